@@ -1,0 +1,73 @@
+"""Slices of work on several threads: progress shows, Ctrl-C works, and the result never depends on the number.
+
+The kernels release the interpreter's lock, so plain threads run them side by side. Unlike numba's own threading layer
+this may be entered from any number of threads at once, and slices of uneven cost share the cores by themselves.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Slice = tuple[int, int]
+Result = TypeVar("Result")
+Progress = Callable[[float], None]
+"""Called with the share of the work that is done, from 0 to 1."""
+
+
+def slices_of(cost: npt.NDArray[np.integer | np.floating], budget: float) -> list[Slice]:
+    """Cut rows into stretches `(start, stop)` of about `budget` cost each, at least one row."""
+    total = np.concatenate([[0], np.cumsum(cost, dtype=np.float64)])
+    cuts, start = [], 0
+    while start < len(cost):
+        stop = max(int(np.searchsorted(total, total[start] + budget, side="right")) - 1, start + 1)
+        cuts.append((start, stop))
+        start = stop
+    return cuts
+
+
+def in_order(
+    task: Callable[[int, int], Result], slices: Iterable[Slice], progress: Progress | None = None
+) -> Iterator[Result]:
+    """Run `task(start, stop)` for every slice on all threads and yield the results in the order of the slices.
+
+    At most a few slices run ahead of what has been taken, so that a stream stays small in memory. When the caller
+    stops or is interrupted, what has not begun is cancelled.
+    """
+    todo = list(slices)
+    n_threads = min(numba.get_num_threads(), len(todo))
+    if n_threads <= 1:
+        yield from map(task, *zip(*_counted(todo, progress), strict=True)) if todo else ()
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        waiting = iter(todo)
+        futures = [pool.submit(task, *cut) for cut in islice(waiting, 2 * n_threads)]
+        try:
+            for number in range(len(todo)):
+                yield _result(futures.pop(0))
+                futures.extend(pool.submit(task, *cut) for cut in islice(waiting, 1))
+                if progress:
+                    progress((number + 1) / len(todo))
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _counted(todo: list[Slice], progress: Progress | None) -> Iterator[Slice]:
+    for number, cut in enumerate(todo):
+        if progress:
+            progress(number / len(todo))
+        yield cut
+    if progress:
+        progress(1.0)
+
+
+def _result(future: "Future[Result]") -> Result:
+    """Wait in short steps: an untimed wait would not let Ctrl-C through on every platform."""
+    while not future.done():
+        wait([future], timeout=0.2, return_when=FIRST_COMPLETED)
+    return future.result()

@@ -1,0 +1,96 @@
+"""How Reelated says that something is wrong: what was got, what is wanted, what to do.
+
+Every error that a caller's input can cause is an `InputError`; anything else that escapes is a defect of ours.
+"""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """The caller's input cannot be used; the message says what was got, what is wanted and what to do."""
+
+
+class InputTypeError(InputError, TypeError):
+    """An input of the wrong type, such as the user id `'196'` where ids are integers."""
+
+
+class UnknownId(InputError, LookupError):
+    """An id, name or title that the data does not hold."""
+
+
+class TooLarge(InputError, MemoryError):
+    """The work would need more memory than `max_memory` allows."""
+
+
+class DataWarning(UserWarning):
+    """Reading changed or dropped something; the message says what and how often."""
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Show a value in a message: its `repr`, cut in the middle of nowhere rather than filling the screen."""
+    text = repr(value[:limit] if isinstance(value, str) else value)
+    return text if len(text) <= limit + 3 else text[:limit] + "…"
+
+
+def plural(count: int, noun: str) -> str:
+    """Say `1 rating`, `1,000 ratings`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any:
+    """Return `value` as an `int` of at least `low` (or None where that is allowed), or raise `InputError`."""
+    if value is None and none:
+        return None
+    if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)) and int(value) >= low:
+        return int(value)
+    raise InputError(f"{name}={shorten(value)}: expected an integer of {low} or more{', or None' if none else ''}.")
+
+
+def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
+    """Return `value` as a finite `float` within `[low, high]`, or raise `InputError`."""
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and low <= float(value) <= high:
+        if np.isfinite(float(value)):
+            return float(value)
+    bounds = "" if low == -np.inf else f" of {low:g} or more" if high == np.inf else f" from {low:g} to {high:g}"
+    raise InputError(f"{name}={shorten(value)}: expected a finite number{bounds}.")
+
+
+def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
+    """Return `value` if it is one of `choices`, or raise `InputError` that lists them and the likeliest meant."""
+    known = list(choices)
+    if any(value is choice or (isinstance(value, str) and value == choice) for choice in known):
+        return value
+    near = get_close_matches(str(value)[:60], [str(choice) for choice in known], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise InputError(f"{name}={shorten(value)}: expected one of {', '.join(map(repr, known))}.{hint}")
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def check_memory(name: str, value: Any) -> int | None:
+    """Return a memory limit in bytes from `None` (no limit), a number of bytes or text such as `'2GB'`."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper())
+        if match and (unit := match[2] if match[2] in _UNITS else match[2] + "B") in _UNITS:
+            return int(float(match[1]) * _UNITS[unit])
+    elif isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0:
+        return int(value)
+    raise InputError(f"{name}={shorten(value)}: expected a size such as '2GB' or '500MB', or a number of bytes.")
+
+
+def show_bytes(count: float) -> str:
+    """Say a number of bytes as people do: `11.3 MB`."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,298 @@
+"""What every model with an item × item matrix can do: score, predict, recommend, find an audience, explain."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+
+from reelated import _kernels as kernels
+from reelated._threads import Progress, in_order, slices_of
+from reelated.errors import TooLarge, check_choice, check_integer, check_memory, show_bytes
+from reelated.models.baseline import Offsets
+from reelated.models.explanation import Explanation
+from reelated.models.rows import check_item, check_pairs, check_rows
+from reelated.models.top import TopN
+from reelated.similarity import as_kernel_csr
+
+By = Literal["relevance", "rating"]
+SLICE = 1e8
+"""Additions of one slice of work: about a third of a second."""
+
+
+class ItemItemModel(BaseEstimator):
+    """A fitted item × item matrix at work.
+
+    Attributes
+    ----------
+    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+        Row `i` holds the items that predict `i`.
+    common_ : scipy.sparse.csr_array of int32
+        In the same places: how many people rated both.
+    offset_ : ndarray of float64, shape (n_items,)
+        What is expected of a rating of each item before the neighbours are looked at; zeros where nothing is.
+    scale_ : tuple of float
+        The lowest and the highest rating.
+    """
+
+    similarity_: sp.csr_array
+    common_: sp.csr_array
+    offset_: npt.NDArray[np.float64]
+    scale_: tuple[float, float]
+    max_memory: int | str | None
+
+    def prepare(self) -> None:
+        """Lay out the fitted matrix for the kernels, by rows and by columns; called after a fit or a load."""
+        self._by_row = as_kernel_csr(self.similarity_)
+        self._by_column = as_kernel_csr(self.similarity_.T.tocsr())
+
+    @property
+    def offsets(self) -> Offsets:
+        """What a rating is measured against."""
+        return Offsets(self.offset_, None)
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether a rating is predicted where no neighbour is rated: from the offsets, if there are any."""
+        return bool(self.offset_.any()) or self.offsets.reg_user is not None
+
+    def _terms(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+        """Return item offsets, user offsets and the finish of one of the two numbers."""
+        if check_choice("by", by, ("relevance", "rating")) == "relevance":
+            return np.zeros(X.shape[1]), np.zeros(X.shape[0]), kernels.Finish(False, False, 0.0, 0.0)
+        finish = kernels.Finish(True, self.falls_back, *map(float, self.scale_))
+        return self.offset_, self.offsets.of_users(X), finish
+
+    def recommend(
+        self,
+        X: Any,
+        n: int = 10,
+        *,
+        by: By = "relevance",
+        allowed: npt.NDArray[np.bool_] | None = None,
+        keep_seen: bool = False,
+        progress: Progress | None = None,
+    ) -> TopN:
+        """Return the best items of every row.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings of the people asked about; they need not have been in the fit.
+        n : int, default 10
+            Most items of a row; fewer come only where fewer have a score.
+        by : {"relevance", "rating"}, default "relevance"
+            The number that rows fall by.
+        allowed : ndarray of bool, shape (n_items,), optional
+            The items to choose from.
+        keep_seen : bool, default False
+            Whether items of the row itself may be among them.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        TopN
+        """
+        X, n = check_rows(self, X), check_integer("n", n, 0)
+        n = min(n, X.shape[1])
+        item_offset, user_offset, finish = self._terms(X, by)
+        allowed = np.ones(X.shape[1], np.bool_) if allowed is None else np.asarray(allowed, np.bool_)
+        rows = as_kernel_csr(X)
+
+        def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
+            return kernels.top_rows(  # type: ignore[no-any-return]
+                start, stop, rows, self._by_column, item_offset, user_offset, finish, allowed, keep_seen, n
+            )
+
+        cost = self._fan_out()[X.indices].cumsum()
+        per_row = np.diff(np.concatenate([[0], cost])[X.indptr]) + 4.0 * X.shape[1]
+        slices = [(0, 1)] if X.shape[0] == 1 else slices_of(per_row, SLICE)
+        lengths, items, scores = (np.concatenate(part) for part in zip(*in_order(top, slices, progress), strict=True))
+        return TopN(np.concatenate([[0], np.cumsum(lengths)]), items, scores)
+
+    def _fan_out(self) -> npt.NDArray[np.int64]:
+        """Return how many items each item helps to predict."""
+        return np.diff(self._by_column.indptr)
+
+    def score_items(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the ranking score of every row and item: Σ_j s_ij x_uj; NaN where no neighbour is rated.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_items)
+
+        Raises
+        ------
+        TooLarge
+            The dense result would exceed `max_memory`.
+        """
+        return self._dense(X, "relevance")
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the predicted rating of every row and item; `predict_pairs` is the way to ask for some.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_items)
+            NaN where nothing can be said.
+
+        Raises
+        ------
+        TooLarge
+            The dense result would exceed `max_memory`.
+        """
+        return self._dense(X, "rating")
+
+    def _dense(self, X: Any, by: By) -> npt.NDArray[np.float64]:
+        X = check_rows(self, X)
+        limit, needed = check_memory("max_memory", self.max_memory), X.shape[0] * X.shape[1] * 8
+        if limit is not None and needed > limit:
+            raise TooLarge(
+                f"max_memory={self.max_memory!r}: {X.shape[0]:,} rows × {X.shape[1]:,} items need "
+                f"{show_bytes(needed)}. Ask for fewer rows, or for pairs with predict_pairs."
+            )
+        item_offset, user_offset, finish = self._terms(X, by)
+        rows, dense = as_kernel_csr(X), np.empty(X.shape)
+        for u in range(X.shape[0]):
+            part = slice(rows.indptr[u], rows.indptr[u + 1])
+            dense[u], _ = kernels.score_row(
+                rows.indices[part], rows.data[part], self._by_column, item_offset, user_offset[u], finish
+            )
+        return dense
+
+    def predict_pairs(self, X: Any, rows: Any, items: Any) -> npt.NDArray[np.float64]:
+        """Return the predicted ratings of pairs of a row and an item.
+
+        A rating that `X` itself holds for the pair is not used: an item is never its own neighbour.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings of the people asked about.
+        rows, items : array of int, shape (n_pairs,)
+            Numbers of rows of `X` and of items.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_pairs,)
+            On the scale of the ratings; NaN where nothing can be said.
+        """
+        return self.score_pairs(X, rows, items, by="rating")[0]
+
+    def score_pairs(
+        self, X: Any, rows: Any, items: Any, *, by: By = "relevance"
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """Return one of the two numbers for pairs, and how many rated neighbours stand behind each.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+        rows, items : array of int, shape (n_pairs,)
+            Numbers of rows of `X` and of items.
+        by : {"relevance", "rating"}, default "relevance"
+            Which number.
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_pairs,)
+        support : ndarray of int32, shape (n_pairs,)
+        """
+        X = check_rows(self, X)
+        rows, items = check_pairs(X, rows, items)
+        item_offset, user_offset, finish = self._terms(X, by)
+        by_row, table = np.argsort(rows, kind="stable"), as_kernel_csr(X)
+        rows, items = rows[by_row], items[by_row]
+
+        def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
+            return kernels.score_pairs(  # type: ignore[no-any-return]
+                start, stop, table, rows, items, self._by_row, item_offset, user_offset, finish
+            )
+
+        slices = slices_of(np.diff(self._by_row.indptr)[items] + 1, SLICE)
+        parts = list(in_order(pairs, slices)) or [(np.empty(0), np.empty(0, np.int32))]
+        scores, support = np.empty(len(rows)), np.empty(len(rows), np.int32)
+        scores[by_row], support[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return scores, support
+
+    def score_users(
+        self, X: Any, item: int, *, by: By = "relevance"
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """Return one of the two numbers of one item for every row, through the raters of its neighbours only.
+
+        Parameters
+        ----------
+        X : sparse matrix, shape (n_rows, n_items)
+            Ratings; CSC is the quick way.
+        item : int
+            The item's number.
+        by : {"relevance", "rating"}, default "relevance"
+            Which number.
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_rows,)
+            NaN where nothing can be said.
+        support : ndarray of int32, shape (n_rows,)
+        """
+        item = check_item(self, item)
+        by_item = X if isinstance(X, sp.csc_array) else sp.csc_array(check_rows(self, X))
+        item_offset, user_offset, finish = self._terms(X if by == "relevance" else by_item.tocsr(), by)
+        found = kernels.score_users(item, self._by_row, as_kernel_csr(by_item), item_offset, user_offset, finish)
+        return found  # type: ignore[no-any-return]
+
+    def explain_pair(self, X: Any, item: int, *, by: By = "relevance") -> Explanation:
+        """Return the parts that one person's score for an item is the sum of.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (1, n_items)
+            The person's row.
+        item : int
+            The item's number.
+        by : {"relevance", "rating"}, default "relevance"
+            Which number.
+
+        Returns
+        -------
+        Explanation
+        """
+        X, item = check_rows(self, X), check_item(self, item)
+        (score,), _ = self.score_pairs(X, [0], [item], by=by)
+        part = slice(*self._by_row.indptr[item : item + 2])
+        neighbours, similarity = self._by_row.indices[part], self._by_row.data[part].astype(np.float64)
+        items, mine, theirs = np.intersect1d(X.indices, neighbours, assume_unique=True, return_indices=True)
+        given, similarity = X.data[mine].astype(np.float64), similarity[theirs]
+        base, contributions = self._parts(X, item, items, given, similarity, by)
+        clip = float(score - base - contributions.sum()) if np.isfinite(score) else 0.0
+        common = self.common_.data[part][theirs]
+        return Explanation(float(score), base, items, given, similarity, contributions, common, clip)
+
+    def _parts(
+        self, X: sp.csr_array, item: int, items: Any, given: Any, similarity: Any, by: By
+    ) -> tuple[float, npt.NDArray[np.float64]]:
+        """Return the base and what each rated neighbour adds to it.
+
+        A plain weighted average Σ s r / Σ s is told around the person's own mean m, as m + Σ s (r − m) / Σ s, so that
+        a rating above it pushes up and one below it pushes down.
+        """
+        if by == "relevance":
+            return 0.0, similarity * given
+        user_offset, weight = float(self.offsets.of_users(X)[0]), np.abs(similarity).sum()
+        base, usual = user_offset + self.offset_[item], user_offset + self.offset_[items]
+        if not self.falls_back:
+            usual = np.full(len(items), X.data.mean(dtype=np.float64) if X.nnz else 0.0)
+            base = float(usual[0] * similarity.sum() / weight) if weight > 0 else 0.0
+        return float(base), similarity * (given - usual) / weight if weight > 0 else np.zeros(len(items))

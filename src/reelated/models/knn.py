@@ -1,0 +1,225 @@
+"""`ItemKNN`: each item is predicted from the items most like it."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated import similarity as similarities
+from reelated._threads import Progress
+from reelated.errors import InputError, check_choice, check_integer, check_memory, check_number
+from reelated.models.baseline import Baseline, Offsets, column_means, observed
+from reelated.models.item_item import ItemItemModel
+from reelated.models.rows import check_rows
+
+SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine"]
+Weighting = Literal["tf-idf", "bm25"]
+
+
+class ItemKNN(ItemItemModel):
+    """Predict an item from the items most like it that the person has rated.
+
+    The predicted rating is the weighted average ``Σ_j s_ij r_uj / Σ_j |s_ij|`` over the rated neighbours `j` of `i`
+    (Sarwar et al. 2001, §3.2.1). Where the similarity is taken of ratings less an offset `o`, so is the average:
+    ``o_ui + Σ_j s_ij (r_uj − o_uj) / Σ_j |s_ij|``. The ranking score is ``Σ_j s_ij r_uj``.
+
+    Parameters
+    ----------
+    similarity : str, default "cosine"
+        "cosine" of the ratings; "adjusted-cosine": less each person's mean; "pearson": less each item's mean;
+        "residual-cosine": less the regularised biases of both (see `Baseline`); "jaccard": of who rated what.
+        Columns are zero-filled, as in scikit-learn.
+    n_neighbors : int or None, default 100
+        Most neighbours kept for an item; None keeps all.
+    weighting : {None, "tf-idf", "bm25"}, default None
+        Weight ratings before the cosine, with items as documents and people as terms.
+    shrinkage : float, default 0.0
+        Multiply a similarity by ``c / (c + shrinkage)``, `c` = people who rated both.
+    damping : float, default 0.0
+        Add to a similarity's denominator.
+    min_common : int, default 1
+        Fewer people who rated both than this: not similar.
+    positive_only : bool, default True
+        Drop negative similarities.
+    dtype : {"float32", "float64"}, default "float32"
+        In which the similarities are summed and kept.
+    max_memory : int, str or None, default None
+        The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
+
+    Attributes
+    ----------
+    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+        Row `i` holds the items that predict `i`; no diagonal.
+    common_ : scipy.sparse.csr_array of int32
+        In the same places: how many people rated both.
+    offset_ : ndarray of float64, shape (n_items,)
+        The item's part of the offset `o`; zeros where there is none.
+    scale_ : tuple of float
+        The lowest and the highest rating; predictions are cut to them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[5, 4, 0], [4, 5, 1], [1, 0, 5]])
+    >>> knn = ItemKNN(n_neighbors=None).fit(X)
+    >>> knn.predict_pairs(X, [0], [2])
+    array([4.6...])
+    """
+
+    def __init__(
+        self,
+        similarity: SimilarityName = "cosine",
+        *,
+        n_neighbors: int | None = 100,
+        weighting: Weighting | None = None,
+        shrinkage: float = 0.0,
+        damping: float = 0.0,
+        min_common: int = 1,
+        positive_only: bool = True,
+        dtype: Literal["float32", "float64"] = "float32",
+        max_memory: int | str | None = None,
+    ) -> None:
+        self.similarity = similarity
+        self.n_neighbors = n_neighbors
+        self.weighting = weighting
+        self.shrinkage = shrinkage
+        self.damping = damping
+        self.min_common = min_common
+        self.positive_only = positive_only
+        self.dtype = dtype
+        self.max_memory = max_memory
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        scale: tuple[float, float] | None = None,
+        progress: Progress | None = None,
+    ) -> "ItemKNN":
+        """Compute the neighbours of every item.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
+        y : ignored
+            For scikit-learn's sake.
+        scale : (low, high), optional
+            Lowest and highest possible rating; by default those seen.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        ItemKNN
+            This estimator.
+
+        Raises
+        ------
+        InputError
+            A parameter is out of its range, or a combination means nothing.
+        TooLarge
+            More than `max_memory` may be needed.
+        """
+        measure, dtype = self._measure(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
+        limit = check_memory("max_memory", self.max_memory)
+        X = check_rows(self, X, fitting=True)
+        self.scale_ = observed(X) if scale is None else (float(scale[0]), float(scale[1]))
+        self.offset_ = self._item_offsets(X)
+        values = weighted(self._values(X, dtype), self.weighting)
+        self.similarity_, self.common_ = similarities.similarity(values, measure, max_memory=limit, progress=progress)
+        self.prepare()
+        return self
+
+    def plan(self, X: Any) -> int:
+        """Return the most bytes that a fit to `X` may take beside `X` itself.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings.
+
+        Returns
+        -------
+        int
+        """
+        measure, rows = self._measure(), check_rows(ItemKNN(), X, fitting=True)
+        values = rows.astype(self.dtype)
+        return similarities.plan_bytes(values, measure) + values.nnz * values.data.itemsize
+
+    def _measure(self) -> similarities.Measure:
+        """Check the parameters and hand them on."""
+        name = check_choice("similarity", self.similarity, _SIMILARITIES)
+        weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
+        if weighting is not None and name != "cosine":
+            raise InputError(
+                f"weighting={weighting!r} with similarity={name!r}: weightings are for ratings as they are. "
+                "Use similarity='cosine'."
+            )
+        if not isinstance(self.positive_only, (bool, np.bool_)):
+            raise InputError(f"positive_only={self.positive_only!r}: expected True or False.")
+        return similarities.Measure(
+            jaccard=name == "jaccard",
+            shrinkage=check_number("shrinkage", self.shrinkage, 0),
+            damping=check_number("damping", self.damping, 0),
+            min_common=check_integer("min_common", self.min_common, 1),
+            positive_only=bool(self.positive_only),
+            n_neighbors=check_integer("n_neighbors", self.n_neighbors, 1, none=True),
+        )
+
+    @property
+    def offsets(self) -> Offsets:
+        """What a rating is measured against under the chosen similarity."""
+        return Offsets(self.offset_, _SIMILARITIES[self.similarity])
+
+    def _item_offsets(self, X: sp.csr_array) -> npt.NDArray[np.float64]:
+        if self.similarity == "residual-cosine":
+            return Baseline().fit(X).offsets.items
+        return column_means(X, X.data, 0.0) if self.similarity == "pearson" else np.zeros(X.shape[1])
+
+    def _values(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
+        """Return what the similarity is taken of."""
+        if self.similarity in ("cosine", "jaccard"):
+            return X.astype(dtype)
+        return self.offsets.residuals(X, dtype)
+
+
+_SIMILARITIES: dict[str, float | None] = {
+    "cosine": None,
+    "adjusted-cosine": 0.0,
+    "pearson": None,
+    "jaccard": None,
+    "residual-cosine": 12.0,
+}
+"""The similarities, and the `reg_user` of the person's part of the offset where there is one."""
+
+
+def weighted(values: sp.csr_array, weighting: Weighting | None) -> sp.csr_array:
+    """Weight ratings with items as documents and people as terms.
+
+    "tf-idf": ``r · (ln((1 + N) / (1 + n_u)) + 1)``, `N` items, `n_u` ratings of the person (the smooth form of
+    scikit-learn). "bm25": ``r (k + 1) / (r + k (1 − b + b · l_i / l̄)) · ln(1 + (N − n_u + ½) / (n_u + ½))`` with
+    `k` = 1.2, `b` = 0.75 and `l_i` the sum of the item's ratings (Robertson & Zaragoza 2009, §3.1 and §3.4).
+
+    Raises
+    ------
+    InputError
+        A rating is negative.
+    """
+    if weighting is None:
+        return values
+    if values.nnz and values.data.min() < 0:
+        raise InputError(f"weighting={weighting!r} on the rating {values.data.min():g}: expected none below 0.")
+    n_items, seen = values.shape[1], np.diff(values.indptr)
+    if weighting == "tf-idf":
+        idf = np.log((1 + n_items) / (1 + seen)) + 1
+        data = values.data
+    else:
+        idf = np.log1p((n_items - seen + 0.5) / (seen + 0.5))
+        length = np.bincount(values.indices, weights=values.data, minlength=n_items)
+        norm = 1.2 * (0.25 + 0.75 * length / max(length.mean(), 1e-300))
+        data = values.data * 2.2 / (values.data + norm[values.indices])
+    data = (data * np.repeat(idf, seen)).astype(values.dtype)
+    return sp.csr_array((data, values.indices, values.indptr), shape=values.shape)

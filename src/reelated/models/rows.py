@@ -1,0 +1,74 @@
+"""The door of the models: any users × items matrix becomes a checked CSR of float32, or a clear error."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from reelated.errors import InputError
+
+
+def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr_array:
+    """Return `X` as CSR of float32 with ascending columns and no duplicates.
+
+    Parameters
+    ----------
+    model : estimator
+        Whose `n_features_in_` the columns must match, unless `fitting`.
+    X : array or sparse matrix, shape (n_users, n_items)
+        Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
+    fitting : bool, default False
+        Learn the number of columns instead of checking it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Not two-dimensional, not numbers, not finite, of another number of columns, or without a column.
+    NotFittedError
+        The model has not been fitted.
+    """
+    if not fitting:
+        check_is_fitted(model)
+        if _ready(X) and X.shape[1] == model.n_features_in_:
+            return X
+    X = validate_data(model, X, reset=fitting, accept_sparse="csr", dtype=np.float32, ensure_min_samples=1)
+    rows = sp.csr_array(X)
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
+
+
+def _ready(X: Any) -> bool:
+    """Say whether `X` needs no conversion: the quick way for one person's row."""
+    return (
+        isinstance(X, sp.csr_array)
+        and X.dtype == np.float32
+        and X.has_canonical_format
+        and bool(np.isfinite(X.data).all())
+    )
+
+
+def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and item numbers of pairs as int32 arrays, or raise `InputError`."""
+    pairs = []
+    for name, values, size in (("rows", rows, X.shape[0]), ("items", items, X.shape[1])):
+        array = np.atleast_1d(np.asarray(values))
+        if array.ndim != 1 or array.dtype.kind not in "iu" and array.size:
+            raise InputError(f"{name} of type {array.dtype} and shape {array.shape}: expected a list of integers.")
+        outside = array[(array < 0) | (array >= size)]
+        if len(outside):
+            raise InputError(f"{name}={int(outside[0])}: expected numbers from 0 to {size - 1}.")
+        pairs.append(array.astype(np.int32))
+    if len(pairs[0]) != len(pairs[1]):
+        raise InputError(f"rows has {len(pairs[0])} numbers and items has {len(pairs[1])}: expected as many.")
+    return pairs[0], pairs[1]
+
+
+def check_item(model: Any, item: Any) -> int:
+    """Return an item's number, or raise `InputError`."""
+    if not isinstance(item, (int, np.integer)) or not 0 <= item < model.n_features_in_:
+        raise InputError(f"item={item!r}: expected a number from 0 to {model.n_features_in_ - 1}.")
+    return int(item)

@@ -1,0 +1,8 @@
+"""Ratings: outside ids on one side, row and column numbers of one sparse users × movies matrix on the other."""
+
+from reelated.ratings.dataset import Dataset
+from reelated.ratings.frames import FrameLike
+from reelated.ratings.ids import Ids
+from reelated.ratings.matrix import NO_TIME, Ratings, Scale
+
+__all__ = ["NO_TIME", "Dataset", "FrameLike", "Ids", "Ratings", "Scale"]

@@ -1,0 +1,264 @@
+"""`Dataset`: ratings with what is known of movies and users; tables come in here, and nothing is lost unsaid."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from reelated.errors import DataWarning, InputError, check_choice, check_number, plural, shorten
+from reelated.ratings.frames import (
+    MOVIE_ALIASES,
+    RATING_ALIASES,
+    USER_ALIASES,
+    FrameLike,
+    as_polars,
+    named,
+    rating_columns,
+)
+from reelated.ratings.ids import Ids, as_ids
+from reelated.ratings.matrix import NO_TIME, Ratings, Scale
+
+Duplicates = Literal["last", "first", "mean", "error"]
+Invalid = Literal["error", "drop"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Ratings, and what is known of the movies and the users.
+
+    Attributes
+    ----------
+    ratings : Ratings
+        Who rated what.
+    movies : polars.DataFrame
+        One row per known movie, rated or not, by ascending `movie_id`: `movie_id`, `title`, `year`, `genres` (list),
+        and where known `release_date`, `imdb_id`, `tmdb_id`.
+    users : polars.DataFrame
+        One row per known user: `user_id`, and where known `age`, `gender`, `occupation`, `zip_code`.
+    tags : polars.DataFrame or None
+        Free tags, where the data has them: `user_id`, `movie_id`, `tag`, `timestamp`.
+    name : str
+        What the data calls itself, such as `MovieLens 100K`.
+    notes : tuple of str
+        What reading changed, one sentence each.
+    """
+
+    ratings: Ratings
+    movies: pl.DataFrame
+    users: pl.DataFrame
+    tags: pl.DataFrame | None = None
+    name: str = "ratings"
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {len(self.ratings):,} ratings by {len(self.ratings.user_ids):,} users of " + (
+            f"{len(self.ratings.movie_ids):,} movies, {self.ratings.scale}"
+        )
+
+    @classmethod
+    def from_frames(
+        cls,
+        ratings: FrameLike,
+        movies: FrameLike | None = None,
+        users: FrameLike | None = None,
+        *,
+        columns: Mapping[str, str | None] | None = None,
+        scale: tuple[float, float, float] | None = None,
+        duplicates: Duplicates = "last",
+        invalid: Invalid = "error",
+        name: str = "ratings",
+    ) -> "Dataset":
+        """Make a data set of tables.
+
+        Parameters
+        ----------
+        ratings : polars or pandas DataFrame, Arrow table or mapping of columns
+            One row per rating; columns by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
+        movies, users : the same, optional
+            What is known of them: `movie_id title year genres …`, `user_id age gender occupation zip_code`.
+        columns : mapping of str to str, optional
+            Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
+        scale : (low, high, step), optional
+            The scale on which people rate; by default what is observed.
+        duplicates : {"last", "first", "mean", "error"}, default "last"
+            What becomes of a user's several ratings of one movie; "last" and "first" by time where it is known, else
+            by row.
+        invalid : {"error", "drop"}, default "error"
+            What becomes of rows without user, movie or rating, or with a rating off the given scale.
+        name : str, default "ratings"
+            What the data is called in messages.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        InputError
+            A column is missing or of the wrong type, the table is empty, or a row is invalid.
+
+        Examples
+        --------
+        >>> data = Dataset.from_frames({"user": [1, 1, 2], "movie": [10, 20, 20], "stars": [4, 5, 3]})
+        >>> data
+        ratings: 3 ratings by 2 users of 2 movies, 3 to 5 in steps of 1
+        """
+        check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
+        check_choice("invalid", invalid, ("error", "drop"))
+        wanted = None if scale is None else check_scale(scale)
+        table = rating_columns(ratings, columns)
+        table, dropped = _without_invalid(table, wanted, invalid)
+        if table.is_empty():
+            raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, movie and rating.")
+        user_ids, movie_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "movie"))
+        table, merged = _without_duplicates(_numbered(table, user_ids, movie_ids), duplicates, movie_ids, user_ids)
+        notes = tuple(note for note in (dropped, merged) if note)
+        for note in notes:
+            warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
+        made = _as_ratings(table, user_ids, movie_ids, wanted)
+        return cls(made, _movies(movies, movie_ids), _users(users, user_ids), name=name, notes=notes)
+
+    def with_tags(self, tags: pl.DataFrame) -> "Dataset":
+        """Return the same data set with free tags."""
+        return replace(self, tags=tags)
+
+
+def check_scale(scale: Any) -> Scale:
+    """Return `(low, high, step)` as a `Scale`, or raise `InputError`."""
+    try:
+        low, high, step = scale
+    except (TypeError, ValueError):
+        raise InputError(f"scale={shorten(scale)}: expected (low, high, step), such as (1, 5, 1).") from None
+    low, high = check_number("scale low", low), check_number("scale high", high)
+    step = check_number("scale step", step)
+    if not (low < high and 0 < step <= high - low):
+        raise InputError(f"scale={shorten(scale)}: expected low < high and a step between 0 and their difference.")
+    return Scale(low, high, step)
+
+
+def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid) -> tuple[pl.DataFrame, str]:
+    """Refuse or drop rows that are no rating; say how many and which came first."""
+    bad = table.select(
+        pl.any_horizontal(pl.col("user_id", "movie_id", "rating").is_null(), pl.col("rating").is_infinite())
+        .fill_null(True)
+        .alias("bad")
+    )["bad"]
+    why = "without a user, a movie or a finite rating"
+    if scale is not None and not bad.any():
+        bad = ~table["rating"].is_between(scale.low, scale.high)
+        why = f"with a rating off the scale ({scale})"
+    if not bad.any():
+        return table, ""
+    first = int(bad.arg_true()[0])
+    found = f"{plural(int(bad.sum()), 'row')} {why}, the first is row {first + 1}: {_shown(table.row(first, named=True))}"
+    if invalid == "error":
+        raise InputError(f"{found}. Mend the data, or drop such rows with invalid='drop'.")
+    kept, more = _without_invalid(table.filter(~bad), scale, invalid)
+    return kept, "; ".join(filter(None, [f"dropped {found}", more]))
+
+
+def _shown(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={shorten(row[name])}" for name in ("user_id", "movie_id", "rating"))
+
+
+def _numbered(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids) -> pl.DataFrame:
+    """Add one `key` per user and movie and sort by it, rows in their order within."""
+    users = user_ids.indices_of(table["user_id"]).astype(np.int64)
+    key = users * len(movie_ids) + movie_ids.indices_of(table["movie_id"])
+    return table.drop("user_id", "movie_id").with_columns(key=key).sort("key", maintain_order=True)
+
+
+def _without_duplicates(
+    table: pl.DataFrame, duplicates: Duplicates, movie_ids: Ids, user_ids: Ids
+) -> tuple[pl.DataFrame, str]:
+    """Keep one rating per user and movie; say how many were merged."""
+    again = np.flatnonzero(np.diff(table["key"].to_numpy()) == 0)
+    if len(again) == 0:
+        return table, ""
+    user, movie = divmod(int(table["key"][int(again[0])]), len(movie_ids))
+    found = f"{plural(len(again), 'repeated rating')} of a movie by the same user"
+    example = f"user_id={shorten(user_ids[user])}, movie_id={shorten(movie_ids[movie])}"
+    if duplicates == "error":
+        raise InputError(f"{found}, for example {example}. Choose duplicates='last', 'first' or 'mean'.")
+    times = [name for name in ("timestamp", "order") if name in table.columns]
+    table = table.sort("key", *times, maintain_order=True, nulls_last=False)
+    if duplicates == "mean":
+        latest = [pl.col(name).last() for name in times]
+        kept = table.group_by("key", maintain_order=True).agg(pl.col("rating").mean(), *latest)
+    else:
+        kept = table.unique("key", keep=duplicates, maintain_order=True)
+    return kept, f"{found} (for example {example}): kept the {duplicates}"
+
+
+def _as_ratings(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids, scale: Scale | None) -> Ratings:
+    """Make the matrix of a table that is sorted by key, without duplicates."""
+    key = table["key"].to_numpy()
+    users, items = np.divmod(key, len(movie_ids))
+    indptr = np.searchsorted(users, np.arange(len(user_ids) + 1))
+    data = table["rating"].cast(pl.Float32).to_numpy()
+    index = np.int32 if len(key) < 2**31 else np.int64
+    shape = (len(user_ids), len(movie_ids))
+    matrix = sp.csr_array((data, items.astype(index), indptr.astype(index)), shape=shape)
+    matrix.has_canonical_format = True
+    times = table["timestamp"] if "timestamp" in table.columns else pl.Series([None])
+    stamps = times.fill_null(NO_TIME).to_numpy() if times.null_count() < len(times) else None
+    order = table["order"].fill_null(-1).to_numpy() if "order" in table.columns else None
+    return Ratings(user_ids, movie_ids, matrix, scale or observed_scale(data), stamps, order)
+
+
+def observed_scale(values: np.ndarray) -> Scale:
+    """Return the lowest and highest rating seen, and the smallest step between ratings seen."""
+    seen = np.unique(values)
+    steps = np.diff(seen)
+    return Scale(float(seen[0]), float(seen[-1]), float(steps.min()) if len(steps) else 1.0)
+
+
+def _movies(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
+    """Bring a catalogue to our columns and types, with a row for every rated movie."""
+    table = _known(frame, "movies", MOVIE_ALIASES, movie_ids)
+    if "title" not in table.columns:
+        table = table.with_columns(title=pl.lit(None, pl.String))
+    genres = table["genres"] if "genres" in table.columns else pl.Series("genres", [None] * len(table), dtype=pl.String)
+    if genres.dtype == pl.String:
+        genres = genres.str.split("|").list.eval(pl.element().filter(pl.element() != ""))
+    year = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table))
+    return table.with_columns(
+        pl.col("title").cast(pl.String).fill_null(pl.concat_str(pl.lit("Movie "), pl.col("movie_id").cast(pl.String))),
+        year.cast(pl.Int32, strict=False).alias("year"),
+        genres.fill_null([]).cast(pl.List(pl.String)).alias("genres"),
+    ).select("movie_id", "title", "year", "genres", pl.exclude("movie_id", "title", "year", "genres"))
+
+
+def _users(frame: FrameLike | None, user_ids: Ids) -> pl.DataFrame:
+    """Bring what is known of users to our columns, with a row for every user who rated."""
+    return _known(frame, "users", USER_ALIASES, user_ids)
+
+
+def _known(
+    frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, ...]], ids: Ids
+) -> pl.DataFrame:
+    """Return one row per id, those of the ratings and those of the table, by ascending id."""
+    name = f"{ids.kind}_id"
+    everyone = pl.DataFrame({name: ids.values})
+    if frame is None:
+        return everyone
+    table = named(as_polars(frame, what), aliases, required=(name,))
+    table = table.with_columns(as_ids(table[name], ids.kind).alias(name)).drop_nulls(name)
+    if table[name].dtype != ids.values.dtype:
+        here = "int" if table[name].dtype == pl.Int64 else "str"
+        raise InputError(
+            f"{name} is of type {ids.type_name} in the ratings and of type {here} in the table of {what}: "
+            "make them the same."
+        )
+    if table[name].is_duplicated().any():
+        twice = table.filter(table[name].is_duplicated())[name]
+        raise InputError(f"{name}={shorten(twice[0])} stands more than once in the table of {what}.")
+    rest = everyone.join(table, on=name, how="anti")
+    return pl.concat([table, rest], how="diagonal").sort(name)
+
+
+__all__ = ["RATING_ALIASES", "Dataset", "check_scale", "observed_scale"]

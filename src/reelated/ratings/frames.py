@@ -1,0 +1,201 @@
+"""Tables of any origin → polars columns with one spelling: `user_id movie_id rating timestamp order`."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from reelated.errors import InputError, InputTypeError, plural, shorten
+from reelated.ratings.ids import as_ids
+
+FrameLike: TypeAlias = Any
+"""A polars DataFrame or LazyFrame, a pandas DataFrame, a pyarrow Table, or a mapping of columns."""
+
+RATING_ALIASES: dict[str, tuple[str, ...]] = {
+    "user_id": ("userid", "user", "uid", "customerid", "customer", "memberid", "reviewerid", "useridx", "accountid"),
+    "movie_id": (
+        "movieid", "movie", "itemid", "item", "iid", "productid", "product", "filmid", "film",
+        "bookid", "isbn", "asin", "gameid", "artistid", "trackid", "jokeid",
+    ),
+    "rating": ("rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating"),
+    "timestamp": ("timestamp", "time", "ts", "date", "datetime", "unixtime", "unixreviewtime", "ratedat", "createdat"),
+    "order": ("order", "chronorank", "rank", "sequence", "position"),
+}  # fmt: skip
+MOVIE_ALIASES: dict[str, tuple[str, ...]] = {
+    "movie_id": RATING_ALIASES["movie_id"],
+    "title": ("title", "name", "movietitle", "booktitle", "productname", "itemname", "primarytitle"),
+    "year": ("year", "releaseyear", "startyear", "yearofpublication"),
+    "genres": ("genres", "genre", "categories", "category", "tags"),
+    "release_date": ("releasedate", "released"),
+    "imdb_id": ("imdbid", "imdb"),
+    "tmdb_id": ("tmdbid", "tmdb"),
+}
+USER_ALIASES: dict[str, tuple[str, ...]] = {
+    "user_id": RATING_ALIASES["user_id"],
+    "age": ("age",),
+    "gender": ("gender", "sex"),
+    "occupation": ("occupation", "job"),
+    "zip_code": ("zipcode", "zip", "postcode"),
+}
+
+
+def as_polars(frame: FrameLike, what: str = "ratings") -> pl.DataFrame:
+    """Return a polars DataFrame with the contents of any table.
+
+    Raises
+    ------
+    InputTypeError
+        Not a table, or a column that mixes types (such as `196` and `'u7'`).
+    """
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect()
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if hasattr(frame, "to_pydict") or hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc"):
+        return pl.DataFrame(frame)
+    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; column by column needs no pyarrow
+        return pl.DataFrame([_as_series(str(name), frame[name]) for name in frame.columns])
+    if isinstance(frame, Mapping):
+        return pl.DataFrame([_as_series(str(name), values) for name, values in frame.items()])
+    raise InputTypeError(
+        f"{what}={shorten(frame)} of type {type(frame).__name__}: expected a polars or pandas DataFrame, an Arrow "
+        "table or a mapping of columns. For a file or folder use reelated.read(path)."
+    )
+
+
+def _as_series(name: str, values: Any) -> pl.Series:
+    """Make a polars column of a pandas column, an array or a list; refuse mixed types by name."""
+    if hasattr(values, "to_numpy"):
+        values = values.astype(object).where(values.notna(), None) if values.dtype.kind not in "iufbM" else values
+        values = values.to_numpy()
+    try:
+        return pl.Series(name, values.tolist() if getattr(values, "dtype", None) == object else values, strict=True)
+    except (TypeError, pl.exceptions.PolarsError):
+        seen = {type(value).__name__: value for value in values if value is not None}
+        examples = " and ".join(f"{shorten(value, 20)} ({kind})" for kind, value in sorted(seen.items())[:2])
+        raise InputTypeError(
+            f"Column {name!r} mixes types: {examples}. Make it one type, for example all integers or all text."
+        ) from None
+
+
+def plain(name: str) -> str:
+    """Spell a column name without case and signs, as the aliases are: `Movie_ID` → `movieid`."""
+    return "".join(sign for sign in name.lower() if sign.isalnum())
+
+
+def named(
+    frame: pl.DataFrame,
+    aliases: Mapping[str, tuple[str, ...]],
+    columns: Mapping[str, str | None] | None = None,
+    required: tuple[str, ...] = (),
+) -> pl.DataFrame:
+    """Select and rename the columns that are known by an alias or by option.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        A table with any column names.
+    aliases : mapping of str to tuple of str
+        For each of our names the other names it goes by, in `plain` spelling.
+    columns : mapping of str to str, optional
+        Our name → the table's name, where the aliases do not know it; None says that there is no such column.
+    required : tuple of str
+        Names that must be found.
+
+    Raises
+    ------
+    InputError
+        A required or named column is missing; the message lists the columns that are there.
+    """
+    columns = dict(columns or {})
+    there = ", ".join(map(repr, frame.columns)) or "none"
+    for ours, theirs in columns.items():
+        if ours not in aliases:
+            raise InputError(f"columns has the key {ours!r}: expected {', '.join(map(repr, aliases))}.")
+        if theirs is not None and theirs not in frame.columns:
+            raise InputError(f"columns[{ours!r}]={theirs!r}: the table has no such column. Its columns: {there}.")
+    taken = {theirs for theirs in columns.values() if theirs is not None}
+    found = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
+    for ours, others in aliases.items():
+        known = [name for name in frame.columns if name not in taken and plain(name) in (plain(ours), *others)]
+        if ours not in columns and known:
+            known.sort(key=lambda name: (plain(ours), *others).index(plain(name)))
+            found[ours] = known[0]
+            taken.add(known[0])
+    missing = [name for name in required if name not in found and columns.get(name, name) is not None]
+    if missing:
+        raise InputError(
+            f"No column for {' and '.join(missing)} among the table's columns {there}. "
+            f"Name it: columns={{{missing[0]!r}: 'your column'}}."
+        )
+    return frame.select(pl.col(theirs).alias(ours) for ours, theirs in found.items())
+
+
+def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = None) -> pl.DataFrame:
+    """Return `user_id movie_id rating [timestamp] [order]`, in our types, from any ratings table.
+
+    `columns={"rating": None}` is for tables without ratings: every row then counts as 1.
+    """
+    table = named(as_polars(frame), RATING_ALIASES, columns, ("user_id", "movie_id", "rating"))
+    if "rating" not in table.columns:
+        table = table.with_columns(rating=pl.lit(1.0, pl.Float32))
+    table = table.with_columns(
+        as_ids(table["user_id"], "user").alias("user_id"),
+        as_ids(table["movie_id"], "movie").alias("movie_id"),
+        as_numbers(table["rating"]),
+    )
+    if "timestamp" in table.columns:
+        table = table.with_columns(as_seconds(table["timestamp"]))
+    if "order" in table.columns:
+        table = table.with_columns(as_numbers(table["order"]).cast(pl.Int64, strict=False))
+    return table.select(name for name in RATING_ALIASES if name in table.columns)
+
+
+def as_numbers(column: pl.Series) -> pl.Series:
+    """Bring a column of ratings to Float32; say which value is not a number."""
+    cast = column.cast(pl.Float32, strict=False) if not isinstance(column.dtype, pl.List) else column
+    unreadable = cast.is_null() & column.is_not_null() if cast.dtype == pl.Float32 else column.is_not_null()
+    if unreadable.any():
+        row = int(unreadable.arg_true()[0])
+        raise InputError(
+            f"{column.name}={shorten(column[row])} in row {row + 1}: expected a number "
+            f"({plural(int(unreadable.sum()), 'row')} like it)."
+        )
+    return cast.fill_nan(None)
+
+
+def as_seconds(column: pl.Series) -> pl.Series:
+    """Bring a column of times to whole seconds since 1970-01-01 UTC, null where unknown."""
+    if column.dtype.is_temporal():
+        return column.cast(pl.Datetime("us")).dt.epoch("s")
+    if column.dtype == pl.String:
+        numbers = column.cast(pl.Float64, strict=False)
+        if numbers.null_count() > column.null_count():
+            return _parsed_times(column)
+        column = numbers
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    return column.cast(pl.Int64, strict=False)
+
+
+def _parsed_times(column: pl.Series) -> pl.Series:
+    """Parse times written as text, or say which one cannot be read."""
+    try:
+        return column.str.to_datetime(time_unit="us").dt.epoch("s")
+    except pl.exceptions.PolarsError:
+        try:
+            return column.str.to_date().cast(pl.Datetime("us")).dt.epoch("s")
+        except pl.exceptions.PolarsError:
+            raise InputError(
+                f"{column.name}={shorten(column.drop_nulls()[0])}: expected seconds since 1970 or a date such as "
+                "'1998-04-01 12:30:00'."
+            ) from None
+
+
+def read_ids(column: pl.Series) -> pl.Series:
+    """Make a column that was read as text an integer column, only if every value stays what it was (`007` does not)."""
+    if column.dtype != pl.String:
+        return column
+    numbers = column.cast(pl.Int64, strict=False)
+    same = (numbers.cast(pl.String) == column) | column.is_null()
+    return numbers if same.all() else column

@@ -1,0 +1,147 @@
+"""Outside ids ⇄ inside numbers: the only place where the two meet."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from reelated.errors import InputError, InputTypeError, UnknownId, shorten
+
+
+class Ids:
+    """The ids of all users, or of all movies, in ascending order; an id's place is its number.
+
+    Parameters
+    ----------
+    values : polars.Series of Int64 or String
+        Distinct ids in ascending order, as `as_ids(...).unique().sort()` gives them.
+    kind : {"user", "movie"}
+        What they name; used in messages.
+
+    Examples
+    --------
+    >>> ids = Ids(pl.Series([10, 20, 40]), "movie")
+    >>> ids.index_of(20), ids[2]
+    (1, 40)
+    """
+
+    def __init__(self, values: pl.Series, kind: str) -> None:
+        self.values = values.set_sorted()
+        self.kind = kind
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.values[int(index)]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values)
+
+    def __contains__(self, value: object) -> bool:
+        return self.find(value) is not None
+
+    def __repr__(self) -> str:
+        return f"Ids({len(self):,} {self.kind}s, {self.type_name})"
+
+    @property
+    def type_name(self) -> str:
+        """`int` or `str`: the Python type of the ids."""
+        return "int" if self.values.dtype == pl.Int64 else "str"
+
+    def find(self, value: object) -> int | None:
+        """Return the number of `value`, or None where it is unknown or of the other type."""
+        value = value.item() if isinstance(value, np.generic) else value
+        if type(value).__name__ != self.type_name:
+            return None
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return None
+        at = int(self.values.search_sorted(value))  # type: ignore[call-overload]
+        return at if at < len(self) and self.values[at] == value else None
+
+    def index_of(self, value: object) -> int:
+        """Return the number of one outside id.
+
+        Raises
+        ------
+        InputTypeError
+            The id is text where ids are integers, or the other way round.
+        UnknownId
+            No such user or movie in the data.
+        """
+        if (index := self.find(value)) is not None:
+            return index
+        plain = value.item() if isinstance(value, np.generic) else value
+        got = type(plain).__name__
+        name = f"{self.kind}_id={shorten(plain)}"
+        if got != self.type_name:
+            as_other = f" Did you mean {self._converted(plain)!r}?" if self._converted(plain) is not None else ""
+            raise InputTypeError(
+                f"{name} is of type {got}: the {self.kind} ids of this data are of type {self.type_name}.{as_other}"
+            )
+        raise UnknownId(f"{name}: this {self.kind} is not among the {len(self):,} {self.kind}s of the data.")
+
+    def _converted(self, value: Any) -> Any:
+        """Return the id that the caller may have meant with a value of the other type."""
+        if self.type_name == "str":
+            return str(value) if str(value) in self else None
+        text = str(value)
+        return int(text) if len(text) < 20 and text.removeprefix("-").isdigit() and int(text) in self else None
+
+    def indices_of(self, values: pl.Series) -> npt.NDArray[np.int32]:
+        """Return the numbers of many ids; −1 where unknown.
+
+        Parameters
+        ----------
+        values : polars.Series
+            Ids of the same type.
+
+        Returns
+        -------
+        ndarray of int32, shape (len(values),)
+        """
+        known = pl.DataFrame({"id": self.values, "index": np.arange(len(self), dtype=np.int32)})
+        found = pl.DataFrame({"id": values}).join(known, on="id", how="left", maintain_order="left")
+        return found["index"].fill_null(-1).to_numpy()
+
+    def take(self, indices: npt.NDArray[np.integer[Any]]) -> pl.Series:
+        """Return the ids at many numbers."""
+        return self.values.gather(indices)
+
+
+def as_ids(column: pl.Series, kind: str) -> pl.Series:
+    """Bring a column of ids to Int64 or String without changing what they say.
+
+    Whole floats (pandas makes them of integers when a value is missing) become integers; text stays text.
+
+    Raises
+    ------
+    InputError
+        Ids that are not integers or text: fractions, dates, booleans, lists, integers above 2⁶³.
+    """
+    dtype = column.dtype
+    if dtype in (pl.Categorical, pl.Enum, pl.String):
+        return column.cast(pl.String)
+    if dtype.is_integer() or dtype == pl.Null:
+        return _whole(column, kind)
+    if dtype.is_float():
+        column = column.fill_nan(None)
+        fractions = column.drop_nulls().filter(column.drop_nulls() % 1 != 0)
+        if len(fractions) == 0:
+            return _whole(column, kind)
+        raise InputError(
+            f"{kind}_id={fractions[0]}: ids are integers or text, not fractions. Is this the {kind} column? "
+            "Name the columns with columns={'user_id': …, 'movie_id': …, 'rating': …}."
+        )
+    raise InputError(f"{kind}_id is a column of type {dtype}: expected integers or text.")
+
+
+def _whole(column: pl.Series, kind: str) -> pl.Series:
+    """Cast to Int64, or say which id is too large for it."""
+    cast = column.cast(pl.Int64, strict=False)
+    lost = column.filter(cast.is_null() & column.is_not_null())
+    if len(lost):
+        raise InputError(f"{kind}_id={lost[0]}: ids go up to 2⁶³ − 1. Read this column as text.")
+    return cast
