@@ -180,7 +180,7 @@ def score_of(top, weight, used, offset, finish):
         value = offset + top / weight
     if np.isnan(value):
         return value
-    return round(min(max(value, finish.low), finish.high) * 1e6) / 1e6
+    return np.rint(min(max(value, finish.low), finish.high) * 1e6) / 1e6
 
 
 @kernel

@@ -41,7 +41,8 @@ def in_order(
     todo = list(slices)
     n_threads = min(numba.get_num_threads(), len(todo))
     if n_threads <= 1:
-        yield from map(task, *zip(*_counted(todo, progress), strict=True)) if todo else ()
+        for start, stop in _counted(todo, progress):
+            yield task(start, stop)
         return
     with ThreadPoolExecutor(n_threads) as pool:
         waiting = iter(todo)

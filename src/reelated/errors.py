@@ -5,6 +5,7 @@ Every error that a caller's input can cause is an `InputError`; anything else th
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
@@ -34,7 +35,7 @@ class DataWarning(UserWarning):
 
 def shorten(value: object, limit: int = 60) -> str:
     """Show a value in a message: its `repr`, cut in the middle of nowhere rather than filling the screen."""
-    text = repr(value[:limit] if isinstance(value, str) else value)
+    text = repr(value[: limit + 2] if isinstance(value, str) else value)
     return text if len(text) <= limit + 3 else text[:limit] + "…"
 
 
@@ -54,9 +55,10 @@ def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any
 
 def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
     """Return `value` as a finite `float` within `[low, high]`, or raise `InputError`."""
-    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and low <= float(value) <= high:
-        if np.isfinite(float(value)):
-            return float(value)
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and low <= value <= high:
+        with suppress(OverflowError):  # an integer of a thousand digits
+            if np.isfinite(float(value)):
+                return float(value)
     bounds = "" if low == -np.inf else f" of {low:g} or more" if high == np.inf else f" from {low:g} to {high:g}"
     raise InputError(f"{name}={shorten(value)}: expected a finite number{bounds}.")
 

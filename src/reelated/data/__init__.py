@@ -1,0 +1,8 @@
+"""Data: readers for every MovieLens edition and any ratings table, the cache, the download, the bundled sample."""
+
+from reelated.data.fetch import fetch
+from reelated.data.movielens import folds
+from reelated.data.reading import read
+from reelated.data.source import cache_folder, fingerprint
+
+__all__ = ["cache_folder", "fetch", "fingerprint", "folds", "read"]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
-from reelated.errors import check_integer, check_number
+from reelated.errors import InputError, check_integer, check_number, shorten
 from reelated.models.rows import check_pairs, check_rows
 
 Numbers = npt.NDArray[np.float64]
@@ -23,16 +23,21 @@ class Offsets(NamedTuple):
     reg_user : float or None
         A person's part is the sum of what they gave beyond `items`, over `reg_user` + their number of ratings;
         None: people have no part.
+    empty : float
+        The part of a person without ratings; NaN where nothing can be said of them.
     """
 
     items: Numbers
     reg_user: float | None
+    empty: float = 0.0
 
     def of_users(self, X: sp.csr_array) -> Numbers:
         """Return the part that belongs to each person, from their row alone."""
         if self.reg_user is None:
             return np.zeros(X.shape[0])
-        return row_means(X, X.data - self.items[X.indices], self.reg_user)
+        means = row_means(X, X.data - self.items[X.indices], self.reg_user)
+        means[np.diff(X.indptr) == 0] = self.empty
+        return means
 
     def residuals(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
         """Return the ratings less both parts, in the same places."""
@@ -110,13 +115,18 @@ class Baseline(BaseEstimator):
         reg_item = check_number("reg_item", self.reg_item, 0)
         rounds = check_integer("n_iterations", self.n_iterations, 1)
         X = check_rows(self, X, fitting=True)
-        self.scale_ = observed(X) if scale is None else (float(scale[0]), float(scale[1]))
+        self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.mean_ = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-        beyond, users = X.data - self.mean_, np.zeros(X.nnz)
+        beyond, users = X.data.astype(np.float64) - self.mean_, np.zeros(X.nnz)
         for _ in range(rounds):
             self.item_bias_ = column_means(X, beyond - users, reg_item)
             users = np.repeat(row_means(X, beyond - self.item_bias_[X.indices], reg_user), np.diff(X.indptr))
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     @property
     def offsets(self) -> Offsets:
@@ -140,6 +150,16 @@ class Baseline(BaseEstimator):
         X = check_rows(self, X)
         rows, items = check_pairs(X, rows, items)
         return np.clip(self.offsets.items[items] + self.offsets.of_users(X)[rows], *self.scale_).round(6)
+
+
+def check_bounds(scale: Any) -> tuple[float, float]:
+    """Return the lowest and highest possible rating of a caller's `scale`, or raise `InputError`."""
+    try:
+        low, high = scale
+    except (TypeError, ValueError):
+        raise InputError(f"scale={shorten(scale)}: expected (low, high), such as (1, 5).") from None
+    low = check_number("scale low", low)
+    return low, check_number("scale high", high, low)
 
 
 def observed(X: sp.csr_array) -> tuple[float, float]:

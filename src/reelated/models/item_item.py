@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.errors import TooLarge, check_choice, check_integer, check_memory, show_bytes
+from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, show_bytes
 from reelated.models.baseline import Offsets
 from reelated.models.explanation import Explanation
-from reelated.models.rows import check_item, check_pairs, check_rows
+from reelated.models.rows import check_allowed, check_columns, check_item, check_pairs, check_rows
 from reelated.models.top import TopN
 from reelated.similarity import as_kernel_csr
 
@@ -41,6 +41,11 @@ class ItemItemModel(BaseEstimator):
     offset_: npt.NDArray[np.float64]
     scale_: tuple[float, float]
     max_memory: int | str | None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def prepare(self) -> None:
         """Lay out the fitted matrix for the kernels, by rows and by columns; called after a fit or a load."""
@@ -98,7 +103,7 @@ class ItemItemModel(BaseEstimator):
         X, n = check_rows(self, X), check_integer("n", n, 0)
         n = min(n, X.shape[1])
         item_offset, user_offset, finish = self._terms(X, by)
-        allowed = np.ones(X.shape[1], np.bool_) if allowed is None else np.asarray(allowed, np.bool_)
+        allowed = check_allowed(self, allowed)
         rows = as_kernel_csr(X)
 
         def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
@@ -109,7 +114,9 @@ class ItemItemModel(BaseEstimator):
         cost = self._fan_out()[X.indices].cumsum()
         per_row = np.diff(np.concatenate([[0], cost])[X.indptr]) + 4.0 * X.shape[1]
         slices = [(0, 1)] if X.shape[0] == 1 else slices_of(per_row, SLICE)
-        lengths, items, scores = (np.concatenate(part) for part in zip(*in_order(top, slices, progress), strict=True))
+        nobody = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
+        parts = list(in_order(top, slices, progress)) or [nobody]
+        lengths, items, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
         return TopN(np.concatenate([[0], np.cumsum(lengths)]), items, scores)
 
     def _fan_out(self) -> npt.NDArray[np.int64]:
@@ -228,18 +235,20 @@ class ItemItemModel(BaseEstimator):
         return scores, support
 
     def score_users(
-        self, X: Any, item: int, *, by: By = "relevance"
+        self, X: Any, item: int, *, by: By = "relevance", by_item: sp.csc_array | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return one of the two numbers of one item for every row, through the raters of its neighbours only.
 
         Parameters
         ----------
-        X : sparse matrix, shape (n_rows, n_items)
-            Ratings; CSC is the quick way.
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
         item : int
             The item's number.
         by : {"relevance", "rating"}, default "relevance"
             Which number.
+        by_item : csc_array, optional
+            The same ratings by columns, where the caller has them: saves the time of making them.
 
         Returns
         -------
@@ -247,11 +256,34 @@ class ItemItemModel(BaseEstimator):
             NaN where nothing can be said.
         support : ndarray of int32, shape (n_rows,)
         """
-        item = check_item(self, item)
-        by_item = X if isinstance(X, sp.csc_array) else sp.csc_array(check_rows(self, X))
-        item_offset, user_offset, finish = self._terms(X if by == "relevance" else by_item.tocsr(), by)
-        found = kernels.score_users(item, self._by_row, as_kernel_csr(by_item), item_offset, user_offset, finish)
+        X, item = check_rows(self, X), check_item(self, item)
+        columns = as_kernel_csr(sp.csc_array(X) if by_item is None else check_columns(self, by_item, X))
+        item_offset, user_offset, finish = self._terms(X, by)
+        found = kernels.score_users(item, self._by_row, columns, item_offset, user_offset, finish)
         return found  # type: ignore[no-any-return]
+
+    def audience(
+        self, X: Any, item: int, n: int = 10, *, by: By = "relevance", by_item: sp.csc_array | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Return the rows that have not rated an item and score it highest, ties in ascending row number.
+
+        Parameters
+        ----------
+        X, item, by, by_item
+            As for `score_users`.
+        n : int, default 10
+            Most rows.
+
+        Returns
+        -------
+        ndarray of int64
+            Row numbers, best first.
+        """
+        X, n = check_rows(self, X), check_integer("n", n, 0)
+        by_item = sp.csc_array(X) if by_item is None else by_item
+        scores, _ = self.score_users(X, item, by=by, by_item=by_item)
+        scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
+        return kernels.best(scores, min(n, len(scores)))  # type: ignore[no-any-return]
 
     def explain_pair(self, X: Any, item: int, *, by: By = "relevance") -> Explanation:
         """Return the parts that one person's score for an item is the sum of.
@@ -270,6 +302,8 @@ class ItemItemModel(BaseEstimator):
         Explanation
         """
         X, item = check_rows(self, X), check_item(self, item)
+        if X.shape[0] != 1:
+            raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
         (score,), _ = self.score_pairs(X, [0], [item], by=by)
         part = slice(*self._by_row.indptr[item : item + 2])
         neighbours, similarity = self._by_row.indices[part], self._by_row.data[part].astype(np.float64)

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from reelated import similarity as similarities
 from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, check_memory, check_number
-from reelated.models.baseline import Baseline, Offsets, column_means, observed
+from reelated.models.baseline import Baseline, Offsets, check_bounds, column_means, observed
 from reelated.models.item_item import ItemItemModel
 from reelated.models.rows import check_rows
 
@@ -126,7 +126,7 @@ class ItemKNN(ItemItemModel):
         measure, dtype = self._measure(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
         limit = check_memory("max_memory", self.max_memory)
         X = check_rows(self, X, fitting=True)
-        self.scale_ = observed(X) if scale is None else (float(scale[0]), float(scale[1]))
+        self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.offset_ = self._item_offsets(X)
         values = weighted(self._values(X, dtype), self.weighting)
         self.similarity_, self.common_ = similarities.similarity(values, measure, max_memory=limit, progress=progress)
@@ -172,12 +172,20 @@ class ItemKNN(ItemItemModel):
     @property
     def offsets(self) -> Offsets:
         """What a rating is measured against under the chosen similarity."""
-        return Offsets(self.offset_, _SIMILARITIES[self.similarity])
+        empty = np.nan if self.similarity == "adjusted-cosine" else 0.0
+        return Offsets(self.offset_, _SIMILARITIES[self.similarity], empty)
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether a rating is predicted where no neighbour is rated: from what it is measured against."""
+        return self.similarity in ("adjusted-cosine", "pearson", "residual-cosine")
 
     def _item_offsets(self, X: sp.csr_array) -> npt.NDArray[np.float64]:
         if self.similarity == "residual-cosine":
             return Baseline().fit(X).offsets.items
-        return column_means(X, X.data, 0.0) if self.similarity == "pearson" else np.zeros(X.shape[1])
+        if self.similarity == "pearson":  # of an item that nobody rated there is no mean
+            return np.where(np.bincount(X.indices, minlength=X.shape[1]) > 0, column_means(X, X.data, 0.0), np.nan)
+        return np.zeros(X.shape[1])
 
     def _values(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
         """Return what the similarity is taken of."""

@@ -31,7 +31,7 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     """
     if not fitting:
         check_is_fitted(model)
-        if _ready(X) and X.shape[1] == model.n_features_in_:
+        if _ready(X, sp.csr_array) and X.shape[1] == model.n_features_in_:
             return X
     X = validate_data(model, X, reset=fitting, accept_sparse="csr", dtype=np.float32, ensure_min_samples=1)
     rows = sp.csr_array(X)
@@ -41,10 +41,17 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     return rows
 
 
-def _ready(X: Any) -> bool:
+def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
+    """Return `by_item` as CSC of float32, checked as `check_rows` does; a CSC that is ready is taken as it is."""
+    if by_item.shape != X.shape:
+        raise InputError(f"by_item of shape {by_item.shape}: expected that of X, {X.shape}.")
+    return by_item if _ready(by_item, sp.csc_array) else sp.csc_array(check_rows(model, by_item))
+
+
+def _ready(X: Any, kind: type) -> bool:
     """Say whether `X` needs no conversion: the quick way for one person's row."""
     return (
-        isinstance(X, sp.csr_array)
+        isinstance(X, kind)
         and X.dtype == np.float32
         and X.has_canonical_format
         and bool(np.isfinite(X.data).all())
@@ -56,7 +63,7 @@ def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.
     pairs = []
     for name, values, size in (("rows", rows, X.shape[0]), ("items", items, X.shape[1])):
         array = np.atleast_1d(np.asarray(values))
-        if array.ndim != 1 or array.dtype.kind not in "iu" and array.size:
+        if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
             raise InputError(f"{name} of type {array.dtype} and shape {array.shape}: expected a list of integers.")
         outside = array[(array < 0) | (array >= size)]
         if len(outside):
@@ -67,8 +74,19 @@ def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.
     return pairs[0], pairs[1]
 
 
+def check_allowed(model: Any, allowed: Any) -> np.ndarray:
+    """Return which items may be chosen as booleans, all by default, or raise `InputError`."""
+    n_items = model.n_features_in_
+    array = np.ones(n_items, np.bool_) if allowed is None else np.asarray(allowed)
+    if array.dtype != np.bool_ or array.shape != (n_items,):
+        raise InputError(
+            f"allowed of type {array.dtype} and shape {array.shape}: expected a boolean for each of {n_items} items."
+        )
+    return array
+
+
 def check_item(model: Any, item: Any) -> int:
     """Return an item's number, or raise `InputError`."""
-    if not isinstance(item, (int, np.integer)) or not 0 <= item < model.n_features_in_:
+    if not isinstance(item, (int, np.integer)) or isinstance(item, bool) or not 0 <= item < model.n_features_in_:
         raise InputError(f"item={item!r}: expected a number from 0 to {model.n_features_in_ - 1}.")
     return int(item)

@@ -142,23 +142,22 @@ def check_scale(scale: Any) -> Scale:
 
 def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid) -> tuple[pl.DataFrame, str]:
     """Refuse or drop rows that are no rating; say how many and which came first."""
-    bad = table.select(
-        pl.any_horizontal(pl.col("user_id", "movie_id", "rating").is_null(), pl.col("rating").is_infinite())
-        .fill_null(True)
-        .alias("bad")
-    )["bad"]
-    why = "without a user, a movie or a finite rating"
-    if scale is not None and not bad.any():
-        bad = ~table["rating"].is_between(scale.low, scale.high)
-        why = f"with a rating off the scale ({scale})"
-    if not bad.any():
-        return table, ""
-    first = int(bad.arg_true()[0])
-    found = f"{plural(int(bad.sum()), 'row')} {why}, the first is row {first + 1}: {_shown(table.row(first, named=True))}"
-    if invalid == "error":
-        raise InputError(f"{found}. Mend the data, or drop such rows with invalid='drop'.")
-    kept, more = _without_invalid(table.filter(~bad), scale, invalid)
-    return kept, "; ".join(filter(None, [f"dropped {found}", more]))
+    nothing = pl.any_horizontal(pl.col("user_id", "movie_id", "rating").is_null(), pl.col("rating").is_infinite())
+    within = pl.lit(True) if scale is None else pl.col("rating").is_between(scale.low, scale.high)
+    faults = table.select(nothing=nothing.fill_null(True), off=~within.fill_null(True))
+    faults = faults.with_columns(off=pl.col("off") & ~pl.col("nothing"))
+    reasons = {"nothing": "without a user, a movie or a finite rating", "off": f"with a rating off the scale ({scale})"}
+    notes = []
+    for fault, why in reasons.items():
+        if not (bad := faults[fault]).any():
+            continue
+        first = int(bad.arg_true()[0])
+        row = f"the first is row {first + 1}: {_shown(table.row(first, named=True))}"
+        found = f"{plural(int(bad.sum()), 'row')} {why}, {row}"
+        if invalid == "error":
+            raise InputError(f"{found}. Mend the data, or drop such rows with invalid='drop'.")
+        notes.append(f"dropped {found}")
+    return (table.filter(~faults["nothing"] & ~faults["off"]) if notes else table), "; ".join(notes)
 
 
 def _shown(row: dict[str, Any]) -> str:

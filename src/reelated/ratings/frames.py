@@ -51,31 +51,53 @@ def as_polars(frame: FrameLike, what: str = "ratings") -> pl.DataFrame:
         return frame.collect()
     if isinstance(frame, pl.DataFrame):
         return frame
-    if hasattr(frame, "to_pydict") or hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc"):
+    if hasattr(frame, "to_pydict") or (hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc")):
         return pl.DataFrame(frame)
     if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; column by column needs no pyarrow
-        return pl.DataFrame([_as_series(str(name), frame[name]) for name in frame.columns])
+        return _side_by_side(what, [(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)])
     if isinstance(frame, Mapping):
-        return pl.DataFrame([_as_series(str(name), values) for name, values in frame.items()])
+        return _side_by_side(what, [(str(name), values) for name, values in frame.items()])
     raise InputTypeError(
         f"{what}={shorten(frame)} of type {type(frame).__name__}: expected a polars or pandas DataFrame, an Arrow "
         "table or a mapping of columns. For a file or folder use reelated.read(path)."
     )
 
 
+def _side_by_side(what: str, columns: list[tuple[str, Any]]) -> pl.DataFrame:
+    """Make a table of named columns, or say which stand twice or how their lengths differ."""
+    names = [name for name, _ in columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{what} has more than one column {twice[0]!r}: rename or leave out all but one.")
+    series = [_as_series(name, values) for name, values in columns]
+    if len({len(one) for one in series}) > 1:
+        lengths = ", ".join(f"{one.name!r} has {len(one):,}" for one in series)
+        raise InputError(f"{what} has columns of different lengths: {lengths}. Expected as many values in each.")
+    return pl.DataFrame(series)
+
+
 def _as_series(name: str, values: Any) -> pl.Series:
     """Make a polars column of a pandas column, an array or a list; refuse mixed types by name."""
+    if isinstance(values, pl.Series) or hasattr(values, "to_pylist"):  # polars and Arrow know their types
+        return pl.Series(name, values)
     if hasattr(values, "to_numpy"):
         values = values.astype(object).where(values.notna(), None) if values.dtype.kind not in "iufbM" else values
         values = values.to_numpy()
     try:
         return pl.Series(name, values.tolist() if getattr(values, "dtype", None) == object else values, strict=True)
     except (TypeError, pl.exceptions.PolarsError):
+        if _all_numbers(values):
+            return pl.Series(name, [None if value is None else float(value) for value in values])
         seen = {type(value).__name__: value for value in values if value is not None}
         examples = " and ".join(f"{shorten(value, 20)} ({kind})" for kind, value in sorted(seen.items())[:2])
         raise InputTypeError(
             f"Column {name!r} mixes types: {examples}. Make it one type, for example all integers or all text."
         ) from None
+
+
+def _all_numbers(values: Any) -> bool:
+    """Say whether a list such as `[4, 4.5, None]` can be floats without any of them changing."""
+    known = [value for value in values if value is not None]
+    return all(type(value) is float or (type(value) is int and abs(value) <= 2**53) for value in known)
 
 
 def plain(name: str) -> str:
@@ -108,7 +130,7 @@ def named(
         A required or named column is missing; the message lists the columns that are there.
     """
     columns = dict(columns or {})
-    there = ", ".join(map(repr, frame.columns)) or "none"
+    there = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
     for ours, theirs in columns.items():
         if ours not in aliases:
             raise InputError(f"columns has the key {ours!r}: expected {', '.join(map(repr, aliases))}.")
@@ -147,14 +169,15 @@ def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = 
     if "timestamp" in table.columns:
         table = table.with_columns(as_seconds(table["timestamp"]))
     if "order" in table.columns:
-        table = table.with_columns(as_numbers(table["order"]).cast(pl.Int64, strict=False))
+        table = table.with_columns(as_numbers(table["order"], pl.Float64).cast(pl.Int64, strict=False))
     return table.select(name for name in RATING_ALIASES if name in table.columns)
 
 
-def as_numbers(column: pl.Series) -> pl.Series:
+def as_numbers(column: pl.Series, dtype: Any = pl.Float32) -> pl.Series:
     """Bring a column of ratings to Float32; say which value is not a number."""
-    cast = column.cast(pl.Float32, strict=False) if not isinstance(column.dtype, pl.List) else column
-    unreadable = cast.is_null() & column.is_not_null() if cast.dtype == pl.Float32 else column.is_not_null()
+    is_other = column.dtype.is_nested() or column.dtype.is_temporal()
+    cast = column if is_other else column.cast(dtype, strict=False)
+    unreadable = column.is_not_null() if is_other else cast.is_null() & column.is_not_null()
     if unreadable.any():
         row = int(unreadable.arg_true()[0])
         raise InputError(
@@ -167,6 +190,8 @@ def as_numbers(column: pl.Series) -> pl.Series:
 def as_seconds(column: pl.Series) -> pl.Series:
     """Bring a column of times to whole seconds since 1970-01-01 UTC, null where unknown."""
     if column.dtype.is_temporal():
+        if column.dtype not in (pl.Date, pl.Datetime):
+            raise InputError(f"{column.name} is a column of type {column.dtype}: expected dates or seconds since 1970.")
         return column.cast(pl.Datetime("us")).dt.epoch("s")
     if column.dtype == pl.String:
         numbers = column.cast(pl.Float64, strict=False)
@@ -197,5 +222,4 @@ def read_ids(column: pl.Series) -> pl.Series:
     if column.dtype != pl.String:
         return column
     numbers = column.cast(pl.Int64, strict=False)
-    same = (numbers.cast(pl.String) == column) | column.is_null()
-    return numbers if same.all() else column
+    return numbers if numbers.cast(pl.String).eq_missing(column).all() else column

@@ -83,12 +83,18 @@ class Ids:
             )
         raise UnknownId(f"{name}: this {self.kind} is not among the {len(self):,} {self.kind}s of the data.")
 
+    def parse(self, text: str) -> Any:
+        """Return the id that a text from outside (a terminal, an address) stands for, known or not."""
+        if self.type_name == "int" and len(text) < 20 and str(text).removeprefix("-").isdecimal():
+            return int(text)
+        return text
+
     def _converted(self, value: Any) -> Any:
         """Return the id that the caller may have meant with a value of the other type."""
         if self.type_name == "str":
             return str(value) if str(value) in self else None
         text = str(value)
-        return int(text) if len(text) < 20 and text.removeprefix("-").isdigit() and int(text) in self else None
+        return int(text) if len(text) < 20 and text.removeprefix("-").isdecimal() and int(text) in self else None
 
     def indices_of(self, values: pl.Series) -> npt.NDArray[np.int32]:
         """Return the numbers of many ids; −1 where unknown.

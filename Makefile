@@ -1,0 +1,23 @@
+# The two commands: `make demo` shows the main job, `make test` passes the tests. Both set up what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint format clean
+
+help:    ## list the commands
+	@grep -E '^[a-z]+: *.*##' Makefile | sed -E 's/:[^#]*## /	make\t/' | awk -F'\t' '{printf "  %s %-8s %s\n", $$2, $$1, $$3}'
+
+demo:    ## show the main job on the bundled sample
+	@$(PYTHON) tools/environment.py && $(BIN)/reelated demo
+
+test:    ## run the tests
+	@$(PYTHON) tools/environment.py test && $(BIN)/python -m pytest
+
+lint:    ## check style, types and the order of the rooms
+	@$(PYTHON) tools/environment.py lint && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+
+format:  ## bring the code into its form
+	@$(PYTHON) tools/environment.py lint && $(BIN)/ruff format && $(BIN)/ruff check --fix
+
+clean:   ## remove the environment and what was built
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

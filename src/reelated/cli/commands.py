@@ -1,0 +1,253 @@
+"""The commands: each reads its options, makes one call, and prints the answer."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import reelated
+from reelated.cli.options import (
+    By,
+    Csv,
+    Exclude,
+    Genres,
+    Json,
+    Movie,
+    N,
+    Rate,
+    Source,
+    User,
+    Years,
+    as_filters,
+    as_form,
+    as_ratings,
+    with_options,
+    with_recommender,
+)
+from reelated.cli.show import console, print_answers, print_prediction, print_why
+from reelated.cli.sources import Options, find_movie, fit_source
+from reelated.errors import show_bytes
+from reelated.recommender import Recommender
+
+app = typer.Typer(
+    name="reelated",
+    help="From a ratings file to explained recommendations.",
+    epilog="Start with: reelated demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reelated {reelated.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: reelated recommend sample --user 42 --genres Comedy,Drama --years 1990-1999")
+@with_recommender
+def recommend(
+    rec: Recommender,
+    user: User = None,
+    movie: Movie = None,
+    rate: Rate = None,
+    n: N = 10,
+    by: By = None,
+    genres: Genres = None,
+    years: Years = None,
+    exclude: Exclude = None,
+    why: Annotated[bool, typer.Option("--why", help="Show what each number is made of.")] = False,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Recommend movies to a user or a newcomer; or, for a movie, users."""
+    form = as_form(json, csv)
+    _one_of({"--user": user, "--movie": movie, "--rate": rate})
+    filters = as_filters(rec, genres, years, exclude)
+    if movie is not None:
+        if any(value is not None for value in filters.values()):
+            raise typer.BadParameter("--genres, --years and --exclude do not go with --movie, which lists users")
+        return _audience(rec, movie, n, by, form)
+    print_answers(rec.recommend(**_person(rec, user, rate), n=n, by=by, **filters), form, why=why)
+    return None
+
+
+@app.command(epilog='Example: reelated audience sample --movie "Star Wars"')
+@with_recommender
+def audience(
+    rec: Recommender,
+    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    n: N = 10,
+    by: By = None,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """List the users who have not rated a movie and would want it most."""
+    _audience(rec, movie, n, by, as_form(json, csv))
+
+
+def _audience(rec: Recommender, movie: str, n: int, by: Any, form: str) -> None:
+    movie_id = find_movie(rec, movie)
+    hint = f"These are users who have not rated it. For movies like it: reelated similar SOURCE --movie {movie_id}"
+    print_answers(rec.audience(movie_id, n=n, by=by), form, hint=hint)
+
+
+@app.command(epilog='Example: reelated similar sample --movie "Star Wars"')
+@with_recommender
+def similar(
+    rec: Recommender,
+    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    n: N = 10,
+    genres: Genres = None,
+    years: Years = None,
+    exclude: Exclude = None,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """List the movies most like a movie, with the number of people who rated both."""
+    form, movie_id = as_form(json, csv), find_movie(rec, movie)
+    print_answers(rec.similar(movie_id, n=n, **as_filters(rec, genres, years, exclude)), form)
+
+
+@app.command(epilog="Example: reelated predict sample --user 42 --movie Fargo")
+@with_recommender
+def predict(
+    rec: Recommender,
+    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    user: User = None,
+    rate: Rate = None,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Predict what a user or a newcomer would rate a movie."""
+    form = as_form(json, csv)
+    _one_of({"--user": user, "--rate": rate})
+    who = _person(rec, user, rate)
+    print_prediction(rec.predict(**who, movie_id=find_movie(rec, movie)), form)
+
+
+@app.command(epilog="Example: reelated explain sample --user 42 --movie Fargo --by rating")
+@with_recommender
+def explain(
+    rec: Recommender,
+    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    user: User = None,
+    rate: Rate = None,
+    by: By = None,
+    json: Json = False,
+) -> None:
+    """Say why a user's or a newcomer's number for a movie is what it is."""
+    _one_of({"--user": user, "--rate": rate})
+    who = _person(rec, user, rate)
+    print_why(rec.explain(**who, movie_id=find_movie(rec, movie), by=by), as_form(json, False))  # type: ignore[arg-type]
+
+
+def _person(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[str, Any]:
+    return {"user_id": None if user is None else rec.user_ids.parse(user), "ratings": as_ratings(rec, rate)}
+
+
+def _one_of(given: dict[str, Any]) -> None:
+    if sum(value is not None for value in given.values()) != 1:
+        raise typer.BadParameter(f"give one of {', '.join(given)}")
+
+
+@app.command(epilog="Example: reelated find sample 'star wasr'")
+@with_recommender
+def find(
+    rec: Recommender,
+    text: Annotated[str, typer.Argument(help="A title or a part of one; typos are forgiven.")],
+    n: N = 10,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Find movies by title."""
+    print_answers(rec.find(text, n=n), as_form(json, csv))
+
+
+@app.command(epilog="Example: reelated fit ml-100k -o my.model")
+@with_options
+def fit(
+    source: Source,
+    options: Options,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to save the model in.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say how much memory the fit may take.")] = False,
+    ratings: Annotated[
+        bool, typer.Option("--ratings/--no-ratings", help="Keep the ratings; without, it serves newcomers only.")
+    ] = True,
+) -> None:
+    """Fit a model and save it as a folder that every other command takes as SOURCE."""
+    from reelated.cli.sources import plan_source
+
+    if plan:
+        data, needed = plan_source(source, options)
+        return console().print(f"{data!r}\nThe fit may take up to {show_bytes(needed)} beside the data.", markup=False)
+    if output is None:
+        raise typer.BadParameter("say where to save the model: -o MODEL")
+    rec = fit_source(source, options)
+    rec.save(output, ratings=ratings)
+    size = sum(file.stat().st_size for file in output.iterdir())
+    console().print(f"{rec!r}\nSaved to {output} ({show_bytes(size)}).", markup=False)
+    console().print(f"Next: reelated recommend {output} --user {rec.user_ids[0]}", markup=False)
+    return None
+
+
+@app.command(epilog="Example: reelated batch ml-100k -o top10.parquet")
+@with_recommender
+def batch(
+    rec: Recommender,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.")],
+    n: N = 10,
+    by: By = None,
+    genres: Genres = None,
+    years: Years = None,
+    exclude: Exclude = None,
+) -> None:
+    """Write everybody's recommendations to a file; a file already there is replaced whole."""
+    from reelated.cli.batch import write_batch
+    from reelated.cli.progress import working
+
+    with working("Recommending") as progress:
+        tables = rec.recommend_all(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)  # type: ignore[arg-type]
+        rows = write_batch(tables, output)
+    console().print(f"{rows:,} rows written to {output}.", markup=False)
+
+
+@app.command(epilog="Example: reelated sample my-sample")
+def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")]) -> None:
+    """Write the bundled sample in the layout of MovieLens 100K; its ratings are simulated."""
+    from reelated.data.sample import write_sample
+
+    files = write_sample(folder)
+    console().print(f"{len(files)} files written to {folder}. The ratings and the users are simulated.", markup=False)
+    console().print(f"Next: reelated recommend {folder} --user 42", markup=False)
+
+
+@app.command(epilog="Example: reelated fetch ml-100k")
+def fetch(
+    name: Annotated[str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small.")],
+    from_file: Annotated[Path | None, typer.Option("--from", help="Take this archive instead of the network.")] = None,
+) -> None:
+    """Fetch an edition of MovieLens from GroupLens into the cache."""
+    from reelated.data import fetch as fetch_edition
+
+    path = fetch_edition(name, from_file=from_file, say=lambda line: console().print(line, markup=False))
+    console().print(f"{name} is at {path}.\nNext: reelated recommend {name} --user 1", markup=False)
+
+
+@app.command(epilog="Example: reelated demo")
+def demo() -> None:
+    """Show the main job on the bundled sample."""
+    from reelated.cli.demo import run_demo
+
+    run_demo()

@@ -1,0 +1,29 @@
+"""`reelated demo`: the main job on the bundled sample, as a first look."""
+
+from rich.text import Text
+
+from reelated.cli.show import console, print_about, print_answers
+from reelated.cli.sources import Options, find_movie, open_source
+
+USER, MOVIE = 42, "Star Wars"
+
+
+def run_demo() -> None:
+    """Ten movies for a user with reasons, ten users for a movie, similar movies, and what to try next."""
+    rec, out = open_source("sample", Options()), console()
+    print_about(rec)
+    out.print()
+    print_answers(rec.recommend(user_id=USER), "table")
+    out.print()
+    movie_id = find_movie(rec, MOVIE)
+    print_answers(rec.audience(movie_id), "table", hint="These users have not rated it and would want it most.")
+    out.print()
+    print_answers(rec.similar(movie_id), "table")
+    out.print()
+    out.print(Text("Try next", style="bold"))
+    for line in (
+        f"reelated explain sample --user {USER} --movie '{rec.recommend(user_id=USER)[0].title}'",
+        "reelated recommend sample --rate 'Alien=5' --rate 'Notting Hill=2'",
+        "reelated fetch ml-100k && reelated recommend ml-100k --user 196",
+    ):
+        out.print(Text(f"  {line}"))

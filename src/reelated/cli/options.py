@@ -1,0 +1,195 @@
+"""The options that several commands share, and how their text is read."""
+
+import inspect
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from reelated.cli.show import print_about, print_notes
+from reelated.cli.sources import Options, find_movie, open_source
+from reelated.errors import InputError, shorten
+from reelated.recommender import Recommender
+
+DATA, MODEL, OUTPUT = "How to read SOURCE", "Which model", "How to print"
+
+Source = Annotated[
+    str, typer.Argument(help="A folder, a zip, a file, a saved model, or a name: sample, ml-100k, …", metavar="SOURCE")
+]
+N = Annotated[int, typer.Option("-n", "--n", min=1, help="Rows wanted.")]
+By = Annotated[str | None, typer.Option("--by", metavar="relevance|rating", help="The number that rows fall by.")]
+Genres = Annotated[str | None, typer.Option("--genres", help="Only movies of any of these: Comedy,Drama.")]
+Years = Annotated[str | None, typer.Option("--years", help="Only movies of these years: 1994 or 1990-1999.")]
+Exclude = Annotated[str | None, typer.Option("--exclude", help="Movie ids to leave out: 1,2.")]
+User = Annotated[str | None, typer.Option("--user", help="A user id.")]
+Movie = Annotated[str | None, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")]
+Rate = Annotated[list[str] | None, typer.Option("--rate", help="A newcomer's rating: 50=5 or 'Fargo=4'. Repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON array.", rich_help_panel=OUTPUT)]
+Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated rows.", rich_help_panel=OUTPUT)]
+
+_READING = {
+    "columns": Annotated[
+        str | None,
+        typer.Option(help="Column names: user_id=who,movie_id=what,rating=stars.", rich_help_panel=DATA),
+    ],
+    "scale": Annotated[str | None, typer.Option(help="The rating scale: low,high,step.", rich_help_panel=DATA)],
+    "duplicates": Annotated[
+        str, typer.Option(help="Repeated ratings: last, first, mean or error.", rich_help_panel=DATA)
+    ],
+    "invalid": Annotated[str, typer.Option(help="Unusable rows: error or drop.", rich_help_panel=DATA)],
+    "movies": Annotated[str | None, typer.Option(help="A table of movies.", rich_help_panel=DATA)],
+    "users": Annotated[str | None, typer.Option(help="A table of users.", rich_help_panel=DATA)],
+}
+_FITTING = {
+    "preset": Annotated[str, typer.Option(help="default, or recipe: the plain textbook form.", rich_help_panel=MODEL)],
+    "model": Annotated[str | None, typer.Option(help="The ranking model: item-knn.", rich_help_panel=MODEL)],
+    "set": Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of it: n_neighbors=100. Repeatable.", rich_help_panel=MODEL),
+    ],
+    "max_memory": Annotated[str | None, typer.Option(help="The most a fit may take: 2GB.", rich_help_panel=MODEL)],
+}
+_DEFAULTS: dict[str, Any] = {"duplicates": "last", "invalid": "error", "preset": "default"}
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes `options: Options` the shared options of reading and fitting in its place."""
+    return _replaced(command, "options", _READING | _FITTING, as_options)
+
+
+def with_recommender(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes `rec: Recommender` a SOURCE and the shared options in its place."""
+
+    @wraps(command)
+    def opened(*, source: str, options: Options, **given: Any) -> None:
+        rec = open_source(source, options)
+        print_notes(rec)
+        if not (given.get("json") or given.get("csv")):
+            print_about(rec)
+        command(rec, **given)
+
+    parameters = list(inspect.signature(command).parameters.values())[1:]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    first = [
+        inspect.Parameter("source", kind, annotation=Source),
+        *(parameter.replace(kind=kind) for parameter in parameters),
+        inspect.Parameter("options", kind, annotation=Options),
+    ]
+    opened.__signature__ = inspect.Signature(first)  # type: ignore[attr-defined]
+    return with_options(opened)
+
+
+def _replaced(
+    command: Callable[..., None], name: str, options: dict[str, Any], make: Callable[..., Any]
+) -> Callable[..., None]:
+    """Replace one parameter of a command by several options, which `make` turns into its value."""
+
+    @wraps(command)
+    def replaced(**given: Any) -> None:
+        command(**{name: make(**{key: given.pop(key) for key in options})}, **given)
+
+    own = inspect.signature(command).parameters.values()
+    kind = inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter(key, kind, default=_DEFAULTS.get(key), annotation=annotation)
+        for key, annotation in options.items()
+    ]
+    parameters = [parameter.replace(kind=kind) for parameter in own if parameter.name != name] + shared
+    replaced.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    replaced.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del replaced.__wrapped__  # type: ignore[attr-defined]
+    return replaced
+
+
+def as_options(
+    *,
+    columns: str | None,
+    scale: str | None,
+    set: list[str] | None,  # noqa: A002
+    **rest: Any,
+) -> Options:
+    """Read the texts of the shared options."""
+    return Options(columns=as_columns(columns), scale=as_scale(scale), settings=as_settings(set), **rest)
+
+
+def as_columns(text: str | None) -> dict[str, str | None]:
+    """Read `user_id=who,rating=stars`; an empty name says that there is no such column."""
+    pairs = [pair.partition("=") for pair in split(text)]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise InputError(f"--columns {shorten(name)}: expected name=column, such as user_id=who.")
+    short = {"user": "user_id", "movie": "movie_id"}
+    return {short.get(name.strip(), name.strip()): column.strip() or None for name, _, column in pairs}
+
+
+def as_scale(text: str | None) -> tuple[float, ...] | None:
+    """Read `1,5,1`."""
+    if text is None:
+        return None
+    try:
+        low, high, step = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--scale {shorten(text)}: expected low,high,step, such as 1,5,1.") from None
+    return low, high, step
+
+
+def as_settings(texts: list[str] | None) -> dict[str, Any]:
+    """Read `n_neighbors=100`, `positive_only=false`, `weighting=bm25`, `n_neighbors=none`."""
+    settings = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {shorten(text)}: expected name=value, such as n_neighbors=100.")
+        try:
+            settings[name.strip()] = json.loads({"none": "null"}.get(value.strip().lower(), value.strip().lower()))
+        except ValueError:
+            settings[name.strip()] = value.strip()
+    return settings
+
+
+def as_years(text: str | None) -> tuple[int, int] | None:
+    """Read `1994` or `1990-1999`."""
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    try:
+        return int(first), int(last if dash else first)
+    except ValueError:
+        raise InputError(f"--years {shorten(text)}: expected a year or two, such as 1990-1999.") from None
+
+
+def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | None:
+    """Read `50=5` and `Fargo=4`, split at the last `=`."""
+    if texts is None:
+        return None
+    ratings: dict[Any, float] = {}
+    for text in texts:
+        movie, equals, rating = text.rpartition("=")
+        try:
+            value = float(rating) if equals and movie else None
+        except ValueError:
+            value = None
+        if value is None:
+            raise InputError(f"--rate {shorten(text)}: expected movie=rating, such as 50=5 or 'Fargo=4'.")
+        ratings[find_movie(rec, movie)] = value
+    return ratings
+
+
+def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
+    """Read the filters of a list."""
+    left_out = [rec.movie_ids.parse(text) for text in split(exclude)]
+    return {"genres": split(genres) or None, "years": as_years(years), "exclude": left_out or None}
+
+
+def as_form(json: bool, csv: bool) -> str:
+    """Return `json`, `csv` or `table`."""
+    if json and csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    return "json" if json else "csv" if csv else "table"
+
+
+def split(text: str | None) -> list[str]:
+    """Split at commas, without blanks."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

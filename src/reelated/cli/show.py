@@ -1,0 +1,252 @@
+"""How answers look in a terminal, and as JSON and CSV."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reelated.cli.progress import errors
+from reelated.errors import plural
+from reelated.recommender import Answers, MovieRow, Prediction, Reason, Recommender, SimilarRow, UserRow, Why
+from reelated.recommender.answers import Match, cell_text, cut, with_year
+
+
+def console() -> Console:
+    """Return the console for standard output: as wide as the terminal, without colours in a pipe."""
+    out = Console(highlight=False, soft_wrap=False)
+    if not out.is_terminal and "COLUMNS" not in out._environ:
+        out = Console(highlight=False, width=120)
+    return out
+
+
+def print_json(rows: list[dict[str, Any]]) -> None:
+    """Print one JSON array and nothing else."""
+    sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def print_csv(answers: Answers[Any]) -> None:
+    """Print comma-separated rows with a header; lists within a field are joined by bars."""
+    table = answers.to_polars()
+    for name in ("genres", "reasons"):
+        if name in table.columns:
+            texts = [_joined(value) for value in table[name].to_list()]
+            table = table.with_columns(pl.Series(name, texts, dtype=pl.String))
+    sys.stdout.write(table.write_csv())
+
+
+def _joined(values: Any) -> str:
+    return "|".join(with_year(v["title"], v["year"]) if isinstance(v, dict) else str(v) for v in values or ())
+
+
+def print_notes(rec: Recommender) -> None:
+    """Say on standard error what the data is and what reading changed."""
+    for note in rec.notes_:
+        errors.print(Text(f"note: {note}", style="yellow"))
+
+
+def print_about(rec: Recommender) -> None:
+    """Say in one line what the answers rest on."""
+    about = f"{rec.name_}: {len(rec.movie_ids):,} movies"
+    if rec.ratings_ is not None:
+        about = (
+            f"{rec.name_}: {len(rec.ratings_):,} ratings by {len(rec.user_ids):,} users "
+            f"of {len(rec.movie_ids):,} movies"
+        )
+    errors.print(Text(_printable(about), style="dim"))
+
+
+def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: str | None = None) -> None:
+    """Print a list in the form asked for: `json`, `csv` or a table."""
+    if form == "json":
+        print_json(answers.to_dicts())
+    elif form == "csv":
+        print_csv(answers)
+    else:
+        out = console()
+        out.print(Text(_printable(answers.heading), style="bold"))
+        if hint:
+            out.print(Text(hint, style="dim"))
+        out.print(table_of(_COLUMNS[answers.row_type](answers), out.width) if len(answers) else Text("  (none)"))
+        for row in answers if why and answers.row_type is MovieRow else ():
+            out.print(_reasons(row))
+    if answers.short:
+        errors.print(Text(f"short: {answers.short}"))
+
+
+NARROW = 100
+"""Below this width a table has no genres."""
+
+
+class Column(NamedTuple):
+    """One column of a table: numbers keep their width; texts share what is left, the last to be cut first."""
+
+    name: str
+    cells: list[str]
+    text: bool = False
+
+
+def table_of(columns: list[Column], width: int) -> Table:
+    """Lay out a table that never exceeds a width: texts are cut, numbers are not; in a narrow one genres give way."""
+    if width < NARROW:
+        columns = [column for column in columns if column.name != "genres"]
+    widths = [max(map(cell_len, [column.name, *column.cells])) for column in columns]
+    free = width - 2 * (len(columns) - 1) - sum(w for w, column in zip(widths, columns, strict=True) if not column.text)
+    texts = [at for at, column in enumerate(columns) if column.text]
+    for left, at in zip(range(len(texts), 0, -1), texts, strict=True):
+        widths[at] = max(min(widths[at], free - 12 * (left - 1)), 8)
+        free -= widths[at]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for column, wide in zip(columns, widths, strict=True):
+        justify: Literal["left", "right"] = "left" if column.text else "right"
+        table.add_column(column.name, width=wide, no_wrap=True, overflow="ellipsis", justify=justify)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _named(rows: Any) -> list[Column]:
+    """Return the columns that every list of movies begins with."""
+    return [
+        Column("", [str(row.rank) for row in rows]),
+        Column("id", [_printable(str(row.movie_id)) for row in rows]),
+        Column("movie", [_movie(row) for row in rows], text=True),
+    ]
+
+
+def _genres(rows: Any) -> Column:
+    return Column("genres", [cut(", ".join(row.genres), 22) for row in rows], text=True)
+
+
+def _movies(rows: Answers[MovieRow]) -> list[Column]:
+    because = [_printable(", ".join(row.because) if row.source == "model" else f"({row.source})") for row in rows]
+    return [
+        *_named(rows),
+        Column("score", [cell_text(row.score) for row in rows]),
+        Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
+        _genres(rows),
+        Column("because you liked", because, text=True),
+    ]
+
+
+def _users(rows: Answers[UserRow]) -> list[Column]:
+    return [
+        Column("", [str(row.rank) for row in rows]),
+        Column("user", [_printable(str(row.user_id)) for row in rows]),
+        Column("score", [cell_text(row.score) for row in rows]),
+        Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
+        Column("support", [f"{row.support:,}" for row in rows]),
+    ]
+
+
+def _similar(rows: Answers[SimilarRow]) -> list[Column]:
+    return [
+        *_named(rows),
+        Column("similarity", [cell_text(row.similarity) for row in rows]),
+        Column("rated both", [f"{row.common_raters:,}" for row in rows]),
+        _genres(rows),
+    ]
+
+
+def _matches(rows: Answers[Match]) -> list[Column]:
+    return [
+        Column("id", [_printable(str(row.movie_id)) for row in rows]),
+        Column("movie", [_movie(row) for row in rows], text=True),
+        Column("ratings", [f"{row.n_ratings:,}" for row in rows]),
+        _genres(rows),
+    ]
+
+
+_COLUMNS: dict[type, Any] = {MovieRow: _movies, UserRow: _users, SimilarRow: _similar, Match: _matches}
+
+
+def _reasons(row: MovieRow) -> Text:
+    """Show what one row's number is made of."""
+    if not row.reasons:
+        return Text(f"{row.rank:>3}. {row.title}: {row.source}", style="dim")
+    parts = [f"{part.contribution:+.3f} {_said(part)}" for part in row.reasons]
+    return Text(_printable(f"{row.rank:>3}. {row.title} = {'  '.join(parts)}  {row.other:+.3f} all else"))
+
+
+def _said(part: Reason) -> str:
+    return f"{with_year(part.title, part.year)} (you: {part.rating:g})"
+
+
+def print_prediction(prediction: Prediction, form: str) -> None:
+    """Print a predicted rating with what stands behind it."""
+    if form == "json":
+        return print_json([asdict(prediction)])
+    if form == "csv":
+        return print_csv(Answers([prediction], "", Prediction))  # type: ignore[type-var]
+    who = "You" if prediction.user_id is None else f"User {prediction.user_id}"
+    title = with_year(prediction.title, prediction.year)
+    if prediction.predicted_rating is None:
+        text = f"Nothing can be said of {who.lower()} and {title}: no similar movie is rated."
+    else:
+        on = f"from {plural(prediction.support, 'similar movie')}" if prediction.support else "from averages alone"
+        text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({on})."
+    if prediction.rating is not None:
+        text += f" The actual rating is {prediction.rating:g}; the prediction does not look at it."
+    return console().print(Text(_printable(text)))
+
+
+def print_why(why: Why, form: str) -> None:
+    """Print the parts of a number, adding up, with bars; and where the movie would be without the strongest."""
+    if form != "table":
+        return print_json([why.to_dict()])
+    out, number = console(), "predicted rating" if why.by == "rating" else "relevance"
+    if why.value is None:
+        text = f"{with_year(why.title, why.year)}: nothing can be said, for no similar movie is rated."
+        return out.print(Text(_printable(text)))
+    place = f", place {why.rank:,} among the movies not rated" if why.rank else ""
+    out.print(
+        Text(_printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{place}"), style="bold")
+    )
+    out.print(_parts(why, number, out.width))
+    for other in why.without:
+        there = f"place {other.new_rank:,}" if other.new_rank else "not listed"
+        out.print(Text(_printable(f"Without {with_year(other.title, other.year)}: place {other.rank:,} → {there}")))
+    return None
+
+
+def _parts(why: Why, number: str, width: int) -> Table:
+    """Lay out the ten largest parts of a number, the rest, and the sum."""
+    strongest = sorted(why.contributions, key=lambda part: -abs(part.contribution))[:10]
+    shown = sorted(strongest, key=lambda part: -part.contribution)
+    rest = sum(part.contribution for part in why.contributions) - sum(part.contribution for part in shown)
+    more = len(why.contributions) - len(shown)
+    after = [(rest, f"{more:,} more")] * (more > 0) + [(why.clip, "cut to the scale")] * (abs(why.clip) > 1e-5)
+    blank, largest = [""] * (len(after) + 1), abs(strongest[0].contribution) if strongest else 0.0
+    parts = [part.contribution for part in shown]
+    numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in after))]
+    names = ["to start from", *(_movie(part) for part in shown), *(name for _, name in after), number]
+    return table_of(
+        [
+            Column("adds", [*numbers, f"{why.value:.3f}"]),
+            Column("", names, text=True),
+            Column("rated", ["", *(f"{part.rating:g}" for part in shown), *blank]),
+            Column("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
+            Column("rated both", ["", *(f"{part.common_raters:,}" for part in shown), *blank]),
+            Column("", ["", *(_bar(value, largest) for value in parts), *blank], text=True),
+        ],
+        width,
+    )
+
+
+def _bar(value: float, largest: float) -> str:
+    width = round(abs(value) / largest * 16) if largest else 0
+    return ("█" if value > 0 else "░") * width
+
+
+def _movie(row: Any) -> str:
+    return _printable(with_year(cut(row.title, 300), row.year))
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:600])

@@ -1,0 +1,219 @@
+"""`fetch`: GroupLens's archives → the user's cache folder, checked, and never half a file."""
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from reelated.data.movielens import EDITIONS
+from reelated.data.source import ARCHIVES, Files, archive_path, cache_folder, find_files
+from reelated.errors import InputError, check_choice
+
+HOME = "https://files.grouplens.org/datasets/movielens"
+LICENCE = (
+    "MovieLens data are GroupLens's (University of Minnesota): free for research, not for commercial use or "
+    "redistribution without their permission; please cite doi.org/10.1145/2827872. The README in the archive has the "
+    "full terms."
+)
+_TIMEOUT = 30  # seconds without a byte
+
+
+def fetch(
+    name: str,
+    *,
+    from_file: str | Path | None = None,
+    base_url: str = HOME,
+    progress: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> Path:
+    """Fetch an edition of MovieLens into the cache, from where `read(name)` reads it.
+
+    Parameters
+    ----------
+    name : str
+        `ml-100k`, `ml-1m`, `ml-10m`, `ml-20m`, `ml-25m`, `ml-32m` or `ml-latest-small`.
+    from_file : str or Path, optional
+        An archive that was downloaded elsewhere, for machines without a network; it is copied.
+    base_url : str, optional
+        Where the archive and its `.md5` lie; by default GroupLens.
+    progress : bool, default True
+        Show a progress bar on standard error, if that is a terminal.
+    say : callable, optional
+        Called with each sentence worth showing: licence, checksum, place. By default nothing is said.
+
+    Returns
+    -------
+    Path
+        The archive in the cache. One that is there already, whole, is not fetched again.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, there is no network, or the archive is damaged or another one; then the cache is as before.
+    """
+    check_choice("name", name, ARCHIVES)
+    say = say or (lambda _: None)
+    target = archive_path(name)
+    cache_folder()
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    if from_file is None and target.is_file() and zipfile.is_zipfile(target):
+        say(f"{name} is in the cache already: {target}")
+        return target
+    say(LICENCE)
+    with _whole(target) as file:
+        if from_file is not None:
+            _copy(Path(from_file), file)
+            _check_contents(name, Path(file.name))
+        else:
+            url = f"{base_url}/{name}.zip"
+            _download(url, file, progress)
+            _check(name, Path(file.name), _published(f"{url}.md5"), say)
+    say(f"{name} is now in the cache: {target}")
+    return target
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[IO[bytes]]:
+    """Give a temporary file that takes the place of `target` at the end, or is gone if anything went wrong."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.stem}-", delete=False) as file:
+        try:
+            yield file
+            os.fsync(file.fileno())
+            file.close()
+            os.replace(file.name, target)
+        except OSError as error:
+            raise InputError(f"{target} cannot be written ({error.strerror or error}).") from None
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _copy(source: Path, file: IO[bytes]) -> None:
+    try:
+        with source.expanduser().open("rb") as original:
+            shutil.copyfileobj(original, file)
+            file.flush()
+    except OSError as error:
+        raise InputError(f"from_file={str(source)!r}: cannot be read ({error.strerror}).") from None
+
+
+def _download(url: str, file: IO[bytes], progress: bool) -> None:
+    """Download into an open file, or say what to do without a network."""
+    import pooch  # late: it loads `requests`, which no other command needs
+
+    bar = _Bar(url.rsplit("/", 1)[1]) if progress else None
+    try:
+        pooch.HTTPDownloader(progressbar=bar or False, chunk_size=2**16, timeout=_TIMEOUT)(url, file, None)
+    except OSError as error:  # all errors of `requests` are, without a number
+        if error.errno is not None:
+            raise
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status is not None:
+            raise InputError(f"{url}: the server answers {status}. Try again later.") from None
+        name = url.rsplit("/", 1)[1].removesuffix(".zip")
+        raise InputError(
+            f"{url} cannot be reached, or the connection broke off. Without a network: get the file elsewhere and run "
+            f"reelated fetch {name} --from FILE, or use the bundled sample: 'sample'."
+        ) from None
+    finally:
+        if bar:
+            bar.stop()
+
+
+def _published(url: str) -> str | None:
+    """Return the MD5 that is published beside an archive, None where there is none."""
+    text = io.BytesIO()
+    try:
+        _download(url, text, progress=False)
+    except InputError as error:
+        if "answers 404" in str(error):
+            return None
+        raise
+    found = re.search(rb"\b[0-9a-fA-F]{32}\b", text.getvalue())
+    return found[0].decode().lower() if found else None
+
+
+def _check(name: str, path: Path, published: str | None, say: Callable[[str], None]) -> None:
+    """Check an archive by the published MD5, or else by what is in it."""
+    if published is None:
+        say("There is no published checksum to compare with: the contents are checked instead.")
+        _check_contents(name, path)
+        return
+    with path.open("rb") as file:
+        got = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if got != published:
+        raise InputError(
+            f"{name}: the download is damaged: its MD5 is {got}, published is {published}. Nothing was kept. Try again."
+        )
+    say(f"The MD5 is the published one: {got}")
+
+
+def _check_contents(name: str, path: Path) -> None:
+    """Check that a file is a readable archive of the edition, by counting its ratings."""
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{name}: the file is not a zip, or it is cut short. Expected GroupLens's archive {name}.zip.")
+    try:
+        files = find_files(path)
+    except InputError as error:
+        raise InputError(str(error).replace(path.name, f"{name}.zip")) from None
+    count = _count(files)
+    expected = {edition: ratings for ratings, edition in EDITIONS.items()}.get(f"MovieLens {name[3:].upper()}")
+    if expected is None and (files.roles["ratings"].endswith("ratings.csv") and count not in EDITIONS):
+        return
+    if count != expected:
+        raise InputError(
+            f"{name}: the archive holds {count:,} ratings in {files.roles['ratings']}. Expected {name}.zip"
+            + (f" with {expected:,}." if expected else ".")
+        )
+
+
+def _count(files: Files) -> int:
+    """Count the ratings of an archive: the lines of the file, without the one that names the columns."""
+    inside = files.roles["ratings"]
+    data = files.read(inside)
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    return lines - inside.endswith(".csv")
+
+
+class _Bar:
+    """A progress bar of rich with the few methods that pooch calls."""
+
+    def __init__(self, name: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+        console = Console(stderr=True)
+        columns = (f"{name}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._progress.add_task(name, total=None)
+        self._progress.start()
+
+    @property
+    def total(self) -> Any:
+        """The number of bytes to come."""
+        return self._progress.tasks[0].total
+
+    @total.setter
+    def total(self, value: int) -> None:
+        self._progress.update(self._task, total=value)
+
+    def update(self, count: int) -> None:
+        """Add bytes that have come."""
+        self._progress.advance(self._task, count)
+
+    def reset(self) -> None:
+        """Start again; pooch does so before it says that all is there."""
+        self._progress.update(self._task, completed=0)
+
+    def close(self) -> None:
+        """Do nothing: `stop` ends the bar, also where pooch was interrupted."""
+
+    def stop(self) -> None:
+        """Take the bar off the screen."""
+        self._progress.stop()

@@ -1,0 +1,192 @@
+"""The editions of MovieLens: how their files are laid out, and what they say of movies and users."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from reelated.data.layout import RATINGS, Layout, Want, split
+from reelated.data.source import Files, find_files
+from reelated.data.tables import read_table
+from reelated.data.titles import has_year, split_title
+from reelated.errors import InputError, plural
+from reelated.ratings import Dataset, Scale
+from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_seconds, rating_columns, read_ids
+
+GENRES = (
+    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
+    *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
+)
+NO_GENRE = ("unknown", "(no genres listed)")
+"""Ways to say that no genre is known: none of them is a genre that one could ask for."""
+
+OCCUPATIONS = (
+    *("other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service"),
+    *("doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer"),
+    *("retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman"),
+    *("unemployed", "writer"),
+)
+"""What the occupation codes of MovieLens 1M stand for, by its README."""
+
+_RATING = ("user_id", "movie_id", "rating", "timestamp")
+_ITEM = ("movie_id", "title", "release_date", "video_date", "url")
+LAYOUTS = {
+    "u.data": Layout("\t", _RATING, quoted=False),
+    "u.item": Layout("|", (*_ITEM, *GENRES), quoted=False),
+    "u.user": Layout("|", ("user_id", "age", "gender", "occupation", "zip_code"), quoted=False),
+    "ratings.dat": Layout("::", _RATING, quoted=False),
+    "movies.dat": Layout("::", ("movie_id", "title", "genres"), quoted=False),
+    "users.dat": Layout("::", ("user_id", "gender", "age", "occupation", "zip_code"), quoted=False),
+    "tags.dat": Layout("::", ("user_id", "movie_id", "tag", "timestamp"), quoted=False),
+}
+EDITIONS = {
+    100_000: "MovieLens 100K",
+    1_000_209: "MovieLens 1M",
+    10_000_054: "MovieLens 10M",
+    20_000_263: "MovieLens 20M",
+    25_000_095: "MovieLens 25M",
+    32_000_204: "MovieLens 32M",
+}
+"""The stable editions, by the number of their ratings."""
+
+
+def layout_of(name: str, data: bytes) -> Layout | None:
+    """Return the layout of a file of an edition, if its name and its first line say so."""
+    layout = LAYOUTS.get(PurePosixPath(name).name.lower())
+    line = data[:65536].split(b"\n", 1)[0].decode("latin-1")
+    return layout if layout and len(split(line, layout.separator)) == len(layout.names) else None
+
+
+def read_movies(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+    """Read a catalogue: titles as people say them, years, lists of genres, dates."""
+    layout = layout_of(name, data)
+    flags = GENRES if layout is LAYOUTS["u.item"] else ()
+    want = Want({**MOVIE_ALIASES, **dict.fromkeys(flags, ())}, ("movie_id",), None, invalid)
+    table, notes = read_table(name, data, want, layout)
+    if flags:
+        set_ones = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in flags]
+        table = table.with_columns(genres=pl.concat_list(set_ones)).drop(flags)
+    if "genres" in table.columns:
+        table = table.with_columns(_genres(table["genres"]))
+    return _dated(_titled(table)), notes
+
+
+def _titled(table: pl.DataFrame) -> pl.DataFrame:
+    """Bring titles to the form in which people say them, and years out of them, if they are as in MovieLens."""
+    if "year" in table.columns:
+        return table.with_columns(pl.col("year").cast(pl.Float64, strict=False).cast(pl.Int32, strict=False))
+    titles = table["title"].drop_nulls() if "title" in table.columns else pl.Series(dtype=pl.String)
+    if titles.dtype != pl.String or 2 * sum(map(has_year, titles)) <= len(titles):
+        return table
+    said = [(None, None) if title is None else split_title(title) for title in table["title"]]
+    return table.with_columns(
+        pl.Series("title", [title for title, _ in said], dtype=pl.String),
+        pl.Series("year", [year for _, year in said], dtype=pl.Int32),
+    )
+
+
+def _genres(column: pl.Series) -> pl.Series:
+    """Return lists of genres, empty where none is known."""
+    lists = column.str.split("|") if column.dtype == pl.String else column
+    known = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
+    return lists.fill_null([]).list.eval(pl.element().filter(known)).alias("genres")
+
+
+def _dated(table: pl.DataFrame) -> pl.DataFrame:
+    """Read release dates if all are like `01-Jan-1995`; they give the year where the title has none."""
+    if "release_date" not in table.columns or table["release_date"].dtype != pl.String:
+        return table
+    dates = table["release_date"].str.to_date("%d-%b-%Y", strict=False)
+    if dates.null_count() > table["release_date"].null_count():
+        return table
+    years = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table), dtype=pl.Int32)
+    return table.with_columns(dates, years.fill_null(dates.dt.year()).alias("year"))
+
+
+def read_users(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+    """Read what is known of users; the occupation codes of MovieLens 1M become names."""
+    layout = layout_of(name, data)
+    table, notes = read_table(name, data, Want(USER_ALIASES, ("user_id",), None, invalid), layout)
+    if "age" in table.columns:
+        age = table["age"].cast(pl.Int32, strict=False)
+        table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
+    if layout is LAYOUTS["users.dat"]:
+        codes = {str(code): name for code, name in enumerate(OCCUPATIONS)}
+        table = table.with_columns(pl.col("occupation").replace(codes))
+    return table, notes
+
+
+def read_links(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+    """Read the ids that IMDb (text) and TMDB (numbers) have for the movies."""
+    aliases = {column: MOVIE_ALIASES[column] for column in ("movie_id", "imdb_id", "tmdb_id")}
+    table, notes = read_table(name, data, Want(aliases, ("movie_id",), None, invalid))
+    if "tmdb_id" in table.columns:
+        table = table.with_columns(read_ids(table["tmdb_id"]))
+    return table, notes
+
+
+def with_links(movies: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
+    """Add IMDb's and TMDB's ids to a catalogue."""
+    if movies is None:
+        return links
+    if movies["movie_id"].dtype != links["movie_id"].dtype:
+        raise InputError("movie_id is an integer in one of the tables of movies and links, and text in the other.")
+    return movies.drop(links.columns[1:], strict=False).join(links, on="movie_id", how="left", maintain_order="left")
+
+
+def read_tags(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+    """Read the free tags that users gave to movies: `user_id movie_id tag timestamp`."""
+    aliases = {column: RATINGS.aliases.get(column, ()) for column in ("user_id", "movie_id", "tag", "timestamp")}
+    want = Want(aliases, ("user_id", "movie_id"), None, invalid)
+    table, notes = read_table(name, data, want, layout_of(name, data))
+    return table.with_columns(as_seconds(table["timestamp"])) if "timestamp" in table.columns else table, notes
+
+
+def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | None]:
+    """Return the name and the scale of the edition that files and ratings make; None where they make none.
+
+    Half stars came with MovieLens 10M. A table of another kind beside the files of an edition has its scale only if
+    all ratings are on it.
+    """
+    names = {PurePosixPath(path).name.lower() for path in files.roles.values()}
+    latest = {"ratings.csv", "movies.csv"} <= names
+    if not latest and not names & LAYOUTS.keys():
+        return None, None
+    values = ratings["rating"].unique().drop_nulls()
+    half = bool(names & {"links.csv", "tags.dat"} or (values % 1 != 0).any())
+    scale = Scale(0.5, 5, 0.5) if half else Scale(1, 5, 1)
+    fits = bool((values.is_between(scale.low, scale.high) & (values / scale.step % 1 == 0)).all())
+    name = f"MovieLens ({plural(len(ratings), 'rating')})" if latest and "links.csv" in names else None
+    return EDITIONS.get(len(ratings), name), scale if fits or names & {"u.data", "ratings.dat"} else None
+
+
+def folds(source: Any) -> Iterator[tuple[Dataset, pl.DataFrame]]:
+    """Yield the five official folds of MovieLens 100K, u1 … u5.
+
+    Parameters
+    ----------
+    source : str or Path
+        The folder or zip of MovieLens 100K, or `"ml-100k"`.
+
+    Yields
+    ------
+    train : Dataset
+        The ratings of `u1.base` and so on, without what is known of movies and users.
+    test : polars.DataFrame
+        `user_id movie_id rating timestamp` of `u1.test` and so on.
+
+    Raises
+    ------
+    InputError
+        The source holds no folds.
+    """
+    files = find_files(source)
+    for number in range(1, 6):
+        base, test = (_fold(files, f"u{number}.{part}") for part in ("base", "test"))
+        yield Dataset.from_frames(base, scale=Scale(1, 5, 1), name=f"MovieLens 100K, u{number}.base"), test
+
+
+def _fold(files: Files, name: str) -> pl.DataFrame:
+    table, _ = read_table(name, files.read(files.beside(name)), RATINGS, LAYOUTS["u.data"])
+    return rating_columns(table)

@@ -1,0 +1,163 @@
+"""`read`: one door for every source of ratings."""
+
+import os
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from reelated.data.layout import RATINGS, about
+from reelated.data.lines import IDS
+from reelated.data.movielens import edition, layout_of, read_links, read_movies, read_tags, read_users, with_links
+from reelated.data.source import Files, find_files, is_sample
+from reelated.data.tables import read_table
+from reelated.errors import DataWarning, check_choice
+from reelated.ratings import Dataset, FrameLike
+from reelated.ratings.dataset import Duplicates, Invalid
+from reelated.ratings.frames import rating_columns
+
+SAMPLE_NAME = "Reelated sample (simulated ratings)"
+
+
+def read(
+    source: Any,
+    *,
+    movies: FrameLike | None = None,
+    users: FrameLike | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    scale: tuple[float, float, float] | None = None,
+    duplicates: Duplicates = "last",
+    invalid: Invalid = "error",
+    name: str | None = None,
+) -> Dataset:
+    """Read ratings, and what is known of movies and users.
+
+    Parameters
+    ----------
+    source : str, Path or frame
+        A folder, a zip or a file; or a name: `"sample"`, or an edition in the cache such as `"ml-100k"`; or a polars
+        or pandas frame, an Arrow table or a mapping of columns. What exists as a path wins over a name.
+    movies, users : frame, str or Path, optional
+        What is known of them, in place of what lies beside the ratings.
+    columns : mapping of str to str, optional
+        Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
+    scale : (low, high, step), optional
+        The scale on which people rate; by default that of the edition, else what is observed.
+    duplicates : {"last", "first", "mean", "error"}, default "last"
+        What becomes of a user's several ratings of one movie.
+    invalid : {"error", "drop"}, default "error"
+        What becomes of rows that are no rating.
+    name : str, optional
+        What the data is called in messages; by default the edition or the file.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        There is no such source, it cannot be read or a row of it is invalid; the message names file and line.
+
+    Examples
+    --------
+    >>> read({"user": [1, 1, 2], "movie": [10, 20, 20], "stars": [4, 5, 3]}, name="three ratings")
+    three ratings: 3 ratings by 2 users of 2 movies, 3 to 5 in steps of 1
+    """
+    check_choice("invalid", invalid, ("error", "drop"))
+    given = {kind: table for kind, table in (("movies", movies), ("users", users)) if table is not None}
+    found = _find(source, columns, invalid, given.keys())
+    for kind, table in given.items():
+        found.take(kind, table, invalid)
+    name = name or found.name
+    with about(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
+        data = Dataset.from_frames(
+            found.ratings,
+            found.known.get("movies"),
+            found.known.get("users"),
+            scale=scale or found.scale,
+            duplicates=duplicates,
+            invalid=invalid,
+            name=name,
+        )
+    for note in found.notes:
+        warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
+    data = replace(data, notes=(*found.notes, *data.notes))
+    return data.with_tags(found.known["tags"]) if "tags" in found.known else data
+
+
+@dataclass
+class _Found:
+    """What a source holds: the ratings in our columns, the tables beside them, and what reading them changed."""
+
+    ratings: pl.DataFrame
+    name: str = "ratings"
+    scale: tuple[float, float, float] | None = None
+    known: dict[str, FrameLike] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def take(self, kind: str, given: FrameLike, invalid: str) -> None:
+        """Take in a table of movies, users, links or tags: a frame, or the path of a file."""
+        if isinstance(given, (str, os.PathLike)):
+            self.read(kind, find_files(Path(given)), invalid)
+        else:
+            self.known[kind] = given
+
+    def read(self, kind: str, files: Files, invalid: str) -> None:
+        """Read a table from its file; integer ids become text where those of the ratings are."""
+        inside = files.roles[kind if kind in files.roles else "ratings"]
+        name = PurePosixPath(inside).name
+        table, notes = _READERS[kind](name, files.read(inside), invalid)
+        text = [id_ for id_ in IDS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
+        self.known[kind] = table.with_columns(pl.col(id_).cast(pl.String) for id_ in text)
+        self.notes += [f"{name}: {note}" for note in notes]
+
+
+_READERS: dict[str, Callable[[str, bytes, str], tuple[pl.DataFrame, list[str]]]] = {
+    "movies": read_movies,
+    "users": read_users,
+    "links": read_links,
+    "tags": read_tags,
+}
+
+
+def _find(source: Any, columns: Mapping[str, str | None] | None, invalid: str, given: Collection[str]) -> _Found:
+    """Read all that a source holds, except the kinds of table that are given otherwise."""
+    if not isinstance(source, (str, os.PathLike)):
+        return _Found(rating_columns(source, columns))
+    if is_sample(source):
+        from reelated.data.sample import simulate
+
+        made = simulate()
+        return _Found(made.ratings, SAMPLE_NAME, (1, 5, 1), {"movies": made.movies, "users": made.users})
+    files = find_files(source)
+    ratings, notes = _read_ratings(files, columns, invalid)
+    name, scale = edition(files, ratings)
+    found = _Found(ratings, name or _own_name(files), scale, notes=notes)
+    for kind in _READERS:
+        if kind in files.roles and kind not in given:
+            found.read(kind, files, invalid)
+    if "links" in found.known:
+        found.known["movies"] = with_links(found.known.get("movies"), found.known.pop("links"))
+    return found
+
+
+def _read_ratings(
+    files: Files, columns: Mapping[str, str | None] | None, invalid: str
+) -> tuple[pl.DataFrame, list[str]]:
+    """Read the ratings of a folder, zip or file in our columns and types."""
+    inside = files.roles["ratings"]
+    name, data = PurePosixPath(inside).name, files.read(inside)
+    table, notes = read_table(name, data, RATINGS._replace(columns=columns, invalid=invalid), layout_of(name, data))
+    with about(name):
+        return rating_columns(table, None if "rating" in table.columns else {"rating": None}), notes
+
+
+def _own_name(files: Files) -> str:
+    """Name data that is no edition by its file; a sample that was written to a folder says that it is one."""
+    about_it = files.read(files.roles["about"])[:4096] if "about" in files.roles else b""
+    return SAMPLE_NAME if b"Reelated" in about_it and b"simulated" in about_it else files.name

@@ -1,0 +1,293 @@
+"""The bundled sample: well-known movies, and simulated people who rate them.
+
+Titles, years and genres are facts; every user and every rating is invented here, from a seed, each time it is asked
+for. A simulated user likes some genres and kinds of movies more than others, watches what is famous and what they
+expect to like, and gives stars by how good a movie is held to be, how it meets their taste, and how strict they are.
+
+The same seed gives the same sample on every machine: randomness comes as uniform numbers alone, and from there on
+only arithmetic that IEEE 754 fixes to the last bit decides anything (`+ - * /`, square roots, comparisons).
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from reelated.data.movielens import GENRES
+from reelated.errors import InputError, shorten
+
+Floats = NDArray[np.float64]
+
+OCCUPATIONS = (
+    *("administrator", "artist", "doctor", "educator", "engineer", "entertainment", "executive", "healthcare"),
+    *("homemaker", "lawyer", "librarian", "marketing", "none", "other", "programmer", "retired", "salesman"),
+    *("scientist", "student", "technician", "writer"),
+)
+"""The occupations that MovieLens 100K knows."""
+
+_SEED = 2025
+_USERS = 600
+_YEAR = 2024
+_OPENING = 1_709_251_200  # 1 March 2024, 00:00 UTC
+_DAY = 86_400
+_SITTING = 60  # ratings given before a user goes to bed
+_PACE = 20  # seconds a rating
+_AGES = ((0, 0.1, 0.25, 0.5, 0.75, 0.9, 1), (13, 19, 24, 31, 42, 52, 74))
+_STARS = (1.75, 2.5, 3.5, 4.75)  # an impression above so many of these gets one star more
+_ARTICLES = ("The", "A", "An")
+
+_README = """Reelated sample: simulated ratings of well-known movies
+=======================================================
+
+The users and the ratings in this folder are SIMULATED. Nobody gave them: Reelated drew them from a seed, so that there
+is something to try it on without a download. Do not draw conclusions about people or movies from them, and do not
+report results on them as results on MovieLens.
+
+Titles, years and genres are facts, written down by hand for this sample. All release dates are 1 January of the year.
+
+The files are laid out as those of MovieLens 100K:
+
+u.data        user id, movie id, rating (1-5), timestamp (seconds since 1970, UTC); separated by tabs, in random order
+u.item        movie id | title (year) | release date | video release date | IMDb URL | a 0 or 1 for each of 19 genres
+              (latin-1; the video release date and the URL are empty)
+u.user        user id | age | gender | occupation | zip code
+u.genre       genre | number
+u.occupation  the occupations
+u.info        how many users, items and ratings there are
+
+There are no limits on use: like Reelated itself, the sample is under the MIT licence.
+"""
+
+
+class Sample(NamedTuple):
+    """Simulated ratings, the movies they are of and the users that were imagined to give them.
+
+    Attributes
+    ----------
+    ratings : polars.DataFrame
+        `user_id movie_id rating timestamp`, in random order.
+    movies : polars.DataFrame
+        `movie_id title year genres release_date`; the release date is 1 January of the year.
+    users : polars.DataFrame
+        `user_id age gender occupation zip_code`.
+    """
+
+    ratings: pl.DataFrame
+    movies: pl.DataFrame
+    users: pl.DataFrame
+
+
+def simulate() -> Sample:
+    """Simulate some 50,000 ratings by 600 users of well-known movies; always the same ones.
+
+    Returns
+    -------
+    Sample
+        Frames of ratings, movies and users.
+
+    Examples
+    --------
+    >>> simulate().movies.filter(title="Amélie")["year"].item()
+    2001
+    """
+    rng = np.random.default_rng(_SEED)
+    catalogue = _catalogue()
+    users = _users(rng)
+    taste = _taste(rng, catalogue)
+    watched = _watched(rng, catalogue, users["age"].to_numpy(), taste)
+    stars = _stars(rng, catalogue, taste)
+    movies = catalogue.select("movie_id", "title", "year", "genres", "release_date")
+    return Sample(_ratings(rng, watched, stars), movies, users)
+
+
+def write_sample(folder: Path | str) -> list[Path]:
+    """Write the sample as MovieLens 100K is laid out, with a README that says that it is simulated.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Where to write: a new folder, an empty one, or one that holds nothing but an earlier sample, which is replaced.
+
+    Returns
+    -------
+    list of Path
+        The files written: `u.item`, `u.user`, `u.genre`, `u.occupation`, `u.info`, `README` and, last, `u.data`.
+
+    Raises
+    ------
+    InputError
+        The folder holds anything else, or cannot be written.
+    """
+    folder = Path(folder)
+    files = _files(simulate())
+    try:
+        _check_free(folder, set(files))
+        _put(folder, files)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"folder={shorten(str(folder))}: cannot be written ({why}). Name another folder.") from None
+    return [folder / name for name in files]
+
+
+def _check_free(folder: Path, names: set[str]) -> None:
+    """Refuse a folder in which something else than a sample lies."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there not in (set(), names):
+        raise InputError(
+            f"folder={shorten(str(folder))}: it holds {shorten(', '.join(sorted(there)))}. "
+            "Expected a new or empty folder, or one with an earlier sample only. Name another folder."
+        )
+
+
+def _put(folder: Path, files: dict[str, bytes]) -> None:
+    """Write all files beside the folder first, then move them to their place whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".sample-", dir=folder.parent) as staging:
+        ready = Path(staging) / "ready"
+        ready.mkdir()
+        for name, content in files.items():
+            (ready / name).write_bytes(content)
+        if not folder.exists():
+            ready.rename(folder)
+            return
+        for name in files:
+            os.replace(ready / name, folder / name)
+
+
+def _files(sample: Sample) -> dict[str, bytes]:
+    """Lay the sample out as in MovieLens 100K: file name → content."""
+    ratings, movies, users = sample
+    info = (len(users), "users"), (len(movies), "items"), (len(ratings), "ratings")
+    texts = {
+        "u.item": _lines((_item(*row) for row in movies.iter_rows()), "|"),
+        "u.user": _lines(users.iter_rows(), "|"),
+        "u.genre": _lines(((genre, number) for number, genre in enumerate(GENRES)), "|") + "\n",
+        "u.occupation": _lines(((name,) for name in OCCUPATIONS), "|"),
+        "u.info": _lines(info, " "),
+        "README": _README,
+        "u.data": _lines(ratings.iter_rows(), "\t"),  # last: without it, a folder holds no data set
+    }
+    return {name: text.encode("latin-1") for name, text in texts.items()}
+
+
+def _lines(rows: Iterable[Iterable[object]], separator: str) -> str:
+    return "".join(separator.join(map(str, row)) + "\n" for row in rows)
+
+
+def _item(movie_id: int, title: str, year: int, genres: list[str], released: date) -> tuple[object, ...]:
+    """Return the 24 fields of a line of `u.item`."""
+    flags = (int(genre in genres) for genre in GENRES)
+    return movie_id, f"{_filed(title)} ({year})", f"{released.day:02}-Jan-{released.year}", "", "", *flags
+
+
+def _filed(title: str) -> str:
+    """Put an article at the end: `A Beautiful Mind` → `Beautiful Mind, A`."""
+    article, _, rest = title.partition(" ")
+    return f"{rest}, {article}" if rest and article in _ARTICLES else title
+
+
+def _catalogue() -> pl.DataFrame:
+    """Read the movies, with how famous, how well liked and of what kind (`tags`) they are."""
+    table = pl.read_csv(Path(__file__).with_name("sample_movies.csv"), schema_overrides={"year": pl.Int32})
+    return table.with_columns(
+        pl.col("genres", "tags").str.split("|"), pl.date(pl.col("year"), 1, 1).alias("release_date")
+    )
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Floats:
+    """Draw numbers that are all but normal: a sum of twelve uniform ones has variance 1."""
+    return np.asarray(rng.random((12, *shape)).sum(axis=0) - 6)
+
+
+def _users(rng: np.random.Generator) -> pl.DataFrame:
+    """Imagine who the users are."""
+    ages = np.interp(rng.random(_USERS), *_AGES).astype(np.int32)
+    zip_codes = 501 + (99_450 * rng.random(_USERS)).astype(np.int64)
+    return pl.DataFrame(
+        {
+            "user_id": np.arange(1, _USERS + 1),
+            "age": ages,
+            "gender": np.where(rng.random(_USERS) < 0.3, "F", "M"),
+            "occupation": _occupations(rng, ages),
+            "zip_code": [f"{code:05}" for code in zip_codes],
+        }
+    )
+
+
+def _occupations(rng: np.random.Generator, ages: NDArray[np.int32]) -> list[str]:
+    """Say what users do: most of the young study, most of the old have retired."""
+    working = [name for name in OCCUPATIONS if name not in ("none", "retired", "student")]
+    drawn = [working[number] for number in (len(working) * rng.random(_USERS)).astype(np.int64)]
+    usual = rng.random(_USERS) < 0.8
+    for row in np.flatnonzero(usual & (ages < 24) | (ages < 18)):
+        drawn[row] = "student"
+    for row in np.flatnonzero(usual & (ages > 61)):
+        drawn[row] = "retired"
+    for row in np.flatnonzero(~usual & (ages > 23))[::12]:
+        drawn[row] = "none"
+    return drawn
+
+
+def _taste(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
+    """Say how much each user likes movies like each movie, users × movies, around 0."""
+    return 0.55 * _liking(rng, catalogue["genres"]) + 0.8 * _liking(rng, catalogue["tags"])
+
+
+def _liking(rng: np.random.Generator, features: pl.Series) -> Floats:
+    """Add up what users think of the features of each movie.
+
+    What they think is a multiple of 1/64, so that the sums are exact in whatever order the matrix product adds.
+    """
+    names = sorted(set(features.explode()))
+    has = np.array([[name in movie for movie in features.to_list()] for name in names], dtype=np.float64)
+    opinions = np.rint(64 * _normal(rng, _USERS, len(names))) / 64
+    opinions *= np.abs(opinions)
+    return np.asarray(opinions @ has / np.sqrt(has.sum(axis=0)))
+
+
+def _watched(
+    rng: np.random.Generator, catalogue: pl.DataFrame, ages: NDArray[np.int32], taste: Floats
+) -> NDArray[np.bool_]:
+    """Say who has rated what: the movies that interest a user most, 20 or more, of a few users very many."""
+    before_their_time = np.maximum(0, (_YEAR - ages[:, None] + 5) - catalogue["year"].to_numpy()) / 50
+    fame = catalogue["fame"].to_numpy()
+    known = fame * (fame + 1) / 6.8 + 0.2 * catalogue["acclaim"].to_numpy()
+    interest = known + taste - 0.4 * before_their_time + 0.4 * _normal(rng, *taste.shape)
+    eagerness = rng.random(_USERS)
+    counts = 20 + (254 * eagerness * eagerness * eagerness).astype(np.int64)
+    ranks = np.argsort(np.argsort(-interest, axis=1, kind="stable"), axis=1, kind="stable")
+    return np.asarray(ranks < counts[:, None])
+
+
+def _stars(rng: np.random.Generator, catalogue: pl.DataFrame, taste: Floats) -> NDArray[np.int64]:
+    """Say how many stars each user would give to each movie."""
+    mildness = 2.3 + 0.2 * _normal(rng, _USERS, 1)
+    spread = 0.75 + 0.5 * rng.random((_USERS, 1))
+    quality = 0.9 * (catalogue["acclaim"].to_numpy() - 3.8) + 0.4 * (catalogue["fame"].to_numpy() - 3)
+    impression = mildness + spread * (quality + 0.6 * taste + 0.9 * _normal(rng, *taste.shape))
+    return 1 + np.searchsorted(_STARS, impression)
+
+
+def _ratings(rng: np.random.Generator, watched: NDArray[np.bool_], stars: NDArray[np.int64]) -> pl.DataFrame:
+    """List the ratings in random order; users give theirs one after another, in sittings some days apart."""
+    users, movies = np.nonzero(watched)
+    turns = np.lexsort((rng.random(len(users)), users))
+    users, movies = users[turns], movies[turns]
+    counts = watched.sum(axis=1)
+    place = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = _OPENING + (150 * _DAY * rng.random(_USERS)).astype(np.int64)
+    pause = _DAY + (14 * _DAY * rng.random(_USERS)).astype(np.int64)
+    moment = place * _PACE + (_PACE * rng.random(len(users))).astype(np.int64)
+    columns = {
+        "user_id": users + 1,
+        "movie_id": movies + 1,
+        "rating": stars[users, movies],
+        "timestamp": first[users] + place // _SITTING * pause[users] + moment,
+    }
+    return pl.DataFrame(columns)[np.argsort(rng.random(len(users)), kind="stable")]

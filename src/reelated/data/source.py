@@ -1,0 +1,297 @@
+"""Where data lie: a folder, a zip, a file or a name in the cache → the files that a read of it uses.
+
+A zip is read in place: nothing is ever written, whatever its members are called.
+"""
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import platformdirs
+
+from reelated.errors import InputError, InputTypeError, shorten
+
+ARCHIVES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small")
+SAMPLE = "sample"
+TEXT = (".csv", ".tsv", ".txt", ".dat")
+TABLES = (*TEXT, ".parquet", ".pq", ".arrow", ".feather", ".ipc")
+ROLES: dict[str, tuple[str, ...]] = {
+    "ratings": ("u.data", "ratings.dat"),
+    "movies": ("u.item", "movies.dat"),
+    "users": ("u.user", "users.dat"),
+    "links": ("links.csv",),
+    "tags": ("tags.dat", "tags.csv"),
+    "about": ("readme", "readme.txt", "readme.md"),
+}
+"""What the files of an edition hold, by name; `ratings`, `movies` and `users` may be tables of any kind."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one folder or zip by what they hold, or a file alone.
+
+    Attributes
+    ----------
+    name : str
+        What the data may be called: the name of the folder, zip or file, without its ending.
+    where : Path
+        The zip, or the folder that the paths in `roles` start from.
+    roles : dict of str to str
+        What a file holds (a key of `ROLES`) → its path within.
+    others : tuple of str
+        The other files beside them, such as the folds of MovieLens 100K.
+    zipped : bool
+        Whether `where` is a zip.
+    """
+
+    name: str
+    where: Path
+    roles: dict[str, str]
+    others: tuple[str, ...] = ()
+    zipped: bool = False
+
+    def read(self, inside: str) -> bytes:
+        """Return the bytes of one file."""
+        with _readable(PurePosixPath(inside).name):
+            if self.zipped:
+                with zipfile.ZipFile(self.where) as archive:
+                    return archive.read(inside)
+            return (self.where / inside).read_bytes()
+
+    def beside(self, name: str) -> str:
+        """Return the path of another file in the folder where the ratings are."""
+        for inside in self.others:
+            if PurePosixPath(inside).name == name:
+                return inside
+        raise InputError(f"{self.where.name} holds no file {name!r} beside its ratings. It needs the whole data set.")
+
+
+@contextmanager
+def _readable(label: str) -> Iterator[None]:
+    """Say in one sentence why a file cannot be read."""
+    try:
+        yield
+    except PermissionError:
+        raise InputError(f"{label}: no permission to read it. Check the rights of the file.") from None
+    except RuntimeError as error:  # how zipfile says that a member is encrypted or packed in an unknown way
+        why = "it is encrypted" if "encrypted" in str(error) else "it is packed in a way that Python cannot unpack"
+        raise InputError(f"{label}: {why}. Unpack it first and read the folder.") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise InputError(f"{label}: the zip is damaged or cut short. Get it again.") from None
+    except OSError as error:
+        raise InputError(f"{label}: cannot be read ({error.strerror or error}).") from None
+
+
+def find_files(source: Any) -> Files:
+    """Return the files that a read of `source` uses.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder, a zip, a file, or the name of an edition in the cache. What exists as a path wins over a name.
+
+    Raises
+    ------
+    InputError
+        There is no such path or name, or nothing in it can be recognised.
+    """
+    path = _existing(source)
+    with _readable(path.name):
+        if path.is_dir():
+            return _arranged(path, _listed(path), zipped=False)
+        with path.open("rb") as file:
+            start = file.read(4)
+        if start.startswith(b"PK"):
+            with zipfile.ZipFile(path) as archive:
+                return _arranged(path, archive.namelist(), zipped=True)
+    return Files(path.name.split(".")[0], path.parent, {"ratings": path.name})
+
+
+def is_sample(source: Any) -> bool:
+    """Return whether `source` names the bundled sample (a path of that name would win)."""
+    return isinstance(source, str) and source == SAMPLE and not Path(SAMPLE).exists()
+
+
+def _existing(source: Any) -> Path:
+    """Return the path that `source` means, or say which names are near."""
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputTypeError(f"source={shorten(source)}: expected a path or a name such as 'sample'.")
+    text = os.fspath(source)
+    if "\0" in text or not text:
+        raise InputError(f"source={shorten(text)}: expected a path or a name such as 'sample'.")
+    path = Path(text).expanduser()
+    try:
+        if path.is_dir() or path.is_file():
+            return path
+        if path.exists():
+            raise InputError(
+                f"source={shorten(text)}: neither a folder nor a file. Save what it gives to a file first."
+            )
+        if text == SAMPLE:
+            raise InputError("The bundled sample has no files here. Write them with: reelated sample DIR")
+        if text in ARCHIVES:
+            return _cached(text)
+        there = [str(path.parent / near.name) for near in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError as error:
+        raise InputError(f"source={shorten(text)}: {error.strerror or error}.") from None
+    near = get_close_matches(text, [SAMPLE, *ARCHIVES, *there], n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise InputError(
+        f"source={shorten(text)}: there is no such folder, zip or file, nor a data set of that name "
+        f"({', '.join((SAMPLE, *ARCHIVES))}).{hint}"
+    )
+
+
+def _cached(name: str) -> Path:
+    """Return where the archive of an edition lies in the cache."""
+    path = archive_path(name)
+    if path.is_file():
+        return path
+    raise InputError(
+        f"{name!r} is not in the cache yet. Get it with: reelated fetch {name}. Without a network, use 'sample'."
+    )
+
+
+def archive_path(name: str) -> Path:
+    """Return where `fetch` keeps the archive of an edition; it need not exist."""
+    return _cache_path() / "datasets" / f"{name}.zip"
+
+
+def cache_folder() -> Path:
+    """Return the folder where Reelated keeps data sets and fitted models; make it if it is missing.
+
+    It is the user's cache folder, or what the environment variable `REELATED_CACHE` names; only the user may read it.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        The folder cannot be made.
+    """
+    folder = _cache_path()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The cache folder {str(folder)!r} cannot be made ({error.strerror}). "
+            "Name another with the environment variable REELATED_CACHE."
+        ) from None
+    return folder
+
+
+def _cache_path() -> Path:
+    return Path(os.environ.get("REELATED_CACHE") or platformdirs.user_cache_dir("reelated", appauthor=False))
+
+
+def fingerprint(source: Any) -> str:
+    """Return a short text that is the same as long as a read of `source` would give the same.
+
+    Parameters
+    ----------
+    source : str or Path
+        As for `read`, but not a frame.
+
+    Returns
+    -------
+    str
+        Thirty-two hexadecimal digits of BLAKE2b over the names and the bytes of the files; no path goes in.
+
+    Raises
+    ------
+    InputError
+        There is no such source, or it cannot be read.
+
+    Examples
+    --------
+    >>> len(fingerprint("sample"))
+    32
+    """
+    total = hashlib.blake2b(digest_size=16)
+    for name, path in _used(source):
+        with _readable(path.name), path.open("rb") as file:
+            total.update(name.encode() + b"\0" + hashlib.file_digest(file, "blake2b").digest())
+    return total.hexdigest()
+
+
+def _used(source: Any) -> list[tuple[str, Path]]:
+    """List the files on disk that a read opens, with names that do not depend on where they lie."""
+    if is_sample(source):
+        here = Path(__file__).parent
+        return [(path.name, path) for path in sorted(here.glob("sample*")) if path.is_file()]
+    files = find_files(source)
+    if files.zipped:
+        return [("zip", files.where)]
+    return [(PurePosixPath(inside).name, files.where / inside) for inside in sorted(files.roles.values())]
+
+
+def _listed(folder: Path) -> list[str]:
+    """List the files of a folder and of the folders directly in it."""
+    inner = [path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
+    paths = [path for each in (folder, *inner) for path in each.iterdir() if path.is_file()]
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def _arranged(where: Path, names: list[str], zipped: bool) -> Files:
+    """Choose the folder that holds the ratings, the outermost first, and say what its files hold."""
+    groups: dict[PurePosixPath, list[str]] = {}
+    for name in names:
+        path = PurePosixPath(name)
+        if not name.endswith("/") and not {"..", "__MACOSX"} & set(path.parts) and not path.name.startswith("."):
+            groups.setdefault(path.parent, []).append(name)
+    holding: dict[PurePosixPath, dict[str, str]] = {}
+    for depth in sorted({len(folder.parts) for folder in groups}):
+        level = {folder: _roles(where, inside) for folder, inside in groups.items() if len(folder.parts) == depth}
+        holding = {folder: roles for folder, roles in level.items() if "ratings" in roles}
+        if holding:
+            break
+    if not holding:
+        found = ", ".join(sorted(PurePosixPath(name).name for name in names)[:8]) or "nothing"
+        raise InputError(
+            f"{where.name} holds no ratings that Reelated knows. Expected the files of a MovieLens edition or one "
+            f"table ({', '.join(TABLES)}), found: {shorten(found, 200)}."
+        )
+    if len(holding) > 1:
+        raise InputError(f"{where.name} holds ratings in {' and in '.join(map(repr, map(str, holding)))}. Pass one.")
+    folder, roles = holding.popitem()
+    others = tuple(name for name in groups[folder] if name not in roles.values())
+    return Files(where.stem if zipped else where.resolve().name, where, roles, others, zipped)
+
+
+def _roles(where: Path, paths: list[str]) -> dict[str, str]:
+    """Say what the files of one folder hold; a table alone holds the ratings, whatever its name."""
+    roles: dict[str, str] = {}
+    for role, known in ROLES.items():
+        found = [path for path in paths if _plays(role, known, PurePosixPath(path).name.lower())]
+        if len(found) > 1:
+            raise InputError(f"{where.name} holds {role} in {' and in '.join(map(repr, found))}. Pass one of them.")
+        if found:
+            roles[role] = found[0]
+    if "ratings" not in roles:
+        rest = [path for path in paths if path not in roles.values() and _is_table(PurePosixPath(path).name.lower())]
+        if len(rest) > 1:
+            listed = ", ".join(map(repr, rest[:6]))
+            raise InputError(f"{where.name} holds several tables ({listed}). Pass the one that holds the ratings.")
+        if rest:
+            roles["ratings"] = rest[0]
+    return roles
+
+
+def _plays(role: str, known: tuple[str, ...], name: str) -> bool:
+    """Return whether a file of this name holds what the role says."""
+    return name in known or (role in ("ratings", "movies", "users") and _is_table(name) and name.split(".")[0] == role)
+
+
+def _is_table(name: str) -> bool:
+    """Return whether a file may be a table by its ending; text may be packed with gzip."""
+    plain = name.removesuffix(".gz")
+    return plain.endswith(TEXT if plain != name else TABLES) and not plain.startswith(("readme", "license", "checksum"))

@@ -1,0 +1,189 @@
+"""Tables of any kind → polars columns with our names: text with any separator, Parquet, Arrow.
+
+Text is read fast, by polars; only where that finds something odd is it read again line by line, so that the message
+can say which line it is.
+"""
+
+import gzip
+import io
+import zlib
+
+import polars as pl
+
+from reelated.data.layout import RATINGS, Layout, Want, about, recognise
+from reelated.data.lines import IDS, LONGEST_ID, numeric, read_lines
+from reelated.errors import InputError
+from reelated.ratings.frames import named, read_ids
+
+_JOINT = "\x1f"  # stands for `::` in front of polars, which wants a separator of one byte
+_WHOLE = ("user_id", "movie_id", "timestamp", "order")
+
+
+def read_table(
+    label: str, data: bytes, want: Want = RATINGS, layout: Layout | None = None
+) -> tuple[pl.DataFrame, list[str]]:
+    r"""Read the wanted columns of a table.
+
+    Parameters
+    ----------
+    label : str
+        The file, as messages name it.
+    data : bytes
+        What is in it; its kind is recognised by its first bytes.
+    want : Want
+        The columns wanted; by default those of ratings.
+    layout : Layout, optional
+        The layout of a text file, where it is known.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns that were found, under our names. In text, ids are integers if all of them stay what they were.
+    list of str
+        What reading changed or assumed.
+
+    Raises
+    ------
+    InputError
+        The file is empty, damaged or no table, lacks a column, or has a bad row; the message names file and line.
+
+    Examples
+    --------
+    >>> table, notes = read_table("mine.csv", b"userId,movieId,rating\n7,007,4.5\n")
+    >>> table.rows(), notes
+    ([(7, '007', 4.5)], [])
+    """
+    if not data:
+        raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
+    if data.startswith(b"\x1f\x8b"):
+        return read_table(label, _unpacked(label, data), want, layout)
+    if data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
+        return _filled(label, _read_binary(label, data, want)), []
+    text = _as_utf8(label, data)
+    layout, assumed = (layout, []) if layout else recognise(label, text, want)
+    with about(label):
+        found = want.find(layout.names)
+    table, notes = _read_text(label, text, layout, found, want)
+    table, tidied = _tidy(_filled(label, table))
+    return table, assumed + notes + tidied
+
+
+def _filled(label: str, table: pl.DataFrame) -> pl.DataFrame:
+    if table.is_empty():
+        raise InputError(f"{label} holds no rows. Expected one for each rating.")
+    return table
+
+
+def _unpacked(label: str, data: bytes) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        raise InputError(f"{label}: the gzip file is damaged or cut short. Get it again.") from None
+
+
+def _read_binary(label: str, data: bytes, want: Want) -> pl.DataFrame:
+    """Read the wanted columns of a Parquet or Arrow file."""
+    kind = "Parquet" if data.startswith(b"PAR1") else "Arrow"
+    read = pl.read_parquet if kind == "Parquet" else pl.read_ipc if data.startswith(b"ARROW1") else pl.read_ipc_stream
+    try:
+        table = read(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, OSError):
+        raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
+    with about(label):
+        return named(table, want.aliases, want.columns, want.required)
+
+
+def _as_utf8(label: str, data: bytes) -> bytes:
+    """Return text as UTF-8, without byte order mark and blank lines at its end; what is not UTF-8 is latin-1."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{label} is UTF-16 text. Save it as UTF-8.")
+    if b"\0" in data[:65536]:
+        raise InputError(f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.")
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            data = data.decode("latin-1").encode()
+    return data.rstrip(b"\r\n") + b"\n" if data.endswith((b"\n\n", b"\n\r\n")) else data
+
+
+def _read_text(
+    label: str, text: bytes, layout: Layout, found: dict[str, str], want: Want
+) -> tuple[pl.DataFrame, list[str]]:
+    """Read text in the first way that can vouch for every row."""
+    lines = _scanned(text, layout)
+    try:
+        table = _as_numbers(lines, layout, found)
+        if table is None:
+            table = _as_strings(lines, layout, found, want)
+    except pl.exceptions.PolarsError:
+        table = None
+    return (table, []) if table is not None else read_lines(label, text, layout, found, want)
+
+
+def _scanned(text: bytes, layout: Layout) -> pl.LazyFrame:
+    """Let polars look at a text, all columns as strings."""
+    joined = layout.separator == "::"
+    return pl.scan_csv(
+        text.replace(b"::", _JOINT.encode()) if joined else text,
+        has_header=False,
+        skip_lines=layout.skip,
+        separator=_JOINT if joined else layout.separator,
+        quote_char='"' if layout.quoted else None,
+        schema=dict.fromkeys(layout.names, pl.String()),
+    )
+
+
+def _as_numbers(lines: pl.LazyFrame, layout: Layout, found: dict[str, str]) -> pl.DataFrame | None:
+    """Read a table of plain numbers in one pass that never holds its text; None if a single field is anything else."""
+    if not {"rating"} <= found.keys() <= {"rating", *_WHOLE}:
+        return None
+    text = {ours: pl.col(theirs) for ours, theirs in found.items()}
+    whole = {ours: text[ours].cast(pl.Int64, strict=False) for ours in _WHOLE if ours in found}
+    rating = text["rating"].cast(pl.Float32, strict=False)
+    sound = [number.cast(pl.String) == text[ours] for ours, number in whole.items()]
+    full = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a line that is too short
+    table = lines.select(
+        *(number.alias(ours) for ours, number in whole.items()),
+        rating.alias("rating"),
+        pl.all_horizontal(*sound, rating.is_finite(), full).fill_null(False).alias("sound"),
+    ).collect(engine="streaming")
+    return table.drop("sound") if table["sound"].all() else None
+
+
+def _as_strings(lines: pl.LazyFrame, layout: Layout, found: dict[str, str], want: Want) -> pl.DataFrame | None:
+    """Read the wanted columns as text; None if a row looks odd."""
+    last = " last"
+    wanted = [pl.col(theirs).alias(ours) for ours, theirs in found.items()]
+    table = lines.select(*wanted, pl.col(layout.names[-1]).alias(last)).collect()
+    first = {name: value for name in found for value in table[name].drop_nulls()[:1]}
+    numbers = numeric(first)
+    odd = [_odd(name, name in want.required, name in numbers) for name in found]
+    suspect = table.select(pl.any_horizontal(pl.col(last).is_null(), *odd).any()).item()
+    return None if table.is_empty() or suspect else table.drop(last)
+
+
+def _odd(name: str, required: bool, number: bool) -> pl.Expr:
+    """Say of which rows a field needs a closer look: the rules of `lines`, for whole columns."""
+    field = pl.col(name).str.strip_chars()
+    odd = [pl.lit(False)]
+    if required:
+        odd.append(field.is_null() | (field == ""))
+    if name in IDS:
+        odd.append((field.str.len_bytes() > LONGEST_ID) | field.str.contains("\0", literal=True))
+    if number:
+        odd.append(~field.cast(pl.Float64, strict=False).is_finite().fill_null(field.is_null()))
+    return pl.any_horizontal(odd)
+
+
+def _tidy(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Strip the spaces around fields, make ratings numbers, and ids integers where that changes none of them."""
+    text = [name for name in table.columns if table[name].dtype == pl.String]
+    stripped = table.with_columns(pl.col(name).str.strip_chars() for name in text)
+    ids = [name for name in IDS if name in text]
+    spaced = [name for name in ids if not table[name].equals(stripped[name])]
+    ratings = [pl.col("rating").cast(pl.Float32)] if "rating" in text else []
+    stripped = stripped.with_columns(*(read_ids(stripped[name]) for name in ids), *ratings)
+    return stripped, [f"removed the spaces around {' and '.join(spaced)}"] * bool(spaced)

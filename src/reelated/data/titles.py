@@ -1,0 +1,60 @@
+"""Titles as catalogues file them → as people say them: `Beautiful Mind, A (2001)` → `A Beautiful Mind`, 2001."""
+
+import html
+import re
+
+_ARTICLES = (
+    "The|A|An"  # English
+    "|Le|La|Les|L'|Un|Une"  # French
+    "|El|Los|Las|Una"  # Spanish
+    "|Il|Lo|I|Gli|Uno"  # Italian
+    "|Der|Die|Das|Ein|Eine"  # German
+    "|O|Os|As|Um|Uma"  # Portuguese
+    "|De|Het|Een"  # Dutch
+    "|Den|Det|En|Ett|Et"  # Danish, Norwegian, Swedish
+    "|Az|Egy|Al|Els"  # Hungarian, Arabic, Catalan
+)
+_YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–—]\s*(?:\d{4})?)?\)\s*(\([A-Z]{1,3}\))?\s*$")
+_FILED = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES})\s*(?=$|\(|\))")
+
+
+def split_title(filed: str) -> tuple[str, int | None]:
+    """Return the title as people say it, and the year in its brackets.
+
+    Parameters
+    ----------
+    filed : str
+        A title as MovieLens has it: the article behind a comma, another title and the year in brackets.
+
+    Returns
+    -------
+    str
+        The title, without the year.
+    int or None
+        The year; of several years the first.
+
+    Examples
+    --------
+    >>> split_title("City of Lost Children, The (Cité des enfants perdus, La) (1995)")
+    ('The City of Lost Children (La Cité des enfants perdus)', 1995)
+    >>> split_title("Enfer, L' (1994)"), split_title("unknown")
+    (("L'Enfer", 1994), ('unknown', None))
+    """
+    title = html.unescape(filed).strip()
+    year = _YEAR.search(title)
+    if year and year.start():
+        title = f"{title[: year.start()]} {year[2] or ''}".strip()
+    return _FILED.sub(_said, title).replace(" )", ")"), int(year[1]) if year else None
+
+
+def has_year(filed: str) -> bool:
+    """Return whether a title ends with a year in brackets, as in MovieLens."""
+    return _YEAR.search(filed) is not None
+
+
+def _said(match: re.Match[str]) -> str:
+    """Put the article in front."""
+    opening, also, title, article = match.groups()
+    space = "" if article.endswith("'") else " "
+    after = " " if match.end() < len(match.string) and match.string[match.end()] == "(" else ""
+    return f"{opening}{also or ''}{article}{space}{title}{after}"

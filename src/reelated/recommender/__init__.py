@@ -1,0 +1,22 @@
+"""The answers in names: fitted models with their ids and catalogue."""
+
+from reelated.recommender.answers import Answers, Match, MovieRow, Prediction, Reason, Short, SimilarRow, UserRow
+from reelated.recommender.explanation import Why, Without
+from reelated.recommender.presets import PRESETS, recipe
+from reelated.recommender.recommender import Recommender
+
+__all__ = [
+    "PRESETS",
+    "Answers",
+    "Match",
+    "MovieRow",
+    "Prediction",
+    "Reason",
+    "Recommender",
+    "Short",
+    "SimilarRow",
+    "UserRow",
+    "Why",
+    "Without",
+    "recipe",
+]

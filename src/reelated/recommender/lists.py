@@ -1,0 +1,82 @@
+"""Ranked lists of many people at once, in numbers: ranking, filling up, and both numbers of every row."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated._threads import Progress
+from reelated.models import ItemKNN
+
+Floats = npt.NDArray[np.float64]
+
+
+class Pair(NamedTuple):
+    """The two models: one ranks, one predicts ratings; without a ranker the predicted rating is the score."""
+
+    ranker: ItemKNN | None
+    rater: ItemKNN
+
+    def of(self, by: str) -> ItemKNN:
+        """Return the model whose number `by` names."""
+        return self.rater if by == "rating" or self.ranker is None else self.ranker
+
+    def numbers(self, rows: sp.csr_array, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
+        """Return scores, predicted ratings and the supports of the number that `by` names."""
+        ratings, rating_support = self.rater.score_pairs(rows, users, items, by="rating")
+        if self.ranker is None:
+            return ratings, ratings, rating_support
+        scores, score_support = self.ranker.score_pairs(rows, users, items, by="relevance")
+        return scores, ratings, rating_support if by == "rating" else score_support
+
+
+class Lists(NamedTuple):
+    """Lists of several people: those of row `u` stand from `indptr[u]` to `indptr[u + 1]`."""
+
+    indptr: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    scores: Floats
+    ratings: Floats
+    support: npt.NDArray[np.int32]
+    popular: npt.NDArray[np.bool_]
+
+
+def make_lists(
+    pair: Pair,
+    rows: sp.csr_array,
+    n: int,
+    by: str,
+    allowed: npt.NDArray[np.bool_],
+    filler: npt.NDArray[np.int64] | None,
+    progress: Progress | None = None,
+) -> Lists:
+    """Rank, fill up from `filler` (items, the most popular first) where asked, and look up both numbers."""
+    top = pair.of(by).recommend(rows, n, by=by, allowed=allowed, progress=progress)  # type: ignore[arg-type]
+    lengths = np.diff(top.indptr)
+    parts = []
+    for u in range(rows.shape[0]):
+        items = top.row(u)[0]
+        if filler is not None and len(items) < n:
+            more = _popular(items, _seen(rows, u), n - len(items), allowed, filler)
+            items = np.concatenate([items, more])
+        parts.append(items)
+    totals = np.array([len(part) for part in parts], np.int64)
+    items = np.concatenate([*parts, np.empty(0, np.int32)]).astype(np.int32)
+    indptr = np.concatenate([[0], np.cumsum(totals)])
+    users = np.repeat(np.arange(rows.shape[0], dtype=np.int32), totals)
+    scores, ratings, support = pair.numbers(rows, users, items, by)
+    popular = np.arange(len(items)) - indptr[users] >= lengths[users]
+    return Lists(indptr, items, scores, ratings, support, popular)
+
+
+def _seen(rows: sp.csr_array, u: int) -> npt.NDArray[np.int32]:
+    return rows.indices[rows.indptr[u] : rows.indptr[u + 1]]  # type: ignore[no-any-return]
+
+
+def _popular(listed: Any, seen: Any, n: int, allowed: Any, filler: Any) -> npt.NDArray[np.int32]:
+    """Return the first `n` of `filler` that are allowed, not listed and not seen."""
+    free = allowed.copy()
+    free[listed] = False
+    free[seen] = False
+    return filler[free[filler]][:n].astype(np.int32)  # type: ignore[no-any-return]

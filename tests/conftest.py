@@ -1,0 +1,37 @@
+"""Where the tests find real ratings, and a cache of their own."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+pytest.register_assert_rewrite("contract", "naive")
+settings.register_profile("reelated", deadline=None)  # the first call of a kernel compiles it
+settings.load_profile("reelated")
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Keep the user's cache out of the tests, and the tests out of the user's cache."""
+    before = os.environ.get("REELATED_CACHE")
+    os.environ["REELATED_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["REELATED_CACHE"]
+    else:
+        os.environ["REELATED_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real ratings; without it a test is skipped, and fails where CI is true."""
+    folder = Path(os.environ.get("REELATED_TEST_DATA") or PROJECT.parent / "shared" / "data")
+    if folder.is_dir():
+        return folder
+    reason = f"needs MovieLens in {folder} or where REELATED_TEST_DATA points"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"{reason}, which CI=true requires")
+    pytest.skip(reason)

@@ -1,0 +1,218 @@
+"""The oracle: the formulas in dense numpy and plain loops that anyone can believe; it imports nothing of ours.
+
+`R` is always a dense users × items matrix of ratings with NaN for "not rated", so that a zero can be a rating. `S` is
+dense items × items, 0 for "not alike"; row `i` holds the items that predict `i`.
+"""
+
+import math
+
+import numpy as np
+import scipy.sparse as sp
+
+HAS_OFFSETS = ("adjusted-cosine", "pearson", "residual-cosine")
+
+
+# ------------------------------------------------------------------------------------------------------- matrices
+def as_csr(R):
+    """Store exactly the ratings, zeros among them."""
+    users, items = np.nonzero(~np.isnan(R))
+    return sp.csr_array(sp.coo_array((R[users, items].astype(np.float32), (users, items)), shape=R.shape))
+
+
+def as_dense(X):
+    """NaN wherever nothing is stored."""
+    R = np.full(X.shape, np.nan)
+    X = sp.coo_array(X)
+    for user, item, rating in zip(*X.coords, X.data, strict=True):
+        R[user, item] = rating
+    return R
+
+
+def rated(row):
+    """The items of one row."""
+    return [i for i in range(len(row)) if not math.isnan(row[i])]
+
+
+# --------------------------------------------------------------------------------- what a rating is measured against
+def baseline(R, reg_user=12.0, reg_item=1.0, rounds=10):
+    """Return μ and b_i of μ + b_i + b_u, alternated: items, then people."""
+    n_users, n_items = R.shape
+    pairs = [(u, i) for u in range(n_users) for i in rated(R[u])]
+    mean = sum(R[u, i] for u, i in pairs) / len(pairs) if pairs else 0.0
+    of_item, of_user = np.zeros(n_items), np.zeros(n_users)
+    for _ in range(rounds):
+        for i in range(n_items):
+            beyond = [R[u, i] - mean - of_user[u] for u in range(n_users) if not math.isnan(R[u, i])]
+            of_item[i] = sum(beyond) / (reg_item + len(beyond)) if beyond else 0.0
+        for u in range(n_users):
+            beyond = [R[u, i] - mean - of_item[i] for i in rated(R[u])]
+            of_user[u] = sum(beyond) / (reg_user + len(beyond)) if beyond else 0.0
+    return mean, of_item
+
+
+def item_offsets(R, similarity):
+    """Return the item's part of what is expected; NaN for the mean of an item that nobody rated."""
+    if similarity == "residual-cosine":
+        mean, of_item = baseline(R)
+        return mean + of_item
+    if similarity == "pearson":
+        columns = [[r for r in column if not math.isnan(r)] for column in R.T]
+        return np.array([sum(column) / len(column) if column else math.nan for column in columns])
+    return np.zeros(R.shape[1])
+
+
+def user_offset(row, offsets, similarity):
+    """Return the person's part: the mean of what they gave, or their regularised bias."""
+    beyond = [row[i] - offsets[i] for i in rated(row)]
+    if similarity == "adjusted-cosine":
+        return sum(beyond) / len(beyond) if beyond else math.nan
+    if similarity == "residual-cosine":
+        return sum(beyond) / (12 + len(beyond))
+    return 0.0
+
+
+def residuals(R, similarity):
+    """Return the ratings less what is expected of them, NaN where there are none."""
+    offsets = item_offsets(R, similarity)
+    V = np.full(R.shape, np.nan)
+    for u, row in enumerate(R):
+        mine = user_offset(row, offsets, similarity)
+        for i in rated(row):
+            V[u, i] = row[i] - (offsets[i] + mine)
+    return V
+
+
+def weighted(R, weighting):
+    """Weight ratings with items as documents and people as terms."""
+    n_users, n_items = R.shape
+    V = np.full(R.shape, np.nan)
+    lengths = [sum(r for r in column if not math.isnan(r)) for column in R.T]
+    usual = sum(lengths) / n_items
+    for u in range(n_users):
+        seen = len(rated(R[u]))
+        for i in rated(R[u]):
+            r = R[u, i]
+            if weighting == "tf-idf":
+                V[u, i] = r * (math.log((1 + n_items) / (1 + seen)) + 1)
+            else:
+                k, b = 1.2, 0.75
+                length = lengths[i] / usual if usual > 0 else 0.0
+                idf = math.log(1 + (n_items - seen + 0.5) / (seen + 0.5))
+                V[u, i] = r * (k + 1) / (r + k * (1 - b + b * length)) * idf
+    return V
+
+
+# ------------------------------------------------------------------------------------------------------ similarity
+def item_similarity(
+    R,
+    similarity="cosine",
+    weighting=None,
+    shrinkage=0.0,
+    damping=0.0,
+    min_common=1,
+    positive_only=True,
+    n_neighbors=None,
+):
+    """Return S and the numbers of common raters, from the formulas alone."""
+    V = R
+    if similarity in HAS_OFFSETS:
+        V = residuals(R, similarity)
+    elif weighting is not None:
+        V = weighted(R, weighting)
+    S, common = np.zeros((R.shape[1], R.shape[1])), common_raters(R)
+    for i in range(R.shape[1]):
+        for j in range(R.shape[1]):
+            if i != j and common[i, j] >= min_common:
+                s = jaccard(V[:, i], V[:, j], damping) if similarity == "jaccard" else cosine(V[:, i], V[:, j], damping)
+                s *= common[i, j] / (common[i, j] + shrinkage)
+                S[i, j] = max(s, 0.0) if positive_only else s
+    return nearest(S, n_neighbors), common
+
+
+def common_raters(R):
+    """Count the people who rated both."""
+    known = ~np.isnan(R)
+    return np.array([[int(np.sum(a & b)) for b in known.T] for a in known.T])
+
+
+def cosine(a, b, damping=0.0):
+    """Return the cosine of two columns, zero where not rated."""
+    a, b = np.nan_to_num(a), np.nan_to_num(b)
+    below = math.sqrt(sum(a * a)) * math.sqrt(sum(b * b)) + damping
+    return sum(a * b) / below if below > 0 else 0.0
+
+
+def jaccard(a, b, damping=0.0):
+    """Return who rated both over who rated either."""
+    a, b = ~np.isnan(a), ~np.isnan(b)
+    return sum(a & b) / (sum(a | b) + damping)
+
+
+def nearest(S, n_neighbors):
+    """Keep the strongest of each row, of equals the lowest numbers."""
+    kept = np.zeros_like(S)
+    for i, row in enumerate(S):
+        order = sorted(np.flatnonzero(row), key=lambda j: (-abs(row[j]), j))
+        for j in order[:n_neighbors]:
+            kept[i, j] = row[j]
+    return kept
+
+
+# ---------------------------------------------------------------------------------------------------------- scores
+def relevance(row, S, i):
+    """Return Σ_j s_ij r_j over the rated neighbours, NaN where there are none."""
+    neighbours = [j for j in rated(row) if S[i, j] != 0]
+    return sum(S[i, j] * row[j] for j in neighbours) if neighbours else math.nan
+
+
+def unclipped(row, S, i, offsets, mine, falls_back):
+    """Return o_i + Σ_j s_ij (r_j − o_j) / Σ_j |s_ij|."""
+    neighbours = [j for j in rated(row) if S[i, j] != 0]
+    if not neighbours:
+        return offsets[i] + mine if falls_back else math.nan
+    top = sum(S[i, j] * (row[j] - (offsets[j] + mine)) for j in neighbours)
+    return offsets[i] + mine + top / sum(abs(S[i, j]) for j in neighbours)
+
+
+def prediction(row, S, i, offsets, mine, falls_back, scale):
+    """Return the predicted rating, cut to the scale and rounded to six decimals."""
+    value = unclipped(row, S, i, offsets, mine, falls_back)
+    return value if math.isnan(value) else round(min(max(value, scale[0]), scale[1]), 6)
+
+
+def scores(R, S, by, similarity="cosine", offsets=None, scale=None):
+    """Return one of the two numbers for every row and item."""
+    table = np.full(R.shape, np.nan)
+    for u, row in enumerate(R):
+        for i in range(R.shape[1]):
+            if by == "relevance":
+                table[u, i] = relevance(row, S, i)
+            else:
+                mine = user_offset(row, offsets, similarity)
+                table[u, i] = prediction(row, S, i, offsets, mine, similarity in HAS_OFFSETS, scale)
+    return table
+
+
+def support(R, S):
+    """Return how many rated neighbours stand behind every row and item."""
+    return np.array([[sum(S[i, j] != 0 for j in rated(row)) for i in range(R.shape[1])] for row in R])
+
+
+def weighted_averages(R, S):
+    """Return Σ_j s_ij r_uj / Σ_j |s_ij| for everybody at once, in three matrix products' worth of numpy."""
+    known = ~np.isnan(R)
+    weight = known.astype(float) @ np.abs(S).T
+    with np.errstate(invalid="ignore"):
+        return np.where(weight > 0, np.nan_to_num(R) @ S.T / weight, np.nan)
+
+
+# ----------------------------------------------------------------------------------------------------------- lists
+def top_n(scores, n, absent=()):
+    """Return the best numbers, falling, ties ascending; what has no score or is absent never."""
+    left = [i for i in range(len(scores)) if not math.isnan(scores[i]) and i not in set(absent)]
+    return sorted(left, key=lambda i: (-scores[i], i))[:n]
+
+
+def explanation(row, S, i):
+    """Return for each rated neighbour of an item what it adds to the relevance."""
+    return {j: S[i, j] * row[j] for j in rated(row) if S[i, j] != 0}

@@ -1,0 +1,349 @@
+"""Tables of any kind, whole and damaged: what is read, what is said, and that no fault shows a traceback of polars."""
+
+import contextlib
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reelated.data import cache_folder, fingerprint, folds, read
+from reelated.data.tables import read_table
+from reelated.errors import DataWarning, InputError, InputTypeError
+from reelated.ratings.frames import rating_columns
+
+HEADED = "userId,movieId,rating,timestamp\n1,10,4.5,964982703\n2,20,3,964982704\n"
+ROWS = [(1, 10, 4.5, 964982703), (2, 20, 3.0, 964982704)]
+
+
+def put(tmp_path, data, name="mine.csv"):
+    path = tmp_path / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def rows(source, **options):
+    return read(source, **options).ratings.to_polars().rows()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("mine.csv", HEADED),
+        ("mine.tsv", HEADED.replace(",", "\t")),
+        ("mine.txt", HEADED.replace(",", ";")),
+        ("mine.dat", HEADED.replace(",", "::")),
+        ("mine.txt", HEADED.replace(",", "|")),
+        ("mine.csv", HEADED.replace("\n", "\r\n")),
+        ("mine.csv", "\n" + HEADED.rstrip() + "\n\n\n"),
+        ("mine.csv", b"\xef\xbb\xbf" + HEADED.encode()),
+        ("mine.csv.gz", gzip.compress(HEADED.encode())),
+        ("unknown ending", HEADED),
+    ],
+)
+def test_text_with_any_separator_is_read(tmp_path, name, data):
+    assert rows(put(tmp_path, data, name)) == ROWS
+
+
+@pytest.mark.parametrize("write", ["write_parquet", "write_ipc", "write_ipc_stream"])
+def test_binary_tables_are_read_and_keep_their_text_ids(tmp_path, write):
+    table = pl.DataFrame({"user": ["1", "2"], "item_id": [10, 20], "stars": [4.5, 3.0], "review": ["good", "bad"]})
+    path = tmp_path / "mine.table"
+    getattr(table, write)(path)
+    assert rows(path) == [("1", 10, 4.5), ("2", 20, 3.0)]
+
+
+def test_frames_of_polars_pandas_and_plain_columns_are_read():
+    columns = {"user_id": [1, 2], "movie_id": [10, 20], "rating": [4.5, 3.0]}
+    for frame in (columns, pl.DataFrame(columns), pd.DataFrame(columns), pl.DataFrame(columns).to_arrow()):
+        assert rows(frame) == [(1, 10, 4.5), (2, 20, 3.0)]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", "::"])
+def test_without_column_names_the_order_is_taken_and_said(tmp_path, separator):
+    path = put(tmp_path, HEADED.split("\n", 1)[1].replace(",", separator))
+    with pytest.warns(DataWarning, match="no line with column names: the columns are taken as user, movie, rating, ti"):
+        data = read(path)
+    assert data.ratings.to_polars().rows() == ROWS
+    assert len(data.notes) == 1
+
+
+def test_two_columns_without_names_are_events():
+    assert rows({"user": [1, 2], "movie": [10, 20]}, columns={"rating": None}) == [(1, 10, 1.0), (2, 20, 1.0)]
+
+
+def test_columns_are_named_by_option(tmp_path):
+    path = put(tmp_path, "who,what,much\na,b,3\nc,d,4\n")
+    with pytest.raises(InputError, match=r"mine.csv: No column for user_id and movie_id and rating among"):
+        read(path)
+    assert rows(path, columns={"user_id": "who", "movie_id": "what", "rating": "much"}) == [
+        ("a", "b", 3.0),
+        ("c", "d", 4.0),
+    ]
+
+
+def test_ids_become_integers_only_if_all_stay_what_they_were(tmp_path):
+    assert rows(put(tmp_path, "user,movie,rating\n7,007,1\n8,12,2\n")) == [(7, "007", 1.0), (8, "12", 2.0)]
+    assert rows(put(tmp_path, "user,movie,rating\n+7,1,1\n8,1,2\n")) == [("+7", 1, 1.0), ("8", 1, 2.0)]
+    huge = str(2**63)
+    assert rows(put(tmp_path, f"user,movie,rating\n{huge},1,1\n8,1,2\n"))[1][0] == huge
+
+
+def test_spaces_around_ids_are_removed_and_said(tmp_path):
+    with pytest.warns(DataWarning, match="removed the spaces around movie_id"):
+        assert rows(put(tmp_path, "user, movie, rating\n7, 1, 4\n8, 2, 5\n")) == [(7, 1, 4.0), (8, 2, 5.0)]
+
+
+def test_times_may_be_missing_or_dates(tmp_path):
+    path = put(tmp_path, "user,movie,rating,time\n1,1,4,\n1,2,4,5\n")
+    assert [time for *_, time in rows(path)] == [None, 5]
+    path = put(tmp_path, "user,movie,rating,date\n1,1,4,1970-01-02\n1,2,4,1970-01-03\n")
+    assert [time for *_, time in rows(path)] == [86400, 172800]
+
+
+def test_latin1_text_and_quotes_and_line_breaks_within_fields_are_read(tmp_path):
+    path = put(tmp_path, 'user,movie,rating,note\nJosé,"a,""b""",4,"two\nlines"\nx,y,3,z\n'.encode("latin-1"))
+    assert rows(path) == [("José", 'a,"b"', 4.0), ("x", "y", 3.0)]
+
+
+FAULTS = {
+    "too few fields": ("1,10,4\n", r"line 4: 3 fields where 4 are expected: '1,10,4'"),
+    "too many fields": ("1,10,4,5,6\n", r"line 4: 5 fields where 4 are expected"),
+    "no user": (",10,4,5\n", r"line 4: no user_id in ',10,4,5'"),
+    "no rating": ("1,10,,5\n", r"line 4: no rating"),
+    "all fields empty": (",,,\n", r"line 4: no user_id"),
+    "a word for a rating": ("1,10,good,5\n", r"line 4: rating='good', expected a finite number, in '1,10,good,5'"),
+    "an infinite rating": ("1,10,inf,5\n", r"line 4: rating='inf', expected a finite number"),
+    "no number for a rating": ("1,10,nan,5\n", r"line 4: rating='nan'"),
+    "a word for a time": ("1,10,4,noon\n", r"line 4: timestamp='noon', expected a finite number"),
+    "a NUL": ("1\0,10,4,5\n", r"NUL"),
+    "an endless id": (f"{'9' * 1001},10,4,5\n", r"line 4: user_id=.*expected an id of at most 1,000 characters"),
+    "an endless field": (f"1,10,4,{'9' * 200_000}\n", r"line 4: a field of more than 131,072 characters"),
+    "an open quote": ('"1,10,4,5\n', r"line 4: 1 field where 4 are expected"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_line_is_an_error_with_its_number(tmp_path, fault):
+    line, message = FAULTS[fault]
+    with pytest.raises(InputError, match=message) as caught:
+        read(put(tmp_path, HEADED + line))
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).startswith("mine.csv")
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "a NUL"])
+def test_bad_lines_are_dropped_on_demand_and_said(tmp_path, fault):
+    line, message = FAULTS[fault]
+    with pytest.warns(DataWarning, match=f"mine: dropped 1 bad line, the first is {message}"):
+        data = read(put(tmp_path, HEADED + line), invalid="drop")
+    assert data.ratings.to_polars().rows() == ROWS
+    assert "dropped 1 bad line" in data.notes[0]
+
+
+def test_the_lines_that_an_open_quote_swallows_are_counted(tmp_path):
+    with pytest.warns(DataWarning, match="dropped 3 bad lines, the first is line 4: 1 field"):
+        read(put(tmp_path, HEADED + '"1,10,4,5\n3,1,1,1\n4,1,1,1\n'), invalid="drop")
+
+
+def test_a_decimal_comma_is_explained(tmp_path):
+    with pytest.raises(InputError, match="line 2: rating='4,5', expected a finite number with a point, not a comma"):
+        read(put(tmp_path, "user;movie;rating\n1;2;4,5\n1;3;3,5\n"))
+
+
+WHOLE = io.BytesIO()
+pl.DataFrame({"user": [1] * 99, "movie": range(99), "rating": [1.0] * 99}).write_parquet(WHOLE)
+ARROW = io.BytesIO()
+pl.DataFrame({"user": [1] * 99, "movie": range(99), "rating": [1.0] * 99}).write_ipc(ARROW)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "mine.csv is empty"),
+        (b"\n\n", "mine.csv is empty"),
+        (b"user,movie,rating\n", "mine.csv holds no rows"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "mine.csv holds NUL bytes"),
+        ("user,movie,rating\n1,2,3\n".encode("utf-16"), "mine.csv is UTF-16 text. Save it as UTF-8"),
+        (b"x" * 10**6, "mine.csv, line 1: longer than 65,536 characters"),
+        (b"only one column\n1\n", "mine.csv, line 1: one field only"),
+        (b"\x1f\x8bnonsense", "mine.csv: the gzip file is damaged"),
+        (gzip.compress(HEADED.encode())[:-9], "mine.csv: the gzip file is damaged"),
+        (WHOLE.getvalue()[:-20], "mine.csv: the Parquet file is damaged"),
+        (ARROW.getvalue()[:-20], "mine.csv: the Arrow file is damaged"),
+        (b"PK\x03\x04 no zip at all", "mine.csv: the zip is damaged"),
+        (b"a,b,c\nd,e,f\n", "mine.csv: No column for user_id"),
+        (b"user,user,movie,rating\n1,2,3,4\n", "mine.csv has more than one column 'user'"),
+        ((",".join(f"column{at}" for at in range(5000)) + "\n").encode(), "mine.csv: No column for user_id"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_one_sentence(tmp_path, data, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read(put(tmp_path, data))
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_parquet_file_without_rows_is_refused(tmp_path):
+    pl.DataFrame(schema=["user", "movie", "rating"]).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet holds no rows"):
+        read(tmp_path / "a.parquet")
+
+
+def test_a_file_without_permission_is_refused_in_one_sentence(tmp_path, monkeypatch):
+    path = put(tmp_path, HEADED)
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(InputError, match=r"mine.csv: no permission to read it"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("ml-100l", "Did you mean 'ml-100k'"),
+        ("smaple", "Did you mean 'sample'"),
+        ("/dev/zero", "source='/dev/zero': neither a folder nor a file"),
+        ("no/such/folder", "there is no such folder, zip or file"),
+        ("", "source='': expected a path"),
+        ("a\0b", "expected a path"),
+        ("x" * 10_000, "source='x"),
+    ],
+)
+def test_a_source_that_does_not_exist_lists_near_names(source, message):
+    with pytest.raises(InputError, match=message):
+        read(source)
+
+
+def test_a_mistyped_path_lists_the_file_that_is_there(tmp_path):
+    put(tmp_path, HEADED, "ratings.csv")
+    with pytest.raises(InputError, match=r"Did you mean '.*ratings.csv'"):
+        read(tmp_path / "ratigns.csv")
+
+
+def test_an_edition_that_is_not_in_the_cache_says_how_to_get_it():
+    with pytest.raises(InputError, match=r"Get it with: reelated fetch ml-25m. Without a network, use 'sample'"):
+        read("ml-25m")
+
+
+def test_the_sample_says_that_it_is_simulated():
+    data = read("sample")
+    assert data.name == "Reelated sample (simulated ratings)"
+    assert data.ratings.scale == (1, 5, 1)
+    with pytest.raises(InputError, match="Write them with: reelated sample DIR"):
+        next(folds("sample"))
+
+
+def test_what_exists_as_a_path_wins_over_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, HEADED, "sample")
+    assert rows("sample") == ROWS
+
+
+def test_what_is_neither_path_nor_frame_is_refused():
+    with pytest.raises(InputTypeError, match="expected a polars or pandas DataFrame"):
+        read(42)
+
+
+def test_a_folder_with_several_tables_asks_for_one(tmp_path):
+    put(tmp_path, HEADED, "a.csv")
+    put(tmp_path, HEADED, "b.csv")
+    with pytest.raises(InputError, match=r"holds several tables \('a.csv', 'b.csv'\)"):
+        read(tmp_path)
+
+
+def test_movies_and_users_may_be_files_and_their_ids_follow_the_ratings(tmp_path):
+    ratings = put(tmp_path, "user,movie,rating\nu1,1,4\nu2,x2,5\n")
+    movies = put(tmp_path, "movie,title,year,genres\n1,First,1990,Drama|War\nx2,Second,1991,\n", "catalogue.csv")
+    users = put(tmp_path, "user,age,zip\nu1,30,01234\n", "people.csv")
+    data = read(ratings, movies=movies, users=str(users))
+    assert data.movies.rows() == [("1", "First", 1990, ["Drama", "War"]), ("x2", "Second", 1991, [])]
+    assert data.users.rows() == [("u1", 30, "01234"), ("u2", None, None)]
+
+
+def test_integer_ids_of_a_side_file_become_text_where_the_ratings_have_text(tmp_path):
+    ratings = put(tmp_path, "user,movie,rating\n1,1,4\n2,x,5\n")
+    movies = put(tmp_path, "movie,title\n1,First\n", "catalogue.csv")
+    assert read(ratings, movies=movies).movies["title"].to_list() == ["First", "Movie x"]
+
+
+def test_a_side_file_that_is_replaced_need_not_be_sound(tmp_path):
+    put(tmp_path, HEADED, "ratings.csv")
+    put(tmp_path, "movie,title\n10\n", "movies.csv")
+    with pytest.raises(InputError, match=r"movies\.csv, line 2: 1 field where 2 are expected"):
+        read(tmp_path)
+    assert read(tmp_path, movies={"movie_id": [10], "title": ["Mine"]}).movies["title"].to_list() == [
+        "Mine",
+        "Movie 20",
+    ]
+
+
+def test_a_side_file_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(InputError, match="there is no such folder, zip or file"):
+        read(put(tmp_path, HEADED), movies=tmp_path / "none.csv")
+
+
+def test_a_fingerprint_follows_the_contents_and_not_the_place(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        put(folder, HEADED, "ratings.csv")
+        put(folder, "movie,title\n10,First\n", "movies.csv")
+    first = fingerprint(here)
+    assert fingerprint(there) == first
+    put(there, "not read", "notes.md")
+    assert fingerprint(there) == first
+    put(there, "movie,title\n10,Other\n", "movies.csv")
+    assert fingerprint(there) != first
+    assert fingerprint(here / "ratings.csv") != first
+
+
+def test_the_cache_folder_is_the_user_s_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("REELATED_CACHE", str(tmp_path / "deep" / "cache"))
+    assert cache_folder() == tmp_path / "deep" / "cache"
+    assert cache_folder().stat().st_mode & 0o777 == 0o700
+    put(tmp_path, "", "file")
+    monkeypatch.setenv("REELATED_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(InputError, match="Name another with the environment variable REELATED_CACHE"):
+        cache_folder()
+
+
+def read_bytes(data):
+    return rating_columns(read_table("mine.csv", data)[0])
+
+
+IDS = st.one_of(st.integers(0, 2**62).map(str), st.text("abc019 ,;|\"'\té\n", min_size=1, max_size=6))
+TABLE = st.lists(st.tuples(IDS, IDS, st.integers(1, 10)), min_size=1, max_size=12, unique_by=lambda row: row[:2])
+
+
+@settings(deadline=None, max_examples=60)
+@given(TABLE, st.sampled_from([",", ";", "\t", "|"]))
+def test_a_frame_written_as_csv_is_read_as_it_was(table, separator):
+    table = [(f"u{user.strip()}", f"m{movie.strip()}", rating) for user, movie, rating in table]
+    frame = pl.DataFrame(table, schema=["user_id", "movie_id", "rating"], orient="row")
+    frame = frame.unique(["user_id", "movie_id"], keep="last").with_columns(pl.col("rating").cast(pl.Float32))
+    made = read_bytes(frame.write_csv(separator=separator).encode())
+    assert made.sort("user_id", "movie_id").equals(frame.sort("user_id", "movie_id"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(-9, 99), st.integers(0, 2**63 - 1)), min_size=1, max_size=20, unique=True))
+def test_integer_ids_survive_a_round_trip_through_csv(pairs):
+    frame = pl.DataFrame(pairs, schema={"user_id": pl.Int64, "movie_id": pl.Int64}, orient="row")
+    frame = frame.with_columns(rating=pl.Series(np.arange(len(pairs)) / 2, dtype=pl.Float32))
+    assert read_bytes(frame.write_csv().encode()).equals(frame)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.binary(max_size=80) | st.text('1,;\t|:"\n\r\0é.', max_size=60).map(str.encode))
+def test_no_bytes_at_all_show_a_traceback(data):
+    for head in (b"", b"user,movie,rating\n1,2,3\n"):
+        with contextlib.suppress(InputError):
+            read_bytes(head + data)

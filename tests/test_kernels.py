@@ -1,0 +1,147 @@
+"""The loops that numba compiles are the oracle's, each on its own; and they compile where nothing can be written."""
+
+import os
+import subprocess
+import sys
+
+import naive
+import numpy as np
+import pytest
+from contract import rating_tables
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelated import _kernels as kernels
+from reelated._kernels import CSR, Finish, Rule
+from reelated.similarity import as_kernel_csr, column_norms
+
+FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
+RELEVANCE = Finish(False, False, 0.0, 0.0)
+
+
+def rows_of(R, rule, n):
+    """Run the kernel over all rows of a table and return what it found as dense matrices."""
+    X = naive.as_csr(R).astype(np.float64)
+    columns = X.tocsc()
+    found = kernels.similarity_rows(
+        0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), column_norms(X), rule, n
+    )  # fmt: skip
+    lengths, items, values, common = found
+    S, counts = np.zeros((R.shape[1], R.shape[1])), np.zeros((R.shape[1], R.shape[1]), int)
+    at = np.repeat(np.arange(R.shape[1]), lengths)
+    S[at, items], counts[at, items] = values, common
+    return S, counts, found
+
+
+@given(rating_tables(), st.booleans(), st.sampled_from([0.0, 3.0]), st.integers(1, 3), st.booleans())
+def test_similarity_rows_are_the_oracles(R, jaccard, shrinkage, min_common, positive_only):
+    S, counts, _ = rows_of(R, Rule(jaccard, shrinkage, 0.5, min_common, positive_only), R.shape[1])
+    wanted, common = naive.item_similarity(
+        R, "jaccard" if jaccard else "cosine", shrinkage=shrinkage, damping=0.5, min_common=min_common,
+        positive_only=positive_only,
+    )  # fmt: skip
+    assert S == pytest.approx(wanted, abs=1e-9)
+    assert (counts == np.where(S != 0, common, 0)).all()
+
+
+@given(rating_tables(), st.integers(1, 3))
+def test_rows_in_pieces_are_the_rows_at_once(R, n):
+    rule = Rule(False, 0.0, 0.0, 1, False)
+    X = naive.as_csr(R)
+    arguments = as_kernel_csr(X.tocsc()), as_kernel_csr(X), column_norms(X), rule, n
+    pieces = [kernels.similarity_rows(i, i + 1, *arguments) for i in range(R.shape[1])]
+    for whole, *parts in zip(kernels.similarity_rows(0, R.shape[1], *arguments), *pieces, strict=True):
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+@given(st.lists(FEW, max_size=12), st.integers(1, 14))
+def test_the_strongest_are_the_largest_in_size_ascending_with_the_first_of_equals(values, n):
+    order = sorted(range(len(values)), key=lambda p: (-abs(values[p]), p))[:n]
+    assert kernels.strongest(np.array(values, float), n).tolist() == sorted(order)
+
+
+@given(st.lists(st.one_of(FEW, st.just(np.nan)), max_size=40), st.integers(0, 45))
+def test_the_best_fall_with_ties_ascending_and_without_what_is_no_number(scores, n):
+    assert kernels.best(np.array(scores, float), n).tolist() == naive.top_n(scores, n)
+
+
+def test_the_best_of_many_are_the_best():
+    scores = np.random.default_rng(2).integers(0, 300, 5000) / 7
+    for n in (1, 2, 3, 10, 500, 5000):
+        assert kernels.best(scores, n).tolist() == naive.top_n(scores, n)
+
+
+@pytest.mark.parametrize(
+    ("sums", "offset", "finish", "wanted"),
+    [
+        ((1.5, 2.0, 2), 9.0, RELEVANCE, 1.5),
+        ((0.0, 0.0, 0), 9.0, RELEVANCE, np.nan),
+        ((-3.0, 2.0, 1), 4.0, Finish(True, False, 1, 5), 2.5),
+        ((-30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5), 1.0),
+        ((30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5), 5.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, True, 1, 5), 4.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, False, 1, 5), np.nan),
+        ((0.0, 0.0, 0), np.nan, Finish(True, True, 1, 5), np.nan),
+        ((1.0, 3.0, 1), 0.0, Finish(True, False, 0, 5), 0.333333),
+        ((2e14, 2.0, 2), 0.0, Finish(True, False, 0, 1e15), 1e14),
+    ],
+)
+def test_sums_become_a_score(sums, offset, finish, wanted):
+    finish = Finish(finish.rating, finish.fallback, float(finish.low), float(finish.high))
+    assert kernels.score_of(*sums, offset, finish) == pytest.approx(wanted, nan_ok=True, rel=1e-15)
+
+
+def test_a_row_is_spread_over_what_its_items_predict():
+    S = np.array([[0, 0.5, 0], [0.25, 0, -1.0], [0, 0, 0]])  # lopsided on purpose: item 0 predicts 1 more than 1 it
+    influence = as_kernel_csr(naive.as_csr(np.where(S == 0, np.nan, S).T))
+    sums = kernels.empty_sums(3)
+    kernels.add_up(np.array([0, 2], np.int32), np.array([4.0, 2.0]), influence, sums)
+    assert sums.top.tolist() == [0, 4 * 0.25 - 2, 0]
+    assert sums.weight.tolist() == [0, 1.25, 0]
+    assert sums.used.tolist() == [0, 2, 0]
+
+
+def test_pairs_of_several_people_do_not_leak_into_each_other():
+    S = np.array([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]], float)
+    similarity = as_kernel_csr(naive.as_csr(np.where(S == 0, np.nan, S)))
+    R = np.array([[1, 2, np.nan, np.nan], [np.nan, np.nan, np.nan, np.nan], [np.nan, np.nan, 5, np.nan]])
+    zeros, nobody, of_users = np.zeros(4), np.array([0, 1, 2], np.int32), np.zeros(3)
+    scores, used = kernels.score_pairs(
+        0, 3, as_kernel_csr(naive.as_csr(R)), nobody, np.full(3, 3, np.int32), similarity, zeros, of_users, RELEVANCE
+    )
+    assert scores == pytest.approx([3, np.nan, 5], nan_ok=True)
+    assert used.tolist() == [2, 0, 1]
+
+
+def test_kernels_take_their_arrays_as_they_are():
+    arrays = np.array([0, 1]), np.array([0], np.int32), np.array([1.0])
+    assert CSR(*arrays).data is arrays[2]
+
+
+READ_ONLY_SCRIPT = """
+import numpy as np
+from reelated import _kernels
+print(_kernels.best(np.array([1.0, 3.0, 2.0]), 2).tolist())
+"""
+
+
+@pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])
+def test_kernels_run_where_the_package_cannot_be_written_to(tmp_path, cache):
+    package = tmp_path / "reelated"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    source = kernels.__file__
+    (package / "_kernels.py").write_bytes(open(source, "rb").read())
+    blocked = tmp_path / "file"
+    blocked.write_text("a file, where a folder would have to be made")
+    (package / "__pycache__").write_text("no folder either")
+    home = tmp_path / "home" if cache == "elsewhere" else blocked / "home"
+    settings = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "LOCALAPPDATA": str(home)}
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", READ_ONLY_SCRIPT],
+        env=environment | settings | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[1, 2]", done.stderr
+    assert bool(list(tmp_path.rglob("*.nbi"))) == (cache == "elsewhere")

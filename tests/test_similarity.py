@@ -1,0 +1,129 @@
+"""The item × item matrix is the oracle's for every measure, and does not depend on how the work is cut."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import naive
+from contract import rating_tables
+from reelated import similarity as similarities
+from reelated.errors import TooLarge
+from reelated.models import ItemKNN
+from reelated.models.knn import weighted
+from reelated.similarity import Measure, column_norms, plan_bytes, products_of, similarity
+
+NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine"]
+
+
+def without_noise(R, name):
+    """Say whether no column is so nearly zero that only rounding decides on its cosine."""
+    V = np.nan_to_num(naive.residuals(R, name)) if name in naive.HAS_OFFSETS else np.nan_to_num(R)
+    norms = np.sqrt((V**2).sum(axis=0))
+    return ((norms == 0) | (norms > 1e-6)).all()
+
+
+@given(
+    rating_tables(), st.sampled_from(NAMES), st.sampled_from([0.0, 2.5]), st.sampled_from([0.0, 1.5]),
+    st.integers(1, 3), st.booleans(),
+)  # fmt: skip
+def test_similarities_of_awkward_ratings_are_the_oracles(R, name, shrinkage, damping, min_common, positive_only):
+    assume(without_noise(R, name))
+    setting = {"shrinkage": shrinkage, "damping": damping, "min_common": min_common, "positive_only": positive_only}
+    wanted, common = naive.item_similarity(R, name, **setting)
+    for dtype, close in (("float64", 1e-9), ("float32", 1e-5)):
+        model = ItemKNN(name, n_neighbors=None, dtype=dtype, **setting).fit(naive.as_csr(R))
+        found = model.similarity_.toarray()
+        assert found == pytest.approx(wanted, abs=close)
+        assert model.similarity_.dtype == dtype
+        assert (model.common_.toarray() == np.where(found != 0, common, 0)).all()
+
+
+@given(rating_tables(), st.sampled_from(["tf-idf", "bm25"]))
+def test_weighted_similarities_of_awkward_ratings_are_the_oracles(R, weighting):
+    assume(not (R < 0).any())
+    wanted, _ = naive.item_similarity(R, weighting=weighting)
+    found = ItemKNN(weighting=weighting, n_neighbors=None, dtype="float64").fit(naive.as_csr(R)).similarity_
+    assert found.toarray() == pytest.approx(wanted, abs=1e-9)
+
+
+@given(rating_tables(), st.sampled_from(["tf-idf", "bm25"]))
+def test_weightings_are_the_oracles_and_leave_the_ratings_alone(R, weighting):
+    assume(not (R < 0).any())
+    X = naive.as_csr(R).astype(np.float64)
+    before = X.data.copy()
+    assert naive.as_dense(weighted(X, weighting)) == pytest.approx(naive.weighted(R, weighting), nan_ok=True)
+    assert X.data.tolist() == before.tolist()
+    assert weighted(X, None) is X
+
+
+@given(rating_tables(), st.sampled_from(NAMES), st.integers(1, 4), st.booleans())
+def test_the_strongest_neighbours_stay_and_of_equals_the_first(R, name, n_neighbors, positive_only):
+    setting = {"positive_only": positive_only, "dtype": "float64"}
+    whole = ItemKNN(name, n_neighbors=None, **setting).fit(naive.as_csr(R)).similarity_.toarray()
+    cut = ItemKNN(name, n_neighbors=n_neighbors, **setting).fit(naive.as_csr(R)).similarity_
+    assert (cut.toarray() == naive.nearest(whole, n_neighbors)).all()
+    assert np.diff(cut.indptr).max() <= n_neighbors
+
+
+@given(rating_tables(), st.booleans())
+def test_a_whole_similarity_is_symmetric_to_the_bit(R, jaccard):
+    S = similarity(naive.as_csr(R), Measure(jaccard=jaccard, positive_only=False)).values.toarray()
+    assert (S == S.T).all()
+
+
+def test_slices_of_one_row_give_the_same_bits_as_one_slice(monkeypatch):
+    R = np.random.default_rng(1).integers(1, 6, (31, 12)).astype(float)
+    R[R < 3] = np.nan
+    X, cuts, slices_of = naive.as_csr(R), [], similarities.slices_of
+    monkeypatch.setattr(similarities, "slices_of", lambda *a: cuts.append(slices_of(*a)) or cuts[-1])
+    at_once = similarity(X, Measure(n_neighbors=5))
+    monkeypatch.setattr(similarities, "SLICE", 1.0)
+    in_pieces = similarity(X, Measure(n_neighbors=5))
+    assert [len(cut) for cut in cuts] == [1, 12]
+    for one, other in zip(at_once, in_pieces, strict=True):
+        assert one.data.tobytes() == other.data.tobytes()
+        assert one.indices.tolist() == other.indices.tolist()
+        assert one.indptr.tolist() == other.indptr.tolist()
+
+
+def test_shrinkage_and_damping_are_what_they_say():
+    X = naive.as_csr(np.array([[3, 4], [np.nan, 2], [4, 3]], float))
+    plain = 24 / (5 * 29**0.5)
+    values = [similarity(X.astype(np.float64), Measure(shrinkage=h, damping=d)).values[[0], [1]]
+              for h, d in ((0, 0), (3, 0), (0, 10))]  # fmt: skip
+    assert np.concatenate(values) == pytest.approx([plain, plain * 2 / 5, 24 / (5 * 29**0.5 + 10)])
+
+
+def test_fewer_common_raters_than_min_common_are_not_similar():
+    X = naive.as_csr(np.array([[3, 4, 1], [np.nan, 2, 5], [4, 3, np.nan], [1, 1, np.nan]], float))
+    found = similarity(X, Measure(min_common=3))
+    assert found.values.nnz == found.common.nnz == 2
+    assert found.common.toarray().tolist() == [[0, 3, 0], [3, 0, 0], [0, 0, 0]]
+
+
+def test_column_norms_and_products_are_those_of_the_columns():
+    R = np.array([[3, np.nan, 1], [4, 0, np.nan]], float)
+    X = naive.as_csr(R)
+    assert column_norms(X).tolist() == [5, 0, 1]
+    assert products_of(X.tocsc(), np.diff(X.indptr)).tolist() == [4, 2, 2]
+
+
+def test_more_than_max_memory_is_refused_before_the_work_with_both_numbers():
+    X = sp.csr_array((np.ones(2, np.float32), ([0, 1], [7, 99_000])), shape=(2, 100_000))
+    measure = Measure(n_neighbors=None)
+    with pytest.raises(
+        TooLarge, match=r"max_memory=2\.0 GB: the similarity of 100,000 items may need 320\.0 GB"
+    ):
+        similarity(X, measure, max_memory=2 * 10**9)
+    assert plan_bytes(X, Measure(n_neighbors=10)) < 40 * 10**6
+
+
+def test_progress_of_a_similarity_rises_to_one(monkeypatch):
+    monkeypatch.setattr(similarities, "SLICE", 1.0)
+    seen = []
+    similarity(naive.as_csr(np.ones((3, 8))), Measure(), progress=seen.append)
+    assert seen[-1] == 1.0
+    assert len(seen) >= 8
+    assert seen == sorted(seen)
