@@ -181,6 +181,18 @@ def pairs_that_are_not_there_are_refused_by_name(estimator, X):
     assert model.predict_pairs(X, [], []).shape == (0,)
 
 
+def what_is_not_finite_is_refused(estimator, X):
+    model = clone(estimator).fit(X)
+    for wrong in (np.nan, np.inf):
+        broken = X.copy()
+        broken.data[3] = wrong
+        for form in (broken, broken.toarray(), broken.tocsc()):
+            with pytest.raises(ValueError, match=r"NaN|infinity"):
+                model.predict_pairs(form, [0], [0])
+            with pytest.raises(ValueError, match=r"NaN|infinity"):
+                clone(estimator).fit(form)
+
+
 def rows_of_another_width_are_refused(estimator, X):
     model = clone(estimator).fit(X)
     for narrow in (X[:, :5], X[:, :5].toarray(), X[:, :5].tocsc()):
@@ -421,6 +433,7 @@ EVERY = [
     an_impossible_scale_is_refused_in_words,
     what_is_not_fitted_says_so,
     pairs_that_are_not_there_are_refused_by_name,
+    what_is_not_finite_is_refused,
     rows_of_another_width_are_refused,
 ]
 ITEM_ITEM = [

@@ -159,37 +159,42 @@ def nearest(S, n_neighbors):
 
 
 # ---------------------------------------------------------------------------------------------------------- scores
-def relevance(row, S, i):
-    """Return Σ_j s_ij r_j over the rated neighbours, NaN where there are none."""
+def relevance(row, S, i, low):
+    """Return Σ_j s_ij (r_j − low) over the rated neighbours, NaN where there are none."""
     neighbours = [j for j in rated(row) if S[i, j] != 0]
-    return sum(S[i, j] * row[j] for j in neighbours) if neighbours else math.nan
+    return sum(S[i, j] * (row[j] - low) for j in neighbours) if neighbours else math.nan
 
 
-def unclipped(row, S, i, offsets, mine, falls_back):
-    """Return o_i + Σ_j s_ij (r_j − o_j) / Σ_j |s_ij|."""
+def lowest(scale):
+    """Return the rating that adds nothing: the lowest of the scale, or 0 where the scale is a single rating."""
+    return scale[0] if scale[1] > scale[0] else 0.0
+
+
+def unclipped(row, S, i, offsets, mine, falls_back, prior=0.0):
+    """Return o_i + Σ_j s_ij (r_j − o_j) / (Σ_j |s_ij| + prior)."""
     neighbours = [j for j in rated(row) if S[i, j] != 0]
     if not neighbours:
         return offsets[i] + mine if falls_back else math.nan
     top = sum(S[i, j] * (row[j] - (offsets[j] + mine)) for j in neighbours)
-    return offsets[i] + mine + top / sum(abs(S[i, j]) for j in neighbours)
+    return offsets[i] + mine + top / (sum(abs(S[i, j]) for j in neighbours) + prior)
 
 
-def prediction(row, S, i, offsets, mine, falls_back, scale):
+def prediction(row, S, i, offsets, mine, falls_back, scale, prior=0.0):
     """Return the predicted rating, cut to the scale and rounded to six decimals."""
-    value = unclipped(row, S, i, offsets, mine, falls_back)
+    value = unclipped(row, S, i, offsets, mine, falls_back, prior)
     return value if math.isnan(value) else round(min(max(value, scale[0]), scale[1]), 6)
 
 
-def scores(R, S, by, similarity="cosine", offsets=None, scale=None):
+def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0):
     """Return one of the two numbers for every row and item."""
     table = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
         for i in range(R.shape[1]):
             if by == "relevance":
-                table[u, i] = relevance(row, S, i)
+                table[u, i] = relevance(row, S, i, lowest(scale))
             else:
                 mine = user_offset(row, offsets, similarity)
-                table[u, i] = prediction(row, S, i, offsets, mine, similarity in HAS_OFFSETS, scale)
+                table[u, i] = prediction(row, S, i, offsets, mine, similarity in HAS_OFFSETS, scale, prior)
     return table
 
 
@@ -213,6 +218,6 @@ def top_n(scores, n, absent=()):
     return sorted(left, key=lambda i: (-scores[i], i))[:n]
 
 
-def explanation(row, S, i):
+def explanation(row, S, i, low):
     """Return for each rated neighbour of an item what it adds to the relevance."""
-    return {j: S[i, j] * row[j] for j in rated(row) if S[i, j] != 0}
+    return {j: S[i, j] * (row[j] - low) for j in rated(row) if S[i, j] != 0}

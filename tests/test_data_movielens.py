@@ -287,6 +287,7 @@ def test_an_encrypted_zip_is_said_to_be_encrypted(tmp_path):
         ("Long Show, The (2006–2007)", ("The Long Show", 2006)),
         ("Going On (2007-)", ("Going On", 2007)),
         ("For Video (1995) (V)", ("For Video (V)", 1995)),
+        ("And Then (Et puis&#8230;) (1956) ", ("And Then (Et puis…)", 1956)),
         ("1984", ("1984", None)),
         ("(1999)", ("(1999)", 1999)),
         ("", ("", None)),

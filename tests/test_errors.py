@@ -54,6 +54,11 @@ def test_long_values_are_cut_and_the_cut_is_shown(value):
     assert len(shorten(value, 20)) == 21
 
 
+def test_what_would_fill_several_lines_is_shown_on_one():
+    assert shorten(np.array([[1, 2], [3, 4]])) == "array([[1, 2], [3, 4]])"
+    assert shorten("two  spaces") == "'two  spaces'"
+
+
 def test_numbers_of_things_are_said_in_english():
     assert [plural(n, "rating") for n in (0, 1, 2, 1000)] == ["0 ratings", "1 rating", "2 ratings", "1,000 ratings"]
 

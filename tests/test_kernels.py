@@ -1,22 +1,24 @@
 """The loops that numba compiles are the oracle's, each on its own; and they compile where nothing can be written."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-import naive
 import numpy as np
 import pytest
-from contract import rating_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
+import naive
+from contract import rating_tables
 from reelated import _kernels as kernels
 from reelated._kernels import CSR, Finish, Rule
 from reelated.similarity import as_kernel_csr, column_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
-RELEVANCE = Finish(False, False, 0.0, 0.0)
+RELEVANCE = Finish(False, False, 0.0, 0.0, 0.0)
 
 
 def rows_of(R, rule, n):
@@ -40,7 +42,7 @@ def test_similarity_rows_are_the_oracles(R, jaccard, shrinkage, min_common, posi
         R, "jaccard" if jaccard else "cosine", shrinkage=shrinkage, damping=0.5, min_common=min_common,
         positive_only=positive_only,
     )  # fmt: skip
-    assert S == pytest.approx(wanted, abs=1e-9)
+    assert pytest.approx(wanted, abs=1e-9) == S
     assert (counts == np.where(S != 0, common, 0)).all()
 
 
@@ -76,18 +78,19 @@ def test_the_best_of_many_are_the_best():
     [
         ((1.5, 2.0, 2), 9.0, RELEVANCE, 1.5),
         ((0.0, 0.0, 0), 9.0, RELEVANCE, np.nan),
-        ((-3.0, 2.0, 1), 4.0, Finish(True, False, 1, 5), 2.5),
-        ((-30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5), 1.0),
-        ((30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5), 5.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, True, 1, 5), 4.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, False, 1, 5), np.nan),
-        ((0.0, 0.0, 0), np.nan, Finish(True, True, 1, 5), np.nan),
-        ((1.0, 3.0, 1), 0.0, Finish(True, False, 0, 5), 0.333333),
-        ((2e14, 2.0, 2), 0.0, Finish(True, False, 0, 1e15), 1e14),
+        ((-3.0, 2.0, 1), 4.0, Finish(True, False, 1, 5, 0), 2.5),
+        ((-30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5, 0), 1.0),
+        ((30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5, 0), 5.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, True, 1, 5, 0), 4.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, False, 1, 5, 0), np.nan),
+        ((0.0, 0.0, 0), np.nan, Finish(True, True, 1, 5, 0), np.nan),
+        ((1.0, 3.0, 1), 0.0, Finish(True, False, 0, 5, 0), 0.333333),
+        ((1.0, 3.0, 1), 0.0, Finish(True, True, 0, 5, 1), 0.25),
+        ((2e14, 2.0, 2), 0.0, Finish(True, False, 0, 1e15, 0), 1e14),
     ],
 )
 def test_sums_become_a_score(sums, offset, finish, wanted):
-    finish = Finish(finish.rating, finish.fallback, float(finish.low), float(finish.high))
+    finish = Finish(finish.rating, finish.fallback, float(finish.low), float(finish.high), float(finish.prior))
     assert kernels.score_of(*sums, offset, finish) == pytest.approx(wanted, nan_ok=True, rel=1e-15)
 
 
@@ -127,14 +130,13 @@ print(_kernels.best(np.array([1.0, 3.0, 2.0]), 2).tolist())
 
 @pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])
 def test_kernels_run_where_the_package_cannot_be_written_to(tmp_path, cache):
-    package = tmp_path / "reelated"
+    package, blocked = tmp_path / "reelated", tmp_path / "file"
+    blocked.write_text("a file, where a folder would have to be made")
     package.mkdir()
     (package / "__init__.py").write_text("")
-    source = kernels.__file__
-    (package / "_kernels.py").write_bytes(open(source, "rb").read())
-    blocked = tmp_path / "file"
-    blocked.write_text("a file, where a folder would have to be made")
-    (package / "__pycache__").write_text("no folder either")
+    source = Path(kernels.__file__).parent
+    shutil.copytree(source, package / "_kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "_kernels" / "__pycache__").write_text("no folder either")
     home = tmp_path / "home" if cache == "elsewhere" else blocked / "home"
     settings = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "LOCALAPPDATA": str(home)}
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -31,11 +32,11 @@ RECIPE = ItemKNN(
 SETTINGS = {
     "recipe": RECIPE,
     "default": ItemKNN(),
-    "few neighbours": ItemKNN(n_neighbors=3, shrinkage=2.0, damping=1.5, min_common=2),
+    "few neighbours": ItemKNN(n_neighbors=3, shrinkage=2.0, damping=1.5, min_common=2, max_memory="1GB"),
     "adjusted cosine": ItemKNN("adjusted-cosine", positive_only=False, n_neighbors=6),
     "pearson": ItemKNN("pearson", positive_only=False, dtype="float64"),
     "positive pearson": ItemKNN("pearson", n_neighbors=4),
-    "residual cosine": ItemKNN("residual-cosine", n_neighbors=5, shrinkage=3),
+    "residual cosine": ItemKNN("residual-cosine", n_neighbors=5, shrinkage=3, baseline_weight=0.3),
     "jaccard": ItemKNN("jaccard", damping=0.5, n_neighbors=4),
     "tf-idf": ItemKNN(weighting="tf-idf", n_neighbors=4),
     "bm25": ItemKNN(weighting="bm25", shrinkage=1, dtype="float64"),
@@ -127,22 +128,29 @@ THREADS_SCRIPT = """
 import hashlib, threading
 import numba, numpy as np
 import contract
-from reelated import similarity, _threads
+from reelated import _kernels, _threads
 from reelated.models import ItemKNN, item_item
+from reelated.similarity import neighbors, triangle
 
-similarity.SLICE, item_item.SLICE = 4000.0, 2000.0
-slices, threads, cut, kernels = [], set(), _threads.slices_of, similarity.kernels.similarity_rows
+neighbors.SLICE, item_item.SLICE, triangle.PREPARE = 4000.0, 2000.0, 100.0
+triangle.SHIFT, triangle.BLOCK = 4, 16
+slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.slices_of
+rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
 
 def counted(cost, budget):
     slices.append(len(cut(cost, budget)))
     return cut(cost, budget)
 
-def noted(*arguments):
-    threads.add(threading.get_ident())
-    return kernels(*arguments)
+def noted_rows(*arguments):
+    threads["rows"].add(threading.get_ident())
+    return rows(*arguments)
 
-similarity.slices_of = item_item.slices_of = counted
-similarity.kernels.similarity_rows = noted
+def noted_blocks(*arguments):
+    threads["triangle"].add(threading.get_ident())
+    return blocks(*arguments)
+
+neighbors.slices_of = triangle.slices_of = item_item.slices_of = counted
+_kernels.similarity_rows, _kernels.add_pairs = noted_rows, noted_blocks
 X, digest = contract.table(301, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-cosine", n_neighbors=9, shrinkage=4)):
     model.fit(X)
@@ -152,7 +160,7 @@ for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-cosine", n_neighbors=
     for by in contract.BY:
         for part in model.recommend(X, 7, by=by):
             digest.update(part.tobytes())
-print(numba.get_num_threads(), min(slices), len(threads) > 1, digest.hexdigest())
+print(numba.get_num_threads(), min(slices), min(map(len, threads.values())) > 1, digest.hexdigest())
 """
 
 
@@ -198,8 +206,12 @@ def test_scores_and_predictions_of_awkward_ratings_are_the_oracles(R, others, se
     assert model.offset_ == pytest.approx(offsets, abs=1e-9, nan_ok=True)
     for people in (R, strangers):
         Y = naive.as_csr(people)
-        assert model.score_items(Y) == pytest.approx(naive.scores(people, S, "relevance"), abs=1e-5, nan_ok=True)
-        wanted = naive.scores(people, S, "rating", setting["similarity"], offsets, model.scale_)
+        assert model.score_items(Y) == pytest.approx(
+            naive.scores(people, S, "relevance", model.scale_), abs=1e-5, nan_ok=True
+        )
+        wanted = naive.scores(
+            people, S, "rating", model.scale_, setting["similarity"], offsets, setting.get("baseline_weight", 0.0)
+        )
         predicted = model.predict(Y)
         assert predicted == pytest.approx(wanted, abs=1e-5, nan_ok=True)
         listed = model.recommend(Y, 3, by="rating")
@@ -228,7 +240,7 @@ def test_a_small_table_by_hand():
     model = clone(RECIPE).fit(X)
     s01, s02, s12 = 40 / (42 * 45) ** 0.5, 9 / 42, 13 / (45 * 42) ** 0.5
     assert model.similarity_.toarray() == pytest.approx(np.array([[0, s01, s02], [s01, 0, s12], [s02, s12, 0]]))
-    assert model.score_items(X)[0, 2] == pytest.approx(s02 * 5 + s12 * 4)
+    assert model.score_items(X)[0, 2] == pytest.approx(s02 * (5 - 1) + s12 * (4 - 1))
     assert model.predict_pairs(X, [0], [2]) == pytest.approx([(s02 * 5 + s12 * 4) / (s02 + s12)], abs=1e-6)
     assert model.predict_pairs(X, [2], [1]) == pytest.approx([(s01 * 1 + s12 * 5) / (s01 + s12)], abs=1e-6)
     told = model.explain_pair(X[[0]], 2, by="rating")
@@ -266,7 +278,7 @@ def test_negative_links_push_the_relevance_down_and_stars_of_theirs_push_it_furt
     model = ItemKNN("pearson", positive_only=False, n_neighbors=None).fit(contract.table())
     i, j = (int(part[0]) for part in np.nonzero(model.similarity_.toarray() < 0))
     row = np.full((2, 14), np.nan)
-    row[:, j] = 1, 5
+    row[:, j] = 2, 5
     scores, _ = model.score_users(naive.as_csr(row), i)
     assert scores[1] < scores[0] < 0
 
@@ -282,7 +294,19 @@ def test_a_plan_covers_what_the_fit_keeps_and_max_memory_refuses_more():
         assert clone(setting).set_params(max_memory=planned).fit(X).similarity_.nnz == model.similarity_.nnz
         with pytest.raises(TooLarge, match=r"max_memory=1\.0 KB: the similarity of 40 items may need .* KB.*n_neigh"):
             clone(setting).set_params(max_memory="1KB").fit(X)
-    assert ItemKNN(n_neighbors=5).plan(X) < ItemKNN(n_neighbors=20).plan(X) < ItemKNN(n_neighbors=None).plan(X)
+    assert ItemKNN(n_neighbors=5).plan(X) < ItemKNN(n_neighbors=20).plan(X)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_fit_takes_no_more_memory_than_its_plan(setting):
+    X, model = contract.table(4000, 60), clone(SETTINGS[setting])
+    model.fit(X)  # compiles, so that the compiler's memory is not counted
+    planned = model.plan(X)
+    tracemalloc.start()
+    model.fit(X)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert planned / 4 < taken <= planned
 
 
 @pytest.mark.parametrize(

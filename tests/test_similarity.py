@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 import naive
 from contract import rating_tables
-from reelated import similarity as similarities
 from reelated.errors import TooLarge
 from reelated.models import ItemKNN
-from reelated.models.knn import weighted
-from reelated.similarity import Measure, column_norms, plan_bytes, products_of, similarity
+from reelated.similarity import Measure, column_norms, neighbors, products_of, similarity, weighted
 
 NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine"]
 
@@ -76,11 +74,11 @@ def test_a_whole_similarity_is_symmetric_to_the_bit(R, jaccard):
 def test_slices_of_one_row_give_the_same_bits_as_one_slice(monkeypatch):
     R = np.random.default_rng(1).integers(1, 6, (31, 12)).astype(float)
     R[R < 3] = np.nan
-    X, cuts, slices_of = naive.as_csr(R), [], similarities.slices_of
-    monkeypatch.setattr(similarities, "slices_of", lambda *a: cuts.append(slices_of(*a)) or cuts[-1])
-    at_once = similarity(X, Measure(n_neighbors=5))
-    monkeypatch.setattr(similarities, "SLICE", 1.0)
-    in_pieces = similarity(X, Measure(n_neighbors=5))
+    X, cuts, slices_of = naive.as_csr(R), [], neighbors.slices_of
+    monkeypatch.setattr(neighbors, "slices_of", lambda *a: cuts.append(slices_of(*a)) or cuts[-1])
+    at_once = similarity(X, Measure(n_neighbors=None))
+    monkeypatch.setattr(neighbors, "SLICE", 1.0)
+    in_pieces = similarity(X, Measure(n_neighbors=None))
     assert [len(cut) for cut in cuts] == [1, 12]
     for one, other in zip(at_once, in_pieces, strict=True):
         assert one.data.tobytes() == other.data.tobytes()
@@ -113,17 +111,48 @@ def test_column_norms_and_products_are_those_of_the_columns():
 def test_more_than_max_memory_is_refused_before_the_work_with_both_numbers():
     X = sp.csr_array((np.ones(2, np.float32), ([0, 1], [7, 99_000])), shape=(2, 100_000))
     measure = Measure(n_neighbors=None)
-    with pytest.raises(
-        TooLarge, match=r"max_memory=2\.0 GB: the similarity of 100,000 items may need 320\.0 GB"
-    ):
+    with pytest.raises(TooLarge, match=r"max_memory=2\.0 GB: the similarity of 100,000 items may need \d{3}\.\d GB"):
         similarity(X, measure, max_memory=2 * 10**9)
-    assert plan_bytes(X, Measure(n_neighbors=10)) < 40 * 10**6
+    assert similarity(X, Measure(n_neighbors=10), max_memory=2 * 10**9).values.nnz == 0
 
 
 def test_progress_of_a_similarity_rises_to_one(monkeypatch):
-    monkeypatch.setattr(similarities, "SLICE", 1.0)
+    monkeypatch.setattr(neighbors, "SLICE", 1.0)
     seen = []
     similarity(naive.as_csr(np.ones((3, 8))), Measure(), progress=seen.append)
     assert seen[-1] == 1.0
     assert len(seen) >= 8
     assert seen == sorted(seen)
+
+
+@given(
+    rating_tables(),
+    st.sampled_from(["float32", "float64"]),
+    st.booleans(),
+    st.sampled_from([(0.0, 0.0, 1), (3.0, 0.5, 2)]),
+    st.integers(1, 5),
+)
+def test_the_triangle_and_the_rows_give_the_same_bits(R, dtype, positive_only, less, n_neighbors):
+    shrinkage, damping, min_common = less
+    X = naive.as_csr(R - np.nanmean(R) if np.isfinite(R).any() else R).astype(dtype)
+    measure = Measure(False, shrinkage, damping, min_common, positive_only, n_neighbors)
+    assert neighbors.plan(X, measure).triangle
+    fast = similarity(X, measure)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbors, "PRIVATE", -1)
+        assert not neighbors.plan(X, measure).triangle
+        plain = similarity(X, measure)
+    for one, other in zip(fast, plain, strict=True):
+        assert one.indptr.tolist() == other.indptr.tolist()
+        assert one.indices.tolist() == other.indices.tolist()
+        assert one.data.tobytes() == other.data.tobytes()
+
+
+def test_the_triangle_is_left_where_it_would_take_too_much():
+    X = naive.as_csr(np.random.default_rng(3).integers(1, 6, (40, 300)).astype(float))
+    measure = Measure(n_neighbors=5)
+    fast, lean = neighbors.plan(X, measure), neighbors.plan(X, Measure(n_neighbors=None))
+    assert fast.triangle
+    assert not lean.triangle
+    assert not neighbors.plan(X, measure, fast.bytes - 1).triangle
+    assert neighbors.plan(X, measure, fast.bytes).triangle

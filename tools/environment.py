@@ -1,4 +1,4 @@
-"""Set up `.venv` with the package and what the commands of the Makefile need. Runs on any Python, to say what is wanted.
+"""Set up `.venv` with the package and what the Makefile's commands need. Runs on any Python 3, to say what is wanted.
 
 Usage: python tools/environment.py [extra …]
 """
@@ -14,25 +14,31 @@ PYTHON = os.path.join(VENV, "bin", "python")
 
 
 def main(extras):
-    """Create the environment where it is missing, and install into it what changed."""
+    """Create the environment where it is missing and install into it what changed; return what went wrong, or None."""
+    here = "%d.%d" % sys.version_info[:2]
     if sys.version_info < (3, 11):
-        return "Reelated needs Python 3.11 or later; this is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2]
-    stamp, wanted = os.path.join(VENV, "installed-" + "-".join(extras)), fingerprint()
-    if os.path.exists(stamp) and open(stamp).read() == wanted:
+        return "Reelated needs Python 3.11 or later; this is %s. Try: make PYTHON=python3.12 demo" % here
+    stamp = os.path.join(VENV, "installed-" + "-".join(extras))
+    if os.path.exists(stamp) and open(stamp).read() == fingerprint():
         return None
     print("Setting up .venv (once, about a minute) …", flush=True)
-    if not os.path.exists(PYTHON) and subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True).returncode:
-        return "Python's venv is missing. On Debian or Ubuntu: apt install python3-venv. Then try again."
+    if not os.path.exists(PYTHON) and run(sys.executable, "-m", "venv", VENV).returncode:
+        return "Python %s has no venv. On Debian or Ubuntu: apt install python3-venv. Then try again." % here
     target = ROOT + ("[%s]" % ",".join(extras) if extras else "")
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", target]
-    done = subprocess.run(pip, capture_output=True, text=True)
+    done = run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", target)
     if done.returncode:
-        return "%s\nThe packages could not be installed on Python %d.%d. Without network, or on a Python newer than a " \
-            "package supports, that is to be expected: try another with make PYTHON=python3.12" % (
-                (done.stderr.strip()[-2000:],) + sys.version_info[:2])
+        return (
+            "%s\nThe packages could not be installed on Python %s. Is there a network? "
+            "If this Python is newer than a package supports, try another: make PYTHON=python3.12 demo"
+        ) % (done.stderr.strip()[-2000:], here)
     with open(stamp, "w") as file:
-        file.write(wanted)
+        file.write(fingerprint())
     return None
+
+
+def run(*command):
+    """Run a command quietly."""
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def fingerprint():

@@ -35,7 +35,7 @@ class DataWarning(UserWarning):
 
 def shorten(value: object, limit: int = 60) -> str:
     """Show a value in a message: its `repr`, cut in the middle of nowhere rather than filling the screen."""
-    text = repr(value[: limit + 2] if isinstance(value, str) else value)
+    text = repr(value[: limit + 2]) if isinstance(value, str) else " ".join(repr(value).split())
     return text if len(text) <= limit + 3 else text[:limit] + "…"
 
 
@@ -55,10 +55,10 @@ def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any
 
 def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
     """Return `value` as a finite `float` within `[low, high]`, or raise `InputError`."""
-    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and low <= value <= high:
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         with suppress(OverflowError):  # an integer of a thousand digits
-            if np.isfinite(float(value)):
-                return float(value)
+            if np.isfinite(number := float(value)) and low <= number <= high:
+                return number
     bounds = "" if low == -np.inf else f" of {low:g} or more" if high == np.inf else f" from {low:g} to {high:g}"
     raise InputError(f"{name}={shorten(value)}: expected a finite number{bounds}.")
 

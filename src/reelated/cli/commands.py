@@ -1,17 +1,18 @@
 """The commands: each reads its options, makes one call, and prints the answer."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import reelated
+from reelated.cli.batch import check_output, write_batch
 from reelated.cli.options import (
     By,
-    Csv,
     Exclude,
+    Form,
     Genres,
-    Json,
     Movie,
     N,
     Rate,
@@ -19,8 +20,8 @@ from reelated.cli.options import (
     User,
     Years,
     as_filters,
-    as_form,
     as_ratings,
+    as_user,
     with_options,
     with_recommender,
 )
@@ -56,7 +57,7 @@ def _root(
 
 
 @app.command(epilog="Example: reelated recommend sample --user 42 --genres Comedy,Drama --years 1990-1999")
-@with_recommender
+@with_recommender("user", "movie", "rate")
 def recommend(
     rec: Recommender,
     user: User = None,
@@ -68,43 +69,40 @@ def recommend(
     years: Years = None,
     exclude: Exclude = None,
     why: Annotated[bool, typer.Option("--why", help="Show what each number is made of.")] = False,
-    json: Json = False,
-    csv: Csv = False,
+    form: Form = "table",
 ) -> None:
     """Recommend movies to a user or a newcomer; or, for a movie, users."""
-    form = as_form(json, csv)
-    _one_of({"--user": user, "--movie": movie, "--rate": rate})
     filters = as_filters(rec, genres, years, exclude)
     if movie is not None:
         if any(value is not None for value in filters.values()):
-            raise typer.BadParameter("--genres, --years and --exclude do not go with --movie, which lists users")
+            raise typer.BadParameter("--genres, --years and --exclude do not go with --movie, which lists users.")
         return _audience(rec, movie, n, by, form)
     print_answers(rec.recommend(**_person(rec, user, rate), n=n, by=by, **filters), form, why=why)
     return None
 
 
 @app.command(epilog='Example: reelated audience sample --movie "Star Wars"')
-@with_recommender
+@with_recommender()
 def audience(
     rec: Recommender,
     movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
     n: N = 10,
     by: By = None,
-    json: Json = False,
-    csv: Csv = False,
+    form: Form = "table",
 ) -> None:
     """List the users who have not rated a movie and would want it most."""
-    _audience(rec, movie, n, by, as_form(json, csv))
+    _audience(rec, movie, n, by, form)
 
 
-def _audience(rec: Recommender, movie: str, n: int, by: Any, form: str) -> None:
+def _audience(rec: Recommender, movie: str, n: int, by: By, form: Form) -> None:
     movie_id = find_movie(rec, movie)
-    hint = f"These are users who have not rated it. For movies like it: reelated similar SOURCE --movie {movie_id}"
+    named = shlex.quote(str(movie_id))
+    hint = f"These are users who have not rated it. For movies like it: reelated similar SOURCE --movie {named}"
     print_answers(rec.audience(movie_id, n=n, by=by), form, hint=hint)
 
 
 @app.command(epilog='Example: reelated similar sample --movie "Star Wars"')
-@with_recommender
+@with_recommender()
 def similar(
     rec: Recommender,
     movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
@@ -112,67 +110,53 @@ def similar(
     genres: Genres = None,
     years: Years = None,
     exclude: Exclude = None,
-    json: Json = False,
-    csv: Csv = False,
+    form: Form = "table",
 ) -> None:
     """List the movies most like a movie, with the number of people who rated both."""
-    form, movie_id = as_form(json, csv), find_movie(rec, movie)
-    print_answers(rec.similar(movie_id, n=n, **as_filters(rec, genres, years, exclude)), form)
+    print_answers(rec.similar(find_movie(rec, movie), n=n, **as_filters(rec, genres, years, exclude)), form)
 
 
 @app.command(epilog="Example: reelated predict sample --user 42 --movie Fargo")
-@with_recommender
+@with_recommender("user", "rate")
 def predict(
     rec: Recommender,
     movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
     user: User = None,
     rate: Rate = None,
-    json: Json = False,
-    csv: Csv = False,
+    form: Form = "table",
 ) -> None:
     """Predict what a user or a newcomer would rate a movie."""
-    form = as_form(json, csv)
-    _one_of({"--user": user, "--rate": rate})
-    who = _person(rec, user, rate)
-    print_prediction(rec.predict(**who, movie_id=find_movie(rec, movie)), form)
+    print_prediction(rec.predict(**_person(rec, user, rate), movie_id=find_movie(rec, movie)), form)
 
 
 @app.command(epilog="Example: reelated explain sample --user 42 --movie Fargo --by rating")
-@with_recommender
+@with_recommender("user", "rate", forms=("json",))
 def explain(
     rec: Recommender,
     movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
     user: User = None,
     rate: Rate = None,
     by: By = None,
-    json: Json = False,
+    form: Form = "table",
 ) -> None:
     """Say why a user's or a newcomer's number for a movie is what it is."""
-    _one_of({"--user": user, "--rate": rate})
-    who = _person(rec, user, rate)
-    print_why(rec.explain(**who, movie_id=find_movie(rec, movie), by=by), as_form(json, False))  # type: ignore[arg-type]
+    print_why(rec.explain(**_person(rec, user, rate), movie_id=find_movie(rec, movie), by=by), form)
 
 
 def _person(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[str, Any]:
-    return {"user_id": None if user is None else rec.user_ids.parse(user), "ratings": as_ratings(rec, rate)}
-
-
-def _one_of(given: dict[str, Any]) -> None:
-    if sum(value is not None for value in given.values()) != 1:
-        raise typer.BadParameter(f"give one of {', '.join(given)}")
+    return {"user_id": as_user(rec, user), "ratings": as_ratings(rec, rate)}
 
 
 @app.command(epilog="Example: reelated find sample 'star wasr'")
-@with_recommender
+@with_recommender()
 def find(
     rec: Recommender,
     text: Annotated[str, typer.Argument(help="A title or a part of one; typos are forgiven.")],
     n: N = 10,
-    json: Json = False,
-    csv: Csv = False,
+    form: Form = "table",
 ) -> None:
     """Find movies by title."""
-    print_answers(rec.find(text, n=n), as_form(json, csv))
+    print_answers(rec.find(text, n=n), form)
 
 
 @app.command(epilog="Example: reelated fit ml-100k -o my.model")
@@ -193,20 +177,21 @@ def fit(
         data, needed = plan_source(source, options)
         return console().print(f"{data!r}\nThe fit may take up to {show_bytes(needed)} beside the data.", markup=False)
     if output is None:
-        raise typer.BadParameter("say where to save the model: -o MODEL")
+        raise typer.BadParameter("got no -o: expected a folder to save the model in, such as -o my.model.")
     rec = fit_source(source, options)
     rec.save(output, ratings=ratings)
     size = sum(file.stat().st_size for file in output.iterdir())
     console().print(f"{rec!r}\nSaved to {output} ({show_bytes(size)}).", markup=False)
-    console().print(f"Next: reelated recommend {output} --user {rec.user_ids[0]}", markup=False)
+    who = f"--user {rec.user_ids[0]}" if ratings else f"--rate {rec.movie_ids[0]}={rec.scale_.high:g}"
+    console().print(f"Next: reelated recommend {output} {who}", markup=False)
     return None
 
 
 @app.command(epilog="Example: reelated batch ml-100k -o top10.parquet")
-@with_recommender
+@with_recommender()
 def batch(
     rec: Recommender,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=check_output, help="A .parquet or .csv file.")],
     n: N = 10,
     by: By = None,
     genres: Genres = None,
@@ -214,11 +199,10 @@ def batch(
     exclude: Exclude = None,
 ) -> None:
     """Write everybody's recommendations to a file; a file already there is replaced whole."""
-    from reelated.cli.batch import write_batch
     from reelated.cli.progress import working
 
     with working("Recommending") as progress:
-        tables = rec.recommend_all(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)  # type: ignore[arg-type]
+        tables = rec.recommend_all(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)
         rows = write_batch(tables, output)
     console().print(f"{rows:,} rows written to {output}.", markup=False)
 

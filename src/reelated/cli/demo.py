@@ -1,5 +1,7 @@
 """`reelated demo`: the main job on the bundled sample, as a first look."""
 
+import shlex
+
 from rich.text import Text
 
 from reelated.cli.show import console, print_about, print_answers
@@ -22,7 +24,7 @@ def run_demo() -> None:
     out.print()
     out.print(Text("Try next", style="bold"))
     for line in (
-        f"reelated explain sample --user {USER} --movie '{rec.recommend(user_id=USER)[0].title}'",
+        f"reelated explain sample --user {USER} --movie {shlex.quote(rec.recommend(user_id=USER)[0].title)}",
         "reelated recommend sample --rate 'Alien=5' --rate 'Notting Hill=2'",
         "reelated fetch ml-100k && reelated recommend ml-100k --user 196",
     ):

@@ -2,34 +2,41 @@
 
 import os
 import sys
-import warnings
 
+from reelated.cli.words import in_options
 from reelated.errors import InputError
+from reelated.recommender.rows import printable
 
 
 def main() -> None:
     """Run the `reelated` command: exit 0 when done, 1 for unusable input, 2 for wrong usage, 130 when interrupted."""
-    os.environ.setdefault("POLARS_MAX_THREADS", str(os.cpu_count() or 1))
-    from reelated.cli.commands import app
-
-    warnings.simplefilter("ignore")  # what reading changed is told by the recommender's notes
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that knows ASCII alone
     try:
-        app()
+        _run()
     except InputError as error:
-        sys.exit(_say(f"Error: {error}"))
+        sys.exit(_say(in_options(str(error))))
     except KeyboardInterrupt:
-        _say("Interrupted. Nothing was left half done.")
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        sys.exit(_say(f"Error: {error.filename or 'the system'}: {error.strerror or error}."))
+        sys.exit(_say(f"{error.filename or 'the system'}: {error.strerror or error}."))
     except MemoryError:
-        sys.exit(_say("Error: not enough memory. Lower n_neighbors with --set, or free some."))
+        sys.exit(_say("not enough memory. Lower --set n_neighbors=100, or free some."))
+
+
+def _run() -> None:
+    from reelated.cli.commands import app
+
+    try:
+        app()
+    finally:
+        sys.stdout.flush()  # here, where a broken pipe is understood, and not at the exit
 
 
 def _say(message: str) -> int:
     """Print to standard error; a terminal's control characters in names do not pass."""
-    print("".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in message), file=sys.stderr)  # noqa: T201
+    print(*map(printable, f"Error: {message}".split("\n")), sep="\n", file=sys.stderr)  # noqa: T201
     return 1

@@ -1,10 +1,10 @@
 """The options that several commands share, and how their text is read."""
 
 import inspect
-import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,39 +19,51 @@ Source = Annotated[
     str, typer.Argument(help="A folder, a zip, a file, a saved model, or a name: sample, ml-100k, …", metavar="SOURCE")
 ]
 N = Annotated[int, typer.Option("-n", "--n", min=1, help="Rows wanted.")]
-By = Annotated[str | None, typer.Option("--by", metavar="relevance|rating", help="The number that rows fall by.")]
+By = Annotated[Literal["relevance", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")]
 Genres = Annotated[str | None, typer.Option("--genres", help="Only movies of any of these: Comedy,Drama.")]
 Years = Annotated[str | None, typer.Option("--years", help="Only movies of these years: 1994 or 1990-1999.")]
 Exclude = Annotated[str | None, typer.Option("--exclude", help="Movie ids to leave out: 1,2.")]
 User = Annotated[str | None, typer.Option("--user", help="A user id.")]
 Movie = Annotated[str | None, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A newcomer's rating: 50=5 or 'Fargo=4'. Repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON array.", rich_help_panel=OUTPUT)]
-Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated rows.", rich_help_panel=OUTPUT)]
+Form = Literal["table", "json", "csv"]
+"""How to print; in the terminal `--json` and `--csv`."""
 
 _READING = {
     "columns": Annotated[
         str | None,
-        typer.Option(help="Column names: user_id=who,movie_id=what,rating=stars.", rich_help_panel=DATA),
+        typer.Option(help="Column names: user_id=who,rating=stars.", rich_help_panel=DATA),
     ],
     "scale": Annotated[str | None, typer.Option(help="The rating scale: low,high,step.", rich_help_panel=DATA)],
     "duplicates": Annotated[
-        str, typer.Option(help="Repeated ratings: last, first, mean or error.", rich_help_panel=DATA)
+        Literal["last", "first", "mean", "error"], typer.Option(help="Repeated ratings.", rich_help_panel=DATA)
     ],
-    "invalid": Annotated[str, typer.Option(help="Unusable rows: error or drop.", rich_help_panel=DATA)],
+    "invalid": Annotated[Literal["error", "drop"], typer.Option(help="Unusable rows.", rich_help_panel=DATA)],
     "movies": Annotated[str | None, typer.Option(help="A table of movies.", rich_help_panel=DATA)],
     "users": Annotated[str | None, typer.Option(help="A table of users.", rich_help_panel=DATA)],
 }
 _FITTING = {
-    "preset": Annotated[str, typer.Option(help="default, or recipe: the plain textbook form.", rich_help_panel=MODEL)],
-    "model": Annotated[str | None, typer.Option(help="The ranking model: item-knn.", rich_help_panel=MODEL)],
+    "preset": Annotated[
+        Literal["default", "recipe"], typer.Option(help="recipe: the plain textbook form.", rich_help_panel=MODEL)
+    ],
+    "model": Annotated[Literal["item-knn"] | None, typer.Option(help="The ranking model.", rich_help_panel=MODEL)],
     "set": Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of it: n_neighbors=100. Repeatable.", rich_help_panel=MODEL),
     ],
     "max_memory": Annotated[str | None, typer.Option(help="The most a fit may take: 2GB.", rich_help_panel=MODEL)],
 }
-_DEFAULTS: dict[str, Any] = {"duplicates": "last", "invalid": "error", "preset": "default"}
+_FORMS = {
+    "json": Annotated[bool, typer.Option("--json", help="Print one JSON array.", rich_help_panel=OUTPUT)],
+    "csv": Annotated[bool, typer.Option("--csv", help="Print comma-separated rows.", rich_help_panel=OUTPUT)],
+}
+_DEFAULTS: dict[str, Any] = {
+    "duplicates": "last",
+    "invalid": "error",
+    "preset": "default",
+    "json": False,
+    "csv": False,
+}
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,26 +71,45 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     return _replaced(command, "options", _READING | _FITTING, as_options)
 
 
-def with_recommender(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes `rec: Recommender` a SOURCE and the shared options in its place."""
+def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
+    """Give a command that takes `rec: Recommender` a SOURCE and the shared options in its place.
 
-    @wraps(command)
-    def opened(*, source: str, options: Options, **given: Any) -> None:
-        rec = open_source(source, options)
-        print_notes(rec)
-        if not (given.get("json") or given.get("csv")):
-            print_about(rec)
-        command(rec, **given)
+    Of the options `one_of` exactly one must be given; a command that takes a `form` gets the options `forms` for it.
+    What can be said of wrong usage is said before the source is opened.
+    """
 
-    parameters = list(inspect.signature(command).parameters.values())[1:]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    first = [
-        inspect.Parameter("source", kind, annotation=Source),
-        *(parameter.replace(kind=kind) for parameter in parameters),
-        inspect.Parameter("options", kind, annotation=Options),
-    ]
-    opened.__signature__ = inspect.Signature(first)  # type: ignore[attr-defined]
-    return with_options(opened)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        parameters = list(inspect.signature(command).parameters.values())[1:]
+        has_form = any(parameter.name == "form" for parameter in parameters)
+
+        @wraps(command)
+        def opened(*, source: str, options: Options, **given: Any) -> None:
+            check_one_of({name: given[name] for name in one_of})
+            rec = open_source(source, options)
+            print_notes(rec)
+            if given.get("form", "table") == "table":
+                print_about(rec)
+            command(rec, **given)
+
+        kind = inspect.Parameter.KEYWORD_ONLY
+        first = [
+            inspect.Parameter("source", kind, annotation=Source),
+            *(parameter.replace(kind=kind) for parameter in parameters),
+            inspect.Parameter("options", kind, annotation=Options),
+        ]
+        opened.__signature__ = inspect.Signature(first)  # type: ignore[attr-defined]
+        made = with_options(opened)
+        return _replaced(made, "form", {name: _FORMS[name] for name in forms}, as_form) if has_form else made
+
+    return decorate
+
+
+def check_one_of(values: dict[str, Any]) -> None:
+    """Refuse a call that gives none or several of the options that say who or what is asked about."""
+    given = [f"--{name}" for name, value in values.items() if value is not None]
+    if values and len(given) != 1:
+        got = " and ".join(given) or "none of them"
+        raise typer.BadParameter(f"got {got}: expected one of {', '.join(f'--{name}' for name in values)}.")
 
 
 def _replaced(
@@ -99,7 +130,7 @@ def _replaced(
     parameters = [parameter.replace(kind=kind) for parameter in own if parameter.name != name] + shared
     replaced.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     replaced.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del replaced.__wrapped__  # type: ignore[attr-defined]
+    del replaced.__wrapped__
     return replaced
 
 
@@ -142,11 +173,16 @@ def as_settings(texts: list[str] | None) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set {shorten(text)}: expected name=value, such as n_neighbors=100.")
-        try:
-            settings[name.strip()] = json.loads({"none": "null"}.get(value.strip().lower(), value.strip().lower()))
-        except ValueError:
-            settings[name.strip()] = value.strip()
+        settings[name.strip()] = as_value(value.strip())
     return settings
+
+
+def as_value(text: str) -> Any:
+    """Read `100`, `0.5`, `true`, `none`; all else stays text."""
+    for read in (int, float):
+        with suppress(ValueError):
+            return read(text)
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 def as_years(text: str | None) -> tuple[int, int] | None:
@@ -155,9 +191,12 @@ def as_years(text: str | None) -> tuple[int, int] | None:
         return None
     first, dash, last = text.partition("-")
     try:
-        return int(first), int(last if dash else first)
+        years = int(first), int(last if dash else first)
     except ValueError:
         raise InputError(f"--years {shorten(text)}: expected a year or two, such as 1990-1999.") from None
+    if years[0] > years[1]:
+        raise InputError(f"--years {shorten(text)}: expected the earlier year first.")
+    return years
 
 
 def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | None:
@@ -173,7 +212,12 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
             value = None
         if value is None:
             raise InputError(f"--rate {shorten(text)}: expected movie=rating, such as 50=5 or 'Fargo=4'.")
-        ratings[find_movie(rec, movie)] = value
+        if not rec.scale_.low <= value <= rec.scale_.high:
+            raise InputError(
+                f"--rate {shorten(text)}: expected a rating from {rec.scale_.low:g} to {rec.scale_.high:g}, the scale "
+                "of this data."
+            )
+        ratings[find_movie(rec, movie, "--rate")] = value
     return ratings
 
 
@@ -183,11 +227,22 @@ def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude:
     return {"genres": split(genres) or None, "years": as_years(years), "exclude": left_out or None}
 
 
-def as_form(json: bool, csv: bool) -> str:
-    """Return `json`, `csv` or `table`."""
+def as_form(json: bool, csv: bool = False) -> Form:
+    """Read `--json` and `--csv`."""
     if json and csv:
-        raise typer.BadParameter("choose one of --json and --csv")
+        raise typer.BadParameter("got --json and --csv: expected one of them.")
     return "json" if json else "csv" if csv else "table"
+
+
+def as_user(rec: Recommender, text: str | None) -> Any:
+    """Return the user id that a text stands for."""
+    if text is None or rec.ratings_ is None:  # the recommender says what it lacks
+        return text
+    user_id = rec.user_ids.parse(text)
+    if isinstance(user_id, str) and rec.user_ids.type_name == "int":
+        example = rec.user_ids[0]
+        raise InputError(f"--user {shorten(text)}: the user ids of this data are whole numbers, such as {example}.")
+    return user_id
 
 
 def split(text: str | None) -> list[str]:

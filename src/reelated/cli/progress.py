@@ -27,4 +27,4 @@ def is_compiled() -> bool:
     from reelated._kernels import similarity_rows
 
     folder = getattr(getattr(similarity_rows, "_cache", None), "cache_path", None)
-    return folder is not None and any(Path(folder).glob("_kernels.similarity_rows-*.nbc"))
+    return folder is not None and any(Path(folder).glob("*similarity_rows-*.nbc"))

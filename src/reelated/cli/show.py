@@ -1,6 +1,7 @@
 """How answers look in a terminal, and as JSON and CSV."""
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
@@ -15,20 +16,24 @@ from rich.text import Text
 from reelated.cli.progress import errors
 from reelated.errors import plural
 from reelated.recommender import Answers, MovieRow, Prediction, Reason, Recommender, SimilarRow, UserRow, Why
-from reelated.recommender.answers import Match, cell_text, cut, with_year
+from reelated.recommender.rows import Match, cell_text, cut, printable, with_year
+
+NARROW, NARROWEST = 100, 40
+"""Below the first width a table has no genres; below the second a terminal wraps what is printed."""
 
 
 def console() -> Console:
     """Return the console for standard output: as wide as the terminal, without colours in a pipe."""
-    out = Console(highlight=False, soft_wrap=False)
-    if not out.is_terminal and "COLUMNS" not in out._environ:
-        out = Console(highlight=False, width=120)
-    return out
+    out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        return Console(highlight=False, width=120)
+    return out if out.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
 
 
 def print_json(rows: list[dict[str, Any]]) -> None:
     """Print one JSON array and nothing else."""
-    sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    escaped = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(rows, ensure_ascii=escaped, indent=1, allow_nan=False) + "\n")
 
 
 def print_csv(answers: Answers[Any]) -> None:
@@ -48,7 +53,7 @@ def _joined(values: Any) -> str:
 def print_notes(rec: Recommender) -> None:
     """Say on standard error what the data is and what reading changed."""
     for note in rec.notes_:
-        errors.print(Text(f"note: {note}", style="yellow"))
+        errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
 
 
 def print_about(rec: Recommender) -> None:
@@ -59,7 +64,7 @@ def print_about(rec: Recommender) -> None:
             f"{rec.name_}: {len(rec.ratings_):,} ratings by {len(rec.user_ids):,} users "
             f"of {len(rec.movie_ids):,} movies"
         )
-    errors.print(Text(_printable(about), style="dim"))
+    errors.print(Text(printable(about), style="dim"), soft_wrap=True)
 
 
 def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: str | None = None) -> None:
@@ -70,18 +75,14 @@ def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: 
         print_csv(answers)
     else:
         out = console()
-        out.print(Text(_printable(answers.heading), style="bold"))
+        out.print(Text(printable(answers.heading), style="bold"))
         if hint:
             out.print(Text(hint, style="dim"))
         out.print(table_of(_COLUMNS[answers.row_type](answers), out.width) if len(answers) else Text("  (none)"))
         for row in answers if why and answers.row_type is MovieRow else ():
             out.print(_reasons(row))
     if answers.short:
-        errors.print(Text(f"short: {answers.short}"))
-
-
-NARROW = 100
-"""Below this width a table has no genres."""
+        errors.print(Text(f"short: {answers.short}"), soft_wrap=True)
 
 
 class Column(NamedTuple):
@@ -93,12 +94,13 @@ class Column(NamedTuple):
 
 
 def table_of(columns: list[Column], width: int) -> Table:
-    """Lay out a table that never exceeds a width: texts are cut, numbers are not; in a narrow one genres give way."""
+    """Lay out a table that never exceeds a width: texts are cut, numbers are not; where narrow, the last give way."""
     if width < NARROW:
         columns = [column for column in columns if column.name != "genres"]
-    widths = [max(map(cell_len, [column.name, *column.cells])) for column in columns]
-    free = width - 2 * (len(columns) - 1) - sum(w for w, column in zip(widths, columns, strict=True) if not column.text)
-    texts = [at for at, column in enumerate(columns) if column.text]
+    widths, free, texts = _measured(columns, width)
+    while len(texts) > 1 and free < 10 * len(texts):
+        columns = [column for at, column in enumerate(columns) if at != texts[-1]]
+        widths, free, texts = _measured(columns, width)
     for left, at in zip(range(len(texts), 0, -1), texts, strict=True):
         widths[at] = max(min(widths[at], free - 12 * (left - 1)), 8)
         free -= widths[at]
@@ -111,11 +113,22 @@ def table_of(columns: list[Column], width: int) -> Table:
     return table
 
 
+def _measured(columns: list[Column], width: int) -> tuple[list[int], int, list[int]]:
+    """Return the widths that columns want, what is free for the texts, and which are texts."""
+    widths = [max(map(cell_len, [column.name, *column.cells])) for column in columns]
+    texts = [at for at, column in enumerate(columns) if column.text]
+    return widths, width - 2 * (len(columns) - 1) - sum(widths) + sum(widths[at] for at in texts), texts
+
+
+def _id(value: Any) -> str:
+    return printable(cut(str(value), 36))
+
+
 def _named(rows: Any) -> list[Column]:
     """Return the columns that every list of movies begins with."""
     return [
         Column("", [str(row.rank) for row in rows]),
-        Column("id", [_printable(str(row.movie_id)) for row in rows]),
+        Column("id", [_id(row.movie_id) for row in rows]),
         Column("movie", [_movie(row) for row in rows], text=True),
     ]
 
@@ -125,7 +138,7 @@ def _genres(rows: Any) -> Column:
 
 
 def _movies(rows: Answers[MovieRow]) -> list[Column]:
-    because = [_printable(", ".join(row.because) if row.source == "model" else f"({row.source})") for row in rows]
+    because = [printable(", ".join(row.because) if row.source == "model" else f"({row.source})") for row in rows]
     return [
         *_named(rows),
         Column("score", [cell_text(row.score) for row in rows]),
@@ -138,7 +151,7 @@ def _movies(rows: Answers[MovieRow]) -> list[Column]:
 def _users(rows: Answers[UserRow]) -> list[Column]:
     return [
         Column("", [str(row.rank) for row in rows]),
-        Column("user", [_printable(str(row.user_id)) for row in rows]),
+        Column("user", [_id(row.user_id) for row in rows]),
         Column("score", [cell_text(row.score) for row in rows]),
         Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
         Column("support", [f"{row.support:,}" for row in rows]),
@@ -156,7 +169,7 @@ def _similar(rows: Answers[SimilarRow]) -> list[Column]:
 
 def _matches(rows: Answers[Match]) -> list[Column]:
     return [
-        Column("id", [_printable(str(row.movie_id)) for row in rows]),
+        Column("id", [_id(row.movie_id) for row in rows]),
         Column("movie", [_movie(row) for row in rows], text=True),
         Column("ratings", [f"{row.n_ratings:,}" for row in rows]),
         _genres(rows),
@@ -169,9 +182,10 @@ _COLUMNS: dict[type, Any] = {MovieRow: _movies, UserRow: _users, SimilarRow: _si
 def _reasons(row: MovieRow) -> Text:
     """Show what one row's number is made of."""
     if not row.reasons:
-        return Text(f"{row.rank:>3}. {row.title}: {row.source}", style="dim")
+        return Text(f"{row.rank:>3}. {_movie(row)}: {row.source}", style="dim")
+    whole = sum(part.contribution for part in row.reasons) + row.other
     parts = [f"{part.contribution:+.3f} {_said(part)}" for part in row.reasons]
-    return Text(_printable(f"{row.rank:>3}. {row.title} = {'  '.join(parts)}  {row.other:+.3f} all else"))
+    return Text(printable(f"{row.rank:>3}. {_movie(row)}: {whole:.3f} = {'  '.join(parts)}  {row.other:+.3f} all else"))
 
 
 def _said(part: Reason) -> str:
@@ -183,7 +197,7 @@ def print_prediction(prediction: Prediction, form: str) -> None:
     if form == "json":
         return print_json([asdict(prediction)])
     if form == "csv":
-        return print_csv(Answers([prediction], "", Prediction))  # type: ignore[type-var]
+        return print_csv(Answers([prediction], "", Prediction))
     who = "You" if prediction.user_id is None else f"User {prediction.user_id}"
     title = with_year(prediction.title, prediction.year)
     if prediction.predicted_rating is None:
@@ -193,7 +207,7 @@ def print_prediction(prediction: Prediction, form: str) -> None:
         text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({on})."
     if prediction.rating is not None:
         text += f" The actual rating is {prediction.rating:g}; the prediction does not look at it."
-    return console().print(Text(_printable(text)))
+    return console().print(Text(printable(text)))
 
 
 def print_why(why: Why, form: str) -> None:
@@ -203,15 +217,17 @@ def print_why(why: Why, form: str) -> None:
     out, number = console(), "predicted rating" if why.by == "rating" else "relevance"
     if why.value is None:
         text = f"{with_year(why.title, why.year)}: nothing can be said, for no similar movie is rated."
-        return out.print(Text(_printable(text)))
+        return out.print(Text(printable(text)))
     place = f", place {why.rank:,} among the movies not rated" if why.rank else ""
     out.print(
-        Text(_printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{place}"), style="bold")
+        Text(printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{place}"), style="bold")
     )
     out.print(_parts(why, number, out.width))
+    if why.rating is not None:
+        out.print(Text(f"The actual rating is {why.rating:g}; the explanation does not look at it."))
     for other in why.without:
         there = f"place {other.new_rank:,}" if other.new_rank else "not listed"
-        out.print(Text(_printable(f"Without {with_year(other.title, other.year)}: place {other.rank:,} → {there}")))
+        out.print(Text(printable(f"Without {with_year(other.title, other.year)}: place {other.rank:,} → {there}")))
     return None
 
 
@@ -245,8 +261,4 @@ def _bar(value: float, largest: float) -> str:
 
 
 def _movie(row: Any) -> str:
-    return _printable(with_year(cut(row.title, 300), row.year))
-
-
-def _printable(text: str) -> str:
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:600])
+    return printable(with_year(row.title, row.year))

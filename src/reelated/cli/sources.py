@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,11 @@ from typing import Any
 import reelated
 from reelated.cli.progress import working
 from reelated.data import cache_folder, fingerprint, read
-from reelated.errors import InputError, check_choice, shorten
+from reelated.errors import DataWarning, InputError, shorten
 from reelated.models import ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import PRESETS, Match, Recommender
-from reelated.recommender.answers import with_year
+from reelated.recommender.rows import with_year
 
 KEPT = 8
 """Fitted models kept in the cache; the one that was not used for longest goes first."""
@@ -43,7 +45,7 @@ class Options:
 
     def recommender(self) -> Recommender:
         """Return the recommender asked for, not yet fitted."""
-        made: Recommender = PRESETS[check_choice("--preset", self.preset, PRESETS)]()
+        made: Recommender = PRESETS[self.preset]()
         made.max_memory = self.max_memory
         if self.model is None and not self.settings:
             return made
@@ -54,13 +56,15 @@ class Options:
 
     def _ranker(self) -> ItemKNN:
         if self.model is not None:
-            check_choice("--model", self.model, ("item-knn",))
             model = ItemKNN()
         else:
-            model = ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)
+            plain = self.settings.get("similarity", "cosine") != "cosine"  # weightings go with the cosine alone
+            model = ItemKNN(weighting=None if plain else "tf-idf", n_neighbors=200, shrinkage=10)
         for name in self.settings:
-            check_choice("--set", name, model.get_params())
-        return model.set_params(**self.settings)  # type: ignore[no-any-return]
+            if name not in model.get_params():
+                known = ", ".join(model.get_params())
+                raise InputError(f"--set {shorten(name)}: expected a setting of item-knn: {known}.")
+        return model.set_params(**self.settings)
 
 
 def is_model(source: str) -> bool:
@@ -72,7 +76,10 @@ def open_source(source: str, options: Options) -> Recommender:
     """Return a fitted recommender for any source."""
     if is_model(source):
         if options != Options():
-            raise InputError(f"{source} is a saved model: options on reading and fitting do not apply to it.")
+            raise InputError(
+                f"SOURCE {shorten(source)}: got options on reading or fitting with a saved model, which is read and "
+                "fitted already. Leave them out, or give the ratings."
+            )
         return Recommender.load(source)
     kept = _kept(source, options)
     if kept.exists():
@@ -84,19 +91,24 @@ def open_source(source: str, options: Options) -> Recommender:
             kept.touch()
             return found
     fitted = fit_source(source, options)
-    try:
+    with suppress(OSError, InputError):  # no room or no right to write: the answer matters more
         fitted.save(kept)
         _tidy(kept.parent)
-    except OSError:  # no room or no right to write: the answer matters more
-        pass
     return fitted
 
 
 def fit_source(source: str, options: Options) -> Recommender:
     """Read and fit, with a progress bar."""
     with working() as progress:
-        data = read(source, **{name: value for name, value in options.reading.items() if value is not None})
-        return options.recommender().fit(data, progress=progress)
+        return options.recommender().fit(read_source(source, options), progress=progress)
+
+
+def read_source(source: str, options: Options) -> Dataset:
+    """Read the data of a source that is no model yet."""
+    if is_model(source):
+        raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
+    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # what reading changed is told as notes
+        return read(source, **{name: value for name, value in options.reading.items() if value is not None})
 
 
 def _kept(source: str, options: Options) -> Path:
@@ -113,8 +125,8 @@ def _tidy(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def find_movie(rec: Recommender, text: str) -> Any:
-    """Return the id of a movie named by its id or its title.
+def find_movie(rec: Recommender, text: str, option: str = "--movie") -> Any:
+    """Return the id of a movie named by its id or its title; `option` is where it was named.
 
     An existing id wins; `title:300` forces the title. A title, whole or in part, must be that of one movie.
 
@@ -124,17 +136,22 @@ def find_movie(rec: Recommender, text: str) -> Any:
         No movie, or several; those that come near are listed with their ids.
     """
     movie_id, wanted = rec.movie_ids.parse(text), text.removeprefix("title:").strip()
-    if not text.startswith("title:") and (movie_id in rec.movie_ids or rec.catalogue_.is_unrated(movie_id)):
+    if not wanted:
+        raise InputError(f"{option} {shorten(text)}: expected the id of a movie, or its title.")
+    if not text.startswith("title:") and movie_id in rec.catalogue_.known_ids:
         return movie_id
-    if not wanted or (text == wanted and text.lstrip("-").isdigit() and rec.movie_ids.type_name == "int"):
-        return rec.catalogue_.movie_ids[rec.catalogue_.index_of(movie_id)]
     found = list(rec.find(wanted, n=8))
-    if len(meant := _meant(wanted, found)) == 1:
+    meant = _meant(wanted, found)
+    if text == wanted and isinstance(movie_id, int):  # a number is an id unless it is the whole of a title
+        meant = found = [match for match in meant if match.match == 100]
+    if len(meant) == 1:
         return meant[0].movie_id
     if not found:
-        raise InputError(f"No movie with an id or a title like {shorten(wanted)}.")
+        raise InputError(
+            f"{option} {shorten(wanted)}: no movie has such an id or title. Look for it with: reelated find"
+        )
     lines = "".join(f"\n  {match.movie_id}  {with_year(match.title, match.year)}" for match in found)
-    raise InputError(f"{shorten(wanted)} could be any of these. Give an id, or more of the title:{lines}")
+    raise InputError(f"{option} {shorten(wanted)} could be any of these. Give an id, or more of the title:{lines}")
 
 
 def _meant(wanted: str, found: list[Match]) -> list[Match]:
@@ -149,5 +166,5 @@ def _meant(wanted: str, found: list[Match]) -> list[Match]:
 
 def plan_source(source: str, options: Options) -> tuple[Dataset, int]:
     """Return the data and the most bytes that a fit may take beside it."""
-    data = read(source, **{name: value for name, value in options.reading.items() if value is not None})
+    data = read_source(source, options)
     return data, options.recommender().plan(data)

@@ -41,8 +41,8 @@ def fetch(
         `ml-100k`, `ml-1m`, `ml-10m`, `ml-20m`, `ml-25m`, `ml-32m` or `ml-latest-small`.
     from_file : str or Path, optional
         An archive that was downloaded elsewhere, for machines without a network; it is copied.
-    base_url : str, optional
-        Where the archive and its `.md5` lie; by default GroupLens.
+    base_url : str, default "https://files.grouplens.org/datasets/movielens"
+        Where the archive and its `.md5` lie.
     progress : bool, default True
         Show a progress bar on standard error, if that is a terminal.
     say : callable, optional

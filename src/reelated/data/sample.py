@@ -33,7 +33,6 @@ OCCUPATIONS = (
 
 _SEED = 2025
 _USERS = 600
-_YEAR = 2024
 _OPENING = 1_709_251_200  # 1 March 2024, 00:00 UTC
 _DAY = 86_400
 _SITTING = 60  # ratings given before a user goes to bed
@@ -240,25 +239,24 @@ def _taste(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
 
 
 def _liking(rng: np.random.Generator, features: pl.Series) -> Floats:
-    """Add up what users think of the features of each movie.
+    """Add up what users think of the features of each movie: of most not much, of a few a great deal (a square).
 
-    What they think is a multiple of 1/64, so that the sums are exact in whatever order the matrix product adds.
+    What they think is a multiple of 1/64², so that the sums are exact in whatever order the matrix product adds.
     """
     names = sorted(set(features.explode()))
     has = np.array([[name in movie for movie in features.to_list()] for name in names], dtype=np.float64)
     opinions = np.rint(64 * _normal(rng, _USERS, len(names))) / 64
-    opinions *= np.abs(opinions)
-    return np.asarray(opinions @ has / np.sqrt(has.sum(axis=0)))
+    return np.asarray(opinions * np.abs(opinions) @ has / np.sqrt(has.sum(axis=0)))
 
 
 def _watched(
     rng: np.random.Generator, catalogue: pl.DataFrame, ages: NDArray[np.int32], taste: Floats
 ) -> NDArray[np.bool_]:
     """Say who has rated what: the movies that interest a user most, 20 or more, of a few users very many."""
-    before_their_time = np.maximum(0, (_YEAR - ages[:, None] + 5) - catalogue["year"].to_numpy()) / 50
-    fame = catalogue["fame"].to_numpy()
-    known = fame * (fame + 1) / 6.8 + 0.2 * catalogue["acclaim"].to_numpy()
-    interest = known + taste - 0.4 * before_their_time + 0.4 * _normal(rng, *taste.shape)
+    fame, acclaim, years = (catalogue[column].to_numpy() for column in ("fame", "acclaim", "year"))
+    known = fame * (fame + 1) / 6.8 + 0.2 * acclaim
+    nostalgia = 0.0006 * (ages[:, None] - 34) * (1990 - years)
+    interest = known + nostalgia + taste + 0.4 * _normal(rng, *taste.shape)
     eagerness = rng.random(_USERS)
     counts = 20 + (254 * eagerness * eagerness * eagerness).astype(np.int64)
     ranks = np.argsort(np.argsort(-interest, axis=1, kind="stable"), axis=1, kind="stable")
@@ -267,9 +265,10 @@ def _watched(
 
 def _stars(rng: np.random.Generator, catalogue: pl.DataFrame, taste: Floats) -> NDArray[np.int64]:
     """Say how many stars each user would give to each movie."""
+    fame, acclaim = (catalogue[column].to_numpy() for column in ("fame", "acclaim"))
     mildness = 2.3 + 0.2 * _normal(rng, _USERS, 1)
     spread = 0.75 + 0.5 * rng.random((_USERS, 1))
-    quality = 0.9 * (catalogue["acclaim"].to_numpy() - 3.8) + 0.4 * (catalogue["fame"].to_numpy() - 3)
+    quality = 0.9 * (acclaim - 3.8) + 0.4 * (fame - 3)
     impression = mildness + spread * (quality + 0.6 * taste + 0.9 * _normal(rng, *taste.shape))
     return 1 + np.searchsorted(_STARS, impression)
 

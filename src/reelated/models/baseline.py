@@ -59,7 +59,7 @@ def column_means(X: sp.csr_array, values: npt.NDArray[Any], reg: float) -> Numbe
     return _mean(np.bincount(X.indices, weights=values, minlength=X.shape[1]), counts, reg)
 
 
-def _mean(sums: Numbers, counts: npt.NDArray[Any], reg: float) -> Numbers:
+def _mean(sums: npt.NDArray[Any], counts: npt.NDArray[Any], reg: float) -> Numbers:
     return np.divide(sums, reg + counts, out=np.zeros(len(sums)), where=counts > 0)
 
 
@@ -110,6 +110,11 @@ class Baseline(BaseEstimator):
             For scikit-learn's sake.
         scale : (low, high), optional
             Lowest and highest possible rating; by default those seen.
+
+        Returns
+        -------
+        Baseline
+            This estimator.
         """
         reg_user = check_number("reg_user", self.reg_user, 0)
         reg_item = check_number("reg_item", self.reg_item, 0)

@@ -40,6 +40,7 @@ class ItemItemModel(BaseEstimator):
     common_: sp.csr_array
     offset_: npt.NDArray[np.float64]
     scale_: tuple[float, float]
+    baseline_weight: float
     max_memory: int | str | None
 
     def __sklearn_tags__(self) -> Any:
@@ -62,11 +63,18 @@ class ItemItemModel(BaseEstimator):
         """Whether a rating is predicted where no neighbour is rated: from the offsets, if there are any."""
         return bool(self.offset_.any()) or self.offsets.reg_user is not None
 
+    @property
+    def worth_nothing(self) -> float:
+        """The rating that adds nothing to a ranking score: the lowest; 0 where all ratings are the same."""
+        low, high = self.scale_
+        return low if high > low else 0.0
+
     def _terms(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
         """Return item offsets, user offsets and the finish of one of the two numbers."""
         if check_choice("by", by, ("relevance", "rating")) == "relevance":
-            return np.zeros(X.shape[1]), np.zeros(X.shape[0]), kernels.Finish(False, False, 0.0, 0.0)
-        finish = kernels.Finish(True, self.falls_back, *map(float, self.scale_))
+            nothing = kernels.Finish(False, False, 0.0, 0.0, 0.0)
+            return np.full(X.shape[1], self.worth_nothing), np.zeros(X.shape[0]), nothing
+        finish = kernels.Finish(True, self.falls_back, *map(float, self.scale_), float(self.baseline_weight))
         return self.offset_, self.offsets.of_users(X), finish
 
     def recommend(
@@ -107,7 +115,7 @@ class ItemItemModel(BaseEstimator):
         rows = as_kernel_csr(X)
 
         def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-            return kernels.top_rows(  # type: ignore[no-any-return]
+            return kernels.top_rows(
                 start, stop, rows, self._by_column, item_offset, user_offset, finish, allowed, keep_seen, n
             )
 
@@ -124,7 +132,9 @@ class ItemItemModel(BaseEstimator):
         return np.diff(self._by_column.indptr)
 
     def score_items(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the ranking score of every row and item: Σ_j s_ij x_uj; NaN where no neighbour is rated.
+        """Return the ranking score of every row and item: Σ_j s_ij (x_uj − low); NaN where no neighbour is rated.
+
+        `low` is the lowest rating of the scale, which so adds nothing.
 
         Parameters
         ----------
@@ -224,9 +234,7 @@ class ItemItemModel(BaseEstimator):
         rows, items = rows[by_row], items[by_row]
 
         def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
-            return kernels.score_pairs(  # type: ignore[no-any-return]
-                start, stop, table, rows, items, self._by_row, item_offset, user_offset, finish
-            )
+            return kernels.score_pairs(start, stop, table, rows, items, self._by_row, item_offset, user_offset, finish)
 
         slices = slices_of(np.diff(self._by_row.indptr)[items] + 1, SLICE)
         parts = list(in_order(pairs, slices)) or [(np.empty(0), np.empty(0, np.int32))]
@@ -259,8 +267,7 @@ class ItemItemModel(BaseEstimator):
         X, item = check_rows(self, X), check_item(self, item)
         columns = as_kernel_csr(sp.csc_array(X) if by_item is None else check_columns(self, by_item, X))
         item_offset, user_offset, finish = self._terms(X, by)
-        found = kernels.score_users(item, self._by_row, columns, item_offset, user_offset, finish)
-        return found  # type: ignore[no-any-return]
+        return kernels.score_users(item, self._by_row, columns, item_offset, user_offset, finish)
 
     def audience(
         self, X: Any, item: int, n: int = 10, *, by: By = "relevance", by_item: sp.csc_array | None = None
@@ -269,10 +276,12 @@ class ItemItemModel(BaseEstimator):
 
         Parameters
         ----------
-        X, item, by, by_item
+        X, item
             As for `score_users`.
         n : int, default 10
             Most rows.
+        by, by_item
+            As for `score_users`.
 
         Returns
         -------
@@ -283,7 +292,7 @@ class ItemItemModel(BaseEstimator):
         by_item = sp.csc_array(X) if by_item is None else by_item
         scores, _ = self.score_users(X, item, by=by, by_item=by_item)
         scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
-        return kernels.best(scores, min(n, len(scores)))  # type: ignore[no-any-return]
+        return kernels.best(scores, min(n, len(scores)))
 
     def explain_pair(self, X: Any, item: int, *, by: By = "relevance") -> Explanation:
         """Return the parts that one person's score for an item is the sum of.
@@ -323,8 +332,8 @@ class ItemItemModel(BaseEstimator):
         a rating above it pushes up and one below it pushes down.
         """
         if by == "relevance":
-            return 0.0, similarity * given
-        user_offset, weight = float(self.offsets.of_users(X)[0]), np.abs(similarity).sum()
+            return 0.0, similarity * (given - self.worth_nothing)
+        user_offset, weight = float(self.offsets.of_users(X)[0]), np.abs(similarity).sum() + self.baseline_weight
         base, usual = user_offset + self.offset_[item], user_offset + self.offset_[items]
         if not self.falls_back:
             usual = np.full(len(items), X.data.mean(dtype=np.float64) if X.nnz else 0.0)

@@ -6,15 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated import similarity as similarities
 from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, check_memory, check_number
 from reelated.models.baseline import Baseline, Offsets, check_bounds, column_means, observed
 from reelated.models.item_item import ItemItemModel
 from reelated.models.rows import check_rows
+from reelated.similarity import Measure, Weighting, plan, similarity, weighted
 
 SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine"]
-Weighting = Literal["tf-idf", "bm25"]
 
 
 class ItemKNN(ItemItemModel):
@@ -22,7 +21,8 @@ class ItemKNN(ItemItemModel):
 
     The predicted rating is the weighted average ``Σ_j s_ij r_uj / Σ_j |s_ij|`` over the rated neighbours `j` of `i`
     (Sarwar et al. 2001, §3.2.1). Where the similarity is taken of ratings less an offset `o`, so is the average:
-    ``o_ui + Σ_j s_ij (r_uj − o_uj) / Σ_j |s_ij|``. The ranking score is ``Σ_j s_ij r_uj``.
+    ``o_ui + Σ_j s_ij (r_uj − o_uj) / (Σ_j |s_ij| + baseline_weight)``. The ranking score is ``Σ_j s_ij (r_uj − low)``,
+    `low` being the lowest rating of the scale, which so adds nothing.
 
     Parameters
     ----------
@@ -42,6 +42,9 @@ class ItemKNN(ItemItemModel):
         Fewer people who rated both than this: not similar.
     positive_only : bool, default True
         Drop negative similarities.
+    baseline_weight : float, default 0.0
+        The similarity of an imagined neighbour that was rated just as expected: it draws predictions that rest on
+        little towards the offset. Only for similarities of ratings less an offset.
     dtype : {"float32", "float64"}, default "float32"
         In which the similarities are summed and kept.
     max_memory : int, str or None, default None
@@ -77,6 +80,7 @@ class ItemKNN(ItemItemModel):
         damping: float = 0.0,
         min_common: int = 1,
         positive_only: bool = True,
+        baseline_weight: float = 0.0,
         dtype: Literal["float32", "float64"] = "float32",
         max_memory: int | str | None = None,
     ) -> None:
@@ -87,6 +91,7 @@ class ItemKNN(ItemItemModel):
         self.damping = damping
         self.min_common = min_common
         self.positive_only = positive_only
+        self.baseline_weight = baseline_weight
         self.dtype = dtype
         self.max_memory = max_memory
 
@@ -129,7 +134,7 @@ class ItemKNN(ItemItemModel):
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.offset_ = self._item_offsets(X)
         values = weighted(self._values(X, dtype), self.weighting)
-        self.similarity_, self.common_ = similarities.similarity(values, measure, max_memory=limit, progress=progress)
+        self.similarity_, self.common_ = similarity(values, measure, max_memory=limit, progress=progress)
         self.prepare()
         return self
 
@@ -147,9 +152,10 @@ class ItemKNN(ItemItemModel):
         """
         measure, rows = self._measure(), check_rows(ItemKNN(), X, fitting=True)
         values = rows.astype(self.dtype)
-        return similarities.plan_bytes(values, measure) + values.nnz * values.data.itemsize
+        made = values.data.itemsize + 24  # what the similarity is taken of, and what making it takes in passing
+        return plan(values, measure).bytes + values.nnz * made
 
-    def _measure(self) -> similarities.Measure:
+    def _measure(self) -> Measure:
         """Check the parameters and hand them on."""
         name = check_choice("similarity", self.similarity, _SIMILARITIES)
         weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
@@ -158,9 +164,14 @@ class ItemKNN(ItemItemModel):
                 f"weighting={weighting!r} with similarity={name!r}: weightings are for ratings as they are. "
                 "Use similarity='cosine'."
             )
+        if check_number("baseline_weight", self.baseline_weight, 0) and name in ("cosine", "jaccard"):
+            raise InputError(
+                f"baseline_weight={self.baseline_weight!r} with similarity={name!r}: there is no offset to draw to. "
+                "Use 'residual-cosine', 'pearson' or 'adjusted-cosine'."
+            )
         if not isinstance(self.positive_only, (bool, np.bool_)):
             raise InputError(f"positive_only={self.positive_only!r}: expected True or False.")
-        return similarities.Measure(
+        return Measure(
             jaccard=name == "jaccard",
             shrinkage=check_number("shrinkage", self.shrinkage, 0),
             damping=check_number("damping", self.damping, 0),
@@ -202,32 +213,3 @@ _SIMILARITIES: dict[str, float | None] = {
     "residual-cosine": 12.0,
 }
 """The similarities, and the `reg_user` of the person's part of the offset where there is one."""
-
-
-def weighted(values: sp.csr_array, weighting: Weighting | None) -> sp.csr_array:
-    """Weight ratings with items as documents and people as terms.
-
-    "tf-idf": ``r · (ln((1 + N) / (1 + n_u)) + 1)``, `N` items, `n_u` ratings of the person (the smooth form of
-    scikit-learn). "bm25": ``r (k + 1) / (r + k (1 − b + b · l_i / l̄)) · ln(1 + (N − n_u + ½) / (n_u + ½))`` with
-    `k` = 1.2, `b` = 0.75 and `l_i` the sum of the item's ratings (Robertson & Zaragoza 2009, §3.1 and §3.4).
-
-    Raises
-    ------
-    InputError
-        A rating is negative.
-    """
-    if weighting is None:
-        return values
-    if values.nnz and values.data.min() < 0:
-        raise InputError(f"weighting={weighting!r} on the rating {values.data.min():g}: expected none below 0.")
-    n_items, seen = values.shape[1], np.diff(values.indptr)
-    if weighting == "tf-idf":
-        idf = np.log((1 + n_items) / (1 + seen)) + 1
-        data = values.data
-    else:
-        idf = np.log1p((n_items - seen + 0.5) / (seen + 0.5))
-        length = np.bincount(values.indices, weights=values.data, minlength=n_items)
-        norm = 1.2 * (0.25 + 0.75 * length / max(length.mean(), 1e-300))
-        data = values.data * 2.2 / (values.data + norm[values.indices])
-    data = (data * np.repeat(idf, seen)).astype(values.dtype)
-    return sp.csr_array((data, values.indices, values.indptr), shape=values.shape)

@@ -48,14 +48,9 @@ def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
     return by_item if _ready(by_item, sp.csc_array) else sp.csc_array(check_rows(model, by_item))
 
 
-def _ready(X: Any, kind: type) -> bool:
+def _ready(X: Any, kind: Any) -> bool:
     """Say whether `X` needs no conversion: the quick way for one person's row."""
-    return (
-        isinstance(X, kind)
-        and X.dtype == np.float32
-        and X.has_canonical_format
-        and bool(np.isfinite(X.data).all())
-    )
+    return isinstance(X, kind) and X.dtype == np.float32 and X.has_canonical_format and bool(np.isfinite(X.data).all())
 
 
 def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.ndarray]:

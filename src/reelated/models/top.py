@@ -24,6 +24,17 @@ class TopN(NamedTuple):
     scores: npt.NDArray[np.float64]
 
     def row(self, u: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        """Return the items and scores of one row."""
+        """Return the items and scores of one row.
+
+        Parameters
+        ----------
+        u : int
+            The number of the row.
+
+        Returns
+        -------
+        items : ndarray of int32
+        scores : ndarray of float64
+        """
         part = slice(self.indptr[u], self.indptr[u + 1])
         return self.items[part], self.scores[part]

@@ -123,7 +123,17 @@ class Dataset:
         return cls(made, _movies(movies, movie_ids), _users(users, user_ids), name=name, notes=notes)
 
     def with_tags(self, tags: pl.DataFrame) -> "Dataset":
-        """Return the same data set with free tags."""
+        """Return the same data set with free tags.
+
+        Parameters
+        ----------
+        tags : polars.DataFrame
+            `user_id`, `movie_id`, `tag`, `timestamp`.
+
+        Returns
+        -------
+        Dataset
+        """
         return replace(self, tags=tags)
 
 
@@ -237,9 +247,7 @@ def _users(frame: FrameLike | None, user_ids: Ids) -> pl.DataFrame:
     return _known(frame, "users", USER_ALIASES, user_ids)
 
 
-def _known(
-    frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, ...]], ids: Ids
-) -> pl.DataFrame:
+def _known(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, ...]], ids: Ids) -> pl.DataFrame:
     """Return one row per id, those of the ratings and those of the table, by ascending id."""
     name = f"{ids.kind}_id"
     everyone = pl.DataFrame({name: ids.values})

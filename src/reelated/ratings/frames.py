@@ -83,7 +83,8 @@ def _as_series(name: str, values: Any) -> pl.Series:
         values = values.astype(object).where(values.notna(), None) if values.dtype.kind not in "iufbM" else values
         values = values.to_numpy()
     try:
-        return pl.Series(name, values.tolist() if getattr(values, "dtype", None) == object else values, strict=True)
+        is_object = getattr(getattr(values, "dtype", None), "kind", "") == "O"
+        return pl.Series(name, values.tolist() if is_object else values, strict=True)
     except (TypeError, pl.exceptions.PolarsError):
         if _all_numbers(values):
             return pl.Series(name, [None if value is None else float(value) for value in values])
@@ -144,7 +145,7 @@ def named(
             known.sort(key=lambda name: (plain(ours), *others).index(plain(name)))
             found[ours] = known[0]
             taken.add(known[0])
-    missing = [name for name in required if name not in found and columns.get(name, name) is not None]
+    missing = [name for name in required if name not in found]
     if missing:
         raise InputError(
             f"No column for {' and '.join(missing)} among the table's columns {there}. "
@@ -158,7 +159,9 @@ def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = 
 
     `columns={"rating": None}` is for tables without ratings: every row then counts as 1.
     """
-    table = named(as_polars(frame), RATING_ALIASES, columns, ("user_id", "movie_id", "rating"))
+    unrated = columns is not None and columns.get("rating", "") is None
+    required = ("user_id", "movie_id") if unrated else ("user_id", "movie_id", "rating")
+    table = named(as_polars(frame), RATING_ALIASES, columns, required)
     if "rating" not in table.columns:
         table = table.with_columns(rating=pl.lit(1.0, pl.Float32))
     table = table.with_columns(

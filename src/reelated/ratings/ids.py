@@ -52,17 +52,36 @@ class Ids:
         return "int" if self.values.dtype == pl.Int64 else "str"
 
     def find(self, value: object) -> int | None:
-        """Return the number of `value`, or None where it is unknown or of the other type."""
+        """Return the number of an id, or None where it is unknown or of the other type.
+
+        Parameters
+        ----------
+        value : object
+            An outside id.
+
+        Returns
+        -------
+        int or None
+        """
         value = value.item() if isinstance(value, np.generic) else value
         if type(value).__name__ != self.type_name:
             return None
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return None
-        at = int(self.values.search_sorted(value))  # type: ignore[call-overload]
+        at = int(self.values.search_sorted(value))  # type: ignore[arg-type]
         return at if at < len(self) and self.values[at] == value else None
 
     def index_of(self, value: object) -> int:
         """Return the number of one outside id.
+
+        Parameters
+        ----------
+        value : object
+            An outside id.
+
+        Returns
+        -------
+        int
 
         Raises
         ------
@@ -84,7 +103,17 @@ class Ids:
         raise UnknownId(f"{name}: this {self.kind} is not among the {len(self):,} {self.kind}s of the data.")
 
     def parse(self, text: str) -> Any:
-        """Return the id that a text from outside (a terminal, an address) stands for, known or not."""
+        """Return the id that a text from outside (a terminal, an address) stands for, known or not.
+
+        Parameters
+        ----------
+        text : str
+            An id as people write it.
+
+        Returns
+        -------
+        int or str
+        """
         if self.type_name == "int" and len(text) < 20 and str(text).removeprefix("-").isdecimal():
             return int(text)
         return text
@@ -113,7 +142,17 @@ class Ids:
         return found["index"].fill_null(-1).to_numpy()
 
     def take(self, indices: npt.NDArray[np.integer[Any]]) -> pl.Series:
-        """Return the ids at many numbers."""
+        """Return the ids at many numbers.
+
+        Parameters
+        ----------
+        indices : ndarray of int
+            Places in these ids.
+
+        Returns
+        -------
+        polars.Series
+        """
         return self.values.gather(indices)
 
 

@@ -73,7 +73,19 @@ class Ratings:
         return len(self) / (self.matrix.shape[0] * self.matrix.shape[1])
 
     def row(self, user_index: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Return one user's movie numbers (ascending) and ratings."""
+        """Return one user's movie numbers and ratings.
+
+        Parameters
+        ----------
+        user_index : int
+            The row of `matrix`.
+
+        Returns
+        -------
+        indices : ndarray of int32
+            Movie numbers, ascending.
+        ratings : ndarray of float32
+        """
         start, stop = self.matrix.indptr[user_index : user_index + 2]
         return self.matrix.indices[start:stop], self.matrix.data[start:stop]
 

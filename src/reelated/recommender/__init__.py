@@ -1,9 +1,10 @@
 """The answers in names: fitted models with their ids and catalogue."""
 
-from reelated.recommender.answers import Answers, Match, MovieRow, Prediction, Reason, Short, SimilarRow, UserRow
+from reelated.recommender.answers import Answers
 from reelated.recommender.explanation import Why, Without
 from reelated.recommender.presets import PRESETS, recipe
 from reelated.recommender.recommender import Recommender
+from reelated.recommender.rows import Match, MovieRow, Prediction, Reason, Short, SimilarRow, UserRow
 
 __all__ = [
     "PRESETS",

@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import InputError, UnknownId, check_choice, check_integer, shorten
+from reelated.errors import InputError, InputTypeError, UnknownId, check_choice, check_integer, shorten
 from reelated.ratings import Ids
-from reelated.recommender.answers import Answers, Match, with_year
+from reelated.recommender.answers import Answers
+from reelated.recommender.rows import Match, with_year
 
-
+LONGEST = 200
+"""So much of a title, or of what is looked for, is compared."""
 ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
 
 
@@ -31,6 +34,7 @@ class Catalogue:
 
     def __init__(self, movies: pl.DataFrame, movie_ids: Ids, counts: npt.NDArray[np.int64]) -> None:
         self.movies = movies
+        self.known_ids = Ids(movies["movie_id"], "movie")
         self.movie_ids = movie_ids
         self.counts = counts
         known = movies.join(pl.DataFrame({"movie_id": movie_ids.values}), on="movie_id", how="semi").sort("movie_id")
@@ -49,32 +53,34 @@ class Catalogue:
         }
 
     def title(self, index: int) -> str:
-        """Return a title with its year: `Fargo (1996)`."""
+        """Return a title with its year, not too long for a heading: `Fargo (1996)`."""
         return with_year(self.titles[index], self.years[index])
 
-    def index_of(self, movie_id: object) -> int:
-        """Return the column of a movie.
+    def index_of(self, movie_id: object, where: str = "") -> int:
+        """Return the column of a movie; `where` says in a message what held its id.
 
         Raises
         ------
+        InputTypeError
+            The id is text where ids are integers, or the other way round.
         UnknownId
             The movie is unknown, or known but rated by nobody when the model was fitted.
         """
-        if self.movie_ids.find(movie_id) is None and self.is_unrated(movie_id):
+        if self.is_unrated(movie_id):
             raise UnknownId(
-                f"movie_id={shorten(movie_id)}: nobody had rated this movie when the model was fitted. "
+                f"{where}movie_id={shorten(movie_id)}: nobody had rated this movie when the model was fitted. "
                 "Fit again when it has ratings."
             )
         try:
             return self.movie_ids.index_of(movie_id)
         except UnknownId as error:
-            raise UnknownId(f"{error} Search by title with find('…').") from None
+            raise UnknownId(f"{where}{error} Search by title with find('…').") from None
+        except InputTypeError as error:
+            raise InputTypeError(f"{where}{error}") from None
 
     def is_unrated(self, movie_id: object) -> bool:
         """Say whether a movie is known but no column of the model."""
-        if type(movie_id).__name__ != self.movie_ids.type_name or movie_id in self.movie_ids:
-            return False
-        return bool((self.movies["movie_id"] == movie_id).any())
+        return self.movie_ids.find(movie_id) is None and self.known_ids.find(movie_id) is not None
 
     def allowed(
         self,
@@ -90,26 +96,28 @@ class Catalogue:
         if years is not None:
             low, high = check_years(years)
             mask &= np.array([year is not None and low <= year <= high for year in self.years], np.bool_)
-        for movie_id in check_list("exclude", exclude or ()):
+        for movie_id in check_list("exclude", () if exclude is None else exclude):
             if not self.is_unrated(movie_id):
-                mask[self.index_of(movie_id)] = False
+                mask[self.index_of(movie_id, "exclude: ")] = False
         return mask
 
     def check_genres(self, genres: str | Iterable[str]) -> set[str]:
         """Return genres as the catalogue spells them, whatever the caller's case."""
+        wanted = check_list("genres", genres)
         known = {genre.casefold(): genre for have in self.genres for genre in have}
+        if not wanted:
+            raise InputError("genres=[]: expected one genre or more, or None for all.")
         if not known:
             raise InputError(f"genres={shorten(genres)}: nothing is known of this data's genres. Give a movies table.")
-        wanted = check_list("genres", genres)
-        spelled = {genre: known.get(str(genre).casefold(), genre) for genre in wanted}
-        return {check_choice("genres", name, sorted(known.values())) for name in spelled.values()}
+        spelled = [known.get(genre.casefold(), genre) if isinstance(genre, str) else genre for genre in wanted]
+        return {check_choice("genres", genre, sorted(known.values())) for genre in spelled}
 
     def find(self, text: str, n: int = 10) -> Answers[Match]:
         """Return the movies whose titles are most like a text, the more rated first among equals."""
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"text={shorten(text)}: expected a part of a title.")
         n = check_integer("n", n, 1)
-        likeness = self._likeness(text[:200])
+        likeness = self._likeness(text[:LONGEST])
         order = np.lexsort((np.arange(len(likeness)), -self.counts, -likeness))[:n]
         rows = [
             Match(**self.facts(i), match=float(likeness[i]), n_ratings=int(self.counts[i]))
@@ -122,13 +130,23 @@ class Catalogue:
         """Return from 0 to 100 how like a text each title is, with or without its year; 100 is the title itself."""
         from rapidfuzz import fuzz, process, utils
 
-        bare = [ARTICLE.sub("", title) for title in self.titles]
-        forms = [*self.titles, *bare, *(self.title(i) for i in range(len(self.titles)))]
+        titles = [title[:LONGEST] for title in self.titles]
+        forms = [*titles, *(ARTICLE.sub("", title) for title in titles), *map(with_year, titles, self.years)]
         whole, part = (
-            process.cdist([text], forms, scorer=scorer, processor=utils.default_process).reshape(3, -1).max(axis=0)
+            process.cdist([text], forms, scorer=scorer, processor=utils.default_process, dtype=np.float64)
+            .reshape(3, -1)
+            .max(axis=0)
             for scorer in (fuzz.ratio, fuzz.WRatio)
         )
-        return np.round((whole.astype(np.float64) + part) / 2, 1)
+        likeness = (whole + part) / 2
+        wanted = text.strip().casefold()
+        begins = re.compile(rf"(?<!\w){re.escape(wanted)}")  # words of a title that begin so stand before mere likeness
+        for at, title in enumerate(titles):
+            if title.casefold() == wanted:  # also such as “$”, which is no word
+                likeness[at] = 100
+            elif begins.search(title.casefold()):
+                likeness[at] = max(likeness[at], 90 + whole[at] / 10.2)
+        return np.round(likeness, 1)
 
 
 def check_years(years: Any) -> tuple[int, int]:
@@ -145,7 +163,7 @@ def check_years(years: Any) -> tuple[int, int]:
 
 def check_list(name: str, values: Any) -> list[Any]:
     """Return a list of one or several values; a text or an integer alone is a list of one."""
-    if isinstance(values, (str, int)):
+    if isinstance(values, (str, Integral)):
         return [values]
     try:
         return list(values)

@@ -3,12 +3,18 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reelated.recommender.answers import Reason, cell_text, with_year
+import numpy as np
+
+from reelated.models import Explanation, ItemKNN
+from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.lists import Lists, Pair, known
+from reelated.recommender.people import Person
+from reelated.recommender.rows import MovieRow, Reason, cell_text, printable, with_year
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """Where a movie would stand had the person not rated another.
+    """Where a movie would stand had the person not rated another, which would then be among the movies to rank too.
 
     Attributes
     ----------
@@ -49,6 +55,8 @@ class Why:
         What cutting to the scale and rounding changed.
     rank : int or None
         The movie's place among all that the person has not rated.
+    rating : float or None
+        What the person did rate it, if they have; the explanation does not look at it.
     without : tuple of Without
         Its place without each of the strongest reasons.
     """
@@ -62,6 +70,7 @@ class Why:
     contributions: tuple[Reason, ...]
     clip: float
     rank: int | None
+    rating: float | None
     without: tuple[Without, ...]
 
     @property
@@ -80,19 +89,96 @@ class Why:
 
     def __repr__(self) -> str:
         number = "predicted rating" if self.by == "rating" else "relevance"
+        place = f", rank {self.rank:,}" if self.rank else ""
+        rest = self.contributions[10:]
         lines = [
-            f"{with_year(self.title, self.year)}: {number} {cell_text(self.value)}"
-            + (f", rank {self.rank:,}" if self.rank else "")
+            f"{with_year(self.title, self.year)}: {number} {cell_text(self.value)}{place}",
+            f"  {self.base:+8.4f}  to start from",
+            *(
+                f"  {part.contribution:+8.4f}  {with_year(part.title, part.year)}, rated {part.rating:g}"
+                for part in self.contributions[:10]
+            ),
         ]
-        lines.append(f"  {self.base:+8.4f}  to start from")
-        lines += [
-            f"  {part.contribution:+8.4f}  {with_year(part.title, part.year)}, rated {part.rating:g}"
-            for part in self.contributions[:10]
-        ]
-        rest = sum(part.contribution for part in self.contributions[10:])
-        if len(self.contributions) > 10:
-            lines.append(f"  {rest:+8.4f}  {len(self.contributions) - 10:,} more")
+        if rest:
+            lines.append(f"  {sum(part.contribution for part in rest):+8.4f}  {len(rest):,} more")
         if abs(self.clip) > 1e-5:
             lines.append(f"  {self.clip:+8.4f}  cut to the scale")
         lines += [f"  without {with_year(w.title, w.year)}: rank {w.rank} → {w.new_rank or '–'}" for w in self.without]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
+
+
+def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue) -> tuple[Reason, ...]:
+    """Name the parts of an explanation, the largest contribution first."""
+    order = np.lexsort((parts.items, -parts.contributions))
+    return tuple(
+        Reason(
+            catalogue.movie_ids[parts.items[at]],
+            catalogue.titles[parts.items[at]],
+            catalogue.years[parts.items[at]],
+            float(parts.ratings[at]),
+            float(parts.similarities[at]),
+            int(parts.common[at]),
+            float(parts.contributions[at]),
+            bool(parts.ratings[at] > mean),
+        )
+        for at in order
+    )
+
+
+def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue) -> list[MovieRow]:
+    """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
+    rows = []
+    for at, (item, popular) in enumerate(zip(lists.items.tolist(), lists.popular.tolist(), strict=True)):
+        reasons: tuple[Reason, ...] = ()
+        other = 0.0
+        if not popular:
+            parts = pair.of(by).explain_pair(person.row, item, by=by)  # type: ignore[arg-type]
+            reasons = reasons_of(parts, person.mean, catalogue)[:3]
+            other = parts.score - sum(reason.contribution for reason in reasons)
+        rows.append(
+            MovieRow(
+                rank=at + 1,
+                **catalogue.facts(item),
+                score=None if popular else known(lists.scores[at]),
+                predicted_rating=known(lists.ratings[at]),
+                support=int(lists.support[at]),
+                source="popular" if popular else "model",
+                reasons=reasons,
+                other=float(other),
+            )
+        )
+    return rows
+
+
+def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue) -> Why:
+    """Explain one of a person's numbers, as if they had not rated the movie."""
+    rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
+    parts = model.explain_pair(person.row, item, by=by)  # type: ignore[arg-type]
+    contributions = reasons_of(parts, person.mean, catalogue)
+    rank, without = _rank(model, person, item, by), []
+    for part in sorted(contributions, key=lambda part: -abs(part.contribution))[:3]:
+        new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by)
+        without.append(Without(part.movie_id, part.title, part.year, rank, new_rank))
+    return Why(
+        movie_id=catalogue.movie_ids[item],
+        title=catalogue.titles[item],
+        year=catalogue.years[item],
+        by=by,
+        value=known(parts.score),
+        base=known(parts.base) or 0.0,
+        contributions=contributions,
+        clip=parts.clip,
+        rank=rank,
+        rating=rating,
+        without=tuple(without),
+    )
+
+
+def _rank(model: ItemKNN, person: Person, item: int, by: str) -> int | None:
+    """Return an item's place among all that the person has not rated; None where it has no score."""
+    scores = (model.predict if by == "rating" else model.score_items)(person.row)[0]
+    if np.isnan(scores[item]):
+        return None
+    scores[person.row.indices] = np.nan
+    above = (scores > scores[item]) | ((scores == scores[item]) & (np.arange(len(scores)) < item))
+    return int(above.sum()) + 1

@@ -4,10 +4,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.models import ItemKNN
+from reelated.ratings import Ids
+from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.rows import Short
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,7 +24,12 @@ class Pair(NamedTuple):
 
     def of(self, by: str) -> ItemKNN:
         """Return the model whose number `by` names."""
-        return self.rater if by == "rating" or self.ranker is None else self.ranker
+        return self.rater if by == "rating" else self.ranker_or_rater
+
+    @property
+    def ranker_or_rater(self) -> ItemKNN:
+        """The model whose similarities rank."""
+        return self.ranker or self.rater
 
     def numbers(self, rows: sp.csr_array, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
         """Return scores, predicted ratings and the supports of the number that `by` names."""
@@ -71,7 +80,7 @@ def make_lists(
 
 
 def _seen(rows: sp.csr_array, u: int) -> npt.NDArray[np.int32]:
-    return rows.indices[rows.indptr[u] : rows.indptr[u + 1]]  # type: ignore[no-any-return]
+    return rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
 
 
 def _popular(listed: Any, seen: Any, n: int, allowed: Any, filler: Any) -> npt.NDArray[np.int32]:
@@ -79,4 +88,35 @@ def _popular(listed: Any, seen: Any, n: int, allowed: Any, filler: Any) -> npt.N
     free = allowed.copy()
     free[listed] = False
     free[seen] = False
-    return filler[free[filler]][:n].astype(np.int32)  # type: ignore[no-any-return]
+    return filler[free[filler]][:n].astype(np.int32)
+
+
+def as_table(lists: Lists, user_ids: Ids, first: int, catalogue: Catalogue) -> pl.DataFrame:
+    """Return the lists of several users, the first of them number `first`, as one table."""
+    lengths = np.diff(lists.indptr)
+    users = np.repeat(np.arange(first, first + len(lengths)), lengths)
+    rank = np.arange(len(users)) - np.repeat(lists.indptr[:-1], lengths) + 1
+    return pl.DataFrame(
+        {
+            "user_id": user_ids.take(users),
+            "movie_id": catalogue.movie_ids.take(lists.items),
+            "title": pl.Series(catalogue.titles, dtype=pl.String).gather(lists.items),
+            "rank": rank.astype(np.int32),
+            "score": pl.Series(np.where(lists.popular, np.nan, lists.scores)).fill_nan(None),
+            "predicted_rating": pl.Series(lists.ratings).fill_nan(None),
+            "support": lists.support,
+            "source": np.where(lists.popular, "popular", "model"),
+        }
+    )
+
+
+def known(value: Any) -> float | None:
+    """Return a plain float, or None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+def short(wanted: int, got: int, left: int) -> Short | None:
+    """Say why a list is shorter than wanted, if it is; `left` could have been on it but are not."""
+    if got >= wanted:
+        return None
+    return Short(wanted, got, "no_neighbours" if left > 0 else "no_candidates_left")

@@ -11,12 +11,14 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-import reelated
-from reelated.errors import InputError
+from reelated._version import __version__
+from reelated.errors import InputError, check_choice, check_number
 from reelated.models import MODELS
+from reelated.models.baseline import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Pair
+from reelated.recommender.questions import NAMES
 from reelated.recommender.recommender import Recommender
 
 FORMAT = 1
@@ -25,10 +27,14 @@ MANIFEST = "model.json"
 
 def save(recommender: Recommender, path: Path, *, ratings: bool) -> Path:
     """Write everything beside the target, then put it in place: there is never half a model."""
+    path = path.absolute()
     if path.exists() and not (path / MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path} exists and is not a saved model: choose another folder.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another folder.") from None
     try:
         _write(recommender, beside, ratings)
         _swap(beside, path)
@@ -38,11 +44,16 @@ def save(recommender: Recommender, path: Path, *, ratings: bool) -> Path:
 
 
 def _swap(beside: Path, path: Path) -> None:
-    """Put a finished folder in the place of another."""
+    """Put a finished folder in the place of another, which comes back if that fails."""
     old = beside.with_name(beside.name + "-old")
     if path.exists():
         os.replace(path, old)
-    os.replace(beside, path)
+    try:
+        os.replace(beside, path)
+    except BaseException:
+        if old.exists():
+            os.replace(old, path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -65,7 +76,7 @@ def _write(recommender: Recommender, folder: Path, with_ratings: bool) -> None:
                 np.save(folder / f"ratings.{name}.npy", values)
     manifest = {
         "format": FORMAT,
-        "reelated": reelated.__version__,
+        "reelated": __version__,
         "name": recommender.name_,
         "notes": recommender.notes_,
         "scale": recommender.scale_,
@@ -86,27 +97,12 @@ def _umask() -> int:
 
 
 def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
-    """Write the learned attributes of a model, those that end in `_`; return what belongs into the manifest."""
+    """Write what a model has learned; return what belongs into the manifest."""
+    _write_csr(folder, f"{name}.similarity_", model.similarity_)
+    np.save(folder / f"{name}.common_.npy", model.common_.data)  # in the same places
+    np.save(folder / f"{name}.offset_.npy", model.offset_)
     kind = next(kind for kind, cls in MODELS.items() if type(model) is cls)
-    entry: dict[str, Any] = {
-        "kind": kind,
-        "params": _plain(model.get_params()),
-        "values": {},
-        "arrays": [],
-        "tables": [],
-    }
-    for attribute, value in vars(model).items():
-        if not attribute.endswith("_") or attribute.startswith("_"):
-            continue
-        if isinstance(value, np.ndarray):
-            np.save(folder / f"{name}.{attribute}.npy", value)
-            entry["arrays"].append(attribute)
-        elif isinstance(value, sp.csr_array):
-            _write_csr(folder, f"{name}.{attribute}", value)
-            entry["tables"].append(attribute)
-        else:
-            entry["values"][attribute] = _plain(value)
-    return entry
+    return {"kind": kind, "params": _plain(model.get_params()), "scale": _plain(model.scale_)}
 
 
 def _write_csr(folder: Path, name: str, matrix: sp.csr_array) -> None:
@@ -130,8 +126,15 @@ def load(path: Path) -> Recommender:
         return _assemble(path, manifest)
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, OSError, AttributeError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path} is a damaged model ({error}). Fit and save it again.") from error
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
+    except pl.exceptions.PolarsError as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, why: str) -> InputError:
+    """Return the error of a model that cannot be used."""
+    return InputError(f"{path} is a damaged model ({why}). Fit and save it again.")
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -145,43 +148,61 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"{path / MANIFEST} cannot be read as a model's manifest. Fit and save it again.") from None
     if found != FORMAT:
         raise InputError(f"{path} is of model format {found}: this Reelated reads {FORMAT}. Fit and save it again.")
-    for name, size in files.items():
+    for name, size in files.items() if isinstance(files, dict) else [("the list of files", -1)]:
         if not (path / name).is_file() or (path / name).stat().st_size != size:
-            raise InputError(f"{path} is a damaged model: {name} is missing or not whole. Fit and save it again.")
-    return manifest  # type: ignore[no-any-return]
+            raise damaged(path, f"{name} is missing or not whole")
+    return manifest
 
 
 def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
-    movie_ids = Ids(_column(path / "movie_ids.arrow"), "movie")
-    catalogue = Catalogue(pl.read_ipc(path / "movies.arrow"), movie_ids, _array(path / "counts.npy"))
-    scale, n_items = Scale(*manifest["scale"]), len(movie_ids)
+    movie_ids = _read_ids(path, "movie")
+    n_items = len(movie_ids)
+    catalogue = Catalogue(pl.read_ipc(path / "movies.arrow"), movie_ids, _array(path / "counts.npy", "i", n_items))
+    if len(catalogue.titles) != n_items:
+        raise damaged(path, "movies.arrow does not hold every movie once")
+    scale = Scale(*(check_number("scale", value) for value in manifest["scale"]))
     models = {name: _read_model(path, name, entry, n_items) for name, entry in manifest["models"].items()}
     pair = Pair(models.get("ranker"), models["rater"])
     ratings = _read_ratings(path, movie_ids, scale) if manifest["ratings"] else None
-    made = Recommender(pair.ranker, pair.rater, by=manifest["by"], fill=manifest["fill"])
-    made.name_, made.notes_ = manifest["name"], tuple(manifest["notes"])
+    made = Recommender(
+        pair.ranker,
+        pair.rater,
+        by=check_choice("by", manifest["by"], NAMES),
+        fill=check_choice("fill", manifest["fill"], ("popular", None)),
+    )
+    made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
     return made._learned(pair, catalogue, scale, ratings)
 
 
-def _column(path: Path) -> pl.Series:
-    return pl.read_ipc(path).to_series()
+def _read_ids(path: Path, kind: str) -> Ids:
+    """Read ids; they must ascend, for they are looked up by halving."""
+    values = pl.read_ipc(path / f"{kind}_ids.arrow").to_series()
+    ascend = values.is_sorted() and values.n_unique() == len(values) and not values.null_count()
+    if values.dtype not in (pl.Int64, pl.String) or not ascend:
+        raise damaged(path, f"the {kind} ids are not distinct integers or texts in ascending order")
+    return Ids(values, kind)
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: Path, kinds: str, length: int | None = None) -> np.ndarray:
     """Map an array from disk; copy-on-write, so that the kernels need no second version for read-only arrays."""
-    return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+    array = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+    if array.ndim != 1 or array.dtype.kind not in kinds or (length is not None and len(array) != length):
+        raise damaged(path.parent, f"{path.name} holds something else than expected")
+    return array
 
 
 def _read_csr(path: Path, name: str, shape: tuple[int, int]) -> sp.csr_array:
     """Map a sparse matrix; refuse numbers out of range, which the kernels would follow out of bounds."""
-    indptr, indices, data = (_array(path / f"{name}.{part}.npy") for part in ("indptr", "indices", "data"))
+    kinds = {"indptr": "i", "indices": "i", "data": "if"}
+    indptr, indices, data = (_array(path / f"{name}.{part}.npy", kind) for part, kind in kinds.items())
     whole = len(indptr) == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(data)
     if (
         not whole
         or (np.diff(indptr) < 0).any()
         or (len(indices) and not 0 <= indices.min() <= indices.max() < shape[1])
+        or not np.isfinite(data).all()
     ):
-        raise InputError(f"{path} is a damaged model: {name} does not fit the rest. Fit and save it again.")
+        raise damaged(path, f"{name} does not fit the rest")
     matrix = sp.csr_array((data, indices, indptr), shape=shape)
     matrix.has_canonical_format = True
     return matrix
@@ -189,23 +210,22 @@ def _read_csr(path: Path, name: str, shape: tuple[int, int]) -> sp.csr_array:
 
 def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> Any:
     model = MODELS[entry["kind"]](**entry["params"])
-    for attribute, value in entry["values"].items():
-        setattr(model, attribute, tuple(value) if isinstance(value, list) else value)
-    for attribute in entry["arrays"]:
-        setattr(model, attribute, _array(path / f"{name}.{attribute}.npy"))
-    for attribute in entry["tables"]:
-        setattr(model, attribute, _read_csr(path, f"{name}.{attribute}", (n_items, n_items)))
-    if model.n_features_in_ != n_items or len(model.offset_) != n_items:
-        raise InputError(f"{path} is a damaged model: {name} is of another size. Fit and save it again.")
+    model.plan(sp.csr_array((1, n_items), dtype=np.float32))  # checks the parameters
+    model.n_features_in_, model.scale_ = n_items, check_bounds(entry["scale"])
+    model.offset_ = _array(path / f"{name}.offset_.npy", "f", n_items)
+    model.similarity_ = _read_csr(path, f"{name}.similarity_", (n_items, n_items))
+    pattern = model.similarity_.indptr, model.similarity_.indices
+    common = _array(path / f"{name}.common_.npy", "i", len(pattern[1]))
+    model.common_ = sp.csr_array((common, pattern[1], pattern[0]), shape=(n_items, n_items))
     model.prepare()
     return model
 
 
 def _read_ratings(path: Path, movie_ids: Ids, scale: Scale) -> Ratings:
-    user_ids = Ids(_column(path / "user_ids.arrow"), "user")
+    user_ids = _read_ids(path, "user")
     matrix = _read_csr(path, "ratings", (len(user_ids), len(movie_ids)))
     beside = {}
     for name in ("timestamps", "order"):
         if (path / f"ratings.{name}.npy").exists():
-            beside[name] = _array(path / f"ratings.{name}.npy")
+            beside[name] = _array(path / f"ratings.{name}.npy", "i", matrix.nnz)
     return Ratings(user_ids, movie_ids, matrix, scale, **beside)

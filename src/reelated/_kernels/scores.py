@@ -1,134 +1,14 @@
-"""The loops that numba compiles: arrays in, arrays out; they know nothing of people or movies and check nothing.
+"""Scores from sums over rated neighbours: for one person, for pairs, for everybody, for all users of one item.
 
-Everything is serial and releases the interpreter's lock; `_threads` runs slices side by side. A slice owns its rows and
-its workspace, so results are the same, bit for bit, on any number of threads. Sums run in ascending item number in
-every function, so that one pair asked alone equals the same pair in a batch.
+Sums run in ascending item number in every function, so that one pair asked alone equals the same pair in a batch.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from reelated._kernels.compiling import kernel
 
-def kernel(function):  # type: ignore[no-untyped-def]
-    """Compile on first use and keep the machine code on disk; where nothing can be written, do without."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
-
-
-class CSR(NamedTuple):
-    """A sparse matrix by rows: row `r` holds `indices[indptr[r]:indptr[r + 1]]`, ascending, with their `data`."""
-
-    indptr: np.ndarray
-    indices: np.ndarray
-    data: np.ndarray
-
-
-class Rule(NamedTuple):
-    """How sums over common raters become a similarity."""
-
-    jaccard: bool
-    shrinkage: float
-    damping: float
-    min_common: int
-    positive_only: bool
-
-
-# --------------------------------------------------------------------------------------------------- similarity
-# dots = V.T @ V;  common = (V != none).T @ (V != none)
-# similarity = dots / (norms[:, None] * norms + damping) * common / (common + shrinkage)
-# similarity[common < min_common] = 0;  keep the n_neighbors largest of each row
-# Cost: for every item, every rater's whole row — the sum over users of (ratings of the user)².
-
-
-@kernel
-def _finish(dot, common, i, j, sizes, norms, rule):
-    """Turn the sums over the raters of `i` and `j` into their similarity."""
-    if common < rule.min_common:
-        return 0.0
-    if rule.jaccard:
-        value = common / (sizes[i] + sizes[j] - common + rule.damping)
-    else:
-        below = norms[i] * norms[j] + rule.damping
-        value = dot / below if below > 0 else 0.0
-    value *= common / (common + rule.shrinkage)
-    return 0.0 if rule.positive_only and value < 0 else value
-
-
-@kernel
-def _accumulate(i, by_item, by_user, dots, common, touched):
-    """Add up products and counts with every item that shares a rater with `i`; return how many there are."""
-    n_touched = 0
-    for p in range(by_item.indptr[i], by_item.indptr[i + 1]):
-        user, value = by_item.indices[p], by_item.data[p]
-        for q in range(by_user.indptr[user], by_user.indptr[user + 1]):
-            j = by_user.indices[q]
-            if common[j] == 0:
-                touched[n_touched] = j
-                n_touched += 1
-            common[j] += 1
-            dots[j] += value * by_user.data[q]
-    return n_touched
-
-
-@kernel
-def similarity_rows(start, stop, by_item, by_user, norms, rule, n_neighbors):
-    """Return rows `start … stop` of the item × item matrix: lengths, indices, similarities and common raters.
-
-    Rows come in ascending item number, without the item itself and without zeros; of more than `n_neighbors`
-    those of the largest absolute similarity stay, ties in ascending item number.
-    """
-    n_items = len(by_item.indptr) - 1
-    dots, common = np.zeros(n_items, by_item.data.dtype), np.zeros(n_items, np.int32)
-    touched, values = np.empty(n_items, np.int32), np.empty(n_items, np.float64)
-    sizes = np.diff(by_item.indptr)
-    room = (stop - start) * min(n_neighbors, n_items)
-    lengths = np.zeros(stop - start, np.int64)
-    out_items, out_values = np.empty(room, np.int32), np.empty(room, by_item.data.dtype)
-    out_common, filled = np.empty(room, np.int32), 0
-    for i in range(start, stop):
-        n_touched = _accumulate(i, by_item, by_user, dots, common, touched)
-        kept = 0
-        for j in np.sort(touched[:n_touched]):
-            value = _finish(dots[j], common[j], i, j, sizes, norms, rule)
-            if value != 0 and j != i:
-                touched[kept], values[kept] = j, value
-                kept += 1
-            else:
-                common[j] = 0
-            dots[j] = 0
-        chosen = strongest(values[:kept], n_neighbors)
-        for c in chosen:
-            out_items[filled], out_values[filled] = touched[c], values[c]
-            out_common[filled] = common[touched[c]]
-            filled += 1
-        lengths[i - start] = len(chosen)
-        for c in range(kept):
-            common[touched[c]] = 0
-    return lengths, out_items[:filled], out_values[:filled], out_common[:filled]
-
-
-@kernel
-def strongest(values, n):
-    """Return, ascending, the positions of the `n` largest absolute values; of equals the first."""
-    if len(values) <= n:
-        return np.arange(len(values))
-    size = np.abs(values)
-    floor = np.partition(size, len(size) - n)[len(size) - n]
-    room = n - np.sum(size > floor)
-    chosen, filled = np.empty(n, np.int64), 0
-    for p in range(len(values)):
-        if size[p] > floor or (size[p] == floor and room > 0):
-            room -= size[p] == floor
-            chosen[filled] = p
-            filled += 1
-    return chosen
-
-
-# ---------------------------------------------------------------------------------------------------- scores
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
 # relevance = top;  rating = clip(offset + top / weight)
 # Cost: the ratings of the person × the neighbours of a movie.
@@ -143,12 +23,13 @@ class Sums(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """How sums become scores: relevance (`rating=False`) is `top`; a rating is `offset + top / weight`, clipped."""
+    """How sums become scores: a relevance is `top`, a rating is `offset + top / (weight + prior)`, clipped."""
 
     rating: bool
     fallback: bool
     low: float
     high: float
+    prior: float
 
 
 @kernel
@@ -174,12 +55,9 @@ def score_of(top, weight, used, offset, finish):
     """Return the score that sums amount to; NaN where there is nothing to go by."""
     if not finish.rating:
         return top if used > 0 else np.nan
-    if weight == 0:
-        value = offset if finish.fallback else np.nan
-    else:
-        value = offset + top / weight
-    if np.isnan(value):
-        return value
+    if (weight == 0 and not finish.fallback) or np.isnan(offset):
+        return np.nan
+    value = offset if weight == 0 else offset + top / (weight + finish.prior)
     return np.rint(min(max(value, finish.low), finish.high) * 1e6) / 1e6
 
 

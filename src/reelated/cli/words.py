@@ -1,0 +1,45 @@
+"""A message of the library → the words of the terminal: options by their names there."""
+
+import re
+
+_WORDS = {
+    r"^exclude: movie_id=": "--exclude ",
+    r"^ratings: movie_id=": "--rate ",
+    r"^ratings\[(.+?)\]=": r"--rate \1=",
+    r"^(No ratings for )?(user|movie)_id[= ]": r"\1--\2 ",
+    r"^(genres|years|by|n)=": r"--\1 ",
+    r"^(similarity|n_neighbors|weighting|shrinkage|damping|min_common|positive_only|dtype)=": r"--set \1=",
+    r"^(.+?: )?(scale|duplicates|invalid)=": r"\1--\2 ",
+    r"--scale \((.+?), (.+?), (.+?)\)": r"--scale \1,\2,\3",
+    r"^recommend_all: this": "SOURCE: this",
+    r"columns\['(\w+)'\]='(.*?)':": r"--columns \1=\2:",
+    r"columns has the key '(\w+)'": r"--columns \1=…",
+    r"columns=\{'(\w+)': 'your column'\}": r"--columns \1=COLUMN",
+    r"columns=\{'user_id': …[^}]*\}": "--columns user_id=COLUMN,movie_id=COLUMN",
+    r"^max_memory='(.*?)'": r"--max-memory \1",
+    r"Raise max_memory, or give models with fewer n_neighbors": "Raise it, or lower --set n_neighbors=100",
+    r"[Pp]ass ratings=\{movie_id: rating\}": "give --rate MOVIE=RATING",
+    r"\. give": ". Give",
+    r"save it with ratings=True": "fit it again with --ratings",
+    r"find\('…'\)": "reelated find SOURCE TITLE",
+    r"invalid='drop'": "--invalid drop",
+    r"duplicates='last', 'first' or 'mean'": "--duplicates last, first or mean",
+    r"Give a movies table": "Give a table of movies with --movies FILE",
+    r"Use similarity='cosine'": "Use --set similarity=cosine",
+    r"^source=": "SOURCE ",
+    r"^folder=": "DIR ",
+    r"^name=": "NAME ",
+    r"^text=": "TEXT ",
+}
+"""Patterns and what stands for them; what begins with `^` is said of an argument, and never of the data."""
+
+
+def in_options(message: str) -> str:
+    """Say an error as someone at a terminal would have to mend it.
+
+    >>> in_options("genres='Comdy': expected one of 'Comedy', 'Drama'.")
+    "--genres 'Comdy': expected one of 'Comedy', 'Drama'."
+    """
+    for pattern, words in _WORDS.items():
+        message = re.sub(pattern, words, message)
+    return message

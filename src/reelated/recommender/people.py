@@ -1,0 +1,64 @@
+"""Whoever is asked about: a user of the data or a newcomer, as one row of ratings."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from reelated.errors import InputError, UnknownId, check_number, shorten
+from reelated.ratings import Ratings, Scale
+from reelated.recommender.catalogue import Catalogue
+
+
+class Person(NamedTuple):
+    """A row of ratings, and whose it is, if known."""
+
+    row: sp.csr_array
+    user_id: Any = None
+
+    @property
+    def mean(self) -> float:
+        """The person's own mean rating."""
+        return float(self.row.data.mean(dtype=np.float64)) if self.row.nnz else 0.0
+
+    def rating_of(self, item: int) -> float | None:
+        """Return what the person gave an item, or None."""
+        at = np.searchsorted(self.row.indices, item)
+        return float(self.row.data[at]) if at < self.row.nnz and self.row.indices[at] == item else None
+
+    def without(self, item: int) -> "Person":
+        """Return the same person had they not rated an item."""
+        keep = self.row.indices != item
+        return self._replace(row=one_row(self.row.indices[keep], self.row.data[keep], self.row.shape[1]))
+
+
+def one_row(items: Any, ratings: Any, n_items: int) -> sp.csr_array:
+    """Return a users × items matrix of one user; `items` ascend."""
+    row = sp.csr_array((ratings, items, np.array([0, len(items)], np.int32)), shape=(1, n_items))
+    row.has_canonical_format = True
+    return row
+
+
+def user_of(kept: Ratings, user_id: Any) -> Person:
+    """Return someone in the data."""
+    try:
+        index = kept.user_ids.index_of(user_id)
+    except UnknownId:
+        raise UnknownId(
+            f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
+        ) from None
+    return Person(one_row(*kept.row(index), len(kept.movie_ids)), kept.user_ids[index])
+
+
+def newcomer(ratings: Any, catalogue: Catalogue, scale: Scale) -> Person:
+    """Return whoever gave these ratings; a movie that nobody had rated at the fit is evidence of nothing."""
+    if not isinstance(ratings, Mapping):
+        raise InputError(f"ratings={shorten(ratings)}: expected a mapping such as {{50: 5, 172: 4}}.")
+    row = {}
+    for movie_id, rating in ratings.items():
+        value = check_number(f"ratings[{shorten(movie_id)}]", rating, scale.low, scale.high)
+        if not catalogue.is_unrated(movie_id):
+            row[catalogue.index_of(movie_id, "ratings: ")] = value
+    items = np.array(sorted(row), np.int32)
+    return Person(one_row(items, np.array([row[i] for i in sorted(row)], np.float32), len(catalogue.movie_ids)))

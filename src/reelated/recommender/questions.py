@@ -1,0 +1,371 @@
+"""The questions that a fitted recommender answers: which movies, which users, what rating, and why."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from reelated._threads import Progress
+from reelated.errors import InputError, check_choice, check_integer, shorten
+from reelated.ratings import Ids, Ratings, Scale
+from reelated.recommender.answers import Answers
+from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.explanation import Why, movie_rows, why
+from reelated.recommender.lists import Pair, as_table, known, make_lists, short
+from reelated.recommender.people import Person, newcomer, user_of
+from reelated.recommender.rows import Match, MovieRow, Prediction, SimilarRow, UserRow
+
+By = Literal["relevance", "rating"]
+Fill = Literal["popular"]
+NAMES = {"relevance": "relevance", "rating": "predicted rating"}
+CHUNK = 4096
+"""People whose lists are made at once when everybody's are asked for."""
+
+
+class Questions:
+    """A fitted recommender at work.
+
+    Attributes
+    ----------
+    models_ : Pair
+        The fitted models: one ranks, one predicts ratings.
+    catalogue_ : Catalogue
+        What is known of the movies.
+    scale_ : Scale
+        The scale on which people rate.
+    ratings_ : Ratings or None
+        The ratings of the users; None in a model that was saved without.
+    name_ : str
+        What the data calls itself.
+    notes_ : tuple of str
+        What reading the data changed.
+    """
+
+    by: By
+    fill: Fill | None
+    models_: Pair
+    catalogue_: Catalogue
+    scale_: Scale
+    ratings_: Ratings | None
+    name_: str
+    notes_: tuple[str, ...]
+
+    # ------------------------------------------------------------------------------------------- the ids
+    @property
+    def movie_ids(self) -> Ids:
+        """The movies that the models know, ascending."""
+        return self._fitted.movie_ids
+
+    @property
+    def user_ids(self) -> Ids:
+        """The users whose ratings are kept, ascending."""
+        return self._kept("user_ids").user_ids
+
+    @property
+    def _fitted(self) -> Catalogue:
+        if not hasattr(self, "catalogue_"):
+            raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
+        return self.catalogue_
+
+    def _kept(self, asked: str) -> Ratings:
+        """Return the ratings, or say that this model was saved without."""
+        self._fitted  # noqa: B018
+        if self.ratings_ is None:
+            raise InputError(
+                f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{movie_id: rating}}, "
+                "or save it with ratings=True."
+            )
+        return self.ratings_
+
+    @cached_property
+    def _by_item(self) -> sp.csc_array:
+        return sp.csc_array(self._kept("movie_id").matrix)
+
+    def _person(self, user_id: Any, ratings: Mapping[Any, float] | None) -> Person:
+        """Return a user of the data, or a newcomer."""
+        if (user_id is None) == (ratings is None):
+            raise InputError("Pass one of user_id=… (someone in the data) and ratings={movie_id: rating} (a newcomer).")
+        if ratings is None:
+            return user_of(self._kept(f"user_id={shorten(user_id)}"), user_id)
+        return newcomer(ratings, self._fitted, self.scale_)
+
+    def _by(self, by: By | None) -> By:
+        """Return the number that a list falls by; without a ranker there is one, the predicted rating."""
+        self._fitted  # noqa: B018
+        by = check_choice("by", self.by if by is None else by, NAMES)
+        return "rating" if self.models_.ranker is None else by
+
+    @property
+    def _filler(self) -> npt.NDArray[np.int64] | None:
+        return self.catalogue_.by_popularity if self.fill == "popular" else None
+
+    # ------------------------------------------------------------------------------------------- answers
+    @overload
+    def recommend(
+        self,
+        user_id: Any = None,
+        *,
+        ratings: Mapping[Any, float] | None = None,
+        n: int = 10,
+        by: By | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Answers[MovieRow]: ...
+    @overload
+    def recommend(self, *, movie_id: Any, n: int = 10, by: By | None = None) -> Answers[UserRow]: ...
+    def recommend(
+        self,
+        user_id: Any = None,
+        *,
+        movie_id: Any = None,
+        ratings: Mapping[Any, float] | None = None,
+        n: int = 10,
+        by: By | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Answers[MovieRow] | Answers[UserRow]:
+        """Recommend movies to a user or a newcomer; or, given a movie, users (see `audience`).
+
+        Parameters
+        ----------
+        user_id : int or str, optional
+            Someone in the data.
+        movie_id : int or str, optional
+            A movie: the answer is then the users who have not rated it and would want it most.
+        ratings : mapping of movie id to rating, optional
+            A newcomer's ratings, or the latest of a user; no refit is needed.
+        n : int, default 10
+            Rows wanted.
+        by : {"relevance", "rating"}, optional
+            The number that rows fall by; by default the recommender's own.
+        genres : str or iterable of str, optional
+            Only movies of any of these genres.
+        years : int or (int, int), optional
+            Only movies of these years, both ends included.
+        exclude : iterable of movie ids, optional
+            Movies to leave out.
+
+        Returns
+        -------
+        Answers of MovieRow, or of UserRow where `movie_id` is given
+
+        Raises
+        ------
+        UnknownId
+            No such user or movie.
+        InputError
+            An argument cannot be used.
+        """
+        if movie_id is not None:
+            given = {"user_id": user_id, "ratings": ratings, "genres": genres, "years": years, "exclude": exclude}
+            if extra := [name for name, value in given.items() if value is not None]:
+                raise InputError(
+                    f"recommend(movie_id=…) lists users and does not take {extra[0]}. "
+                    "For movies like this one call similar(movie_id=…)."
+                )
+            return self.audience(movie_id, n=n, by=by)
+        person, by = self._person(user_id, ratings), self._by(by)
+        n = check_integer("n", n, 1)
+        allowed = self.catalogue_.allowed(genres, years, exclude)
+        lists = make_lists(self.models_, person.row, n, by, allowed, self._filler)
+        rows = movie_rows(lists, person, by, self.models_, self.catalogue_)
+        left = int(allowed.sum()) - int(allowed[person.row.indices].sum()) - len(rows)
+        who = "you" if person.user_id is None else f"user {shorten(person.user_id)}"
+        return Answers(rows, f"Movies for {who}, by {NAMES[by]}", MovieRow, short(n, len(rows), left))
+
+    def recommend_all(
+        self,
+        n: int = 10,
+        *,
+        by: By | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[pl.DataFrame]:
+        """Recommend to everybody in the data, some thousand people at a time.
+
+        Parameters
+        ----------
+        n, by, genres, years, exclude
+            As for `recommend`.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Yields
+        ------
+        polars.DataFrame
+            `user_id movie_id title rank score predicted_rating support source`; the same lists as `recommend` gives.
+        """
+        kept, by, n = self._kept("recommend_all"), self._by(by), check_integer("n", n, 1)
+        allowed, n_users = self.catalogue_.allowed(genres, years, exclude), len(kept.user_ids)
+        for start in range(0, n_users, CHUNK):
+            stop = min(start + CHUNK, n_users)
+            lists = make_lists(self.models_, kept.matrix[start:stop], n, by, allowed, self._filler)
+            yield as_table(lists, kept.user_ids, start, self.catalogue_)
+            if progress:
+                progress(stop / n_users)
+
+    def audience(self, movie_id: Any, *, n: int = 10, by: By | None = None) -> Answers[UserRow]:
+        """Return the users who have not rated a movie and would want it most.
+
+        Parameters
+        ----------
+        movie_id : int or str
+            A movie of the data.
+        n : int, default 10
+            Rows wanted; users without any link to the movie are not listed.
+        by : {"relevance", "rating"}, optional
+            The number that rows fall by.
+
+        Returns
+        -------
+        Answers of UserRow
+            Without reasons: a reason about a person is shown to that person only.
+        """
+        item, by = self._fitted.index_of(movie_id), self._by(by)
+        n, kept = check_integer("n", n, 1), self._kept(f"movie_id={shorten(movie_id)}")
+        users = self.models_.of(by).audience(kept.matrix, item, n, by=by, by_item=self._by_item)
+        numbers = self.models_.numbers(kept.matrix[users], np.arange(len(users)), np.full(len(users), item), by)
+        rows = [
+            UserRow(rank, kept.user_ids[user], known(score), known(rating), int(support))
+            for rank, (user, score, rating, support) in enumerate(zip(users, *numbers, strict=True), 1)
+        ]
+        left = len(kept.user_ids) - int(self.catalogue_.counts[item]) - len(rows)
+        heading = f"Users for {self.catalogue_.title(item)}, by {NAMES[by]}"
+        return Answers(rows, heading, UserRow, short(n, len(rows), left))
+
+    def similar(
+        self,
+        movie_id: Any,
+        *,
+        n: int = 10,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Answers[SimilarRow]:
+        """Return the movies most like a movie, with the number of people who rated both.
+
+        Parameters
+        ----------
+        movie_id : int or str
+            A movie of the data.
+        n, genres, years, exclude
+            As for `recommend`.
+
+        Returns
+        -------
+        Answers of SimilarRow
+        """
+        item, n = self._fitted.index_of(movie_id), check_integer("n", n, 1)
+        allowed, model = self.catalogue_.allowed(genres, years, exclude), self.models_.ranker_or_rater
+        part = slice(*model.similarity_.indptr[item : item + 2])
+        items, values = model.similarity_.indices[part], model.similarity_.data[part]
+        common = model.common_.data[part]
+        order = [at for at in np.lexsort((items, -values)) if allowed[items[at]]][:n]
+        rows = [
+            SimilarRow(
+                rank, **self.catalogue_.facts(items[at]), similarity=float(values[at]), common_raters=int(common[at])
+            )
+            for rank, at in enumerate(order, 1)
+        ]
+        left = int(allowed.sum()) - int(allowed[item]) - len(rows)
+        heading = f"Movies similar to {self.catalogue_.title(item)}, by similarity"
+        return Answers(rows, heading, SimilarRow, short(n, len(rows), left))
+
+    def predict(
+        self, user_id: Any = None, movie_id: Any = None, *, ratings: Mapping[Any, float] | None = None
+    ) -> Prediction:
+        """Predict what a person would rate a movie; what they did rate it is not looked at.
+
+        Parameters
+        ----------
+        user_id : int or str, optional
+            Someone in the data.
+        movie_id : int or str, default None
+            The movie; it must be given.
+        ratings : mapping of movie id to rating, optional
+            A newcomer's ratings, instead of `user_id`.
+
+        Returns
+        -------
+        Prediction
+        """
+        person, item = self._person(user_id, ratings), self.catalogue_.index_of(movie_id)
+        rated = person.rating_of(item)
+        (value,), (support,) = self.models_.rater.score_pairs(person.without(item).row, [0], [item], by="rating")
+        return Prediction(
+            movie_id=self.movie_ids[item],
+            title=self.catalogue_.titles[item],
+            year=self.catalogue_.years[item],
+            user_id=person.user_id,
+            predicted_rating=known(value),
+            support=int(support),
+            rating=rated,
+        )
+
+    def explain(
+        self,
+        user_id: Any = None,
+        movie_id: Any = None,
+        *,
+        ratings: Mapping[Any, float] | None = None,
+        by: By | None = None,
+    ) -> Why:
+        """Say why a person's number for a movie is what it is.
+
+        Parameters
+        ----------
+        user_id : int or str, optional
+            Someone in the data.
+        movie_id : int or str, default None
+            The movie; it must be given.
+        ratings : mapping of movie id to rating, optional
+            A newcomer's ratings, instead of `user_id`.
+        by : {"relevance", "rating"}, optional
+            Which number to explain.
+
+        Returns
+        -------
+        Why
+            Base, contributions and clip, which sum to the number; and where the movie would stand without each of
+            the three strongest reasons.
+        """
+        person, item, by = self._person(user_id, ratings), self._fitted.index_of(movie_id), self._by(by)
+        return why(person, item, by, self.models_, self.catalogue_)
+
+    def find(self, text: str, *, n: int = 10) -> Answers[Match]:
+        """Return the movies whose titles are most like a text; typos are forgiven.
+
+        Parameters
+        ----------
+        text : str
+            A title or a part of it.
+        n : int, default 10
+            Rows wanted at the most.
+
+        Returns
+        -------
+        Answers of Match
+        """
+        return self._fitted.find(text, n)
+
+    def neighbors(self) -> pl.DataFrame:
+        """Return the similarity that lists rest on as a table `movie_id neighbor_id similarity common_raters`."""
+        self._fitted  # noqa: B018
+        model = self.models_.ranker_or_rater
+        rows = np.repeat(np.arange(len(self.movie_ids)), np.diff(model.similarity_.indptr))
+        return pl.DataFrame(
+            {
+                "movie_id": self.movie_ids.take(rows),
+                "neighbor_id": self.movie_ids.take(model.similarity_.indices),
+                "similarity": model.similarity_.data,
+                "common_raters": model.common_.data,
+            }
+        )

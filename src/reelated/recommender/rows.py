@@ -1,0 +1,227 @@
+"""The small typed rows that a `Recommender` answers with, and how their values are said."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+def with_year(title: str, year: int | None, width: int = 120) -> str:
+    """Return `Fargo (1996)`, a long title cut."""
+    title = cut(title, width)
+    return title if year is None else f"{title} ({year})"
+
+
+def cut(text: str, width: int) -> str:
+    """Keep a text to a width."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Replace what could steer a terminal or break a line: a title may hold anything."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def cell_text(value: Any) -> str:
+    """Say a value as a table does."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+    return printable(cut(", ".join(value) if isinstance(value, tuple) else str(value), 48))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rated movie that speaks for or against an answer.
+
+    Attributes
+    ----------
+    movie_id : int or str
+        The rated movie.
+    title, year
+        What the catalogue says; `year` may be None.
+    rating : float
+        What the person gave it.
+    similarity : float
+        How alike the two movies are to the model.
+    common_raters : int
+        How many people rated both.
+    contribution : float
+        What it adds to the number explained.
+    liked : bool
+        Whether the person rated it above their own mean: only then "because you liked it" is true.
+    """
+
+    movie_id: Any
+    title: str
+    year: int | None
+    rating: float
+    similarity: float
+    common_raters: int
+    contribution: float
+    liked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MovieRow:
+    """One recommended movie.
+
+    Attributes
+    ----------
+    rank : int
+        From 1.
+    movie_id : int or str
+        The caller's own id.
+    title, year, genres
+        What the catalogue says; `year` may be None.
+    score : float or None
+        The ranking score; None for a movie that fills up the list.
+    predicted_rating : float or None
+        On the scale of the ratings.
+    support : int
+        How many movies that the person rated stand behind the number that the list falls by.
+    source : {"model", "popular"}
+        Where the row comes from.
+    reasons : tuple of Reason
+        The three rated movies that add most; with `other` they sum to the number that the list falls by.
+    other : float
+        What everything else adds.
+    """
+
+    rank: int
+    movie_id: Any
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+    score: float | None
+    predicted_rating: float | None
+    support: int
+    source: str
+    reasons: tuple[Reason, ...] = ()
+    other: float = 0.0
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """Titles of the reasons that the person liked and that speak for this movie."""
+        return tuple(with_year(r.title, r.year) for r in self.reasons if r.liked and r.contribution > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """One user who would want a movie. There are no reasons: a reason about a person is shown to that person only.
+
+    Attributes
+    ----------
+    rank : int
+        From 1.
+    user_id : int or str
+        The caller's own id.
+    score, predicted_rating : float or None
+        As in `MovieRow`.
+    support : int
+        As in `MovieRow`.
+    """
+
+    rank: int
+    user_id: Any
+    score: float | None
+    predicted_rating: float | None
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarRow:
+    """One movie like another.
+
+    Attributes
+    ----------
+    rank : int
+        From 1.
+    movie_id, title, year, genres
+        As in `MovieRow`.
+    similarity : float
+        How alike, 1 at most for a cosine.
+    common_raters : int
+        How many people rated both.
+    """
+
+    rank: int
+    movie_id: Any
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+    similarity: float
+    common_raters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One movie found by its title.
+
+    Attributes
+    ----------
+    movie_id, title, year, genres
+        As in `MovieRow`.
+    match : float
+        From 0 to 100.
+    n_ratings : int
+        How many people rated it.
+    """
+
+    movie_id: Any
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+    match: float
+    n_ratings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a person would rate a movie.
+
+    Attributes
+    ----------
+    movie_id : int or str
+        The movie.
+    title, year
+        What the catalogue says.
+    user_id : int, str or None
+        The person; None for a newcomer.
+    predicted_rating : float or None
+        On the scale of the ratings; None where nothing can be said.
+    support : int
+        How many rated neighbours stand behind it; 0: averages only.
+    rating : float or None
+        What the person did rate it, if they have; the prediction does not look at it.
+    """
+
+    movie_id: Any
+    title: str
+    year: int | None
+    user_id: Any
+    predicted_rating: float | None
+    support: int
+    rating: float | None
+
+
+class Short(NamedTuple):
+    """Why a list is shorter than was asked.
+
+    Attributes
+    ----------
+    wanted, got : int
+        How many rows.
+    reason : {"no_candidates_left", "no_neighbours"}
+        Everything that may be listed is listed; or nothing more is linked to what was asked about.
+    """
+
+    wanted: int
+    got: int
+    reason: str
+
+    def __str__(self) -> str:
+        why = {
+            "no_candidates_left": "nothing else is left to choose from",
+            "no_neighbours": "nothing else is linked to it",
+        }[self.reason]
+        return f"{self.got} of {self.wanted}: {why} ({self.reason})"

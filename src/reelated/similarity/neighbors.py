@@ -1,0 +1,221 @@
+"""The item × item similarity: which measure, how much memory, and the strongest neighbours of every item."""
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated import _kernels as kernels
+from reelated._threads import Progress, in_order, slices_of
+from reelated.errors import TooLarge, show_bytes
+from reelated.similarity.triangle import BLOCK, triangle
+
+SLICE = 2e8
+"""Products of one slice of work: about a third of a second."""
+
+
+PRIVATE = 4e9
+"""The most bytes that the threads' private heaps may take together; beyond, the leaner way is taken."""
+
+
+class Measure(NamedTuple):
+    """Which similarity, and how it treats pairs with little evidence.
+
+    Attributes
+    ----------
+    jaccard : bool
+        Common raters over all raters, instead of the cosine of the values.
+    shrinkage : float
+        Multiply by `c / (c + shrinkage)`, `c` = common raters.
+    damping : float
+        Add to the denominator.
+    min_common : int
+        Fewer common raters than this: not similar.
+    positive_only : bool
+        Drop negative similarities.
+    n_neighbors : int or None
+        Most neighbours kept in a row, the strongest by absolute value; None keeps all.
+    """
+
+    jaccard: bool = False
+    shrinkage: float = 0.0
+    damping: float = 0.0
+    min_common: int = 1
+    positive_only: bool = True
+    n_neighbors: int | None = None
+
+
+class Similarity(NamedTuple):
+    """Two matrices of one shape and pattern, items × items, columns ascending, no diagonal.
+
+    Attributes
+    ----------
+    values : scipy.sparse.csr_array
+        The similarity; row `i` holds the items that predict `i`.
+    common : scipy.sparse.csr_array of int32
+        The number of people who rated both.
+    """
+
+    values: sp.csr_array
+    common: sp.csr_array
+
+
+def as_kernel_csr(matrix: Any) -> kernels.CSR:
+    """Hand a SciPy matrix to the kernels: row pointers of 64 bits, numbers of 32.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse CSR or CSC
+        CSC hands on the columns as rows.
+
+    Returns
+    -------
+    CSR
+        Sharing what memory it can.
+    """
+    indptr, indices = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int32, copy=False)
+    return kernels.CSR(indptr, indices, np.asarray(matrix.data))
+
+
+def column_norms(values: Any) -> npt.NDArray[np.float64]:
+    """Return the Euclidean norm of every zero-filled column.
+
+    Parameters
+    ----------
+    values : scipy.sparse CSR, shape (n_users, n_items)
+        What the similarity is taken of.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_items,)
+    """
+    squares = np.square(values.data, dtype=np.float64)
+    return np.sqrt(np.bincount(values.indices, weights=squares, minlength=values.shape[1]))
+
+
+def products_of(by_item: Any, row_lengths: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Return for each item the products that its row of the similarity takes: Σ over raters of their row's length.
+
+    Parameters
+    ----------
+    by_item : scipy.sparse CSC, shape (n_users, n_items)
+        Who rated what.
+    row_lengths : ndarray of int, shape (n_users,)
+        How many items each user rated.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_items,)
+    """
+    total = np.concatenate([[0.0], np.cumsum(row_lengths[by_item.indices], dtype=np.float64)])
+    return np.diff(total[by_item.indptr])
+
+
+class Plan(NamedTuple):
+    """How a similarity will be computed.
+
+    Attributes
+    ----------
+    triangle : bool
+        Half of the symmetric product with private heaps for every thread; else row by row, slower and leaner.
+    bytes : int
+        The most it may take beside its input, workspaces and result included.
+    """
+
+    triangle: bool
+    bytes: int
+
+
+def plan(values: Any, measure: Measure, max_memory: int | None = None) -> Plan:
+    """Choose the faster way that fits.
+
+    Parameters
+    ----------
+    values : scipy.sparse CSR, shape (n_users, n_items)
+        What the similarity is taken of.
+    measure : Measure
+        The formula's parameters; `n_neighbors` decides.
+    max_memory : int, optional
+        The most bytes that it may take.
+
+    Returns
+    -------
+    Plan
+        Of the leaner way where neither fits.
+    """
+    n_items, width = values.shape[1], values.data.itemsize
+    kept = n_items * min(n_items, measure.n_neighbors or n_items)
+    rating, neighbour = 4 + width, width + 4 + 4  # numbers and counts take four bytes each
+    result, threads = 2 * kept * neighbour + 64 * n_items, numba.get_num_threads()
+    rows = Plan(False, result + values.nnz * (rating + 24) + threads * n_items * (3 * width + 8))
+    private = threads * (kept * neighbour + 2 * BLOCK * n_items * width)
+    triangle = Plan(True, result + values.nnz * (rating + 16) + private)
+    if measure.n_neighbors is None or private > PRIVATE or (max_memory is not None and triangle.bytes > max_memory):
+        return rows
+    return triangle
+
+
+def similarity(
+    values: Any, measure: Measure, *, max_memory: int | None = None, progress: Progress | None = None
+) -> Similarity:
+    """Compute the neighbours of every column of a users × items matrix.
+
+    ``s_ij = Σ_u v_ui v_uj / (‖v_i‖ ‖v_j‖ + damping) · c_ij / (c_ij + shrinkage)``, where `c_ij` counts the users who
+    rated both (Sarwar et al. 2001, §3.1; the shrinkage is that of Bell & Koren 2007, §4.2). With `jaccard` the first
+    factor is ``c_ij / (c_i + c_j − c_ij + damping)``.
+
+    Parameters
+    ----------
+    values : scipy.sparse CSR, shape (n_users, n_items), float32 or float64
+        What the similarity is taken of: ratings, or ratings less an offset. A stored zero counts as a rating.
+    measure : Measure
+        The formula's parameters.
+    max_memory : int, optional
+        The most bytes that the result and the work may take.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    Similarity
+
+    Raises
+    ------
+    TooLarge
+        More than `max_memory` bytes may be needed.
+    """
+    chosen, n_items = plan(values, measure, max_memory), values.shape[1]
+    if max_memory is not None and chosen.bytes > max_memory:
+        raise TooLarge(
+            f"max_memory={show_bytes(max_memory)}: the similarity of {n_items:,} items may need "
+            f"{show_bytes(chosen.bytes)}. Lower n_neighbors (now {measure.n_neighbors}) or raise max_memory."
+        )
+    if measure.jaccard:  # who rated what, whatever the rating
+        values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)
+    by_user, norms = as_kernel_csr(values), column_norms(values)
+    rule = kernels.Rule(*(type_(x) for type_, x in zip((bool, float, float, int, bool), measure, strict=False)))
+    keep = min(n_items, measure.n_neighbors or n_items)
+    if chosen.triangle:
+        sizes = np.bincount(values.indices, minlength=n_items)
+        found = triangle(by_user, norms, sizes, rule, keep, progress)
+    else:
+        found = _by_rows(values, by_user, norms, rule, keep, progress)
+    lengths, indices, data, common = found
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return Similarity(*(sp.csr_array((x, indices, indptr), shape=(n_items, n_items)) for x in (data, common)))
+
+
+def _by_rows(
+    values: Any, by_user: kernels.CSR, norms: Any, rule: kernels.Rule, keep: int, progress: Progress | None
+) -> tuple[np.ndarray, ...]:
+    """Return lengths, indices, values and common raters of all rows, each from its raters' whole rows."""
+    columns = values.tocsc()
+    by_item = as_kernel_csr(columns)
+
+    def rows(start: int, stop: int) -> tuple[np.ndarray, ...]:
+        return kernels.similarity_rows(start, stop, by_item, by_user, norms, rule, keep)
+
+    slices = slices_of(products_of(columns, np.diff(by_user.indptr)) + values.shape[1], SLICE)
+    return tuple(np.concatenate(part) for part in zip(*in_order(rows, slices, progress), strict=True))

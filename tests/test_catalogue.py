@@ -1,0 +1,209 @@
+"""Movies are found by their titles, whatever is typed, and filters are read as people write them."""
+
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+import reelated
+from reelated.errors import InputError, InputTypeError, UnknownId
+from reelated.ratings import Dataset
+from reelated.recommender import Recommender
+from reelated.recommender.catalogue import check_years
+
+TITLES = [
+    ("The Godfather", 1972, ["Crime"]),
+    ("The Godfather: Part II", 1974, ["Crime"]),
+    ("Sabrina", 1954, ["Comedy"]),
+    ("Sabrina", 1995, ["Comedy"]),
+    ("A Beautiful Mind", 2001, ["Drama"]),
+    ("$", 1971, ["Crime", "Comedy"]),
+    ("Amélie", None, ["Comedy"]),
+    ("七人の侍", 1954, []),
+    ("300", 2006, ["Action"]),
+    ("x" * 10**6, 2000, ["Drama"]),
+]
+
+
+@pytest.fixture(scope="module")
+def odd():
+    """A few movies with odd titles; the later ones are rated more often."""
+    pairs = [(user, movie) for movie in range(len(TITLES)) for user in range(movie + 2)]
+    frame = {
+        "user_id": [user for user, _ in pairs],
+        "movie_id": [10 + movie for _, movie in pairs],
+        "rating": [1 + (user * movie) % 5 for user, movie in pairs],
+    }
+    known = pl.DataFrame(TITLES, schema=["title", "year", "genres"], orient="row")
+    return Recommender().fit(
+        Dataset.from_frames(frame, known.with_columns(movie_id=pl.int_range(10, 20, dtype=pl.Int64)))
+    )
+
+
+@pytest.fixture(scope="module")
+def rec():
+    return Recommender().fit(reelated.read("sample"))
+
+
+def message(kind, function, *arguments, **options):
+    with pytest.raises(kind) as caught:
+        function(*arguments, **options)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------------------ titles
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("star wars", "Star Wars"),
+        ("STAR WARS", "Star Wars"),
+        ("star wasr", "Star Wars"),
+        ("stra wars", "Star Wars"),
+        ("starwars", "Star Wars"),
+        ("Star Wars (1977)", "Star Wars"),
+        ("godfather", "The Godfather"),
+        ("the godfathr", "The Godfather"),
+        ("schindlers list", "Schindler's List"),
+        ("shawshank", "The Shawshank Redemption"),
+        ("amelie", "Amélie"),
+        ("  fargo ", "Fargo"),
+    ],
+)
+def test_titles_are_found_with_typos_and_without_their_articles(rec, text, title):
+    assert rec.find(text)[0].title == title
+
+
+def test_a_title_itself_matches_wholly_and_first(rec):
+    titles = dict(zip(rec.movie_ids, rec.catalogue_.titles, strict=True))
+    for movie_id, title in titles.items():
+        first = rec.find(title, n=1)[0]
+        assert first.match == 100
+        assert first.movie_id == movie_id or titles[first.movie_id] == title
+
+
+def test_titles_with_a_word_that_begins_so_stand_before_those_that_only_look_like_it(rec):
+    found = [match.title for match in rec.find("star", n=20)]
+    begins = ["star" in title.lower().split()[0] for title in found]
+    assert begins == sorted(begins, reverse=True)
+    assert sum(begins) > 3
+
+
+def test_matches_fall_and_the_more_rated_stands_first_among_equals(odd, rec):
+    found = odd.find("sabrina")
+    assert [match.year for match in found[:2]] == [1995, 1954]
+    assert found[0].n_ratings > found[1].n_ratings
+    for text in ("star", "the", "man"):
+        likeness = [match.match for match in rec.find(text, n=50)]
+        assert likeness == sorted(likeness, reverse=True)
+        assert all(0 <= match <= 100 for match in likeness)
+
+
+def test_the_year_tells_two_movies_of_one_title_apart(odd):
+    assert odd.find("Sabrina (1954)")[0].year == 1954
+    assert odd.find("Sabrina 1995")[0].year == 1995
+
+
+@pytest.mark.parametrize(("text", "movie_id"), [("$", 15), ("七人の侍", 17), ("300", 18), ("AMÉLIE", 16)])
+def test_titles_that_are_no_latin_words_are_found(odd, text, movie_id):
+    assert (odd.find(text)[0].movie_id, odd.find(text)[0].match) == (movie_id, 100)
+
+
+def test_no_more_than_n_are_found_and_nothing_that_is_not_like_it(rec):
+    assert len(rec.find("the", n=3)) == 3
+    nothing = rec.find("qqqqzzzz")
+    assert len(nothing) == 0
+    assert nothing.short is None
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", None, 5, b"star", ["star"]])
+def test_what_is_no_text_is_refused(rec, text):
+    assert message(InputError, rec.find, text) == f"text={text!r}: expected a part of a title."
+
+
+@pytest.mark.parametrize("text", ["x" * 10**6, "star " * 10**5, "\x00\x1b[31m", "\ud800", "[bold]", ".*(", "!!!", "‮"])
+def test_whatever_is_looked_for_is_answered_soon(odd, rec, text):
+    start = time.perf_counter()
+    for made in (odd, rec):
+        found = made.find(text)
+        assert all(match.match >= 55 for match in found)
+        assert len(found.heading) < 120
+    assert time.perf_counter() - start < 5
+
+
+# ----------------------------------------------------------------------------------------------------------- filters
+def test_genres_are_any_of_several_in_any_case(rec):
+    def listed(genres):
+        return {row.movie_id for row in rec.recommend(42, n=490, genres=genres)}
+
+    assert listed("western") == listed(["WESTERN"]) == listed({"Western"}) == listed(iter(["Western"]))
+    assert listed(["Western", "war"]) == listed("Western") | listed("War")
+    assert listed("Western")
+
+
+@pytest.mark.parametrize("genre", ["Comdy", "", 5, None, ("Comedy",), "x" * 10**6])
+def test_an_unknown_genre_lists_what_there_is(rec, genre):
+    said = message(InputError, rec.recommend, 42, genres=[genre])
+    assert said.startswith("genres=")
+    assert "'Comedy', 'Crime'" in said
+    assert len(said) < 500
+
+
+def test_a_misspelt_genre_is_guessed(rec):
+    assert message(InputError, rec.recommend, 42, genres="Comdy").endswith("Did you mean 'Comedy'?")
+
+
+def test_no_genre_at_all_is_refused_rather_than_guessed(rec):
+    said = "genres=[]: expected one genre or more, or None for all."
+    assert message(InputError, rec.recommend, 42, genres=[]) == said
+    assert "expected a list" in message(InputError, rec.recommend, 42, genres=5.5)
+
+
+def test_data_without_genres_says_what_to_give():
+    bare = Recommender().fit({"user_id": [1, 1, 2], "movie_id": [1, 2, 2], "rating": [1, 2, 3]})
+    said = message(InputError, bare.recommend, 1, genres="Comedy")
+    assert said == "genres='Comedy': nothing is known of this data's genres. Give a movies table."
+    assert len(bare.recommend(2, years=1990)) == 0
+
+
+@pytest.mark.parametrize(
+    ("years", "pair"),
+    [(1994, (1994, 1994)), ((1990, 1999), (1990, 1999)), ([1990, 1999], (1990, 1999)), (np.int16(7), (7, 7)),
+     (range(1990, 1992), (1990, 1991))],
+)  # fmt: skip
+def test_years_are_a_year_or_a_pair(years, pair):
+    assert check_years(years) == pair
+
+
+@pytest.mark.parametrize(
+    "years",
+    ["1990", 1990.0, (1990,), (1990, 1995, 1999), (1990, "1999"), (1990, None), True, (True, 1990), None],
+)
+def test_what_is_no_year_is_refused(years):
+    assert message(InputError, check_years, years) == (
+        f"years={years!r}: expected a year or a pair such as (1990, 1999)."
+    )
+
+
+def test_years_the_wrong_way_round_are_refused():
+    assert message(InputError, check_years, (1999, 1990)) == "years=(1999, 1990): expected the earlier year first."
+
+
+@pytest.mark.parametrize("form", [list, tuple, set, np.array, pl.Series, iter, dict.fromkeys])
+def test_what_is_excluded_may_be_any_list(rec, form):
+    gone = [row.movie_id for row in rec.recommend(42, n=3)]
+    assert rec.recommend(42, n=3, exclude=form(gone)) == rec.recommend(42, n=3, exclude=gone)
+    assert not {row.movie_id for row in rec.recommend(42, n=3, exclude=form(gone))} & set(gone)
+
+
+def test_one_movie_alone_may_be_excluded(rec):
+    first = rec.recommend(42)[0].movie_id
+    assert rec.recommend(42, exclude=first) == rec.recommend(42, exclude=[first])
+    assert rec.recommend(42, exclude=np.int64(first)) == rec.recommend(42, exclude=[first])
+    assert rec.recommend(42, exclude=[]) == rec.recommend(42)
+
+
+def test_what_cannot_be_excluded_is_named(rec):
+    assert message(InputTypeError, rec.recommend, 42, exclude=["Fargo"]).startswith("exclude: movie_id='Fargo' is of")
+    assert message(UnknownId, rec.recommend, 42, exclude=[9999]).startswith("exclude: movie_id=9999: this movie is not")
+    assert message(InputError, rec.recommend, 42, exclude=5.5) == "exclude=5.5: expected a list."

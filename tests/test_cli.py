@@ -1,0 +1,674 @@
+"""The terminal says what the library says: one verb a command, one array as JSON, one sentence for what is wrong."""
+
+import csv
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.cells import cell_len
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import reelated
+from reelated.cli import sources
+from reelated.cli.batch import write_batch
+from reelated.cli.commands import app
+from reelated.cli.words import in_options
+from reelated.data import cache_folder
+from reelated.errors import DataWarning, InputError
+from reelated.models import ItemKNN
+from reelated.ratings import Dataset
+from reelated.recommender import Recommender, recipe
+
+MOVIE = ["rank", "movie_id", "title", "year", "genres", "score", "predicted_rating", "support", "source", "reasons"]
+COMMANDS = sorted(get_command(app).commands)
+STAR_WARS, FARGO = 134, 296
+
+
+def run(*words, code=0, **env):
+    """Run a command in this process; an `InputError` is what `main` turns into exit 1."""
+    result = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "120", **env})
+    if code == 1:
+        assert isinstance(result.exception, InputError), result
+        return in_options(str(result.exception))
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    return result
+
+
+def as_process(*words, **options):
+    """Run a command as people do."""
+    env = {**os.environ, "COLUMNS": "120", **options.pop("env", {})}
+    command = [sys.executable, "-m", "reelated", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=env, **options)
+
+
+def rows(*words):
+    return json.loads(run(*words, "--json").stdout)
+
+
+def plain(answers):
+    return json.loads(json.dumps(answers.to_dicts()))
+
+
+@pytest.fixture(scope="module")
+def rec():
+    return Recommender().fit(reelated.read("sample"))
+
+
+@pytest.fixture(scope="module")
+def model(rec, tmp_path_factory):
+    return rec.save(tmp_path_factory.mktemp("models") / "my.model")
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A small file of ratings with text ids, a repeated rating, and titles like ids beside it."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text(
+        "user,movie,stars\nann,m 1,5\nann,m2,3\nben,m 1,4\nben,m3,1\ncy,m2,4\ncy,m3,5\ncy,m4,2\ncy,m4,3\n"
+    )
+    (folder / "movies.csv").write_text(
+        'movie_id,title,year,genres\nm 1,m2,1999,Drama\nm2,A=B,2000,Comedy\nm3,300,2006,War\nm4,"Up, Up",2009,Comedy\n'
+    )
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------------ the commands
+def test_recommend_says_what_the_library_says(rec):
+    got = rows("recommend", "sample", "--user", 42, "-n", 5)
+    assert got == plain(rec.recommend(42, n=5))
+    assert list(got[0]) == [*MOVIE, "other"]
+
+
+def test_recommend_takes_every_filter(rec):
+    got = rows(
+        *("recommend", "sample", "--user", 42, "--genres", "comedy, Drama", "--years", "1990-1999"),
+        *("--exclude", "359,252", "--by", "rating", "--n", 4),
+    )
+    wanted = rec.recommend(42, genres=["Comedy", "Drama"], years=(1990, 1999), exclude=[359, 252], by="rating", n=4)
+    assert got == plain(wanted)
+    assert rows("recommend", "sample", "--user", 42, "--years", 1994) == plain(rec.recommend(42, years=1994))
+
+
+@pytest.mark.parametrize("command", [("audience",), ("recommend",)])
+def test_users_for_a_movie_are_the_audience(rec, command):
+    got = rows(*command, "sample", "--movie", "Star Wars", "--by", "rating")
+    assert got == plain(rec.audience(STAR_WARS, by="rating"))
+    assert list(got[0]) == ["rank", "user_id", "score", "predicted_rating", "support"]
+
+
+def test_a_list_of_users_says_so_and_how_to_get_similar_movies():
+    lines = run("recommend", "sample", "--movie", STAR_WARS).stdout.splitlines()
+    assert lines[0] == "Users for Star Wars (1977), by relevance"
+    assert lines[1].startswith("These are users who have not rated it.")
+    assert lines[1].endswith("reelated similar SOURCE --movie 134")
+
+
+def test_similar_movies_come_with_their_common_raters(rec):
+    assert rows("similar", "sample", "--movie", "star wars", "--genres", "War", "-n", 3) == plain(
+        rec.similar(STAR_WARS, genres=["War"], n=3)
+    )
+    assert "rated both" in run("similar", "sample", "--movie", "star wars").stdout
+
+
+def test_predict_says_a_rating_with_its_support(rec):
+    (got,) = rows("predict", "sample", "--user", 42, "--movie", "Casablanca")
+    known = rec.predict(42, got["movie_id"])
+    assert got["predicted_rating"] == known.predicted_rating
+    said = run("predict", "sample", "--user", 42, "--movie", "Casablanca").stdout
+    assert f"{known.predicted_rating:.2f} (from {known.support} similar movies)" in said
+
+
+def test_predict_says_what_the_rating_was(rec):
+    movie = rec.movie_ids[rec.ratings_.row(rec.user_ids.index_of(42))[0][0]]
+    said = run("predict", "sample", "--user", 42, "--movie", movie).stdout
+    assert "The actual rating is" in said
+    assert "the prediction does not look at it" in " ".join(said.split())
+
+
+def test_explain_shows_parts_that_add_up(rec):
+    (got,) = rows("explain", "sample", "--user", 42, "--movie", "Fargo", "--by", "rating")
+    assert got == json.loads(json.dumps(rec.explain(42, FARGO, by="rating").to_dict()))
+    lines = run("explain", "sample", "--user", 42, "--movie", "Fargo", "--by", "rating").stdout.splitlines()
+    assert lines[0].startswith("Fargo (1996): predicted rating ")
+    numbers = [float(line.split()[0]) for line in lines if re.match(r"\s*[+-]?\d", line)]
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.01)
+    assert sum(line.startswith("Without ") for line in lines) == 3
+
+
+def test_why_shows_what_each_number_is_made_of():
+    lines = run("recommend", "sample", "--user", 42, "-n", 2, "--why").stdout.splitlines()
+    made_of = " ".join(lines[-6:])
+    assert "The Sixth Sense (1999): 142.3" in made_of
+    assert made_of.count("all else") == 2
+    assert "(you: " in made_of
+
+
+def test_find_lists_titles(rec):
+    assert rows("find", "sample", "star wasr", "-n", 2) == plain(rec.find("star wasr", n=2))
+    assert run("find", "sample", "qqqqzzzz").stdout.splitlines()[1].strip() == "(none)"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    said = run(command, "--help").stdout
+    assert f"Example: reelated {command}" in said
+    assert f"Example: reelated {command}" in run(command, "-h").stdout
+
+
+def test_the_commands_are_those_of_the_issue():
+    wanted = {"recommend", "audience", "similar", "predict", "explain", "fit", "batch", "sample", "fetch", "demo"}
+    assert set(COMMANDS) == wanted | {"find"}
+    assert run("--version").stdout == f"reelated {reelated.__version__}\n"
+
+
+def test_the_examples_of_the_help_work():
+    for command, about in get_command(app).commands.items():
+        if command not in ("fit", "batch", "fetch", "demo", "sample"):
+            run(*shlex.split(about.epilog.removeprefix("Example: reelated ")))
+
+
+def test_demo_shows_the_main_job_and_three_commands_to_try_next():
+    lines = run("demo").stdout.splitlines()
+    assert [line for line in lines if ", by " in line] == [
+        "Movies for user 42, by relevance",
+        "Users for Star Wars (1977), by relevance",
+        "Movies similar to Star Wars (1977), by similarity",
+    ]
+    assert lines[-4] == "Try next"
+    assert all(line.startswith("  reelated ") for line in lines[-3:])
+    for line in lines[-3:-1]:
+        run(*shlex.split(line)[1:])
+
+
+def test_sample_writes_a_folder_that_can_be_read(tmp_path):
+    said = run("sample", tmp_path / "mine").stdout
+    assert "simulated" in said
+    assert rows("recommend", tmp_path / "mine", "--user", 42)
+
+
+# -------------------------------------------------------------------------------------------------- forms of printing
+def test_json_is_one_array_alone_and_a_short_list_says_why_beside_it():
+    told = run("recommend", "sample", "--user", 42, "--genres", "Western", "-n", 30, "--json", COLUMNS="40")
+    assert len(json.loads(told.stdout)) == 5
+    assert told.stderr == "short: 5 of 30: nothing else is left to choose from (no_candidates_left)\n"
+    empty = run("recommend", "sample", "--user", 42, "--years", 1800, "--json")
+    assert json.loads(empty.stdout) == []
+
+
+def test_csv_is_a_header_and_rows(rec):
+    text = run("recommend", "sample", "--user", 42, "-n", 3, "--csv").stdout
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert list(table[0]) == [*MOVIE, "other"]
+    assert [row["movie_id"] for row in table] == [str(row.movie_id) for row in rec.recommend(42, n=3)]
+    assert table[0]["genres"] == "Horror|Thriller"
+    assert "The Shawshank Redemption (1994)|" in table[0]["reasons"]
+    for words in (("similar", "--movie", 134), ("audience", "--movie", 134), ("predict", "--user", 42, "--movie", 134)):
+        text = run(words[0], "sample", *words[1:], "--csv").stdout
+        assert len({len(row) for row in csv.reader(io.StringIO(text))}) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("recommend", "sample", "--user", 42, "--why"),
+        ("audience", "sample", "--movie", "Star Wars"),
+        ("similar", "sample", "--movie", "Star Wars"),
+        ("explain", "sample", "--user", 42, "--movie", "Fargo"),
+        ("find", "sample", "the"),
+        ("predict", "sample", "--user", 42, "--movie", "Fargo"),
+        ("demo",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_line_is_longer_than_the_terminal(words, width):
+    told = run(*words, COLUMNS=str(width))
+    assert max(map(cell_len, told.stdout.splitlines())) <= width
+    assert "\x1b" not in told.stdout
+
+
+def test_wide_letters_and_long_ids_keep_the_width(tmp_path):
+    movies = [f"{i:032x}-the-longest-of-all-ids" for i in range(9)]
+    frame = {"user_id": [1] * 3 + [2] * 9, "movie_id": movies[:3] + movies, "rating": [1, 5, 3] * 4}
+    titles = {"movie_id": movies, "title": ["七人の侍" * 20, "\x1b[31m[bold]x\n", *map("m{}".format, range(7))]}
+    path = Recommender().fit(Dataset.from_frames(frame, titles)).save(tmp_path / "my.model")
+    for width in (60, 80, 120):
+        told = run("recommend", path, "--user", 1, COLUMNS=str(width)).stdout
+        assert max(map(cell_len, told.splitlines())) <= width
+        assert len(told.splitlines()) == 3 + 6
+        assert ("because" in told) == (width > 80)  # the last texts give way, ids never
+        assert movies[8][:25] in told
+    similar = run("similar", path, "--movie", movies[2], COLUMNS="200").stdout
+    assert "?[31m[bold]x?" in similar
+    assert "\x1b" not in similar
+
+
+# ------------------------------------------------------------------------------------------------ movies by their title
+def test_an_id_wins_over_a_title_and_title_forces_the_title(table):
+    def movie(text):
+        return rows("predict", table, "--user", "ann", "--movie", text)[0]["movie_id"]
+
+    assert movie("m2") == "m2"
+    assert movie("title:m2") == "m 1"
+    assert movie("title: M2 ") == "m 1"
+    assert movie("300") == movie("title:300") == "m3"
+    assert movie("m 1") == "m 1"
+
+
+def test_a_number_is_an_id_unless_it_is_the_whole_of_a_title():
+    assert run("similar", "sample", "--movie", "1917").stdout.startswith("Movies similar to 1917 (2019)")
+    assert run("similar", "sample", "--movie", "title:1917").stdout.startswith("Movies similar to 1917 (2019)")
+    assert run("similar", "sample", "--movie", "191").stdout.startswith("Movies similar to ")
+    assert run("similar", "sample", "--movie", "19170", code=1) == (
+        "--movie '19170': no movie has such an id or title. Look for it with: reelated find"
+    )
+
+
+def test_a_title_with_its_year_or_with_a_typo_is_enough():
+    for text in ("Star Wars (1977)", "star wars", "title:Star Wars", "star wasr"):
+        assert run("similar", "sample", "--movie", text).stdout.startswith("Movies similar to Star Wars (1977)")
+
+
+def test_several_movies_of_a_title_are_listed_with_their_ids():
+    said = run("similar", "sample", "--movie", "star trek", code=1).splitlines()
+    assert said[0] == "--movie 'star trek' could be any of these. Give an id, or more of the title:"
+    assert "  303  Star Trek: First Contact (1996)" in said
+    assert run("recommend", "sample", "--rate", "star trek=5", code=1).startswith("--rate 'star trek' could be any")
+
+
+def test_rate_splits_at_the_last_equals_sign(table):
+    got = rows("recommend", table, "--rate", "A=B=4", "--rate", "m3=1.5")
+    with pytest.warns(DataWarning, match="1 repeated rating"):
+        model = Recommender().fit(reelated.read(table))
+    assert got == plain(model.recommend(ratings={"m2": 4, "m3": 1.5}))
+
+
+def test_a_newcomer_may_rate_by_id_and_by_title(rec):
+    assert rows("recommend", "sample", "--rate", f"{STAR_WARS}=5", "--rate", "Fargo=4") == plain(
+        rec.recommend(ratings={STAR_WARS: 5, FARGO: 4})
+    )
+    (got,) = rows("predict", "sample", "--rate", "Fargo=4", "--movie", "Star Wars")
+    assert got["user_id"] is None
+    assert (
+        "You would rate Star Wars (1977)"
+        in run("predict", "sample", "--rate", "Fargo=4", "--movie", "Star Wars").stdout
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ which model
+def test_the_recipe_is_the_recipe():
+    wanted = recipe().fit(reelated.read("sample")).recommend(42)
+    assert rows("recommend", "sample", "--user", 42, "--preset", "recipe") == plain(wanted)
+    assert run("recommend", "sample", "--user", 42, "--preset", "recipe").stdout.startswith(
+        "Movies for user 42, by predicted rating"
+    )
+
+
+def test_settings_reach_the_ranking_model():
+    ranker = ItemKNN(weighting="bm25", n_neighbors=7, shrinkage=0.5, positive_only=False)
+    wanted = Recommender(ranker).fit(reelated.read("sample")).recommend(42)
+    words = ("weighting=bm25", "n_neighbors=7", "shrinkage=.5", "positive_only=False")
+    settings = [word for setting in words for word in ("--set", setting)]
+    assert rows("recommend", "sample", "--user", 42, *settings, "--model", "item-knn") == plain(wanted)
+    every = Recommender(ItemKNN("jaccard", n_neighbors=None, shrinkage=10)).fit(reelated.read("sample"))
+    assert rows(
+        "recommend", "sample", "--user", 42, "--set", "similarity=jaccard", "--set", "n_neighbors=None"
+    ) == plain(every.recommend(42))
+
+
+def test_a_saved_model_is_a_source(model, rec):
+    assert rows("recommend", model, "--user", 42) == plain(rec.recommend(42))
+    said = run("recommend", model, "--user", 42, "--set", "n_neighbors=3", code=1)
+    assert "options on reading or fitting with a saved model" in said
+    for words in (("fit", model, "-o", "x"), ("fit", model, "--plan")):
+        assert "expected ratings, and this is a saved model" in run(*words, code=1)
+
+
+def test_fit_saves_a_model_and_says_what_is_next(tmp_path, rec):
+    path = tmp_path / "my.model"
+    said = run("fit", "sample", "-o", path).stdout
+    assert f"Next: reelated recommend {path} --user 1" in " ".join(said.split())
+    assert Recommender.load(path).recommend(42) == rec.recommend(42)
+    run(*shlexed(said))
+
+
+def shlexed(said):
+    """Return the command that comes next, whatever the width."""
+    return shlex.split(" ".join(said.split()).partition("Next: reelated ")[2])
+
+
+def test_fit_without_ratings_suggests_what_such_a_model_can_answer(tmp_path):
+    said = run("fit", "sample", "-o", tmp_path / "my.model", "--no-ratings").stdout
+    assert "--rate" in said
+    run(*shlexed(said))
+    refused = run("recommend", tmp_path / "my.model", "--user", 42, code=1)
+    assert refused == (
+        "--user '42': this model was saved without ratings and knows no users. Give --rate MOVIE=RATING, or fit it "
+        "again with --ratings."
+    )
+
+
+def test_a_plan_says_the_bytes_and_fits_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Recommender, "fit", None)
+    said = run("fit", "sample", "--plan").stdout
+    assert "49,653 ratings" in said
+    assert re.search(r"The fit may take up to \d+\.\d MB beside the data\.", said)
+
+
+# --------------------------------------------------------------------------------------------------------- the cache
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("REELATED_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "models"
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Count the fits."""
+    counted, real = [], Recommender.fit
+
+    def fit(self, *arguments, **options):
+        counted.append(self)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Recommender, "fit", fit)
+    return counted
+
+
+def test_the_second_call_does_not_fit_again_and_repeats_what_reading_changed(own_cache, fits, table):
+    first = run("recommend", table, "--user", "ann")
+    second = run("recommend", table, "--user", "ann")
+    assert len(fits) == 1
+    assert first.stdout == second.stdout
+    for told in (first, second):
+        assert "note: 1 repeated rating" in told.stderr
+        assert "small: 7 ratings by 3 users of 4 movies" in told.stderr
+    assert len(list(own_cache.glob("*.model"))) == 1
+
+
+def test_other_data_and_other_options_are_fitted_anew(own_cache, fits, table):
+    run("recommend", table, "--user", "ann")
+    run("recommend", table, "--user", "ann", "--set", "n_neighbors=2")
+    run("recommend", table, "--user", "ann", "--duplicates", "first")
+    with (table / "ratings.csv").open("a") as file:
+        file.write("dee,m3,4\n")
+    run("recommend", table, "--user", "dee")
+    (table / "movies.csv").write_text((table / "movies.csv").read_text().replace("Up, Up", "Up"))
+    assert '"Up"' in run("recommend", table, "--user", "ann", "-n", 9, "--json").stdout
+    assert len(fits) == 5
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage"])
+def test_a_damaged_cache_is_fitted_again(own_cache, fits, table, damage):
+    wanted = run("recommend", table, "--user", "ann").stdout
+    (kept,) = own_cache.glob("*.model")
+    if damage == "truncated":
+        path = kept / "ranker.similarity_.data.npy"
+        path.write_bytes(path.read_bytes()[:-3])
+    elif damage == "emptied":
+        for path in kept.iterdir():
+            path.unlink()
+    else:
+        (kept / "model.json").write_text("{}")
+    assert run("recommend", table, "--user", "ann").stdout == wanted
+    assert run("recommend", table, "--user", "ann").stdout == wanted
+    assert len(fits) == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_time_and_no_answer(fits, table, own_cache, monkeypatch):
+    own_cache.parent.mkdir()
+    own_cache.write_text("a file in the way")
+    assert run("recommend", table, "--user", "ann").stdout == run("recommend", table, "--user", "ann").stdout
+    assert len(fits) == 2
+
+
+def test_the_cache_keeps_the_models_used_last(own_cache, table, monkeypatch):
+    monkeypatch.setattr(sources, "KEPT", 2)
+    for n_neighbors in (1, 2, 3):
+        run("recommend", table, "--user", "ann", "--set", f"n_neighbors={n_neighbors}")
+        time.sleep(0.02)
+    assert len(list(own_cache.glob("*.model"))) == 2
+
+
+# ------------------------------------------------------------------------------------------------------------- batch
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_batch_writes_everybodys_lists(tmp_path, rec, ending):
+    path = tmp_path / f"top.{ending}"
+    said = run("batch", "sample", "-o", path, "-n", 3, "--genres", "Drama").stdout
+    wanted = pl.concat(rec.recommend_all(3, genres="Drama"))
+    got = pl.read_parquet(path) if ending == "parquet" else pl.read_csv(path)
+    assert got.columns == ["user_id", "movie_id", "title", "rank", "score", "predicted_rating", "support", "source"]
+    assert got.rows() == wanted.rows()
+    assert f"{len(wanted):,} rows written to" in said
+    assert [path.name for path in tmp_path.iterdir()] == [f"top.{ending}"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device"), InputError("no")])
+def test_an_interrupted_batch_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "top.csv"
+    path.write_text("old")
+
+    def tables():
+        yield pl.DataFrame({"user_id": [1]})
+        raise error
+
+    with pytest.raises(type(error)):
+        write_batch(tables(), path)
+    assert [p.name for p in tmp_path.iterdir()] == ["top.csv"]
+    assert path.read_text() == "old"
+
+
+def test_a_batch_is_joined_in_order(tmp_path):
+    tables = (pl.DataFrame({"user_id": [start, start + 1], "title": ["a", 'b,"\n']}) for start in range(0, 40, 2))
+    assert write_batch(tables, tmp_path / "top.csv") == 40
+    assert pl.read_csv(tmp_path / "top.csv")["user_id"].to_list() == list(range(40))
+
+
+# --------------------------------------------------------------------------------------------------- what goes wrong
+BAD = {
+    ("recommend", "nowhere", "--user", "1"): "SOURCE 'nowhere': there is no such folder, zip or file",
+    ("recommend", "sample", "--user", "9999"): "No ratings for --user 9999. For a newcomer give --rate MOVIE=RATING.",
+    ("recommend", "sample", "--user", "ann"): ("--user 'ann': the user ids of this data are whole numbers, such as 1."),
+    ("recommend", "sample", "--user", "4\x1b[31m2"): "--user '4\\x1b[31m2': the user ids of this data are whole",
+    ("recommend", "sample", "--user", "9" * 30): "--user '999999999999999999999999999999': the user ids",
+    ("recommend", "sample", "--user", "42", "--genres", "Comdy"): "--genres 'Comdy': expected one of 'Action',",
+    ("recommend", "sample", "--user", "42", "--years", "x"): "--years 'x': expected a year or two, such as 1990-1999.",
+    ("recommend", "sample", "--user", "42", "--years", "1999-1990"): (
+        "--years '1999-1990': expected the earlier year first."
+    ),
+    ("recommend", "sample", "--user", "42", "--exclude", "Fargo"): "--exclude 'Fargo' is of type str: the movie ids",
+    ("recommend", "sample", "--user", "42", "--exclude", "9999"): "--exclude 9999: this movie is not among the 490",
+    ("recommend", "sample", "--rate", "Fargo"): "--rate 'Fargo': expected movie=rating, such as 50=5 or 'Fargo=4'.",
+    ("recommend", "sample", "--rate", "=5"): "--rate '=5': expected movie=rating",
+    ("recommend", "sample", "--rate", "Fargo=good"): "--rate 'Fargo=good': expected movie=rating",
+    ("recommend", "sample", "--rate", "Fargo=9"): (
+        "--rate 'Fargo=9': expected a rating from 1 to 5, the scale of this data."
+    ),
+    ("recommend", "sample", "--rate", "Fargo=nan"): "--rate 'Fargo=nan': expected a rating from 1 to 5",
+    ("similar", "sample", "--movie", ""): "--movie '': expected the id of a movie, or its title.",
+    ("similar", "sample", "--movie", "title:"): "--movie 'title:': expected the id of a movie, or its title.",
+    ("similar", "sample", "--movie", "qqqqzzzz"): "--movie 'qqqqzzzz': no movie has such an id or title.",
+    ("similar", "sample", "--movie", "\udcff"): "--movie '\\udcff': no movie has such an id or title.",
+    ("find", "sample", " "): "TEXT ' ': expected a part of a title.",
+    ("recommend", "sample", "--user", "42", "--set", "n_neighbors"): "--set 'n_neighbors': expected name=value,",
+    ("recommend", "sample", "--user", "42", "--set", "k=3"): "--set 'k': expected a setting of item-knn: damping,",
+    ("recommend", "sample", "--user", "42", "--set", "n_neighbors=0"): (
+        "--set n_neighbors=0: expected an integer of 1 or more, or None."
+    ),
+    ("recommend", "sample", "--user", "42", "--set", "similarity=cosin"): "--set similarity='cosin': expected one of",
+    ("recommend", "sample", "--user", "42", "--set", "weighting=bm25", "--set", "similarity=jaccard"): (
+        "--set weighting='bm25' with similarity='jaccard': weightings are for ratings as they are. Use --set similarity"
+    ),
+    ("recommend", "sample", "--user", "42", "--preset", "recipe", "--set", "shrinkage=1"): (
+        "--preset recipe is the recipe and nothing else: leave out --model and --set."
+    ),
+    ("recommend", "sample", "--user", "42", "--max-memory", "1KB"): "--max-memory 1KB: the fit may need ",
+    ("recommend", "sample", "--user", "42", "--max-memory", "x"): "--max-memory x: expected a size such as '2GB'",
+    ("batch", "sample", "-o", "top.xlsx"): "--output top.xlsx: expected a file that ends in .parquet or .csv.",
+    ("batch", "sample", "-o", "nowhere/top.csv"): "--output nowhere/top.csv: expected a file in a folder that exists.",
+    ("fetch", "ml-5k"): "NAME 'ml-5k': expected one of 'ml-100k',",
+}
+BAD_TABLE = {
+    ("--genres", "Drama2"): "--genres 'Drama2': expected one of 'Comedy', 'Drama', 'War'.",
+    ("--columns", "who"): "--columns 'who': expected name=column, such as user_id=who.",
+    ("--columns", "who=user"): "ratings.csv: --columns who=…: expected 'user_id', 'movie_id', 'rating',",
+    ("--columns", "user=who"): "ratings.csv: --columns user_id=who: the table has no such column. Its columns: 'user',",
+    ("--scale", "1"): "--scale '1': expected low,high,step, such as 1,5,1.",
+    ("--scale", "5,1,1"): "ratings: --scale 5.0,1.0,1.0: expected low < high",
+    ("--scale", "2,5,1"): "ratings: 1 row with a rating off the scale (2 to 5 in steps of 1)",
+    ("--duplicates", "error"): "ratings: 1 repeated rating of a movie by the same user, for example user_id='cy', ",
+    ("--movies", "nowhere.csv"): "nowhere.csv",
+}
+
+
+@pytest.mark.parametrize("words", BAD, ids=" ".join)
+def test_bad_input_is_said_in_one_sentence_in_the_words_of_the_terminal(words):
+    said = run(*words, code=1)
+    assert said.startswith(BAD[words])
+    assert not re.search(r"movie_id=|ratings=|find\('|genres=", said.removeprefix("--columns user_id=who"))
+
+
+@pytest.mark.parametrize("words", BAD_TABLE, ids=" ".join)
+def test_bad_options_on_reading_are_said_in_the_words_of_the_terminal(table, words):
+    said = run("recommend", table / "ratings.csv", "--user", "ann", "--movies", table / "movies.csv", *words, code=1)
+    assert BAD_TABLE[words] in said
+    assert not re.search("invalid='|duplicates='|columns=", said)
+
+
+WRONG = [
+    (),
+    ("recommend",),
+    ("recommend", "sample"),
+    ("recommend", "sample", "--user", "42", "--movie", "134"),
+    ("recommend", "sample", "--user", "42", "--rate", "134=5"),
+    ("recommend", "sample", "--movie", "134", "--genres", "War"),
+    ("recommend", "sample", "--user", "42", "--json", "--csv"),
+    ("recommend", "sample", "--user", "42", "-n", "0"),
+    ("recommend", "sample", "--user", "42", "-n", "ten"),
+    ("recommend", "sample", "--user", "42", "--by", "stars"),
+    ("recommend", "sample", "--user", "42", "--preset", "best"),
+    ("recommend", "sample", "--user", "42", "--model", "svd"),
+    ("recommend", "sample", "--user", "42", "--duplicates", "all"),
+    ("recommend", "sample", "--usr", "42"),
+    ("predict", "sample", "--movie", "134"),
+    ("predict", "sample", "--user", "42"),
+    ("explain", "sample", "--user", "42", "--movie", "134", "--csv"),
+    ("similar", "sample"),
+    ("fit", "sample"),
+    ("batch", "sample"),
+    ("conjure", "sample"),
+]
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_wrong_usage_ends_with_2_and_says_how_to_get_help(words):
+    told = run(*words, code=2)
+    assert told.exception is None or isinstance(told.exception, SystemExit)
+    assert "Usage: " in told.stderr + told.stdout
+
+
+def test_wrong_usage_is_said_before_anything_is_read(monkeypatch):
+    monkeypatch.setattr("reelated.cli.options.open_source", None)
+    for words in (WRONG[2], WRONG[3], WRONG[6], WRONG[14]):
+        run(*words, code=2)
+    run("batch", "sample", "-o", "top.xlsx", code=1)
+
+
+def test_words_of_the_data_are_not_taken_for_options():
+    for said in (
+        "2 rows without a user, the first is row 5: user_id=None, movie_id='x', rating=3.0. Mend the data.",
+        "ratings holds several tables ('a', 'b'). Pass one of them.",
+    ):
+        assert in_options(said) == said
+
+
+# ------------------------------------------------------------------------------------------------------ as a process
+def test_the_process_prints_an_array_and_nothing_else_in_a_pipe(rec):
+    told = as_process("recommend", "sample", "--user", 42, "--json")
+    assert told.returncode == 0
+    assert json.loads(told.stdout) == plain(rec.recommend(42))
+    assert told.stderr == ""
+
+
+def test_the_installed_command_is_the_same():
+    command = Path(sys.executable).with_name("reelated")
+    if not command.exists():
+        pytest.skip("needs the installed command beside this Python")
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == f"reelated {reelated.__version__}\n"
+
+
+def test_the_exit_codes_of_the_process():
+    bad = as_process("recommend", "sample", "--user", "9999")
+    assert (bad.returncode, bad.stdout) == (1, "")
+    assert bad.stderr.splitlines()[-1] == "Error: No ratings for --user 9999. For a newcomer give --rate MOVIE=RATING."
+    wrong = as_process("recommend", "sample")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    for told in (bad, wrong):
+        assert "Traceback" not in told.stderr
+        assert "\x1b" not in told.stderr
+
+
+def test_a_system_error_is_said_without_a_traceback(tmp_path):
+    code = "import sys; from reelated.cli import main; sys.argv = ['reelated', 'demo']; " + (
+        "import reelated.cli.demo as d; d.run_demo = lambda: open('/nowhere/at/all'); main()"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr == "Error: /nowhere/at/all: No such file or directory.\n"
+
+
+def test_an_interrupt_ends_with_130_and_leaves_nothing(tmp_path):
+    code = (
+        "import sys, time, reelated.cli.batch as b; from reelated.cli import main; "
+        "from reelated.recommender import Recommender; real = Recommender.recommend_all\n"
+        "def slow(self, *a, **k):\n"
+        "    yield from real(self, 3)\n"
+        "    print('ready', flush=True); time.sleep(60)\n"
+        "Recommender.recommend_all = slow\n"
+        f"sys.argv = ['reelated', 'batch', 'sample', '-o', {str(tmp_path / 'top.csv')!r}]; main()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        assert [path.name.startswith(".top.csv-") for path in tmp_path.iterdir()] == [True]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("n", "reader", "seen"), [(200, "head -c 1", "["), (1, "true", "")])
+def test_a_reader_that_has_seen_enough_is_no_error(n, reader, seen):
+    if os.name != "posix" or shutil.which("bash") is None:
+        pytest.skip("needs a shell with pipes")
+    command = f"{shlex.quote(sys.executable)} -m reelated recommend sample --user 42 -n {n} --json"
+    told = subprocess.run(["bash", "-c", f"{command} | {reader}"], capture_output=True, text=True, check=False)
+    assert told.stdout == seen
+    assert told.stderr == ""
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_an_answer():
+    env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    told = as_process("similar", "sample", "--movie", "Amélie", env=env)
+    assert told.returncode == 0
+    assert "Traceback" not in told.stderr
+    array = as_process("find", "sample", "amelie", "--json", env=env)
+    assert json.loads(array.stdout)[0]["title"] == "Amélie"
+
+
+def test_the_cache_folder_of_the_tests_is_their_own():
+    assert "cache" in cache_folder().name
+    assert str(cache_folder()).startswith(os.environ["REELATED_CACHE"])

@@ -1,0 +1,239 @@
+"""The documentation is true: its code runs, its commands work, and what they print is what it shows.
+
+Blocks of a file run in order, in one empty folder. After a ```python block, a ```text block is what it prints; in a
+```console block, lines after a command are what it prints; a ```csv title="name" block is a file. To write the answers
+of today into the documents: `python tests/test_docs.py`.
+"""
+
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import warnings
+from contextlib import chdir, contextmanager, redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import reelated
+from reelated.cli.commands import app
+from reelated.errors import DataWarning
+
+PROJECT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (PROJECT / "docs").glob("*.md")))
+EVERY = (*DOCUMENTS, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+WIDTH = "96"
+NOT_RUN = {
+    "reelated fetch": "needs the network or an archive",
+    "reelated recommend ml-": "needs MovieLens in the cache",
+}
+BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = typer.main.get_command(app)
+
+
+def rewritten(text):
+    """Return a document with every shown answer as it is today, having run all of it in the current folder."""
+    names, printed = {"__name__": "__docs__"}, None
+
+    def block(match):
+        nonlocal printed
+        language, info, body = match[1], match[2], match[3]
+        if language == "python":
+            printed = python(body, names)
+        elif language == "text" and printed is not None:
+            body, printed = printed, None
+        elif language in ("console", "sh"):
+            body = commands(body)
+        elif language == "csv" and (title := re.search(r'title="([\w.-]+)"', info)):
+            Path(title[1]).write_text(body, encoding="utf-8")
+        return f"```{language}{info}\n{body}```"
+
+    return BLOCK.sub(block, text)
+
+
+@contextmanager
+def told_otherwise():
+    """Let reading say what it changed: some blocks are about just that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        yield
+
+
+def python(body, names):
+    """Run a block and return what it prints."""
+    with redirect_stdout(io.StringIO()) as out, told_otherwise():
+        exec(compile(body, "<document>", "exec"), names)
+    return out.getvalue()
+
+
+def commands(body):
+    """Run the `reelated` lines of a block; where answers are shown, show those of today."""
+    lines, asked, shown = [], None, False
+
+    def answer():
+        if asked is not None:
+            output = run(asked)
+            lines.extend(output.splitlines() if shown else [])
+
+    for line in body.splitlines():
+        if line.startswith("$ " if body.startswith("$ ") else ("reelated ", "make ", "pip ")):
+            answer()
+            asked, shown = line.removeprefix("$ "), False
+            lines.append(line)
+        elif body.startswith("$ "):
+            shown = True
+        else:
+            lines.append(line)
+    answer()
+    return "".join(f"{line}\n" for line in lines)
+
+
+def run(line):
+    """Run one command in this process and return what it prints; a command that is not run prints nothing."""
+    line = line.split("  #")[0]
+    if not line.startswith("reelated") or any(line.startswith(start) for start in NOT_RUN):
+        return ""
+    with told_otherwise():
+        result = CliRunner().invoke(app, shlex.split(line)[1:])
+    assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+    return "\n".join(part.rstrip() for part in result.stdout.rstrip("\n").splitlines())
+
+
+def rewritten_in(name, folder):
+    with chdir(folder), mock.patch.dict(os.environ, {"COLUMNS": WIDTH}):
+        os.environ.pop("FORCE_COLOR", None)
+        return rewritten((PROJECT / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_shows_what_its_code_and_commands_print(name, tmp_path):
+    assert rewritten_in(name, tmp_path) == (PROJECT / name).read_text(encoding="utf-8"), (
+        "the answers have changed: look at them, then run python tests/test_docs.py"
+    )
+
+
+def test_a_shown_answer_that_is_wrong_is_noticed(tmp_path):
+    with chdir(tmp_path):
+        text = "```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n"
+        assert rewritten(text) == text.replace("3", "2")
+        text = f"```console\n$ reelated --version\nreelated {reelated.__version__}\n```\n"
+        assert rewritten(text.replace(reelated.__version__, "0")) == text
+
+
+def test_a_shown_command_that_fails_is_noticed(tmp_path):
+    with chdir(tmp_path), pytest.raises(AssertionError, match="--nothing"):
+        rewritten("```sh\nreelated recommend sample --nothing\n```\n")
+
+
+def test_the_commands_that_are_not_run_are_in_the_documents():
+    texts = "".join((PROJECT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
+    assert [start for start in NOT_RUN if start not in texts] == []
+
+
+def sections(text):
+    """Return the text under each `## ` heading of a document, by heading."""
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def options_of(command):
+    """Name all options of a command, without the help that all have."""
+    named = [name for option in command.params for name in (*option.opts, *option.secondary_opts)]
+    return {name for name in named if name.startswith("-")} - {"-h", "--help"}
+
+
+def options_in(text):
+    """Name the options that stand in backquotes, blocks left out."""
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(re.findall(r"`([^`]+)`", BLOCK.sub("", text)))))
+
+
+@pytest.mark.parametrize("name", [*COMMANDS.commands])
+def test_the_page_of_commands_names_every_option_of(name):
+    found = sections((PROJECT / "docs" / "cli.md").read_text(encoding="utf-8"))
+    text, shared = found[f"`reelated {name}`"], found["How to read SOURCE, and which model"]
+    asked = options_of(COMMANDS.commands[name])
+    is_shared = "(#how-to-read-source-and-which-model)" in text
+    assert asked - options_in(text) - (options_in(shared) if is_shared else set()) == set()
+    assert is_shared == ("--preset" in asked)
+
+
+def test_the_page_of_commands_names_no_option_that_does_not_exist():
+    text = (PROJECT / "docs" / "cli.md").read_text(encoding="utf-8")
+    known = set().union(*map(options_of, COMMANDS.commands.values()), options_of(COMMANDS), {"-h", "--help"})
+    assert options_of(COMMANDS) <= options_in(text)
+    assert options_in(text) - known == set()
+    assert {name for name in sections(text) if name.startswith("`")} == {f"`reelated {c}`" for c in COMMANDS.commands}
+
+
+def anchor(heading):
+    """Return the address of a heading within its page."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_links_lead_somewhere(name):
+    text = (PROJECT / name).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", text)
+    for link in filter(None, (a or b for a, b in links)):
+        if link.startswith("https://"):
+            continue
+        path, _, place = link.partition("#")
+        target = (PROJECT / name).parent / path if path else PROJECT / name
+        assert target.exists(), link
+        if place:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert place in map(anchor, headings), link
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_document_speaks_of_movies_and_users(name):
+    text = (PROJECT / name).read_text(encoding="utf-8")
+    assert re.findall(r"(?i)\b(?:films?|viewers?|members?)\b", text) == []
+
+
+def test_the_readme_names_the_two_commands():
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert "make demo" in text
+    assert "make test" in text
+    assert "pip install ." in text
+
+
+def test_how_to_contribute_is_short():
+    assert len((PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 140
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_a_picture_of_the_terminal_fetches_nothing(name):
+    text = (PROJECT / "docs" / "images" / f"terminal-{name}.svg").read_text(encoding="utf-8")
+    assert re.findall(r"(?i)https?:[^\"]*", text) == ["http://www.w3.org/2000/svg"]
+    assert not re.search(r"(?i)@import|@font-face|<script|<image|<use|href=|url\((?!#)", text)
+
+
+def test_the_pictures_show_what_the_terminal_prints(tmp_path):
+    """In a process of its own: a picture is drawn by replacing the terminal's console."""
+    told = "import sys; sys.path.insert(0, 'tools'); import terminal_picture as t; print(t.picture(t.LIGHT))"
+    made = subprocess.run([sys.executable, "-c", told], cwd=PROJECT, capture_output=True, encoding="utf-8", check=False)
+    assert made.returncode == 0, made.stderr
+    kept = (PROJECT / "docs" / "images" / "terminal-light.svg").read_text(encoding="utf-8")
+    assert words(made.stdout) == words(kept), "look at it, then run python tools/terminal_picture.py"
+
+
+def words(svg):
+    return re.findall(r">([^<>]+)</text>", svg)
+
+
+def update():
+    """Write the answers of today into the documents."""
+    os.environ["REELATED_CACHE"] = tempfile.mkdtemp()
+    for name in DOCUMENTS:
+        (PROJECT / name).write_text(rewritten_in(name, tempfile.mkdtemp()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    update()

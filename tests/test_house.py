@@ -1,0 +1,226 @@
+"""The house stays as it was laid out: short files, short functions, documented names, rooms that keep apart."""
+
+import ast
+import contextlib
+import importlib
+import inspect
+import os
+import pkgutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+
+import reelated
+
+PROJECT = Path(__file__).parents[1]
+SOURCES = sorted((PROJECT / "src").rglob("*.py"))
+LONG_FUNCTIONS: dict[str, str] = {}
+"""`file.py:function` → why it may pass 40 lines."""
+DOORS = ("cli", "web")
+"""Rooms whose functions are commands and pages: documented by their help and their HTTP descriptions."""
+
+
+# ------------------------------------------------------------------------------------------------------------ sizes
+def functions_of(path):
+    """Yield the name and the lines, the docstring not counted, of every function of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0]
+            told = first.end_lineno - first.lineno + 1 if ast.get_docstring(node, clean=False) is not None else 0
+            yield f"{path.name}:{node.name}", node.end_lineno - node.lineno + 1 - told
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT / "src" / "reelated")))
+def test_no_file_has_more_than_600_lines(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 600
+
+
+def test_no_function_has_more_than_40_lines_without_a_reason():
+    lengths = dict(found for path in SOURCES for found in functions_of(path))
+    long = {name for name, lines in lengths.items() if lines > 40}
+    assert long == set(LONG_FUNCTIONS)
+    assert len(LONG_FUNCTIONS) <= 5
+    assert all(LONG_FUNCTIONS.values())
+    assert statistics.median(lengths.values()) < 10
+
+
+def test_no_room_is_a_lumber_room():
+    lumber = {"utils", "common", "core", "base", "helpers", "settings"}
+    assert not [path for path in SOURCES if path.stem.strip("_") in lumber or path.parent.name in lumber]
+
+
+# ------------------------------------------------------------------------------------------------------------- docs
+def public_names():
+    """Return what a caller may use, by its dotted name: the names of every room that is no door."""
+    rooms = ["reelated"] + [
+        f"reelated.{room.name}"
+        for room in pkgutil.iter_modules(reelated.__path__)
+        if not room.name.startswith("_") and room.name not in DOORS
+    ]
+    found = {}
+    for room in map(importlib.import_module, rooms):
+        own = [name for name, thing in vars(room).items() if getattr(thing, "__module__", None) == room.__name__]
+        for name in getattr(room, "__all__", own):
+            thing = getattr(room, name)
+            if not name.startswith("_") and (inspect.isclass(thing) or inspect.isfunction(thing)):
+                found[f"{thing.__module__}.{name}"] = thing
+    return found
+
+
+def methods_of(kind):
+    """Return the public methods that a class has of us, by name."""
+    return {
+        name: function
+        for name, function in inspect.getmembers(kind, inspect.isroutine)
+        if not name.startswith("_") and getattr(function, "__module__", "").startswith("reelated")
+    }
+
+
+def documented_callables():
+    """Return every public function, method and constructor with its documented parameters."""
+    cases = {}
+    for name, thing in public_names().items():
+        if inspect.isfunction(thing):
+            cases[name] = thing, FunctionDoc(thing)
+            continue
+        made_by_hand = inspect.isfunction(vars(thing).get("__init__")) and not hasattr(thing, "__dataclass_fields__")
+        if made_by_hand:
+            cases[name] = thing.__init__, ClassDoc(thing, config={"show_class_members": False})
+        for method, function in methods_of(thing).items():
+            cases[f"{name}.{method}"] = function, FunctionDoc(function)
+    return cases
+
+
+PUBLIC, CALLABLES = public_names(), documented_callables()
+
+
+def documented(doc):
+    """Return name → what is said of its type, for `a, b : float, default 1 and 2` both."""
+    told = {}
+    for names, kind, _ in doc["Parameters"]:
+        apart = [name.strip() for name in names.split(",")]
+        head, default, values = kind.partition("default ")
+        each = values.split(" and ") if default and len(apart) > 1 else [values] * len(apart)
+        assert len(each) in (1, len(apart)), f"{names}: one default for each"
+        each = each if len(each) == len(apart) else each * len(apart)
+        told |= {name: head + default + value for name, value in zip(apart, each, strict=True)}
+    return told
+
+
+def default_of(kind):
+    """Return the default that a documented type names, or `empty`."""
+    _, said, value = kind.partition("default ")
+    if said:
+        with contextlib.suppress(ValueError, SyntaxError):
+            return ast.literal_eval(value.strip().rstrip("."))
+        return f"not a literal: {value}"
+    return None if "optional" in kind or kind == "ignored" else inspect.Parameter.empty
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_said_in_one_sentence(name):
+    told = inspect.getdoc(PUBLIC[name])
+    assert told
+    first = told.split("\n\n")[0]
+    assert first.endswith(".")
+    assert "\n" not in first
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_parameters_and_their_defaults_are_documented_as_they_are(name):
+    function, doc = CALLABLES[name]
+    signature = inspect.signature(function).parameters
+    wanted = {
+        str(p).split(":")[0].split("=")[0].strip(): p for p in signature.values() if p.name not in ("self", "cls")
+    }
+    told = documented(doc)
+    if name.startswith("reelated.errors.") and not told:
+        return  # the checks of the heart are one-liners for us, no names for callers
+    assert list(told) == list(wanted)
+    for parameter, kind in told.items():
+        if kind:  # `a, b` alone says that they are as elsewhere
+            assert default_of(kind) == wanted[parameter].default, parameter
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_what_is_returned_is_documented(name):
+    function, doc = CALLABLES[name]
+    returned = inspect.signature(function).return_annotation
+    if doc["Parameters"] and returned not in (None, "None", inspect.Signature.empty):
+        assert doc["Returns"] or doc["Yields"]
+
+
+@pytest.mark.parametrize("name", [name for name, thing in PUBLIC.items() if inspect.isclass(thing)])
+def test_fields_of_records_are_documented_as_they_are(name):
+    kind = PUBLIC[name]
+    fields = list(getattr(kind, "__dataclass_fields__", None) or getattr(kind, "_fields", ()))
+    told = [
+        field.strip()
+        for names, *_ in ClassDoc(kind, config={"show_class_members": False})["Attributes"]
+        for field in names.split(",")
+    ]
+    if (fields and len(fields) > 3) or (told and fields):  # `Scale(low, high, step)` may say it in its sentence
+        assert told == fields
+
+
+def test_learned_attributes_are_documented():
+    from reelated.models import MODELS
+
+    for model in MODELS.values():
+        fitted = model().fit([[5, 3, 0], [4, 0, 1]])
+        told = {attribute.name for attribute in ClassDoc(model, config={"show_class_members": False})["Attributes"]}
+        ours = {name for name in vars(fitted) if name.endswith("_")} - {"n_features_in_"}
+        assert ours == told
+
+
+# ---------------------------------------------------------------------------------------------------------- imports
+def test_the_rooms_import_only_what_lies_below_them():
+    from importlinter.cli import lint_imports
+
+    assert lint_imports(config_filename=str(PROJECT / "pyproject.toml"), no_cache=True) == 0
+
+
+def test_importing_reelated_loads_no_door_no_database_and_no_cluster():
+    script = "import sys, reelated; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src")}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    loaded = set(done.stdout.split())
+    assert "reelated" in loaded
+    heavy = {
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "jinja2",
+        "typer",
+        "click",
+        "sqlalchemy",
+        "pyspark",
+        "numpydoc",
+        "pytest",
+    }
+    assert not loaded & heavy
+
+
+def imports_of(path):
+    """Return the modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return {node.module for node in nodes if isinstance(node, ast.ImportFrom)} | {
+        name.name for node in nodes if isinstance(node, ast.Import) for name in node.names
+    }
+
+
+def test_kernels_import_numpy_and_numba_alone():
+    files = [path for path in SOURCES if "_kernels" in (path.stem, path.parent.name)]
+    imported = {module for path in files for module in imports_of(path) if not module.startswith("reelated._kernels")}
+    others = {module.split(".")[0] for module in imported} - set(sys.stdlib_module_names)
+    assert others - {"llvmlite"} == {"numpy", "numba"}  # llvmlite is what numba itself is made of
+
+
+def test_the_oracle_imports_nothing_of_ours():
+    assert imports_of(PROJECT / "tests" / "naive.py") == {"math", "numpy", "scipy.sparse"}

@@ -1,0 +1,699 @@
+"""The promises of `recommend`, kept in names: every number is the oracle's, every list is what it says it is."""
+
+import dataclasses
+import json
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pytest
+
+import naive
+import reelated
+from reelated.errors import InputError, InputTypeError, TooLarge, UnknownId
+from reelated.models import Baseline, ItemKNN
+from reelated.ratings import Dataset
+from reelated.recommender import Recommender, recipe
+
+BY = ("relevance", "rating")
+UNRATED = 999
+GENRES = ("Comedy", "Drama", "Film-Noir")
+
+
+def stars(n_users=37, n_items=19, seed=4):
+    """Return a lopsided dense table of stars, NaN where not rated: a user of one rating, twins, a movie of one."""
+    rng = np.random.default_rng(seed)
+    R = rng.integers(1, 6, (n_users, n_items)).astype(float)
+    R[rng.random(R.shape) < 0.6] = np.nan
+    R[3] = np.nan
+    R[3, 5] = 4
+    R[7] = R[8]
+    R[:, 12] = np.nan
+    R[20, 12] = 5
+    R[:, 15] = R[:, 14]
+    return R
+
+
+R = stars()
+USERS = [100 + 3 * u for u in range(R.shape[0])]
+MOVIES = [5 + 7 * i for i in range(R.shape[1])]
+
+
+def frame_of(R, users=USERS, movies=MOVIES):
+    """Return a table of ratings, in no order."""
+    u, i = np.nonzero(~np.isnan(R))
+    order = np.random.default_rng(0).permutation(len(u))
+    u, i = u[order], i[order]
+    return pl.DataFrame({"user_id": [users[k] for k in u], "movie_id": [movies[k] for k in i], "rating": R[u, i]})
+
+
+def catalogue():
+    """Return the movies, one of them rated by nobody."""
+    return pl.DataFrame(
+        {
+            "movie_id": [*MOVIES, UNRATED],
+            "title": [f"The Movie {chr(65 + i)}" for i in range(len(MOVIES))] + ["Nobody's"],
+            "year": [None if i == 4 else 1980 + i for i in range(len(MOVIES))] + [2001],
+            "genres": [list(GENRES[i % 3 : i % 3 + 2]) for i in range(len(MOVIES))] + [["Drama"]],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def data():
+    return Dataset.from_frames(frame_of(R), catalogue(), name="village")
+
+
+@pytest.fixture(scope="module")
+def rec(data):
+    return Recommender().fit(data)
+
+
+@pytest.fixture(scope="module")
+def plain(data):
+    return recipe().fit(data)
+
+
+@pytest.fixture(scope="module", params=["default", "recipe"])
+def any_rec(request):
+    return request.getfixturevalue({"default": "rec", "recipe": "plain"}[request.param])
+
+
+def similarities(*settings, **more):
+    return naive.item_similarity(*settings, **more)[0]
+
+
+def oracle(preset, by):
+    """Return what the named number is for everybody and everything."""
+    if preset == "recipe":
+        return naive.scores(R, similarities(R), "rating", (1, 5), "cosine", np.zeros(R.shape[1]))
+    if by == "relevance":
+        return naive.scores(R, similarities(R, weighting="tf-idf", shrinkage=10, n_neighbors=200), by, (1, 5))
+    S = similarities(R, "residual-cosine", shrinkage=100, n_neighbors=200)
+    return naive.scores(R, S, by, (1, 5), "residual-cosine", naive.item_offsets(R, "residual-cosine"), 0.05)
+
+
+def number(row, by):
+    return row.predicted_rating if by == "rating" else row.score
+
+
+def ratings_of(u):
+    return {MOVIES[i]: R[u, i] for i in naive.rated(R[u])}
+
+
+def message(kind, function, *arguments, **options):
+    with pytest.raises(kind) as caught:
+        function(*arguments, **options)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------- lists of movies
+@pytest.mark.parametrize(("preset", "by"), [("default", "relevance"), ("default", "rating"), ("recipe", "rating")])
+def test_every_list_is_the_oracles(preset, by, rec, plain):
+    made, truth = {"default": rec, "recipe": plain}[preset], oracle(preset, by)
+    for u, user in enumerate(USERS):
+        rows = [row for row in made.recommend(user, n=99, by=by) if row.source == "model"]
+        best = naive.top_n(truth[u], 99, absent=naive.rated(R[u]))
+        assert len(rows) == len(best)
+        assert [row.rank for row in rows] == list(range(1, len(rows) + 1))
+        for row, i in zip(rows, best, strict=True):  # of two that are equal to the oracle either may stand first
+            assert number(row, by) == pytest.approx(truth[u, i], abs=1e-4)
+            assert number(row, by) == pytest.approx(truth[u, MOVIES.index(row.movie_id)], abs=1e-4)
+
+
+def test_every_row_carries_both_numbers_and_what_is_known_of_the_movie(rec):
+    relevance, rating = oracle("default", "relevance"), oracle("default", "rating")
+    table = {row["movie_id"]: row for row in catalogue().to_dicts()}
+    for by in BY:
+        for row in rec.recommend(USERS[1], n=6, by=by):
+            i, known = MOVIES.index(row.movie_id), table[row.movie_id]
+            assert row.score == pytest.approx(relevance[1, i], abs=1e-4)
+            assert row.predicted_rating == pytest.approx(rating[1, i], abs=1e-4)
+            assert (row.title, row.year, list(row.genres)) == (known["title"], known["year"], known["genres"])
+
+
+def test_the_support_is_of_the_number_that_the_list_falls_by(rec):
+    ranking = naive.support(R, similarities(R, weighting="tf-idf", shrinkage=10))
+    rating = naive.support(R, similarities(R, "residual-cosine", shrinkage=100))
+    for by, support in (("relevance", ranking), ("rating", rating)):
+        for row in rec.recommend(USERS[2], n=8, by=by):
+            assert row.support == support[2, MOVIES.index(row.movie_id)]
+
+
+def test_rows_fall_and_ties_stand_in_ascending_id(any_rec):
+    tied = 0
+    for user in USERS:
+        for by in BY:
+            rows = [row for row in any_rec.recommend(user, n=99, by=by) if row.source == "model"]
+            keys = [(-number(row, by), row.movie_id) for row in rows]
+            assert keys == sorted(keys)
+            tied += sum(one[0] == two[0] for one, two in pairwise(keys))
+    assert tied, "the fixture holds movies that are one"
+
+
+def test_what_is_seen_or_excluded_is_absent(any_rec):
+    for u, user in enumerate(USERS):
+        listed = {row.movie_id for row in any_rec.recommend(user, n=99, exclude=MOVIES[:4])}
+        assert not listed & (ratings_of(u).keys() | set(MOVIES[:4]))
+
+
+def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
+    user = USERS[3]  # one rating: few movies are linked to it
+    rows = rec.recommend(user, n=18)
+    assert len(rows) == 18
+    assert rows.short is None
+    sources = [row.source for row in rows]
+    assert set(sources) == {"model", "popular"}
+    assert sources == sorted(sources)
+    filled = [row for row in rows if row.source == "popular"]
+    assert all((row.score, row.reasons, row.other) == (None, (), 0.0) for row in filled)
+    counts = dict(zip(MOVIES, (~np.isnan(R)).sum(0), strict=True))
+    keys = [(-counts[row.movie_id], row.movie_id) for row in filled]
+    assert keys == sorted(keys)
+
+
+def test_unfilled_lists_hold_the_models_rows_alone(data, rec):
+    bare = Recommender(fill=None).fit(data)
+    for user in (USERS[3], USERS[10]):
+        assert list(bare.recommend(user, n=99)) == [r for r in rec.recommend(user, n=99) if r.source == "model"]
+
+
+def test_a_short_list_says_why(data, rec):
+    few, all_rated = Recommender(fill=None).fit(data).recommend(USERS[3], n=18), rec.recommend(USERS[3], n=99)
+    assert few.short == (18, len(few), "no_neighbours")
+    assert all_rated.short == (99, 18, "no_candidates_left")
+    assert rec.recommend(USERS[3], n=18).short is None
+    none = rec.recommend(USERS[3], years=1800)
+    assert (len(none), none.short) == (0, (10, 0, "no_candidates_left"))
+
+
+@pytest.mark.parametrize("by", BY)
+def test_filters_apply_before_the_cut(any_rec, by):
+    for user in USERS[:9]:
+        everything = [row.movie_id for row in any_rec.recommend(user, n=99, by=by)]
+        genres = {row["movie_id"]: set(row["genres"]) for row in catalogue().to_dicts()}
+        noir = any_rec.recommend(user, n=2, by=by, genres=["film-NOIR"])
+        assert {row.movie_id for row in noir} <= {movie for movie in everything if "Film-Noir" in genres[movie]}
+        assert len(noir) == 2
+        one = any_rec.recommend(user, n=3, by=by, exclude=everything[:1])
+        assert [row.movie_id for row in one] == everything[1:4]
+
+
+def test_years_are_a_year_or_a_pair_with_both_ends(rec):
+    eighties = {row.year for row in rec.recommend(USERS[3], n=99, years=(1983, 1986))}
+    assert eighties == {1983, 1986}  # 1985 is rated, of 1984 the year is unknown
+    assert {row.year for row in rec.recommend(USERS[3], n=99, years=1983)} == {1983}
+    assert {row.year for row in rec.recommend(USERS[3], n=99, years=np.int64(1983))} == {1983}
+
+
+@pytest.mark.parametrize("by", BY)
+def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
+    batch = pl.concat(any_rec.recommend_all(7, by=by, genres="Drama"))
+    names = ["movie_id", "title", "rank", "score", "predicted_rating", "support", "source"]
+    assert batch.columns == ["user_id", *names]
+    for user in USERS:
+        alone = any_rec.recommend(user, n=7, by=by, genres="Drama").to_polars()
+        together = batch.filter(pl.col("user_id") == user)
+        assert alone.select(names).rows() == together.select(names).rows()
+
+
+def test_everybody_is_streamed_with_progress(rec, monkeypatch):
+    whole, seen = pl.concat(rec.recommend_all(3)), []
+    monkeypatch.setattr("reelated.recommender.questions.CHUNK", 10)
+    parts = list(rec.recommend_all(3, progress=seen.append))
+    assert [part["user_id"].n_unique() for part in parts] == [10, 10, 10, 7]
+    assert pl.concat(parts).equals(whole)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_without_a_ranker_both_names_mean_the_predicted_rating(plain, data):
+    assert plain.recommend(USERS[5], by="relevance") == plain.recommend(USERS[5], by="rating")
+    assert all(row.score == row.predicted_rating for row in plain.recommend(USERS[5]))
+    assert Recommender(ranker=None, fill=None).fit(data).recommend(USERS[5]).heading.endswith("by predicted rating")
+
+
+# ---------------------------------------------------------------------------------------------------------- reasons
+@pytest.mark.parametrize("by", BY)
+def test_the_reasons_of_a_row_add_up_to_its_number(any_rec, by):
+    for user in USERS:
+        for row in any_rec.recommend(user, n=99, by=by):
+            if row.source == "model":
+                whole = sum(reason.contribution for reason in row.reasons) + row.other
+                assert whole == pytest.approx(number(row, by), abs=1e-5)
+                assert len(row.reasons) == min(3, row.support)
+
+
+@pytest.mark.parametrize("by", BY)
+def test_the_reasons_of_a_row_are_the_three_largest_parts(any_rec, by):
+    for u in (0, 1, 7):
+        for row in any_rec.recommend(USERS[u], n=5, by=by):
+            parts = any_rec.explain(USERS[u], row.movie_id, by=by).contributions
+            assert row.reasons == parts[:3]
+            assert [p.contribution for p in parts] == sorted((p.contribution for p in parts), reverse=True)
+
+
+@pytest.mark.parametrize("by", BY)
+def test_an_explanation_adds_up_rated_or_not(any_rec, by):
+    explained = 0
+    for u in range(0, R.shape[0], 3):
+        for movie in MOVIES:
+            why = any_rec.explain(USERS[u], movie, by=by)
+            if why.value is None:
+                assert (why.contributions, why.rank, why.without, why.base) == ((), None, (), 0.0)
+                continue
+            whole = why.base + sum(part.contribution for part in why.contributions) + why.clip
+            assert whole == pytest.approx(why.value, abs=1e-5)
+            assert why.rating == ratings_of(u).get(movie)
+            assert movie not in {part.movie_id for part in why.contributions}
+            explained += 1
+    assert explained > 100
+
+
+def test_the_parts_of_a_relevance_are_the_oracles(rec):
+    S = similarities(R, weighting="tf-idf", shrinkage=10, n_neighbors=200)
+    common = naive.common_raters(R)
+    i = next(i for i in range(R.shape[1]) if np.isnan(R[0, i]))
+    truth = naive.explanation(R[0], S, i, 1)
+    parts = rec.explain(USERS[0], MOVIES[i]).contributions
+    assert {MOVIES.index(part.movie_id): part.contribution for part in parts} == pytest.approx(truth, abs=1e-4)
+    for part in parts:
+        j = MOVIES.index(part.movie_id)
+        assert (part.rating, part.common_raters) == (R[0, j], common[i, j])
+        assert part.similarity == pytest.approx(S[i, j], abs=1e-5)
+
+
+@pytest.mark.parametrize("by", BY)
+def test_because_names_only_movies_rated_above_the_persons_own_mean(any_rec, by):
+    titles = dict(zip(MOVIES, catalogue()["title"], strict=False))
+    named = 0
+    for u, user in enumerate(USERS):
+        mean = np.nanmean(R[u])
+        liked = {titles[movie] for movie, rating in ratings_of(u).items() if rating > mean}
+        for row in any_rec.recommend(user, n=99, by=by):
+            assert {name.rpartition(" (")[0] or name for name in row.because} <= liked | {"The Movie E"}
+            assert all(reason.liked == (reason.rating > mean) for reason in row.reasons)
+            named += len(row.because)
+    assert named
+
+
+@pytest.mark.parametrize("by", BY)
+def test_the_places_without_a_rating_are_those_of_a_list_made_without_it(data, by):
+    made = Recommender(fill=None).fit(data)
+
+    def place(ratings, movie):
+        listed = [row.movie_id for row in made.recommend(ratings=ratings, n=99, by=by)]
+        return listed.index(movie) + 1 if movie in listed else None
+
+    moved = 0
+    for u in (0, 5, 11):
+        for movie in (*MOVIES[:9], *MOVIES[14:16]):  # the last two are one movie twice: their places are tied
+            why = made.explain(USERS[u], movie, by=by)
+            ratings = {other: rating for other, rating in ratings_of(u).items() if other != movie}
+            assert why.rank == place(ratings, movie)
+            strongest = sorted(why.contributions, key=lambda part: -abs(part.contribution))[:3]
+            assert [w.movie_id for w in why.without] == [part.movie_id for part in strongest]
+            for without in why.without:
+                left = {other: rating for other, rating in ratings.items() if other != without.movie_id}
+                assert (without.rank, without.new_rank) == (why.rank, place(left, movie))
+                moved += without.rank != without.new_rank
+    assert moved
+
+
+@pytest.mark.parametrize("by", BY)
+def test_lowering_a_star_never_raises_a_positively_linked_movie(any_rec, by):
+    for u in (0, 6, 14):
+        ratings = ratings_of(u)
+        high = next(movie for movie, rating in ratings.items() if rating > 1)
+        before = {r.movie_id: number(r, by) for r in any_rec.recommend(ratings=ratings, n=99, by=by)}
+        after = {r.movie_id: number(r, by) for r in any_rec.recommend(ratings=ratings | {high: 1}, n=99, by=by)}
+        linked = any_rec.neighbors().filter(pl.col("neighbor_id") == high)["movie_id"].to_list()
+        for movie in set(linked) & before.keys():
+            if before[movie] is not None:
+                assert after[movie] <= before[movie] + 1e-6
+
+
+# -------------------------------------------------------------------------------------------------------- newcomers
+@pytest.mark.parametrize("by", BY)
+def test_a_stranger_with_the_ratings_of_a_user_gets_the_list_of_that_user(any_rec, by):
+    for u in (0, 3, 8):
+        ratings = dict(reversed(ratings_of(u).items()))
+        assert any_rec.recommend(ratings=ratings, n=9, by=by) == any_rec.recommend(USERS[u], n=9, by=by)
+        stranger, user = (
+            any_rec.explain(movie_id=MOVIES[0], by=by, **who) for who in ({"ratings": ratings}, {"user_id": USERS[u]})
+        )
+        assert stranger == user
+
+
+def test_a_newcomer_without_ratings_gets_what_is_popular(rec, plain):
+    rows = rec.recommend(ratings={}, n=4)
+    assert {row.source for row in rows} == {"popular"}
+    assert plain.recommend(ratings={}).short == (10, 0, "no_neighbours")
+    assert rec.predict(movie_id=MOVIES[0], ratings={}).support == 0
+    assert plain.predict(movie_id=MOVIES[0], ratings={}).predicted_rating is None
+
+
+def test_a_movie_that_nobody_had_rated_is_evidence_of_nothing(rec):
+    known = {MOVIES[0]: 5, MOVIES[1]: 2}
+    for unrated in (UNRATED, np.int64(UNRATED)):
+        assert rec.recommend(ratings=known | {unrated: 5}) == rec.recommend(ratings=known)
+        assert rec.recommend(USERS[0], exclude=[unrated]) == rec.recommend(USERS[0])
+        assert "nobody had rated this movie" in message(UnknownId, rec.similar, unrated)
+
+
+@pytest.mark.parametrize("rating", [0, 6, float("nan"), float("inf"), True, "5", None, 10**400])
+def test_a_rating_that_is_none_is_refused_by_movie(rec, rating):
+    said = message(InputError, rec.recommend, ratings={MOVIES[2]: rating})
+    assert said.startswith(f"ratings[{MOVIES[2]}]=")
+    assert said.endswith("expected a finite number from 1 to 5.")
+
+
+@pytest.mark.parametrize("ratings", [[(5, 3)], "5", 5, {5}])
+def test_ratings_that_are_no_mapping_are_refused(rec, ratings):
+    assert "expected a mapping such as {50: 5, 172: 4}" in message(InputError, rec.recommend, ratings=ratings)
+
+
+def test_an_unknown_movie_among_the_ratings_is_named(rec):
+    assert message(UnknownId, rec.recommend, ratings={6: 5}).startswith("ratings: movie_id=6: this movie is not among")
+    assert message(InputTypeError, rec.recommend, ratings={"5": 5}).startswith("ratings: movie_id='5' is of type str")
+
+
+def test_who_is_asked_about_is_one_of_two(rec):
+    for who in ({}, {"user_id": USERS[0], "ratings": {}}):
+        assert message(InputError, rec.recommend, **who).startswith("Pass one of user_id=")
+        assert message(InputError, rec.predict, movie_id=MOVIES[0], **who).startswith("Pass one of user_id=")
+
+
+# --------------------------------------------------------------------------------------------------- lists of users
+@pytest.mark.parametrize("by", BY)
+def test_users_for_a_movie_are_those_without_a_rating_who_score_highest(any_rec, plain, by):
+    truth = oracle("recipe" if any_rec is plain else "default", by)
+    for i, movie in enumerate(MOVIES):
+        rows = any_rec.audience(movie, n=99, by=by)
+        column = np.where(np.isnan(R[:, i]), truth[:, i], np.nan)
+        best = naive.top_n(column, 99)
+        assert len(rows) == len(best)
+        assert [number(r, by) for r in rows] == pytest.approx(column[best], abs=1e-4)
+        keys = [(-number(row, by), row.user_id) for row in rows]
+        assert keys == sorted(keys)
+
+
+def test_asking_to_recommend_a_movie_lists_its_audience(any_rec):
+    for movie in MOVIES[:6]:
+        assert any_rec.recommend(movie_id=movie, n=5) == any_rec.audience(movie, n=5)
+    assert any_rec.recommend(movie_id=MOVIES[0], n=5, by="rating") == any_rec.audience(MOVIES[0], n=5, by="rating")
+
+
+def test_what_is_said_of_an_audience_is_what_each_of_them_is_told(any_rec):
+    for movie in MOVIES[:5]:
+        for row in any_rec.audience(movie, n=99):
+            own = {r.movie_id: r for r in any_rec.recommend(row.user_id, n=99)}[movie]
+            assert (row.score, row.predicted_rating, row.support) == (own.score, own.predicted_rating, own.support)
+            assert row.predicted_rating == any_rec.predict(row.user_id, movie).predicted_rating
+
+
+def test_rows_about_users_carry_no_reasons(rec):
+    names = [field.name for field in dataclasses.fields(rec.audience(MOVIES[0])[0])]
+    assert names == ["rank", "user_id", "score", "predicted_rating", "support"]
+
+
+def test_a_short_audience_says_why(rec):
+    raters = int((~np.isnan(R[:, 5])).sum())
+    everybody, linked = (rec.audience(MOVIES[5], n=99, by=by) for by in ("rating", "relevance"))
+    assert everybody.short == (99, R.shape[0] - raters, "no_candidates_left")
+    assert len(linked) == R.shape[0] - raters
+    lonely = rec.audience(MOVIES[12], n=99)  # one person rated it: not all are linked to it
+    assert lonely.short == (99, len(lonely), "no_neighbours")
+    assert rec.audience(MOVIES[12], n=len(lonely)).short is None
+
+
+@pytest.mark.parametrize("extra", ["user_id", "ratings", "genres", "years", "exclude"])
+def test_a_list_of_users_takes_nothing_that_is_said_of_movies(rec, extra):
+    given = {"user_id": USERS[0], "ratings": {}, "genres": "Drama", "years": 1990, "exclude": [5]}[extra]
+    said = message(InputError, rec.recommend, movie_id=MOVIES[0], **{extra: given})
+    assert said.startswith(f"recommend(movie_id=…) lists users and does not take {extra}.")
+
+
+# ------------------------------------------------------------------------------------- similar, neighbours, predict
+def test_neighbors_are_the_oracles_with_their_common_raters(plain):
+    S, common = similarities(R), naive.common_raters(R)
+    table = plain.neighbors()
+    assert table.columns == ["movie_id", "neighbor_id", "similarity", "common_raters"]
+    assert len(table) == np.count_nonzero(S)
+    for movie, neighbor, similarity, raters in table.rows():
+        i, j = MOVIES.index(movie), MOVIES.index(neighbor)
+        assert i != j
+        assert similarity == pytest.approx(S[i, j], abs=1e-6)
+        assert raters == common[i, j]
+
+
+def test_similar_movies_are_the_neighbours_best_first(any_rec):
+    table = any_rec.neighbors()
+    for movie in MOVIES:
+        mine = table.filter(pl.col("movie_id") == movie).sort(
+            "similarity", "neighbor_id", descending=[True, False], maintain_order=True
+        )
+        rows = any_rec.similar(movie, n=5)
+        assert [(r.movie_id, r.similarity, r.common_raters) for r in rows] == mine.drop("movie_id").head(5).rows()
+
+
+def test_similar_takes_the_filters_and_says_why_it_is_short(rec):
+    noir = rec.similar(MOVIES[0], n=99, genres="film-noir")
+    assert all("Film-Noir" in row.genres for row in noir)
+    assert noir.short.reason in ("no_neighbours", "no_candidates_left")
+    assert [row.rank for row in noir] == list(range(1, len(noir) + 1))
+    first = rec.similar(MOVIES[0], n=1)[0].movie_id
+    assert first not in {row.movie_id for row in rec.similar(MOVIES[0], n=99, exclude=[first])}
+
+
+def test_a_prediction_does_not_look_at_the_rating_itself(any_rec):
+    for u, movie in ((0, next(iter(ratings_of(0)))), (3, MOVIES[5])):  # the second has rated nothing else
+        others = {other: rating for other, rating in ratings_of(u).items() if other != movie}
+        known, blind = any_rec.predict(USERS[u], movie), any_rec.predict(movie_id=movie, ratings=others)
+        assert (known.predicted_rating, known.support) == (blind.predicted_rating, blind.support)
+        assert (known.rating, blind.rating) == (ratings_of(u)[movie], None)
+        assert (known.user_id, blind.user_id) == (USERS[u], None)
+
+
+def test_predictions_of_movies_not_rated_are_the_oracles(any_rec, plain):
+    truth = oracle("recipe" if any_rec is plain else "default", "rating")
+    for u in range(0, R.shape[0], 5):
+        for i in range(R.shape[1]):
+            if np.isnan(R[u, i]):
+                got = any_rec.predict(USERS[u], MOVIES[i]).predicted_rating
+                assert (got is None) == np.isnan(truth[u, i])
+                assert got is None or got == pytest.approx(truth[u, i], abs=1e-4)
+
+
+# --------------------------------------------------------------------------------------------------- ids and numbers
+def test_numpys_integers_are_ids_and_answers_hold_plain_ones(rec):
+    user, movie = np.int64(USERS[0]), np.int32(MOVIES[1])
+    assert rec.recommend(user) == rec.recommend(USERS[0])
+    assert rec.predict(user, movie) == rec.predict(USERS[0], MOVIES[1])
+    for answer in (rec.predict(user, movie), rec.explain(user, movie), rec.audience(movie)[0], rec.similar(movie)[0]):
+        json.dumps(dataclasses.asdict(answer), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("100", "user_id='100' is of type str: the user ids of this data are of type int. Did you mean 100?"),
+        (100.0, "user_id=100.0 is of type float: the user ids of this data are of type int."),
+        (True, "user_id=True is of type bool: the user ids of this data are of type int."),
+        ([100], "user_id=[100] is of type list: the user ids of this data are of type int."),
+    ],
+)
+def test_an_id_of_another_type_is_told_both_types(rec, user, said):
+    assert message(InputTypeError, rec.recommend, user) == said
+    assert message(InputTypeError, rec.recommend, movie_id=user) == said.replace("user", "movie").replace(
+        " Did you mean 100?", ""
+    )
+
+
+@pytest.mark.parametrize("unknown", [101, -1, 2**62, 2**64, 10**40])
+def test_an_unknown_id_says_what_to_do(rec, unknown):
+    assert message(UnknownId, rec.recommend, unknown) == (
+        f"No ratings for user_id {unknown}. For a newcomer pass ratings={{movie_id: rating}}."
+    )
+    for ask in (rec.audience, rec.similar, lambda movie: rec.predict(USERS[0], movie)):
+        said = message(UnknownId, ask, unknown)
+        assert said.startswith(f"movie_id={unknown}: this movie is not among the 19 movies of the data.")
+        assert said.endswith("Search by title with find('…').")
+    said = message(UnknownId, rec.recommend, USERS[0], exclude=[unknown])
+    assert said.startswith(f"exclude: movie_id={unknown}: this movie is not among")
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 1.5, "3", None, float("nan")])
+def test_n_is_an_integer_of_one_or_more(rec, n):
+    for ask in (
+        lambda: rec.recommend(USERS[0], n=n),
+        lambda: rec.recommend(movie_id=MOVIES[0], n=n),
+        lambda: rec.similar(MOVIES[0], n=n),
+        lambda: rec.find("movie", n=n),
+        lambda: next(rec.recommend_all(n)),
+    ):
+        assert message(InputError, ask) == f"n={n!r}: expected an integer of 1 or more."
+
+
+def test_an_unknown_order_is_refused(rec):
+    for ask in (
+        lambda: rec.recommend(USERS[0], by="ratings"),
+        lambda: rec.audience(MOVIES[0], by="ratings"),
+        lambda: rec.explain(USERS[0], MOVIES[0], by="ratings"),
+        lambda: next(rec.recommend_all(by="ratings")),
+    ):
+        assert message(InputError, ask).startswith("by='ratings': expected one of 'relevance', 'rating'. Did you mean")
+
+
+# --------------------------------------------------------------------------------------------------------- odd data
+def fit(users, movies, ratings, **known):
+    frame = {"user_id": users, "movie_id": movies, "rating": ratings}
+    return Recommender().fit(Dataset.from_frames(frame, **known))
+
+
+def test_one_user_can_be_served():
+    lone = fit([1, 1, 1], [4, 5, 6], [5, 3, 4])
+    rows = lone.recommend(1)
+    assert (len(rows), rows.short.reason) == (0, "no_candidates_left")
+    assert {row.movie_id for row in lone.recommend(ratings={4: 5})} == {5, 6}
+    assert len(lone.audience(4)) == 0
+
+
+def test_one_movie_can_be_served():
+    lone = fit([1, 2, 3], [7, 7, 7], [5, 3, 4])
+    assert lone.recommend(1).short.reason == "no_candidates_left"
+    assert lone.recommend(ratings={})[0].movie_id == 7
+    assert lone.similar(7).short == (10, 0, "no_candidates_left")
+    assert lone.predict(1, 7).support == 0
+
+
+def test_ratings_that_are_all_equal_can_be_served():
+    same = fit([1, 1, 2, 2, 3], [4, 5, 5, 6, 6], [3, 3, 3, 3, 3])
+    assert {row.predicted_rating for row in same.recommend(1, by="rating")} == {3.0}
+    assert "from 3 to 3" in message(InputError, same.recommend, ratings={4: 5})
+    assert same.recommend(ratings={4: 3})[0].movie_id == 5
+
+
+def test_ratings_below_zero_can_be_ranked_by_default():
+    jokes = fit([1, 1, 2, 2, 3, 3], [4, 5, 5, 6, 4, 6], [-9.5, 0, 8, 10, 2.25, -3])
+    assert len(jokes.recommend(1)) == 1
+    assert jokes.recommend(ratings={5: 0}, by="rating")[0].predicted_rating is not None
+
+
+def test_ids_may_be_text():
+    named = fit(["ann", "ann", "ben", "çelik", "çelik"], ["007", "a b", "a b", "007", "ü/x"], [5, 4, 3, 2, 1])
+    assert {row.movie_id for row in named.recommend("ben")} == {"007", "ü/x"}
+    assert {row.user_id for row in named.audience("ü/x")} == {"ann"}  # ben has rated nothing that its rater has
+    said = message(InputTypeError, named.recommend, 7)
+    assert said == "user_id=7 is of type int: the user ids of this data are of type str."
+    assert "movie_id=7 is of type int" in message(InputTypeError, named.similar, 7)
+    assert message(UnknownId, named.recommend, "\ud800").startswith("No ratings for user_id '\\ud800'.")
+    assert message(UnknownId, named.recommend, "x" * 10**6).endswith("For a newcomer pass ratings={movie_id: rating}.")
+
+
+def test_an_adjusted_rater_explains_a_newcomer_without_ratings(data):
+    made = Recommender(rater=ItemKNN("adjusted-cosine")).fit(data)
+    why = made.explain(movie_id=MOVIES[0], ratings={}, by="rating")
+    assert (why.value, why.base, why.contributions) == (None, 0.0, ())
+    json.dumps(why.to_dict(), allow_nan=False)
+
+
+# ------------------------------------------------------------------------------------------- fitting, and its limits
+def test_what_is_not_fitted_says_so():
+    new = Recommender()
+    for ask in (
+        lambda: new.recommend(1),
+        lambda: new.recommend(ratings={1: 5}),
+        lambda: new.recommend(movie_id=1),
+        lambda: next(new.recommend_all()),
+        lambda: new.similar(1),
+        lambda: new.predict(1, 1),
+        lambda: new.explain(1, 1),
+        lambda: new.find("x"),
+        new.neighbors,
+        lambda: new.movie_ids,
+        lambda: new.user_ids,
+        lambda: new.save("nowhere"),
+    ):
+        assert message(InputError, ask).startswith("This Recommender is not fitted yet: call fit(data)")
+    assert repr(new).startswith("Recommender(ranker='default'")
+
+
+def test_a_second_fit_is_the_first(data):
+    twice = Recommender().fit(data)
+    first = [twice.recommend(user) for user in USERS], twice.audience(MOVIES[0])
+    twice.fit(data)
+    assert ([twice.recommend(user) for user in USERS], twice.audience(MOVIES[0])) == first
+
+
+def test_a_fit_to_other_data_leaves_nothing_of_the_first(data):
+    made = Recommender().fit(data)
+    made.audience(MOVIES[0])
+    other = {"user_id": [1, 1, 2], "movie_id": [MOVIES[0], 2, 2], "rating": [5, 4, 3]}
+    made.fit(other)
+    assert made.audience(MOVIES[0]) == Recommender().fit(other).audience(MOVIES[0])
+    assert list(made.movie_ids) == [2, MOVIES[0]]
+
+
+def test_the_models_given_are_used_and_left_as_they_were(data):
+    ranker, rater = ItemKNN(n_neighbors=2), ItemKNN("pearson")
+    made = Recommender(ranker, rater).fit(data)
+    assert not hasattr(ranker, "similarity_")
+    assert made.neighbors().group_by("movie_id").len()["len"].max() == 2
+    assert made.models_.rater.similarity == "pearson"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ranker": "knn"}, "ranker='knn': expected an ItemKNN or 'default'."),
+        ({"ranker": ItemKNN}, "ranker=<class"),
+        ({"rater": None}, "rater=None: expected an ItemKNN or 'default'."),
+        ({"rater": Baseline()}, "rater=Baseline(): expected an ItemKNN or 'default'."),
+        ({"by": "stars"}, "by='stars': expected one of 'relevance', 'rating'."),
+        ({"fill": "random"}, "fill='random': expected one of 'popular', None."),
+        ({"max_memory": "lots"}, "max_memory='lots': expected a size such as '2GB'"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_refused_at_the_fit(data, options, said):
+    assert message(InputError, Recommender(**options).fit, data).startswith(said)
+
+
+@pytest.mark.parametrize("data", [5, "ratings.csv", None, [1, 2]])
+def test_what_is_no_data_is_refused(data):
+    assert message(InputError, Recommender().fit, data).startswith("ratings=")
+
+
+def test_a_fit_above_its_memory_is_refused_with_the_numbers(data):
+    needed = Recommender().plan(data)
+    said = message(TooLarge, Recommender(max_memory="1KB").fit, data)
+    assert said.startswith("max_memory='1KB': the fit may need ")
+    assert "Raise max_memory" in said
+    assert message(TooLarge, Recommender(max_memory=needed - 1).fit, data)
+    assert Recommender(max_memory=needed).fit(data).recommend(USERS[0])
+
+
+def test_a_fit_takes_no_more_than_its_plan():
+    sample = reelated.read("sample")
+    made = Recommender().fit(sample)  # what is compiled or imported on the way is not counted
+    tracemalloc.start()
+    made.fit(sample)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    plan = made.plan(sample)
+    assert peak < plan < 30 * peak
+
+
+def test_progress_goes_from_nothing_to_all(data):
+    for made in (Recommender(), recipe()):
+        seen = []
+        made.fit(data, progress=seen.append)
+        assert seen == sorted(seen)
+        assert 0 <= seen[0] <= seen[-1] == 1
+
+
+def test_a_fitted_recommender_says_what_it_knows(rec):
+    assert repr(rec) == f"Recommender fitted to village: 19 movies, {int((~np.isnan(R)).sum())} ratings"
+    assert list(rec.user_ids) == USERS
+    assert list(rec.movie_ids) == MOVIES
