@@ -56,7 +56,7 @@ def _root(
     pass
 
 
-@app.command(epilog="Example: reelated recommend sample --user 42 --genres Comedy,Drama --years 1990-1999")
+@app.command(epilog="Example: reelated recommend sample --user 300 --genres Comedy,Drama --years 1990-1999")
 @with_recommender("user", "movie", "rate")
 def recommend(
     rec: Recommender,
@@ -116,7 +116,7 @@ def similar(
     print_answers(rec.similar(find_movie(rec, movie), n=n, **as_filters(rec, genres, years, exclude)), form)
 
 
-@app.command(epilog="Example: reelated predict sample --user 42 --movie Fargo")
+@app.command(epilog="Example: reelated predict sample --user 300 --movie Fargo")
 @with_recommender("user", "rate")
 def predict(
     rec: Recommender,
@@ -129,7 +129,7 @@ def predict(
     print_prediction(rec.predict(**_person(rec, user, rate), movie_id=find_movie(rec, movie)), form)
 
 
-@app.command(epilog="Example: reelated explain sample --user 42 --movie Fargo --by rating")
+@app.command(epilog="Example: reelated explain sample --user 300 --movie Fargo --by rating")
 @with_recommender("user", "rate", forms=("json",))
 def explain(
     rec: Recommender,
@@ -214,7 +214,7 @@ def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.",
 
     files = write_sample(folder)
     console().print(f"{len(files)} files written to {folder}. The ratings and the users are simulated.", markup=False)
-    console().print(f"Next: reelated recommend {folder} --user 42", markup=False)
+    console().print(f"Next: reelated recommend {folder} --user 300", markup=False)
 
 
 @app.command(epilog="Example: reelated fetch ml-100k")

@@ -7,7 +7,7 @@ from rich.text import Text
 from reelated.cli.show import console, print_about, print_answers
 from reelated.cli.sources import Options, find_movie, open_source
 
-USER, MOVIE = 42, "Star Wars"
+USER, MOVIE = 300, "Star Wars"
 
 
 def run_demo() -> None:

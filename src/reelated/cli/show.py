@@ -256,7 +256,7 @@ def _parts(why: Why, number: str, width: int) -> Table:
 
 
 def _bar(value: float, largest: float) -> str:
-    width = round(abs(value) / largest * 16) if largest else 0
+    width = round(abs(value) / largest * 10) if largest else 0  # as much as a narrow table leaves
     return ("█" if value > 0 else "░") * width
 
 

@@ -112,8 +112,9 @@ def read_source(source: str, options: Options) -> Dataset:
 
 
 def _kept(source: str, options: Options) -> Path:
-    """Return where the fitted model of this data and these options is kept."""
-    said = [reelated.__version__, fingerprint(source), repr(options)]
+    """Return where the model of this data and these options is kept, as fitted by this very code."""
+    code = max(path.stat().st_mtime_ns for path in Path(reelated.__file__).parent.rglob("*.py"))
+    said = [reelated.__version__, str(code), fingerprint(source), repr(options)]
     said += [fingerprint(extra) for extra in (options.movies, options.users) if extra]
     key = hashlib.blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
     return cache_folder() / "models" / f"{key}.model"

@@ -2,13 +2,15 @@
 
 import re
 
+from reelated.models import ItemKNN
+
 _WORDS = {
     r"^exclude: movie_id=": "--exclude ",
     r"^ratings: movie_id=": "--rate ",
     r"^ratings\[(.+?)\]=": r"--rate \1=",
     r"^(No ratings for )?(user|movie)_id[= ]": r"\1--\2 ",
     r"^(genres|years|by|n)=": r"--\1 ",
-    r"^(similarity|n_neighbors|weighting|shrinkage|damping|min_common|positive_only|dtype)=": r"--set \1=",
+    rf"^({'|'.join(set(ItemKNN().get_params()) - {'max_memory'})})=": r"--set \1=",
     r"^(.+?: )?(scale|duplicates|invalid)=": r"\1--\2 ",
     r"--scale \((.+?), (.+?), (.+?)\)": r"--scale \1,\2,\3",
     r"^recommend_all: this": "SOURCE: this",
