@@ -74,7 +74,8 @@ class ItemItemModel(BaseEstimator):
         if check_choice("by", by, ("relevance", "rating")) == "relevance":
             nothing = kernels.Finish(False, False, 0.0, 0.0, 0.0)
             return np.full(X.shape[1], self.worth_nothing), np.zeros(X.shape[0]), nothing
-        finish = kernels.Finish(True, self.falls_back, *map(float, self.scale_), float(self.baseline_weight))
+        low, high = map(float, self.scale_)
+        finish = kernels.Finish(True, self.falls_back, low, high, float(self.baseline_weight))
         return self.offset_, self.offsets.of_users(X), finish
 
     def recommend(
