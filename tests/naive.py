@@ -159,9 +159,15 @@ def nearest(S, n_neighbors):
 
 
 # ---------------------------------------------------------------------------------------------------------- scores
-def relevance(row, S, i, low):
+def neighbours_of(row, S, i, max_used=None):
+    """Return the rated neighbours of an item that count, ascending: the strongest, of equals the lower number."""
+    strongest_first = sorted((j for j in rated(row) if S[i, j] != 0), key=lambda j: (-abs(S[i, j]), j))
+    return sorted(strongest_first[:max_used])
+
+
+def relevance(row, S, i, low, max_used=None):
     """Return Σ_j s_ij (r_j − low) over the rated neighbours, NaN where there are none."""
-    neighbours = [j for j in rated(row) if S[i, j] != 0]
+    neighbours = neighbours_of(row, S, i, max_used)
     return sum(S[i, j] * (row[j] - low) for j in neighbours) if neighbours else math.nan
 
 
@@ -170,37 +176,37 @@ def lowest(scale):
     return scale[0] if scale[1] > scale[0] else 0.0
 
 
-def unclipped(row, S, i, offsets, mine, falls_back, prior=0.0):
+def unclipped(row, S, i, offsets, mine, falls_back, prior=0.0, max_used=None):
     """Return o_i + Σ_j s_ij (r_j − o_j) / (Σ_j |s_ij| + prior)."""
-    neighbours = [j for j in rated(row) if S[i, j] != 0]
+    neighbours = neighbours_of(row, S, i, max_used)
     if not neighbours:
         return offsets[i] + mine if falls_back else math.nan
     top = sum(S[i, j] * (row[j] - (offsets[j] + mine)) for j in neighbours)
     return offsets[i] + mine + top / (sum(abs(S[i, j]) for j in neighbours) + prior)
 
 
-def prediction(row, S, i, offsets, mine, falls_back, scale, prior=0.0):
+def prediction(row, S, i, offsets, mine, falls_back, scale, prior=0.0, max_used=None):
     """Return the predicted rating, cut to the scale and rounded to six decimals."""
-    value = unclipped(row, S, i, offsets, mine, falls_back, prior)
+    value = unclipped(row, S, i, offsets, mine, falls_back, prior, max_used)
     return value if math.isnan(value) else round(min(max(value, scale[0]), scale[1]), 6)
 
 
-def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0):
+def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0, max_used=None):
     """Return one of the two numbers for every row and item."""
     table = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
         for i in range(R.shape[1]):
             if by == "relevance":
-                table[u, i] = relevance(row, S, i, lowest(scale))
+                table[u, i] = relevance(row, S, i, lowest(scale), max_used)
             else:
                 mine = user_offset(row, offsets, similarity)
-                table[u, i] = prediction(row, S, i, offsets, mine, similarity in HAS_OFFSETS, scale, prior)
+                table[u, i] = prediction(row, S, i, offsets, mine, similarity in HAS_OFFSETS, scale, prior, max_used)
     return table
 
 
-def support(R, S):
+def support(R, S, max_used=None):
     """Return how many rated neighbours stand behind every row and item."""
-    return np.array([[sum(S[i, j] != 0 for j in rated(row)) for i in range(R.shape[1])] for row in R])
+    return np.array([[len(neighbours_of(row, S, i, max_used)) for i in range(R.shape[1])] for row in R])
 
 
 def weighted_averages(R, S):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated._kernels import CSR, Finish, Rule
+from reelated._kernels import CSR, Finish, Rule, compiling
 from reelated.similarity import as_kernel_csr, column_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
@@ -107,10 +107,11 @@ def test_a_row_is_spread_over_what_its_items_predict():
 def test_pairs_of_several_people_do_not_leak_into_each_other():
     S = np.array([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]], float)
     similarity = as_kernel_csr(naive.as_csr(np.where(S == 0, np.nan, S)))
+    links = kernels.Links(similarity, similarity, 4)
     R = np.array([[1, 2, np.nan, np.nan], [np.nan, np.nan, np.nan, np.nan], [np.nan, np.nan, 5, np.nan]])
     zeros, nobody, of_users = np.zeros(4), np.array([0, 1, 2], np.int32), np.zeros(3)
     scores, used = kernels.score_pairs(
-        0, 3, as_kernel_csr(naive.as_csr(R)), nobody, np.full(3, 3, np.int32), similarity, zeros, of_users, RELEVANCE
+        0, 3, as_kernel_csr(naive.as_csr(R)), nobody, np.full(3, 3, np.int32), links, zeros, of_users, RELEVANCE
     )
     assert scores == pytest.approx([3, np.nan, 5], nan_ok=True)
     assert used.tolist() == [2, 0, 1]
@@ -147,3 +148,16 @@ def test_kernels_run_where_the_package_cannot_be_written_to(tmp_path, cache):
     )  # fmt: skip
     assert done.stdout.strip() == "[1, 2]", done.stderr
     assert bool(list(tmp_path.rglob("*.nbi"))) == (cache == "elsewhere")
+
+
+def test_what_an_earlier_version_compiled_is_dropped_and_what_this_one_did_stays(tmp_path):
+    old, new, code = (tmp_path / name for name in ("a.f-1.nbi", "a.g-2.nbi", "a.f-1.1.nbc"))
+    for file in (old, new, code):
+        file.write_bytes(b"")
+    os.utime(old, (1, 1))
+    os.utime(code, (1, 1))
+    compiling.drop_stale(str(tmp_path))
+    assert not old.exists()
+    assert new.exists()
+    assert code.exists()
+    compiling.drop_stale(str(tmp_path / "nowhere"))

@@ -37,6 +37,8 @@ SETTINGS = {
     "pearson": ItemKNN("pearson", positive_only=False, dtype="float64"),
     "positive pearson": ItemKNN("pearson", n_neighbors=4),
     "residual cosine": ItemKNN("residual-cosine", n_neighbors=5, shrinkage=3, baseline_weight=0.3),
+    "nearest used": ItemKNN("residual-cosine", n_neighbors=9, max_used=2, baseline_weight=0.1),
+    "one used": ItemKNN(max_used=1),
     "jaccard": ItemKNN("jaccard", damping=0.5, n_neighbors=4),
     "tf-idf": ItemKNN(weighting="tf-idf", n_neighbors=4),
     "bm25": ItemKNN(weighting="bm25", shrinkage=1, dtype="float64"),
@@ -189,6 +191,7 @@ def oracle_settings():
             "positive_only": st.booleans(),
             "shrinkage": st.sampled_from([0, 1.5]),
             "n_neighbors": st.sampled_from([1, 2, None]),
+            "max_used": st.sampled_from([1, 2, None]),
             "dtype": st.sampled_from(["float32", "float64"]),
         }
     )
@@ -206,12 +209,10 @@ def test_scores_and_predictions_of_awkward_ratings_are_the_oracles(R, others, se
     assert model.offset_ == pytest.approx(offsets, abs=1e-9, nan_ok=True)
     for people in (R, strangers):
         Y = naive.as_csr(people)
-        assert model.score_items(Y) == pytest.approx(
-            naive.scores(people, S, "relevance", model.scale_), abs=1e-5, nan_ok=True
-        )
-        wanted = naive.scores(
-            people, S, "rating", model.scale_, setting["similarity"], offsets, setting.get("baseline_weight", 0.0)
-        )
+        relevance = naive.scores(people, S, "relevance", model.scale_, max_used=setting["max_used"])
+        assert model.score_items(Y) == pytest.approx(relevance, abs=1e-5, nan_ok=True)
+        told = {"similarity": setting["similarity"], "offsets": offsets, "max_used": setting["max_used"]}
+        wanted = naive.scores(people, S, "rating", model.scale_, **told)
         predicted = model.predict(Y)
         assert predicted == pytest.approx(wanted, abs=1e-5, nan_ok=True)
         listed = model.recommend(Y, 3, by="rating")

@@ -91,7 +91,7 @@ def oracle(preset, by):
     if by == "relevance":
         return naive.scores(R, similarities(R, weighting="tf-idf", shrinkage=10, n_neighbors=200), by, (1, 5))
     S = similarities(R, "residual-cosine", shrinkage=100, n_neighbors=200)
-    return naive.scores(R, S, by, (1, 5), "residual-cosine", naive.item_offsets(R, "residual-cosine"), 0.05)
+    return naive.scores(R, S, by, (1, 5), "residual-cosine", naive.item_offsets(R, "residual-cosine"), 0.05, 30)
 
 
 def number(row, by):

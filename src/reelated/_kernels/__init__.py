@@ -2,12 +2,13 @@
 
 Everything is serial and releases the interpreter's lock; `_threads` runs slices side by side. A slice owns its rows and
 its workspace, so results are the same, bit for bit, on any number of threads. Kernels that call each other live in one
-file, for numba's cache does not see changes in another.
+file where they can: numba's cache does not see changes in another, so that of all files goes when one changes.
 """
 
 from reelated._kernels.compiling import CSR
 from reelated._kernels.scores import (
     Finish,
+    Links,
     add_up,
     best,
     empty_sums,
@@ -39,6 +40,7 @@ __all__ = [
     "Block",
     "Finish",
     "Heaps",
+    "Links",
     "Rule",
     "add_pairs",
     "add_up",

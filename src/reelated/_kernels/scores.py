@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.compiling import kernel
+from reelated._kernels.compiling import CSR, kernel
+from reelated._kernels.similarity import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
 # relevance = top;  rating = clip(offset + top / weight)
@@ -20,6 +21,14 @@ class Sums(NamedTuple):
     top: np.ndarray
     weight: np.ndarray
     used: np.ndarray
+
+
+class Links(NamedTuple):
+    """The item × item matrix by rows and by columns, and how many rated neighbours of an item count at the most."""
+
+    by_row: CSR
+    by_column: CSR
+    max_used: int
 
 
 class Finish(NamedTuple):
@@ -48,6 +57,38 @@ def add_up(items, values, influence, sums):
             sums.top[i] += s * values[p]
             sums.weight[i] += abs(s)
             sums.used[i] += 1
+
+
+@kernel
+def nearest_rated(i, similarity, rated, max_used, places):
+    """Write the places of the rated neighbours of `i` that count, the `max_used` strongest; return how many."""
+    n = 0
+    for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
+        if rated[similarity.indices[q]]:
+            places[n] = q
+            n += 1
+    if n > max_used:
+        chosen = strongest(similarity.data[places[:n]], max_used)
+        for c in range(max_used):
+            places[c] = places[chosen[c]]
+        n = max_used
+    return n
+
+
+@kernel
+def add_up_nearest(items, values, similarity, max_used, sums):
+    """Add up for each item the values of its strongest rated neighbours only."""
+    n_items = len(sums.top)
+    value, rated = np.zeros(n_items), np.zeros(n_items, np.bool_)
+    value[items], rated[items] = values, True
+    places = np.empty(len(items), np.int64)
+    for i in range(n_items):
+        n = nearest_rated(i, similarity, rated, max_used, places)
+        for c in range(n):
+            s = similarity.data[places[c]]
+            sums.top[i] += s * value[similarity.indices[places[c]]]
+            sums.weight[i] += abs(s)
+        sums.used[i] = n
 
 
 @kernel
@@ -128,22 +169,26 @@ def _values_of(items, ratings, item_offset, user_offset):
 
 
 @kernel
-def score_row(items, ratings, influence, item_offset, user_offset, finish):
+def score_row(items, ratings, links, item_offset, user_offset, finish):
     """Return all scores and supports (neighbours used) for one person's row."""
-    sums = empty_sums(len(influence.indptr) - 1)
-    add_up(items, _values_of(items, ratings, item_offset, user_offset), influence, sums)
+    sums = empty_sums(len(item_offset))
+    values = _values_of(items, ratings, item_offset, user_offset)
+    if len(items) > links.max_used:
+        add_up_nearest(items, values, links.by_row, links.max_used, sums)
+    else:
+        add_up(items, values, links.by_column, sums)
     return scores_of(sums, item_offset, user_offset, finish), sums.used
 
 
 @kernel
-def top_rows(start, stop, rows, influence, item_offset, user_offset, finish, allowed, keep_seen, n):
+def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed, keep_seen, n):
     """Return the best `n` items of each row from `start` to `stop`: lengths, items and scores."""
     lengths = np.zeros(stop - start, np.int64)
     out_items, out_scores, filled = np.empty((stop - start) * n, np.int32), np.empty((stop - start) * n), 0
     for u in range(start, stop):
         row = slice(rows.indptr[u], rows.indptr[u + 1])
         items = rows.indices[row]
-        scores, _ = score_row(items, rows.data[row], influence, item_offset, user_offset[u], finish)
+        scores, _ = score_row(items, rows.data[row], links, item_offset, user_offset[u], finish)
         for i in range(len(scores)):
             if not allowed[i]:
                 scores[i] = np.nan
@@ -157,10 +202,10 @@ def top_rows(start, stop, rows, influence, item_offset, user_offset, finish, all
 
 
 @kernel
-def score_pairs(start, stop, rows, pair_rows, pair_items, similarity, item_offset, user_offset, finish):
+def score_pairs(start, stop, rows, pair_rows, pair_items, links, item_offset, user_offset, finish):
     """Return scores and supports of the pairs from `start` to `stop`; sort the pairs by row."""
-    n_items = len(similarity.indptr) - 1
-    rating, rated = np.zeros(n_items), np.zeros(n_items, np.bool_)
+    similarity, n_items = links.by_row, len(item_offset)
+    rating, rated, places = np.zeros(n_items), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64)
     scores, used, current = np.empty(stop - start), np.zeros(stop - start, np.int32), -1
     for p in range(start, stop):
         u, i = pair_rows[p], pair_items[p]
@@ -170,13 +215,12 @@ def score_pairs(start, stop, rows, pair_rows, pair_items, similarity, item_offse
             for q in range(rows.indptr[u], rows.indptr[u + 1]):
                 rating[rows.indices[q]], rated[rows.indices[q]] = rows.data[q], True
             current = u
-        top, weight = 0.0, 0.0
-        for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
-            j, s = similarity.indices[q], similarity.data[q]
-            if rated[j]:
-                top += s * (rating[j] - (item_offset[j] + user_offset[u]))
-                weight += abs(s)
-                used[p - start] += 1
+        top, weight, n = 0.0, 0.0, nearest_rated(i, similarity, rated, links.max_used, places)
+        for c in range(n):
+            j, s = similarity.indices[places[c]], similarity.data[places[c]]
+            top += s * (rating[j] - (item_offset[j] + user_offset[u]))
+            weight += abs(s)
+        used[p - start] = n
         scores[p - start] = score_of(top, weight, used[p - start], item_offset[i] + user_offset[u], finish)
     return scores, used
 

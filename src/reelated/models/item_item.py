@@ -41,6 +41,7 @@ class ItemItemModel(BaseEstimator):
     offset_: npt.NDArray[np.float64]
     scale_: tuple[float, float]
     baseline_weight: float
+    max_used: int | None
     max_memory: int | str | None
 
     def __sklearn_tags__(self) -> Any:
@@ -50,8 +51,10 @@ class ItemItemModel(BaseEstimator):
 
     def prepare(self) -> None:
         """Lay out the fitted matrix for the kernels, by rows and by columns; called after a fit or a load."""
-        self._by_row = as_kernel_csr(self.similarity_)
-        self._by_column = as_kernel_csr(self.similarity_.T.tocsr())
+        every = self.similarity_.shape[0]
+        max_used = every if self.max_used is None else min(int(self.max_used), every)
+        by_row, by_column = as_kernel_csr(self.similarity_), as_kernel_csr(self.similarity_.T.tocsr())
+        self._links = kernels.Links(by_row, by_column, max_used)
 
     @property
     def offsets(self) -> Offsets:
@@ -117,7 +120,7 @@ class ItemItemModel(BaseEstimator):
 
         def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
             return kernels.top_rows(
-                start, stop, rows, self._by_column, item_offset, user_offset, finish, allowed, keep_seen, n
+                start, stop, rows, self._links, item_offset, user_offset, finish, allowed, keep_seen, n
             )
 
         cost = self._fan_out()[X.indices].cumsum()
@@ -130,7 +133,7 @@ class ItemItemModel(BaseEstimator):
 
     def _fan_out(self) -> npt.NDArray[np.int64]:
         """Return how many items each item helps to predict."""
-        return np.diff(self._by_column.indptr)
+        return np.diff(self._links.by_column.indptr)
 
     def score_items(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the ranking score of every row and item: Σ_j s_ij (x_uj − low); NaN where no neighbour is rated.
@@ -186,7 +189,7 @@ class ItemItemModel(BaseEstimator):
         for u in range(X.shape[0]):
             part = slice(rows.indptr[u], rows.indptr[u + 1])
             dense[u], _ = kernels.score_row(
-                rows.indices[part], rows.data[part], self._by_column, item_offset, user_offset[u], finish
+                rows.indices[part], rows.data[part], self._links, item_offset, user_offset[u], finish
             )
         return dense
 
@@ -235,9 +238,9 @@ class ItemItemModel(BaseEstimator):
         rows, items = rows[by_row], items[by_row]
 
         def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
-            return kernels.score_pairs(start, stop, table, rows, items, self._by_row, item_offset, user_offset, finish)
+            return kernels.score_pairs(start, stop, table, rows, items, self._links, item_offset, user_offset, finish)
 
-        slices = slices_of(np.diff(self._by_row.indptr)[items] + 1, SLICE)
+        slices = slices_of(np.diff(self._links.by_row.indptr)[items] + 1, SLICE)
         parts = list(in_order(pairs, slices)) or [(np.empty(0), np.empty(0, np.int32))]
         scores, support = np.empty(len(rows)), np.empty(len(rows), np.int32)
         scores[by_row], support[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -266,9 +269,11 @@ class ItemItemModel(BaseEstimator):
         support : ndarray of int32, shape (n_rows,)
         """
         X, item = check_rows(self, X), check_item(self, item)
-        columns = as_kernel_csr(sp.csc_array(X) if by_item is None else check_columns(self, by_item, X))
+        by_item = sp.csc_array(X) if by_item is None else check_columns(self, by_item, X)
+        if self._links.max_used < X.shape[1]:  # which neighbours count differs from row to row
+            return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
         item_offset, user_offset, finish = self._terms(X, by)
-        return kernels.score_users(item, self._by_row, columns, item_offset, user_offset, finish)
+        return kernels.score_users(item, self._links.by_row, as_kernel_csr(by_item), item_offset, user_offset, finish)
 
     def audience(
         self, X: Any, item: int, n: int = 10, *, by: By = "relevance", by_item: sp.csc_array | None = None
@@ -315,9 +320,13 @@ class ItemItemModel(BaseEstimator):
         if X.shape[0] != 1:
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
         (score,), _ = self.score_pairs(X, [0], [item], by=by)
-        part = slice(*self._by_row.indptr[item : item + 2])
-        neighbours, similarity = self._by_row.indices[part], self._by_row.data[part].astype(np.float64)
+        by_row, max_used = self._links.by_row, self._links.max_used
+        part = slice(*by_row.indptr[item : item + 2])
+        neighbours, similarity = by_row.indices[part], by_row.data[part].astype(np.float64)
         items, mine, theirs = np.intersect1d(X.indices, neighbours, assume_unique=True, return_indices=True)
+        if len(items) > max_used:
+            chosen = kernels.strongest(by_row.data[part][theirs], max_used)
+            items, mine, theirs = items[chosen], mine[chosen], theirs[chosen]
         given, similarity = X.data[mine].astype(np.float64), similarity[theirs]
         base, contributions = self._parts(X, item, items, given, similarity, by)
         clip = float(score - base - contributions.sum()) if np.isfinite(score) else 0.0

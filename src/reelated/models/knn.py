@@ -32,6 +32,8 @@ class ItemKNN(ItemItemModel):
         Columns are zero-filled, as in scikit-learn.
     n_neighbors : int or None, default 100
         Most neighbours kept for an item; None keeps all.
+    max_used : int or None, default None
+        Of the neighbours that a person has rated, use this many at the most, the strongest; None uses all.
     weighting : {None, "tf-idf", "bm25"}, default None
         Weight ratings before the cosine, with items as documents and people as terms.
     shrinkage : float, default 0.0
@@ -75,6 +77,7 @@ class ItemKNN(ItemItemModel):
         similarity: SimilarityName = "cosine",
         *,
         n_neighbors: int | None = 100,
+        max_used: int | None = None,
         weighting: Weighting | None = None,
         shrinkage: float = 0.0,
         damping: float = 0.0,
@@ -86,6 +89,7 @@ class ItemKNN(ItemItemModel):
     ) -> None:
         self.similarity = similarity
         self.n_neighbors = n_neighbors
+        self.max_used = max_used
         self.weighting = weighting
         self.shrinkage = shrinkage
         self.damping = damping
@@ -169,6 +173,7 @@ class ItemKNN(ItemItemModel):
                 f"baseline_weight={self.baseline_weight!r} with similarity={name!r}: there is no offset to draw to. "
                 "Use 'residual-cosine', 'pearson' or 'adjusted-cosine'."
             )
+        check_integer("max_used", self.max_used, 1, none=True)
         if not isinstance(self.positive_only, (bool, np.bool_)):
             raise InputError(f"positive_only={self.positive_only!r}: expected True or False.")
         return Measure(

@@ -25,7 +25,7 @@ class Recommender(Questions):
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)``, unweighted where ratings can be negative.
     rater : ItemKNN or "default", default "default"
         The model that predicts ratings. The default is
-        ``ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100, baseline_weight=0.05)``.
+        ``ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)``.
     by : {"relevance", "rating"}, default "relevance"
         Which number lists fall by unless a call says otherwise.
     fill : {"popular", None}, default "popular"
@@ -129,7 +129,7 @@ class Recommender(Questions):
             weighting: Any = "tf-idf" if data.ratings.scale.low >= 0 else None
             ranker = ItemKNN(weighting=weighting, n_neighbors=200, shrinkage=10)
         if isinstance(rater, str) and rater == "default":
-            rater = ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100, baseline_weight=0.05)
+            rater = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
         for name, model in (("ranker", ranker), ("rater", rater)):
             if not isinstance(model, ItemKNN) and (model is not None or name == "rater"):
                 raise InputError(f"{name}={shorten(model)}: expected an ItemKNN or 'default'.")
