@@ -90,8 +90,8 @@ def main(source):
     for name, (model, by) in MEASURES.items():
         figures = np.mean([measured(model, by, part) for part in parts], axis=0)
         print(f"| {name} | {' | '.join(f'{figure:.3f}' for figure in figures[:4])} | {figures[4]:.0%} |", flush=True)
-    print("\nThe recipe lists by predicted rating, all others by relevance. The defaults' settings were chosen beforehand,")
-    print("on parts of training data.")
+    print("\nThe recipe lists by predicted rating, all others by relevance. The settings of the defaults were chosen")
+    print("beforehand, on parts of training data.")
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def test_every_command_has_help_with_an_example(command):
 
 def test_the_commands_are_those_of_the_issue():
     wanted = {"recommend", "audience", "similar", "predict", "explain", "fit", "batch", "sample", "fetch", "demo"}
-    assert set(COMMANDS) == wanted | {"find"}
+    assert set(COMMANDS) == wanted | {"check", "find"}
     assert run("--version").stdout == f"reelated {reelated.__version__}\n"
 
 
@@ -681,3 +681,29 @@ def test_a_terminal_that_knows_ascii_alone_gets_an_answer():
 def test_the_cache_folder_of_the_tests_is_their_own():
     assert "cache" in cache_folder().name
     assert str(cache_folder()).startswith(os.environ["REELATED_CACHE"])
+
+
+def test_a_title_that_is_only_nearly_one_says_for_which_it_is_taken():
+    near = run("predict", "sample", "--user", 300, "--movie", "Matrx")
+    assert near.stderr.splitlines()[-1] == "note: 'Matrx' is taken for The Matrix (1999)"
+    assert "The Matrix (1999)" in near.stdout
+    assert "taken for" not in run("predict", "sample", "--user", 300, "--movie", "the matrix").stderr
+
+
+def test_the_folder_one_stands_in_is_called_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "README.md").write_text("nothing here", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run("recommend", ".", "--user", 1, code=1).startswith(f"{tmp_path.name} holds no ratings")
+
+
+def test_columns_of_the_sample_are_refused():
+    assert "the sample's columns are known" in run(
+        "recommend", "sample", "--user", 1, "--columns", "rating=stars", code=1
+    )
+
+
+def test_without_a_folder_to_keep_a_fit_in_the_answer_still_comes(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    nowhere = str(tmp_path / "file" / "cache")
+    answer = run("recommend", "sample", "--user", 300, "-n", 3, "--json", REELATED_CACHE=nowhere)
+    assert len(json.loads(answer.stdout)) == 3

@@ -1,9 +1,10 @@
 """Reelated: from a ratings file to explained recommendations."""
 
 from reelated._version import __version__
-from reelated.data import read
+from reelated.data import Checkup, check, read
 from reelated.models import Baseline, ItemKNN
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender, recipe
 
-__all__ = ["Baseline", "Dataset", "ItemKNN", "Ratings", "Recommender", "__version__", "read", "recipe"]
+__all__ = ["Baseline", "Checkup", "Dataset", "ItemKNN", "Ratings", "Recommender"]
+__all__ += ["__version__", "check", "read", "recipe"]

@@ -8,6 +8,7 @@ import typer
 
 import reelated
 from reelated.cli.batch import check_output, write_batch
+from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
 from reelated.cli.options import (
     By,
     Exclude,
@@ -23,6 +24,7 @@ from reelated.cli.options import (
     as_ratings,
     as_user,
     with_options,
+    with_reading,
     with_recommender,
 )
 from reelated.cli.show import console, print_answers, print_prediction, print_why
@@ -205,6 +207,25 @@ def batch(
         tables = rec.recommend_all(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)
         rows = write_batch(tables, output)
     console().print(f"{rows:,} rows written to {output}.", markup=False)
+
+
+@app.command(epilog="Example: reelated check sample")
+@with_reading
+def check(
+    source: Source,
+    options: Options,
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", callback=check_rejects, help="Keep refused rows in this CSV file.")
+    ] = None,
+    form: Form = "table",
+) -> None:
+    """Check ratings before any fit: what is wrong or odd, and what reading does about it."""
+    checkup = check_source(source, options)
+    if rejects is not None:
+        write_rejects(checkup.rejects, source, rejects)
+    print_checkup(checkup, form)
+    if not checkup.usable:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: reelated sample my-sample")

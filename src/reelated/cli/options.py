@@ -71,6 +71,12 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     return _replaced(command, "options", _READING | _FITTING, as_options)
 
 
+def with_reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes `options: Options` and a `form` the options of reading and `--json` for them."""
+    read = _replaced(command, "options", _READING, as_options)
+    return _replaced(read, "form", {"json": _FORMS["json"]}, as_form)
+
+
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
     """Give a command that takes `rec: Recommender` a SOURCE and the shared options in its place.
 
@@ -138,7 +144,7 @@ def as_options(
     *,
     columns: str | None,
     scale: str | None,
-    set: list[str] | None,  # noqa: A002
+    set: list[str] | None = None,  # noqa: A002
     **rest: Any,
 ) -> Options:
     """Read the texts of the shared options."""

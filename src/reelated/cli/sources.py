@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 import reelated
-from reelated.cli.progress import working
+from reelated.cli.progress import errors, working
 from reelated.data import cache_folder, fingerprint, read
 from reelated.errors import DataWarning, InputError, shorten
 from reelated.models import ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import PRESETS, Match, Recommender
-from reelated.recommender.rows import with_year
+from reelated.recommender.rows import printable, with_year
 
 KEPT = 8
 """Fitted models kept in the cache; the one that was not used for longest goes first."""
@@ -81,7 +83,10 @@ def open_source(source: str, options: Options) -> Recommender:
                 "fitted already. Leave them out, or give the ratings."
             )
         return Recommender.load(source)
-    kept = _kept(source, options)
+    try:
+        kept = _kept(source, options)
+    except InputError:  # no folder to keep it in
+        return fit_source(source, options)
     if kept.exists():
         try:
             found = Recommender.load(kept)
@@ -146,13 +151,19 @@ def find_movie(rec: Recommender, text: str, option: str = "--movie") -> Any:
     if text == wanted and isinstance(movie_id, int):  # a number is an id unless it is the whole of a title
         meant = found = [match for match in meant if match.match == 100]
     if len(meant) == 1:
+        if wanted.casefold() not in meant[0].title.casefold():
+            errors.print(Text(printable(f"note: {wanted!r} is taken for {_named(meant[0])}"), style="yellow"))
         return meant[0].movie_id
     if not found:
         raise InputError(
             f"{option} {shorten(wanted)}: no movie has such an id or title. Look for it with: reelated find"
         )
-    lines = "".join(f"\n  {match.movie_id}  {with_year(match.title, match.year)}" for match in found)
+    lines = "".join(f"\n  {match.movie_id}  {_named(match)}" for match in found)
     raise InputError(f"{option} {shorten(wanted)} could be any of these. Give an id, or more of the title:{lines}")
+
+
+def _named(match: Match) -> str:
+    return with_year(match.title, match.year)
 
 
 def _meant(wanted: str, found: list[Match]) -> list[Match]:

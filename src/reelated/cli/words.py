@@ -25,6 +25,7 @@ _WORDS = {
     r"save it with ratings=True": "fit it again with --ratings",
     r"find\('…'\)": "reelated find SOURCE TITLE",
     r"invalid='drop'": "--invalid drop",
+    r"scale=\(low, high, step\)": "--scale LOW,HIGH,STEP",
     r"duplicates='last', 'first' or 'mean'": "--duplicates last, first or mean",
     r"Give a movies table": "Give a table of movies with --movies FILE",
     r"Use similarity='cosine'": "Use --set similarity=cosine",

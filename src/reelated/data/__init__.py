@@ -1,8 +1,10 @@
 """Data: readers for every MovieLens edition and any ratings table, the cache, the download, the bundled sample."""
 
+from reelated.data.check import check
+from reelated.data.checkup import Bin, Checkup, Finding
 from reelated.data.fetch import fetch
 from reelated.data.movielens import folds
 from reelated.data.reading import read
 from reelated.data.source import cache_folder, fingerprint
 
-__all__ = ["cache_folder", "fetch", "fingerprint", "folds", "read"]
+__all__ = ["Bin", "Checkup", "Finding", "cache_folder", "check", "fetch", "fingerprint", "folds", "read"]

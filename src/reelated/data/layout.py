@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import polars as pl
@@ -25,6 +26,25 @@ class Layout(NamedTuple):
     skip: int = 0
 
 
+class Refused(NamedTuple):
+    """A row that is none: its line, what kind of fault it has, the fault in words, and the row as it stands."""
+
+    line: int
+    code: str
+    why: str
+    row: str
+
+
+@dataclass
+class Trace:
+    """What reading a text table met on its way, for those who want to know all of it."""
+
+    label: str = ""
+    text: bytes = b""
+    layout: Layout | None = None
+    refused: list[Refused] = field(default_factory=list)
+
+
 class Want(NamedTuple):
     """What is wanted of a table: our names with their aliases, those that each row must have, and the options."""
 
@@ -32,6 +52,7 @@ class Want(NamedTuple):
     required: tuple[str, ...]
     columns: Mapping[str, str | None] | None = None
     invalid: str = "error"
+    trace: Trace | None = None
 
     def find(self, names: tuple[str, ...]) -> dict[str, str]:
         """Return our name → the table's name for the columns to be read."""

@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
-from reelated.data.layout import Layout, Want, is_number
+from reelated.data.layout import Layout, Refused, Trace, Want, is_number
 from reelated.errors import InputError, plural, shorten
 
 IDS = ("user_id", "movie_id")
@@ -33,17 +33,19 @@ def read_lines(
     for row in rows(text, layout):
         if numbers is None and row.fields and len(row.fields) == len(layout.names):
             numbers = numeric({name: row.fields[place] for name, place in places.items()})
-        fault = _fault(row, layout, places, want, numbers or ())
-        if not fault:
+        code, fault = _fault(row, layout, places, want, numbers or ())
+        if not code:
             for name, place in places.items():
                 kept[name].append(row.fields[place])  # type: ignore[index]
         elif want.invalid == "error":
             raise InputError(f"{label}, {fault}. Mend the line, or drop such lines with invalid='drop'.")
         else:
             dropped, example = dropped + row.last - row.first + 1, example or fault
+            if want.trace:
+                want.trace.refused.append(Refused(row.first, code, fault, layout.separator.join(row.fields or ())))
     table = pl.DataFrame(kept, schema=dict.fromkeys(found, pl.String))
     table = table.with_columns(pl.col(name).replace("", None) for name in found if name not in want.required)
-    return table, [f"dropped {plural(dropped, 'bad line')}, the first is {example}"] * bool(dropped)
+    return table, [f"dropped {plural(dropped, 'bad line')}, the first is {example}"] * bool(dropped and not want.trace)
 
 
 def numeric(example: dict[str, str]) -> list[str]:
@@ -77,19 +79,30 @@ def rows(text: bytes, layout: Layout) -> Iterator[Row]:
                 yield Row(first, layout.skip + reader.line_num, fields)
 
 
-def _fault(row: Row, layout: Layout, places: dict[str, int], want: Want, numbers: Sequence[str]) -> str:
-    """Say what is wrong with a row and on which line, if anything."""
+def lines_of(trace: Trace, places: Collection[int]) -> dict[int, int]:
+    """Return the lines on which some rows of a table begin, by their places among the rows that were kept."""
+    layout, last = trace.layout, max(places, default=-1)
+    if layout is None:
+        return {}
+    refused = {row.line for row in trace.refused}
+    kept = (row.first for row in rows(trace.text, layout) if row.first not in refused)
+    return {place: line for place, line in zip(range(last + 1), kept, strict=False) if place in places}
+
+
+def _fault(row: Row, layout: Layout, places: dict[str, int], want: Want, numbers: Sequence[str]) -> tuple[str, str]:
+    """Say what kind of fault a row has, and in words what it is and on which line; two empty texts if none."""
     if row.fields is None:
-        return f"line {row.first}: a field of more than 131,072 characters; is a quote left open?"
+        return "bad_line", f"line {row.first}: a field of more than 131,072 characters; is a quote left open?"
     shown = shorten(layout.separator.join(row.fields))
     if len(row.fields) != len(layout.names):
         found = f"{plural(len(row.fields), 'field')} where {len(layout.names)} are expected"
-        return f"line {row.first}: {found}: {shown}"
+        return "bad_line", f"line {row.first}: {found}: {shown}"
     for name, place in places.items():
-        why = _wrong(name, row.fields[place].strip(), name in want.required, name in numbers)
+        field = row.fields[place].strip()
+        why = _wrong(name, field, name in want.required, name in numbers)
         if why:
-            return f"line {row.first}: {why} in {shown}"
-    return ""
+            return "unreadable_field" if field else "missing_field", f"line {row.first}: {why} in {shown}"
+    return "", ""
 
 
 def _wrong(name: str, field: str, required: bool, number: bool) -> str:

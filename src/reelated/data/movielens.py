@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from reelated.data.layout import RATINGS, Layout, Want, split
+from reelated.data.layout import RATINGS, Layout, Trace, Want, split
 from reelated.data.source import Files, find_files
 from reelated.data.tables import read_table
 from reelated.data.titles import has_year, split_title
@@ -58,11 +58,13 @@ def layout_of(name: str, data: bytes) -> Layout | None:
     return layout if layout and len(split(line, layout.separator)) == len(layout.names) else None
 
 
-def read_movies(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+def read_movies(
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """Read a catalogue: titles as people say them, years, lists of genres, dates."""
     layout = layout_of(name, data)
     flags = GENRES if layout is LAYOUTS["u.item"] else ()
-    want = Want({**MOVIE_ALIASES, **dict.fromkeys(flags, ())}, ("movie_id",), None, invalid)
+    want = Want({**MOVIE_ALIASES, **dict.fromkeys(flags, ())}, ("movie_id",), None, invalid, trace)
     table, notes = read_table(name, data, want, layout)
     if flags:
         set_ones = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in flags]
@@ -104,10 +106,12 @@ def _dated(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(dates, years.fill_null(dates.dt.year()).alias("year"))
 
 
-def read_users(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+def read_users(
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """Read what is known of users; the occupation codes of MovieLens 1M become names."""
     layout = layout_of(name, data)
-    table, notes = read_table(name, data, Want(USER_ALIASES, ("user_id",), None, invalid), layout)
+    table, notes = read_table(name, data, Want(USER_ALIASES, ("user_id",), None, invalid, trace), layout)
     if "age" in table.columns:
         age = table["age"].cast(pl.Int32, strict=False)
         table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
@@ -117,10 +121,12 @@ def read_users(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataF
     return table, notes
 
 
-def read_links(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+def read_links(
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """Read the ids that IMDb (text) and TMDB (numbers) have for the movies."""
     aliases = {column: MOVIE_ALIASES[column] for column in ("movie_id", "imdb_id", "tmdb_id")}
-    table, notes = read_table(name, data, Want(aliases, ("movie_id",), None, invalid))
+    table, notes = read_table(name, data, Want(aliases, ("movie_id",), None, invalid, trace))
     if "tmdb_id" in table.columns:
         table = table.with_columns(read_ids(table["tmdb_id"]))
     return table, notes
@@ -135,10 +141,12 @@ def with_links(movies: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame
     return movies.drop(links.columns[1:], strict=False).join(links, on="movie_id", how="left", maintain_order="left")
 
 
-def read_tags(name: str, data: bytes, invalid: str = "error") -> tuple[pl.DataFrame, list[str]]:
+def read_tags(
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """Read the free tags that users gave to movies: `user_id movie_id tag timestamp`."""
     aliases = {column: RATINGS.aliases.get(column, ()) for column in ("user_id", "movie_id", "tag", "timestamp")}
-    want = Want(aliases, ("user_id", "movie_id"), None, invalid)
+    want = Want(aliases, ("user_id", "movie_id"), None, invalid, trace)
     table, notes = read_table(name, data, want, layout_of(name, data))
     return table.with_columns(as_seconds(table["timestamp"])) if "timestamp" in table.columns else table, notes
 

@@ -2,20 +2,20 @@
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 
-from reelated.data.layout import RATINGS, about
+from reelated.data.layout import RATINGS, Trace, about
 from reelated.data.lines import IDS
 from reelated.data.movielens import edition, layout_of, read_links, read_movies, read_tags, read_users, with_links
 from reelated.data.source import Files, find_files, is_sample
 from reelated.data.tables import read_table
-from reelated.errors import DataWarning, check_choice
+from reelated.errors import DataWarning, InputError, check_choice, shorten
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid
 from reelated.ratings.frames import rating_columns
@@ -70,9 +70,7 @@ def read(
     """
     check_choice("invalid", invalid, ("error", "drop"))
     given = {kind: table for kind, table in (("movies", movies), ("users", users)) if table is not None}
-    found = _find(source, columns, invalid, given.keys())
-    for kind, table in given.items():
-        found.take(kind, table, invalid)
+    found = find_tables(source, columns, invalid, given)
     name = name or found.name
     with about(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
         data = Dataset.from_frames(
@@ -91,7 +89,23 @@ def read(
 
 
 @dataclass
-class _Found:
+class Witness:
+    """Looks on while tables are read: one that cannot be read is noted, and reading goes on without it."""
+
+    traces: dict[str, Trace] = field(default_factory=dict)
+    errors: dict[str, InputError] = field(default_factory=dict)
+
+    @contextmanager
+    def watching(self, kind: str) -> Iterator[Trace]:
+        """Give what traces the reading of one kind of table; keep the error that ends it."""
+        try:
+            yield self.traces.setdefault(kind, Trace())
+        except InputError as error:
+            self.errors[kind] = error
+
+
+@dataclass
+class Found:
     """What a source holds: the ratings in our columns, the tables beside them, and what reading them changed."""
 
     ratings: pl.DataFrame
@@ -99,25 +113,31 @@ class _Found:
     scale: tuple[float, float, float] | None = None
     known: dict[str, FrameLike] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    witness: Witness | None = None
 
     def take(self, kind: str, given: FrameLike, invalid: str) -> None:
         """Take in a table of movies, users, links or tags: a frame, or the path of a file."""
-        if isinstance(given, (str, os.PathLike)):
-            self.read(kind, find_files(Path(given)), invalid)
-        else:
-            self.known[kind] = given
+        with self.watched(kind) as trace:
+            if isinstance(given, (str, os.PathLike)):
+                self.read(kind, find_files(Path(given)), invalid, trace)
+            else:
+                self.known[kind] = given
 
-    def read(self, kind: str, files: Files, invalid: str) -> None:
+    def watched(self, kind: str) -> AbstractContextManager[Trace | None]:
+        """Return what a table is read under: nothing, or the eyes of a witness."""
+        return self.witness.watching(kind) if self.witness else nullcontext()
+
+    def read(self, kind: str, files: Files, invalid: str, trace: Trace | None = None) -> None:
         """Read a table from its file; integer ids become text where those of the ratings are."""
         inside = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(inside).name
-        table, notes = _READERS[kind](name, files.read(inside), invalid)
+        table, notes = _READERS[kind](name, files.read(inside), invalid, trace)
         text = [id_ for id_ in IDS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
         self.known[kind] = table.with_columns(pl.col(id_).cast(pl.String) for id_ in text)
         self.notes += [f"{name}: {note}" for note in notes]
 
 
-_READERS: dict[str, Callable[[str, bytes, str], tuple[pl.DataFrame, list[str]]]] = {
+_READERS: dict[str, Callable[[str, bytes, str, Trace | None], tuple[pl.DataFrame, list[str]]]] = {
     "movies": read_movies,
     "users": read_users,
     "links": read_links,
@@ -125,34 +145,57 @@ _READERS: dict[str, Callable[[str, bytes, str], tuple[pl.DataFrame, list[str]]]]
 }
 
 
-def _find(source: Any, columns: Mapping[str, str | None] | None, invalid: str, given: Collection[str]) -> _Found:
+def find_tables(
+    source: Any,
+    columns: Mapping[str, str | None] | None,
+    invalid: str,
+    given: Mapping[str, FrameLike],
+    witness: Witness | None = None,
+) -> Found:
+    """Read all that a source holds, and in place of some tables of it those that are given."""
+    found = _find(source, columns, invalid, given.keys(), witness)
+    for kind, table in given.items():
+        found.take(kind, table, invalid)
+    return found
+
+
+def _find(
+    source: Any, columns: Mapping[str, str | None] | None, invalid: str, given: Collection[str], witness: Witness | None
+) -> Found:
     """Read all that a source holds, except the kinds of table that are given otherwise."""
     if not isinstance(source, (str, os.PathLike)):
-        return _Found(rating_columns(source, columns))
+        return Found(rating_columns(source, columns), witness=witness)
     if is_sample(source):
+        if columns:
+            raise InputError(f"columns={shorten(dict(columns))}: the sample's columns are known. Leave them out.")
         from reelated.data.sample import simulate
 
         made = simulate()
-        return _Found(made.ratings, SAMPLE_NAME, (1, 5, 1), {"movies": made.movies, "users": made.users})
+        known = {"movies": made.movies, "users": made.users}
+        return Found(made.ratings, SAMPLE_NAME, (1, 5, 1), known, witness=witness)
     files = find_files(source)
-    ratings, notes = _read_ratings(files, columns, invalid)
+    trace = witness.traces.setdefault("ratings", Trace()) if witness else None
+    ratings, notes = _read_ratings(files, columns, invalid, trace)
     name, scale = edition(files, ratings)
-    found = _Found(ratings, name or _own_name(files), scale, notes=notes)
+    found = Found(ratings, name or _own_name(files), scale, notes=notes, witness=witness)
     for kind in _READERS:
         if kind in files.roles and kind not in given:
-            found.read(kind, files, invalid)
+            with found.watched(kind) as trace:
+                found.read(kind, files, invalid, trace)
     if "links" in found.known:
-        found.known["movies"] = with_links(found.known.get("movies"), found.known.pop("links"))
+        with found.watched("links"):
+            found.known["movies"] = with_links(found.known.get("movies"), found.known.pop("links"))
     return found
 
 
 def _read_ratings(
-    files: Files, columns: Mapping[str, str | None] | None, invalid: str
+    files: Files, columns: Mapping[str, str | None] | None, invalid: str, trace: Trace | None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read the ratings of a folder, zip or file in our columns and types."""
     inside = files.roles["ratings"]
     name, data = PurePosixPath(inside).name, files.read(inside)
-    table, notes = read_table(name, data, RATINGS._replace(columns=columns, invalid=invalid), layout_of(name, data))
+    want = RATINGS._replace(columns=columns, invalid=invalid, trace=trace)
+    table, notes = read_table(name, data, want, layout_of(name, data))
     with about(name):
         return rating_columns(table, None if "rating" in table.columns else {"rating": None}), notes
 

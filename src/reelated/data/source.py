@@ -102,7 +102,7 @@ def find_files(source: Any) -> Files:
     InputError
         There is no such path or name, or nothing in it can be recognised.
     """
-    path = _existing(source)
+    path = _existing(source).resolve()
     with _readable(path.name):
         if path.is_dir():
             return _arranged(path, _listed(path), zipped=False)

@@ -60,7 +60,11 @@ def read_table(
     if data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
         return _filled(label, _read_binary(label, data, want)), []
     text = _as_utf8(label, data)
+    if want.trace:
+        want.trace.label, want.trace.text = label, text
     layout, assumed = (layout, []) if layout else recognise(label, text, want)
+    if want.trace:
+        want.trace.layout = layout
     with about(label):
         found = want.find(layout.names)
     table, notes = _read_text(label, text, layout, found, want)

@@ -1,0 +1,64 @@
+"""`reelated check`: what is wrong or odd with a source, before any fit."""
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+from rich.text import Text
+
+from reelated.cli.show import console, print_json
+from reelated.cli.sources import Options, is_model
+from reelated.cli.words import in_options
+from reelated.data import Checkup, Finding, check
+from reelated.errors import DataWarning, InputError, shorten
+from reelated.recommender.rows import printable
+
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def check_source(source: str, options: Options) -> Checkup:
+    """Check a source that is no model yet."""
+    if is_model(source):
+        raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
+    with warnings.catch_warnings(category=DataWarning, action="ignore"):
+        return check(source, **{name: value for name, value in options.reading.items() if value is not None})
+
+
+def print_checkup(checkup: Checkup, form: str) -> None:
+    """Print a check-up: for people, or as an array of one object."""
+    if form == "json":
+        return print_json([checkup.to_dict()])
+    out = console()
+    told = replace(checkup, findings=tuple(map(_in_options, checkup.findings)))
+    for line in told.report(out.width).split("\n"):
+        text = Text(printable(line))
+        for severity, style in _STYLES.items():
+            text.highlight_regex(rf"^{severity}:", style)
+        out.print(text, soft_wrap=True)
+    return None
+
+
+def _in_options(finding: Finding) -> Finding:
+    """Say what to do in the words of the terminal."""
+    return replace(finding, sentence=in_options(finding.sentence), reading=in_options(finding.reading))
+
+
+def check_rejects(rejects: Path | None) -> Path | None:
+    """Return the file to keep refused rows in, or say why it cannot be one."""
+    if rejects is not None and (rejects.is_dir() or not rejects.parent.is_dir()):
+        raise InputError(f"--rejects {rejects}: expected a file in a folder that exists.")
+    return rejects
+
+
+def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:
+    """Write refused rows as a whole file, and never over the source."""
+    if Path(source).resolve() in (rejects.resolve(), rejects.parent.resolve()):
+        raise InputError(f"--rejects {rejects}: this is SOURCE itself, or lies in it. Name another file.")
+    beside = rejects.with_name(f".{rejects.name}-{os.getpid()}")
+    try:
+        rows.write_csv(beside)
+        beside.replace(rejects)
+    finally:
+        beside.unlink(missing_ok=True)
