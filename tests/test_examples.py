@@ -1,0 +1,112 @@
+"""The examples run on the sample, and each notebook is its script with the sample's outputs."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+SCRIPTS = sorted((PROJECT / "examples").glob("[0-9]*.py"))
+MARKER = re.compile(r"^# %%(?P<kind> \[markdown\])?$")
+PLACES = re.compile(r"/(?:home|root|Users|tmp|work|var|opt|private)/|[A-Z]:\\\\|site-packages|\.venv")
+LICENSED = re.compile(r"MovieLens 100K: |MovieLens 1M: |ml-1m|ml-latest|ratings by 943 users|1,682 movies")
+SAMPLE = "Reelated sample (simulated ratings)"
+
+
+def cells_of(script):
+    """Return the kind and the text of every cell of a `# %%` script."""
+    cells = []
+    for line in script.read_text(encoding="utf-8").splitlines():
+        if found := MARKER.match(line):
+            cells.append(("markdown" if found["kind"] else "code", []))
+        else:
+            cells[-1][1].append(re.sub(r"^# ?", "", line) if cells[-1][0] == "markdown" else line)
+    return [(kind, "\n".join(lines).strip()) for kind, lines in cells]
+
+
+def notebook_of(script):
+    """Return the notebook beside a script."""
+    return json.loads(script.with_suffix(".ipynb").read_text(encoding="utf-8"))
+
+
+def printed(notebook):
+    """Return all text that a notebook's cells have put out; pictures are looked at elsewhere."""
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    texts = [output.get("text", output.get("data", {}).get("text/plain", "")) for output in outputs]
+    return "\n".join("".join(text) for text in texts)
+
+
+@pytest.fixture(params=SCRIPTS, ids=lambda script: script.stem)
+def script(request):
+    return request.param
+
+
+def test_the_examples_are_numbered_from_one():
+    assert [script.name[:2] for script in SCRIPTS] == [f"{number:02}" for number in range(1, len(SCRIPTS) + 1)]
+    assert len(SCRIPTS) >= 5
+
+
+def test_an_example_runs_on_the_sample_without_a_warning(script, tmp_path):
+    own = {"MPLBACKEND": "Agg", "REELATED_CACHE": str(tmp_path / "cache"), "MPLCONFIGDIR": str(tmp_path / "mpl")}
+    quiet = ["-W", "error", "-W", "ignore:FigureCanvasAgg is non-interactive:UserWarning"]
+    done = subprocess.run(
+        [sys.executable, *quiet, str(script)],
+        cwd=tmp_path, env=os.environ | own | {"PYTHONIOENCODING": "utf-8"}, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert SAMPLE in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "mpl"}
+
+
+def test_an_example_has_one_name_to_change_before_anything_else(script):
+    kinds = cells_of(script)
+    first = next(text for kind, text in kinds if kind == "code")
+    assert first.startswith('SOURCE = "sample"  # or "ml-100k"')
+    assert kinds[0][0] == "markdown"
+    assert kinds[0][1].startswith("# ")
+
+
+def test_a_notebook_is_made_from_its_script(script):
+    cells = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in notebook_of(script)["cells"]]
+    assert cells == cells_of(script), "run: python tools/notebooks.py"
+
+
+def test_a_notebook_was_run_from_top_to_bottom(script):
+    counts = [cell["execution_count"] for cell in notebook_of(script)["cells"] if cell["cell_type"] == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_a_notebook_holds_small_pictures_and_no_error(script):
+    outputs = [output for cell in notebook_of(script)["cells"] for output in cell.get("outputs", ())]
+    assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
+    assert {output["name"] for output in outputs if output["output_type"] == "stream"} == {"stdout"}
+    pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    assert pictures
+    assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
+    assert script.with_suffix(".ipynb").stat().st_size < 400_000
+
+
+def test_a_notebook_names_no_place_on_a_machine_and_no_time(script):
+    notebook = notebook_of(script)
+    assert not PLACES.search(printed(notebook))
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert "version" not in notebook["metadata"]["language_info"]
+    assert all(cell["metadata"] == {} for cell in notebook["cells"])
+
+
+def test_a_notebook_shows_nothing_of_licensed_data(script):
+    text = printed(notebook_of(script))
+    assert SAMPLE in text
+    assert not LICENSED.search(text)
+    source = next(cell for cell in notebook_of(script)["cells"] if cell["cell_type"] == "code")
+    assert 'SOURCE = "sample"' in "".join(source["source"])
+
+
+def test_the_examples_speak_of_movies_and_users(script):
+    prose = "\n".join(text for kind, text in cells_of(script) if kind == "markdown")
+    assert not re.search(r"\b(films?|members?|viewers?|items?)\b(?!-based)", prose, re.IGNORECASE)
