@@ -1,5 +1,6 @@
 """Outside ids ⇄ inside numbers: the only place where the two meet."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ class Ids:
 
     def __init__(self, values: pl.Series, kind: str) -> None:
         self.values = values.set_sorted()
+        self._places: Any = values.to_numpy() if values.dtype == pl.Int64 else self  # one look-up in polars is slow
         self.kind = kind
 
     def __len__(self) -> int:
@@ -68,7 +70,7 @@ class Ids:
             return None
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return None
-        at = int(self.values.search_sorted(value))  # type: ignore[arg-type]
+        at = bisect_left(self._places, value)
         return at if at < len(self) and self.values[at] == value else None
 
     def index_of(self, value: object) -> int:
