@@ -1,5 +1,6 @@
 """Reelated: from a ratings file to explained recommendations."""
 
+from reelated import plot
 from reelated._version import __version__
 from reelated.data import Checkup, check, read
 from reelated.models import Baseline, ItemKNN
@@ -7,4 +8,4 @@ from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender, recipe
 
 __all__ = ["Baseline", "Checkup", "Dataset", "ItemKNN", "Ratings", "Recommender"]
-__all__ += ["__version__", "check", "read", "recipe"]
+__all__ += ["__version__", "check", "plot", "read", "recipe"]

@@ -29,6 +29,8 @@ _WORDS = {
     r"duplicates='last', 'first' or 'mean'": "--duplicates last, first or mean",
     r"Give a movies table": "Give a table of movies with --movies FILE",
     r"Use similarity='cosine'": "Use --set similarity=cosine",
+    r"^path=": "--output ",
+    r"^movie_ids(: |=)": r"--movie\1",
     r"^source=": "SOURCE ",
     r"^folder=": "DIR ",
     r"^name=": "NAME ",

@@ -1,0 +1,65 @@
+"""`reelated plot`: a picture of ratings, movies or one user, as a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+from rich.text import Text
+
+from reelated import plot
+from reelated.cli.options import as_user
+from reelated.cli.progress import errors
+from reelated.cli.show import print_about, print_notes
+from reelated.cli.sources import Options, find_movie, is_model, open_source, read_source
+from reelated.plot.canvas import check_matplotlib, check_path
+from reelated.recommender import Recommender
+from reelated.recommender.rows import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Kind = Literal["ratings", "similarity", "neighborhood", "user"]
+_TAKES = {"ratings": "", "similarity": "--movie", "neighborhood": "--movie", "user": "--user"}
+"""The option that says what a kind of picture is of."""
+
+
+def check_picture(output: Path) -> Path:
+    """Return the file to write to, or say why there can be none; drawing needs Matplotlib too."""
+    check_matplotlib()
+    return check_path(output)
+
+
+def check_usage(kind: Kind, movies: list[str] | None, user: str | None, n: int | None) -> None:
+    """Refuse options that a kind of picture does not take, and a kind without its own."""
+    given = {"--movie": bool(movies), "--user": user is not None}
+    wanted = _TAKES[kind]
+    if wanted and not given[wanted]:
+        raise typer.BadParameter(f"got no {wanted}: a picture of the kind {kind} needs it.")
+    given["-n"] = n is not None and wanted != "--movie"
+    if extra := [name for name, said in given.items() if said and name != wanted]:
+        raise typer.BadParameter(f"{extra[0]} does not go with {kind}.")
+    if len(movies or ()) > 1 and (kind == "neighborhood" or n is not None):
+        what = "a neighborhood is that of one movie" if kind == "neighborhood" else "-n goes with one movie"
+        raise typer.BadParameter(f"got --movie more than once: {what}.")
+
+
+def draw(source: str, options: Options, kind: Kind, movies: list[str] | None, user: str | None, **how: Any) -> "Figure":
+    """Read what the picture needs, and draw it; ratings alone need no fit."""
+    if kind == "ratings" and not is_model(source):
+        data = read_source(source, options)
+        for line in (*(f"note: {note}" for note in data.notes), repr(data)):
+            errors.print(Text(printable(line), style="yellow" if line.startswith("note: ") else "dim"), soft_wrap=True)
+        return plot.ratings(data, **how)
+    rec = open_source(source, options)
+    print_notes(rec)
+    print_about(rec)
+    return _draw_fitted(rec, kind, movies or [], user, how)
+
+
+def _draw_fitted(rec: Recommender, kind: Kind, movies: list[str], user: str | None, how: dict[str, Any]) -> "Figure":
+    movie_ids = [find_movie(rec, movie) for movie in movies]
+    if kind == "similarity":
+        return plot.similarity(rec, movie_ids, **how)
+    if kind == "neighborhood":
+        return plot.neighborhood(rec, movie_ids[0], **how)
+    return plot.ratings(rec, **how) if kind == "ratings" else plot.user(rec, as_user(rec, user), **how)

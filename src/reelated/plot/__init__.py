@@ -1,0 +1,9 @@
+"""Pictures of ratings, similarities and one user's taste: Matplotlib figures, and files of them."""
+
+from reelated.plot.canvas import save
+from reelated.plot.distribution import ratings
+from reelated.plot.graph import neighborhood
+from reelated.plot.heatmap import similarity
+from reelated.plot.profile import user
+
+__all__ = ["neighborhood", "ratings", "save", "similarity", "user"]

@@ -1,0 +1,153 @@
+"""What all pictures share: Matplotlib when it is needed, two sets of colours, and files written whole."""
+
+import io
+import os
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reelated.errors import InputError, InputTypeError, shorten
+from reelated.recommender import Recommender
+from reelated.recommender.rows import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ENDINGS = (".png", ".svg")
+_FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei")
+"""Taken where installed, in this order: the first comes with Matplotlib, the others know more scripts."""
+
+
+class Colours(NamedTuple):
+    """The few colours of a picture; what they tell apart also differs in shape or is said in words."""
+
+    ground: str
+    ink: str
+    quiet: str
+    line: str
+    main: str
+    other: str
+
+
+LIGHT = Colours("#ffffff", "#1f2328", "#59636e", "#d1d9e0", "#2f6fb3", "#b4531a")
+DARK = Colours("#0d1117", "#e6edf3", "#9aa4ae", "#39424c", "#6cb0f0", "#f0a060")
+
+
+def check_matplotlib() -> Any:
+    """Return Matplotlib, or say how to install it."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise InputError("matplotlib is not installed. Install it with: pip install 'reelated[plot]'") from None
+    return matplotlib
+
+
+def check_path(path: str | Path) -> Path:
+    """Return the file to write a picture to, or say why it cannot be one."""
+    file = Path(path)
+    if file.suffix.lower() not in ENDINGS:
+        raise InputError(f"path={shorten(str(path))}: expected a file that ends in {' or '.join(ENDINGS)}.")
+    if not file.parent.is_dir() or file.is_dir():
+        raise InputError(f"path={shorten(str(path))}: expected a file in a folder that exists.")
+    return file
+
+
+def check_fitted(rec: Any) -> Recommender:
+    """Return a fitted recommender, or say that this is none."""
+    if not isinstance(rec, Recommender):
+        raise InputTypeError(f"rec={shorten(rec)}: expected a fitted Recommender.")
+    rec.movie_ids  # noqa: B018  # says if it is not fitted
+    return rec
+
+
+@contextmanager
+def drawing(colours: Colours | None = None) -> Iterator[None]:
+    """Draw in our manner, whatever the caller has set; `$` in a title is a dollar and no formula."""
+    matplotlib = check_matplotlib()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.hashsalt": "reelated"} if colours is None else _manner(colours))
+        yield
+
+
+def _manner(colours: Colours) -> dict[str, Any]:
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    told = {"figure.facecolor": "ground", "axes.facecolor": "ground"}
+    told |= {"text.color": "ink", "axes.labelcolor": "quiet", "axes.edgecolor": "line", "axes.titlecolor": "ink"}
+    told |= {"xtick.color": "line", "ytick.color": "line", "xtick.labelcolor": "quiet", "ytick.labelcolor": "quiet"}
+    return {name: getattr(colours, colour) for name, colour in told.items()} | {
+        "font.family": [name for name in _FONTS if name in installed],
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "text.parse_math": False,
+    }
+
+
+def figure_of(width: float, height: float, title: str) -> "Figure":
+    """Return an empty figure, sizes in inches, with a title that is never cut off."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.04)
+    figure = Figure(figsize=(width, height), dpi=150, layout=layout)
+    lines = wrapped(title, int(width * 8))
+    figure.suptitle(lines, x=0.12 / width, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def wrapped(text: str, width: int, lines: int = 3) -> str:
+    """Break a text into a few lines; an overlong word is broken too."""
+    return textwrap.fill(printable(text), width, max_lines=lines, placeholder=" …")
+
+
+def say_instead(axes: "Axes", text: str, colours: Colours) -> None:
+    """Say in the place of a chart why there is none."""
+    axes.set_axis_off()
+    axes.text(0, 0.5, text, color=colours.quiet, transform=axes.transAxes)
+
+
+def save(figure: "Figure", path: str | Path) -> Path:
+    """Write a figure as PNG or SVG, by the ending of the file; one already there is replaced whole.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What a function of this room gives.
+    path : str or Path
+        A file that ends in `.png` or `.svg`. Equal figures give equal bytes.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        Another ending, no such folder, or a place where nothing can be written.
+    """
+    file, memory = check_path(path), io.BytesIO()
+    kind = file.suffix.lower()[1:]
+    undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
+    with drawing(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a sign that no font here knows: a box
+        figure.savefig(memory, format=kind, metadata=undated)
+    beside = file.with_name(f".{file.name}-{os.getpid()}")
+    try:
+        beside.write_bytes(memory.getvalue())
+        beside.replace(file)
+    except OSError as error:
+        raise InputError(f"path={shorten(str(path))}: cannot be written ({error.strerror}).") from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return file

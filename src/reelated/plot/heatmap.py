@@ -1,0 +1,122 @@
+"""How alike chosen movies are, as a table of colours and numbers."""
+
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reelated.errors import InputError, check_integer, shorten
+from reelated.plot.canvas import DARK, LIGHT, Colours, check_fitted, drawing, figure_of, wrapped
+from reelated.recommender import Recommender
+from reelated.recommender.catalogue import check_list
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 25
+"""More movies than this cannot be read in one picture."""
+
+
+def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10, dark: bool = False) -> "Figure":
+    """Draw how alike movies are to the model that ranks, each pair once.
+
+    Parameters
+    ----------
+    rec : Recommender
+        A fitted recommender; it may have been saved without ratings.
+    movie_ids : int, str or iterable of them
+        The movies, in the order in which they are drawn; one alone stands for itself and those nearest to it.
+    n : int, default 10
+        How many movies to draw where `movie_ids` is one alone.
+    dark : bool, default False
+        Light on dark.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        No such movie, fewer than 2 or more than 25 of them, or Matplotlib is not installed.
+    """
+    items = _items(check_fitted(rec), check_list("movie_ids", movie_ids), check_integer("n", n, 2))
+    values, colours = similarities(rec, items), DARK if dark else LIGHT
+    titles = [wrapped(rec.catalogue_.title(item), 42, 2) for item in items]
+    longest = max(len(line) for title in titles for line in title.split("\n")) * 0.078 + 0.7
+    with drawing(colours):
+        size = 0.46 * len(items)
+        figure = figure_of(max(6.4, size + longest + 0.6), size + 1.5, "How alike are these movies?")
+        axes = figure.subplots()
+        _cells(axes, values, colours)
+        axes.set_yticks(range(len(items)), titles)
+        for row in range(len(items)):
+            axes.annotate(f"{row + 1}", (-0.5, row), (-6, 0), textcoords="offset points", ha="right", va="center")
+        axes.set_xticks(range(len(items) - 1), [f"{at}" for at in range(1, len(items))])
+        axes.tick_params(length=0, labelcolor=colours.ink)
+        axes.tick_params(axis="y", pad=24)
+        axes.spines[:].set_visible(False)
+        told = "Similarity. –: neither is among the neighbours that the model keeps of the other."
+        axes.set_xlabel(told, loc="right", fontsize=8)
+    return figure
+
+
+def _items(rec: Recommender, movie_ids: list[Any], n: int) -> list[int]:
+    """Return the columns of distinct movies; those nearest to one alone come with it."""
+    if n > MOST:
+        raise InputError(f"n={shorten(n)}: expected from 2 to {MOST} movies.")
+    index_of = rec.catalogue_.index_of
+    items = list(dict.fromkeys(map(index_of, movie_ids)))
+    if len(items) == 1:
+        items += [index_of(row.movie_id) for row in rec.similar(movie_ids[0], n=n - 1)]
+        if len(items) == 1:
+            raise InputError(f"movie_ids={shorten(movie_ids[0])}: nothing is linked to this movie. Give several.")
+    if not 2 <= len(items) <= MOST:
+        raise InputError(f"movie_ids: got {len(items)}, expected from 2 to {MOST} movies.")
+    return items
+
+
+def similarities(rec: Recommender, items: list[int]) -> npt.NDArray[np.float64]:
+    """Return the similarity of every pair, where either keeps the other as a neighbour; else NaN."""
+    found, matrix = np.full((len(items),) * 2, np.nan), rec.models_.ranker_or_rater.similarity_
+    place = {item: at for at, item in enumerate(items)}
+    for item, row in place.items():
+        part = slice(*matrix.indptr[item : item + 2])
+        for other, value in zip(matrix.indices[part], matrix.data[part], strict=True):
+            if (column := place.get(int(other))) is not None:
+                found[row, column] = found[column, row] = value
+    return found
+
+
+def _cells(axes: "Axes", values: npt.NDArray[np.float64], colours: Colours) -> None:
+    """Colour the cells below the diagonal and write each number into its cell."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scale = LinearSegmentedColormap.from_list("alike", [colours.other, colours.ground, colours.main])
+    below = np.where(np.tri(len(values), k=-1, dtype=bool), values, np.nan)
+    limit = float(np.nanmax(np.abs(below), initial=1e-9))
+    axes.imshow(np.ma.masked_invalid(below), scale, vmin=-limit, vmax=limit, aspect="equal")
+    for row, column in itertools.combinations(range(len(values) - 1, -1, -1), 2):
+        value = float(below[row, column])
+        text = "–" if np.isnan(value) else f"{value:.2f}".replace("-", "−")
+        colour = colours.quiet if np.isnan(value) else _readable(scale(0.5 + value / limit / 2), colours)
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xlim(-0.5, len(values) - 1.5)
+    axes.set_ylim(len(values) - 0.5, -0.5)
+
+
+def _readable(behind: tuple[float, ...], colours: Colours) -> str:
+    """Return the colour for a text on another: that of the two which differs more in brightness."""
+    from matplotlib.colors import to_rgb
+
+    def light(colour: tuple[float, ...]) -> float:
+        parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
+        return 0.05 + 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    def contrast(name: str) -> float:
+        return max(light(to_rgb(name)), light(behind)) / min(light(to_rgb(name)), light(behind))
+
+    return max(colours.ink, colours.ground, key=contrast)

@@ -1,0 +1,399 @@
+"""Pictures show the numbers of the data, in the same bytes each time, and say in one sentence what is wrong."""
+
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from typer.testing import CliRunner
+
+import reelated
+from reelated import plot
+from reelated.cli.commands import app
+from reelated.cli.words import in_options
+from reelated.errors import InputError, InputTypeError, UnknownId
+from reelated.models import ItemKNN
+from reelated.ratings import Dataset
+from reelated.recommender import Recommender
+
+STAR_WARS, FARGO, ALIEN = 134, 296, 154
+SPLIT = 'Title: $\\frac{1}{2}$ & <b>_"a"_ \\$5 \x1b[31m'
+
+
+@pytest.fixture(scope="module")
+def data():
+    return reelated.read("sample")
+
+
+@pytest.fixture(scope="module")
+def rec(data):
+    return Recommender().fit(data)
+
+
+@pytest.fixture(scope="module")
+def odd():
+    """Few ratings below zero, off any steps, of movies with titles like formulas and without genres and years."""
+    rng = np.random.default_rng(5)
+    pairs = [(user, movie) for user in range(9) for movie in range(12) if rng.random() < 0.7]
+    ratings = {
+        "user_id": [f"u{user}$" for user, _ in pairs],
+        "movie_id": [movie for _, movie in pairs],
+        "rating": rng.normal(0, 4, len(pairs)).round(3),
+    }
+    titles = {"movie_id": range(12), "title": [f"{SPLIT} {'long ' * 9 * (movie % 3)}{movie}" for movie in range(12)]}
+    made = Dataset.from_frames(ratings, titles)
+    return Recommender(ItemKNN("pearson", positive_only=False, n_neighbors=4)).fit(made)
+
+
+def kinds(rec, user_id=300, movie_id=STAR_WARS):
+    return {
+        "ratings": lambda **how: plot.ratings(rec, **how),
+        "similarity": lambda **how: plot.similarity(rec, movie_id, **how),
+        "neighborhood": lambda **how: plot.neighborhood(rec, movie_id, **how),
+        "user": lambda **how: plot.user(rec, user_id, **how),
+    }
+
+
+KINDS = ("ratings", "similarity", "neighborhood", "user")
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(app, ["plot", *map(str, words)], env={"COLUMNS": "200"})
+    if code == 1:
+        assert isinstance(result.exception, InputError), result
+        return in_options(str(result.exception))
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    return result
+
+
+# ------------------------------------------------------------------------------------------------------------ files
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_written_as_png_and_svg_in_the_same_bytes_each_time(rec, kind, dark, tmp_path):
+    for ending in ("png", "svg"):
+        files = [plot.save(kinds(rec)[kind](dark=dark), tmp_path / f"{at}.{ending}") for at in range(2)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert (tmp_path / "0.png").read_bytes().startswith(b"\x89PNG")
+    svg = (tmp_path / "0.svg").read_text(encoding="utf-8")
+    assert ET.fromstring(svg).tag.endswith("svg")
+    assert "dc:date" not in svg
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dark_is_light_on_dark(rec, kind):
+    light, dark = (np.mean(kinds(rec)[kind](dark=dark).get_facecolor()[:3]) for dark in (False, True))
+    assert light == 1
+    assert dark < 0.15
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_ignores_the_settings_of_the_caller_and_leaves_them(rec, kind, tmp_path):
+    import matplotlib
+
+    before = plot.save(kinds(rec)[kind](), tmp_path / "a.svg").read_bytes()
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "svg.fonttype": "none"}):
+        after = plot.save(kinds(rec)[kind](), tmp_path / "b.svg").read_bytes()
+        assert matplotlib.rcParams["font.size"] == 20
+    assert after == before
+
+
+def test_a_file_is_written_whole_or_not_at_all(rec, tmp_path, monkeypatch):
+    file = tmp_path / "a.png"
+    file.write_bytes(b"before")
+
+    def fails(*_, **__):
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr(Figure, "savefig", fails)
+    with pytest.raises(RuntimeError):
+        plot.save(plot.ratings(rec), file)
+    assert file.read_bytes() == b"before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a", "png", "a.pdf"])
+def test_another_ending_is_refused(rec, name, tmp_path):
+    with pytest.raises(InputError, match=r"expected a file that ends in \.png or \.svg"):
+        plot.save(plot.ratings(rec), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_folder_is_refused(rec, tmp_path):
+    with pytest.raises(InputError, match="a folder that exists"):
+        plot.save(plot.ratings(rec), tmp_path / "none" / "a.png")
+
+
+# ---------------------------------------------------------------------------------------------------------- numbers
+def test_bars_are_the_shares_of_the_ratings_and_the_tail_is_the_counts_of_the_movies(data):
+    stars, tail = plot.ratings(data).axes
+    values = data.ratings.matrix.data
+    assert [bar.get_height() for bar in stars.patches] == [np.mean(values == star) for star in (1, 2, 3, 4, 5)]
+    counts = np.sort(np.bincount(data.ratings.matrix.indices))[::-1]
+    whole, head = (patch.get_data().values for patch in tail.patches[:2])
+    assert whole.tolist() == counts.tolist()
+    assert head.sum() >= counts.sum() / 2 > head[:-1].sum()
+    assert f"{len(head)} of {len(counts)} movies" in tail.get_title(loc="left")
+
+
+def test_ratings_come_from_a_recommender_a_dataset_ratings_or_a_table(rec, data):
+    heights = [
+        [bar.get_height() for bar in plot.ratings(source).axes[0].patches]
+        for source in (rec, data, data.ratings, data.ratings.to_polars())
+    ]
+    assert all(height == heights[0] for height in heights)
+
+
+def test_ratings_off_any_steps_are_gathered_into_bins(odd):
+    bars = plot.ratings(odd).axes[0].patches
+    assert len(bars) == 20
+    values = odd.ratings_.matrix.data
+    counts = np.histogram(values, 20)[0]
+    assert np.allclose([bar.get_height() for bar in bars], counts / len(values))
+
+
+def test_a_heat_map_holds_the_similarities_of_the_model_each_pair_once(rec):
+    chosen = [FARGO, STAR_WARS, ALIEN]
+    axes = plot.similarity(rec, chosen).axes[0]
+    table = rec.neighbors()
+    known = {(a, b): value for a, b, value, _ in table.iter_rows() if a in chosen and b in chosen}
+    drawn = axes.images[0].get_array()
+    assert drawn.count() == sum((a, b) in known or (b, a) in known for a, b in [(296, 134), (296, 154), (134, 154)])
+    for row in range(3):
+        for column in range(3):
+            pair, turned = (chosen[row], chosen[column]), (chosen[column], chosen[row])
+            if row <= column or (pair not in known and turned not in known):
+                assert np.ma.is_masked(drawn[row, column])
+            else:
+                assert drawn[row, column] == known.get(pair, known.get(turned))
+    assert [label.get_text() for label in axes.get_yticklabels()][1] == "Star Wars (1977)"
+
+
+def test_one_movie_alone_brings_those_nearest_to_it(rec):
+    labels = [
+        text.get_text().replace("\n", " ") for text in plot.similarity(rec, STAR_WARS, n=4).axes[0].get_yticklabels()
+    ]
+    assert labels == ["Star Wars (1977)", *(f"{row.title} ({row.year})" for row in rec.similar(STAR_WARS, n=3))]
+
+
+def test_pairs_that_no_model_keeps_are_said_and_not_drawn_as_zero(odd):
+    axes = plot.similarity(odd, range(12)).axes[0]
+    shown = [text.get_text() for text in axes.texts]
+    assert shown.count("–") == 66 - axes.images[0].get_array().count() > 0
+    assert any(text.startswith("−0.") for text in shown)
+
+
+def test_a_neighborhood_holds_what_similar_answers(rec):
+    figure = plot.neighborhood(rec, STAR_WARS, n=7)
+    shown = [text.replace("\n", " ") for text in texts(figure)]
+    rows = rec.similar(STAR_WARS, n=7)
+    for row in rows:
+        assert f"{row.title} ({row.year})" in shown
+        assert f"{row.similarity:.2f} · {row.common_raters:,} in common" in shown
+    widths = [line.get_linewidth() for line in figure.axes[0].lines]
+    assert len(widths) == 7
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_thin_lines_join_neighbors_that_are_close_to_each_other(rec):
+    rows = list(rec.similar(STAR_WARS, n=6))
+    near = {row.movie_id: {other.movie_id for other in rec.similar(row.movie_id, n=6)} for row in rows}
+    ids = list(near)
+    wanted = sum(a in near[b] or b in near[a] for at, a in enumerate(ids) for b in ids[:at])
+    assert len(plot.neighborhood(rec, STAR_WARS, n=6).axes[0].collections[0].get_segments()) == wanted > 0
+
+
+def test_a_profile_holds_the_numbers_of_the_user_and_of_everyone(rec, data):
+    stars, genres, decades = plot.user(rec, 300).axes
+    table = data.ratings.to_polars().join(data.movies.select("movie_id", "year", "genres"), on="movie_id")
+    mine = table.filter(table["user_id"] == 300)
+    assert np.allclose(
+        [bar.get_height() for bar in stars.patches], [(mine["rating"] == s).mean() for s in (1, 2, 3, 4, 5)]
+    )
+    assert np.allclose(stars.lines[0].get_ydata(), [(table["rating"] == s).mean() for s in (1, 2, 3, 4, 5)])
+    told = [label.get_text().rsplit("  ", 1) for label in genres.get_yticklabels()]
+    for (genre, count), own, other in zip(told, genres.lines[0].get_xdata(), genres.lines[1].get_xdata(), strict=True):
+        held = [rows.filter(rows["genres"].list.contains(genre))["rating"] for rows in (mine, table)]
+        assert int(count) == len(held[0])
+        assert np.allclose([own, other], [ratings.mean() for ratings in held])
+    for bar, other in zip(decades.patches, decades.lines[0].get_ydata(), strict=True):
+        decade = round(bar.get_x() + bar.get_width() / 2)
+        shares = [(rows["year"] // 10 * 10 == decade).mean() for rows in (mine, table)]
+        assert np.allclose([bar.get_height(), other], shares)
+
+
+def test_a_profile_without_genres_and_years_says_so(odd):
+    shown = texts(plot.user(odd, "u3$"))
+    assert "No genres are known of these movies." in shown
+    assert "No years are known of these movies." in shown
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dollars_and_odd_signs_are_drawn_as_they_are_and_nothing_is_cut_off(odd, kind, tmp_path):
+    figure = kinds(odd, "u3$", 2)[kind]()
+    plot.save(figure, tmp_path / "a.svg")
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if "$" in text.get_text())
+    assert "\x1b" not in "".join(texts(figure))
+    figure.draw_without_rendering()
+    whole = figure.bbox
+    for text in figure.findobj(Text):
+        if not re.fullmatch(r"[−\d.,]*", text.get_text()):  # numbers beside an axis are kept off the edge unseen
+            box = text.get_window_extent()
+            assert whole.x0 - 1 <= box.x0 <= box.x1 <= whole.x1 + 1, text
+            assert whole.y0 - 1 <= box.y0 <= box.y1 <= whole.y1 + 1, text
+
+
+def test_the_least_data_can_be_drawn(tmp_path):
+    least = Recommender().fit({"user_id": [1], "movie_id": [1], "rating": [3]})
+    for figure in (plot.ratings(least), plot.user(least, 1), plot.neighborhood(least, 1)):
+        plot.save(figure, tmp_path / "a.png")
+    assert any("Nothing is linked to it." in text for text in texts(plot.neighborhood(least, 1)))
+    with pytest.raises(InputError, match="nothing is linked to this movie"):
+        plot.similarity(least, 1)
+
+
+# -------------------------------------------------------------------------------------------------------- bad input
+def test_unknown_movies_and_users_are_refused(rec):
+    for asked in (lambda: plot.neighborhood(rec, 99999), lambda: plot.similarity(rec, [STAR_WARS, 99999])):
+        with pytest.raises(UnknownId, match="movie_id"):
+            asked()
+    with pytest.raises(UnknownId, match="No ratings for user_id 99999"):
+        plot.user(rec, 99999)
+    with pytest.raises(InputTypeError, match="user_id='300'"):
+        plot.user(rec, "300")
+
+
+def test_numbers_out_of_range_are_refused(rec):
+    for asked, said in [
+        (lambda: plot.neighborhood(rec, STAR_WARS, n=0), "n=0: expected an integer of 1 or more"),
+        (lambda: plot.neighborhood(rec, STAR_WARS, n=31), "n=31: expected 30 neighbours at the most"),
+        (lambda: plot.similarity(rec, STAR_WARS, n=1), "n=1: expected an integer of 2 or more"),
+        (lambda: plot.similarity(rec, STAR_WARS, n=26), "n=26: expected from 2 to 25 movies"),
+        (lambda: plot.similarity(rec, []), "movie_ids: got 0, expected from 2 to 25"),
+        (lambda: plot.similarity(rec, list(rec.movie_ids)[:26]), "movie_ids: got 26, expected from 2 to 25"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            asked()
+
+
+def test_what_is_no_fitted_recommender_is_refused(data):
+    for asked in (plot.neighborhood, plot.similarity, plot.user):
+        with pytest.raises(InputTypeError, match="expected a fitted Recommender"):
+            asked(data, 1)
+        with pytest.raises(InputError, match="not fitted yet"):
+            asked(Recommender(), 1)
+
+
+def test_a_model_without_ratings_says_what_its_pictures_need(rec, tmp_path):
+    bare = Recommender.load(rec.save(tmp_path / "bare.model", ratings=False))
+    for asked in (lambda: plot.ratings(bare), lambda: plot.user(bare, 300)):
+        with pytest.raises(InputError, match="saved without ratings"):
+            asked()
+    assert isinstance(plot.neighborhood(bare, STAR_WARS), Figure)
+    assert isinstance(plot.similarity(bare, STAR_WARS), Figure)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_matplotlib_it_says_how_to_install_it(rec, kind, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    said = "matplotlib is not installed. Install it with: pip install 'reelated[plot]'"
+    with pytest.raises(InputError) as caught:
+        kinds(rec)[kind]()
+    assert str(caught.value) == said
+    assert run("sample", "ratings", "-o", tmp_path / "a.png", code=1) == said
+
+
+def test_importing_reelated_loads_no_matplotlib():
+    script = "import sys, reelated, reelated.cli.commands; print('matplotlib' in sys.modules, reelated.plot.__name__)"
+    done = subprocess.run([sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "reelated.plot"]
+
+
+def test_drawing_loads_no_pyplot(tmp_path):
+    script = (
+        "import sys; from reelated import plot; "
+        "plot.save(plot.ratings({'user_id': [1], 'movie_id': [1], 'rating': [3]}), sys.argv[1]); "
+        "print('matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "a.svg")],
+        env=os.environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "False"
+
+
+# ----------------------------------------------------------------------------------------------------- the terminal
+@pytest.mark.parametrize(
+    ("words", "drawn"),
+    [
+        (("ratings",), lambda rec: plot.ratings(rec)),
+        (("neighborhood", "--movie", "Star Wars", "-n", 5), lambda rec: plot.neighborhood(rec, STAR_WARS, n=5)),
+        (
+            ("similarity", "--movie", "Fargo", "--movie", STAR_WARS),
+            lambda rec: plot.similarity(rec, [FARGO, STAR_WARS]),
+        ),
+        (("similarity", "--movie", "Fargo"), lambda rec: plot.similarity(rec, FARGO)),
+        (("user", "--user", 300, "--dark"), lambda rec: plot.user(rec, 300, dark=True)),
+    ],
+)
+def test_the_terminal_draws_what_the_library_draws(rec, words, drawn, tmp_path):
+    result = run("sample", *words, "-o", tmp_path / "a.svg")
+    assert result.stdout == f"Written to {tmp_path / 'a.svg'}.\n"
+    assert (tmp_path / "a.svg").read_bytes() == plot.save(drawn(rec), tmp_path / "b.svg").read_bytes()
+
+
+def test_the_terminal_draws_from_a_saved_model(rec, tmp_path):
+    model = rec.save(tmp_path / "my.model")
+    run(model, "ratings", "-o", tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_bytes() == plot.save(plot.ratings(rec), tmp_path / "b.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("neighborhood",), "got no --movie"),
+        (("similarity",), "got no --movie"),
+        (("user",), "got no --user"),
+        (("ratings", "--user", 1), "--user does not go with ratings"),
+        (("user", "--user", 1, "-n", 5), "-n does not go with user"),
+        (("user", "--user", 1, "--movie", 1), "--movie does not go with user"),
+        (("neighborhood", "--movie", 1, "--movie", 2), "that of one movie"),
+        (("similarity", "--movie", 1, "--movie", 2, "-n", 5), "-n goes with one movie"),
+        (("pie",), "pie"),
+    ],
+)
+def test_wrong_usage_is_said_before_anything_is_read(words, said, tmp_path):
+    assert said in run("no such source", *words, "-o", tmp_path / "a.png", code=2).output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ratings", "-o", "a.gif"), "--output 'a.gif': expected a file that ends in .png or .svg."),
+        (("ratings", "-o", "none/a.png"), "--output 'none/a.png': expected a file in a folder that exists."),
+        (("neighborhood", "--movie", "zzzzqq", "-o", "a.png"), "--movie 'zzzzqq': no movie has such an id or title."),
+        (
+            ("similarity", "--movie", "Fargo", "--movie", 296, "--movie", "qqzz", "-o", "a.png"),
+            "--movie 'qqzz': no movie",
+        ),
+        (("user", "--user", 99999, "-o", "a.png"), "No ratings for --user 99999."),
+        (("neighborhood", "--movie", "Fargo", "-n", 31, "-o", "a.png"), "--n 31: expected 30 neighbours at the most."),
+    ],
+)
+def test_unusable_input_is_said_in_one_sentence_and_nothing_is_written(words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("sample", *words, code=1).startswith(said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_help_says_whose_a_picture_about_one_person_is():
+    assert "A picture about one person (user) is for that person." in run("-h").output
