@@ -11,7 +11,7 @@ from reelated._kernels.compiling import CSR, kernel
 from reelated._kernels.similarity import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
-# relevance = top;  rating = clip(offset + top / weight)
+# relevance = top;  rating = clip(offset + top / (weight + prior));  of each item only the max_used nearest rated count
 # Cost: the ratings of the person × the neighbours of a movie.
 
 
