@@ -9,7 +9,7 @@ import math
 import numpy as np
 import scipy.sparse as sp
 
-HAS_OFFSETS = ("adjusted-cosine", "pearson", "residual-cosine")
+HAS_OFFSETS = ("adjusted-cosine", "pearson", "residual-cosine", "residual-pearson")
 
 
 # ------------------------------------------------------------------------------------------------------- matrices
@@ -52,7 +52,7 @@ def baseline(R, reg_user=12.0, reg_item=1.0, rounds=10):
 
 def item_offsets(R, similarity):
     """Return the item's part of what is expected; NaN for the mean of an item that nobody rated."""
-    if similarity == "residual-cosine":
+    if similarity in ("residual-cosine", "residual-pearson"):
         mean, of_item = baseline(R)
         return mean + of_item
     if similarity == "pearson":
@@ -66,7 +66,7 @@ def user_offset(row, offsets, similarity):
     beyond = [row[i] - offsets[i] for i in rated(row)]
     if similarity == "adjusted-cosine":
         return sum(beyond) / len(beyond) if beyond else math.nan
-    if similarity == "residual-cosine":
+    if similarity in ("residual-cosine", "residual-pearson"):
         return sum(beyond) / (12 + len(beyond))
     return 0.0
 
@@ -123,7 +123,8 @@ def item_similarity(
     for i in range(R.shape[1]):
         for j in range(R.shape[1]):
             if i != j and common[i, j] >= min_common:
-                s = jaccard(V[:, i], V[:, j], damping) if similarity == "jaccard" else cosine(V[:, i], V[:, j], damping)
+                measure = {"jaccard": jaccard, "residual-pearson": correlation}.get(similarity, cosine)
+                s = measure(V[:, i], V[:, j], damping)
                 s *= common[i, j] / (common[i, j] + shrinkage)
                 S[i, j] = max(s, 0.0) if positive_only else s
     return nearest(S, n_neighbors), common
@@ -140,6 +141,16 @@ def cosine(a, b, damping=0.0):
     a, b = np.nan_to_num(a), np.nan_to_num(b)
     below = math.sqrt(sum(a * a)) * math.sqrt(sum(b * b)) + damping
     return sum(a * b) / below if below > 0 else 0.0
+
+
+def correlation(a, b, damping=0.0):
+    """Return Pearson's correlation over those who rated both; 0 where one of them has hardly any variance."""
+    both = ~np.isnan(a) & ~np.isnan(b)
+    a, b = a[both], b[both]
+    if not len(a) or any(sum((x - x.mean()) ** 2) <= 1e-5 * sum(x**2) for x in (a, b)):
+        return 0.0
+    a, b = a - a.mean(), b - b.mean()
+    return sum(a * b) / (math.sqrt(sum(a * a)) * math.sqrt(sum(b * b)) + damping)
 
 
 def jaccard(a, b, damping=0.0):

@@ -37,7 +37,7 @@ def rows_of(R, rule, n):
 
 @given(rating_tables(), st.booleans(), st.sampled_from([0.0, 3.0]), st.integers(1, 3), st.booleans())
 def test_similarity_rows_are_the_oracles(R, jaccard, shrinkage, min_common, positive_only):
-    S, counts, _ = rows_of(R, Rule(jaccard, shrinkage, 0.5, min_common, positive_only), R.shape[1])
+    S, counts, _ = rows_of(R, Rule(jaccard, False, shrinkage, 0.5, min_common, positive_only), R.shape[1])
     wanted, common = naive.item_similarity(
         R, "jaccard" if jaccard else "cosine", shrinkage=shrinkage, damping=0.5, min_common=min_common,
         positive_only=positive_only,
@@ -48,7 +48,7 @@ def test_similarity_rows_are_the_oracles(R, jaccard, shrinkage, min_common, posi
 
 @given(rating_tables(), st.integers(1, 3))
 def test_rows_in_pieces_are_the_rows_at_once(R, n):
-    rule = Rule(False, 0.0, 0.0, 1, False)
+    rule = Rule(False, False, 0.0, 0.0, 1, False)
     X = naive.as_csr(R)
     arguments = as_kernel_csr(X.tocsc()), as_kernel_csr(X), column_norms(X), rule, n
     pieces = [kernels.similarity_rows(i, i + 1, *arguments) for i in range(R.shape[1])]

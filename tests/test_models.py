@@ -37,6 +37,7 @@ SETTINGS = {
     "pearson": ItemKNN("pearson", positive_only=False, dtype="float64"),
     "positive pearson": ItemKNN("pearson", n_neighbors=4),
     "residual cosine": ItemKNN("residual-cosine", n_neighbors=5, shrinkage=3, baseline_weight=0.3),
+    "residual Pearson": ItemKNN("residual-pearson", n_neighbors=6, shrinkage=4, min_common=2, positive_only=False),
     "nearest used": ItemKNN("residual-cosine", n_neighbors=9, max_used=2, baseline_weight=0.1),
     "one used": ItemKNN(max_used=1),
     "jaccard": ItemKNN("jaccard", damping=0.5, n_neighbors=4),
@@ -135,7 +136,7 @@ from reelated.models import ItemKNN, item_item
 from reelated.similarity import neighbors, triangle
 
 neighbors.SLICE, item_item.SLICE, triangle.PREPARE = 4000.0, 2000.0, 100.0
-triangle.SHIFT, triangle.BLOCK = 4, 16
+triangle.SHIFTS = 3, 4
 slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.slices_of
 rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
 
@@ -153,8 +154,8 @@ def noted_blocks(*arguments):
 
 neighbors.slices_of = triangle.slices_of = item_item.slices_of = counted
 _kernels.similarity_rows, _kernels.add_pairs = noted_rows, noted_blocks
-X, digest = contract.table(301, 90), hashlib.sha256()
-for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-cosine", n_neighbors=9, shrinkage=4)):
+X, digest = contract.table(1601, 90), hashlib.sha256()
+for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
     model.fit(X)
     pairs, _ = model.score_pairs(X, *contract.every_pair(X), by="rating")
     for part in (model.similarity_.data, model.similarity_.indices, model.common_.data, pairs):
@@ -187,7 +188,9 @@ def test_the_same_bits_come_from_one_two_and_sixteen_threads():
 def oracle_settings():
     return st.fixed_dictionaries(
         {
-            "similarity": st.sampled_from(["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine"]),
+            "similarity": st.sampled_from(
+                ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
+            ),
             "positive_only": st.booleans(),
             "shrinkage": st.sampled_from([0, 1.5]),
             "n_neighbors": st.sampled_from([1, 2, None]),

@@ -1,5 +1,7 @@
 """The item × item matrix is the oracle's for every measure, and does not depend on how the work is cut."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,18 +10,29 @@ from hypothesis import strategies as st
 
 import naive
 from contract import rating_tables
+from reelated import _kernels as kernels
 from reelated.errors import TooLarge
 from reelated.models import ItemKNN
 from reelated.similarity import Measure, column_norms, neighbors, products_of, similarity, weighted
 
-NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine"]
+NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
 
 def without_noise(R, name):
     """Say whether no column is so nearly zero that only rounding decides on its cosine."""
     V = np.nan_to_num(naive.residuals(R, name)) if name in naive.HAS_OFFSETS else np.nan_to_num(R)
     norms = np.sqrt((V**2).sum(axis=0))
-    return ((norms == 0) | (norms > 1e-6)).all()
+    return ((norms == 0) | (norms > 1e-6)).all() and (name != "residual-pearson" or has_variance(R))
+
+
+def has_variance(R):
+    """Say whether no pair of columns has a variance over common raters that rounding may make or break."""
+    V = naive.residuals(R, "residual-pearson")
+    for i, j in product(range(R.shape[1]), repeat=2):
+        x = V[~np.isnan(V[:, i]) & ~np.isnan(V[:, j]), i]
+        if len(x) and 1e-9 * sum(x**2) < sum((x - x.mean()) ** 2) < 1e-2 * sum(x**2):
+            return False
+    return True
 
 
 @given(
@@ -30,7 +43,7 @@ def test_similarities_of_awkward_ratings_are_the_oracles(R, name, shrinkage, dam
     assume(without_noise(R, name))
     setting = {"shrinkage": shrinkage, "damping": damping, "min_common": min_common, "positive_only": positive_only}
     wanted, common = naive.item_similarity(R, name, **setting)
-    for dtype, close in (("float64", 1e-9), ("float32", 1e-5)):
+    for dtype, close in (("float64", 1e-9), ("float32", 1e-4 if name == "residual-pearson" else 1e-5)):
         model = ItemKNN(name, n_neighbors=None, dtype=dtype, **setting).fit(naive.as_csr(R))
         found = model.similarity_.toarray()
         assert found == pytest.approx(wanted, abs=close)
@@ -127,15 +140,54 @@ def test_progress_of_a_similarity_rises_to_one(monkeypatch):
 
 @given(
     rating_tables(),
-    st.sampled_from(["float32", "float64"]),
+    st.sampled_from(["cosine", "jaccard", "pearson"]),
     st.booleans(),
     st.sampled_from([(0.0, 0.0, 1), (3.0, 0.5, 2)]),
     st.integers(1, 5),
 )
-def test_the_triangle_and_the_rows_give_the_same_bits(R, dtype, positive_only, less, n_neighbors):
+def test_the_triangle_and_the_rows_give_the_same_bits(R, measure, positive_only, less, n_neighbors):
     shrinkage, damping, min_common = less
-    X = naive.as_csr(R - np.nanmean(R) if np.isfinite(R).any() else R).astype(dtype)
-    measure = Measure(False, shrinkage, damping, min_common, positive_only, n_neighbors)
+    X = naive.as_csr(R - np.nanmean(R) if np.isfinite(R).any() else R)
+    kind = {"jaccard": measure == "jaccard", "pearson": measure == "pearson", "positive_only": positive_only}
+    wanted = Measure(
+        shrinkage=shrinkage, damping=damping, min_common=min_common, n_neighbors=n_neighbors, **kind
+    )  # fmt: skip
+    assert_same_bits(X, wanted)
+
+
+@pytest.mark.parametrize("measure", ["cosine", "jaccard", "pearson"])
+@pytest.mark.parametrize(("n_users", "n_items", "share"), [(700, 90, 0.5), (600, 203, 0.2), (3000, 1100, 0.02)])
+def test_a_dense_corner_changes_no_bit(measure, n_users, n_items, share):
+    X = busy_table(n_users, n_items, share)
+    wanted = Measure(jaccard=measure == "jaccard", pearson=measure == "pearson", positive_only=False, n_neighbors=7)
+    widths = dense_widths_of(X)
+    assert widths[0] > 0
+    assert widths == sorted(widths, reverse=True)
+    assert_same_bits(X, wanted)
+
+
+def busy_table(n_users, n_items, share):
+    """Return residuals of some who rate much and many who rate little, of movies that few know and some that all do."""
+    rng = np.random.default_rng(5)
+    eager, known = rng.random(n_users)[:, None] ** 3, rng.random(n_items) ** 3
+    chances = eager * known
+    R = np.where(
+        rng.random((n_users, n_items)) < chances * share / chances.mean(), rng.normal(size=(n_users, n_items)), np.nan
+    )
+    return naive.as_csr(R)
+
+
+def dense_widths_of(X):
+    """Return how wide the dense corner is, chunk by chunk."""
+    seen, widths = [], kernels.dense_widths
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "dense_widths", lambda *a: seen.append(widths(*a)) or seen[-1])
+        similarity(X, Measure(n_neighbors=3))
+    return seen[0].tolist()
+
+
+def assert_same_bits(X, measure):
+    """Compute the similarity both ways."""
     assert neighbors.plan(X, measure).triangle
     fast = similarity(X, measure)
     with pytest.MonkeyPatch.context() as patch:
@@ -146,6 +198,12 @@ def test_the_triangle_and_the_rows_give_the_same_bits(R, dtype, positive_only, l
         assert one.indptr.tolist() == other.indptr.tolist()
         assert one.indices.tolist() == other.indices.tolist()
         assert one.data.tobytes() == other.data.tobytes()
+
+
+def test_very_many_items_with_little_in_common_go_row_by_row():
+    few = sp.csr_array((np.ones(4, np.float32), ([0, 0, 1, 1], [0, 1, 1, 99_999])), shape=(2, 100_000))
+    assert not neighbors.plan(few, Measure(n_neighbors=5)).triangle
+    assert neighbors.plan(few[:, :2000], Measure(n_neighbors=5)).triangle
 
 
 def test_the_triangle_is_left_where_it_would_take_too_much():

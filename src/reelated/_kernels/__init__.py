@@ -5,7 +5,10 @@ its workspace, so results are the same, bit for bit, on any number of threads. K
 file where they can: numba's cache does not see changes in another, so that of all files goes when one changes.
 """
 
+from reelated._kernels.by_rows import similarity_rows
 from reelated._kernels.compiling import CSR
+from reelated._kernels.lanes import LANES
+from reelated._kernels.measures import Rule
 from reelated._kernels.scores import (
     Finish,
     Links,
@@ -19,34 +22,41 @@ from reelated._kernels.scores import (
     scores_of,
     top_rows,
 )
-from reelated._kernels.similarity import (
-    LANES,
+from reelated._kernels.shelves import Shelves, gather, strongest
+from reelated._kernels.triangle import (
+    DEPTH,
     Block,
-    Heaps,
-    Rule,
+    Dense,
+    Terms,
+    add_dense,
     add_pairs,
     count_visits,
-    gather,
+    dense_widths,
+    fill_dense,
     harvest,
     list_visits,
-    similarity_rows,
     sort_rows,
-    strongest,
 )
 
 __all__ = [
     "CSR",
+    "DEPTH",
     "LANES",
     "Block",
+    "Dense",
     "Finish",
-    "Heaps",
     "Links",
     "Rule",
+    "Shelves",
+    "Terms",
+    "add_dense",
     "add_pairs",
     "add_up",
     "best",
     "count_visits",
+    "dense_widths",
     "empty_sums",
+    "fill_dense",
     "gather",
     "harvest",
     "list_visits",

@@ -18,11 +18,24 @@ class CSR(NamedTuple):
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile on first use and keep the machine code on disk; where nothing can be written, do without."""
+    """Compile on first use and keep the machine code on disk."""
+    return _compiled(function)
+
+
+def tight(function: Callable[..., Any]) -> Any:
+    """Compile a kernel that makes no arrays.
+
+    It does not count references to those that it is given: counting costs more than most inner loops.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile with the machine code kept on disk; where nothing can be written, do without."""
     try:
-        compiled = njit(nogil=True, cache=True)(function)
+        compiled = njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:
-        return njit(nogil=True)(function)
+        return njit(nogil=True, **options)(function)
     if folder := getattr(getattr(compiled, "_cache", None), "cache_path", None):
         drop_stale(folder)
     return compiled

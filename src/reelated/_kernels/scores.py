@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.compiling import CSR, kernel
-from reelated._kernels.similarity import strongest
+from reelated._kernels.shelves import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
 # relevance = top;  rating = clip(offset + top / (weight + prior));  of each item only the max_used nearest rated count

@@ -13,7 +13,7 @@ from reelated.models.item_item import ItemItemModel
 from reelated.models.rows import check_rows
 from reelated.similarity import Measure, Weighting, plan, similarity, weighted
 
-SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine"]
+SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
 
 class ItemKNN(ItemItemModel):
@@ -29,7 +29,8 @@ class ItemKNN(ItemItemModel):
     similarity : str, default "cosine"
         "cosine" of the ratings; "adjusted-cosine": less each person's mean; "pearson": less each item's mean;
         "residual-cosine": less the regularised biases of both (see `Baseline`); "jaccard": of who rated what.
-        Columns are zero-filled, as in scikit-learn.
+        Columns are zero-filled, as in scikit-learn. "residual-pearson" alone is the correlation over those who rated
+        both, of their ratings less the same biases (Herlocker et al. 2002, §3.1, between items).
     n_neighbors : int or None, default 100
         Most neighbours kept for an item; None keeps all.
     max_used : int or None, default None
@@ -171,7 +172,7 @@ class ItemKNN(ItemItemModel):
         if check_number("baseline_weight", self.baseline_weight, 0) and name in ("cosine", "jaccard"):
             raise InputError(
                 f"baseline_weight={self.baseline_weight!r} with similarity={name!r}: there is no offset to draw to. "
-                "Use 'residual-cosine', 'pearson' or 'adjusted-cosine'."
+                "Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'."
             )
         check_integer("max_used", self.max_used, 1, none=True)
         if not isinstance(self.positive_only, (bool, np.bool_)):
@@ -183,6 +184,7 @@ class ItemKNN(ItemItemModel):
             min_common=check_integer("min_common", self.min_common, 1),
             positive_only=bool(self.positive_only),
             n_neighbors=check_integer("n_neighbors", self.n_neighbors, 1, none=True),
+            pearson=name == "residual-pearson",
         )
 
     @property
@@ -194,10 +196,10 @@ class ItemKNN(ItemItemModel):
     @property
     def falls_back(self) -> bool:
         """Whether a rating is predicted where no neighbour is rated: from what it is measured against."""
-        return self.similarity in ("adjusted-cosine", "pearson", "residual-cosine")
+        return self.similarity not in ("cosine", "jaccard")
 
     def _item_offsets(self, X: sp.csr_array) -> npt.NDArray[np.float64]:
-        if self.similarity == "residual-cosine":
+        if self.similarity in ("residual-cosine", "residual-pearson"):
             return Baseline().fit(X).offsets.items
         if self.similarity == "pearson":  # of an item that nobody rated there is no mean
             return np.where(np.bincount(X.indices, minlength=X.shape[1]) > 0, column_means(X, X.data, 0.0), np.nan)
@@ -216,5 +218,6 @@ _SIMILARITIES: dict[str, float | None] = {
     "pearson": None,
     "jaccard": None,
     "residual-cosine": 12.0,
+    "residual-pearson": 12.0,
 }
 """The similarities, and the `reg_user` of the person's part of the offset where there is one."""

@@ -10,14 +10,18 @@ import scipy.sparse as sp
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import TooLarge, show_bytes
-from reelated.similarity.triangle import BLOCK, triangle
+from reelated.similarity.triangle import Layout, triangle
 
 SLICE = 2e8
 """Products of one slice of work: about a third of a second."""
 
 
 PRIVATE = 4e9
-"""The most bytes that the threads' private heaps may take together; beyond, the leaner way is taken."""
+"""The most bytes that the threads' private tables and shelves may take together; beyond, the leaner way is taken."""
+SCAN = 4.0
+"""Pairs of items that the triangle looks at in the time of one product, whether they have a rater in common or not."""
+SMALL = 1e8
+"""Products below which it does not matter what they cost."""
 
 
 class Measure(NamedTuple):
@@ -37,6 +41,8 @@ class Measure(NamedTuple):
         Drop negative similarities.
     n_neighbors : int or None
         Most neighbours kept in a row, the strongest by absolute value; None keeps all.
+    pearson : bool
+        The correlation over common raters, instead of the cosine of the values.
     """
 
     jaccard: bool = False
@@ -45,6 +51,7 @@ class Measure(NamedTuple):
     min_common: int = 1
     positive_only: bool = True
     n_neighbors: int | None = None
+    pearson: bool = False
 
 
 class Similarity(NamedTuple):
@@ -145,16 +152,18 @@ def plan(values: Any, measure: Measure, max_memory: int | None = None) -> Plan:
     Plan
         Of the leaner way where neither fits.
     """
-    n_items, width = values.shape[1], values.data.itemsize
+    n_items, width, threads = values.shape[1], values.data.itemsize, numba.get_num_threads()
     kept = n_items * min(n_items, measure.n_neighbors or n_items)
-    rating, neighbour = 4 + width, width + 4 + 4  # numbers and counts take four bytes each
-    result, threads = 2 * kept * neighbour + 64 * n_items, numba.get_num_threads()
-    rows = Plan(False, result + values.nnz * (rating + 24) + threads * n_items * (3 * width + 8))
-    private = threads * (kept * neighbour + 2 * BLOCK * n_items * width)
-    triangle = Plan(True, result + values.nnz * (rating + 16) + private)
-    if measure.n_neighbors is None or private > PRIVATE or (max_memory is not None and triangle.bytes > max_memory):
+    result, moments = 2 * kept * (width + 4 + 4) + 64 * n_items, 4 if measure.pearson else 0
+    rows = Plan(False, result + values.nnz * (36 + 2 * width) + threads * n_items * ((3 + moments) * width + 8))
+    if measure.n_neighbors is None or values.dtype != np.float32:
         return rows
-    return triangle
+    layout = Layout.of(n_items, min(n_items, measure.n_neighbors), measure.pearson)
+    private = threads * layout.bytes
+    triangle = Plan(True, result + layout.prepared_bytes(values.shape[0], values.nnz) + private)
+    too_large = private > PRIVATE or (max_memory is not None and triangle.bytes > max_memory)
+    products = np.square(np.diff(values.indptr), dtype=np.float64).sum()
+    return rows if too_large or n_items**2 / SCAN > products + SMALL else triangle
 
 
 def similarity(
@@ -164,7 +173,8 @@ def similarity(
 
     ``s_ij = Σ_u v_ui v_uj / (‖v_i‖ ‖v_j‖ + damping) · c_ij / (c_ij + shrinkage)``, where `c_ij` counts the users who
     rated both (Sarwar et al. 2001, §3.1; the shrinkage is that of Bell & Koren 2007, §4.2). With `jaccard` the first
-    factor is ``c_ij / (c_i + c_j − c_ij + damping)``.
+    factor is ``c_ij / (c_i + c_j − c_ij + damping)``; with `pearson` it is the correlation over the users who rated
+    both, ``Σ (v_ui − v̄_i)(v_uj − v̄_j) / (√Σ (v_ui − v̄_i)² · √Σ (v_uj − v̄_j)² + damping)``, sums and means over them.
 
     Parameters
     ----------
@@ -194,28 +204,34 @@ def similarity(
         )
     if measure.jaccard:  # who rated what, whatever the rating
         values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)
-    by_user, norms = as_kernel_csr(values), column_norms(values)
-    rule = kernels.Rule(*(type_(x) for type_, x in zip((bool, float, float, int, bool), measure, strict=False)))
-    keep = min(n_items, measure.n_neighbors or n_items)
+    norms, keep = column_norms(values), min(n_items, measure.n_neighbors or n_items)
+    rule = kernels.Rule(
+        measure.jaccard, measure.pearson, float(measure.shrinkage), float(measure.damping),
+        min(measure.min_common, 2**31 - 1), measure.positive_only,
+    )  # fmt: skip
     if chosen.triangle:
         sizes = np.bincount(values.indices, minlength=n_items)
-        found = triangle(by_user, norms, sizes, rule, keep, progress)
+        found = triangle(as_kernel_csr(values), norms, sizes, rule, keep, progress)
     else:
-        found = _by_rows(values, by_user, norms, rule, keep, progress)
+        found = _by_rows(values, norms, rule, keep, progress)
     lengths, indices, data, common = found
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     return Similarity(*(sp.csr_array((x, indices, indptr), shape=(n_items, n_items)) for x in (data, common)))
 
 
 def _by_rows(
-    values: Any, by_user: kernels.CSR, norms: Any, rule: kernels.Rule, keep: int, progress: Progress | None
+    values: Any, norms: Any, rule: kernels.Rule, keep: int, progress: Progress | None
 ) -> tuple[np.ndarray, ...]:
-    """Return lengths, indices, values and common raters of all rows, each from its raters' whole rows."""
-    columns = values.tocsc()
-    by_item = as_kernel_csr(columns)
+    """Return lengths, indices, values and common raters of all rows, each from its raters' whole rows.
 
-    def rows(start: int, stop: int) -> tuple[np.ndarray, ...]:
+    Sums run over the users by falling activity, as in the triangle.
+    """
+    rows = values[np.argsort(-np.diff(values.indptr), kind="stable")]
+    columns = rows.tocsc()
+    by_user, by_item = as_kernel_csr(rows), as_kernel_csr(columns)
+
+    def similarities(start: int, stop: int) -> tuple[np.ndarray, ...]:
         return kernels.similarity_rows(start, stop, by_item, by_user, norms, rule, keep)
 
     slices = slices_of(products_of(columns, np.diff(by_user.indptr)) + values.shape[1], SLICE)
-    return tuple(np.concatenate(part) for part in zip(*in_order(rows, slices, progress), strict=True))
+    return tuple(np.concatenate(part) for part in zip(*in_order(similarities, slices, progress), strict=True))

@@ -1,7 +1,7 @@
-"""Drives the triangle kernels: renumber, cut into blocks, add up and harvest on all threads, gather."""
+"""Drives the triangle kernels: renumber, lay out the dense corner, add up and harvest blocks on all threads, gather."""
 
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -10,11 +10,81 @@ import numpy.typing as npt
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 
-SHIFT = 7
-BLOCK = 1 << SHIFT
-"""Items of a block: a row is fetched once for each block, and the hot part of a block's sums stays in the cache."""
+TABLE = 64e6
+"""The most bytes of one thread's tables of sums, where that leaves a block of eight items."""
+SHIFTS = (3, 7)
+"""Fewest and most items of a block, as powers of two: a row is fetched once for each block that it touches."""
 PREPARE = 2e6
 """Ratings of one slice of the preparation."""
+CORNER = 4_000_000
+"""Numbers that the dense corner may always hold; beyond, it holds no more than there are ratings."""
+VISITS = 200_000
+"""Rows that a thread walks before it looks whether the work was called off: a fraction of a second."""
+
+
+class Layout(NamedTuple):
+    """The sizes of one thread's workspaces.
+
+    Attributes
+    ----------
+    shift : int
+        Items of a block, as a power of two.
+    n_padded : int
+        All items, up to whole groups of lanes.
+    shelf : int
+        Places on an item's shelf: half as many again as are wanted, so that it is tidied rarely.
+    moments : int
+        Sums for a pair beside that of products and the count.
+    """
+
+    shift: int
+    n_padded: int
+    shelf: int
+    moments: int
+
+    @classmethod
+    def of(cls, n_items: int, n_neighbors: int, pearson: bool) -> "Layout":
+        """Choose blocks as large as `TABLE` bytes allow."""
+        n_padded, moments = -(-max(n_items, 1) // kernels.LANES) * kernels.LANES, 4 if pearson else 0
+        fitting = int(np.log2(max(TABLE / (n_padded * (8 + 4 * moments)), 1)))
+        return cls(min(max(fitting, SHIFTS[0]), SHIFTS[1]), n_padded, n_neighbors + max(n_neighbors // 2, 8), moments)
+
+    def prepared_bytes(self, n_users: int, n_ratings: int) -> int:
+        """Return the most that sorted rows, the dense corner and the lists of visits take."""
+        users = -(-n_users // kernels.DEPTH) * kernels.DEPTH
+        corner = min(max(n_ratings, CORNER), users * self.n_padded)
+        factors = 3 if self.moments else 1
+        return n_ratings * (12 + 4 * factors) + users * 20 + corner * 4 * factors + corner // 8
+
+    @property
+    def n_sums(self) -> int:
+        """The pairs in a table of sums."""
+        return self.n_padded << self.shift
+
+    @property
+    def bytes(self) -> int:
+        """What one thread's tables and shelves take."""
+        return self.n_sums * (8 + 4 * self.moments) + self.n_padded * (8 + 12 * self.shelf)
+
+
+class Ready(NamedTuple):
+    """The ratings as the triangle takes them: rows by activity, items by popularity, and the dense corner.
+
+    `heads[u]` places of row `u` stand in the corner. `factors` lists which two numbers of a pair are multiplied for
+    each sum, each as they lie in the rows and in the corner.
+    """
+
+    rows: kernels.CSR
+    dense: kernels.Dense
+    heads: npt.NDArray[np.int32]
+    factors: list[tuple["Factor", "Factor"]]
+
+
+class Factor(NamedTuple):
+    """One number for every rating: in the rows and in the dense corner."""
+
+    sparse: npt.NDArray[np.float32]
+    dense: npt.NDArray[np.float32]
 
 
 def triangle(
@@ -26,66 +96,115 @@ def triangle(
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Return lengths, indices, values and common raters of all rows, `n_neighbors` at most in each."""
+    layout = Layout.of(len(sizes), n_neighbors, rule.pearson)
     order = np.argsort(-sizes, kind="stable").astype(np.int32)
     rank = np.empty(len(sizes), np.int32)
     rank[order] = np.arange(len(sizes), dtype=np.int32)
-    rows = _sorted_rows(by_user, rank)
-    inverse = np.divide(1, norms, out=np.zeros(len(sizes)), where=norms > 0).astype(rows.data.dtype)
-    heaps = _empty_heaps(len(sizes), n_neighbors, rows.data.dtype)
-    _fill(heaps, rows, (sizes[order], norms[order], inverse[order], order, rule, n_neighbors), progress)
+    inverse = np.divide(1, norms, out=np.zeros(len(sizes)), where=norms > 0).astype(np.float32)
+    nobody = layout.n_padded - len(sizes)  # items up to a whole group, which nobody rated
+    by_popularity = (np.pad(part, (0, nobody)) for part in (sizes[order], norms[order], inverse[order], order))
+    terms = kernels.Terms(rule, *by_popularity)
+    shelves = _empty_shelves(layout, n_neighbors)
+    _fill(shelves, _prepared(by_user, rank, layout), layout, terms, progress)
 
     def gathered(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.gather(start, stop, heaps, n_neighbors, rank)
+        return kernels.gather(start, stop, shelves, rank)
 
-    slices = slices_of(np.full(len(sizes), n_neighbors * len(heaps.floors)), PREPARE)
+    slices = slices_of(np.full(len(sizes), n_neighbors * len(shelves.floors)), PREPARE)
     return tuple(np.concatenate(part) for part in zip(*in_order(gathered, slices), strict=True))
 
 
-def _fill(heaps: kernels.Heaps, rows: kernels.CSR, terms: tuple[Any, ...], progress: Progress | None) -> None:
-    """Add up and harvest block after block; a thread takes the sums and heaps of whichever is idle."""
-    n_items = heaps.floors.shape[1]
-    starts, users, firsts = _visits(rows, n_items)
-    idle: SimpleQueue[tuple[np.ndarray, kernels.Heaps]] = SimpleQueue()
-    for thread in range(len(heaps.floors)):
-        idle.put((np.zeros(2 * BLOCK * n_items, rows.data.dtype), kernels.Heaps(*(part[thread] for part in heaps))))
+def _prepared(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: Layout) -> Ready:
+    """Renumber and sort, and lay out the dense corner."""
+    rows = _sorted_rows(by_user, rank)
+    widths = kernels.dense_widths(rows, layout.n_padded, max(len(rows.data), CORNER))
+    starts = np.concatenate([[0], np.cumsum(widths * kernels.DEPTH)])
+    heads = np.zeros(len(rows.indptr) - 1, np.int32)
+    dense = kernels.Dense(widths, starts, np.zeros(starts[-1] // 64, np.uint64))
 
-    def block(start: int, stop: int) -> None:
-        sums, mine = idle.get()
-        for b in range(start, stop):
-            here, low = slice(starts[b], starts[b + 1]), b << SHIFT
-            found = kernels.Block(low, min(n_items, low + BLOCK), users[here], firsts[here])
-            kernels.add_pairs(found, rows, sums)
-            kernels.harvest(found, sums, *terms, mine)
-        idle.put((sums, mine))
+    def factor(sparse: npt.NDArray[np.float32]) -> Factor:
+        values = np.zeros(starts[-1], np.float32)
 
-    for _ in in_order(block, [(b, b + 1) for b in range(len(starts) - 1)], progress):
-        pass
+        def part(start: int, stop: int) -> None:
+            kernels.fill_dense(start, stop, rows, sparse, dense, values, heads)
 
+        for _ in in_order(part, slices_of(widths * kernels.DEPTH, PREPARE)):
+            pass
+        return Factor(sparse, values)
 
-def _empty_heaps(n_items: int, n_neighbors: int, dtype: Any) -> kernels.Heaps:
-    """Return empty heaps, a set for each thread."""
-    threads, size = numba.get_num_threads(), n_items * n_neighbors
-    floors, values = np.zeros((threads, n_items), dtype), np.zeros((threads, size), dtype)
-    return kernels.Heaps(floors, values, np.full((threads, size), -1, np.int32), np.zeros((threads, size), np.int32))
+    value = factor(rows.data)
+    factors = [(value, value)]
+    if layout.moments:
+        one, square = factor(np.ones_like(rows.data)), factor(np.square(rows.data))
+        factors += [(value, one), (one, value), (square, one), (one, square)]
+    return Ready(rows, dense, heads, factors)
 
 
 def _sorted_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.CSR:
-    """Return the rows renumbered by falling popularity and sorted by it."""
+    """Return the rows by falling activity, with items by falling popularity."""
     items, values = np.empty(len(by_user.indices), np.uint32), np.empty_like(by_user.data)
+    lengths = np.diff(by_user.indptr)
+    users = np.argsort(-lengths, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(lengths[users])])
 
     def part(start: int, stop: int) -> None:
-        kernels.sort_rows(start, stop, by_user, rank, items, values)
+        kernels.sort_rows(start, stop, by_user, users, rank, indptr, items, values)
 
-    for _ in in_order(part, slices_of(np.diff(by_user.indptr), PREPARE)):
+    for _ in in_order(part, slices_of(lengths[users], PREPARE)):
         pass
-    return kernels.CSR(by_user.indptr, items, values)
+    return kernels.CSR(indptr, items, values)
 
 
-def _visits(rows: kernels.CSR, n_items: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each block of items which users touch it, and where in their row."""
-    starts = np.zeros((max(n_items, 1) - 1 >> SHIFT) + 2, np.int64)
-    kernels.count_visits(rows, SHIFT, starts)
+def _fill(
+    shelves: kernels.Shelves, ready: Ready, layout: Layout, terms: kernels.Terms, progress: Progress | None
+) -> None:
+    """Add up and harvest block after block; a thread takes the tables and shelves of whichever is idle."""
+    starts, users, firsts = _visits(ready, layout)
+    idle: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+    for thread in range(len(shelves.floors)):
+        sums, counts = np.zeros(layout.n_sums, np.float32), np.zeros(layout.n_sums, np.int32)
+        moments = np.zeros((layout.moments, layout.n_sums), np.float32) if layout.moments else None
+        mine = kernels.Shelves(shelves.size, shelves.wanted, *(part[thread] for part in shelves[2:]))
+        idle.put((sums, counts, moments, mine))
+    called_off = False
+
+    def block(b: int, _: int) -> None:
+        here, low = slice(starts[b], starts[b + 1]), b << layout.shift
+        found = kernels.Block(low, min(layout.n_padded, low + (1 << layout.shift)), users[here], firsts[here])
+        workspace = sums, counts, moments, mine = idle.get()
+        try:
+            for at, (left, right) in enumerate(ready.factors):
+                table, counted = (sums, counts) if at == 0 else (moments[at - 1], None)
+                kernels.add_dense(found, ready.dense, left.dense, right.dense, table, counted)
+                for visit in range(0, len(found.users), VISITS):
+                    stop = min(visit + VISITS, len(found.users))
+                    kernels.add_pairs(found, visit, stop, ready.rows, left.sparse, right.sparse, table, counted)
+                    if called_off:
+                        return
+            kernels.harvest(found, sums, counts, moments, terms, mine)
+        finally:
+            idle.put(workspace)
+
+    try:
+        for _ in in_order(block, [(b, b + 1) for b in range(len(starts) - 1)], progress):
+            pass
+    finally:
+        called_off = True
+
+
+def _empty_shelves(layout: Layout, n_neighbors: int) -> kernels.Shelves:
+    """Return empty shelves, a set for each thread."""
+    threads, size = numba.get_num_threads(), layout.n_padded * layout.shelf
+    floors, filled = np.zeros((threads, layout.n_padded), np.float32), np.zeros((threads, layout.n_padded), np.int32)
+    keys, common = np.empty((threads, size), np.uint64), np.empty((threads, size), np.int32)
+    return kernels.Shelves(layout.shelf, n_neighbors, floors, filled, keys, common)
+
+
+def _visits(ready: Ready, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for each block of items which users touch it behind the dense corner, and where in their row."""
+    starts = np.zeros((layout.n_padded - 1 >> layout.shift) + 2, np.int64)
+    kernels.count_visits(ready.rows, ready.heads, layout.shift, starts)
     np.cumsum(starts, out=starts)
     users, firsts = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-    kernels.list_visits(rows, SHIFT, starts[:-1].copy(), users, firsts)
+    kernels.list_visits(ready.rows, ready.heads, layout.shift, starts[:-1].copy(), users, firsts)
     return starts, users, firsts

@@ -1,0 +1,184 @@
+"""Eight numbers at a time: the few vector operations of the triangle, spelt out for LLVM.
+
+Multiplications and additions are never fused, so that every way of adding up the same products gives the same bits.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 8
+"""Numbers of one vector operation."""
+
+
+class Vectors:
+    """The arrays of a call as LLVM sees them, in eights."""
+
+    def __init__(self, context, builder, signature, args):
+        self.context, self.builder, self.signature, self.args = context, builder, signature, args
+
+    def element(self, at):
+        """Return the element type of array argument `at`."""
+        return self.context.get_value_type(self.signature.args[at].dtype)
+
+    def pointer(self, at, place):
+        """Return the address of element `place` of array argument `at`."""
+        data = self.context.make_array(self.signature.args[at])(self.context, self.builder, self.args[at]).data
+        return self.builder.gep(data, [place])
+
+    def eight(self, at, place):
+        """Return the address of eight elements from `place` on."""
+        return self.builder.bitcast(self.pointer(at, place), ir.VectorType(self.element(at), LANES).as_pointer())
+
+    def load(self, at, place):
+        """Read eight elements, wherever they begin."""
+        loaded = self.builder.load(self.eight(at, place))
+        loaded.align = self.context.get_abi_sizeof(self.element(at))
+        return loaded
+
+    def store(self, value, at, place):
+        """Write eight elements, wherever they begin."""
+        self.builder.store(value, self.eight(at, place)).align = self.context.get_abi_sizeof(self.element(at))
+
+    def spread(self, value):
+        """Return one number eight times."""
+        first, nothing = ir.Constant(ir.IntType(32), 0), ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.builder.shuffle_vector(self.builder.insert_element(nothing, value, first), nothing, zeros)
+
+    def rows(self, place, step):
+        """Return the places of eight rows that lie `step` apart."""
+        return [self.builder.add(place, self.builder.mul(step, _index(self.context, row))) for row in range(LANES)]
+
+    def along(self, depth, left, right):
+        """Loop over `depth` eights of two arrays: yield the numbers of the left one and the vector of the right."""
+        with cgutils.for_range(self.builder, depth) as loop:
+            far = self.builder.mul(loop.index, _index(self.context, LANES))
+            places = [self.builder.add(self.builder.add(left[1], far), _index(self.context, i)) for i in range(LANES)]
+            numbers = [self.builder.load(self.pointer(left[0], place)) for place in places]
+            yield numbers, self.load(right[0], self.builder.add(right[1], far))
+
+    def function(self, name, vector):
+        """Return LLVM's own function of one vector."""
+        element = "i64" if isinstance(vector.element, ir.IntType) else "f32"
+        full = f"llvm.{name}.v{LANES}{element}"
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(vector, [vector]), full)
+
+    def bits(self, truths):
+        """Return eight truths as the bits of one integer, the first lane lowest."""
+        return self.builder.zext(self.builder.bitcast(truths, ir.IntType(LANES)), ir.IntType(64))
+
+
+_PLACES = types.uint64, types.uint64
+
+
+def _index(context, number):
+    return ir.Constant(context.get_value_type(types.uint64), number)
+
+
+@intrinsic
+def add_tile(_, sums, place, step, left, left_at, right, right_at, depth):
+    """``sums[place + i * step + j] += Σ_k left[left_at + 8 k + i] * right[right_at + 8 k + j]`` for i, j below 8.
+
+    The 64 sums stay in registers for all `depth` values of `k`, and each runs over `k` ascending.
+    """
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        rows = v.rows(args[1], args[2])
+        totals = [cgutils.alloca_once_value(builder, v.load(0, row)) for row in rows]
+        for own, partners in v.along(args[7], (3, args[4]), (5, args[6])):
+            for value, total in zip(own, totals, strict=True):
+                builder.store(builder.fadd(builder.load(total), builder.fmul(partners, v.spread(value))), total)
+        for row, total in zip(rows, totals, strict=True):
+            v.store(builder.load(total), 0, row)
+        return context.get_dummy_value()
+
+    return types.void(sums, *_PLACES, left, types.uint64, right, *_PLACES), generate
+
+
+@intrinsic
+def count_tile(_, counts, place, step, left, left_at, right, right_at, depth):
+    """``counts[place + i * step + j] += Σ_k bits set in left[left_at + 8 k + i] & right[right_at + 8 k + j]``."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        words = ir.VectorType(ir.IntType(64), LANES)
+        population = v.function("ctpop", words)
+        totals = [cgutils.alloca_once_value(builder, ir.Constant(words, [0] * LANES)) for _ in range(LANES)]
+        for own, partners in v.along(args[7], (3, args[4]), (5, args[6])):
+            for word, total in zip(own, totals, strict=True):
+                both = builder.call(population, [builder.and_(partners, v.spread(word))])
+                builder.store(builder.add(builder.load(total), both), total)
+        for row, total in zip(v.rows(args[1], args[2]), totals, strict=True):
+            found, before = builder.load(total), v.load(0, row)
+            v.store(builder.add(before, builder.trunc(found, before.type)), 0, row)
+        return context.get_dummy_value()
+
+    return types.void(counts, *_PLACES, left, types.uint64, right, *_PLACES), generate
+
+
+@intrinsic
+def enough(_, counts, place, least):
+    """Return as bits which of ``counts[place : place + 8]`` are at least `least`."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        return v.bits(builder.icmp_signed(">=", v.load(0, args[1]), v.spread(args[2])))
+
+    return types.uint64(counts, types.uint64, counts.dtype), generate
+
+
+@intrinsic
+def promising(_, sums, counts, place, scales, floors, group, scale, floor, shrinkage):
+    """Return as bits which of eight pairs may be among the strongest of one of their items.
+
+    Lane `l` of ``sums[place:]`` and ``counts[place:]`` belongs to partner `group + l`. The pair may, where
+    ``|sum| * scale * scales[partner] * count / (count + shrinkage)`` reaches `floor` or ``floors[partner]``.
+    """
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        total = v.load(0, args[2])
+        number = builder.uitofp(v.load(1, args[2]), total.type)
+        scales_ = builder.fmul(v.load(3, args[5]), v.spread(args[6]))
+        strength = builder.fmul(builder.call(v.function("fabs", total.type), [total]), scales_)
+        shrunk = builder.fdiv(builder.fmul(strength, number), builder.fadd(number, v.spread(args[8])))
+        own = builder.fcmp_ordered(">=", shrunk, v.spread(args[7]))
+        others = builder.fcmp_ordered(">=", shrunk, v.load(4, args[5]))
+        some = builder.fcmp_ordered("!=", total, ir.Constant(total.type, [0.0] * LANES))
+        return v.bits(builder.and_(builder.or_(own, others), some))
+
+    number = sums.dtype
+    return types.uint64(sums, counts, types.uint64, scales, floors, types.uint64, number, number, number), generate
+
+
+@intrinsic
+def as_bits(_, number):
+    """Return the bits of a float32 as an unsigned integer."""
+
+    def generate(_, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.uint32(types.float32), generate
+
+
+@intrinsic
+def as_number(_, bits):
+    """Return the float32 that has these bits."""
+
+    def generate(_, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.uint32), generate
+
+
+@intrinsic
+def lowest_bit(_, word):
+    """Return the place of the lowest bit that is set in a 64-bit word."""
+
+    def generate(_, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate

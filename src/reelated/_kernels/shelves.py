@@ -1,0 +1,128 @@
+"""The strongest neighbours of every item: chosen from a row, or kept on shelves while pairs come in."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reelated._kernels.compiling import kernel, tight
+from reelated._kernels.lanes import as_bits, as_number
+
+
+@kernel
+def strongest(values, n):
+    """Return, ascending, the positions of the `n` largest absolute values; of equals the first."""
+    if len(values) <= n:
+        return np.arange(len(values))
+    size = np.abs(values)
+    floor = np.partition(size, len(size) - n)[len(size) - n]
+    room = n - np.sum(size > floor)
+    chosen, filled = np.empty(n, np.int64), 0
+    for p in range(len(values)):
+        if size[p] > floor or (size[p] == floor and room > 0):
+            room -= size[p] == floor
+            chosen[filled] = p
+            filled += 1
+    return chosen
+
+
+class Shelves(NamedTuple):
+    """For each item a shelf of candidates, somewhat longer than the neighbours wanted, and how many lie on it.
+
+    A full shelf is tidied: the strongest stay, and `floors` tells the strength that a newcomer must reach since then.
+    A neighbour's key orders by strength, of equals the lower number first: the bits of ``|value|``, of ``-1 - item``
+    and of the sign. `size` is the length of a shelf, `wanted` how many stay.
+    """
+
+    size: int
+    wanted: int
+    floors: np.ndarray
+    filled: np.ndarray
+    keys: np.ndarray
+    common: np.ndarray
+
+
+@tight
+def key_of(value, item):
+    """Return what a neighbour is ordered by, from which both can be read back."""
+    bits = np.uint64(as_bits(value))
+    return ((bits & np.uint64(0x7FFFFFFF)) << np.uint64(33)) | (np.uint64(0xFFFFFFFF - item) << np.uint64(1)) | (
+        bits >> np.uint64(31)
+    )  # fmt: skip
+
+
+@tight
+def value_of(key):
+    """Return a neighbour's similarity."""
+    return as_number(np.uint32((key >> np.uint64(33)) | ((key & np.uint64(1)) << np.uint64(31))))
+
+
+@tight
+def item_of(key):
+    """Return a neighbour's number."""
+    return np.int64(0xFFFFFFFF) - np.int64((key >> np.uint64(1)) & np.uint64(0xFFFFFFFF))
+
+
+@tight
+def offer(shelves, row, value, item, common):
+    """Put a neighbour of `row` on its shelf unless there are enough stronger ones."""
+    if abs(value) < shelves.floors[row]:
+        return
+    at = row * shelves.size + shelves.filled[row]
+    shelves.keys[at], shelves.common[at] = key_of(value, item), common
+    shelves.filled[row] += 1
+    if shelves.filled[row] == shelves.size:
+        tidy(shelves, row)
+
+
+@tight
+def tidy(shelves, row):
+    """Leave the strongest on a full shelf: quickselect, from the middle key of three."""
+    keys, common = shelves.keys, shelves.common
+    low, high, target = row * shelves.size, (row + 1) * shelves.size - 1, row * shelves.size + shelves.wanted - 1
+    while low < high:
+        first, middle, last = keys[low], keys[(low + high) // 2], keys[high]
+        pivot = max(min(first, middle), min(max(first, middle), last))
+        left, right = low, high
+        while left <= right:
+            while keys[left] > pivot:
+                left += 1
+            while keys[right] < pivot:
+                right -= 1
+            if left <= right:
+                keys[left], keys[right] = keys[right], keys[left]
+                common[left], common[right] = common[right], common[left]
+                left, right = left + 1, right - 1
+        if target <= right:
+            high = right
+        elif target >= left:
+            low = left
+        else:
+            break
+    shelves.filled[row], shelves.floors[row] = shelves.wanted, abs(value_of(keys[target]))
+
+
+@kernel
+def gather(start, stop, shelves, rank):
+    """Return items `start … stop` of the similarity from all threads' shelves: lengths, indices, values, common raters.
+
+    The strongest of all shelves together are the strongest of all; which thread found them does not matter.
+    """
+    threads, size, wanted = len(shelves.filled), shelves.size, shelves.wanted
+    room, filled = (stop - start) * wanted, 0
+    lengths = np.zeros(stop - start, np.int64)
+    out_items, out_values, out_common = np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.int32)
+    keys, common = np.empty(threads * size, np.uint64), np.empty(threads * size, np.int32)
+    for i in range(start, stop):
+        n = 0
+        for thread in range(threads):
+            begin, many = rank[i] * size, shelves.filled[thread, rank[i]]
+            keys[n : n + many] = shelves.keys[thread, begin : begin + many]
+            common[n : n + many] = shelves.common[thread, begin : begin + many]
+            n += many
+        least = np.partition(keys[:n], n - wanted)[n - wanted] if n > wanted else np.uint64(0)
+        chosen = np.flatnonzero(keys[:n] >= least)
+        for c in chosen[np.argsort((keys[chosen] >> np.uint64(1)) & np.uint64(0xFFFFFFFF))[::-1]]:
+            out_items[filled], out_values[filled], out_common[filled] = item_of(keys[c]), value_of(keys[c]), common[c]
+            filled += 1
+        lengths[i - start] = len(chosen)
+    return lengths, out_items[:filled], out_values[:filled], out_common[:filled]

@@ -1,0 +1,238 @@
+"""The item × item similarity as a triangle: half of the symmetric product, eight items at a time.
+
+It is the matrix of `by_rows`, bit for bit: every sum runs over the users in the order of the rows.
+
+Items are renumbered by falling popularity and every row is sorted by it. A pair is added up once, at its less popular
+item, and nearly all additions hit the few most popular ones, which stay in the nearest cache. Items are taken in
+blocks; a user's row is fetched once for all of the block's items that it holds, and within a block a group of eight
+items (a lane each) is served by one vector addition.
+
+Users come by falling activity. What the most active rated of the most popular items is so dense that a product of
+dense matrices is quicker, zeros and all: `Dense` holds it, and the sparse walk begins behind it.
+
+Cost: for every user, half of (ratings of the user)² additions, eight by one instruction at best.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reelated._kernels.compiling import kernel, tight
+from reelated._kernels.lanes import LANES, add_tile, count_tile, enough, lowest_bit, promising
+from reelated._kernels.measures import Rule, cosine, finish, pearson
+from reelated._kernels.shelves import offer
+
+DEPTH = 256
+"""Users of one dense chunk: eight items of it fill a quarter of the nearest cache."""
+WORDS = DEPTH // 64
+GAIN = 28.0
+"""Sparse additions that take the time of one dense one."""
+
+
+class Block(NamedTuple):
+    """Visits of users to one block of items: user `users[v]` holds items of it from place `firsts[v]` of the row on.
+
+    `low` and `high` are multiples of eight.
+    """
+
+    low: int
+    high: int
+    users: np.ndarray
+    firsts: np.ndarray
+
+
+class Dense(NamedTuple):
+    """The dense corner, in chunks of `DEPTH` users by their `widths[c]` most popular items.
+
+    Values lie, from place `starts[c]` on, for eight items at a time, for each user, side by side for the eight; the
+    bits of `rated` say, from `starts[c] / 64` on, for eight items at a time, for 64 users each, who rated.
+    """
+
+    widths: np.ndarray
+    starts: np.ndarray
+    rated: np.ndarray
+
+
+# ------------------------------------------------------------------------------------------------- preparation
+@kernel
+def sort_rows(start, stop, rows, users, rank, indptr, items, values):
+    """Write rows `start … stop`, of the old numbers `users`, renumbered by `rank` and sorted by it.
+
+    A row's items are marked in a set of bits, and words of it that are not empty in another; reading both is sorting.
+    """
+    place, one = np.empty(len(rank), np.int64), np.uint64(1)
+    marks = np.zeros(len(rank) // 64 + 1, np.uint64)
+    words = np.zeros(len(marks) // 64 + 1, np.uint64)
+    for u in range(start, stop):
+        for p in range(rows.indptr[users[u]], rows.indptr[users[u] + 1]):
+            item = np.uint64(rank[rows.indices[p]])
+            place[item] = p
+            marks[item >> np.uint64(6)] |= one << (item & np.uint64(63))
+            words[item >> np.uint64(12)] |= one << ((item >> np.uint64(6)) & np.uint64(63))
+        at = indptr[u]
+        for w in range(len(words)):
+            while words[w]:
+                word = np.uint64(w << 6) + lowest_bit(words[w])
+                words[w] &= words[w] - one
+                while marks[word]:
+                    item = (word << np.uint64(6)) + lowest_bit(marks[word])
+                    marks[word] &= marks[word] - one
+                    items[at], values[at] = item, rows.data[place[item]]
+                    at += 1
+
+
+@kernel
+def dense_widths(rows, n_items, most):
+    """Return for each chunk of users how many items of it are worth a dense product; `most` numbers in all."""
+    n_groups, n_users = (n_items + LANES - 1) // LANES, len(rows.indptr) - 1
+    widths, additions = np.zeros((n_users + DEPTH - 1) // DEPTH, np.int64), np.empty(n_groups)
+    widest, left = n_groups * LANES, most
+    for c in range(len(widths)):
+        additions[:] = 0
+        for u in range(c * DEPTH, min(n_users, (c + 1) * DEPTH)):
+            for p in range(rows.indptr[u], rows.indptr[u + 1]):
+                additions[rows.indices[p] // LANES] += p - rows.indptr[u]
+        saved, best = 0.0, 0.0
+        for group in range(widest // LANES):
+            saved += GAIN * additions[group] - DEPTH * LANES * LANES * (group + 1.0)
+            if saved > best:
+                best, widths[c] = saved, (group + 1) * LANES
+        left -= widths[c] * DEPTH
+        if widths[c] == 0 or left < 0:
+            return widths[:c]
+        widest = widths[c]
+    return widths
+
+
+@tight
+def fill_dense(start, stop, rows, sparse, dense, values, heads):
+    """Write chunks `start … stop` of the dense corner, and into `heads` how many places of each row it holds.
+
+    `sparse` are numbers beside the ratings of `rows`; they go into `values`.
+    """
+    for u in range(start * DEPTH, min(stop * DEPTH, len(rows.indptr) - 1)):
+        c, k = u // DEPTH, u % DEPTH
+        bit = np.uint64(1) << np.uint64(k % 64)
+        p = rows.indptr[u]
+        while p < rows.indptr[u + 1] and rows.indices[p] < dense.widths[c]:
+            group, lane = rows.indices[p] // LANES, rows.indices[p] % LANES
+            values[dense.starts[c] + (group * DEPTH + k) * LANES + lane] = sparse[p]
+            dense.rated[dense.starts[c] // 64 + (group * WORDS + k // 64) * LANES + lane] |= bit
+            p += 1
+        heads[u] = p - rows.indptr[u]
+
+
+@tight
+def count_visits(rows, heads, shift, starts):
+    """Count into `starts[b + 1]` the users that touch block `b` behind the dense corner."""
+    for u in range(len(rows.indptr) - 1):
+        last = -1
+        for p in range(rows.indptr[u] + heads[u], rows.indptr[u + 1]):
+            block = np.int64(rows.indices[p] >> shift)
+            if block != last:
+                starts[block + 1] += 1
+                last = block
+
+
+@tight
+def list_visits(rows, heads, shift, fill, users, firsts):
+    """Write for each block, from `fill[b]` on, who touches it and where in their row."""
+    for u in range(len(rows.indptr) - 1):
+        last = -1
+        for p in range(rows.indptr[u] + heads[u], rows.indptr[u + 1]):
+            block = np.int64(rows.indices[p] >> shift)
+            if block != last:
+                users[fill[block]], firsts[fill[block]] = u, p - rows.indptr[u]
+                fill[block] += 1
+                last = block
+
+
+# ------------------------------------------------------------------------------------------------- addition
+# sums[i, j] += left[i] * right[j];  counts[i, j] += 1      for every user, i of the block, j before i in the row
+#
+# `sums` and `counts` are flat tables of the block's items by all partners up to them, `block.high` to a row.
+
+
+@tight
+def add_dense(block, dense, left, right, sums, counts):
+    """Add up the products of a block's items with more popular ones within the dense corner; count where asked."""
+    first, width = block.low // LANES, block.high
+    for c in range(len(dense.widths)):
+        end = min(dense.widths[c], block.high) // LANES
+        for partner in range(end):
+            other = dense.starts[c] + partner * DEPTH * LANES
+            for group in range(max(first, partner), end):
+                own = dense.starts[c] + group * DEPTH * LANES
+                place = ((group - first) * width + partner) * LANES
+                add_tile(sums, place, width, left, own, right, other, DEPTH)
+                if counts is not None:
+                    count_tile(counts, place, width, dense.rated, own // 64, dense.rated, other // 64, WORDS)
+
+
+@tight
+def add_pairs(block, start, stop, rows, left, right, sums, counts):
+    """Add up the products of all pairs of a block's items with more popular ones, visits `start … stop`."""
+    for v in range(start, stop):
+        begin, end = rows.indptr[block.users[v]], rows.indptr[block.users[v] + 1]
+        p = begin + block.firsts[v]
+        while p < end and rows.indices[p] < block.high:
+            row, value = np.uint64((rows.indices[p] - block.low) * block.high), left[p]
+            for q in range(begin, p):
+                at = row + np.uint64(rows.indices[q])
+                sums[at] += value * right[q]
+                if counts is not None:
+                    counts[at] += 1
+            p += 1
+
+
+# ------------------------------------------------------------------------------------------------- selection
+class Terms(NamedTuple):
+    """What turns sums into similarities, by popularity; `inverse` holds 1 / norm, or 0."""
+
+    rule: Rule
+    sizes: np.ndarray
+    norms: np.ndarray
+    inverse: np.ndarray
+    order: np.ndarray
+
+
+@tight
+def harvest(block, sums, counts, moments, terms, shelves):
+    """Turn a block's sums into similarities, offer each to the shelves of both items, and clear the tables.
+
+    No similarity but the correlation over common raters exceeds the plain cosine, `dot * inverse[i] * inverse[j]`,
+    with the shrinkage taken off, whatever else the rule does.
+    """
+    number, rule = sums.dtype.type, terms.rule
+    one, least, shrinkage = counts.dtype.type(1), counts.dtype.type(rule.min_common), number(rule.shrinkage)
+    for i in range(block.low, block.high):
+        row, scale = (i - block.low) * block.high, terms.inverse[i] * number(1.00001)
+        for group in range(i // LANES * LANES, -1, -LANES):  # the strongest come early: few are offered in vain
+            at = row + group
+            if enough(counts, at, one) == 0:
+                continue
+            chosen = enough(counts, at, least)
+            if moments is None:
+                floor = shelves.floors[i]
+                chosen &= promising(sums, counts, at, terms.inverse, shelves.floors, group, scale, floor, shrinkage)
+            if chosen:
+                for j in range(min(group + LANES, i) - 1, group - 1, -1):
+                    if (chosen >> np.uint64(j - group)) & np.uint64(1):
+                        value = number(_similarity(at + j - group, i, j, sums, counts, moments, terms))
+                        if value != 0:
+                            offer(shelves, i, value, terms.order[j], counts[at + j - group])
+                            offer(shelves, j, value, terms.order[i], counts[at + j - group])
+            sums[at : at + LANES] = 0
+            counts[at : at + LANES] = 0
+            if moments is not None:
+                moments[:, at : at + LANES] = 0
+
+
+@tight
+def _similarity(at, i, j, sums, counts, moments, terms):
+    """Return the similarity of `i` and `j` from their sums at place `at`."""
+    dot, common = sums[at], np.int32(counts[at])
+    if moments is None:
+        return finish(cosine(dot, common, i, j, terms.sizes, terms.norms, terms.rule), common, terms.rule)
+    value = pearson(dot, common, moments[:, at], terms.rule.damping)
+    return finish(value, common, terms.rule)
