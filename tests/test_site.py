@@ -1,4 +1,4 @@
-"""The documentation builds as a site without a warning, all its links lead somewhere, and reading it needs no network."""
+"""The documentation builds as a site without a warning, its links lead somewhere, and reading it needs no network."""
 
 import importlib.util
 import inspect
@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+
 from test_house import PUBLIC
 
 PROJECT = Path(__file__).parents[1]
@@ -104,9 +105,11 @@ def loads(path):
 
 
 def test_what_is_looked_for_is_found(tmp_path):
-    text = """<link rel="stylesheet" href="//a/b.css"><script src="https://a/c.js"></script><img srcset="d.png 1x, http://a/e.png 2x">
-    <style>@import "https://a/f.css"; p { background: url('https://a/g.png') }</style><iframe src=HTTPS://a/h></iframe>
-    <p style="background:url(//a/i)"><link rel="next" href="j.html"><a href="https://a/k" id="l"></a><img src="data:image/png;m">"""
+    text = """<link rel="stylesheet" href="//a/b.css"><script src="https://a/c.js"></script>
+    <img srcset="d.png 1x, http://a/e.png 2x">
+    <style>@import "https://a/f.css"; p { background: url('https://a/g.png') }</style>
+    <iframe src=HTTPS://a/h></iframe><p style="background:url(//a/i)"><link rel="next" href="j.html">
+    <a href="https://a/k" id="l"></a><img src="data:image/png;m">"""
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     found = Page(tmp_path / "page.html")
     assert [load[-5:] for load in found.loads if is_foreign(load)] == [
@@ -128,7 +131,9 @@ def test_the_scripts_know_no_other_origin(site):
         if path.name == "searchindex.js":  # the words of our own pages
             continue
         text = re.sub(r"(?ms)/\*.*?\*/|^\s*//[^\n]*", "", path.read_text(encoding="utf-8"))
-        assert set(re.findall(r"(?:https?:)?//[\w-]+(?:\.[\w-]+)+[^\s\"'`]*", text)) <= {"http://www.w3.org/2000/svg"}, path
+        assert set(re.findall(r"(?:https?:)?//[\w-]+(?:\.[\w-]+)+[^\s\"'`]*", text)) <= {
+            "http://www.w3.org/2000/svg"
+        }, path
 
 
 def test_every_link_within_the_site_leads_somewhere(site):

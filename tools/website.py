@@ -1,8 +1,8 @@
 """Build the documentation site from docs/, the examples and the docstrings: `python tools/website.py [folder]`.
 
-Needs the extra `docs`. The pages are laid out in a folder beside the site first: a link to a file of the repository becomes
-one to its page, an example's notebook becomes a page, and the names in docs/reference.md bring their docstrings. Every
-warning is an error.
+Needs the extra `docs`. The pages are laid out in a folder beside the site first: a link to a file of the repository
+becomes one to its page, an example's notebook becomes a page, and the names in docs/reference.md bring their
+docstrings. Every warning is an error.
 """
 
 import base64
@@ -36,7 +36,7 @@ CSV = re.compile(r'^```csv title="([^"]+)"\n', re.MULTILINE)
 def pages() -> dict[str, str]:
     """Return where each file of the repository stands in the site."""
     documents = {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
-    examples = {f"examples/{path.stem}.ipynb": f"examples/{path.stem}.md" for path in (ROOT / "examples").glob("*.ipynb")}
+    examples = {f"{name}.ipynb": f"{name}.md" for name in CHAPTERS["Examples"]}
     project = {name: name.lower() for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")}
     return documents | examples | project | {HOME: "index.md", "README.md": "index.md"}
 
@@ -65,7 +65,9 @@ def linked(text: str, name: str, places: dict[str, str]) -> str:
         if match[1] or ":" in match[2]:
             return match[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2]))
-        return posixpath.relpath(places[target], posixpath.dirname(places[name]) or ".") if target in places else match[2]
+        if target not in places:  # a file beside the page; the build says where there is none
+            return match[2]
+        return posixpath.relpath(places[target], posixpath.dirname(places[name]) or ".")
 
     return BLOCK_OR_LINK.sub(link, text)
 
