@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test docs lint format clean
 
 help:    ## list the commands
 	@grep -E '^[a-z]+: *.*##' Makefile | sed -E 's/:[^#]*## /	make\t/' | awk -F'\t' '{printf "  %s %-8s %s\n", $$2, $$1, $$3}'
@@ -12,6 +12,9 @@ demo:    ## show the main job on the bundled sample
 
 test:    ## run the tests
 	@$(PYTHON) tools/environment.py test && $(BIN)/python -m pytest
+
+docs:    ## build the documentation site, every warning an error
+	@$(PYTHON) tools/environment.py docs && $(BIN)/python tools/website.py
 
 lint:    ## check style, types and the order of the rooms
 	@$(PYTHON) tools/environment.py lint && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports

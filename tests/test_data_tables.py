@@ -77,6 +77,15 @@ def test_two_columns_without_names_are_events():
     assert rows({"user": [1, 2], "movie": [10, 20]}, columns={"rating": None}) == [(1, 10, 1.0), (2, 20, 1.0)]
 
 
+@pytest.mark.parametrize("ids", ["1,10\n2,20\n", "ann,tent\nben,rope\n"])
+def test_a_file_without_ratings_is_events_too(tmp_path, ids):
+    path = put(tmp_path, "user,movie\n" + ids)
+    with pytest.raises(InputError, match="No column for rating"):
+        read(path)
+    wanted = [int(text) if text.isdigit() else text for text in ids.replace("\n", ",").split(",")[:4]]
+    assert read(path, columns={"rating": None}).ratings.to_polars().rows() == [(*wanted[:2], 1.0), (*wanted[2:], 1.0)]
+
+
 def test_columns_are_named_by_option(tmp_path):
     path = put(tmp_path, "who,what,much\na,b,3\nc,d,4\n")
     with pytest.raises(InputError, match=r"mine.csv: No column for user_id and movie_id and rating among"):

@@ -5,6 +5,7 @@ Blocks of a file run in order, in one empty folder. After a ```python block, a `
 of today into the documents: `python tests/test_docs.py`.
 """
 
+import inspect
 import io
 import os
 import re
@@ -169,6 +170,22 @@ def test_the_page_of_commands_names_no_option_that_does_not_exist():
     assert options_of(COMMANDS) <= options_in(text)
     assert options_in(text) - known == set()
     assert {name for name in sections(text) if name.startswith("`")} == {f"`reelated {c}`" for c in COMMANDS.commands}
+
+
+def test_the_page_of_settings_has_no_figure_but_the_measured_ones():
+    text = (PROJECT / "docs" / "which-setting.md").read_text(encoding="utf-8")
+    figures = set(re.findall(r"\b\d\.\d{3}\b|\b\d+%", BLOCK.sub("", text)))
+    measured = (PROJECT / "docs" / "measures.md").read_text(encoding="utf-8")
+    assert figures
+    assert {figure for figure in figures if f"| {figure} " not in measured} == set()
+
+
+def test_the_page_of_settings_names_them_all():
+    text = (PROJECT / "docs" / "which-setting.md").read_text(encoding="utf-8")
+    settings = [*reelated.ItemKNN().get_params(), *inspect.signature(reelated.Recommender).parameters]
+    assert [name for name in settings if not re.search(rf"`[^`]*\b{name}\b[^`]*`", text)] == []
+    shared = sections((PROJECT / "docs" / "cli.md").read_text(encoding="utf-8"))["How to read SOURCE, and which model"]
+    assert [name for name in reelated.ItemKNN().get_params() if f"`{name}`" not in shared] == []
 
 
 def anchor(heading):

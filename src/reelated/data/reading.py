@@ -194,7 +194,9 @@ def _read_ratings(
     """Read the ratings of a folder, zip or file in our columns and types."""
     inside = files.roles["ratings"]
     name, data = PurePosixPath(inside).name, files.read(inside)
-    want = RATINGS._replace(columns=columns, invalid=invalid, trace=trace)
+    unrated = columns is not None and columns.get("rating", "") is None
+    required = tuple(name for name in RATINGS.required if name != "rating" or not unrated)
+    want = RATINGS._replace(columns=columns, required=required, invalid=invalid, trace=trace)
     table, notes = read_table(name, data, want, layout_of(name, data))
     with about(name):
         return rating_columns(table, None if "rating" in table.columns else {"rating": None}), notes

@@ -1,0 +1,148 @@
+"""Build the documentation site from docs/, the examples and the docstrings: `python tools/website.py [folder]`.
+
+Needs the extra `docs`. The pages are laid out in a folder beside the site first: a link to a file of the repository
+becomes one to its page, an example's notebook becomes a page, and the names in docs/reference.md bring their
+docstrings. Every warning is an error.
+"""
+
+import base64
+import importlib
+import inspect
+import json
+import posixpath
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+HOME = "docs/start-here.md"
+CHAPTERS = {
+    "Guide": ["Start here <self>", "tutorial", "how-it-works", "which-setting", "not-movies"],
+    "Reference": ["python", "cli", "reference"],
+    "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
+    "Measured": ["measures"],
+    "Project": ["contributing", "changelog", "security"],
+}
+"""The pages in the order of the menu."""
+BLOCK_OR_LINK = re.compile(r"^(`{3,}).*?^\1$|(?<=\]\()([^)\s#]+)(?=[)#])", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"^\* `(reelated(?:\.\w+)+)`: .*$\n?", re.MULTILINE)
+CSV = re.compile(r'^```csv title="([^"]+)"\n', re.MULTILINE)
+
+
+def pages() -> dict[str, str]:
+    """Return where each file of the repository stands in the site."""
+    documents = {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
+    examples = {f"{name}.ipynb": f"{name}.md" for name in CHAPTERS["Examples"]}
+    project = {name: name.lower() for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")}
+    return documents | examples | project | {HOME: "index.md", "README.md": "index.md"}
+
+
+def lay_out(folder: Path) -> None:
+    """Write the sources of the site."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "examples").mkdir(parents=True)
+    places = pages()
+    for name, place in places.items():
+        if name == "README.md":  # the site's first page takes its place
+            continue
+        path = ROOT / name
+        text = notebook(path, folder / place) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+        text = linked(text, name, places)
+        text = CSV.sub(r"```{code-block} csv\n:caption: \1\n\n", text)
+        text = with_docstrings(text) if name == "docs/reference.md" else text
+        text = text + menu() if name == HOME else text
+        (folder / place).write_text(text, encoding="utf-8")
+
+
+def linked(text: str, name: str, places: dict[str, str]) -> str:
+    """Return a page whose links to files of the repository lead to their pages; blocks are left as they are."""
+
+    def link(match: re.Match[str]) -> str:
+        if match[1] or ":" in match[2]:
+            return match[0]
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2]))
+        if target not in places:  # a file beside the page; the build says where there is none
+            return match[2]
+        return posixpath.relpath(places[target], posixpath.dirname(places[name]) or ".")
+
+    return BLOCK_OR_LINK.sub(link, text)
+
+
+def menu() -> str:
+    """Return the menu, which the first page holds."""
+    parts = [f"```{{toctree}}\n:hidden:\n:caption: {name}\n\n" + "\n".join(names) for name, names in CHAPTERS.items()]
+    return "".join(f"\n{part}\n```\n" for part in parts)
+
+
+# ------------------------------------------------------------------------------------------------------- notebooks
+def notebook(path: Path, place: Path) -> str:
+    """Return a notebook as a page; its pictures are written beside the page, the files to take along too."""
+    for suffix in (".py", ".ipynb"):
+        shutil.copy(path.with_suffix(suffix), place.parent)
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first, *rest = ["\n\n".join(cell_text(cell, number, place)) for number, cell in enumerate(cells)]
+    title, _, after = first.partition("\n")
+    told = f"To run it yourself: [the notebook](./{path.name}) or [the script](./{path.stem}.py)."
+    return "\n\n".join([title, told, after.strip(), *rest]) + "\n"
+
+
+def cell_text(cell: dict[str, Any], number: int, place: Path) -> Iterator[str]:
+    """Yield what a cell says and what it put out."""
+    source = "".join(cell["source"])
+    yield source if cell["cell_type"] == "markdown" else f"````python\n{source}\n````"
+    for at, output in enumerate(cell.get("outputs", ())):
+        if picture := output.get("data", {}).get("image/png"):
+            name = f"{place.stem}-{number}-{at}.png"
+            (place.parent / name).write_bytes(base64.b64decode("".join(picture)))
+            yield f"![What the code above draws]({name})"
+        else:
+            text = "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
+            yield f"````text\n{text.rstrip()}\n````"
+
+
+# ------------------------------------------------------------------------------------------------------- reference
+def with_docstrings(text: str) -> str:
+    """Return the reference with a docstring in place of each named name."""
+    return NAMED.sub(lambda match: directive(match[1]), text)
+
+
+def directive(name: str) -> str:
+    """Return what brings the docstring of a public name, of a class with its public methods."""
+    room, _, own = name.rpartition(".")
+    thing = getattr(importlib.import_module(room), own)
+    kind = "function" if inspect.isfunction(thing) else "exception" if issubclass(thing, BaseException) else "class"
+    ours = [
+        method
+        for method, member in inspect.getmembers(thing)
+        if not method.startswith("_") and (isinstance(member, property) or is_ours(member))
+    ]
+    members = f"   :members: {', '.join(ours)}\n" if kind == "class" and ours else ""
+    return f"```{{eval-rst}}\n.. auto{kind}:: {name}\n{members}```\n"
+
+
+def is_ours(member: object) -> bool:
+    """Whether a member of a class is a method written here."""
+    return inspect.isroutine(member) and str(getattr(member, "__module__", "")).startswith("reelated")
+
+
+# ----------------------------------------------------------------------------------------------------------- build
+def build(folder: Path) -> int:
+    """Build the site into a folder; return the exit code."""
+    sources = folder.parent / f"{folder.name}-sources"
+    lay_out(sources)
+    shutil.rmtree(folder, ignore_errors=True)
+    options = ["-q", "-W", "--keep-going", "-E", "-b", "html", "-c", str(ROOT / "docs" / "site")]
+    kept = ["-d", str(folder.parent / f"{folder.name}-doctrees")]
+    command = [sys.executable, "-m", "sphinx", *options, *kept, str(sources), str(folder)]
+    return subprocess.run(command, check=False).returncode
+
+
+if __name__ == "__main__":
+    site = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "site").resolve()
+    if code := build(site):
+        sys.exit(code)
+    print(f"The site is in {site}: open {site / 'index.html'}")
