@@ -179,6 +179,16 @@ def test_a_heat_map_holds_the_similarities_of_the_model_each_pair_once(rec):
     assert [label.get_text() for label in axes.get_yticklabels()][1] == "Star Wars (1977)"
 
 
+def test_a_pair_that_one_of_the_two_keeps_is_drawn_with_its_value(odd):
+    drawn = plot.similarity(odd, range(12)).axes[0].images[0].get_array()
+    known = {(a, b): value for a, b, value, _ in odd.neighbors().iter_rows()}
+    one_sided = [(a, b) for a, b in known if (b, a) not in known]
+    assert any(a < b for a, b in one_sided)
+    assert any(a > b for a, b in one_sided)
+    for a, b in one_sided:
+        assert drawn[max(a, b), min(a, b)] == known[a, b]
+
+
 def test_one_movie_alone_brings_those_nearest_to_it(rec):
     labels = [
         text.get_text().replace("\n", " ") for text in plot.similarity(rec, STAR_WARS, n=4).axes[0].get_yticklabels()
@@ -280,7 +290,7 @@ def test_where_all_movies_are_rated_alike_the_label_of_the_tail_meets_neither_ti
     (label,) = boxes(tail.texts)
     (title,) = boxes(text for text in tail.findobj(Text) if text.get_text().startswith("The long tail"))
     assert label.y1 < title.y0
-    assert tail.bbox.x0 < label.x0 < label.x1 < figure.bbox.x1
+    assert tail.bbox.x0 < label.x0 < label.x1 <= tail.bbox.x1
 
 
 def test_one_rating_alone_is_a_bar_and_no_wall():

@@ -18,6 +18,7 @@ _WORDS = {
     r"columns has the key '(\w+)'": r"--columns \1=…",
     r"columns=\{'(\w+)': 'your column'\}": r"--columns \1=COLUMN",
     r"columns=\{'user_id': …[^}]*\}": "--columns user_id=COLUMN,movie_id=COLUMN",
+    r"columns=\{'rating': …[^}]*\}": "--columns rating=COLUMN,timestamp=COLUMN",
     r"^max_memory='(.*?)'": r"--max-memory \1",
     r"Raise max_memory, or give models with fewer n_neighbors": "Raise it, or lower --set n_neighbors=100",
     r"[Pp]ass ratings=\{movie_id: rating\}": "give --rate MOVIE=RATING",
