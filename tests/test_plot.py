@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -473,6 +474,26 @@ def test_unusable_input_is_said_in_one_sentence_and_nothing_is_written(words, sa
     monkeypatch.chdir(tmp_path)
     assert run("sample", *words, code=1).startswith(said)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_a_picture_is_said_before_anything_is_read(tmp_path):
+    assert run("no such source", "ratings", "-o", tmp_path / "a.gif", code=1).startswith("--output ")
+
+
+def test_a_place_where_nothing_can_be_written_is_said(rec, tmp_path, monkeypatch):
+    def refuses(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuses)
+    with pytest.raises(InputError, match=r"path='.*: cannot be written \(Permission denied\)\."):
+        plot.save(plot.ratings(rec), tmp_path / "a.png")
+
+
+def test_a_movie_alone_is_named_as_it_was_given(tmp_path):
+    file = tmp_path / "one.csv"
+    file.write_text("user_id,movie_id,rating\n1,1,3\n")
+    said = run(file, "similarity", "--movie", 1, "-o", tmp_path / "a.png", code=1)
+    assert said == "--movie 1: nothing is linked to this movie. Give several."
 
 
 def test_the_help_says_whose_a_picture_about_one_person_is():
