@@ -70,6 +70,11 @@ print(f"{X.shape[0]:,} users × {X.shape[1]:,} movies, {rated.mean():.1%} of the
 #
 # Take two columns as vectors and measure the angle between them: the cosine is 1 when they point the same way and 0
 # when no user rated both. scikit-learn gives the distance, which is one less the cosine.
+#
+# $$s_{ij} = \frac{\sum_u r_{ui}\, r_{uj}}{\sqrt{\sum_u r_{ui}^2}\,\sqrt{\sum_u r_{uj}^2}}$$
+#
+# where $r_{ui}$ is the rating of movie $i$ by user $u$, or 0. Only users who rated both add to the sum on top, but
+# all who rated either count below: many ratings with few users in common make two movies less similar.
 
 # %%
 S = 1 - pairwise_distances(X.T, metric="cosine")
@@ -97,6 +102,8 @@ for row in recipe.similar(movie_ids[FAVOURITE].item(), n=5):
 # The average of the user's own ratings, each weighted by how similar its movie is to the one in question:
 #
 # $$p_{ui} = \frac{\sum_j s_{ij}\, r_{uj}}{\sum_j |s_{ij}|}$$
+#
+# summed over the movies $j$ that the user has rated.
 #
 # For all users and all movies that is one product of matrices over another.
 

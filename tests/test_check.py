@@ -231,6 +231,20 @@ def test_columns_that_have_changed_places_are_suspected_by_name_and_by_the_table
     assert "6 ids are missing" in found.sentence
 
 
+def test_ratings_and_times_that_have_changed_places_are_suspected():
+    times = [881_250_949 + at for at in range(5)]
+    found = the(check({**GOOD, "rating": times, "timestamp": GOOD["rating"]}), "swapped_columns")
+    assert found.sentence.startswith("The columns of ratings and times may have changed places: ")
+    assert "swapped_columns" not in codes(check({**GOOD, "timestamp": times}))
+    assert "swapped_columns" not in codes(check({**GOOD, "rating": times, "timestamp": times}))
+
+
+def test_where_all_rows_are_refused_it_is_not_said_that_there_are_none(tmp_path):
+    checkup = check(written(tmp_path, "user;movie;rating\n1;10;4,5\n2;10;3,5\n"))
+    assert "No row of ratings.csv can be used." in the(checkup, "unreadable").sentence
+    assert "holds no rows" in the(check(written(tmp_path, "user,movie,rating\n")), "unreadable").sentence
+
+
 @pytest.mark.parametrize("unit", ["milliseconds", "microseconds", "nanoseconds"])
 def test_times_in_another_unit_are_recognised(unit):
     size = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}[unit]
@@ -255,6 +269,15 @@ def test_a_matrix_of_users_and_movies_is_recognised(tmp_path, text):
     assert "matrix" in codes(check(written(tmp_path, text)), "warning")
     frame = pl.DataFrame({"user": [1, 2], **{f"m{at}": [None, 3] for at in range(5)}})
     assert codes(check(frame)) == ["unreadable", "matrix"]
+
+
+@pytest.mark.parametrize(("first", "of"), [("who", "user"), ("movie_id", "movie")])
+def test_a_matrix_is_turned_by_the_name_of_its_own_first_column(tmp_path, first, of):
+    other = {"user": "movie", "movie": "user"}[of]
+    text = f"{first}," + ",".join(f"m{at}" for at in range(6)) + "\n1,5,,3,4,,1\n2,1,2,3,,4,5\n"
+    found = the(check(written(tmp_path, text)), "matrix")
+    assert f"a row for each {of} and a column for each {other}" in found.sentence
+    assert f"frame.unpivot(index={first!r})" in found.reading
 
 
 def test_further_columns_beside_the_ratings_are_no_matrix(tmp_path):
@@ -335,6 +358,11 @@ def test_the_terminal_says_what_the_library_says(tmp_path):
     assert "error: 1 row of ratings.csv has a field that cannot be read." in text
     assert "--invalid drop drops them" in text
     run(path, "--invalid", "drop", "--columns", "rating=stars", "--duplicates", "mean")
+
+
+def test_the_terminal_keeps_the_names_of_columns_that_are_mixed(tmp_path):
+    file = written(tmp_path, "user_id,movie_id,rating\n1,10,4\nu2,10,3\n2,11,5\n")
+    assert "The column user_id mixes 2 whole numbers with 1 text" in " ".join(run(file).stdout.split())
 
 
 def test_refused_rows_go_to_a_file_and_never_over_the_source(tmp_path):

@@ -1,10 +1,12 @@
 """Pictures show the numbers of the data, in the same bytes each time, and say in one sentence what is wrong."""
 
+import itertools
 import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from reelated.cli.commands import app
 from reelated.cli.words import in_options
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.models import ItemKNN
+from reelated.plot.canvas import FontWarning, wrapped
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 
@@ -177,6 +180,16 @@ def test_a_heat_map_holds_the_similarities_of_the_model_each_pair_once(rec):
     assert [label.get_text() for label in axes.get_yticklabels()][1] == "Star Wars (1977)"
 
 
+def test_a_pair_that_one_of_the_two_keeps_is_drawn_with_its_value(odd):
+    drawn = plot.similarity(odd, range(12)).axes[0].images[0].get_array()
+    known = {(a, b): value for a, b, value, _ in odd.neighbors().iter_rows()}
+    one_sided = [(a, b) for a, b in known if (b, a) not in known]
+    assert any(a < b for a, b in one_sided)
+    assert any(a > b for a, b in one_sided)
+    for a, b in one_sided:
+        assert drawn[max(a, b), min(a, b)] == known[a, b]
+
+
 def test_one_movie_alone_brings_those_nearest_to_it(rec):
     labels = [
         text.get_text().replace("\n", " ") for text in plot.similarity(rec, STAR_WARS, n=4).axes[0].get_yticklabels()
@@ -249,6 +262,74 @@ def test_dollars_and_odd_signs_are_drawn_as_they_are_and_nothing_is_cut_off(odd,
             box = text.get_window_extent()
             assert whole.x0 - 1 <= box.x0 <= box.x1 <= whole.x1 + 1, text
             assert whole.y0 - 1 <= box.y0 <= box.y1 <= whole.y1 + 1, text
+
+
+def boxes(texts):
+    """Return where texts stand, once drawn."""
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+@pytest.mark.parametrize("title", ["x" * 3000, "W" * 90, "MANY LOUD WORDS " * 40, "word " * 600, "A"])
+@pytest.mark.parametrize("kind", ["similarity", "neighborhood", "ratings"])
+def test_titles_of_any_width_stay_within_the_picture(title, kind):
+    rng = np.random.default_rng(3)
+    movies = {"movie_id": range(4), "title": [title] * 4}
+    table = {"user_id": np.repeat(range(30), 4), "movie_id": np.tile(range(4), 30), "rating": rng.integers(1, 6, 120)}
+    figure = kinds(Recommender().fit(Dataset.from_frames(table, movies, name=title)), movie_id=0)[kind]()
+    figure.draw_without_rendering()
+    for box in boxes(text for text in figure.findobj(Text) if not re.fullmatch(r"[−\d.,]*", text.get_text())):
+        assert 0 <= box.x0 <= box.x1 <= figure.bbox.x1
+        assert 0 <= box.y0 <= box.y1 <= figure.bbox.y1
+
+
+@pytest.mark.parametrize("n_movies", [1, 2, 3, 12])
+def test_where_all_movies_are_rated_alike_the_label_of_the_tail_meets_neither_title_nor_edge(n_movies):
+    table = {"user_id": np.repeat(range(5), n_movies), "movie_id": np.tile(range(n_movies), 5)}
+    figure = plot.ratings(table | {"rating": [3] * (5 * n_movies)})
+    figure.draw_without_rendering()
+    tail = figure.axes[1]
+    (label,) = boxes(tail.texts)
+    (title,) = boxes(text for text in tail.findobj(Text) if text.get_text().startswith("The long tail"))
+    assert label.y1 < title.y0
+    assert tail.bbox.x0 < label.x0 < label.x1 <= tail.bbox.x1
+
+
+def test_one_rating_alone_is_a_bar_and_no_wall():
+    (bar,) = plot.ratings({"user_id": [1], "movie_id": [1], "rating": [3]}).axes[0].patches
+    low, high = bar.axes.get_xlim()
+    assert bar.get_width() < (high - low) / 4
+
+
+@pytest.mark.parametrize("steps", [5, 10, 11])
+def test_the_shares_above_the_bars_do_not_meet(steps):
+    table = {"user_id": np.repeat(range(9), steps), "movie_id": np.tile(range(steps), 9)}
+    figure = plot.ratings(table | {"rating": np.tile(range(steps), 9) / 2})
+    figure.draw_without_rendering()
+    shown = boxes(figure.axes[0].texts)
+    assert len(shown) == steps
+    assert all(left.x1 + 5 < right.x0 for left, right in itertools.pairwise(shown))
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("abc def ghi", "abc\ndef…"), ("aaaabbbbcccc", "aaaa\nbbb…")])
+def test_a_text_that_is_too_long_ends_in_dots_on_its_last_line(text, wanted):
+    assert wrapped(text, 4, 2) == wanted
+
+
+def test_wide_signs_count_for_two():
+    assert wrapped("寄生獣寄生獣", 6, 2) == "寄生獣\n寄生獣"
+
+
+def test_a_sign_that_no_font_knows_is_said(tmp_path):
+    titles = {"movie_id": [1, 2], "title": ["\U00030000\U00030001", "Heat"]}
+    table = {"user_id": [1, 1, 2, 2], "movie_id": [1, 2, 1, 2], "rating": [5, 4, 4, 3]}
+    rec = reelated.recipe().fit(Dataset.from_frames(table, titles))
+    figure = plot.similarity(rec, [1, 2])
+    with pytest.warns(FontWarning, match=r"No font here knows 2 signs \(. .\)\. Boxes stand in their place\."):
+        plot.save(figure, tmp_path / "a.png")
+    model = rec.save(tmp_path / "odd.model")
+    result = run(model, "similarity", "--movie", 1, "-o", tmp_path / "b.png")
+    assert "note: No font here knows 2 signs" in result.stderr
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
 
 
 def test_the_least_data_can_be_drawn(tmp_path):
@@ -393,6 +474,26 @@ def test_unusable_input_is_said_in_one_sentence_and_nothing_is_written(words, sa
     monkeypatch.chdir(tmp_path)
     assert run("sample", *words, code=1).startswith(said)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_a_picture_is_said_before_anything_is_read(tmp_path):
+    assert run("no such source", "ratings", "-o", tmp_path / "a.gif", code=1).startswith("--output ")
+
+
+def test_a_place_where_nothing_can_be_written_is_said(rec, tmp_path, monkeypatch):
+    def refuses(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuses)
+    with pytest.raises(InputError, match=r"path='.*: cannot be written \(Permission denied\)\."):
+        plot.save(plot.ratings(rec), tmp_path / "a.png")
+
+
+def test_a_movie_alone_is_named_as_it_was_given(tmp_path):
+    file = tmp_path / "one.csv"
+    file.write_text("user_id,movie_id,rating\n1,1,3\n")
+    said = run(file, "similarity", "--movie", 1, "-o", tmp_path / "a.png", code=1)
+    assert said == "--movie 1: nothing is linked to this movie. Give several."
 
 
 def test_the_help_says_whose_a_picture_about_one_person_is():

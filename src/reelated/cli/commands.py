@@ -27,7 +27,7 @@ from reelated.cli.options import (
     with_reading,
     with_recommender,
 )
-from reelated.cli.plot import Kind, check_picture, check_usage, draw
+from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.show import console, print_answers, print_prediction, print_why
 from reelated.cli.sources import Options, find_movie, fit_source
 from reelated.errors import show_bytes
@@ -219,7 +219,7 @@ def plot(
     output: Annotated[Path, typer.Option("-o", "--output", callback=check_picture, help="A .png or .svg file.")],
     movie: Annotated[list[str] | None, typer.Option("--movie", help="A movie id or title. Repeatable.")] = None,
     user: User = None,
-    n: Annotated[int | None, typer.Option("-n", "--n", min=2, help="Movies wanted, 10.")] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Movies wanted, 10.")] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
 ) -> None:
     """Draw ratings, similarity, neighborhood or user to a file.
@@ -228,7 +228,7 @@ def plot(
     """
     check_usage(kind, movie, user, n)
     how: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
-    reelated.plot.save(draw(source, options, kind, movie, user, **how), output)
+    write(draw(source, options, kind, movie, user, **how), output)
     console().print(f"Written to {output}.", markup=False)
 
 

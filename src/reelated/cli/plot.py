@@ -1,5 +1,6 @@
 """`reelated plot`: a picture of ratings, movies or one user, as a file."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,7 @@ from reelated.cli.options import as_user
 from reelated.cli.progress import errors
 from reelated.cli.show import print_about, print_notes
 from reelated.cli.sources import Options, find_movie, is_model, open_source, read_source
-from reelated.plot.canvas import check_matplotlib, check_path
+from reelated.plot.canvas import FontWarning, check_matplotlib, check_path
 from reelated.recommender import Recommender
 from reelated.recommender.rows import printable
 
@@ -54,6 +55,15 @@ def draw(source: str, options: Options, kind: Kind, movies: list[str] | None, us
     print_notes(rec)
     print_about(rec)
     return _draw_fitted(rec, kind, movies or [], user, how)
+
+
+def write(figure: "Figure", output: Path) -> None:
+    """Write the picture; signs that no font knows are told as a note."""
+    with warnings.catch_warnings(record=True, category=FontWarning) as caught:
+        warnings.simplefilter("always", FontWarning)
+        plot.save(figure, output)
+    for warning in caught:
+        errors.print(Text(printable(f"note: {warning.message}"), style="yellow"), soft_wrap=True)
 
 
 def _draw_fitted(rec: Recommender, kind: Kind, movies: list[str], user: str | None, how: dict[str, Any]) -> "Figure":

@@ -9,7 +9,7 @@ import polars as pl
 
 from reelated.data.checkup import Finding, Severity
 from reelated.data.reading import Found
-from reelated.data.suspicions import out_of_time, strays, swapped
+from reelated.data.suspicions import out_of_time, strays, swapped, swapped_times
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Dataset, Scale
 from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_polars, named
@@ -95,6 +95,7 @@ def in_ratings(case: Case) -> Iterator[Finding]:
     for look in (_repeated, _on_scale, _mixed_ids, _of_users, _few):
         yield from look(case)
     yield from swapped(case.sound, case.known, case.columns)
+    yield from swapped_times(case.sound)
     yield from (case.finding(*told) for told in (*strays(case.sound, case.scale), *out_of_time(case.sound)))
 
 
@@ -158,8 +159,8 @@ def _mixed_ids(case: Case) -> Iterator[Finding]:
         if fewer:
             which = whole if n_whole <= len(ids) - n_whole else ~whole
             told = (
-                f"{name} mixes {plural(n_whole, 'whole number')} with {len(ids) - n_whole:,} texts. A few among many "
-                "of the other kind are often a slip, such as a total at the end or a shifted column."
+                f"The column {name} mixes {plural(n_whole, 'whole number')} with {plural(len(ids) - n_whole, 'text')}. "
+                "A few among many of the other kind are often a slip, such as a total at the end or a shifted column."
             )
             bad = case.sound.filter(which)
             first = bad.row(0, named=True)

@@ -22,7 +22,6 @@ def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
     `source` is a frame that could not be read, or None; `trace` the reading of a text file.
     """
     names, lines = _start(source, trace)
-    reading = "cannot turn it; do so first, for example with polars: frame.unpivot(index='user_id')."
     labels = [plain(text) for text in (*names[:1], *(line[0] for line in lines if line))]
     roles = {ours for ours in ("user_id", "movie_id", "rating") if {plain(ours), *RATING_ALIASES[ours]} & {*labels}}
     if len(roles) > 1 and len(lines) < _LINES:
@@ -33,10 +32,14 @@ def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
         turned = "cannot turn it; do so first, for example with polars: frame.transpose()."
         yield Finding("transposed", "warning", 1, told, turned)
     elif (width := _width(names, lines)) >= _WIDE:
+        first = "user_id" if _headless(names) else names[0][:60]
+        by_movie = plain(first) in (plain("movie_id"), *RATING_ALIASES["movie_id"])
+        row, column = ("movie", "user") if by_movie else ("user", "movie")
         told = (
-            f"The table seems to be a matrix, a row for each user and a column for each movie: {width:,} of its "
+            f"The table seems to be a matrix, a row for each {row} and a column for each {column}: {width:,} of its "
             f"columns have no name that is known and hold numbers or nothing. {_EXPECTED}."
         )
+        reading = f"cannot turn it; do so first, for example with polars: frame.unpivot(index={first!r})."
         yield Finding("matrix", "warning", width, told, reading)
 
 
@@ -60,11 +63,16 @@ def _width(names: Sequence[str], lines: list[list[str]]) -> int:
     """Count the columns of numbers with names that are not known; 0 if users, movies and ratings have theirs."""
     known = {plain(ours): ours for ours in RATING_ALIASES}
     known |= {alias: ours for ours, aliases in RATING_ALIASES.items() for alias in aliases}
-    headless = tuple(names[: len(HEADLESS)]) == HEADLESS and any(name.startswith("column ") for name in names)
+    headless = _headless(names)
     if not headless and {*RATINGS.required} <= {known.get(plain(name)) for name in names}:
         return 0
     others = [at for at, name in enumerate(names) if headless or plain(name) not in known]
     return sum(bool(lines) and all(_numeric(line, at) for line in lines) for at in others)
+
+
+def _headless(names: Sequence[str]) -> bool:
+    """Say whether the names are ours, because a file has no line with names."""
+    return tuple(names[: len(HEADLESS)]) == HEADLESS and any(name.startswith("column ") for name in names)
 
 
 def _numeric(line: list[str], at: int) -> bool:

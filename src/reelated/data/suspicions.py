@@ -38,7 +38,7 @@ def out_of_time(sound: pl.DataFrame) -> Iterator[Told]:
     """Yield times that nobody can have rated at."""
     if "timestamp" not in sound.columns:
         return
-    first, last = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (_FIRST_YEAR, _next_year() + 1))
+    first, last = _sensible_times()
     odd = sound.filter(~pl.col("timestamp").is_between(first, last, closed="left"))
     if odd.is_empty():
         return
@@ -47,6 +47,25 @@ def out_of_time(sound: pl.DataFrame) -> Iterator[Told]:
         if 2 * int((odd["timestamp"] // size).is_between(first, last).sum()) > len(odd):
             told += f" As {unit} most of them would be sensible: divide them by {size:,}."
     yield "odd_time", "warning", odd, told, "keeps them; only their order within a user counts."
+
+
+def _sensible_times() -> tuple[int, int]:
+    """Return from when until when, in seconds since 1970, people can have rated."""
+    first, last = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (_FIRST_YEAR, _next_year() + 1))
+    return first, last
+
+
+def swapped_times(sound: pl.DataFrame) -> Iterator[Finding]:
+    """Yield the suspicion that ratings stand in the column of times, and times in that of ratings."""
+    if "timestamp" not in sound.columns:
+        return
+    first, last = _sensible_times()
+    like_times = sound["rating"].is_between(first, last)
+    like_ratings = sound["timestamp"].is_between(-1000, 1000)
+    if len(sound) and bool(like_times.all()) and bool(like_ratings.all()):
+        told = "The columns of ratings and times may have changed places: all ratings would be sensible times."
+        reading = "takes them as they are; columns={'rating': …, 'timestamp': …} says which is which."
+        yield Finding("swapped_columns", "warning", len(sound), told, reading)
 
 
 def _next_year() -> int:

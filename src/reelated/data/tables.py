@@ -68,6 +68,8 @@ def read_table(
     with about(label):
         found = want.find(layout.names)
     table, notes = _read_text(label, text, layout, found, want)
+    if table.is_empty() and want.trace and want.trace.refused:
+        raise InputError(f"No row of {label} can be used.")
     table, tidied = _tidy(_filled(label, table))
     return table, assumed + notes + tidied
 

@@ -2,14 +2,16 @@
 
 import io
 import os
+import re
 import textwrap
+import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reelated.errors import InputError, InputTypeError, shorten
+from reelated.errors import InputError, InputTypeError, plural, shorten
 from reelated.recommender import Recommender
 from reelated.recommender.rows import printable
 
@@ -18,8 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ENDINGS = (".png", ".svg")
-_FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei")
-"""Taken where installed, in this order: the first comes with Matplotlib, the others know more scripts."""
+_FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
+          "Malgun Gothic", "Nirmala UI", "Leelawadee UI")  # fmt: skip
+"""Taken where installed, in this order: the first comes with Matplotlib, the others know more scripts. So do those of
+the family Noto Sans, which come after them."""
+
+
+class FontWarning(UserWarning):
+    """No installed font knows some signs of a picture; the message says which."""
 
 
 class Colours(NamedTuple):
@@ -65,12 +73,20 @@ def check_fitted(rec: Any) -> Recommender:
 
 
 @contextmanager
-def drawing(colours: Colours | None = None) -> Iterator[None]:
-    """Draw in our manner, whatever the caller has set; `$` in a title is a dollar and no formula."""
+def drawing(dark: bool) -> Iterator[Colours]:
+    """Draw in our manner and colours, whatever the caller has set; `$` in a title is a dollar and no formula."""
+    colours = DARK if dark else LIGHT
+    with _settings(lambda: _manner(colours)):
+        yield colours
+
+
+@contextmanager
+def _settings(ours: Callable[[], dict[str, Any]]) -> Iterator[None]:
+    """Put Matplotlib's own defaults and our settings in the place of the caller's."""
     matplotlib = check_matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.hashsalt": "reelated"} if colours is None else _manner(colours))
+        matplotlib.rcParams.update(ours())
         yield
 
 
@@ -82,7 +98,8 @@ def _manner(colours: Colours) -> dict[str, Any]:
     told |= {"text.color": "ink", "axes.labelcolor": "quiet", "axes.edgecolor": "line", "axes.titlecolor": "ink"}
     told |= {"xtick.color": "line", "ytick.color": "line", "xtick.labelcolor": "quiet", "ytick.labelcolor": "quiet"}
     return {name: getattr(colours, colour) for name, colour in told.items()} | {
-        "font.family": [name for name in _FONTS if name in installed],
+        "font.family": [name for name in _FONTS if name in installed]
+        + sorted(name for name in installed if name.startswith("Noto Sans") and name not in _FONTS),
         "font.size": 9,
         "axes.titlesize": 10,
         "axes.titlelocation": "left",
@@ -106,9 +123,35 @@ def figure_of(width: float, height: float, title: str) -> "Figure":
     return figure
 
 
+def widest(texts: list[str]) -> float:
+    """Return the width of the widest text as drawn, in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(dpi=150)
+    with quiet_about_fonts():
+        return max(figure.text(0, 0, text).get_window_extent().width for text in texts) / 150
+
+
 def wrapped(text: str, width: int, lines: int = 3) -> str:
-    """Break a text into a few lines; an overlong word is broken too."""
-    return textwrap.fill(printable(text), width, max_lines=lines, placeholder=" …")
+    """Break a text into a few lines of a width in small letters; an overlong word is broken too."""
+    text = printable(text[: 4 * width * lines])
+    width = max(2, int(width * len(text) / max(1.0, sum(map(_width, text)))))
+    rows = textwrap.wrap(text, width)
+    if len(rows) > lines:
+        rows[lines - 1 :] = [rows[lines - 1][: width - 1].rstrip() + "…"]
+    return "\n".join(rows)
+
+
+def _width(sign: str) -> float:
+    """Return how wide a sign is drawn, in small letters: Chinese, Japanese and Korean ones take two."""
+    if unicodedata.east_asian_width(sign) in "WF":
+        return 2.0
+    return 1.75 if sign in "MWmw@%" else 1.35 if sign.isupper() else 1.0
+
+
+def number(value: float, form: str = ".2f") -> str:
+    """Say a number with a true minus sign."""
+    return f"{value:{form}}".replace("-", "−")
 
 
 def say_instead(axes: "Axes", text: str, colours: Colours) -> None:
@@ -135,12 +178,16 @@ def save(figure: "Figure", path: str | Path) -> Path:
     ------
     InputError
         Another ending, no such folder, or a place where nothing can be written.
+
+    Warns
+    -----
+    FontWarning
+        No installed font knows some signs; boxes stand in their place.
     """
     file, memory = check_path(path), io.BytesIO()
     kind = file.suffix.lower()[1:]
     undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
-    with drawing(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a sign that no font here knows: a box
+    with _settings(lambda: {"svg.hashsalt": "reelated"}), quiet_about_fonts() as unknown:
         figure.savefig(memory, format=kind, metadata=undated)
     beside = file.with_name(f".{file.name}-{os.getpid()}")
     try:
@@ -150,4 +197,24 @@ def save(figure: "Figure", path: str | Path) -> Path:
         raise InputError(f"path={shorten(str(path))}: cannot be written ({error.strerror}).") from None
     finally:
         beside.unlink(missing_ok=True)
+    if unknown:
+        told = " ".join(sorted(unknown)[:10]) + (" …" if len(unknown) > 10 else "")
+        advice = "Boxes stand in their place. Install a font that knows them, such as Noto Sans."
+        warnings.warn(
+            f"No font here knows {plural(len(unknown), 'sign')} ({told}). {advice}", FontWarning, stacklevel=2
+        )
     return file
+
+
+@contextmanager
+def quiet_about_fonts() -> Iterator[set[str]]:
+    """Gather the signs that no font knows, where Matplotlib would warn of each."""
+    unknown: set[str] = set()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield unknown
+    for warning in caught:
+        if found := re.match(r"Glyph (\d+) .* missing", str(warning.message)):
+            unknown.add(chr(int(found[1])))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated.errors import InputError, plural
-from reelated.plot.canvas import DARK, LIGHT, Colours, check_fitted, drawing, figure_of
+from reelated.plot.canvas import Colours, check_fitted, drawing, figure_of, number
 from reelated.ratings import Dataset, FrameLike, Ratings
 from reelated.recommender import Recommender
 
@@ -39,8 +39,7 @@ def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool =
         There are no ratings, or Matplotlib is not installed.
     """
     name, found = _ratings_of(source)
-    colours = DARK if dark else LIGHT
-    with drawing(colours):
+    with drawing(dark) as colours:
         figure = figure_of(9, 3.9, f"{name}: {plural(len(found), 'rating')} by {plural(len(found.user_ids), 'user')}")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
         _stars(left, found, colours)
@@ -92,27 +91,31 @@ def star_bars(axes: "Axes", found: Ratings, values: npt.NDArray[np.float32], col
     middles, width = levels(found)
     height = shares(values, middles, width)
     axes.bar(middles, height, width * 0.72, color=colours.main)
-    few = len(middles) <= 11
-    for x, share in zip(middles, height, strict=True) if few else ():
-        axes.annotate(percent(share), (x, share), (0, 3), textcoords="offset points", ha="center", color=colours.ink)
+    few, size = len(middles) <= 11, 9 if len(middles) <= 7 else 7
+    for at, share in zip(zip(middles, height, strict=True), height, strict=True) if few else ():
+        axes.annotate(
+            percent(share), at, (0, 3), textcoords="offset points", ha="center", color=colours.ink, fontsize=size
+        )
     if few:
-        axes.set_xticks(middles, [f"{x:g}" for x in middles])
+        axes.set_xticks(middles, [number(x, "g") for x in middles])
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0)
     axes.margins(y=0.12)
+    if (missing := 5 - len(middles)) > 0:  # a bar alone is no wall
+        axes.set_xlim(middles[0] - width * (missing + 1) / 2, middles[-1] + width * (missing + 1) / 2)
     return middles
 
 
 def percent(share: float) -> str:
-    """Say a share: `27 %`, and `< 1 %` rather than none."""
-    return "" if share == 0 else "< 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
+    """Say a share: `27 %`, and `<1 %` rather than none."""
+    return "" if share == 0 else "<1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
 
 
 def _stars(axes: "Axes", found: Ratings, colours: Colours) -> None:
     star_bars(axes, found, found.matrix.data, colours)
     mean = float(found.matrix.data.mean(dtype=np.float64))
-    axes.set_title(f"How users rate: {mean:.2f} on average")
+    axes.set_title(f"How users rate: {number(mean)} on average")
     axes.set_xlabel("rating")
 
 
@@ -125,14 +128,15 @@ def _tail(axes: "Axes", found: Ratings, colours: Colours) -> None:
     edges = np.arange(len(counts) + 1)
     axes.stairs(counts, edges, fill=True, color=colours.main, alpha=0.45, linewidth=0)
     axes.stairs(counts[:half], edges[: half + 1], fill=True, color=colours.main, linewidth=0)
-    axes.set_title(f"The long tail: {half:,} of {len(counts):,} movies hold half of all ratings")
+    hold = "holds" if half == 1 else "hold"
+    axes.set_title(f"The long tail: {half:,} of {plural(len(counts), 'movie')} {hold} half of all ratings")
     axes.set_xlabel("movies, the most rated first")
     axes.set_ylabel("ratings of a movie")
     axes.set_xlim(0, len(counts))
-    axes.set_ylim(0, counts[0] * 1.06)
+    axes.set_ylim(0, max(counts[0] * 1.06, counts[half - 1] * 1.42))  # room for the label below
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
         axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    label = "half of\nall ratings"
-    axes.annotate(label, (half, counts[half - 1]), (18, 26), textcoords="offset points", color=colours.ink,
-                  arrowprops={"arrowstyle": "-", "color": colours.quiet, "shrinkB": 0})  # fmt: skip
+    place, align = ((18, 26), "left") if half < 0.7 * len(counts) else ((-18, 26), "right")
+    axes.annotate("half of\nall ratings", (half, counts[half - 1]), place, textcoords="offset points", ha=align,
+                  color=colours.ink, arrowprops={"arrowstyle": "-", "color": colours.quiet, "shrinkB": 0})  # fmt: skip

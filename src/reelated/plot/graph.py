@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reelated.errors import InputError, check_integer, shorten
-from reelated.plot.canvas import DARK, LIGHT, Colours, check_fitted, drawing, figure_of, wrapped
+from reelated.plot.canvas import Colours, check_fitted, drawing, figure_of, number, wrapped
 from reelated.recommender import Recommender, SimilarRow
 from reelated.recommender.rows import with_year
 
@@ -43,9 +43,8 @@ def neighborhood(rec: Recommender, movie_id: Any, *, n: int = 10, dark: bool = F
     if check_integer("n", n, 1) > MOST:
         raise InputError(f"n={shorten(n)}: expected {MOST} neighbours at the most.")
     rows, catalogue = list(check_fitted(rec).similar(movie_id, n=n)), rec.catalogue_
-    colours, places = DARK if dark else LIGHT, positions(len(rows))
-    title = catalogue.title(catalogue.index_of(movie_id))
-    with drawing(colours):
+    places, title = positions(len(rows)), catalogue.title(catalogue.index_of(movie_id))
+    with drawing(dark) as colours:
         figure = figure_of(9, max(3.6, 1.6 + 0.33 * len(rows)), f"The neighbourhood of {title}")
         axes = figure.subplots()
         axes.set_axis_off()
@@ -55,7 +54,7 @@ def neighborhood(rec: Recommender, movie_id: Any, *, n: int = 10, dark: bool = F
         _nodes(axes, places, rows, colours)
         _middle(axes, title, bool(rows), colours)
         told = "Numbers: rank; then similarity and users who rated both. Thin lines: close to each other too."
-        axes.text(-3.4, -1.3, told, color=colours.quiet, fontsize=8, va="top")
+        figure.supxlabel(told, x=0.12 / 9, ha="left", fontsize=8, color=colours.quiet)
     return figure
 
 
@@ -99,7 +98,7 @@ def _nodes(axes: "Axes", places: np.ndarray, rows: list[SimilarRow], colours: Co
         align = "left" if side > 0 else "right"
         axes.annotate(f"{row.rank}", (x, y), ha="center", va="center_baseline", fontsize=8, zorder=4)
         title = wrapped(with_year(row.title, row.year), 36, 2)
-        told = f"{row.similarity:.2f} · {row.common_raters:,} in common"
+        told = f"{number(row.similarity)} · {row.common_raters:,} in common"
         label: dict[str, Any] = {"textcoords": "offset points", "ha": align}
         axes.annotate(title, (x, y), (side * 12, 1), va="bottom", **label)
         axes.annotate(told, (x, y), (side * 12, -1), va="top", fontsize=8, color=colours.quiet, **label)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated.errors import InputError, check_integer, shorten
-from reelated.plot.canvas import DARK, LIGHT, Colours, check_fitted, drawing, figure_of, wrapped
+from reelated.plot.canvas import Colours, check_fitted, drawing, figure_of, number, widest, wrapped
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import check_list
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST = 25
 """More movies than this cannot be read in one picture."""
+CELL = 0.48
+"""The side of a cell, in inches."""
 
 
 def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10, dark: bool = False) -> "Figure":
@@ -44,14 +46,14 @@ def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10,
         No such movie, fewer than 2 or more than 25 of them, or Matplotlib is not installed.
     """
     items = _items(check_fitted(rec), check_list("movie_ids", movie_ids), check_integer("n", n, 2))
-    values, colours = similarities(rec, items), DARK if dark else LIGHT
-    titles = [wrapped(rec.catalogue_.title(item), 42, 2) for item in items]
-    longest = max(len(line) for title in titles for line in title.split("\n")) * 0.078 + 0.7
-    with drawing(colours):
-        size = 0.46 * len(items)
-        figure = figure_of(max(6.4, size + longest + 0.6), size + 1.5, "How alike are these movies?")
-        axes = figure.subplots()
-        _cells(axes, values, colours)
+    titles = [wrapped(rec.catalogue_.title(item), 46, 2) for item in items]
+    with drawing(dark) as colours:
+        size, left = CELL * len(items), widest(titles) + 0.6
+        width, height = max(5.6, left + size - CELL + 0.2), size + 1.2
+        figure = figure_of(width, height, "How alike are these movies?")
+        figure.set_layout_engine("none")  # all sizes are known
+        axes = figure.add_axes((left / width, 0.55 / height, (size - CELL) / width, size / height))
+        _cells(axes, similarities(rec, items), colours)
         axes.set_yticks(range(len(items)), titles)
         for row in range(len(items)):
             axes.annotate(f"{row + 1}", (-0.5, row), (-6, 0), textcoords="offset points", ha="right", va="center")
@@ -60,7 +62,7 @@ def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10,
         axes.tick_params(axis="y", pad=24)
         axes.spines[:].set_visible(False)
         told = "Similarity. –: neither is among the neighbours that the model keeps of the other."
-        axes.set_xlabel(told, loc="right", fontsize=8)
+        figure.supxlabel(told, x=0.12 / width, ha="left", fontsize=8, color=colours.quiet)
     return figure
 
 
@@ -101,7 +103,7 @@ def _cells(axes: "Axes", values: npt.NDArray[np.float64], colours: Colours) -> N
     axes.imshow(np.ma.masked_invalid(below), scale, vmin=-limit, vmax=limit, aspect="equal")
     for row, column in itertools.combinations(range(len(values) - 1, -1, -1), 2):
         value = float(below[row, column])
-        text = "–" if np.isnan(value) else f"{value:.2f}".replace("-", "−")
+        text = "–" if np.isnan(value) else number(value)
         colour = colours.quiet if np.isnan(value) else _readable(scale(0.5 + value / limit / 2), colours)
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     axes.set_xlim(-0.5, len(values) - 1.5)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated.errors import UnknownId, plural, shorten
-from reelated.plot.canvas import DARK, LIGHT, Colours, drawing, figure_of, say_instead, wrapped
+from reelated.plot.canvas import Colours, drawing, figure_of, number, say_instead, wrapped
 from reelated.plot.distribution import kept_ratings, levels, shares, star_bars
 from reelated.ratings import Ratings
 from reelated.recommender import Recommender
@@ -54,10 +54,9 @@ def user(rec: Recommender, user_id: Any, *, dark: bool = False) -> "Figure":
     """
     found = kept_ratings(rec)
     items, given = _row(found, user_id)
-    colours, mean = DARK if dark else LIGHT, float(given.mean(dtype=np.float64))
-    everyone = float(found.matrix.data.mean(dtype=np.float64))
-    with drawing(colours):
-        rated = f"{plural(len(given), 'rating')}, {mean:.2f} on average; everyone {everyone:.2f}"
+    mean, everyone = (number(float(values.mean(dtype=np.float64))) for values in (given, found.matrix.data))
+    with drawing(dark) as colours:
+        rated = f"{plural(len(given), 'rating')}, {mean} on average; everyone {everyone}"
         figure = figure_of(10.5, 4.2, f"User {shorten(user_id, 40)}: {rated}")
         stars, genres, decades = figure.subplots(1, 3, width_ratios=(1, 1.25, 1))
         _stars(stars, found, given, colours)
@@ -119,6 +118,7 @@ def _share_axis(axes: "Axes") -> None:
     axes.yaxis.set_major_locator(AutoLocator())
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
     axes.set_ylim(bottom=0)
+    axes.tick_params(axis="x", pad=8)  # a ring at 0 reaches below the axis
     axes.grid(axis="y", color=axes.spines["bottom"].get_edgecolor(), linewidth=0.5)
 
 
