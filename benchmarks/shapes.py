@@ -72,7 +72,7 @@ def activities(shape: Shape, rng: np.random.Generator) -> np.ndarray:
     normal, most = np.sort(rng.standard_normal(shape.users)), min(shape.most_active, shape.movies - 1)
 
     def curve(sigma: float, bend: float) -> np.ndarray:
-        """A lognormal above 20 whose logarithm is bent down above the median, where it would fall too slowly."""
+        """Return a lognormal above 20 whose logarithm is bent above the median."""
         logs = sigma * normal - bend * np.maximum(normal, 0) ** 2
         counts = np.clip(20 + (shape.median_user - 20) * np.exp(np.minimum(logs, 30)), 20, most)
         counts[-1] = most
