@@ -3,7 +3,6 @@
 python worker.py CONTENDER THREADS      # started by run.py, in the contender's environment, with threads pinned
 """
 
-import contextlib
 import importlib
 import json
 import os
@@ -117,9 +116,8 @@ def serve(make: Callable[[], Any]) -> None:
     for line in sys.stdin:
         question = json.loads(line)
         try:
-            with contextlib.redirect_stdout(sys.stderr):
-                worker = worker or make()
-                answer = getattr(worker, question.pop("do"))(**question)
+            worker = worker or make()
+            answer = getattr(worker, question.pop("do"))(**question)
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)

@@ -154,11 +154,10 @@ def test_a_worker_that_dies_is_told_of(ghost):
 
 
 def test_the_peak_of_memory_is_that_of_the_work_alone():
-    held = np.ones(30_000_000)
+    assert np.ones(30_000_000).any()  # a larger peak before is forgotten
     _, told = measured(lambda: np.ones(10_000_000).sum(), memory=True)
     if told["peak"] is None:
         pytest.skip("this system does not tell a process's peak")
-    assert held.any()
     assert told["peak"] == pytest.approx(80_000_000, rel=0.1)
 
 
