@@ -104,8 +104,9 @@ def _turn(name: str, question: dict[str, Any], running: dict[str, Process], told
     if not question["memory"]:
         place["seconds"].append(answer["seconds"])
         print(f"  {name:16} {question['work']:22} {answer['seconds']:.6f} s", flush=True)
-    elif "peak" in answer:
+    elif answer.get("peak") is not None:
         place["peak"] = answer["peak"]
+        print(f"  {name:16} {question['work']:22} {answer['peak'] / 1e6:,.0f} MB", flush=True)
 
 
 def _check(running: dict[str, Process], folder: Path, told: Told) -> None:

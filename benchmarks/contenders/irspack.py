@@ -9,7 +9,7 @@ from irspack.utils.id_mapping import retrieve_recommend_from_score
 
 REQUIRES = ("irspack>=0.4",)
 NOTES = (
-    "Sums in float64. One of its neighbours is the item itself, so it is asked for one more. Scores are dense blocks."
+    "Sums in float64. One of its neighbours is the movie itself, so it is asked for one more. Scores are dense blocks."
 )
 BATCH = 1000
 

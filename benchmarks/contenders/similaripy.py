@@ -6,7 +6,7 @@ import numpy as np
 import similaripy
 
 REQUIRES = ("similaripy>=0.7",)
-NOTES = "One of its neighbours is the item itself, so it is asked for one more."
+NOTES = "One of its neighbours is the movie itself, so it is asked for one more."
 
 
 def version():

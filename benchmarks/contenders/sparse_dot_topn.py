@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sparse_dot_topn import sp_matmul_topn
 
 REQUIRES = ("sparse-dot-topn>=1.1", "scipy")
-NOTES = "One of its neighbours is the item itself, so it is asked for one more. Lists hold what is seen: bracketed."
+NOTES = "One of its neighbours is the movie itself, so it is asked for one more. Lists hold what is seen: bracketed."
 KEEPS_SEEN = True
 
 
