@@ -98,7 +98,11 @@ def _turn(name: str, question: dict[str, Any], running: dict[str, Process], told
     try:
         answer = running[name].ask("work", **question, n_neighbors=NEIGHBORS, n=N)
     except Failed as reason:
-        _skip(name, f"{question['work']}: {reason}", running, told)
+        if running[name].alive and question["work"] != "fit":  # the others do not rest on it
+            told[name]["works"].pop(question["work"])
+            told[name].setdefault("without", {})[question["work"]] = str(reason)
+        else:
+            _skip(name, f"{question['work']}: {reason}", running, told)
         return
     place = told[name]["works"][question["work"]]
     if not question["memory"]:
@@ -118,10 +122,16 @@ def _check(running: dict[str, Process], folder: Path, told: Told) -> None:
         if names:
             wanted = agreement.reference(X, rows, binary=measure == "binary")
         for name in names:
-            told[name]["works"]["fit"]["agreement"] = _neighbors(running[name], rows, wanted)
-    for name, process in running.items():
-        if "everyone" in told[name]["works"]:
-            told[name]["works"]["everyone"]["agreement"] = process.ask("check_lists", n=N)
+            try:
+                told[name]["works"]["fit"]["agreement"] = _neighbors(running[name], rows, wanted)
+            except Failed as reason:
+                _skip(name, f"its neighbours: {reason}", running, told)
+    for name in list(running):
+        try:
+            if "everyone" in told[name]["works"]:
+                told[name]["works"]["everyone"]["agreement"] = running[name].ask("check_lists", n=N)
+        except Failed as reason:
+            _skip(name, f"its lists: {reason}", running, told)
         for work in told[name]["works"].values():
             work["median"] = statistics.median(work["seconds"])
 

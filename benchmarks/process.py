@@ -62,6 +62,11 @@ class Process:
             raise Failed(answer["error"][:300])
         return answer
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked more."""
+        return self._process.poll() is None
+
     def _last_words(self) -> str:
         self._log.seek(0)
         return (self._log.read().strip().splitlines() or ["no message"])[-1][:200]

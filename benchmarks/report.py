@@ -97,7 +97,9 @@ def full(found: list[Result]) -> str:
 def section(result: Result) -> str:
     """Return what one data set showed."""
     parts = [f"### {result['data']}, {threads(result)}", setting(result), contest_table(result)]
-    parts += [f"* {name}: {one['skipped']}" for name, one in result["contenders"].items() if "skipped" in one]
+    for name, one in result["contenders"].items():
+        parts += [f"* {name}: {one['skipped']}"] if "skipped" in one else []
+        parts += [f"* {name}, {WORKS.get(work, work)}: {why}" for work, why in one.get("without", {}).items()]
     parts += [*filter(None, (measures(result), journey(result), stages(result)))]
     return "\n\n".join(parts)
 

@@ -63,6 +63,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a small matrix, this environment, nothing written")
     parser.add_argument("--table", action="store_true", help="make the table and the chart of results/*.json")
     options = parser.parse_args(arguments)
+    options.rounds = max(1, options.rounds)
     if unknown := set(options.only) - set(names):
         parser.error(f"--only {','.join(unknown)}: expected some of {', '.join(names)}")
     return options

@@ -19,6 +19,17 @@ import shapes
 from memory import measured
 
 GHOST = "import os\n\nNOTES = ''\n\n\ndef version():\n    {does}\n\n\ndef fit(X, n_neighbors, threads):\n    return X\n"
+LISTS = """
+
+REFERENCE = None
+CALLS = []
+
+
+def recommend_all(model, X, n, threads):
+    CALLS.append(n)
+    if len(CALLS) > 2:  # warm by then
+        raise ValueError("too many calls")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +136,15 @@ def test_a_contender_that_cannot_be_imported_is_skipped_with_its_reason(ghost, t
     fit = told["scikit_learn"]["works"]["fit"]
     assert fit["agreement"]["agree"] == 1
     assert [fit["median"]] == fit["seconds"]
+
+
+def test_a_contender_that_fails_at_one_work_keeps_its_others(ghost, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "FOLDER", tmp_path / "data")
+    ghost(GHOST.format(does="return '1'") + LISTS)
+    told = contest.contest(contest.Terms("small", ("ghost",), (), 1, 1, environments=False))["ghost"]
+    assert told["without"] == {"everyone": "ValueError: too many calls"}
+    assert told["works"]["fit"]["median"] >= 0
+    assert "skipped" not in told
 
 
 def test_an_environment_that_cannot_be_made_says_why():
