@@ -45,7 +45,6 @@ def matrix(name: str) -> Path:
     ):
         np.save(folder / f"{part}.npy", getattr(X, part).astype(dtype))
     told |= {"recipe": recipe, "shape": X.shape, "ratings": int(X.nnz)}
-    told["pairs"] = float((np.diff(X.indptr).astype(np.float64) ** 2).sum())
     (folder / "about.json").write_text(json.dumps(told))
     return folder
 
@@ -61,7 +60,9 @@ def _real(name: str) -> tuple[Any, dict[str, Any]]:
     source = real_folder() / REAL[name]
     if not source.exists():
         raise Missing(f"{name}: needs {source.name} in ../shared/data or where REELATED_TEST_DATA points")
-    return reelated.read(source).ratings.matrix, {"told": f"real MovieLens, {name}"}
+    X = reelated.read(source).ratings.matrix
+    pairs = (np.diff(X.indptr).astype(np.float64) ** 2).sum()
+    return X, {"told": f"{X.nnz:,} ratings, real MovieLens; Σ n_u² = {pairs:.2e}"}
 
 
 def _shaped(name: str) -> tuple[Any, dict[str, Any]]:

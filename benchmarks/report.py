@@ -97,9 +97,11 @@ def full(found: list[Result]) -> str:
 def section(result: Result) -> str:
     """Return what one data set showed."""
     parts = [f"### {result['data']}, {threads(result)}", setting(result), contest_table(result)]
+    out = []
     for name, one in result["contenders"].items():
-        parts += [f"* {name}: {one['skipped']}"] if "skipped" in one else []
-        parts += [f"* {name}, {WORKS.get(work, work)}: {why}" for work, why in one.get("without", {}).items()]
+        out += [f"* {name} is left out: {one['skipped']}"] if "skipped" in one else []
+        out += [f"* {name} without {WORKS.get(work, work)}: {why}" for work, why in one.get("without", {}).items()]
+    parts += ["\n".join(out)] if out else []
     parts += [*filter(None, (measures(result), journey(result), stages(result)))]
     return "\n\n".join(parts)
 
@@ -114,8 +116,9 @@ def setting(result: Result) -> str:
     machine, about = result["machine"], result["about"]
     memory = f", {machine['memory'] / 2**30:.0f} GiB" if machine["memory"] else ""
     return (
-        f"{about['shape'][0]:,} users × {about['shape'][1]:,} movies; {about['told']}. Σ n_u² = {about['pairs']:.2e}. "
-        f"Medians of {result['rounds']} rounds, {result['date'][:10]}, Reelated at {result['commit']}, "
+        f"{about['shape'][0]:,} users × {about['shape'][1]:,} movies; {about['told']}. "
+        f"Medians of {result['rounds']} round{'s' * (result['rounds'] != 1)}, {result['date'][:10]}, "
+        f"Reelated at {result['commit']}, "
         f"{machine['processor']}, {machine['cores']} cores{memory}, {machine['system']}, Python {machine['python']}."
     )
 
