@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test docs lint format clean
+.PHONY: help demo test docs bench lint format clean
 
 help:    ## list the commands
 	@grep -E '^[a-z]+: *.*##' Makefile | sed -E 's/:[^#]*## /	make\t/' | awk -F'\t' '{printf "  %s %-8s %s\n", $$2, $$1, $$3}'
@@ -18,6 +18,9 @@ docs:    ## build the documentation site, every warning an error
 
 lint:    ## check style, types and the order of the rooms
 	@$(PYTHON) tools/environment.py lint && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench:   ## measure speed beside other libraries (hours; installs them under benchmarks/.environments)
+	@$(PYTHON) tools/environment.py test && $(BIN)/python benchmarks/run.py
 
 format:  ## bring the code into its form
 	@$(PYTHON) tools/environment.py lint && $(BIN)/ruff format && $(BIN)/ruff check --fix

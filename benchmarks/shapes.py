@@ -9,6 +9,7 @@ taste is not: these data are for speed, never for accuracy.
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,23 +19,35 @@ from numba import njit
 
 
 class Shape(NamedTuple):
-    """The marginals of an edition; movies' ratings fall from `largest` along quantiles of the whole."""
+    """The marginals of an edition; movies' ratings fall from the largest along quantiles of the whole.
+
+    `crowding` is Σ n_u² over what it would be if all users rated alike: it sets how many pairs a fit has to add up.
+    """
 
     users: int
     movies: int
     ratings: int
     most_active: int = 9_254
     median_user: int = 68
-    largest_share: float = 67_310 / 138_493
+    largest_movie: int = 67_310
+    median_movie: int = 18
+    crowding: float = 3.46
     seed: int = 1
+
+    @property
+    def pairs(self) -> float:
+        """The wanted Σ n_u²."""
+        return self.crowding * self.ratings**2 / self.users
 
 
 SHAPES = {
-    "ml-1m": Shape(6_040, 3_706, 1_000_209, 2_314, 96, 3_428 / 6_040),
+    "small": Shape(1_500, 1_200, 120_000, 800, 45, 750, 40, 2.6),
+    "ml-1m-shape": Shape(6_040, 3_706, 1_000_209, 2_314, 96, 3_428, 123, 2.35),
     "ml-20m": Shape(138_493, 26_744, 20_000_263),
-    "ml-32m": Shape(200_948, 84_432, 32_000_204, 33_332, 73, 102_929 / 200_948),
-    "ml-100m": Shape(692_465, 26_744, 100_001_315),
+    "ml-32m": Shape(200_948, 84_432, 32_000_204, 33_332, 73, 102_929, 5),
+    "ml-100m": Shape(692_465, 26_744, 100_001_315, largest_movie=336_550, median_movie=90),
 }
+"""`ml-100m` is ml-20m with five times the users."""
 STARS = np.arange(0.5, 5.5, 0.5, dtype=np.float32)
 SHARES = np.array([1.2, 3.4, 1.4, 7.2, 4.4, 21.5, 11.0, 27.8, 7.7, 14.4]) / 100
 QUANTILES = np.array([0, 0.003, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0])
@@ -55,26 +68,47 @@ def make(shape: Shape) -> sp.csr_array:
 
 
 def activities(shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Return ratings a user: lognormal above 20 with the median, cut at the most active, scaled to the total."""
-    normal, spread = np.sort(rng.standard_normal(shape.users)), (0.3, 3.0)
-    for _ in range(40):
-        sigma = sum(spread) / 2
-        counts = np.clip(20 + (shape.median_user - 20) * np.exp(sigma * normal), 20, shape.most_active)
-        spread = (sigma, spread[1]) if counts.sum() < shape.ratings else (spread[0], sigma)
-    counts = np.minimum(counts, shape.movies // 2).astype(np.int64)
-    counts[np.argsort(-counts)[: max(0, shape.ratings - counts.sum())]] += 1
+    """Return ratings a user: the minimum, the median, the maximum, the total and Σ n_u² are those of the shape."""
+    normal, most = np.sort(rng.standard_normal(shape.users)), min(shape.most_active, shape.movies - 1)
+
+    def curve(sigma: float, bend: float) -> np.ndarray:
+        """Return a lognormal above 20 whose logarithm is bent above the median."""
+        logs = sigma * normal - bend * np.maximum(normal, 0) ** 2
+        counts = np.clip(20 + (shape.median_user - 20) * np.exp(np.minimum(logs, 30)), 20, most)
+        counts[-1] = most
+        return counts
+
+    def total(bend: float) -> float:
+        """Return the sigma that gives the total."""
+        return bisect(lambda sigma: curve(sigma, bend).sum() - shape.ratings, 0.01, 6.0)
+
+    bend = bisect(lambda bend: shape.pairs - (curve(total(bend), bend) ** 2).sum(), -0.3, 1.0)
+    counts = curve(total(bend), bend).astype(np.int64)
+    short = shape.ratings - counts.sum()
+    able = np.flatnonzero(counts < most)[::-1]
+    counts[able[: max(0, short)]] += 1
     return rng.permutation(counts)
+
+
+def bisect(rising: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a rising function passes zero, or the end that comes nearest."""
+    for _ in range(25):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return (low + high) / 2
 
 
 def movie_weights(shape: Shape, activity: np.ndarray) -> np.ndarray:
     """Return the weights with which users choose, so that the movies' expected counts follow the quantiles."""
     place = (np.arange(shape.movies) + 0.5) / shape.movies
-    target = np.exp(np.interp(place, QUANTILES, np.log(FALL)))
-    low, high = 0.3, 3.0  # bend the fall until the total is right, the largest held
-    for _ in range(40):
-        bend = (low + high) / 2
-        counts = shape.largest_share * shape.users * target**bend
-        low, high = (bend, high) if counts.sum() > activity.sum() else (low, bend)
+    logs = np.interp(place, QUANTILES, np.log(FALL))
+    logs *= np.log(shape.median_movie / shape.largest_movie) / np.interp(0.5, QUANTILES, np.log(FALL))
+    taper = np.maximum(0, 1 - 2 * place)  # the largest and the median held, what lies between bent to the total
+
+    def counts_of(bend: float) -> np.ndarray:
+        return shape.largest_movie * np.exp(logs * (1 + (bend - 1) * taper))
+
+    counts = counts_of(bisect(lambda bend: activity.sum() - counts_of(bend).sum(), 0.1, 3.0))
     edges = np.unique(np.quantile(activity, np.linspace(0, 1, 65)))
     people, _ = np.histogram(activity, edges)
     typical = np.histogram(activity, edges, weights=activity)[0] / np.maximum(people, 1)
@@ -119,8 +153,8 @@ def describe(X: sp.csr_array, shape: Shape) -> str:
     return (
         f"{X.nnz:,} ratings (wanted {shape.ratings:,}); users {users.min()}–{users.max():,}, median "
         f"{np.median(users):.0f} (wanted 20–{shape.most_active:,}, {shape.median_user}); movies' median "
-        f"{np.median(movies):.0f}, largest {movies.max():,} (wanted {shape.largest_share * shape.users:,.0f}); "
-        f"Σ n_u² = {pairs:.2e}"
+        f"{np.median(movies):.0f}, largest {movies.max():,} (wanted {shape.median_movie}, {shape.largest_movie:,}); "
+        f"Σ n_u² = {pairs:.2e} (wanted {shape.pairs:.2e})"
     )
 
 
