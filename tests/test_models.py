@@ -136,7 +136,7 @@ from reelated.models import ItemKNN, item_item
 from reelated.similarity import neighbors, triangle
 
 neighbors.SLICE, item_item.SLICE, triangle.PREPARE = 4000.0, 2000.0, 100.0
-triangle.SHIFTS = 3, 4
+triangle.WIDEST = 16
 slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.slices_of
 rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
 

@@ -51,4 +51,4 @@ def finish(value, common, rule):
     """Take off what a similarity loses by resting on few common raters or by being negative."""
     if common < rule.min_common or (rule.positive_only and value < 0):
         return 0.0
-    return value * (common / (common + rule.shrinkage))
+    return value * (common / (common + rule.shrinkage)) if rule.shrinkage > 0 else value

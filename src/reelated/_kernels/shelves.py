@@ -76,28 +76,25 @@ def offer(shelves, row, value, item, common):
 
 @tight
 def tidy(shelves, row):
-    """Leave the strongest on a full shelf: quickselect, from the middle key of three."""
+    """Leave the strongest on a full shelf: quickselect without a branch that depends on a key."""
     keys, common = shelves.keys, shelves.common
     low, high, target = row * shelves.size, (row + 1) * shelves.size - 1, row * shelves.size + shelves.wanted - 1
     while low < high:
-        first, middle, last = keys[low], keys[(low + high) // 2], keys[high]
-        pivot = max(min(first, middle), min(max(first, middle), last))
-        left, right = low, high
-        while left <= right:
-            while keys[left] > pivot:
-                left += 1
-            while keys[right] < pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                common[left], common[right] = common[right], common[left]
-                left, right = left + 1, right - 1
-        if target <= right:
-            high = right
-        elif target >= left:
-            low = left
-        else:
-            break
+        middle = (low + high) // 2
+        keys[middle], keys[high] = keys[high], keys[middle]
+        common[middle], common[high] = common[high], common[middle]
+        pivot, left = keys[high], low
+        for right in range(low, high):
+            key, count = keys[right], common[right]
+            keys[right], common[right] = keys[left], common[left]
+            keys[left], common[left] = key, count
+            left += key > pivot
+        keys[left], keys[high] = keys[high], keys[left]
+        common[left], common[high] = common[high], common[left]
+        if left >= target:
+            high = left - 1
+        if left <= target:
+            low = left + 1
     shelves.filled[row], shelves.floors[row] = shelves.wanted, abs(value_of(keys[target]))
 
 

@@ -1,5 +1,6 @@
 """Drives the triangle kernels: renumber, lay out the dense corner, add up and harvest blocks on all threads, gather."""
 
+from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -10,10 +11,10 @@ import numpy.typing as npt
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 
-TABLE = 64e6
-"""The most bytes of one thread's tables of sums, where that leaves a block of eight items."""
-SHIFTS = (3, 7)
-"""Fewest and most items of a block, as powers of two: a row is fetched once for each block that it touches."""
+TABLE = 4e6
+"""Bytes of one thread's tables of sums; a block has as many items as they hold: few where items have many partners."""
+WIDEST = 256
+"""The most items of a block: what they have most in common should stay in the cache."""
 PREPARE = 2e6
 """Ratings of one slice of the preparation."""
 CORNER = 4_000_000
@@ -27,27 +28,42 @@ class Layout(NamedTuple):
 
     Attributes
     ----------
-    shift : int
-        Items of a block, as a power of two.
-    n_padded : int
-        All items, up to whole groups of lanes.
+    edges : tuple of int
+        Where the blocks of items begin, and the end of the last: all items, up to whole groups of lanes.
     shelf : int
-        Places on an item's shelf: half as many again as are wanted, so that it is tidied rarely.
+        Places on an item's shelf: a quarter more than are wanted, so that it is tidied rarely.
     moments : int
         Sums for a pair beside that of products and the count.
     """
 
-    shift: int
-    n_padded: int
+    edges: tuple[int, ...]
     shelf: int
     moments: int
 
     @classmethod
     def of(cls, n_items: int, n_neighbors: int, pearson: bool) -> "Layout":
-        """Choose blocks as large as `TABLE` bytes allow."""
-        n_padded, moments = -(-max(n_items, 1) // kernels.LANES) * kernels.LANES, 4 if pearson else 0
-        fitting = int(np.log2(max(TABLE / (n_padded * (8 + 4 * moments)), 1)))
-        return cls(min(max(fitting, SHIFTS[0]), SHIFTS[1]), n_padded, n_neighbors + max(n_neighbors // 2, 8), moments)
+        """Choose blocks whose tables fit into `TABLE` bytes."""
+        lanes, moments, edges = kernels.LANES, 4 if pearson else 0, [0]
+        pairs, end = TABLE / (8 + 4 * moments), -(-max(n_items, 1) // lanes) * lanes
+        while edges[-1] < end:  # the largest x with x (low + x) pairs
+            x = int((np.sqrt(edges[-1] ** 2 + 4 * pairs) - edges[-1]) / 2) // lanes * lanes
+            edges.append(min(edges[-1] + min(max(x, lanes), WIDEST), end))
+        return cls(tuple(edges), n_neighbors + max(n_neighbors // 4, 8), moments)
+
+    @property
+    def n_padded(self) -> int:
+        """All items, up to whole groups of lanes."""
+        return self.edges[-1]
+
+    @property
+    def n_sums(self) -> int:
+        """The pairs in a table of sums."""
+        return max((high - low) * high for low, high in pairwise(self.edges))
+
+    @property
+    def bytes(self) -> int:
+        """What one thread's tables and shelves take."""
+        return self.n_sums * (8 + 4 * self.moments) + self.n_padded * (8 + 12 * self.shelf)
 
     def prepared_bytes(self, n_users: int, n_ratings: int) -> int:
         """Return the most that sorted rows, the dense corner and the lists of visits take."""
@@ -55,16 +71,6 @@ class Layout(NamedTuple):
         corner = min(max(n_ratings, CORNER), users * self.n_padded)
         factors = 3 if self.moments else 1
         return n_ratings * (12 + 4 * factors) + users * 20 + corner * 4 * factors + corner // 8
-
-    @property
-    def n_sums(self) -> int:
-        """The pairs in a table of sums."""
-        return self.n_padded << self.shift
-
-    @property
-    def bytes(self) -> int:
-        """What one thread's tables and shelves take."""
-        return self.n_sums * (8 + 4 * self.moments) + self.n_padded * (8 + 12 * self.shelf)
 
 
 class Ready(NamedTuple):
@@ -142,7 +148,8 @@ def _prepared(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: Layout)
 
 def _sorted_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.CSR:
     """Return the rows by falling activity, with items by falling popularity."""
-    items, values = np.empty(len(by_user.indices), np.uint32), np.empty_like(by_user.data)
+    small = np.uint16 if len(rank) <= 2**16 else np.uint32
+    items, values = np.empty(len(by_user.indices), small), np.empty_like(by_user.data)
     lengths = np.diff(by_user.indptr)
     users = np.argsort(-lengths, kind="stable")
     indptr = np.concatenate([[0], np.cumsum(lengths[users])])
@@ -169,8 +176,8 @@ def _fill(
     called_off = False
 
     def block(b: int, _: int) -> None:
-        here, low = slice(starts[b], starts[b + 1]), b << layout.shift
-        found = kernels.Block(low, min(layout.n_padded, low + (1 << layout.shift)), users[here], firsts[here])
+        here = slice(starts[b], starts[b + 1])
+        found = kernels.Block(layout.edges[b], layout.edges[b + 1], users[here], firsts[here])
         workspace = sums, counts, moments, mine = idle.get()
         try:
             for at, (left, right) in enumerate(ready.factors):
@@ -202,9 +209,10 @@ def _empty_shelves(layout: Layout, n_neighbors: int) -> kernels.Shelves:
 
 def _visits(ready: Ready, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for each block of items which users touch it behind the dense corner, and where in their row."""
-    starts = np.zeros((layout.n_padded - 1 >> layout.shift) + 2, np.int64)
-    kernels.count_visits(ready.rows, ready.heads, layout.shift, starts)
+    block_of = np.repeat(np.arange(len(layout.edges) - 1), np.diff(layout.edges)).astype(np.int32)
+    starts = np.zeros(len(layout.edges), np.int64)
+    kernels.count_visits(ready.rows, ready.heads, block_of, starts)
     np.cumsum(starts, out=starts)
     users, firsts = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-    kernels.list_visits(ready.rows, ready.heads, layout.shift, starts[:-1].copy(), users, firsts)
+    kernels.list_visits(ready.rows, ready.heads, block_of, starts[:-1].copy(), users, firsts)
     return starts, users, firsts
