@@ -242,7 +242,7 @@ def short(found: list[Result]) -> str:
         for result in found:
             ours = figure(result["contenders"].get("reelated", {}), work)
             peers = {n: figure(one, work) for n, one in result["contenders"].items() if same_work(one, work)}
-            del peers["reelated"]
+            peers.pop("reelated", None)
             ranked = sorted((value, name) for name, value in peers.items() if value is not None)
             told = ", ".join(f"{name} {times(value, ours)}" for value, name in ranked)
             rows += [[WORKS[work], result["data"], seconds(ours), told]] if ours else []

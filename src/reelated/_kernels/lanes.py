@@ -182,3 +182,50 @@ def lowest_bit(_, word):
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def above(_, numbers, place, floor):
+    """Return as bits which of ``numbers[place : place + 8]`` are above a floor."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        return v.bits(builder.fcmp_ordered(">", v.load(0, args[1]), v.spread(args[2])))
+
+    return types.uint64(numbers, types.uint64, numbers.dtype), generate
+
+
+@intrinsic
+def above_each(_, numbers, place, floors):
+    """Return as bits which of ``numbers[place : place + 8]`` are above ``floors[:8]``, each above its own."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        return v.bits(builder.fcmp_ordered(">", v.load(0, args[1]), v.load(2, _index(context, 0))))
+
+    return types.uint64(numbers, types.uint64, floors), generate
+
+
+@intrinsic
+def add_products(_, sums, place, weights, weights_at, value):
+    """``sums[place : place + 8] += weights[weights_at : weights_at + 8] * value``."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        product = builder.fmul(v.load(2, args[3]), v.spread(args[4]))
+        v.store(builder.fadd(v.load(0, args[1]), product), 0, args[1])
+        return context.get_dummy_value()
+
+    return types.void(sums, types.uint64, weights, types.uint64, sums.dtype), generate
+
+
+@intrinsic
+def clear(_, numbers, place):
+    """``numbers[place : place + 8] = 0``."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        v.store(ir.Constant(ir.VectorType(v.element(0), LANES), None), 0, args[1])
+        return context.get_dummy_value()
+
+    return types.void(numbers, types.uint64), generate

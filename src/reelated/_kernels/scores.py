@@ -7,12 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.compiling import CSR, kernel
+from reelated._kernels.compiling import CSR, kernel, tight
+from reelated._kernels.lanes import LANES, above, clear, lowest_bit
 from reelated._kernels.shelves import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
 # relevance = top;  rating = clip(offset + top / (weight + prior));  of each item only the max_used nearest rated count
 # Cost: the ratings of the person × the neighbours of a movie.
+
+
+SHORT = 64
+"""The longest list that is kept in order while scores are looked at, one by one."""
 
 
 class Sums(NamedTuple):
@@ -47,7 +52,7 @@ def empty_sums(n):
     return Sums(np.zeros(n), np.zeros(n), np.zeros(n, np.int32))
 
 
-@kernel
+@tight
 def add_up(items, values, influence, sums):
     """Spread one person's values over the items that each of theirs predicts; `influence` is S by columns."""
     for p in range(len(items)):
@@ -62,11 +67,7 @@ def add_up(items, values, influence, sums):
 @kernel
 def nearest_rated(i, similarity, rated, max_used, places):
     """Write the places of the rated neighbours of `i` that count, the `max_used` strongest; return how many."""
-    n = 0
-    for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
-        if rated[similarity.indices[q]]:
-            places[n] = q
-            n += 1
+    n = _rated_neighbours(i, similarity, rated, places)
     if n > max_used:
         chosen = strongest(similarity.data[places[:n]], max_used)
         for c in range(max_used):
@@ -75,23 +76,34 @@ def nearest_rated(i, similarity, rated, max_used, places):
     return n
 
 
+@tight
+def _rated_neighbours(i, similarity, rated, places):
+    """Write the places of all rated neighbours of `i`; return how many."""
+    n = 0
+    for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
+        if rated[similarity.indices[q]]:
+            places[n] = q
+            n += 1
+    return n
+
+
 @kernel
-def add_up_nearest(items, values, similarity, max_used, sums):
-    """Add up for each item the values of its strongest rated neighbours only."""
+def keep_nearest(items, values, similarity, max_used, sums):
+    """Sum up anew, of their strongest rated neighbours only, the items that have more of them than `max_used`."""
     n_items = len(sums.top)
     value, rated = np.zeros(n_items), np.zeros(n_items, np.bool_)
     value[items], rated[items] = values, True
     places = np.empty(len(items), np.int64)
-    for i in range(n_items):
-        n = nearest_rated(i, similarity, rated, max_used, places)
+    for i in np.flatnonzero(sums.used > max_used):
+        n, top, weight = nearest_rated(i, similarity, rated, max_used, places), 0.0, 0.0
         for c in range(n):
             s = similarity.data[places[c]]
-            sums.top[i] += s * value[similarity.indices[places[c]]]
-            sums.weight[i] += abs(s)
-        sums.used[i] = n
+            top += s * value[similarity.indices[places[c]]]
+            weight += abs(s)
+        sums.top[i], sums.weight[i], sums.used[i] = top, weight, n
 
 
-@kernel
+@tight
 def score_of(top, weight, used, offset, finish):
     """Return the score that sums amount to; NaN where there is nothing to go by."""
     if not finish.rating:
@@ -138,13 +150,13 @@ def best(scores, n):
     return falling
 
 
-@kernel
+@tight
 def _worse(scores, a, b):
     """Say whether `a` ranks below `b`."""
     return scores[a] < scores[b] or (scores[a] == scores[b] and a > b)
 
 
-@kernel
+@tight
 def _sink(scores, heap, size, new):
     """Put `new` in place of the root of a heap of `size`."""
     at = 0
@@ -173,32 +185,85 @@ def score_row(items, ratings, links, item_offset, user_offset, finish):
     """Return all scores and supports (neighbours used) for one person's row."""
     sums = empty_sums(len(item_offset))
     values = _values_of(items, ratings, item_offset, user_offset)
+    add_up(items, values, links.by_column, sums)
     if len(items) > links.max_used:
-        add_up_nearest(items, values, links.by_row, links.max_used, sums)
-    else:
-        add_up(items, values, links.by_column, sums)
+        keep_nearest(items, values, links.by_row, links.max_used, sums)
     return scores_of(sums, item_offset, user_offset, finish), sums.used
 
 
 @kernel
 def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed, keep_seen, n):
-    """Return the best `n` items of each row from `start` to `stop`: lengths, items and scores."""
-    lengths = np.zeros(stop - start, np.int64)
+    """Return the best `n` items of each row from `start` to `stop`: lengths, items and scores.
+
+    `allowed` says which items may be listed; empty, all may.
+    """
+    lengths, n_items = np.zeros(stop - start, np.int64), len(item_offset)
     out_items, out_scores, filled = np.empty((stop - start) * n, np.int32), np.empty((stop - start) * n), 0
+    top = np.zeros((n_items + LANES - 1) // LANES * LANES)
     for u in range(start, stop):
         row = slice(rows.indptr[u], rows.indptr[u + 1])
-        items = rows.indices[row]
-        scores, _ = score_row(items, rows.data[row], links, item_offset, user_offset[u], finish)
-        for i in range(len(scores)):
-            if not allowed[i]:
-                scores[i] = np.nan
-        if not keep_seen:
-            scores[items] = np.nan
-        for i in best(scores, n):
-            out_items[filled], out_scores[filled] = i, scores[i]
-            filled += 1
-            lengths[u - start] += 1
+        items, room = rows.indices[row], slice(filled, filled + n)
+        found = 0
+        if 0 < n <= SHORT and not finish.rating and len(items) <= links.max_used:
+            values = _values_of(items, rows.data[row], item_offset, user_offset[u])
+            _add_relevance(items, values, links.by_column, top)
+            _leave_out(items, allowed, keep_seen, top)
+            found = _take_best(top, n, out_items[room], out_scores[room])
+        if found < n:  # few are above zero: look at all that have a score
+            scores, _ = score_row(items, rows.data[row], links, item_offset, user_offset[u], finish)
+            for i in range(len(allowed)):
+                if not allowed[i]:
+                    scores[i] = np.nan
+            if not keep_seen:
+                scores[items] = np.nan
+            chosen = best(scores, n)
+            found = len(chosen)
+            out_items[filled : filled + found], out_scores[filled : filled + found] = chosen, scores[chosen]
+        lengths[u - start] = found
+        filled += found
     return lengths, out_items[:filled], out_scores[:filled]
+
+
+@tight
+def _add_relevance(items, values, influence, top):
+    """Spread one person's values over the items that each of theirs predicts, without counting them."""
+    for p in range(len(items)):
+        value = values[p]
+        for q in range(influence.indptr[items[p]], influence.indptr[items[p] + 1]):
+            top[influence.indices[q]] += influence.data[q] * value
+
+
+@tight
+def _leave_out(items, allowed, keep_seen, top):
+    """Set to zero what may not be listed."""
+    if not keep_seen:
+        for p in range(len(items)):
+            top[items[p]] = 0
+    for i in range(len(allowed)):
+        if not allowed[i]:
+            top[i] = 0
+
+
+@tight
+def _take_best(top, n, out_items, out_scores):
+    """Write the `n` highest scores above zero, falling, ties in ascending item number; clear all; return how many."""
+    found, floor, one = 0, 0.0, np.uint64(1)
+    for group in range(0, len(top), LANES):
+        chosen = above(top, group, floor)
+        while chosen:
+            i = group + np.int64(lowest_bit(chosen))
+            chosen &= chosen - one
+            score = top[i]
+            if score > floor:
+                at = found if found < n else n - 1
+                while at > 0 and out_scores[at - 1] < score:
+                    out_items[at], out_scores[at] = out_items[at - 1], out_scores[at - 1]
+                    at -= 1
+                out_items[at], out_scores[at] = i, score
+                found = min(found + 1, n)
+                floor = out_scores[n - 1] if found == n else 0.0
+        clear(top, group)
+    return found
 
 
 @kernel

@@ -3,7 +3,7 @@
 from reelated.models.baseline import Baseline
 from reelated.models.explanation import Explanation
 from reelated.models.knn import ItemKNN
-from reelated.models.top import TopN
+from reelated.models.lists import TopN
 
 MODELS = {"item-knn": ItemKNN, "baseline": Baseline}
 """The models by the names that the terminal and saved models use."""

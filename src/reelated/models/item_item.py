@@ -12,13 +12,14 @@ from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, show_bytes
 from reelated.models.baseline import Offsets
 from reelated.models.explanation import Explanation
+from reelated.models.lists import Asked, TopN, best_of_rows
 from reelated.models.rows import check_allowed, check_columns, check_item, check_pairs, check_rows
-from reelated.models.top import TopN
 from reelated.similarity import as_kernel_csr
 
 By = Literal["relevance", "rating"]
 SLICE = 1e8
 """Additions of one slice of work: about a third of a second."""
+_ALL = np.empty(0, np.bool_)
 
 
 class ItemItemModel(BaseEstimator):
@@ -113,27 +114,9 @@ class ItemItemModel(BaseEstimator):
         TopN
         """
         X, n = check_rows(self, X), check_integer("n", n, 0)
-        n = min(n, X.shape[1])
-        item_offset, user_offset, finish = self._terms(X, by)
-        allowed = check_allowed(self, allowed)
-        rows = as_kernel_csr(X)
-
-        def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-            return kernels.top_rows(
-                start, stop, rows, self._links, item_offset, user_offset, finish, allowed, keep_seen, n
-            )
-
-        cost = self._fan_out()[X.indices].cumsum()
-        per_row = np.diff(np.concatenate([[0], cost])[X.indptr]) + 4.0 * X.shape[1]
-        slices = [(0, 1)] if X.shape[0] == 1 else slices_of(per_row, SLICE)
-        nobody = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
-        parts = list(in_order(top, slices, progress)) or [nobody]
-        lengths, items, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return TopN(np.concatenate([[0], np.cumsum(lengths)]), items, scores)
-
-    def _fan_out(self) -> npt.NDArray[np.int64]:
-        """Return how many items each item helps to predict."""
-        return np.diff(self._links.by_column.indptr)
+        chosen = _ALL if allowed is None else check_allowed(self, allowed)
+        asked = Asked(*self._terms(X, by), chosen, keep_seen, min(n, X.shape[1]))
+        return best_of_rows(X, self._links, asked, progress)
 
     def score_items(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the ranking score of every row and item: Σ_j s_ij (x_uj − low); NaN where no neighbour is rated.

@@ -70,9 +70,8 @@ def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.
 
 
 def check_allowed(model: Any, allowed: Any) -> np.ndarray:
-    """Return which items may be chosen as booleans, all by default, or raise `InputError`."""
-    n_items = model.n_features_in_
-    array = np.ones(n_items, np.bool_) if allowed is None else np.asarray(allowed)
+    """Return which items may be chosen as booleans, or raise `InputError`."""
+    n_items, array = model.n_features_in_, np.asarray(allowed)
     if array.dtype != np.bool_ or array.shape != (n_items,):
         raise InputError(
             f"allowed of type {array.dtype} and shape {array.shape}: expected a boolean for each of {n_items} items."

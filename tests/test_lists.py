@@ -1,0 +1,76 @@
+"""Lists made for eight rows side by side are those of every row alone, to the bit, whatever rounding hides."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import contract
+import naive
+from contract import rating_tables
+from reelated import _kernels as kernels
+from reelated.models import ItemKNN, lists
+
+
+def both_ways(model, X, n, **asked):
+    """Return the lists made in groups and those made row by row."""
+    seen, groups = [], kernels.top_groups
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "top_groups", lambda *a: seen.append(groups(*a)))
+        fast = model.recommend(X, n, **asked)
+        patch.setattr(lists, "MOST", 0)
+        plain = model.recommend(X, n, **asked)
+    assert seen, "no row was scored in a group"
+    return fast, plain
+
+
+def assert_same(fast, plain):
+    for one, other in zip(fast, plain, strict=True):
+        assert one.dtype == other.dtype
+        assert one.tobytes() == other.tobytes()
+
+
+@given(rating_tables(), st.integers(1, 6), st.booleans(), st.sampled_from(["cosine", "jaccard", "pearson"]))
+def test_lists_of_awkward_ratings_are_those_of_each_row_alone(R, n, keep_seen, similarity):
+    X = naive.as_csr(np.tile(R, (9, 1))[: max(9, len(R))])
+    model = ItemKNN(similarity, n_neighbors=3).fit(X)
+    assume(X.data.min(initial=0) >= model.worth_nothing)  # else a rating is worth less than nothing
+    allowed = np.arange(X.shape[1]) % 3 != 1
+    assert_same(*both_ways(model, X, n, keep_seen=keep_seen))
+    assert_same(*both_ways(model, X, n, keep_seen=keep_seen, allowed=allowed))
+
+
+def test_lists_of_many_are_those_of_each_row_alone():
+    X = contract.table(331, 203)
+    model = ItemKNN(n_neighbors=20, shrinkage=2).fit(X)
+    for n in (1, 10, 100):
+        assert_same(*both_ways(model, X, n))
+
+
+def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
+    R = np.full((40, 60), np.nan)
+    R[:20, :50] = 4.0  # fifty movies that nobody could tell apart: the tenth best is as good as the eleventh
+    R[20:, 30:] = 5.0
+    R[20:, 0] = 3.0
+    X, asked, top_rows = naive.as_csr(R), [], kernels.top_rows
+    model = ItemKNN(n_neighbors=None).fit(X)
+    monkeypatch.setattr(kernels, "top_rows", lambda *a: asked.append(a[1] - a[0]) or top_rows(*a))
+    fast = model.recommend(X, 5)
+    assert sum(asked) > 0
+    monkeypatch.setattr(lists, "MOST", 0)
+    assert_same(fast, model.recommend(X, 5))
+
+
+@pytest.mark.parametrize(
+    ("setting", "by"),
+    [
+        ({"positive_only": False, "similarity": "residual-cosine"}, "relevance"),
+        ({"max_used": 2}, "relevance"),
+        ({}, "rating"),
+    ],
+)
+def test_what_is_no_sum_of_positive_parts_is_never_made_in_groups(setting, by, monkeypatch):
+    X = contract.table(60, 40)
+    model = ItemKNN(**{"n_neighbors": 9} | setting).fit(X)
+    monkeypatch.setattr(kernels, "top_groups", lambda *_: pytest.fail("a group was made"))
+    assert len(model.recommend(X, 5, by=by).items)
