@@ -9,6 +9,7 @@ import contract
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
+from reelated._kernels import everybody
 from reelated.models import ItemKNN, lists
 
 
@@ -74,3 +75,13 @@ def test_what_is_no_sum_of_positive_parts_is_never_made_in_groups(setting, by, m
     model = ItemKNN(**{"n_neighbors": 9} | setting).fit(X)
     monkeypatch.setattr(kernels, "top_groups", lambda *_: pytest.fail("a group was made"))
     assert len(model.recommend(X, 5, by=by).items)
+
+
+def test_of_equal_scores_the_lower_number_comes_first_whatever_was_seen_first():
+    items, exact = np.array([9, 7, 3, 8], np.int32), np.array([1.0, 2.0, 2.0, 1.0])
+    out_items, out_scores = np.zeros(3, np.int32), np.zeros(3)
+    assert everybody._choose(items, exact, 0.5, 3, out_items, out_scores) == 3
+    assert out_items.tolist() == [3, 7, 8]
+    assert out_scores.tolist() == [2, 2, 1]
+    assert everybody._choose(items, exact, 1.0, 3, out_items, out_scores) == -1
+    assert everybody._choose(items[:2], exact[:2], 0.0, 3, out_items, out_scores) == -1

@@ -7,7 +7,7 @@ file where they can: numba's cache does not see changes in another, so that of a
 
 from reelated._kernels.by_rows import similarity_rows
 from reelated._kernels.compiling import CSR
-from reelated._kernels.everybody import top_groups
+from reelated._kernels.everybody import Found, top_groups
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
 from reelated._kernels.scores import (
@@ -46,6 +46,7 @@ __all__ = [
     "Block",
     "Dense",
     "Finish",
+    "Found",
     "Links",
     "Rule",
     "Shelves",

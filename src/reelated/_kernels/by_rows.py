@@ -22,7 +22,7 @@ def _accumulate(i, by_item, by_user, dots, common, touched):
     for p in range(by_item.indptr[i], by_item.indptr[i + 1]):
         user, value = by_item.indices[p], by_item.data[p]
         for q in range(by_user.indptr[user], by_user.indptr[user + 1]):
-            j = by_user.indices[q]
+            j = np.uint32(by_user.indices[q])
             if common[j] == 0:
                 touched[n_touched] = j
                 n_touched += 1

@@ -24,69 +24,70 @@ NOTHING = 1e-30
 """A score that may be lost in float32 altogether."""
 
 
+class Found(NamedTuple):
+    """The best items of every row, `n` places for each: how many are sure, the items and their scores."""
+
+    counts: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
+
+
 class Group(NamedTuple):
-    """A workspace for eight rows: the numbers of an item stand side by side for all of them."""
+    """A workspace for eight rows: the numbers of an item stand side by side for all of them.
+
+    Candidates fall by their sums, `kept[lane]` of them for each row; sums at or below `floors[lane]` are none.
+    """
 
     values: np.ndarray
     sums: np.ndarray
     held: np.ndarray
+    union: np.ndarray
     floors: np.ndarray
+    kept: np.ndarray
     items: np.ndarray
     scores: np.ndarray
 
 
 @kernel
-def top_groups(
-    start,
-    stop,
-    order,
-    rows,
-    links,
-    item_offset,
-    user_offset,
-    finish,
-    allowed,
-    keep_seen,
-    n,
-    found,
-    out_items,
-    out_scores,
-):
-    """Write the best `n` items of the rows ``order[8 * start : 8 * stop]`` and their scores at the row's own place.
+def _empty_group(n_items, room):
+    return Group(
+        np.zeros(n_items * LANES, np.float32),
+        np.zeros(n_items * LANES, np.float32),
+        np.zeros(n_items, np.bool_),
+        np.empty(n_items, np.int32),
+        np.zeros(LANES, np.float32),
+        np.zeros(LANES, np.int64),
+        np.zeros((LANES, room), np.int32),
+        np.zeros((LANES, room), np.float32),
+    )
 
-    `found` is `n` where that many are sure, else −1. Similarities must not be negative, and all neighbours count.
+
+@kernel
+def top_groups(start, stop, order, rows, links, lowest, allowed, keep_seen, n, out):
+    """Write the best `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own place.
+
+    The count is `n` where that many are sure, else −1. Similarities must not be negative, and all neighbours count.
     """
-    lowest = item_offset[0]  # the same for all, and users have no part of their own
     n_items, room = len(links.by_row.indptr) - 1, n + SPARE
-    group = Group(
-        np.zeros(n_items * LANES, np.float32), np.zeros(n_items * LANES, np.float32), np.zeros(n_items, np.bool_),
-        np.zeros(LANES, np.float32), np.zeros(LANES * room, np.int32), np.zeros(LANES * room, np.float32),
-    )  # fmt: skip
-    union, row_values = np.empty(n_items, np.int32), np.full(n_items, np.nan)
-    exact, kept = np.empty(room), np.zeros(LANES, np.int64)
+    group, row_values, exact = _empty_group(n_items, room), np.full(n_items, np.nan), np.empty(room)
     slack = 1 + 2 * ROUNDING * (3 + np.diff(links.by_row.indptr).max())  # terms of a sum, and its products
     for g in range(start, stop):
         members = order[g * LANES : (g + 1) * LANES]
-        size = _gather_union(members, rows, lowest, keep_seen, group, union)
-        _spread(union, size, links.by_column, group)
-        kept[:], group.floors[:] = 0, 0
-        _take_candidates(n_items, allowed, room, kept, group)
-        for c in range(size):
-            clear(group.values, np.int64(union[c]) * LANES)
-            group.held[union[c]] = False
+        size = _gather_union(members, rows, lowest, keep_seen, group)
+        _spread(size, links.by_column, group)
+        _take_candidates(n_items, allowed, room, group)
+        _forget(size, group)
         for lane in range(len(members)):
-            u, mine = members[lane], slice(lane * room, lane * room + kept[lane])
-            _exact_scores(u, rows, links.by_row, lowest, group.items[mine], row_values, exact)
-            hidden = group.scores[lane * room + room - 1] * slack if kept[lane] == room else NOTHING
-            found[u] = _choose(
-                group.items[mine], exact[: kept[lane]], hidden, n, out_items[u * n : u * n + n],
-                out_scores[u * n : u * n + n],
-            )  # fmt: skip
+            u, items = members[lane], group.items[lane, : group.kept[lane]]
+            _exact_scores(u, rows, links.by_row, lowest, items, row_values, exact)
+            hidden = group.scores[lane, room - 1] * slack if len(items) == room else NOTHING
+            place = slice(u * n, u * n + n)
+            out.counts[u] = _choose(items, exact, hidden, n, out.items[place], out.scores[place])
 
 
 @tight
-def _gather_union(members, rows, lowest, keep_seen, group, union):
-    """Lay the values of the rows side by side; write the items that any of them holds and return how many.
+def _gather_union(members, rows, lowest, keep_seen, group):
+    """Lay the values of the rows side by side; note the items that any of them holds and return how many.
 
     No sum rises above the floor of what a row holds itself.
     """
@@ -96,7 +97,7 @@ def _gather_union(members, rows, lowest, keep_seen, group, union):
             item = rows.indices[p]
             if not group.held[item]:
                 group.held[item] = True
-                union[size] = item
+                group.union[size] = item
                 size += 1
             group.values[np.int64(item) * LANES + lane] = rows.data[p] - lowest
             if not keep_seen:
@@ -105,32 +106,43 @@ def _gather_union(members, rows, lowest, keep_seen, group, union):
 
 
 @tight
-def _spread(union, size, influence, group):
+def _spread(size, influence, group):
     """Add what the items of the rows lend to the items that they predict."""
     for c in range(size):
-        at = np.int64(union[c]) * LANES
-        for q in range(influence.indptr[union[c]], influence.indptr[union[c] + 1]):
-            add_products(group.sums, np.int64(influence.indices[q]) * LANES, group.values, at, influence.data[q])
+        item = np.int64(group.union[c])
+        begin = influence.indptr[item]
+        targets, strengths = influence.indices[begin:], influence.data[begin:]
+        for q in range(influence.indptr[item + 1] - begin):
+            add_products(group.sums, np.int64(targets[q]) * LANES, group.values, item * LANES, strengths[q])
 
 
 @tight
-def _take_candidates(n_items, allowed, room, kept, group):
+def _take_candidates(n_items, allowed, room, group):
     """Keep for each row the `room` items of the highest sums above zero, falling, and clear the sums."""
+    for lane in range(LANES):
+        group.kept[lane], group.floors[lane] = 0, 0
     for item in range(n_items):
         chosen = above_each(group.sums, np.int64(item) * LANES, group.floors)
         while chosen and (len(allowed) == 0 or allowed[item]):
             lane = np.int64(lowest_bit(chosen))
             chosen &= chosen - np.uint64(1)
-            score, first = group.sums[np.int64(item) * LANES + lane], lane * room
-            at = first + min(kept[lane], room - 1)
-            while at > first and group.scores[at - 1] < score:
-                group.items[at], group.scores[at] = group.items[at - 1], group.scores[at - 1]
+            score, at = group.sums[np.int64(item) * LANES + lane], min(group.kept[lane], room - 1)
+            while at > 0 and group.scores[lane, at - 1] < score:
+                group.items[lane, at], group.scores[lane, at] = group.items[lane, at - 1], group.scores[lane, at - 1]
                 at -= 1
-            group.items[at], group.scores[at] = item, score
-            kept[lane] = min(kept[lane] + 1, room)
-            if kept[lane] == room:
-                group.floors[lane] = group.scores[first + room - 1]
+            group.items[lane, at], group.scores[lane, at] = item, score
+            group.kept[lane] = min(group.kept[lane] + 1, room)
+            if group.kept[lane] == room:
+                group.floors[lane] = group.scores[lane, room - 1]
         clear(group.sums, np.int64(item) * LANES)
+
+
+@tight
+def _forget(size, group):
+    """Clear the values of the rows."""
+    for c in range(size):
+        clear(group.values, np.int64(group.union[c]) * LANES)
+        group.held[group.union[c]] = False
 
 
 @tight

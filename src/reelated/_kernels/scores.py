@@ -58,7 +58,7 @@ def add_up(items, values, influence, sums):
     for p in range(len(items)):
         j = items[p]
         for q in range(influence.indptr[j], influence.indptr[j + 1]):
-            i, s = influence.indices[q], influence.data[q]
+            i, s = np.uint32(influence.indices[q]), influence.data[q]
             sums.top[i] += s * values[p]
             sums.weight[i] += abs(s)
             sums.used[i] += 1
@@ -192,23 +192,23 @@ def score_row(items, ratings, links, item_offset, user_offset, finish):
 
 
 @kernel
-def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed, keep_seen, n):
+def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed, keep_seen, n, zeros):
     """Return the best `n` items of each row from `start` to `stop`: lengths, items and scores.
 
-    `allowed` says which items may be listed; empty, all may.
+    `allowed` says which items may be listed; empty, all may. `zeros` is a workspace, one for each item up to a whole
+    group of lanes, and is left as it was.
     """
-    lengths, n_items = np.zeros(stop - start, np.int64), len(item_offset)
+    lengths = np.zeros(stop - start, np.int64)
     out_items, out_scores, filled = np.empty((stop - start) * n, np.int32), np.empty((stop - start) * n), 0
-    top = np.zeros((n_items + LANES - 1) // LANES * LANES)
     for u in range(start, stop):
         row = slice(rows.indptr[u], rows.indptr[u + 1])
         items, room = rows.indices[row], slice(filled, filled + n)
         found = 0
         if 0 < n <= SHORT and not finish.rating and len(items) <= links.max_used:
             values = _values_of(items, rows.data[row], item_offset, user_offset[u])
-            _add_relevance(items, values, links.by_column, top)
-            _leave_out(items, allowed, keep_seen, top)
-            found = _take_best(top, n, out_items[room], out_scores[room])
+            _add_relevance(items, values, links.by_column, zeros)
+            _leave_out(items, allowed, keep_seen, zeros)
+            found = _take_best(zeros, n, out_items[room], out_scores[room])
         if found < n:  # few are above zero: look at all that have a score
             scores, _ = score_row(items, rows.data[row], links, item_offset, user_offset[u], finish)
             for i in range(len(allowed)):
@@ -228,9 +228,10 @@ def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed
 def _add_relevance(items, values, influence, top):
     """Spread one person's values over the items that each of theirs predicts, without counting them."""
     for p in range(len(items)):
-        value = values[p]
-        for q in range(influence.indptr[items[p]], influence.indptr[items[p] + 1]):
-            top[influence.indices[q]] += influence.data[q] * value
+        value, begin = values[p], influence.indptr[items[p]]
+        targets, strengths = influence.indices[begin:], influence.data[begin:]
+        for q in range(influence.indptr[items[p] + 1] - begin):
+            top[np.uint32(targets[q])] += strengths[q] * value
 
 
 @tight

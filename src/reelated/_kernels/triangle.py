@@ -174,12 +174,12 @@ def add_pairs(block, start, stop, rows, left, right, sums, counts):
     """Add up the products of all pairs of a block's items with more popular ones, visits `start … stop`."""
     for v in range(start, stop):
         begin, end = rows.indptr[block.users[v]], rows.indptr[block.users[v] + 1]
-        p = begin + block.firsts[v]
+        p, partners, values = begin + block.firsts[v], rows.indices[begin:end], right[begin:end]
         while p < end and rows.indices[p] < block.high:
             row, value = np.uint64((rows.indices[p] - block.low) * block.high), left[p]
-            for q in range(begin, p):
-                at = row + np.uint64(rows.indices[q])
-                sums[at] += value * right[q]
+            for q in range(p - begin):
+                at = row + np.uint64(partners[q])
+                sums[at] += value * values[q]
                 if counts is not None:
                     counts[at] += 1
             p += 1

@@ -1,5 +1,6 @@
 """What every model with an item × item matrix can do: score, predict, recommend, find an audience, explain."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,10 @@ from reelated.similarity import as_kernel_csr
 By = Literal["relevance", "rating"]
 SLICE = 1e8
 """Additions of one slice of work: about a third of a second."""
+FEW = 64
+"""Pairs that are not worth cutting into slices."""
 _ALL = np.empty(0, np.bool_)
+_RELEVANCE = kernels.Finish(False, False, 0.0, 0.0, 0.0)
 
 
 class ItemItemModel(BaseEstimator):
@@ -56,6 +60,7 @@ class ItemItemModel(BaseEstimator):
         max_used = every if self.max_used is None else min(int(self.max_used), every)
         by_row, by_column = as_kernel_csr(self.similarity_), as_kernel_csr(self.similarity_.T.tocsr())
         self._links = kernels.Links(by_row, by_column, max_used)
+        self._lowest = np.full(every, self.worth_nothing)
 
     @property
     def offsets(self) -> Offsets:
@@ -76,8 +81,7 @@ class ItemItemModel(BaseEstimator):
     def _terms(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
         """Return item offsets, user offsets and the finish of one of the two numbers."""
         if check_choice("by", by, ("relevance", "rating")) == "relevance":
-            nothing = kernels.Finish(False, False, 0.0, 0.0, 0.0)
-            return np.full(X.shape[1], self.worth_nothing), np.zeros(X.shape[0]), nothing
+            return self._lowest, np.zeros(X.shape[0]), _RELEVANCE
         low, high = map(float, self.scale_)
         finish = kernels.Finish(True, self.falls_back, low, high, float(self.baseline_weight))
         return self.offset_, self.offsets.of_users(X), finish
@@ -223,8 +227,10 @@ class ItemItemModel(BaseEstimator):
         def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
             return kernels.score_pairs(start, stop, table, rows, items, self._links, item_offset, user_offset, finish)
 
-        slices = slices_of(np.diff(self._links.by_row.indptr)[items] + 1, SLICE)
-        parts = list(in_order(pairs, slices)) or [(np.empty(0), np.empty(0, np.int32))]
+        begins = self._links.by_row.indptr
+        few = len(items) <= FEW
+        slices = [(0, len(items))] if few else slices_of(begins[items + 1] - begins[items] + 1, SLICE)
+        parts = list(in_order(pairs, slices))
         scores, support = np.empty(len(rows)), np.empty(len(rows), np.int32)
         scores[by_row], support[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return scores, support
@@ -299,22 +305,43 @@ class ItemItemModel(BaseEstimator):
         -------
         Explanation
         """
-        X, item = check_rows(self, X), check_item(self, item)
+        return next(self.explain_items(X, [check_item(self, item)], by=by))
+
+    def explain_items(self, X: Any, items: Any, *, by: By = "relevance") -> Iterator[Explanation]:
+        """Yield for each of several items the parts that one person's score for it is the sum of.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (1, n_items)
+            The person's row.
+        items : sequence of int
+            The items' numbers.
+        by : {"relevance", "rating"}, default "relevance"
+            Which number.
+
+        Yields
+        ------
+        Explanation
+        """
+        X = check_rows(self, X)
         if X.shape[0] != 1:
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
-        (score,), _ = self.score_pairs(X, [0], [item], by=by)
+        scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
         by_row, max_used = self._links.by_row, self._links.max_used
-        part = slice(*by_row.indptr[item : item + 2])
-        neighbours, similarity = by_row.indices[part], by_row.data[part].astype(np.float64)
-        items, mine, theirs = np.intersect1d(X.indices, neighbours, assume_unique=True, return_indices=True)
-        if len(items) > max_used:
-            chosen = kernels.strongest(by_row.data[part][theirs], max_used)
-            items, mine, theirs = items[chosen], mine[chosen], theirs[chosen]
-        given, similarity = X.data[mine].astype(np.float64), similarity[theirs]
-        base, contributions = self._parts(X, item, items, given, similarity, by)
-        clip = float(score - base - contributions.sum()) if np.isfinite(score) else 0.0
-        common = self.common_.data[part][theirs]
-        return Explanation(float(score), base, items, given, similarity, contributions, common, clip)
+        place = np.full(X.shape[1], -1)
+        place[X.indices] = np.arange(X.nnz)
+        for item, score in zip(items, scores.tolist(), strict=True):
+            part = slice(*by_row.indptr[item : item + 2])
+            mine = place[by_row.indices[part]]
+            theirs = np.flatnonzero(mine >= 0)
+            if len(theirs) > max_used:
+                theirs = theirs[kernels.strongest(by_row.data[part][theirs], max_used)]
+            mine = mine[theirs]
+            given, similarity = X.data[mine].astype(np.float64), by_row.data[part][theirs].astype(np.float64)
+            base, contributions = self._parts(X, item, X.indices[mine], given, similarity, by)
+            clip = float(score - base - contributions.sum()) if np.isfinite(score) else 0.0
+            common = self.common_.data[part][theirs]
+            yield Explanation(score, base, X.indices[mine], given, similarity, contributions, common, clip)
 
     def _parts(
         self, X: sp.csr_array, item: int, items: Any, given: Any, similarity: Any, by: By

@@ -1,5 +1,6 @@
 """The best items of rows: one at a time, or all of them in groups of eight."""
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,8 @@ def best_of_rows(X: sp.csr_array, links: kernels.Links, asked: Asked, progress: 
     if X.shape[0] >= kernels.LANES and 0 < asked.n <= MOST and _add_up_plainly(X, links, asked):
         return _in_groups(X, links, asked, progress)
     lengths, items, scores = _row_by_row(X, links, asked, progress)
+    if X.shape[0] == 1:
+        return TopN(np.array([0, len(items)]), items, scores)
     return TopN(np.concatenate([[0], np.cumsum(lengths)]), items, scores)
 
 
@@ -86,7 +89,7 @@ def _row_by_row(
     rows = as_kernel_csr(X)
 
     def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.top_rows(start, stop, rows, links, *asked)
+        return kernels.top_rows(start, stop, rows, links, *asked, _zeros(X.shape[1]))
 
     if X.shape[0] == 1:
         return top(0, 1)
@@ -96,15 +99,27 @@ def _row_by_row(
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
+_held = threading.local()
+
+
+def _zeros(n_items: int) -> npt.NDArray[np.float64]:
+    """Return this thread's workspace of zeros, which kernels leave as it was: a new one takes longer than its use."""
+    size = -(-n_items // kernels.LANES) * kernels.LANES
+    if len(getattr(_held, "zeros", ())) != size:
+        _held.zeros = np.zeros(size)
+    return _held.zeros
+
+
 def _in_groups(X: sp.csr_array, links: kernels.Links, asked: Asked, progress: Progress | None) -> TopN:
     """Return the best items of every row, of eight rows of like length at a time."""
     lengths, n, rows = np.diff(X.indptr), asked.n, as_kernel_csr(X)
     order = np.argsort(-lengths, kind="stable")
-    items, scores = np.empty((len(lengths), n), np.int32), np.empty((len(lengths), n))
-    found = np.empty(len(lengths), np.int64)
+    found, size = np.empty(len(lengths), np.int64), len(lengths) * n
+    out = kernels.Found(found, np.empty(size, np.int32), np.empty(size))
+    lowest = float(asked.item_offset[0])
 
     def top(start: int, stop: int) -> None:
-        kernels.top_groups(start, stop, order, rows, links, *asked, found, items.ravel(), scores.ravel())
+        kernels.top_groups(start, stop, order, rows, links, lowest, asked.allowed, asked.keep_seen, n, out)
 
     fan_out = links.by_row.indptr[-1] / max(X.shape[1], 1)
     cost = 4 * fan_out * lengths[order][:: kernels.LANES] + X.shape[1]
@@ -114,6 +129,7 @@ def _in_groups(X: sp.csr_array, links: kernels.Links, asked: Asked, progress: Pr
     found[open_], more_items, more_scores = _row_by_row(
         X[open_], links, asked._replace(user_offset=asked.user_offset[open_])
     )
+    items, scores = out.items.reshape(-1, n), out.scores.reshape(-1, n)
     for table, more in ((items, more_items), (scores, more_scores)):
         part = table[open_]
         part[np.arange(n) < found[open_, None]] = more

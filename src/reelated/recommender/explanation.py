@@ -107,9 +107,9 @@ class Why:
         return "\n".join(map(printable, lines))
 
 
-def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue) -> tuple[Reason, ...]:
-    """Name the parts of an explanation, the largest contribution first."""
-    order = np.lexsort((parts.items, -parts.contributions))
+def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue, most: int | None = None) -> tuple[Reason, ...]:
+    """Name the parts of an explanation, the largest contribution first; `most` of them, by default all."""
+    order = np.lexsort((parts.items, -parts.contributions))[:most]
     return tuple(
         Reason(
             catalogue.movie_ids[parts.items[at]],
@@ -127,13 +127,14 @@ def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue) -> tuple[R
 
 def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue) -> list[MovieRow]:
     """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
-    rows = []
+    explained = iter(pair.of(by).explain_items(person.row, lists.items[~lists.popular], by=by))  # type: ignore[arg-type]
+    rows, mean = [], person.mean
     for at, (item, popular) in enumerate(zip(lists.items.tolist(), lists.popular.tolist(), strict=True)):
         reasons: tuple[Reason, ...] = ()
         other = 0.0
         if not popular:
-            parts = pair.of(by).explain_pair(person.row, item, by=by)  # type: ignore[arg-type]
-            reasons = reasons_of(parts, person.mean, catalogue)[:3]
+            parts = next(explained)
+            reasons = reasons_of(parts, mean, catalogue, 3)
             other = parts.score - sum(reason.contribution for reason in reasons)
         rows.append(
             MovieRow(
