@@ -33,6 +33,7 @@ MEASURES = {
     "Jaccard": (ItemKNN("jaccard", n_neighbors=200), "relevance"),
     "adjusted cosine, shrinkage 100": (ItemKNN("adjusted-cosine", n_neighbors=200, shrinkage=100), "relevance"),
     "Pearson, shrinkage 100": (ItemKNN("pearson", n_neighbors=200, shrinkage=100), "relevance"),
+    "residual Pearson, shrinkage 100": (ItemKNN("residual-pearson", n_neighbors=200, shrinkage=100), "relevance"),
     "residual cosine, shrinkage 100": (ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100), "relevance"),
     "the same, 30 nearest used, baseline weight 0.05 (default ratings)": (
         ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05),

@@ -132,10 +132,10 @@ import hashlib, threading
 import numba, numpy as np
 import contract
 from reelated import _kernels, _threads
-from reelated.models import ItemKNN, item_item
+from reelated.models import ItemKNN, item_item, lists
 from reelated.similarity import neighbors, triangle
 
-neighbors.SLICE, item_item.SLICE, triangle.PREPARE = 4000.0, 2000.0, 100.0
+neighbors.SLICE, item_item.SLICE, lists.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
 triangle.WIDEST = 16
 slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.slices_of
 rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
@@ -152,7 +152,7 @@ def noted_blocks(*arguments):
     threads["triangle"].add(threading.get_ident())
     return blocks(*arguments)
 
-neighbors.slices_of = triangle.slices_of = item_item.slices_of = counted
+neighbors.slices_of = triangle.slices_of = item_item.slices_of = lists.slices_of = counted
 _kernels.similarity_rows, _kernels.add_pairs = noted_rows, noted_blocks
 X, digest = contract.table(1601, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
@@ -431,3 +431,23 @@ def test_the_recipes_lists_fall_by_the_prediction_with_ties_in_id_order_on_movie
         hashlib.sha256(found.items.tobytes()).hexdigest()
         == hashlib.sha256(recipe_100k.recommend(X.tocsc(), 10, by="rating").items.tobytes()).hexdigest()
     )
+
+
+@pytest.mark.parametrize(
+    ("indices", "indptr"),
+    [([0, -1, 2], [0, 2, 3]), ([0, 3, 2], [0, 2, 3]), ([0, 2**31 - 1, 2], [0, 2, 3]), ([0, 1, 2], [0, 4, 3])],
+)
+@pytest.mark.parametrize("ready", [False, True])
+def test_entries_outside_of_the_matrix_are_refused_before_a_kernel_sees_them(indices, indptr, ready):
+    X = sp.csr_array(
+        (np.ones(3, np.float32), np.array([0, 1, 2], np.int32), np.array([0, 2, 3], np.int32)), shape=(2, 3)
+    )
+    model = ItemKNN().fit(X)
+    X.indices[:], X.indptr[:] = indices, indptr
+    if ready:
+        X.has_sorted_indices = X.has_canonical_format = True
+    for ask in (model.fit, model.recommend, model.score_items):
+        with pytest.raises(
+            InputError, match=r"X of shape \(2, 3\) holds entries outside of it: expected column numbers"
+        ):
+            ask(X)

@@ -59,6 +59,8 @@ class ItemItemModel(BaseEstimator):
         every = self.similarity_.shape[0]
         max_used = every if self.max_used is None else min(int(self.max_used), every)
         by_row, by_column = as_kernel_csr(self.similarity_), as_kernel_csr(self.similarity_.T.tocsr())
+        if every <= 2**16:  # less to read in the walk that makes lists
+            by_column = by_column._replace(indices=by_column.indices.astype(np.uint16))
         self._links = kernels.Links(by_row, by_column, max_used)
         self._lowest = np.full(every, self.worth_nothing)
 

@@ -24,6 +24,8 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
 
     Raises
     ------
+    InputError
+        An entry lies outside of the matrix.
     ValueError, TypeError
         Not two-dimensional, not numbers, not finite, of another number of columns, or without a column.
     NotFittedError
@@ -35,6 +37,11 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
             return X
     X = validate_data(model, X, reset=fitting, accept_sparse="csr", dtype=np.float32, ensure_min_samples=1)
     rows = sp.csr_array(X)
+    if not _inside(rows):
+        raise InputError(
+            f"X of shape {rows.shape} holds entries outside of it: expected column numbers from 0 to "
+            f"{rows.shape[1] - 1} and row pointers that never fall."
+        )
     if not rows.has_canonical_format:
         rows = rows.copy()
         rows.sum_duplicates()
@@ -50,7 +57,22 @@ def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
 
 def _ready(X: Any, kind: Any) -> bool:
     """Say whether `X` needs no conversion: the quick way for one person's row."""
-    return isinstance(X, kind) and X.dtype == np.float32 and X.has_canonical_format and bool(np.isfinite(X.data).all())
+    return (
+        isinstance(X, kind)
+        and X.dtype == np.float32
+        and _inside(X)
+        and X.has_canonical_format
+        and bool(np.isfinite(X.data).all())
+    )
+
+
+def _inside(X: Any) -> bool:
+    """Say whether all entries lie inside of the matrix, which SciPy does not look at and compiled code relies on."""
+    numbers = X.indices.view(np.uint32 if X.indices.itemsize == 4 else np.uint64)  # below zero becomes very large
+    size = X.shape[1] if X.format == "csr" else X.shape[0]
+    return (not len(numbers) or int(numbers.max()) < size) and (
+        len(X.indptr) == 2 or bool((np.diff(X.indptr) >= 0).all())
+    )
 
 
 def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.ndarray]:
