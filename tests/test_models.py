@@ -390,6 +390,23 @@ def test_the_recipes_similarities_are_scikit_learns_on_movielens_100k(movielens_
     assert recipe_100k.similarity_.dtype == np.float64
 
 
+@pytest.mark.parametrize("name", ["cosine", "jaccard", *naive.HAS_OFFSETS])
+def test_the_nearest_of_some_movies_are_the_plain_loops_on_movielens_100k(movielens_100k, name):
+    R = movielens_100k
+    model = ItemKNN(name, n_neighbors=50, positive_only=False, shrinkage=5).fit(naive.as_csr(R))
+    V, common = naive.residuals(R, name) if name in naive.HAS_OFFSETS else R, ~np.isnan(R)
+    measure = {"jaccard": naive.jaccard, "residual-pearson": naive.correlation}.get(name, naive.cosine)
+    for i in (49, 1000):  # Star Wars, and a movie that few have rated
+        both = (common[:, [i]] & common).sum(axis=0)
+        wanted = np.array([measure(V[:, i], V[:, j]) * c / (c + 5) if c and j != i else 0 for j, c in enumerate(both)])
+        found = model.similarity_[[i]].toarray()[0]
+        kept = found != 0
+        assert kept.sum() == 50
+        assert found[kept] == pytest.approx(wanted[kept], abs=2e-5)
+        assert np.abs(wanted[~kept]).max() <= np.abs(wanted[kept]).min() + 2e-5
+        assert model.common_[[i]].toarray()[0].tolist() == np.where(kept, both, 0).tolist()
+
+
 def test_the_recipes_predictions_of_all_pairs_are_the_oracles_on_movielens_100k(movielens_100k, recipe_100k):
     R = movielens_100k
     wanted_similarity = 1 - pairwise_distances(np.nan_to_num(R).T, metric="cosine")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
+from reelated import _threads
 from reelated.errors import TooLarge
 from reelated.models import ItemKNN
-from reelated.similarity import Measure, column_norms, neighbors, products_of, similarity, weighted
+from reelated.similarity import Measure, column_norms, neighbors, products_of, similarity, triangle, weighted
 
 NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
@@ -214,3 +215,35 @@ def test_the_triangle_is_left_where_it_would_take_too_much():
     assert not lean.triangle
     assert not neighbors.plan(X, measure, fast.bytes - 1).triangle
     assert neighbors.plan(X, measure, fast.bytes).triangle
+
+
+def test_a_fit_that_is_called_off_adds_up_no_further(monkeypatch):
+    X, added, add_pairs = busy_table(900, 300, 0.05), [], kernels.add_pairs
+    monkeypatch.setattr(triangle, "VISITS", 3)
+    monkeypatch.setattr(triangle, "WIDEST", 8)
+    monkeypatch.setattr(kernels, "dense_widths", lambda *_: np.zeros(0, np.int64))
+    monkeypatch.setattr(kernels, "add_pairs", lambda *a: added.append(add_pairs(*a)))
+    similarity(X, Measure(n_neighbors=3))
+    whole = len(added)
+    added.clear()
+
+    def stop(share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        similarity(X, Measure(n_neighbors=3), progress=stop)
+    assert 0 <= len(added) < whole / 2
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_goes_wrong_in_a_block_reaches_the_caller(monkeypatch, threads):
+    monkeypatch.setattr(triangle, "n_threads", lambda: threads)
+    monkeypatch.setattr(_threads, "n_threads", lambda: threads)
+    monkeypatch.setattr(triangle, "WIDEST", 8)
+
+    def harvest(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(kernels, "harvest", harvest)
+    with pytest.raises(MemoryError, match="no room"):
+        similarity(busy_table(900, 300, 0.05), Measure(n_neighbors=3))

@@ -1,5 +1,6 @@
 """Slices of work on several threads: in order, told, interruptible, and open to many callers at once."""
 
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from contract import identical, table
 from reelated import _threads
 from reelated._threads import in_order, slices_of
-from reelated.models import ItemKNN, item_item
+from reelated.models import ItemKNN, item_item, lists
 from reelated.similarity import neighbors
 
 FIFTY = [(i, i + 1) for i in range(50)]
@@ -23,6 +24,7 @@ FIFTY = [(i, i + 1) for i in range(50)]
 def threads(request, monkeypatch):
     """Let `in_order` take this many threads, whatever the machine has."""
     monkeypatch.setattr(_threads.numba, "get_num_threads", lambda: request.param)
+    monkeypatch.setattr(_threads, "quota", lambda: 99)
     return request.param
 
 
@@ -130,12 +132,15 @@ def test_a_caller_who_stops_listening_leaves_no_thread_behind(threads):
 def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):
     monkeypatch.setattr(neighbors, "SLICE", 300.0)
     monkeypatch.setattr(item_item, "SLICE", 300.0)
+    monkeypatch.setattr(lists, "SLICE", 300.0)
     monkeypatch.setattr(_threads.numba, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(_threads, "quota", lambda: 99)
     X = table(61, 25)
 
     def job(_):
         model = ItemKNN(n_neighbors=6).fit(X)
-        return model.similarity_.data, *model.recommend(X, 5, by="rating"), model.predict_pairs(X, [3, 1], [7, 2])
+        lists_ = *model.recommend(X, 5, by="rating"), *model.recommend(X, 5), *model.recommend(X[[3]], 5)
+        return model.similarity_.data, *lists_, model.predict_pairs(X, [3, 1], [7, 2])
 
     wanted = job(0)
     with ThreadPoolExecutor(8) as pool:
@@ -145,3 +150,26 @@ def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):
 
 def test_the_number_of_threads_is_numbas():
     assert _threads.numba is numba
+
+
+@pytest.mark.parametrize(
+    ("said", "cores"),
+    [
+        ("200000 100000\n", 2),
+        ("250000 100000\n", 2),
+        ("50000 100000\n", 1),
+        ("max 100000\n", sys.maxsize),
+        ("", sys.maxsize),
+    ],
+)
+def test_a_container_is_held_to_its_share_of_the_cores(tmp_path, said, cores):
+    (tmp_path / "cpu.max").write_text(said)
+    assert _threads.quota(tmp_path / "cpu.max") == cores
+    assert _threads.quota(tmp_path / "none") == sys.maxsize
+
+
+def test_threads_are_numbas_number_within_the_containers_share(monkeypatch):
+    monkeypatch.setattr(_threads.numba, "get_num_threads", lambda: 8)
+    for share, wanted in ((2, 2), (8, 8), (sys.maxsize, 8)):
+        monkeypatch.setattr(_threads, "quota", lambda share=share: share)
+        assert _threads.n_threads() == wanted

@@ -4,9 +4,12 @@ The kernels release the interpreter's lock, so plain threads run them side by si
 this may be entered from any number of threads at once, and slices of uneven cost share the cores by themselves.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 import numba
@@ -17,6 +20,21 @@ Slice = tuple[int, int]
 Result = TypeVar("Result")
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, from 0 to 1."""
+
+
+def n_threads() -> int:
+    """Return how many threads to use: numba's number, which `NUMBA_NUM_THREADS` sets, within the container's limit."""
+    return min(numba.get_num_threads(), quota())
+
+
+@cache
+def quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return how many cores' time a container may take (Linux, cgroup 2); where nothing is said, as good as any."""
+    try:
+        most, period = file.read_text(encoding="ascii").split()
+        return max(1, int(most) // int(period))
+    except (OSError, ValueError):
+        return sys.maxsize
 
 
 def slices_of(cost: npt.NDArray[np.integer | np.floating], budget: float) -> list[Slice]:
@@ -39,14 +57,14 @@ def in_order(
     stops or is interrupted, what has not begun is cancelled.
     """
     todo = list(slices)
-    n_threads = min(numba.get_num_threads(), len(todo))
-    if n_threads <= 1:
+    workers = min(n_threads(), len(todo))
+    if workers <= 1:
         for start, stop in _counted(todo, progress):
             yield task(start, stop)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         waiting = iter(todo)
-        futures = [pool.submit(task, *cut) for cut in islice(waiting, 2 * n_threads)]
+        futures = [pool.submit(task, *cut) for cut in islice(waiting, 2 * workers)]
         try:
             for number in range(len(todo)):
                 yield _result(futures.pop(0))

@@ -2,13 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
+from reelated._threads import Progress, in_order, n_threads, slices_of
 from reelated.errors import TooLarge, show_bytes
 from reelated.similarity.triangle import Layout, triangle
 
@@ -152,7 +151,7 @@ def plan(values: Any, measure: Measure, max_memory: int | None = None) -> Plan:
     Plan
         Of the leaner way where neither fits.
     """
-    n_items, width, threads = values.shape[1], values.data.itemsize, numba.get_num_threads()
+    n_items, width, threads = values.shape[1], values.data.itemsize, n_threads()
     kept = n_items * min(n_items, measure.n_neighbors or n_items)
     result, moments = 2 * kept * (width + 4 + 4) + 64 * n_items, 4 if measure.pearson else 0
     rows = Plan(False, result + values.nnz * (36 + 2 * width) + threads * n_items * ((3 + moments) * width + 8))
@@ -160,10 +159,10 @@ def plan(values: Any, measure: Measure, max_memory: int | None = None) -> Plan:
         return rows
     layout = Layout.of(n_items, min(n_items, measure.n_neighbors), measure.pearson)
     private = threads * layout.bytes
-    triangle = Plan(True, result + layout.prepared_bytes(values.shape[0], values.nnz) + private)
-    too_large = private > PRIVATE or (max_memory is not None and triangle.bytes > max_memory)
+    halved = Plan(True, result + layout.prepared_bytes(values.shape[0], values.nnz) + private)
+    too_large = private > PRIVATE or (max_memory is not None and halved.bytes > max_memory)
     products = np.square(np.diff(values.indptr), dtype=np.float64).sum()
-    return rows if too_large or n_items**2 / SCAN > products + SMALL else triangle
+    return rows if too_large or n_items**2 / SCAN > products + SMALL else halved
 
 
 def similarity(

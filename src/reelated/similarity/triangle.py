@@ -4,12 +4,11 @@ from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
+from reelated._threads import Progress, in_order, n_threads, slices_of
 
 TABLE = 4e6
 """Bytes of one thread's tables of sums; a block has as many items as they hold: few where items have many partners."""
@@ -201,7 +200,7 @@ def _fill(
 
 def _empty_shelves(layout: Layout, n_neighbors: int) -> kernels.Shelves:
     """Return empty shelves, a set for each thread."""
-    threads, size = numba.get_num_threads(), layout.n_padded * layout.shelf
+    threads, size = n_threads(), layout.n_padded * layout.shelf
     floors, filled = np.zeros((threads, layout.n_padded), np.float32), np.zeros((threads, layout.n_padded), np.int32)
     keys, common = np.empty((threads, size), np.uint64), np.empty((threads, size), np.int32)
     return kernels.Shelves(layout.shelf, n_neighbors, floors, filled, keys, common)
