@@ -1,5 +1,6 @@
 """The item × item matrix is the oracle's for every measure, and does not depend on how the work is cut."""
 
+import time
 from itertools import product
 
 import numpy as np
@@ -217,22 +218,31 @@ def test_the_triangle_is_left_where_it_would_take_too_much():
     assert neighbors.plan(X, measure, fast.bytes).triangle
 
 
-def test_a_fit_that_is_called_off_adds_up_no_further(monkeypatch):
-    X, added, add_pairs = busy_table(900, 300, 0.05), [], kernels.add_pairs
+def test_a_fit_that_is_called_off_stops_within_a_block(monkeypatch):
+    X, add_pairs, added = busy_table(900, 300, 0.05), kernels.add_pairs, []
+    monkeypatch.setattr(_threads, "n_threads", lambda: 2)
+    monkeypatch.setattr(triangle, "n_threads", lambda: 2)
     monkeypatch.setattr(triangle, "VISITS", 3)
-    monkeypatch.setattr(triangle, "WIDEST", 8)
+    monkeypatch.setattr(triangle, "WIDEST", 152)  # two blocks
     monkeypatch.setattr(kernels, "dense_widths", lambda *_: np.zeros(0, np.int64))
-    monkeypatch.setattr(kernels, "add_pairs", lambda *a: added.append(add_pairs(*a)))
-    similarity(X, Measure(n_neighbors=3))
-    whole = len(added)
-    added.clear()
+
+    def slowly(block, *arguments):
+        add_pairs(block, *arguments)
+        if block.low > 0:
+            added.append(block)
+            time.sleep(0.01)
 
     def stop(share):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(kernels, "add_pairs", slowly)
+    similarity(X, Measure(n_neighbors=3))
+    whole = len(added)
+    assert whole > 40
+    added.clear()
     with pytest.raises(KeyboardInterrupt):
         similarity(X, Measure(n_neighbors=3), progress=stop)
-    assert 0 <= len(added) < whole / 2
+    assert len(added) < whole / 2
 
 
 @pytest.mark.parametrize("threads", [1, 3])

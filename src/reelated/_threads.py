@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 import numba
@@ -49,12 +50,15 @@ def slices_of(cost: npt.NDArray[np.integer | np.floating], budget: float) -> lis
 
 
 def in_order(
-    task: Callable[[int, int], Result], slices: Iterable[Slice], progress: Progress | None = None
+    task: Callable[[int, int], Result],
+    slices: Iterable[Slice],
+    progress: Progress | None = None,
+    called_off: Event | None = None,
 ) -> Iterator[Result]:
     """Run `task(start, stop)` for every slice on all threads and yield the results in the order of the slices.
 
     At most a few slices run ahead of what has been taken, so that a stream stays small in memory. When the caller
-    stops or is interrupted, what has not begun is cancelled.
+    stops or is interrupted, what has not begun is cancelled, and `called_off` is set for tasks that look at it.
     """
     todo = list(slices)
     workers = min(n_threads(), len(todo))
@@ -72,6 +76,8 @@ def in_order(
                 if progress:
                     progress((number + 1) / len(todo))
         finally:
+            if called_off:
+                called_off.set()
             for future in futures:
                 future.cancel()
 

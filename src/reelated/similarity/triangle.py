@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from queue import SimpleQueue
+from threading import Event
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -172,7 +173,7 @@ def _fill(
         moments = np.zeros((layout.moments, layout.n_sums), np.float32) if layout.moments else None
         mine = kernels.Shelves(shelves.size, shelves.wanted, *(part[thread] for part in shelves[2:]))
         idle.put((sums, counts, moments, mine))
-    called_off = False
+    called_off = Event()
 
     def block(b: int, _: int) -> None:
         here = slice(starts[b], starts[b + 1])
@@ -185,17 +186,14 @@ def _fill(
                 for visit in range(0, len(found.users), VISITS):
                     stop = min(visit + VISITS, len(found.users))
                     kernels.add_pairs(found, visit, stop, ready.rows, left.sparse, right.sparse, table, counted)
-                    if called_off:
+                    if called_off.is_set():
                         return
             kernels.harvest(found, sums, counts, moments, terms, mine)
         finally:
             idle.put(workspace)
 
-    try:
-        for _ in in_order(block, [(b, b + 1) for b in range(len(starts) - 1)], progress):
-            pass
-    finally:
-        called_off = True
+    for _ in in_order(block, [(b, b + 1) for b in range(len(starts) - 1)], progress, called_off):
+        pass
 
 
 def _empty_shelves(layout: Layout, n_neighbors: int) -> kernels.Shelves:
