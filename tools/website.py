@@ -24,7 +24,7 @@ CHAPTERS = {
     "Guide": ["Start here <self>", "tutorial", "how-it-works", "which-setting", "not-movies", "engine"],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
-    "Measured": ["measures"],
+    "Measured": ["measures", "speed", "benchmarks"],
     "Project": ["contributing", "changelog", "security"],
 }
 """The pages in the order of the menu."""
@@ -38,13 +38,15 @@ def pages() -> dict[str, str]:
     documents = {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
     examples = {f"{name}.ipynb": f"{name}.md" for name in CHAPTERS["Examples"]}
     project = {name: name.lower() for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")}
-    return documents | examples | project | {HOME: "index.md", "README.md": "index.md"}
+    others = {"benchmarks/README.md": "benchmarks.md", HOME: "index.md", "README.md": "index.md"}
+    return documents | examples | project | others
 
 
 def lay_out(folder: Path) -> None:
     """Write the sources of the site."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "examples").mkdir(parents=True)
+    shutil.copytree(ROOT / "docs" / "images", folder / "images")
     places = pages()
     for name, place in places.items():
         if name == "README.md":  # the site's first page takes its place
