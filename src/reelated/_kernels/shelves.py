@@ -76,9 +76,18 @@ def offer(shelves, row, value, item, common):
 
 @tight
 def tidy(shelves, row):
-    """Leave the strongest on a full shelf: quickselect without a branch that depends on a key."""
-    keys, common = shelves.keys, shelves.common
-    low, high, target = row * shelves.size, (row + 1) * shelves.size - 1, row * shelves.size + shelves.wanted - 1
+    """Leave the strongest on a full shelf."""
+    first, last = row * shelves.size, row * shelves.size + shelves.wanted - 1
+    select(shelves.keys, shelves.common, first, first + shelves.size - 1, last)
+    shelves.filled[row], shelves.floors[row] = shelves.wanted, abs(value_of(shelves.keys[last]))
+
+
+@tight
+def select(keys, common, low, high, target):
+    """Reorder places `low … high` so that none before `target` is weaker than it, and none behind it is stronger.
+
+    Quickselect, without a branch that depends on a key.
+    """
     while low < high:
         middle = (low + high) // 2
         keys[middle], keys[high] = keys[high], keys[middle]
@@ -95,7 +104,6 @@ def tidy(shelves, row):
             high = left - 1
         if left <= target:
             low = left + 1
-    shelves.filled[row], shelves.floors[row] = shelves.wanted, abs(value_of(keys[target]))
 
 
 @kernel
@@ -104,22 +112,25 @@ def gather(start, stop, shelves, rank):
 
     The strongest of all shelves together are the strongest of all; which thread found them does not matter.
     """
-    threads, size, wanted = len(shelves.filled), shelves.size, shelves.wanted
-    room, filled = (stop - start) * wanted, 0
-    lengths = np.zeros(stop - start, np.int64)
+    threads, size, room = len(shelves.filled), shelves.size, (stop - start) * shelves.wanted
+    lengths, filled = np.zeros(stop - start, np.int64), 0
     out_items, out_values, out_common = np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.int32)
     keys, common = np.empty(threads * size, np.uint64), np.empty(threads * size, np.int32)
     for i in range(start, stop):
         n = 0
         for thread in range(threads):
-            begin, many = rank[i] * size, shelves.filled[thread, rank[i]]
-            keys[n : n + many] = shelves.keys[thread, begin : begin + many]
-            common[n : n + many] = shelves.common[thread, begin : begin + many]
-            n += many
-        least = np.partition(keys[:n], n - wanted)[n - wanted] if n > wanted else np.uint64(0)
-        chosen = np.flatnonzero(keys[:n] >= least)
-        for c in chosen[np.argsort((keys[chosen] >> np.uint64(1)) & np.uint64(0xFFFFFFFF))[::-1]]:
+            for at in range(rank[i] * size, rank[i] * size + shelves.filled[thread, rank[i]]):
+                keys[n], common[n] = shelves.keys[thread, at], shelves.common[thread, at]
+                n += 1
+        if n > shelves.wanted:
+            select(keys, common, 0, n - 1, shelves.wanted - 1)
+            n = shelves.wanted
+        by_item = np.empty(n, np.int64)
+        for c in range(n):
+            by_item[c] = (item_of(keys[c]) << 32) | c
+        by_item.sort()
+        for c in by_item & 0xFFFFFFFF:
             out_items[filled], out_values[filled], out_common[filled] = item_of(keys[c]), value_of(keys[c]), common[c]
             filled += 1
-        lengths[i - start] = len(chosen)
+        lengths[i - start] = n
     return lengths, out_items[:filled], out_values[:filled], out_common[:filled]
