@@ -2,9 +2,9 @@
 
 scores = values @ S.T;  scores[rated] = -inf;  the n highest of each row        # values: ratings less the lowest
 
-An item that some of eight rows share is spread once, by one vector addition for all eight, in float32. The
-sums are good enough to tell which items may be among the best; those are summed up again in float64, as for one row
-alone. Where rounding might hide one of the best, the row is left to `top_rows`.
+An item that some of eight rows share is spread once, by one vector addition for all eight, in float32. The sums
+are good enough to tell which items may be among the best; those are summed up again in float64, as for one row alone.
+Where rounding might hide one of the best, the row is left to `top_rows`.
 
 Cost: for every eight rows, the neighbours of each item that any of them holds.
 """
@@ -15,6 +15,7 @@ import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
 from reelated._kernels.lanes import LANES, above_each, add_products, clear, lowest_bit
+from reelated._kernels.scores import insert
 
 SPARE = 6
 """How many more than are wanted are looked at exactly."""
@@ -126,12 +127,8 @@ def _take_candidates(n_items, allowed, room, group):
         while chosen and (len(allowed) == 0 or allowed[item]):
             lane = np.int64(lowest_bit(chosen))
             chosen &= chosen - np.uint64(1)
-            score, at = group.sums[np.int64(item) * LANES + lane], min(group.kept[lane], room - 1)
-            while at > 0 and group.scores[lane, at - 1] < score:
-                group.items[lane, at], group.scores[lane, at] = group.items[lane, at - 1], group.scores[lane, at - 1]
-                at -= 1
-            group.items[lane, at], group.scores[lane, at] = item, score
-            group.kept[lane] = min(group.kept[lane] + 1, room)
+            score = group.sums[np.int64(item) * LANES + lane]
+            group.kept[lane] = insert(group.items[lane], group.scores[lane], group.kept[lane], item, score)
             if group.kept[lane] == room:
                 group.floors[lane] = group.scores[lane, room - 1]
         clear(group.sums, np.int64(item) * LANES)
@@ -165,14 +162,7 @@ def _choose(items, exact, hidden, n, out_items, out_scores):
     """Write the `n` best candidates; return how many, or −1 where something hidden might be better."""
     if len(items) < n:
         return -1
+    found = 0
     for c in range(len(items)):
-        at = min(c, n)
-        while at > 0 and (
-            out_scores[at - 1] < exact[c] or (out_scores[at - 1] == exact[c] and out_items[at - 1] > items[c])
-        ):
-            if at < n:
-                out_items[at], out_scores[at] = out_items[at - 1], out_scores[at - 1]
-            at -= 1
-        if at < n:
-            out_items[at], out_scores[at] = items[c], exact[c]
+        found = insert(out_items, out_scores, found, items[c], exact[c])
     return n if out_scores[n - 1] > hidden else -1

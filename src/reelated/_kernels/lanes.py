@@ -1,4 +1,4 @@
-"""Eight numbers at a time: the few vector operations of the triangle, spelt out for LLVM.
+"""Eight numbers at a time: the few vector operations of the kernels, spelt out for LLVM.
 
 Multiplications and additions are never fused, so that every way of adding up the same products gives the same bits.
 """

@@ -246,6 +246,19 @@ def _leave_out(items, allowed, keep_seen, top):
 
 
 @tight
+def insert(items, scores, found, item, score):
+    """Put an item into its place in a falling list, ties ascending; a full one drops its last. Return its length."""
+    at = found
+    while at > 0 and (scores[at - 1] < score or (scores[at - 1] == score and items[at - 1] > item)):
+        if at < len(items):
+            items[at], scores[at] = items[at - 1], scores[at - 1]
+        at -= 1
+    if at < len(items):
+        items[at], scores[at] = item, score
+    return min(found + 1, len(items))
+
+
+@tight
 def _take_best(top, n, out_items, out_scores):
     """Write the `n` highest scores above zero, falling, ties in ascending item number; clear all; return how many."""
     found, floor, one = 0, 0.0, np.uint64(1)
@@ -256,12 +269,7 @@ def _take_best(top, n, out_items, out_scores):
             chosen &= chosen - one
             score = top[i]
             if score > floor:
-                at = found if found < n else n - 1
-                while at > 0 and out_scores[at - 1] < score:
-                    out_items[at], out_scores[at] = out_items[at - 1], out_scores[at - 1]
-                    at -= 1
-                out_items[at], out_scores[at] = i, score
-                found = min(found + 1, n)
+                found = insert(out_items, out_scores, found, i, score)
                 floor = out_scores[n - 1] if found == n else 0.0
         clear(top, group)
     return found

@@ -1,16 +1,15 @@
-"""The item × item similarity as a triangle: half of the symmetric product, eight items at a time.
+"""The item × item similarity as a triangle: half of the symmetric product, block by block.
 
 It is the matrix of `by_rows`, bit for bit: every sum runs over the users in the order of the rows.
 
 Items are renumbered by falling popularity and every row is sorted by it. A pair is added up once, at its less popular
 item, and nearly all additions hit the few most popular ones, which stay in the nearest cache. Items are taken in
-blocks; a user's row is fetched once for all of the block's items that it holds, and within a block a group of eight
-items (a lane each) is served by one vector addition.
+blocks; a user's row is fetched once for all of the block's items that it holds.
 
 Users come by falling activity. What the most active rated of the most popular items is so dense that a product of
 dense matrices is quicker, zeros and all: `Dense` holds it, and the sparse walk begins behind it.
 
-Cost: for every user, half of (ratings of the user)² additions, eight by one instruction at best.
+Cost: for every user, half of (ratings of the user)² additions, of which the corner takes its share at a fraction each.
 """
 
 from typing import NamedTuple

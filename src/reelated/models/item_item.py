@@ -13,13 +13,11 @@ from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, show_bytes
 from reelated.models.baseline import Offsets
 from reelated.models.explanation import Explanation
-from reelated.models.lists import Asked, TopN, best_of_rows
+from reelated.models.lists import SLICE, Asked, TopN, best_of_rows
 from reelated.models.rows import check_allowed, check_columns, check_item, check_pairs, check_rows
 from reelated.similarity import as_kernel_csr
 
 By = Literal["relevance", "rating"]
-SLICE = 1e8
-"""Additions of one slice of work: about a third of a second."""
 FEW = 64
 """Pairs that are not worth cutting into slices."""
 _ALL = np.empty(0, np.bool_)
