@@ -69,7 +69,7 @@ def ndcg(listed, users, items):
 
 def concentration(model, X, by):
     """Return the share of all audience places that the ten most listed users hold."""
-    by_item = X.tocsc()
+    by_item = model.columns(X, by=by)
     every = [model.audience(X, item, 10, by=by, by_item=by_item) for item in range(X.shape[1])]
     places = np.sort(np.bincount(np.concatenate(every), minlength=X.shape[0]))[::-1]
     return places[:10].sum() / places.sum()

@@ -238,3 +238,26 @@ def top_n(scores, n, absent=()):
 def explanation(row, S, i, low):
     """Return for each rated neighbour of an item what it adds to the relevance."""
     return {j: S[i, j] * (row[j] - low) for j in rated(row) if S[i, j] != 0}
+
+
+# ----------------------------------------------------------------------------------------------------- ridge weights
+def worth(R, scale, lowest_worth):
+    """Return what ratings are worth, 0 where there are none: 1 for the highest, evenly down to the lowest."""
+    low, high = scale
+    share = (R - low) / (high - low) if high > low else np.where(np.isnan(R), np.nan, 1.0)
+    return np.nan_to_num(lowest_worth + (1 - lowest_worth) * share)
+
+
+def ridge_weights(V, l2, dropout, near=None):
+    """Tell each column from the `near` columns of the highest cosine above 0 with it, or from all others."""
+    n_items, S = V.shape[1], np.zeros((V.shape[1], V.shape[1]))
+    for i in range(n_items):
+        others = [j for j in range(n_items) if j != i]
+        if near is not None:
+            alike = {j: cosine(V[:, i], V[:, j]) for j in others}
+            others = sorted((j for j in others if alike[j] > 0), key=lambda j: (-alike[j], j))[:near]
+        if others:
+            A = V[:, others]
+            ridge = [l2 + dropout / (1 - dropout) * sum(column**2) for column in A.T]
+            S[i, others] = np.linalg.solve(A.T @ A + np.diag(ridge), A.T @ V[:, i])
+    return S

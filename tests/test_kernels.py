@@ -18,7 +18,7 @@ from reelated._kernels import CSR, Finish, Rule, compiling
 from reelated.similarity import as_kernel_csr, column_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
-RELEVANCE = Finish(False, False, 0.0, 0.0, 0.0)
+RELEVANCE = Finish(False, False, False, 0.0, 0.0, 0.0)
 
 
 def rows_of(R, rule, n):
@@ -78,15 +78,15 @@ def test_the_best_of_many_are_the_best():
     [
         ((1.5, 2.0, 2), 9.0, RELEVANCE, 1.5),
         ((0.0, 0.0, 0), 9.0, RELEVANCE, np.nan),
-        ((-3.0, 2.0, 1), 4.0, Finish(True, False, 1, 5, 0), 2.5),
-        ((-30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5, 0), 1.0),
-        ((30.0, 2.0, 1), 4.0, Finish(True, False, 1, 5, 0), 5.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, True, 1, 5, 0), 4.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, False, 1, 5, 0), np.nan),
-        ((0.0, 0.0, 0), np.nan, Finish(True, True, 1, 5, 0), np.nan),
-        ((1.0, 3.0, 1), 0.0, Finish(True, False, 0, 5, 0), 0.333333),
-        ((1.0, 3.0, 1), 0.0, Finish(True, True, 0, 5, 1), 0.25),
-        ((2e14, 2.0, 2), 0.0, Finish(True, False, 0, 1e15, 0), 1e14),
+        ((-3.0, 2.0, 1), 4.0, Finish(True, True, False, 1, 5, 0), 2.5),
+        ((-30.0, 2.0, 1), 4.0, Finish(True, True, False, 1, 5, 0), 1.0),
+        ((30.0, 2.0, 1), 4.0, Finish(True, True, False, 1, 5, 0), 5.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, True, True, 1, 5, 0), 4.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, True, False, 1, 5, 0), np.nan),
+        ((0.0, 0.0, 0), np.nan, Finish(True, True, True, 1, 5, 0), np.nan),
+        ((1.0, 3.0, 1), 0.0, Finish(True, True, False, 0, 5, 0), 0.333333),
+        ((1.0, 3.0, 1), 0.0, Finish(True, True, True, 0, 5, 1), 0.25),
+        ((2e14, 2.0, 2), 0.0, Finish(True, True, False, 0, 1e15, 0), 1e14),
     ],
 )
 def test_sums_become_a_score(sums, offset, finish, wanted):

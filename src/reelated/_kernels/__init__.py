@@ -10,6 +10,7 @@ from reelated._kernels.compiling import CSR
 from reelated._kernels.everybody import Found, top_groups
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
+from reelated._kernels.ridge import common_rows, cut_rows, gram_rows, ridge_rows
 from reelated._kernels.scores import (
     Finish,
     Links,
@@ -55,13 +56,17 @@ __all__ = [
     "add_pairs",
     "add_up",
     "best",
+    "common_rows",
     "count_visits",
+    "cut_rows",
     "dense_widths",
     "empty_sums",
     "fill_dense",
     "gather",
+    "gram_rows",
     "harvest",
     "list_visits",
+    "ridge_rows",
     "score_of",
     "score_pairs",
     "score_row",

@@ -1,6 +1,6 @@
 """The best items of many rows at once: eight rows side by side, then the exact scores of the few that may be best.
 
-scores = values @ S.T;  scores[rated] = -inf;  the n highest of each row        # values: ratings less the lowest
+scores = values @ S.T;  scores[rated] = -inf;  the n highest of each row        # values: what the ratings are worth
 
 An item that some of eight rows share is spread once, by one vector addition for all eight, in float32. The sums
 are good enough to tell which items may be among the best; those are summed up again in float64, as for one row alone.
@@ -64,7 +64,7 @@ def _empty_group(n_items, room):
 
 
 @kernel
-def top_groups(start, stop, order, rows, links, lowest, allowed, keep_seen, n, out):
+def top_groups(start, stop, order, rows, links, allowed, keep_seen, n, out):
     """Write the best `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own place.
 
     The count is `n` where that many are sure, else −1. Similarities must not be negative, and all neighbours count.
@@ -74,20 +74,20 @@ def top_groups(start, stop, order, rows, links, lowest, allowed, keep_seen, n, o
     slack = 1 + 2 * ROUNDING * (3 + np.diff(links.by_row.indptr).max())  # terms of a sum, and its products
     for g in range(start, stop):
         members = order[g * LANES : (g + 1) * LANES]
-        size = _gather_union(members, rows, lowest, keep_seen, group)
+        size = _gather_union(members, rows, keep_seen, group)
         _spread(size, links.by_column, group)
         _take_candidates(n_items, allowed, room, group)
         _forget(size, group)
         for lane in range(len(members)):
             u, items = members[lane], group.items[lane, : group.kept[lane]]
-            _exact_scores(u, rows, links.by_row, lowest, items, row_values, exact)
+            _exact_scores(u, rows, links.by_row, items, row_values, exact)
             hidden = group.scores[lane, room - 1] * slack if len(items) == room else NOTHING
             place = slice(u * n, u * n + n)
             out.counts[u] = _choose(items, exact, hidden, n, out.items[place], out.scores[place])
 
 
 @tight
-def _gather_union(members, rows, lowest, keep_seen, group):
+def _gather_union(members, rows, keep_seen, group):
     """Lay the values of the rows side by side; note the items that any of them holds and return how many.
 
     No sum rises above the floor of what a row holds itself.
@@ -100,7 +100,7 @@ def _gather_union(members, rows, lowest, keep_seen, group):
                 group.held[item] = True
                 group.union[size] = item
                 size += 1
-            group.values[np.int64(item) * LANES + lane] = rows.data[p] - lowest
+            group.values[np.int64(item) * LANES + lane] = rows.data[p]
             if not keep_seen:
                 group.sums[np.int64(item) * LANES + lane] = -np.inf
     return size
@@ -143,10 +143,10 @@ def _forget(size, group):
 
 
 @tight
-def _exact_scores(u, rows, similarity, lowest, items, row_values, exact):
+def _exact_scores(u, rows, similarity, items, row_values, exact):
     """Sum up the scores of a row's candidates in float64, over the neighbours in ascending order."""
     for p in range(rows.indptr[u], rows.indptr[u + 1]):
-        row_values[rows.indices[p]] = rows.data[p] - lowest
+        row_values[rows.indices[p]] = rows.data[p]
     for c in range(len(items)):
         exact[c] = 0.0
         for q in range(similarity.indptr[items[c]], similarity.indptr[items[c] + 1]):

@@ -37,9 +37,13 @@ class Links(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """How sums become scores: a relevance is `top`, a rating is `offset + top / (weight + prior)`, clipped."""
+    """How sums become scores: a relevance is `top`; a rating is `offset + top / (weight + prior)`, clipped.
+
+    A rating whose weights need no average is `offset + top`, clipped.
+    """
 
     rating: bool
+    average: bool
     fallback: bool
     low: float
     high: float
@@ -110,7 +114,10 @@ def score_of(top, weight, used, offset, finish):
         return top if used > 0 else np.nan
     if (weight == 0 and not finish.fallback) or np.isnan(offset):
         return np.nan
-    value = offset if weight == 0 else offset + top / (weight + finish.prior)
+    if weight == 0:
+        value = offset
+    else:
+        value = offset + (top / (weight + finish.prior) if finish.average else top)
     return np.rint(min(max(value, finish.low), finish.high) * 1e6) / 1e6
 
 

@@ -1,11 +1,14 @@
 """The models: one estimator, one file, in scikit-learn's manner, in numbers."""
 
 from reelated.models.baseline import Baseline
+from reelated.models.ease import EASE
 from reelated.models.explanation import Explanation
+from reelated.models.item_item import ItemItemModel
 from reelated.models.knn import ItemKNN
 from reelated.models.lists import TopN
+from reelated.models.popularity import Popularity
 
-MODELS = {"item-knn": ItemKNN, "baseline": Baseline}
+MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "baseline": Baseline}
 """The models by the names that the terminal and saved models use."""
 
-__all__ = ["MODELS", "Baseline", "Explanation", "ItemKNN", "TopN"]
+__all__ = ["EASE", "MODELS", "Baseline", "Explanation", "ItemItemModel", "ItemKNN", "Popularity", "TopN"]

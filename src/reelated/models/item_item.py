@@ -1,7 +1,7 @@
 """What every model with an item × item matrix can do: score, predict, recommend, find an audience, explain."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,19 +13,23 @@ from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, show_bytes
 from reelated.models.baseline import Offsets
 from reelated.models.explanation import Explanation
-from reelated.models.lists import SLICE, Asked, TopN, best_of_rows
-from reelated.models.rows import check_allowed, check_columns, check_item, check_pairs, check_rows
+from reelated.models.lists import SLICE, Terms, TopN, Wanted, best_of_rows
+from reelated.models.rows import check_allowed, check_columns, check_item, check_pairs, check_rows, check_weights
 from reelated.similarity import as_kernel_csr
 
 By = Literal["relevance", "rating"]
 FEW = 64
 """Pairs that are not worth cutting into slices."""
 _ALL = np.empty(0, np.bool_)
-_RELEVANCE = kernels.Finish(False, False, 0.0, 0.0, 0.0)
+_RELEVANCE = kernels.Finish(False, False, False, 0.0, 0.0, 0.0)
 
 
 class ItemItemModel(BaseEstimator):
     """A fitted item × item matrix at work.
+
+    Both numbers of a row and an item `i` come from the same sum over the items `j` that the row has rated,
+    ``Σ_j s_ij v_j``. What a rating is worth, `v`, is the model's own: `worth` says it for the relevance. Where ratings
+    have `weights`, such as by their age, these multiply it.
 
     Attributes
     ----------
@@ -43,9 +47,11 @@ class ItemItemModel(BaseEstimator):
     common_: sp.csr_array
     offset_: npt.NDArray[np.float64]
     scale_: tuple[float, float]
-    baseline_weight: float
-    max_used: int | None
-    max_memory: int | str | None
+    baseline_weight: float = 0.0
+    max_used: int | None = None
+    max_memory: int | str | None = None
+    arrays: ClassVar[tuple[str, ...]] = ("offset_",)
+    """What a fit learns of every item beside the matrix: arrays of one number each."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -60,7 +66,11 @@ class ItemItemModel(BaseEstimator):
         if every <= 2**16:  # less to read in the walk that makes lists
             by_column = by_column._replace(indices=by_column.indices.astype(np.uint16))
         self._links = kernels.Links(by_row, by_column, max_used)
-        self._lowest = np.full(every, self.worth_nothing)
+        self._nothing = np.zeros(every)
+
+    def plan(self, X: Any) -> int:
+        """Return the most bytes that a fit to `X` may take beside `X` itself."""
+        raise NotImplementedError
 
     @property
     def offsets(self) -> Offsets:
@@ -74,17 +84,47 @@ class ItemItemModel(BaseEstimator):
 
     @property
     def worth_nothing(self) -> float:
-        """The rating that adds nothing to a ranking score: the lowest; 0 where all ratings are the same."""
+        """The rating that is worth nothing: the lowest; 0 where all ratings are the same."""
         low, high = self.scale_
         return low if high > low else 0.0
 
-    def _terms(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+    def worth(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return what ratings add to a ranking score, for each unit of a link.
+
+        Parameters
+        ----------
+        ratings : ndarray
+            On the scale of the fit.
+
+        Returns
+        -------
+        ndarray of float32
+            In the same places: how far above the lowest.
+        """
+        return np.asarray(ratings, np.float32) - np.float32(self.worth_nothing)
+
+    def _profile(self, X: sp.csr_array, by: By, weights: Any = None) -> sp.csr_array:
+        """Return `v` of one of the two numbers, in the places of the ratings; a rating is predicted from ratings."""
+        if check_choice("by", by, ("relevance", "rating")) == "rating":
+            return X
+        values = self.worth(X.data)
+        if weights is not None:
+            values = values * check_weights(weights, X)
+        profile = sp.csr_array((values, X.indices, X.indptr), shape=X.shape)
+        profile.has_canonical_format = True
+        return profile
+
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
         """Return item offsets, user offsets and the finish of one of the two numbers."""
         if check_choice("by", by, ("relevance", "rating")) == "relevance":
-            return self._lowest, np.zeros(X.shape[0]), _RELEVANCE
+            return self._nothing, np.zeros(X.shape[0]), _RELEVANCE
         low, high = map(float, self.scale_)
-        finish = kernels.Finish(True, self.falls_back, low, high, float(self.baseline_weight))
+        finish = kernels.Finish(True, True, self.falls_back, low, high, float(self.baseline_weight))
         return self.offset_, self.offsets.of_users(X), finish
+
+    def _terms(self, X: sp.csr_array, by: By, weights: Any = None) -> Terms:
+        """Return what one of the two numbers is made of."""
+        return Terms(self._profile(X, by, weights), *self._bases(X, by))
 
     def recommend(
         self,
@@ -94,6 +134,7 @@ class ItemItemModel(BaseEstimator):
         by: By = "relevance",
         allowed: npt.NDArray[np.bool_] | None = None,
         keep_seen: bool = False,
+        weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
         """Return the best items of every row.
@@ -110,6 +151,8 @@ class ItemItemModel(BaseEstimator):
             The items to choose from.
         keep_seen : bool, default False
             Whether items of the row itself may be among them.
+        weights : array, shape (X.nnz,), optional
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
         progress : callable, optional
             Called with the share that is done.
 
@@ -119,18 +162,18 @@ class ItemItemModel(BaseEstimator):
         """
         X, n = check_rows(self, X), check_integer("n", n, 0)
         chosen = _ALL if allowed is None else check_allowed(self, allowed)
-        asked = Asked(*self._terms(X, by), chosen, keep_seen, min(n, X.shape[1]))
-        return best_of_rows(X, self._links, asked, progress)
+        wanted = Wanted(chosen, keep_seen, min(n, X.shape[1]))
+        return best_of_rows(self._terms(X, by, weights), self._links, wanted, progress)
 
-    def score_items(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the ranking score of every row and item: Σ_j s_ij (x_uj − low); NaN where no neighbour is rated.
-
-        `low` is the lowest rating of the scale, which so adds nothing.
+    def score_items(self, X: Any, *, weights: Any = None) -> npt.NDArray[np.float64]:
+        """Return the ranking score of every row and item: Σ_j s_ij v_uj; NaN where no neighbour is rated.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_rows, n_items)
             Ratings.
+        weights : array, shape (X.nnz,), optional
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
 
         Returns
         -------
@@ -141,7 +184,7 @@ class ItemItemModel(BaseEstimator):
         TooLarge
             The dense result would exceed `max_memory`.
         """
-        return self._dense(X, "relevance")
+        return self._dense(X, "relevance", weights)
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the predicted rating of every row and item; `predict_pairs` is the way to ask for some.
@@ -163,7 +206,7 @@ class ItemItemModel(BaseEstimator):
         """
         return self._dense(X, "rating")
 
-    def _dense(self, X: Any, by: By) -> npt.NDArray[np.float64]:
+    def _dense(self, X: Any, by: By, weights: Any = None) -> npt.NDArray[np.float64]:
         X = check_rows(self, X)
         limit, needed = check_memory("max_memory", self.max_memory), X.shape[0] * X.shape[1] * 8
         if limit is not None and needed > limit:
@@ -171,8 +214,8 @@ class ItemItemModel(BaseEstimator):
                 f"max_memory={self.max_memory!r}: {X.shape[0]:,} rows × {X.shape[1]:,} items need "
                 f"{show_bytes(needed)}. Ask for fewer rows, or for pairs with predict_pairs."
             )
-        item_offset, user_offset, finish = self._terms(X, by)
-        rows, dense = as_kernel_csr(X), np.empty(X.shape)
+        values, item_offset, user_offset, finish = self._terms(X, by, weights)
+        rows, dense = as_kernel_csr(values), np.empty(X.shape)
         for u in range(X.shape[0]):
             part = slice(rows.indptr[u], rows.indptr[u + 1])
             dense[u], _ = kernels.score_row(
@@ -200,7 +243,7 @@ class ItemItemModel(BaseEstimator):
         return self.score_pairs(X, rows, items, by="rating")[0]
 
     def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: By = "relevance"
+        self, X: Any, rows: Any, items: Any, *, by: By = "relevance", weights: Any = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return one of the two numbers for pairs, and how many rated neighbours stand behind each.
 
@@ -212,6 +255,8 @@ class ItemItemModel(BaseEstimator):
             Numbers of rows of `X` and of items.
         by : {"relevance", "rating"}, default "relevance"
             Which number.
+        weights : array, shape (X.nnz,), optional
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
 
         Returns
         -------
@@ -220,8 +265,8 @@ class ItemItemModel(BaseEstimator):
         """
         X = check_rows(self, X)
         rows, items = check_pairs(X, rows, items)
-        item_offset, user_offset, finish = self._terms(X, by)
-        by_row, table = np.argsort(rows, kind="stable"), as_kernel_csr(X)
+        values, item_offset, user_offset, finish = self._terms(X, by, weights)
+        by_row, table = np.argsort(rows, kind="stable"), as_kernel_csr(values)
         rows, items = rows[by_row], items[by_row]
 
         def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
@@ -235,8 +280,26 @@ class ItemItemModel(BaseEstimator):
         scores[by_row], support[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return scores, support
 
+    def columns(self, X: Any, *, by: By = "relevance", weights: Any = None) -> sp.csc_array:
+        """Return what the ratings of `X` are worth to one of the two numbers, by columns: what `score_users` reads.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+        by : {"relevance", "rating"}, default "relevance"
+            Which number.
+        weights : array, shape (X.nnz,), optional
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+
+        Returns
+        -------
+        csc_array of float32, shape (n_rows, n_items)
+        """
+        return sp.csc_array(self._profile(check_rows(self, X), by, weights))
+
     def score_users(
-        self, X: Any, item: int, *, by: By = "relevance", by_item: sp.csc_array | None = None
+        self, X: Any, item: int, *, by: By = "relevance", weights: Any = None, by_item: sp.csc_array | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return one of the two numbers of one item for every row, through the raters of its neighbours only.
 
@@ -248,8 +311,10 @@ class ItemItemModel(BaseEstimator):
             The item's number.
         by : {"relevance", "rating"}, default "relevance"
             Which number.
+        weights : array, shape (X.nnz,), optional
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
         by_item : csc_array, optional
-            The same ratings by columns, where the caller has them: saves the time of making them.
+            What `columns` returned for the same arguments, where the caller has it: saves the time of making it.
 
         Returns
         -------
@@ -258,14 +323,20 @@ class ItemItemModel(BaseEstimator):
         support : ndarray of int32, shape (n_rows,)
         """
         X, item = check_rows(self, X), check_item(self, item)
-        by_item = sp.csc_array(X) if by_item is None else check_columns(self, by_item, X)
+        by_item = self.columns(X, by=by, weights=weights) if by_item is None else check_columns(self, by_item, X)
         if self._links.max_used < X.shape[1]:  # which neighbours count differs from row to row
-            return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
-        item_offset, user_offset, finish = self._terms(X, by)
-        return kernels.score_users(item, self._links.by_row, as_kernel_csr(by_item), item_offset, user_offset, finish)
+            return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by, weights=weights)
+        return kernels.score_users(item, self._links.by_row, as_kernel_csr(by_item), *self._bases(X, by))
 
     def audience(
-        self, X: Any, item: int, n: int = 10, *, by: By = "relevance", by_item: sp.csc_array | None = None
+        self,
+        X: Any,
+        item: int,
+        n: int = 10,
+        *,
+        by: By = "relevance",
+        weights: Any = None,
+        by_item: sp.csc_array | None = None,
     ) -> npt.NDArray[np.int64]:
         """Return the rows that have not rated an item and score it highest, ties in ascending row number.
 
@@ -275,7 +346,7 @@ class ItemItemModel(BaseEstimator):
             As for `score_users`.
         n : int, default 10
             Most rows.
-        by, by_item
+        by, weights, by_item
             As for `score_users`.
 
         Returns
@@ -284,12 +355,12 @@ class ItemItemModel(BaseEstimator):
             Row numbers, best first.
         """
         X, n = check_rows(self, X), check_integer("n", n, 0)
-        by_item = sp.csc_array(X) if by_item is None else by_item
-        scores, _ = self.score_users(X, item, by=by, by_item=by_item)
+        by_item = self.columns(X, by=by, weights=weights) if by_item is None else by_item
+        scores, _ = self.score_users(X, item, by=by, weights=weights, by_item=by_item)
         scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
         return kernels.best(scores, min(n, len(scores)))
 
-    def explain_pair(self, X: Any, item: int, *, by: By = "relevance") -> Explanation:
+    def explain_pair(self, X: Any, item: int, *, by: By = "relevance", weights: Any = None) -> Explanation:
         """Return the parts that one person's score for an item is the sum of.
 
         Parameters
@@ -300,14 +371,18 @@ class ItemItemModel(BaseEstimator):
             The item's number.
         by : {"relevance", "rating"}, default "relevance"
             Which number.
+        weights : array, shape (X.nnz,), optional
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
 
         Returns
         -------
         Explanation
         """
-        return next(self.explain_items(X, [check_item(self, item)], by=by))
+        return next(self.explain_items(X, [check_item(self, item)], by=by, weights=weights))
 
-    def explain_items(self, X: Any, items: Any, *, by: By = "relevance") -> Iterator[Explanation]:
+    def explain_items(
+        self, X: Any, items: Any, *, by: By = "relevance", weights: Any = None
+    ) -> Iterator[Explanation]:
         """Yield for each of several items the parts that one person's score for it is the sum of.
 
         Parameters
@@ -318,6 +393,8 @@ class ItemItemModel(BaseEstimator):
             The items' numbers.
         by : {"relevance", "rating"}, default "relevance"
             Which number.
+        weights : array, shape (X.nnz,), optional
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
 
         Yields
         ------
@@ -326,8 +403,8 @@ class ItemItemModel(BaseEstimator):
         X = check_rows(self, X)
         if X.shape[0] != 1:
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
-        scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
-        by_row, max_used = self._links.by_row, self._links.max_used
+        scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by, weights=weights)
+        terms, by_row, max_used = self._terms(X, by, weights), self._links.by_row, self._links.max_used
         place = np.full(X.shape[1], -1)
         place[X.indices] = np.arange(X.nnz)
         for item, score in zip(items, scores.tolist(), strict=True):
@@ -336,26 +413,26 @@ class ItemItemModel(BaseEstimator):
             theirs = np.flatnonzero(mine >= 0)
             if len(theirs) > max_used:
                 theirs = theirs[kernels.strongest(by_row.data[part][theirs], max_used)]
-            mine = mine[theirs]
-            given, similarity = X.data[mine].astype(np.float64), by_row.data[part][theirs].astype(np.float64)
-            base, contributions = self._parts(X, item, X.indices[mine], given, similarity, by)
+            mine, similarity = mine[theirs], by_row.data[part][theirs].astype(np.float64)
+            base, contributions = self._parts(terms, item, mine, similarity)
             clip = float(score - base - contributions.sum()) if np.isfinite(score) else 0.0
-            common = self.common_.data[part][theirs]
+            given, common = X.data[mine].astype(np.float64), self.common_.data[part][theirs]
             yield Explanation(score, base, X.indices[mine], given, similarity, contributions, common, clip)
 
-    def _parts(
-        self, X: sp.csr_array, item: int, items: Any, given: Any, similarity: Any, by: By
-    ) -> tuple[float, npt.NDArray[np.float64]]:
-        """Return the base and what each rated neighbour adds to it.
+    def _parts(self, terms: Terms, item: int, mine: Any, similarity: Any) -> tuple[float, npt.NDArray[np.float64]]:
+        """Return the base and what each rated neighbour adds to it; `mine` are their places in the one row.
 
         A plain weighted average Σ s r / Σ s is told around the person's own mean m, as m + Σ s (r − m) / Σ s, so that
         a rating above it pushes up and one below it pushes down.
         """
-        if by == "relevance":
-            return 0.0, similarity * (given - self.worth_nothing)
-        user_offset, weight = float(self.offsets.of_users(X)[0]), np.abs(similarity).sum() + self.baseline_weight
-        base, usual = user_offset + self.offset_[item], user_offset + self.offset_[items]
-        if not self.falls_back:
-            usual = np.full(len(items), X.data.mean(dtype=np.float64) if X.nnz else 0.0)
+        value, finish = terms.rows.data[mine].astype(np.float64), terms.finish
+        if not finish.rating:
+            return 0.0, similarity * value
+        user_offset, weight = float(terms.user_offset[0]), np.abs(similarity).sum() + finish.prior
+        base, usual = user_offset + terms.item_offset[item], user_offset + terms.item_offset[terms.rows.indices[mine]]
+        if not finish.fallback:
+            usual = np.full(len(mine), terms.rows.data.mean(dtype=np.float64) if terms.rows.nnz else 0.0)
             base = float(usual[0] * similarity.sum() / weight) if weight > 0 else 0.0
-        return float(base), similarity * (given - usual) / weight if weight > 0 else np.zeros(len(items))
+        if not finish.average:
+            return float(base), similarity * (value - usual)
+        return float(base), similarity * (value - usual) / weight if weight > 0 else np.zeros(len(mine))

@@ -51,45 +51,62 @@ class TopN(NamedTuple):
         return self.items[part], self.scores[part]
 
 
-class Asked(NamedTuple):
-    """What is wanted of every row: which number, of which items (none named: of all), and how many."""
+class Terms(NamedTuple):
+    """One of the two numbers of some rows: ``base_i + base_u + Σ_j s_ij (v_uj − base_j − base_u)``, and its finish.
 
+    Attributes
+    ----------
+    rows : scipy.sparse.csr_array of float32
+        `v`: what the ratings of every row are worth, in the places of the ratings.
+    item_offset, user_offset : ndarray of float64
+        The bases.
+    finish : Finish
+        How sums become the number.
+    """
+
+    rows: sp.csr_array
     item_offset: npt.NDArray[np.float64]
     user_offset: npt.NDArray[np.float64]
     finish: kernels.Finish
+
+
+class Wanted(NamedTuple):
+    """Which items may be listed (none named: all), whether those of the row itself may, and how many."""
+
     allowed: npt.NDArray[np.bool_]
     keep_seen: bool
     n: int
 
 
-def best_of_rows(X: sp.csr_array, links: kernels.Links, asked: Asked, progress: Progress | None = None) -> TopN:
+def best_of_rows(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None = None) -> TopN:
     """Return the best items of every row."""
-    if X.shape[0] >= kernels.LANES and 0 < asked.n <= MOST and _add_up_plainly(X, links, asked):
-        return _in_groups(X, links, asked, progress)
-    lengths, items, scores = _row_by_row(X, links, asked, progress)
-    if X.shape[0] == 1:
+    n_rows = terms.rows.shape[0]
+    if n_rows >= kernels.LANES and 0 < wanted.n <= MOST and _add_up_plainly(terms, links):
+        return _in_groups(terms, links, wanted, progress)
+    lengths, items, scores = _row_by_row(terms, links, wanted, progress)
+    if n_rows == 1:
         return TopN(np.array([0, len(items)]), items, scores)
     return TopN(np.concatenate([[0], np.cumsum(lengths)]), items, scores)
 
 
-def _add_up_plainly(X: sp.csr_array, links: kernels.Links, asked: Asked) -> bool:
+def _add_up_plainly(terms: Terms, links: kernels.Links) -> bool:
     """Say whether scores are sums, over all rated neighbours, of nothing negative."""
     return (
-        not asked.finish.rating
-        and links.max_used >= np.diff(X.indptr).max()
-        and X.data.min(initial=np.inf) >= asked.item_offset[0]
+        not terms.finish.rating
+        and links.max_used >= np.diff(terms.rows.indptr).max()
+        and terms.rows.data.min(initial=np.inf) >= 0
         and links.by_row.data.min(initial=0) >= 0
     )
 
 
 def _row_by_row(
-    X: sp.csr_array, links: kernels.Links, asked: Asked, progress: Progress | None = None
+    terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None = None
 ) -> tuple[np.ndarray, ...]:
     """Return lengths, items and scores of the lists, one after the other."""
-    rows = as_kernel_csr(X)
+    X, rows = terms.rows, as_kernel_csr(terms.rows)
 
     def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.top_rows(start, stop, rows, links, *asked, _zeros(X.shape[1]))
+        return kernels.top_rows(start, stop, rows, links, *terms[1:], *wanted, _zeros(X.shape[1]))
 
     if X.shape[0] == 1:
         return top(0, 1)
@@ -110,25 +127,24 @@ def _zeros(n_items: int) -> npt.NDArray[np.float64]:
     return _held.zeros
 
 
-def _in_groups(X: sp.csr_array, links: kernels.Links, asked: Asked, progress: Progress | None) -> TopN:
+def _in_groups(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None) -> TopN:
     """Return the best items of every row, of eight rows of like length at a time."""
-    lengths, n, rows = np.diff(X.indptr), asked.n, as_kernel_csr(X)
+    X, rows = terms.rows, as_kernel_csr(terms.rows)
+    lengths, n = np.diff(X.indptr), wanted.n
     order = np.argsort(-lengths, kind="stable")
     found, size = np.empty(len(lengths), np.int64), len(lengths) * n
     out = kernels.Found(found, np.empty(size, np.int32), np.empty(size))
-    lowest = float(asked.item_offset[0])
 
     def top(start: int, stop: int) -> None:
-        kernels.top_groups(start, stop, order, rows, links, lowest, asked.allowed, asked.keep_seen, n, out)
+        kernels.top_groups(start, stop, order, rows, links, *wanted, out)
 
     fan_out = links.by_row.indptr[-1] / max(X.shape[1], 1)
     cost = 4 * fan_out * lengths[order][:: kernels.LANES] + X.shape[1]
     for _ in in_order(top, slices_of(cost, SLICE), progress):
         pass
     open_ = np.flatnonzero(found < n)
-    found[open_], more_items, more_scores = _row_by_row(
-        X[open_], links, asked._replace(user_offset=asked.user_offset[open_])
-    )
+    left = terms._replace(rows=X[open_], user_offset=terms.user_offset[open_])
+    found[open_], more_items, more_scores = _row_by_row(left, links, wanted)
     items, scores = out.items.reshape(-1, n), out.scores.reshape(-1, n)
     for table, more in ((items, more_items), (scores, more_scores)):
         part = table[open_]

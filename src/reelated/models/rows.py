@@ -55,6 +55,14 @@ def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
     return by_item if _ready(by_item, sp.csc_array) else sp.csc_array(check_rows(model, by_item))
 
 
+def check_weights(weights: Any, X: sp.csr_array) -> np.ndarray:
+    """Return one factor for each rating of `X` as float32, or raise `InputError`."""
+    array = np.asarray(weights, np.float32)
+    if array.shape != X.data.shape or not np.isfinite(array).all() or (array < 0).any():
+        raise InputError(f"weights of shape {array.shape}: expected {X.nnz} finite numbers of 0 or more, one a rating.")
+    return array
+
+
 def _ready(X: Any, kind: Any) -> bool:
     """Say whether `X` needs no conversion: the quick way for one person's row."""
     return (

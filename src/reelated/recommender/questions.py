@@ -81,9 +81,16 @@ class Questions:
             )
         return self.ratings_
 
+    def _columns(self, by: By) -> sp.csc_array:
+        """Return what everybody's ratings are worth, by movies; kept, for it takes as long as many answers."""
+        if by not in self._by_item:
+            kept = self._kept("movie_id")
+            self._by_item[by] = self.models_.of(by).columns(kept.matrix, by=by)
+        return self._by_item[by]
+
     @cached_property
-    def _by_item(self) -> sp.csc_array:
-        return sp.csc_array(self._kept("movie_id").matrix)
+    def _by_item(self) -> dict[str, sp.csc_array]:
+        return {}
 
     def _person(self, user_id: Any, ratings: Mapping[Any, float] | None) -> Person:
         """Return a user of the data, or a newcomer."""
@@ -231,7 +238,7 @@ class Questions:
         """
         item, by = self._fitted.index_of(movie_id), self._by(by)
         n, kept = check_integer("n", n, 1), self._kept(f"movie_id={shorten(movie_id)}")
-        users = self.models_.of(by).audience(kept.matrix, item, n, by=by, by_item=self._by_item)
+        users = self.models_.of(by).audience(kept.matrix, item, n, by=by, by_item=self._columns(by))
         numbers = self.models_.numbers(kept.matrix[users], np.arange(len(users)), np.full(len(users), item), by)
         rows = [
             UserRow(rank, kept.user_ids[user], known(score), known(rating), int(support))

@@ -1,5 +1,6 @@
 """From ratings to the item × item similarity: pure functions of sparse matrices."""
 
+from reelated.similarity.linear import Ridge, all_weights, near_weights, plan_linear
 from reelated.similarity.neighbors import (
     Measure,
     Plan,
@@ -15,11 +16,15 @@ from reelated.similarity.weighting import Weighting, weighted
 __all__ = [
     "Measure",
     "Plan",
+    "Ridge",
     "Similarity",
     "Weighting",
+    "all_weights",
     "as_kernel_csr",
     "column_norms",
+    "near_weights",
     "plan",
+    "plan_linear",
     "products_of",
     "similarity",
     "weighted",

@@ -1,0 +1,189 @@
+"""`EASE`: each item is told from all others at once, by ridge regression."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated._threads import Progress
+from reelated.errors import TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
+from reelated.models.baseline import Baseline, Offsets, check_bounds, observed
+from reelated.models.item_item import ItemItemModel
+from reelated.models.rows import check_rows
+from reelated.similarity import Ridge, all_weights, near_weights, plan_linear
+
+
+class EASE(ItemItemModel):
+    """Rank items by weights that are learned for all items together, so that what two have in common counts once.
+
+    Each item's column of `V` is told from the columns of the others: the weights minimise ``‖v_i − Σ_j w_ij v_j‖²``
+    plus ``Σ_j λ_j w_ij²`` with ``λ_j = l2 + dropout / (1 − dropout) · ‖v_j‖²`` (Steck 2019, "Embarrassingly shallow
+    autoencoders for sparse data", §3; the dropout: Steck 2020, "Autoencoders that don't overfit towards the
+    identity", §3). `V` holds what the ratings are worth: 1 for the highest, `lowest_worth` for the lowest, evenly
+    between. The ranking score is ``Σ_j w_ij v_uj``. An item is told from the `n_candidates` items of the highest
+    cosine with it; where this means all, from all in closed form.
+
+    The predicted rating is the baseline and the weighted average of what ratings are beyond it, as in `ItemKNN`.
+
+    Parameters
+    ----------
+    l2 : float, default 150.0
+        Holds all weights back.
+    dropout : float, default 0.5
+        Holds back the weights of items by how often they were rated: as if this share of the ratings were missing.
+    lowest_worth : float, default 0.25
+        What the lowest rating of the scale is worth, beside 1 of the highest; with 1 only who rated what counts.
+    n_candidates : int or None, default 400
+        Most items that an item is told from; None: all others.
+    n_neighbors : int or None, default 1000
+        Most weights kept for an item, the strongest; None keeps all.
+    dtype : {"float32", "float64"}, default "float32"
+        In which the weights are computed and kept.
+    max_memory : int, str or None, default None
+        The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
+
+    Attributes
+    ----------
+    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+        The weights: row `i` holds the items that predict `i`; no diagonal. Many are negative.
+    common_ : scipy.sparse.csr_array of int32
+        In the same places: how many people rated both.
+    cut_ : ndarray of float64, shape (n_items,)
+        The share of the squares of each row's weights that `n_neighbors` left out.
+    offset_ : ndarray of float64, shape (n_items,)
+        The mean and the item's bias (see `Baseline`).
+    scale_ : tuple of float
+        The lowest and the highest rating.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[5, 4, 0], [4, 5, 1], [1, 0, 5]])
+    >>> EASE(l2=1).fit(X).recommend(X[:1]).items
+    array([2], dtype=int32)
+    """
+
+    arrays = ("offset_", "cut_")
+
+    def __init__(
+        self,
+        *,
+        l2: float = 150.0,
+        dropout: float = 0.5,
+        lowest_worth: float = 0.25,
+        n_candidates: int | None = 400,
+        n_neighbors: int | None = 1000,
+        dtype: Literal["float32", "float64"] = "float32",
+        max_memory: int | str | None = None,
+    ) -> None:
+        self.l2 = l2
+        self.dropout = dropout
+        self.lowest_worth = lowest_worth
+        self.n_candidates = n_candidates
+        self.n_neighbors = n_neighbors
+        self.dtype = dtype
+        self.max_memory = max_memory
+
+    def fit(
+        self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
+    ) -> "EASE":
+        """Learn the weights.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
+        y : ignored
+            For scikit-learn's sake.
+        scale : (low, high), optional
+            Lowest and highest possible rating; by default those seen.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        EASE
+            This estimator.
+
+        Raises
+        ------
+        InputError
+            A parameter is out of its range.
+        TooLarge
+            More than `max_memory` may be needed.
+        """
+        ridge, limit = self._ridge(), check_memory("max_memory", self.max_memory)
+        X = check_rows(self, X, fitting=True)
+        self.scale_ = observed(X) if scale is None else check_bounds(scale)
+        values, near, keep = self._values(X), self._near(X.shape[1]), self.n_neighbors or X.shape[1]
+        needed = plan_linear(values, near, keep)
+        if limit is not None and needed > limit:
+            raise TooLarge(
+                f"max_memory={self.max_memory!r}: weights between {X.shape[1]:,} items may need {show_bytes(needed)}. "
+                "Raise max_memory, or take ItemKNN."
+            )
+        self.offset_ = Baseline().fit(X).offsets.items
+        found = (
+            all_weights(values, ridge, keep, progress)
+            if near is None
+            else near_weights(values, ridge, near, keep, progress)
+        )
+        self.similarity_, self.common_, self.cut_ = found
+        self.prepare()
+        return self
+
+    def plan(self, X: Any) -> int:
+        """Return the most bytes that a fit to `X` may take beside `X` itself.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings.
+
+        Returns
+        -------
+        int
+        """
+        self._ridge()
+        rows = check_rows(EASE(), X, fitting=True)
+        values = rows.astype(self.dtype)
+        needed = plan_linear(values, self._near(rows.shape[1]), self.n_neighbors or rows.shape[1])
+        return needed + values.nnz * (values.data.itemsize + 24)
+
+    @property
+    def offsets(self) -> Offsets:
+        """What a rating is measured against."""
+        return Offsets(self.offset_, float(Baseline().reg_user))
+
+    def worth(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return what ratings add to a ranking score, for each unit of a weight.
+
+        Parameters
+        ----------
+        ratings : ndarray
+            On the scale of the fit.
+
+        Returns
+        -------
+        ndarray of float32
+            In the same places: 1 for the highest, `lowest_worth` for the lowest.
+        """
+        low, high = self.scale_
+        share = (np.asarray(ratings, np.float64) - low) / (high - low) if high > low else np.ones(len(ratings))
+        return (self.lowest_worth + (1 - self.lowest_worth) * share).astype(np.float32)
+
+    def _ridge(self) -> Ridge:
+        """Check the parameters and hand them on."""
+        check_choice("dtype", self.dtype, ("float32", "float64"))
+        check_number("lowest_worth", self.lowest_worth, 0, 1)
+        check_integer("n_candidates", self.n_candidates, 1, none=True)
+        check_integer("n_neighbors", self.n_neighbors, 1, none=True)
+        return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))
+
+    def _near(self, n_items: int) -> int | None:
+        """Return how many items an item is told from; None: all others."""
+        return self.n_candidates if self.n_candidates is not None and self.n_candidates < n_items - 1 else None
+
+    def _values(self, X: sp.csr_array) -> sp.csr_array:
+        return sp.csr_array((self.worth(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)

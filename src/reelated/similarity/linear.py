@@ -1,0 +1,241 @@
+"""Linear weights between items: each item's column told from the others' by ridge regression."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
+
+from reelated import _kernels as kernels
+from reelated._threads import Progress, in_order, slices_of
+from reelated.similarity.neighbors import Measure, as_kernel_csr, plan, products_of, similarity
+
+SLICE = 2e8
+"""Operations of one slice of work: about a third of a second."""
+BLOCK = 512
+"""Rows that are inverted at a time."""
+
+
+class Weights(NamedTuple):
+    """Two matrices of one shape and pattern, items × items, and what was left out.
+
+    Attributes
+    ----------
+    values : scipy.sparse.csr_array
+        The weights; row `i` holds the items that predict `i`.
+    common : scipy.sparse.csr_array of int32
+        The number of people who rated both.
+    cut : ndarray of float64, shape (n_items,)
+        The share of the squares of each row's weights that was left out.
+    """
+
+    values: sp.csr_array
+    common: sp.csr_array
+    cut: npt.NDArray[np.float64]
+
+
+class Ridge(NamedTuple):
+    """What holds the weights back: ``l2 + dropout / (1 − dropout) · G_jj`` on the weight of item `j`.
+
+    Attributes
+    ----------
+    l2 : float
+        The same for every item.
+    dropout : float
+        As if this share of the ratings had been left out at random, over and over again.
+    """
+
+    l2: float
+    dropout: float
+
+    def of(self, gram: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return it for every item."""
+        ridge: npt.NDArray[Any] = self.l2 + gram.diagonal() * (self.dropout / (1 - self.dropout))
+        return ridge.astype(gram.dtype)
+
+
+def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[Any]:
+    """Return ``Vᵀ V`` up to the diagonal, zeros above it; of the type of `values`."""
+    n_items, columns = values.shape[1], values.tocsc()
+    out, by_item, by_user = np.zeros((n_items, n_items), values.dtype), as_kernel_csr(columns), as_kernel_csr(values)
+
+    def rows(start: int, stop: int) -> None:
+        kernels.gram_rows(start, stop, by_item, by_user, out)
+
+    cost = products_of(columns, np.diff(values.indptr)) + n_items
+    for _ in in_order(rows, slices_of(cost, SLICE), progress):
+        pass
+    return out
+
+
+def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progress: Progress | None = None) -> Weights:
+    """Tell each item from the `near` items of the highest cosine with it.
+
+    Parameters
+    ----------
+    values : scipy.sparse CSR, shape (n_users, n_items)
+        What the ratings are worth, none below 0.
+    ridge : Ridge
+        What holds the weights back.
+    near : int
+        Most items that an item is told from.
+    keep : int
+        Most weights of a row, the strongest.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    Weights
+    """
+    first, second, third = _thirds(progress)
+    found = similarity(values, Measure(n_neighbors=near), progress=first)
+    matrix = gram(values, second)
+    near_to = as_kernel_csr(found.values)
+    held, weights = ridge.of(matrix), np.empty(found.values.nnz, matrix.dtype)
+
+    def rows(start: int, stop: int) -> None:
+        kernels.ridge_rows(start, stop, near_to, matrix, held, weights)
+
+    cost = np.diff(near_to.indptr).astype(np.float64) ** 3 / 3
+    with threadpool_limits(1, "blas"):  # the items are spread over the threads
+        for _ in in_order(rows, slices_of(cost + 1, SLICE), third):
+            pass
+    lengths, places, cut = _strongest(near_to.indptr, weights, keep)
+    pattern = near_to.indices[places], _begins(lengths)
+    return _weights(weights[places], found.common.data[places], pattern, cut)
+
+
+def all_weights(values: sp.csr_array, ridge: Ridge, keep: int, progress: Progress | None = None) -> Weights:
+    """Tell each item from all others, in closed form: ``−P_ij / P_ii``, `P` the inverse of ``Vᵀ V`` and the ridge.
+
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data", §3.1; with dropout Steck 2020, "Autoencoders
+    that don't overfit towards the identity", §3.
+
+    Parameters
+    ----------
+    values, ridge, keep, progress
+        As for `near_weights`.
+
+    Returns
+    -------
+    Weights
+    """
+    first, second, third = _thirds(progress)
+    matrix = gram(values, first)
+    n_items = len(matrix)
+    flat = matrix.ravel()
+    flat[:: n_items + 1] += ridge.of(matrix)
+    invert(matrix, second)
+    matrix /= -matrix.diagonal()[:, None]
+    flat[:: n_items + 1] = 0
+    lengths, places, cut = _strongest(np.arange(n_items + 1, dtype=np.int64) * n_items, flat, keep)
+    pattern = (places % max(n_items, 1)).astype(np.int32), _begins(lengths)
+    return _weights(flat[places], _common(values, pattern, third), pattern, cut)
+
+
+def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
+    """Invert a symmetric positive definite matrix in its own place, by blocks, so that it can be interrupted.
+
+    Of the input the part up to the diagonal is read. Each block of rows is swept (Goodnight 1979, "A tutorial on the
+    sweep operator", by blocks): n³ multiplications and additions, as by Cholesky factors, half of them.
+
+    Parameters
+    ----------
+    matrix : ndarray of float, shape (n, n), C order
+        Becomes its inverse.
+    progress : callable, optional
+        Called with the share that is done.
+    """
+    n = len(matrix)
+    blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+    for block in blocks:
+        _mirror(matrix[block, block])
+    for number, here in enumerate(blocks):
+        whole = np.concatenate([matrix[here, : here.stop], matrix[here.stop :, here].T], axis=1)
+        inner = np.linalg.inv(matrix[here, here])
+        swept = inner @ whole
+        for rows in blocks:
+            if rows != here:
+                matrix[rows, : rows.stop] -= whole[:, rows].T @ swept[:, : rows.stop]
+        matrix[here, : here.stop] = swept[:, : here.stop]
+        matrix[here.stop :, here] = swept[:, here.stop :].T
+        matrix[here, here] = -inner
+        if progress:
+            progress((number + 1) / len(blocks))
+    np.negative(matrix, out=matrix)
+    for block in blocks:
+        matrix[block, block.stop :] = matrix[block.stop :, block].T
+
+
+def _mirror(block: npt.NDArray[Any]) -> None:
+    """Copy what stands below the diagonal to above it."""
+    upper = np.triu_indices(len(block), 1)
+    block[upper] = block.T[upper]
+
+
+def _strongest(begins: npt.NDArray[np.int64], weights: npt.NDArray[Any], keep: int) -> tuple[np.ndarray, ...]:
+    """Return lengths, places and shares cut of all rows."""
+
+    def rows(start: int, stop: int) -> tuple[np.ndarray, ...]:
+        return kernels.cut_rows(start, stop, begins, weights, keep)
+
+    parts = list(in_order(rows, slices_of(np.diff(begins) * 8.0 + 1, SLICE)))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _common(values: sp.csr_array, pattern: tuple[Any, Any], progress: Progress | None) -> npt.NDArray[np.int32]:
+    """Count the people who rated both, for every pair of a pattern."""
+    columns = values.tocsc()
+    by_item, by_user = as_kernel_csr(columns), as_kernel_csr(values)
+    common = np.empty(len(pattern[0]), np.int32)
+    pairs = kernels.CSR(pattern[1], pattern[0], common)
+
+    def rows(start: int, stop: int) -> None:
+        kernels.common_rows(start, stop, by_item, by_user, pairs, common)
+
+    cost = products_of(columns, np.diff(values.indptr)) + values.shape[1]
+    for _ in in_order(rows, slices_of(cost, SLICE), progress):
+        pass
+    return common
+
+
+def _begins(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def _weights(values: Any, common: Any, pattern: tuple[Any, Any], cut: Any) -> Weights:
+    n_items = len(cut)
+    values, common = (sp.csr_array((data, *pattern), shape=(n_items, n_items)) for data in (values, common))
+    return Weights(values, common, cut)
+
+
+def _thirds(progress: Progress | None) -> tuple[Progress | None, ...]:
+    """Return what reports each third of the work."""
+    if progress is None:
+        return None, None, None
+    return tuple(lambda done, part=part: progress((part + done) / 3) for part in range(3))  # type: ignore[misc]
+
+
+def plan_linear(values: sp.csr_array, near: int | None, keep: int) -> int:
+    """Return the most bytes that `near_weights`, or for None `all_weights`, may take beside its input.
+
+    Parameters
+    ----------
+    values : scipy.sparse CSR, shape (n_users, n_items)
+        What the ratings are worth.
+    near, keep : int
+        As for `near_weights`.
+
+    Returns
+    -------
+    int
+    """
+    n_items, width = values.shape[1], values.data.itemsize
+    square, result = n_items**2 * width, 2 * n_items * min(keep, n_items) * (width + 12)
+    ordered = values.nnz * (width + 8)
+    if near is None:
+        return square + 4 * n_items * BLOCK * width + result + ordered
+    found = plan(values, Measure(n_neighbors=near)).bytes
+    return max(found, square + result + ordered + n_items * near * (2 * width + 16))

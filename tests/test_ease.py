@@ -1,0 +1,198 @@
+"""`EASE` and `Popularity`: the weights against the oracle's, their limits, and what they cost."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+import contract
+import naive
+from contract import rating_tables
+from reelated.errors import InputError, TooLarge
+from reelated.models import EASE, ItemKNN, Popularity, ease
+from reelated.similarity import linear
+
+SETTINGS = st.fixed_dictionaries(
+    {
+        "l2": st.sampled_from([0.5, 20.0]),
+        "dropout": st.sampled_from([0.0, 0.6]),
+        "lowest_worth": st.sampled_from([0.0, 0.25, 1.0]),
+        "n_candidates": st.sampled_from([1, 2, 4, None]),
+        "n_neighbors": st.sampled_from([1, 2, None]),
+    }
+)
+
+
+@given(rating_tables(), SETTINGS)
+def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
+    X = naive.as_csr(R)
+    model = EASE(**setting, dtype="float64").fit(X)
+    V = naive.worth(R, model.scale_, setting["lowest_worth"])
+    near = setting["n_candidates"]
+    if near is not None and near >= R.shape[1] - 1:
+        near = None
+    wanted = naive.ridge_weights(V, setting["l2"], setting["dropout"], near)
+    kept = model.similarity_.toarray()
+    if setting["n_neighbors"] is None:
+        assert kept == pytest.approx(wanted, abs=1e-6)
+    else:
+        lengths = np.minimum((np.abs(wanted) > 1e-7).sum(axis=1), setting["n_neighbors"])
+        assert ((kept != 0).sum(axis=1) >= lengths).all()
+        assert kept[kept != 0] == pytest.approx(wanted[kept != 0], abs=1e-6)
+        strongest = np.sort(np.abs(wanted))[:, ::-1][:, : setting["n_neighbors"]]
+        assert np.sort(np.abs(kept))[:, ::-1][:, : setting["n_neighbors"]] == pytest.approx(strongest, abs=1e-6)
+        whole = (wanted**2).sum(axis=1)
+        share = np.divide((kept**2).sum(axis=1), whole, out=np.ones(len(whole)), where=whole > 1e-12)
+        assert model.cut_[whole > 1e-12] == pytest.approx(1 - share[whole > 1e-12], abs=1e-5)
+
+
+@given(rating_tables(), rating_tables(), st.sampled_from([0.0, 0.25, 1.0]))
+def test_the_score_is_what_the_ratings_are_worth_times_the_weights(R, others, lowest_worth):
+    model = EASE(l2=1, lowest_worth=lowest_worth, n_candidates=None).fit(naive.as_csr(R))
+    people = np.full((others.shape[0], R.shape[1]), np.nan)
+    width = min(others.shape[1], R.shape[1])
+    people[:, :width] = np.clip(others[:, :width], *model.scale_)
+    S, rated = model.similarity_.toarray(), (~np.isnan(people)).astype(float)
+    wanted = np.where(rated @ (S != 0).T > 0, naive.worth(people, model.scale_, lowest_worth) @ S.T, np.nan)
+    assert model.score_items(naive.as_csr(people)) == pytest.approx(wanted, abs=1e-5, nan_ok=True)
+
+
+def test_float32_is_float64_within_its_rounding_in_closed_form_and_near():
+    X = contract.table(400, 60)
+    for near in (None, 20):
+        single, double = (EASE(l2=5, n_candidates=near, dtype=dtype).fit(X) for dtype in ("float32", "float64"))
+        assert single.similarity_.dtype == np.float32
+        assert single.similarity_.toarray() == pytest.approx(double.similarity_.toarray(), abs=1e-5)
+
+
+def test_blocks_of_the_inverse_do_not_show(monkeypatch):
+    rng = np.random.default_rng(1)
+    A = rng.normal(size=(53, 41))
+    matrix = A.T @ A + np.eye(41)
+    wanted = np.linalg.inv(matrix)
+    for block in (1, 7, 41, 500):
+        monkeypatch.setattr(linear, "BLOCK", block)
+        swept, seen = np.tril(matrix), []
+        linear.invert(swept, seen.append)
+        assert swept == pytest.approx(wanted, abs=1e-12)
+        assert seen[-1] == 1.0
+
+
+def test_the_same_weights_on_one_thread_and_on_many(monkeypatch):
+    X = contract.table(300, 90)
+    fits = []
+    for threads in (1, 2, 16):
+        monkeypatch.setattr("reelated._threads.n_threads", lambda threads=threads: threads)
+        fits.append(EASE(l2=5, n_candidates=30, n_neighbors=20).fit(X))
+    assert contract.same_fit(fits[0], fits[1])
+    assert contract.same_fit(fits[0], fits[2])
+
+
+def test_weights_multiply_what_a_rating_is_worth_and_not_the_predicted_rating():
+    X = contract.table()
+    for model in (EASE(l2=2).fit(X), ItemKNN().fit(X)):
+        alike = model.score_items(X)
+        twice = np.full(X.nnz, 2.0)
+        assert model.score_items(X, weights=twice) == pytest.approx(2 * alike, nan_ok=True, rel=1e-6)
+        some = np.linspace(0.1, 1, X.nnz)
+        numbers = model.score_items(X, weights=some)
+        listed = model.recommend(X, 5, weights=some)
+        for u in range(X.shape[0]):
+            assert listed.row(u)[0].tolist() == naive.top_n(numbers[u], 5, X.indices[X.indptr[u] : X.indptr[u + 1]])
+        for i in range(X.shape[1]):
+            assert contract.identical(model.score_users(X, i, weights=some)[0], np.ascontiguousarray(numbers[:, i]))
+        told = model.explain_pair(X[[0]], int(listed.row(0)[0][0]), weights=some[: X.indptr[1]])
+        assert told.contributions.sum() == pytest.approx(listed.row(0)[1][0], abs=1e-5)
+
+
+@pytest.mark.parametrize("weights", [[1.0], "all", np.nan, -1.0])
+def test_weights_must_be_one_a_rating(weights):
+    X = contract.table()
+    wrong = np.full(X.nnz, weights) if isinstance(weights, float) else weights
+    with pytest.raises(ValueError, match=r"weights|could not convert"):
+        EASE(l2=2).fit(X).score_items(X, weights=wrong)
+
+
+def test_a_star_less_counts_less_and_the_lowest_still_a_little():
+    R = np.array([[5.0, 5, np.nan], [4, 4, 1], [5, 4, 1], [np.nan, 1, 5]])
+    model = EASE(l2=0.5).fit(naive.as_csr(R), scale=(1, 5))
+    stars = np.full((3, 3), np.nan)
+    stars[:, 0] = 1, 3, 5
+    scores = model.score_items(naive.as_csr(stars))[:, 1]
+    assert 0 < scores[0] < scores[1] < scores[2]
+    assert scores[0] == pytest.approx(scores[2] * 0.25, rel=1e-5)
+
+
+def test_a_plan_covers_what_the_fit_takes_and_max_memory_refuses_more():
+    import tracemalloc
+
+    X = contract.table(3000, 700)
+    for setting in (EASE(n_candidates=None), EASE(n_candidates=50), EASE(n_candidates=None, n_neighbors=None)):
+        setting.fit(X[:, :60])
+        planned = setting.plan(X)
+        tracemalloc.start()
+        model = clone(setting).fit(X)
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert planned / 4 < taken <= planned
+        assert clone(setting).set_params(max_memory=planned).fit(X).similarity_.nnz == model.similarity_.nnz
+        with pytest.raises(TooLarge, match=r"max_memory='1MB': weights between 700 items may need .* MB\. Raise"):
+            clone(setting).set_params(max_memory="1MB").fit(X)
+
+
+def test_twenty_seven_thousand_movies_in_closed_form_are_planned_within_six_gigabytes():
+    X = sp.random_array((1000, 27_000), density=0.01, dtype=np.float32, format="csr", rng=1)
+    assert EASE(n_candidates=None).plan(X) < 6e9
+    assert EASE(n_candidates=None, dtype="float64", n_neighbors=100).plan(X) < 7e9
+    with pytest.raises(TooLarge, match=r"27,000 items may need .* GB"):
+        EASE(n_candidates=None, max_memory="2GB").fit(X)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"l2": 0}, "l2=0: expected"),
+        ({"dropout": 1}, "dropout=1: expected"),
+        ({"lowest_worth": -0.5}, "lowest_worth=-0.5"),
+        ({"lowest_worth": 1.5}, "lowest_worth=1.5"),
+        ({"n_candidates": 0}, "n_candidates=0"),
+        ({"n_neighbors": 1.5}, "n_neighbors=1.5"),
+        ({"dtype": "half"}, "dtype='half'"),
+        ({"max_memory": "some"}, "max_memory='some'"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(wrong, words):
+    with pytest.raises(InputError, match=words):
+        EASE(**wrong).fit(contract.table())
+
+
+def test_ratings_of_one_value_count_as_likes():
+    likes = naive.as_csr(np.array([[1.0, 1, np.nan], [1, np.nan, 1], [np.nan, 1, 1], [1, 1, np.nan]]))
+    model = EASE(l2=1).fit(likes)
+    assert model.worth(likes.data).tolist() == [1.0] * likes.nnz
+    assert np.isfinite(model.score_items(likes)).all()
+
+
+def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    model = EASE(l2=1)
+    monkeypatch.setattr(ease, "all_weights", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(contract.table())
+    assert not hasattr(model, "similarity_")
+
+
+def test_popularity_is_the_number_of_raters_for_everybody():
+    X = contract.table()
+    model, counts = Popularity().fit(X), np.bincount(X.indices, minlength=X.shape[1])
+    nobody = sp.csr_array((1, X.shape[1]), dtype=np.float32)
+    for people in (X, nobody):
+        assert (model.score_items(people) == counts).all()
+    assert model.recommend(nobody, 4).items.tolist() == np.lexsort((np.arange(len(counts)), -counts))[:4].tolist()
+    told = model.explain_pair(X[[0]], 3)
+    assert (told.base, len(told.contributions)) == (counts[3], 0)
+    assert model.explain_pair(X[[0]], 3, by="rating").base == pytest.approx(model.predict(X[[0]])[0, 3], abs=1e-5)
