@@ -26,7 +26,7 @@ from reelated.cli.commands import app
 from reelated.cli.words import in_options
 from reelated.data import cache_folder
 from reelated.errors import DataWarning, InputError
-from reelated.models import ItemKNN
+from reelated.models import EASE, ItemKNN, Popularity
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, recipe
 
@@ -333,9 +333,14 @@ def test_settings_reach_the_ranking_model():
     settings = [word for setting in words for word in ("--set", setting)]
     assert rows("recommend", "sample", "--user", 42, *settings, "--model", "item-knn") == plain(wanted)
     every = Recommender(ItemKNN("jaccard", n_neighbors=None, shrinkage=10)).fit(reelated.read("sample"))
-    assert rows(
-        "recommend", "sample", "--user", 42, "--set", "similarity=jaccard", "--set", "n_neighbors=None"
-    ) == plain(every.recommend(42))
+    words = ("--model", "item-knn", "--set", "similarity=jaccard", "--set", "n_neighbors=None", "--set", "shrinkage=10")
+    assert rows("recommend", "sample", "--user", 42, *words) == plain(every.recommend(42))
+    mine = Recommender(EASE(l2=30, n_candidates=50), half_life=None).fit(reelated.read("sample"))
+    words = ("--set", "l2=30", "--set", "n_candidates=50", "--set", "half_life=none")
+    assert rows("recommend", "sample", "--user", 42, *words) == plain(mine.recommend(42))
+    known = Recommender(Popularity(), long_term=0.1).fit(reelated.read("sample"))
+    words = ("--model", "popularity", "--set", "long_term=.1")
+    assert rows("recommend", "sample", "--user", 42, *words) == plain(known.recommend(42))
 
 
 def test_a_saved_model_is_a_source(model, rec):
@@ -513,12 +518,35 @@ BAD = {
     ("similar", "sample", "--movie", "\udcff"): "--movie '\\udcff': no movie has such an id or title.",
     ("find", "sample", " "): "TEXT ' ': expected a part of a title.",
     ("recommend", "sample", "--user", "42", "--set", "n_neighbors"): "--set 'n_neighbors': expected name=value,",
-    ("recommend", "sample", "--user", "42", "--set", "k=3"): "--set 'k': expected a setting of item-knn: ",
+    ("recommend", "sample", "--user", "42", "--set", "k=3"): "--set 'k': expected a setting of ease: dropout, ",
     ("recommend", "sample", "--user", "42", "--set", "n_neighbors=0"): (
         "--set n_neighbors=0: expected an integer of 1 or more, or None."
     ),
-    ("recommend", "sample", "--user", "42", "--set", "similarity=cosin"): "--set similarity='cosin': expected one of",
-    ("recommend", "sample", "--user", "42", "--set", "weighting=bm25", "--set", "similarity=jaccard"): (
+    (
+        "recommend",
+        "sample",
+        "--user",
+        "42",
+        "--model",
+        "item-knn",
+        "--set",
+        "similarity=cosin",
+    ): "--set similarity='cosin': expected one of",
+    ("recommend", "sample", "--user", "42", "--set", "similarity=jaccard"): (
+        "--set 'similarity': expected a setting of ease: dropout, dtype, l2, lowest_worth, max_memory, n_candidates, "
+        "n_neighbors, half_life, long_term. For that one give --model item-knn."
+    ),
+    (
+        "recommend",
+        "sample",
+        "--user",
+        "42",
+        "--model=item-knn",
+        "--set",
+        "weighting=bm25",
+        "--set",
+        "similarity=jaccard",
+    ): (
         "--set weighting='bm25' with similarity='jaccard': weightings are for ratings as they are. Use --set similarity"
     ),
     ("recommend", "sample", "--user", "42", "--preset", "recipe", "--set", "shrinkage=1"): (

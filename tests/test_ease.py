@@ -30,10 +30,7 @@ def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
     X = naive.as_csr(R)
     model = EASE(**setting, dtype="float64").fit(X)
     V = naive.worth(R, model.scale_, setting["lowest_worth"])
-    near = setting["n_candidates"]
-    if near is not None and near >= R.shape[1] - 1:
-        near = None
-    wanted = naive.ridge_weights(V, setting["l2"], setting["dropout"], near)
+    wanted = naive.ridge_weights(V, setting["l2"], setting["dropout"], setting["n_candidates"])
     kept = model.similarity_.toarray()
     if setting["n_neighbors"] is None:
         assert kept == pytest.approx(wanted, abs=1e-6)
@@ -180,7 +177,7 @@ def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
         raise KeyboardInterrupt
 
     model = EASE(l2=1)
-    monkeypatch.setattr(ease, "all_weights", interrupted)
+    monkeypatch.setattr(ease, "near_weights", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(contract.table())
     assert not hasattr(model, "similarity_")

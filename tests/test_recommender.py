@@ -12,11 +12,12 @@ import pytest
 import naive
 import reelated
 from reelated.errors import InputError, InputTypeError, TooLarge, UnknownId
-from reelated.models import Baseline, ItemKNN
+from reelated.models import EASE, Baseline, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, recipe
 
 BY = ("relevance", "rating")
+RANKER = EASE(l2=2.0)  # a village is not held back as much as a town
 UNRATED = 999
 GENRES = ("Comedy", "Drama", "Film-Noir")
 
@@ -67,7 +68,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def rec(data):
-    return Recommender().fit(data)
+    return Recommender(RANKER).fit(data)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +85,18 @@ def similarities(*settings, **more):
     return naive.item_similarity(*settings, **more)[0]
 
 
+def ranking_weights():
+    return naive.ridge_weights(naive.worth(R, (1, 5), RANKER.lowest_worth), RANKER.l2, RANKER.dropout, 400)
+
+
 def oracle(preset, by):
     """Return what the named number is for everybody and everything."""
     if preset == "recipe":
         return naive.scores(R, similarities(R), "rating", (1, 5), "cosine", np.zeros(R.shape[1]))
     if by == "relevance":
-        return naive.scores(R, similarities(R, weighting="tf-idf", shrinkage=10, n_neighbors=200), by, (1, 5))
+        S = ranking_weights()
+        linked = naive.support(R, S) > 0
+        return np.where(linked, naive.worth(R, (1, 5), RANKER.lowest_worth) @ S.T, np.nan)
     S = similarities(R, "residual-cosine", shrinkage=100, n_neighbors=200)
     return naive.scores(R, S, by, (1, 5), "residual-cosine", naive.item_offsets(R, "residual-cosine"), 0.05, 30)
 
@@ -134,7 +141,7 @@ def test_every_row_carries_both_numbers_and_what_is_known_of_the_movie(rec):
 
 
 def test_the_support_is_of_the_number_that_the_list_falls_by(rec):
-    ranking = naive.support(R, similarities(R, weighting="tf-idf", shrinkage=10))
+    ranking = naive.support(R, ranking_weights())
     rating = naive.support(R, similarities(R, "residual-cosine", shrinkage=100))
     for by, support in (("relevance", ranking), ("rating", rating)):
         for row in rec.recommend(USERS[2], n=8, by=by):
@@ -174,13 +181,13 @@ def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
 
 
 def test_unfilled_lists_hold_the_models_rows_alone(data, rec):
-    bare = Recommender(fill=None).fit(data)
+    bare = Recommender(RANKER, fill=None).fit(data)
     for user in (USERS[3], USERS[10]):
         assert list(bare.recommend(user, n=99)) == [r for r in rec.recommend(user, n=99) if r.source == "model"]
 
 
 def test_a_short_list_says_why(data, rec):
-    few, all_rated = Recommender(fill=None).fit(data).recommend(USERS[3], n=18), rec.recommend(USERS[3], n=99)
+    few, all_rated = Recommender(RANKER, fill=None).fit(data).recommend(USERS[3], n=18), rec.recommend(USERS[3], n=99)
     assert few.short == (18, len(few), "no_neighbours")
     assert all_rated.short == (99, 18, "no_candidates_left")
     assert rec.recommend(USERS[3], n=18).short is None
@@ -272,10 +279,10 @@ def test_an_explanation_adds_up_rated_or_not(any_rec, by):
 
 
 def test_the_parts_of_a_relevance_are_the_oracles(rec):
-    S = similarities(R, weighting="tf-idf", shrinkage=10, n_neighbors=200)
+    S, worth = ranking_weights(), naive.worth(R, (1, 5), RANKER.lowest_worth)
     common = naive.common_raters(R)
     i = next(i for i in range(R.shape[1]) if np.isnan(R[0, i]))
-    truth = naive.explanation(R[0], S, i, 1)
+    truth = {j: S[i, j] * worth[0, j] for j in naive.rated(R[0]) if S[i, j] != 0}
     parts = rec.explain(USERS[0], MOVIES[i]).contributions
     assert {MOVIES.index(part.movie_id): part.contribution for part in parts} == pytest.approx(truth, abs=1e-4)
     for part in parts:
@@ -300,7 +307,7 @@ def test_because_names_only_movies_rated_above_the_persons_own_mean(any_rec, by)
 
 @pytest.mark.parametrize("by", BY)
 def test_the_places_without_a_rating_are_those_of_a_list_made_without_it(data, by):
-    made = Recommender(fill=None).fit(data)
+    made = Recommender(RANKER, fill=None).fit(data)
 
     def place(ratings, movie):
         listed = [row.movie_id for row in made.recommend(ratings=ratings, n=99, by=by)]
@@ -328,7 +335,8 @@ def test_lowering_a_star_never_raises_a_positively_linked_movie(any_rec, by):
         high = next(movie for movie, rating in ratings.items() if rating > 1)
         before = {r.movie_id: number(r, by) for r in any_rec.recommend(ratings=ratings, n=99, by=by)}
         after = {r.movie_id: number(r, by) for r in any_rec.recommend(ratings=ratings | {high: 1}, n=99, by=by)}
-        linked = any_rec.neighbors().filter(pl.col("neighbor_id") == high)["movie_id"].to_list()
+        links = pl.col("neighbor_id") == high, pl.col("similarity") > 0
+        linked = any_rec.neighbors().filter(*links)["movie_id"].to_list()
         for movie in set(linked) & before.keys():
             if before[movie] is not None:
                 assert after[movie] <= before[movie] + 1e-6
@@ -647,10 +655,10 @@ def test_the_models_given_are_used_and_left_as_they_were(data):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"ranker": "knn"}, "ranker='knn': expected an ItemKNN or 'default'."),
+        ({"ranker": "knn"}, "ranker='knn': expected a model such as EASE() or ItemKNN(), or 'default'."),
         ({"ranker": ItemKNN}, "ranker=<class"),
-        ({"rater": None}, "rater=None: expected an ItemKNN or 'default'."),
-        ({"rater": Baseline()}, "rater=Baseline(): expected an ItemKNN or 'default'."),
+        ({"rater": None}, "rater=None: expected a model such as EASE() or ItemKNN(), or 'default'."),
+        ({"rater": Baseline()}, "rater=Baseline(): expected a model such as EASE() or ItemKNN(), or 'default'."),
         ({"by": "stars"}, "by='stars': expected one of 'relevance', 'rating'."),
         ({"fill": "random"}, "fill='random': expected one of 'popular', None."),
         ({"max_memory": "lots"}, "max_memory='lots': expected a size such as '2GB'"),

@@ -272,7 +272,7 @@ def test_what_is_no_model_is_said(tmp_path):
 
 def test_another_format_is_said(saved):
     edit(saved, lambda manifest: manifest.update(format=99))
-    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 1. Fit and save it again."
+    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 2. Fit and save it again."
 
 
 def edit(folder, change):
@@ -286,6 +286,7 @@ TABLES = ("ranker.similarity_", "rater.similarity_", "ratings")
 FILES = [
     *("counts.npy", "movies.arrow", "movie_ids.arrow", "user_ids.arrow", "ratings.timestamps.npy"),
     *(f"{model}.{name}_.npy" for model in ("ranker", "rater") for name in ("common", "offset")),
+    "ranker.cut_.npy",
     *(f"{table}.{part}.npy" for table in TABLES for part in ("data", "indices", "indptr")),
 ]
 

@@ -114,10 +114,9 @@ def score_of(top, weight, used, offset, finish):
         return top if used > 0 else np.nan
     if (weight == 0 and not finish.fallback) or np.isnan(offset):
         return np.nan
-    if weight == 0:
-        value = offset
-    else:
-        value = offset + (top / (weight + finish.prior) if finish.average else top)
+    value = offset
+    if weight > 0:
+        value += top / (weight + finish.prior) if finish.average else top
     return np.rint(min(max(value, finish.low), finish.high) * 1e6) / 1e6
 
 

@@ -46,10 +46,12 @@ _FITTING = {
     "preset": Annotated[
         Literal["default", "recipe"], typer.Option(help="recipe: the plain textbook form.", rich_help_panel=MODEL)
     ],
-    "model": Annotated[Literal["item-knn"] | None, typer.Option(help="The ranking model.", rich_help_panel=MODEL)],
+    "model": Annotated[
+        Literal["ease", "item-knn", "popularity"] | None, typer.Option(help="The ranking model.", rich_help_panel=MODEL)
+    ],
     "set": Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of it: n_neighbors=100. Repeatable.", rich_help_panel=MODEL),
+        typer.Option("--set", help="A setting: n_neighbors=100, half_life=none. Repeatable.", rich_help_panel=MODEL),
     ],
     "max_memory": Annotated[str | None, typer.Option(help="The most a fit may take: 2GB.", rich_help_panel=MODEL)],
 }

@@ -15,11 +15,13 @@ import reelated
 from reelated.cli.progress import errors, working
 from reelated.data import cache_folder, fingerprint, read
 from reelated.errors import DataWarning, InputError, shorten
-from reelated.models import ItemKNN
+from reelated.models import MODELS
 from reelated.ratings import Dataset
 from reelated.recommender import PRESETS, Match, Recommender
 from reelated.recommender.rows import printable, with_year
 
+AGEING = {"half_life", "long_term"}
+"""Settings of how ratings age, whatever the model."""
 KEPT = 8
 """Fitted models kept in the cache; the one that was not used for longest goes first."""
 
@@ -53,20 +55,22 @@ class Options:
             return made
         if self.preset == "recipe":
             raise InputError("--preset recipe is the recipe and nothing else: leave out --model and --set.")
-        made.ranker = self._ranker()
+        model, settings = MODELS[self.model or "ease"](), dict(self.settings)
+        for name in AGEING & settings.keys():
+            setattr(made, name, settings.pop(name))
+        for name in settings:
+            if name not in model.get_params():
+                raise InputError(_unknown(name, self.model or "ease"))
+        made.ranker = model.set_params(**settings)
         return made
 
-    def _ranker(self) -> ItemKNN:
-        if self.model is not None:
-            model = ItemKNN()
-        else:
-            plain = self.settings.get("similarity", "cosine") != "cosine"  # weightings go with the cosine alone
-            model = ItemKNN(weighting=None if plain else "tf-idf", n_neighbors=200, shrinkage=10)
-        for name in self.settings:
-            if name not in model.get_params():
-                known = ", ".join(model.get_params())
-                raise InputError(f"--set {shorten(name)}: expected a setting of item-knn: {known}.")
-        return model.set_params(**self.settings)
+
+def _unknown(name: str, model: str) -> str:
+    """Say that a model has no such setting, and which has."""
+    owners = [other for other, cls in MODELS.items() if other != "baseline" and name in cls().get_params()]
+    hint = f" For that one give --model {owners[0]}." if owners else ""
+    known = ", ".join([*MODELS[model]().get_params(), *sorted(AGEING)])
+    return f"--set {shorten(name)}: expected a setting of {model}: {known}.{hint}"
 
 
 def is_model(source: str) -> bool:

@@ -2,7 +2,9 @@
 
 import re
 
-from reelated.models import ItemKNN
+from reelated.models import MODELS
+
+_SETTINGS = {name for model in MODELS.values() for name in model().get_params()} | {"half_life", "long_term"}
 
 _WORDS = {
     r"^exclude: movie_id=": "--exclude ",
@@ -10,7 +12,7 @@ _WORDS = {
     r"^ratings\[(.+?)\]=": r"--rate \1=",
     r"^(No ratings for )?(user|movie)_id[= ]": r"\1--\2 ",
     r"^(genres|years|by|n)=": r"--\1 ",
-    rf"^({'|'.join(set(ItemKNN().get_params()) - {'max_memory'})})=": r"--set \1=",
+    rf"^({'|'.join(sorted(_SETTINGS - {'max_memory'}))})=": r"--set \1=",
     r"^(.+?: )?(scale|duplicates|invalid)=": r"\1--\2 ",
     r"--scale \((.+?), (.+?), (.+?)\)": r"--scale \1,\2,\3",
     r"^recommend_all: this": "SOURCE: this",

@@ -22,7 +22,7 @@ class EASE(ItemItemModel):
     autoencoders for sparse data", §3; the dropout: Steck 2020, "Autoencoders that don't overfit towards the
     identity", §3). `V` holds what the ratings are worth: 1 for the highest, `lowest_worth` for the lowest, evenly
     between. The ranking score is ``Σ_j w_ij v_uj``. An item is told from the `n_candidates` items of the highest
-    cosine with it; where this means all, from all in closed form.
+    cosine with it, or from all others in closed form.
 
     The predicted rating is the baseline and the weighted average of what ratings are beyond it, as in `ItemKNN`.
 
@@ -35,7 +35,7 @@ class EASE(ItemItemModel):
     lowest_worth : float, default 0.25
         What the lowest rating of the scale is worth, beside 1 of the highest; with 1 only who rated what counts.
     n_candidates : int or None, default 400
-        Most items that an item is told from; None: all others.
+        Most items that an item is told from, of those that someone rated as well; None: all others.
     n_neighbors : int or None, default 1000
         Most weights kept for an item, the strongest; None keeps all.
     dtype : {"float32", "float64"}, default "float32"
@@ -116,7 +116,7 @@ class EASE(ItemItemModel):
         ridge, limit = self._ridge(), check_memory("max_memory", self.max_memory)
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        values, near, keep = self._values(X), self._near(X.shape[1]), self.n_neighbors or X.shape[1]
+        values, near, keep = self._values(X), self.n_candidates, self.n_neighbors or X.shape[1]
         needed = plan_linear(values, near, keep)
         if limit is not None and needed > limit:
             raise TooLarge(
@@ -148,7 +148,7 @@ class EASE(ItemItemModel):
         self._ridge()
         rows = check_rows(EASE(), X, fitting=True)
         values = rows.astype(self.dtype)
-        needed = plan_linear(values, self._near(rows.shape[1]), self.n_neighbors or rows.shape[1])
+        needed = plan_linear(values, self.n_candidates, self.n_neighbors or rows.shape[1])
         return needed + values.nnz * (values.data.itemsize + 24)
 
     @property
@@ -180,10 +180,6 @@ class EASE(ItemItemModel):
         check_integer("n_candidates", self.n_candidates, 1, none=True)
         check_integer("n_neighbors", self.n_neighbors, 1, none=True)
         return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))
-
-    def _near(self, n_items: int) -> int | None:
-        """Return how many items an item is told from; None: all others."""
-        return self.n_candidates if self.n_candidates is not None and self.n_candidates < n_items - 1 else None
 
     def _values(self, X: sp.csr_array) -> sp.csr_array:
         return sp.csr_array((self.worth(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)

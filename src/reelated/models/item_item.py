@@ -69,7 +69,17 @@ class ItemItemModel(BaseEstimator):
         self._nothing = np.zeros(every)
 
     def plan(self, X: Any) -> int:
-        """Return the most bytes that a fit to `X` may take beside `X` itself."""
+        """Return the most bytes that a fit to `X` may take beside `X` itself.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings.
+
+        Returns
+        -------
+        int
+        """
         raise NotImplementedError
 
     @property
@@ -380,9 +390,7 @@ class ItemItemModel(BaseEstimator):
         """
         return next(self.explain_items(X, [check_item(self, item)], by=by, weights=weights))
 
-    def explain_items(
-        self, X: Any, items: Any, *, by: By = "relevance", weights: Any = None
-    ) -> Iterator[Explanation]:
+    def explain_items(self, X: Any, items: Any, *, by: By = "relevance", weights: Any = None) -> Iterator[Explanation]:
         """Yield for each of several items the parts that one person's score for it is the sum of.
 
         Parameters

@@ -27,6 +27,8 @@ class Popularity(ItemItemModel):
     ----------
     similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Empty.
+    common_ : scipy.sparse.csr_array of int32
+        Empty.
     popularity_ : ndarray of float64, shape (n_items,)
         How many people rated each item.
     offset_ : ndarray of float64, shape (n_items,)

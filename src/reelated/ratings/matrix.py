@@ -89,6 +89,58 @@ class Ratings:
         start, stop = self.matrix.indptr[user_index : user_index + 2]
         return self.matrix.indices[start:stop], self.matrix.data[start:stop]
 
+    @property
+    def times(self) -> npt.NDArray[np.int64] | None:
+        """What tells earlier ratings of a user from later ones: the given order, else the times if all are known."""
+        if self.order is not None and (self.order >= 0).all():
+            return self.order
+        if self.timestamps is not None and (self.timestamps != NO_TIME).all():
+            return self.timestamps
+        return None
+
+    def ages(self) -> npt.NDArray[np.int64] | None:
+        """Return how many ratings the same user has given later than each, beside `matrix.data`.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_ratings,), or None where neither times nor an order are known
+        """
+        times, lengths = self.times, np.diff(self.matrix.indptr)
+        if times is None:
+            return None
+        users = np.repeat(np.arange(len(lengths)), lengths)
+        by_time = np.lexsort((times, users))
+        users, times = users[by_time], times[by_time]
+        last = np.flatnonzero(np.append((np.diff(users) != 0) | (np.diff(times) != 0), True)[: len(users)])
+        until = last[np.searchsorted(last, np.arange(len(users)))]  # the last of those at the same time
+        ages = np.empty(len(users), np.int64)
+        ages[by_time] = self.matrix.indptr[users + 1] - 1 - until
+        return ages
+
+    def onto(self, movie_ids: Ids) -> "Ratings":
+        """Return the same users' ratings with the columns of another list of movies; those not on it are left out.
+
+        Parameters
+        ----------
+        movie_ids : Ids
+            The columns wanted.
+
+        Returns
+        -------
+        Ratings
+        """
+        place = movie_ids.indices_of(self.movie_ids.values)
+        columns = place[self.matrix.indices]
+        kept = np.flatnonzero(columns >= 0)
+        users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))[kept]
+        order = kept[np.lexsort((columns[kept], users))]
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=self.matrix.shape[0]))])
+        shape = (self.matrix.shape[0], len(movie_ids))
+        matrix = sp.csr_array((self.matrix.data[order], columns[order], indptr), shape=shape)
+        matrix.has_canonical_format = True
+        times, places = (None if each is None else each[order] for each in (self.timestamps, self.order))
+        return Ratings(self.user_ids, movie_ids, matrix, self.scale, times, places)
+
     def to_polars(self) -> pl.DataFrame:
         """Return the ratings as a table `user_id movie_id rating [timestamp] [order]`, by user and movie."""
         users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reelated.models import Explanation, ItemKNN
+from reelated.models import Explanation, ItemItemModel
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Lists, Pair, known
 from reelated.recommender.people import Person
@@ -127,7 +127,8 @@ def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue, most: int 
 
 def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue) -> list[MovieRow]:
     """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
-    explained = iter(pair.of(by).explain_items(person.row, lists.items[~lists.popular], by=by))  # type: ignore[arg-type]
+    model, listed = pair.of(by), lists.items[~lists.popular]
+    explained = iter(model.explain_items(person.row, listed, by=by, weights=person.weights))  # type: ignore[arg-type]
     rows, mean = [], person.mean
     for at, (item, popular) in enumerate(zip(lists.items.tolist(), lists.popular.tolist(), strict=True)):
         reasons: tuple[Reason, ...] = ()
@@ -154,7 +155,7 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
 def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue) -> Why:
     """Explain one of a person's numbers, as if they had not rated the movie."""
     rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
-    parts = model.explain_pair(person.row, item, by=by)  # type: ignore[arg-type]
+    parts = model.explain_pair(person.row, item, by=by, weights=person.weights)  # type: ignore[arg-type]
     contributions = reasons_of(parts, person.mean, catalogue)
     rank, without = _rank(model, person, item, by), []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[:3]:
@@ -175,9 +176,10 @@ def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue) ->
     )
 
 
-def _rank(model: ItemKNN, person: Person, item: int, by: str) -> int | None:
+def _rank(model: ItemItemModel, person: Person, item: int, by: str) -> int | None:
     """Return an item's place among all that the person has not rated; None where it has no score."""
-    scores = (model.predict if by == "rating" else model.score_items)(person.row)[0]
+    row, weights = person.rows
+    scores = (model.predict(row) if by == "rating" else model.score_items(row, weights=weights))[0]
     if np.isnan(scores[item]):
         return None
     scores[person.row.indices] = np.nan

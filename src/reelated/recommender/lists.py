@@ -8,7 +8,8 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.models import ItemKNN
+from reelated.errors import InputError, check_number
+from reelated.models import ItemItemModel
 from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.rows import Short
@@ -16,27 +17,48 @@ from reelated.recommender.rows import Short
 Floats = npt.NDArray[np.float64]
 
 
+class Rows(NamedTuple):
+    """Ratings of several people, and what each counts for the relevance beside others: None, all alike."""
+
+    matrix: sp.csr_array
+    weights: npt.NDArray[np.float32] | None = None
+
+    def part(self, start: int, stop: int) -> "Rows":
+        """Return those of some of the people."""
+        place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
+        return Rows(self.matrix[start:stop], None if self.weights is None else self.weights[place])
+
+    def of(self, users: npt.NDArray[np.int64]) -> "Rows":
+        """Return those of chosen people."""
+        if self.weights is None:
+            return Rows(self.matrix[users])
+        begins, lengths = self.matrix.indptr[users], np.diff(self.matrix.indptr)[users]
+        places = np.repeat(begins - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+        return Rows(self.matrix[users], self.weights[places + np.arange(len(places))])
+
+
 class Pair(NamedTuple):
     """The two models: one ranks, one predicts ratings; without a ranker the predicted rating is the score."""
 
-    ranker: ItemKNN | None
-    rater: ItemKNN
+    ranker: ItemItemModel | None
+    rater: ItemItemModel
 
-    def of(self, by: str) -> ItemKNN:
+    def of(self, by: str) -> ItemItemModel:
         """Return the model whose number `by` names."""
         return self.rater if by == "rating" else self.ranker_or_rater
 
     @property
-    def ranker_or_rater(self) -> ItemKNN:
+    def ranker_or_rater(self) -> ItemItemModel:
         """The model whose similarities rank."""
         return self.ranker or self.rater
 
-    def numbers(self, rows: sp.csr_array, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
+    def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
         """Return scores, predicted ratings and the supports of the number that `by` names."""
-        ratings, rating_support = self.rater.score_pairs(rows, users, items, by="rating")
+        matrix, weights = rows
+        ratings, rating_support = self.rater.score_pairs(matrix, users, items, by="rating")
         if self.ranker is None:
             return ratings, ratings, rating_support
-        scores, score_support = self.ranker.score_pairs(rows, users, items, by="relevance")
+        scores, score_support = self.ranker.score_pairs(matrix, users, items, by="relevance", weights=weights)
         return scores, ratings, rating_support if by == "rating" else score_support
 
 
@@ -51,9 +73,21 @@ class Lists(NamedTuple):
     popular: npt.NDArray[np.bool_]
 
 
+def check_recency(half_life: Any, long_term: Any) -> tuple[float | None, float]:
+    """Return how ratings age, or raise `InputError`."""
+    if half_life is not None and check_number("half_life", half_life, 0) == 0:
+        raise InputError("half_life=0: expected a number of ratings above 0, or None.")
+    return half_life, check_number("long_term", long_term, 0, 1)
+
+
+def recency(ages: npt.NDArray[np.int64], half_life: float, long_term: float) -> npt.NDArray[np.float32]:
+    """Return what ratings of these ages count: 1 for the latest, falling to `long_term`, half way at `half_life`."""
+    return (long_term + (1 - long_term) * np.exp2(-ages / half_life)).astype(np.float32)
+
+
 def make_lists(
     pair: Pair,
-    rows: sp.csr_array,
+    people: Rows,
     n: int,
     by: str,
     allowed: npt.NDArray[np.bool_],
@@ -61,7 +95,9 @@ def make_lists(
     progress: Progress | None = None,
 ) -> Lists:
     """Rank, fill up from `filler` (items, the most popular first) where asked, and look up both numbers."""
-    top = pair.of(by).recommend(rows, n, by=by, allowed=allowed, progress=progress)  # type: ignore[arg-type]
+    rows, weights = people
+    model = pair.of(by)
+    top = model.recommend(rows, n, by=by, allowed=allowed, weights=weights, progress=progress)  # type: ignore[arg-type]
     lengths = np.diff(top.indptr)
     parts = []
     for u in range(rows.shape[0]):
@@ -74,7 +110,7 @@ def make_lists(
     items = np.concatenate([*parts, np.empty(0, np.int32)]).astype(np.int32)
     indptr = np.concatenate([[0], np.cumsum(totals)])
     users = np.repeat(np.arange(rows.shape[0], dtype=np.int32), totals)
-    scores, ratings, support = pair.numbers(rows, users, items, by)
+    scores, ratings, support = pair.numbers(people, users, items, by)
     popular = np.arange(len(items)) - indptr[users] >= lengths[users]
     return Lists(indptr, items, scores, ratings, support, popular)
 

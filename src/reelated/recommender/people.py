@@ -4,18 +4,26 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated.errors import InputError, UnknownId, check_number, shorten
 from reelated.ratings import Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.lists import Rows
 
 
 class Person(NamedTuple):
-    """A row of ratings, and whose it is, if known."""
+    """A row of ratings, whose it is, if known, and what each counts for the relevance beside others."""
 
     row: sp.csr_array
     user_id: Any = None
+    weights: npt.NDArray[np.float32] | None = None
+
+    @property
+    def rows(self) -> Rows:
+        """The row as one of several."""
+        return Rows(self.row, self.weights)
 
     @property
     def mean(self) -> float:
@@ -30,7 +38,8 @@ class Person(NamedTuple):
     def without(self, item: int) -> "Person":
         """Return the same person had they not rated an item."""
         keep = self.row.indices != item
-        return self._replace(row=one_row(self.row.indices[keep], self.row.data[keep], self.row.shape[1]))
+        row = one_row(self.row.indices[keep], self.row.data[keep], self.row.shape[1])
+        return self._replace(row=row, weights=None if self.weights is None else self.weights[keep])
 
 
 def one_row(items: Any, ratings: Any, n_items: int) -> sp.csr_array:
@@ -40,15 +49,16 @@ def one_row(items: Any, ratings: Any, n_items: int) -> sp.csr_array:
     return row
 
 
-def user_of(kept: Ratings, user_id: Any) -> Person:
-    """Return someone in the data."""
+def user_of(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] | None) -> Person:
+    """Return someone in the data; `weights` are those of all ratings."""
     try:
         index = kept.user_ids.index_of(user_id)
     except UnknownId:
         raise UnknownId(
             f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
         ) from None
-    return Person(one_row(*kept.row(index), len(kept.movie_ids)), kept.user_ids[index])
+    mine = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
+    return Person(one_row(*kept.row(index), len(kept.movie_ids)), kept.user_ids[index], mine)
 
 
 def newcomer(ratings: Any, catalogue: Catalogue, scale: Scale) -> Person:

@@ -26,7 +26,7 @@ def recipe() -> Recommender:
         similarity="cosine", weighting=None, shrinkage=0, min_common=1, n_neighbors=None, positive_only=True,
         dtype="float64",
     )  # fmt: skip
-    return Recommender(ranker=None, rater=plain, by="rating", fill=None)
+    return Recommender(ranker=None, rater=plain, by="rating", fill=None, half_life=None)
 
 
 PRESETS = {"default": Recommender, "recipe": recipe}

@@ -15,7 +15,7 @@ from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.explanation import Why, movie_rows, why
-from reelated.recommender.lists import Pair, as_table, known, make_lists, short
+from reelated.recommender.lists import Pair, Rows, as_table, known, make_lists, recency, short
 from reelated.recommender.people import Person, newcomer, user_of
 from reelated.recommender.rows import Match, MovieRow, Prediction, SimilarRow, UserRow
 
@@ -47,6 +47,8 @@ class Questions:
 
     by: By
     fill: Fill | None
+    half_life: float | None
+    long_term: float
     models_: Pair
     catalogue_: Catalogue
     scale_: Scale
@@ -85,8 +87,18 @@ class Questions:
         """Return what everybody's ratings are worth, by movies; kept, for it takes as long as many answers."""
         if by not in self._by_item:
             kept = self._kept("movie_id")
-            self._by_item[by] = self.models_.of(by).columns(kept.matrix, by=by)
+            self._by_item[by] = self.models_.of(by).columns(kept.matrix, by=by, weights=self._weights)
         return self._by_item[by]
+
+    @property
+    def _everybody(self) -> Rows:
+        return Rows(self._kept("user_id").matrix, self._weights)
+
+    @cached_property
+    def _weights(self) -> npt.NDArray[np.float32] | None:
+        """What each rating counts for the relevance: the older, the less."""
+        ages = None if self.ratings_ is None or self.half_life is None else self.ratings_.ages()
+        return None if ages is None or self.half_life is None else recency(ages, self.half_life, self.long_term)
 
     @cached_property
     def _by_item(self) -> dict[str, sp.csc_array]:
@@ -97,7 +109,7 @@ class Questions:
         if (user_id is None) == (ratings is None):
             raise InputError("Pass one of user_id=… (someone in the data) and ratings={movie_id: rating} (a newcomer).")
         if ratings is None:
-            return user_of(self._kept(f"user_id={shorten(user_id)}"), user_id)
+            return user_of(self._kept(f"user_id={shorten(user_id)}"), user_id, self._weights)
         return newcomer(ratings, self._fitted, self.scale_)
 
     def _by(self, by: By | None) -> By:
@@ -180,7 +192,7 @@ class Questions:
         person, by = self._person(user_id, ratings), self._by(by)
         n = check_integer("n", n, 1)
         allowed = self.catalogue_.allowed(genres, years, exclude)
-        lists = make_lists(self.models_, person.row, n, by, allowed, self._filler)
+        lists = make_lists(self.models_, person.rows, n, by, allowed, self._filler)
         rows = movie_rows(lists, person, by, self.models_, self.catalogue_)
         left = int(allowed.sum()) - int(allowed[person.row.indices].sum()) - len(rows)
         who = "you" if person.user_id is None else f"user {shorten(person.user_id)}"
@@ -214,7 +226,7 @@ class Questions:
         allowed, n_users = self.catalogue_.allowed(genres, years, exclude), len(kept.user_ids)
         for start in range(0, n_users, CHUNK):
             stop = min(start + CHUNK, n_users)
-            lists = make_lists(self.models_, kept.matrix[start:stop], n, by, allowed, self._filler)
+            lists = make_lists(self.models_, self._everybody.part(start, stop), n, by, allowed, self._filler)
             yield as_table(lists, kept.user_ids, start, self.catalogue_)
             if progress:
                 progress(stop / n_users)
@@ -239,7 +251,7 @@ class Questions:
         item, by = self._fitted.index_of(movie_id), self._by(by)
         n, kept = check_integer("n", n, 1), self._kept(f"movie_id={shorten(movie_id)}")
         users = self.models_.of(by).audience(kept.matrix, item, n, by=by, by_item=self._columns(by))
-        numbers = self.models_.numbers(kept.matrix[users], np.arange(len(users)), np.full(len(users), item), by)
+        numbers = self.models_.numbers(self._everybody.of(users), np.arange(len(users)), np.full(len(users), item), by)
         rows = [
             UserRow(rank, kept.user_ids[user], known(score), known(rating), int(support))
             for rank, (user, score, rating, support) in enumerate(zip(users, *numbers, strict=True), 1)

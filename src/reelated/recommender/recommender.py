@@ -1,17 +1,19 @@
 """`Recommender`: ratings in, answers in names out."""
 
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from sklearn.base import clone
 
 from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_memory, shorten, show_bytes
-from reelated.models import ItemKNN
+from reelated.models import EASE, ItemItemModel, ItemKNN
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.lists import Pair
+from reelated.recommender.lists import Pair, check_recency
 from reelated.recommender.questions import NAMES, By, Fill, Questions
 
 
@@ -20,9 +22,8 @@ class Recommender(Questions):
 
     Parameters
     ----------
-    ranker : ItemKNN, "default" or None, default "default"
-        The model whose score lists fall by; None: the predicted rating is the score. The default is
-        ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)``, unweighted where ratings can be negative.
+    ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
+        The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``.
     rater : ItemKNN or "default", default "default"
         The model that predicts ratings. The default is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)``.
@@ -30,6 +31,12 @@ class Recommender(Questions):
         Which number lists fall by unless a call says otherwise.
     fill : {"popular", None}, default "popular"
         What a list is filled up with where the model knows too little.
+    half_life : float or None, default 10.0
+        For the relevance a rating counts the less the older it is, by how many the same user has given since: the
+        part that ages is halved every so many. None: all count alike, as they do where neither times nor an order
+        are known.
+    long_term : float, default 0.5
+        The part of what a rating counts that does not age.
     max_memory : int, str or None, default None
         The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
 
@@ -44,17 +51,21 @@ class Recommender(Questions):
 
     def __init__(
         self,
-        ranker: ItemKNN | Literal["default"] | None = "default",
-        rater: ItemKNN | Literal["default"] = "default",
+        ranker: ItemItemModel | Literal["default"] | None = "default",
+        rater: ItemItemModel | Literal["default"] = "default",
         *,
         by: By = "relevance",
         fill: Fill | None = "popular",
+        half_life: float | None = 10.0,
+        long_term: float = 0.5,
         max_memory: int | str | None = None,
     ) -> None:
         self.ranker = ranker
         self.rater = rater
         self.by = by
         self.fill = fill
+        self.half_life = half_life
+        self.long_term = long_term
         self.max_memory = max_memory
 
     # ------------------------------------------------------------------------------------------------ fit
@@ -96,14 +107,50 @@ class Recommender(Questions):
         pair.rater.fit(X, scale=scale, progress=rest)
         counts = np.bincount(X.indices, minlength=X.shape[1])
         catalogue = Catalogue(data.movies, data.ratings.movie_ids, counts)
-        self.name_, self.notes_ = data.name, data.notes
+        self.name_, self.notes_ = data.name, (*data.notes, *self._said_of_time(data.ratings))
         return self._learned(pair, catalogue, data.ratings.scale, data.ratings)
 
     def _learned(self, pair: Pair, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
         """Take what a fit or a load gives."""
         self.models_, self.catalogue_, self.scale_, self.ratings_ = pair, catalogue, scale, ratings
-        self.__dict__.pop("_by_item", None)
+        for kept in ("_by_item", "_weights"):
+            self.__dict__.pop(kept, None)
         return self
+
+    def _said_of_time(self, ratings: Ratings) -> tuple[str, ...]:
+        if self.half_life is None or self.ranker is None or ratings.times is not None:
+            return ()
+        return ("Times are not known for all ratings: all count alike, however old.",)
+
+    def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
+        """Return the same fitted models at the service of other people: nothing is fitted again.
+
+        Parameters
+        ----------
+        data : Dataset, Ratings or table
+            Whose ratings to answer from. Movies that the models do not know are left out.
+
+        Returns
+        -------
+        Recommender
+
+        Raises
+        ------
+        InputError
+            The ids are of another type, or a rating is off the scale of the fit.
+        """
+        ratings = data if isinstance(data, Ratings) else self._as_dataset(data).ratings
+        movie_ids, scale = self._fitted.movie_ids, self.scale_
+        if ratings.movie_ids.type_name != movie_ids.type_name:
+            raise InputError(
+                f"movie_id is of type {ratings.movie_ids.type_name}: expected {movie_ids.type_name}, as in the fit."
+            )
+        ratings = ratings.onto(movie_ids)
+        values = ratings.matrix.data
+        if len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
+            raise InputError(f"ratings from {values.min():g} to {values.max():g}: expected {scale}, as in the fit.")
+        other = copy(self)
+        return other._learned(self.models_, self.catalogue_, scale, replace(ratings, scale=scale))
 
     def plan(self, data: Dataset | FrameLike) -> int:
         """Return the most bytes that a fit may take beside the data.
@@ -124,15 +171,17 @@ class Recommender(Questions):
         """Check the parameters and return fresh models."""
         check_choice("by", self.by, NAMES)
         check_choice("fill", self.fill, ("popular", None))
+        check_recency(self.half_life, self.long_term)
         ranker, rater = self.ranker, self.rater
         if isinstance(ranker, str) and ranker == "default":
-            weighting: Any = "tf-idf" if data.ratings.scale.low >= 0 else None
-            ranker = ItemKNN(weighting=weighting, n_neighbors=200, shrinkage=10)
+            ranker = EASE()
         if isinstance(rater, str) and rater == "default":
             rater = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
         for name, model in (("ranker", ranker), ("rater", rater)):
-            if not isinstance(model, ItemKNN) and (model is not None or name == "rater"):
-                raise InputError(f"{name}={shorten(model)}: expected an ItemKNN or 'default'.")
+            if not isinstance(model, ItemItemModel) and (model is not None or name == "rater"):
+                raise InputError(
+                    f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'."
+                )
         return Pair(None if ranker is None else clone(ranker), clone(rater))
 
     def _as_dataset(self, data: Dataset | FrameLike) -> Dataset:

@@ -17,11 +17,11 @@ from reelated.models import MODELS
 from reelated.models.baseline import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.lists import Pair
+from reelated.recommender.lists import Pair, check_recency
 from reelated.recommender.questions import NAMES
 from reelated.recommender.recommender import Recommender
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "model.json"
 
 
@@ -82,6 +82,8 @@ def _write(recommender: Recommender, folder: Path, with_ratings: bool) -> None:
         "scale": recommender.scale_,
         "by": recommender.by,
         "fill": recommender.fill,
+        "half_life": recommender.half_life,
+        "long_term": recommender.long_term,
         "models": models,
         "ratings": kept is not None,
         "files": {file.name: file.stat().st_size for file in sorted(folder.iterdir())},
@@ -100,7 +102,8 @@ def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
     """Write what a model has learned; return what belongs into the manifest."""
     _write_csr(folder, f"{name}.similarity_", model.similarity_)
     np.save(folder / f"{name}.common_.npy", model.common_.data)  # in the same places
-    np.save(folder / f"{name}.offset_.npy", model.offset_)
+    for array in model.arrays:
+        np.save(folder / f"{name}.{array}.npy", getattr(model, array))
     kind = next(kind for kind, cls in MODELS.items() if type(model) is cls)
     return {"kind": kind, "params": _plain(model.get_params()), "scale": _plain(model.scale_)}
 
@@ -164,11 +167,14 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
     models = {name: _read_model(path, name, entry, n_items) for name, entry in manifest["models"].items()}
     pair = Pair(models.get("ranker"), models["rater"])
     ratings = _read_ratings(path, movie_ids, scale) if manifest["ratings"] else None
+    half_life, long_term = check_recency(manifest["half_life"], manifest["long_term"])
     made = Recommender(
         pair.ranker,
         pair.rater,
         by=check_choice("by", manifest["by"], NAMES),
         fill=check_choice("fill", manifest["fill"], ("popular", None)),
+        half_life=half_life,
+        long_term=long_term,
     )
     made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
     return made._learned(pair, catalogue, scale, ratings)
@@ -212,7 +218,8 @@ def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> A
     model = MODELS[entry["kind"]](**entry["params"])
     model.plan(sp.csr_array((1, n_items), dtype=np.float32))  # checks the parameters
     model.n_features_in_, model.scale_ = n_items, check_bounds(entry["scale"])
-    model.offset_ = _array(path / f"{name}.offset_.npy", "f", n_items)
+    for array in model.arrays:
+        setattr(model, array, _array(path / f"{name}.{array}.npy", "f", n_items))
     model.similarity_ = _read_csr(path, f"{name}.similarity_", (n_items, n_items))
     pattern = model.similarity_.indptr, model.similarity_.indices
     common = _array(path / f"{name}.common_.npy", "i", len(pattern[1]))

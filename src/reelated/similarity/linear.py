@@ -50,7 +50,17 @@ class Ridge(NamedTuple):
     dropout: float
 
     def of(self, gram: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return it for every item."""
+        """Return it for every item.
+
+        Parameters
+        ----------
+        gram : ndarray, shape (n_items, n_items)
+            ``Vᵀ V``, of which the diagonal is looked at.
+
+        Returns
+        -------
+        ndarray, shape (n_items,)
+        """
         ridge: npt.NDArray[Any] = self.l2 + gram.diagonal() * (self.dropout / (1 - self.dropout))
         return ridge.astype(gram.dtype)
 

@@ -1,0 +1,148 @@
+"""Ratings that age, and fitted models at the service of other people."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import naive
+from reelated.errors import InputError
+from reelated.models import EASE
+from reelated.ratings import NO_TIME, Dataset, Ratings
+from reelated.recommender import Recommender
+
+BY = ("relevance", "rating")
+
+
+def table(times, users=None):
+    """Return ratings of two users with a time each."""
+    users = [1, 1, 1, 1, 2, 2] if users is None else users
+    return {"user_id": users, "movie_id": [4, 5, 6, 7, 4, 9], "rating": [5, 4, 3, 2, 1, 5], "timestamp": times}
+
+
+def village(seed=3, n_users=40, n_movies=17):
+    rng = np.random.default_rng(seed)
+    pairs = rng.choice(n_users * n_movies, 300, replace=False)
+    return pl.DataFrame(
+        {
+            "user_id": pairs // n_movies + 100,
+            "movie_id": pairs % n_movies * 3 + 1,
+            "rating": rng.integers(1, 6, 300).astype(float),
+            "timestamp": rng.integers(0, 60, 300),
+        }
+    )
+
+
+@given(st.lists(st.integers(0, 3), min_size=6, max_size=6), st.lists(st.sampled_from([1, 2]), min_size=6, max_size=6))
+def test_the_age_of_a_rating_is_how_many_the_same_user_has_given_later(times, users):
+    frame = pl.DataFrame({"user_id": users, "movie_id": range(6), "rating": [3.0] * 6, "timestamp": times})
+    ratings = Dataset.from_frames(frame).ratings
+    told = dict(zip(ratings.to_polars()["movie_id"], ratings.ages(), strict=True))
+    for movie, (user, time) in enumerate(zip(users, times, strict=True)):
+        assert told[movie] == sum(u == user and t > time for u, t in zip(users, times, strict=True))
+
+
+def test_a_given_order_tells_the_age_where_not_all_times_are_known_and_nothing_does_where_neither_is():
+    known = Dataset.from_frames(table([10, 20, 30, 30, 5, 6])).ratings
+    assert known.ages().tolist() == [3, 2, 0, 0, 1, 0]
+    some = replace(known, timestamps=np.where(np.arange(6) == 1, NO_TIME, known.timestamps))
+    assert some.ages() is None
+    assert replace(some, order=np.array([0, 1, 2, 3, 1, 0])).ages().tolist() == [3, 2, 1, 0, 0, 1]
+    assert Dataset.from_frames({"user": [1], "movie": [1], "stars": [3]}).ratings.ages() is None
+
+
+def test_what_is_known_of_time_is_used_and_what_is_not_is_said():
+    timed, timeless = village(), village().drop("timestamp")
+    assert Recommender().fit(timed).notes_ == ()
+    assert Recommender().fit(timeless).notes_ == ("Times are not known for all ratings: all count alike, however old.",)
+    for made in (Recommender(half_life=None), Recommender(ranker=None)):
+        assert made.fit(timeless).notes_ == ()
+    assert Recommender().fit(timeless).recommend(110) == Recommender(half_life=None).fit(timed).recommend(110)
+
+
+def test_a_rating_counts_the_less_the_older_it_is():
+    frame, settings = village(), {"half_life": 3.0, "long_term": 0.25}
+    made = Recommender(EASE(l2=1.0), **settings).fit(frame)
+    R = naive.as_dense(made.ratings_.matrix)
+    S, ages = made.models_.ranker.similarity_.toarray(), naive.as_dense(made.ratings_.matrix)
+    ages[~np.isnan(R)] = made.ratings_.ages()
+    worth = naive.worth(R, (1, 5), 0.25) * np.nan_to_num(0.25 + 0.75 * 0.5 ** (ages / 3.0))
+    for user in (100, 117, 139):
+        u = made.user_ids.index_of(user)
+        for row in made.recommend(user, n=20, by="relevance"):
+            if row.source == "model":
+                i = made.movie_ids.index_of(row.movie_id)
+                assert row.score == pytest.approx(worth[u] @ S[i], abs=1e-5)
+                assert sum(r.contribution for r in row.reasons) + row.other == pytest.approx(row.score, abs=1e-5)
+    assert made.recommend(100) != Recommender(EASE(l2=1.0), half_life=None).fit(frame).recommend(100)
+
+
+@pytest.mark.parametrize("by", BY)
+def test_lists_audiences_and_explanations_agree_on_the_age_of_ratings(by, tmp_path):
+    made = Recommender(EASE(l2=1.0), half_life=2).fit(village())
+    everybody = pl.concat(made.recommend_all(5, by=by))
+    for user in (101, 120):
+        rows = made.recommend(user, n=5, by=by)
+        mine = everybody.filter(pl.col("user_id") == user)
+        assert mine["movie_id"].to_list() == [row.movie_id for row in rows]
+        for row in rows:
+            why = made.explain(user, row.movie_id, by=by)
+            assert why.value == (row.score if by == "relevance" else row.predicted_rating)
+            assert why.rank == row.rank
+            audience = {other.user_id: other for other in made.audience(row.movie_id, n=40, by=by)}
+            assert (audience[user].score, audience[user].predicted_rating) == (row.score, row.predicted_rating)
+    loaded = Recommender.load(made.save(tmp_path / "m"))
+    assert (loaded.half_life, loaded.long_term) == (2, 0.5)
+    assert loaded.recommend(101, by=by) == made.recommend(101, by=by)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"half_life": 0}, "half_life=0: expected"),
+        ({"half_life": "x"}, "half_life='x'"),
+        ({"half_life": -3}, "half_life=-3"),
+        ({"long_term": 2}, "long_term=2"),
+        ({"long_term": None}, "long_term=None"),
+    ],
+)
+def test_impossible_ageing_is_refused_by_name(wrong, said):
+    with pytest.raises(InputError, match=said):
+        Recommender(**wrong).fit(village())
+
+
+# --------------------------------------------------------------------------------------------------- other people
+def test_the_same_models_serve_other_people_without_a_fit():
+    frame = village()
+    made = Recommender(EASE(l2=1.0)).fit(frame)
+    some = made.with_ratings(frame.filter(pl.col("user_id") < 120))
+    assert some.models_ is made.models_
+    assert max(some.user_ids) < 120 < max(made.user_ids)
+    for user in (100, 119):
+        assert some.recommend(user) == made.recommend(user)
+    later = made.with_ratings({"user_id": ["a", "a"], "movie_id": [1, 4], "rating": [5, 1]})
+    assert list(later.recommend("a")) == list(made.recommend(ratings={1: 5, 4: 1}))
+    assert len(made.ratings_) == 300
+
+
+def test_movies_that_the_models_do_not_know_are_left_out_and_times_stay_with_their_ratings():
+    made = Recommender(EASE(l2=1.0)).fit(village())
+    frame = pl.DataFrame(
+        {"user_id": [7, 7, 7, 8], "movie_id": [4, 999, 1, 1], "rating": [5, 3, 2, 4], "timestamp": [30, 20, 10, 5]}
+    )
+    other = made.with_ratings(frame).ratings_
+    assert list(other.movie_ids) == list(made.movie_ids)
+    assert other.to_polars().rows() == [(7, 1, 2.0, 10), (7, 4, 5.0, 30), (8, 1, 4.0, 5)]
+    assert isinstance(other, Ratings)
+    assert other.ages().tolist() == [1, 0, 0]
+
+
+def test_people_on_another_scale_or_with_other_ids_are_refused():
+    made = Recommender().fit(village())
+    with pytest.raises(InputError, match="ratings from 1 to 50: expected 1 to 5 in steps of 1, as in the fit"):
+        made.with_ratings({"user_id": [1, 2], "movie_id": [1, 4], "rating": [50, 1]})
+    with pytest.raises(InputError, match="movie_id is of type str: expected int, as in the fit"):
+        made.with_ratings({"user_id": [1, 2], "movie_id": ["1", "4"], "rating": [5, 1]})
