@@ -1,0 +1,19 @@
+"""Evaluation: hide a part of the ratings, measure what is said of it, compare."""
+
+from reelated.evaluation.evaluation import Difference, Evaluation, Measure, compare
+from reelated.evaluation.running import evaluate
+from reelated.evaluation.splits import (
+    SPLITS,
+    Split,
+    by_time,
+    given,
+    given_folds,
+    held_out_users,
+    leave_last_out,
+    random_folds,
+    within_movies,
+    within_users,
+)
+
+__all__ = ["SPLITS", "Difference", "Evaluation", "Measure", "Split", "by_time", "compare", "evaluate", "given"]
+__all__ += ["given_folds", "held_out_users", "leave_last_out", "random_folds", "within_movies", "within_users"]
