@@ -9,6 +9,7 @@ import typer
 import reelated
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
+from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
 from reelated.cli.options import (
     By,
     Exclude,
@@ -23,6 +24,7 @@ from reelated.cli.options import (
     as_filters,
     as_ratings,
     as_user,
+    with_fitting,
     with_options,
     with_reading,
     with_recommender,
@@ -249,6 +251,29 @@ def check(
     print_checkup(checkup, form)
     if not checkup.usable:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: reelated evaluate sample --split last")
+@with_fitting
+def evaluate(
+    source: Source,
+    options: Options,
+    protocol: Annotated[str | None, typer.Option(help="A published way to measure: ml100k-microsoft, …")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="How ratings are hidden: within-users (the default), within-movies, last, time, random, new-users. "
+            "With --protocol: the file or folder of the published split."
+        ),
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Rows of a list, 10.")] = None,
+    ask: Annotated[Ask, typer.Option(help="What is ranked: movies for users, or users for movies.")] = "movies",
+    seed: Annotated[int, typer.Option(min=0, help="Of the random choice of what is hidden.")] = 0,
+    form: Form = "table",
+) -> None:
+    """Measure a model: hide ratings, fit to the others, and compare the answers with what was hidden."""
+    way = Way(protocol, split, n, ask, seed)
+    print_evaluation(evaluate_source(source, options, way), options, way, form)
 
 
 @app.command(epilog="Example: reelated sample my-sample")

@@ -1,6 +1,7 @@
 """Evaluation: hide a part of the ratings, measure what is said of it, compare."""
 
 from reelated.evaluation.evaluation import Difference, Evaluation, Measure, compare
+from reelated.evaluation.protocols import PROTOCOLS, Protocol, Published
 from reelated.evaluation.running import evaluate
 from reelated.evaluation.splits import (
     SPLITS,
@@ -15,5 +16,6 @@ from reelated.evaluation.splits import (
     within_users,
 )
 
-__all__ = ["SPLITS", "Difference", "Evaluation", "Measure", "Split", "by_time", "compare", "evaluate", "given"]
-__all__ += ["given_folds", "held_out_users", "leave_last_out", "random_folds", "within_movies", "within_users"]
+__all__ = ["PROTOCOLS", "SPLITS", "Difference", "Evaluation", "Measure", "Protocol", "Published", "Split"]
+__all__ += ["by_time", "compare", "evaluate", "given", "given_folds", "held_out_users", "leave_last_out"]
+__all__ += ["random_folds", "within_movies", "within_users"]

@@ -278,7 +278,7 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
         raise InputError("first and second were not measured on the same split with the same n. Evaluate both on it.")
     resamples, seed = check_integer("resamples", resamples, 1), check_integer("seed", seed, 0)
     low, high = bootstrap(sums[1], resamples, seed, minus=sums[0])
-    p_values, values = sign_flips(*sums, resamples, seed), [one.values() for one in sums]
+    p_values, values = sign_flips(sums[0], sums[1], resamples, seed), [one.values() for one in sums]
     return [
         Difference(name, of, *map(float, (a, b, b - a, low[at], high[at], p_values[at])))
         for at, ((name, of), a, b) in enumerate(zip(first._names, *values, strict=True))

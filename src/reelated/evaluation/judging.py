@@ -95,7 +95,7 @@ def _bar(learnt: npt.NDArray[np.float32], scale: Scale) -> float | str:
 
 
 def asked_of(units: pl.Series, partners: pl.Series, ids: Ids, liked: npt.NDArray[np.bool_]) -> Asked:
-    """Number the units from 0, and their partners by the model's ids."""
+    """Give the units numbers from 0, and their partners those of the model."""
     distinct = units.unique().sort()
     who = Ids(distinct, "user").indices_of(units).astype(np.int64)
     return Asked(distinct, who, ids.indices_of(partners).astype(np.int64), liked)
@@ -133,8 +133,11 @@ def of_whole(lists: Indices, n_entries: int) -> dict[str, float]:
 def of_ratings(who: Indices, n_units: int, predicted: Numbers, ratings: Numbers) -> list[Measured]:
     """Judge predicted ratings."""
     gaps, pairs = predicted - ratings, np.bincount(who, minlength=n_units).astype(np.float64)
-    squared, absolute = (np.bincount(who, weights=values, minlength=n_units) for values in (gaps**2, np.abs(gaps)))
-    return [Measured("rmse", None, squared, pairs), Measured("mae", None, absolute, pairs)]
+    errors = {"rmse": gaps**2, "mae": np.abs(gaps)}  # the root is taken in the end
+    return [
+        Measured(name, None, np.bincount(who, weights=each, minlength=n_units).astype(np.float64), pairs)
+        for name, each in errors.items()
+    ]
 
 
 def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scale: Scale) -> pl.DataFrame:
@@ -162,8 +165,12 @@ def told(test: pl.DataFrame, train: Ratings, silent: int) -> list[str]:
     """Say what the split leaves without training data, and what becomes of it."""
     notes = []
     for kind, ids, then in (
-        ("movie", train.movie_ids, "it cannot be listed and counts as missed; its rating is predicted as the mean"),
-        ("user", train.user_ids, "no list is made for such a user, who is left out of all measures of lists"),
+        (
+            "movie",
+            train.movie_ids,
+            "such a movie cannot be listed and counts as missed, and the mean rating is predicted",
+        ),
+        ("user", train.user_ids, "such a user gets no list and is left out of all measures of lists"),
     ):
         unknown = test.filter(~test[f"{kind}_id"].is_in(ids.values.implode()))[f"{kind}_id"]
         if len(unknown):
@@ -171,6 +178,6 @@ def told(test: pl.DataFrame, train: Ratings, silent: int) -> list[str]:
             notes.append(f"{of} without training data: {then}.")
     if silent:
         notes.append(
-            f"{plural(silent, 'rating')} of {len(test):,} could not be predicted: the mean training rating stands in."
+            f"{plural(silent, 'other rating')} of {len(test):,} could not be predicted: the mean rating stands in."
         )
     return notes

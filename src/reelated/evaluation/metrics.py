@@ -20,7 +20,7 @@ def _over(values: npt.NDArray[np.floating | np.integer], by: npt.NDArray[np.floa
     return np.divide(values, by, out=np.full(len(values), np.nan), where=by > 0)
 
 
-def _told(values: npt.NDArray[np.floating], n_relevant: Counts) -> Numbers:
+def _told(values: npt.ArrayLike, n_relevant: Counts) -> Numbers:
     return np.where(n_relevant > 0, values, np.nan)
 
 

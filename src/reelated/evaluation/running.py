@@ -157,6 +157,7 @@ def _lists(
 
 def _best_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDArray[np.int32], n: int) -> Indices:
     """Return the best of each user's own candidates, ties by ascending number; what has no score comes last."""
+    candidates = candidates.unique()
     rows, movies = rec.user_ids.indices_of(candidates["user_id"]), rec.movie_ids.indices_of(candidates["movie_id"])
     known = (rows >= 0) & (movies >= 0)
     rows, movies = rows[known], movies[known]

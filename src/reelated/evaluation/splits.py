@@ -113,7 +113,7 @@ def random_folds(data: Dataset, n_folds: int = 5, *, seed: int = 0) -> list[Spli
     n_folds, n = check_integer("n_folds", n_folds, 2), len(data.ratings)
     dealt = np.random.default_rng(seed).permutation(n) % n_folds
     how = f"one of {n_folds} random parts of all ratings is hidden in turn, seed {seed}"
-    return [_hidden(data, dealt == fold, how) for fold in range(n_folds)]
+    return [hide(data, dealt == fold, how) for fold in range(n_folds)]
 
 
 def within_users(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
@@ -134,7 +134,7 @@ def within_users(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
     """
     users = _users(data.ratings)
     mask = _first_of_each(users, _shuffled(users, seed), check_number("share", share, 0, 1))
-    return _hidden(data, mask, f"{share:.0%} of each user's ratings are hidden at random, seed {seed}")
+    return hide(data, mask, f"{share:.0%} of each user's ratings are hidden at random, seed {seed}")
 
 
 def within_movies(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
@@ -155,7 +155,7 @@ def within_movies(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
     """
     movies = data.ratings.matrix.indices
     mask = _first_of_each(movies, _shuffled(movies, seed), check_number("share", share, 0, 1))
-    return _hidden(data, mask, f"{share:.0%} of each movie's ratings are hidden at random, seed {seed}")
+    return hide(data, mask, f"{share:.0%} of each movie's ratings are hidden at random, seed {seed}")
 
 
 def leave_last_out(data: Dataset, last: int = 1) -> Split:
@@ -181,7 +181,7 @@ def leave_last_out(data: Dataset, last: int = 1) -> Split:
         Neither the time nor the order of every rating is known.
     """
     ratings, last = data.ratings, check_integer("last", last, 1)
-    if _timed(ratings):
+    if ratings.timestamps is not None and _timed(ratings):
         when, by = ratings.timestamps, "time"
     elif ratings.order is not None:
         when, by = ratings.order, "the order given"
@@ -190,7 +190,7 @@ def leave_last_out(data: Dataset, last: int = 1) -> Split:
     users, counts = _users(ratings), np.diff(ratings.matrix.indptr)
     rank = _ranks(users, np.lexsort((when, users)))
     mask = (rank >= counts[users] - last) & (counts[users] > last)
-    return _hidden(data, mask, f"the last {plural(last, 'rating')} of each user, by {by}")
+    return hide(data, mask, f"the last {'rating' if last == 1 else f'{last} ratings'} of each user, by {by}")
 
 
 def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Split:
@@ -220,7 +220,7 @@ def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Spli
     if at is None:
         at = int(np.quantile(times, 1 - check_number("share", share, 0, 1), method="lower"))
     day = np.datetime64(check_integer("at", at, -(2**62)), "s").astype("datetime64[D]")
-    return _hidden(data, times >= at, f"all ratings from {day} on")
+    return hide(data, times >= at, f"all ratings from {day} on are hidden")
 
 
 def held_out_users(data: Dataset, share: float = 0.1, *, shown: float = 0.8, seed: int = 0) -> Split:
@@ -247,7 +247,7 @@ def held_out_users(data: Dataset, share: float = 0.1, *, shown: float = 0.8, see
     theirs = chosen[users]
     hidden = theirs & _first_of_each(users, _shuffled(users, seed), 1 - shown)
     how = f"{share:.0%} of the users are kept from the fit, then {shown:.0%} of their ratings are shown, seed {seed}"
-    return _hidden(data, hidden, how, fitted=~theirs, shown=theirs & ~hidden)
+    return hide(data, hidden, how, fitted=~theirs, shown=theirs & ~hidden)
 
 
 # ------------------------------------------------------------------------------------------------------ in numbers
@@ -284,8 +284,26 @@ def _untimed(ratings: Ratings) -> str:
     return f"{plural(missing, 'rating')} of {len(ratings):,} have no time"
 
 
-def _hidden(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
-    """Hide some of the ratings; the model learns from the others, or from those named, and is shown those named."""
+def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
+    """Hide some of the ratings; the model learns from the others, or from some of them, and may be shown others.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    hidden : ndarray of bool, shape (n_ratings,)
+        What is asked about, in the order of `data.ratings.matrix.data`.
+    how : str
+        How they were chosen, in one sentence.
+    fitted : ndarray of bool, optional
+        What the model learns from; by default all that is not hidden.
+    shown : ndarray of bool, optional
+        What the fitted model is shown of those asked about; by default what it learnt from.
+
+    Returns
+    -------
+    Split
+    """
     ratings = data.ratings
     test = pl.DataFrame(
         {
