@@ -263,7 +263,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="How ratings are hidden: within-users (the default), within-movies, last, time, random, new-users. "
-            "With --protocol: the file or folder of the published split."
+            "With --protocol: the folder of the published split's files."
         ),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Rows of a list, 10.")] = None,

@@ -1,6 +1,5 @@
 """`reelated evaluate`: hide ratings, fit, ask, and print how well the answers fit what was hidden."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
@@ -71,9 +70,8 @@ def _split_of(source: str, options: Options, way: Way) -> Split | list[Split]:
     name = "within-users" if way.split is None else way.split
     if name not in SPLITS:
         raise InputError(f"--split {shorten(name)}: expected one of {', '.join(SPLITS)}; files go with --protocol.")
-    make: Callable[..., Split | list[Split]] = SPLITS[name]
     seeded = {} if name in ("last", "time") else {"seed": way.seed}
-    return make(read_source(source, options), **seeded)
+    return SPLITS[name](read_source(source, options), **seeded)
 
 
 def model_of(options: Options) -> str:
@@ -152,7 +150,8 @@ def _of_lists(rows: list[Measure]) -> list[Column]:
 
 def _others(rows: list[Measure]) -> list[Column]:
     """Return the columns of the measures that have no hits."""
-    rest = [row for row in rows if row.relevance is None]
+    order = list(NAMES)
+    rest = sorted((row for row in rows if row.relevance is None), key=lambda row: order.index(row.measure))
     return [
         Column("predicted ratings; lists as a whole", [named(row.measure) for row in rest], text=True),
         Column("", [_said(row) for row in rest]),

@@ -168,9 +168,9 @@ def told(test: pl.DataFrame, train: Ratings, silent: int) -> list[str]:
         (
             "movie",
             train.movie_ids,
-            "such a movie cannot be listed and counts as missed, and the mean rating is predicted",
+            "it cannot be listed and counts as missed, and the mean rating is predicted",
         ),
-        ("user", train.user_ids, "such a user gets no list and is left out of all measures of lists"),
+        ("user", train.user_ids, "no list is made, and nothing counts in the measures of lists"),
     ):
         unknown = test.filter(~test[f"{kind}_id"].is_in(ids.values.implode()))[f"{kind}_id"]
         if len(unknown):

@@ -1,6 +1,6 @@
 """Ways to hide a part of the ratings: what a model learns from, and what it is then asked about."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,7 +91,8 @@ def given_folds(source: Any) -> list[Split]:
     -------
     list of Split
     """
-    return [given(train, test, f"the official fold u{at}") for at, (train, test) in enumerate(folds(source), 1)]
+    named = [(replace(train, name=train.name.split(",")[0]), test) for train, test in folds(source)]
+    return [given(train, test, "the five official folds, each hidden in turn") for train, test in named]
 
 
 def random_folds(data: Dataset, n_folds: int = 5, *, seed: int = 0) -> list[Split]:
@@ -218,7 +219,8 @@ def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Spli
     if times is None or not _timed(ratings):
         raise InputError(f"{_untimed(ratings)}. Give a column timestamp, or split at random.")
     if at is None:
-        at = int(np.quantile(times, 1 - check_number("share", share, 0, 1), method="lower"))
+        latest = round(check_number("share", share, 0, 1) * len(times))
+        at = int(np.sort(times)[-latest]) if latest else int(times.max()) + 1
     day = np.datetime64(check_integer("at", at, -(2**62)), "s").astype("datetime64[D]")
     return hide(data, times >= at, f"all ratings from {day} on are hidden")
 
@@ -357,7 +359,7 @@ def as_list(splits: Split | Sequence[Split] | Iterator[Split]) -> list[Split]:
     return found
 
 
-SPLITS = {
+SPLITS: dict[str, Callable[..., Split | list[Split]]] = {
     "within-users": within_users,
     "within-movies": within_movies,
     "last": leave_last_out,

@@ -31,7 +31,7 @@ class Material:
     source : str or Path
         As for `reelated.read`.
     split : str or Path, optional
-        A file of the published split, or the folder that holds its files; by default the folder of the source.
+        The folder with the files of the published split, or one of them; by default the folder of the source.
     """
 
     def __init__(self, source: Any, split: Any = None) -> None:
@@ -88,8 +88,9 @@ class Material:
         Path
         """
         source = Path(str(self.source))
-        where = Path(self._split) if self._split is not None else source if source.is_dir() else source.parent
-        found = [where] if where.is_file() else sorted(where.glob(pattern))
+        where = source if self._split is None else Path(self._split)
+        where = where if where.is_dir() else where.parent
+        found = sorted(where.glob(pattern))
         if len(found) == 1:
             return found[0]
         why = f"several files like {pattern}" if found else f"no file {pattern}"
@@ -186,7 +187,7 @@ class Protocol:
         source : str or Path
             The data that the protocol needs.
         split : str or Path, optional
-            A file of the published split, or the folder with its files; by default the folder of the source.
+            The folder with the files of the published split, or one of them; by default the folder of the source.
         progress : callable, optional
             Called with the share that is done.
 
