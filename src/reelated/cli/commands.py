@@ -269,11 +269,14 @@ def evaluate(
     n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Rows of a list, 10.")] = None,
     ask: Annotated[Ask, typer.Option(help="What is ranked: movies for users, or users for movies.")] = "movies",
     seed: Annotated[int, typer.Option(min=0, help="Of the random choice of what is hidden.")] = 0,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report to this .html file, the recipe beside the model.")
+    ] = None,
     form: Form = "table",
 ) -> None:
     """Measure a model: hide ratings, fit to the others, and compare the answers with what was hidden."""
     way = Way(protocol, split, n, ask, seed)
-    print_evaluation(evaluate_source(source, options, way), options, way, form)
+    print_evaluation(evaluate_source(source, options, way, report), options, way, form)
 
 
 @app.command(epilog="Example: reelated sample my-sample")

@@ -1,6 +1,7 @@
 """`reelated evaluate`: hide ratings, fit, ask, and print how well the answers fit what was hidden."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rich.text import Text
@@ -10,6 +11,8 @@ from reelated.cli.show import Column, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
 from reelated.errors import InputError, check_choice, plural, shorten
 from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, Measure, Protocol, Split, evaluate
+from reelated.evaluation.report import check_report, write_report
+from reelated.recommender import recipe
 from reelated.recommender.rows import printable
 
 Ask = Literal["movies", "users"]
@@ -28,6 +31,8 @@ NAMES = {
     "concentration": "places of the ten most listed",
 }
 """Measures as a person reads them."""
+BESIDE = {"recipe": recipe}
+"""What a report shows beside the model asked for."""
 BOTH = ("any", "liked")
 INTERVAL = "95 % interval"
 
@@ -42,16 +47,23 @@ class Way(NamedTuple):
     seed: int
 
 
-def evaluate_source(source: str, options: Options, way: Way) -> Evaluation:
-    """Measure the recommender asked for in the way asked for."""
-    recommender = options.recommender()
-    if way.protocol is not None:
-        protocol = protocol_of(options, way)
-        with working("Evaluating") as progress:
-            return protocol.evaluate(recommender, source, way.split, progress=progress)
-    made = _split_of(source, options, way)
-    with working("Evaluating") as progress:
-        return evaluate(recommender, made, 10 if way.n is None else way.n, ask=way.ask, progress=progress)
+def evaluate_source(source: str, options: Options, way: Way, report: Path | None) -> Evaluation:
+    """Measure the recommender asked for in the way asked for; write a report on it, the recipe beside it."""
+    protocol = None if way.protocol is None else protocol_of(options, way)
+    wanted = {model_of(options): options.recommender()}
+    if report is not None:
+        check_report(report)
+        wanted |= {name: make() for name, make in BESIDE.items() if name not in wanted}
+    made = _split_of(source, options, way) if protocol is None else protocol.made(source, way.split)
+    length = (10 if way.n is None else way.n) if protocol is None else protocol.n
+    ask: Ask = way.ask if protocol is None else protocol.ask
+    results = {}
+    for name, recommender in wanted.items():
+        with working(f"Evaluating {name}") as progress:
+            results[name] = evaluate(recommender, made, length, ask=ask, progress=progress)
+    if report is not None:
+        errors.print(Text(f"The report is in {write_report(results, report, protocol)}."), soft_wrap=True)
+    return results[model_of(options)]
 
 
 def protocol_of(options: Options, way: Way) -> Protocol:

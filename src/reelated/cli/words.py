@@ -36,6 +36,7 @@ _WORDS = {
     r"^movie_ids=": "--movie ",
     r"^source=": "SOURCE ",
     r"^protocol=": "--protocol ",
+    r"^report=": "--report ",
     r"^folder=": "DIR ",
     r"^name=": "NAME ",
     r"^text=": "TEXT ",

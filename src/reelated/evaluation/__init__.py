@@ -2,6 +2,7 @@
 
 from reelated.evaluation.evaluation import Difference, Evaluation, Measure, compare
 from reelated.evaluation.protocols import PROTOCOLS, Protocol, Published
+from reelated.evaluation.report import write_report
 from reelated.evaluation.running import evaluate
 from reelated.evaluation.splits import (
     SPLITS,
@@ -18,4 +19,4 @@ from reelated.evaluation.splits import (
 
 __all__ = ["PROTOCOLS", "SPLITS", "Difference", "Evaluation", "Measure", "Protocol", "Published", "Split"]
 __all__ += ["by_time", "compare", "evaluate", "given", "given_folds", "held_out_users", "leave_last_out"]
-__all__ += ["random_folds", "within_movies", "within_users"]
+__all__ += ["random_folds", "within_movies", "within_users", "write_report"]
