@@ -32,6 +32,7 @@ from reelated.cli.options import (
 from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.show import console, print_answers, print_prediction, print_why
 from reelated.cli.sources import Options, find_movie, fit_source
+from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
 from reelated.errors import show_bytes
 from reelated.recommender import Recommender
 
@@ -277,6 +278,23 @@ def evaluate(
     """Measure a model: hide ratings, fit to the others, and compare the answers with what was hidden."""
     way = Way(protocol, split, n, ask, seed)
     print_evaluation(evaluate_source(source, options, way, report), options, way, form)
+
+
+@app.command(epilog="Example: reelated tune sample --trials 5")
+@with_reading
+def tune(
+    source: Source,
+    options: Options,
+    goal: Annotated[Goal, typer.Option("--for", help="What is to be good: any, liked, rating.")] = "liked",
+    model: Annotated[TunedModel, typer.Option(help="The model whose settings are tried.")] = "item-knn",
+    minutes: Annotated[float, typer.Option(min=0, help="No trial begins later.")] = 5.0,
+    trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is hidden for judging and of what is tried.")] = 0,
+    form: Form = "table",
+) -> None:
+    """Try settings of a model on a part of the ratings, and print the lines that use the best."""
+    given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
+    print_tuning(tune_source(source, options, goal, **given), source, form)
 
 
 @app.command(epilog="Example: reelated sample my-sample")

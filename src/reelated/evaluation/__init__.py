@@ -16,7 +16,8 @@ from reelated.evaluation.splits import (
     within_movies,
     within_users,
 )
+from reelated.evaluation.tuning import Tuning, tune
 
-__all__ = ["PROTOCOLS", "SPLITS", "Difference", "Evaluation", "Measure", "Protocol", "Published", "Split"]
+__all__ = ["PROTOCOLS", "SPLITS", "Difference", "Evaluation", "Measure", "Protocol", "Published", "Split", "Tuning"]
 __all__ += ["by_time", "compare", "evaluate", "given", "given_folds", "held_out_users", "leave_last_out"]
-__all__ += ["random_folds", "within_movies", "within_users", "write_report"]
+__all__ += ["random_folds", "tune", "within_movies", "within_users", "write_report"]

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,15 @@ def lists(rec: Recommender, n: int, progress: Progress | None = None) -> Iterato
     """Yield everybody's lists, `user_id movie_id rank`, some thousand people at a time."""
     for table in rec.recommend_all(n, progress=progress):
         yield table.select("user_id", "movie_id", "rank")
+
+
+def lists_of_model(model: Any, rows: sp.csr_array, n: int) -> npt.NDArray[np.int64]:
+    """Return the lists that a model alone makes of rows of ratings, in numbers, −1 after their end."""
+    top = model.recommend(rows, n)
+    lengths = np.diff(top.indptr)
+    listed = np.full((rows.shape[0], n), -1, np.int64)
+    listed[np.arange(n) < lengths[:, None]] = top.items
+    return listed
 
 
 def pair_scores(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> Numbers:
