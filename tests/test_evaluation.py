@@ -338,6 +338,14 @@ def test_liked_is_four_of_five_a_given_bar_or_above_the_users_mean(data):
     assert mean.value("ndcg@5", "liked") == pytest.approx(means["ndcg"])
 
 
+def test_where_nothing_is_a_hit_there_is_no_number_and_it_is_told(data):
+    result = evaluate(Recommender(), within_users(data), liked=5.5)
+    assert math.isnan(result.value("ndcg@10", "liked"))
+    row = {(row.measure, row.relevance): row for row in result.rows(resamples=20)}["ndcg@10", "liked"]
+    assert (row.value, row.low, row.high, row.units) == (None, None, None, 0)
+    assert row.left_out == len(data.ratings.user_ids)
+
+
 def test_counts_without_a_top_are_liked_above_the_users_mean():
     table = made() | {"rating": np.random.default_rng(1).pareto(1, len(made()["rating"])).round() + 1}
     table["rating"][0] = 1e6

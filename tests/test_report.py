@@ -86,6 +86,13 @@ def test_names_are_text_and_no_tags(results):
     Page(named)
 
 
+def test_a_report_on_lists_without_a_hit_says_so():
+    split = within_users(reelated.read("sample"))
+    text = Page(render({"only": evaluate(Recommender(), split, liked=5.5)})).text
+    assert "–" in text
+    assert any("600 of 600 users have no list or not a hidden rating that counts as liked" in part for part in text)
+
+
 @pytest.mark.parametrize("ask", ["movies", "users"])
 def test_little_data_makes_a_report_too(ask):
     table = {

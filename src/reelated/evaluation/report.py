@@ -34,6 +34,7 @@ MEANINGS = {
 """Each measure's name and what it means to somebody who has not met it."""
 BOTH = ("any", "liked")
 KINDS = ("first", "second", "third")
+_AUDIENCE = ("users listed for a movie", "who rated it")
 Rows = dict[tuple[str, str | None], Measure]
 
 
@@ -128,11 +129,10 @@ def _summary(result: Evaluation, rows: Rows) -> Any:
     """Say the most important numbers as one would say them aloud."""
     n = _n(result)
     any_, liked = (rows[f"precision@{n}", of].value for of in BOTH)
-    if result.ask == "movies" and any_ is not None and liked is not None:
-        found = f"Of {n} movies listed for a user, on average {n * any_:.1f} are among those hidden that the user rated"
-        yield f"{found}, and {n * liked:.1f} among those that the user liked."
-    elif any_ is not None:
-        yield f"Of {n} users listed for a movie, on average {n * any_:.1f} are among those hidden who rated it."
+    if any_ is not None:
+        of = ("movies listed for a user", "that the user rated") if result.ask == "movies" else _AUDIENCE
+        more = "" if liked is None else f"; {n * liked:.1f} where only what was liked counts"
+        yield f"Of {n} {of[0]}, on average {n * any_:.1f} are among those hidden {of[1]}{more}."
     if (error := rows["mae", None].value) is not None:
         yield f"A predicted rating is off by {error:.2f} on average."
     if (spread := rows.get(("coverage", None))) is not None and spread.value is not None:
