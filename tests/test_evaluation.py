@@ -15,12 +15,14 @@ import reelated
 from reelated.errors import InputError
 from reelated.evaluation import (
     Split,
+    asking,
     by_time,
     compare,
     evaluate,
     given,
     given_folds,
     held_out_users,
+    judging,
     leave_last_out,
     metrics,
     random_folds,
@@ -101,6 +103,12 @@ def test_where_there_is_nothing_there_is_no_number():
     assert math.isnan(metrics.concentration(np.zeros(3, int)))
 
 
+def test_an_unknown_movie_is_no_hit_on_anothers_list():
+    asked = judging.Asked(pl.Series([5, 6]), np.array([0, 1]), np.array([0, -1]), np.array([True, True]))
+    found = judging.of_lists(np.array([[1], [0]]), np.array([True, True]), asked, [1])
+    assert {one.measure: one.totals.tolist() for one in found}["hit_rate@1"] == [0, 0]
+
+
 @settings(max_examples=60)
 @drawn(st.lists(st.tuples(st.lists(st.booleans(), min_size=4, max_size=4), st.integers(0, 6)), min_size=1, max_size=9))
 def test_measures_of_lists_agree_with_plain_loops(cases):
@@ -155,6 +163,13 @@ def test_the_last_ratings_are_the_latest(data):
     for (user,), theirs in every.group_by("user_id"):
         latest = pairs(theirs.sort("timestamp").tail(2)) if len(theirs) > 2 else set()
         assert pairs(split.test.filter(pl.col("user_id") == user)) == latest
+
+
+def test_who_has_rated_no_more_than_the_last_keeps_it_all():
+    table = {"user_id": [1, 1, 1, 2, 2, 3], "movie_id": [7, 8, 9, 8, 9, 7], "rating": [1, 2, 3, 4, 5, 5]}
+    data = Dataset.from_frames(table | {"timestamp": range(6)})
+    assert pairs(leave_last_out(data).test) == {(1, 9), (2, 9)}
+    assert pairs(leave_last_out(data, 2).test) == {(1, 8), (1, 9)}
 
 
 def test_an_order_stands_in_for_times_of_which_some_are_missing():
@@ -262,6 +277,32 @@ def test_users_held_out_are_asked_about_by_what_is_shown(data):
     assert {name: result.value(f"{name}@3", "any") for name in means} == pytest.approx(means)
 
 
+def test_what_is_shown_of_unknown_movies_is_no_evidence():
+    seen = {"user_id": [1, 1, 2, 2, 2], "movie_id": [7, 8, 7, 8, 9], "rating": [5, 4, 4, 5, 2]}
+    train = Dataset.from_frames(seen, scale=(1, 5, 1))
+    shown = Dataset.from_frames({"user_id": [5, 5, 5], "movie_id": [1, 8, 99], "rating": [1, 5, 1]}, scale=(1, 5, 1))
+    test = pl.DataFrame({"user_id": [5, 5], "movie_id": [7, 9], "rating": [4.0, 4.0]})
+    result = evaluate(Recommender(), Split(train, test, "made", shown=shown.ratings), n=2)
+    assert result.value("recall@2", "any") == 1
+    rec = Recommender().fit(train)
+    said = [(rec.predict(movie_id=movie, ratings={8: 5}).predicted_rating, 4) for movie in (7, 9)]
+    assert result.value("rmse") == pytest.approx(naive.errors(said)["rmse"])
+
+
+def test_lists_are_not_filled_up_with_popular_movies():
+    """Nobody has rated 7 or 8 and also 9: a list of the first two users ends before 9, popular as it may be."""
+    table = {"user_id": [1, 1, 2, 3, 4, 5], "movie_id": [7, 8, 7, 9, 9, 9], "rating": [5, 4, 4, 5, 5, 5]}
+    split = given(Dataset.from_frames(table, scale=(1, 5, 1)), {"user_id": [2], "movie_id": [9], "rating": [5]})
+    assert evaluate(Recommender(), split).value("hit_rate@10", "any") == 0
+
+
+def test_pairs_in_small_portions_are_the_same_pairs(data, monkeypatch):
+    split = by_time(data)
+    whole = evaluate(Recommender(), split).to_dicts(resamples=5)
+    monkeypatch.setattr(asking, "PAIRS", 7)
+    assert evaluate(Recommender(), split).to_dicts(resamples=5) == whole
+
+
 def test_the_audience_is_measured_movie_by_movie(data):
     split = within_movies(data, 0.4)
     result, rec = evaluate(Recommender(), split, n=4, ask="users"), Recommender().fit(split.train)
@@ -285,6 +326,14 @@ def test_candidates_are_all_that_is_ranked(data):
         lists[user] = sorted(scores, key=lambda m: (-(scores[m] or 0), m))[:3]
     means, _ = naive.mean_over_users(lists, hidden_of(split.test), 3)
     assert {name: result.value(f"{name}@3", "any") for name in means} == pytest.approx(means)
+
+
+def test_a_candidate_without_a_score_comes_last():
+    table = {"user_id": [1, 1, 2, 2, 3], "movie_id": [8, 9, 8, 9, 7], "rating": [5, 4, 4, 5, 5]}
+    train = Dataset.from_frames(table | {"user_id": [1, 1, 2, 4, 3]}, scale=(1, 5, 1))
+    test = pl.DataFrame({"user_id": [2], "movie_id": [9], "rating": [5.0]})
+    both = pl.DataFrame({"user_id": [2, 2], "movie_id": [7, 9]})  # nobody has rated 8 and 7
+    assert evaluate(Recommender(), Split(train, test, "made", candidates=both), 2).value("mrr@2", "any") == 1
 
 
 def test_the_recommender_is_left_as_it_is(data):

@@ -51,6 +51,14 @@ def test_the_value_is_what_evaluate_measures_with_the_printed_line(goal, measure
     assert better
 
 
+def test_every_model_that_ranks_can_be_tuned(sample):
+    for name, spaces in SPACES.items():
+        if "ranker" in spaces:
+            found = tune(sample, "any", model=name, trials=2)
+            assert found.trials["value"].drop_nulls().is_between(0, 1).all()
+            assert MODELS[name].__name__ in found.python or not found.settings
+
+
 def test_without_time_the_defaults_are_kept(sample):
     found = tune(sample, minutes=0)
     assert (found.settings, found.python, found.value) == ({}, "Recommender()", found.default)
@@ -86,6 +94,7 @@ def test_what_is_tried_are_settings_of_the_model(name):
     [
         ({"goal": "good"}, "goal='good': expected"),
         ({"model": "knn"}, "model='knn': expected"),
+        ({"model": "ease", "goal": "rating"}, "model='ease': expected one of 'item-knn'"),
         ({"minutes": -1}, "minutes=-1: expected"),
         ({"trials": 0}, "trials=0: expected"),
     ],

@@ -94,11 +94,10 @@ def audiences(
     rec: Recommender, movies: npt.NDArray[np.int32], n: int, progress: Progress | None = None
 ) -> npt.NDArray[np.int64]:
     """Return the users' numbers of the audience of each movie, best first, −1 where it is shorter than `n`."""
-    by, matrix = rec._by(None), ratings_of(rec).matrix
-    by_item, listed = rec._by_item, np.full((len(movies), n), -1, np.int64)
+    listed = np.full((len(movies), n), -1, np.int64)
     for at, movie in enumerate(movies):
-        users = rec.models_.of(by).audience(matrix, int(movie), n, by=by, by_item=by_item)
-        listed[at, : len(users)] = users
+        found = rec.audience(rec.movie_ids[int(movie)], n=n)
+        listed[at, : len(found)] = [rec.user_ids.index_of(row.user_id) for row in found]
         if progress:
             progress((at + 1) / len(movies))
     return listed

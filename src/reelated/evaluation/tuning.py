@@ -44,6 +44,13 @@ class Either(NamedTuple):
 
 Space = dict[str, Whole | Real | Either]
 SPACES: dict[str, dict[str, Space]] = {
+    "ease": {
+        "ranker": {
+            "l2": Real(10, 2000),
+            "dropout": Either((0.0, 0.2, 0.35, 0.5, 0.65, 0.8)),
+            "lowest_worth": Either((0.0, 0.25, 0.5, 1.0)),
+        },
+    },
     "item-knn": {
         "ranker": {
             "similarity": Either(("cosine", "jaccard")),
@@ -153,7 +160,7 @@ def tune(
         An argument cannot be used, or Optuna is not installed.
     """
     goal = check_choice("goal", goal, ("any", "liked", "rating"))
-    space = SPACES[check_choice("model", model, SPACES)][_role(goal)]
+    space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = _optuna()
     judge = _judge_ratings if goal == "rating" else _judge_lists
@@ -182,6 +189,12 @@ def tune(
     study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[told])
     value, settings = _best(tried, up, default)
     return Tuning(model, goal, settings, value, default, pl.DataFrame(tried, infer_schema_length=None))
+
+
+def _space(goal: Goal, model: str) -> Space:
+    """Return what is tried, or say which models can be tuned for a goal."""
+    role = _role(goal)
+    return SPACES[check_choice("model", model, [name for name, spaces in SPACES.items() if role in spaces])][role]
 
 
 def _role(goal: Goal) -> str:
