@@ -33,6 +33,7 @@ WIDTH = "96"
 NOT_RUN = {
     "reelated fetch": "needs the network or an archive",
     "reelated recommend ml-": "needs MovieLens in the cache",
+    "reelated evaluate ml-": "needs MovieLens in the cache",
 }
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = typer.main.get_command(app)

@@ -9,6 +9,7 @@ import typer
 import reelated
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
+from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
 from reelated.cli.options import (
     By,
     Exclude,
@@ -23,6 +24,7 @@ from reelated.cli.options import (
     as_filters,
     as_ratings,
     as_user,
+    with_fitting,
     with_options,
     with_reading,
     with_recommender,
@@ -30,6 +32,7 @@ from reelated.cli.options import (
 from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.show import console, print_answers, print_prediction, print_why
 from reelated.cli.sources import Options, find_movie, fit_source
+from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
 from reelated.errors import show_bytes
 from reelated.recommender import Recommender
 
@@ -249,6 +252,49 @@ def check(
     print_checkup(checkup, form)
     if not checkup.usable:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: reelated evaluate sample --split last")
+@with_fitting
+def evaluate(
+    source: Source,
+    options: Options,
+    protocol: Annotated[str | None, typer.Option(help="A published way to measure: ml100k-microsoft, …")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="How ratings are hidden: within-users (the default), within-movies, last, time, random, new-users. "
+            "With --protocol: the folder of the published split's files."
+        ),
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Rows of a list, 10.")] = None,
+    ask: Annotated[Ask, typer.Option(help="What is ranked: movies for users, or users for movies.")] = "movies",
+    seed: Annotated[int, typer.Option(min=0, help="Of the random choice of what is hidden.")] = 0,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report to this .html file, the recipe beside the model.")
+    ] = None,
+    form: Form = "table",
+) -> None:
+    """Measure a model: hide ratings, fit to the others, and compare the answers with what was hidden."""
+    way = Way(protocol, split, n, ask, seed)
+    print_evaluation(evaluate_source(source, options, way, report), options, way, form)
+
+
+@app.command(epilog="Example: reelated tune sample --trials 5")
+@with_reading
+def tune(
+    source: Source,
+    options: Options,
+    goal: Annotated[Goal, typer.Option("--for", help="What is to be good: any, liked, rating.")] = "liked",
+    model: Annotated[TunedModel, typer.Option(help="The model whose settings are tried.")] = "item-knn",
+    minutes: Annotated[float, typer.Option(min=0, help="No trial begins later.")] = 5.0,
+    trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is hidden for judging and of what is tried.")] = 0,
+    form: Form = "table",
+) -> None:
+    """Try settings of a model on a part of the ratings, and print the lines that use the best."""
+    given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
+    print_tuning(tune_source(source, options, goal, **given), source, form)
 
 
 @app.command(epilog="Example: reelated sample my-sample")

@@ -79,6 +79,11 @@ def with_reading(command: Callable[..., None]) -> Callable[..., None]:
     return _replaced(read, "form", {"json": _FORMS["json"]}, as_form)
 
 
+def with_fitting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes `options: Options` and a `form` the options of reading and fitting and `--json`."""
+    return _replaced(with_options(command), "form", {"json": _FORMS["json"]}, as_form)
+
+
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
     """Give a command that takes `rec: Recommender` a SOURCE and the shared options in its place.
 

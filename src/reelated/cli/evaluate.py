@@ -1,0 +1,196 @@
+"""`reelated evaluate`: hide ratings, fit, ask, and print how well the answers fit what was hidden."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from rich.text import Text
+
+from reelated.cli.progress import errors, working
+from reelated.cli.show import Column, console, print_json, table_of
+from reelated.cli.sources import Options, read_source
+from reelated.errors import InputError, check_choice, plural, shorten
+from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, Measure, Protocol, Split, evaluate
+from reelated.evaluation.report import check_report, write_report
+from reelated.recommender import recipe
+from reelated.recommender.rows import printable
+
+Ask = Literal["movies", "users"]
+NAMES = {
+    "ndcg": "nDCG",
+    "map": "MAP",
+    "precision": "precision",
+    "recall": "recall",
+    "recall_capped": "recall, capped",
+    "mrr": "MRR",
+    "hit_rate": "hit rate",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "coverage": "coverage",
+    "novelty": "novelty, bits",
+    "concentration": "places of the ten most listed",
+}
+"""Measures as a person reads them."""
+BESIDE = {"recipe": recipe}
+"""What a report shows beside the model asked for."""
+BOTH = ("any", "liked")
+INTERVAL = "95 % interval"
+
+
+class Way(NamedTuple):
+    """How to measure, as the terminal's options say it."""
+
+    protocol: str | None
+    split: str | None
+    n: int | None
+    ask: Ask
+    seed: int
+
+
+def evaluate_source(source: str, options: Options, way: Way, report: Path | None) -> Evaluation:
+    """Measure the recommender asked for in the way asked for; write a report on it, the recipe beside it."""
+    protocol = None if way.protocol is None else protocol_of(options, way)
+    wanted = {model_of(options): options.recommender()}
+    if report is not None:
+        check_report(report)
+        wanted |= {name: make() for name, make in BESIDE.items() if name not in wanted}
+    made = _split_of(source, options, way) if protocol is None else protocol.made(source, way.split)
+    length = (10 if way.n is None else way.n) if protocol is None else protocol.n
+    ask: Ask = way.ask if protocol is None else protocol.ask
+    results = {}
+    for name, recommender in wanted.items():
+        with working(f"Evaluating {name}") as progress:
+            results[name] = evaluate(recommender, made, length, ask=ask, progress=progress)
+    if report is not None:
+        errors.print(Text(f"The report is in {write_report(results, report, protocol)}."), soft_wrap=True)
+    return results[model_of(options)]
+
+
+def protocol_of(options: Options, way: Way) -> Protocol:
+    """Return the protocol asked for; it says itself how to read, what to rank and how long lists are."""
+    protocol = PROTOCOLS[check_choice("protocol", way.protocol, PROTOCOLS)]
+    if options.reading != Options().reading or way.n is not None or way.ask != "movies":
+        raise InputError(
+            f"--protocol {protocol.name}: it lays down how SOURCE is read, what is ranked and how long lists are. "
+            "Leave out -n, --ask and the options on reading."
+        )
+    return protocol
+
+
+def _split_of(source: str, options: Options, way: Way) -> Split | list[Split]:
+    """Hide ratings of a source in the way asked for."""
+    name = "within-users" if way.split is None else way.split
+    if name not in SPLITS:
+        raise InputError(f"--split {shorten(name)}: expected one of {', '.join(SPLITS)}; files go with --protocol.")
+    seeded = {} if name in ("last", "time") else {"seed": way.seed}
+    return SPLITS[name](read_source(source, options), **seeded)
+
+
+def model_of(options: Options) -> str:
+    """Say which model the options ask for."""
+    settings = [f"{name}={value}" for name, value in options.settings.items()]
+    return ", ".join([options.model or options.preset, *settings])
+
+
+# --------------------------------------------------------------------------------------------------------- printing
+def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) -> None:
+    """Print what was measured: for people, or as an array of one object."""
+    rows, protocol = result.rows(), PROTOCOLS.get(way.protocol or "")
+    if form == "json":
+        return print_json([as_dict(result, rows, model_of(options), protocol)])
+    out = console()
+    out.print(Text(printable(f"{model_of(options)} on {result.data}: {result.how}"), style="bold"))
+    if protocol is None:
+        what = "users" if result.ask == "movies" else "movies"
+        out.print(Text(f"Liked: {result.liked}. In brackets: {INTERVAL} over {what}.", style="dim"))
+        out.print(table_of(_of_lists(rows), out.width))
+        out.print()
+        out.print(table_of(_others(rows), out.width))
+    else:
+        out.print(Text(protocol.definition, style="dim"))
+        out.print(table_of(_beside(protocol, rows, model_of(options)), out.width))
+        out.print(Text(f"Source: {protocol.source}", style="dim"))
+    for note in (*left_out(rows, result.ask), *result.notes):
+        errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
+    errors.print(Text(f"A fit took {result.seconds:.1f} s.", style="dim"))
+    return None
+
+
+def as_dict(result: Evaluation, rows: list[Measure], model: str, protocol: Protocol | None) -> dict[str, Any]:
+    """Return what `--json` prints."""
+    told: dict[str, Any] = {"model": model}
+    told |= {name: getattr(result, name) for name in ("data", "how", "ask", "liked")}
+    told |= {"notes": list(result.notes), "measures": [asdict(row) for row in rows]}
+    if protocol is not None:
+        theirs = [
+            {"model": row.model, **dict(zip(protocol.columns, row.values, strict=True)), "note": row.note}
+            for row in protocol.published
+        ]
+        ours = dict(zip(protocol.columns, protocol.row(result), strict=True))
+        about = {name: getattr(protocol, name) for name in ("name", "definition", "source")}
+        told["protocol"] = {**about, "ours": ours, "published": theirs}
+    return told
+
+
+def left_out(rows: list[Measure], ask: str) -> list[str]:
+    """Say how many have no hit and are left out of the means."""
+    what, hidden = ("user", "a rating hidden") if ask == "movies" else ("movie", "a rater hidden")
+    first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
+    return [
+        f"left out of the means of what is {of}: {plural(row.left_out, what)} of {row.units + row.left_out:,}, without "
+        f"a list or without {hidden}{' where it was liked' if relevance == 'liked' else ''}."
+        for relevance, of in (("any", "rated at all"), ("liked", "liked"))
+        if (row := first[relevance]).left_out
+    ]
+
+
+def named(measure: str) -> str:
+    """Say a measure's name: `ndcg@10` → `nDCG@10`."""
+    name, at, n = measure.partition("@")
+    return NAMES[name] + at + n
+
+
+def _of_lists(rows: list[Measure]) -> list[Column]:
+    """Return the columns of the measures of lists: `any` and `liked` always side by side."""
+    any_, liked = ({row.measure: row for row in rows if row.relevance == of} for of in BOTH)
+    return [
+        Column("a list against what was hidden", [named(measure) for measure in any_], text=True),
+        Column("rated at all", [_said(row) for row in any_.values()]),
+        Column("liked", [_said(liked[measure]) for measure in any_]),
+    ]
+
+
+def _others(rows: list[Measure]) -> list[Column]:
+    """Return the columns of the measures that have no hits."""
+    order = list(NAMES)
+    rest = sorted((row for row in rows if row.relevance is None), key=lambda row: order.index(row.measure))
+    return [
+        Column("predicted ratings; lists as a whole", [named(row.measure) for row in rest], text=True),
+        Column("", [_said(row) for row in rest]),
+    ]
+
+
+def _beside(protocol: Protocol, rows: list[Measure], model: str) -> list[Column]:
+    """Return our row, with its intervals, below the published ones."""
+    found = {(row.measure, row.relevance): row for row in rows}
+    ours = [found[key] for key in protocol.columns.values()]
+    theirs = protocol.published
+    numbers = [
+        Column(name, ["–" if (value := one.values[at]) is None else f"{value:g}" for one in theirs] + _ours(row))
+        for at, (name, row) in enumerate(zip(protocol.columns, ours, strict=True))
+    ]
+    names = [*(one.model for one in theirs), f"Reelated: {model}", f"  {INTERVAL}"]
+    notes = [*(one.note for one in theirs), "measured here", ""]
+    return [Column("model", names, text=True), *numbers, Column("note", notes, text=True)]
+
+
+def _ours(row: Measure) -> list[str]:
+    return [_value(row), "–" if row.low is None else f"{row.low:.3f}–{row.high:.3f}"]
+
+
+def _value(row: Measure) -> str:
+    return "–" if row.value is None else f"{row.value:.4f}"
+
+
+def _said(row: Measure) -> str:
+    return _value(row) if row.low is None else f"{_value(row)} ({row.low:.4f}–{row.high:.4f})"

@@ -1,0 +1,296 @@
+"""`Evaluation`: what was measured, with intervals; and the paired comparison of two."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from reelated.errors import InputError, check_integer, shorten
+from reelated.evaluation.judging import Part
+from reelated.evaluation.resampling import Sums, bootstrap, sign_flips
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure of one model.
+
+    Attributes
+    ----------
+    measure : str
+        Such as `ndcg@10`, `rmse` or `coverage`.
+    relevance : {"any", "liked", None}
+        What counts as a hit: rated at all, or liked; None where nothing does.
+    value : float or None
+        None where nothing could be measured.
+    low, high : float or None
+        The 95 % bootstrap interval over users; None for measures of all lists together.
+    units : int
+        How many users (or movies, where users were ranked) it is a mean over.
+    left_out : int
+        How many have no value, such as those without a hit.
+    """
+
+    measure: str
+    relevance: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    units: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One measure of two models on the same split.
+
+    Attributes
+    ----------
+    measure, relevance
+        As in `Measure`.
+    first, second : float
+        Both values.
+    difference : float
+        `second − first`.
+    low, high : float
+        Its 95 % bootstrap interval, over the same users for both.
+    p_value : float
+        How often a difference as large arises when each user's two results are exchanged at random (Fisher's
+        randomisation test, two-sided).
+    """
+
+    measure: str
+    relevance: str | None
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one recommender was measured to do on one split, or on several.
+
+    Attributes
+    ----------
+    data : str
+        What the data calls itself.
+    how : str
+        How ratings were hidden.
+    ask : {"movies", "users"}
+        What was ranked.
+    liked : str
+        What counts as liked.
+    parts : tuple of Part
+        The numbers of every user (or movie), one part for each split.
+    """
+
+    data: str
+    how: str
+    ask: str
+    liked: str
+    parts: tuple[Part, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or stands for something else."""
+        folds = len(self.parts) > 1
+        return tuple(f"Split {at}: {n}" if folds else n for at, part in enumerate(self.parts, 1) for n in part.notes)
+
+    @property
+    def seconds(self) -> float:
+        """How long a fit took, the mean over the splits."""
+        return float(np.mean([part.seconds for part in self.parts]))
+
+    def value(self, measure: str, relevance: str | None = None) -> float:
+        """Return one measure, the mean over the splits.
+
+        Parameters
+        ----------
+        measure : str
+            Such as `ndcg@10` or `rmse`.
+        relevance : {"any", "liked", None}, default None
+            What counts as a hit, for measures of lists.
+
+        Returns
+        -------
+        float
+            NaN where nothing could be measured.
+
+        Raises
+        ------
+        InputError
+            There is no such measure.
+        """
+        if measure in self.parts[0].whole and relevance is None:
+            return float(np.mean([part.whole[measure] for part in self.parts]))
+        at = self._place(measure, relevance)
+        return float(self._sums().values()[at])
+
+    def rows(self, *, resamples: int = 1000, seed: int = 0) -> list[Measure]:
+        """Return every measure with its interval.
+
+        Parameters
+        ----------
+        resamples : int, default 1000
+            How often the users are drawn anew, with replacement; the same user in all splits.
+        seed : int, default 0
+            Of the draws.
+
+        Returns
+        -------
+        list of Measure
+        """
+        sums = self._sums()
+        low, high = bootstrap(sums, check_integer("resamples", resamples, 1), check_integer("seed", seed, 0))
+        values, counted = sums.values(), sums.counted()
+        rows = [
+            Measure(name, of, _known(values[at]), _known(low[at]), _known(high[at]), int(n), len(sums.units) - int(n))
+            for at, ((name, of), n) in enumerate(zip(self._names, counted, strict=True))
+        ]
+        n_units = len(sums.units)
+        whole = [Measure(name, None, _known(self.value(name)), None, None, n_units, 0) for name in self.parts[0].whole]
+        return rows + whole
+
+    def to_dicts(self, *, resamples: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
+        """Return one dictionary per measure.
+
+        Parameters
+        ----------
+        resamples, seed
+            As for `rows`.
+
+        Returns
+        -------
+        list of dict
+        """
+        return [asdict(row) for row in self.rows(resamples=resamples, seed=seed)]
+
+    def to_polars(self, *, resamples: int = 1000, seed: int = 0) -> pl.DataFrame:
+        """Return a table with one row per measure.
+
+        Parameters
+        ----------
+        resamples, seed
+            As for `rows`.
+
+        Returns
+        -------
+        polars.DataFrame
+        """
+        text, numbers = dict.fromkeys(("measure", "relevance"), pl.String), ("value", "low", "high")
+        schema: dict[str, Any] = text | dict.fromkeys(numbers, pl.Float64) | {"units": pl.Int64, "left_out": pl.Int64}
+        return pl.DataFrame(self.to_dicts(resamples=resamples, seed=seed), schema=schema)
+
+    def by_unit(self) -> pl.DataFrame:
+        """Return what every user (or movie, where users were ranked) adds: `split … measure relevance total weight`.
+
+        Returns
+        -------
+        polars.DataFrame
+            A measure is Σ total / Σ weight over all rows of a split; `rmse` is the root of it.
+        """
+        name = "user_id" if self.ask == "movies" else "movie_id"
+        tables = [
+            pl.DataFrame({name: part.units, "total": one.totals, "weight": one.weights}).select(
+                pl.lit(at).alias("split"),
+                name,
+                pl.lit(one.measure).alias("measure"),
+                pl.lit(one.relevance, pl.String).alias("relevance"),
+                "total",
+                "weight",
+            )
+            for at, part in enumerate(self.parts, 1)
+            for one in part.measured
+        ]
+        return pl.concat(tables)
+
+    def errors(self) -> pl.DataFrame:
+        """Return errors of predicted ratings by bins of how often the movie and the user rated, and of the prediction.
+
+        Returns
+        -------
+        polars.DataFrame
+            `of low pairs rmse mae rated predicted`: `of` is "movie", "user" or "predicted"; a bin goes from `low` to
+            the next; `rated` and `predicted` are means.
+        """
+        sums = pl.concat([part.errors for part in self.parts]).group_by("of", "low").sum().sort("of", "low")
+        means = [(pl.col(name) / pl.col("pairs")) for name in ("squared", "absolute", "rated", "predicted")]
+        return sums.with_columns(means).select(
+            "of", "low", "pairs", pl.col("squared").sqrt().alias("rmse"), pl.col("absolute").alias("mae"),
+            "rated", "predicted",
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        shown = [("ndcg", "any"), ("ndcg", "liked"), ("rmse", None)]
+        names = [(name, of) for want, of in shown for name, has in self._names if name.startswith(want) and has == of]
+        values = (f"{' '.join(filter(None, name))} {self.value(*name):.3f}" for name in names)
+        return f"{self.data}, {self.how}: {', '.join(values)}"
+
+    @property
+    def _names(self) -> list[tuple[str, str | None]]:
+        return [(one.measure, one.relevance) for one in self.parts[0].measured]
+
+    def _place(self, measure: str, relevance: str | None) -> int:
+        """Return the place of a measure, or say which there are."""
+        if (measure, relevance) in self._names:
+            return self._names.index((measure, relevance))
+        known = ", ".join(dict.fromkeys([name for name, _ in self._names] + list(self.parts[0].whole)))
+        raise InputError(
+            f"measure={shorten(measure)}, relevance={shorten(relevance)}: expected one of {known}; relevance 'any' or "
+            "'liked' for those of lists, None for the others."
+        )
+
+    def _sums(self) -> Sums:
+        return Sums.of(self.parts)
+
+
+def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, seed: int = 0) -> list[Difference]:
+    """Compare two recommenders that were measured on the same split, user by user.
+
+    Parameters
+    ----------
+    first, second : Evaluation
+        Of the same split, with the same `n`.
+    resamples : int, default 1000
+        How often users are drawn anew for the interval, and results exchanged for the test.
+    seed : int, default 0
+        Of both.
+
+    Returns
+    -------
+    list of Difference
+
+    Raises
+    ------
+    InputError
+        They were not measured on the same split.
+    """
+    sums = [one._sums() for one in (first, second)]
+    same = first._names == second._names and len(first.parts) == len(second.parts)
+    if not same or not all(
+        a.units.equals(b.units) and all((x.weights == y.weights).all() for x, y in _beside(a, b))
+        for a, b in zip(first.parts, second.parts, strict=True)
+    ):
+        raise InputError("first and second were not measured on the same split with the same n. Evaluate both on it.")
+    resamples, seed = check_integer("resamples", resamples, 1), check_integer("seed", seed, 0)
+    low, high = bootstrap(sums[1], resamples, seed, minus=sums[0])
+    p_values, values = sign_flips(sums[0], sums[1], resamples, seed), [one.values() for one in sums]
+    return [
+        Difference(name, of, *map(float, (a, b, b - a, low[at], high[at], p_values[at])))
+        for at, ((name, of), a, b) in enumerate(zip(first._names, *values, strict=True))
+        if np.isfinite(a) and np.isfinite(b)
+    ]
+
+
+def _beside(a: Part, b: Part) -> Sequence[tuple[Any, Any]]:
+    """Return the measures of two parts side by side, but for novelty, which an empty list has none of."""
+    pairs = zip(a.measured, b.measured, strict=True)
+    return [(x, y) for x, y in pairs if x.measure != "novelty"]
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

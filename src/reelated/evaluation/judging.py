@@ -1,0 +1,183 @@
+"""One fitted recommender against one split: what each user, or each movie, adds to every measure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from reelated.errors import plural
+from reelated.evaluation import metrics
+from reelated.ratings import Ids, Ratings
+from reelated.ratings.matrix import Scale
+
+Numbers = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+RELEVANCE = ("any", "liked")
+EDGES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+"""Where the bins of "how often rated" begin; the first holds what was never rated."""
+
+
+class Measured(NamedTuple):
+    """The numbers of one measure that are summed: it is Σ totals / Σ weights over all units, then finished.
+
+    Attributes
+    ----------
+    measure : str
+        Such as `ndcg@10` or `rmse`.
+    relevance : {"any", "liked", None}
+        What counts as a hit; None where nothing does.
+    totals, weights : ndarray of float64, shape (n_units,)
+        What each unit adds; weight 0 where the measure says nothing of it.
+    """
+
+    measure: str
+    relevance: str | None
+    totals: Numbers
+    weights: Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one split gave: the numbers of each unit, of the lists as a whole, and what must be said of them.
+
+    Attributes
+    ----------
+    units : polars.Series
+        The ids of those asked about: users, or movies where users were ranked.
+    measured : tuple of Measured
+        Beside `units`.
+    whole : dict of str to float
+        Measures of all lists together.
+    errors : polars.DataFrame
+        Errors of predicted ratings by bins: `of low pairs squared absolute rated predicted`.
+    notes : tuple of str
+        What was left out or stands for something else, one sentence each.
+    seconds : float
+        How long the fit took.
+    """
+
+    units: pl.Series
+    measured: tuple[Measured, ...]
+    whole: dict[str, float]
+    errors: pl.DataFrame
+    notes: tuple[str, ...] = ()
+    seconds: float = np.nan
+
+
+class Asked(NamedTuple):
+    """The hidden ratings in numbers: `units[who]` rated, or was rated by, `what`; −1 is unknown to the model."""
+
+    units: pl.Series
+    who: Indices
+    what: Indices
+    liked: npt.NDArray[np.bool_]
+
+
+def liked_of(test: pl.DataFrame, train: Ratings, liked: float | str | None) -> tuple[npt.NDArray[np.bool_], str]:
+    """Say which hidden ratings are of movies that the user liked, and by which rule."""
+    ratings, scale = test["rating"].to_numpy(), train.scale
+    bar = _bar(train.matrix.data, scale) if liked is None else liked
+    if not isinstance(bar, str):
+        return ratings >= bar, f"rated {bar:g} or more"
+    counts = np.diff(train.matrix.indptr)
+    sums = np.add.reduceat(train.matrix.data, train.matrix.indptr[:-1], dtype=np.float64)
+    means = np.concatenate([sums / counts, [train.matrix.data.mean(dtype=np.float64)]])
+    return ratings > means[train.user_ids.indices_of(test["user_id"])], "rated above the user's own mean"
+
+
+def _bar(learnt: npt.NDArray[np.float32], scale: Scale) -> float | str:
+    """Return three quarters of the way up the scale; the user's mean where hardly a rating gets there, as in counts."""
+    bar = scale.low + 0.75 * (scale.high - scale.low)
+    return bar if scale.high > scale.low and np.mean(learnt >= bar) >= 0.01 else "mean"
+
+
+def asked_of(units: pl.Series, partners: pl.Series, ids: Ids, liked: npt.NDArray[np.bool_]) -> Asked:
+    """Give the units numbers from 0, and their partners those of the model."""
+    distinct = units.unique().sort()
+    who = Ids(distinct, "user").indices_of(units).astype(np.int64)
+    return Asked(distinct, who, ids.indices_of(partners).astype(np.int64), liked)
+
+
+def of_lists(lists: Indices, able: npt.NDArray[np.bool_], asked: Asked, cutoffs: Sequence[int]) -> list[Measured]:
+    """Judge lists of partners, −1 after their end; of units that cannot be given a list nothing is said."""
+    n_units, size = len(asked.units), int(max(lists.max(initial=0), asked.what.max(initial=0))) + 1
+    keys, listed = asked.who * size + asked.what, np.arange(n_units)[:, None] * size + lists
+    found = []
+    for relevance in RELEVANCE:
+        relevant = np.ones(len(keys), np.bool_) if relevance == "any" else asked.liked
+        counts = np.bincount(asked.who[relevant], minlength=n_units) * able
+        hits = np.isin(listed, keys[relevant & (asked.what >= 0)]) & (lists >= 0)
+        for n in cutoffs:
+            for name, measure in metrics.RANKING.items():
+                values = measure(hits[:, :n], counts)
+                weights = np.isfinite(values).astype(np.float64)
+                found.append(Measured(f"{name}@{n}", relevance, np.nan_to_num(values), weights))
+    return found
+
+
+def of_novelty(lists: Indices, shares: Numbers) -> Measured:
+    """Judge how little known is what is listed."""
+    values = metrics.novelty(lists, shares)
+    return Measured("novelty", None, np.nan_to_num(values), np.isfinite(values).astype(np.float64))
+
+
+def of_whole(lists: Indices, n_entries: int) -> dict[str, float]:
+    """Judge all lists together."""
+    places = np.bincount(lists[lists >= 0], minlength=n_entries)
+    return {"coverage": metrics.coverage(places), "concentration": metrics.concentration(places)}
+
+
+def of_ratings(who: Indices, n_units: int, predicted: Numbers, ratings: Numbers) -> list[Measured]:
+    """Judge predicted ratings."""
+    gaps, pairs = predicted - ratings, np.bincount(who, minlength=n_units).astype(np.float64)
+    errors = {"rmse": gaps**2, "mae": np.abs(gaps)}  # the root is taken in the end
+    return [
+        Measured(name, None, np.bincount(who, weights=each, minlength=n_units).astype(np.float64), pairs)
+        for name, each in errors.items()
+    ]
+
+
+def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scale: Scale) -> pl.DataFrame:
+    """Sum errors by how often the movie was rated, by how much the user rated, and by what was predicted."""
+    width = (scale.high - scale.low) / 16 or 1.0
+    below: dict[str, Any] = {of: np.array([0, *EDGES])[np.digitize(counts, EDGES)] for of, counts in known.items()}
+    below["predicted"] = scale.low + np.floor((predicted - scale.low) / width) * width
+    pairs = pl.DataFrame({"rated": ratings.astype(np.float64), "predicted": predicted})
+    gap = pl.col("predicted") - pl.col("rated")
+    tables = [
+        pairs.with_columns(pl.lit(of).alias("of"), pl.Series("low", lows.astype(np.float64)))
+        .group_by("of", "low", maintain_order=True)
+        .agg(
+            pl.len().cast(pl.Int64).alias("pairs"),
+            (gap**2).sum().alias("squared"),
+            gap.abs().sum().alias("absolute"),
+            pl.col("rated", "predicted").sum(),
+        )
+        for of, lows in below.items()
+    ]
+    return pl.concat(tables).sort("of", "low")
+
+
+def told(test: pl.DataFrame, train: Ratings, silent: int) -> list[str]:
+    """Say what the split leaves without training data, and what becomes of it."""
+    notes = []
+    for kind, ids, then in (
+        (
+            "movie",
+            train.movie_ids,
+            "it cannot be listed and counts as missed, and the mean rating is predicted",
+        ),
+        ("user", train.user_ids, "no list is made, and nothing counts in the measures of lists"),
+    ):
+        unknown = test.filter(~test[f"{kind}_id"].is_in(ids.values.implode()))[f"{kind}_id"]
+        if len(unknown):
+            of = f"{plural(len(unknown), 'hidden rating')} of {plural(unknown.n_unique(), kind)}"
+            notes.append(f"{of} without training data: {then}.")
+    if silent:
+        notes.append(
+            f"{plural(silent, 'other rating')} of {len(test):,} could not be predicted: the mean rating stands in."
+        )
+    return notes

@@ -1,0 +1,123 @@
+"""Protocols on MovieLens 1M: the splits of NCF and of ∞-AE, and random folds."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from reelated.errors import InputError
+from reelated.evaluation.protocols.protocol import Material, Protocol, Published, text_of
+from reelated.evaluation.splits import Split, random_folds
+
+SIZE = (1_000_209, 6_040, 3_706)
+NCF_FILES = "https://github.com/hexiangnan/neural_collaborative_filtering, folder Data"
+INFINITE_FILES = "https://github.com/noveens/infinite_ae_cf, folder data"
+FOLDS_SEED = 0
+
+
+def ncf(material: Material) -> list[Split]:
+    """Hide the rating of each user that the test file names, and rank it among the 99 sampled movies there."""
+    users, movies = (material.table[name].unique(maintain_order=True) for name in ("user_id", "movie_id"))
+    rows = [line.split("\t") for line in text_of(material.file("*test.rating", NCF_FILES)).splitlines()]
+    sampled = [line.split("\t") for line in text_of(material.file("*test.negative*", NCF_FILES)).splitlines()]
+    try:
+        tested = np.array([[int(row[0]), int(row[1])] for row in rows])
+        others = np.array([[int(number) for number in row[1:]] for row in sampled])
+        asked = np.concatenate([tested[:, 1:], others], axis=1)
+        named = (users.gather(tested[:, 0]), movies.gather(tested[:, 1]))
+        candidates = (users.gather(np.repeat(tested[:, 0], asked.shape[1])), movies.gather(asked.ravel()))
+    except (IndexError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"The files of the split cannot be used ({error}). Get them again from {NCF_FILES}.") from None
+    key = pl.DataFrame({"user_id": named[0], "movie_id": named[1]}).with_columns(hidden=True)
+    hidden = material.table.join(key, on=["user_id", "movie_id"], how="left", maintain_order="left")["hidden"]
+    if hidden.sum() != len(rows):
+        raise InputError(
+            f"{len(rows) - hidden.sum():,} of {len(rows):,} ratings of the split's test file are not in the data: "
+            "movies and users are numbered as they first appear in the ratings file, so it must be the original one."
+        )
+    split = material.hide(hidden.fill_null(False).to_numpy(), "the last rating of each user, as published with NCF")
+    return [replace(split, candidates=pl.DataFrame({"user_id": candidates[0], "movie_id": candidates[1]}))]
+
+
+def infinite_ae(material: Material) -> list[Split]:
+    """Learn from what is marked 0, be shown 0 and 1, be asked about 2."""
+    path = material.file("*infinite*.npz", INFINITE_FILES)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            marks = arrays["data"]
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path} cannot be used ({error}). Get it again from {INFINITE_FILES}.") from None
+    if marks.shape != (len(material.table),):
+        raise InputError(f"{path} marks {len(marks):,} ratings, and the data has {len(material.table):,}.")
+    how = "80 % of each user's ratings to learn from, 10 % shown, 10 % hidden, as published with ∞-AE"
+    return [material.hide(marks == 2, how, fitted=marks == 0, shown=marks <= 1)]
+
+
+def five_folds(material: Material) -> list[Split]:
+    """Deal all ratings into five."""
+    return random_folds(material.data, 5, seed=FOLDS_SEED)
+
+
+NCF = Protocol(
+    name="ml1m-ncf",
+    data="MovieLens 1M",
+    size=SIZE,
+    definition=(
+        "The last rating of each user is hidden, everything else trains. It is ranked among 99 movies that the user "
+        "has not rated, sampled once and published with the split; a few samples are the hidden movie itself, which "
+        "counts once, as in the authors' program. HR@10: the share of users with the hidden movie among the first ten; "
+        "nDCG@10: the mean of 1 / log2(rank + 1), 0 where it is not among them."
+    ),
+    source=(
+        "He et al. 2017, Neural Collaborative Filtering. Rows: Ferrari Dacrema et al. 2021, Anelli et al. 2021, "
+        "Rendle et al. 2022."
+    ),
+    columns={"HR@10": ("hit_rate@10", "any"), "nDCG@10": ("ndcg@10", "any")},
+    published=(
+        Published("ItemKNN, cosine with BM25", (0.669, 0.398)),
+        Published("RP3beta", (0.676, 0.401)),
+        Published("NeuMF", (0.709, 0.435)),
+        Published("EASE, l2 1320", (0.7192, 0.4494)),
+        Published("iALS, 192 dimensions", (0.7310, 0.4521)),
+    ),
+    splits=ncf,
+)
+INFINITE_AE = Protocol(
+    name="ml1m-infinite-ae",
+    data="MovieLens 1M",
+    size=SIZE,
+    definition=(
+        "Of each user's ratings a part is for learning, a part for validation and a part for the test, as published. "
+        "The model learns from the first, is shown the first and the second, and lists 10 of all other movies. Any "
+        "hidden rating is a hit; nDCG is binary, its ideal cut at 10."
+    ),
+    source="Sachdeva et al. 2022, Infinite Recommendation Networks. SVD-AE: Hong et al. 2024.",
+    columns={"nDCG@10": ("ndcg@10", "any"), "nDCG@10, liked": ("ndcg@10", "liked")},
+    published=(
+        Published("LightGCN", (0.2885, None)),
+        Published("EASE, as they ran it", (0.2988, None)),
+        Published("∞-AE", (0.3282, None)),
+        Published("SVD-AE", (0.34, None), "two digits published"),
+    ),
+    splits=infinite_ae,
+)
+FOLDS_1M = Protocol(
+    name="ml1m-folds",
+    data="MovieLens 1M",
+    size=SIZE,
+    definition=(
+        f"All ratings dealt at random into five parts, seed {FOLDS_SEED}: each is hidden once. RMSE and MAE over all "
+        "hidden ratings of a fold alike, the mean of the five; where a model can say nothing, the mean training rating "
+        "stands in. Others dealt with other seeds."
+    ),
+    source="Result pages of Surprise and MyMediaLite.",
+    columns={"RMSE": ("rmse", None), "MAE": ("mae", None)},
+    published=(
+        Published("Surprise KNNBaseline, user–user", (0.895, None)),
+        Published("Surprise SVD", (0.873, None)),
+        Published("MyMediaLite ItemKNNPearson", (0.871, 0.683)),
+        Published("Surprise SVD++", (0.862, None)),
+        Published("MyMediaLite BiasedMF", (0.852, None)),
+    ),
+    splits=five_folds,
+)

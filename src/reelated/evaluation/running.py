@@ -1,0 +1,180 @@
+"""`evaluate`: fit a recommender to what is shown, ask it about what is hidden, and measure the answers."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from reelated._threads import Progress
+from reelated.errors import InputError, check_choice, check_integer, check_number
+from reelated.evaluation import asking
+from reelated.evaluation.evaluation import Evaluation
+from reelated.evaluation.judging import (
+    Asked,
+    Indices,
+    Part,
+    asked_of,
+    binned,
+    liked_of,
+    of_lists,
+    of_novelty,
+    of_ratings,
+    of_whole,
+    told,
+)
+from reelated.evaluation.splits import Split, as_list
+from reelated.recommender import Recommender
+
+Ask = Literal["movies", "users"]
+
+
+def evaluate(
+    recommender: Recommender,
+    split: Split | Sequence[Split],
+    n: int | Sequence[int] = 10,
+    *,
+    ask: Ask = "movies",
+    liked: float | Literal["mean"] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Fit a recommender to the training part of a split, ask it about the rest, and measure the answers.
+
+    Lists are what the model says, not filled up with popular movies, without what a user has rated in training.
+    A hit is a hidden rating: `any`, or only of a movie that the user `liked`. Users without a hit are left out of
+    that mean, and counted. A movie without training data cannot be listed and counts as missed. Where a model cannot
+    predict a rating, the mean training rating stands in.
+
+    Parameters
+    ----------
+    recommender : Recommender
+        Fitted or not: a copy is fitted, and it is left as it is.
+    split : Split, or several
+        From `reelated.evaluation`, such as `within_users(data)`. Of several, measures are means over the splits.
+    n : int or sequence of int, default 10
+        How long lists are; with several, measures are told for each.
+    ask : {"movies", "users"}, default "movies"
+        What is ranked: movies for each user, or users for each movie (the audience).
+    liked : float, "mean" or None, default None
+        The least rating of a liked movie; "mean": above the user's own mean. None: three quarters up the scale (4 of
+        1 to 5), or "mean" where fewer than 1 % of the ratings get there.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InputError
+        An argument or the data cannot be used.
+
+    Examples
+    --------
+    >>> import reelated
+    >>> from reelated.evaluation import evaluate, within_users
+    >>> result = evaluate(reelated.Recommender(), within_users(reelated.read("sample")))
+    >>> result.value("ndcg@10", "liked") > 0.1
+    True
+    """
+    splits, cutoffs = as_list(split), _check_cutoffs(n)
+    check_choice("ask", ask, ("movies", "users"))
+    if liked is not None and liked != "mean":
+        liked = check_number("liked", liked)
+    parts = []
+    for at, one in enumerate(splits):
+
+        def step(done: float, at: int = at) -> None:
+            if progress:
+                progress((at + done) / len(splits))
+
+        parts.append(_part(recommender, one, cutoffs, ask, liked, step))
+    _, rule = liked_of(splits[0].test.head(0), splits[0].train.ratings, liked)
+    return Evaluation(splits[0].train.name, splits[0].how, ask, rule, tuple(parts))
+
+
+def _check_cutoffs(n: Any) -> list[int]:
+    """Return the lengths of lists, ascending."""
+    cutoffs = [n] if isinstance(n, (int, np.integer)) else n
+    if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) or not len(cutoffs):
+        raise InputError(f"n={n!r}: expected an integer of 1 or more, or several.")
+    return sorted(check_integer("n", one, 1) for one in cutoffs)
+
+
+def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, liked: Any, progress: Progress) -> Part:
+    """Measure one split."""
+    start = perf_counter()
+    rec = asking.fitted(recommender, split.train, lambda done: progress(done / 2))
+    seconds = perf_counter() - start
+    if split.shown is not None:
+        rec = asking.for_others(rec, split.shown)
+    kept, test, learnt = asking.ratings_of(rec), split.test, split.train.ratings
+    likes, _ = liked_of(test, kept, liked)
+    if ask == "movies":
+        asked = asked_of(test["user_id"], test["movie_id"], rec.movie_ids, likes)
+        shares = np.bincount(learnt.matrix.indices) / len(learnt.user_ids)
+    else:
+        asked = asked_of(test["movie_id"], test["user_id"], rec.user_ids, likes)
+        shares = np.diff(kept.matrix.indptr) / len(rec.movie_ids)
+    lists, able = _lists(rec, split, asked, cutoffs[-1], ask, lambda done: progress(0.5 + done / 2))
+    measured, whole = of_lists(lists, able, asked, cutoffs), {}
+    if split.candidates is None:  # else it would be about the candidates
+        measured, whole = [*measured, of_novelty(lists, shares)], of_whole(lists, len(shares))
+    users, movies = kept.user_ids.indices_of(test["user_id"]), rec.movie_ids.indices_of(test["movie_id"])
+    ratings = test["rating"].to_numpy().astype(np.float64)
+    predicted, silent = _predicted(rec, users, movies, float(learnt.matrix.data.mean(dtype=np.float64)))
+    often = {
+        "movie": np.where(movies >= 0, np.bincount(learnt.matrix.indices)[movies], 0),
+        "user": np.where(users >= 0, np.diff(kept.matrix.indptr)[users], 0),
+    }
+    measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
+    bins = binned(predicted, ratings, often, learnt.scale)
+    return Part(asked.units, tuple(measured), whole, bins, tuple(told(test, kept, silent)), seconds)
+
+
+def _lists(
+    rec: Recommender, split: Split, asked: Asked, n: int, ask: Ask, progress: Progress
+) -> tuple[Indices, npt.NDArray[np.bool_]]:
+    """Return a list for each unit, in numbers, −1 after its end; and which units can have one."""
+    numbers = (rec.user_ids if ask == "movies" else rec.movie_ids).indices_of(asked.units)
+    able = numbers >= 0
+    lists = np.full((len(able), n), -1, np.int64)
+    if ask == "users":
+        lists[able] = asking.audiences(rec, numbers[able], n, progress)
+    elif split.candidates is not None:
+        lists[able] = _best_candidates(rec, split.candidates, numbers[able], n)
+    else:
+        every = np.full((len(rec.user_ids), n), -1, np.int64)
+        for table in asking.lists(rec, n, progress):
+            rows = rec.user_ids.indices_of(table["user_id"])
+            every[rows, table["rank"].to_numpy() - 1] = rec.movie_ids.indices_of(table["movie_id"])
+        lists[able] = every[numbers[able]]
+    return lists, able
+
+
+def _best_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDArray[np.int32], n: int) -> Indices:
+    """Return the best of each user's own candidates, ties by ascending number; what has no score comes last."""
+    candidates = candidates.unique()
+    rows, movies = rec.user_ids.indices_of(candidates["user_id"]), rec.movie_ids.indices_of(candidates["movie_id"])
+    known = (rows >= 0) & (movies >= 0)
+    rows, movies = rows[known], movies[known]
+    scores = np.nan_to_num(asking.pair_scores(rec, rows, movies), nan=-np.inf)
+    order = np.lexsort((movies, -scores, rows))
+    rows, movies = rows[order], movies[order]
+    ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    best = np.full((len(rec.user_ids), n), -1, np.int64)
+    best[rows[ranks < n], ranks[ranks < n]] = movies[ranks < n]
+    return best[users]
+
+
+def _predicted(
+    rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32], mean: float
+) -> tuple[npt.NDArray[np.float64], int]:
+    """Return predicted ratings, and how many the model could not give although it knows the movie."""
+    values = np.full(len(users), np.nan)
+    known = movies >= 0
+    values[known] = asking.predicted(rec, users[known], movies[known])
+    return np.nan_to_num(values, nan=mean), int(np.isnan(values[known]).sum())

@@ -1,0 +1,370 @@
+"""Ways to hide a part of the ratings: what a model learns from, and what it is then asked about."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from reelated.data import folds
+from reelated.errors import InputError, check_integer, check_number, plural
+from reelated.ratings import Dataset, Ids, Ratings
+from reelated.ratings.matrix import NO_TIME
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Ratings to learn from, and ratings to be asked about, which the model never sees.
+
+    Attributes
+    ----------
+    train : Dataset
+        What a model is fitted to: the whole catalogue, and of the ratings only those to learn from.
+    test : polars.DataFrame
+        `user_id movie_id rating`: what was hidden.
+    how : str
+        How it was hidden, in one sentence.
+    shown : Ratings or None
+        The ratings that the fitted model is shown of those asked about, where these are not the ones it learnt from.
+    candidates : polars.DataFrame or None
+        `user_id movie_id`: the only movies to rank for each user, where not all are.
+    """
+
+    train: Dataset
+    test: pl.DataFrame
+    how: str
+    shown: Ratings | None = None
+    candidates: pl.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        if self.test.is_empty():
+            raise InputError(f"{self.train.name}: nothing is hidden ({self.how}). Hide more, or give more ratings.")
+
+    def __repr__(self) -> str:
+        return f"{self.train.name}: {len(self.train.ratings):,} ratings to learn from, {len(self.test):,} hidden"
+
+
+def given(train: Dataset, test: Any, how: str = "as given") -> Split:
+    """Return a split that was made elsewhere.
+
+    Parameters
+    ----------
+    train : Dataset
+        What to learn from.
+    test : DataFrame
+        `user_id movie_id rating`, with ids of the same types.
+    how : str, default "as given"
+        How it was made, in one sentence.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InputError
+        A column is missing, or ids of other types than those of `train`.
+    """
+    from reelated.ratings.frames import rating_columns
+
+    table = rating_columns(test)
+    for kind, ids in (("user_id", train.ratings.user_ids), ("movie_id", train.ratings.movie_ids)):
+        if table[kind].dtype != ids.values.dtype:
+            raise InputError(f"test: {kind} is not of type {ids.type_name} as in train. Make them the same.")
+    return Split(train, table.select("user_id", "movie_id", "rating"), how)
+
+
+def given_folds(source: Any) -> list[Split]:
+    """Return the five official folds of MovieLens 100K, u1 … u5.
+
+    Parameters
+    ----------
+    source : str or Path
+        The folder or zip of MovieLens 100K, or `"ml-100k"`.
+
+    Returns
+    -------
+    list of Split
+    """
+    named = [(replace(train, name=train.name.split(",")[0]), test) for train, test in folds(source)]
+    return [given(train, test, "the five official folds, each hidden in turn") for train, test in named]
+
+
+def random_folds(data: Dataset, n_folds: int = 5, *, seed: int = 0) -> list[Split]:
+    """Deal all ratings at random into folds of equal size; each is hidden once.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    n_folds : int, default 5
+        How many folds.
+    seed : int, default 0
+        Of the dealing.
+
+    Returns
+    -------
+    list of Split
+    """
+    n_folds, n = check_integer("n_folds", n_folds, 2), len(data.ratings)
+    dealt = np.random.default_rng(seed).permutation(n) % n_folds
+    how = f"one of {n_folds} random parts of all ratings is hidden in turn, seed {seed}"
+    return [hide(data, dealt == fold, how) for fold in range(n_folds)]
+
+
+def within_users(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
+    """Hide at random a share of every user's ratings, rounded.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    share : float, default 0.2
+        How much of a user's ratings is hidden.
+    seed : int, default 0
+        Of the choice.
+
+    Returns
+    -------
+    Split
+    """
+    users = _users(data.ratings)
+    mask = _first_of_each(users, _shuffled(users, seed), check_number("share", share, 0, 1))
+    return hide(data, mask, f"{share:.0%} of each user's ratings are hidden at random, seed {seed}")
+
+
+def within_movies(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
+    """Hide at random a share of every movie's ratings, rounded.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    share : float, default 0.2
+        How much of a movie's ratings is hidden.
+    seed : int, default 0
+        Of the choice.
+
+    Returns
+    -------
+    Split
+    """
+    movies = data.ratings.matrix.indices
+    mask = _first_of_each(movies, _shuffled(movies, seed), check_number("share", share, 0, 1))
+    return hide(data, mask, f"{share:.0%} of each movie's ratings are hidden at random, seed {seed}")
+
+
+def leave_last_out(data: Dataset, last: int = 1) -> Split:
+    """Hide the last ratings of every user: by time where it is known, else by the order given with the ratings.
+
+    Of ratings at the same time the one of the higher movie number is later. A user with no more than `last` ratings
+    keeps them all.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    last : int, default 1
+        How many of each user.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InputError
+        Neither the time nor the order of every rating is known.
+    """
+    ratings, last = data.ratings, check_integer("last", last, 1)
+    if ratings.timestamps is not None and _timed(ratings):
+        when, by = ratings.timestamps, "time"
+    elif ratings.order is not None:
+        when, by = ratings.order, "the order given"
+    else:
+        raise InputError(f"{_untimed(ratings)}, and no order. Give a column timestamp or order, or split at random.")
+    users, counts = _users(ratings), np.diff(ratings.matrix.indptr)
+    rank = _ranks(users, np.lexsort((when, users)))
+    mask = (rank >= counts[users] - last) & (counts[users] > last)
+    return hide(data, mask, f"the last {'rating' if last == 1 else f'{last} ratings'} of each user, by {by}")
+
+
+def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Split:
+    """Hide all ratings from a point in time on.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    share : float, default 0.2
+        The latest share of all ratings, unless `at` names the time.
+    at : int, optional
+        Seconds since 1970; what is rated then or later is hidden.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InputError
+        The time of some ratings is not known.
+    """
+    ratings, times = data.ratings, data.ratings.timestamps
+    if times is None or not _timed(ratings):
+        raise InputError(f"{_untimed(ratings)}. Give a column timestamp, or split at random.")
+    if at is None:
+        latest = round(check_number("share", share, 0, 1) * len(times))
+        at = int(np.sort(times)[-latest]) if latest else int(times.max()) + 1
+    day = np.datetime64(check_integer("at", at, -(2**62)), "s").astype("datetime64[D]")
+    return hide(data, times >= at, f"all ratings from {day} on are hidden")
+
+
+def held_out_users(data: Dataset, share: float = 0.1, *, shown: float = 0.8, seed: int = 0) -> Split:
+    """Hide some users from the fit; then show the model a part of their ratings and ask about the rest.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    share : float, default 0.1
+        How many of the users are kept from the fit, chosen at random.
+    shown : float, default 0.8
+        How much of each such user's ratings the fitted model is shown, chosen at random, rounded.
+    seed : int, default 0
+        Of both choices.
+
+    Returns
+    -------
+    Split
+    """
+    ratings, users = data.ratings, _users(data.ratings)
+    share, shown = check_number("share", share, 0, 1), check_number("shown", shown, 0, 1)
+    chosen = np.random.default_rng(seed).permutation(len(ratings.user_ids)) < round(share * len(ratings.user_ids))
+    theirs = chosen[users]
+    hidden = theirs & _first_of_each(users, _shuffled(users, seed), 1 - shown)
+    how = f"{share:.0%} of the users are kept from the fit, then {shown:.0%} of their ratings are shown, seed {seed}"
+    return hide(data, hidden, how, fitted=~theirs, shown=theirs & ~hidden)
+
+
+# ------------------------------------------------------------------------------------------------------ in numbers
+def _users(ratings: Ratings) -> npt.NDArray[np.int64]:
+    """Return the user's number of every rating."""
+    return np.repeat(np.arange(ratings.matrix.shape[0]), np.diff(ratings.matrix.indptr))
+
+
+def _shuffled(groups: npt.NDArray[Any], seed: int) -> npt.NDArray[np.int64]:
+    """Return the places of all ratings, group by group, at random within each."""
+    return np.lexsort((np.random.default_rng(check_integer("seed", seed, 0)).random(len(groups)), groups))
+
+
+def _ranks(groups: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the place of each rating within its group, from 0, in an order that has the groups together."""
+    starts = np.searchsorted(groups[order], groups[order])
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order)) - starts
+    return ranks
+
+
+def _first_of_each(groups: npt.NDArray[Any], order: npt.NDArray[np.int64], share: float) -> Mask:
+    """Choose the first of each group in an order: so many that they are the share, rounded."""
+    return _ranks(groups, order) < np.round(share * np.bincount(groups))[groups]
+
+
+def _timed(ratings: Ratings) -> bool:
+    return ratings.timestamps is not None and not (ratings.timestamps == NO_TIME).any()
+
+
+def _untimed(ratings: Ratings) -> str:
+    """Begin a message on times that are not known."""
+    missing = len(ratings) if ratings.timestamps is None else int((ratings.timestamps == NO_TIME).sum())
+    return f"{plural(missing, 'rating')} of {len(ratings):,} have no time"
+
+
+def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
+    """Hide some of the ratings; the model learns from the others, or from some of them, and may be shown others.
+
+    Parameters
+    ----------
+    data : Dataset
+        All ratings.
+    hidden : ndarray of bool, shape (n_ratings,)
+        What is asked about, in the order of `data.ratings.matrix.data`.
+    how : str
+        How they were chosen, in one sentence.
+    fitted : ndarray of bool, optional
+        What the model learns from; by default all that is not hidden.
+    shown : ndarray of bool, optional
+        What the fitted model is shown of those asked about; by default what it learnt from.
+
+    Returns
+    -------
+    Split
+    """
+    ratings = data.ratings
+    test = pl.DataFrame(
+        {
+            "user_id": ratings.user_ids.take(_users(ratings)[hidden]),
+            "movie_id": ratings.movie_ids.take(ratings.matrix.indices[hidden]),
+            "rating": ratings.matrix.data[hidden],
+        }
+    )
+    learnt = part_of(ratings, ~hidden if fitted is None else fitted)
+    return Split(replace(data, ratings=learnt), test, how, None if shown is None else part_of(ratings, shown))
+
+
+def part_of(ratings: Ratings, keep: Mask) -> Ratings:
+    """Return some of the ratings, with the ids of those who have any left.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        All.
+    keep : ndarray of bool, shape (n_ratings,)
+        Which of them, in the order of `ratings.matrix.data`.
+
+    Returns
+    -------
+    Ratings
+    """
+    if not keep.any():
+        raise InputError("All ratings are hidden: nothing is left to learn from. Hide fewer.")
+    users, movies = _users(ratings)[keep], ratings.matrix.indices[keep]
+    rows, columns = np.unique(users), np.unique(movies)
+    indptr = np.searchsorted(users, rows, side="right")
+    parts = (ratings.matrix.data[keep], np.searchsorted(columns, movies), np.concatenate([[0], indptr]))
+    index = ratings.matrix.indices.dtype
+    matrix = sp.csr_array((parts[0], parts[1].astype(index), parts[2].astype(index)), shape=(len(rows), len(columns)))
+    matrix.has_canonical_format = True
+    return Ratings(
+        Ids(ratings.user_ids.take(rows), "user"),
+        Ids(ratings.movie_ids.take(columns), "movie"),
+        matrix,
+        ratings.scale,
+        None if ratings.timestamps is None else ratings.timestamps[keep],
+        None if ratings.order is None else ratings.order[keep],
+    )
+
+
+def as_list(splits: Split | Sequence[Split] | Iterator[Split]) -> list[Split]:
+    """Return one or several splits as a list, or raise `InputError`."""
+    found = [splits] if isinstance(splits, Split) else list(splits)
+    if not found or not all(isinstance(split, Split) for split in found):
+        raise InputError("split: expected a Split such as within_users(data) gives, or several.")
+    return found
+
+
+SPLITS: dict[str, Callable[..., Split | list[Split]]] = {
+    "within-users": within_users,
+    "within-movies": within_movies,
+    "last": leave_last_out,
+    "time": by_time,
+    "random": random_folds,
+    "new-users": held_out_users,
+}
+"""The splits by the names that the terminal uses."""

@@ -1,0 +1,262 @@
+"""`tune`: try settings of a model on a part of the data for as long as there is time, and keep the best."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from reelated.errors import InputError, check_choice, check_integer, check_number
+from reelated.evaluation import asking
+from reelated.evaluation.judging import asked_of, liked_of, of_lists
+from reelated.evaluation.metrics import rmse
+from reelated.evaluation.splits import Split, within_users
+from reelated.models import MODELS
+from reelated.ratings import Dataset
+from reelated.recommender import Recommender
+
+Goal = Literal["any", "liked", "rating"]
+N, SHARE = 10, 0.2
+"""How long the lists are that settings are judged by, and how much of each user's ratings is for judging."""
+
+
+class Whole(NamedTuple):
+    """Whole numbers from low to high, as many small as large ones."""
+
+    low: int
+    high: int
+
+
+class Real(NamedTuple):
+    """Numbers from low to high, as many small as large ones."""
+
+    low: float
+    high: float
+
+
+class Either(NamedTuple):
+    """One of several."""
+
+    values: tuple[Any, ...]
+
+
+Space = dict[str, Whole | Real | Either]
+SPACES: dict[str, dict[str, Space]] = {
+    "ease": {
+        "ranker": {
+            "l2": Real(10, 2000),
+            "dropout": Either((0.0, 0.2, 0.35, 0.5, 0.65, 0.8)),
+            "lowest_worth": Either((0.0, 0.25, 0.5, 1.0)),
+        },
+    },
+    "item-knn": {
+        "ranker": {
+            "similarity": Either(("cosine", "jaccard")),
+            "weighting": Either((None, "tf-idf", "bm25")),
+            "n_neighbors": Whole(50, 500),
+            "shrinkage": Real(0.1, 1000),
+        },
+        "rater": {
+            "similarity": Either(("residual-cosine", "residual-pearson", "pearson")),
+            "n_neighbors": Whole(50, 500),
+            "max_used": Whole(10, 100),
+            "shrinkage": Real(1, 1000),
+            "baseline_weight": Real(0.001, 1),
+        },
+    },
+}
+"""Which settings of which model are tried, for ranking and for predicted ratings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """The best settings found.
+
+    Attributes
+    ----------
+    model : str
+        As the terminal calls it.
+    goal : {"any", "liked", "rating"}
+        What was to be good: nDCG@10 of either kind of hit, or the RMSE of predicted ratings.
+    settings : dict
+        The best settings found; empty where none were better than the defaults.
+    value, default : float
+        The goal's measure with these settings, and with the defaults.
+    trials : polars.DataFrame
+        All that was tried: the settings and `value`, null where they do not go together.
+    """
+
+    model: str
+    goal: Goal
+    settings: dict[str, Any]
+    value: float
+    default: float
+    trials: pl.DataFrame
+
+    @property
+    def measure(self) -> str:
+        """What was measured, in words."""
+        return "RMSE" if self.goal == "rating" else f"nDCG@{N}, {'liked' if self.goal == 'liked' else 'rated at all'}"
+
+    @property
+    def python(self) -> str:
+        """The line of Python that uses the settings."""
+        if not self.settings:
+            return "Recommender()"
+        given = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        return f"Recommender({_role(self.goal)}={MODELS[self.model].__name__}({given}))"
+
+    @property
+    def terminal(self) -> str | None:
+        """The options of the terminal that use the settings; None for predicted ratings: it sets the ranker alone."""
+        if _role(self.goal) == "rater":
+            return None
+        said = {name: "none" if value is None else value for name, value in self.settings.items()}
+        return " ".join([f"--model {self.model}", *(f"--set {name}={value}" for name, value in said.items())])
+
+
+def tune(
+    data: Dataset,
+    goal: Goal = "liked",
+    *,
+    model: str = "item-knn",
+    minutes: float = 5.0,
+    trials: int | None = None,
+    seed: int = 0,
+    progress: Callable[[float, float], None] | None = None,
+) -> Tuning:
+    """Try settings of a model on a part of the data, and return the best.
+
+    A fifth of each user's ratings is hidden for judging, chosen at random; the settings are Optuna's choice
+    (tree-structured Parzen estimator, Bergstra et al. 2011). Give it training data alone, and measure what it finds
+    on what it has not seen.
+
+    Parameters
+    ----------
+    data : Dataset
+        What settings are tried on.
+    goal : {"any", "liked", "rating"}, default "liked"
+        What is to be good: lists, a hit being a movie rated at all, or one that was liked; or predicted ratings.
+    model : str, default "item-knn"
+        As the terminal calls it.
+    minutes : float, default 5.0
+        No trial begins later.
+    trials : int, optional
+        Stop after so many; the same seed then finds the same unless time runs out.
+    seed : int, default 0
+        Of what is hidden and of what is tried.
+    progress : callable, optional
+        Called with the share that is done and the best value so far.
+
+    Returns
+    -------
+    Tuning
+
+    Raises
+    ------
+    InputError
+        An argument cannot be used, or Optuna is not installed.
+    """
+    goal = check_choice("goal", goal, ("any", "liked", "rating"))
+    space = _space(goal, model)
+    minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
+    optuna = _optuna()
+    judge = _judge_ratings if goal == "rating" else _judge_lists
+    split = within_users(data, SHARE, seed=check_integer("seed", seed, 0))
+    default, tried, began = judge(_default(data, model, goal), split, goal), [], time.monotonic()
+    up = goal != "rating"
+
+    def objective(trial: Any) -> float:
+        settings = {name: _suggested(trial, name, kind) for name, kind in space.items()}
+        try:
+            value = judge(MODELS[model](**settings), split, goal)
+        except InputError:  # settings that do not go together
+            tried.append({**settings, "value": None})
+            raise optuna.TrialPruned from None
+        tried.append({**settings, "value": value})
+        return value
+
+    def told(study: Any, trial: Any) -> None:
+        if progress:
+            shares = [(time.monotonic() - began) / (60 * minutes) if minutes else 1.0, len(tried) / (trials or np.inf)]
+            progress(min(1.0, max(shares)), _best(tried, up, default)[0])
+
+    study = optuna.create_study(
+        direction="maximize" if up else "minimize", sampler=optuna.samplers.TPESampler(seed=seed)
+    )
+    study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[told])
+    value, settings = _best(tried, up, default)
+    return Tuning(model, goal, settings, value, default, pl.DataFrame(tried, infer_schema_length=None))
+
+
+def _space(goal: Goal, model: str) -> Space:
+    """Return what is tried, or say which models can be tuned for a goal."""
+    role = _role(goal)
+    return SPACES[check_choice("model", model, [name for name, spaces in SPACES.items() if role in spaces])][role]
+
+
+def _role(goal: Goal) -> str:
+    return "rater" if goal == "rating" else "ranker"
+
+
+def _optuna() -> Any:
+    """Return Optuna, which then keeps to itself what it logs."""
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("Optuna is not installed. Install it with: pip install 'reelated[evaluate]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _default(data: Dataset, model: str, goal: Goal) -> Any:
+    """Return the recommender's own model if it is of this kind, else one with the model's own defaults."""
+    own = getattr(Recommender()._models(data), _role(goal))
+    return own if type(own) is MODELS[model] else MODELS[model]()
+
+
+def _suggested(trial: Any, name: str, kind: Whole | Real | Either) -> Any:
+    """Let Optuna choose a value; three digits are enough of a number."""
+    if isinstance(kind, Either):
+        return trial.suggest_categorical(name, kind.values)
+    if isinstance(kind, Whole):
+        return trial.suggest_int(name, kind.low, kind.high, log=True)
+    return float(f"{trial.suggest_float(name, kind.low, kind.high, log=True):.3g}")
+
+
+def _best(tried: list[dict[str, Any]], up: bool, default: float) -> tuple[float, dict[str, Any]]:
+    """Return the best value and its settings: none where nothing is better than the default."""
+    best, settings = default, {}
+    for one in tried:
+        if one["value"] is not None and (one["value"] > best if up else one["value"] < best):
+            best, settings = one["value"], {name: value for name, value in one.items() if name != "value"}
+    return best, settings
+
+
+def _judge_lists(model: Any, split: Split, goal: Goal) -> float:
+    """Return the nDCG of a model's lists."""
+    kept, test = split.train.ratings, split.test
+    model.fit(kept.matrix, scale=kept.scale[:2])
+    liked, _ = liked_of(test, kept, None)
+    asked = asked_of(test["user_id"], test["movie_id"], kept.movie_ids, liked)
+    numbers = kept.user_ids.indices_of(asked.units)
+    able, lists = numbers >= 0, np.full((len(numbers), N), -1, np.int64)
+    lists[able] = asking.lists_of_model(model, kept.matrix[numbers[able]], N)
+    found = {(one.measure, one.relevance): one for one in of_lists(lists, able, asked, [N])}
+    ndcg = found[f"ndcg@{N}", goal]
+    if not ndcg.weights.sum():
+        raise InputError(f"goal={goal!r}: no hidden rating counts as a hit. Choose another goal, or give more ratings.")
+    return float(ndcg.totals.sum() / ndcg.weights.sum())
+
+
+def _judge_ratings(model: Any, split: Split, goal: Goal) -> float:
+    """Return the RMSE of a model's predicted ratings; the mean stands in for what it cannot say."""
+    kept, test = split.train.ratings, split.test
+    model.fit(kept.matrix, scale=kept.scale[:2])
+    users, movies = kept.user_ids.indices_of(test["user_id"]), kept.movie_ids.indices_of(test["movie_id"])
+    predicted, known = np.full(len(users), np.nan), (users >= 0) & (movies >= 0)
+    predicted[known] = model.predict_pairs(kept.matrix, users[known], movies[known])
+    predicted = np.nan_to_num(predicted, nan=float(kept.matrix.data.mean(dtype=np.float64)))
+    return rmse(predicted, test["rating"].to_numpy().astype(np.float64))

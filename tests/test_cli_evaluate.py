@@ -1,0 +1,88 @@
+"""`reelated evaluate` says what `evaluate` says."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import reelated
+from reelated.cli.commands import app
+from reelated.cli.words import in_options
+from reelated.errors import InputError
+from reelated.evaluation import PROTOCOLS, evaluate, leave_last_out, within_movies, within_users
+from reelated.models import ItemKNN
+from reelated.recommender import Recommender, recipe
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(app, ["evaluate", *map(str, words)], env={"COLUMNS": "110"})
+    if code == 1:
+        assert isinstance(result.exception, InputError), result
+        return in_options(str(result.exception))
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    return result
+
+
+def measures(*words):
+    (told,) = json.loads(run(*words, "--json").stdout)
+    return told["measures"]
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return reelated.read("sample")
+
+
+def test_the_terminal_says_what_the_library_says(sample):
+    assert measures("sample") == evaluate(Recommender(), within_users(sample)).to_dicts()
+
+
+def test_options_choose_the_split_the_length_the_question_and_the_model(sample):
+    told = measures("sample", "--split", "within-movies", "--seed", 3, "--ask", "users", "-n", 5, "--preset", "recipe")
+    assert told == evaluate(recipe(), within_movies(sample, seed=3), 5, ask="users").to_dicts()
+    told = measures("sample", "--split", "last", "--model", "item-knn", "--set", "n_neighbors=20")
+    assert told == evaluate(Recommender(ItemKNN(n_neighbors=20)), leave_last_out(sample)).to_dicts()
+
+
+def test_both_kinds_of_hits_stand_side_by_side_with_their_intervals():
+    shown = run("sample").stdout
+    assert "rated at all" in shown
+    assert "liked" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("nDCG@10")]
+    assert line.count("–") == 2
+
+
+def test_who_is_left_out_is_told():
+    told = run("sample", "--split", "last").stderr
+    assert "left out of the means of what is liked:" in told
+    assert "users of 600" in told
+
+
+def test_a_protocol_shows_our_row_below_the_published_ones(shared_data):
+    path, protocol = shared_data / "ml-100k.zip", PROTOCOLS["ml100k-microsoft"]
+    shown = run(path, "--protocol", "ml100k-microsoft").stdout
+    assert "BiVAE" in shown
+    assert "Reelated: default" in shown
+    assert " ".join(protocol.definition.split()) in " ".join(shown.split())
+    (told,) = json.loads(run(path, "--protocol", "ml100k-microsoft", "--json").stdout)
+    (split,) = protocol.made(path)
+    assert told["protocol"]["ours"]["nDCG@10"] == evaluate(Recommender(), split).value("ndcg@10", "any")
+    assert told["protocol"]["published"][0]["nDCG@10"] == 0.4751
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--split", "often"], "--split 'often': expected one of within-users, "),
+        (["--protocol", "ml100k"], "--protocol 'ml100k': expected one of 'ml100k-folds', "),
+        (["--protocol", "ml100k-microsoft"], "SOURCE 'sample' holds 49,653 ratings"),
+        (["--protocol", "ml100k-microsoft", "-n", 5], "Leave out -n, --ask and the options on reading."),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_the_words_of_the_terminal(words, message):
+    assert message in run("sample", *words, code=1)
+
+
+def test_a_missing_split_is_asked_for_in_the_words_of_the_terminal(shared_data, tmp_path):
+    told = run(shared_data / "ml-1m", "--protocol", "ml1m-ncf", "--split", tmp_path, code=1)
+    assert told.endswith("Name it: --split FOLDER.")

@@ -1,0 +1,147 @@
+"""A report is one page that needs nothing else, holds what was measured, and lets no name break it."""
+
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from typer.testing import CliRunner
+
+import reelated
+from reelated.cli.commands import app
+from reelated.errors import InputError
+from reelated.evaluation import PROTOCOLS, charts, evaluate, leave_last_out, within_users, write_report
+from reelated.evaluation.report import check_report, render
+from reelated.recommender import Recommender, recipe
+
+VOID = {"meta"}
+
+
+class Page(HTMLParser):
+    """The tags, the text and the attributes of a page; tags must close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text, self.values = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.values += [(tag, name, value) for name, value in attributes]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def results():
+    split = within_users(reelated.read("sample"))
+    return {"default": evaluate(Recommender(), split), "recipe": evaluate(recipe(), split)}
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    return render(results)
+
+
+def test_a_report_needs_no_network_and_no_other_file(page):
+    assert not re.search(r"(?i)https?:|url\(|@import|<script|<link|<img|<iframe|src=|href=", page)
+
+
+def test_a_report_is_whole_and_read_by_screen_readers(page):
+    found = Page(page)
+    assert found.tags.count("svg") == 5
+    named = [value for tag, name, value in found.values if (tag, name) == ("svg", "aria-label")]
+    assert len(named) == 5
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_a_report_holds_every_measure_of_every_model_with_its_interval(results, page):
+    text = Page(page).text
+    for result in results.values():
+        for row in result.rows():
+            assert f"{row.value:.3f}" in text
+            assert row.low is None or f"{row.low:.3f}–{row.high:.3f}" in text
+
+
+def test_a_report_says_the_most_important_aloud(results, page):
+    hits = 10 * results["default"].value("precision@10", "any")
+    assert f"on average {hits:.1f} are among those hidden" in page
+    assert f"off by {results['default'].value('mae'):.2f} on average" in page
+
+
+def test_names_are_text_and_no_tags(results):
+    named = render({"<b>&": results["default"], "</title><script>": results["recipe"]})
+    assert "<script>" not in named
+    assert "&lt;b&gt;&amp;" in named
+    Page(named)
+
+
+def test_a_report_on_lists_without_a_hit_says_so():
+    split = within_users(reelated.read("sample"))
+    text = Page(render({"only": evaluate(Recommender(), split, liked=5.5)})).text
+    assert "–" in text
+    assert any("600 of 600 users have no list or not a hidden rating that counts as liked" in part for part in text)
+
+
+@pytest.mark.parametrize("ask", ["movies", "users"])
+def test_little_data_makes_a_report_too(ask):
+    table = {
+        "user_id": [1, 1, 1, 2, 2, 3, 3, 3],
+        "movie_id": [7, 8, 9, 7, 8, 8, 9, 7],
+        "rating": [1, 3, 5, 2, 4, 4, 3, 1],
+    }
+    data = reelated.read(table | {"timestamp": range(8)})
+    Page(render({"only": evaluate(Recommender(), leave_last_out(data), 2, ask=ask)}))
+
+
+def test_a_report_stands_beside_what_was_published(shared_data):
+    protocol = PROTOCOLS["ml100k-microsoft"]
+    result = protocol.evaluate(Recommender(), shared_data / "ml-100k.zip")
+    text = Page(render({"default": result}, protocol)).text
+    assert "BiVAE" in text
+    assert f"{result.value('ndcg@10', 'any'):.4f}" in text
+
+
+def test_a_report_replaces_another_whole(results, page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("before")
+    assert write_report(results, path) == path
+    assert path.read_text(encoding="utf-8") == page
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_no_report_can_be_written_it_is_said(results, tmp_path, monkeypatch):
+    for path in (tmp_path / "report.pdf", tmp_path / "no" / "report.html"):
+        with pytest.raises(InputError, match=r"report='.*expected an \.html file in a folder that exists"):
+            write_report(results, path)
+    with pytest.raises(InputError, match="results of 0 models"):
+        write_report({}, tmp_path / "report.html")
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(InputError, match=r"pip install 'reelated\[evaluate\]'"):
+        check_report(tmp_path / "report.html")
+
+
+def test_the_terminal_writes_a_report_with_the_recipe_beside(tmp_path):
+    path = tmp_path / "report.html"
+    result = CliRunner().invoke(app, ["evaluate", "sample", "--report", str(path)])
+    assert result.exit_code == 0, result.exception
+    assert str(path) in result.stderr.replace("\n", "")
+    assert "recipe" in Page(path.read_text(encoding="utf-8")).text
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0.8, 1.3), (0, 0.0137), (1, 5), (-3, 250)])
+def test_ticks_are_few_round_and_within(low, high):
+    found = charts.ticks(low, high)
+    assert 3 <= len(found) <= 7
+    assert low <= found[0] < found[-1] <= high
+    assert all(len(f"{tick:g}".strip("-0.").rstrip("0")) <= 3 for tick in found)
