@@ -25,21 +25,6 @@ def fitted(recommender: Recommender, train: Dataset, progress: Progress | None =
     return made.fit(train, progress=progress)
 
 
-def for_others(rec: Recommender, shown: Ratings) -> Recommender:
-    """Return the same fitted models for other people; movies that the models do not know are no evidence."""
-    columns = rec.movie_ids.indices_of(shown.movie_ids.values)[shown.matrix.indices]
-    known, users = columns >= 0, np.repeat(np.arange(shown.matrix.shape[0]), np.diff(shown.matrix.indptr))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(users[known], minlength=shown.matrix.shape[0]))])
-    shape = (len(shown.user_ids), len(rec.movie_ids))
-    matrix = sp.csr_array((shown.matrix.data[known], columns[known], indptr.astype(np.int32)), shape=shape)
-    matrix.has_canonical_format = True  # both kinds of ids ascend, so the columns still do
-    times = (None if values is None else values[known] for values in (shown.timestamps, shown.order))
-    made = copy.copy(rec)
-    made.ratings_ = Ratings(shown.user_ids, rec.movie_ids, matrix, shown.scale, *times)
-    made.__dict__.pop("_by_item", None)
-    return made
-
-
 def ratings_of(rec: Recommender) -> Ratings:
     """Return the ratings of the people asked about."""
     return rec._kept("evaluate")
@@ -62,12 +47,12 @@ def lists_of_model(model: Any, rows: sp.csr_array, n: int) -> npt.NDArray[np.int
 
 def pair_scores(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> Numbers:
     """Return the number that lists fall by, of pairs of numbers; NaN where the model has nothing to go by."""
-    by = rec._by(None)
+    by, (matrix, weights) = rec._by(None), rec._everybody
     scores = np.empty(len(users))
     for start in range(0, len(users), PAIRS):
         part = slice(start, start + PAIRS)
-        matrix = ratings_of(rec).matrix
-        scores[part] = rec.models_.of(by).score_pairs(matrix, users[part], movies[part], by=by)[0]
+        found = rec.models_.of(by).score_pairs(matrix, users[part], movies[part], by=by, weights=weights)
+        scores[part] = found[0]
     return scores
 
 

@@ -110,7 +110,7 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
     rec = asking.fitted(recommender, split.train, lambda done: progress(done / 2))
     seconds = perf_counter() - start
     if split.shown is not None:
-        rec = asking.for_others(rec, split.shown)
+        rec = rec.with_ratings(split.shown)
     kept, test, learnt = asking.ratings_of(rec), split.test, split.train.ratings
     likes, _ = liked_of(test, kept, liked)
     if ask == "movies":
