@@ -404,7 +404,7 @@ def test_counts_without_a_top_are_liked_above_the_users_mean():
 def test_several_splits_give_the_mean_of_their_measures(data):
     folds = random_folds(data, 3)
     result, each = evaluate(Recommender(), folds), [evaluate(Recommender(), fold) for fold in folds]
-    for measure, relevance in (("ndcg@10", "any"), ("rmse", None), ("coverage", None)):
+    for measure, relevance in (("ndcg@10", "any"), ("rmse", None), ("concentration", None)):
         assert result.value(measure, relevance) == pytest.approx(np.mean([e.value(measure, relevance) for e in each]))
 
 
