@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from reelated.errors import InputError, check_integer, shorten
-from reelated.evaluation.judging import Part
+from reelated.evaluation.judging import Part, told
 from reelated.evaluation.resampling import Sums, bootstrap, sign_flips
 
 
@@ -98,8 +98,7 @@ class Evaluation:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out or stands for something else."""
-        folds = len(self.parts) > 1
-        return tuple(f"Split {at}: {n}" if folds else n for at, part in enumerate(self.parts, 1) for n in part.notes)
+        return told([gap for part in self.parts for gap in part.gaps], len(self.parts))
 
     @property
     def seconds(self) -> float:
