@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from reelated.errors import InputError, check_integer, shorten
-from reelated.evaluation.judging import Part
+from reelated.evaluation.judging import Part, told
 from reelated.evaluation.resampling import Sums, bootstrap, sign_flips
 
 
@@ -97,8 +98,7 @@ class Evaluation:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out or stands for something else."""
-        folds = len(self.parts) > 1
-        return tuple(f"Split {at}: {n}" if folds else n for at, part in enumerate(self.parts, 1) for n in part.notes)
+        return told([gap for part in self.parts for gap in part.gaps], len(self.parts))
 
     @property
     def seconds(self) -> float:
@@ -128,7 +128,7 @@ class Evaluation:
         if measure in self.parts[0].whole and relevance is None:
             return float(np.mean([part.whole[measure] for part in self.parts]))
         at = self._place(measure, relevance)
-        return float(self._sums().values()[at])
+        return float(self._sums.values()[at])
 
     def rows(self, *, resamples: int = 1000, seed: int = 0) -> list[Measure]:
         """Return every measure with its interval.
@@ -144,7 +144,7 @@ class Evaluation:
         -------
         list of Measure
         """
-        sums = self._sums()
+        sums = self._sums
         low, high = bootstrap(sums, check_integer("resamples", resamples, 1), check_integer("seed", seed, 0))
         values, counted = sums.values(), sums.counted()
         rows = [
@@ -244,6 +244,7 @@ class Evaluation:
             "'liked' for those of lists, None for the others."
         )
 
+    @cached_property
     def _sums(self) -> Sums:
         return Sums.of(self.parts)
 
@@ -269,7 +270,7 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
     InputError
         They were not measured on the same split.
     """
-    sums = [one._sums() for one in (first, second)]
+    sums = [one._sums for one in (first, second)]
     same = first._names == second._names and len(first.parts) == len(second.parts)
     if not same or not all(
         a.units.equals(b.units) and all((x.weights == y.weights).all() for x, y in _beside(a, b))

@@ -39,6 +39,14 @@ class Measured(NamedTuple):
     weights: Numbers
 
 
+class Gap(NamedTuple):
+    """Hidden ratings of movies or users that have no training data, or that the model was silent about."""
+
+    kind: str
+    ratings: int
+    units: int
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """What one split gave: the numbers of each unit, of the lists as a whole, and what must be said of them.
@@ -53,8 +61,8 @@ class Part:
         Measures of all lists together.
     errors : polars.DataFrame
         Errors of predicted ratings by bins: `of low pairs squared absolute rated predicted`.
-    notes : tuple of str
-        What was left out or stands for something else, one sentence each.
+    gaps : tuple of Gap
+        What was left out or stands for something else.
     seconds : float
         How long the fit took.
     """
@@ -63,7 +71,7 @@ class Part:
     measured: tuple[Measured, ...]
     whole: dict[str, float]
     errors: pl.DataFrame
-    notes: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     seconds: float = np.nan
 
 
@@ -161,23 +169,31 @@ def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scal
     return pl.concat(tables).sort("of", "low")
 
 
-def told(test: pl.DataFrame, train: Ratings, silent: int) -> list[str]:
-    """Say what the split leaves without training data, and what becomes of it."""
-    notes = []
-    for kind, ids, then in (
-        (
-            "movie",
-            train.movie_ids,
-            "it cannot be listed and counts as missed, and the mean rating is predicted",
-        ),
-        ("user", train.user_ids, "no list is made, and nothing counts in the measures of lists"),
-    ):
+def gaps(test: pl.DataFrame, train: Ratings, silent: int) -> tuple[Gap, ...]:
+    """Count what the split leaves without training data, and the other ratings that the model could not predict."""
+    found = []
+    for kind, ids in (("movie", train.movie_ids), ("user", train.user_ids)):
         unknown = test.filter(~test[f"{kind}_id"].is_in(ids.values.implode()))[f"{kind}_id"]
-        if len(unknown):
-            of = f"{plural(len(unknown), 'hidden rating')} of {plural(unknown.n_unique(), kind)}"
-            notes.append(f"{of} without training data: {then}.")
-    if silent:
-        notes.append(
-            f"{plural(silent, 'other rating')} of {len(test):,} could not be predicted: the mean rating stands in."
+        found.append(Gap(kind, len(unknown), unknown.n_unique()))
+    return tuple(gap for gap in (*found, Gap("silent", silent, 0)) if gap.ratings)
+
+
+def told(every: Sequence[Gap], n_splits: int) -> tuple[str, ...]:
+    """Say what was left out or stands for something else, of all splits together."""
+    notes = []
+    for kind, then in _THEN.items():
+        ratings, units = (
+            sum(getattr(gap, field) for gap in every if gap.kind == kind) for field in ("ratings", "units")
         )
-    return notes
+        if ratings:
+            of = "" if kind == "silent" else f" of {plural(units, kind) if n_splits == 1 else f'{kind}s'}"
+            other = "other " if kind == "silent" else ""
+            notes.append(f"{plural(ratings, f'{other}hidden rating')}{of} {then}")
+    return tuple(notes)
+
+
+_THEN = {
+    "movie": "without training data: it cannot be listed and counts as missed, and the mean rating is predicted.",
+    "user": "without training data: no list is made, and nothing counts in the measures of lists.",
+    "silent": "could not be predicted: the mean rating stands in.",
+}

@@ -130,9 +130,9 @@ def _summary(result: Evaluation, rows: Rows) -> Any:
     n = _n(result)
     any_, liked = (rows[f"precision@{n}", of].value for of in BOTH)
     if any_ is not None:
-        of = ("movies listed for a user", "that the user rated") if result.ask == "movies" else _AUDIENCE
+        who, hit = ("movies listed for a user", "that the user rated") if result.ask == "movies" else _AUDIENCE
         more = "" if liked is None else f"; {n * liked:.1f} where only what was liked counts"
-        yield f"Of {n} {of[0]}, on average {n * any_:.1f} are among those hidden {of[1]}{more}."
+        yield f"Of {n} {who}, on average {n * any_:.1f} are among those hidden {hit}{more}."
     if (error := rows["mae", None].value) is not None:
         yield f"A predicted rating is off by {error:.2f} on average."
     if (spread := rows.get(("coverage", None))) is not None and spread.value is not None:

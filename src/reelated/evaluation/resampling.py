@@ -77,7 +77,7 @@ def bootstrap(sums: Sums, resamples: int, seed: int, minus: Sums | None = None) 
     found, at_once = [], max(1, min(resamples, CELLS // max(n, 1)))
     for start in range(0, resamples, at_once):
         size = min(at_once, resamples - start)
-        draws = draw.multinomial(n, np.full(n, 1 / n), size).astype(np.float64)
+        draws = np.stack([np.bincount(draw.integers(0, n, n), minlength=n) for _ in range(size)]).astype(np.float64)
         values = np.atleast_2d(sums.values(draws))
         found.append(values - np.atleast_2d(minus.values(draws)) if minus else values)
     every = np.concatenate(found)

@@ -18,12 +18,12 @@ from reelated.evaluation.judging import (
     Part,
     asked_of,
     binned,
+    gaps,
     liked_of,
     of_lists,
     of_novelty,
     of_ratings,
     of_whole,
-    told,
 )
 from reelated.evaluation.splits import Split, as_list
 from reelated.recommender import Recommender
@@ -132,7 +132,7 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
     }
     measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
     bins = binned(predicted, ratings, often, learnt.scale)
-    return Part(asked.units, tuple(measured), whole, bins, tuple(told(test, kept, silent)), seconds)
+    return Part(asked.units, tuple(measured), whole, bins, gaps(test, kept, silent), seconds)
 
 
 def _lists(

@@ -260,7 +260,7 @@ def _users(ratings: Ratings) -> npt.NDArray[np.int64]:
 
 def _shuffled(groups: npt.NDArray[Any], seed: int) -> npt.NDArray[np.int64]:
     """Return the places of all ratings, group by group, at random within each."""
-    return np.lexsort((np.random.default_rng(check_integer("seed", seed, 0)).random(len(groups)), groups))
+    return np.argsort(groups + np.random.default_rng(check_integer("seed", seed, 0)).random(len(groups)))
 
 
 def _ranks(groups: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
