@@ -11,6 +11,7 @@ from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
 from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
 from reelated.cli.options import (
+    AudienceBy,
     By,
     Exclude,
     Form,
@@ -30,7 +31,7 @@ from reelated.cli.options import (
     with_recommender,
 )
 from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
-from reelated.cli.show import console, print_answers, print_prediction, print_why
+from reelated.cli.show import console, print_answers, print_audiences, print_prediction, print_why
 from reelated.cli.sources import Options, find_movie, fit_source
 from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
 from reelated.errors import show_bytes
@@ -91,16 +92,25 @@ def recommend(
 @with_recommender()
 def audience(
     rec: Recommender,
-    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    movie: Annotated[
+        list[str], typer.Option("--movie", help="A movie id or title; title:300 forces the title. Repeatable.")
+    ],
     n: N = 10,
-    by: By = None,
+    by: AudienceBy = None,
+    per_user: Annotated[
+        int | None, typer.Option("--per-user", min=1, help="Most of several movies for which a user is listed.")
+    ] = None,
     form: Form = "table",
 ) -> None:
     """List the users who have not rated a movie and would want it most."""
-    _audience(rec, movie, n, by, form)
+    if len(movie) == 1:
+        return _audience(rec, movie[0], n, by, form)
+    movie_ids = [find_movie(rec, one) for one in movie]
+    print_audiences(rec.audiences(movie_ids, n=n, by=by, per_user=per_user), form)
+    return None
 
 
-def _audience(rec: Recommender, movie: str, n: int, by: By, form: Form) -> None:
+def _audience(rec: Recommender, movie: str, n: int, by: AudienceBy, form: Form) -> None:
     movie_id = find_movie(rec, movie)
     named = shlex.quote(str(movie_id))
     hint = f"These are users who have not rated it. For movies like it: reelated similar SOURCE --movie {named}"

@@ -20,6 +20,9 @@ Source = Annotated[
 ]
 N = Annotated[int, typer.Option("-n", "--n", min=1, help="Rows wanted.")]
 By = Annotated[Literal["relevance", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")]
+AudienceBy = Annotated[
+    Literal["interest", "relevance", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")
+]
 Genres = Annotated[str | None, typer.Option("--genres", help="Only movies of any of these: Comedy,Drama.")]
 Years = Annotated[str | None, typer.Option("--years", help="Only movies of these years: 1994 or 1990-1999.")]
 Exclude = Annotated[str | None, typer.Option("--exclude", help="Movie ids to leave out: 1,2.")]

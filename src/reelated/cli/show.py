@@ -85,6 +85,26 @@ def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: 
         errors.print(Text(f"short: {answers.short}"), soft_wrap=True)
 
 
+def print_audiences(table: pl.DataFrame, form: str) -> None:
+    """Print the users for several movies, in the form asked for."""
+    if form == "json":
+        return print_json(table.to_dicts())
+    if form == "csv":
+        sys.stdout.write(table.write_csv())
+        return None
+    texts = {"movie": [printable(title) for title in table["title"]], "user": [_id(who) for who in table["user_id"]]}
+    columns = [
+        Column("movie", texts["movie"], text=True),
+        Column("", [str(rank) for rank in table["rank"]]),
+        Column("user", texts["user"]),
+        Column("interest", [cell_text(value) for value in table["interest"]]),
+        Column("predicted", [cell_text(value) for value in table["predicted_rating"]]),
+        Column("above own mean", [_beyond(value) for value in table["lift"]]),
+    ]
+    out = console()
+    return out.print(table_of(columns, out.width))
+
+
 class Column(NamedTuple):
     """One column of a table: numbers keep their width; texts share what is left, the last to be cut first."""
 
@@ -152,10 +172,16 @@ def _users(rows: Answers[UserRow]) -> list[Column]:
     return [
         Column("", [str(row.rank) for row in rows]),
         Column("user", [_id(row.user_id) for row in rows]),
+        Column("interest", [cell_text(row.interest) for row in rows]),
         Column("score", [cell_text(row.score) for row in rows]),
         Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
+        Column("above own mean", [_beyond(row.lift) for row in rows]),
         Column("support", [f"{row.support:,}" for row in rows]),
     ]
+
+
+def _beyond(lift: float | None) -> str:
+    return "–" if lift is None else f"{lift:+.2f}"
 
 
 def _similar(rows: Answers[SimilarRow]) -> list[Column]:

@@ -18,6 +18,8 @@ _TYPES: dict[str, Any] = {
     "score": pl.Float64,
     "predicted_rating": pl.Float64,
     "support": pl.Int64,
+    "interest": pl.Float64,
+    "lift": pl.Float64,
     "source": pl.String,
     "rating": pl.Float64,
     "similarity": pl.Float64,

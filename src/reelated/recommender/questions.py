@@ -13,7 +13,8 @@ from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, shorten
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
-from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.audience import AudienceBy, Interest, audience_of, audience_table, dealt
+from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.explanation import Why, movie_rows, why
 from reelated.recommender.lists import Pair, Rows, as_table, known, make_lists, recency, short
 from reelated.recommender.people import Person, newcomer, user_of
@@ -22,6 +23,7 @@ from reelated.recommender.rows import Match, MovieRow, Prediction, SimilarRow, U
 By = Literal["relevance", "rating"]
 Fill = Literal["popular"]
 NAMES = {"relevance": "relevance", "rating": "predicted rating"}
+AUDIENCE_NAMES = NAMES | {"interest": "interest"}
 CHUNK = 4096
 """People whose lists are made at once when everybody's are asked for."""
 
@@ -136,7 +138,7 @@ class Questions:
         exclude: Iterable[Any] | None = None,
     ) -> Answers[MovieRow]: ...
     @overload
-    def recommend(self, *, movie_id: Any, n: int = 10, by: By | None = None) -> Answers[UserRow]: ...
+    def recommend(self, *, movie_id: Any, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]: ...
     def recommend(
         self,
         user_id: Any = None,
@@ -144,7 +146,7 @@ class Questions:
         movie_id: Any = None,
         ratings: Mapping[Any, float] | None = None,
         n: int = 10,
-        by: By | None = None,
+        by: AudienceBy | None = None,
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
@@ -162,7 +164,7 @@ class Questions:
         n : int, default 10
             Rows wanted.
         by : {"relevance", "rating"}, optional
-            The number that rows fall by; by default the recommender's own.
+            The number that rows fall by; by default the recommender's own. Users can fall by "interest" too.
         genres : str or iterable of str, optional
             Only movies of any of these genres.
         years : int or (int, int), optional
@@ -189,7 +191,7 @@ class Questions:
                     "For movies like this one call similar(movie_id=…)."
                 )
             return self.audience(movie_id, n=n, by=by)
-        person, by = self._person(user_id, ratings), self._by(by)
+        person, by = self._person(user_id, ratings), self._by(by)  # type: ignore[arg-type]
         n = check_integer("n", n, 1)
         allowed = self.catalogue_.allowed(genres, years, exclude)
         lists = make_lists(self.models_, person.rows, n, by, allowed, self._filler)
@@ -231,7 +233,7 @@ class Questions:
             if progress:
                 progress(stop / n_users)
 
-    def audience(self, movie_id: Any, *, n: int = 10, by: By | None = None) -> Answers[UserRow]:
+    def audience(self, movie_id: Any, *, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]:
         """Return the users who have not rated a movie and would want it most.
 
         Parameters
@@ -240,25 +242,76 @@ class Questions:
             A movie of the data.
         n : int, default 10
             Rows wanted; users without any link to the movie are not listed.
-        by : {"relevance", "rating"}, optional
-            The number that rows fall by.
+        by : {"interest", "relevance", "rating"}, optional
+            The number that rows fall by. Interest is the relevance beyond what is usual for the user, the more the
+            higher the predicted rating is above their own mean; by relevance alone whoever rates much comes first.
+            By default interest, and the predicted rating where nothing ranks.
 
         Returns
         -------
         Answers of UserRow
             Without reasons: a reason about a person is shown to that person only.
         """
-        item, by = self._fitted.index_of(movie_id), self._by(by)
+        item, by = self._fitted.index_of(movie_id), self._audience_by(by)
         n, kept = check_integer("n", n, 1), self._kept(f"movie_id={shorten(movie_id)}")
-        users = self.models_.of(by).audience(kept.matrix, item, n, by=by, by_item=self._columns(by))
-        numbers = self.models_.numbers(self._everybody.of(users), np.arange(len(users)), np.full(len(users), item), by)
+        found = audience_of(self.models_, self._everybody, item, n, by, self._columns, self._interest)
+        columns = [column.tolist() for column in found]
         rows = [
-            UserRow(rank, kept.user_ids[user], known(score), known(rating), int(support))
-            for rank, (user, score, rating, support) in enumerate(zip(users, *numbers, strict=True), 1)
+            UserRow(rank, kept.user_ids[user], known(score), known(rating), support, known(interest), known(lift))
+            for rank, (user, score, rating, support, interest, lift) in enumerate(zip(*columns, strict=True), 1)
         ]
         left = len(kept.user_ids) - int(self.catalogue_.counts[item]) - len(rows)
-        heading = f"Users for {self.catalogue_.title(item)}, by {NAMES[by]}"
+        heading = f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}"
         return Answers(rows, heading, UserRow, short(n, len(rows), left))
+
+    def audiences(
+        self,
+        movie_ids: Iterable[Any],
+        *,
+        n: int = 10,
+        by: AudienceBy | None = None,
+        per_user: int | None = None,
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """Return the users for several movies, none of them for more than so many.
+
+        Parameters
+        ----------
+        movie_ids : iterable of int or str
+            Movies of the data.
+        n, by
+            As for `audience`.
+        per_user : int, optional
+            Most movies for which the same user is listed; the pair with the highest number comes first. Only the
+            hundred users after the first `n` of a movie are looked at in their place.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        polars.DataFrame
+            `movie_id title user_id rank score predicted_rating support interest lift`
+        """
+        by, n, kept = self._audience_by(by), check_integer("n", n, 1), self._kept("movie_ids")
+        per_user = check_integer("per_user", per_user, 1, none=True)
+        items = [self._fitted.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
+        found, deep = [], n if per_user is None else n + 100
+        for at, item in enumerate(items):
+            found.append(audience_of(self.models_, self._everybody, item, deep, by, self._columns, self._interest))
+            if progress:
+                progress((at + 1) / len(items))
+        return audience_table(found, dealt(found, by, n, per_user), items, kept.user_ids, self.catalogue_)
+
+    def _audience_by(self, by: AudienceBy | None) -> AudienceBy:
+        """Return the number that a list of users falls by."""
+        if by is None:
+            return "interest" if self._by(None) == "relevance" else "rating"
+        check_choice("by", by, AUDIENCE_NAMES)
+        return "rating" if self.models_.ranker is None else by
+
+    @cached_property
+    def _interest(self) -> Interest:
+        return Interest.of(self.models_.ranker, self._everybody)
 
     def similar(
         self,

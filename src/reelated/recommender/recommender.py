@@ -113,7 +113,7 @@ class Recommender(Questions):
     def _learned(self, pair: Pair, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
         """Take what a fit or a load gives."""
         self.models_, self.catalogue_, self.scale_, self.ratings_ = pair, catalogue, scale, ratings
-        for kept in ("_by_item", "_weights"):
+        for kept in ("_by_item", "_weights", "_interest"):
             self.__dict__.pop(kept, None)
         return self
 

@@ -119,6 +119,10 @@ class UserRow:
         As in `MovieRow`.
     support : int
         As in `MovieRow`.
+    interest : float or None
+        How much more the user wants the movie than they want movies as such; None where no model ranks.
+    lift : float or None
+        The predicted rating less the user's own mean.
     """
 
     rank: int
@@ -126,6 +130,8 @@ class UserRow:
     score: float | None
     predicted_rating: float | None
     support: int
+    interest: float | None
+    lift: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ def _thirds(progress: Progress | None) -> tuple[Progress | None, ...]:
     """Return what reports each third of the work."""
     if progress is None:
         return None, None, None
-    return tuple(lambda done, part=part: progress((part + done) / 3) for part in range(3))  # type: ignore[misc]
+    return tuple(lambda done, part=part: progress((part + done) / 3) for part in range(3))
 
 
 def plan_linear(values: sp.csr_array, near: int | None, keep: int) -> int:

@@ -1,0 +1,155 @@
+"""Whom a movie is for: users by how much more they want it than they want movies as such."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from reelated.models import ItemItemModel
+from reelated.models.item_item import By
+from reelated.ratings import Ids
+from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.lists import Floats, Pair, Rows
+
+AudienceBy = Literal["interest", "relevance", "rating"]
+Columns = Callable[[By], sp.csc_array]
+"""Gives what everybody's ratings are worth to a number, by movies."""
+USUAL = 0.3
+"""The part of a user's mean relevance over all movies that is taken off: else whoever rates much leads every list."""
+LIFT = 0.5
+"""What a predicted star above the user's own mean adds to the logarithm of the interest."""
+DEEPER = 10
+"""How many times the users wanted are looked at with their predicted ratings."""
+
+
+class Interest(NamedTuple):
+    """What the interest of all users rests on.
+
+    Attributes
+    ----------
+    usual : ndarray of float64, shape (n_users,)
+        Each user's mean relevance over all movies, those without a link to what they rated counting as 0.
+    means : ndarray of float64, shape (n_users,)
+        Each user's own mean rating.
+    """
+
+    usual: Floats
+    means: Floats
+
+    @classmethod
+    def of(cls, model: ItemItemModel | None, everybody: Rows) -> "Interest":
+        """Compute both from the model that ranks, if one does, and everybody's ratings."""
+        ratings, n_items = everybody.matrix, everybody.matrix.shape[1]
+        users = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+        totals = np.bincount(users, weights=ratings.data, minlength=ratings.shape[0])
+        means = totals / np.maximum(np.diff(ratings.indptr), 1)
+        if model is None:
+            return cls(np.full(len(means), np.nan), means)
+        lent = np.bincount(model.similarity_.indices, weights=model.similarity_.data, minlength=n_items) / n_items
+        worth = model.worth(ratings.data).astype(np.float64)
+        if everybody.weights is not None:
+            worth *= everybody.weights
+        lent_to = worth * lent[ratings.indices]
+        return cls(np.bincount(users, weights=lent_to, minlength=ratings.shape[0]), means)
+
+    def of_users(self, users: npt.NDArray[np.int64], relevance: Floats, ratings: Floats) -> Floats:
+        """Return the interest: relevance beyond the usual, times ``e^(LIFT · (predicted rating − own mean))``.
+
+        What is below 0 is divided, so that a higher predicted rating always raises it.
+        """
+        beyond = relevance - USUAL * self.usual[users]
+        lift = LIFT * np.nan_to_num(ratings - self.means[users])
+        return beyond * np.exp(np.where(beyond < 0, -lift, lift))
+
+
+class Audience(NamedTuple):
+    """The users whom a movie is for, best first, and their numbers."""
+
+    users: npt.NDArray[np.int64]
+    scores: Floats
+    ratings: Floats
+    support: npt.NDArray[np.int32]
+    interest: Floats
+    lift: Floats
+
+    def number(self, by: AudienceBy) -> Floats:
+        """Return the number that `by` names."""
+        return {"interest": self.interest, "relevance": self.scores, "rating": self.ratings}[by]
+
+
+def audience_of(
+    pair: Pair, everybody: Rows, item: int, n: int, by: AudienceBy, columns: Columns, interest: Interest
+) -> Audience:
+    """Return the `n` users who have not rated an item and have the highest of the number that `by` names."""
+    matrix, _ = everybody
+    if by == "interest":
+        by_item = columns("relevance")
+        relevance, _ = pair.ranker_or_rater.score_users(matrix, item, by_item=by_item)
+        beyond = relevance - USUAL * interest.usual
+        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # they have rated it
+        users = np.lexsort((np.arange(len(beyond)), -beyond))[: DEEPER * n]
+        users = users[np.isfinite(beyond[users])]
+    else:
+        users = pair.of(by).audience(matrix, item, n, by=by, by_item=columns(by))
+    pairs = everybody.of(users), np.arange(len(users)), np.full(len(users), item)
+    scores, ratings, support = pair.numbers(*pairs, "rating" if by == "rating" else "relevance")
+    wanted = interest.of_users(users, scores, ratings)
+    found = Audience(users, scores, ratings, support, wanted, ratings - interest.means[users])
+    if by != "interest":
+        return found
+    best = np.lexsort((users, -wanted))[:n]
+    return Audience(*(column[best] for column in found))
+
+
+def dealt(audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None) -> list[npt.NDArray[np.int64]]:
+    """Return for each of several audiences the places kept: `n` at the most, no user more than `per_user` times.
+
+    The highest number of all chooses first, whichever movie it is for.
+    """
+    movie = np.repeat(np.arange(len(audiences)), [len(one.users) for one in audiences])
+    place = np.concatenate([np.arange(len(one.users)) for one in audiences])
+    users, numbers = (
+        np.concatenate(parts) for parts in zip(*((a.users, a.number(by)) for a in audiences), strict=True)
+    )
+    listed, filled = np.zeros(users.max(initial=0) + 1, np.int64), np.zeros(len(audiences), np.int64)
+    kept: list[list[int]] = [[] for _ in audiences]
+    for at in np.lexsort((movie, -numbers)):
+        if filled[movie[at]] < n and (per_user is None or listed[users[at]] < per_user):
+            filled[movie[at]] += 1
+            listed[users[at]] += 1
+            kept[movie[at]].append(int(place[at]))
+    return [np.sort(np.array(places, np.int64)) for places in kept]
+
+
+def audience_table(
+    audiences: list[Audience],
+    kept: list[npt.NDArray[np.int64]],
+    items: list[int],
+    user_ids: Ids,
+    catalogue: Catalogue,
+) -> pl.DataFrame:
+    """Return the places kept of the audiences of several items as one table."""
+    sizes = [len(places) for places in kept]
+    movies = np.repeat(np.array(items, np.int64), sizes)
+    one = Audience(
+        *(
+            np.concatenate([part[at] for part, at in zip(parts, kept, strict=True)])
+            for parts in zip(*audiences, strict=True)
+        )
+    )
+    return pl.DataFrame(
+        {
+            "movie_id": catalogue.movie_ids.take(movies),
+            "title": pl.Series(catalogue.titles, dtype=pl.String).gather(movies),
+            "user_id": user_ids.take(one.users),
+            "rank": np.concatenate([np.arange(1, size + 1, dtype=np.int32) for size in sizes]),
+            "score": pl.Series(one.scores).fill_nan(None),
+            "predicted_rating": pl.Series(one.ratings).fill_nan(None),
+            "support": one.support,
+            "interest": pl.Series(one.interest).fill_nan(None),
+            "lift": pl.Series(one.lift).fill_nan(None),
+        }
+    )
