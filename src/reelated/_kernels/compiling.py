@@ -27,7 +27,7 @@ def tight(function: Callable[..., Any]) -> Any:
 
     It does not count references to those that it is given: counting costs more than most inner loops.
     """
-    return _compiled(function, _nrt=False)
+    return _compiled(function, _nrt=False, error_model="numpy")
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:

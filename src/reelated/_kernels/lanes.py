@@ -120,38 +120,24 @@ def count_tile(_, counts, place, step, left, left_at, right, right_at, depth):
 
 
 @intrinsic
-def enough(_, counts, place, least):
-    """Return as bits which of ``counts[place : place + 8]`` are at least `least`."""
+def reaching(_, numbers, place, floor, floors, group):
+    """Return as bits which of ``numbers[place : place + 8]`` are not 0 and in size at least a floor or their own.
 
-    def generate(context, builder, signature, args):
-        v = Vectors(context, builder, signature, args)
-        return v.bits(builder.icmp_signed(">=", v.load(0, args[1]), v.spread(args[2])))
-
-    return types.uint64(counts, types.uint64, counts.dtype), generate
-
-
-@intrinsic
-def promising(_, sums, counts, place, scales, floors, group, scale, floor, shrinkage):
-    """Return as bits which of eight pairs may be among the strongest of one of their items.
-
-    Lane `l` of ``sums[place:]`` and ``counts[place:]`` belongs to partner `group + l`. The pair may, where
-    ``|sum| * scale * scales[partner] * count / (count + shrinkage)`` reaches `floor` or ``floors[partner]``.
+    Their own are ``floors[group : group + 8]``.
     """
 
     def generate(context, builder, signature, args):
         v = Vectors(context, builder, signature, args)
-        total = v.load(0, args[2])
-        number = builder.uitofp(v.load(1, args[2]), total.type)
-        scales_ = builder.fmul(v.load(3, args[5]), v.spread(args[6]))
-        strength = builder.fmul(builder.call(v.function("fabs", total.type), [total]), scales_)
-        shrunk = builder.fdiv(builder.fmul(strength, number), builder.fadd(number, v.spread(args[8])))
-        own = builder.fcmp_ordered(">=", shrunk, v.spread(args[7]))
-        others = builder.fcmp_ordered(">=", shrunk, v.load(4, args[5]))
-        some = builder.fcmp_ordered("!=", total, ir.Constant(total.type, [0.0] * LANES))
-        return v.bits(builder.and_(builder.or_(own, others), some))
+        number = v.load(0, args[1])
+        size = builder.call(v.function("fabs", number.type), [number])
+        either = builder.or_(
+            builder.fcmp_ordered(">=", size, v.spread(args[2])),
+            builder.fcmp_ordered(">=", size, v.load(3, args[4])),
+        )
+        some = builder.fcmp_ordered("!=", number, ir.Constant(number.type, [0.0] * LANES))
+        return v.bits(builder.and_(either, some))
 
-    number = sums.dtype
-    return types.uint64(sums, counts, types.uint64, scales, floors, types.uint64, number, number, number), generate
+    return types.uint64(numbers, types.uint64, numbers.dtype, floors, types.uint64), generate
 
 
 @intrinsic

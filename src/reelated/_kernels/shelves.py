@@ -6,6 +6,7 @@ import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
 from reelated._kernels.lanes import as_bits, as_number
+from reelated._kernels.marks import empty_marks, mark, take_marked
 
 
 @kernel
@@ -76,10 +77,34 @@ def offer(shelves, row, value, item, common):
 
 @tight
 def tidy(shelves, row):
-    """Leave the strongest on a full shelf."""
+    """Leave the strongest on a shelf; where there are as many as are wanted, the weakest is the floor."""
+    if shelves.filled[row] < shelves.wanted:
+        return
     first, last = row * shelves.size, row * shelves.size + shelves.wanted - 1
-    select(shelves.keys, shelves.common, first, first + shelves.size - 1, last)
-    shelves.filled[row], shelves.floors[row] = shelves.wanted, abs(value_of(shelves.keys[last]))
+    select(shelves.keys, shelves.common, first, first + shelves.filled[row] - 1, last)
+    shelves.filled[row] = shelves.wanted
+    shelves.floors[row] = max(shelves.floors[row], abs(value_of(shelves.keys[last])))
+
+
+@tight
+def floor_of(values, wanted):
+    """Return a number that at least `wanted` of the values reach in size, and few more; 0 where there are not so many.
+
+    Found by halving the range of its bits.
+    """
+    low, high = np.uint32(0), np.uint32(0x7F800000)
+    while high - low > 1:
+        middle = np.uint32((low + high) >> 1)
+        floor, reached = as_number(middle), np.int32(0)
+        for at in range(len(values)):
+            reached += np.int32(abs(values[at]) >= floor)
+        if reached < wanted:
+            high = middle
+        else:
+            low = middle
+            if reached <= wanted + (wanted >> 3):
+                break
+    return as_number(low)
 
 
 @tight
@@ -107,30 +132,29 @@ def select(keys, common, low, high, target):
 
 
 @kernel
-def gather(start, stop, shelves, rank):
-    """Return items `start … stop` of the similarity from all threads' shelves: lengths, indices, values, common raters.
+def gather(start, stop, shelves, rank, indptr, out):
+    """Write items `start … stop` of the similarity from all threads' shelves: indices, values, common raters.
 
     The strongest of all shelves together are the strongest of all; which thread found them does not matter.
     """
-    threads, size, room = len(shelves.filled), shelves.size, (stop - start) * shelves.wanted
-    lengths, filled = np.zeros(stop - start, np.int64), 0
-    out_items, out_values, out_common = np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.int32)
-    keys, common = np.empty(threads * size, np.uint64), np.empty(threads * size, np.int32)
+    room, (items, values, counts) = len(shelves.filled) * shelves.size, out
+    keys, common = np.empty(room, np.uint64), np.empty(room, np.int32)
+    marks, places = empty_marks(len(rank)), np.empty(shelves.wanted, np.int64)
     for i in range(start, stop):
-        n = 0
-        for thread in range(threads):
-            for at in range(rank[i] * size, rank[i] * size + shelves.filled[thread, rank[i]]):
-                keys[n], common[n] = shelves.keys[thread, at], shelves.common[thread, at]
-                n += 1
-        if n > shelves.wanted:
-            select(keys, common, 0, n - 1, shelves.wanted - 1)
-            n = shelves.wanted
-        by_item = np.empty(n, np.int64)
-        for c in range(n):
-            by_item[c] = (item_of(keys[c]) << 32) | c
-        by_item.sort()
-        for c in by_item & 0xFFFFFFFF:
-            out_items[filled], out_values[filled], out_common[filled] = item_of(keys[c]), value_of(keys[c]), common[c]
-            filled += 1
-        lengths[i - start] = n
-    return lengths, out_items[:filled], out_values[:filled], out_common[:filled]
+        n, first = empty(shelves, rank[i], keys, common), indptr[i]
+        select(keys, common, 0, n - 1, shelves.wanted - 1)
+        for c in range(indptr[i + 1] - first):
+            mark(marks, item_of(keys[c]), c)
+        for at in range(take_marked(marks, items, places, first)):
+            values[first + at], counts[first + at] = value_of(keys[places[at]]), common[places[at]]
+
+
+@tight
+def empty(shelves, row, keys, common):
+    """Copy what lies on all threads' shelves of an item; return how much it is."""
+    n = 0
+    for thread in range(len(shelves.filled)):
+        for at in range(row * shelves.size, row * shelves.size + shelves.filled[thread, row]):
+            keys[n], common[n] = shelves.keys[thread, at], shelves.common[thread, at]
+            n += 1
+    return n

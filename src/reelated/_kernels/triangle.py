@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
-from reelated._kernels.lanes import LANES, add_tile, count_tile, enough, lowest_bit, promising
+from reelated._kernels.lanes import LANES, add_tile, count_tile, lowest_bit, reaching
+from reelated._kernels.marks import empty_marks, mark, take_marked
 from reelated._kernels.measures import Rule, cosine, finish, pearson
-from reelated._kernels.shelves import offer
+from reelated._kernels.shelves import floor_of, offer, tidy
 
 DEPTH = 256
 """Users of one dense chunk: eight items of it fill a quarter of the nearest cache."""
@@ -55,29 +56,13 @@ class Dense(NamedTuple):
 # ------------------------------------------------------------------------------------------------- preparation
 @kernel
 def sort_rows(start, stop, rows, users, rank, indptr, items, values):
-    """Write rows `start … stop`, of the old numbers `users`, renumbered by `rank` and sorted by it.
-
-    A row's items are marked in a set of bits, and words of it that are not empty in another; reading both is sorting.
-    """
-    place, one = np.empty(len(rank), np.int64), np.uint64(1)
-    marks = np.zeros(len(rank) // 64 + 1, np.uint64)
-    words = np.zeros(len(marks) // 64 + 1, np.uint64)
+    """Write rows `start … stop`, of the old numbers `users`, renumbered by `rank` and sorted by it."""
+    marks, places = empty_marks(len(rank)), np.empty(len(rank), np.int64)
     for u in range(start, stop):
         for p in range(rows.indptr[users[u]], rows.indptr[users[u] + 1]):
-            item = np.uint64(rank[rows.indices[p]])
-            place[item] = p
-            marks[item >> np.uint64(6)] |= one << (item & np.uint64(63))
-            words[item >> np.uint64(12)] |= one << ((item >> np.uint64(6)) & np.uint64(63))
-        at = indptr[u]
-        for w in range(len(words)):
-            while words[w]:
-                word = np.uint64(w << 6) + lowest_bit(words[w])
-                words[w] &= words[w] - one
-                while marks[word]:
-                    item = (word << np.uint64(6)) + lowest_bit(marks[word])
-                    marks[word] &= marks[word] - one
-                    items[at], values[at] = item, rows.data[place[item]]
-                    at += 1
+            mark(marks, rank[rows.indices[p]], p)
+        for at in range(take_marked(marks, items, places, indptr[u])):
+            values[indptr[u] + at] = rows.data[places[at]]
 
 
 @kernel
@@ -186,56 +171,51 @@ def add_pairs(block, start, stop, rows, left, right, sums, counts):
 
 # ------------------------------------------------------------------------------------------------- selection
 class Terms(NamedTuple):
-    """What turns sums into similarities, by popularity; `inverse` holds 1 / norm, or 0."""
+    """What turns sums into similarities, by popularity."""
 
     rule: Rule
     sizes: np.ndarray
     norms: np.ndarray
-    inverse: np.ndarray
     order: np.ndarray
 
 
 @tight
 def harvest(block, sums, counts, moments, terms, shelves):
-    """Turn a block's sums into similarities, offer each to the shelves of both items, and clear the tables.
+    """Turn a block's sums into similarities, put each where it may stay, on the shelves of both items, and clear up.
 
-    No similarity but the correlation over common raters exceeds the plain cosine, `dot * inverse[i] * inverse[j]`,
-    with the shrinkage taken off, whatever else the rule does.
+    What an item has in common with more popular ones is known at once, so only the strongest of that are put on its
+    shelf, which gives it a high floor from the start.
     """
-    number, rule = sums.dtype.type, terms.rule
-    one, least, shrinkage = counts.dtype.type(1), counts.dtype.type(rule.min_common), number(rule.shrinkage)
-    one_bit = np.uint64(1)
+    one = np.uint64(1)
     for i in range(block.low, block.high):
-        row, scale = (i - block.low) * block.high, terms.inverse[i] * number(1.00001)
-        for group in range(i // LANES * LANES, -1, -LANES):  # the strongest come early: few are offered in vain
-            at = row + group
-            if enough(counts, at, one) == 0:
-                continue
-            chosen = enough(counts, at, least)
-            if moments is None:
-                floor = shelves.floors[i]
-                chosen &= promising(sums, counts, at, terms.inverse, shelves.floors, group, scale, floor, shrinkage)
+        row = (i - block.low) * block.high
+        finish_sums(i, row, sums, counts, moments, terms)
+        least = floor_of(sums[row : row + i], shelves.wanted)
+        for group in range(0, i, LANES):
+            chosen = reaching(sums, row + group, least, shelves.floors, group)
             if group + LANES > i:
-                chosen &= (one_bit << np.uint64(i - group)) - one_bit  # partners come before the item
+                chosen &= (one << np.uint64(i - group)) - one  # partners come before the item
             while chosen:
-                lane = np.int64(lowest_bit(chosen))
-                chosen &= chosen - one_bit
-                j, common = group + lane, counts[at + lane]
-                value = number(_similarity(at + lane, i, j, sums, counts, moments, terms))
-                if value != 0:
+                j = group + np.int64(lowest_bit(chosen))
+                chosen &= chosen - one
+                value, common = sums[row + j], counts[row + j]
+                if abs(value) >= least:
                     offer(shelves, i, value, terms.order[j], common)
-                    offer(shelves, j, value, terms.order[i], common)
-            sums[at : at + LANES] = 0
-            counts[at : at + LANES] = 0
-            if moments is not None:
-                moments[:, at : at + LANES] = 0
+                offer(shelves, j, value, terms.order[i], common)
+        tidy(shelves, i)
+        sums[row : row + block.high] = 0
+        counts[row : row + block.high] = 0
+        if moments is not None:
+            moments[:, row : row + block.high] = 0
 
 
 @tight
-def _similarity(at, i, j, sums, counts, moments, terms):
-    """Return the similarity of `i` and `j` from their sums at place `at`."""
-    dot, common = sums[at], np.int32(counts[at])
-    if moments is None:
-        return finish(cosine(dot, common, i, j, terms.sizes, terms.norms, terms.rule), common, terms.rule)
-    value = pearson(dot, common, moments[:, at], terms.rule.damping)
-    return finish(value, common, terms.rule)
+def finish_sums(i, row, sums, counts, moments, terms):
+    """Turn the sums of item `i`, which lie from place `row` on, into similarities."""
+    dots, common = sums[row : row + i], counts[row : row + i]
+    for j in range(i):
+        if moments is None:
+            value = cosine(dots[j], common[j], i, j, terms.sizes, terms.norms, terms.rule)
+        else:
+            value = pearson(dots[j], common[j], moments[:, row + j], terms.rule.damping)
+        dots[j] = finish(value, common[j], terms.rule)

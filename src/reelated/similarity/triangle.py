@@ -106,18 +106,22 @@ def triangle(
     order = np.argsort(-sizes, kind="stable").astype(np.int32)
     rank = np.empty(len(sizes), np.int32)
     rank[order] = np.arange(len(sizes), dtype=np.int32)
-    inverse = np.divide(1, norms, out=np.zeros(len(sizes)), where=norms > 0).astype(np.float32)
     nobody = layout.n_padded - len(sizes)  # items up to a whole group, which nobody rated
-    by_popularity = (np.pad(part, (0, nobody)) for part in (sizes[order], norms[order], inverse[order], order))
+    by_popularity = (np.pad(part, (0, nobody)) for part in (sizes[order], norms[order], order))
     terms = kernels.Terms(rule, *by_popularity)
     shelves = _empty_shelves(layout, n_neighbors)
     _fill(shelves, _prepared(by_user, rank, layout), layout, terms, progress)
 
-    def gathered(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.gather(start, stop, shelves, rank)
+    lengths = np.minimum(shelves.filled.sum(axis=0), n_neighbors)[rank]
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    found = tuple(np.empty(indptr[-1], kind) for kind in (np.int32, np.float32, np.int32))
 
-    slices = slices_of(np.full(len(sizes), n_neighbors * len(shelves.floors)), PREPARE)
-    return tuple(np.concatenate(part) for part in zip(*in_order(gathered, slices), strict=True))
+    def gathered(start: int, stop: int) -> None:
+        kernels.gather(start, stop, shelves, rank, indptr, found)
+
+    for _ in in_order(gathered, slices_of(lengths, PREPARE)):
+        pass
+    return lengths, *found
 
 
 def _prepared(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: Layout) -> Ready:
@@ -168,10 +172,10 @@ def _fill(
     """Add up and harvest block after block; a thread takes the tables and shelves of whichever is idle."""
     starts, users, firsts = _visits(ready, layout)
     idle: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
-    for thread in range(len(shelves.floors)):
+    for thread in range(len(shelves.filled)):
         sums, counts = np.zeros(layout.n_sums, np.float32), np.zeros(layout.n_sums, np.int32)
         moments = np.zeros((layout.moments, layout.n_sums), np.float32) if layout.moments else None
-        mine = kernels.Shelves(shelves.size, shelves.wanted, *(part[thread] for part in shelves[2:]))
+        mine = shelves._replace(**{part: getattr(shelves, part)[thread] for part in ("filled", "keys", "common")})
         idle.put((sums, counts, moments, mine))
     called_off = Event()
 
@@ -199,7 +203,7 @@ def _fill(
 def _empty_shelves(layout: Layout, n_neighbors: int) -> kernels.Shelves:
     """Return empty shelves, a set for each thread."""
     threads, size = n_threads(), layout.n_padded * layout.shelf
-    floors, filled = np.zeros((threads, layout.n_padded), np.float32), np.zeros((threads, layout.n_padded), np.int32)
+    floors, filled = np.zeros(layout.n_padded, np.float32), np.zeros((threads, layout.n_padded), np.int32)
     keys, common = np.empty((threads, size), np.uint64), np.empty((threads, size), np.int32)
     return kernels.Shelves(layout.shelf, n_neighbors, floors, filled, keys, common)
 
