@@ -120,7 +120,24 @@ def count_tile(_, counts, place, step, left, left_at, right, right_at, depth):
 
 
 @intrinsic
-def reaching(_, numbers, place, floor, floors, group):
+def reaching(_, numbers, place, bits):
+    """Return how many of ``numbers[place : place + 8]`` are in size at least the number that has these bits."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        eight, floor = v.load(0, args[1]), args[2]
+        if isinstance(signature.args[0].dtype, types.Float):
+            floor = builder.bitcast(builder.trunc(floor, ir.IntType(32)), eight.type.element)
+            reached = builder.fcmp_ordered(">=", builder.call(v.function("fabs", eight.type), [eight]), v.spread(floor))
+        else:
+            reached = builder.icmp_unsigned(">=", eight, v.spread(floor))
+        return builder.ctpop(v.bits(reached))
+
+    return types.int64(numbers, types.uint64, types.uint64), generate
+
+
+@intrinsic
+def promising(_, numbers, place, floor, floors, group):
     """Return as bits which of ``numbers[place : place + 8]`` are not 0 and in size at least a floor or their own.
 
     Their own are ``floors[group : group + 8]``.
@@ -130,12 +147,10 @@ def reaching(_, numbers, place, floor, floors, group):
         v = Vectors(context, builder, signature, args)
         number = v.load(0, args[1])
         size = builder.call(v.function("fabs", number.type), [number])
-        either = builder.or_(
-            builder.fcmp_ordered(">=", size, v.spread(args[2])),
-            builder.fcmp_ordered(">=", size, v.load(3, args[4])),
-        )
+        own = builder.fcmp_ordered(">=", size, v.spread(args[2]))
+        others = builder.fcmp_ordered(">=", size, v.load(3, args[4]))
         some = builder.fcmp_ordered("!=", number, ir.Constant(number.type, [0.0] * LANES))
-        return v.bits(builder.and_(either, some))
+        return v.bits(builder.and_(builder.or_(own, others), some))
 
     return types.uint64(numbers, types.uint64, numbers.dtype, floors, types.uint64), generate
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
-from reelated._kernels.lanes import as_bits, as_number
+from reelated._kernels.lanes import LANES, as_bits, as_number, reaching
 from reelated._kernels.marks import empty_marks, mark, take_marked
 
 
@@ -78,57 +78,53 @@ def offer(shelves, row, value, item, common):
 @tight
 def tidy(shelves, row):
     """Leave the strongest on a shelf; where there are as many as are wanted, the weakest is the floor."""
-    if shelves.filled[row] < shelves.wanted:
+    begin, filled = row * shelves.size, shelves.filled[row]
+    if filled < shelves.wanted:
         return
-    first, last = row * shelves.size, row * shelves.size + shelves.wanted - 1
-    select(shelves.keys, shelves.common, first, first + shelves.filled[row] - 1, last)
+    shelf = slice(begin, begin + shelves.size)
+    least = keep(shelves.keys[shelf], shelves.common[shelf], filled, shelves.wanted, shelves.floors[row])
     shelves.filled[row] = shelves.wanted
-    shelves.floors[row] = max(shelves.floors[row], abs(value_of(shelves.keys[last])))
+    shelves.floors[row] = max(shelves.floors[row], abs(value_of(least)))
 
 
 @tight
-def floor_of(values, wanted):
-    """Return a number that at least `wanted` of the values reach in size, and few more; 0 where there are not so many.
+def keep(keys, common, filled, wanted, floor):
+    """Move the strongest to the front, in the order in which they are; return the weakest of them, or a key below."""
+    keys[filled:] = 0
+    least = least_of(keys, wanted, 0, key_of(floor, 0), np.uint64(0xFFFFFFFFFFFFFFFF))
+    kept = 0
+    for at in range(filled):
+        key = keys[at]
+        keys[kept], common[kept] = key, common[at]
+        kept += key >= least
+    return least
 
-    Found by halving the range of its bits.
+
+@tight
+def least_of(numbers, wanted, spare, guess, most):
+    """Return the bits of what `wanted` of the numbers reach in size, or up to `spare` more; 0 where there are too few.
+
+    Found by halving the range that it lies in, from a guess on: each look takes eight numbers at a time. The length is
+    a multiple of eight.
     """
-    low, high = np.uint32(0), np.uint32(0x7F800000)
+    low, high, step, middle = np.uint64(0), most, most >> np.uint64(11), guess
     while high - low > 1:
-        middle = np.uint32((low + high) >> 1)
-        floor, reached = as_number(middle), np.int32(0)
-        for at in range(len(values)):
-            reached += np.int32(abs(values[at]) >= floor)
+        reached = 0
+        for at in range(0, len(numbers), LANES):
+            reached += reaching(numbers, at, middle)
         if reached < wanted:
             high = middle
         else:
             low = middle
-            if reached <= wanted + (wanted >> 3):
+            if reached <= wanted + spare:
                 break
-    return as_number(low)
-
-
-@tight
-def select(keys, common, low, high, target):
-    """Reorder places `low … high` so that none before `target` is weaker than it, and none behind it is stronger.
-
-    Quickselect, without a branch that depends on a key.
-    """
-    while low < high:
-        middle = (low + high) // 2
-        keys[middle], keys[high] = keys[high], keys[middle]
-        common[middle], common[high] = common[high], common[middle]
-        pivot, left = keys[high], low
-        for right in range(low, high):
-            key, count = keys[right], common[right]
-            keys[right], common[right] = keys[left], common[left]
-            keys[left], common[left] = key, count
-            left += key > pivot
-        keys[left], keys[high] = keys[high], keys[left]
-        common[left], common[high] = common[high], common[left]
-        if left >= target:
-            high = left - 1
-        if left <= target:
-            low = left + 1
+        half = (high - low) >> np.uint64(1)
+        if low == 0:
+            middle = high - min(step, half)
+        else:
+            middle = low + (half if high < most else min(step, half))
+        step += step
+    return low
 
 
 @kernel
@@ -142,7 +138,7 @@ def gather(start, stop, shelves, rank, indptr, out):
     marks, places = empty_marks(len(rank)), np.empty(shelves.wanted, np.int64)
     for i in range(start, stop):
         n, first = empty(shelves, rank[i], keys, common), indptr[i]
-        select(keys, common, 0, n - 1, shelves.wanted - 1)
+        keep(keys, common, n, shelves.wanted, shelves.floors[rank[i]])
         for c in range(indptr[i + 1] - first):
             mark(marks, item_of(keys[c]), c)
         for at in range(take_marked(marks, items, places, first)):

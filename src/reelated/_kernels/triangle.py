@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
-from reelated._kernels.lanes import LANES, add_tile, count_tile, lowest_bit, reaching
+from reelated._kernels.lanes import LANES, add_tile, as_bits, as_number, count_tile, lowest_bit, promising
 from reelated._kernels.marks import empty_marks, mark, take_marked
 from reelated._kernels.measures import Rule, cosine, finish, pearson
-from reelated._kernels.shelves import floor_of, offer, tidy
+from reelated._kernels.shelves import least_of, offer, tidy
 
 DEPTH = 256
 """Users of one dense chunk: eight items of it fill a quarter of the nearest cache."""
@@ -186,15 +186,15 @@ def harvest(block, sums, counts, moments, terms, shelves):
     What an item has in common with more popular ones is known at once, so only the strongest of that are put on its
     shelf, which gives it a high floor from the start.
     """
-    one = np.uint64(1)
+    one, spare, most = np.uint64(1), shelves.size - shelves.wanted - 1, np.uint64(0x7F800000)
     for i in range(block.low, block.high):
-        row = (i - block.low) * block.high
+        row, end = (i - block.low) * block.high, (i // LANES + 1) * LANES
         finish_sums(i, row, sums, counts, moments, terms)
-        least = floor_of(sums[row : row + i], shelves.wanted)
-        for group in range(0, i, LANES):
-            chosen = reaching(sums, row + group, least, shelves.floors, group)
-            if group + LANES > i:
-                chosen &= (one << np.uint64(i - group)) - one  # partners come before the item
+        sums[row + i : row + end] = 0  # partners come before the item
+        guess = np.uint64(as_bits(shelves.floors[max(i - 1, 0)]))
+        least = as_number(np.uint32(least_of(sums[row : row + end], shelves.wanted, spare, guess, most)))
+        for group in range(0, end, LANES):
+            chosen = promising(sums, row + group, least, shelves.floors, group)
             while chosen:
                 j = group + np.int64(lowest_bit(chosen))
                 chosen &= chosen - one
@@ -203,10 +203,10 @@ def harvest(block, sums, counts, moments, terms, shelves):
                     offer(shelves, i, value, terms.order[j], common)
                 offer(shelves, j, value, terms.order[i], common)
         tidy(shelves, i)
-        sums[row : row + block.high] = 0
-        counts[row : row + block.high] = 0
+        sums[row : row + end] = 0
+        counts[row : row + end] = 0
         if moments is not None:
-            moments[:, row : row + block.high] = 0
+            moments[:, row : row + end] = 0
 
 
 @tight

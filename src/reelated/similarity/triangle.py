@@ -48,7 +48,7 @@ class Layout(NamedTuple):
         while edges[-1] < end:  # the largest x with x (low + x) pairs
             x = int((np.sqrt(edges[-1] ** 2 + 4 * pairs) - edges[-1]) / 2) // lanes * lanes
             edges.append(min(edges[-1] + min(max(x, lanes), WIDEST), end))
-        return cls(tuple(edges), n_neighbors + max(n_neighbors // 4, 8), moments)
+        return cls(tuple(edges), (n_neighbors + max(n_neighbors // 4, 8)) // lanes * lanes, moments)
 
     @property
     def n_padded(self) -> int:
