@@ -20,7 +20,7 @@ from reelated._kernels.compiling import kernel, tight
 from reelated._kernels.lanes import LANES, add_tile, as_bits, as_number, count_tile, lowest_bit, promising
 from reelated._kernels.marks import empty_marks, mark, take_marked
 from reelated._kernels.measures import Rule, cosine, finish, pearson
-from reelated._kernels.shelves import least_of, offer, tidy
+from reelated._kernels.shelves import least_of, offer
 
 DEPTH = 256
 """Users of one dense chunk: eight items of it fill a quarter of the nearest cache."""
@@ -202,7 +202,7 @@ def harvest(block, sums, counts, moments, terms, shelves):
                 if abs(value) >= least:
                     offer(shelves, i, value, terms.order[j], common)
                 offer(shelves, j, value, terms.order[i], common)
-        tidy(shelves, i)
+        shelves.floors[i] = max(shelves.floors[i], least)
         sums[row : row + end] = 0
         counts[row : row + end] = 0
         if moments is not None:

@@ -208,7 +208,7 @@ class ItemKNN(ItemItemModel):
     def _values(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
         """Return what the similarity is taken of."""
         if self.similarity in ("cosine", "jaccard"):
-            return X.astype(dtype)
+            return X.astype(dtype, copy=False)
         return self.offsets.residuals(X, dtype)
 
 

@@ -12,7 +12,9 @@ from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, n_threads, slices_of
 
 TABLE = 4e6
-"""Bytes of one thread's tables of sums; a block has as many items as they hold: few where items have many partners."""
+"""The most bytes of one thread's tables of sums; a block has as many items as they hold."""
+ITEMS = 32
+"""Items of the last block, where tables may be so large."""
 WIDEST = 256
 """The most items of a block: what they have most in common should stay in the cache."""
 PREPARE = 2e6
@@ -42,9 +44,10 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, n_items: int, n_neighbors: int, pearson: bool) -> "Layout":
-        """Choose blocks whose tables fit into `TABLE` bytes."""
+        """Choose blocks whose tables are of one size: many items where partners are few, few where they are many."""
         lanes, moments, edges = kernels.LANES, 4 if pearson else 0, [0]
-        pairs, end = TABLE / (8 + 4 * moments), -(-max(n_items, 1) // lanes) * lanes
+        end = -(-max(n_items, 1) // lanes) * lanes
+        pairs = min(TABLE / (8 + 4 * moments), ITEMS * end)
         while edges[-1] < end:  # the largest x with x (low + x) pairs
             x = int((np.sqrt(edges[-1] ** 2 + 4 * pairs) - edges[-1]) / 2) // lanes * lanes
             edges.append(min(edges[-1] + min(max(x, lanes), WIDEST), end))
