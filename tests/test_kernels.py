@@ -15,7 +15,7 @@ import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
 from reelated._kernels import CSR, Finish, Rule, compiling
-from reelated.similarity import as_kernel_csr, column_norms
+from reelated.similarity import as_kernel_csr, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
 RELEVANCE = Finish(False, False, False, 0.0, 0.0, 0.0)
@@ -26,7 +26,7 @@ def rows_of(R, rule, n):
     X = naive.as_csr(R).astype(np.float64)
     columns = X.tocsc()
     found = kernels.similarity_rows(
-        0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), column_norms(X), rule, n
+        0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), sizes_and_norms(as_kernel_csr(X), X.shape[1])[1], rule, n
     )  # fmt: skip
     lengths, items, values, common = found
     S, counts = np.zeros((R.shape[1], R.shape[1])), np.zeros((R.shape[1], R.shape[1]), int)
@@ -50,7 +50,7 @@ def test_similarity_rows_are_the_oracles(R, jaccard, shrinkage, min_common, posi
 def test_rows_in_pieces_are_the_rows_at_once(R, n):
     rule = Rule(False, False, 0.0, 0.0, 1, False)
     X = naive.as_csr(R)
-    arguments = as_kernel_csr(X.tocsc()), as_kernel_csr(X), column_norms(X), rule, n
+    arguments = as_kernel_csr(X.tocsc()), as_kernel_csr(X), sizes_and_norms(as_kernel_csr(X), R.shape[1])[1], rule, n
     pieces = [kernels.similarity_rows(i, i + 1, *arguments) for i in range(R.shape[1])]
     for whole, *parts in zip(kernels.similarity_rows(0, R.shape[1], *arguments), *pieces, strict=True):
         assert np.concatenate(parts).tobytes() == whole.tobytes()

@@ -15,7 +15,7 @@ from reelated import _kernels as kernels
 from reelated import _threads
 from reelated.errors import TooLarge
 from reelated.models import ItemKNN
-from reelated.similarity import Measure, column_norms, neighbors, products_of, similarity, triangle, weighted
+from reelated.similarity import Measure, as_kernel_csr, neighbors, products_of, similarity, sizes_and_norms, triangle, weighted
 
 NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
@@ -116,10 +116,12 @@ def test_fewer_common_raters_than_min_common_are_not_similar():
     assert found.common.toarray().tolist() == [[0, 3, 0], [3, 0, 0], [0, 0, 0]]
 
 
-def test_column_norms_and_products_are_those_of_the_columns():
+def test_sizes_norms_and_products_are_those_of_the_columns():
     R = np.array([[3, np.nan, 1], [4, 0, np.nan]], float)
     X = naive.as_csr(R)
-    assert column_norms(X).tolist() == [5, 0, 1]
+    sizes, norms = sizes_and_norms(as_kernel_csr(X), 3)
+    assert sizes.tolist() == [2, 1, 1]
+    assert norms.tolist() == [5, 0, 1]
     assert products_of(X.tocsc(), np.diff(X.indptr)).tolist() == [4, 2, 2]
 
 

@@ -6,6 +6,7 @@ file where they can: numba's cache does not see changes in another, so that of a
 """
 
 from reelated._kernels.by_rows import similarity_rows
+from reelated._kernels.columns import add_columns, transpose
 from reelated._kernels.compiling import CSR
 from reelated._kernels.everybody import Found, top_groups
 from reelated._kernels.lanes import LANES
@@ -52,6 +53,7 @@ __all__ = [
     "Rule",
     "Shelves",
     "Terms",
+    "add_columns",
     "add_dense",
     "add_pairs",
     "add_up",
@@ -77,4 +79,5 @@ __all__ = [
     "strongest",
     "top_groups",
     "top_rows",
+    "transpose",
 ]

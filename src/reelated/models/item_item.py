@@ -15,7 +15,7 @@ from reelated.models.baseline import Offsets
 from reelated.models.explanation import Explanation
 from reelated.models.lists import SLICE, Terms, TopN, Wanted, best_of_rows
 from reelated.models.rows import check_allowed, check_columns, check_item, check_pairs, check_rows, check_weights
-from reelated.similarity import as_kernel_csr
+from reelated.similarity import as_kernel_csr, by_column
 
 By = Literal["relevance", "rating"]
 FEW = 64
@@ -62,10 +62,9 @@ class ItemItemModel(BaseEstimator):
         """Lay out the fitted matrix for the kernels, by rows and by columns; called after a fit or a load."""
         every = self.similarity_.shape[0]
         max_used = every if self.max_used is None else min(int(self.max_used), every)
-        by_row, by_column = as_kernel_csr(self.similarity_), as_kernel_csr(self.similarity_.T.tocsr())
-        if every <= 2**16:  # less to read in the walk that makes lists
-            by_column = by_column._replace(indices=by_column.indices.astype(np.uint16))
-        self._links = kernels.Links(by_row, by_column, max_used)
+        by_row = as_kernel_csr(self.similarity_)
+        columns = by_column(by_row, every, np.uint16 if every <= 2**16 else np.int32)  # less to read in making lists
+        self._links = kernels.Links(by_row, columns, max_used)
         self._nothing = np.zeros(every)
 
     def plan(self, X: Any) -> int:

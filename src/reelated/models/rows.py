@@ -33,9 +33,13 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     """
     if not fitting:
         check_is_fitted(model)
-        if _ready(X, sp.csr_array) and X.shape[1] == model.n_features_in_:
-            return X
-    X = validate_data(model, X, reset=fitting, accept_sparse="csr", dtype=np.float32, ensure_min_samples=1)
+    ready = _ready(X, sp.csr_array)
+    if ready and not fitting and X.shape[1] == model.n_features_in_:
+        return X
+    ready = ready and min(X.shape) > 0
+    X = validate_data(model, X, reset=fitting, skip_check_array=ready, accept_sparse="csr", dtype=np.float32)
+    if ready:
+        return X
     rows = sp.csr_array(X)
     if not _inside(rows):
         raise InputError(

@@ -6,10 +6,11 @@ from reelated.similarity.neighbors import (
     Plan,
     Similarity,
     as_kernel_csr,
-    column_norms,
+    by_column,
     plan,
     products_of,
     similarity,
+    sizes_and_norms,
 )
 from reelated.similarity.weighting import Weighting, weighted
 
@@ -21,11 +22,12 @@ __all__ = [
     "Weighting",
     "all_weights",
     "as_kernel_csr",
-    "column_norms",
+    "by_column",
     "near_weights",
     "plan",
     "plan_linear",
     "products_of",
     "similarity",
+    "sizes_and_norms",
     "weighted",
 ]

@@ -85,20 +85,46 @@ def as_kernel_csr(matrix: Any) -> kernels.CSR:
     return kernels.CSR(indptr, indices, np.asarray(matrix.data))
 
 
-def column_norms(values: Any) -> npt.NDArray[np.float64]:
-    """Return the Euclidean norm of every zero-filled column.
+def by_column(rows: kernels.CSR, n_columns: int, numbers: Any = np.int32) -> kernels.CSR:
+    """Lay the columns of a matrix out as rows.
 
     Parameters
     ----------
-    values : scipy.sparse CSR, shape (n_users, n_items)
-        What the similarity is taken of.
+    rows : CSR
+        The matrix by rows.
+    n_columns : int
+        How many columns it has.
+    numbers : dtype, default int32
+        Of the row numbers.
 
     Returns
     -------
-    ndarray of float64, shape (n_items,)
+    CSR
     """
-    squares = np.square(values.data, dtype=np.float64)
-    return np.sqrt(np.bincount(values.indices, weights=squares, minlength=values.shape[1]))
+    indptr = np.zeros(n_columns + 2, np.int64)
+    indices, data = np.empty(len(rows.indices), numbers), np.empty_like(rows.data)
+    kernels.transpose(rows, indptr, indices, data)
+    return kernels.CSR(indptr[:-1], indices, data)
+
+
+def sizes_and_norms(rows: kernels.CSR, n_columns: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return how many entries every column has, and the Euclidean norm of the zero-filled column.
+
+    Parameters
+    ----------
+    rows : CSR
+        What the similarity is taken of.
+    n_columns : int
+        How many columns it has.
+
+    Returns
+    -------
+    sizes : ndarray of int64, shape (n_columns,)
+    norms : ndarray of float64, shape (n_columns,)
+    """
+    sizes, squares = np.zeros(n_columns, np.int64), np.zeros(n_columns)
+    kernels.add_columns(rows, sizes, squares)
+    return sizes, np.sqrt(squares)
 
 
 def products_of(by_item: Any, row_lengths: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
@@ -203,14 +229,14 @@ def similarity(
         )
     if measure.jaccard:  # who rated what, whatever the rating
         values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)
-    norms, keep = column_norms(values), min(n_items, measure.n_neighbors or n_items)
+    rows, keep = as_kernel_csr(values), min(n_items, measure.n_neighbors or n_items)
+    sizes, norms = sizes_and_norms(rows, n_items)
     rule = kernels.Rule(
         measure.jaccard, measure.pearson, float(measure.shrinkage), float(measure.damping),
         min(measure.min_common, 2**31 - 1), measure.positive_only,
     )  # fmt: skip
     if chosen.triangle:
-        sizes = np.bincount(values.indices, minlength=n_items)
-        found = triangle(as_kernel_csr(values), norms, sizes, rule, keep, progress)
+        found = triangle(rows, norms, sizes, rule, keep, progress)
     else:
         found = _by_rows(values, norms, rule, keep, progress)
     lengths, indices, data, common = found

@@ -17,10 +17,12 @@ ITEMS = 32
 """Items of the last block, where tables may be so large."""
 WIDEST = 256
 """The most items of a block: what they have most in common should stay in the cache."""
-PREPARE = 2e6
+PREPARE = 2e5
 """Ratings of one slice of the preparation."""
 CORNER = 4_000_000
 """Numbers that the dense corner may always hold; beyond, it holds no more than there are ratings."""
+MERGE = 5e4
+"""Neighbours of one slice of what is put together."""
 VISITS = 200_000
 """Rows that a thread walks before it looks whether the work was called off: a fraction of a second."""
 
@@ -122,7 +124,7 @@ def triangle(
     def gathered(start: int, stop: int) -> None:
         kernels.gather(start, stop, shelves, rank, indptr, found)
 
-    for _ in in_order(gathered, slices_of(lengths, PREPARE)):
+    for _ in in_order(gathered, slices_of(lengths, MERGE)):
         pass
     return lengths, *found
 
