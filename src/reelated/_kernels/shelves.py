@@ -77,23 +77,18 @@ def offer(shelves, row, value, item, common):
 
 @tight
 def tidy(shelves, row):
-    """Leave the strongest on a shelf; where there are as many as are wanted, the weakest is the floor."""
-    begin, filled = row * shelves.size, shelves.filled[row]
-    if filled < shelves.wanted:
-        return
-    shelf = slice(begin, begin + shelves.size)
-    least = keep(shelves.keys[shelf], shelves.common[shelf], filled, shelves.wanted, shelves.floors[row])
+    """Leave the strongest on a full shelf; the weakest of them is its floor."""
+    begin, end = row * shelves.size, (row + 1) * shelves.size
+    least = keep(shelves.keys[begin:end], shelves.common[begin:end], shelves.wanted, shelves.floors[row])
     shelves.filled[row] = shelves.wanted
     shelves.floors[row] = max(shelves.floors[row], abs(value_of(least)))
 
 
 @tight
-def keep(keys, common, filled, wanted, floor):
-    """Move the strongest to the front, in the order in which they are; return the weakest of them, or a key below."""
-    keys[filled:] = 0
-    least = least_of(keys, wanted, 0, key_of(floor, 0), np.uint64(0xFFFFFFFFFFFFFFFF))
-    kept = 0
-    for at in range(filled):
+def keep(keys, common, wanted, floor):
+    """Move the strongest of more than are wanted to the front; return the key of the weakest. Eights of keys come."""
+    least, kept = least_of(keys, wanted, 0, key_of(floor, 0), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
+    for at in range(len(keys)):
         key = keys[at]
         keys[kept], common[kept] = key, common[at]
         kept += key >= least
@@ -123,7 +118,7 @@ def least_of(numbers, wanted, spare, guess, most):
             middle = high - min(step, half)
         else:
             middle = low + (half if high < most else min(step, half))
-        step += step
+        step = min(step + step, most >> np.uint64(1))
     return low
 
 
@@ -137,8 +132,11 @@ def gather(start, stop, shelves, rank, indptr, out):
     keys, common = np.empty(room, np.uint64), np.empty(room, np.int32)
     marks, places = empty_marks(len(rank)), np.empty(shelves.wanted, np.int64)
     for i in range(start, stop):
-        n, first = empty(shelves, rank[i], keys, common), indptr[i]
-        keep(keys, common, n, shelves.wanted, shelves.floors[rank[i]])
+        n, first = take_all(shelves, rank[i], keys, common), indptr[i]
+        if n > shelves.wanted:
+            end = (n + LANES - 1) // LANES * LANES
+            keys[n:end] = 0
+            keep(keys[:end], common, shelves.wanted, shelves.floors[rank[i]])
         for c in range(indptr[i + 1] - first):
             mark(marks, item_of(keys[c]), c)
         for at in range(take_marked(marks, items, places, first)):
@@ -146,7 +144,7 @@ def gather(start, stop, shelves, rank, indptr, out):
 
 
 @tight
-def empty(shelves, row, keys, common):
+def take_all(shelves, row, keys, common):
     """Copy what lies on all threads' shelves of an item; return how much it is."""
     n = 0
     for thread in range(len(shelves.filled)):

@@ -186,13 +186,15 @@ def harvest(block, sums, counts, moments, terms, shelves):
     What an item has in common with more popular ones is known at once, so only the strongest of that are put on its
     shelf, which gives it a high floor from the start.
     """
-    one, spare, most = np.uint64(1), shelves.size - shelves.wanted - 1, np.uint64(0x7F800000)
+    one, spare, most = np.uint64(1), (shelves.size - shelves.wanted) // 2, np.uint64(0x7F800000)
     for i in range(block.low, block.high):
         row, end = (i - block.low) * block.high, (i // LANES + 1) * LANES
-        finish_sums(i, row, sums, counts, moments, terms)
+        least, found = np.float32(0), finish_sums(i, row, sums, counts, moments, terms)
         sums[row + i : row + end] = 0  # partners come before the item
-        guess = np.uint64(as_bits(shelves.floors[max(i - 1, 0)]))
-        least = as_number(np.uint32(least_of(sums[row : row + end], shelves.wanted, spare, guess, most)))
+        if found > shelves.wanted:
+            guess = np.uint64(as_bits(shelves.floors[i - 1]))
+            least = as_number(np.uint32(least_of(sums[row : row + end], shelves.wanted, spare, guess, most)))
+            shelves.floors[i] = max(shelves.floors[i], least)
         for group in range(0, end, LANES):
             chosen = promising(sums, row + group, least, shelves.floors, group)
             while chosen:
@@ -202,7 +204,6 @@ def harvest(block, sums, counts, moments, terms, shelves):
                 if abs(value) >= least:
                     offer(shelves, i, value, terms.order[j], common)
                 offer(shelves, j, value, terms.order[i], common)
-        shelves.floors[i] = max(shelves.floors[i], least)
         sums[row : row + end] = 0
         counts[row : row + end] = 0
         if moments is not None:
@@ -211,11 +212,13 @@ def harvest(block, sums, counts, moments, terms, shelves):
 
 @tight
 def finish_sums(i, row, sums, counts, moments, terms):
-    """Turn the sums of item `i`, which lie from place `row` on, into similarities."""
-    dots, common = sums[row : row + i], counts[row : row + i]
+    """Turn the sums of item `i`, which lie from place `row` on, into similarities; return how many are not 0."""
+    dots, common, found = sums[row : row + i], counts[row : row + i], np.int32(0)
     for j in range(i):
         if moments is None:
             value = cosine(dots[j], common[j], i, j, terms.sizes, terms.norms, terms.rule)
         else:
             value = pearson(dots[j], common[j], moments[:, row + j], terms.rule.damping)
         dots[j] = finish(value, common[j], terms.rule)
+        found += np.int32(dots[j] != 0)
+    return found
