@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated._kernels import CSR, Finish, Rule, compiling
-from reelated.similarity import as_kernel_csr, sizes_and_norms
+from reelated._kernels import CSR, Finish, Rule, compiling, marks, shelves
+from reelated.similarity import as_kernel_csr, by_column, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
 RELEVANCE = Finish(False, False, False, 0.0, 0.0, 0.0)
@@ -60,6 +60,56 @@ def test_rows_in_pieces_are_the_rows_at_once(R, n):
 def test_the_strongest_are_the_largest_in_size_ascending_with_the_first_of_equals(values, n):
     order = sorted(range(len(values)), key=lambda p: (-abs(values[p]), p))[:n]
     assert kernels.strongest(np.array(values, float), n).tolist() == sorted(order)
+
+
+def in_eights(numbers, dtype):
+    return np.array(numbers + [0] * (-len(numbers) % kernels.LANES), dtype)
+
+
+@given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=60), st.data())
+def test_a_floor_is_reached_by_as_many_as_are_wanted_and_few_more(values, data):
+    nonzero = sum(value != 0 for value in values)
+    assume(nonzero)
+    wanted, spare = data.draw(st.integers(1, nonzero)), data.draw(st.integers(0, 9))
+    guess = data.draw(st.sampled_from([0, 1, 0x3F800000, 0x7F7FFFFF]))
+    numbers = in_eights(values, np.float32)
+    bits = shelves.least_of(numbers, wanted, spare, np.uint64(guess), np.uint64(0x7F800000))
+    size, floor = np.abs(numbers), np.uint32(bits).view(np.float32)
+    assert (size >= floor).sum() >= wanted
+    assert (size > np.nextafter(floor, np.float32(9))).sum() <= wanted + spare
+
+
+@given(st.sets(st.integers(1, 2**64 - 2), min_size=2, max_size=60), st.data())
+def test_as_many_keys_are_kept_as_are_wanted_with_their_counts_in_their_order(keys, data):
+    keys, wanted = data.draw(st.permutations(sorted(keys))), data.draw(st.integers(1, len(keys) - 1))
+    numbers, counts = in_eights(keys, np.uint64), np.arange(64, dtype=np.int32)
+    floor = data.draw(st.sampled_from([0.0, 0.25, 1.0]))
+    *_, below, least = sorted(keys)[: len(keys) - wanted + 1]
+    assert below < shelves.keep(numbers, counts, wanted, np.float32(floor)) <= least
+    kept = [(key, at) for at, key in enumerate(keys) if key >= least]
+    assert [*zip(numbers[:wanted].tolist(), counts[:wanted].tolist(), strict=True)] == kept
+
+
+@given(st.sets(st.integers(0, 9000), max_size=40), st.data())
+def test_what_is_marked_is_taken_ascending_with_its_places_and_leaves_nothing(numbers, data):
+    found, given_ = marks.empty_marks(9001), data.draw(st.permutations(sorted(numbers)))
+    taken, places = np.zeros(50, np.int64), np.zeros(50, np.int64)
+    for place, number in enumerate(given_):
+        marks.mark(found, number, place)
+    assert marks.take_marked(found, taken, places, 3) == len(numbers)
+    assert taken[3 : 3 + len(numbers)].tolist() == sorted(numbers)
+    assert [given_[place] for place in places[: len(numbers)]] == sorted(numbers)
+    assert not found.bits.any()
+    assert not found.words.any()
+
+
+@given(rating_tables(), st.sampled_from([np.int32, np.uint16]))
+def test_a_matrix_by_columns_is_scipys(R, numbers):
+    X = naive.as_csr(R)
+    wanted, found = X.tocsc(), by_column(as_kernel_csr(X), R.shape[1], numbers)
+    assert found.indices.dtype == numbers
+    for part in ("indptr", "indices", "data"):
+        assert getattr(found, part).tolist() == getattr(wanted, part).tolist()
 
 
 @given(st.lists(st.one_of(FEW, st.just(np.nan)), max_size=40), st.integers(0, 45))

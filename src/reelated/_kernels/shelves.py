@@ -77,7 +77,7 @@ def offer(shelves, row, value, item, common):
 
 @tight
 def tidy(shelves, row):
-    """Leave the strongest on a full shelf; the weakest of them is its floor."""
+    """Leave the strongest on a full shelf; what they alone reach is its floor."""
     begin, end = row * shelves.size, (row + 1) * shelves.size
     least = keep(shelves.keys[begin:end], shelves.common[begin:end], shelves.wanted, shelves.floors[row])
     shelves.filled[row] = shelves.wanted
@@ -86,7 +86,7 @@ def tidy(shelves, row):
 
 @tight
 def keep(keys, common, wanted, floor):
-    """Move the strongest of more than are wanted to the front; return the key of the weakest. Eights of keys come."""
+    """Move the strongest of more than are wanted to the front, in their order; return a key that they alone reach."""
     least, kept = least_of(keys, wanted, 0, key_of(floor, 0), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
     for at in range(len(keys)):
         key = keys[at]

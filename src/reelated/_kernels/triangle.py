@@ -27,6 +27,8 @@ DEPTH = 256
 WORDS = DEPTH // 64
 GAIN = 32.0
 """Sparse additions that take the time of one dense one."""
+STRETCH = 128
+"""Pairs that are looked at together: of many items, most have no rater in common."""
 
 
 class Block(NamedTuple):
@@ -213,12 +215,21 @@ def harvest(block, sums, counts, moments, terms, shelves):
 @tight
 def finish_sums(i, row, sums, counts, moments, terms):
     """Turn the sums of item `i`, which lie from place `row` on, into similarities; return how many are not 0."""
-    dots, common, found = sums[row : row + i], counts[row : row + i], np.int32(0)
-    for j in range(i):
-        if moments is None:
-            value = cosine(dots[j], common[j], i, j, terms.sizes, terms.norms, terms.rule)
-        else:
-            value = pearson(dots[j], common[j], moments[:, row + j], terms.rule.damping)
-        dots[j] = finish(value, common[j], terms.rule)
-        found += np.int32(dots[j] != 0)
+    found = np.int32(0)
+    for start in range(row, row + i, STRETCH):
+        stop = min(start + STRETCH, row + i)
+        dots, common, some = sums[start:stop], counts[start:stop], np.int32(0)
+        for at in range(len(common)):
+            some |= common[at]
+        if some:
+            for at in range(len(dots)):
+                j = np.uint64(start - row) + np.uint64(at)
+                if moments is None:
+                    value = cosine(dots[at], common[at], i, j, terms.sizes, terms.norms, terms.rule)
+                elif common[at]:
+                    value = pearson(dots[at], common[at], moments[:, start + at], terms.rule.damping)
+                else:
+                    value = 0.0
+                dots[at] = finish(value, common[at], terms.rule)
+                found += np.int32(dots[at] != 0)
     return found
