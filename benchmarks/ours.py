@@ -27,6 +27,7 @@ from worker import load, serve
 
 CALLERS = 300
 STAGES = {
+    "add_columns": "preparation",
     "sort_rows": "preparation",
     "dense_widths": "preparation",
     "fill_dense": "preparation",
@@ -36,6 +37,7 @@ STAGES = {
     "add_pairs": "pairs",
     "harvest": "selection",
     "gather": "merge",
+    "transpose": "merge",
 }
 """Which stage a kernel belongs to; one that is not named here is a stage of its own."""
 

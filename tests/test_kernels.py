@@ -25,9 +25,8 @@ def rows_of(R, rule, n):
     """Run the kernel over all rows of a table and return what it found as dense matrices."""
     X = naive.as_csr(R).astype(np.float64)
     columns = X.tocsc()
-    found = kernels.similarity_rows(
-        0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), sizes_and_norms(as_kernel_csr(X), X.shape[1])[1], rule, n
-    )  # fmt: skip
+    _, norms = sizes_and_norms(as_kernel_csr(X), R.shape[1])
+    found = kernels.similarity_rows(0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), norms, rule, n)
     lengths, items, values, common = found
     S, counts = np.zeros((R.shape[1], R.shape[1])), np.zeros((R.shape[1], R.shape[1]), int)
     at = np.repeat(np.arange(R.shape[1]), lengths)

@@ -15,7 +15,16 @@ from reelated import _kernels as kernels
 from reelated import _threads
 from reelated.errors import TooLarge
 from reelated.models import ItemKNN
-from reelated.similarity import Measure, as_kernel_csr, neighbors, products_of, similarity, sizes_and_norms, triangle, weighted
+from reelated.similarity import (
+    Measure,
+    as_kernel_csr,
+    neighbors,
+    products_of,
+    similarity,
+    sizes_and_norms,
+    triangle,
+    weighted,
+)
 
 NAMES = ["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 

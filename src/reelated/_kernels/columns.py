@@ -16,7 +16,7 @@ def add_columns(rows, sizes, squares):
 
 @tight
 def transpose(rows, indptr, indices, data):
-    """Write the matrix by columns, rows ascending in each; `indptr` comes with zeros and one place more than it needs."""
+    """Write the matrix by columns, rows ascending in each; `indptr` comes with zeros and one place to spare."""
     for p in range(len(rows.indices)):
         indptr[np.int64(rows.indices[p]) + 2] += 1
     for column in range(2, len(indptr)):

@@ -30,6 +30,7 @@ class Shelves(NamedTuple):
     """For each item a shelf of candidates, somewhat longer than the neighbours wanted, and how many lie on it.
 
     A full shelf is tidied: the strongest stay, and `floors` tells the strength that a newcomer must reach since then.
+    All threads share the floors: each is one that enough neighbours reach, so an old one only lets more through.
     A neighbour's key orders by strength, of equals the lower number first: the bits of ``|value|``, of ``-1 - item``
     and of the sign. `size` is the length of a shelf, `wanted` how many stay.
     """
@@ -114,10 +115,7 @@ def least_of(numbers, wanted, spare, guess, most):
             if reached <= wanted + spare:
                 break
         half = (high - low) >> np.uint64(1)
-        if low == 0:
-            middle = high - min(step, half)
-        else:
-            middle = low + (half if high < most else min(step, half))
+        middle = high - min(step, half) if low == 0 else low + (half if high < most else min(step, half))
         step = min(step + step, most >> np.uint64(1))
     return low
 

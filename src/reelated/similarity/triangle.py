@@ -18,11 +18,9 @@ ITEMS = 32
 WIDEST = 256
 """The most items of a block: what they have most in common should stay in the cache."""
 PREPARE = 2e5
-"""Ratings of one slice of the preparation."""
+"""Ratings of one slice of the preparation; putting a neighbour into the result takes the time of four."""
 CORNER = 4_000_000
 """Numbers that the dense corner may always hold; beyond, it holds no more than there are ratings."""
-MERGE = 5e4
-"""Neighbours of one slice of what is put together."""
 VISITS = 200_000
 """Rows that a thread walks before it looks whether the work was called off: a fraction of a second."""
 
@@ -124,7 +122,7 @@ def triangle(
     def gathered(start: int, stop: int) -> None:
         kernels.gather(start, stop, shelves, rank, indptr, found)
 
-    for _ in in_order(gathered, slices_of(lengths, MERGE)):
+    for _ in in_order(gathered, slices_of(4 * lengths, PREPARE)):
         pass
     return lengths, *found
 
