@@ -102,7 +102,7 @@ def test_what_is_marked_is_taken_ascending_with_its_places_and_leaves_nothing(nu
     assert not found.words.any()
 
 
-@given(rating_tables(), st.sampled_from([np.int32, np.uint16]))
+@given(rating_tables(), st.sampled_from(["int32", "uint16"]))
 def test_a_matrix_by_columns_is_scipys(R, numbers):
     X = naive.as_csr(R)
     wanted, found = X.tocsc(), by_column(as_kernel_csr(X), R.shape[1], numbers)
@@ -139,7 +139,7 @@ def test_the_best_of_many_are_the_best():
     ],
 )
 def test_sums_become_a_score(sums, offset, finish, wanted):
-    finish = Finish(finish.rating, finish.fallback, float(finish.low), float(finish.high), float(finish.prior))
+    finish = Finish(*finish[:3], *map(float, finish[3:]))
     assert kernels.score_of(*sums, offset, finish) == pytest.approx(wanted, nan_ok=True, rel=1e-15)
 
 

@@ -63,7 +63,7 @@ class ItemItemModel(BaseEstimator):
         every = self.similarity_.shape[0]
         max_used = every if self.max_used is None else min(int(self.max_used), every)
         by_row = as_kernel_csr(self.similarity_)
-        columns = by_column(by_row, every, np.uint16 if every <= 2**16 else np.int32)  # less to read in making lists
+        columns = by_column(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
         self._links = kernels.Links(by_row, columns, max_used)
         self._nothing = np.zeros(every)
 

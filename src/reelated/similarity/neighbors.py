@@ -85,7 +85,7 @@ def as_kernel_csr(matrix: Any) -> kernels.CSR:
     return kernels.CSR(indptr, indices, np.asarray(matrix.data))
 
 
-def by_column(rows: kernels.CSR, n_columns: int, numbers: Any = np.int32) -> kernels.CSR:
+def by_column(rows: kernels.CSR, n_columns: int, numbers: str = "int32") -> kernels.CSR:
     """Lay the columns of a matrix out as rows.
 
     Parameters
@@ -94,8 +94,8 @@ def by_column(rows: kernels.CSR, n_columns: int, numbers: Any = np.int32) -> ker
         The matrix by rows.
     n_columns : int
         How many columns it has.
-    numbers : dtype, default int32
-        Of the row numbers.
+    numbers : str, default "int32"
+        The type of the row numbers.
 
     Returns
     -------
