@@ -75,15 +75,30 @@ class Audience(NamedTuple):
     interest: Floats
     lift: Floats
 
+    def at(self, places: npt.NDArray[np.int64]) -> "Audience":
+        """Return some of the users."""
+        return Audience(
+            self.users[places], self.scores[places], self.ratings[places], self.support[places],
+            self.interest[places], self.lift[places],
+        )  # fmt: skip
+
     def number(self, by: AudienceBy) -> Floats:
         """Return the number that `by` names."""
         return {"interest": self.interest, "relevance": self.scores, "rating": self.ratings}[by]
 
 
-def audience_of(
-    pair: Pair, everybody: Rows, item: int, n: int, by: AudienceBy, columns: Columns, interest: Interest
-) -> Audience:
+class Crowd(NamedTuple):
+    """Everybody, and what an audience is chosen by."""
+
+    pair: Pair
+    everybody: Rows
+    columns: Columns
+    interest: Interest
+
+
+def audience_of(crowd: Crowd, item: int, n: int, by: AudienceBy) -> Audience:
     """Return the `n` users who have not rated an item and have the highest of the number that `by` names."""
+    pair, everybody, columns, interest = crowd
     matrix, _ = everybody
     if by == "interest":
         by_item = columns("relevance")
@@ -100,8 +115,7 @@ def audience_of(
     found = Audience(users, scores, ratings, support, wanted, ratings - interest.means[users])
     if by != "interest":
         return found
-    best = np.lexsort((users, -wanted))[:n]
-    return Audience(*(column[best] for column in found))
+    return found.at(np.lexsort((users, -wanted))[:n])
 
 
 def dealt(audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None) -> list[npt.NDArray[np.int64]]:
@@ -134,22 +148,18 @@ def audience_table(
     """Return the places kept of the audiences of several items as one table."""
     sizes = [len(places) for places in kept]
     movies = np.repeat(np.array(items, np.int64), sizes)
-    one = Audience(
-        *(
-            np.concatenate([part[at] for part, at in zip(parts, kept, strict=True)])
-            for parts in zip(*audiences, strict=True)
-        )
-    )
+    parts = [one.at(places) for one, places in zip(audiences, kept, strict=True)]
+    one = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Audience._fields}
     return pl.DataFrame(
         {
             "movie_id": catalogue.movie_ids.take(movies),
             "title": pl.Series(catalogue.titles, dtype=pl.String).gather(movies),
-            "user_id": user_ids.take(one.users),
+            "user_id": user_ids.take(one["users"]),
             "rank": np.concatenate([np.arange(1, size + 1, dtype=np.int32) for size in sizes]),
-            "score": pl.Series(one.scores).fill_nan(None),
-            "predicted_rating": pl.Series(one.ratings).fill_nan(None),
-            "support": one.support,
-            "interest": pl.Series(one.interest).fill_nan(None),
-            "lift": pl.Series(one.lift).fill_nan(None),
+            "score": pl.Series(one["scores"]).fill_nan(None),
+            "predicted_rating": pl.Series(one["ratings"]).fill_nan(None),
+            "support": one["support"],
+            "interest": pl.Series(one["interest"]).fill_nan(None),
+            "lift": pl.Series(one["lift"]).fill_nan(None),
         }
     )

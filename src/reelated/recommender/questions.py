@@ -13,7 +13,7 @@ from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, shorten
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
-from reelated.recommender.audience import AudienceBy, Interest, audience_of, audience_table, dealt
+from reelated.recommender.audience import AudienceBy, Crowd, Interest, audience_of, audience_table, dealt
 from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.explanation import Why, movie_rows, why
 from reelated.recommender.lists import Pair, Rows, as_table, known, make_lists, recency, short
@@ -254,7 +254,7 @@ class Questions:
         """
         item, by = self._fitted.index_of(movie_id), self._audience_by(by)
         n, kept = check_integer("n", n, 1), self._kept(f"movie_id={shorten(movie_id)}")
-        found = audience_of(self.models_, self._everybody, item, n, by, self._columns, self._interest)
+        found = audience_of(self._crowd, item, n, by)
         columns = [column.tolist() for column in found]
         rows = [
             UserRow(rank, kept.user_ids[user], known(score), known(rating), support, known(interest), known(lift))
@@ -297,7 +297,7 @@ class Questions:
         items = [self._fitted.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
         found, deep = [], n if per_user is None else n + 100
         for at, item in enumerate(items):
-            found.append(audience_of(self.models_, self._everybody, item, deep, by, self._columns, self._interest))
+            found.append(audience_of(self._crowd, item, deep, by))
             if progress:
                 progress((at + 1) / len(items))
         return audience_table(found, dealt(found, by, n, per_user), items, kept.user_ids, self.catalogue_)
@@ -308,6 +308,10 @@ class Questions:
             return "interest" if self._by(None) == "relevance" else "rating"
         check_choice("by", by, AUDIENCE_NAMES)
         return "rating" if self.models_.ranker is None else by
+
+    @property
+    def _crowd(self) -> Crowd:
+        return Crowd(self.models_, self._everybody, self._columns, self._interest)
 
     @cached_property
     def _interest(self) -> Interest:
