@@ -8,6 +8,16 @@ file where they can: numba's cache does not see changes in another, so that of a
 from reelated._kernels.by_rows import similarity_rows
 from reelated._kernels.compiling import CSR
 from reelated._kernels.everybody import Found, top_groups
+from reelated._kernels.gaussian import (
+    Draws,
+    Prior,
+    cross_products,
+    draw_rows,
+    gaussian_pairs,
+    gaussian_parts,
+    gaussian_rows,
+    squared_error,
+)
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
 from reelated._kernels.ridge import common_rows, cut_rows, gram_rows, ridge_rows
@@ -46,9 +56,11 @@ __all__ = [
     "LANES",
     "Block",
     "Dense",
+    "Draws",
     "Finish",
     "Found",
     "Links",
+    "Prior",
     "Rule",
     "Shelves",
     "Terms",
@@ -59,11 +71,16 @@ __all__ = [
     "common_rows",
     "count_visits",
     "cut_rows",
+    "cross_products",
     "dense_widths",
+    "draw_rows",
     "empty_sums",
     "fill_dense",
     "gather",
     "gram_rows",
+    "gaussian_pairs",
+    "gaussian_parts",
+    "gaussian_rows",
     "harvest",
     "list_visits",
     "ridge_rows",
@@ -74,6 +91,7 @@ __all__ = [
     "scores_of",
     "similarity_rows",
     "sort_rows",
+    "squared_error",
     "strongest",
     "top_groups",
     "top_rows",
