@@ -105,7 +105,14 @@ SKLEARN_EXCEPTIONS = {
 
 
 def sklearn_checks():
-    for model in (ItemKNN(), ItemKNN("residual-cosine", n_neighbors=None), EASE(), Popularity(), Baseline(), Gaussian()):
+    for model in (
+        ItemKNN(),
+        ItemKNN("residual-cosine", n_neighbors=None),
+        EASE(),
+        Popularity(),
+        Baseline(),
+        Gaussian(),
+    ):
         expected = SKLEARN_EXCEPTIONS[type(model)]
         for case in estimator_checks_generator(model, expected_failed_checks=expected, mark="xfail", xfail_strict=True):
             check = (case.values if hasattr(case, "values") else case)[1]

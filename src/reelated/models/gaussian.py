@@ -12,7 +12,7 @@ from reelated.errors import InputError, TooLarge, check_integer, check_memory, s
 from reelated.models.baseline import check_bounds, observed
 from reelated.models.drawn import DrawnModel
 from reelated.models.rows import check_rows
-from reelated.models.sampling import Settings, sample, standardised, tastes_of
+from reelated.models.sampling import Settings, known_of_items, sample, tastes_of
 
 Numbers = npt.NDArray[np.float64]
 
@@ -144,8 +144,7 @@ class Gaussian(DrawnModel):
         self.spread_ = (float(X.data.std(dtype=np.float64)) if X.nnz else 0.0) or 1.0
         beyond = sp.csr_array(((X.data.astype(np.float64) - self.mean_) / self.spread_, X.indices, X.indptr), X.shape)
         tastes = tastes_of(X, int(self.n_tastes), settings.seed)
-        raters = np.log1p(np.bincount(X.indices, minlength=X.shape[1]))
-        known = standardised(np.column_stack([tastes.shown, raters, attributes]))
+        known = known_of_items(X, tastes.shown, attributes)
         drawn = sample(beyond, (tastes.people, known), settings, progress)
         self.items_, self.precision_, self.alpha_ = drawn.items, drawn.precision, drawn.alpha
         self.lean_, self.growth_ = np.ascontiguousarray(drawn.slopes[:, :-1]), drawn.slopes[:, -1].copy()

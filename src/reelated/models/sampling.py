@@ -64,6 +64,22 @@ def tastes_of(X: sp.csr_array, n_tastes: int, seed: int) -> Tastes:
     return Tastes(items, people - means, means, shown, fewest, most)
 
 
+def known_of_items(X: sp.csr_array, shown: Numbers, attributes: Numbers) -> Numbers:
+    """Return the directions, the logarithm of the number of raters and the attributes of items, standardised.
+
+    An item that nobody rated stands in the middle of the directions, and is as rare as the rarest of the others: far
+    outside of what was seen, slopes tell nothing.
+    """
+    raters = np.bincount(X.indices, minlength=X.shape[1])
+    rated = raters > 0
+    told = np.zeros((X.shape[1], shown.shape[1] + 1))
+    if rated.any():
+        columns = np.column_stack([shown, np.log(np.maximum(raters, 1))])
+        told[rated] = standardised(columns[rated])
+        told[~rated, -1] = told[rated, -1].min()
+    return np.column_stack([told, standardised(attributes)])
+
+
 def standardised(columns: Numbers) -> Numbers:
     """Return columns with mean 0 and variance 1; one that hardly varies becomes 0."""
     beyond, spread = columns - columns.mean(axis=0), columns.std(axis=0)
