@@ -32,11 +32,11 @@ class Gaussian(DrawnModel):
     ----------
     n_factors : int, default 16
         The length of `v`.
-    n_draws : int, default 45
+    n_draws : int, default 60
         How many draws are kept.
     n_warmup : int, default 15
         How many are thrown away before.
-    n_tastes : int, default 20
+    n_tastes : int, default 30
         Directions of who rated what that tell of people and items; 0 looks at nothing but stars and counts.
     random_state : int, default 0
         The seed of the draws.
@@ -79,9 +79,9 @@ class Gaussian(DrawnModel):
         self,
         *,
         n_factors: int = 16,
-        n_draws: int = 45,
+        n_draws: int = 60,
         n_warmup: int = 15,
-        n_tastes: int = 20,
+        n_tastes: int = 30,
         random_state: int = 0,
         max_memory: int | str | None = None,
     ) -> None:
