@@ -35,6 +35,7 @@ from reelated._kernels.scores import (
     top_rows,
 )
 from reelated._kernels.shelves import Shelves, gather, strongest
+from reelated._kernels.sittings import sitting_shifts
 from reelated._kernels.triangle import (
     DEPTH,
     Block,
@@ -90,6 +91,7 @@ __all__ = [
     "score_users",
     "scores_of",
     "similarity_rows",
+    "sitting_shifts",
     "sort_rows",
     "squared_error",
     "strongest",

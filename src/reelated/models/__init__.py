@@ -8,8 +8,10 @@ from reelated.models.item_item import ItemItemModel
 from reelated.models.knn import ItemKNN
 from reelated.models.lists import TopN
 from reelated.models.popularity import Popularity
+from reelated.models.sittings import predict_at
 
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "baseline": Baseline, "gaussian": Gaussian}
 """The models by the names that the terminal and saved models use."""
 
 __all__ = ["EASE", "MODELS", "Baseline", "Explanation", "Gaussian", "ItemItemModel", "ItemKNN", "Popularity", "TopN"]
+__all__ += ["predict_at"]

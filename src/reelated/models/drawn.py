@@ -118,7 +118,7 @@ class DrawnModel(BaseEstimator):
         return np.clip(middle - reach, *self.scale_).round(6), np.clip(middle + reach, *self.scale_).round(6)
 
     def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating"
+        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
         """Return the predicted ratings of pairs, and how many ratings of the row stand behind each.
 
@@ -128,6 +128,8 @@ class DrawnModel(BaseEstimator):
             As for `predict_pairs`.
         by : {"rating"}, default "rating"
             The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
 
         Returns
         -------
@@ -215,6 +217,7 @@ class DrawnModel(BaseEstimator):
         by: Rating = "rating",
         allowed: npt.NDArray[np.bool_] | None = None,
         keep_seen: bool = False,
+        weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
         """Return the items of every row that are predicted the highest rating.
@@ -231,6 +234,8 @@ class DrawnModel(BaseEstimator):
             The items to choose from.
         keep_seen : bool, default False
             Whether items of the row itself may be among them.
+        weights : ignored
+            As other models take them for the relevance.
         progress : callable, optional
             Called with the share that is done.
 
@@ -254,8 +259,27 @@ class DrawnModel(BaseEstimator):
         lengths = [len(part) for part in items]
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
+    def columns(self, X: Any, *, by: Rating = "rating", weights: Any = None) -> sp.csc_array:
+        """Return the ratings of `X` by columns, as other models read them; this one does not.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+        by : {"rating"}, default "rating"
+            The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
+
+        Returns
+        -------
+        csc_array of float32, shape (n_rows, n_items)
+        """
+        check_choice("by", by, ("rating",))
+        return sp.csc_array(check_rows(self, X))
+
     def score_users(
-        self, X: Any, item: int, *, by: Rating = "rating", by_item: sp.csc_array | None = None
+        self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
         """Return the predicted rating of one item for every row, and how many ratings stand behind it.
 
@@ -267,8 +291,8 @@ class DrawnModel(BaseEstimator):
             The item's number.
         by : {"rating"}, default "rating"
             The one number that this model has.
-        by_item : ignored
-            As other models take it.
+        weights, by_item : ignored
+            As other models take them.
 
         Returns
         -------
@@ -279,7 +303,7 @@ class DrawnModel(BaseEstimator):
         return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
 
     def audience(
-        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", by_item: sp.csc_array | None = None
+        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
     ) -> npt.NDArray[np.int64]:
         """Return the rows that have not rated an item and are predicted to rate it highest, ties in ascending order.
 
@@ -289,7 +313,7 @@ class DrawnModel(BaseEstimator):
             As for `score_users`.
         n : int, default 10
             Most rows.
-        by, by_item
+        by, weights, by_item
             As for `score_users`.
 
         Returns
@@ -303,7 +327,7 @@ class DrawnModel(BaseEstimator):
         return kernels.best(scores, min(n, len(scores)))
 
     # ------------------------------------------------------------------------------------------- explain
-    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating") -> Explanation:
+    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> Explanation:
         """Return the parts that one person's predicted rating of an item is the sum of.
 
         Parameters
@@ -314,6 +338,8 @@ class DrawnModel(BaseEstimator):
             The item's number.
         by : {"rating"}, default "rating"
             The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
 
         Returns
         -------
@@ -321,7 +347,7 @@ class DrawnModel(BaseEstimator):
         """
         return next(self.explain_items(X, [check_item(self, item)], by=by))
 
-    def explain_items(self, X: Any, items: Any, *, by: Rating = "rating") -> Iterator[Explanation]:
+    def explain_items(self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None) -> Iterator[Explanation]:
         """Yield for each of several items the parts that one person's predicted rating is the sum of.
 
         `base` is what an average person would give. A rating adds its weight times what it is beyond usual, and what
@@ -335,6 +361,8 @@ class DrawnModel(BaseEstimator):
             The items' numbers.
         by : {"rating"}, default "rating"
             The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
 
         Yields
         ------
