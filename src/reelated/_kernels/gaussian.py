@@ -222,6 +222,22 @@ def meet(draws, indices, data, skipped, person):
 
 
 @tight
+def leave_out(draws, person, i, rating, other):
+    """Make another person of this one who has not rated an item."""
+    S, D = person.z.shape
+    other.n_ratings[0] = person.n_ratings[0]
+    for f in range(len(person.taste)):
+        other.taste[f] = person.taste[f]
+    for s in range(S):
+        for a in range(D):
+            other.pull[s, a] = person.pull[s, a]
+            for c in range(a + 1):
+                other.precision[s, a, c] = person.precision[s, a, c]
+    add_rating(draws, other, i, rating, -1.0)
+    settle(draws, other)
+
+
+@tight
 def rating_of(draws, person, i):
     """Return the mean over the draws of what the person would give an item."""
     total = 0.0
@@ -258,21 +274,20 @@ def variance_of(draws, person, i):
 def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
     """Return ratings and variances of pairs sorted by row; what the row itself says of the item is not looked at."""
     ratings, variances = np.empty(stop - start), np.empty(stop - start)
-    person, known, changed = empty_person(draws), -1, False
+    person, other, known = empty_person(draws), empty_person(draws), -1
     for at in range(start, stop):
-        u, i = users[at], items[at]
+        u, i, asked = users[at], items[at], person
         indices = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
         data = rows.data[rows.indptr[u] : rows.indptr[u + 1]]
-        if u != known or changed:
+        if u != known:
             meet(draws, indices, data, -1, person)
-            known, changed = u, False
+            known = u
         place = np.searchsorted(indices, i)
         if place < len(indices) and indices[place] == i:
-            changed = True
-            add_rating(draws, person, i, data[place], -1.0)
-            settle(draws, person)
-        ratings[at - start] = rating_of(draws, person, i)
-        variances[at - start] = variance_of(draws, person, i) if with_variance else 0.0
+            leave_out(draws, person, i, data[place], other)
+            asked = other
+        ratings[at - start] = rating_of(draws, asked, i)
+        variances[at - start] = variance_of(draws, asked, i) if with_variance else 0.0
     return ratings, variances
 
 
