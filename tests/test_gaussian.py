@@ -14,14 +14,15 @@ from sklearn.base import clone
 
 import contract
 import naive
+import reelated
 from contract import identical, rating_tables
 from reelated import _kernels as kernels
 from reelated.errors import InputError, TooLarge
 from reelated.models import Baseline, Gaussian
-from reelated.models.sampling import Behind, standardised, tastes_of
+from reelated.models.sampling import Behind, known_of_items, standardised, tastes_of
 
 SMALL = Gaussian(n_factors=3, n_draws=4, n_warmup=3, n_tastes=2)
-LEARNED = ("items", "level", "growth", "lean", "taste", "precision", "alpha", "counts")
+LEARNED = ("units", "items", "level", "growth", "lean", "taste", "precision", "alpha", "counts")
 
 
 def learned(model):
@@ -30,7 +31,7 @@ def learned(model):
 
 def measured(model, X):
     """Return rows as the model measures them, NaN for none."""
-    return (naive.as_dense(X) - model.mean_) / model.spread_
+    return (naive.as_dense(X) - model.units_[0]) / model.units_[1]
 
 
 def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
@@ -54,10 +55,10 @@ def test_answers_are_those_of_the_textbook(R, n_factors, n_tastes):
     rows, items = contract.every_pair(X)
     table, found = measured(model, X), model.predict_pairs(X, rows, items)
     lows, highs = model.predict_intervals(X, rows, items, coverage=0.5)
-    tiny = 1e-5 * max(model.spread_, 1.0)
+    tiny = 1e-5 * max(model.units_[1], 1.0)
     for u, i, rating, low, high in zip(rows, items, found, lows, highs, strict=True):
         mean, variance, _ = naive.conditional(table[u], i, learned(model))
-        mean, reach = model.mean_ + model.spread_ * mean, 0.6744897501960817 * model.spread_ * variance**0.5
+        mean, reach = model.units_[0] + model.units_[1] * mean, 0.6744897501960817 * model.units_[1] * variance**0.5
         assert rating == pytest.approx(np.clip(mean, *model.scale_), rel=1e-5, abs=tiny)
         assert low == pytest.approx(np.clip(mean - reach, *model.scale_), rel=1e-5, abs=tiny)
         assert high == pytest.approx(np.clip(mean + reach, *model.scale_), rel=1e-5, abs=tiny)
@@ -219,6 +220,19 @@ def test_a_column_that_does_not_vary_becomes_zeros():
     assert not table[:, 1].any()
 
 
+def test_an_item_that_nobody_rated_stands_in_the_middle_and_is_as_rare_as_the_rarest():
+    X = contract.table()
+    raters = np.bincount(X.indices, minlength=14)
+    known = known_of_items(X, np.arange(28.0).reshape(14, 2), np.eye(14)[:, :1])
+    others = np.arange(14) != 6
+    assert raters[6] == 0
+    assert known[6, :2].tolist() == [0, 0]
+    assert known[6, 2] == known[others, 2].min() == known[raters == raters[others].min(), 2][0]
+    assert known[others, :3].mean(axis=0) == pytest.approx(0, abs=1e-12)
+    assert known[others, :3].std(axis=0) == pytest.approx(1)
+    assert known[:, 3] == pytest.approx(standardised(np.eye(14)[:, :1])[:, 0])
+
+
 def test_a_gaussian_world_is_predicted_almost_as_well_as_its_noise_allows_and_intervals_hold_their_share():
     X, rows, items, ratings = world()
     model = Gaussian(n_factors=5).fit(X, scale=(-100, 200))
@@ -311,8 +325,7 @@ def test_what_was_learned_as_plain_arrays_gives_the_same_answers(tmp_path):
     with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
         for name in LEARNED:
             setattr(other, f"{name}_", arrays[name])
-    other.mean_, other.spread_, other.scale_ = model.mean_, model.spread_, model.scale_
-    other.n_features_in_ = X.shape[1]
+    other.scale_, other.n_features_in_ = model.scale_, X.shape[1]
     other.prepare()
     assert identical(other.predict(X), model.predict(X))
 
@@ -371,3 +384,70 @@ def test_any_number_of_threads_gives_the_same_ratings():
     one, two = (np.array(text.split(), float) for text in said)
     assert len(one) > 1000
     assert one == pytest.approx(two, abs=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------------ in names
+MOVIES = {"movie_id": range(14), "title": [f"Movie {i}" for i in range(14)], "genres": ["Drama", "Comedy"] * 7}
+
+
+def ratings_table():
+    users, items = contract.table().nonzero()
+    return {"user_id": users, "movie_id": items, "rating": contract.table().data}
+
+
+@pytest.fixture(scope="module")
+def rec():
+    data = reelated.Dataset.from_frames(ratings_table(), MOVIES)
+    return reelated.Recommender(rater=SMALL).fit(data)
+
+
+def test_a_recommender_tells_it_the_genres_and_gives_its_ratings(rec):
+    table, ids = contract.table(), rec.movie_ids
+    genres = np.array([[i % 2 == 0, i % 2 == 1] for i in ids], float)[:, ::-1]  # Comedy, Drama
+    X = table[:, list(ids)]
+    model = clone(SMALL).fit(X[np.diff(X.indptr) > 0], items=genres, scale=(1, 5))
+    for user in (0, 5):
+        for row in rec.recommend(user_id=user, n=3, by="rating"):
+            column = list(ids).index(row.movie_id)
+            wanted = model.predict_pairs(X[[user]], [0], [column])[0]
+            assert row.predicted_rating == pytest.approx(wanted, abs=1e-5)
+            assert rec.predict(user, row.movie_id).predicted_rating == row.predicted_rating
+            told = rec.explain(user_id=user, movie_id=row.movie_id, by="rating")
+            assert told.base + sum(part.contribution for part in told.contributions) + told.clip == pytest.approx(
+                row.predicted_rating, abs=1e-5
+            )
+            assert {part.common_raters for part in told.contributions} == {None}
+            assert "to start from" in repr(told)
+    assert [row.user_id for row in rec.recommend(movie_id=2, n=3, by="rating")]
+    assert rec.recommend(ratings={3: 5}, n=2, by="rating")[0].predicted_rating
+
+
+def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_refused(rec, tmp_path):
+    rec.save(tmp_path / "model")
+    again = reelated.Recommender.load(tmp_path / "model")
+    assert (
+        again.recommend(user_id=5, n=5, by="rating").to_dicts() == rec.recommend(user_id=5, n=5, by="rating").to_dicts()
+    )
+    for name, change in (
+        ("items_", lambda a: a[:, :, :-1]),
+        ("alpha_", lambda a: a * np.nan),
+        ("taste_", lambda a: a[1:]),
+    ):
+        path = tmp_path / "model" / f"rater.{name}.npy"
+        kept, manifest = np.load(path), (tmp_path / "model" / "model.json").read_text()
+        size = path.stat().st_size
+        np.save(path, change(kept))
+        (tmp_path / "model" / "model.json").write_text(manifest.replace(f": {size}", f": {path.stat().st_size}"))
+        with pytest.raises(InputError, match=f"damaged model .*{name} does not fit the rest"):
+            reelated.Recommender.load(tmp_path / "model")
+        np.save(path, kept)
+        (tmp_path / "model" / "model.json").write_text(manifest)
+
+
+def test_it_does_not_serve_alone_for_it_knows_no_similar_movies():
+    with pytest.raises(
+        InputError, match=r"rater=Gaussian\(.* with ranker=None: it keeps no similarities. Give a ranker"
+    ):
+        reelated.Recommender(ranker=None, rater=SMALL).fit(ratings_table())
+    with pytest.raises(InputError, match=r"ranker=Gaussian\(.* expected a model such as EASE\(\)"):
+        reelated.Recommender(ranker=SMALL).fit(ratings_table())

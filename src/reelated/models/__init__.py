@@ -1,6 +1,7 @@
 """The models: one estimator, one file, in scikit-learn's manner, in numbers."""
 
 from reelated.models.baseline import Baseline
+from reelated.models.drawn import DrawnModel
 from reelated.models.ease import EASE
 from reelated.models.explanation import Explanation
 from reelated.models.gaussian import Gaussian
@@ -13,5 +14,16 @@ from reelated.models.sittings import predict_at
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "baseline": Baseline, "gaussian": Gaussian}
 """The models by the names that the terminal and saved models use."""
 
-__all__ = ["EASE", "MODELS", "Baseline", "Explanation", "Gaussian", "ItemItemModel", "ItemKNN", "Popularity", "TopN"]
+__all__ = [
+    "EASE",
+    "MODELS",
+    "Baseline",
+    "DrawnModel",
+    "Explanation",
+    "Gaussian",
+    "ItemItemModel",
+    "ItemKNN",
+    "Popularity",
+    "TopN",
+]
 __all__ += ["predict_at"]

@@ -1,7 +1,7 @@
 """What a model that keeps draws of a Gaussian can do: predict, say how surely, recommend, find an audience, explain."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ class DrawnModel(BaseEstimator):
 
     Attributes
     ----------
-    mean_, spread_ : float
+    units_ : ndarray of float64, shape (2,)
         The mean and standard deviation of the ratings, in which all that follows is measured.
     items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
         For every item and draw its offset `a_i` and factors `v_i`.
@@ -50,8 +50,7 @@ class DrawnModel(BaseEstimator):
         The lowest and the highest rating; predictions are cut to them.
     """
 
-    mean_: float
-    spread_: float
+    units_: Numbers
     items_: npt.NDArray[np.float32]
     level_: Numbers
     growth_: Numbers
@@ -60,8 +59,13 @@ class DrawnModel(BaseEstimator):
     precision_: Numbers
     alpha_: Numbers
     counts_: Numbers
+    n_features_in_: int
     scale_: tuple[float, float]
     max_memory: int | str | None
+    arrays: ClassVar[tuple[str, ...]] = (
+        "units_", "items_", "level_", "growth_", "lean_", "taste_", "precision_", "alpha_", "counts_",
+    )  # fmt: skip
+    """What a fit learns, but for the scale."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -69,7 +73,15 @@ class DrawnModel(BaseEstimator):
         return tags
 
     def prepare(self) -> None:
-        """Lay out what was learned for the kernels; called after a fit or a load."""
+        """Check what was learned, and lay it out for the kernels, which check nothing; called after a fit or a load."""
+        (n_draws, D), n_tastes = self.level_.shape, self.taste_.shape[1]
+        shapes = [
+            (2,), (self.n_features_in_, n_draws, D), (n_draws, D), (n_draws, D), (n_draws, n_tastes, D),
+            (self.n_features_in_, n_tastes), (n_draws, D, D), (n_draws,), (2,),
+        ]  # fmt: skip
+        for name, shape in zip(self.arrays, shapes, strict=True):
+            if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} does not fit the rest")
         self._draws = kernels.Draws(
             self.items_, self.level_, self.growth_, self.lean_, self.taste_, self.precision_, self.alpha_,
             float(self.counts_[0]), float(self.counts_[1]),
@@ -158,11 +170,11 @@ class DrawnModel(BaseEstimator):
         means, variances = np.empty(len(rows)), np.empty(len(rows))
         if parts:
             means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return self.mean_ + self.spread_ * means, self.spread_ * np.sqrt(variances)
+        return self.units_[0] + self.units_[1] * means, self.units_[1] * np.sqrt(variances)
 
     def _table(self, X: sp.csr_array) -> kernels.CSR:
         """Return rows with their ratings as the draws measure them."""
-        return as_kernel_csr(X)._replace(data=(X.data.astype(np.float64) - self.mean_) / self.spread_)
+        return as_kernel_csr(X)._replace(data=(X.data.astype(np.float64) - self.units_[0]) / self.units_[1])
 
     @property
     def _per_rating(self) -> int:
@@ -205,7 +217,7 @@ class DrawnModel(BaseEstimator):
 
         def part(start: int, stop: int) -> Numbers:
             dense = kernels.gaussian_rows(start, stop, table, self._draws, self._by_number)
-            return np.clip(self.mean_ + self.spread_ * dense, *self.scale_).round(6)
+            return np.clip(self.units_[0] + self.units_[1] * dense, *self.scale_).round(6)
 
         return in_order(part, slices_of(cost, SLICE), progress)
 
@@ -376,7 +388,7 @@ class DrawnModel(BaseEstimator):
         for item, score in zip(items, scores.tolist(), strict=True):
             usual, weights, adds = kernels.gaussian_parts(table.indices, table.data, int(item), self._draws)
             others = X.indices != item
-            base, contributions = self.mean_ + self.spread_ * usual, self.spread_ * adds[others]
+            base, contributions = float(self.units_[0] + self.units_[1] * usual), self.units_[1] * adds[others]
             yield Explanation(
                 score=score,
                 base=base,

@@ -37,7 +37,8 @@ class Gaussian(DrawnModel):
     n_warmup : int, default 15
         How many are thrown away before.
     n_tastes : int, default 30
-        Directions of who rated what that tell of people and items; 0 looks at nothing but stars and counts.
+        Directions of who rated what that tell of people and items, one for every four of them at the most; 0 looks
+        at nothing but stars and counts.
     random_state : int, default 0
         The seed of the draws.
     max_memory : int, str or None, default None
@@ -45,7 +46,7 @@ class Gaussian(DrawnModel):
 
     Attributes
     ----------
-    mean_, spread_ : float
+    units_ : ndarray of float64, shape (2,)
         The mean and standard deviation of the ratings, in which all that follows is measured.
     items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
         For every item and draw `a_i` and `v_i`.
@@ -140,9 +141,9 @@ class Gaussian(DrawnModel):
                 f"{show_bytes(needed)}. Raise it, or ask for fewer n_draws or n_factors."
             )
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        self.mean_ = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-        self.spread_ = (float(X.data.std(dtype=np.float64)) if X.nnz else 0.0) or 1.0
-        beyond = sp.csr_array(((X.data.astype(np.float64) - self.mean_) / self.spread_, X.indices, X.indptr), X.shape)
+        ratings = X.data.astype(np.float64)
+        self.units_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
+        beyond = sp.csr_array(((ratings - self.units_[0]) / self.units_[1], X.indices, X.indptr), X.shape)
         tastes = tastes_of(X, int(self.n_tastes), settings.seed)
         known = known_of_items(X, tastes.shown, attributes)
         drawn = sample(beyond, (tastes.people, known), settings, progress)

@@ -16,6 +16,9 @@ Numbers = npt.NDArray[np.float64]
 SLICE = 2e7
 """Multiplications of one slice of work: about a fiftieth of a second."""
 
+FLAT = 1e-9
+"""What hardly varies tells nothing."""
+
 
 class Tastes(NamedTuple):
     """What may be told of people from which items they rated, whatever they gave.
@@ -42,21 +45,23 @@ class Tastes(NamedTuple):
 
 
 def tastes_of(X: sp.csr_array, n_tastes: int, seed: int) -> Tastes:
-    """Find the main directions of who rated what, each person and item weighted by 1 / √count."""
+    """Find the main directions of who rated what, each person and item weighted by 1 / √count.
+
+    In a small table there are fewer than asked for: one for every four people and every four items.
+    """
+    n_tastes = min(n_tastes, X.shape[0] // 4, X.shape[1] // 4)
     of_users, of_items = np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
     by_user, by_item = 1 / np.sqrt(np.maximum(of_users, 1)), 1 / np.sqrt(np.maximum(of_items, 1))
     rows = np.repeat(np.arange(X.shape[0]), of_users)
     chosen = sp.csr_array((by_user[rows] * by_item[X.indices], X.indices, X.indptr), shape=X.shape)
     shown = np.zeros((X.shape[1], n_tastes))
     if X.nnz and n_tastes:
-        found = randomized_svd(sp.csr_matrix(chosen), min(n_tastes, *X.shape), random_state=seed)[2].T
-        shown[:, : found.shape[1]] = found
+        shown = randomized_svd(sp.csr_matrix(chosen), n_tastes, random_state=seed)[2].T
     people = chosen @ shown
     items = shown * by_item[:, None]
     spread = people.std(axis=0)
-    known = spread > 1e-9
-    items = np.where(known, items / np.where(known, spread, 1.0), 0.0)
-    people = np.where(known, people / np.where(known, spread, 1.0), 0.0)
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > FLAT)
+    items, people = items * scale, people * scale
     rated = of_users[of_users > 0]
     fewest, most = (float(rated.min()), float(rated.max())) if len(rated) else (1.0, 1.0)
     people = np.column_stack([people, np.log(np.clip(of_users, fewest, most))])
@@ -83,7 +88,7 @@ def known_of_items(X: sp.csr_array, shown: Numbers, attributes: Numbers) -> Numb
 def standardised(columns: Numbers) -> Numbers:
     """Return columns with mean 0 and variance 1; one that hardly varies becomes 0."""
     beyond, spread = columns - columns.mean(axis=0), columns.std(axis=0)
-    return np.where(spread > 1e-9, beyond / np.where(spread > 1e-9, spread, 1.0), 0.0)
+    return np.divide(beyond, spread, out=np.zeros_like(beyond), where=spread > FLAT)
 
 
 class Behind:

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_memory, shorten, show_bytes
-from reelated.models import EASE, ItemItemModel, ItemKNN
+from reelated.models import EASE, DrawnModel, ItemItemModel, ItemKNN
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Pair, check_recency
@@ -24,9 +24,10 @@ class Recommender(Questions):
     ----------
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
         The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``.
-    rater : ItemKNN or "default", default "default"
+    rater : ItemKNN, Gaussian or "default", default "default"
         The model that predicts ratings. The default is
-        ``ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)``.
+        ``ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)``. A
+        `Gaussian` is told genres and years where they are known; it needs a ranker beside it.
     by : {"relevance", "rating"}, default "relevance"
         Which number lists fall by unless a call says otherwise.
     fill : {"popular", None}, default "popular"
@@ -52,7 +53,7 @@ class Recommender(Questions):
     def __init__(
         self,
         ranker: ItemItemModel | Literal["default"] | None = "default",
-        rater: ItemItemModel | Literal["default"] = "default",
+        rater: ItemItemModel | DrawnModel | Literal["default"] = "default",
         *,
         by: By = "relevance",
         fill: Fill | None = "popular",
@@ -104,9 +105,10 @@ class Recommender(Questions):
         rest = None if progress is None else (lambda done: progress(0.5 + done / 2)) if pair.ranker else progress
         if pair.ranker is not None:
             pair.ranker.fit(X, scale=scale, progress=half)
-        pair.rater.fit(X, scale=scale, progress=rest)
         counts = np.bincount(X.indices, minlength=X.shape[1])
         catalogue = Catalogue(data.movies, data.ratings.movie_ids, counts)
+        known = {"items": catalogue.attributes()} if isinstance(pair.rater, DrawnModel) else {}
+        pair.rater.fit(X, scale=scale, progress=rest, **known)
         self.name_, self.notes_ = data.name, (*data.notes, *self._said_of_time(data.ratings))
         return self._learned(pair, catalogue, data.ratings.scale, data.ratings)
 
@@ -177,11 +179,13 @@ class Recommender(Questions):
             ranker = EASE()
         if isinstance(rater, str) and rater == "default":
             rater = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
-        for name, model in (("ranker", ranker), ("rater", rater)):
-            if not isinstance(model, ItemItemModel) and (model is not None or name == "rater"):
+        for name, model, kinds in (("ranker", ranker, ItemItemModel), ("rater", rater, (ItemItemModel, DrawnModel))):
+            if not isinstance(model, kinds) and (model is not None or name == "rater"):
                 raise InputError(
                     f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'."
                 )
+        if ranker is None and isinstance(rater, DrawnModel):
+            raise InputError(f"rater={shorten(rater)} with ranker=None: it keeps no similarities. Give a ranker, too.")
         return Pair(None if ranker is None else clone(ranker), clone(rater))
 
     def _as_dataset(self, data: Dataset | FrameLike) -> Dataset:
