@@ -34,8 +34,10 @@ class DrawnModel(BaseEstimator):
         The mean and standard deviation of the ratings, in which all that follows is measured.
     items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
         For every item and draw its offset `a_i` and factors `v_i`.
-    level_, growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
-        The mean of `(b, z)`, and what it gains with the logarithm of the number of ratings.
+    level_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        The mean of `(b, z)`.
+    growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        What it gains with the logarithm of the number of ratings.
     lean_ : ndarray of float64, shape (n_draws, n_tastes, n_factors + 1)
         What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
     taste_ : ndarray of float64, shape (n_items, n_tastes)
@@ -193,11 +195,7 @@ class DrawnModel(BaseEstimator):
         Returns
         -------
         ndarray of float64, shape (n_rows, n_items)
-
-        Raises
-        ------
-        TooLarge
-            The dense result would exceed `max_memory`.
+            More than `max_memory` is refused.
         """
         X = check_rows(self, X)
         limit, needed = check_memory("max_memory", self.max_memory), X.shape[0] * X.shape[1] * 8

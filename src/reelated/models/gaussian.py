@@ -50,8 +50,10 @@ class Gaussian(DrawnModel):
         The mean and standard deviation of the ratings, in which all that follows is measured.
     items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
         For every item and draw `a_i` and `v_i`.
-    level_, growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
-        The mean of `(b, z)`, and what it gains with the logarithm of the number of ratings.
+    level_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        The mean of `(b, z)`.
+    growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        What it gains with the logarithm of the number of ratings.
     lean_ : ndarray of float64, shape (n_draws, n_tastes, n_factors + 1)
         What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
     taste_ : ndarray of float64, shape (n_items, n_tastes)
