@@ -261,3 +261,35 @@ def ridge_weights(V, l2, dropout, near=None):
             ridge = [l2 + dropout / (1 - dropout) * sum(column**2) for column in A.T]
             S[i, others] = np.linalg.solve(A.T @ A + np.diag(ridge), A.T @ V[:, i])
     return S
+
+
+# --------------------------------------------------------------------------------------------- a Gaussian over items
+def usual_people(row, model, s):
+    """Return the mean of `(b, z)` of people who rated as many and such items as this one, in one draw."""
+    seen = rated(row)
+    count = min(max(len(seen), model["counts"][0]), model["counts"][1])
+    mean = model["level"][s] + model["growth"][s] * math.log(count)
+    for j in seen:
+        mean = mean + model["taste"][j] / math.sqrt(len(seen)) @ model["lean"][s]
+    return mean
+
+
+def conditional(row, i, model):
+    """Return the mean, the variance and the weights of the stars of one rating given the others of the row.
+
+    Each draw is a Gaussian over all items: mean `a + Q m`, covariance `Q Λ⁻¹ Qᵀ` with `Q = (1, v)`, and noise. It is
+    conditioned on the ratings at hand as any textbook does, through the covariance of the rated items alone.
+    """
+    row = np.where(np.arange(len(row)) == i, np.nan, row)
+    seen = rated(row)
+    means, variances, weights = [], [], []
+    for s in range(len(model["alpha"])):
+        V = model["items"][:, s].astype(float)
+        Q = np.column_stack([np.ones(len(V)), V[:, 1:]])
+        mean = V[:, 0] + Q @ usual_people(row, model, s)
+        K, noise = Q @ np.linalg.inv(model["precision"][s]) @ Q.T, 1 / model["alpha"][s]
+        w = np.linalg.solve(K[np.ix_(seen, seen)] + noise * np.eye(len(seen)), K[seen, i]) if seen else np.zeros(0)
+        means.append(mean[i] + w @ (row[seen] - mean[seen]))
+        variances.append(K[i, i] - w @ K[seen, i] + noise)
+        weights.append(w)
+    return np.mean(means), np.mean(variances) + np.var(means), np.mean(weights, axis=0)

@@ -207,3 +207,20 @@ def test_what_cannot_be_excluded_is_named(rec):
     assert message(InputTypeError, rec.recommend, 42, exclude=["Fargo"]).startswith("exclude: movie_id='Fargo' is of")
     assert message(UnknownId, rec.recommend, 42, exclude=[9999]).startswith("exclude: movie_id=9999: this movie is not")
     assert message(InputError, rec.recommend, 42, exclude=5.5) == "exclude=5.5: expected a list."
+
+
+# -------------------------------------------------------------------------------------------------------- attributes
+def test_genres_and_years_become_numbers(odd):
+    table = odd.catalogue_.attributes()
+    assert table.shape == (10, 4 + 5)  # Action, Comedy, Crime, Drama; the beginnings of five fifths of the years
+    assert table[:, :4].tolist() == [
+        [name in genres for name in ("Action", "Comedy", "Crime", "Drama")] for _, _, genres in TITLES
+    ]
+    years = np.array([year or np.median([year for _, year, _ in TITLES if year]) for _, year, _ in TITLES])
+    begins = np.quantile([year for _, year, _ in TITLES if year], [0, 0.2, 0.4, 0.6, 0.8])
+    assert table[:, 4:] == pytest.approx(np.maximum(years[:, None] - begins, 0))
+
+
+def test_nothing_known_of_movies_is_a_table_without_columns():
+    rec = Recommender().fit({"user_id": [1, 1, 2], "movie_id": [7, 8, 7], "rating": [5, 4, 4]})
+    assert rec.catalogue_.attributes().shape == (2, 0)

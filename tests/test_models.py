@@ -22,7 +22,7 @@ import contract
 import naive
 from contract import rating_tables
 from reelated.errors import InputError, TooLarge
-from reelated.models import EASE, MODELS, Baseline, ItemKNN, Popularity, TopN
+from reelated.models import EASE, MODELS, Baseline, Gaussian, ItemKNN, Popularity, TopN
 from reelated.models.item_item import ItemItemModel
 
 RECIPE = ItemKNN(
@@ -47,7 +47,12 @@ SETTINGS = {
     "ease of all": EASE(l2=2.0, dropout=0.2, lowest_worth=0.0, n_candidates=None, n_neighbors=None, dtype="float64"),
     "popularity": Popularity(),
 }
-EVERY = SETTINGS | {"baseline": Baseline(), "plain baseline": Baseline(reg_user=0, reg_item=0, n_iterations=2)}
+EVERY = SETTINGS | {
+    "baseline": Baseline(),
+    "plain baseline": Baseline(reg_user=0, reg_item=0, n_iterations=2),
+    "gaussian": Gaussian(n_factors=3, n_draws=4, n_warmup=3, n_tastes=2),
+    "gaussian without factors": Gaussian(n_factors=0, n_draws=2, n_warmup=0, n_tastes=0),
+}
 
 
 def names(promises):
@@ -95,11 +100,19 @@ SKLEARN_EXCEPTIONS = {
     EASE: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
     Popularity: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
     Baseline: {},
+    Gaussian: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
 }
 
 
 def sklearn_checks():
-    for model in (ItemKNN(), ItemKNN("residual-cosine", n_neighbors=None), EASE(), Popularity(), Baseline()):
+    for model in (
+        ItemKNN(),
+        ItemKNN("residual-cosine", n_neighbors=None),
+        EASE(),
+        Popularity(),
+        Baseline(),
+        Gaussian(),
+    ):
         expected = SKLEARN_EXCEPTIONS[type(model)]
         for case in estimator_checks_generator(model, expected_failed_checks=expected, mark="xfail", xfail_strict=True):
             check = (case.values if hasattr(case, "values") else case)[1]

@@ -18,6 +18,7 @@ from reelated.recommender import Recommender, recipe
 
 BY = ("relevance", "rating")
 RANKER = EASE(l2=2.0)  # a village is not held back as much as a town
+RATER = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
 UNRATED = 999
 GENRES = ("Comedy", "Drama", "Film-Noir")
 
@@ -68,7 +69,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def rec(data):
-    return Recommender(RANKER).fit(data)
+    return Recommender(RANKER, RATER).fit(data)
 
 
 @pytest.fixture(scope="module")
@@ -181,13 +182,16 @@ def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
 
 
 def test_unfilled_lists_hold_the_models_rows_alone(data, rec):
-    bare = Recommender(RANKER, fill=None).fit(data)
+    bare = Recommender(RANKER, RATER, fill=None).fit(data)
     for user in (USERS[3], USERS[10]):
         assert list(bare.recommend(user, n=99)) == [r for r in rec.recommend(user, n=99) if r.source == "model"]
 
 
 def test_a_short_list_says_why(data, rec):
-    few, all_rated = Recommender(RANKER, fill=None).fit(data).recommend(USERS[3], n=18), rec.recommend(USERS[3], n=99)
+    few, all_rated = (
+        Recommender(RANKER, RATER, fill=None).fit(data).recommend(USERS[3], n=18),
+        rec.recommend(USERS[3], n=99),
+    )
     assert few.short == (18, len(few), "no_neighbours")
     assert all_rated.short == (99, 18, "no_candidates_left")
     assert rec.recommend(USERS[3], n=18).short is None
@@ -307,7 +311,7 @@ def test_because_names_only_movies_rated_above_the_persons_own_mean(any_rec, by)
 
 @pytest.mark.parametrize("by", BY)
 def test_the_places_without_a_rating_are_those_of_a_list_made_without_it(data, by):
-    made = Recommender(RANKER, fill=None).fit(data)
+    made = Recommender(RANKER, RATER, fill=None).fit(data)
 
     def place(ratings, movie):
         listed = [row.movie_id for row in made.recommend(ratings=ratings, n=99, by=by)]
@@ -423,7 +427,7 @@ def test_what_is_said_of_an_audience_is_what_each_of_them_is_told(any_rec):
 
 def test_rows_about_users_carry_no_reasons(rec):
     names = [field.name for field in dataclasses.fields(rec.audience(MOVIES[0])[0])]
-    assert names == ["rank", "user_id", "score", "predicted_rating", "support"]
+    assert names == ["rank", "user_id", "score", "predicted_rating", "support", "interest", "lift"]
 
 
 def test_a_short_audience_says_why(rec):

@@ -24,7 +24,7 @@ CHAPTERS = {
     "Guide": ["Start here <self>", "tutorial", "how-it-works", "which-setting", "evaluation", "not-movies", "engine"],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
-    "Measured": ["measures", "speed", "benchmarks"],
+    "Measured": ["measures", "ratings", "speed", "benchmarks"],
     "Project": ["contributing", "changelog", "security"],
 }
 """The pages in the order of the menu."""

@@ -9,6 +9,16 @@ from reelated._kernels.by_rows import similarity_rows
 from reelated._kernels.columns import add_columns, transpose
 from reelated._kernels.compiling import CSR
 from reelated._kernels.everybody import Found, top_groups
+from reelated._kernels.gaussian import (
+    Draws,
+    Prior,
+    cross_products,
+    draw_rows,
+    gaussian_pairs,
+    gaussian_parts,
+    gaussian_rows,
+    squared_error,
+)
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
 from reelated._kernels.ridge import common_rows, cut_rows, gram_rows, ridge_rows
@@ -26,6 +36,7 @@ from reelated._kernels.scores import (
     top_rows,
 )
 from reelated._kernels.shelves import Shelves, gather, strongest
+from reelated._kernels.sittings import sitting_shifts
 from reelated._kernels.triangle import (
     DEPTH,
     Block,
@@ -47,9 +58,11 @@ __all__ = [
     "LANES",
     "Block",
     "Dense",
+    "Draws",
     "Finish",
     "Found",
     "Links",
+    "Prior",
     "Rule",
     "Shelves",
     "Terms",
@@ -60,11 +73,16 @@ __all__ = [
     "best",
     "common_rows",
     "count_visits",
+    "cross_products",
     "cut_rows",
     "dense_widths",
+    "draw_rows",
     "empty_sums",
     "fill_dense",
     "gather",
+    "gaussian_pairs",
+    "gaussian_parts",
+    "gaussian_rows",
     "gram_rows",
     "harvest",
     "list_visits",
@@ -75,7 +93,9 @@ __all__ = [
     "score_users",
     "scores_of",
     "similarity_rows",
+    "sitting_shifts",
     "sort_rows",
+    "squared_error",
     "strongest",
     "top_groups",
     "top_rows",

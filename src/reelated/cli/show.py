@@ -274,7 +274,10 @@ def _parts(why: Why, number: str, width: int) -> Table:
             Column("", names, text=True),
             Column("rated", ["", *(f"{part.rating:g}" for part in shown), *blank]),
             Column("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
-            Column("rated both", ["", *(f"{part.common_raters:,}" for part in shown), *blank]),
+            Column(
+                "rated both",
+                ["", *("–" if part.common_raters is None else f"{part.common_raters:,}" for part in shown), *blank],
+            ),
             Column("", ["", *(_bar(value, largest) for value in parts), *blank], text=True),
         ],
         width,

@@ -21,7 +21,7 @@ class Explanation:
     ratings, similarities, contributions : ndarray of float64
         Beside `items`: what the person gave, how alike, and what it adds to the score.
     common : ndarray of int32
-        Beside `items`: how many people rated both.
+        Beside `items`: how many people rated both; -1 where the model does not count them.
     clip : float
         What cutting to the scale and rounding to six decimals changed.
     """

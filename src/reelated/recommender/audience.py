@@ -45,15 +45,15 @@ class Interest(NamedTuple):
         ratings, n_items = everybody.matrix, everybody.matrix.shape[1]
         users = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
         totals = np.bincount(users, weights=ratings.data, minlength=ratings.shape[0])
-        means = totals / np.maximum(np.diff(ratings.indptr), 1)
+        means: Floats = totals / np.maximum(np.diff(ratings.indptr), 1.0)
         if model is None:
             return cls(np.full(len(means), np.nan), means)
         lent = np.bincount(model.similarity_.indices, weights=model.similarity_.data, minlength=n_items) / n_items
         worth = model.worth(ratings.data).astype(np.float64)
         if everybody.weights is not None:
             worth *= everybody.weights
-        lent_to = worth * lent[ratings.indices]
-        return cls(np.bincount(users, weights=lent_to, minlength=ratings.shape[0]), means)
+        usual: Floats = np.bincount(users, weights=worth * lent[ratings.indices], minlength=ratings.shape[0])
+        return cls(usual, means)
 
     def of_users(self, users: npt.NDArray[np.int64], relevance: Floats, ratings: Floats) -> Floats:
         """Return the interest: relevance beyond the usual, times ``e^(LIFT · (predicted rating − own mean))``.

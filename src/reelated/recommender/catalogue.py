@@ -52,6 +52,24 @@ class Catalogue:
             "genres": self.genres[index],
         }
 
+    def attributes(self) -> npt.NDArray[np.float64]:
+        """Return genres and years of the columns as numbers, for models that let rarely rated movies borrow.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_movies, n_attributes)
+            A column for each genre, 1 where a movie is of it, and one for each fifth of the years: by how many years
+            a movie is later than its beginning. A movie without a year is of the middle one.
+        """
+        names = sorted({genre for have in self.genres for genre in have})
+        columns = [[float(name in have) for have in self.genres] for name in names]
+        known = np.array([year for year in self.years if year is not None])
+        if len(known):
+            years = np.array([float(np.median(known)) if year is None else year for year in self.years])
+            begins = np.unique(np.quantile(known, np.arange(5) / 5))
+            columns.extend(np.maximum(years - begin, 0.0) for begin in begins)
+        return np.array(columns, np.float64).reshape(-1, len(self.genres)).T
+
     def title(self, index: int) -> str:
         """Return a title with its year, not too long for a heading: `Fargo (1996)`."""
         return with_year(self.titles[index], self.years[index])

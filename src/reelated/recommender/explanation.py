@@ -117,7 +117,7 @@ def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue, most: int 
             catalogue.years[parts.items[at]],
             float(parts.ratings[at]),
             float(parts.similarities[at]),
-            int(parts.common[at]),
+            int(parts.common[at]) if parts.common[at] >= 0 else None,
             float(parts.contributions[at]),
             bool(parts.ratings[at] > mean),
         )
@@ -128,7 +128,7 @@ def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue, most: int 
 def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue) -> list[MovieRow]:
     """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
     model, listed = pair.of(by), lists.items[~lists.popular]
-    explained = iter(model.explain_items(person.row, listed, by=by, weights=person.weights))  # type: ignore[arg-type]
+    explained = iter(model.explain_items(person.row, listed, by=by, weights=person.weights))
     rows, mean = [], person.mean
     for at, (item, popular) in enumerate(zip(lists.items.tolist(), lists.popular.tolist(), strict=True)):
         reasons: tuple[Reason, ...] = ()
@@ -155,7 +155,7 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
 def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue) -> Why:
     """Explain one of a person's numbers, as if they had not rated the movie."""
     rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
-    parts = model.explain_pair(person.row, item, by=by, weights=person.weights)  # type: ignore[arg-type]
+    parts = model.explain_pair(person.row, item, by=by, weights=person.weights)
     contributions = reasons_of(parts, person.mean, catalogue)
     rank, without = _rank(model, person, item, by), []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[:3]:

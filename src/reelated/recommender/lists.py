@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.errors import InputError, check_number
-from reelated.models import ItemItemModel
+from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.rows import Short
@@ -41,15 +41,15 @@ class Pair(NamedTuple):
     """The two models: one ranks, one predicts ratings; without a ranker the predicted rating is the score."""
 
     ranker: ItemItemModel | None
-    rater: ItemItemModel
+    rater: ItemItemModel | DrawnModel
 
-    def of(self, by: str) -> ItemItemModel:
+    def of(self, by: str) -> Any:
         """Return the model whose number `by` names."""
         return self.rater if by == "rating" else self.ranker_or_rater
 
     @property
-    def ranker_or_rater(self) -> ItemItemModel:
-        """The model whose similarities rank."""
+    def ranker_or_rater(self) -> Any:
+        """The model whose similarities rank; a rater without any is never alone."""
         return self.ranker or self.rater
 
     def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
@@ -97,7 +97,7 @@ def make_lists(
     """Rank, fill up from `filler` (items, the most popular first) where asked, and look up both numbers."""
     rows, weights = people
     model = pair.of(by)
-    top = model.recommend(rows, n, by=by, allowed=allowed, weights=weights, progress=progress)  # type: ignore[arg-type]
+    top = model.recommend(rows, n, by=by, allowed=allowed, weights=weights, progress=progress)
     lengths = np.diff(top.indptr)
     parts = []
     for u in range(rows.shape[0]):

@@ -3,16 +3,17 @@
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import clone
 
 from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_memory, shorten, show_bytes
-from reelated.models import EASE, ItemItemModel, ItemKNN
+from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.defaults import default_ranker, default_rater
 from reelated.recommender.lists import Pair, check_recency
 from reelated.recommender.questions import NAMES, By, Fill, Questions
 
@@ -23,9 +24,11 @@ class Recommender(Questions):
     Parameters
     ----------
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
-        The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``.
-    rater : ItemKNN or "default", default "default"
-        The model that predicts ratings. The default is
+        The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``, and
+        ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it.
+    rater : Gaussian, ItemKNN or "default", default "default"
+        The model that predicts ratings. The default is ``Gaussian()``, which is told genres and years where they are
+        known; for more than three million ratings, or without a ranker beside it, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)``.
     by : {"relevance", "rating"}, default "relevance"
         Which number lists fall by unless a call says otherwise.
@@ -52,7 +55,7 @@ class Recommender(Questions):
     def __init__(
         self,
         ranker: ItemItemModel | Literal["default"] | None = "default",
-        rater: ItemItemModel | Literal["default"] = "default",
+        rater: ItemItemModel | DrawnModel | Literal["default"] = "default",
         *,
         by: By = "relevance",
         fill: Fill | None = "popular",
@@ -104,9 +107,10 @@ class Recommender(Questions):
         rest = None if progress is None else (lambda done: progress(0.5 + done / 2)) if pair.ranker else progress
         if pair.ranker is not None:
             pair.ranker.fit(X, scale=scale, progress=half)
-        pair.rater.fit(X, scale=scale, progress=rest)
         counts = np.bincount(X.indices, minlength=X.shape[1])
         catalogue = Catalogue(data.movies, data.ratings.movie_ids, counts)
+        known = {"items": catalogue.attributes()} if isinstance(pair.rater, DrawnModel) else {}
+        pair.rater.fit(X, scale=scale, progress=rest, **known)
         self.name_, self.notes_ = data.name, (*data.notes, *self._said_of_time(data.ratings))
         return self._learned(pair, catalogue, data.ratings.scale, data.ratings)
 
@@ -172,16 +176,16 @@ class Recommender(Questions):
         check_choice("by", self.by, NAMES)
         check_choice("fill", self.fill, ("popular", None))
         check_recency(self.half_life, self.long_term)
-        ranker, rater = self.ranker, self.rater
-        if isinstance(ranker, str) and ranker == "default":
-            ranker = EASE()
-        if isinstance(rater, str) and rater == "default":
-            rater = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
-        for name, model in (("ranker", ranker), ("rater", rater)):
-            if not isinstance(model, ItemItemModel) and (model is not None or name == "rater"):
+        X, room = data.ratings.matrix, check_memory("max_memory", self.max_memory)
+        ranker: Any = default_ranker(X, room) if _is_default(self.ranker) else self.ranker
+        rater: Any = default_rater(X, room, ranker) if _is_default(self.rater) else self.rater
+        for name, model, kinds in (("ranker", ranker, ItemItemModel), ("rater", rater, (ItemItemModel, DrawnModel))):
+            if not isinstance(model, kinds) and (model is not None or name == "rater"):
                 raise InputError(
                     f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'."
                 )
+        if ranker is None and isinstance(rater, DrawnModel):
+            raise InputError(f"rater={shorten(rater)} with ranker=None: it keeps no similarities. Give a ranker, too.")
         return Pair(None if ranker is None else clone(ranker), clone(rater))
 
     def _as_dataset(self, data: Dataset | FrameLike) -> Dataset:
@@ -234,3 +238,7 @@ class Recommender(Questions):
         from reelated.recommender.storage import load
 
         return load(Path(path))
+
+
+def _is_default(model: Any) -> bool:
+    return isinstance(model, str) and model == "default"

@@ -43,8 +43,8 @@ class Reason:
         What the person gave it.
     similarity : float
         How alike the two movies are to the model.
-    common_raters : int
-        How many people rated both.
+    common_raters : int or None
+        How many people rated both; None where the model does not count them.
     contribution : float
         What it adds to the number explained.
     liked : bool
@@ -56,7 +56,7 @@ class Reason:
     year: int | None
     rating: float
     similarity: float
-    common_raters: int
+    common_raters: int | None
     contribution: float
     liked: bool
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from reelated._version import __version__
 from reelated.errors import InputError, check_choice, check_number
-from reelated.models import MODELS
+from reelated.models import MODELS, DrawnModel, ItemItemModel
 from reelated.models.baseline import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
@@ -100,8 +100,9 @@ def _umask() -> int:
 
 def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
     """Write what a model has learned; return what belongs into the manifest."""
-    _write_csr(folder, f"{name}.similarity_", model.similarity_)
-    np.save(folder / f"{name}.common_.npy", model.common_.data)  # in the same places
+    if isinstance(model, ItemItemModel):
+        _write_csr(folder, f"{name}.similarity_", model.similarity_)
+        np.save(folder / f"{name}.common_.npy", model.common_.data)  # in the same places
     for array in model.arrays:
         np.save(folder / f"{name}.{array}.npy", getattr(model, array))
     kind = next(kind for kind, cls in MODELS.items() if type(model) is cls)
@@ -189,10 +190,18 @@ def _read_ids(path: Path, kind: str) -> Ids:
     return Ids(values, kind)
 
 
-def _array(path: Path, kinds: str, length: int | None = None) -> np.ndarray:
+def _mapped(path: Path, kinds: str) -> np.ndarray:
     """Map an array from disk; copy-on-write, so that the kernels need no second version for read-only arrays."""
     array = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
-    if array.ndim != 1 or array.dtype.kind not in kinds or (length is not None and len(array) != length):
+    if array.dtype.kind not in kinds:
+        raise damaged(path.parent, f"{path.name} holds something else than expected")
+    return array
+
+
+def _array(path: Path, kinds: str, length: int | None = None) -> np.ndarray:
+    """Map an array of one dimension."""
+    array = _mapped(path, kinds)
+    if array.ndim != 1 or (length is not None and len(array) != length):
         raise damaged(path.parent, f"{path.name} holds something else than expected")
     return array
 
@@ -218,6 +227,11 @@ def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> A
     model = MODELS[entry["kind"]](**entry["params"])
     model.plan(sp.csr_array((1, n_items), dtype=np.float32))  # checks the parameters
     model.n_features_in_, model.scale_ = n_items, check_bounds(entry["scale"])
+    if isinstance(model, DrawnModel):
+        for array in model.arrays:
+            setattr(model, array, _mapped(path / f"{name}.{array}.npy", "f"))
+        model.prepare()
+        return model
     for array in model.arrays:
         setattr(model, array, _array(path / f"{name}.{array}.npy", "f", n_items))
     model.similarity_ = _read_csr(path, f"{name}.similarity_", (n_items, n_items))

@@ -1,0 +1,399 @@
+"""What a model that keeps draws of a Gaussian can do: predict, say how surely, recommend, find an audience, explain."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.special import ndtri
+from sklearn.base import BaseEstimator
+
+from reelated import _kernels as kernels
+from reelated._threads import Progress, in_order, slices_of
+from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
+from reelated.models.explanation import Explanation
+from reelated.models.lists import TopN
+from reelated.models.rows import check_allowed, check_item, check_pairs, check_rows
+from reelated.similarity import as_kernel_csr
+
+Numbers = npt.NDArray[np.float64]
+Rating = Literal["rating"]
+SLICE = 1e8
+"""Multiplications of one slice of work: about a tenth of a second."""
+UNKNOWN = -1
+"""The number of people who rated both of two items: this model does not count them."""
+
+
+class DrawnModel(BaseEstimator):
+    """Fitted draws at work; every answer is the mean over them.
+
+    Attributes
+    ----------
+    units_ : ndarray of float64, shape (2,)
+        The mean and standard deviation of the ratings, in which all that follows is measured.
+    items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
+        For every item and draw its offset `a_i` and factors `v_i`.
+    level_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        The mean of `(b, z)`.
+    growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        What it gains with the logarithm of the number of ratings.
+    lean_ : ndarray of float64, shape (n_draws, n_tastes, n_factors + 1)
+        What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
+    taste_ : ndarray of float64, shape (n_items, n_tastes)
+        What rating an item at all tells.
+    precision_ : ndarray of float64, shape (n_draws, n_factors + 1, n_factors + 1)
+        Λ, the precision of people.
+    alpha_ : ndarray of float64, shape (n_draws,)
+        α, the precision of the noise.
+    counts_ : ndarray of float64, shape (2,)
+        The least and the largest number of ratings of a person in the fit.
+    scale_ : tuple of float
+        The lowest and the highest rating; predictions are cut to them.
+    """
+
+    units_: Numbers
+    items_: npt.NDArray[np.float32]
+    level_: Numbers
+    growth_: Numbers
+    lean_: Numbers
+    taste_: Numbers
+    precision_: Numbers
+    alpha_: Numbers
+    counts_: Numbers
+    n_features_in_: int
+    scale_: tuple[float, float]
+    max_memory: int | str | None
+    arrays: ClassVar[tuple[str, ...]] = (
+        "units_", "items_", "level_", "growth_", "lean_", "taste_", "precision_", "alpha_", "counts_",
+    )  # fmt: skip
+    """What a fit learns, but for the scale."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def prepare(self) -> None:
+        """Check what was learned, and lay it out for the kernels, which check nothing; called after a fit or a load."""
+        (n_draws, D), n_tastes = self.level_.shape, self.taste_.shape[1]
+        shapes = [
+            (2,), (self.n_features_in_, n_draws, D), (n_draws, D), (n_draws, D), (n_draws, n_tastes, D),
+            (self.n_features_in_, n_tastes), (n_draws, D, D), (n_draws,), (2,),
+        ]  # fmt: skip
+        for name, shape in zip(self.arrays, shapes, strict=True):
+            if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} does not fit the rest")
+        self._draws = kernels.Draws(
+            self.items_, self.level_, self.growth_, self.lean_, self.taste_, self.precision_, self.alpha_,
+            float(self.counts_[0]), float(self.counts_[1]),
+        )  # fmt: skip
+        self._by_number = np.ascontiguousarray(self.items_.reshape(len(self.items_), -1).T)
+
+    # --------------------------------------------------------------------------------------------- pairs
+    def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:
+        """Return the predicted ratings of pairs of a row and an item.
+
+        A rating that `X` itself holds for the pair is not used.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings of the people asked about; they need not have been in the fit.
+        rows, items : array of int, shape (n_pairs,)
+            Numbers of rows of `X` and of items.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_pairs,)
+            On the scale of the ratings.
+        """
+        return self.score_pairs(X, rows, items)[0]
+
+    def predict_intervals(self, X: Any, rows: Any, items: Any, *, coverage: float = 0.8) -> tuple[Numbers, Numbers]:
+        """Return between which ratings each pair's own will lie.
+
+        Parameters
+        ----------
+        X, rows, items
+            As for `predict_pairs`.
+        coverage : float, default 0.8
+            In which share of cases.
+
+        Returns
+        -------
+        low, high : ndarray of float64, shape (n_pairs,)
+            Cut to the scale of the ratings.
+        """
+        wide = float(ndtri(0.5 + check_number("coverage", coverage, 0, 1) / 2))
+        X = check_rows(self, X)
+        middle, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)
+        reach = np.multiply(wide, deviation, out=np.zeros(len(middle)), where=deviation > 0)
+        return np.clip(middle - reach, *self.scale_).round(6), np.clip(middle + reach, *self.scale_).round(6)
+
+    def score_pairs(
+        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
+    ) -> tuple[Numbers, npt.NDArray[np.int32]]:
+        """Return the predicted ratings of pairs, and how many ratings of the row stand behind each.
+
+        Parameters
+        ----------
+        X, rows, items
+            As for `predict_pairs`.
+        by : {"rating"}, default "rating"
+            The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_pairs,)
+        support : ndarray of int32, shape (n_pairs,)
+        """
+        check_choice("by", by, ("rating",))
+        X = check_rows(self, X)
+        rows, items = check_pairs(X, rows, items)
+        ratings, _ = self._moments(X, rows, items, with_deviation=False)
+        places = rows.astype(np.int64) * X.shape[1] + items
+        rated = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)) * X.shape[1] + X.indices
+        support = np.diff(X.indptr)[rows] - np.isin(places, rated)
+        return np.clip(ratings, *self.scale_).round(6), support.astype(np.int32)
+
+    def _moments(self, X: sp.csr_array, rows: Any, items: Any, *, with_deviation: bool) -> tuple[Numbers, Numbers]:
+        """Return means and standard deviations of pairs as they are, not cut to the scale."""
+        by_row, table = np.argsort(rows, kind="stable"), self._table(X)
+        rows, items = rows[by_row], items[by_row]
+
+        def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
+            return kernels.gaussian_pairs(start, stop, table, rows, items, self._draws, with_deviation)
+
+        cost = np.where(np.diff(rows, prepend=-1) > 0, np.diff(X.indptr)[rows] + 10.0, 1.0) * self._per_rating
+        parts = list(in_order(pairs, slices_of(cost, SLICE)))
+        means, variances = np.empty(len(rows)), np.empty(len(rows))
+        if parts:
+            means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return self.units_[0] + self.units_[1] * means, self.units_[1] * np.sqrt(variances)
+
+    def _table(self, X: sp.csr_array) -> kernels.CSR:
+        """Return rows with their ratings as the draws measure them."""
+        return as_kernel_csr(X)._replace(data=(X.data.astype(np.float64) - self.units_[0]) / self.units_[1])
+
+    @property
+    def _per_rating(self) -> int:
+        """Multiplications for one rating of a person."""
+        return self.level_.size * self.level_.shape[1]
+
+    # ---------------------------------------------------------------------------------------------- rows
+    def predict(self, X: Any) -> Numbers:
+        """Return the predicted rating of every row and item; `predict_pairs` is the way to ask for some.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_items)
+            More than `max_memory` is refused.
+        """
+        X = check_rows(self, X)
+        limit, needed = check_memory("max_memory", self.max_memory), X.shape[0] * X.shape[1] * 8
+        if limit is not None and needed > limit:
+            raise TooLarge(
+                f"max_memory={self.max_memory!r}: {X.shape[0]:,} rows × {X.shape[1]:,} items need "
+                f"{show_bytes(needed)}. Ask for fewer rows, or for pairs with predict_pairs."
+            )
+        dense = np.concatenate([np.empty((0, X.shape[1])), *self._unseen(X)])
+        seen = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
+        dense[seen] = self.predict_pairs(X, *seen)
+        return dense
+
+    def _unseen(self, X: sp.csr_array, progress: Progress | None = None) -> Iterator[Numbers]:
+        """Yield ratings of all items for slices of rows; NaN for what they rated."""
+        table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self._by_number.size
+
+        def part(start: int, stop: int) -> Numbers:
+            dense = kernels.gaussian_rows(start, stop, table, self._draws, self._by_number)
+            return np.clip(self.units_[0] + self.units_[1] * dense, *self.scale_).round(6)
+
+        return in_order(part, slices_of(cost, SLICE), progress)
+
+    def recommend(
+        self,
+        X: Any,
+        n: int = 10,
+        *,
+        by: Rating = "rating",
+        allowed: npt.NDArray[np.bool_] | None = None,
+        keep_seen: bool = False,
+        weights: Any = None,
+        progress: Progress | None = None,
+    ) -> TopN:
+        """Return the items of every row that are predicted the highest rating.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings of the people asked about.
+        n : int, default 10
+            Most items of a row; fewer come only where there are fewer.
+        by : {"rating"}, default "rating"
+            The one number that this model has.
+        allowed : ndarray of bool, shape (n_items,), optional
+            The items to choose from.
+        keep_seen : bool, default False
+            Whether items of the row itself may be among them.
+        weights : ignored
+            As other models take them for the relevance.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        TopN
+        """
+        check_choice("by", by, ("rating",))
+        X, n = check_rows(self, X), check_integer("n", n, 0)
+        absent = None if allowed is None else ~check_allowed(self, allowed)
+        items, scores = [np.empty(0, np.int32)], [np.empty(0)]
+        rows = (row for part in self._unseen(X, progress) for row in part)
+        for u, row in enumerate(rows):
+            if keep_seen:
+                seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
+                row[seen] = self.predict_pairs(X[[u]], np.zeros(len(seen), np.int32), seen)
+            if absent is not None:
+                row[absent] = np.nan
+            items.append(kernels.best(row, min(n, len(row))).astype(np.int32))
+            scores.append(row[items[-1]])
+        lengths = [len(part) for part in items]
+        return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
+
+    def columns(self, X: Any, *, by: Rating = "rating", weights: Any = None) -> sp.csc_array:
+        """Return the ratings of `X` by columns, as other models read them; this one does not.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+        by : {"rating"}, default "rating"
+            The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
+
+        Returns
+        -------
+        csc_array of float32, shape (n_rows, n_items)
+        """
+        check_choice("by", by, ("rating",))
+        return sp.csc_array(check_rows(self, X))
+
+    def score_users(
+        self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
+    ) -> tuple[Numbers, npt.NDArray[np.int32]]:
+        """Return the predicted rating of one item for every row, and how many ratings stand behind it.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+        item : int
+            The item's number.
+        by : {"rating"}, default "rating"
+            The one number that this model has.
+        weights, by_item : ignored
+            As other models take them.
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_rows,)
+        support : ndarray of int32, shape (n_rows,)
+        """
+        X, item = check_rows(self, X), check_item(self, item)
+        return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
+
+    def audience(
+        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
+    ) -> npt.NDArray[np.int64]:
+        """Return the rows that have not rated an item and are predicted to rate it highest, ties in ascending order.
+
+        Parameters
+        ----------
+        X, item
+            As for `score_users`.
+        n : int, default 10
+            Most rows.
+        by, weights, by_item
+            As for `score_users`.
+
+        Returns
+        -------
+        ndarray of int64
+            Row numbers, best first.
+        """
+        X, n = check_rows(self, X), check_integer("n", n, 0)
+        scores, _ = self.score_users(X, item, by=by)
+        scores[np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[X.indices == item]] = np.nan
+        return kernels.best(scores, min(n, len(scores)))
+
+    # ------------------------------------------------------------------------------------------- explain
+    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> Explanation:
+        """Return the parts that one person's predicted rating of an item is the sum of.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (1, n_items)
+            The person's row.
+        item : int
+            The item's number.
+        by : {"rating"}, default "rating"
+            The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
+
+        Returns
+        -------
+        Explanation
+        """
+        return next(self.explain_items(X, [check_item(self, item)], by=by))
+
+    def explain_items(self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None) -> Iterator[Explanation]:
+        """Yield for each of several items the parts that one person's predicted rating is the sum of.
+
+        `base` is what an average person would give. A rating adds its weight times what it is beyond usual, and what
+        rating the movie at all tells of the person; the weight (`similarities`) is what one star more would add.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (1, n_items)
+            The person's row.
+        items : sequence of int
+            The items' numbers.
+        by : {"rating"}, default "rating"
+            The one number that this model has.
+        weights : ignored
+            As other models take them for the relevance.
+
+        Yields
+        ------
+        Explanation
+        """
+        X = check_rows(self, X)
+        if X.shape[0] != 1:
+            raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
+        scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
+        table = self._table(X)
+        for item, score in zip(items, scores.tolist(), strict=True):
+            usual, weights, adds = kernels.gaussian_parts(table.indices, table.data, int(item), self._draws)
+            others = X.indices != item
+            base, contributions = float(self.units_[0] + self.units_[1] * usual), self.units_[1] * adds[others]
+            yield Explanation(
+                score=score,
+                base=base,
+                items=X.indices[others],
+                ratings=X.data[others].astype(np.float64),
+                similarities=weights[others],
+                contributions=contributions,
+                common=np.full(int(others.sum()), UNKNOWN, np.int32),
+                clip=score - base - float(contributions.sum()),
+            )

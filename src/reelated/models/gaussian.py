@@ -1,0 +1,198 @@
+"""`Gaussian`: one Gaussian over all items, learned from everybody, conditioned on what a person gave."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.utils.validation import check_array
+
+from reelated._threads import Progress
+from reelated.errors import InputError, TooLarge, check_integer, check_memory, show_bytes
+from reelated.models.baseline import check_bounds, observed
+from reelated.models.drawn import DrawnModel
+from reelated.models.rows import check_rows
+from reelated.models.sampling import Settings, known_of_items, sample, tastes_of
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Gaussian(DrawnModel):
+    """Predict ratings as if all that a person could give were drawn from one Gaussian over the items.
+
+    A rating is ``μ + a_i + b_u + v_i · z_u`` and noise. People `(b, z)` are Gaussian, so their ratings of any items
+    are too, with covariance ``q_iᵀ Λ⁻¹ q_j + [i = j] / α``, `q = (1, v)`. A prediction is the conditional mean given
+    the stars at hand, ``Σ_j w_ij (r_j − usual_j)`` beyond what is usual for the item, with
+    ``w_ij = α q_iᵀ (Λ + α Σ_j q_j q_jᵀ)⁻¹ q_j``: item–item, linear in the stars, explained exactly, and with a
+    variance. What is usual depends on which movies a person rated, too. Factors and precisions are not fitted but
+    drawn from their posterior, and the predictions of `n_draws` draws averaged, which is what guards a small data set
+    against over-fitting (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix factorization using MCMC").
+
+    Parameters
+    ----------
+    n_factors : int, default 16
+        The length of `v`.
+    n_draws : int, default 60
+        How many draws are kept.
+    n_warmup : int, default 15
+        How many are thrown away before.
+    n_tastes : int, default 30
+        Directions of who rated what that tell of people and items, one for every four of them at the most; 0 looks
+        at nothing but stars and counts.
+    random_state : int, default 0
+        The seed of the draws.
+    max_memory : int, str or None, default None
+        The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
+
+    Attributes
+    ----------
+    units_ : ndarray of float64, shape (2,)
+        The mean and standard deviation of the ratings, in which all that follows is measured.
+    items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
+        For every item and draw `a_i` and `v_i`.
+    level_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        The mean of `(b, z)`.
+    growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
+        What it gains with the logarithm of the number of ratings.
+    lean_ : ndarray of float64, shape (n_draws, n_tastes, n_factors + 1)
+        What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
+    taste_ : ndarray of float64, shape (n_items, n_tastes)
+        What rating an item at all tells.
+    precision_ : ndarray of float64, shape (n_draws, n_factors + 1, n_factors + 1)
+        Λ.
+    alpha_ : ndarray of float64, shape (n_draws,)
+        α, the precision of the noise.
+    counts_ : ndarray of float64, shape (2,)
+        The least and the largest number of ratings of a person in the fit.
+    scale_ : tuple of float
+        The lowest and the highest rating; predictions are cut to them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[5, 4, 0, 1], [4, 5, 1, 0], [1, 0, 5, 4], [0, 1, 4, 5]])
+    >>> model = Gaussian(n_factors=2).fit(X)
+    >>> liked, disliked = model.predict_pairs(X, [0, 2], [2, 1])
+    >>> low, high = model.predict_intervals(X, [0], [2], coverage=0.8)
+    >>> bool(low[0] <= liked <= high[0])
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        n_factors: int = 16,
+        n_draws: int = 60,
+        n_warmup: int = 15,
+        n_tastes: int = 30,
+        random_state: int = 0,
+        max_memory: int | str | None = None,
+    ) -> None:
+        self.n_factors = n_factors
+        self.n_draws = n_draws
+        self.n_warmup = n_warmup
+        self.n_tastes = n_tastes
+        self.random_state = random_state
+        self.max_memory = max_memory
+
+    # ------------------------------------------------------------------------------------------------ fit
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        scale: tuple[float, float] | None = None,
+        items: Any = None,
+        progress: Progress | None = None,
+    ) -> "Gaussian":
+        """Draw from what the ratings leave open.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
+        y : ignored
+            For scikit-learn's sake.
+        scale : (low, high), optional
+            Lowest and highest possible rating; by default those seen.
+        items : array or sparse matrix, shape (n_items, n_attributes), optional
+            What else is known of the items, such as genres and years: those that are rarely rated borrow from
+            others like them.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        Gaussian
+            This estimator.
+
+        Raises
+        ------
+        InputError
+            A parameter or `items` is out of its range.
+        TooLarge
+            More than `max_memory` may be needed.
+        """
+        settings = self._settings()
+        X = check_rows(self, X, fitting=True)
+        attributes = check_attributes(items, X.shape[1])
+        limit, needed = check_memory("max_memory", self.max_memory), self._bytes(X, attributes.shape[1])
+        if limit is not None and needed > limit:
+            raise TooLarge(
+                f"max_memory={self.max_memory!r}: {X.shape[1]:,} items and {X.shape[0]:,} rows need "
+                f"{show_bytes(needed)}. Raise it, or ask for fewer n_draws or n_factors."
+            )
+        self.scale_ = observed(X) if scale is None else check_bounds(scale)
+        ratings = X.data.astype(np.float64)
+        self.units_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
+        beyond = sp.csr_array(((ratings - self.units_[0]) / self.units_[1], X.indices, X.indptr), X.shape)
+        tastes = tastes_of(X, int(self.n_tastes), settings.seed)
+        known = known_of_items(X, tastes.shown, attributes)
+        drawn = sample(beyond, (tastes.people, known), settings, progress)
+        self.items_, self.precision_, self.alpha_ = drawn.items, drawn.precision, drawn.alpha
+        self.lean_, self.growth_ = np.ascontiguousarray(drawn.slopes[:, :-1]), drawn.slopes[:, -1].copy()
+        self.level_ = drawn.mean - np.tensordot(drawn.slopes, tastes.means, axes=(1, 0))
+        self.taste_, self.counts_ = tastes.items, np.array([tastes.fewest, tastes.most])
+        self.prepare()
+        return self
+
+    def plan(self, X: Any) -> int:
+        """Return the most bytes that a fit to `X` may take beside `X` itself, without attributes of items.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings.
+
+        Returns
+        -------
+        int
+        """
+        self._settings()
+        return self._bytes(check_rows(Gaussian(), X, fitting=True), 0)
+
+    def _bytes(self, X: sp.csr_array, n_attributes: int) -> int:
+        """Return what a fit takes: ratings thrice, tables of rows five times, the draws once more when laid out."""
+        D, n_known = self.n_factors + 1, self.n_tastes + 1
+        tables = X.shape[0] * (5 * D + 4 * n_known) + X.shape[1] * (5 * D + 4 * (n_known + n_attributes))
+        return 48 * X.nnz + 8 * tables + 12 * X.shape[1] * self.n_draws * D
+
+    def _settings(self) -> Settings:
+        check_integer("n_tastes", self.n_tastes, 0)
+        return Settings(
+            check_integer("n_factors", self.n_factors, 0),
+            check_integer("n_draws", self.n_draws, 1),
+            check_integer("n_warmup", self.n_warmup, 0),
+            check_integer("random_state", self.random_state, 0),
+        )
+
+
+def check_attributes(items: Any, n_items: int) -> Numbers:
+    """Return what is known of items as a dense table, or raise `InputError`."""
+    if items is None:
+        return np.zeros((n_items, 0))
+    table = items.toarray() if sp.issparse(items) else items
+    table = check_array(table, dtype=np.float64, ensure_min_features=0, input_name="items")
+    if len(table) != n_items:
+        raise InputError(f"items of shape {table.shape}: expected a row for each of {n_items} items.")
+    return table

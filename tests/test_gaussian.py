@@ -1,0 +1,453 @@
+"""The Gaussian: its draws against the posterior in closed form, its answers against the textbook's formula."""
+
+import os
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+import contract
+import naive
+import reelated
+from contract import identical, rating_tables
+from reelated import _kernels as kernels
+from reelated.errors import InputError, TooLarge
+from reelated.models import Baseline, Gaussian
+from reelated.models.sampling import Behind, known_of_items, standardised, tastes_of
+
+SMALL = Gaussian(n_factors=3, n_draws=4, n_warmup=3, n_tastes=2)
+LEARNED = ("units", "items", "level", "growth", "lean", "taste", "precision", "alpha", "counts")
+
+
+def learned(model):
+    return {name: getattr(model, f"{name}_") for name in LEARNED}
+
+
+def measured(model, X):
+    """Return rows as the model measures them, NaN for none."""
+    return (naive.as_dense(X) - model.units_[0]) / model.units_[1]
+
+
+def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
+    """Draw ratings from a Gaussian, on a scale without ends, and keep a fifth of them aside."""
+    rng = np.random.default_rng(seed)
+    people, items = rng.standard_normal((n_users, 3)), rng.standard_normal((n_items, 3))
+    places = rng.choice(n_users * n_items, n_ratings, replace=False)
+    rows, columns = places // n_items, places % n_items
+    ratings = 50 + 5 * rng.standard_normal(n_items)[columns] + 4 * (people[rows] * items[columns]).sum(axis=1)
+    ratings += 5 * rng.standard_normal(n_ratings)
+    aside = np.arange(n_ratings) % 5 == 0
+    X = sp.csr_array((ratings[~aside], (rows[~aside], columns[~aside])), shape=(n_users, n_items), dtype=np.float32)
+    return X, rows[aside], columns[aside], ratings[aside]
+
+
+# ----------------------------------------------------------------------------------------------------------- answers
+@given(rating_tables(), st.integers(0, 3), st.integers(0, 2))
+def test_answers_are_those_of_the_textbook(R, n_factors, n_tastes):
+    X = naive.as_csr(R)
+    model = Gaussian(n_factors=n_factors, n_draws=2, n_warmup=1, n_tastes=n_tastes).fit(X)
+    rows, items = contract.every_pair(X)
+    table, found = measured(model, X), model.predict_pairs(X, rows, items)
+    lows, highs = model.predict_intervals(X, rows, items, coverage=0.5)
+    tiny = 1e-5 * max(model.units_[1], 1.0)
+    for u, i, rating, low, high in zip(rows, items, found, lows, highs, strict=True):
+        mean, variance, _ = naive.conditional(table[u], i, learned(model))
+        mean, reach = model.units_[0] + model.units_[1] * mean, 0.6744897501960817 * model.units_[1] * variance**0.5
+        assert rating == pytest.approx(np.clip(mean, *model.scale_), rel=1e-5, abs=tiny)
+        assert low == pytest.approx(np.clip(mean - reach, *model.scale_), rel=1e-5, abs=tiny)
+        assert high == pytest.approx(np.clip(mean + reach, *model.scale_), rel=1e-5, abs=tiny)
+
+
+def test_a_whole_table_holds_the_same_bits_as_its_pairs():
+    model, X = clone(SMALL).fit(contract.table()), sp.vstack([contract.table(), contract.strangers(contract.table())])
+    rows, items = contract.every_pair(X)
+    numbers = model.predict(X)
+    assert identical(model.predict_pairs(X, rows, items), numbers[rows, items])
+    for i in range(X.shape[1]):
+        scores, support = model.score_users(X, i)
+        assert identical(scores, np.ascontiguousarray(numbers[:, i]))
+        others = ~np.isnan(naive.as_dense(X)) & (np.arange(X.shape[1]) != i)
+        assert support.tolist() == others.sum(axis=1).tolist()
+
+
+def test_a_rating_of_the_item_asked_about_is_not_looked_at():
+    X = contract.table()
+    model, R = clone(SMALL).fit(X), naive.as_dense(X)
+    for u, i in np.argwhere(~np.isnan(R))[::7]:
+        without = np.where(np.arange(len(R[u])) == i, np.nan, R[u])[None]
+        assert model.predict_pairs(X, [u], [i]) == pytest.approx(
+            model.predict_pairs(naive.as_csr(without), [0], [i]), abs=2e-6
+        )
+
+
+def test_everybody_gets_a_rating_of_everything():
+    X = contract.table()
+    model = clone(SMALL).fit(X)
+    silent = sp.csr_array((2, X.shape[1]), dtype=np.float32)
+    assert np.isfinite(model.predict(X)).all()
+    assert np.isfinite(model.predict(silent)).all()
+    assert model.score_pairs(silent, [0, 1], [3, 6])[1].tolist() == [0, 0]
+    assert model.predict(X[:0]).shape == (0, X.shape[1])
+
+
+def test_lists_fall_by_rating_without_what_is_seen_or_not_allowed():
+    X = contract.table()
+    model, R, allowed = clone(SMALL).fit(X), naive.as_dense(X), np.arange(X.shape[1]) % 3 != 0
+    numbers = model.predict(X)
+    for n in (0, 1, 4, 100):
+        for keep_seen in (False, True):
+            found = model.recommend(X, n, allowed=allowed, keep_seen=keep_seen)
+            for u in range(X.shape[0]):
+                absent = set(np.flatnonzero(~allowed)) | set(() if keep_seen else naive.rated(R[u]))
+                items, scores = found.row(u)
+                assert items.tolist() == naive.top_n(numbers[u], n, absent)
+                assert identical(scores, numbers[u][items])
+                alone = model.recommend(X[[u]], n, allowed=allowed, keep_seen=keep_seen)
+                assert identical(alone.items, items)
+                assert identical(alone.scores, scores)
+
+
+def test_an_audience_is_the_best_of_those_who_have_not_rated_it():
+    X = contract.table()
+    model, R = clone(SMALL).fit(X), naive.as_dense(X)
+    for i in range(X.shape[1]):
+        raters = np.flatnonzero(~np.isnan(R[:, i]))
+        assert model.audience(X, i, 5).tolist() == naive.top_n(model.predict(X)[:, i], 5, raters)
+        assert model.audience(X, i, 5, by_item=X.tocsc()).tolist() == model.audience(X, i, 5).tolist()
+
+
+def test_explanations_add_up_and_their_weights_are_those_of_the_stars():
+    X = contract.table()
+    model, R, clipped = clone(SMALL).fit(X, scale=(2.5, 3.5)), naive.as_dense(X), 0
+    for u, i in np.ndindex(*X.shape):
+        told, table = model.explain_pair(X[[u]], i), measured(model, X)
+        others = [j for j in naive.rated(R[u]) if j != i]
+        assert told.items.tolist() == others
+        assert told.ratings.tolist() == R[u, others].tolist()
+        assert identical(told.score, model.predict_pairs(X, [u], [i])[0])
+        parts = told.base + told.contributions.sum()
+        assert parts + told.clip == pytest.approx(told.score, abs=1e-9)
+        assert told.score == pytest.approx(np.clip(parts, *model.scale_), abs=1e-5)
+        assert told.similarities == pytest.approx(naive.conditional(table[u], i, learned(model))[2], abs=1e-5)
+        clipped += abs(told.clip) > 1e-5
+    assert clipped
+    with pytest.raises(InputError, match="X of 2 rows: expected the one row"):
+        model.explain_pair(X[:2], 0)
+
+
+def test_one_star_less_takes_the_weight_of_the_movie_from_the_rating():
+    X = contract.table()
+    model, moved = clone(SMALL).fit(X, scale=(-1000, 1000)), 0
+    for u in (0, 5, 11):
+        lowered = X[[u]].copy()
+        lowered.data[1] -= 1
+        for i in range(X.shape[1]):
+            told = model.explain_pair(X[[u]], i)
+            weight = told.similarities[told.items == X[[u]].indices[1]]
+            if len(weight):
+                after = model.predict_pairs(lowered, [0], [i])[0]
+                assert told.score - after == pytest.approx(weight[0], abs=3e-6)
+                moved += 1
+    assert moved > 20
+
+
+# ------------------------------------------------------------------------------------------------------------ draws
+def test_a_row_is_drawn_from_its_posterior():
+    rng = np.random.default_rng(1)
+    X, others = naive.as_csr(contract.table().toarray()[:6] + 0.5), rng.standard_normal((14, 4))
+    half = rng.standard_normal((4, 4))
+    prior = kernels.Prior(rng.standard_normal((6, 4)), half @ half.T + np.eye(4), 1.7)
+    rows = kernels.CSR(X.indptr, X.indices, X.data.astype(float))
+
+    def drawn(noise):
+        out = np.zeros((6, 4))
+        kernels.draw_rows(0, 6, rows, others, prior, noise, out)
+        return out
+
+    middle = drawn(np.zeros((6, 4)))
+    root = np.array([drawn(np.tile(unit, (6, 1))) - middle for unit in np.eye(4)])
+    for u in range(6):
+        seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
+        Q = np.column_stack([np.ones(len(seen)), others[seen, 1:]])
+        A = prior.precision + prior.alpha * Q.T @ Q
+        beyond = X.data[X.indptr[u] : X.indptr[u + 1]] - others[seen, 0]
+        assert middle[u] == pytest.approx(
+            np.linalg.solve(A, prior.precision @ prior.mean[u] + prior.alpha * Q.T @ beyond)
+        )
+        assert root[:, u].T @ root[:, u] == pytest.approx(np.linalg.inv(A))
+
+
+def test_what_is_behind_many_rows_is_found():
+    rng = np.random.default_rng(2)
+    known, slopes = rng.standard_normal((4000, 2)), np.array([[1.0, -2.0, 0.0], [0.5, 0.0, 3.0]])
+    spread = np.array([[1.0, 0.6, 0.0], [0.6, 2.0, 0.0], [0.0, 0.0, 0.5]])
+    numbers = [4.0, -1.0, 2.0] + known @ slopes + rng.multivariate_normal(np.zeros(3), spread, 4000)
+    behind, draws = Behind(known, 3), []
+    for _ in range(40):
+        around = behind.draw(numbers, rng)
+        draws.append((behind.mean, behind.slopes, np.linalg.inv(behind.precision)))
+    mean, slope, covariance = (np.mean(part, axis=0) for part in zip(*draws[10:], strict=True))
+    assert mean == pytest.approx([4, -1, 2], abs=0.1)
+    assert slope == pytest.approx(slopes, abs=0.1)
+    assert covariance == pytest.approx(spread, abs=0.15)
+    assert around == pytest.approx(mean + known @ slope, abs=0.5)
+    assert np.std([mean[0] for mean, *_ in draws[10:]]) == pytest.approx(1 / 4000**0.5, rel=0.5)
+
+
+def test_tastes_of_a_row_are_made_of_its_items_alone():
+    X = contract.table()
+    found = tastes_of(X, 3, 0)
+    counts = np.diff(X.indptr)
+    for u in np.flatnonzero(counts):
+        seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
+        mine = found.items[seen].sum(axis=0) / np.sqrt(len(seen)) - found.means[:-1]
+        assert found.people[u, :-1] == pytest.approx(mine)
+    assert found.people.mean(axis=0) == pytest.approx(0)
+    assert found.people[:, :-1].std(axis=0) == pytest.approx(1)
+    assert (found.fewest, found.most) == (counts[counts > 0].min(), counts.max())
+
+
+def test_a_column_that_does_not_vary_becomes_zeros():
+    table = standardised(np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]]))
+    assert table[:, 0].mean() == pytest.approx(0)
+    assert table[:, 0].std() == pytest.approx(1)
+    assert not table[:, 1].any()
+
+
+def test_an_item_that_nobody_rated_stands_in_the_middle_and_is_as_rare_as_the_rarest():
+    X = contract.table()
+    raters = np.bincount(X.indices, minlength=14)
+    known = known_of_items(X, np.arange(28.0).reshape(14, 2), np.eye(14)[:, :1])
+    others = np.arange(14) != 6
+    assert raters[6] == 0
+    assert known[6, :2].tolist() == [0, 0]
+    assert known[6, 2] == known[others, 2].min() == known[raters == raters[others].min(), 2][0]
+    assert known[others, :3].mean(axis=0) == pytest.approx(0, abs=1e-12)
+    assert known[others, :3].std(axis=0) == pytest.approx(1)
+    assert known[:, 3] == pytest.approx(standardised(np.eye(14)[:, :1])[:, 0])
+
+
+def test_a_gaussian_world_is_predicted_almost_as_well_as_its_noise_allows_and_intervals_hold_their_share():
+    X, rows, items, ratings = world()
+    model = Gaussian(n_factors=5).fit(X, scale=(-100, 200))
+    error = np.sqrt(np.mean((model.predict_pairs(X, rows, items) - ratings) ** 2))
+    plain = np.sqrt(np.mean((Baseline().fit(X, scale=(-100, 200)).predict_pairs(X, rows, items) - ratings) ** 2))
+    assert plain > 8
+    assert 4.9 < error < 6.2  # the noise is 5
+    for coverage in (0.5, 0.8, 0.95):
+        low, high = model.predict_intervals(X, rows, items, coverage=coverage)
+        assert np.mean((low <= ratings) & (ratings <= high)) == pytest.approx(coverage, abs=0.03)
+
+
+def test_an_item_that_nobody_rated_borrows_from_items_of_its_kind():
+    rng = np.random.default_rng(3)
+    kind = np.arange(40) % 2
+    likes = rng.integers(0, 2, 120)  # one half of the people love kind 0, the other kind 1
+    R = np.where(kind[None] == likes[:, None], 5.0, 1.0) + rng.normal(0, 0.1, (120, 40))
+    R[rng.random(R.shape) < 0.5] = np.nan
+    R[:, [10, 11]] = np.nan
+    X = naive.as_csr(R)
+    model = Gaussian(n_factors=2).fit(X, items=np.column_stack([kind == 0, kind == 1]))
+    of_kind = np.array([model.predict(X)[likes == kind][:, [10, 11]].mean(axis=0) for kind in (0, 1)])
+    assert of_kind[0, 0] > 4 > 2 > of_kind[1, 0]
+    assert of_kind[1, 1] > 4 > 2 > of_kind[0, 1]
+    without = Gaussian(n_factors=2).fit(X).predict(X)[:, [10, 11]]
+    assert np.ptp(without.mean(axis=0)) < 1
+
+
+# -------------------------------------------------------------------------------------------------------- fit and io
+def test_attributes_of_items_are_taken_in_any_form_and_checked():
+    X, table = contract.table(), np.random.default_rng(0).integers(0, 2, (14, 3)).astype(float)
+    wanted = clone(SMALL).fit(X, items=table)
+    for form in (sp.csr_array(table), table.tolist(), table.astype(bool)):
+        assert contract.same_fit(clone(SMALL).fit(X, items=form), wanted)
+    assert not contract.same_fit(clone(SMALL).fit(X), wanted)
+    with pytest.raises(InputError, match=r"items of shape \(13, 3\): expected a row for each of 14 items"):
+        clone(SMALL).fit(X, items=table[1:])
+    with pytest.raises(ValueError, match="NaN"):
+        clone(SMALL).fit(X, items=np.full((14, 1), np.nan))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"n_factors": -1}, "n_factors=-1: expected an integer of 0 or more"),
+        ({"n_draws": 0}, "n_draws=0: expected an integer of 1 or more"),
+        ({"n_warmup": 1.5}, "n_warmup=1.5"),
+        ({"n_tastes": None}, "n_tastes=None"),
+        ({"random_state": "a"}, "random_state='a'"),
+        ({"max_memory": "much"}, "max_memory='much'"),
+    ],
+)
+def test_impossible_parameters_are_refused_by_name(wrong, words):
+    with pytest.raises(InputError, match=words):
+        Gaussian(**wrong).fit(contract.table())
+
+
+@pytest.mark.parametrize("coverage", [-0.1, 1.1, "0.8", None])
+def test_an_impossible_coverage_is_refused(coverage):
+    model = clone(SMALL).fit(contract.table())
+    with pytest.raises(InputError, match="coverage="):
+        model.predict_intervals(contract.table(), [0], [0], coverage=coverage)
+
+
+def test_intervals_of_all_and_of_nothing_are_the_scale_and_the_prediction():
+    X = contract.table()
+    model = clone(SMALL).fit(X)
+    assert [part.tolist() for part in model.predict_intervals(X, [0], [1], coverage=1)] == [[1.0], [5.0]]
+    low, high = model.predict_intervals(X, [0], [1], coverage=0)
+    assert low == high == model.predict_pairs(X, [0], [1])
+
+
+def test_there_is_no_other_number_than_the_rating():
+    X = contract.table()
+    model = clone(SMALL).fit(X)
+    for ask in (
+        model.recommend,
+        lambda X, by: model.audience(X, 0, by=by),
+        lambda X, by: model.explain_pair(X, 0, by=by),
+    ):
+        with pytest.raises(InputError, match="by='relevance': expected one of 'rating'"):
+            ask(X[[0]], by="relevance")
+
+
+def test_what_was_learned_as_plain_arrays_gives_the_same_answers(tmp_path):
+    X = contract.table()
+    model = clone(SMALL).fit(X)
+    np.savez(tmp_path / "model.npz", **learned(model))
+    other = clone(SMALL)
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
+        for name in LEARNED:
+            setattr(other, f"{name}_", arrays[name])
+    other.scale_, other.n_features_in_ = model.scale_, X.shape[1]
+    other.prepare()
+    assert identical(other.predict(X), model.predict(X))
+
+
+def test_the_plan_covers_what_a_fit_takes_and_more_than_max_memory_is_refused():
+    X, *_ = world(n_users=3000, n_items=500, n_ratings=60_000)
+    clone(SMALL).fit(X)  # what is compiled is not counted
+    model = Gaussian(n_factors=8, n_draws=10, n_warmup=2)
+    planned = model.plan(X)
+    tracemalloc.start()
+    model.fit(X)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken <= planned <= 3 * taken
+    model.set_params(max_memory=planned).fit(X)
+    with pytest.raises(TooLarge, match=r"max_memory=\d+: 500 items and 3,000 rows need .* fewer n_draws or n_factors"):
+        model.set_params(max_memory=planned - 1).fit(X)
+    with pytest.raises(TooLarge, match=r"3,000 rows × 500 items need 12\.0 MB"):
+        model.set_params(max_memory="1MB").predict(X)
+
+
+def test_progress_reaches_the_end():
+    seen = []
+    clone(SMALL).fit(contract.table(), progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    model = clone(SMALL).fit(contract.table())
+    seen.clear()
+    model.recommend(contract.table(), 3, progress=seen.append)
+    assert seen[-1] == 1.0
+
+
+THREADS_SCRIPT = """
+import numpy as np
+import test_gaussian
+from reelated.models import Gaussian, sampling, drawn
+
+sampling.SLICE = drawn.SLICE = 1e5
+X, rows, items, _ = test_gaussian.world()
+model = Gaussian(n_factors=4, n_draws=20, n_warmup=10).fit(X)
+print(*np.concatenate([model.predict_pairs(X, rows, items), model.predict(X[:20]).ravel()]))
+"""
+
+
+def test_any_number_of_threads_gives_the_same_ratings():
+    here = os.path.dirname(os.path.abspath(__file__))
+    paths = os.pathsep.join([here, os.path.join(os.path.dirname(here), "src")])
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", THREADS_SCRIPT],
+            env=os.environ | {"NUMBA_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n, "PYTHONPATH": paths},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for n in ("1", "2")
+    ]  # fmt: skip
+    one, two = (np.array(text.split(), float) for text in said)
+    assert len(one) > 1000
+    assert one == pytest.approx(two, abs=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------------ in names
+MOVIES = {"movie_id": range(14), "title": [f"Movie {i}" for i in range(14)], "genres": ["Drama", "Comedy"] * 7}
+
+
+def ratings_table():
+    users, items = contract.table().nonzero()
+    return {"user_id": users, "movie_id": items, "rating": contract.table().data}
+
+
+@pytest.fixture(scope="module")
+def rec():
+    data = reelated.Dataset.from_frames(ratings_table(), MOVIES)
+    return reelated.Recommender(rater=SMALL).fit(data)
+
+
+def test_a_recommender_tells_it_the_genres_and_gives_its_ratings(rec):
+    table, ids = contract.table(), rec.movie_ids
+    genres = np.array([[i % 2 == 0, i % 2 == 1] for i in ids], float)[:, ::-1]  # Comedy, Drama
+    X = table[:, list(ids)]
+    model = clone(SMALL).fit(X[np.diff(X.indptr) > 0], items=genres, scale=(1, 5))
+    for user in (0, 5):
+        for row in rec.recommend(user_id=user, n=3, by="rating"):
+            column = list(ids).index(row.movie_id)
+            wanted = model.predict_pairs(X[[user]], [0], [column])[0]
+            assert row.predicted_rating == pytest.approx(wanted, abs=1e-5)
+            assert rec.predict(user, row.movie_id).predicted_rating == row.predicted_rating
+            told = rec.explain(user_id=user, movie_id=row.movie_id, by="rating")
+            assert told.base + sum(part.contribution for part in told.contributions) + told.clip == pytest.approx(
+                row.predicted_rating, abs=1e-5
+            )
+            assert {part.common_raters for part in told.contributions} == {None}
+            assert "to start from" in repr(told)
+    assert [row.user_id for row in rec.recommend(movie_id=2, n=3, by="rating")]
+    assert rec.recommend(ratings={3: 5}, n=2, by="rating")[0].predicted_rating
+
+
+def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_refused(rec, tmp_path):
+    rec.save(tmp_path / "model")
+    again = reelated.Recommender.load(tmp_path / "model")
+    assert (
+        again.recommend(user_id=5, n=5, by="rating").to_dicts() == rec.recommend(user_id=5, n=5, by="rating").to_dicts()
+    )
+    for name, change in (
+        ("items_", lambda a: a[:, :, :-1]),
+        ("alpha_", lambda a: a * np.nan),
+        ("taste_", lambda a: a[1:]),
+    ):
+        path = tmp_path / "model" / f"rater.{name}.npy"
+        kept, manifest = np.load(path), (tmp_path / "model" / "model.json").read_text()
+        size = path.stat().st_size
+        np.save(path, change(kept))
+        (tmp_path / "model" / "model.json").write_text(manifest.replace(f": {size}", f": {path.stat().st_size}"))
+        with pytest.raises(InputError, match=f"damaged model .*{name} does not fit the rest"):
+            reelated.Recommender.load(tmp_path / "model")
+        np.save(path, kept)
+        (tmp_path / "model" / "model.json").write_text(manifest)
+
+
+def test_it_does_not_serve_alone_for_it_knows_no_similar_movies():
+    with pytest.raises(
+        InputError, match=r"rater=Gaussian\(.* with ranker=None: it keeps no similarities. Give a ranker"
+    ):
+        reelated.Recommender(ranker=None, rater=SMALL).fit(ratings_table())
+    with pytest.raises(InputError, match=r"ranker=Gaussian\(.* expected a model such as EASE\(\)"):
+        reelated.Recommender(ranker=SMALL).fit(ratings_table())
