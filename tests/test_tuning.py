@@ -11,7 +11,7 @@ from reelated.cli.commands import app
 from reelated.errors import InputError
 from reelated.evaluation import evaluate, tune, within_users
 from reelated.evaluation.tuning import SPACES, Either, Real, Whole
-from reelated.models import MODELS, ItemKNN
+from reelated.models import EASE, MODELS, ItemKNN
 from reelated.recommender import Recommender
 
 
@@ -43,7 +43,7 @@ def test_the_best_is_kept_and_beats_the_defaults(found):
 def test_the_value_is_what_evaluate_measures_with_the_printed_line(goal, measure, sample):
     found = tune(sample, goal, trials=4)
     split = within_users(sample)
-    names = {"Recommender": Recommender, "ItemKNN": ItemKNN}
+    names = {"Recommender": Recommender, "EASE": EASE, "ItemKNN": ItemKNN}
     relevance = None if goal == "rating" else goal
     assert evaluate(eval(found.python, names), split).value(measure, relevance) == pytest.approx(found.value)
     assert evaluate(Recommender(), split).value(measure, relevance) == pytest.approx(found.default)
@@ -65,7 +65,7 @@ def test_without_time_the_defaults_are_kept(sample):
 
 
 def test_settings_that_do_not_go_together_are_passed_over(sample):
-    trials = tune(sample, trials=12).trials
+    trials = tune(sample, model="item-knn", trials=12).trials
     impossible = (trials["similarity"] == "jaccard") & trials["weighting"].is_not_null()
     assert impossible.any()
     assert trials.filter(impossible)["value"].null_count() == impossible.sum()
