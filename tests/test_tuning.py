@@ -8,10 +8,11 @@ from typer.testing import CliRunner
 
 import reelated
 from reelated.cli.commands import app
+from reelated.cli.options import as_settings
 from reelated.errors import InputError
-from reelated.evaluation import evaluate, tune, within_users
+from reelated.evaluation import evaluate, tune, tuning, within_users
 from reelated.evaluation.tuning import SPACES, Either, Real, Whole
-from reelated.models import MODELS, ItemKNN
+from reelated.models import EASE, MODELS, ItemKNN
 from reelated.recommender import Recommender
 
 
@@ -20,30 +21,41 @@ def sample():
     return reelated.read("sample")
 
 
-@pytest.fixture(scope="module")
-def found(sample):
-    return tune(sample, trials=8, seed=1)
+@pytest.fixture
+def quick(monkeypatch):
+    """Judge by the settings alone, without a fit: the less shrinkage the better, and the defaults are the worst."""
+    monkeypatch.setattr(tuning, "_judge_of", lambda split, goal: lambda model: 1 / (1 + shrinkage_of(model)))
 
 
-def test_the_same_seed_tries_the_same(sample, found):
-    again = tune(sample, trials=8, seed=1)
-    assert again.trials.equals(found.trials)
-    assert again.settings == found.settings
-    assert not tune(sample, trials=8, seed=2).trials.equals(found.trials)
+def shrinkage_of(model):
+    return model.get_params().get("shrinkage", 1e9)
 
 
-def test_the_best_is_kept_and_beats_the_defaults(found):
+def test_the_same_seed_tries_the_same(sample, quick):
+    first, again, other = (tune(sample, model="item-knn", trials=8, seed=seed) for seed in (1, 1, 2))
+    assert again.trials.equals(first.trials)
+    assert again.settings == first.settings
+    assert not other.trials.equals(first.trials)
+
+
+def test_the_best_is_kept(sample, quick):
+    found = tune(sample, model="item-knn", trials=8)
     assert len(found.trials) == 8
-    assert found.value == max(found.trials["value"].drop_nulls()) > found.default
+    assert found.value == max(found.trials["value"]) > found.default
     best = found.trials.filter(found.trials["value"] == found.value).drop("value").row(0, named=True)
     assert found.settings == best
 
 
+def test_of_errors_the_least_is_kept(sample, quick):
+    found = tune(sample, "rating", trials=8)
+    assert found.value == min([found.default, *found.trials["value"]])
+
+
 @pytest.mark.parametrize(("goal", "measure"), [("any", "ndcg@10"), ("liked", "ndcg@10"), ("rating", "rmse")])
 def test_the_value_is_what_evaluate_measures_with_the_printed_line(goal, measure, sample):
-    found = tune(sample, goal, trials=4)
+    found = tune(sample, goal, trials=3)
     split = within_users(sample)
-    names = {"Recommender": Recommender, "ItemKNN": ItemKNN}
+    names = {"Recommender": Recommender, "EASE": EASE, "ItemKNN": ItemKNN}
     relevance = None if goal == "rating" else goal
     assert evaluate(eval(found.python, names), split).value(measure, relevance) == pytest.approx(found.value)
     assert evaluate(Recommender(), split).value(measure, relevance) == pytest.approx(found.default)
@@ -65,16 +77,16 @@ def test_without_time_the_defaults_are_kept(sample):
 
 
 def test_settings_that_do_not_go_together_are_passed_over(sample):
-    trials = tune(sample, trials=12).trials
+    trials = tune(sample, model="item-knn", trials=12).trials
     impossible = (trials["similarity"] == "jaccard") & trials["weighting"].is_not_null()
     assert impossible.any()
     assert trials.filter(impossible)["value"].null_count() == impossible.sum()
     assert trials.filter(~impossible)["value"].null_count() == 0
 
 
-def test_progress_never_falls_and_ends_with_all(sample):
+def test_progress_never_falls_and_ends_with_all(sample, quick):
     told = []
-    tune(sample, trials=4, progress=lambda done, best: told.append((done, best)))
+    tune(sample, model="item-knn", trials=4, progress=lambda done, best: told.append((done, best)))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == 1
     assert [best for _, best in told] == sorted(best for _, best in told)
@@ -110,14 +122,13 @@ def test_without_optuna_it_is_said_how_to_get_it(sample, monkeypatch):
         tune(sample)
 
 
-def test_the_terminal_prints_the_lines_that_use_the_settings(sample):
-    result = CliRunner().invoke(app, ["tune", "sample", "--trials", "8", "--json"])
-    (told,) = json.loads(result.stdout)
-    found = tune(sample, trials=8)
+def test_the_terminal_prints_the_lines_that_use_the_settings(sample, quick):
+    words = ["tune", "sample", "--model", "item-knn", "--trials", "8"]
+    (told,) = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    found = tune(sample, model="item-knn", trials=8)
     assert (told["settings"], told["python"], told["value"]) == (found.settings, found.python, found.value)
-    shown = CliRunner().invoke(app, ["tune", "sample", "--trials", "8"]).stdout
+    shown = CliRunner().invoke(app, words).stdout
     (line,) = [line for line in shown.splitlines() if line.startswith("Terminal: reelated ")]
-    words = line.removeprefix("Terminal: reelated recommend sample ").split()
-    measured = CliRunner().invoke(app, ["evaluate", "sample", *words, "--json"])
-    values = {(row["measure"], row["relevance"]): row["value"] for row in json.loads(measured.stdout)[0]["measures"]}
-    assert values["ndcg@10", "liked"] == pytest.approx(found.value)
+    model, *settings = line.removeprefix("Terminal: reelated recommend sample --model ").split(" --set ")
+    assert (model, as_settings(settings)) == ("item-knn", found.settings)
+    assert f"Python:   {found.python}" in shown

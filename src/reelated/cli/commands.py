@@ -281,7 +281,8 @@ def evaluate(
     ask: Annotated[Ask, typer.Option(help="What is ranked: movies for users, or users for movies.")] = "movies",
     seed: Annotated[int, typer.Option(min=0, help="Of the random choice of what is hidden.")] = 0,
     report: Annotated[
-        Path | None, typer.Option(help="Write a report to this .html file, the recipe beside the model.")
+        Path | None,
+        typer.Option(help="Write a report to this .html file, with two plain models beside."),
     ] = None,
     form: Form = "table",
 ) -> None:
@@ -296,7 +297,7 @@ def tune(
     source: Source,
     options: Options,
     goal: Annotated[Goal, typer.Option("--for", help="What is to be good: any, liked, rating.")] = "liked",
-    model: Annotated[TunedModel, typer.Option(help="The model whose settings are tried.")] = "item-knn",
+    model: Annotated[TunedModel | None, typer.Option(help="The model whose settings are tried.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="No trial begins later.")] = 5.0,
     trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what is hidden for judging and of what is tried.")] = 0,

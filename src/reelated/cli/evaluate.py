@@ -1,5 +1,6 @@
 """`reelated evaluate`: hide ratings, fit, ask, and print how well the answers fit what was hidden."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +13,8 @@ from reelated.cli.sources import Options, read_source
 from reelated.errors import InputError, check_choice, plural, shorten
 from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, Measure, Protocol, Split, evaluate
 from reelated.evaluation.report import check_report, write_report
-from reelated.recommender import recipe
+from reelated.models import Popularity
+from reelated.recommender import Recommender, recipe
 from reelated.recommender.rows import printable
 
 Ask = Literal["movies", "users"]
@@ -31,7 +33,7 @@ NAMES = {
     "concentration": "places of the ten most listed",
 }
 """Measures as a person reads them."""
-BESIDE = {"recipe": recipe}
+BESIDE: dict[str, Callable[[], Recommender]] = {"popularity": lambda: Recommender(Popularity()), "recipe": recipe}
 """What a report shows beside the model asked for."""
 BOTH = ("any", "liked")
 INTERVAL = "95 % interval"
@@ -48,7 +50,7 @@ class Way(NamedTuple):
 
 
 def evaluate_source(source: str, options: Options, way: Way, report: Path | None) -> Evaluation:
-    """Measure the recommender asked for in the way asked for; write a report on it, the recipe beside it."""
+    """Measure the recommender asked for in the way asked for; write a report, with others beside it."""
     protocol = None if way.protocol is None else protocol_of(options, way)
     wanted = {model_of(options): options.recommender()}
     if report is not None:

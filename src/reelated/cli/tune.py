@@ -28,7 +28,7 @@ def print_tuning(found: Tuning, source: str, form: str) -> None:
     if form == "json":
         return print_json([{**told, "trials": len(found.trials), "python": found.python, "terminal": found.terminal}])
     out = console()
-    tried = f"{found.measure}: {found.value:.4f} with the best of {len(found.trials):,} settings"
+    tried = f"{found.measure}: {found.value:.4f} with the best of {len(found.trials):,} settings of {found.model}"
     out.print(Text(f"{tried}, {found.default:.4f} with the defaults.", style="bold"))
     if not found.settings:
         return out.print("Nothing was better than the defaults: keep them.")

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
+from reelated.models import ItemItemModel
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender
 
@@ -25,6 +25,12 @@ def fitted(recommender: Recommender, train: Dataset, progress: Progress | None =
     return made.fit(train, progress=progress)
 
 
+def with_ranker(rec: Recommender, ranker: ItemItemModel) -> Recommender:
+    """Return a fitted recommender with another fitted model to rank."""
+    made = copy.copy(rec)
+    return made._learned(rec.models_._replace(ranker=ranker), rec.catalogue_, rec.scale_, rec.ratings_)
+
+
 def ratings_of(rec: Recommender) -> Ratings:
     """Return the ratings of the people asked about."""
     return rec._kept("evaluate")
@@ -34,15 +40,6 @@ def lists(rec: Recommender, n: int, progress: Progress | None = None) -> Iterato
     """Yield everybody's lists, `user_id movie_id rank`, some thousand people at a time."""
     for table in rec.recommend_all(n, progress=progress):
         yield table.select("user_id", "movie_id", "rank")
-
-
-def lists_of_model(model: Any, rows: sp.csr_array, n: int) -> npt.NDArray[np.int64]:
-    """Return the lists that a model alone makes of rows of ratings, in numbers, −1 after their end."""
-    top = model.recommend(rows, n)
-    lengths = np.diff(top.indptr)
-    listed = np.full((rows.shape[0], n), -1, np.int64)
-    listed[np.arange(n) < lengths[:, None]] = top.items
-    return listed
 
 
 def pair_scores(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> Numbers:

@@ -119,7 +119,7 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
     else:
         asked = asked_of(test["movie_id"], test["user_id"], rec.user_ids, likes)
         shares = np.diff(kept.matrix.indptr) / len(rec.movie_ids)
-    lists, able = _lists(rec, split, asked, cutoffs[-1], ask, lambda done: progress(0.5 + done / 2))
+    lists, able = lists_for(rec, split, asked, cutoffs[-1], ask, lambda done: progress(0.5 + done / 2))
     measured, whole = of_lists(lists, able, asked, cutoffs), {}
     if split.candidates is None:  # else it would be about the candidates
         measured, whole = [*measured, of_novelty(lists, shares)], of_whole(lists, len(shares))
@@ -135,7 +135,7 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
     return Part(asked.units, tuple(measured), whole, bins, gaps(test, kept, silent), seconds)
 
 
-def _lists(
+def lists_for(
     rec: Recommender, split: Split, asked: Asked, n: int, ask: Ask, progress: Progress
 ) -> tuple[Indices, npt.NDArray[np.bool_]]:
     """Return a list for each unit, in numbers, −1 after its end; and which units can have one."""

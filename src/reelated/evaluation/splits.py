@@ -160,7 +160,7 @@ def within_movies(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
 
 
 def leave_last_out(data: Dataset, last: int = 1) -> Split:
-    """Hide the last ratings of every user: by time where it is known, else by the order given with the ratings.
+    """Hide the last ratings of every user: by the order given with the ratings, else by their times.
 
     Of ratings at the same time the one of the higher movie number is later. A user with no more than `last` ratings
     keeps them all.
@@ -182,11 +182,8 @@ def leave_last_out(data: Dataset, last: int = 1) -> Split:
         Neither the time nor the order of every rating is known.
     """
     ratings, last = data.ratings, check_integer("last", last, 1)
-    if ratings.timestamps is not None and _timed(ratings):
-        when, by = ratings.timestamps, "time"
-    elif ratings.order is not None:
-        when, by = ratings.order, "the order given"
-    else:
+    when, by = ratings.times, "time" if ratings.times is ratings.timestamps else "the order given"
+    if when is None:
         raise InputError(f"{_untimed(ratings)}, and no order. Give a column timestamp or order, or split at random.")
     users, counts = _users(ratings), np.diff(ratings.matrix.indptr)
     rank = _ranks(users, np.lexsort((when, users)))
@@ -216,7 +213,7 @@ def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Spli
         The time of some ratings is not known.
     """
     ratings, times = data.ratings, data.ratings.timestamps
-    if times is None or not _timed(ratings):
+    if times is None or (times == NO_TIME).any():
         raise InputError(f"{_untimed(ratings)}. Give a column timestamp, or split at random.")
     if at is None:
         latest = round(check_number("share", share, 0, 1) * len(times))
@@ -274,10 +271,6 @@ def _ranks(groups: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArra
 def _first_of_each(groups: npt.NDArray[Any], order: npt.NDArray[np.int64], share: float) -> Mask:
     """Choose the first of each group in an order: so many that they are the share, rounded."""
     return _ranks(groups, order) < np.round(share * np.bincount(groups))[groups]
-
-
-def _timed(ratings: Ratings) -> bool:
-    return ratings.timestamps is not None and not (ratings.timestamps == NO_TIME).any()
 
 
 def _untimed(ratings: Ratings) -> str:

@@ -12,8 +12,9 @@ from reelated.errors import InputError, check_choice, check_integer, check_numbe
 from reelated.evaluation import asking
 from reelated.evaluation.judging import asked_of, liked_of, of_lists
 from reelated.evaluation.metrics import rmse
+from reelated.evaluation.running import lists_for
 from reelated.evaluation.splits import Split, within_users
-from reelated.models import MODELS
+from reelated.models import MODELS, Popularity
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 
@@ -81,9 +82,9 @@ class Tuning:
     goal : {"any", "liked", "rating"}
         What was to be good: nDCG@10 of either kind of hit, or the RMSE of predicted ratings.
     settings : dict
-        The best settings found; empty where none were better than the defaults.
+        The best settings found; empty where none were better than what `Recommender()` does.
     value, default : float
-        The goal's measure with these settings, and with the defaults.
+        The goal's measure with these settings, and that of `Recommender()`.
     trials : polars.DataFrame
         All that was tried: the settings and `value`, null where they do not go together.
     """
@@ -121,7 +122,7 @@ def tune(
     data: Dataset,
     goal: Goal = "liked",
     *,
-    model: str = "item-knn",
+    model: str | None = None,
     minutes: float = 5.0,
     trials: int | None = None,
     seed: int = 0,
@@ -139,8 +140,8 @@ def tune(
         What settings are tried on.
     goal : {"any", "liked", "rating"}, default "liked"
         What is to be good: lists, a hit being a movie rated at all, or one that was liked; or predicted ratings.
-    model : str, default "item-knn"
-        As the terminal calls it.
+    model : str, optional
+        As the terminal calls it; by default "ease" for lists and "item-knn" for predicted ratings.
     minutes : float, default 5.0
         No trial begins later.
     trials : int, optional
@@ -160,18 +161,18 @@ def tune(
         An argument cannot be used, or Optuna is not installed.
     """
     goal = check_choice("goal", goal, ("any", "liked", "rating"))
+    model = model or ("item-knn" if goal == "rating" else "ease")
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = _optuna()
-    judge = _judge_ratings if goal == "rating" else _judge_lists
-    split = within_users(data, SHARE, seed=check_integer("seed", seed, 0))
-    default, tried, began = judge(_default(data, model, goal), split, goal), [], time.monotonic()
+    judge = _judge_of(within_users(data, SHARE, seed=check_integer("seed", seed, 0)), goal)
+    default, tried, began = judge(getattr(Recommender()._models(data), _role(goal))), [], time.monotonic()
     up = goal != "rating"
 
     def objective(trial: Any) -> float:
         settings = {name: _suggested(trial, name, kind) for name, kind in space.items()}
         try:
-            value = judge(MODELS[model](**settings), split, goal)
+            value = judge(MODELS[model](**settings))
         except InputError:  # settings that do not go together
             tried.append({**settings, "value": None})
             raise optuna.TrialPruned from None
@@ -211,12 +212,6 @@ def _optuna() -> Any:
     return optuna
 
 
-def _default(data: Dataset, model: str, goal: Goal) -> Any:
-    """Return the recommender's own model if it is of this kind, else one with the model's own defaults."""
-    own = getattr(Recommender()._models(data), _role(goal))
-    return own if type(own) is MODELS[model] else MODELS[model]()
-
-
 def _suggested(trial: Any, name: str, kind: Whole | Real | Either) -> Any:
     """Let Optuna choose a value; three digits are enough of a number."""
     if isinstance(kind, Either):
@@ -235,15 +230,21 @@ def _best(tried: list[dict[str, Any]], up: bool, default: float) -> tuple[float,
     return best, settings
 
 
-def _judge_lists(model: Any, split: Split, goal: Goal) -> float:
-    """Return the nDCG of a model's lists."""
+def _judge_of(split: Split, goal: Goal) -> Callable[[Any], float]:
+    """Return what fits a model to the shown part and measures it on the hidden one."""
+    if goal == "rating":
+        return lambda model: _rmse(model, split)
+    bare = asking.fitted(Recommender(Popularity(), Popularity()), split.train)  # what is not tried costs nothing
+    return lambda model: _ndcg(model, split, bare, goal)
+
+
+def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
+    """Return the nDCG of the lists that a recommender makes with a model."""
     kept, test = split.train.ratings, split.test
     model.fit(kept.matrix, scale=kept.scale[:2])
     liked, _ = liked_of(test, kept, None)
     asked = asked_of(test["user_id"], test["movie_id"], kept.movie_ids, liked)
-    numbers = kept.user_ids.indices_of(asked.units)
-    able, lists = numbers >= 0, np.full((len(numbers), N), -1, np.int64)
-    lists[able] = asking.lists_of_model(model, kept.matrix[numbers[able]], N)
+    lists, able = lists_for(asking.with_ranker(bare, model), split, asked, N, "movies", lambda done: None)
     found = {(one.measure, one.relevance): one for one in of_lists(lists, able, asked, [N])}
     ndcg = found[f"ndcg@{N}", goal]
     if not ndcg.weights.sum():
@@ -251,7 +252,7 @@ def _judge_lists(model: Any, split: Split, goal: Goal) -> float:
     return float(ndcg.totals.sum() / ndcg.weights.sum())
 
 
-def _judge_ratings(model: Any, split: Split, goal: Goal) -> float:
+def _rmse(model: Any, split: Split) -> float:
     """Return the RMSE of a model's predicted ratings; the mean stands in for what it cannot say."""
     kept, test = split.train.ratings, split.test
     model.fit(kept.matrix, scale=kept.scale[:2])
