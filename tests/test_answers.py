@@ -130,7 +130,7 @@ def test_every_kind_of_row_has_a_type_for_every_column(kind):
 
 
 def test_ids_that_are_text_stay_text():
-    rows = Answers([UserRow(1, "007", 1.5, 2.5, 3)], "", UserRow)
+    rows = Answers([UserRow(1, "007", 1.5, 2.5, 3, 1.25, None)], "", UserRow)
     assert rows.to_polars()["user_id"].to_list() == ["007"]
     assert rows.to_polars().schema["user_id"] == pl.String
 

@@ -105,14 +105,25 @@ def test_recommend_takes_every_filter(rec):
 def test_users_for_a_movie_are_the_audience(rec, command):
     got = rows(*command, "sample", "--movie", "Star Wars", "--by", "rating")
     assert got == plain(rec.audience(STAR_WARS, by="rating"))
-    assert list(got[0]) == ["rank", "user_id", "score", "predicted_rating", "support"]
+    assert list(got[0]) == ["rank", "user_id", "score", "predicted_rating", "support", "interest", "lift"]
 
 
 def test_a_list_of_users_says_so_and_how_to_get_similar_movies():
     lines = run("recommend", "sample", "--movie", STAR_WARS).stdout.splitlines()
-    assert lines[0] == "Users for Star Wars (1977), by relevance"
+    assert lines[0] == "Users for Star Wars (1977), by interest"
     assert lines[1].startswith("These are users who have not rated it.")
     assert lines[1].endswith("reelated similar SOURCE --movie 134")
+
+
+def test_users_for_several_movies_are_dealt_out(rec):
+    wanted = rec.audiences([STAR_WARS, 300], n=3, per_user=1)
+    words = ("audience", "sample", "--movie", "Star Wars", "--movie", 300, "-n", 3, "--per-user", 1)
+    assert json.loads(run(*words, "--json").stdout) == json.loads(json.dumps(wanted.to_dicts()))
+    assert run(*words, "--csv").stdout == wanted.write_csv()
+    assert len(run(*words).stdout.splitlines()) == 2 + len(wanted) == 8
+    by_rating = rec.audiences([STAR_WARS, 300], n=3, by="rating")
+    told = json.loads(run(*words[:-2], "--by", "rating", "--json").stdout)
+    assert told == json.loads(json.dumps(by_rating.to_dicts()))
 
 
 def test_similar_movies_come_with_their_common_raters(rec):
@@ -192,7 +203,7 @@ def test_demo_shows_the_main_job_and_three_commands_to_try_next():
     lines = run("demo").stdout.splitlines()
     assert [line for line in lines if ", by " in line] == [
         "Movies for user 300, by relevance",
-        "Users for Star Wars (1977), by relevance",
+        "Users for Star Wars (1977), by interest",
         "Movies similar to Star Wars (1977), by similarity",
     ]
     assert lines[-4] == "Try next"

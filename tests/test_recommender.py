@@ -551,11 +551,13 @@ def test_n_is_an_integer_of_one_or_more(rec, n):
 def test_an_unknown_order_is_refused(rec):
     for ask in (
         lambda: rec.recommend(USERS[0], by="ratings"),
-        lambda: rec.audience(MOVIES[0], by="ratings"),
         lambda: rec.explain(USERS[0], MOVIES[0], by="ratings"),
         lambda: next(rec.recommend_all(by="ratings")),
     ):
         assert message(InputError, ask).startswith("by='ratings': expected one of 'relevance', 'rating'. Did you mean")
+    for ask in (rec.audience, lambda movie, by: rec.audiences([movie], by=by)):
+        said = message(InputError, ask, MOVIES[0], by="ratings")
+        assert said == "by='ratings': expected one of 'relevance', 'rating', 'interest'. Did you mean 'rating'?"
 
 
 # --------------------------------------------------------------------------------------------------------- odd data

@@ -14,7 +14,7 @@ import pytest
 
 import reelated
 from reelated.errors import InputError
-from reelated.models import ItemKNN
+from reelated.models import EASE, DrawnModel, Gaussian, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, recipe, storage
 
@@ -89,12 +89,14 @@ def test_the_arrays_are_the_same_bits_and_mapped_from_disk(pair):
             continue
         assert two.get_params() == one.get_params()
         assert two.scale_ == tuple(one.scale_)
-        for name in ("similarity_", "common_"):
+        for name in () if isinstance(one, DrawnModel) else ("similarity_", "common_"):
             for part in ("data", "indices", "indptr"):
                 a, b = getattr(getattr(one, name), part), getattr(getattr(two, name), part)
                 assert (a.dtype, a.tobytes()) == (b.dtype, b.tobytes())
-        assert one.offset_.tobytes() == two.offset_.tobytes()
-        mapped = two.similarity_.data
+        for name in one.arrays:
+            a, b = getattr(one, name), getattr(two, name)
+            assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+        mapped = two.items_ if isinstance(one, DrawnModel) else two.similarity_.data
         while mapped is not None and not isinstance(mapped, np.memmap):
             mapped = mapped.base
         assert isinstance(mapped, np.memmap)
@@ -282,11 +284,11 @@ def edit(folder, change):
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
-TABLES = ("ranker.similarity_", "rater.similarity_", "ratings")
+TABLES = ("ranker.similarity_", "ratings")
 FILES = [
     *("counts.npy", "movies.arrow", "movie_ids.arrow", "user_ids.arrow", "ratings.timestamps.npy"),
-    *(f"{model}.{name}_.npy" for model in ("ranker", "rater") for name in ("common", "offset")),
-    "ranker.cut_.npy",
+    *(f"ranker.{name}.npy" for name in ("common_", *EASE.arrays)),
+    *(f"rater.{name}.npy" for name in Gaussian.arrays),
     *(f"{table}.{part}.npy" for table in TABLES for part in ("data", "indices", "indptr")),
 ]
 
@@ -360,8 +362,12 @@ def test_tampered_numbers_never_reach_the_kernels(saved, table, part, change):
         ("counts.npy", lambda values: values[:-1]),
         ("counts.npy", lambda values: values.astype("U4")),
         ("ranker.common_.npy", lambda values: values[:-1]),
-        ("rater.offset_.npy", lambda values: values[:-1]),
-        ("rater.offset_.npy", lambda values: values.astype("U4")),
+        ("ranker.offset_.npy", lambda values: values[:-1]),
+        ("ranker.offset_.npy", lambda values: values.astype("U4")),
+        ("rater.level_.npy", lambda values: values[:-1]),
+        ("rater.items_.npy", lambda values: values[:, :-1]),
+        ("rater.alpha_.npy", lambda values: values.astype("U4")),
+        ("rater.alpha_.npy", lambda values: values * np.nan),
         ("ratings.timestamps.npy", lambda values: values[:-1]),
     ],
 )

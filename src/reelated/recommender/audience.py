@@ -52,8 +52,8 @@ class Interest(NamedTuple):
         worth = model.worth(ratings.data).astype(np.float64)
         if everybody.weights is not None:
             worth *= everybody.weights
-        usual: Floats = np.bincount(users, weights=worth * lent[ratings.indices], minlength=ratings.shape[0])
-        return cls(usual, means)
+        usual = np.bincount(users, weights=worth * lent[ratings.indices], minlength=ratings.shape[0])
+        return cls(usual.astype(np.float64), means)
 
     def of_users(self, users: npt.NDArray[np.int64], relevance: Floats, ratings: Floats) -> Floats:
         """Return the interest: relevance beyond the usual, times ``e^(LIFT · (predicted rating − own mean))``.

@@ -295,6 +295,8 @@ class Questions:
         by, n, kept = self._audience_by(by), check_integer("n", n, 1), self._kept("movie_ids")
         per_user = check_integer("per_user", per_user, 1, none=True)
         items = [self._fitted.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
+        if not items:
+            raise InputError("movie_ids=[]: expected one movie or more.")
         found, deep = [], n if per_user is None else n + 100
         for at, item in enumerate(items):
             found.append(audience_of(self._crowd, item, deep, by))
