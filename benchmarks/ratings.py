@@ -27,9 +27,7 @@ from reelated.recommender.catalogue import Catalogue
 
 MODELS = {
     "biases alone": Baseline(),
-    "item neighbours": ItemKNN(
-        "residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05
-    ),
+    "item neighbours": ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05),
     "Gaussian": Gaussian(),
     "Gaussian, movies": Gaussian(),
     "Gaussian, movies and dates": Gaussian(),
