@@ -28,6 +28,7 @@ NAMES = {
     "hit_rate": "hit rate",
     "rmse": "RMSE",
     "mae": "MAE",
+    "in_interval": "in the 80 % interval",
     "coverage": "coverage",
     "novelty": "novelty, bits",
     "concentration": "places of the ten most listed",

@@ -229,8 +229,11 @@ def print_prediction(prediction: Prediction, form: str) -> None:
     if prediction.predicted_rating is None:
         text = f"Nothing can be said of {who.lower()} and {title}: no similar movie is rated."
     else:
-        on = f"from {plural(prediction.support, 'similar movie')}" if prediction.support else "from averages alone"
-        text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({on})."
+        on = f"from {plural(prediction.support, 'rated movie')}" if prediction.support else "from averages alone"
+        text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({on})"
+        if prediction.low is not None:
+            text += f", in four of five cases between {prediction.low:.1f} and {prediction.high:.1f}"
+        text += "."
     if prediction.rating is not None:
         text += f" The actual rating is {prediction.rating:g}; the prediction does not look at it."
     return console().print(Text(printable(text)))

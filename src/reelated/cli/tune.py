@@ -12,7 +12,7 @@ from reelated.evaluation import Tuning, tune
 from reelated.recommender.rows import printable
 
 Goal = Literal["any", "liked", "rating"]
-TunedModel = Literal["ease", "item-knn"]
+TunedModel = Literal["ease", "gaussian", "item-knn"]
 
 
 def tune_source(source: str, options: Options, goal: Goal, **given: Any) -> Tuning:

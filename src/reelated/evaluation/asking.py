@@ -9,9 +9,10 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.models import ItemItemModel
+from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender
+from reelated.recommender.questions import COVERAGE
 
 Numbers = npt.NDArray[np.float64]
 PAIRS = 1_000_000
@@ -70,6 +71,23 @@ def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
                 found = rec.models_.rater.score_pairs(rows, asked, movies[part][those], by="rating")[0]
                 values[np.flatnonzero(those) + start] = found
     return values
+
+
+def intervals(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> tuple[Numbers, Numbers]:
+    """Return between which the ratings of pairs of numbers are to lie, in four of five cases.
+
+    NaN where the model does not say: for movies or users of number −1, and everywhere if it never does.
+    """
+    low, high = np.full(len(users), np.nan), np.full(len(users), np.nan)
+    known = np.flatnonzero((users >= 0) & (movies >= 0))
+    if isinstance(rec.models_.rater, DrawnModel):
+        for start in range(0, len(known), PAIRS):
+            part = known[start : start + PAIRS]
+            told = rec.models_.rater.predict_intervals(
+                ratings_of(rec).matrix, users[part], movies[part], coverage=COVERAGE
+            )
+            low[part], high[part] = told
+    return low, high
 
 
 def audiences(

@@ -148,6 +148,16 @@ def of_ratings(who: Indices, n_units: int, predicted: Numbers, ratings: Numbers)
     ]
 
 
+def of_intervals(who: Indices, n_units: int, ends: tuple[Numbers, Numbers], ratings: Numbers) -> list[Measured]:
+    """Judge intervals: the share of the ratings that lie inside, of those that have one."""
+    told = np.isfinite(ends[0])
+    if not told.any():
+        return []
+    inside = (ends[0][told] <= ratings[told]) & (ratings[told] <= ends[1][told])
+    totals, pairs = (np.bincount(who[told], weights=each, minlength=n_units) for each in (inside, np.ones(told.sum())))
+    return [Measured("in_interval", None, totals.astype(np.float64), pairs.astype(np.float64))]
+
+
 def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scale: Scale) -> pl.DataFrame:
     """Sum errors by how often the movie was rated, by how much the user rated, and by what was predicted."""
     width = (scale.high - scale.low) / 16 or 1.0

@@ -24,6 +24,10 @@ MEANINGS = {
     "hit_rate": ("Hit rate", "the share with at least one hit"),
     "rmse": ("RMSE", "typical error of a predicted rating; large errors count more; less is better"),
     "mae": ("MAE", "mean error of a predicted rating; less is better"),
+    "in_interval": (
+        "In the 80 % interval",
+        "the share of hidden ratings between the two that were told; 0.80 is right",
+    ),
     "coverage": ("Coverage", "the share of the catalogue that stands on at least one list"),
     "novelty": ("Novelty", "in bits: 1 was rated by half of all users, 10 by one in a thousand"),
     "concentration": (

@@ -20,6 +20,7 @@ from reelated.evaluation.judging import (
     binned,
     gaps,
     liked_of,
+    of_intervals,
     of_lists,
     of_novelty,
     of_ratings,
@@ -131,6 +132,7 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
         "user": np.where(users >= 0, np.diff(kept.matrix.indptr)[users], 0),
     }
     measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
+    measured += of_intervals(asked.who, len(asked.units), asking.intervals(rec, users, movies), ratings)
     bins = binned(predicted, ratings, often, learnt.scale)
     return Part(asked.units, tuple(measured), whole, bins, gaps(test, kept, silent), seconds)
 

@@ -52,6 +52,7 @@ SPACES: dict[str, dict[str, Space]] = {
             "lowest_worth": Either((0.0, 0.25, 0.5, 1.0)),
         },
     },
+    "gaussian": {"rater": {"n_factors": Whole(4, 32), "n_tastes": Whole(5, 60)}},
     "item-knn": {
         "ranker": {
             "similarity": Either(("cosine", "jaccard")),
@@ -141,7 +142,7 @@ def tune(
     goal : {"any", "liked", "rating"}, default "liked"
         What is to be good: lists, a hit being a movie rated at all, or one that was liked; or predicted ratings.
     model : str, optional
-        As the terminal calls it; by default "ease" for lists and "item-knn" for predicted ratings.
+        As the terminal calls it; by default "ease" for lists and "gaussian" for predicted ratings.
     minutes : float, default 5.0
         No trial begins later.
     trials : int, optional
@@ -161,7 +162,7 @@ def tune(
         An argument cannot be used, or Optuna is not installed.
     """
     goal = check_choice("goal", goal, ("any", "liked", "rating"))
-    model = model or ("item-knn" if goal == "rating" else "ease")
+    model = model or ("gaussian" if goal == "rating" else "ease")
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = _optuna()
@@ -255,7 +256,7 @@ def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
 def _rmse(model: Any, split: Split) -> float:
     """Return the RMSE of a model's predicted ratings; the mean stands in for what it cannot say."""
     kept, test = split.train.ratings, split.test
-    model.fit(kept.matrix, scale=kept.scale[:2])
+    model = Recommender(Popularity(), model).fit(split.train).models_.rater  # told what is known of the movies
     users, movies = kept.user_ids.indices_of(test["user_id"]), kept.movie_ids.indices_of(test["movie_id"])
     predicted, known = np.full(len(users), np.nan), (users >= 0) & (movies >= 0)
     predicted[known] = model.predict_pairs(kept.matrix, users[known], movies[known])

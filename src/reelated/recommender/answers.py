@@ -22,6 +22,8 @@ _TYPES: dict[str, Any] = {
     "lift": pl.Float64,
     "source": pl.String,
     "rating": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
     "similarity": pl.Float64,
     "common_raters": pl.Int64,
     "contribution": pl.Float64,

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, shorten
+from reelated.models import DrawnModel
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, Crowd, Interest, audience_of, audience_table, dealt
@@ -24,6 +25,8 @@ By = Literal["relevance", "rating"]
 Fill = Literal["popular"]
 NAMES = {"relevance": "relevance", "rating": "predicted rating"}
 AUDIENCE_NAMES = NAMES | {"interest": "interest"}
+COVERAGE = 0.8
+"""The share of cases in which a rating lies in the interval that is told with its prediction."""
 CHUNK = 4096
 """People whose lists are made at once when everybody's are asked for."""
 
@@ -377,7 +380,11 @@ class Questions:
         """
         person, item = self._person(user_id, ratings), self.catalogue_.index_of(movie_id)
         rated = person.rating_of(item)
-        (value,), (support,) = self.models_.rater.score_pairs(person.without(item).row, [0], [item], by="rating")
+        rater, row = self.models_.rater, person.without(item).row
+        (value,), (support,) = rater.score_pairs(row, [0], [item], by="rating")
+        low = high = None
+        if isinstance(rater, DrawnModel):
+            (low,), (high,) = (ends.tolist() for ends in rater.predict_intervals(row, [0], [item], coverage=COVERAGE))
         return Prediction(
             movie_id=self.movie_ids[item],
             title=self.catalogue_.titles[item],
@@ -386,6 +393,8 @@ class Questions:
             predicted_rating=known(value),
             support=int(support),
             rating=rated,
+            low=low,
+            high=high,
         )
 
     def explain(

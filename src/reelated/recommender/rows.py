@@ -196,9 +196,11 @@ class Prediction:
     predicted_rating : float or None
         On the scale of the ratings; None where nothing can be said.
     support : int
-        How many rated neighbours stand behind it; 0: averages only.
+        How many rated movies stand behind it; 0: averages only.
     rating : float or None
         What the person did rate it, if they have; the prediction does not look at it.
+    low, high : float or None
+        Between which the rating will be in four of five cases; None where the model does not say.
     """
 
     movie_id: Any
@@ -208,6 +210,8 @@ class Prediction:
     predicted_rating: float | None
     support: int
     rating: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 class Short(NamedTuple):
