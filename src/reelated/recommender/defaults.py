@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from reelated.models import EASE, Gaussian, ItemItemModel, ItemKNN
 from reelated.models.drawn import DrawnModel
 
-ROOM = 4_000_000_000
+ROOM = 5_000_000_000
 """The most bytes that a default model may take where no `max_memory` is given."""
 MANY = 3_000_000
 """More ratings than this, and drawing a Gaussian takes minutes."""

@@ -243,7 +243,7 @@ def plan_linear(values: sp.csr_array, near: int | None, keep: int) -> int:
     int
     """
     n_items, width = values.shape[1], values.data.itemsize
-    square, result = n_items**2 * width, 2 * n_items * min(keep, n_items) * (width + 12)
+    square, result = n_items**2 * width, 2 * n_items * min(keep, near or n_items, n_items) * (width + 12)
     ordered = values.nnz * (width + 8)
     if near is None:
         return square + 4 * n_items * BLOCK * width + result + ordered
