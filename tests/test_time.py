@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import naive
 from reelated.errors import InputError
-from reelated.models import EASE
+from reelated.evaluation import compare, evaluate, within_users
+from reelated.models import EASE, Gaussian, ItemKNN
 from reelated.ratings import NO_TIME, Dataset, Ratings
 from reelated.recommender import Recommender
 
@@ -146,3 +147,44 @@ def test_people_on_another_scale_or_with_other_ids_are_refused():
         made.with_ratings({"user_id": [1, 2], "movie_id": [1, 4], "rating": [50, 1]})
     with pytest.raises(InputError, match="movie_id is of type str: expected int, as in the fit"):
         made.with_ratings({"user_id": [1, 2], "movie_id": ["1", "4"], "rating": [5, 1]})
+
+
+# ------------------------------------------------------------------------------------------------------ intervals
+def test_a_predicted_rating_comes_with_the_interval_of_the_model_that_has_one():
+    made = Recommender(EASE(l2=1.0), Gaussian(n_draws=5, n_warmup=2)).fit(village())
+    for user in (100, 117):
+        for movie in (1, 4, 16):
+            told = made.predict(user, movie)
+            row = naive.as_dense(made.ratings_.matrix)[[made.user_ids.index_of(user)]]
+            row[0, made.movie_ids.index_of(movie)] = np.nan
+            item = [made.movie_ids.index_of(movie)]
+            low, high = made.models_.rater.predict_intervals(naive.as_csr(row), [0], item, coverage=0.8)
+            assert (told.low, told.high) == (low[0], high[0])
+            assert 1 <= told.low < told.predicted_rating < told.high <= 5
+    plain = Recommender(EASE(l2=1.0), ItemKNN("residual-cosine")).fit(village()).predict(100, 4)
+    assert (plain.low, plain.high) == (None, None)
+
+
+def test_the_share_of_hidden_ratings_inside_of_their_intervals_is_measured():
+    split = within_users(Dataset.from_frames(village()), 0.3)
+    made = Recommender(EASE(l2=1.0), Gaussian(n_draws=5, n_warmup=2))
+    result, rec = evaluate(made, split), made.fit(split.train)
+    users, movies = (
+        ids.indices_of(split.test[name]) for ids, name in ((rec.user_ids, "user_id"), (rec.movie_ids, "movie_id"))
+    )
+    known = (users >= 0) & (movies >= 0)
+    low, high = rec.models_.rater.predict_intervals(rec.ratings_.matrix, users[known], movies[known], coverage=0.8)
+    given = split.test["rating"].to_numpy()[known]
+    assert result.value("in_interval") == pytest.approx(np.mean((low <= given) & (given <= high)))
+    assert 0.5 < result.value("in_interval") < 1
+    plain = evaluate(Recommender(EASE(l2=1.0), ItemKNN("residual-cosine")), split)
+    assert "in_interval" not in {measure.measure for measure in plain.rows(resamples=10)}
+
+
+def test_a_model_with_intervals_can_be_compared_with_one_without():
+    split = within_users(Dataset.from_frames(village()), 0.3)
+    with_them = Recommender(EASE(l2=1.0), Gaussian(n_draws=5, n_warmup=2))
+    one, two = (evaluate(made, split) for made in (with_them, Recommender(EASE(l2=1.0), ItemKNN("residual-cosine"))))
+    assert {told.measure for told in compare(one, two, resamples=20)} == {
+        told.measure for told in two.rows(resamples=10)
+    } - {"coverage", "concentration"}

@@ -1,7 +1,7 @@
 """`Evaluation`: what was measured, with intervals; and the paired comparison of two."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -270,6 +270,7 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
     InputError
         They were not measured on the same split.
     """
+    first, second = _comparable(first), _comparable(second)
     sums = [one._sums for one in (first, second)]
     same = first._names == second._names and len(first.parts) == len(second.parts)
     if not same or not all(
@@ -285,6 +286,15 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
         for at, ((name, of), a, b) in enumerate(zip(first._names, *values, strict=True))
         if np.isfinite(a) and np.isfinite(b)
     ]
+
+
+def _comparable(one: Evaluation) -> Evaluation:
+    """Return a result without what is of one model alone: not all tell an interval."""
+    parts = (
+        replace(part, measured=tuple(each for each in part.measured if each.measure != "in_interval"))
+        for part in one.parts
+    )
+    return replace(one, parts=tuple(parts))
 
 
 def _beside(a: Part, b: Part) -> Sequence[tuple[Any, Any]]:
