@@ -64,6 +64,36 @@ def test_float32_is_float64_within_its_rounding_in_closed_form_and_near():
         assert single.similarity_.toarray() == pytest.approx(double.similarity_.toarray(), abs=1e-5)
 
 
+@given(rating_tables(), st.sampled_from([0.5, 20.0]), st.sampled_from([1, 2, 4]))
+def test_without_room_for_a_square_the_weights_are_the_same_where_nothing_is_left_out(R, l2, near):
+    X, model = naive.as_csr(R), EASE(l2=l2, n_candidates=near, dtype="float64")
+    wanted = clone(model).fit(X).similarity_.toarray()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear, "SQUARE", 0)
+        assert model.fit(X).similarity_.toarray() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_without_room_for_a_square_the_largest_entries_do(monkeypatch):
+    X = contract.table(600, 80)
+    whole = EASE(l2=20, n_candidates=15).fit(X)
+    monkeypatch.setattr(linear, "SQUARE", 0)
+    monkeypatch.setattr(linear, "WIDE", 40)
+    part = EASE(l2=20, n_candidates=15).fit(X)
+    assert contract.identical(part.similarity_.indices, whole.similarity_.indices)
+    far = np.abs(part.similarity_.data - whole.similarity_.data)
+    assert 0 < far.max() < 0.5 * np.abs(whole.similarity_.data).max()
+    assert part.plan(X) < whole.plan(sp.csr_array((600, 80), dtype=np.float32)) + 10 * X.nnz + 1e6
+
+
+def test_a_system_that_missing_entries_make_unsolvable_is_held_back_until_it_has_a_solution(monkeypatch):
+    V = np.ones((50, 12), np.float32)  # all alike: without some of the entries this is no Gram matrix any more
+    monkeypatch.setattr(linear, "SQUARE", 0)
+    monkeypatch.setattr(linear, "WIDE", 3)
+    model = EASE(l2=1e-3, dropout=0.0, n_candidates=8).fit(naive.as_csr(V))
+    assert np.isfinite(model.similarity_.data).all()
+    assert model.similarity_.nnz > 0
+
+
 def test_blocks_of_the_inverse_do_not_show(monkeypatch):
     rng = np.random.default_rng(1)
     A = rng.normal(size=(53, 41))

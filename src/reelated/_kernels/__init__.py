@@ -21,7 +21,7 @@ from reelated._kernels.gaussian import (
 )
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
-from reelated._kernels.ridge import common_rows, cut_rows, gram_rows, ridge_rows
+from reelated._kernels.ridge import common_rows, cut_rows, gram_rows, ridge_rows, ridge_rows_sparse
 from reelated._kernels.scores import (
     Finish,
     Links,
@@ -87,6 +87,7 @@ __all__ = [
     "harvest",
     "list_visits",
     "ridge_rows",
+    "ridge_rows_sparse",
     "score_of",
     "score_pairs",
     "score_row",

@@ -49,6 +49,48 @@ def ridge_rows(start, stop, candidates, gram, ridge, weights):
         weights[place] = wanted
 
 
+@kernel
+def ridge_rows_sparse(start, stop, candidates, gram, diagonal, ridge, weights):
+    """Do as `ridge_rows` with a Gram matrix of which each row holds its largest entries alone.
+
+    A pair counts where either row holds it. Where what is missing leaves a system without a solution, the ridge is
+    doubled until there is one. `candidates.data` holds their entries of row `i`.
+    """
+    place = np.full(len(diagonal), -1)
+    for i in range(start, stop):
+        part = slice(candidates.indptr[i], candidates.indptr[i + 1])
+        near = candidates.indices[part]
+        if len(near) == 0:
+            continue
+        place[near] = np.arange(len(near))
+        system = np.zeros((len(near), len(near)), weights.dtype)
+        for a in range(len(near)):
+            for q in range(gram.indptr[near[a]], gram.indptr[near[a] + 1]):
+                b = place[gram.indices[q]]
+                if b >= 0:
+                    system[a, b] = system[b, a] = gram.data[q]
+        place[near] = -1
+        held, solved = ridge[near], False
+        while not solved:
+            for a in range(len(near)):
+                system[a, a] = diagonal[near[a]] + held[a]
+            wanted = candidates.data[part].copy()
+            solved = _factored(system, wanted)
+            held = held * 2
+        weights[part] = wanted
+
+
+@kernel
+def _factored(system, wanted):
+    """Solve a system in the place of `wanted`; say whether it is positive definite."""
+    try:
+        lower = np.linalg.cholesky(system)
+    except Exception:  # numba knows no narrower one
+        return False
+    _solve(lower, wanted)
+    return True
+
+
 @tight
 def _solve(lower, wanted):
     """Solve ``L L.T x = b`` in the place of `b`."""

@@ -1,5 +1,6 @@
 """Linear weights between items: each item's column told from the others' by ridge regression."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,12 +10,16 @@ from threadpoolctl import threadpool_limits
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.similarity.neighbors import Measure, as_kernel_csr, plan, products_of, similarity
+from reelated.similarity.neighbors import Measure, as_kernel_csr, plan, products_of, similarity, sizes_and_norms
 
 SLICE = 2e8
 """Operations of one slice of work: about a third of a second."""
 BLOCK = 512
 """Rows that are inverted at a time."""
+SQUARE = 3_000_000_000
+"""The most bytes of a whole Gram matrix for items that are told from a few others each."""
+WIDE = 1000
+"""Entries of a row of the Gram matrix that are looked at where there is no room for all."""
 
 
 class Weights(NamedTuple):
@@ -49,20 +54,20 @@ class Ridge(NamedTuple):
     l2: float
     dropout: float
 
-    def of(self, gram: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def of(self, diagonal: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return it for every item.
 
         Parameters
         ----------
-        gram : ndarray, shape (n_items, n_items)
-            ``Vᵀ V``, of which the diagonal is looked at.
+        diagonal : ndarray, shape (n_items,)
+            That of ``Vᵀ V``.
 
         Returns
         -------
         ndarray, shape (n_items,)
         """
-        ridge: npt.NDArray[Any] = self.l2 + gram.diagonal() * (self.dropout / (1 - self.dropout))
-        return ridge.astype(gram.dtype)
+        ridge: npt.NDArray[Any] = self.l2 + diagonal * (self.dropout / (1 - self.dropout))
+        return ridge.astype(diagonal.dtype)
 
 
 def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[Any]:
@@ -81,6 +86,9 @@ def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[
 
 def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progress: Progress | None = None) -> Weights:
     """Tell each item from the `near` items of the highest cosine with it.
+
+    Where a square of all items would be too large, of what these have in common only the larger part is known: that
+    of each one's `WIDE` highest cosines.
 
     Parameters
     ----------
@@ -101,20 +109,59 @@ def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progr
     """
     first, second, third = _thirds(progress)
     found = similarity(values, Measure(n_neighbors=near), progress=first)
-    matrix = gram(values, second)
     near_to = as_kernel_csr(found.values)
-    held, weights = ridge.of(matrix), np.empty(found.values.nnz, matrix.dtype)
-
-    def rows(start: int, stop: int) -> None:
-        kernels.ridge_rows(start, stop, near_to, matrix, held, weights)
-
+    weights = np.empty(found.values.nnz, values.dtype)
+    rows = _dense_rows if _squared(values) <= SQUARE else _sparse_rows
     cost = np.diff(near_to.indptr).astype(np.float64) ** 3 / 3
     with threadpool_limits(1, "blas"):  # the items are spread over the threads
-        for _ in in_order(rows, slices_of(cost + 1, SLICE), third):
+        for _ in in_order(rows(values, ridge, near_to, weights, second), slices_of(cost + 1, SLICE), third):
             pass
     lengths, places, cut = _strongest(near_to.indptr, weights, keep)
     pattern = near_to.indices[places], _begins(lengths)
     return _weights(weights[places], found.common.data[places], pattern, cut)
+
+
+Rows = Callable[[int, int], None]
+
+
+def _squared(values: sp.csr_array) -> int:
+    """Return the bytes of the Gram matrix."""
+    return values.shape[1] ** 2 * values.data.itemsize
+
+
+def _dense_rows(
+    values: sp.csr_array, ridge: Ridge, near_to: kernels.CSR, weights: npt.NDArray[Any], progress: Progress | None
+) -> Rows:
+    """Return what solves items by the whole Gram matrix."""
+    matrix = gram(values, progress)
+    held = ridge.of(matrix.diagonal())
+
+    def rows(start: int, stop: int) -> None:
+        kernels.ridge_rows(start, stop, near_to, matrix, held, weights)
+
+    return rows
+
+
+def _sparse_rows(
+    values: sp.csr_array, ridge: Ridge, near_to: kernels.CSR, weights: npt.NDArray[Any], progress: Progress | None
+) -> Rows:
+    """Return what solves items by the entries of the Gram matrix that belong to the largest cosines."""
+    _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
+    wide = as_kernel_csr(similarity(values, Measure(n_neighbors=WIDE), progress=progress).values)
+    largest, near_to = (_as_products(cosines, norms) for cosines in (wide, near_to))
+    diagonal = np.square(norms).astype(values.dtype)
+    held = ridge.of(diagonal)
+
+    def rows(start: int, stop: int) -> None:
+        kernels.ridge_rows_sparse(start, stop, near_to, largest, diagonal, held, weights)
+
+    return rows
+
+
+def _as_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
+    """Return the Gram matrix's entries of cosines."""
+    lengths = np.repeat(norms, np.diff(cosines.indptr)) * norms[cosines.indices]
+    return cosines._replace(data=(cosines.data * lengths).astype(cosines.data.dtype))
 
 
 def all_weights(values: sp.csr_array, ridge: Ridge, keep: int, progress: Progress | None = None) -> Weights:
@@ -136,7 +183,7 @@ def all_weights(values: sp.csr_array, ridge: Ridge, keep: int, progress: Progres
     matrix = gram(values, first)
     n_items = len(matrix)
     flat = matrix.ravel()
-    flat[:: n_items + 1] += ridge.of(matrix)
+    flat[:: n_items + 1] += ridge.of(matrix.diagonal())
     invert(matrix, second)
     matrix /= -matrix.diagonal()[:, None]
     flat[:: n_items + 1] = 0
@@ -247,5 +294,8 @@ def plan_linear(values: sp.csr_array, near: int | None, keep: int) -> int:
     ordered = values.nnz * (width + 8)
     if near is None:
         return square + 4 * n_items * BLOCK * width + result + ordered
-    found = plan(values, Measure(n_neighbors=near)).bytes
-    return max(found, square + result + ordered + n_items * near * (2 * width + 16))
+    solving = n_items * near * (2 * width + 16) + result + ordered
+    if square <= SQUARE:
+        return max(plan(values, Measure(n_neighbors=near)).bytes, square + solving)
+    wide = plan(values, Measure(n_neighbors=WIDE)).bytes
+    return wide + n_items * min(WIDE, n_items) * width + solving
