@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("contract", "naive")
+pytest.register_assert_rewrite("contract", "naive", "postgres")
 settings.register_profile("reelated", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("reelated")
 
@@ -35,3 +35,36 @@ def shared_data():
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(f"{reason}, which CI=true requires")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of our own; without one installed a test is skipped, and fails where CI is true."""
+    from postgres import Cluster, program
+
+    if program("initdb") is None:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail("needs PostgreSQL (initdb), which CI=true requires")
+        pytest.skip("needs PostgreSQL (initdb)")
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path):
+    """An empty store, once in each database."""
+    from reelated.store import Store
+
+    sqlite = request.param == "sqlite"
+    made = Store(f"sqlite:///{tmp_path}/store.db" if sqlite else request.getfixturevalue("postgres").url())
+    yield made.upgrade()
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """The bundled sample, read once."""
+    import reelated
+
+    return reelated.read("sample")

@@ -1,0 +1,10 @@
+"""The store: users, movies and ratings in SQLite or PostgreSQL; ratings come in one by one and go out whole."""
+
+from reelated.store.database import About
+from reelated.store.engine import StoreUnavailable, default_url
+from reelated.store.movies import StoredMovie
+from reelated.store.people import Profile, Rated
+from reelated.store.store import Store
+from reelated.store.transfer import ImportReport
+
+__all__ = ["About", "ImportReport", "Profile", "Rated", "Store", "StoreUnavailable", "StoredMovie", "default_url"]

@@ -1,0 +1,226 @@
+"""`Database`: connections, transactions, the tables' making, and what the data is."""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from reelated.ratings import Scale
+from reelated.store.engine import answering, check_url, connect, default_url
+from reelated.store.ids import IdType, Kind, id_text, parse_id
+from reelated.store.tables import facts, movies, ratings, users
+
+NEW = {
+    "name": "ratings",
+    "scale": "1.0 5.0 1.0",
+    "user_id_type": "str",
+    "movie_id_type": "str",
+    "changes": "0",
+    "forgotten": "0",
+}
+"""What holds for a store that nothing was imported into."""
+
+
+class About(NamedTuple):
+    """What the data of a store is: its name, its scale, the types of its ids, and how much happened to it.
+
+    Attributes
+    ----------
+    name : str
+        What the data calls itself.
+    scale : Scale
+        The scale on which people rate.
+    user_id_type, movie_id_type : {"int", "str"}
+        Of what type ids are.
+    changes : int
+        Ratings that came, changed or went, ever.
+    forgotten : int
+        Users who were forgotten, ever.
+    """
+
+    name: str
+    scale: Scale
+    user_id_type: IdType
+    movie_id_type: IdType
+    changes: int
+    forgotten: int
+
+
+class Database:
+    """A way to read and to write."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = check_url(default_url() if url is None else url)
+        self.engine = connect(self.url)
+        self.dialect = self.url.get_backend_name()
+        alone = {"begin": None} if self.dialect == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+        self._single = self.engine.execution_options(**alone)
+        self._turn = threading.Lock() if self.dialect == "sqlite" else nullcontext()
+        self._about: About | None = None
+
+    def __repr__(self) -> str:
+        return f"Store({self.url.render_as_string(hide_password=True)!r})"
+
+    def upgrade(self) -> Self:
+        """Make the tables, or bring those of an earlier version up to date; return this store."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self._writing() as connection:
+            if self.dialect == "postgresql":  # whoever else starts now waits
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7335528)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return self
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    # --------------------------------------------------------------------------------------- connections
+    @contextmanager
+    def _reading(self, *, at_once: bool = False) -> Iterator[sa.Connection]:
+        """Give a connection to read with; with `at_once` all that is read is of one moment."""
+        if not at_once:
+            with answering(), self._single.connect() as connection:
+                yield connection
+            return
+        how = {"begin": "BEGIN"} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with answering(), self.engine.execution_options(**how).connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """Give a connection within a transaction, which lasts when the block is left and is undone when it fails."""
+        with answering(), self._turn, self.engine.begin() as connection:
+            yield connection
+
+    def _insert(self, table: sa.Table) -> Any:
+        """Return an INSERT that knows ON CONFLICT."""
+        return (sqlite.insert if self.dialect == "sqlite" else postgresql.insert)(table)
+
+    def _replacing(self, statement: Any, columns: Collection[str], where: Any = None) -> Any:
+        """Let an INSERT change these columns of a row that is there already."""
+        new = {name: statement.excluded[name] for name in columns}
+        keys = list(statement.table.primary_key.columns)
+        return statement.on_conflict_do_update(index_elements=keys, set_=new, where=where)
+
+    # -------------------------------------------------------------------------------------------- about
+    def about(self) -> About:
+        """Return what the data of this store is."""
+        with self._reading() as connection:
+            return read_about(connection)
+
+    def _settled(self) -> About:
+        """Return what does not change once there is data, without asking again."""
+        if self._about is None:
+            with self._reading() as connection:
+                if connection.scalar(sa.select(facts.c.value).where(facts.c.name == "scale")) is None:
+                    return read_about(connection)
+                self._about = read_about(connection)
+        return self._about
+
+    @property
+    def scale(self) -> Scale:
+        """The scale on which people rate."""
+        return self._settled().scale
+
+    def parse(self, kind: Kind, text: str) -> Any:
+        """Return the id that a text from an address stands for, known or not.
+
+        Parameters
+        ----------
+        kind : {"user", "movie"}
+            What it names.
+        text : str
+            An id as people write it.
+
+        Returns
+        -------
+        int or str
+
+        Raises
+        ------
+        UnknownId
+            It can be no id of this data.
+        """
+        return parse_id(kind, text, self._type(kind))
+
+    def _type(self, kind: Kind) -> IdType:
+        about = self._settled()
+        return about.user_id_type if kind == "user" else about.movie_id_type
+
+    def _text(self, kind: Kind, value: Any) -> str:
+        return id_text(kind, value, self._type(kind))
+
+    def as_id(self, kind: Kind, text: str) -> Any:
+        """Return an id as the caller knows it, from the text that is kept.
+
+        Parameters
+        ----------
+        kind : {"user", "movie"}
+            What it names.
+        text : str
+            The id as the store keeps it.
+
+        Returns
+        -------
+        int or str
+        """
+        return int(text) if self._type(kind) == "int" else text
+
+    def count(self, changes: int) -> None:
+        """Count up how many ratings came, changed or went: by this the time for a refit is known.
+
+        Parameters
+        ----------
+        changes : int
+            How many since the last call.
+        """
+        with self._writing() as connection:
+            self._settle(connection)
+            self._add_to(connection, "changes", changes)
+
+    def _settle(self, connection: sa.Connection, **known: str) -> None:
+        """Write down what holds for the whole store, unless it is written down already."""
+        rows = [{"name": name, "value": value} for name, value in (NEW | known).items()]
+        connection.execute(self._insert(facts).on_conflict_do_nothing(), rows)
+
+    def _add_to(self, connection: sa.Connection, name: str, more: int) -> None:
+        """Count one of the counters up."""
+        value = sa.cast(sa.cast(facts.c.value, sa.BigInteger) + more, sa.Text)
+        connection.execute(sa.update(facts).where(facts.c.name == name).values(value=value))
+
+    def size(self) -> dict[str, int]:
+        """Return the numbers of users, movies and ratings."""
+        with self._reading() as connection:
+            tables = {"users": users, "movies": movies, "ratings": ratings}
+            return {
+                name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+                for name, table in tables.items()
+            }
+
+    def is_empty(self) -> bool:
+        """Say whether there is not a single movie."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(movies.c.movie_key).limit(1)) is None
+
+
+def read_about(connection: sa.Connection) -> About:
+    """Return what is written down of the whole store."""
+    told: Any = NEW | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())
+    scale = Scale(*map(float, told["scale"].split()))
+    counters = int(told["changes"]), int(told["forgotten"])
+    return About(told["name"], scale, told["user_id_type"], told["movie_id_type"], *counters)
+
+
+def in_parts(connection: sa.Connection, query: sa.Select[Any], column: Any, values: Sequence[Any]) -> Iterator[Any]:
+    """Yield the rows of a query whose column has one of many values."""
+    for start in range(0, len(values), 5000):  # a statement has room for so many
+        yield from connection.execute(query.where(column.in_(values[start : start + 5000])))

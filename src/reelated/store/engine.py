@@ -1,0 +1,82 @@
+"""The way to the database: SQLite that loses nothing, or PostgreSQL; errors of either in one clear sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import sqlalchemy as sa
+
+from reelated.errors import InputError, shorten
+
+SCHEMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class StoreUnavailable(ConnectionError):
+    """The database does not answer now; what was asked may be asked again."""
+
+
+def default_url() -> str:
+    """Return where the store is unless one is named: a SQLite file in the user's data folder."""
+    return f"sqlite:///{platformdirs.user_data_path('reelated', appauthor=False) / 'store.db'}"
+
+
+def check_url(url: Any) -> sa.URL:
+    """Return a database URL as SQLAlchemy takes it, or say what is wanted; a password is never shown."""
+    wanted = "expected sqlite:///path/to/store.db or postgresql://user:password@host/database"
+    try:
+        made = sa.make_url(url)
+        driver = SCHEMES[made.drivername.split("+")[0]]
+    except (sa.exc.ArgumentError, KeyError, AttributeError, ValueError):
+        shown = shorten(str(url).rpartition("@")[2])
+        raise InputError(f"store={shown}: {wanted}.") from None
+    if driver == "sqlite" and made.database in (None, "", ":memory:"):
+        raise InputError(f"store={shorten(str(url))}: {wanted}. The store is a file, to last.")
+    return made.set(drivername=driver)
+
+
+def connect(url: sa.URL) -> sa.Engine:
+    """Return an engine; nothing is opened yet, except the folder of a SQLite file."""
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "").expanduser()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InputError(f"store={file}: its folder cannot be made ({error.strerror}). Name another.") from None
+        engine = sa.create_engine(url.set(database=str(file)), connect_args={"timeout": 30}, pool_size=40)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return sa.create_engine(url, connect_args={"connect_timeout": 5}, pool_size=20, max_overflow=20, pool_timeout=5)
+    except ModuleNotFoundError:
+        raise InputError(
+            "The driver for PostgreSQL is not installed. Install it with: pip install 'reelated[postgres]'"
+        ) from None
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    how = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+    if how:
+        connection.exec_driver_sql(how)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn every sign of a database that is gone, full or busy into `StoreUnavailable`."""
+    try:
+        yield
+    except (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError):
+        raise
+    except sa.exc.TimeoutError:
+        raise StoreUnavailable("The store has no connection free. Try again in a moment.") from None
+    except sa.exc.DBAPIError as error:
+        why = " ".join(str(error.orig).split())[:200]
+        raise StoreUnavailable(f"The store does not answer ({why}). Try again in a moment.") from error

@@ -1,0 +1,212 @@
+"""`Movies`: the catalogue of the store; a movie that was added today is found today."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from reelated.errors import InputError, UnknownId, check_integer, shorten
+from reelated.store.database import Database, in_parts
+from reelated.store.ids import check_text, fold
+from reelated.store.tables import genres, movies, ratings
+
+LONGEST_TITLE = 500
+LONGEST_GENRE = 100
+MOST_GENRES = 50
+
+
+class StoredMovie(NamedTuple):
+    """One movie of the store.
+
+    Attributes
+    ----------
+    movie_id : int or str
+        The caller's own id.
+    title, year, genres
+        What the catalogue says; `year` may be None.
+    n_ratings : int
+        How many users rated it.
+    """
+
+    movie_id: Any
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+    n_ratings: int
+
+
+class Movies(Database):
+    """What the store knows of movies."""
+
+    def put_movie(self, movie_id: Any, title: str, year: int | None = None, genres: Iterable[str] = ()) -> bool:
+        """Add a movie, or change one.
+
+        Parameters
+        ----------
+        movie_id : int or str
+            Its id.
+        title : str
+            Its title, without the year.
+        year : int, optional
+            When it came out.
+        genres : iterable of str, default ()
+            Its genres.
+
+        Returns
+        -------
+        bool
+            Whether it is new.
+
+        Raises
+        ------
+        InputError
+            The id, the title, the year or a genre cannot be one.
+        """
+        named = list(dict.fromkeys(genres))
+        if len(named) > MOST_GENRES:
+            raise InputError(f"genres: got {len(named)} of them, expected {MOST_GENRES} at the most.")
+        row = {
+            "movie_id": movie_id,
+            "title": check_text("title", title, LONGEST_TITLE),
+            "year": check_year(year),
+            "genres": [check_text("genres", genre, LONGEST_GENRE) for genre in named],
+        }
+        with self._writing() as connection:
+            self._settle(connection)
+            text = self._text("movie", movie_id)
+            known = connection.scalar(sa.select(movies.c.movie_key).where(movies.c.movie_id == text))
+            self._write_movies(connection, [row])
+        return known is None
+
+    def _write_movies(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
+        """Add or change movies with their genres; return the keys by the ids as they are kept."""
+        table = self._insert(movies)
+        facts = ("title", "folded", "year", *(name for name in _BESIDE if any(name in row for row in rows)))
+        values = [
+            {
+                **{name: row.get(name) for name in _BESIDE},
+                "movie_id": self._text("movie", row["movie_id"]),
+                "title": row["title"],
+                "folded": fold(row["title"]),
+                "year": row["year"],
+            }
+            for row in rows
+        ]
+        new = {name: table.excluded[name] for name in facts}
+        connection.execute(table.on_conflict_do_update(index_elements=["movie_id"], set_=new), values)
+        ids = [value["movie_id"] for value in values]
+        keys = dict(in_parts(connection, _KEYS, movies.c.movie_id, ids))
+        mine = sorted(keys.values())
+        for start in range(0, len(mine), 5000):
+            connection.execute(sa.delete(genres).where(genres.c.movie_key.in_(mine[start : start + 5000])))
+        placed = [
+            {"movie_key": keys[movie_id], "place": place, "genre": genre}
+            for movie_id, row in zip(ids, rows, strict=True)
+            for place, genre in enumerate(dict.fromkeys(row["genres"]))
+        ]
+        if placed:
+            connection.execute(sa.insert(genres), placed)
+        return keys
+
+    def _movie_keys(self, connection: sa.Connection, named: Mapping[str, Any]) -> dict[str, int]:
+        """Return the keys of movies by the ids as they are kept, or say which is unknown."""
+        keys = dict(in_parts(connection, _KEYS, movies.c.movie_id, list(named)))
+        for text, movie_id in named.items():
+            if text not in keys:
+                raise UnknownId(f"movie_id={shorten(movie_id)}: no such movie. Look for it by title, or add it first.")
+        return keys
+
+    def all_movie_keys(self) -> list[tuple[int, str]]:
+        """Return the key and the id, as it is kept, of every movie."""
+        with self._reading() as connection:
+            return [(key, text) for text, key in connection.execute(_KEYS)]
+
+    def movie(self, movie_id: Any) -> StoredMovie:
+        """Return one movie.
+
+        Parameters
+        ----------
+        movie_id : int or str
+            Its id.
+
+        Returns
+        -------
+        StoredMovie
+
+        Raises
+        ------
+        UnknownId
+            No such movie.
+        """
+        text = self._text("movie", movie_id)
+        with self._reading() as connection:
+            self._movie_keys(connection, {text: movie_id})
+            return self._as_movies(connection, sa.select(*_FACTS).where(movies.c.movie_id == text))[0]
+
+    def find_movies(
+        self, query: str = "", *, genres: Collection[str] = (), start: int = 0, n: int = 50
+    ) -> list[StoredMovie]:
+        """Return movies by a part of their title, without regard to case and accents; the nearest titles first.
+
+        Parameters
+        ----------
+        query : str, default ""
+            A part of a title; by default all movies.
+        genres : collection of str, default ()
+            Only movies of any of these genres.
+        start : int, default 0
+            How many to leave out at the beginning.
+        n : int, default 50
+            How many at the most.
+
+        Returns
+        -------
+        list of StoredMovie
+        """
+        start, n = check_integer("start", start, 0), check_integer("n", n, 1)
+        wanted = sa.select(*_FACTS)
+        nearest: list[Any] = []
+        if text := fold(query.strip()):
+            check_text("query", query, LONGEST_TITLE)
+            wanted = wanted.where(movies.c.folded.contains(text, autoescape=True))
+            begins = movies.c.folded.startswith(text, autoescape=True)
+            nearest = [sa.case((movies.c.folded == text, 0), (begins, 1), else_=2)]
+        if genres:
+            wanted = wanted.where(movies.c.movie_key.in_(_of_genres(genres)))
+        wanted = wanted.order_by(*nearest, movies.c.folded, movies.c.movie_key).offset(start).limit(n)
+        with self._reading() as connection:
+            return self._as_movies(connection, wanted)
+
+    def _as_movies(self, connection: sa.Connection, wanted: sa.Select[Any]) -> list[StoredMovie]:
+        """Return movies with their genres and how many users rated them."""
+        rows = connection.execute(wanted).all()
+        keys = [row[0] for row in rows]
+        of: dict[int, list[str]] = {key: [] for key in keys}
+        listed = sa.select(genres.c.movie_key, genres.c.genre).where(genres.c.movie_key.in_(keys))
+        for key, genre in connection.execute(listed.order_by(genres.c.movie_key, genres.c.place)):
+            of[key].append(genre)
+        counted = sa.select(ratings.c.movie_key, sa.func.count()).where(ratings.c.movie_key.in_(keys))
+        counts: dict[int, int] = dict(connection.execute(counted.group_by(ratings.c.movie_key)).all())
+        return [
+            StoredMovie(self.as_id("movie", text), title, year, tuple(of[key]), counts.get(key, 0))
+            for key, text, title, year in rows
+        ]
+
+
+_KEYS = sa.select(movies.c.movie_id, movies.c.movie_key)
+_FACTS = (movies.c.movie_key, movies.c.movie_id, movies.c.title, movies.c.year)
+_BESIDE = ("release_date", "imdb_id", "tmdb_id")
+
+
+def _of_genres(wanted: Collection[str]) -> sa.Select[Any]:
+    """Ask for the keys of the movies of any of these genres, whatever the case they are written in."""
+    lower = [genre.lower() for genre in wanted if "\0" not in genre]
+    return sa.select(genres.c.movie_key).where(sa.func.lower(genres.c.genre).in_(lower))
+
+
+def check_year(year: Any) -> int | None:
+    """Return a year, or None."""
+    made = check_integer("year", year, -10_000, none=True)
+    if made is not None and made > 10_000:
+        raise InputError(f"year={shorten(year)}: expected a year of 10000 or less, or None.")
+    return made

@@ -1,0 +1,287 @@
+"""`People`: who rated what; a rating that was taken is not lost."""
+
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from reelated.errors import UnknownId, check_number, shorten
+from reelated.ratings import NO_TIME
+from reelated.store.database import in_parts
+from reelated.store.engine import answering
+from reelated.store.movies import Movies
+from reelated.store.tables import movies, ratings, users
+
+
+class Profile(NamedTuple):
+    """One user's ratings, by the database's own numbers of movies.
+
+    Attributes
+    ----------
+    user_id : int or str
+        Whose they are.
+    movie_keys : ndarray of int64
+        Ascending.
+    ratings : ndarray of float32
+        Beside them.
+    times : ndarray of int64
+        Seconds since 1970 beside them; `NO_TIME` where unknown.
+    """
+
+    user_id: Any
+    movie_keys: npt.NDArray[np.int64]
+    ratings: npt.NDArray[np.float32]
+    times: npt.NDArray[np.int64]
+
+
+class Rated(NamedTuple):
+    """One rating of a user, as it is listed.
+
+    Attributes
+    ----------
+    movie_id : int or str
+        The movie.
+    title, year
+        What the catalogue says; `year` may be None.
+    rating : float
+        What the user gave it.
+    timestamp : int or None
+        Seconds since 1970, where known.
+    """
+
+    movie_id: Any
+    title: str
+    year: int | None
+    rating: float
+    timestamp: int | None
+
+
+def _rated() -> sa.Select[Any]:
+    """Ask for a user's ratings, the newest first."""
+    newest = (sa.nulls_last(ratings.c.rated_at.desc()), sa.nulls_last(ratings.c.place.desc()), ratings.c.movie_key)
+    return (
+        sa.select(movies.c.movie_id, movies.c.title, movies.c.year, ratings.c.rating, ratings.c.rated_at)
+        .join(movies, movies.c.movie_key == ratings.c.movie_key)
+        .where(ratings.c.user_key == sa.bindparam("key"))
+        .order_by(*newest)
+        .limit(sa.bindparam("n"))
+        .offset(sa.bindparam("start"))
+    )
+
+
+_RATED = _rated()
+_PROFILE = (
+    sa.select(ratings.c.movie_key, ratings.c.rating, ratings.c.rated_at)
+    .select_from(users.outerjoin(ratings, users.c.user_key == ratings.c.user_key))
+    .where(users.c.user_id == sa.bindparam("user"))
+    .order_by(ratings.c.movie_key)
+)
+
+
+class People(Movies):
+    """What the store knows of users."""
+
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__(url)
+        self._rate = self._rating_statement()
+
+    # ------------------------------------------------------------------------------------------- ratings
+    def _rating_statement(self) -> Any:
+        """Return the one statement that keeps a rating of a known movie by a known user."""
+        given = (sa.bindparam("rating", type_=sa.REAL), sa.bindparam("rated_at", type_=sa.BigInteger), sa.null())
+        found = (
+            sa.select(users.c.user_key, movies.c.movie_key, *given)
+            .select_from(users.join(movies, sa.true()))
+            .where(users.c.user_id == sa.bindparam("user"), movies.c.movie_id == sa.bindparam("movie"))
+        )
+        columns = ["user_key", "movie_key", "rating", "rated_at", "place"]
+        into = self._insert(ratings).from_select(columns, found)
+        return self._replacing(into, ("rating", "rated_at", "place")).execution_options(preserve_rowcount=True)
+
+    def rate(self, user_id: Any, movie_id: Any, rating: float) -> None:
+        """Keep a rating; a user who is not known yet is from now on. It is durable when this returns.
+
+        Parameters
+        ----------
+        user_id, movie_id : int or str
+            Who rates what.
+        rating : float
+            On the scale of the data.
+
+        Raises
+        ------
+        UnknownId
+            No such movie.
+        InputError
+            The rating is off the scale, or an id cannot be one.
+        """
+        given: dict[str, Any] = {
+            "user": self._text("user", user_id),
+            "movie": self._text("movie", movie_id),
+            "rating": check_number("rating", rating, *self.scale[:2]),
+            "rated_at": int(time.time()),
+        }
+        with answering(), self._turn, self._single.connect() as connection:
+            if connection.execute(self._rate, given).rowcount > 0:
+                return
+        with self._writing() as connection:
+            self._settle(connection)
+            self._movie_keys(connection, {given["movie"]: movie_id})
+            connection.execute(self._insert(users).on_conflict_do_nothing(), {"user_id": given["user"]})
+            connection.execute(self._rate, given)
+
+    def rate_many(self, rows: Iterable[tuple[Any, Any, float]]) -> int:
+        """Keep many ratings, all of them or none; of several of one movie by one user the last counts.
+
+        Parameters
+        ----------
+        rows : iterable of (user id, movie id, rating)
+            Users who are not known yet are from now on.
+
+        Returns
+        -------
+        int
+            How many were kept.
+
+        Raises
+        ------
+        UnknownId
+            No such movie.
+        InputError
+            A rating is off the scale, or an id cannot be one.
+        """
+        low, high, now = *self.scale[:2], int(time.time())
+        kept: dict[tuple[str, str], float] = {}
+        named: dict[str, Any] = {}
+        for at, (user_id, movie_id, rating) in enumerate(rows):
+            user, movie = self._text("user", user_id), self._text("movie", movie_id)
+            named.setdefault(movie, movie_id)
+            kept[user, movie] = check_number(f"ratings[{at}].rating", rating, low, high)
+        if not kept:
+            return 0
+        with self._writing() as connection:
+            self._settle(connection)
+            keys = self._movie_keys(connection, named)
+            people = sorted({user for user, _ in kept})
+            connection.execute(self._insert(users).on_conflict_do_nothing(), [{"user_id": user} for user in people])
+            mine = dict(in_parts(connection, sa.select(users.c.user_id, users.c.user_key), users.c.user_id, people))
+            values = [
+                {"user_key": mine[user], "movie_key": keys[movie], "rating": rating, "rated_at": now, "place": None}
+                for (user, movie), rating in sorted(kept.items())
+            ]
+            connection.execute(self._replacing(self._insert(ratings), ("rating", "rated_at", "place")), values)
+        return len(kept)
+
+    def unrate(self, user_id: Any, movie_id: Any) -> None:
+        """Remove a rating.
+
+        Parameters
+        ----------
+        user_id, movie_id : int or str
+            Whose rating of what.
+
+        Raises
+        ------
+        UnknownId
+            There is no such rating.
+        """
+        user = sa.select(users.c.user_key).where(users.c.user_id == self._text("user", user_id)).scalar_subquery()
+        movie = sa.select(movies.c.movie_key).where(movies.c.movie_id == self._text("movie", movie_id))
+        with self._writing() as connection:
+            gone = sa.delete(ratings).where(ratings.c.user_key == user, ratings.c.movie_key == movie.scalar_subquery())
+            if not connection.execute(gone).rowcount:
+                who, what = f"user_id {shorten(user_id)}", f"movie_id {shorten(movie_id)}"
+                raise UnknownId(f"No rating by {who} of {what}. See the user's ratings.")
+
+    def profile(self, user_id: Any) -> Profile:
+        """Return a user's ratings as numbers.
+
+        Parameters
+        ----------
+        user_id : int or str
+            Whose.
+
+        Returns
+        -------
+        Profile
+
+        Raises
+        ------
+        UnknownId
+            No such user.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(_PROFILE, {"user": self._text("user", user_id)}).all()
+        if not rows:
+            raise UnknownId(
+                f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
+            )
+        if rows[0][0] is None:
+            rows = []
+        keys, values, times = zip(*rows, strict=True) if rows else ((), (), ())
+        at = np.array([NO_TIME if time is None else time for time in times], np.int64)
+        return Profile(user_id, np.array(keys, np.int64), np.array(values, np.float32), at)
+
+    def ratings_of(self, user_id: Any, *, start: int = 0, n: int = 50) -> list[Rated]:
+        """Return a user's ratings, the newest first.
+
+        Parameters
+        ----------
+        user_id : int or str
+            Whose.
+        start : int, default 0
+            How many to leave out at the beginning.
+        n : int, default 50
+            How many at the most.
+
+        Returns
+        -------
+        list of Rated
+
+        Raises
+        ------
+        UnknownId
+            No such user.
+        """
+        user = sa.select(users.c.user_key).where(users.c.user_id == self._text("user", user_id))
+        with self._reading() as connection:
+            key = connection.scalar(user)
+            if key is None:
+                raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Check the id.")
+            rows = connection.execute(_RATED, {"key": key, "start": start, "n": n}).all()
+        return [Rated(self.as_id("movie", row[0]), *row[1:]) for row in rows]
+
+    def forget(self, user_id: Any) -> int:
+        """Remove a user and all their ratings.
+
+        Parameters
+        ----------
+        user_id : int or str
+            Whom.
+
+        Returns
+        -------
+        int
+            How many ratings went with them.
+
+        Raises
+        ------
+        UnknownId
+            No such user.
+        """
+        with self._writing() as connection:
+            who = users.c.user_id == self._text("user", user_id)
+            key = connection.scalar(sa.select(users.c.user_key).where(who))
+            if key is None:
+                raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Nothing was removed.")
+            gone = connection.execute(sa.delete(ratings).where(ratings.c.user_key == key)).rowcount
+            connection.execute(sa.delete(users).where(users.c.user_key == key))
+            self._add_to(connection, "forgotten", 1)
+            self._add_to(connection, "changes", gone)
+        if self.dialect == "sqlite":  # the journal still holds the old pages
+            with self._reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return int(gone)

@@ -1,0 +1,27 @@
+"""`Store`: all of it."""
+
+from reelated.store.people import People
+from reelated.store.transfer import Transfer
+
+
+class Store(People, Transfer):
+    """Users, movies and ratings in SQLite or PostgreSQL.
+
+    Parameters
+    ----------
+    url : str, optional
+        `sqlite:///path/to/store.db` or `postgresql://user:password@host/database`; by default a SQLite file in the
+        user's data folder. The tables are made, or brought up to date, with `upgrade`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = Store(f"sqlite:///{folder.name}/store.db").upgrade()
+    >>> store.put_movie("alien", "Alien", 1979, ["Horror"])
+    True
+    >>> store.rate("ann", "alien", 5)
+    >>> store.ratings_of("ann")
+    [Rated(movie_id='alien', title='Alien', year=1979, rating=5.0, timestamp=...)]
+    >>> store.close(); folder.cleanup()
+    """

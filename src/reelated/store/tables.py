@@ -1,0 +1,82 @@
+"""The tables of the store. A `…_key` is a number of the database's own; a `…_id` is the caller's, kept as text."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up in an INTEGER PRIMARY KEY alone
+
+facts = sa.Table(
+    "facts",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+"""What holds for the whole store: the types of ids, the scale, the name of the data, and counters."""
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("user_key", KEY, primary_key=True, autoincrement=True),
+    sa.Column("user_id", sa.Text, nullable=False, unique=True),
+    sa.Column("age", sa.Integer),
+    sa.Column("gender", sa.Text),
+    sa.Column("occupation", sa.Text),
+    sa.Column("zip_code", sa.Text),
+    sqlite_autoincrement=True,  # the number of a user who was forgotten is never given again
+)
+
+movies = sa.Table(
+    "movies",
+    metadata,
+    sa.Column("movie_key", KEY, primary_key=True, autoincrement=True),
+    sa.Column("movie_id", sa.Text, nullable=False, unique=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("folded", sa.Text, nullable=False),
+    sa.Column("year", sa.Integer),
+    sa.Column("release_date", sa.Text),
+    sa.Column("imdb_id", sa.Text),
+    sa.Column("tmdb_id", sa.Text),
+    sqlite_autoincrement=True,
+)
+"""`folded` is the title as it is searched: without case and accents."""
+
+genres = sa.Table(
+    "genres",
+    metadata,
+    sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("genre", sa.Text, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+ratings = sa.Table(
+    "ratings",
+    metadata,
+    sa.Column("user_key", KEY, sa.ForeignKey("users.user_key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key"), primary_key=True, index=True),
+    sa.Column("rating", sa.REAL, nullable=False),
+    sa.Column("rated_at", sa.BigInteger),
+    sa.Column("place", sa.BigInteger),
+    sqlite_with_rowid=False,
+)
+"""One row per user and movie, a user's together; `rated_at` in seconds since 1970, `place` in the user's history."""
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("import_key", KEY, primary_key=True, autoincrement=True),
+    sa.Column("fingerprint", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.Column("users_done", sa.BigInteger, nullable=False),
+    sa.Column("ratings_done", sa.BigInteger, nullable=False),
+)
+"""Import runs: how far each came, for it to go on from there."""

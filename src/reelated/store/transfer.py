@@ -1,0 +1,299 @@
+"""`Transfer`: whole data sets into the store, batch by batch, and out of it."""
+
+import io
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from reelated._threads import Progress
+from reelated.errors import InputError
+from reelated.ratings import NO_TIME, Dataset, Ratings
+from reelated.store.database import About, in_parts, read_about
+from reelated.store.movies import Movies
+from reelated.store.tables import genres, imports, movies, ratings, users
+
+BATCH = {"sqlite": 50_000, "postgresql": 500_000}
+"""Ratings of one transaction, more or less: users are not torn apart."""
+COLUMNS = ("user_key", "movie_key", "rating", "rated_at", "place")
+USER_FACTS = ("age", "gender", "occupation", "zip_code")
+CHUNK = 200_000
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes
+    ----------
+    name : str
+        What the data calls itself.
+    users, movies, ratings : int
+        How many of each the data holds.
+    already : int
+        How many of its ratings were in the store from an earlier run that was broken off, or done.
+    """
+
+    name: str
+    users: int
+    movies: int
+    ratings: int
+    already: int
+
+    def __str__(self) -> str:
+        told = f"{self.name}: {self.ratings:,} ratings by {self.users:,} users of {self.movies:,} movies"
+        if self.already == self.ratings:
+            return f"{told} were imported already."
+        rest = f", {self.already:,} of them in an earlier run" if self.already else ""
+        return f"{told} are in the store{rest}."
+
+
+class Run(NamedTuple):
+    """How far an import came."""
+
+    key: int
+    users_done: int
+    ratings_done: int
+
+
+@dataclass
+class Batches:
+    """The ratings of a data set, some users at a time."""
+
+    kept: Ratings
+    size: int
+    user_ids: list[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.user_ids = self.kept.user_ids.values.to_list()
+
+    def __call__(self, done: int) -> Iterator[tuple[int, int]]:
+        """Yield the first user and the one after the last of each batch, from user `done` on."""
+        ends, total = self.kept.matrix.indptr, len(self.user_ids)
+        while done < total:
+            stop = int(np.searchsorted(ends, ends[done] + self.size, side="left"))
+            yield done, (done := min(max(stop, done + 1), total))
+
+    def table(self, start: int, stop: int, user_keys: Any, movie_keys: Any) -> pl.DataFrame:
+        """Return the ratings of some users with the keys of the store in place of ids."""
+        first, last = self.kept.matrix.indptr[[start, stop]]
+        part = slice(first, last)
+        lengths = np.diff(self.kept.matrix.indptr[start : stop + 1])
+        unknown = np.full(last - first, NO_TIME)
+        times = unknown if self.kept.timestamps is None else self.kept.timestamps[part]
+        places = unknown if self.kept.order is None else self.kept.order[part]
+        return pl.DataFrame(
+            {
+                "user_key": np.repeat(user_keys, lengths),
+                "movie_key": movie_keys[self.kept.matrix.indices[part]],
+                "rating": self.kept.matrix.data[part],
+                "rated_at": pl.Series(times).replace(NO_TIME, None),
+                "place": pl.Series(places).replace([NO_TIME, -1], None),
+            }
+        )
+
+
+class Transfer(Movies):
+    """Data sets into the store and out of it."""
+
+    # ------------------------------------------------------------------------------------------------ in
+    def import_data(self, data: Dataset, fingerprint: str, *, progress: Progress | None = None) -> ImportReport:
+        """Take in a data set, batch by batch; a run that was broken off goes on where it stopped.
+
+        Of two ratings of one movie by one user the later counts; one without a time is taken for older.
+
+        Parameters
+        ----------
+        data : Dataset
+            What `reelated.read` gives.
+        fingerprint : str
+            A text that is the same for the same data: what was taken in under it is not taken in again.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        ImportReport
+
+        Raises
+        ------
+        InputError
+            The data does not go with what is in the store.
+        """
+        kept = data.ratings
+        movie_keys, run = self._begin(data, fingerprint)
+        batches = Batches(kept, BATCH[self.dialect])
+        for start, stop in batches(run.users_done):
+            with self._writing() as connection:
+                user_keys = self._write_users(connection, data, batches.user_ids[start:stop])
+                self._write_ratings(connection, batches.table(start, stop, user_keys, movie_keys))
+                done = int(kept.matrix.indptr[stop])
+                ended = {"finished_at": int(time.time())} if stop == len(batches.user_ids) else {}
+                at = sa.update(imports).where(imports.c.import_key == run.key)
+                connection.execute(at.values(users_done=stop, ratings_done=done, **ended))
+                self._add_to(connection, "changes", done - int(kept.matrix.indptr[start]))
+            if progress:
+                progress(done / len(kept))
+        return ImportReport(data.name, len(kept.user_ids), len(data.movies), len(kept), run.ratings_done)
+
+    def _begin(self, data: Dataset, fingerprint: str) -> tuple[np.ndarray, Run]:
+        """Write down the catalogue and the run; return the keys of the rated movies, and how far the run is."""
+        kept = data.ratings
+        with self._writing() as connection:
+            self._settle(
+                connection,
+                name=data.name,
+                scale=" ".join(map(str, kept.scale)),
+                user_id_type=kept.user_ids.type_name,
+                movie_id_type=kept.movie_ids.type_name,
+            )
+            self._about = read_about(connection)
+            self._check(data, self._about)
+            start = {"fingerprint": fingerprint, "name": data.name, "started_at": int(time.time())}
+            begun = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
+            connection.execute(begun, start | {"users_done": 0, "ratings_done": 0})
+            wanted = sa.select(imports.c.import_key, imports.c.users_done, imports.c.ratings_done)
+            run = Run(*connection.execute(wanted.where(imports.c.fingerprint == fingerprint)).one())
+            if run.users_done == 0:
+                self._write_movies(connection, self._rows("movie", data.movies))
+            keys = dict(connection.execute(sa.select(movies.c.movie_id, movies.c.movie_key)).all())
+        return np.array([keys[str(movie_id)] for movie_id in kept.movie_ids.values.to_list()], np.int64), run
+
+    def _check(self, data: Dataset, about: About) -> None:
+        """Say why a data set does not go into this store, if it does not."""
+        kept = data.ratings
+        if kept.scale.low < about.scale.low or kept.scale.high > about.scale.high:
+            raise InputError(
+                f"{data.name}: its ratings go {kept.scale}, those of the store {about.scale}. Use a store of its own."
+            )
+        for ids, wanted in ((kept.user_ids, about.user_id_type), (kept.movie_ids, about.movie_id_type)):
+            if ids.type_name != wanted == "int":
+                raise InputError(
+                    f"{data.name}: its {ids.kind} ids are text, those of the store are whole numbers. "
+                    "Use a store of its own."
+                )
+
+    def _rows(self, kind: Any, table: pl.DataFrame) -> list[dict[str, Any]]:
+        """Return a table as rows, its ids of the type that the store has."""
+        if self._type(kind) == "str":
+            table = table.with_columns(pl.col(f"{kind}_id").cast(pl.String))
+        return table.to_dicts()
+
+    def _write_users(self, connection: sa.Connection, data: Dataset, user_ids: Sequence[Any]) -> np.ndarray:
+        """Add users, or what is known of them; return their keys in their order."""
+        told = data.users.filter(pl.col("user_id").is_in(user_ids))
+        values = [
+            {**{name: row.get(name) for name in USER_FACTS}, "user_id": self._text("user", row["user_id"])}
+            for row in self._rows("user", told)
+        ]
+        table = self._insert(users)
+        new = {name: sa.func.coalesce(table.excluded[name], users.c[name]) for name in USER_FACTS}
+        known = [name for name in USER_FACTS if name in told.columns]
+        wanted = (
+            table.on_conflict_do_update(index_elements=["user_id"], set_={name: new[name] for name in known})
+            if known
+            else table.on_conflict_do_nothing(index_elements=["user_id"])
+        )
+        connection.execute(wanted, values)
+        texts = [str(user_id) for user_id in user_ids]
+        query = sa.select(users.c.user_id, users.c.user_key)
+        keys = dict(in_parts(connection, query, users.c.user_id, texts))
+        return np.array([keys[text] for text in texts], np.int64)
+
+    def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame) -> None:
+        """Add ratings, or put later ones in the place of earlier ones."""
+        early: Any = sa.literal_column(str(NO_TIME + 1), sa.BigInteger)  # written out: the driver gets the rows alone
+        if self.dialect == "sqlite":
+            into = self._insert(ratings)
+        else:  # COPY knows no conflicts: it goes into a table of this transaction first
+            connection.exec_driver_sql("CREATE TEMP TABLE coming (LIKE ratings) ON COMMIT DROP")
+            cursor = connection.connection.cursor()
+            with cursor.copy(f"COPY coming ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)") as copy:
+                buffer = io.BytesIO()
+                table.write_csv(buffer, include_header=False)
+                copy.write(buffer.getvalue())
+            coming: Any = sa.select(*(sa.column(name) for name in COLUMNS)).select_from(sa.table("coming"))
+            into = self._insert(ratings).from_select(COLUMNS, coming)
+        later = sa.func.coalesce(into.excluded.rated_at, early) >= sa.func.coalesce(ratings.c.rated_at, early)
+        wanted = self._replacing(into, ("rating", "rated_at", "place"), where=later)
+        if self.dialect == "sqlite":
+            connection.exec_driver_sql(str(wanted.compile(self.engine)), table.rows())
+        else:
+            connection.execute(wanted)
+
+    # ----------------------------------------------------------------------------------------------- out
+    def dataset(self) -> tuple[Dataset, About]:
+        """Return all that is in the store at one moment as a data set, and what it is.
+
+        Returns
+        -------
+        data : Dataset
+            Ratings, movies and users.
+        about : About
+            Its name, scale and counters.
+
+        Raises
+        ------
+        InputError
+            There is no rating yet.
+        """
+        with self._reading(at_once=True) as connection:
+            about = read_about(connection)
+            rated = _read(connection, sa.select(*(ratings.c[name] for name in COLUMNS)), _RATING_TYPES)
+            wanted = [users.c.user_key, users.c.user_id, *(users.c[name] for name in USER_FACTS)]
+            people = _read(connection, sa.select(*wanted), _USER_TYPES)
+            catalogue = _read(connection, sa.select(*(movies.c[name] for name in _MOVIE_TYPES)), _MOVIE_TYPES)
+            kinds = _read(connection, sa.select(*(genres.c[name] for name in _GENRE_TYPES)), _GENRE_TYPES)
+        if rated.is_empty():
+            raise InputError("The store holds no ratings yet. Import some, or rate movies.")
+        types: dict[str, Any] = {"int": pl.Int64, "str": pl.String}
+        people = people.with_columns(pl.col("user_id").cast(types[about.user_id_type]))
+        catalogue = catalogue.with_columns(pl.col("movie_id").cast(types[about.movie_id_type]))
+        return _as_dataset(about, rated, people, catalogue, kinds), about
+
+
+_RATING_TYPES = {
+    "user_key": pl.Int64, "movie_key": pl.Int64, "rating": pl.Float32, "rated_at": pl.Int64, "place": pl.Int64,
+}  # fmt: skip
+_USER_TYPES = {
+    "user_key": pl.Int64, "user_id": pl.String, "age": pl.Int32, "gender": pl.String, "occupation": pl.String,
+    "zip_code": pl.String,
+}  # fmt: skip
+_MOVIE_TYPES = {
+    "movie_key": pl.Int64, "movie_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
+    "imdb_id": pl.String, "tmdb_id": pl.String,
+}  # fmt: skip
+_GENRE_TYPES = {"movie_key": pl.Int64, "place": pl.Int32, "genre": pl.String}
+
+
+def _read(connection: sa.Connection, wanted: sa.Select[Any], types: dict[str, Any]) -> pl.DataFrame:
+    """Read the answer to a query as a table, some rows at a time."""
+    rows = connection.execution_options(yield_per=CHUNK).execute(wanted)
+    parts = [pl.DataFrame(part, schema=types, orient="row") for part in rows.partitions()]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=types)
+
+
+def _as_dataset(
+    about: About, rated: pl.DataFrame, people: pl.DataFrame, catalogue: pl.DataFrame, kinds: pl.DataFrame
+) -> Dataset:
+    """Put tables together by their keys; what nothing is known of is left out."""
+    listed = kinds.sort("movie_key", "place").group_by("movie_key", maintain_order=True).agg(pl.col("genre"))
+    dates = catalogue["release_date"].str.to_date(strict=False)
+    if dates.null_count() == catalogue["release_date"].null_count():
+        catalogue = catalogue.with_columns(dates)
+    catalogue = catalogue.join(listed.rename({"genre": "genres"}), on="movie_key", how="left")
+    named = rated.join(people.select("user_key", "user_id"), on="user_key")
+    named = named.join(catalogue.select("movie_key", "movie_id"), on="movie_key")
+    table = named.select("user_id", "movie_id", "rating", timestamp="rated_at", order="place")
+    if table["order"].null_count() < len(table):  # what came since stands after what has a place, in the order of time
+        table = table.with_columns(pl.coalesce("order", "timestamp"))
+    table = table.select(column for column in table if column.null_count() < len(table))
+    frames = [
+        frame.drop(key).select(column for column in frame.drop(key) if column.null_count() < len(frame))
+        for frame, key in ((catalogue, "movie_key"), (people, "user_key"))
+    ]
+    return Dataset.from_frames(table, *frames, scale=about.scale, name=about.name)

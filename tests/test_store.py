@@ -1,0 +1,367 @@
+"""The store: what goes in comes out, the later rating counts, nothing acknowledged is lost; SQLite and PostgreSQL."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import reelated
+from reelated.errors import InputError, InputTypeError, UnknownId
+from reelated.ratings import NO_TIME, Scale
+from reelated.store import Store, StoreUnavailable, default_url
+from reelated.store.tables import metadata, ratings
+from reelated.store.transfer import Transfer
+
+SMALL = {"user": [1, 1, 2, 3, 3], "movie": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
+
+
+@pytest.fixture
+def small(store):
+    """A store with five ratings, whole numbers for ids."""
+    store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
+    return store
+
+
+# ------------------------------------------------------------------------------------------------------- the tables
+def test_the_steps_make_the_tables_that_the_code_speaks_of(store):
+    with store._reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_bringing_a_store_up_to_date_twice_changes_nothing(small):
+    before = small.size()
+    assert small.upgrade().size() == before == {"users": 3, "movies": 3, "ratings": 5}
+
+
+def test_a_sqlite_store_waits_until_the_disk_has_it(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/deep/in/store.db").upgrade()
+    with store._reading() as connection:
+        told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")}
+    assert told == {"journal_mode": "wal", "synchronous": 2}
+    assert (tmp_path / "deep" / "in").stat().st_mode & 0o077 == 0
+    store.close()
+
+
+@pytest.mark.parametrize("url", ["", "nowhere", "mysql://me:secret@host/db", "sqlite://", "sqlite:///:memory:", 7])
+def test_a_url_that_is_no_store_is_refused_without_its_password(url):
+    with pytest.raises(InputError, match="expected sqlite:///path") as caught:
+        Store(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_store_never_shows_its_password():
+    assert "secret" not in repr(Store("postgresql://me:secret@host/db"))
+
+
+def test_the_store_is_a_file_in_the_users_data_folder_unless_one_is_named():
+    assert default_url().startswith("sqlite:///")
+    assert default_url().endswith("store.db")
+
+
+def test_a_database_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        Store(f"postgresql://nobody@/nothing?host={tmp_path}").upgrade()
+    (tmp_path / "broken.db").write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        Store(f"sqlite:///{tmp_path}/broken.db").upgrade()
+
+
+# -------------------------------------------------------------------------------------------------- whole data sets
+def test_a_data_set_comes_back_as_it_went_in(store, sample):
+    report = store.import_data(sample, "sample")
+    assert (report.users, report.movies, report.ratings, report.already) == (600, 490, len(sample.ratings), 0)
+    back, about = store.dataset()
+    assert back.ratings.to_polars().equals(sample.ratings.to_polars())
+    assert back.movies.equals(sample.movies)
+    assert back.users.equals(sample.users)
+    assert (back.name, back.ratings.scale) == (sample.name, sample.ratings.scale)
+    assert about.changes == len(sample.ratings)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.tuples(st.text(min_size=1, max_size=4).filter(lambda t: "\0" not in t and t.strip()), st.integers(1, 5)),
+        min_size=1, max_size=8, unique_by=lambda row: row[0],
+    ),
+    known=st.booleans(),
+)  # fmt: skip
+def test_any_ids_any_half_known_times_and_orders_come_back(tmp_path_factory, rows, known):
+    times = [1000 + at if at % 2 else None for at in range(len(rows))]
+    frame = {"user_id": [r[0] for r in rows], "movie_id": [r[1] for r in rows], "rating": [float(r[1]) for r in rows]}
+    frame |= {"timestamp": pl.Series(times, dtype=pl.Int64), "order": list(range(len(rows)))} if known else {}
+    data = reelated.read(frame, scale=(0, 5, 1))
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db").upgrade()
+    store.import_data(data, "any")
+    assert store.dataset()[0].ratings.to_polars().equals(data.ratings.to_polars())
+    store.close()
+
+
+def test_what_is_imported_twice_is_there_once(small):
+    report = small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
+    assert report.already == report.ratings == small.size()["ratings"] == 5
+    again = small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "another name for the same")
+    assert again.already == 0
+    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+
+
+def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkeypatch):
+    monkeypatch.setattr("reelated.store.transfer.BATCH", dict.fromkeys(("sqlite", "postgresql"), 10_000))
+    write, calls = Transfer._write_ratings, []
+
+    def broken(self, connection, table):
+        calls.append(len(table))
+        write(self, connection, table)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Transfer, "_write_ratings", broken)
+    with pytest.raises(KeyboardInterrupt):
+        store.import_data(sample, "sample")
+    assert store.size()["ratings"] == sum(calls[:2])
+    report = store.import_data(sample, "sample")
+    assert report.already == sum(calls[:2])
+    assert sum(calls) - calls[2] == len(sample.ratings)
+    assert store.dataset()[0].ratings.to_polars().equals(sample.ratings.to_polars())
+
+
+def test_an_import_never_puts_an_older_rating_in_the_place_of_a_later_one(small):
+    small.rate(1, 10, 2)
+    small.import_data(reelated.read(SMALL | {"stars": [4, 3, 3, 3, 3]}, scale=(1, 5, 1)), "the same times")
+    assert {row.movie_id: row.rating for row in small.ratings_of(1)} == {10: 2, 20: 3}
+
+
+def test_data_that_does_not_go_with_the_store_is_refused(small):
+    text = reelated.read({"user": ["ann"], "movie": [10], "stars": [3]}, scale=(1, 5, 1))
+    with pytest.raises(InputError, match="user ids are text"):
+        small.import_data(text, "text")
+    with pytest.raises(InputError, match="go 1 to 10 in steps of 1"):
+        small.import_data(reelated.read(SMALL, scale=(1, 10, 1)), "scale")
+    assert small.size()["ratings"] == 5
+
+
+def test_an_empty_store_says_so(store):
+    assert store.is_empty()
+    with pytest.raises(InputError, match="no ratings yet"):
+        store.dataset()
+
+
+# ------------------------------------------------------------------------------------------------------- one by one
+def test_a_rating_is_kept_changed_and_removed(small):
+    small.rate(2, 40, 5)
+    assert [(row.movie_id, row.rating) for row in small.ratings_of(2)] == [(40, 5), (20, 2)]
+    small.rate(2, 40, 1)
+    assert [(row.movie_id, row.rating) for row in small.ratings_of(2)] == [(40, 1), (20, 2)]
+    small.unrate(2, 40)
+    assert [(row.movie_id, row.rating) for row in small.ratings_of(2)] == [(20, 2)]
+    with pytest.raises(UnknownId, match="No rating by user_id 2 of movie_id 40"):
+        small.unrate(2, 40)
+
+
+def test_whoever_rates_first_is_known_from_then_on(small):
+    with pytest.raises(UnknownId, match="No ratings for user_id 77"):
+        small.profile(77)
+    small.rate(77, 20, 4)
+    assert small.profile(77).ratings.tolist() == [4]
+
+
+def test_a_profile_holds_keys_ratings_and_times(small):
+    keys = {text: key for key, text in small.all_movie_keys()}
+    profile = small.profile(1)
+    assert profile.movie_keys.tolist() == [keys["10"], keys["20"]]
+    assert (profile.ratings.tolist(), profile.times.tolist()) == ([5, 4], [5, 6])
+    for movie_id in (10, 20):
+        small.unrate(1, movie_id)
+    assert [len(part) for part in small.profile(1)[1:]] == [0, 0, 0]
+
+
+def test_a_rating_without_a_time_has_none(store):
+    store.import_data(reelated.read({"user": [1], "movie": [2], "rating": [3.5]}, scale=(0.5, 5, 0.5)), "one")
+    assert store.ratings_of(1)[0].timestamp is None
+    assert store.profile(1).times.tolist() == [NO_TIME]
+
+
+@pytest.mark.parametrize("rating", [0, 5.5, float("nan"), float("inf"), "4", None, True])
+def test_a_rating_off_the_scale_changes_nothing(small, rating):
+    with pytest.raises(InputError, match="rating"):
+        small.rate(1, 40, rating)
+    with pytest.raises(InputError, match=r"ratings\[1\]"):
+        small.rate_many([(1, 40, 3), (1, 40, rating)])
+    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+
+
+def test_an_unknown_movie_changes_nothing(small):
+    with pytest.raises(UnknownId, match="movie_id=11: no such movie"):
+        small.rate(88, 11, 4)
+    with pytest.raises(UnknownId, match="movie_id=11: no such movie"):
+        small.rate_many([(88, 10, 3), (88, 11, 4)])
+    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+
+
+def test_ids_of_the_other_type_are_refused(small):
+    with pytest.raises(InputTypeError, match="whole numbers"):
+        small.rate("1", 10, 3)
+    with pytest.raises(InputTypeError, match="whole numbers"):
+        small.rate(1, True, 3)
+    with pytest.raises(InputError, match="go up to"):
+        small.rate(2**63, 10, 3)
+    with pytest.raises(UnknownId, match="whole numbers"):
+        small.parse("user", "ann")
+
+
+@pytest.mark.parametrize("user_id", ["", " ", "a\0b", "\ud800", "x" * 1001])
+def test_a_text_that_no_database_can_keep_is_refused(store, user_id):
+    store.put_movie("m", "M")
+    with pytest.raises(InputError, match="user_id"):
+        store.rate(user_id, "m", 3)
+    with pytest.raises(InputError, match="user_id"):
+        store.profile(user_id)
+
+
+def test_sql_in_ids_and_titles_is_only_text(store):
+    bad = "'; DROP TABLE ratings; --"
+    assert store.put_movie(bad, bad, None, [bad])
+    store.rate(bad, bad, 4)
+    assert store.find_movies(bad, genres=[bad])[0].movie_id == store.ratings_of(bad)[0].movie_id == bad
+
+
+def test_many_ratings_come_at_once_and_the_last_of_a_pair_counts(small):
+    assert small.rate_many([(1, 40, 1), (9, 10, 2), (1, 40, 5)]) == 2
+    assert [(row.movie_id, row.rating) for row in small.ratings_of(9)] == [(10, 2)]
+    assert {row.movie_id: row.rating for row in small.ratings_of(1)} == {10: 5, 20: 4, 40: 5}
+    assert small.rate_many([]) == 0
+
+
+def test_a_users_ratings_come_in_pages_the_newest_first(small):
+    small.rate_many([(1, 40, 3)])
+    assert [row.movie_id for row in small.ratings_of(1)] == [40, 20, 10]
+    assert [row.movie_id for row in small.ratings_of(1, start=1, n=1)] == [20]
+    assert small.ratings_of(1, start=3) == []
+
+
+def test_a_user_who_is_forgotten_is_gone(small):
+    assert small.forget(1) == 2
+    assert small.size() == {"users": 2, "movies": 3, "ratings": 3}
+    assert small.about().forgotten == 1
+    for ask in (small.profile, small.ratings_of, small.forget):
+        with pytest.raises(UnknownId, match="user_id 1"):
+            ask(1)
+    assert 1 not in small.dataset()[0].users["user_id"]
+    assert small.movie(10).n_ratings == 1
+
+
+def test_nothing_of_a_forgotten_user_stays_in_the_file(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.put_movie("m", "M")
+    store.rate("someone-who-leaves", "m", 3)
+    store.rate("someone-who-stays", "m", 3)
+    store.forget("someone-who-leaves")
+    store.close()
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"someone-who-stays" in kept
+    assert b"someone-who-leaves" not in kept
+
+
+def test_changes_are_counted(small):
+    small.count(7)
+    assert small.about().changes == 12
+
+
+# ------------------------------------------------------------------------------------------------------- the movies
+def test_a_movie_is_added_changed_and_found_at_once(small):
+    assert small.put_movie(50, "Amélie", 2001, ["Comedy", "Romance", "Comedy"])
+    assert not small.put_movie(50, "Amélie", 2001, ["Romance"])
+    assert small.movie(50)[1:] == ("Amélie", 2001, ("Romance",), 0)
+    assert [movie.movie_id for movie in small.find_movies("AMELIE")] == [50]
+    small.rate(1, 50, 5)
+    assert small.movie(50).n_ratings == 1
+    with pytest.raises(UnknownId, match="movie_id=51"):
+        small.movie(51)
+
+
+def test_movies_are_found_by_parts_of_titles_the_nearest_first(store):
+    for movie_id, title in {"a": "The Alien Files", "b": "Alien", "c": "Aliens", "d": "100% Wolf"}.items():
+        store.put_movie(movie_id, title, None, ["Drama"] if movie_id == "c" else [])
+    assert [movie.movie_id for movie in store.find_movies("alien")] == ["b", "c", "a"]
+    assert [movie.movie_id for movie in store.find_movies("%")] == ["d"]
+    assert [movie.movie_id for movie in store.find_movies(genres=["DRAMA"])] == ["c"]
+    assert [movie.movie_id for movie in store.find_movies(start=1, n=2)] == ["b", "c"]
+    assert store.find_movies("zzz") == store.find_movies("alien", genres=["Horror"]) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        (("", 1999, []), "title"), (("T" * 501, 1999, []), "title"), (("a\0b", None, []), "title"),
+        (("T", "1999", []), "year"), (("T", 10**6, []), "year"), (("T", None, [""]), "genres"),
+        (("T", None, [str(at) for at in range(51)]), "genres"),
+    ],
+)  # fmt: skip
+def test_a_movie_that_cannot_be_is_refused(store, facts, told):
+    with pytest.raises(InputError, match=told):
+        store.put_movie("m", *facts)
+    assert store.is_empty()
+
+
+def test_a_store_that_began_with_text_ids_takes_numbers_as_text(store):
+    store.put_movie("10", "Ten")
+    store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
+    assert store.movie("10").n_ratings == 2
+    assert store.scale == Scale(1, 5, 1)
+
+
+# --------------------------------------------------------------------------------------------------- many at a time
+def test_many_threads_write_and_nothing_is_lost_or_doubled(small):
+    errors = []
+
+    def write(who):
+        try:
+            for at in range(20):
+                small.rate(who, (10, 20, 40)[at % 3], 1 + (who + at) % 5)
+                small.rate_many([(who, 10, 2), (1000, 20, 3)])
+        except Exception as error:  # pragma: no cover
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(who,)) for who in range(100, 108)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert small.size() == {"users": 12, "movies": 3, "ratings": 5 + 8 * 3 + 1}
+    with small._reading() as connection:
+        pairs = connection.execute(sa.select(ratings.c.user_key, ratings.c.movie_key)).all()
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_what_is_read_at_once_is_of_one_moment(small):
+    with small._reading(at_once=True) as connection:
+        count = sa.select(sa.func.count()).select_from(ratings)
+        before = connection.scalar(count)
+        small.rate(500, 10, 3)
+        assert connection.scalar(count) == before
+    assert small.size()["ratings"] == before + 1
+
+
+def test_the_store_needs_no_web_server(tmp_path):
+    script = "import sys, reelated.store; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, check=True)
+    assert not {"fastapi", "starlette", "uvicorn"} & set(done.stdout.split())
+
+
+def test_ratings_come_back_as_the_numbers_they_were(store):
+    wanted = np.array([0.5, 1.5, 3.7, 4.25], np.float32)
+    frame = {"user": [1, 1, 1, 1], "movie": [1, 2, 3, 4], "stars": wanted}
+    store.import_data(reelated.read(frame, scale=(0.5, 5, 0.5)), "halves")
+    assert store.profile(1).ratings.tolist() == wanted.tolist()
+    store.rate(1, 4, 2.1)
+    assert {row.movie_id: row.rating for row in store.ratings_of(1)}[4] == pytest.approx(2.1)
