@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import reelated
+from reelated.cli import service
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
 from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
@@ -26,9 +27,11 @@ from reelated.cli.options import (
     as_ratings,
     as_user,
     with_fitting,
+    with_json,
     with_options,
     with_reading,
     with_recommender,
+    with_source,
 )
 from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.show import console, print_answers, print_audiences, print_prediction, print_why
@@ -328,6 +331,9 @@ def fetch(
 
     path = fetch_edition(name, from_file=from_file, say=lambda line: console().print(line, markup=False))
     console().print(f"{name} is at {path}.\nNext: reelated recommend {name} --user 1", markup=False)
+
+
+service.register(app, with_source, with_json)
 
 
 @app.command(epilog="Example: reelated demo")

@@ -78,8 +78,17 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def with_reading(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that takes `options: Options` and a `form` the options of reading and `--json` for them."""
-    read = _replaced(command, "options", _READING, as_options)
-    return _replaced(read, "form", {"json": _FORMS["json"]}, as_form)
+    return with_json(with_source(command))
+
+
+def with_source(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes `options: Options` the shared options of reading in their place."""
+    return _replaced(command, "options", _READING, as_options)
+
+
+def with_json(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes a `form` the option `--json` for it."""
+    return _replaced(command, "form", {"json": _FORMS["json"]}, as_form)
 
 
 def with_fitting(command: Callable[..., None]) -> Callable[..., None]:

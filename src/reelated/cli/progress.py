@@ -11,10 +11,10 @@ errors = Console(stderr=True, highlight=False)
 
 
 @contextmanager
-def working(label: str = "Fitting") -> Iterator[Callable[[float], None]]:
+def working(label: str = "Fitting", *, compiles: bool = True) -> Iterator[Callable[[float], None]]:
     """Show a bar while the block runs, and give it the function that moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    first = "" if is_compiled() else " (the first run compiles the engine, which takes some 20 seconds)"
+    first = "" if not compiles or is_compiled() else " (the first run compiles the engine, which takes some 20 seconds)"
     if first and not errors.is_terminal:
         errors.print(label + first)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:

@@ -254,6 +254,47 @@ class People(Movies):
             rows = connection.execute(_RATED, {"key": key, "start": start, "n": n}).all()
         return [Rated(self.as_id("movie", row[0]), *row[1:]) for row in rows]
 
+    def raters(self, movie_id: Any) -> set[Any]:
+        """Return the users who have rated a movie.
+
+        Parameters
+        ----------
+        movie_id : int or str
+            Which.
+
+        Returns
+        -------
+        set
+
+        Raises
+        ------
+        UnknownId
+            No such movie.
+        """
+        text = self._text("movie", movie_id)
+        with self._reading() as connection:
+            key = self._movie_keys(connection, {text: movie_id})[text]
+            who = sa.select(users.c.user_id).join(ratings, ratings.c.user_key == users.c.user_key)
+            found = connection.scalars(who.where(ratings.c.movie_key == key)).all()
+        return {self.as_id("user", user_id) for user_id in found}
+
+    def known_users(self, user_ids: Iterable[Any]) -> set[Any]:
+        """Return those of some users who are in the store.
+
+        Parameters
+        ----------
+        user_ids : iterable of int or str
+            Whom to look for.
+
+        Returns
+        -------
+        set
+        """
+        texts = [self._text("user", user_id) for user_id in user_ids]
+        with self._reading() as connection:
+            found = list(in_parts(connection, sa.select(users.c.user_id), users.c.user_id, texts))
+        return {self.as_id("user", row[0]) for row in found}
+
     def forget(self, user_id: Any) -> int:
         """Remove a user and all their ratings.
 

@@ -1,0 +1,202 @@
+"""The commands of the service: what fills its store, takes things out of it, and answers from it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import polars as pl
+import typer
+
+from reelated.cli.check import check_rejects, check_source, write_rejects
+from reelated.cli.options import Form, Source
+from reelated.cli.progress import working
+from reelated.cli.show import console, print_json
+from reelated.cli.sources import Options, read_source
+from reelated.data import fingerprint
+from reelated.errors import InputError, plural
+
+if TYPE_CHECKING:
+    from reelated.refit import Versions
+    from reelated.store import Store
+
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", envvar="REELATED_STORE", help="The store: sqlite:///FILE or postgresql://…")
+]
+Models = Annotated[
+    Path | None, typer.Option("--models", envvar="REELATED_MODELS", help="The folder of the models.", metavar="DIR")
+]
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator["Store"]:
+    """Give a store, up to date; say in one sentence if it does not answer or cannot be opened."""
+    try:
+        from reelated.store import Store, StoreUnavailable
+    except ModuleNotFoundError:
+        raise InputError("The service is not installed. Install it with: pip install 'reelated[web]'") from None
+    store = Store(url)
+    try:
+        yield store.upgrade()
+    except StoreUnavailable as error:
+        raise InputError(str(error)) from None
+    finally:
+        store.close()
+
+
+def versions_of(store: "Store", models: Path | None) -> "Versions":
+    """Return the models of a store."""
+    from reelated.refit import Versions, models_folder
+
+    return Versions(models or models_folder(store))
+
+
+def fill(store: "Store", source: str, options: Options) -> None:
+    """Import a source, with a progress bar, and say what came."""
+    key = f"{fingerprint(source)} {options!r}"
+    with working("Importing", compiles=False) as progress:
+        report = store.import_data(read_source(source, options), key, progress=progress)
+    console().print(str(report), markup=False)
+
+
+def import_(
+    source: Source,
+    options: Options,
+    store: StoreUrl = None,
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", callback=check_rejects, help="Keep refused rows in this CSV file.")
+    ] = None,
+) -> None:
+    """Take ratings and movies into the store of the service; a run that was broken off goes on where it stopped."""
+    if rejects is not None:
+        write_rejects(check_source(source, options).rejects, source, rejects)
+    with opened(store) as there:
+        fill(there, source, options)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")], store: StoreUrl = None
+) -> None:
+    """Write all that is in the store as tables, which every other command takes as SOURCE."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"DIR {folder}: expected a new or empty folder.")
+    with opened(store) as there:
+        data, _ = there.dataset()
+    folder.mkdir(parents=True, exist_ok=True)
+    ratings = data.ratings.to_polars()
+    for name, table in {"ratings": ratings, "movies": data.movies, "users": data.users}.items():
+        table.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(folder / f"{name}.csv")
+    told = f"{plural(len(ratings), 'rating')}, {plural(len(data.movies), 'movie')}, {plural(len(data.users), 'user')}"
+    console().print(f"{told} written to {folder}.", markup=False)
+
+
+def forget(
+    user: Annotated[str, typer.Argument(help="A user id.", metavar="USER")],
+    store: StoreUrl = None,
+    models: Models = None,
+) -> None:
+    """Remove a user, their ratings, and every model that was fitted to them."""
+    from reelated.refit import refit
+
+    with opened(store) as there:
+        gone = there.forget(there.parse("user", user))
+        console().print(f"User {user} and {plural(gone, 'rating')} are removed from the store.", markup=False)
+        versions = versions_of(there, models)
+        if versions.current() is None:
+            return
+        with working("Fitting without them"):
+            attempt = refit(there, versions)
+        told = "Another process is refitting; the models that knew them go with the refit after it."
+        if attempt is not None:
+            done = "Every model that knew them is removed."
+            told = done if attempt.outcome == "switched" else f"The models that knew them stay for now: {attempt.why}"
+        console().print(told, markup=False)
+
+
+def models(
+    store: StoreUrl = None,
+    models: Models = None,
+    use: Annotated[int | None, typer.Option("--use", min=1, help="Serve this version from now on.")] = None,
+    form: Form = "table",
+) -> None:
+    """List the versions of the model that the service keeps, or go back to one."""
+    with opened(store) as there:
+        versions = versions_of(there, models)
+        if use is not None:
+            versions.switch(use)
+        current, known = versions.current(), versions.all()
+    rows = [
+        {"version": v.number, "served": v == current, "made_at": v.made_at, "ratings": v.ratings, "movies": v.movies}
+        | {"accuracy": v.accuracy}
+        for v in known
+    ]
+    if form == "json":
+        return print_json(rows)
+    out = console()
+    for row, version in zip(rows, known, strict=True):
+        when = datetime.fromtimestamp(version.made_at, UTC).strftime("%Y-%m-%d %H:%M")
+        size = f"{plural(version.ratings, 'rating')} of {plural(version.movies, 'movie')}"
+        error = f", RMSE {version.accuracy['rmse']:.3f}" if version.accuracy else ""
+        served = "  served" if row["served"] else ""
+        out.print(f"{version.number:>6}  {when}  {size}{error}{served}", markup=False)
+    if not known:
+        out.print("There is no model yet. It is made by: reelated serve", markup=False)
+    return None
+
+
+def serve(
+    store: StoreUrl = None,
+    models: Models = None,
+    data: Annotated[str | None, typer.Option("--data", help="Fill an empty store with this SOURCE first.")] = None,
+    host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0: any free one.")] = 8000,
+    workers: Annotated[int, typer.Option(envvar="REELATED_WORKERS", min=1, help="Processes.")] = 1,
+    proxy: Annotated[bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="It stands behind a proxy.")] = False,
+    refit_after: Annotated[
+        int, typer.Option(envvar="REELATED_REFIT_AFTER", min=1, help="Changed ratings until a refit.")
+    ] = 1000,
+    refit_every: Annotated[float, typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Hours until a refit.")] = 24,
+) -> None:
+    """Answer over HTTP: recommendations that follow every rating, from a store that loses none."""
+    with opened(store) as there:
+        from reelated.web import ServiceOptions
+        from reelated.web.running import run
+
+        folder = str(versions_of(there, models).folder)
+        url = there.url.render_as_string(hide_password=False)
+        key = os.environ.get("REELATED_API_KEY") or None
+        options = ServiceOptions(url, folder, key, host, proxy, refit_after, refit_every)
+        prepare(there, models, data)
+    run(options, port=port, workers=workers, say=say)
+
+
+def say(line: str) -> None:
+    """Print a line at once, whoever reads."""
+    console().print(line, markup=False, soft_wrap=True)
+
+
+def prepare(store: "Store", models: Path | None, data: str | None) -> None:
+    """Fill a store that is empty, and make the first model."""
+    from reelated.refit import refit
+
+    if data is not None and store.is_empty():
+        fill(store, data, Options())
+    elif data is not None:
+        say("The store is not empty: --data is ignored.")
+    versions = versions_of(store, models)
+    if versions.current() is None and store.size()["ratings"]:
+        with working():
+            attempt = refit(store, versions)
+        if attempt is not None and attempt.outcome != "switched":
+            raise InputError(f"The first model cannot be made. {attempt.why}")
+
+
+def register(app: Any, with_source: Any, with_json: Any) -> None:
+    """Add these commands to the others."""
+    app.command("import", epilog="Example: reelated import sample")(with_source(import_))
+    app.command(epilog="Example: reelated export my-data")(export)
+    app.command(epilog="Example: reelated forget 300")(forget)
+    app.command(epilog="Example: reelated models")(with_json(models))
+    app.command(epilog="Example: reelated serve --data sample")(serve)

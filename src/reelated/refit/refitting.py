@@ -1,0 +1,110 @@
+"""From the store to a new version of the model: read, fit, judge, and only then switch."""
+
+import time
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import clone
+
+from reelated.errors import InputError, plural
+from reelated.ratings import Dataset
+from reelated.recommender import Recommender
+from reelated.refit.versions import Attempt, Version, Versions
+from reelated.store import Store, StoreUnavailable
+
+HELD_BACK = 20_000
+"""Ratings to measure the accuracy with, at the most; a twentieth of all."""
+FEWER = 0.5
+"""A model that knows less than this share of the movies or ratings of the one before is not switched to."""
+
+
+class Unsound(ValueError):
+    """A fitted model that must not be served."""
+
+
+def refit(
+    store: Store, versions: Versions, recommender: Recommender | None = None, *, instead_of: int | None = None
+) -> Attempt | None:
+    """Fit to what is in the store, and serve the new model if it is sound.
+
+    Parameters
+    ----------
+    store : Store
+        Where the ratings are.
+    versions : Versions
+        Where models are kept.
+    recommender : Recommender, optional
+        What to fit; by default `Recommender()`.
+    instead_of : int, optional
+        The version that is to be replaced; if another is served by then, nothing is done.
+
+    Returns
+    -------
+    Attempt or None
+        How it went; None where another process is refitting, or was.
+    """
+    with versions.turn() as mine:
+        served = versions.current()
+        if not mine or (instead_of is not None and served is not None and served.number != instead_of):
+            return None
+        try:
+            version = _refit(store, versions, recommender or Recommender())
+        except Unsound as error:
+            return versions.tell("refused", str(error))
+        except (InputError, StoreUnavailable, OSError, MemoryError) as error:
+            return versions.tell("failed", str(error) or type(error).__name__)
+        told = f"Version {version.number}: {plural(version.ratings, 'rating')} of {plural(version.movies, 'movie')}."
+        return versions.tell("switched", told)
+
+
+def _refit(store: Store, versions: Versions, recommender: Recommender) -> Version:
+    start = time.perf_counter()
+    data, about = store.dataset()
+    accuracy = accuracy_of(recommender, data)
+    fitted = recommender.fit(data)
+    ratings = data.ratings
+    version = Version(
+        number=0,
+        made_at=int(time.time()),
+        seconds=round(time.perf_counter() - start, 3),
+        name=data.name,
+        users=len(ratings.user_ids),
+        movies=len(ratings.movie_ids),
+        ratings=len(ratings),
+        changes=about.changes,
+        forgotten=about.forgotten,
+        accuracy=accuracy,
+    )
+    check_sound(fitted, version, versions.current())
+    return versions.add(fitted, version)
+
+
+def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:
+    """Raise `Unsound` for a model that is not finite, or knows far less than the one before."""
+    for model in fitted.models_:
+        if model is not None and not (np.isfinite(model.similarity_.data).all() and np.isfinite(model.offset_).all()):
+            raise Unsound("The new model is not finite and is not served. The one before stays.")
+    for what in ("movies", "ratings"):
+        now, then = getattr(version, what), getattr(before, what, 0)
+        if now < FEWER * then:
+            raise Unsound(f"The new model knows {now:,} {what}, the one before {then:,}. It is not served.")
+
+
+def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | None:
+    """Return the error of predicted ratings that were held back; None where there are too few."""
+    matrix = data.ratings.matrix
+    held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: min(matrix.nnz // 20, HELD_BACK)])
+    if not len(held):
+        return None
+    rest = np.delete(np.arange(matrix.nnz), held)
+    indptr = np.searchsorted(rest, matrix.indptr)
+    X = sp.csr_array((matrix.data[rest], matrix.indices[rest], indptr.astype(matrix.indptr.dtype)), shape=matrix.shape)
+    X.has_canonical_format = True
+    rater = clone(recommender._models(data).rater).fit(X, scale=data.ratings.scale[:2])
+    users = np.searchsorted(matrix.indptr, held, side="right") - 1
+    predicted, _ = rater.score_pairs(X, users, matrix.indices[held], by="rating")
+    error = predicted - matrix.data[held]
+    error = error[np.isfinite(error)]
+    if not len(error):
+        return None
+    return {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error))), "n": len(error)}

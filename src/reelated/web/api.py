@@ -1,0 +1,218 @@
+"""The API: handlers read what is asked, call the service, and give its answer as JSON."""
+
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.responses import Response
+
+from reelated.errors import InputError, shorten
+from reelated.recommender import Answers
+from reelated.web import bodies
+from reelated.web.metrics import Metrics
+from reelated.web.problems import DESCRIBED
+from reelated.web.service import Service
+
+UserId = Annotated[str, Path(description="A user's id.", examples=["300"])]
+MovieId = Annotated[str, Path(description="A movie's id.", examples=["50"])]
+_bearer = HTTPBearer(auto_error=False, description="The key of REELATED_API_KEY, where the service has one.")
+
+
+def as_json(value: Any, status: int = 200) -> Response:
+    """Return an answer as JSON."""
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def as_list(answers: Answers[Any]) -> Response:
+    """Return a list, and why it is short if it is."""
+    short = None if answers.short is None else answers.short._asdict()
+    return as_json({"recommendations": list(answers), "short": short})
+
+
+def check_key(key: str | None) -> Callable[..., Any]:
+    """Return what lets only those in who show the key; without a key there is nothing to show."""
+
+    async def check(shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
+        if key is not None:
+            given = shown.credentials if shown else ""
+            if not hmac.compare_digest(given.encode(errors="replace"), key.encode()):
+                wanted = "This needs the key of the service. Send it as: Authorization: Bearer KEY"
+                raise HTTPException(401, wanted, {"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+class Api:
+    """The handlers of one service."""
+
+    def __init__(self, service: Service, metrics: Metrics, key: str | None) -> None:
+        self.service = service
+        self.store = service.store
+        self.metrics = metrics
+        self.router = APIRouter(responses=DESCRIBED)
+        keyed = [Depends(check_key(key))]
+        for method, path, handler, model, needs_key in self._routes():
+            self.router.add_api_route(
+                path,
+                handler,
+                methods=[method],
+                response_model=model,
+                status_code=204 if model is None else 200,
+                dependencies=keyed if needs_key else None,
+                summary=(handler.__doc__ or "").split("\n")[0],
+                description=handler.__doc__ or "",
+            )
+
+    def _routes(self) -> list[tuple[str, str, Callable[..., Any], Any, bool]]:
+        """Return method, path, handler, answer, and whether it needs the key."""
+        user, movie = "/api/users/{user_id}", "/api/movies/{movie_id}"
+        return [
+            ("GET", f"{user}/recommendations", self.recommendations, bodies.Recommendations, True),
+            ("GET", f"{user}/predictions/{{movie_id}}", self.prediction, bodies.PredictionOut, True),
+            ("GET", f"{user}/ratings", self.ratings, bodies.RatingsOut, True),
+            ("PUT", f"{user}/ratings/{{movie_id}}", self.rate, bodies.RatingOut, True),
+            ("DELETE", f"{user}/ratings/{{movie_id}}", self.unrate, None, True),
+            ("POST", "/api/ratings", self.rate_many, bodies.Kept, True),
+            ("POST", "/api/recommendations", self.newcomer, bodies.Recommendations, False),
+            ("GET", "/api/movies", self.movies, bodies.MoviesOut, False),
+            ("GET", movie, self.movie, bodies.MovieOut, False),
+            ("PUT", movie, self.put_movie, bodies.MovieOut, True),
+            ("GET", f"{movie}/similar", self.similar, bodies.SimilarMovies, False),
+            ("GET", f"{movie}/audience", self.audience, bodies.Audience, True),
+            ("GET", "/api/model", self.model, bodies.ModelOut, False),
+            ("GET", "/health/live", self.live, bodies.Health, False),
+            ("GET", "/health/ready", self.ready, bodies.Health, False),
+            ("GET", "/metrics", self.show_metrics, str, True),
+        ]
+
+    # ------------------------------------------------------------------------------------------ for users
+    def recommendations(self, user_id: UserId, asked: Annotated[bodies.Asked, Query()]) -> Response:
+        """Recommend movies to a user. What they rated a moment ago counts already."""
+        who = self.store.parse("user", user_id)
+        return as_list(self.service.recommend(who, n=asked.n, by=asked.by, **self._filters(asked)))
+
+    def prediction(self, user_id: UserId, movie_id: MovieId) -> Response:
+        """Predict what a user would rate a movie, and say why. What they did rate it is not looked at."""
+        prediction, why = self.service.predict(self.store.parse("user", user_id), self.store.parse("movie", movie_id))
+        reasons = sorted(why.contributions, key=lambda reason: -abs(reason.contribution))[:3]
+        rest = sum(reason.contribution for reason in why.contributions) - sum(reason.contribution for reason in reasons)
+        parts = {"base": why.base, "reasons": reasons, "other": rest, "clip": why.clip}
+        return as_json(asdict(prediction) | parts)
+
+    def ratings(self, user_id: UserId, asked: Annotated[bodies.Page, Query()]) -> Response:
+        """List a user's ratings, the newest first."""
+        start = (asked.page - 1) * asked.n
+        rows = self.store.ratings_of(self.store.parse("user", user_id), start=start, n=asked.n + 1)
+        told = [row._asdict() for row in rows[: asked.n]]
+        return as_json({"ratings": told, "page": asked.page, "more": len(rows) > asked.n})
+
+    def rate(self, user_id: UserId, movie_id: MovieId, given: Annotated[bodies.Rating, Body()]) -> Response:
+        """Keep a user's rating of a movie. It is on disk when this answers; a user not known yet is from now on."""
+        user, movie = self.store.parse("user", user_id), self.store.parse("movie", movie_id)
+        self.store.rate(user, movie, given.rating)
+        self._count(1)
+        return as_json({"user_id": user, "movie_id": movie, "rating": given.rating})
+
+    def unrate(self, user_id: UserId, movie_id: MovieId) -> Response:
+        """Remove a user's rating of a movie."""
+        self.store.unrate(self.store.parse("user", user_id), self.store.parse("movie", movie_id))
+        self._count(1)
+        return Response(status_code=204)
+
+    def rate_many(self, given: Annotated[bodies.RatingsIn, Body()]) -> Response:
+        """Keep ratings of any users, all of them or none. Of several of one movie by one user the last counts."""
+        kept = self.store.rate_many((row.user_id, row.movie_id, row.rating) for row in given.ratings)
+        self._count(kept)
+        return as_json({"kept": kept})
+
+    def newcomer(self, given: Annotated[bodies.Newcomer, Body()]) -> Response:
+        """Recommend movies to someone who is not in the store. Nothing is kept."""
+        ratings = {row.movie_id: row.rating for row in given.ratings}
+        filters = {"genres": given.genres, "years": given.years, "exclude": given.exclude}
+        return as_list(self.service.recommend_newcomer(ratings, n=given.n, by=given.by, **filters))
+
+    # ------------------------------------------------------------------------------------------ of movies
+    def movies(self, asked: Annotated[bodies.Search, Query()]) -> Response:
+        """Find movies by a part of their title, without regard to case and accents."""
+        start = (asked.page - 1) * asked.n
+        found = self.store.find_movies(asked.query, genres=split(asked.genres), start=start, n=asked.n + 1)
+        told = [movie._asdict() for movie in found[: asked.n]]
+        return as_json({"movies": told, "page": asked.page, "more": len(found) > asked.n})
+
+    def movie(self, movie_id: MovieId) -> Response:
+        """Show one movie."""
+        return as_json(self.store.movie(self.store.parse("movie", movie_id))._asdict())
+
+    def put_movie(self, movie_id: MovieId, given: Annotated[bodies.MovieIn, Body()]) -> Response:
+        """Add a movie, or change one. It can be found and rated at once, and is recommended after the next refit."""
+        known = self.store.parse("movie", movie_id)
+        self.store.put_movie(known, given.title, given.year, given.genres)
+        return as_json(self.store.movie(known)._asdict())
+
+    def similar(self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10) -> Response:
+        """List the movies most like a movie."""
+        return as_list(self.service.similar(self.service.served.recommender.movie_ids.parse(movie_id), n))
+
+    def audience(
+        self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10, by: Annotated[bodies.By, Query()] = None
+    ) -> Response:
+        """List the users who have not rated a movie and would want it most. Nobody's reasons are shown."""
+        return as_list(self.service.audience(self.store.parse("movie", movie_id), n, by))
+
+    # ----------------------------------------------------------------------------------------- of service
+    def model(self) -> Response:
+        """Say what is served: model, data, age, and its accuracy when it was fitted."""
+        version, rec, _ = self.service.served
+        last = self.service.versions.last_attempt()
+        told = asdict(version) | {
+            "version": version.number,
+            "age_seconds": max(int(time.time()) - version.made_at, 0),
+            "scale": list(rec.scale_),
+            "ranker": rec.models_.ranker and rec.models_.ranker.get_params(),
+            "rater": rec.models_.rater.get_params(),
+            "last_refit": last and asdict(last),
+        }
+        return as_json({name: told[name] for name in bodies.ModelOut.model_fields})
+
+    def live(self) -> Response:
+        """Say that the process works."""
+        return as_json({"status": "ok"})
+
+    def ready(self) -> Response:
+        """Say whether there is a model, and the store answers."""
+        self.service.served  # noqa: B018
+        self.store.about()
+        return as_json({"status": "ok"})
+
+    def show_metrics(self) -> Response:
+        """Show counters and times for Prometheus."""
+        return Response(self.metrics.text(self.service), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def _count(self, changes: int) -> None:
+        self.service.count(changes)
+        self.metrics.ratings.inc(changes)
+
+    def _filters(self, asked: bodies.Asked) -> dict[str, Any]:
+        """Read the filters of an address."""
+        left_out = [self.store.parse("movie", text) for text in split(asked.exclude)]
+        return {"genres": split(asked.genres) or None, "years": as_years(asked.years), "exclude": left_out or None}
+
+
+def split(text: str | None) -> list[str]:
+    """Split at commas, without blanks."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def as_years(text: str | None) -> tuple[int, int] | None:
+    """Read `1994` or `1990-1999`."""
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    if not all(part.isdecimal() and len(part) < 6 for part in (first, last if dash else first)):
+        raise InputError(f"years={shorten(text)}: expected a year or two, such as 1990-1999.")
+    return int(first), int(last if dash else first)

@@ -1,0 +1,81 @@
+"""`Follower`: a thread beside the requests that follows the current version of the model, and starts refits."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from reelated.refit import Version
+from reelated.store import About
+from reelated.web.options import ServiceOptions
+from reelated.web.service import Service
+
+log = logging.getLogger("reelated.web")
+
+
+class Follower:
+    """Looks every few seconds what there is to do for the model."""
+
+    def __init__(self, service: Service, options: ServiceOptions) -> None:
+        self.service = service
+        self.options = options
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._refit: subprocess.Popen[bytes] | None = None
+        self._tried = -1
+
+    def start(self) -> None:
+        """Open the current model, if there is one, and begin to look."""
+        self._look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Come to an end, and end a refit that is under way: it is made again later."""
+        self._stopped.set()
+        self._thread.join()
+        if self._refit is not None and self._refit.poll() is None:
+            self._refit.terminate()
+            self._refit.wait()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.options.poll):
+            self._look()
+
+    def _look(self) -> None:
+        """Do what there is to do; what goes wrong is told and tried again the next time."""
+        try:
+            self.service.flush()
+            self.service.follow()
+            self._refit_if_due()
+        except Exception as error:
+            log.error("following the model: %s", error)
+
+    def _refit_if_due(self) -> None:
+        """Start a refit where it is time for one and none is under way."""
+        if self._refit is not None:
+            if self._refit.poll() is None:
+                return
+            self._refit = None
+            if last := self.service.versions.last_attempt():
+                log.info("refit %s: %s", last.outcome, last.why)
+        about, version = self.service.store.about(), self.service.versions.current()
+        if self._is_due(about, version):
+            self._tried = about.changes
+            log.info("refit starts")
+            given = {"REELATED_STORE": self.service.store.url.render_as_string(hide_password=False)}
+            given["REELATED_MODELS"] = str(self.service.versions.folder)
+            given["REELATED_INSTEAD_OF"] = str(version.number if version else 0)
+            given["NUMBA_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // 2))
+            self._refit = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | given)
+
+    def _is_due(self, about: About, version: Version | None) -> bool:
+        """Say whether it is time; what was tried and refused is tried again when as many ratings are new."""
+        if version is None:
+            return about.changes > max(self._tried, 0)
+        if about.forgotten > version.forgotten and about.changes != self._tried:
+            return True
+        new = about.changes - max(version.changes, self._tried)
+        hours = (time.time() - version.made_at) / 3600
+        return new >= self.options.refit_after or (new > 0 and hours >= self.options.refit_every)

@@ -1,0 +1,54 @@
+"""Counters and times for Prometheus."""
+
+import os
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from reelated.web.service import Service
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """What one worker counts; with several, all of them are added up from their files."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self.requests = Histogram(
+            "reelated_request_seconds",
+            "Time of requests, by route and status.",
+            ["method", "route", "status"],
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self.ratings = Counter("reelated_ratings_changed", "Ratings kept, changed or removed.", registry=registry)
+
+    def text(self, service: Service) -> bytes:
+        """Return everything in Prometheus' form."""
+        counted = self.registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        return generate_latest(counted) + generate_latest(_of_model(service))
+
+
+def _of_model(service: Service) -> CollectorRegistry:
+    """Return what there is to say of the model and its refits, as it stands on disk."""
+    registry = CollectorRegistry()
+    version = service.versions.current()
+    told = {
+        "version": ("Number of the model's version.", version.number if version else 0),
+        "age_seconds": ("Age of the model.", max(time.time() - version.made_at, 0) if version else 0),
+        "ratings": ("Ratings that the model was fitted to.", version.ratings if version else 0),
+        "movies": ("Movies that the model knows.", version.movies if version else 0),
+    }
+    for name, (help_, value) in told.items():
+        Gauge(f"reelated_model_{name}", help_, registry=registry).set(value)
+    refits = Gauge("reelated_refits", "Refits by outcome.", ["outcome"], registry=registry)
+    last = service.versions.last_attempt()
+    for outcome in ("switched", "refused", "failed"):
+        refits.labels(outcome).set(last.counts.get(outcome, 0) if last else 0)
+    return registry

@@ -1,0 +1,89 @@
+"""The service as processes: a socket, workers, logs as JSON lines, and an end that finishes what is under way."""
+
+import logging
+import os
+import socket
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from reelated.errors import InputError
+from reelated.web.app import create_app
+from reelated.web.options import ServiceOptions
+
+_PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, message, and whatever else is told."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        told: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        told |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        if record.exc_info:
+            told["error"] = "".join(traceback.format_exception(*record.exc_info))
+        return orjson.dumps(told, default=str).decode()
+
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "reelated.web.running.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "loggers": {
+        name: {"handlers": ["stderr"], "level": level, "propagate": False}
+        for name, level in {"reelated": "INFO", "uvicorn": "INFO", "alembic": "WARNING"}.items()
+    },
+}
+
+
+def app() -> FastAPI:
+    """Make the application of one worker from the variables that `run` sets."""
+    return create_app(ServiceOptions.from_environment())
+
+
+def run(options: ServiceOptions, *, port: int, workers: int, say: Callable[[str], None]) -> None:
+    """Serve until a signal says to stop."""
+    os.environ.update(options.to_environment())
+    config = uvicorn.Config(
+        "reelated.web.running:app",
+        factory=True,
+        workers=workers,
+        log_config=LOGGING,
+        access_log=False,
+        server_header=False,
+        proxy_headers=options.proxy,
+        timeout_graceful_shutdown=30,
+        timeout_worker_healthcheck=120,  # a worker that is starting on a busy machine is not dead
+    )
+    listening = _listen(options.host, port)
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    say(f"Reelated answers at http://{host}:{listening.getsockname()[1]} and is described at /openapi.json there.")
+    if workers == 1:
+        uvicorn.Server(config).run(sockets=[listening])
+        return
+    with tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that workers can inherit, or say why there is none."""
+    try:
+        made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise InputError(f"--host {host} --port {port}: {error.strerror or error}. Choose others.") from None
+    made.set_inheritable(True)
+    return made

@@ -1,0 +1,188 @@
+"""`Service`: the store and the model that is served, and the answers of both together; nothing here knows HTTP."""
+
+import copy
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from reelated.errors import InputError, UnknownId, shorten
+from reelated.ratings import NO_TIME, Ids, Ratings
+from reelated.recommender import Answers, MovieRow, Prediction, Recommender, SimilarRow, UserRow, Why
+from reelated.refit import Version, Versions
+from reelated.store import About, Profile, Store
+
+log = logging.getLogger("reelated.web")
+
+
+class NoModel(RuntimeError):
+    """There is no model to answer with yet."""
+
+
+class Served(NamedTuple):
+    """A version of the model at work."""
+
+    version: Version
+    recommender: Recommender
+    items: npt.NDArray[np.int32]
+    """The column of the model by the store's key of a movie; −1 where it has none."""
+
+
+class Service:
+    """Answers from what is in the store and the model that is served."""
+
+    def __init__(self, store: Store, versions: Versions) -> None:
+        self.store = store
+        self.versions = versions
+        self._served: Served | None = None
+        self._everybody: tuple[Served, About, Recommender] | None = None
+        self._one_at_a_time = threading.Lock()
+        self._counting = threading.Lock()
+        self._changes = 0
+
+    # ------------------------------------------------------------------------------------------ the model
+    @property
+    def served(self) -> Served:
+        """The version of the model at work."""
+        if self._served is None:
+            raise NoModel("There is no model yet. It is fitted when there are ratings; try again in a moment.")
+        return self._served
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a model."""
+        return self._served is not None
+
+    def follow(self) -> bool:
+        """Serve the version that is the current one, if it is another; say whether anything changed."""
+        wanted = self.versions.current()
+        if wanted is None or (self._served is not None and self._served.version == wanted):
+            return False
+        recommender = self.versions.load(wanted)
+        keys = self.store.all_movie_keys()
+        items = np.full(max((key for key, _ in keys), default=0) + 1, -1, np.int32)
+        ids = pl.Series([self.store.as_id("movie", text) for _, text in keys], dtype=recommender.movie_ids.values.dtype)
+        items[[key for key, _ in keys]] = recommender.movie_ids.indices_of(ids)
+        made = Served(wanted, recommender, items)
+        _warm(recommender)
+        self._served = made
+        log.info("model version %d is served", wanted.number)
+        return True
+
+    def _of(self, profile: Profile) -> Recommender:
+        """Return the model with one user's ratings, those of movies that it knows."""
+        served = self.served
+        keys = profile.movie_keys
+        items = served.items[keys[keys < len(served.items)]]
+        kept = np.flatnonzero(items >= 0)
+        kept = kept[np.argsort(items[kept])]
+        rec, n_items = served.recommender, len(served.recommender.movie_ids)
+        row = sp.csr_array((profile.ratings[kept], items[kept], np.array([0, len(kept)], np.int32)), shape=(1, n_items))
+        row.has_canonical_format = True
+        who = Ids(pl.Series([profile.user_id]), "user")
+        times = profile.times[kept]
+        known = None if (times == NO_TIME).all() else times
+        return with_ratings(rec, Ratings(who, rec.movie_ids, row, rec.scale_, known))
+
+    # ------------------------------------------------------------------------------------------- answers
+    def recommend(self, user_id: Any, **asked: Any) -> Answers[MovieRow]:
+        """Return movies for a user."""
+        return self._of(self.store.profile(user_id)).recommend(user_id=user_id, **asked)
+
+    def recommend_newcomer(self, ratings: Mapping[Any, float], **asked: Any) -> Answers[MovieRow]:
+        """Return movies for someone who is not in the store; the store is not asked."""
+        return self.served.recommender.recommend(ratings=ratings, **asked)
+
+    def similar(self, movie_id: Any, n: int) -> Answers[SimilarRow]:
+        """Return the movies most like a movie; the store is not asked of one that the model knows."""
+        self._check_in_model(movie_id)
+        return self.served.recommender.similar(movie_id, n=n)
+
+    def predict(self, user_id: Any, movie_id: Any) -> tuple[Prediction, Why]:
+        """Return what a user would rate a movie, and why."""
+        self._check_in_model(movie_id)
+        mine = self._of(self.store.profile(user_id))
+        return mine.predict(user_id, movie_id), mine.explain(user_id, movie_id, by="rating")
+
+    def audience(self, movie_id: Any, n: int, by: Any = None) -> Answers[UserRow]:
+        """Return the users who have not rated a movie and would want it most.
+
+        Their scores are of the time when everybody's ratings were last read; who has rated it since, or is forgotten,
+        is not listed.
+        """
+        self._check_in_model(movie_id)
+        about = self.store.about()
+        with self._one_at_a_time:
+            then, everybody = self._read_everybody(about)
+        rated = self.store.raters(movie_id)
+        gone = about.forgotten - then.forgotten
+        found = everybody.audience(movie_id, n=n + len(rated - _raters(everybody, movie_id)) + gone, by=by)
+        here = self.store.known_users([row.user_id for row in found])
+        rows = [row for row in found if row.user_id not in rated and row.user_id in here][:n]
+        numbered = [replace(row, rank=rank) for rank, row in enumerate(rows, 1)]
+        short = found.short._replace(wanted=n, got=len(rows)) if found.short and len(rows) < n else None
+        return Answers(numbered, found.heading, UserRow, short)
+
+    def _read_everybody(self, about: About) -> tuple[About, Recommender]:
+        """Return the model with everybody's ratings, read again when it or a hundredth of the ratings is new."""
+        served, held = self.served, self._everybody
+        if held is None or held[0] is not served or about.changes > held[1].changes + served.version.ratings // 100:
+            ratings = self.store.ratings_for(served.recommender.movie_ids)
+            self._everybody = held = served, about, with_ratings(served.recommender, ratings)
+        return held[1:]
+
+    def _check_in_model(self, movie_id: Any) -> None:
+        """Say of a movie that came after the last refit that it has to wait for the next."""
+        if self.served.recommender.movie_ids.find(movie_id) is None:
+            self.store.movie(movie_id)
+            raise UnknownId(f"movie_id={shorten(movie_id)}: the model does not know this movie until the next refit.")
+
+    # -------------------------------------------------------------------------------------------- writing
+    def count(self, changes: int) -> None:
+        """Remember how many ratings changed, until `flush`."""
+        with self._counting:
+            self._changes += changes
+
+    def flush(self) -> None:
+        """Add to the store's own count what came since the last time."""
+        with self._counting:
+            changes, self._changes = self._changes, 0
+        try:
+            if changes:
+                self.store.count(changes)
+        except BaseException:
+            self.count(changes)
+            raise
+
+
+def with_ratings(recommender: Recommender, ratings: Ratings) -> Recommender:
+    """Return the same fitted models for other people."""
+    made = copy.copy(recommender)
+    made.__dict__.pop("_by_item", None)
+    made.ratings_ = ratings
+    return made
+
+
+def _raters(everybody: Recommender, movie_id: Any) -> set[Any]:
+    """Return who had rated a movie when everybody's ratings were read."""
+    by_item, item = everybody._by_item, everybody.movie_ids.index_of(movie_id)
+    return set(everybody.user_ids.take(by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]).to_list())
+
+
+def _warm(recommender: Recommender) -> None:
+    """Answer each kind of question once, so that no visitor waits for compiled code to be loaded."""
+    movie_id = recommender.movie_ids[0]
+    ratings = {movie_id: recommender.scale_.high}
+    for by in ("relevance", "rating"):
+        recommender.recommend(ratings=ratings, by=by)
+    try:
+        recommender.explain(ratings=ratings, movie_id=movie_id, by="rating")
+        recommender.predict(ratings=ratings, movie_id=movie_id)
+    except InputError:  # a single movie explains nothing
+        log.debug("nothing to explain")
