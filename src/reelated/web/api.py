@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.responses import Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from reelated.errors import InputError, shorten
 from reelated.recommender import Answers
@@ -63,6 +63,7 @@ class Api:
                 methods=[method],
                 response_model=model,
                 status_code=204 if model is None else 200,
+                response_class=PlainTextResponse if model is str else JSONResponse,
                 dependencies=keyed if needs_key else None,
                 summary=(handler.__doc__ or "").split("\n")[0],
                 description=handler.__doc__ or "",

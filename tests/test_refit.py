@@ -1,0 +1,179 @@
+"""Refits: a sound model is switched to, an unsound one is not, two are kept, and nobody who is forgotten stays."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+import reelated
+from reelated import Recommender
+from reelated.errors import InputError
+from reelated.refit import Version, Versions, models_folder, refit
+from reelated.refit.refitting import accuracy_of
+from reelated.store import Store
+
+TABLE = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "movie": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
+
+
+@pytest.fixture
+def versions(tmp_path):
+    return Versions(tmp_path / "models")
+
+
+@pytest.fixture
+def rated(tmp_path):
+    """A store with eight ratings."""
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.import_data(reelated.read(TABLE, scale=(1, 5, 1)), "eight")
+    yield store
+    store.close()
+
+
+def test_a_refit_serves_what_a_fit_gives(rated, versions):
+    assert versions.current() is None
+    assert versions.last_attempt() is None
+    attempt = refit(rated, versions)
+    assert (attempt.outcome, attempt.counts) == ("switched", {"switched": 1})
+    version = versions.current()
+    assert (version.number, version.users, version.movies, version.ratings, version.changes) == (1, 4, 3, 8, 8)
+    wanted = Recommender().fit(reelated.read(TABLE, scale=(1, 5, 1))).recommend(ratings={7: 5})
+    assert versions.load(version).recommend(ratings={7: 5}) == wanted
+
+
+def test_a_kept_model_knows_no_user(rated, versions):
+    refit(rated, versions)
+    model = versions.load(versions.current())
+    assert model.ratings_ is None
+    assert not list(versions.folder.rglob("user_ids*"))
+    assert not list(versions.folder.rglob("ratings*"))
+
+
+def test_two_versions_are_kept_and_one_may_go_back(rated, versions):
+    for _ in range(4):
+        refit(rated, versions)
+    assert [version.number for version in versions.all()] == [4, 3]
+    assert versions.switch(3) == versions.current()
+    refit(rated, versions)
+    assert [version.number for version in versions.all()] == [5, 3]
+    with pytest.raises(InputError, match=r"version 4: there is no such version of the model\. There are: 3, 5"):
+        versions.switch(4)
+
+
+def test_whoever_is_forgotten_is_in_no_kept_version_after_the_refit(rated, versions):
+    refit(rated, versions)
+    refit(rated, versions)
+    rated.forget(3)
+    assert [version.number for version in versions.all()] == [2, 1]
+    refit(rated, versions)
+    assert [(version.number, version.users, version.forgotten) for version in versions.all()] == [(3, 3, 1)]
+    assert not (versions.folder / "000001.model").exists()
+    assert not (versions.folder / "000002.model").exists()
+
+
+def test_a_model_that_knows_far_fewer_ratings_is_not_switched_to(rated, versions):
+    refit(rated, versions)
+    for user, movie in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
+        rated.unrate(user, movie)
+    attempt = refit(rated, versions)
+    assert (attempt.outcome, attempt.why) == (
+        "refused",
+        "The new model knows 3 ratings, the one before 8. It is not served.",
+    )
+    assert versions.current().number == 1
+    assert attempt == versions.last_attempt()
+    assert attempt.counts == {"switched": 1, "refused": 1}
+
+
+def test_a_model_that_is_not_finite_is_not_switched_to(rated, versions, monkeypatch):
+    fit = Recommender.fit
+
+    def broken(self, data, **how):
+        fitted = fit(self, data, **how)
+        fitted.models_.rater.similarity_.data[0] = np.nan
+        return fitted
+
+    monkeypatch.setattr(Recommender, "fit", broken)
+    assert refit(rated, versions).outcome == "refused"
+    assert versions.current() is None
+
+
+def test_a_refit_that_fails_says_why_and_leaves_what_there_is(rated, versions, monkeypatch):
+    refit(rated, versions)
+    monkeypatch.setattr(Recommender, "save", lambda *_args, **_how: (_ for _ in ()).throw(OSError(28, "No space left")))
+    attempt = refit(rated, versions)
+    assert attempt.outcome == "failed"
+    assert "No space left" in attempt.why
+    assert versions.current().number == 1
+
+
+def test_an_empty_store_is_no_model(tmp_path, versions):
+    store = Store(f"sqlite:///{tmp_path}/empty.db").upgrade()
+    assert refit(store, versions).why == "The store holds no ratings yet. Import some, or rate movies."
+    store.close()
+
+
+def test_only_one_process_refits_at_a_time(rated, versions):
+    with versions.turn() as first, Versions(versions.folder).turn() as second:
+        assert (first, second) == (True, False)
+        assert refit(rated, versions) is None
+    assert refit(rated, versions).outcome == "switched"
+
+
+def test_a_refit_that_came_too_late_does_nothing(rated, versions):
+    refit(rated, versions)
+    assert refit(rated, versions, instead_of=0) is None
+    assert refit(rated, versions, instead_of=1).outcome == "switched"
+
+
+def test_a_process_of_its_own_refits_and_what_a_killed_one_left_is_removed(rated, versions):
+    (versions.folder / ".000001.model-half").mkdir(parents=True)
+    (versions.folder / ".000001.model-half" / "counts.npy").write_bytes(b"half")
+    env = os.environ | {"REELATED_STORE": str(rated.url), "REELATED_MODELS": str(versions.folder)}
+    subprocess.run([sys.executable, "-W", "error", "-m", "reelated.refit"], env=env, check=True, timeout=300)
+    assert versions.current().ratings == 8
+    assert [path.name for path in versions.folder.iterdir() if path.is_dir()] == ["000001.model"]
+
+
+def test_a_version_that_is_half_written_is_none(rated, versions):
+    refit(rated, versions)
+    (versions.folder / "000002.json").write_text('{"number": 2, "made')
+    assert [version.number for version in versions.all()] == [1]
+    (versions.folder / "current.json").write_text("")
+    assert versions.current() is None
+
+
+def test_models_lie_beside_the_store_or_under_its_name(tmp_path):
+    assert models_folder(Store(f"sqlite:///{tmp_path}/store.db")) == tmp_path / "store.models"
+    one, two = (models_folder(Store(f"postgresql://me:secret@host/{name}")) for name in ("one", "two"))
+    assert one != two
+    assert "secret" not in str(one)
+
+
+def test_the_accuracy_is_that_of_ratings_the_model_did_not_see(sample):
+    told = accuracy_of(Recommender(), sample)
+    matrix = sample.ratings.matrix
+    held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: matrix.nnz // 20])
+    table = sample.ratings.to_polars().with_row_index("at")
+    rest = table.filter(~pl.col("at").is_in(held.tolist())).drop("at")
+    model = Recommender().fit(reelated.Dataset.from_frames(rest, sample.movies, scale=sample.ratings.scale))
+    pairs = table.filter(pl.col("at").is_in(held.tolist())).select("user_id", "movie_id", "rating").rows()
+    predicted = [model.predict(user, movie).predicted_rating for user, movie, _ in pairs[:200]]
+    assert told["n"] == len(pairs)
+    ours = accuracy_of_pairs(predicted, [rating for *_, rating in pairs[:200]])
+    assert abs(told["rmse"] - ours) < 0.1
+    assert accuracy_of(Recommender(), reelated.read(TABLE, scale=(1, 5, 1))) is None
+
+
+def accuracy_of_pairs(predicted, rated):
+    """Return the root of the mean squared error by plain loops."""
+    return (sum((p - r) ** 2 for p, r in zip(predicted, rated, strict=True)) / len(rated)) ** 0.5
+
+
+def test_what_is_told_of_a_version_is_plain_json(rated, versions):
+    refit(rated, versions)
+    told = json.loads((versions.folder / "000001.json").read_text())
+    assert Version(**told) == versions.current()

@@ -1,0 +1,516 @@
+"""The API: the answers of the library over HTTP, ratings that count at once, and bad input of every kind."""
+
+import json
+import threading
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+import reelated
+from reelated.errors import InputError
+from reelated.refit import Versions, models_folder, refit
+from reelated.store import Store, StoreUnavailable
+from reelated.web import ServiceOptions, create_app
+
+KEY = "a key of more than sixteen characters"
+HERE = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def url(request, tmp_path_factory, sample):
+    """The URL of a store with the sample in it and a model beside it, once in each database."""
+    file = tmp_path_factory.mktemp("service") / "store.db"
+    store = Store(f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").url())
+    store.upgrade().import_data(sample, "sample")
+    refit(store, Versions(file.with_name("models")))
+    store.close()
+    return store.url.render_as_string(hide_password=False), str(file.with_name("models"))
+
+
+@pytest.fixture(scope="module")
+def app(url):
+    """The service, open to this machine, never refitting."""
+    return create_app(ServiceOptions(*url, refit_after=10**9, refit_every=10**6, poll=0.05))
+
+
+@pytest.fixture(scope="module")
+def web(app):
+    """A client on this machine."""
+    with TestClient(app, HERE, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rec(sample):
+    """The model that is served, with its ratings."""
+    return reelated.Recommender().fit(sample)
+
+
+def plain(answers):
+    """Return a list as the terminal's JSON has it."""
+    return json.loads(json.dumps(answers.to_dicts()))
+
+
+# ------------------------------------------------------------------------------------------------------- the answers
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("", {}),
+        ("?n=3&by=rating", {"n": 3, "by": "rating"}),
+        ("?genres=Drama,comedy&years=1990-1999&exclude=272,%20317", {
+            "genres": ["Drama", "Comedy"], "years": (1990, 1999), "exclude": [272, 317],
+        }),
+        ("?years=1994&n=2", {"years": 1994, "n": 2}),
+    ],
+)  # fmt: skip
+def test_a_users_list_is_that_of_the_library(web, rec, query, asked):
+    told = web.get(f"/api/users/42/recommendations{query}").json()
+    assert told == {"recommendations": plain(rec.recommend(user_id=42, **asked)), "short": None}
+
+
+def test_a_short_list_says_why(web, rec):
+    told = web.get("/api/users/42/recommendations?years=1925&n=100").json()
+    wanted = rec.recommend(user_id=42, years=1925, n=100)
+    assert told["short"] == wanted.short._asdict()
+    assert told["recommendations"] == plain(wanted)
+
+
+def test_a_newcomers_list_is_that_of_the_library(web, rec):
+    body = {"ratings": [{"movie_id": 50, "rating": 5}, {"movie_id": 60, "rating": 1.5}], "n": 4, "genres": ["drama"]}
+    told = web.post("/api/recommendations", json=body | {"years": [1950, 2000], "exclude": [84]}).json()
+    wanted = rec.recommend(ratings={50: 5, 60: 1.5}, n=4, genres="Drama", years=(1950, 2000), exclude=[84])
+    assert told["recommendations"] == plain(wanted)
+    assert len(web.post("/api/recommendations", json={"ratings": []}).json()["recommendations"]) == 10
+
+
+def test_similar_movies_are_those_of_the_library(web, rec):
+    assert web.get("/api/movies/50/similar?n=4").json()["recommendations"] == plain(rec.similar(50, n=4))
+
+
+def test_the_audience_of_a_movie_is_that_of_the_library_and_gives_no_reasons(web, rec):
+    told = web.get("/api/movies/60/audience?n=7").json()["recommendations"]
+    assert told == plain(rec.audience(60, n=7))
+    assert set(told[0]) == {"rank", "user_id", "score", "predicted_rating", "support"}
+
+
+def test_who_has_just_rated_a_movie_or_is_forgotten_is_not_in_its_audience(web, app):
+    first, second, third = (row["user_id"] for row in web.get("/api/movies/61/audience?n=3").json()["recommendations"])
+    web.put(f"/api/users/{first}/ratings/61", json={"rating": 3})
+    app.state.service.store.forget(second)
+    told = web.get("/api/movies/61/audience?n=2").json()["recommendations"]
+    assert [row["rank"] for row in told] == [1, 2]
+    assert told[0]["user_id"] == third
+    assert not {first, second} & {row["user_id"] for row in told}
+
+
+def test_a_prediction_and_its_reasons_are_those_of_the_library(web, rec):
+    told = web.get("/api/users/42/predictions/60").json()
+    wanted, why = rec.predict(42, 60), rec.explain(42, 60, by="rating")
+    assert told["predicted_rating"] == wanted.predicted_rating
+    assert (told["support"], told["rating"], told["user_id"]) == (wanted.support, wanted.rating, 42)
+    parts = told["base"] + sum(reason["contribution"] for reason in told["reasons"]) + told["other"] + told["clip"]
+    assert parts == pytest.approx(why.value, abs=1e-5)
+    assert parts == pytest.approx(told["predicted_rating"], abs=1e-5)
+    assert len(told["reasons"]) == 3
+
+
+# --------------------------------------------------------------------------------------------------- what is written
+def test_a_rating_counts_in_the_very_next_list(web):
+    before = web.get("/api/users/43/recommendations").json()["recommendations"]
+    rated = before[0]["movie_id"]
+    assert web.put(f"/api/users/43/ratings/{rated}", json={"rating": 1}).json() == {
+        "user_id": 43, "movie_id": rated, "rating": 1,
+    }  # fmt: skip
+    after = web.get("/api/users/43/recommendations").json()["recommendations"]
+    assert rated not in [row["movie_id"] for row in after]
+    assert web.get("/api/users/43/ratings?n=1").json()["ratings"][0]["movie_id"] == rated
+    assert web.delete(f"/api/users/43/ratings/{rated}").status_code == 204
+    assert web.get("/api/users/43/recommendations").json()["recommendations"] == before
+
+
+def test_whoever_rates_first_has_a_list_from_then_on(web, rec):
+    assert web.get("/api/users/7001/recommendations").status_code == 404
+    web.put("/api/users/7001/ratings/50", json={"rating": 5})
+    told = web.get("/api/users/7001/recommendations").json()["recommendations"]
+    assert told == plain(rec.recommend(ratings={50: 5}))
+    web.delete("/api/users/7001/ratings/50")
+    assert {row["source"] for row in web.get("/api/users/7001/recommendations").json()["recommendations"]} == {
+        "popular"
+    }
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(web):
+    good = [{"user_id": 7002, "movie_id": movie, "rating": 4} for movie in (50, 60, 50)]
+    assert web.post("/api/ratings", json={"ratings": good}).json() == {"kept": 2}
+    bad = [{"user_id": 7003, "movie_id": 50, "rating": 4}, {"user_id": 7003, "movie_id": 99999, "rating": 4}]
+    refused = web.post("/api/ratings", json={"ratings": bad})
+    assert refused.status_code == 404
+    assert "movie_id=99999: no such movie" in refused.json()["detail"]
+    assert web.get("/api/users/7003/ratings").status_code == 404
+
+
+def test_ratings_come_in_pages(web):
+    ratings = [{"user_id": 7004, "movie_id": movie, "rating": 3} for movie in range(1, 8)]
+    web.post("/api/ratings", json={"ratings": ratings})
+    pages = [web.get(f"/api/users/7004/ratings?n=3&page={page}").json() for page in (1, 2, 3, 4)]
+    assert [page["more"] for page in pages] == [True, True, False, False]
+    assert [row["movie_id"] for page in pages for row in page["ratings"]] == list(range(1, 8))
+
+
+def test_a_movie_of_today_is_found_and_rated_but_not_in_the_model(web):
+    body = {"title": "<b>Très Nouveau</b>", "year": 2026, "genres": ["Drama"]}
+    assert web.put("/api/movies/8001", json=body).json() == {"movie_id": 8001, "n_ratings": 0} | body
+    assert web.get("/api/movies?query=tres nouv").json()["movies"][0]["movie_id"] == 8001
+    assert web.put("/api/users/7005/ratings/8001", json={"rating": 5}).status_code == 200
+    assert web.get("/api/movies/8001").json()["n_ratings"] == 1
+    assert len(web.get("/api/users/7005/recommendations").json()["recommendations"]) == 10
+    for address in ("/api/movies/8001/similar", "/api/movies/8001/audience", "/api/users/7005/predictions/8001"):
+        refused = web.get(address)
+        assert refused.status_code == 404
+        assert refused.json()["detail"] == "movie_id=8001: the model does not know this movie until the next refit."
+
+
+def test_movies_are_found_by_title_and_genre(web):
+    found = web.get("/api/movies?query=alien").json()["movies"]
+    assert [movie["title"] for movie in found] == ["Alien", "Alien³", "Aliens"]
+    genres = {
+        genre for movie in web.get("/api/movies?genres=western&n=5").json()["movies"] for genre in movie["genres"]
+    }
+    assert "Western" in genres
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("method", "address", "body", "status", "told"),
+    [
+        ("GET", "/api/users/123456/recommendations", None, 404, "For a newcomer: POST /api/recommendations"),
+        ("GET", "/api/users/ann/recommendations", None, 404, "user ids of this data are whole numbers"),
+        ("GET", "/api/users/99999999999999999999/ratings", None, 404, "whole numbers"),
+        ("GET", "/api/users/9223372036854775808/ratings", None, 404, "whole numbers"),
+        ("GET", "/api/users/%00/ratings", None, 404, "whole numbers"),
+        ("GET", "/api/users/%ff%fe/ratings", None, 404, "whole numbers"),
+        ("GET", "/api/users/..%2f..%2fetc%2fpasswd/ratings", None, 404, "nothing at this address"),
+        ("GET", "/../../etc/passwd", None, 404, "nothing at this address"),
+        ("GET", "/api/users/42/recommendations?n=0", None, 422, "n='0'"),
+        ("GET", "/api/users/42/recommendations?n=1001", None, 422, "n='1001'"),
+        ("GET", "/api/users/42/recommendations?genre=Drama", None, 422, "genre='Drama': extra inputs"),
+        ("GET", "/api/users/42/recommendations?genres=Drmaa", None, 422, "Did you mean 'Drama'"),
+        ("GET", "/api/users/42/recommendations?by=stars", None, 422, "by='stars'"),
+        ("GET", "/api/users/42/recommendations?years=1999-1990", None, 422, "earlier year first"),
+        ("GET", "/api/users/42/recommendations?years=soon", None, 422, "such as 1990-1999"),
+        ("GET", "/api/users/42/recommendations?exclude=99999", None, 404, "exclude: movie_id=99999"),
+        ("GET", "/api/users/42/predictions/99999", None, 404, "movie_id=99999: no such movie"),
+        ("GET", "/api/movies/99999/similar", None, 404, "movie_id=99999"),
+        ("GET", "/api/movies/99999/audience", None, 404, "movie_id=99999: no such movie"),
+        ("GET", "/api/movies?query=%00", None, 422, "none of them NUL"),
+        ("GET", "/api/movies?genres=%00", None, 200, ""),
+        ("GET", "/api/movies?page=0", None, 422, "page='0'"),
+        ("PUT", "/api/users/42/ratings/99999", {"rating": 4}, 404, "PUT /api/movies/{movie_id}"),
+        ("PUT", "/api/users/42/ratings/50", {"rating": 5.5}, 422, "expected a finite number from 1 to 5"),
+        ("PUT", "/api/users/42/ratings/50", {"rating": "4"}, 422, "rating='4': input should be a valid number"),
+        ("PUT", "/api/users/42/ratings/50", {"rating": True}, 422, "rating=True"),
+        ("PUT", "/api/users/42/ratings/50", {"stars": 4}, 422, "rating: field required"),
+        ("PUT", "/api/users/42/ratings/50", {"rating": 4, "user": 5}, 422, "user=5: extra inputs"),
+        ("PUT", "/api/users/42/ratings/50", [], 422, "body=[]"),
+        ("PUT", "/api/users/42/ratings/50", None, 422, "body: field required"),
+        ("DELETE", "/api/users/42/ratings/99999", None, 404, "No rating by user_id 42 of movie_id 99999"),
+        ("POST", "/api/recommendations", {"ratings": [{"movie_id": "50", "rating": 4}]}, 422, "type str"),
+        ("POST", "/api/recommendations", {"ratings": [{"movie_id": 10**30, "rating": 4}]}, 404, "not among"),
+        ("POST", "/api/recommendations", {"ratings": {"50": 4}}, 422, "ratings="),
+        ("POST", "/api/ratings", {"ratings": [{"user_id": "ann", "movie_id": 50, "rating": 4}]}, 422, "whole numbers"),
+        ("PUT", "/api/movies/8002", {"title": " "}, 422, "title=' '"),
+        ("PUT", "/api/movies/8002", {"title": "a\0b"}, 422, "none of them NUL"),
+        ("PUT", "/api/movies/8002", {"title": "T", "year": 10**9}, 422, "year=1000000000"),
+        ("PUT", "/api/movies/8002", {"title": "T", "genres": ["x" * 101]}, 422, "genres="),
+        ("GET", "/nothing", None, 404, "nothing at this address"),
+        ("PATCH", "/api/movies/50", None, 405, "Method Not Allowed"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_told_in_one_sentence(web, method, address, body, status, told):
+    got = web.request(method, address, json=body)
+    assert got.status_code == status
+    assert told in json.dumps(got.json(), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        (b'{"rating": NaN}', 422, "rating=nan"),
+        (b'{"rating": Infinity}', 422, "rating=inf"),
+        (b'{"rating": 1e400}', 422, "rating=inf"),
+        (b'{"rating": ' + b"9" * 5000 + b"}", 400, "parsing the body"),
+        (b'{"rating": ', 422, "The body is no JSON"),
+        (b'{"rating": "\\ud800"}', 422, "rating="),
+        (b"\xff\xfe", 422, "The body is no JSON"),
+        (b"\0", 422, "The body is no JSON"),
+        (b"[" * 100_000, 400, "parsing the body"),
+        (b'{"a":' * 100_000, 400, "parsing the body"),
+        (b'"' + b"x" * 10_000_000 + b'"', 413, "larger than 1,000,000 bytes"),
+    ],
+)
+def test_a_body_that_is_no_body_is_refused(web, body, status, told):
+    got = web.put("/api/users/42/ratings/50", content=body, headers={"Content-Type": "application/json"})
+    assert got.status_code == status
+    assert told in got.json()["detail"]
+
+
+def test_a_body_that_is_too_large_is_not_read_to_its_end(web):
+    sent = []
+
+    def endless():
+        for _ in range(100):
+            sent.append(1)
+            yield b"x" * 100_000
+
+    headers = {"Content-Type": "application/json"}
+    assert web.post("/api/ratings", content=endless(), headers=headers).status_code == 413
+
+
+def test_a_million_ratings_at_once_are_refused(web):
+    rows = b'{"user_id":1,"movie_id":50,"rating":3},' * 10_001
+    body = b'{"ratings":[' + rows[:-1] + b"]}"
+    assert len(body) < 1_000_000
+    got = web.post("/api/ratings", content=body, headers={"Content-Type": "application/json"})
+    assert got.status_code == 422
+    got = web.post("/api/ratings", content=body * 100, headers={"Content-Type": "application/json"})
+    assert got.status_code == 413
+
+
+def test_a_body_that_is_not_called_json_is_refused(web):
+    got = web.put("/api/users/42/ratings/50", content=b'{"rating": 4}', headers={"Content-Type": "text/plain"})
+    assert got.status_code == 422
+    assert (
+        got.json()["detail"] == "The body is not JSON. Send an object with the header Content-Type: application/json."
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- who may ask
+def test_without_a_key_nobody_from_elsewhere_may_ask(web):
+    for headers in (
+        {"Host": "evil.example"}, {"Host": ""}, {"Origin": "https://evil.example"}, {"Origin": "null"},
+        {"Forwarded": "for=1.2.3.4"}, {"X-Forwarded-For": "1.2.3.4"}, {"X-Real-IP": "1.2.3.4"}, {"Origin": "http://[::"},
+    ):  # fmt: skip
+        got = web.get("/api/users/42/recommendations", headers=headers)
+        assert (got.status_code, "this machine alone" in got.json()["detail"]) == (403, True), headers
+    for headers in ({"Host": "localhost"}, {"Host": "[::1]:8000"}, {"Origin": "http://localhost:8000"}):
+        assert web.get("/api/users/42/recommendations", headers=headers).status_code == 200
+
+
+def test_elsewhere_a_key_is_needed_for_all_that_speaks_of_users(url):
+    options = ServiceOptions(*url, api_key=KEY, host="0.0.0.0", poll=60)
+    with TestClient(create_app(options), "http://movies.example") as web:
+        keyed = ["/api/users/42/recommendations", "/api/users/42/ratings", "/api/users/42/predictions/50",
+                 "/api/movies/50/audience", "/metrics"]  # fmt: skip
+        for address in keyed:
+            for headers in (
+                {},
+                {"Authorization": "Bearer wrong"},
+                {"Authorization": "Basic x"},
+                {"Authorization": "é"},
+            ):
+                got = web.get(address, headers={name: value.encode() for name, value in headers.items()})
+                assert got.status_code == 401, address
+                assert got.headers["WWW-Authenticate"] == "Bearer"
+            assert web.get(address, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+        for method, address in (("PUT", "/api/users/42/ratings/50"), ("DELETE", "/api/users/42/ratings/50"),
+                                ("POST", "/api/ratings"), ("PUT", "/api/movies/50")):  # fmt: skip
+            assert web.request(method, address, json={"rating": 4, "title": "T"}).status_code == 401
+        for address in ("/api/movies/50", "/api/movies/50/similar", "/api/model", "/health/live", "/health/ready"):
+            assert web.get(address).status_code == 200
+        assert web.post("/api/recommendations", json={"ratings": []}).status_code == 200
+
+
+@pytest.mark.parametrize("how", [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"proxy": True}])
+def test_it_does_not_start_elsewhere_without_a_key(how):
+    with pytest.raises(InputError, match="Set REELATED_API_KEY"):
+        ServiceOptions(**how)
+    with pytest.raises(InputError, match="REELATED_API_KEY is too short"):
+        ServiceOptions(**how, api_key="short")
+    assert KEY not in repr(ServiceOptions(**how, api_key=KEY))
+
+
+def test_options_are_read_from_variables():
+    options = ServiceOptions("sqlite:///x.db", "models", KEY, "0.0.0.0", True, 5, 0.5, 1.0)
+    assert ServiceOptions.from_environment(options.to_environment()) == options
+    assert ServiceOptions.from_environment({}) == ServiceOptions()
+    with pytest.raises(InputError, match="REELATED_REFIT_AFTER='soon': expected a number"):
+        ServiceOptions.from_environment({"REELATED_REFIT_AFTER": "soon"})
+
+
+def test_every_answer_has_a_request_id_and_safe_headers(web):
+    got = web.get("/api/movies/50", headers={"X-Request-ID": "mine-1"})
+    assert got.headers["X-Request-ID"] == "mine-1"
+    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    assert got.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    other = web.get("/nothing", headers={"X-Request-ID": "a b\n"}).headers["X-Request-ID"]
+    assert len(other) == 32
+
+
+def test_the_log_tells_of_every_request_and_of_nobody(web, caplog):
+    with caplog.at_level("INFO", "reelated.web"):
+        web.get("/api/users/42/recommendations?n=3", headers={"X-Request-ID": "mine-2", "Authorization": "Bearer no"})
+    (line,) = [record for record in caplog.records if record.getMessage() == "request"]
+    assert (line.request_id, line.route, line.status) == ("mine-2", "/api/users/{user_id}/recommendations", 200)
+    assert not [value for value in vars(line).values() if "/users/42" in str(value) or "Bearer" in str(value)]
+
+
+# ------------------------------------------------------------------------------------------------------- of the service
+def test_what_is_served_is_told(web, sample):
+    told = web.get("/api/model").json()
+    assert (told["version"], told["ratings"], told["name"]) == (1, len(sample.ratings), sample.name)
+    assert told["accuracy"]["rmse"] < 1.2
+    assert told["last_refit"]["outcome"] == "switched"
+    assert told["rater"]["similarity"] == "residual-cosine"
+
+
+def test_numbers_for_prometheus(web):
+    web.get("/api/movies/50")
+    text = web.get("/metrics").text
+    assert 'reelated_request_seconds_count{method="GET",route="/api/movies/{movie_id}",status="200"}' in text
+    assert "reelated_model_version 1.0" in text
+    assert 'reelated_refits{outcome="switched"} 1.0' in text
+
+
+def test_a_service_without_a_model_says_so_and_is_not_ready(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    options = ServiceOptions(str(store.url), str(tmp_path / "models"), poll=60)
+    with TestClient(create_app(options), HERE) as web:
+        assert web.get("/health/live").status_code == 200
+        got = web.get("/health/ready")
+        assert (got.status_code, got.headers["Retry-After"]) == (503, "5")
+        assert "no model yet" in web.post("/api/recommendations", json={"ratings": []}).json()["detail"]
+        assert web.put("/api/movies/m", json={"title": "M"}).status_code == 200
+        assert web.put("/api/users/u/ratings/m", json={"rating": 3}).status_code == 200
+        assert "no model yet" in web.get("/api/users/u/recommendations").json()["detail"]
+    store.close()
+
+
+def test_without_the_database_newcomers_are_answered_and_the_rest_may_try_again(web, app, rec, monkeypatch):
+    def gone(*_args, **_how):
+        raise StoreUnavailable("password=secret: connection refused")
+
+    with monkeypatch.context() as patched:
+        for name in ("_reading", "_writing"):
+            patched.setattr(app.state.service.store, name, gone)
+        patched.setattr(app.state.service.store, "rate", gone)
+        asked = [("GET", "/api/users/42/recommendations"), ("GET", "/api/movies"), ("PUT", "/api/users/42/ratings/50"),
+                 ("GET", "/health/ready"), ("GET", "/api/movies/50/audience")]  # fmt: skip
+        for method, address in asked:
+            got = web.request(method, address, json={"rating": 4} if method == "PUT" else None)
+            assert (got.status_code, got.headers.get("Retry-After")) == (503, "5"), address
+            assert got.json()["detail"] == "The store does not answer now. Try again in a moment."
+        body = {"ratings": [{"movie_id": 50, "rating": 5}]}
+        assert web.post("/api/recommendations", json=body).json()["recommendations"] == plain(
+            rec.recommend(ratings={50: 5})
+        )
+        assert web.get("/api/movies/50/similar").status_code == 200
+    assert web.get("/api/users/42/recommendations").status_code == 200
+
+
+def test_a_defect_of_ours_tells_nothing_of_us(web, app, monkeypatch, caplog):
+    monkeypatch.setattr(app.state.service, "similar", lambda *_: 1 / 0)
+    got = web.get("/api/movies/50/similar")
+    assert got.status_code == 500
+    assert "Zero" not in got.text
+    assert got.headers["X-Request-ID"] in {getattr(record, "request_id", None) for record in caplog.records}
+
+
+def test_eight_at_once_get_the_same_as_one(web, rec):
+    wanted = {user: plain(rec.recommend(user_id=user)) for user in range(100, 108)}
+    got, errors = {}, []
+
+    def ask(user):
+        try:
+            for _ in range(5):
+                got[user] = web.get(f"/api/users/{user}/recommendations").json()["recommendations"]
+                assert got[user] == wanted[user]
+        except BaseException as error:  # pragma: no cover
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask, args=(user,)) for user in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert got == wanted
+
+
+# ------------------------------------------------------------------------------------------------------------- refits
+def until(condition):
+    """Wait until something is so; as long as it takes, for a machine may be slow."""
+    pause = threading.Event()
+    while not condition():
+        pause.wait(0.05)
+
+
+def test_the_model_follows_the_ratings_and_no_request_fails(tmp_path, sample):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.import_data(sample, "sample")
+    versions = Versions(models_folder(store))
+    refit(store, versions)
+    options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6, poll=0.05)
+    with TestClient(create_app(options), HERE) as web:
+        web.put("/api/movies/8001", json={"title": "Of Today"})
+        for user in (1, 2, 3):
+            web.put(f"/api/users/{user}/ratings/8001", json={"rating": 5})
+        until(lambda: web.get("/api/model").json()["version"] == 2)
+        assert web.get("/api/movies/8001/similar").status_code == 200
+        assert web.get("/api/model").json()["last_refit"]["outcome"] == "switched"
+        versions.switch(1)
+        until(lambda: web.get("/api/model").json()["version"] == 1)
+        assert web.get("/api/users/42/recommendations").status_code == 200
+    store.close()
+
+
+def test_a_damaged_model_is_not_switched_to(url, app, web):
+    service = app.state.service
+    before = service.served
+    folder = service.versions.folder
+    (folder / "000009.model").mkdir()
+    told = json.loads((folder / "000001.json").read_text()) | {"number": 9}
+    (folder / "000009.json").write_text(json.dumps(told))
+    kept = (folder / "current.json").read_text()
+    (folder / "current.json").write_text("9")
+    with pytest.raises(InputError, match="not a saved model"):
+        service.follow()
+    assert service.served is before
+    (folder / "current.json").write_text(kept)
+    assert web.get("/api/users/42/recommendations").status_code == 200
+
+
+# ----------------------------------------------------------------------------------------------------- the description
+def test_every_route_is_described_with_its_answers(app):
+    told = app.openapi()
+    assert told["info"]["title"] == "Reelated"
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"].endswith("."), (method, path)
+            assert {"404", "422", "503"} <= set(operation["responses"]), (method, path)
+    keyed = {path for path, methods in told["paths"].items() for one in methods.values() if "security" in one}
+    assert all("user" in path or path in ("/api/ratings", "/metrics", "/api/movies/{movie_id}") or "audience" in path
+               for path in keyed)  # fmt: skip
+    assert all("\n" not in schema.get("description", "") for schema in told["components"]["schemas"].values())
+
+
+def test_nothing_that_the_description_allows_is_answered_otherwise(app, web):
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+        @given(case=operation.as_strategy())
+        def ask(case):
+            case.call_and_validate(headers={"Host": "127.0.0.1"}, checks=checks)
+
+        ask()
