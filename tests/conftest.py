@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("contract", "naive", "postgres")
+pytest.register_assert_rewrite("contract", "naive", "postgres", "serving")
 settings.register_profile("reelated", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("reelated")
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -166,8 +167,11 @@ def serve(
 
         folder = str(versions_of(there, models).folder)
         url = there.url.render_as_string(hide_password=False)
-        key = os.environ.get("REELATED_API_KEY") or None
-        options = ServiceOptions(url, folder, key, host, proxy, refit_after, refit_every)
+        told = {
+            name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")
+        }  # these have no option
+        given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after, "refit_every": refit_every}
+        options = replace(ServiceOptions.from_environment(told), store=url, models=folder, **given)
         prepare(there, models, data)
     run(options, port=port, workers=workers, say=say)
 

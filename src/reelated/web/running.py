@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import tempfile
 import time
@@ -68,15 +69,19 @@ def run(options: ServiceOptions, *, port: int, workers: int, say: Callable[[str]
         timeout_graceful_shutdown=30,
         timeout_worker_healthcheck=120,  # a worker that is starting on a busy machine is not dead
     )
-    listening = _listen(options.host, port)
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    say(f"Reelated answers at http://{host}:{listening.getsockname()[1]} and is described at /openapi.json there.")
-    if workers == 1:
-        uvicorn.Server(config).run(sockets=[listening])
-        return
-    with tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        Multiprocess(config, sockets=[listening]).run()
+    signal.signal(signal.SIGTERM, _ended)  # uvicorn finishes what is under way and then hands the signal on
+    with _listen(options.host, port) as listening, tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        say(f"Reelated answers at http://{host}:{listening.getsockname()[1]} and is described at /openapi.json there.")
+        if workers == 1:
+            uvicorn.Server(config).run(sockets=[listening])
+        else:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            Multiprocess(config, sockets=[listening]).run()
+
+
+def _ended(_signal: int, _frame: Any) -> None:
+    raise SystemExit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

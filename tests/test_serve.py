@@ -1,0 +1,164 @@
+"""The service as processes: nothing acknowledged is lost when it is killed, and it comes back by itself."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from reelated.refit import Versions, refit
+from reelated.store import Store
+from reelated.store.tables import ratings, users
+from serving import Server
+
+CLIENTS = 4
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path, sample):
+    """A store with the sample and a model of it: its URL and the folder of the models."""
+    sqlite = request.param == "sqlite"
+    store = Store(f"sqlite:///{tmp_path}/store.db" if sqlite else request.getfixturevalue("postgres").url())
+    store.upgrade().import_data(sample, "sample")
+    refit(store, Versions(tmp_path / "models"))
+    store.close()
+    return store.url.render_as_string(hide_password=False), tmp_path / "models"
+
+
+class Clients:
+    """Four clients who rate one movie after the other until nobody answers, each as a user of their own."""
+
+    def __init__(self):
+        self.acknowledged, self.under_way = {}, {}
+
+    def start(self, server, round_):
+        self.threads = [threading.Thread(target=self._rate, args=(server, who, round_)) for who in range(CLIENTS)]
+        for thread in self.threads:
+            thread.start()
+
+    def _rate(self, server, who, round_):
+        for at in range(10**6):
+            pair, rating = (10_000 + who, 1 + (at * 7 + round_) % 490), 1 + (at + who + round_) % 5
+            self.under_way[pair] = rating
+            if server.ask("PUT", f"/api/users/{pair[0]}/ratings/{pair[1]}", {"rating": rating})[0] != 200:
+                return  # it may be kept or not, and must be one or the other
+            self.acknowledged[pair] = self.under_way.pop(pair)
+
+    def lost(self, kept):
+        """Return what was acknowledged and is not there, though nothing else was sent since."""
+        return {
+            pair: kept.get(pair)
+            for pair, rating in self.acknowledged.items()
+            if kept.get(pair) != rating and (pair not in kept or kept[pair] != self.under_way.get(pair))
+        }
+
+
+def kept_by(url):
+    """Return the ratings of the test's own users, as they are in the store."""
+    store = Store(url)
+    query = sa.select(users.c.user_id, ratings.c.movie_key, ratings.c.rating).join_from(users, ratings)
+    keys = {key: int(text) for key, text in store.all_movie_keys()}
+    with store._reading() as connection:
+        rows = connection.execute(query.where(sa.func.length(users.c.user_id) == 5)).all()
+    store.close()
+    assert len(rows) == len({row[:2] for row in rows})
+    return {(int(user), keys[movie]): rating for user, movie, rating in rows}
+
+
+def test_what_was_acknowledged_is_there_after_it_was_killed(place):
+    clients = Clients()
+    for round_ in range(3):
+        server = Server(*place)
+        clients.start(server, round_)
+        while len(clients.acknowledged) < 60 * (round_ + 1):
+            time.sleep(0.01)
+        server.kill()
+        for thread in clients.threads:
+            thread.join()
+        assert clients.lost(kept_by(place[0])) == {}
+    assert len(clients.acknowledged) >= 180
+
+
+def test_a_request_that_is_under_way_is_answered_before_it_ends(place):
+    server = Server(*place)
+    rows = [{"user_id": 20_000 + at, "movie_id": 1 + at % 490, "rating": 3} for at in range(5000)]
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.ask("POST", "/api/ratings", {"ratings": rows})))
+    thread.start()
+    while server.ask("GET", "/health/live")[0] is None:
+        pass
+    assert server.stop() == 0
+    thread.join()
+    assert answers == [(200, {"kept": 5000})] or answers[0][0] is None  # or it had not yet come in
+
+
+def test_several_workers_follow_the_same_model(place, tmp_path):
+    server = Server(*place, "--workers", 2, "--refit-after", 3, log=tmp_path / "log")
+    for user in (1, 2, 3):
+        assert server.ask("PUT", f"/api/users/{user}/ratings/9", {"rating": 2})[0] == 200
+    seen, statuses = [], set()
+    while seen[-20:] != [2] * 20:
+        status, told = server.ask("GET", "/api/model")
+        statuses.add(status)
+        seen.append(told["version"])
+        time.sleep(0.02)
+    assert statuses == {200}
+    assert server.ask("GET", "/api/users/1/recommendations")[0] == 200
+    assert server.stop() == 0
+    assert [version.number for version in Versions(place[1]).all()] == [2, 1]
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line for line in lines if line["level"] in ("error", "critical")] == []
+
+
+def test_a_database_that_went_comes_back_without_a_restart(tmp_path, sample, postgres):
+    from postgres import Cluster
+
+    cluster = Cluster()
+    try:
+        store = Store(cluster.url()).upgrade()
+        store.import_data(sample, "sample")
+        refit(store, Versions(tmp_path / "models"))
+        store.close()
+        server = Server(store.url.render_as_string(hide_password=False), tmp_path / "models")
+        assert server.ask("GET", "/api/users/42/recommendations")[0] == 200
+        cluster.stop("immediate")
+        newcomer = {"ratings": [{"movie_id": 50, "rating": 5}]}
+        for _ in range(3):
+            assert server.ask("GET", "/api/users/42/recommendations")[0] == 503
+            assert server.ask("PUT", "/api/users/42/ratings/50", {"rating": 4})[0] == 503
+            assert server.ask("POST", "/api/recommendations", newcomer)[0] == 200
+        cluster.start()
+        while server.ask("GET", "/api/users/42/recommendations")[0] != 200:
+            time.sleep(0.05)
+        assert server.ask("PUT", "/api/users/42/ratings/50", {"rating": 4})[0] == 200
+        assert server.stop() == 0
+    finally:
+        cluster.close()
+
+
+def test_an_import_that_is_killed_goes_on_where_it_stopped(tmp_path, sample):
+    url, source = f"sqlite:///{tmp_path}/store.db", tmp_path / "many.parquet"
+    table = sample.ratings.to_polars()
+    pl.concat([table.with_columns(pl.col("user_id") + 1000 * at) for at in range(8)]).write_parquet(source)
+    command = [sys.executable, "-m", "reelated", "import", str(source), "--store", url, "--scale", "1,5,1"]
+    store = Store(url).upgrade()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while store.size()["ratings"] == 0 and process.poll() is None:
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    assert store.size()["ratings"] == 8 * len(table)
+    store.close()
+
+
+def test_it_does_not_start_where_it_may_not(tmp_path):
+    command = [sys.executable, "-m", "reelated", "serve", "--host", "0.0.0.0", "--store", f"sqlite:///{tmp_path}/s.db"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Set REELATED_API_KEY" in done.stderr
+    assert "Traceback" not in done.stderr
