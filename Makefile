@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test docs bench lint format clean
+.PHONY: help demo serve test docs bench lint format clean
 
 help:    ## list the commands
 	@grep -E '^[a-z]+: *.*##' Makefile | sed -E 's/:[^#]*## /	make\t/' | awk -F'\t' '{printf "  %s %-8s %s\n", $$2, $$1, $$3}'
 
 demo:    ## show the main job on the bundled sample
 	@$(PYTHON) tools/environment.py && $(BIN)/reelated demo
+
+serve:   ## answer over HTTP from the bundled sample, at http://127.0.0.1:8000
+	@$(PYTHON) tools/environment.py web && $(BIN)/reelated serve --data sample --store sqlite:///build/sample/store.db
 
 test:    ## run the tests
 	@$(PYTHON) tools/environment.py test && $(BIN)/python -m pytest

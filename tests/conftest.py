@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -15,14 +16,13 @@ PROJECT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
-    """Keep the user's cache out of the tests, and the tests out of the user's cache."""
-    before = os.environ.get("REELATED_CACHE")
-    os.environ["REELATED_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["REELATED_CACHE"]
-    else:
-        os.environ["REELATED_CACHE"] = before
+    """Keep the user's cache and store out of the tests, and the tests out of them."""
+    own = {
+        "REELATED_CACHE": str(tmp_path_factory.mktemp("cache")),
+        "REELATED_STORE": f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db",
+    }
+    with mock.patch.dict(os.environ, own):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (PROJECT / "do
 EVERY = (*DOCUMENTS, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 WIDTH = "96"
 NOT_RUN = {
+    "reelated serve": "answers until it is stopped",
     "reelated fetch": "needs the network or an archive",
     "reelated recommend ml-": "needs MovieLens in the cache",
     "reelated evaluate ml-": "needs MovieLens in the cache",
@@ -249,6 +250,7 @@ def words(svg):
 def update():
     """Write the answers of today into the documents."""
     os.environ["REELATED_CACHE"] = tempfile.mkdtemp()
+    os.environ["REELATED_STORE"] = f"sqlite:///{tempfile.mkdtemp()}/store.db"
     for name in DOCUMENTS:
         (PROJECT / name).write_text(rewritten_in(name, tempfile.mkdtemp()), encoding="utf-8")
 

@@ -1,0 +1,65 @@
+"""The commands of the service: in and out of the store, versions of the model, and someone who leaves."""
+
+import json
+
+import pytest
+
+import reelated
+from reelated.refit import Versions, refit
+from reelated.store import Store
+from test_cli import run
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+def test_what_is_imported_comes_out_as_tables_that_are_read_again(url, tmp_path, sample):
+    assert (
+        "49,653 ratings by 600 users of 490 movies are in the store" in run("import", "sample", "--store", url).stdout
+    )
+    assert "were imported already" in run("import", "sample", "--store", url).stdout
+    assert "49,653 ratings, 490 movies, 600 users" in run("export", tmp_path / "out", "--store", url).stdout
+    back = reelated.read(tmp_path / "out", scale=(1, 5, 1))
+    assert back.ratings.to_polars().equals(sample.ratings.to_polars())
+    assert back.movies.select("movie_id", "title", "year", "genres").equals(
+        sample.movies.select("movie_id", "title", "year", "genres")
+    )
+    assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
+
+
+def test_rows_that_cannot_be_used_are_kept_in_a_file(url, tmp_path):
+    source, rejects = tmp_path / "ratings.csv", tmp_path / "rejects.csv"
+    source.write_text("user,movie,stars\n1,7,5\n1,8,none\n2,7,4\n")
+    assert "line 3" in run("import", source, "--store", url, code=1)
+    run("import", source, "--store", url, "--invalid", "drop", "--rejects", rejects)
+    assert "none" in rejects.read_text()
+    assert Store(url).size()["ratings"] == 2
+
+
+def test_someone_who_leaves_is_in_no_model_and_versions_are_listed(url, tmp_path):
+    run("import", "sample", "--store", url)
+    assert "no model yet" in run("models", "--store", url).stdout
+    models = tmp_path / "models"
+    store = Store(url)
+    refit(store, Versions(models))
+    store.close()
+    told = run("forget", 300, "--store", url, "--models", models).stdout
+    assert "User 300 and 34 ratings are removed" in told
+    assert "Every model that knew them is removed" in told
+    (version,) = json.loads(run("models", "--store", url, "--models", models, "--json").stdout)
+    assert (version["version"], version["served"], version["ratings"]) == (2, True, 49_653 - 34)
+    assert "served" in run("models", "--store", url, "--models", models, "--use", 2).stdout
+    assert "no such version" in run("models", "--store", url, "--models", models, "--use", 1, code=1)
+    assert "No ratings for --user 300" in run("forget", 300, "--store", url, "--models", models, code=1)
+
+
+def test_without_a_model_nobody_waits_for_a_refit(url):
+    run("import", "sample", "--store", url)
+    assert "34 ratings are removed" in run("forget", 300, "--store", url).stdout
+
+
+def test_a_store_that_does_not_answer_is_told_in_one_sentence(tmp_path):
+    assert "does not answer" in run("models", "--store", f"postgresql://me:secret@/x?host={tmp_path}", code=1)
+    assert "expected sqlite:///path" in run("export", tmp_path / "out", "--store", "mysql://me@host/x", code=1)
