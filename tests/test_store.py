@@ -1,9 +1,11 @@
 """The store: what goes in comes out, the later rating counts, nothing acknowledged is lost; SQLite and PostgreSQL."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import numpy as np
 import polars as pl
@@ -317,6 +319,24 @@ def test_a_store_that_began_with_text_ids_takes_numbers_as_text(store):
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     assert store.movie("10").n_ratings == 2
     assert store.scale == Scale(1, 5, 1)
+
+
+def test_a_backup_that_was_made_while_it_ran_brings_everything_back(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
+    with (
+        closing(sqlite3.connect(tmp_path / "store.db")) as running,
+        closing(sqlite3.connect(tmp_path / "b.db")) as copy,
+    ):
+        running.backup(copy)
+    store.rate(1, 10, 1)
+    store.close()
+    for path in tmp_path.glob("store.db*"):
+        path.unlink()
+    (tmp_path / "b.db").rename(tmp_path / "store.db")
+    restored = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    assert {row.movie_id: row.rating for row in restored.ratings_of(1)} == {10: 5, 20: 4}
+    restored.close()
 
 
 # --------------------------------------------------------------------------------------------------- many at a time
