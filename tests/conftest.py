@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("contract", "naive", "postgres", "serving")
+pytest.register_assert_rewrite("contract", "naive", "postgres", "service")
 settings.register_profile("reelated", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("reelated")
 

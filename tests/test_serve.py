@@ -8,14 +8,11 @@ import time
 
 import polars as pl
 import pytest
-import sqlalchemy as sa
 
 from reelated.refit import Versions, refit
 from reelated.store import Store
-from reelated.store.tables import ratings, users
-from serving import Server
-
-CLIENTS = 4
+from service.faults import Clients, kept_by
+from service.process import Server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -27,46 +24,6 @@ def place(request, tmp_path, sample):
     refit(store, Versions(tmp_path / "models"))
     store.close()
     return store.url.render_as_string(hide_password=False), tmp_path / "models"
-
-
-class Clients:
-    """Four clients who rate one movie after the other until nobody answers, each as a user of their own."""
-
-    def __init__(self):
-        self.acknowledged, self.under_way = {}, {}
-
-    def start(self, server, round_):
-        self.threads = [threading.Thread(target=self._rate, args=(server, who, round_)) for who in range(CLIENTS)]
-        for thread in self.threads:
-            thread.start()
-
-    def _rate(self, server, who, round_):
-        for at in range(10**6):
-            pair, rating = (10_000 + who, 1 + (at * 7 + round_) % 490), 1 + (at + who + round_) % 5
-            self.under_way[pair] = rating
-            if server.ask("PUT", f"/api/users/{pair[0]}/ratings/{pair[1]}", {"rating": rating})[0] != 200:
-                return  # it may be kept or not, and must be one or the other
-            self.acknowledged[pair] = self.under_way.pop(pair)
-
-    def lost(self, kept):
-        """Return what was acknowledged and is not there, though nothing else was sent since."""
-        return {
-            pair: kept.get(pair)
-            for pair, rating in self.acknowledged.items()
-            if kept.get(pair) != rating and (pair not in kept or kept[pair] != self.under_way.get(pair))
-        }
-
-
-def kept_by(url):
-    """Return the ratings of the test's own users, as they are in the store."""
-    store = Store(url)
-    query = sa.select(users.c.user_id, ratings.c.movie_key, ratings.c.rating).join_from(users, ratings)
-    keys = {key: int(text) for key, text in store.all_movie_keys()}
-    with store._reading() as connection:
-        rows = connection.execute(query.where(sa.func.length(users.c.user_id) == 5)).all()
-    store.close()
-    assert len(rows) == len({row[:2] for row in rows})
-    return {(int(user), keys[movie]): rating for user, movie, rating in rows}
 
 
 def test_what_was_acknowledged_is_there_after_it_was_killed(place):

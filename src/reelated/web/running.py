@@ -55,11 +55,13 @@ def app() -> FastAPI:
     return create_app(ServiceOptions.from_environment())
 
 
-def run(options: ServiceOptions, *, port: int, workers: int, say: Callable[[str], None]) -> None:
+def run(
+    options: ServiceOptions, *, port: int, workers: int, say: Callable[[str], None], app_of: str = f"{__name__}:app"
+) -> None:
     """Serve until a signal says to stop."""
     os.environ.update(options.to_environment())
     config = uvicorn.Config(
-        "reelated.web.running:app",
+        app_of,
         factory=True,
         workers=workers,
         log_config=LOGGING,

@@ -171,8 +171,9 @@ def with_ratings(recommender: Recommender, ratings: Ratings) -> Recommender:
 
 def _raters(everybody: Recommender, movie_id: Any) -> set[Any]:
     """Return who had rated a movie when everybody's ratings were read."""
-    by_item, item = everybody._by_item, everybody.movie_ids.index_of(movie_id)
-    return set(everybody.user_ids.take(by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]).to_list())
+    matrix, item = everybody._kept("movie_id").matrix, everybody.movie_ids.index_of(movie_id)
+    rows = np.searchsorted(matrix.indptr, np.flatnonzero(matrix.indices == item), side="right") - 1
+    return set(everybody.user_ids.take(rows).to_list())
 
 
 def _warm(recommender: Recommender) -> None:

@@ -1,4 +1,4 @@
-"""The service as a process of its own, on loopback and a port that is free, for tests that must end it."""
+"""The service as a process of its own, on loopback and a port that is free, for those who must end it."""
 
 import http.client
 import json
@@ -7,18 +7,23 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
 class Server:
     """`reelated serve` as a process."""
 
+    program = ("reelated", "serve", "--port", "0")
+    """What Python runs as a module, with its options."""
+
     def __init__(self, store, models, *words, log=None):
         env = os.environ | {"REELATED_STORE": store, "REELATED_MODELS": str(models), "NUMBA_NUM_THREADS": "1"}
         env["REELATED_POLL"] = "0.2"
-        command = [sys.executable, "-W", "error", "-m", "reelated", "serve", "--port", "0", *map(str, words)]
+        command = [sys.executable, "-W", "error", "-m", *self.program, *map(str, words)]
         self.log = open(log or os.devnull, "ab")  # noqa: SIM115
-        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        told = {"stdout": subprocess.PIPE, "stderr": self.log, "text": True}
+        self.process = subprocess.Popen(command, env=env, cwd=Path(__file__).parents[1], **told)
         for line in self.process.stdout:
             if "answers at" in line:
                 self.address = urlsplit(line.split()[3]).netloc

@@ -1,0 +1,1 @@
+"""The service under load: how fast, how steady, and whether anything is lost."""
