@@ -1,7 +1,7 @@
 """How fast is the service? Every figure is a ratio of two that were measured in turns in one run.
 
-From the folder `benchmarks`: `python -m service.measure [--data ml-1m] [--store URL] [--rounds 5] [--seconds 5]`, or with
-`--quick` on the sample.
+From the folder `benchmarks`: `python -m service.measure [--data ml-1m] [--store URL] [--rounds 5] [--seconds 5]`, or
+with `--quick` on the sample.
 """
 
 import argparse

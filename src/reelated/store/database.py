@@ -212,6 +212,21 @@ class Database:
             return connection.scalar(sa.select(movies.c.movie_key).limit(1)) is None
 
 
+class Ready:
+    """A statement that was put into words once, for doing so takes longer than to run it."""
+
+    def __init__(self, statement: Any, engine: sa.Engine) -> None:
+        made = statement.compile(dialect=engine.dialect)
+        self.text = str(made)
+        self.order = made.positiontup
+
+    def __call__(self, connection: sa.Connection, **given: Any) -> Any:
+        """Run it with these values; return the driver's own cursor where there are rows, else how many it changed."""
+        values = given if self.order is None else tuple(given[name] for name in self.order)
+        result = connection.exec_driver_sql(self.text, values, execution_options={"preserve_rowcount": True})
+        return result.cursor if result.returns_rows else result.rowcount
+
+
 def read_about(connection: sa.Connection) -> About:
     """Return what is written down of the whole store."""
     told: Any = NEW | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reelated.errors import UnknownId, check_number, shorten
 from reelated.ratings import NO_TIME
-from reelated.store.database import in_parts
+from reelated.store.database import Ready, in_parts
 from reelated.store.engine import answering
 from reelated.store.movies import Movies
 from reelated.store.tables import movies, ratings, users
@@ -86,7 +86,8 @@ class People(Movies):
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__(url)
-        self._rate = self._rating_statement()
+        self._rate = Ready(self._rating_statement(), self.engine)
+        self._profile = Ready(_PROFILE, self.engine)
 
     # ------------------------------------------------------------------------------------------- ratings
     def _rating_statement(self) -> Any:
@@ -99,7 +100,7 @@ class People(Movies):
         )
         columns = ["user_key", "movie_key", "rating", "rated_at", "place"]
         into = self._insert(ratings).from_select(columns, found)
-        return self._replacing(into, ("rating", "rated_at", "place")).execution_options(preserve_rowcount=True)
+        return self._replacing(into, ("rating", "rated_at", "place"))
 
     def rate(self, user_id: Any, movie_id: Any, rating: float) -> None:
         """Keep a rating; a user who is not known yet is from now on. It is durable when this returns.
@@ -125,13 +126,13 @@ class People(Movies):
             "rated_at": int(time.time()),
         }
         with answering(), self._turn, self._single.connect() as connection:
-            if connection.execute(self._rate, given).rowcount > 0:
+            if self._rate(connection, **given) > 0:
                 return
         with self._writing() as connection:
             self._settle(connection)
             self._movie_keys(connection, {given["movie"]: movie_id})
             connection.execute(self._insert(users).on_conflict_do_nothing(), {"user_id": given["user"]})
-            connection.execute(self._rate, given)
+            self._rate(connection, **given)
 
     def rate_many(self, rows: Iterable[tuple[Any, Any, float]]) -> int:
         """Keep many ratings, all of them or none; of several of one movie by one user the last counts.
@@ -214,7 +215,7 @@ class People(Movies):
             No such user.
         """
         with self._reading() as connection:
-            rows = connection.execute(_PROFILE, {"user": self._text("user", user_id)}).all()
+            rows = self._profile(connection, user=self._text("user", user_id)).fetchall()
         if not rows:
             raise UnknownId(
                 f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
