@@ -57,9 +57,11 @@ class Database:
         self.url = check_url(default_url() if url is None else url)
         self.engine = connect(self.url)
         self.dialect = self.url.get_backend_name()
-        alone = {"begin": None} if self.dialect == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
-        self._single = self.engine.execution_options(**alone)
-        self._turn = threading.Lock() if self.dialect == "sqlite" else nullcontext()
+        is_file = self.dialect == "sqlite"
+        self._single = self.engine.execution_options(begin=None) if is_file else self.engine
+        wanted = {"begin": "BEGIN IMMEDIATE"} if is_file else {"isolation_level": "READ COMMITTED"}
+        self._several = self.engine.execution_options(**wanted)
+        self._turn = threading.Lock() if is_file else nullcontext()
         self._about: About | None = None
 
     def __repr__(self) -> str:
@@ -98,7 +100,7 @@ class Database:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         """Give a connection within a transaction, which lasts when the block is left and is undone when it fails."""
-        with answering(), self._turn, self.engine.begin() as connection:
+        with answering(), self._turn, self._several.begin() as connection:
             yield connection
 
     def _insert(self, table: sa.Table) -> Any:

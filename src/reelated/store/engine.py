@@ -49,7 +49,8 @@ def connect(url: sa.URL) -> sa.Engine:
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        return sa.create_engine(url, connect_args={"connect_timeout": 5}, pool_size=20, max_overflow=20, pool_timeout=5)
+        how: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "isolation_level": "AUTOCOMMIT"}
+        return sa.create_engine(url, connect_args={"connect_timeout": 5}, **how)
     except ModuleNotFoundError:
         raise InputError(
             "The driver for PostgreSQL is not installed. Install it with: pip install 'reelated[postgres]'"
@@ -63,7 +64,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    how = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+    how = connection.get_execution_options().get("begin")
     if how:
         connection.exec_driver_sql(how)
 
