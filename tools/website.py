@@ -21,8 +21,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 HOME = "docs/start-here.md"
 CHAPTERS = {
-    "Guide": ["Start here <self>", "tutorial", "how-it-works", "which-setting", "evaluation", "not-movies", "engine"],
-    "Guide": ["Start here <self>", "tutorial", "how-it-works", "which-setting", "not-movies", "engine", "service"],
+    "Guide": [
+        "Start here <self>",
+        *("tutorial", "how-it-works", "which-setting", "evaluation", "not-movies", "engine", "service"),
+    ],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
     "Measured": ["measures", "ratings", "speed", "benchmarks"],

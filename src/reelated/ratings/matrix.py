@@ -129,6 +129,8 @@ class Ratings:
         -------
         Ratings
         """
+        if movie_ids is self.movie_ids:
+            return self
         place = movie_ids.indices_of(self.movie_ids.values)
         columns = place[self.matrix.indices]
         kept = np.flatnonzero(columns >= 0)

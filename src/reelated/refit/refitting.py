@@ -81,8 +81,9 @@ def _refit(store: Store, versions: Versions, recommender: Recommender) -> Versio
 
 def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:
     """Raise `Unsound` for a model that is not finite, or knows far less than the one before."""
-    for model in fitted.models_:
-        if model is not None and not (np.isfinite(model.similarity_.data).all() and np.isfinite(model.offset_).all()):
+    for model in filter(None, fitted.models_):
+        learned = [model.similarity_.data, *(getattr(model, name) for name in model.arrays)]
+        if not all(np.isfinite(numbers).all() for numbers in learned):
             raise Unsound("The new model is not finite and is not served. The one before stays.")
     for what in ("movies", "ratings"):
         now, then = getattr(version, what), getattr(before, what, 0)

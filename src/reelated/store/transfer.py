@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 import sqlalchemy as sa
 
 from reelated._threads import Progress
 from reelated.errors import InputError
-from reelated.ratings import NO_TIME, Dataset, Ids, Ratings
+from reelated.ratings import NO_TIME, Dataset, Ratings
 from reelated.store.database import About, in_parts, read_about
 from reelated.store.movies import Movies
 from reelated.store.tables import genres, imports, movies, ratings, users
@@ -255,28 +254,6 @@ class Transfer(Movies):
         people = people.with_columns(pl.col("user_id").cast(types[about.user_id_type]))
         catalogue = catalogue.with_columns(pl.col("movie_id").cast(types[about.movie_id_type]))
         return _as_dataset(about, rated, people, catalogue, kinds), about
-
-    def ratings_for(self, movie_ids: Ids) -> Ratings:
-        """Return everybody's ratings of the movies of a model, as one matrix with its columns.
-
-        Parameters
-        ----------
-        movie_ids : Ids
-            The columns; ratings of other movies are left out.
-
-        Returns
-        -------
-        Ratings
-        """
-        kept = self.dataset()[0].ratings
-        columns = movie_ids.indices_of(kept.movie_ids.values)[kept.matrix.indices]
-        known = columns >= 0
-        indptr = np.concatenate([[0], np.cumsum(known)])[kept.matrix.indptr].astype(np.int32)
-        shape = (len(kept.user_ids), len(movie_ids))
-        matrix = sp.csr_array((kept.matrix.data[known], columns[known], indptr), shape=shape)
-        matrix.has_canonical_format = True  # both kinds of ids ascend
-        times = None if kept.timestamps is None else kept.timestamps[known]
-        return Ratings(kept.user_ids, movie_ids, matrix, kept.scale, times)
 
 
 _RATING_TYPES = {

@@ -160,7 +160,7 @@ class Api:
         return as_list(self.service.similar(self.service.served.recommender.movie_ids.parse(movie_id), n))
 
     def audience(
-        self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10, by: Annotated[bodies.By, Query()] = None
+        self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10, by: Annotated[bodies.AudienceBy, Query()] = None
     ) -> Response:
         """List the users who have not rated a movie and would want it most. Nobody's reasons are shown."""
         return as_list(self.service.audience(self.store.parse("movie", movie_id), n, by))

@@ -13,6 +13,9 @@ Id = StrictInt | StrictStr
 Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, examples=[4])]
 N = Annotated[int, Field(ge=1, le=MOST, description="Rows wanted.")]
 By = Annotated[Literal["relevance", "rating"] | None, Field(description="The number that rows fall by.")]
+AudienceBy = Annotated[
+    Literal["relevance", "rating", "interest"] | None, Field(description="The number that rows fall by.")
+]
 
 
 class Closed(BaseModel):

@@ -1,6 +1,5 @@
 """`Service`: the store and the model that is served, and the answers of both together; nothing here knows HTTP."""
 
-import copy
 import logging
 import threading
 from collections.abc import Mapping
@@ -88,7 +87,7 @@ class Service:
         who = Ids(pl.Series([profile.user_id]), "user")
         times = profile.times[kept]
         known = None if (times == NO_TIME).all() else times
-        return with_ratings(rec, Ratings(who, rec.movie_ids, row, rec.scale_, known))
+        return rec.with_ratings(Ratings(who, rec.movie_ids, row, rec.scale_, known))
 
     # ------------------------------------------------------------------------------------------- answers
     def recommend(self, user_id: Any, **asked: Any) -> Answers[MovieRow]:
@@ -133,8 +132,8 @@ class Service:
         """Return the model with everybody's ratings, read again when it or a hundredth of the ratings is new."""
         served, held = self.served, self._everybody
         if held is None or held[0] is not served or about.changes > held[1].changes + served.version.ratings // 100:
-            ratings = self.store.ratings_for(served.recommender.movie_ids)
-            self._everybody = held = served, about, with_ratings(served.recommender, ratings)
+            everybody = served.recommender.with_ratings(self.store.dataset()[0])
+            self._everybody = held = served, about, everybody
         return held[1:]
 
     def _check_in_model(self, movie_id: Any) -> None:
@@ -159,14 +158,6 @@ class Service:
         except BaseException:
             self.count(changes)
             raise
-
-
-def with_ratings(recommender: Recommender, ratings: Ratings) -> Recommender:
-    """Return the same fitted models for other people."""
-    made = copy.copy(recommender)
-    made.__dict__.pop("_by_item", None)
-    made.ratings_ = ratings
-    return made
 
 
 def _raters(everybody: Recommender, movie_id: Any) -> set[Any]:
