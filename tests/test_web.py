@@ -98,7 +98,9 @@ def test_similar_movies_are_those_of_the_library(web, rec):
 def test_the_audience_of_a_movie_is_that_of_the_library_and_gives_no_reasons(web, rec):
     told = web.get("/api/movies/60/audience?n=7").json()["recommendations"]
     assert told == plain(rec.audience(60, n=7))
-    assert set(told[0]) == {"rank", "user_id", "score", "predicted_rating", "support"}
+    assert not {"reasons", "other"} & set(told[0])
+    by_rating = web.get("/api/movies/60/audience?n=3&by=rating").json()["recommendations"]
+    assert by_rating == plain(rec.audience(60, n=3, by="rating"))
 
 
 def test_who_has_just_rated_a_movie_or_is_forgotten_is_not_in_its_audience(web, app):
