@@ -188,14 +188,15 @@ def test_every_command_has_help_with_an_example(command):
 
 def test_the_commands_are_these_and_no_others():
     wanted = {"recommend", "audience", "similar", "predict", "explain", "fit", "batch", "sample", "fetch", "demo"}
-    assert set(COMMANDS) == wanted | {"check", "evaluate", "find", "plot", "tune"}
+    wanted |= {"check", "evaluate", "find", "plot", "tune", "import", "export", "forget", "models", "serve"}
+    assert set(COMMANDS) == wanted
     assert run("--version").stdout == f"reelated {reelated.__version__}\n"
 
 
 def test_the_examples_of_the_help_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command, about in get_command(app).commands.items():
-        if command not in ("fit", "batch", "fetch", "demo", "sample"):
+        if command not in ("fit", "batch", "fetch", "demo", "sample", "serve"):
             run(*shlex.split(about.epilog.removeprefix("Example: reelated ")))
 
 

@@ -402,7 +402,8 @@ def test_without_the_database_newcomers_are_answered_and_the_rest_may_try_again(
     with monkeypatch.context() as patched:
         for name in ("_reading", "_writing"):
             patched.setattr(app.state.service.store, name, gone)
-        patched.setattr(app.state.service.store, "rate", gone)
+        for name in ("_rate", "_profile"):
+            patched.setattr(app.state.service.store, name, gone)
         asked = [("GET", "/api/users/42/recommendations"), ("GET", "/api/movies"), ("PUT", "/api/users/42/ratings/50"),
                  ("GET", "/health/ready"), ("GET", "/api/movies/50/audience")]  # fmt: skip
         for method, address in asked:

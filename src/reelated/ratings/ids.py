@@ -37,7 +37,7 @@ class Ids:
         return len(self.values)
 
     def __getitem__(self, index: int) -> Any:
-        return self.values[int(index)]
+        return self.values[int(index)] if self._places is self else self._places.item(index)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from reelated.ratings import Scale
-from reelated.store.engine import answering, check_url, connect, default_url
+from reelated.store.engine import answering, check_url, connect, default_url, unavailable
 from reelated.store.ids import IdType, Kind, id_text, parse_id
 from reelated.store.tables import facts, movies, ratings, users
 
@@ -215,18 +215,30 @@ class Database:
 
 
 class Ready:
-    """A statement that was put into words once, for doing so takes longer than to run it."""
+    """A single statement in words, for the driver alone: to put it into words takes longer than to run it."""
 
     def __init__(self, statement: Any, engine: sa.Engine) -> None:
         made = statement.compile(dialect=engine.dialect)
         self.text = str(made)
         self.order = made.positiontup
+        self.engine = engine
+        self.error: Any = engine.dialect.loaded_dbapi.Error
 
-    def __call__(self, connection: sa.Connection, **given: Any) -> Any:
-        """Run it with these values; return the driver's own cursor where there are rows, else how many it changed."""
-        values = given if self.order is None else tuple(given[name] for name in self.order)
-        result = connection.exec_driver_sql(self.text, values, execution_options={"preserve_rowcount": True})
-        return result.cursor if result.returns_rows else result.rowcount
+    def __call__(self, **given: Any) -> Any:
+        """Run it with these values; return its rows, or how many it changed. What it changed is durable then."""
+        values = given if self.order is None else [given[name] for name in self.order]
+        with answering():
+            connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(self.text, values)
+            found = cursor.fetchall() if cursor.description else cursor.rowcount
+            cursor.close()
+        except self.error as error:
+            connection.invalidate()
+            raise unavailable(error) from error
+        connection.close()
+        return found
 
 
 def read_about(connection: sa.Connection) -> About:

@@ -79,5 +79,9 @@ def answering() -> Iterator[None]:
     except sa.exc.TimeoutError:
         raise StoreUnavailable("The store has no connection free. Try again in a moment.") from None
     except sa.exc.DBAPIError as error:
-        why = " ".join(str(error.orig).split())[:200]
-        raise StoreUnavailable(f"The store does not answer ({why}). Try again in a moment.") from error
+        raise unavailable(error.orig) from error
+
+
+def unavailable(error: BaseException | None) -> StoreUnavailable:
+    """Return what is said of a driver's error."""
+    return StoreUnavailable(f"The store does not answer ({' '.join(str(error).split())[:200]}). Try again in a moment.")

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from reelated.errors import UnknownId, check_number, shorten
 from reelated.ratings import NO_TIME
 from reelated.store.database import Ready, in_parts
-from reelated.store.engine import answering
 from reelated.store.movies import Movies
 from reelated.store.tables import movies, ratings, users
 
@@ -86,7 +85,8 @@ class People(Movies):
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__(url)
-        self._rate = Ready(self._rating_statement(), self.engine)
+        self._rating = self._rating_statement()
+        self._rate = Ready(self._rating, self.engine)
         self._profile = Ready(_PROFILE, self.engine)
 
     # ------------------------------------------------------------------------------------------- ratings
@@ -125,14 +125,14 @@ class People(Movies):
             "rating": check_number("rating", rating, *self.scale[:2]),
             "rated_at": int(time.time()),
         }
-        with answering(), self._turn, self._single.connect() as connection:
-            if self._rate(connection, **given) > 0:
+        with self._turn:
+            if self._rate(**given) > 0:
                 return
         with self._writing() as connection:
             self._settle(connection)
             self._movie_keys(connection, {given["movie"]: movie_id})
             connection.execute(self._insert(users).on_conflict_do_nothing(), {"user_id": given["user"]})
-            self._rate(connection, **given)
+            connection.execute(self._rating, given)
 
     def rate_many(self, rows: Iterable[tuple[Any, Any, float]]) -> int:
         """Keep many ratings, all of them or none; of several of one movie by one user the last counts.
@@ -214,8 +214,7 @@ class People(Movies):
         UnknownId
             No such user.
         """
-        with self._reading() as connection:
-            rows = self._profile(connection, user=self._text("user", user_id)).fetchall()
+        rows = self._profile(user=self._text("user", user_id))
         if not rows:
             raise UnknownId(
                 f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
