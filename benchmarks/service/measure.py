@@ -21,6 +21,7 @@ from data import REAL, real_folder
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.store.tables import ratings
+from reelated.web.following import threads
 from service import load
 from service.process import Server
 
@@ -66,7 +67,7 @@ def refitting(server, users, given, url, models):
     """Compare p99 of recommendations, at half of the highest rate, with and without refits that follow each other."""
     ask = lambda choice: ("GET", f"/api/users/{choice.choice(users)}/recommendations")  # noqa: E731
     rate = load.at_most(server.address, ask, given.seconds) / 2
-    env = os.environ | {"REELATED_STORE": url, "REELATED_MODELS": str(models), "NUMBA_NUM_THREADS": "1"}
+    env = os.environ | {"REELATED_STORE": url, "REELATED_MODELS": str(models)} | threads()
     rounds = []
     for _ in range(given.rounds):
         without = load.percentile(load.at_rate(server.address, ask, given.seconds, rate), 0.99)

@@ -15,6 +15,12 @@ from reelated.web.service import Service
 log = logging.getLogger("reelated.web")
 
 
+def threads() -> dict[str, str]:
+    """Return the variables that hold a refit to half of the cores."""
+    names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+    return dict.fromkeys(names, str(max(1, (os.cpu_count() or 1) // 2)))
+
+
 class Follower:
     """Looks every few seconds what there is to do for the model."""
 
@@ -67,8 +73,7 @@ class Follower:
             given = {"REELATED_STORE": self.service.store.url.render_as_string(hide_password=False)}
             given["REELATED_MODELS"] = str(self.service.versions.folder)
             given["REELATED_INSTEAD_OF"] = str(version.number if version else 0)
-            given["NUMBA_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // 2))
-            self._refit = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | given)
+            self._refit = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | given | threads())
 
     def _is_due(self, about: About, version: Version | None) -> bool:
         """Say whether it is time; what was tried and refused is tried again when as many ratings are new."""
