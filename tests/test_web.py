@@ -370,7 +370,9 @@ def test_what_is_served_is_told(web, sample):
     assert (told["version"], told["ratings"], told["name"]) == (1, len(sample.ratings), sample.name)
     assert told["accuracy"]["rmse"] < 1.2
     assert told["last_refit"]["outcome"] == "switched"
-    assert told["rater"]["similarity"] == "residual-cosine"
+    models = reelated.Recommender().fit(sample).models_
+    assert (told["ranker"]["model"], told["rater"]["model"]) == tuple(type(model).__name__ for model in models)
+    assert models.rater.get_params().items() <= told["rater"].items()
 
 
 def test_numbers_for_prometheus(web):

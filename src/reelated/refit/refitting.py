@@ -1,14 +1,16 @@
 """From the store to a new version of the model: read, fit, judge, and only then switch."""
 
 import time
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from reelated.errors import InputError, plural
+from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
+from reelated.recommender.catalogue import Catalogue
 from reelated.refit.versions import Attempt, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
@@ -81,8 +83,10 @@ def _refit(store: Store, versions: Versions, recommender: Recommender) -> Versio
 
 def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:
     """Raise `Unsound` for a model that is not finite, or knows far less than the one before."""
-    for model in filter(None, fitted.models_):
-        learned = [model.similarity_.data, *(getattr(model, name) for name in model.arrays)]
+    models: Any = filter(None, fitted.models_)
+    for model in models:
+        linked = [model.similarity_.data] if isinstance(model, ItemItemModel) else []
+        learned = linked + [getattr(model, name) for name in model.arrays]
         if not all(np.isfinite(numbers).all() for numbers in learned):
             raise Unsound("The new model is not finite and is not served. The one before stays.")
     for what in ("movies", "ratings"):
@@ -101,7 +105,12 @@ def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | N
     indptr = np.searchsorted(rest, matrix.indptr)
     X = sp.csr_array((matrix.data[rest], matrix.indices[rest], indptr.astype(matrix.indptr.dtype)), shape=matrix.shape)
     X.has_canonical_format = True
-    rater = clone(recommender._models(data).rater).fit(X, scale=data.ratings.scale[:2])
+    rater = recommender._models(data).rater
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    movies = Catalogue(data.movies, data.ratings.movie_ids, counts)
+    rater.fit(
+        X, scale=data.ratings.scale[:2], **({"items": movies.attributes()} if isinstance(rater, DrawnModel) else {})
+    )
     users = np.searchsorted(matrix.indptr, held, side="right") - 1
     predicted, _ = rater.score_pairs(X, users, matrix.indices[held], by="rating")
     error = predicted - matrix.data[held]

@@ -174,8 +174,8 @@ class Api:
             "version": version.number,
             "age_seconds": max(int(time.time()) - version.made_at, 0),
             "scale": list(rec.scale_),
-            "ranker": rec.models_.ranker and rec.models_.ranker.get_params(),
-            "rater": rec.models_.rater.get_params(),
+            "ranker": rec.models_.ranker and settings_of(rec.models_.ranker),
+            "rater": settings_of(rec.models_.rater),
             "last_refit": last and asdict(last),
         }
         return as_json({name: told[name] for name in bodies.ModelOut.model_fields})
@@ -202,6 +202,11 @@ class Api:
         """Read the filters of an address."""
         left_out = [self.store.parse("movie", text) for text in split(asked.exclude)]
         return {"genres": split(asked.genres) or None, "years": as_years(asked.years), "exclude": left_out or None}
+
+
+def settings_of(model: Any) -> dict[str, Any]:
+    """Return which model it is, and its parameters."""
+    return {"model": type(model).__name__, **model.get_params()}
 
 
 def split(text: str | None) -> list[str]:

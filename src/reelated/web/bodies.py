@@ -131,6 +131,8 @@ class PredictionOut(BaseModel):
     predicted_rating: float | None
     support: int
     rating: float | None
+    low: float | None
+    high: float | None
     base: float
     reasons: list[Reason]
     other: float
