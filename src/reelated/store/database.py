@@ -227,8 +227,11 @@ class Ready:
     def __call__(self, **given: Any) -> Any:
         """Run it with these values; return its rows, or how many it changed. What it changed is durable then."""
         values = given if self.order is None else [given[name] for name in self.order]
-        with answering():
-            connection = self.engine.raw_connection()
+        try:
+            with answering():
+                connection = self.engine.raw_connection()
+        except self.error as error:  # the pool hands on what the driver says
+            raise unavailable(error) from error
         try:
             cursor = connection.cursor()
             cursor.execute(self.text, values)
