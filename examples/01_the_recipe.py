@@ -416,6 +416,10 @@ plt.show()
 # | one weak neighbour decides a prediction | an imagined neighbour that was rated as expected | `baseline_weight` |
 # | averages of little evidence lead the lists | rank by the sum of the evidence | `by="relevance"` |
 # | users who rate everything link everything | let their ratings count for less | `weighting="tf-idf"` |
+# | what two similar movies have in common counts twice | learn the weights of all movies together | `EASE()` |
+# | who rates much, or high, leads every list of users | look at what is beyond their usual | `audience(…)` |
+#
+# The defaults go furthest: they learn one table of weights for the order (`EASE`) and one for ratings (`Gaussian`).
 #
 # The first one alone, on similarities: every dot is a pair of movies.
 
@@ -442,5 +446,5 @@ plt.show()
 # **It does not work** where there is little to go by: on a movie that few users have rated the plain recipe is
 # confident exactly where it knows least; on a movie or a user without ratings item-based has nothing to say at all.
 #
-# The cures cost something too: the defaults lean towards movies that many users know. `03_choose_a_model.py` measures
-# how much each of them gains.
+# The cures cost something too: whatever ranks well leans towards movies that many users know. `03_choose_a_model.py`
+# measures how much each of them gains.

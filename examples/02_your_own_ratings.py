@@ -51,8 +51,8 @@ for note in from_file.notes:
     print("note:", note)
 
 # %% [markdown]
-# With nine ratings nobody can be served well, but one can see everything. Four users are too few for the defaults'
-# caution (`shrinkage` takes nearly all away), so use the bare recipe:
+# With nine ratings nobody can be served well, but one can see everything. Four users are too few for models that
+# learn, so use the bare recipe:
 
 # %%
 tiny = reelated.recipe().fit(mine)

@@ -46,7 +46,7 @@ assert abs(total - row.score) < 1e-5
 # ## The whole sum
 #
 # `explain` gives all parts. For the predicted rating the start is what is expected of this user and this movie before
-# any similarity is looked at; a movie rated higher than expected pushes up, one rated lower pushes down.
+# any rating is looked at; a movie rated higher than expected pushes up, one rated lower pushes down.
 
 # %%
 why = rec.explain(user_id=user_id, movie_id=row.movie_id, by="rating")
@@ -102,17 +102,19 @@ for change in why.without:
     print(f"without {change.title}: from place {change.rank} to {change.new_rank}")
 
 # %% [markdown]
-# The same by hand, for any change. What if the strongest reason had been given the lowest star?
+# The same by hand, for any change. What if the strongest reason had been given the lowest star? The ratings are handed
+# over as a newcomer's, which have no order in time and all count alike, so ask for the score before in the same way.
 
 # %%
 seen, stars = data.ratings.row(data.ratings.user_ids.index_of(user_id))
 mine = dict(zip(data.ratings.movie_ids.take(seen).to_list(), stars.tolist(), strict=True))
-strongest = why.contributions[0]
+before = rec.explain(ratings=mine, movie_id=row.movie_id)
+strongest = before.contributions[0]
 mine[strongest.movie_id] = data.ratings.scale.low
 after = rec.explain(ratings=mine, movie_id=row.movie_id)
-print(f"{row.title}: score {why.value:.2f}, place {why.rank}")
-print(f"with {data.ratings.scale.low:g} for {strongest.title}: score {after.value:.2f}, place {after.rank}")
-assert after.value <= why.value  # a lower star never raises the score of a linked movie
+print(f"{row.title}: score {before.value:.3f}, place {before.rank}")
+print(f"with {data.ratings.scale.low:g} for {strongest.title}: score {after.value:.3f}, place {after.rank}")
+assert after.value <= before.value  # a lower star never raises the score of a positively linked movie
 
 # %% [markdown]
 # ## How much do explanations rest on?
@@ -132,8 +134,9 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# By *relevance* every star above the lowest adds something: nothing pushes down. That is why a list and a predicted
-# rating can disagree, and why each has an explanation of its own.
+# Weights that are learned together can be negative: having rated a movie may speak against another, beside all else
+# that is rated. And by *relevance* even a low rating of a linked movie adds something, for who watches such movies is
+# told by that, too. That is why a list and a predicted rating can disagree, and why each has an explanation of its own.
 #
 # A reason tells how the model came to its number. It does not tell why the user would like the movie; the model knows
 # nothing of that.

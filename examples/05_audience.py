@@ -35,28 +35,29 @@ assert rec.recommend(movie_id=movie.movie_id) == rec.audience(movie.movie_id)
 # %% [markdown]
 # The rows carry no reasons. A reason names what a user has rated, and that is for this user alone.
 #
-# ## Two numbers, two audiences
+# ## Three numbers
 #
-# By **relevance** come users who have rated much that is linked to the movie; by **predicted rating** those who would
-# give it most stars. For an invitation one wants both, for instance the most relevant among those with a good
-# predicted rating.
+# By **relevance** come users who have rated much, for relevance adds up; by **predicted rating** those who would give
+# it most stars, and these are often the ones who give most stars to everything. The list falls by **interest**, which
+# asks both questions of this movie and this user alone: the relevance beyond what is usual for the user, the more the
+# higher the predicted rating is above the user's own mean (the *lift*).
 
 # %%
 everyone = rec.audience(movie.movie_id, n=len(rec.user_ids))
 relevance = np.array([row.score for row in everyone])
-stars = np.array([row.predicted_rating for row in everyone])
-good = stars >= np.quantile(stars, 0.75)
-invited = [row for row, fine in zip(everyone, good, strict=True) if fine][:10]
-print("invited:", ", ".join(str(row.user_id) for row in invited))
+lift = np.array([row.lift for row in everyone])
+invited = everyone[:10]
+for by in ("interest", "relevance", "rating"):
+    print(f"by {by}:", ", ".join(str(row.user_id) for row in rec.audience(movie.movie_id, by=by)))
 
 # %%
 figure, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
-axis.scatter(relevance, stars, s=10, color=GREY, linewidths=0, label="users who have not rated it")
+axis.scatter(relevance, lift, s=10, color=GREY, linewidths=0, label="users who have not rated it")
 axis.scatter(
-    [row.score for row in invited], [row.predicted_rating for row in invited], s=28, color=BLUE, label="invited"
+    [row.score for row in invited], [row.lift for row in invited], s=28, color=BLUE, label="the ten of highest interest"
 )
-axis.axhline(np.quantile(stars, 0.75), color="black", lw=0.8, ls=":")
-axis.set(title=f"The audience of {movie.title}", xlabel="relevance", ylabel="predicted rating")
+axis.axhline(0, color="black", lw=0.8, ls=":")
+axis.set(title=f"The audience of {movie.title}", xlabel="relevance", ylabel="stars above own mean")
 axis.legend(frameon=False)
 plt.show()
 
@@ -88,33 +89,28 @@ plt.show()
 
 # %% [markdown]
 # Under the recipe a user's mean decides: who rates everything high is named for everything, and the highest means
-# belong to users with few ratings. By relevance the user's ratings of linked movies decide. But there is a remainder,
-# and the reason is plain: relevance is a sum, and who has rated much has much to sum. How many movies have the most
-# named users rated?
+# belong to users with few ratings. By interest the movie decides: those named most have rated much, since much is known
+# of them, but nobody is far ahead. How many movies have the most named users rated?
 
 # %%
 n_rated = dict(zip(data.ratings.user_ids.values.to_list(), np.diff(data.ratings.matrix.indptr).tolist(), strict=True))
+named["default, by relevance"] = Counter(
+    row.user_id for movie_id in rec.movie_ids for row in rec.audience(movie_id, by="relevance")
+)
 for name, counter in named.items():
     top = np.median([n_rated[user] for user, _ in counter.most_common(10)])
     print(f"{name}: the ten most named users rated {top:.0f} movies each (median)")
 print(f"all users: {np.median(list(n_rated.values())):.0f}")
 
 # %% [markdown]
-# ## A fairer share
+# ## Nobody too often
 #
-# Where the busy must not be asked again and again, go through the movies in turn and let every user be named for
-# three times as many movies as an even share would be, and no more. The lists lose score and reach many more
-# users.
+# Where several movies are announced at once, nobody wants to be asked for each of them. `audiences` lists users for
+# several movies, and with `per_user` nobody for more than so many: the pair with the highest interest comes first.
 
 # %%
-LIMIT = round(3 * 10 * len(rec.movie_ids) / n_users)  # three times an even share
-given, fair, lost = Counter(), {}, []
-for movie_id in rec.movie_ids:
-    ranked = rec.audience(movie_id, n=n_users)
-    fair[movie_id] = [row for row in ranked if given[row.user_id] < LIMIT][:10]
-    given.update(row.user_id for row in fair[movie_id])
-    best = sum(row.score for row in ranked[:10])
-    lost.append(1 - sum(row.score for row in fair[movie_id]) / best if best else 0)
-share = sum(count for _, count in given.most_common(10)) / given.total()
-print(f"at most {LIMIT} times: {len(given)} users are named; ten of them hold {share:.0%} of the places")
-print(f"the price: {np.mean(lost):.0%} of the score")
+movie_ids = [found.movie_id for found in (rec.find(title)[0] for title in (TITLE, "Alien", "Fargo", "Titanic"))]
+for per_user in (None, 1):
+    table = rec.audiences(movie_ids, per_user=per_user)
+    told = f"per_user={per_user}: {table['user_id'].n_unique()} users for {len(table)} places"
+    print(f"{told}, mean interest {table['interest'].mean():.3f}")

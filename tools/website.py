@@ -27,7 +27,7 @@ CHAPTERS = {
     ],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
-    "Measured": ["measures", "ratings", "speed", "benchmarks"],
+    "Measured": ["accuracy", "measures", "ratings", "speed", "benchmarks"],
     "Project": ["contributing", "changelog", "security"],
 }
 """The pages in the order of the menu."""

@@ -1,0 +1,206 @@
+"""Accuracy in the published ways, our rows beside those of others.
+
+python benchmarks/accuracy.py DATA [--only PROTOCOL] > docs/accuracy.md     # DATA holds ml-100k.zip, ml-1m, ml-20m.zip
+
+Each protocol is that of `reelated evaluate --protocol`. Defaults are `Recommender()`, the same on every data set; the
+neighbours are what large data fall back to. Rows named by a setting show what it does, and were chosen on parts of the
+training data. Where lists are measured, rows that are not defaults do without a model of ratings, and the other way
+round; where users fall by interest, which looks at both, they have both.
+"Liked" is a hit that was rated 4 or more. Intervals hold 95 %, drawn over users (or movies, where users are ranked).
+"""
+
+import argparse
+import gc
+import platform
+import statistics
+import sys
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numba
+
+import reelated
+from reelated import EASE, ItemKNN, Popularity, Recommender
+from reelated.evaluation import PROTOCOLS, compare, evaluate
+
+SOURCES = {"MovieLens 100K": "ml-100k.zip", "MovieLens 1M": "ml-1m", "MovieLens 20M": "ml-20m.zip"}
+TF_IDF = ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)
+RESIDUAL = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
+IDS_ONLY = "Gaussian, ids only"
+"""The row whose data are told no genres and years."""
+
+
+class ByRelevance(Recommender):
+    """The defaults, with users that fall by relevance."""
+
+    def audience(self, movie_id, *, n=10, by="relevance"):
+        """Return the users, by relevance."""
+        return super().audience(movie_id, n=n, by=by)
+
+
+def ranking(ranker, **ageing):
+    """Return a recommender whose predicted ratings cost nothing."""
+    return Recommender(ranker, Popularity(), **ageing)
+
+
+def rating(rater="default"):
+    """Return a recommender whose lists cost nothing."""
+    return Recommender(Popularity(), rater)
+
+
+def dense(**settings):
+    """Return EASE of all items in closed form, nothing left out."""
+    return EASE(n_candidates=None, n_neighbors=None, **settings)
+
+
+LISTS = {
+    "**defaults**": Recommender(),
+    "neighbours, tf-idf": ranking(TF_IDF),
+    "most rated": ranking(Popularity()),
+    "the recipe": reelated.recipe(),
+}
+WITHOUT_TIME = {"dropout": 0.0, "lowest_worth": 1.0, "l2": 1000.0}
+RATINGS = {
+    "**defaults**": rating(),
+    IDS_ONLY: rating(),
+    "neighbours, residual cosine": rating(RESIDUAL),
+    "biases alone": rating(Popularity()),
+    "the recipe": rating(reelated.recipe().rater),
+}
+ROWS = {
+    "ml100k-folds": RATINGS,
+    "ml100k-microsoft": LISTS
+    | {
+        "defaults, no ageing": ranking(EASE(), half_life=None),
+        "EASE tuned for any": ranking(dense(lowest_worth=0.55, dropout=0.7, l2=250.0), half_life=None),
+    },
+    "ml100k-audience": {
+        "**defaults**, by interest": Recommender(),
+        "neighbours, by interest": Recommender(TF_IDF, RESIDUAL),
+        "defaults, by relevance": ByRelevance(),
+        "the recipe": reelated.recipe(),
+    },
+    "ml1m-folds": RATINGS,
+    "ml1m-ncf": LISTS
+    | {
+        "EASE without time": ranking(dense(**WITHOUT_TIME), half_life=None),
+        "EASE with recency": ranking(dense(**WITHOUT_TIME), half_life=10, long_term=0.1),
+    },
+    "ml1m-infinite-ae": LISTS
+    | {
+        "defaults, no ageing": ranking(EASE(), half_life=None),
+        "EASE dense, no ageing": ranking(dense(), half_life=None),
+        "EASE sparse, 74 weights a movie (2 %), no ageing": ranking(EASE(n_neighbors=74), half_life=None),
+    },
+    "ml20m-liang": LISTS,
+}
+"""What is measured in each protocol."""
+
+
+def told(split, movies):
+    """Return a split whose data know these movies."""
+    return replace(split, train=replace(split.train, movies=movies))
+
+
+def spoken(value, name):
+    """Return a figure as text."""
+    return "–" if value is None else f"{value:.0%}" if "places" in name else f"{value:.4f}"
+
+
+def first_fold(protocol, result):
+    """Return the RMSE of the first of several folds."""
+    return replace(result, parts=result.parts[:1]).value("rmse")
+
+
+def section(protocol, source):
+    """Print one protocol's table and what stands behind it."""
+    splits, data = protocol.made(source), reelated.read(source)
+    bare = reelated.Dataset.from_frames(data.ratings.to_polars()).movies
+    folds = len(splits) > 1
+    names = [*protocol.columns, *(["first fold, RMSE"] if folds else []), "fit, s"]
+    print(f"## {protocol.name}\n\n{protocol.data}. {protocol.definition}\n\nSource: {protocol.source}\n")
+    print(f"| model | {' | '.join(names)} |\n|---{'|---' * len(names)}|")
+    for row in protocol.published:
+        note = f" ({row.note})" if row.note else ""
+        values = [*row.values, *[None] * (len(names) - len(row.values))]
+        print(f"| {row.model}{note} | {' | '.join(map(spoken, values, names))} |")
+    results = {}
+    for label, row in ROWS[protocol.name].items():
+        parts = [told(split, bare if label == IDS_ONLY else data.movies) for split in splits]
+        result = results[label] = evaluate(row, parts, protocol.n, ask=protocol.ask)
+        values = [*protocol.row(result), *([first_fold(protocol, result)] if folds else [])]
+        print(f"| {label} | {' | '.join(map(spoken, values, names))} | {result.seconds:.1f} |", flush=True)
+        gc.collect()
+    intervals(protocol, results)
+
+
+def intervals(protocol, results):
+    """Print the defaults' intervals, and how they differ from the next row of ours."""
+    (first, ours), *others = results.items()
+    second, next_ = next((label, found) for label, found in others if label != IDS_ONLY)
+    measured = {(row.measure, row.relevance): row for row in ours.rows()}
+    gaps = {(row.measure, row.relevance): row for row in compare(next_, ours)}
+    print(f"\n95 % intervals of the {first.replace('*', '')}, and their difference from “{second}”:\n")
+    print("| measure | interval | difference | its interval | p |\n|---|---|---|---|---|")
+    for name, key in protocol.columns.items():
+        if measured[key].low is None or key not in gaps:
+            continue
+        row, gap = measured[key], gaps[key]
+        print(
+            f"| {name} | {row.low:.4f} to {row.high:.4f} | {gap.difference:+.4f} "
+            f"| {gap.low:+.4f} to {gap.high:+.4f} | {gap.p_value:.3f} |"
+        )
+    print(flush=True)
+
+
+def fits(folder):
+    """Print how long the default ranking model takes to fit, compiled beforehand."""
+    print("## Fits\n\nSeconds that the default ranking model takes, `EASE()`, the median of three:\n")
+    print("| data | by the clock | of processor time |\n|---|---|---|")
+    for name, file in SOURCES.items():
+        if not (folder / file).exists() or name == "MovieLens 20M":
+            continue
+        X, taken = reelated.read(folder / file).ratings.matrix, []
+        EASE().fit(X[:500])
+        for _ in range(3):
+            begun = time.perf_counter(), time.process_time()
+            EASE().fit(X)
+            taken.append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
+        clock, processor = (statistics.median(part) for part in zip(*taken, strict=True))
+        print(f"| {name} | {clock:.2f} | {processor:.2f} |", flush=True)
+    print()
+
+
+def main(folder, only):
+    """Print the page."""
+    print("# Accuracy\n")
+    print(" ".join(__doc__.split("\n\n", 2)[2].split()) + "\n")
+    print(
+        "How predicted ratings gain from movies and dates, and whether their intervals hold: [ratings](ratings.md).\n"
+    )
+    machine = f"{platform.machine()}, {numba.get_num_threads()} threads"
+    print(f"Made by `benchmarks/accuracy.py` on {date.today()}, {machine}.\n")
+    missing = []
+    for name, protocol in PROTOCOLS.items():
+        if only not in (None, name):
+            continue
+        source = folder / SOURCES[protocol.data]
+        if source.exists():
+            section(protocol, source)
+        else:
+            missing.append(f"`{name}` ({protocol.data})")
+    if missing:
+        print(f"Not measured, for the data were not at hand: {', '.join(missing)}.\n")
+    if only is None:
+        fits(folder)
+    print(Path(__file__).with_name("tried.md").read_text(encoding="utf-8").rstrip())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Accuracy in the published ways.")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", choices=[*PROTOCOLS])
+    given = parser.parse_args(sys.argv[1:])
+    main(given.data, given.only)
