@@ -3,10 +3,10 @@
 python benchmarks/accuracy.py DATA [--only PROTOCOL] > docs/accuracy.md     # DATA holds ml-100k.zip, ml-1m, ml-20m.zip
 
 Each protocol is that of `reelated evaluate --protocol`. Defaults are `Recommender()`, the same on every data set; the
-neighbours are what large data fall back to. Rows named by a setting show what it does, and were chosen on parts of the
-training data. Where lists are measured, rows that are not defaults do without a model of ratings, and the other way
-round; where users fall by interest, which looks at both, they have both.
-"Liked" is a hit that was rated 4 or more. Intervals hold 95 %, drawn over users (or movies, where users are ranked).
+neighbours are what large data fall back to. Rows named by a setting show what it does; the settings of the "tuned" row
+were chosen on parts of the training data. Where lists are measured, rows that are not defaults do without a model of
+ratings, and the other way round; where users fall by interest, which looks at both, they have both. "Liked" is a hit
+that was rated 4 or more. Intervals hold 95 %, drawn over users (or movies, where users are ranked).
 """
 
 import argparse
