@@ -21,7 +21,7 @@ from reelated._kernels.gaussian import (
 )
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
-from reelated._kernels.ridge import common_rows, cut_rows, gram_rows, ridge_rows, ridge_rows_sparse
+from reelated._kernels.ridge import common_rows, cut_rows, dense_system, gram_rows, sparse_system
 from reelated._kernels.scores import (
     Finish,
     Links,
@@ -75,6 +75,7 @@ __all__ = [
     "count_visits",
     "cross_products",
     "cut_rows",
+    "dense_system",
     "dense_widths",
     "draw_rows",
     "empty_sums",
@@ -86,8 +87,6 @@ __all__ = [
     "gram_rows",
     "harvest",
     "list_visits",
-    "ridge_rows",
-    "ridge_rows_sparse",
     "score_of",
     "score_pairs",
     "score_row",
@@ -96,6 +95,7 @@ __all__ = [
     "similarity_rows",
     "sitting_shifts",
     "sort_rows",
+    "sparse_system",
     "squared_error",
     "strongest",
     "top_groups",

@@ -26,84 +26,34 @@ def gram_rows(start, stop, by_item, by_user, gram):
                 row[np.uint32(j)] += value * by_user.data[q]
 
 
-@kernel
-def ridge_rows(start, stop, candidates, gram, ridge, weights):
-    """Write the weights of the candidates of the items from `start` to `stop`, each item by itself.
-
-    Of `gram` the part up to the diagonal is read.
-    """
-    for i in range(start, stop):
-        place = slice(candidates.indptr[i], candidates.indptr[i + 1])
-        near = candidates.indices[place]
-        if len(near) == 0:
-            continue
-        system = np.empty((len(near), len(near)), gram.dtype)
-        wanted = np.empty(len(near), gram.dtype)
-        for a in range(len(near)):
-            row = gram[near[a]]
-            for b in range(a):
-                system[a, b] = system[b, a] = row[near[b]]
-            system[a, a] = row[near[a]] + ridge[near[a]]
-            wanted[a] = gram[max(i, near[a]), min(i, near[a])]
-        _solve(np.linalg.cholesky(system), wanted)
-        weights[place] = wanted
-
-
-@kernel
-def ridge_rows_sparse(start, stop, candidates, gram, diagonal, ridge, weights):
-    """Do as `ridge_rows` with a Gram matrix of which each row holds its largest entries alone.
-
-    A pair counts where either row holds it. Where what is missing leaves a system without a solution, the ridge is
-    doubled until there is one. `candidates.data` holds their entries of row `i`.
-    """
-    place = np.full(len(diagonal), -1)
-    for i in range(start, stop):
-        part = slice(candidates.indptr[i], candidates.indptr[i + 1])
-        near = candidates.indices[part]
-        if len(near) == 0:
-            continue
-        place[near] = np.arange(len(near))
-        system = np.zeros((len(near), len(near)), weights.dtype)
-        for a in range(len(near)):
-            for q in range(gram.indptr[near[a]], gram.indptr[near[a] + 1]):
-                b = place[gram.indices[q]]
-                if b >= 0:
-                    system[a, b] = system[b, a] = gram.data[q]
-        place[near] = -1
-        held, solved = ridge[near], False
-        while not solved:
-            for a in range(len(near)):
-                system[a, a] = diagonal[near[a]] + held[a]
-            wanted = candidates.data[part].copy()
-            solved = _factored(system, wanted)
-            held = held * 2
-        weights[part] = wanted
-
-
-@kernel
-def _factored(system, wanted):
-    """Solve a system in the place of `wanted`; say whether it is positive definite."""
-    try:
-        lower = np.linalg.cholesky(system)
-    except Exception:  # numba knows no narrower one
-        return False
-    _solve(lower, wanted)
-    return True
+@tight
+def dense_system(near, gram, ridge, system):
+    """Write ``gram[near, near] + diag(ridge[near])``; of `gram` the part up to the diagonal is read."""
+    for a in range(len(near)):
+        row = gram[near[a]]
+        for b in range(a):
+            system[a, b] = system[b, a] = row[near[b]]
+        system[a, a] = row[near[a]] + ridge[near[a]]
 
 
 @tight
-def _solve(lower, wanted):
-    """Solve ``L L.T x = b`` in the place of `b`."""
-    n = len(wanted)
-    for a in range(n):
-        total = wanted[a]
-        for b in range(a):
-            total -= lower[a, b] * wanted[b]
-        wanted[a] = total / lower[a, a]
-    for a in range(n - 1, -1, -1):
-        wanted[a] /= lower[a, a]
-        for b in range(a):
-            wanted[b] -= lower[a, b] * wanted[a]
+def sparse_system(near, gram, place, diagonal, ridge, system):
+    """Do as `dense_system` with a matrix of which each row holds its largest entries alone, and the diagonal beside.
+
+    A pair counts where either row holds it. `place` is −1 everywhere, and is left so.
+    """
+    for a in range(len(near)):
+        place[near[a]] = a
+        for b in range(len(near)):
+            system[a, b] = 0
+    for a in range(len(near)):
+        for q in range(gram.indptr[near[a]], gram.indptr[near[a] + 1]):
+            b = place[gram.indices[q]]
+            if b >= 0:
+                system[a, b] = system[b, a] = gram.data[q]
+        system[a, a] = diagonal[near[a]] + ridge[near[a]]
+    for a in range(len(near)):
+        place[near[a]] = -1
 
 
 @kernel

@@ -1,11 +1,13 @@
 """Linear weights between items: each item's column told from the others' by ridge regression."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from scipy.linalg import get_lapack_funcs
 from threadpoolctl import threadpool_limits
 
 from reelated import _kernels as kernels
@@ -109,19 +111,38 @@ def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progr
     """
     first, second, third = _thirds(progress)
     found = similarity(values, Measure(n_neighbors=near), progress=first)
-    near_to = as_kernel_csr(found.values)
+    _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
+    near_to = _as_products(as_kernel_csr(found.values), norms)
     weights = np.empty(found.values.nnz, values.dtype)
-    rows = _dense_rows if _squared(values) <= SQUARE else _sparse_rows
+    fill = _dense_systems if _squared(values) <= SQUARE else _sparse_systems
+    system_of = fill(values, ridge, norms, second)
+
+    def rows(start: int, stop: int) -> None:
+        for item in range(start, stop):
+            place = slice(near_to.indptr[item], near_to.indptr[item + 1])
+            if place.start < place.stop:
+                weights[place] = _solved(system_of(near_to.indices[place]), near_to.data[place])
+
     cost = np.diff(near_to.indptr).astype(np.float64) ** 3 / 3
     with threadpool_limits(1, "blas"):  # the items are spread over the threads
-        for _ in in_order(rows(values, ridge, near_to, weights, second), slices_of(cost + 1, SLICE), third):
+        for _ in in_order(rows, slices_of(cost + 1, SLICE), third):
             pass
     lengths, places, cut = _strongest(near_to.indptr, weights, keep)
     pattern = near_to.indices[places], _begins(lengths)
     return _weights(weights[places], found.common.data[places], pattern, cut)
 
 
-Rows = Callable[[int, int], None]
+def _solved(system: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the solution; where missing entries leave none, the diagonal is raised until there is one."""
+    (solve,) = get_lapack_funcs(("posv",), (system,))
+    while True:
+        _, solution, failed = solve(system.T, wanted, lower=1)
+        if not failed:
+            return solution
+        system.ravel()[:: len(system) + 1] *= 2
+
+
+Systems = Callable[[npt.NDArray[np.int32]], npt.NDArray[Any]]
 
 
 def _squared(values: sp.csr_array) -> int:
@@ -129,33 +150,37 @@ def _squared(values: sp.csr_array) -> int:
     return values.shape[1] ** 2 * values.data.itemsize
 
 
-def _dense_rows(
-    values: sp.csr_array, ridge: Ridge, near_to: kernels.CSR, weights: npt.NDArray[Any], progress: Progress | None
-) -> Rows:
-    """Return what solves items by the whole Gram matrix."""
+def _dense_systems(
+    values: sp.csr_array, ridge: Ridge, norms: npt.NDArray[np.float64], progress: Progress | None
+) -> Systems:
+    """Return what makes the system of some items, from the whole Gram matrix."""
     matrix = gram(values, progress)
     held = ridge.of(matrix.diagonal())
 
-    def rows(start: int, stop: int) -> None:
-        kernels.ridge_rows(start, stop, near_to, matrix, held, weights)
+    def system_of(near: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+        system = np.empty((len(near), len(near)), matrix.dtype)
+        kernels.dense_system(near, matrix, held, system)
+        return system
 
-    return rows
+    return system_of
 
 
-def _sparse_rows(
-    values: sp.csr_array, ridge: Ridge, near_to: kernels.CSR, weights: npt.NDArray[Any], progress: Progress | None
-) -> Rows:
-    """Return what solves items by the entries of the Gram matrix that belong to the largest cosines."""
-    _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
+def _sparse_systems(
+    values: sp.csr_array, ridge: Ridge, norms: npt.NDArray[np.float64], progress: Progress | None
+) -> Systems:
+    """Return what makes the system of some items, from the entries that belong to the largest cosines."""
     wide = as_kernel_csr(similarity(values, Measure(n_neighbors=WIDE), progress=progress).values)
-    largest, near_to = (_as_products(cosines, norms) for cosines in (wide, near_to))
-    diagonal = np.square(norms).astype(values.dtype)
-    held = ridge.of(diagonal)
+    largest, diagonal = _as_products(wide, norms), np.square(norms).astype(values.dtype)
+    held, mine = ridge.of(diagonal), threading.local()
 
-    def rows(start: int, stop: int) -> None:
-        kernels.ridge_rows_sparse(start, stop, near_to, largest, diagonal, held, weights)
+    def system_of(near: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+        if not hasattr(mine, "place"):
+            mine.place = np.full(len(norms), -1)
+        system = np.empty((len(near), len(near)), values.dtype)
+        kernels.sparse_system(near, largest, mine.place, diagonal, held, system)
+        return system
 
-    return rows
+    return system_of
 
 
 def _as_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
