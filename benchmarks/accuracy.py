@@ -7,6 +7,7 @@ neighbours are what large data fall back to. Rows named by a setting show what i
 were chosen on parts of the training data. Where lists are measured, rows that are not defaults do without a model of
 ratings, and the other way round; where users fall by interest, which looks at both, they have both. "Liked" is a hit
 that was rated 4 or more. Intervals hold 95 %, drawn over users (or movies, where users are ranked).
+Seconds of a fit are by the clock, of a machine that may have been busy.
 """
 
 import argparse
