@@ -138,7 +138,8 @@ def test_predict_says_a_rating_with_its_support(rec):
     known = rec.predict(42, got["movie_id"])
     assert got["predicted_rating"] == known.predicted_rating
     said = run("predict", "sample", "--user", 42, "--movie", "Casablanca").stdout
-    assert f"{known.predicted_rating:.2f} (from {known.support} similar movies)" in said
+    assert f"{known.predicted_rating:.2f} (from {known.support} rated movies)" in said
+    assert f"in four of five cases between {known.low:.1f} and {known.high:.1f}." in said
 
 
 def test_predict_says_what_the_rating_was(rec):
