@@ -1,6 +1,7 @@
 """The API: the answers of the library over HTTP, ratings that count at once, and bad input of every kind."""
 
 import json
+import logging
 import threading
 
 import pytest
@@ -22,6 +23,12 @@ from reelated.web import ServiceOptions, create_app
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch):
+    """Let what is logged be heard here, too, after a command has set the log up for a service."""
+    monkeypatch.setattr(logging.getLogger("reelated"), "propagate", True)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
