@@ -81,7 +81,7 @@ class Tuning:
     model : str
         As the terminal calls it.
     goal : {"any", "liked", "rating"}
-        What was to be good: nDCG@10 of either kind of hit, or the RMSE of predicted ratings.
+        What was to be good: `ndcg@10` of either kind of hit, or the RMSE of predicted ratings.
     settings : dict
         The best settings found; empty where none were better than what `Recommender()` does.
     value, default : float
