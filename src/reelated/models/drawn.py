@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
+from reelated.errors import InputError, check_choice, check_integer, check_number
 from reelated.models.explanation import Explanation
 from reelated.models.lists import TopN
-from reelated.models.rows import check_allowed, check_item, check_pairs, check_rows
+from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -198,12 +198,7 @@ class DrawnModel(BaseEstimator):
             More than `max_memory` is refused.
         """
         X = check_rows(self, X)
-        limit, needed = check_memory("max_memory", self.max_memory), X.shape[0] * X.shape[1] * 8
-        if limit is not None and needed > limit:
-            raise TooLarge(
-                f"max_memory={self.max_memory!r}: {X.shape[0]:,} rows × {X.shape[1]:,} items need "
-                f"{show_bytes(needed)}. Ask for fewer rows, or for pairs with predict_pairs."
-            )
+        check_dense(self, X)
         dense = np.concatenate([np.empty((0, X.shape[1])), *self._unseen(X)])
         seen = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
         dense[seen] = self.predict_pairs(X, *seen)

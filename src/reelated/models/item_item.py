@@ -11,11 +11,19 @@ from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, show_bytes
+from reelated.errors import InputError, check_choice, check_integer
 from reelated.models.baseline import Offsets
 from reelated.models.explanation import Explanation
 from reelated.models.lists import SLICE, Terms, TopN, Wanted, best_of_rows
-from reelated.models.rows import check_allowed, check_columns, check_item, check_pairs, check_rows, check_weights
+from reelated.models.rows import (
+    check_allowed,
+    check_columns,
+    check_dense,
+    check_item,
+    check_pairs,
+    check_rows,
+    check_weights,
+)
 from reelated.similarity import as_kernel_csr, by_column
 
 By = Literal["relevance", "rating"]
@@ -218,12 +226,7 @@ class ItemItemModel(BaseEstimator):
 
     def _dense(self, X: Any, by: By, weights: Any = None) -> npt.NDArray[np.float64]:
         X = check_rows(self, X)
-        limit, needed = check_memory("max_memory", self.max_memory), X.shape[0] * X.shape[1] * 8
-        if limit is not None and needed > limit:
-            raise TooLarge(
-                f"max_memory={self.max_memory!r}: {X.shape[0]:,} rows × {X.shape[1]:,} items need "
-                f"{show_bytes(needed)}. Ask for fewer rows, or for pairs with predict_pairs."
-            )
+        check_dense(self, X)
         values, item_offset, user_offset, finish = self._terms(X, by, weights)
         rows, dense = as_kernel_csr(values), np.empty(X.shape)
         for u in range(X.shape[0]):

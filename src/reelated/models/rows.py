@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from reelated.errors import InputError
+from reelated.errors import InputError, TooLarge, check_memory, show_bytes
 
 
 def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr_array:
@@ -57,6 +57,16 @@ def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
     if by_item.shape != X.shape:
         raise InputError(f"by_item of shape {by_item.shape}: expected that of X, {X.shape}.")
     return by_item if _ready(by_item, sp.csc_array) else sp.csc_array(check_rows(model, by_item))
+
+
+def check_dense(model: Any, X: Any) -> None:
+    """Raise `TooLarge` where a number for every row and item would exceed the model's `max_memory`."""
+    limit, needed = check_memory("max_memory", model.max_memory), X.shape[0] * X.shape[1] * 8
+    if limit is not None and needed > limit:
+        raise TooLarge(
+            f"max_memory={model.max_memory!r}: {X.shape[0]:,} rows × {X.shape[1]:,} items need "
+            f"{show_bytes(needed)}. Ask for fewer rows, or for pairs with predict_pairs."
+        )
 
 
 def check_weights(weights: Any, X: sp.csr_array) -> np.ndarray:
