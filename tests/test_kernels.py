@@ -15,6 +15,7 @@ import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
 from reelated._kernels import CSR, Finish, Rule, compiling, marks, shelves
+from reelated._kernels.lapack import solve_positive
 from reelated.similarity import as_kernel_csr, by_column, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
@@ -176,6 +177,17 @@ import numpy as np
 from reelated import _kernels
 print(_kernels.best(np.array([1.0, 3.0, 2.0]), 2).tolist())
 """
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_symmetric_system_is_solved_from_the_half_up_to_its_diagonal(dtype):
+    half = np.random.default_rng(0).normal(size=(40, 30))
+    whole, wanted = half.T @ half + np.eye(30), np.arange(30.0)
+    system, solution = whole.astype(dtype), (whole @ wanted).astype(dtype)
+    system[np.triu_indices(30, 1)] = np.nan
+    assert solve_positive(system, solution)
+    assert solution == pytest.approx(wanted, abs=0.02 if dtype == np.float32 else 1e-9)
+    assert not solve_positive(-np.eye(3, dtype=dtype), np.ones(3, dtype))
 
 
 @pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])

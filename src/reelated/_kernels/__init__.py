@@ -21,7 +21,7 @@ from reelated._kernels.gaussian import (
 )
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
-from reelated._kernels.ridge import common_rows, cut_rows, dense_system, gram_rows, sparse_system
+from reelated._kernels.ridge import Products, common_rows, cut_rows, gram_rows, near_rows
 from reelated._kernels.scores import (
     Finish,
     Links,
@@ -63,6 +63,7 @@ __all__ = [
     "Found",
     "Links",
     "Prior",
+    "Products",
     "Rule",
     "Shelves",
     "Terms",
@@ -75,7 +76,6 @@ __all__ = [
     "count_visits",
     "cross_products",
     "cut_rows",
-    "dense_system",
     "dense_widths",
     "draw_rows",
     "empty_sums",
@@ -87,6 +87,7 @@ __all__ = [
     "gram_rows",
     "harvest",
     "list_visits",
+    "near_rows",
     "score_of",
     "score_pairs",
     "score_row",
@@ -95,7 +96,6 @@ __all__ = [
     "similarity_rows",
     "sitting_shifts",
     "sort_rows",
-    "sparse_system",
     "squared_error",
     "strongest",
     "top_groups",

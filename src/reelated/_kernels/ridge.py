@@ -6,9 +6,12 @@ for i:  N = candidates[i];  weights[i, N] = solve(G[N, N] + diag(ridge[N]), G[N,
 Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 for `m` candidates.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from reelated._kernels.compiling import kernel, tight
+from reelated._kernels.compiling import CSR, kernel, tight
+from reelated._kernels.lapack import solve_positive
 from reelated._kernels.shelves import strongest
 
 
@@ -26,13 +29,46 @@ def gram_rows(start, stop, by_item, by_user, gram):
                 row[np.uint32(j)] += value * by_user.data[q]
 
 
+class Products(NamedTuple):
+    """What is known of the Gram matrix: all of it up to the diagonal, or else (`square` empty) its largest entries."""
+
+    square: np.ndarray
+    largest: CSR
+    diagonal: np.ndarray
+
+
+@kernel
+def near_rows(start, stop, near, products, ridge, weights):
+    """Solve the systems of items `start` to `stop`; `near` holds the candidates of each, and their products with it.
+
+    Where missing entries leave no solution, the diagonal is raised until there is one.
+    """
+    place, widest = np.full(len(ridge), -1), 0
+    for i in range(start, stop):
+        widest = max(widest, near.indptr[i + 1] - near.indptr[i])
+    room = np.empty(widest * widest, weights.dtype)
+    for i in range(start, stop):
+        here = slice(near.indptr[i], near.indptr[i + 1])
+        n, raised, solved = here.stop - here.start, 1, here.stop == here.start
+        system = room[: n * n].reshape(n, n)
+        while not solved:
+            if len(products.square):
+                dense_system(near.indices[here], products.square, ridge, system)
+            else:
+                sparse_system(near.indices[here], products.largest, place, products.diagonal, ridge, system)
+            for a in range(n):
+                system[a, a] *= raised
+            weights[here] = near.data[here]
+            solved, raised = solve_positive(system, weights[here]), 2 * raised
+
+
 @tight
 def dense_system(near, gram, ridge, system):
-    """Write ``gram[near, near] + diag(ridge[near])``; of `gram` the part up to the diagonal is read."""
+    """Write ``gram[near, near] + diag(ridge[near])`` up to the diagonal, as far as `gram` is read."""
     for a in range(len(near)):
         row = gram[near[a]]
         for b in range(a):
-            system[a, b] = system[b, a] = row[near[b]]
+            system[a, b] = row[near[b]]
         system[a, a] = row[near[a]] + ridge[near[a]]
 
 
@@ -44,13 +80,13 @@ def sparse_system(near, gram, place, diagonal, ridge, system):
     """
     for a in range(len(near)):
         place[near[a]] = a
-        for b in range(len(near)):
+        for b in range(a):
             system[a, b] = 0
     for a in range(len(near)):
         for q in range(gram.indptr[near[a]], gram.indptr[near[a] + 1]):
             b = place[gram.indices[q]]
             if b >= 0:
-                system[a, b] = system[b, a] = gram.data[q]
+                system[max(a, b), min(a, b)] = gram.data[q]
         system[a, a] = diagonal[near[a]] + ridge[near[a]]
     for a in range(len(near)):
         place[near[a]] = -1

@@ -1,13 +1,10 @@
 """Linear weights between items: each item's column told from the others' by ridge regression."""
 
-import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.linalg import get_lapack_funcs
 from threadpoolctl import threadpool_limits
 
 from reelated import _kernels as kernels
@@ -114,14 +111,11 @@ def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progr
     _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
     near_to = _as_products(as_kernel_csr(found.values), norms)
     weights = np.empty(found.values.nnz, values.dtype)
-    fill = _dense_systems if _squared(values) <= SQUARE else _sparse_systems
-    system_of = fill(values, ridge, norms, second)
+    products = _all_products(values, second) if _squared(values) <= SQUARE else _largest_products(values, norms, second)
+    held = ridge.of(products.diagonal)
 
     def rows(start: int, stop: int) -> None:
-        for item in range(start, stop):
-            place = slice(near_to.indptr[item], near_to.indptr[item + 1])
-            if place.start < place.stop:
-                weights[place] = _solved(system_of(near_to.indices[place]), near_to.data[place])
+        kernels.near_rows(start, stop, near_to, products, held, weights)
 
     cost = np.diff(near_to.indptr).astype(np.float64) ** 3 / 3
     with threadpool_limits(1, "blas"):  # the items are spread over the threads
@@ -132,55 +126,24 @@ def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progr
     return _weights(weights[places], found.common.data[places], pattern, cut)
 
 
-def _solved(system: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the solution; where missing entries leave none, the diagonal is raised until there is one."""
-    (solve,) = get_lapack_funcs(("posv",), (system,))
-    while True:
-        _, solution, failed = solve(system.T, wanted, lower=1)
-        if not failed:
-            return solution
-        system.ravel()[:: len(system) + 1] *= 2
-
-
-Systems = Callable[[npt.NDArray[np.int32]], npt.NDArray[Any]]
-
-
 def _squared(values: sp.csr_array) -> int:
     """Return the bytes of the Gram matrix."""
     return values.shape[1] ** 2 * values.data.itemsize
 
 
-def _dense_systems(
-    values: sp.csr_array, ridge: Ridge, norms: npt.NDArray[np.float64], progress: Progress | None
-) -> Systems:
-    """Return what makes the system of some items, from the whole Gram matrix."""
-    matrix = gram(values, progress)
-    held = ridge.of(matrix.diagonal())
-
-    def system_of(near: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
-        system = np.empty((len(near), len(near)), matrix.dtype)
-        kernels.dense_system(near, matrix, held, system)
-        return system
-
-    return system_of
+def _all_products(values: sp.csr_array, progress: Progress | None) -> kernels.Products:
+    """Return the whole Gram matrix."""
+    matrix, nothing = gram(values, progress), sp.csr_array((0, 0), dtype=values.dtype)
+    return kernels.Products(matrix, as_kernel_csr(nothing), matrix.diagonal().copy())
 
 
-def _sparse_systems(
-    values: sp.csr_array, ridge: Ridge, norms: npt.NDArray[np.float64], progress: Progress | None
-) -> Systems:
-    """Return what makes the system of some items, from the entries that belong to the largest cosines."""
+def _largest_products(
+    values: sp.csr_array, norms: npt.NDArray[np.float64], progress: Progress | None
+) -> kernels.Products:
+    """Return the entries of the Gram matrix that belong to the largest cosines."""
     wide = as_kernel_csr(similarity(values, Measure(n_neighbors=WIDE), progress=progress).values)
-    largest, diagonal = _as_products(wide, norms), np.square(norms).astype(values.dtype)
-    held, mine = ridge.of(diagonal), threading.local()
-
-    def system_of(near: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
-        if not hasattr(mine, "place"):
-            mine.place = np.full(len(norms), -1)
-        system = np.empty((len(near), len(near)), values.dtype)
-        kernels.sparse_system(near, largest, mine.place, diagonal, held, system)
-        return system
-
-    return system_of
+    diagonal = np.square(norms).astype(values.dtype)
+    return kernels.Products(np.empty((0, 0), values.dtype), _as_products(wide, norms), diagonal)
 
 
 def _as_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
