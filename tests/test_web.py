@@ -20,6 +20,7 @@ from reelated.errors import InputError
 from reelated.refit import Versions, models_folder, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
+from reelated.web.service import Service
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
@@ -81,6 +82,23 @@ def plain(answers):
 def test_a_users_list_is_that_of_the_library(web, rec, query, asked):
     told = web.get(f"/api/users/42/recommendations{query}").json()
     assert told == {"recommendations": plain(rec.recommend(user_id=42, **asked)), "short": None}
+
+
+def test_where_an_order_is_known_instead_of_times_the_latest_counts_most_in_a_list_too(tmp_path, sample):
+    table = sample.ratings.to_polars()
+    order = table["timestamp"].rank("ordinal").cast(int)
+    data = reelated.Dataset.from_frames(table.drop("timestamp").with_columns(order=order), sample.movies)
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    store.import_data(data, "order")
+    refit(store, versions)
+    service = Service(store, versions)
+    assert service.follow()
+    rec = reelated.Recommender().fit(data)
+    assert list(service.recommend(42)) == list(rec.recommend(user_id=42))
+    store.rate(42, 60, 5)
+    rec = rec.with_ratings(store.dataset()[0])
+    assert list(service.recommend(42)) == list(rec.recommend(user_id=42))
+    store.close()
 
 
 def test_a_short_list_says_why(web, rec):

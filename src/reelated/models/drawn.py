@@ -14,7 +14,7 @@ from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer, check_number
 from reelated.models.explanation import Explanation
 from reelated.models.lists import TopN
-from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows
+from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows, holds
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -154,10 +154,8 @@ class DrawnModel(BaseEstimator):
         X = check_rows(self, X)
         rows, items = check_pairs(X, rows, items)
         ratings, _ = self._moments(X, rows, items, with_deviation=False)
-        places = rows.astype(np.int64) * X.shape[1] + items
-        rated = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)) * X.shape[1] + X.indices
-        support = np.diff(X.indptr)[rows] - np.isin(places, rated)
-        return np.clip(ratings, *self.scale_).round(6), support.astype(np.int32)
+        support = np.diff(X.indptr)[rows] - holds(X, rows, items)
+        return ratings.clip(*self.scale_).round(6), support.astype(np.int32)
 
     def _moments(self, X: sp.csr_array, rows: Any, items: Any, *, with_deviation: bool) -> tuple[Numbers, Numbers]:
         """Return means and standard deviations of pairs as they are, not cut to the scale."""
@@ -167,8 +165,11 @@ class DrawnModel(BaseEstimator):
         def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
             return kernels.gaussian_pairs(start, stop, table, rows, items, self._draws, with_deviation)
 
-        cost = np.where(np.diff(rows, prepend=-1) > 0, np.diff(X.indptr)[rows] + 10.0, 1.0) * self._per_rating
-        parts = list(in_order(pairs, slices_of(cost, SLICE)))
+        slices = [(0, len(rows))]
+        if X.shape[0] > 1:
+            cost = np.where(np.diff(rows, prepend=-1) > 0, np.diff(X.indptr)[rows] + 10.0, 1.0) * self._per_rating
+            slices = slices_of(cost, SLICE)
+        parts = list(in_order(pairs, slices))
         means, variances = np.empty(len(rows)), np.empty(len(rows))
         if parts:
             means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -31,11 +31,11 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     NotFittedError
         The model has not been fitted.
     """
+    ready = _ready(X, sp.csr_array)
+    if ready and not fitting and X.shape[1] == getattr(model, "n_features_in_", None):
+        return X
     if not fitting:
         check_is_fitted(model)
-    ready = _ready(X, sp.csr_array)
-    if ready and not fitting and X.shape[1] == model.n_features_in_:
-        return X
     ready = ready and min(X.shape) > 0
     X = validate_data(model, X, reset=fitting, skip_check_array=ready, accept_sparse="csr", dtype=np.float32)
     if ready:
@@ -111,6 +111,15 @@ def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.
     if len(pairs[0]) != len(pairs[1]):
         raise InputError(f"rows has {len(pairs[0])} numbers and items has {len(pairs[1])}: expected as many.")
     return pairs[0], pairs[1]
+
+
+def holds(X: sp.csr_array, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Return of which pairs of a row and an item `X`, a canonical CSR, holds a rating."""
+    held, wanted = X.indices, items
+    if X.shape[0] > 1:
+        held = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)) * X.shape[1] + X.indices
+        wanted = rows.astype(np.int64) * X.shape[1] + items
+    return np.searchsorted(held, wanted, side="right") > np.searchsorted(held, wanted)
 
 
 def check_allowed(model: Any, allowed: Any) -> np.ndarray:

@@ -110,18 +110,11 @@ class Why:
 def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue, most: int | None = None) -> tuple[Reason, ...]:
     """Name the parts of an explanation, the largest contribution first; `most` of them, by default all."""
     order = np.lexsort((parts.items, -parts.contributions))[:most]
+    columns = (parts.items, parts.ratings, parts.similarities, parts.common, parts.contributions)
+    ids, titles, years = catalogue.movie_ids, catalogue.titles, catalogue.years
     return tuple(
-        Reason(
-            catalogue.movie_ids[parts.items[at]],
-            catalogue.titles[parts.items[at]],
-            catalogue.years[parts.items[at]],
-            float(parts.ratings[at]),
-            float(parts.similarities[at]),
-            int(parts.common[at]) if parts.common[at] >= 0 else None,
-            float(parts.contributions[at]),
-            bool(parts.ratings[at] > mean),
-        )
-        for at in order
+        Reason(ids[i], titles[i], years[i], rating, like, None if common < 0 else common, adds, rating > mean)
+        for i, rating, like, common, adds in zip(*(column[order].tolist() for column in columns), strict=True)
     )
 
 
@@ -130,7 +123,9 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
     model, listed = pair.of(by), lists.items[~lists.popular]
     explained = iter(model.explain_items(person.row, listed, by=by, weights=person.weights))
     rows, mean = [], person.mean
-    for at, (item, popular) in enumerate(zip(lists.items.tolist(), lists.popular.tolist(), strict=True)):
+    columns = (lists.items, lists.scores, lists.ratings, lists.support, lists.popular)
+    for rank, row in enumerate(zip(*(column.tolist() for column in columns), strict=True), 1):
+        item, score, rating, support, popular = row
         reasons: tuple[Reason, ...] = ()
         other = 0.0
         if not popular:
@@ -139,11 +134,11 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
             other = parts.score - sum(reason.contribution for reason in reasons)
         rows.append(
             MovieRow(
-                rank=at + 1,
+                rank=rank,
                 **catalogue.facts(item),
-                score=None if popular else known(lists.scores[at]),
-                predicted_rating=known(lists.ratings[at]),
-                support=int(lists.support[at]),
+                score=None if popular else known(score),
+                predicted_rating=known(rating),
+                support=support,
                 source="popular" if popular else "model",
                 reasons=reasons,
                 other=float(other),

@@ -1,5 +1,6 @@
 """Ranked lists of many people at once, in numbers: ranking, filling up, and both numbers of every row."""
 
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +86,11 @@ def recency(ages: npt.NDArray[np.int64], half_life: float, long_term: float) -> 
     return (long_term + (1 - long_term) * np.exp2(-ages / half_life)).astype(np.float32)
 
 
+def recency_of(times: npt.NDArray[np.int64], half_life: float, long_term: float) -> npt.NDArray[np.float32]:
+    """Return what one person's ratings of these times count; those of one moment are of one age."""
+    return recency(len(times) - np.searchsorted(np.sort(times), times, side="right"), half_life, long_term)
+
+
 def make_lists(
     pair: Pair,
     people: Rows,
@@ -99,17 +105,18 @@ def make_lists(
     model = pair.of(by)
     top = model.recommend(rows, n, by=by, allowed=allowed, weights=weights, progress=progress)
     lengths = np.diff(top.indptr)
-    parts = []
-    for u in range(rows.shape[0]):
-        items = top.row(u)[0]
-        if filler is not None and len(items) < n:
-            more = _popular(items, _seen(rows, u), n - len(items), allowed, filler)
-            items = np.concatenate([items, more])
-        parts.append(items)
-    totals = np.array([len(part) for part in parts], np.int64)
-    items = np.concatenate([*parts, np.empty(0, np.int32)]).astype(np.int32)
-    indptr = np.concatenate([[0], np.cumsum(totals)])
-    users = np.repeat(np.arange(rows.shape[0], dtype=np.int32), totals)
+    indptr, items, _ = top
+    if filler is not None and (lengths < n).any():
+        parts = []
+        for u in range(rows.shape[0]):
+            listed = top.row(u)[0]
+            if len(listed) < n:
+                more = _popular(listed, _seen(rows, u), n - len(listed), allowed, filler)
+                listed = np.concatenate([listed, more])
+            parts.append(listed)
+        items = np.concatenate(parts)
+        indptr = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    users = np.repeat(np.arange(rows.shape[0], dtype=np.int32), np.diff(indptr))
     scores, ratings, support = pair.numbers(people, users, items, by)
     popular = np.arange(len(items)) - indptr[users] >= lengths[users]
     return Lists(indptr, items, scores, ratings, support, popular)
@@ -148,7 +155,7 @@ def as_table(lists: Lists, user_ids: Ids, first: int, catalogue: Catalogue) -> p
 
 def known(value: Any) -> float | None:
     """Return a plain float, or None for NaN."""
-    return None if np.isnan(value) else float(value)
+    return None if isnan(value) else float(value)
 
 
 def short(wanted: int, got: int, left: int) -> Short | None:

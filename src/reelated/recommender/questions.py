@@ -109,8 +109,10 @@ class Questions:
     def _by_item(self) -> dict[str, sp.csc_array]:
         return {}
 
-    def _person(self, user_id: Any, ratings: Mapping[Any, float] | None) -> Person:
-        """Return a user of the data, or a newcomer."""
+    def _person(self, user_id: Any, ratings: Mapping[Any, float] | Person | None) -> Person:
+        """Return a user of the data, or a newcomer; whoever keeps people elsewhere has made a `Person` already."""
+        if isinstance(ratings, Person):
+            return ratings
         if (user_id is None) == (ratings is None):
             raise InputError("Pass one of user_id=… (someone in the data) and ratings={movie_id: rating} (a newcomer).")
         if ratings is None:
@@ -199,7 +201,7 @@ class Questions:
         allowed = self.catalogue_.allowed(genres, years, exclude)
         lists = make_lists(self.models_, person.rows, n, by, allowed, self._filler)
         rows = movie_rows(lists, person, by, self.models_, self.catalogue_)
-        left = int(allowed.sum()) - int(allowed[person.row.indices].sum()) - len(rows)
+        left = 0 if len(rows) == n else int(allowed.sum()) - int(allowed[person.row.indices].sum()) - len(rows)
         who = "you" if person.user_id is None else f"user {shorten(person.user_id)}"
         return Answers(rows, f"Movies for {who}, by {NAMES[by]}", MovieRow, short(n, len(rows), left))
 

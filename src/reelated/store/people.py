@@ -27,7 +27,8 @@ class Profile(NamedTuple):
     ratings : ndarray of float32
         Beside them.
     times : ndarray of int64
-        Seconds since 1970 beside them; `NO_TIME` where unknown.
+        What tells earlier from later beside them: the place in the user's history, else seconds since 1970;
+        `NO_TIME` where unknown.
     """
 
     user_id: Any
@@ -73,7 +74,7 @@ def _rated() -> sa.Select[Any]:
 
 _RATED = _rated()
 _PROFILE = (
-    sa.select(ratings.c.movie_key, ratings.c.rating, ratings.c.rated_at)
+    sa.select(ratings.c.movie_key, ratings.c.rating, sa.func.coalesce(ratings.c.place, ratings.c.rated_at))
     .select_from(users.outerjoin(ratings, users.c.user_key == ratings.c.user_key))
     .where(users.c.user_id == sa.bindparam("user"))
     .order_by(ratings.c.movie_key)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import scipy.sparse as sp
 
 from reelated.errors import InputError, UnknownId, shorten
-from reelated.ratings import NO_TIME, Ids, Ratings
+from reelated.ratings import NO_TIME
 from reelated.recommender import Answers, MovieRow, Prediction, Recommender, SimilarRow, UserRow, Why
+from reelated.recommender.lists import recency_of
+from reelated.recommender.people import Person, one_row
 from reelated.refit import Version, Versions
 from reelated.store import About, Profile, Store
 
@@ -74,25 +75,22 @@ class Service:
         log.info("model version %d is served", wanted.number)
         return True
 
-    def _of(self, profile: Profile) -> Recommender:
-        """Return the model with one user's ratings, those of movies that it knows."""
-        served = self.served
+    def _person(self, served: Served, profile: Profile) -> Any:
+        """Return a user with the ratings of movies that the model knows, to be passed in the place of `ratings`."""
         keys = profile.movie_keys
         items = served.items[keys[keys < len(served.items)]]
         kept = np.flatnonzero(items >= 0)
         kept = kept[np.argsort(items[kept])]
-        rec, n_items = served.recommender, len(served.recommender.movie_ids)
-        row = sp.csr_array((profile.ratings[kept], items[kept], np.array([0, len(kept)], np.int32)), shape=(1, n_items))
-        row.has_canonical_format = True
-        who = Ids(pl.Series([profile.user_id]), "user")
-        times = profile.times[kept]
-        known = None if (times == NO_TIME).all() else times
-        return rec.with_ratings(Ratings(who, rec.movie_ids, row, rec.scale_, known))
+        rec, times, weights = served.recommender, profile.times[kept], None
+        if rec.half_life is not None and not (times == NO_TIME).any():
+            weights = recency_of(times, rec.half_life, rec.long_term)
+        return Person(one_row(items[kept], profile.ratings[kept], len(rec.movie_ids)), profile.user_id, weights)
 
     # ------------------------------------------------------------------------------------------- answers
     def recommend(self, user_id: Any, **asked: Any) -> Answers[MovieRow]:
         """Return movies for a user."""
-        return self._of(self.store.profile(user_id)).recommend(user_id=user_id, **asked)
+        served, profile = self.served, self.store.profile(user_id)
+        return served.recommender.recommend(ratings=self._person(served, profile), **asked)
 
     def recommend_newcomer(self, ratings: Mapping[Any, float], **asked: Any) -> Answers[MovieRow]:
         """Return movies for someone who is not in the store; the store is not asked."""
@@ -106,8 +104,9 @@ class Service:
     def predict(self, user_id: Any, movie_id: Any) -> tuple[Prediction, Why]:
         """Return what a user would rate a movie, and why."""
         self._check_in_model(movie_id)
-        mine = self._of(self.store.profile(user_id))
-        return mine.predict(user_id, movie_id), mine.explain(user_id, movie_id, by="rating")
+        served, profile = self.served, self.store.profile(user_id)
+        rec, ratings = served.recommender, self._person(served, profile)
+        return rec.predict(None, movie_id, ratings=ratings), rec.explain(None, movie_id, ratings=ratings, by="rating")
 
     def audience(self, movie_id: Any, n: int, by: Any = None) -> Answers[UserRow]:
         """Return the users who have not rated a movie and would want it most.
