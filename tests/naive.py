@@ -268,9 +268,9 @@ def usual_people(row, model, s):
     """Return the mean of `(b, z)` of people who rated as many and such items as this one, in one draw."""
     seen = rated(row)
     count = min(max(len(seen), model["counts"][0]), model["counts"][1])
-    mean = model["level"][s] + model["growth"][s] * math.log(count)
+    mean = model["level"][:, s] + model["growth"][:, s] * math.log(count)
     for j in seen:
-        mean = mean + model["taste"][j] / math.sqrt(len(seen)) @ model["lean"][s]
+        mean = mean + model["taste"][j] / math.sqrt(len(seen)) @ model["lean"][:, :, s]
     return mean
 
 
@@ -284,10 +284,10 @@ def conditional(row, i, model):
     seen = rated(row)
     means, variances, weights = [], [], []
     for s in range(len(model["alpha"])):
-        V = model["items"][:, s].astype(float)
+        V = model["items"][:, :, s].astype(float)
         Q = np.column_stack([np.ones(len(V)), V[:, 1:]])
         mean = V[:, 0] + Q @ usual_people(row, model, s)
-        K, noise = Q @ np.linalg.inv(model["precision"][s]) @ Q.T, 1 / model["alpha"][s]
+        K, noise = Q @ np.linalg.inv(model["precision"][:, :, s]) @ Q.T, 1 / model["alpha"][s]
         w = np.linalg.solve(K[np.ix_(seen, seen)] + noise * np.eye(len(seen)), K[seen, i]) if seen else np.zeros(0)
         means.append(mean[i] + w @ (row[seen] - mean[seen]))
         variances.append(K[i, i] - w @ K[seen, i] + noise)

@@ -180,7 +180,8 @@ def test_learned_attributes_are_documented():
 # ---------------------------------------------------------------------------------------------------------- imports
 def test_the_rooms_import_only_what_lies_below_them():
     linter = Path(sys.executable).with_name("lint-imports")  # in a process of its own: it switches other loggers off
-    done = subprocess.run([linter, "--config", PROJECT / "pyproject.toml", "--no-cache"], capture_output=True, text=True)
+    command = [linter, "--config", PROJECT / "pyproject.toml", "--no-cache"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

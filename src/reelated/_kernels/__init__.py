@@ -8,17 +8,9 @@ file where they can: numba's cache does not see changes in another, so that of a
 from reelated._kernels.by_rows import similarity_rows
 from reelated._kernels.columns import add_columns, transpose
 from reelated._kernels.compiling import CSR
+from reelated._kernels.drawn import Draws, gaussian_pairs, gaussian_parts, gaussian_rows
 from reelated._kernels.everybody import Found, top_groups
-from reelated._kernels.gaussian import (
-    Draws,
-    Prior,
-    cross_products,
-    draw_rows,
-    gaussian_pairs,
-    gaussian_parts,
-    gaussian_rows,
-    squared_error,
-)
+from reelated._kernels.gaussian import Prior, cross_products, draw_rows, squared_error
 from reelated._kernels.lanes import LANES
 from reelated._kernels.measures import Rule
 from reelated._kernels.ridge import Products, common_rows, cut_rows, gram_rows, near_rows

@@ -32,17 +32,17 @@ class DrawnModel(BaseEstimator):
     ----------
     units_ : ndarray of float64, shape (2,)
         The mean and standard deviation of the ratings, in which all that follows is measured.
-    items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
+    items_ : ndarray of float32, shape (n_items, n_factors + 1, n_draws)
         For every item and draw its offset `a_i` and factors `v_i`.
-    level_ : ndarray of float64, shape (n_draws, n_factors + 1)
+    level_ : ndarray of float64, shape (n_factors + 1, n_draws)
         The mean of `(b, z)`.
-    growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
+    growth_ : ndarray of float64, shape (n_factors + 1, n_draws)
         What it gains with the logarithm of the number of ratings.
-    lean_ : ndarray of float64, shape (n_draws, n_tastes, n_factors + 1)
+    lean_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_draws)
         What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
     taste_ : ndarray of float64, shape (n_items, n_tastes)
         What rating an item at all tells.
-    precision_ : ndarray of float64, shape (n_draws, n_factors + 1, n_factors + 1)
+    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_draws)
         Λ, the precision of people.
     alpha_ : ndarray of float64, shape (n_draws,)
         α, the precision of the noise.
@@ -76,10 +76,10 @@ class DrawnModel(BaseEstimator):
 
     def prepare(self) -> None:
         """Check what was learned, and lay it out for the kernels, which check nothing; called after a fit or a load."""
-        (n_draws, D), n_tastes = self.level_.shape, self.taste_.shape[1]
+        (D, n_draws), n_tastes = self.level_.shape, self.taste_.shape[1]
         shapes = [
-            (2,), (self.n_features_in_, n_draws, D), (n_draws, D), (n_draws, D), (n_draws, n_tastes, D),
-            (self.n_features_in_, n_tastes), (n_draws, D, D), (n_draws,), (2,),
+            (2,), (self.n_features_in_, D, n_draws), (D, n_draws), (D, n_draws), (n_tastes, D, n_draws),
+            (self.n_features_in_, n_tastes), (D, D, n_draws), (n_draws,), (2,),
         ]  # fmt: skip
         for name, shape in zip(self.arrays, shapes, strict=True):
             if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
@@ -88,7 +88,7 @@ class DrawnModel(BaseEstimator):
             self.items_, self.level_, self.growth_, self.lean_, self.taste_, self.precision_, self.alpha_,
             float(self.counts_[0]), float(self.counts_[1]),
         )  # fmt: skip
-        self._by_number = np.ascontiguousarray(self.items_.reshape(len(self.items_), -1).T)
+        self._by_number = np.ascontiguousarray(self.items_.T)
 
     # --------------------------------------------------------------------------------------------- pairs
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:
@@ -182,7 +182,7 @@ class DrawnModel(BaseEstimator):
     @property
     def _per_rating(self) -> int:
         """Multiplications for one rating of a person."""
-        return self.level_.size * self.level_.shape[1]
+        return self.level_.size * self.level_.shape[0]
 
     # ---------------------------------------------------------------------------------------------- rows
     def predict(self, X: Any) -> Numbers:
@@ -353,7 +353,9 @@ class DrawnModel(BaseEstimator):
         """
         return next(self.explain_items(X, [check_item(self, item)], by=by))
 
-    def explain_items(self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None) -> Iterator[Explanation]:
+    def explain_items(
+        self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None, scores: Any = None
+    ) -> Iterator[Explanation]:
         """Yield for each of several items the parts that one person's predicted rating is the sum of.
 
         `base` is what an average person would give. A rating adds its weight times what it is beyond usual, and what
@@ -369,6 +371,8 @@ class DrawnModel(BaseEstimator):
             The one number that this model has.
         weights : ignored
             As other models take them for the relevance.
+        scores : array, shape (n_items,), optional
+            What `score_pairs` returned for these items, where the caller has it.
 
         Yields
         ------
@@ -377,7 +381,8 @@ class DrawnModel(BaseEstimator):
         X = check_rows(self, X)
         if X.shape[0] != 1:
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
-        scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
+        if scores is None:
+            scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
         table = self._table(X)
         for item, score in zip(items, scores.tolist(), strict=True):
             usual, weights, adds = kernels.gaussian_parts(table.indices, table.data, int(item), self._draws)

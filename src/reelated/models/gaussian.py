@@ -48,17 +48,17 @@ class Gaussian(DrawnModel):
     ----------
     units_ : ndarray of float64, shape (2,)
         The mean and standard deviation of the ratings, in which all that follows is measured.
-    items_ : ndarray of float32, shape (n_items, n_draws, n_factors + 1)
+    items_ : ndarray of float32, shape (n_items, n_factors + 1, n_draws)
         For every item and draw `a_i` and `v_i`.
-    level_ : ndarray of float64, shape (n_draws, n_factors + 1)
+    level_ : ndarray of float64, shape (n_factors + 1, n_draws)
         The mean of `(b, z)`.
-    growth_ : ndarray of float64, shape (n_draws, n_factors + 1)
+    growth_ : ndarray of float64, shape (n_factors + 1, n_draws)
         What it gains with the logarithm of the number of ratings.
-    lean_ : ndarray of float64, shape (n_draws, n_tastes, n_factors + 1)
+    lean_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_draws)
         What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
     taste_ : ndarray of float64, shape (n_items, n_tastes)
         What rating an item at all tells.
-    precision_ : ndarray of float64, shape (n_draws, n_factors + 1, n_factors + 1)
+    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_draws)
         Λ.
     alpha_ : ndarray of float64, shape (n_draws,)
         α, the precision of the noise.
@@ -150,8 +150,8 @@ class Gaussian(DrawnModel):
         known = known_of_items(X, tastes.shown, attributes)
         drawn = sample(beyond, (tastes.people, known), settings, progress)
         self.items_, self.precision_, self.alpha_ = drawn.items, drawn.precision, drawn.alpha
-        self.lean_, self.growth_ = np.ascontiguousarray(drawn.slopes[:, :-1]), drawn.slopes[:, -1].copy()
-        self.level_ = drawn.mean - np.tensordot(drawn.slopes, tastes.means, axes=(1, 0))
+        self.lean_, self.growth_ = drawn.slopes[:-1], drawn.slopes[-1]
+        self.level_ = drawn.mean - np.tensordot(tastes.means, drawn.slopes, axes=1)
         self.taste_, self.counts_ = tastes.items, np.array([tastes.fewest, tastes.most])
         self.prepare()
         return self

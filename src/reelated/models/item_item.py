@@ -393,7 +393,9 @@ class ItemItemModel(BaseEstimator):
         """
         return next(self.explain_items(X, [check_item(self, item)], by=by, weights=weights))
 
-    def explain_items(self, X: Any, items: Any, *, by: By = "relevance", weights: Any = None) -> Iterator[Explanation]:
+    def explain_items(
+        self, X: Any, items: Any, *, by: By = "relevance", weights: Any = None, scores: Any = None
+    ) -> Iterator[Explanation]:
         """Yield for each of several items the parts that one person's score for it is the sum of.
 
         Parameters
@@ -406,6 +408,8 @@ class ItemItemModel(BaseEstimator):
             Which number.
         weights : array, shape (X.nnz,), optional
             What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+        scores : array, shape (n_items,), optional
+            What `score_pairs` returned for these items, where the caller has it.
 
         Yields
         ------
@@ -414,7 +418,8 @@ class ItemItemModel(BaseEstimator):
         X = check_rows(self, X)
         if X.shape[0] != 1:
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
-        scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by, weights=weights)
+        if scores is None:
+            scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by, weights=weights)
         terms, by_row, max_used = self._terms(X, by, weights), self._links.by_row, self._links.max_used
         place = np.full(X.shape[1], -1)
         place[X.indices] = np.arange(X.nnz)

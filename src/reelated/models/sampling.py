@@ -124,7 +124,7 @@ class Behind:
 
 
 class Sampled(NamedTuple):
-    """The draws that are kept, each array with one row for each draw."""
+    """The draws that are kept, side by side in the last axis of each array."""
 
     items: npt.NDArray[np.float32]
     mean: Numbers
@@ -168,8 +168,7 @@ def sample(
         alpha = float(rng.gamma(1 + X.nnz / 2) / (1 + error / 2))
         if progress:
             progress((done + 1) / rounds)
-    drawn = [np.array(part) for part in zip(*kept, strict=True)]
-    return Sampled(np.ascontiguousarray(drawn[0].swapaxes(0, 1)), *drawn[1:])
+    return Sampled(*(np.stack(part, axis=-1) for part in zip(*kept, strict=True)))
 
 
 def _draw(rows: kernels.CSR, others: Numbers, prior: kernels.Prior, rng: np.random.Generator, out: Numbers) -> None:

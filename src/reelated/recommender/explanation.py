@@ -120,8 +120,9 @@ def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue, most: int 
 
 def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue) -> list[MovieRow]:
     """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
-    model, listed = pair.of(by), lists.items[~lists.popular]
-    explained = iter(model.explain_items(person.row, listed, by=by, weights=person.weights))
+    model, ranked = pair.of(by), ~lists.popular
+    scores = (lists.ratings if by == "rating" else lists.scores)[ranked]
+    explained = model.explain_items(person.row, lists.items[ranked], by=by, weights=person.weights, scores=scores)
     rows, mean = [], person.mean
     columns = (lists.items, lists.scores, lists.ratings, lists.support, lists.popular)
     for rank, row in enumerate(zip(*(column.tolist() for column in columns), strict=True), 1):
