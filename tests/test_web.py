@@ -365,7 +365,7 @@ def test_it_does_not_start_elsewhere_without_a_key(how):
 
 
 def test_options_are_read_from_variables():
-    options = ServiceOptions("sqlite:///x.db", "models", KEY, "0.0.0.0", True, 5, 0.5, 1.0)
+    options = ServiceOptions("sqlite:///x.db", "models", KEY, "0.0.0.0", True, 5, 0.5, 1.0, True)
     assert ServiceOptions.from_environment(options.to_environment()) == options
     assert ServiceOptions.from_environment({}) == ServiceOptions()
     with pytest.raises(InputError, match="REELATED_REFIT_AFTER='soon': expected a number"):

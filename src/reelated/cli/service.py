@@ -159,8 +159,14 @@ def serve(
         int, typer.Option(envvar="REELATED_REFIT_AFTER", min=1, help="Changed ratings until a refit.")
     ] = 1000,
     refit_every: Annotated[float, typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Hours until a refit.")] = 24,
+    learn_from_visitors: Annotated[
+        bool,
+        typer.Option(
+            "--learn-from-visitors", envvar="REELATED_LEARN_FROM_VISITORS", help="Fit to the page's visitors, too."
+        ),
+    ] = False,
 ) -> None:
-    """Answer over HTTP: recommendations that follow every rating, from a store that loses none."""
+    """Serve pages and an HTTP API: recommendations that follow every rating, from a store that loses none."""
     with opened(store) as there:
         from reelated.web import ServiceOptions
         from reelated.web.running import run
@@ -171,6 +177,7 @@ def serve(
             name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")
         }  # these have no option
         given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after, "refit_every": refit_every}
+        given["learn_from_visitors"] = learn_from_visitors
         options = replace(ServiceOptions.from_environment(told), store=url, models=folder, **given)
         prepare(there, models, data)
     run(options, port=port, workers=workers, say=say)

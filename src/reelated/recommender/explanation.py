@@ -54,7 +54,7 @@ class Why:
     clip : float
         What cutting to the scale and rounding changed.
     rank : int or None
-        The movie's place among all that the person has not rated.
+        The movie's place among all that the person has not rated; None also where it was not asked for.
     rating : float or None
         What the person did rate it, if they have; the explanation does not look at it.
     without : tuple of Without
@@ -148,13 +148,13 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
     return rows
 
 
-def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue) -> Why:
+def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, *, ranks: bool) -> Why:
     """Explain one of a person's numbers, as if they had not rated the movie."""
     rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
     parts = model.explain_pair(person.row, item, by=by, weights=person.weights)
     contributions = reasons_of(parts, person.mean, catalogue)
-    rank, without = _rank(model, person, item, by), []
-    for part in sorted(contributions, key=lambda part: -abs(part.contribution))[:3]:
+    rank, without = _rank(model, person, item, by) if ranks else None, []
+    for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
         new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by)
         without.append(Without(part.movie_id, part.title, part.year, rank, new_rank))
     return Why(

@@ -406,6 +406,7 @@ class Questions:
         *,
         ratings: Mapping[Any, float] | None = None,
         by: By | None = None,
+        ranks: bool = True,
     ) -> Why:
         """Say why a person's number for a movie is what it is.
 
@@ -419,6 +420,8 @@ class Questions:
             A newcomer's ratings, instead of `user_id`.
         by : {"relevance", "rating"}, optional
             Which number to explain.
+        ranks : bool, default True
+            Whether to say the movie's place, too; that is what takes longest.
 
         Returns
         -------
@@ -427,7 +430,7 @@ class Questions:
             the three strongest reasons.
         """
         person, item, by = self._person(user_id, ratings), self._fitted.index_of(movie_id), self._by(by)
-        return why(person, item, by, self.models_, self.catalogue_)
+        return why(person, item, by, self.models_, self.catalogue_, ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Answers[Match]:
         """Return the movies whose titles are most like a text; typos are forgiven.

@@ -16,7 +16,8 @@ def main() -> None:
     store = Store(os.environ.get("REELATED_STORE"))
     try:
         instead_of = int(os.environ.get("REELATED_INSTEAD_OF") or 0)
-        refit(store, Versions(os.environ["REELATED_MODELS"]), instead_of=instead_of)
+        with_visitors = os.environ.get("REELATED_LEARN_FROM_VISITORS") == "True"
+        refit(store, Versions(os.environ["REELATED_MODELS"]), instead_of=instead_of, with_visitors=with_visitors)
     finally:
         store.close()
 

@@ -25,7 +25,12 @@ class Unsound(ValueError):
 
 
 def refit(
-    store: Store, versions: Versions, recommender: Recommender | None = None, *, instead_of: int | None = None
+    store: Store,
+    versions: Versions,
+    recommender: Recommender | None = None,
+    *,
+    instead_of: int | None = None,
+    with_visitors: bool = False,
 ) -> Attempt | None:
     """Fit to what is in the store, and serve the new model if it is sound.
 
@@ -39,6 +44,8 @@ def refit(
         What to fit; by default `Recommender()`.
     instead_of : int, optional
         The version that is to be replaced; if another is served by then, nothing is done.
+    with_visitors : bool, default False
+        Whether to learn from the visitors of the page, too.
 
     Returns
     -------
@@ -50,7 +57,7 @@ def refit(
         if not mine or (instead_of is not None and served is not None and served.number != instead_of):
             return None
         try:
-            version = _refit(store, versions, recommender or Recommender())
+            version = _refit(store, versions, recommender or Recommender(), with_visitors)
         except Unsound as error:
             return versions.tell("refused", str(error))
         except (InputError, StoreUnavailable, OSError, MemoryError) as error:
@@ -59,9 +66,9 @@ def refit(
         return versions.tell("switched", told)
 
 
-def _refit(store: Store, versions: Versions, recommender: Recommender) -> Version:
+def _refit(store: Store, versions: Versions, recommender: Recommender, with_visitors: bool) -> Version:
     start = time.perf_counter()
-    data, about = store.dataset()
+    data, about = store.dataset(with_visitors=with_visitors)
     accuracy = accuracy_of(recommender, data)
     fitted = recommender.fit(data)
     ratings = data.ratings

@@ -103,6 +103,12 @@ class Database:
         with answering(), self._turn, self._several.begin() as connection:
             yield connection
 
+    def _overwrite_journal(self) -> None:
+        """Leave nothing of what was removed in the journal, which still holds the old pages."""
+        if self.dialect == "sqlite":
+            with self._reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _insert(self, table: sa.Table) -> Any:
         """Return an INSERT that knows ON CONFLICT."""
         return (sqlite.insert if self.dialect == "sqlite" else postgresql.insert)(table)

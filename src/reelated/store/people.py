@@ -323,7 +323,5 @@ class People(Movies):
             connection.execute(sa.delete(users).where(users.c.user_key == key))
             self._add_to(connection, "forgotten", 1)
             self._add_to(connection, "changes", gone)
-        if self.dialect == "sqlite":  # the journal still holds the old pages
-            with self._reading() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._overwrite_journal()
         return int(gone)

@@ -2,9 +2,10 @@
 
 from reelated.store.people import People
 from reelated.store.transfer import Transfer
+from reelated.store.visitors import Visitors
 
 
-class Store(People, Transfer):
+class Store(People, Visitors, Transfer):
     """Users, movies and ratings in SQLite or PostgreSQL.
 
     Parameters

@@ -80,3 +80,33 @@ imports = sa.Table(
     sa.Column("ratings_done", sa.BigInteger, nullable=False),
 )
 """Import runs: how far each came, for it to go on from there."""
+
+visitors = sa.Table(
+    "visitors",
+    metadata,
+    sa.Column("visitor_key", KEY, primary_key=True, autoincrement=True),
+    sa.Column("visitor_id", sa.Text, nullable=False, unique=True),
+    sa.Column("seen_at", sa.BigInteger, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+"""Visitors of the page who have rated something; who they are is known to their browsers alone."""
+
+
+def _whose_and_what() -> list[sa.Column[int]]:
+    return [
+        sa.Column("visitor_key", KEY, sa.ForeignKey("visitors.visitor_key", ondelete="CASCADE"), primary_key=True),
+        sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key"), primary_key=True),
+    ]
+
+
+visitor_ratings = sa.Table(
+    "visitor_ratings",
+    metadata,
+    *_whose_and_what(),
+    sa.Column("rating", sa.REAL, nullable=False),
+    sa.Column("rated_at", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+set_aside = sa.Table("set_aside", metadata, *_whose_and_what(), sqlite_with_rowid=False)
+"""Movies of which a visitor wants less."""

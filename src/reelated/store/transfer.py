@@ -15,7 +15,7 @@ from reelated.errors import InputError
 from reelated.ratings import NO_TIME, Dataset, Ratings
 from reelated.store.database import About, in_parts, read_about
 from reelated.store.movies import Movies
-from reelated.store.tables import genres, imports, movies, ratings, users
+from reelated.store.tables import genres, imports, movies, ratings, users, visitor_ratings, visitors
 
 BATCH = {"sqlite": 50_000, "postgresql": 500_000}
 """Ratings of one transaction, more or less: users are not torn apart."""
@@ -226,8 +226,13 @@ class Transfer(Movies):
             connection.execute(wanted)
 
     # ----------------------------------------------------------------------------------------------- out
-    def dataset(self) -> tuple[Dataset, About]:
+    def dataset(self, *, with_visitors: bool = False) -> tuple[Dataset, About]:
         """Return all that is in the store at one moment as a data set, and what it is.
+
+        Parameters
+        ----------
+        with_visitors : bool, default False
+            Whether visitors of the page stand among the users, under ids that no user has.
 
         Returns
         -------
@@ -248,6 +253,10 @@ class Transfer(Movies):
             people = _read(connection, sa.select(*wanted), _USER_TYPES)
             catalogue = _read(connection, sa.select(*(movies.c[name] for name in _MOVIE_TYPES)), _MOVIE_TYPES)
             kinds = _read(connection, sa.select(*(genres.c[name] for name in _GENRE_TYPES)), _GENRE_TYPES)
+            if with_visitors:
+                rated = pl.concat([rated, _read(connection, _VISITORS_RATINGS, _RATING_TYPES)])
+                guests = _read(connection, sa.select(-visitors.c.visitor_key, visitors.c.visitor_id), _GUEST_TYPES)
+                people = pl.concat([people, _with_ids(guests, people, about.user_id_type)], how="diagonal")
         if rated.is_empty():
             raise InputError("The store holds no ratings yet. Import some, or rate movies.")
         types: dict[str, Any] = {"int": pl.Int64, "str": pl.String}
@@ -268,6 +277,18 @@ _MOVIE_TYPES = {
     "imdb_id": pl.String, "tmdb_id": pl.String,
 }  # fmt: skip
 _GENRE_TYPES = {"movie_key": pl.Int64, "place": pl.Int32, "genre": pl.String}
+
+_GUEST_TYPES = {"user_key": pl.Int64, "user_id": pl.String}
+_GIVEN = (visitor_ratings.c.movie_key, visitor_ratings.c.rating, visitor_ratings.c.rated_at)
+_VISITORS_RATINGS = sa.select(-visitor_ratings.c.visitor_key, *_GIVEN, sa.null())
+
+
+def _with_ids(guests: pl.DataFrame, people: pl.DataFrame, id_type: str) -> pl.DataFrame:
+    """Give visitors ids of the users' type that no user has."""
+    if id_type == "str":
+        return guests.with_columns(pl.format("visitor {}", "user_id").alias("user_id"))
+    highest = max(people["user_id"].cast(pl.Int64).to_list(), default=0)
+    return guests.with_columns((highest - pl.col("user_key")).cast(pl.String).alias("user_id"))
 
 
 def _read(connection: sa.Connection, wanted: sa.Select[Any], types: dict[str, Any]) -> pl.DataFrame:

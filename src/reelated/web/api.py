@@ -168,7 +168,7 @@ class Api:
     # ----------------------------------------------------------------------------------------- of service
     def model(self) -> Response:
         """Say what is served: model, data, age, and its accuracy when it was fitted."""
-        version, rec, _ = self.service.served
+        version, rec = self.service.served[:2]
         last = self.service.versions.last_attempt()
         told = asdict(version) | {
             "version": version.number,

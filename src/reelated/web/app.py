@@ -15,6 +15,7 @@ from reelated.web.following import Follower
 from reelated.web.guard import Guard
 from reelated.web.metrics import Metrics
 from reelated.web.options import ServiceOptions
+from reelated.web.pages import make_site
 from reelated.web.problems import handle_problems
 from reelated.web.service import Service
 
@@ -43,6 +44,8 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
     )
     app.state.service = service
     app.include_router(Api(service, metrics, options.api_key).router)
+    app.state.site = make_site(service, options, metrics)
+    app.include_router(app.state.site.router)
     handle_problems(app)
     app.add_middleware(Guard, options=options, metrics=metrics)
     _describe(app)

@@ -10,6 +10,7 @@ import time
 from reelated.refit import Version
 from reelated.store import About
 from reelated.web.options import ServiceOptions
+from reelated.web.pages.sessions import LASTS, VISITOR
 from reelated.web.service import Service
 
 log = logging.getLogger("reelated.web")
@@ -31,6 +32,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._refit: subprocess.Popen[bytes] | None = None
         self._tried = -1
+        self._tidy_at = 0.0
 
     def start(self) -> None:
         """Open the current model, if there is one, and begin to look."""
@@ -54,9 +56,17 @@ class Follower:
         try:
             self.service.flush()
             self.service.follow()
+            self._tidy_if_due()
             self._refit_if_due()
         except Exception as error:
             log.error("following the model: %s", error)
+
+    def _tidy_if_due(self) -> None:
+        """Once an hour remove the visitors whose cookies have expired."""
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + 3600
+            before = int(time.time()) - LASTS[VISITOR]
+            self.service.store.forget_visitors_before(before, learned=self.options.learn_from_visitors)
 
     def _refit_if_due(self) -> None:
         """Start a refit where it is time for one and none is under way."""
@@ -73,6 +83,7 @@ class Follower:
             given = {"REELATED_STORE": self.service.store.url.render_as_string(hide_password=False)}
             given["REELATED_MODELS"] = str(self.service.versions.folder)
             given["REELATED_INSTEAD_OF"] = str(version.number if version else 0)
+            given["REELATED_LEARN_FROM_VISITORS"] = str(self.options.learn_from_visitors)
             self._refit = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | given | threads())
 
     def _is_due(self, about: About, version: Version | None) -> bool:

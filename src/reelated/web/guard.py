@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reelated.web.metrics import Metrics
 from reelated.web.options import LOOPBACK, ServiceOptions
-from reelated.web.problems import answer, defect
+from reelated.web.problems import defect, shown
 
 log = logging.getLogger("reelated.web")
 LARGEST_BODY = 1_000_000
@@ -48,7 +49,9 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update(_SAFE | {"X-Request-ID": request_id})
+                told = MutableHeaders(scope=message)
+                for name, value in (_SAFE | {"X-Request-ID": request_id}).items():
+                    told.setdefault(name, value)
             await send(message)
 
         try:
@@ -56,19 +59,19 @@ class Guard:
         except Exception:
             log.exception("defect", extra={"request_id": request_id})
             if not status:
-                await defect()(scope, receive, send_on)
+                await defect(Request(scope))(scope, receive, send_on)
         finally:
             self._tell(scope, request_id, status, time.perf_counter() - start)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         """Let a request through, or refuse it."""
         if refusal := self._refusal(headers):
-            await answer(403, refusal)(scope, receive, send)
+            await shown(Request(scope), 403, refusal)(scope, receive, send)
             return
         body = await _read_body(receive, headers) if scope["method"] not in ("GET", "HEAD", "DELETE") else b""
         if body is None:
             told = f"The body is larger than {LARGEST_BODY:,} bytes. Send less at a time."
-            await answer(413, told, {"Connection": "close"})(scope, receive, send)
+            await shown(Request(scope), 413, told, {"Connection": "close"})(scope, receive, send)
             return
         await self.app(scope, _giving(body, receive), send)
 

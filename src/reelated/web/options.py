@@ -33,6 +33,8 @@ class ServiceOptions:
         So many hours later it is too, if any rating has changed.
     poll : float
         How often a worker looks for a new model, in seconds.
+    learn_from_visitors : bool
+        Whether what visitors of the page rate is part of what the model is fitted to.
     """
 
     store: str | None = None
@@ -43,6 +45,7 @@ class ServiceOptions:
     refit_after: int = 1000
     refit_every: float = 24.0
     poll: float = 2.0
+    learn_from_visitors: bool = False
 
     def __post_init__(self) -> None:
         check_integer("refit_after", self.refit_after, 1)

@@ -44,6 +44,16 @@ def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -
     return Response(json.dumps({"detail": detail}), status, headers, "application/json")
 
 
+def shown(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem as a page to who looks at pages, and as JSON to all others."""
+    is_page = not request.scope["path"].startswith(("/api", "/health", "/metrics", "/openapi.json", "/static"))
+    if is_page and "text/html" in request.headers.get("accept", ""):
+        response: Response = request.app.state.site.problem(request, status, detail)
+        response.headers.update(headers or {})
+        return response
+    return answer(status, detail, headers)
+
+
 def handle_problems(app: FastAPI) -> None:
     """Let an application answer every error in this form."""
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -54,11 +64,11 @@ def handle_problems(app: FastAPI) -> None:
 
 async def _told(request: Request, error: Exception) -> Response:
     if isinstance(error, InputError):
-        return answer(404 if isinstance(error, UnknownId) else 422, str(error))
+        return shown(request, 404 if isinstance(error, UnknownId) else 422, str(error))
     if isinstance(error, StoreUnavailable):
         log.error("store unavailable: %s", error)
-        return answer(503, "The store does not answer now. Try again in a moment.", RETRY_AFTER)
-    return answer(503, str(error), RETRY_AFTER)
+        return shown(request, 503, "The store does not answer now. Try again in a moment.", RETRY_AFTER)
+    return shown(request, 503, str(error), RETRY_AFTER)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -80,9 +90,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     detail = str(error.detail)
     if error.status_code == 404 and detail == "Not Found":
         detail = "There is nothing at this address. See /openapi.json for all there is."
-    return answer(error.status_code, detail, error.headers)
+    return shown(request, error.status_code, detail, error.headers)
 
 
-def defect() -> Response:
+def defect(request: Request) -> Response:
     """Return what is said of a defect of ours."""
-    return answer(500, "Something went wrong here, not in your request. The log has it under this X-Request-ID.")
+    told = "Something went wrong here, not in your request. The log has it under this X-Request-ID."
+    return shown(request, 500, told)

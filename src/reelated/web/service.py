@@ -17,6 +17,7 @@ from reelated.recommender.lists import recency_of
 from reelated.recommender.people import Person, one_row
 from reelated.refit import Version, Versions
 from reelated.store import About, Profile, Store
+from reelated.web.wall import most_telling
 
 log = logging.getLogger("reelated.web")
 
@@ -32,6 +33,17 @@ class Served(NamedTuple):
     recommender: Recommender
     items: npt.NDArray[np.int32]
     """The column of the model by the store's key of a movie; −1 where it has none."""
+    to_rate: npt.NDArray[np.int64]
+    """The columns of the movies that a newcomer is asked about, the most telling first."""
+
+
+class Found(NamedTuple):
+    """One movie found by its title."""
+
+    movie_id: Any
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
 
 
 class Service:
@@ -69,7 +81,7 @@ class Service:
         items = np.full(max((key for key, _ in keys), default=0) + 1, -1, np.int32)
         ids = pl.Series([self.store.as_id("movie", text) for _, text in keys], dtype=recommender.movie_ids.values.dtype)
         items[[key for key, _ in keys]] = recommender.movie_ids.indices_of(ids)
-        made = Served(wanted, recommender, items)
+        made = Served(wanted, recommender, items, most_telling(recommender))
         _warm(recommender)
         self._served = made
         log.info("model version %d is served", wanted.number)
@@ -95,6 +107,13 @@ class Service:
     def recommend_newcomer(self, ratings: Mapping[Any, float], **asked: Any) -> Answers[MovieRow]:
         """Return movies for someone who is not in the store; the store is not asked."""
         return self.served.recommender.recommend(ratings=ratings, **asked)
+
+    def find(self, text: str, n: int) -> list[Found]:
+        """Return the movies whose titles are most like a text, typos forgiven; what is new stands before."""
+        rec = self.served.recommender
+        new = [movie for movie in self.store.find_movies(text[:100], n=n) if rec.movie_ids.find(movie.movie_id) is None]
+        found = [Found(row.movie_id, row.title, row.year, row.genres) for row in new]
+        return (found + [Found(row.movie_id, row.title, row.year, row.genres) for row in rec.find(text, n=n)])[:n]
 
     def similar(self, movie_id: Any, n: int) -> Answers[SimilarRow]:
         """Return the movies most like a movie; the store is not asked of one that the model knows."""

@@ -1,0 +1,174 @@
+"""`Visitors`: those who rate on the page without being users; what is theirs stays apart, and goes when they say so."""
+
+import secrets
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from reelated.errors import check_number
+from reelated.store.movies import Movies
+from reelated.store.people import Rated
+from reelated.store.tables import facts, movies, set_aside, visitor_ratings, visitors
+
+MOST_RATINGS = 5000
+"""Ratings of one visitor that count, the latest."""
+
+
+class Visitors(Movies):
+    """What the store knows of the visitors of the page."""
+
+    def secret(self) -> str:
+        """Return what the page signs with: made once, and the same for every worker."""
+        wanted = sa.select(facts.c.value).where(facts.c.name == "secret")
+        with self._reading() as connection:
+            known = connection.scalar(wanted)
+        if known is None:
+            with self._writing() as connection:
+                row = {"name": "secret", "value": secrets.token_urlsafe(48)}
+                connection.execute(self._insert(facts).on_conflict_do_nothing(), row)
+                known = connection.scalar(wanted)
+        return str(known)
+
+    def visitor_ratings(self, visitor_id: str) -> list[Rated]:
+        """Return a visitor's ratings, the newest first.
+
+        Parameters
+        ----------
+        visitor_id : str
+            Whose.
+
+        Returns
+        -------
+        list of Rated
+        """
+        table = visitor_ratings.c
+        query = sa.select(movies.c.movie_id, movies.c.title, movies.c.year, table.rating, table.rated_at)
+        query = query.select_from(visitor_ratings.join(visitors).join(movies)).where(
+            visitors.c.visitor_id == visitor_id
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(table.rated_at.desc(), table.movie_key).limit(MOST_RATINGS)).all()
+        return [Rated(self.as_id("movie", row[0]), *row[1:]) for row in rows]
+
+    def visitor_rate(self, visitor_id: str, movie_id: Any, rating: float | None) -> None:
+        """Keep a visitor's rating; it is durable when this returns.
+
+        Parameters
+        ----------
+        visitor_id : str
+            Who rates.
+        movie_id : int or str
+            What.
+        rating : float or None
+            On the scale of the data; None takes the rating back.
+
+        Raises
+        ------
+        UnknownId
+            No such movie.
+        InputError
+            The rating is off the scale.
+        """
+        value = None if rating is None else check_number("rating", rating, *self.scale[:2])
+        row = {} if value is None else {"rating": value, "rated_at": int(time.time())}
+        self._mark(visitor_ratings, visitor_id, movie_id, row, keep=value is not None)
+
+    def visitor_aside(self, visitor_id: str) -> list[Any]:
+        """Return the movies of which a visitor wants less.
+
+        Parameters
+        ----------
+        visitor_id : str
+            Whose.
+
+        Returns
+        -------
+        list of int or str
+        """
+        query = sa.select(movies.c.movie_id).select_from(set_aside.join(visitors).join(movies))
+        query = query.where(visitors.c.visitor_id == visitor_id).order_by(movies.c.movie_key)
+        with self._reading() as connection:
+            return [self.as_id("movie", text) for text in connection.scalars(query)]
+
+    def set_aside(self, visitor_id: str, movie_id: Any, *, back: bool = False) -> None:
+        """Keep that a visitor wants less of a movie and of those like it.
+
+        Parameters
+        ----------
+        visitor_id : str
+            Who.
+        movie_id : int or str
+            What.
+        back : bool, default False
+            Whether to take that back.
+
+        Raises
+        ------
+        UnknownId
+            No such movie.
+        """
+        self._mark(set_aside, visitor_id, movie_id, {}, keep=not back)
+
+    def _mark(self, table: sa.Table, visitor_id: str, movie_id: Any, row: dict[str, Any], *, keep: bool) -> None:
+        """Keep a row of a visitor and a movie, or remove it."""
+        text, now = self._text("movie", movie_id), int(time.time())
+        with self._writing() as connection:
+            self._settle(connection)
+            movie_key = self._movie_keys(connection, {text: movie_id})[text]
+            here = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
+            here = here.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
+            key = connection.scalar(here.returning(visitors.c.visitor_key))
+            whose = {"visitor_key": key, "movie_key": movie_key}
+            if not keep:
+                connection.execute(sa.delete(table).where(*(table.c[name] == at for name, at in whose.items())))
+            elif row:
+                connection.execute(self._replacing(self._insert(table), list(row)), whose | row)
+            else:
+                connection.execute(self._insert(table).on_conflict_do_nothing(), whose)
+
+    def forget_visitor(self, visitor_id: str, *, learned: bool = False) -> int:
+        """Remove all that is kept about a visitor.
+
+        Parameters
+        ----------
+        visitor_id : str
+            Whom.
+        learned : bool, default False
+            Whether models may know them, which are then to be made anew.
+
+        Returns
+        -------
+        int
+            How many ratings went.
+        """
+        return self._forget_visitors(visitors.c.visitor_id == visitor_id, learned)
+
+    def forget_visitors_before(self, seconds: int, *, learned: bool = False) -> int:
+        """Remove the visitors who have rated nothing since some moment.
+
+        Parameters
+        ----------
+        seconds : int
+            Since 1970.
+        learned : bool, default False
+            Whether models may know them, which are then to be made anew.
+
+        Returns
+        -------
+        int
+            How many ratings went.
+        """
+        return self._forget_visitors(visitors.c.seen_at < seconds, learned)
+
+    def _forget_visitors(self, who: Any, learned: bool) -> int:
+        keys = sa.select(visitors.c.visitor_key).where(who)
+        with self._writing() as connection:
+            gone = connection.execute(sa.delete(visitor_ratings).where(visitor_ratings.c.visitor_key.in_(keys)))
+            connection.execute(sa.delete(set_aside).where(set_aside.c.visitor_key.in_(keys)))
+            connection.execute(sa.delete(visitors).where(who))
+            if learned and gone.rowcount:
+                self._add_to(connection, "forgotten", 1)
+                self._add_to(connection, "changes", gone.rowcount)
+        self._overwrite_journal()
+        return int(gone.rowcount)

@@ -1,0 +1,17 @@
+"""The pages: what a person sees of the service."""
+
+from reelated.web.metrics import Metrics
+from reelated.web.options import ServiceOptions
+from reelated.web.pages import about, lists, rating
+from reelated.web.pages.site import Site
+from reelated.web.service import Service
+
+__all__ = ["Site", "make_site"]
+
+
+def make_site(service: Service, options: ServiceOptions, metrics: Metrics) -> Site:
+    """Return the pages of a service; each file of this folder adds its own."""
+    site = Site(service, options, metrics)
+    for pages in (rating, lists, about):
+        pages.add_to(site)
+    return site

@@ -1,0 +1,194 @@
+"""The visitor's list: what to watch, how sure that is, why, and what would be without one of the reasons."""
+
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from reelated.errors import InputError, check_choice, shorten
+from reelated.recommender import MovieRow, Prediction, Recommender
+from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.rows import Short, with_year
+from reelated.store import Rated
+from reelated.web.api import as_years, split
+from reelated.web.pages.site import Site, Visit, go
+from reelated.web.pages.sums import Sum, add_up
+
+STEP, MOST = 10, 100
+LIKE_IT = 10
+"""So many of the movies most like one that is set aside are left out with it."""
+
+
+def add_to(site: Site) -> None:
+    """Add this page to the others."""
+    site.add("GET", "/list", partial(show, site))
+    site.add("POST", "/aside", partial(set_aside, site))
+
+
+class Taste(NamedTuple):
+    """What a visitor told: ratings, the newest first, the same by movie, and the movies of which they want less."""
+
+    rated: list[Rated]
+    ratings: dict[Any, float]
+    aside: list[Any]
+
+
+class Row(NamedTuple):
+    """One movie of a list with all that is said of it; `sum` is None for a movie that fills up the list."""
+
+    movie: MovieRow
+    sure: Prediction
+    sum: Sum | None
+
+
+class Listed(NamedTuple):
+    """A list as it is shown."""
+
+    rows: list[Row]
+    short: Short | None
+
+
+class Asked(NamedTuple):
+    """What the address of a list asks."""
+
+    genres: str = ""
+    years: str = ""
+    by: Any = "relevance"
+    n: int = STEP
+    without: str = ""
+    of: str = ""
+
+    def address(self, **changes: Any) -> str:
+        """Return the address with something changed."""
+        told = self._asdict() | changes
+        kept = {name: value for name, value in told.items() if value != self._field_defaults[name]}
+        return "/list" + (f"?{urlencode(kept)}" if kept else "")
+
+
+class Fall(NamedTuple):
+    """Where a movie would stand without one of the ratings; None: nowhere."""
+
+    title: str
+    without: str
+    rank: int | None
+    new_rank: int | None
+
+
+# ---------------------------------------------------------------------------------------------------------- the page
+def show(site: Site, visit: Visit) -> Response:
+    """Show the list."""
+    asked, taste = asked_of(visit), taste_of(site, visit)
+    rec = site.service.served.recommender
+    without = site.store.parse("movie", asked.without) if asked.without else None
+    genres, decades = facets(rec.catalogue_)
+    return site.draw(
+        visit,
+        "list",
+        asked=asked,
+        taste=taste,
+        listed=make_list(rec, taste, asked, without),
+        genres=genres,
+        decades=decades,
+        fall=fall_of(rec, taste, without, site.store.parse("movie", asked.of), asked.by) if asked.of else None,
+        aside=[(movie_id, title_of(rec, movie_id)) for movie_id in taste.aside],
+        most=MOST,
+        step=STEP,
+    )
+
+
+def asked_of(visit: Visit) -> Asked:
+    """Return what an address asks, or say what is wrong with it."""
+    told = {name: value for name, value in visit.query.items() if name in Asked._fields and value}
+    check_choice("by", told.get("by", "relevance"), ("relevance", "rating"))
+    n = check_count("n", told.pop("n", str(STEP)), MOST)
+    return Asked(**told, n=n)
+
+
+def check_count(name: str, text: str, most: int) -> int:
+    """Return a count from an address."""
+    if text.isdecimal() and len(text) < 6 and 1 <= int(text) <= most:
+        return int(text)
+    raise InputError(f"{name}={shorten(text)}: expected a number from 1 to {most}.")
+
+
+@lru_cache(maxsize=2)
+def facets(catalogue: Catalogue) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the genres and the decades of the movies, the latter as they are asked for and as they are called."""
+    genres = sorted({genre for have in catalogue.genres for genre in have})
+    begins = sorted({year // 10 * 10 for year in catalogue.years if year is not None}, reverse=True)
+    return genres, [(f"{year}-{year + 9}", f"{year}s") for year in begins if year >= 0]
+
+
+def set_aside(site: Site, visit: Visit) -> Response:
+    """Keep that the visitor wants less of a movie, or take that back."""
+    movie_id = site.store.parse("movie", visit.form.get("movie_id", ""))
+    site.store.set_aside(visit.session.visitor_id, movie_id, back="again" in visit.form)
+    response = go(visit.form.get("back", ""), "/list")
+    site.sessions.renew(visit.request, response, visit.session)
+    return response
+
+
+# ---------------------------------------------------------------------------------------------------------- the list
+def taste_of(site: Site, visit: Visit) -> Taste:
+    """Return what a visitor told."""
+    rated = site.store.visitor_ratings(visit.session.visitor_id)
+    aside = site.store.visitor_aside(visit.session.visitor_id)
+    return Taste(rated, {row.movie_id: row.rating for row in rated}, aside)
+
+
+def make_list(rec: Recommender, taste: Taste, asked: Asked | None = None, without: Any = None) -> Listed:
+    """Return the list of a visitor, `without` one of their ratings if that is named."""
+    asked = asked or Asked()
+    ratings, left_out = known(rec, taste, without), aside_of(rec, taste)
+    if without is not None and is_known(rec, without):
+        left_out.add(without)
+    found = rec.recommend(
+        ratings=ratings,
+        n=asked.n,
+        by=asked.by,
+        genres=split(asked.genres) or None,
+        years=as_years(asked.years or None),
+        exclude=left_out or None,
+    )
+    return Listed([_row(rec, ratings, movie, asked.by) for movie in found], found.short)
+
+
+def _row(rec: Recommender, ratings: dict[Any, float], movie: MovieRow, by: Any) -> Row:
+    sure = rec.predict(ratings=ratings, movie_id=movie.movie_id)
+    if movie.source == "popular":
+        return Row(movie, sure, None)
+    return Row(movie, sure, add_up(rec.explain(ratings=ratings, movie_id=movie.movie_id, by=by, ranks=False)))
+
+
+def is_known(rec: Recommender, movie_id: Any) -> bool:
+    """Say whether the model knows a movie; one that was added today it does not."""
+    return rec.movie_ids.find(movie_id) is not None
+
+
+def known(rec: Recommender, taste: Taste, without: Any = None) -> dict[Any, float]:
+    """Return the ratings that the model can use."""
+    return {
+        movie_id: rating
+        for movie_id, rating in taste.ratings.items()
+        if movie_id != without and is_known(rec, movie_id)
+    }
+
+
+def aside_of(rec: Recommender, taste: Taste) -> set[Any]:
+    """Return the movies that are set aside and those most like them."""
+    aside = {movie_id for movie_id in taste.aside if is_known(rec, movie_id)}
+    return aside | {row.movie_id for movie_id in aside for row in rec.similar(movie_id, n=LIKE_IT)}
+
+
+def fall_of(rec: Recommender, taste: Taste, without: Any, movie_id: Any, by: Any) -> Fall:
+    """Say where a movie stands among all that the visitor has not rated, with and without one of their ratings."""
+    before, after = known(rec, taste), known(rec, taste, without)
+    ranks = [rec.explain(ratings=given, movie_id=movie_id, by=by).rank for given in (before, after)]
+    return Fall(title_of(rec, movie_id), title_of(rec, without), *ranks)
+
+
+def title_of(rec: Recommender, movie_id: Any) -> str:
+    """Return a movie's title with its year, or its id where the model does not know it."""
+    at = rec.movie_ids.find(movie_id)
+    return str(movie_id) if at is None else with_year(rec.catalogue_.titles[at], rec.catalogue_.years[at])

@@ -1,0 +1,132 @@
+"""`Site`: what all pages share: who visits, what may be sent, and how a handler's answer becomes a page."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from reelated.web.metrics import Metrics
+from reelated.web.options import ServiceOptions
+from reelated.web.pages.drawing import Drawing
+from reelated.web.pages.sessions import Session, Sessions, is_from_here
+from reelated.web.pages.stars import Steps
+from reelated.web.service import Service
+
+NAVIGATION = (
+    ("/", "Rate"),
+    ("/list", "Your list"),
+    ("/ratings", "Your stars"),
+    ("/map", "Map"),
+    ("/users", "Users"),
+    ("/how", "How it works"),
+)
+"""The pages in the order of the menu; one that no file adds is left out."""
+FOR_OPERATORS = ("/users",)
+HEADINGS = {
+    401: "This is for operators",
+    403: "This may not be done from here",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    413: "That is too much at once",
+    422: "This cannot be used",
+    500: "Something went wrong here",
+    503: "One moment, please",
+}
+
+
+class Visit(NamedTuple):
+    """One request to a page: whose it is, what its address asks, and what its form holds."""
+
+    request: Request
+    session: Session
+    form: dict[str, str]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What the address asks; of several of one name the last."""
+        return dict(self.request.query_params)
+
+    @property
+    def path(self) -> dict[str, str]:
+        """The ids in the address."""
+        return dict(self.request.path_params)
+
+
+Handler = Callable[[Visit], Response]
+
+
+class Site:
+    """The pages of one service."""
+
+    def __init__(self, service: Service, options: ServiceOptions, metrics: Metrics) -> None:
+        self.service = service
+        self.store = service.store
+        self.options = options
+        self.metrics = metrics
+        self.sessions = Sessions(service.store, options.api_key)
+        self.drawing = Drawing()
+        self.paths: set[str] = set()
+        self.router = APIRouter(include_in_schema=False)
+        self.router.add_api_route("/static/{version}/{name}", self._static, response_model=None)
+
+    def add(self, method: str, path: str, handler: Handler, *, operator: bool = False) -> None:
+        """Let a handler answer a route; with `operator` it is for those who may see users."""
+
+        async def answer(request: Request) -> Response:
+            form = dict(parse_qsl((await request.body()).decode(errors="replace"), max_num_fields=100))
+            return await run_sync(self._answer, handler, request, form, operator)
+
+        self.paths.add(path)
+        self.router.add_api_route(path, answer, methods=[method], response_model=None)
+
+    def _answer(self, handler: Handler, request: Request, form: dict[str, str], operator: bool) -> Response:
+        session = self.sessions.of(request)
+        if request.method == "POST" and not is_from_here(request, session, form.get("token", "")):
+            raise HTTPException(403, "This form is too old or comes from another site. Reload the page and try again.")
+        if operator and not session.is_operator:
+            return RedirectResponse("/sign-in?" + urlencode({"back": address_of(request)}), 303)
+        response = handler(Visit(request, session, form))
+        if session.is_new:
+            self.sessions.renew(request, response, session)
+        return response
+
+    def draw(self, visit: Visit, name: str, **told: Any) -> Response:
+        """Draw a page."""
+        told |= {"steps": Steps.of(self.store.scale), "address": address_of(visit.request)}
+        return self._drawn(name, visit.request, visit.session, 200, told)
+
+    def problem(self, request: Request, status: int, detail: str) -> Response:
+        """Draw what is said when something is wrong; the store is not asked."""
+        told = {"heading": HEADINGS.get(status, "This went wrong"), "detail": detail, "retry": status >= 500}
+        return self._drawn("problem", request, None, status, told)
+
+    def _drawn(
+        self, name: str, request: Request, session: Session | None, status: int, told: dict[str, Any]
+    ) -> Response:
+        may = session is not None and session.is_operator
+        menu = [(to, label) for to, label in NAVIGATION if to in self.paths and (may or to not in FOR_OPERATORS)]
+        told |= {"session": session, "menu": menu, "here": request.scope["path"]}
+        return self.drawing.page(name, status, told)
+
+    async def _static(self, version: str, name: str) -> Response:
+        found = self.drawing.static.answer(version, name)
+        if found is None:
+            raise HTTPException(404, "There is no such file.")
+        return found
+
+
+def address_of(request: Request) -> str:
+    """Return the address of a page without the host."""
+    query = request.scope["query_string"].decode("ascii", "replace")
+    return str(request.scope["path"]) + (f"?{query}" if query else "")
+
+
+def go(to: str, default: str = "/") -> Response:
+    """Send the browser on to an address of ours; one of another site is not followed."""
+    is_ours = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isprintable()
+    return RedirectResponse(to if is_ours else default, 303)

@@ -1,0 +1,45 @@
+"""`Steps`: the ratings that can be given with one tap, and how each is called."""
+
+from typing import NamedTuple
+
+from reelated.ratings import Scale
+
+MOST = 11
+"""A finer scale is rated by typing a number."""
+NAMES = ("hated it", "disliked it", "it was okay", "liked it", "loved it")
+
+
+class Step(NamedTuple):
+    """One rating that can be given."""
+
+    value: float
+    text: str
+    label: str
+
+
+class Steps(NamedTuple):
+    """What a rating can be."""
+
+    scale: Scale
+    steps: tuple[Step, ...]
+    """None of them where the scale is too fine."""
+    halves: bool
+    """Whether two steps make a star."""
+    names: tuple[str, ...] = NAMES
+
+    @classmethod
+    def of(cls, scale: Scale) -> "Steps":
+        """Return the steps of a scale."""
+        low, high, step = scale
+        count = round((high - low) / step) + 1 if step > 0 else MOST + 1
+        if not 2 <= count <= MOST:
+            return cls(scale, (), False)
+        values = [low + step * at for at in range(count)]
+        steps = tuple(Step(value, f"{value:g}", f"{value:g}: {name_of(value, scale)}") for value in values)
+        return cls(scale, steps, step == 0.5 and low == 0.5)
+
+
+def name_of(rating: float, scale: Scale) -> str:
+    """Say what a rating means, from "hated it" to "loved it"."""
+    share = (rating - scale.low) / (scale.high - scale.low or 1)
+    return NAMES[min(int(share * len(NAMES)), len(NAMES) - 1)]

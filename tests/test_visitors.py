@@ -1,0 +1,99 @@
+"""Visitors of the page in the store: what is theirs stays apart from the users' and goes without a trace."""
+
+import pytest
+
+import reelated
+from reelated.errors import InputError, UnknownId
+from reelated.refit import Versions, refit
+
+SMALL = {"user": [1, 1, 2, 3, 3], "movie": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
+
+
+@pytest.fixture
+def small(store):
+    """A store with five ratings, whole numbers for ids."""
+    store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
+    return store
+
+
+def rated(store, visitor_id):
+    return {row.movie_id: row.rating for row in store.visitor_ratings(visitor_id)}
+
+
+def test_a_visitor_has_the_latest_of_their_ratings_and_nobody_elses(small):
+    small.visitor_rate("ann", 10, 5)
+    small.visitor_rate("ann", 20, 1)
+    small.visitor_rate("ben", 20, 4)
+    small.visitor_rate("ann", 10, 3)
+    assert (rated(small, "ann"), rated(small, "ben"), rated(small, "eve")) == ({10: 3, 20: 1}, {20: 4}, {})
+    small.visitor_rate("ann", 20, None)
+    assert (rated(small, "ann"), rated(small, "ben")) == ({10: 3}, {20: 4})
+
+
+def test_what_cannot_be_rated_changes_nothing(small):
+    for movie_id, rating, error in ((99, 5, UnknownId), (10, 9, InputError), (10, float("nan"), InputError)):
+        with pytest.raises(error):
+            small.visitor_rate("ann", movie_id, rating)
+    assert rated(small, "ann") == {}
+
+
+def test_what_is_set_aside_is_a_visitors_own_and_is_taken_back(small):
+    small.set_aside("ann", 10)
+    small.set_aside("ann", 10)
+    small.set_aside("ben", 20)
+    assert (small.visitor_aside("ann"), small.visitor_aside("ben")) == ([10], [20])
+    small.set_aside("ann", 10, back=True)
+    assert (small.visitor_aside("ann"), small.visitor_aside("ben")) == ([], [20])
+
+
+def test_a_visitor_is_forgotten_whole_and_alone(small):
+    for visitor_id in ("ann", "ben"):
+        small.visitor_rate(visitor_id, 10, 5)
+        small.set_aside(visitor_id, 20)
+    assert small.forget_visitor("ann") == 1
+    assert (rated(small, "ann"), small.visitor_aside("ann")) == ({}, [])
+    assert (rated(small, "ben"), small.visitor_aside("ben")) == ({10: 5}, [20])
+
+
+def test_who_has_not_come_for_long_is_forgotten(small):
+    small.visitor_rate("ann", 10, 5)
+    assert small.forget_visitors_before(0) == 0
+    assert small.forget_visitors_before(2**40) == 1
+    assert rated(small, "ann") == {}
+
+
+def test_the_secret_is_made_once_for_all_who_share_the_store(store):
+    from reelated.store import Store
+
+    other = Store(store.url.render_as_string(hide_password=False))
+    assert store.secret() == other.secret() == store.secret()
+    assert len(store.secret()) > 40
+    other.close()
+
+
+def test_visitors_are_no_users_unless_the_model_is_to_learn_from_them(small):
+    before = small.dataset()[0].ratings.to_polars()
+    small.visitor_rate("ann", 40, 2)
+    assert small.dataset()[0].ratings.to_polars().equals(before)
+    assert small.size()["ratings"] == 5
+    with_ann = small.dataset(with_visitors=True)[0].ratings
+    assert (len(with_ann), len(with_ann.user_ids)) == (6, 4)
+    assert with_ann.user_ids.values.to_list()[:3] == [1, 2, 3]
+
+
+def test_text_ids_of_users_and_visitors_do_not_meet(store):
+    store.put_movie("alien", "Alien")
+    store.rate("visitor 1", "alien", 5)
+    store.visitor_rate("ann", "alien", 2)
+    assert len(store.dataset(with_visitors=True)[0].ratings) == 2
+
+
+def test_a_model_that_learned_from_a_visitor_goes_when_they_are_forgotten(small, tmp_path):
+    versions = Versions(tmp_path / "models")
+    small.visitor_rate("ann", 40, 2)
+    refit(small, versions, with_visitors=True)
+    assert (versions.current().users, versions.current().ratings) == (4, 6)
+    small.forget_visitor("ann", learned=True)
+    assert small.about().forgotten == versions.current().forgotten + 1  # by this the follower knows what to do
+    refit(small, versions, with_visitors=True)
+    assert [(version.number, version.users) for version in versions.all()] == [(2, 3)]
