@@ -64,6 +64,20 @@ def test_answers_are_those_of_the_textbook(R, n_factors, n_tastes):
         assert high == pytest.approx(np.clip(mean + reach, *model.scale_), rel=1e-5, abs=tiny)
 
 
+def test_the_covariance_of_ratings_is_the_mean_over_the_draws():
+    X = world(n_users=40, n_items=12, n_ratings=300)[0]
+    model, items = clone(SMALL).fit(X), [7, 2, 9]
+    found, noise = model.covariance(items)
+    for a, i in enumerate(items):
+        for b, j in enumerate(items):
+            parts = []
+            for draw in range(4):
+                q_i, q_j = ([1.0, *model.items_[item, 1:, draw].tolist()] for item in (i, j))
+                parts.append(np.array(q_i) @ np.linalg.inv(model.precision_[:, :, draw]) @ np.array(q_j))
+            assert found[a, b] == pytest.approx(np.mean(parts), rel=1e-6)
+    assert noise == pytest.approx(np.mean([1 / alpha for alpha in model.alpha_]))
+
+
 def test_a_whole_table_holds_the_same_bits_as_its_pairs():
     model, X = clone(SMALL).fit(contract.table()), sp.vstack([contract.table(), contract.strangers(contract.table())])
     rows, items = contract.every_pair(X)

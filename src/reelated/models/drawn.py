@@ -131,6 +131,27 @@ class DrawnModel(BaseEstimator):
         reach = np.multiply(wide, deviation, out=np.zeros(len(middle)), where=deviation > 0)
         return np.clip(middle - reach, *self.scale_).round(6), np.clip(middle + reach, *self.scale_).round(6)
 
+    def covariance(self, items: Any) -> tuple[Numbers, float]:
+        """Return how the ratings of some items go together over people of whom nothing is known, and their noise.
+
+        Parameters
+        ----------
+        items : array of int, shape (n,)
+            Numbers of items.
+
+        Returns
+        -------
+        covariance : ndarray of float64, shape (n, n)
+            The mean of ``q_iᵀ Λ⁻¹ q_j`` over the draws, in units of `units_`.
+        noise : float
+            The variance that each rating has beside.
+        """
+        factors = np.moveaxis(self.items_[np.asarray(items)], 2, 0).astype(np.float64)
+        factors[:, :, 0] = 1.0
+        precision = np.moveaxis(self.precision_, 2, 0)
+        found = factors @ np.linalg.solve(precision, factors.transpose(0, 2, 1))
+        return found.mean(axis=0), float(np.mean(1 / self.alpha_))
+
     def score_pairs(
         self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:

@@ -40,12 +40,7 @@ def most_telling(recommender: Recommender) -> npt.NDArray[np.int64]:
 def _covariance(pair: Any, items: npt.NDArray[np.int64]) -> tuple[Numbers, float]:
     """Return how ratings of these items go together, and the variance of their noise."""
     if isinstance(pair.rater, DrawnModel):
-        model, found = pair.rater, np.zeros((len(items), len(items)))
-        for draw, precision in enumerate(model.precision_):
-            factors = model.items_[items, draw].astype(np.float64)
-            factors[:, 0] = 1.0
-            found += factors @ np.linalg.solve(precision, factors.T) / len(model.precision_)
-        return found, float(np.mean(1 / model.alpha_))
+        return pair.rater.covariance(items)
     links = pair.ranker_or_rater.similarity_[items][:, items].toarray().astype(np.float64)
     links += np.eye(len(items))
     links /= np.linalg.norm(links, axis=1, keepdims=True)
