@@ -20,6 +20,7 @@ from reelated.errors import InputError
 from reelated.refit import Versions, models_folder, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
+from reelated.web.following import Follower
 from reelated.web.service import Service
 
 KEY = "a key of more than sixteen characters"
@@ -498,6 +499,27 @@ def test_the_model_follows_the_ratings_and_no_request_fails(tmp_path, sample):
         versions.switch(1)
         until(lambda: web.get("/api/model").json()["version"] == 1)
         assert web.get("/api/users/42/recommendations").status_code == 200
+    store.close()
+
+
+def test_it_is_time_for_a_refit_when_as_many_ratings_are_new_or_the_store_is_another(tmp_path, sample):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6)
+    is_due = lambda: Follower(Service(store, versions), options)._is_due(store.about())  # noqa: E731
+    assert not is_due()
+    store.import_data(sample, "sample")
+    assert is_due()
+    refit(store, versions)
+    assert not is_due()
+    before = store.about()
+    store.count(3)
+    assert is_due()
+    refit(store, versions)
+    versions.switch(1)
+    assert not is_due()  # whoever went back is not brought forward at once
+    assert Follower(Service(store, versions), options)._is_due(before)
+    store.forget(300)
+    assert is_due()
     store.close()
 
 

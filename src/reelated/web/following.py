@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 
-from reelated.refit import Version
 from reelated.store import About
 from reelated.web.options import ServiceOptions
 from reelated.web.pages.sessions import LASTS, VISITOR
@@ -77,7 +76,7 @@ class Follower:
             if last := self.service.versions.last_attempt():
                 log.info("refit %s: %s", last.outcome, last.why)
         about, version = self.service.store.about(), self.service.versions.current()
-        if self._is_due(about, version):
+        if self._is_due(about):
             self._tried = about.changes
             log.info("refit starts")
             given = {"REELATED_STORE": self.service.store.url.render_as_string(hide_password=False)}
@@ -86,12 +85,14 @@ class Follower:
             given["REELATED_LEARN_FROM_VISITORS"] = str(self.options.learn_from_visitors)
             self._refit = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | given | threads())
 
-    def _is_due(self, about: About, version: Version | None) -> bool:
-        """Say whether it is time; what was tried and refused is tried again when as many ratings are new."""
-        if version is None:
+    def _is_due(self, about: About) -> bool:
+        """Say whether it is time; what was refused, or gone back from, is made again when as many ratings are new."""
+        if self.service.versions.current() is None:
             return about.changes > max(self._tried, 0)
-        if about.forgotten > version.forgotten and about.changes != self._tried:
+        latest = self.service.versions.all()[0]
+        is_other = about.forgotten > latest.forgotten or about.changes < latest.changes  # a store that was restored
+        if is_other and about.changes != self._tried:
             return True
-        new = about.changes - max(version.changes, self._tried)
-        hours = (time.time() - version.made_at) / 3600
+        new = about.changes - max(latest.changes, self._tried)
+        hours = (time.time() - latest.made_at) / 3600
         return new >= self.options.refit_after or (new > 0 and hours >= self.options.refit_every)

@@ -1,0 +1,167 @@
+"""What the documents say of running the service holds: lines that ask it, the container, the unit, backup, restore."""
+
+import configparser
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from dataclasses import fields
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from reelated.refit import Versions, refit
+from reelated.store import Store
+from reelated.web import ServiceOptions
+from reelated.web.options import variable
+from service.process import Server
+from test_docs import BLOCK, COMMANDS
+
+PROJECT = Path(__file__).parents[1]
+RUNNING = (PROJECT / "docs" / "running.md").read_text(encoding="utf-8")
+VARIABLES = {variable(field.name) for field in fields(ServiceOptions)} | {"REELATED_PORT", "REELATED_WORKERS"}
+
+
+def needed(name):
+    """Return a program of the machine; without it a test is skipped, and fails where CI is true."""
+    found = shutil.which(name)
+    if found is None:
+        (pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip)(f"needs {name}")
+    return found
+
+
+def block(language, holding):
+    """Return the one block of the page on running that holds a text."""
+    (found,) = [match[3] for match in BLOCK.finditer(RUNNING) if match[1] == language and holding in match[3]]
+    return found
+
+
+def lines(start):
+    """Return the commands of the page on running that start so."""
+    shown = "".join(match[3] for match in BLOCK.finditer(RUNNING) if match[1] == "sh")
+    return [line for line in shown.splitlines() if line.startswith(start)]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, sample):
+    """A store with the sample and a model of it: its URL and the folder of the models."""
+    folder = tmp_path_factory.mktemp("running")
+    store = Store(f"sqlite:///{folder}/store.db").upgrade()
+    store.import_data(sample, "sample")
+    refit(store, Versions(folder / "models"))
+    store.close()
+    return str(store.url), folder / "models"
+
+
+def test_the_lines_of_the_documents_ask_it_and_ctrl_c_ends_it(place, tmp_path):
+    needed("curl")
+    texts = [(PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/service.md")]
+    asked = [line for text in texts for line in re.findall(r"\bcurl [^`\n]+", text)]
+    assert len(asked) > 3
+    server = Server(*place, log=tmp_path / "log")
+    try:
+        for line in asked:
+            words = shlex.split(line.replace("127.0.0.1:8000", server.address))
+            done = subprocess.run([*words, "--silent", "--show-error", "--fail"], capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+            assert len(json.loads(done.stdout)) > 0
+    finally:
+        server.process.send_signal(signal.SIGINT)
+        code = server._gone()
+    assert code in (130, -signal.SIGINT)
+    told = (tmp_path / "log").read_text()
+    assert "Traceback" not in told
+    assert "Application shutdown complete" in told
+
+
+def test_the_container_takes_what_there_is_and_is_not_root():
+    said = re.sub(r"\\\n\s*", " ", (PROJECT / "Containerfile").read_text(encoding="utf-8"))
+    steps = [line.split(" ", 1) for line in said.splitlines() if line and not line.startswith("#")]
+    ignored = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = [path for verb, rest in steps if verb == "COPY" and "--from" not in rest for path in rest.split()[:-1]]
+    assert copied == ["pyproject.toml", "README.md", "LICENSE", "src"]
+    for path in copied:
+        assert (PROJECT / path).exists()
+        assert f"!{path}" in ignored
+    named = dict(pair.split("=", 1) for verb, rest in steps if verb == "ENV" for pair in rest.split())
+    assert set(named) - VARIABLES == {"PATH", "NUMBA_CACHE_DIR"}
+    lasting = [named["REELATED_STORE"].removeprefix("sqlite:///"), named["REELATED_MODELS"], named["NUMBA_CACHE_DIR"]]
+    assert all(fnmatch(path, "/data/*") for path in lasting)
+    last = dict(steps)
+    assert last["USER"] == "10001"
+    assert json.loads(last["ENTRYPOINT"]) == ["reelated"]
+    assert json.loads(last["CMD"]) == ["serve"]
+    assert json.loads(last["HEALTHCHECK"].partition("CMD ")[2])[:2] == ["python3", "-c"]
+    known = ServiceOptions.from_environment(named | {"REELATED_API_KEY": "k" * 16})
+    assert (known.store, known.models, known.host) == ("sqlite:////data/store.db", "/data/models", "0.0.0.0")
+
+
+def test_the_unit_starts_the_service_with_options_that_there_are():
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str
+    unit.read_string(block("ini", "[Service]"))
+    command = shlex.split(unit["Service"]["ExecStart"])
+    assert command[:2] == ["/opt/reelated/bin/reelated", "serve"]
+    COMMANDS.commands["serve"].make_context("serve", command[2:])
+    named = set(re.findall(r"^Environment=(\w+)=", block("ini", "[Service]"), re.MULTILINE))
+    assert named - VARIABLES == {"NUMBA_CACHE_DIR"}
+    assert set(re.findall(r"\bREELATED_[A-Z_]+", RUNNING)) - VARIABLES == set()
+
+
+def restored(url):
+    """Return what a store that came back holds of user 1's first rating, and how many ratings in all."""
+    store = Store(url).upgrade()
+    told = {row.movie_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
+    store.close()
+    return told
+
+
+def backed_up(url, sample, keep, bring_back):
+    """Make a store, keep it, write on, bring it back; return what it held when it was kept, and what it holds."""
+    store = Store(url).upgrade()
+    store.import_data(sample, "sample")
+    store.rate(1, 60, 1)
+    kept = {row.movie_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
+    keep()
+    store.rate(1, 60, 5)
+    store.unrate(1, next(movie for movie in kept[0] if movie != 60))
+    store.close()
+    bring_back()
+    return kept, restored(url)
+
+
+def test_a_copy_of_sqlite_that_was_made_while_it_ran_comes_back(tmp_path, sample):
+    needed("sqlite3")
+    (keep,), (bring_back,) = lines("sqlite3"), lines("rm")
+    shell = lambda line: lambda: subprocess.run(line, shell=True, cwd=tmp_path, check=True)  # noqa: E731
+    kept, held = backed_up(f"sqlite:///{tmp_path}/store.db", sample, shell(keep), shell(bring_back))
+    assert held == kept
+
+
+def test_a_dump_of_postgresql_that_was_made_while_it_ran_comes_back(tmp_path, sample, postgres):
+    url = postgres.url()
+    here = ["-h", postgres.folder, "-U", "tester"]
+    (keep,), (bring_back,) = ([shlex.split(line) for line in lines(name)] for name in ("pg_dump", "pg_restore"))
+    database, copy = url.split("/")[3].split("?")[0], postgres.folder / "copy.dump"
+
+    def run(words):
+        named = {"reelated": database, "--dbname=reelated": f"--dbname={database}"}
+        words = [named.get(word, word).replace("copy.dump", str(copy)) for word in words]
+        return lambda: postgres.run(words[0], *here, *words[1:])
+
+    kept, held = backed_up(url, sample, run(keep), run(bring_back))
+    assert held == kept
+
+
+def test_what_stands_in_the_page_on_running_is_a_command_or_a_program():
+    shown = "".join(match[3] for match in BLOCK.finditer(RUNNING) if match[1] == "sh")
+    assert {line.split()[0] for line in shown.splitlines() if line} == {
+        "podman", "sqlite3", "pg_dump", "rm", "pg_restore", "reelated",
+    }  # fmt: skip
+    inside = [line.split(" reelated reelated ")[1] for line in lines("podman") if " reelated reelated " in line]
+    for line in inside:
+        assert line.split()[0] in COMMANDS.commands
