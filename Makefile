@@ -11,7 +11,7 @@ demo:    ## show the main job on the bundled sample
 	@$(PYTHON) tools/environment.py && $(BIN)/reelated demo
 
 serve:   ## answer over HTTP from the bundled sample, at http://127.0.0.1:8000
-	@$(PYTHON) tools/environment.py web && $(BIN)/reelated serve --data sample --store sqlite:///build/sample/store.db
+	@$(PYTHON) tools/environment.py map web && $(BIN)/reelated serve --data sample --store sqlite:///build/sample/store.db
 
 test:    ## run the tests
 	@$(PYTHON) tools/environment.py test && $(BIN)/python -m pytest

@@ -1,4 +1,4 @@
-"""Refits: a sound model is switched to, an unsound one is not, two are kept, and nobody who is forgotten stays."""
+"""Refits: a sound model is switched to, an unsound one is not, two are kept, nobody forgotten stays; a map follows."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 import reelated
 from reelated import Recommender
 from reelated.errors import InputError
+from reelated.map import MovieMap
 from reelated.refit import Version, Versions, models_folder, refit
 from reelated.refit.refitting import accuracy_of
 from reelated.store import Store
@@ -177,3 +178,61 @@ def test_what_is_told_of_a_version_is_plain_json(rated, versions):
     refit(rated, versions)
     told = json.loads((versions.folder / "000001.json").read_text())
     assert Version(**told) == versions.current()
+
+
+# ---------------------------------------------------------------------------------------------------------- the map
+@pytest.fixture
+def drawn(monkeypatch):
+    """What every map starts from."""
+    starts, of = [], MovieMap.of
+
+    def told(rec, start=None):
+        starts.append(start)
+        return of(rec, start)
+
+    monkeypatch.setattr(MovieMap, "of", told)
+    return starts
+
+
+def test_a_map_is_made_of_the_model_that_is_served_and_starts_from_the_last(rated, versions, drawn):
+    refit(rated, versions)
+    first = MovieMap.load(versions.map_file)
+    assert list(first.movie_ids) == [7, 8, 9]
+    rated.rate(4, 8, 3.0)
+    refit(rated, versions)
+    assert drawn[0] is None
+    assert np.array_equal(drawn[1].places, first.places)
+
+
+def test_the_map_is_made_after_the_switch(rated, versions, monkeypatch):
+    seen = []
+    monkeypatch.setattr(MovieMap, "of", lambda *_: seen.append((versions.current().number, versions.last_attempt())))
+    with pytest.raises(AttributeError):  # what stands in for the map cannot be saved
+        refit(rated, versions)
+    assert [(number, attempt.outcome) for number, attempt in seen] == [(1, "switched")]
+
+
+@pytest.mark.parametrize("error", [InputError("openTSNE is not installed."), OSError(28, "No space"), MemoryError()])
+def test_a_refit_without_a_map_is_a_refit_all_the_same(rated, versions, monkeypatch, caplog, error):
+    refit(rated, versions)
+    before = versions.map_file.read_bytes()
+    monkeypatch.setattr(MovieMap, "of", lambda *_: (_ for _ in ()).throw(error))
+    assert refit(rated, versions).outcome == "switched"
+    assert versions.map_file.read_bytes() == before
+    assert "no new map of the movies" in caplog.text
+
+
+def test_a_damaged_map_is_not_started_from_and_made_anew(rated, versions, drawn):
+    refit(rated, versions)
+    versions.map_file.write_bytes(b"half")
+    refit(rated, versions)
+    assert drawn == [None, None]
+    assert list(MovieMap.load(versions.map_file).movie_ids) == [7, 8, 9]
+
+
+def test_a_model_that_is_refused_leaves_the_map_alone(rated, versions, drawn):
+    refit(rated, versions)
+    for user, movie in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
+        rated.unrate(user, movie)
+    assert refit(rated, versions).outcome == "refused"
+    assert len(drawn) == 1

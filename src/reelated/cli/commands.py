@@ -11,6 +11,7 @@ from reelated.cli import service
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
 from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
+from reelated.cli.map import check_map, write_map
 from reelated.cli.options import (
     AudienceBy,
     By,
@@ -37,7 +38,8 @@ from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.show import console, print_answers, print_audiences, print_prediction, print_why
 from reelated.cli.sources import Options, find_movie, fit_source
 from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
-from reelated.errors import show_bytes
+from reelated.errors import plural, show_bytes
+from reelated.map.groups import Color
 from reelated.recommender import Recommender
 
 app = typer.Typer(
@@ -246,6 +248,18 @@ def plot(
     how: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
     write(draw(source, options, kind, movie, user, **how), output)
     console().print(f"Written to {output}.", markup=False)
+
+
+@app.command("map", epilog="Example: reelated map sample -o map.svg")
+@with_recommender()
+def map_(
+    rec: Recommender,
+    output: Annotated[Path, typer.Option("-o", "--output", callback=check_map, help="An .svg file.")],
+    color: Annotated[Color, typer.Option(help="What the dots are coloured by: genres or decades.")] = "genres",
+) -> None:
+    """Draw all movies to a file, near ones alike; a movie's title shows under the pointer."""
+    write_map(rec, output, color)
+    console().print(f"{plural(len(rec.movie_ids), 'movie')} drawn to {output}.", markup=False)
 
 
 @app.command(epilog="Example: reelated check sample")

@@ -54,11 +54,11 @@ def check_matplotlib() -> Any:
     return matplotlib
 
 
-def check_path(path: str | Path) -> Path:
+def check_path(path: str | Path, endings: tuple[str, ...] = ENDINGS) -> Path:
     """Return the file to write a picture to, or say why it cannot be one."""
     file = Path(path)
-    if file.suffix.lower() not in ENDINGS:
-        raise InputError(f"path={shorten(str(path))}: expected a file that ends in {' or '.join(ENDINGS)}.")
+    if file.suffix.lower() not in endings:
+        raise InputError(f"path={shorten(str(path))}: expected a file that ends in {' or '.join(endings)}.")
     if not file.parent.is_dir() or file.is_dir():
         raise InputError(f"path={shorten(str(path))}: expected a file in a folder that exists.")
     return file
@@ -189,14 +189,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
     undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
     with _settings(lambda: {"svg.hashsalt": "reelated"}), quiet_about_fonts() as unknown:
         figure.savefig(memory, format=kind, metadata=undated)
-    beside = file.with_name(f".{file.name}-{os.getpid()}")
-    try:
-        beside.write_bytes(memory.getvalue())
-        beside.replace(file)
-    except OSError as error:
-        raise InputError(f"path={shorten(str(path))}: cannot be written ({error.strerror}).") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(file, memory.getvalue())
     if unknown:
         told = " ".join(sorted(unknown)[:10]) + (" …" if len(unknown) > 10 else "")
         advice = "Boxes stand in their place. Install a font that knows them, such as Noto Sans."
@@ -204,6 +197,18 @@ def save(figure: "Figure", path: str | Path) -> Path:
             f"No font here knows {plural(len(unknown), 'sign')} ({told}). {advice}", FontWarning, stacklevel=2
         )
     return file
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file whole or not at all; one already there is replaced."""
+    beside = file.with_name(f".{file.name}-{os.getpid()}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(file)
+    except OSError as error:
+        raise InputError(f"path={shorten(str(file))}: cannot be written ({error.strerror}).") from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @contextmanager

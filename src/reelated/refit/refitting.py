@@ -1,12 +1,15 @@
-"""From the store to a new version of the model: read, fit, judge, and only then switch."""
+"""From the store to a new version of the model: read, fit, judge, and only then switch; then the map of its movies."""
 
+import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from reelated.errors import InputError, plural
+from reelated.map import MovieMap
 from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
@@ -14,6 +17,7 @@ from reelated.recommender.catalogue import Catalogue
 from reelated.refit.versions import Attempt, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
+log = logging.getLogger("reelated.refit")
 HELD_BACK = 20_000
 """Ratings to measure the accuracy with, at the most; a twentieth of all."""
 FEWER = 0.5
@@ -63,7 +67,9 @@ def refit(
         except (InputError, StoreUnavailable, OSError, MemoryError) as error:
             return versions.tell("failed", str(error) or type(error).__name__)
         told = f"Version {version.number}: {plural(version.ratings, 'rating')} of {plural(version.movies, 'movie')}."
-        return versions.tell("switched", told)
+        attempt = versions.tell("switched", told)
+        draw_map(versions, version)
+        return attempt
 
 
 def _refit(store: Store, versions: Versions, recommender: Recommender, with_visitors: bool) -> Version:
@@ -86,6 +92,17 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
     )
     check_sound(fitted, version, versions.current())
     return versions.add(fitted, version)
+
+
+def draw_map(versions: Versions, version: Version) -> None:
+    """Lay out the movies of a version that is served already, near where they were; without a map all else works."""
+    start = None
+    with suppress(InputError):  # there is none yet
+        start = MovieMap.load(versions.map_file)
+    try:
+        MovieMap.of(versions.load(version), start).save(versions.map_file)
+    except (InputError, OSError, MemoryError) as error:
+        log.warning("no new map of the movies: %s", error)
 
 
 def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:

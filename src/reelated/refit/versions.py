@@ -178,6 +178,11 @@ class Versions:
         self._tidy({version.number for version in kept})
         return made
 
+    @property
+    def map_file(self) -> Path:
+        """The latest map of the movies, if there is one: its places stand by movie id and serve every version."""
+        return self.folder / "map.arrow"
+
     def tell(self, outcome: Literal["switched", "refused", "failed"], why: str) -> Attempt:
         """Write down how a refit went.
 

@@ -1,0 +1,204 @@
+"""The map as an SVG that needs nothing else: light or dark as its viewer is, titles under the pointer."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reelated.errors import plural
+from reelated.map.groups import Color, Groups, groups_of
+from reelated.map.layout import Places, has_place
+from reelated.map.movie_map import MovieMap
+from reelated.map.regions import Box, Wanted, homes, labels, width_of
+from reelated.recommender import Recommender
+from reelated.recommender.rows import cut, printable, with_year
+
+WIDTH, LEFT, TOP, MARGIN = 1200, 190.0, 92.0, 24.0
+"""Of the picture; the legend is left of the movies, the heading above."""
+LOWEST, HIGHEST = 300.0, 900.0
+"""How high the piece with the movies may be; it is as high as they need."""
+LONGEST, CONSIDERED, LARGE = 40, 400, 60
+"""So much of a title is shown, for so many movies room is sought, and so many of them are written large."""
+GENRES = (
+    ("#4269d0", "#7b9bf0"), ("#e3874a", "#f0a36b"), ("#d0455c", "#f2798b"), ("#2a9d8f", "#5cc9bb"),
+    ("#8456c6", "#b48cf0"), ("#a8740a", "#d9b44a"), ("#3a8f3a", "#74c476"), ("#d862a8", "#f194cb"),
+    ("#7a5c45", "#b8957a"), ("#1f8fb8", "#62c4e8"),
+)  # fmt: skip
+DECADES = (
+    ("#3b2f80", "#7468c8"), ("#5a3396", "#8f6ad6"), ("#7d349f", "#aa6cdc"), ("#9d3a9a", "#c56fd2"),
+    ("#b8458b", "#dc78bd"), ("#cc5577", "#ec869f"), ("#da6862", "#f39a83"), ("#e07f4c", "#f6b06e"),
+    ("#df9838", "#f7c861"), ("#cfae2a", "#f5e063"),
+)  # fmt: skip
+OTHER = ("#9aa4ae", "#6b757f")
+GROUNDS = (("#ffffff", "#1f2328", "#59636e"), ("#0d1117", "#e6edf3", "#9aa4ae"))
+"""Ground, ink and quiet ink, light and dark."""
+Floats = npt.NDArray[np.float64]
+
+
+def palette(groups: Groups) -> list[tuple[str, str]]:
+    """Return the colours of groups on light and on dark ground; decades run through theirs, the latest brightest."""
+    if groups.by == "genres":
+        return list(GENRES[: len(groups.names)])
+    return list(DECADES[len(DECADES) - len(groups.names) :])
+
+
+def framed(places: Places) -> tuple[Places, Box]:
+    """Return places in the picture, and the piece of it that they need."""
+    width = WIDTH - LEFT - MARGIN
+    low, high = (places.min(axis=0), places.max(axis=0)) if len(places) else (np.zeros(2), np.zeros(2))
+    wide, tall = np.maximum(high - low, 1e-9)
+    height = min(max(width * tall / wide, LOWEST), HIGHEST) if len(places) > 1 else LOWEST
+    room = Box(LEFT, TOP, LEFT + width, TOP + height)
+    scale = min(width / wide, height / tall) if len(places) > 1 else 1.0
+    return (places - (low + high) / 2) * scale + [(room.left + room.right) / 2, (room.top + room.bottom) / 2], room
+
+
+def radii_of(counts: npt.NDArray[Any], area: float) -> npt.NDArray[np.float64]:
+    """Return the radius of every dot: the more ratings, the larger; all together leave room for titles."""
+    even = min(22.0, float(np.sqrt(area / max(len(counts), 1))))
+    return even * (0.1 + 0.32 * np.sqrt(counts / max(counts.max(initial=1), 1)))
+
+
+class Drawn(NamedTuple):
+    """The movies of a picture, the most rated first, so that no dot hides a smaller one."""
+
+    movie_ids: list[Any]
+    titles: list[str]
+    years: list[int | None]
+    xy: Places
+    radii: Floats
+    groups: Groups
+    room: Box
+
+
+def draw(
+    rec: Recommender, movie_map: MovieMap, *, color: Color = "genres", link: Callable[[Any], str] | None = None
+) -> str:
+    """Draw a map as an SVG that needs nothing else.
+
+    Parameters
+    ----------
+    rec : Recommender
+        Fitted; what is known of the movies is its.
+    movie_map : MovieMap
+        Where they lie; movies that it does not know are not drawn.
+    color : {"genres", "decades"}, default "genres"
+        What the dots are coloured by.
+    link : callable, optional
+        Gives the address that the dot of a movie id leads to.
+
+    Returns
+    -------
+    str
+    """
+    drawn = _drawn(rec, movie_map, color)
+    height = drawn.room.bottom + MARGIN
+    names, taken = _homes(drawn)
+    groups, heading = drawn.groups, f"{cut(rec.name_, 60)}: a map of {plural(len(drawn.titles), 'movie')}"
+    told = "Near ones are alike to the model. Size: number of ratings." + f" Colour: {color[:-1]}." * bool(groups.names)
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}">',
+            f"<title>{_safe(heading)}</title>",
+            f"<style>{_style(groups)}</style>",
+            f'<rect class="ground" width="{WIDTH}" height="{height:.0f}"/>',
+            _text(MARGIN, 42, heading, "heading"),
+            _text(MARGIN, 66, told, "quiet"),
+            *_legend(groups),
+            *_dots(drawn, link),
+            *names,
+            *_titles(drawn, taken),
+            "</svg>\n",
+        ]
+    )
+
+
+def _drawn(rec: Recommender, movie_map: MovieMap, color: Color) -> Drawn:
+    """Return what is drawn of the movies that have a place."""
+    catalogue, places = rec.catalogue_, movie_map.places_of(rec.movie_ids)
+    here = catalogue.by_popularity[has_place(places)[catalogue.by_popularity]]
+    groups, (xy, room) = groups_of(catalogue, color), framed(places[here])
+    return Drawn(
+        rec.movie_ids.take(here).to_list(),
+        [catalogue.titles[at] for at in here],
+        [catalogue.years[at] for at in here],
+        xy,
+        radii_of(catalogue.counts[here], 0.6 * (room.right - room.left) * (room.bottom - room.top)),
+        groups._replace(of=groups.of[here]),
+        room,
+    )
+
+
+def _style(groups: Groups) -> str:
+    """Return the colours of both grounds; the viewer's setting chooses."""
+    sets = []
+    for ground, (paper, ink, quiet) in enumerate(GROUNDS):
+        pairs = [*enumerate(palette(groups)), ("o", OTHER)]
+        dots = [f".c{kind}{{fill:{pair[ground]}}}" for kind, pair in pairs]
+        sets.append(f".ground{{fill:{paper}}}text{{fill:{ink};stroke:{paper}}}.quiet{{fill:{quiet}}}" + "".join(dots))
+    return (
+        "text{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;paint-order:stroke;"
+        "stroke-width:3px;stroke-linejoin:round}circle{fill-opacity:.82}.small{font-size:11px}.heading{font-size:22px;font-weight:600}"
+        ".home{font-size:17px;font-weight:700;letter-spacing:2px}"
+        f"{sets[0]}@media(prefers-color-scheme:dark){{{sets[1]}}}"
+    )
+
+
+def _dots(drawn: Drawn, link: Callable[[Any], str] | None) -> list[str]:
+    """Draw the movies; the pointer shows what each is."""
+    found = []
+    for at, (movie_id, (x, y), radius) in enumerate(zip(drawn.movie_ids, drawn.xy, drawn.radii, strict=True)):
+        title = _safe(with_year(drawn.titles[at], drawn.years[at]))
+        kind = drawn.groups.of[at] if drawn.groups.of[at] >= 0 else "o"
+        dot = f'<circle class="c{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{title}</title></circle>'
+        found.append(f'<a href="{_safe(link(movie_id))}">{dot}</a>' if link else dot)
+    return found
+
+
+def _homes(drawn: Drawn) -> tuple[list[str], list[Box]]:
+    """Write the names of groups where they are at home; return the room that they take, too."""
+    texts: list[str] = []
+    taken: list[Box] = []
+    for group, at in homes(drawn.xy, drawn.groups).items():
+        name = cut(drawn.groups.names[group], 20).upper()
+        width = width_of(name, 19) + 2 * len(name)
+        x = min(max(drawn.xy[at][0], width / 2 + 8), WIDTH - width / 2 - 8)
+        y = drawn.xy[at][1]
+        box = Box(x - width / 2, y - 12, x + width / 2, y + 12)
+        if not any(box.meets(other) for other in taken):
+            taken.append(box)
+            texts.append(_text(x, y + 6, name, f"home c{group}", "middle"))
+    return texts, taken
+
+
+def _titles(drawn: Drawn, taken: list[Box]) -> list[str]:
+    """Write the titles of the best-known movies, as many as have room; those of the best known of them larger."""
+    room = Box(8, TOP - 16, WIDTH - 8, drawn.room.bottom + 16)
+    wanted = [
+        Wanted(cut(title, LONGEST), x, y, radius, 13.0 if at < LARGE else 11.0)
+        for at, (title, (x, y), radius) in enumerate(zip(drawn.titles, drawn.xy, drawn.radii, strict=True))
+    ]
+    found = labels(wanted[:CONSIDERED], taken, room)
+    return [_text(label.x, label.y, label.text, "" if label.size == 13 else "small", label.anchor) for label in found]
+
+
+def _legend(groups: Groups) -> list[str]:
+    """Draw which colour is which."""
+    kinds, found = [(str(at), name) for at, name in enumerate(groups.names)], []
+    for row, (kind, name) in enumerate([*kinds, ("o", "other")] if kinds and (groups.of < 0).any() else kinds):
+        y = TOP + 16 + 23 * row
+        found.append(f'<circle class="c{kind}" cx="{MARGIN + 6:.0f}" cy="{y:.0f}" r="6"/>')
+        found.append(_text(MARGIN + 22, y + 4.5, cut(name, 20)))
+    return found
+
+
+def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+    """Return a text; what it holds cannot be taken for anything else."""
+    told = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor != "start" else "")
+    return f'<text x="{x:.1f}" y="{y:.1f}"{told}>{_safe(text)}</text>'
+
+
+def _safe(text: str) -> str:
+    return escape(printable(text))
