@@ -39,18 +39,19 @@ class Clients:
     def _rate(self, server, who, round_):
         for at in range(10**6):
             pair, rating = (10_000 + who, 1 + (at * 7 + round_) % 490), 1 + (at + who + round_) % 5
-            self.under_way[pair] = rating
+            self.under_way.setdefault(pair, set()).add(rating)
             if server.ask("PUT", f"/api/users/{pair[0]}/ratings/{pair[1]}", {"rating": rating})[0] != 200:
                 return  # it may be kept or not, and must be one or the other
-            self.acknowledged[pair] = self.under_way.pop(pair)
+            self.acknowledged[pair] = rating
+            del self.under_way[pair]
             self.answered += 1
 
     def lost(self, kept):
-        """Return what was acknowledged and is not there, though nothing else was sent since."""
+        """Return what was acknowledged, and what is there instead, though nothing else was sent since."""
         return {
-            pair: kept.get(pair)
+            pair: (rating, kept.get(pair))
             for pair, rating in self.acknowledged.items()
-            if kept.get(pair) != rating and (pair not in kept or kept[pair] != self.under_way.get(pair))
+            if kept.get(pair) not in {rating, *self.under_way.get(pair, ())}
         }
 
 

@@ -306,6 +306,20 @@ def score_pairs(start, stop, rows, pair_rows, pair_items, links, item_offset, us
 
 
 @kernel
+def rated_places(items, similarity, rated_items, max_used):
+    """Return where the rated neighbours that count stand: those of `items[p]` from `ends[p]` to `ends[p + 1]`."""
+    n_items, ends = len(similarity.indptr) - 1, np.zeros(len(items) + 1, np.int64)
+    rated, places = np.zeros(n_items, np.bool_), np.empty(n_items, np.int64)
+    rated[rated_items] = True
+    found = np.empty(len(items) * min(max_used, len(rated_items)), np.int64)
+    for p in range(len(items)):
+        n = nearest_rated(items[p], similarity, rated, max_used, places)
+        ends[p + 1] = ends[p] + n
+        found[ends[p] : ends[p + 1]] = places[:n]
+    return ends, found[: ends[-1]]
+
+
+@kernel
 def score_users(i, similarity, by_item, item_offset, user_offset, finish):
     """Return the scores of item `i` for every user, and the supports, through its neighbours' raters only."""
     sums = empty_sums(len(user_offset))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import copy
+from math import isfinite
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -423,17 +424,14 @@ class ItemItemModel(BaseEstimator):
         terms, by_row, max_used = self._terms(X, by, weights), self._links.by_row, self._links.max_used
         place = np.full(X.shape[1], -1)
         place[X.indices] = np.arange(X.nnz)
-        for item, score in zip(items, scores.tolist(), strict=True):
-            part = slice(*by_row.indptr[item : item + 2])
-            mine = place[by_row.indices[part]]
-            theirs = np.flatnonzero(mine >= 0)
-            if len(theirs) > max_used:
-                theirs = theirs[kernels.strongest(by_row.data[part][theirs], max_used)]
-            mine, similarity = mine[theirs], by_row.data[part][theirs].astype(np.float64)
-            base, contributions = self._parts(terms, item, mine, similarity)
-            clip = float(score - base - contributions.sum()) if np.isfinite(score) else 0.0
-            given, common = X.data[mine].astype(np.float64), self.common_.data[part][theirs]
-            yield Explanation(score, base, X.indices[mine], given, similarity, contributions, common, clip)
+        ends, places = kernels.rated_places(np.asarray(items, np.int32), by_row, X.indices, max_used)
+        mine, common = place[by_row.indices[places]], self.common_.data[places]
+        rated, given, like = X.indices[mine], X.data[mine].astype(np.float64), by_row.data[places].astype(np.float64)
+        for item, score, start, stop in zip(items, scores.tolist(), ends[:-1], ends[1:], strict=True):
+            part = slice(start, stop)
+            base, adds = self._parts(terms, item, mine[part], like[part])
+            clip = float(score - base - adds.sum()) if isfinite(score) else 0.0
+            yield Explanation(score, base, rated[part], given[part], like[part], adds, common[part], clip)
 
     def _parts(self, terms: Terms, item: int, mine: Any, similarity: Any) -> tuple[float, npt.NDArray[np.float64]]:
         """Return the base and what each rated neighbour adds to it; `mine` are their places in the one row.
