@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 
 import pytest
@@ -20,7 +21,7 @@ from reelated.errors import InputError
 from reelated.refit import Versions, models_folder, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
-from reelated.web.following import Follower
+from reelated.web.following import Follower, start_refit
 from reelated.web.service import Service
 
 KEY = "a key of more than sixteen characters"
@@ -521,6 +522,15 @@ def test_it_is_time_for_a_refit_when_as_many_ratings_are_new_or_the_store_is_ano
     store.forget(300)
     assert is_due()
     store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux alone knows idle processes")
+def test_a_refit_gives_way_to_all_else(tmp_path):
+    process = start_refit(REELATED_STORE=f"sqlite:///{tmp_path}/store.db", REELATED_MODELS=str(tmp_path / "models"))
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+    assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+    process.kill()
+    process.wait()
 
 
 def test_a_damaged_model_is_not_switched_to(url, app, web):

@@ -8,8 +8,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +19,7 @@ from data import REAL, real_folder
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.store.tables import ratings
-from reelated.web.following import threads
+from reelated.web.following import start_refit
 from service import load
 from service.process import Server
 
@@ -67,11 +65,10 @@ def refitting(server, users, given, url, models):
     """Compare p99 of recommendations, at half of the highest rate, with and without refits that follow each other."""
     ask = lambda choice: ("GET", f"/api/users/{choice.choice(users)}/recommendations")  # noqa: E731
     rate = load.at_most(server.address, ask, given.seconds) / 2
-    env = os.environ | {"REELATED_STORE": url, "REELATED_MODELS": str(models)} | threads()
     rounds = []
     for _ in range(given.rounds):
         without = load.percentile(load.at_rate(server.address, ask, given.seconds, rate), 0.99)
-        process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=env)
+        process = start_refit(REELATED_STORE=url, REELATED_MODELS=str(models))
         beside = load.percentile(load.at_rate(server.address, ask, given.seconds, rate), 0.99)
         process.wait()
         rounds.append({"without": 1000 * without, "beside": 1000 * beside, "p99": beside / without})

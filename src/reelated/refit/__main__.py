@@ -1,4 +1,4 @@
-"""`python -m reelated.refit`: one refit in a process of its own, which gives way to all others.
+"""`python -m reelated.refit`: one refit in a process of its own, which the service lets give way to all others.
 
 `REELATED_STORE` and `REELATED_MODELS` say of what and where to, for a password must not stand in the list of processes.
 """
@@ -12,7 +12,6 @@ from reelated.store import Store
 
 def main() -> None:
     """Refit; how it went is told by the folder of the models."""
-    os.nice(19)
     store = Store(os.environ.get("REELATED_STORE"))
     try:
         instead_of = int(os.environ.get("REELATED_INSTEAD_OF") or 0)

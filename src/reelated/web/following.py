@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from reelated.store import About
 from reelated.web.options import ServiceOptions
@@ -19,6 +20,16 @@ def threads() -> dict[str, str]:
     """Return the variables that hold a refit to half of the cores."""
     names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
     return dict.fromkeys(names, str(max(1, (os.cpu_count() or 1) // 2)))
+
+
+def start_refit(**told: str) -> "subprocess.Popen[bytes]":
+    """Start a refit as a process that gives way to all others; `told` are variables such as `REELATED_STORE`."""
+    process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | told | threads())
+    with suppress(ProcessLookupError):  # from here: what it sets itself would not hold for threads that it has by then
+        os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+    return process
 
 
 class Follower:
@@ -79,11 +90,12 @@ class Follower:
         if self._is_due(about):
             self._tried = about.changes
             log.info("refit starts")
-            given = {"REELATED_STORE": self.service.store.url.render_as_string(hide_password=False)}
-            given["REELATED_MODELS"] = str(self.service.versions.folder)
-            given["REELATED_INSTEAD_OF"] = str(version.number if version else 0)
-            given["REELATED_LEARN_FROM_VISITORS"] = str(self.options.learn_from_visitors)
-            self._refit = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | given | threads())
+            self._refit = start_refit(
+                REELATED_STORE=self.service.store.url.render_as_string(hide_password=False),
+                REELATED_MODELS=str(self.service.versions.folder),
+                REELATED_INSTEAD_OF=str(version.number if version else 0),
+                REELATED_LEARN_FROM_VISITORS=str(self.options.learn_from_visitors),
+            )
 
     def _is_due(self, about: About) -> bool:
         """Say whether it is time; what was refused, or gone back from, is made again when as many ratings are new."""
