@@ -35,6 +35,8 @@ NOT_RUN = {
     "reelated fetch": "needs the network or an archive",
     "reelated recommend ml-": "needs MovieLens in the cache",
     "reelated evaluate ml-": "needs MovieLens in the cache",
+    "reelated fit large.parquet": "needs a cluster",
+    "reelated batch large.model": "needs a cluster",
 }
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = typer.main.get_command(app)

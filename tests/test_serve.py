@@ -71,6 +71,31 @@ def test_several_workers_follow_the_same_model(place, tmp_path):
     assert [line for line in lines if line["level"] in ("error", "critical")] == []
 
 
+def test_machines_that_share_a_folder_and_a_database_follow_one_refit(tmp_path, sample, postgres):
+    store, models = Store(postgres.url()).upgrade(), tmp_path / "shared" / "models"
+    store.import_data(sample, "sample")
+    refit(store, Versions(models))
+    store.close()
+    machines = []
+    for name in ("one", "other"):
+        (home := tmp_path / name).mkdir()
+        url = store.url.render_as_string(hide_password=False)
+        machines.append(Server(url, models, "--refit-after", 3, cwd=home, log=tmp_path / f"{name}.log"))
+    one, other = machines
+    for user, machine in ((1, one), (2, other), (3, one)):
+        assert machine.ask("PUT", f"/api/users/{user}/ratings/9", {"rating": 2})[0] == 200
+    while [machine.ask("GET", "/api/model")[1]["version"] for machine in machines] != [2, 2]:
+        time.sleep(0.05)
+    asked = [machine.ask("GET", "/api/users/1/recommendations") for machine in machines]
+    assert asked[0][0] == 200
+    assert asked[0] == asked[1]
+    assert [machine.stop() for machine in machines] == [0, 0]
+    assert [version.number for version in Versions(models).all()] == [2, 1]
+    assert [list((tmp_path / name).iterdir()) for name in ("one", "other")] == [[], []]
+    logs = "".join((tmp_path / f"{name}.log").read_text() for name in ("one", "other"))
+    assert [line for line in map(json.loads, logs.splitlines()) if line["level"] in ("error", "critical")] == []
+
+
 def test_a_database_that_went_comes_back_without_a_restart(tmp_path, sample, postgres):
     from postgres import Cluster
 

@@ -17,13 +17,13 @@ class Server:
     program = ("reelated", "serve", "--port", "0")
     """What Python runs as a module, with its options."""
 
-    def __init__(self, store, models, *words, log=None):
+    def __init__(self, store, models, *words, log=None, cwd=None):
         env = os.environ | {"REELATED_STORE": store, "REELATED_MODELS": str(models), "NUMBA_NUM_THREADS": "1"}
         env["REELATED_POLL"] = "0.2"
         command = [sys.executable, "-W", "error", "-m", *self.program, *map(str, words)]
         self.log = open(log or os.devnull, "ab")  # noqa: SIM115
         told = {"stdout": subprocess.PIPE, "stderr": self.log, "text": True}
-        self.process = subprocess.Popen(command, env=env, cwd=Path(__file__).parents[1], **told)
+        self.process = subprocess.Popen(command, env=env, cwd=cwd or Path(__file__).parents[1], **told)
         for line in self.process.stdout:
             if "answers at" in line:
                 self.address = urlsplit(line.split()[3]).netloc

@@ -30,6 +30,7 @@ from reelated._kernels.scores import (
 )
 from reelated._kernels.shelves import Shelves, gather, strongest
 from reelated._kernels.sittings import sitting_shifts
+from reelated._kernels.tables import Table, add_rows, cut_table
 from reelated._kernels.triangle import (
     DEPTH,
     Block,
@@ -59,16 +60,19 @@ __all__ = [
     "Products",
     "Rule",
     "Shelves",
+    "Table",
     "Terms",
     "add_columns",
     "add_dense",
     "add_pairs",
+    "add_rows",
     "add_up",
     "best",
     "common_rows",
     "count_visits",
     "cross_products",
     "cut_rows",
+    "cut_table",
     "dense_widths",
     "draw_rows",
     "empty_sums",

@@ -10,6 +10,7 @@ import reelated
 from reelated.cli import service
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
+from reelated.cli.cluster import Engine
 from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
 from reelated.cli.map import check_map, write_map
 from reelated.cli.options import (
@@ -35,8 +36,16 @@ from reelated.cli.options import (
     with_source,
 )
 from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
-from reelated.cli.show import console, print_answers, print_audiences, print_prediction, print_why
-from reelated.cli.sources import Options, find_movie, fit_source
+from reelated.cli.show import (
+    console,
+    print_about,
+    print_answers,
+    print_audiences,
+    print_notes,
+    print_prediction,
+    print_why,
+)
+from reelated.cli.sources import Options, find_movie, fit_source, open_source
 from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
 from reelated.errors import plural, show_bytes
 from reelated.map.groups import Color
@@ -190,10 +199,13 @@ def fit(
     ratings: Annotated[
         bool, typer.Option("--ratings/--no-ratings", help="Keep the ratings; without, it serves newcomers only.")
     ] = True,
+    engine: Engine = None,
 ) -> None:
     """Fit a model and save it as a folder that every other command takes as SOURCE."""
     from reelated.cli.sources import plan_source
 
+    if engine is not None and (plan or output is not None):
+        return _fit_on_cluster(source, options, None if plan else output, engine)
     if plan:
         data, needed = plan_source(source, options)
         return console().print(f"{data!r}\nThe fit may take up to {show_bytes(needed)} beside the data.", markup=False)
@@ -208,24 +220,52 @@ def fit(
     return None
 
 
+def _fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> None:
+    from reelated.cli.cluster import fit_on_cluster
+
+    told = fit_on_cluster(source, options, output, engine)
+    if output is None:
+        return console().print(told, markup=False)
+    rec = Recommender.load(output)
+    console().print(f"{rec!r}\nSaved to {output}.", markup=False)
+    example = f"{rec.movie_ids[0]}={rec.scale_.high:g}"
+    console().print(f"Next: reelated recommend {output} --rate {example}", markup=False)
+    return None
+
+
 @app.command(epilog="Example: reelated batch ml-100k -o top10.parquet")
-@with_recommender()
+@with_options
 def batch(
-    rec: Recommender,
-    output: Annotated[Path, typer.Option("-o", "--output", callback=check_output, help="A .parquet or .csv file.")],
+    source: Source,
+    options: Options,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .parquet or .csv file.")],
     n: N = 10,
     by: By = None,
     genres: Genres = None,
     years: Years = None,
     exclude: Exclude = None,
+    engine: Engine = None,
+    ratings: Annotated[str | None, typer.Option(help="With --engine: the table of ratings; SOURCE is a model.")] = None,
 ) -> None:
     """Write everybody's recommendations to a file; a file already there is replaced whole."""
     from reelated.cli.progress import working
 
+    if engine is not None:
+        from reelated.cli.cluster import batch_on_cluster
+
+        rows = batch_on_cluster(source, ratings, output, engine, options, n=n, by=by, filters=(genres, years, exclude))
+        return console().print(f"{rows:,} rows written to {output}.", markup=False)
+    if ratings is not None:
+        raise typer.BadParameter("--ratings goes with --engine: without, SOURCE holds the ratings.")
+    check_output(output)
+    rec = open_source(source, options)
+    print_notes(rec)
+    print_about(rec)
     with working("Recommending") as progress:
         tables = rec.recommend_all(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)
         rows = write_batch(tables, output)
     console().print(f"{rows:,} rows written to {output}.", markup=False)
+    return None
 
 
 @app.command(epilog="Example: reelated plot sample neighborhood --movie 'Star Wars' -o star-wars.svg")

@@ -120,7 +120,7 @@ class Dataset:
         for note in notes:
             warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
         made = _as_ratings(table, user_ids, movie_ids, wanted)
-        return cls(made, _movies(movies, movie_ids), _users(users, user_ids), name=name, notes=notes)
+        return cls(made, movie_table(movies, movie_ids), _users(users, user_ids), name=name, notes=notes)
 
     def with_tags(self, tags: pl.DataFrame) -> "Dataset":
         """Return the same data set with free tags.
@@ -226,7 +226,7 @@ def observed_scale(values: np.ndarray) -> Scale:
     return Scale(float(seen[0]), float(seen[-1]), float(steps.min()) if len(steps) else 1.0)
 
 
-def _movies(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
+def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
     """Bring a catalogue to our columns and types, with a row for every rated movie."""
     table = _known(frame, "movies", MOVIE_ALIASES, movie_ids)
     if "title" not in table.columns:

@@ -98,6 +98,15 @@ class Crowd(NamedTuple):
 
 def audience_of(crowd: Crowd, item: int, n: int, by: AudienceBy) -> Audience:
     """Return the `n` users who have not rated an item and have the highest of the number that `by` names."""
+    found, _ = looked_at(crowd, item, n, by)
+    return found.at(np.lexsort((found.users, -found.interest))[:n]) if by == "interest" else found
+
+
+def looked_at(crowd: Crowd, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
+    """Return the users among whom the `n` are, and what they were found by, falling.
+
+    For the interest these are `DEEPER` times as many, of the highest relevance beyond the usual; else just the `n`.
+    """
     pair, everybody, columns, interest = crowd
     matrix, _ = everybody
     if by == "interest":
@@ -113,9 +122,7 @@ def audience_of(crowd: Crowd, item: int, n: int, by: AudienceBy) -> Audience:
     scores, ratings, support = pair.numbers(*pairs, "rating" if by == "rating" else "relevance")
     wanted = interest.of_users(users, scores, ratings)
     found = Audience(users, scores, ratings, support, wanted, ratings - interest.means[users])
-    if by != "interest":
-        return found
-    return found.at(np.lexsort((users, -wanted))[:n])
+    return found, beyond[users] if by == "interest" else found.number(by)
 
 
 def dealt(audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None) -> list[npt.NDArray[np.int64]]:

@@ -172,13 +172,17 @@ class Recommender(Questions):
         return sum(model.plan(data.ratings.matrix) for model in self._models(data) if model is not None)
 
     def _models(self, data: Dataset) -> Pair:
+        """Return fresh models, the default ones by the data's size."""
+        X, room = data.ratings.matrix, check_memory("max_memory", self.max_memory)
+        ranker: Any = default_ranker(X, room) if is_default(self.ranker) else self.ranker
+        rater: Any = default_rater(X, room, ranker) if is_default(self.rater) else self.rater
+        return self._checked(ranker, rater)
+
+    def _checked(self, ranker: Any, rater: Any) -> Pair:
         """Check the parameters and return fresh models."""
         check_choice("by", self.by, NAMES)
         check_choice("fill", self.fill, ("popular", None))
         check_recency(self.half_life, self.long_term)
-        X, room = data.ratings.matrix, check_memory("max_memory", self.max_memory)
-        ranker: Any = default_ranker(X, room) if _is_default(self.ranker) else self.ranker
-        rater: Any = default_rater(X, room, ranker) if _is_default(self.rater) else self.rater
         for name, model, kinds in (("ranker", ranker, ItemItemModel), ("rater", rater, (ItemItemModel, DrawnModel))):
             if not isinstance(model, kinds) and (model is not None or name == "rater"):
                 raise InputError(
@@ -240,5 +244,6 @@ class Recommender(Questions):
         return load(Path(path))
 
 
-def _is_default(model: Any) -> bool:
+def is_default(model: Any) -> bool:
+    """Say whether the choice of a model is left to us."""
     return isinstance(model, str) and model == "default"

@@ -28,19 +28,24 @@ MANIFEST = "model.json"
 def save(recommender: Recommender, path: Path, *, ratings: bool) -> Path:
     """Write everything beside the target, then put it in place: there is never half a model."""
     path = path.absolute()
-    if path.exists() and not (path / MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path} exists and is not a saved model: choose another folder.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): choose another folder.") from None
+    beside = folder_beside(path)
     try:
         _write(recommender, beside, ratings)
         _swap(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return path
+
+
+def folder_beside(path: Path) -> Path:
+    """Make a new folder beside the one that a model will be saved in, or say why it cannot be."""
+    if path.exists() and not (path / MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} exists and is not a saved model: choose another folder.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another folder.") from None
 
 
 def _swap(beside: Path, path: Path) -> None:

@@ -1,6 +1,16 @@
 """From ratings to the item × item similarity: pure functions of sparse matrices."""
 
-from reelated.similarity.linear import Ridge, all_weights, near_weights, plan_linear
+from reelated.similarity.linear import (
+    SQUARE,
+    Ridge,
+    all_products,
+    all_weights,
+    as_weights,
+    near_weights,
+    plan_linear,
+    solve_all,
+    solve_near,
+)
 from reelated.similarity.neighbors import (
     Measure,
     Plan,
@@ -15,13 +25,16 @@ from reelated.similarity.neighbors import (
 from reelated.similarity.weighting import Weighting, weighted
 
 __all__ = [
+    "SQUARE",
     "Measure",
     "Plan",
     "Ridge",
     "Similarity",
     "Weighting",
+    "all_products",
     "all_weights",
     "as_kernel_csr",
+    "as_weights",
     "by_column",
     "near_weights",
     "plan",
@@ -29,5 +42,7 @@ __all__ = [
     "products_of",
     "similarity",
     "sizes_and_norms",
+    "solve_all",
+    "solve_near",
     "weighted",
 ]

@@ -9,7 +9,15 @@ from threadpoolctl import threadpool_limits
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.similarity.neighbors import Measure, as_kernel_csr, plan, products_of, similarity, sizes_and_norms
+from reelated.similarity.neighbors import (
+    Measure,
+    Similarity,
+    as_kernel_csr,
+    plan,
+    products_of,
+    similarity,
+    sizes_and_norms,
+)
 
 SLICE = 2e8
 """Operations of one slice of work: about a third of a second."""
@@ -109,9 +117,38 @@ def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progr
     first, second, third = _thirds(progress)
     found = similarity(values, Measure(n_neighbors=near), progress=first)
     _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
+    small = _squared(values) <= SQUARE
+    products = all_products(gram(values, second)) if small else _largest_products(values, norms, second)
+    return solve_near(found, norms, products, ridge, keep, third)
+
+
+def solve_near(
+    found: Similarity,
+    norms: npt.NDArray[np.float64],
+    products: kernels.Products,
+    ridge: Ridge,
+    keep: int,
+    progress: Progress | None = None,
+) -> Weights:
+    """Solve one small system for each item.
+
+    Parameters
+    ----------
+    found : Similarity
+        The cosines of each item with those that it is told from.
+    norms : ndarray of float64, shape (n_items,)
+        Of the items' columns.
+    products : Products
+        The Gram matrix, or the larger part of it.
+    ridge, keep, progress
+        As for `near_weights`.
+
+    Returns
+    -------
+    Weights
+    """
     near_to = _as_products(as_kernel_csr(found.values), norms)
-    weights = np.empty(found.values.nnz, values.dtype)
-    products = _all_products(values, second) if _squared(values) <= SQUARE else _largest_products(values, norms, second)
+    weights = np.empty(found.values.nnz, found.values.dtype)
     held = ridge.of(products.diagonal)
 
     def rows(start: int, stop: int) -> None:
@@ -119,11 +156,11 @@ def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progr
 
     cost = np.diff(near_to.indptr).astype(np.float64) ** 3 / 3
     with threadpool_limits(1, "blas"):  # the items are spread over the threads
-        for _ in in_order(rows, slices_of(cost + 1, SLICE), third):
+        for _ in in_order(rows, slices_of(cost + 1, SLICE), progress):
             pass
     lengths, places, cut = _strongest(near_to.indptr, weights, keep)
     pattern = near_to.indices[places], _begins(lengths)
-    return _weights(weights[places], found.common.data[places], pattern, cut)
+    return as_weights(weights[places], found.common.data[places], pattern, cut)
 
 
 def _squared(values: sp.csr_array) -> int:
@@ -131,9 +168,19 @@ def _squared(values: sp.csr_array) -> int:
     return values.shape[1] ** 2 * values.data.itemsize
 
 
-def _all_products(values: sp.csr_array, progress: Progress | None) -> kernels.Products:
-    """Return the whole Gram matrix."""
-    matrix, nothing = gram(values, progress), sp.csr_array((0, 0), dtype=values.dtype)
+def all_products(matrix: npt.NDArray[Any]) -> kernels.Products:
+    """Return a whole Gram matrix, of which the part up to the diagonal is read, as `solve_near` takes it.
+
+    Parameters
+    ----------
+    matrix : ndarray of float, shape (n_items, n_items)
+        The Gram matrix.
+
+    Returns
+    -------
+    Products
+    """
+    nothing = sp.csr_array((0, 0), dtype=matrix.dtype)
     return kernels.Products(matrix, as_kernel_csr(nothing), matrix.diagonal().copy())
 
 
@@ -169,15 +216,39 @@ def all_weights(values: sp.csr_array, ridge: Ridge, keep: int, progress: Progres
     """
     first, second, third = _thirds(progress)
     matrix = gram(values, first)
+    pattern, kept, cut = solve_all(matrix, ridge, keep, second)
+    return as_weights(kept, _common(values, pattern, third), pattern, cut)
+
+
+def solve_all(
+    matrix: npt.NDArray[Any], ridge: Ridge, keep: int, progress: Progress | None = None
+) -> tuple[tuple[Any, Any], npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Turn a Gram matrix into weights, in its own place.
+
+    Parameters
+    ----------
+    matrix : ndarray of float, shape (n_items, n_items)
+        The Gram matrix, of which the part up to the diagonal is read; overwritten.
+    ridge, keep, progress
+        As for `near_weights`.
+
+    Returns
+    -------
+    pattern : (ndarray of int32, ndarray of int64)
+        Which are kept: indices and row pointers.
+    weights : ndarray, shape (n_kept,)
+    cut : ndarray of float64, shape (n_items,)
+        As in `Weights`.
+    """
     n_items = len(matrix)
     flat = matrix.ravel()
     flat[:: n_items + 1] += ridge.of(matrix.diagonal())
-    invert(matrix, second)
+    invert(matrix, progress)
     matrix /= -matrix.diagonal()[:, None]
     flat[:: n_items + 1] = 0
     lengths, places, cut = _strongest(np.arange(n_items + 1, dtype=np.int64) * n_items, flat, keep)
     pattern = (places % max(n_items, 1)).astype(np.int32), _begins(lengths)
-    return _weights(flat[places], _common(values, pattern, third), pattern, cut)
+    return pattern, flat[places], cut
 
 
 def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
@@ -250,7 +321,8 @@ def _begins(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)])
 
 
-def _weights(values: Any, common: Any, pattern: tuple[Any, Any], cut: Any) -> Weights:
+def as_weights(values: Any, common: Any, pattern: tuple[Any, Any], cut: Any) -> Weights:
+    """Put the parts together."""
     n_items = len(cut)
     values, common = (sp.csr_array((data, *pattern), shape=(n_items, n_items)) for data in (values, common))
     return Weights(values, common, cut)

@@ -52,6 +52,14 @@ class Measure(NamedTuple):
     n_neighbors: int | None = None
     pearson: bool = False
 
+    @property
+    def rule(self) -> kernels.Rule:
+        """The same in the types that the kernels take."""
+        return kernels.Rule(
+            self.jaccard, self.pearson, float(self.shrinkage), float(self.damping),
+            min(self.min_common, 2**31 - 1), self.positive_only,
+        )  # fmt: skip
+
 
 class Similarity(NamedTuple):
     """Two matrices of one shape and pattern, items × items, columns ascending, no diagonal.
@@ -231,10 +239,7 @@ def similarity(
         values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)
     rows, keep = as_kernel_csr(values), min(n_items, measure.n_neighbors or n_items)
     sizes, norms = sizes_and_norms(rows, n_items)
-    rule = kernels.Rule(
-        measure.jaccard, measure.pearson, float(measure.shrinkage), float(measure.damping),
-        min(measure.min_common, 2**31 - 1), measure.positive_only,
-    )  # fmt: skip
+    rule = measure.rule
     if chosen.triangle:
         found = triangle(rows, norms, sizes, rule, keep, progress)
     else:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated.errors import InputError
@@ -10,7 +11,9 @@ from reelated.errors import InputError
 Weighting = Literal["tf-idf", "bm25"]
 
 
-def weighted(values: sp.csr_array, weighting: Weighting | None) -> sp.csr_array:
+def weighted(
+    values: sp.csr_array, weighting: Weighting | None, lengths: npt.NDArray[np.float64] | None = None
+) -> sp.csr_array:
     """Weight ratings with items as documents and people as terms.
 
     "tf-idf": ``r · (ln((1 + N) / (1 + n_u)) + 1)``, `N` items, `n_u` ratings of the person (the smooth form of
@@ -23,6 +26,8 @@ def weighted(values: sp.csr_array, weighting: Weighting | None) -> sp.csr_array:
         Ratings.
     weighting : {"tf-idf", "bm25"} or None
         None leaves them as they are.
+    lengths : ndarray of float64, shape (n_items,), optional
+        The sums of the items' ratings, where `values` are only some of all people's.
 
     Returns
     -------
@@ -44,7 +49,7 @@ def weighted(values: sp.csr_array, weighting: Weighting | None) -> sp.csr_array:
         data = values.data
     else:
         idf = np.log1p((n_items - seen + 0.5) / (seen + 0.5))
-        length = np.bincount(values.indices, weights=values.data, minlength=n_items)
+        length = np.bincount(values.indices, values.data, n_items) if lengths is None else lengths
         norm = 1.2 * (0.25 + 0.75 * length / max(length.mean(), 1e-300))
         data = values.data * 2.2 / (values.data + norm[values.indices])
     data = (data * np.repeat(idf, seen)).astype(values.dtype)

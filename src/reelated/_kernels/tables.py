@@ -1,0 +1,85 @@
+"""The item × item similarity of one block of items from people who pass by in batches: the way of a cluster.
+
+It is the matrix of `by_rows`, bit for bit where people pass in the same order. A table holds a row of sums and one of
+counts for each item of the block; it has one size, however many people there are.
+
+Cost: for every user, (ratings in the block) · (all ratings of the user) additions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reelated._kernels.compiling import kernel, tight
+from reelated._kernels.measures import cosine, finish, pearson
+from reelated._kernels.shelves import strongest
+
+
+class Table(NamedTuple):
+    """Sums of the items from `low` on with all items: Σxy, how many raters, and where asked Σx, Σy, Σx², Σy²."""
+
+    low: int
+    sums: np.ndarray
+    counts: np.ndarray
+    moments: np.ndarray
+
+
+@tight
+def add_rows(table, low, high, rows, users, firsts):
+    """Add up whole rows at the items from `low` to `high`; visits as in `triangle.Block`."""
+    for v in range(len(users)):
+        begin, end = rows.indptr[users[v]], rows.indptr[users[v] + 1]
+        p = begin + firsts[v]
+        while p < end and rows.indices[p] < high:
+            i, x = rows.indices[p] - table.low, rows.data[p]
+            sums, counts = table.sums[i], table.counts[i]
+            for q in range(begin, end):
+                j = np.uint32(rows.indices[q])
+                sums[j] += x * rows.data[q]
+                counts[j] += 1
+            if len(table.moments):
+                moments = table.moments[i]
+                for q in range(begin, end):
+                    m, y = moments[rows.indices[q]], rows.data[q]
+                    m[0] += x
+                    m[1] += y
+                    m[2] += x * x
+                    m[3] += y * y
+            p += 1
+
+
+@kernel
+def cut_table(table, start, stop, rank, sizes, norms, rule, n_neighbors):
+    """Return rows `start … stop` of the similarity: lengths, numbers, similarities and common raters.
+
+    `rank[j]` is the place of item number `j` in the table, `sizes` and `norms` go by places. Rows come in ascending
+    item number, without the item itself and without zeros; of more than `n_neighbors` those of the largest absolute
+    similarity stay, ties in ascending item number.
+    """
+    n_items, dtype = len(rank), table.sums.dtype
+    touched, values = np.empty(n_items, np.int32), np.empty(n_items, dtype)
+    room = (stop - start) * min(n_neighbors, n_items)
+    lengths, filled = np.zeros(stop - start, np.int64), 0
+    out_items, out_values, out_common = np.empty(room, np.int32), np.empty(room, dtype), np.empty(room, np.int32)
+    for i in range(start, stop):
+        sums, counts, kept = table.sums[i - table.low], table.counts[i - table.low], 0
+        for number in range(n_items):
+            j = rank[number]
+            common = counts[j]
+            if common == 0 or j == i:
+                continue
+            if rule.pearson:
+                value = pearson(sums[j], common, table.moments[i - table.low, j], rule.damping)
+            else:
+                value = cosine(sums[j], common, i, j, sizes, norms, rule)
+            value = finish(value, common, rule)
+            if value != 0:
+                touched[kept], values[kept] = number, value
+                kept += 1
+        chosen = strongest(values[:kept], n_neighbors)
+        for c in chosen:
+            out_items[filled], out_values[filled] = touched[c], values[c]
+            out_common[filled] = counts[rank[touched[c]]]
+            filled += 1
+        lengths[i - start] = len(chosen)
+    return lengths, out_items[:filled], out_values[:filled], out_common[:filled]

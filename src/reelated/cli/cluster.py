@@ -1,0 +1,136 @@
+"""`--engine spark`: the same commands on a Spark cluster."""
+
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reelated.cli.options import as_filters
+from reelated.cli.progress import working
+from reelated.cli.sources import Options, is_model
+from reelated.errors import InputError, shorten
+from reelated.recommender import Recommender
+
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", help="spark, or spark=MASTER such as spark=yarn: work on a Spark cluster."),
+]
+JAVA = "Spark needs a Java runtime, 17 or later. Install one, for example with: apt install default-jre-headless"
+
+
+@contextmanager
+def connected(engine: str) -> Iterator[Any]:
+    """Open a session on the cluster that `--engine` names, or say what is missing."""
+    name, _, master = engine.partition("=")
+    if name != "spark":
+        raise InputError(f"--engine {shorten(engine)}: expected spark, or spark=MASTER such as spark=local[4].")
+    import reelated.spark  # noqa: F401  # says how to install it
+
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        raise InputError(JAVA)
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    there = SparkSession.getActiveSession()
+    builder = SparkSession.builder.appName("reelated").config("spark.log.level", "ERROR")
+    builder = builder.config("spark.ui.showConsoleProgress", "false")  # there is a bar of ours
+    with warnings.catch_warnings(action="ignore"):  # Spark's, of the versions of others
+        try:
+            session = (builder.master(master) if master else builder).getOrCreate()
+        except (PySparkException, OSError) as error:
+            raise InputError(f"--engine {engine}: no session ({_short(error)}).") from None
+        try:
+            yield session
+        except PySparkException as error:
+            raise InputError(f"--engine {engine}: {_short(error)}") from None
+        finally:
+            if there is None:
+                session.stop()
+
+
+def _short(error: BaseException) -> str:
+    """Return what an error says: of a task's traceback the last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ours = [line for line in lines if "reelated.errors." in line]
+    return ours[-1].partition(": ")[2] if ours else shorten(lines[0] if lines else type(error).__name__, 300)
+
+
+def ratings_table(session: Any, source: str) -> Any:
+    """Return the ratings of a source: Parquet, ORC or CSV files, a folder of Parquet, or a table by its name."""
+    if is_model(source):
+        raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model.")
+    plain = source.removesuffix(".gz").removesuffix(".zst")
+    if plain.endswith((".csv", ".tsv")):
+        separator = "\t" if plain.endswith(".tsv") else ","
+        return session.read.csv(source, header=True, inferSchema=True, sep=separator)
+    if plain.endswith(".orc"):
+        return session.read.orc(source)
+    if plain.endswith(".parquet") or "/" in source or Path(source).exists():
+        return session.read.parquet(source)
+    return session.table(source)
+
+
+def fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> str:
+    """Fit on a cluster and save, or without a folder say what that will cost; return what there is to say."""
+    check_cluster_options(options)
+    with connected(engine) as session:
+        from reelated import spark
+
+        how: dict[str, Any] = {"columns": options.columns or None, "scale": options.scale}
+        ratings, model = ratings_table(session, source), options.recommender()
+        if output is None:
+            return str(spark.plan(ratings, model, **how))
+        movies = None
+        if options.movies is not None:
+            movies = read_movies(options.movies)
+        with working("Fitting on Spark") as progress:
+            spark.fit(ratings, model, output, **how, movies=movies, name=Path(source).name, progress=progress)
+    return ""
+
+
+def read_movies(path: str) -> Any:
+    """Read a table of movies as it stands."""
+    import polars as pl
+
+    try:
+        return pl.read_csv(path) if path.endswith(".csv") else pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"--movies {shorten(path)}: expected a CSV or Parquet file ({error}).") from None
+
+
+def check_cluster_options(options: Options) -> None:
+    """Refuse what a cluster does not do by itself."""
+    refused = {
+        "--duplicates": options.duplicates not in ("last", "error"),
+        "--invalid": options.invalid != "error",
+        "--users": options.users is not None,
+    }
+    if given := [name for name, wrong in refused.items() if wrong]:
+        raise InputError(
+            f"{given[0]} with --engine spark: a cluster refuses such rows with their number. Leave it out."
+        )
+
+
+def batch_on_cluster(
+    source: str, ratings: str | None, output: Path, engine: str, options: Options, *, n: int, by: Any, filters: Any
+) -> int:
+    """Write everybody's lists as a folder of Parquet files; return how many rows."""
+    if not is_model(source) or ratings is None:
+        raise InputError("--engine spark: expected a saved model as SOURCE, and --ratings with a table of ratings.")
+    if output.suffix != ".parquet":
+        raise InputError(f"--output {output}: expected a name that ends in .parquet, for a folder of Parquet files.")
+    named = as_filters(Recommender.load(source), *filters)
+    with connected(engine) as session:
+        from reelated import spark
+
+        table = ratings_table(session, ratings)
+        lists = spark.recommend(source, table, n, by=by, **named, columns=options.columns or None)
+        lists.write.mode("overwrite").parquet(str(output))
+        return int(session.read.parquet(str(output)).count())

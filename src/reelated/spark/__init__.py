@@ -1,0 +1,14 @@
+"""The same models from a Spark cluster: ratings stay there, the item × item work is spread over the executors."""
+
+from importlib.util import find_spec
+
+from reelated.errors import InputError
+
+if find_spec("pyspark") is None or find_spec("pyarrow") is None:
+    raise InputError("Spark is not installed. Install it with: pip install 'reelated[spark]'")
+
+from reelated.spark.fitting import baseline, fit
+from reelated.spark.lists import audience, recommend
+from reelated.spark.planning import Plan, Step, plan
+
+__all__ = ["Plan", "Step", "audience", "baseline", "fit", "plan", "recommend"]

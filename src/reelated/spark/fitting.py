@@ -1,0 +1,204 @@
+"""`fit`: from a Spark table of ratings to the model folder that `Recommender.load` reads."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from reelated.errors import InputError, check_integer, check_memory, shorten
+from reelated.models import EASE, Baseline, ItemItemModel, ItemKNN
+from reelated.ratings import FrameLike
+from reelated.ratings.dataset import movie_table
+from reelated.recommender import Recommender
+from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.lists import Pair
+from reelated.recommender.recommender import is_default
+from reelated.recommender.storage import folder_beside
+from reelated.similarity import SQUARE
+from reelated.spark.models import Progress, Work, fit_baseline, fit_ease, fit_knn, square_bytes
+from reelated.spark.reading import Columns, Movies, movies_of, rating_table
+from reelated.spark.rows import Rows, rows_by_user
+from reelated.spark.tasks import small_batches
+
+MEMORY = "1GB"
+"""The most bytes of a task's table, unless a call says otherwise."""
+
+
+def fit(
+    ratings: Any,
+    model: Recommender | ItemKNN | EASE,
+    path: str | Path,
+    *,
+    columns: Columns = None,
+    movies: FrameLike | None = None,
+    scale: tuple[float, float, float] | None = None,
+    most_of_a_user: int | None = None,
+    task_memory: int | str = MEMORY,
+    name: str = "ratings",
+    progress: Progress | None = None,
+) -> Path:
+    """Fit a model on a Spark cluster and save it as the folder that `Recommender.load` reads.
+
+    The neighbours are those of the local engine, from the same kernels. The ratings stay on the cluster, and the
+    model is saved without them: it serves newcomers, and `recommend` and `audience` take a table of ratings.
+
+    Parameters
+    ----------
+    ratings : pyspark.sql.DataFrame
+        One row per rating; columns by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
+    model : Recommender, ItemKNN or EASE
+        What to fit; an estimator alone becomes the rater of a `Recommender` without a ranker. The default rater is
+        `ItemKNN`, however few the ratings are.
+    path : str or Path
+        The folder, on a file system that the driver and all executors share; a model already there is replaced whole.
+    columns : mapping of str to str, optional
+        Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
+    movies : polars or pandas DataFrame, Arrow table or mapping of columns, optional
+        What is known of the movies: `movie_id title year genres …`.
+    scale : (low, high, step), optional
+        The scale on which people rate; by default what is observed.
+    most_of_a_user : int, optional
+        Of a person with more ratings, only so many count, drawn at random and always the same. By default all count.
+    task_memory : int or str, default "1GB"
+        The most bytes of a task's table; about 500 MB more pass through it.
+    name : str, default "ratings"
+        What the data is called.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        The data, a parameter or the folder cannot be used, or the model cannot be fitted on a cluster.
+    TooLarge
+        A table, or the square that `EASE` needs, does not fit.
+    """
+    made, memory = as_recommender(model), check_memory("task_memory", task_memory)
+    check_integer("most_of_a_user", most_of_a_user, 1, none=True)
+    table, say = rating_table(ratings, columns), progress or (lambda done: None)
+    target = Path(path).absolute()
+    folder = folder_beside(target)
+    folder.chmod(0o777)  # executors may run as someone else
+    try:
+        with small_batches(table.sparkSession), looked_at(table, scale, most_of_a_user, say) as rows:
+            work = Work(folder, memory or 0, rows.movies.scale[:2], say)
+            pair = fitted_pair(made, rows, work)
+        catalogue = Catalogue(movie_table(movies, rows.movies.ids), rows.movies.ids, rows.movies.counts)
+        made.name_, made.notes_ = name, said_of(most_of_a_user)
+        made._learned(pair, catalogue, rows.movies.scale, None).save(target, ratings=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    say(1.0)
+    return target
+
+
+@contextmanager
+def looked_at(
+    table: Any, scale: tuple[float, float, float] | None, most: int | None, progress: Progress
+) -> Iterator[Rows]:
+    """Check the ratings and keep everybody's rows on the executors while the block runs."""
+    movies = movies_of(table, scale)
+    progress(0.1)
+    rows = rows_by_user(table, movies, most)
+    try:
+        progress(0.2)
+        yield rows
+    finally:
+        rows.frame.unpersist()
+
+
+def baseline(
+    ratings: Any, model: Baseline | None = None, *, columns: Columns = None,
+    scale: tuple[float, float, float] | None = None,
+) -> tuple[Baseline, pl.Series]:  # fmt: skip
+    """Fit a `Baseline` on a Spark cluster.
+
+    Parameters
+    ----------
+    ratings : pyspark.sql.DataFrame
+        One row per rating.
+    model : Baseline, optional
+        With its parameters.
+    columns, scale
+        As for `fit`.
+
+    Returns
+    -------
+    Baseline
+        Fitted; its items are the movies in the order of their ids.
+    polars.Series
+        Those ids.
+
+    Raises
+    ------
+    InputError
+        The data or a parameter cannot be used.
+    """
+    table = rating_table(ratings, columns)
+    with small_batches(table.sparkSession), looked_at(table, scale, None, lambda done: None) as rows:
+        return fit_baseline(rows, model or Baseline(), rows.movies.scale[:2]), rows.movies.ids.values
+
+
+def said_of(most: int | None) -> tuple[str, ...]:
+    """Return what a fit left out."""
+    return () if most is None else (f"Of each user {most:,} ratings counted at the most.",)
+
+
+def as_recommender(model: Any) -> Recommender:
+    """Return the recommender to fit, not the caller's own, or refuse by name what a cluster cannot fit."""
+    if isinstance(model, ItemItemModel):
+        model = Recommender(ranker=None, rater=model, by="rating")
+    if not isinstance(model, Recommender):
+        hint = " For a Baseline call reelated.spark.baseline(…)." if isinstance(model, Baseline) else ""
+        raise InputError(f"model={shorten(model)}: expected a Recommender, an ItemKNN or an EASE.{hint}")
+    made = Recommender(
+        model.ranker, model.rater, by=model.by, fill=model.fill, half_life=model.half_life, long_term=model.long_term,
+        max_memory=model.max_memory,
+    )  # fmt: skip
+    for role, part in (("ranker", made.ranker), ("rater", made.rater)):
+        if part is not None and not is_default(part) and type(part) not in (ItemKNN, EASE):
+            raise InputError(
+                f"{role}={shorten(part)}: a cluster fits ItemKNN and EASE. Take one of them, or fit this one with "
+                "Recommender.fit on one machine."
+            )
+    return made
+
+
+def default_models(made: Recommender, movies: Movies) -> Pair:
+    """Return the models to fit: by default those of large data, `EASE` where its square fits the driver."""
+    room = min(check_memory("max_memory", made.max_memory) or SQUARE, SQUARE)
+    ranker, rater = made.ranker, made.rater
+    if is_default(ranker):
+        ranker = EASE()
+        if square_bytes(ranker, len(movies.ids)) > room:
+            weighting = None if movies.low < 0 else "tf-idf"
+            ranker = ItemKNN(weighting=weighting, n_neighbors=200, shrinkage=10)  # type: ignore[arg-type]
+    if is_default(rater):
+        rater = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
+    return made._checked(ranker, rater)
+
+
+def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Pair:
+    """Fit both models to the same rows."""
+    pair = default_models(made, rows.movies)
+    fitted: dict[str, Any] = {}
+    wanted = [(name, model) for name, model in pair._asdict().items() if model is not None]
+    for place, (name, model) in enumerate(wanted):
+        folder = work.folder / name
+        folder.mkdir()
+        folder.chmod(0o777)
+        part = work._replace(folder=folder, progress=_part(work.progress, place, len(wanted)))
+        fitted[name] = fit_ease(rows, model, part) if isinstance(model, EASE) else fit_knn(rows, model, part)
+    return Pair(fitted.get("ranker"), fitted["rater"])
+
+
+def _part(progress: Progress, place: int, parts: int) -> Progress:
+    return lambda done: progress(0.2 + 0.75 * (place + done) / parts)

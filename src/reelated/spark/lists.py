@@ -1,0 +1,217 @@
+"""Everybody's lists, and the users whom movies are for, from a model folder and a table of ratings on a cluster."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from pyspark.sql import Window
+from pyspark.sql import functions as sql
+
+from reelated.errors import InputError, check_integer, plural
+from reelated.ratings import Dataset
+from reelated.recommender import Recommender
+from reelated.recommender.audience import DEEPER, AudienceBy, audience_table, looked_at
+from reelated.recommender.catalogue import check_list
+from reelated.recommender.questions import By
+from reelated.spark.reading import MEND, NOTHING, Columns, is_nothing, rating_table
+from reelated.spark.rows import buckets_for, joined, spread
+from reelated.spark.tasks import Batches, by_key, mapped
+
+SQL_KINDS = {"int": "long", "str": "string"}
+NUMBERS = "score double, predicted_rating double, support int"
+
+
+class Opened(NamedTuple):
+    """A model folder, as every task opens it: mapped from disk, once for a Python process.
+
+    `version` tells a model from one that was in its place before.
+    """
+
+    path: str
+    version: int
+
+    @classmethod
+    def at(cls, path: str | Path) -> "Opened":
+        """Look at a folder."""
+        Recommender.load(path)
+        return cls(str(Path(path).absolute()), (Path(path) / "model.json").stat().st_mtime_ns)
+
+    @property
+    def model(self) -> Recommender:
+        """The model."""
+        return _opened(self)
+
+
+@cache
+def _opened(model: Opened) -> Recommender:
+    return Recommender.load(model.path)
+
+
+def recommend(
+    model: str | Path,
+    ratings: Any,
+    n: int = 10,
+    *,
+    by: By | None = None,
+    genres: str | Iterable[str] | None = None,
+    years: int | tuple[int, int] | None = None,
+    exclude: Iterable[Any] | None = None,
+    columns: Columns = None,
+) -> Any:
+    """Recommend to everybody who rated something, on a Spark cluster.
+
+    Parameters
+    ----------
+    model : str or Path
+        A saved model, on a file system that all executors see.
+    ratings : pyspark.sql.DataFrame
+        One row per rating. Movies that the model does not know are left out.
+    n : int, default 10
+        Rows wanted for each user.
+    by, genres, years, exclude
+        As for `Recommender.recommend`.
+    columns : mapping of str to str, optional
+        As for `fit`.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        `user_id movie_id title rank score predicted_rating support source`: the rows of `Recommender.recommend_all`.
+
+    Raises
+    ------
+    InputError
+        The model, the data or a parameter cannot be used. Repeated ratings are found when the rows are made.
+    """
+    opened = Opened.at(model)
+    rec, filters = opened.model, {"genres": genres, "years": years, "exclude": exclude}
+    rec._by(by)
+    rec.catalogue_.allowed(**filters)  # type: ignore[arg-type]
+    cells, user_kind = _people(ratings, columns, rec)
+    lists = Lists(opened, check_integer("n", n, 1), {"by": by, **filters})
+    movie_kind = SQL_KINDS[rec.movie_ids.type_name]
+    schema = f"user_id {user_kind}, movie_id {movie_kind}, title string, rank int, {NUMBERS}, source string"
+    return mapped(cells, lists, schema)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Make the lists of the people of a bucket."""
+
+    opened: Opened
+    n: int
+    options: dict[str, Any]
+
+    def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
+        """Do it for a partition."""
+        for rec in served(self.opened, batches):
+            yield from rec.recommend_all(self.n, **self.options)
+
+
+def served(opened: Opened, batches: Batches) -> Iterator[Recommender]:
+    """Yield the model at the service of the people of each bucket of a partition."""
+    for _, cells in by_key(batches, "bucket"):
+        yield opened.model.with_ratings(Dataset.from_frames(joined(cells), duplicates="error"))
+
+
+def _people(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any, str]:
+    """Return ratings as cells by people, checked, and the type of the people's ids."""
+    table = rating_table(ratings, columns, times=True)
+    kinds, scale = dict(table.dtypes), rec.scale_
+    movie_kind = "int" if kinds["movie_id"] == "bigint" else "str"
+    if movie_kind != rec.movie_ids.type_name:
+        raise InputError(f"movie_id is of type {movie_kind}: expected {rec.movie_ids.type_name}, as in the fit.")
+    nothing = is_nothing()
+    off = ~nothing & ~sql.col("rating").between(scale.low, scale.high)
+    times = [name for name in ("timestamp", "order") if name in kinds]
+    unknown = [sql.col(name).isNull() | sql.lit(name == "order") & (sql.col(name) < 0) for name in times]
+    counts = table.agg(sql.count(sql.lit(1)), *(sql.count_if(fault) for fault in (nothing, off, *unknown))).first()
+    for count, why in zip(counts[1:3], (NOTHING, f"with a rating off the scale of the fit ({scale})"), strict=True):
+        if count:
+            raise InputError(f"{plural(count, 'row')} {why}. {MEND}")
+    # times count only where all are known: what holds for everybody must hold in every bucket
+    table = table.drop(*(name for name, missing in zip(times, counts[3:], strict=True) if missing))
+    spark = table.sparkSession
+    cells = spread(table, buckets_for(spark, counts[0]))
+    return cells, "long" if kinds["user_id"] == "bigint" else "string"
+
+
+def audience(
+    model: str | Path,
+    ratings: Any,
+    movie_ids: Iterable[Any],
+    n: int = 10,
+    *,
+    by: AudienceBy | None = None,
+    columns: Columns = None,
+) -> Any:
+    """Find the users who have not rated some movies and would want them most, on a Spark cluster.
+
+    Parameters
+    ----------
+    model : str or Path
+        A saved model, on a file system that all executors see.
+    ratings : pyspark.sql.DataFrame
+        One row per rating.
+    movie_ids : iterable of int or str
+        Movies of the model.
+    n : int, default 10
+        Users wanted for each movie.
+    by : {"interest", "relevance", "rating"}, optional
+        The number that users fall by, as for `Recommender.audience`.
+    columns : mapping of str to str, optional
+        As for `fit`.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        `movie_id title user_id rank score predicted_rating support interest lift`: the rows of
+        `Recommender.audiences`, movies in the order given.
+
+    Raises
+    ------
+    InputError
+        The model, the data or a parameter cannot be used.
+    """
+    opened = Opened.at(model)
+    rec = opened.model
+    items = [rec.catalogue_.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
+    if not items:
+        raise InputError("movie_ids=[]: expected one movie or more.")
+    chosen, n = rec._audience_by(by), check_integer("n", n, 1)
+    cells, user_kind = _people(ratings, columns, rec)
+    movie_kind = SQL_KINDS[rec.movie_ids.type_name]
+    schema = (
+        f"place int, beyond double, movie_id {movie_kind}, title string, user_id {user_kind}, rank int, {NUMBERS}, "
+        "interest double, lift double"
+    )
+    found = mapped(cells, Audiences(opened, tuple(items), n, chosen), schema)
+    number = {"interest": "interest", "relevance": "score", "rating": "predicted_rating"}[chosen]
+    for column, most in (("beyond", DEEPER * n if chosen == "interest" else n), (number, n)):
+        best = Window.partitionBy("place").orderBy(sql.col(column).desc(), "user_id")
+        found = found.withColumn("rank", sql.row_number().over(best)).where(sql.col("rank") <= most)
+    return found.orderBy("place", "rank").drop("place", "beyond")
+
+
+@dataclass(frozen=True)
+class Audiences:
+    """Find whoever of a bucket may be among the users for each movie."""
+
+    opened: Opened
+    items: tuple[int, ...]
+    n: int
+    by: AudienceBy
+
+    def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
+        """Do it for a partition."""
+        for rec in served(self.opened, batches):
+            for place, item in enumerate(self.items):
+                found, beyond = looked_at(rec._crowd, item, self.n, self.by)
+                everyone = [np.arange(len(found.users))]
+                table = audience_table([found], everyone, [item], rec.user_ids, rec.catalogue_)
+                told = pl.lit(place, pl.Int32).alias("place"), pl.Series("beyond", beyond, pl.Float64)
+                yield table.select(*told, pl.all())

@@ -1,0 +1,224 @@
+"""The models on a cluster: what each needs of everybody's rows, and what is left for one machine to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.base import clone
+
+from reelated.errors import InputError, TooLarge, check_integer, check_memory, check_number, shorten, show_bytes
+from reelated.models import EASE, Baseline, ItemKNN
+from reelated.models.baseline import row_means
+from reelated.similarity import (
+    SQUARE,
+    Measure,
+    Similarity,
+    all_products,
+    as_weights,
+    solve_all,
+    solve_near,
+    weighted,
+)
+from reelated.spark.blocks import bytes_of_row, choose
+from reelated.spark.pairs import Valued, Wanted, added_up, sent
+from reelated.spark.rows import Numbers, Rows, cores, totals
+from reelated.spark.shards import assembled, put_in_place
+
+Progress = Callable[[float], None]
+
+
+class Work(NamedTuple):
+    """Where and with how much a fit works.
+
+    Attributes
+    ----------
+    folder : Path
+        For what the executors write; all machines see it.
+    memory : int
+        The most bytes of a task's table.
+    scale : (float, float)
+        The lowest and highest rating.
+    progress : callable
+        Called with the share that is done.
+    """
+
+    folder: Path
+    memory: int
+    scale: tuple[float, float]
+    progress: Progress
+
+
+# ------------------------------------------------------------------------------------------------- baseline
+@dataclass(frozen=True)
+class Beyond:
+    """What ratings are beyond the mean and the people's own parts: the sums of a round of `Baseline`."""
+
+    mean: float
+    item_bias: Numbers | None
+    reg_user: float
+
+    def __call__(self, X: sp.csr_array) -> Numbers:
+        """Return the sums of every item."""
+        beyond = X.data.astype(np.float64) - self.mean
+        if self.item_bias is not None:
+            users = row_means(X, beyond - self.item_bias[X.indices], self.reg_user)
+            beyond = beyond - np.repeat(users, np.diff(X.indptr))
+        return np.bincount(X.indices, beyond, X.shape[1]).astype(np.float64)[None]
+
+
+def counts_and_sums(X: sp.csr_array) -> Numbers:
+    """Return how many ratings each item has, and their sum."""
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    return np.stack([counts.astype(np.float64), np.bincount(X.indices, X.data, X.shape[1])])
+
+
+def fit_baseline(rows: Rows, baseline: Baseline, scale: tuple[float, float]) -> Baseline:
+    """Learn the mean and the biases of the items, by ascending item number."""
+    reg_item, made = check_number("reg_item", baseline.reg_item, 0), clone(baseline)
+    reg_user = check_number("reg_user", baseline.reg_user, 0)
+    counts, sums = totals(rows, counts_and_sums, 2)
+    mean = float(sums.sum() / counts.sum())
+    bias: Any = None
+    for _ in range(check_integer("n_iterations", baseline.n_iterations, 1)):
+        (beyond,) = totals(rows, Beyond(mean, bias, reg_user), 1)
+        bias = np.divide(beyond, reg_item + counts, out=np.zeros(len(counts)), where=counts > 0)
+    made.mean_, made.scale_, made.n_features_in_ = mean, scale, rows.n_items
+    made.item_bias_ = by_number(bias, rows)
+    return made
+
+
+def by_number(by_place: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+    """Bring what goes by popularity into the order of the item numbers."""
+    ordered = np.empty_like(by_place)
+    ordered[rows.movies.order] = by_place
+    return ordered
+
+
+# ----------------------------------------------------------------------------------------------- neighbours
+@dataclass(frozen=True)
+class KnnValues:
+    """What the similarity of `ItemKNN` is taken of; offsets and lengths go by popularity."""
+
+    knn: ItemKNN
+    lengths: Numbers
+
+    def __call__(self, X: sp.csr_array) -> sp.csr_array:
+        """Return it in the places of the ratings."""
+        if self.knn.similarity == "jaccard":
+            return sp.csr_array((np.ones(X.nnz, self.knn.dtype), X.indices, X.indptr), shape=X.shape)
+        return weighted(self.knn._values(X, self.knn.dtype), self.knn.weighting, self.lengths)
+
+
+@dataclass(frozen=True)
+class Weigh:
+    """The number of ratings, the sum of squares, and the additions that each item takes."""
+
+    valued: Valued
+
+    def __call__(self, X: sp.csr_array) -> Numbers:
+        """Return them for every item."""
+        lengths = np.diff(X.indptr)
+        facts = np.ones(X.nnz), np.square(self.valued(X).data, dtype=np.float64), np.repeat(lengths, lengths)
+        return np.stack([np.bincount(X.indices, fact, X.shape[1]) for fact in facts])
+
+
+class Found(NamedTuple):
+    """The strongest neighbours of all items by number, the items' norms, and what finds plain sums by their name."""
+
+    similarity: Similarity
+    norms: Numbers
+    square: Callable[[str], npt.NDArray[Any]]
+
+
+def neighbours(
+    rows: Rows, valued: Valued, measure: Measure, dtype: str, work: Work, plain: tuple[str, ...] = ()
+) -> Found:
+    """Find the strongest neighbours of every item, on the executors."""
+    sizes, squares, cost = totals(rows, Weigh(valued), 3)
+    norms = np.sqrt(squares)
+    row = bytes_of_row(rows.n_items, measure, np.dtype(dtype).itemsize)
+    blocks = choose(cost, row, work.memory, cores(rows.frame.sparkSession))
+    work.progress(0.2)
+    wanted = Wanted(measure, sizes.astype(np.int64), norms, rows.movies.order, str(work.folder), dtype, plain)
+    lengths = added_up(sent(rows, valued, blocks), blocks, wanted)
+    work.progress(0.9)
+    similarity = assembled(work.folder, blocks, lengths, rows.movies.order, dtype)
+
+    def square(name: str) -> npt.NDArray[Any]:
+        return put_in_place(work.folder, lengths, blocks, rows.movies.order, name)
+
+    return Found(similarity, by_number(norms, rows), square)
+
+
+def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
+    """Return the estimator with its offsets, and what its similarity is taken of."""
+    made = clone(knn)
+    made._measure()
+    made.scale_, made.n_features_in_ = scale, rows.n_items
+    if made.weighting is not None and rows.movies.low < 0:
+        raise InputError(f"weighting={made.weighting!r} on the rating {rows.movies.low:g}: expected none below 0.")
+    counts = sums = made.offset_ = np.zeros(rows.n_items)
+    if made.similarity == "pearson" or made.weighting == "bm25":
+        counts, sums = totals(rows, counts_and_sums, 2)
+    if made.similarity == "pearson":
+        made.offset_ = by_number(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), rows)
+    elif made.similarity in ("residual-cosine", "residual-pearson"):
+        made.offset_ = fit_baseline(rows, Baseline(), scale).offsets.items
+    at_work = clone(made)
+    at_work.offset_ = made.offset_[rows.movies.order]
+    return made, KnnValues(at_work, sums)
+
+
+def fit_knn(rows: Rows, knn: ItemKNN, work: Work) -> ItemKNN:
+    """Find the neighbours; the similarity is mapped from the work's folder."""
+    made, valued = prepared_knn(rows, knn, work.scale)
+    found = neighbours(rows, valued, made._measure(), made.dtype, work)
+    made.similarity_, made.common_ = found.similarity
+    return made
+
+
+# ----------------------------------------------------------------------------------------------------- EASE
+@dataclass(frozen=True)
+class EaseValues:
+    """What ratings are worth to `EASE`."""
+
+    ease: EASE
+
+    def __call__(self, X: sp.csr_array) -> sp.csr_array:
+        """Return it in the places of the ratings."""
+        return self.ease._values(X)
+
+
+def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
+    """Learn the weights: the Gram matrix by the executors, solved on the driver."""
+    made, ridge, n_items = clone(ease), ease._ridge(), rows.n_items
+    needed, limit = square_bytes(ease, n_items), check_memory("max_memory", ease.max_memory)
+    if needed > (limit or SQUARE):
+        raise TooLarge(
+            f"{shorten(ease)}: the square of {n_items:,} movies takes {show_bytes(needed)} on the driver, which has "
+            f"{show_bytes(limit or SQUARE)}. Raise max_memory of the model, or take ItemKNN, which needs no square."
+        )
+    made.scale_, made.n_features_in_ = work.scale, n_items
+    made.offset_ = fit_baseline(rows, Baseline(), work.scale).offsets.items
+    near, keep, valued = ease.n_candidates, ease.n_neighbors or n_items, EaseValues(made)
+    measure = Measure(n_neighbors=near or 1)
+    found = neighbours(rows, valued, measure, ease.dtype, work, ("sums",) if near else ("sums", "counts"))
+    gram = found.square("sums")
+    if near is not None:
+        weights = solve_near(found.similarity, found.norms, all_products(gram), ridge, keep)
+    else:
+        (indices, indptr), kept, cut = solve_all(gram, ridge, keep)
+        common = found.square("counts")[np.repeat(np.arange(n_items), np.diff(indptr)), indices]
+        weights = as_weights(kept, common, (indices, indptr), cut)
+    made.similarity_, made.common_, made.cut_ = weights
+    return made
+
+
+def square_bytes(ease: EASE, n_items: int) -> int:
+    """Return what the driver holds of the square of all items."""
+    width = np.dtype(ease.dtype).itemsize
+    return n_items**2 * (width if ease.n_candidates else width + 4)

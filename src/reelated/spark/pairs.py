@@ -1,0 +1,199 @@
+"""The item × item work: rows are sent to the blocks of items they touch, and each block is added up by one task."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated import _kernels as kernels
+from reelated.similarity import Measure, as_kernel_csr
+from reelated.spark.blocks import Blocks
+from reelated.spark.people import People
+from reelated.spark.rows import Rows
+from reelated.spark.tasks import Batches, by_key, keys, mapped, records
+
+Valued = Callable[[sp.csr_array], sp.csr_array]
+"""Makes of ratings what the similarity is taken of, in the same places."""
+BATCH = 8_000_000
+"""Ratings that pass a table at once."""
+CACHED = 2_000_000
+"""Bytes of the part of a table that a batch passes at once: it stays in a core's own cache."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send each person's row, valued, to every block in which they have rated something.
+
+    People of like activity travel together, the most active first: `band` is 0 for a million ratings.
+    """
+
+    valued: Valued
+    blocks: Blocks
+    keys: npt.NDArray[np.int32]
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Do it for a partition."""
+        n_items, block_of = int(self.blocks.edges[-1]), self.blocks.of_item
+        for record in records(batches):
+            people = People.unpack([record["body"]])
+            rows = as_kernel_csr(self.valued(people.matrix(n_items)))
+            for band, some in in_bands(People(people.user_ids, rows)):
+                for block, users in enumerate(touching(some.rows, block_of)[0]):
+                    if len(users):
+                        sent = some if len(users) == len(some.user_ids) else some.take(users)
+                        yield {
+                            "key": [int(self.keys[block])], "block": [block], "band": [band],
+                            "ratings": [len(sent.rows.data)], "body": [sent.pack()],
+                        }  # fmt: skip
+
+
+def in_bands(people: People) -> Iterator[tuple[int, People]]:
+    """Cut people, who come by falling activity, where it halves."""
+    bands = 20 - np.minimum(np.log2(people.lengths).astype(np.int64), 20)
+    edges = [0, *(np.flatnonzero(np.diff(bands)) + 1).tolist(), len(bands)]
+    for start, stop in pairwise(edges):
+        if start < stop:
+            yield int(bands[start]), people.part(start, stop)
+
+
+def touching(rows: kernels.CSR, block_of: npt.NDArray[np.int32]) -> tuple[list[Any], list[Any]]:
+    """Return for each block of items who has rated something of it, and where in their row that begins."""
+    starts, heads = np.zeros(int(block_of[-1]) + 2, np.int64), np.zeros(len(rows.indptr) - 1, np.int32)
+    kernels.count_visits(rows, heads, block_of, starts)
+    np.cumsum(starts, out=starts)
+    users, firsts = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+    kernels.list_visits(rows, heads, block_of, starts[:-1].copy(), users, firsts)
+    return np.split(users, starts[1:-1]), np.split(firsts, starts[1:-1])
+
+
+class Wanted(NamedTuple):
+    """What is made of a block's sums.
+
+    Attributes
+    ----------
+    measure : Measure
+        Which similarity; its neighbours are kept.
+    sizes, norms : ndarray
+        Of every item, by popularity.
+    order : ndarray of int32
+        The number of every item, by popularity.
+    folder : str
+        Where the shards go.
+    dtype : str
+        In which sums are kept.
+    plain : tuple of str
+        Of "sums" and "counts" those that are wanted as they are, too.
+    """
+
+    measure: Measure
+    sizes: npt.NDArray[np.int64]
+    norms: npt.NDArray[np.float64]
+    order: npt.NDArray[np.int32]
+    folder: str
+    dtype: str
+    plain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AddUp:
+    """Add up a block and write its neighbours as a shard: the rows of people pass by, the table stays."""
+
+    blocks: Blocks
+    wanted: Wanted
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Do it for a partition."""
+        for (block,), cells in by_key(batches, "block"):
+            low, high = map(int, self.blocks.edges[block : block + 2])
+            table = self._empty(low, high)
+            for people in in_batches(cells):
+                self._add(table, high, people.by_activity().rows)
+            lengths = self._write(block, table, high)
+            yield {"block": [block], "lengths": [lengths.astype(np.int64).tobytes()]}
+
+    def _empty(self, low: int, high: int) -> kernels.Table:
+        shape, dtype = (high - low, len(self.wanted.order)), self.wanted.dtype
+        moments = np.zeros((*shape, 4) if self.wanted.measure.pearson else (0, 0, 4), dtype)
+        return kernels.Table(low, np.zeros(shape, dtype), np.zeros(shape, np.int32), moments)
+
+    def _add(self, table: kernels.Table, high: int, rows: kernels.CSR) -> None:
+        """Let a batch pass: for a part of the table at a time, which then stays in the cache."""
+        n_items, width = table.sums.shape[1], table.sums.itemsize * (5 if len(table.moments) else 1) + 4
+        step = max(1, CACHED // (n_items * width))
+        edges = np.append(np.arange(table.low, high, step), high)
+        block_of = np.zeros(n_items, np.int32)  # 0 and the last: not ours
+        block_of[table.low : high] = 1 + np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+        block_of[high:] = len(edges)
+        users, firsts = touching(rows, block_of)
+        for part in range(len(edges) - 1):
+            kernels.add_rows(table, edges[part], edges[part + 1], rows, users[part + 1], firsts[part + 1])
+
+    def _write(self, block: int, table: kernels.Table, high: int) -> npt.NDArray[np.int64]:
+        """Write the strongest neighbours of every item; return how many each has."""
+        measure, sizes, norms, order, folder = self.wanted[:5]
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        keep = min(len(order), measure.n_neighbors or len(order))
+        lengths, *parts = kernels.cut_table(table, table.low, high, rank, sizes, norms, measure.rule, keep)
+        for name, part in zip(PARTS, parts, strict=True):
+            write_array(shard(folder, block, name), part)
+        for name in self.wanted.plain:
+            write_array(shard(folder, block, name), getattr(table, name)[:, rank])
+        return lengths
+
+
+PARTS = ("indices", "data", "common")
+"""What a shard holds beside the lengths of its rows."""
+
+
+def shard(folder: str, block: int, name: str) -> Path:
+    """Return the file of one block."""
+    return Path(folder) / f"{block:06}.{name}.npy"
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array whole or not at all: a task may be run again, or twice at once."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        np.save(file, array)
+    os.replace(beside, path)
+
+
+def in_batches(cells: Iterable[dict[str, Any]]) -> Iterator[People]:
+    """Put the cells of a block together, those of one band of activity; a band that is too much comes in parts."""
+    held: list[bytes] = []
+    band, n = -1, 0
+    for cell in cells:
+        if held and (cell["band"] != band or n >= BATCH):
+            yield People.unpack(held)
+            held, n = [], 0
+        held.append(cell["body"])
+        band, n = cell["band"], n + cell["ratings"]
+    if held:
+        yield People.unpack(held)
+
+
+def sent(rows: Rows, valued: Valued, blocks: Blocks) -> Any:
+    """Return everybody's rows as cells, each for one block of items."""
+    send = Send(valued, blocks, keys(rows.frame.sparkSession, len(blocks)))
+    return mapped(rows.frame, send, SENT)
+
+
+SENT = "key int, block int, band int, ratings long, body binary"
+SORTED = ("block", "band", "ratings", "body")
+
+
+def added_up(cells: Any, blocks: Blocks, wanted: Wanted) -> dict[int, npt.NDArray[np.int64]]:
+    """Add up all blocks on the executors; return how many neighbours each item of each block has.
+
+    The cells of a block come sorted, so that it is added up in the same order whoever sent them first.
+    """
+    placed = cells.repartition(len(blocks), "key").sortWithinPartitions(*SORTED)
+    done = mapped(placed, AddUp(blocks, wanted), "block int, lengths binary").collect()
+    return {block: np.frombuffer(lengths, np.int64) for block, lengths in done}

@@ -1,0 +1,252 @@
+"""Ratings → packed rows of people on the executors: one shuffle, then one look at what everybody's rows add up to."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import scipy.sparse as sp
+from pyspark import StorageLevel, TaskContext
+from pyspark.sql import functions as sql
+
+from reelated._kernels import CSR
+from reelated.errors import InputError, plural
+from reelated.ratings import Ids
+from reelated.spark.people import People, pack, unpack
+from reelated.spark.reading import Movies
+from reelated.spark.tasks import Batches, by_key, keys, mapped, records
+
+BUCKET = 2_000_000
+"""Ratings of one task, about, where people's rows are put together."""
+GATHER = 1_000_000
+"""Ratings that a task gathers before it sorts them into buckets."""
+CHUNK = 1 << 16
+"""Items whose sums travel together."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Rows(NamedTuple):
+    """Everybody's rows on the executors, items numbered by falling popularity.
+
+    Attributes
+    ----------
+    frame : pyspark.sql.DataFrame
+        `users`, `ratings`, `repeated`, `body`: cells of packed rows.
+    movies : Movies
+        The items.
+    n_users, n_ratings : int
+        How many.
+    """
+
+    frame: Any
+    movies: Movies
+    n_users: int
+    n_ratings: int
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are."""
+        return len(self.movies.ids)
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Put an item's place by popularity in the place of its id."""
+
+    movie_ids: Ids
+    rank: npt.NDArray[np.int32]
+
+    def __call__(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the table with `item`."""
+        return table.select(pl.exclude("movie_id"), item=self.rank[self.movie_ids.indices_of(table["movie_id"])])
+
+
+def numbered(movies: Movies) -> Numbered:
+    """Return what numbers the movies by falling popularity."""
+    rank = np.empty(len(movies.ids), np.int32)
+    rank[movies.order] = np.arange(len(movies.ids), dtype=np.int32)
+    return Numbered(movies.ids, rank)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Sort ratings into buckets of people: plain columns in, packed cells out."""
+
+    keys: npt.NDArray[np.int32]
+    numbered: Numbered | None
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Do it for a partition."""
+        for table in gathered(batches, GATHER):
+            columns = table if self.numbered is None else self.numbered(table)
+            for (bucket,), part in sorted(columns.partition_by("bucket", as_dict=True, include_key=False).items()):
+                yield {"bucket": [int(self.keys[bucket])], "body": [pack(part.to_arrow())]}
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Put people's rows together: cells of ratings in, cells of rows out, by falling activity."""
+
+    most: int | None
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Do it for a partition."""
+        for _, cells in by_key(batches, "bucket"):
+            people, repeated = rows_of(joined(cells))
+            if self.most is not None:
+                people = capped(people, self.most)
+            for piece in people.by_activity().pieces():
+                counted = {"users": [len(piece.user_ids)], "ratings": [len(piece.rows.data)], "repeated": [repeated]}
+                yield counted | {"body": [piece.pack()]}
+                repeated = 0
+
+
+def gathered(batches: Batches, size: int) -> Iterator[pl.DataFrame]:
+    """Yield the batches of a partition put together until they are of some size."""
+    held: list[pa.RecordBatch] = []
+    n = 0
+    for batch in batches:
+        held.append(batch)
+        n += batch.num_rows
+        if n >= size:
+            yield pl.DataFrame(pa.Table.from_batches(held))
+            held, n = [], 0
+    if n:
+        yield pl.DataFrame(pa.Table.from_batches(held))
+
+
+def rows_of(table: pl.DataFrame) -> tuple[People, int]:
+    """Return the rows of a table `user_id item rating`, by ascending id, and how many ratings stand there again."""
+    table = table.sort("user_id", "item")
+    number = table["user_id"].rle_id().to_numpy()
+    items, values = table["item"].to_numpy(), table["rating"].to_numpy()
+    again = int(((np.diff(items) == 0) & (np.diff(number) == 0)).sum())
+    begins = np.flatnonzero(np.diff(number, prepend=-1))
+    return People(table["user_id"].gather(begins), CSR(np.append(begins, len(items)), items, values)), again
+
+
+def capped(people: People, most: int) -> People:
+    """Keep `most` ratings of whoever has more, drawn at random, always the same for the same person and ratings."""
+    kept = np.ones(len(people.rows.data), np.bool_)
+    for user in np.flatnonzero(people.lengths > most):
+        begin, end = people.rows.indptr[user], people.rows.indptr[user + 1]
+        rng = np.random.default_rng([zlib.crc32(str(people.user_ids[int(user)]).encode()), end - begin])
+        kept[begin:end] = False
+        kept[begin + rng.choice(end - begin, most, replace=False)] = True
+    indptr = np.concatenate([[0], np.cumsum(kept)])[people.rows.indptr]
+    return People(people.user_ids, CSR(indptr, people.rows.indices[kept], people.rows.data[kept]))
+
+
+def spread(table: Any, n_buckets: int, numbered: Numbered | None = None) -> Any:
+    """Return a table as cells, each of one bucket of people; those of a bucket stand together in one partition."""
+    bucket = sql.pmod(sql.hash("user_id"), sql.lit(n_buckets)).alias("bucket")
+    task = Spread(keys(table.sparkSession, n_buckets), numbered)
+    cells = mapped(table.select("*", bucket), task, "bucket int, body binary")
+    return cells.repartition(n_buckets, "bucket").sortWithinPartitions("bucket", "body")
+
+
+def joined(cells: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    """Return the cells of a bucket as one table."""
+    return pl.concat([pl.DataFrame(unpack(cell["body"])) for cell in cells])
+
+
+def buckets_for(spark: Any, n_ratings: int) -> int:
+    """Return into how many buckets people are sorted: of bounded size, and some for each core."""
+    return max(-(-n_ratings // BUCKET), 2 * cores(spark))
+
+
+def cores(spark: Any) -> int:
+    """Return how many tasks run at once, as far as Spark says."""
+    try:
+        return max(1, int(spark.sparkContext.defaultParallelism))
+    except Exception:  # Spark Connect has no context
+        return 8
+
+
+def packed_rows(table: Any, movies: Movies, n_buckets: int, most: int | None) -> Any:
+    """Return everybody's rows as cells."""
+    cells = spread(table.select("user_id", "movie_id", "rating"), n_buckets, numbered(movies))
+    return mapped(cells, Collect(most), "users long, ratings long, repeated long, body binary")
+
+
+def rows_by_user(table: Any, movies: Movies, most: int | None = None, *, n_buckets: int | None = None) -> Rows:
+    """Put everybody's rows together and keep them on the executors' disks.
+
+    Parameters
+    ----------
+    table : pyspark.sql.DataFrame
+        What `rating_table` gives, looked at by `movies_of`.
+    movies : Movies
+        What that found.
+    most : int, optional
+        The most ratings of one person that count.
+    n_buckets : int, optional
+        Into how many buckets people are sorted; by default as the number of ratings wants it.
+
+    Returns
+    -------
+    Rows
+        To be released by `frame.unpersist()`.
+
+    Raises
+    ------
+    InputError
+        A user rated a movie more than once; the message says how often that is so.
+    """
+    n_buckets = n_buckets or buckets_for(table.sparkSession, movies.n_ratings)
+    frame = packed_rows(table, movies, n_buckets, most).persist(StorageLevel.DISK_ONLY)
+    users, ratings, repeated = frame.agg(sql.sum("users"), sql.sum("ratings"), sql.sum("repeated")).first()
+    if repeated:
+        frame.unpersist()
+        raise InputError(
+            f"{plural(repeated, 'repeated rating')} of a movie by the same user. Keep one of each, for example with "
+            "ratings_df.dropDuplicates(['user_id', 'movie_id'])."
+        )
+    return Rows(frame, movies, int(users), int(ratings))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Add up what people's rows say of every item: partial sums of a partition, cut into chunks of items."""
+
+    look: Callable[[sp.csr_array], Numbers]
+    n_items: int
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Do it for a partition."""
+        total: Any = 0.0
+        for record in records(batches):
+            total = total + self.look(People.unpack([record["body"]]).matrix(self.n_items))
+        here = TaskContext.get()
+        part = here.partitionId() if here else 0
+        for chunk, first in enumerate(range(0, self.n_items, CHUNK) if np.ndim(total) else ()):
+            yield {"chunk": [chunk], "part": [part], "body": [total[:, first : first + CHUNK].tobytes()]}
+
+
+@dataclass(frozen=True)
+class Total:
+    """Add the partial sums of a chunk, in the order of the partitions."""
+
+    n_sums: int
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Do it for a partition."""
+        for (chunk,), partials in by_key(batches, "chunk"):
+            total: Any = 0.0
+            for partial in partials:
+                total = total + np.frombuffer(partial["body"]).reshape(self.n_sums, -1)
+            yield {"chunk": [chunk], "body": [total.tobytes()]}
+
+
+def totals(rows: Rows, look: Callable[[sp.csr_array], Numbers], n_sums: int) -> Numbers:
+    """Return the sum over everybody of what `look` says of rows: `n_sums` numbers for each item, by popularity."""
+    chunks = -(-rows.n_items // CHUNK)
+    partials = mapped(rows.frame, Survey(look, rows.n_items), "chunk int, part int, body binary")
+    placed = partials.repartition(min(chunks, 64), "chunk").sortWithinPartitions("chunk", "part")
+    found = sorted(mapped(placed, Total(n_sums), "chunk int, body binary").collect())
+    return np.concatenate([np.frombuffer(body).reshape(n_sums, -1) for _, body in found], axis=1)

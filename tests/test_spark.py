@@ -1,0 +1,503 @@
+"""The cluster: the same models from two executor processes, whatever breaks on the way."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import polars as pl
+import pyspark
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from typer.testing import CliRunner
+
+import naive
+import reelated
+from reelated import EASE, Baseline, Dataset, Gaussian, ItemKNN, Recommender
+from reelated import spark as cluster
+from reelated.cli.commands import app
+from reelated.errors import InputError, TooLarge
+from reelated.similarity import Measure, as_kernel_csr, similarity, sizes_and_norms
+from reelated.spark.blocks import Blocks, choose
+from reelated.spark.pairs import AddUp, Send, Wanted
+from reelated.spark.people import People
+from reelated.spark.rows import capped, rows_of
+from reelated.spark.shards import assembled
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning:pyspark"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:pyspark"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    """A cluster of two executor processes of one core; without Java a test is skipped, and fails where CI is true."""
+    if shutil.which("java") is None:
+        required = os.environ.get("CI", "").lower() == "true"
+        (pytest.fail if required else pytest.skip)("needs a Java runtime (17 or later)")
+
+    own = {
+        "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": str(tmp_path_factory.mktemp("workers")),
+    }  # fmt: skip
+    with mock.patch.dict(os.environ, own):
+        session = configured("local-cluster[2,1,1024]", tmp_path_factory.mktemp("spark")).getOrCreate()
+        yield session
+        session.stop()
+
+
+def configured(master, folder):
+    """A session of our own, quiet, on the loopback address alone."""
+    settings = {
+        "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
+        "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "4", "spark.sql.warehouse.dir": f"{folder}/warehouse",
+        "spark.local.dir": str(folder), "spark.executor.memory": "1g",
+    }  # fmt: skip
+    builder = SparkSession.builder.master(master).appName("reelated tests")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    return builder
+
+
+def parquet(spark, table, folder, name="ratings"):
+    """A table as Spark reads it."""
+    file = folder / f"{name}.parquet"
+    table.write_parquet(file)
+    return spark.read.parquet(str(file))
+
+
+@pytest.fixture(scope="module")
+def ml100k(spark, shared_data, tmp_path_factory):
+    """MovieLens 100K as the local engine and as Spark reads it."""
+    data = reelated.read(shared_data / "ml-100k.zip")
+    return data, parquet(spark, data.ratings.to_polars(), tmp_path_factory.mktemp("ml-100k"))
+
+
+def assert_same(found, wanted, close=1e-6):
+    """The same neighbours except among values that are as good as equal, and the same values."""
+    a, b = found.similarity_.toarray(), wanted.similarity_.toarray()
+    for row, (mine, theirs) in enumerate(zip(a, b, strict=True)):
+        assert np.count_nonzero(mine) == np.count_nonzero(theirs), row
+        other = (mine != 0) != (theirs != 0)
+        if other.any():
+            cut = min(np.abs(mine[mine != 0]).min(), np.abs(theirs[theirs != 0]).min())
+            assert np.abs(np.where(mine != 0, mine, theirs)[other] - np.sign(theirs.sum()) * cut).max() <= close
+        both = ~other
+        assert np.abs(mine[both] - theirs[both]).max(initial=0) <= close, row
+    both = (a != 0) & (b != 0)
+    assert (found.common_.toarray()[both] == wanted.common_.toarray()[both]).all()
+    np.testing.assert_allclose(found.offset_, wanted.offset_, atol=1e-9)
+
+
+# ------------------------------------------------------------------------------------- without a cluster: the tasks
+class Batch:
+    """What a task is handed: records."""
+
+    def __init__(self, records):
+        self.records = records
+
+    def to_pylist(self):
+        return self.records
+
+
+def same(X):
+    return X
+
+
+def by_tasks(X, measure, edges, folder, pieces=2):
+    """The similarity of a matrix as two tasks after one another find it."""
+    order = np.argsort(-np.bincount(X.indices, minlength=X.shape[1]), kind="stable").astype(np.int32)
+    ranked = X[:, order]
+    ranked.sort_indices()
+    people = People(pl.Series(np.arange(X.shape[0])), as_kernel_csr(ranked))
+    people = people.take(np.flatnonzero(people.lengths)).by_activity()
+    blocks, cuts = Blocks(np.array(edges), 0), np.linspace(0, len(people.user_ids), pieces + 1).astype(int)
+    cells = [{"body": people.part(start, stop).pack()} for start, stop in pairwise(cuts) if start < stop]
+    send = Send(same, blocks, np.arange(len(blocks), dtype=np.int32))
+    sent = [{name: column[0] for name, column in cell.items()} for cell in send([Batch(cells)])]
+    sent.sort(key=lambda cell: tuple(cell[name] for name in ("block", "band", "ratings", "body")))
+    sizes, norms = sizes_and_norms(as_kernel_csr(ranked), X.shape[1])
+    wanted = Wanted(measure, sizes, norms, order, str(folder), str(X.dtype))
+    done = AddUp(blocks, wanted)([Batch(sent)])
+    lengths = {cell["block"][0]: np.frombuffer(cell["lengths"][0], np.int64) for cell in done}
+    return assembled(folder, blocks, lengths, order, str(X.dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@given(seed=st.integers(0, 2**32 - 1), pearson=st.booleans(), n_neighbors=st.sampled_from([1, 3, None]))
+def test_blocks_added_up_by_tasks_are_the_similarity_bit_for_bit(dtype, seed, pearson, n_neighbors):
+    rng = np.random.default_rng(seed)
+    X = sp.random_array((rng.integers(1, 40), 9), density=0.4, rng=rng, dtype=dtype, format="csr")
+    X.data[:] = rng.integers(0, 11, X.nnz) / 2
+    X.sort_indices()
+    measure = Measure(n_neighbors=n_neighbors, pearson=pearson, positive_only=False, shrinkage=1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        values, common = by_tasks(X, measure, [0, 1, 4, 9], Path(folder))
+        wanted = similarity(X, measure)
+        for mine, theirs in ((values, wanted.values), (common, wanted.common)):
+            for part in ("indptr", "indices", "data"):
+                np.testing.assert_array_equal(getattr(mine, part), getattr(theirs, part))
+
+
+def test_a_batch_too_large_for_a_band_changes_nothing_but_rounding(monkeypatch, tmp_path):
+    rng = np.random.default_rng(1)
+    X = sp.random_array((60, 11), density=0.5, rng=rng, dtype=np.float32, format="csr")
+    X.sort_indices()
+    monkeypatch.setattr("reelated.spark.pairs.BATCH", 20)
+    found = by_tasks(X, Measure(), [0, 5, 11], tmp_path, pieces=10)
+    np.testing.assert_allclose(found.values.toarray(), similarity(X, Measure()).values.toarray(), atol=1e-6)
+
+
+def people_of(table):
+    return rows_of(pl.DataFrame(table, schema={"user_id": pl.String, "item": pl.Int32, "rating": pl.Float32}))
+
+
+def test_rows_are_packed_and_read_back_whole():
+    table = {"user_id": ["ü", "a", "ü", "a", "b"], "item": [4, 1, 2, 0, 3], "rating": [1, 2, 3, 4, 5]}
+    people, again = people_of(table)
+    assert again == 0
+    back = People.unpack([people.part(0, 1).pack(), people.part(1, 3).pack()])
+    assert back.user_ids.to_list() == ["a", "b", "ü"]
+    np.testing.assert_array_equal(back.matrix(5).toarray(), [[4, 2, 0, 0, 0], [0, 0, 0, 5, 0], [0, 0, 3, 0, 1]])
+    assert [len(piece.user_ids) for piece in back.pieces()] == [3]
+
+
+def test_repeated_ratings_are_counted():
+    assert people_of({"user_id": ["a", "a", "a", "b"], "item": [1, 1, 1, 1], "rating": [1, 2, 3, 4]})[1] == 2
+
+
+def test_the_cap_keeps_the_same_ratings_every_time_and_leaves_others_alone():
+    many = {"user_id": ["a"] * 50 + ["b"] * 3, "item": [*range(50), 1, 2, 3], "rating": [1.0] * 53}
+    people, _ = people_of(many)
+    once, again = capped(people, 7), capped(people, 7)
+    assert once.lengths.tolist() == [7, 3]
+    assert once.rows.indices.tolist() == again.rows.indices.tolist()
+    assert sorted(set(once.rows.indices[:7].tolist())) == once.rows.indices[:7].tolist()
+
+
+def test_blocks_fit_the_memory_and_share_the_work():
+    cost = np.array([100.0, 50, 20, 10, 5, 1, 1, 1])
+    blocks = choose(cost, row=10, memory=30, cores=1)
+    assert blocks.edges[0] == 0
+    assert blocks.edges[-1] == 8
+    assert np.diff(blocks.edges).max() <= 3
+    assert blocks.bytes <= 30
+    with pytest.raises(TooLarge, match="Raise task_memory"):
+        choose(cost, row=31, memory=30, cores=1)
+
+
+# ---------------------------------------------------------------------------------------------------- on a cluster
+SETTINGS = [
+    {"n_neighbors": 3, "damping": 0.5},
+    {"weighting": "bm25", "n_neighbors": None},
+    {"weighting": "tf-idf", "dtype": "float64", "min_common": 2},
+    {"similarity": "jaccard", "shrinkage": 3.0},
+    {"similarity": "pearson", "positive_only": False},
+    {"similarity": "adjusted-cosine", "n_neighbors": 4},
+    {"similarity": "residual-pearson", "positive_only": False, "damping": 1.0},
+]
+ORACLE = ("weighting", "shrinkage", "damping", "min_common", "positive_only", "n_neighbors")
+
+
+@pytest.fixture(scope="module")
+def small(spark, tmp_path_factory):
+    """An awkward little table: text ids, a movie with one rating, a user with one, other names of columns."""
+    rng = np.random.default_rng(5)
+    R = np.where(rng.random((23, 8)) < 0.5, rng.integers(1, 11, (23, 8)) / 2, np.nan)
+    R[0], R[:, 7] = np.nan, np.nan
+    R[0, 2] = R[4, 7] = 3.0
+    R[1, :7] = 4.0
+    users, items = np.nonzero(~np.isnan(R))
+    table = pl.DataFrame(
+        {
+            "Member": [f"u{user:02}" for user in users],
+            "movieId": items + 100,
+            "stars": R[users, items],
+        }
+    )
+    return R, table, parquet(spark, table, tmp_path_factory.mktemp("small"))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: " ".join(map(str, settings.values())))
+def test_neighbours_are_those_of_the_oracle(small, settings, tmp_path):
+    R, _, frame = small
+    path = cluster.fit(frame, ItemKNN(**settings), tmp_path / "model", columns={"user_id": "Member"})
+    fitted = Recommender.load(path).models_.rater
+    known = {name: value for name, value in settings.items() if name in ORACLE}
+    S, common = naive.item_similarity(R, settings.get("similarity", "cosine"), **({"n_neighbors": 100} | known))
+    found = fitted.similarity_.toarray()
+    np.testing.assert_allclose(found, S, atol=1e-6)
+    np.testing.assert_array_equal(fitted.common_.toarray(), np.where(found != 0, common, 0))
+
+
+def test_a_baseline_is_that_of_the_oracle(small):
+    R, _, frame = small
+    fitted, movie_ids = cluster.baseline(frame, Baseline(reg_user=3, n_iterations=4), columns={"user_id": "Member"})
+    mean, of_item = naive.baseline(R, reg_user=3, rounds=4)
+    assert movie_ids.to_list() == list(range(100, 108))
+    assert fitted.mean_ == pytest.approx(mean)
+    np.testing.assert_allclose(fitted.item_bias_, of_item, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100), EASE(), EASE(n_candidates=None)],
+    ids=["residual-cosine", "ease", "closed form"],
+)
+def test_a_model_of_ml_100k_is_that_of_one_machine(ml100k, model, tmp_path):
+    data, frame = ml100k
+    done = []
+    path = cluster.fit(frame, model, tmp_path / "model", progress=done.append)
+    fitted = Recommender.load(path)
+    local = type(model)(**model.get_params()).fit(data.ratings.matrix, scale=data.ratings.scale[:2])
+    assert_same(fitted.models_.rater, local)
+    assert done == sorted(done)
+    assert done[-1] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_default_recommender_of_ml_1m_is_that_of_one_machine(spark, shared_data, tmp_path):
+    file = shared_data / "ml-1m" / "ratings.parquet"
+    path = cluster.fit(spark.read.parquet(str(file)), Recommender(), tmp_path / "model", task_memory="20MB")
+    fitted, ratings = Recommender.load(path), Dataset.from_frames(pl.read_parquet(file)).ratings
+    assert type(fitted.models_.ranker) is EASE
+    local = fitted.models_.rater.__class__(**fitted.models_.rater.get_params())
+    assert_same(fitted.models_.rater, local.fit(ratings.matrix, scale=ratings.scale[:2]))
+
+
+def test_empty_and_crowded_partitions_change_nothing(small, spark, tmp_path):
+    _, table, frame = small
+    crowded = frame.coalesce(1).union(frame.where("stars < 0").repartition(5))
+    fitted = Recommender.load(cluster.fit(crowded, ItemKNN(), tmp_path / "model", columns={"user_id": "Member"}))
+    local = Recommender(ranker=None, rater=ItemKNN()).fit(Dataset.from_frames(table, columns={"user_id": "Member"}))
+    np.testing.assert_array_equal(fitted.models_.rater.similarity_.toarray(), local.models_.rater.similarity_.toarray())
+    assert fitted.catalogue_.counts.tolist() == local.catalogue_.counts.tolist()
+
+
+def test_a_cap_leaves_movies_without_a_counted_rating_without_neighbours(small, tmp_path):
+    _, _, frame = small
+    path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, most_of_a_user=1)
+    assert Recommender.load(path).models_.rater.similarity_.nnz == 0
+
+
+REFUSED = [
+    ("(null, 7, 3.0), (2, null, 1.0), (3, 7, double('NaN')), (4, 8, 2.0)", "3 rows without a user"),
+    ("(1, 7, 3.0), (1, 7, 4.0), (1, 7, 5.0), (2, 7, 5.0)", "2 repeated ratings of a movie by the same user"),
+    ("(1, 7, 3.0), (2, 7, 9.0)", "1 row with a rating off the scale"),
+]
+
+
+@pytest.mark.parametrize(("rows", "message"), REFUSED)
+def test_bad_rows_are_refused_with_their_number(spark, rows, message, tmp_path):
+    frame = spark.sql(f"select * from values {rows} as t(user_id, movie_id, rating)")
+    with pytest.raises(InputError, match=message):
+        cluster.fit(frame, ItemKNN(), tmp_path / "model", scale=(1, 5, 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_cluster_cannot_do_is_refused_by_name(small, tmp_path):
+    _, table, frame = small
+    for model, message in [
+        (Recommender(rater=Gaussian()), r"rater=Gaussian\(\): a cluster fits ItemKNN and EASE"),
+        (Gaussian(), r"expected a Recommender, an ItemKNN or an EASE"),
+        (EASE(max_memory=100), "the square of 8 movies takes 256 bytes on the driver"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            cluster.fit(frame, model, tmp_path / "model", columns={"user_id": "Member"})
+    with pytest.raises(InputError, match="expected a Spark DataFrame"):
+        cluster.fit(table, ItemKNN(), tmp_path / "model")
+    with pytest.raises(InputError, match="rating is a column of type string: expected numbers"):
+        cluster.fit(frame.selectExpr("Member user_id", "movieId", "'5' rating"), ItemKNN(), tmp_path / "model")
+    with pytest.raises(InputError, match="is not a saved model: choose another folder"):
+        cluster.fit(frame, ItemKNN(), Path(__file__), columns={"user_id": "Member"})
+
+
+@pytest.fixture(scope="module")
+def served(ml100k, tmp_path_factory):
+    """A model of both kinds of numbers, on one machine and in a folder."""
+    data, _ = ml100k
+    rec = Recommender(EASE(n_candidates=50), ItemKNN("residual-cosine", shrinkage=100)).fit(data)
+    return rec, rec.save(tmp_path_factory.mktemp("served") / "model", ratings=False)
+
+
+def polars(frame):
+    return pl.DataFrame(frame.toPandas())
+
+
+def test_lists_are_the_rows_of_the_local_batch(served, ml100k):
+    rec, path = served
+    wanted = pl.concat(rec.recommend_all(4, genres=["Comedy"]))
+    found = polars(cluster.recommend(path, ml100k[1], 4, genres=["Comedy"]))
+    assert found.columns == wanted.columns
+    assert found.sort("user_id", "rank").equals(wanted.with_columns(pl.col("rank", "support").cast(pl.Int32)))
+
+
+@pytest.mark.parametrize("by", [None, "rating"])
+def test_an_audience_is_that_of_one_machine(served, ml100k, by):
+    rec, path = served
+    wanted = rec.audiences([300, 50], n=6, by=by)
+    found = polars(cluster.audience(path, ml100k[1], [300, 50], 6, by=by))
+    assert found.equals(wanted)
+
+
+def test_lists_refuse_what_the_model_cannot_read(served, spark):
+    _, path = served
+    for rows, message in [
+        ("(1, 50, 9.0)", "1 row with a rating off the scale of the fit"),
+        ("(1, 50, null)", "1 row without a user"),
+        ("(1, 'x', 3.0)", "movie_id is of type str: expected int"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            cluster.recommend(path, spark.sql(f"select * from values {rows} as t(user_id, movie_id, rating)"))
+
+
+def test_the_plan_says_what_will_be_sent(ml100k):
+    _, frame = ml100k
+    told = cluster.plan(frame, Recommender(ItemKNN(), ItemKNN("residual-cosine")), task_memory="2MB")
+    assert (told.users, told.movies, told.ratings, told.sample) == (943, 1682, 100_000, 1)
+    assert [step.tasks >= 11 and step.task_memory <= 2e6 for step in told.steps] == [True, True]
+    assert told.steps[0].replication > 5
+    assert told.shuffle == told.rows + sum(step.shuffle for step in told.steps)
+    assert "100,000 ratings of 1,682 movies by about 943 users, all of them looked at" in str(told)
+
+
+def test_the_terminal_fits_and_lists_on_a_cluster(ml100k, tmp_path):
+    data, _ = ml100k
+    ratings, model, lists = tmp_path / "ratings.parquet", tmp_path / "my.model", tmp_path / "lists.parquet"
+    data.ratings.to_polars().write_parquet(ratings)
+    words = ["fit", str(ratings), "-o", str(model), "--model", "item-knn", "--set", "n_neighbors=20"]
+    told = CliRunner().invoke(app, [*words, "--engine", "spark"])
+    assert told.exit_code == 0, told.output
+    assert f"Saved to {model}" in told.stdout
+    words = ["batch", str(model), "--ratings", str(ratings), "-o", str(lists), "-n", "3", "--engine", "spark"]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
+    assert f"{943 * 3:,} rows written" in told.stdout
+    wanted = pl.concat(Recommender.load(model).with_ratings(data.ratings).recommend_all(3))
+    assert pl.read_parquet(lists / "*.parquet").sort("user_id", "rank")["movie_id"].equals(wanted["movie_id"])
+
+
+def test_the_terminal_says_what_is_wrong(monkeypatch, tmp_path):
+    for words, message in [
+        (["--engine", "sprak"], "--engine 'sprak': expected spark, or spark=MASTER"),
+        (["--engine", "spark", "--duplicates", "mean"], "--duplicates with --engine spark"),
+    ]:
+        told = CliRunner().invoke(app, ["fit", "no.parquet", "-o", str(tmp_path / "m"), *words])
+        assert message in str(told.exception)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    told = CliRunner().invoke(app, ["fit", "no.parquet", "-o", str(tmp_path / "m"), "--engine", "spark"])
+    assert "Spark needs a Java runtime" in str(told.exception)
+
+
+def test_without_spark_its_room_says_how_to_install_it():
+    code = "import importlib.util as u; found = u.find_spec; "
+    code += "u.find_spec = lambda name, *rest: None if name == 'pyspark' else found(name, *rest); import reelated.spark"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Spark is not installed. Install it with: pip install 'reelated[spark]'" in done.stderr
+
+
+def test_the_guide_s_code_runs(ml100k, tmp_path, monkeypatch):
+    data, _ = ml100k
+    monkeypatch.chdir(tmp_path)
+    data.ratings.to_polars().write_parquet("ratings.parquet")
+    text = (Path(__file__).parents[1] / "docs" / "spark.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(compile(code, "docs/spark.md", "exec"), names)
+    assert names["users"].count() == 10
+    assert len(pl.read_parquet("lists.parquet/*.parquet")) == 9430
+
+
+# ------------------------------------------------------------------------------------------------- what breaks
+def executors(spark):
+    """The process ids of the session's executors: they are ours, by the id of the application."""
+    app, found = spark.sparkContext.applicationId, []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if app in words and any("CoarseGrainedExecutorBackend" in word for word in words):
+            found.append(int(folder.name))
+    return found
+
+
+class KillOne:
+    """Kill an executor as soon as tasks run after so much of the work is done."""
+
+    def __init__(self, spark, after):
+        self.spark, self.after, self.killed, self.thread = spark, after, [], None
+
+    def __call__(self, done):
+        if done >= self.after and self.thread is None:
+            self.thread = threading.Thread(target=self.watch)
+            self.thread.start()
+
+    def watch(self):
+        tracker, until = self.spark.sparkContext.statusTracker(), time.monotonic() + 60
+        while time.monotonic() < until and not any(
+            (stage := tracker.getStageInfo(one)) and stage.numActiveTasks for one in tracker.getActiveStageIds()
+        ):
+            time.sleep(0.01)
+        victim = executors(self.spark)[0]
+        os.kill(victim, signal.SIGKILL)
+        self.killed.append(victim)
+
+
+def test_an_executor_killed_in_the_middle_changes_nothing(spark, ml100k, served, tmp_path):
+    data, frame = ml100k
+    kill = KillOne(spark, 0.2)
+    path = cluster.fit(frame, ItemKNN(), tmp_path / "model", progress=kill)
+    kill.thread.join()
+    assert len(kill.killed) == 1
+    assert_same(Recommender.load(path).models_.rater, ItemKNN().fit(data.ratings.matrix, scale=(1, 5)))
+    kill = KillOne(spark, 0)
+    kill(0)
+    found = polars(cluster.recommend(served[1], frame, 3)).sort("user_id", "rank")
+    kill.thread.join()
+    assert len(kill.killed) == 1
+    assert found["movie_id"].to_list() == pl.concat(served[0].recommend_all(3))["movie_id"].to_list()
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from test_spark import configured
+from reelated import ItemKNN
+from reelated import spark as cluster
+def stop(done):
+    if done >= 0.5:
+        os.kill(os.getpid(), signal.SIGKILL)
+spark = configured("local[1]", {folder!r}).getOrCreate()
+cluster.fit(spark.read.parquet({ratings!r}), ItemKNN(), {path!r}, progress=stop)
+"""
+
+
+def test_a_job_killed_outright_leaves_no_half_model_and_can_run_again(small, spark, tmp_path):
+    _, table, frame = small
+    file, path = tmp_path / "ratings.parquet", tmp_path / "models" / "model"
+    table.rename({"Member": "user_id"}).write_parquet(file)
+    tests, folder = str(Path(__file__).parent), str(tmp_path)
+    code = KILLED.format(tests=tests, folder=folder, ratings=str(file), path=str(path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    assert not path.exists()
+    cluster.fit(frame, ItemKNN(), path, columns={"user_id": "Member"})
+    assert len(Recommender.load(path).movie_ids) == 8
