@@ -360,7 +360,7 @@ def test_lists_refuse_what_the_model_cannot_read(served, spark):
     _, path = served
     for rows, message in [
         ("(1, 50, 9.0)", "1 row with a rating off the scale of the fit"),
-        ("(1, 50, null)", "1 row without a user"),
+        ("(1, 50, double(null))", "1 row without a user"),
         ("(1, 'x', 3.0)", "movie_id is of type str: expected int"),
     ]:
         with pytest.raises(InputError, match=message):

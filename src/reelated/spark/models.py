@@ -18,11 +18,11 @@ from reelated.similarity import (
     Measure,
     Similarity,
     all_products,
-    as_weights,
     solve_all,
     solve_near,
     weighted,
 )
+from reelated.similarity.linear import as_weights
 from reelated.spark.blocks import bytes_of_row, choose
 from reelated.spark.pairs import Valued, Wanted, added_up, sent
 from reelated.spark.rows import Numbers, Rows, cores, totals
