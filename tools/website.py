@@ -23,7 +23,8 @@ HOME = "docs/start-here.md"
 CHAPTERS = {
     "Guide": [
         "Start here <self>",
-        *("tutorial", "how-it-works", "which-setting", "evaluation", "not-movies", "engine", "service", "running", "spark"),
+        *("tutorial", "how-it-works", "which-setting", "evaluation", "not-movies"),
+        *("engine", "service", "running", "spark"),
     ],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
