@@ -1,6 +1,7 @@
 """Where the tests find real ratings, and a cache of their own."""
 
 import os
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -49,6 +50,23 @@ def postgres():
     cluster = Cluster()
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser without a window; where none is installed a test is skipped, and fails where CI is true."""
+    program = os.environ.get("REELATED_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail("needs Chromium (apt install chromium), which CI=true requires")
+        pytest.skip("needs Chromium")
+    from playwright.sync_api import sync_playwright
+
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=as_root)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,13 +2,14 @@
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from reelated.errors import InputError, shorten
@@ -85,6 +86,7 @@ class Api:
             ("PUT", movie, self.put_movie, bodies.MovieOut, True),
             ("GET", f"{movie}/similar", self.similar, bodies.SimilarMovies, False),
             ("GET", f"{movie}/audience", self.audience, bodies.Audience, True),
+            ("GET", "/api/map", self.map, bodies.MapOut, False),
             ("GET", "/api/model", self.model, bodies.ModelOut, False),
             ("GET", "/health/live", self.live, bodies.Health, False),
             ("GET", "/health/ready", self.ready, bodies.Health, False),
@@ -165,6 +167,11 @@ class Api:
         """List the users who have not rated a movie and would want it most. Nobody's reasons are shown."""
         return as_list(self.service.audience(self.store.parse("movie", movie_id), n, by))
 
+    def map(self, request: Request) -> Response:
+        """Give every movie a place, near ones alike: columns of one length, the most rated movie first."""
+        chart = self.service.chart()
+        return kept(request, chart.tag, *chart.json, "application/json")
+
     # ----------------------------------------------------------------------------------------- of service
     def model(self) -> Response:
         """Say what is served: model, data, age, and its accuracy when it was fitted."""
@@ -202,6 +209,18 @@ class Api:
         """Read the filters of an address."""
         left_out = [self.store.parse("movie", text) for text in split(asked.exclude)]
         return {"genres": split(asked.genres) or None, "years": as_years(asked.years), "exclude": left_out or None}
+
+
+def kept(
+    request: Request, tag: str, body: bytes, packed: bytes, kind: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return what a browser may keep as long as it asks whether it is still so, which is answered without a body."""
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=kind)
+    return Response(body, headers=headers, media_type=kind)
 
 
 def settings_of(model: Any) -> dict[str, Any]:

@@ -189,6 +189,28 @@ class MoviesOut(BaseModel):
     more: bool
 
 
+class ColorsOut(BaseModel):
+    """What the map can be coloured by: the number of each movie's group, or −1."""
+
+    names: list[str]
+    colors: Annotated[list[tuple[str, str]], Field(description="On light and on dark ground; the last is that of −1.")]
+    of: list[int]
+    homes: Annotated[list[int | None], Field(description="For each group the place in the columns of its middle.")]
+
+
+class MapOut(BaseModel):
+    """All movies with their places from 0 to 10,000 in columns of one length, the most rated first."""
+
+    movie_id: list[Any]
+    title: list[str]
+    year: list[int | None]
+    n_ratings: list[int]
+    x: list[int]
+    y: list[int]
+    genres: ColorsOut
+    decades: ColorsOut
+
+
 class ModelOut(BaseModel):
     """What is served."""
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy.typing as npt
 import polars as pl
 
 from reelated.errors import InputError, UnknownId, shorten
+from reelated.map import MovieMap
 from reelated.ratings import NO_TIME
 from reelated.recommender import Answers, MovieRow, Prediction, Recommender, SimilarRow, UserRow, Why
 from reelated.recommender.lists import recency_of
 from reelated.recommender.people import Person, one_row
 from reelated.refit import Version, Versions
 from reelated.store import About, Profile, Store
+from reelated.web.chart import Chart
 from reelated.web.wall import most_telling
 
 log = logging.getLogger("reelated.web")
@@ -24,6 +27,10 @@ log = logging.getLogger("reelated.web")
 
 class NoModel(RuntimeError):
     """There is no model to answer with yet."""
+
+
+class NoMap(NoModel):
+    """There is no map of the movies yet."""
 
 
 class Served(NamedTuple):
@@ -57,6 +64,7 @@ class Service:
         self._one_at_a_time = threading.Lock()
         self._counting = threading.Lock()
         self._changes = 0
+        self._chart: tuple[Any, Chart] | None = None
 
     # ------------------------------------------------------------------------------------------ the model
     @property
@@ -126,6 +134,19 @@ class Service:
         served, profile = self.served, self.store.profile(user_id)
         rec, ratings = served.recommender, self._person(served, profile)
         return rec.predict(None, movie_id, ratings=ratings), rec.explain(None, movie_id, ratings=ratings, by="rating")
+
+    def chart(self) -> Chart:
+        """Return the latest map; one of an earlier version of the model holds until the next is laid out."""
+        served, file = self.served, self.versions.map_file
+        try:
+            told = file.stat()
+        except FileNotFoundError:
+            how = "" if find_spec("openTSNE") else " where this is installed: pip install 'reelated[map]'"
+            raise NoMap(f"There is no map yet. It is drawn after a refit{how}.") from None
+        key = served.version.number, told.st_mtime_ns, told.st_size
+        if self._chart is None or self._chart[0] != key:
+            self._chart = key, Chart(served.recommender, MovieMap.load(file))
+        return self._chart[1]
 
     def audience(self, movie_id: Any, n: int, by: Any = None) -> Answers[UserRow]:
         """Return the users who have not rated a movie and would want it most.

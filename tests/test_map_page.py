@@ -1,0 +1,376 @@
+"""The map of the service: places that a browser may keep, a page without scripts, and one to walk about in."""
+
+import gzip
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from fastapi.testclient import TestClient
+from playwright.sync_api import expect
+
+from reelated.map import MovieMap
+from reelated.map.groups import groups_of
+from reelated.ratings import Ids
+from reelated.refit import Versions, refit
+from reelated.store import Store
+from reelated.web import ServiceOptions, create_app
+from reelated.web.chart import SIDE, Chart
+from service.process import Server
+
+HERE = "http://127.0.0.1:8000"
+EVIL = "'\"><script>alert(1)</script><img src=x onerror=alert(2)>"
+STAR_WARS, ODD = 134, 66_666
+COLOURS = """() => {
+    const canvas = document.querySelector('canvas'), pen = canvas.getContext('2d');
+    const bytes = pen.getImageData(0, 0, canvas.width, canvas.height).data, seen = {};
+    for (let at = 0; at < bytes.length; at += 4) if (bytes[at + 3] > 250) {
+        const name = '#' + [0, 1, 2].map(one => bytes[at + one].toString(16).padStart(2, '0')).join('');
+        seen[name] = (seen[name] ?? 0) + 1;
+    }
+    return seen;
+}"""
+"""A script that counts the pixels of each colour on the canvas."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, sample):
+    """A store with the sample and one movie whose title is no friend, a model of it, and its map."""
+    file = tmp_path_factory.mktemp("map") / "store.db"
+    store = Store(f"sqlite:///{file}").upgrade()
+    store.import_data(sample, "sample")
+    store.put_movie(ODD, EVIL, 1999, ["<i>Horror</i>"])
+    for user_id in range(1, 40):
+        store.rate(user_id, ODD, 1 + user_id % 5)
+    refit(store, Versions(file.with_name("models")))
+    store.close()
+    return f"sqlite:///{file}", str(file.with_name("models"))
+
+
+@pytest.fixture(scope="module")
+def app(place):
+    made = create_app(ServiceOptions(*place, refit_after=10**9, refit_every=10**6, poll=0.05))
+    with TestClient(made, HERE):
+        yield made
+
+
+@pytest.fixture
+def visitor(app):
+    """A browser without scripts."""
+    return TestClient(app, HERE, raise_server_exceptions=False, headers={"Accept": "text/html"})
+
+
+# -------------------------------------------------------------------------------------------------------------- API
+def test_every_movie_has_its_place_in_columns_the_most_rated_first(visitor, app, place):
+    told = visitor.get("/api/map").json()
+    rec, movies = app.state.service.served.recommender, MovieMap.load(Versions(place[1]).map_file)
+    order = rec.catalogue_.by_popularity
+    assert told["movie_id"] == rec.movie_ids.take(order).to_list()
+    assert told["title"] == [rec.catalogue_.titles[at] for at in order]
+    assert told["year"] == [rec.catalogue_.years[at] for at in order]
+    assert told["n_ratings"] == rec.catalogue_.counts[order].tolist()
+    xy = np.array([told["x"], told["y"]]).T
+    assert xy.min() == 0
+    assert xy.max() == SIDE
+    apart = [np.linalg.norm(of[0] - of[1:], axis=1) for of in (xy, movies.places[order])]
+    assert np.allclose(apart[0], apart[1] * (apart[0].sum() / apart[1].sum()), atol=2)
+    for by in ("genres", "decades"):
+        groups = groups_of(rec.catalogue_, by)
+        assert (told[by]["names"], told[by]["of"]) == (list(groups.names), groups.of[order].tolist())
+        assert len(told[by]["colors"]) == len(groups.names) + 1
+        assert all(told[by]["of"][at] == group for group, at in enumerate(told[by]["homes"]) if at is not None)
+
+
+def test_a_browser_keeps_the_map_until_it_is_another(visitor, app, place):
+    first = visitor.get("/api/map")
+    assert first.headers["cache-control"] == "no-cache"
+    assert visitor.get("/api/map", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+    plain = visitor.get("/api/map", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == first.content
+    file = Versions(place[1]).map_file
+    before, kept = MovieMap.load(file), file.read_bytes()
+    MovieMap(before.movie_ids, before.places * [1, 2]).save(file)
+    later = visitor.get("/api/map", headers={"If-None-Match": first.headers["etag"]})
+    file.write_bytes(kept)
+    assert later.status_code == 200
+    assert later.headers["etag"] != first.headers["etag"]
+
+
+def test_a_map_of_ten_thousand_movies_is_small(app, place):
+    rec = app.state.service.served.recommender
+    plain, packed = Chart(rec, MovieMap.load(Versions(place[1]).map_file)).json
+    assert gzip.decompress(packed) == plain
+    assert len(packed) < 30 * len(rec.movie_ids)  # 300 KB for ten thousand
+
+
+def test_a_map_of_an_earlier_model_holds_until_the_next(visitor, place):
+    file = Versions(place[1]).map_file
+    before, kept = MovieMap.load(file), file.read_bytes()
+    MovieMap(Ids(before.movie_ids.values[:300], "movie"), before.places[:300]).save(file)
+    told = visitor.get("/api/map").json()
+    file.write_bytes(kept)
+    assert set(told["movie_id"]) == set(before.movie_ids.values[:300])
+    assert max(told["x"] + told["y"]) == SIDE
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_a_map_it_says_when_there_will_be_one(visitor, place, monkeypatch, there):
+    file = Versions(place[1]).map_file
+    kept = file.read_bytes()
+    file.unlink()
+    monkeypatch.setattr("reelated.web.service.find_spec", lambda _: there or None)
+    answers = [visitor.get(address) for address in ("/api/map", "/map", "/map.svg")]
+    file.write_bytes(kept)
+    assert [answer.status_code for answer in answers] == [503] * 3
+    where = "" if there else " where this is installed: pip install 'reelated[map]'"
+    assert answers[0].json()["detail"] == f"There is no map yet. It is drawn after a refit{where}."
+    assert "One moment, please" in answers[1].text
+
+
+# -------------------------------------------------------------------------------------------------- without scripts
+def test_the_picture_leads_to_every_movie_and_nothing_in_it_can_act(visitor, app):
+    answer = visitor.get("/map.svg")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    links = [link.get("href") for link in ET.fromstring(answer.text).iter("{http://www.w3.org/2000/svg}a")]
+    assert set(links) == {f"/movies/{movie_id}" for movie_id in app.state.service.served.recommender.movie_ids}
+    assert visitor.get("/map.svg", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+
+
+def test_the_page_lists_what_is_most_like_a_movie(visitor):
+    page = visitor.get(f"/map?movie={STAR_WARS}").text
+    wanted = [row["movie_id"] for row in visitor.get(f"/api/movies/{STAR_WARS}/similar").json()["recommendations"]]
+    assert [int(movie_id) for movie_id in re.findall(r'data-fly="(\d+)"', page)] == wanted
+    assert '<img src="/map.svg"' in page
+    assert visitor.get("/map?movie=99999").status_code == 404
+    found = visitor.get("/map?query=star wasr").text
+    assert f'data-fly="{STAR_WARS}"' in found
+    assert "No title is like" in visitor.get("/map?query=zzzzqqqq").text
+
+
+def test_a_movie_of_today_has_no_neighbours_yet(visitor, app):
+    app.state.service.store.put_movie(77_777, "Of today", 2026, [])
+    assert "Too few have rated it" in visitor.get("/map?movie=77777").text
+
+
+def test_the_stars_on_the_map_are_the_visitors_own(visitor, app):
+    token = re.search(r'name="token" value="(\w+)"', visitor.get("/map?movie=50").text)[1]
+    visitor.post("/rate", data={"token": token, "movie_id": 50, "rating": 4})
+
+    def marks(client):
+        found = re.search(r"data-stars='(.*?)' data-glowing='(.*?)'", client.get("/map").text)
+        return json.loads(found[1]), json.loads(found[2])
+
+    stars, glowing = marks(visitor)
+    assert stars == {"50": 4.0}
+    body = {"ratings": [{"movie_id": 50, "rating": 4}], "n": 30}
+    wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
+    assert glowing == [str(row["movie_id"]) for row in wanted]
+    assert marks(TestClient(app, HERE)) == ({}, [])
+
+
+def test_a_title_that_is_no_friend_is_text_on_the_page(visitor):
+    for address in (f"/map?movie={ODD}", "/map?query=script", f"/map?query={EVIL}"):
+        page = visitor.get(address).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+    assert visitor.get("/api/map").headers["content-type"] == "application/json"
+
+
+# -------------------------------------------------------------------------------------------------------- a browser
+@pytest.fixture(scope="module")
+def address(place, chromium):
+    server = Server(*place)
+    yield f"http://{server.address}"
+    server.stop()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Return a function that opens the map as somebody new; what goes wrong on it fails the test at its end."""
+    contexts, trouble = [], []
+
+    def open_(path="/map", ready=True, **how):
+        context = chromium.new_context(
+            base_url=address, **{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"} | how
+        )
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("dialog", lambda dialog: trouble.append(dialog.message))
+        page.on("request", lambda asked: None if asked.url.startswith(address) else trouble.append(asked.url))
+        page.on("console", lambda line: trouble.append(line.text) if "Content Security" in line.text else None)
+        page.goto(path)
+        if ready:
+            expect(page.locator("canvas[data-ready]")).to_be_visible()
+            settled(page)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def settled(page):
+    """Wait until two frames have been drawn; return the picture."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.evaluate("document.querySelector('canvas').toDataURL()")
+
+
+def accent(page):
+    return page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent').trim()")
+
+
+def test_search_flies_to_a_movie_and_lists_what_is_like_it(visit):
+    page = visit()
+    whole = settled(page)
+    page.fill("#query", "star wasr")
+    page.locator("#found a", has_text="Star Wars").first.click()
+    expect(page.locator("#chosen h2")).to_contain_text("Star Wars")
+    expect(page.locator("#chosen li")).to_have_count(10)
+    expect(page.locator(".stage [role=status]")).to_contain_text("Star Wars (1977) is chosen")
+    expect(page.locator("#found a")).to_have_count(0)
+    assert page.url.endswith(f"/map?movie={STAR_WARS}")
+    near = settled(page)
+    assert near != whole
+    page.reload()
+    expect(page.locator("canvas[data-ready]")).to_be_visible()
+    expect(page.locator("#chosen h2")).to_contain_text("Star Wars")
+    page.locator("#chosen li a").first.click()
+    expect(page.locator("#chosen h2")).not_to_contain_text("Star Wars")
+    assert not page.url.endswith(f"={STAR_WARS}")
+
+
+def test_a_star_that_is_given_shines_at_once_and_what_it_leads_to_glows(visit):
+    page = visit(f"/map?movie={STAR_WARS}")
+    page.get_by_title("Show all").click()
+    settled(page)
+    assert accent(page) not in page.evaluate(COLOURS)
+    page.locator("#chosen .star").nth(4).click()
+    expect(page.locator("#chosen .star.on")).to_have_count(5)
+    expect(page.locator("#map canvas")).to_be_visible()
+    assert json.loads(page.locator("#map").get_attribute("data-stars")) == {str(STAR_WARS): 5}
+    settled(page)
+    assert page.evaluate(COLOURS).get(accent(page), 0) > 20
+    assert page.url.endswith(f"/map?movie={STAR_WARS}")
+
+
+def test_wheel_and_pointer_and_keys_move_the_map_and_all_of_it_comes_back(visit):
+    page = visit()
+    whole, canvas = settled(page), page.locator("canvas")
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for act in (
+        lambda: page.mouse.wheel(0, -600),
+        lambda: (page.mouse.down(), page.mouse.move(x + 80, y + 40, steps=4), page.mouse.up()),
+        lambda: page.keyboard.press("+"),
+        lambda: page.keyboard.press("ArrowLeft"),
+    ):
+        page.mouse.move(x, y)
+        before = settled(page)
+        act()
+        canvas.focus()
+        assert settled(page) != before
+    page.mouse.move(1, 1)
+    page.keyboard.press("0")
+    assert settled(page) == whole
+    page.keyboard.press("Enter")
+    expect(page.locator("#chosen h2 a")).to_be_visible()
+
+
+def test_two_fingers_zoom(visit):
+    page = visit()
+    whole = settled(page)
+    page.evaluate(
+        """() => {
+        const canvas = document.querySelector('canvas'), box = canvas.getBoundingClientRect();
+        canvas.setPointerCapture = () => {};
+        const send = (kind, id, x) => canvas.dispatchEvent(new PointerEvent(kind, { pointerId: id, pointerType: 'touch',
+            clientX: box.left + x, clientY: box.top + 200, bubbles: true }));
+        send('pointerdown', 1, 300); send('pointerdown', 2, 400);
+        send('pointermove', 1, 200); send('pointermove', 2, 500);
+        send('pointerup', 1, 200); send('pointerup', 2, 500);
+    }"""
+    )
+    assert settled(page) != whole
+    assert page.url.endswith("/map")  # and chose nothing
+
+
+def test_a_tap_on_a_dot_chooses_it(visit):
+    page = visit(f"/map?movie={STAR_WARS}")
+    canvas = page.locator("canvas").bounding_box()
+    page.evaluate("history.replaceState(null, '', '/map')")
+    page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
+    page.wait_for_url(f"**/map?movie={STAR_WARS}")
+
+
+def test_colours_are_genres_or_decades_and_one_may_be_looked_at_alone(visit):
+    page = visit()
+    genres = settled(page)
+    page.get_by_label("Colours").select_option("decades")
+    expect(page.get_by_role("button", name="1990s")).to_be_visible()
+    decades = settled(page)
+    assert decades != genres
+    page.get_by_role("button", name="1990s").click()
+    expect(page.get_by_role("button", name="1990s")).to_have_attribute("aria-pressed", "true")
+    assert settled(page) != decades
+    page.get_by_role("button", name="1990s").click()
+    page.mouse.move(1, 1)
+    assert settled(page) == decades
+
+
+def test_the_map_is_dark_where_the_system_is(visit):
+    light, dark = (visit(color_scheme=scheme) for scheme in ("light", "dark"))
+    seen = [max(page.evaluate(COLOURS).items(), key=lambda item: item[1])[0] for page in (light, dark)]
+    assert seen[0] != seen[1]
+    light.emulate_media(color_scheme="dark")
+    assert settled(light) == settled(dark)
+
+
+def test_who_asks_for_less_motion_is_there_at_once_and_all_others_fly(visit):
+    whole = visit(f"/map?movie={STAR_WARS}")
+    whole.get_by_title("Show all").click()
+    whole.mouse.move(1, 1)
+    for motion, flies in (("no-preference", True), ("reduce", False)):
+        page = visit("/map?query=star wars", reduced_motion=motion)
+        page.evaluate("performance.now = () => 1e12")  # so that a flight never leaves
+        page.locator("#found a").first.click()
+        expect(page.locator("#chosen li")).to_have_count(10)
+        page.mouse.move(1, 1)
+        assert (settled(page) == settled(whole)) == flies
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/map", f"/map?movie={ODD}", "/map?query=alein"])
+def test_the_map_is_for_everybody(visit, path, scheme):
+    page = visit(path, color_scheme=scheme)
+    assert [found["id"] for found in Axe().run(page).response["violations"]] == []
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen_or_too_small_to_touch(visit):
+    page = visit(f"/map?movie={STAR_WARS}", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    small = """all => all.filter(one => one.checkVisibility()).map(one => one.getBoundingClientRect())
+        .filter(box => Math.min(box.width, box.height) < 24).length"""
+    assert page.locator(".stage button, .stage select").evaluate_all(small) == 0
+
+
+def test_without_scripts_the_picture_is_shown(visit):
+    page = visit(f"/map?movie={STAR_WARS}", ready=False, java_script_enabled=False)
+    expect(page.locator("#map img")).to_be_visible()
+    expect(page.locator("#chosen li")).to_have_count(10)
+
+
+def test_where_the_map_does_not_come_the_page_says_so(visit, chromium):
+    page = visit(ready=False)
+    page.route("**/api/map", lambda route: route.fulfill(status=503, json={"detail": "There is no map <b>yet</b>."}))
+    page.reload()
+    expect(page.locator("#map .empty")).to_have_text("There is no map <b>yet</b>.")
+    page.route("**/api/map", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#map .empty")).to_contain_text("does not answer")
