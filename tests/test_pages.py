@@ -20,7 +20,7 @@ from reelated.web.wall import most_telling
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
-PAGES = ("/", "/list", "/ratings", "/how", "/search?query=alien")
+PAGES = ("/", "/list", "/ratings", "/how", "/search?query=alien", "/movies/50", "/users", "/users/42")
 EVIL = '"><script>alert(1)</script><b>bold</b>'
 
 
@@ -216,7 +216,7 @@ def test_pages_allow_nothing_from_elsewhere_and_nothing_inline(visitor):
 
 def test_titles_and_genres_are_text_whatever_they_hold(visitor):
     send(visitor, "/rate", movie_id=66_666, rating=5)
-    for page in (*PAGES, "/search?query=script", "/list?without=66666&of=50"):
+    for page in (*PAGES, "/movies/66666?audience", "/search?query=script", "/list?without=66666&of=50"):
         told = visitor.get(page).text
         assert "<script>alert" not in told
         assert "<b>bold" not in told
@@ -246,6 +246,54 @@ def test_only_who_shows_the_key_is_an_operator(guarded):
     client.cookies.set(VISITOR, "")
     send(client, "/sign-out")
     assert "Sign out" not in client.get("/").text
+
+
+def test_users_and_audiences_are_for_operators_alone(guarded):
+    client = TestClient(guarded, "https://movies.example", headers={"Accept": "text/html"})
+    for address in ("/users", "/users/42", "/users?user_id=42", "/users/nobody"):
+        told = client.get(address, follow_redirects=False)
+        assert (told.status_code, told.headers["location"].partition("?")[0]) == (303, "/sign-in")
+    assert "Who would want it" not in client.get("/movies/50?audience").text
+    assert 'href="/users' not in client.get("/movies/50").text
+    assert send(client, "/sign-in", key=KEY, back="/users/42").url.path == "/users/42"
+    assert "Who would want it" in client.get("/movies/50").text
+
+
+def test_the_page_of_a_user_tells_what_the_api_tells(visitor):
+    told = visitor.get("/users/42").text
+    wanted = visitor.get("/api/users/42/recommendations").json()["recommendations"]
+    rows = re.findall(r'data-key="(\d+)"', told)
+    assert [int(movie_id) for movie_id in rows] == [row["movie_id"] for row in wanted]
+    rated = visitor.get("/api/users/42/ratings?n=50").json()["ratings"]
+    titles = [html.unescape(title) for title in re.findall(r'class="title"[^>]*>(.*?)</a>', told)]
+    assert titles[10:] == [row["title"] for row in rated]
+    assert visitor.get("/users?user_id=42").url.path == "/users/42"
+    for address in ("/users/99999", "/users/x", "/users?user_id=x", "/movies/99999", "/movies/x"):
+        assert visitor.get(address).status_code == 404
+
+
+def test_the_page_of_a_movie_tells_what_the_api_tells(visitor, app):
+    told = visitor.get("/movies/50?audience").text
+    counts = app.state.service.store.histogram(50)
+    figures = [int(text) for text in re.findall(r'class="figure">(\d+)</td>', told)]
+    assert figures == [counts.get(float(stars), 0) for stars in (5, 4, 3, 2, 1)]
+    similar = visitor.get("/api/movies/50/similar").json()["recommendations"]
+    for row in similar:
+        assert f"{row['common_raters']} people rated both" in told or row["common_raters"] == 1
+    audience = visitor.get("/api/movies/50/audience").json()["recommendations"]
+    assert re.findall(r'href="/users/(\d+)"', told) == [str(row["user_id"]) for row in audience]
+    app.state.service.store.put_movie(70_002, "Brand New")
+    assert "does not know this movie yet" in visitor.get("/movies/70002").text
+
+
+def test_what_a_movie_would_get_does_not_look_at_what_it_got(visitor):
+    for movie_id in (60, 134):
+        send(visitor, "/rate", movie_id=movie_id, rating=5)
+    before = re.search(r'class="predicted"><b>(.*?)</b>', visitor.get("/movies/50").text)[1]
+    send(visitor, "/rate", movie_id=50, rating=1)
+    told = visitor.get("/movies/50").text
+    assert "You gave it 1; without that we would say" in told
+    assert re.search(r'class="predicted"><b>(.*?)</b>', told)[1] == before
 
 
 # ---------------------------------------------------------------------------------------------------------- the list

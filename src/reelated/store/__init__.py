@@ -1,5 +1,6 @@
 """The store: users, movies and ratings in SQLite or PostgreSQL; ratings come in one by one and go out whole."""
 
+from reelated.store.counts import GenreTaste
 from reelated.store.database import About
 from reelated.store.engine import StoreUnavailable, default_url
 from reelated.store.movies import StoredMovie
@@ -7,4 +8,14 @@ from reelated.store.people import Profile, Rated
 from reelated.store.store import Store
 from reelated.store.transfer import ImportReport
 
-__all__ = ["About", "ImportReport", "Profile", "Rated", "Store", "StoreUnavailable", "StoredMovie", "default_url"]
+__all__ = [
+    "About",
+    "GenreTaste",
+    "ImportReport",
+    "Profile",
+    "Rated",
+    "Store",
+    "StoreUnavailable",
+    "StoredMovie",
+    "default_url",
+]

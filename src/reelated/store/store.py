@@ -1,11 +1,12 @@
 """`Store`: all of it."""
 
+from reelated.store.counts import Counts
 from reelated.store.people import People
 from reelated.store.transfer import Transfer
 from reelated.store.visitors import Visitors
 
 
-class Store(People, Visitors, Transfer):
+class Store(People, Visitors, Counts, Transfer):
     """Users, movies and ratings in SQLite or PostgreSQL.
 
     Parameters

@@ -61,6 +61,7 @@ class Service:
         self.versions = versions
         self._served: Served | None = None
         self._everybody: tuple[Served, About, Recommender] | None = None
+        self._tastes: tuple[Served, dict[str, float]] | None = None
         self._one_at_a_time = threading.Lock()
         self._counting = threading.Lock()
         self._changes = 0
@@ -174,6 +175,12 @@ class Service:
             everybody = served.recommender.with_ratings(self.store.dataset()[0])
             self._everybody = held = served, about, everybody
         return held[1:]
+
+    def everybodys_tastes(self) -> dict[str, float]:
+        """Return everybody's mean rating by genre, as it was when this model began to be served."""
+        if self._tastes is None or self._tastes[0] is not self.served:
+            self._tastes = self.served, {taste.genre: taste.mean for taste in self.store.tastes()}
+        return self._tastes[1]
 
     def _check_in_model(self, movie_id: Any) -> None:
         """Say of a movie that came after the last refit that it has to wait for the next."""

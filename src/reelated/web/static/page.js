@@ -100,8 +100,9 @@ function refocus(part, place) {
   const row = same ?? next;
   const found =
     (place.id && document.getElementById(place.id)) ||
-    row?.querySelector(place.what) ||
-    row?.querySelector(".star[tabindex='0'], summary, button, a") ||
+    same?.querySelector(place.what) ||
+    row?.querySelector(".star[tabindex='0']") ||
+    row?.querySelector("summary, button, a") ||
     document.getElementById("fall")?.querySelector("a") ||
     main;
   /** @type {HTMLElement} */ (found).focus({ preventScroll: found === main });

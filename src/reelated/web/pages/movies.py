@@ -1,0 +1,74 @@
+"""One movie: what the visitor would give it and why, how it was rated, what is like it, and who would want it."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from reelated.ratings import Scale
+from reelated.web.pages.lists import Taste, is_known, known, taste_of
+from reelated.web.pages.site import Site, Visit
+from reelated.web.pages.stars import MOST, Steps
+from reelated.web.pages.sums import add_up
+
+SIMILAR, AUDIENCE = 10, 10
+
+
+def add_to(site: Site) -> None:
+    """Add this page to the others."""
+    site.add("GET", "/movies/{movie_id}", partial(show, site))
+
+
+class Column(NamedTuple):
+    """One column of a histogram: what it stands for, how many, and its height, of 100."""
+
+    label: str
+    people: int
+    height: float
+
+
+def show(site: Site, visit: Visit) -> Response:
+    """Show a movie."""
+    movie_id = site.store.parse("movie", visit.path["movie_id"])
+    movie, taste = site.store.movie(movie_id), taste_of(site, visit)
+    wanted = visit.session.is_operator and "audience" in visit.query
+    in_model = site.service.is_ready and is_known(site.service.served.recommender, movie_id)
+    counts = site.store.histogram(movie_id)
+    return site.draw(
+        visit,
+        "movie",
+        movie=movie,
+        taste=taste,
+        columns=columns_of(counts, site.store.scale),
+        mean=sum(rating * count for rating, count in counts.items()) / max(sum(counts.values()), 1),
+        in_model=in_model,
+        similar=site.service.similar(movie_id, SIMILAR) if in_model else [],
+        audience=site.service.audience(movie_id, AUDIENCE) if wanted and in_model else None,
+        **(for_visitor(site, taste, movie_id) if in_model else {"sure": None, "sum": None}),
+    )
+
+
+def for_visitor(site: Site, taste: Taste, movie_id: Any) -> dict[str, Any]:
+    """Say what the visitor would give a movie, and why; what they gave it is not looked at."""
+    rec = site.service.served.recommender
+    ratings = known(rec, taste)
+    if not ratings.keys() - {movie_id}:
+        return {"sure": None, "sum": None}
+    why = rec.explain(ratings=ratings, movie_id=movie_id, by="rating", ranks=False)
+    return {"sure": rec.predict(ratings=ratings, movie_id=movie_id), "sum": add_up(why)}
+
+
+def columns_of(counts: dict[float, int], scale: Scale) -> list[Column]:
+    """Return the columns of a histogram: one for each step of the scale, or ten of equal width where it is finer."""
+    steps = Steps.of(scale).steps
+    if steps:
+        told = [(step.text, counts.get(step.value, 0)) for step in steps]
+    else:
+        width = (scale.high - scale.low) / (MOST - 1) or 1
+        ends = [scale.low + width * at for at in range(MOST)]
+        groups = [0] * (MOST - 1)
+        for rating, count in counts.items():
+            groups[min(int((rating - scale.low) / width), MOST - 2)] += count
+        told = [(f"{low:g} to {high:g}", count) for low, high, count in zip(ends, ends[1:], groups, strict=False)]
+    most = max((count for _, count in told), default=0) or 1
+    return [Column(label, count, round(100 * count / most, 1)) for label, count in told]

@@ -1,0 +1,52 @@
+"""For operators: one user's list, what they rated, and their taste against everybody's."""
+
+from functools import partial
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from reelated.store import GenreTaste
+from reelated.web.pages.drawing import quote_id
+from reelated.web.pages.lists import check_count
+from reelated.web.pages.site import Site, Visit, go
+
+ROWS, ACTIVE, GENRES = 50, 24, 12
+
+
+def add_to(site: Site) -> None:
+    """Add these pages to the others."""
+    site.add("GET", "/users", partial(choose, site), operator=True)
+    site.add("GET", "/users/{user_id}", partial(show, site), operator=True)
+
+
+class Against(NamedTuple):
+    """A user's mean in one genre, and everybody's."""
+
+    mine: GenreTaste
+    everybody: float
+
+
+def choose(site: Site, visit: Visit) -> Response:
+    """Ask for a user."""
+    if user_id := visit.query.get("user_id", "").strip():
+        site.store.ratings_of(site.store.parse("user", user_id), n=1)
+        return go(f"/users/{quote_id(user_id)}")
+    return site.draw(visit, "users", active=site.store.most_active(ACTIVE))
+
+
+def show(site: Site, visit: Visit) -> Response:
+    """Show a user."""
+    user_id = site.store.parse("user", visit.path["user_id"])
+    page = check_count("page", visit.query.get("page", "1"), 99_999)
+    rated = site.store.ratings_of(user_id, start=(page - 1) * ROWS, n=ROWS + 1)
+    means, tastes = site.service.everybodys_tastes(), site.store.tastes(user_id)
+    return site.draw(
+        visit,
+        "user",
+        user_id=user_id,
+        rated=rated[:ROWS],
+        page=page,
+        more=len(rated) > ROWS,
+        tastes=[Against(one, means[one.genre]) for one in tastes if one.genre in means][:GENRES],
+        listed=site.service.recommend(user_id, n=10),
+    )

@@ -1,0 +1,376 @@
+"""The pages in a real browser: a newcomer's way through them, by mouse, by keyboard, without scripts, on a phone."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from reelated.refit import Versions, refit
+from reelated.store import Store
+from service.process import Server
+
+EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+PAGES = (
+    "/", "/?query=alein", "/?wall=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
+    "/movies/50", "/movies/50?audience", "/movies/66666", "/users", "/users/300", "/how", "/search?query=zzzzzzzz",
+    "/nowhere",
+)  # fmt: skip
+LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/movies/50"}
+SMALL = """all => all.filter(one => one.checkVisibility() && Math.min(one.getBoundingClientRect().width,
+    one.getBoundingClientRect().height) < 24).map(one => one.outerHTML)"""
+"""A script that tells what is smaller than 24 pixels."""
+DESK, PHONE, WALL = ({"width": w, "height": h} for w, h in ((1280, 900), (360, 740), (3840, 2160)))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, sample, chromium):
+    """The service on the sample and one movie whose title is no friend."""
+    file = tmp_path_factory.mktemp("browser") / "store.db"
+    store = Store(f"sqlite:///{file}").upgrade()
+    store.import_data(sample, "sample")
+    store.put_movie(66_666, EVIL, 1999, ["<i>Horror</i>"])
+    for user_id in range(1, 40):
+        store.rate(user_id, 66_666, 1 + user_id % 5)
+    refit(store, Versions(file.with_name("models")))
+    store.close()
+    server = Server(f"sqlite:///{file}", file.with_name("models"))
+    yield f"http://{server.address}"
+    server.stop()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Return a function that opens a page as somebody new; errors of a page fail the test at its end."""
+    contexts, trouble = [], []
+
+    def open_(path="/", **how):
+        how = {"viewport": DESK, "reduced_motion": "reduce"} | how
+        context = chromium.new_context(base_url=address, **how)
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("dialog", lambda dialog: trouble.append(dialog.message))
+        page.on("console", lambda line: trouble.append(line.text) if "Content Security" in line.text else None)
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def rate(page, stars, tile=0):
+    """Tap stars of one of the tiles; return its movie when it has made room for another."""
+    there = page.locator(".tile").nth(tile)
+    movie = there.get_attribute("data-key")
+    there.locator(".star").nth(stars - 1).click()
+    expect(page.locator(f'.tile[data-key="{movie}"]')).to_have_count(0)
+    return movie.split()[1]
+
+
+def five(page):
+    """Rate five movies."""
+    return [rate(page, stars) for stars in (5, 4, 1, 5, 2)]
+
+
+def listed(page):
+    """Return the movies of the list that is shown."""
+    return page.locator("#rows > li").evaluate_all("rows => rows.map(row => row.dataset.key)")
+
+
+def as_number(text):
+    return float(text.replace("−", "-"))
+
+
+# ----------------------------------------------------------------------------------------------------- a newcomer's way
+def test_a_newcomer_rates_five_movies_and_sees_the_list_change_with_reasons_that_add_up(visit):
+    page = visit()
+    expect(page.get_by_role("heading", name="What many like")).to_be_visible()
+    first = listed(page)
+    rated = five(page)
+    expect(page.get_by_role("heading", name="Your list")).to_be_visible()
+    assert listed(page) != first
+    assert not set(listed(page)) & set(rated)
+    expect(page.locator(".moved").first).to_be_visible()
+    expect(page.locator("#said")).to_contain_text("The list changed")
+    page.get_by_role("link", name="With reasons, filters and more").click()
+    expect(page.locator("#rows > li")).to_have_count(10)
+    expect(page.locator(".why").first).to_contain_text("Because you rated")
+    page.locator("summary", has_text="How it adds up").first.click()
+    figures = page.locator(".sum").first.locator(".figure").all_inner_texts()
+    assert sum(map(as_number, figures[:-1])) == pytest.approx(as_number(figures[-1]), abs=1e-9)
+    parts = page.locator(".bar").first.locator("rect")
+    assert 95 < sum(parts.evaluate_all("all => all.map(one => one.width.baseVal.value)")) <= 100
+
+
+def test_filters_act_at_once_and_back_undoes_them(visit):
+    page = visit()
+    rate(page, 5)
+    page.goto("/list")
+    before = listed(page)
+    page.get_by_label("Genre").select_option("Horror")
+    expect(page).to_have_url(re.compile("genres=Horror"))
+    for genres in page.locator("#rows .genres").all_inner_texts():
+        assert "Horror" in genres
+    page.get_by_label("Decade").select_option("1980-1989")
+    expect(page).to_have_url(re.compile("years=1980-1989"))
+    assert all(year.startswith("198") for year in page.locator("#rows .year").all_inner_texts())
+    chosen = listed(page)
+    page.reload()
+    assert listed(page) == chosen
+    expect(page.get_by_label("Genre")).to_have_value("Horror")
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_label("Genre")).to_have_value("")
+    assert listed(page) == before
+
+
+def test_less_like_this_and_taking_it_back(visit):
+    page = visit()
+    rate(page, 5)
+    page.goto("/list")
+    before = listed(page)
+    page.get_by_role("button", name="Less like this").first.click()
+    expect(page.locator(f'#rows [data-key="{before[0]}"]')).to_have_count(0)
+    page.reload()
+    assert before[0] not in listed(page)
+    page.get_by_role("button", name="Undo: less like").click()
+    expect(page.locator(f'#rows [data-key="{before[0]}"]')).to_have_count(1)
+    assert listed(page) == before
+
+
+def test_taking_a_reason_away_shows_where_the_movie_would_fall_to_and_one_tap_undoes_it(visit):
+    page = visit()
+    five(page)
+    page.goto("/list")
+    before = listed(page)
+    page.locator("summary", has_text="How it adds up").first.click()
+    page.get_by_role("link", name="Leave out").first.click()
+    expect(page.locator("#fall")).to_contain_text("Without your stars for")
+    assert listed(page) != before
+    page.reload()
+    page.get_by_role("link", name="Put it back").click()
+    expect(page.locator("#fall")).to_have_count(0)
+    assert listed(page) == before
+
+
+def test_what_was_seen_is_rated_in_place(visit):
+    page = visit()
+    rate(page, 5)
+    page.goto("/list")
+    first = page.locator("#rows > li").first
+    movie = first.get_attribute("data-key")
+    first.locator("summary", has_text="Seen it").click()
+    first.get_by_role("button", name="2: disliked it").click()
+    expect(page.locator(f'#rows [data-key="{movie}"]')).to_have_count(0)
+    page.goto("/ratings")
+    expect(page.locator(f'[data-key="{movie}"] .star.on')).to_have_count(2)
+
+
+def test_more_comes_when_the_end_is_near(visit):
+    page = visit("/list")
+    expect(page.locator("#rows > li")).to_have_count(10)
+    page.mouse.wheel(0, 100_000)
+    expect(page.locator("#rows > li")).to_have_count(20)
+    expect(page).to_have_url(re.compile("n=20"))
+
+
+def test_search_forgives_typos_while_one_types_and_rates_in_place(visit):
+    page = visit()
+    page.get_by_label("Find a movie").press_sequentially("godfahter")
+    found = page.locator("#found .match").first
+    expect(found).to_contain_text("The Godfather")
+    expect(page.get_by_label("Find a movie")).to_be_focused()
+    found.get_by_role("button", name="5: loved it").click()
+    expect(page.locator("#latest")).to_contain_text("You gave The Godfather")
+
+
+def test_a_movies_page_tells_of_it_and_can_be_reloaded(visit):
+    page = visit()
+    five(page)
+    page.locator("#rows a.title").first.click()
+    expect(page.get_by_role("heading", name="For you")).to_be_visible()
+    expect(page.locator(".verdict")).to_contain_text("You would give it about")
+    people = [int(text.replace(",", "")) for text in page.locator(".histogram .figure").all_inner_texts()]
+    told = page.locator("section", has_text="How it was rated").locator(".small").inner_text()
+    assert told.startswith(f"{sum(people)} ratings")
+    expect(page.get_by_text("people rated both").first).to_be_visible()
+    page.get_by_role("link", name="Show them").click()
+    expect(page.locator(".people tbody tr")).to_have_count(10)
+    page.locator(".yours .star").nth(3).click()
+    expect(page.locator(".yours .star.on")).to_have_count(4)
+    page.reload()
+    expect(page.locator(".yours .star.on")).to_have_count(4)
+
+
+def test_an_operator_sees_a_user_with_list_history_and_taste(visit):
+    page = visit("/users")
+    page.get_by_label("A user's id").fill("300")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="User 300")).to_be_visible()
+    for heading in ("What they would want", "Their taste, by genre", "What they rated, the latest first"):
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    page.goto("/users?user_id=nobody")
+    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+
+
+def test_erasing_leaves_nothing(visit):
+    page = visit()
+    five(page)
+    page.goto("/how")
+    expect(page.locator("main")).to_contain_text("Your stars for 5 movies")
+    page.get_by_role("button", name="Erase everything about me").click()
+    expect(page.locator("main")).to_contain_text("Everything that was kept about you is gone")
+    page.goto("/ratings")
+    expect(page.locator("main")).to_contain_text("You have not rated anything yet")
+
+
+def test_two_visitors_never_see_each_others_stars(visit):
+    ann, ben = visit(), visit()
+    movie = rate(ann, 5)
+    rate(ben, 1, tile=3)
+    for page, there in ((ann, 1), (ben, 0)):
+        page.goto("/ratings")
+        expect(page.locator("main .match")).to_have_count(1)
+        expect(page.locator(f'.match[data-key="{movie}"]')).to_have_count(there)
+
+
+# ------------------------------------------------------------------------------------------------------ for everybody
+def test_all_of_it_works_by_keyboard_alone(visit):
+    page = visit()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    for _ in range(4):  # the field, its button, the first title, its stars
+        page.keyboard.press("Tab")
+    expect(page.locator(".tile").first.locator(".star").first).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    movie = page.locator(".tile").first.get_attribute("data-key")
+    page.keyboard.press("Enter")
+    expect(page.locator(f'.tile[data-key="{movie}"]')).to_have_count(0)
+    expect(page.locator("#latest .star.on")).to_have_count(4)
+    expect(page.locator(".tile").first.locator(".star").first).to_be_focused()  # the next is at hand
+    page.keyboard.press("5")
+    expect(page.locator("#latest .star.on")).to_have_count(5)
+    ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert ring == "solid"
+    page.goto("/list")
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Leave out").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#fall")).to_be_visible()
+    page.get_by_role("link", name="Put it back").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#fall")).to_have_count(0)
+
+
+def test_without_scripts_one_can_rate_list_filter_and_read(visit):
+    page = visit(java_script_enabled=False)
+    for stars in (5, 4, 1):
+        page.locator(".tile").first.locator(".star").nth(stars - 1).click()
+    page.get_by_label("Find a movie").fill("godfahter")
+    page.get_by_role("button", name="Search").click()
+    page.locator("#found .match").first.get_by_role("button", name="5: loved it").click()
+    page.get_by_role("link", name="Your stars").click()
+    assert page.locator(".match").count() == 4
+    page.get_by_role("link", name="Your list").click()
+    page.get_by_label("Genre").select_option("Drama")
+    page.get_by_role("button", name="Show", exact=True).click()
+    assert "genres=Drama" in page.url
+    page.locator("summary", has_text="How it adds up").first.click()
+    page.get_by_role("link", name="Leave out").first.click()
+    page.get_by_role("link", name="Put it back").click()
+    page.get_by_role("link", name="Show more").click()
+    assert page.locator("#rows > li").count() == 20
+    before = listed_without_scripts = page.locator("#rows > li .title").all_inner_texts()
+    page.get_by_role("button", name="Less like this").first.click()
+    assert page.locator("#rows > li .title").all_inner_texts() != before == listed_without_scripts
+    page.locator("#rows .title").first.click()
+    assert page.get_by_role("heading", name="How it was rated").is_visible()
+    page.get_by_role("link", name="How it works").click()
+    page.get_by_role("button", name="Erase everything about me").click()
+    assert "is gone" in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("size", [PHONE, WALL], ids=["phone", "wall"])
+def test_no_page_is_wider_than_the_screen_and_all_that_is_tapped_is_large_enough(visit, size):
+    page = visit(viewport=size)
+    five(page)
+    for path in PAGES:
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        tapped = page.locator("button:visible, select:visible, summary:visible, nav a:visible, a.title:visible")
+        assert tapped.evaluate_all(SMALL) == [], path
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size", "pages"),
+    [
+        ("light", DESK, [page for page in PAGES if page not in LIKE_OTHERS]),
+        ("dark", PHONE, ["/", "/users/300", "/how"]),
+    ],
+    ids=["light", "dark"],
+)
+def test_axe_finds_nothing_on_any_page(visit, scheme, size, pages):
+    page = visit(viewport=size, color_scheme=scheme)
+    five(page)
+    page.goto("/list")
+    page.get_by_role("button", name="Less like this").first.click()
+    first = listed(page)[0]
+    without = page.locator(".sum a").first.get_attribute("href")
+    for path in (*pages, without, f"/movies/{first}"):
+        page.goto(path)
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = Axe().run(page, options={"runOnly": tags})
+        told = [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]]
+        assert told == [], path
+
+
+def test_titles_with_scripts_are_text_on_every_page(visit):
+    page = visit("/?query=script")
+    expect(page.locator("#found .title").first).to_have_text(EVIL)
+    page.locator("#found .star").nth(4).click()
+    expect(page.locator("#latest .title")).to_have_text(EVIL)
+    rate(page, 5)
+    for path in ("/", "/list", "/ratings", "/movies/66666", "/list?without=66666&of=50"):
+        page.goto(path)
+        assert page.locator("main script, main img, main i i").count() == 0
+
+
+def test_the_first_view_is_small_and_nothing_comes_from_elsewhere(visit, address):
+    page, seen = visit("about:blank"), []
+    page.on("response", lambda answer: seen.append(answer))
+    page.goto("/", wait_until="networkidle")
+    assert len(seen) >= 4  # the page, its style and two scripts
+    assert sum(len(answer.body()) for answer in seen) < 100_000
+    five(page)
+    for path in PAGES:
+        page.goto(path)
+    assert {answer.url.startswith(address) for answer in seen} == {True}
+
+
+def test_the_list_glides_unless_less_motion_is_wanted(visit):
+    count = "window.glides = 0; const was = Element.prototype.animate; Element.prototype.animate = function (...all) "
+    count += "{ window.glides += 1; return was.apply(this, all); }"
+    for motion, glides in (("no-preference", True), ("reduce", False)):
+        page = visit("/how", reduced_motion=motion)
+        page.add_init_script(count)
+        page.goto("/")
+        rate(page, 5)
+        assert (page.evaluate("window.glides") > 0) == glides
+
+
+def test_a_service_that_is_gone_is_told(visit):
+    page = visit()
+    page.route("**/rate", lambda route: route.abort())
+    page.locator(".tile").first.locator(".star").first.click()
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")
