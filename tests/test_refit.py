@@ -107,7 +107,7 @@ def test_a_refit_that_fails_says_why_and_leaves_what_there_is(rated, versions, m
     monkeypatch.setattr(Recommender, "save", lambda *_args, **_how: (_ for _ in ()).throw(OSError(28, "No space left")))
     attempt = refit(rated, versions)
     assert attempt.outcome == "failed"
-    assert "No space left" in attempt.why
+    assert attempt.why == "The model cannot be written ([Errno 28] No space left). Is there room on the disk?"
     assert versions.current().number == 1
 
 

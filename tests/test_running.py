@@ -23,7 +23,7 @@ from test_docs import BLOCK, COMMANDS
 
 PROJECT = Path(__file__).parents[1]
 RUNNING = (PROJECT / "docs" / "running.md").read_text(encoding="utf-8")
-VARIABLES = {variable(field.name) for field in fields(ServiceOptions)} | {"REELATED_PORT", "REELATED_WORKERS"}
+VARIABLES = {variable(name) for name in ("port", "workers", "data", *(field.name for field in fields(ServiceOptions)))}
 
 
 def needed(name):

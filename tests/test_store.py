@@ -372,6 +372,29 @@ def test_what_is_read_at_once_is_of_one_moment(small):
     assert small.size()["ratings"] == before + 1
 
 
+def test_a_disk_that_is_full_is_told_as_such_and_the_store_comes_back_when_there_is_room(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
+    store.close()
+
+    def fill(connection, _record):
+        connection.execute(f"PRAGMA max_page_count={connection.execute('PRAGMA page_count').fetchone()[0]}")
+
+    sa.event.listen(store.engine, "connect", fill)
+    many = [(user, movie, 3) for user in range(100, 1100) for movie in (10, 20)]
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.rate_many(many)
+    assert store.size()["users"] == 3
+    with pytest.raises(StoreUnavailable, match="full"):
+        [store.rate(*row) for row in many]
+    kept = store.size()["ratings"]
+    store.close()
+    sa.event.remove(store.engine, "connect", fill)
+    assert store.rate_many(many) == 2000
+    assert store.size()["ratings"] >= max(kept, 2000)
+    store.close()
+
+
 def test_the_store_needs_no_web_server(tmp_path):
     script = "import sys, reelated.store; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, check=True)

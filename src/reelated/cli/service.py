@@ -150,7 +150,9 @@ def models(
 def serve(
     store: StoreUrl = None,
     models: Models = None,
-    data: Annotated[str | None, typer.Option("--data", help="Fill an empty store with this SOURCE first.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", envvar="REELATED_DATA", help="Fill an empty store with this SOURCE first.")
+    ] = None,
     host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0: any free one.")] = 8000,
     workers: Annotated[int, typer.Option(envvar="REELATED_WORKERS", min=1, help="Processes.")] = 1,

@@ -64,8 +64,10 @@ def refit(
             version = _refit(store, versions, recommender or Recommender(), with_visitors)
         except Unsound as error:
             return versions.tell("refused", str(error))
-        except (InputError, StoreUnavailable, OSError, MemoryError) as error:
+        except (InputError, StoreUnavailable, MemoryError) as error:
             return versions.tell("failed", str(error) or type(error).__name__)
+        except OSError as error:
+            return versions.tell("failed", f"The model cannot be written ({error}). Is there room on the disk?")
         told = f"Version {version.number}: {plural(version.ratings, 'rating')} of {plural(version.movies, 'movie')}."
         attempt = versions.tell("switched", told)
         draw_map(versions, version)
