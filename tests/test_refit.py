@@ -11,6 +11,7 @@ import pytest
 
 import reelated
 from reelated import Recommender
+from reelated.cli.service import prepare
 from reelated.errors import InputError
 from reelated.map import MovieMap
 from reelated.refit import Version, Versions, models_folder, refit
@@ -214,6 +215,7 @@ def test_the_map_is_made_after_the_switch(rated, versions, monkeypatch):
 
 @pytest.mark.parametrize("error", [InputError("openTSNE is not installed."), OSError(28, "No space"), MemoryError()])
 def test_a_refit_without_a_map_is_a_refit_all_the_same(rated, versions, monkeypatch, caplog, error):
+    caplog.set_level("INFO")
     refit(rated, versions)
     before = versions.map_file.read_bytes()
     monkeypatch.setattr(MovieMap, "of", lambda *_: (_ for _ in ()).throw(error))
@@ -236,3 +238,12 @@ def test_a_model_that_is_refused_leaves_the_map_alone(rated, versions, drawn):
         rated.unrate(user, movie)
     assert refit(rated, versions).outcome == "refused"
     assert len(drawn) == 1
+
+
+def test_a_map_that_is_missing_is_made_when_the_service_starts(rated, versions, drawn):
+    refit(rated, versions)
+    prepare(rated, versions.folder, None)
+    assert len(drawn) == 1
+    versions.map_file.unlink()
+    prepare(rated, versions.folder, None)
+    assert list(MovieMap.load(versions.map_file).movie_ids) == [7, 8, 9]

@@ -191,8 +191,9 @@ def say(line: str) -> None:
 
 
 def prepare(store: "Store", models: Path | None, data: str | None) -> None:
-    """Fill a store that is empty, and make the first model."""
+    """Fill a store that is empty, and make the first model; and a map, if a refit was stopped before it came to it."""
     from reelated.refit import refit
+    from reelated.refit.refitting import draw_map
 
     if data is not None and store.is_empty():
         fill(store, data, Options())
@@ -204,6 +205,8 @@ def prepare(store: "Store", models: Path | None, data: str | None) -> None:
             attempt = refit(store, versions)
         if attempt is not None and attempt.outcome != "switched":
             raise InputError(f"The first model cannot be made. {attempt.why}")
+    elif (current := versions.current()) and not versions.map_file.exists():
+        draw_map(versions, current)
 
 
 def register(app: Any, with_source: Any, with_json: Any) -> None:

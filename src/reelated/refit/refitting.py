@@ -103,8 +103,10 @@ def draw_map(versions: Versions, version: Version) -> None:
         start = MovieMap.load(versions.map_file)
     try:
         MovieMap.of(versions.load(version), start).save(versions.map_file)
-    except (InputError, OSError, MemoryError) as error:
-        log.warning("no new map of the movies: %s", error)
+    except InputError as error:  # whoever has not installed openTSNE wants none
+        log.info("no new map of the movies: %s", error)
+    except (OSError, MemoryError) as error:
+        log.warning("no new map of the movies: %s", str(error) or type(error).__name__)
 
 
 def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:

@@ -14,10 +14,10 @@ export class Atlas {
   constructor(columns) {
     this.columns = columns;
     this.size = columns.x.length;
-    this.width = Math.max(...columns.x, 1);
-    this.height = Math.max(...columns.y, 1);
+    this.width = columns.x.reduce((most, x) => Math.max(most, x), 1);
+    this.height = columns.y.reduce((most, y) => Math.max(most, y), 1);
     this.number = new Map(columns.movie_id.map((id, at) => [String(id), at]));
-    const most = Math.max(...columns.n_ratings.slice(0, 1), 1);
+    const most = Math.max(columns.n_ratings[0] ?? 1, 1);
     this.weight = columns.n_ratings.map((count) => 0.1 + 0.32 * Math.sqrt(count / most));
     /** @type {Map<number, number[]>} */
     this.cells = cellsOf(columns);
