@@ -263,6 +263,26 @@ def ridge_weights(V, l2, dropout, near=None):
     return S
 
 
+def known_of_movies(genres, years):
+    """Return what is known of movies with a row for each attribute: genres, and the years that part all into fifths."""
+    rows = [[float(name in have) for have in genres] for name in sorted({name for have in genres for name in have})]
+    known = [year for year in years if year is not None]
+    parting = sorted({float(np.quantile(known, share / 5)) for share in range(6)}) if known else []
+    for at, here in enumerate(parting):
+        row = []
+        for year in years:
+            share = 0.0
+            if year == here:
+                share = 1.0
+            elif year is not None and year < here and year > parting[at - 1]:
+                share = (year - parting[at - 1]) / (here - parting[at - 1])
+            elif year is not None and year > here and year < parting[at + 1]:
+                share = (parting[at + 1] - year) / (parting[at + 1] - here)
+            row.append(share)
+        rows.append(row)
+    return np.array(rows).reshape(-1, len(genres))
+
+
 # --------------------------------------------------------------------------------------------- a Gaussian over items
 def usual_people(row, model, s):
     """Return the mean of `(b, z)` of people who rated as many and such items as this one, in one draw."""

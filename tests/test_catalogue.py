@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import naive
 import reelated
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.ratings import Dataset
@@ -212,13 +213,16 @@ def test_what_cannot_be_excluded_is_named(rec):
 # -------------------------------------------------------------------------------------------------------- attributes
 def test_genres_and_years_become_numbers(odd):
     table = odd.catalogue_.attributes()
-    assert table.shape == (10, 4 + 5)  # Action, Comedy, Crime, Drama; the beginnings of five fifths of the years
+    assert table.shape == (10, 4 + 6)  # Action, Comedy, Crime, Drama; the years that part the fifths
     assert table[:, :4].tolist() == [
         [name in genres for name in ("Action", "Comedy", "Crime", "Drama")] for _, _, genres in TITLES
     ]
-    years = np.array([year or np.median([year for _, year, _ in TITLES if year]) for _, year, _ in TITLES])
-    begins = np.quantile([year for _, year, _ in TITLES if year], [0, 0.2, 0.4, 0.6, 0.8])
-    assert table[:, 4:] == pytest.approx(np.maximum(years[:, None] - begins, 0))
+    years = [year for _, year, _ in TITLES]
+    assert table == pytest.approx(naive.known_of_movies([genres for _, _, genres in TITLES], years).T)
+    assert table[:, 4:].sum(axis=1) == pytest.approx([float(year is not None) for year in years])
+    parting = np.quantile([year for year in years if year], np.arange(6) / 5)
+    told = [year is not None for year in years]
+    assert table[told, 4:] @ parting == pytest.approx([year for year in years if year])
 
 
 def test_nothing_known_of_movies_is_a_table_without_columns():

@@ -203,7 +203,7 @@ def test_ratings_of_one_value_count_as_likes():
 
 
 def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     model = EASE(l2=1)
@@ -211,6 +211,37 @@ def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         model.fit(contract.table())
     assert not hasattr(model, "similarity_")
+
+
+@pytest.mark.parametrize("near", [None, 3, 6])
+def test_what_is_known_of_items_counts_as_further_people_and_is_nobody_who_rated(near):
+    R = np.array([[5.0, 4, np.nan, np.nan, 1, np.nan], [4, np.nan, 5, np.nan, 2, np.nan], [np.nan, 2, 1, 5, 5, np.nan]])
+    items = np.array([[1.0, 0], [1, 0.5], [0, 1], [0, 1], [0, 0], [1, 0]])  # nobody has rated the last
+    X, model = naive.as_csr(R), EASE(l2=0.5, n_candidates=near, dtype="float64")
+    V = np.vstack([naive.worth(R, (1, 5), model.lowest_worth), items.T])
+    wanted = naive.ridge_weights(V, 0.5, model.dropout, near)
+    for form in (items, items.tolist(), sp.csr_array(items)):
+        model.fit(X, scale=(1, 5), items=form)
+        assert model.similarity_.toarray() == pytest.approx(wanted, abs=1e-6)
+    rated = (~np.isnan(R)).astype(int)
+    assert (model.common_.toarray() == (rated.T @ rated) * (model.similarity_.toarray() != 0)).all()
+    assert (wanted[5] != 0).any()
+    score = model.score_items(X[:1])[0, 5]
+    assert score == pytest.approx(naive.worth(R, (1, 5), model.lowest_worth)[0] @ wanted[5])
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        (np.full((14, 1), 1.5), "items from 1.5 to 1.5: expected shares from 0 to 1."),
+        (np.full((14, 2), -0.5), "items from -0.5 to -0.5: expected shares from 0 to 1."),
+        (np.ones((13, 2)), "items of shape (13, 2): expected a row for each of 14 items."),
+    ],
+)
+def test_what_is_known_of_items_are_shares(items, words):
+    with pytest.raises(InputError) as caught:
+        EASE().fit(contract.table(), items=items)
+    assert str(caught.value) == words
 
 
 def test_popularity_is_the_number_of_raters_for_everybody():

@@ -347,6 +347,20 @@ def test_the_recommender_is_left_as_it_is(data):
     assert fitted.recommend(user_id=100) == before
 
 
+def test_a_movie_without_training_data_of_which_genres_are_known_is_judged_and_told():
+    seen = {"user_id": [1, 1, 2, 2, 3], "movie_id": [7, 8, 7, 9, 8], "rating": [5, 1, 4, 3, 4]}
+    known = {"movie_id": [7, 8, 9, 10, 11], "genres": ["Drama", "Comedy", "Comedy", "Drama", ""]}
+    train = Dataset.from_frames(seen, known, scale=(1, 5, 1), name="few")
+    result = evaluate(Recommender(), given(train, {"user_id": [1, 1], "movie_id": [10, 11], "rating": [5, 5]}), n=2)
+    assert result.value("recall@2", "any") == 0.5
+    assert np.isfinite(result.value("novelty"))
+    assert [note.split(":")[0] for note in result.notes] == [
+        "1 hidden rating of 1 movie without training data",
+        "1 hidden rating of 1 movie without training data",
+    ]
+    assert result.notes[1].endswith("genres and year alone speak for it.")
+
+
 def test_what_has_no_training_data_is_counted_and_told():
     train = Dataset.from_frames(
         {"user_id": [1, 1, 2, 2], "movie_id": [7, 8, 7, 9], "rating": [5, 1, 4, 3]}, scale=(1, 5, 1), name="few"

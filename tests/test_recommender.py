@@ -51,13 +51,13 @@ def frame_of(R, users=USERS, movies=MOVIES):
 
 
 def catalogue():
-    """Return the movies, one of them rated by nobody."""
+    """Return the movies, one of them rated by nobody, with nothing else known of it."""
     return pl.DataFrame(
         {
             "movie_id": [*MOVIES, UNRATED],
             "title": [f"The Movie {chr(65 + i)}" for i in range(len(MOVIES))] + ["Nobody's"],
-            "year": [None if i == 4 else 1980 + i for i in range(len(MOVIES))] + [2001],
-            "genres": [list(GENRES[i % 3 : i % 3 + 2]) for i in range(len(MOVIES))] + [["Drama"]],
+            "year": [None if i == 4 else 1980 + i for i in range(len(MOVIES))] + [None],
+            "genres": [list(GENRES[i % 3 : i % 3 + 2]) for i in range(len(MOVIES))] + [[]],
         }
     )
 
@@ -87,7 +87,10 @@ def similarities(*settings, **more):
 
 
 def ranking_weights():
-    return naive.ridge_weights(naive.worth(R, (1, 5), RANKER.lowest_worth), RANKER.l2, RANKER.dropout, 400)
+    movies = catalogue().head(len(MOVIES))
+    known = naive.known_of_movies(movies["genres"].to_list(), movies["year"].to_list())
+    V = np.vstack([naive.worth(R, (1, 5), RANKER.lowest_worth), known])
+    return naive.ridge_weights(V, RANKER.l2, RANKER.dropout, 400)
 
 
 def oracle(preset, by):

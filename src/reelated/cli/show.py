@@ -153,12 +153,15 @@ def _named(rows: Any) -> list[Column]:
     ]
 
 
+_SOURCES = {"popular": "(popular)", "catalogue": "(nobody has rated it yet)"}
+
+
 def _genres(rows: Any) -> Column:
     return Column("genres", [cut(", ".join(row.genres), 22) for row in rows], text=True)
 
 
 def _movies(rows: Answers[MovieRow]) -> list[Column]:
-    because = [printable(", ".join(row.because) if row.source == "model" else f"({row.source})") for row in rows]
+    because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
     return [
         *_named(rows),
         Column("score", [cell_text(row.score) for row in rows]),
@@ -234,6 +237,8 @@ def print_prediction(prediction: Prediction, form: str) -> None:
         if prediction.low is not None:
             text += f", in four of five cases between {prediction.low:.1f} and {prediction.high:.1f}"
         text += "."
+    if prediction.source == "catalogue":
+        text += " Nobody has rated it yet: its genres and year speak for it."
     if prediction.rating is not None:
         text += f" The actual rating is {prediction.rating:g}; the prediction does not look at it."
     return console().print(Text(printable(text)))

@@ -179,11 +179,17 @@ def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scal
     return pl.concat(tables).sort("of", "low")
 
 
-def gaps(test: pl.DataFrame, train: Ratings, silent: int) -> tuple[Gap, ...]:
+def gaps(test: pl.DataFrame, train: Ratings, shown: Ratings, silent: int) -> tuple[Gap, ...]:
     """Count what the split leaves without training data, and the other ratings that the model could not predict."""
+    movies, users = train.movie_ids.indices_of(test["movie_id"]), shown.user_ids.indices_of(test["user_id"])
+    raters = np.bincount(train.matrix.indices, minlength=len(train.movie_ids))
     found = []
-    for kind, ids in (("movie", train.movie_ids), ("user", train.user_ids)):
-        unknown = test.filter(~test[f"{kind}_id"].is_in(ids.values.implode()))[f"{kind}_id"]
+    for kind, without in (
+        ("movie", movies < 0),
+        ("catalogue", (movies >= 0) & (raters[movies] == 0)),
+        ("user", users < 0),
+    ):
+        unknown = test["user_id" if kind == "user" else "movie_id"].filter(pl.Series(without))
         found.append(Gap(kind, len(unknown), unknown.n_unique()))
     return tuple(gap for gap in (*found, Gap("silent", silent, 0)) if gap.ratings)
 
@@ -196,7 +202,8 @@ def told(every: Sequence[Gap], n_splits: int) -> tuple[str, ...]:
             sum(getattr(gap, field) for gap in every if gap.kind == kind) for field in ("ratings", "units")
         )
         if ratings:
-            of = "" if kind == "silent" else f" of {plural(units, kind) if n_splits == 1 else f'{kind}s'}"
+            unit = "movie" if kind == "catalogue" else kind
+            of = "" if kind == "silent" else f" of {plural(units, unit) if n_splits == 1 else f'{unit}s'}"
             other = "other " if kind == "silent" else ""
             notes.append(f"{plural(ratings, f'{other}hidden rating')}{of} {then}")
     return tuple(notes)
@@ -204,6 +211,7 @@ def told(every: Sequence[Gap], n_splits: int) -> tuple[str, ...]:
 
 _THEN = {
     "movie": "without training data: it cannot be listed and counts as missed, and the mean rating is predicted.",
+    "catalogue": "without training data: genres and year alone speak for it.",
     "user": "without training data: no list is made, and nothing counts in the measures of lists.",
     "silent": "could not be predicted: the mean rating stands in.",
 }

@@ -112,11 +112,12 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
     seconds = perf_counter() - start
     if split.shown is not None:
         rec = rec.with_ratings(split.shown)
-    kept, test, learnt = asking.ratings_of(rec), split.test, split.train.ratings
+    kept, test, learnt = asking.ratings_of(rec), split.test, split.train.ratings.onto(rec.movie_ids)
     likes, _ = liked_of(test, kept, liked)
+    often = np.bincount(learnt.matrix.indices, minlength=len(rec.movie_ids))
     if ask == "movies":
         asked = asked_of(test["user_id"], test["movie_id"], rec.movie_ids, likes)
-        shares = np.bincount(learnt.matrix.indices) / len(learnt.user_ids)
+        shares = np.maximum(often, 0.5) / len(learnt.user_ids)  # also for what nobody rated a finite surprise
     else:
         asked = asked_of(test["movie_id"], test["user_id"], rec.user_ids, likes)
         shares = np.diff(kept.matrix.indptr) / len(rec.movie_ids)
@@ -127,14 +128,14 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
     users, movies = kept.user_ids.indices_of(test["user_id"]), rec.movie_ids.indices_of(test["movie_id"])
     ratings = test["rating"].to_numpy().astype(np.float64)
     predicted, silent = _predicted(rec, users, movies, float(learnt.matrix.data.mean(dtype=np.float64)))
-    often = {
-        "movie": np.where(movies >= 0, np.bincount(learnt.matrix.indices)[movies], 0),
+    counts = {
+        "movie": np.where(movies >= 0, often[movies], 0),
         "user": np.where(users >= 0, np.diff(kept.matrix.indptr)[users], 0),
     }
     measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
     measured += of_intervals(asked.who, len(asked.units), asking.intervals(rec, users, movies), ratings)
-    bins = binned(predicted, ratings, often, learnt.scale)
-    return Part(asked.units, tuple(measured), whole, bins, gaps(test, kept, silent), seconds)
+    bins = binned(predicted, ratings, counts, learnt.scale)
+    return Part(asked.units, tuple(measured), whole, bins, gaps(test, learnt, kept, silent), seconds)
 
 
 def lists_for(

@@ -17,6 +17,7 @@ from reelated.evaluation.splits import Split, within_users
 from reelated.models import MODELS, Popularity
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
+from reelated.recommender.fitting import fit_model
 
 Goal = Literal["any", "liked", "rating"]
 N, SHARE = 10, 0.2
@@ -167,7 +168,7 @@ def tune(
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = _optuna()
     judge = _judge_of(within_users(data, SHARE, seed=check_integer("seed", seed, 0)), goal)
-    default, tried, began = judge(getattr(Recommender()._models(data), _role(goal))), [], time.monotonic()
+    default, tried, began = judge(getattr(Recommender()._models(data)[0], _role(goal))), [], time.monotonic()
     up = goal != "rating"
 
     def objective(trial: Any) -> float:
@@ -242,7 +243,7 @@ def _judge_of(split: Split, goal: Goal) -> Callable[[Any], float]:
 def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
     """Return the nDCG of the lists that a recommender makes with a model."""
     kept, test = split.train.ratings, split.test
-    model.fit(kept.matrix, scale=kept.scale[:2])
+    fit_model(model, kept.matrix, kept.scale[:2], bare.catalogue_)
     liked, _ = liked_of(test, kept, None)
     asked = asked_of(test["user_id"], test["movie_id"], kept.movie_ids, liked)
     lists, able = lists_for(asking.with_ranker(bare, model), split, asked, N, "movies", lambda done: None)
@@ -255,8 +256,8 @@ def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
 
 def _rmse(model: Any, split: Split) -> float:
     """Return the RMSE of a model's predicted ratings; the mean stands in for what it cannot say."""
-    kept, test = split.train.ratings, split.test
-    model = Recommender(Popularity(), model).fit(split.train).models_.rater  # told what is known of the movies
+    rec = asking.fitted(Recommender(Popularity(), model), split.train)  # told what is known of the movies
+    kept, test, model = asking.ratings_of(rec), split.test, rec.models_.rater
     users, movies = kept.user_ids.indices_of(test["user_id"]), kept.movie_ids.indices_of(test["movie_id"])
     predicted, known = np.full(len(users), np.nan), (users >= 0) & (movies >= 0)
     predicted[known] = model.predict_pairs(kept.matrix, users[known], movies[known])

@@ -68,6 +68,8 @@ class DrawnModel(BaseEstimator):
         "units_", "items_", "level_", "growth_", "lean_", "taste_", "precision_", "alpha_", "counts_",
     )  # fmt: skip
     """What a fit learns, but for the scale."""
+    borrows: ClassVar[bool] = True
+    """Whether a fit takes `items`, what else is known of them, so that the rarely rated borrow from others."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

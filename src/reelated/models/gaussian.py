@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.utils.validation import check_array
 
 from reelated._threads import Progress
-from reelated.errors import InputError, TooLarge, check_integer, check_memory, show_bytes
+from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
 from reelated.models.baseline import check_bounds, observed
 from reelated.models.drawn import DrawnModel
-from reelated.models.rows import check_rows
+from reelated.models.rows import check_attributes, check_rows
 from reelated.models.sampling import Settings, known_of_items, sample, tastes_of
 
 Numbers = npt.NDArray[np.float64]
@@ -185,14 +184,3 @@ class Gaussian(DrawnModel):
             check_integer("n_warmup", self.n_warmup, 0),
             check_integer("random_state", self.random_state, 0),
         )
-
-
-def check_attributes(items: Any, n_items: int) -> Numbers:
-    """Return what is known of items as a dense table, or raise `InputError`."""
-    if items is None:
-        return np.zeros((n_items, 0))
-    table = items.toarray() if sp.issparse(items) else items
-    table = check_array(table, dtype=np.float64, ensure_min_features=0, input_name="items")
-    if len(table) != n_items:
-        raise InputError(f"items of shape {table.shape}: expected a row for each of {n_items} items.")
-    return table

@@ -62,6 +62,8 @@ class ItemItemModel(BaseEstimator):
     max_memory: int | str | None = None
     arrays: ClassVar[tuple[str, ...]] = ("offset_",)
     """What a fit learns of every item beside the matrix: arrays of one number each."""
+    borrows: ClassVar[bool] = False
+    """Whether a fit takes `items`, what else is known of them, so that the rarely rated borrow from others."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from reelated.errors import InputError, TooLarge, check_memory, show_bytes
 
@@ -57,6 +57,17 @@ def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
     if by_item.shape != X.shape:
         raise InputError(f"by_item of shape {by_item.shape}: expected that of X, {X.shape}.")
     return by_item if _ready(by_item, sp.csc_array) else sp.csc_array(check_rows(model, by_item))
+
+
+def check_attributes(items: Any, n_items: int) -> np.ndarray:
+    """Return what is known of items as a dense table of float64 with a row for each, or raise `InputError`."""
+    if items is None:
+        return np.zeros((n_items, 0))
+    table = items.toarray() if sp.issparse(items) else items
+    table = check_array(table, dtype=np.float64, ensure_min_features=0, input_name="items")
+    if len(table) != n_items:
+        raise InputError(f"items of shape {table.shape}: expected a row for each of {n_items} items.")
+    return table
 
 
 def check_dense(model: Any, X: Any) -> None:

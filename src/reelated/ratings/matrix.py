@@ -133,9 +133,8 @@ class Ratings:
             return self
         place = movie_ids.indices_of(self.movie_ids.values)
         columns = place[self.matrix.indices]
-        kept = np.flatnonzero(columns >= 0)
-        users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))[kept]
-        order = kept[np.lexsort((columns[kept], users))]
+        order = np.flatnonzero(columns >= 0)  # ids ascend in both lists, and so do the columns of a row
+        users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))[order]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=self.matrix.shape[0]))])
         shape = (self.matrix.shape[0], len(movie_ids))
         matrix = sp.csr_array((self.matrix.data[order], columns[order], indptr), shape=shape)

@@ -53,22 +53,31 @@ class Catalogue:
         }
 
     def attributes(self) -> npt.NDArray[np.float64]:
-        """Return genres and years of the columns as numbers, for models that let rarely rated movies borrow.
+        """Return genres and years of the columns as shares, for models that let rarely rated movies borrow.
 
         Returns
         -------
         ndarray of float64, shape (n_movies, n_attributes)
-            A column for each genre, 1 where a movie is of it, and one for each fifth of the years: by how many years
-            a movie is later than its beginning. A movie without a year is of the middle one.
+            A column for each genre, 1 where a movie is of it, and one for each year that parts the movies' years into
+            fifths: a movie between two of these is of both, the more the nearer; one without a year is of none.
         """
         names = sorted({genre for have in self.genres for genre in have})
         columns = [[float(name in have) for have in self.genres] for name in names]
-        known = np.array([year for year in self.years if year is not None])
-        if len(known):
-            years = np.array([float(np.median(known)) if year is None else year for year in self.years])
-            begins = np.unique(np.quantile(known, np.arange(5) / 5))
-            columns.extend(np.maximum(years - begin, 0.0) for begin in begins)
+        years = np.array([np.nan if year is None else year for year in self.years])
+        known = np.isfinite(years)
+        if known.any():
+            parting = np.unique(np.quantile(years[known], np.arange(6) / 5))
+            near = [np.interp(years, parting, one) for one in np.eye(len(parting))]
+            columns.extend(np.where(known, share, 0.0).tolist() for share in near)
         return np.array(columns, np.float64).reshape(-1, len(self.genres)).T
+
+    def source(self, index: int, otherwise: str) -> str:
+        """Return "catalogue" for a movie that nobody rated, of which only genres and year are known."""
+        return otherwise if self.counts[index] else "catalogue"
+
+    def told_of(self, index: int) -> str:
+        """Return what a heading adds for a movie that nobody rated."""
+        return "" if self.counts[index] else ", from its genres and year: nobody has rated it"
 
     def title(self, index: int) -> str:
         """Return a title with its year, not too long for a heading: `Fargo (1996)`."""

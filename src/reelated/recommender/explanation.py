@@ -7,7 +7,7 @@ import numpy as np
 
 from reelated.models import Explanation, ItemItemModel
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.lists import Lists, Pair, known
+from reelated.recommender.lists import Lists, Pair, known, sources
 from reelated.recommender.people import Person
 from reelated.recommender.rows import MovieRow, Reason, cell_text, printable, with_year
 
@@ -124,9 +124,9 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
     scores = (lists.ratings if by == "rating" else lists.scores)[ranked]
     explained = model.explain_items(person.row, lists.items[ranked], by=by, weights=person.weights, scores=scores)
     rows, mean = [], person.mean
-    columns = (lists.items, lists.scores, lists.ratings, lists.support, lists.popular)
+    columns = (lists.items, lists.scores, lists.ratings, lists.support, lists.popular, sources(lists, catalogue))
     for rank, row in enumerate(zip(*(column.tolist() for column in columns), strict=True), 1):
-        item, score, rating, support, popular = row
+        item, score, rating, support, popular, source = row
         reasons: tuple[Reason, ...] = ()
         other = 0.0
         if not popular:
@@ -140,7 +140,7 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
                 score=None if popular else known(score),
                 predicted_rating=known(rating),
                 support=support,
-                source="popular" if popular else "model",
+                source=source,
                 reasons=reasons,
                 other=float(other),
             )

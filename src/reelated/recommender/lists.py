@@ -53,6 +53,10 @@ class Pair(NamedTuple):
         """The model whose similarities rank; a rater without any is never alone."""
         return self.ranker or self.rater
 
+    def plan(self, X: sp.csr_array) -> int:
+        """Return the most bytes that fits of both may take beside the data."""
+        return sum(model.plan(X) for model in self if model is not None)
+
     def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
         """Return scores, predicted ratings and the supports of the number that `by` names."""
         matrix, weights = rows
@@ -134,6 +138,12 @@ def _popular(listed: Any, seen: Any, n: int, allowed: Any, filler: Any) -> npt.N
     return filler[free[filler]][:n].astype(np.int32)
 
 
+def sources(lists: Lists, catalogue: Catalogue) -> npt.NDArray[np.str_]:
+    """Say where each row comes from: of a movie that nobody rated only genres and year are known."""
+    told = np.where(lists.popular, "popular", "model")
+    return np.where(catalogue.counts[lists.items] > 0, told, "catalogue")
+
+
 def as_table(lists: Lists, user_ids: Ids, first: int, catalogue: Catalogue) -> pl.DataFrame:
     """Return the lists of several users, the first of them number `first`, as one table."""
     lengths = np.diff(lists.indptr)
@@ -148,7 +158,7 @@ def as_table(lists: Lists, user_ids: Ids, first: int, catalogue: Catalogue) -> p
             "score": pl.Series(np.where(lists.popular, np.nan, lists.scores)).fill_nan(None),
             "predicted_rating": pl.Series(lists.ratings).fill_nan(None),
             "support": lists.support,
-            "source": np.where(lists.popular, "popular", "model"),
+            "source": sources(lists, catalogue),
         }
     )
 

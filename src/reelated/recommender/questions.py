@@ -266,7 +266,7 @@ class Questions:
             for rank, (user, score, rating, support, interest, lift) in enumerate(zip(*columns, strict=True), 1)
         ]
         left = len(kept.user_ids) - int(self.catalogue_.counts[item]) - len(rows)
-        heading = f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}"
+        heading = f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}{self.catalogue_.told_of(item)}"
         return Answers(rows, heading, UserRow, short(n, len(rows), left))
 
     def audiences(
@@ -359,7 +359,7 @@ class Questions:
             for rank, at in enumerate(order, 1)
         ]
         left = int(allowed.sum()) - int(allowed[item]) - len(rows)
-        heading = f"Movies similar to {self.catalogue_.title(item)}, by similarity"
+        heading = f"Movies similar to {self.catalogue_.title(item)}, by similarity{self.catalogue_.told_of(item)}"
         return Answers(rows, heading, SimilarRow, short(n, len(rows), left))
 
     def predict(
@@ -395,6 +395,7 @@ class Questions:
             predicted_rating=known(value),
             support=int(support),
             rating=rated,
+            source=self.catalogue_.source(item, "model" if support else "averages"),
             low=low,
             high=high,
         )

@@ -13,7 +13,7 @@ from reelated.errors import InputError, TooLarge, check_choice, check_memory, sh
 from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import default_ranker, default_rater
+from reelated.recommender.fitting import default_ranker, default_rater, fit_model, with_unrated
 from reelated.recommender.lists import Pair, check_recency
 from reelated.recommender.questions import NAMES, By, Fill, Questions
 
@@ -95,24 +95,21 @@ class Recommender(Questions):
             More than `max_memory` may be needed.
         """
         data = self._as_dataset(data)
-        pair = self._models(data)
-        limit, needed = check_memory("max_memory", self.max_memory), self.plan(data)
-        if limit is not None and needed > limit:
+        pair, ratings = self._models(data)
+        X, scale, limit = ratings.matrix, ratings.scale[:2], check_memory("max_memory", self.max_memory)
+        if limit is not None and (needed := pair.plan(X)) > limit:
             raise TooLarge(
                 f"max_memory={self.max_memory!r}: the fit may need {show_bytes(needed)}. "
                 "Raise max_memory, or give models with fewer n_neighbors."
             )
-        scale, X = data.ratings.scale[:2], data.ratings.matrix
         half = None if progress is None or pair.ranker is None else lambda done: progress(done / 2)
         rest = None if progress is None else (lambda done: progress(0.5 + done / 2)) if pair.ranker else progress
+        catalogue = Catalogue(data.movies, ratings.movie_ids, np.bincount(X.indices, minlength=X.shape[1]))
         if pair.ranker is not None:
-            pair.ranker.fit(X, scale=scale, progress=half)
-        counts = np.bincount(X.indices, minlength=X.shape[1])
-        catalogue = Catalogue(data.movies, data.ratings.movie_ids, counts)
-        known = {"items": catalogue.attributes()} if isinstance(pair.rater, DrawnModel) else {}
-        pair.rater.fit(X, scale=scale, progress=rest, **known)
-        self.name_, self.notes_ = data.name, (*data.notes, *self._said_of_time(data.ratings))
-        return self._learned(pair, catalogue, data.ratings.scale, data.ratings)
+            fit_model(pair.ranker, X, scale, catalogue, half)
+        fit_model(pair.rater, X, scale, catalogue, rest)
+        self.name_, self.notes_ = data.name, (*data.notes, *self._said_of_time(ratings))
+        return self._learned(pair, catalogue, ratings.scale, ratings)
 
     def _learned(self, pair: Pair, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
         """Take what a fit or a load gives."""
@@ -168,15 +165,16 @@ class Recommender(Questions):
         -------
         int
         """
-        data = self._as_dataset(data)
-        return sum(model.plan(data.ratings.matrix) for model in self._models(data) if model is not None)
+        pair, ratings = self._models(self._as_dataset(data))
+        return pair.plan(ratings.matrix)
 
-    def _models(self, data: Dataset) -> Pair:
-        """Return fresh models, the default ones by the data's size."""
-        X, room = data.ratings.matrix, check_memory("max_memory", self.max_memory)
-        ranker: Any = default_ranker(X, room) if is_default(self.ranker) else self.ranker
-        rater: Any = default_rater(X, room, ranker) if is_default(self.rater) else self.rater
-        return self._checked(ranker, rater)
+    def _models(self, data: Dataset) -> tuple[Pair, Ratings]:
+        """Return fresh models, the default ones by the data's size, and the ratings of all movies that they will know."""
+        ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
+        ranker: Any = default_ranker(wide.matrix, room) if is_default(self.ranker) else self.ranker
+        rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
+        pair = self._checked(ranker, rater)
+        return pair, wide if any(model.borrows for model in pair if model is not None) else ratings
 
     def _checked(self, ranker: Any, rater: Any) -> Pair:
         """Check the parameters and return fresh models."""

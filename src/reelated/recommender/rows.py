@@ -79,8 +79,8 @@ class MovieRow:
         On the scale of the ratings.
     support : int
         How many movies that the person rated stand behind the number that the list falls by.
-    source : {"model", "popular"}
-        Where the row comes from.
+    source : {"model", "popular", "catalogue"}
+        Where the row comes from; "catalogue": nobody has rated the movie, and its genres and year speak for it.
     reasons : tuple of Reason
         The three rated movies that add most; with `other` they sum to the number that the list falls by.
     other : float
@@ -199,6 +199,9 @@ class Prediction:
         How many rated movies stand behind it; 0: averages only.
     rating : float or None
         What the person did rate it, if they have; the prediction does not look at it.
+    source : {"model", "averages", "catalogue"}
+        Where the number comes from; "averages": nothing that the person rated stands behind it; "catalogue": nobody has
+        rated the movie, and its genres and year speak for it.
     low, high : float or None
         Between which the rating will be in four of five cases; None where the model does not say.
     """
@@ -210,6 +213,7 @@ class Prediction:
     predicted_rating: float | None
     support: int
     rating: float | None
+    source: str = "model"
     low: float | None = None
     high: float | None = None
 

@@ -10,10 +10,11 @@ import scipy.sparse as sp
 
 from reelated.errors import InputError, plural
 from reelated.map import MovieMap
-from reelated.models import DrawnModel, ItemItemModel
+from reelated.models import ItemItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.fitting import fit_model
 from reelated.refit.versions import Attempt, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
@@ -133,12 +134,9 @@ def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | N
     indptr = np.searchsorted(rest, matrix.indptr)
     X = sp.csr_array((matrix.data[rest], matrix.indices[rest], indptr.astype(matrix.indptr.dtype)), shape=matrix.shape)
     X.has_canonical_format = True
-    rater = recommender._models(data).rater
-    counts = np.bincount(X.indices, minlength=X.shape[1])
-    movies = Catalogue(data.movies, data.ratings.movie_ids, counts)
-    rater.fit(
-        X, scale=data.ratings.scale[:2], **({"items": movies.attributes()} if isinstance(rater, DrawnModel) else {})
-    )
+    rater = recommender._models(data)[0].rater
+    movies = Catalogue(data.movies, data.ratings.movie_ids, np.bincount(X.indices, minlength=X.shape[1]))
+    fit_model(rater, X, data.ratings.scale[:2], movies)
     users = np.searchsorted(matrix.indptr, held, side="right") - 1
     predicted, _ = rater.score_pairs(X, users, matrix.indices[held], by="rating")
     error = predicted - matrix.data[held]

@@ -91,7 +91,15 @@ def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[
     return out
 
 
-def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progress: Progress | None = None) -> Weights:
+def near_weights(
+    values: sp.csr_array,
+    ridge: Ridge,
+    near: int,
+    keep: int,
+    progress: Progress | None = None,
+    *,
+    known: sp.csr_array | None = None,
+) -> Weights:
     """Tell each item from the `near` items of the highest cosine with it.
 
     Where a square of all items would be too large, of what these have in common only the larger part is known: that
@@ -109,17 +117,23 @@ def near_weights(values: sp.csr_array, ridge: Ridge, near: int, keep: int, progr
         Most weights of a row, the strongest.
     progress : callable, optional
         Called with the share that is done.
+    known : scipy.sparse CSR, shape (n_attributes, n_items), optional
+        What else is known of the items, of which each row counts as one more user who is nobody in `common`.
 
     Returns
     -------
     Weights
     """
     first, second, third = _thirds(progress)
+    values = _beside(values, known)
     found = similarity(values, Measure(n_neighbors=near), progress=first)
     _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
     small = _squared(values) <= SQUARE
     products = all_products(gram(values, second)) if small else _largest_products(values, norms, second)
-    return solve_near(found, norms, products, ridge, keep, third)
+    weights = solve_near(found, norms, products, ridge, keep, third)
+    if known is not None:
+        weights.common.data -= _common(known, (weights.common.indices, weights.common.indptr), None)
+    return weights
 
 
 def solve_near(
@@ -163,6 +177,15 @@ def solve_near(
     return as_weights(weights[places], found.common.data[places], pattern, cut)
 
 
+def _beside(values: sp.csr_array, known: sp.csr_array | None) -> sp.csr_array:
+    """Return what is known of the items under what the ratings are worth."""
+    if known is None:
+        return values
+    both = sp.csr_array(sp.vstack([values, known.astype(values.dtype)], format="csr"))
+    both.has_canonical_format = True
+    return both
+
+
 def _squared(values: sp.csr_array) -> int:
     """Return the bytes of the Gram matrix."""
     return values.shape[1] ** 2 * values.data.itemsize
@@ -199,7 +222,14 @@ def _as_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernel
     return cosines._replace(data=(cosines.data * lengths).astype(cosines.data.dtype))
 
 
-def all_weights(values: sp.csr_array, ridge: Ridge, keep: int, progress: Progress | None = None) -> Weights:
+def all_weights(
+    values: sp.csr_array,
+    ridge: Ridge,
+    keep: int,
+    progress: Progress | None = None,
+    *,
+    known: sp.csr_array | None = None,
+) -> Weights:
     """Tell each item from all others, in closed form: ``−P_ij / P_ii``, `P` the inverse of ``Vᵀ V`` and the ridge.
 
     Steck 2019, "Embarrassingly shallow autoencoders for sparse data", §3.1; with dropout Steck 2020, "Autoencoders
@@ -207,7 +237,7 @@ def all_weights(values: sp.csr_array, ridge: Ridge, keep: int, progress: Progres
 
     Parameters
     ----------
-    values, ridge, keep, progress
+    values, ridge, keep, progress, known
         As for `near_weights`.
 
     Returns
@@ -215,7 +245,7 @@ def all_weights(values: sp.csr_array, ridge: Ridge, keep: int, progress: Progres
     Weights
     """
     first, second, third = _thirds(progress)
-    matrix = gram(values, first)
+    matrix = gram(_beside(values, known), first)
     pattern, kept, cut = solve_all(matrix, ridge, keep, second)
     return as_weights(kept, _common(values, pattern, third), pattern, cut)
 

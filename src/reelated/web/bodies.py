@@ -131,6 +131,7 @@ class PredictionOut(BaseModel):
     predicted_rating: float | None
     support: int
     rating: float | None
+    source: Literal["model", "averages", "catalogue"]
     low: float | None
     high: float | None
     base: float

@@ -1,0 +1,54 @@
+"""Which models a `Recommender` takes by itself, which movies they know, and how one of them is fitted."""
+
+from typing import Any
+
+import polars as pl
+import scipy.sparse as sp
+
+from reelated._threads import Progress
+from reelated.models import EASE, Gaussian, ItemItemModel, ItemKNN
+from reelated.models.drawn import DrawnModel
+from reelated.ratings import Dataset, Ids, Ratings
+from reelated.recommender.catalogue import Catalogue
+
+ROOM = 5_000_000_000
+"""The most bytes that a default model may take where no `max_memory` is given."""
+MANY = 3_000_000
+"""More ratings than this, and drawing a Gaussian takes minutes."""
+
+
+def default_ranker(X: sp.csr_array, room: int | None) -> ItemItemModel:
+    """Return the model that ranks: `EASE`, or neighbours where its square of all movies does not fit."""
+    ranker = EASE()
+    if ranker.plan(X) <= (room or ROOM):
+        return ranker
+    weighting = None if X.nnz and X.data.min() < 0 else "tf-idf"
+    return ItemKNN(weighting=weighting, n_neighbors=200, shrinkage=10)  # type: ignore[arg-type]
+
+
+def default_rater(X: sp.csr_array, room: int | None, ranker: ItemItemModel | None) -> ItemItemModel | DrawnModel:
+    """Return the model that predicts ratings: `Gaussian`, or neighbours where it would take long or nothing ranks."""
+    rater = Gaussian()
+    if ranker is not None and X.nnz <= MANY and rater.plan(X) <= (room or ROOM):
+        return rater
+    return ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
+
+
+def with_unrated(data: Dataset) -> Ratings:
+    """Return the ratings with a column for every movie of which genres or a year are known, rated or not.
+
+    Where most movies of the catalogue have no ratings, these are left out: the work would be for them.
+    """
+    told = data.movies.filter(pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0))["movie_id"]
+    rated = data.ratings.movie_ids
+    movie_ids = pl.concat([rated.values, told]).unique().sort()
+    few = len(rated) < len(movie_ids) <= 2 * len(rated)
+    return data.ratings.onto(Ids(movie_ids, "movie")) if few else data.ratings
+
+
+def fit_model(
+    model: Any, X: sp.csr_array, scale: tuple[float, float], catalogue: Catalogue, progress: Progress | None = None
+) -> Any:
+    """Fit a model to ratings, and to what is known of the movies where it can borrow from that; return it."""
+    known = {"items": catalogue.attributes()} if model.borrows else {}
+    return model.fit(X, scale=scale, progress=progress, **known)
