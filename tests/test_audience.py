@@ -27,7 +27,7 @@ def interest(rec):
         usual = sum(value for value in relevance[u] if not np.isnan(value)) / R.shape[1]
         own = np.nanmean(row)
         for i in range(R.shape[1]):
-            beyond, lift = relevance[u, i] - 0.25 * usual, ratings[u, i] - own
+            beyond, lift = relevance[u, i] - 0.4 * usual, ratings[u, i] - own
             wanted[u, i] = beyond * np.exp(0.5 * lift) if beyond > 0 else beyond / np.exp(0.5 * lift)
     return R, wanted, ratings
 

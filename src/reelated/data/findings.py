@@ -224,6 +224,6 @@ def _compared(kind: str, known: pl.Series, rated: pl.Series) -> Iterator[Finding
     silent = known.filter(~known.is_in(there.implode())).sort()
     if len(silent):
         told = f"{plural(len(silent), one)} without ratings."
-        reading = "keeps them in the catalogue; no model can recommend them." if one == "movie" else "keeps them."
+        reading = "keeps them; only their genres and year can speak for them." if one == "movie" else "keeps them."
         yield Finding(f"unrated_{one}" if one == "movie" else "silent_user", "note", len(silent), told, reading,
                       f"{one}_id={shorten(silent[0])}")  # fmt: skip

@@ -17,7 +17,7 @@ from reelated.recommender.lists import Floats, Pair, Rows
 AudienceBy = Literal["interest", "relevance", "rating"]
 Columns = Callable[[By], sp.csc_array]
 """Gives what everybody's ratings are worth to a number, by movies."""
-USUAL = 0.25
+USUAL = 0.4
 """The part of a user's mean relevance over all movies that is taken off: else whoever rates much leads every list."""
 LIFT = 0.5
 """What a predicted star above the user's own mean adds to the logarithm of the interest."""
