@@ -169,7 +169,7 @@ class Recommender(Questions):
         return pair.plan(ratings.matrix)
 
     def _models(self, data: Dataset) -> tuple[Pair, Ratings]:
-        """Return fresh models, the default ones by the data's size, and the ratings of all movies that they will know."""
+        """Return fresh models, the default ones by the data's size, and the ratings by all movies they will know."""
         ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
         ranker: Any = default_ranker(wide.matrix, room) if is_default(self.ranker) else self.ranker
         rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
