@@ -184,6 +184,17 @@ def test_nobody_is_sent_on_to_another_site(visitor, to):
     assert visitor.post("/rate", data=form, follow_redirects=False).headers["location"] == "/"
 
 
+def test_a_form_of_a_thousand_fields_is_refused(visitor):
+    told = visitor.post("/rate", content="&".join(f"a{at}=1" for at in range(1000)))
+    assert (told.status_code, "too many fields" in told.text) == (422, True)
+
+
+def test_a_problem_is_told_in_words_for_people(visitor):
+    for address in ("/movies/99999", "/list?without=50&of=99999", "/users/99999", "/nowhere"):
+        told = html.unescape(visitor.get(address).text)
+        assert not re.search(r"find\(|ratings=|openapi|GET /", told)
+
+
 def test_a_large_form_and_a_missing_page_are_told_as_pages(visitor):
     assert "That is too much at once" in visitor.post("/rate", content=b"x" * 1_000_001).text
     told = visitor.get("/nowhere")
@@ -210,6 +221,7 @@ def test_pages_allow_nothing_from_elsewhere_and_nothing_inline(visitor):
         assert told.status_code == 200
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
+        assert f"Reelated {reelated.__version__}." in told.text
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)|https?://", told.text)
         assert visitor.get(page, headers={"Accept": "*/*"}).headers["cache-control"] == "no-store"
 

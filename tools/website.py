@@ -24,7 +24,7 @@ CHAPTERS = {
     "Guide": [
         "Start here <self>",
         *("tutorial", "how-it-works", "which-setting", "evaluation", "not-movies"),
-        *("engine", "service", "running", "spark"),
+        *("engine", "service", "page", "running", "spark"),
     ],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),

@@ -55,7 +55,7 @@ class Drawing:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.globals.update(static=self.static.address, plural=plural, version=__version__)
+        self.templates.globals.update(static=self.static.address, plural=plural, release=__version__)
         self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale)
 
     def page(self, name: str, status: int, told: dict[str, Any]) -> Response:

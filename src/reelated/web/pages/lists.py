@@ -9,6 +9,7 @@ from starlette.responses import Response
 from reelated.errors import InputError, check_choice, shorten
 from reelated.recommender import MovieRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.people import newcomer
 from reelated.recommender.rows import Short, with_year
 from reelated.store import Rated
 from reelated.web.api import as_years, split
@@ -140,25 +141,26 @@ def taste_of(site: Site, visit: Visit) -> Taste:
 def make_list(rec: Recommender, taste: Taste, asked: Asked | None = None, without: Any = None) -> Listed:
     """Return the list of a visitor, `without` one of their ratings if that is named."""
     asked = asked or Asked()
-    ratings, left_out = known(rec, taste, without), aside_of(rec, taste)
+    person: Any = newcomer(known(rec, taste, without), rec.catalogue_, rec.scale_)
+    left_out = aside_of(rec, taste)
     if without is not None and is_known(rec, without):
         left_out.add(without)
     found = rec.recommend(
-        ratings=ratings,
+        ratings=person,
         n=asked.n,
         by=asked.by,
         genres=split(asked.genres) or None,
         years=as_years(asked.years or None),
         exclude=left_out or None,
     )
-    return Listed([_row(rec, ratings, movie, asked.by) for movie in found], found.short)
+    return Listed([_row(rec, person, movie, asked.by) for movie in found], found.short)
 
 
-def _row(rec: Recommender, ratings: dict[Any, float], movie: MovieRow, by: Any) -> Row:
-    sure = rec.predict(ratings=ratings, movie_id=movie.movie_id)
+def _row(rec: Recommender, person: Any, movie: MovieRow, by: Any) -> Row:
+    sure = rec.predict(ratings=person, movie_id=movie.movie_id)
     if movie.source == "popular":
         return Row(movie, sure, None)
-    return Row(movie, sure, add_up(rec.explain(ratings=ratings, movie_id=movie.movie_id, by=by, ranks=False)))
+    return Row(movie, sure, add_up(rec.explain(ratings=person, movie_id=movie.movie_id, by=by, ranks=False)))
 
 
 def is_known(rec: Recommender, movie_id: Any) -> bool:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from reelated.errors import InputError
 from reelated.web.metrics import Metrics
 from reelated.web.options import ServiceOptions
 from reelated.web.pages.drawing import Drawing
@@ -26,6 +27,7 @@ NAVIGATION = (
     ("/how", "How it works"),
 )
 """The pages in the order of the menu; one that no file adds is left out."""
+MOST_FIELDS = 100
 FOR_OPERATORS = ("/users",)
 HEADINGS = {
     401: "This is for operators",
@@ -37,6 +39,14 @@ HEADINGS = {
     500: "Something went wrong here",
     503: "One moment, please",
 }
+
+_WORDS = {
+    "Search by title with find('…').": "Search for its title.",
+    "Look for it by title, or add it first.": "Search for its title.",
+    "For a newcomer pass ratings={movie_id: rating}.": "Check the id.",
+    "See /openapi.json for all there is.": "Check the address.",
+}
+"""What pages say instead of words that are for programs."""
 
 
 class Visit(NamedTuple):
@@ -78,7 +88,7 @@ class Site:
         """Let a handler answer a route; with `operator` it is for those who may see users."""
 
         async def answer(request: Request) -> Response:
-            form = dict(parse_qsl((await request.body()).decode(errors="replace"), max_num_fields=100))
+            form = read_form(await request.body())
             return await run_sync(self._answer, handler, request, form, operator)
 
         self.paths.add(path)
@@ -102,6 +112,8 @@ class Site:
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         """Draw what is said when something is wrong; the store is not asked."""
+        for words, here in _WORDS.items():
+            detail = detail.replace(words, here)
         told = {"heading": HEADINGS.get(status, "This went wrong"), "detail": detail, "retry": status >= 500}
         return self._drawn("problem", request, None, status, told)
 
@@ -118,6 +130,14 @@ class Site:
         if found is None:
             raise HTTPException(404, "There is no such file.")
         return found
+
+
+def read_form(body: bytes) -> dict[str, str]:
+    """Return what a form holds; of several fields of one name the last."""
+    try:
+        return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise InputError(f"The form has too many fields: expected {MOST_FIELDS} at the most.") from None
 
 
 def address_of(request: Request) -> str:
