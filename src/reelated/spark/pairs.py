@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -159,7 +160,7 @@ def shard(folder: str, block: int, name: str) -> Path:
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
     """Write an array whole or not at all: a task may be run again, or twice at once."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside = path.with_name(f"{path.name}.{uuid4().hex}")
     with beside.open("wb") as file:
         np.save(file, array)
     os.replace(beside, path)

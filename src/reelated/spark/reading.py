@@ -142,14 +142,10 @@ def movies_of(table: Any, scale: tuple[float, float, float] | None = None) -> Mo
     """
     wanted, rating, nothing = None if scale is None else check_scale(scale), sql.col("rating"), is_nothing()
     off = sql.lit(False) if wanted is None else ~nothing & ~rating.between(wanted.low, wanted.high)
-    one = sql.concat_ws(", ", *(sql.concat(sql.lit(f"{name}="), _shown(name)) for name in table.columns))
-    flagged = table.withColumns({"fault": sql.when(nothing, 1).when(off, 2).otherwise(0), "shown": one})
-    cells = flagged.groupBy("movie_id", "rating", "fault").agg(
-        sql.count(sql.lit(1)).alias("n"), sql.max(sql.when(sql.col("fault") > 0, sql.col("shown"))).alias("shown")
-    )
-    cells = cells.persist()
+    flagged = table.withColumn("fault", sql.when(nothing, 1).when(off, 2).otherwise(0))
+    cells = flagged.groupBy("movie_id", "rating", "fault").agg(sql.count(sql.lit(1)).alias("n")).persist()
     try:
-        _refuse(cells, wanted)
+        _refuse(cells, flagged, wanted)
         totals = cells.groupBy("movie_id").agg(sql.sum("n"), sql.sum(sql.col("n") * rating.cast("double")))
         movie_ids, counts, sums = zip(*totals.collect(), strict=True)
         seen = np.array(sorted(row[0] for row in cells.select("rating").distinct().collect()), np.float32)
@@ -170,16 +166,13 @@ def is_nothing() -> Any:
     return missing | sql.isnan(rating) | (sql.abs(rating) == float("inf"))
 
 
-def _shown(name: str) -> Any:
-    return sql.coalesce(sql.col(name).cast("string"), sql.lit("null"))
-
-
-def _refuse(cells: Any, scale: Scale | None) -> None:
+def _refuse(cells: Any, flagged: Any, scale: Scale | None) -> None:
     """Raise `InputError` where rows are no ratings; say how many and show one."""
-    faults = cells.groupBy("fault").agg(sql.sum("n"), sql.max("shown")).collect()
-    whys = {1: NOTHING, 2: f"with a rating off the scale ({scale})"}
-    for fault, count, example in sorted(faults):
-        if fault in whys:
-            raise InputError(f"{plural(count, 'row')} {whys[fault]}, for example {shorten(example, 120)}. {MEND}")
+    faults = dict(cells.groupBy("fault").agg(sql.sum("n")).collect())
     if not faults:
         raise InputError("ratings: no ratings. Expected a table with at least one row of user, movie and rating.")
+    for fault, why in ((1, NOTHING), (2, f"with a rating off the scale ({scale})")):
+        if fault in faults:
+            one = flagged.where(sql.col("fault") == fault).drop("fault").first().asDict()
+            example = ", ".join(f"{name}={shorten(value)}" for name, value in one.items())
+            raise InputError(f"{plural(faults[fault], 'row')} {why}, for example {example}. {MEND}")
