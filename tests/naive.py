@@ -249,12 +249,15 @@ def worth(R, scale, lowest_worth):
 
 
 def ridge_weights(V, l2, dropout, near=None):
-    """Tell each column from the `near` columns of the highest cosine above 0 with it, or from all others."""
+    """Tell each column from the `near` columns of the highest cosine above 0 with it, or from all others.
+
+    Of equal cosines the first columns count.
+    """
     n_items, S = V.shape[1], np.zeros((V.shape[1], V.shape[1]))
     for i in range(n_items):
         others = [j for j in range(n_items) if j != i]
         if near is not None:
-            alike = {j: cosine(V[:, i], V[:, j]) for j in others}
+            alike = {j: round(cosine(V[:, i], V[:, j]), 9) for j in others}  # equal ones may differ by rounding
             others = sorted((j for j in others if alike[j] > 0), key=lambda j: (-alike[j], j))[:near]
         if others:
             A = V[:, others]
