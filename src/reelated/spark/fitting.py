@@ -86,7 +86,7 @@ def fit(
     table, say = rating_table(ratings, columns), progress or (lambda done: None)
     target = Path(path).absolute()
     folder = folder_beside(target)
-    folder.chmod(0o777)  # executors may run as someone else
+    folder.chmod(folder.parent.stat().st_mode)  # executors may be others, who may write to the folder around it
     try:
         with small_batches(table.sparkSession), looked_at(table, scale, most_of_a_user, say) as rows:
             work = Work(folder, memory or 0, rows.movies.scale[:2], say)
@@ -194,7 +194,7 @@ def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Pair:
     for place, (name, model) in enumerate(wanted):
         folder = work.folder / name
         folder.mkdir()
-        folder.chmod(0o777)
+        folder.chmod(work.folder.stat().st_mode)
         part = work._replace(folder=folder, progress=_part(work.progress, place, len(wanted)))
         fitted[name] = fit_ease(rows, model, part) if isinstance(model, EASE) else fit_knn(rows, model, part)
     return Pair(fitted.get("ranker"), fitted["rater"])
