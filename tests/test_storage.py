@@ -170,7 +170,7 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
             f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{movie_id: rating}}, or "
             "save it with ratings=True."
         )
-    assert repr(loaded).endswith("11 movies, no ratings kept")
+    assert repr(loaded).endswith("12 movies, no ratings kept")
 
 
 def test_a_model_without_ratings_holds_nothing_of_a_person(tmp_path):

@@ -95,7 +95,8 @@ def draw(
     """
     drawn = _drawn(rec, movie_map, color)
     height = drawn.room.bottom + MARGIN
-    names, taken = _homes(drawn)
+    legend, taken = _legend(drawn.groups)
+    names = _homes(drawn, taken)
     groups, heading = drawn.groups, f"{cut(rec.name_, 60)}: a map of {plural(len(drawn.titles), 'movie')}"
     told = "Near ones are alike to the model. Size: number of ratings." + f" Colour: {color[:-1]}." * bool(groups.names)
     return "\n".join(
@@ -106,7 +107,7 @@ def draw(
             f'<rect class="ground" width="{WIDTH}" height="{height:.0f}"/>',
             _text(MARGIN, 42, heading, "heading"),
             _text(MARGIN, 66, told, "quiet"),
-            *_legend(groups),
+            *legend,
             *_dots(drawn, link),
             *names,
             *_titles(drawn, taken),
@@ -157,10 +158,9 @@ def _dots(drawn: Drawn, link: Callable[[Any], str] | None) -> list[str]:
     return found
 
 
-def _homes(drawn: Drawn) -> tuple[list[str], list[Box]]:
-    """Write the names of groups where they are at home; return the room that they take, too."""
+def _homes(drawn: Drawn, taken: list[Box]) -> list[str]:
+    """Write the names of groups where they are at home, as far as there is room, and add it to what is taken."""
     texts: list[str] = []
-    taken: list[Box] = []
     for group, at in homes(drawn.xy, drawn.groups).items():
         name = cut(drawn.groups.names[group], 20).upper()
         width = width_of(name, 19) + 2 * len(name)
@@ -170,7 +170,7 @@ def _homes(drawn: Drawn) -> tuple[list[str], list[Box]]:
         if not any(box.meets(other) for other in taken):
             taken.append(box)
             texts.append(_text(x, y + 6, name, f"home c{group}", "middle"))
-    return texts, taken
+    return texts
 
 
 def _titles(drawn: Drawn, taken: list[Box]) -> list[str]:
@@ -184,14 +184,15 @@ def _titles(drawn: Drawn, taken: list[Box]) -> list[str]:
     return [_text(label.x, label.y, label.text, "" if label.size == 13 else "small", label.anchor) for label in found]
 
 
-def _legend(groups: Groups) -> list[str]:
-    """Draw which colour is which."""
-    kinds, found = [(str(at), name) for at, name in enumerate(groups.names)], []
+def _legend(groups: Groups) -> tuple[list[str], list[Box]]:
+    """Draw which colour is which; return the room that this takes, too."""
+    kinds, found, taken = [(str(at), name) for at, name in enumerate(groups.names)], [], []
     for row, (kind, name) in enumerate([*kinds, ("o", "other")] if kinds and (groups.of < 0).any() else kinds):
-        y = TOP + 16 + 23 * row
+        y, text = TOP + 16 + 23 * row, cut(name, 20)
         found.append(f'<circle class="c{kind}" cx="{MARGIN + 6:.0f}" cy="{y:.0f}" r="6"/>')
-        found.append(_text(MARGIN + 22, y + 4.5, cut(name, 20)))
-    return found
+        found.append(_text(MARGIN + 22, y + 4.5, text))
+        taken.append(Box(MARGIN, y - 8, MARGIN + 24 + width_of(text, 13), y + 9))
+    return found, taken
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
