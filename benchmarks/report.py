@@ -247,7 +247,14 @@ def short(found: list[Result]) -> str:
             told = ", ".join(f"{name} {times(value, ours)}" for value, name in ranked)
             rows += [[WORKS[work], result["data"], seconds(ours), told]] if ours else []
     heads = ["work", "ratings", "Reelated", "the others, times ours"]
-    dates = sorted({one["date"][:10] for one in found})
-    last = found[-1]["machine"]
-    where = f"Measured {' and '.join(dates)} with {threads(found[0])} of {last['processor']} ({last['cores']} cores)."
+    where = f"Measured with {threads(found[0])}: {'; '.join(machines(found))}."
     return "\n\n".join([where, table(heads, rows), losses(found).replace("###", "##")])
+
+
+def machines(found: list[dict[str, Any]]) -> list[str]:
+    """Say which data were measured where and when."""
+    told: dict[str, list[str]] = {}
+    for one in found:
+        where = f"{one['date'][:10]} on {one['machine']['processor']} ({one['machine']['cores']} cores)"
+        told.setdefault(where, []).append(one["data"])
+    return [f"{', '.join(names)} on {where}" for where, names in told.items()]
