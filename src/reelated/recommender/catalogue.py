@@ -83,6 +83,13 @@ class Catalogue:
         """Return a title with its year, not too long for a heading: `Fargo (1996)`."""
         return with_year(self.titles[index], self.years[index])
 
+    def indices_of(self, movie_ids: Any) -> list[int]:
+        """Return the columns of one movie or more, as `index_of` does; none at all is refused."""
+        items = [self.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
+        if not items:
+            raise InputError("movie_ids=[]: expected one movie or more.")
+        return items
+
     def index_of(self, movie_id: object, where: str = "") -> int:
         """Return the column of a movie; `where` says in a message what held its id.
 

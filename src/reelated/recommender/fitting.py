@@ -22,8 +22,7 @@ def default_ranker(X: sp.csr_array, room: int | None) -> ItemItemModel:
     ranker = EASE()
     if ranker.plan(X) <= (room or ROOM):
         return ranker
-    weighting = None if X.nnz and X.data.min() < 0 else "tf-idf"
-    return ItemKNN(weighting=weighting, n_neighbors=200, shrinkage=10)  # type: ignore[arg-type]
+    return neighbor_ranker(float(X.data.min(initial=0)))
 
 
 def default_rater(X: sp.csr_array, room: int | None, ranker: ItemItemModel | None) -> ItemItemModel | DrawnModel:
@@ -31,6 +30,16 @@ def default_rater(X: sp.csr_array, room: int | None, ranker: ItemItemModel | Non
     rater = Gaussian()
     if ranker is not None and X.nnz <= MANY and rater.plan(X) <= (room or ROOM):
         return rater
+    return neighbor_rater()
+
+
+def neighbor_ranker(lowest: float) -> ItemKNN:
+    """Return the neighbours that rank large data whose lowest rating is this."""
+    return ItemKNN(weighting="tf-idf" if lowest >= 0 else None, n_neighbors=200, shrinkage=10)
+
+
+def neighbor_rater() -> ItemKNN:
+    """Return the neighbours that predict the ratings of large data."""
     return ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
 
 

@@ -15,7 +15,7 @@ from reelated.models import DrawnModel
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, Crowd, Interest, audience_of, audience_table, dealt
-from reelated.recommender.catalogue import Catalogue, check_list
+from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.explanation import Why, movie_rows, why
 from reelated.recommender.lists import Pair, Rows, as_table, known, make_lists, recency, short
 from reelated.recommender.people import Person, newcomer, user_of
@@ -299,9 +299,7 @@ class Questions:
         """
         by, n, kept = self._audience_by(by), check_integer("n", n, 1), self._kept("movie_ids")
         per_user = check_integer("per_user", per_user, 1, none=True)
-        items = [self._fitted.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
-        if not items:
-            raise InputError("movie_ids=[]: expected one movie or more.")
+        items = self._fitted.indices_of(movie_ids)
         found, deep = [], n if per_user is None else n + 100
         for at, item in enumerate(items):
             found.append(audience_of(self._crowd, item, deep, by))

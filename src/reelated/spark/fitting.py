@@ -14,6 +14,7 @@ from reelated.ratings import FrameLike
 from reelated.ratings.dataset import movie_table
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.fitting import neighbor_ranker, neighbor_rater
 from reelated.recommender.lists import Pair
 from reelated.recommender.recommender import is_default
 from reelated.recommender.storage import folder_beside
@@ -179,10 +180,9 @@ def default_models(made: Recommender, movies: Movies) -> Pair:
     if is_default(ranker):
         ranker = EASE()
         if square_bytes(ranker, len(movies.ids)) > room:
-            weighting = None if movies.low < 0 else "tf-idf"
-            ranker = ItemKNN(weighting=weighting, n_neighbors=200, shrinkage=10)  # type: ignore[arg-type]
+            ranker = neighbor_ranker(movies.low)
     if is_default(rater):
-        rater = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
+        rater = neighbor_rater()
     return made._checked(ranker, rater)
 
 

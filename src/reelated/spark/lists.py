@@ -15,7 +15,6 @@ from reelated.errors import InputError, check_integer, plural
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.audience import DEEPER, AudienceBy, audience_table, looked_at
-from reelated.recommender.catalogue import check_list
 from reelated.recommender.questions import By
 from reelated.spark.reading import MEND, NOTHING, Columns, is_nothing, rating_table
 from reelated.spark.rows import buckets_for, joined, spread
@@ -179,9 +178,7 @@ def audience(
     """
     opened = Opened.at(model)
     rec = opened.model
-    items = [rec.catalogue_.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
-    if not items:
-        raise InputError("movie_ids=[]: expected one movie or more.")
+    items = rec.catalogue_.indices_of(movie_ids)
     chosen, n = rec._audience_by(by), check_integer("n", n, 1)
     cells, user_kind = _people(ratings, columns, rec)
     movie_kind = SQL_KINDS[rec.movie_ids.type_name]
