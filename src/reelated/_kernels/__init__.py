@@ -30,7 +30,7 @@ from reelated._kernels.scores import (
 )
 from reelated._kernels.shelves import Shelves, gather, strongest
 from reelated._kernels.sittings import sitting_shifts
-from reelated._kernels.tables import Table, add_rows, cut_table
+from reelated._kernels.tables import Table, add_corner, add_rows, cut_table
 from reelated._kernels.triangle import (
     DEPTH,
     Block,
@@ -63,6 +63,7 @@ __all__ = [
     "Table",
     "Terms",
     "add_columns",
+    "add_corner",
     "add_dense",
     "add_pairs",
     "add_rows",

@@ -3,6 +3,8 @@
 It is the matrix of `by_rows`, bit for bit where people pass in the same order. A table holds a row of sums and one of
 counts for each item of the block; it has one size, however many people there are.
 
+What the most active rated of the most popular items is added up as a product of dense matrices, as in `triangle`.
+
 Cost: for every user, (ratings in the block) · (all ratings of the user) additions.
 """
 
@@ -11,12 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
+from reelated._kernels.lanes import LANES, add_tile, count_tile
 from reelated._kernels.measures import cosine, finish, pearson
 from reelated._kernels.shelves import strongest
+from reelated._kernels.triangle import DEPTH, WORDS
 
 
 class Table(NamedTuple):
-    """Sums of the items from `low` on with all items: Σxy, how many raters, and where asked Σx, Σy, Σx², Σy²."""
+    """Sums of the items from `low` on with all items: Σxy, how many raters, and where asked Σx, Σy, Σx², Σy².
+
+    `low`, the number of rows and that of columns are multiples of eight.
+    """
 
     low: int
     sums: np.ndarray
@@ -25,15 +32,33 @@ class Table(NamedTuple):
 
 
 @tight
-def add_rows(table, low, high, rows, users, firsts):
-    """Add up whole rows at the items from `low` to `high`; visits as in `triangle.Block`."""
+def add_corner(table, low, high, dense, values):
+    """Add up the dense corner at the items from `low`, a multiple of eight, to `high`."""
+    width = table.sums.shape[1]
+    for c in range(len(dense.widths)):
+        n_groups = dense.widths[c] // LANES
+        for group in range(low // LANES, min((high + LANES - 1) // LANES, n_groups)):
+            own = dense.starts[c] + group * DEPTH * LANES
+            for partner in range(n_groups):
+                place = (group * LANES - table.low) * width + partner * LANES
+                other = dense.starts[c] + partner * DEPTH * LANES
+                add_tile(table.sums, place, width, values, own, values, other, DEPTH)
+                count_tile(table.counts, place, width, dense.rated, own // 64, dense.rated, other // 64, WORDS)
+
+
+@tight
+def add_rows(table, low, high, rows, heads, users, firsts):
+    """Add up whole rows, but for the corner that holds their heads, at the items from `low` to `high`.
+
+    Visits are as in `triangle.Block`.
+    """
     for v in range(len(users)):
         begin, end = rows.indptr[users[v]], rows.indptr[users[v] + 1]
-        p = begin + firsts[v]
+        p, tail = begin + firsts[v], begin + heads[users[v]]
         while p < end and rows.indices[p] < high:
             i, x = rows.indices[p] - table.low, rows.data[p]
             sums, counts = table.sums[i], table.counts[i]
-            for q in range(begin, end):
+            for q in range(tail if p < tail else begin, end):
                 j = np.uint32(rows.indices[q])
                 sums[j] += x * rows.data[q]
                 counts[j] += 1

@@ -130,20 +130,10 @@ def triangle(
 def _prepared(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: Layout) -> Ready:
     """Renumber and sort, and lay out the dense corner."""
     rows = _sorted_rows(by_user, rank)
-    widths = kernels.dense_widths(rows, layout.n_padded, max(len(rows.data), CORNER))
-    starts = np.concatenate([[0], np.cumsum(widths * kernels.DEPTH)])
-    heads = np.zeros(len(rows.indptr) - 1, np.int32)
-    dense = kernels.Dense(widths, starts, np.zeros(starts[-1] // 64, np.uint64))
+    dense, heads = corner_of(rows, layout.n_padded)
 
     def factor(sparse: npt.NDArray[np.float32]) -> Factor:
-        values = np.zeros(starts[-1], np.float32)
-
-        def part(start: int, stop: int) -> None:
-            kernels.fill_dense(start, stop, rows, sparse, dense, values, heads)
-
-        for _ in in_order(part, slices_of(widths * kernels.DEPTH, PREPARE)):
-            pass
-        return Factor(sparse, values)
+        return Factor(sparse, put_in_corner(sparse, rows, dense, heads))
 
     value = factor(rows.data)
     factors = [(value, value)]
@@ -151,6 +141,28 @@ def _prepared(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: Layout)
         one, square = factor(np.ones_like(rows.data)), factor(np.square(rows.data))
         factors += [(value, one), (one, value), (square, one), (one, square)]
     return Ready(rows, dense, heads, factors)
+
+
+def corner_of(rows: kernels.CSR, n_padded: int) -> tuple[kernels.Dense, npt.NDArray[np.int32]]:
+    """Return where the dense corner of rows lies, yet empty, and room for how many places of each row it holds."""
+    widths = kernels.dense_widths(rows, n_padded, max(len(rows.data), CORNER))
+    starts = np.concatenate([[0], np.cumsum(widths * kernels.DEPTH)])
+    rated = np.zeros(starts[-1] // 64, np.uint64)
+    return kernels.Dense(widths, starts, rated), np.zeros(len(rows.indptr) - 1, np.int32)
+
+
+def put_in_corner(
+    sparse: npt.NDArray[Any], rows: kernels.CSR, dense: kernels.Dense, heads: npt.NDArray[np.int32]
+) -> npt.NDArray[Any]:
+    """Return numbers beside the ratings of rows as they lie in the dense corner; write who rated, and the heads."""
+    values = np.zeros(dense.starts[-1], sparse.dtype)
+
+    def part(start: int, stop: int) -> None:
+        kernels.fill_dense(start, stop, rows, sparse, dense, values, heads)
+
+    for _ in in_order(part, slices_of(dense.widths * kernels.DEPTH, PREPARE)):
+        pass
+    return values
 
 
 def _sorted_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.CSR:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reelated._kernels import LANES
 from reelated.errors import TooLarge, show_bytes
 from reelated.similarity import Measure
 
@@ -18,7 +19,7 @@ class Blocks(NamedTuple):
     Attributes
     ----------
     edges : ndarray of int64, shape (n_blocks + 1,)
-        Where they begin, and the end of the last.
+        Where they begin, each a multiple of eight, and the end of the last.
     bytes : int
         What the largest table takes.
     """
@@ -35,10 +36,15 @@ class Blocks(NamedTuple):
         return np.repeat(np.arange(len(self)), np.diff(self.edges)).astype(np.int32)
 
 
+def whole_lanes(n: int) -> int:
+    """Return a number of items up to a multiple of eight, at least eight."""
+    return max(-(-n // LANES), 1) * LANES
+
+
 def bytes_of_row(n_items: int, measure: Measure, width: int) -> int:
     """Return the bytes of one item's sums with all items, and of its neighbours."""
     kept = min(n_items, measure.n_neighbors or n_items)
-    return n_items * (width + 4 + (4 * width if measure.pearson else 0)) + kept * (width + 8)
+    return whole_lanes(n_items) * (width + 4 + (4 * width if measure.pearson else 0)) + kept * (width + 8)
 
 
 def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> Blocks:
@@ -62,17 +68,18 @@ def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> 
     Raises
     ------
     TooLarge
-        Not even one item's table fits.
+        Not even the table of eight items fits.
     """
-    most = memory // row
+    most = memory // row // LANES * LANES
     if most < 1:
         raise TooLarge(
-            f"task_memory={show_bytes(memory)}: one of {len(cost):,} movies takes {show_bytes(row)}. Raise task_memory."
+            f"task_memory={show_bytes(memory)}: eight of {len(cost):,} movies take {show_bytes(LANES * row)}. "
+            "Raise task_memory."
         )
     scanned = cost + 4.0 * len(cost)  # that a table is made and read counts, too
     done = np.concatenate([[0.0], np.cumsum(scanned)])
     edges, share = [0], done[-1] / (TASKS * cores)
     while edges[-1] < len(cost):
         fair = int(np.searchsorted(done, done[edges[-1]] + share, side="right")) - 1
-        edges.append(min(max(fair, edges[-1] + 1), edges[-1] + most, len(cost)))
-    return Blocks(np.array(edges, np.int64), int(np.diff(edges).max()) * row)
+        edges.append(min(whole_lanes(fair - edges[-1]) + edges[-1], edges[-1] + most, len(cost)))
+    return Blocks(np.array(edges, np.int64), whole_lanes(int(np.diff(edges).max())) * row)

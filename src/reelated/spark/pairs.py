@@ -14,7 +14,8 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.similarity import Measure, as_kernel_csr
-from reelated.spark.blocks import Blocks
+from reelated.similarity.triangle import corner_of, put_in_corner
+from reelated.spark.blocks import Blocks, whole_lanes
 from reelated.spark.people import People
 from reelated.spark.rows import Rows
 from reelated.spark.tasks import Batches, by_key, keys, mapped, records
@@ -119,21 +120,27 @@ class AddUp:
             yield {"block": [block], "lengths": [lengths.astype(np.int64).tobytes()]}
 
     def _empty(self, low: int, high: int) -> kernels.Table:
-        shape, dtype = (high - low, len(self.wanted.order)), self.wanted.dtype
+        shape, dtype = (whole_lanes(high - low), whole_lanes(len(self.wanted.order))), self.wanted.dtype
         moments = np.zeros((*shape, 4) if self.wanted.measure.pearson else (0, 0, 4), dtype)
         return kernels.Table(low, np.zeros(shape, dtype), np.zeros(shape, np.int32), moments)
 
     def _add(self, table: kernels.Table, high: int, rows: kernels.CSR) -> None:
         """Let a batch pass: for a part of the table at a time, which then stays in the cache."""
         n_items, width = table.sums.shape[1], table.sums.itemsize * (5 if len(table.moments) else 1) + 4
-        step = max(1, CACHED // (n_items * width))
-        edges = np.append(np.arange(table.low, high, step), high)
+        edges = np.append(np.arange(table.low, high, whole_lanes(CACHED // (n_items * width))), high)
         block_of = np.zeros(n_items, np.int32)  # 0 and the last: not ours
         block_of[table.low : high] = 1 + np.repeat(np.arange(len(edges) - 1), np.diff(edges))
         block_of[high:] = len(edges)
         users, firsts = touching(rows, block_of)
-        for part in range(len(edges) - 1):
-            kernels.add_rows(table, edges[part], edges[part + 1], rows, users[part + 1], firsts[part + 1])
+        if len(table.moments):
+            dense, heads, values = None, np.zeros(len(rows.indptr) - 1, np.int32), None
+        else:
+            dense, heads = corner_of(rows, n_items)
+            values = put_in_corner(rows.data, rows, dense, heads)
+        for part, (start, stop) in enumerate(pairwise(edges), start=1):
+            if dense is not None:
+                kernels.add_corner(table, start, stop, dense, values)
+            kernels.add_rows(table, start, stop, rows, heads, users[part], firsts[part])
 
     def _write(self, block: int, table: kernels.Table, high: int) -> npt.NDArray[np.int64]:
         """Write the strongest neighbours of every item; return how many each has."""
@@ -145,7 +152,7 @@ class AddUp:
         for name, part in zip(PARTS, parts, strict=True):
             write_array(shard(folder, block, name), part)
         for name in self.wanted.plain:
-            write_array(shard(folder, block, name), getattr(table, name)[:, rank])
+            write_array(shard(folder, block, name), getattr(table, name)[: high - table.low, rank])
         return lengths
 
 
