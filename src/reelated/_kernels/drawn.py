@@ -12,6 +12,10 @@ import numpy as np
 from reelated._kernels.compiling import kernel, tight
 
 
+TOGETHER = 4
+"""Ratings that are added at once: a person's precision is larger than the nearest cache, and is fetched for each."""
+
+
 class Draws(NamedTuple):
     """What a fitted model knows; `S` draws of `D` numbers an item, the first its offset.
 
@@ -51,8 +55,12 @@ class Person(NamedTuple):
         A and the triangle `L` with `L Lᵀ = A`; the upper halves are not used.
     pull, usual, z : ndarray, shape (D, S)
         α Σ q_j (r_j − offset_j), what is usual for people like them, and their own numbers.
-    q, scaled : ndarray, shape (D, S)
-        Room for an item's numbers and for something of their size.
+    q : ndarray, shape (D, S)
+        Room for an item's numbers.
+    scaled : ndarray, shape (TOGETHER, S)
+        Room for α times one number of each of some items.
+    items, ratings : ndarray, shape (TOGETHER,)
+        Room for some ratings.
     """
 
     n_ratings: np.ndarray
@@ -64,6 +72,8 @@ class Person(NamedTuple):
     z: np.ndarray
     q: np.ndarray
     scaled: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray
 
 
 @kernel
@@ -79,7 +89,9 @@ def empty_person(draws):
         np.zeros((D, S)),
         np.zeros((D, S)),
         np.zeros((D, S)),
-        np.zeros((D, S)),
+        np.zeros((TOGETHER, S)),
+        np.zeros(TOGETHER, np.int64),
+        np.zeros(TOGETHER),
     )
 
 
@@ -178,6 +190,34 @@ def add_rating(draws, person, j, rating, sign):
 
 
 @tight
+def add_products(out, x, y0, y1, y2, y3):
+    """Add four products to `out` one after the other, draw by draw."""
+    for s in range(len(out)):
+        out[s] = out[s] + x[0, s] * y0[s] + x[1, s] * y1[s] + x[2, s] * y2[s] + x[3, s] * y3[s]
+
+
+@tight
+def add_together(draws, person):
+    """Add the ratings that the person has room for, as `add_rating` does one after the other."""
+    j, weighted = person.items, person.scaled
+    v0, v1, v2, v3 = draws.items[j[0]], draws.items[j[1]], draws.items[j[2]], draws.items[j[3]]
+    for k in range(TOGETHER):
+        person.n_ratings[0] += 1.0
+        for f in range(len(person.taste)):
+            person.taste[f] += draws.taste[j[k], f]
+    for a in range(len(person.pull)):
+        for k in range(TOGETHER):
+            v, rating = draws.items[j[k]], person.ratings[k]
+            for s in range(weighted.shape[1]):
+                weighted[k, s] = draws.alpha[s] * (v[a, s] if a else 1.0)
+                person.pull[a, s] += weighted[k, s] * (rating - v[0, s])
+            for s in range(weighted.shape[1]):
+                person.precision[a, 0, s] += weighted[k, s]
+        for c in range(1, a + 1):
+            add_products(person.precision[a, c], weighted, v0[c], v1[c], v2[c], v3[c])
+
+
+@tight
 def settle(draws, person):
     """Derive the person from the sums: the mean of people like them, and their own numbers."""
     n, usual, z = person.n_ratings[0], person.usual, person.z
@@ -206,9 +246,16 @@ def meet(draws, indices, data, skipped, person):
     person.taste[:] = 0.0
     person.pull[:] = 0.0
     copy_lower(draws.precision, person.precision)
+    held = 0
     for at in range(len(indices)):
         if indices[at] != skipped:
-            add_rating(draws, person, indices[at], data[at], 1.0)
+            person.items[held], person.ratings[held] = indices[at], data[at]
+            held += 1
+        if held == TOGETHER:
+            add_together(draws, person)
+            held = 0
+    for k in range(held):
+        add_rating(draws, person, person.items[k], person.ratings[k], 1.0)
     settle(draws, person)
 
 

@@ -151,8 +151,9 @@ class DrawnModel(BaseEstimator):
         factors = np.moveaxis(self.items_[np.asarray(items)], 2, 0).astype(np.float64)
         factors[:, :, 0] = 1.0
         precision = np.moveaxis(self.precision_, 2, 0)
-        found = factors @ np.linalg.solve(precision, factors.transpose(0, 2, 1))
-        return found.mean(axis=0), float(np.mean(1 / self.alpha_))
+        solved = np.linalg.solve(precision, factors.transpose(0, 2, 1))  # draws × D × items
+        flat = factors.transpose(1, 0, 2).reshape(factors.shape[1], -1)
+        return flat @ solved.reshape(flat.shape[1], -1) / len(factors), float(np.mean(1 / self.alpha_))
 
     def score_pairs(
         self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
