@@ -11,7 +11,6 @@ import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
 
-
 TOGETHER = 4
 """Ratings that are added at once: a person's precision is larger than the nearest cache, and is fetched for each."""
 
