@@ -25,6 +25,11 @@ VISITS = 200_000
 """Rows that a thread walks before it looks whether the work was called off: a fraction of a second."""
 
 
+def whole_lanes(n: int) -> int:
+    """Return a number of items up to a multiple of eight, at least eight."""
+    return max(-(-n // kernels.LANES), 1) * kernels.LANES
+
+
 class Layout(NamedTuple):
     """The sizes of one thread's workspaces.
 
@@ -46,7 +51,7 @@ class Layout(NamedTuple):
     def of(cls, n_items: int, n_neighbors: int, pearson: bool) -> "Layout":
         """Choose blocks whose tables are of one size: many items where partners are few, few where they are many."""
         lanes, moments, edges = kernels.LANES, 4 if pearson else 0, [0]
-        end = -(-max(n_items, 1) // lanes) * lanes
+        end = whole_lanes(n_items)
         pairs = min(TABLE / (8 + 4 * moments), ITEMS * end)
         while edges[-1] < end:  # the largest x with x (low + x) pairs
             x = int((np.sqrt(edges[-1] ** 2 + 4 * pairs) - edges[-1]) / 2) // lanes * lanes

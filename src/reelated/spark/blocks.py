@@ -8,6 +8,7 @@ import numpy.typing as npt
 from reelated._kernels import LANES
 from reelated.errors import TooLarge, show_bytes
 from reelated.similarity import Measure
+from reelated.similarity.triangle import whole_lanes
 
 TASKS = 3
 """Blocks for each core at least, where there are items enough: the last ones end at about the same time."""
@@ -34,11 +35,6 @@ class Blocks(NamedTuple):
     def of_item(self) -> npt.NDArray[np.int32]:
         """The block of every item."""
         return np.repeat(np.arange(len(self)), np.diff(self.edges)).astype(np.int32)
-
-
-def whole_lanes(n: int) -> int:
-    """Return a number of items up to a multiple of eight, at least eight."""
-    return max(-(-n // LANES), 1) * LANES
 
 
 def bytes_of_row(n_items: int, measure: Measure, width: int) -> int:

@@ -14,8 +14,8 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.similarity import Measure, as_kernel_csr
-from reelated.similarity.triangle import corner_of, put_in_corner
-from reelated.spark.blocks import Blocks, whole_lanes
+from reelated.similarity.triangle import corner_of, put_in_corner, whole_lanes
+from reelated.spark.blocks import Blocks
 from reelated.spark.people import People
 from reelated.spark.rows import Rows
 from reelated.spark.tasks import Batches, by_key, keys, mapped, records
