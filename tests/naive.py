@@ -266,6 +266,19 @@ def ridge_weights(V, l2, dropout, near=None):
     return S
 
 
+def hardly_apart(V, near):
+    """Say whether a column's last candidate and the next are as like it as each other, but for rounding.
+
+    Columns with the same numbers are not meant: for these all roundings are the same, and the first counts.
+    """
+    for i in range(V.shape[1] if near is not None else 0):
+        alike = sorted(((cosine(V[:, i], V[:, j]), j) for j in range(V.shape[1]) if j != i), reverse=True)
+        for (one, a), (other, b) in zip(alike[near - 1 : near], alike[near : near + 1], strict=False):
+            if one > 0 and abs(one - other) < 1e-9 and (V[:, a] != V[:, b]).any():
+                return True
+    return False
+
+
 def known_of_movies(genres, years):
     """Return what is known of movies with a row for each attribute: genres, and the years that part all into fifths."""
     rows = [[float(name in have) for have in genres] for name in sorted({name for have in genres for name in have})]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.base import clone
 
@@ -30,6 +30,7 @@ def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
     X = naive.as_csr(R)
     model = EASE(**setting, dtype="float64").fit(X)
     V = naive.worth(R, model.scale_, setting["lowest_worth"])
+    assume(not naive.hardly_apart(V, setting["n_candidates"]))  # which of two comes first is then up to rounding
     wanted = naive.ridge_weights(V, setting["l2"], setting["dropout"], setting["n_candidates"])
     kept = model.similarity_.toarray()
     if setting["n_neighbors"] is None:

@@ -320,6 +320,22 @@ def rated_places(items, similarity, rated_items, max_used):
 
 
 @kernel
+def largest_of_each(ends, numbers, n):
+    """Return where the `n` largest of each stretch `ends[k] … ends[k + 1]` stand, falling, of equals the first first.
+
+    Those of stretch `k` stand in the second array from place `k` of the first to place `k + 1`.
+    """
+    stretches = len(ends) - 1
+    found, places, largest = np.zeros(stretches + 1, np.int64), np.empty(stretches * n, np.int64), np.empty(n)
+    for k in range(stretches):
+        room, filled = places[found[k] : found[k] + n], 0
+        for p in range(ends[k], ends[k + 1]):
+            filled = insert(room, largest, filled, p, numbers[p])
+        found[k + 1] = found[k] + filled
+    return found, places[: found[-1]]
+
+
+@kernel
 def score_users(i, similarity, by_item, item_offset, user_offset, finish):
     """Return the scores of item `i` for every user, and the supports, through its neighbours' raters only."""
     sums = empty_sums(len(user_offset))

@@ -3,7 +3,7 @@
 from reelated.models.baseline import Baseline
 from reelated.models.drawn import DrawnModel
 from reelated.models.ease import EASE
-from reelated.models.explanation import Explanation
+from reelated.models.explanation import Explanation, Explanations
 from reelated.models.gaussian import Gaussian
 from reelated.models.item_item import ItemItemModel
 from reelated.models.knn import ItemKNN
@@ -20,6 +20,7 @@ __all__ = [
     "Baseline",
     "DrawnModel",
     "Explanation",
+    "Explanations",
     "Gaussian",
     "ItemItemModel",
     "ItemKNN",

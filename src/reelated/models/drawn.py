@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer, check_number
-from reelated.models.explanation import Explanation
+from reelated.models.explanation import Explanation, Explanations
 from reelated.models.lists import TopN
 from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows, holds
 from reelated.similarity import as_kernel_csr
@@ -375,12 +375,12 @@ class DrawnModel(BaseEstimator):
         -------
         Explanation
         """
-        return next(self.explain_items(X, [check_item(self, item)], by=by))
+        return self.explain_items(X, [check_item(self, item)], by=by).one(0)
 
     def explain_items(
         self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None, scores: Any = None
-    ) -> Iterator[Explanation]:
-        """Yield for each of several items the parts that one person's predicted rating is the sum of.
+    ) -> Explanations:
+        """Return for each of several items the parts that one person's predicted rating is the sum of.
 
         `base` is what an average person would give. A rating adds its weight times what it is beyond usual, and what
         rating the movie at all tells of the person; the weight (`similarities`) is what one star more would add.
@@ -398,27 +398,23 @@ class DrawnModel(BaseEstimator):
         scores : array, shape (n_items,), optional
             What `score_pairs` returned for these items, where the caller has it.
 
-        Yields
-        ------
-        Explanation
+        Returns
+        -------
+        Explanations
         """
         X = check_rows(self, X)
         if X.shape[0] != 1:
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
+        items = np.asarray(items, np.int64)
         if scores is None:
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
+        usual, weight, adds = np.empty(len(items)), np.empty((len(items), X.nnz)), np.empty((len(items), X.nnz))
         table = self._table(X)
-        for item, score in zip(items, scores.tolist(), strict=True):
-            usual, weights, adds = kernels.gaussian_parts(table.indices, table.data, int(item), self._draws)
-            others = X.indices != item
-            base, contributions = float(self.units_[0] + self.units_[1] * usual), self.units_[1] * adds[others]
-            yield Explanation(
-                score=score,
-                base=base,
-                items=X.indices[others],
-                ratings=X.data[others].astype(np.float64),
-                similarities=weights[others],
-                contributions=contributions,
-                common=np.full(int(others.sum()), UNKNOWN, np.int32),
-                clip=score - base - float(contributions.sum()),
-            )
+        for at, item in enumerate(items.tolist()):
+            usual[at], weight[at], adds[at] = kernels.gaussian_parts(table.indices, table.data, item, self._draws)
+        of, mine = np.nonzero(X.indices != items[:, None])
+        ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.units_[0] + self.units_[1] * usual
+        contributions = self.units_[1] * adds[of, mine]
+        clips = scores - bases - np.bincount(of, contributions, minlength=len(items))
+        given, common = X.data[mine].astype(np.float64), np.full(len(mine), UNKNOWN, np.int32)
+        return Explanations(ends, scores, bases, clips, X.indices[mine], given, weight[of, mine], contributions, common)

@@ -1,8 +1,6 @@
 """What every model with an item × item matrix can do: score, predict, recommend, find an audience, explain."""
 
-from collections.abc import Iterator
 from copy import copy
-from math import isfinite
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,7 +12,7 @@ from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer
 from reelated.models.baseline import Offsets
-from reelated.models.explanation import Explanation
+from reelated.models.explanation import Explanation, Explanations
 from reelated.models.lists import SLICE, Terms, TopN, Wanted, best_of_rows
 from reelated.models.rows import (
     check_allowed,
@@ -394,12 +392,12 @@ class ItemItemModel(BaseEstimator):
         -------
         Explanation
         """
-        return next(self.explain_items(X, [check_item(self, item)], by=by, weights=weights))
+        return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
     def explain_items(
         self, X: Any, items: Any, *, by: By = "relevance", weights: Any = None, scores: Any = None
-    ) -> Iterator[Explanation]:
-        """Yield for each of several items the parts that one person's score for it is the sum of.
+    ) -> Explanations:
+        """Return for each of several items the parts that one person's score for it is the sum of.
 
         Parameters
         ----------
@@ -414,9 +412,9 @@ class ItemItemModel(BaseEstimator):
         scores : array, shape (n_items,), optional
             What `score_pairs` returned for these items, where the caller has it.
 
-        Yields
-        ------
-        Explanation
+        Returns
+        -------
+        Explanations
         """
         X = check_rows(self, X)
         if X.shape[0] != 1:
@@ -428,27 +426,34 @@ class ItemItemModel(BaseEstimator):
         place[X.indices] = np.arange(X.nnz)
         ends, places = kernels.rated_places(np.asarray(items, np.int32), by_row, X.indices, max_used)
         mine, common = place[by_row.indices[places]], self.common_.data[places]
-        rated, given, like = X.indices[mine], X.data[mine].astype(np.float64), by_row.data[places].astype(np.float64)
-        for item, score, start, stop in zip(items, scores.tolist(), ends[:-1], ends[1:], strict=True):
-            part = slice(start, stop)
-            base, adds = self._parts(terms, item, mine[part], like[part])
-            clip = float(score - base - adds.sum()) if isfinite(score) else 0.0
-            yield Explanation(score, base, rated[part], given[part], like[part], adds, common[part], clip)
+        like, of = by_row.data[places].astype(np.float64), np.repeat(np.arange(len(items)), np.diff(ends))
+        bases, adds = self._parts(terms, np.asarray(items), of, mine, like)
+        rest = scores - bases - np.bincount(of, adds, minlength=len(items))
+        given, clips = X.data[mine].astype(np.float64), np.where(np.isfinite(scores), rest, 0.0)
+        return Explanations(ends, scores, bases, clips, X.indices[mine], given, like, adds, common)
 
-    def _parts(self, terms: Terms, item: int, mine: Any, similarity: Any) -> tuple[float, npt.NDArray[np.float64]]:
-        """Return the base and what each rated neighbour adds to it; `mine` are their places in the one row.
+    def _parts(self, terms: Terms, items: Any, of: Any, mine: Any, similarity: Any) -> tuple[Any, Any]:
+        """Return the bases and what each rated neighbour adds to one of them.
+
+        `mine` are the neighbours' places in the one row, and `of` the places, among the items, of those explained.
 
         A plain weighted average Σ s r / Σ s is told around the person's own mean m, as m + Σ s (r − m) / Σ s, so that
         a rating above it pushes up and one below it pushes down.
         """
         value, finish = terms.rows.data[mine].astype(np.float64), terms.finish
         if not finish.rating:
-            return 0.0, similarity * value
-        user_offset, weight = float(terms.user_offset[0]), np.abs(similarity).sum() + finish.prior
-        base, usual = user_offset + terms.item_offset[item], user_offset + terms.item_offset[terms.rows.indices[mine]]
+            return np.zeros(len(items)), similarity * value
+        weight = np.bincount(of, np.abs(similarity), minlength=len(items)) + finish.prior
+        offset, user_offset = terms.item_offset, float(terms.user_offset[0])
+        bases, usual = user_offset + offset[items], user_offset + offset[terms.rows.indices[mine]]
         if not finish.fallback:
-            usual = np.full(len(mine), terms.rows.data.mean(dtype=np.float64) if terms.rows.nnz else 0.0)
-            base = float(usual[0] * similarity.sum() / weight) if weight > 0 else 0.0
-        if not finish.average:
-            return float(base), similarity * (value - usual)
-        return float(base), similarity * (value - usual) / weight if weight > 0 else np.zeros(len(mine))
+            mean = terms.rows.data.mean(dtype=np.float64) if terms.rows.nnz else 0.0
+            usual = np.full(len(mine), mean)
+            bases = _over(mean * np.bincount(of, similarity, minlength=len(items)), weight)
+        adds = similarity * (value - usual)
+        return bases, _over(adds, weight[of]) if finish.average else adds
+
+
+def _over(above: Any, below: Any) -> Any:
+    """Divide; 0 where there is nothing to divide by."""
+    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)

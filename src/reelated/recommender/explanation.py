@@ -1,11 +1,12 @@
 """`Why`: the parts of one number, adding up, and what would be without each of them."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from reelated.models import Explanation, ItemItemModel
+from reelated.models import ItemItemModel
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Lists, Pair, known, sources
 from reelated.recommender.people import Person
@@ -107,14 +108,16 @@ class Why:
         return "\n".join(map(printable, lines))
 
 
-def reasons_of(parts: Explanation, mean: float, catalogue: Catalogue, most: int | None = None) -> tuple[Reason, ...]:
-    """Name the parts of an explanation, the largest contribution first; `most` of them, by default all."""
-    order = np.lexsort((parts.items, -parts.contributions))[:most]
-    columns = (parts.items, parts.ratings, parts.similarities, parts.common, parts.contributions)
+Part = tuple[int, float, float, float, int]
+"""An item, what it was rated, how alike it is, what it adds, and the raters of both."""
+
+
+def reasons_of(parts: Iterable[Part], mean: float, catalogue: Catalogue) -> tuple[Reason, ...]:
+    """Name the parts of an explanation."""
     ids, titles, years = catalogue.movie_ids, catalogue.titles, catalogue.years
     return tuple(
         Reason(ids[i], titles[i], years[i], rating, like, None if common < 0 else common, adds, rating > mean)
-        for i, rating, like, common, adds in zip(*(column[order].tolist() for column in columns), strict=True)
+        for i, rating, like, adds, common in parts
     )
 
 
@@ -123,16 +126,13 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
     model, ranked = pair.of(by), ~lists.popular
     scores = (lists.ratings if by == "rating" else lists.scores)[ranked]
     explained = model.explain_items(person.row, lists.items[ranked], by=by, weights=person.weights, scores=scores)
+    named = zip(scores.tolist(), explained.strongest(3), strict=True)
     rows, mean = [], person.mean
     columns = (lists.items, lists.scores, lists.ratings, lists.support, lists.popular, sources(lists, catalogue))
     for rank, row in enumerate(zip(*(column.tolist() for column in columns), strict=True), 1):
         item, score, rating, support, popular, source = row
-        reasons: tuple[Reason, ...] = ()
-        other = 0.0
-        if not popular:
-            parts = next(explained)
-            reasons = reasons_of(parts, mean, catalogue, 3)
-            other = parts.score - sum(reason.contribution for reason in reasons)
+        whole, parts = (0.0, []) if popular else next(named)
+        reasons = reasons_of(parts, mean, catalogue)
         rows.append(
             MovieRow(
                 rank=rank,
@@ -142,7 +142,7 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
                 support=support,
                 source=source,
                 reasons=reasons,
-                other=float(other),
+                other=whole - sum(reason.contribution for reason in reasons),
             )
         )
     return rows
@@ -151,8 +151,9 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
 def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, *, ranks: bool) -> Why:
     """Explain one of a person's numbers, as if they had not rated the movie."""
     rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
-    parts = model.explain_pair(person.row, item, by=by, weights=person.weights)
-    contributions = reasons_of(parts, person.mean, catalogue)
+    explained = model.explain_items(person.row, [item], by=by, weights=person.weights)
+    parts, falling = explained.one(0), next(explained.strongest(person.row.nnz))
+    contributions = reasons_of(falling, person.mean, catalogue)
     rank, without = _rank(model, person, item, by) if ranks else None, []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
         new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by)
