@@ -6,19 +6,28 @@ import threading
 import time
 
 CONNECTIONS = 4
+KEPT = 3.0
+"""Seconds for which an idle connection is kept; the service closes it after five."""
 
 
 class Connection:
     """One kept connection, by hand: a client that does more would measure itself."""
 
     def __init__(self, address):
-        host, port = address.rsplit(":", 1)
+        self.host = address
+        self._open()
+
+    def _open(self):
+        host, port = self.host.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.host = address
+        self.used = time.monotonic()
 
     def ask(self, method, path, body=b""):
         """Send one request, read its answer to the end, and return the status."""
+        if time.monotonic() - self.used > KEPT:
+            self.close()
+            self._open()
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/json\r\n"
         self.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         got = b""
@@ -31,6 +40,7 @@ class Connection:
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
         while len(rest) < length:
             rest += self.socket.recv(65536)
+        self.used = time.monotonic()
         return int(head[9:12])
 
     def close(self):
