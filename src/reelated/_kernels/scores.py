@@ -305,18 +305,54 @@ def score_pairs(start, stop, rows, pair_rows, pair_items, links, item_offset, us
     return scores, used
 
 
+class Parts(NamedTuple):
+    """What the sums of several items consist of: of item `k` the rated neighbours from `ends[k]` to `ends[k + 1]`.
+
+    Attributes
+    ----------
+    ends : ndarray of int64, shape (n + 1,)
+    places : ndarray of int64
+        The neighbour's place in the person's row.
+    similarity, adds : ndarray of float64
+        How alike, and what it adds to the score.
+    common : ndarray of int32
+        How many people rated both.
+    total, weight : ndarray of float64, shape (n,)
+        Σ s of each item, and what its sum is divided by; 1 where it is not.
+    """
+
+    ends: np.ndarray
+    places: np.ndarray
+    similarity: np.ndarray
+    adds: np.ndarray
+    common: np.ndarray
+    total: np.ndarray
+    weight: np.ndarray
+
+
 @kernel
-def rated_places(items, similarity, rated_items, max_used):
-    """Return where the rated neighbours that count stand: those of `items[p]` from `ends[p]` to `ends[p + 1]`."""
-    n_items, ends = len(similarity.indptr) - 1, np.zeros(len(items) + 1, np.int64)
-    rated, places = np.zeros(n_items, np.bool_), np.empty(n_items, np.int64)
-    rated[rated_items] = True
-    found = np.empty(len(items) * min(max_used, len(rated_items)), np.int64)
-    for p in range(len(items)):
-        n = nearest_rated(items[p], similarity, rated, max_used, places)
-        ends[p + 1] = ends[p] + n
-        found[ends[p] : ends[p + 1]] = places[:n]
-    return ends, found[: ends[-1]]
+def parts_of(items, links, common, rated_items, values, average, prior):
+    """Return what the sums of some items consist of for one person, whose `values` stand beside `rated_items`."""
+    similarity, n_items, n = links.by_row, len(links.by_row.indptr) - 1, len(items)
+    rated, place, places = np.zeros(n_items, np.bool_), np.empty(n_items, np.int64), np.empty(n_items, np.int64)
+    rated[rated_items], place[rated_items] = True, np.arange(len(rated_items))
+    room = n * min(links.max_used, len(rated_items))
+    mine, alike, adds, both = np.empty(room, np.int64), np.empty(room), np.empty(room), np.empty(room, np.int32)
+    ends, total, weight = np.zeros(n + 1, np.int64), np.zeros(n), np.zeros(n)
+    for k in range(n):
+        here, found = ends[k], nearest_rated(items[k], similarity, rated, links.max_used, places)
+        for c in range(found):
+            s = np.float64(similarity.data[places[c]])
+            mine[here + c], alike[here + c] = place[similarity.indices[places[c]]], s
+            both[here + c] = common[places[c]]
+            total[k] += s
+            weight[k] += abs(s)
+        weight[k] = weight[k] + prior if average else 1.0
+        for at in range(here, here + found):
+            adds[at] = alike[at] * values[mine[at]] / weight[k] if weight[k] > 0 else 0.0
+        ends[k + 1] = here + found
+    last = ends[n]
+    return Parts(ends, mine[:last], alike[:last], adds[:last], both[:last], total, weight)
 
 
 @kernel

@@ -412,9 +412,9 @@ class DrawnModel(BaseEstimator):
         table = self._table(X)
         for at, item in enumerate(items.tolist()):
             usual[at], weight[at], adds[at] = kernels.gaussian_parts(table.indices, table.data, item, self._draws)
-        of, mine = np.nonzero(X.indices != items[:, None])
+        of, places = np.nonzero(X.indices != items[:, None])
         ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.units_[0] + self.units_[1] * usual
-        contributions = self.units_[1] * adds[of, mine]
-        clips = scores - bases - np.bincount(of, contributions, minlength=len(items))
-        given, common = X.data[mine].astype(np.float64), np.full(len(mine), UNKNOWN, np.int32)
-        return Explanations(ends, scores, bases, clips, X.indices[mine], given, weight[of, mine], contributions, common)
+        contributions, common = self.units_[1] * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
+        one = np.ones(len(items))
+        parts = kernels.Parts(ends, places, weight[of, places], contributions, common, one, one)
+        return Explanations.of(scores, bases, parts, X)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 
@@ -42,43 +43,50 @@ class Explanation:
 
 
 class Explanations(NamedTuple):
-    """Why one person's scores for several items are what they are: item `k`'s parts stand from `ends[k]` on.
+    """Why one person's scores for several items are what they are.
 
     Attributes
     ----------
-    ends : ndarray of int64, shape (n_items + 1,)
-        Where the parts of each item end, and the next one's begin.
-    scores, bases, clips : ndarray of float64, shape (n_items,)
+    scores, bases, clips : ndarray of float64, shape (n,)
         As in `Explanation`.
-    items, ratings, similarities, contributions, common : ndarray, shape (ends[-1],)
-        As in `Explanation`, of one item after the other.
+    parts : Parts
+        What each rated movie adds to each score.
+    rated : ndarray of int32
+        The items that the person has rated, ascending.
+    ratings : ndarray
+        Beside them.
     """
 
-    ends: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
     bases: npt.NDArray[np.float64]
     clips: npt.NDArray[np.float64]
-    items: npt.NDArray[np.int32]
-    ratings: npt.NDArray[np.float64]
-    similarities: npt.NDArray[np.float64]
-    contributions: npt.NDArray[np.float64]
-    common: npt.NDArray[np.int32]
+    parts: kernels.Parts
+    rated: npt.NDArray[np.int32]
+    ratings: npt.NDArray[Any]
+
+    @classmethod
+    def of(cls, scores: Any, bases: Any, parts: kernels.Parts, X: sp.csr_array) -> "Explanations":
+        """Put them together; the clip is what else the scores hold."""
+        told = np.diff(np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends])
+        clips = np.where(np.isfinite(scores), scores - bases - told, 0.0)
+        return cls(scores, bases, clips, parts, X.indices, X.data)
 
     def one(self, at: int) -> Explanation:
         """Return the explanation of the item at a place of the list."""
-        part = slice(self.ends[at], self.ends[at + 1])
+        here = slice(self.parts.ends[at], self.parts.ends[at + 1])
+        places = self.parts.places[here]
         return Explanation(
             score=float(self.scores[at]),
             base=float(self.bases[at]),
-            items=self.items[part],
-            ratings=self.ratings[part],
-            similarities=self.similarities[part],
-            contributions=self.contributions[part],
-            common=self.common[part],
+            items=self.rated[places],
+            ratings=self.ratings[places].astype(np.float64),
+            similarities=self.parts.similarity[here],
+            contributions=self.parts.adds[here],
+            common=self.parts.common[here],
             clip=float(self.clips[at]),
         )
 
-    def strongest(self, n: int) -> Iterator[list[tuple[int, float, float, float, int]]]:
+    def strongest(self, n: int) -> Iterator[list[tuple[int, float, float, int, float]]]:
         """Yield for each item its `n` largest contributions, falling, ties in ascending item.
 
         Parameters
@@ -88,9 +96,10 @@ class Explanations(NamedTuple):
 
         Yields
         ------
-        list of (item, rating, similarity, contribution, common)
+        list of (item, rating, similarity, common, contribution)
         """
-        ends, places = kernels.largest_of_each(self.ends, self.contributions, n)
-        columns = (self.items, self.ratings, self.similarities, self.contributions, self.common)
-        rows = list(zip(*(column[places].tolist() for column in columns), strict=True))
+        ends, chosen = kernels.largest_of_each(self.parts.ends, self.parts.adds, n)
+        places, parts = self.parts.places[chosen], self.parts
+        columns = self.rated[places], self.ratings[places], parts.similarity[chosen], parts.common[chosen]
+        rows = list(zip(*(column.tolist() for column in (*columns, parts.adds[chosen])), strict=True))
         yield from (rows[start:stop] for start, stop in pairwise(ends.tolist()))

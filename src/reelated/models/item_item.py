@@ -421,39 +421,28 @@ class ItemItemModel(BaseEstimator):
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
         if scores is None:
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by, weights=weights)
-        terms, by_row, max_used = self._terms(X, by, weights), self._links.by_row, self._links.max_used
-        place = np.full(X.shape[1], -1)
-        place[X.indices] = np.arange(X.nnz)
-        ends, places = kernels.rated_places(np.asarray(items, np.int32), by_row, X.indices, max_used)
-        mine, common = place[by_row.indices[places]], self.common_.data[places]
-        like, of = by_row.data[places].astype(np.float64), np.repeat(np.arange(len(items)), np.diff(ends))
-        bases, adds = self._parts(terms, np.asarray(items), of, mine, like)
-        rest = scores - bases - np.bincount(of, adds, minlength=len(items))
-        given, clips = X.data[mine].astype(np.float64), np.where(np.isfinite(scores), rest, 0.0)
-        return Explanations(ends, scores, bases, clips, X.indices[mine], given, like, adds, common)
+        items, terms = np.asarray(items, np.int32), self._terms(X, by, weights)
+        usual, finish = self._usual(terms), terms.finish
+        values = terms.rows.data - usual
+        average, links = finish.rating and finish.average, self._links
+        parts = kernels.parts_of(items, links, self.common_.data, X.indices, values, average, finish.prior)
+        return Explanations.of(scores, self._base(terms, items, parts, usual), parts, X)
 
-    def _parts(self, terms: Terms, items: Any, of: Any, mine: Any, similarity: Any) -> tuple[Any, Any]:
-        """Return the bases and what each rated neighbour adds to one of them.
-
-        `mine` are the neighbours' places in the one row, and `of` the places, among the items, of those explained.
+    def _usual(self, terms: Terms) -> npt.NDArray[np.float64]:
+        """Return what the one row's ratings are measured against when they are explained.
 
         A plain weighted average Σ s r / Σ s is told around the person's own mean m, as m + Σ s (r − m) / Σ s, so that
         a rating above it pushes up and one below it pushes down.
         """
-        value, finish = terms.rows.data[mine].astype(np.float64), terms.finish
-        if not finish.rating:
-            return np.zeros(len(items)), similarity * value
-        weight = np.bincount(of, np.abs(similarity), minlength=len(items)) + finish.prior
-        offset, user_offset = terms.item_offset, float(terms.user_offset[0])
-        bases, usual = user_offset + offset[items], user_offset + offset[terms.rows.indices[mine]]
-        if not finish.fallback:
-            mean = terms.rows.data.mean(dtype=np.float64) if terms.rows.nnz else 0.0
-            usual = np.full(len(mine), mean)
-            bases = _over(mean * np.bincount(of, similarity, minlength=len(items)), weight)
-        adds = similarity * (value - usual)
-        return bases, _over(adds, weight[of]) if finish.average else adds
+        values, finish = terms.rows.data, terms.finish
+        if finish.rating and finish.fallback:
+            return terms.user_offset[0] + terms.item_offset[terms.rows.indices]
+        mean = values.mean(dtype=np.float64) if finish.rating and len(values) else 0.0
+        return np.full(len(values), mean)
 
-
-def _over(above: Any, below: Any) -> Any:
-    """Divide; 0 where there is nothing to divide by."""
-    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
+    def _base(self, terms: Terms, items: Any, parts: kernels.Parts, usual: Any) -> npt.NDArray[np.float64]:
+        """Return what would be said of items without the parts."""
+        if terms.finish.rating and terms.finish.fallback:
+            return terms.user_offset[0] + terms.item_offset[items]
+        mean = usual[0] if len(usual) else 0.0
+        return mean * np.divide(parts.total, parts.weight, out=np.zeros(len(items)), where=parts.weight > 0)

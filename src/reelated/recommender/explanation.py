@@ -108,8 +108,8 @@ class Why:
         return "\n".join(map(printable, lines))
 
 
-Part = tuple[int, float, float, float, int]
-"""An item, what it was rated, how alike it is, what it adds, and the raters of both."""
+Part = tuple[int, float, float, int, float]
+"""An item, what it was rated, how alike it is, the raters of both, and what it adds."""
 
 
 def reasons_of(parts: Iterable[Part], mean: float, catalogue: Catalogue) -> tuple[Reason, ...]:
@@ -117,7 +117,7 @@ def reasons_of(parts: Iterable[Part], mean: float, catalogue: Catalogue) -> tupl
     ids, titles, years = catalogue.movie_ids, catalogue.titles, catalogue.years
     return tuple(
         Reason(ids[i], titles[i], years[i], rating, like, None if common < 0 else common, adds, rating > mean)
-        for i, rating, like, adds, common in parts
+        for i, rating, like, common, adds in parts
     )
 
 
