@@ -183,19 +183,19 @@ class DrawnModel(BaseEstimator):
 
     def _moments(self, X: sp.csr_array, rows: Any, items: Any, *, with_deviation: bool) -> tuple[Numbers, Numbers]:
         """Return means and standard deviations of pairs as they are, not cut to the scale."""
-        by_row, table = np.argsort(rows, kind="stable"), self._table(X)
-        rows, items = rows[by_row], items[by_row]
+        table = self._table(X)
 
-        def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
+        def pairs(start: int, stop: int) -> tuple[Any, Any]:
             return kernels.gaussian_pairs(start, stop, table, rows, items, self._draws, with_deviation)
 
-        slices = [(0, len(rows))]
-        if X.shape[0] > 1:
+        if X.shape[0] == 1:
+            means, variances = pairs(0, len(rows))
+        else:
+            by_row = np.argsort(rows, kind="stable")
+            rows, items = rows[by_row], items[by_row]
             cost = np.where(np.diff(rows, prepend=-1) > 0, np.diff(X.indptr)[rows] + 10.0, 1.0) * self._per_rating
-            slices = slices_of(cost, SLICE)
-        parts = list(in_order(pairs, slices))
-        means, variances = np.empty(len(rows)), np.empty(len(rows))
-        if parts:
+            parts = list(in_order(pairs, slices_of(cost, SLICE) or [(0, 0)]))
+            means, variances = np.empty(len(rows)), np.empty(len(rows))
             means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.units_[0] + self.units_[1] * means, self.units_[1] * np.sqrt(variances)
 

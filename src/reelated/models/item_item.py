@@ -27,7 +27,7 @@ from reelated.similarity import as_kernel_csr, by_column
 
 By = Literal["relevance", "rating"]
 FEW = 64
-"""Pairs that are not worth cutting into slices."""
+"""Pairs of one row that are not worth cutting into slices."""
 _ALL = np.empty(0, np.bool_)
 _RELEVANCE = kernels.Finish(False, False, False, 0.0, 0.0, 0.0)
 
@@ -280,15 +280,17 @@ class ItemItemModel(BaseEstimator):
         X = check_rows(self, X)
         rows, items = check_pairs(X, rows, items)
         values, item_offset, user_offset, finish = self._terms(X, by, weights)
-        by_row, table = np.argsort(rows, kind="stable"), as_kernel_csr(values)
-        rows, items = rows[by_row], items[by_row]
+        table = as_kernel_csr(values)
 
-        def pairs(start: int, stop: int) -> tuple[np.ndarray, ...]:
+        def pairs(start: int, stop: int) -> tuple[Any, Any]:
             return kernels.score_pairs(start, stop, table, rows, items, self._links, item_offset, user_offset, finish)
 
+        if X.shape[0] == 1 and len(items) <= FEW:
+            return pairs(0, len(items))
+        by_row = np.argsort(rows, kind="stable")
+        rows, items = rows[by_row], items[by_row]
         begins = self._links.by_row.indptr
-        few = len(items) <= FEW
-        slices = [(0, len(items))] if few else slices_of(begins[items + 1] - begins[items] + 1, SLICE)
+        slices = slices_of(begins[items + 1] - begins[items] + 1, SLICE) or [(0, 0)]
         parts = list(in_order(pairs, slices))
         scores, support = np.empty(len(rows)), np.empty(len(rows), np.int32)
         scores[by_row], support[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
