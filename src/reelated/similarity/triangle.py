@@ -15,6 +15,8 @@ TABLE = 4e6
 """The most bytes of one thread's tables of sums; a block has as many items as they hold."""
 ITEMS = 32
 """Items of the last block, where tables may be so large."""
+LEAST = 100_000
+"""Pairs that tables may always hold: a smaller block takes longer to begin than to add up."""
 WIDEST = 256
 """The most items of a block: what they have most in common should stay in the cache."""
 PREPARE = 2e5
@@ -52,7 +54,7 @@ class Layout(NamedTuple):
         """Choose blocks whose tables are of one size: many items where partners are few, few where they are many."""
         lanes, moments, edges = kernels.LANES, 4 if pearson else 0, [0]
         end = whole_lanes(n_items)
-        pairs = min(TABLE / (8 + 4 * moments), ITEMS * end)
+        pairs = min(TABLE / (8 + 4 * moments), max(ITEMS * end, LEAST))
         while edges[-1] < end:  # the largest x with x (low + x) pairs
             x = int((np.sqrt(edges[-1] ** 2 + 4 * pairs) - edges[-1]) / 2) // lanes * lanes
             edges.append(min(edges[-1] + min(max(x, lanes), WIDEST), end))
