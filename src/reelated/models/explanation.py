@@ -66,13 +66,37 @@ class Explanations(NamedTuple):
 
     @classmethod
     def of(cls, scores: Any, bases: Any, parts: kernels.Parts, X: sp.csr_array) -> "Explanations":
-        """Put them together; the clip is what else the scores hold."""
+        """Put them together; the clip is what else the scores hold.
+
+        Parameters
+        ----------
+        scores, bases : ndarray of float64, shape (n,)
+            As in `Explanation`.
+        parts : Parts
+            What each rated movie adds.
+        X : csr_array, shape (1, n_items)
+            The person's row.
+
+        Returns
+        -------
+        Explanations
+        """
         told = np.diff(np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends])
         clips = np.where(np.isfinite(scores), scores - bases - told, 0.0)
         return cls(scores, bases, clips, parts, X.indices, X.data)
 
     def one(self, at: int) -> Explanation:
-        """Return the explanation of the item at a place of the list."""
+        """Return one of them.
+
+        Parameters
+        ----------
+        at : int
+            The item's place in the list.
+
+        Returns
+        -------
+        Explanation
+        """
         here = slice(self.parts.ends[at], self.parts.ends[at + 1])
         places = self.parts.places[here]
         return Explanation(
