@@ -9,6 +9,7 @@ from reelated._kernels.by_rows import similarity_rows
 from reelated._kernels.columns import add_columns, transpose
 from reelated._kernels.compiling import CSR
 from reelated._kernels.drawn import Draws, gaussian_pairs, gaussian_parts, gaussian_rows
+from reelated._kernels.entries import look_over
 from reelated._kernels.everybody import Found, top_groups
 from reelated._kernels.gaussian import Prior, cross_products, draw_rows, squared_error
 from reelated._kernels.lanes import LANES
@@ -89,6 +90,7 @@ __all__ = [
     "harvest",
     "largest_of_each",
     "list_visits",
+    "look_over",
     "near_rows",
     "parts_of",
     "score_of",

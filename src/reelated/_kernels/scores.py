@@ -362,12 +362,11 @@ def largest_of_each(ends, numbers, n):
     Those of stretch `k` stand in the second array from place `k` of the first to place `k + 1`.
     """
     stretches = len(ends) - 1
-    found, places, largest = np.zeros(stretches + 1, np.int64), np.empty(stretches * n, np.int64), np.empty(n)
+    found, places = np.zeros(stretches + 1, np.int64), np.empty(min(stretches * n, len(numbers)), np.int64)
     for k in range(stretches):
-        room, filled = places[found[k] : found[k] + n], 0
-        for p in range(ends[k], ends[k + 1]):
-            filled = insert(room, largest, filled, p, numbers[p])
-        found[k + 1] = found[k] + filled
+        chosen = best(numbers[ends[k] : ends[k + 1]], n)
+        found[k + 1] = found[k] + len(chosen)
+        places[found[k] : found[k + 1]] = ends[k] + chosen
     return found, places[: found[-1]]
 
 

@@ -1,6 +1,5 @@
 """What every model with an item × item matrix can do: score, predict, recommend, find an audience, explain."""
 
-from copy import copy
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -122,16 +121,12 @@ class ItemItemModel(BaseEstimator):
         """
         return np.asarray(ratings, np.float32) - np.float32(self.worth_nothing)
 
-    def _profile(self, X: sp.csr_array, by: By, weights: Any = None) -> sp.csr_array:
-        """Return `v` of one of the two numbers, in the places of the ratings; a rating is predicted from ratings."""
+    def _worth_of(self, X: sp.csr_array, by: By, weights: Any = None) -> npt.NDArray[np.float32]:
+        """Return `v` of one of the two numbers for each rating; a rating is predicted from the ratings themselves."""
         if check_choice("by", by, ("relevance", "rating")) == "rating":
-            return X
+            return X.data
         values = self.worth(X.data)
-        if weights is not None:
-            values = values * check_weights(weights, X)
-        profile = copy(X)  # in no time: the places are shared
-        profile.data = values
-        return profile
+        return values if weights is None else values * check_weights(weights, X)
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
         """Return item offsets, user offsets and the finish of one of the two numbers."""
@@ -143,7 +138,8 @@ class ItemItemModel(BaseEstimator):
 
     def _terms(self, X: sp.csr_array, by: By, weights: Any = None) -> Terms:
         """Return what one of the two numbers is made of."""
-        return Terms(self._profile(X, by, weights), *self._bases(X, by))
+        indptr, indices, _ = as_kernel_csr(X)
+        return Terms(kernels.CSR(indptr, indices, self._worth_of(X, by, weights)), *self._bases(X, by))
 
     def recommend(
         self,
@@ -228,8 +224,8 @@ class ItemItemModel(BaseEstimator):
     def _dense(self, X: Any, by: By, weights: Any = None) -> npt.NDArray[np.float64]:
         X = check_rows(self, X)
         check_dense(self, X)
-        values, item_offset, user_offset, finish = self._terms(X, by, weights)
-        rows, dense = as_kernel_csr(values), np.empty(X.shape)
+        rows, item_offset, user_offset, finish = self._terms(X, by, weights)
+        dense = np.empty(X.shape)
         for u in range(X.shape[0]):
             part = slice(rows.indptr[u], rows.indptr[u + 1])
             dense[u], _ = kernels.score_row(
@@ -279,8 +275,7 @@ class ItemItemModel(BaseEstimator):
         """
         X = check_rows(self, X)
         rows, items = check_pairs(X, rows, items)
-        values, item_offset, user_offset, finish = self._terms(X, by, weights)
-        table = as_kernel_csr(values)
+        table, item_offset, user_offset, finish = self._terms(X, by, weights)
 
         def pairs(start: int, stop: int) -> tuple[Any, Any]:
             return kernels.score_pairs(start, stop, table, rows, items, self._links, item_offset, user_offset, finish)
@@ -312,7 +307,8 @@ class ItemItemModel(BaseEstimator):
         -------
         csc_array of float32, shape (n_rows, n_items)
         """
-        return sp.csc_array(self._profile(check_rows(self, X), by, weights))
+        X = check_rows(self, X)
+        return sp.csc_array(sp.csr_array((self._worth_of(X, by, weights), X.indices, X.indptr), shape=X.shape))
 
     def score_users(
         self, X: Any, item: int, *, by: By = "relevance", weights: Any = None, by_item: sp.csc_array | None = None

@@ -56,7 +56,7 @@ class Terms(NamedTuple):
 
     Attributes
     ----------
-    rows : scipy.sparse.csr_array of float32
+    rows : CSR of float32
         `v`: what the ratings of every row are worth, in the places of the ratings.
     item_offset, user_offset : ndarray of float64
         The bases.
@@ -64,7 +64,7 @@ class Terms(NamedTuple):
         How sums become the number.
     """
 
-    rows: sp.csr_array
+    rows: kernels.CSR
     item_offset: npt.NDArray[np.float64]
     user_offset: npt.NDArray[np.float64]
     finish: kernels.Finish
@@ -80,7 +80,7 @@ class Wanted(NamedTuple):
 
 def best_of_rows(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None = None) -> TopN:
     """Return the best items of every row."""
-    n_rows = terms.rows.shape[0]
+    n_rows = len(terms.user_offset)
     if n_rows >= kernels.LANES and 0 < wanted.n <= MOST and _add_up_plainly(terms, links):
         return _in_groups(terms, links, wanted, progress)
     lengths, items, scores = _row_by_row(terms, links, wanted, progress)
@@ -103,16 +103,16 @@ def _row_by_row(
     terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None = None
 ) -> tuple[np.ndarray, ...]:
     """Return lengths, items and scores of the lists, one after the other."""
-    X, rows = terms.rows, as_kernel_csr(terms.rows)
+    rows, n_items = terms.rows, len(terms.item_offset)
 
     def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.top_rows(start, stop, rows, links, *terms[1:], *wanted, _zeros(X.shape[1]))
+        return kernels.top_rows(start, stop, rows, links, *terms[1:], *wanted, _zeros(n_items))
 
-    if X.shape[0] == 1:
+    if len(terms.user_offset) == 1:
         return top(0, 1)
-    cost = np.concatenate([[0], np.diff(links.by_column.indptr)[X.indices].cumsum()])[X.indptr]
+    cost = np.concatenate([[0], np.diff(links.by_column.indptr)[rows.indices].cumsum()])[rows.indptr]
     nobody = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
-    parts = list(in_order(top, slices_of(np.diff(cost) + 4.0 * X.shape[1], SLICE), progress)) or [nobody]
+    parts = list(in_order(top, slices_of(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [nobody]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
@@ -129,8 +129,8 @@ def _zeros(n_items: int) -> npt.NDArray[np.float64]:
 
 def _in_groups(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None) -> TopN:
     """Return the best items of every row, of eight rows of like length at a time."""
-    X, rows = terms.rows, as_kernel_csr(terms.rows)
-    lengths, n = np.diff(X.indptr), wanted.n
+    rows, n_items = terms.rows, len(terms.item_offset)
+    lengths, n = np.diff(rows.indptr), wanted.n
     order = np.argsort(-lengths, kind="stable")
     found, size = np.empty(len(lengths), np.int64), len(lengths) * n
     out = kernels.Found(found, np.empty(size, np.int32), np.empty(size))
@@ -138,12 +138,13 @@ def _in_groups(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Pro
     def top(start: int, stop: int) -> None:
         kernels.top_groups(start, stop, order, rows, links, *wanted, out)
 
-    fan_out = links.by_row.indptr[-1] / max(X.shape[1], 1)
-    cost = 4 * fan_out * lengths[order][:: kernels.LANES] + X.shape[1]
+    fan_out = links.by_row.indptr[-1] / max(n_items, 1)
+    cost = 4 * fan_out * lengths[order][:: kernels.LANES] + n_items
     for _ in in_order(top, slices_of(cost, SLICE), progress):
         pass
     open_ = np.flatnonzero(found < n)
-    left = terms._replace(rows=X[open_], user_offset=terms.user_offset[open_])
+    X = sp.csr_array((rows.data, rows.indices, rows.indptr), shape=(len(lengths), n_items))
+    left = terms._replace(rows=as_kernel_csr(X[open_]), user_offset=terms.user_offset[open_])
     found[open_], more_items, more_scores = _row_by_row(left, links, wanted)
     items, scores = out.items.reshape(-1, n), out.scores.reshape(-1, n)
     for table, more in ((items, more_items), (scores, more_scores)):

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from reelated import _kernels as kernels
 from reelated.errors import InputError, TooLarge, check_memory, show_bytes
 
 
@@ -41,12 +42,13 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     if ready:
         return X
     rows = sp.csr_array(X)
-    if not _inside(rows):
+    inside, ascending, _ = _look_over(rows)
+    if not inside:
         raise InputError(
             f"X of shape {rows.shape} holds entries outside of it: expected column numbers from 0 to "
             f"{rows.shape[1] - 1} and row pointers that never fall."
         )
-    if not rows.has_canonical_format:
+    if not ascending:
         rows = rows.copy()
         rows.sum_duplicates()
     return rows
@@ -90,22 +92,13 @@ def check_weights(weights: Any, X: sp.csr_array) -> np.ndarray:
 
 def _ready(X: Any, kind: Any) -> bool:
     """Say whether `X` needs no conversion: the quick way for one person's row."""
-    return (
-        isinstance(X, kind)
-        and X.dtype == np.float32
-        and _inside(X)
-        and X.has_canonical_format
-        and bool(np.isfinite(X.data).all())
-    )
+    return isinstance(X, kind) and X.dtype == np.float32 and all(_look_over(X))
 
 
-def _inside(X: Any) -> bool:
-    """Say whether all entries lie inside of the matrix, which SciPy does not look at and compiled code relies on."""
-    numbers = X.indices.view(np.uint32 if X.indices.itemsize == 4 else np.uint64)  # below zero becomes very large
-    size = X.shape[1] if X.format == "csr" else X.shape[0]
-    return (not len(numbers) or int(numbers.max()) < size) and (
-        len(X.indptr) == 2 or bool((np.diff(X.indptr) >= 0).all())
-    )
+def _look_over(X: Any) -> tuple[bool, bool, bool]:
+    """Say whether all entries lie inside of `X`, ascend without duplicates, and are finite."""
+    width = X.shape[1] if X.format == "csr" else X.shape[0]
+    return kernels.look_over(X.indptr, X.indices, X.data, width)
 
 
 def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.ndarray]:
