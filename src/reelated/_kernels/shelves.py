@@ -66,20 +66,25 @@ def item_of(key):
 
 @tight
 def offer(shelves, row, value, item, common):
-    """Put a neighbour of `row` on its shelf unless there are enough stronger ones."""
+    """Put a neighbour of `row` on its shelf, which has room, unless there are enough stronger ones."""
     if abs(value) < shelves.floors[row]:
         return
     at = row * shelves.size + shelves.filled[row]
     shelves.keys[at], shelves.common[at] = key_of(value, item), common
     shelves.filled[row] += 1
-    if shelves.filled[row] == shelves.size:
-        tidy(shelves, row)
 
 
 @tight
-def tidy(shelves, row):
-    """Leave the strongest on a full shelf; what they alone reach is its floor."""
+def make_room(shelves, row, places):
+    """Leave the strongest where fewer places than these are free on a shelf; what they alone reach is its floor.
+
+    Compiled into a loop of offers it would make each offer slow: call it between such loops.
+    """
+    filled = shelves.filled[row]
+    if shelves.size - filled >= places:
+        return
     begin, end = row * shelves.size, (row + 1) * shelves.size
+    shelves.keys[begin + filled : end] = 0
     least = keep(shelves.keys[begin:end], shelves.common[begin:end], shelves.wanted, shelves.floors[row])
     shelves.filled[row] = shelves.wanted
     shelves.floors[row] = max(shelves.floors[row], abs(value_of(least)))

@@ -20,7 +20,7 @@ from reelated._kernels.compiling import kernel, tight
 from reelated._kernels.lanes import LANES, add_tile, as_bits, as_number, count_tile, lowest_bit, promising
 from reelated._kernels.marks import empty_marks, mark, take_marked
 from reelated._kernels.measures import Rule, cosine, finish, pearson
-from reelated._kernels.shelves import least_of, offer
+from reelated._kernels.shelves import least_of, make_room, offer
 
 DEPTH = 256
 """Users of one dense chunk: eight items of it fill a quarter of the nearest cache."""
@@ -199,6 +199,7 @@ def harvest(block, sums, counts, moments, terms, shelves):
             shelves.floors[i] = max(shelves.floors[i], least)
         for group in range(0, end, LANES):
             chosen = promising(sums, row + group, least, shelves.floors, group)
+            full = False
             while chosen:
                 j = group + np.int64(lowest_bit(chosen))
                 chosen &= chosen - one
@@ -206,6 +207,12 @@ def harvest(block, sums, counts, moments, terms, shelves):
                 if abs(value) >= least:
                     offer(shelves, i, value, terms.order[j], common)
                 offer(shelves, j, value, terms.order[i], common)
+                full |= shelves.filled[j] == shelves.size
+            if full:
+                for j in range(group, group + LANES):
+                    make_room(shelves, j, 1)
+            if shelves.filled[i] > shelves.size - LANES:
+                make_room(shelves, i, LANES)
         sums[row : row + end] = 0
         counts[row : row + end] = 0
         if moments is not None:

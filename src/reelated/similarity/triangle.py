@@ -40,7 +40,7 @@ class Layout(NamedTuple):
     edges : tuple of int
         Where the blocks of items begin, and the end of the last: all items, up to whole groups of lanes.
     shelf : int
-        Places on an item's shelf: a quarter more than are wanted, so that it is tidied rarely.
+        Places on an item's shelf: a fifth more than are wanted, so that it is tidied rarely.
     moments : int
         Sums for a pair beside that of products and the count.
     """
@@ -58,7 +58,7 @@ class Layout(NamedTuple):
         while edges[-1] < end:  # the largest x with x (low + x) pairs
             x = int((np.sqrt(edges[-1] ** 2 + 4 * pairs) - edges[-1]) / 2) // lanes * lanes
             edges.append(min(edges[-1] + min(max(x, lanes), WIDEST), end))
-        return cls(tuple(edges), (n_neighbors + max(n_neighbors // 4, 8)) // lanes * lanes, moments)
+        return cls(tuple(edges), whole_lanes(n_neighbors + max(n_neighbors // 5, lanes)), moments)
 
     @property
     def n_padded(self) -> int:
