@@ -14,6 +14,7 @@ import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
 from reelated._kernels.lanes import LANES, add_tile, count_tile
+from reelated._kernels.marks import empty_marks, mark, take_marked
 from reelated._kernels.measures import cosine, finish, pearson
 from reelated._kernels.shelves import strongest
 from reelated._kernels.triangle import DEPTH, WORDS
@@ -74,37 +75,58 @@ def add_rows(table, low, high, rows, heads, users, firsts):
 
 
 @kernel
-def cut_table(table, start, stop, rank, sizes, norms, rule, n_neighbors):
+def cut_table(table, start, stop, order, sizes, norms, rule, n_neighbors):
     """Return rows `start … stop` of the similarity: lengths, numbers, similarities and common raters.
 
-    `rank[j]` is the place of item number `j` in the table, `sizes` and `norms` go by places. Rows come in ascending
-    item number, without the item itself and without zeros; of more than `n_neighbors` those of the largest absolute
-    similarity stay, ties in ascending item number.
+    `order[j]` is the number of the item at place `j` of the table, `sizes` and `norms` go by places. Rows come in
+    ascending item number, without the item itself and without zeros; of more than `n_neighbors` those of the largest
+    absolute similarity stay, ties in ascending item number.
     """
-    n_items, dtype = len(rank), table.sums.dtype
-    touched, values = np.empty(n_items, np.int32), np.empty(n_items, dtype)
+    n_items, dtype = len(order), table.sums.dtype
+    places, values = np.empty(n_items, np.int32), np.empty(n_items, dtype)
+    marks, numbers, at = empty_marks(n_items), np.empty(n_items, np.int32), np.empty(n_items, np.int64)
     room = (stop - start) * min(n_neighbors, n_items)
     lengths, filled = np.zeros(stop - start, np.int64), 0
     out_items, out_values, out_common = np.empty(room, np.int32), np.empty(room, dtype), np.empty(room, np.int32)
     for i in range(start, stop):
-        sums, counts, kept = table.sums[i - table.low], table.counts[i - table.low], 0
-        for number in range(n_items):
-            j = rank[number]
-            common = counts[j]
-            if common == 0 or j == i:
-                continue
-            if rule.pearson:
-                value = pearson(sums[j], common, table.moments[i - table.low, j], rule.damping)
-            else:
-                value = cosine(sums[j], common, i, j, sizes, norms, rule)
-            value = finish(value, common, rule)
-            if value != 0:
-                touched[kept], values[kept] = number, value
-                kept += 1
-        chosen = strongest(values[:kept], n_neighbors)
+        kept = _similar(table, i, sizes, norms, rule, places, values)
+        if kept > n_neighbors:
+            kept = _drop_weak(places, values, kept, n_neighbors)
+        for c in range(kept):
+            mark(marks, order[places[c]], c)
+        take_marked(marks, numbers, at, 0)
+        chosen = strongest(values[at[:kept]], n_neighbors)
         for c in chosen:
-            out_items[filled], out_values[filled] = touched[c], values[c]
-            out_common[filled] = counts[rank[touched[c]]]
+            out_items[filled], out_values[filled] = numbers[c], values[at[c]]
+            out_common[filled] = table.counts[i - table.low, places[at[c]]]
             filled += 1
         lengths[i - start] = len(chosen)
     return lengths, out_items[:filled], out_values[:filled], out_common[:filled]
+
+
+@tight
+def _similar(table, i, sizes, norms, rule, places, values):
+    """Write where in the table the items stand that are like item `i`, and how like they are; return how many."""
+    sums, counts, kept = table.sums[i - table.low], table.counts[i - table.low], 0
+    for j in range(len(sizes)):
+        common = counts[j]
+        if common == 0 or j == i:
+            continue
+        if rule.pearson:
+            value = pearson(sums[j], common, table.moments[i - table.low, j], rule.damping)
+        else:
+            value = cosine(sums[j], common, i, j, sizes, norms, rule)
+        places[kept], values[kept] = j, finish(value, common, rule)
+        kept += values[kept] != 0
+    return kept
+
+
+@kernel
+def _drop_weak(places, values, kept, wanted):
+    """Move those of the first `kept` that reach the strength of the `wanted` largest to the front; return how many."""
+    size, reaching = np.abs(values[:kept]), 0
+    floor = np.partition(size, kept - wanted)[kept - wanted]
+    for c in range(kept):
+        places[reaching], values[reaching] = places[c], values[c]
+        reaching += size[c] >= floor
+    return reaching

@@ -145,12 +145,11 @@ class AddUp:
     def _write(self, block: int, table: kernels.Table, high: int) -> npt.NDArray[np.int64]:
         """Write the strongest neighbours of every item; return how many each has."""
         measure, sizes, norms, order, folder = self.wanted[:5]
-        rank = np.empty(len(order), np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
         keep = min(len(order), measure.n_neighbors or len(order))
-        lengths, *parts = kernels.cut_table(table, table.low, high, rank, sizes, norms, measure.rule, keep)
+        lengths, *parts = kernels.cut_table(table, table.low, high, order, sizes, norms, measure.rule, keep)
         for name, part in zip(PARTS, parts, strict=True):
             write_array(shard(folder, block, name), part)
+        rank = np.argsort(order)
         for name in self.wanted.plain:
             write_array(shard(folder, block, name), getattr(table, name)[: high - table.low, rank])
         return lengths
