@@ -21,7 +21,7 @@ WIDEST = 256
 """The most items of a block: what they have most in common should stay in the cache."""
 PREPARE = 2e5
 """Ratings of one slice of the preparation; putting a neighbour into the result takes the time of four."""
-CORNER = 4_000_000
+CORNER = 1_000_000
 """Numbers that the dense corner may always hold; beyond, it holds no more than there are ratings."""
 VISITS = 200_000
 """Rows that a thread walks before it looks whether the work was called off: a fraction of a second."""
