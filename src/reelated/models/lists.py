@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.similarity import as_kernel_csr
+from reelated.similarity import take_rows
 
 SLICE = 1e8
 """Additions of one slice of work: about a third of a second."""
@@ -143,8 +142,7 @@ def _in_groups(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Pro
     for _ in in_order(top, slices_of(cost, SLICE), progress):
         pass
     open_ = np.flatnonzero(found < n)
-    X = sp.csr_array((rows.data, rows.indices, rows.indptr), shape=(len(lengths), n_items))
-    left = terms._replace(rows=as_kernel_csr(X[open_]), user_offset=terms.user_offset[open_])
+    left = terms._replace(rows=take_rows(rows, open_), user_offset=terms.user_offset[open_])
     found[open_], more_items, more_scores = _row_by_row(left, links, wanted)
     items, scores = out.items.reshape(-1, n), out.scores.reshape(-1, n)
     for table, more in ((items, more_items), (scores, more_scores)):

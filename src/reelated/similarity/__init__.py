@@ -20,6 +20,7 @@ from reelated.similarity.neighbors import (
     products_of,
     similarity,
     sizes_and_norms,
+    take_rows,
 )
 from reelated.similarity.weighting import Weighting, weighted
 
@@ -42,5 +43,6 @@ __all__ = [
     "sizes_and_norms",
     "solve_all",
     "solve_near",
+    "take_rows",
     "weighted",
 ]

@@ -93,6 +93,26 @@ def as_kernel_csr(matrix: Any) -> kernels.CSR:
     return kernels.CSR(indptr, indices, np.asarray(matrix.data))
 
 
+def take_rows(rows: kernels.CSR, chosen: npt.NDArray[np.integer[Any]]) -> kernels.CSR:
+    """Return some rows, without a copy of the others or of their numbers in a wider type.
+
+    Parameters
+    ----------
+    rows : CSR
+        The matrix.
+    chosen : ndarray of int
+        Numbers of rows, in the wanted order.
+
+    Returns
+    -------
+    CSR
+    """
+    lengths = np.diff(rows.indptr)[chosen]
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    places = np.arange(indptr[-1]) + np.repeat(rows.indptr[chosen] - indptr[:-1], lengths)
+    return kernels.CSR(indptr, rows.indices[places], rows.data[places])
+
+
 def by_column(rows: kernels.CSR, n_columns: int, numbers: str = "int32") -> kernels.CSR:
     """Lay the columns of a matrix out as rows.
 

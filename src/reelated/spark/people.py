@@ -10,6 +10,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from reelated._kernels import CSR
+from reelated.similarity import take_rows
 
 PIECE = 250_000
 """Ratings of one packed cell, about; a single person's row is never cut."""
@@ -43,10 +44,7 @@ class People(NamedTuple):
 
     def take(self, users: npt.NDArray[np.integer[Any]]) -> "People":
         """Return the rows at some places."""
-        lengths = self.lengths[users]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        places = np.arange(indptr[-1]) + np.repeat(self.rows.indptr[users] - indptr[:-1], lengths)
-        return People(self.user_ids.gather(users), CSR(indptr, self.rows.indices[places], self.rows.data[places]))
+        return People(self.user_ids.gather(users), take_rows(self.rows, users))
 
     def by_activity(self) -> "People":
         """Return them by falling activity, of equals by ascending id: the order in which the engine adds up."""
