@@ -7,7 +7,7 @@ from reelated._kernels.compiling import kernel
 
 @kernel
 def look_over(indptr, indices, data, n_columns):
-    """Say whether all entries lie inside of a matrix by rows, whether columns ascend in each, and whether all is finite.
+    """Say of a matrix by rows whether all entries lie inside, whether columns ascend, and whether all is finite.
 
     inside = (0 <= indices).all() and (indices < n_columns).all() and (np.diff(indptr) >= 0).all()
     """
