@@ -61,7 +61,7 @@ def _start(name: str, terms: Terms, folders: tuple[Path, Path], running: dict[st
         python = interpreter(name, terms)
         running[name] = process = Process(python, "worker.py", terms.threads, name, cold=terms.environments)
         about = process.ask("hello")
-        works = [work for work in about.pop("works") if not terms.works or work.split()[0] in terms.works]
+        works = [work for work in about.pop("works") if _wanted(work, terms)]
         told[name] |= about
         process.ask("load", folder=str(folders[1]))
         told[name] |= process.ask("warm", works=works, n_neighbors=NEIGHBORS, n=N)
@@ -69,6 +69,11 @@ def _start(name: str, terms: Terms, folders: tuple[Path, Path], running: dict[st
         told[name]["works"] = {work: {"seconds": []} for work in works}
     except (CannotInstall, Failed) as reason:
         _skip(name, str(reason), running, told)
+
+
+def _wanted(work: str, terms: Terms) -> bool:
+    """Say whether a work is asked for; the plain fit always is, for the others rest on it."""
+    return not terms.works or work == "fit" or work.split()[0] in terms.works
 
 
 def _skip(name: str, reason: str, running: dict[str, Process], told: Told) -> None:

@@ -27,6 +27,7 @@ from worker import load, serve
 
 CALLERS = 300
 STAGES = {
+    "look_over": "preparation",
     "add_columns": "preparation",
     "sort_rows": "preparation",
     "dense_widths": "preparation",
