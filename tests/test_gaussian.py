@@ -64,6 +64,18 @@ def test_answers_are_those_of_the_textbook(R, n_factors, n_tastes):
         assert high == pytest.approx(np.clip(mean + reach, *model.scale_), rel=1e-5, abs=tiny)
 
 
+@pytest.mark.parametrize("n_draws", [7, 8, 13, 16])
+def test_answers_are_those_of_the_textbook_for_any_number_of_draws(n_draws):
+    X = world(n_users=40, n_items=30, n_ratings=600)[0]
+    model = Gaussian(n_factors=3, n_draws=n_draws, n_warmup=1, n_tastes=2).fit(X, scale=(0, 100))
+    table, drawn, everyone = measured(model, X), learned(model), np.arange(X.shape[0])
+    assert set(np.diff(X.indptr) % 4) == {0, 1, 2, 3}  # ratings are added four at a time
+    for i in (0, 11):
+        told = [naive.conditional(row, i, drawn)[0] for row in table]
+        found = model.predict_pairs(X, everyone, np.full(len(everyone), i))
+        assert found == pytest.approx(model.units_[0] + model.units_[1] * np.array(told), rel=1e-6)
+
+
 def test_the_covariance_of_ratings_is_the_mean_over_the_draws():
     X = world(n_users=40, n_items=12, n_ratings=300)[0]
     model, items = clone(SMALL).fit(X), [7, 2, 9]

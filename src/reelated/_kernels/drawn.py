@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.compiling import kernel, tight
+from reelated._kernels.lanes import LANES, add_four, widen
 
 TOGETHER = 4
-"""Ratings that are added at once: a person's precision is larger than the nearest cache, and is fetched for each."""
+"""Ratings that are added at once, so that sums are fetched for each four."""
 
 
 class Draws(NamedTuple):
@@ -56,10 +57,12 @@ class Person(NamedTuple):
         α Σ q_j (r_j − offset_j), what is usual for people like them, and their own numbers.
     q : ndarray, shape (D, S)
         Room for an item's numbers.
-    scaled : ndarray, shape (TOGETHER, S)
-        Room for α times one number of each of some items.
-    items, ratings : ndarray, shape (TOGETHER,)
-        Room for some ratings.
+    weighted : ndarray, shape (S,)
+        Room for α times one number of an item.
+    eights : ndarray, shape (D + 1, TOGETHER, LANES)
+        Room for `q` and `r − offset` of some ratings, of eight draws; the first numbers stay 1.
+    scale : ndarray, shape (LANES,)
+        Room for α of eight draws.
     """
 
     n_ratings: np.ndarray
@@ -70,9 +73,9 @@ class Person(NamedTuple):
     usual: np.ndarray
     z: np.ndarray
     q: np.ndarray
-    scaled: np.ndarray
-    items: np.ndarray
-    ratings: np.ndarray
+    weighted: np.ndarray
+    eights: np.ndarray
+    scale: np.ndarray
 
 
 @kernel
@@ -88,9 +91,9 @@ def empty_person(draws):
         np.zeros((D, S)),
         np.zeros((D, S)),
         np.zeros((D, S)),
-        np.zeros((TOGETHER, S)),
-        np.zeros(TOGETHER, np.int64),
-        np.zeros(TOGETHER),
+        np.zeros(S),
+        np.ones((D + 1, TOGETHER, LANES)),
+        np.zeros(LANES),
     )
 
 
@@ -178,7 +181,7 @@ def add_rating(draws, person, j, rating, sign):
     person.n_ratings[0] += sign
     for f in range(len(person.taste)):
         person.taste[f] += sign * draws.taste[j, f]
-    q, weighted, offset = person.q, person.scaled[0], draws.items[j, 0]
+    q, weighted, offset = person.q, person.weighted, draws.items[j, 0]
     look_at(draws, j, q)
     for a in range(len(q)):
         for s in range(len(weighted)):
@@ -189,31 +192,29 @@ def add_rating(draws, person, j, rating, sign):
 
 
 @tight
-def add_products(out, x, y0, y1, y2, y3):
-    """Add four products to `out` one after the other, draw by draw."""
-    for s in range(len(out)):
-        out[s] = out[s] + x[0, s] * y0[s] + x[1, s] * y1[s] + x[2, s] * y2[s] + x[3, s] * y3[s]
+def add_together(draws, person, indices, data):
+    """Add so many ratings that four go into them, as `add_rating` does one after the other: four, for eight draws."""
+    (D, S), room = person.pull.shape, person.eights
+    for first in range(0, S, LANES):
+        begin = min(first, S - LANES)
+        for lane in range(LANES):
+            person.scale[lane] = draws.alpha[begin + lane] if begin + lane >= first else 0.0
+        for at in range(0, len(indices), TOGETHER):
+            for k in range(TOGETHER):
+                look_at_eight(draws, indices[at + k], data[at + k], begin, room, k)
+            for a in range(D):
+                add_four(person.precision, a * D * S + begin, S, room, person.scale, a, 0, a + 1)
+                add_four(person.pull, a * S + begin, S, room, person.scale, a, D, D + 1)
 
 
 @tight
-def add_together(draws, person):
-    """Add the ratings that the person has room for, as `add_rating` does one after the other."""
-    j, weighted = person.items, person.scaled
-    v0, v1, v2, v3 = draws.items[j[0]], draws.items[j[1]], draws.items[j[2]], draws.items[j[3]]
-    for k in range(TOGETHER):
-        person.n_ratings[0] += 1.0
-        for f in range(len(person.taste)):
-            person.taste[f] += draws.taste[j[k], f]
-    for a in range(len(person.pull)):
-        for k in range(TOGETHER):
-            v, rating = draws.items[j[k]], person.ratings[k]
-            for s in range(weighted.shape[1]):
-                weighted[k, s] = draws.alpha[s] * (v[a, s] if a else 1.0)
-                person.pull[a, s] += weighted[k, s] * (rating - v[0, s])
-            for s in range(weighted.shape[1]):
-                person.precision[a, 0, s] += weighted[k, s]
-        for c in range(1, a + 1):
-            add_products(person.precision[a, c], weighted, v0[c], v1[c], v2[c], v3[c])
+def look_at_eight(draws, j, rating, begin, room, k):
+    """Write, of eight draws, `q_j` and behind it `r_j − offset_j` as the `k`-th of what is added together."""
+    D, S = draws.level.shape
+    for a in range(1, D):
+        widen(room, (a * TOGETHER + k) * LANES, draws.items, (j * D + a) * S + begin)
+    for lane in range(LANES):
+        room[D, k, lane] = rating - draws.items[j, 0, begin + lane]
 
 
 @tight
@@ -239,22 +240,21 @@ def settle(draws, person):
 
 
 @tight
-def meet(draws, indices, data, skipped, person):
-    """Fill a person from their row of ratings, but for one item."""
+def meet(draws, indices, data, person):
+    """Fill a person from their row of ratings."""
     person.n_ratings[0] = 0.0
     person.taste[:] = 0.0
     person.pull[:] = 0.0
     copy_lower(draws.precision, person.precision)
-    held = 0
-    for at in range(len(indices)):
-        if indices[at] != skipped:
-            person.items[held], person.ratings[held] = indices[at], data[at]
-            held += 1
-        if held == TOGETHER:
-            add_together(draws, person)
-            held = 0
-    for k in range(held):
-        add_rating(draws, person, person.items[k], person.ratings[k], 1.0)
+    together = len(indices) - len(indices) % TOGETHER if person.pull.shape[1] >= LANES else 0
+    for at in range(together):
+        person.n_ratings[0] += 1.0
+        for f in range(len(person.taste)):
+            person.taste[f] += draws.taste[indices[at], f]
+    if together:
+        add_together(draws, person, indices[:together], data[:together])
+    for at in range(together, len(indices)):
+        add_rating(draws, person, indices[at], data[at], 1.0)
     settle(draws, person)
 
 
@@ -312,7 +312,7 @@ def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
         indices = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
         data = rows.data[rows.indptr[u] : rows.indptr[u + 1]]
         if u != known:
-            meet(draws, indices, data, -1, person)
+            meet(draws, indices, data, person)
             known = u
         place = np.searchsorted(indices, i)
         if place < len(indices) and indices[place] == i:
@@ -333,7 +333,7 @@ def gaussian_rows(start, stop, rows, draws, by_number):
     dense, person = np.zeros((stop - start, by_number.shape[2])), empty_person(draws)
     for u in range(start, stop):
         indices = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
-        meet(draws, indices, rows.data[rows.indptr[u] : rows.indptr[u + 1]], -1, person)
+        meet(draws, indices, rows.data[rows.indptr[u] : rows.indptr[u + 1]], person)
         out = dense[u - start]
         for s in range(S):
             bias, v = person.z[0, s], by_number[s, 0]
@@ -361,7 +361,8 @@ def gaussian_parts(indices, data, item, draws):
     """
     D, S = draws.level.shape
     person = empty_person(draws)
-    meet(draws, indices, data, item, person)
+    others = indices != item
+    meet(draws, indices[others], data[others], person)
     n = person.n_ratings[0]
     grown = np.log(min(max(n, draws.fewest), draws.most))
     usual, y, share = draws.level + draws.growth * grown, person.q, 1.0 / np.sqrt(n) if n > 0.5 else 0.0

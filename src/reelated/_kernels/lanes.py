@@ -230,3 +230,43 @@ def clear(_, numbers, place):
         return context.get_dummy_value()
 
     return types.void(numbers, types.uint64), generate
+
+
+@intrinsic
+def widen(_, out, place, numbers, at):
+    """``out[place : place + 8] = numbers[at : at + 8]``, of float32 as float64."""
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        wide = ir.VectorType(v.element(0), LANES)
+        v.store(builder.fpext(v.load(2, args[3]), wide), 0, args[1])
+        return context.get_dummy_value()
+
+    return types.void(out, types.uint64, numbers, types.uint64), generate
+
+
+@intrinsic
+def add_four(_, sums, place, step, eights, scale, left, right, end):
+    """``sums[place + step * (c - right) + lane] += Σ_k scale[lane] * eights[left, k, lane] * eights[c, k, lane]``.
+
+    For c from `right` to `end` and eight lanes; there are four `k`, added one after the other.
+    """
+
+    def generate(context, builder, signature, args):
+        v = Vectors(context, builder, signature, args)
+        width = _index(context, 4 * LANES)
+
+        def place_of(row, k):
+            return builder.add(builder.mul(row, width), _index(context, k * LANES))
+
+        factor = v.load(4, _index(context, 0))
+        scaled = [builder.fmul(factor, v.load(3, place_of(args[5], k))) for k in range(4)]
+        with cgutils.for_range(builder, builder.sub(args[7], args[6])) as loop:
+            row, at = builder.add(args[6], loop.index), builder.add(args[1], builder.mul(loop.index, args[2]))
+            total = v.load(0, at)
+            for k in range(4):
+                total = builder.fadd(total, builder.fmul(scaled[k], v.load(3, place_of(row, k))))
+            v.store(total, 0, at)
+        return context.get_dummy_value()
+
+    return types.void(sums, *_PLACES, eights, scale, *_PLACES, types.uint64), generate

@@ -87,8 +87,8 @@ class DrawnModel(BaseEstimator):
             if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} does not fit the rest")
         self._draws = kernels.Draws(
-            self.items_, self.level_, self.growth_, self.lean_, self.taste_, self.precision_, self.alpha_,
-            float(self.counts_[0]), float(self.counts_[1]),
+            np.ascontiguousarray(self.items_), self.level_, self.growth_, self.lean_, self.taste_, self.precision_,
+            self.alpha_, float(self.counts_[0]), float(self.counts_[1]),
         )  # fmt: skip
         self._by_number = np.ascontiguousarray(self.items_.T)
 
