@@ -80,20 +80,20 @@ class Person(NamedTuple):
 
 @kernel
 def empty_person(draws):
-    """Return room for a person."""
+    """Return room for a person, whom `meet` or `leave_out` fills."""
     D, S = draws.level.shape
     return Person(
         np.zeros(1),
-        np.zeros(draws.taste.shape[1]),
-        np.zeros((D, D, S)),
-        np.zeros((D, D, S)),
-        np.zeros((D, S)),
-        np.zeros((D, S)),
-        np.zeros((D, S)),
-        np.zeros((D, S)),
-        np.zeros(S),
+        np.empty(draws.taste.shape[1]),
+        np.empty((D, D, S)),
+        np.empty((D, D, S)),
+        np.empty((D, S)),
+        np.empty((D, S)),
+        np.empty((D, S)),
+        np.empty((D, S)),
+        np.empty(S),
         np.ones((D + 1, TOGETHER, LANES)),
-        np.zeros(LANES),
+        np.empty(LANES),
     )
 
 
@@ -306,7 +306,8 @@ def variance_of(draws, person, i):
 def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
     """Return ratings and variances of pairs sorted by row; what the row itself says of the item is not looked at."""
     ratings, variances = np.empty(stop - start), np.empty(stop - start)
-    person, other, known = empty_person(draws), empty_person(draws), -1
+    person, known = empty_person(draws), -1
+    other, has_room = person, False
     for at in range(start, stop):
         u, i, asked = users[at], items[at], person
         indices = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
@@ -316,6 +317,8 @@ def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
             known = u
         place = np.searchsorted(indices, i)
         if place < len(indices) and indices[place] == i:
+            if not has_room:
+                other, has_room = empty_person(draws), True
             leave_out(draws, person, i, data[place], other)
             asked = other
         ratings[at - start] = rating_of(draws, asked, i)
