@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contract import identical, table
 from reelated import _threads
-from reelated._threads import in_order, slices_of
+from reelated._threads import crew, in_order, slices_of
 from reelated.models import ItemKNN, item_item, lists
 from reelated.similarity import neighbors
 
@@ -127,6 +127,28 @@ def test_a_caller_who_stops_listening_leaves_no_thread_behind(threads):
     assert next(stream) == 0
     stream.close()
     assert threading.active_count() == before
+
+
+def test_a_crew_is_kept_for_several_streams_and_goes_home_at_the_end(threads):
+    gate = threading.Barrier(threads)
+
+    def task(start, stop):
+        gate.wait(5)  # so that each of the threads has to take a slice
+        return threading.get_ident()
+
+    before, several = threading.active_count(), [(i, i + 1) for i in range(threads)]
+    with crew():
+        first = set(in_order(task, several))
+        with pytest.raises(ZeroDivisionError):
+            list(in_order(lambda start, stop: 1 // start, FIFTY))
+        assert set(in_order(task, several)) == first
+        others = []
+        aside = threading.Thread(target=lambda: others.extend(in_order(task, several)))
+        aside.start()
+        aside.join()
+        assert not first & set(others)
+    assert threading.active_count() == before
+    assert list(in_order(lambda start, stop: start, FIFTY)) == list(range(50))
 
 
 def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):

@@ -5,8 +5,10 @@ this may be entered from any number of threads at once, and slices of uneven cos
 """
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -49,6 +51,19 @@ def slices_of(cost: npt.NDArray[np.integer | np.floating], budget: float) -> lis
     return cuts
 
 
+_kept = threading.local()
+
+
+@contextmanager
+def crew() -> Iterator[None]:
+    """Let every `in_order` of this thread take the same threads: to start some takes longer than a small slice."""
+    with ThreadPoolExecutor(n_threads()) as _kept.pool:
+        try:
+            yield
+        finally:
+            del _kept.pool
+
+
 def in_order(
     task: Callable[[int, int], Result],
     slices: Iterable[Slice],
@@ -66,7 +81,8 @@ def in_order(
         for start, stop in _counted(todo, progress):
             yield task(start, stop)
         return
-    with ThreadPoolExecutor(workers) as pool:
+    kept = getattr(_kept, "pool", None)
+    with nullcontext(kept) if kept else ThreadPoolExecutor(workers) as pool:
         waiting = iter(todo)
         futures = [pool.submit(task, *cut) for cut in islice(waiting, 2 * workers)]
         try:
@@ -78,8 +94,7 @@ def in_order(
         finally:
             if called_off:
                 called_off.set()
-            for future in futures:
-                future.cancel()
+            wait([future for future in futures if not future.cancel()])
 
 
 def _counted(todo: list[Slice], progress: Progress | None) -> Iterator[Slice]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, n_threads, slices_of
+from reelated._threads import Progress, crew, in_order, n_threads, slices_of
 from reelated.errors import TooLarge, show_bytes
 from reelated.similarity.triangle import Layout, triangle
 
@@ -261,7 +261,8 @@ def similarity(
     sizes, norms = sizes_and_norms(rows, n_items)
     rule = measure.rule
     if chosen.triangle:
-        found = triangle(rows, norms, sizes, rule, keep, progress)
+        with crew():
+            found = triangle(rows, norms, sizes, rule, keep, progress)
     else:
         found = _by_rows(values, norms, rule, keep, progress)
     lengths, indices, data, common = found
