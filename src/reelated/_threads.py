@@ -6,8 +6,9 @@ this may be entered from any number of threads at once, and slices of uneven cos
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from itertools import islice
@@ -57,7 +58,7 @@ _kept = threading.local()
 @contextmanager
 def crew() -> Iterator[None]:
     """Let every `in_order` of this thread take the same threads: to start some takes longer than a small slice."""
-    with ThreadPoolExecutor(n_threads()) as _kept.pool:
+    with ThreadPoolExecutor(max(n_threads() - 1, 1)) as _kept.pool:
         try:
             yield
         finally:
@@ -72,7 +73,8 @@ def in_order(
 ) -> Iterator[Result]:
     """Run `task(start, stop)` for every slice on all threads and yield the results in the order of the slices.
 
-    At most a few slices run ahead of what has been taken, so that a stream stays small in memory. When the caller
+    The caller's thread is one of them: were it to sleep, the last to be woken could wait behind another on one core. At
+    most a few slices run ahead of what has been taken, so that a stream stays small in memory. When the caller
     stops or is interrupted, what has not begun is cancelled, and `called_off` is set for tasks that look at it.
     """
     todo = list(slices)
@@ -82,19 +84,38 @@ def in_order(
             yield task(start, stop)
         return
     kept = getattr(_kept, "pool", None)
-    with nullcontext(kept) if kept else ThreadPoolExecutor(workers) as pool:
+    with nullcontext(kept) if kept else ThreadPoolExecutor(workers - 1) as pool:
         waiting = iter(todo)
-        futures = [pool.submit(task, *cut) for cut in islice(waiting, 2 * workers)]
+        ahead = deque((cut, pool.submit(task, *cut)) for cut in islice(waiting, 2 * workers))
         try:
             for number in range(len(todo)):
-                yield _result(futures.pop(0))
-                futures.extend(pool.submit(task, *cut) for cut in islice(waiting, 1))
+                while not ahead[0][1].done():
+                    if not _help(
+                        task, ahead
+                    ):  # in short steps: an untimed wait lets Ctrl-C through only on some systems
+                        wait([ahead[0][1]], timeout=0.2)
+                yield ahead.popleft()[1].result()
+                ahead.extend((cut, pool.submit(task, *cut)) for cut in islice(waiting, 1))
                 if progress:
                     progress((number + 1) / len(todo))
         finally:
             if called_off:
                 called_off.set()
-            wait([future for future in futures if not future.cancel()])
+            wait([future for _, future in ahead if not future.cancel()])
+
+
+def _help(task: Callable[[int, int], Result], ahead: "deque[tuple[Slice, Future[Result]]]") -> bool:
+    """Work on the first slice that no other thread has begun; say whether there was one."""
+    for at, (cut, future) in enumerate(ahead):
+        if future.cancel():
+            done: Future[Result] = Future()
+            ahead[at] = cut, done
+            try:
+                done.set_result(task(*cut))
+            except Exception as error:
+                done.set_exception(error)
+            return True
+    return False
 
 
 def _counted(todo: list[Slice], progress: Progress | None) -> Iterator[Slice]:
@@ -104,10 +125,3 @@ def _counted(todo: list[Slice], progress: Progress | None) -> Iterator[Slice]:
         yield cut
     if progress:
         progress(1.0)
-
-
-def _result(future: "Future[Result]") -> Result:
-    """Wait in short steps: an untimed wait would not let Ctrl-C through on every platform."""
-    while not future.done():
-        wait([future], timeout=0.2, return_when=FIRST_COMPLETED)
-    return future.result()
