@@ -90,10 +90,8 @@ def in_order(
         try:
             for number in range(len(todo)):
                 while not ahead[0][1].done():
-                    if not _help(
-                        task, ahead
-                    ):  # in short steps: an untimed wait lets Ctrl-C through only on some systems
-                        wait([ahead[0][1]], timeout=0.2)
+                    if not _help(task, ahead):
+                        wait([ahead[0][1]], timeout=0.2)  # untimed it would not let Ctrl-C through on every system
                 yield ahead.popleft()[1].result()
                 ahead.extend((cut, pool.submit(task, *cut)) for cut in islice(waiting, 1))
                 if progress:
