@@ -271,6 +271,23 @@ def test_all_of_it_works_by_keyboard_alone(visit):
     expect(page.locator("#fall")).to_have_count(0)
 
 
+def test_to_skip_to_the_content_draws_nothing_anew_and_back_still_works(visit):
+    page = visit("/list")
+    before, asked = listed(page), []
+    page.on("request", lambda request: asked.append(request.url) if request.resource_type == "fetch" else None)
+    page.get_by_role("link", name="Skip to the content").press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert asked == []
+    page.get_by_label("Genre").select_option("Horror")
+    expect(page).to_have_url(re.compile("genres=Horror"))
+    assert listed(page) != before
+    page.go_back()
+    expect(page).to_have_url(re.compile("/list#main$"))
+    expect(page.locator("#rows > li").first).to_have_attribute("data-key", before[0])
+    assert listed(page) == before
+
+
 def test_without_scripts_one_can_rate_list_filter_and_read(visit):
     page = visit(java_script_enabled=False)
     for stars in (5, 4, 1):

@@ -11,6 +11,8 @@ document.documentElement.classList.add("js");
 
 /** @type {AbortController | undefined} */
 let underWay;
+const here = () => location.pathname + location.search;
+let shown = here();
 
 /**
  * Ask for a page and put it, or one part of it, in the place of what is shown.
@@ -34,6 +36,7 @@ async function show(address, { body, into, tell = Boolean(body), history: entry 
     if (!into) {
       if (entry === "push" && answer.url !== location.href) history.pushState(null, "", answer.url);
       if (entry === "replace") history.replaceState(null, "", answer.url);
+      shown = here();
       document.title = made.title;
     }
     swap(into ?? "main", made, tell);
@@ -189,5 +192,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-addEventListener("popstate", () => show(location.href, { history: "none" }));
+addEventListener("popstate", () => {
+  if (here() === shown) return; // a jump within the page
+  shown = here();
+  show(location.href, { history: "none" });
+});
 prepare(document);
