@@ -1,6 +1,7 @@
 """Eight numbers at a time: the few vector operations of the kernels, spelt out for LLVM.
 
-Multiplications and additions are never fused, so that every way of adding up the same products gives the same bits.
+Every way of adding up the same products gives the same bits. So a product and a sum are either never fused or, where
+a function says so, always.
 """
 
 from llvmlite import ir
@@ -10,6 +11,8 @@ from numba.extending import intrinsic
 
 LANES = 8
 """Numbers of one vector operation."""
+TALL, BROAD = 2, 4
+"""Rows and columns of the sums that `add_outer` keeps in registers."""
 
 
 class Vectors:
@@ -59,11 +62,20 @@ class Vectors:
             numbers = [self.builder.load(self.pointer(left[0], place)) for place in places]
             yield numbers, self.load(right[0], self.builder.add(right[1], far))
 
-    def function(self, name, vector):
-        """Return LLVM's own function of one vector."""
-        element = "i64" if isinstance(vector.element, ir.IntType) else "f32"
-        full = f"llvm.{name}.v{LANES}{element}"
-        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(vector, [vector]), full)
+    def wide(self, at, place):
+        """Read eight numbers as float64."""
+        loaded, wide = self.load(at, place), ir.VectorType(ir.DoubleType(), LANES)
+        return loaded if loaded.type == wide else self.builder.fpext(loaded, wide)
+
+    def function(self, name, vector, arguments=1):
+        """Return LLVM's own function of vectors."""
+        element = {"i64": "i64", "float": "f32", "double": "f64"}[str(vector.element)]
+        full, kind = f"llvm.{name}.v{LANES}{element}", ir.FunctionType(vector, [vector] * arguments)
+        return cgutils.get_or_insert_function(self.builder.module, kind, full)
+
+    def fused(self, x, y, total):
+        """Return ``x * y + total``, rounded once."""
+        return self.builder.call(self.function("fma", total.type, arguments=3), [x, y, total])
 
     def bits(self, truths):
         """Return eight truths as the bits of one integer, the first lane lowest."""
@@ -233,40 +245,96 @@ def clear(_, numbers, place):
 
 
 @intrinsic
-def widen(_, out, place, numbers, at):
-    """``out[place : place + 8] = numbers[at : at + 8]``, of float32 as float64."""
+def fetch(_, out, place, numbers, at):
+    """``out[place : place + 8] = numbers[at : at + 8]``, as float64."""
 
     def generate(context, builder, signature, args):
         v = Vectors(context, builder, signature, args)
-        wide = ir.VectorType(v.element(0), LANES)
-        v.store(builder.fpext(v.load(2, args[3]), wide), 0, args[1])
+        v.store(v.wide(2, args[3]), 0, args[1])
         return context.get_dummy_value()
 
     return types.void(out, types.uint64, numbers, types.uint64), generate
 
 
 @intrinsic
-def add_four(_, sums, place, step, eights, scale, left, right, end):
-    """``sums[place + step * (c - right) + lane] += Σ_k scale[lane] * eights[left, k, lane] * eights[c, k, lane]``.
-
-    For c from `right` to `end` and eight lanes; there are four `k`, added one after the other.
-    """
+def multiply(_, out, place, numbers, at):
+    """``out[place : place + 8] *= numbers[at : at + 8]``."""
 
     def generate(context, builder, signature, args):
         v = Vectors(context, builder, signature, args)
-        width = _index(context, 4 * LANES)
-
-        def place_of(row, k):
-            return builder.add(builder.mul(row, width), _index(context, k * LANES))
-
-        factor = v.load(4, _index(context, 0))
-        scaled = [builder.fmul(factor, v.load(3, place_of(args[5], k))) for k in range(4)]
-        with cgutils.for_range(builder, builder.sub(args[7], args[6])) as loop:
-            row, at = builder.add(args[6], loop.index), builder.add(args[1], builder.mul(loop.index, args[2]))
-            total = v.load(0, at)
-            for k in range(4):
-                total = builder.fadd(total, builder.fmul(scaled[k], v.load(3, place_of(row, k))))
-            v.store(total, 0, at)
+        v.store(builder.fmul(v.load(0, args[1]), v.load(2, args[3])), 0, args[1])
         return context.get_dummy_value()
 
-    return types.void(sums, *_PLACES, eights, scale, *_PLACES, types.uint64), generate
+    return types.void(out, types.uint64, numbers, types.uint64), generate
+
+
+def _sum(out, left, right, sign):
+    """Return type and code of `add_sum` and `take_sum`."""
+
+    def generate(context, builder, signature, args):
+        v, eight = Vectors(context, builder, signature, args), _index(context, LANES)
+        total = cgutils.alloca_once_value(builder, v.load(0, args[1]))
+        with cgutils.for_range(builder, args[7]) as loop:
+            x = v.wide(2, builder.add(args[3], builder.mul(loop.index, args[4])))
+            y = v.wide(5, builder.add(args[6], builder.mul(loop.index, eight)))
+            builder.store(v.fused(x if sign > 0 else builder.fneg(x), y, builder.load(total)), total)
+        v.store(builder.load(total), 0, args[1])
+        return context.get_dummy_value()
+
+    return types.void(out, types.uint64, left, *_PLACES, right, *_PLACES), generate
+
+
+@intrinsic
+def add_sum(_, out, place, left, left_at, step, right, right_at, n):
+    """``out[place + lane] += Σ_k left[left_at + step k + lane] * right[right_at + 8 k + lane]``, fused, k below `n`."""
+    return _sum(out, left, right, 1)
+
+
+@intrinsic
+def take_sum(_, out, place, left, left_at, step, right, right_at, n):
+    """``out[place + lane] -= Σ_k left[left_at + step k + lane] * right[right_at + 8 k + lane]``, fused, k below `n`."""
+    return _sum(out, left, right, -1)
+
+
+def _outer(sums, eights, sign):
+    """Return type and code of `add_outer` and `take_outer`."""
+
+    def generate(context, builder, signature, args):
+        v, eight = Vectors(context, builder, signature, args), _index(context, LANES)
+        _, place, step, _, left, right, room, n = args
+        tile = [(i, j) for i in range(TALL) for j in range(BROAD)]
+        at = {
+            (i, j): builder.add(builder.add(place, builder.mul(step, _index(context, i))), _index(context, j * LANES))
+            for i, j in tile
+        }
+        totals = {one: cgutils.alloca_once_value(builder, v.load(0, at[one])) for one in tile}
+        with cgutils.for_range(builder, n) as loop:
+
+            def number(row, further):
+                line = builder.mul(builder.add(row, _index(context, further)), room)
+                return v.load(3, builder.mul(builder.add(line, loop.index), eight))
+
+            xs, ys = [number(left, i) for i in range(TALL)], [number(right, j) for j in range(BROAD)]
+            xs = xs if sign > 0 else [builder.fneg(x) for x in xs]
+            for i, j in tile:
+                builder.store(v.fused(xs[i], ys[j], builder.load(totals[i, j])), totals[i, j])
+        for one in tile:
+            v.store(builder.load(totals[one]), 0, at[one])
+        return context.get_dummy_value()
+
+    return types.void(sums, *_PLACES, eights, *_PLACES, *_PLACES), generate
+
+
+@intrinsic
+def add_outer(_, sums, place, step, eights, left, right, room, n):
+    """``sums[place + step i + 8 j + lane] += Σ_k eights[left + i, k, lane] * eights[right + j, k, lane]``, fused.
+
+    For i below `TALL`, j below `BROAD` and k below `n`; a row of `eights` has `room` for k.
+    """
+    return _outer(sums, eights, 1)
+
+
+@intrinsic
+def take_outer(_, sums, place, step, eights, left, right, room, n):
+    """``sums[place + step i + 8 j + lane] -= Σ_k eights[left + i, k, lane] * eights[right + j, k, lane]``, fused."""
+    return _outer(sums, eights, -1)

@@ -87,10 +87,17 @@ class DrawnModel(BaseEstimator):
             if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} does not fit the rest")
         self._draws = kernels.Draws(
-            np.ascontiguousarray(self.items_), self.level_, self.growth_, self.lean_, self.taste_, self.precision_,
-            self.alpha_, float(self.counts_[0]), float(self.counts_[1]),
-        )  # fmt: skip
-        self._by_number = np.ascontiguousarray(self.items_.T)
+            items=_in_eights(self.items_),
+            level=_in_eights(self.level_),
+            growth=_in_eights(self.growth_),
+            lean=_in_eights(np.swapaxes(self.lean_, 0, 1)),
+            taste=self.taste_,
+            precision=_in_eights(self.precision_),
+            alpha=_in_eights(self.alpha_),
+            n_draws=n_draws,
+            fewest=float(self.counts_[0]),
+            most=float(self.counts_[1]),
+        )
 
     # --------------------------------------------------------------------------------------------- pairs
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:
@@ -231,10 +238,10 @@ class DrawnModel(BaseEstimator):
 
     def _unseen(self, X: sp.csr_array, progress: Progress | None = None) -> Iterator[Numbers]:
         """Yield ratings of all items for slices of rows; NaN for what they rated."""
-        table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self._by_number.size
+        table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self.items_.size
 
         def part(start: int, stop: int) -> Numbers:
-            dense = kernels.gaussian_rows(start, stop, table, self._draws, self._by_number)
+            dense = kernels.gaussian_rows(start, stop, table, self._draws)
             return np.clip(self.units_[0] + self.units_[1] * dense, *self.scale_).round(6)
 
         return in_order(part, slices_of(cost, SLICE), progress)
@@ -418,3 +425,12 @@ class DrawnModel(BaseEstimator):
         one = np.ones(len(items))
         parts = kernels.Parts(ends, places, weight[of, places], contributions, common, one, one)
         return Explanations.of(scores, bases, parts, X)
+
+
+def _in_eights(draws: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return draws, which lie in the last axis, as groups of eight, numbered in the first; the last draw fills up."""
+    groups = np.empty((-(-draws.shape[-1] // kernels.LANES), *draws.shape[:-1], kernels.LANES), draws.dtype)
+    for g, group in enumerate(groups):
+        part = draws[..., g * kernels.LANES : (g + 1) * kernels.LANES]
+        group[..., : part.shape[-1]], group[..., part.shape[-1] :] = part, part[..., -1:]
+    return groups

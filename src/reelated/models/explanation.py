@@ -85,6 +85,11 @@ class Explanations(NamedTuple):
         clips = np.where(np.isfinite(scores), scores - bases - told, 0.0)
         return cls(scores, bases, clips, parts, X.indices, X.data)
 
+    @property
+    def support(self) -> npt.NDArray[np.int64]:
+        """How many rated movies stand behind each of the scores."""
+        return np.diff(self.parts.ends)
+
     def one(self, at: int) -> Explanation:
         """Return one of them.
 

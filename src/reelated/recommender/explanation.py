@@ -123,16 +123,14 @@ def reasons_of(parts: Iterable[Part], mean: float, catalogue: Catalogue) -> tupl
 
 def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue) -> list[MovieRow]:
     """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
-    model, ranked = pair.of(by), ~lists.popular
-    scores = (lists.ratings if by == "rating" else lists.scores)[ranked]
-    explained = model.explain_items(person.row, lists.items[ranked], by=by, weights=person.weights, scores=scores)
-    named = zip(scores.tolist(), explained.strongest(3), strict=True)
-    rows, mean = [], person.mean
-    columns = (lists.items, lists.scores, lists.ratings, lists.support, lists.popular, sources(lists, catalogue))
-    for rank, row in enumerate(zip(*(column.tolist() for column in columns), strict=True), 1):
-        item, score, rating, support, popular, source = row
-        whole, parts = (0.0, []) if popular else next(named)
-        reasons = reasons_of(parts, mean, catalogue)
+    items, falling, mean, rows = lists.items, lists.scores, person.mean, []
+    explained = pair.of(by).explain_items(person.row, items, by=by, weights=person.weights, scores=falling)
+    scores, ratings = pair.both(person.rows, items, falling, by)
+    columns = items, falling, scores, ratings, explained.support, lists.popular, sources(lists, catalogue)
+    told = zip(*(column.tolist() for column in columns), explained.strongest(3), strict=True)
+    for rank, (item, whole, score, rating, support, popular, source, parts) in enumerate(told, 1):
+        reasons = () if popular else reasons_of(parts, mean, catalogue)
+        whole = 0.0 if popular else whole
         rows.append(
             MovieRow(
                 rank=rank,

@@ -8,7 +8,6 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import InputError, check_number
 from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Ids
@@ -57,6 +56,16 @@ class Pair(NamedTuple):
         """Return the most bytes that fits of both may take beside the data."""
         return sum(model.plan(X) for model in self if model is not None)
 
+    def both(self, rows: Rows, items: Any, falling: Floats, by: str) -> tuple[Floats, Floats]:
+        """Return scores and predicted ratings of one person's items; that which `by` names is known and `falling`."""
+        matrix, weights = rows
+        first = np.zeros(len(items), np.int32)
+        if by == "relevance":
+            return falling, self.rater.score_pairs(matrix, first, items, by="rating")[0]
+        if self.ranker is None:
+            return falling, falling
+        return self.ranker.score_pairs(matrix, first, items, by="relevance", weights=weights)[0], falling
+
     def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
         """Return scores, predicted ratings and the supports of the number that `by` names."""
         matrix, weights = rows
@@ -68,13 +77,14 @@ class Pair(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Lists of several people: those of row `u` stand from `indptr[u]` to `indptr[u + 1]`."""
+    """Lists of several people: those of row `u` stand from `indptr[u]` to `indptr[u + 1]`.
+
+    `scores` are what they fall by, NaN where `popular` ones fill them up.
+    """
 
     indptr: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
     scores: Floats
-    ratings: Floats
-    support: npt.NDArray[np.int32]
     popular: npt.NDArray[np.bool_]
 
 
@@ -102,28 +112,22 @@ def make_lists(
     by: str,
     allowed: npt.NDArray[np.bool_],
     filler: npt.NDArray[np.int64] | None,
-    progress: Progress | None = None,
 ) -> Lists:
-    """Rank, fill up from `filler` (items, the most popular first) where asked, and look up both numbers."""
+    """Rank, and fill up from `filler` (items, the most popular first) where asked."""
     rows, weights = people
-    model = pair.of(by)
-    top = model.recommend(rows, n, by=by, allowed=allowed, weights=weights, progress=progress)
+    top = pair.of(by).recommend(rows, n, by=by, allowed=allowed, weights=weights)
     lengths = np.diff(top.indptr)
-    indptr, items, _ = top
-    if filler is not None and (lengths < n).any():
-        parts = []
-        for u in range(rows.shape[0]):
-            listed = top.row(u)[0]
-            if len(listed) < n:
-                more = _popular(listed, _seen(rows, u), n - len(listed), allowed, filler)
-                listed = np.concatenate([listed, more])
-            parts.append(listed)
-        items = np.concatenate(parts)
-        indptr = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
-    users = np.repeat(np.arange(rows.shape[0], dtype=np.int32), np.diff(indptr))
-    scores, ratings, support = pair.numbers(people, users, items, by)
-    popular = np.arange(len(items)) - indptr[users] >= lengths[users]
-    return Lists(indptr, items, scores, ratings, support, popular)
+    if filler is None or (lengths == n).all():
+        return Lists(top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_))
+    items, scores = [], []
+    for u in range(rows.shape[0]):
+        listed, falling = top.row(u)
+        more = _popular(listed, _seen(rows, u), n - len(listed), allowed, filler)
+        items.append(np.concatenate([listed, more]))
+        scores.append(np.concatenate([falling, np.full(len(more), np.nan)]))
+    indptr = np.concatenate([[0], np.cumsum([len(part) for part in items])])
+    place = np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
+    return Lists(indptr, np.concatenate(items), np.concatenate(scores), place >= np.repeat(lengths, np.diff(indptr)))
 
 
 def _seen(rows: sp.csr_array, u: int) -> npt.NDArray[np.int32]:
@@ -144,20 +148,23 @@ def sources(lists: Lists, catalogue: Catalogue) -> npt.NDArray[np.str_]:
     return np.where(catalogue.counts[lists.items] > 0, told, "catalogue")
 
 
-def as_table(lists: Lists, user_ids: Ids, first: int, catalogue: Catalogue) -> pl.DataFrame:
+def as_table(
+    lists: Lists, pair: Pair, people: Rows, by: str, user_ids: Ids, first: int, catalogue: Catalogue
+) -> pl.DataFrame:
     """Return the lists of several users, the first of them number `first`, as one table."""
     lengths = np.diff(lists.indptr)
-    users = np.repeat(np.arange(first, first + len(lengths)), lengths)
+    users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     rank = np.arange(len(users)) - np.repeat(lists.indptr[:-1], lengths) + 1
+    scores, ratings, support = pair.numbers(people, users, lists.items, by)
     return pl.DataFrame(
         {
-            "user_id": user_ids.take(users),
+            "user_id": user_ids.take(first + users),
             "movie_id": catalogue.movie_ids.take(lists.items),
             "title": pl.Series(catalogue.titles, dtype=pl.String).gather(lists.items),
             "rank": rank.astype(np.int32),
-            "score": pl.Series(np.where(lists.popular, np.nan, lists.scores)).fill_nan(None),
-            "predicted_rating": pl.Series(lists.ratings).fill_nan(None),
-            "support": lists.support,
+            "score": pl.Series(np.where(lists.popular, np.nan, scores)).fill_nan(None),
+            "predicted_rating": pl.Series(ratings).fill_nan(None),
+            "support": support,
             "source": sources(lists, catalogue),
         }
     )

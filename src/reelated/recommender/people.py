@@ -1,6 +1,8 @@
 """Whoever is asked about: a user of the data or a newcomer, as one row of ratings."""
 
 from collections.abc import Mapping
+from copy import copy
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +46,14 @@ class Person(NamedTuple):
 
 def one_row(items: Any, ratings: Any, n_items: int) -> sp.csr_array:
     """Return a users × items matrix of one user; `items` ascend."""
-    row = sp.csr_array((ratings, items, np.array([0, len(items)], np.int32)), shape=(1, n_items))
+    row = copy(_no_row(n_items))  # SciPy looks at a new one longer than an answer can spare
+    row.indptr, row.indices, row.data = np.array([0, len(items)], np.int32), np.asarray(items, np.int32), ratings
+    return row
+
+
+@cache
+def _no_row(n_items: int) -> sp.csr_array:
+    row = sp.csr_array((1, n_items), dtype=np.float32)
     row.has_canonical_format = True
     return row
 

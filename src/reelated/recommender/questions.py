@@ -233,8 +233,9 @@ class Questions:
         allowed, n_users = self.catalogue_.allowed(genres, years, exclude), len(kept.user_ids)
         for start in range(0, n_users, CHUNK):
             stop = min(start + CHUNK, n_users)
-            lists = make_lists(self.models_, self._everybody.part(start, stop), n, by, allowed, self._filler)
-            yield as_table(lists, kept.user_ids, start, self.catalogue_)
+            people = self._everybody.part(start, stop)
+            lists = make_lists(self.models_, people, n, by, allowed, self._filler)
+            yield as_table(lists, self.models_, people, by, kept.user_ids, start, self.catalogue_)
             if progress:
                 progress(stop / n_users)
 
