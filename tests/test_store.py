@@ -363,6 +363,22 @@ def test_many_threads_write_and_nothing_is_lost_or_doubled(small):
     assert len(set(pairs)) == len(pairs)
 
 
+def test_single_ratings_stay_with_one_connection_until_it_fails(small):
+    small.rate(1, 10, 4)
+    small.rate(1, 20, 4)
+    assert small.engine.pool.checkedout() == (1 if small.dialect == "sqlite" else 0)
+    with small._writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE ratings RENAME TO elsewhere")
+    with pytest.raises(StoreUnavailable, match="ratings"):
+        small.rate(1, 10, 5)
+    with small._writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO ratings")
+    small.rate(1, 10, 3)
+    small.close()
+    assert small.engine.pool.checkedout() == 0
+    assert {row.movie_id: row.rating for row in small.ratings_of(1)} == {10: 3, 20: 4}
+
+
 def test_what_is_read_at_once_is_of_one_moment(small):
     with small._reading(at_once=True) as connection:
         count = sa.select(sa.func.count()).select_from(ratings)

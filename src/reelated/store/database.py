@@ -221,23 +221,24 @@ class Database:
 
 
 class Ready:
-    """A single statement in words, for the driver alone: to put it into words takes longer than to run it."""
+    """A single statement in words, for the driver alone: to put it into words takes longer than to run it.
 
-    def __init__(self, statement: Any, engine: sa.Engine) -> None:
+    With `keep` it stays with one connection instead of asking the pool for one, and may be called by one at a time.
+    """
+
+    def __init__(self, statement: Any, engine: sa.Engine, *, keep: bool = False) -> None:
         made = statement.compile(dialect=engine.dialect)
         self.text = str(made)
         self.order = made.positiontup
         self.engine = engine
         self.error: Any = engine.dialect.loaded_dbapi.Error
+        self.keep = keep
+        self._kept: Any = None
 
     def __call__(self, **given: Any) -> Any:
         """Run it with these values; return its rows, or how many it changed. What it changed is durable then."""
         values = given if self.order is None else [given[name] for name in self.order]
-        try:
-            with answering():
-                connection = self.engine.raw_connection()
-        except self.error as error:  # the pool hands on what the driver says
-            raise unavailable(error) from error
+        connection, self._kept = self._kept or self._connection(), None
         try:
             cursor = connection.cursor()
             cursor.execute(self.text, values)
@@ -246,8 +247,24 @@ class Ready:
         except self.error as error:
             connection.invalidate()
             raise unavailable(error) from error
-        connection.close()
+        if self.keep:
+            self._kept = connection
+        else:
+            connection.close()
         return found
+
+    def _connection(self) -> Any:
+        try:
+            with answering():
+                return self.engine.raw_connection()
+        except self.error as error:  # the pool hands on what the driver says
+            raise unavailable(error) from error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def read_about(connection: sa.Connection) -> About:

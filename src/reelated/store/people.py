@@ -96,8 +96,13 @@ class People(Movies):
     def __init__(self, url: str | None = None) -> None:
         super().__init__(url)
         self._rating = self._rating_statement()
-        self._rate = Ready(self._rating, self.engine)
+        self._rate = Ready(self._rating, self.engine, keep=self.dialect == "sqlite")
         self._profile = Ready(_profile_statement(self.dialect), self.engine)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._rate.close()
+        super().close()
 
     # ------------------------------------------------------------------------------------------- ratings
     def _rating_statement(self) -> Any:
