@@ -68,7 +68,7 @@ def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
         for rows, those in ((matrix, known), (nobody, ~known)):
             if those.any():
                 asked = np.where(known, users[part], 0)[those]
-                found = rec.models_.rater.score_pairs(rows, asked, movies[part][those], by="rating")[0]
+                found = rec.models_.rater.predict_pairs(rows, asked, movies[part][those])
                 values[np.flatnonzero(those) + start] = found
     return values
 
