@@ -5,6 +5,7 @@ several settings. `EVERY` holds what any model keeps, `ITEM_ITEM` what the model
 """
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -60,7 +61,12 @@ def every_pair(X):
 
 
 def dense(model, X, by):
-    """Return the model's own number for every row and item."""
+    """Return the model's own number for every row and item, as lists fall by it."""
+    return model.score_items(X, by=by)
+
+
+def shown(model, X, by):
+    """Return the number that is shown: a predicted rating is clipped to the scale."""
     return model.score_items(X) if by == "relevance" else model.predict(X)
 
 
@@ -238,6 +244,29 @@ def rows_fall_by_the_number_and_ties_ascend(estimator, X):
                 assert identical(scores, numbers[u][items])
 
 
+def ratings_are_ranked_before_they_are_clipped_and_shown_clipped(estimator, X):
+    model, low, high, told_apart = clone(estimator).fit(X, scale=(2.5, 3.5)), 2.5, 3.5, 0
+    numbers, predicted = model.score_items(X, by="rating"), model.predict(X)
+    for u, i in np.ndindex(*X.shape):
+        number = numbers[u, i]
+        wanted = number if np.isnan(number) else min(max(number, low), high)
+        assert identical(predicted[u, i], np.float64(wanted))
+        told = model.explain_pair(X[[u]], i, by="rating")
+        assert identical(told.score, predicted[u, i])
+        if not np.isnan(number):
+            assert told.base + told.contributions.sum() == pytest.approx(number, abs=1e-5)
+    rows, items = every_pair(X)
+    assert identical(model.predict_pairs(X, rows, items), predicted[rows, items])
+    for u in range(X.shape[0]):
+        items, scores = model.recommend(X[[u]], X.shape[1], by="rating", keep_seen=True).row(0)
+        assert items.tolist() == naive.top_n(numbers[u], X.shape[1])
+        told_apart += sum(a > b >= high for a, b in pairwise(scores))
+    for i in range(X.shape[1]):
+        raters = np.flatnonzero(~np.isnan(naive.as_dense(X)[:, i]))
+        assert model.audience(X, i, 99, by="rating").tolist() == naive.top_n(numbers[:, i], 99, raters)
+    assert told_apart, "nothing was clipped"
+
+
 def one_row_alone_equals_the_row_in_a_batch(estimator, X):
     model, everybody = clone(estimator).fit(X), sp.vstack([X, strangers(X)], format="csr")
     for by in BY:
@@ -290,7 +319,7 @@ def the_parts_of_an_explanation_add_up(estimator, X):
     S, low, high, clipped = model.similarity_.toarray(), *model.scale_, 0
     common = naive.common_raters(people)
     for by in BY:
-        numbers = dense(model, X, by)
+        numbers = shown(model, X, by)
         for u, i in np.ndindex(*X.shape):
             told = model.explain_pair(X[[u]], i, by=by)
             neighbours = naive.neighbours_of(people[u], S, i, getattr(model, "max_used", None))
@@ -444,6 +473,7 @@ ITEM_ITEM = [
     exactly_n_come_where_n_candidates_have_a_score,
     what_is_seen_or_not_allowed_is_absent,
     rows_fall_by_the_number_and_ties_ascend,
+    ratings_are_ranked_before_they_are_clipped_and_shown_clipped,
     one_row_alone_equals_the_row_in_a_batch,
     pairs_rows_and_audiences_are_the_same_numbers,
     an_audience_is_the_best_of_those_who_have_not_rated_it,

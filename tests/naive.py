@@ -196,14 +196,14 @@ def unclipped(row, S, i, offsets, mine, falls_back, prior=0.0, max_used=None):
     return offsets[i] + mine + top / (sum(abs(S[i, j]) for j in neighbours) + prior)
 
 
-def prediction(row, S, i, offsets, mine, falls_back, scale, prior=0.0, max_used=None):
-    """Return the predicted rating, cut to the scale and rounded to six decimals."""
-    value = unclipped(row, S, i, offsets, mine, falls_back, prior, max_used)
-    return value if math.isnan(value) else round(min(max(value, scale[0]), scale[1]), 6)
+def shown(values, scale):
+    """Return predicted ratings as they are shown: clipped to the scale."""
+    low, high = scale
+    return np.array([[value if math.isnan(value) else min(max(value, low), high) for value in row] for row in values])
 
 
 def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0, max_used=None):
-    """Return one of the two numbers for every row and item."""
+    """Return one of the two numbers for every row and item, as lists fall by it: with six decimals, not clipped."""
     table = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
         for i in range(R.shape[1]):
@@ -211,7 +211,8 @@ def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0, max_us
                 table[u, i] = relevance(row, S, i, lowest(scale), max_used)
             else:
                 mine = user_offset(row, offsets, similarity)
-                table[u, i] = prediction(row, S, i, offsets, mine, similarity in HAS_OFFSETS, scale, prior, max_used)
+                falls_back = similarity in HAS_OFFSETS
+                table[u, i] = round(unclipped(row, S, i, offsets, mine, falls_back, prior, max_used), 6)
     return table
 
 

@@ -18,16 +18,17 @@ def rec():
 
 
 def interest(rec):
-    """Return the interest of everybody in everything, from the numbers that lists show, in plain loops."""
+    """Return the interest of everybody in everything, from the numbers that lists fall by, in plain loops."""
     R = naive.as_dense(rec.ratings_.matrix)
     relevance = rec.models_.ranker.score_items(rec.ratings_.matrix, weights=rec._weights)
     ratings = rec.models_.rater.predict(rec.ratings_.matrix)
+    unclipped = rec.models_.rater.score_items(rec.ratings_.matrix, by="rating")
     wanted = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
         usual = sum(value for value in relevance[u] if not np.isnan(value)) / R.shape[1]
         own = np.nanmean(row)
         for i in range(R.shape[1]):
-            beyond, lift = relevance[u, i] - 0.4 * usual, ratings[u, i] - own
+            beyond, lift = relevance[u, i] - 0.4 * usual, unclipped[u, i] - own
             wanted[u, i] = beyond * np.exp(0.5 * lift) if beyond > 0 else beyond / np.exp(0.5 * lift)
     return R, wanted, ratings
 

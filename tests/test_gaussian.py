@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,6 +33,13 @@ def learned(model):
 def measured(model, X):
     """Return rows as the model measures them, NaN for none."""
     return (naive.as_dense(X) - model.units_[0]) / model.units_[1]
+
+
+def scores_of(model, X):
+    """Return the ratings of everybody and everything as lists fall by them, not clipped."""
+    numbers, (rows, items) = np.empty(X.shape), contract.every_pair(X)
+    numbers[rows, items] = model.score_pairs(X, rows, items)[0]
+    return numbers
 
 
 def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
@@ -93,8 +101,8 @@ def test_the_covariance_of_ratings_is_the_mean_over_the_draws():
 def test_a_whole_table_holds_the_same_bits_as_its_pairs():
     model, X = clone(SMALL).fit(contract.table()), sp.vstack([contract.table(), contract.strangers(contract.table())])
     rows, items = contract.every_pair(X)
-    numbers = model.predict(X)
-    assert identical(model.predict_pairs(X, rows, items), numbers[rows, items])
+    numbers = scores_of(model, X)
+    assert identical(model.predict_pairs(X, rows, items), model.predict(X)[rows, items])
     for i in range(X.shape[1]):
         scores, support = model.score_users(X, i)
         assert identical(scores, np.ascontiguousarray(numbers[:, i]))
@@ -125,7 +133,7 @@ def test_everybody_gets_a_rating_of_everything():
 def test_lists_fall_by_rating_without_what_is_seen_or_not_allowed():
     X = contract.table()
     model, R, allowed = clone(SMALL).fit(X), naive.as_dense(X), np.arange(X.shape[1]) % 3 != 0
-    numbers = model.predict(X)
+    numbers = scores_of(model, X)
     for n in (0, 1, 4, 100):
         for keep_seen in (False, True):
             found = model.recommend(X, n, allowed=allowed, keep_seen=keep_seen)
@@ -139,12 +147,28 @@ def test_lists_fall_by_rating_without_what_is_seen_or_not_allowed():
                 assert identical(alone.scores, scores)
 
 
+def test_ratings_are_ranked_before_they_are_clipped_and_shown_clipped():
+    X = contract.table()
+    model, R, told_apart = clone(SMALL).fit(X, scale=(2.5, 3.5)), naive.as_dense(X), 0
+    numbers = scores_of(model, X)
+    assert identical(model.predict(X), numbers.clip(2.5, 3.5))
+    for u in range(X.shape[0]):
+        items, scores = model.recommend(X[[u]], 99).row(0)
+        assert items.tolist() == naive.top_n(numbers[u], 99, naive.rated(R[u]))
+        assert identical(scores, numbers[u][items])
+        told_apart += sum(a > b >= 3.5 for a, b in pairwise(scores))
+    assert told_apart, "nothing was clipped"
+    for i in range(X.shape[1]):
+        raters = np.flatnonzero(~np.isnan(R[:, i]))
+        assert model.audience(X, i, 99).tolist() == naive.top_n(numbers[:, i], 99, raters)
+
+
 def test_an_audience_is_the_best_of_those_who_have_not_rated_it():
     X = contract.table()
     model, R = clone(SMALL).fit(X), naive.as_dense(X)
     for i in range(X.shape[1]):
         raters = np.flatnonzero(~np.isnan(R[:, i]))
-        assert model.audience(X, i, 5).tolist() == naive.top_n(model.predict(X)[:, i], 5, raters)
+        assert model.audience(X, i, 5).tolist() == naive.top_n(scores_of(model, X)[:, i], 5, raters)
         assert model.audience(X, i, 5, by_item=X.tocsc()).tolist() == model.audience(X, i, 5).tolist()
 
 

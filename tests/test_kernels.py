@@ -19,7 +19,7 @@ from reelated._kernels.lapack import solve_positive
 from reelated.similarity import as_kernel_csr, by_column, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
-RELEVANCE = Finish(False, False, False, 0.0, 0.0, 0.0)
+RELEVANCE = Finish(False, False, False, 0.0)
 
 
 def rows_of(R, rule, n):
@@ -128,19 +128,20 @@ def test_the_best_of_many_are_the_best():
     [
         ((1.5, 2.0, 2), 9.0, RELEVANCE, 1.5),
         ((0.0, 0.0, 0), 9.0, RELEVANCE, np.nan),
-        ((-3.0, 2.0, 1), 4.0, Finish(True, True, False, 1, 5, 0), 2.5),
-        ((-30.0, 2.0, 1), 4.0, Finish(True, True, False, 1, 5, 0), 1.0),
-        ((30.0, 2.0, 1), 4.0, Finish(True, True, False, 1, 5, 0), 5.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, True, True, 1, 5, 0), 4.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, True, False, 1, 5, 0), np.nan),
-        ((0.0, 0.0, 0), np.nan, Finish(True, True, True, 1, 5, 0), np.nan),
-        ((1.0, 3.0, 1), 0.0, Finish(True, True, False, 0, 5, 0), 0.333333),
-        ((1.0, 3.0, 1), 0.0, Finish(True, True, True, 0, 5, 1), 0.25),
-        ((2e14, 2.0, 2), 0.0, Finish(True, True, False, 0, 1e15, 0), 1e14),
+        ((-3.0, 2.0, 1), 4.0, Finish(True, True, False, 0), 2.5),
+        ((-30.0, 2.0, 1), 4.0, Finish(True, True, False, 0), -11.0),
+        ((30.0, 2.0, 1), 4.0, Finish(True, True, False, 0), 19.0),
+        ((30.0, 2.0, 1), 4.0, Finish(True, False, False, 0), 34.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, True, True, 0), 4.0),
+        ((0.0, 0.0, 0), 4.0, Finish(True, True, False, 0), np.nan),
+        ((0.0, 0.0, 0), np.nan, Finish(True, True, True, 0), np.nan),
+        ((1.0, 3.0, 1), 0.0, Finish(True, True, False, 0), 0.333333),
+        ((1.0, 3.0, 1), 0.0, Finish(True, True, True, 1), 0.25),
+        ((2e14, 2.0, 2), 0.0, Finish(True, True, False, 0), 1e14),
     ],
 )
 def test_sums_become_a_score(sums, offset, finish, wanted):
-    finish = Finish(*finish[:3], *map(float, finish[3:]))
+    finish = finish._replace(prior=float(finish.prior))
     assert kernels.score_of(*sums, offset, finish) == pytest.approx(wanted, nan_ok=True, rel=1e-15)
 
 

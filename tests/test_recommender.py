@@ -12,7 +12,7 @@ import pytest
 import naive
 import reelated
 from reelated.errors import InputError, InputTypeError, TooLarge, UnknownId
-from reelated.models import EASE, Baseline, ItemKNN
+from reelated.models import EASE, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, recipe
 
@@ -94,7 +94,7 @@ def ranking_weights():
 
 
 def oracle(preset, by):
-    """Return what the named number is for everybody and everything."""
+    """Return what the named number is for everybody and everything; no rating of the village is clipped."""
     if preset == "recipe":
         return naive.scores(R, similarities(R), "rating", (1, 5), "cosine", np.zeros(R.shape[1]))
     if by == "relevance":
@@ -246,6 +246,65 @@ def test_without_a_ranker_both_names_mean_the_predicted_rating(plain, data):
     assert plain.recommend(USERS[5], by="relevance") == plain.recommend(USERS[5], by="rating")
     assert all(row.score == row.predicted_rating for row in plain.recommend(USERS[5]))
     assert Recommender(ranker=None, fill=None).fit(data).recommend(USERS[5]).heading.endswith("by predicted rating")
+
+
+GENEROUS = np.where(stars(29, 17, seed=2) > 2, 5, 4) * np.where(np.isnan(stars(29, 17, seed=2)), np.nan, 1)
+"""Ratings of 4 and 5 alone: many predicted ratings are above the scale."""
+
+
+@pytest.fixture(scope="module", params=[None, RANKER], ids=["rater alone", "both"])
+def generous(request):
+    made = Recommender(request.param, ItemKNN("residual-cosine", shrinkage=1), by="rating", fill=None)
+    S = similarities(GENEROUS, "residual-cosine", shrinkage=1)
+    offsets = naive.item_offsets(GENEROUS, "residual-cosine")
+    truth = naive.scores(GENEROUS, S, "rating", (4, 5), "residual-cosine", offsets)
+    return made.fit(frame_of(GENEROUS, range(29), range(17))), truth
+
+
+def test_lists_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(generous):
+    made, truth = generous
+    batch, tied = pl.concat(made.recommend_all(17)), 0
+    for u in range(29):
+        rows, wanted = made.recommend(u, n=17), naive.top_n(truth[u], 17, absent=naive.rated(GENEROUS[u]))
+        assert [row.movie_id for row in rows] == wanted
+        assert batch.filter(pl.col("user_id") == u)["movie_id"].to_list() == wanted
+        assert [row.predicted_rating for row in rows] == pytest.approx(np.clip(truth[u, wanted], 4, 5))
+        for row in rows:
+            assert sum(part.contribution for part in row.reasons) + row.other == pytest.approx(row.predicted_rating)
+            assert made.predict(u, row.movie_id).predicted_rating == row.predicted_rating
+            assert row.score == row.predicted_rating or made.models_.ranker is not None
+            why = made.explain(u, row.movie_id)
+            assert (why.value, why.rank) == (row.predicted_rating, row.rank)
+            assert why.base + sum(part.contribution for part in why.contributions) + why.clip == pytest.approx(
+                why.value
+            )
+        tied += sum(row.predicted_rating == 5 for row in rows) > 1
+    assert tied > 5
+
+
+def test_users_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(generous):
+    made, truth = generous
+    tables, tied = made.audiences(range(17), n=29, by="rating"), 0
+    for i in range(17):
+        rows, raters = made.audience(i, n=29, by="rating"), np.flatnonzero(~np.isnan(GENEROUS[:, i]))
+        wanted = naive.top_n(truth[:, i], 29, absent=raters)
+        assert [row.user_id for row in rows] == wanted
+        assert tables.filter(pl.col("movie_id") == i)["user_id"].to_list() == wanted
+        assert [row.predicted_rating for row in rows] == pytest.approx(np.clip(truth[wanted, i], 4, 5))
+        assert [row.lift for row in rows] == pytest.approx(
+            [np.clip(truth[u, i], 4, 5) - np.nanmean(GENEROUS[u]) for u in wanted], abs=1e-5
+        )
+        tied += sum(row.predicted_rating == 5 for row in rows) > 1
+    assert tied > 5
+
+
+def test_the_textbook_recipe_breaks_ties_at_the_end_of_the_scale_by_ascending_id():
+    made, tied = recipe().fit(frame_of(GENEROUS, range(29), range(17))), 0
+    for u in range(29):
+        keys = [(-row.predicted_rating, row.movie_id) for row in made.recommend(u, n=17)]
+        assert keys == sorted(keys)
+        tied += sum(one[0] == two[0] == -5 for one, two in pairwise(keys))
+    assert tied
 
 
 # ---------------------------------------------------------------------------------------------------------- reasons
@@ -665,7 +724,6 @@ def test_the_models_given_are_used_and_left_as_they_were(data):
         ({"ranker": ItemKNN}, "ranker=<class"),
         ({"ranker": None, "rater": None}, "ranker=None with rater=None: expected a model for at least one of them."),
         ({"by": "rating", "rater": None}, "by='rating': this model predicts no ratings"),
-        ({"rater": Baseline()}, "rater=Baseline(): expected a model such as EASE() or ItemKNN(), or 'default'."),
         ({"by": "stars"}, "by='stars': expected one of 'relevance', 'rating'."),
         ({"fill": "random"}, "fill='random': expected one of 'popular', None."),
         ({"max_memory": "lots"}, "max_memory='lots': expected a size such as '2GB'"),

@@ -12,7 +12,7 @@ from reelated._kernels.lanes import LANES, above, clear, lowest_bit
 from reelated._kernels.shelves import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
-# relevance = top;  rating = clip(offset + top / (weight + prior));  of each item only the max_used nearest rated count
+# relevance = top;  rating = offset + top / (weight + prior);  of each item only the max_used nearest rated count
 # Cost: the ratings of the person × the neighbours of a movie.
 
 
@@ -37,16 +37,14 @@ class Links(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """How sums become scores: a relevance is `top`; a rating is `offset + top / (weight + prior)`, clipped.
+    """How sums become scores: a relevance is `top`; a rating is `offset + top / (weight + prior)`, not clipped.
 
-    A rating whose weights need no average is `offset + top`, clipped.
+    A rating whose weights need no average is `offset + top`.
     """
 
     rating: bool
     average: bool
     fallback: bool
-    low: float
-    high: float
     prior: float
 
 
@@ -109,7 +107,10 @@ def keep_nearest(items, values, similarity, max_used, sums):
 
 @tight
 def score_of(top, weight, used, offset, finish):
-    """Return the score that sums amount to; NaN where there is nothing to go by."""
+    """Return the score that sums amount to; NaN where there is nothing to go by.
+
+    Six decimals of a rating count: sums of the same ratings in another order must tie.
+    """
     if not finish.rating:
         return top if used > 0 else np.nan
     if (weight == 0 and not finish.fallback) or np.isnan(offset):
@@ -117,7 +118,7 @@ def score_of(top, weight, used, offset, finish):
     value = offset
     if weight > 0:
         value += top / (weight + finish.prior) if finish.average else top
-    return np.rint(min(max(value, finish.low), finish.high) * 1e6) / 1e6
+    return np.rint(value * 1e6) / 1e6
 
 
 @kernel

@@ -70,7 +70,7 @@ def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
         for rows, those in ((matrix, known), (nobody, ~known)):
             if those.any():
                 asked = np.where(known, users[part], 0)[those]
-                found = rater.score_pairs(rows, asked, movies[part][those], by="rating")[0]
+                found = rater.predict_pairs(rows, asked, movies[part][those])
                 values[np.flatnonzero(those) + start] = found
     return values
 

@@ -1,74 +1,26 @@
 """`Baseline`: what a rating would be from the generosity of the person and the standing of the item alone."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
 
-from reelated.errors import InputError, check_integer, check_number, shorten
-from reelated.models.rows import check_pairs, check_rows
-
-Numbers = npt.NDArray[np.float64]
-
-
-class Offsets(NamedTuple):
-    """What is expected of a rating before any neighbour is looked at: `items[i]` plus the person's own offset.
-
-    Attributes
-    ----------
-    items : ndarray of float64, shape (n_items,)
-        The part that belongs to the item.
-    reg_user : float or None
-        A person's part is the sum of what they gave beyond `items`, over `reg_user` + their number of ratings;
-        None: people have no part.
-    empty : float
-        The part of a person without ratings; NaN where nothing can be said of them.
-    """
-
-    items: Numbers
-    reg_user: float | None
-    empty: float = 0.0
-
-    def of_users(self, X: sp.csr_array) -> Numbers:
-        """Return the part that belongs to each person, from their row alone."""
-        if self.reg_user is None:
-            return np.zeros(X.shape[0])
-        means = row_means(X, X.data - self.items[X.indices], self.reg_user)
-        means[np.diff(X.indptr) == 0] = self.empty
-        return means
-
-    def residuals(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
-        """Return the ratings less both parts, in the same places."""
-        users = np.repeat(self.of_users(X), np.diff(X.indptr))
-        data = (X.data - (self.items[X.indices] + users)).astype(dtype)
-        return sp.csr_array((data, X.indices, X.indptr), shape=X.shape)
+from reelated import _kernels as kernels
+from reelated._threads import Progress
+from reelated.errors import check_choice, check_integer, check_number
+from reelated.models.item_item import By, ItemItemModel
+from reelated.models.offsets import Numbers, Offsets, check_bounds, column_means, observed, row_means
+from reelated.models.rows import check_rows
 
 
-def row_means(X: sp.csr_array, values: npt.NDArray[Any], reg: float) -> Numbers:
-    """Return Σ values / (reg + count) for each row; 0 for an empty one. Sums run in order, alone or in a batch."""
-    counts = np.diff(X.indptr)
-    rows = np.repeat(np.arange(X.shape[0]), counts)
-    return _mean(np.bincount(rows, weights=values, minlength=X.shape[0]), counts, reg)
-
-
-def column_means(X: sp.csr_array, values: npt.NDArray[Any], reg: float) -> Numbers:
-    """Return Σ values / (reg + count) for each column; 0 for an empty one."""
-    counts = np.bincount(X.indices, minlength=X.shape[1])
-    return _mean(np.bincount(X.indices, weights=values, minlength=X.shape[1]), counts, reg)
-
-
-def _mean(sums: npt.NDArray[Any], counts: npt.NDArray[Any], reg: float) -> Numbers:
-    return np.divide(sums, reg + counts, out=np.zeros(len(sums)), where=counts > 0)
-
-
-class Baseline(BaseEstimator):
+class Baseline(ItemItemModel):
     """Predict a rating as `μ + b_i + b_u`: the mean, the item's bias and the person's.
 
     The biases are regularised means, alternated: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
     ``b_u = Σ(r − μ − b_i) / (reg_user + n_u)`` (Koren 2010, "Factor in the Neighbors", §2.1). A person's bias is
     made from the row at hand, so that newcomers need no refit.
+
+    No item predicts another, so there are no reasons. The ranking score is the predicted rating before it is clipped.
 
     Parameters
     ----------
@@ -76,13 +28,19 @@ class Baseline(BaseEstimator):
         How many ratings at the average each person and item is taken to have beside their own.
     n_iterations : int, default 10
         Rounds of alternation.
+    max_memory : int, str or None, default None
+        The most bytes that a dense answer may take, such as "2GB"; more is refused beforehand.
 
     Attributes
     ----------
-    mean_ : float
-        μ, the mean rating.
     item_bias_ : ndarray of float64, shape (n_items,)
         b_i.
+    offset_ : ndarray of float64, shape (n_items,)
+        μ + b_i.
+    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+        Empty.
+    common_ : scipy.sparse.csr_array of int32
+        Empty.
     scale_ : tuple of float
         The lowest and the highest rating; predictions are cut to them.
 
@@ -94,12 +52,25 @@ class Baseline(BaseEstimator):
     array([1.99..., 2.00...])
     """
 
-    def __init__(self, *, reg_user: float = 12.0, reg_item: float = 1.0, n_iterations: int = 10) -> None:
+    item_bias_: Numbers
+    arrays = ("offset_", "item_bias_")
+
+    def __init__(
+        self,
+        *,
+        reg_user: float = 12.0,
+        reg_item: float = 1.0,
+        n_iterations: int = 10,
+        max_memory: int | str | None = None,
+    ) -> None:
         self.reg_user = reg_user
         self.reg_item = reg_item
         self.n_iterations = n_iterations
+        self.max_memory = max_memory
 
-    def fit(self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None) -> "Baseline":
+    def fit(
+        self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
+    ) -> "Baseline":
         """Learn the mean and the biases of the items.
 
         Parameters
@@ -110,63 +81,66 @@ class Baseline(BaseEstimator):
             For scikit-learn's sake.
         scale : (low, high), optional
             Lowest and highest possible rating; by default those seen.
+        progress : callable, optional
+            Called with the share that is done.
 
         Returns
         -------
         Baseline
             This estimator.
         """
-        reg_user = check_number("reg_user", self.reg_user, 0)
-        reg_item = check_number("reg_item", self.reg_item, 0)
-        rounds = check_integer("n_iterations", self.n_iterations, 1)
+        reg_user, reg_item, rounds = self._settings()
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        self.mean_ = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-        beyond, users = X.data.astype(np.float64) - self.mean_, np.zeros(X.nnz)
+        mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
+        beyond, users, bias = X.data.astype(np.float64) - mean, np.zeros(X.nnz), np.zeros(X.shape[1])
         for _ in range(rounds):
-            self.item_bias_ = column_means(X, beyond - users, reg_item)
-            users = np.repeat(row_means(X, beyond - self.item_bias_[X.indices], reg_user), np.diff(X.indptr))
+            bias = column_means(X, beyond - users, reg_item)
+            users = np.repeat(row_means(X, beyond - bias[X.indices], reg_user), np.diff(X.indptr))
+        self._learned(mean, bias)
+        if progress:
+            progress(1.0)
         return self
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+    def _settings(self) -> tuple[float, float, int]:
+        """Check the parameters and return them."""
+        reg_user, reg_item = check_number("reg_user", self.reg_user, 0), check_number("reg_item", self.reg_item, 0)
+        return reg_user, reg_item, check_integer("n_iterations", self.n_iterations, 1)
 
-    @property
-    def offsets(self) -> Offsets:
-        """The learned parts, as the other models use them."""
-        return Offsets(self.mean_ + self.item_bias_, float(self.reg_user))
+    def _learned(self, mean: float, item_bias: Numbers) -> None:
+        """Store what a fit found."""
+        self.item_bias_, self.offset_ = item_bias, mean + item_bias
+        none = sp.csr_array((len(item_bias), len(item_bias)), dtype=np.float32)
+        self.similarity_, self.common_ = none, none.astype(np.int32)
+        self.prepare()
 
-    def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:
-        """Return the predicted ratings of pairs.
+    def plan(self, X: Any) -> int:
+        """Return the most bytes that a fit to `X` may take beside `X` itself.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
-            Ratings of the people asked about.
-        rows, items : array of int, shape (n_pairs,)
-            Numbers of rows of `X` and of items.
+            Ratings.
 
         Returns
         -------
-        ndarray of float64, shape (n_pairs,)
+        int
         """
-        X = check_rows(self, X)
-        rows, items = check_pairs(X, rows, items)
-        return np.clip(self.offsets.items[items] + self.offsets.of_users(X)[rows], *self.scale_).round(6)
+        self._settings()
+        rows = check_rows(Baseline(), X, fitting=True)
+        return 48 * rows.nnz + 64 * rows.shape[1]
 
+    @property
+    def mean_(self) -> float:
+        """μ, the mean rating."""
+        return float(self.offset_[0] - self.item_bias_[0])
 
-def check_bounds(scale: Any) -> tuple[float, float]:
-    """Return the lowest and highest possible rating of a caller's `scale`, or raise `InputError`."""
-    try:
-        low, high = scale
-    except (TypeError, ValueError):
-        raise InputError(f"scale={shorten(scale)}: expected (low, high), such as (1, 5).") from None
-    low = check_number("scale low", low)
-    return low, check_number("scale high", high, low)
+    @property
+    def offsets(self) -> Offsets:
+        """The learned parts, as the other models use them."""
+        return Offsets(self.offset_, float(self.reg_user))
 
-
-def observed(X: sp.csr_array) -> tuple[float, float]:
-    """Return the lowest and highest rating of a matrix."""
-    return (float(X.data.min()), float(X.data.max())) if X.nnz else (0.0, 0.0)
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+        """Return the same for both numbers: the ranking score is the predicted rating."""
+        check_choice("by", by, ("relevance", "rating"))
+        return super()._bases(X, "rating")

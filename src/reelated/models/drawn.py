@@ -14,6 +14,7 @@ from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer, check_number
 from reelated.models.explanation import Explanation, Explanations
 from reelated.models.lists import TopN
+from reelated.models.offsets import clipped
 from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows, holds
 from reelated.similarity import as_kernel_csr
 
@@ -117,7 +118,7 @@ class DrawnModel(BaseEstimator):
         ndarray of float64, shape (n_pairs,)
             On the scale of the ratings.
         """
-        return self.score_pairs(X, rows, items)[0]
+        return clipped(self.score_pairs(X, rows, items)[0], self.scale_)
 
     def predict_intervals(self, X: Any, rows: Any, items: Any, *, coverage: float = 0.8) -> tuple[Numbers, Numbers]:
         """Return between which ratings each pair's own will lie.
@@ -138,7 +139,7 @@ class DrawnModel(BaseEstimator):
         X = check_rows(self, X)
         middle, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)
         reach = np.multiply(wide, deviation, out=np.zeros(len(middle)), where=deviation > 0)
-        return np.clip(middle - reach, *self.scale_).round(6), np.clip(middle + reach, *self.scale_).round(6)
+        return clipped(middle - reach, self.scale_), clipped(middle + reach, self.scale_)
 
     def covariance(self, items: Any) -> tuple[Numbers, float]:
         """Return how the ratings of some items go together over people of whom nothing is known, and their noise.
@@ -165,7 +166,7 @@ class DrawnModel(BaseEstimator):
     def score_pairs(
         self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
-        """Return the predicted ratings of pairs, and how many ratings of the row stand behind each.
+        """Return the predicted ratings of pairs, not clipped to the scale, and how many ratings stand behind each.
 
         Parameters
         ----------
@@ -186,7 +187,7 @@ class DrawnModel(BaseEstimator):
         rows, items = check_pairs(X, rows, items)
         ratings, _ = self._moments(X, rows, items, with_deviation=False)
         support = np.diff(X.indptr)[rows] - holds(X, rows, items)
-        return ratings.clip(*self.scale_).round(6), support.astype(np.int32)
+        return ratings.round(6), support.astype(np.int32)
 
     def _moments(self, X: sp.csr_array, rows: Any, items: Any, *, with_deviation: bool) -> tuple[Numbers, Numbers]:
         """Return means and standard deviations of pairs as they are, not cut to the scale."""
@@ -231,18 +232,19 @@ class DrawnModel(BaseEstimator):
         """
         X = check_rows(self, X)
         check_dense(self, X)
-        dense = np.concatenate([np.empty((0, X.shape[1])), *self._unseen(X)])
+        parts = (clipped(part, self.scale_) for part in self._unseen(X))
+        dense = np.concatenate([np.empty((0, X.shape[1])), *parts])
         seen = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
         dense[seen] = self.predict_pairs(X, *seen)
         return dense
 
     def _unseen(self, X: sp.csr_array, progress: Progress | None = None) -> Iterator[Numbers]:
-        """Yield ratings of all items for slices of rows; NaN for what they rated."""
+        """Yield ratings of all items for slices of rows, not clipped to the scale; NaN for what they rated."""
         table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self.items_.size
 
         def part(start: int, stop: int) -> Numbers:
             dense = kernels.gaussian_rows(start, stop, table, self._draws)
-            return np.clip(self.units_[0] + self.units_[1] * dense, *self.scale_).round(6)
+            return (self.units_[0] + self.units_[1] * dense).round(6)
 
         return in_order(part, slices_of(cost, SLICE), progress)
 
@@ -257,7 +259,7 @@ class DrawnModel(BaseEstimator):
         weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
-        """Return the items of every row that are predicted the highest rating.
+        """Return the items of every row that are predicted the highest rating, before it is clipped to the scale.
 
         Parameters
         ----------
@@ -288,7 +290,7 @@ class DrawnModel(BaseEstimator):
         for u, row in enumerate(rows):
             if keep_seen:
                 seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
-                row[seen] = self.predict_pairs(X[[u]], np.zeros(len(seen), np.int32), seen)
+                row[seen] = self.score_pairs(X[[u]], np.zeros(len(seen), np.int32), seen)[0]
             if absent is not None:
                 row[absent] = np.nan
             items.append(kernels.best(row, min(n, len(row))).astype(np.int32))
@@ -318,7 +320,7 @@ class DrawnModel(BaseEstimator):
     def score_users(
         self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
-        """Return the predicted rating of one item for every row, and how many ratings stand behind it.
+        """Return the predicted rating of one item for every row, not clipped, and how many ratings stand behind it.
 
         Parameters
         ----------
@@ -415,6 +417,7 @@ class DrawnModel(BaseEstimator):
         items = np.asarray(items, np.int64)
         if scores is None:
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
+        scores = clipped(scores, self.scale_)
         usual, weight, adds = np.empty(len(items)), np.empty((len(items), X.nnz)), np.empty((len(items), X.nnz))
         table = self._table(X)
         for at, item in enumerate(items.tolist()):

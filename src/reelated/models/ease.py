@@ -8,8 +8,9 @@ import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
-from reelated.models.baseline import Baseline, Offsets, check_bounds, observed
+from reelated.models.baseline import Baseline
 from reelated.models.item_item import ItemItemModel
+from reelated.models.offsets import Offsets, check_bounds, observed
 from reelated.models.rows import check_attributes, check_rows
 from reelated.similarity import Ridge, all_weights, near_weights, plan_linear
 

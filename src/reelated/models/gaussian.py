@@ -8,8 +8,8 @@ import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
-from reelated.models.baseline import check_bounds, observed
 from reelated.models.drawn import DrawnModel
+from reelated.models.offsets import check_bounds, observed
 from reelated.models.rows import check_attributes, check_rows
 from reelated.models.sampling import Settings, known_of_items, sample, tastes_of
 

@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer
-from reelated.models.baseline import Offsets
 from reelated.models.explanation import Explanation, Explanations
 from reelated.models.lists import SLICE, Terms, TopN, Wanted, best_of_rows
+from reelated.models.offsets import Offsets, clipped
 from reelated.models.rows import (
     check_allowed,
     check_columns,
@@ -28,7 +28,7 @@ By = Literal["relevance", "rating"]
 FEW = 64
 """Pairs of one row that are not worth cutting into slices."""
 _ALL = np.empty(0, np.bool_)
-_RELEVANCE = kernels.Finish(False, False, False, 0.0, 0.0, 0.0)
+_RELEVANCE = kernels.Finish(False, False, False, 0.0)
 
 
 class ItemItemModel(BaseEstimator):
@@ -132,8 +132,7 @@ class ItemItemModel(BaseEstimator):
         """Return item offsets, user offsets and the finish of one of the two numbers."""
         if check_choice("by", by, ("relevance", "rating")) == "relevance":
             return self._nothing, np.zeros(X.shape[0]), _RELEVANCE
-        low, high = map(float, self.scale_)
-        finish = kernels.Finish(True, True, self.falls_back, low, high, float(self.baseline_weight))
+        finish = kernels.Finish(True, True, self.falls_back, float(self.baseline_weight))
         return self.offset_, self.offsets.of_users(X), finish
 
     def _terms(self, X: sp.csr_array, by: By, weights: Any = None) -> Terms:
@@ -161,7 +160,7 @@ class ItemItemModel(BaseEstimator):
         n : int, default 10
             Most items of a row; fewer come only where fewer have a score.
         by : {"relevance", "rating"}, default "relevance"
-            The number that rows fall by.
+            The number that rows fall by; the predicted rating before it is clipped to the scale.
         allowed : ndarray of bool, shape (n_items,), optional
             The items to choose from.
         keep_seen : bool, default False
@@ -180,13 +179,15 @@ class ItemItemModel(BaseEstimator):
         wanted = Wanted(chosen, keep_seen, min(n, X.shape[1]))
         return best_of_rows(self._terms(X, by, weights), self._links, wanted, progress)
 
-    def score_items(self, X: Any, *, weights: Any = None) -> npt.NDArray[np.float64]:
-        """Return the ranking score of every row and item: Σ_j s_ij v_uj; NaN where no neighbour is rated.
+    def score_items(self, X: Any, *, by: By = "relevance", weights: Any = None) -> npt.NDArray[np.float64]:
+        """Return one of the two numbers of every row and item, as lists fall by it; NaN where nothing can be said.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_rows, n_items)
             Ratings.
+        by : {"relevance", "rating"}, default "relevance"
+            Which number: the ranking score Σ_j s_ij v_uj, or the predicted rating before it is clipped to the scale.
         weights : array, shape (X.nnz,), optional
             What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
 
@@ -199,7 +200,16 @@ class ItemItemModel(BaseEstimator):
         TooLarge
             The dense result would exceed `max_memory`.
         """
-        return self._dense(X, "relevance", weights)
+        X = check_rows(self, X)
+        check_dense(self, X)
+        rows, item_offset, user_offset, finish = self._terms(X, by, weights)
+        dense = np.empty(X.shape)
+        for u in range(X.shape[0]):
+            part = slice(rows.indptr[u], rows.indptr[u + 1])
+            dense[u], _ = kernels.score_row(
+                rows.indices[part], rows.data[part], self._links, item_offset, user_offset[u], finish
+            )
+        return dense
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the predicted rating of every row and item; `predict_pairs` is the way to ask for some.
@@ -219,19 +229,7 @@ class ItemItemModel(BaseEstimator):
         TooLarge
             The dense result would exceed `max_memory`.
         """
-        return self._dense(X, "rating")
-
-    def _dense(self, X: Any, by: By, weights: Any = None) -> npt.NDArray[np.float64]:
-        X = check_rows(self, X)
-        check_dense(self, X)
-        rows, item_offset, user_offset, finish = self._terms(X, by, weights)
-        dense = np.empty(X.shape)
-        for u in range(X.shape[0]):
-            part = slice(rows.indptr[u], rows.indptr[u + 1])
-            dense[u], _ = kernels.score_row(
-                rows.indices[part], rows.data[part], self._links, item_offset, user_offset[u], finish
-            )
-        return dense
+        return clipped(self.score_items(X, by="rating"), self.scale_)
 
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> npt.NDArray[np.float64]:
         """Return the predicted ratings of pairs of a row and an item.
@@ -250,12 +248,14 @@ class ItemItemModel(BaseEstimator):
         ndarray of float64, shape (n_pairs,)
             On the scale of the ratings; NaN where nothing can be said.
         """
-        return self.score_pairs(X, rows, items, by="rating")[0]
+        return clipped(self.score_pairs(X, rows, items, by="rating")[0], self.scale_)
 
     def score_pairs(
         self, X: Any, rows: Any, items: Any, *, by: By = "relevance", weights: Any = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Return one of the two numbers for pairs, and how many rated neighbours stand behind each.
+        """Return one of the two numbers for pairs, as lists fall by it, and how many rated neighbours stand behind it.
+
+        A predicted rating is not clipped to the scale; `predict_pairs` clips it.
 
         Parameters
         ----------
@@ -314,6 +314,8 @@ class ItemItemModel(BaseEstimator):
         self, X: Any, item: int, *, by: By = "relevance", weights: Any = None, by_item: sp.csc_array | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return one of the two numbers of one item for every row, through the raters of its neighbours only.
+
+        A predicted rating is not clipped to the scale.
 
         Parameters
         ----------
@@ -419,6 +421,7 @@ class ItemItemModel(BaseEstimator):
             raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
         if scores is None:
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by, weights=weights)
+        scores = clipped(scores, self.scale_) if by == "rating" else scores
         items, terms = np.asarray(items, np.int32), self._terms(X, by, weights)
         usual, finish = self._usual(terms), terms.finish
         values = terms.rows.data - usual

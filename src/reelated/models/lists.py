@@ -26,7 +26,7 @@ class TopN(NamedTuple):
     items : ndarray of int32
         Item numbers, best first; of equal scores the lower number first.
     scores : ndarray of float64
-        What they were ranked by.
+        What they were ranked by; predicted ratings before they are clipped to the scale.
     """
 
     indptr: npt.NDArray[np.int64]

@@ -7,8 +7,9 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress
-from reelated.models.baseline import Baseline, Offsets, check_bounds, observed
+from reelated.models.baseline import Baseline
 from reelated.models.item_item import By, ItemItemModel
+from reelated.models.offsets import Offsets, check_bounds, observed
 from reelated.models.rows import check_rows
 
 
@@ -103,5 +104,5 @@ class Popularity(ItemItemModel):
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
         if by == "relevance":
-            return self.popularity_, np.zeros(X.shape[0]), kernels.Finish(True, False, True, 0.0, np.inf, 0.0)
+            return self.popularity_, np.zeros(X.shape[0]), kernels.Finish(True, False, True, 0.0)
         return super()._bases(X, by)

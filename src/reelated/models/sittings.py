@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from reelated import _kernels as kernels
 from reelated.errors import InputError, check_number
+from reelated.models.offsets import clipped
 from reelated.models.rows import check_pairs, check_rows
 
 
@@ -60,7 +61,7 @@ def predict_at(
     shifts, table = np.empty(len(rows)), kernels.CSR(X.indptr, X.indices, surprises)
     prior = check_number("prior", prior, 0)
     kernels.sitting_shifts(table, times, rows, items, moments, float(span), max(prior, 1e-9), shifts)
-    return np.clip(model.predict_pairs(X, rows, items) + shifts, *model.scale_).round(6)
+    return clipped(model.predict_pairs(X, rows, items) + shifts, model.scale_)
 
 
 def _check_times(name: str, values: Any, size: int) -> npt.NDArray[np.float64]:

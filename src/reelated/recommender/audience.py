@@ -58,7 +58,7 @@ class Interest(NamedTuple):
     def of_users(self, users: npt.NDArray[np.int64], relevance: Floats, ratings: Floats) -> Floats:
         """Return the interest: relevance beyond the usual, times ``e^(LIFT · (predicted rating − own mean))``.
 
-        What is below 0 is divided, so that a higher predicted rating always raises it.
+        What is below 0 is divided, so that a higher predicted rating always raises it. The rating is not clipped.
         """
         beyond = relevance - USUAL * self.usual[users]
         lift = LIFT * np.nan_to_num(ratings - self.means[users])
@@ -66,7 +66,7 @@ class Interest(NamedTuple):
 
 
 class Audience(NamedTuple):
-    """The users whom a movie is for, best first, and their numbers."""
+    """The users whom a movie is for, best first, and their numbers; `unclipped` are the ratings that they fall by."""
 
     users: npt.NDArray[np.int64]
     scores: Floats
@@ -74,17 +74,18 @@ class Audience(NamedTuple):
     support: npt.NDArray[np.int32]
     interest: Floats
     lift: Floats
+    unclipped: Floats
 
     def at(self, places: npt.NDArray[np.int64]) -> "Audience":
         """Return some of the users."""
         return Audience(
             self.users[places], self.scores[places], self.ratings[places], self.support[places],
-            self.interest[places], self.lift[places],
+            self.interest[places], self.lift[places], self.unclipped[places],
         )  # fmt: skip
 
     def number(self, by: AudienceBy) -> Floats:
         """Return the number that `by` names."""
-        return {"interest": self.interest, "relevance": self.scores, "rating": self.ratings}[by]
+        return {"interest": self.interest, "relevance": self.scores, "rating": self.unclipped}[by]
 
 
 class Crowd(NamedTuple):
@@ -119,9 +120,9 @@ def looked_at(crowd: Crowd, item: int, n: int, by: AudienceBy) -> tuple[Audience
     else:
         users = pair.of(by).audience(matrix, item, n, by=by, by_item=columns(by))
     pairs = everybody.of(users), np.arange(len(users)), np.full(len(users), item)
-    scores, ratings, support = pair.numbers(*pairs, "rating" if by == "rating" else "relevance")
-    wanted = interest.of_users(users, scores, ratings)
-    found = Audience(users, scores, ratings, support, wanted, ratings - interest.means[users])
+    scores, ratings, support, unclipped = pair.numbers(*pairs, "rating" if by == "rating" else "relevance")
+    wanted = interest.of_users(users, scores, unclipped)
+    found = Audience(users, scores, ratings, support, wanted, ratings - interest.means[users], unclipped)
     return found, beyond[users] if by == "interest" else found.number(by)
 
 

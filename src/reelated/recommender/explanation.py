@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from reelated.models import ItemItemModel
 from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Lists, Pair, known, sources
@@ -147,7 +146,7 @@ def movie_rows(
     items, falling, bar, rows = lists.items, lists.scores, liked_above(person, scale), []
     explained = pair.of(by).explain_items(person.row, items, by=by, weights=person.weights, scores=falling)
     scores, ratings = pair.both(person.rows, items, falling, by)
-    columns = items, falling, scores, ratings, explained.support, lists.popular, sources(lists, catalogue)
+    columns = items, explained.scores, scores, ratings, explained.support, lists.popular, sources(lists, catalogue)
     told = zip(*(column.tolist() for column in columns), explained.strongest(3), strict=True)
     for rank, (item, whole, score, rating, support, popular, source, parts) in enumerate(told, 1):
         reasons = () if popular else reasons_of(parts, bar, catalogue)
@@ -194,12 +193,9 @@ def why(
     )
 
 
-def _rank(model: ItemItemModel, person: Person, item: int, by: str) -> int | None:
-    """Return an item's place among all that the person has not rated; None where it has no score."""
+def _rank(model: Any, person: Person, item: int, by: str) -> int | None:
+    """Return an item's place in the list of all that the person has not rated; None where it has no score."""
     row, weights = person.rows
-    scores = (model.predict(row) if by == "rating" else model.score_items(row, weights=weights))[0]
-    if np.isnan(scores[item]):
-        return None
-    scores[person.row.indices] = np.nan
-    above = (scores > scores[item]) | ((scores == scores[item]) & (np.arange(len(scores)) < item))
-    return int(above.sum()) + 1
+    listed = model.recommend(row, row.shape[1], by=by, weights=weights).items
+    place = np.flatnonzero(listed == item)
+    return int(place[0]) + 1 if len(place) else None

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from reelated.errors import InputError, check_number
 from reelated.models import DrawnModel, ItemItemModel
+from reelated.models.offsets import clipped
 from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.rows import Short
@@ -66,27 +67,31 @@ class Pair(NamedTuple):
         if self.rater is None:
             return falling, np.full(len(falling), np.nan)
         if by == "relevance":
-            return falling, self.rater.score_pairs(matrix, first, items, by="rating")[0]
+            return falling, self.rater.predict_pairs(matrix, first, items)
+        ratings = clipped(falling, self.rater.scale_)
         if self.ranker is None:
-            return falling, falling
-        return self.ranker.score_pairs(matrix, first, items, by="relevance", weights=weights)[0], falling
+            return ratings, ratings
+        return self.ranker.score_pairs(matrix, first, items, by="relevance", weights=weights)[0], ratings
 
-    def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any]:
-        """Return scores, predicted ratings and the supports of the number that `by` names."""
+    def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any, Floats]:
+        """Return scores, predicted ratings, the supports of the number that `by` names, and the ratings not clipped."""
         matrix, weights = rows
-        ratings, rating_support = np.full(len(items), np.nan), None
+        ratings = unclipped = np.full(len(items), np.nan)
+        rating_support = None
         if self.rater is not None:
-            ratings, rating_support = self.rater.score_pairs(matrix, users, items, by="rating")
+            unclipped, rating_support = self.rater.score_pairs(matrix, users, items, by="rating")
+            ratings = clipped(unclipped, self.rater.scale_)
         if self.ranker is None:
-            return ratings, ratings, rating_support
+            return ratings, ratings, rating_support, unclipped
         scores, score_support = self.ranker.score_pairs(matrix, users, items, by="relevance", weights=weights)
-        return scores, ratings, rating_support if by == "rating" else score_support
+        return scores, ratings, rating_support if by == "rating" else score_support, unclipped
 
 
 class Lists(NamedTuple):
     """Lists of several people: those of row `u` stand from `indptr[u]` to `indptr[u + 1]`.
 
-    `scores` are what they fall by, NaN where `popular` ones fill them up.
+    `scores` are what they fall by: a predicted rating before it is clipped to the scale, NaN where `popular` ones fill
+    them up.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -162,7 +167,7 @@ def as_table(
     lengths = np.diff(lists.indptr)
     users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     rank = np.arange(len(users)) - np.repeat(lists.indptr[:-1], lengths) + 1
-    scores, ratings, support = pair.numbers(people, users, lists.items, by)
+    scores, ratings, support, _ = pair.numbers(people, users, lists.items, by)
     return pl.DataFrame(
         {
             "user_id": user_ids.take(first + users),

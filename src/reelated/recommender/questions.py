@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, shorten
 from reelated.models import DrawnModel
+from reelated.models.offsets import clipped
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, Crowd, Interest, audience_of, audience_table, dealt
@@ -290,7 +291,7 @@ class Questions:
         columns = [column.tolist() for column in found]
         rows = [
             UserRow(rank, kept.user_ids[user], known(score), known(rating), support, known(interest), known(lift))
-            for rank, (user, score, rating, support, interest, lift) in enumerate(zip(*columns, strict=True), 1)
+            for rank, (user, score, rating, support, interest, lift, _) in enumerate(zip(*columns, strict=True), 1)
         ]
         left = len(kept.user_ids) - int(self.catalogue_.counts[item]) - len(rows)
         heading = f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}{self.catalogue_.told_of(item)}"
@@ -410,7 +411,7 @@ class Questions:
         rater, row = self.models_.rater, person.without(item).row
         if rater is None:
             raise InputError(f"predict: {NO_RATER}")
-        (value,), (support,) = rater.score_pairs(row, [0], [item], by="rating")
+        values, (support,) = rater.score_pairs(row, [0], [item], by="rating")
         low = high = None
         if isinstance(rater, DrawnModel):
             (low,), (high,) = (ends.tolist() for ends in rater.predict_intervals(row, [0], [item], coverage=COVERAGE))
@@ -419,7 +420,7 @@ class Questions:
             title=self.catalogue_.titles[item],
             year=self.catalogue_.years[item],
             user_id=person.user_id,
-            predicted_rating=known(value),
+            predicted_rating=known(clipped(values, rater.scale_)[0]),
             support=int(support),
             rating=rated,
             source=self.catalogue_.source(item, "model" if support else "averages"),

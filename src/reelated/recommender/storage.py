@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from reelated._version import __version__
 from reelated.errors import InputError, check_choice, check_number
 from reelated.models import MODELS, DrawnModel, ItemItemModel
-from reelated.models.baseline import check_bounds
+from reelated.models.offsets import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Pair, check_recency

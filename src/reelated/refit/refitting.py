@@ -140,8 +140,7 @@ def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | N
     movies = Catalogue(data.movies, data.ratings.movie_ids, np.bincount(X.indices, minlength=X.shape[1]))
     fit_model(rater, X, data.ratings.scale[:2], movies)
     users = np.searchsorted(matrix.indptr, held, side="right") - 1
-    predicted, _ = rater.score_pairs(X, users, matrix.indices[held], by="rating")
-    error = predicted - matrix.data[held]
+    error = rater.predict_pairs(X, users, matrix.indices[held]) - matrix.data[held]
     error = error[np.isfinite(error)]
     if not len(error):
         return None

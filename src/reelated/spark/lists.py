@@ -183,15 +183,14 @@ def audience(
     cells, user_kind = _people(ratings, columns, rec)
     movie_kind = SQL_KINDS[rec.movie_ids.type_name]
     schema = (
-        f"place int, beyond double, movie_id {movie_kind}, title string, user_id {user_kind}, rank int, {NUMBERS}, "
-        "interest double, lift double"
+        f"place int, beyond double, number double, movie_id {movie_kind}, title string, user_id {user_kind}, "
+        f"rank int, {NUMBERS}, interest double, lift double"
     )
     found = mapped(cells, Audiences(opened, tuple(items), n, chosen), schema)
-    number = {"interest": "interest", "relevance": "score", "rating": "predicted_rating"}[chosen]
-    for column, most in (("beyond", DEEPER * n if chosen == "interest" else n), (number, n)):
+    for column, most in (("beyond", DEEPER * n if chosen == "interest" else n), ("number", n)):
         best = Window.partitionBy("place").orderBy(sql.col(column).desc(), "user_id")
         found = found.withColumn("rank", sql.row_number().over(best)).where(sql.col("rank") <= most)
-    return found.orderBy("place", "rank").drop("place", "beyond")
+    return found.orderBy("place", "rank").drop("place", "beyond", "number")
 
 
 @dataclass(frozen=True)
@@ -210,5 +209,6 @@ class Audiences:
                 found, beyond = looked_at(rec._crowd, item, self.n, self.by)
                 everyone = [np.arange(len(found.users))]
                 table = audience_table([found], everyone, [item], rec.user_ids, rec.catalogue_)
-                told = pl.lit(place, pl.Int32).alias("place"), pl.Series("beyond", beyond, pl.Float64)
-                yield table.select(*told, pl.all())
+                falling = {"beyond": beyond, "number": found.number(self.by)}
+                told = (pl.Series(name, values, pl.Float64) for name, values in falling.items())
+                yield table.select(pl.lit(place, pl.Int32).alias("place"), *told, pl.all())

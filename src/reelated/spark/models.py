@@ -10,9 +10,9 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from reelated.errors import InputError, TooLarge, check_integer, check_memory, check_number, shorten, show_bytes
+from reelated.errors import InputError, TooLarge, check_memory, shorten, show_bytes
 from reelated.models import EASE, Baseline, ItemKNN
-from reelated.models.baseline import row_means
+from reelated.models.offsets import row_means
 from reelated.similarity import (
     SQUARE,
     Measure,
@@ -78,16 +78,15 @@ def counts_and_sums(X: sp.csr_array) -> Numbers:
 
 def fit_baseline(rows: Rows, baseline: Baseline, scale: tuple[float, float]) -> Baseline:
     """Learn the mean and the biases of the items, by ascending item number."""
-    reg_item, made = check_number("reg_item", baseline.reg_item, 0), clone(baseline)
-    reg_user = check_number("reg_user", baseline.reg_user, 0)
+    (reg_user, reg_item, rounds), made = baseline._settings(), clone(baseline)
     counts, sums = totals(rows, counts_and_sums, 2)
     mean = float(sums.sum() / counts.sum())
     bias: Any = None
-    for _ in range(check_integer("n_iterations", baseline.n_iterations, 1)):
+    for _ in range(rounds):
         (beyond,) = totals(rows, Beyond(mean, bias, reg_user), 1)
         bias = np.divide(beyond, reg_item + counts, out=np.zeros(len(counts)), where=counts > 0)
-    made.mean_, made.scale_, made.n_features_in_ = mean, scale, rows.n_items
-    made.item_bias_ = by_number(bias, rows)
+    made.scale_, made.n_features_in_ = scale, rows.n_items
+    made._learned(mean, by_number(bias, rows))
     return made
 
 
