@@ -3,6 +3,9 @@
 import contextlib
 import gzip
 import io
+import re
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelated.data import cache_folder, fingerprint, folds, read
+from reelated.data import cache_folder, check, fingerprint, folds, read
 from reelated.data.tables import read_table
 from reelated.errors import DataWarning, InputError, InputTypeError
 from reelated.ratings.frames import rating_columns
@@ -155,9 +158,114 @@ def test_bad_lines_are_dropped_on_demand_and_said(tmp_path, fault):
     assert "dropped 1 bad line" in data.notes[0]
 
 
-def test_the_lines_that_an_open_quote_swallows_are_counted(tmp_path):
-    with pytest.warns(DataWarning, match="dropped 3 bad lines, the first is line 4: 1 field"):
-        read(put(tmp_path, HEADED + '"1,10,4,5\n3,1,1,1\n4,1,1,1\n'), invalid="drop")
+def test_an_open_quote_costs_its_own_line_alone(tmp_path):
+    path = put(tmp_path, HEADED + '"1,10,4,5\n3,1,1,1\n4,1,1,1\n')
+    with pytest.warns(DataWarning, match="dropped 1 bad line, the first is line 4: 1 field"):
+        assert rows(path, invalid="drop") == [*ROWS, (3, 1, 1.0, 1), (4, 1, 1.0, 1)]
+    with pytest.raises(InputError, match="line 4: 1 field where 4 are expected, for a quote is not closed"):
+        read(path)
+
+
+@pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
+@pytest.mark.parametrize(
+    ("notes", "stray"),
+    [
+        (['"great', "ok", "fine", '"so"', "x"], 1),  # never closed
+        (['"great', "ok", "fine", 'so"', "x"], 1),  # closed by a quote that belongs elsewhere
+        (['"great', "ok", "fine", 'so "so"', '"closed" early'], 2),
+        (['"great', '"ok', '""fine', '5" disc', '"'], 4),
+        (["good", "ok", "fine", "so", '"x'], 1),  # in the last line
+    ],
+)
+def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path, separator, notes, stray):
+    ids = [(1, 10, 5.0), (1, 20, 3.0), (2, 10, 4.0), (2, 20, 2.0), (3, 10, 1.0)]
+    lines = ["user,movie,rating,note", *(f"{u},{m},{r:g},{note}" for (u, m, r), note in zip(ids, notes, strict=True))]
+    path = put(tmp_path, "\n".join(lines).replace(",", separator))
+    assert rows(path) == ids
+    first = 2 + next(at for at, note in enumerate(notes) if note.startswith('"'))
+    assert read(path).notes == (f"found {stray} line{'s' * (stray > 1)} with a stray quote, the first is line {first}",)
+
+
+def test_line_breaks_within_quotes_are_no_rows(tmp_path):
+    """A field that closes properly is text, whatever it looks like, unless its lines have the numbers of rows."""
+    text = 'user,movie,rating,note\n1,10,5,"so, so, so, so\n\nand, one, of, ""those"""\n1,20,3,ok\n2,10,4,"\r\n"\n'
+    path = put(tmp_path, text)
+    assert rows(path) == [(1, 10, 5.0), (1, 20, 3.0), (2, 10, 4.0)]
+    assert read(path).notes == ()
+    joined = [finding.sentence for finding in check(path).findings if "oined" in finding.sentence]
+    assert joined == ["Joined 3 lines to the quoted field that begins before, the first is line 3."]
+
+
+def test_where_text_alone_leaves_it_open_whether_quotes_hold_rows_it_is_said(tmp_path):
+    path = put(tmp_path, 'user,movie\nu1,"m1\nu2,m2\nu3,m3"\nu4,m4\n')
+    with pytest.warns(DataWarning, match="joined 2 lines to the quoted field that begins before, the first is line 3"):
+        read(path, columns={"rating": None})
+
+
+def test_blank_lines_between_rows_are_counted_and_lines_may_end_as_on_old_macs(tmp_path):
+    with pytest.warns(DataWarning, match="skipped 3 blank lines"):
+        assert rows(put(tmp_path, "user,movie,rating\n1,10,4\n\n  \n2,20,3\n\n3,30,1\n\n\n")) == [
+            (1, 10, 4.0), (2, 20, 3.0), (3, 30, 1.0)
+        ]  # fmt: skip
+    assert rows(put(tmp_path, HEADED.replace("\n", "\r"))) == ROWS
+
+
+def test_a_form_feed_in_the_header_hides_no_row(tmp_path):
+    assert rows(put(tmp_path, "user,movie,rating,a\x0cb\u2028c\n1,10,4,\x0c\n2,20,3,x\n")) == [
+        (1, 10, 4.0), (2, 20, 3.0)
+    ]  # fmt: skip
+
+
+PLAIN = st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 5), st.sampled_from(["", "x", "a b", "é'"]))
+ODD = st.one_of(
+    st.just(""),
+    st.builds(
+        lambda row, note: ",".join(map(str, row[:3])) + "," + note,
+        PLAIN,
+        st.tuples(st.text('ab "é', max_size=4), st.text('ab "é', max_size=4)).map('"'.join),
+    ),
+    st.text('19a,"é. ', min_size=1, max_size=14),
+    st.lists(st.text("ab ,é", max_size=9), min_size=2, max_size=4).map(lambda text: '7,7,1,"' + "\n".join(text) + '"'),
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(PLAIN.map(lambda row: ",".join(map(str, row))) | ODD, min_size=1, max_size=14),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.integers(0, 20),
+)
+def test_every_line_of_a_text_is_accounted_for(lines, separator, ends, nul):
+    """Lines = ratings + repeated ratings + refused lines + blank lines + lines within quotes; what is plain is read."""
+    text = "\n".join(["user,movie,rating,note", "8,8,2,z", *lines, "9,9,3,z" + "\0" * (nul == 20)])
+    n_lines, text = text.count("\n"), text.replace(",", separator).replace("\n", ends)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        path = put(Path(folder), text.encode())
+        try:
+            checkup, data = check(path, invalid="drop"), read(path, invalid="drop")
+        except InputError as error:
+            assert nul == 20 and "holds NUL bytes" in str(error)  # noqa: PT017, PT018
+            return
+    told = " ".join([*data.notes, *(finding.sentence for finding in checkup.findings)])
+
+    def count(words):
+        return max((int(number.replace(",", "")) for number in re.findall(rf"([\d,]+) {words}", told)), default=0)
+
+    parts = {
+        "ratings": len(data.ratings),
+        "repeated": count("repeated ratings? of"),
+        "refused": count("bad lines?") + count("rows? without"),
+        "blank": count("blank lines?"),
+        "joined": count("lines? to the quoted"),
+    }
+    assert sum(parts.values()) == n_lines, parts
+    assert parts["blank"] <= sum(not line.strip() for line in lines)
+    pairs = set(data.ratings.to_polars().select("user_id", "movie_id").cast(pl.String).rows())
+    plain = [line.split(",") for line in lines if re.fullmatch(r"[1-5],[1-9],[1-5],[^\"\n,]*", line)]
+    assert {(user, movie) for user, movie, *_ in plain} <= pairs
 
 
 def test_a_decimal_comma_is_explained(tmp_path):

@@ -77,7 +77,7 @@ def recognise(label: str, text: bytes, want: Want) -> tuple[Layout, list[str]]:
     start = text[:_HEAD]
     if len(start) == _HEAD and b"\n" not in start:
         raise InputError(f"{label}, line 1: longer than {_HEAD:,} characters. Expected a table with a row a line.")
-    head = start.decode(errors="replace").splitlines()[:20]
+    head = [line.rstrip("\r") for line in start.decode(errors="replace").split("\n")[:20]]  # as the lines are counted
     blank = next((at for at, line in enumerate(head) if line.strip()), None)
     if blank is None:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")

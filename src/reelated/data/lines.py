@@ -1,25 +1,89 @@
 """A text table line by line in Python: slow and sure, for the files in which polars finds something odd."""
 
-import csv
-import io
+import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import polars as pl
 
-from reelated.data.layout import Layout, Refused, Trace, Want, is_number
+from reelated.data.layout import Layout, Refused, Trace, Want, is_number, split
 from reelated.errors import InputError, plural, shorten
 
 IDS = ("user_id", "movie_id")
 LONGEST_ID = 1000
+LONGEST_FIELD = 131_072
+
+
+class Span(NamedTuple):
+    """Where a row is: its lines, its bytes, and what is odd about its quotes.
+
+    "stray": a quote is not closed, or text follows the closing one. "doubtful": a field over several lines may be rows.
+    """
+
+    first: int
+    last: int
+    start: int
+    end: int
+    quotes: str | None
 
 
 class Row(NamedTuple):
-    """The fields of a row, None where there is no end to one, and the lines it spans."""
+    """The lines that a row spans, its fields (None if one is too long), and what is odd about its quotes."""
 
     first: int
     last: int
     fields: list[str] | None
+    quotes: str | None
+
+
+@dataclass
+class LineCounts:
+    """The lines of a text by what they hold, so that rows that are missing are noticed."""
+
+    rows: int = 0
+    joined: int = 0
+    first_joined: int = 0
+    stray: int = 0
+    first_stray: int = 0
+    doubtful: bool = False
+
+    def add(self, row: "Span | Row") -> None:
+        """Count one row."""
+        self.rows += 1
+        if row.last > row.first:
+            self.joined, self.first_joined = self.joined + row.last - row.first, self.first_joined or row.first + 1
+            self.doubtful |= row.quotes == "doubtful"
+        if row.quotes == "stray":
+            self.stray, self.first_stray = self.stray + 1, self.first_stray or row.first
+
+    def notes(self, n_lines: int, every: bool) -> Iterator[str]:
+        """Yield a sentence for each kind of line that is no row of its own.
+
+        `n_lines` counts the lines after the header that are not refused.
+        Line breaks within quotes are no fault, unless they may be due to an open quote; `every` reports them, too.
+        """
+        if blank := n_lines - self.rows - self.joined:
+            yield f"skipped {plural(blank, 'blank line')}"
+        if self.joined and (every or self.doubtful):
+            joined = f"joined {plural(self.joined, 'line')} to the quoted field that begins before"
+            yield f"{joined}, the first is line {self.first_joined}"
+        if self.stray:
+            yield f"found {plural(self.stray, 'line')} with a stray quote, the first is line {self.first_stray}"
+
+
+def count_rows(text: bytes, layout: Layout) -> LineCounts:
+    """Count the rows of a text without reading their fields."""
+    counts = LineCounts()
+    for span in _spans(text, layout):
+        counts.add(span)
+    return counts
+
+
+def count_lines(text: bytes, layout: Layout) -> int:
+    """Return the number of lines after the header."""
+    return text.count(b"\n") + (not text.endswith(b"\n")) - layout.skip
 
 
 def read_lines(
@@ -29,12 +93,13 @@ def read_lines(
     places = {ours: layout.names.index(theirs) for ours, theirs in found.items()}
     kept: dict[str, list[str]] = {name: [] for name in found}
     numbers: list[str] | None = None
-    dropped, example = 0, ""
+    dropped, example, counts = 0, "", LineCounts()
     for row in rows(text, layout):
         if numbers is None and row.fields and len(row.fields) == len(layout.names):
             numbers = numeric({name: row.fields[place] for name, place in places.items()})
         code, fault = _fault(row, layout, places, want, numbers or ())
         if not code:
+            counts.add(row)
             for name, place in places.items():
                 kept[name].append(row.fields[place])  # type: ignore[index]
         elif want.invalid == "error":
@@ -45,7 +110,8 @@ def read_lines(
                 want.trace.refused.append(Refused(row.first, code, fault, layout.separator.join(row.fields or ())))
     table = pl.DataFrame(kept, schema=dict.fromkeys(found, pl.String))
     table = table.with_columns(pl.col(name).replace("", None) for name in found if name not in want.required)
-    return table, [f"dropped {plural(dropped, 'bad line')}, the first is {example}"] * bool(dropped and not want.trace)
+    notes = [f"dropped {plural(dropped, 'bad line')}, the first is {example}"] * bool(dropped and not want.trace)
+    return table, notes + list(counts.notes(count_lines(text, layout) - dropped, every=bool(want.trace)))
 
 
 def numeric(example: dict[str, str]) -> list[str]:
@@ -56,27 +122,87 @@ def numeric(example: dict[str, str]) -> list[str]:
 
 def rows(text: bytes, layout: Layout) -> Iterator[Row]:
     """Yield the rows of a text; blank lines are none."""
-    lines = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    separator, width = layout.separator, len(layout.names)
+    for first, last, start, end, quotes in _spans(text, layout):
+        line = text[start:end].decode().rstrip("\r\n")
+        fields = line.split(separator) if quotes is None else split(line, separator)
+        if quotes == "stray" and len(fields) != width:
+            fields = line.split(separator)
+        too_long = end - start > LONGEST_FIELD and max(map(len, fields)) > LONGEST_FIELD
+        yield Row(first, last, None if too_long else fields, quotes)
+
+
+def _spans(text: bytes, layout: Layout) -> Iterator[Span]:
+    """Yield where the rows of a text are; `quotes` is None where a row has none, and "" where they are in order."""
+    quoted, start, number = layout.quoted and b'"' in text, 0, layout.skip + 1
     for _ in range(layout.skip):
-        next(lines, None)
-    if layout.separator == "::":
-        for number, line in enumerate(lines, layout.skip + 1):
-            if line.strip():
-                yield Row(number, number, line.rstrip("\r\n").split("::"))
-        return
-    quote = '"' if layout.quoted else None
-    reader = csv.reader(lines, delimiter=layout.separator, quotechar=quote, quoting=csv.QUOTE_MINIMAL if quote else 3)
-    while True:
-        first = layout.skip + reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:  # a field above the csv module's limit of 131,072 characters
-            yield Row(first, layout.skip + reader.line_num, None)
-        else:
-            if fields:
-                yield Row(first, layout.skip + reader.line_num, fields)
+        start = _end(text, start)
+    while start < len(text):
+        end, last = _end(text, start), number
+        if quoted and text.find(b'"', start, end) >= 0:
+            end, quotes = _quoted(text, start, end, layout)
+            last += text.count(b"\n", start, end - 1)
+            yield Span(number, last, start, end, quotes)
+        elif text[start:end].strip(b" \r\n"):
+            yield Span(number, last, start, end, None)
+        start, number = end, last + 1
+
+
+def _end(text: bytes, start: int) -> int:
+    """Return where the next line begins."""
+    return text.find(b"\n", start) + 1 or len(text)
+
+
+def _quoted(text: bytes, start: int, end: int, layout: Layout) -> tuple[int, str]:
+    """Return where a row with quotes ends, and what is odd about them.
+
+    By RFC 4180 a quoted field may hold line breaks. A quote that is never closed looks the same up to the next quote
+    of the file, so a field over several lines must be closed properly, leave a row of the right width, and not hold
+    rows itself.
+    """
+    record = _record(layout.separator).match(text, start)
+    if record and record.end() <= end:
+        return end, ""
+    if record and _record(layout.separator, len(layout.names)).fullmatch(record[0]):
+        quotes = _held(record[0], layout)
+        if quotes != "rows":
+            return record.end(), quotes
+    return end, "stray"
+
+
+@cache
+def _record(separator: str, width: int | None = None) -> re.Pattern[bytes]:
+    """Return the pattern of a row by RFC 4180, with its line end; quotes within an unquoted field are text."""
+    more = b"*+" if width is None else b"{%d}" % (width - 1)
+    field = rb'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^%s\n]*+)' % separator.encode()
+    return re.compile(rb"%s(?:[%s]%s)%s\r*(?:\n|\Z)" % (field, separator.encode(), field, more))
+
+
+@cache
+def _wide(separator: str, width: int) -> re.Pattern[bytes]:
+    """Return the pattern of the begin of a further line with enough separators for a row."""
+    return re.compile(rb"[\r\n](?:[^%s\r\n]*+[%s]){%d}" % (separator.encode(), separator.encode(), width - 1))
+
+
+def _held(record: bytes, layout: Layout) -> str:
+    """Say what the lines within quotes are: "rows", "doubtful" ones, or "" for text.
+
+    A row has as many fields as the table is wide, and numbers where the row that opens the quotes has them.
+    """
+    separator, width = layout.separator, len(layout.names)
+    if not _wide(separator, width).search(record):  # nearly all text ends here
+        return ""
+    first, *others = record.replace(b"\r", b"\n").split(b"\n")
+    wide = [fields for line in others if len(fields := split(line.decode(), separator)) == width]
+    if not wide:
+        return ""
+    begins = first.decode().split(separator)
+    opens = max(at for at, field in enumerate(begins) if field.startswith('"'))
+    known = width if len(begins) == width else opens
+    numbers = [at for at in range(known) if at != opens and is_number(begins[at].strip('"'))]
+    if not numbers:
+        return "doubtful" if known == width else ""
+    return "rows" if any(all(is_number(fields[at].strip('"')) for at in numbers) for fields in wide) else ""
 
 
 def lines_of(trace: Trace, places: Collection[int]) -> dict[int, int]:
@@ -96,6 +222,10 @@ def _fault(row: Row, layout: Layout, places: dict[str, int], want: Want, numbers
     shown = shorten(layout.separator.join(row.fields))
     if len(row.fields) != len(layout.names):
         found = f"{plural(len(row.fields), 'field')} where {len(layout.names)} are expected"
+        return "bad_line", f"line {row.first}: {found}: {shown}"
+    opened = [at for name, at in places.items() if name in want.required and row.fields[at].startswith('"')]
+    if row.quotes == "stray" and opened:
+        found = f"{plural(min(opened) + 1, 'field')} where {len(layout.names)} are expected, for a quote is not closed"
         return "bad_line", f"line {row.first}: {found}: {shown}"
     for name, place in places.items():
         field = row.fields[place].strip()

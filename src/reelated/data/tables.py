@@ -1,7 +1,7 @@
 """Tables of any kind → polars columns with our names: text with any separator, Parquet, Arrow.
 
 Text is read fast, by polars; only where that finds something odd is it read again line by line, so that the message
-can say which line it is.
+can say which line it is. What polars read is believed only if it has a row for each line of the text, counted apart.
 """
 
 import gzip
@@ -11,7 +11,7 @@ import zlib
 import polars as pl
 
 from reelated.data.layout import RATINGS, Layout, Want, about, recognise
-from reelated.data.lines import IDS, LONGEST_ID, numeric, read_lines
+from reelated.data.lines import IDS, LONGEST_ID, count_lines, count_rows, numeric, read_lines
 from reelated.errors import InputError
 from reelated.ratings.frames import named, read_ids
 
@@ -107,6 +107,8 @@ def _as_utf8(label: str, data: bytes) -> bytes:
         raise InputError(f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.")
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
+    if b"\r" in data and b"\n" not in data:  # lines as old Macs end them
+        data = data.replace(b"\r", b"\n")
     if not data.isascii():
         try:
             data.decode()
@@ -126,7 +128,14 @@ def _read_text(
             table = _as_strings(lines, layout, found, want)
     except pl.exceptions.PolarsError:
         table = None
-    return (table, []) if table is not None else read_lines(label, text, layout, found, want)
+    if table is not None:
+        n_lines = count_lines(text, layout)
+        if len(table) == n_lines:
+            return table, []
+        counts = count_rows(text, layout)  # fields with line breaks in them, or a quote that swallows rows
+        if len(table) == counts.rows and not counts.stray:
+            return table, list(counts.notes(n_lines, every=bool(want.trace)))
+    return read_lines(label, text, layout, found, want)
 
 
 def _scanned(text: bytes, layout: Layout) -> pl.LazyFrame:
