@@ -1,11 +1,16 @@
 """The pages in a real browser: a newcomer's way through them, by mouse, by keyboard, without scripts, on a phone."""
 
+import io
 import re
 
+import half_stars
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
+import reelated
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from service.process import Server
@@ -20,6 +25,8 @@ LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=199
 SMALL = """all => all.filter(one => one.checkVisibility() && Math.min(one.getBoundingClientRect().width,
     one.getBoundingClientRect().height) < 24).map(one => one.outerHTML)"""
 """A script that tells what is smaller than 24 pixels."""
+STAR = (50, 7), (63, 35), (93, 39), (71, 60), (76, 90), (50, 76), (24, 90), (29, 60), (7, 39), (37, 35)
+"""The corners of a star, in hundredths of the square that it is drawn in."""
 DESK, PHONE, WALL = ({"width": w, "height": h} for w, h in ((1280, 900), (360, 740), (3840, 2160)))
 
 
@@ -39,14 +46,27 @@ def address(tmp_path_factory, sample, chromium):
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def half_star_address(tmp_path_factory, chromium):
+    """The service on the sample with half stars."""
+    folder = tmp_path_factory.mktemp("half-stars")
+    store = Store(f"sqlite:///{folder}/store.db").upgrade()
+    store.import_data(reelated.read(half_stars.write(folder / "data")), "half stars")
+    refit(store, Versions(folder / "models"))
+    store.close()
+    server = Server(f"sqlite:///{folder}/store.db", folder / "models")
+    yield f"http://{server.address}"
+    server.stop()
+
+
 @pytest.fixture
 def visit(chromium, address):
     """Return a function that opens a page as somebody new; errors of a page fail the test at its end."""
     contexts, trouble = [], []
 
     def open_(path="/", **how):
-        how = {"viewport": DESK, "reduced_motion": "reduce"} | how
-        context = chromium.new_context(base_url=address, **how)
+        how = {"base_url": address, "viewport": DESK, "reduced_motion": "reduce"} | how
+        context = chromium.new_context(**how)
         context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()
@@ -79,6 +99,49 @@ def five(page):
 def listed(page):
     """Return the movies of the list that is shown."""
     return page.locator("#rows > li").evaluate_all("rows => rows.map(row => row.dataset.key)")
+
+
+def stars_of(page, row):
+    """Return for each star of a row a square as wide as its buttons: whether a pixel differs from the background."""
+    row.scroll_into_view_if_needed()
+    boxes = [star.bounding_box() for star in row.locator(".star").all()]
+    if ".5" in (row.locator(".star").first.get_attribute("value") or ""):
+        odd, even = boxes[::2], boxes[1::2]
+        assert all(
+            left["x"] + left["width"] == pytest.approx(right["x"]) for left, right in zip(odd, even, strict=True)
+        )
+        boxes = [left | {"width": left["width"] + right["width"]} for left, right in zip(odd, even, strict=True)]
+    zoom = page.evaluate("devicePixelRatio")
+    picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+    drawn = []
+    for box in boxes:
+        left, top = round(box["x"] * zoom), round((box["y"] + (box["height"] - box["width"]) / 2) * zoom)
+        side = round(box["width"] * zoom)
+        square = picture[top : top + side, left : left + side]
+        drawn.append(abs(square - square[side // 12, side // 12]).sum(axis=2) > 90)
+    return drawn
+
+
+def star_in(square, size):
+    """Return a whole star of a size in the middle of a square."""
+    side = len(square)
+    image, edge = Image.new("1", (side, side)), (side - size) / 2
+    ImageDraw.Draw(image).polygon([(edge + x / 100 * size, edge + y / 100 * size) for x, y in STAR], fill=1)
+    return np.asarray(image)
+
+
+def assert_drawn(drawn, size, rating):
+    """Assert that the stars are whole, at their place and filled up to a rating."""
+    for at, square in enumerate(drawn):
+        star, half = star_in(square, size), len(square) // 2
+        assert (square & ~star).sum() <= 1.5 * size, "a star reaches beyond its shape, blurred edges aside"
+        for side, part in ((0, np.s_[:, :half]), (1, np.s_[:, half:])):
+            wide, whole = (np.flatnonzero(one[part].any(axis=0)) for one in (square, star))
+            assert abs(wide[[0, -1]] - whole[[0, -1]]).max() <= 3, (
+                "each half is as wide as half a star, and joins the other"
+            )
+            filled = square[part][star[part]].mean()
+            assert filled > 0.9 if rating >= at + (side + 1) / 2 else filled < 0.75, (at, side, filled)
 
 
 def as_number(text):
@@ -236,6 +299,55 @@ def test_two_visitors_never_see_each_others_stars(visit):
         page.goto("/ratings")
         expect(page.locator("main .match")).to_have_count(1)
         expect(page.locator(f'.match[data-key="{movie}"]')).to_have_count(there)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_half_stars_are_drawn_whole_and_filled_up_to_the_rating(visit, half_star_address, size, scheme):
+    page = visit(base_url=half_star_address, viewport=size, color_scheme=scheme, device_scale_factor=2)
+    for at, rating in enumerate((0.5, 4.5, 3, 2.5, 5)):
+        tile = page.locator(".tile").nth(at)
+        assert_drawn(stars_of(page, tile), 80, 0)
+        tile.locator(".star").nth(round(2 * rating) - 1).hover()
+        assert_drawn(stars_of(page, tile), 80, rating)
+        movie = tile.get_attribute("data-key")
+        tile.locator(".star").nth(round(2 * rating) - 1).click()
+        expect(page.locator(f'.tile[data-key="{movie}"]')).to_have_count(0)
+        page.mouse.move(0, 0)
+        assert_drawn(stars_of(page, page.locator("#latest")), 80, rating)
+    page.goto("/ratings")
+    for row, rating in zip(page.locator("main .match").all(), (5, 2.5, 3, 4.5, 0.5), strict=True):
+        assert_drawn(stars_of(page, row), 80, rating)
+    page.goto("/?query=godfather")
+    found = page.locator("#found .match").first
+    assert_drawn(stars_of(page, found), 80, found.locator(".star.on").count() / 2)
+
+
+def test_half_stars_fit_the_narrowest_phone_and_can_be_tapped(visit, half_star_address):
+    page = visit(base_url=half_star_address, viewport={"width": 320, "height": 640})
+    for path in ("/", "/ratings", "/list", "/movies/134"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert page.locator(".star:visible").evaluate_all(SMALL) == [], path
+    page.goto("/")
+    stars = (
+        page.locator(".tile")
+        .first.locator(".star")
+        .evaluate_all("all => all.map(one => one.getBoundingClientRect().y)")
+    )
+    assert len(set(stars)) == 1
+
+
+@pytest.mark.parametrize(("size", "in_tile"), [(DESK, 48), (PHONE, 43)], ids=["desk", "phone"])
+def test_whole_stars_are_drawn_whole(visit, size, in_tile):
+    page = visit(viewport=size, device_scale_factor=2)
+    tile = page.locator(".tile").first
+    assert_drawn(stars_of(page, tile), in_tile, 0)
+    tile.locator(".star").nth(2).hover()
+    assert_drawn(stars_of(page, tile), in_tile, 3)
+    rate(page, 4)
+    page.mouse.move(0, 0)
+    assert_drawn(stars_of(page, page.locator("#latest")), 48, 4)
 
 
 # ------------------------------------------------------------------------------------------------------ for everybody

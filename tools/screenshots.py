@@ -1,7 +1,8 @@
 """Make pictures of every page on the bundled sample: `python tools/screenshots.py [folder]`.
 
 Needs Chromium and the extra `test`; the folder is build/screenshots unless another is named. Each page is taken in
-light and dark, at a desk, on a phone and on a large screen; `--docs` makes the three anew that docs/ shows.
+light and dark, at a desk, on a phone and on a large screen; those with stars also with half stars. `--docs` makes the
+four anew that docs/ shows.
 """
 
 import io
@@ -11,15 +12,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import half_stars
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-GIVEN = {134: 5, 50: 4, 272: 5, 84: 1, 60: 4, 249: 2, 317: 5}
+GIVEN: dict[int, float] = {134: 5, 50: 4, 272: 5, 84: 1, 60: 4, 249: 2, 317: 5}
 """What the visitor in the pictures rated: stars by the sample's movie ids."""
+HALVED: dict[int, float] = {134: 4.5, 50: 4, 272: 5, 84: 0.5, 60: 3.5, 249: 2, 317: 4.5}
+"""The same with half stars."""
 PAGES = {
     "start": "/",
     "search": "/?query=godfahter",
@@ -33,31 +39,43 @@ PAGES = {
     "how": "/how",
     "problem": "/nowhere",
 }
+WITH_HALVES = ("start", "search", "list", "stars", "movie")
+"""The pages that are also taken with half stars, under names that begin with `half-`."""
 SIZES = {"desk": (1280, 900), "phone": (360, 740), "wall": (3840, 2160)}
 SHOWN = {"start": ("light", "desk"), "list": ("dark", "desk"), "movie": ("light", "phone")}
+SHOWN |= {"half-stars": ("light", "phone")}
 """What the documentation shows, of each the upper part."""
 TOP: Any = {"x": 0, "y": 0, "height": 740}
 
 
 def main() -> None:
-    """Start a service of our own, look at all of it, and end it."""
+    """Take the pictures with whole stars, then those with half stars."""
     words = [word for word in sys.argv[1:] if word != "--docs"]
     folder = Path(words[0]) if words else ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "reelated", "serve", "--data", "sample", "--port", "0"]
-        env = os.environ | {"REELATED_STORE": f"sqlite:///{place}/store.db"}
-        service = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            told = next(line for line in service.stdout or () if "answers at" in line)
-            take(told.split()[3].rstrip(","), folder, docs="--docs" in sys.argv)
-        finally:
-            service.terminate()
-            service.wait()
+        for data, prefix in (("sample", ""), (str(half_stars.write(Path(place) / "data")), "half-")):
+            with served(data, f"sqlite:///{place}/{prefix}store.db") as address:
+                take(address, folder, prefix, docs="--docs" in sys.argv)
+    print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
-def take(address: str, folder: Path, *, docs: bool) -> None:
-    """Take all pictures."""
+@contextmanager
+def served(data: str, store: str) -> Iterator[str]:
+    """Start a service of our own on some data, give its address, and end it."""
+    command = [sys.executable, "-m", "reelated", "serve", "--data", data, "--port", "0"]
+    env = os.environ | {"REELATED_STORE": store}
+    service = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        told = next(line for line in service.stdout or () if "answers at" in line)
+        yield told.split()[3].rstrip(",")
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def take(address: str, folder: Path, prefix: str, *, docs: bool) -> None:
+    """Take all pictures of one service."""
     program = os.environ.get("REELATED_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         how: Any = {"args": ["--no-sandbox"] if os.geteuid() == 0 else []}
@@ -69,22 +87,24 @@ def take(address: str, folder: Path, *, docs: bool) -> None:
                 )
                 page = context.new_page()
                 page.goto("/")
-                page.screenshot(path=folder / f"newcomer-{scheme}-{size}.png")
-                rate(page)
+                page.screenshot(path=folder / f"{prefix}newcomer-{scheme}-{size}.png")
+                rate(page, HALVED if prefix else GIVEN)
                 for name, path in PAGES.items():
+                    if prefix and name not in WITH_HALVES:
+                        continue
                     page.goto(path, wait_until="networkidle")
                     if name == "list":
                         page.locator("summary", has_text="How it adds up").first.click()
+                    name = prefix + name
                     page.screenshot(path=folder / f"{name}-{scheme}-{size}.png", full_page=size != "wall")
                     if docs and SHOWN.get(name) == (scheme, size):
                         shown = small(page.screenshot(clip=TOP | {"width": width}))
                         shown.save(ROOT / "docs" / "images" / f"page-{name}.png", optimize=True)
                 fall = re.sub("&amp;", "&", page.request.get("/list").text().partition('href="/list?without')[2])
                 page.goto("/list?without" + fall.partition('"')[0])
-                page.screenshot(path=folder / f"fall-{scheme}-{size}.png")
+                page.screenshot(path=folder / f"{prefix}fall-{scheme}-{size}.png")
                 context.close()
         browser.close()
-    print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
 def small(picture: bytes) -> Image.Image:
@@ -93,11 +113,11 @@ def small(picture: bytes) -> Image.Image:
     return Image.open(io.BytesIO(picture)).convert("RGB").quantize(32, **how)
 
 
-def rate(page: Page) -> None:
+def rate(page: Page, given: dict[int, float]) -> None:
     """Rate as the visitor in the pictures did."""
     token = page.locator('input[name="token"]').first.get_attribute("value") or ""
-    for movie_id, stars in GIVEN.items():
-        form = {"token": token, "movie_id": str(movie_id), "rating": str(stars), "back": "/how"}
+    for movie_id, stars in given.items():
+        form = {"token": token, "movie_id": str(movie_id), "rating": f"{stars:g}", "back": "/how"}
         assert page.request.post("/rate", form=form).ok
 
 
