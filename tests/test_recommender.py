@@ -11,7 +11,7 @@ import pytest
 
 import naive
 import reelated
-from reelated.errors import InputError, InputTypeError, TooLarge, UnknownId
+from reelated.errors import DataWarning, InputError, InputTypeError, TooLarge, UnknownId
 from reelated.models import EASE, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, recipe
@@ -445,8 +445,32 @@ def test_ratings_that_are_no_mapping_are_refused(rec, ratings):
     assert "expected a mapping such as {50: 5, 172: 4}" in message(InputError, rec.recommend, ratings=ratings)
 
 
-def test_an_unknown_movie_among_the_ratings_is_named(rec):
-    assert message(UnknownId, rec.recommend, ratings={6: 5}).startswith("ratings: movie_id=6: this movie is not among")
+def test_unknown_movies_among_the_ratings_are_left_out_and_named(rec):
+    known = {MOVIES[0]: 5, MOVIES[1]: 2}
+    answers = rec.recommend(ratings={6: 5} | known | {10**40: 1, UNRATED: 3})
+    assert answers == rec.recommend(ratings=known)
+    assert answers.unknown == answers[:2].unknown == (6, 10**40, UNRATED)
+    assert f"unknown: 6, {10**40}, {UNRATED} (left out: not in the model)" in repr(answers)
+    assert "<p>unknown: 6, " in answers._repr_html_()
+    assert rec.recommend(ratings=known).unknown == rec.recommend(USERS[0]).unknown == ()
+
+
+def test_without_a_known_movie_the_list_is_popular(rec):
+    answers = rec.recommend(ratings={6: 5}, n=4)
+    assert answers.unknown == (6,)
+    assert answers == rec.recommend(ratings={}, n=4)
+    assert {row.source for row in answers} == {"popular"}
+    assert len(answers) == 4
+
+
+def test_unknown_movies_do_not_spoil_a_prediction_and_a_warning_names_them(rec):
+    known = {MOVIES[0]: 5, MOVIES[1]: 2}
+    for ask in (rec.predict, rec.explain):
+        with pytest.warns(DataWarning, match="ratings: left out movies not in the model: 6"):
+            assert ask(movie_id=MOVIES[2], ratings=known | {6: 5}) == ask(movie_id=MOVIES[2], ratings=known)
+
+
+def test_a_movie_id_of_the_wrong_type_among_the_ratings_is_refused(rec):
     assert message(InputTypeError, rec.recommend, ratings={"5": 5}).startswith("ratings: movie_id='5' is of type str")
 
 
@@ -591,8 +615,7 @@ def test_an_unknown_id_says_what_to_do(rec, unknown):
         said = message(UnknownId, ask, unknown)
         assert said.startswith(f"movie_id={unknown}: this movie is not among the 19 movies of the data.")
         assert said.endswith("Search by title with find('…').")
-    said = message(UnknownId, rec.recommend, USERS[0], exclude=[unknown])
-    assert said.startswith(f"exclude: movie_id={unknown}: this movie is not among")
+    assert rec.recommend(USERS[0], exclude=[unknown]) == rec.recommend(USERS[0])
 
 
 @pytest.mark.parametrize("n", [0, -1, True, 1.5, "3", None, float("nan")])

@@ -207,6 +207,24 @@ def test_a_movie_of_today_is_found_and_rated_but_not_in_the_model(web):
         assert refused.json()["detail"] == "movie_id=8001: the model does not know this movie until the next refit."
 
 
+def test_movies_and_genres_of_today_do_not_spoil_a_request(web):
+    """A site sends what was shown, sold out or just added without asking what the model knows."""
+    web.put("/api/movies/8002", json={"title": "Newer", "year": 2026, "genres": ["Mumblecore"]})
+    plain = web.get("/api/users/42/recommendations").json()
+    assert web.get("/api/users/42/recommendations?exclude=8002,99999").json() == plain
+    told = web.get("/api/users/42/recommendations?genres=Mumblecore").json()
+    assert told == {"recommendations": [], "short": {"wanted": 10, "got": 0, "reason": "unknown_genre"}}
+    known = [{"movie_id": 50, "rating": 5}, {"movie_id": 100, "rating": 2}]
+    new = [{"movie_id": movie_id, "rating": 4} for movie_id in (8002, 99999, 10**40)]
+    told = web.post("/api/recommendations", json={"ratings": new + known, "exclude": [8002]}).json()
+    assert told == web.post("/api/recommendations", json={"ratings": known}).json() | {"unknown": [8002, 99999, 10**40]}
+    told = web.post("/api/recommendations", json={"ratings": new, "n": 7}).json()
+    assert [row["source"] for row in told["recommendations"]] == ["popular"] * 7
+    wrong = web.post("/api/recommendations", json={"ratings": [{"movie_id": "50", "rating": 5}]})
+    assert wrong.status_code == 422
+    assert wrong.json()["detail"].startswith("ratings: movie_id='50' is of type str")
+
+
 def test_movies_are_found_by_title_and_genre(web):
     found = web.get("/api/movies?query=alien").json()["movies"]
     assert [movie["title"] for movie in found] == ["Alien", "Alien³", "Aliens"]
@@ -231,11 +249,9 @@ def test_movies_are_found_by_title_and_genre(web):
         ("GET", "/api/users/42/recommendations?n=0", None, 422, "n='0'"),
         ("GET", "/api/users/42/recommendations?n=1001", None, 422, "n='1001'"),
         ("GET", "/api/users/42/recommendations?genre=Drama", None, 422, "genre='Drama': extra inputs"),
-        ("GET", "/api/users/42/recommendations?genres=Drmaa", None, 422, "Did you mean 'Drama'"),
         ("GET", "/api/users/42/recommendations?by=stars", None, 422, "by='stars'"),
         ("GET", "/api/users/42/recommendations?years=1999-1990", None, 422, "earlier year first"),
         ("GET", "/api/users/42/recommendations?years=soon", None, 422, "such as 1990-1999"),
-        ("GET", "/api/users/42/recommendations?exclude=99999", None, 404, "exclude: movie_id=99999"),
         ("GET", "/api/users/42/predictions/99999", None, 404, "movie_id=99999: no such movie"),
         ("GET", "/api/movies/99999/similar", None, 404, "movie_id=99999"),
         ("GET", "/api/movies/99999/audience", None, 404, "movie_id=99999: no such movie"),
@@ -252,7 +268,6 @@ def test_movies_are_found_by_title_and_genre(web):
         ("PUT", "/api/users/42/ratings/50", None, 422, "body: field required"),
         ("DELETE", "/api/users/42/ratings/99999", None, 404, "No rating by user_id 42 of movie_id 99999"),
         ("POST", "/api/recommendations", {"ratings": [{"movie_id": "50", "rating": 4}]}, 422, "type str"),
-        ("POST", "/api/recommendations", {"ratings": [{"movie_id": 10**30, "rating": 4}]}, 404, "not among"),
         ("POST", "/api/recommendations", {"ratings": {"50": 4}}, 422, "ratings="),
         ("POST", "/api/ratings", {"ratings": [{"user_id": "ann", "movie_id": 50, "rating": 4}]}, 422, "whole numbers"),
         ("PUT", "/api/movies/8002", {"title": " "}, 422, "title=' '"),

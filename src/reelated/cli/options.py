@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from reelated.cli.show import print_about, print_notes
+from reelated.cli.show import print_about, print_note, print_notes
 from reelated.cli.sources import Options, find_movie, open_source
-from reelated.errors import InputError, shorten
+from reelated.cli.words import in_options
+from reelated.errors import InputError, UnknownId, shorten
 from reelated.recommender import Recommender
 
 DATA, MODEL, OUTPUT = "How to read SOURCE", "Which model", "How to print"
@@ -225,7 +226,7 @@ def as_years(text: str | None) -> tuple[int, int] | None:
 
 
 def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | None:
-    """Read `50=5` and `Fargo=4`, split at the last `=`."""
+    """Read `50=5` and `Fargo=4`, split at the last `=`; a note names the ids that the model does not know."""
     if texts is None:
         return None
     ratings: dict[Any, float] = {}
@@ -242,13 +243,24 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
                 f"--rate {shorten(text)}: expected a rating from {rec.scale_.low:g} to {rec.scale_.high:g}, the scale "
                 "of this data."
             )
-        ratings[find_movie(rec, movie, "--rate")] = value
+        movie_id = rec.movie_ids.parse(movie)
+        try:
+            movie_id = find_movie(rec, movie, "--rate")
+        except UnknownId:
+            if type(movie_id).__name__ != rec.movie_ids.type_name:  # a title, perhaps misspelt
+                raise
+        if movie_id in rec.movie_ids:
+            ratings[movie_id] = value
+        else:
+            print_note(f"--rate {text}: left out, for the model does not know the movie")
     return ratings
 
 
 def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
     """Read the filters of a list."""
     left_out = [rec.movie_ids.parse(text) for text in split(exclude)]
+    if hint := rec.catalogue_.genres_hint(split(genres)) if split(genres) else "":
+        print_note(in_options(f"--genres: {hint}"))
     return {"genres": split(genres) or None, "years": as_years(years), "exclude": left_out or None}
 
 

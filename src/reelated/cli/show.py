@@ -53,7 +53,12 @@ def _joined(values: Any) -> str:
 def print_notes(rec: Recommender) -> None:
     """Say on standard error what the data is and what reading changed."""
     for note in rec.notes_:
-        errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
+        print_note(note)
+
+
+def print_note(note: str) -> None:
+    """Say something on standard error that changes the answer."""
+    errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
 
 
 def print_about(rec: Recommender) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 import reelated
 from reelated.cli.progress import errors, working
 from reelated.data import cache_folder, fingerprint, read
-from reelated.errors import DataWarning, InputError, shorten
+from reelated.errors import DataWarning, InputError, UnknownId, shorten
 from reelated.models import MODELS
 from reelated.ratings import Dataset
 from reelated.recommender import PRESETS, Match, Recommender
@@ -159,7 +159,7 @@ def find_movie(rec: Recommender, text: str, option: str = "--movie") -> Any:
             errors.print(Text(printable(f"note: {wanted!r} is taken for {_named(meant[0])}"), style="yellow"))
         return meant[0].movie_id
     if not found:
-        raise InputError(
+        raise UnknownId(
             f"{option} {shorten(wanted)}: no movie has such an id or title. Look for it with: reelated find"
         )
     lines = "".join(f"\n  {match.movie_id}  {_named(match)}" for match in found)

@@ -51,6 +51,8 @@ class Answers(Sequence[Row], Generic[Row]):
         Why there are fewer rows than asked.
     because : str, default "because you rated"
         The heading of the column of reasons.
+    unknown : sequence of int or str, default ()
+        Ids of rated movies that the model does not know; the rows come from the other ratings.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class Answers(Sequence[Row], Generic[Row]):
         row_type: type[Row],
         short: Short | None = None,
         because: str = "because you rated",
+        unknown: Sequence[Any] = (),
     ) -> None:
         self._rows: tuple[Row, ...] = tuple(rows)
         self.heading = heading
         self.row_type: type[Row] = row_type
         self.short = short
         self.because = because
+        self.unknown = tuple(unknown)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -76,7 +80,7 @@ class Answers(Sequence[Row], Generic[Row]):
     def __getitem__(self, index: slice) -> "Answers[Row]": ...
     def __getitem__(self, index: int | slice) -> "Row | Answers[Row]":
         if isinstance(index, slice):
-            return Answers(self._rows[index], self.heading, self.row_type, because=self.because)
+            return Answers(self._rows[index], self.heading, self.row_type, because=self.because, unknown=self.unknown)
         return self._rows[index]
 
     def __iter__(self) -> Iterator[Row]:
@@ -106,7 +110,7 @@ class Answers(Sequence[Row], Generic[Row]):
         columns, cells = self._cells()
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (columns, *cells)]
-        tail = [f"short: {self.short}"] if self.short else []
+        tail = [f"short: {self.short}"] * bool(self.short) + [f"unknown: {self._unknown}"] * bool(self.unknown)
         return "\n".join([printable(self.heading), *(lines if cells else ["(none)"]), *tail])
 
     def _repr_html_(self) -> str:
@@ -114,7 +118,13 @@ class Answers(Sequence[Row], Generic[Row]):
         head = "".join(f"<th>{escape(name)}</th>" for name in columns)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
         tail = f"<p>short: {escape(str(self.short))}</p>" if self.short else ""
+        tail += f"<p>unknown: {escape(self._unknown)}</p>" if self.unknown else ""
         return f"<p>{escape(self.heading)}</p><table><tr>{head}</tr>{body}</table>{tail}"
+
+    @property
+    def _unknown(self) -> str:
+        more = ", …" if len(self.unknown) > 10 else ""
+        return printable(", ".join(map(str, self.unknown[:10])) + more) + " (left out: not in the model)"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         """Return the column names and the text of every cell that a person reads."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import InputError, InputTypeError, UnknownId, check_choice, check_integer, shorten
+from reelated.errors import InputError, InputTypeError, UnknownId, check_integer, shorten
 from reelated.ratings import Ids
 from reelated.recommender.answers import Answers
 from reelated.recommender.rows import Match, with_year
@@ -90,8 +91,17 @@ class Catalogue:
             raise InputError("movie_ids=[]: expected one movie or more.")
         return items
 
-    def index_of(self, movie_id: object, where: str = "") -> int:
-        """Return the column of a movie; `where` says in a message what held its id.
+    def column_of(self, movie_id: object, where: str) -> int | None:
+        """Return the column of a movie, or None if the model does not know it; `where` names the argument."""
+        try:
+            return self.movie_ids.index_of(movie_id)
+        except UnknownId:
+            return None
+        except InputTypeError as error:
+            raise InputTypeError(f"{where}: {error}") from None
+
+    def index_of(self, movie_id: object) -> int:
+        """Return the column of a movie.
 
         Raises
         ------
@@ -102,15 +112,13 @@ class Catalogue:
         """
         if self.is_unrated(movie_id):
             raise UnknownId(
-                f"{where}movie_id={shorten(movie_id)}: nobody had rated this movie when the model was fitted. "
+                f"movie_id={shorten(movie_id)}: nobody had rated this movie when the model was fitted. "
                 "Fit again when it has ratings."
             )
         try:
             return self.movie_ids.index_of(movie_id)
         except UnknownId as error:
-            raise UnknownId(f"{where}{error} Search by title with find('…').") from None
-        except InputTypeError as error:
-            raise InputTypeError(f"{where}{error}") from None
+            raise UnknownId(f"{error} Search by title with find('…').") from None
 
     def is_unrated(self, movie_id: object) -> bool:
         """Say whether a movie is known but no column of the model."""
@@ -122,29 +130,43 @@ class Catalogue:
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
     ) -> npt.NDArray[np.bool_]:
-        """Return which columns pass the filters: any of the genres, a year within, not excluded."""
+        """Return which columns pass the filters: any of the genres, a year within, not excluded.
+
+        Genres that no movie has and movies that the model does not know filter nothing out and let nothing in.
+        """
         mask = np.ones(len(self.titles), np.bool_)
         if genres is not None:
-            wanted = self.check_genres(genres)
+            wanted, _ = self.split_genres(genres)
             mask &= np.array([not wanted.isdisjoint(have) for have in self.genres], np.bool_)
         if years is not None:
             low, high = check_years(years)
             mask &= np.array([year is not None and low <= year <= high for year in self.years], np.bool_)
         for movie_id in check_list("exclude", () if exclude is None else exclude):
-            if not self.is_unrated(movie_id):
-                mask[self.index_of(movie_id, "exclude: ")] = False
+            if (column := self.column_of(movie_id, "exclude")) is not None:
+                mask[column] = False
         return mask
 
-    def check_genres(self, genres: str | Iterable[str]) -> set[str]:
-        """Return genres as the catalogue spells them, whatever the caller's case."""
+    def split_genres(self, genres: str | Iterable[str]) -> tuple[set[str], list[str]]:
+        """Return the genres that movies have, as the catalogue spells them, and those that no movie has."""
         wanted = check_list("genres", genres)
         known = {genre.casefold(): genre for have in self.genres for genre in have}
         if not wanted:
             raise InputError("genres=[]: expected one genre or more, or None for all.")
-        if not known:
-            raise InputError(f"genres={shorten(genres)}: nothing is known of this data's genres. Give a movies table.")
-        spelled = [known.get(genre.casefold(), genre) if isinstance(genre, str) else genre for genre in wanted]
-        return {check_choice("genres", genre, sorted(known.values())) for genre in spelled}
+        for genre in wanted:
+            if not isinstance(genre, str):
+                raise InputTypeError(f"genres={shorten(genre)}: expected text, such as 'Comedy'.")
+        spelled = {known[genre.casefold()] for genre in wanted if genre.casefold() in known}
+        return spelled, [genre for genre in wanted if genre.casefold() not in known]
+
+    def genres_hint(self, genres: str | Iterable[str]) -> str:
+        """Say which genres no movie has and which may be meant; an empty text if all are known."""
+        _, unknown = self.split_genres(genres)
+        known = sorted({genre for have in self.genres for genre in have})
+        if not unknown or not known:
+            return "nothing is known of this data's genres. Give a movies table" if unknown else ""
+        near = [match for genre in unknown for match in get_close_matches(genre[:60], known, n=1)]
+        hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
+        return f"no movie has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
     def find(self, text: str, n: int = 10) -> Answers[Match]:
         """Return the movies whose titles are most like a text, the more rated first among equals."""

@@ -187,8 +187,10 @@ def known(value: Any) -> float | None:
     return None if isnan(value) else float(value)
 
 
-def short(wanted: int, got: int, left: int) -> Short | None:
+def short(wanted: int, got: int, left: int, unknown_genre: bool = False) -> Short | None:
     """Say why a list is shorter than wanted, if it is; `left` could have been on it but are not."""
     if got >= wanted:
         return None
+    if unknown_genre:
+        return Short(wanted, got, "unknown_genre")
     return Short(wanted, got, "no_neighbours" if left > 0 else "no_candidates_left")

@@ -16,11 +16,12 @@ from reelated.recommender.lists import Rows
 
 
 class Person(NamedTuple):
-    """A row of ratings, whose it is, if known, and what each counts for the relevance beside others."""
+    """A row of ratings, whose it is, if known, what each counts for the relevance, and rated ids not in the model."""
 
     row: sp.csr_array
     user_id: Any = None
     weights: npt.NDArray[np.float32] | None = None
+    unknown: tuple[Any, ...] = ()
 
     @property
     def rows(self) -> Rows:
@@ -71,13 +72,17 @@ def user_of(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] | None
 
 
 def newcomer(ratings: Any, catalogue: Catalogue, scale: Scale) -> Person:
-    """Return whoever gave these ratings; a movie that nobody had rated at the fit is evidence of nothing."""
+    """Return whoever gave these ratings; a movie that the model does not know is evidence of nothing."""
     if not isinstance(ratings, Mapping):
         raise InputError(f"ratings={shorten(ratings)}: expected a mapping such as {{50: 5, 172: 4}}.")
-    row = {}
+    row, unknown = {}, []
     for movie_id, rating in ratings.items():
         value = check_number(f"ratings[{shorten(movie_id)}]", rating, scale.low, scale.high)
-        if not catalogue.is_unrated(movie_id):
-            row[catalogue.index_of(movie_id, "ratings: ")] = value
+        column = catalogue.column_of(movie_id, "ratings")
+        if column is None:
+            unknown.append(movie_id)
+        else:
+            row[column] = value
     items = np.array(sorted(row), np.int32)
-    return Person(one_row(items, np.array([row[i] for i in sorted(row)], np.float32), len(catalogue.movie_ids)))
+    values = np.array([row[i] for i in sorted(row)], np.float32)
+    return Person(one_row(items, values, len(catalogue.movie_ids)), unknown=tuple(unknown))

@@ -1,5 +1,6 @@
 """The questions that a fitted recommender answers: which movies, which users, what rating, and why."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal, overload
@@ -10,13 +11,13 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.errors import InputError, check_choice, check_integer, shorten
+from reelated.errors import DataWarning, InputError, check_choice, check_integer, shorten
 from reelated.models import DrawnModel
 from reelated.models.offsets import clipped
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, Crowd, Interest, audience_of, audience_table, dealt
-from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.explanation import Why, movie_rows, why
 from reelated.recommender.lists import Pair, Rows, as_table, known, make_lists, recency, short
 from reelated.recommender.people import Person, newcomer, user_of
@@ -129,6 +130,14 @@ class Questions:
             return user_of(self._kept(f"user_id={shorten(user_id)}"), user_id, self._weights)
         return newcomer(ratings, self._fitted, self.scale_)
 
+    def _told_person(self, user_id: Any, ratings: Mapping[Any, float] | Person | None) -> Person:
+        """Return the same for an answer that is no list: a warning names the movies that are left out."""
+        person = self._person(user_id, ratings)
+        if person.unknown:
+            listed = ", ".join(map(shorten, person.unknown[:10]))
+            warnings.warn(f"ratings: left out movies not in the model: {listed}.", DataWarning, stacklevel=3)
+        return person
+
     def _by(self, by: By | None) -> By:
         """Return the number that a list falls by; without a ranker there is one, the predicted rating."""
         self._fitted  # noqa: B018
@@ -191,17 +200,18 @@ class Questions:
         movie_id : int or str, optional
             A movie: the answer is then the users who have not rated it and would want it most.
         ratings : mapping of movie id to rating, optional
-            A newcomer's ratings, or the latest of a user; no refit is needed.
+            A newcomer's ratings, or the latest of a user; no refit is needed. Movies that the model does not know are
+            left out; the answer's `unknown` names them.
         n : int, default 10
             Rows wanted.
         by : {"relevance", "rating"}, optional
             The number that rows fall by; by default the recommender's own. Users can fall by "interest" too.
         genres : str or iterable of str, optional
-            Only movies of any of these genres.
+            Only movies of any of these genres; none where no movie has one of them.
         years : int or (int, int), optional
             Only movies of these years, both ends included.
         exclude : iterable of movie ids, optional
-            Movies to leave out.
+            Movies to leave out; ids that the model does not know are ignored.
 
         Returns
         -------
@@ -210,7 +220,7 @@ class Questions:
         Raises
         ------
         UnknownId
-            No such user or movie.
+            No such user, or no such `movie_id`.
         InputError
             An argument cannot be used.
         """
@@ -223,14 +233,19 @@ class Questions:
                 )
             return self.audience(movie_id, n=n, by=by)
         person, by = self._person(user_id, ratings), self._by(by)  # type: ignore[arg-type]
-        n = check_integer("n", n, 1)
+        n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
         allowed = self.catalogue_.allowed(genres, years, exclude)
         lists = make_lists(self.models_, person.rows, n, by, allowed, self._filler)
         rows = movie_rows(lists, person, by, self.models_, self.catalogue_, self._rating_scale)
         left = 0 if len(rows) == n else int(allowed.sum()) - int(allowed[person.row.indices].sum()) - len(rows)
         who = "you" if person.user_id is None else f"user {shorten(person.user_id)}"
         heading = f"Movies for {who}, by {NAMES[by]}"
-        return Answers(rows, heading, MovieRow, short(n, len(rows), left), self._because)
+        why_short = short(n, len(rows), left, self._is_unknown(genres))
+        return Answers(rows, heading, MovieRow, why_short, self._because, person.unknown)
+
+    def _is_unknown(self, genres: str | Iterable[str] | None) -> bool:
+        """Say whether no movie has any of the genres."""
+        return genres is not None and not self.catalogue_.split_genres(genres)[0]
 
     def recommend_all(
         self,
@@ -373,6 +388,7 @@ class Questions:
         Answers of SimilarRow
         """
         item, n = self._fitted.index_of(movie_id), check_integer("n", n, 1)
+        genres = None if genres is None else check_list("genres", genres)
         allowed, model = self.catalogue_.allowed(genres, years, exclude), self.models_.ranker_or_rater
         part = slice(*model.similarity_.indptr[item : item + 2])
         items, values = model.similarity_.indices[part], model.similarity_.data[part]
@@ -386,7 +402,7 @@ class Questions:
         ]
         left = int(allowed.sum()) - int(allowed[item]) - len(rows)
         heading = f"Movies similar to {self.catalogue_.title(item)}, by similarity{self.catalogue_.told_of(item)}"
-        return Answers(rows, heading, SimilarRow, short(n, len(rows), left))
+        return Answers(rows, heading, SimilarRow, short(n, len(rows), left, self._is_unknown(genres)))
 
     def predict(
         self, user_id: Any = None, movie_id: Any = None, *, ratings: Mapping[Any, float] | None = None
@@ -406,7 +422,7 @@ class Questions:
         -------
         Prediction
         """
-        person, item = self._person(user_id, ratings), self._fitted.index_of(movie_id)
+        person, item = self._told_person(user_id, ratings), self._fitted.index_of(movie_id)
         rated = person.rating_of(item)
         rater, row = self.models_.rater, person.without(item).row
         if rater is None:
@@ -458,7 +474,7 @@ class Questions:
             Base, contributions and clip, which sum to the number; and where the movie would stand without each of
             the three strongest reasons.
         """
-        person, item, by = self._person(user_id, ratings), self._fitted.index_of(movie_id), self._by(by)
+        person, item, by = self._told_person(user_id, ratings), self._fitted.index_of(movie_id), self._by(by)
         return why(person, item, by, self.models_, self.catalogue_, self._rating_scale, ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Answers[Match]:

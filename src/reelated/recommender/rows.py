@@ -226,8 +226,9 @@ class Short(NamedTuple):
     ----------
     wanted, got : int
         How many rows.
-    reason : {"no_candidates_left", "no_neighbours"}
-        Everything that may be listed is listed; or nothing more is linked to what was asked about.
+    reason : {"no_candidates_left", "no_neighbours", "unknown_genre"}
+        Everything that may be listed is listed; nothing more is linked to what was asked about; or no movie of the
+        model has any of the genres.
     """
 
     wanted: int
@@ -238,5 +239,6 @@ class Short(NamedTuple):
         why = {
             "no_candidates_left": "nothing else is left to choose from",
             "no_neighbours": "nothing else is linked to it",
+            "unknown_genre": "no movie has any of these genres",
         }[self.reason]
         return f"{self.got} of {self.wanted}: {why} ({self.reason})"

@@ -1,6 +1,7 @@
 """The API: handlers read what is asked, call the service, and give its answer as JSON."""
 
 import hmac
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -25,14 +26,18 @@ _bearer = HTTPBearer(auto_error=False, description="The key of REELATED_API_KEY,
 
 
 def as_json(value: Any, status: int = 200) -> Response:
-    """Return an answer as JSON."""
-    return Response(orjson.dumps(value), status, media_type="application/json")
+    """Return an answer as JSON; ids from outside may hold what orjson refuses, such as an integer of forty digits."""
+    try:
+        body = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        body = json.dumps(value, default=asdict).encode()
+    return Response(body, status, media_type="application/json")
 
 
-def as_list(answers: Answers[Any]) -> Response:
+def as_list(answers: Answers[Any], **more: Any) -> Response:
     """Return a list, and why it is short if it is."""
     short = None if answers.short is None else answers.short._asdict()
-    return as_json({"recommendations": list(answers), "short": short})
+    return as_json({"recommendations": list(answers), "short": short} | more)
 
 
 def check_key(key: str | None) -> Callable[..., Any]:
@@ -80,7 +85,7 @@ class Api:
             ("PUT", f"{user}/ratings/{{movie_id}}", self.rate, bodies.RatingOut, True),
             ("DELETE", f"{user}/ratings/{{movie_id}}", self.unrate, None, True),
             ("POST", "/api/ratings", self.rate_many, bodies.Kept, True),
-            ("POST", "/api/recommendations", self.newcomer, bodies.Recommendations, False),
+            ("POST", "/api/recommendations", self.newcomer, bodies.NewUserRecommendations, False),
             ("GET", "/api/movies", self.movies, bodies.MoviesOut, False),
             ("GET", movie, self.movie, bodies.MovieOut, False),
             ("PUT", movie, self.put_movie, bodies.MovieOut, True),
@@ -134,10 +139,15 @@ class Api:
         return as_json({"kept": kept})
 
     def newcomer(self, given: Annotated[bodies.Newcomer, Body()]) -> Response:
-        """Recommend movies to someone who is not in the store. Nothing is kept."""
+        """Recommend movies to someone who is not in the store. Nothing is kept.
+
+        Rated movies that the model does not know are left out and named under `unknown`. Without any ratings, or if
+        none of the movies is known, the list is of popular movies.
+        """
         ratings = {row.movie_id: row.rating for row in given.ratings}
         filters = {"genres": given.genres, "years": given.years, "exclude": given.exclude}
-        return as_list(self.service.recommend_newcomer(ratings, n=given.n, by=given.by, **filters))
+        answers = self.service.recommend_newcomer(ratings, n=given.n, by=given.by, **filters)
+        return as_list(answers, unknown=list(answers.unknown))
 
     # ------------------------------------------------------------------------------------------ of movies
     def movies(self, asked: Annotated[bodies.Search, Query()]) -> Response:

@@ -97,7 +97,7 @@ class Short(BaseModel):
 
     wanted: int
     got: int
-    reason: Literal["no_candidates_left", "no_neighbours"]
+    reason: Literal["no_candidates_left", "no_neighbours", "unknown_genre"]
 
 
 class Recommendations(BaseModel):
@@ -105,6 +105,12 @@ class Recommendations(BaseModel):
 
     recommendations: list[MovieRow]
     short: Short | None
+
+
+class NewUserRecommendations(Recommendations):
+    """Movies for someone who is not in the store, best first."""
+
+    unknown: Annotated[list[Any], Field(description="Ids of rated movies that are not in the model; left out.")]
 
 
 class Audience(BaseModel):
