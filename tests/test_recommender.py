@@ -12,7 +12,7 @@ import pytest
 import naive
 import reelated
 from reelated.errors import DataWarning, InputError, InputTypeError, TooLarge, UnknownId
-from reelated.models import EASE, ItemKNN
+from reelated.models import EASE, Baseline, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, recipe
 
@@ -305,6 +305,39 @@ def test_the_textbook_recipe_breaks_ties_at_the_end_of_the_scale_by_ascending_id
         assert keys == sorted(keys)
         tied += sum(one[0] == two[0] == -5 for one, two in pairwise(keys))
     assert tied
+
+
+@pytest.mark.parametrize("ranker", [None, RANKER, Baseline()], ids=["alone", "beside EASE", "both"])
+def test_the_biases_alone_can_predict_ratings(data, ranker, tmp_path):
+    made = Recommender(ranker, Baseline(), fill=None).fit(data)
+    mean, of_item = naive.baseline(R)
+    for u, user in enumerate(USERS[:9]):
+        mine = naive.user_offset(R[u], mean + of_item, "residual-cosine")
+        truth = np.array([round(mean + of_item[i] + mine, 6) for i in range(R.shape[1])])
+        wanted = naive.top_n(truth, 99, absent=naive.rated(R[u]))
+        rows = made.recommend(user, n=99, by="rating")
+        assert [MOVIES.index(row.movie_id) for row in rows if row.movie_id != UNRATED] == wanted
+        assert [row.predicted_rating for row in rows] == pytest.approx(
+            [
+                np.clip(mean + mine + (0 if row.movie_id == UNRATED else of_item[MOVIES.index(row.movie_id)]), 1, 5)
+                for row in rows
+            ],
+            abs=1e-5,
+        )
+        assert all(row.reasons == () and row.other == row.predicted_rating for row in rows)
+        told = made.explain(user, rows[0].movie_id, by="rating")
+        assert (told.rank, told.contributions, told.value) == (1, (), rows[0].predicted_rating)
+        assert told.base + told.clip == pytest.approx(told.value)
+        prediction = made.predict(user, rows[0].movie_id)
+        assert (prediction.predicted_rating, prediction.support, prediction.source) == (told.value, 0, "averages")
+    again = Recommender.load(made.save(tmp_path / "model"))
+    assert again.models_.rater.mean_ == pytest.approx(mean)
+    assert again.models_.rater.item_bias_[: R.shape[1]] == pytest.approx(of_item)
+    for by in BY:
+        assert again.recommend(USERS[0], by=by) == made.recommend(USERS[0], by=by)
+        assert again.audience(MOVIES[0], by=by) == made.audience(MOVIES[0], by=by)
+    assert made.audience(MOVIES[0], by="rating")[0].predicted_rating
+    assert again.recommend(ratings={MOVIES[0]: 5}, n=3, by="rating")[0].predicted_rating
 
 
 # ---------------------------------------------------------------------------------------------------------- reasons

@@ -27,6 +27,7 @@ import naive
 import reelated
 from reelated import EASE, Baseline, Dataset, Gaussian, ItemKNN, Recommender
 from reelated import spark as cluster
+from reelated.cli.cluster import check_table
 from reelated.cli.commands import app
 from reelated.errors import InputError, TooLarge
 from reelated.similarity import Measure, as_kernel_csr, similarity, sizes_and_norms
@@ -265,7 +266,10 @@ def test_a_model_of_ml_100k_is_that_of_one_machine(ml100k, model, tmp_path):
     path = cluster.fit(frame, model, tmp_path / "model", progress=done.append)
     fitted = Recommender.load(path)
     local = type(model)(**model.get_params()).fit(data.ratings.matrix, scale=data.ratings.scale[:2])
-    assert_same(fitted.models_.rater, local)
+    assert_same(fitted.models_.ranker or fitted.models_.rater, local)
+    assert (type(fitted.models_.ranker), fitted.by) == (
+        (EASE, "relevance") if type(model) is EASE else (type(None), "rating")
+    )
     assert done == sorted(done)
     assert done[-1] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
@@ -393,6 +397,26 @@ def test_the_terminal_fits_and_lists_on_a_cluster(ml100k, tmp_path):
 
 
 def test_the_terminal_says_what_is_wrong(monkeypatch, tmp_path):
+    folder, mixed, parts = (tmp_path / name for name in ("ml-latest", "mixed", "parts"))
+    for made in (folder, mixed, parts):
+        made.mkdir()
+    for file, begins in (
+        (folder / "u.data", b"1\t2\t3\t4"), (mixed / "ratings.csv", b"userId,"), (tmp_path / "ml.zip", b"PK"),
+        (mixed / "movies.csv", b"movieId,"), (parts / "part-0", b"PAR1"), (parts / "_SUCCESS", b""),
+    ):  # fmt: skip
+        file.write_bytes(begins)
+    check_table(str(parts))
+    check_table("a_table")
+    for source, remedy in [
+        (tmp_path / "ml.zip", "Write its ratings as Parquet: reelated.read('"), (folder, "Write its ratings"),
+        ("hdfs://host/ml.zip", "Write its ratings"), (folder / "u.data", "Write its ratings"),
+        (mixed, f"Give {mixed}/ratings.csv."),
+    ]:  # fmt: skip
+        told = CliRunner().invoke(app, ["fit", str(source), "-o", str(tmp_path / "m"), "--engine", "spark"])
+        assert (
+            "with --engine spark: expected Parquet, ORC or CSV files, a folder of Parquet or the name of a table. "
+            f"{remedy}" in str(told.exception)
+        )
     for words, message in [
         (["--engine", "sprak"], "--engine 'sprak': expected spark, or spark=MASTER"),
         (["--engine", "spark", "--duplicates", "mean"], "--duplicates with --engine spark"),
@@ -403,6 +427,23 @@ def test_the_terminal_says_what_is_wrong(monkeypatch, tmp_path):
     monkeypatch.delenv("JAVA_HOME", raising=False)
     told = CliRunner().invoke(app, ["fit", "no.parquet", "-o", str(tmp_path / "m"), "--engine", "spark"])
     assert "Spark needs a Java runtime" in str(told.exception)
+
+
+def test_a_terminal_shows_no_lines_of_sparks_own(spark, tmp_path):
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_text("user_id,movie_id,rating\n1,1,4\n1,2,5\n2,1,3\n2,3,4\n")
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"no Parquet at all")
+    for file, said in (
+        (ratings, "4 ratings of 3 movies by about 2 users"),
+        (broken, "is not a Parquet file"),
+    ):
+        words = [sys.executable, "-m", "reelated", "fit", str(file), "--plan", "--engine", "spark=local[1]"]
+        own = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"}
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=own)
+        assert said in (done.stdout if file is ratings else done.stderr)
+        for line in ("WARN", "log4j", "log level", "at org.apache", "ERROR"):
+            assert line not in done.stderr
 
 
 def test_without_spark_its_room_says_how_to_install_it():

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -34,39 +35,106 @@ def connected(engine: str) -> Iterator[Any]:
 
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise InputError(JAVA)
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     there = SparkSession.getActiveSession()
-    builder = SparkSession.builder.appName("reelated").config("spark.log.level", "ERROR")
+    logging = Path(__file__).with_name("log4j2.properties").as_uri()
+    builder = SparkSession.builder.appName("reelated")
+    builder = builder.config("spark.driver.defaultJavaOptions", f"-Dlog4j2.configurationFile={logging}")
     builder = builder.config("spark.ui.showConsoleProgress", "false")  # there is a bar of ours
     with warnings.catch_warnings(action="ignore"):  # Spark's, of the versions of others
         try:
-            session = (builder.master(master) if master else builder).getOrCreate()
+            with without_notices():
+                session = (builder.master(master) if master else builder).getOrCreate()
         except (PySparkException, OSError) as error:
             raise InputError(f"--engine {engine}: no session ({_short(error)}).") from None
         try:
             yield session
-        except PySparkException as error:
+        except (PySparkException, Py4JJavaError) as error:
             raise InputError(f"--engine {engine}: {_short(error)}") from None
         finally:
             if there is None:
                 session.stop()
 
 
+@contextmanager
+def without_notices() -> Iterator[None]:
+    """Drop what a Java runtime that starts here says of its modules; pass all else that it writes to stderr on.
+
+    The runtime keeps the file that it was started with, and no option of it leaves the notice out.
+    """
+    stderr, (reading, writing) = os.dup(2), os.pipe()
+
+    def pass_on() -> None:
+        with os.fdopen(reading, "rb") as lines, os.fdopen(stderr, "wb", buffering=0) as out:
+            for line in lines:
+                if b"Using incubator modules" not in line:
+                    out.write(line)
+
+    os.dup2(writing, 2)
+    os.close(writing)
+    Thread(target=pass_on, daemon=True).start()
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+
+
 def _short(error: BaseException) -> str:
-    """Return what an error says: of a task's traceback the last line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Return what an error says: of a task's traceback the last line, of an exception of Java its first cause."""
+    text, cause = str(error), getattr(error, "java_exception", None)
+    while cause is not None:
+        text, cause = cause.getMessage() or cause.toString(), cause.getCause()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     ours = [line for line in lines if "reelated.errors." in line]
     return ours[-1].partition(": ")[2] if ours else shorten(lines[0] if lines else type(error).__name__, 300)
 
 
-def ratings_table(session: Any, source: str) -> Any:
-    """Return the ratings of a source: Parquet, ORC or CSV files, a folder of Parquet, or a table by its name."""
+def check_table(source: str) -> None:
+    """Refuse, before Spark starts, what it cannot read: models, archives, and files or folders of other formats."""
+    path, plain = Path(source), _unpacked(source)
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model.")
-    plain = source.removesuffix(".gz").removesuffix(".zst")
+    if plain.endswith((".csv", ".tsv", ".orc", ".parquet")) and not path.is_dir():
+        return
+    files = (
+        [file for file in path.rglob("*") if file.is_file() and file.name[0] not in "._"] if path.is_dir() else [path]
+    )
+    if source.endswith(".zip") or (path.exists() and not all(map(_is_parquet, files))):
+        inside = [path / name for name in ("ratings.parquet", "ratings.csv") if (path / name).is_file()]
+        remedy = (
+            f"Give {inside[0]}."
+            if inside
+            else (
+                f"Write its ratings as Parquet: reelated.read({source!r}).ratings.to_polars()"
+                ".write_parquet('ratings.parquet')."
+            )
+        )
+        raise InputError(
+            f"{shorten(source)} with --engine spark: expected Parquet, ORC or CSV files, a folder of Parquet or the "
+            f"name of a table. {remedy}"
+        )
+
+
+def _is_parquet(file: Path) -> bool:
+    """Say whether a file is Parquet, by its name or its first bytes."""
+    if file.suffix == ".parquet":
+        return True
+    with file.open("rb") as opened:
+        return opened.read(4) == b"PAR1"
+
+
+def _unpacked(source: str) -> str:
+    """Return the name of a file without the ending of its compression."""
+    return source.removesuffix(".gz").removesuffix(".zst")
+
+
+def ratings_table(session: Any, source: str) -> Any:
+    """Return the ratings of a source: Parquet, ORC or CSV files, a folder of Parquet, or a table by its name."""
+    plain = _unpacked(source)
     if plain.endswith((".csv", ".tsv")):
         separator = "\t" if plain.endswith(".tsv") else ","
         return session.read.csv(source, header=True, inferSchema=True, sep=separator)
@@ -80,6 +148,7 @@ def ratings_table(session: Any, source: str) -> Any:
 def fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> str:
     """Fit on a cluster and save, or without a folder say what that will cost; return what there is to say."""
     check_cluster_options(options)
+    check_table(source)
     with connected(engine) as session:
         from reelated import spark
 
@@ -126,6 +195,7 @@ def batch_on_cluster(
         raise InputError("--engine spark: expected a saved model as SOURCE, and --ratings with a table of ratings.")
     if output.suffix != ".parquet":
         raise InputError(f"--output {output}: expected a name that ends in .parquet, for a folder of Parquet files.")
+    check_table(ratings)
     named = as_filters(Recommender.load(source), *filters)
     with connected(engine) as session:
         from reelated import spark

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from reelated.errors import InputError, check_integer, check_memory, shorten
-from reelated.models import EASE, Baseline, ItemItemModel, ItemKNN
+from reelated.models import EASE, Baseline, ItemKNN
 from reelated.ratings import FrameLike
 from reelated.ratings.dataset import movie_table
 from reelated.recommender import Recommender
@@ -51,8 +51,8 @@ def fit(
     ratings : pyspark.sql.DataFrame
         One row per rating; columns by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
     model : Recommender, ItemKNN or EASE
-        What to fit; an estimator alone becomes the rater of a `Recommender` without a ranker. The default rater is
-        `ItemKNN`, however few the ratings are.
+        What to fit. An `EASE` alone is the ranker of a `Recommender` with the default rater; an `ItemKNN` alone is the
+        rater of a `Recommender` without a ranker. The default rater is `ItemKNN`, however few the ratings are.
     path : str or Path
         The folder, on a file system that the driver and all executors share; a model already there is replaced whole.
     columns : mapping of str to str, optional
@@ -156,7 +156,9 @@ def said_of(most: int | None) -> tuple[str, ...]:
 
 def as_recommender(model: Any) -> Recommender:
     """Return the recommender to fit, not the caller's own, or refuse by name what a cluster cannot fit."""
-    if isinstance(model, ItemItemModel):
+    if isinstance(model, EASE):
+        model = Recommender(ranker=model)
+    elif isinstance(model, ItemKNN):
         model = Recommender(ranker=None, rater=model, by="rating")
     if not isinstance(model, Recommender):
         hint = " For a Baseline call reelated.spark.baseline(…)." if isinstance(model, Baseline) else ""
