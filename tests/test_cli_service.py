@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from fastapi.testclient import TestClient
 
 import reelated
+from reelated.cli.service import prepare
 from reelated.refit import Versions, refit
 from reelated.store import Store
+from reelated.web import ServiceOptions, create_app
 from test_cli import run
 
 
@@ -27,6 +30,60 @@ def test_what_is_imported_comes_out_as_tables_that_are_read_again(url, tmp_path,
         sample.movies.select("movie_id", "title", "year", "genres")
     )
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
+
+
+def test_a_days_ratings_leave_the_catalogue_as_it_is(url, tmp_path):
+    day = tmp_path / "day.csv"
+    day.write_text("user_id,movie_id,rating\n1,134,5\n")
+    run("import", "sample", "--store", url)
+    before = Store(url).movie(134)
+    run("import", day, "--store", url)
+    assert Store(url).movie(134)[:4] == before[:4]
+    assert before.year is not None
+    assert before.genres
+
+
+def test_a_changed_table_of_movies_is_taken_in_with_the_same_ratings(url, tmp_path):
+    day, titles = tmp_path / "day.csv", tmp_path / "movies.csv"
+    day.write_text("user_id,movie_id,rating\n1,134,5\n")
+    for title in ("Star Warts", "Star Wars"):
+        titles.write_text(f"movie_id,title\n134,{title}\n")
+        told = run("import", day, "--movies", titles, "--store", url).stdout
+    assert "were imported already. Titles and attributes are up to date" in told
+    assert Store(url).movie(134).title == "Star Wars"
+
+
+def test_the_scale_of_a_store_is_shown_and_set(url, tmp_path):
+    day = tmp_path / "day.csv"
+    day.write_text("user_id,movie_id,rating\n1,134,2\n1,135,4\n2,134,3\n")
+    run("import", day, "--store", url)
+    assert (
+        run("store", "scale", "--store", url).stdout == "The scale of the store is 2 to 4 in steps of 1 (observed).\n"
+    )
+    told = "The scale of the store is -10 to 10 in steps of 0.5 (given).\n"
+    assert run("store", "scale", "-10,10,0.5", "--store", url).stdout == told
+    assert run("store", "scale", "--store", url).stdout == told
+    assert "go from 2 to 4" in run("store", "scale", "3,4,1", "--store", url, code=1)
+    assert "expected low,high,step" in run("store", "scale", "five", "--store", url, code=1)
+
+
+def test_a_store_of_likes_is_served(url, tmp_path):
+    bought, ones = tmp_path / "bought.csv", tmp_path / "ones.csv"
+    bought.write_text("customer,item\nann,tent\nann,stove\nben,tent\nben,rope\ncleo,stove\n")
+    ones.write_text("customer,item,rating\ndora,tent,1\n")
+    run("import", bought, "--columns", "rating=", "--store", url)
+    run("import", ones, "--store", url)
+    store = Store(url)
+    prepare(store, tmp_path / "models", None)
+    with TestClient(create_app(ServiceOptions(url, str(tmp_path / "models"))), "http://127.0.0.1:8000") as web:
+        told = web.get("/api/users/dora/recommendations").json()["recommendations"]
+        assert {row["movie_id"] for row in told} == {"stove", "rope"}
+        assert web.put("/api/users/dora/ratings/rope", json={"rating": 1}).status_code == 200
+        refused = web.put("/api/users/dora/ratings/rope", json={"rating": 2})
+        assert (refused.status_code, "reelated store scale" in refused.text) == (422, True)
+        for page in ("/", "/list", "/movies/tent", "/ratings"):
+            assert web.get(page, headers={"accept": "text/html"}).status_code == 200
+    store.close()
 
 
 def test_rows_that_cannot_be_used_are_kept_in_a_file(url, tmp_path):

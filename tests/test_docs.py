@@ -148,8 +148,9 @@ def sections(text):
 
 
 def options_of(command):
-    """Name all options of a command, without the help that all have."""
-    named = [name for option in command.params for name in (*option.opts, *option.secondary_opts)]
+    """Name all options of a command and of those within it, without the help that all have."""
+    every = [command, *getattr(command, "commands", {}).values()]
+    named = [name for one in every for option in one.params for name in (*option.opts, *option.secondary_opts)]
     return {name for name in named if name.startswith("-")} - {"-h", "--help"}
 
 

@@ -13,6 +13,7 @@ from reelated.ratings import Scale
 from reelated.refit import Versions, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
+from reelated.web.pages.lists import Taste, known
 from reelated.web.pages.sessions import LASTS, VISITOR
 from reelated.web.pages.stars import Steps
 from reelated.web.pages.sums import add_up
@@ -453,3 +454,8 @@ def test_what_visitors_rate_counts_for_a_refit_only_where_it_is_learned_from(pla
         send(client, "/rate", movie_id=50, rating=5)
         assert counted == [1] * learns
         assert ("does not learn" in client.get("/how").text) != learns
+
+
+def test_stars_beyond_the_scale_of_the_model_count_as_its_ends_until_the_next_refit(app):
+    rec = app.state.service.served.recommender
+    assert known(rec, Taste([], {50: 10.0, 60: 0.5, 84: 3.0, -1: 5.0}, [])) == {50: 5, 60: 1, 84: 3}

@@ -622,3 +622,8 @@ def test_the_tables_that_came_in_are_not_changed():
     said(listed)
     pd.testing.assert_frame_equal(frame, before)
     assert listed == AGAIN
+
+
+def test_an_observed_scale_is_that_of_the_ratings_as_they_were_given():
+    frame = {"user": [1, 1, 1], "movie": [1, 2, 3], "rating": [0.1, 0.3, 4.2]}
+    assert Dataset.from_frames(frame).ratings.scale == (0.1, 4.2, 0.2)

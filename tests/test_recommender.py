@@ -826,3 +826,13 @@ def test_a_fitted_recommender_says_what_it_knows(rec):
     assert repr(rec) == f"Recommender fitted to village: 19 movies, {int((~np.isnan(R)).sum())} ratings"
     assert list(rec.user_ids) == USERS
     assert list(rec.movie_ids) == MOVIES
+
+
+def test_a_reason_names_the_rating_as_it_was_given():
+    frame = {"user": [1, 1, 1, 2, 2, 3, 3], "movie": [1, 2, 3, 1, 2, 2, 3], "rating": [4.3, 0.1, 2.7, 4.3, 4.1, 0.3, 5]}
+    rec = reelated.Recommender().fit(reelated.read(frame, scale=(0, 5, 0.1)))
+    given = {movie: rating for user, movie, rating in zip(*frame.values(), strict=True) if user == 1}
+    assert {reason.movie_id: reason.rating for reason in rec.explain(1, 1).contributions} == {2: 0.1, 3: 2.7}
+    assert rec.explain(1, 1).rating == rec.predict(1, 1).rating == given[1]
+    reasons = [reason for row in rec.recommend(2) for reason in row.reasons]
+    assert {reason.rating for reason in reasons} == {4.3, 4.1}

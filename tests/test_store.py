@@ -112,7 +112,8 @@ def test_what_is_imported_twice_is_there_once(small):
     report = small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     assert report.already == report.ratings == small.size()["ratings"] == 5
     again = small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "another name for the same")
-    assert again.already == 0
+    assert again.already == 5
+    assert small.about().changes == 5
     assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
 
 
@@ -122,9 +123,10 @@ def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkey
 
     def broken(self, connection, table):
         calls.append(len(table))
-        write(self, connection, table)
+        changed = write(self, connection, table)
         if len(calls) == 3:
             raise KeyboardInterrupt
+        return changed
 
     monkeypatch.setattr(Transfer, "_write_ratings", broken)
     with pytest.raises(KeyboardInterrupt):
@@ -420,7 +422,7 @@ def test_the_store_needs_no_web_server(tmp_path):
 def test_ratings_come_back_as_the_numbers_they_were(store):
     wanted = np.array([0.5, 1.5, 3.7, 4.25], np.float32)
     frame = {"user": [1, 1, 1, 1], "movie": [1, 2, 3, 4], "stars": wanted}
-    store.import_data(reelated.read(frame, scale=(0.5, 5, 0.5)), "halves")
+    store.import_data(reelated.read(frame, scale=(0.5, 5, 0.05)), "twentieths")
     assert store.profile(1).ratings.tolist() == wanted.tolist()
     store.rate(1, 4, 2.1)
     assert {row.movie_id: row.rating for row in store.ratings_of(1)}[4] == pytest.approx(2.1)

@@ -225,6 +225,16 @@ def test_movies_and_genres_of_today_do_not_spoil_a_request(web):
     assert wrong.json()["detail"].startswith("ratings: movie_id='50' is of type str")
 
 
+def test_a_movie_is_changed_in_the_fields_that_are_given_alone(web):
+    whole = {"movie_id": 8003, "title": "Whole", "year": 1999, "genres": ["Drama", "War"], "n_ratings": 0}
+    new = web.put("/api/movies/8003", json={"title": "Whole", "year": 1999, "genres": ["Drama", "War"]})
+    assert new.json() == whole
+    for change in ({"title": "Other"}, {"year": 2000}, {"genres": ["War"]}, {"year": None}, {"genres": []}, {}):
+        whole |= change
+        assert web.put("/api/movies/8003", json=change).json() == whole
+        assert web.get("/api/movies/8003").json() == whole
+
+
 def test_movies_are_found_by_title_and_genre(web):
     found = web.get("/api/movies?query=alien").json()["movies"]
     assert [movie["title"] for movie in found] == ["Alien", "Alien³", "Aliens"]
@@ -260,6 +270,7 @@ def test_movies_are_found_by_title_and_genre(web):
         ("GET", "/api/movies?page=0", None, 422, "page='0'"),
         ("PUT", "/api/users/42/ratings/99999", {"rating": 4}, 404, "PUT /api/movies/{movie_id}"),
         ("PUT", "/api/users/42/ratings/50", {"rating": 5.5}, 422, "expected a finite number from 1 to 5"),
+        ("PUT", "/api/users/42/ratings/50", {"rating": 4.3}, 422, "from 1 to 5 in steps of 1, the scale of this store"),
         ("PUT", "/api/users/42/ratings/50", {"rating": "4"}, 422, "rating='4': input should be a valid number"),
         ("PUT", "/api/users/42/ratings/50", {"rating": True}, 422, "rating=True"),
         ("PUT", "/api/users/42/ratings/50", {"stars": 4}, 422, "rating: field required"),
@@ -270,6 +281,8 @@ def test_movies_are_found_by_title_and_genre(web):
         ("POST", "/api/recommendations", {"ratings": [{"movie_id": "50", "rating": 4}]}, 422, "type str"),
         ("POST", "/api/recommendations", {"ratings": {"50": 4}}, 422, "ratings="),
         ("POST", "/api/ratings", {"ratings": [{"user_id": "ann", "movie_id": 50, "rating": 4}]}, 422, "whole numbers"),
+        ("PUT", "/api/movies/8002", {"year": 1999}, 422, "title: movie_id=8002 is a new movie and needs one"),
+        ("PUT", "/api/movies/8002", {"title": None}, 422, "title=None"),
         ("PUT", "/api/movies/8002", {"title": " "}, 422, "title=' '"),
         ("PUT", "/api/movies/8002", {"title": "a\0b"}, 422, "none of them NUL"),
         ("PUT", "/api/movies/8002", {"title": "T", "year": 10**9}, 422, "year=1000000000"),

@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from reelated.cli.check import check_rejects, check_source, write_rejects
-from reelated.cli.options import Form, Source
+from reelated.cli.options import Form, Source, as_scale
 from reelated.cli.progress import working
 from reelated.cli.show import console, print_json
 from reelated.cli.sources import Options, read_source
@@ -56,7 +56,8 @@ def versions_of(store: "Store", models: Path | None) -> "Versions":
 
 def fill(store: "Store", source: str, options: Options) -> None:
     """Import a source, with a progress bar, and say what came."""
-    key = f"{fingerprint(source)} {options!r}"
+    extras = [fingerprint(extra) for extra in (options.movies, options.users) if extra]
+    key = " ".join([fingerprint(source), repr(options), *extras])
     with working("Importing", compiles=False) as progress:
         report = store.import_data(read_source(source, options), key, progress=progress)
     console().print(str(report), markup=False)
@@ -75,6 +76,22 @@ def import_(
         write_rejects(check_source(source, options).rejects, source, rejects)
     with opened(store) as there:
         fill(there, source, options)
+
+
+def scale(
+    scale: Annotated[
+        str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; without it the scale is shown.")
+    ] = None,
+    store: StoreUrl = None,
+) -> None:
+    """Show or set the scale on which people rate."""
+    wanted = as_scale(scale)
+    with opened(store) as there:
+        if wanted is not None:
+            there.set_scale(*wanted)
+        about = there.about()
+    told = "observed" if about.scale_observed else "given"
+    console().print(f"The scale of the store is {about.scale} ({told}).", markup=False)
 
 
 def export(
@@ -213,6 +230,10 @@ def register(app: Any, with_source: Any, with_json: Any) -> None:
     """Add these commands to the others."""
     app.command("import", epilog="Example: reelated import sample")(with_source(import_))
     app.command(epilog="Example: reelated export my-data")(export)
+    group = typer.Typer(no_args_is_help=True)
+    lists = {"ignore_unknown_options": True}  # a scale such as -10,10,1 is no option
+    group.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=lists)(scale)
+    app.add_typer(group, name="store", help="Settings of a store.", epilog="Example: reelated store scale 1,5,0.5")
     app.command(epilog="Example: reelated forget 300")(forget)
     app.command(epilog="Example: reelated models")(with_json(models))
     app.command(epilog="Example: reelated serve --data sample")(serve)

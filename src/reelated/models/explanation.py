@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
+from reelated.ratings.matrix import as_decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +130,6 @@ class Explanations(NamedTuple):
         """
         ends, chosen = kernels.largest_of_each(self.parts.ends, self.parts.adds, n)
         places, parts = self.parts.places[chosen], self.parts
-        columns = self.rated[places], self.ratings[places], parts.similarity[chosen], parts.common[chosen]
+        columns = self.rated[places], as_decimals(self.ratings[places]), parts.similarity[chosen], parts.common[chosen]
         rows = list(zip(*(column.tolist() for column in (*columns, parts.adds[chosen])), strict=True))
         yield from (rows[start:stop] for start, stop in pairwise(ends.tolist()))

@@ -20,8 +20,10 @@ from reelated.ratings.frames import (
     rating_columns,
 )
 from reelated.ratings.ids import Ids, as_ids
-from reelated.ratings.matrix import NO_TIME, Ratings, Scale
+from reelated.ratings.matrix import NO_TIME, Ratings, Scale, as_decimals
 
+NO_TITLE = "Movie "
+"""A movie without a known title is called by this and its id."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
 
@@ -145,7 +147,7 @@ def check_scale(scale: Any) -> Scale:
         raise InputError(f"scale={shorten(scale)}: expected (low, high, step), such as (1, 5, 1).") from None
     low, high = check_number("scale low", low), check_number("scale high", high)
     step = check_number("scale step", step)
-    if not (low < high and 0 < step <= high - low):
+    if low > high or not 0 < step <= (high - low or step):  # of one value, as likes are: any step
         raise InputError(f"scale={shorten(scale)}: expected low < high and a step between 0 and their difference.")
     return Scale(low, high, step)
 
@@ -216,14 +218,14 @@ def _as_ratings(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids, scale: Scale
     times = table["timestamp"] if "timestamp" in table.columns else pl.Series([None])
     stamps = times.fill_null(NO_TIME).to_numpy() if times.null_count() < len(times) else None
     order = table["order"].fill_null(-1).to_numpy() if "order" in table.columns else None
-    return Ratings(user_ids, movie_ids, matrix, scale or observed_scale(data), stamps, order)
+    return Ratings(user_ids, movie_ids, matrix, scale or observed_scale(data), stamps, order, scale is None)
 
 
 def observed_scale(values: np.ndarray) -> Scale:
     """Return the lowest and highest rating seen, and the smallest step between ratings seen."""
-    seen = np.unique(values)
-    steps = np.diff(seen)
-    return Scale(float(seen[0]), float(seen[-1]), float(steps.min()) if len(steps) else 1.0)
+    seen = as_decimals(np.unique(values))
+    step = as_decimals(np.diff(seen).min().astype(np.float32)) if len(seen) > 1 else 1.0
+    return Scale(float(seen[0]), float(seen[-1]), float(step))
 
 
 def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
@@ -234,9 +236,11 @@ def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
     genres = table["genres"] if "genres" in table.columns else pl.Series("genres", [None] * len(table), dtype=pl.String)
     if genres.dtype == pl.String:
         genres = genres.str.split("|").list.eval(pl.element().filter(pl.element() != ""))
+    titles = pl.col("title").cast(pl.String)
+    titles = pl.when(titles.str.strip_chars() != "").then(titles)
     year = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table))
     return table.with_columns(
-        pl.col("title").cast(pl.String).fill_null(pl.concat_str(pl.lit("Movie "), pl.col("movie_id").cast(pl.String))),
+        titles.fill_null(pl.concat_str(pl.lit(NO_TITLE), pl.col("movie_id").cast(pl.String))),
         year.cast(pl.Int32, strict=False).alias("year"),
         genres.fill_null([]).cast(pl.List(pl.String)).alias("genres"),
     ).select("movie_id", "title", "year", "genres", pl.exclude("movie_id", "title", "year", "genres"))

@@ -43,6 +43,11 @@ class Scale(NamedTuple):
         return f"{self.low:g} to {self.high:g} in steps of {self.step:g}"
 
 
+def as_decimals(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return float32 ratings as the numbers that people wrote: 4.3, not 4.300000190734863."""
+    return values.astype(str).astype(np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Ratings:
     """Ratings as numbers, with the ids that the numbers stand for.
@@ -59,6 +64,8 @@ class Ratings:
         Seconds since 1970 beside `matrix.data`; `NO_TIME` where unknown.
     order : ndarray of int64, shape (n_ratings,), optional
         Where times are missing: the place of a rating in its user's history, the oldest lowest.
+    scale_observed : bool
+        Whether the scale is only what was observed: nobody gave it, and later ratings may lie beyond it.
     """
 
     user_ids: Ids
@@ -67,6 +74,7 @@ class Ratings:
     scale: Scale
     timestamps: npt.NDArray[np.int64] | None = None
     order: npt.NDArray[np.int64] | None = None
+    scale_observed: bool = False
 
     def __post_init__(self) -> None:
         if self.matrix.shape != (len(self.user_ids), len(self.movie_ids)):

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from reelated.errors import InputError, UnknownId, check_number, shorten
 from reelated.ratings import Ratings, Scale
+from reelated.ratings.matrix import as_decimals
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Rows
 
@@ -36,7 +37,7 @@ class Person(NamedTuple):
     def rating_of(self, item: int) -> float | None:
         """Return what the person gave an item, or None."""
         at = np.searchsorted(self.row.indices, item)
-        return float(self.row.data[at]) if at < self.row.nnz and self.row.indices[at] == item else None
+        return float(as_decimals(self.row.data[at])) if at < self.row.nnz and self.row.indices[at] == item else None
 
     def without(self, item: int) -> "Person":
         """Return the same person had they not rated an item."""

@@ -254,7 +254,7 @@ def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> A
 def _read_ratings(path: Path, movie_ids: Ids, scale: Scale) -> Ratings:
     user_ids = _read_ids(path, "user")
     matrix = _read_csr(path, "ratings", (len(user_ids), len(movie_ids)))
-    beside = {}
+    beside: dict[str, Any] = {}
     for name in ("timestamps", "order"):
         if (path / f"ratings.{name}.npy").exists():
             beside[name] = _array(path / f"ratings.{name}.npy", "i", matrix.nnz)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as sql
 
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Ids, Scale
-from reelated.ratings.dataset import check_scale
+from reelated.ratings.dataset import check_scale, observed_scale
 from reelated.ratings.frames import RATING_ALIASES, named
 
 Columns = Mapping[str, str | None] | None
@@ -152,12 +152,11 @@ def movies_of(table: Any, scale: tuple[float, float, float] | None = None) -> Mo
         seen = np.array(sorted(row[0] for row in cells.select("rating").distinct().collect()), np.float32)
     finally:
         cells.unpersist()
-    steps = np.diff(seen)
-    observed = Scale(float(seen[0]), float(seen[-1]), float(steps.min()) if len(steps) else 1.0)
     ids = pl.Series("movie_id", movie_ids, pl.Int64 if dict(table.dtypes)["movie_id"] == "bigint" else pl.String)
     found = pl.DataFrame({"movie_id": ids, "n": counts, "sum": sums}).sort("movie_id")
     numbers = found["n"].to_numpy().astype(np.int64), found["sum"].to_numpy().astype(np.float64)
-    return Movies(Ids(found["movie_id"], "movie"), *numbers, wanted or observed, float(seen[0]), float(seen[-1]))
+    scale = wanted or observed_scale(seen)
+    return Movies(Ids(found["movie_id"], "movie"), *numbers, scale, float(seen[0]), float(seen[-1]))
 
 
 def is_nothing() -> Any:

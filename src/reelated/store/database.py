@@ -6,17 +6,21 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from reelated.errors import InputError, check_number, shorten
 from reelated.ratings import Scale
+from reelated.ratings.dataset import check_scale
+from reelated.ratings.matrix import as_decimals
 from reelated.store.engine import answering, check_url, connect, default_url, unavailable
 from reelated.store.ids import IdType, Kind, id_text, parse_id
-from reelated.store.tables import facts, movies, ratings, users
+from reelated.store.tables import facts, movies, ratings, users, visitor_ratings
 
 NEW = {
     "name": "ratings",
-    "scale": "1.0 5.0 1.0",
+    "scale": "1.0 5.0 1.0 observed",
     "user_id_type": "str",
     "movie_id_type": "str",
     "changes": "0",
@@ -40,6 +44,8 @@ class About(NamedTuple):
         Ratings that came, changed or went, ever.
     forgotten : int
         Users who were forgotten, ever.
+    scale_observed : bool
+        Whether the scale is only what was observed, so that an import may widen it.
     """
 
     name: str
@@ -48,6 +54,7 @@ class About(NamedTuple):
     movie_id_type: IdType
     changes: int
     forgotten: int
+    scale_observed: bool = False
 
 
 class Database:
@@ -123,7 +130,10 @@ class Database:
     def about(self) -> About:
         """Return what the data of this store is."""
         with self._reading() as connection:
-            return read_about(connection)
+            about = read_about(connection)
+        if self._about is not None:  # its scale may be another by now
+            self._about = about
+        return about
 
     def _settled(self) -> About:
         """Return what does not change once there is data, without asking again."""
@@ -138,6 +148,69 @@ class Database:
     def scale(self) -> Scale:
         """The scale on which people rate."""
         return self._settled().scale
+
+    def set_scale(self, low: float, high: float, step: float) -> Scale:
+        """Set the scale on which people rate.
+
+        Parameters
+        ----------
+        low, high, step : float
+            Lowest and highest possible rating, and the step between.
+
+        Returns
+        -------
+        Scale
+
+        Raises
+        ------
+        InputError
+            It is no scale, or a rating of the store lies beyond it.
+        """
+        scale = check_scale((low, high, step))
+        with self._writing() as connection:
+            seen = self._seen(connection)
+            if seen and not scale.low <= min(seen) <= max(seen) <= scale.high:
+                raise InputError(
+                    f"scale={low:g},{high:g},{step:g}: the ratings of the store go from {min(seen):g} to "
+                    f"{max(seen):g}. Expected a scale that holds them all."
+                )
+            self._settle(connection)
+            self._write_scale(connection, scale)
+        return scale
+
+    def _write_scale(self, connection: sa.Connection, scale: Scale, *, observed: bool = False) -> None:
+        value = scale_text(scale, observed=observed)
+        connection.execute(sa.update(facts).where(facts.c.name == "scale").values(value=value))
+
+    def _seen(self, connection: sa.Connection) -> list[float]:
+        """Return the different ratings of users and visitors."""
+        query = sa.union(sa.select(ratings.c.rating), sa.select(visitor_ratings.c.rating))
+        return as_decimals(np.array(connection.scalars(query).all(), np.float32)).tolist()
+
+    def check_rating(self, name: str, rating: Any) -> float:
+        """Return a rating that is on the scale of the store, or raise `InputError`.
+
+        Parameters
+        ----------
+        name : str
+            What it is called in a message.
+        rating : float
+            Any value.
+
+        Returns
+        -------
+        float
+        """
+        if not is_on(self.scale, rating):
+            self.about()  # another process may have set another scale
+        scale = self.scale
+        if is_on(scale, rating):
+            return float(rating)
+        wanted = f"from {scale}" if scale.low < scale.high else f"of {scale.low:g}"
+        raise InputError(
+            f"{name}={shorten(rating)}: expected a finite number {wanted}, the scale of this store. "
+            "Set another scale with: reelated store scale LOW,HIGH,STEP"
+        )
 
     def parse(self, kind: Kind, text: str) -> Any:
         """Return the id that a text from an address stands for, known or not.
@@ -270,9 +343,30 @@ class Ready:
 def read_about(connection: sa.Connection) -> About:
     """Return what is written down of the whole store."""
     told: Any = NEW | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())
-    scale = Scale(*map(float, told["scale"].split()))
+    low, high, step, *how = told["scale"].split()
+    scale = Scale(float(low), float(high), float(step))
     counters = int(told["changes"]), int(told["forgotten"])
-    return About(told["name"], scale, told["user_id_type"], told["movie_id_type"], *counters)
+    return About(told["name"], scale, told["user_id_type"], told["movie_id_type"], *counters, bool(how))
+
+
+def scale_text(scale: Scale, *, observed: bool) -> str:
+    """Return a scale as the table of facts holds it."""
+    return " ".join(map(str, scale)) + " observed" * observed
+
+
+def is_on(scale: Scale, rating: Any) -> bool:
+    """Say whether a value is a number within a scale, and on one of its steps if these lead from end to end."""
+    low, high, step = scale
+    try:
+        value = check_number("rating", rating, low, high)
+    except InputError:
+        return False
+    return not is_whole((high - low) / step) or is_whole((value - low) / step)
+
+
+def is_whole(steps: float) -> bool:
+    """Say whether a number of steps is whole, but for what float32 rounds off."""
+    return min(steps % 1, -steps % 1) <= 1e-4
 
 
 def in_parts(connection: sa.Connection, query: sa.Select[Any], column: Any, values: Sequence[Any]) -> Iterator[Any]:

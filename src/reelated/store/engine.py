@@ -1,7 +1,8 @@
 """The way to the database: SQLite that loses nothing, or PostgreSQL; errors of either in one clear sentence."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def connect(url: sa.URL) -> sa.Engine:
         except OSError as error:
             raise InputError(f"store={file}: its folder cannot be made ({error.strerror}). Name another.") from None
         engine = sa.create_engine(url.set(database=str(file)), connect_args={"timeout": 30}, pool_size=40)
+        sa.event.listen(engine, "do_connect", partial(_create_sqlite, file))
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -55,6 +57,13 @@ def connect(url: sa.URL) -> sa.Engine:
         raise InputError(
             "The driver for PostgreSQL is not installed. Install it with: pip install 'reelated[postgres]'"
         ) from None
+
+
+def _create_sqlite(file: Path, *_: Any) -> None:
+    """Create the file so that only its owner can read it; SQLite gives its journals the same mode."""
+    if not file.exists():
+        with suppress(OSError):  # SQLite says what is wrong
+            file.touch(mode=0o600)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

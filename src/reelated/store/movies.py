@@ -1,11 +1,12 @@
 """`Movies`: the catalogue of the store; a movie that was added today is found today."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from reelated.errors import InputError, UnknownId, check_integer, shorten
+from reelated.ratings.dataset import NO_TITLE
 from reelated.store.database import Database, in_parts
 from reelated.store.ids import check_text, fold
 from reelated.store.tables import genres, movies, ratings
@@ -38,19 +39,25 @@ class StoredMovie(NamedTuple):
 class Movies(Database):
     """What the store knows of movies."""
 
-    def put_movie(self, movie_id: Any, title: str, year: int | None = None, genres: Iterable[str] = ()) -> bool:
-        """Add a movie, or change one.
+    def put_movie(
+        self,
+        movie_id: Any,
+        title: str | None = None,
+        year: int | Literal["unchanged"] | None = "unchanged",
+        genres: Iterable[str] | None = None,
+    ) -> bool:
+        """Add a movie, or change what is given of one.
 
         Parameters
         ----------
         movie_id : int or str
             Its id.
-        title : str
-            Its title, without the year.
-        year : int, optional
-            When it came out.
-        genres : iterable of str, default ()
-            Its genres.
+        title : str, optional
+            Its title, without the year; a new movie needs one.
+        year : int or None, default "unchanged"
+            When it came out; None removes the year.
+        genres : iterable of str, optional
+            All its genres.
 
         Returns
         -------
@@ -60,28 +67,34 @@ class Movies(Database):
         Raises
         ------
         InputError
-            The id, the title, the year or a genre cannot be one.
+            The id, the title, the year or a genre cannot be one, or a new movie has no title.
         """
-        named = list(dict.fromkeys(genres))
-        if len(named) > MOST_GENRES:
-            raise InputError(f"genres: got {len(named)} of them, expected {MOST_GENRES} at the most.")
-        row = {
-            "movie_id": movie_id,
-            "title": check_text("title", title, LONGEST_TITLE),
-            "year": check_year(year),
-            "genres": [check_text("genres", genre, LONGEST_GENRE) for genre in named],
-        }
+        given: dict[str, Any] = {}
+        if title is not None:
+            given |= {"title": check_text("title", title, LONGEST_TITLE), "folded": fold(title)}
+        if year != "unchanged":
+            given["year"] = check_year(year)
+        named = None if genres is None else check_genres(genres)
         with self._writing() as connection:
             self._settle(connection)
-            text = self._text("movie", movie_id)
-            known = connection.scalar(sa.select(movies.c.movie_key).where(movies.c.movie_id == text))
-            self._write_movies(connection, [row])
+            row = {"movie_id": self._text("movie", movie_id)}
+            which = movies.c.movie_id == row["movie_id"]
+            known = connection.scalar(sa.select(movies.c.movie_key).where(which).with_for_update())
+            if known is None and "title" not in given:
+                raise InputError(f"title: movie_id={shorten(movie_id)} is a new movie and needs one.")
+            if known is None:
+                new = self._insert(movies).values(row | given)
+                connection.execute(new.on_conflict_do_update(index_elements=["movie_id"], set_=given))
+            elif given:
+                connection.execute(sa.update(movies).where(which).values(given))
+            if named is not None:
+                key = connection.execute(sa.select(movies.c.movie_key).where(which)).scalar_one()
+                self._write_genres(connection, {key: named})
         return known is None
 
     def _write_movies(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
-        """Add or change movies with their genres; return the keys by the ids as they are kept."""
+        """Add movies, or what is known of them; return the keys by the ids as they are kept."""
         table = self._insert(movies)
-        facts = ("title", "folded", "year", *(name for name in _BESIDE if any(name in row for row in rows)))
         values = [
             {
                 **{name: row.get(name) for name in _BESIDE},
@@ -92,21 +105,31 @@ class Movies(Database):
             }
             for row in rows
         ]
-        new = {name: table.excluded[name] for name in facts}
+        come, kept = table.excluded, movies.c
+        is_unknown = come.title == sa.literal_column(f"'{NO_TITLE}'", sa.Text) + come.movie_id
+        new: dict[str, Any] = {
+            name: sa.case((is_unknown, kept[name]), else_=come[name]) for name in ("title", "folded")
+        }
+        new |= {name: sa.func.coalesce(come[name], kept[name]) for name in ("year", *_BESIDE)}
         connection.execute(table.on_conflict_do_update(index_elements=["movie_id"], set_=new), values)
         ids = [value["movie_id"] for value in values]
         keys = dict(in_parts(connection, _KEYS, movies.c.movie_id, ids))
-        mine = sorted(keys.values())
+        listed = zip(ids, rows, strict=True)
+        self._write_genres(connection, {keys[text]: row["genres"] for text, row in listed if row["genres"]})
+        return keys
+
+    def _write_genres(self, connection: sa.Connection, named: Mapping[int, Iterable[str]]) -> None:
+        """Replace the genres of movies."""
+        mine = sorted(named)
         for start in range(0, len(mine), 5000):
             connection.execute(sa.delete(genres).where(genres.c.movie_key.in_(mine[start : start + 5000])))
         placed = [
-            {"movie_key": keys[movie_id], "place": place, "genre": genre}
-            for movie_id, row in zip(ids, rows, strict=True)
-            for place, genre in enumerate(dict.fromkeys(row["genres"]))
+            {"movie_key": key, "place": place, "genre": genre}
+            for key in mine
+            for place, genre in enumerate(dict.fromkeys(named[key]))
         ]
         if placed:
             connection.execute(sa.insert(genres), placed)
-        return keys
 
     def _movie_keys(self, connection: sa.Connection, named: Mapping[str, Any]) -> dict[str, int]:
         """Return the keys of movies by the ids as they are kept, or say which is unknown."""
@@ -202,6 +225,14 @@ def _of_genres(wanted: Collection[str]) -> sa.Select[Any]:
     """Ask for the keys of the movies of any of these genres, whatever the case they are written in."""
     lower = [genre.lower() for genre in wanted if "\0" not in genre]
     return sa.select(genres.c.movie_key).where(sa.func.lower(genres.c.genre).in_(lower))
+
+
+def check_genres(wanted: Iterable[str]) -> list[str]:
+    """Return genres, each once."""
+    named = list(dict.fromkeys(wanted))
+    if len(named) > MOST_GENRES:
+        raise InputError(f"genres: got {len(named)} of them, expected {MOST_GENRES} at the most.")
+    return [check_text("genres", genre, LONGEST_GENRE) for genre in named]
 
 
 def check_year(year: Any) -> int | None:

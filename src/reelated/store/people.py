@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from reelated.errors import UnknownId, check_number, shorten
+from reelated.errors import UnknownId, shorten
 from reelated.ratings import NO_TIME
 from reelated.store.database import Ready, in_parts
 from reelated.store.movies import Movies
@@ -137,7 +137,7 @@ class People(Movies):
         given: dict[str, Any] = {
             "user": self._text("user", user_id),
             "movie": self._text("movie", movie_id),
-            "rating": check_number("rating", rating, *self.scale[:2]),
+            "rating": self.check_rating("rating", rating),
             "rated_at": int(time.time()),
         }
         with self._turn:
@@ -169,13 +169,13 @@ class People(Movies):
         InputError
             A rating is off the scale, or an id cannot be one.
         """
-        low, high, now = *self.scale[:2], int(time.time())
+        now = int(time.time())
         kept: dict[tuple[str, str], float] = {}
         named: dict[str, Any] = {}
         for at, (user_id, movie_id, rating) in enumerate(rows):
             user, movie = self._text("user", user_id), self._text("movie", movie_id)
             named.setdefault(movie, movie_id)
-            kept[user, movie] = check_number(f"ratings[{at}].rating", rating, low, high)
+            kept[user, movie] = self.check_rating(f"ratings[{at}].rating", rating)
         if not kept:
             return 0
         with self._writing() as connection:

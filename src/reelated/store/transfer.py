@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from reelated._threads import Progress
 from reelated.errors import InputError
-from reelated.ratings import NO_TIME, Dataset, Ratings
-from reelated.store.database import About, in_parts, read_about
+from reelated.ratings import NO_TIME, Dataset, Ratings, Scale
+from reelated.ratings.dataset import observed_scale
+from reelated.ratings.matrix import as_decimals
+from reelated.store.database import About, in_parts, is_on, read_about, scale_text
 from reelated.store.movies import Movies
 from reelated.store.tables import genres, imports, movies, ratings, users, visitor_ratings, visitors
 
@@ -35,7 +37,9 @@ class ImportReport:
     users, movies, ratings : int
         How many of each the data holds.
     already : int
-        How many of its ratings were in the store from an earlier run that was broken off, or done.
+        How many of its ratings the store held already, or later ones in their place.
+    scale : Scale or None
+        The new scale of the store, if the data widened it.
     """
 
     name: str
@@ -43,13 +47,15 @@ class ImportReport:
     movies: int
     ratings: int
     already: int
+    scale: Scale | None = None
 
     def __str__(self) -> str:
         told = f"{self.name}: {self.ratings:,} ratings by {self.users:,} users of {self.movies:,} movies"
+        scale = "" if self.scale is None else f" The scale of the store is now {self.scale}."
         if self.already == self.ratings:
-            return f"{told} were imported already."
-        rest = f", {self.already:,} of them in an earlier run" if self.already else ""
-        return f"{told} are in the store{rest}."
+            return f"{told} were imported already. Titles and attributes are up to date.{scale}"
+        rest = f", {self.already:,} of them already" if self.already else ""
+        return f"{told} are in the store{rest}.{scale}"
 
 
 class Run(NamedTuple):
@@ -57,7 +63,6 @@ class Run(NamedTuple):
 
     key: int
     users_done: int
-    ratings_done: int
 
 
 @dataclass
@@ -90,7 +95,7 @@ class Batches:
             {
                 "user_key": np.repeat(user_keys, lengths),
                 "movie_key": movie_keys[self.kept.matrix.indices[part]],
-                "rating": self.kept.matrix.data[part],
+                "rating": as_decimals(self.kept.matrix.data[part]),
                 "rated_at": pl.Series(times).replace(NO_TIME, None),
                 "place": pl.Series(places).replace([NO_TIME, -1], None),
             }
@@ -104,14 +109,15 @@ class Transfer(Movies):
     def import_data(self, data: Dataset, fingerprint: str, *, progress: Progress | None = None) -> ImportReport:
         """Take in a data set, batch by batch; a run that was broken off goes on where it stopped.
 
-        Of two ratings of one movie by one user the later counts; one without a time is taken for older.
+        Of two ratings of one movie by one user the later counts; one without a time is taken for older. What the data
+        does not know of a movie or user, such as a title, stays as it is in the store.
 
         Parameters
         ----------
         data : Dataset
             What `reelated.read` gives.
         fingerprint : str
-            A text that is the same for the same data: what was taken in under it is not taken in again.
+            A text that is the same for the same data: by it a run that was broken off is found.
         progress : callable, optional
             Called with the share that is done.
 
@@ -125,50 +131,65 @@ class Transfer(Movies):
             The data does not go with what is in the store.
         """
         kept = data.ratings
-        movie_keys, run = self._begin(data, fingerprint)
-        batches = Batches(kept, BATCH[self.dialect])
+        try:
+            movie_keys, run, scale = self._begin(data, fingerprint)
+        except BaseException:
+            self._about = None  # what was written down is undone
+            raise
+        batches, changes = Batches(kept, BATCH[self.dialect]), 0
         for start, stop in batches(run.users_done):
             with self._writing() as connection:
                 user_keys = self._write_users(connection, data, batches.user_ids[start:stop])
-                self._write_ratings(connection, batches.table(start, stop, user_keys, movie_keys))
+                changed = self._write_ratings(connection, batches.table(start, stop, user_keys, movie_keys))
                 done = int(kept.matrix.indptr[stop])
                 ended = {"finished_at": int(time.time())} if stop == len(batches.user_ids) else {}
                 at = sa.update(imports).where(imports.c.import_key == run.key)
                 connection.execute(at.values(users_done=stop, ratings_done=done, **ended))
-                self._add_to(connection, "changes", done - int(kept.matrix.indptr[start]))
+                self._add_to(connection, "changes", changed)
+            changes += changed
             if progress:
                 progress(done / len(kept))
-        return ImportReport(data.name, len(kept.user_ids), len(data.movies), len(kept), run.ratings_done)
+        return ImportReport(data.name, len(kept.user_ids), len(data.movies), len(kept), len(kept) - changes, scale)
 
-    def _begin(self, data: Dataset, fingerprint: str) -> tuple[np.ndarray, Run]:
-        """Write down the catalogue and the run; return the keys of the rated movies, and how far the run is."""
+    def _begin(self, data: Dataset, fingerprint: str) -> tuple[np.ndarray, Run, Scale | None]:
+        """Write down the catalogue, users' attributes and the run.
+
+        Return the keys of the rated movies, how far the run is, and the scale if it is another now.
+        """
         kept = data.ratings
         with self._writing() as connection:
             self._settle(
                 connection,
                 name=data.name,
-                scale=" ".join(map(str, kept.scale)),
+                scale=scale_text(kept.scale, observed=kept.scale_observed),
                 user_id_type=kept.user_ids.type_name,
                 movie_id_type=kept.movie_ids.type_name,
             )
             self._about = read_about(connection)
             self._check(data, self._about)
+            scale = self._widen(connection, data, self._about)
             start = {"fingerprint": fingerprint, "name": data.name, "started_at": int(time.time())}
             begun = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
             connection.execute(begun, start | {"users_done": 0, "ratings_done": 0})
-            wanted = sa.select(imports.c.import_key, imports.c.users_done, imports.c.ratings_done)
-            run = Run(*connection.execute(wanted.where(imports.c.fingerprint == fingerprint)).one())
-            if run.users_done == 0:
-                self._write_movies(connection, self._rows("movie", data.movies))
+            mine = imports.c.fingerprint == fingerprint
+            anew = {"users_done": 0, "ratings_done": 0, "finished_at": None}
+            connection.execute(sa.update(imports).where(mine, imports.c.finished_at.is_not(None)).values(anew))
+            wanted = sa.select(imports.c.import_key, imports.c.users_done)
+            run = Run(*connection.execute(wanted.where(mine)).one())
+            self._write_movies(connection, self._rows("movie", data.movies))
+            self._update_users(connection, data)
             keys = dict(connection.execute(sa.select(movies.c.movie_id, movies.c.movie_key)).all())
-        return np.array([keys[str(movie_id)] for movie_id in kept.movie_ids.values.to_list()], np.int64), run
+        return np.array([keys[str(movie_id)] for movie_id in kept.movie_ids.values.to_list()], np.int64), run, scale
 
     def _check(self, data: Dataset, about: About) -> None:
         """Say why a data set does not go into this store, if it does not."""
-        kept = data.ratings
-        if kept.scale.low < about.scale.low or kept.scale.high > about.scale.high:
+        kept, low, high = data.ratings, data.ratings.scale.low, data.ratings.scale.high
+        if not about.scale_observed and (low < about.scale.low or high > about.scale.high):
+            wider = f"{min(low, about.scale.low):g},{max(high, about.scale.high):g}"
+            step = f"{min(kept.scale.step, about.scale.step):g}"
             raise InputError(
-                f"{data.name}: its ratings go {kept.scale}, those of the store {about.scale}. Use a store of its own."
+                f"{data.name}: its ratings go {kept.scale}, those of the store {about.scale}. Use a store of its own, "
+                f"or set a wider scale with: reelated store scale {wider},{step}"
             )
         for ids, wanted in ((kept.user_ids, about.user_id_type), (kept.movie_ids, about.movie_id_type)):
             if ids.type_name != wanted == "int":
@@ -177,11 +198,45 @@ class Transfer(Movies):
                     "Use a store of its own."
                 )
 
+    def _widen(self, connection: sa.Connection, data: Dataset, about: About) -> Scale | None:
+        """Widen a scale that was only observed so that it holds this data, too; return it if it is another then."""
+        low, high, _ = about.scale
+        mine, given = data.ratings.scale, not data.ratings.scale_observed
+        values = as_decimals(np.unique(data.ratings.matrix.data))
+        if not about.scale_observed or (not given and all(is_on(about.scale, value) for value in values)):
+            return None
+        seen = self._seen(connection)
+        if not seen or (given and mine.low <= low and high <= mine.high):
+            wanted, observed = mine, not given
+        else:
+            ends = [low, high, *(mine[:2] if given else ())]
+            wanted, observed = observed_scale(np.array([*ends, *seen, *values], np.float32)), True
+        self._write_scale(connection, wanted, observed=observed)
+        self._about = read_about(connection)
+        return None if wanted == about.scale else wanted
+
     def _rows(self, kind: Any, table: pl.DataFrame) -> list[dict[str, Any]]:
-        """Return a table as rows, its ids of the type that the store has."""
+        """Return a table as rows, its ids of the type that the store has, and nothing where nothing is known."""
         if self._type(kind) == "str":
             table = table.with_columns(pl.col(f"{kind}_id").cast(pl.String))
-        return table.to_dicts()
+        known = pl.col(pl.String)
+        return table.with_columns(
+            pl.when(known.str.strip_chars() != "").then(known), pl.col(pl.Float32, pl.Float64).fill_nan(None)
+        ).to_dicts()
+
+    def _update_users(self, connection: sa.Connection, data: Dataset) -> None:
+        """Write what is known of users who are in the store already."""
+        known = [name for name in USER_FACTS if name in data.users.columns]
+        rows = [
+            {f"new_{name}": row[name] for name in known} | {"whose": self._text("user", row["user_id"])}
+            for row in self._rows("user", data.users)
+            if any(row[name] is not None for name in known)
+        ]
+        if rows:
+            given: dict[str, Any] = {
+                name: sa.func.coalesce(sa.bindparam(f"new_{name}"), users.c[name]) for name in known
+            }
+            connection.execute(sa.update(users).where(users.c.user_id == sa.bindparam("whose")).values(given), rows)
 
     def _write_users(self, connection: sa.Connection, data: Dataset, user_ids: Sequence[Any]) -> np.ndarray:
         """Add users, or what is known of them; return their keys in their order."""
@@ -204,8 +259,8 @@ class Transfer(Movies):
         keys = dict(in_parts(connection, query, users.c.user_id, texts))
         return np.array([keys[text] for text in texts], np.int64)
 
-    def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame) -> None:
-        """Add ratings, or put later ones in the place of earlier ones."""
+    def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame) -> int:
+        """Add ratings, or put later ones in the place of earlier ones; return how many are new or other than before."""
         early: Any = sa.literal_column(str(NO_TIME + 1), sa.BigInteger)  # written out: the driver gets the rows alone
         if self.dialect == "sqlite":
             into = self._insert(ratings)
@@ -219,11 +274,12 @@ class Transfer(Movies):
             coming: Any = sa.select(*(sa.column(name) for name in COLUMNS)).select_from(sa.table("coming"))
             into = self._insert(ratings).from_select(COLUMNS, coming)
         later = sa.func.coalesce(into.excluded.rated_at, early) >= sa.func.coalesce(ratings.c.rated_at, early)
-        wanted = self._replacing(into, ("rating", "rated_at", "place"), where=later)
+        facts = ("rating", "rated_at", "place")
+        other = sa.or_(*(into.excluded[name].is_distinct_from(ratings.c[name]) for name in facts))
+        wanted = self._replacing(into, facts, where=sa.and_(later, other))
         if self.dialect == "sqlite":
-            connection.exec_driver_sql(str(wanted.compile(self.engine)), table.rows())
-        else:
-            connection.execute(wanted)
+            return int(connection.exec_driver_sql(str(wanted.compile(self.engine)), table.rows()).rowcount)
+        return int(connection.execution_options(preserve_rowcount=True).execute(wanted).rowcount)
 
     # ----------------------------------------------------------------------------------------------- out
     def dataset(self, *, with_visitors: bool = False) -> tuple[Dataset, About]:

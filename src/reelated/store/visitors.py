@@ -6,7 +6,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reelated.errors import check_number
 from reelated.store.movies import Movies
 from reelated.store.people import Rated
 from reelated.store.tables import facts, movies, set_aside, visitor_ratings, visitors
@@ -70,7 +69,7 @@ class Visitors(Movies):
         InputError
             The rating is off the scale.
         """
-        value = None if rating is None else check_number("rating", rating, *self.scale[:2])
+        value = None if rating is None else self.check_rating("rating", rating)
         row = {} if value is None else {"rating": value, "rated_at": int(time.time())}
         self._mark(visitor_ratings, visitor_id, movie_id, row, keep=value is not None)
 

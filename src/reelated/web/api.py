@@ -162,9 +162,12 @@ class Api:
         return as_json(self.store.movie(self.store.parse("movie", movie_id))._asdict())
 
     def put_movie(self, movie_id: MovieId, given: Annotated[bodies.MovieIn, Body()]) -> Response:
-        """Add a movie, or change one. It can be found and rated at once, and is recommended after the next refit."""
+        """Add a movie, or change the fields that are given. It can be found and rated at once.
+
+        A new movie needs a title; it is recommended after the next refit.
+        """
         known = self.store.parse("movie", movie_id)
-        self.store.put_movie(known, given.title, given.year, given.genres)
+        self.store.put_movie(known, **given.model_dump(exclude_unset=True))
         return as_json(self.store.movie(known)._asdict())
 
     def similar(self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10) -> Response:

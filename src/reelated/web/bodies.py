@@ -85,9 +85,9 @@ class RatingsIn(Closed):
 
 
 class MovieIn(Closed):
-    """A movie to add or to change."""
+    """A movie to add, or what to change of one: a field that is left out stays as it is."""
 
-    title: Annotated[str, Field(examples=["Alien"])]
+    title: Annotated[str, Field(examples=["Alien"])] = ""
     year: Annotated[StrictInt | None, Field(examples=[1979])] = None
     genres: Annotated[list[str], Field(examples=[["Horror"]])] = []
 

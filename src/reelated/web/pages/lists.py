@@ -172,9 +172,10 @@ def is_known(rec: Recommender, movie_id: Any) -> bool:
 
 
 def known(rec: Recommender, taste: Taste, without: Any = None) -> dict[Any, float]:
-    """Return the ratings that the model can use."""
+    """Return the ratings that the model can use, cut to its scale: that of the store may be wider by now."""
+    low, high, _ = rec.scale_
     return {
-        movie_id: rating
+        movie_id: min(max(rating, low), high)
         for movie_id, rating in taste.ratings.items()
         if movie_id != without and is_known(rec, movie_id)
     }

@@ -1,0 +1,266 @@
+"""Imports: what a table does not know stays known, later data widens an observed scale, a repeated import repairs."""
+
+import os
+import stat
+from itertools import permutations
+
+import numpy as np
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+import reelated
+from reelated.errors import InputError
+from reelated.ratings import Scale
+from reelated.refit import Versions, refit
+from reelated.store import Store
+from reelated.store.tables import facts, genres, movies, users
+
+MOVIE_FACTS = ("title", "year", "genres", "release_date", "imdb_id", "tmdb_id")
+USER_FACTS = ("age", "gender", "occupation", "zip_code")
+SOURCES = {
+    "ratings alone": ({}, {}),
+    "a whole catalogue": (
+        {
+            "title": ["Alien", "Up"], "year": [1979, 2009], "genres": ["Horror|Sci-Fi", "Comedy"],
+            "release_date": ["1979-05-25", "2009-05-29"], "imdb_id": ["tt0078748", "tt1049413"],
+            "tmdb_id": [348, 14160],
+        },
+        {},
+    ),
+    "titles alone": ({"title": ["Alien 8", "Up there"]}, {}),
+    "genres alone": ({"genres": ["Drama", "Drama|War"]}, {}),
+    "a catalogue with gaps": (
+        {"title": ["", None], "year": [None, 1999], "genres": ["", "Animation"], "imdb_id": [" ", None]}, {},
+    ),
+    "numbers that are missing in a frame of floats": ({"title": ["A", "B"], "year": [float("nan"), 1.0]}, {}),
+    "whole users": (
+        {},
+        {"age": [30, 40], "gender": ["F", "M"], "occupation": ["artist", "doctor"], "zip_code": ["10115", "20095"]},
+    ),
+    "ages alone": ({}, {"age": [31, 41]}),
+    "users with gaps": ({}, {"age": [None, 42], "gender": ["", "F"], "occupation": [None, " "]}),
+}  # fmt: skip
+
+
+def as_data(name, first_id):
+    """Return two ratings, and what a source knows of the two movies and users."""
+    ids = [first_id, first_id + 1]
+    movies_, users_ = SOURCES[name]
+    frame = {"user_id": ids, "movie_id": ids, "rating": [1, 5], "timestamp": [7, 8]}
+    catalogue = {"movie_id": ids, **movies_} if movies_ else None
+    return reelated.read(frame, movies=catalogue, users={"user_id": ids, **users_} if users_ else None, scale=(1, 5, 1))
+
+
+def known(name, at):
+    """Return what a source knows of the movie and the user at a place, by plain loops."""
+    told = {}
+    for field, values in {**SOURCES[name][0], **SOURCES[name][1]}.items():
+        value = values[at]
+        if field == "genres":
+            value = [genre for genre in (value or "").split("|") if genre]
+        if value is None or value != value or value == [] or (isinstance(value, str) and not value.strip()):
+            continue
+        told[field] = str(value) if field in ("tmdb_id", "release_date") else value
+    return told
+
+
+def stored(store, text):
+    """Return what the store knows of the movie and the user of one id."""
+    with store._reading() as connection:
+        movie = connection.execute(sa.select(movies).where(movies.c.movie_id == text)).mappings().one()
+        user = connection.execute(sa.select(users).where(users.c.user_id == text)).mappings().one()
+        listed = sa.select(genres.c.genre).where(genres.c.movie_key == movie["movie_key"]).order_by(genres.c.place)
+        told = {name: movie[name] for name in MOVIE_FACTS if name != "genres"}
+        told |= {name: user[name] for name in USER_FACTS} | {"genres": list(connection.scalars(listed))}
+    return {name: value for name, value in told.items() if value not in (None, [])} | {"folded": movie["folded"]}
+
+
+def test_no_import_makes_a_known_field_unknown_in_any_order(store):
+    """Each pair has movies and users of its own in one store: the first source, the second, the first once more."""
+    for number, names in enumerate(permutations(SOURCES, 2)):
+        first_id = 100 * number
+        expected = [{"title": f"Movie {first_id + at}"} for at in (0, 1)]
+        for step, name in enumerate([*names, names[0]]):
+            store.import_data(as_data(name, first_id), f"{name} {number}")
+            for at in (0, 1):
+                expected[at] |= known(name, at)
+                found = stored(store, str(first_id + at))
+                assert found.pop("folded") == expected[at]["title"].lower(), (names, step)
+                assert found == expected[at], (names, step)
+
+
+def test_what_is_known_of_users_who_rate_nothing_in_a_table_is_taken_from_it_too(store):
+    store.import_data(as_data("ratings alone", 0), "both")
+    only = {"user_id": [0], "movie_id": [0], "rating": [1]}
+    store.import_data(reelated.read(only, users={"user_id": [1], "age": [50]}, scale=(1, 5, 1)), "one")
+    assert stored(store, "1")["age"] == 50
+
+
+def test_the_same_import_repairs_what_was_damaged(store):
+    data = as_data("a whole catalogue", 0)
+    store.import_data(data, "catalogue")
+    with store._writing() as connection:  # what importing ratings alone did in the past
+        connection.execute(sa.update(movies).values(title="Movie 0", folded="movie 0", year=None))
+        connection.execute(sa.delete(genres))
+    store.unrate(0, 0)
+    told = str(store.import_data(data, "catalogue"))
+    assert "2 ratings by 2 users of 2 movies are in the store, 1 of them already." in told
+    assert [store.movie(movie_id)[1:] for movie_id in (0, 1)] == [
+        ("Alien", 1979, ("Horror", "Sci-Fi"), 1), ("Up", 2009, ("Comedy",), 1),
+    ]  # fmt: skip
+    assert store.about().changes == 3
+    assert "were imported already" in str(store.import_data(data, "catalogue"))
+
+
+def test_a_first_table_counts_again_after_a_second_one(store):
+    tables = [reelated.read({"user": [1], "movie": [1], "rating": [stars]}, scale=(1, 5, 1)) for stars in (4, 2)]
+    for at in (0, 1, 0):
+        store.import_data(tables[at], str(at))
+        assert store.ratings_of(1)[0].rating == (4, 2)[at]
+
+
+# -------------------------------------------------------------------------------------------------------- one movie
+def test_a_movie_keeps_what_is_not_changed_of_it(store):
+    store.import_data(as_data("a whole catalogue", 0), "catalogue")
+    store.put_movie(0, year=1980)
+    assert store.movie(0)[1:4] == ("Alien", 1980, ("Horror", "Sci-Fi"))
+    store.put_movie(0, title="Alien: Director's Cut")
+    assert store.movie(0)[1:4] == ("Alien: Director's Cut", 1980, ("Horror", "Sci-Fi"))
+    assert [movie.movie_id for movie in store.find_movies("director")] == [0]
+    store.put_movie(0, genres=["Horror"])
+    assert store.movie(0)[1:4] == ("Alien: Director's Cut", 1980, ("Horror",))
+    store.put_movie(0, year=None, genres=[])
+    assert store.movie(0)[1:4] == ("Alien: Director's Cut", None, ())
+    assert stored(store, "0")["imdb_id"] == "tt0078748"
+    with pytest.raises(InputError, match="title: movie_id=7 is a new movie and needs one"):
+        store.put_movie(7, year=1980)
+
+
+# -------------------------------------------------------------------------------------------------------- the scale
+def of(*stars, scale=None):
+    """Return ratings of one movie each by one user each."""
+    return reelated.read({"user": range(len(stars)), "movie": range(len(stars)), "rating": stars}, scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "scale", "observed"),
+    [
+        (of(2, 3, 4), of(1, 5), (1, 5, 1), True),
+        (of(2, 3, 4), of(2.5), (2, 4, 0.5), True),
+        (of(1, 3, 5), of(2, 4), (1, 5, 1), True),
+        (of(2, 4), of(3, scale=(1, 5, 1)), (1, 5, 1), False),
+        (of(0, 10), of(3, scale=(1, 5, 1)), (0, 10, 1), True),
+        (of(3, scale=(1, 5, 1)), of(2, 4), (1, 5, 1), False),
+        (of(0.1, 0.2), of(0.4), (0.1, 0.4, 0.1), True),
+    ],
+)
+def test_an_observed_scale_widens_with_the_next_import(store, first, second, scale, observed):
+    store.import_data(first, "first")
+    before = store.scale
+    told = str(store.import_data(second, "second"))
+    about = store.about()
+    assert about.scale == store.scale == Scale(*scale)
+    assert about.scale_observed == observed
+    assert ("The scale of the store is now" in told) == (before != about.scale)
+    assert len(store.dataset()[0].ratings)
+
+
+def test_a_store_that_began_with_movies_takes_the_scale_of_its_first_ratings(store):
+    store.put_movie("0", "Zero")
+    store.import_data(of(0.5, 4.5, scale=(0.5, 5, 0.5)), "halves")
+    assert store.about()[1] == Scale(0.5, 5, 0.5)
+    assert not store.about().scale_observed
+
+
+def test_beyond_a_given_scale_a_message_names_the_command_that_widens_it(store):
+    store.import_data(of(2, 3, 4, scale=(2, 4, 1)), "given")
+    with pytest.raises(InputError, match="set a wider scale with: reelated store scale 1,5,1"):
+        store.import_data(of(1, 5, scale=(1, 5, 1)), "wider")
+    with pytest.raises(InputError, match="Set another scale with: reelated store scale LOW,HIGH,STEP"):
+        store.rate(1, 1, 5)
+    store.set_scale(1, 5, 1)
+    store.rate(1, 1, 5)
+    store.import_data(of(1, 5, scale=(1, 5, 1)), "wider")
+    assert store.profile(1).ratings.tolist() == [5]
+    with pytest.raises(InputError, match="the ratings of the store go from 1 to 5"):
+        store.set_scale(2, 4, 1)
+    with pytest.raises(InputError, match="expected low < high"):
+        store.set_scale(5, 1, 1)
+
+
+def test_another_process_that_has_the_store_open_learns_of_a_new_scale(store):
+    store.import_data(of(2, 3, 4), "small")
+    other = Store(store.url)
+    with pytest.raises(InputError, match="from 2 to 4 in steps of 1"):
+        other.rate(0, 0, 4.5)
+    store.set_scale(0.5, 5, 0.5)
+    other.rate(0, 0, 4.5)
+    assert other.scale == Scale(0.5, 5, 0.5)
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("scale", "right", "wrong"),
+    [
+        ((0.5, 5, 0.5), (0.5, 4.5, 5, np.float32(3.5)), (4.3, 0.75, 5.5)),
+        ((0, 1, 0.1), (0, 0.3, 0.7, 1), (0.35, 1.1)),
+        ((-10, 10, 0.01), (-9.85, 3.33), (3.333,)),
+        ((1, 1, 1), (1,), (0, 2)),
+        ((1, 5, 3), (1, 2, 4.9), (0, 5.1)),  # these steps do not lead from one end to the other
+    ],
+)
+def test_a_rating_stands_on_a_step_of_the_scale(store, scale, right, wrong):
+    store.set_scale(*scale)
+    store.put_movie("m", "M")
+    for rating in right:
+        store.rate("ann", "m", rating)
+        store.visitor_rate("guest", "m", rating)
+        assert store.ratings_of("ann")[0].rating == pytest.approx(float(rating), rel=1e-7)
+    for rating in wrong:
+        for write in (lambda at: store.rate("ann", "m", at), lambda at: store.rate_many([("ann", "m", at)])):
+            with pytest.raises(InputError, match="the scale of this store"):
+                write(rating)
+        with pytest.raises(InputError, match="the scale of this store"):
+            store.visitor_rate("guest", "m", rating)
+    assert store.profile("ann").ratings.tolist() == [np.float32(right[-1])]
+
+
+def test_a_scale_of_an_earlier_version_counts_as_given(store):
+    store.import_data(of(2, 3, 4), "old")
+    with store._writing() as connection:
+        connection.execute(sa.update(facts).where(facts.c.name == "scale").values(value="2.0 4.0 1.0"))
+    about = store.upgrade().about()
+    assert (about.scale, about.scale_observed) == (Scale(2, 4, 1), False)
+    with pytest.raises(InputError, match="reelated store scale 1,5,1"):
+        store.import_data(of(1, 2, 5), "wider")
+
+
+def test_likes_are_imported_and_make_a_model(store, tmp_path):
+    bought = pl.DataFrame({"user": ["ann", "ann", "ben", "ben", "cleo"], "item": ["a", "b", "a", "c", "b"]})
+    store.import_data(reelated.read(bought, columns={"rating": None}), "likes")
+    versions = Versions(tmp_path / "models")
+    assert refit(store, versions).outcome == "switched"
+    store.rate("cleo", "c", 1)
+    with pytest.raises(InputError, match="expected a finite number of 1, the scale of this store"):
+        store.rate("cleo", "c", 5)
+    assert len(store.dataset()[0].ratings) == 6
+
+
+# --------------------------------------------------------------------------------------------------------- the file
+def test_ratings_leave_the_store_as_they_were_written(store):
+    store.import_data(of(0.1, 4.3, 2.7, scale=(0, 5, 0.1)), "tenths")
+    assert [store.ratings_of(user)[0].rating for user in range(3)] == [0.1, 4.3, 2.7]
+    assert store.histogram(1) == {4.3: 1}
+
+
+def test_nobody_but_its_owner_reads_the_file_of_a_store(tmp_path):
+    before = os.umask(0o000)
+    try:
+        store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+        store.put_movie("m", "M")
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("store.db", "store.db-wal", "store.db-shm"), 0o600)
