@@ -152,9 +152,9 @@ def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, *,
     explained = model.explain_items(person.row, [item], by=by, weights=person.weights)
     parts, falling = explained.one(0), next(explained.strongest(person.row.nnz))
     contributions = reasons_of(falling, person.mean, catalogue)
-    rank, without = _rank(model, person, item, by) if ranks else None, []
+    rank, without = _rank(model, person, item, by, catalogue.shown) if ranks else None, []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
-        new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by)
+        new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by, catalogue.shown)
         without.append(Without(part.movie_id, part.title, part.year, rank, new_rank))
     return Why(
         movie_id=catalogue.movie_ids[item],
@@ -171,12 +171,14 @@ def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, *,
     )
 
 
-def _rank(model: ItemItemModel, person: Person, item: int, by: str) -> int | None:
-    """Return an item's place among all that the person has not rated; None where it has no score."""
+def _rank(model: ItemItemModel, person: Person, item: int, by: str, shown: Any) -> int | None:
+    """Return an item's place among all shown ones that the person has not rated; None where it has no score."""
     row, weights = person.rows
     scores = (model.predict(row) if by == "rating" else model.score_items(row, weights=weights))[0]
     if np.isnan(scores[item]):
         return None
+    value = scores[item]
     scores[person.row.indices] = np.nan
-    above = (scores > scores[item]) | ((scores == scores[item]) & (np.arange(len(scores)) < item))
+    scores[~shown] = np.nan
+    above = (scores > value) | ((scores == value) & (np.arange(len(scores)) < item))
     return int(above.sum()) + 1
