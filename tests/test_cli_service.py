@@ -1,6 +1,7 @@
 """The commands of the service: in and out of the store, versions of the model, and someone who leaves."""
 
 import json
+import socket
 
 import pytest
 from fastapi.testclient import TestClient
@@ -102,7 +103,7 @@ def test_someone_who_leaves_is_in_no_model_and_versions_are_listed(url, tmp_path
     store = Store(url)
     refit(store, Versions(models))
     store.close()
-    told = run("forget", 300, "--store", url, "--models", models).stdout
+    told = run("forget", 300, "--store", url, "--models", models, "--refit").stdout
     assert "User 300 and 34 ratings are removed" in told
     assert "Every model that knew them is removed" in told
     (version,) = json.loads(run("models", "--store", url, "--models", models, "--json").stdout)
@@ -110,6 +111,48 @@ def test_someone_who_leaves_is_in_no_model_and_versions_are_listed(url, tmp_path
     assert "served" in run("models", "--store", url, "--models", models, "--use", 2).stdout
     assert "no such version" in run("models", "--store", url, "--models", models, "--use", 1, code=1)
     assert "No ratings for --user 300" in run("forget", 300, "--store", url, "--models", models, code=1)
+
+
+def test_several_leave_at_once_and_the_refit_comes_later(url, tmp_path, sample):
+    models, store = tmp_path / "models", Store(url).upgrade()
+    store.import_data(sample, "sample")
+    refit(store, Versions(models))
+    assert "No ratings for --user 99999" in run("forget", 1, 99_999, "--store", url, "--models", models, code=1)
+    gone = sum(len(store.profile(user).ratings) for user in (1, 2, 3))
+    told = run("forget", 1, 2, 3, "--store", url, "--models", models).stdout
+    assert f"3 users and {gone} ratings are removed" in told
+    assert "reelated refit" in told
+    assert store.size()["users"] == 597
+    assert [version.number for version in Versions(models).all()] == [1]
+    told = run("refit", "--store", url, "--models", models).stdout
+    assert told == f"Version 2: {49_653 - gone:,} ratings of 490 movies.\n"
+    assert [version.number for version in Versions(models).all()] == [2]
+    with Versions(models).turn():
+        assert "Another process is refitting" in run("refit", "--store", url, "--models", models, code=1)
+    store.close()
+
+
+def test_a_refit_that_makes_no_model_is_an_error(url):
+    assert "The store holds no ratings yet" in run("refit", "--store", url, code=1)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_refit_from_the_terminal_learns_from_visitors_where_the_service_does(url, tmp_path, sample, learns):
+    store = Store(url).upgrade()
+    store.import_data(sample, "sample")
+    store.visitor_rate("somebody", 50, 5)
+    run("refit", "--store", url, "--models", tmp_path / "models", *["--learn-from-visitors"] * learns)
+    assert Versions(tmp_path / "models").current().users == 600 + learns
+    store.close()
+
+
+def test_a_taken_port_is_told_before_anything_is_fitted(url, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = ("--store", url, "--models", tmp_path / "models", "--data", "sample", "--port", port)
+        assert f"--port {port}: Address already in use" in run("serve", *words, code=1)
+    assert Store(url).is_empty()
+    assert Versions(tmp_path / "models").current() is None
 
 
 def test_without_a_model_nobody_waits_for_a_refit(url):

@@ -21,7 +21,7 @@ from reelated.web.wall import most_telling
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
-PAGES = ("/", "/list", "/ratings", "/how", "/search?query=alien", "/movies/50", "/users", "/users/42")
+PAGES = ("/", "/list", "/ratings", "/how", "/search?query=alien", "/movies/50", "/users", "/users/42", "/docs")
 EVIL = '"><script>alert(1)</script><b>bold</b>'
 
 
@@ -297,6 +297,34 @@ def test_the_page_of_a_movie_tells_what_the_api_tells(visitor, app):
     assert re.findall(r'href="/users/(\d+)"', told) == [str(row["user_id"]) for row in audience]
     app.state.service.store.put_movie(70_002, "Brand New")
     assert "does not know this movie yet" in visitor.get("/movies/70002").text
+
+
+def test_a_hidden_movie_is_on_no_page_but_among_the_visitors_own_stars(visitor, app):
+    movie_id = int(re.search(r'data-key="tile (\d+)"', visitor.get("/").text)[1])
+    title = html.escape(app.state.service.store.movie(movie_id).title)
+    app.state.service.store.set_hidden(movie_id, True)
+    for address in ("/", "/list?n=100", f"/search?query={title}", "/map.svg"):
+        assert f"/movies/{movie_id}" + '"' not in visitor.get(address).text, address
+    gone = visitor.get(f"/movies/{movie_id}")
+    assert gone.status_code == 404
+    assert "this movie is hidden" in gone.text
+    assert visitor.get(f"/map?movie={movie_id}").status_code == 404
+    send(visitor, "/rate", movie_id=movie_id, rating=5)
+    assert stars(visitor) == [movie_id]
+    app.state.service.store.set_hidden(movie_id, False)
+    assert visitor.get(f"/movies/{movie_id}").status_code == 200
+
+
+def test_the_page_of_the_api_names_every_call_and_every_field(visitor, app):
+    page, told = html.unescape(visitor.get("/docs").text), app.openapi()
+    for path, methods in told["paths"].items():
+        for method, call in methods.items():
+            assert f"<code>{method.upper()} {path}</code>" in page
+            assert call["description"] in page
+    for name, schema in told["components"]["schemas"].items():
+        for field in schema.get("properties", ()):
+            assert f"<code>{field}</code>" in page, name
+    assert "Authorization: Bearer KEY" in page
 
 
 def test_what_a_movie_would_get_does_not_look_at_what_it_got(visitor):

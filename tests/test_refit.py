@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import polars as pl
@@ -76,6 +78,13 @@ def test_whoever_is_forgotten_is_in_no_kept_version_after_the_refit(rated, versi
     assert not (versions.folder / "000002.model").exists()
 
 
+def test_a_model_that_knows_far_fewer_ratings_is_served_if_users_were_erased(rated, versions):
+    refit(rated, versions)
+    rated.forget(1, 2)
+    assert refit(rated, versions).outcome == "switched"
+    assert [(version.number, version.ratings) for version in versions.all()] == [(2, 3)]
+
+
 def test_a_model_that_knows_far_fewer_ratings_is_not_switched_to(rated, versions):
     refit(rated, versions)
     for user, movie in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
@@ -123,6 +132,24 @@ def test_only_one_process_refits_at_a_time(rated, versions):
         assert (first, second) == (True, False)
         assert refit(rated, versions) is None
     assert refit(rated, versions).outcome == "switched"
+
+
+def test_to_ask_whether_a_refit_is_running_keeps_none_from_starting(rated, versions):
+    with versions.turn():
+        assert Versions(versions.folder).is_refitting()
+    assert not versions.is_refitting()
+    asked = threading.Event()
+
+    def ask():
+        with versions.turn():  # as `is_refitting` does, and longer than it does
+            asked.set()
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    asked.wait()
+    assert refit(rated, versions).outcome == "switched"
+    thread.join()
 
 
 def test_a_refit_that_came_too_late_does_nothing(rated, versions):

@@ -138,6 +138,17 @@ def test_an_import_that_is_killed_goes_on_where_it_stopped(tmp_path, sample):
     store.close()
 
 
+def test_the_log_says_that_the_first_model_is_being_fitted(tmp_path, sample):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.import_data(sample, "sample")
+    store.close()
+    server = Server(str(store.url), tmp_path / "models", log=tmp_path / "log")
+    assert server.stop() == 0
+    lines = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
+    told = [json.loads(line)["message"] for line in lines]
+    assert told.index("fitting the first model") < told.index("model version 1 is served")
+
+
 def test_it_does_not_start_where_it_may_not(tmp_path):
     command = [sys.executable, "-m", "reelated", "serve", "--host", "0.0.0.0", "--store", f"sqlite:///{tmp_path}/s.db"]
     done = subprocess.run(command, capture_output=True, text=True)

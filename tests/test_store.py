@@ -1,5 +1,6 @@
 """The store: what goes in comes out, the later rating counts, nothing acknowledged is lost; SQLite and PostgreSQL."""
 
+import importlib
 import os
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -263,6 +265,15 @@ def test_a_user_who_is_forgotten_is_gone(small):
     assert small.movie(10).n_ratings == 1
 
 
+def test_several_users_are_forgotten_at_once_or_none_of_them(small):
+    with pytest.raises(UnknownId, match="user_id 77"):
+        small.forget(1, 77)
+    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+    assert small.forget(1, 3, 1) == 4
+    assert small.size() == {"users": 1, "movies": 3, "ratings": 1}
+    assert (small.about().forgotten, small.about().changes) == (2, 5 + 4)
+
+
 def test_nothing_of_a_forgotten_user_stays_in_the_file(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.put_movie("m", "M")
@@ -290,6 +301,50 @@ def test_a_movie_is_added_changed_and_found_at_once(small):
     assert small.movie(50).n_ratings == 1
     with pytest.raises(UnknownId, match="movie_id=51"):
         small.movie(51)
+
+
+def test_a_hidden_movie_is_not_found_and_keeps_its_ratings(small):
+    (key,) = [key for key, text in small.all_movie_keys() if text == "20"]
+    assert small.hidden_keys() == frozenset()
+    small.set_hidden(20, True)
+    other = Store(small.url.render_as_string(hide_password=False))
+    assert other.hidden_keys() == {key}
+    other.close()
+    assert small.is_hidden(20)
+    assert [movie.movie_id for movie in small.find_movies()] == [10, 40]
+    assert small.movie(20).n_ratings == 2
+    small.rate(3, 20, 4)
+    small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "once more")
+    small.put_movie(20, "Twenty")
+    assert small.is_hidden(20)
+    assert small.dataset()[0].movies.columns == ["movie_id", "title", "year", "genres"]
+    small.set_hidden(20, False)
+    assert small.hidden_keys() == frozenset()
+    assert [movie.movie_id for movie in small.find_movies("twenty")] == [20]
+    with pytest.raises(UnknownId, match="movie_id=21: no such movie"):
+        small.set_hidden(21, True)
+    assert not small.is_hidden(21)
+
+
+def test_hidden_movies_are_read_from_an_index_of_these_alone(small):
+    if small.dialect == "sqlite":
+        with small._reading() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {small._hidden.text}").all()
+        assert "ix_movies_hidden" in str(plan)
+
+
+def test_a_store_of_an_earlier_version_shows_all_its_movies(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.put_movie("m", "M")
+    step = importlib.import_module("reelated.store.migrations.versions.0003_hidden_movies")
+    with store._writing() as connection, Operations.context(MigrationContext.configure(connection)):
+        step.downgrade()
+        assert "hidden" not in {column["name"] for column in sa.inspect(connection).get_columns("movies")}
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{step.down_revision}'")
+    store.upgrade()
+    assert [movie.movie_id for movie in store.find_movies()] == ["m"]
+    assert store.hidden_keys() == frozenset()
+    store.close()
 
 
 def test_movies_are_found_by_parts_of_titles_the_nearest_first(store):

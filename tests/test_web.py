@@ -140,6 +140,20 @@ def test_who_has_just_rated_a_movie_or_is_forgotten_is_not_in_its_audience(web, 
     assert not {first, second} & {row["user_id"] for row in told}
 
 
+def test_a_user_who_was_erased_and_is_back_under_the_same_id_counts_as_somebody_new(web):
+    first = web.get("/api/movies/62/audience?n=1").json()["recommendations"][0]["user_id"]
+    assert web.delete(f"/api/users/{first}").status_code == 204
+    assert web.get(f"/api/users/{first}/recommendations").status_code == 404
+    web.put(f"/api/users/{first}/ratings/50", json={"rating": 3})
+    rows = web.get("/api/movies/62/audience?n=1000").json()["recommendations"]
+    told = [row for row in rows if row["user_id"] == first]
+    assert [row["support"] for row in told] in ([], [1])
+    web.delete(f"/api/users/{first}")
+    refused = web.delete(f"/api/users/{first}")
+    assert refused.status_code == 404
+    assert refused.json()["detail"] == f"No ratings for user_id {first}. Nothing was removed."
+
+
 def test_a_prediction_and_its_reasons_are_those_of_the_library(web, rec):
     told = web.get("/api/users/42/predictions/60").json()
     wanted, why = rec.predict(42, 60), rec.explain(42, 60, by="rating")
@@ -233,6 +247,94 @@ def test_a_movie_is_changed_in_the_fields_that_are_given_alone(web):
         whole |= change
         assert web.put("/api/movies/8003", json=change).json() == whole
         assert web.get("/api/movies/8003").json() == whole
+
+
+def shown_of(web, *addresses):
+    """Return the movies that lists show."""
+    return {row["movie_id"] for address in addresses for row in web.get(address).json()["recommendations"]}
+
+
+def test_a_hidden_movie_is_nowhere_until_it_is_shown_again_in_every_process(web, url, rec):
+    lists = "/api/users/42/recommendations?n=1000", "/api/users/42/recommendations?by=rating&n=5"
+    first = web.get(lists[1]).json()["recommendations"][0]["movie_id"]
+    like = rec.similar(first, n=1)[0].movie_id
+    everywhere = (*lists, f"/api/movies/{like}/similar?n=1000")
+    title = web.get(f"/api/movies/{first}").json()["title"]
+    with TestClient(create_app(ServiceOptions(*url, refit_after=10**9, poll=60)), HERE) as other:
+        assert other.put(f"/api/movies/{first}/hidden").status_code == 204
+        for worker in (web, other):
+            assert first not in shown_of(worker, *everywhere)
+            assert len(worker.get(lists[1]).json()["recommendations"]) == 5
+            newcomer = worker.post("/api/recommendations", json={"ratings": [], "n": 1000}).json()
+            assert first not in {row["movie_id"] for row in newcomer["recommendations"]}
+            found = worker.get(f"/api/movies?query={title}").json()["movies"]
+            assert first not in {movie["movie_id"] for movie in found}
+            for address in ("", "/similar", "/audience"):
+                refused = worker.get(f"/api/movies/{first}{address}")
+                assert (refused.status_code, refused.json()) == (
+                    404,
+                    {"detail": f"movie_id={first}: this movie is hidden."},
+                )
+            assert worker.get(f"/api/users/42/predictions/{first}").status_code == 404
+        assert web.delete(f"/api/movies/{first}/hidden").status_code == 204
+        for worker in (web, other):
+            assert first in shown_of(worker, lists[1])
+            assert worker.get(f"/api/movies/{first}/audience").status_code == 200
+    assert web.put("/api/movies/99999/hidden").status_code == 404
+
+
+def test_a_rating_of_a_hidden_movie_still_counts(web, rec):
+    web.put("/api/users/7011/ratings/50", json={"rating": 5})
+    before = web.get("/api/users/7011/recommendations").json()
+    web.put("/api/movies/50/hidden")
+    assert web.get("/api/users/7011/recommendations").json() == before
+    assert web.get("/api/users/7011/ratings").json()["ratings"][0]["movie_id"] == 50
+    assert web.put("/api/users/7011/ratings/50", json={"rating": 4}).status_code == 200
+    web.delete("/api/movies/50/hidden")
+
+
+def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkeypatch):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    store.import_data(sample, "sample")
+    refit(store, versions)
+    service = Service(store, versions)
+    service.follow()
+    first = service.recommend_newcomer({})[0].movie_id
+    store.set_hidden(first, True)
+    assert service.recommend_newcomer({})[0].movie_id != first
+    asked = []
+
+    def gone():
+        asked.append(1)
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(store, "hidden_keys", gone)
+    for _ in range(3):
+        assert service.recommend_newcomer({})[0].movie_id != first
+    assert len(asked) == 1  # whoever asks does not wait for a store that does not answer
+    store.close()
+
+
+def test_a_hidden_movie_stays_hidden_when_the_model_changes_and_takes_no_place(tmp_path, sample):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    store.import_data(sample, "sample")
+    refit(store, versions)
+    service = Service(store, versions)
+    service.follow()
+    ratings = {50: 5, 60: 2}
+    first, second = (row.movie_id for row in service.recommend_newcomer(ratings, n=2))
+    store.set_hidden(first, True)
+    refit(store, versions)
+    assert service.follow()
+    assert service.recommend_newcomer(ratings)[0].movie_id == second
+    rec = service.served.recommender
+    assert rec.explain(ratings=ratings, movie_id=second).rank == 1
+    assert first not in rec.movie_ids.take(service.served.to_rate).to_list()
+    assert first not in service.chart().columns["movie_id"]
+    store.set_hidden(first, False)
+    assert first in service.chart().columns["movie_id"]
+    assert service.served.recommender.explain(ratings=ratings, movie_id=second).rank == 2
+    store.close()
 
 
 def test_movies_are_found_by_title_and_genre(web):
@@ -349,6 +451,20 @@ def test_a_body_that_is_not_called_json_is_refused(web):
     )
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["/api/movies/50", "/api/users/42/recommendations", "/openapi.json", "/health/live", "/metrics", "/", "/movies/50",
+     "/docs", "/nothing", "/api/movies/99999"],
+)  # fmt: skip
+def test_head_answers_as_get_does_without_a_body(web, address):
+    got, head = web.get(address), web.head(address)
+    assert head.status_code == got.status_code
+    assert head.content == b""
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
+    assert int(head.headers["Content-Length"]) > 0
+    assert web.head("/api/ratings").status_code == 405
+
+
 # --------------------------------------------------------------------------------------------------------- who may ask
 def test_without_a_key_nobody_from_elsewhere_may_ask(web):
     for headers in (
@@ -378,7 +494,9 @@ def test_elsewhere_a_key_is_needed_for_all_that_speaks_of_users(url):
                 assert got.headers["WWW-Authenticate"] == "Bearer"
             assert web.get(address, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
         for method, address in (("PUT", "/api/users/42/ratings/50"), ("DELETE", "/api/users/42/ratings/50"),
-                                ("POST", "/api/ratings"), ("PUT", "/api/movies/50")):  # fmt: skip
+                                ("POST", "/api/ratings"), ("PUT", "/api/movies/50"), ("DELETE", "/api/users/42"),
+                                ("PUT", "/api/movies/50/hidden"), ("DELETE", "/api/movies/50/hidden"),
+                                ("POST", "/api/refit")):  # fmt: skip
             assert web.request(method, address, json={"rating": 4, "title": "T"}).status_code == 401
         for address in ("/api/movies/50", "/api/movies/50/similar", "/api/model", "/health/live", "/health/ready"):
             assert web.get(address).status_code == 200
@@ -531,6 +649,57 @@ def test_the_model_follows_the_ratings_and_no_request_fails(tmp_path, sample):
     store.close()
 
 
+def test_a_service_refits_when_it_is_asked_to(tmp_path, sample):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.import_data(sample, "sample")
+    versions = Versions(models_folder(store))
+    refit(store, versions)
+    options = ServiceOptions(str(store.url), refit_after=10**9, refit_every=10**6, poll=0.05)
+    with TestClient(create_app(options), HERE) as web:
+        with versions.turn():  # another process refits
+            asked = web.post("/api/refit")
+            assert (asked.status_code, asked.json()) == (202, {"running": True})
+            threading.Event().wait(0.3)
+            assert web.get("/api/model").json()["version"] == 1
+        until(lambda: web.get("/api/model").json()["version"] == 2)
+        until(lambda: not versions.is_refitting())
+        assert web.post("/api/refit").json() == {"running": False}
+        until(lambda: web.get("/api/model").json()["version"] == 3)
+        assert web.delete("/api/users/300").status_code == 204
+        until(lambda: web.get("/api/model").json()["users"] == 599)
+        assert [version.users for version in versions.all()] == [599]
+    store.close()
+
+
+def test_a_site_that_starts_empty_refits_each_time_its_ratings_have_doubled(tmp_path):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    for movie in "abcdefghijkl":
+        store.put_movie(movie, movie)
+    follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_after=4, refit_every=10**6))
+    refits = []
+    for at, movie in enumerate("abcdefghijkl", 1):
+        store.rate("ann", movie, 4)
+        store.count(1)
+        if follower._is_due(store.about()):
+            refit(store, versions)
+            refits.append(at)
+    assert refits == [1, 2, 4, 8, 12]  # from 4 ratings on, --refit-after decides
+    store.close()
+
+
+def test_an_erased_user_without_ratings_is_due_for_a_refit_too(tmp_path, sample):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    store.import_data(sample, "sample")
+    refit(store, versions)
+    follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_every=10**6))
+    follower._tried = store.about().changes, store.about().forgotten
+    for row in store.ratings_of(300):
+        store.unrate(300, row.movie_id)
+    store.forget(300)
+    assert follower._is_due(store.about())
+    store.close()
+
+
 def test_it_is_time_for_a_refit_when_as_many_ratings_are_new_or_the_store_is_another(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6)
@@ -586,8 +755,8 @@ def test_every_route_is_described_with_its_answers(app):
             assert operation["summary"].endswith("."), (method, path)
             assert {"404", "422", "503"} <= set(operation["responses"]), (method, path)
     keyed = {path for path, methods in told["paths"].items() for one in methods.values() if "security" in one}
-    assert all("user" in path or path in ("/api/ratings", "/metrics", "/api/movies/{movie_id}") or "audience" in path
-               for path in keyed)  # fmt: skip
+    others = {"/api/ratings", "/metrics", "/api/movies/{movie_id}", "/api/movies/{movie_id}/hidden", "/api/refit"}
+    assert all("user" in path or path in others or "audience" in path for path in keyed)
     assert all("\n" not in schema.get("description", "") for schema in told["components"]["schemas"].values())
 
 

@@ -28,4 +28,5 @@ def app():
 
 if __name__ == "__main__":  # it never refits by itself
     options = replace(ServiceOptions.from_environment(), refit_after=10**9, refit_every=10**6)
-    running.run(options, port=0, workers=1, say=lambda line: print(line, flush=True), app_of="service.app:app")
+    bound = running.bind(options.host, 0)
+    running.run(options, bound, workers=1, say=lambda line: print(line, flush=True), app_of="service.app:app")

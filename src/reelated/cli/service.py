@@ -1,8 +1,10 @@
 """The commands of the service: what fills its store, takes things out of it, and answers from it."""
 
+import logging
+import logging.config
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,7 @@ from reelated.data import fingerprint
 from reelated.errors import InputError, plural
 
 if TYPE_CHECKING:
-    from reelated.refit import Versions
+    from reelated.refit import Attempt, Versions
     from reelated.store import Store
 
 StoreUrl = Annotated[
@@ -29,6 +31,13 @@ StoreUrl = Annotated[
 Models = Annotated[
     Path | None, typer.Option("--models", envvar="REELATED_MODELS", help="The folder of the models.", metavar="DIR")
 ]
+WithVisitors = Annotated[
+    bool,
+    typer.Option(
+        "--learn-from-visitors", envvar="REELATED_LEARN_FROM_VISITORS", help="Fit to the page's visitors, too."
+    ),
+]
+log = logging.getLogger("reelated.web")
 
 
 @contextmanager
@@ -111,26 +120,49 @@ def export(
 
 
 def forget(
-    user: Annotated[str, typer.Argument(help="A user id.", metavar="USER")],
+    users: Annotated[list[str], typer.Argument(help="User ids.", metavar="USER...")],
     store: StoreUrl = None,
     models: Models = None,
+    now: Annotated[bool, typer.Option("--refit", help="Refit now instead of leaving it to the service.")] = False,
+    learn_from_visitors: WithVisitors = False,
 ) -> None:
-    """Remove a user, their ratings, and every model that was fitted to them."""
-    from reelated.refit import refit
-
+    """Erase users and their ratings; the next refit removes every model that was fitted to them."""
     with opened(store) as there:
-        gone = there.forget(there.parse("user", user))
-        console().print(f"User {user} and {plural(gone, 'rating')} are removed from the store.", markup=False)
+        gone = there.forget(*(there.parse("user", user) for user in users))
+        who = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
+        say(f"{who} and {plural(gone, 'rating')} are removed from the store.")
         versions = versions_of(there, models)
         if versions.current() is None:
             return
-        with working("Fitting without them"):
-            attempt = refit(there, versions)
+        if not now:
+            say("The models that knew them go with the next refit. A running service starts it within seconds.")
+            say("Without a running service: reelated refit")
+            return
+        attempt = refit_now(there, versions, "Fitting without them", learn_from_visitors)
         told = "Another process is refitting; the models that knew them go with the refit after it."
         if attempt is not None:
             done = "Every model that knew them is removed."
             told = done if attempt.outcome == "switched" else f"The models that knew them stay for now: {attempt.why}"
-        console().print(told, markup=False)
+        say(told)
+
+
+def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool) -> "Attempt | None":
+    """Refit in this process, with a progress bar."""
+    from reelated.refit import refit
+
+    with working(label):
+        return refit(store, versions, with_visitors=with_visitors)
+
+
+def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: WithVisitors = False) -> None:
+    """Fit to what is in the store now; a running service serves the new model within seconds."""
+    with opened(store) as there:
+        attempt = refit_now(there, versions_of(there, models), "Refitting", learn_from_visitors)
+    if attempt is None:
+        raise InputError("Another process is refitting. Try again when it is done.")
+    if attempt.outcome != "switched":
+        raise InputError(f"The new model is not served. {attempt.why}")
+    say(attempt.why)
 
 
 def models(
@@ -175,31 +207,29 @@ def serve(
     workers: Annotated[int, typer.Option(envvar="REELATED_WORKERS", min=1, help="Processes.")] = 1,
     proxy: Annotated[bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="It stands behind a proxy.")] = False,
     refit_after: Annotated[
-        int, typer.Option(envvar="REELATED_REFIT_AFTER", min=1, help="Changed ratings until a refit.")
+        int, typer.Option(envvar="REELATED_REFIT_AFTER", min=1, help="Most changed ratings until a refit.")
     ] = 1000,
     refit_every: Annotated[float, typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Hours until a refit.")] = 24,
-    learn_from_visitors: Annotated[
-        bool,
-        typer.Option(
-            "--learn-from-visitors", envvar="REELATED_LEARN_FROM_VISITORS", help="Fit to the page's visitors, too."
-        ),
-    ] = False,
+    learn_from_visitors: WithVisitors = False,
 ) -> None:
     """Serve pages and an HTTP API: recommendations that follow every rating, from a store that loses none."""
-    with opened(store) as there:
-        from reelated.web import ServiceOptions
-        from reelated.web.running import run
+    with ExitStack() as stack:
+        with opened(store) as there:
+            from reelated.web import ServiceOptions
+            from reelated.web.running import LOGGING, bind, run
 
-        folder = str(versions_of(there, models).folder)
-        url = there.url.render_as_string(hide_password=False)
-        told = {
-            name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")
-        }  # these have no option
-        given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after, "refit_every": refit_every}
-        given["learn_from_visitors"] = learn_from_visitors
-        options = replace(ServiceOptions.from_environment(told), store=url, models=folder, **given)
-        prepare(there, models, data)
-    run(options, port=port, workers=workers, say=say)
+            folder = str(versions_of(there, models).folder)
+            url = there.url.render_as_string(hide_password=False)
+            told = {
+                name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")
+            }  # these have no option
+            given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
+            given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
+            options = replace(ServiceOptions.from_environment(told), store=url, models=folder, **given)
+            bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
+            logging.config.dictConfig(LOGGING)
+            prepare(there, models, data, with_visitors=learn_from_visitors)
+        run(options, bound, workers=workers, say=say)
 
 
 def say(line: str) -> None:
@@ -207,9 +237,8 @@ def say(line: str) -> None:
     console().print(line, markup=False, soft_wrap=True)
 
 
-def prepare(store: "Store", models: Path | None, data: str | None) -> None:
+def prepare(store: "Store", models: Path | None, data: str | None, *, with_visitors: bool = False) -> None:
     """Fill a store that is empty, and make the first model; and a map, if a refit was stopped before it came to it."""
-    from reelated.refit import refit
     from reelated.refit.refitting import draw_map
 
     if data is not None and store.is_empty():
@@ -218,8 +247,8 @@ def prepare(store: "Store", models: Path | None, data: str | None) -> None:
         say("The store is not empty: --data is ignored.")
     versions = versions_of(store, models)
     if versions.current() is None and store.size()["ratings"]:
-        with working():
-            attempt = refit(store, versions)
+        log.info("fitting the first model")
+        attempt = refit_now(store, versions, "Fitting", with_visitors)
         if attempt is not None and attempt.outcome != "switched":
             raise InputError(f"The first model cannot be made. {attempt.why}")
     elif (current := versions.current()) and not versions.map_file.exists():
@@ -234,6 +263,7 @@ def register(app: Any, with_source: Any, with_json: Any) -> None:
     lists = {"ignore_unknown_options": True}  # a scale such as -10,10,1 is no option
     group.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=lists)(scale)
     app.add_typer(group, name="store", help="Settings of a store.", epilog="Example: reelated store scale 1,5,0.5")
-    app.command(epilog="Example: reelated forget 300")(forget)
+    app.command(epilog="Example: reelated forget 300 301")(forget)
+    app.command("refit", epilog="Example: reelated refit")(refit_)
     app.command(epilog="Example: reelated models")(with_json(models))
     app.command(epilog="Example: reelated serve --data sample")(serve)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from copy import copy
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
@@ -42,7 +43,19 @@ class Catalogue:
         self.titles: list[str] = known["title"].to_list()
         self.years: list[int | None] = known["year"].to_list()
         self.genres: list[tuple[str, ...]] = [tuple(genres) for genres in known["genres"].to_list()]
-        self.by_popularity = np.lexsort((np.arange(len(counts)), -counts))
+        self._show(np.ones(len(counts), np.bool_))
+
+    def _show(self, shown: npt.NDArray[np.bool_]) -> None:
+        self.shown = shown
+        order = np.lexsort((np.arange(len(shown)), -self.counts))
+        self.by_popularity = order[shown[order]]
+
+    def hiding(self, items: npt.NDArray[np.integer[Any]]) -> "Catalogue":
+        """Return this catalogue with these columns, and no others, left out of lists and search."""
+        other, shown = copy(self), np.ones(len(self.counts), np.bool_)
+        shown[items] = False
+        other._show(shown)
+        return other
 
     def facts(self, index: int) -> dict[str, Any]:
         """Return `movie_id title year genres` of a column of the model."""
@@ -130,11 +143,11 @@ class Catalogue:
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
     ) -> npt.NDArray[np.bool_]:
-        """Return which columns pass the filters: any of the genres, a year within, not excluded.
+        """Return which columns pass the filters: any of the genres, a year within, not excluded, not hidden.
 
         Genres that no movie has and movies that the model does not know filter nothing out and let nothing in.
         """
-        mask = np.ones(len(self.titles), np.bool_)
+        mask = self.shown.copy()
         if genres is not None:
             wanted, _ = self.split_genres(genres)
             mask &= np.array([not wanted.isdisjoint(have) for have in self.genres], np.bool_)
@@ -173,7 +186,7 @@ class Catalogue:
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"text={shorten(text)}: expected a part of a title.")
         n = check_integer("n", n, 1)
-        likeness = self._likeness(text[:LONGEST])
+        likeness = np.where(self.shown, self._likeness(text[:LONGEST]), 0.0)
         order = np.lexsort((np.arange(len(likeness)), -self.counts, -likeness))[:n]
         rows = [
             Match(**self.facts(i), match=float(likeness[i]), n_ratings=int(self.counts[i]))

@@ -174,9 +174,9 @@ def why(
     explained = model.explain_items(person.row, [item], by=by, weights=person.weights)
     parts, falling = explained.one(0), next(explained.strongest(person.row.nnz))
     contributions = reasons_of(falling, liked_above(person, scale), catalogue)
-    rank, without = _rank(model, person, item, by) if ranks else None, []
+    rank, without = _rank(model, person, item, by, catalogue.shown) if ranks else None, []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
-        new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by)
+        new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by, catalogue.shown)
         without.append(Without(part.movie_id, part.title, part.year, rank, new_rank))
     return Why(
         movie_id=catalogue.movie_ids[item],
@@ -193,9 +193,9 @@ def why(
     )
 
 
-def _rank(model: Any, person: Person, item: int, by: str) -> int | None:
-    """Return an item's place in the list of all that the person has not rated; None where it has no score."""
+def _rank(model: Any, person: Person, item: int, by: str, shown: Any) -> int | None:
+    """Return an item's place in the list of shown items that the person has not rated; None without a score."""
     row, weights = person.rows
-    listed = model.recommend(row, row.shape[1], by=by, weights=weights).items
+    listed = model.recommend(row, row.shape[1], by=by, weights=weights, allowed=shown).items
     place = np.flatnonzero(listed == item)
     return int(place[0]) + 1 if len(place) else None

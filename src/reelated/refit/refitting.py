@@ -111,15 +111,20 @@ def draw_map(versions: Versions, version: Version) -> None:
 
 
 def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:
-    """Raise `Unsound` for a model that is not finite, or knows far less than the one before."""
+    """Raise `Unsound` for a model that is not finite, or knows far less than the one before.
+
+    Once users were erased, the one before must not stay, however much less is known without them.
+    """
     models: Any = filter(None, fitted.models_)
     for model in models:
         linked = [model.similarity_.data] if isinstance(model, ItemItemModel) else []
         learned = linked + [getattr(model, name) for name in model.arrays]
         if not all(np.isfinite(numbers).all() for numbers in learned):
             raise Unsound("The new model is not finite and is not served. The one before stays.")
+    if before is None or version.forgotten > before.forgotten:
+        return
     for what in ("movies", "ratings"):
-        now, then = getattr(version, what), getattr(before, what, 0)
+        now, then = getattr(version, what), getattr(before, what)
         if now < FEWER * then:
             raise Unsound(f"The new model knows {now:,} {what}, the one before {then:,}. It is not served.")
 

@@ -212,12 +212,17 @@ class Versions:
         """
         self._make()
         with (self.folder / "turn").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
+            if not _locked(file):
+                time.sleep(0.1)  # `is_refitting` of another process holds the lock for a moment
+                yield _locked(file)
             else:
                 yield True
+
+    def is_refitting(self) -> bool:
+        """Say whether any process is refitting now."""
+        self._make()
+        with (self.folder / "turn").open("w") as file:
+            return not _locked(file)
 
     def _tidy(self, kept: set[int]) -> None:
         """Remove the other versions, and what refits left that were killed."""
@@ -256,6 +261,15 @@ class Versions:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.folder / f"{name}.json")
+
+
+def _locked(file: Any) -> bool:
+    """Lock a file; say whether that succeeded."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def models_folder(store: Store) -> Path:

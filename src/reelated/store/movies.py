@@ -1,5 +1,6 @@
 """`Movies`: the catalogue of the store; a movie that was added today is found today."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 
 from reelated.errors import InputError, UnknownId, check_integer, shorten
 from reelated.ratings.dataset import NO_TITLE
-from reelated.store.database import Database, in_parts
+from reelated.store.database import Database, Ready, in_parts
 from reelated.store.ids import check_text, fold
 from reelated.store.tables import genres, movies, ratings
 
@@ -38,6 +39,10 @@ class StoredMovie(NamedTuple):
 
 class Movies(Database):
     """What the store knows of movies."""
+
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__(url)
+        self._hidden = Ready(_hidden_statement(self.dialect), self.engine)
 
     def put_movie(
         self,
@@ -166,10 +171,54 @@ class Movies(Database):
             self._movie_keys(connection, {text: movie_id})
             return self._as_movies(connection, sa.select(*_FACTS).where(movies.c.movie_id == text))[0]
 
+    # ------------------------------------------------------------------------------------------- hidden
+    def set_hidden(self, movie_id: Any, hidden: bool) -> None:
+        """Hide a movie, or show it again. Its ratings are kept.
+
+        Parameters
+        ----------
+        movie_id : int or str
+            Which.
+        hidden : bool
+            False shows it again.
+
+        Raises
+        ------
+        UnknownId
+            No such movie.
+        """
+        text = self._text("movie", movie_id)
+        with self._writing() as connection:
+            key = self._movie_keys(connection, {text: movie_id})[text]
+            connection.execute(sa.update(movies).where(movies.c.movie_key == key).values(hidden=hidden))
+
+    def is_hidden(self, movie_id: Any) -> bool:
+        """Say whether a movie is hidden; an unknown movie is not.
+
+        Parameters
+        ----------
+        movie_id : int or str
+            Which.
+
+        Returns
+        -------
+        bool
+        """
+        wanted = sa.select(movies.c.hidden).where(movies.c.movie_id == self._text("movie", movie_id))
+        with self._reading() as connection:
+            return bool(connection.scalar(wanted))
+
+    def hidden_keys(self) -> frozenset[int]:
+        """Return the keys of the hidden movies."""
+        ((keys,),) = self._hidden()
+        return frozenset(json.loads(keys) if self.dialect == "sqlite" else keys or ())
+
     def find_movies(
         self, query: str = "", *, genres: Collection[str] = (), start: int = 0, n: int = 50
     ) -> list[StoredMovie]:
         """Return movies by a part of their title, without regard to case and accents; the nearest titles first.
+
+        Hidden movies are not found.
 
         Parameters
         ----------
@@ -187,7 +236,7 @@ class Movies(Database):
         list of StoredMovie
         """
         start, n = check_integer("start", start, 0), check_integer("n", n, 1)
-        wanted = sa.select(*_FACTS)
+        wanted = sa.select(*_FACTS).where(~movies.c.hidden)
         nearest: list[Any] = []
         if text := fold(query.strip()):
             check_text("query", query, LONGEST_TITLE)
@@ -219,6 +268,12 @@ class Movies(Database):
 _KEYS = sa.select(movies.c.movie_id, movies.c.movie_key)
 _FACTS = (movies.c.movie_key, movies.c.movie_id, movies.c.title, movies.c.year)
 _BESIDE = ("release_date", "imdb_id", "tmdb_id")
+
+
+def _hidden_statement(dialect: str) -> sa.Select[Any]:
+    """Select the keys of the hidden movies as one row."""
+    gathered = sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg
+    return sa.select(gathered(movies.c.movie_key)).where(movies.c.hidden)
 
 
 def _of_genres(wanted: Collection[str]) -> sa.Select[Any]:

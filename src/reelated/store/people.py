@@ -312,12 +312,12 @@ class People(Movies):
             found = list(in_parts(connection, sa.select(users.c.user_id), users.c.user_id, texts))
         return {self.as_id("user", row[0]) for row in found}
 
-    def forget(self, user_id: Any) -> int:
-        """Remove a user and all their ratings.
+    def forget(self, *user_ids: Any) -> int:
+        """Remove users and all their ratings: all of these users, or none if one of them is unknown.
 
         Parameters
         ----------
-        user_id : int or str
+        *user_ids : int or str
             Whom.
 
         Returns
@@ -330,14 +330,17 @@ class People(Movies):
         UnknownId
             No such user.
         """
+        named = {self._text("user", user_id): user_id for user_id in user_ids}
+        gone = 0
         with self._writing() as connection:
-            who = users.c.user_id == self._text("user", user_id)
-            key = connection.scalar(sa.select(users.c.user_key).where(who))
-            if key is None:
-                raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Nothing was removed.")
-            gone = connection.execute(sa.delete(ratings).where(ratings.c.user_key == key)).rowcount
-            connection.execute(sa.delete(users).where(users.c.user_key == key))
-            self._add_to(connection, "forgotten", 1)
+            query = sa.select(users.c.user_id, users.c.user_key)
+            keys = dict(in_parts(connection, query, users.c.user_id, list(named)))
+            for text, user_id in named.items():
+                if text not in keys:
+                    raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Nothing was removed.")
+                gone += connection.execute(sa.delete(ratings).where(ratings.c.user_key == keys[text])).rowcount
+                connection.execute(sa.delete(users).where(users.c.user_key == keys[text]))
+            self._add_to(connection, "forgotten", len(named))
             self._add_to(connection, "changes", gone)
         self._overwrite_journal()
         return int(gone)

@@ -43,9 +43,11 @@ movies = sa.Table(
     sa.Column("release_date", sa.Text),
     sa.Column("imdb_id", sa.Text),
     sa.Column("tmdb_id", sa.Text),
+    sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
     sqlite_autoincrement=True,
 )
-"""`folded` is the title as it is searched: without case and accents."""
+"""`folded` is the title as it is searched: without case and accents. A `hidden` movie keeps its ratings."""
+sa.Index("ix_movies_hidden", movies.c.movie_key, sqlite_where=movies.c.hidden, postgresql_where=movies.c.hidden)
 
 genres = sa.Table(
     "genres",

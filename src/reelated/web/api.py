@@ -68,7 +68,7 @@ class Api:
                 handler,
                 methods=[method],
                 response_model=model,
-                status_code=204 if model is None else 200,
+                status_code={None: 204, bodies.RefitOut: 202}.get(model, 200),
                 response_class=PlainTextResponse if model is str else JSONResponse,
                 dependencies=keyed if needs_key else None,
                 summary=(handler.__doc__ or "").split("\n")[0],
@@ -84,15 +84,19 @@ class Api:
             ("GET", f"{user}/ratings", self.ratings, bodies.RatingsOut, True),
             ("PUT", f"{user}/ratings/{{movie_id}}", self.rate, bodies.RatingOut, True),
             ("DELETE", f"{user}/ratings/{{movie_id}}", self.unrate, None, True),
+            ("DELETE", user, self.forget, None, True),
             ("POST", "/api/ratings", self.rate_many, bodies.Kept, True),
             ("POST", "/api/recommendations", self.newcomer, bodies.NewUserRecommendations, False),
             ("GET", "/api/movies", self.movies, bodies.MoviesOut, False),
             ("GET", movie, self.movie, bodies.MovieOut, False),
             ("PUT", movie, self.put_movie, bodies.MovieOut, True),
+            ("PUT", f"{movie}/hidden", self.hide, None, True),
+            ("DELETE", f"{movie}/hidden", self.show, None, True),
             ("GET", f"{movie}/similar", self.similar, bodies.SimilarMovies, False),
             ("GET", f"{movie}/audience", self.audience, bodies.Audience, True),
             ("GET", "/api/map", self.map, bodies.MapOut, False),
             ("GET", "/api/model", self.model, bodies.ModelOut, False),
+            ("POST", "/api/refit", self.refit, bodies.RefitOut, True),
             ("GET", "/health/live", self.live, bodies.Health, False),
             ("GET", "/health/ready", self.ready, bodies.Health, False),
             ("GET", "/metrics", self.show_metrics, str, True),
@@ -138,6 +142,15 @@ class Api:
         self._count(kept)
         return as_json({"kept": kept})
 
+    def forget(self, user_id: UserId) -> Response:
+        """Erase a user and all their ratings.
+
+        From then on they have no list and are in no audience. A refit starts within seconds and replaces every model
+        that was fitted to their ratings.
+        """
+        self.store.forget(self.store.parse("user", user_id))
+        return Response(status_code=204)
+
     def newcomer(self, given: Annotated[bodies.Newcomer, Body()]) -> Response:
         """Recommend movies to someone who is not in the store. Nothing is kept.
 
@@ -159,7 +172,7 @@ class Api:
 
     def movie(self, movie_id: MovieId) -> Response:
         """Show one movie."""
-        return as_json(self.store.movie(self.store.parse("movie", movie_id))._asdict())
+        return as_json(self.service.movie(self.store.parse("movie", movie_id))._asdict())
 
     def put_movie(self, movie_id: MovieId, given: Annotated[bodies.MovieIn, Body()]) -> Response:
         """Add a movie, or change the fields that are given. It can be found and rated at once.
@@ -169,6 +182,16 @@ class Api:
         known = self.store.parse("movie", movie_id)
         self.store.put_movie(known, **given.model_dump(exclude_unset=True))
         return as_json(self.store.movie(known)._asdict())
+
+    def hide(self, movie_id: MovieId) -> Response:
+        """Hide a movie, at once: it is in no list and found nowhere until it is shown again. Its ratings are kept."""
+        self.store.set_hidden(self.store.parse("movie", movie_id), True)
+        return Response(status_code=204)
+
+    def show(self, movie_id: MovieId) -> Response:
+        """Show a hidden movie again, at once."""
+        self.store.set_hidden(self.store.parse("movie", movie_id), False)
+        return Response(status_code=204)
 
     def similar(self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10) -> Response:
         """List the movies most like a movie."""
@@ -199,6 +222,14 @@ class Api:
             "last_refit": last and asdict(last),
         }
         return as_json({name: told[name] for name in bodies.ModelOut.model_fields})
+
+    def refit(self) -> Response:
+        """Start a refit within seconds.
+
+        Where one is running already, the new one starts after it. `version` and `last_refit` of `/api/model` change
+        when it is done.
+        """
+        return as_json({"running": self.service.ask_refit()}, 202)
 
     def live(self) -> Response:
         """Say that the process works."""

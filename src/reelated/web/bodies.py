@@ -235,6 +235,12 @@ class ModelOut(BaseModel):
     last_refit: dict[str, Any] | None
 
 
+class RefitOut(BaseModel):
+    """A refit that will start."""
+
+    running: Annotated[bool, Field(description="Whether a refit is running already; the new one starts after it.")]
+
+
 class Health(BaseModel):
     """Whether the service works."""
 

@@ -41,7 +41,7 @@ class Follower:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._refit: subprocess.Popen[bytes] | None = None
-        self._tried = -1
+        self._tried = -1, -1
         self._tidy_at = 0.0
 
     def start(self) -> None:
@@ -87,9 +87,11 @@ class Follower:
             if last := self.service.versions.last_attempt():
                 log.info("refit %s: %s", last.outcome, last.why)
         about, version = self.service.store.about(), self.service.versions.current()
-        if self._is_due(about):
-            self._tried = about.changes
-            log.info("refit starts")
+        asked = self.service.refit_asked.is_set() and not self.service.versions.is_refitting()
+        if asked or self._is_due(about):
+            self.service.refit_asked.clear()
+            self._tried = about.changes, about.forgotten
+            log.info("refit starts" if version else "fitting the first model")
             self._refit = start_refit(
                 REELATED_STORE=self.service.store.url.render_as_string(hide_password=False),
                 REELATED_MODELS=str(self.service.versions.folder),
@@ -98,13 +100,18 @@ class Follower:
             )
 
     def _is_due(self, about: About) -> bool:
-        """Say whether it is time; what was refused, or gone back from, is made again when as many ratings are new."""
+        """Say whether a refit is due: after as many changes as there were ratings, `refit_after` at the most.
+
+        What was refused, or gone back from, is made again after as many changes.
+        """
+        tried = self._tried[0]
         if self.service.versions.current() is None:
-            return about.changes > max(self._tried, 0)
+            return about.changes > max(tried, 0)
         latest = self.service.versions.all()[0]
         is_other = about.forgotten > latest.forgotten or about.changes < latest.changes  # a store that was restored
-        if is_other and about.changes != self._tried:
+        if is_other and (about.changes, about.forgotten) != self._tried:
             return True
-        new = about.changes - max(latest.changes, self._tried)
+        new = about.changes - max(latest.changes, tried)
         hours = (time.time() - latest.made_at) / 3600
-        return new >= self.options.refit_after or (new > 0 and hours >= self.options.refit_every)
+        enough = min(self.options.refit_after, latest.ratings)
+        return new >= enough or (new > 0 and hours >= self.options.refit_every)

@@ -40,6 +40,9 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
         start, headers = time.perf_counter(), Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
@@ -52,6 +55,8 @@ class Guard:
                 told = MutableHeaders(scope=message)
                 for name, value in (_SAFE | {"X-Request-ID": request_id}).items():
                     told.setdefault(name, value)
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -61,7 +66,7 @@ class Guard:
             if not status:
                 await defect(Request(scope))(scope, receive, send_on)
         finally:
-            self._tell(scope, request_id, status, time.perf_counter() - start)
+            self._tell(scope, method, request_id, status, time.perf_counter() - start)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         """Let a request through, or refuse it."""
@@ -87,11 +92,11 @@ class Guard:
             return "This service is for this machine alone and not behind a proxy. Set REELATED_API_KEY for that."
         return None
 
-    def _tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, method: str, request_id: str, status: int, seconds: float) -> None:
         """Write a line about a request into the log, and count it: by its route, for ids are nobody's business."""
         route: Any = scope.get("route")
         told = getattr(route, "path", "none")
-        method = scope["method"] if told != "none" else "any"
+        method = method if told != "none" else "any"
         self.metrics.requests.labels(method, told, str(status)).observe(seconds)
         line = {"request_id": request_id, "method": method, "route": told, "status": status}
         log.info("request", extra=line | {"ms": round(seconds * 1000, 2)})

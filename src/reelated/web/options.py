@@ -28,7 +28,7 @@ class ServiceOptions:
     proxy : bool
         Whether it stands behind a proxy, and forwarded headers are no sign of a mistake.
     refit_after : int
-        So many changed ratings later the model is fitted anew.
+        The most changed ratings until a refit; it comes sooner while the model was fitted to fewer ratings than these.
     refit_every : float
         So many hours later it is too, if any rating has changed.
     poll : float

@@ -56,7 +56,12 @@ def app() -> FastAPI:
 
 
 def run(
-    options: ServiceOptions, *, port: int, workers: int, say: Callable[[str], None], app_of: str = f"{__name__}:app"
+    options: ServiceOptions,
+    bound: socket.socket,
+    *,
+    workers: int,
+    say: Callable[[str], None],
+    app_of: str = f"{__name__}:app",
 ) -> None:
     """Serve until a signal says to stop."""
     os.environ.update(options.to_environment())
@@ -72,9 +77,9 @@ def run(
         timeout_worker_healthcheck=120,  # a worker that is starting on a busy machine is not dead
     )
     signal.signal(signal.SIGTERM, _ended)  # uvicorn finishes what is under way and then hands the signal on
-    with _listen(options.host, port) as listening, tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
+    with _listening(bound) as listening, tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
         host = f"[{options.host}]" if ":" in options.host else options.host
-        say(f"Reelated answers at http://{host}:{listening.getsockname()[1]} and is described at /openapi.json there.")
+        say(f"Reelated answers at http://{host}:{listening.getsockname()[1]} and its API is described at /docs there.")
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
         else:
@@ -86,11 +91,31 @@ def _ended(_signal: int, _frame: Any) -> None:
     raise SystemExit(0)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that workers can inherit, or say why there is none."""
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port, or say why that cannot be. Clients are refused until `run` listens."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
     except OSError as error:
-        raise InputError(f"--host {host} --port {port}: {error.strerror or error}. Choose others.") from None
-    made.set_inheritable(True)
+        made.close()
+        raise _taken(host, port, error) from None
     return made
+
+
+def _listening(bound: socket.socket) -> socket.socket:
+    """Return the socket at work, for workers to inherit; another service that took the port later may listen first."""
+    try:
+        bound.listen()
+    except OSError as error:
+        host, port = bound.getsockname()[:2]
+        bound.close()
+        raise _taken(host, port, error) from None
+    bound.set_inheritable(True)
+    return bound
+
+
+def _taken(host: str, port: int, error: OSError) -> InputError:
+    return InputError(f"--host {host} --port {port}: {error.strerror or error}. Choose others.")

@@ -30,7 +30,7 @@ def show(site: Site, visit: Visit) -> Response:
     ratings, chosen = known(rec, taste), None
     glowing = rec.recommend(ratings=ratings, n=GLOWING, exclude=aside_of(rec, taste) or None) if ratings else ()
     if visit.query.get("movie"):
-        chosen = site.store.movie(site.store.parse("movie", visit.query["movie"]))
+        chosen = site.service.movie(site.store.parse("movie", visit.query["movie"]))
     return site.draw(
         visit,
         "map",

@@ -30,7 +30,7 @@ class Column(NamedTuple):
 def show(site: Site, visit: Visit) -> Response:
     """Show a movie."""
     movie_id = site.store.parse("movie", visit.path["movie_id"])
-    movie, taste = site.store.movie(movie_id), taste_of(site, visit)
+    movie, taste = site.service.movie(movie_id), taste_of(site, visit)
     wanted = visit.session.is_operator and "audience" in visit.query
     in_model = site.service.is_ready and is_known(site.service.served.recommender, movie_id)
     counts = site.store.histogram(movie_id)

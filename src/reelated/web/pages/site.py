@@ -102,6 +102,8 @@ class Site:
             raise HTTPException(403, "This form is too old or comes from another site. Reload the page and try again.")
         if operator and not session.is_operator:
             return RedirectResponse("/sign-in?" + urlencode({"back": address_of(request)}), 303)
+        if self.service.is_ready:
+            self.service.current()  # from here on `served` is without the movies that are hidden now
         response = handler(Visit(request, session, form))
         if session.is_new:
             self.sessions.renew(request, response, session)
