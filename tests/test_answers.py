@@ -56,17 +56,17 @@ def test_rows_cannot_be_changed():
         ROWS[0].rank = 2
 
 
-def test_because_names_what_was_liked_and_speaks_for_it():
+def test_because_names_the_largest_positive_contributions_in_order():
     against = Reason(9, "Her", 2013, 5.0, -0.5, 4, -1.0, liked=True)
     row = MovieRow(1, 3, "Fargo", 1996, (), 2.75, 4.5, 2, "model", (WHY, MEH, against), 0.0)
-    assert row.because == ("Alien (1979)",)
+    assert row.because == ("Alien (1979)", "Cats")
 
 
 def test_answers_print_as_a_table_headed_by_its_order():
     assert repr(answers(short=Short(3, 2, "no_neighbours"))).splitlines() == [
         "Movies for user 5, by relevance",
-        "rank  movie id  title     year  genres        score  predicted rating  support  source   because you liked",
-        "1     3         Fargo     1996  Crime, Drama  2.75   4.50              2        model    Alien (1979)",
+        "rank  movie id  title     year  genres        score  predicted rating  support  source   because you rated",
+        "1     3         Fargo     1996  Crime, Drama  2.75   4.50              2        model    Alien (1979), Cats",
         "2     4         Untitled  –                   –      –                 0        popular",
         "short: 2 of 3: nothing else is linked to it (no_neighbours)",
     ]
@@ -87,7 +87,7 @@ def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
     assert shown.count("<tr>") == 2
-    assert "<th>because you liked</th>" in shown
+    assert "<th>because you rated</th>" in shown
     assert "<p>short: 1 of 2: " in shown
 
 

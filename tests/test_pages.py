@@ -359,12 +359,13 @@ def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
         assert sum(parts) == total
 
 
-def test_a_sum_says_because_of_what_was_liked_and_although_of_what_speaks_against(sample):
+def test_a_sum_says_because_of_what_adds_most_and_although_of_what_was_rated_low(sample):
     rec = reelated.Recommender().fit(sample)
     told = rec.explain(ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, movie_id=84, by="rating", ranks=False)
     made = add_up(told)
-    assert all(reason.liked and reason.contribution > 0 for reason in made.because)
-    assert all(reason.contribution < 0 for reason in made.although)
+    assert made.because == list(told.for_it[:2])
+    assert all(reason.contribution > 0 for reason in made.because)
+    assert all(reason.contribution < 0 and reason.rating == 1 for reason in made.although)
     assert sum(part.width for part in made.parts) == pytest.approx(100, abs=0.1)
     assert told.rank is None
 

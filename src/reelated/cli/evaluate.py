@@ -105,7 +105,8 @@ def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) 
     out.print(Text(printable(f"{model_of(options)} on {result.data}: {result.how}"), style="bold"))
     if protocol is None:
         what = "users" if result.ask == "movies" else "movies"
-        out.print(Text(f"Liked: {result.liked}. In brackets: {INTERVAL} over {what}.", style="dim"))
+        liked = "" if result.liked is None else f"Liked: {result.liked}. "
+        out.print(Text(f"{liked}In brackets: {INTERVAL} over {what}.", style="dim"))
         out.print(table_of(_of_lists(rows), out.width))
         out.print()
         out.print(table_of(_others(rows), out.width))
@@ -143,7 +144,7 @@ def left_out(rows: list[Measure], ask: str) -> list[str]:
         f"left out of the means of what is {of}: {plural(row.left_out, what)} of {row.units + row.left_out:,}, without "
         f"a list or without {hidden}{' where it was liked' if relevance == 'liked' else ''}."
         for relevance, of in (("any", "rated at all"), ("liked", "liked"))
-        if (row := first[relevance]).left_out
+        if (row := first.get(relevance)) is not None and row.left_out
     ]
 
 
@@ -154,10 +155,13 @@ def named(measure: str) -> str:
 
 
 def _of_lists(rows: list[Measure]) -> list[Column]:
-    """Return the columns of the measures of lists: `any` and `liked` always side by side."""
+    """Return the columns of the measures of lists: `any`, and beside it `liked` where users rate."""
     any_, liked = ({row.measure: row for row in rows if row.relevance == of} for of in BOTH)
+    columns = [Column("a list against what was hidden", [named(measure) for measure in any_], text=True)]
+    if not liked:
+        return [*columns, Column("hit", [_said(row) for row in any_.values()])]
     return [
-        Column("a list against what was hidden", [named(measure) for measure in any_], text=True),
+        *columns,
         Column("rated at all", [_said(row) for row in any_.values()]),
         Column("liked", [_said(liked[measure]) for measure in any_]),
     ]
@@ -165,10 +169,11 @@ def _of_lists(rows: list[Measure]) -> list[Column]:
 
 def _others(rows: list[Measure]) -> list[Column]:
     """Return the columns of the measures that have no hits."""
-    order = list(NAMES)
+    order, shown = list(NAMES), {(row.measure, row.relevance) for row in rows}
     rest = sorted((row for row in rows if row.relevance is None), key=lambda row: order.index(row.measure))
+    heading = "predicted ratings; lists as a whole" if ("rmse", None) in shown else "lists as a whole"
     return [
-        Column("predicted ratings; lists as a whole", [named(row.measure) for row in rest], text=True),
+        Column(heading, [named(row.measure) for row in rest], text=True),
         Column("", [_said(row) for row in rest]),
     ]
 

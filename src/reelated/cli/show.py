@@ -102,7 +102,17 @@ def print_audiences(table: pl.DataFrame, form: str) -> None:
         Column("above own mean", [_beyond(value) for value in table["lift"]]),
     ]
     out = console()
-    return out.print(table_of(columns, out.width))
+    return out.print(table_of(_told(columns), out.width))
+
+
+def _told(columns: list["Column"]) -> list["Column"]:
+    """Leave out genres where none are known, and predicted ratings where the model predicts none."""
+    optional = ("genres", "predicted", "above own mean")
+    return [
+        column
+        for column in columns
+        if column.name not in optional or any(cell not in ("", "–") for cell in column.cells)
+    ]
 
 
 class Column(NamedTuple):
@@ -162,17 +172,18 @@ def _genres(rows: Any) -> Column:
 
 def _movies(rows: Answers[MovieRow]) -> list[Column]:
     because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
-    return [
+    columns = [
         *_named(rows),
         Column("score", [cell_text(row.score) for row in rows]),
         Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
         _genres(rows),
-        Column("because you liked", because, text=True),
+        Column(rows.because, because, text=True),
     ]
+    return _told(columns)
 
 
 def _users(rows: Answers[UserRow]) -> list[Column]:
-    return [
+    columns = [
         Column("", [str(row.rank) for row in rows]),
         Column("user", [_id(row.user_id) for row in rows]),
         Column("interest", [cell_text(row.interest) for row in rows]),
@@ -181,6 +192,7 @@ def _users(rows: Answers[UserRow]) -> list[Column]:
         Column("above own mean", [_beyond(row.lift) for row in rows]),
         Column("support", [f"{row.support:,}" for row in rows]),
     ]
+    return _told(columns)
 
 
 def _beyond(lift: float | None) -> str:
@@ -218,7 +230,8 @@ def _reasons(row: MovieRow) -> Text:
 
 
 def _said(part: Reason) -> str:
-    return f"{with_year(part.title, part.year)} (you: {part.rating:g})"
+    given = "" if part.rating is None else f" (you: {part.rating:g})"
+    return f"{with_year(part.title, part.year)}{given}"
 
 
 def print_prediction(prediction: Prediction, form: str) -> None:
@@ -276,11 +289,12 @@ def _parts(why: Why, number: str, width: int) -> Table:
     parts = [part.contribution for part in shown]
     numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in after))]
     names = ["to start from", *(_movie(part) for part in shown), *(name for _, name in after), number]
+    rated = ["" if part.rating is None else f"{part.rating:g}" for part in shown]
     return table_of(
         [
             Column("adds", [*numbers, f"{why.value:.3f}"]),
             Column("", names, text=True),
-            Column("rated", ["", *(f"{part.rating:g}" for part in shown), *blank]),
+            *([Column("rated", ["", *rated, *blank])] if any(rated) else []),
             Column("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
             Column(
                 "rated both",

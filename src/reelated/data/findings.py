@@ -174,6 +174,8 @@ def _of_users(case: Case) -> Iterator[Finding]:
     rating = pl.col("rating")
     people = case.sound.group_by("user_id").agg(n=pl.len(), same=rating.min() == rating.max()).sort("user_id")
     once, alike = people.filter(pl.col("n") == 1), people.filter((pl.col("n") > 1) & pl.col("same"))
+    if case.sound["rating"].n_unique() == 1:  # said once of all of them, by `_few`
+        alike = alike.clear()
     for code, some, words, reading in (
         ("single_rating", once, "with one rating", "keeps them; one rating says little of a taste."),
         ("all_alike", alike, "who rate everything alike", "keeps them; what they like more cannot be told."),
@@ -192,7 +194,7 @@ def _few(case: Case) -> Iterator[Finding]:
     """Yield what keeps a readable table from teaching anything."""
     if case.sound["rating"].n_unique() == 1 and len(case.sound) > 1:
         told = f"Every rating is {case.sound['rating'][0]:g}: they say who knows what, and nothing of who likes what."
-        yield Finding("one_value", "warning", len(case.sound), told, "keeps them; recommend by relevance.")
+        yield Finding("one_value", "warning", len(case.sound), told, "keeps them; predicts no ratings.")
     for name in ("user", "movie"):
         if case.sound[f"{name}_id"].n_unique() == 1:
             told = f"There is one {name} only: nothing can be learnt from how {name}s differ."

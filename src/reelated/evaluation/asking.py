@@ -59,7 +59,9 @@ def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
 
     A user of number −1 is one who has rated nothing.
     """
-    matrix = ratings_of(rec).matrix
+    matrix, rater = ratings_of(rec).matrix, rec.models_.rater
+    if rater is None:
+        return np.full(len(users), np.nan)
     nobody = sp.csr_array((1, matrix.shape[1]), dtype=matrix.dtype)
     values = np.empty(len(users))
     for start in range(0, len(users), PAIRS):
@@ -68,7 +70,7 @@ def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
         for rows, those in ((matrix, known), (nobody, ~known)):
             if those.any():
                 asked = np.where(known, users[part], 0)[those]
-                found = rec.models_.rater.predict_pairs(rows, asked, movies[part][those])
+                found = rater.predict_pairs(rows, asked, movies[part][those])
                 values[np.flatnonzero(those) + start] = found
     return values
 

@@ -83,8 +83,8 @@ class Evaluation:
         How ratings were hidden.
     ask : {"movies", "users"}
         What was ranked.
-    liked : str
-        What counts as liked.
+    liked : str or None
+        What counts as liked; None where all ratings are equal.
     parts : tuple of Part
         The numbers of every user (or movie), one part for each split.
     """
@@ -92,13 +92,14 @@ class Evaluation:
     data: str
     how: str
     ask: str
-    liked: str
+    liked: str | None
     parts: tuple[Part, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out or stands for something else."""
-        return told([gap for part in self.parts for gap in part.gaps], len(self.parts))
+        every = [gap for part in self.parts for gap in part.gaps]
+        return told(every, len(self.parts), predicts=("rmse", None) in self._names)
 
     @property
     def seconds(self) -> float:
@@ -270,7 +271,7 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
     InputError
         They were not measured on the same split.
     """
-    first, second = _comparable(first), _comparable(second)
+    first, second = _comparable(first, second), _comparable(second, first)
     sums = [one._sums for one in (first, second)]
     same = first._names == second._names and len(first.parts) == len(second.parts)
     if not same or not all(
@@ -288,11 +289,11 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
     ]
 
 
-def _comparable(one: Evaluation) -> Evaluation:
-    """Return a result without what is of one model alone: not all tell an interval."""
+def _comparable(one: Evaluation, other: Evaluation) -> Evaluation:
+    """Return a result without what is of one model alone: not all predict ratings, or tell an interval."""
+    alone = {name for name, of in {*one._names} ^ {*other._names} if of is None} | {"in_interval"}
     parts = (
-        replace(part, measured=tuple(each for each in part.measured if each.measure != "in_interval"))
-        for part in one.parts
+        replace(part, measured=tuple(each for each in part.measured if each.measure not in alone)) for part in one.parts
     )
     return replace(one, parts=tuple(parts))
 

@@ -109,12 +109,18 @@ def asked_of(units: pl.Series, partners: pl.Series, ids: Ids, liked: npt.NDArray
     return Asked(distinct, who, ids.indices_of(partners).astype(np.int64), liked)
 
 
-def of_lists(lists: Indices, able: npt.NDArray[np.bool_], asked: Asked, cutoffs: Sequence[int]) -> list[Measured]:
+def of_lists(
+    lists: Indices,
+    able: npt.NDArray[np.bool_],
+    asked: Asked,
+    cutoffs: Sequence[int],
+    relevances: Sequence[str] = RELEVANCE,
+) -> list[Measured]:
     """Judge lists of partners, −1 after their end; of units that cannot be given a list nothing is said."""
     n_units, size = len(asked.units), int(max(lists.max(initial=0), asked.what.max(initial=0))) + 1
     keys, listed = asked.who * size + asked.what, np.arange(n_units)[:, None] * size + lists
     found = []
-    for relevance in RELEVANCE:
+    for relevance in relevances:
         relevant = np.ones(len(keys), np.bool_) if relevance == "any" else asked.liked
         counts = np.bincount(asked.who[relevant], minlength=n_units) * able
         hits = np.isin(listed, keys[relevant & (asked.what >= 0)]) & (lists >= 0)
@@ -194,7 +200,7 @@ def gaps(test: pl.DataFrame, train: Ratings, shown: Ratings, silent: int) -> tup
     return tuple(gap for gap in (*found, Gap("silent", silent, 0)) if gap.ratings)
 
 
-def told(every: Sequence[Gap], n_splits: int) -> tuple[str, ...]:
+def told(every: Sequence[Gap], n_splits: int, *, predicts: bool) -> tuple[str, ...]:
     """Say what was left out or stands for something else, of all splits together."""
     notes = []
     for kind, then in _THEN.items():
@@ -205,12 +211,14 @@ def told(every: Sequence[Gap], n_splits: int) -> tuple[str, ...]:
             unit = "movie" if kind == "catalogue" else kind
             of = "" if kind == "silent" else f" of {plural(units, unit) if n_splits == 1 else f'{unit}s'}"
             other = "other " if kind == "silent" else ""
+            then = then if predicts else then.replace(_MEAN, "")
             notes.append(f"{plural(ratings, f'{other}hidden rating')}{of} {then}")
     return tuple(notes)
 
 
+_MEAN = ", and the mean rating is predicted"
 _THEN = {
-    "movie": "without training data: it cannot be listed and counts as missed, and the mean rating is predicted.",
+    "movie": f"without training data: it cannot be listed and counts as missed{_MEAN}.",
     "catalogue": "without training data: genres and year alone speak for it.",
     "user": "without training data: no list is made, and nothing counts in the measures of lists.",
     "silent": "could not be predicted: the mean rating stands in.",

@@ -106,11 +106,13 @@ def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) 
         partners=first.ask,
         liked=first.liked,
         n=_n(first),
-        lists=_lists(told),
+        relevance=_relevance(first),
+        predicts=_predicts(first),
+        lists=_lists(told, _relevance(first)),
         others=_others(told),
         published=None if protocol is None else _published(protocol, name, first),
         charts={key: Markup(svg) for key, svg in charts.items()},
-        calibration=_calibration(first),
+        calibration=_calibration(first) if _predicts(first) else [],
         notes=list(_notes(results, told[name])),
         version=__version__,
     )
@@ -122,23 +124,33 @@ def _n(result: Evaluation) -> int:
     return max(int(one.measure.partition("@")[2]) for one in result.parts[0].measured if "@" in one.measure)
 
 
+def _relevance(result: Evaluation) -> tuple[str, ...]:
+    """Return what counts as a hit in lists: both kinds, or "any" alone where all ratings are equal."""
+    return BOTH if result.liked is not None else BOTH[:1]
+
+
+def _predicts(result: Evaluation) -> bool:
+    """Say whether predicted ratings were measured."""
+    return ("rmse", None) in result._names
+
+
 def _counts(result: Evaluation) -> str:
     hidden = sum(int(one.weights.sum()) for part in result.parts for one in part.measured if one.measure == "rmse")
     units = sum(len(part.units) for part in result.parts)
     what = "users" if result.ask == "movies" else "movies"
-    return f"{hidden:,} hidden ratings; {units:,} {what} asked about."
+    return f"{f'{hidden:,} hidden ratings; ' if hidden else ''}{units:,} {what} asked about."
 
 
 def _summary(result: Evaluation, rows: Rows) -> Any:
     """Say the most important numbers as one would say them aloud."""
     n = _n(result)
-    any_, liked = (rows[f"precision@{n}", of].value for of in BOTH)
+    any_, liked = (rows[f"precision@{n}", of].value if of in _relevance(result) else None for of in BOTH)
     if any_ is not None:
         who, hit = ("movies listed for a user", "that the user rated") if result.ask == "movies" else _AUDIENCE
         more = "" if liked is None else f"; {n * liked:.1f} where only what was liked counts"
         yield f"Of {n} {who}, on average {n * any_:.1f} are among those hidden {hit}{more}."
-    if (error := rows["mae", None].value) is not None:
-        yield f"A predicted rating is off by {error:.2f} on average."
+    if (errors := rows.get(("mae", None))) is not None and errors.value is not None:
+        yield f"A predicted rating is off by {errors.value:.2f} on average."
     if (spread := rows.get(("coverage", None))) is not None and spread.value is not None:
         of = "the movies" if result.ask == "movies" else "the users"
         yield f"{spread.value:.0%} of {of} stand on at least one list."
@@ -149,7 +161,7 @@ def _notes(results: Mapping[str, Evaluation], rows: Rows) -> Any:
     first = next(iter(results.values()))
     n, what = _n(first), "users" if first.ask == "movies" else "movies"
     for relevance, of in (("any", "a hidden rating"), ("liked", "a hidden rating that counts as liked")):
-        if (row := rows[f"ndcg@{n}", relevance]).left_out:
+        if (row := rows.get((f"ndcg@{n}", relevance))) is not None and row.left_out:
             every = row.units + row.left_out
             yield f"{row.left_out:,} of {every:,} {what} have no list or not {of}; they are left out of these means."
     yield from first.notes
@@ -169,11 +181,11 @@ def _named(measure: str) -> dict[str, str]:
     return {"name": MEANINGS[name][0] + at + n, "meaning": MEANINGS[name][1]}
 
 
-def _lists(told: Mapping[str, Rows]) -> list[dict[str, Any]]:
-    """Return the rows of the measures of lists, two cells for each model."""
+def _lists(told: Mapping[str, Rows], relevances: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the rows of the measures of lists, for each model a cell for each kind of hit."""
     first = next(iter(told.values()))
     return [
-        {**_named(measure), "cells": [_cell(rows.get((measure, of))) for rows in told.values() for of in BOTH]}
+        {**_named(measure), "cells": [_cell(rows.get((measure, of))) for rows in told.values() for of in relevances]}
         for measure, relevance in first
         if relevance == "any"
     ]
@@ -222,9 +234,12 @@ def _of(result: Evaluation, what: str) -> pl.DataFrame:
 
 def _charts(name: str, first: Evaluation, told: Mapping[str, Rows]) -> dict[str, str]:
     """Draw all charts."""
-    drawn = {what: _error_bars(first, what) for what in ("movie", "user")}
-    drawn["calibration"] = _calibrated(first)
-    accuracy = f"ndcg@{_n(first)}", "liked"
+    drawn: dict[str, str] = {}
+    if _predicts(first):
+        drawn = {what: _error_bars(first, what) for what in ("movie", "user")}
+        drawn["calibration"] = _calibrated(first)
+    accuracy = f"ndcg@{_n(first)}", _relevance(first)[-1]
+    height = f"nDCG@{_n(first)}{', liked' if accuracy[1] == 'liked' else ''}"
     for key, measure, label in (
         ("spread", "coverage", "coverage"),
         ("novelty", "novelty", "novelty, bits"),
@@ -238,7 +253,7 @@ def _charts(name: str, first: Evaluation, told: Mapping[str, Rows]) -> dict[str,
         if points:
             highest = [1.25 * max(getattr(point, axis) for point in points) or 1.0 for axis in ("x", "y")]
             across = (0, min(highest[0], 1) if key == "spread" else highest[0])
-            drawn[key] = scatter(Axes(label, f"nDCG@{_n(first)}, liked", across, (0, highest[1])), points)
+            drawn[key] = scatter(Axes(label, height, across, (0, highest[1])), points)
     return drawn
 
 

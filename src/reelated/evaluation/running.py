@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from reelated.errors import InputError, check_choice, check_integer, check_numbe
 from reelated.evaluation import asking
 from reelated.evaluation.evaluation import Evaluation
 from reelated.evaluation.judging import (
+    RELEVANCE,
     Asked,
     Indices,
     Part,
@@ -46,7 +47,8 @@ def evaluate(
     Lists are what the model says, not filled up with popular movies, without what a user has rated in training.
     A hit is a hidden rating: `any`, or only of a movie that the user `liked`. Users without a hit are left out of
     that mean, and counted. A movie without training data cannot be listed and counts as missed. Where a model cannot
-    predict a rating, the mean training rating stands in.
+    predict a rating, the mean training rating stands in. Data whose ratings are all equal has no `liked` and no errors
+    of predicted ratings; a recommender without a rater has none of the latter.
 
     Parameters
     ----------
@@ -85,6 +87,7 @@ def evaluate(
     check_choice("ask", ask, ("movies", "users"))
     if liked is not None and liked != "mean":
         liked = check_number("liked", liked)
+    of = _Told.of(recommender, splits)
     parts = []
     for at, one in enumerate(splits):
 
@@ -92,8 +95,8 @@ def evaluate(
             if progress:
                 progress((at + done) / len(splits))
 
-        parts.append(_part(recommender, one, cutoffs, ask, liked, step))
-    _, rule = liked_of(splits[0].test.head(0), splits[0].train.ratings, liked)
+        parts.append(_part(recommender, one, cutoffs, ask, liked, of, step))
+    rule = liked_of(splits[0].test.head(0), splits[0].train.ratings, liked)[1] if "liked" in of.relevance else None
     return Evaluation(splits[0].train.name, splits[0].how, ask, rule, tuple(parts))
 
 
@@ -105,7 +108,23 @@ def _check_cutoffs(n: Any) -> list[int]:
     return sorted(check_integer("n", one, 1) for one in cutoffs)
 
 
-def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, liked: Any, progress: Progress) -> Part:
+class _Told(NamedTuple):
+    """What is measured of all splits alike."""
+
+    relevance: tuple[str, ...]
+    ratings: bool
+
+    @classmethod
+    def of(cls, recommender: Recommender, splits: Sequence[Split]) -> "_Told":
+        """Leave out likes and errors where all ratings are equal, and errors where none is predicted."""
+        if all(split.train.ratings.is_one_valued for split in splits):
+            return cls(RELEVANCE[:1], False)
+        return cls(RELEVANCE, recommender.rater is not None)
+
+
+def _part(
+    recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, liked: Any, of: _Told, progress: Progress
+) -> Part:
     """Measure one split."""
     start = perf_counter()
     rec = asking.fitted(recommender, split.train, lambda done: progress(done / 2))
@@ -122,7 +141,7 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
         asked = asked_of(test["movie_id"], test["user_id"], rec.user_ids, likes)
         shares = np.diff(kept.matrix.indptr) / len(rec.movie_ids)
     lists, able = lists_for(rec, split, asked, cutoffs[-1], ask, lambda done: progress(0.5 + done / 2))
-    measured, whole = of_lists(lists, able, asked, cutoffs), {}
+    measured, whole = of_lists(lists, able, asked, cutoffs, of.relevance), {}
     if split.candidates is None:  # else it would be about the candidates
         measured, whole = [*measured, of_novelty(lists, shares)], of_whole(lists, len(shares))
     users, movies = kept.user_ids.indices_of(test["user_id"]), rec.movie_ids.indices_of(test["movie_id"])
@@ -132,9 +151,12 @@ def _part(recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, 
         "movie": np.where(movies >= 0, often[movies], 0),
         "user": np.where(users >= 0, np.diff(kept.matrix.indptr)[users], 0),
     }
-    measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
-    measured += of_intervals(asked.who, len(asked.units), asking.intervals(rec, users, movies), ratings)
     bins = binned(predicted, ratings, counts, learnt.scale)
+    if of.ratings:
+        measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
+        measured += of_intervals(asked.who, len(asked.units), asking.intervals(rec, users, movies), ratings)
+    else:
+        bins, silent = bins.clear(), 0
     return Part(asked.units, tuple(measured), whole, bins, gaps(test, learnt, kept, silent), seconds)
 
 

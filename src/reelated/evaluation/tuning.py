@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -162,7 +162,7 @@ def tune(
     InputError
         An argument cannot be used, or Optuna is not installed.
     """
-    goal = check_choice("goal", goal, ("any", "liked", "rating"))
+    goal = _check_goal(goal, data)
     model = model or ("gaussian" if goal == "rating" else "ease")
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
@@ -192,6 +192,13 @@ def tune(
     study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[told])
     value, settings = _best(tried, up, default)
     return Tuning(model, goal, settings, value, default, pl.DataFrame(tried, infer_schema_length=None))
+
+
+def _check_goal(goal: Any, data: Dataset) -> Goal:
+    """Return a goal that means something for the data, or raise `InputError`."""
+    if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.is_one_valued:
+        raise InputError(f"goal={goal!r}: all ratings are equal, so the one goal that means anything is 'any'.")
+    return cast(Goal, goal)
 
 
 def _space(goal: Goal, model: str) -> Space:

@@ -3,6 +3,6 @@
 from reelated.ratings.dataset import Dataset
 from reelated.ratings.frames import FrameLike
 from reelated.ratings.ids import Ids
-from reelated.ratings.matrix import NO_TIME, Ratings, Scale
+from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale
 
-__all__ = ["NO_TIME", "Dataset", "FrameLike", "Ids", "Ratings", "Scale"]
+__all__ = ["NO_TIME", "Dataset", "Feedback", "FrameLike", "Ids", "Ratings", "Scale"]

@@ -1,7 +1,7 @@
 """`Ratings`: who rated what, and when, as one sparse users × movies matrix with its outside ids."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import scipy.sparse as sp
 from reelated.errors import InputError
 from reelated.ratings.ids import Ids
 
+Feedback = Literal["explicit", "implicit"]
+"""Whether users rate items, or only have them: purchases, likes, visits."""
 NO_TIME = np.iinfo(np.int64).min
 """Stands for an unknown time in `Ratings.timestamps`."""
 
@@ -21,6 +23,21 @@ class Scale(NamedTuple):
     low: float
     high: float
     step: float
+
+    def feedback(self, is_one_valued: bool) -> Feedback:
+        """Return what ratings on this scale are; see `Ratings.feedback`.
+
+        Parameters
+        ----------
+        is_one_valued : bool
+            Whether all of them are equal.
+
+        Returns
+        -------
+        {"explicit", "implicit"}
+        """
+        other = self.low != self.high and not (self.low == 0 and self.step >= self.high)
+        return "explicit" if other or not is_one_valued else "implicit"
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g} in steps of {self.step:g}"
@@ -71,6 +88,17 @@ class Ratings:
     def density(self) -> float:
         """The share of all user–movie pairs that are rated."""
         return len(self) / (self.matrix.shape[0] * self.matrix.shape[1])
+
+    @property
+    def is_one_valued(self) -> bool:
+        """Whether all ratings are equal: a predicted rating would then say nothing."""
+        values = self.matrix.data
+        return len(values) > 0 and bool(values.min() == values.max())
+
+    @property
+    def feedback(self) -> Feedback:
+        """Either "explicit", or "implicit": all ratings are equal, and the scale has no other value but 0."""
+        return self.scale.feedback(self.is_one_valued)
 
     def row(self, user_index: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return one user's movie numbers and ratings.

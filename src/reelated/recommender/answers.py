@@ -49,13 +49,23 @@ class Answers(Sequence[Row], Generic[Row]):
         The type of the rows, for the columns of an empty table.
     short : Short, optional
         Why there are fewer rows than asked.
+    because : str, default "because you rated"
+        The heading of the column of reasons.
     """
 
-    def __init__(self, rows: Sequence[Row], heading: str, row_type: type[Row], short: Short | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        heading: str,
+        row_type: type[Row],
+        short: Short | None = None,
+        because: str = "because you rated",
+    ) -> None:
         self._rows: tuple[Row, ...] = tuple(rows)
         self.heading = heading
         self.row_type: type[Row] = row_type
         self.short = short
+        self.because = because
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -66,7 +76,7 @@ class Answers(Sequence[Row], Generic[Row]):
     def __getitem__(self, index: slice) -> "Answers[Row]": ...
     def __getitem__(self, index: int | slice) -> "Row | Answers[Row]":
         if isinstance(index, slice):
-            return Answers(self._rows[index], self.heading, self.row_type)
+            return Answers(self._rows[index], self.heading, self.row_type, because=self.because)
         return self._rows[index]
 
     def __iter__(self) -> Iterator[Row]:
@@ -109,9 +119,11 @@ class Answers(Sequence[Row], Generic[Row]):
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         """Return the column names and the text of every cell that a person reads."""
         names = [field.name for field in fields(self.row_type) if field.name not in ("reasons", "other")]
+        if all(getattr(row, "predicted_rating", None) is None for row in self._rows):
+            names = [name for name in names if name != "predicted_rating"]
         cells = [[cell_text(getattr(row, name)) for name in names] for row in self._rows]
         if self.row_type is MovieRow:
-            names.append("because you liked")
+            names.append(self.because)
             for texts, row in zip(cells, self._rows, strict=True):
                 texts.append(printable(cut(", ".join(getattr(row, "because", ())), 60)))
         return [name.replace("_", " ") for name in names], cells

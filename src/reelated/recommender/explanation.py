@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Lists, Pair, known, sources
 from reelated.recommender.people import Person
@@ -56,7 +57,7 @@ class Why:
     rank : int or None
         The movie's place among all that the person has not rated; None also where it was not asked for.
     rating : float or None
-        What the person did rate it, if they have; the explanation does not look at it.
+        What the person did rate it, if they have; the explanation does not look at it. None for implicit feedback.
     without : tuple of Without
         Its place without each of the strongest reasons.
     """
@@ -95,7 +96,8 @@ class Why:
             f"{with_year(self.title, self.year)}: {number} {cell_text(self.value)}{place}",
             f"  {self.base:+8.4f}  to start from",
             *(
-                f"  {part.contribution:+8.4f}  {with_year(part.title, part.year)}, rated {part.rating:g}"
+                f"  {part.contribution:+8.4f}  {with_year(part.title, part.year)}"
+                f"{'' if part.rating is None else f', rated {part.rating:g}'}"
                 for part in self.contributions[:10]
             ),
         ]
@@ -111,24 +113,43 @@ Part = tuple[int, float, float, int, float]
 """An item, what it was rated, how alike it is, the raters of both, and what it adds."""
 
 
-def reasons_of(parts: Iterable[Part], mean: float, catalogue: Catalogue) -> tuple[Reason, ...]:
-    """Name the parts of an explanation."""
+def liked_above(person: Person, scale: Scale | None) -> float | None:
+    """Return the rating above which a person likes a movie; None for implicit feedback, which has no scale."""
+    if scale is None:
+        return None
+    given = person.row.data
+    return (scale.low + scale.high) / 2 if len(given) and given.min() == given.max() else person.mean
+
+
+def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -> tuple[Reason, ...]:
+    """Name the parts of an explanation; `bar` is the rating above which a movie is liked."""
     ids, titles, years = catalogue.movie_ids, catalogue.titles, catalogue.years
     return tuple(
-        Reason(ids[i], titles[i], years[i], rating, like, None if common < 0 else common, adds, rating > mean)
+        Reason(
+            movie_id=ids[i],
+            title=titles[i],
+            year=years[i],
+            rating=None if bar is None else rating,
+            similarity=like,
+            common_raters=None if common < 0 else common,
+            contribution=adds,
+            liked=bar is not None and rating > bar,
+        )
         for i, rating, like, common, adds in parts
     )
 
 
-def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue) -> list[MovieRow]:
+def movie_rows(
+    lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue, scale: Scale | None
+) -> list[MovieRow]:
     """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
-    items, falling, mean, rows = lists.items, lists.scores, person.mean, []
+    items, falling, bar, rows = lists.items, lists.scores, liked_above(person, scale), []
     explained = pair.of(by).explain_items(person.row, items, by=by, weights=person.weights, scores=falling)
     scores, ratings = pair.both(person.rows, items, falling, by)
     columns = items, explained.scores, scores, ratings, explained.support, lists.popular, sources(lists, catalogue)
     told = zip(*(column.tolist() for column in columns), explained.strongest(3), strict=True)
     for rank, (item, whole, score, rating, support, popular, source, parts) in enumerate(told, 1):
-        reasons = () if popular else reasons_of(parts, mean, catalogue)
+        reasons = () if popular else reasons_of(parts, bar, catalogue)
         whole = 0.0 if popular else whole
         rows.append(
             MovieRow(
@@ -145,12 +166,14 @@ def movie_rows(lists: Lists, person: Person, by: str, pair: Pair, catalogue: Cat
     return rows
 
 
-def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, *, ranks: bool) -> Why:
+def why(
+    person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, scale: Scale | None, *, ranks: bool
+) -> Why:
     """Explain one of a person's numbers, as if they had not rated the movie."""
     rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
     explained = model.explain_items(person.row, [item], by=by, weights=person.weights)
     parts, falling = explained.one(0), next(explained.strongest(person.row.nnz))
-    contributions = reasons_of(falling, person.mean, catalogue)
+    contributions = reasons_of(falling, liked_above(person, scale), catalogue)
     rank, without = _rank(model, person, item, by) if ranks else None, []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
         new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by)
@@ -165,7 +188,7 @@ def why(person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, *,
         contributions=contributions,
         clip=parts.clip,
         rank=rank,
-        rating=rating,
+        rating=None if scale is None else rating,
         without=tuple(without),
     )
 

@@ -39,10 +39,13 @@ class Rows(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The two models: one ranks, one predicts ratings; without a ranker the predicted rating is the score."""
+    """The two models: one ranks, one predicts ratings.
+
+    Without a ranker the predicted rating is the score; without a rater no rating is predicted.
+    """
 
     ranker: ItemItemModel | None
-    rater: ItemItemModel | DrawnModel
+    rater: ItemItemModel | DrawnModel | None
 
     def of(self, by: str) -> Any:
         """Return the model whose number `by` names."""
@@ -61,6 +64,8 @@ class Pair(NamedTuple):
         """Return scores and predicted ratings of one person's items; that which `by` names is known and `falling`."""
         matrix, weights = rows
         first = np.zeros(len(items), np.int32)
+        if self.rater is None:
+            return falling, np.full(len(falling), np.nan)
         if by == "relevance":
             return falling, self.rater.predict_pairs(matrix, first, items)
         ratings = clipped(falling, self.rater.scale_)
@@ -71,8 +76,10 @@ class Pair(NamedTuple):
     def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any, Floats]:
         """Return scores, predicted ratings, the supports of the number that `by` names, and the ratings not clipped."""
         matrix, weights = rows
-        unclipped, rating_support = self.rater.score_pairs(matrix, users, items, by="rating")
-        ratings = clipped(unclipped, self.rater.scale_)
+        unclipped, ratings, rating_support = np.full(len(items), np.nan), np.full(len(items), np.nan), None
+        if self.rater is not None:
+            unclipped, rating_support = self.rater.score_pairs(matrix, users, items, by="rating")
+            ratings = clipped(unclipped, self.rater.scale_)
         if self.ranker is None:
             return ratings, ratings, rating_support, unclipped
         scores, score_support = self.ranker.score_pairs(matrix, users, items, by="relevance", weights=weights)

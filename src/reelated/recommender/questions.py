@@ -13,7 +13,7 @@ from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, shorten
 from reelated.models import DrawnModel
 from reelated.models.offsets import clipped
-from reelated.ratings import Ids, Ratings, Scale
+from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, Crowd, Interest, audience_of, audience_table, dealt
 from reelated.recommender.catalogue import Catalogue
@@ -26,6 +26,11 @@ By = Literal["relevance", "rating"]
 Fill = Literal["popular"]
 NAMES = {"relevance": "relevance", "rating": "predicted rating"}
 AUDIENCE_NAMES = NAMES | {"interest": "interest"}
+NO_RATER = (
+    "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. "
+    "List by relevance."
+)
+"""The end of the message where a predicted rating is asked for and there is none."""
 COVERAGE = 0.8
 """The share of cases in which a rating lies in the interval that is told with its prediction."""
 CHUNK = 4096
@@ -45,6 +50,9 @@ class Questions:
         The scale on which people rate.
     ratings_ : Ratings or None
         The ratings of the users; None in a model that was saved without.
+    feedback_ : {"explicit", "implicit"}
+        Whether people rate movies or only have them: implicit where all ratings are equal and the scale has no other
+        value but 0.
     name_ : str
         What the data calls itself.
     notes_ : tuple of str
@@ -59,6 +67,7 @@ class Questions:
     catalogue_: Catalogue
     scale_: Scale
     ratings_: Ratings | None
+    feedback_: Feedback
     name_: str
     notes_: tuple[str, ...]
 
@@ -124,7 +133,23 @@ class Questions:
         """Return the number that a list falls by; without a ranker there is one, the predicted rating."""
         self._fitted  # noqa: B018
         by = check_choice("by", self.by if by is None else by, NAMES)
-        return "rating" if self.models_.ranker is None else by
+        return self._has_rater(by) if by == "rating" else "rating" if self.models_.ranker is None else by
+
+    def _has_rater(self, by: Any) -> Any:
+        """Return "rating", or raise `InputError` where no rating is predicted."""
+        if self.models_.rater is None:
+            raise InputError(f"by='rating': {NO_RATER}")
+        return by
+
+    @property
+    def _rating_scale(self) -> Scale | None:
+        """The scale on which people rate; None where they do not."""
+        return None if self.feedback_ == "implicit" else self.scale_
+
+    @property
+    def _because(self) -> str:
+        """How a sentence that names reasons begins."""
+        return "because you have" if self.feedback_ == "implicit" else "because you rated"
 
     @property
     def _filler(self) -> npt.NDArray[np.int64] | None:
@@ -201,10 +226,11 @@ class Questions:
         n = check_integer("n", n, 1)
         allowed = self.catalogue_.allowed(genres, years, exclude)
         lists = make_lists(self.models_, person.rows, n, by, allowed, self._filler)
-        rows = movie_rows(lists, person, by, self.models_, self.catalogue_)
+        rows = movie_rows(lists, person, by, self.models_, self.catalogue_, self._rating_scale)
         left = 0 if len(rows) == n else int(allowed.sum()) - int(allowed[person.row.indices].sum()) - len(rows)
         who = "you" if person.user_id is None else f"user {shorten(person.user_id)}"
-        return Answers(rows, f"Movies for {who}, by {NAMES[by]}", MovieRow, short(n, len(rows), left))
+        heading = f"Movies for {who}, by {NAMES[by]}"
+        return Answers(rows, heading, MovieRow, short(n, len(rows), left), self._because)
 
     def recommend_all(
         self,
@@ -313,8 +339,8 @@ class Questions:
         """Return the number that a list of users falls by."""
         if by is None:
             return "interest" if self._by(None) == "relevance" else "rating"
-        check_choice("by", by, AUDIENCE_NAMES)
-        return "rating" if self.models_.ranker is None else by
+        by = check_choice("by", by, AUDIENCE_NAMES)
+        return self._has_rater(by) if by == "rating" else "rating" if self.models_.ranker is None else by
 
     @property
     def _crowd(self) -> Crowd:
@@ -380,9 +406,11 @@ class Questions:
         -------
         Prediction
         """
-        person, item = self._person(user_id, ratings), self.catalogue_.index_of(movie_id)
+        person, item = self._person(user_id, ratings), self._fitted.index_of(movie_id)
         rated = person.rating_of(item)
         rater, row = self.models_.rater, person.without(item).row
+        if rater is None:
+            raise InputError(f"predict: {NO_RATER}")
         values, (support,) = rater.score_pairs(row, [0], [item], by="rating")
         low = high = None
         if isinstance(rater, DrawnModel):
@@ -431,7 +459,7 @@ class Questions:
             the three strongest reasons.
         """
         person, item, by = self._person(user_id, ratings), self._fitted.index_of(movie_id), self._by(by)
-        return why(person, item, by, self.models_, self.catalogue_, ranks=ranks)
+        return why(person, item, by, self.models_, self.catalogue_, self._rating_scale, ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Answers[Match]:
         """Return the movies whose titles are most like a text; typos are forgiven.

@@ -15,7 +15,7 @@ from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.fitting import default_ranker, default_rater, fit_model, with_unrated
 from reelated.recommender.lists import Pair, check_recency
-from reelated.recommender.questions import NAMES, By, Fill, Questions
+from reelated.recommender.questions import NAMES, NO_RATER, By, Fill, Questions
 
 
 class Recommender(Questions):
@@ -26,8 +26,9 @@ class Recommender(Questions):
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
         The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``, and
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it.
-    rater : Gaussian, ItemKNN or "default", default "default"
-        The model that predicts ratings. The default is ``Gaussian()``, which is told genres and years where they are
+    rater : Gaussian, ItemKNN, "default" or None, default "default"
+        The model that predicts ratings; None: no rating is predicted. Beside a ranker, data whose ratings are all equal
+        gets none, whatever is given. The default is ``Gaussian()``, which is told genres and years where they are
         known; for more than three million ratings, or without a ranker beside it, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)``.
     by : {"relevance", "rating"}, default "relevance"
@@ -55,7 +56,7 @@ class Recommender(Questions):
     def __init__(
         self,
         ranker: ItemItemModel | Literal["default"] | None = "default",
-        rater: ItemItemModel | DrawnModel | Literal["default"] = "default",
+        rater: ItemItemModel | DrawnModel | Literal["default"] | None = "default",
         *,
         by: By = "relevance",
         fill: Fill | None = "popular",
@@ -102,13 +103,12 @@ class Recommender(Questions):
                 f"max_memory={self.max_memory!r}: the fit may need {show_bytes(needed)}. "
                 "Raise max_memory, or give models with fewer n_neighbors."
             )
-        half = None if progress is None or pair.ranker is None else lambda done: progress(done / 2)
-        rest = None if progress is None else (lambda done: progress(0.5 + done / 2)) if pair.ranker else progress
         catalogue = Catalogue(data.movies, ratings.movie_ids, np.bincount(X.indices, minlength=X.shape[1]))
-        if pair.ranker is not None:
-            fit_model(pair.ranker, X, scale, catalogue, half)
-        fit_model(pair.rater, X, scale, catalogue, rest)
-        self.name_, self.notes_ = data.name, (*data.notes, *self._said_of_time(ratings))
+        models = [model for model in pair if model is not None]
+        for place, model in enumerate(models):
+            fit_model(model, X, scale, catalogue, share_of(progress, place, len(models)))
+        self.name_, self.feedback_ = data.name, ratings.feedback
+        self.notes_ = (*data.notes, *self._said_of_time(ratings), *self._said_of_rater(pair))
         return self._learned(pair, catalogue, ratings.scale, ratings)
 
     def _learned(self, pair: Pair, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
@@ -122,6 +122,11 @@ class Recommender(Questions):
         if self.half_life is None or self.ranker is None or ratings.times is not None:
             return ()
         return ("Times are not known for all ratings: all count alike, however old.",)
+
+    def _said_of_rater(self, pair: Pair) -> tuple[str, ...]:
+        if pair.rater is not None or self.rater is None or is_default(self.rater):
+            return ()
+        return (f"All ratings are equal: none is predicted, and rater={shorten(self.rater)} is not fitted.",)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return the same fitted models at the service of other people: nothing is fitted again.
@@ -173,6 +178,8 @@ class Recommender(Questions):
         ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
         ranker: Any = default_ranker(wide.matrix, room) if is_default(self.ranker) else self.ranker
         rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
+        if ranker is not None and ratings.is_one_valued:
+            rater = None
         pair = self._checked(ranker, rater)
         return pair, wide if any(model.borrows for model in pair if model is not None) else ratings
 
@@ -182,13 +189,17 @@ class Recommender(Questions):
         check_choice("fill", self.fill, ("popular", None))
         check_recency(self.half_life, self.long_term)
         for name, model, kinds in (("ranker", ranker, ItemItemModel), ("rater", rater, (ItemItemModel, DrawnModel))):
-            if not isinstance(model, kinds) and (model is not None or name == "rater"):
+            if not isinstance(model, kinds) and model is not None:
                 raise InputError(
                     f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'."
                 )
+        if ranker is None and rater is None:
+            raise InputError("ranker=None with rater=None: expected a model for at least one of them.")
         if ranker is None and isinstance(rater, DrawnModel):
             raise InputError(f"rater={shorten(rater)} with ranker=None: it keeps no similarities. Give a ranker, too.")
-        return Pair(None if ranker is None else clone(ranker), clone(rater))
+        if rater is None and self.by == "rating":
+            raise InputError(f"by='rating': {NO_RATER}")
+        return Pair(*(None if model is None else clone(model) for model in (ranker, rater)))
 
     def _as_dataset(self, data: Dataset | FrameLike) -> Dataset:
         return data if isinstance(data, Dataset) else Dataset.from_frames(data)
@@ -240,6 +251,11 @@ class Recommender(Questions):
         from reelated.recommender.storage import load
 
         return load(Path(path))
+
+
+def share_of(progress: Progress | None, place: int, parts: int) -> Progress | None:
+    """Return what tells the progress of one of several parts as that of the whole."""
+    return None if progress is None else lambda done: progress((place + done) / parts)
 
 
 def is_default(model: Any) -> bool:

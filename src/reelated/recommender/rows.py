@@ -31,7 +31,7 @@ def cell_text(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rated movie that speaks for or against an answer.
+    """One rated movie with its contribution to a number.
 
     Attributes
     ----------
@@ -39,8 +39,8 @@ class Reason:
         The rated movie.
     title, year
         What the catalogue says; `year` may be None.
-    rating : float
-        What the person gave it.
+    rating : float or None
+        What the person gave it; None for implicit feedback, where people have items and do not rate them.
     similarity : float
         How alike the two movies are to the model.
     common_raters : int or None
@@ -48,13 +48,14 @@ class Reason:
     contribution : float
         What it adds to the number explained.
     liked : bool
-        Whether the person rated it above their own mean: only then "because you liked it" is true.
+        Whether the person rated it above their own mean; where all their ratings are equal, above the middle of the
+        scale. False for implicit feedback.
     """
 
     movie_id: Any
     title: str
     year: int | None
-    rating: float
+    rating: float | None
     similarity: float
     common_raters: int | None
     contribution: float
@@ -101,8 +102,8 @@ class MovieRow:
 
     @property
     def because(self) -> tuple[str, ...]:
-        """Titles of the reasons that the person liked and that speak for this movie."""
-        return tuple(with_year(r.title, r.year) for r in self.reasons if r.liked and r.contribution > 0)
+        """Titles of the rated movies that add most to the number, the largest contribution first."""
+        return tuple(with_year(reason.title, reason.year) for reason in self.reasons if reason.contribution > 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def _write(recommender: Recommender, folder: Path, with_ratings: bool) -> None:
         "name": recommender.name_,
         "notes": recommender.notes_,
         "scale": recommender.scale_,
+        "feedback": recommender.feedback_,
         "by": recommender.by,
         "fill": recommender.fill,
         "half_life": recommender.half_life,
@@ -171,7 +172,9 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
         raise damaged(path, "movies.arrow does not hold every movie once")
     scale = Scale(*(check_number("scale", value) for value in manifest["scale"]))
     models = {name: _read_model(path, name, entry, n_items) for name, entry in manifest["models"].items()}
-    pair = Pair(models.get("ranker"), models["rater"])
+    pair = Pair(models.get("ranker"), models.get("rater"))
+    if pair == (None, None):
+        raise damaged(path, "it holds no model")
     ratings = _read_ratings(path, movie_ids, scale) if manifest["ratings"] else None
     half_life, long_term = check_recency(manifest["half_life"], manifest["long_term"])
     made = Recommender(
@@ -182,6 +185,7 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
         half_life=half_life,
         long_term=long_term,
     )
+    made.feedback_ = check_choice("feedback", manifest.get("feedback", "explicit"), ("explicit", "implicit"))
     made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
     return made._learned(pair, catalogue, scale, ratings)
 

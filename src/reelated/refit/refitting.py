@@ -125,7 +125,7 @@ def check_sound(fitted: Recommender, version: Version, before: Version | None) -
 
 
 def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | None:
-    """Return the error of predicted ratings that were held back; None where there are too few."""
+    """Return the error of predicted ratings that were held back; None where there are too few, or no rater."""
     matrix = data.ratings.matrix
     held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: min(matrix.nnz // 20, HELD_BACK)])
     if not len(held):
@@ -135,6 +135,8 @@ def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | N
     X = sp.csr_array((matrix.data[rest], matrix.indices[rest], indptr.astype(matrix.indptr.dtype)), shape=matrix.shape)
     X.has_canonical_format = True
     rater = recommender._models(data)[0].rater
+    if rater is None:
+        return None
     movies = Catalogue(data.movies, data.ratings.movie_ids, np.bincount(X.indices, minlength=X.shape[1]))
     fit_model(rater, X, data.ratings.scale[:2], movies)
     users = np.searchsorted(matrix.indptr, held, side="right") - 1

@@ -93,7 +93,8 @@ def fit(
             work = Work(folder, memory or 0, rows.movies.scale[:2], say)
             pair = fitted_pair(made, rows, work)
         catalogue = Catalogue(movie_table(movies, rows.movies.ids), rows.movies.ids, rows.movies.counts)
-        made.name_, made.notes_ = name, said_of(most_of_a_user)
+        made.name_, made.notes_ = name, (*said_of(most_of_a_user), *made._said_of_rater(pair))
+        made.feedback_ = rows.movies.scale.feedback(rows.movies.low == rows.movies.high)
         made._learned(pair, catalogue, rows.movies.scale, None).save(target, ratings=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -185,6 +186,8 @@ def default_models(made: Recommender, movies: Movies) -> Pair:
             ranker = neighbor_ranker(movies.low)
     if is_default(rater):
         rater = neighbor_rater()
+    if ranker is not None and movies.low == movies.high:
+        rater = None
     return made._checked(ranker, rater)
 
 
@@ -199,7 +202,7 @@ def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Pair:
         folder.chmod(work.folder.stat().st_mode)
         part = work._replace(folder=folder, progress=_part(work.progress, place, len(wanted)))
         fitted[name] = fit_ease(rows, model, part) if isinstance(model, EASE) else fit_knn(rows, model, part)
-    return Pair(fitted.get("ranker"), fitted["rater"])
+    return Pair(fitted.get("ranker"), fitted.get("rater"))
 
 
 def _part(progress: Progress, place: int, parts: int) -> Progress:

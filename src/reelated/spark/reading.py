@@ -32,8 +32,8 @@ class Movies(NamedTuple):
         The sum of its ratings.
     scale : Scale
         The lowest and highest rating and the step between.
-    low : float
-        The lowest rating seen.
+    low, high : float
+        The lowest and the highest rating seen.
     """
 
     ids: Ids
@@ -41,6 +41,7 @@ class Movies(NamedTuple):
     sums: npt.NDArray[np.float64]
     scale: Scale
     low: float
+    high: float
 
     @property
     def order(self) -> npt.NDArray[np.int32]:
@@ -156,7 +157,7 @@ def movies_of(table: Any, scale: tuple[float, float, float] | None = None) -> Mo
     ids = pl.Series("movie_id", movie_ids, pl.Int64 if dict(table.dtypes)["movie_id"] == "bigint" else pl.String)
     found = pl.DataFrame({"movie_id": ids, "n": counts, "sum": sums}).sort("movie_id")
     numbers = found["n"].to_numpy().astype(np.int64), found["sum"].to_numpy().astype(np.float64)
-    return Movies(Ids(found["movie_id"], "movie"), *numbers, wanted or observed, float(seen[0]))
+    return Movies(Ids(found["movie_id"], "movie"), *numbers, wanted or observed, float(seen[0]), float(seen[-1]))
 
 
 def is_nothing() -> Any:

@@ -102,8 +102,8 @@ class Api:
     def prediction(self, user_id: UserId, movie_id: MovieId) -> Response:
         """Predict what a user would rate a movie, and say why. What they did rate it is not looked at."""
         prediction, why = self.service.predict(self.store.parse("user", user_id), self.store.parse("movie", movie_id))
-        reasons = sorted(why.contributions, key=lambda reason: -abs(reason.contribution))[:3]
-        rest = sum(reason.contribution for reason in why.contributions) - sum(reason.contribution for reason in reasons)
+        reasons, others = why.contributions[:3], why.contributions[3:]
+        rest = sum(reason.contribution for reason in others)
         parts = {"base": why.base, "reasons": reasons, "other": rest, "clip": why.clip}
         return as_json(asdict(prediction) | parts)
 
@@ -182,7 +182,7 @@ class Api:
             "age_seconds": max(int(time.time()) - version.made_at, 0),
             "scale": list(rec.scale_),
             "ranker": rec.models_.ranker and settings_of(rec.models_.ranker),
-            "rater": settings_of(rec.models_.rater),
+            "rater": rec.models_.rater and settings_of(rec.models_.rater),
             "last_refit": last and asdict(last),
         }
         return as_json({name: told[name] for name in bodies.ModelOut.model_fields})

@@ -224,7 +224,7 @@ class ModelOut(BaseModel):
     ratings: int
     scale: list[float]
     ranker: dict[str, Any] | None
-    rater: dict[str, Any]
+    rater: dict[str, Any] | None
     accuracy: dict[str, float] | None
     last_refit: dict[str, Any] | None
 

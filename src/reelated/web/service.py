@@ -13,10 +13,11 @@ import polars as pl
 
 from reelated.errors import InputError, UnknownId, shorten
 from reelated.map import MovieMap
-from reelated.ratings import NO_TIME
+from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Answers, MovieRow, Prediction, Recommender, SimilarRow, UserRow, Why
 from reelated.recommender.lists import recency_of
 from reelated.recommender.people import Person, one_row
+from reelated.recommender.questions import By
 from reelated.refit import Version, Versions
 from reelated.store import About, Profile, Store
 from reelated.web.chart import Chart
@@ -79,6 +80,16 @@ class Service:
     def is_ready(self) -> bool:
         """Whether there is a model."""
         return self._served is not None
+
+    @property
+    def predicts(self) -> bool:
+        """Whether ratings are predicted, as they are unless a model says otherwise."""
+        return self._served is None or self._served.recommender.models_.rater is not None
+
+    @property
+    def feedback(self) -> Feedback:
+        """Whether people rate movies or only have them."""
+        return "explicit" if self._served is None else self._served.recommender.feedback_
 
     def follow(self) -> bool:
         """Serve the version that is the current one, if it is another; say whether anything changed."""
@@ -217,10 +228,12 @@ def _warm(recommender: Recommender) -> None:
     """Answer each kind of question once, so that no visitor waits for compiled code to be loaded."""
     movie_id = recommender.movie_ids[0]
     ratings = {movie_id: recommender.scale_.high}
-    for by in ("relevance", "rating"):
+    numbers: tuple[By, ...] = ("relevance",) if recommender.models_.rater is None else ("relevance", "rating")
+    for by in numbers:
         recommender.recommend(ratings=ratings, by=by)
     try:
-        recommender.explain(ratings=ratings, movie_id=movie_id, by="rating")
-        recommender.predict(ratings=ratings, movie_id=movie_id)
+        recommender.explain(ratings=ratings, movie_id=movie_id, by=numbers[-1])
+        if "rating" in numbers:
+            recommender.predict(ratings=ratings, movie_id=movie_id)
     except InputError:  # a single movie explains nothing
         log.debug("nothing to explain")

@@ -36,10 +36,13 @@ class Taste(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One movie of a list with all that is said of it; `sum` is None for a movie that fills up the list."""
+    """One movie of a list with all that is said of it.
+
+    `sure` is None where no rating is predicted, `sum` for a movie that fills up the list.
+    """
 
     movie: MovieRow
-    sure: Prediction
+    sure: Prediction | None
     sum: Sum | None
 
 
@@ -157,7 +160,7 @@ def make_list(rec: Recommender, taste: Taste, asked: Asked | None = None, withou
 
 
 def _row(rec: Recommender, person: Any, movie: MovieRow, by: Any) -> Row:
-    sure = rec.predict(ratings=person, movie_id=movie.movie_id)
+    sure = None if rec.models_.rater is None else rec.predict(ratings=person, movie_id=movie.movie_id)
     if movie.source == "popular":
         return Row(movie, sure, None)
     return Row(movie, sure, add_up(rec.explain(ratings=person, movie_id=movie.movie_id, by=by, ranks=False)))

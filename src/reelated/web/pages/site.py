@@ -27,6 +27,8 @@ NAVIGATION = (
     ("/how", "How it works"),
 )
 """The pages in the order of the menu; one that no file adds is left out."""
+_WITHOUT_STARS = {"Rate": "Start", "Your stars": "What you have"}
+"""What the menu says where people have movies and do not rate them."""
 MOST_FIELDS = 100
 FOR_OPERATORS = ("/users",)
 HEADINGS = {
@@ -107,7 +109,7 @@ class Site:
 
     def draw(self, visit: Visit, name: str, **told: Any) -> Response:
         """Draw a page."""
-        told |= {"steps": Steps.of(self.store.scale), "address": address_of(visit.request)}
+        told |= {"steps": Steps.of(self.store.scale, self.service.feedback), "address": address_of(visit.request)}
         return self._drawn(name, visit.request, visit.session, 200, told)
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
@@ -121,8 +123,13 @@ class Site:
         self, name: str, request: Request, session: Session | None, status: int, told: dict[str, Any]
     ) -> Response:
         may = session is not None and session.is_operator
-        menu = [(to, label) for to, label in NAVIGATION if to in self.paths and (may or to not in FOR_OPERATORS)]
-        told |= {"session": session, "menu": menu, "here": request.scope["path"]}
+        implicit = self.service.feedback == "implicit"
+        menu = [
+            (to, _WITHOUT_STARS.get(label, label) if implicit else label)
+            for to, label in NAVIGATION
+            if to in self.paths and (may or to not in FOR_OPERATORS)
+        ]
+        told |= {"session": session, "menu": menu, "here": request.scope["path"], "predicts": self.service.predicts}
         return self.drawing.page(name, status, told)
 
     async def _static(self, version: str, name: str) -> Response:

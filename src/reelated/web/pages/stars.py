@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from reelated.ratings import Scale
+from reelated.ratings import Feedback, Scale
 
 MOST = 11
 """A finer scale is rated by typing a number."""
@@ -26,11 +26,15 @@ class Steps(NamedTuple):
     halves: bool
     """Whether two steps make a star."""
     names: tuple[str, ...] = NAMES
+    single: bool = False
+    """Whether there is one step only: people have a movie, and do not rate it."""
 
     @classmethod
-    def of(cls, scale: Scale) -> "Steps":
+    def of(cls, scale: Scale, feedback: Feedback = "explicit") -> "Steps":
         """Return the steps of a scale."""
         low, high, step = scale
+        if feedback == "implicit" or low == high:
+            return cls(scale, (Step(high, f"{high:g}", "I have this"),), False, single=True)
         count = round((high - low) / step) + 1 if step > 0 else MOST + 1
         if not 2 <= count <= MOST:
             return cls(scale, (), False)

@@ -31,8 +31,10 @@ class Sum(NamedTuple):
         In the order in which they are told.
     total : str
         What they add up to: the written figures do, to the last digit.
-    because, although : list of Reason
-        What speaks for the movie and is liked, and what speaks against it.
+    because : list of Reason
+        The largest positive contributions, the largest first.
+    although : list of Reason
+        The largest negative contribution, if it is notable and of a movie that was rated low.
     axis : float
         Where the bar begins, of 100: what pulls down lies to the left.
     """
@@ -46,7 +48,8 @@ class Sum(NamedTuple):
 
 def add_up(why: Why) -> Sum:
     """Return the parts of an explanation."""
-    named = sorted(why.contributions, key=lambda reason: -abs(reason.contribution))[:NAMED]
+    because = list(why.for_it[:2])
+    named = sorted(why.contributions, key=lambda reason: (reason not in because, -abs(reason.contribution)))[:NAMED]
     named.sort(key=lambda reason: -reason.contribution)
     rest = sum(reason.contribution for reason in why.contributions) - sum(reason.contribution for reason in named)
     n_rest = len(why.contributions) - len(named)
@@ -60,9 +63,15 @@ def add_up(why: Why) -> Sum:
     told.append(("Cut to the scale", "clip", why.clip, None))
     parts, total, axis = _drawn(told, sum(value for _, _, value, _ in told), why.by)
     reach = sum(abs(reason.contribution) for reason in why.contributions)
-    because = [reason for reason in why.for_it if reason.liked][:2] or list(why.for_it[:2])
-    although = [reason for reason in why.against_it[:1] if -reason.contribution > NOTABLE * reach]
+    notable = [reason for reason in why.against_it[:1] if -reason.contribution > NOTABLE * reach]
+    although = [reason for reason in notable if is_low(reason, because)]
     return Sum(parts, total, because, although, axis)
+
+
+def is_low(reason: Reason, others: list[Reason]) -> bool:
+    """Say whether a movie was rated low: it is not liked, and was rated lower than the movies named beside it."""
+    given = reason.rating
+    return given is not None and not reason.liked and all(given < (other.rating or 0.0) for other in others)
 
 
 def _drawn(told: list[tuple[str, str, float, Any]], value: float, by: str) -> tuple[list[Part], str, float]:

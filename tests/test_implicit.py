@@ -1,0 +1,321 @@
+"""Purchases and likes, where every rating is equal: lists and reasons, and no predicted rating at any door."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+import reelated
+from reelated.cli.commands import app as terminal
+from reelated.errors import InputError
+from reelated.evaluation import compare, evaluate, tune, within_users
+from reelated.evaluation.report import render
+from reelated.models import EASE, Gaussian, ItemKNN, Popularity
+from reelated.ratings import Scale
+from reelated.recommender import recipe
+from reelated.refit import Versions, refit
+from reelated.store import Store
+from reelated.web import ServiceOptions, create_app
+from reelated.web.pages.stars import Steps
+
+HERE = "http://127.0.0.1:8000"
+
+
+def purchases(n_users=80, n_items=24):
+    """Return who bought what: two kinds of customers, each of whom bought some things of the other kind, too."""
+    rng = np.random.default_rng(3)
+    chance = np.where(np.arange(n_users)[:, None] % 2 == np.arange(n_items) % 2, 0.5, 0.1)
+    users, items = np.nonzero(rng.random((n_users, n_items)) < chance)
+    return {"customer": users.tolist(), "product_id": items.tolist()}
+
+
+BOUGHT = purchases()
+
+
+def bought(scale=None, stars=1.0):
+    """Read the purchases, as a table without ratings or with one that is always the same."""
+    if stars is None:
+        return reelated.read(BOUGHT, columns={"user_id": "customer", "rating": None}, scale=scale, name="shop")
+    table = BOUGHT | {"stars": [stars] * len(BOUGHT["customer"])}
+    return reelated.read(table, columns={"user_id": "customer"}, scale=scale, name="shop")
+
+
+@pytest.fixture(scope="module")
+def rec():
+    return reelated.Recommender().fit(bought(stars=None))
+
+
+def message(call, *args, **how):
+    with pytest.raises(InputError) as error:
+        call(*args, **how)
+    return str(error.value)
+
+
+# --------------------------------------------------------------------------------------------------------- in Python
+@pytest.mark.parametrize(
+    ("data", "feedback"),
+    [
+        ({"stars": None}, "implicit"),
+        ({"stars": 1.0}, "implicit"),
+        ({"stars": 5.0}, "implicit"),
+        ({"scale": (0, 1, 1)}, "implicit"),
+        ({"scale": (1, 5, 1), "stars": 5.0}, "explicit"),  # a site that begins: people may rate otherwise tomorrow
+        ({"scale": (-1, 1, 2)}, "explicit"),
+    ],
+)
+def test_equal_ratings_have_no_rater_and_are_implicit_where_the_scale_has_nothing_else(data, feedback):
+    made = reelated.Recommender(EASE()).fit(bought(**data))
+    assert (made.models_.rater, made.feedback_) == (None, feedback)
+    rows = made.recommend(0)
+    assert {row.predicted_rating for row in rows} == {None}
+    assert rows.because == ("because you have" if feedback == "implicit" else "because you rated")
+    assert all((reason.rating is None) == (feedback == "implicit") for row in rows for reason in row.reasons)
+
+
+def test_ratings_that_differ_have_a_rater_and_are_explicit(sample):
+    made = reelated.Recommender(rater=ItemKNN()).fit(sample)
+    assert (made.models_.rater is None, made.feedback_) == (False, "explicit")
+
+
+def test_lists_are_those_of_the_ranker_with_reasons_and_without_a_predicted_rating(rec):
+    alone = reelated.Recommender(ranker=EASE(), rater=None).fit(bought())
+    for user in (0, 1, 30):
+        rows = rec.recommend(user)
+        assert [row.movie_id for row in rows] == [row.movie_id for row in alone.recommend(user)]
+        assert rows[0].because
+    assert "predicted rating" not in repr(rec.recommend(0)).splitlines()[1]
+    assert repr(rec.recommend(0)).splitlines()[1].endswith("because you have")
+    assert repr(rec.recommend(0)[:2]).splitlines()[1].endswith("because you have")
+    assert ", rated " not in repr(rec.explain(0, rec.recommend(0)[0].movie_id))
+
+
+def test_the_audience_has_no_predicted_rating_and_lists_of_everybody_have_none(rec):
+    for row in rec.audience(3):
+        assert (row.predicted_rating, row.lift) == (None, None)
+        assert row.interest is not None
+    table = next(rec.recommend_all())
+    assert table["predicted_rating"].null_count() == len(table)
+    assert table["support"].sum() > 0
+    assert rec.audiences([3, 4])["predicted_rating"].null_count() == len(rec.audiences([3, 4]))
+
+
+def test_a_predicted_rating_that_is_asked_for_is_refused_in_one_sentence(rec):
+    told = "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. "
+    told += "List by relevance."
+    assert message(rec.recommend, 0, by="rating") == f"by='rating': {told}"
+    assert message(rec.audience, 3, by="rating") == f"by='rating': {told}"
+    assert message(rec.explain, 0, 3, by="rating") == f"by='rating': {told}"
+    assert message(rec.predict, 0, 3) == f"predict: {told}"
+    assert message(reelated.Recommender(by="rating").fit, bought()) == f"by='rating': {told}"
+
+
+def test_a_rater_that_is_given_is_not_fitted_and_a_note_says_so():
+    made = reelated.Recommender(EASE(), Gaussian(n_draws=7)).fit(bought())
+    assert made.models_.rater is None
+    assert made.notes_[-1] == "All ratings are equal: none is predicted, and rater=Gaussian(n_draws=7) is not fitted."
+    assert not any("equal" in note for note in reelated.Recommender().fit(bought()).notes_)
+
+
+def test_the_rater_is_no_part_of_the_work(rec):
+    data, seen = bought(), []
+    both = EASE().plan(data.ratings.matrix) + Gaussian().plan(data.ratings.matrix)
+    assert reelated.Recommender().plan(data) == EASE().plan(data.ratings.matrix) < both
+    reelated.Recommender().fit(data, progress=seen.append)
+    assert seen[-1] == 1.0
+
+
+def test_it_is_saved_and_opened_without_a_rater(rec, tmp_path):
+    again = reelated.Recommender.load(rec.save(tmp_path / "shop"))
+    assert (again.models_.rater, again.feedback_) == (None, "implicit")
+    assert again.recommend(0) == rec.recommend(0)
+    assert again.recommend(0).because == "because you have"
+    assert not any("rater" in file.name for file in (tmp_path / "shop").iterdir())
+    manifest = json.loads((tmp_path / "shop" / "model.json").read_text())
+    manifest["models"] = {}
+    (tmp_path / "shop" / "model.json").write_text(json.dumps(manifest))
+    assert "damaged" in message(reelated.Recommender.load, tmp_path / "shop")
+
+
+def test_it_serves_the_ratings_of_others(rec):
+    others = {"customer": [7, 7, 8], "product_id": [1, 3, 2]}
+    served = rec.with_ratings(reelated.read(others, columns={"user_id": "customer", "rating": None}))
+    assert served.recommend(7)[0].predicted_rating is None
+    assert [row.movie_id for row in served.recommend(7)] == [
+        row.movie_id for row in rec.recommend(ratings={1: 1, 3: 1})
+    ]
+
+
+def test_a_recommender_of_stars_may_have_no_rater_and_still_says_what_was_rated(sample, tmp_path):
+    alone = reelated.Recommender(rater=None).fit(sample)
+    both = reelated.Recommender(rater=ItemKNN()).fit(sample)
+    for made in (alone, reelated.Recommender.load(alone.save(tmp_path / "model"))):
+        rows = made.recommend(300)
+        assert [(row.movie_id, row.because) for row in rows] == [(r.movie_id, r.because) for r in both.recommend(300)]
+        assert rows.because == "because you rated"
+        assert rows[0].reasons[0].rating is not None
+        assert {row.predicted_rating for row in rows} == {None}
+
+
+def test_the_recipe_alone_still_lists_by_its_predicted_rating():
+    made = recipe().fit(bought())
+    assert {row.predicted_rating for row in made.recommend(0)} == {1.0}
+    assert made.predict(0, 3).predicted_rating == 1.0
+
+
+# -------------------------------------------------------------------------------------------------------- evaluation
+def test_neither_errors_nor_likes_are_measured_where_all_ratings_are_equal():
+    split = within_users(bought())
+    results = {"default": evaluate(reelated.Recommender(), split), "recipe": evaluate(recipe(), split)}
+    results["popularity"] = evaluate(reelated.Recommender(Popularity()), split)
+    for result in results.values():
+        assert {row.relevance for row in result.rows()} == {"any", None}
+        assert not {"rmse", "mae", "in_interval"} & {row.measure for row in result.rows()}
+        assert result.liked is None
+        assert result.errors().is_empty()
+    assert results["default"].value("ndcg@10", "any") > 0.2
+    page = render(results)
+    for word in ("RMSE", "iked", "redicted rating", "0.0000"):
+        assert word not in page
+    told = compare(results["popularity"], results["default"])
+    assert {one.relevance for one in told} == {"any", None}
+
+
+def test_a_recommender_without_a_rater_has_no_errors_and_is_compared_by_the_rest(sample):
+    split = within_users(sample)
+    first = evaluate(reelated.Recommender(rater=None), split)
+    second = evaluate(reelated.Recommender(rater=ItemKNN()), split)
+    assert first.liked == second.liked == "rated 4 or more"
+    assert ("rmse", None) not in first._names
+    told = {(one.measure, one.relevance): one.difference for one in compare(first, second)}
+    assert told["ndcg@10", "liked"] == 0
+    assert ("rmse", None) not in told
+    assert "RMSE" not in render({"first": first})
+
+
+@pytest.mark.parametrize("goal", ["liked", "rating"])
+def test_settings_are_tuned_for_any_hit_alone(goal):
+    assert message(tune, bought(), goal).endswith(
+        "all ratings are equal, so the one goal that means anything is 'any'."
+    )
+    pytest.importorskip("optuna")
+    assert tune(bought(), "any", trials=1).value > 0
+
+
+# ------------------------------------------------------------------------------------------------------ the terminal
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("shop") / "bought.csv"
+    rows = zip(BOUGHT["customer"], BOUGHT["product_id"], strict=True)
+    path.write_text("customer,product_id\n" + "".join(f"{user},{item}\n" for user, item in rows))
+    return path
+
+
+def run(command, file, *words, code=0):
+    """Run a command on the purchases."""
+    given = [command, str(file), "--columns", "user_id=customer,rating=", *words]
+    result = CliRunner().invoke(terminal, given, env={"COLUMNS": "120"})
+    assert bool(result.exit_code) == bool(code), (result.output, result.exception)
+    return result
+
+
+def test_the_terminal_says_because_you_have_and_predicts_nothing(rec, file):
+    heading = run("recommend", file, "--user", "0").stdout.splitlines()[1]
+    assert heading.split() == ["id", "movie", "score", "because", "you", "have"]
+    told = run("recommend", file, "--user", "0", "--why").stdout
+    assert "(you: " not in told
+    told = run("explain", file, "--user", "0", "--movie", "3").stdout
+    assert "rated" not in told.replace("rated both", "").replace("movies not rated", "")
+    assert "predicted" not in run("audience", file, "--movie", "3").stdout
+    assert "predicted" not in run("audience", file, "--movie", "3", "--movie", "4").stdout
+    rows = json.loads(run("recommend", file, "--user", "0", "--json").stdout)
+    assert [row["predicted_rating"] for row in rows] == [None] * len(rows)
+    assert "predicts no ratings" in str(run("predict", file, "--user", "0", "--movie", "3", code=1).exception)
+    assert "predicts no ratings" in str(run("recommend", file, "--user", "0", "--by", "rating", code=1).exception)
+
+
+def test_everybodys_lists_are_written_without_a_predicted_rating(file, tmp_path):
+    run("batch", file, "-o", str(tmp_path / "lists.csv"))
+    table = list(csv.DictReader(io.StringIO((tmp_path / "lists.csv").read_text())))
+    assert len(table) > 500
+    assert {row["predicted_rating"] for row in table} == {""}
+
+
+def test_the_terminal_measures_lists_alone(file, tmp_path):
+    told = run("evaluate", file, "--report", str(tmp_path / "report.html")).stdout
+    for word in ("RMSE", "iked", "predicted", "interval 1"):
+        assert word not in told
+    assert "nDCG@10" in told
+    assert "lists as a whole" in told
+    (told,) = json.loads(run("evaluate", file, "--json").stdout)
+    assert told["liked"] is None
+
+
+def test_a_check_up_says_once_that_all_ratings_are_equal(file):
+    told = run("check", file).stdout
+    assert "Every rating is 1" in told
+    assert "alike" not in told
+
+
+# ------------------------------------------------------------------------------------------- the service and its page
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """A browser on a service of the purchases."""
+    folder = tmp_path_factory.mktemp("service")
+    store = Store(f"sqlite:///{folder}/store.db").upgrade()
+    store.import_data(bought(scale=(0, 1, 1)), "shop")
+    versions = Versions(folder / "models")
+    assert refit(store, versions).outcome == "switched"
+    assert versions.current().accuracy is None
+    store.close()
+    options = ServiceOptions(f"sqlite:///{folder}/store.db", str(folder / "models"), refit_after=10**9, poll=60.0)
+    with TestClient(create_app(options), HERE, headers={"Accept": "text/html"}) as made:
+        yield made
+
+
+def test_the_api_predicts_no_rating(client):
+    told = client.get("/api/users/0/recommendations").json()["recommendations"]
+    assert [row["predicted_rating"] for row in told] == [None] * 10
+    assert told[0]["reasons"][0]["rating"] is None
+    audience = client.get("/api/movies/3/audience").json()["recommendations"]
+    assert {row["predicted_rating"] for row in audience} == {None}
+    assert client.get("/api/model").json()["rater"] is None
+    for address in ("/api/users/0/predictions/3", "/api/users/0/recommendations?by=rating"):
+        answer = client.get(address, headers={"Accept": "application/json"})
+        assert answer.status_code == 422
+        assert "predicts no ratings" in answer.json()["detail"]
+
+
+def test_the_page_has_a_mark_instead_of_stars_and_names_what_one_has(client):
+    start = client.get("/").text
+    assert start.count(">I have this</button>") >= 12
+    token = re.search(r'name="token" value="(\w+)"', start)[1]
+    for movie_id in (1, 3, 5):
+        client.post("/rate", data={"token": token, "movie_id": movie_id, "rating": "1"})
+    pages = {address: client.get(address).text for address in (
+        "/", "/list", "/ratings", "/how", "/search?query=movie", "/movies/3", "/movies/7", "/users", "/users/0",
+        "/movies/7?audience",
+    )}  # fmt: skip
+    for address, page in pages.items():
+        read = re.sub("<[^>]*>", "", page)
+        for word in ("hated", "loved", "★", "redicted", "stars off", "rated", "our stars"):
+            assert word not in read, (address, word)
+        assert 'class="star"' not in page
+    assert "Because you have <i>" in pages["/list"]
+    assert "How it adds up" in pages["/movies/7"]
+    assert "because they have " in pages["/users/0"]
+    assert pages["/ratings"].count("✓ I have this") == 3
+    client.post("/rate", data={"token": token, "movie_id": 3, "rating": ""})
+    assert client.get("/ratings").text.count("✓ I have this") == 2
+
+
+def test_a_scale_of_one_value_is_a_mark_too():
+    for scale, feedback in (((1, 1, 1), "explicit"), ((0, 1, 1), "implicit")):
+        made = Steps.of(Scale(*map(float, scale)), feedback)
+        assert made.single
+        assert [step.value for step in made.steps] == [1.0]
+    assert not Steps.of(Scale(0.0, 1.0, 1.0)).single
