@@ -77,7 +77,7 @@ for title, rating in stars.items():
 
 # %%
 for row in rec.recommend(ratings=ratings, n=8):
-    print(f"{row.rank:>2}  {row.title:<34} {row.predicted_rating:.2f}  because you liked: {', '.join(row.because)}")
+    print(f"{row.rank:>2}  {row.title:<34} {row.predicted_rating:.2f}  because you rated: {', '.join(row.because)}")
 
 # %% [markdown]
 # Put other titles and stars in and run the cells again. A list can be narrowed before it is cut:

@@ -24,14 +24,14 @@ user_id = rec.user_ids[int(np.argsort(counts, kind="stable")[len(counts) // 2])]
 best = rec.recommend(user_id=user_id)
 
 # %% [markdown]
-# ## Because you liked …
+# ## Because you rated …
 #
-# Every row of a list carries its three strongest reasons, and `other`, which is all the rest. *Because you liked*
-# names only movies that the user rated above their own mean.
+# Every row of a list carries its three strongest reasons, and `other`, which is all the rest. *Because you rated*
+# names the largest positive contributions, the largest first, whatever the rating.
 
 # %%
 for row in best[:5]:
-    print(f"{row.rank}  {row.title}: because you liked {', '.join(row.because) or 'nothing in particular'}")
+    print(f"{row.rank}  {row.title}: because you rated {', '.join(row.because)}")
 
 # %%
 row = best[0]

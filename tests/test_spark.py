@@ -351,6 +351,21 @@ def test_lists_are_the_rows_of_the_local_batch(served, ml100k):
     assert found.sort("user_id", "rank").equals(wanted.with_columns(pl.col("rank", "support").cast(pl.Int32)))
 
 
+def test_equal_ratings_have_no_rater_on_a_cluster_either(spark, tmp_path):
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((30, 9)) < 0.4)
+    table = pl.DataFrame({"user_id": users, "movie_id": items})
+    frame, columns = parquet(spark, table, tmp_path), {"rating": None}
+    found = Recommender.load(cluster.fit(frame, Recommender(), tmp_path / "model", columns=columns))
+    local = Recommender().fit(reelated.read(table, columns=columns))
+    assert (found.models_.rater, found.feedback_) == (local.models_.rater, local.feedback_) == (None, "implicit")
+    lists = polars(cluster.recommend(tmp_path / "model", frame, 3, columns=columns)).sort("user_id", "rank")
+    assert lists["movie_id"].to_list() == pl.concat(local.recommend_all(3))["movie_id"].to_list()
+    assert lists["predicted_rating"].null_count() == len(lists)
+    with pytest.raises(InputError, match="predicts no ratings"):
+        cluster.recommend(tmp_path / "model", frame, 3, by="rating", columns=columns)
+
+
 @pytest.mark.parametrize("by", [None, "rating"])
 def test_an_audience_is_that_of_one_machine(served, ml100k, by):
     rec, path = served
