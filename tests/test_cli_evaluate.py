@@ -52,6 +52,18 @@ def test_both_kinds_of_hits_stand_side_by_side_with_their_intervals():
     assert line.count("–") == 2
 
 
+def test_popularity_has_no_error_of_the_ratings_that_another_model_predicts(shared_data):
+    asked = "sample", "--model", "popularity"
+    shown = run(*asked).stdout
+    assert "nDCG@10" in shown
+    assert all(measure not in shown for measure in ("RMSE", "MAE", "80 %"))
+    assert {"rmse", "mae", "in_interval"}.isdisjoint(row["measure"] for row in measures(*asked))
+    asked = shared_data / "ml-100k.zip", "--protocol", "ml100k-folds", "--model", "popularity"
+    (told,) = json.loads(run(*asked, "--json").stdout)
+    assert told["protocol"]["ours"] == {"RMSE": None, "MAE": None}
+    assert "Reelated: popularity" in run(*asked).stdout
+
+
 def test_who_is_left_out_is_told():
     told = run("sample", "--split", "last").stderr
     assert "left out of the means of what is liked:" in told

@@ -136,7 +136,12 @@ def test_the_terminal_writes_a_report_with_the_recipe_beside(tmp_path):
     result = CliRunner().invoke(app, ["evaluate", "sample", "--report", str(path)])
     assert result.exit_code == 0, result.exception
     assert str(path) in result.stderr.replace("\n", "")
-    assert "recipe" in Page(path.read_text(encoding="utf-8")).text
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "recipe" in text
+    for measure in ("RMSE", "MAE", "In the 80 % interval"):  # of default, popularity and recipe
+        cells = [part for part in text[text.index(measure) + 2 :] if part and not re.fullmatch(r".*\d–\d.*", part)][:3]
+        assert cells[1] == "–"
+        assert re.fullmatch(r"0\.\d{3}", cells[0])
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0.8, 1.3), (0, 0.0137), (1, 5), (-3, 250)])

@@ -34,7 +34,10 @@ NAMES = {
     "concentration": "places of the ten most listed",
 }
 """Measures as a person reads them."""
-BESIDE: dict[str, Callable[[], Recommender]] = {"popularity": lambda: Recommender(Popularity()), "recipe": recipe}
+BESIDE: dict[str, Callable[[], Recommender]] = {
+    "popularity": lambda: Recommender(Popularity(), rater=None),
+    "recipe": recipe,
+}
 """What a report shows beside the model asked for."""
 BOTH = ("any", "liked")
 INTERVAL = "95 % interval"
@@ -53,7 +56,10 @@ class Way(NamedTuple):
 def evaluate_source(source: str, options: Options, way: Way, report: Path | None) -> Evaluation:
     """Measure the recommender asked for in the way asked for; write a report, with others beside it."""
     protocol = None if way.protocol is None else protocol_of(options, way)
-    wanted = {model_of(options): options.recommender()}
+    asked = options.recommender()
+    if isinstance(asked.ranker, Popularity):
+        asked.rater = None  # the error of the default rater would be taken for that of popularity
+    wanted = {model_of(options): asked}
     if report is not None:
         check_report(report)
         wanted |= {name: make() for name, make in BESIDE.items() if name not in wanted}
@@ -181,7 +187,7 @@ def _others(rows: list[Measure]) -> list[Column]:
 def _beside(protocol: Protocol, rows: list[Measure], model: str) -> list[Column]:
     """Return our row, with its intervals, below the published ones."""
     found = {(row.measure, row.relevance): row for row in rows}
-    ours = [found[key] for key in protocol.columns.values()]
+    ours = [found.get(key, Measure(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
     theirs = protocol.published
     numbers = [
         Column(name, ["–" if (value := one.values[at]) is None else f"{value:g}" for one in theirs] + _ours(row))

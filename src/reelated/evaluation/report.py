@@ -207,7 +207,7 @@ def _published(protocol: Protocol, name: str, result: Evaluation) -> dict[str, A
         {"model": one.model, "note": one.note, "ours": False, "cells": [_figure(value) for value in one.values]}
         for one in protocol.published
     ]
-    ours = [f"{value:.4f}" for value in protocol.row(result)]
+    ours = ["–" if value is None else f"{value:.4f}" for value in protocol.row(result)]
     rows.append({"model": f"Reelated: {name}", "note": "measured here", "ours": True, "cells": ours})
     return {
         "definition": protocol.definition, "source": protocol.source, "columns": list(protocol.columns), "rows": rows,

@@ -26,7 +26,7 @@ class Recommender(Questions):
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
         The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``, and
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it.
-    rater : Gaussian, ItemKNN, "default" or None, default "default"
+    rater : Gaussian, ItemKNN, Baseline, "default" or None, default "default"
         The model that predicts ratings; None: no rating is predicted. Beside a ranker, data whose ratings are all equal
         gets none, whatever is given. The default is ``Gaussian()``, which is told genres and years where they are
         known; for more than three million ratings, or without a ranker beside it, it is

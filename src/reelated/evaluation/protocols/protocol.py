@@ -224,8 +224,8 @@ class Protocol:
             raise InputError(f"source={str(source)!r} holds {got}: {self.name} needs {self.data} with {wanted}.")
         return self.splits(material)
 
-    def row(self, result: Evaluation) -> tuple[float, ...]:
-        """Return what was measured in the order of the published columns.
+    def row(self, result: Evaluation) -> tuple[float | None, ...]:
+        """Return what was measured in the order of the published columns; None where no rating was predicted.
 
         Parameters
         ----------
@@ -234,6 +234,7 @@ class Protocol:
 
         Returns
         -------
-        tuple of float
+        tuple of float or None
         """
-        return tuple(result.value(*named) for named in self.columns.values())
+        missing = set() if ("rmse", None) in result._names else {"rmse", "mae"}
+        return tuple(None if name in missing else result.value(name, of) for name, of in self.columns.values())
