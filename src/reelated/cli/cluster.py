@@ -35,7 +35,7 @@ def connected(engine: str) -> Iterator[Any]:
 
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise InputError(JAVA)
-    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
