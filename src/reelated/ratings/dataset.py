@@ -137,6 +137,11 @@ class Dataset:
         return replace(self, tags=tags)
 
 
+def as_dataset(data: Dataset | FrameLike) -> Dataset:
+    """Return a data set as it is, and one made of a ratings table."""
+    return data if isinstance(data, Dataset) else Dataset.from_frames(data)
+
+
 def check_scale(scale: Any) -> Scale:
     """Return `(low, high, step)` as a `Scale`, or raise `InputError`."""
     try:
@@ -235,8 +240,9 @@ def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
     if genres.dtype == pl.String:
         genres = genres.str.split("|").list.eval(pl.element().filter(pl.element() != ""))
     year = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table))
+    prefix = pl.lit("" if movie_ids.type_name == "str" else "Movie ")  # an id that is text says what it is
     return table.with_columns(
-        pl.col("title").cast(pl.String).fill_null(pl.concat_str(pl.lit("Movie "), pl.col("movie_id").cast(pl.String))),
+        pl.col("title").cast(pl.String).fill_null(pl.concat_str(prefix, pl.col("movie_id").cast(pl.String))),
         year.cast(pl.Int32, strict=False).alias("year"),
         genres.fill_null([]).cast(pl.List(pl.String)).alias("genres"),
     ).select("movie_id", "title", "year", "genres", pl.exclude("movie_id", "title", "year", "genres"))
@@ -268,4 +274,4 @@ def _known(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, 
     return pl.concat([table, rest], how="diagonal").sort(name)
 
 
-__all__ = ["RATING_ALIASES", "Dataset", "check_scale", "observed_scale"]
+__all__ = ["RATING_ALIASES", "Dataset", "as_dataset", "check_scale", "observed_scale"]
