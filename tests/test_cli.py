@@ -583,6 +583,23 @@ BAD_TABLE = {
 }
 
 
+def test_a_table_without_ratings_is_told_of_the_option_for_it(tmp_path):
+    path = tmp_path / "likes.csv"
+    path.write_text("who,product_id\n1,10\n2,20\n")
+    said = run("recommend", path, "--user", "1", code=1)
+    assert said.endswith(
+        "Name them: --columns user_id=COLUMN,rating=COLUMN. For a table without ratings give --columns rating=."
+    )
+    assert run("check", path, "--columns", "user_id=who,rating=").exit_code == 0
+
+
+@pytest.mark.parametrize("option", ["--user", "--by", "-n", "--columns"])
+def test_an_option_of_one_value_is_refused_twice(option):
+    said = run("recommend", "sample", option, "1", option, "2", code=2).stderr
+    assert f"got {option.replace('-n', '--n')} 2 times: expected it once." in said
+    run("find", "sample", "fargo", "--json", "--json")
+
+
 def test_unknown_ids_and_genres_do_not_spoil_a_list_and_notes_name_them():
     known = run("recommend", "sample", "--rate", "50=5", "--csv")
     found = run("recommend", "sample", "--rate", "50=5", "--rate", "9999=4", "--exclude", "9998", "--csv")
@@ -605,7 +622,8 @@ def test_bad_input_is_said_in_one_sentence_in_the_words_of_the_terminal(words):
 
 @pytest.mark.parametrize("words", BAD_TABLE, ids=" ".join)
 def test_bad_options_on_reading_are_said_in_the_words_of_the_terminal(table, words):
-    said = run("recommend", table / "ratings.csv", "--user", "ann", "--movies", table / "movies.csv", *words, code=1)
+    movies = () if "--movies" in words else ("--movies", table / "movies.csv")
+    said = run("recommend", table / "ratings.csv", "--user", "ann", *movies, *words, code=1)
     assert BAD_TABLE[words] in said
     assert not re.search("invalid='|duplicates='|columns=", said)
 

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given as drawn
@@ -540,3 +541,16 @@ def test_the_recipe_on_the_official_folds_has_its_known_error(shared_data):
     assert result.value("rmse") == pytest.approx(1.017, abs=5e-4)
     (note,) = result.notes
     assert note.startswith("167 hidden ratings of movies without training data: ")
+
+
+def test_a_split_can_be_made_of_tables_of_any_kind():
+    """What was loaded with pandas or polars is a data set; nobody has to make one first."""
+    train = {"user_id": [1, 1, 2, 2, 3, 3], "movie_id": [7, 8, 7, 9, 8, 9], "rating": [5, 4, 4, 2, 5, 3]}
+    test = {"user_id": [3], "movie_id": [7], "rating": [4]}
+    wanted = evaluate(recipe(), given(Dataset.from_frames(train), test))
+    for kind in (pd.DataFrame, pl.DataFrame, dict):
+        split = given(kind(train), kind(test))
+        assert split.test.rows() == [(3, 7, 4.0)]
+        assert repr(evaluate(recipe(), split)) == repr(wanted)
+        assert repr(within_users(kind(train), 0.5)) == "ratings: 3 ratings to learn from, 3 hidden"
+        assert len(random_folds(kind(train), 2)) == 2

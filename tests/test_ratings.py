@@ -298,7 +298,8 @@ def test_a_missing_column_is_named_with_those_that_are_there():
         Dataset.from_frames({"user": [1], "film title": ["a"]})
     assert str(caught.value) == (
         "No column for movie_id and rating among the table's columns 'user', 'film title'. "
-        "Name it: columns={'movie_id': 'your column'}."
+        "Name them: columns={'movie_id': 'your column', 'rating': 'your column'}. "
+        "For a table without ratings give columns={'rating': None}."
     )
     with pytest.raises(InputError, match="among the table's columns none"):
         named(pl.DataFrame(), {"user_id": ("user",)}, required=("user_id",))

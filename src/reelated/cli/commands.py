@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import reelated
 from reelated.cli import service
@@ -390,9 +391,29 @@ def fetch(
 service.register(app, with_source, with_json)
 
 
+class OnceEach(TyperCommand):
+    """A command that refuses an option given twice where one value counts."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, and look which options were given in what order."""
+        *_, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in self.params:
+            if (
+                given.count(option) > 1
+                and not getattr(option, "multiple", True)
+                and not getattr(option, "is_flag", True)
+            ):
+                raise typer.BadParameter(f"got {option.opts[-1]} {given.count(option)} times: expected it once.")
+        return super().parse_args(ctx, args)
+
+
 @app.command(epilog="Example: reelated demo")
 def demo() -> None:
     """Show the main job on the bundled sample."""
     from reelated.cli.demo import run_demo
 
     run_demo()
+
+
+for command in app.registered_commands:
+    command.cls = OnceEach

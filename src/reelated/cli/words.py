@@ -1,12 +1,13 @@
 """A message of the library → the words of the terminal: options by their names there."""
 
 import re
+from collections.abc import Callable
 
 from reelated.models import MODELS
 
 _SETTINGS = {name for model in MODELS.values() for name in model().get_params()} | {"half_life", "long_term"}
 
-_WORDS = {
+_WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"^exclude: movie_id=": "--exclude ",
     r"^ratings: movie_id=": "--rate ",
     r"^ratings\[(.+?)\]=": r"--rate \1=",
@@ -18,7 +19,10 @@ _WORDS = {
     r"^recommend_all: this": "SOURCE: this",
     r"columns\['(\w+)'\]='(.*?)':": r"--columns \1=\2:",
     r"columns has the key '(\w+)'": r"--columns \1=…",
-    r"columns=\{'(\w+)': 'your column'\}": r"--columns \1=COLUMN",
+    r"columns=\{('\w+': (?:'your column'|None)(?:, '\w+': 'your column')*)\}": lambda found: (
+        "--columns "
+        + re.sub(r"'(\w+)': ", r"\1=", found[1]).replace("'your column'", "COLUMN").replace("None", "").replace(" ", "")
+    ),
     r"columns=\{'user_id': …[^}]*\}": "--columns user_id=COLUMN,movie_id=COLUMN",
     r"columns=\{'rating': …[^}]*\}": "--columns rating=COLUMN,timestamp=COLUMN",
     r"^max_memory='(.*?)'": r"--max-memory \1",

@@ -192,17 +192,21 @@ def _held(record: bytes, layout: Layout) -> str:
     separator, width = layout.separator, len(layout.names)
     if not _wide(separator, width).search(record):  # nearly all text ends here
         return ""
-    first, *others = record.replace(b"\r", b"\n").split(b"\n")
-    wide = [fields for line in others if len(fields := split(line.decode(), separator)) == width]
-    if not wide:
-        return ""
+    first, *others = record.replace(b"\r", b"\n").rstrip(b"\n").split(b"\n")
     begins = first.decode().split(separator)
     opens = max(at for at, field in enumerate(begins) if field.startswith('"'))
     known = width if len(begins) == width else opens
     numbers = [at for at in range(known) if at != opens and is_number(begins[at].strip('"'))]
-    if not numbers:
-        return "doubtful" if known == width else ""
-    return "rows" if any(all(is_number(fields[at].strip('"')) for at in numbers) for fields in wide) else ""
+    doubtful = False
+    for place, line in enumerate(others, 1):
+        fields = split(line.decode(), separator)
+        if len(fields) != width:
+            continue
+        telling = [at for at in numbers if at < opens or place < len(others)]  # the rest follows the closing quote
+        if telling and all(is_number(fields[at].strip('"')) for at in telling):
+            return "rows"
+        doubtful |= not telling and known == width
+    return "doubtful" if doubtful else ""
 
 
 def lines_of(trace: Trace, places: Collection[int]) -> dict[int, int]:

@@ -1,8 +1,11 @@
 """The editions of MovieLens: how their files are laid out, and what they say of movies and users."""
 
-from collections.abc import Iterator
+import ast
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -10,9 +13,11 @@ from reelated.data.layout import RATINGS, Layout, Trace, Want, split
 from reelated.data.source import Files, find_files
 from reelated.data.tables import read_table
 from reelated.data.titles import has_year, split_title
-from reelated.errors import InputError, plural
+from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Dataset, Scale
-from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_seconds, rating_columns, read_ids
+from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_seconds, rating_columns, read_ids, with_own_names
+
+Columns: TypeAlias = Mapping[str, str | None] | None
 
 GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -59,18 +64,27 @@ def layout_of(name: str, data: bytes) -> Layout | None:
 
 
 def read_movies(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read a catalogue: titles as people say them, years, lists of genres, dates."""
     layout = layout_of(name, data)
     flags = GENRES if layout is LAYOUTS["u.item"] else ()
-    want = Want({**MOVIE_ALIASES, **dict.fromkeys(flags, ())}, ("movie_id",), None, invalid, trace)
+    aliases = {**with_own_names(MOVIE_ALIASES, columns), **dict.fromkeys(flags, ())}
+    want = Want(aliases, ("movie_id",), None, invalid, trace)
     table, notes = read_table(name, data, want, layout)
     if flags:
         set_ones = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in flags]
         table = table.with_columns(genres=pl.concat_list(set_ones)).drop(flags)
+    table, split_at = as_catalogue(table)
+    return table, notes + split_at
+
+
+def as_catalogue(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Bring a catalogue of any origin to titles as people say them, years, lists of genres and dates."""
+    notes: list[str] = []
     if "genres" in table.columns:
-        table = table.with_columns(_genres(table["genres"]))
+        genres, notes = _genres(table["genres"])
+        table = table.with_columns(genres)
     return _dated(_titled(table)), notes
 
 
@@ -88,11 +102,33 @@ def _titled(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _genres(column: pl.Series) -> pl.Series:
-    """Return lists of genres, empty where none is known."""
-    lists = column.str.split("|") if column.dtype == pl.String else column
+def _genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
+    """Return lists of genres, empty where none is known; the column as a whole decides how they are separated."""
+    notes: list[str] = []
+    if not isinstance(column.dtype, pl.List):
+        text = column.cast(pl.String)
+        cells = [cell.strip() for cell in text.drop_nulls() if cell.strip()]
+        mark, cell = next(((mark, cell) for mark in "|;,/" for cell in cells if mark in cell), ("|", ""))
+        if cells and all(cell.startswith("[") and cell.endswith("]") for cell in cells):
+            notes = ["read genres as lists in brackets"]
+            column = pl.Series([_listed(cell or "") for cell in text], dtype=pl.List(pl.String))
+        else:
+            notes = [f"split genres at {mark!r}, as in {shorten(cell)}"] * (mark != "|")
+            column = text.str.split(mark)
     known = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
-    return lists.fill_null([]).list.eval(pl.element().filter(known)).alias("genres")
+    lists = column.cast(pl.List(pl.String)).fill_null([])
+    return lists.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(known)).alias("genres"), notes
+
+
+def _listed(cell: str) -> list[str]:
+    """Return the genres in a list as JSON or Python writes it; of objects their names."""
+    values: Any = None
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            values = values if isinstance(values, list) else parse(cell)
+    if not isinstance(values, list):
+        return [part for part in cell.strip("[] ").split(",") if part]
+    return [str(value.get("name", "") if isinstance(value, dict) else value) for value in values if value is not None]
 
 
 def _dated(table: pl.DataFrame) -> pl.DataFrame:
@@ -107,11 +143,13 @@ def _dated(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_users(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read what is known of users; the occupation codes of MovieLens 1M become names."""
     layout = layout_of(name, data)
-    table, notes = read_table(name, data, Want(USER_ALIASES, ("user_id",), None, invalid, trace), layout)
+    table, notes = read_table(
+        name, data, Want(with_own_names(USER_ALIASES, columns), ("user_id",), None, invalid, trace), layout
+    )
     if "age" in table.columns:
         age = table["age"].cast(pl.Int32, strict=False)
         table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
@@ -122,11 +160,12 @@ def read_users(
 
 
 def read_links(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read the ids that IMDb (text) and TMDB (numbers) have for the movies."""
     aliases = {column: MOVIE_ALIASES[column] for column in ("movie_id", "imdb_id", "tmdb_id")}
-    table, notes = read_table(name, data, Want(aliases, ("movie_id",), None, invalid, trace))
+    want = Want(with_own_names(aliases, columns), ("movie_id",), None, invalid, trace)
+    table, notes = read_table(name, data, want)
     if "tmdb_id" in table.columns:
         table = table.with_columns(read_ids(table["tmdb_id"]))
     return table, notes
@@ -142,11 +181,11 @@ def with_links(movies: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame
 
 
 def read_tags(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None
+    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read the free tags that users gave to movies: `user_id movie_id tag timestamp`."""
     aliases = {column: RATINGS.aliases.get(column, ()) for column in ("user_id", "movie_id", "tag", "timestamp")}
-    want = Want(aliases, ("user_id", "movie_id"), None, invalid, trace)
+    want = Want(with_own_names(aliases, columns), ("user_id", "movie_id"), None, invalid, trace)
     table, notes = read_table(name, data, want, layout_of(name, data))
     return table.with_columns(as_seconds(table["timestamp"])) if "timestamp" in table.columns else table, notes
 

@@ -12,13 +12,22 @@ import polars as pl
 
 from reelated.data.layout import RATINGS, Trace, about
 from reelated.data.lines import IDS
-from reelated.data.movielens import edition, layout_of, read_links, read_movies, read_tags, read_users, with_links
+from reelated.data.movielens import (
+    as_catalogue,
+    edition,
+    layout_of,
+    read_links,
+    read_movies,
+    read_tags,
+    read_users,
+    with_links,
+)
 from reelated.data.source import Files, find_files, is_sample
 from reelated.data.tables import read_table
 from reelated.errors import DataWarning, InputError, check_choice, shorten
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid
-from reelated.ratings.frames import rating_columns
+from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_polars, named, rating_columns, with_own_names
 
 SAMPLE_NAME = "Reelated sample (simulated ratings)"
 
@@ -44,7 +53,8 @@ def read(
     movies, users : frame, str or Path, optional
         What is known of them, in place of what lies beside the ratings.
     columns : mapping of str to str, optional
-        Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
+        Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings. The
+        names of ids are looked for in the tables of movies and users, too.
     scale : (low, high, step), optional
         The scale on which people rate; by default that of the edition, else what is observed.
     duplicates : {"last", "first", "mean", "error"}, default "last"
@@ -114,6 +124,7 @@ class Found:
     known: dict[str, FrameLike] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     witness: Witness | None = None
+    columns: Mapping[str, str | None] | None = None
 
     def take(self, kind: str, given: FrameLike, invalid: str) -> None:
         """Take in a table of movies, users, links or tags: a frame, or the path of a file."""
@@ -121,7 +132,16 @@ class Found:
             if isinstance(given, (str, os.PathLike)):
                 self.read(kind, find_files(Path(given)), invalid, trace)
             else:
-                self.known[kind] = given
+                self.known[kind] = self._as_read(kind, as_polars(given, kind))
+
+    def _as_read(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
+        """Treat a frame as a file with the same contents."""
+        if kind != "movies":
+            return named(frame, with_own_names(USER_ALIASES, self.columns), required=("user_id",))
+        table = named(frame, with_own_names(MOVIE_ALIASES, self.columns), required=("movie_id",))
+        table, notes = as_catalogue(table)
+        self.notes += [f"{kind}: {note}" for note in notes]
+        return table
 
     def watched(self, kind: str) -> AbstractContextManager[Trace | None]:
         """Return what a table is read under: nothing, or the eyes of a witness."""
@@ -131,13 +151,13 @@ class Found:
         """Read a table from its file; integer ids become text where those of the ratings are."""
         inside = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(inside).name
-        table, notes = _READERS[kind](name, files.read(inside), invalid, trace)
+        table, notes = _READERS[kind](name, files.read(inside), invalid, trace, self.columns)
         text = [id_ for id_ in IDS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
         self.known[kind] = table.with_columns(pl.col(id_).cast(pl.String) for id_ in text)
         self.notes += [f"{name}: {note}" for note in notes]
 
 
-_READERS: dict[str, Callable[[str, bytes, str, Trace | None], tuple[pl.DataFrame, list[str]]]] = {
+_READERS: dict[str, Callable[..., tuple[pl.DataFrame, list[str]]]] = {
     "movies": read_movies,
     "users": read_users,
     "links": read_links,
@@ -164,7 +184,7 @@ def _find(
 ) -> Found:
     """Read all that a source holds, except the kinds of table that are given otherwise."""
     if not isinstance(source, (str, os.PathLike)):
-        return Found(rating_columns(source, columns), witness=witness)
+        return Found(rating_columns(source, columns), witness=witness, columns=columns)
     if is_sample(source):
         if columns:
             raise InputError(f"columns={shorten(dict(columns))}: the sample's columns are known. Leave them out.")
@@ -177,7 +197,7 @@ def _find(
     trace = witness.traces.setdefault("ratings", Trace()) if witness else None
     ratings, notes = _read_ratings(files, columns, invalid, trace)
     name, scale = edition(files, ratings)
-    found = Found(ratings, name or _own_name(files), scale, notes=notes, witness=witness)
+    found = Found(ratings, name or _own_name(files), scale, notes=notes, witness=witness, columns=columns)
     for kind in _READERS:
         if kind in files.roles and kind not in given:
             with found.watched(kind) as trace:

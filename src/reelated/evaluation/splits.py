@@ -11,7 +11,9 @@ import scipy.sparse as sp
 
 from reelated.data import folds
 from reelated.errors import InputError, check_integer, check_number, plural
-from reelated.ratings import Dataset, Ids, Ratings
+from reelated.ratings import Dataset, FrameLike, Ids, Ratings
+from reelated.ratings.dataset import as_dataset
+from reelated.ratings.frames import rating_columns
 from reelated.ratings.matrix import NO_TIME
 
 Mask = npt.NDArray[np.bool_]
@@ -49,14 +51,14 @@ class Split:
         return f"{self.train.name}: {len(self.train.ratings):,} ratings to learn from, {len(self.test):,} hidden"
 
 
-def given(train: Dataset, test: Any, how: str = "as given") -> Split:
+def given(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") -> Split:
     """Return a split that was made elsewhere.
 
     Parameters
     ----------
-    train : Dataset
+    train : Dataset or table
         What to learn from.
-    test : DataFrame
+    test : table
         `user_id movie_id rating`, with ids of the same types.
     how : str, default "as given"
         How it was made, in one sentence.
@@ -70,9 +72,7 @@ def given(train: Dataset, test: Any, how: str = "as given") -> Split:
     InputError
         A column is missing, or ids of other types than those of `train`.
     """
-    from reelated.ratings.frames import rating_columns
-
-    table = rating_columns(test)
+    train, table = as_dataset(train), rating_columns(test)
     for kind, ids in (("user_id", train.ratings.user_ids), ("movie_id", train.ratings.movie_ids)):
         if table[kind].dtype != ids.values.dtype:
             raise InputError(f"test: {kind} is not of type {ids.type_name} as in train. Make them the same.")
@@ -95,12 +95,12 @@ def given_folds(source: Any) -> list[Split]:
     return [given(train, test, "the five official folds, each hidden in turn") for train, test in named]
 
 
-def random_folds(data: Dataset, n_folds: int = 5, *, seed: int = 0) -> list[Split]:
+def random_folds(data: Dataset | FrameLike, n_folds: int = 5, *, seed: int = 0) -> list[Split]:
     """Deal all ratings at random into folds of equal size; each is hidden once.
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         All ratings.
     n_folds : int, default 5
         How many folds.
@@ -111,18 +111,19 @@ def random_folds(data: Dataset, n_folds: int = 5, *, seed: int = 0) -> list[Spli
     -------
     list of Split
     """
+    data = as_dataset(data)
     n_folds, n = check_integer("n_folds", n_folds, 2), len(data.ratings)
     dealt = np.random.default_rng(seed).permutation(n) % n_folds
     how = f"one of {n_folds} random parts of all ratings is hidden in turn, seed {seed}"
     return [hide(data, dealt == fold, how) for fold in range(n_folds)]
 
 
-def within_users(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
+def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
     """Hide at random a share of every user's ratings, rounded.
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         All ratings.
     share : float, default 0.2
         How much of a user's ratings is hidden.
@@ -133,17 +134,18 @@ def within_users(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
     -------
     Split
     """
+    data = as_dataset(data)
     users = _users(data.ratings)
     mask = _first_of_each(users, _shuffled(users, seed), check_number("share", share, 0, 1))
     return hide(data, mask, f"{share:.0%} of each user's ratings are hidden at random, seed {seed}")
 
 
-def within_movies(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
+def within_movies(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
     """Hide at random a share of every movie's ratings, rounded.
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         All ratings.
     share : float, default 0.2
         How much of a movie's ratings is hidden.
@@ -154,12 +156,13 @@ def within_movies(data: Dataset, share: float = 0.2, *, seed: int = 0) -> Split:
     -------
     Split
     """
+    data = as_dataset(data)
     movies = data.ratings.matrix.indices
     mask = _first_of_each(movies, _shuffled(movies, seed), check_number("share", share, 0, 1))
     return hide(data, mask, f"{share:.0%} of each movie's ratings are hidden at random, seed {seed}")
 
 
-def leave_last_out(data: Dataset, last: int = 1) -> Split:
+def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
     """Hide the last ratings of every user: by the order given with the ratings, else by their times.
 
     Of ratings at the same time the one of the higher movie number is later. A user with no more than `last` ratings
@@ -167,7 +170,7 @@ def leave_last_out(data: Dataset, last: int = 1) -> Split:
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         All ratings.
     last : int, default 1
         How many of each user.
@@ -181,6 +184,7 @@ def leave_last_out(data: Dataset, last: int = 1) -> Split:
     InputError
         Neither the time nor the order of every rating is known.
     """
+    data = as_dataset(data)
     ratings, last = data.ratings, check_integer("last", last, 1)
     when, by = ratings.times, "time" if ratings.times is ratings.timestamps else "the order given"
     if when is None:
@@ -191,12 +195,12 @@ def leave_last_out(data: Dataset, last: int = 1) -> Split:
     return hide(data, mask, f"the last {'rating' if last == 1 else f'{last} ratings'} of each user, by {by}")
 
 
-def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Split:
+def by_time(data: Dataset | FrameLike, share: float = 0.2, *, at: int | None = None) -> Split:
     """Hide all ratings from a point in time on.
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         All ratings.
     share : float, default 0.2
         The latest share of all ratings, unless `at` names the time.
@@ -212,6 +216,7 @@ def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Spli
     InputError
         The time of some ratings is not known.
     """
+    data = as_dataset(data)
     ratings, times = data.ratings, data.ratings.timestamps
     if times is None or (times == NO_TIME).any():
         raise InputError(f"{_untimed(ratings)}. Give a column timestamp, or split at random.")
@@ -222,12 +227,12 @@ def by_time(data: Dataset, share: float = 0.2, *, at: int | None = None) -> Spli
     return hide(data, times >= at, f"all ratings from {day} on are hidden")
 
 
-def held_out_users(data: Dataset, share: float = 0.1, *, shown: float = 0.8, seed: int = 0) -> Split:
+def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: float = 0.8, seed: int = 0) -> Split:
     """Hide some users from the fit; then show the model a part of their ratings and ask about the rest.
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         All ratings.
     share : float, default 0.1
         How many of the users are kept from the fit, chosen at random.
@@ -240,6 +245,7 @@ def held_out_users(data: Dataset, share: float = 0.1, *, shown: float = 0.8, see
     -------
     Split
     """
+    data = as_dataset(data)
     ratings, users = data.ratings, _users(data.ratings)
     share, shown = check_number("share", share, 0, 1), check_number("shown", shown, 0, 1)
     chosen = np.random.default_rng(seed).permutation(len(ratings.user_ids)) < round(share * len(ratings.user_ids))
@@ -284,7 +290,7 @@ def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, show
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         All ratings.
     hidden : ndarray of bool, shape (n_ratings,)
         What is asked about, in the order of `data.ratings.matrix.data`.

@@ -15,7 +15,8 @@ from reelated.evaluation.metrics import rmse
 from reelated.evaluation.running import lists_for
 from reelated.evaluation.splits import Split, within_users
 from reelated.models import MODELS, Popularity
-from reelated.ratings import Dataset
+from reelated.ratings import Dataset, FrameLike
+from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
 from reelated.recommender.fitting import fit_model
 
@@ -121,7 +122,7 @@ class Tuning:
 
 
 def tune(
-    data: Dataset,
+    data: Dataset | FrameLike,
     goal: Goal = "liked",
     *,
     model: str | None = None,
@@ -138,7 +139,7 @@ def tune(
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or table
         What settings are tried on.
     goal : {"any", "liked", "rating"}, default "liked"
         What is to be good: lists, a hit being a movie rated at all, or one that was liked; or predicted ratings.
@@ -167,7 +168,7 @@ def tune(
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = _optuna()
-    judge = _judge_of(within_users(data, SHARE, seed=check_integer("seed", seed, 0)), goal)
+    judge = _judge_of(within_users(data := as_dataset(data), SHARE, seed=check_integer("seed", seed, 0)), goal)
     default, tried, began = judge(getattr(Recommender()._models(data)[0], _role(goal))), [], time.monotonic()
     up = goal != "rating"
 

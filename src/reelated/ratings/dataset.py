@@ -23,7 +23,7 @@ from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Ratings, Scale, as_decimals
 
 NO_TITLE = "Movie "
-"""A movie without a known title is called by this and its id."""
+"""A movie without a known title is called by this and its id, or by its id alone where that is text."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
 
@@ -139,6 +139,11 @@ class Dataset:
         return replace(self, tags=tags)
 
 
+def as_dataset(data: Dataset | FrameLike) -> Dataset:
+    """Return a data set as it is, and one made of a ratings table."""
+    return data if isinstance(data, Dataset) else Dataset.from_frames(data)
+
+
 def check_scale(scale: Any) -> Scale:
     """Return `(low, high, step)` as a `Scale`, or raise `InputError`."""
     try:
@@ -239,8 +244,9 @@ def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
     titles = pl.col("title").cast(pl.String)
     titles = pl.when(titles.str.strip_chars() != "").then(titles)
     year = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table))
+    prefix = pl.lit("" if movie_ids.type_name == "str" else NO_TITLE)  # an id that is text says what it is
     return table.with_columns(
-        titles.fill_null(pl.concat_str(pl.lit(NO_TITLE), pl.col("movie_id").cast(pl.String))),
+        titles.fill_null(pl.concat_str(prefix, pl.col("movie_id").cast(pl.String))),
         year.cast(pl.Int32, strict=False).alias("year"),
         genres.fill_null([]).cast(pl.List(pl.String)).alias("genres"),
     ).select("movie_id", "title", "year", "genres", pl.exclude("movie_id", "title", "year", "genres"))
@@ -272,4 +278,4 @@ def _known(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, 
     return pl.concat([table, rest], how="diagonal").sort(name)
 
 
-__all__ = ["RATING_ALIASES", "Dataset", "check_scale", "observed_scale"]
+__all__ = ["RATING_ALIASES", "Dataset", "as_dataset", "check_scale", "observed_scale"]

@@ -148,10 +148,26 @@ def named(
     missing = [name for name in required if name not in found]
     if missing:
         raise InputError(
-            f"No column for {' and '.join(missing)} among the table's columns {there}. "
-            f"Name it: columns={{{missing[0]!r}: 'your column'}}."
+            f"No column for {' and '.join(missing)} among the table's columns {there}. {_remedy(missing, aliases)}"
         )
     return frame.select(pl.col(theirs).alias(ours) for ours, theirs in found.items())
+
+
+def _remedy(missing: list[str], aliases: Mapping[str, tuple[str, ...]]) -> str:
+    """Say what to do about missing columns; `columns` is for the table of ratings."""
+    if "rating" not in aliases:
+        return f"Rename the column that holds it to {missing[0]!r}."
+    them = ", ".join(f"{name!r}: 'your column'" for name in missing)
+    unrated = " For a table without ratings give columns={'rating': None}." if "rating" in missing else ""
+    return f"Name {'it' if len(missing) == 1 else 'them'}: columns={{{them}}}.{unrated}"
+
+
+def with_own_names(
+    aliases: Mapping[str, tuple[str, ...]], columns: Mapping[str, str | None] | None
+) -> dict[str, tuple[str, ...]]:
+    """Return the aliases with the names that ids have in the table of ratings."""
+    own = {ours: (plain(theirs),) for ours, theirs in (columns or {}).items() if theirs and ours.endswith("_id")}
+    return {ours: (*own.get(ours, ()), *others) for ours, others in aliases.items()}
 
 
 def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = None) -> pl.DataFrame:

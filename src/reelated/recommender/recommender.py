@@ -12,6 +12,7 @@ from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_memory, shorten, show_bytes
 from reelated.models import DrawnModel, ItemItemModel
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
+from reelated.ratings.dataset import as_dataset
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.fitting import default_ranker, default_rater, fit_model, with_unrated
 from reelated.recommender.lists import Pair, check_recency
@@ -95,7 +96,7 @@ class Recommender(Questions):
         TooLarge
             More than `max_memory` may be needed.
         """
-        data = self._as_dataset(data)
+        data = as_dataset(data)
         pair, ratings = self._models(data)
         X, scale, limit = ratings.matrix, ratings.scale[:2], check_memory("max_memory", self.max_memory)
         if limit is not None and (needed := pair.plan(X)) > limit:
@@ -145,7 +146,7 @@ class Recommender(Questions):
         InputError
             The ids are of another type, or a rating is off the scale of the fit.
         """
-        ratings = data if isinstance(data, Ratings) else self._as_dataset(data).ratings
+        ratings = data if isinstance(data, Ratings) else as_dataset(data).ratings
         movie_ids, scale = self._fitted.movie_ids, self.scale_
         if ratings.movie_ids.type_name != movie_ids.type_name:
             raise InputError(
@@ -170,7 +171,7 @@ class Recommender(Questions):
         -------
         int
         """
-        pair, ratings = self._models(self._as_dataset(data))
+        pair, ratings = self._models(as_dataset(data))
         return pair.plan(ratings.matrix)
 
     def _models(self, data: Dataset) -> tuple[Pair, Ratings]:
@@ -200,9 +201,6 @@ class Recommender(Questions):
         if rater is None and self.by == "rating":
             raise InputError(f"by='rating': {NO_RATER}")
         return Pair(*(None if model is None else clone(model) for model in (ranker, rater)))
-
-    def _as_dataset(self, data: Dataset | FrameLike) -> Dataset:
-        return data if isinstance(data, Dataset) else Dataset.from_frames(data)
 
     def __repr__(self) -> str:
         if not hasattr(self, "models_"):

@@ -111,7 +111,8 @@ class Movies(Database):
             for row in rows
         ]
         come, kept = table.excluded, movies.c
-        is_unknown = come.title == sa.literal_column(f"'{NO_TITLE}'", sa.Text) + come.movie_id
+        stand_ins = come.movie_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + come.movie_id
+        is_unknown = sa.or_(*(come.title == stand_in for stand_in in stand_ins))
         new: dict[str, Any] = {
             name: sa.case((is_unknown, kept[name]), else_=come[name]) for name in ("title", "folded")
         }
