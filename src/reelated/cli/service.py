@@ -57,7 +57,7 @@ def versions_of(store: "Store", models: Path | None) -> "Versions":
 def fill(store: "Store", source: str, options: Options) -> None:
     """Import a source, with a progress bar, and say what came."""
     key = f"{fingerprint(source)} {options!r}"
-    with working("Importing", compiles=False) as progress:
+    with working("Importing") as progress:
         report = store.import_data(read_source(source, options), key, progress=progress)
     console().print(str(report), markup=False)
 
