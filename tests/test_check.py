@@ -147,6 +147,7 @@ def test_users_with_one_rating_and_those_who_rate_everything_alike_are_told():
     checkup = check({"user": [1, 2, 2, 3, 3], "movie": [10, 10, 20, 20, 30], "rating": [4, 3, 3, 1, 2]})
     assert the(checkup, "single_rating").example == "user_id=1"
     assert the(checkup, "all_alike").example == "user_id=2"
+    assert the(checkup, "all_alike").sentence.startswith("1 user whose ratings are all the same.")
     assert the(checkup, "rated_once").example == "movie_id=30"
 
 

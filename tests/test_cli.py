@@ -13,16 +13,20 @@ import sys
 import time
 from pathlib import Path
 
+import numba
 import polars as pl
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
 import reelated
+from reelated.cli import progress as progress_bars
 from reelated.cli import sources
 from reelated.cli.batch import write_batch
 from reelated.cli.commands import app
+from reelated.cli.progress import working
 from reelated.cli.words import in_options
 from reelated.data import cache_folder
 from reelated.errors import DataWarning, InputError
@@ -760,6 +764,7 @@ def test_a_title_that_is_only_nearly_one_says_for_which_it_is_taken():
     assert near.stderr.splitlines()[-1] == "note: 'Matrx' is taken for The Matrix (1999)"
     assert "The Matrix (1999)" in near.stdout
     assert "taken for" not in run("predict", "sample", "--user", 300, "--movie", "the matrix").stderr
+    assert "taken for" not in run("predict", "sample", "--user", 300, "--movie", "The Matrix (1999)").stderr
 
 
 def test_the_folder_one_stands_in_is_called_by_its_name(tmp_path, monkeypatch):
@@ -779,3 +784,43 @@ def test_without_a_folder_to_keep_a_fit_in_the_answer_still_comes(tmp_path):
     nowhere = str(tmp_path / "file" / "cache")
     answer = run("recommend", "sample", "--user", 300, "-n", 3, "--json", REELATED_CACHE=nowhere)
     assert len(json.loads(answer.stdout)) == 3
+
+
+# ----------------------------------------------------------------------------------------------------------- progress
+COMPILING = "Compiling the engine, which takes up to a minute the first time.\n"
+
+
+def test_the_engine_is_said_to_be_compiled_when_something_is_compiled_and_only_then(capsys):
+    double = numba.njit(lambda x: 2 * x)
+    with working():
+        pass
+    assert capsys.readouterr().err == ""
+    with working() as progress:
+        progress(0.5)
+        double(1)
+        double(1.0)  # compiled once more: one line is enough
+    assert capsys.readouterr().err == COMPILING
+    with working():
+        double(1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_second_run_of_the_default_compiles_nothing(tmp_path):
+    command = [sys.executable, "-m", "reelated", "recommend", "sample", "--user", "300", "-n", "1"]
+    for run_ in ("first", "second"):
+        own = os.environ | {"REELATED_CACHE": str(tmp_path / run_)}  # each of them fits
+        done = subprocess.run(command, env=own, capture_output=True, encoding="utf-8", check=True)
+    assert "ompil" not in done.stderr
+
+
+def test_the_bar_keeps_its_room_beside_the_line_about_the_compiler(monkeypatch):
+    screen = Console(file=io.StringIO(), width=80, force_terminal=True)
+    monkeypatch.setattr(progress_bars, "errors", screen)
+    with working("Evaluating default") as progress:
+        numba.njit(lambda x: x - 1)(1)
+        progress(0.4)
+        time.sleep(0.3)  # the bar is drawn ten times a second
+    lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen.file.getvalue()).replace("\r", "\n").splitlines()
+    assert COMPILING.strip() in lines
+    bar = next(line for line in lines if line.startswith("Evaluating default") and "40%" in line)
+    assert bar.count("━") + bar.count("╺") + bar.count("╸") >= 40

@@ -1,6 +1,7 @@
 """The examples run on the sample, and each notebook is its script with the sample's outputs."""
 
 import base64
+import copy
 import json
 import os
 import re
@@ -8,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jupytext
+import notebooks
 import pytest
 
 PROJECT = Path(__file__).parents[1]
@@ -79,6 +82,47 @@ def test_a_notebook_is_made_from_its_script(script):
 def test_a_notebook_was_run_from_top_to_bottom(script):
     counts = [cell["execution_count"] for cell in notebook_of(script)["cells"] if cell["cell_type"] == "code"]
     assert counts == list(range(1, len(counts) + 1))
+
+
+def test_a_notebook_holds_what_its_cells_put_out_today(script, tmp_path):
+    """Texts up to the last digit of decimals, which may differ between processors; pictures in being there."""
+    own = {name: str(tmp_path) for name in ("REELATED_CACHE", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR")}
+    done = subprocess.run(
+        [sys.executable, "tools/notebooks.py", "--check", script.stem],
+        cwd=PROJECT, env=os.environ | own | {"PYTHONIOENCODING": "utf-8"}, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_changed_output_is_found():
+    stored = jupytext.read(SCRIPTS[0].with_suffix(".ipynb"))
+    assert notebooks.differences(stored, copy.deepcopy(stored)) == []
+    text = next(o for cell in stored.cells for o in cell.get("outputs", ()) if o["output_type"] == "stream")
+    changed = copy.deepcopy(stored)
+    next(o for cell in changed.cells for o in cell.get("outputs", ()) if o is not text)["text"] = "nothing\n"
+    assert any("+nothing" in line for line in notebooks.differences(stored, changed))
+    without = copy.deepcopy(stored)
+    picture = next(
+        cell for cell in without.cells if any("image/png" in o.get("data", {}) for o in cell.get("outputs", ()))
+    )
+    picture["outputs"] = []
+    assert "-[picture]" in notebooks.differences(stored, without)
+
+
+@pytest.mark.parametrize(
+    ("stored", "fresh", "same"),
+    [
+        ("RMSE 0.812", "RMSE 0.813", True),
+        ("RMSE 0.812", "RMSE 0.814", False),
+        ("largest difference: 4e-16", "largest difference: 0e+00", True),
+        ("largest difference: 4e-16", "largest difference: 2e-03", False),
+        ("1,234 ratings", "1,235 ratings", False),
+        ("1  Alien  0.312", "1  Aliens  0.312", False),
+        ("±0.004", "±0.005", True),
+    ],
+)
+def test_only_the_last_digit_of_decimals_may_differ(stored, fresh, same):
+    assert notebooks.same(stored, fresh) == same
 
 
 def test_a_notebook_holds_small_pictures_and_no_error(script):

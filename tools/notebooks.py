@@ -1,11 +1,14 @@
 """Make the notebooks from the scripts in examples/, with their outputs on the sample: `python tools/notebooks.py`.
 
-Needs the extra `examples`. Names of scripts, such as `01_the_recipe`, make these alone.
+Needs the extra `examples`. Names of scripts, such as `01_the_recipe`, make these alone. `--check` writes nothing: it
+compares what the cells put out now with what the notebooks hold, and ends with 1 where they differ.
 """
 
 import os
+import re
 import sys
 import tempfile
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +24,70 @@ METADATA = {
 }
 
 
-def make(script: Path) -> Path:
-    """Run a script as a notebook and write it beside the script."""
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+TINY = 1e-6
+"""Differences below this are rounding, of whatever size."""
+
+
+def run(script: Path) -> Any:
+    """Run a script as a notebook, and return it with its outputs."""
     notebook = jupytext.read(script)
     with tempfile.TemporaryDirectory() as away:  # an example must not lean on the folder that it is run in
-        NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": away}}).execute()
+        where = {"metadata": {"path": away}}
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, coalesce_streams=True).execute()
     notebook.metadata = METADATA
     for number, cell in enumerate(notebook.cells, 1):
         cell["id"], cell["metadata"] = f"cell-{number:02}", {}
         for output in cell.get("outputs", ()):
             check(script, output)
+    return notebook
+
+
+def make(script: Path) -> Path:
+    """Write the notebook beside its script."""
     path = script.with_suffix(".ipynb")
-    jupytext.write(notebook, path, fmt="ipynb")
+    jupytext.write(run(script), path, fmt="ipynb")
     if path.stat().st_size > LARGEST:
         raise SystemExit(f"{path.name} has {path.stat().st_size:,} bytes: draw smaller pictures.")
     return path
+
+
+def differences(stored: Any, fresh: Any) -> list[str]:
+    """Return where the outputs of two runs differ: texts up to the last digit of decimals, pictures in being there."""
+    told = []
+    for number, (old, new) in enumerate(zip(stored.cells, fresh.cells, strict=True), 1):
+        before, now = shown(old), shown(new)
+        if len(before) != len(now) or not all(map(same, before, now)):
+            told += unified_diff(before, now, f"cell {number}, stored", f"cell {number}, now", n=0)
+    return told
+
+
+def shown(cell: Any) -> list[str]:
+    """Return what a cell has put out: text line by line, and of a picture that there is one."""
+    lines = []
+    for output in cell.get("outputs", ()):
+        data = output.get("data", {})
+        text = "[picture]" if "image/png" in data else output.get("text", data.get("text/plain", ""))
+        lines += text.splitlines(keepends=True)
+    return lines
+
+
+def same(stored: str, fresh: str) -> bool:
+    """Say whether two lines are equal, but for the last digit of numbers with decimals."""
+    if stored == fresh:
+        return True
+    before, now = NUMBER.findall(stored), NUMBER.findall(fresh)
+    return NUMBER.sub("#", stored) == NUMBER.sub("#", fresh) and all(map(close, before, now))
+
+
+def close(stored: str, fresh: str) -> bool:
+    """Say whether two written numbers are equal: whole ones exactly, decimals up to one unit of the last place."""
+    if stored == fresh:
+        return True
+    before, now = (float(text.replace(",", "")) for text in (stored, fresh))
+    decimals = min(len(text.partition("e")[0].partition(".")[2]) for text in (stored, fresh))
+    is_tiny = abs(before) < TINY and abs(now) < TINY and "e" in stored + fresh
+    return is_tiny or (decimals > 0 and abs(before - now) <= 1.01 * 10.0**-decimals)
 
 
 def check(script: Path, output: Any) -> None:
@@ -50,8 +102,12 @@ def check(script: Path, output: Any) -> None:
 
 if __name__ == "__main__":
     os.environ.pop("MPLBACKEND", None)
-    scripts = sorted(FOLDER.glob("[0-9]*.py"))
-    for script in scripts:
-        if len(sys.argv) == 1 or script.stem in sys.argv[1:]:
+    names = [word for word in sys.argv[1:] if word != "--check"]
+    for script in sorted(FOLDER.glob("[0-9]*.py")):
+        if names and script.stem not in names:
+            continue
+        if "--check" not in sys.argv:
             made = make(script)
             print(f"{made.name}: {made.stat().st_size / 1000:.0f} kB")
+        elif found := differences(jupytext.read(script.with_suffix(".ipynb")), run(script)):
+            raise SystemExit(f"{script.stem}: run python tools/notebooks.py\n{''.join(found)}")

@@ -18,5 +18,5 @@ def check_map(output: Path) -> Path:
 
 def write_map(rec: Recommender, output: Path, color: Color) -> None:
     """Lay the movies out, and write the picture."""
-    with working("Drawing", compiles=False):
+    with working("Drawing"):
         write_whole(output, draw(rec, MovieMap.of(rec), color=color).encode())

@@ -67,7 +67,7 @@ def fill(store: "Store", source: str, options: Options) -> None:
     """Import a source, with a progress bar, and say what came."""
     extras = [fingerprint(extra) for extra in (options.movies, options.users) if extra]
     key = " ".join([fingerprint(source), repr(options), *extras])
-    with working("Importing", compiles=False) as progress:
+    with working("Importing") as progress:
         report = store.import_data(read_source(source, options), key, progress=progress)
     console().print(str(report), markup=False)
 

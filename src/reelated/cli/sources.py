@@ -155,7 +155,7 @@ def find_movie(rec: Recommender, text: str, option: str = "--movie") -> Any:
     if text == wanted and isinstance(movie_id, int):  # a number is an id unless it is the whole of a title
         meant = found = [match for match in meant if match.match == 100]
     if len(meant) == 1:
-        if wanted.casefold() not in meant[0].title.casefold():
+        if wanted.casefold() not in _named(meant[0]).casefold():
             errors.print(Text(printable(f"note: {wanted!r} is taken for {_named(meant[0])}"), style="yellow"))
         return meant[0].movie_id
     if not found:
