@@ -8,7 +8,7 @@ from typing import Any
 import platformdirs
 import sqlalchemy as sa
 
-from reelated.errors import InputError, shorten
+from reelated.errors import InputError, not_installed, shorten
 
 SCHEMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -52,9 +52,7 @@ def connect(url: sa.URL) -> sa.Engine:
         how: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "isolation_level": "AUTOCOMMIT"}
         return sa.create_engine(url, connect_args={"connect_timeout": 5}, **how)
     except ModuleNotFoundError:
-        raise InputError(
-            "The driver for PostgreSQL is not installed. Install it with: pip install 'reelated[postgres]'"
-        ) from None
+        raise not_installed("The driver for PostgreSQL", "postgres") from None
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
