@@ -413,7 +413,7 @@ def test_a_file_that_cannot_be_a_map_is_said_before_anything_is_read(tmp_path):
 
 def test_without_opentsne_it_says_how_to_install_it(rec, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openTSNE", None)
-    said = "openTSNE is not installed. Install it with: pip install 'reelated[map]'"
+    said = "openTSNE is not installed. In a copy of the repository: pip install '.[map]'"
     assert run("no such source", "-o", tmp_path / "a.svg", code=1) == said
     with pytest.raises(InputError) as caught:
         MovieMap.of(rec)

@@ -125,7 +125,7 @@ def test_without_a_map_it_says_when_there_will_be_one(visitor, place, monkeypatc
     answers = [visitor.get(address) for address in ("/api/map", "/map", "/map.svg")]
     file.write_bytes(kept)
     assert [answer.status_code for answer in answers] == [503] * 3
-    where = "" if there else " where this is installed: pip install 'reelated[map]'"
+    where = "" if there else " where this is installed: pip install '.[map]'"
     assert answers[0].json()["detail"] == f"There is no map yet. It is drawn after a refit{where}."
     assert "One moment, please" in answers[1].text
 

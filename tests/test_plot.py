@@ -1,5 +1,6 @@
 """Pictures show the numbers of the data, in the same bytes each time, and say in one sentence what is wrong."""
 
+import base64
 import itertools
 import os
 import re
@@ -8,10 +9,12 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from nbclient import NotebookClient
 from typer.testing import CliRunner
 
 import reelated
@@ -385,7 +388,7 @@ def test_a_model_without_ratings_says_what_its_pictures_need(rec, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_matplotlib_it_says_how_to_install_it(rec, kind, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    said = "matplotlib is not installed. Install it with: pip install 'reelated[plot]'"
+    said = "matplotlib is not installed. In a copy of the repository: pip install '.[plot]'"
     with pytest.raises(InputError) as caught:
         kinds(rec)[kind]()
     assert str(caught.value) == said
@@ -498,3 +501,29 @@ def test_a_movie_alone_is_named_as_it_was_given(tmp_path):
 
 def test_the_help_says_whose_a_picture_about_one_person_is():
     assert "A picture about one person (user) is for that person." in run("-h").output
+
+
+IN_A_NOTEBOOK = """
+import reelated
+data = reelated.read({"user": [1, 1, 2, 2], "movie": [1, 2, 1, 3], "rating": [5, 3, 4, 1]}, scale=(1, 5, 1))
+reelated.plot.ratings(data)
+"""
+
+
+def test_a_notebook_shows_a_picture_once_with_and_without_the_inline_backend(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    cells = [nbformat.v4.new_code_cell(code) for code in (IN_A_NOTEBOOK, "%matplotlib inline", IN_A_NOTEBOOK)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
+    for cell in (cells[0], cells[2]):
+        (shown,) = cell.outputs
+        assert base64.b64decode(shown.data["image/png"]).startswith(b"\x89PNG")
+    assert cells[0].outputs[0].metadata["image/png"] == {"width": 864, "height": 374}
+
+
+def test_a_figure_in_a_notebook_is_what_is_saved(rec, tmp_path):
+    figure = plot.ratings(rec)
+    assert figure._repr_png_()[0] == plot.save(figure, tmp_path / "a.png").read_bytes()

@@ -127,7 +127,7 @@ def test_where_no_report_can_be_written_it_is_said(results, tmp_path, monkeypatc
     with pytest.raises(InputError, match="results of 0 models"):
         write_report({}, tmp_path / "report.html")
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(InputError, match=r"pip install 'reelated\[evaluate\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[evaluate\]'"):
         check_report(tmp_path / "report.html")
 
 

@@ -465,7 +465,7 @@ def test_without_spark_its_room_says_how_to_install_it():
     code = "import importlib.util as u; found = u.find_spec; "
     code += "u.find_spec = lambda name, *rest: None if name == 'pyspark' else found(name, *rest); import reelated.spark"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "Spark is not installed. Install it with: pip install 'reelated[spark]'" in done.stderr
+    assert "Spark is not installed. In a copy of the repository: pip install '.[spark]'" in done.stderr
 
 
 def test_the_guide_s_code_runs(ml100k, tmp_path):

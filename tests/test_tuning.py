@@ -118,8 +118,10 @@ def test_wrong_arguments_are_named(sample, options, message):
 
 def test_without_optuna_it_is_said_how_to_get_it(sample, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(InputError, match=r"pip install 'reelated\[evaluate\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[evaluate\]'"):
         tune(sample)
+    told = CliRunner().invoke(app, ["tune", "no such source"])  # before anything is read
+    assert "Optuna is not installed" in str(told.exception)
 
 
 def test_the_terminal_prints_the_lines_that_use_the_settings(sample, quick):

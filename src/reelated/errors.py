@@ -39,6 +39,11 @@ def shorten(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit + 3 else text[:limit] + "…"
 
 
+def not_installed(what: str, extra: str) -> InputError:
+    """Return the error for a missing optional package; the package index does not have `reelated` yet."""
+    return InputError(f"{what} is not installed. In a copy of the repository: pip install '.[{extra}]'")
+
+
 def plural(count: int, noun: str) -> str:
     """Say `1 rating`, `1,000 ratings`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

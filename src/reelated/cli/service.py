@@ -19,7 +19,7 @@ from reelated.cli.progress import working
 from reelated.cli.show import console, print_json
 from reelated.cli.sources import Options, read_source
 from reelated.data import fingerprint
-from reelated.errors import InputError, plural
+from reelated.errors import InputError, not_installed, plural
 
 if TYPE_CHECKING:
     from reelated.refit import Attempt, Versions
@@ -46,7 +46,7 @@ def opened(url: str | None) -> Iterator["Store"]:
     try:
         from reelated.store import Store, StoreUnavailable
     except ModuleNotFoundError:
-        raise InputError("The service is not installed. Install it with: pip install 'reelated[web]'") from None
+        raise not_installed("The service", "web") from None
     store = Store(url)
     try:
         yield store.upgrade()

@@ -9,6 +9,7 @@ from reelated.cli.progress import working
 from reelated.cli.show import console, print_json
 from reelated.cli.sources import Options, read_source
 from reelated.evaluation import Tuning, tune
+from reelated.evaluation.tuning import check_optuna
 from reelated.recommender.rows import printable
 
 Goal = Literal["any", "liked", "rating"]
@@ -17,6 +18,7 @@ TunedModel = Literal["ease", "gaussian", "item-knn"]
 
 def tune_source(source: str, options: Options, goal: Goal, **given: Any) -> Tuning:
     """Try settings on the data of a source."""
+    check_optuna()
     data = read_source(source, options)
     with working("Trying settings") as move:
         return tune(data, goal, **given, progress=lambda done, best: move(done))

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from reelated._version import __version__
-from reelated.errors import InputError
+from reelated.errors import InputError, not_installed
 from reelated.evaluation.charts import Axes, Point, against_diagonal, bars, scatter
 from reelated.evaluation.evaluation import Evaluation, Measure
 from reelated.evaluation.protocols.protocol import Protocol
@@ -80,7 +80,7 @@ def check_report(path: Path) -> Path:
     try:
         import jinja2  # noqa: F401
     except ImportError:
-        raise InputError("Jinja is not installed. Install it with: pip install 'reelated[evaluate]'") from None
+        raise not_installed("Jinja", "evaluate") from None
     if path.suffix not in (".html", ".htm") or path.is_dir() or not path.parent.is_dir():
         raise InputError(f"report={str(path)!r}: expected an .html file in a folder that exists.")
     return path

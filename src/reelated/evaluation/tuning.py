@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 import polars as pl
 
-from reelated.errors import InputError, check_choice, check_integer, check_number
+from reelated.errors import InputError, check_choice, check_integer, check_number, not_installed
 from reelated.evaluation import asking
 from reelated.evaluation.judging import asked_of, liked_of, of_lists
 from reelated.evaluation.metrics import rmse
@@ -167,7 +167,7 @@ def tune(
     model = model or ("gaussian" if goal == "rating" else "ease")
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
-    optuna = _optuna()
+    optuna = check_optuna()
     judge = _judge_of(within_users(data := as_dataset(data), SHARE, seed=check_integer("seed", seed, 0)), goal)
     default, tried, began = judge(getattr(Recommender()._models(data)[0], _role(goal))), [], time.monotonic()
     up = goal != "rating"
@@ -212,12 +212,12 @@ def _role(goal: Goal) -> str:
     return "rater" if goal == "rating" else "ranker"
 
 
-def _optuna() -> Any:
-    """Return Optuna, which then keeps to itself what it logs."""
+def check_optuna() -> Any:
+    """Return Optuna, with its log quiet, or say how to install it."""
     try:
         import optuna
     except ImportError:
-        raise InputError("Optuna is not installed. Install it with: pip install 'reelated[evaluate]'") from None
+        raise not_installed("Optuna", "evaluate") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

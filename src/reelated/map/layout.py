@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from reelated.errors import InputError, check_integer
+from reelated.errors import check_integer, not_installed
 
 Places = npt.NDArray[np.float64]
 NEAREST = 10
@@ -68,7 +68,7 @@ def check_library() -> Any:
     try:
         import openTSNE
     except ImportError:
-        raise InputError("openTSNE is not installed. Install it with: pip install 'reelated[map]'") from None
+        raise not_installed("openTSNE", "map") from None
     return openTSNE
 
 

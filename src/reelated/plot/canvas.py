@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reelated.errors import InputError, InputTypeError, plural, shorten
+from reelated.errors import InputError, InputTypeError, not_installed, plural, shorten
 from reelated.recommender import Recommender
 from reelated.recommender.rows import printable
 
@@ -50,7 +50,7 @@ def check_matplotlib() -> Any:
     try:
         import matplotlib
     except ImportError:
-        raise InputError("matplotlib is not installed. Install it with: pip install 'reelated[plot]'") from None
+        raise not_installed("matplotlib", "plot") from None
     return matplotlib
 
 
@@ -113,8 +113,9 @@ def _manner(colours: Colours) -> dict[str, Any]:
 
 def figure_of(width: float, height: float, title: str) -> "Figure":
     """Return an empty figure, sizes in inches, with a title that is never cut off."""
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from reelated.plot.figure import Figure
 
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.04)
     figure = Figure(figsize=(width, height), dpi=150, layout=layout)
@@ -184,12 +185,9 @@ def save(figure: "Figure", path: str | Path) -> Path:
     FontWarning
         No installed font knows some signs; boxes stand in their place.
     """
-    file, memory = check_path(path), io.BytesIO()
-    kind = file.suffix.lower()[1:]
-    undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
-    with _settings(lambda: {"svg.hashsalt": "reelated"}), quiet_about_fonts() as unknown:
-        figure.savefig(memory, format=kind, metadata=undated)
-    write_whole(file, memory.getvalue())
+    file = check_path(path)
+    data, unknown = rendered(figure, file.suffix.lower()[1:])
+    write_whole(file, data)
     if unknown:
         told = " ".join(sorted(unknown)[:10]) + (" …" if len(unknown) > 10 else "")
         advice = "Boxes stand in their place. Install a font that knows them, such as Noto Sans."
@@ -197,6 +195,15 @@ def save(figure: "Figure", path: str | Path) -> Path:
             f"No font here knows {plural(len(unknown), 'sign')} ({told}). {advice}", FontWarning, stacklevel=2
         )
     return file
+
+
+def rendered(figure: "Figure", kind: str) -> tuple[bytes, set[str]]:
+    """Return a figure as PNG or SVG, and the signs that no font knows."""
+    memory = io.BytesIO()
+    undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
+    with _settings(lambda: {"svg.hashsalt": "reelated"}), quiet_about_fonts() as unknown:
+        figure.savefig(memory, format=kind, metadata=undated)
+    return memory.getvalue(), unknown
 
 
 def write_whole(file: Path, data: bytes) -> None:

@@ -2,10 +2,10 @@
 
 from importlib.util import find_spec
 
-from reelated.errors import InputError
+from reelated.errors import not_installed
 
 if find_spec("pyspark") is None or find_spec("pyarrow") is None:
-    raise InputError("Spark is not installed. Install it with: pip install 'reelated[spark]'")
+    raise not_installed("Spark", "spark")
 
 from reelated.spark.fitting import baseline, fit
 from reelated.spark.lists import audience, recommend

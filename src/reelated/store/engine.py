@@ -9,7 +9,7 @@ from typing import Any
 import platformdirs
 import sqlalchemy as sa
 
-from reelated.errors import InputError, shorten
+from reelated.errors import InputError, not_installed, shorten
 
 SCHEMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -54,9 +54,7 @@ def connect(url: sa.URL) -> sa.Engine:
         how: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "isolation_level": "AUTOCOMMIT"}
         return sa.create_engine(url, connect_args={"connect_timeout": 5}, **how)
     except ModuleNotFoundError:
-        raise InputError(
-            "The driver for PostgreSQL is not installed. Install it with: pip install 'reelated[postgres]'"
-        ) from None
+        raise not_installed("The driver for PostgreSQL", "postgres") from None
 
 
 def _create_sqlite(file: Path, *_: Any) -> None:

@@ -192,7 +192,7 @@ class Service:
         try:
             told = file.stat()
         except FileNotFoundError:
-            how = "" if find_spec("openTSNE") else " where this is installed: pip install 'reelated[map]'"
+            how = "" if find_spec("openTSNE") else " where this is installed: pip install '.[map]'"
             raise NoMap(f"There is no map yet. It is drawn after a refit{how}.") from None
         key = served.version.number, served.hidden, told.st_mtime_ns, told.st_size
         if self._chart is None or self._chart[0] != key:
