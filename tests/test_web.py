@@ -383,7 +383,7 @@ def test_movies_are_found_by_title_and_genre(web):
         ("POST", "/api/recommendations", {"ratings": [{"movie_id": "50", "rating": 4}]}, 422, "type str"),
         ("POST", "/api/recommendations", {"ratings": {"50": 4}}, 422, "ratings="),
         ("POST", "/api/ratings", {"ratings": [{"user_id": "ann", "movie_id": 50, "rating": 4}]}, 422, "whole numbers"),
-        ("PUT", "/api/movies/8002", {"year": 1999}, 422, "title: movie_id=8002 is a new movie and needs one"),
+        ("PUT", "/api/movies/8005", {"year": 1999}, 422, "title: movie_id=8005 is a new movie and needs one"),
         ("PUT", "/api/movies/8002", {"title": None}, 422, "title=None"),
         ("PUT", "/api/movies/8002", {"title": " "}, 422, "title=' '"),
         ("PUT", "/api/movies/8002", {"title": "a\0b"}, 422, "none of them NUL"),
