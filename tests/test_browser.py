@@ -101,19 +101,28 @@ def listed(page):
     return page.locator("#rows > li").evaluate_all("rows => rows.map(row => row.dataset.key)")
 
 
+def still(page, found):
+    """Return where elements are and a picture of the page, both of one moment: rows glide to their new places."""
+    for _ in range(20):
+        page.wait_for_function("document.getAnimations().length === 0")
+        boxes = [one.bounding_box() for one in found.all()]
+        picture = page.screenshot()
+        if boxes == [one.bounding_box() for one in found.all()]:
+            return boxes, np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+    raise AssertionError("the page never comes to rest")
+
+
 def stars_of(page, row):
     """Return for each star of a row a square as wide as its buttons: whether a pixel differs from the background."""
     row.scroll_into_view_if_needed()
-    boxes = [star.bounding_box() for star in row.locator(".star").all()]
+    boxes, picture = still(page, row.locator(".star"))
     if ".5" in (row.locator(".star").first.get_attribute("value") or ""):
         odd, even = boxes[::2], boxes[1::2]
         assert all(
             left["x"] + left["width"] == pytest.approx(right["x"]) for left, right in zip(odd, even, strict=True)
         )
         boxes = [left | {"width": left["width"] + right["width"]} for left, right in zip(odd, even, strict=True)]
-    zoom = page.evaluate("devicePixelRatio")
-    picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
-    drawn = []
+    zoom, drawn = page.evaluate("devicePixelRatio"), []
     for box in boxes:
         left, top = round(box["x"] * zoom), round((box["y"] + (box["height"] - box["width"]) / 2) * zoom)
         side = round(box["width"] * zoom)
