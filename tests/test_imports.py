@@ -242,7 +242,7 @@ def test_likes_are_imported_and_make_a_model(store, tmp_path):
     versions = Versions(tmp_path / "models")
     assert refit(store, versions).outcome == "switched"
     store.rate("cleo", "c", 1)
-    with pytest.raises(InputError, match="expected a finite number of 1, the scale of this store"):
+    with pytest.raises(InputError, match="expected 1, the scale of this store"):
         store.rate("cleo", "c", 5)
     assert len(store.dataset()[0].ratings) == 6
 

@@ -178,7 +178,7 @@ def _of_users(case: Case) -> Iterator[Finding]:
         alike = alike.clear()
     for code, some, words, reading in (
         ("single_rating", once, "with one rating", "keeps them; one rating says little of a taste."),
-        ("all_alike", alike, "whose ratings are all the same", "keeps them; what they like more cannot be told."),
+        ("all_alike", alike, "whose ratings are all the same", "keeps them; they show no preference."),
     ):
         if len(some):
             example = f"user_id={shorten(some['user_id'][0])}"

@@ -160,7 +160,7 @@ class ItemItemModel(BaseEstimator):
         n : int, default 10
             Most items of a row; fewer come only where fewer have a score.
         by : {"relevance", "rating"}, default "relevance"
-            The number that rows fall by; the predicted rating before it is clipped to the scale.
+            The number that rows are sorted by: the score, or the predicted rating before it is clipped to the scale.
         allowed : ndarray of bool, shape (n_items,), optional
             The items to choose from.
         keep_seen : bool, default False
@@ -180,7 +180,7 @@ class ItemItemModel(BaseEstimator):
         return best_of_rows(self._terms(X, by, weights), self._links, wanted, progress)
 
     def score_items(self, X: Any, *, by: By = "relevance", weights: Any = None) -> npt.NDArray[np.float64]:
-        """Return one of the two numbers of every row and item, as lists fall by it; NaN where nothing can be said.
+        """Return the score or the unclipped predicted rating of every row and item; NaN where there is none.
 
         Parameters
         ----------
@@ -253,7 +253,7 @@ class ItemItemModel(BaseEstimator):
     def score_pairs(
         self, X: Any, rows: Any, items: Any, *, by: By = "relevance", weights: Any = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Return one of the two numbers for pairs, as lists fall by it, and how many rated neighbours stand behind it.
+        """Return the score or the predicted rating of pairs, and how many rated neighbours each is made from.
 
         A predicted rating is not clipped to the scale; `predict_pairs` clips it.
 

@@ -206,9 +206,9 @@ class Database:
         scale = self.scale
         if is_on(scale, rating):
             return float(rating)
-        wanted = f"from {scale}" if scale.low < scale.high else f"of {scale.low:g}"
+        wanted = f"a finite number from {scale}" if scale.low < scale.high else f"{scale.low:g}"
         raise InputError(
-            f"{name}={shorten(rating)}: expected a finite number {wanted}, the scale of this store. "
+            f"{name}={shorten(rating)}: expected {wanted}, the scale of this store. "
             "Set another scale with: reelated store scale LOW,HIGH,STEP"
         )
 
