@@ -30,6 +30,12 @@ def test_a_visitor_has_the_latest_of_their_ratings_and_nobody_elses(small):
     assert (rated(small, "ann"), rated(small, "ben")) == ({10: 3}, {20: 4})
 
 
+def test_ratings_of_one_second_keep_their_order(small):
+    for movie_id in (20, 40, 10, 20):
+        small.visitor_rate("ann", movie_id, 5)
+    assert [row.movie_id for row in small.visitor_ratings("ann")] == [20, 10, 40]
+
+
 def test_what_cannot_be_rated_changes_nothing(small):
     for movie_id, rating, error in ((99, 5, UnknownId), (10, 9, InputError), (10, float("nan"), InputError)):
         with pytest.raises(error):

@@ -70,7 +70,7 @@ class Visitors(Movies):
             The rating is off the scale.
         """
         value = None if rating is None else self.check_rating("rating", rating)
-        row = {} if value is None else {"rating": value, "rated_at": int(time.time())}
+        row = {} if value is None else {"rating": value}
         self._mark(visitor_ratings, visitor_id, movie_id, row, keep=value is not None)
 
     def visitor_aside(self, visitor_id: str) -> list[Any]:
@@ -122,6 +122,8 @@ class Visitors(Movies):
             if not keep:
                 connection.execute(sa.delete(table).where(*(table.c[name] == at for name, at in whose.items())))
             elif row:
+                latest = connection.scalar(sa.select(sa.func.max(table.c.rated_at)).where(table.c.visitor_key == key))
+                row["rated_at"] = max(now, (latest or 0) + 1)  # ratings of one second keep their order
                 connection.execute(self._replacing(self._insert(table), list(row)), whose | row)
             else:
                 connection.execute(self._insert(table).on_conflict_do_nothing(), whose)
