@@ -1,4 +1,4 @@
-"""`check`: everything that is worth knowing of a source of ratings before any model is fitted to it."""
+"""`check`: validate a source of ratings before a model is fitted."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from reelated.errors import InputError, InputTypeError, check_choice, plural
 from reelated.ratings import FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid, check_scale, observed_scale
 
-_FEW_VALUES = 12
+_FEW_VALUES = 12  # distinct ratings that get a bar each in the histogram
 _REFUSED = {
     "bad_line": ("does not have the fields that it should have", "do not have the fields that they should have"),
     "missing_field": ("has no user, movie or rating", "have no user, movie or rating"),
@@ -38,34 +38,34 @@ def check(
     invalid: Invalid = "error",
     name: str | None = None,
 ) -> Checkup:
-    """Check a source of ratings: list all that is wrong or odd with it, and what `read` does about each.
+    """Validate a source of ratings: list every problem, and what `read` does about each.
 
     Parameters
     ----------
     source : str, Path or frame
         As for `read`: a folder, a zip, a file, a name, or a frame.
     movies, users : frame, str or Path, optional
-        What is known of them, in place of what lies beside the ratings.
+        Item and user attributes, in place of the tables beside the ratings.
     columns : mapping of str to str, optional
-        Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
+        Reelated's name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` if there are no ratings.
     scale : (low, high, step), optional
-        The scale on which people rate; by default that of the edition, else what is observed.
+        The rating scale; by default that of the edition, else the observed one.
     duplicates : {"last", "first", "mean", "error"}, default "last"
-        What is to become of a user's several ratings of one movie.
+        How to resolve several ratings of one item by one user.
     invalid : {"error", "drop"}, default "error"
-        What is to become of rows that are no rating.
+        Whether rows that are not valid ratings stop reading or are dropped.
     name : str, optional
-        What the data is called; by default the edition or the file.
+        Name of the data; by default the edition or the file.
 
     Returns
     -------
     Checkup
-        Its `usable` says whether `read` with the same options gives data.
+        Its `usable` says whether `read` with the same options returns data.
 
     Raises
     ------
     InputError
-        There is no such source, or an argument is wrong. What is wrong *in* a source becomes a finding.
+        The source does not exist, or an argument is invalid. Problems *in* the source become findings.
 
     Examples
     --------
@@ -80,10 +80,11 @@ def check(
     given = {kind: table for kind, table in (("movies", movies), ("users", users)) if table is not None}
     witness = Witness()
     try:
+        # "drop" collects every bad line instead of stopping at the first
         found = find_tables(source, columns, "drop", given, witness)
     except InputError as error:
         if not _is_there(source):
-            raise
+            raise  # a missing source is the caller's mistake, not a finding
         return _unread(source, name, error, witness, invalid)
     known_scale = wanted or (check_scale(found.scale) if found.scale else None)
     case = Case.of(found, known_scale, duplicates, invalid, columns)
@@ -91,7 +92,7 @@ def check(
 
 
 def _is_there(source: Any) -> bool:
-    """Return whether there is anything to check, be it readable or not."""
+    """Return whether the source exists, readable or not."""
     if isinstance(source, (str, os.PathLike)):
         text = os.fspath(source)
         return bool(text) and "\0" not in text and Path(text).expanduser().exists()
@@ -99,7 +100,7 @@ def _is_there(source: Any) -> bool:
 
 
 def _unread(source: Any, name: str | None, error: InputError, witness: Witness, invalid: str) -> Checkup:
-    """Return the check-up of a source that gives no table of ratings."""
+    """Return the `Checkup` of a source without a readable ratings table."""
     own = Path(source).name if isinstance(source, (str, os.PathLike)) else "ratings"
     trace = witness.traces.get("ratings", Trace())
     code = "mixed_types" if isinstance(error, InputTypeError) else "unreadable"
@@ -111,7 +112,7 @@ def _unread(source: Any, name: str | None, error: InputError, witness: Witness, 
 
 
 def _checked(case: Case, name: str, witness: Witness) -> Checkup:
-    """Return the check-up of a table of ratings."""
+    """Return the `Checkup` of a readable ratings table."""
     sound, trace = case.sound, witness.traces.get("ratings", Trace())
     findings = [
         *_refused_lines(witness, case.invalid),
@@ -140,7 +141,7 @@ def _checked(case: Case, name: str, witness: Witness) -> Checkup:
 
 
 def histogram(values: "np.ndarray[Any, Any]") -> tuple[Bin, ...]:
-    """Count ratings by their value, or in ten ranges where there are many values."""
+    """Count ratings by value, or in ten bins if there are many distinct values."""
     seen, counts = np.unique(values, return_counts=True)
     if len(seen) <= _FEW_VALUES:
         return tuple(Bin(float(value), float(value), int(n)) for value, n in zip(seen, counts, strict=True))
@@ -149,7 +150,7 @@ def histogram(values: "np.ndarray[Any, Any]") -> tuple[Bin, ...]:
 
 
 def _refused_lines(witness: Witness, invalid: str) -> Iterator[Finding]:
-    """Yield one finding for each kind of fault that reading met in the lines of a file."""
+    """Yield one finding for each kind of fault in the lines of a file."""
     reading = "drops them." if invalid == "drop" else "stops at the first; invalid='drop' drops them."
     for trace in witness.traces.values():
         for code, (one, many) in _REFUSED.items():
@@ -167,7 +168,7 @@ def _unread_tables(witness: Witness) -> Iterator[Finding]:
 
 
 def _placed(findings: list[Finding], trace: Trace) -> list[Finding]:
-    """Say file and line, where there are lines, instead of the row of the table."""
+    """Replace row numbers by file and line where the source has lines."""
     rows = {finding.row - 1 for finding in findings if finding.row}
     lines = lines_of(trace, rows) if rows else {}
     return [
@@ -183,7 +184,7 @@ def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _rejects(witness: Witness) -> pl.DataFrame:
-    """Return the lines that are refused, as they stand in their files."""
+    """Return the rejected lines of all files."""
     rows = [
         (trace.label, row.line, None, row.why.partition(": ")[2], row.row)
         for trace in witness.traces.values()
@@ -193,7 +194,7 @@ def _rejects(witness: Witness) -> pl.DataFrame:
 
 
 def _rejected_rows(case: Case, trace: Trace) -> pl.DataFrame:
-    """Return the rows that could be read and are refused all the same."""
+    """Return the rows that parsed but are not valid ratings."""
     bad = case.rows.filter(pl.col("fault") != "")
     lines = lines_of(trace, set(bad["row"].to_list())) if len(bad) else {}
     rows = [

@@ -1,4 +1,4 @@
-"""What a check-up found: counts, a small histogram and findings, readable in a terminal and as plain data."""
+"""The result of validation: counts, a histogram and findings, as text and as plain data."""
 
 import textwrap
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _BAR = 30
 
 
 class Bin(NamedTuple):
-    """So many ratings from `low` to `high`; of one value where the two are the same."""
+    """The number of ratings from `low` to `high`; a single value where both are equal."""
 
     low: float
     high: float
@@ -26,28 +26,28 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check-up noticed.
+    """One problem or remark from validation.
 
     Attributes
     ----------
     code : str
-        What kind of thing, such as `"repeated_rating"`; the same in every version.
+        Kind of finding, such as `"repeated_rating"`; stable across versions.
     severity : {"error", "warning", "note"}
-        An error stops reading; a warning is worth a look; a note is good to know.
+        An error stops reading; a warning deserves a look; a note is information.
     count : int
-        How many rows, users or movies it is about.
+        Number of rows, users or items concerned.
     sentence : str
-        What was found, and why it is thought so.
+        What was found, and why it is a problem.
     reading : str
-        What reading does about it.
+        What `read` does about it.
     example : str or None
-        The first of them.
+        The first case.
     file : str or None
-        The file that the example is in.
+        File of the example.
     line : int or None
-        The line of that file, from 1.
+        Line of the example in that file, from 1.
     row : int or None
-        Where there are no lines: the row of the table, from 1.
+        Row of the example in the table, from 1, where the source has no lines.
     """
 
     code: str
@@ -62,39 +62,39 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """Where the example is, as far as that is known."""
+        """Location of the example: file, line or row, as far as known."""
         spot = f"line {self.line:,}" if self.line else f"row {self.row:,}" if self.row else ""
         return ", ".join(part for part in (self.file, spot) if part)
 
 
 @dataclass(frozen=True)
 class Checkup:
-    """What is known of a source of ratings before any model is fitted to it.
+    """Validation result of a source of ratings.
 
     Attributes
     ----------
     name : str
-        What the data is called: the edition, or the file.
+        Name of the data: the edition, or the file.
     usable : bool
-        Whether `read` with the same options gives data; that is, no finding is an error.
+        Whether `read` with the same options returns data: no finding is an error.
     n_rows : int
-        Rows in the table of ratings.
+        Number of rows in the ratings table.
     n_refused : int
-        Rows of them that are no rating.
+        Number of rows that are not valid ratings.
     n_ratings : int
-        Ratings, several of a movie by one user counted once.
+        Number of ratings; several of one item by one user count once.
     n_users, n_movies : int
-        Users and movies with a rating.
+        Numbers of users and items with a rating.
     density : float
-        The share of all user–movie pairs that are rated.
+        Share of all user–item pairs that are rated.
     scale : Scale or None
-        The scale on which people rate; None where there are no ratings.
+        The rating scale; None if there are no ratings.
     histogram : tuple of Bin
-        How many ratings have each value; of many values ten ranges.
+        Number of ratings of each value; ten bins if there are many distinct values.
     findings : tuple of Finding
         Errors first, then warnings, then notes.
     rejects : polars.DataFrame
-        The refused rows: `file line row why text`.
+        The rejected rows: `file line row why text`.
 
     Examples
     --------
@@ -118,7 +118,7 @@ class Checkup:
     rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS), compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the refused rows as plain numbers, texts, lists and dicts."""
+        """Return all fields except `rejects` as plain numbers, strings, lists and dicts."""
         plain = {name: value for name, value in vars(self).items() if name != "rejects"}
         return plain | {
             "scale": self.scale and self.scale._asdict(),
@@ -127,12 +127,12 @@ class Checkup:
         }
 
     def report(self, width: int = 100) -> str:
-        """Return the check-up as text for people.
+        """Return the result as plain text.
 
         Parameters
         ----------
         width : int, default 100
-            Characters in a line at the most.
+            Maximum number of characters in a line.
 
         Returns
         -------
@@ -187,5 +187,5 @@ def _indented(text: str, width: int) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    """Say a share in percent with as many digits as it needs."""
+    """Format a share as a percentage with as many digits as it needs."""
     return f"{share:.1%}" if share >= 0.001 or not share else f"{share:.1g}" if share < 1e-6 else f"{share:.3%}"

@@ -1,4 +1,4 @@
-"""What may be said of ratings that were read: pure functions from tables to findings."""
+"""Validation rules for ratings that were read: functions from tables to findings."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _NULL, _INFINITE, _OFF = "without a user, a movie or a rating", "a rating that i
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What is looked at: the rows with what is wrong with each, what lies beside them, and how they are to be read."""
+    """Validation context: the rows with the fault of each, the other tables, and the options of `read`."""
 
     rows: pl.DataFrame
     found: Found
@@ -33,7 +33,7 @@ class Case:
     def of(
         cls, found: Found, scale: Scale | None, duplicates: str, invalid: str, columns: Mapping[str, str | None] | None
     ) -> "Case":
-        """Return the case of tables that were read: their rows numbered and judged."""
+        """Add a number and the fault, if any, to each row."""
         rating = pl.col("rating")
         nothing = pl.any_horizontal(pl.col("user_id", "movie_id", "rating").is_null())
         off = pl.lit(False) if scale is None else ~rating.is_between(scale.low, scale.high)
@@ -44,17 +44,17 @@ class Case:
 
     @cached_property
     def sound(self) -> pl.DataFrame:
-        """The rows that are ratings."""
+        """The rows that are valid ratings."""
         return self.rows.filter(pl.col("fault") == "")
 
     @cached_property
     def n_pairs(self) -> int:
-        """Ratings, several of a movie by one user counted once."""
+        """Number of distinct user–item pairs."""
         return int(self.sound.select(pl.struct("user_id", "movie_id").n_unique()).item()) if len(self.sound) else 0
 
     @cached_property
     def known(self) -> dict[str, pl.Series]:
-        """The ids of the tables of movies and users, as far as they can be read."""
+        """Ids in the item and user tables, as far as they can be read."""
         aliases = {"movies": MOVIE_ALIASES, "users": USER_ALIASES}
         found = {}
         for kind, names in aliases.items():
@@ -65,7 +65,8 @@ class Case:
         return found
 
     def mismatch(self, kind: str) -> str:
-        """Say why a table of movies or users does not go with the ratings, if it does not."""
+        """Return why the item or user table does not fit the ratings; empty if it fits."""
+        # one rating is enough to check the table and the types of its ids
         ids = {name: self.sound[name].unique()[:1] for name in ("user_id", "movie_id")}
         try:
             Dataset.from_frames({**ids, "rating": [1.0]}, **{kind: self.found.known[kind]})
@@ -74,18 +75,18 @@ class Case:
         return ""
 
     def shown(self, row: dict[str, Any]) -> str:
-        """Show a row in a message."""
+        """Format a row for a message."""
         names = ("user_id", "movie_id", "rating", "timestamp")
         return ", ".join(f"{name}={shorten(row[name])}" for name in names if name in row)
 
     def finding(self, code: str, severity: Severity, bad: pl.DataFrame, sentence: str, reading: str) -> Finding:
-        """Make a finding of some of the rows; the first is the example."""
+        """Build a finding from the rows concerned; the first is the example."""
         first = bad.row(0, named=True)
         return Finding(code, severity, len(bad), sentence, reading, self.shown(first), row=first["row"] + 1)
 
 
 def in_ratings(case: Case) -> Iterator[Finding]:
-    """Yield what there is to say of the ratings themselves."""
+    """Yield the findings about the ratings."""
     yield from _refused(case)
     if case.sound.is_empty():
         yield Finding("no_ratings", "error", 1, "There is no rating at all.", "stops here.")
@@ -100,7 +101,7 @@ def in_ratings(case: Case) -> Iterator[Finding]:
 
 
 def _refused(case: Case) -> Iterator[Finding]:
-    """Yield the rows that are no ratings though every field could be read."""
+    """Yield findings for rows that parsed but are not valid ratings."""
     severity: Severity = "warning" if case.invalid == "drop" else "error"
     reading = "drops them." if case.invalid == "drop" else "stops at the first; invalid='drop' drops them."
     off = f"{_OFF}, which is {case.scale}"
@@ -115,7 +116,7 @@ def _refused(case: Case) -> Iterator[Finding]:
 
 
 def _repeated(case: Case) -> Iterator[Finding]:
-    """Yield the ratings of a movie that the same user has rated before."""
+    """Yield a finding for repeated ratings of an item by the same user."""
     again = len(case.sound) - case.n_pairs
     if not again:
         return
@@ -134,7 +135,7 @@ def _repeated(case: Case) -> Iterator[Finding]:
 
 
 def _on_scale(case: Case) -> Iterator[Finding]:
-    """Yield what the scale rests on, and the ratings between its steps."""
+    """Yield a note if the scale is only observed, or a warning for ratings between its steps."""
     if case.scale is None:
         told = "No scale is given, so the lowest and highest rating seen are taken for its ends."
         yield Finding("observed_scale", "note", 1, told, "does so; scale=(low, high, step) says otherwise.")
@@ -148,7 +149,7 @@ def _on_scale(case: Case) -> Iterator[Finding]:
 
 
 def _mixed_ids(case: Case) -> Iterator[Finding]:
-    """Yield columns of ids of which some are whole numbers and some are not."""
+    """Yield a finding for each id column that mixes integers and text."""
     for name in ("user_id", "movie_id"):
         ids = case.sound[name].unique()
         if ids.dtype != pl.String:
@@ -170,11 +171,11 @@ def _mixed_ids(case: Case) -> Iterator[Finding]:
 
 
 def _of_users(case: Case) -> Iterator[Finding]:
-    """Yield the users and movies of whom little can be learnt."""
+    """Yield notes on users and items with little information."""
     rating = pl.col("rating")
     people = case.sound.group_by("user_id").agg(n=pl.len(), same=rating.min() == rating.max()).sort("user_id")
     once, alike = people.filter(pl.col("n") == 1), people.filter((pl.col("n") > 1) & pl.col("same"))
-    if case.sound["rating"].n_unique() == 1:  # said once of all of them, by `_few`
+    if case.sound["rating"].n_unique() == 1:  # `_few` reports this once for the whole table
         alike = alike.clear()
     for code, some, words, reading in (
         ("single_rating", once, "with one rating", "keeps them; one rating says little of a taste."),
@@ -191,7 +192,7 @@ def _of_users(case: Case) -> Iterator[Finding]:
 
 
 def _few(case: Case) -> Iterator[Finding]:
-    """Yield what keeps a readable table from teaching anything."""
+    """Yield warnings for a single rating value, a single user or a single item."""
     if case.sound["rating"].n_unique() == 1 and len(case.sound) > 1:
         told = f"Every rating is {case.sound['rating'][0]:g}: they say who knows what, and nothing of who likes what."
         yield Finding("one_value", "warning", len(case.sound), told, "keeps them; predicts no ratings.")
@@ -202,7 +203,7 @@ def _few(case: Case) -> Iterator[Finding]:
 
 
 def in_known(case: Case) -> Iterator[Finding]:
-    """Yield what there is to say of the tables of movies and users beside the ratings."""
+    """Yield the findings about the item and user tables."""
     if case.sound.is_empty():
         return
     for kind in ("movies", "users"):
@@ -213,7 +214,7 @@ def in_known(case: Case) -> Iterator[Finding]:
 
 
 def _compared(kind: str, known: pl.Series, rated: pl.Series) -> Iterator[Finding]:
-    """Yield ids that only one of two tables has."""
+    """Yield findings for ids that only one of two tables contains."""
     one, there = kind[:-1], rated.unique().sort()
     unknown = there.filter(~there.is_in(known.implode()))
     if len(unknown):

@@ -1,4 +1,4 @@
-"""Tables that are no list of ratings: a matrix with a column for each movie, or rows and columns exchanged."""
+"""Detection of tables that are no list of ratings: a matrix with a column per item, or a transposed table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,15 +11,15 @@ from reelated.data.lines import rows
 from reelated.errors import InputError
 from reelated.ratings.frames import RATING_ALIASES, as_polars, plain
 
-_WIDE = 5  # columns of numbers that nobody knows, before they are taken for movies
+_WIDE = 5  # numeric columns with unknown names, from which a table counts as a matrix
 _LINES = 8
 _EXPECTED = "Expected one row for each rating, with a user, a movie and a rating"
 
 
 def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
-    """Yield the suspicion that a table is a matrix, or lies on its side.
+    """Yield a warning if a table looks like a matrix or looks transposed.
 
-    `source` is a frame that could not be read, or None; `trace` the reading of a text file.
+    `source` is a frame that could not be read, or None; `trace` records the reading of a text file.
     """
     names, lines = _start(source, trace)
     labels = [plain(text) for text in (*names[:1], *(line[0] for line in lines if line))]
@@ -44,7 +44,7 @@ def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
 
 
 def _start(source: Any, trace: Trace) -> tuple[Sequence[str], list[list[str]]]:
-    """Return the names and the first rows of a table, as texts."""
+    """Return the names and the first rows of a table as text."""
     if trace.layout is not None:
         fields = [row.fields for row in islice(rows(trace.text, trace.layout), _LINES) if row.fields]
         return trace.layout.names, fields
@@ -60,7 +60,7 @@ def _start(source: Any, trace: Trace) -> tuple[Sequence[str], list[list[str]]]:
 
 
 def _width(names: Sequence[str], lines: list[list[str]]) -> int:
-    """Count the columns of numbers with names that are not known; 0 if users, movies and ratings have theirs."""
+    """Count the numeric columns with unknown names; 0 if users, items and ratings have known names."""
     known = {plain(ours): ours for ours in RATING_ALIASES}
     known |= {alias: ours for ours, aliases in RATING_ALIASES.items() for alias in aliases}
     headless = _headless(names)
@@ -71,7 +71,7 @@ def _width(names: Sequence[str], lines: list[list[str]]) -> int:
 
 
 def _headless(names: Sequence[str]) -> bool:
-    """Say whether the names are ours, because a file has no line with names."""
+    """Return whether the names are the defaults for a file without a header."""
     return tuple(names[: len(HEADLESS)]) == HEADLESS and any(name.startswith("column ") for name in names)
 
 

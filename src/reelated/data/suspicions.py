@@ -1,4 +1,4 @@
-"""What looks odd and may be right all the same: each suspicion says why it is one, and none of them stops anything."""
+"""Heuristics for data that looks odd but may be right: each finding gives its reason, and none stops reading."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ from reelated.ratings.frames import RATING_ALIASES, plain
 Told: TypeAlias = tuple[str, Literal["warning"], pl.DataFrame, str, str]
 _UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _FIRST_YEAR = 1990
-_ENOUGH = 100  # ratings, before anything is said of the rhythm in which people rate
-_RHYTHM = 20
+_ENOUGH = 100  # minimum number of ratings for comparing the pauses between them
+_RHYTHM = 20  # swapped columns are suspected if the pauses of users are this many times those of items
 
 
 def strays(sound: pl.DataFrame, scale: Scale | None) -> Iterator[Told]:
-    """Yield the ratings that lie far from nearly all others, where no scale says that they may."""
+    """Yield the ratings far from nearly all others, if no scale is given."""
     rating = sound["rating"].cast(pl.Float64)
     low, high = rating.quantile(0.01, "nearest"), rating.quantile(0.99, "nearest")
     if scale is not None or len(sound) < 20 or low is None or high is None or low == high:
@@ -35,7 +35,7 @@ def strays(sound: pl.DataFrame, scale: Scale | None) -> Iterator[Told]:
 
 
 def out_of_time(sound: pl.DataFrame) -> Iterator[Told]:
-    """Yield times that nobody can have rated at."""
+    """Yield implausible timestamps, with the unit in which most of them would be plausible."""
     if "timestamp" not in sound.columns:
         return
     first, last = _sensible_times()
@@ -50,13 +50,13 @@ def out_of_time(sound: pl.DataFrame) -> Iterator[Told]:
 
 
 def _sensible_times() -> tuple[int, int]:
-    """Return from when until when, in seconds since 1970, people can have rated."""
+    """Return the range of plausible timestamps, in seconds since 1970."""
     first, last = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (_FIRST_YEAR, _next_year() + 1))
     return first, last
 
 
 def swapped_times(sound: pl.DataFrame) -> Iterator[Finding]:
-    """Yield the suspicion that ratings stand in the column of times, and times in that of ratings."""
+    """Yield a warning if the rating and timestamp columns seem to be swapped."""
     if "timestamp" not in sound.columns:
         return
     first, last = _sensible_times()
@@ -75,7 +75,7 @@ def _next_year() -> int:
 def swapped(
     sound: pl.DataFrame, known: Mapping[str, pl.Series], columns: Mapping[str, str | None]
 ) -> Iterator[Finding]:
-    """Yield the suspicion that the columns of users and movies have changed places, with the reasons for it."""
+    """Yield a warning, with reasons, if the user and item columns seem to be swapped."""
     reasons = [why for why in (_by_names(columns), _by_tables(sound, known), _by_rhythm(sound)) if why]
     if reasons:
         told = f"The columns of users and movies may have changed places: {'; and '.join(reasons)}."
@@ -84,7 +84,7 @@ def swapped(
 
 
 def _by_names(columns: Mapping[str, str | None]) -> str:
-    """Say so if a column chosen for one of the two has a usual name of the other."""
+    """Return a reason if a chosen column has a usual name of the other one."""
     for ours, other in (("user_id", "movie_id"), ("movie_id", "user_id")):
         theirs = columns.get(ours) or ""
         if plain(theirs) in (plain(other), *RATING_ALIASES[other]):
@@ -93,7 +93,7 @@ def _by_names(columns: Mapping[str, str | None]) -> str:
 
 
 def _by_tables(sound: pl.DataFrame, known: Mapping[str, pl.Series]) -> str:
-    """Say so if the ids are found in the tables of movies and users only the other way round."""
+    """Return a reason if the ids match the item and user tables only when swapped."""
     ids = {name: sound[name].unique() for name in ("user_id", "movie_id")}
     as_is = {name: _missing(ids[name], known.get(f"{name[:-3]}s")) for name in ids}
     other = {"user_id": _missing(ids["user_id"], known.get("movies")),
@@ -105,14 +105,14 @@ def _by_tables(sound: pl.DataFrame, known: Mapping[str, pl.Series]) -> str:
 
 
 def _missing(ids: pl.Series, known: pl.Series | None) -> int:
-    """Count the ids that a table does not have."""
+    """Count the ids that a table lacks."""
     if known is None:
         return 0
     return len(ids) if ids.dtype != known.dtype else int((~ids.is_in(known.implode())).sum())
 
 
 def _by_rhythm(sound: pl.DataFrame) -> str:
-    """Say so if it is movies that are rated in one sitting: people rate one movie after another."""
+    """Return a reason if the items seem to rate in sessions: users rate one item after another."""
     if "timestamp" not in sound.columns or len(sound) < _ENOUGH:
         return ""
     user, movie = (_pause(sound, name) for name in ("user_id", "movie_id"))
@@ -125,14 +125,14 @@ def _by_rhythm(sound: pl.DataFrame) -> str:
 
 
 def _pause(sound: pl.DataFrame, name: str) -> float | None:
-    """Return the median time between one rating and the next of the same user or movie."""
+    """Return the median time in seconds between consecutive ratings of the same user or item."""
     table = sound.select(name, "timestamp").drop_nulls().sort(name, "timestamp")
     pauses = table.select(pl.col("timestamp").diff().filter(pl.col(name) == pl.col(name).shift()))["timestamp"]
     return float(pauses.median()) if len(pauses) else None  # type: ignore[arg-type]
 
 
 def _said(seconds: float) -> str:
-    """Say a time as people do."""
+    """Format a duration in its largest unit."""
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             return plural(round(seconds / size), unit)
