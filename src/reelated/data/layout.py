@@ -1,4 +1,4 @@
-"""How a text table is laid out: recognised from its first lines, and which of its columns are wanted."""
+"""The layout of a text table, detected from its first lines, and the columns to read."""
 
 import csv
 import math
@@ -14,11 +14,11 @@ from reelated.ratings.frames import RATING_ALIASES, named
 
 SEPARATORS = ("::", "\t", ",", ";", "|")
 HEADLESS = ("user_id", "movie_id", "rating", "timestamp")
-_HEAD = 65536  # bytes in which separator and column names must show
+_HEAD = 65536  # bytes; separator and column names must appear within
 
 
 class Layout(NamedTuple):
-    """How a text file is laid out: what parts the fields, the columns in order, the lines before the first row."""
+    """Layout of a text file: separator, column names, quoting, and the lines before the first row."""
 
     separator: str
     names: tuple[str, ...]
@@ -27,7 +27,7 @@ class Layout(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A row that is none: its line, what kind of fault it has, the fault in words, and the row as it stands."""
+    """A rejected row: its line, the code of the fault, the fault in words, and the text."""
 
     line: int
     code: str
@@ -37,7 +37,7 @@ class Refused(NamedTuple):
 
 @dataclass
 class Trace:
-    """What reading a text table met on its way, for those who want to know all of it."""
+    """Record of how a text table was read: file, text, layout and rejected rows."""
 
     label: str = ""
     text: bytes = b""
@@ -46,7 +46,7 @@ class Trace:
 
 
 class Want(NamedTuple):
-    """What is wanted of a table: our names with their aliases, those that each row must have, and the options."""
+    """The columns to read: aliases, required columns, the caller's names, and options."""
 
     aliases: Mapping[str, tuple[str, ...]]
     required: tuple[str, ...]
@@ -55,7 +55,7 @@ class Want(NamedTuple):
     trace: Trace | None = None
 
     def find(self, names: tuple[str, ...]) -> dict[str, str]:
-        """Return our name → the table's name for the columns to be read."""
+        """Return Reelated's name → the table's name for the columns to read."""
         own_names = pl.DataFrame({name: [name] for name in names})
         return named(own_names, self.aliases, self.columns, self.required).row(0, named=True)
 
@@ -65,7 +65,7 @@ RATINGS = Want(RATING_ALIASES, ("user_id", "movie_id", "rating"))
 
 @contextmanager
 def about(label: str) -> Iterator[None]:
-    """Put the name of the file before an `InputError` that is raised within."""
+    """Prefix an `InputError` from the block with the name of the file."""
     try:
         yield
     except InputError as error:
@@ -73,11 +73,12 @@ def about(label: str) -> Iterator[None]:
 
 
 def recognise(label: str, text: bytes, want: Want) -> tuple[Layout, list[str]]:
-    """Find out separator and column names from the first lines; say so where there are no names."""
+    """Detect separator and column names from the first lines; return a note if there is no header."""
     start = text[:_HEAD]
     if len(start) == _HEAD and b"\n" not in start:
         raise InputError(f"{label}, line 1: longer than {_HEAD:,} characters. Expected a table with a row a line.")
-    head = [line.rstrip("\r") for line in start.decode(errors="replace").split("\n")[:20]]  # as the lines are counted
+    # not splitlines(), which also splits at other characters: line numbers count "\n"
+    head = [line.rstrip("\r") for line in start.decode(errors="replace").split("\n")[:20]]
     blank = next((at for at, line in enumerate(head) if line.strip()), None)
     if blank is None:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
@@ -98,13 +99,13 @@ def recognise(label: str, text: bytes, want: Want) -> tuple[Layout, list[str]]:
 
 
 def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
-    """Say how many of the first lines have as many fields as the very first, and how many these are."""
+    """Return how many of the first lines have as many fields as the first one, and that number of fields."""
     widths = [len(split(line, separator)) for line in lines]
     return (widths.count(widths[0]) if widths[0] > 1 else 0, widths[0])
 
 
 def _headless(first: tuple[str, ...], want: Want) -> bool:
-    """Return whether the first line is a rating already: a number third, and no name that we know."""
+    """Return whether the first line is already a rating: numbers, and no known column name."""
     if "rating" not in want.aliases or set(first) & set((want.columns or {}).values()):
         return False
     numeric = is_number(first[2]) if len(first) > 2 else all(map(is_number, first))
@@ -112,7 +113,7 @@ def _headless(first: tuple[str, ...], want: Want) -> bool:
 
 
 def _distinct(label: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Call columns without a name by their place; refuse two of the same name."""
+    """Name empty columns by position; reject duplicate names."""
     for at, name in enumerate(names):
         if name and name in names[:at]:
             raise InputError(f"{label} has more than one column {shorten(name)}: rename or leave out all but one.")
@@ -120,7 +121,7 @@ def _distinct(label: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def split(line: str, separator: str) -> list[str]:
-    """Split one line of text into its fields."""
+    """Split a line into its fields."""
     if separator == "::":
         return line.split(separator)
     try:
@@ -130,8 +131,9 @@ def split(line: str, separator: str) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a field is a finite number."""
+    """Return whether a text is a finite number."""
     try:
+        # float() accepts underscores, as in "1_000"
         return "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False

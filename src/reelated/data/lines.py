@@ -1,4 +1,4 @@
-"""A text table line by line in Python: slow and sure, for the files in which polars finds something odd."""
+"""Line-by-line parser for text tables: slow and exact, for files in which polars finds something odd."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -17,9 +17,10 @@ LONGEST_FIELD = 131_072
 
 
 class Span(NamedTuple):
-    """Where a row is: its lines, its bytes, and what is odd about its quotes.
+    """Lines and bytes of a row, and the state of its quotes.
 
-    "stray": a quote is not closed, or text follows the closing one. "doubtful": a field over several lines may be rows.
+    None: no quotes. "": well formed. "stray": a quote is not closed, or text follows the closing one. "doubtful": a
+    field over several lines may be rows.
     """
 
     first: int
@@ -30,7 +31,7 @@ class Span(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The lines that a row spans, its fields (None if one is too long), and what is odd about its quotes."""
+    """A row: its lines, its fields (None if one is too long), and the state of its quotes, as in `Span`."""
 
     first: int
     last: int
@@ -40,7 +41,7 @@ class Row(NamedTuple):
 
 @dataclass
 class LineCounts:
-    """The lines of a text by what they hold, so that rows that are missing are noticed."""
+    """Counts of lines by kind, so that missing rows are detected."""
 
     rows: int = 0
     joined: int = 0
@@ -59,10 +60,10 @@ class LineCounts:
             self.stray, self.first_stray = self.stray + 1, self.first_stray or row.first
 
     def notes(self, n_lines: int, every: bool) -> Iterator[str]:
-        """Yield a sentence for each kind of line that is no row of its own.
+        """Yield a note for each kind of line that is not a row of its own.
 
-        `n_lines` counts the lines after the header that are not refused.
-        Line breaks within quotes are no fault, unless they may be due to an open quote; `every` reports them, too.
+        `n_lines` counts the lines after the header without the rejected ones. Line breaks within quotes are no fault
+        unless an unclosed quote may have caused them; `every` reports them, too.
         """
         if blank := n_lines - self.rows - self.joined:
             yield f"skipped {plural(blank, 'blank line')}"
@@ -74,7 +75,7 @@ class LineCounts:
 
 
 def count_rows(text: bytes, layout: Layout) -> LineCounts:
-    """Count the rows of a text without reading their fields."""
+    """Count the rows of a text without parsing their fields."""
     counts = LineCounts()
     for span in _spans(text, layout):
         counts.add(span)
@@ -89,7 +90,7 @@ def count_lines(text: bytes, layout: Layout) -> int:
 def read_lines(
     label: str, text: bytes, layout: Layout, found: dict[str, str], want: Want
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Return the wanted columns as text; raise at the first bad row, or drop all of them and say so."""
+    """Return the wanted columns as text; raise at the first bad row, or drop bad rows with a note."""
     places = {ours: layout.names.index(theirs) for ours, theirs in found.items()}
     kept: dict[str, list[str]] = {name: [] for name in found}
     numbers: list[str] | None = None
@@ -115,13 +116,13 @@ def read_lines(
 
 
 def numeric(example: dict[str, str]) -> list[str]:
-    """Name the columns that must be numbers: ratings, and times unless the first of them is a date."""
+    """Return the columns that must be numeric: ratings, and timestamps unless the first one is a date."""
     times = "timestamp" in example and is_number(example["timestamp"])
     return ["rating"] * ("rating" in example) + ["timestamp"] * times
 
 
 def rows(text: bytes, layout: Layout) -> Iterator[Row]:
-    """Yield the rows of a text; blank lines are none."""
+    """Yield the rows of a text without blank lines."""
     separator, width = layout.separator, len(layout.names)
     for first, last, start, end, quotes in _spans(text, layout):
         line = text[start:end].decode().rstrip("\r\n")
@@ -133,7 +134,7 @@ def rows(text: bytes, layout: Layout) -> Iterator[Row]:
 
 
 def _spans(text: bytes, layout: Layout) -> Iterator[Span]:
-    """Yield where the rows of a text are; `quotes` is None where a row has none, and "" where they are in order."""
+    """Yield the lines and bytes of each row without blank lines."""
     quoted, start, number = layout.quoted and b'"' in text, 0, layout.skip + 1
     for _ in range(layout.skip):
         start = _end(text, start)
@@ -149,16 +150,15 @@ def _spans(text: bytes, layout: Layout) -> Iterator[Span]:
 
 
 def _end(text: bytes, start: int) -> int:
-    """Return where the next line begins."""
+    """Return the start of the next line."""
     return text.find(b"\n", start) + 1 or len(text)
 
 
 def _quoted(text: bytes, start: int, end: int, layout: Layout) -> tuple[int, str]:
-    """Return where a row with quotes ends, and what is odd about them.
+    """Return the end of a row with quotes, and the state of the quotes.
 
-    By RFC 4180 a quoted field may hold line breaks. A quote that is never closed looks the same up to the next quote
-    of the file, so a field over several lines must be closed properly, leave a row of the right width, and not hold
-    rows itself.
+    RFC 4180 allows line breaks in a quoted field. A quote that is never closed looks the same up to the next quote of
+    the file, so a multi-line field must be closed properly, leave a row of the right width, and hold no rows itself.
     """
     record = _record(layout.separator).match(text, start)
     if record and record.end() <= end:
@@ -172,7 +172,8 @@ def _quoted(text: bytes, start: int, end: int, layout: Layout) -> tuple[int, str
 
 @cache
 def _record(separator: str, width: int | None = None) -> re.Pattern[bytes]:
-    """Return the pattern of a row by RFC 4180, with its line end; quotes within an unquoted field are text."""
+    """Compile the pattern of a row by RFC 4180 with its line end; quotes inside an unquoted field are text."""
+    # possessive quantifiers (`*+`) never backtrack: the time stays linear in the length of the text
     more = b"*+" if width is None else b"{%d}" % (width - 1)
     field = rb'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^%s\n]*+)' % separator.encode()
     return re.compile(rb"%s(?:[%s]%s)%s\r*(?:\n|\Z)" % (field, separator.encode(), field, more))
@@ -180,17 +181,17 @@ def _record(separator: str, width: int | None = None) -> re.Pattern[bytes]:
 
 @cache
 def _wide(separator: str, width: int) -> re.Pattern[bytes]:
-    """Return the pattern of the begin of a further line with enough separators for a row."""
+    """Compile the pattern that starts a further line with enough separators for a row."""
     return re.compile(rb"[\r\n](?:[^%s\r\n]*+[%s]){%d}" % (separator.encode(), separator.encode(), width - 1))
 
 
 def _held(record: bytes, layout: Layout) -> str:
-    """Say what the lines within quotes are: "rows", "doubtful" ones, or "" for text.
+    """Classify the lines within quotes: "rows", "doubtful" rows, or "" for text.
 
-    A row has as many fields as the table is wide, and numbers where the row that opens the quotes has them.
+    A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers.
     """
     separator, width = layout.separator, len(layout.names)
-    if not _wide(separator, width).search(record):  # nearly all text ends here
+    if not _wide(separator, width).search(record):  # the fast path of nearly all text
         return ""
     first, *others = record.replace(b"\r", b"\n").rstrip(b"\n").split(b"\n")
     begins = first.decode().split(separator)
@@ -210,7 +211,7 @@ def _held(record: bytes, layout: Layout) -> str:
 
 
 def lines_of(trace: Trace, places: Collection[int]) -> dict[int, int]:
-    """Return the lines on which some rows of a table begin, by their places among the rows that were kept."""
+    """Return position → first line for rows of a table, by their positions among the kept rows."""
     layout, last = trace.layout, max(places, default=-1)
     if layout is None:
         return {}
@@ -220,7 +221,7 @@ def lines_of(trace: Trace, places: Collection[int]) -> dict[int, int]:
 
 
 def _fault(row: Row, layout: Layout, places: dict[str, int], want: Want, numbers: Sequence[str]) -> tuple[str, str]:
-    """Say what kind of fault a row has, and in words what it is and on which line; two empty texts if none."""
+    """Return the code and the description of a row's fault; two empty strings if it has none."""
     if row.fields is None:
         return "bad_line", f"line {row.first}: a field of more than 131,072 characters; is a quote left open?"
     shown = shorten(layout.separator.join(row.fields))
@@ -240,7 +241,7 @@ def _fault(row: Row, layout: Layout, places: dict[str, int], want: Want, numbers
 
 
 def _wrong(name: str, field: str, required: bool, number: bool) -> str:
-    """Say what is wrong with a field, if anything."""
+    """Return what is wrong with a field; empty if nothing."""
     if not field:
         return f"no {name}" if required else ""
     if name in IDS and (len(field.encode()) > LONGEST_ID or "\0" in field):

@@ -1,4 +1,4 @@
-"""The editions of MovieLens: how their files are laid out, and what they say of movies and users."""
+"""The MovieLens editions: file layouts, and readers for items, users, links and tags."""
 
 import ast
 import json
@@ -23,16 +23,16 @@ GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
+# placeholders for an unknown genre, which are no genres to filter by
 NO_GENRE = ("unknown", "(no genres listed)")
-"""Ways to say that no genre is known: none of them is a genre that one could ask for."""
 
+# names of the occupation codes of MovieLens 1M, by its README
 OCCUPATIONS = (
     *("other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service"),
     *("doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer"),
     *("retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman"),
     *("unemployed", "writer"),
 )
-"""What the occupation codes of MovieLens 1M stand for, by its README."""
 
 _RATING = ("user_id", "movie_id", "rating", "timestamp")
 _ITEM = ("movie_id", "title", "release_date", "video_date", "url")
@@ -45,6 +45,7 @@ LAYOUTS = {
     "users.dat": Layout("::", ("user_id", "gender", "age", "occupation", "zip_code"), quoted=False),
     "tags.dat": Layout("::", ("user_id", "movie_id", "tag", "timestamp"), quoted=False),
 }
+# the stable editions by their number of ratings
 EDITIONS = {
     100_000: "MovieLens 100K",
     1_000_209: "MovieLens 1M",
@@ -53,11 +54,10 @@ EDITIONS = {
     25_000_095: "MovieLens 25M",
     32_000_204: "MovieLens 32M",
 }
-"""The stable editions, by the number of their ratings."""
 
 
 def layout_of(name: str, data: bytes) -> Layout | None:
-    """Return the layout of a file of an edition, if its name and its first line say so."""
+    """Return the layout of a MovieLens file, if its name and the width of its first line match."""
     layout = LAYOUTS.get(PurePosixPath(name).name.lower())
     line = data[:65536].split(b"\n", 1)[0].decode("latin-1")
     return layout if layout and len(split(line, layout.separator)) == len(layout.names) else None
@@ -66,8 +66,9 @@ def layout_of(name: str, data: bytes) -> Layout | None:
 def read_movies(
     name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read a catalogue: titles as people say them, years, lists of genres, dates."""
+    """Read the item table: display titles, years, lists of genres and dates."""
     layout = layout_of(name, data)
+    # u.item has a 0/1 column for each genre
     flags = GENRES if layout is LAYOUTS["u.item"] else ()
     aliases = {**with_own_names(MOVIE_ALIASES, columns), **dict.fromkeys(flags, ())}
     want = Want(aliases, ("movie_id",), None, invalid, trace)
@@ -80,7 +81,7 @@ def read_movies(
 
 
 def as_catalogue(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Bring a catalogue of any origin to titles as people say them, years, lists of genres and dates."""
+    """Normalise an item table of any origin: display titles, years, lists of genres and dates."""
     notes: list[str] = []
     if "genres" in table.columns:
         genres, notes = _genres(table["genres"])
@@ -89,7 +90,7 @@ def as_catalogue(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _titled(table: pl.DataFrame) -> pl.DataFrame:
-    """Bring titles to the form in which people say them, and years out of them, if they are as in MovieLens."""
+    """Convert titles to display form and extract the year, if most titles end with one, as in MovieLens."""
     if "year" in table.columns:
         return table.with_columns(pl.col("year").cast(pl.Float64, strict=False).cast(pl.Int32, strict=False))
     titles = table["title"].drop_nulls() if "title" in table.columns else pl.Series(dtype=pl.String)
@@ -103,7 +104,7 @@ def _titled(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
-    """Return lists of genres, empty where none is known; the column as a whole decides how they are separated."""
+    """Return lists of genres, empty where unknown; the whole column decides the separator."""
     notes: list[str] = []
     if not isinstance(column.dtype, pl.List):
         text = column.cast(pl.String)
@@ -121,7 +122,7 @@ def _genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
 
 
 def _listed(cell: str) -> list[str]:
-    """Return the genres in a list as JSON or Python writes it; of objects their names."""
+    """Parse a list of genres in JSON or Python notation; of objects, take the names."""
     values: Any = None
     for parse in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
@@ -132,7 +133,7 @@ def _listed(cell: str) -> list[str]:
 
 
 def _dated(table: pl.DataFrame) -> pl.DataFrame:
-    """Read release dates if all are like `01-Jan-1995`; they give the year where the title has none."""
+    """Parse release dates if all look like `01-Jan-1995`; they fill in missing years."""
     if "release_date" not in table.columns or table["release_date"].dtype != pl.String:
         return table
     dates = table["release_date"].str.to_date("%d-%b-%Y", strict=False)
@@ -145,7 +146,7 @@ def _dated(table: pl.DataFrame) -> pl.DataFrame:
 def read_users(
     name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read what is known of users; the occupation codes of MovieLens 1M become names."""
+    """Read the user table; the occupation codes of MovieLens 1M become names."""
     layout = layout_of(name, data)
     table, notes = read_table(
         name, data, Want(with_own_names(USER_ALIASES, columns), ("user_id",), None, invalid, trace), layout
@@ -162,7 +163,7 @@ def read_users(
 def read_links(
     name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read the ids that IMDb (text) and TMDB (numbers) have for the movies."""
+    """Read the IMDb ids (text) and TMDB ids (integers) of items."""
     aliases = {column: MOVIE_ALIASES[column] for column in ("movie_id", "imdb_id", "tmdb_id")}
     want = Want(with_own_names(aliases, columns), ("movie_id",), None, invalid, trace)
     table, notes = read_table(name, data, want)
@@ -172,7 +173,7 @@ def read_links(
 
 
 def with_links(movies: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
-    """Add IMDb's and TMDB's ids to a catalogue."""
+    """Add IMDb and TMDB ids to the item table."""
     if movies is None:
         return links
     if movies["movie_id"].dtype != links["movie_id"].dtype:
@@ -183,7 +184,7 @@ def with_links(movies: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame
 def read_tags(
     name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read the free tags that users gave to movies: `user_id movie_id tag timestamp`."""
+    """Read the free-text tags of users on items: `user_id movie_id tag timestamp`."""
     aliases = {column: RATINGS.aliases.get(column, ()) for column in ("user_id", "movie_id", "tag", "timestamp")}
     want = Want(with_own_names(aliases, columns), ("user_id", "movie_id"), None, invalid, trace)
     table, notes = read_table(name, data, want, layout_of(name, data))
@@ -191,10 +192,10 @@ def read_tags(
 
 
 def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | None]:
-    """Return the name and the scale of the edition that files and ratings make; None where they make none.
+    """Return the name and the scale of the edition; None for what is unknown.
 
-    Half stars came with MovieLens 10M. A table of another kind beside the files of an edition has its scale only if
-    all ratings are on it.
+    Half stars came with MovieLens 10M. An unrelated table beside the files of an edition gets its scale only if all
+    ratings are on it.
     """
     names = {PurePosixPath(path).name.lower() for path in files.roles.values()}
     latest = {"ratings.csv", "movies.csv"} <= names
@@ -214,19 +215,19 @@ def folds(source: Any) -> Iterator[tuple[Dataset, pl.DataFrame]]:
     Parameters
     ----------
     source : str or Path
-        The folder or zip of MovieLens 100K, or `"ml-100k"`.
+        Folder or zip of MovieLens 100K, or `"ml-100k"`.
 
     Yields
     ------
     train : Dataset
-        The ratings of `u1.base` and so on, without what is known of movies and users.
+        The ratings of `u1.base` and so on, without item and user attributes.
     test : polars.DataFrame
         `user_id movie_id rating timestamp` of `u1.test` and so on.
 
     Raises
     ------
     InputError
-        The source holds no folds.
+        The source contains no folds.
     """
     files = find_files(source)
     for number in range(1, 6):

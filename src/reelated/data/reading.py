@@ -1,4 +1,4 @@
-"""`read`: one door for every source of ratings."""
+"""`read`: the entry point for every source of ratings."""
 
 import os
 import warnings
@@ -43,26 +43,26 @@ def read(
     invalid: Invalid = "error",
     name: str | None = None,
 ) -> Dataset:
-    """Read ratings, and what is known of movies and users.
+    """Read ratings, and the attributes of items and users where available.
 
     Parameters
     ----------
     source : str, Path or frame
         A folder, a zip or a file; or a name: `"sample"`, or an edition in the cache such as `"ml-100k"`; or a polars
-        or pandas frame, an Arrow table or a mapping of columns. What exists as a path wins over a name.
+        or pandas frame, an Arrow table or a mapping of columns. An existing path takes precedence over a name.
     movies, users : frame, str or Path, optional
-        What is known of them, in place of what lies beside the ratings.
+        Item and user attributes, in place of the tables beside the ratings.
     columns : mapping of str to str, optional
-        Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings. The
-        names of ids are looked for in the tables of movies and users, too.
+        Reelated's name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` if there are no ratings.
+        The names of ids apply to the item and user tables, too.
     scale : (low, high, step), optional
-        The scale on which people rate; by default that of the edition, else what is observed.
+        The rating scale; by default that of the edition, else the observed one.
     duplicates : {"last", "first", "mean", "error"}, default "last"
-        What becomes of a user's several ratings of one movie.
+        How to resolve several ratings of one item by one user.
     invalid : {"error", "drop"}, default "error"
-        What becomes of rows that are no rating.
+        Whether rows that are not valid ratings stop reading or are dropped.
     name : str, optional
-        What the data is called in messages; by default the edition or the file.
+        Name of the data in messages; by default the edition or the file.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def read(
     Raises
     ------
     InputError
-        There is no such source, it cannot be read or a row of it is invalid; the message names file and line.
+        The source does not exist or cannot be read, or a row is invalid; the message names file and line.
 
     Examples
     --------
@@ -100,14 +100,14 @@ def read(
 
 @dataclass
 class Witness:
-    """Looks on while tables are read: one that cannot be read is noted, and reading goes on without it."""
+    """Collector of errors: it records an unreadable table, and reading continues without the table."""
 
     traces: dict[str, Trace] = field(default_factory=dict)
     errors: dict[str, InputError] = field(default_factory=dict)
 
     @contextmanager
     def watching(self, kind: str) -> Iterator[Trace]:
-        """Give what traces the reading of one kind of table; keep the error that ends it."""
+        """Yield a trace for one kind of table; record the error that ends the reading."""
         try:
             yield self.traces.setdefault(kind, Trace())
         except InputError as error:
@@ -116,7 +116,7 @@ class Witness:
 
 @dataclass
 class Found:
-    """What a source holds: the ratings in our columns, the tables beside them, and what reading them changed."""
+    """Contents of a source: ratings in Reelated's columns, the other tables, and notes on changes."""
 
     ratings: pl.DataFrame
     name: str = "ratings"
@@ -127,7 +127,7 @@ class Found:
     columns: Mapping[str, str | None] | None = None
 
     def take(self, kind: str, given: FrameLike, invalid: str) -> None:
-        """Take in a table of movies, users, links or tags: a frame, or the path of a file."""
+        """Add a table of items, users, links or tags from a frame or a file."""
         with self.watched(kind) as trace:
             if isinstance(given, (str, os.PathLike)):
                 self.read(kind, find_files(Path(given)), invalid, trace)
@@ -135,7 +135,7 @@ class Found:
                 self.known[kind] = self._as_read(kind, as_polars(given, kind))
 
     def _as_read(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
-        """Treat a frame as a file with the same contents."""
+        """Normalise a frame like a file with the same contents."""
         if kind != "movies":
             return named(frame, with_own_names(USER_ALIASES, self.columns), required=("user_id",))
         table = named(frame, with_own_names(MOVIE_ALIASES, self.columns), required=("movie_id",))
@@ -144,11 +144,11 @@ class Found:
         return table
 
     def watched(self, kind: str) -> AbstractContextManager[Trace | None]:
-        """Return what a table is read under: nothing, or the eyes of a witness."""
+        """Return the context for reading a table: that of the error collector, or a null context."""
         return self.witness.watching(kind) if self.witness else nullcontext()
 
     def read(self, kind: str, files: Files, invalid: str, trace: Trace | None = None) -> None:
-        """Read a table from its file; integer ids become text where those of the ratings are."""
+        """Read a table from its file; integer ids become text where the ids of the ratings are text."""
         inside = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(inside).name
         table, notes = _READERS[kind](name, files.read(inside), invalid, trace, self.columns)
@@ -172,7 +172,7 @@ def find_tables(
     given: Mapping[str, FrameLike],
     witness: Witness | None = None,
 ) -> Found:
-    """Read all that a source holds, and in place of some tables of it those that are given."""
+    """Read all tables of a source; the given tables replace its own."""
     found = _find(source, columns, invalid, given.keys(), witness)
     for kind, table in given.items():
         found.take(kind, table, invalid)
@@ -182,7 +182,7 @@ def find_tables(
 def _find(
     source: Any, columns: Mapping[str, str | None] | None, invalid: str, given: Collection[str], witness: Witness | None
 ) -> Found:
-    """Read all that a source holds, except the kinds of table that are given otherwise."""
+    """Read all tables of a source except the kinds that are given separately."""
     if not isinstance(source, (str, os.PathLike)):
         return Found(rating_columns(source, columns), witness=witness, columns=columns)
     if is_sample(source):
@@ -211,7 +211,7 @@ def _find(
 def _read_ratings(
     files: Files, columns: Mapping[str, str | None] | None, invalid: str, trace: Trace | None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read the ratings of a folder, zip or file in our columns and types."""
+    """Read the ratings of a folder, zip or file in Reelated's columns and types."""
     inside = files.roles["ratings"]
     name, data = PurePosixPath(inside).name, files.read(inside)
     unrated = columns is not None and columns.get("rating", "") is None
@@ -223,6 +223,6 @@ def _read_ratings(
 
 
 def _own_name(files: Files) -> str:
-    """Name data that is no edition by its file; a sample that was written to a folder says that it is one."""
+    """Name the data after its file; the README identifies a sample that was written to a folder."""
     about_it = files.read(files.roles["about"])[:4096] if "about" in files.roles else b""
     return SAMPLE_NAME if b"Reelated" in about_it and b"simulated" in about_it else files.name

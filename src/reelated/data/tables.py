@@ -1,7 +1,7 @@
-"""Tables of any kind → polars columns with our names: text with any separator, Parquet, Arrow.
+"""Readers for tables of any kind (delimited text, Parquet, Arrow) into polars columns with Reelated's names.
 
-Text is read fast, by polars; only where that finds something odd is it read again line by line, so that the message
-can say which line it is. What polars read is believed only if it has a row for each line of the text, counted apart.
+polars reads text fast. Only where it finds something odd does the line-by-line parser read again, so that the message
+can name the line. A result of polars is trusted only if its number of rows agrees with a separate count.
 """
 
 import gzip
@@ -15,37 +15,14 @@ from reelated.data.lines import IDS, LONGEST_ID, count_lines, count_rows, numeri
 from reelated.errors import InputError
 from reelated.ratings.frames import named, read_ids
 
-_JOINT = "\x1f"  # stands for `::` in front of polars, which wants a separator of one byte
+_JOINT = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
 _WHOLE = ("user_id", "movie_id", "timestamp", "order")
 
 
 def read_table(
     label: str, data: bytes, want: Want = RATINGS, layout: Layout | None = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    r"""Read the wanted columns of a table.
-
-    Parameters
-    ----------
-    label : str
-        The file, as messages name it.
-    data : bytes
-        What is in it; its kind is recognised by its first bytes.
-    want : Want
-        The columns wanted; by default those of ratings.
-    layout : Layout, optional
-        The layout of a text file, where it is known.
-
-    Returns
-    -------
-    polars.DataFrame
-        The columns that were found, under our names. In text, ids are integers if all of them stay what they were.
-    list of str
-        What reading changed or assumed.
-
-    Raises
-    ------
-    InputError
-        The file is empty, damaged or no table, lacks a column, or has a bad row; the message names file and line.
+    r"""Read the wanted columns of a table; return them with notes on what was changed or assumed.
 
     Examples
     --------
@@ -100,14 +77,14 @@ def _read_binary(label: str, data: bytes, want: Want) -> pl.DataFrame:
 
 
 def _as_utf8(label: str, data: bytes) -> bytes:
-    """Return text as UTF-8, without byte order mark and blank lines at its end; what is not UTF-8 is latin-1."""
+    """Return text as UTF-8 without byte order mark and trailing blank lines; text that is not UTF-8 is Latin-1."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{label} is UTF-16 text. Save it as UTF-8.")
     if b"\0" in data[:65536]:
         raise InputError(f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.")
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
-    if b"\r" in data and b"\n" not in data:  # lines as old Macs end them
+    if b"\r" in data and b"\n" not in data:  # line ends of classic Mac OS
         data = data.replace(b"\r", b"\n")
     if not data.isascii():
         try:
@@ -120,7 +97,7 @@ def _as_utf8(label: str, data: bytes) -> bytes:
 def _read_text(
     label: str, text: bytes, layout: Layout, found: dict[str, str], want: Want
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read text in the first way that can vouch for every row."""
+    """Read text with the fastest reader that accounts for every row."""
     lines = _scanned(text, layout)
     try:
         table = _as_numbers(lines, layout, found)
@@ -132,14 +109,14 @@ def _read_text(
         n_lines = count_lines(text, layout)
         if len(table) == n_lines:
             return table, []
-        counts = count_rows(text, layout)  # fields with line breaks in them, or a quote that swallows rows
+        counts = count_rows(text, layout)  # line breaks in fields, or an open quote that swallows rows
         if len(table) == counts.rows and not counts.stray:
             return table, list(counts.notes(n_lines, every=bool(want.trace)))
     return read_lines(label, text, layout, found, want)
 
 
 def _scanned(text: bytes, layout: Layout) -> pl.LazyFrame:
-    """Let polars look at a text, all columns as strings."""
+    """Return a lazy polars scan of a text, all columns as strings."""
     joined = layout.separator == "::"
     return pl.scan_csv(
         text.replace(b"::", _JOINT.encode()) if joined else text,
@@ -152,14 +129,15 @@ def _scanned(text: bytes, layout: Layout) -> pl.LazyFrame:
 
 
 def _as_numbers(lines: pl.LazyFrame, layout: Layout, found: dict[str, str]) -> pl.DataFrame | None:
-    """Read a table of plain numbers in one pass that never holds its text; None if a single field is anything else."""
+    """Read a numeric table in one streaming pass without holding its text; None if any field is not a number."""
     if not {"rating"} <= found.keys() <= {"rating", *_WHOLE}:
         return None
     text = {ours: pl.col(theirs) for ours, theirs in found.items()}
     whole = {ours: text[ours].cast(pl.Int64, strict=False) for ours in _WHOLE if ours in found}
     rating = text["rating"].cast(pl.Float32, strict=False)
+    # ids must survive the round trip: "007" is text
     sound = [number.cast(pl.String) == text[ours] for ours, number in whole.items()]
-    full = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a line that is too short
+    full = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a short line
     table = lines.select(
         *(number.alias(ours) for ours, number in whole.items()),
         rating.alias("rating"),
@@ -181,7 +159,7 @@ def _as_strings(lines: pl.LazyFrame, layout: Layout, found: dict[str, str], want
 
 
 def _odd(name: str, required: bool, number: bool) -> pl.Expr:
-    """Say of which rows a field needs a closer look: the rules of `lines`, for whole columns."""
+    """Return the rows whose field needs a closer look: the rules of `lines`, for whole columns."""
     field = pl.col(name).str.strip_chars()
     odd = [pl.lit(False)]
     if required:
@@ -194,7 +172,7 @@ def _odd(name: str, required: bool, number: bool) -> pl.Expr:
 
 
 def _tidy(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Strip the spaces around fields, make ratings numbers, and ids integers where that changes none of them."""
+    """Strip spaces around fields, convert ratings to numbers, and ids to integers if that changes none of them."""
     text = [name for name in table.columns if table[name].dtype == pl.String]
     stripped = table.with_columns(pl.col(name).str.strip_chars() for name in text)
     ids = [name for name in IDS if name in text]

@@ -1,4 +1,4 @@
-"""Titles as catalogues file them → as people say them: `Beautiful Mind, A (2001)` → `A Beautiful Mind`, 2001."""
+"""Conversion of catalogue titles to display titles: `Beautiful Mind, A (2001)` → `A Beautiful Mind`, 2001."""
 
 import html
 import re
@@ -19,19 +19,7 @@ _FILED = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES})\s*(?=$|\(
 
 
 def split_title(filed: str) -> tuple[str, int | None]:
-    """Return the title as people say it, and the year in its brackets.
-
-    Parameters
-    ----------
-    filed : str
-        A title as MovieLens has it: the article behind a comma, another title and the year in brackets.
-
-    Returns
-    -------
-    str
-        The title, without the year.
-    int or None
-        The year; of several years the first.
+    """Return the display title and the year of a catalogue title; of several years, the first.
 
     Examples
     --------
@@ -53,7 +41,7 @@ def has_year(filed: str) -> bool:
 
 
 def _said(match: re.Match[str]) -> str:
-    """Put the article in front."""
+    """Move the article to the front."""
     opening, also, title, article = match.groups()
     space = "" if article.endswith("'") else " "
     after = " " if match.end() < len(match.string) and match.string[match.end()] == "(" else ""
