@@ -1,4 +1,4 @@
-"""Data: readers for every MovieLens edition and any ratings table, the cache, the download, the bundled sample."""
+"""Readers for MovieLens and any ratings table, validation, download, cache and the bundled sample."""
 
 from reelated.data.check import check
 from reelated.data.checkup import Bin, Checkup, Finding

@@ -1,4 +1,4 @@
-"""`fetch`: GroupLens's archives → the user's cache folder, checked, and never half a file."""
+"""`fetch`: download a MovieLens archive from GroupLens into the cache, verify it and write it atomically."""
 
 import hashlib
 import io
@@ -33,30 +33,31 @@ def fetch(
     progress: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> Path:
-    """Fetch an edition of MovieLens into the cache, from where `read(name)` reads it.
+    """Download an edition of MovieLens into the cache, where `read(name)` finds it.
 
     Parameters
     ----------
     name : str
         `ml-100k`, `ml-1m`, `ml-10m`, `ml-20m`, `ml-25m`, `ml-32m` or `ml-latest-small`.
     from_file : str or Path, optional
-        An archive that was downloaded elsewhere, for machines without a network; it is copied.
+        A local copy of the archive, for machines without a network.
     base_url : str, default "https://files.grouplens.org/datasets/movielens"
-        Where the archive and its `.md5` lie.
+        URL of the folder with the archive and its `.md5`.
     progress : bool, default True
         Show a progress bar on standard error, if that is a terminal.
     say : callable, optional
-        Called with each sentence worth showing: licence, checksum, place. By default nothing is said.
+        Called with each message: licence, checksum, location. By default nothing is shown.
 
     Returns
     -------
     Path
-        The archive in the cache. One that is there already, whole, is not fetched again.
+        The archive in the cache. An archive that is already there is not downloaded again.
 
     Raises
     ------
     InputError
-        The name is unknown, there is no network, or the archive is damaged or another one; then the cache is as before.
+        The name is unknown, there is no network, or the archive is damaged or a different one. The cache is then
+        unchanged.
     """
     check_choice("name", name, ARCHIVES)
     say = say or (lambda _: None)
@@ -81,11 +82,11 @@ def fetch(
 
 @contextmanager
 def _whole(target: Path) -> Iterator[IO[bytes]]:
-    """Give a temporary file that takes the place of `target` at the end, or is gone if anything went wrong."""
+    """Yield a temporary file that replaces `target` on success and is deleted on failure."""
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.stem}-", delete=False) as file:
         try:
             yield file
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # before the rename: after a crash the archive is the old or the new one
             file.close()
             os.replace(file.name, target)
         except OSError as error:
@@ -104,13 +105,13 @@ def _copy(source: Path, file: IO[bytes]) -> None:
 
 
 def _download(url: str, file: IO[bytes], progress: bool) -> None:
-    """Download into an open file, or say what to do without a network."""
-    import pooch  # late: it loads `requests`, which no other command needs
+    """Download into an open file; without a network, raise with the remedy."""
+    import pooch  # imported late: it loads `requests`, which no other command needs
 
     bar = _Bar(url.rsplit("/", 1)[1]) if progress else None
     try:
         pooch.HTTPDownloader(progressbar=bar or False, chunk_size=2**16, timeout=_TIMEOUT)(url, file, None)
-    except OSError as error:  # all errors of `requests` are, without a number
+    except OSError as error:  # errors of `requests` have no errno; those of the disk have one
         if error.errno is not None:
             raise
         status = getattr(getattr(error, "response", None), "status_code", None)
@@ -127,7 +128,7 @@ def _download(url: str, file: IO[bytes], progress: bool) -> None:
 
 
 def _published(url: str) -> str | None:
-    """Return the MD5 that is published beside an archive, None where there is none."""
+    """Return the published MD5 of an archive, or None if there is none."""
     text = io.BytesIO()
     try:
         _download(url, text, progress=False)
@@ -140,7 +141,7 @@ def _published(url: str) -> str | None:
 
 
 def _check(name: str, path: Path, published: str | None, say: Callable[[str], None]) -> None:
-    """Check an archive by the published MD5, or else by what is in it."""
+    """Verify an archive by its published MD5, or by its contents if none is published."""
     if published is None:
         say("There is no published checksum to compare with: the contents are checked instead.")
         _check_contents(name, path)
@@ -155,7 +156,7 @@ def _check(name: str, path: Path, published: str | None, say: Callable[[str], No
 
 
 def _check_contents(name: str, path: Path) -> None:
-    """Check that a file is a readable archive of the edition, by counting its ratings."""
+    """Check by the number of ratings that a file is an intact archive of the edition."""
     if not zipfile.is_zipfile(path):
         raise InputError(f"{name}: the file is not a zip, or it is cut short. Expected GroupLens's archive {name}.zip.")
     try:
@@ -164,6 +165,7 @@ def _check_contents(name: str, path: Path) -> None:
         raise InputError(str(error).replace(path.name, f"{name}.zip")) from None
     count = _count(files)
     expected = {edition: ratings for ratings, edition in EDITIONS.items()}.get(f"MovieLens {name[3:].upper()}")
+    # ml-latest-small has no fixed number of ratings: GroupLens updates it
     if expected is None and (files.roles["ratings"].endswith("ratings.csv") and count not in EDITIONS):
         return
     if count != expected:
@@ -174,7 +176,7 @@ def _check_contents(name: str, path: Path) -> None:
 
 
 def _count(files: Files) -> int:
-    """Count the ratings of an archive: the lines of the file, without the one that names the columns."""
+    """Count the ratings of an archive: the lines of the file minus the header."""
     inside = files.roles["ratings"]
     data = files.read(inside)
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
@@ -182,7 +184,7 @@ def _count(files: Files) -> int:
 
 
 class _Bar:
-    """A progress bar of rich with the few methods that pooch calls."""
+    """Adapter from the progress bar of rich to the interface that pooch calls."""
 
     def __init__(self, name: str) -> None:
         from rich.console import Console
@@ -196,7 +198,7 @@ class _Bar:
 
     @property
     def total(self) -> Any:
-        """The number of bytes to come."""
+        """Total number of bytes."""
         return self._progress.tasks[0].total
 
     @total.setter
@@ -204,16 +206,16 @@ class _Bar:
         self._progress.update(self._task, total=value)
 
     def update(self, count: int) -> None:
-        """Add bytes that have come."""
+        """Advance by `count` bytes."""
         self._progress.advance(self._task, count)
 
     def reset(self) -> None:
-        """Start again; pooch does so before it says that all is there."""
+        """Restart the bar; pooch does so before it reports the end."""
         self._progress.update(self._task, completed=0)
 
     def close(self) -> None:
-        """Do nothing: `stop` ends the bar, also where pooch was interrupted."""
+        """Do nothing; `stop` ends the bar, even if pooch is interrupted."""
 
     def stop(self) -> None:
-        """Take the bar off the screen."""
+        """Remove the bar from the screen."""
         self._progress.stop()

@@ -1,11 +1,11 @@
-"""The bundled sample: well-known movies, and simulated people who rate them.
+"""The bundled sample: well-known movies with simulated users and ratings.
 
-Titles, years and genres are facts; every user and every rating is invented here, from a seed, each time it is asked
-for. A simulated user likes some genres and kinds of movies more than others, watches what is famous and what they
-expect to like, and gives stars by how good a movie is held to be, how it meets their taste, and how strict they are.
+Titles, years and genres are facts; users and ratings are simulated from a seed on each call. A simulated user prefers
+some genres and tags, watches famous movies and movies of high expected rating, and rates by the quality of the movie,
+the user's taste and the user's strictness.
 
-The same seed gives the same sample on every machine: randomness comes as uniform numbers alone, and from there on
-only arithmetic that IEEE 754 fixes to the last bit decides anything (`+ - * /`, square roots, comparisons).
+The same seed gives the same sample on every machine: the generator supplies uniform numbers only, and everything else
+uses operations that IEEE 754 defines to the last bit (`+ - * /`, square roots, comparisons).
 """
 
 import os
@@ -24,21 +24,21 @@ from reelated.errors import InputError, shorten
 
 Floats = NDArray[np.float64]
 
+# the occupations of MovieLens 100K
 OCCUPATIONS = (
     *("administrator", "artist", "doctor", "educator", "engineer", "entertainment", "executive", "healthcare"),
     *("homemaker", "lawyer", "librarian", "marketing", "none", "other", "programmer", "retired", "salesman"),
     *("scientist", "student", "technician", "writer"),
 )
-"""The occupations that MovieLens 100K knows."""
 
 _SEED = 2025
 _USERS = 600
 _OPENING = 1_709_251_200  # 1 March 2024, 00:00 UTC
 _DAY = 86_400
-_SITTING = 60  # ratings given before a user goes to bed
-_PACE = 20  # seconds a rating
+_SITTING = 60  # ratings in a session
+_PACE = 20  # seconds per rating
 _AGES = ((0, 0.1, 0.25, 0.5, 0.75, 0.9, 1), (13, 19, 24, 31, 42, 52, 74))
-_STARS = (1.75, 2.5, 3.5, 4.75)  # an impression above so many of these gets one star more
+_STARS = (1.75, 2.5, 3.5, 4.75)  # an impression above n of these gets n + 1 stars
 _ARTICLES = ("The", "A", "An")
 
 _README = """Reelated sample: simulated ratings of well-known movies
@@ -65,30 +65,15 @@ There are no limits on use: like Reelated itself, the sample is under the MIT li
 
 
 class Sample(NamedTuple):
-    """Simulated ratings, the movies they are of and the users that were imagined to give them.
+    """Simulated ratings, movies and users."""
 
-    Attributes
-    ----------
-    ratings : polars.DataFrame
-        `user_id movie_id rating timestamp`, in random order.
-    movies : polars.DataFrame
-        `movie_id title year genres release_date`; the release date is 1 January of the year.
-    users : polars.DataFrame
-        `user_id age gender occupation zip_code`.
-    """
-
-    ratings: pl.DataFrame
-    movies: pl.DataFrame
+    ratings: pl.DataFrame  # in random order
+    movies: pl.DataFrame  # the release date is 1 January of the year
     users: pl.DataFrame
 
 
 def simulate() -> Sample:
-    """Simulate some 50,000 ratings by 600 users of well-known movies; always the same ones.
-
-    Returns
-    -------
-    Sample
-        Frames of ratings, movies and users.
+    """Simulate about 50,000 ratings of well-known movies by 600 users; always the same ones.
 
     Examples
     --------
@@ -106,23 +91,7 @@ def simulate() -> Sample:
 
 
 def write_sample(folder: Path | str) -> list[Path]:
-    """Write the sample as MovieLens 100K is laid out, with a README that says that it is simulated.
-
-    Parameters
-    ----------
-    folder : Path or str
-        Where to write: a new folder, an empty one, or one that holds nothing but an earlier sample, which is replaced.
-
-    Returns
-    -------
-    list of Path
-        The files written: `u.item`, `u.user`, `u.genre`, `u.occupation`, `u.info`, `README` and, last, `u.data`.
-
-    Raises
-    ------
-    InputError
-        The folder holds anything else, or cannot be written.
-    """
+    """Write the sample in the layout of MovieLens 100K to a new or empty folder, or over an earlier sample."""
     folder = Path(folder)
     files = _files(simulate())
     try:
@@ -135,7 +104,7 @@ def write_sample(folder: Path | str) -> list[Path]:
 
 
 def _check_free(folder: Path, names: set[str]) -> None:
-    """Refuse a folder in which something else than a sample lies."""
+    """Raise if the folder holds anything but an earlier sample."""
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if there not in (set(), names):
         raise InputError(
@@ -145,7 +114,7 @@ def _check_free(folder: Path, names: set[str]) -> None:
 
 
 def _put(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files beside the folder first, then move them to their place whole."""
+    """Write all files to a temporary folder first, then move them into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".sample-", dir=folder.parent) as staging:
         ready = Path(staging) / "ready"
@@ -160,7 +129,7 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _files(sample: Sample) -> dict[str, bytes]:
-    """Lay the sample out as in MovieLens 100K: file name → content."""
+    """Return the files in the layout of MovieLens 100K: file name → content."""
     ratings, movies, users = sample
     info = (len(users), "users"), (len(movies), "items"), (len(ratings), "ratings")
     texts = {
@@ -186,13 +155,13 @@ def _item(movie_id: int, title: str, year: int, genres: list[str], released: dat
 
 
 def _filed(title: str) -> str:
-    """Put an article at the end: `A Beautiful Mind` → `Beautiful Mind, A`."""
+    """Move the article to the end: `A Beautiful Mind` → `Beautiful Mind, A`."""
     article, _, rest = title.partition(" ")
     return f"{rest}, {article}" if rest and article in _ARTICLES else title
 
 
 def _catalogue() -> pl.DataFrame:
-    """Read the movies, with how famous, how well liked and of what kind (`tags`) they are."""
+    """Read the movies with their fame, acclaim and tags."""
     table = pl.read_csv(Path(__file__).with_name("sample_movies.csv"), schema_overrides={"year": pl.Int32})
     return table.with_columns(
         pl.col("genres", "tags").str.split("|"), pl.date(pl.col("year"), 1, 1).alias("release_date")
@@ -200,12 +169,13 @@ def _catalogue() -> pl.DataFrame:
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> Floats:
-    """Draw numbers that are all but normal: a sum of twelve uniform ones has variance 1."""
+    """Draw approximately normal numbers: the sum of 12 uniform ones minus 6 has mean 0 and variance 1."""
+    # not rng.normal(): its logarithms may differ in the last bit between machines
     return np.asarray(rng.random((12, *shape)).sum(axis=0) - 6)
 
 
 def _users(rng: np.random.Generator) -> pl.DataFrame:
-    """Imagine who the users are."""
+    """Simulate the attributes of the users."""
     ages = np.interp(rng.random(_USERS), *_AGES).astype(np.int32)
     zip_codes = 501 + (99_450 * rng.random(_USERS)).astype(np.int64)
     return pl.DataFrame(
@@ -220,7 +190,7 @@ def _users(rng: np.random.Generator) -> pl.DataFrame:
 
 
 def _occupations(rng: np.random.Generator, ages: NDArray[np.int32]) -> list[str]:
-    """Say what users do: most of the young study, most of the old have retired."""
+    """Draw occupations: most young users study, most old users are retired."""
     working = [name for name in OCCUPATIONS if name not in ("none", "retired", "student")]
     drawn = [working[number] for number in (len(working) * rng.random(_USERS)).astype(np.int64)]
     usual = rng.random(_USERS) < 0.8
@@ -234,14 +204,14 @@ def _occupations(rng: np.random.Generator, ages: NDArray[np.int32]) -> list[str]
 
 
 def _taste(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
-    """Say how much each user likes movies like each movie, users × movies, around 0."""
+    """Return how much each user likes each movie, users × movies, around 0."""
     return 0.55 * _liking(rng, catalogue["genres"]) + 0.8 * _liking(rng, catalogue["tags"])
 
 
 def _liking(rng: np.random.Generator, features: pl.Series) -> Floats:
-    """Add up what users think of the features of each movie: of most not much, of a few a great deal (a square).
+    """Sum the users' opinions of the features of each movie; the square makes few opinions strong.
 
-    What they think is a multiple of 1/64², so that the sums are exact in whatever order the matrix product adds.
+    Opinions are multiples of 1/64², so that the sums are exact in any order of the matrix product.
     """
     names = sorted(set(features.explode()))
     has = np.array([[name in movie for movie in features.to_list()] for name in names], dtype=np.float64)
@@ -252,19 +222,20 @@ def _liking(rng: np.random.Generator, features: pl.Series) -> Floats:
 def _watched(
     rng: np.random.Generator, catalogue: pl.DataFrame, ages: NDArray[np.int32], taste: Floats
 ) -> NDArray[np.bool_]:
-    """Say who has rated what: the movies that interest a user most, 20 or more, of a few users very many."""
+    """Return which user rates which movie: those of highest interest, 20 or more, and many for a few users."""
     fame, acclaim, years = (catalogue[column].to_numpy() for column in ("fame", "acclaim", "year"))
     known = fame * (fame + 1) / 6.8 + 0.2 * acclaim
     nostalgia = 0.0006 * (ages[:, None] - 34) * (1990 - years)
     interest = known + nostalgia + taste + 0.4 * _normal(rng, *taste.shape)
     eagerness = rng.random(_USERS)
     counts = 20 + (254 * eagerness * eagerness * eagerness).astype(np.int64)
+    # argsort of argsort: the rank of each movie in the order of the user's interest
     ranks = np.argsort(np.argsort(-interest, axis=1, kind="stable"), axis=1, kind="stable")
     return np.asarray(ranks < counts[:, None])
 
 
 def _stars(rng: np.random.Generator, catalogue: pl.DataFrame, taste: Floats) -> NDArray[np.int64]:
-    """Say how many stars each user would give to each movie."""
+    """Return the stars that each user would give to each movie."""
     fame, acclaim = (catalogue[column].to_numpy() for column in ("fame", "acclaim"))
     mildness = 2.3 + 0.2 * _normal(rng, _USERS, 1)
     spread = 0.75 + 0.5 * rng.random((_USERS, 1))
@@ -274,7 +245,7 @@ def _stars(rng: np.random.Generator, catalogue: pl.DataFrame, taste: Floats) -> 
 
 
 def _ratings(rng: np.random.Generator, watched: NDArray[np.bool_], stars: NDArray[np.int64]) -> pl.DataFrame:
-    """List the ratings in random order; users give theirs one after another, in sittings some days apart."""
+    """List the ratings in random order; each user rates in sessions some days apart."""
     users, movies = np.nonzero(watched)
     turns = np.lexsort((rng.random(len(users)), users))
     users, movies = users[turns], movies[turns]

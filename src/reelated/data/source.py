@@ -1,6 +1,6 @@
-"""Where data lie: a folder, a zip, a file or a name in the cache → the files that a read of it uses.
+"""Resolution of a source (folder, zip, file or cached name) to the files that `read` uses.
 
-A zip is read in place: nothing is ever written, whatever its members are called.
+A zip is read in place and never unpacked, so that no name of a member can write outside a folder.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ ARCHIVES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-late
 SAMPLE = "sample"
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 TABLES = (*TEXT, ".parquet", ".pq", ".arrow", ".feather", ".ipc")
+# file names of the editions by role; `ratings`, `movies` and `users` may also be tables of any kind
 ROLES: dict[str, tuple[str, ...]] = {
     "ratings": ("u.data", "ratings.dat"),
     "movies": ("u.item", "movies.dat"),
@@ -30,31 +31,16 @@ ROLES: dict[str, tuple[str, ...]] = {
     "tags": ("tags.dat", "tags.csv"),
     "about": ("readme", "readme.txt", "readme.md"),
 }
-"""What the files of an edition hold, by name; `ratings`, `movies` and `users` may be tables of any kind."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one folder or zip by what they hold, or a file alone.
-
-    Attributes
-    ----------
-    name : str
-        What the data may be called: the name of the folder, zip or file, without its ending.
-    where : Path
-        The zip, or the folder that the paths in `roles` start from.
-    roles : dict of str to str
-        What a file holds (a key of `ROLES`) → its path within.
-    others : tuple of str
-        The other files beside them, such as the folds of MovieLens 100K.
-    zipped : bool
-        Whether `where` is a zip.
-    """
+    """The files of a folder or zip by role, or a single file."""
 
     name: str
     where: Path
-    roles: dict[str, str]
-    others: tuple[str, ...] = ()
+    roles: dict[str, str]  # a key of `ROLES` → path within `where`
+    others: tuple[str, ...] = ()  # files without a role beside them, such as the folds of MovieLens 100K
     zipped: bool = False
 
     def read(self, inside: str) -> bytes:
@@ -66,7 +52,7 @@ class Files:
             return (self.where / inside).read_bytes()
 
     def beside(self, name: str) -> str:
-        """Return the path of another file in the folder where the ratings are."""
+        """Return the path of another file in the folder of the ratings."""
         for inside in self.others:
             if PurePosixPath(inside).name == name:
                 return inside
@@ -75,12 +61,12 @@ class Files:
 
 @contextmanager
 def _readable(label: str) -> Iterator[None]:
-    """Say in one sentence why a file cannot be read."""
+    """Turn errors of reading a file into an `InputError` with a remedy."""
     try:
         yield
     except PermissionError:
         raise InputError(f"{label}: no permission to read it. Check the rights of the file.") from None
-    except RuntimeError as error:  # how zipfile says that a member is encrypted or packed in an unknown way
+    except RuntimeError as error:  # zipfile raises it for encryption and for unknown compression
         why = "it is encrypted" if "encrypted" in str(error) else "it is packed in a way that Python cannot unpack"
         raise InputError(f"{label}: {why}. Unpack it first and read the folder.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError):
@@ -90,18 +76,7 @@ def _readable(label: str) -> Iterator[None]:
 
 
 def find_files(source: Any) -> Files:
-    """Return the files that a read of `source` uses.
-
-    Parameters
-    ----------
-    source : str or Path
-        A folder, a zip, a file, or the name of an edition in the cache. What exists as a path wins over a name.
-
-    Raises
-    ------
-    InputError
-        There is no such path or name, or nothing in it can be recognised.
-    """
+    """Return the files that `read` uses for a path or the name of an edition; an existing path has precedence."""
     path = _existing(source).resolve()
     with _readable(path.name):
         if path.is_dir():
@@ -115,12 +90,12 @@ def find_files(source: Any) -> Files:
 
 
 def is_sample(source: Any) -> bool:
-    """Return whether `source` names the bundled sample (a path of that name would win)."""
+    """Return whether `source` names the bundled sample and no path of that name exists."""
     return isinstance(source, str) and source == SAMPLE and not Path(SAMPLE).exists()
 
 
 def _existing(source: Any) -> Path:
-    """Return the path that `source` means, or say which names are near."""
+    """Return the path of a source, or raise with similar names as a hint."""
     if not isinstance(source, (str, os.PathLike)):
         raise InputTypeError(f"source={shorten(source)}: expected a path or a name such as 'sample'.")
     text = os.fspath(source)
@@ -150,7 +125,7 @@ def _existing(source: Any) -> Path:
 
 
 def _cached(name: str) -> Path:
-    """Return where the archive of an edition lies in the cache."""
+    """Return the path of an archive in the cache, or raise."""
     path = archive_path(name)
     if path.is_file():
         return path
@@ -160,14 +135,15 @@ def _cached(name: str) -> Path:
 
 
 def archive_path(name: str) -> Path:
-    """Return where `fetch` keeps the archive of an edition; it need not exist."""
+    """Return where `fetch` stores the archive of an edition; the file may not exist."""
     return _cache_path() / "datasets" / f"{name}.zip"
 
 
 def cache_folder() -> Path:
-    """Return the folder where Reelated keeps data sets and fitted models; make it if it is missing.
+    """Return the cache folder for data sets and fitted models; create it if it is missing.
 
-    It is the user's cache folder, or what the environment variable `REELATED_CACHE` names; only the user may read it.
+    It is the user's cache folder, or the one that the environment variable `REELATED_CACHE` names. A new folder is
+    readable by the user only.
 
     Returns
     -------
@@ -176,7 +152,7 @@ def cache_folder() -> Path:
     Raises
     ------
     InputError
-        The folder cannot be made.
+        The folder cannot be created.
     """
     folder = _cache_path()
     try:
@@ -194,7 +170,7 @@ def _cache_path() -> Path:
 
 
 def fingerprint(source: Any) -> str:
-    """Return a short text that is the same as long as a read of `source` would give the same.
+    """Return a hash of a source, which changes when a file that `read` uses changes.
 
     Parameters
     ----------
@@ -204,12 +180,12 @@ def fingerprint(source: Any) -> str:
     Returns
     -------
     str
-        Thirty-two hexadecimal digits of BLAKE2b over the names and the bytes of the files; no path goes in.
+        32 hexadecimal digits: BLAKE2b of the names and contents of the files, without their paths.
 
     Raises
     ------
     InputError
-        There is no such source, or it cannot be read.
+        The source does not exist or cannot be read.
 
     Examples
     --------
@@ -224,9 +200,9 @@ def fingerprint(source: Any) -> str:
 
 
 def _used(source: Any) -> list[tuple[str, Path]]:
-    """List the files on disk that a read opens, with names that do not depend on where they lie."""
+    """List the files on disk that `read` opens, with names that do not depend on their location."""
     if is_sample(source):
-        here = Path(__file__).parent
+        here = Path(__file__).parent  # sample.py counts, too: it determines the simulated ratings
         return [(path.name, path) for path in sorted(here.glob("sample*")) if path.is_file()]
     files = find_files(source)
     if files.zipped:
@@ -235,14 +211,14 @@ def _used(source: Any) -> list[tuple[str, Path]]:
 
 
 def _listed(folder: Path) -> list[str]:
-    """List the files of a folder and of the folders directly in it."""
+    """List the files of a folder and of its direct subfolders."""
     inner = [path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
     paths = [path for each in (folder, *inner) for path in each.iterdir() if path.is_file()]
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def _arranged(where: Path, names: list[str], zipped: bool) -> Files:
-    """Choose the folder that holds the ratings, the outermost first, and say what its files hold."""
+    """Choose the outermost folder with ratings, and assign roles to its files."""
     groups: dict[PurePosixPath, list[str]] = {}
     for name in names:
         path = PurePosixPath(name)
@@ -268,7 +244,7 @@ def _arranged(where: Path, names: list[str], zipped: bool) -> Files:
 
 
 def _roles(where: Path, paths: list[str]) -> dict[str, str]:
-    """Say what the files of one folder hold; a table alone holds the ratings, whatever its name."""
+    """Assign roles to the files of one folder; a single table holds the ratings, whatever its name."""
     roles: dict[str, str] = {}
     for role, known in ROLES.items():
         found = [path for path in paths if _plays(role, known, PurePosixPath(path).name.lower())]
@@ -287,11 +263,11 @@ def _roles(where: Path, paths: list[str]) -> dict[str, str]:
 
 
 def _plays(role: str, known: tuple[str, ...], name: str) -> bool:
-    """Return whether a file of this name holds what the role says."""
+    """Return whether the name of a file fits a role."""
     return name in known or (role in ("ratings", "movies", "users") and _is_table(name) and name.split(".")[0] == role)
 
 
 def _is_table(name: str) -> bool:
-    """Return whether a file may be a table by its ending; text may be packed with gzip."""
+    """Return whether a file is a table by its extension; text may be gzipped."""
     plain = name.removesuffix(".gz")
     return plain.endswith(TEXT if plain != name else TABLES) and not plain.startswith(("readme", "license", "checksum"))
