@@ -1,4 +1,4 @@
-"""The store: users, movies and ratings in SQLite or PostgreSQL; ratings come in one by one and go out whole."""
+"""Database of users, items and ratings, in SQLite or PostgreSQL."""
 
 from reelated.store.counts import GenreTaste
 from reelated.store.database import About

@@ -1,4 +1,4 @@
-"""`Counts`: what a page shows of many ratings at once: how a movie was rated, who rates most, tastes by genre."""
+"""`Counts`: aggregate statistics of ratings by item, genre and user."""
 
 from typing import Any, NamedTuple
 
@@ -9,16 +9,16 @@ from reelated.store.tables import genres, movies, ratings, users
 
 
 class GenreTaste(NamedTuple):
-    """How movies of one genre were rated.
+    """Number and mean of the ratings of one genre.
 
     Attributes
     ----------
     genre : str
-        Its name.
+        Name of the genre.
     n_ratings : int
-        How many ratings movies of it have.
+        Number of ratings of items of the genre.
     mean : float
-        Their mean.
+        Mean of these ratings.
     """
 
     genre: str
@@ -27,15 +27,15 @@ class GenreTaste(NamedTuple):
 
 
 class Counts(Movies):
-    """Ratings counted."""
+    """Aggregate statistics of ratings."""
 
     def histogram(self, movie_id: Any) -> dict[float, int]:
-        """Return how many users gave a movie each rating, the lowest first.
+        """Return how many users gave an item each rating, in ascending order of the rating.
 
         Parameters
         ----------
         movie_id : int or str
-            Which.
+            Id of the item.
 
         Returns
         -------
@@ -48,12 +48,12 @@ class Counts(Movies):
         return {float(rating): count for rating, count in found}
 
     def tastes(self, user_id: Any = None) -> list[GenreTaste]:
-        """Return how movies of each genre were rated, the genre with most ratings first.
+        """Return number and mean of ratings by genre, the genre with most ratings first.
 
         Parameters
         ----------
         user_id : int or str, optional
-            By whom; by default by everybody.
+            Id of the user; by default all users.
 
         Returns
         -------
@@ -71,12 +71,12 @@ class Counts(Movies):
         return [GenreTaste(genre, count, float(mean)) for genre, count, mean in found]
 
     def most_active(self, n: int = 10) -> list[tuple[Any, int]]:
-        """Return the users who rated most, with how many movies they rated.
+        """Return the users with most ratings, and how many each has.
 
         Parameters
         ----------
         n : int, default 10
-            How many users.
+            Number of users.
 
         Returns
         -------

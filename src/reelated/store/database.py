@@ -1,4 +1,4 @@
-"""`Database`: connections, transactions, the tables' making, and what the data is."""
+"""`Database`: connections, transactions, schema upgrades and the metadata of the store."""
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -18,6 +18,7 @@ from reelated.store.engine import answering, check_url, connect, default_url, un
 from reelated.store.ids import IdType, Kind, id_text, parse_id
 from reelated.store.tables import facts, movies, ratings, users, visitor_ratings
 
+# metadata of a store before the first import
 NEW = {
     "name": "ratings",
     "scale": "1.0 5.0 1.0 observed",
@@ -26,26 +27,25 @@ NEW = {
     "changes": "0",
     "forgotten": "0",
 }
-"""What holds for a store that nothing was imported into."""
 
 
 class About(NamedTuple):
-    """What the data of a store is: its name, its scale, the types of its ids, and how much happened to it.
+    """Metadata of a store: name, scale, types of ids, and counters.
 
     Attributes
     ----------
     name : str
-        What the data calls itself.
+        Name of the data.
     scale : Scale
-        The scale on which people rate.
+        The rating scale.
     user_id_type, movie_id_type : {"int", "str"}
-        Of what type ids are.
+        Types of the ids.
     changes : int
-        Ratings that came, changed or went, ever.
+        Number of ratings added, changed or removed so far.
     forgotten : int
-        Users who were forgotten, ever.
+        Counter that grows with every erasure of users.
     scale_observed : bool
-        Whether the scale is only what was observed, so that an import may widen it.
+        Whether the scale is only observed, so that an import may widen it.
     """
 
     name: str
@@ -58,7 +58,7 @@ class About(NamedTuple):
 
 
 class Database:
-    """A way to read and to write."""
+    """Access to the database of a store."""
 
     def __init__(self, url: str | None = None) -> None:
         self.url = check_url(default_url() if url is None else url)
@@ -66,8 +66,10 @@ class Database:
         self.dialect = self.url.get_backend_name()
         is_file = self.dialect == "sqlite"
         self._single = self.engine.execution_options(begin=None) if is_file else self.engine
+        # IMMEDIATE takes the write lock at once: an upgrade from a read lock could fail midway
         wanted = {"begin": "BEGIN IMMEDIATE"} if is_file else {"isolation_level": "READ COMMITTED"}
         self._several = self.engine.execution_options(**wanted)
+        # SQLite allows one writer at a time: the threads of a process queue here
         self._turn = threading.Lock() if is_file else nullcontext()
         self._about: About | None = None
 
@@ -75,27 +77,27 @@ class Database:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"
 
     def upgrade(self) -> Self:
-        """Make the tables, or bring those of an earlier version up to date; return this store."""
+        """Create the tables, or migrate them to the current schema; return this store."""
         from alembic import command
         from alembic.config import Config
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self._writing() as connection:
-            if self.dialect == "postgresql":  # whoever else starts now waits
+            if self.dialect == "postgresql":  # another process that starts now waits
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7335528)")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return self
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self.engine.dispose()
 
     # --------------------------------------------------------------------------------------- connections
     @contextmanager
     def _reading(self, *, at_once: bool = False) -> Iterator[sa.Connection]:
-        """Give a connection to read with; with `at_once` all that is read is of one moment."""
+        """Yield a connection for reading; with `at_once` all reads see one snapshot."""
         if not at_once:
             with answering(), self._single.connect() as connection:
                 yield connection
@@ -106,37 +108,37 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        """Give a connection within a transaction, which lasts when the block is left and is undone when it fails."""
+        """Yield a connection in a transaction: commit at the end of the block, roll back on an error."""
         with answering(), self._turn, self._several.begin() as connection:
             yield connection
 
     def _overwrite_journal(self) -> None:
-        """Leave nothing of what was removed in the journal, which still holds the old pages."""
+        """Truncate the write-ahead log of SQLite, which still holds removed rows."""
         if self.dialect == "sqlite":
             with self._reading() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _insert(self, table: sa.Table) -> Any:
-        """Return an INSERT that knows ON CONFLICT."""
+        """Return an INSERT that supports ON CONFLICT."""
         return (sqlite.insert if self.dialect == "sqlite" else postgresql.insert)(table)
 
     def _replacing(self, statement: Any, columns: Collection[str], where: Any = None) -> Any:
-        """Let an INSERT change these columns of a row that is there already."""
+        """Turn an INSERT into an upsert of these columns."""
         new = {name: statement.excluded[name] for name in columns}
         keys = list(statement.table.primary_key.columns)
         return statement.on_conflict_do_update(index_elements=keys, set_=new, where=where)
 
     # -------------------------------------------------------------------------------------------- about
     def about(self) -> About:
-        """Return what the data of this store is."""
+        """Return the metadata of this store."""
         with self._reading() as connection:
             about = read_about(connection)
-        if self._about is not None:  # its scale may be another by now
+        if self._about is not None:  # the scale may have changed
             self._about = about
         return about
 
     def _settled(self) -> About:
-        """Return what does not change once there is data, without asking again."""
+        """Return the metadata, which is cached as soon as the store has any."""
         if self._about is None:
             with self._reading() as connection:
                 if connection.scalar(sa.select(facts.c.value).where(facts.c.name == "scale")) is None:
@@ -146,16 +148,16 @@ class Database:
 
     @property
     def scale(self) -> Scale:
-        """The scale on which people rate."""
+        """The rating scale."""
         return self._settled().scale
 
     def set_scale(self, low: float, high: float, step: float) -> Scale:
-        """Set the scale on which people rate.
+        """Set the rating scale.
 
         Parameters
         ----------
         low, high, step : float
-            Lowest and highest possible rating, and the step between.
+            Lowest and highest possible rating, and the step between ratings.
 
         Returns
         -------
@@ -164,7 +166,7 @@ class Database:
         Raises
         ------
         InputError
-            It is no scale, or a rating of the store lies beyond it.
+            The scale is invalid, or a rating in the store is outside it.
         """
         scale = check_scale((low, high, step))
         with self._writing() as connection:
@@ -183,7 +185,7 @@ class Database:
         connection.execute(sa.update(facts).where(facts.c.name == "scale").values(value=value))
 
     def _seen(self, connection: sa.Connection) -> list[float]:
-        """Return the different ratings of users and visitors."""
+        """Return the distinct ratings of users and visitors."""
         query = sa.union(sa.select(ratings.c.rating), sa.select(visitor_ratings.c.rating))
         return as_decimals(np.array(connection.scalars(query).all(), np.float32)).tolist()
 
@@ -193,9 +195,9 @@ class Database:
         Parameters
         ----------
         name : str
-            What it is called in a message.
+            Name of the value in the error message.
         rating : float
-            Any value.
+            Value to check.
 
         Returns
         -------
@@ -213,14 +215,14 @@ class Database:
         )
 
     def parse(self, kind: Kind, text: str) -> Any:
-        """Return the id that a text from an address stands for, known or not.
+        """Convert an id from a URL; the id need not exist.
 
         Parameters
         ----------
         kind : {"user", "movie"}
-            What it names.
+            What the id names.
         text : str
-            An id as people write it.
+            The id as text.
 
         Returns
         -------
@@ -229,7 +231,7 @@ class Database:
         Raises
         ------
         UnknownId
-            It can be no id of this data.
+            The text cannot be an id of this data.
         """
         return parse_id(kind, text, self._type(kind))
 
@@ -241,14 +243,14 @@ class Database:
         return id_text(kind, value, self._type(kind))
 
     def as_id(self, kind: Kind, text: str) -> Any:
-        """Return an id as the caller knows it, from the text that is kept.
+        """Convert a stored id to the caller's type.
 
         Parameters
         ----------
         kind : {"user", "movie"}
-            What it names.
+            What the id names.
         text : str
-            The id as the store keeps it.
+            The id as stored.
 
         Returns
         -------
@@ -257,29 +259,29 @@ class Database:
         return int(text) if self._type(kind) == "int" else text
 
     def count(self, changes: int) -> None:
-        """Count up how many ratings came, changed or went: by this the time for a refit is known.
+        """Add to the counter of changed ratings, which decides when a refit is due.
 
         Parameters
         ----------
         changes : int
-            How many since the last call.
+            Number of changes since the last call.
         """
         with self._writing() as connection:
             self._settle(connection)
             self._add_to(connection, "changes", changes)
 
     def _settle(self, connection: sa.Connection, **known: str) -> None:
-        """Write down what holds for the whole store, unless it is written down already."""
+        """Write the metadata of the store, unless it is written already."""
         rows = [{"name": name, "value": value} for name, value in (NEW | known).items()]
         connection.execute(self._insert(facts).on_conflict_do_nothing(), rows)
 
     def _add_to(self, connection: sa.Connection, name: str, more: int) -> None:
-        """Count one of the counters up."""
+        """Increment a counter."""
         value = sa.cast(sa.cast(facts.c.value, sa.BigInteger) + more, sa.Text)
         connection.execute(sa.update(facts).where(facts.c.name == name).values(value=value))
 
     def size(self) -> dict[str, int]:
-        """Return the numbers of users, movies and ratings."""
+        """Return the numbers of users, items and ratings."""
         with self._reading() as connection:
             tables = {"users": users, "movies": movies, "ratings": ratings}
             return {
@@ -288,15 +290,15 @@ class Database:
             }
 
     def is_empty(self) -> bool:
-        """Say whether there is not a single movie."""
+        """Return whether the store has no items."""
         with self._reading() as connection:
             return connection.scalar(sa.select(movies.c.movie_key).limit(1)) is None
 
 
 class Ready:
-    """A single statement in words, for the driver alone: to put it into words takes longer than to run it.
+    """A pre-compiled SQL statement sent straight to the driver; compiling it costs more than running it.
 
-    With `keep` it stays with one connection instead of asking the pool for one, and may be called by one at a time.
+    With `keep` it holds one connection instead of asking the pool, and only one thread at a time may call it.
     """
 
     def __init__(self, statement: Any, engine: sa.Engine, *, keep: bool = False) -> None:
@@ -305,11 +307,11 @@ class Ready:
         self.order = made.positiontup
         self.engine = engine
         self.error: Any = engine.dialect.loaded_dbapi.Error
-        self.keep = keep
+        self.keep = keep  # the pool takes a quarter of the processor time of a rating
         self._kept: Any = None
 
     def __call__(self, **given: Any) -> Any:
-        """Run it with these values; return its rows, or how many it changed. What it changed is durable then."""
+        """Run with these values; return the rows, or the number of changed rows, which are then durable."""
         values = given if self.order is None else [given[name] for name in self.order]
         connection, self._kept = self._kept or self._connection(), None
         try:
@@ -330,18 +332,18 @@ class Ready:
         try:
             with answering():
                 return self.engine.raw_connection()
-        except self.error as error:  # the pool hands on what the driver says
+        except self.error as error:  # the pool passes on the driver's errors
             raise unavailable(error) from error
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the held connection."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None
 
 
 def read_about(connection: sa.Connection) -> About:
-    """Return what is written down of the whole store."""
+    """Read the metadata of the store."""
     told: Any = NEW | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())
     low, high, step, *how = told["scale"].split()
     scale = Scale(float(low), float(high), float(step))
@@ -350,12 +352,12 @@ def read_about(connection: sa.Connection) -> About:
 
 
 def scale_text(scale: Scale, *, observed: bool) -> str:
-    """Return a scale as the table of facts holds it."""
+    """Format a scale for the table of facts."""
     return " ".join(map(str, scale)) + " observed" * observed
 
 
 def is_on(scale: Scale, rating: Any) -> bool:
-    """Say whether a value is a number within a scale, and on one of its steps if these lead from end to end."""
+    """Return whether a value is a number within a scale, and on a step if the steps divide the scale evenly."""
     low, high, step = scale
     try:
         value = check_number("rating", rating, low, high)
@@ -365,11 +367,11 @@ def is_on(scale: Scale, rating: Any) -> bool:
 
 
 def is_whole(steps: float) -> bool:
-    """Say whether a number of steps is whole, but for what float32 rounds off."""
+    """Return whether a number of steps is an integer, up to the rounding of float32."""
     return min(steps % 1, -steps % 1) <= 1e-4
 
 
 def in_parts(connection: sa.Connection, query: sa.Select[Any], column: Any, values: Sequence[Any]) -> Iterator[Any]:
-    """Yield the rows of a query whose column has one of many values."""
-    for start in range(0, len(values), 5000):  # a statement has room for so many
+    """Yield the rows of a query whose column has one of many values, in several statements."""
+    for start in range(0, len(values), 5000):  # databases limit the parameters of a statement
         yield from connection.execute(query.where(column.in_(values[start : start + 5000])))

@@ -1,4 +1,4 @@
-"""The way to the database: SQLite that loses nothing, or PostgreSQL; errors of either in one clear sentence."""
+"""Database engines: SQLite with durable commits, or PostgreSQL; driver errors become one clear message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,16 +15,16 @@ SCHEMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "
 
 
 class StoreUnavailable(ConnectionError):
-    """The database does not answer now; what was asked may be asked again."""
+    """The database is temporarily unavailable; the call may be repeated."""
 
 
 def default_url() -> str:
-    """Return where the store is unless one is named: a SQLite file in the user's data folder."""
+    """Return the default database URL: a SQLite file in the user's data folder."""
     return f"sqlite:///{platformdirs.user_data_path('reelated', appauthor=False) / 'store.db'}"
 
 
 def check_url(url: Any) -> sa.URL:
-    """Return a database URL as SQLAlchemy takes it, or say what is wanted; a password is never shown."""
+    """Return a database URL as SQLAlchemy expects it, or raise; the message never shows the password."""
     wanted = "expected sqlite:///path/to/store.db or postgresql://user:password@host/database"
     try:
         made = sa.make_url(url)
@@ -38,7 +38,7 @@ def check_url(url: Any) -> sa.URL:
 
 
 def connect(url: sa.URL) -> sa.Engine:
-    """Return an engine; nothing is opened yet, except the folder of a SQLite file."""
+    """Return an engine; only the folder of a SQLite file is created, and no connection is opened."""
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "").expanduser()
         try:
@@ -51,6 +51,7 @@ def connect(url: sa.URL) -> sa.Engine:
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
+        # AUTOCOMMIT: a single statement takes one round trip
         how: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "isolation_level": "AUTOCOMMIT"}
         return sa.create_engine(url, connect_args={"connect_timeout": 5}, **how)
     except ModuleNotFoundError:
@@ -58,14 +59,15 @@ def connect(url: sa.URL) -> sa.Engine:
 
 
 def _create_sqlite(file: Path, *_: Any) -> None:
-    """Create the file so that only its owner can read it; SQLite gives its journals the same mode."""
+    """Create the file readable by its owner only; SQLite gives its journals the same mode."""
     if not file.exists():
-        with suppress(OSError):  # SQLite says what is wrong
+        with suppress(OSError):  # SQLite reports the error
             file.touch(mode=0o600)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say so
+    connection.isolation_level = None  # the driver must not begin transactions; `_begin_sqlite` does
+    # FULL: a commit survives a power failure; secure_delete: erased data is overwritten
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
@@ -78,7 +80,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn every sign of a database that is gone, full or busy into `StoreUnavailable`."""
+    """Turn the errors of a database that is gone, full or busy into `StoreUnavailable`."""
     try:
         yield
     except (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError):
@@ -90,5 +92,5 @@ def answering() -> Iterator[None]:
 
 
 def unavailable(error: BaseException | None) -> StoreUnavailable:
-    """Return what is said of a driver's error."""
+    """Return the `StoreUnavailable` for an error of the driver."""
     return StoreUnavailable(f"The store does not answer ({' '.join(str(error).split())[:200]}). Try again in a moment.")

@@ -1,4 +1,4 @@
-"""Ids as the store keeps them: as text, of a kind that the first data decides; and titles as they are searched."""
+"""Ids as stored (text, of a type that the first data decides), and titles as compared."""
 
 import unicodedata
 from typing import Any, Literal
@@ -11,7 +11,7 @@ IdType = Literal["int", "str"]
 
 
 def id_text(kind: Kind, value: Any, type_name: IdType) -> str:
-    """Return an id as the store keeps it, or say what is wrong with it."""
+    """Return an id as stored, or raise if it is invalid."""
     name = f"{kind}_id={shorten(value)}"
     got = type(value).__name__
     if got != type_name:
@@ -26,7 +26,7 @@ def id_text(kind: Kind, value: Any, type_name: IdType) -> str:
 
 
 def parse_id(kind: Kind, text: str, type_name: IdType) -> Any:
-    """Return the id that a text from an address stands for; what can be none is an unknown one."""
+    """Convert an id from a URL; raise `UnknownId` if it cannot be an id."""
     if type_name == "str":
         return text
     if len(text) < 20 and text.removeprefix("-").isdecimal() and -(2**63) <= int(text) < 2**63:
@@ -35,7 +35,7 @@ def parse_id(kind: Kind, text: str, type_name: IdType) -> Any:
 
 
 def check_text(name: str, value: str, longest: int) -> str:
-    """Return a text that every database can keep, or raise `InputError`."""
+    """Return a text that every database can store, or raise `InputError`."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -46,6 +46,6 @@ def check_text(name: str, value: str, longest: int) -> str:
 
 
 def fold(text: str) -> str:
-    """Return a text without case and accents: how titles are compared."""
+    """Return a text without case and accents, for comparing titles."""
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(sign for sign in apart if not unicodedata.combining(sign))

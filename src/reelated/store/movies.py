@@ -1,4 +1,4 @@
-"""`Movies`: the catalogue of the store; a movie that was added today is found today."""
+"""`Movies`: the item catalogue of the store."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -18,16 +18,16 @@ MOST_GENRES = 50
 
 
 class StoredMovie(NamedTuple):
-    """One movie of the store.
+    """An item of the store.
 
     Attributes
     ----------
     movie_id : int or str
-        The caller's own id.
+        Id of the item.
     title, year, genres
-        What the catalogue says; `year` may be None.
+        Attributes in the catalogue; `year` may be None.
     n_ratings : int
-        How many users rated it.
+        Number of users who rated the item.
     """
 
     movie_id: Any
@@ -38,7 +38,7 @@ class StoredMovie(NamedTuple):
 
 
 class Movies(Database):
-    """What the store knows of movies."""
+    """Queries and changes of the catalogue."""
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__(url)
@@ -51,28 +51,28 @@ class Movies(Database):
         year: int | Literal["unchanged"] | None = "unchanged",
         genres: Iterable[str] | None = None,
     ) -> bool:
-        """Add a movie, or change what is given of one.
+        """Add an item, or change the given attributes of an existing one.
 
         Parameters
         ----------
         movie_id : int or str
-            Its id.
+            Id of the item.
         title : str, optional
-            Its title, without the year; a new movie needs one.
+            Title without the year; required for a new item.
         year : int or None, default "unchanged"
-            When it came out; None removes the year.
+            Year of release; None removes the year.
         genres : iterable of str, optional
-            All its genres.
+            All genres of the item.
 
         Returns
         -------
         bool
-            Whether it is new.
+            Whether the item is new.
 
         Raises
         ------
         InputError
-            The id, the title, the year or a genre cannot be one, or a new movie has no title.
+            The id, the title, the year or a genre is invalid, or a new item has no title.
         """
         given: dict[str, Any] = {}
         if title is not None:
@@ -88,6 +88,7 @@ class Movies(Database):
             if known is None and "title" not in given:
                 raise InputError(f"title: movie_id={shorten(movie_id)} is a new movie and needs one.")
             if known is None:
+                # on conflict, because another process may add the item at the same time
                 new = self._insert(movies).values(row | given)
                 connection.execute(new.on_conflict_do_update(index_elements=["movie_id"], set_=given))
             elif given:
@@ -98,7 +99,7 @@ class Movies(Database):
         return known is None
 
     def _write_movies(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
-        """Add movies, or what is known of them; return the keys by the ids as they are kept."""
+        """Upsert items; return stored id → key."""
         table = self._insert(movies)
         values = [
             {
@@ -111,6 +112,7 @@ class Movies(Database):
             for row in rows
         ]
         come, kept = table.excluded, movies.c
+        # a title made from the id means that the data has none: the stored title stays
         stand_ins = come.movie_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + come.movie_id
         is_unknown = sa.or_(*(come.title == stand_in for stand_in in stand_ins))
         new: dict[str, Any] = {
@@ -125,7 +127,7 @@ class Movies(Database):
         return keys
 
     def _write_genres(self, connection: sa.Connection, named: Mapping[int, Iterable[str]]) -> None:
-        """Replace the genres of movies."""
+        """Replace the genres of items."""
         mine = sorted(named)
         for start in range(0, len(mine), 5000):
             connection.execute(sa.delete(genres).where(genres.c.movie_key.in_(mine[start : start + 5000])))
@@ -138,7 +140,7 @@ class Movies(Database):
             connection.execute(sa.insert(genres), placed)
 
     def _movie_keys(self, connection: sa.Connection, named: Mapping[str, Any]) -> dict[str, int]:
-        """Return the keys of movies by the ids as they are kept, or say which is unknown."""
+        """Return stored id → key, or raise for an unknown item."""
         keys = dict(in_parts(connection, _KEYS, movies.c.movie_id, list(named)))
         for text, movie_id in named.items():
             if text not in keys:
@@ -146,17 +148,17 @@ class Movies(Database):
         return keys
 
     def all_movie_keys(self) -> list[tuple[int, str]]:
-        """Return the key and the id, as it is kept, of every movie."""
+        """Return the key and the stored id of every item."""
         with self._reading() as connection:
             return [(key, text) for text, key in connection.execute(_KEYS)]
 
     def movie(self, movie_id: Any) -> StoredMovie:
-        """Return one movie.
+        """Return one item.
 
         Parameters
         ----------
         movie_id : int or str
-            Its id.
+            Id of the item.
 
         Returns
         -------
@@ -165,7 +167,7 @@ class Movies(Database):
         Raises
         ------
         UnknownId
-            No such movie.
+            The store has no such item.
         """
         text = self._text("movie", movie_id)
         with self._reading() as connection:
@@ -174,19 +176,19 @@ class Movies(Database):
 
     # ------------------------------------------------------------------------------------------- hidden
     def set_hidden(self, movie_id: Any, hidden: bool) -> None:
-        """Hide a movie, or show it again. Its ratings are kept.
+        """Hide an item or show it again; its ratings are kept.
 
         Parameters
         ----------
         movie_id : int or str
-            Which.
+            Id of the item.
         hidden : bool
-            False shows it again.
+            Whether to hide the item.
 
         Raises
         ------
         UnknownId
-            No such movie.
+            The store has no such item.
         """
         text = self._text("movie", movie_id)
         with self._writing() as connection:
@@ -194,12 +196,12 @@ class Movies(Database):
             connection.execute(sa.update(movies).where(movies.c.movie_key == key).values(hidden=hidden))
 
     def is_hidden(self, movie_id: Any) -> bool:
-        """Say whether a movie is hidden; an unknown movie is not.
+        """Return whether an item is hidden; False for an unknown item.
 
         Parameters
         ----------
         movie_id : int or str
-            Which.
+            Id of the item.
 
         Returns
         -------
@@ -210,27 +212,27 @@ class Movies(Database):
             return bool(connection.scalar(wanted))
 
     def hidden_keys(self) -> frozenset[int]:
-        """Return the keys of the hidden movies."""
+        """Return the keys of the hidden items."""
         ((keys,),) = self._hidden()
         return frozenset(json.loads(keys) if self.dialect == "sqlite" else keys or ())
 
     def find_movies(
         self, query: str = "", *, genres: Collection[str] = (), start: int = 0, n: int = 50
     ) -> list[StoredMovie]:
-        """Return movies by a part of their title, without regard to case and accents; the nearest titles first.
+        """Search items by a part of the title, ignoring case and accents; the closest titles come first.
 
-        Hidden movies are not found.
+        Hidden items are excluded.
 
         Parameters
         ----------
         query : str, default ""
-            A part of a title; by default all movies.
+            A part of the title; by default all items.
         genres : collection of str, default ()
-            Only movies of any of these genres.
+            Only items of any of these genres.
         start : int, default 0
-            How many to leave out at the beginning.
+            Number of results to skip.
         n : int, default 50
-            How many at the most.
+            Maximum number of results.
 
         Returns
         -------
@@ -251,7 +253,7 @@ class Movies(Database):
             return self._as_movies(connection, wanted)
 
     def _as_movies(self, connection: sa.Connection, wanted: sa.Select[Any]) -> list[StoredMovie]:
-        """Return movies with their genres and how many users rated them."""
+        """Run a query for items; add their genres and numbers of ratings."""
         rows = connection.execute(wanted).all()
         keys = [row[0] for row in rows]
         of: dict[int, list[str]] = {key: [] for key in keys}
@@ -272,19 +274,19 @@ _BESIDE = ("release_date", "imdb_id", "tmdb_id")
 
 
 def _hidden_statement(dialect: str) -> sa.Select[Any]:
-    """Select the keys of the hidden movies as one row."""
+    """Select the keys of the hidden items as one row."""
     gathered = sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg
     return sa.select(gathered(movies.c.movie_key)).where(movies.c.hidden)
 
 
 def _of_genres(wanted: Collection[str]) -> sa.Select[Any]:
-    """Ask for the keys of the movies of any of these genres, whatever the case they are written in."""
+    """Select the keys of the items of any of these genres, ignoring case."""
     lower = [genre.lower() for genre in wanted if "\0" not in genre]
     return sa.select(genres.c.movie_key).where(sa.func.lower(genres.c.genre).in_(lower))
 
 
 def check_genres(wanted: Iterable[str]) -> list[str]:
-    """Return genres, each once."""
+    """Return the distinct genres, or raise if one is invalid."""
     named = list(dict.fromkeys(wanted))
     if len(named) > MOST_GENRES:
         raise InputError(f"genres: got {len(named)} of them, expected {MOST_GENRES} at the most.")
@@ -292,7 +294,7 @@ def check_genres(wanted: Iterable[str]) -> list[str]:
 
 
 def check_year(year: Any) -> int | None:
-    """Return a year, or None."""
+    """Return a valid year or None, or raise."""
     made = check_integer("year", year, -10_000, none=True)
     if made is not None and made > 10_000:
         raise InputError(f"year={shorten(year)}: expected a year of 10000 or less, or None.")

@@ -1,4 +1,4 @@
-"""`People`: who rated what; a rating that was taken is not lost."""
+"""`People`: users and their ratings; an accepted rating is durable."""
 
 import json
 import time
@@ -17,19 +17,19 @@ from reelated.store.tables import movies, ratings, users
 
 
 class Profile(NamedTuple):
-    """One user's ratings, by the database's own numbers of movies.
+    """A user's ratings as arrays, with the database keys of the items.
 
     Attributes
     ----------
     user_id : int or str
-        Whose they are.
+        Id of the user.
     movie_keys : ndarray of int64
-        Ascending.
+        Database keys of the items, ascending.
     ratings : ndarray of float32
-        Beside them.
+        Rating of each item.
     times : ndarray of int64
-        What tells earlier from later beside them: the place in the user's history, else seconds since 1970;
-        `NO_TIME` where unknown.
+        Position of each rating in the user's history, else seconds since 1970; `NO_TIME` where unknown. Only the
+        order matters.
     """
 
     user_id: Any
@@ -39,18 +39,18 @@ class Profile(NamedTuple):
 
 
 class Rated(NamedTuple):
-    """One rating of a user, as it is listed.
+    """A rating of a user, with the title of the item.
 
     Attributes
     ----------
     movie_id : int or str
-        The movie.
+        Id of the item.
     title, year
-        What the catalogue says; `year` may be None.
+        Attributes in the catalogue; `year` may be None.
     rating : float
-        What the user gave it.
+        The user's rating.
     timestamp : int or None
-        Seconds since 1970, where known.
+        Seconds since 1970; None if unknown.
     """
 
     movie_id: Any
@@ -61,7 +61,7 @@ class Rated(NamedTuple):
 
 
 def _rated() -> sa.Select[Any]:
-    """Ask for a user's ratings, the newest first."""
+    """Select a user's ratings, newest first."""
     newest = (sa.nulls_last(ratings.c.rated_at.desc()), sa.nulls_last(ratings.c.place.desc()), ratings.c.movie_key)
     return (
         sa.select(movies.c.movie_id, movies.c.title, movies.c.year, ratings.c.rating, ratings.c.rated_at)
@@ -77,9 +77,9 @@ _RATED = _rated()
 
 
 def _profile_statement(dialect: str) -> sa.Select[Any]:
-    """Ask for a user's ratings as three lists in a single row.
+    """Select a user's ratings as three lists in a single row.
 
-    SQLite's driver lets go of the interpreter's lock for every row, and whoever serves others meanwhile waits for it.
+    The SQLite driver releases the GIL for every row, and while other threads run it waits to get it back.
     """
     gathered = sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg
     time_ = sa.func.coalesce(ratings.c.place, ratings.c.rated_at)
@@ -91,7 +91,7 @@ def _profile_statement(dialect: str) -> sa.Select[Any]:
 
 
 class People(Movies):
-    """What the store knows of users."""
+    """Queries and changes of users and their ratings."""
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__(url)
@@ -100,13 +100,13 @@ class People(Movies):
         self._profile = Ready(_profile_statement(self.dialect), self.engine)
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._rate.close()
         super().close()
 
     # ------------------------------------------------------------------------------------------- ratings
     def _rating_statement(self) -> Any:
-        """Return the one statement that keeps a rating of a known movie by a known user."""
+        """Return the upsert of a rating by a known user of a known item, as a single statement."""
         given = (sa.bindparam("rating", type_=sa.REAL), sa.bindparam("rated_at", type_=sa.BigInteger), sa.null())
         found = (
             sa.select(users.c.user_key, movies.c.movie_key, *given)
@@ -118,21 +118,21 @@ class People(Movies):
         return self._replacing(into, ("rating", "rated_at", "place"))
 
     def rate(self, user_id: Any, movie_id: Any, rating: float) -> None:
-        """Keep a rating; a user who is not known yet is from now on. It is durable when this returns.
+        """Store a rating, and add the user if new; the rating is durable when this returns.
 
         Parameters
         ----------
         user_id, movie_id : int or str
-            Who rates what.
+            Ids of the user and the item.
         rating : float
-            On the scale of the data.
+            Rating on the scale of the store.
 
         Raises
         ------
         UnknownId
-            No such movie.
+            The store has no such item.
         InputError
-            The rating is off the scale, or an id cannot be one.
+            The rating is off the scale, or an id is invalid.
         """
         given: dict[str, Any] = {
             "user": self._text("user", user_id),
@@ -140,6 +140,7 @@ class People(Movies):
             "rating": self.check_rating("rating", rating),
             "rated_at": int(time.time()),
         }
+        # fast path of one statement, which changes no row if the user or the item is unknown
         with self._turn:
             if self._rate(**given) > 0:
                 return
@@ -150,24 +151,24 @@ class People(Movies):
             connection.execute(self._rating, given)
 
     def rate_many(self, rows: Iterable[tuple[Any, Any, float]]) -> int:
-        """Keep many ratings, all of them or none; of several of one movie by one user the last counts.
+        """Store many ratings, all or none; of several by one user of one item the last counts.
 
         Parameters
         ----------
         rows : iterable of (user id, movie id, rating)
-            Users who are not known yet are from now on.
+            New users are added.
 
         Returns
         -------
         int
-            How many were kept.
+            Number of ratings stored.
 
         Raises
         ------
         UnknownId
-            No such movie.
+            The store has no such item.
         InputError
-            A rating is off the scale, or an id cannot be one.
+            A rating is off the scale, or an id is invalid.
         """
         now = int(time.time())
         kept: dict[tuple[str, str], float] = {}
@@ -197,12 +198,12 @@ class People(Movies):
         Parameters
         ----------
         user_id, movie_id : int or str
-            Whose rating of what.
+            Ids of the user and the item.
 
         Raises
         ------
         UnknownId
-            There is no such rating.
+            The rating does not exist.
         """
         user = sa.select(users.c.user_key).where(users.c.user_id == self._text("user", user_id)).scalar_subquery()
         movie = sa.select(movies.c.movie_key).where(movies.c.movie_id == self._text("movie", movie_id))
@@ -213,12 +214,12 @@ class People(Movies):
                 raise UnknownId(f"No rating by {who} of {what}. See the user's ratings.")
 
     def profile(self, user_id: Any) -> Profile:
-        """Return a user's ratings as numbers.
+        """Return a user's ratings as arrays.
 
         Parameters
         ----------
         user_id : int or str
-            Whose.
+            Id of the user.
 
         Returns
         -------
@@ -227,7 +228,7 @@ class People(Movies):
         Raises
         ------
         UnknownId
-            No such user.
+            The store has no such user.
         """
         (lists,) = self._profile(user=self._text("user", user_id))
         keys, values, times = map(json.loads, lists) if self.dialect == "sqlite" else (part or [] for part in lists)
@@ -235,7 +236,7 @@ class People(Movies):
             raise UnknownId(
                 f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
             )
-        if keys == [None]:  # known, and all ratings are gone
+        if keys == [None]:  # a known user without ratings
             keys, values, times = [], [], []
         at = np.array([NO_TIME if time is None else time for time in times], np.int64)
         found = np.array(keys, np.int64)
@@ -243,16 +244,16 @@ class People(Movies):
         return Profile(user_id, found[order], np.array(values, np.float32)[order], at[order])
 
     def ratings_of(self, user_id: Any, *, start: int = 0, n: int = 50) -> list[Rated]:
-        """Return a user's ratings, the newest first.
+        """Return a user's ratings, newest first.
 
         Parameters
         ----------
         user_id : int or str
-            Whose.
+            Id of the user.
         start : int, default 0
-            How many to leave out at the beginning.
+            Number of results to skip.
         n : int, default 50
-            How many at the most.
+            Maximum number of results.
 
         Returns
         -------
@@ -261,7 +262,7 @@ class People(Movies):
         Raises
         ------
         UnknownId
-            No such user.
+            The store has no such user.
         """
         user = sa.select(users.c.user_key).where(users.c.user_id == self._text("user", user_id))
         with self._reading() as connection:
@@ -272,12 +273,12 @@ class People(Movies):
         return [Rated(self.as_id("movie", row[0]), *row[1:]) for row in rows]
 
     def raters(self, movie_id: Any) -> set[Any]:
-        """Return the users who have rated a movie.
+        """Return the users who rated an item.
 
         Parameters
         ----------
         movie_id : int or str
-            Which.
+            Id of the item.
 
         Returns
         -------
@@ -286,7 +287,7 @@ class People(Movies):
         Raises
         ------
         UnknownId
-            No such movie.
+            The store has no such item.
         """
         text = self._text("movie", movie_id)
         with self._reading() as connection:
@@ -296,12 +297,12 @@ class People(Movies):
         return {self.as_id("user", user_id) for user_id in found}
 
     def known_users(self, user_ids: Iterable[Any]) -> set[Any]:
-        """Return those of some users who are in the store.
+        """Return which of the given users are in the store.
 
         Parameters
         ----------
         user_ids : iterable of int or str
-            Whom to look for.
+            Ids to look up.
 
         Returns
         -------
@@ -313,22 +314,22 @@ class People(Movies):
         return {self.as_id("user", row[0]) for row in found}
 
     def forget(self, *user_ids: Any) -> int:
-        """Remove users and all their ratings: all of these users, or none if one of them is unknown.
+        """Erase users and all their ratings; erase none if one of them is unknown.
 
         Parameters
         ----------
         *user_ids : int or str
-            Whom.
+            Ids of the users.
 
         Returns
         -------
         int
-            How many ratings went with them.
+            Number of ratings removed.
 
         Raises
         ------
         UnknownId
-            No such user.
+            One of the users is not in the store.
         """
         named = {self._text("user", user_id): user_id for user_id in user_ids}
         gone = 0

@@ -1,4 +1,4 @@
-"""`Store`: all of it."""
+"""`Store`: all parts of the store in one class."""
 
 from reelated.store.counts import Counts
 from reelated.store.people import People
@@ -7,13 +7,13 @@ from reelated.store.visitors import Visitors
 
 
 class Store(People, Visitors, Counts, Transfer):
-    """Users, movies and ratings in SQLite or PostgreSQL.
+    """Users, items and ratings in SQLite or PostgreSQL.
 
     Parameters
     ----------
     url : str, optional
         `sqlite:///path/to/store.db` or `postgresql://user:password@host/database`; by default a SQLite file in the
-        user's data folder. The tables are made, or brought up to date, with `upgrade`.
+        user's data folder. `upgrade` creates the tables or migrates them.
 
     Examples
     --------

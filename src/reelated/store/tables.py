@@ -1,4 +1,4 @@
-"""The tables of the store. A `…_key` is a number of the database's own; a `…_id` is the caller's, kept as text."""
+"""The database schema. A `…_key` is a number of the database; a `…_id` is the caller's id, stored as text."""
 
 import sqlalchemy as sa
 
@@ -10,15 +10,15 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite counts up in an INTEGER PRIMARY KEY alone
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite auto-increments only an INTEGER PRIMARY KEY
 
+# metadata of the store: types of ids, scale, name, and counters
 facts = sa.Table(
     "facts",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
-"""What holds for the whole store: the types of ids, the scale, the name of the data, and counters."""
 
 users = sa.Table(
     "users",
@@ -29,9 +29,10 @@ users = sa.Table(
     sa.Column("gender", sa.Text),
     sa.Column("occupation", sa.Text),
     sa.Column("zip_code", sa.Text),
-    sqlite_autoincrement=True,  # the number of a user who was forgotten is never given again
+    sqlite_autoincrement=True,  # the key of an erased user is never reused
 )
 
+# `folded` is the title for search, without case and accents; a `hidden` item keeps its ratings
 movies = sa.Table(
     "movies",
     metadata,
@@ -46,7 +47,6 @@ movies = sa.Table(
     sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
     sqlite_autoincrement=True,
 )
-"""`folded` is the title as it is searched: without case and accents. A `hidden` movie keeps its ratings."""
 sa.Index("ix_movies_hidden", movies.c.movie_key, sqlite_where=movies.c.hidden, postgresql_where=movies.c.hidden)
 
 genres = sa.Table(
@@ -58,6 +58,8 @@ genres = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# WITHOUT ROWID stores the rows of a user together; `rated_at` is in seconds since 1970, `place` is the position in the
+# user's history
 ratings = sa.Table(
     "ratings",
     metadata,
@@ -68,8 +70,8 @@ ratings = sa.Table(
     sa.Column("place", sa.BigInteger),
     sqlite_with_rowid=False,
 )
-"""One row per user and movie, a user's together; `rated_at` in seconds since 1970, `place` in the user's history."""
 
+# import runs with their progress, so that an interrupted one resumes
 imports = sa.Table(
     "imports",
     metadata,
@@ -81,8 +83,8 @@ imports = sa.Table(
     sa.Column("users_done", sa.BigInteger, nullable=False),
     sa.Column("ratings_done", sa.BigInteger, nullable=False),
 )
-"""Import runs: how far each came, for it to go on from there."""
 
+# visitors of the web page; only the browser links the id to a person
 visitors = sa.Table(
     "visitors",
     metadata,
@@ -91,7 +93,6 @@ visitors = sa.Table(
     sa.Column("seen_at", sa.BigInteger, nullable=False, index=True),
     sqlite_autoincrement=True,
 )
-"""Visitors of the page who have rated something; who they are is known to their browsers alone."""
 
 
 def _whose_and_what() -> list[sa.Column[int]]:
@@ -110,5 +111,5 @@ visitor_ratings = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# items that a visitor dismissed
 set_aside = sa.Table("set_aside", metadata, *_whose_and_what(), sqlite_with_rowid=False)
-"""Movies of which a visitor wants less."""

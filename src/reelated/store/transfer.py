@@ -1,4 +1,4 @@
-"""`Transfer`: whole data sets into the store, batch by batch, and out of it."""
+"""`Transfer`: import and export of whole data sets."""
 
 import io
 import time
@@ -19,8 +19,8 @@ from reelated.store.database import About, in_parts, is_on, read_about, scale_te
 from reelated.store.movies import Movies
 from reelated.store.tables import genres, imports, movies, ratings, users, visitor_ratings, visitors
 
+# approximate number of ratings in a transaction: users are not split
 BATCH = {"sqlite": 50_000, "postgresql": 500_000}
-"""Ratings of one transaction, more or less: users are not torn apart."""
 COLUMNS = ("user_key", "movie_key", "rating", "rated_at", "place")
 USER_FACTS = ("age", "gender", "occupation", "zip_code")
 CHUNK = 200_000
@@ -28,18 +28,18 @@ CHUNK = 200_000
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did.
+    """Result of an import.
 
     Attributes
     ----------
     name : str
-        What the data calls itself.
+        Name of the data.
     users, movies, ratings : int
-        How many of each the data holds.
+        Number of each in the data.
     already : int
-        How many of its ratings the store held already, or later ones in their place.
+        Number of its ratings that the store already had in this or a later version.
     scale : Scale or None
-        The new scale of the store, if the data widened it.
+        New scale of the store, if the import changed it.
     """
 
     name: str
@@ -59,7 +59,7 @@ class ImportReport:
 
 
 class Run(NamedTuple):
-    """How far an import came."""
+    """Progress of an import."""
 
     key: int
     users_done: int
@@ -67,7 +67,7 @@ class Run(NamedTuple):
 
 @dataclass
 class Batches:
-    """The ratings of a data set, some users at a time."""
+    """The ratings of a data set in batches of whole users."""
 
     kept: Ratings
     size: int
@@ -84,7 +84,7 @@ class Batches:
             yield done, (done := min(max(stop, done + 1), total))
 
     def table(self, start: int, stop: int, user_keys: Any, movie_keys: Any) -> pl.DataFrame:
-        """Return the ratings of some users with the keys of the store in place of ids."""
+        """Return the ratings of a range of users, with database keys in place of ids."""
         first, last = self.kept.matrix.indptr[[start, stop]]
         part = slice(first, last)
         lengths = np.diff(self.kept.matrix.indptr[start : stop + 1])
@@ -103,23 +103,23 @@ class Batches:
 
 
 class Transfer(Movies):
-    """Data sets into the store and out of it."""
+    """Import and export of data sets."""
 
     # ------------------------------------------------------------------------------------------------ in
     def import_data(self, data: Dataset, fingerprint: str, *, progress: Progress | None = None) -> ImportReport:
-        """Take in a data set, batch by batch; a run that was broken off goes on where it stopped.
+        """Import a data set in batches; an interrupted import resumes where it stopped.
 
-        Of two ratings of one movie by one user the later counts; one without a time is taken for older. What the data
-        does not know of a movie or user, such as a title, stays as it is in the store.
+        Of two ratings of one item by one user the later counts; a rating without a timestamp counts as older.
+        Attributes that the data lacks, such as a title, stay as stored.
 
         Parameters
         ----------
         data : Dataset
-            What `reelated.read` gives.
+            Result of `reelated.read`.
         fingerprint : str
-            A text that is the same for the same data: by it a run that was broken off is found.
+            Hash of the data, which identifies an interrupted import.
         progress : callable, optional
-            Called with the share that is done.
+            Called with the fraction done.
 
         Returns
         -------
@@ -128,13 +128,13 @@ class Transfer(Movies):
         Raises
         ------
         InputError
-            The data does not go with what is in the store.
+            The data is incompatible with the store.
         """
         kept = data.ratings
         try:
             movie_keys, run, scale = self._begin(data, fingerprint)
         except BaseException:
-            self._about = None  # what was written down is undone
+            self._about = None  # the transaction was rolled back: the cached metadata is wrong
             raise
         batches, changes = Batches(kept, BATCH[self.dialect]), 0
         for start, stop in batches(run.users_done):
@@ -152,10 +152,7 @@ class Transfer(Movies):
         return ImportReport(data.name, len(kept.user_ids), len(data.movies), len(kept), len(kept) - changes, scale)
 
     def _begin(self, data: Dataset, fingerprint: str) -> tuple[np.ndarray, Run, Scale | None]:
-        """Write down the catalogue, users' attributes and the run.
-
-        Return the keys of the rated movies, how far the run is, and the scale if it is another now.
-        """
+        """Write catalogue, user attributes and import run; return item keys, progress, and the scale if it changed."""
         kept = data.ratings
         with self._writing() as connection:
             self._settle(
@@ -172,6 +169,7 @@ class Transfer(Movies):
             begun = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
             connection.execute(begun, start | {"users_done": 0, "ratings_done": 0})
             mine = imports.c.fingerprint == fingerprint
+            # importing a finished data set again starts from the beginning
             anew = {"users_done": 0, "ratings_done": 0, "finished_at": None}
             connection.execute(sa.update(imports).where(mine, imports.c.finished_at.is_not(None)).values(anew))
             wanted = sa.select(imports.c.import_key, imports.c.users_done)
@@ -182,7 +180,7 @@ class Transfer(Movies):
         return np.array([keys[str(movie_id)] for movie_id in kept.movie_ids.values.to_list()], np.int64), run, scale
 
     def _check(self, data: Dataset, about: About) -> None:
-        """Say why a data set does not go into this store, if it does not."""
+        """Raise if a data set is incompatible with the store."""
         kept, low, high = data.ratings, data.ratings.scale.low, data.ratings.scale.high
         if not about.scale_observed and (low < about.scale.low or high > about.scale.high):
             wider = f"{min(low, about.scale.low):g},{max(high, about.scale.high):g}"
@@ -199,7 +197,7 @@ class Transfer(Movies):
                 )
 
     def _widen(self, connection: sa.Connection, data: Dataset, about: About) -> Scale | None:
-        """Widen a scale that was only observed so that it holds this data, too; return it if it is another then."""
+        """Widen an observed scale to cover the data; return the scale if it changed."""
         low, high, _ = about.scale
         mine, given = data.ratings.scale, not data.ratings.scale_observed
         values = as_decimals(np.unique(data.ratings.matrix.data))
@@ -216,7 +214,7 @@ class Transfer(Movies):
         return None if wanted == about.scale else wanted
 
     def _rows(self, kind: Any, table: pl.DataFrame) -> list[dict[str, Any]]:
-        """Return a table as rows, its ids of the type that the store has, and nothing where nothing is known."""
+        """Return a table as rows, with ids of the store's type, and None for blank strings and NaN."""
         if self._type(kind) == "str":
             table = table.with_columns(pl.col(f"{kind}_id").cast(pl.String))
         known = pl.col(pl.String)
@@ -225,7 +223,7 @@ class Transfer(Movies):
         ).to_dicts()
 
     def _update_users(self, connection: sa.Connection, data: Dataset) -> None:
-        """Write what is known of users who are in the store already."""
+        """Write the attributes of users who are already in the store."""
         known = [name for name in USER_FACTS if name in data.users.columns]
         rows = [
             {f"new_{name}": row[name] for name in known} | {"whose": self._text("user", row["user_id"])}
@@ -239,7 +237,7 @@ class Transfer(Movies):
             connection.execute(sa.update(users).where(users.c.user_id == sa.bindparam("whose")).values(given), rows)
 
     def _write_users(self, connection: sa.Connection, data: Dataset, user_ids: Sequence[Any]) -> np.ndarray:
-        """Add users, or what is known of them; return their keys in their order."""
+        """Upsert users with their attributes; return their keys in order."""
         told = data.users.filter(pl.col("user_id").is_in(user_ids))
         values = [
             {**{name: row.get(name) for name in USER_FACTS}, "user_id": self._text("user", row["user_id"])}
@@ -260,11 +258,11 @@ class Transfer(Movies):
         return np.array([keys[text] for text in texts], np.int64)
 
     def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame) -> int:
-        """Add ratings, or put later ones in the place of earlier ones; return how many are new or other than before."""
-        early: Any = sa.literal_column(str(NO_TIME + 1), sa.BigInteger)  # written out: the driver gets the rows alone
+        """Upsert ratings unless the stored one is later; return how many are new or changed."""
+        early: Any = sa.literal_column(str(NO_TIME + 1), sa.BigInteger)  # a literal: the driver receives only the rows
         if self.dialect == "sqlite":
             into = self._insert(ratings)
-        else:  # COPY knows no conflicts: it goes into a table of this transaction first
+        else:  # COPY has no ON CONFLICT: load a temporary table first
             connection.exec_driver_sql("CREATE TEMP TABLE coming (LIKE ratings) ON COMMIT DROP")
             cursor = connection.connection.cursor()
             with cursor.copy(f"COPY coming ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)") as copy:
@@ -283,24 +281,24 @@ class Transfer(Movies):
 
     # ----------------------------------------------------------------------------------------------- out
     def dataset(self, *, with_visitors: bool = False) -> tuple[Dataset, About]:
-        """Return all that is in the store at one moment as a data set, and what it is.
+        """Return the whole store as a data set, read from one snapshot, and its metadata.
 
         Parameters
         ----------
         with_visitors : bool, default False
-            Whether visitors of the page stand among the users, under ids that no user has.
+            Whether to include visitors of the web page as users, under ids that no user has.
 
         Returns
         -------
         data : Dataset
-            Ratings, movies and users.
+            Ratings, items and users.
         about : About
-            Its name, scale and counters.
+            Name, scale and counters.
 
         Raises
         ------
         InputError
-            There is no rating yet.
+            The store has no ratings.
         """
         with self._reading(at_once=True) as connection:
             about = read_about(connection)
@@ -334,6 +332,7 @@ _MOVIE_TYPES = {
 }  # fmt: skip
 _GENRE_TYPES = {"movie_key": pl.Int64, "place": pl.Int32, "genre": pl.String}
 
+# negative keys do not collide with the keys of users
 _GUEST_TYPES = {"user_key": pl.Int64, "user_id": pl.String}
 _GIVEN = (visitor_ratings.c.movie_key, visitor_ratings.c.rating, visitor_ratings.c.rated_at)
 _VISITORS_RATINGS = sa.select(-visitor_ratings.c.visitor_key, *_GIVEN, sa.null())
@@ -348,7 +347,7 @@ def _with_ids(guests: pl.DataFrame, people: pl.DataFrame, id_type: str) -> pl.Da
 
 
 def _read(connection: sa.Connection, wanted: sa.Select[Any], types: dict[str, Any]) -> pl.DataFrame:
-    """Read the answer to a query as a table, some rows at a time."""
+    """Return the rows of a query as a table, read in chunks."""
     rows = connection.execution_options(yield_per=CHUNK).execute(wanted)
     parts = [pl.DataFrame(part, schema=types, orient="row") for part in rows.partitions()]
     return pl.concat(parts) if parts else pl.DataFrame(schema=types)
@@ -357,7 +356,7 @@ def _read(connection: sa.Connection, wanted: sa.Select[Any], types: dict[str, An
 def _as_dataset(
     about: About, rated: pl.DataFrame, people: pl.DataFrame, catalogue: pl.DataFrame, kinds: pl.DataFrame
 ) -> Dataset:
-    """Put tables together by their keys; what nothing is known of is left out."""
+    """Join the tables by their keys into a data set; drop columns without values."""
     listed = kinds.sort("movie_key", "place").group_by("movie_key", maintain_order=True).agg(pl.col("genre"))
     dates = catalogue["release_date"].str.to_date(strict=False)
     if dates.null_count() == catalogue["release_date"].null_count():
@@ -366,7 +365,8 @@ def _as_dataset(
     named = rated.join(people.select("user_key", "user_id"), on="user_key")
     named = named.join(catalogue.select("movie_key", "movie_id"), on="movie_key")
     table = named.select("user_id", "movie_id", "rating", timestamp="rated_at", order="place")
-    if table["order"].null_count() < len(table):  # what came since stands after what has a place, in the order of time
+    # ratings since the import have no position; their timestamps are larger, so they sort last, by time
+    if table["order"].null_count() < len(table):
         table = table.with_columns(pl.coalesce("order", "timestamp"))
     table = table.select(column for column in table if column.null_count() < len(table))
     frames = [

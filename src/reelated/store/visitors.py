@@ -1,4 +1,4 @@
-"""`Visitors`: those who rate on the page without being users; what is theirs stays apart, and goes when they say so."""
+"""`Visitors`: anonymous visitors of the web page; their data is kept apart from users and erased on request."""
 
 import secrets
 import time
@@ -10,15 +10,14 @@ from reelated.store.movies import Movies
 from reelated.store.people import Rated
 from reelated.store.tables import facts, movies, set_aside, visitor_ratings, visitors
 
-MOST_RATINGS = 5000
-"""Ratings of one visitor that count, the latest."""
+MOST_RATINGS = 5000  # only the latest ratings of a visitor count
 
 
 class Visitors(Movies):
-    """What the store knows of the visitors of the page."""
+    """Queries and changes of visitors."""
 
     def secret(self) -> str:
-        """Return what the page signs with: made once, and the same for every worker."""
+        """Return the signing key of the web page, created once and shared by all workers."""
         wanted = sa.select(facts.c.value).where(facts.c.name == "secret")
         with self._reading() as connection:
             known = connection.scalar(wanted)
@@ -30,12 +29,12 @@ class Visitors(Movies):
         return str(known)
 
     def visitor_ratings(self, visitor_id: str) -> list[Rated]:
-        """Return a visitor's ratings, the newest first.
+        """Return a visitor's ratings, newest first.
 
         Parameters
         ----------
         visitor_id : str
-            Whose.
+            Id of the visitor.
 
         Returns
         -------
@@ -51,21 +50,21 @@ class Visitors(Movies):
         return [Rated(self.as_id("movie", row[0]), *row[1:]) for row in rows]
 
     def visitor_rate(self, visitor_id: str, movie_id: Any, rating: float | None) -> None:
-        """Keep a visitor's rating; it is durable when this returns.
+        """Store or remove a visitor's rating; the change is durable when this returns.
 
         Parameters
         ----------
         visitor_id : str
-            Who rates.
+            Id of the visitor.
         movie_id : int or str
-            What.
+            Id of the item.
         rating : float or None
-            On the scale of the data; None takes the rating back.
+            Rating on the scale of the store; None removes the rating.
 
         Raises
         ------
         UnknownId
-            No such movie.
+            The store has no such item.
         InputError
             The rating is off the scale.
         """
@@ -74,12 +73,12 @@ class Visitors(Movies):
         self._mark(visitor_ratings, visitor_id, movie_id, row, keep=value is not None)
 
     def visitor_aside(self, visitor_id: str) -> list[Any]:
-        """Return the movies of which a visitor wants less.
+        """Return the items that a visitor dismissed.
 
         Parameters
         ----------
         visitor_id : str
-            Whose.
+            Id of the visitor.
 
         Returns
         -------
@@ -91,26 +90,26 @@ class Visitors(Movies):
             return [self.as_id("movie", text) for text in connection.scalars(query)]
 
     def set_aside(self, visitor_id: str, movie_id: Any, *, back: bool = False) -> None:
-        """Keep that a visitor wants less of a movie and of those like it.
+        """Record that a visitor wants fewer items like this one.
 
         Parameters
         ----------
         visitor_id : str
-            Who.
+            Id of the visitor.
         movie_id : int or str
-            What.
+            Id of the item.
         back : bool, default False
-            Whether to take that back.
+            Whether to undo the dismissal.
 
         Raises
         ------
         UnknownId
-            No such movie.
+            The store has no such item.
         """
         self._mark(set_aside, visitor_id, movie_id, {}, keep=not back)
 
     def _mark(self, table: sa.Table, visitor_id: str, movie_id: Any, row: dict[str, Any], *, keep: bool) -> None:
-        """Keep a row of a visitor and a movie, or remove it."""
+        """Insert or remove the row of a visitor and an item."""
         text, now = self._text("movie", movie_id), int(time.time())
         with self._writing() as connection:
             self._settle(connection)
@@ -123,42 +122,42 @@ class Visitors(Movies):
                 connection.execute(sa.delete(table).where(*(table.c[name] == at for name, at in whose.items())))
             elif row:
                 latest = connection.scalar(sa.select(sa.func.max(table.c.rated_at)).where(table.c.visitor_key == key))
-                row["rated_at"] = max(now, (latest or 0) + 1)  # ratings of one second keep their order
+                row["rated_at"] = max(now, (latest or 0) + 1)  # ratings within one second keep their order
                 connection.execute(self._replacing(self._insert(table), list(row)), whose | row)
             else:
                 connection.execute(self._insert(table).on_conflict_do_nothing(), whose)
 
     def forget_visitor(self, visitor_id: str, *, learned: bool = False) -> int:
-        """Remove all that is kept about a visitor.
+        """Erase all data of a visitor.
 
         Parameters
         ----------
         visitor_id : str
-            Whom.
+            Id of the visitor.
         learned : bool, default False
-            Whether models may know them, which are then to be made anew.
+            Whether a model may be fitted to these ratings, so that a refit is due.
 
         Returns
         -------
         int
-            How many ratings went.
+            Number of ratings removed.
         """
         return self._forget_visitors(visitors.c.visitor_id == visitor_id, learned)
 
     def forget_visitors_before(self, seconds: int, *, learned: bool = False) -> int:
-        """Remove the visitors who have rated nothing since some moment.
+        """Erase the visitors without activity since a point in time.
 
         Parameters
         ----------
         seconds : int
-            Since 1970.
+            The point in time, in seconds since 1970.
         learned : bool, default False
-            Whether models may know them, which are then to be made anew.
+            Whether a model may be fitted to these ratings, so that a refit is due.
 
         Returns
         -------
         int
-            How many ratings went.
+            Number of ratings removed.
         """
         return self._forget_visitors(visitors.c.seen_at < seconds, learned)
 

@@ -1,4 +1,4 @@
-"""Run by Alembic: it works on the connection that `Store.upgrade` gives it."""
+"""Alembic environment: it uses the connection from `Store.upgrade`."""
 
 from alembic import context
 
