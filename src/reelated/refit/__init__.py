@@ -1,4 +1,4 @@
-"""Refits: the ratings of the store become a new version of the model, which is served only if it is sound."""
+"""Refits: fit a new model version to the store, and serve it only if it passes validation."""
 
 from reelated.refit.refitting import refit
 from reelated.refit.versions import Attempt, Version, Versions, models_folder

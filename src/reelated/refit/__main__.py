@@ -1,6 +1,7 @@
-"""`python -m reelated.refit`: one refit in a process of its own, which the service lets give way to all others.
+"""`python -m reelated.refit`: one refit in a process of its own, which the service runs at low priority.
 
-`REELATED_STORE` and `REELATED_MODELS` say of what and where to, for a password must not stand in the list of processes.
+The environment variables `REELATED_STORE` and `REELATED_MODELS` name the store and the folder, because a password must
+not appear in the list of processes.
 """
 
 import os
@@ -11,7 +12,7 @@ from reelated.store import Store
 
 
 def main() -> None:
-    """Refit; how it went is told by the folder of the models."""
+    """Run one refit; the models folder records the result."""
     store = Store(os.environ.get("REELATED_STORE"))
     try:
         instead_of = int(os.environ.get("REELATED_INSTEAD_OF") or 0)
@@ -21,5 +22,5 @@ def main() -> None:
         store.close()
 
 
-if __name__ == "__main__":  # the threads of the fit are no processes, and a spawned one does nothing
+if __name__ == "__main__":  # a spawned process must not refit
     main()

@@ -1,4 +1,4 @@
-"""From the store to a new version of the model: read, fit, judge, and only then switch; then the map of its movies."""
+"""One refit: read the store, fit, validate, switch to the new version, then update the map."""
 
 import logging
 import time
@@ -19,14 +19,13 @@ from reelated.refit.versions import Attempt, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
 log = logging.getLogger("reelated.refit")
-HELD_BACK = 20_000
-"""Ratings to measure the accuracy with, at the most; a twentieth of all."""
+HELD_BACK = 20_000  # maximum size of the hold-out set, which is a twentieth of all ratings
+# a model with less than this share of the items or ratings of the one before is rejected
 FEWER = 0.5
-"""A model that knows less than this share of the movies or ratings of the one before is not switched to."""
 
 
 class Unsound(ValueError):
-    """A fitted model that must not be served."""
+    """A fitted model that failed validation and must not be served."""
 
 
 def refit(
@@ -37,25 +36,25 @@ def refit(
     instead_of: int | None = None,
     with_visitors: bool = False,
 ) -> Attempt | None:
-    """Fit to what is in the store, and serve the new model if it is sound.
+    """Fit a model to the store, and serve it if it passes validation.
 
     Parameters
     ----------
     store : Store
-        Where the ratings are.
+        Source of the ratings.
     versions : Versions
-        Where models are kept.
+        Folder of the models.
     recommender : Recommender, optional
-        What to fit; by default `Recommender()`.
+        Recommender to fit; by default `Recommender()`.
     instead_of : int, optional
-        The version that is to be replaced; if another is served by then, nothing is done.
+        Version to replace; if another one is served by then, nothing is done.
     with_visitors : bool, default False
-        Whether to learn from the visitors of the page, too.
+        Whether to fit to the ratings of visitors, too.
 
     Returns
     -------
     Attempt or None
-        How it went; None where another process is refitting, or was.
+        Result of the refit; None if another process is refitting, or has replaced the version.
     """
     with versions.turn() as mine:
         served = versions.current()
@@ -98,22 +97,22 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
 
 
 def draw_map(versions: Versions, version: Version) -> None:
-    """Lay out the movies of a version that is served already, near where they were; without a map all else works."""
+    """Lay out the items of a served version, starting from their previous places; a failure is only logged."""
     start = None
-    with suppress(InputError):  # there is none yet
+    with suppress(InputError):  # there is no map yet
         start = MovieMap.load(versions.map_file)
     try:
         MovieMap.of(versions.load(version), start).save(versions.map_file)
-    except InputError as error:  # whoever has not installed openTSNE wants none
+    except InputError as error:  # openTSNE is optional, so this is no warning
         log.info("no new map of the movies: %s", error)
     except (OSError, MemoryError) as error:
         log.warning("no new map of the movies: %s", str(error) or type(error).__name__)
 
 
 def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:
-    """Raise `Unsound` for a model that is not finite, or knows far less than the one before.
+    """Raise `Unsound` for a model with values that are not finite, or with far less data than the one before.
 
-    Once users were erased, the one before must not stay, however much less is known without them.
+    After an erasure of users the previous model must not stay, however small the new one is.
     """
     models: Any = filter(None, fitted.models_)
     for model in models:
@@ -130,7 +129,7 @@ def check_sound(fitted: Recommender, version: Version, before: Version | None) -
 
 
 def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | None:
-    """Return the error of predicted ratings that were held back; None where there are too few, or no rater."""
+    """Return RMSE and MAE on held-out ratings; None if there are too few, or no rater."""
     matrix = data.ratings.matrix
     held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: min(matrix.nnz // 20, HELD_BACK)])
     if not len(held):
@@ -138,7 +137,7 @@ def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | N
     rest = np.delete(np.arange(matrix.nnz), held)
     indptr = np.searchsorted(rest, matrix.indptr)
     X = sp.csr_array((matrix.data[rest], matrix.indices[rest], indptr.astype(matrix.indptr.dtype)), shape=matrix.shape)
-    X.has_canonical_format = True
+    X.has_canonical_format = True  # deleting entries keeps the rows sorted: scipy need not check
     rater = recommender._models(data)[0].rater
     if rater is None:
         return None

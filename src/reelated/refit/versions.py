@@ -1,4 +1,4 @@
-"""`Versions`: the models of a service on disk, one of which is served; nothing here is ever half written."""
+"""`Versions`: the model versions of a service on disk, one of which is served; files are written atomically."""
 
 import fcntl
 import hashlib
@@ -18,31 +18,31 @@ from reelated.errors import InputError
 from reelated.recommender import Recommender
 from reelated.store import Store
 
-KEPT = 2
+KEPT = 2  # the served version, and the one before it to go back to
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of the model, and what it was made of.
+    """A version of the model, and the data it was fitted to.
 
     Attributes
     ----------
     number : int
-        From 1; the higher the later.
+        Number from 1, ascending in time.
     made_at : int
-        Seconds since 1970.
+        Time of the fit in seconds since 1970.
     seconds : float
-        How long the refit took.
+        Duration of the refit.
     name : str
-        What the data calls itself.
+        Name of the data.
     users, movies, ratings : int
-        How many of each it was fitted to.
+        Number of each in the data.
     changes : int
-        The store's count of changed ratings at that time.
+        The store's counter of changed ratings at that time.
     forgotten : int
-        The store's count of forgotten users at that time.
+        The store's counter of erasures at that time.
     accuracy : dict or None
-        `rmse`, `mae` and `n` on ratings held back for this, at the time of the fit.
+        `rmse`, `mae` and `n` on a hold-out set at the time of the fit.
     """
 
     number: int
@@ -59,18 +59,18 @@ class Version:
 
 @dataclass(frozen=True)
 class Attempt:
-    """How the last refit went.
+    """Result of the last refit.
 
     Attributes
     ----------
     outcome : {"switched", "refused", "failed"}
-        Whether its model is served.
+        Whether the new model is served.
     why : str
-        In one sentence.
+        The reason in one sentence.
     at : int
         Seconds since 1970.
     counts : dict
-        How many refits came to each outcome, ever.
+        Number of refits so far by outcome.
     """
 
     outcome: Literal["switched", "refused", "failed"]
@@ -85,7 +85,7 @@ class Versions:
     Parameters
     ----------
     folder : str or Path
-        Made where it is missing.
+        Created if it is missing.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -95,22 +95,22 @@ class Versions:
         return f"Versions({str(self.folder)!r})"
 
     def all(self) -> list[Version]:
-        """Return the versions there are, the latest first."""
+        """Return the existing versions, latest first."""
         found = [self._version(path) for path in self.folder.glob("*.json") if path.stem.isdigit()]
         return sorted((version for version in found if version), key=lambda version: -version.number)
 
     def current(self) -> Version | None:
-        """Return the version that is served; None where there is none yet."""
+        """Return the served version; None if there is none yet."""
         number = self._read("current")
         return self._version(self.folder / f"{number:06}.json") if isinstance(number, int) else None
 
     def last_attempt(self) -> Attempt | None:
-        """Return how the last refit went; None before the first."""
+        """Return the result of the last refit; None before the first."""
         told = self._read("attempt")
         return Attempt(**told) if isinstance(told, dict) else None
 
     def load(self, version: Version) -> Recommender:
-        """Open the model of a version.
+        """Load the model of a version.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class Versions:
         Raises
         ------
         InputError
-            It is gone or damaged.
+            The model is missing or damaged.
         """
         return Recommender.load(self._model(version.number))
 
@@ -134,7 +134,7 @@ class Versions:
         Parameters
         ----------
         number : int
-            One of those there are.
+            Number of an existing version.
 
         Returns
         -------
@@ -143,7 +143,7 @@ class Versions:
         Raises
         ------
         InputError
-            There is no such version, or its model is damaged.
+            The version does not exist, or its model is damaged.
         """
         known = {version.number: version for version in self.all()}
         if number not in known:
@@ -154,16 +154,16 @@ class Versions:
         return known[number]
 
     def add(self, recommender: Recommender, version: Version) -> Version:
-        """Write a fitted model beside the others and serve it from now on; all but two are removed.
+        """Save a fitted model and serve it from now on; remove all versions but two.
 
-        A version that knew a user who has been forgotten since is removed in any case.
+        A version that was fitted before an erasure of users is removed in any case.
 
         Parameters
         ----------
         recommender : Recommender
-            Fitted; its ratings are not written.
+            Fitted; its ratings are not saved.
         version : Version
-            What is told of it; its number is given here.
+            Metadata of the version; its number is assigned here.
 
         Returns
         -------
@@ -180,18 +180,18 @@ class Versions:
 
     @property
     def map_file(self) -> Path:
-        """The latest map of the movies, if there is one: its places stand by movie id and serve every version."""
+        """Path of the latest map of the items; its places are keyed by item id and serve every version."""
         return self.folder / "map.arrow"
 
     def tell(self, outcome: Literal["switched", "refused", "failed"], why: str) -> Attempt:
-        """Write down how a refit went.
+        """Record the result of a refit.
 
         Parameters
         ----------
         outcome : {"switched", "refused", "failed"}
-            Whether its model is served.
+            Whether the new model is served.
         why : str
-            In one sentence.
+            The reason in one sentence.
 
         Returns
         -------
@@ -206,26 +206,26 @@ class Versions:
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
-        """Say whether it is this process's turn to refit; whoever else asks within the block is told no.
+        """Try to take the refit lock; yield whether this process holds it.
 
-        The system lets go of it when the process ends, however it ends.
+        The lock is released when the process exits.
         """
         self._make()
         with (self.folder / "turn").open("w") as file:
             if not _locked(file):
-                time.sleep(0.1)  # `is_refitting` of another process holds the lock for a moment
+                time.sleep(0.1)  # `is_refitting` of another process holds the lock briefly
                 yield _locked(file)
             else:
                 yield True
 
     def is_refitting(self) -> bool:
-        """Say whether any process is refitting now."""
+        """Return whether any process is refitting."""
         self._make()
         with (self.folder / "turn").open("w") as file:
             return not _locked(file)
 
     def _tidy(self, kept: set[int]) -> None:
-        """Remove the other versions, and what refits left that were killed."""
+        """Remove the other versions, and what killed refits left behind."""
         for path in self.folder.iterdir():
             number = path.name.partition(".")[0]
             if path.suffix == ".json" and number.isdigit() and int(number) not in kept:
@@ -253,7 +253,7 @@ class Versions:
             return None
 
     def _write(self, name: str, told: Any) -> None:
-        """Write a file that lasts, whole or not at all."""
+        """Write a JSON file durably and atomically."""
         self._make()
         beside = self.folder / f".{name}-{os.getpid()}"
         with beside.open("w", encoding="utf-8") as file:
@@ -264,7 +264,7 @@ class Versions:
 
 
 def _locked(file: Any) -> bool:
-    """Lock a file; say whether that succeeded."""
+    """Try to lock a file; return whether that succeeded."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -273,12 +273,12 @@ def _locked(file: Any) -> bool:
 
 
 def models_folder(store: Store) -> Path:
-    """Return where the models of a store are kept unless a folder is named: beside its file, or in the data folder.
+    """Return the default folder for the models of a store: beside its file, or in the user's data folder.
 
     Parameters
     ----------
     store : Store
-        Whose models.
+        Store of the models.
 
     Returns
     -------
