@@ -175,7 +175,6 @@ def _normal(rng: np.random.Generator, *shape: int) -> Floats:
 
 
 def _users(rng: np.random.Generator) -> pl.DataFrame:
-    """Simulate the attributes of the users."""
     ages = np.interp(rng.random(_USERS), *_AGES).astype(np.int32)
     zip_codes = 501 + (99_450 * rng.random(_USERS)).astype(np.int64)
     return pl.DataFrame(

@@ -127,7 +127,6 @@ class Movies(Database):
         return keys
 
     def _write_genres(self, connection: sa.Connection, named: Mapping[int, Iterable[str]]) -> None:
-        """Replace the genres of items."""
         mine = sorted(named)
         for start in range(0, len(mine), 5000):
             connection.execute(sa.delete(genres).where(genres.c.movie_key.in_(mine[start : start + 5000])))
