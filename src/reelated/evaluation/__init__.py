@@ -1,4 +1,4 @@
-"""Evaluation: hide a part of the ratings, measure what is said of it, compare."""
+"""Evaluation: hide a part of the ratings, measure a recommender on it, compare recommenders."""
 
 from reelated.evaluation.evaluation import Difference, Evaluation, Measure, compare
 from reelated.evaluation.protocols import PROTOCOLS, Protocol, Published

@@ -1,4 +1,4 @@
-"""What is asked of a fitted recommender while it is measured: the only place that calls one."""
+"""The calls that evaluation makes to a fitted recommender, in one place."""
 
 import copy
 from collections.abc import Iterator
@@ -16,35 +16,35 @@ from reelated.recommender.questions import COVERAGE
 
 Numbers = npt.NDArray[np.float64]
 PAIRS = 1_000_000
-"""Pairs that are asked about at once."""
+"""Pairs scored at once; bounds the memory of a call."""
 
 
 def fitted(recommender: Recommender, train: Dataset, progress: Progress | None = None) -> Recommender:
-    """Return a copy that has learnt from the training data and fills no list up; the recommender is left as it is."""
+    """Return a copy fitted to the training data, without filling by popular items; the given one stays unchanged."""
     made = copy.copy(recommender)
     made.fill = None
     return made.fit(train, progress=progress)
 
 
 def with_ranker(rec: Recommender, ranker: ItemItemModel) -> Recommender:
-    """Return a fitted recommender with another fitted model to rank."""
+    """Return a copy of a fitted recommender with another fitted ranker."""
     made = copy.copy(rec)
     return made._learned(rec.models_._replace(ranker=ranker), rec.catalogue_, rec.scale_, rec.ratings_)
 
 
 def ratings_of(rec: Recommender) -> Ratings:
-    """Return the ratings of the people asked about."""
+    """Return the ratings that the recommender answers from."""
     return rec._kept("evaluate")
 
 
 def lists(rec: Recommender, n: int, progress: Progress | None = None) -> Iterator[pl.DataFrame]:
-    """Yield everybody's lists, `user_id movie_id rank`, some thousand people at a time."""
+    """Yield the lists of all users in batches, as `user_id movie_id rank`."""
     for table in rec.recommend_all(n, progress=progress):
         yield table.select("user_id", "movie_id", "rank")
 
 
 def pair_scores(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> Numbers:
-    """Return the number that lists fall by, of pairs of numbers; NaN where the model has nothing to go by."""
+    """Return the number that lists are sorted by, for pairs of indices; NaN where the model has none."""
     by, (matrix, weights) = rec._by(None), rec._everybody
     scores = np.empty(len(users))
     for start in range(0, len(users), PAIRS):
@@ -55,10 +55,7 @@ def pair_scores(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDAr
 
 
 def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> Numbers:
-    """Return the predicted ratings of pairs of numbers; NaN where the model has nothing to go by.
-
-    A user of number −1 is one who has rated nothing.
-    """
+    """Return predicted ratings of pairs of indices; NaN where the model has none. User −1 has no ratings."""
     matrix, rater = ratings_of(rec).matrix, rec.models_.rater
     if rater is None:
         return np.full(len(users), np.nan)
@@ -76,10 +73,7 @@ def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
 
 
 def intervals(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> tuple[Numbers, Numbers]:
-    """Return between which the ratings of pairs of numbers are to lie, in four of five cases.
-
-    NaN where the model does not say: for movies or users of number −1, and everywhere if it never does.
-    """
+    """Return 80 % prediction intervals; NaN for unknown users or items (−1) and for models without intervals."""
     low, high = np.full(len(users), np.nan), np.full(len(users), np.nan)
     known = np.flatnonzero((users >= 0) & (movies >= 0))
     if isinstance(rec.models_.rater, DrawnModel):
@@ -95,7 +89,7 @@ def intervals(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
 def audiences(
     rec: Recommender, movies: npt.NDArray[np.int32], n: int, progress: Progress | None = None
 ) -> npt.NDArray[np.int64]:
-    """Return the users' numbers of the audience of each movie, best first, −1 where it is shorter than `n`."""
+    """Return the user indices of each item's audience, best first, padded with −1."""
     listed = np.full((len(movies), n), -1, np.int64)
     for at, movie in enumerate(movies):
         found = rec.audience(rec.movie_ids[int(movie)], n=n)

@@ -1,4 +1,4 @@
-"""Small charts as SVG text, coloured by the page that they stand in."""
+"""Small charts as SVG text; the page that embeds them sets their colours by CSS classes."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 16, 16, 46
 
 
 class Point(NamedTuple):
-    """A dot or a bar: where it stands, what it is called, and how it is drawn."""
+    """A dot or bar: position, label, CSS class and size."""
 
     x: float
     y: float
@@ -20,7 +20,7 @@ class Point(NamedTuple):
 
 
 class Axes(NamedTuple):
-    """The two scales of a chart and what they are called."""
+    """The ranges and names of the two axes."""
 
     x_name: str
     y_name: str
@@ -28,18 +28,18 @@ class Axes(NamedTuple):
     y_range: tuple[float, float]
 
     def x(self, value: float) -> float:
-        """Return where a value stands across."""
+        """Return the horizontal position of a value in the SVG."""
         low, high = self.x_range
         return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
-        """Return where a value stands down."""
+        """Return the vertical position of a value in the SVG, which grows downwards."""
         low, high = self.y_range
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
 
 def scatter(axes: Axes, points: Sequence[Point]) -> str:
-    """Draw named dots."""
+    """Draw labelled dots."""
     dots = []
     for point in points:
         x, y = axes.x(point.x), axes.y(point.y)
@@ -53,7 +53,7 @@ def scatter(axes: Axes, points: Sequence[Point]) -> str:
 
 
 def against_diagonal(axes: Axes, points: Sequence[Point]) -> str:
-    """Draw dots beside the line where both numbers are the same."""
+    """Draw dots and the line on which both numbers are equal."""
     low, high = axes.x_range
     line = (
         f'<line class="ideal" x1="{axes.x(low):.1f}" y1="{axes.y(low):.1f}" '
@@ -97,14 +97,14 @@ def _ticks(axes: Axes, *, across: bool = True) -> list[str]:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return round values from low to high, three to seven of them."""
+    """Return about three to seven round values from low to high."""
     power = 10.0 ** math.floor(math.log10(high - low))
     step = next(step for step in (power / 5, power / 2, power, 2 * power) if (high - low) / step <= 6)
     return [round(at * step, 9) for at in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def _svg(axes: Axes, drawn: str) -> str:
-    """Frame what is drawn, with the names of both scales."""
+    """Wrap a drawing in an SVG element with the names of both axes."""
     middle = (TOP + HEIGHT - BOTTOM) / 2
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(axes.y_name)}, by {escape(axes.x_name)}">'

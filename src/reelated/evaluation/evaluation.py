@@ -1,4 +1,4 @@
-"""`Evaluation`: what was measured, with intervals; and the paired comparison of two."""
+"""`Evaluation`: metrics with confidence intervals; `compare`: the paired comparison of two evaluations."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,22 +15,22 @@ from reelated.evaluation.resampling import Sums, bootstrap, sign_flips
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure of one model.
+    """One metric of one model.
 
     Attributes
     ----------
     measure : str
         Such as `ndcg@10`, `rmse` or `coverage`.
     relevance : {"any", "liked", None}
-        What counts as a hit: rated at all, or liked; None where nothing does.
+        Which hidden ratings are relevant: all, or those of liked items; None for metrics without relevant items.
     value : float or None
-        None where nothing could be measured.
+        None where it could not be measured.
     low, high : float or None
-        The 95 % bootstrap interval over users; None for measures of all lists together.
+        The 95 % bootstrap interval over users; None for metrics of all lists together.
     units : int
-        How many users (or movies, where users were ranked) it is a mean over.
+        Number of users (or items, where users are ranked) in the mean.
     left_out : int
-        How many have no value, such as those without a hit.
+        Number of users (or items) without a value, such as those without a relevant item.
     """
 
     measure: str
@@ -44,21 +44,21 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One measure of two models on the same split.
+    """One metric of two models on the same split.
 
     Attributes
     ----------
     measure, relevance
         As in `Measure`.
     first, second : float
-        Both values.
+        The values of the two models.
     difference : float
         `second − first`.
     low, high : float
-        Its 95 % bootstrap interval, over the same users for both.
+        The 95 % bootstrap interval of the difference, over the same users for both models.
     p_value : float
-        How often a difference as large arises when each user's two results are exchanged at random (Fisher's
-        randomisation test, two-sided).
+        The two-sided p-value of Fisher's randomisation test: how often the difference is at least as large when each
+        user's two results are exchanged at random.
     """
 
     measure: str
@@ -73,20 +73,20 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What one recommender was measured to do on one split, or on several.
+    """The metrics of one recommender on one or several splits.
 
     Attributes
     ----------
     data : str
-        What the data calls itself.
+        The name of the data set.
     how : str
-        How ratings were hidden.
+        How the ratings were hidden.
     ask : {"movies", "users"}
-        What was ranked.
+        What was ranked: items for each user, or users for each item.
     liked : str or None
-        What counts as liked; None where all ratings are equal.
+        The rule by which a rating counts as liked; None where all ratings are equal.
     parts : tuple of Part
-        The numbers of every user (or movie), one part for each split.
+        The values of every user (or item, where users are ranked), one part for each split.
     """
 
     data: str
@@ -97,34 +97,34 @@ class Evaluation:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left out or stands for something else."""
+        """Notes on missing training data and on predictions replaced by the mean."""
         every = [gap for part in self.parts for gap in part.gaps]
         return told(every, len(self.parts), predicts=("rmse", None) in self._names)
 
     @property
     def seconds(self) -> float:
-        """How long a fit took, the mean over the splits."""
+        """Fit time in seconds, the mean over the splits."""
         return float(np.mean([part.seconds for part in self.parts]))
 
     def value(self, measure: str, relevance: str | None = None) -> float:
-        """Return one measure, the mean over the splits.
+        """Return one metric, the mean over the splits.
 
         Parameters
         ----------
         measure : str
             Such as `ndcg@10` or `rmse`.
         relevance : {"any", "liked", None}, default None
-            What counts as a hit, for measures of lists.
+            Which hidden ratings are relevant, for metrics of lists.
 
         Returns
         -------
         float
-            NaN where nothing could be measured.
+            NaN where it could not be measured.
 
         Raises
         ------
         InputError
-            There is no such measure.
+            The evaluation has no such metric.
         """
         if measure in self.parts[0].whole and relevance is None:
             return float(np.mean([part.whole[measure] for part in self.parts]))
@@ -132,14 +132,14 @@ class Evaluation:
         return float(self._sums.values()[at])
 
     def rows(self, *, resamples: int = 1000, seed: int = 0) -> list[Measure]:
-        """Return every measure with its interval.
+        """Return every metric with its confidence interval.
 
         Parameters
         ----------
         resamples : int, default 1000
-            How often the users are drawn anew, with replacement; the same user in all splits.
+            Number of bootstrap resamples of the users. A resample holds the same users in all splits.
         seed : int, default 0
-            Of the draws.
+            Random seed of the bootstrap.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class Evaluation:
         return rows + whole
 
     def to_dicts(self, *, resamples: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
-        """Return one dictionary per measure.
+        """Return one dictionary per metric.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Evaluation:
         return [asdict(row) for row in self.rows(resamples=resamples, seed=seed)]
 
     def to_polars(self, *, resamples: int = 1000, seed: int = 0) -> pl.DataFrame:
-        """Return a table with one row per measure.
+        """Return a table with one row per metric.
 
         Parameters
         ----------
@@ -187,12 +187,13 @@ class Evaluation:
         return pl.DataFrame(self.to_dicts(resamples=resamples, seed=seed), schema=schema)
 
     def by_unit(self) -> pl.DataFrame:
-        """Return what every user (or movie, where users were ranked) adds: `split … measure relevance total weight`.
+        """Return the summands of every metric, one row for each user (or item, where users are ranked).
 
         Returns
         -------
         polars.DataFrame
-            A measure is Σ total / Σ weight over all rows of a split; `rmse` is the root of it.
+            `split user_id measure relevance total weight`, with `movie_id` for `user_id` where users are ranked. A
+            metric is Σ total / Σ weight over all rows of a split; `rmse` is the square root of it.
         """
         name = "user_id" if self.ask == "movies" else "movie_id"
         tables = [
@@ -210,13 +211,13 @@ class Evaluation:
         return pl.concat(tables)
 
     def errors(self) -> pl.DataFrame:
-        """Return errors of predicted ratings by bins of how often the movie and the user rated, and of the prediction.
+        """Return errors of predicted ratings, binned by ratings of the item, ratings of the user, and predicted rating.
 
         Returns
         -------
         polars.DataFrame
-            `of low pairs rmse mae rated predicted`: `of` is "movie", "user" or "predicted"; a bin goes from `low` to
-            the next; `rated` and `predicted` are means.
+            `of low pairs rmse mae rated predicted`: `of` is "movie", "user" or "predicted"; a bin reaches from `low`
+            to the next `low`; `rated` and `predicted` are means.
         """
         sums = pl.concat([part.errors for part in self.parts]).group_by("of", "low").sum().sort("of", "low")
         means = [(pl.col(name) / pl.col("pairs")) for name in ("squared", "absolute", "rated", "predicted")]
@@ -236,7 +237,6 @@ class Evaluation:
         return [(one.measure, one.relevance) for one in self.parts[0].measured]
 
     def _place(self, measure: str, relevance: str | None) -> int:
-        """Return the place of a measure, or say which there are."""
         if (measure, relevance) in self._names:
             return self._names.index((measure, relevance))
         known = ", ".join(dict.fromkeys([name for name, _ in self._names] + list(self.parts[0].whole)))
@@ -251,25 +251,26 @@ class Evaluation:
 
 
 def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, seed: int = 0) -> list[Difference]:
-    """Compare two recommenders that were measured on the same split, user by user.
+    """Compare two recommenders on the same split, user by user.
 
     Parameters
     ----------
     first, second : Evaluation
-        Of the same split, with the same `n`.
+        Evaluations on the same split, with the same `n`.
     resamples : int, default 1000
-        How often users are drawn anew for the interval, and results exchanged for the test.
+        Number of bootstrap resamples for the intervals, and of random exchanges for the tests.
     seed : int, default 0
-        Of both.
+        Random seed of both.
 
     Returns
     -------
     list of Difference
+        One for each metric that both recommenders have.
 
     Raises
     ------
     InputError
-        They were not measured on the same split.
+        The two were not measured on the same split.
     """
     first, second = _comparable(first, second), _comparable(second, first)
     sums = [one._sums for one in (first, second)]
@@ -290,7 +291,7 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
 
 
 def _comparable(one: Evaluation, other: Evaluation) -> Evaluation:
-    """Return a result without what is of one model alone: not all predict ratings, or tell an interval."""
+    """Drop the metrics that not every model has: errors of predicted ratings, and interval coverage."""
     alone = {name for name, of in {*one._names} ^ {*other._names} if of is None} | {"in_interval"}
     parts = (
         replace(part, measured=tuple(each for each in part.measured if each.measure not in alone)) for part in one.parts
@@ -299,7 +300,7 @@ def _comparable(one: Evaluation, other: Evaluation) -> Evaluation:
 
 
 def _beside(a: Part, b: Part) -> Sequence[tuple[Any, Any]]:
-    """Return the measures of two parts side by side, but for novelty, which an empty list has none of."""
+    """Pair the metrics of two parts without novelty: an empty list has none, so its weights differ by model."""
     pairs = zip(a.measured, b.measured, strict=True)
     return [(x, y) for x, y in pairs if x.measure != "novelty"]
 

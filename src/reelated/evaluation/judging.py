@@ -1,4 +1,4 @@
-"""One fitted recommender against one split: what each user, or each movie, adds to every measure."""
+"""What each user (or each item, where users are ranked) adds to every metric of one split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,30 +17,20 @@ Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 RELEVANCE = ("any", "liked")
 EDGES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
-"""Where the bins of "how often rated" begin; the first holds what was never rated."""
+"""Where the bins of rating counts begin; a bin before the first holds what was never rated."""
 
 
 class Measured(NamedTuple):
-    """The numbers of one measure that are summed: it is Σ totals / Σ weights over all units, then finished.
-
-    Attributes
-    ----------
-    measure : str
-        Such as `ndcg@10` or `rmse`.
-    relevance : {"any", "liked", None}
-        What counts as a hit; None where nothing does.
-    totals, weights : ndarray of float64, shape (n_units,)
-        What each unit adds; weight 0 where the measure says nothing of it.
-    """
+    """The summands of one metric: Σ totals / Σ weights over all units, of which `rmse` takes the root."""
 
     measure: str
     relevance: str | None
-    totals: Numbers
-    weights: Numbers
+    totals: Numbers  # what each unit adds
+    weights: Numbers  # 0 where the metric is undefined for a unit
 
 
 class Gap(NamedTuple):
-    """Hidden ratings of movies or users that have no training data, or that the model was silent about."""
+    """Hidden ratings of items or users without training data, or without a prediction."""
 
     kind: str
     ratings: int
@@ -49,34 +39,18 @@ class Gap(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one split gave: the numbers of each unit, of the lists as a whole, and what must be said of them.
+    """The results of one split."""
 
-    Attributes
-    ----------
-    units : polars.Series
-        The ids of those asked about: users, or movies where users were ranked.
-    measured : tuple of Measured
-        Beside `units`.
-    whole : dict of str to float
-        Measures of all lists together.
-    errors : polars.DataFrame
-        Errors of predicted ratings by bins: `of low pairs squared absolute rated predicted`.
-    gaps : tuple of Gap
-        What was left out or stands for something else.
-    seconds : float
-        How long the fit took.
-    """
-
-    units: pl.Series
-    measured: tuple[Measured, ...]
-    whole: dict[str, float]
-    errors: pl.DataFrame
+    units: pl.Series  # the ids of the users, or of the items where users are ranked
+    measured: tuple[Measured, ...]  # aligned with `units`
+    whole: dict[str, float]  # metrics of all lists together
+    errors: pl.DataFrame  # `of low pairs squared absolute rated predicted`
     gaps: tuple[Gap, ...] = ()
     seconds: float = np.nan
 
 
 class Asked(NamedTuple):
-    """The hidden ratings in numbers: `units[who]` rated, or was rated by, `what`; −1 is unknown to the model."""
+    """The hidden ratings as indices: `units[who]` rated, or was rated by, `what`; −1 is unknown to the model."""
 
     units: pl.Series
     who: Indices
@@ -85,25 +59,26 @@ class Asked(NamedTuple):
 
 
 def liked_of(test: pl.DataFrame, train: Ratings, liked: float | str | None) -> tuple[npt.NDArray[np.bool_], str]:
-    """Say which hidden ratings are of movies that the user liked, and by which rule."""
+    """Return which hidden ratings count as liked, and the rule in words."""
     ratings, scale = test["rating"].to_numpy(), train.scale
     bar = _bar(train.matrix.data, scale) if liked is None else liked
     if not isinstance(bar, str):
         return ratings >= bar, f"rated {bar:g} or more"
     counts = np.diff(train.matrix.indptr)
     sums = np.add.reduceat(train.matrix.data, train.matrix.indptr[:-1], dtype=np.float64)
+    # the overall mean comes last: index −1, a user without training data, picks it
     means = np.concatenate([sums / counts, [train.matrix.data.mean(dtype=np.float64)]])
     return ratings > means[train.user_ids.indices_of(test["user_id"])], "rated above the user's own mean"
 
 
 def _bar(learnt: npt.NDArray[np.float32], scale: Scale) -> float | str:
-    """Return three quarters of the way up the scale; the user's mean where hardly a rating gets there, as in counts."""
+    """Return three quarters up the scale, or "mean" where hardly a rating gets there, as with counts."""
     bar = scale.low + 0.75 * (scale.high - scale.low)
     return bar if scale.high > scale.low and np.mean(learnt >= bar) >= 0.01 else "mean"
 
 
 def asked_of(units: pl.Series, partners: pl.Series, ids: Ids, liked: npt.NDArray[np.bool_]) -> Asked:
-    """Give the units numbers from 0, and their partners those of the model."""
+    """Index the units from 0, and their partners by the ids of the model."""
     distinct = units.unique().sort()
     who = Ids(distinct, "user").indices_of(units).astype(np.int64)
     return Asked(distinct, who, ids.indices_of(partners).astype(np.int64), liked)
@@ -116,8 +91,9 @@ def of_lists(
     cutoffs: Sequence[int],
     relevances: Sequence[str] = RELEVANCE,
 ) -> list[Measured]:
-    """Judge lists of partners, −1 after their end; of units that cannot be given a list nothing is said."""
+    """Compute the metrics of lists padded with −1; a unit that cannot have a list has no value."""
     n_units, size = len(asked.units), int(max(lists.max(initial=0), asked.what.max(initial=0))) + 1
+    # one integer for each (unit, partner) pair: a single `isin` finds the hits of all lists
     keys, listed = asked.who * size + asked.what, np.arange(n_units)[:, None] * size + lists
     found = []
     for relevance in relevances:
@@ -133,21 +109,21 @@ def of_lists(
 
 
 def of_novelty(lists: Indices, shares: Numbers) -> Measured:
-    """Judge how little known is what is listed."""
+    """Compute the novelty of each list."""
     values = metrics.novelty(lists, shares)
     return Measured("novelty", None, np.nan_to_num(values), np.isfinite(values).astype(np.float64))
 
 
 def of_whole(lists: Indices, n_entries: int) -> dict[str, float]:
-    """Judge all lists together."""
+    """Compute the metrics of all lists together."""
     places = np.bincount(lists[lists >= 0], minlength=n_entries)
     return {"coverage": metrics.coverage(places), "concentration": metrics.concentration(places)}
 
 
 def of_ratings(who: Indices, n_units: int, predicted: Numbers, ratings: Numbers) -> list[Measured]:
-    """Judge predicted ratings."""
+    """Compute the squared and absolute errors of predicted ratings."""
     gaps, pairs = predicted - ratings, np.bincount(who, minlength=n_units).astype(np.float64)
-    errors = {"rmse": gaps**2, "mae": np.abs(gaps)}  # the root is taken in the end
+    errors = {"rmse": gaps**2, "mae": np.abs(gaps)}  # the root is taken of the mean, at the end
     return [
         Measured(name, None, np.bincount(who, weights=each, minlength=n_units).astype(np.float64), pairs)
         for name, each in errors.items()
@@ -155,7 +131,7 @@ def of_ratings(who: Indices, n_units: int, predicted: Numbers, ratings: Numbers)
 
 
 def of_intervals(who: Indices, n_units: int, ends: tuple[Numbers, Numbers], ratings: Numbers) -> list[Measured]:
-    """Judge intervals: the share of the ratings that lie inside, of those that have one."""
+    """Compute the share of the ratings that are inside their prediction interval, where there is one."""
     told = np.isfinite(ends[0])
     if not told.any():
         return []
@@ -165,7 +141,7 @@ def of_intervals(who: Indices, n_units: int, ends: tuple[Numbers, Numbers], rati
 
 
 def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scale: Scale) -> pl.DataFrame:
-    """Sum errors by how often the movie was rated, by how much the user rated, and by what was predicted."""
+    """Sum errors by the item's number of ratings, the user's number of ratings, and the predicted rating."""
     width = (scale.high - scale.low) / 16 or 1.0
     below: dict[str, Any] = {of: np.array([0, *EDGES])[np.digitize(counts, EDGES)] for of, counts in known.items()}
     below["predicted"] = scale.low + np.floor((predicted - scale.low) / width) * width
@@ -186,7 +162,7 @@ def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scal
 
 
 def gaps(test: pl.DataFrame, train: Ratings, shown: Ratings, silent: int) -> tuple[Gap, ...]:
-    """Count what the split leaves without training data, and the other ratings that the model could not predict."""
+    """Count hidden ratings of items or users without training data, and those that the model could not predict."""
     movies, users = train.movie_ids.indices_of(test["movie_id"]), shown.user_ids.indices_of(test["user_id"])
     raters = np.bincount(train.matrix.indices, minlength=len(train.movie_ids))
     found = []
@@ -201,7 +177,7 @@ def gaps(test: pl.DataFrame, train: Ratings, shown: Ratings, silent: int) -> tup
 
 
 def told(every: Sequence[Gap], n_splits: int, *, predicts: bool) -> tuple[str, ...]:
-    """Say what was left out or stands for something else, of all splits together."""
+    """Describe the missing data and substituted values of all splits."""
     notes = []
     for kind, then in _THEN.items():
         ratings, units = (

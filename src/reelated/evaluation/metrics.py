@@ -1,8 +1,8 @@
-"""The measures, one definition each: of lists against what was rated, of predicted ratings, of lists as a whole.
+"""Definitions of all metrics: of ranked lists, of predicted ratings, and of all lists together.
 
-`hits[u, k]` says whether the entry at rank `k + 1` of list `u` is relevant; a list shorter than `n` has no hits at its
-end. `n_relevant[u]` is how many relevant entries the test part holds for list `u`, listed or not, found by the model
-or unknown to it. A list without a relevant entry has no value: NaN, left out of means and counted.
+`hits[u, k]` is True where the entry at rank `k + 1` of list `u` is relevant; a list shorter than `n` is padded with
+False. `n_relevant[u]` is the number of relevant entries in the test part for list `u`, listed or not, known to the
+model or not. A list without a relevant entry has the value NaN: it is left out of means and counted.
 """
 
 from collections.abc import Callable
@@ -29,71 +29,31 @@ def _discounts(n: int) -> Numbers:
 
 
 def precision(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return the share of the `n` places that hold a hit: Σ_k hit_k / n.
-
-    Parameters
-    ----------
-    hits : ndarray of bool, shape (n_lists, n)
-        Whether each place holds something relevant.
-    n_relevant : ndarray of int, shape (n_lists,)
-        How much is relevant to each list.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
-        NaN where nothing is relevant. Places that a short list leaves empty count as misses.
-    """
+    """Return Σ_k hit_k / n, the share of the `n` places that hold a hit; empty places count as misses."""
     return _told(hits.sum(axis=1) / hits.shape[1], n_relevant)
 
 
 def recall(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return the share of all that is relevant that is listed: Σ_k hit_k / |relevant|.
+    """Return Σ_k hit_k / |relevant|, the share of the relevant entries that are listed.
 
     As in Microsoft's recommenders. It cannot reach 1 where more than `n` entries are relevant.
-
-    Parameters
-    ----------
-    hits, n_relevant
-        As for `precision`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
     """
     return _over(hits.sum(axis=1), n_relevant)
 
 
 def recall_capped(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return the share of what could have been listed that is: Σ_k hit_k / min(n, |relevant|).
+    """Return Σ_k hit_k / min(n, |relevant|): recall that a full list of hits raises to 1.
 
-    As in Liang et al. 2018, "Variational Autoencoders for Collaborative Filtering", §4.2.
-
-    Parameters
-    ----------
-    hits, n_relevant
-        As for `precision`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
+    Liang et al. 2018, "Variational Autoencoders for Collaborative Filtering", §4.2.
     """
     return _over(hits.sum(axis=1), np.minimum(n_relevant, hits.shape[1]))
 
 
 def ndcg(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return the discounted gain, over that of the best possible list of `n`.
+    """Return the discounted gain of the list divided by that of the best possible list of `n`.
 
-    Σ_k hit_k / log2(k + 1), over Σ 1 / log2(k + 1) for k = 1 … min(n, |relevant|); a hit gains 1 whatever its rating
-    (Järvelin and Kekäläinen 2002, binary; the ideal is cut at `n`, as is the list).
-
-    Parameters
-    ----------
-    hits, n_relevant
-        As for `precision`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
+    Σ_k hit_k / log2(k + 1), over Σ 1 / log2(k + 1) for k = 1 … min(n, |relevant|). A hit gains 1 whatever its rating
+    (Järvelin and Kekäläinen 2002, binary; the ideal list is cut at `n` too).
     """
     discounts = _discounts(hits.shape[1])
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])
@@ -103,48 +63,19 @@ def ndcg(hits: Hits, n_relevant: Counts) -> Numbers:
 def average_precision(hits: Hits, n_relevant: Counts) -> Numbers:
     """Return Σ_k hit_k · (hits among the first k / k) / |relevant|; its mean over lists is MAP.
 
-    Divided by all that is relevant, as in Microsoft's recommenders, not by min(n, |relevant|).
-
-    Parameters
-    ----------
-    hits, n_relevant
-        As for `precision`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
+    The divisor is the number of all relevant entries, as in Microsoft's recommenders, not min(n, |relevant|).
     """
     precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
     return _over((hits * precisions).sum(axis=1), n_relevant)
 
 
 def reciprocal_rank(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return 1 / the rank of the first hit, 0 where none is listed; its mean over lists is MRR (Voorhees 1999).
-
-    Parameters
-    ----------
-    hits, n_relevant
-        As for `precision`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
-    """
+    """Return 1 / rank of the first hit, 0 without a hit; its mean over lists is MRR (Voorhees 1999)."""
     return _told(np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0), n_relevant)
 
 
 def hit_rate(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return 1 where at least one hit is listed, else 0; its mean is the share of lists with a hit.
-
-    Parameters
-    ----------
-    hits, n_relevant
-        As for `precision`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
-    """
+    """Return 1 where the list holds a hit, else 0; its mean is the share of lists with a hit."""
     return _told(hits.any(axis=1).astype(np.float64), n_relevant)
 
 
@@ -157,92 +88,35 @@ RANKING: dict[str, Callable[[Hits, Counts], Numbers]] = {
     "mrr": reciprocal_rank,
     "hit_rate": hit_rate,
 }
-"""The measures of a list against what was rated, by the names that results use."""
+"""Metrics of a ranked list, by the names used in results."""
 
 
 def rmse(predicted: Numbers, ratings: Numbers) -> float:
-    """Return √ of the mean of (predicted − rating)², over all pairs alike.
-
-    Parameters
-    ----------
-    predicted, ratings : ndarray of float64, shape (n_pairs,)
-        What was predicted, and what was rated.
-
-    Returns
-    -------
-    float
-        NaN where there is no pair.
-    """
+    """Return √(mean of (predicted − rating)²), each pair weighing the same; NaN without pairs."""
     return float(np.sqrt(np.mean((predicted - ratings) ** 2))) if len(ratings) else np.nan
 
 
 def mae(predicted: Numbers, ratings: Numbers) -> float:
-    """Return the mean of |predicted − rating|, over all pairs alike.
-
-    Parameters
-    ----------
-    predicted, ratings : ndarray of float64, shape (n_pairs,)
-        What was predicted, and what was rated.
-
-    Returns
-    -------
-    float
-        NaN where there is no pair.
-    """
+    """Return the mean of |predicted − rating|, each pair weighing the same; NaN without pairs."""
     return float(np.mean(np.abs(predicted - ratings))) if len(ratings) else np.nan
 
 
 def coverage(places: Counts) -> float:
-    """Return the share of the catalogue that stands on at least one list.
-
-    Parameters
-    ----------
-    places : ndarray of int, shape (n_entries,)
-        On how many lists each entry of the training data stands.
-
-    Returns
-    -------
-    float
-    """
+    """Return the share of the catalogue's entries that are on at least one list, given the number of lists of each."""
     return float(np.mean(places > 0))
 
 
 def concentration(places: Counts, most: int = 10) -> float:
-    """Return the share of all places that the most listed entries hold.
-
-    Parameters
-    ----------
-    places : ndarray of int, shape (n_entries,)
-        On how many lists each entry of the training data stands.
-    most : int, default 10
-        How many entries are the most listed.
-
-    Returns
-    -------
-    float
-        NaN where nothing is listed.
-    """
+    """Return the share of all places that the `most` most listed entries hold; NaN where nothing is listed."""
     total = int(places.sum())
     return float(np.sort(places)[::-1][:most].sum() / total) if total else np.nan
 
 
 def novelty(lists: npt.NDArray[np.int64], shares: Numbers) -> Numbers:
-    """Return the mean of −log2(share) over each list, `share` = the part of the training users who rated an entry.
+    """Return the mean of −log2(share) over each list padded with −1: self-information in bits; NaN for an empty list.
 
-    The self-information of what is listed, in bits (Zhou et al. 2010, "Solving the apparent diversity-accuracy
-    dilemma", Methods): 1 where half of the users rated it, 10 where one in a thousand did.
-
-    Parameters
-    ----------
-    lists : ndarray of int, shape (n_lists, n)
-        Entries; −1 where a list ends before `n`.
-    shares : ndarray of float64, shape (n_entries,)
-        The part of the training users who rated each; above 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_lists,)
-        NaN for an empty list.
+    `shares` holds the share of the training users who rated each entry, above 0: half of the users give 1 bit, one in a
+    thousand 10 bits (Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma", Methods).
     """
     listed = lists >= 0
     bits = np.where(listed, -np.log2(shares)[lists], 0.0)

@@ -1,4 +1,4 @@
-"""A report on one page that needs nothing else: tables with intervals, charts, and what the numbers say."""
+"""A self-contained HTML report: tables with confidence intervals, charts and notes."""
 
 import math
 import os
@@ -35,7 +35,7 @@ MEANINGS = {
         "the share of all places; 1 would be the same ten for everybody",
     ),
 }
-"""Each measure's name and what it means to somebody who has not met it."""
+"""Display name of each metric, and its meaning in plain words."""
 BOTH = ("any", "liked")
 KINDS = ("first", "second", "third")
 _AUDIENCE = ("users listed for a movie", "who rated it")
@@ -43,16 +43,16 @@ Rows = dict[tuple[str, str | None], Measure]
 
 
 def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: Protocol | None = None) -> Path:
-    """Write a page on one model, and on others beside it, that needs neither a network nor other files.
+    """Write a self-contained HTML report on one model, with other models for comparison.
 
     Parameters
     ----------
     results : mapping of str to Evaluation
-        By the names of the models, on the same split; the first is what the report is about, at most two others.
+        Model name → its evaluation, all on the same split. The first is the subject of the report; at most two others.
     path : str or Path
-        An `.html` file; one already there is replaced whole.
+        An `.html` file; an existing one is replaced atomically.
     protocol : Protocol, optional
-        The published way in which they were measured: its figures stand beside.
+        The protocol that they were measured with; the report adds its published figures.
 
     Returns
     -------
@@ -61,11 +61,13 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
     Raises
     ------
     InputError
-        Nothing to report on, no such folder, another ending, or Jinja is not installed.
+        There are no results or too many, the path is not an `.html` file in an existing folder, or Jinja is not
+        installed.
     """
     path = check_report(Path(path))
     if not 1 <= len(results) <= len(KINDS):
         raise InputError(f"results of {len(results)} models: expected one to {len(KINDS)}.")
+    # written beside and renamed: a reader never sees half a page
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         beside.write_text(render(results, protocol), encoding="utf-8")
@@ -76,7 +78,7 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
 
 
 def check_report(path: Path) -> Path:
-    """Return the file to write to, or say why there can be none."""
+    """Return the path if it is an `.html` file in an existing folder and Jinja is installed, else raise."""
     try:
         import jinja2  # noqa: F401
     except ImportError:
@@ -87,7 +89,7 @@ def check_report(path: Path) -> Path:
 
 
 def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) -> str:
-    """Return the page."""
+    """Render the report as HTML."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -120,17 +122,16 @@ def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) 
 
 # ------------------------------------------------------------------------------------------------------------- text
 def _n(result: Evaluation) -> int:
-    """Return the length of the lists: the longest of those measured."""
+    """Return the length of the longest lists measured."""
     return max(int(one.measure.partition("@")[2]) for one in result.parts[0].measured if "@" in one.measure)
 
 
 def _relevance(result: Evaluation) -> tuple[str, ...]:
-    """Return what counts as a hit in lists: both kinds, or "any" alone where all ratings are equal."""
+    """Return the kinds of relevance measured: both, or "any" alone where all ratings are equal."""
     return BOTH if result.liked is not None else BOTH[:1]
 
 
 def _predicts(result: Evaluation) -> bool:
-    """Say whether predicted ratings were measured."""
     return ("rmse", None) in result._names
 
 
@@ -142,7 +143,7 @@ def _counts(result: Evaluation) -> str:
 
 
 def _summary(result: Evaluation, rows: Rows) -> Any:
-    """Say the most important numbers as one would say them aloud."""
+    """Yield the most important numbers as sentences."""
     n = _n(result)
     any_, liked = (rows[f"precision@{n}", of].value if of in _relevance(result) else None for of in BOTH)
     if any_ is not None:
@@ -157,7 +158,7 @@ def _summary(result: Evaluation, rows: Rows) -> Any:
 
 
 def _notes(results: Mapping[str, Evaluation], rows: Rows) -> Any:
-    """Yield what was left out, what stands for something else, and how long a fit took."""
+    """Yield sentences on left-out units, substituted values and fit times."""
     first = next(iter(results.values()))
     n, what = _n(first), "users" if first.ask == "movies" else "movies"
     for relevance, of in (("any", "a hidden rating"), ("liked", "a hidden rating that counts as liked")):
@@ -182,7 +183,7 @@ def _named(measure: str) -> dict[str, str]:
 
 
 def _lists(told: Mapping[str, Rows], relevances: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the rows of the measures of lists, for each model a cell for each kind of hit."""
+    """Return the table rows of the list metrics, with one cell for each model and kind of relevance."""
     first = next(iter(told.values()))
     return [
         {**_named(measure), "cells": [_cell(rows.get((measure, of))) for rows in told.values() for of in relevances]}
@@ -192,7 +193,7 @@ def _lists(told: Mapping[str, Rows], relevances: tuple[str, ...]) -> list[dict[s
 
 
 def _others(told: Mapping[str, Rows]) -> list[dict[str, Any]]:
-    """Return the rows of all other measures, one cell for each model."""
+    """Return the table rows of all other metrics, with one cell for each model."""
     first = next(iter(told.values()))
     return [
         {**_named(measure), "cells": [_cell(rows.get((measure, None))) for rows in told.values()]}
@@ -202,7 +203,7 @@ def _others(told: Mapping[str, Rows]) -> list[dict[str, Any]]:
 
 
 def _published(protocol: Protocol, name: str, result: Evaluation) -> dict[str, Any]:
-    """Return the published figures and ours below them."""
+    """Return the published figures, followed by ours."""
     rows: list[dict[str, Any]] = [
         {"model": one.model, "note": one.note, "ours": False, "cells": [_figure(value) for value in one.values]}
         for one in protocol.published
@@ -227,13 +228,12 @@ def _calibration(result: Evaluation) -> list[dict[str, str]]:
 
 # ------------------------------------------------------------------------------------------------------------ charts
 def _of(result: Evaluation, what: str) -> pl.DataFrame:
-    """Return the bins of errors by one thing, those of a few pairs left out."""
+    """Return one kind of error bins, without those of fewer than five pairs (unless all are that small)."""
     table = result.errors().filter(pl.col("of") == what)
     return table.filter(pl.col("pairs") >= min(5, table["pairs"].max()))  # type: ignore[type-var]
 
 
 def _charts(name: str, first: Evaluation, told: Mapping[str, Rows]) -> dict[str, str]:
-    """Draw all charts."""
     drawn: dict[str, str] = {}
     if _predicts(first):
         drawn = {what: _error_bars(first, what) for what in ("movie", "user")}
@@ -258,7 +258,7 @@ def _charts(name: str, first: Evaluation, told: Mapping[str, Rows]) -> dict[str,
 
 
 def _error_bars(result: Evaluation, what: str) -> str:
-    """Draw the errors by how much was known."""
+    """Draw the errors by the number of known ratings."""
     table = _of(result, what)
     lows = [int(low) for low in table["low"]]
     points = [
@@ -277,7 +277,7 @@ def _span(low: int, after: int | None) -> str:
 
 
 def _calibrated(result: Evaluation) -> str:
-    """Draw what was given by what was predicted."""
+    """Draw the mean rating given against the predicted rating."""
     table = _of(result, "predicted")
     both = [*table["predicted"], *table["rated"]]
     margin = 0.05 * (max(both) - min(both)) or 0.5

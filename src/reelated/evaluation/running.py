@@ -1,4 +1,4 @@
-"""`evaluate`: fit a recommender to what is shown, ask it about what is hidden, and measure the answers."""
+"""`evaluate`: fit a recommender to the training part, rank and predict the hidden part, and compute the metrics."""
 
 from collections.abc import Sequence
 from time import perf_counter
@@ -42,29 +42,30 @@ def evaluate(
     liked: float | Literal["mean"] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Fit a recommender to the training part of a split, ask it about the rest, and measure the answers.
+    """Fit a recommender to the training part of a split and measure it on the hidden part.
 
-    Lists are what the model says, not filled up with popular movies, without what a user has rated in training.
-    A hit is a hidden rating: `any`, or only of a movie that the user `liked`. Users without a hit are left out of
-    that mean, and counted. A movie without training data cannot be listed and counts as missed. Where a model cannot
-    predict a rating, the mean training rating stands in. Data whose ratings are all equal has no `liked` and no errors
-    of predicted ratings; a recommender without a rater has none of the latter.
+    Lists hold only what the model ranks: they are not filled with popular items, and leave out the items that the user
+    has rated in the part that the model knows. Every hidden rating is relevant for `any`, only those of liked items for
+    `liked`. Users without a relevant item are left out of that mean, and counted. An item that is unknown to the model
+    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used. Data
+    whose ratings are all equal has no `liked` and no errors of predicted ratings; a recommender without a rater has no
+    errors of predicted ratings.
 
     Parameters
     ----------
     recommender : Recommender
-        Fitted or not: a copy is fitted, and it is left as it is.
+        Fitted or not: a copy is fitted, and the given one stays unchanged.
     split : Split, or several
-        From `reelated.evaluation`, such as `within_users(data)`. Of several, measures are means over the splits.
+        From `reelated.evaluation`, such as `within_users(data)`. Metrics of several splits are means over the splits.
     n : int or sequence of int, default 10
-        How long lists are; with several, measures are told for each.
+        Length of the lists; with several, metrics are computed for each.
     ask : {"movies", "users"}, default "movies"
-        What is ranked: movies for each user, or users for each movie (the audience).
+        What is ranked: items for each user, or users for each item (the audience).
     liked : float, "mean" or None, default None
-        The least rating of a liked movie; "mean": above the user's own mean. None: three quarters up the scale (4 of
-        1 to 5), or "mean" where fewer than 1 % of the ratings get there.
+        The lowest rating of a liked item; "mean": above the user's own mean. None: three quarters up the scale (4 on a
+        scale of 1 to 5), or "mean" where fewer than 1 % of the ratings reach that.
     progress : callable, optional
-        Called with the share that is done.
+        Called with the completed share, from 0 to 1.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def evaluate(
 
 
 def _check_cutoffs(n: Any) -> list[int]:
-    """Return the lengths of lists, ascending."""
+    """Return the lengths of the lists in ascending order."""
     cutoffs = [n] if isinstance(n, (int, np.integer)) else n
     if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) or not len(cutoffs):
         raise InputError(f"n={n!r}: expected an integer of 1 or more, or several.")
@@ -109,14 +110,14 @@ def _check_cutoffs(n: Any) -> list[int]:
 
 
 class _Told(NamedTuple):
-    """What is measured of all splits alike."""
+    """The metrics that are computed for every split."""
 
     relevance: tuple[str, ...]
-    ratings: bool
+    ratings: bool  # whether errors of predicted ratings are computed
 
     @classmethod
     def of(cls, recommender: Recommender, splits: Sequence[Split]) -> "_Told":
-        """Leave out likes and errors where all ratings are equal, and errors where none is predicted."""
+        """Skip liked items and rating errors where all ratings are equal, and rating errors without a rater."""
         if all(split.train.ratings.is_one_valued for split in splits):
             return cls(RELEVANCE[:1], False)
         return cls(RELEVANCE, recommender.rater is not None)
@@ -125,7 +126,6 @@ class _Told(NamedTuple):
 def _part(
     recommender: Recommender, split: Split, cutoffs: list[int], ask: Ask, liked: Any, of: _Told, progress: Progress
 ) -> Part:
-    """Measure one split."""
     start = perf_counter()
     rec = asking.fitted(recommender, split.train, lambda done: progress(done / 2))
     seconds = perf_counter() - start
@@ -136,13 +136,13 @@ def _part(
     often = np.bincount(learnt.matrix.indices, minlength=len(rec.movie_ids))
     if ask == "movies":
         asked = asked_of(test["user_id"], test["movie_id"], rec.movie_ids, likes)
-        shares = np.maximum(often, 0.5) / len(learnt.user_ids)  # also for what nobody rated a finite surprise
+        shares = np.maximum(often, 0.5) / len(learnt.user_ids)  # 0.5: the novelty of an unrated item stays finite
     else:
         asked = asked_of(test["movie_id"], test["user_id"], rec.user_ids, likes)
         shares = np.diff(kept.matrix.indptr) / len(rec.movie_ids)
     lists, able = lists_for(rec, split, asked, cutoffs[-1], ask, lambda done: progress(0.5 + done / 2))
     measured, whole = of_lists(lists, able, asked, cutoffs, of.relevance), {}
-    if split.candidates is None:  # else it would be about the candidates
+    if split.candidates is None:  # candidates would make these depend on the sample
         measured, whole = [*measured, of_novelty(lists, shares)], of_whole(lists, len(shares))
     users, movies = kept.user_ids.indices_of(test["user_id"]), rec.movie_ids.indices_of(test["movie_id"])
     ratings = test["rating"].to_numpy().astype(np.float64)
@@ -163,7 +163,7 @@ def _part(
 def lists_for(
     rec: Recommender, split: Split, asked: Asked, n: int, ask: Ask, progress: Progress
 ) -> tuple[Indices, npt.NDArray[np.bool_]]:
-    """Return a list for each unit, in numbers, −1 after its end; and which units can have one."""
+    """Return the list of each unit as indices, padded with −1, and which units can have one."""
     numbers = (rec.user_ids if ask == "movies" else rec.movie_ids).indices_of(asked.units)
     able = numbers >= 0
     lists = np.full((len(able), n), -1, np.int64)
@@ -181,7 +181,7 @@ def lists_for(
 
 
 def _best_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDArray[np.int32], n: int) -> Indices:
-    """Return the best of each user's own candidates, ties by ascending number; what has no score comes last."""
+    """Rank each user's own candidates; ties by ascending index, candidates without a score last."""
     candidates = candidates.unique()
     rows, movies = rec.user_ids.indices_of(candidates["user_id"]), rec.movie_ids.indices_of(candidates["movie_id"])
     known = (rows >= 0) & (movies >= 0)
@@ -198,7 +198,7 @@ def _best_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDAr
 def _predicted(
     rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32], mean: float
 ) -> tuple[npt.NDArray[np.float64], int]:
-    """Return predicted ratings, and how many the model could not give although it knows the movie."""
+    """Return predicted ratings, and the number of known items that the model could not predict."""
     values = np.full(len(users), np.nan)
     known = movies >= 0
     values[known] = asking.predicted(rec, users[known], movies[known])

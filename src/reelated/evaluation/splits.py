@@ -1,4 +1,4 @@
-"""Ways to hide a part of the ratings: what a model learns from, and what it is then asked about."""
+"""Splits: which ratings a model learns from, and which are hidden to measure it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,20 +21,20 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Ratings to learn from, and ratings to be asked about, which the model never sees.
+    """Ratings to train on, and hidden ratings to measure on.
 
     Attributes
     ----------
     train : Dataset
-        What a model is fitted to: the whole catalogue, and of the ratings only those to learn from.
+        The data that a model is fitted to: the whole catalogue, and the ratings that are not hidden.
     test : polars.DataFrame
-        `user_id movie_id rating`: what was hidden.
+        `user_id movie_id rating`: the hidden ratings.
     how : str
-        How it was hidden, in one sentence.
+        How they were chosen, in one sentence.
     shown : Ratings or None
-        The ratings that the fitted model is shown of those asked about, where these are not the ones it learnt from.
+        The ratings that the fitted model recommends from; None where these are the training ratings.
     candidates : polars.DataFrame or None
-        `user_id movie_id`: the only movies to rank for each user, where not all are.
+        `user_id movie_id`: the only items to rank for each user; None where all items are ranked.
     """
 
     train: Dataset
@@ -52,16 +52,16 @@ class Split:
 
 
 def given(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") -> Split:
-    """Return a split that was made elsewhere.
+    """Return a split of separate training and test data.
 
     Parameters
     ----------
     train : Dataset or table
-        What to learn from.
+        The data to train on.
     test : table
         `user_id movie_id rating`, with ids of the same types.
     how : str, default "as given"
-        How it was made, in one sentence.
+        How the data was split, in one sentence.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def given(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") ->
     Raises
     ------
     InputError
-        A column is missing, or ids of other types than those of `train`.
+        A column is missing, or the ids are not of the types in `train`.
     """
     train, table = as_dataset(train), rating_columns(test)
     for kind, ids in (("user_id", train.ratings.user_ids), ("movie_id", train.ratings.movie_ids)):
@@ -96,16 +96,16 @@ def given_folds(source: Any) -> list[Split]:
 
 
 def random_folds(data: Dataset | FrameLike, n_folds: int = 5, *, seed: int = 0) -> list[Split]:
-    """Deal all ratings at random into folds of equal size; each is hidden once.
+    """Divide all ratings at random into folds of equal size; each split hides one fold.
 
     Parameters
     ----------
     data : Dataset or table
         All ratings.
     n_folds : int, default 5
-        How many folds.
+        Number of folds.
     seed : int, default 0
-        Of the dealing.
+        Random seed of the division.
 
     Returns
     -------
@@ -119,16 +119,16 @@ def random_folds(data: Dataset | FrameLike, n_folds: int = 5, *, seed: int = 0) 
 
 
 def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
-    """Hide at random a share of every user's ratings, rounded.
+    """Hide a random share of every user's ratings.
 
     Parameters
     ----------
     data : Dataset or table
         All ratings.
     share : float, default 0.2
-        How much of a user's ratings is hidden.
+        Share of a user's ratings to hide, rounded to whole ratings.
     seed : int, default 0
-        Of the choice.
+        Random seed of the choice.
 
     Returns
     -------
@@ -141,16 +141,16 @@ def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
 
 
 def within_movies(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
-    """Hide at random a share of every movie's ratings, rounded.
+    """Hide a random share of every item's ratings.
 
     Parameters
     ----------
     data : Dataset or table
         All ratings.
     share : float, default 0.2
-        How much of a movie's ratings is hidden.
+        Share of an item's ratings to hide, rounded to whole ratings.
     seed : int, default 0
-        Of the choice.
+        Random seed of the choice.
 
     Returns
     -------
@@ -163,17 +163,17 @@ def within_movies(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 
 
 
 def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
-    """Hide the last ratings of every user: by the order given with the ratings, else by their times.
+    """Hide the last ratings of every user, by the order given with the ratings or else by their timestamps.
 
-    Of ratings at the same time the one of the higher movie number is later. A user with no more than `last` ratings
-    keeps them all.
+    Of ratings at the same time, the one with the higher item index is the later. A user with no more than `last`
+    ratings keeps them all.
 
     Parameters
     ----------
     data : Dataset or table
         All ratings.
     last : int, default 1
-        How many of each user.
+        Number of ratings to hide for each user.
 
     Returns
     -------
@@ -203,9 +203,9 @@ def by_time(data: Dataset | FrameLike, share: float = 0.2, *, at: int | None = N
     data : Dataset or table
         All ratings.
     share : float, default 0.2
-        The latest share of all ratings, unless `at` names the time.
+        Share of all ratings to hide, the latest ones; not used where `at` is given.
     at : int, optional
-        Seconds since 1970; what is rated then or later is hidden.
+        Unix time in seconds; ratings given then or later are hidden.
 
     Returns
     -------
@@ -228,18 +228,18 @@ def by_time(data: Dataset | FrameLike, share: float = 0.2, *, at: int | None = N
 
 
 def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: float = 0.8, seed: int = 0) -> Split:
-    """Hide some users from the fit; then show the model a part of their ratings and ask about the rest.
+    """Hold some users out of the fit; show the fitted model a part of their ratings and hide the rest.
 
     Parameters
     ----------
     data : Dataset or table
         All ratings.
     share : float, default 0.1
-        How many of the users are kept from the fit, chosen at random.
+        Share of the users to hold out, chosen at random.
     shown : float, default 0.8
-        How much of each such user's ratings the fitted model is shown, chosen at random, rounded.
+        Share of each held-out user's ratings that the fitted model is shown, chosen at random and rounded.
     seed : int, default 0
-        Of both choices.
+        Random seed of both choices.
 
     Returns
     -------
@@ -257,17 +257,18 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
 
 # ------------------------------------------------------------------------------------------------------ in numbers
 def _users(ratings: Ratings) -> npt.NDArray[np.int64]:
-    """Return the user's number of every rating."""
+    """Return the user index of every rating."""
     return np.repeat(np.arange(ratings.matrix.shape[0]), np.diff(ratings.matrix.indptr))
 
 
 def _shuffled(groups: npt.NDArray[Any], seed: int) -> npt.NDArray[np.int64]:
-    """Return the places of all ratings, group by group, at random within each."""
+    """Return the positions of all ratings, grouped, in random order within each group."""
+    # integer group + fraction in [0, 1): one sort groups and shuffles
     return np.argsort(groups + np.random.default_rng(check_integer("seed", seed, 0)).random(len(groups)))
 
 
 def _ranks(groups: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the place of each rating within its group, from 0, in an order that has the groups together."""
+    """Return the position of each rating within its group, from 0; `order` keeps groups together."""
     starts = np.searchsorted(groups[order], groups[order])
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(len(order)) - starts
@@ -275,35 +276,21 @@ def _ranks(groups: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArra
 
 
 def _first_of_each(groups: npt.NDArray[Any], order: npt.NDArray[np.int64], share: float) -> Mask:
-    """Choose the first of each group in an order: so many that they are the share, rounded."""
+    """Mark the first ratings of each group in the given order, up to a rounded share."""
     return _ranks(groups, order) < np.round(share * np.bincount(groups))[groups]
 
 
 def _untimed(ratings: Ratings) -> str:
-    """Begin a message on times that are not known."""
+    """Return the beginning of an error message on unknown times."""
     missing = len(ratings) if ratings.timestamps is None else int((ratings.timestamps == NO_TIME).sum())
     return f"{plural(missing, 'rating')} of {len(ratings):,} have no time"
 
 
 def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
-    """Hide some of the ratings; the model learns from the others, or from some of them, and may be shown others.
+    """Return a split that hides the marked ratings; masks follow `data.ratings.matrix.data`.
 
-    Parameters
-    ----------
-    data : Dataset or table
-        All ratings.
-    hidden : ndarray of bool, shape (n_ratings,)
-        What is asked about, in the order of `data.ratings.matrix.data`.
-    how : str
-        How they were chosen, in one sentence.
-    fitted : ndarray of bool, optional
-        What the model learns from; by default all that is not hidden.
-    shown : ndarray of bool, optional
-        What the fitted model is shown of those asked about; by default what it learnt from.
-
-    Returns
-    -------
-    Split
+    `fitted` marks the training ratings (default: all that are not hidden), `shown` those that the fitted model
+    recommends from (default: the training ratings).
     """
     ratings = data.ratings
     test = pl.DataFrame(
@@ -318,19 +305,7 @@ def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, show
 
 
 def part_of(ratings: Ratings, keep: Mask) -> Ratings:
-    """Return some of the ratings, with the ids of those who have any left.
-
-    Parameters
-    ----------
-    ratings : Ratings
-        All.
-    keep : ndarray of bool, shape (n_ratings,)
-        Which of them, in the order of `ratings.matrix.data`.
-
-    Returns
-    -------
-    Ratings
-    """
+    """Return the ratings marked in `keep`, with the ids of the users and items that still have any."""
     if not keep.any():
         raise InputError("All ratings are hidden: nothing is left to learn from. Hide fewer.")
     users, movies = _users(ratings)[keep], ratings.matrix.indices[keep]
@@ -366,4 +341,4 @@ SPLITS: dict[str, Callable[..., Split | list[Split]]] = {
     "random": random_folds,
     "new-users": held_out_users,
 }
-"""The splits by the names that the terminal uses."""
+"""Splits by their names in the terminal."""

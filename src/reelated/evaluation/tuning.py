@@ -1,4 +1,4 @@
-"""`tune`: try settings of a model on a part of the data for as long as there is time, and keep the best."""
+"""`tune`: search the hyperparameters of a model within a time budget."""
 
 import time
 from collections.abc import Callable
@@ -22,25 +22,25 @@ from reelated.recommender.fitting import fit_model
 
 Goal = Literal["any", "liked", "rating"]
 N, SHARE = 10, 0.2
-"""How long the lists are that settings are judged by, and how much of each user's ratings is for judging."""
+"""Length of the lists, and share of each user's ratings hidden, when a trial is measured."""
 
 
 class Whole(NamedTuple):
-    """Whole numbers from low to high, as many small as large ones."""
+    """Integers from low to high, sampled on a log scale."""
 
     low: int
     high: int
 
 
 class Real(NamedTuple):
-    """Numbers from low to high, as many small as large ones."""
+    """Numbers from low to high, sampled on a log scale."""
 
     low: float
     high: float
 
 
 class Either(NamedTuple):
-    """One of several."""
+    """One of several values."""
 
     values: tuple[Any, ...]
 
@@ -71,25 +71,25 @@ SPACES: dict[str, dict[str, Space]] = {
         },
     },
 }
-"""Which settings of which model are tried, for ranking and for predicted ratings."""
+"""The search space of each model, as a ranker and as a rater."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """The best settings found.
+    """The best settings of a model found by `tune`.
 
     Attributes
     ----------
     model : str
-        As the terminal calls it.
+        Its name in the terminal.
     goal : {"any", "liked", "rating"}
-        What was to be good: `ndcg@10` of either kind of hit, or the RMSE of predicted ratings.
+        The metric that was optimised: `ndcg@10` of either kind of relevance, or the RMSE of predicted ratings.
     settings : dict
-        The best settings found; empty where none were better than what `Recommender()` does.
+        The best settings found; empty where none were better than `Recommender()`.
     value, default : float
-        The goal's measure with these settings, and that of `Recommender()`.
+        The metric with these settings, and that of `Recommender()`.
     trials : polars.DataFrame
-        All that was tried: the settings and `value`, null where they do not go together.
+        All trials: the settings and `value`, null where the settings cannot be combined.
     """
 
     model: str
@@ -101,12 +101,12 @@ class Tuning:
 
     @property
     def measure(self) -> str:
-        """What was measured, in words."""
+        """Name of the optimised metric."""
         return "RMSE" if self.goal == "rating" else f"nDCG@{N}, {'liked' if self.goal == 'liked' else 'rated at all'}"
 
     @property
     def python(self) -> str:
-        """The line of Python that uses the settings."""
+        """Line of Python that uses the settings."""
         if not self.settings:
             return "Recommender()"
         given = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
@@ -114,7 +114,7 @@ class Tuning:
 
     @property
     def terminal(self) -> str | None:
-        """The options of the terminal that use the settings; None for predicted ratings: it sets the ranker alone."""
+        """Terminal options that use the settings; None for predicted ratings: the terminal sets only the ranker."""
         if _role(self.goal) == "rater":
             return None
         said = {name: "none" if value is None else value for name, value in self.settings.items()}
@@ -131,28 +131,28 @@ def tune(
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
 ) -> Tuning:
-    """Try settings of a model on a part of the data, and return the best.
+    """Search the settings of a model on a part of the data, and return the best.
 
-    A fifth of each user's ratings is hidden for judging, chosen at random; the settings are Optuna's choice
-    (tree-structured Parzen estimator, Bergstra et al. 2011). Give it training data alone, and measure what it finds
-    on what it has not seen.
+    A fifth of each user's ratings, chosen at random, is hidden to measure the trials. Optuna proposes the settings
+    (tree-structured Parzen estimator, Bergstra et al. 2011). Pass training data alone, and measure the settings found
+    on data that `tune` has not seen.
 
     Parameters
     ----------
     data : Dataset or table
-        What settings are tried on.
+        The data to search on.
     goal : {"any", "liked", "rating"}, default "liked"
-        What is to be good: lists, a hit being a movie rated at all, or one that was liked; or predicted ratings.
+        Metric to optimise: nDCG with any rated item or only liked items as relevant, or the RMSE of predicted ratings.
     model : str, optional
-        As the terminal calls it; by default "ease" for lists and "gaussian" for predicted ratings.
+        Its name in the terminal; by default "ease" for lists and "gaussian" for predicted ratings.
     minutes : float, default 5.0
-        No trial begins later.
+        Time budget in minutes; a trial that has begun is finished.
     trials : int, optional
-        Stop after so many; the same seed then finds the same unless time runs out.
+        Maximum number of trials. The same seed then gives the same result, unless the time runs out.
     seed : int, default 0
-        Of what is hidden and of what is tried.
+        Random seed of the hold-out split and the search.
     progress : callable, optional
-        Called with the share that is done and the best value so far.
+        Called with the completed share and the best value so far.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def tune(
         settings = {name: _suggested(trial, name, kind) for name, kind in space.items()}
         try:
             value = judge(MODELS[model](**settings))
-        except InputError:  # settings that do not go together
+        except InputError:  # these settings cannot be combined
             tried.append({**settings, "value": None})
             raise optuna.TrialPruned from None
         tried.append({**settings, "value": value})
@@ -196,14 +196,14 @@ def tune(
 
 
 def _check_goal(goal: Any, data: Dataset) -> Goal:
-    """Return a goal that means something for the data, or raise `InputError`."""
+    """Return a goal that the data can measure, or raise `InputError`."""
     if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.is_one_valued:
         raise InputError(f"goal={goal!r}: all ratings are equal, so the one goal that means anything is 'any'.")
     return cast(Goal, goal)
 
 
 def _space(goal: Goal, model: str) -> Space:
-    """Return what is tried, or say which models can be tuned for a goal."""
+    """Return the search space of a model, or name the models that can be tuned for the goal."""
     role = _role(goal)
     return SPACES[check_choice("model", model, [name for name, spaces in SPACES.items() if role in spaces])][role]
 
@@ -213,7 +213,7 @@ def _role(goal: Goal) -> str:
 
 
 def check_optuna() -> Any:
-    """Return Optuna, with its log quiet, or say how to install it."""
+    """Return Optuna with its log silenced, or say how to install it."""
     try:
         import optuna
     except ImportError:
@@ -223,7 +223,7 @@ def check_optuna() -> Any:
 
 
 def _suggested(trial: Any, name: str, kind: Whole | Real | Either) -> Any:
-    """Let Optuna choose a value; three digits are enough of a number."""
+    """Let Optuna choose a value; numbers are rounded to three significant digits."""
     if isinstance(kind, Either):
         return trial.suggest_categorical(name, kind.values)
     if isinstance(kind, Whole):
@@ -232,7 +232,7 @@ def _suggested(trial: Any, name: str, kind: Whole | Real | Either) -> Any:
 
 
 def _best(tried: list[dict[str, Any]], up: bool, default: float) -> tuple[float, dict[str, Any]]:
-    """Return the best value and its settings: none where nothing is better than the default."""
+    """Return the best value and its settings, which are empty where the default is best."""
     best, settings = default, {}
     for one in tried:
         if one["value"] is not None and (one["value"] > best if up else one["value"] < best):
@@ -241,15 +241,15 @@ def _best(tried: list[dict[str, Any]], up: bool, default: float) -> tuple[float,
 
 
 def _judge_of(split: Split, goal: Goal) -> Callable[[Any], float]:
-    """Return what fits a model to the shown part and measures it on the hidden one."""
+    """Return a function that fits a model to the training part and measures it on the hidden part."""
     if goal == "rating":
         return lambda model: _rmse(model, split)
-    bare = asking.fitted(Recommender(Popularity(), Popularity()), split.train)  # what is not tried costs nothing
+    bare = asking.fitted(Recommender(Popularity(), Popularity()), split.train)  # cheap to fit
     return lambda model: _ndcg(model, split, bare, goal)
 
 
 def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
-    """Return the nDCG of the lists that a recommender makes with a model."""
+    """Return the nDCG of the lists that a recommender makes with the model as its ranker."""
     kept, test = split.train.ratings, split.test
     fit_model(model, kept.matrix, kept.scale[:2], bare.catalogue_)
     liked, _ = liked_of(test, kept, None)
@@ -263,8 +263,8 @@ def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
 
 
 def _rmse(model: Any, split: Split) -> float:
-    """Return the RMSE of a model's predicted ratings; the mean stands in for what it cannot say."""
-    rec = asking.fitted(Recommender(Popularity(), model), split.train)  # told what is known of the movies
+    """Return the RMSE of a model's predicted ratings; the mean replaces missing predictions."""
+    rec = asking.fitted(Recommender(Popularity(), model), split.train)  # passes the side information
     kept, test, model = asking.ratings_of(rec), split.test, rec.models_.rater
     users, movies = kept.user_ids.indices_of(test["user_id"]), kept.movie_ids.indices_of(test["movie_id"])
     predicted, known = np.full(len(users), np.nan), (users >= 0) & (movies >= 0)

@@ -1,4 +1,4 @@
-"""The same models from a Spark cluster: ratings stay there, the item × item work is spread over the executors."""
+"""Fit models and recommend on a Spark cluster: ratings stay there, executors compute the item × item matrices."""
 
 from importlib.util import find_spec
 

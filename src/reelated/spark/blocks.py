@@ -1,4 +1,4 @@
-"""Which items are one task's: blocks whose tables fit its memory and whose work is alike."""
+"""Split the items into blocks, one task each: tables fit into a task's memory, and tasks cost about the same."""
 
 from typing import NamedTuple
 
@@ -11,22 +11,14 @@ from reelated.similarity import Measure
 from reelated.similarity.triangle import whole_lanes
 
 TASKS = 3
-"""Blocks for each core at least, where there are items enough: the last ones end at about the same time."""
+"""Minimum number of blocks for each core, so that all cores finish at about the same time."""
 
 
 class Blocks(NamedTuple):
-    """Stretches of items by falling popularity, one task each.
+    """Ranges of items by falling popularity, one task each."""
 
-    Attributes
-    ----------
-    edges : ndarray of int64, shape (n_blocks + 1,)
-        Where they begin, each a multiple of eight, and the end of the last.
-    bytes : int
-        What the largest table takes.
-    """
-
-    edges: npt.NDArray[np.int64]
-    bytes: int
+    edges: npt.NDArray[np.int64]  # shape (n_blocks + 1,): block boundaries; all but the last are multiples of eight
+    bytes: int  # size of the largest table
 
     def __len__(self) -> int:
         return len(self.edges) - 1
@@ -44,27 +36,10 @@ def bytes_of_row(n_items: int, measure: Measure, width: int) -> int:
 
 
 def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> Blocks:
-    """Cut the items into blocks.
+    """Split the items into blocks of about equal cost, whose tables fit into `memory` bytes.
 
-    Parameters
-    ----------
-    cost : ndarray of float64, shape (n_items,)
-        The additions that each item takes, by falling popularity.
-    row : int
-        The bytes of one item's table.
-    memory : int
-        The most bytes of a block's table.
-    cores : int
-        How many tasks run at once.
-
-    Returns
-    -------
-    Blocks
-
-    Raises
-    ------
-    TooLarge
-        Not even the table of eight items fits.
+    `cost` holds the additions of each item by falling popularity, `row` is the bytes of one item's table. Raise
+    `TooLarge` if not even eight items fit.
     """
     most = memory // row // LANES * LANES
     if most < 1:
@@ -72,7 +47,7 @@ def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> 
             f"task_memory={show_bytes(memory)}: eight of {len(cost):,} movies take {show_bytes(LANES * row)}. "
             "Raise task_memory."
         )
-    scanned = cost + 4.0 * len(cost)  # that a table is made and read counts, too
+    scanned = cost + 4.0 * len(cost)  # allocating and scanning a table takes time too
     done = np.concatenate([[0.0], np.cumsum(scanned)])
     edges, share = [0], done[-1] / (TASKS * cores)
     while edges[-1] < len(cost):

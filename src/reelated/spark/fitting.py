@@ -1,4 +1,4 @@
-"""`fit`: from a Spark table of ratings to the model folder that `Recommender.load` reads."""
+"""`fit`: fit a model to a Spark table of ratings and save the folder that `Recommender.load` reads."""
 
 import shutil
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from reelated.spark.rows import Rows, rows_by_user
 from reelated.spark.tasks import small_batches
 
 MEMORY = "1GB"
-"""The most bytes of a task's table, unless a call says otherwise."""
+"""Default maximum size of a task's table."""
 
 
 def fit(
@@ -43,8 +43,8 @@ def fit(
 ) -> Path:
     """Fit a model on a Spark cluster and save it as the folder that `Recommender.load` reads.
 
-    The neighbours are those of the local engine, from the same kernels. The ratings stay on the cluster, and the
-    model is saved without them: it serves newcomers, and `recommend` and `audience` take a table of ratings.
+    The neighbours equal those of the local engine, because both use the same kernels. The ratings stay on the cluster,
+    and the model is saved without them: it serves new users, and `recommend` and `audience` take a table of ratings.
 
     Parameters
     ----------
@@ -54,21 +54,22 @@ def fit(
         What to fit. An `EASE` alone is the ranker of a `Recommender` with the default rater; an `ItemKNN` alone is the
         rater of a `Recommender` without a ranker. The default rater is `ItemKNN`, however few the ratings are.
     path : str or Path
-        The folder, on a file system that the driver and all executors share; a model already there is replaced whole.
+        The folder, on a file system that the driver and all executors share; an existing model is replaced whole.
     columns : mapping of str to str, optional
         Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
     movies : polars or pandas DataFrame, Arrow table or mapping of columns, optional
-        What is known of the movies: `movie_id title year genres …`.
+        Item data: `movie_id title year genres …`.
     scale : (low, high, step), optional
-        The scale on which people rate; by default what is observed.
+        The rating scale; by default the observed one.
     most_of_a_user : int, optional
-        Of a person with more ratings, only so many count, drawn at random and always the same. By default all count.
+        Maximum number of ratings that count for a user; a longer row is sampled at random, always in the same way. By
+        default all count.
     task_memory : int or str, default "1GB"
-        The most bytes of a task's table; about 500 MB more pass through it.
+        Maximum size of a task's table; a task holds about 500 MB of rows besides.
     name : str, default "ratings"
-        What the data is called.
+        The name of the data set.
     progress : callable, optional
-        Called with the share that is done.
+        Called with the completed share, from 0 to 1.
 
     Returns
     -------
@@ -80,14 +81,14 @@ def fit(
     InputError
         The data, a parameter or the folder cannot be used, or the model cannot be fitted on a cluster.
     TooLarge
-        A table, or the square that `EASE` needs, does not fit.
+        A table does not fit, or the item × item matrix of `EASE` does not.
     """
     made, memory = as_recommender(model), check_memory("task_memory", task_memory)
     check_integer("most_of_a_user", most_of_a_user, 1, none=True)
     table, say = rating_table(ratings, columns), progress or (lambda done: None)
     target = Path(path).absolute()
     folder = folder_beside(target)
-    folder.chmod(folder.parent.stat().st_mode)  # executors may be others, who may write to the folder around it
+    folder.chmod(folder.parent.stat().st_mode)  # executors may run as another user
     try:
         with small_batches(table.sparkSession), looked_at(table, scale, most_of_a_user, say) as rows:
             work = Work(folder, memory or 0, rows.movies.scale[:2], say)
@@ -106,7 +107,7 @@ def fit(
 def looked_at(
     table: Any, scale: tuple[float, float, float] | None, most: int | None, progress: Progress
 ) -> Iterator[Rows]:
-    """Check the ratings and keep everybody's rows on the executors while the block runs."""
+    """Validate the ratings and keep the users' rows on the executors inside the `with` block."""
     movies = movies_of(table, scale)
     progress(0.1)
     rows = rows_by_user(table, movies, most)
@@ -128,14 +129,14 @@ def baseline(
     ratings : pyspark.sql.DataFrame
         One row per rating.
     model : Baseline, optional
-        With its parameters.
+        An estimator with the parameters to use.
     columns, scale
         As for `fit`.
 
     Returns
     -------
     Baseline
-        Fitted; its items are the movies in the order of their ids.
+        The fitted model; its items are in the order of their ids.
     polars.Series
         Those ids.
 
@@ -150,12 +151,12 @@ def baseline(
 
 
 def said_of(most: int | None) -> tuple[str, ...]:
-    """Return what a fit left out."""
+    """Return a note on the ratings that a fit left out."""
     return () if most is None else (f"Of each user {most:,} ratings counted at the most.",)
 
 
 def as_recommender(model: Any) -> Recommender:
-    """Return the recommender to fit, not the caller's own, or refuse by name what a cluster cannot fit."""
+    """Return a copy of the recommender to fit, or refuse a model that a cluster cannot fit."""
     if isinstance(model, EASE):
         model = Recommender(ranker=model)
     elif isinstance(model, ItemKNN):
@@ -177,7 +178,7 @@ def as_recommender(model: Any) -> Recommender:
 
 
 def default_models(made: Recommender, movies: Movies) -> Pair:
-    """Return the models to fit: by default those of large data, `EASE` where its square fits the driver."""
+    """Return the models to fit; defaults are those of large data, with `EASE` if its matrix fits the driver."""
     room = min(check_memory("max_memory", made.max_memory) or SQUARE, SQUARE)
     ranker, rater = made.ranker, made.rater
     if is_default(ranker):
@@ -192,7 +193,7 @@ def default_models(made: Recommender, movies: Movies) -> Pair:
 
 
 def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Pair:
-    """Fit both models to the same rows."""
+    """Fit the ranker and the rater to the same rows."""
     pair = default_models(made, rows.movies)
     fitted: dict[str, Any] = {}
     wanted = [(name, model) for name, model in pair._asdict().items() if model is not None]

@@ -1,4 +1,4 @@
-"""Everybody's lists, and the users whom movies are for, from a model folder and a table of ratings on a cluster."""
+"""Lists of all users, and audiences of items, from a model folder and a Spark table of ratings."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ NUMBERS = "score double, predicted_rating double, support int"
 
 
 class Opened(NamedTuple):
-    """A model folder, as every task opens it: mapped from disk, once for a Python process.
+    """Handle of a model folder, which each Python process maps from disk once.
 
-    `version` tells a model from one that was in its place before.
+    `version` tells a model from an earlier one in the same folder.
     """
 
     path: str
@@ -35,7 +35,7 @@ class Opened(NamedTuple):
 
     @classmethod
     def at(cls, path: str | Path) -> "Opened":
-        """Look at a folder."""
+        """Check that a folder holds a model, and return its handle."""
         Recommender.load(path)
         return cls(str(Path(path).absolute()), (Path(path) / "model.json").stat().st_mtime_ns)
 
@@ -45,7 +45,7 @@ class Opened(NamedTuple):
         return _opened(self)
 
 
-@cache
+@cache  # Spark reuses a Python process for many tasks
 def _opened(model: Opened) -> Recommender:
     return Recommender.load(model.path)
 
@@ -61,14 +61,14 @@ def recommend(
     exclude: Iterable[Any] | None = None,
     columns: Columns = None,
 ) -> Any:
-    """Recommend to everybody who rated something, on a Spark cluster.
+    """Recommend to every user with ratings, on a Spark cluster.
 
     Parameters
     ----------
     model : str or Path
         A saved model, on a file system that all executors see.
     ratings : pyspark.sql.DataFrame
-        One row per rating. Movies that the model does not know are left out.
+        One row per rating. Items that the model does not know are ignored.
     n : int, default 10
         Rows wanted for each user.
     by, genres, years, exclude
@@ -84,7 +84,7 @@ def recommend(
     Raises
     ------
     InputError
-        The model, the data or a parameter cannot be used. Repeated ratings are found when the rows are made.
+        The model, the data or a parameter cannot be used. Repeated ratings raise only when Spark computes the rows.
     """
     opened = Opened.at(model)
     rec, filters = opened.model, {"genres": genres, "years": years, "exclude": exclude}
@@ -99,26 +99,26 @@ def recommend(
 
 @dataclass(frozen=True)
 class Lists:
-    """Make the lists of the people of a bucket."""
+    """Make the lists of the users of a bucket."""
 
     opened: Opened
     n: int
     options: dict[str, Any]
 
     def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
-        """Do it for a partition."""
+        """Yield the lists of a partition."""
         for rec in served(self.opened, batches):
             yield from rec.recommend_all(self.n, **self.options)
 
 
 def served(opened: Opened, batches: Batches) -> Iterator[Recommender]:
-    """Yield the model at the service of the people of each bucket of a partition."""
+    """Yield the model with the ratings of each bucket of a partition."""
     for _, cells in by_key(batches, "bucket"):
         yield opened.model.with_ratings(Dataset.from_frames(joined(cells), duplicates="error"))
 
 
 def _people(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any, str]:
-    """Return ratings as cells by people, checked, and the type of the people's ids."""
+    """Return validated ratings as cells by bucket of users, and the SQL type of the user ids."""
     table = rating_table(ratings, columns, times=True)
     kinds, scale = dict(table.dtypes), rec.scale_
     movie_kind = "int" if kinds["movie_id"] == "bigint" else "str"
@@ -132,7 +132,7 @@ def _people(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any, str]
     for count, why in zip(counts[1:3], (NOTHING, f"with a rating off the scale of the fit ({scale})"), strict=True):
         if count:
             raise InputError(f"{plural(count, 'row')} {why}. {MEND}")
-    # times count only where all are known: what holds for everybody must hold in every bucket
+    # drop times unless all are known: otherwise some buckets would use them and others would not
     table = table.drop(*(name for name, missing in zip(times, counts[3:], strict=True) if missing))
     spark = table.sparkSession
     cells = spread(table, buckets_for(spark, counts[0]))
@@ -148,7 +148,7 @@ def audience(
     by: AudienceBy | None = None,
     columns: Columns = None,
 ) -> Any:
-    """Find the users who have not rated some movies and would want them most, on a Spark cluster.
+    """Find the best users for each of several items, among those who have not rated it, on a Spark cluster.
 
     Parameters
     ----------
@@ -157,11 +157,11 @@ def audience(
     ratings : pyspark.sql.DataFrame
         One row per rating.
     movie_ids : iterable of int or str
-        Movies of the model.
+        Items of the model.
     n : int, default 10
-        Users wanted for each movie.
+        Users wanted for each item.
     by : {"interest", "relevance", "rating"}, optional
-        The number that users fall by, as for `Recommender.audience`.
+        The number that users are sorted by, as for `Recommender.audience`.
     columns : mapping of str to str, optional
         As for `fit`.
 
@@ -169,7 +169,7 @@ def audience(
     -------
     pyspark.sql.DataFrame
         `movie_id title user_id rank score predicted_rating support interest lift`: the rows of
-        `Recommender.audiences`, movies in the order given.
+        `Recommender.audiences`, items in the order given.
 
     Raises
     ------
@@ -187,6 +187,7 @@ def audience(
         f"rank int, {NUMBERS}, interest double, lift double"
     )
     found = mapped(cells, Audiences(opened, tuple(items), n, chosen), schema)
+    # the two cuts of the local engine: first the candidates, then the best n of them
     for column, most in (("beyond", DEEPER * n if chosen == "interest" else n), ("number", n)):
         best = Window.partitionBy("place").orderBy(sql.col(column).desc(), "user_id")
         found = found.withColumn("rank", sql.row_number().over(best)).where(sql.col("rank") <= most)
@@ -195,7 +196,7 @@ def audience(
 
 @dataclass(frozen=True)
 class Audiences:
-    """Find whoever of a bucket may be among the users for each movie."""
+    """Find the candidates of a bucket for the audience of each item."""
 
     opened: Opened
     items: tuple[int, ...]
@@ -203,7 +204,7 @@ class Audiences:
     by: AudienceBy
 
     def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
-        """Do it for a partition."""
+        """Yield the candidates of a partition, one table for each bucket and item."""
         for rec in served(self.opened, batches):
             for place, item in enumerate(self.items):
                 found, beyond = looked_at(rec._crowd, item, self.n, self.by)

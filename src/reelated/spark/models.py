@@ -1,4 +1,4 @@
-"""The models on a cluster: what each needs of everybody's rows, and what is left for one machine to do."""
+"""The models on a cluster: the sums that executors compute over the users' rows, and the steps left to the driver."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,22 +32,10 @@ Progress = Callable[[float], None]
 
 
 class Work(NamedTuple):
-    """Where and with how much a fit works.
+    """The folder, memory limit, rating scale and progress callback of a fit."""
 
-    Attributes
-    ----------
-    folder : Path
-        For what the executors write; all machines see it.
-    memory : int
-        The most bytes of a task's table.
-    scale : (float, float)
-        The lowest and highest rating.
-    progress : callable
-        Called with the share that is done.
-    """
-
-    folder: Path
-    memory: int
+    folder: Path  # shared by all machines; executors write into it
+    memory: int  # maximum bytes of a task's table
     scale: tuple[float, float]
     progress: Progress
 
@@ -55,10 +43,10 @@ class Work(NamedTuple):
 # ------------------------------------------------------------------------------------------------- baseline
 @dataclass(frozen=True)
 class Beyond:
-    """What ratings are beyond the mean and the people's own parts: the sums of a round of `Baseline`."""
+    """Sum, for each item, what ratings exceed the mean and the user's bias: one round of `Baseline`."""
 
     mean: float
-    item_bias: Numbers | None
+    item_bias: Numbers | None  # None in the first round
     reg_user: float
 
     def __call__(self, X: sp.csr_array) -> Numbers:
@@ -71,13 +59,13 @@ class Beyond:
 
 
 def counts_and_sums(X: sp.csr_array) -> Numbers:
-    """Return how many ratings each item has, and their sum."""
+    """Return the number of ratings of each item, and their sum."""
     counts = np.bincount(X.indices, minlength=X.shape[1])
     return np.stack([counts.astype(np.float64), np.bincount(X.indices, X.data, X.shape[1])])
 
 
 def fit_baseline(rows: Rows, baseline: Baseline, scale: tuple[float, float]) -> Baseline:
-    """Learn the mean and the biases of the items, by ascending item number."""
+    """Fit the mean and the item biases; items are in ascending index order."""
     (reg_user, reg_item, rounds), made = baseline._settings(), clone(baseline)
     counts, sums = totals(rows, counts_and_sums, 2)
     mean = float(sums.sum() / counts.sum())
@@ -91,7 +79,7 @@ def fit_baseline(rows: Rows, baseline: Baseline, scale: tuple[float, float]) -> 
 
 
 def by_number(by_place: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
-    """Bring what goes by popularity into the order of the item numbers."""
+    """Reorder an array from popularity order to item index order."""
     ordered = np.empty_like(by_place)
     ordered[rows.movies.order] = by_place
     return ordered
@@ -100,13 +88,13 @@ def by_number(by_place: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
 # ----------------------------------------------------------------------------------------------- neighbours
 @dataclass(frozen=True)
 class KnnValues:
-    """What the similarity of `ItemKNN` is taken of; offsets and lengths go by popularity."""
+    """Map ratings to the values that `ItemKNN` computes similarities of; offsets and lengths go by popularity."""
 
     knn: ItemKNN
     lengths: Numbers
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        """Return it in the places of the ratings."""
+        """Return the values in the places of the ratings."""
         if self.knn.similarity == "jaccard":
             return sp.csr_array((np.ones(X.nnz, self.knn.dtype), X.indices, X.indptr), shape=X.shape)
         return weighted(self.knn._values(X, self.knn.dtype), self.knn.weighting, self.lengths)
@@ -114,19 +102,19 @@ class KnnValues:
 
 @dataclass(frozen=True)
 class Weigh:
-    """The number of ratings, the sum of squares, and the additions that each item takes."""
+    """Map rows to the number of ratings, the sum of squares, and the number of additions of each item."""
 
     valued: Valued
 
     def __call__(self, X: sp.csr_array) -> Numbers:
-        """Return them for every item."""
+        """Return the three sums of every item."""
         lengths = np.diff(X.indptr)
         facts = np.ones(X.nnz), np.square(self.valued(X).data, dtype=np.float64), np.repeat(lengths, lengths)
         return np.stack([np.bincount(X.indices, fact, X.shape[1]) for fact in facts])
 
 
 class Found(NamedTuple):
-    """The strongest neighbours of all items by number, the items' norms, and what finds plain sums by their name."""
+    """The neighbours and norms of all items in index order, and a function that reads plain sums by name."""
 
     similarity: Similarity
     norms: Numbers
@@ -136,7 +124,7 @@ class Found(NamedTuple):
 def neighbours(
     rows: Rows, valued: Valued, measure: Measure, dtype: str, work: Work, plain: tuple[str, ...] = ()
 ) -> Found:
-    """Find the strongest neighbours of every item, on the executors."""
+    """Find the neighbours of every item on the executors."""
     sizes, squares, cost = totals(rows, Weigh(valued), 3)
     norms = np.sqrt(squares)
     row = bytes_of_row(rows.n_items, measure, np.dtype(dtype).itemsize)
@@ -154,7 +142,7 @@ def neighbours(
 
 
 def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
-    """Return the estimator with its offsets, and what its similarity is taken of."""
+    """Return the estimator with its offsets, and the values that its similarity is computed of."""
     made = clone(knn)
     made._measure()
     made.scale_, made.n_features_in_ = scale, rows.n_items
@@ -173,7 +161,7 @@ def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[
 
 
 def fit_knn(rows: Rows, knn: ItemKNN, work: Work) -> ItemKNN:
-    """Find the neighbours; the similarity is mapped from the work's folder."""
+    """Find the neighbours; the similarity is memory-mapped from the work folder."""
     made, valued = prepared_knn(rows, knn, work.scale)
     found = neighbours(rows, valued, made._measure(), made.dtype, work)
     made.similarity_, made.common_ = found.similarity
@@ -183,17 +171,17 @@ def fit_knn(rows: Rows, knn: ItemKNN, work: Work) -> ItemKNN:
 # ----------------------------------------------------------------------------------------------------- EASE
 @dataclass(frozen=True)
 class EaseValues:
-    """What ratings are worth to `EASE`."""
+    """Map ratings to the values that `EASE` is fitted to."""
 
     ease: EASE
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        """Return it in the places of the ratings."""
+        """Return the values in the places of the ratings."""
         return self.ease._values(X)
 
 
 def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
-    """Learn the weights: the Gram matrix by the executors, solved on the driver."""
+    """Fit the weights: executors compute the Gram matrix, the driver solves it."""
     made, ridge, n_items = clone(ease), ease._ridge(), rows.n_items
     needed, limit = square_bytes(ease, n_items), check_memory("max_memory", ease.max_memory)
     if needed > (limit or SQUARE):
@@ -204,7 +192,7 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
     made.scale_, made.n_features_in_ = work.scale, n_items
     made.offset_ = fit_baseline(rows, Baseline(), work.scale).offsets.items
     near, keep, valued = ease.n_candidates, ease.n_neighbors or n_items, EaseValues(made)
-    measure = Measure(n_neighbors=near or 1)
+    measure = Measure(n_neighbors=near or 1)  # the closed form uses no neighbours, and 1 is the fewest
     found = neighbours(rows, valued, measure, ease.dtype, work, ("sums",) if near else ("sums", "counts"))
     gram = found.square("sums")
     if near is not None:
@@ -218,6 +206,6 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
 
 
 def square_bytes(ease: EASE, n_items: int) -> int:
-    """Return what the driver holds of the square of all items."""
+    """Return the driver's memory for the item × item matrix."""
     width = np.dtype(ease.dtype).itemsize
     return n_items**2 * (width if ease.n_candidates else width + 4)

@@ -1,4 +1,4 @@
-"""The item × item work: rows are sent to the blocks of items they touch, and each block is added up by one task."""
+"""The item × item sums: rows are sent to the blocks of items that they touch, and one task adds up each block."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -21,18 +21,18 @@ from reelated.spark.rows import Rows
 from reelated.spark.tasks import Batches, by_key, keys, mapped, records
 
 Valued = Callable[[sp.csr_array], sp.csr_array]
-"""Makes of ratings what the similarity is taken of, in the same places."""
+"""Turns ratings into the values that similarities are computed of; the sparsity stays the same."""
 BATCH = 8_000_000
-"""Ratings that pass a table at once."""
+"""Ratings that are added to a table at once."""
 CACHED = 2_000_000
-"""Bytes of the part of a table that a batch passes at once: it stays in a core's own cache."""
+"""Bytes of the part of a table that a batch is added to at once; it fits into the cache of a core."""
 
 
 @dataclass(frozen=True)
 class Send:
-    """Send each person's row, valued, to every block in which they have rated something.
+    """Send each user's row, as values, to every block that holds an item of it.
 
-    People of like activity travel together, the most active first: `band` is 0 for a million ratings.
+    Users of similar activity share cells, the most active first: band 0 holds rows of about a million ratings or more.
     """
 
     valued: Valued
@@ -40,7 +40,7 @@ class Send:
     keys: npt.NDArray[np.int32]
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Do it for a partition."""
+        """Yield the cells of a partition."""
         n_items, block_of = int(self.blocks.edges[-1]), self.blocks.of_item
         for record in records(batches):
             people = People.unpack([record["body"]])
@@ -56,7 +56,7 @@ class Send:
 
 
 def in_bands(people: People) -> Iterator[tuple[int, People]]:
-    """Cut people, who come by falling activity, where it halves."""
+    """Cut users, sorted by falling activity, wherever the power of two of their number of ratings changes."""
     bands = 20 - np.minimum(np.log2(people.lengths).astype(np.int64), 20)
     edges = [0, *(np.flatnonzero(np.diff(bands)) + 1).tolist(), len(bands)]
     for start, stop in pairwise(edges):
@@ -65,7 +65,7 @@ def in_bands(people: People) -> Iterator[tuple[int, People]]:
 
 
 def touching(rows: kernels.CSR, block_of: npt.NDArray[np.int32]) -> tuple[list[Any], list[Any]]:
-    """Return for each block of items who has rated something of it, and where in their row that begins."""
+    """Return, for each block of items, the users with a rating in it, and the offset in their row where it begins."""
     starts, heads = np.zeros(int(block_of[-1]) + 2, np.int64), np.zeros(len(rows.indptr) - 1, np.int32)
     kernels.count_visits(rows, heads, block_of, starts)
     np.cumsum(starts, out=starts)
@@ -75,42 +75,26 @@ def touching(rows: kernels.CSR, block_of: npt.NDArray[np.int32]) -> tuple[list[A
 
 
 class Wanted(NamedTuple):
-    """What is made of a block's sums.
-
-    Attributes
-    ----------
-    measure : Measure
-        Which similarity; its neighbours are kept.
-    sizes, norms : ndarray
-        Of every item, by popularity.
-    order : ndarray of int32
-        The number of every item, by popularity.
-    folder : str
-        Where the shards go.
-    dtype : str
-        In which sums are kept.
-    plain : tuple of str
-        Of "sums" and "counts" those that are wanted as they are, too.
-    """
+    """What is computed from the sums of a block."""
 
     measure: Measure
-    sizes: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]  # number of ratings of every item, by popularity
     norms: npt.NDArray[np.float64]
-    order: npt.NDArray[np.int32]
-    folder: str
-    dtype: str
-    plain: tuple[str, ...] = ()
+    order: npt.NDArray[np.int32]  # the index of every item, by popularity
+    folder: str  # of the shards
+    dtype: str  # of the sums
+    plain: tuple[str, ...] = ()  # which of "sums" and "counts" are written too
 
 
 @dataclass(frozen=True)
 class AddUp:
-    """Add up a block and write its neighbours as a shard: the rows of people pass by, the table stays."""
+    """Add up a block and write its neighbours as a shard: rows are streamed, the table stays in memory."""
 
     blocks: Blocks
     wanted: Wanted
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Do it for a partition."""
+        """Yield the lengths of the shards of a partition."""
         for (block,), cells in by_key(batches, "block"):
             low, high = map(int, self.blocks.edges[block : block + 2])
             table = self._empty(low, high)
@@ -125,10 +109,10 @@ class AddUp:
         return kernels.Table(low, np.zeros(shape, dtype), np.zeros(shape, np.int32), moments)
 
     def _add(self, table: kernels.Table, high: int, rows: kernels.CSR) -> None:
-        """Let a batch pass: for a part of the table at a time, which then stays in the cache."""
+        """Add a batch of rows, one part of the table at a time, so that the part stays in the cache."""
         n_items, width = table.sums.shape[1], table.sums.itemsize * (5 if len(table.moments) else 1) + 4
         edges = np.append(np.arange(table.low, high, whole_lanes(CACHED // (n_items * width))), high)
-        block_of = np.zeros(n_items, np.int32)  # 0 and the last: not ours
+        block_of = np.zeros(n_items, np.int32)  # 0 and the last are other blocks' items
         block_of[table.low : high] = 1 + np.repeat(np.arange(len(edges) - 1), np.diff(edges))
         block_of[high:] = len(edges)
         users, firsts = touching(rows, block_of)
@@ -143,7 +127,7 @@ class AddUp:
             kernels.add_rows(table, start, stop, rows, heads, users[part], firsts[part])
 
     def _write(self, block: int, table: kernels.Table, high: int) -> npt.NDArray[np.int64]:
-        """Write the strongest neighbours of every item; return how many each has."""
+        """Write the neighbours of every item; return the number of neighbours of each."""
         measure, sizes, norms, order, folder = self.wanted[:5]
         keep = min(len(order), measure.n_neighbors or len(order))
         lengths, *parts = kernels.cut_table(table, table.low, high, order, sizes, norms, measure.rule, keep)
@@ -156,16 +140,16 @@ class AddUp:
 
 
 PARTS = ("indices", "data", "common")
-"""What a shard holds beside the lengths of its rows."""
+"""The arrays of a shard."""
 
 
 def shard(folder: str, block: int, name: str) -> Path:
-    """Return the file of one block."""
+    """Return the file of one array of a block."""
     return Path(folder) / f"{block:06}.{name}.npy"
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array whole or not at all: a task may be run again, or twice at once."""
+    """Write an array atomically: Spark may run a task again, or twice at once."""
     beside = path.with_name(f"{path.name}.{uuid4().hex}")
     with beside.open("wb") as file:
         np.save(file, array)
@@ -173,7 +157,7 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 def in_batches(cells: Iterable[dict[str, Any]]) -> Iterator[People]:
-    """Put the cells of a block together, those of one band of activity; a band that is too much comes in parts."""
+    """Join the cells of a block by band of activity, at most about `BATCH` ratings at a time."""
     held: list[bytes] = []
     band, n = -1, 0
     for cell in cells:
@@ -187,7 +171,7 @@ def in_batches(cells: Iterable[dict[str, Any]]) -> Iterator[People]:
 
 
 def sent(rows: Rows, valued: Valued, blocks: Blocks) -> Any:
-    """Return everybody's rows as cells, each for one block of items."""
+    """Return the users' rows as cells, each for one block of items."""
     send = Send(valued, blocks, keys(rows.frame.sparkSession, len(blocks)))
     return mapped(rows.frame, send, SENT)
 
@@ -197,9 +181,9 @@ SORTED = ("block", "band", "ratings", "body")
 
 
 def added_up(cells: Any, blocks: Blocks, wanted: Wanted) -> dict[int, npt.NDArray[np.int64]]:
-    """Add up all blocks on the executors; return how many neighbours each item of each block has.
+    """Add up all blocks on the executors; return the number of neighbours of each item of each block.
 
-    The cells of a block come sorted, so that it is added up in the same order whoever sent them first.
+    The cells of a block are sorted, so that floating-point sums do not depend on the order of their arrival.
     """
     placed = cells.repartition(len(blocks), "key").sortWithinPartitions(*SORTED)
     done = mapped(placed, AddUp(blocks, wanted), "block int, lengths binary").collect()

@@ -1,4 +1,4 @@
-"""Rows of ratings on their way through a cluster: packed into few large cells, so that a shuffle moves few records."""
+"""Rows of ratings packed into a few large cells, so that a shuffle moves few records."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -13,27 +13,19 @@ from reelated._kernels import CSR
 from reelated.similarity import take_rows
 
 PIECE = 250_000
-"""Ratings of one packed cell, about; a single person's row is never cut."""
+"""Approximate number of ratings in a cell; a user's row is never cut."""
 CODEC = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
 class People(NamedTuple):
-    """Some people's rows of ratings, and whose they are.
-
-    Attributes
-    ----------
-    user_ids : polars.Series
-        Outside ids.
-    rows : CSR
-        What they rated.
-    """
+    """The rows of ratings of some users, with the users' ids."""
 
     user_ids: pl.Series
     rows: CSR
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """How much each has rated."""
+        """Number of ratings of each user."""
         return np.diff(self.rows.indptr)
 
     def matrix(self, n_items: int) -> sp.csr_array:
@@ -43,37 +35,37 @@ class People(NamedTuple):
         return made
 
     def take(self, users: npt.NDArray[np.integer[Any]]) -> "People":
-        """Return the rows at some places."""
+        """Return the rows at the given positions."""
         return People(self.user_ids.gather(users), take_rows(self.rows, users))
 
     def by_activity(self) -> "People":
-        """Return them by falling activity, of equals by ascending id: the order in which the engine adds up."""
+        """Sort by falling number of ratings, then by id: the order in which the local engine adds up."""
         places = pl.DataFrame({"user_id": self.user_ids, "n": self.lengths}).with_row_index("place")
         ordered = places.sort("n", "user_id", descending=[True, False])
         return self.take(ordered["place"].to_numpy())
 
     def pieces(self) -> Iterator["People"]:
-        """Cut into stretches of about `PIECE` ratings."""
+        """Cut into ranges of about `PIECE` ratings."""
         begins = np.searchsorted(self.rows.indptr, np.arange(0, self.rows.indptr[-1], PIECE))
         for start, stop in zip(begins, [*begins[1:], len(self.user_ids)], strict=True):
             if start < stop:
                 yield self.part(start, stop)
 
     def part(self, start: int, stop: int) -> "People":
-        """Return a stretch of the rows."""
+        """Return a range of the rows."""
         indptr, indices, data = self.rows
         here = slice(indptr[start], indptr[stop])
         return People(self.user_ids[start:stop], CSR(indptr[start : stop + 1] - here.start, indices[here], data[here]))
 
     def pack(self) -> bytes:
-        """Return them as one cell."""
+        """Return the rows as one cell."""
         begins = pa.array(self.rows.indptr.astype(np.int32))
         lists = (pa.ListArray.from_arrays(begins, pa.array(part)) for part in self.rows[1:])
         return pack(pa.table([self.user_ids.to_arrow(), *lists], ["user_id", "items", "values"]))
 
     @classmethod
     def unpack(cls, cells: Iterable[bytes]) -> "People":
-        """Read cells, one or more, as one."""
+        """Read one or more cells."""
         table = pa.concat_tables(map(unpack, cells))
         items, values = table["items"].combine_chunks(), table["values"].combine_chunks()
         lengths = items.value_lengths().to_numpy()
@@ -83,7 +75,7 @@ class People(NamedTuple):
 
 
 def pack(table: pa.Table) -> bytes:
-    """Return a table as one cell."""
+    """Return a table as one cell: a compressed Arrow stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=CODEC) as stream:
         stream.write_table(table)

@@ -1,4 +1,4 @@
-"""What a fit will cost a cluster, said before it is run: found by doing it for a sample of the people."""
+"""`plan`: estimate the cost of a fit on a cluster from a sample of the users."""
 
 from typing import Any, NamedTuple
 
@@ -19,24 +19,24 @@ from reelated.spark.rows import Rows, buckets_for, cores, numbered, rows_by_user
 from reelated.spark.tasks import small_batches
 
 SAMPLE = 1_000_000
-"""Ratings, about, of the people who are looked at."""
+"""Approximate number of ratings in the sample."""
 
 
 class Step(NamedTuple):
-    """What one model of a fit costs.
+    """The estimated cost of one model of a fit.
 
     Attributes
     ----------
     model : str
-        Which.
+        The model.
     tasks : int
-        Blocks of movies, each one task.
+        Number of blocks of items, each one task.
     task_memory : int
-        The most bytes of a task's table.
+        Size of the largest table of a task, in bytes.
     replication : float
-        To how many blocks a rating is sent, on average.
+        Number of blocks that a rating is sent to, on average.
     shuffle : int
-        The bytes that are sent.
+        Bytes sent between machines.
     """
 
     model: str
@@ -47,18 +47,18 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a fit will cost a cluster.
+    """The estimated cost of a fit on a cluster.
 
     Attributes
     ----------
     users, movies, ratings : int
-        How many; the users are estimated.
+        Numbers of users (estimated), items and ratings.
     sample : float
-        The share of the users that was looked at.
+        Share of the users in the sample.
     rows : int
-        The bytes that are sent to put everybody's rows together.
+        Bytes sent to group the ratings by user.
     steps : tuple of Step
-        What the models cost beside.
+        The cost of each model besides.
     """
 
     users: int
@@ -70,12 +70,12 @@ class Plan(NamedTuple):
 
     @property
     def shuffle(self) -> int:
-        """All bytes that are sent."""
+        """Total bytes sent between machines."""
         return self.rows + sum(step.shuffle for step in self.steps)
 
     @property
     def task_memory(self) -> int:
-        """The most bytes of a task's table."""
+        """Size of the largest table of a task, in bytes."""
         return max(step.task_memory for step in self.steps)
 
     def __str__(self) -> str:
@@ -101,7 +101,7 @@ def plan(
     most_of_a_user: int | None = None,
     task_memory: int | str = MEMORY,
 ) -> Plan:
-    """Say what `fit` will cost, from a sample of the users: tasks, their memory, and the bytes sent between machines.
+    """Estimate the cost of `fit` from a sample of the users: tasks, their memory, and the bytes sent between machines.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def plan(
 
 
 def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
-    """Look at what one model has sent for the sample."""
+    """Estimate the cost of one model from what it sends for the sample."""
     n_items, scale, made = rows.n_items, rows.movies.scale[:2], clone(model)
     valued: Valued
     if isinstance(made, EASE):
@@ -158,15 +158,15 @@ def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
 
 
 ROUNDS = 12
-"""Times that every item's sums are added up for the offsets: ten rounds, and counts and sums before."""
+"""Sums over all items that the offsets need: ten rounds, after the counts and the sums of ratings."""
 
 
 def _moved(cells: Any) -> tuple[int, int]:
-    """Return the bytes of cells, and the ratings in them where they say."""
+    """Return the bytes of cells, and their number of ratings where they have that column."""
     ratings = sql.sum("ratings") if "ratings" in cells.columns else sql.lit(0)
     moved, n = cells.agg(sql.sum(sql.length("body") + sql.lit(RECORD)), ratings).first()
     return int(moved or 0), int(n or 0)
 
 
 RECORD = 64
-"""Bytes of a record beside its cell."""
+"""Bytes of a record besides its cell."""

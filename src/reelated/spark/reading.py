@@ -1,4 +1,4 @@
-"""A Spark table of ratings → checked columns of one spelling, and what is known of every movie."""
+"""Validate a Spark table of ratings, rename its columns, and count the ratings of every item."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -20,61 +20,28 @@ MEND = "Mend the data, or leave such rows out with ratings_df.where(…)."
 
 
 class Movies(NamedTuple):
-    """All rated movies: small enough for one machine, whatever the ratings are.
-
-    Attributes
-    ----------
-    ids : Ids
-        Ascending; a movie's place is its number.
-    counts : ndarray of int64
-        How often each was rated.
-    sums : ndarray of float64
-        The sum of its ratings.
-    scale : Scale
-        The lowest and highest rating and the step between.
-    low, high : float
-        The lowest and the highest rating seen.
-    """
+    """All rated items, in ascending order of their ids; they fit into the memory of one machine."""
 
     ids: Ids
-    counts: npt.NDArray[np.int64]
-    sums: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]  # number of ratings of each item
+    sums: npt.NDArray[np.float64]  # sum of its ratings
     scale: Scale
-    low: float
+    low: float  # the lowest rating observed
     high: float
 
     @property
     def order(self) -> npt.NDArray[np.int32]:
-        """The numbers of the movies by falling popularity."""
+        """The item indices by falling popularity."""
         return np.argsort(-self.counts, kind="stable").astype(np.int32)
 
     @property
     def n_ratings(self) -> int:
-        """How many ratings there are, repeated ones included."""
+        """Number of ratings, repeated ones included."""
         return int(self.counts.sum())
 
 
 def rating_table(ratings: Any, columns: Columns = None, *, times: bool = False) -> Any:
-    """Return `user_id movie_id rating` of a Spark data frame, in our types; with `times` what tells old from new, too.
-
-    Parameters
-    ----------
-    ratings : pyspark.sql.DataFrame
-        One row per rating; columns by common names or by `columns`.
-    columns : mapping of str to str, optional
-        Our name → the table's name, as for `Dataset.from_frames`.
-    times : bool, default False
-        Whether `timestamp` and `order` are wanted where they are known.
-
-    Returns
-    -------
-    pyspark.sql.DataFrame
-
-    Raises
-    ------
-    InputError
-        Not a Spark data frame, a column is missing, or its type cannot be used.
-    """
+    """Return `user_id movie_id rating` of a Spark data frame in our types; `times` adds `timestamp` and `order`."""
     if not hasattr(ratings, "mapInArrow"):
         raise InputError(
             f"ratings of type {type(ratings).__name__}: expected a Spark DataFrame, such as spark.read.parquet(path)."
@@ -103,7 +70,6 @@ def _column(name: str) -> Any:
 
 
 def _id_column(ours: str, name: str, kind: str) -> Any:
-    """Return a column of ids: integers or text."""
     if kind not in (*WHOLE, "string"):
         raise InputError(f"{ours} is a column of type {kind}: expected integers or text. Cast it before.")
     return _column(name).cast("string" if kind == "string" else "bigint").alias(ours)
@@ -116,31 +82,14 @@ def _number_column(ours: str, name: str, kind: str, wanted: str) -> Any:
 
 
 def _time_column(ours: str, name: str, kind: str) -> Any:
-    """Return seconds since 1970, or places in a history."""
+    """Return Unix times in seconds, or positions in a history."""
     if kind in ("timestamp", "date"):
         return _column(name).cast("timestamp").cast("bigint").alias(ours)
     return _number_column(ours, name, kind, "bigint")
 
 
 def movies_of(table: Any, scale: tuple[float, float, float] | None = None) -> Movies:
-    """Look at all ratings once: which movies, how often, what is wrong.
-
-    Parameters
-    ----------
-    table : pyspark.sql.DataFrame
-        What `rating_table` gives.
-    scale : (low, high, step), optional
-        The scale on which people rate; by default what is observed.
-
-    Returns
-    -------
-    Movies
-
-    Raises
-    ------
-    InputError
-        There are no ratings, or some are none; the message says how many, and shows one.
-    """
+    """Scan all ratings once: validate them, and count and sum the ratings of each item."""
     wanted, rating, nothing = None if scale is None else check_scale(scale), sql.col("rating"), is_nothing()
     off = sql.lit(False) if wanted is None else ~nothing & ~rating.between(wanted.low, wanted.high)
     flagged = table.withColumn("fault", sql.when(nothing, 1).when(off, 2).otherwise(0))
@@ -160,14 +109,14 @@ def movies_of(table: Any, scale: tuple[float, float, float] | None = None) -> Mo
 
 
 def is_nothing() -> Any:
-    """Return the condition under which a row is no rating."""
+    """Return the condition for rows without a user, an item or a finite rating."""
     rating = sql.col("rating")
     missing = sql.col("user_id").isNull() | sql.col("movie_id").isNull() | rating.isNull()
     return missing | sql.isnan(rating) | (sql.abs(rating) == float("inf"))
 
 
 def _refuse(cells: Any, flagged: Any, scale: Scale | None) -> None:
-    """Raise `InputError` where rows are no ratings; say how many and show one."""
+    """Raise `InputError` if rows have no usable rating, with their number and an example."""
     faults = dict(cells.groupBy("fault").agg(sql.sum("n")).collect())
     if not faults:
         raise InputError("ratings: no ratings. Expected a table with at least one row of user, movie and rating.")

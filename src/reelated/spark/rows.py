@@ -1,4 +1,4 @@
-"""Ratings → packed rows of people on the executors: one shuffle, then one look at what everybody's rows add up to."""
+"""Group the ratings by user on the executors with one shuffle, and sum over all users' rows."""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -21,42 +21,32 @@ from reelated.spark.reading import Movies
 from reelated.spark.tasks import Batches, by_key, keys, mapped, records
 
 BUCKET = 2_000_000
-"""Ratings of one task, about, where people's rows are put together."""
+"""Approximate number of ratings of a task that groups them by user."""
 GATHER = 1_000_000
-"""Ratings that a task gathers before it sorts them into buckets."""
+"""Ratings that a task collects before it distributes them over buckets."""
 CHUNK = 1 << 16
-"""Items whose sums travel together."""
+"""Items whose sums share a record."""
 
 Numbers = npt.NDArray[np.float64]
 
 
 class Rows(NamedTuple):
-    """Everybody's rows on the executors, items numbered by falling popularity.
+    """All users' rows on the executors; items are numbered by falling popularity."""
 
-    Attributes
-    ----------
-    frame : pyspark.sql.DataFrame
-        `users`, `ratings`, `repeated`, `body`: cells of packed rows.
-    movies : Movies
-        The items.
-    n_users, n_ratings : int
-        How many.
-    """
-
-    frame: Any
+    frame: Any  # pyspark.sql.DataFrame of `users ratings repeated body`; body is a cell of packed rows
     movies: Movies
     n_users: int
     n_ratings: int
 
     @property
     def n_items(self) -> int:
-        """How many items there are."""
+        """Number of items."""
         return len(self.movies.ids)
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """Put an item's place by popularity in the place of its id."""
+    """Replace `movie_id` by `item`, the item's index by popularity."""
 
     movie_ids: Ids
     rank: npt.NDArray[np.int32]
@@ -67,7 +57,7 @@ class Numbered:
 
 
 def numbered(movies: Movies) -> Numbered:
-    """Return what numbers the movies by falling popularity."""
+    """Return the task that numbers items by falling popularity."""
     rank = np.empty(len(movies.ids), np.int32)
     rank[movies.order] = np.arange(len(movies.ids), dtype=np.int32)
     return Numbered(movies.ids, rank)
@@ -75,13 +65,13 @@ def numbered(movies: Movies) -> Numbered:
 
 @dataclass(frozen=True)
 class Spread:
-    """Sort ratings into buckets of people: plain columns in, packed cells out."""
+    """Distribute ratings over buckets of users: plain columns in, packed cells out."""
 
     keys: npt.NDArray[np.int32]
     numbered: Numbered | None
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Do it for a partition."""
+        """Yield the cells of a partition."""
         for table in gathered(batches, GATHER):
             columns = table if self.numbered is None else self.numbered(table)
             for (bucket,), part in sorted(columns.partition_by("bucket", as_dict=True, include_key=False).items()):
@@ -90,12 +80,12 @@ class Spread:
 
 @dataclass(frozen=True)
 class Collect:
-    """Put people's rows together: cells of ratings in, cells of rows out, by falling activity."""
+    """Group ratings by user: cells of ratings in, cells of rows by falling activity out."""
 
     most: int | None
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Do it for a partition."""
+        """Yield the cells of a partition, with the numbers of users and ratings in each."""
         for _, cells in by_key(batches, "bucket"):
             people, repeated = rows_of(joined(cells))
             if self.most is not None:
@@ -107,7 +97,7 @@ class Collect:
 
 
 def gathered(batches: Batches, size: int) -> Iterator[pl.DataFrame]:
-    """Yield the batches of a partition put together until they are of some size."""
+    """Join the batches of a partition into tables of at least `size` rows; the last may be smaller."""
     held: list[pa.RecordBatch] = []
     n = 0
     for batch in batches:
@@ -121,7 +111,7 @@ def gathered(batches: Batches, size: int) -> Iterator[pl.DataFrame]:
 
 
 def rows_of(table: pl.DataFrame) -> tuple[People, int]:
-    """Return the rows of a table `user_id item rating`, by ascending id, and how many ratings stand there again."""
+    """Return the rows of a table `user_id item rating`, sorted by id, and the number of repeated ratings."""
     table = table.sort("user_id", "item")
     number = table["user_id"].rle_id().to_numpy()
     items, values = table["item"].to_numpy(), table["rating"].to_numpy()
@@ -131,10 +121,11 @@ def rows_of(table: pl.DataFrame) -> tuple[People, int]:
 
 
 def capped(people: People, most: int) -> People:
-    """Keep `most` ratings of whoever has more, drawn at random, always the same for the same person and ratings."""
+    """Keep `most` ratings of users with more; the sample depends only on the user's id and number of ratings."""
     kept = np.ones(len(people.rows.data), np.bool_)
     for user in np.flatnonzero(people.lengths > most):
         begin, end = people.rows.indptr[user], people.rows.indptr[user + 1]
+        # seeded by crc32, since Python salts `hash` in each process
         rng = np.random.default_rng([zlib.crc32(str(people.user_ids[int(user)]).encode()), end - begin])
         kept[begin:end] = False
         kept[begin + rng.choice(end - begin, most, replace=False)] = True
@@ -143,7 +134,7 @@ def capped(people: People, most: int) -> People:
 
 
 def spread(table: Any, n_buckets: int, numbered: Numbered | None = None) -> Any:
-    """Return a table as cells, each of one bucket of people; those of a bucket stand together in one partition."""
+    """Return a table as cells of one bucket of users each; a partition holds all cells of its buckets."""
     bucket = sql.pmod(sql.hash("user_id"), sql.lit(n_buckets)).alias("bucket")
     task = Spread(keys(table.sparkSession, n_buckets), numbered)
     cells = mapped(table.select("*", bucket), task, "bucket int, body binary")
@@ -156,12 +147,12 @@ def joined(cells: Iterable[dict[str, Any]]) -> pl.DataFrame:
 
 
 def buckets_for(spark: Any, n_ratings: int) -> int:
-    """Return into how many buckets people are sorted: of bounded size, and some for each core."""
+    """Return the number of buckets: of bounded size, and at least two for each core."""
     return max(-(-n_ratings // BUCKET), 2 * cores(spark))
 
 
 def cores(spark: Any) -> int:
-    """Return how many tasks run at once, as far as Spark says."""
+    """Return the number of tasks that run at once, as far as Spark reports it."""
     try:
         return max(1, int(spark.sparkContext.defaultParallelism))
     except Exception:  # Spark Connect has no context
@@ -169,34 +160,15 @@ def cores(spark: Any) -> int:
 
 
 def packed_rows(table: Any, movies: Movies, n_buckets: int, most: int | None) -> Any:
-    """Return everybody's rows as cells."""
+    """Return all users' rows as cells."""
     cells = spread(table.select("user_id", "movie_id", "rating"), n_buckets, numbered(movies))
     return mapped(cells, Collect(most), "users long, ratings long, repeated long, body binary")
 
 
 def rows_by_user(table: Any, movies: Movies, most: int | None = None, *, n_buckets: int | None = None) -> Rows:
-    """Put everybody's rows together and keep them on the executors' disks.
+    """Group a table of `rating_table` by user and persist the rows on the executors' disks, until `frame.unpersist()`.
 
-    Parameters
-    ----------
-    table : pyspark.sql.DataFrame
-        What `rating_table` gives, looked at by `movies_of`.
-    movies : Movies
-        What that found.
-    most : int, optional
-        The most ratings of one person that count.
-    n_buckets : int, optional
-        Into how many buckets people are sorted; by default as the number of ratings wants it.
-
-    Returns
-    -------
-    Rows
-        To be released by `frame.unpersist()`.
-
-    Raises
-    ------
-    InputError
-        A user rated a movie more than once; the message says how often that is so.
+    `most` caps the ratings of a user. Raise `InputError` if a user rated an item more than once.
     """
     n_buckets = n_buckets or buckets_for(table.sparkSession, movies.n_ratings)
     frame = packed_rows(table, movies, n_buckets, most).persist(StorageLevel.DISK_ONLY)
@@ -212,13 +184,13 @@ def rows_by_user(table: Any, movies: Movies, most: int | None = None, *, n_bucke
 
 @dataclass(frozen=True)
 class Survey:
-    """Add up what people's rows say of every item: partial sums of a partition, cut into chunks of items."""
+    """Sum `look` over the rows of a partition; the partial sums are cut into chunks of items."""
 
     look: Callable[[sp.csr_array], Numbers]
     n_items: int
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Do it for a partition."""
+        """Yield the partial sums of a partition."""
         total: Any = 0.0
         for record in records(batches):
             total = total + self.look(People.unpack([record["body"]]).matrix(self.n_items))
@@ -235,7 +207,7 @@ class Total:
     n_sums: int
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Do it for a partition."""
+        """Yield the total of each chunk of a partition."""
         for (chunk,), partials in by_key(batches, "chunk"):
             total: Any = 0.0
             for partial in partials:
@@ -244,7 +216,7 @@ class Total:
 
 
 def totals(rows: Rows, look: Callable[[sp.csr_array], Numbers], n_sums: int) -> Numbers:
-    """Return the sum over everybody of what `look` says of rows: `n_sums` numbers for each item, by popularity."""
+    """Return the sum of `look` over all users' rows: `n_sums` numbers for each item, by popularity."""
     chunks = -(-rows.n_items // CHUNK)
     partials = mapped(rows.frame, Survey(look, rows.n_items), "chunk int, part int, body binary")
     placed = partials.repartition(min(chunks, 64), "chunk").sortWithinPartitions("chunk", "part")

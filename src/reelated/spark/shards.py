@@ -1,4 +1,4 @@
-"""What the executors wrote, block by block, put into the order of the item numbers: mapped files, little memory."""
+"""Assemble the shards that the executors wrote into index order, by memory-mapped files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ from reelated.spark.pairs import PARTS, shard
 
 
 def read_shard(folder: Path, block: int, name: str) -> npt.NDArray[Any]:
-    """Map what one task wrote, or say that it cannot be seen from here."""
+    """Memory-map an array that a task wrote, or raise if the driver does not see the file."""
     file = shard(str(folder), block, name)
     if not file.is_file():
         raise InputError(
@@ -28,25 +28,10 @@ def read_shard(folder: Path, block: int, name: str) -> npt.NDArray[Any]:
 def assembled(
     folder: Path, blocks: Blocks, lengths: dict[int, npt.NDArray[np.int64]], order: npt.NDArray[np.int32], dtype: str
 ) -> Similarity:
-    """Bring the rows of all shards into the order of the item numbers.
+    """Write the rows of all shards in index order into `folder` and return them memory-mapped.
 
-    Parameters
-    ----------
-    folder : Path
-        Where the shards are, and where the whole is put.
-    blocks : Blocks
-        Which items each shard holds, by popularity.
-    lengths : dict of int to ndarray
-        How many neighbours the items of each block have; a block that nobody touched is not there.
-    order : ndarray of int32
-        The number of every item, by popularity.
-    dtype : str
-        Of the similarities.
-
-    Returns
-    -------
-    Similarity
-        Mapped from the folder.
+    `lengths` holds the number of neighbours of each item of each block, without the blocks that no rating touched;
+    `order` is the index of every item, by popularity.
     """
     by_number = np.zeros(len(order), np.int64)
     for block, sizes in lengths.items():
@@ -68,7 +53,7 @@ def assembled(
 
 
 def put_in_place(folder: Path, found: Iterable[int], blocks: Blocks, order: npt.NDArray[np.int32], name: str) -> Any:
-    """Return a square of all items, of which the shards of the blocks `found` hold rows."""
+    """Return an item × item matrix in index order, from the shards of the blocks `found`."""
     square = None
     for block in found:
         rows = read_shard(folder, block, name)

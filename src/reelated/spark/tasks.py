@@ -1,4 +1,4 @@
-"""How a task meets Spark: Arrow batches in, Arrow batches out, keys that land where they should."""
+"""The interface between tasks and Spark: Arrow batches in and out, and keys for chosen partitions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,38 +14,27 @@ from pyspark.sql import functions as sql
 
 Batches = Iterator[pa.RecordBatch]
 Task = Callable[[Batches], Iterator[dict[str, list[Any]] | pl.DataFrame]]
-"""Takes the batches of a partition and yields columns or tables."""
+"""Takes the Arrow batches of a partition and yields dicts of columns, or tables."""
 KINDS = {"int": pa.int32(), "long": pa.int64(), "binary": pa.binary(), "double": pa.float64(), "string": pa.string()}
 ROWS = 100_000
-"""Rows of a table that are handed to Spark at once."""
+"""Rows in a batch that a task hands to Spark."""
 
 LARGE = 64_000_000
-"""Bytes of one batch between Spark and a task."""
+"""Bytes of a batch that Spark hands to a task."""
 CELLS = 1000
-"""Records of one batch where Spark, before its version 4, cannot tell bytes."""
+"""Records of such a batch where Spark, before version 4, has no limit in bytes."""
 
 
 def mapped(frame: Any, task: Task, schema: str) -> Any:
     """Return the data frame that a task makes of every partition of another.
 
-    Parameters
-    ----------
-    frame : pyspark.sql.DataFrame
-        Read by partitions.
-    task : callable
-        Takes an iterator of Arrow batches, yields dicts of columns or tables.
-    schema : str
-        What it yields, as Spark spells it: `"bucket int, body binary"`.
-
-    Returns
-    -------
-    pyspark.sql.DataFrame
+    `schema` names the columns that the task yields, as Spark spells them: `"bucket int, body binary"`.
     """
     fields = [field.split() for field in schema.split(", ")]
     wanted = pa.schema([(name, KINDS[kind]) for name, kind in fields])
 
     def run(batches: Batches) -> Batches:
-        numba.set_num_threads(1)  # Spark spreads tasks over the cores
+        numba.set_num_threads(1)  # Spark already runs one task on each core
         for columns in task(batches):
             if isinstance(columns, pl.DataFrame):
                 yield from columns.to_arrow().cast(wanted).to_batches(ROWS)
@@ -56,9 +45,9 @@ def mapped(frame: Any, task: Task, schema: str) -> Any:
 
 
 def keys(spark: Any, n: int) -> npt.NDArray[np.int32]:
-    """Return for each of `n` partitions a key that `repartition(n, key)` sends there.
+    """Return, for each of `n` partitions, a key that `repartition(n, key)` sends there.
 
-    Spark places a key by its hash, so that plain numbers would share some partitions and leave others empty.
+    Spark places a key by its hash: the numbers 0 … n − 1 would share some partitions and leave others empty.
     """
     found = np.full(n, -1, np.int32)
     first, many = 0, max(64, 8 * n)
@@ -79,13 +68,13 @@ def records(batches: Batches) -> Iterator[dict[str, Any]]:
 
 
 def by_key(batches: Batches, *names: str) -> Iterator[tuple[Any, Iterable[dict[str, Any]]]]:
-    """Yield the records of a partition that is sorted by some columns, those of one key together."""
+    """Yield the records of a sorted partition, grouped by the named columns."""
     return groupby(records(batches), key=lambda record: tuple(record[name] for name in names))
 
 
 @contextmanager
 def small_batches(spark: Any) -> Iterator[None]:
-    """Have Spark hand over cells some megabytes at a time while the block runs: by default it counts 10,000 of them."""
+    """Limit Spark's Arrow batches by size inside the `with` block; by default Spark counts 10,000 records."""
     by_bytes = int(spark.version.split(".")[0]) >= 4
     setting = "spark.sql.execution.arrow." + ("maxBytesPerBatch" if by_bytes else "maxRecordsPerBatch")
     before = spark.conf.get(setting, None)

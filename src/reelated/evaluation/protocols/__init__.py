@@ -1,4 +1,4 @@
-"""Published ways to measure, by name: exactly their splits and measures, and the figures that others reached."""
+"""Published evaluation protocols by name: their exact splits and metrics, and the figures that others published."""
 
 from reelated.evaluation.protocols.ml1m import FOLDS_1M, INFINITE_AE, NCF
 from reelated.evaluation.protocols.ml20m import LIANG
@@ -6,6 +6,6 @@ from reelated.evaluation.protocols.ml100k import AUDIENCE, FOLDS, MICROSOFT
 from reelated.evaluation.protocols.protocol import Protocol, Published
 
 PROTOCOLS = {one.name: one for one in (FOLDS, MICROSOFT, AUDIENCE, FOLDS_1M, NCF, INFINITE_AE, LIANG)}
-"""The protocols by the names that the terminal uses."""
+"""Protocols by their names in the terminal."""
 
 __all__ = ["PROTOCOLS", "Protocol", "Published"]

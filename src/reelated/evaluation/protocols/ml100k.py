@@ -1,4 +1,4 @@
-"""Protocols on MovieLens 100K: the official folds, and the split of Microsoft's comparison, read both ways."""
+"""Protocols on MovieLens 100K: the official folds, and the split of Microsoft's comparison, ranking items or users."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ SEED, SHARE = 42, 0.75
 
 
 def folds_of(material: Material) -> list[Split]:
-    """Return u1 … u5."""
+    """Return the official folds u1 … u5."""
     return given_folds(material.source)
 
 
 def microsoft(material: Material) -> list[Split]:
-    """Hide a quarter of each movie's ratings: by one column of random numbers over the file, seed 42."""
+    """Hide a quarter of each item's ratings, in the order of one random number for each line of the file."""
     movies = material.table["movie_id"].to_numpy()
     order = np.lexsort((np.random.RandomState(SEED).rand(len(movies)), movies))
     _, starts, counts = np.unique(movies[order], return_index=True, return_counts=True)

@@ -16,7 +16,8 @@ FOLDS_SEED = 0
 
 
 def ncf(material: Material) -> list[Split]:
-    """Hide the rating of each user that the test file names, and rank it among the 99 sampled movies there."""
+    """Hide each user's rating that the test file names, and rank it among the 99 sampled items there."""
+    # the split's files number users and movies as they first appear in the ratings file
     users, movies = (material.table[name].unique(maintain_order=True) for name in ("user_id", "movie_id"))
     rows = [line.split("\t") for line in text_of(material.file("*test.rating", NCF_FILES)).splitlines()]
     sampled = [line.split("\t") for line in text_of(material.file("*test.negative*", NCF_FILES)).splitlines()]
@@ -40,7 +41,7 @@ def ncf(material: Material) -> list[Split]:
 
 
 def infinite_ae(material: Material) -> list[Split]:
-    """Learn from what is marked 0, be shown 0 and 1, be asked about 2."""
+    """Train on the ratings marked 0, show those marked 0 and 1, hide those marked 2."""
     path = material.file("*infinite*.npz", INFINITE_FILES)
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -54,7 +55,7 @@ def infinite_ae(material: Material) -> list[Split]:
 
 
 def five_folds(material: Material) -> list[Split]:
-    """Deal all ratings into five."""
+    """Divide all ratings into five random folds."""
     return random_folds(material.data, 5, seed=FOLDS_SEED)
 
 

@@ -1,4 +1,4 @@
-"""The protocol of Liang et al. on MovieLens 20M: users kept from the fit, of whom 80 % is shown."""
+"""The protocol of Liang et al. on MovieLens 20M: held-out users, of whose ratings 80 % are shown."""
 
 import numpy as np
 
@@ -9,12 +9,13 @@ SEED, HELD_OUT, FEWEST, BAR, SHARE = 98765, 10_000, 5, 3.5, 0.2
 
 
 def liang(material: Material, held_out: int = HELD_OUT) -> list[Split]:
-    """Hide a fifth of the ratings of the last users in a random order; those before them are for validation."""
+    """Hide a fifth of the ratings of the last users in a random order; the users before them are for validation."""
     table = material.table
     users, movies = table["user_id"].to_numpy(), table["movie_id"].to_numpy()
     good = table["rating"].to_numpy() > BAR
     ids, counts = np.unique(users[good], return_counts=True)
     ids = ids[counts >= FEWEST]
+    # the legacy generator: the published split was drawn with it
     ids = ids[np.random.RandomState(SEED).permutation(len(ids))]
     fitted = good & np.isin(users, ids[: len(ids) - 2 * held_out])
     theirs = np.flatnonzero(

@@ -1,4 +1,4 @@
-"""`Protocol`: a published way to measure, with the figures that others published for it."""
+"""`Protocol`: a published way to measure, with the published figures."""
 
 import lzma
 from collections.abc import Callable
@@ -24,15 +24,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Material:
-    """What a protocol works on: a source of ratings, their order in the file, and the files of published splits.
-
-    Parameters
-    ----------
-    source : str or Path
-        As for `reelated.read`.
-    split : str or Path, optional
-        The folder with the files of the published split, or one of them; by default the folder of the source.
-    """
+    """The ratings of a source in file order, and the files of a published split (by default in the source's folder)."""
 
     def __init__(self, source: Any, split: Any = None) -> None:
         self.source = source
@@ -50,23 +42,13 @@ class Material:
 
     @cached_property
     def data(self) -> Dataset:
-        """The ratings in numbers, with what is known of movies and users."""
+        """The ratings as a data set, with the side information of items and users."""
         found = self._found
         known = (found.known.get(kind) for kind in ("movies", "users"))
         return Dataset.from_frames(found.ratings, *known, scale=found.scale, name=found.name)
 
     def hide(self, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
-        """Hide ratings that are named by their rows in the file.
-
-        Parameters
-        ----------
-        hidden, how, fitted, shown
-            As for `hide`, in the order of the file.
-
-        Returns
-        -------
-        Split
-        """
+        """Return a split that hides ratings; unlike in `splits.hide`, masks follow the rows of the file."""
         ids = self.data.ratings
         users = ids.user_ids.indices_of(self.table["user_id"])
         order = np.lexsort((ids.movie_ids.indices_of(self.table["movie_id"]), users))
@@ -74,19 +56,7 @@ class Material:
         return hide(self.data, hidden[order], how, fitted, shown)
 
     def file(self, pattern: str, published: str) -> Path:
-        """Return a file of the published split, or say where it is published.
-
-        Parameters
-        ----------
-        pattern : str
-            How its name looks, such as `*test.rating`.
-        published : str
-            Where it is published.
-
-        Returns
-        -------
-        Path
-        """
+        """Return the one file of the published split that matches a pattern, or say where it is published."""
         source = Path(str(self.source))
         where = source if self._split is None else Path(self._split)
         where = where if where.is_dir() else where.parent
@@ -98,17 +68,7 @@ class Material:
 
 
 def text_of(path: Path) -> str:
-    """Return the text of a file, which may be packed with xz.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-    """
+    """Return the text of a file, which may be compressed with xz."""
     data = path.read_bytes()
     return (lzma.decompress(data) if path.suffix == ".xz" else data).decode("utf-8")
 
@@ -124,7 +84,7 @@ class Published:
     Attributes
     ----------
     model : str
-        As its authors call it.
+        Its name in the publication.
     values : tuple of float or None
         In the order of the protocol's columns; None where nothing was published.
     note : str
@@ -143,11 +103,11 @@ class Protocol:
     Attributes
     ----------
     name : str
-        As the terminal calls it.
+        Its name in the terminal.
     data : str
-        Which data it needs, as `reelated.read` names it.
+        The data set that it needs.
     size : tuple of int
-        How many ratings, users and movies these are.
+        Number of ratings, users and items in that data set.
     definition : str
         What is hidden and what is measured.
     source : str
@@ -155,11 +115,11 @@ class Protocol:
     columns : dict of str to tuple
         Name in the published table → measure and relevance here.
     published : tuple of Published
-        What others reached.
+        The published figures.
     splits : callable
         Makes the splits of a `Material`.
     n : tuple of int
-        How long lists are.
+        The lengths of the lists.
     ask : {"movies", "users"}
         What is ranked.
     """
@@ -178,7 +138,7 @@ class Protocol:
     def evaluate(
         self, recommender: Recommender, source: Any, split: Any = None, *, progress: Progress | None = None
     ) -> Evaluation:
-        """Measure a recommender in this way.
+        """Measure a recommender by this protocol.
 
         Parameters
         ----------
@@ -189,7 +149,7 @@ class Protocol:
         split : str or Path, optional
             The folder with the files of the published split, or one of them; by default the folder of the source.
         progress : callable, optional
-            Called with the share that is done.
+            Called with the completed share, from 0 to 1.
 
         Returns
         -------
@@ -198,7 +158,7 @@ class Protocol:
         Raises
         ------
         InputError
-            Other data, or a file of the split is missing; the message says where it is published.
+            The source holds other data, or a file of the split is missing; the message says where it is published.
         """
         return evaluate(recommender, self.made(source, split), self.n, ask=self.ask, progress=progress)
 
@@ -225,12 +185,12 @@ class Protocol:
         return self.splits(material)
 
     def row(self, result: Evaluation) -> tuple[float | None, ...]:
-        """Return what was measured in the order of the published columns; None where no rating was predicted.
+        """Return the measured values in the order of the published columns; None where no rating was predicted.
 
         Parameters
         ----------
         result : Evaluation
-            Of this protocol.
+            An evaluation by this protocol.
 
         Returns
         -------
