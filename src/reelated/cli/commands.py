@@ -117,7 +117,7 @@ def audience(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """List the users with the highest predicted interest in an item they have not rated."""
+    """List the users with the highest scores for an item they have not rated."""
     if len(movie) == 1:
         return _audience(rec, movie[0], n, by, form)
     movie_ids = [find_movie(rec, one) for one in movie]
