@@ -1,4 +1,4 @@
-"""The terminal: one command, one verb; it reads options, calls the library and prints."""
+"""The command line: each command reads its options, calls the library and prints the result."""
 
 from reelated.cli.main import main
 

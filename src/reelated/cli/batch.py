@@ -1,4 +1,4 @@
-"""Everybody's lists into one file: table by table, in bounded memory, and never half a file."""
+"""Write the recommendations of all users to one file, in bounded memory and atomically."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ WRITERS = (".parquet", ".csv")
 
 
 def check_output(output: Path) -> Path:
-    """Return the file to write to, or say why it cannot be one."""
+    """Return the output path, or raise an `InputError` if it cannot be written."""
     if output.suffix not in WRITERS:
         raise InputError(f"--output {output}: expected a file that ends in {' or '.join(WRITERS)}.")
     if not output.parent.is_dir() or output.is_dir():
@@ -22,26 +22,9 @@ def check_output(output: Path) -> Path:
 
 
 def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:
-    """Write tables beside the target, join them as a stream, and put the whole in place.
-
-    Parameters
-    ----------
-    tables : iterable of polars.DataFrame
-        In the order in which they are written.
-    output : Path
-        A `.parquet` or `.csv` file; one already there is replaced.
-
-    Returns
-    -------
-    int
-        Rows written.
-
-    Raises
-    ------
-    InputError
-        Another ending, or no folder to write to.
-    """
+    """Write the tables to `output`, replace an existing file atomically, and return the number of rows."""
     check_output(output)
+    # The temporary folder is on the target's file system: only there is the final rename atomic.
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
         rows, parts = 0, []
@@ -50,6 +33,7 @@ def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:
             table.write_parquet(parts[-1])
             rows += len(table)
         whole = beside / output.name
+        # Polars streams the parts: to read them whole would hold the lists of all users in memory.
         stream = pl.scan_parquet(parts)
         stream.sink_csv(whole) if output.suffix == ".csv" else stream.sink_parquet(whole)
         whole.replace(output)

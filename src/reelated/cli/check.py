@@ -1,4 +1,4 @@
-"""`reelated check`: what is wrong or odd with a source, before any fit."""
+"""`reelated check`: validate a source before a fit."""
 
 import os
 import warnings
@@ -19,7 +19,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def check_source(source: str, options: Options) -> Checkup:
-    """Check a source that is no model yet."""
+    """Validate a source of ratings; a saved model is refused."""
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
     with warnings.catch_warnings(category=DataWarning, action="ignore"):
@@ -27,7 +27,7 @@ def check_source(source: str, options: Options) -> Checkup:
 
 
 def print_checkup(checkup: Checkup, form: str) -> None:
-    """Print a check-up: for people, or as an array of one object."""
+    """Print the report as text, or as a JSON array with one object."""
     if form == "json":
         return print_json([checkup.to_dict()])
     out = console()
@@ -41,19 +41,19 @@ def print_checkup(checkup: Checkup, form: str) -> None:
 
 
 def _in_options(finding: Finding) -> Finding:
-    """Say what to do in the words of the terminal."""
+    """Replace the names of Python arguments with those of command-line options."""
     return replace(finding, sentence=in_options(finding.sentence), reading=in_options(finding.reading))
 
 
 def check_rejects(rejects: Path | None) -> Path | None:
-    """Return the file to keep refused rows in, or say why it cannot be one."""
+    """Return the path for rejected rows, or raise an `InputError` if it cannot be written."""
     if rejects is not None and (rejects.is_dir() or not rejects.parent.is_dir()):
         raise InputError(f"--rejects {rejects}: expected a file in a folder that exists.")
     return rejects
 
 
 def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:
-    """Write refused rows as a whole file, and never over the source."""
+    """Write the rejected rows atomically; refuse to overwrite the source."""
     if Path(source).resolve() in (rejects.resolve(), rejects.parent.resolve()):
         raise InputError(f"--rejects {rejects}: this is SOURCE itself, or lies in it. Name another file.")
     beside = rejects.with_name(f".{rejects.name}-{os.getpid()}")

@@ -1,4 +1,4 @@
-"""`--engine spark`: the same commands on a Spark cluster."""
+"""`--engine spark`: run `fit` and `batch` on a Spark cluster."""
 
 import os
 import shutil
@@ -27,11 +27,11 @@ JAVA = "Spark needs a Java runtime, 17 or later. Install one, for example with: 
 
 @contextmanager
 def connected(engine: str) -> Iterator[Any]:
-    """Open a session on the cluster that `--engine` names, or say what is missing."""
+    """Open a Spark session for the value of `--engine`; raise an `InputError` if something is missing."""
     name, _, master = engine.partition("=")
     if name != "spark":
         raise InputError(f"--engine {shorten(engine)}: expected spark, or spark=MASTER such as spark=local[4].")
-    import reelated.spark  # noqa: F401  # says how to install it
+    import reelated.spark  # noqa: F401  # its error tells how to install PySpark
 
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         raise InputError(JAVA)
@@ -39,13 +39,14 @@ def connected(engine: str) -> Iterator[Any]:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
+    # Without this, workers run the first `python3` of the PATH, which may lack Reelated.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     there = SparkSession.getActiveSession()
     logging = Path(__file__).with_name("log4j2.properties").as_uri()
     builder = SparkSession.builder.appName("reelated")
     builder = builder.config("spark.driver.defaultJavaOptions", f"-Dlog4j2.configurationFile={logging}")
-    builder = builder.config("spark.ui.showConsoleProgress", "false")  # there is a bar of ours
-    with warnings.catch_warnings(action="ignore"):  # Spark's, of the versions of others
+    builder = builder.config("spark.ui.showConsoleProgress", "false")  # we show our own progress bar
+    with warnings.catch_warnings(action="ignore"):  # Spark warns about the versions of other packages
         try:
             with without_notices():
                 session = (builder.master(master) if master else builder).getOrCreate()
@@ -56,16 +57,15 @@ def connected(engine: str) -> Iterator[Any]:
         except (PySparkException, Py4JJavaError) as error:
             raise InputError(f"--engine {engine}: {_short(error)}") from None
         finally:
-            if there is None:
+            if there is None:  # a session that was open before belongs to the caller
                 session.stop()
 
 
 @contextmanager
 def without_notices() -> Iterator[None]:
-    """Drop what a Java runtime that starts here says of its modules; pass all else that it writes to stderr on.
-
-    The runtime keeps the file that it was started with, and no option of it leaves the notice out.
-    """
+    """Filter the "incubator modules" notice of a starting Java runtime out of stderr."""
+    # No option of the runtime suppresses the notice. The runtime keeps the stderr that it starts with, so the thread
+    # goes on copying after the block ends.
     stderr, (reading, writing) = os.dup(2), os.pipe()
 
     def pass_on() -> None:
@@ -84,7 +84,7 @@ def without_notices() -> Iterator[None]:
 
 
 def _short(error: BaseException) -> str:
-    """Return what an error says: of a task's traceback the last line, of an exception of Java its first cause."""
+    """Return one line: the root cause of a Java exception, or the Reelated error of a task's traceback."""
     text, cause = str(error), getattr(error, "java_exception", None)
     while cause is not None:
         text, cause = cause.getMessage() or cause.toString(), cause.getCause()
@@ -94,7 +94,7 @@ def _short(error: BaseException) -> str:
 
 
 def check_table(source: str) -> None:
-    """Refuse, before Spark starts, what it cannot read: models, archives, and files or folders of other formats."""
+    """Refuse sources that Spark cannot read, such as archives and models, before Spark starts."""
     path, plain = Path(source), _unpacked(source)
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model.")
@@ -120,7 +120,7 @@ def check_table(source: str) -> None:
 
 
 def _is_parquet(file: Path) -> bool:
-    """Say whether a file is Parquet, by its name or its first bytes."""
+    """Return whether a file is Parquet, by its suffix or its magic bytes."""
     if file.suffix == ".parquet":
         return True
     with file.open("rb") as opened:
@@ -128,12 +128,12 @@ def _is_parquet(file: Path) -> bool:
 
 
 def _unpacked(source: str) -> str:
-    """Return the name of a file without the ending of its compression."""
+    """Remove the suffix of a compression from a file name."""
     return source.removesuffix(".gz").removesuffix(".zst")
 
 
 def ratings_table(session: Any, source: str) -> Any:
-    """Return the ratings of a source: Parquet, ORC or CSV files, a folder of Parquet, or a table by its name."""
+    """Read ratings with Spark: Parquet, ORC or CSV files, a folder of Parquet, or a table by its name."""
     plain = _unpacked(source)
     if plain.endswith((".csv", ".tsv")):
         separator = "\t" if plain.endswith(".tsv") else ","
@@ -146,7 +146,7 @@ def ratings_table(session: Any, source: str) -> Any:
 
 
 def fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> str:
-    """Fit on a cluster and save, or without a folder say what that will cost; return what there is to say."""
+    """Fit on a cluster and save the model to `output`; without `output`, return the cost estimate as text."""
     check_cluster_options(options)
     check_table(source)
     with connected(engine) as session:
@@ -165,7 +165,7 @@ def fit_on_cluster(source: str, options: Options, output: Path | None, engine: s
 
 
 def read_movies(path: str) -> Any:
-    """Read a table of movies as it stands."""
+    """Read a table of items from CSV or Parquet, unchanged."""
     import polars as pl
 
     try:
@@ -175,7 +175,7 @@ def read_movies(path: str) -> Any:
 
 
 def check_cluster_options(options: Options) -> None:
-    """Refuse what a cluster does not do by itself."""
+    """Refuse options that are not supported on a cluster."""
     refused = {
         "--duplicates": options.duplicates not in ("last", "error"),
         "--invalid": options.invalid != "error",
@@ -190,7 +190,7 @@ def check_cluster_options(options: Options) -> None:
 def batch_on_cluster(
     source: str, ratings: str | None, output: Path, engine: str, options: Options, *, n: int, by: Any, filters: Any
 ) -> int:
-    """Write everybody's lists as a folder of Parquet files; return how many rows."""
+    """Write the recommendations of all users as a folder of Parquet files; return the number of rows."""
     if not is_model(source) or ratings is None:
         raise InputError("--engine spark: expected a saved model as SOURCE, and --ratings with a table of ratings.")
     if output.suffix != ".parquet":

@@ -1,4 +1,4 @@
-"""The commands: each reads its options, makes one call, and prints the answer."""
+"""The commands: each reads its options, makes one call, and prints the result."""
 
 import shlex
 from pathlib import Path
@@ -93,7 +93,7 @@ def recommend(
     why: Annotated[bool, typer.Option("--why", help="Show what each number is made of.")] = False,
     form: Form = "table",
 ) -> None:
-    """Recommend movies to a user or a newcomer; or, for a movie, users."""
+    """Recommend items to a user or a new user, or users for an item."""
     filters = as_filters(rec, genres, years, exclude)
     if movie is not None:
         if any(value is not None for value in filters.values()):
@@ -117,7 +117,7 @@ def audience(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """List the users who have not rated a movie and would want it most."""
+    """List the users with the highest scores for an item they have not rated."""
     if len(movie) == 1:
         return _audience(rec, movie[0], n, by, form)
     movie_ids = [find_movie(rec, one) for one in movie]
@@ -143,7 +143,7 @@ def similar(
     exclude: Exclude = None,
     form: Form = "table",
 ) -> None:
-    """List the movies most like a movie, with the number of people who rated both."""
+    """List the items most similar to an item, with the number of users who rated both."""
     print_answers(rec.similar(find_movie(rec, movie), n=n, **as_filters(rec, genres, years, exclude)), form)
 
 
@@ -156,7 +156,7 @@ def predict(
     rate: Rate = None,
     form: Form = "table",
 ) -> None:
-    """Predict what a user or a newcomer would rate a movie."""
+    """Predict the rating that a user or a new user would give an item."""
     print_prediction(rec.predict(**_person(rec, user, rate), movie_id=find_movie(rec, movie)), form)
 
 
@@ -170,7 +170,7 @@ def explain(
     by: By = None,
     form: Form = "table",
 ) -> None:
-    """Say why a user's or a newcomer's number for a movie is what it is."""
+    """Explain the score or the predicted rating of an item for a user or a new user."""
     print_why(rec.explain(**_person(rec, user, rate), movie_id=find_movie(rec, movie), by=by), form)
 
 
@@ -186,7 +186,7 @@ def find(
     n: N = 10,
     form: Form = "table",
 ) -> None:
-    """Find movies by title."""
+    """Find items by title."""
     print_answers(rec.find(text, n=n), form)
 
 
@@ -248,7 +248,7 @@ def batch(
     engine: Engine = None,
     ratings: Annotated[str | None, typer.Option(help="With --engine: the table of ratings; SOURCE is a model.")] = None,
 ) -> None:
-    """Write everybody's recommendations to a file; a file already there is replaced whole."""
+    """Write the recommendations of all users to a file; an existing file is replaced."""
     from reelated.cli.progress import working
 
     if engine is not None:
@@ -298,7 +298,7 @@ def map_(
     output: Annotated[Path, typer.Option("-o", "--output", callback=check_map, help="An .svg file.")],
     color: Annotated[Color, typer.Option(help="What the dots are coloured by: genres or decades.")] = "genres",
 ) -> None:
-    """Draw all movies to a file, near ones alike; a movie's title shows under the pointer."""
+    """Draw a map of all items to an SVG file; similar items are close together, and hovering shows a title."""
     write_map(rec, output, color)
     console().print(f"{plural(len(rec.movie_ids), 'movie')} drawn to {output}.", markup=False)
 
@@ -313,7 +313,7 @@ def check(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """Check ratings before any fit: what is wrong or odd, and what reading does about it."""
+    """Check ratings before a fit: list problems and how reading handles each."""
     checkup = check_source(source, options)
     if rejects is not None:
         write_rejects(checkup.rejects, source, rejects)
@@ -344,7 +344,7 @@ def evaluate(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """Measure a model: hide ratings, fit to the others, and compare the answers with what was hidden."""
+    """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
     way = Way(protocol, split, n, ask, seed)
     print_evaluation(evaluate_source(source, options, way, report), options, way, form)
 
@@ -361,7 +361,7 @@ def tune(
     seed: Annotated[int, typer.Option(min=0, help="Of what is hidden for judging and of what is tried.")] = 0,
     form: Form = "table",
 ) -> None:
-    """Try settings of a model on a part of the ratings, and print the lines that use the best."""
+    """Search hyperparameters on a part of the ratings, and print the code that uses the best."""
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
     print_tuning(tune_source(source, options, goal, **given), source, form)
 
@@ -381,7 +381,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small.")],
     from_file: Annotated[Path | None, typer.Option("--from", help="Take this archive instead of the network.")] = None,
 ) -> None:
-    """Fetch an edition of MovieLens from GroupLens into the cache."""
+    """Download an edition of MovieLens from GroupLens into the cache."""
     from reelated.data import fetch as fetch_edition
 
     path = fetch_edition(name, from_file=from_file, say=lambda line: console().print(line, markup=False))
@@ -392,10 +392,10 @@ service.register(app, with_source, with_json)
 
 
 class OnceEach(TyperCommand):
-    """A command that refuses an option given twice where one value counts."""
+    """A command that refuses a single-valued option given twice; Click would use the last value silently."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, and look which options were given in what order."""
+        """Parse the arguments, and refuse repeated options."""
         *_, given = self.make_parser(ctx).parse_args(args=list(args))
         for option in self.params:
             if (
@@ -409,7 +409,7 @@ class OnceEach(TyperCommand):
 
 @app.command(epilog="Example: reelated demo")
 def demo() -> None:
-    """Show the main job on the bundled sample."""
+    """Show the main features on the bundled sample."""
     from reelated.cli.demo import run_demo
 
     run_demo()

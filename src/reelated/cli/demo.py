@@ -1,4 +1,4 @@
-"""`reelated demo`: the main job on the bundled sample, as a first look."""
+"""`reelated demo`: the main features on the bundled sample."""
 
 import shlex
 
@@ -11,7 +11,7 @@ USER, MOVIE = 300, "Star Wars"
 
 
 def run_demo() -> None:
-    """Ten movies for a user with reasons, ten users for a movie, similar movies, and what to try next."""
+    """Print recommendations with reasons, the audience of a movie, similar movies, and further commands."""
     rec, out = open_source("sample", Options()), console()
     print_about(rec)
     out.print()

@@ -1,4 +1,4 @@
-"""`reelated evaluate`: hide ratings, fit, ask, and print how well the answers fit what was hidden."""
+"""`reelated evaluate`: run an evaluation and print its metrics."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -33,18 +33,18 @@ NAMES = {
     "novelty": "novelty, bits",
     "concentration": "places of the ten most listed",
 }
-"""Measures as a person reads them."""
+"""Display names of the metrics."""
 BESIDE: dict[str, Callable[[], Recommender]] = {
     "popularity": lambda: Recommender(Popularity(), rater=None),
     "recipe": recipe,
 }
-"""What a report shows beside the model asked for."""
+"""Reference models that a report shows for comparison."""
 BOTH = ("any", "liked")
 INTERVAL = "95 % interval"
 
 
 class Way(NamedTuple):
-    """How to measure, as the terminal's options say it."""
+    """The evaluation options of the command."""
 
     protocol: str | None
     split: str | None
@@ -54,11 +54,11 @@ class Way(NamedTuple):
 
 
 def evaluate_source(source: str, options: Options, way: Way, report: Path | None) -> Evaluation:
-    """Measure the recommender asked for in the way asked for; write a report, with others beside it."""
+    """Evaluate the chosen recommender; with `report`, evaluate the reference models too and write the report."""
     protocol = None if way.protocol is None else protocol_of(options, way)
     asked = options.recommender()
     if isinstance(asked.ranker, Popularity):
-        asked.rater = None  # the error of the default rater would be taken for that of popularity
+        asked.rater = None  # otherwise its row shows the error of the default rater
     wanted = {model_of(options): asked}
     if report is not None:
         check_report(report)
@@ -76,7 +76,7 @@ def evaluate_source(source: str, options: Options, way: Way, report: Path | None
 
 
 def protocol_of(options: Options, way: Way) -> Protocol:
-    """Return the protocol asked for; it says itself how to read, what to rank and how long lists are."""
+    """Return the chosen protocol; refuse options that the protocol fixes itself."""
     protocol = PROTOCOLS[check_choice("protocol", way.protocol, PROTOCOLS)]
     if options.reading != Options().reading or way.n is not None or way.ask != "movies":
         raise InputError(
@@ -87,7 +87,7 @@ def protocol_of(options: Options, way: Way) -> Protocol:
 
 
 def _split_of(source: str, options: Options, way: Way) -> Split | list[Split]:
-    """Hide ratings of a source in the way asked for."""
+    """Read a source and split it by the method of `--split`."""
     name = "within-users" if way.split is None else way.split
     if name not in SPLITS:
         raise InputError(f"--split {shorten(name)}: expected one of {', '.join(SPLITS)}; files go with --protocol.")
@@ -96,14 +96,14 @@ def _split_of(source: str, options: Options, way: Way) -> Split | list[Split]:
 
 
 def model_of(options: Options) -> str:
-    """Say which model the options ask for."""
+    """Name the model and its settings in one line."""
     settings = [f"{name}={value}" for name, value in options.settings.items()]
     return ", ".join([options.model or options.preset, *settings])
 
 
 # --------------------------------------------------------------------------------------------------------- printing
 def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) -> None:
-    """Print what was measured: for people, or as an array of one object."""
+    """Print the metrics as tables, or as a JSON array with one object."""
     rows, protocol = result.rows(), PROTOCOLS.get(way.protocol or "")
     if form == "json":
         return print_json([as_dict(result, rows, model_of(options), protocol)])
@@ -127,7 +127,7 @@ def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) 
 
 
 def as_dict(result: Evaluation, rows: list[Measure], model: str, protocol: Protocol | None) -> dict[str, Any]:
-    """Return what `--json` prints."""
+    """Return the object that `--json` prints."""
     told: dict[str, Any] = {"model": model}
     told |= {name: getattr(result, name) for name in ("data", "how", "ask", "liked")}
     told |= {"notes": list(result.notes), "measures": [asdict(row) for row in rows]}
@@ -143,7 +143,7 @@ def as_dict(result: Evaluation, rows: list[Measure], model: str, protocol: Proto
 
 
 def left_out(rows: list[Measure], ask: str) -> list[str]:
-    """Say how many have no hit and are left out of the means."""
+    """Return notes about users or items that are excluded from the means of a metric."""
     what, hidden = ("user", "a rating hidden") if ask == "movies" else ("movie", "a rater hidden")
     first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
     return [
@@ -155,13 +155,13 @@ def left_out(rows: list[Measure], ask: str) -> list[str]:
 
 
 def named(measure: str) -> str:
-    """Say a measure's name: `ndcg@10` → `nDCG@10`."""
+    """Format the name of a metric: `ndcg@10` → `nDCG@10`."""
     name, at, n = measure.partition("@")
     return NAMES[name] + at + n
 
 
 def _of_lists(rows: list[Measure]) -> list[Column]:
-    """Return the columns of the measures of lists: `any`, and beside it `liked` where users rate."""
+    """Return the columns of the ranking metrics: one for `any`, and one for `liked` if the data has ratings."""
     any_, liked = ({row.measure: row for row in rows if row.relevance == of} for of in BOTH)
     columns = [Column("a list against what was hidden", [named(measure) for measure in any_], text=True)]
     if not liked:
@@ -174,7 +174,7 @@ def _of_lists(rows: list[Measure]) -> list[Column]:
 
 
 def _others(rows: list[Measure]) -> list[Column]:
-    """Return the columns of the measures that have no hits."""
+    """Return the columns of the metrics without relevant items, such as RMSE and coverage."""
     order, shown = list(NAMES), {(row.measure, row.relevance) for row in rows}
     rest = sorted((row for row in rows if row.relevance is None), key=lambda row: order.index(row.measure))
     heading = "predicted ratings; lists as a whole" if ("rmse", None) in shown else "lists as a whole"
@@ -185,7 +185,7 @@ def _others(rows: list[Measure]) -> list[Column]:
 
 
 def _beside(protocol: Protocol, rows: list[Measure], model: str) -> list[Column]:
-    """Return our row, with its intervals, below the published ones."""
+    """Return the published rows of a protocol with our row and its intervals below."""
     found = {(row.measure, row.relevance): row for row in rows}
     ours = [found.get(key, Measure(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
     theirs = protocol.published

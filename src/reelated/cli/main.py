@@ -1,4 +1,4 @@
-"""The way in: every error in one clear sentence, and the exit code that goes with it."""
+"""The entry point: it maps errors to one message on stderr and an exit code."""
 
 import os
 import sys
@@ -11,14 +11,15 @@ from reelated.recommender.rows import printable
 def main() -> None:
     """Run the `reelated` command: exit 0 when done, 1 for unusable input, 2 for wrong usage, 130 when interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that knows ASCII alone
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # an ASCII terminal prints "?" instead of failing
     try:
         _run()
     except InputError as error:
         sys.exit(_say(in_options(str(error))))
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of the pipe, such as `head`, has closed it
+        # Python flushes stdout once more at exit, and without this would print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
@@ -33,10 +34,10 @@ def _run() -> None:
     try:
         app()
     finally:
-        sys.stdout.flush()  # here, where a broken pipe is understood, and not at the exit
+        sys.stdout.flush()  # so that `main` catches a broken pipe, which at exit it could not
 
 
 def _say(message: str) -> int:
-    """Print to standard error; a terminal's control characters in names do not pass."""
+    """Print a message to stderr without control characters, and return exit code 1."""
     print(*map(printable, f"Error: {message}".split("\n")), sep="\n", file=sys.stderr)  # noqa: T201
     return 1

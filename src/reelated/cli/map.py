@@ -1,4 +1,4 @@
-"""`reelated map`: all movies as one picture."""
+"""`reelated map`: draw a map of all items."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from reelated.recommender import Recommender
 
 
 def check_map(output: Path) -> Path:
-    """Return the file to write to, or say why there can be none; a map needs openTSNE too."""
+    """Return the output path; raise an `InputError` if it cannot be written or openTSNE is missing."""
     check_library()
     return check_path(output, (".svg",))
 
 
 def write_map(rec: Recommender, output: Path, color: Color) -> None:
-    """Lay the movies out, and write the picture."""
+    """Compute the layout and write the SVG."""
     with working("Drawing"):
         write_whole(output, draw(rec, MovieMap.of(rec), color=color).encode())

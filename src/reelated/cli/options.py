@@ -1,4 +1,4 @@
-"""The options that several commands share, and how their text is read."""
+"""Options shared by several commands, and the parsing of their values."""
 
 import inspect
 from collections.abc import Callable
@@ -31,7 +31,7 @@ User = Annotated[str | None, typer.Option("--user", help="A user id.")]
 Movie = Annotated[str | None, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A newcomer's rating: 50=5 or 'Fargo=4'. Repeatable.")]
 Form = Literal["table", "json", "csv"]
-"""How to print; in the terminal `--json` and `--csv`."""
+"""Output format, set with `--json` and `--csv`."""
 
 _READING = {
     "columns": Annotated[
@@ -73,35 +73,34 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes `options: Options` the shared options of reading and fitting in its place."""
+    """Replace the parameter `options` of a command with the options of reading and fitting."""
     return _replaced(command, "options", _READING | _FITTING, as_options)
 
 
 def with_reading(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes `options: Options` and a `form` the options of reading and `--json` for them."""
+    """Replace `options` and `form` of a command with the options of reading and `--json`."""
     return with_json(with_source(command))
 
 
 def with_source(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes `options: Options` the shared options of reading in their place."""
+    """Replace the parameter `options` of a command with the options of reading."""
     return _replaced(command, "options", _READING, as_options)
 
 
 def with_json(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes a `form` the option `--json` for it."""
+    """Replace the parameter `form` of a command with `--json`."""
     return _replaced(command, "form", {"json": _FORMS["json"]}, as_form)
 
 
 def with_fitting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes `options: Options` and a `form` the options of reading and fitting and `--json`."""
+    """Replace `options` and `form` of a command with the options of reading and fitting and `--json`."""
     return _replaced(with_options(command), "form", {"json": _FORMS["json"]}, as_form)
 
 
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
-    """Give a command that takes `rec: Recommender` a SOURCE and the shared options in its place.
+    """Replace the parameter `rec` of a command with SOURCE and the shared options, and `form` with those in `forms`.
 
-    Of the options `one_of` exactly one must be given; a command that takes a `form` gets the options `forms` for it.
-    What can be said of wrong usage is said before the source is opened.
+    Exactly one of the options `one_of` must be given.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -110,7 +109,7 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
 
         @wraps(command)
         def opened(*, source: str, options: Options, **given: Any) -> None:
-            check_one_of({name: given[name] for name in one_of})
+            check_one_of({name: given[name] for name in one_of})  # before the source is opened, which can take minutes
             rec = open_source(source, options)
             print_notes(rec)
             if given.get("form", "table") == "table":
@@ -131,7 +130,7 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
 
 
 def check_one_of(values: dict[str, Any]) -> None:
-    """Refuse a call that gives none or several of the options that say who or what is asked about."""
+    """Refuse a call with none or several of the mutually exclusive options."""
     given = [f"--{name}" for name, value in values.items() if value is not None]
     if values and len(given) != 1:
         got = " and ".join(given) or "none of them"
@@ -141,7 +140,7 @@ def check_one_of(values: dict[str, Any]) -> None:
 def _replaced(
     command: Callable[..., None], name: str, options: dict[str, Any], make: Callable[..., Any]
 ) -> Callable[..., None]:
-    """Replace one parameter of a command by several options, which `make` turns into its value."""
+    """Replace one parameter of a command with several options; `make` turns them into its value."""
 
     @wraps(command)
     def replaced(**given: Any) -> None:
@@ -167,12 +166,12 @@ def as_options(
     set: list[str] | None = None,  # noqa: A002
     **rest: Any,
 ) -> Options:
-    """Read the texts of the shared options."""
+    """Parse the values of the shared options."""
     return Options(columns=as_columns(columns), scale=as_scale(scale), settings=as_settings(set), **rest)
 
 
 def as_columns(text: str | None) -> dict[str, str | None]:
-    """Read `user_id=who,rating=stars`; an empty name says that there is no such column."""
+    """Parse `user_id=who,rating=stars`; an empty name means that the column does not exist."""
     pairs = [pair.partition("=") for pair in split(text)]
     for name, equals, _ in pairs:
         if not equals:
@@ -182,7 +181,7 @@ def as_columns(text: str | None) -> dict[str, str | None]:
 
 
 def as_scale(text: str | None) -> tuple[float, ...] | None:
-    """Read `1,5,1`."""
+    """Parse `1,5,1`."""
     if text is None:
         return None
     try:
@@ -193,7 +192,7 @@ def as_scale(text: str | None) -> tuple[float, ...] | None:
 
 
 def as_settings(texts: list[str] | None) -> dict[str, Any]:
-    """Read `n_neighbors=100`, `positive_only=false`, `weighting=bm25`, `n_neighbors=none`."""
+    """Parse `n_neighbors=100`, `positive_only=false`, `weighting=bm25`, `n_neighbors=none`."""
     settings = {}
     for text in texts or []:
         name, equals, value = text.partition("=")
@@ -204,7 +203,7 @@ def as_settings(texts: list[str] | None) -> dict[str, Any]:
 
 
 def as_value(text: str) -> Any:
-    """Read `100`, `0.5`, `true`, `none`; all else stays text."""
+    """Parse `100`, `0.5`, `true`, `none`; any other value stays text."""
     for read in (int, float):
         with suppress(ValueError):
             return read(text)
@@ -212,7 +211,7 @@ def as_value(text: str) -> Any:
 
 
 def as_years(text: str | None) -> tuple[int, int] | None:
-    """Read `1994` or `1990-1999`."""
+    """Parse `1994` or `1990-1999`."""
     if text is None:
         return None
     first, dash, last = text.partition("-")
@@ -226,7 +225,7 @@ def as_years(text: str | None) -> tuple[int, int] | None:
 
 
 def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | None:
-    """Read `50=5` and `Fargo=4`, split at the last `=`; a note names the ids that the model does not know."""
+    """Parse `50=5` and `Fargo=4`, split at the last `=`; unknown ids are skipped with a note."""
     if texts is None:
         return None
     ratings: dict[Any, float] = {}
@@ -257,7 +256,7 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
 
 
 def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
-    """Read the filters of a list."""
+    """Parse the filters of a list."""
     left_out = [rec.movie_ids.parse(text) for text in split(exclude)]
     if hint := rec.catalogue_.genres_hint(split(genres)) if split(genres) else "":
         print_note(in_options(f"--genres: {hint}"))
@@ -265,15 +264,15 @@ def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude:
 
 
 def as_form(json: bool, csv: bool = False) -> Form:
-    """Read `--json` and `--csv`."""
+    """Return the output format for `--json` and `--csv`."""
     if json and csv:
         raise typer.BadParameter("got --json and --csv: expected one of them.")
     return "json" if json else "csv" if csv else "table"
 
 
 def as_user(rec: Recommender, text: str | None) -> Any:
-    """Return the user id that a text stands for."""
-    if text is None or rec.ratings_ is None:  # the recommender says what it lacks
+    """Parse a user id as the type of the ids in the data."""
+    if text is None or rec.ratings_ is None:  # the recommender raises the better error
         return text
     user_id = rec.user_ids.parse(text)
     if isinstance(user_id, str) and rec.user_ids.type_name == "int":
@@ -283,5 +282,5 @@ def as_user(rec: Recommender, text: str | None) -> Any:
 
 
 def split(text: str | None) -> list[str]:
-    """Split at commas, without blanks."""
+    """Split at commas and strip blanks."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]

@@ -1,4 +1,4 @@
-"""`reelated plot`: a picture of ratings, movies or one user, as a file."""
+"""`reelated plot`: draw ratings, items or one user to a file."""
 
 import warnings
 from pathlib import Path
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 Kind = Literal["ratings", "similarity", "neighborhood", "user"]
 _TAKES = {"ratings": "", "similarity": "--movie", "neighborhood": "--movie", "user": "--user"}
-"""The option that says what a kind of picture is of."""
+"""The option that selects the subject of each kind of plot."""
 
 
 def check_picture(output: Path) -> Path:
-    """Return the file to write to, or say why there can be none; drawing needs Matplotlib too."""
+    """Return the output path; raise an `InputError` if it cannot be written or Matplotlib is missing."""
     check_matplotlib()
     return check_path(output)
 
 
 def check_usage(kind: Kind, movies: list[str] | None, user: str | None, n: int | None) -> None:
-    """Refuse options that a kind of picture does not take, and a kind without its own."""
+    """Refuse options that a kind of plot does not take, and a kind without its required option."""
     given = {"--movie": bool(movies), "--user": user is not None}
     wanted = _TAKES[kind]
     if wanted and not given[wanted]:
@@ -45,7 +45,7 @@ def check_usage(kind: Kind, movies: list[str] | None, user: str | None, n: int |
 
 
 def draw(source: str, options: Options, kind: Kind, movies: list[str] | None, user: str | None, **how: Any) -> "Figure":
-    """Read what the picture needs, and draw it; ratings alone need no fit."""
+    """Open the source and draw the plot; a plot of ratings needs no fit."""
     if kind == "ratings" and not is_model(source):
         data = read_source(source, options)
         for line in (*(f"note: {note}" for note in data.notes), repr(data)):
@@ -58,7 +58,7 @@ def draw(source: str, options: Options, kind: Kind, movies: list[str] | None, us
 
 
 def write(figure: "Figure", output: Path) -> None:
-    """Write the picture; signs that no font knows are told as a note."""
+    """Write the figure; print a note for each character that no font has."""
     with warnings.catch_warnings(record=True, category=FontWarning) as caught:
         warnings.simplefilter("always", FontWarning)
         plot.save(figure, output)

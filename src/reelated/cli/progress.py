@@ -1,4 +1,4 @@
-"""Progress on standard error, for people only: no bar is shown where it is not a terminal."""
+"""Progress bars on stderr, shown only if it is a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ errors = Console(stderr=True, highlight=False)
 
 @contextmanager
 def working(label: str = "Fitting") -> Iterator[Callable[[float], None]]:
-    """Show a bar while the block runs, and give it the function that moves it."""
+    """Show a progress bar during the block, and yield the function that updates it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with (
         event.install_listener("numba:compile", CompileNote()),
@@ -23,15 +23,15 @@ def working(label: str = "Fitting") -> Iterator[Callable[[float], None]]:
 
 
 class CompileNote(event.Listener):  # type: ignore[misc]
-    """Print one line when a kernel is compiled that is not in numba's cache."""
+    """Print one line when numba compiles a kernel that is not in its cache."""
 
     printed = False
 
     def on_start(self, event: event.Event) -> None:
-        """Print the line, above the bar."""
+        """Print the line once, above the bar."""
         if not self.printed:
             self.printed = True
             errors.print("Compiling the engine, which takes up to a minute the first time.")
 
     def on_end(self, event: event.Event) -> None:
-        """Do nothing."""
+        """Do nothing; numba requires the method."""

@@ -1,4 +1,4 @@
-"""The commands of the service: what fills its store, takes things out of it, and answers from it."""
+"""The commands of the web service and its store: import, export, forget, refit, models, serve."""
 
 import logging
 import logging.config
@@ -42,7 +42,7 @@ log = logging.getLogger("reelated.web")
 
 @contextmanager
 def opened(url: str | None) -> Iterator["Store"]:
-    """Give a store, up to date; say in one sentence if it does not answer or cannot be opened."""
+    """Open a store with its schema upgraded; turn an unavailable store into an `InputError`."""
     try:
         from reelated.store import Store, StoreUnavailable
     except ModuleNotFoundError:
@@ -57,14 +57,15 @@ def opened(url: str | None) -> Iterator["Store"]:
 
 
 def versions_of(store: "Store", models: Path | None) -> "Versions":
-    """Return the models of a store."""
+    """Return the model versions of a store."""
     from reelated.refit import Versions, models_folder
 
     return Versions(models or models_folder(store))
 
 
 def fill(store: "Store", source: str, options: Options) -> None:
-    """Import a source, with a progress bar, and say what came."""
+    """Import a source with a progress bar, and print the report."""
+    # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(extra) for extra in (options.movies, options.users) if extra]
     key = " ".join([fingerprint(source), repr(options), *extras])
     with working("Importing") as progress:
@@ -80,7 +81,7 @@ def import_(
         Path | None, typer.Option("--rejects", callback=check_rejects, help="Keep refused rows in this CSV file.")
     ] = None,
 ) -> None:
-    """Take ratings and movies into the store of the service; a run that was broken off goes on where it stopped."""
+    """Import ratings and items into the store of the service; an interrupted import resumes where it stopped."""
     if rejects is not None:
         write_rejects(check_source(source, options).rejects, source, rejects)
     with opened(store) as there:
@@ -93,7 +94,7 @@ def scale(
     ] = None,
     store: StoreUrl = None,
 ) -> None:
-    """Show or set the scale on which people rate."""
+    """Show or set the rating scale of the store."""
     wanted = as_scale(scale)
     with opened(store) as there:
         if wanted is not None:
@@ -106,7 +107,7 @@ def scale(
 def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")], store: StoreUrl = None
 ) -> None:
-    """Write all that is in the store as tables, which every other command takes as SOURCE."""
+    """Export the store as tables that every other command takes as SOURCE."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"DIR {folder}: expected a new or empty folder.")
     with opened(store) as there:
@@ -126,7 +127,7 @@ def forget(
     now: Annotated[bool, typer.Option("--refit", help="Refit now instead of leaving it to the service.")] = False,
     learn_from_visitors: WithVisitors = False,
 ) -> None:
-    """Erase users and their ratings; the next refit removes every model that was fitted to them."""
+    """Erase users and their ratings; the next refit removes every model fitted to their ratings."""
     with opened(store) as there:
         gone = there.forget(*(there.parse("user", user) for user in users))
         who = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
@@ -147,7 +148,7 @@ def forget(
 
 
 def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool) -> "Attempt | None":
-    """Refit in this process, with a progress bar."""
+    """Refit in this process with a progress bar."""
     from reelated.refit import refit
 
     with working(label):
@@ -155,7 +156,7 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
 
 
 def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: WithVisitors = False) -> None:
-    """Fit to what is in the store now; a running service serves the new model within seconds."""
+    """Refit the model to the store now; a running service serves the new model within seconds."""
     with opened(store) as there:
         attempt = refit_now(there, versions_of(there, models), "Refitting", learn_from_visitors)
     if attempt is None:
@@ -171,7 +172,7 @@ def models(
     use: Annotated[int | None, typer.Option("--use", min=1, help="Serve this version from now on.")] = None,
     form: Form = "table",
 ) -> None:
-    """List the versions of the model that the service keeps, or go back to one."""
+    """List the model versions of the service, or switch to one of them."""
     with opened(store) as there:
         versions = versions_of(there, models)
         if use is not None:
@@ -212,7 +213,7 @@ def serve(
     refit_every: Annotated[float, typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Hours until a refit.")] = 24,
     learn_from_visitors: WithVisitors = False,
 ) -> None:
-    """Serve pages and an HTTP API: recommendations that follow every rating, from a store that loses none."""
+    """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
     with ExitStack() as stack:
         with opened(store) as there:
             from reelated.web import ServiceOptions
@@ -222,7 +223,7 @@ def serve(
             url = there.url.render_as_string(hide_password=False)
             told = {
                 name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")
-            }  # these have no option
+            }  # these two have no command-line option
             given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
             given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
             options = replace(ServiceOptions.from_environment(told), store=url, models=folder, **given)
@@ -233,12 +234,12 @@ def serve(
 
 
 def say(line: str) -> None:
-    """Print a line at once, whoever reads."""
+    """Print a line without wrapping or markup."""
     console().print(line, markup=False, soft_wrap=True)
 
 
 def prepare(store: "Store", models: Path | None, data: str | None, *, with_visitors: bool = False) -> None:
-    """Fill a store that is empty, and make the first model; and a map, if a refit was stopped before it came to it."""
+    """Import `data` into an empty store, fit the first model, and draw the map if an interrupted refit left none."""
     from reelated.refit.refitting import draw_map
 
     if data is not None and store.is_empty():
@@ -256,11 +257,11 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
 
 
 def register(app: Any, with_source: Any, with_json: Any) -> None:
-    """Add these commands to the others."""
+    """Register the commands of the service."""
     app.command("import", epilog="Example: reelated import sample")(with_source(import_))
     app.command(epilog="Example: reelated export my-data")(export)
     group = typer.Typer(no_args_is_help=True)
-    lists = {"ignore_unknown_options": True}  # a scale such as -10,10,1 is no option
+    lists = {"ignore_unknown_options": True}  # so that a scale such as -10,10,1 is not read as an option
     group.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=lists)(scale)
     app.add_typer(group, name="store", help="Settings of a store.", epilog="Example: reelated store scale 1,5,0.5")
     app.command(epilog="Example: reelated forget 300 301")(forget)

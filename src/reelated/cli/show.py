@@ -1,4 +1,4 @@
-"""How answers look in a terminal, and as JSON and CSV."""
+"""Output of results as tables, JSON and CSV."""
 
 import json
 import os
@@ -19,11 +19,11 @@ from reelated.recommender import Answers, MovieRow, Prediction, Reason, Recommen
 from reelated.recommender.rows import Match, cell_text, cut, printable, with_year
 
 NARROW, NARROWEST = 100, 40
-"""Below the first width a table has no genres; below the second a terminal wraps what is printed."""
+"""Widths in characters: below the first, tables omit genres; below the second, the terminal wraps lines."""
 
 
 def console() -> Console:
-    """Return the console for standard output: as wide as the terminal, without colours in a pipe."""
+    """Return the console for stdout: as wide as the terminal; in a pipe 120 columns unless COLUMNS is set."""
     out = Console(highlight=False)
     if not out.is_terminal and "COLUMNS" not in os.environ:
         return Console(highlight=False, width=120)
@@ -31,13 +31,14 @@ def console() -> Console:
 
 
 def print_json(rows: list[dict[str, Any]]) -> None:
-    """Print one JSON array and nothing else."""
+    """Print one JSON array."""
+    # An encoding other than UTF gets ASCII escapes: a replaced character would change the data.
     escaped = "utf" not in (sys.stdout.encoding or "").lower()
     sys.stdout.write(json.dumps(rows, ensure_ascii=escaped, indent=1, allow_nan=False) + "\n")
 
 
 def print_csv(answers: Answers[Any]) -> None:
-    """Print comma-separated rows with a header; lists within a field are joined by bars."""
+    """Print rows as CSV with a header; lists within a field are joined by `|`."""
     table = answers.to_polars()
     for name in ("genres", "reasons"):
         if name in table.columns:
@@ -51,18 +52,18 @@ def _joined(values: Any) -> str:
 
 
 def print_notes(rec: Recommender) -> None:
-    """Say on standard error what the data is and what reading changed."""
+    """Print the notes of the data on stderr."""
     for note in rec.notes_:
         print_note(note)
 
 
 def print_note(note: str) -> None:
-    """Say something on standard error that changes the answer."""
+    """Print a note on stderr."""
     errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
 
 
 def print_about(rec: Recommender) -> None:
-    """Say in one line what the answers rest on."""
+    """Print the name and the size of the data on stderr."""
     about = f"{rec.name_}: {len(rec.movie_ids):,} movies"
     if rec.ratings_ is not None:
         about = (
@@ -73,7 +74,7 @@ def print_about(rec: Recommender) -> None:
 
 
 def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: str | None = None) -> None:
-    """Print a list in the form asked for: `json`, `csv` or a table."""
+    """Print a list as `json`, `csv` or a table; `why` adds the parts of each score."""
     if form == "json":
         print_json(answers.to_dicts())
     elif form == "csv":
@@ -91,7 +92,7 @@ def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: 
 
 
 def print_audiences(table: pl.DataFrame, form: str) -> None:
-    """Print the users for several movies, in the form asked for."""
+    """Print the audiences of several items as `json`, `csv` or a table."""
     if form == "json":
         return print_json(table.to_dicts())
     if form == "csv":
@@ -111,7 +112,7 @@ def print_audiences(table: pl.DataFrame, form: str) -> None:
 
 
 def _told(columns: list["Column"]) -> list["Column"]:
-    """Leave out genres where none are known, and predicted ratings where the model predicts none."""
+    """Drop optional columns without any value."""
     optional = ("genres", "predicted", "above own mean")
     return [
         column
@@ -121,7 +122,7 @@ def _told(columns: list["Column"]) -> list["Column"]:
 
 
 class Column(NamedTuple):
-    """One column of a table: numbers keep their width; texts share what is left, the last to be cut first."""
+    """One column of a table: numbers keep their width, texts share the rest."""
 
     name: str
     cells: list[str]
@@ -129,7 +130,7 @@ class Column(NamedTuple):
 
 
 def table_of(columns: list[Column], width: int) -> Table:
-    """Lay out a table that never exceeds a width: texts are cut, numbers are not; where narrow, the last give way."""
+    """Lay out a table of at most `width` characters: cut texts, never numbers; drop the last text columns if needed."""
     if width < NARROW:
         columns = [column for column in columns if column.name != "genres"]
     widths, free, texts = _measured(columns, width)
@@ -149,7 +150,7 @@ def table_of(columns: list[Column], width: int) -> Table:
 
 
 def _measured(columns: list[Column], width: int) -> tuple[list[int], int, list[int]]:
-    """Return the widths that columns want, what is free for the texts, and which are texts."""
+    """Return the full width of each column, the width left for texts, and the indices of text columns."""
     widths = [max(map(cell_len, [column.name, *column.cells])) for column in columns]
     texts = [at for at, column in enumerate(columns) if column.text]
     return widths, width - 2 * (len(columns) - 1) - sum(widths) + sum(widths[at] for at in texts), texts
@@ -160,7 +161,7 @@ def _id(value: Any) -> str:
 
 
 def _named(rows: Any) -> list[Column]:
-    """Return the columns that every list of movies begins with."""
+    """Return the leading columns of every list of items."""
     return [
         Column("", [str(row.rank) for row in rows]),
         Column("id", [_id(row.movie_id) for row in rows]),
@@ -226,7 +227,7 @@ _COLUMNS: dict[type, Any] = {MovieRow: _movies, UserRow: _users, SimilarRow: _si
 
 
 def _reasons(row: MovieRow) -> Text:
-    """Show what one row's number is made of."""
+    """Return the score of one row as a sum of contributions."""
     if not row.reasons:
         return Text(f"{row.rank:>3}. {_movie(row)}: {row.source}", style="dim")
     whole = sum(part.contribution for part in row.reasons) + row.other
@@ -240,7 +241,7 @@ def _said(part: Reason) -> str:
 
 
 def print_prediction(prediction: Prediction, form: str) -> None:
-    """Print a predicted rating with what stands behind it."""
+    """Print a predicted rating with its interval and the number of items used."""
     if form == "json":
         return print_json([asdict(prediction)])
     if form == "csv":
@@ -263,7 +264,7 @@ def print_prediction(prediction: Prediction, form: str) -> None:
 
 
 def print_why(why: Why, form: str) -> None:
-    """Print the parts of a number, adding up, with bars; and where the movie would be without the strongest."""
+    """Print an explanation: the contributions with bars, their sum, and the counterfactual ranks."""
     if form != "table":
         return print_json([why.to_dict()])
     out, number = console(), "predicted rating" if why.by == "rating" else "relevance"
@@ -284,7 +285,7 @@ def print_why(why: Why, form: str) -> None:
 
 
 def _parts(why: Why, number: str, width: int) -> Table:
-    """Lay out the ten largest parts of a number, the rest, and the sum."""
+    """Lay out the ten largest contributions, the rest, and the sum."""
     strongest = sorted(why.contributions, key=lambda part: -abs(part.contribution))[:10]
     shown = sorted(strongest, key=lambda part: -part.contribution)
     rest = sum(part.contribution for part in why.contributions) - sum(part.contribution for part in shown)
@@ -312,7 +313,7 @@ def _parts(why: Why, number: str, width: int) -> Table:
 
 
 def _bar(value: float, largest: float) -> str:
-    width = round(abs(value) / largest * 10) if largest else 0  # as much as a narrow table leaves
+    width = round(abs(value) / largest * 10) if largest else 0  # 10 characters, which fit into a narrow table too
     return ("█" if value > 0 else "░") * width
 
 

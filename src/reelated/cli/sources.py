@@ -1,4 +1,4 @@
-"""`SOURCE` → a fitted `Recommender`: a saved model is opened; all else is read, fitted and kept for next time."""
+"""Turn `SOURCE` into a fitted `Recommender`: load a saved model, or read, fit and cache."""
 
 import hashlib
 import json
@@ -21,14 +21,14 @@ from reelated.recommender import PRESETS, Match, Recommender
 from reelated.recommender.rows import printable, with_year
 
 AGEING = {"half_life", "long_term"}
-"""Settings of how ratings age, whatever the model."""
+"""Settings of the `Recommender` itself; all other settings belong to the ranking model."""
 KEPT = 8
-"""Fitted models kept in the cache; the one that was not used for longest goes first."""
+"""Size of the cache of fitted models; eviction is least recently used first."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to read a source and which model to fit to it, as the terminal's options say it."""
+    """The command-line options of reading and fitting."""
 
     columns: dict[str, str | None] = field(default_factory=dict)
     scale: tuple[float, ...] | None = None
@@ -43,12 +43,12 @@ class Options:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The arguments of `reelated.read`."""
+        """The arguments for `reelated.read`."""
         names = ("columns", "scale", "duplicates", "invalid", "movies", "users")
         return {name: getattr(self, name) or None for name in names}
 
     def recommender(self) -> Recommender:
-        """Return the recommender asked for, not yet fitted."""
+        """Return the chosen recommender, unfitted."""
         made: Recommender = PRESETS[self.preset]()
         made.max_memory = self.max_memory
         if self.model is None and not self.settings:
@@ -66,7 +66,7 @@ class Options:
 
 
 def _unknown(name: str, model: str) -> str:
-    """Say that a model has no such setting, and which has."""
+    """Return the message for an unknown setting, with the model that has it."""
     owners = [other for other, cls in MODELS.items() if other != "baseline" and name in cls().get_params()]
     hint = f" For that one give --model {owners[0]}." if owners else ""
     known = ", ".join([*MODELS[model]().get_params(), *sorted(AGEING)])
@@ -74,12 +74,12 @@ def _unknown(name: str, model: str) -> str:
 
 
 def is_model(source: str) -> bool:
-    """Say whether a source is a saved model."""
+    """Return whether a source is a saved model."""
     return (Path(source) / "model.json").is_file()
 
 
 def open_source(source: str, options: Options) -> Recommender:
-    """Return a fitted recommender for any source."""
+    """Return a fitted recommender for a source, from the cache if possible."""
     if is_model(source):
         if options != Options():
             raise InputError(
@@ -89,39 +89,40 @@ def open_source(source: str, options: Options) -> Recommender:
         return Recommender.load(source)
     try:
         kept = _kept(source, options)
-    except InputError:  # no folder to keep it in
+    except InputError:  # no cache folder
         return fit_source(source, options)
     if kept.exists():
         try:
             found = Recommender.load(kept)
-        except InputError:  # of an older version, or damaged: fit again
+        except InputError:  # an older format, or damaged: fit again
             shutil.rmtree(kept, ignore_errors=True)
         else:
-            kept.touch()
+            kept.touch()  # the modification time orders the eviction
             return found
     fitted = fit_source(source, options)
-    with suppress(OSError, InputError):  # no room or no right to write: the answer matters more
+    with suppress(OSError, InputError):  # a full or read-only disk must not prevent the result
         fitted.save(kept)
         _tidy(kept.parent)
     return fitted
 
 
 def fit_source(source: str, options: Options) -> Recommender:
-    """Read and fit, with a progress bar."""
+    """Read a source and fit to it, with a progress bar."""
     with working() as progress:
         return options.recommender().fit(read_source(source, options), progress=progress)
 
 
 def read_source(source: str, options: Options) -> Dataset:
-    """Read the data of a source that is no model yet."""
+    """Read a source of ratings; a saved model is refused."""
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
-    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # what reading changed is told as notes
+    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # `Dataset.notes` holds the same messages
         return read(source, **{name: value for name, value in options.reading.items() if value is not None})
 
 
 def _kept(source: str, options: Options) -> Path:
-    """Return where the model of this data and these options is kept, as fitted by this very code."""
+    """Return the cache path of a fitted model; its key hashes the data, the options and the code."""
+    # The newest modification time of the package invalidates the cache when the code changes without a new version.
     code = max(path.stat().st_mtime_ns for path in Path(reelated.__file__).parent.rglob("*.py"))
     said = [reelated.__version__, str(code), fingerprint(source), repr(options)]
     said += [fingerprint(extra) for extra in (options.movies, options.users) if extra]
@@ -136,14 +137,9 @@ def _tidy(folder: Path) -> None:
 
 
 def find_movie(rec: Recommender, text: str, option: str = "--movie") -> Any:
-    """Return the id of a movie named by its id or its title; `option` is where it was named.
+    """Return the id of the item with this id or title; `option` is the option's name for error messages.
 
-    An existing id wins; `title:300` forces the title. A title, whole or in part, must be that of one movie.
-
-    Raises
-    ------
-    InputError
-        No movie, or several; those that come near are listed with their ids.
+    An existing id takes precedence; `title:300` forces the title. A title, whole or partial, must match one item.
     """
     movie_id, wanted = rec.movie_ids.parse(text), text.removeprefix("title:").strip()
     if not wanted:
@@ -152,7 +148,7 @@ def find_movie(rec: Recommender, text: str, option: str = "--movie") -> Any:
         return movie_id
     found = list(rec.find(wanted, n=8))
     meant = _meant(wanted, found)
-    if text == wanted and isinstance(movie_id, int):  # a number is an id unless it is the whole of a title
+    if text == wanted and isinstance(movie_id, int):  # a number is an id unless it equals a whole title
         meant = found = [match for match in meant if match.match == 100]
     if len(meant) == 1:
         if wanted.casefold() not in _named(meant[0]).casefold():
@@ -171,7 +167,7 @@ def _named(match: Match) -> str:
 
 
 def _meant(wanted: str, found: list[Match]) -> list[Match]:
-    """Return those that a title names: exactly, else as a part, else by far the likest."""
+    """Return the exact matches of a title, else the partial ones, else a clearly best fuzzy match."""
     exact = [match for match in found if match.match == 100]
     partly = [match for match in found if wanted.casefold() in match.title.casefold()]
     if exact or partly:
@@ -181,6 +177,6 @@ def _meant(wanted: str, found: list[Match]) -> list[Match]:
 
 
 def plan_source(source: str, options: Options) -> tuple[Dataset, int]:
-    """Return the data and the most bytes that a fit may take beside it."""
+    """Return the data and the estimated peak memory of a fit in bytes, the data not included."""
     data = read_source(source, options)
     return data, options.recommender().plan(data)

@@ -1,4 +1,4 @@
-"""`reelated tune`: try settings of a model, and print the best as the lines that use them."""
+"""`reelated tune`: search hyperparameters, and print the code that uses the best."""
 
 import shlex
 from typing import Any, Literal
@@ -17,7 +17,7 @@ TunedModel = Literal["ease", "gaussian", "item-knn"]
 
 
 def tune_source(source: str, options: Options, goal: Goal, **given: Any) -> Tuning:
-    """Try settings on the data of a source."""
+    """Read a source and search hyperparameters on its data."""
     check_optuna()
     data = read_source(source, options)
     with working("Trying settings") as move:
@@ -25,7 +25,7 @@ def tune_source(source: str, options: Options, goal: Goal, **given: Any) -> Tuni
 
 
 def print_tuning(found: Tuning, source: str, form: str) -> None:
-    """Print the best settings as the lines that use them, or as an array of one object."""
+    """Print the code that uses the best settings, or a JSON array with one object."""
     told = {name: getattr(found, name) for name in ("model", "goal", "measure", "settings", "value", "default")}
     if form == "json":
         return print_json([{**told, "trials": len(found.trials), "python": found.python, "terminal": found.terminal}])

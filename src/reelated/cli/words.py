@@ -1,4 +1,4 @@
-"""A message of the library → the words of the terminal: options by their names there."""
+"""Translate error messages of the library: argument names become command-line options."""
 
 import re
 from collections.abc import Callable
@@ -47,11 +47,11 @@ _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"^name=": "NAME ",
     r"^text=": "TEXT ",
 }
-"""Patterns and what stands for them; what begins with `^` is said of an argument, and never of the data."""
+"""Regular expression → replacement; a leading `^` keeps a pattern from matching values of the data."""
 
 
 def in_options(message: str) -> str:
-    """Say an error as someone at a terminal would have to mend it.
+    """Replace Python arguments in a message with command-line options.
 
     >>> in_options("genres='Comdy': expected one of 'Comedy', 'Drama'.")
     "--genres 'Comdy': expected one of 'Comedy', 'Drama'."

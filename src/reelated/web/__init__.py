@@ -1,4 +1,4 @@
-"""The service: an HTTP API over a store and a model that follows it."""
+"""The web service: an HTTP API and pages over a store and the current model."""
 
 from reelated.web.app import create_app
 from reelated.web.options import ServiceOptions

@@ -1,4 +1,4 @@
-"""The API: handlers read what is asked, call the service, and give its answer as JSON."""
+"""The HTTP API: each handler parses the request, calls the service, and returns JSON."""
 
 import hmac
 import json
@@ -26,7 +26,7 @@ _bearer = HTTPBearer(auto_error=False, description="The key of REELATED_API_KEY,
 
 
 def as_json(value: Any, status: int = 200) -> Response:
-    """Return an answer as JSON; ids from outside may hold what orjson refuses, such as an integer of forty digits."""
+    """Return a JSON response; `json` handles what orjson refuses, such as integers beyond 64 bits."""
     try:
         body = orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -35,13 +35,13 @@ def as_json(value: Any, status: int = 200) -> Response:
 
 
 def as_list(answers: Answers[Any], **more: Any) -> Response:
-    """Return a list, and why it is short if it is."""
+    """Return a list, with the reason if it is shorter than requested."""
     short = None if answers.short is None else answers.short._asdict()
     return as_json({"recommendations": list(answers), "short": short} | more)
 
 
 def check_key(key: str | None) -> Callable[..., Any]:
-    """Return what lets only those in who show the key; without a key there is nothing to show."""
+    """Return a dependency that requires the API key; without a key it allows every request."""
 
     async def check(shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
         if key is not None:
@@ -54,7 +54,7 @@ def check_key(key: str | None) -> Callable[..., Any]:
 
 
 class Api:
-    """The handlers of one service."""
+    """The routes and handlers of one service."""
 
     def __init__(self, service: Service, metrics: Metrics, key: str | None) -> None:
         self.service = service
@@ -76,7 +76,7 @@ class Api:
             )
 
     def _routes(self) -> list[tuple[str, str, Callable[..., Any], Any, bool]]:
-        """Return method, path, handler, answer, and whether it needs the key."""
+        """Return method, path, handler, response model, and whether the route needs the key."""
         user, movie = "/api/users/{user_id}", "/api/movies/{movie_id}"
         return [
             ("GET", f"{user}/recommendations", self.recommendations, bodies.Recommendations, True),
@@ -104,12 +104,12 @@ class Api:
 
     # ------------------------------------------------------------------------------------------ for users
     def recommendations(self, user_id: UserId, asked: Annotated[bodies.Asked, Query()]) -> Response:
-        """Recommend movies to a user. What they rated a moment ago counts already."""
+        """Recommend items to a user. Their latest ratings are included."""
         who = self.store.parse("user", user_id)
         return as_list(self.service.recommend(who, n=asked.n, by=asked.by, **self._filters(asked)))
 
     def prediction(self, user_id: UserId, movie_id: MovieId) -> Response:
-        """Predict what a user would rate a movie, and say why. What they did rate it is not looked at."""
+        """Predict a user's rating of an item and explain it. The user's own rating of the item is not used."""
         prediction, why = self.service.predict(self.store.parse("user", user_id), self.store.parse("movie", movie_id))
         reasons, others = why.contributions[:3], why.contributions[3:]
         rest = sum(reason.contribution for reason in others)
@@ -124,20 +124,20 @@ class Api:
         return as_json({"ratings": told, "page": asked.page, "more": len(rows) > asked.n})
 
     def rate(self, user_id: UserId, movie_id: MovieId, given: Annotated[bodies.Rating, Body()]) -> Response:
-        """Keep a user's rating of a movie. It is on disk when this answers; a user not known yet is from now on."""
+        """Store a user's rating of an item. It is durable when the response arrives; an unknown user is added."""
         user, movie = self.store.parse("user", user_id), self.store.parse("movie", movie_id)
         self.store.rate(user, movie, given.rating)
         self._count(1)
         return as_json({"user_id": user, "movie_id": movie, "rating": given.rating})
 
     def unrate(self, user_id: UserId, movie_id: MovieId) -> Response:
-        """Remove a user's rating of a movie."""
+        """Delete a user's rating of an item."""
         self.store.unrate(self.store.parse("user", user_id), self.store.parse("movie", movie_id))
         self._count(1)
         return Response(status_code=204)
 
     def rate_many(self, given: Annotated[bodies.RatingsIn, Body()]) -> Response:
-        """Keep ratings of any users, all of them or none. Of several of one movie by one user the last counts."""
+        """Store ratings of several users, all or none. The last of repeated ratings counts."""
         kept = self.store.rate_many((row.user_id, row.movie_id, row.rating) for row in given.ratings)
         self._count(kept)
         return as_json({"kept": kept})
@@ -145,17 +145,17 @@ class Api:
     def forget(self, user_id: UserId) -> Response:
         """Erase a user and all their ratings.
 
-        From then on they have no list and are in no audience. A refit starts within seconds and replaces every model
+        The user has no list and is in no audience at once. A refit starts within seconds and replaces every model
         that was fitted to their ratings.
         """
         self.store.forget(self.store.parse("user", user_id))
         return Response(status_code=204)
 
     def newcomer(self, given: Annotated[bodies.Newcomer, Body()]) -> Response:
-        """Recommend movies to someone who is not in the store. Nothing is kept.
+        """Recommend items to a new user from ratings in the request. Nothing is stored.
 
-        Rated movies that the model does not know are left out and named under `unknown`. Without any ratings, or if
-        none of the movies is known, the list is of popular movies.
+        Rated items that the model does not know are ignored and listed under `unknown`. Without any usable rating the
+        list consists of popular items.
         """
         ratings = {row.movie_id: row.rating for row in given.ratings}
         filters = {"genres": given.genres, "years": given.years, "exclude": given.exclude}
@@ -164,53 +164,53 @@ class Api:
 
     # ------------------------------------------------------------------------------------------ of movies
     def movies(self, asked: Annotated[bodies.Search, Query()]) -> Response:
-        """Find movies by a part of their title, without regard to case and accents."""
+        """Find items by a part of the title, ignoring case and accents."""
         start = (asked.page - 1) * asked.n
         found = self.store.find_movies(asked.query, genres=split(asked.genres), start=start, n=asked.n + 1)
         told = [movie._asdict() for movie in found[: asked.n]]
         return as_json({"movies": told, "page": asked.page, "more": len(found) > asked.n})
 
     def movie(self, movie_id: MovieId) -> Response:
-        """Show one movie."""
+        """Return one item."""
         return as_json(self.service.movie(self.store.parse("movie", movie_id))._asdict())
 
     def put_movie(self, movie_id: MovieId, given: Annotated[bodies.MovieIn, Body()]) -> Response:
-        """Add a movie, or change the fields that are given. It can be found and rated at once.
+        """Add an item, or change the given fields. It can be found and rated at once.
 
-        A new movie needs a title; it is recommended after the next refit.
+        A new item needs a title; it is recommended after the next refit.
         """
         known = self.store.parse("movie", movie_id)
         self.store.put_movie(known, **given.model_dump(exclude_unset=True))
         return as_json(self.store.movie(known)._asdict())
 
     def hide(self, movie_id: MovieId) -> Response:
-        """Hide a movie, at once: it is in no list and found nowhere until it is shown again. Its ratings are kept."""
+        """Hide an item from all lists and searches at once. Its ratings are kept."""
         self.store.set_hidden(self.store.parse("movie", movie_id), True)
         return Response(status_code=204)
 
     def show(self, movie_id: MovieId) -> Response:
-        """Show a hidden movie again, at once."""
+        """Show a hidden item again at once."""
         self.store.set_hidden(self.store.parse("movie", movie_id), False)
         return Response(status_code=204)
 
     def similar(self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10) -> Response:
-        """List the movies most like a movie."""
+        """List the items most similar to an item."""
         return as_list(self.service.similar(self.service.served.recommender.movie_ids.parse(movie_id), n))
 
     def audience(
         self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10, by: Annotated[bodies.AudienceBy, Query()] = None
     ) -> Response:
-        """List the users who have not rated a movie and would want it most. Nobody's reasons are shown."""
+        """List the users with the highest scores for an item they have not rated, without reasons."""
         return as_list(self.service.audience(self.store.parse("movie", movie_id), n, by))
 
     def map(self, request: Request) -> Response:
-        """Give every movie a place, near ones alike: columns of one length, the most rated movie first."""
+        """Return the map: coordinates of every item as columns of equal length, the most rated item first."""
         chart = self.service.chart()
         return kept(request, chart.tag, *chart.json, "application/json")
 
     # ----------------------------------------------------------------------------------------- of service
     def model(self) -> Response:
-        """Say what is served: model, data, age, and its accuracy when it was fitted."""
+        """Return the served model: parameters, data, age, and accuracy at the time of the fit."""
         version, rec = self.service.served[:2]
         last = self.service.versions.last_attempt()
         told = asdict(version) | {
@@ -226,23 +226,23 @@ class Api:
     def refit(self) -> Response:
         """Start a refit within seconds.
 
-        Where one is running already, the new one starts after it. `version` and `last_refit` of `/api/model` change
-        when it is done.
+        If a refit is running, the new one starts after it. `version` and `last_refit` of `/api/model` change when it
+        is done.
         """
         return as_json({"running": self.service.ask_refit()}, 202)
 
     def live(self) -> Response:
-        """Say that the process works."""
+        """Report that the process is alive."""
         return as_json({"status": "ok"})
 
     def ready(self) -> Response:
-        """Say whether there is a model, and the store answers."""
+        """Report whether a model is loaded and the store answers."""
         self.service.served  # noqa: B018
         self.store.about()
         return as_json({"status": "ok"})
 
     def show_metrics(self) -> Response:
-        """Show counters and times for Prometheus."""
+        """Return the Prometheus metrics."""
         return Response(self.metrics.text(self.service), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def _count(self, changes: int) -> None:
@@ -250,7 +250,7 @@ class Api:
         self.metrics.ratings.inc(changes)
 
     def _filters(self, asked: bodies.Asked) -> dict[str, Any]:
-        """Read the filters of an address."""
+        """Parse the filters of a query string."""
         left_out = [self.store.parse("movie", text) for text in split(asked.exclude)]
         return {"genres": split(asked.genres) or None, "years": as_years(asked.years), "exclude": left_out or None}
 
@@ -258,7 +258,7 @@ class Api:
 def kept(
     request: Request, tag: str, body: bytes, packed: bytes, kind: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return what a browser may keep as long as it asks whether it is still so, which is answered without a body."""
+    """Return a cacheable response; answer 304 if the ETag matches."""
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -268,17 +268,17 @@ def kept(
 
 
 def settings_of(model: Any) -> dict[str, Any]:
-    """Return which model it is, and its parameters."""
+    """Return the name and the parameters of a model."""
     return {"model": type(model).__name__, **model.get_params()}
 
 
 def split(text: str | None) -> list[str]:
-    """Split at commas, without blanks."""
+    """Split at commas and strip blanks."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def as_years(text: str | None) -> tuple[int, int] | None:
-    """Read `1994` or `1990-1999`."""
+    """Parse `1994` or `1990-1999`."""
     if text is None:
         return None
     first, dash, last = text.partition("-")

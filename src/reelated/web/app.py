@@ -21,7 +21,7 @@ from reelated.web.service import Service
 
 
 def create_app(options: ServiceOptions | None = None) -> FastAPI:
-    """Return the service; the tables of its store must be there already (`Store.upgrade`)."""
+    """Create the application; the schema of the store must be up to date (`Store.upgrade`)."""
     options = options or ServiceOptions.from_environment()
     store = Store(options.store)
     service, metrics = Service(store, Versions(options.models or models_folder(store))), Metrics()
@@ -39,7 +39,7 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
         version=__version__,
         description="Explained recommendations from ratings that arrive all day.",
         lifespan=lifespan,
-        docs_url=None,  # its page loads scripts from elsewhere
+        docs_url=None,  # its page loads scripts from a CDN
         redoc_url=None,
     )
     app.state.service = service
@@ -53,7 +53,7 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
 
 
 def _describe(app: FastAPI) -> None:
-    """Let the description of the API say of every part its first sentence alone."""
+    """Reduce the schema descriptions in the OpenAPI document to their first paragraph."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:

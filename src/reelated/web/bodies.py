@@ -1,4 +1,4 @@
-"""What goes in and comes out over HTTP, as OpenAPI describes it: the words and fields of the terminal's JSON."""
+"""Request and response schemas of the API; the field names are those of the JSON output of the command line."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from reelated.recommender import MovieRow, Reason, SimilarRow, UserRow
 
 MOST = 1000
-"""Rows of a list, at the most."""
+"""Maximum number of rows of a list."""
 MOST_RATINGS = 10_000
 Id = StrictInt | StrictStr
 Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, examples=[4])]
@@ -19,13 +19,13 @@ AudienceBy = Annotated[
 
 
 class Closed(BaseModel):
-    """A body without room for misspelt names."""
+    """A schema that refuses unknown fields, so that misspelt names are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Asked(Closed):
-    """What is asked of a list, in an address."""
+    """Query parameters of a list."""
 
     n: N = 10
     by: By = None
@@ -35,28 +35,28 @@ class Asked(Closed):
 
 
 class Page(Closed):
-    """Which part of a long list is wanted."""
+    """Query parameters of a page of a long list."""
 
     page: Annotated[int, Field(ge=1, le=1_000_000, description="From 1.")] = 1
     n: Annotated[int, Field(ge=1, le=200, description="Rows of a page.")] = 50
 
 
 class Search(Page):
-    """Which movies are looked for."""
+    """Query parameters of a search."""
 
     query: Annotated[str, Field(max_length=500, description="A part of a title.")] = ""
     genres: Annotated[str | None, Field(description="Only movies of any of these: Comedy,Drama.")] = None
 
 
 class MovieRating(Closed):
-    """A newcomer's rating."""
+    """A new user's rating of an item."""
 
     movie_id: Annotated[Id, Field(examples=[50])]
     rating: Stars
 
 
 class Newcomer(Closed):
-    """Someone's ratings, and what is asked of the list."""
+    """A new user's ratings, and the options of the list."""
 
     ratings: Annotated[list[MovieRating], Field(max_length=MOST_RATINGS)]
     n: N = 10
@@ -67,25 +67,25 @@ class Newcomer(Closed):
 
 
 class Rating(Closed):
-    """One rating."""
+    """A rating."""
 
     rating: Stars
 
 
 class UserRating(MovieRating):
-    """Who rates what."""
+    """A user's rating of an item."""
 
     user_id: Annotated[Id, Field(examples=[300])]
 
 
 class RatingsIn(Closed):
-    """Ratings of any users, all or nothing."""
+    """Ratings of several users, stored all or none."""
 
     ratings: Annotated[list[UserRating], Field(max_length=MOST_RATINGS)]
 
 
 class MovieIn(Closed):
-    """A movie to add, or what to change of one: a field that is left out stays as it is."""
+    """An item to add or change; omitted fields stay unchanged."""
 
     title: Annotated[str, Field(examples=["Alien"])] = ""
     year: Annotated[StrictInt | None, Field(examples=[1979])] = None
@@ -101,34 +101,34 @@ class Short(BaseModel):
 
 
 class Recommendations(BaseModel):
-    """Movies, best first."""
+    """Recommended items, best first."""
 
     recommendations: list[MovieRow]
     short: Short | None
 
 
 class NewUserRecommendations(Recommendations):
-    """Movies for someone who is not in the store, best first."""
+    """Recommended items for a new user, best first."""
 
     unknown: Annotated[list[Any], Field(description="Ids of rated movies that are not in the model; left out.")]
 
 
 class Audience(BaseModel):
-    """Users, best first; without reasons, which are for each user alone."""
+    """Users, best first, without reasons: a reason is shown to its user only."""
 
     recommendations: list[UserRow]
     short: Short | None
 
 
 class SimilarMovies(BaseModel):
-    """Movies like a movie, the most similar first."""
+    """Similar items, the most similar first."""
 
     recommendations: list[SimilarRow]
     short: Short | None
 
 
 class PredictionOut(BaseModel):
-    """What a user would rate a movie: `base`, the reasons, `other` and `clip` sum to it."""
+    """A predicted rating: the sum of `base`, the contributions of the reasons, `other` and `clip`."""
 
     movie_id: Any
     title: str
@@ -147,7 +147,7 @@ class PredictionOut(BaseModel):
 
 
 class RatingOut(BaseModel):
-    """A rating as it is kept."""
+    """A stored rating."""
 
     user_id: Any
     movie_id: Any
@@ -173,13 +173,13 @@ class RatingsOut(BaseModel):
 
 
 class Kept(BaseModel):
-    """How many ratings were kept."""
+    """The number of stored ratings."""
 
     kept: int
 
 
 class MovieOut(BaseModel):
-    """One movie."""
+    """An item."""
 
     movie_id: Any
     title: str
@@ -189,7 +189,7 @@ class MovieOut(BaseModel):
 
 
 class MoviesOut(BaseModel):
-    """A page of movies, the nearest titles first."""
+    """A page of items, the best matching titles first."""
 
     movies: list[MovieOut]
     page: int
@@ -197,7 +197,7 @@ class MoviesOut(BaseModel):
 
 
 class ColorsOut(BaseModel):
-    """What the map can be coloured by: the number of each movie's group, or −1."""
+    """A colouring of the map: the group of each item, or −1."""
 
     names: list[str]
     colors: Annotated[list[tuple[str, str]], Field(description="On light and on dark ground; the last is that of −1.")]
@@ -206,7 +206,7 @@ class ColorsOut(BaseModel):
 
 
 class MapOut(BaseModel):
-    """All movies with their places from 0 to 10,000 in columns of one length, the most rated first."""
+    """All items with coordinates from 0 to 10,000, as columns of equal length, the most rated item first."""
 
     movie_id: list[Any]
     title: list[str]
@@ -219,7 +219,7 @@ class MapOut(BaseModel):
 
 
 class ModelOut(BaseModel):
-    """What is served."""
+    """The served model."""
 
     version: int
     made_at: int
@@ -236,18 +236,18 @@ class ModelOut(BaseModel):
 
 
 class RefitOut(BaseModel):
-    """A refit that will start."""
+    """A requested refit."""
 
     running: Annotated[bool, Field(description="Whether a refit is running already; the new one starts after it.")]
 
 
 class Health(BaseModel):
-    """Whether the service works."""
+    """The health of the service."""
 
     status: Literal["ok"]
 
 
 class Problem(BaseModel):
-    """What was wrong, what is wanted, and what to do."""
+    """An error: what was received, what is expected, and what to do."""
 
     detail: Annotated[str, Field(examples=["movie_id=4711: no such movie. Look for it by title, or add it first."])]

@@ -1,4 +1,4 @@
-"""`Chart`: the map as it is sent, made once for every map and model."""
+"""`Chart`: the map as JSON and SVG, computed once per map and model."""
 
 import gzip
 import hashlib
@@ -17,11 +17,11 @@ from reelated.map.regions import homes
 from reelated.recommender import Recommender
 
 SIDE = 10_000
-"""Places are whole numbers from 0 to this, the longer side of the map in full."""
+"""Coordinates are integers from 0 to this; the longer side spans the range."""
 
 
 class Chart:
-    """A map of the movies of a model."""
+    """The map of the items of a model."""
 
     def __init__(self, rec: Recommender, movie_map: MovieMap) -> None:
         self.rec = rec
@@ -29,7 +29,7 @@ class Chart:
 
     @cached_property
     def columns(self) -> dict[str, Any]:
-        """The movies that have a place, the most rated first, a column for each thing that is known of them."""
+        """The columns of all items with coordinates, the most rated item first."""
         catalogue, places = self.rec.catalogue_, self.movie_map.places_of(self.rec.movie_ids)
         here = catalogue.by_popularity[has_place(places)[catalogue.by_popularity]]
         low = places[here].min(axis=0, initial=np.inf)
@@ -47,27 +47,27 @@ class Chart:
 
     @cached_property
     def json(self) -> tuple[bytes, bytes]:
-        """The columns as JSON, plain and packed."""
+        """The columns as JSON, plain and gzipped."""
         return _packed(orjson.dumps(self.columns))
 
     @cached_property
     def svg(self) -> tuple[bytes, bytes]:
-        """The picture, every movie a link to its page, plain and packed."""
+        """The SVG with a link to the page of each item, plain and gzipped."""
         return _packed(draw(self.rec, self.movie_map, link=lambda id_: f"/movies/{quote(str(id_), safe='')}").encode())
 
     @cached_property
     def tag(self) -> str:
-        """What is another when anything on the map is another."""
+        """The ETag: a hash of the JSON."""
         return f'"{hashlib.sha256(self.json[0]).hexdigest()[:16]}"'
 
 
 def _packed(body: bytes) -> tuple[bytes, bytes]:
-    """Return a body, and the same for who takes gzip."""
-    return body, gzip.compress(body, 6, mtime=0)
+    """Return a body, plain and gzipped."""
+    return body, gzip.compress(body, 6, mtime=0)  # without a time stamp every worker sends the same bytes
 
 
 def _colours(groups: Groups, here: Any, places: Any) -> dict[str, Any]:
-    """Return the group of every movie, and what is told of the groups; −1 is none, whose colours come last."""
+    """Return the group of each item with names, colours and label places; group −1 has the last colour."""
     mine = groups._replace(of=groups.of[here])
     found = homes(places, mine)
     return {

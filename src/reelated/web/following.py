@@ -1,4 +1,4 @@
-"""`Follower`: a thread beside the requests that follows the current version of the model, and starts refits."""
+"""`Follower`: a background thread that loads new model versions and starts refits."""
 
 import logging
 import os
@@ -17,15 +17,16 @@ log = logging.getLogger("reelated.web")
 
 
 def threads() -> dict[str, str]:
-    """Return the variables that hold a refit to half of the cores."""
+    """Return environment variables that limit a refit to half of the cores."""
     names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
     return dict.fromkeys(names, str(max(1, (os.cpu_count() or 1) // 2)))
 
 
 def start_refit(**told: str) -> "subprocess.Popen[bytes]":
-    """Start a refit as a process that gives way to all others; `told` are variables such as `REELATED_STORE`."""
+    """Start a refit as an idle-priority process; `told` are environment variables such as `REELATED_STORE`."""
     process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | told | threads())
-    with suppress(ProcessLookupError):  # from here: what it sets itself would not hold for threads that it has by then
+    # The parent sets the priority: a call in the child would miss the threads that its imports have started.
+    with suppress(ProcessLookupError):  # it may have ended already
         os.setpriority(os.PRIO_PROCESS, process.pid, 19)
         if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
@@ -33,7 +34,7 @@ def start_refit(**told: str) -> "subprocess.Popen[bytes]":
 
 
 class Follower:
-    """Looks every few seconds what there is to do for the model."""
+    """Polls for a new model version, due refits and expired visitors."""
 
     def __init__(self, service: Service, options: ServiceOptions) -> None:
         self.service = service
@@ -45,12 +46,12 @@ class Follower:
         self._tidy_at = 0.0
 
     def start(self) -> None:
-        """Open the current model, if there is one, and begin to look."""
+        """Load the current model, if any, and start the thread."""
         self._look()
         self._thread.start()
 
     def stop(self) -> None:
-        """Come to an end, and end a refit that is under way: it is made again later."""
+        """Stop the thread and terminate a running refit; a later one replaces it."""
         self._stopped.set()
         self._thread.join()
         if self._refit is not None and self._refit.poll() is None:
@@ -62,7 +63,7 @@ class Follower:
             self._look()
 
     def _look(self) -> None:
-        """Do what there is to do; what goes wrong is told and tried again the next time."""
+        """Run one round; log an error and retry in the next round."""
         try:
             self.service.flush()
             self.service.follow()
@@ -72,14 +73,14 @@ class Follower:
             log.error("following the model: %s", error)
 
     def _tidy_if_due(self) -> None:
-        """Once an hour remove the visitors whose cookies have expired."""
+        """Delete visitors with expired cookies, once an hour."""
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + 3600
             before = int(time.time()) - LASTS[VISITOR]
             self.service.store.forget_visitors_before(before, learned=self.options.learn_from_visitors)
 
     def _refit_if_due(self) -> None:
-        """Start a refit where it is time for one and none is under way."""
+        """Start a refit if one is due or requested and none is running."""
         if self._refit is not None:
             if self._refit.poll() is None:
                 return
@@ -100,18 +101,17 @@ class Follower:
             )
 
     def _is_due(self, about: About) -> bool:
-        """Say whether a refit is due: after as many changes as there were ratings, `refit_after` at the most.
-
-        What was refused, or gone back from, is made again after as many changes.
-        """
+        """Return whether a refit is due: after enough changes, after `refit_every` hours, or after an erasure."""
         tried = self._tried[0]
         if self.service.versions.current() is None:
             return about.changes > max(tried, 0)
         latest = self.service.versions.all()[0]
-        is_other = about.forgotten > latest.forgotten or about.changes < latest.changes  # a store that was restored
+        is_other = about.forgotten > latest.forgotten or about.changes < latest.changes  # restored backup
         if is_other and (about.changes, about.forgotten) != self._tried:
             return True
+        # Count from the last attempt too, so that a model that was rejected or rolled back is not refitted at once.
         new = about.changes - max(latest.changes, tried)
         hours = (time.time() - latest.made_at) / 3600
+        # A small model is refitted when its data has doubled: a new store would wait long for `refit_after` changes.
         enough = min(self.options.refit_after, latest.ratings)
         return new >= enough or (new > 0 and hours >= self.options.refit_every)

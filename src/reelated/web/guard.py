@@ -1,4 +1,4 @@
-"""What every request passes: who asks from where, how much is sent, a request id, a line in the log, a time."""
+"""ASGI middleware: access checks, body size limit, request ids, security headers, logging and timing."""
 
 import logging
 import re
@@ -27,7 +27,7 @@ _SAFE = {
 
 
 class Guard:
-    """Refuses what must not come in, and looks on while the rest is answered."""
+    """Refuses forbidden requests, and logs and times all others."""
 
     def __init__(self, app: ASGIApp, options: ServiceOptions, metrics: Metrics) -> None:
         self.app = app
@@ -36,12 +36,12 @@ class Guard:
         self.proxy = options.proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         method = scope["method"]
-        if method == "HEAD":
+        if method == "HEAD":  # routes are registered for GET alone; `send_on` drops the body
             scope = {**scope, "method": "GET"}
         start, headers = time.perf_counter(), Headers(scope=scope)
         given = headers.get("x-request-id", "")
@@ -69,7 +69,7 @@ class Guard:
             self._tell(scope, method, request_id, status, time.perf_counter() - start)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request to the application, or refuse it."""
         if refusal := self._refusal(headers):
             await shown(Request(scope), 403, refusal)(scope, receive, send)
             return
@@ -81,7 +81,9 @@ class Guard:
         await self.app(scope, _giving(body, receive), send)
 
     def _refusal(self, headers: Headers) -> str | None:
-        """Say why a request must not come in, if it must not."""
+        """Return why a request is refused, or None."""
+        # Without a key only this machine may ask. The checks of Host and Origin stop DNS rebinding and pages of other
+        # sites; forwarded headers show a proxy, behind which every client looks local.
         if not self.is_open:
             return None
         if not _is_here(f"//{headers.get('host', '')}"):
@@ -93,17 +95,17 @@ class Guard:
         return None
 
     def _tell(self, scope: Scope, method: str, request_id: str, status: int, seconds: float) -> None:
-        """Write a line about a request into the log, and count it: by its route, for ids are nobody's business."""
+        """Log and count a request by its route template, because paths contain user ids."""
         route: Any = scope.get("route")
         told = getattr(route, "path", "none")
-        method = method if told != "none" else "any"
+        method = method if told != "none" else "any"  # a client can invent methods, and each would be a new series
         self.metrics.requests.labels(method, told, str(status)).observe(seconds)
         line = {"request_id": request_id, "method": method, "route": told, "status": status}
         log.info("request", extra=line | {"ms": round(seconds * 1000, 2)})
 
 
 def _is_here(address: str) -> bool:
-    """Say whether an address names this machine."""
+    """Return whether an address names this machine."""
     try:
         return urlsplit(address).hostname in LOOPBACK
     except ValueError:
@@ -111,11 +113,11 @@ def _is_here(address: str) -> bool:
 
 
 async def _read_body(receive: Receive, headers: Headers) -> bytes | None:
-    """Return a body whole, or None where it is too large; no more of it than that is read."""
+    """Return the body, or None once it exceeds the limit; the rest is not read."""
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > LARGEST_BODY:
         return None
-    body = bytearray()
+    body = bytearray()  # a chunked body has no length header, so it is counted as it arrives
     while True:
         message = await receive()
         body += message.get("body", b"")
@@ -126,7 +128,7 @@ async def _read_body(receive: Receive, headers: Headers) -> bytes | None:
 
 
 def _giving(body: bytes, receive: Receive) -> Receive:
-    """Return what gives a body that was read already, and then waits for the end."""
+    """Return a `receive` that replays a body, and then waits for the disconnect."""
     given = False
 
     async def give() -> Message:

@@ -1,4 +1,4 @@
-"""Counters and times for Prometheus."""
+"""Prometheus metrics."""
 
 import os
 import time
@@ -12,7 +12,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10
 
 
 class Metrics:
-    """What one worker counts; with several, all of them are added up from their files."""
+    """The metrics of one worker; with several workers, their files are aggregated."""
 
     def __init__(self) -> None:
         registry = CollectorRegistry()
@@ -27,7 +27,7 @@ class Metrics:
         self.ratings = Counter("reelated_ratings_changed", "Ratings kept, changed or removed.", registry=registry)
 
     def text(self, service: Service) -> bytes:
-        """Return everything in Prometheus' form."""
+        """Return all metrics in the Prometheus text format."""
         counted = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             counted = CollectorRegistry()
@@ -36,7 +36,8 @@ class Metrics:
 
 
 def _of_model(service: Service) -> CollectorRegistry:
-    """Return what there is to say of the model and its refits, as it stands on disk."""
+    """Return gauges of the current model and its refits."""
+    # A new registry each time: these values are read from disk and not counted by this worker.
     registry = CollectorRegistry()
     version = service.versions.current()
     told = {

@@ -1,4 +1,4 @@
-"""`ServiceOptions`: where the service finds what it serves, and who may ask."""
+"""`ServiceOptions`: the configuration of the service."""
 
 import os
 from collections.abc import Mapping
@@ -13,39 +13,17 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """How a service runs. Each option is also a variable: `refit_after` is `REELATED_REFIT_AFTER`.
+    """Options of the service. Each is also an environment variable: `refit_after` is `REELATED_REFIT_AFTER`."""
 
-    Attributes
-    ----------
-    store : str or None
-        The URL of the store; by default a SQLite file in the user's data folder.
-    models : str or None
-        The folder of the models; by default beside the store.
-    api_key : str or None
-        What those who may see users must show. Without one the service is for this machine alone.
-    host : str
-        The address that is listened on.
-    proxy : bool
-        Whether it stands behind a proxy, and forwarded headers are no sign of a mistake.
-    refit_after : int
-        The most changed ratings until a refit; it comes sooner while the model was fitted to fewer ratings than these.
-    refit_every : float
-        So many hours later it is too, if any rating has changed.
-    poll : float
-        How often a worker looks for a new model, in seconds.
-    learn_from_visitors : bool
-        Whether what visitors of the page rate is part of what the model is fitted to.
-    """
-
-    store: str | None = None
-    models: str | None = None
-    api_key: str | None = None
+    store: str | None = None  # URL; None: a SQLite file in the user's data folder
+    models: str | None = None  # folder; None: beside the store
+    api_key: str | None = None  # None: the service answers this machine alone
     host: str = "127.0.0.1"
-    proxy: bool = False
-    refit_after: int = 1000
-    refit_every: float = 24.0
-    poll: float = 2.0
-    learn_from_visitors: bool = False
+    proxy: bool = False  # behind a reverse proxy
+    refit_after: int = 1000  # changed ratings; fewer if the model was fitted to fewer ratings
+    refit_every: float = 24.0  # hours, if any rating has changed
+    poll: float = 2.0  # seconds between checks for a new model
+    learn_from_visitors: bool = False  # fit to the ratings of anonymous visitors too
 
     def __post_init__(self) -> None:
         check_integer("refit_after", self.refit_after, 1)
@@ -62,11 +40,12 @@ class ServiceOptions:
             )
 
     def __repr__(self) -> str:
+        # Logs and tracebacks must not show the key, nor a password in the URL of the store.
         return f"ServiceOptions(host={self.host!r}, api_key={'None' if self.api_key is None else '…'})"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServiceOptions":
-        """Read the options from `REELATED_…` variables."""
+        """Read the options from `REELATED_…` environment variables."""
         told = os.environ if environment is None else environment
         hints, given = get_type_hints(cls), {}
         for field in fields(cls):
@@ -76,18 +55,18 @@ class ServiceOptions:
         return cls(**given)
 
     def to_environment(self) -> dict[str, str]:
-        """Return the variables from which workers read these options."""
+        """Return the environment variables from which workers read these options."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {variable(name): str(value) for name, value in values.items() if value not in (None, False)}
 
 
 def variable(option: str) -> str:
-    """Return the name of an option's variable."""
+    """Return the name of the environment variable of an option."""
     return f"REELATED_{option.upper()}"
 
 
 def _read(option: str, text: str, kind: Any) -> Any:
-    """Return a variable's text as the option's type."""
+    """Parse the value of an environment variable as the type of its option."""
     if kind is bool:
         return text.lower() in ("1", "true", "yes")
     try:

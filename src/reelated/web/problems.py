@@ -1,4 +1,4 @@
-"""What is answered when something is wrong: one clear sentence, in words of HTTP, and never what only we should see."""
+"""Error responses: one sentence in HTTP terms, without internal details."""
 
 import json
 import logging
@@ -34,18 +34,18 @@ DESCRIBED: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "A value cannot be used."},
     503: {"model": Problem, "description": "The store or the model is not there now; try again later."},
 }
-"""The answers to what is wrong, for the description of every route."""
+"""The error responses of every route in the OpenAPI document."""
 
 
 def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a problem as JSON; what UTF-8 cannot write is escaped."""
+    """Return an error as JSON; ASCII escapes make lone surrogates in ids safe."""
     for pattern, words in _WORDS.items():
         detail = re.sub(pattern, words, detail)
     return Response(json.dumps({"detail": detail}), status, headers, "application/json")
 
 
 def shown(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a problem as a page to who looks at pages, and as JSON to all others."""
+    """Return an error as a page if the client accepts HTML outside the API, else as JSON."""
     is_page = not request.scope["path"].startswith(("/api", "/health", "/metrics", "/openapi.json", "/static"))
     if is_page and "text/html" in request.headers.get("accept", ""):
         response: Response = request.app.state.site.problem(request, status, detail)
@@ -55,7 +55,7 @@ def shown(request: Request, status: int, detail: str, headers: Mapping[str, str]
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Let an application answer every error in this form."""
+    """Register the error handlers."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     for kind in (InputError, StoreUnavailable, NoModel):
@@ -94,6 +94,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 def defect(request: Request) -> Response:
-    """Return what is said of a defect of ours."""
+    """Return the response to an unexpected exception."""
     told = "Something went wrong here, not in your request. The log has it under this X-Request-ID."
     return shown(request, 500, told)

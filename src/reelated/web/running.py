@@ -1,4 +1,4 @@
-"""The service as processes: a socket, workers, logs as JSON lines, and an end that finishes what is under way."""
+"""The server: socket, worker processes, JSON logs and graceful shutdown."""
 
 import logging
 import os
@@ -23,10 +23,10 @@ _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, message, and whatever else is told."""
+    """Log formatter: one JSON object a line with time, level, message and the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line."""
+        """Format one record."""
         told: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
@@ -51,7 +51,7 @@ LOGGING: dict[str, Any] = {
 
 
 def app() -> FastAPI:
-    """Make the application of one worker from the variables that `run` sets."""
+    """Create the application of a worker from the environment variables that `run` sets."""
     return create_app(ServiceOptions.from_environment())
 
 
@@ -63,7 +63,7 @@ def run(
     say: Callable[[str], None],
     app_of: str = f"{__name__}:app",
 ) -> None:
-    """Serve until a signal says to stop."""
+    """Serve until a signal stops the process."""
     os.environ.update(options.to_environment())
     config = uvicorn.Config(
         app_of,
@@ -74,16 +74,16 @@ def run(
         server_header=False,
         proxy_headers=options.proxy,
         timeout_graceful_shutdown=30,
-        timeout_worker_healthcheck=120,  # a worker that is starting on a busy machine is not dead
+        timeout_worker_healthcheck=120,  # a worker may start slowly on a busy machine
     )
-    signal.signal(signal.SIGTERM, _ended)  # uvicorn finishes what is under way and then hands the signal on
+    signal.signal(signal.SIGTERM, _ended)  # uvicorn finishes open requests and then raises the signal again
     with _listening(bound) as listening, tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
         host = f"[{options.host}]" if ":" in options.host else options.host
         say(f"Reelated answers at http://{host}:{listening.getsockname()[1]} and its API is described at /docs there.")
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
         else:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where workers share their metrics
             Multiprocess(config, sockets=[listening]).run()
 
 
@@ -92,12 +92,12 @@ def _ended(_signal: int, _frame: Any) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take a port, or say why that cannot be. Clients are refused until `run` listens."""
+    """Bind a port, or raise an `InputError`. Connections are refused until `run` listens."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # `::` must not open IPv4 as well
         made.bind((host, port))
     except OSError as error:
         made.close()
@@ -106,10 +106,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _listening(bound: socket.socket) -> socket.socket:
-    """Return the socket at work, for workers to inherit; another service that took the port later may listen first."""
+    """Start to listen, and make the socket inheritable by workers."""
     try:
         bound.listen()
-    except OSError as error:
+    except OSError as error:  # SO_REUSEADDR lets another process bind the port too; the first to listen gets it
         host, port = bound.getsockname()[:2]
         bound.close()
         raise _taken(host, port, error) from None

@@ -1,4 +1,4 @@
-"""`Service`: the store and the model that is served, and the answers of both together; nothing here knows HTTP."""
+"""`Service`: the store and the served model behind the API and the pages; independent of HTTP."""
 
 import logging
 import threading
@@ -27,36 +27,36 @@ from reelated.web.wall import most_telling
 
 log = logging.getLogger("reelated.web")
 PAUSE = 5.0
-"""Seconds until a store that did not answer is asked again which movies are hidden."""
+"""Seconds to wait after a failed query for hidden items, so that an outage does not slow every request."""
 
 
 class NoModel(RuntimeError):
-    """There is no model to answer with yet."""
+    """No model has been fitted yet."""
 
 
 class NoMap(NoModel):
-    """There is no map of the movies yet."""
+    """No map has been drawn yet."""
 
 
 class Served(NamedTuple):
-    """A version of the model at work."""
+    """A loaded version of the model."""
 
     version: Version
     recommender: Recommender
     items: npt.NDArray[np.int32]
-    """The column of the model by the store's key of a movie; −1 where it has none."""
+    """Item index in the model by the store's key; −1 if the model does not know the item."""
     telling: npt.NDArray[np.int64]
-    """The columns of the movies that a newcomer is asked about, the most telling first."""
+    """Item indices for the elicitation of a new user, the most informative first."""
     hidden: frozenset[int] = frozenset()
-    """The store's keys of the movies that the recommender leaves out."""
+    """The store's keys of the hidden items."""
 
     @property
     def to_rate(self) -> npt.NDArray[np.int64]:
-        """Those of the most telling movies that are shown."""
+        """The items of `telling` that are not hidden."""
         return self.telling[self.recommender.catalogue_.shown[self.telling]]
 
     def hiding(self, hidden: frozenset[int]) -> "Served":
-        """Return the same model without these movies, and no others, in its lists and search."""
+        """Return a shallow copy with exactly these items hidden from lists and search."""
         recommender = copy(self.recommender)
         items = self.items[[key for key in hidden if key < len(self.items)]]
         recommender.catalogue_ = recommender.catalogue_.hiding(items[items >= 0])
@@ -64,7 +64,7 @@ class Served(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One movie found by its title."""
+    """One item found by title."""
 
     movie_id: Any
     title: str
@@ -73,7 +73,7 @@ class Found(NamedTuple):
 
 
 class Service:
-    """Answers from what is in the store and the model that is served."""
+    """Combines the store with the served model."""
 
     def __init__(self, store: Store, versions: Versions) -> None:
         self.store = store
@@ -81,7 +81,7 @@ class Service:
         self._served: Served | None = None
         self._everybody: tuple[Version, About, Recommender] | None = None
         self._tastes: tuple[Version, dict[str, float]] | None = None
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = threading.Lock()  # two threads would both read all ratings
         self._counting = threading.Lock()
         self._switching = threading.Lock()
         self._ask_hidden_at = 0.0
@@ -92,32 +92,32 @@ class Service:
     # ------------------------------------------------------------------------------------------ the model
     @property
     def served(self) -> Served:
-        """The version of the model at work."""
+        """The served version; raises `NoModel` before the first fit."""
         if self._served is None:
             raise NoModel("There is no model yet. It is fitted when there are ratings; try again in a moment.")
         return self._served
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a model."""
+        """Whether a model is loaded."""
         return self._served is not None
 
     @property
     def predicts(self) -> bool:
-        """Whether ratings are predicted, as they are unless a model says otherwise."""
+        """Whether the model predicts ratings; true while there is no model."""
         return self._served is None or self._served.recommender.models_.rater is not None
 
     @property
     def feedback(self) -> Feedback:
-        """Whether people rate movies or only have them."""
+        """Explicit or implicit feedback; explicit while there is no model."""
         return "explicit" if self._served is None else self._served.recommender.feedback_
 
     def current(self) -> Served:
-        """Return the model at work without the movies that are hidden now, whichever process hid them.
+        """Return the served model without the items that are hidden now, by whichever worker.
 
-        While the store does not answer, those movies are left out that were hidden when it last did.
+        While the store is unavailable, the last known set of hidden items applies.
         """
-        self.served  # noqa: B018
+        self.served  # noqa: B018  # raises `NoModel` before the store is asked
         if time.monotonic() >= self._ask_hidden_at:
             try:
                 hidden = self.store.hidden_keys()
@@ -131,7 +131,7 @@ class Service:
         return self.served
 
     def follow(self) -> bool:
-        """Serve the version that is the current one, if it is another; say whether anything changed."""
+        """Load the current version if it differs from the served one; return whether it did."""
         wanted = self.versions.current()
         if wanted is None or (self._served is not None and self._served.version == wanted):
             return False
@@ -141,7 +141,7 @@ class Service:
         ids = pl.Series([self.store.as_id("movie", text) for _, text in keys], dtype=recommender.movie_ids.values.dtype)
         items[[key for key, _ in keys]] = recommender.movie_ids.indices_of(ids)
         made = Served(wanted, recommender, items, most_telling(recommender))
-        _warm(recommender)
+        _warm(recommender)  # before the switch, so that requests go on with the old model meanwhile
         made = made.hiding(self.store.hidden_keys())
         with self._switching:
             self._served = made
@@ -149,7 +149,7 @@ class Service:
         return True
 
     def _person(self, served: Served, profile: Profile) -> Any:
-        """Return a user with the ratings of movies that the model knows, to be passed in the place of `ratings`."""
+        """Return a profile's ratings of known items as a row, to be passed as `ratings`."""
         keys = profile.movie_keys
         items = served.items[keys[keys < len(served.items)]]
         kept = np.flatnonzero(items >= 0)
@@ -161,33 +161,33 @@ class Service:
 
     # ------------------------------------------------------------------------------------------- answers
     def recommend(self, user_id: Any, **asked: Any) -> Answers[MovieRow]:
-        """Return movies for a user."""
+        """Recommend items to a user."""
         served, profile = self.current(), self.store.profile(user_id)
         return served.recommender.recommend(ratings=self._person(served, profile), **asked)
 
     def recommend_newcomer(self, ratings: Mapping[Any, float], **asked: Any) -> Answers[MovieRow]:
-        """Return movies for someone who is not in the store; this works without the store."""
+        """Recommend items to a new user; this works during an outage of the store."""
         return self.current().recommender.recommend(ratings=ratings, **asked)
 
     def find(self, text: str, n: int) -> list[Found]:
-        """Return the movies whose titles are most like a text, typos forgiven; what is new stands before."""
+        """Find items by title, typos allowed; items that the model does not know come first."""
         rec = self.current().recommender
         new = [movie for movie in self.store.find_movies(text[:100], n=n) if rec.movie_ids.find(movie.movie_id) is None]
         found = [Found(row.movie_id, row.title, row.year, row.genres) for row in new]
         return (found + [Found(row.movie_id, row.title, row.year, row.genres) for row in rec.find(text, n=n)])[:n]
 
     def similar(self, movie_id: Any, n: int) -> Answers[SimilarRow]:
-        """Return the movies most like a movie; this works without the store."""
+        """Return the most similar items; this works during an outage of the store."""
         return self._current_with(movie_id).recommender.similar(movie_id, n=n)
 
     def predict(self, user_id: Any, movie_id: Any) -> tuple[Prediction, Why]:
-        """Return what a user would rate a movie, and why."""
+        """Return a user's predicted rating of an item and its explanation."""
         served, profile = self._current_with(movie_id), self.store.profile(user_id)
         rec, ratings = served.recommender, self._person(served, profile)
         return rec.predict(None, movie_id, ratings=ratings), rec.explain(None, movie_id, ratings=ratings, by="rating")
 
     def chart(self) -> Chart:
-        """Return the latest map; one of an earlier version of the model holds until the next is laid out."""
+        """Return the latest map; the map of an earlier version is used until the next one is drawn."""
         served, file = self.current(), self.versions.map_file
         try:
             told = file.stat()
@@ -200,16 +200,17 @@ class Service:
         return self._chart[1]
 
     def audience(self, movie_id: Any, n: int, by: Any = None) -> Answers[UserRow]:
-        """Return the users who have not rated a movie and would want it most.
+        """Return the users with the highest score for an item they have not rated.
 
-        Their scores are of the time when everybody's ratings were last read; who has rated it since, or is forgotten,
-        is not listed.
+        Audience scores are cached until 1 % of the ratings have changed; users who rated the item since then, or were
+        erased, are excluded at once.
         """
         served = self._current_with(movie_id)
         about = self.store.about()
         with self._one_at_a_time:
             everybody = self._read_everybody(served, about)
         rated = self.store.raters(movie_id)
+        # Ask for as many more users as have rated the item since the cache was filled: they are dropped below.
         found = everybody.audience(movie_id, n=n + len(rated - _raters(everybody, movie_id)), by=by)
         here = self.store.known_users([row.user_id for row in found])
         rows = [row for row in found if row.user_id not in rated and row.user_id in here][:n]
@@ -218,10 +219,9 @@ class Service:
         return Answers(numbered, found.heading, UserRow, short)
 
     def _read_everybody(self, served: Served, about: About) -> Recommender:
-        """Return the model with everybody's ratings.
+        """Return the model with the ratings of all users, cached until 1 % of the ratings have changed.
 
-        They are read again when the model or 1 % of the ratings is new, or a user was erased, who may be back under
-        the same id.
+        An erased user invalidates the cache too: a new user may have the same id.
         """
         held, version = self._everybody, served.version
         if (
@@ -235,25 +235,25 @@ class Service:
         return held[2]
 
     def everybodys_tastes(self) -> dict[str, float]:
-        """Return everybody's mean rating by genre, as it was when this model began to be served."""
+        """Return the mean rating of all users by genre, cached per model version."""
         version = self.served.version
         if self._tastes is None or self._tastes[0] != version:
             self._tastes = version, {taste.genre: taste.mean for taste in self.store.tastes()}
         return self._tastes[1]
 
     def _current_with(self, movie_id: Any) -> Served:
-        """Return the model at work, or say that it does not know a movie until the next refit, or that it is hidden."""
+        """Return the served model; raise `UnknownId` if it does not know the item or the item is hidden."""
         served = self.current()
         item = served.recommender.movie_ids.find(movie_id)
         if item is None:
-            self.movie(movie_id)
+            self.movie(movie_id)  # raises its own error if the store does not know the item either
             raise UnknownId(f"movie_id={shorten(movie_id)}: the model does not know this movie until the next refit.")
         if not served.recommender.catalogue_.shown[item]:
             raise _hidden(movie_id)
         return served
 
     def movie(self, movie_id: Any) -> StoredMovie:
-        """Return a movie of the store that is not hidden."""
+        """Return an item of the store; raise `UnknownId` if it is hidden."""
         movie = self.store.movie(movie_id)
         if self.store.is_hidden(movie_id):
             raise _hidden(movie_id)
@@ -261,17 +261,17 @@ class Service:
 
     # -------------------------------------------------------------------------------------------- writing
     def ask_refit(self) -> bool:
-        """Let a refit start as soon as none is running; say whether one is running now."""
+        """Request a refit, which starts when none is running; return whether one is running now."""
         self.refit_asked.set()
         return self.versions.is_refitting()
 
     def count(self, changes: int) -> None:
-        """Remember how many ratings changed, until `flush`."""
+        """Count changed ratings in memory until `flush`."""
         with self._counting:
             self._changes += changes
 
     def flush(self) -> None:
-        """Add to the store's own count what came since the last time."""
+        """Add the counted changes to the counter in the store."""
         with self._counting:
             changes, self._changes = self._changes, 0
         try:
@@ -287,14 +287,14 @@ def _hidden(movie_id: Any) -> UnknownId:
 
 
 def _raters(everybody: Recommender, movie_id: Any) -> set[Any]:
-    """Return who had rated a movie when everybody's ratings were read."""
+    """Return the users who had rated an item when the cache was filled."""
     matrix, item = everybody._kept("movie_id").matrix, everybody.movie_ids.index_of(movie_id)
     rows = np.searchsorted(matrix.indptr, np.flatnonzero(matrix.indices == item), side="right") - 1
     return set(everybody.user_ids.take(rows).to_list())
 
 
 def _warm(recommender: Recommender) -> None:
-    """Answer each kind of question once, so that no visitor waits for compiled code to be loaded."""
+    """Call each method once, so that no request waits for numba to load or compile a kernel."""
     movie_id = recommender.movie_ids[0]
     ratings = {movie_id: recommender.scale_.high}
     numbers: tuple[By, ...] = ("relevance",) if recommender.models_.rater is None else ("relevance", "rating")
@@ -304,5 +304,5 @@ def _warm(recommender: Recommender) -> None:
         recommender.explain(ratings=ratings, movie_id=movie_id, by=numbers[-1])
         if "rating" in numbers:
             recommender.predict(ratings=ratings, movie_id=movie_id)
-    except InputError:  # a single movie explains nothing
+    except InputError:  # a model of one item has no explanations
         log.debug("nothing to explain")

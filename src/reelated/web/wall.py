@@ -1,4 +1,4 @@
-"""What to ask a newcomer about first: known movies, each of which tells much that those before it did not."""
+"""Elicitation: which items to ask a new user about first."""
 
 from typing import Any
 
@@ -9,16 +9,15 @@ from reelated.models import DrawnModel
 from reelated.recommender import Recommender
 
 CANDIDATES = 400
-"""So many movies, those with most ratings, are what a newcomer may know."""
+"""Number of candidates: the items with most ratings, which a new user is likely to know."""
 Numbers = npt.NDArray[np.float64]
 
 
 def most_telling(recommender: Recommender) -> npt.NDArray[np.int64]:
-    """Return the columns of the best known movies, in the order in which to ask about them.
+    """Return the indices of the candidates in the order of elicitation, chosen greedily.
 
-    Greedy: next comes the movie for which the chance that it is known, times what its rating would tell of the tastes
-    in all known movies, is largest; what it tells is then taken for told. With covariances `K` between ratings and
-    noise `s`, a rating of `i` explains `Σ_k p_k K_ik² / (K_ii + s)`.
+    Each next item maximises the expected information gain ``p_i Σ_k p_k K_ik² / (K_ii + s)``, with ``p`` the
+    probability that the user knows an item, ``K`` the covariance of ratings given the items before, and ``s`` noise.
     """
     known = recommender.catalogue_.by_popularity[:CANDIDATES]
     counts = recommender.catalogue_.counts[known].astype(np.float64)
@@ -26,21 +25,23 @@ def most_telling(recommender: Recommender) -> npt.NDArray[np.int64]:
     covariance, noise = _covariance(recommender.models_, known)
     order: list[int] = []
     left = np.ones(len(known), np.bool_)
-    for _ in known:
+    for _ in known:  # O(CANDIDATES²) each
         certain = covariance.diagonal() + noise
         gain = np.where(left, chance * (chance @ covariance**2) / certain, -1.0)
         chosen = int(np.argmax(gain))
         left[chosen] = False
         order.append(chosen)
+        # Condition on the rating of the chosen item, whatever its value: K ← K − K_i K_iᵀ / (K_ii + s).
         told = covariance[chosen]
         covariance = covariance - np.outer(told, told) / certain[chosen]
     return known[order]
 
 
 def _covariance(pair: Any, items: npt.NDArray[np.int64]) -> tuple[Numbers, float]:
-    """Return how ratings of these items go together, and the variance of their noise."""
+    """Return the covariance of ratings of these items, and the variance of the noise."""
     if isinstance(pair.rater, DrawnModel):
         return pair.rater.covariance(items)
+    # Other models have no covariance: use the cosine between rows of the similarity, with a fixed noise.
     links = pair.ranker_or_rater.similarity_[items][:, items].toarray().astype(np.float64)
     links += np.eye(len(items))
     links /= np.linalg.norm(links, axis=1, keepdims=True)

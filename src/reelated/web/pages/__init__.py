@@ -1,4 +1,4 @@
-"""The pages: what a person sees of the service."""
+"""The HTML pages of the service."""
 
 from reelated.web.metrics import Metrics
 from reelated.web.options import ServiceOptions
@@ -10,7 +10,7 @@ __all__ = ["Site", "make_site"]
 
 
 def make_site(service: Service, options: ServiceOptions, metrics: Metrics) -> Site:
-    """Return the pages of a service; each file of this folder adds its own."""
+    """Create the site with all pages; each module of this package registers its own."""
     site = Site(service, options, metrics)
     for pages in (rating, lists, movies, people, atlas, about, api_docs):
         pages.add_to(site)

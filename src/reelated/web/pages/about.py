@@ -1,4 +1,4 @@
-"""How it works, what is kept about the visitor and how it is erased, and the operator's way in and out."""
+"""The "How it works" page, erasure of visitor data, and operator sign-in and sign-out."""
 
 import time
 from functools import partial
@@ -11,7 +11,7 @@ from reelated.web.pages.site import Site, Visit, go
 
 
 def add_to(site: Site) -> None:
-    """Add these pages to the others."""
+    """Register these pages."""
     site.add("GET", "/how", partial(how, site))
     site.add("POST", "/erase", partial(erase, site))
     site.add("GET", "/sign-in", partial(ask_key, site))
@@ -20,7 +20,7 @@ def add_to(site: Site) -> None:
 
 
 def how(site: Site, visit: Visit) -> Response:
-    """Say what is served, how good it is, and what is kept about the visitor."""
+    """Show the served model, its accuracy, and the data stored about the visitor."""
     served = site.service.served if site.service.is_ready else None
     return site.draw(
         visit,
@@ -36,7 +36,7 @@ def how(site: Site, visit: Visit) -> Response:
 
 
 def ago(seconds: float) -> str:
-    """Say how long ago something was."""
+    """Format an age, such as "3 hours ago"."""
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)
@@ -45,7 +45,7 @@ def ago(seconds: float) -> str:
 
 
 def erase(site: Site, visit: Visit) -> Response:
-    """Remove all that is kept about the visitor, and their cookie."""
+    """Erase the visitor's data and delete their cookie."""
     site.store.forget_visitor(visit.session.visitor_id, learned=site.options.learn_from_visitors)
     response = go("/how?erased")
     site.sessions.sign_out(response, VISITOR)
@@ -53,14 +53,14 @@ def erase(site: Site, visit: Visit) -> Response:
 
 
 def ask_key(site: Site, visit: Visit) -> Response:
-    """Ask for the key."""
+    """Show the sign-in form."""
     if visit.session.is_operator:
         return go(visit.query.get("back", "/users"))
     return site.draw(visit, "sign_in", back=visit.query.get("back", "/users"))
 
 
 def sign_in(site: Site, visit: Visit) -> Response:
-    """Let in who shows the key."""
+    """Sign in an operator with the API key."""
     if not site.sessions.is_key(visit.form.get("key", "")):
         raise HTTPException(401, "That is not the key of this service. It is what REELATED_API_KEY holds.")
     response = go(visit.form.get("back", ""), "/users")
@@ -69,7 +69,7 @@ def sign_in(site: Site, visit: Visit) -> Response:
 
 
 def sign_out(site: Site, visit: Visit) -> Response:
-    """Forget that the key was shown."""
+    """Sign out the operator."""
     response = go("/")
     site.sessions.sign_out(response)
     return response

@@ -1,4 +1,4 @@
-"""`/docs`: the API as a page, drawn from its OpenAPI document; nothing is loaded from elsewhere."""
+"""`/docs`: the API reference, rendered from the OpenAPI document without external scripts."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,12 +9,12 @@ from reelated.web.pages.site import Site, Visit
 
 
 def add_to(site: Site) -> None:
-    """Add this page to the others."""
+    """Register this page."""
     site.add("GET", "/docs", partial(show, site))
 
 
 class Field(NamedTuple):
-    """One field of an object, or one parameter of a call."""
+    """One field of a schema, or one parameter of a route."""
 
     name: str
     type: str
@@ -23,7 +23,7 @@ class Field(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One method of one address."""
+    """One method of one path."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class Call(NamedTuple):
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show every call, and the objects that calls take and give."""
+    """Show every route, and the request and response schemas."""
     described = visit.request.app.openapi()
     calls = [
         _call(path, method, told) for path, methods in described["paths"].items() for method, told in methods.items()
@@ -56,7 +56,7 @@ def _call(path: str, method: str, told: dict[str, Any]) -> Call:
 
 
 def _content(told: dict[str, Any]) -> str:
-    """Return the name of the object that a body holds, or its media type where that is no JSON."""
+    """Return the schema name of a body, or its media type if it is not JSON."""
     for kind, content in told.get("content", {}).items():
         return type_of(content["schema"]) if kind == "application/json" else kind
     return ""
@@ -67,7 +67,7 @@ def _field(name: str, schema: dict[str, Any], needed: bool) -> Field:
 
 
 def type_of(schema: dict[str, Any]) -> str:
-    """Say in words of JSON what a schema allows."""
+    """Return the JSON type of a schema as text."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if kinds := schema.get("anyOf"):

@@ -1,4 +1,4 @@
-"""The map: all movies as one picture to walk about in; for each of them, those that are most like it."""
+"""The map page: all items on a plane, and the most similar items of a selected one."""
 
 from functools import partial
 from typing import Any
@@ -11,21 +11,21 @@ from reelated.web.pages.rating import found
 from reelated.web.pages.site import Site, Visit
 
 GLOWING = 30
-"""So many movies of the visitor's list glow."""
+"""Number of the visitor's recommendations highlighted on the map."""
 NEAR = 10
 STYLED = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""The picture brings its style along; nothing else may act in it."""
+"""The content security policy of the SVG, which has inline styles and no scripts."""
 
 
 def add_to(site: Site) -> None:
-    """Add this page to the others."""
+    """Register these pages."""
     site.add("GET", "/map", partial(show, site))
     site.add("GET", "/map.svg", partial(picture, site))
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show the map with the visitor's stars on it, and the movie that was chosen."""
-    site.service.chart()
+    """Show the map with the visitor's ratings and the selected item."""
+    site.service.chart()  # raises `NoMap`; the script fetches the map itself from the API
     rec, taste = site.service.served.recommender, taste_of(site, visit)
     ratings, chosen = known(rec, taste), None
     glowing = rec.recommend(ratings=ratings, n=GLOWING, exclude=aside_of(rec, taste) or None) if ratings else ()
@@ -44,12 +44,12 @@ def show(site: Site, visit: Visit) -> Response:
 
 
 def _near(site: Site, movie_id: Any) -> Any:
-    """Return the movies most like one; none where the model does not know it yet."""
+    """Return the most similar items; none if the model does not know the item yet."""
     rec = site.service.served.recommender
     return () if rec.movie_ids.find(movie_id) is None else rec.similar(movie_id, n=NEAR)
 
 
 def picture(site: Site, visit: Visit) -> Response:
-    """Give the map as a picture, for who has no scripts."""
+    """Return the map as an SVG, for browsers without scripts."""
     chart = site.service.chart()
     return kept(visit.request, chart.tag, *chart.svg, "image/svg+xml", {"Content-Security-Policy": STYLED})

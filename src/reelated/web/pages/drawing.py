@@ -1,4 +1,4 @@
-"""How pages are drawn: the templates, the files that go with them, and what templates may call."""
+"""Rendering: templates, static files, and the functions available in templates."""
 
 import hashlib
 import mimetypes
@@ -18,13 +18,13 @@ SAFE = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "same-origin",  # with less a browser would hide where a form comes from
+    "Referrer-Policy": "same-origin",  # with `no-referrer` browsers send `Origin: null` with forms
 }
 KEEP = "public, max-age=31536000, immutable"
 
 
 class Static:
-    """Style, scripts and pictures, at addresses that change when any of them does, so that browsers may keep them."""
+    """Static files at addresses that contain a hash of their content, so that browsers may cache them for ever."""
 
     def __init__(self) -> None:
         folder = files("reelated.web") / "static"
@@ -32,11 +32,11 @@ class Static:
         self.version = hashlib.sha256(b"".join(self.files[name] for name in sorted(self.files))).hexdigest()[:12]
 
     def address(self, name: str) -> str:
-        """Return where a file is."""
+        """Return the address of a file."""
         return f"/static/{self.version}/{name}"
 
     def answer(self, version: str, name: str) -> Response | None:
-        """Return a file, if there is such a one."""
+        """Return a file, or None if the name or the version is unknown."""
         if version != self.version or name not in self.files:
             return None
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -44,14 +44,14 @@ class Static:
 
 
 class Drawing:
-    """Draws pages."""
+    """Renders pages with Jinja."""
 
     def __init__(self) -> None:
         self.static = Static()
         self.templates = Environment(
             loader=PackageLoader("reelated.web"),
             autoescape=True,
-            undefined=StrictUndefined,
+            undefined=StrictUndefined,  # a misspelt variable is an error, not an empty string
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -59,15 +59,15 @@ class Drawing:
         self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale)
 
     def page(self, name: str, status: int, told: dict[str, Any]) -> Response:
-        """Draw one page."""
+        """Render one page."""
         return HTMLResponse(self.templates.get_template(f"{name}.html.j2").render(told), status, SAFE)
 
 
 def quote_id(value: Any) -> str:
-    """Return an id as a part of an address."""
+    """Quote an id as a path segment."""
     return quote(str(value), safe="")
 
 
 def on_scale(rating: float, scale: Scale) -> float:
-    """Return where on a scale from 0 to 100 a rating is."""
+    """Return the position of a rating on its scale, from 0 to 100."""
     return round(100 * (rating - scale.low) / (scale.high - scale.low or 1), 1)

@@ -1,4 +1,4 @@
-"""The visitor's list: what to watch, how sure that is, why, and what would be without one of the reasons."""
+"""The visitor's list: recommendations with intervals, reasons and counterfactuals."""
 
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -18,17 +18,17 @@ from reelated.web.pages.sums import Sum, add_up
 
 STEP, MOST = 10, 100
 LIKE_IT = 10
-"""So many of the movies most like one that is set aside are left out with it."""
+"""Number of similar items that are left out with a dismissed item."""
 
 
 def add_to(site: Site) -> None:
-    """Add this page to the others."""
+    """Register these pages."""
     site.add("GET", "/list", partial(show, site))
     site.add("POST", "/aside", partial(set_aside, site))
 
 
 class Taste(NamedTuple):
-    """What a visitor told: ratings, the newest first, the same by movie, and the movies of which they want less."""
+    """A visitor's ratings, the newest first, the same by item, and the dismissed items."""
 
     rated: list[Rated]
     ratings: dict[Any, float]
@@ -36,25 +36,22 @@ class Taste(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One movie of a list with all that is said of it.
-
-    `sure` is None where no rating is predicted, `sum` for a movie that fills up the list.
-    """
+    """One recommended item with its prediction and explanation."""
 
     movie: MovieRow
-    sure: Prediction | None
-    sum: Sum | None
+    sure: Prediction | None  # None if the model predicts no ratings
+    sum: Sum | None  # None if the item only fills up the list
 
 
 class Listed(NamedTuple):
-    """A list as it is shown."""
+    """A list of recommendations, with the reason if it is short."""
 
     rows: list[Row]
     short: Short | None
 
 
 class Asked(NamedTuple):
-    """What the address of a list asks."""
+    """The query parameters of the list page."""
 
     genres: str = ""
     years: str = ""
@@ -64,14 +61,14 @@ class Asked(NamedTuple):
     of: str = ""
 
     def address(self, **changes: Any) -> str:
-        """Return the address with something changed."""
+        """Return the address of the list with changed parameters; defaults are omitted."""
         told = self._asdict() | changes
         kept = {name: value for name, value in told.items() if value != self._field_defaults[name]}
         return "/list" + (f"?{urlencode(kept)}" if kept else "")
 
 
 class Fall(NamedTuple):
-    """Where a movie would stand without one of the ratings; None: nowhere."""
+    """The rank of an item with and without one rating; None means unranked."""
 
     title: str
     without: str
@@ -81,7 +78,7 @@ class Fall(NamedTuple):
 
 # ---------------------------------------------------------------------------------------------------------- the page
 def show(site: Site, visit: Visit) -> Response:
-    """Show the list."""
+    """Show the visitor's list."""
     asked, taste = asked_of(visit), taste_of(site, visit)
     rec = site.service.served.recommender
     without = site.store.parse("movie", asked.without) if asked.without else None
@@ -102,7 +99,7 @@ def show(site: Site, visit: Visit) -> Response:
 
 
 def asked_of(visit: Visit) -> Asked:
-    """Return what an address asks, or say what is wrong with it."""
+    """Parse the query parameters of the list page."""
     told = {name: value for name, value in visit.query.items() if name in Asked._fields and value}
     check_choice("by", told.get("by", "relevance"), ("relevance", "rating"))
     n = check_count("n", told.pop("n", str(STEP)), MOST)
@@ -110,7 +107,7 @@ def asked_of(visit: Visit) -> Asked:
 
 
 def check_count(name: str, text: str, most: int) -> int:
-    """Return a count from an address."""
+    """Parse a count from 1 to `most`."""
     if text.isdecimal() and len(text) < 6 and 1 <= int(text) <= most:
         return int(text)
     raise InputError(f"{name}={shorten(text)}: expected a number from 1 to {most}.")
@@ -118,14 +115,14 @@ def check_count(name: str, text: str, most: int) -> int:
 
 @lru_cache(maxsize=2)
 def facets(catalogue: Catalogue) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the genres and the decades of the movies, the latter as they are asked for and as they are called."""
+    """Return the genres, and the decades as pairs of filter value and label."""
     genres = sorted({genre for have in catalogue.genres for genre in have})
     begins = sorted({year // 10 * 10 for year in catalogue.years if year is not None}, reverse=True)
     return genres, [(f"{year}-{year + 9}", f"{year}s") for year in begins if year >= 0]
 
 
 def set_aside(site: Site, visit: Visit) -> Response:
-    """Keep that the visitor wants less of a movie, or take that back."""
+    """Dismiss an item for the visitor, or restore it."""
     movie_id = site.store.parse("movie", visit.form.get("movie_id", ""))
     site.store.set_aside(visit.session.visitor_id, movie_id, back="again" in visit.form)
     response = go(visit.form.get("back", ""), "/list")
@@ -135,14 +132,14 @@ def set_aside(site: Site, visit: Visit) -> Response:
 
 # ---------------------------------------------------------------------------------------------------------- the list
 def taste_of(site: Site, visit: Visit) -> Taste:
-    """Return what a visitor told."""
+    """Read the ratings and dismissed items of the visitor."""
     rated = site.store.visitor_ratings(visit.session.visitor_id)
     aside = site.store.visitor_aside(visit.session.visitor_id)
     return Taste(rated, {row.movie_id: row.rating for row in rated}, aside)
 
 
 def make_list(rec: Recommender, taste: Taste, asked: Asked | None = None, without: Any = None) -> Listed:
-    """Return the list of a visitor, `without` one of their ratings if that is named."""
+    """Return the visitor's list, optionally without one of their ratings (counterfactual)."""
     asked = asked or Asked()
     person: Any = newcomer(known(rec, taste, without), rec.catalogue_, rec.scale_)
     left_out = aside_of(rec, taste)
@@ -167,12 +164,12 @@ def _row(rec: Recommender, person: Any, movie: MovieRow, by: Any) -> Row:
 
 
 def is_known(rec: Recommender, movie_id: Any) -> bool:
-    """Say whether the model knows a movie; one that was added today it does not."""
+    """Return whether the model knows an item; items added after the fit are unknown."""
     return rec.movie_ids.find(movie_id) is not None
 
 
 def known(rec: Recommender, taste: Taste, without: Any = None) -> dict[Any, float]:
-    """Return the ratings that the model can use, cut to its scale: that of the store may be wider by now."""
+    """Return the ratings of known items, clipped to the model's scale: the store's scale may be wider by now."""
     low, high, _ = rec.scale_
     return {
         movie_id: min(max(rating, low), high)
@@ -182,19 +179,19 @@ def known(rec: Recommender, taste: Taste, without: Any = None) -> dict[Any, floa
 
 
 def aside_of(rec: Recommender, taste: Taste) -> set[Any]:
-    """Return the movies that are set aside and those most like them."""
+    """Return the dismissed items and the items most similar to them."""
     aside = {movie_id for movie_id in taste.aside if is_known(rec, movie_id)}
     return aside | {row.movie_id for movie_id in aside for row in rec.similar(movie_id, n=LIKE_IT)}
 
 
 def fall_of(rec: Recommender, taste: Taste, without: Any, movie_id: Any, by: Any) -> Fall:
-    """Say where a movie stands among all that the visitor has not rated, with and without one of their ratings."""
+    """Return the rank of an item among all unrated ones, with and without one rating."""
     before, after = known(rec, taste), known(rec, taste, without)
     ranks = [rec.explain(ratings=given, movie_id=movie_id, by=by).rank for given in (before, after)]
     return Fall(title_of(rec, movie_id), title_of(rec, without), *ranks)
 
 
 def title_of(rec: Recommender, movie_id: Any) -> str:
-    """Return a movie's title with its year, or its id where the model does not know it."""
+    """Return the title of an item with its year, or its id if the model does not know it."""
     at = rec.movie_ids.find(movie_id)
     return str(movie_id) if at is None else with_year(rec.catalogue_.titles[at], rec.catalogue_.years[at])

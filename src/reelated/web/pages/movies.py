@@ -1,4 +1,4 @@
-"""One movie: what the visitor would give it and why, how it was rated, what is like it, and who would want it."""
+"""The page of one item: prediction and explanation, rating histogram, similar items and audience."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,12 +15,12 @@ SIMILAR, AUDIENCE = 10, 10
 
 
 def add_to(site: Site) -> None:
-    """Add this page to the others."""
+    """Register this page."""
     site.add("GET", "/movies/{movie_id}", partial(show, site))
 
 
 class Column(NamedTuple):
-    """One column of a histogram: what it stands for, how many, and its height, of 100."""
+    """One column of a histogram: label, count, and height from 0 to 100."""
 
     label: str
     people: int
@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show a movie."""
+    """Show an item."""
     movie_id = site.store.parse("movie", visit.path["movie_id"])
     movie, taste = site.service.movie(movie_id), taste_of(site, visit)
     wanted = visit.session.is_operator and "audience" in visit.query
@@ -49,7 +49,7 @@ def show(site: Site, visit: Visit) -> Response:
 
 
 def for_visitor(site: Site, taste: Taste, movie_id: Any) -> dict[str, Any]:
-    """Say what the visitor would give a movie, and why; what they gave it is not looked at."""
+    """Return the prediction and its explanation for the visitor; their own rating of the item is not used."""
     rec = site.service.served.recommender
     ratings = known(rec, taste)
     if not ratings.keys() - {movie_id}:
@@ -62,7 +62,7 @@ def for_visitor(site: Site, taste: Taste, movie_id: Any) -> dict[str, Any]:
 
 
 def columns_of(counts: dict[float, int], scale: Scale) -> list[Column]:
-    """Return the columns of a histogram: one for each step of the scale, or ten of equal width where it is finer."""
+    """Return the histogram columns: one a step of the scale, or ten of equal width for a finer scale."""
     steps = Steps.of(scale).steps
     if steps:
         told = [(step.text, counts.get(step.value, 0)) for step in steps]

@@ -1,4 +1,4 @@
-"""For operators: one user's list, what they rated, and their taste against everybody's."""
+"""The user pages for operators: recommendations, ratings, and mean ratings by genre."""
 
 from functools import partial
 from typing import NamedTuple
@@ -14,20 +14,20 @@ ROWS, ACTIVE, GENRES = 50, 24, 12
 
 
 def add_to(site: Site) -> None:
-    """Add these pages to the others."""
+    """Register these pages."""
     site.add("GET", "/users", partial(choose, site), operator=True)
     site.add("GET", "/users/{user_id}", partial(show, site), operator=True)
 
 
 class Against(NamedTuple):
-    """A user's mean in one genre, and everybody's."""
+    """The mean rating of a genre by one user and by all users."""
 
     mine: GenreTaste
     everybody: float
 
 
 def choose(site: Site, visit: Visit) -> Response:
-    """Ask for a user."""
+    """Show the form to choose a user, or redirect to the chosen one."""
     if user_id := visit.query.get("user_id", "").strip():
         site.store.ratings_of(site.store.parse("user", user_id), n=1)
         return go(f"/users/{quote_id(user_id)}")
@@ -35,7 +35,7 @@ def choose(site: Site, visit: Visit) -> Response:
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show a user."""
+    """Show one user."""
     user_id = site.store.parse("user", visit.path["user_id"])
     page = check_count("page", visit.query.get("page", "1"), 99_999)
     rated = site.store.ratings_of(user_id, start=(page - 1) * ROWS, n=ROWS + 1)

@@ -1,4 +1,4 @@
-"""The start: movies to rate with one tap, a search that forgives typos, the visitor's stars, and keeping them."""
+"""The start page, the search, and the visitor's ratings."""
 
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ MOST_FOUND = 8
 
 
 def add_to(site: Site) -> None:
-    """Add these pages to the others."""
+    """Register these pages."""
     site.add("GET", "/", partial(start, site))
     site.add("GET", "/search", partial(search, site))
     site.add("GET", "/ratings", partial(ratings, site))
@@ -22,7 +22,7 @@ def add_to(site: Site) -> None:
 
 
 def start(site: Site, visit: Visit) -> Response:
-    """Show movies to rate and, beside them, the list that follows every star."""
+    """Show items to rate beside the visitor's current list."""
     rec, taste = site.service.served.recommender, taste_of(site, visit)
     wall = check_count("wall", visit.query.get("wall", "1"), 40)
     left = [item for item in site.service.served.to_rate.tolist() if rec.movie_ids[item] not in taste.ratings]
@@ -41,23 +41,23 @@ def start(site: Site, visit: Visit) -> Response:
 
 
 def search(site: Site, visit: Visit) -> Response:
-    """Show movies with a title like a text."""
+    """Show the items found by title."""
     return site.draw(visit, "search", taste=taste_of(site, visit), **found(site, visit))
 
 
 def found(site: Site, visit: Visit) -> dict[str, Any]:
-    """Return what is looked for, and what there is of it."""
+    """Return the query and its matches."""
     query = visit.query.get("query", "").strip()
     return {"query": query, "matches": site.service.find(query, MOST_FOUND) if query else None}
 
 
 def ratings(site: Site, visit: Visit) -> Response:
-    """Show what the visitor rated, the newest first."""
+    """Show the visitor's ratings, the newest first."""
     return site.draw(visit, "ratings", taste=taste_of(site, visit))
 
 
 def rate(site: Site, visit: Visit) -> Response:
-    """Keep a rating of the visitor, or take one back, and return to where it was given."""
+    """Store or delete a rating of the visitor, and redirect to the page with the form."""
     told = visit.form.get("rating", "")
     movie_id = site.store.parse("movie", visit.form.get("movie_id", ""))
     site.store.visitor_rate(visit.session.visitor_id, movie_id, as_rating(told) if told else None)
@@ -69,7 +69,7 @@ def rate(site: Site, visit: Visit) -> Response:
 
 
 def as_rating(text: str) -> float:
-    """Return the rating that a form holds."""
+    """Parse the rating of a form."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who a visit comes from: signed cookies that expire, and a token that no other site can know."""
+"""Sessions: signed cookies that expire, and CSRF tokens."""
 
 import hashlib
 import hmac
@@ -14,35 +14,21 @@ from reelated.store import Store
 
 VISITOR, OPERATOR = "reelated_visitor", "reelated_operator"
 LASTS = {VISITOR: 180 * 86400, OPERATOR: 12 * 3600}
-"""Seconds until a cookie is worth nothing."""
+"""Lifetime of each cookie in seconds."""
 
 
 class Session(NamedTuple):
-    """Whose visit it is.
+    """The session of a request."""
 
-    Attributes
-    ----------
-    visitor_id : str
-        Drawn at random; the store knows it once something is rated.
-    is_operator : bool
-        Whether users may be seen.
-    is_signed_in : bool
-        Whether that is because the key was shown.
-    token : str
-        What a form must send along.
-    is_new : bool
-        Whether the browser has yet to be told.
-    """
-
-    visitor_id: str
-    is_operator: bool
-    is_signed_in: bool
-    token: str
-    is_new: bool
+    visitor_id: str  # random; stored with the first rating
+    is_operator: bool  # may see users
+    is_signed_in: bool  # operator by key, and not because the service has no key
+    token: str  # CSRF token
+    is_new: bool  # the browser has no cookie yet
 
 
 class Sessions:
-    """Reads and writes the cookies; every worker signs with the secret that the store keeps."""
+    """Reads and writes the cookies; all workers sign with the secret in the store."""
 
     def __init__(self, store: Store, api_key: str | None) -> None:
         self.store = store
@@ -51,13 +37,13 @@ class Sessions:
 
     @property
     def secret(self) -> str:
-        """What is signed with."""
+        """The signing secret, read from the store once."""
         if not self._secret:
             self._secret = self.store.secret()
         return self._secret
 
     def of(self, request: Request) -> Session:
-        """Return whose visit a request is; a cookie that is forged or too old is none."""
+        """Return the session of a request; a forged or expired cookie is ignored."""
         known = self._read(request, VISITOR)
         visitor_id = known or secrets.token_urlsafe(24)
         signed_in = self.api_key is not None and self._read(request, OPERATOR) == self._mark(self.api_key)
@@ -65,24 +51,24 @@ class Sessions:
         return Session(visitor_id, is_operator, signed_in, self._mark(f"token {visitor_id}"), known is None)
 
     def is_key(self, shown: str) -> bool:
-        """Say whether this is the key of the service, in a time that tells nothing of it."""
+        """Return whether `shown` is the API key, in constant time."""
         key = self.api_key or ""
         return bool(key) and hmac.compare_digest(shown.encode(errors="replace"), key.encode())
 
     def renew(self, request: Request, response: Response, session: Session) -> None:
-        """Give the browser the visitor's cookie for as long again."""
+        """Set the visitor cookie with a new expiry."""
         self._write(request, response, VISITOR, session.visitor_id)
 
     def sign_in(self, request: Request, response: Response) -> None:
-        """Give the browser the operator's cookie, which is worth nothing once the key is another."""
+        """Set the operator cookie; a change of the API key invalidates it."""
         self._write(request, response, OPERATOR, self._mark(self.api_key or ""))
 
     def sign_out(self, response: Response, name: str = OPERATOR) -> None:
-        """Take a cookie away."""
+        """Delete a cookie."""
         response.delete_cookie(name, path="/", httponly=True, samesite="lax")
 
     def _mark(self, text: str) -> str:
-        """Return what shows that whoever made it knows the secret, and does not show the text."""
+        """Return an HMAC of a text with the secret."""
         return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:40]
 
     def _signer(self, name: str) -> Any:
@@ -109,7 +95,8 @@ class Sessions:
 
 
 def is_from_here(request: Request, session: Session, token: str) -> bool:
-    """Say whether a form was sent by a page of ours: by its token, and by where the browser says it comes from."""
+    """Return whether a form comes from this site: its Origin and its CSRF token match (CSRF protection)."""
+    # Some browsers send no Origin with a form; then the token alone decides.
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         return False

@@ -1,4 +1,4 @@
-"""`Site`: what all pages share: who visits, what may be sent, and how a handler's answer becomes a page."""
+"""`Site`: sessions, form checks and rendering shared by all pages."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -26,9 +26,9 @@ NAVIGATION = (
     ("/users", "Users"),
     ("/how", "How it works"),
 )
-"""The pages in the order of the menu; one that no file adds is left out."""
+"""Pages in menu order; a page that is not registered is left out."""
 _WITHOUT_STARS = {"Rate": "Start", "Your stars": "What you have"}
-"""What the menu says where people have movies and do not rate them."""
+"""Menu labels for implicit feedback."""
 MOST_FIELDS = 100
 FOR_OPERATORS = ("/users",)
 HEADINGS = {
@@ -48,11 +48,11 @@ _WORDS = {
     "For a newcomer pass ratings={movie_id: rating}.": "Check the id.",
     "See /openapi.json for all there is.": "Check the address.",
 }
-"""What pages say instead of words that are for programs."""
+"""Replacements for sentences of error messages that address programmers."""
 
 
 class Visit(NamedTuple):
-    """One request to a page: whose it is, what its address asks, and what its form holds."""
+    """One request to a page, with its session and form fields."""
 
     request: Request
     session: Session
@@ -60,12 +60,12 @@ class Visit(NamedTuple):
 
     @property
     def query(self) -> dict[str, str]:
-        """What the address asks; of several of one name the last."""
+        """The query parameters; the last of several with the same name."""
         return dict(self.request.query_params)
 
     @property
     def path(self) -> dict[str, str]:
-        """The ids in the address."""
+        """The path parameters."""
         return dict(self.request.path_params)
 
 
@@ -87,10 +87,11 @@ class Site:
         self.router.add_api_route("/static/{version}/{name}", self._static, response_model=None)
 
     def add(self, method: str, path: str, handler: Handler, *, operator: bool = False) -> None:
-        """Let a handler answer a route; with `operator` it is for those who may see users."""
+        """Register a handler for a route; with `operator` the route needs an operator session."""
 
         async def answer(request: Request) -> Response:
             form = read_form(await request.body())
+            # Handlers block on the store and the model, so they run in the thread pool.
             return await run_sync(self._answer, handler, request, form, operator)
 
         self.paths.add(path)
@@ -103,19 +104,19 @@ class Site:
         if operator and not session.is_operator:
             return RedirectResponse("/sign-in?" + urlencode({"back": address_of(request)}), 303)
         if self.service.is_ready:
-            self.service.current()  # from here on `served` is without the movies that are hidden now
+            self.service.current()  # refreshes the hidden items of `served`
         response = handler(Visit(request, session, form))
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response
 
     def draw(self, visit: Visit, name: str, **told: Any) -> Response:
-        """Draw a page."""
+        """Render a page."""
         told |= {"steps": Steps.of(self.store.scale, self.service.feedback), "address": address_of(visit.request)}
         return self._drawn(name, visit.request, visit.session, 200, told)
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
-        """Draw what is said when something is wrong; the store is not asked."""
+        """Render an error page, without access to the store: the store may be the problem."""
         for words, here in _WORDS.items():
             detail = detail.replace(words, here)
         told = {"heading": HEADINGS.get(status, "This went wrong"), "detail": detail, "retry": status >= 500}
@@ -142,7 +143,7 @@ class Site:
 
 
 def read_form(body: bytes) -> dict[str, str]:
-    """Return what a form holds; of several fields of one name the last."""
+    """Parse a form; the last of several fields with the same name counts."""
     try:
         return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=MOST_FIELDS))
     except ValueError:
@@ -150,12 +151,12 @@ def read_form(body: bytes) -> dict[str, str]:
 
 
 def address_of(request: Request) -> str:
-    """Return the address of a page without the host."""
+    """Return the path and query string of a request."""
     query = request.scope["query_string"].decode("ascii", "replace")
     return str(request.scope["path"]) + (f"?{query}" if query else "")
 
 
 def go(to: str, default: str = "/") -> Response:
-    """Send the browser on to an address of ours; one of another site is not followed."""
+    """Redirect to a local address; any other address is replaced by `default` (open redirect)."""
     is_ours = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isprintable()
     return RedirectResponse(to if is_ours else default, 303)

@@ -1,16 +1,16 @@
-"""`Steps`: the ratings that can be given with one tap, and how each is called."""
+"""`Steps`: the ratings offered as buttons, with their labels."""
 
 from typing import NamedTuple
 
 from reelated.ratings import Feedback, Scale
 
 MOST = 11
-"""A finer scale is rated by typing a number."""
+"""Maximum number of buttons; a finer scale gets a number field."""
 NAMES = ("hated it", "disliked it", "it was okay", "liked it", "loved it")
 
 
 class Step(NamedTuple):
-    """One rating that can be given."""
+    """One rating button."""
 
     value: float
     text: str
@@ -18,16 +18,16 @@ class Step(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What a rating can be."""
+    """The rating buttons of a scale."""
 
     scale: Scale
     steps: tuple[Step, ...]
-    """None of them where the scale is too fine."""
+    """Empty if the scale is too fine."""
     halves: bool
-    """Whether two steps make a star."""
+    """Whether a step is half a star."""
     names: tuple[str, ...] = NAMES
     single: bool = False
-    """Whether there is one step only: people have a movie, and do not rate it."""
+    """Whether there is only one button, as for implicit feedback."""
 
     @classmethod
     def of(cls, scale: Scale, feedback: Feedback = "explicit") -> "Steps":
@@ -44,6 +44,6 @@ class Steps(NamedTuple):
 
 
 def name_of(rating: float, scale: Scale) -> str:
-    """Say what a rating means, from "hated it" to "loved it"."""
+    """Return the label of a rating, from "hated it" to "loved it"."""
     share = (rating - scale.low) / (scale.high - scale.low or 1)
     return NAMES[min(int(share * len(NAMES)), len(NAMES) - 1)]

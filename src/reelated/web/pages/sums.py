@@ -1,4 +1,4 @@
-"""`Sum`: one number of a list as parts that add up, in figures and as a bar."""
+"""`Sum`: an explanation as rounded parts that add up, and as a bar."""
 
 from math import floor, log10
 from typing import Any, NamedTuple
@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from reelated.recommender import Reason, Why
 
 NAMED = 4
-"""Movies that are named in a sum; the others are one part."""
+"""Number of items named in a sum; the others are merged into one part."""
 NOTABLE = 0.03
-"""What has less than this share of all contributions is not worth an "although"."""
+"""Minimum share of all contributions for an "although"."""
 
 
 class Part(NamedTuple):
-    """One part of a sum, as it is written and as it is drawn: from `x` on so wide, of 100."""
+    """One part of a sum: its text, and its place and width in a bar of width 100."""
 
     label: str
     kind: str
@@ -23,31 +23,17 @@ class Part(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """Parts that add up to a number.
-
-    Attributes
-    ----------
-    parts : list of Part
-        In the order in which they are told.
-    total : str
-        What they add up to: the written figures do, to the last digit.
-    because : list of Reason
-        The largest positive contributions, the largest first.
-    although : list of Reason
-        The largest negative contribution, if it is notable and of a movie that was rated low.
-    axis : float
-        Where the bar begins, of 100: what pulls down lies to the left.
-    """
+    """An explanation as parts whose printed figures add up exactly."""
 
     parts: list[Part]
     total: str
-    because: list[Reason]
-    although: list[Reason]
-    axis: float
+    because: list[Reason]  # the largest positive contributions
+    although: list[Reason]  # the largest negative contribution, if notable and of an item rated low
+    axis: float  # zero of the bar, from 0 to 100; negative contributions lie to the left
 
 
 def add_up(why: Why) -> Sum:
-    """Return the parts of an explanation."""
+    """Convert an explanation into a `Sum`."""
     because = list(why.for_it[:2])
     named = sorted(why.contributions, key=lambda reason: (reason not in because, -abs(reason.contribution)))[:NAMED]
     named.sort(key=lambda reason: -reason.contribution)
@@ -69,19 +55,19 @@ def add_up(why: Why) -> Sum:
 
 
 def is_low(reason: Reason, others: list[Reason]) -> bool:
-    """Say whether a movie was rated low: it is not liked, and was rated lower than the movies named beside it."""
+    """Return whether an item was rated low: not liked, and lower than each of `others`."""
     given = reason.rating
     return given is not None and not reason.liked and all(given < (other.rating or 0.0) for other in others)
 
 
 def _drawn(told: list[tuple[str, str, float, Any]], value: float, by: str) -> tuple[list[Part], str, float]:
-    """Round the parts so that what is written adds up, and lay them out as a bar."""
-    worth = 1 if by == "rating" else 100  # nobody likes to read 0.042
+    """Round the parts so that the printed figures add up, and lay out the bar."""
+    worth = 1 if by == "rating" else 100  # scores are shown × 100: 4.2 is easier to read than 0.042
     digits = 2 if by == "rating" else min(max(2 - floor(log10(abs(value * worth) or 1.0)), 0), 6)
     units = [round(part * worth * 10**digits) for _, _, part, _ in told]
     total = round(value * worth * 10**digits)
     at = max(range(len(told)), key=lambda at: (told[at][1] == "rest", abs(units[at])))
-    units[at] += total - sum(units)  # what rounding left goes where it is seen least
+    units[at] += total - sum(units)  # the largest part absorbs the rounding error, where it shows least
     drawn = [part if kind in ("reason", "rest") else 0.0 for _, kind, part, _ in told]
     up, down = sum(part for part in drawn if part > 0), -sum(part for part in drawn if part < 0)
     scale = 100 / ((up + down) or 1.0)
@@ -96,6 +82,6 @@ def _drawn(told: list[tuple[str, str, float, Any]], value: float, by: str) -> tu
 
 
 def figure(units: int, digits: int, signed: bool) -> str:
-    """Write a number of units of the last digit, with a sign where it is added."""
+    """Format an integer number of last-digit units, with a plus sign if `signed`."""
     text = f"{abs(units) / 10**digits:.{digits}f}"
     return ("−" if units < 0 else "+" if signed else "") + text
