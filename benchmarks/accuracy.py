@@ -5,8 +5,8 @@ python benchmarks/accuracy.py DATA [--only PROTOCOL] > docs/accuracy.md     # DA
 Each protocol is that of `reelated evaluate --protocol`. Defaults are `Recommender()`, the same on every data set; the
 neighbours are what large data fall back to. Rows named by a setting show what it does; the settings of the "tuned" row
 were chosen on parts of the training data. Where lists are measured, rows that are not defaults do without a model of
-ratings, and the other way round; where users fall by interest, which looks at both, they have both. "Liked" is a hit
-that was rated 4 or more. Intervals hold 95 %, drawn over users (or movies, where users are ranked).
+ratings, and the other way round; users listed by adjusted score need both. "Liked" is a hit that was
+rated 4 or more. Intervals hold 95 %, drawn over users (or movies, where users are ranked).
 Seconds of a fit are by the clock, of a machine that may have been busy.
 """
 
@@ -28,16 +28,16 @@ from reelated.evaluation import PROTOCOLS, compare, evaluate
 
 SOURCES = {"MovieLens 100K": "ml-100k.zip", "MovieLens 1M": "ml-1m", "MovieLens 20M": "ml-20m.zip"}
 TF_IDF = ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)
-RESIDUAL = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
-IDS_ONLY = "Gaussian, ids only"
+RESIDUAL = ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)
+IDS_ONLY = "BPMF, ids only"
 """The row whose data are told no genres and years."""
 
 
 class ByRelevance(Recommender):
-    """The defaults, with users that fall by relevance."""
+    """The defaults, with users that fall by score."""
 
-    def audience(self, movie_id, *, n=10, by="relevance"):
-        """Return the users, by relevance."""
+    def audience(self, movie_id, *, n=10, by="score"):
+        """Return the users, by score."""
         return super().audience(movie_id, n=n, by=by)
 
 
@@ -60,40 +60,40 @@ LISTS = {
     "**defaults**": Recommender(),
     "neighbours, tf-idf": ranking(TF_IDF),
     "most rated": ranking(Popularity()),
-    "the recipe": reelated.recipe(),
+    "the recipe": reelated.textbook(),
 }
-WITHOUT_TIME = {"dropout": 0.0, "lowest_worth": 1.0, "l2": 1000.0}
+WITHOUT_TIME = {"dropout": 0.0, "min_weight": 1.0, "l2": 1000.0}
 RATINGS = {
     "**defaults**": rating(),
     IDS_ONLY: rating(),
     "neighbours, residual cosine": rating(RESIDUAL),
     "biases alone": rating(Popularity()),
-    "the recipe": rating(reelated.recipe().rater),
+    "the recipe": rating(reelated.textbook().rater),
 }
 ROWS = {
     "ml100k-folds": RATINGS,
     "ml100k-microsoft": LISTS
     | {
-        "defaults, no ageing": ranking(EASE(), half_life=None),
-        "EASE tuned for any": ranking(dense(lowest_worth=0.55, dropout=0.7, l2=250.0), half_life=None),
+        "defaults, no ageing": ranking(EASE(), recency_half_life=None),
+        "EASE tuned for any": ranking(dense(min_weight=0.55, dropout=0.7, l2=250.0), recency_half_life=None),
     },
     "ml100k-audience": {
-        "**defaults**, by interest": Recommender(),
-        "neighbours, by interest": Recommender(TF_IDF, RESIDUAL),
-        "defaults, by relevance": ByRelevance(),
-        "the recipe": reelated.recipe(),
+        "**defaults**, by adjusted score": Recommender(),
+        "neighbours, by adjusted score": Recommender(TF_IDF, RESIDUAL),
+        "defaults, by score": ByRelevance(),
+        "the recipe": reelated.textbook(),
     },
     "ml1m-folds": RATINGS,
     "ml1m-ncf": LISTS
     | {
-        "EASE without time": ranking(dense(**WITHOUT_TIME), half_life=None),
-        "EASE with recency": ranking(dense(**WITHOUT_TIME), half_life=10, long_term=0.1),
+        "EASE without time": ranking(dense(**WITHOUT_TIME), recency_half_life=None),
+        "EASE with recency": ranking(dense(**WITHOUT_TIME), recency_half_life=10, recency_floor=0.1),
     },
     "ml1m-infinite-ae": LISTS
     | {
-        "defaults, no ageing": ranking(EASE(), half_life=None),
-        "EASE dense, no ageing": ranking(dense(), half_life=None),
-        "EASE sparse, 74 weights a movie (2 %), no ageing": ranking(EASE(n_neighbors=74), half_life=None),
+        "defaults, no ageing": ranking(EASE(), recency_half_life=None),
+        "EASE dense, no ageing": ranking(dense(), recency_half_life=None),
+        "EASE sparse, 74 weights a movie (2 %), no ageing": ranking(EASE(n_neighbors=74), recency_half_life=None),
     },
     "ml20m-liang": LISTS,
 }

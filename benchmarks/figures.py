@@ -21,21 +21,21 @@ import numpy as np
 
 import reelated
 from reelated.data import folds
-from reelated.models import Baseline, Gaussian, ItemKNN
-from reelated.recommender import recipe
+from reelated.models import BPMF, BiasModel, ItemKNN
+from reelated.recommender import textbook
 
 ROUNDS = 5
 
 
 def accuracy(source: Path) -> None:
     """Print the mean error on u1 … u5 of the recipe, of averages, and of the default model of ratings, ids only."""
-    for name, model in (("recipe", recipe().rater), ("averages only", Baseline()), ("default", Gaussian())):
+    for name, model in (("textbook", textbook().rater), ("averages only", BiasModel()), ("default", BPMF())):
         errors = np.array([_errors(model, train, test) for train, test in folds(source)])
         rmse, mae = np.sqrt(errors[:, 0]), errors[:, 1]
         print(f"u1…u5, {name}: RMSE {rmse.mean():.4f} (u1 {rmse[0]:.4f}), MAE {mae.mean():.4f}")
 
 
-def _errors(model: ItemKNN | Baseline | Gaussian, train: reelated.Dataset, test: object) -> tuple[float, float]:
+def _errors(model: ItemKNN | BiasModel | BPMF, train: reelated.Dataset, test: object) -> tuple[float, float]:
     """Return the mean squared and the mean absolute error; what the model cannot say is the training mean."""
     X, ratings = train.ratings.matrix, train.ratings
     users, items = (ids.indices_of(test[f"{ids.kind}_id"]) for ids in (ratings.user_ids, ratings.movie_ids))

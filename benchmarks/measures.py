@@ -6,7 +6,7 @@ Means over u1 … u5. RMSE and MAE of the predicted rating; where a model says n
 stands in. nDCG@10 of the ten best by each model's own order among all movies not in the user's training data, a hit
 being a test rating ("any") or one of 4 or 5 ("liked"), the ideal cut at 10, over users with a hit. Audience: the share
 of all places in every movie's ten best users, by the same order, that the ten most listed users hold. These are the
-bare models: that ratings age, that users fall by interest, and genres and years are what `Recommender` adds.
+bare models: that ratings age, that users fall by adjusted score, and genres and years are what `Recommender` adds.
 """
 
 import platform
@@ -17,31 +17,31 @@ import numba
 import numpy as np
 
 from reelated.data import folds
-from reelated.models import EASE, DrawnModel, Gaussian, ItemKNN, Popularity
-from reelated.recommender import recipe
+from reelated.models import BPMF, EASE, DrawnModel, ItemKNN, Popularity
+from reelated.recommender import textbook
 
 DISCOUNT = 1 / np.log2(np.arange(2, 12))
 MEASURES = {
-    "the recipe": (recipe().rater, "rating"),
-    "most rated": (Popularity(), "relevance"),
-    "EASE (default order)": (EASE(), "relevance"),
-    "Gaussian, ids only (default ratings)": (Gaussian(), "rating"),
-    "cosine": (ItemKNN(n_neighbors=200), "relevance"),
-    "cosine, shrinkage 10": (ItemKNN(n_neighbors=200, shrinkage=10), "relevance"),
-    "cosine of tf-idf": (ItemKNN(n_neighbors=200, weighting="tf-idf"), "relevance"),
+    "the recipe": (textbook().rater, "rating"),
+    "most rated": (Popularity(), "score"),
+    "EASE (default order)": (EASE(), "score"),
+    "BPMF, ids only (default ratings)": (BPMF(), "rating"),
+    "cosine": (ItemKNN(n_neighbors=200), "score"),
+    "cosine, shrinkage 10": (ItemKNN(n_neighbors=200, shrinkage=10), "score"),
+    "cosine of tf-idf": (ItemKNN(n_neighbors=200, weighting="tf-idf"), "score"),
     "cosine of tf-idf, shrinkage 10 (default order of large data)": (
         ItemKNN(n_neighbors=200, weighting="tf-idf", shrinkage=10),
-        "relevance",
+        "score",
     ),
-    "cosine of BM25": (ItemKNN(n_neighbors=200, weighting="bm25"), "relevance"),
-    "Jaccard": (ItemKNN("jaccard", n_neighbors=200), "relevance"),
-    "adjusted cosine, shrinkage 100": (ItemKNN("adjusted-cosine", n_neighbors=200, shrinkage=100), "relevance"),
-    "Pearson, shrinkage 100": (ItemKNN("pearson", n_neighbors=200, shrinkage=100), "relevance"),
-    "residual Pearson, shrinkage 100": (ItemKNN("residual-pearson", n_neighbors=200, shrinkage=100), "relevance"),
-    "residual cosine, shrinkage 100": (ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100), "relevance"),
+    "cosine of BM25": (ItemKNN(n_neighbors=200, weighting="bm25"), "score"),
+    "Jaccard": (ItemKNN("jaccard", n_neighbors=200), "score"),
+    "adjusted cosine, shrinkage 100": (ItemKNN("adjusted-cosine", n_neighbors=200, shrinkage=100), "score"),
+    "Pearson, shrinkage 100": (ItemKNN("pearson", n_neighbors=200, shrinkage=100), "score"),
+    "residual Pearson, shrinkage 100": (ItemKNN("residual-pearson", n_neighbors=200, shrinkage=100), "score"),
+    "residual cosine, shrinkage 100": (ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100), "score"),
     "the same, 30 nearest used, baseline weight 0.05 (default ratings of large data)": (
-        ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05),
-        "relevance",
+        ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05),
+        "score",
     ),
 }
 
@@ -99,7 +99,7 @@ def main(source):
         figures = np.mean([measured(model, by, part) for part in parts], axis=0)
         texts = [f"{figure:.3f}" for figure in figures[:4]] + [f"{figures[4]:.0%}"]
         print(f"| {name} | {' | '.join(text.replace('nan%', '–').replace('nan', '–') for text in texts)} |", flush=True)
-    print("\nThe recipe lists by predicted rating, the Gaussian makes no lists, all others list by relevance. The")
+    print("\nThe recipe lists by predicted rating, the BPMF makes no lists, all others list by score. The")
     print("settings of the defaults were chosen beforehand, on parts of training data.")
 
 

@@ -22,27 +22,29 @@ import scipy.sparse as sp
 
 import reelated
 from reelated.data import folds
-from reelated.models import Baseline, Gaussian, ItemKNN, predict_at
+from reelated.models import BPMF, BiasModel, ItemKNN, predict_at
 from reelated.recommender.catalogue import Catalogue
 
 MODELS = {
-    "biases alone": Baseline(),
-    "item neighbours": ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05),
-    "Gaussian": Gaussian(),
-    "Gaussian, movies": Gaussian(),
-    "Gaussian, movies and dates": Gaussian(),
+    "biases alone": BiasModel(),
+    "item neighbours": ItemKNN(
+        "residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05
+    ),
+    "BPMF": BPMF(),
+    "BPMF, movies": BPMF(),
+    "BPMF, movies and dates": BPMF(),
 }
 TRIED = {
-    "no tastes": Gaussian(n_tastes=0),
-    "10 tastes": Gaussian(n_tastes=10),
-    "20 tastes": Gaussian(n_tastes=20),
-    "40 tastes": Gaussian(n_tastes=40),
-    "8 factors": Gaussian(n_factors=8),
-    "24 factors": Gaussian(n_factors=24),
-    "30 draws": Gaussian(n_draws=30),
-    "120 draws": Gaussian(n_draws=120),
-    "60 thrown away": Gaussian(n_warmup=60),
-    "another seed": Gaussian(random_state=1),
+    "no tastes": BPMF(n_tastes=0),
+    "10 tastes": BPMF(n_tastes=10),
+    "20 tastes": BPMF(n_tastes=20),
+    "40 tastes": BPMF(n_tastes=40),
+    "8 factors": BPMF(n_factors=8),
+    "24 factors": BPMF(n_factors=24),
+    "30 draws": BPMF(n_samples=30),
+    "120 draws": BPMF(n_samples=120),
+    "60 thrown away": BPMF(n_warmup=60),
+    "another seed": BPMF(random_state=1),
 }
 
 
@@ -119,7 +121,7 @@ def table(known, parts, models):
         for number, (_, train, test) in enumerate(parts):
             X, found = measured(name, model, known, train, test)
             figures.append(found)
-            if number == 0 and isinstance(model, Gaussian) and "dates" not in name:
+            if number == 0 and isinstance(model, BPMF) and "dates" not in name:
                 inside = list(held(model, X, test))
         rmse, mae, taken = np.mean(figures, axis=0)
         row = [f"{rmse:.4f}", f"{mae:.4f}", f"{figures[0][0]:.4f}", *inside, f"{taken:.1f}"]

@@ -48,7 +48,7 @@ def answers_of(source: str, preset: str) -> dict[str, list[list[float]]]:
     users, items = spread(rec.user_ids), spread(rec.movie_ids)
     pairs = list(zip(users, items, strict=False))
     return {
-        "lists by score": [numbers(list(rec.recommend(user, by="relevance"))) for user in users],
+        "lists by score": [numbers(list(rec.recommend(user, by="score"))) for user in users],
         "lists by rating": [numbers(list(rec.recommend(user, by="rating"))) for user in users],
         "audiences": [numbers(list(rec.audience(item))) for item in items],
         "similar": [numbers(list(rec.similar(item))) for item in items],

@@ -43,7 +43,7 @@ class Worker:
         """Say who it is and what it can do."""
         able, measures = self.contender, getattr(self.contender, "MEASURES", {})
         works = ["fit", *(f"fit {measure}" for measure in measures)]
-        works += ["everyone"] * hasattr(able, "recommend_all") + ["one"] * hasattr(able, "recommend_one")
+        works += ["everyone"] * hasattr(able, "recommend_batch") + ["one"] * hasattr(able, "recommend_one")
         return {
             "version": able.version(),
             "python": sys.version.split()[0],
@@ -74,7 +74,7 @@ class Worker:
             return self.one(users, n)
         if work == "everyone":
             self.lists = None
-            done = lambda: self.contender.recommend_all(self.model, self.given, n, self.threads)  # noqa: E731
+            done = lambda: self.contender.recommend_batch(self.model, self.given, n, self.threads)  # noqa: E731
             self.lists, told = measured(done, memory=memory)
             return told
         plain, measure = work == "fit", work.removeprefix("fit").split()

@@ -84,7 +84,7 @@ print(f"{S.shape[0]:,} × {S.shape[1]:,} similarities, from {S.min():.2f} to {S.
 # The same in Reelated, and the largest difference between the two:
 
 # %%
-recipe = reelated.recipe().fit(data)
+recipe = reelated.textbook().fit(data)
 gap = abs(recipe.models_.rater.similarity_.toarray() - S).max()
 print(f"largest difference: {gap:.0e}")
 assert gap < 1e-6
@@ -345,8 +345,8 @@ with_new = reelated.read(
     name="with one more movie",
 )
 listed = {}
-for preset, rec in (("recipe", reelated.recipe()), ("default", reelated.Recommender())):
-    lists = pl.concat(rec.fit(with_new).recommend_all())
+for preset, rec in (("textbook", reelated.textbook()), ("default", reelated.Recommender())):
+    lists = pl.concat(rec.fit(with_new).recommend_batch())
     listed[preset] = (lists["movie_id"] == NEW).sum()
     print(f"{preset}: “One Star” is among the ten best of {listed[preset]} of {len(user_ids)} users")
 
@@ -368,8 +368,8 @@ for preset, rec in (("recipe", reelated.recipe()), ("default", reelated.Recommen
 default = reelated.Recommender().fit(data)
 raters_of = dict(zip(movie_ids.tolist(), raters.tolist(), strict=True))
 picks, audiences = {}, {}
-for name, rec in (("recipe", recipe), ("default", default)):
-    picks[name] = [raters_of[m] for lists in rec.recommend_all() for m in lists["movie_id"]]
+for name, rec in (("textbook", recipe), ("default", default)):
+    picks[name] = [raters_of[m] for lists in rec.recommend_batch() for m in lists["movie_id"]]
     audiences[name] = [[row.user_id for row in rec.audience(m)] for m in movie_ids.tolist()]
     places = Counter(user for users in audiences[name] for user in users)
     share = sum(count for _, count in places.most_common(10)) / places.total()
@@ -407,13 +407,13 @@ plt.show()
 # |---|---|---|
 # | a similarity resting on few users | multiply it by c / (c + h), c = common raters | `shrinkage=h` |
 # | strict users and well-liked movies look like taste | take off what was to be expected | `"residual-cosine"` |
-# | one weak neighbour decides a prediction | an imagined neighbour that was rated as expected | `baseline_weight` |
-# | averages of little evidence lead the lists | rank by the sum of the evidence | `by="relevance"` |
+# | one weak neighbour decides a prediction | an imagined neighbour that was rated as expected | `prior_weight` |
+# | averages of little evidence lead the lists | rank by the sum of the evidence | `by="score"` |
 # | users who rate everything link everything | let their ratings count for less | `weighting="tf-idf"` |
 # | what two similar movies have in common counts twice | learn the weights of all movies together | `EASE()` |
 # | who rates much, or high, leads every list of users | look at what is beyond their usual | `audience(…)` |
 #
-# The defaults go furthest: they learn one table of weights for the order (`EASE`) and one for ratings (`Gaussian`).
+# The defaults go furthest: they learn one table of weights for the order (`EASE`) and one for ratings (`BPMF`).
 #
 # The first one alone, on similarities: every dot is a pair of movies.
 

@@ -55,7 +55,7 @@ for note in from_file.notes:
 # learn, so use the bare recipe:
 
 # %%
-tiny = reelated.recipe().fit(mine)
+tiny = reelated.textbook().fit(mine)
 print(tiny.neighbors())
 print(tiny.predict("ann", "Up"))
 

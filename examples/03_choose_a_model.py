@@ -14,7 +14,7 @@ import polars as pl
 import scipy.sparse as sp
 
 import reelated
-from reelated import EASE, Baseline, Gaussian, ItemKNN
+from reelated import BPMF, EASE, BiasModel, ItemKNN
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#e07b28", "#8a929c"
 plt.rcParams |= {"figure.dpi": 75, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
@@ -78,15 +78,15 @@ def hits(lists, users, movies, values):
 # %%
 models = {
     "recipe, by rating": (ItemKNN(n_neighbors=None), "rating"),
-    "cosine, by relevance": (ItemKNN(n_neighbors=200, shrinkage=10), "relevance"),
-    "tf-idf, by relevance": (ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10), "relevance"),
-    "EASE, by relevance": (EASE(), "relevance"),
-    "EASE, who rated what": (EASE(lowest_worth=1.0), "relevance"),
+    "cosine, by score": (ItemKNN(n_neighbors=200, shrinkage=10), "score"),
+    "tf-idf, by score": (ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10), "score"),
+    "EASE, by score": (EASE(), "score"),
+    "EASE, who rated what": (EASE(min_weight=1.0), "score"),
     "residual-cosine, by rating": (
-        ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100, baseline_weight=0.05),
+        ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100, prior_weight=0.05),
         "rating",
     ),
-    "Gaussian, by rating": (Gaussian(), "rating"),
+    "BPMF, by rating": (BPMF(), "rating"),
 }
 
 
@@ -104,7 +104,7 @@ for seed in SEEDS:
         lists = model.recommend(seen, n=10, by=by)
         lists = [lists.row(user)[0] for user in range(X.shape[0])]
         results.append((name, rmse(model, seen, *hidden), hits(lists, *hidden)))
-    results.append(("baseline", rmse(Baseline().fit(seen, scale=(low, high)), seen, *hidden), None))
+    results.append(("baseline", rmse(BiasModel().fit(seen, scale=(low, high)), seen, *hidden), None))
     results.append(("most rated movies", None, hits(popular(seen), *hidden)))
 
 # %%
@@ -135,16 +135,16 @@ plt.show()
 # %% [markdown]
 # ## What it says
 #
-# * **One question, one model.** The `Gaussian` predicts ratings as well as any and is a poor choice for lists: a high
-#   predicted rating is no sign that a user will get to the movie. `EASE` by relevance lists best. (On the sample the
-#   averages with its weights predict as well as the Gaussian; on real ratings the Gaussian is far ahead.)
+# * **One question, one model.** The `BPMF` predicts ratings as well as any and is a poor choice for lists: a high
+#   predicted rating is no sign that a user will get to the movie. `EASE` by score lists best. (On the sample the
+#   averages with its weights predict as well as the BPMF; on real ratings the BPMF is far ahead.)
 # * **The recipe loses twice**: its ratings are worse than the baseline's, its lists worse than the most rated movies.
 # * **Some steps are small.** Look at the ± before preferring one.
 #
-# That is why a `Recommender` has two models, a *ranker* (`EASE`) and a *rater* (`Gaussian`). Put in others like this:
+# That is why a `Recommender` has two models, a *ranker* (`EASE`) and a *rater* (`BPMF`). Put in others like this:
 
 # %%
-rec = reelated.Recommender(ranker=EASE(lowest_worth=0.0), rater=ItemKNN("residual-cosine", shrinkage=100)).fit(data)
+rec = reelated.Recommender(ranker=EASE(min_weight=0.0), rater=ItemKNN("residual-cosine", shrinkage=100)).fit(data)
 print(rec.recommend(user_id=rec.user_ids[0], n=3).to_polars().select("rank", "title", "score", "predicted_rating"))
 
 # %% [markdown]

@@ -135,7 +135,7 @@ plt.show()
 
 # %% [markdown]
 # Weights that are learned together can be negative: having rated a movie may speak against another, beside all else
-# that is rated. And by *relevance* even a low rating of a linked movie adds something, for who watches such movies is
+# that is rated. And by *score* even a low rating of a linked movie adds something, for who watches such movies is
 # told by that, too. That is why a list and a predicted rating can disagree, and why each has an explanation of its own.
 #
 # A reason tells how the model came to its number. It does not tell why the user would like the movie; the model knows

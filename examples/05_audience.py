@@ -20,7 +20,7 @@ plt.rcParams |= {"figure.dpi": 75, "font.size": 10, "axes.spines.top": False, "a
 
 data = reelated.read(SOURCE)
 print(data)
-recommenders = {"recipe": reelated.recipe().fit(data), "default": reelated.Recommender().fit(data)}
+recommenders = {"textbook": reelated.textbook().fit(data), "default": reelated.Recommender().fit(data)}
 rec = recommenders["default"]
 movie = rec.find(TITLE)[0]
 print(movie.title, movie.year, f"rated by {movie.n_ratings} users")
@@ -37,27 +37,31 @@ assert rec.recommend(movie_id=movie.movie_id) == rec.audience(movie.movie_id)
 #
 # ## Three numbers
 #
-# By **relevance** come users who have rated much, for relevance adds up; by **predicted rating** those who would give
-# it most stars, and these are often the ones who give most stars to everything. The list falls by **interest**, which
-# asks both questions of this movie and this user alone: the relevance beyond what is usual for the user, the more the
-# higher the predicted rating is above the user's own mean (the *lift*).
+# By **score** come users who have rated much, for score adds up; by **predicted rating** those who would give
+# it most stars, and these are often the ones who give most stars to everything. The list is sorted by
+# **adjusted score**, which asks both questions of this movie and this user alone: the score beyond what is usual for the
+# user, raised where the predicted rating is above the user's own mean (`above_user_mean`).
 
 # %%
 everyone = rec.audience(movie.movie_id, n=len(rec.user_ids))
-relevance = np.array([row.score for row in everyone])
-lift = np.array([row.lift for row in everyone])
+score = np.array([row.score for row in everyone])
+above_user_mean = np.array([row.above_user_mean for row in everyone])
 invited = everyone[:10]
-for by in ("interest", "relevance", "rating"):
+for by in ("adjusted_score", "score", "rating"):
     print(f"by {by}:", ", ".join(str(row.user_id) for row in rec.audience(movie.movie_id, by=by)))
 
 # %%
 figure, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
-axis.scatter(relevance, lift, s=10, color=GREY, linewidths=0, label="users who have not rated it")
+axis.scatter(score, above_user_mean, s=10, color=GREY, linewidths=0, label="users who have not rated it")
 axis.scatter(
-    [row.score for row in invited], [row.lift for row in invited], s=28, color=BLUE, label="the ten of highest interest"
+    [row.score for row in invited],
+    [row.above_user_mean for row in invited],
+    s=28,
+    color=BLUE,
+    label="highest adjusted scores",
 )
 axis.axhline(0, color="black", lw=0.8, ls=":")
-axis.set(title=f"The audience of {movie.title}", xlabel="relevance", ylabel="stars above own mean")
+axis.set(title=f"The audience of {movie.title}", xlabel="score", ylabel="stars above own mean")
 axis.legend(frameon=False)
 plt.show()
 
@@ -89,13 +93,13 @@ plt.show()
 
 # %% [markdown]
 # Under the recipe a user's mean decides: who rates everything high is named for everything, and the highest means
-# belong to users with few ratings. By interest the movie decides: those named most have rated much, since much is known
-# of them, but nobody is far ahead. How many movies have the most named users rated?
+# belong to users with few ratings. By adjusted score the movie decides: the users named most have rated
+# much, since much is known of them, but nobody is far ahead. How many movies have the most named users rated?
 
 # %%
 n_rated = dict(zip(data.ratings.user_ids.values.to_list(), np.diff(data.ratings.matrix.indptr).tolist(), strict=True))
-named["default, by relevance"] = Counter(
-    row.user_id for movie_id in rec.movie_ids for row in rec.audience(movie_id, by="relevance")
+named["default, by score"] = Counter(
+    row.user_id for movie_id in rec.movie_ids for row in rec.audience(movie_id, by="score")
 )
 for name, counter in named.items():
     top = np.median([n_rated[user] for user, _ in counter.most_common(10)])
@@ -105,12 +109,13 @@ print(f"all users: {np.median(list(n_rated.values())):.0f}")
 # %% [markdown]
 # ## Nobody too often
 #
-# Where several movies are announced at once, nobody wants to be asked for each of them. `audiences` lists users for
-# several movies, and with `per_user` nobody for more than so many: the pair with the highest interest comes first.
+# Where several movies are announced at once, nobody wants to be asked for each of them. `audience_batch` lists
+# users for several movies, and `per_user` limits how often a user is listed: the pair with the highest adjusted score
+# comes first.
 
 # %%
 movie_ids = [found.movie_id for found in (rec.find(title)[0] for title in (TITLE, "Alien", "Fargo", "Titanic"))]
 for per_user in (None, 1):
-    table = rec.audiences(movie_ids, per_user=per_user)
+    table = rec.audience_batch(movie_ids, per_user=per_user)
     told = f"per_user={per_user}: {table['user_id'].n_unique()} users for {len(table)} places"
-    print(f"{told}, mean interest {table['interest'].mean():.3f}")
+    print(f"{told}, mean adjusted score {table['adjusted_score'].mean():.3f}")

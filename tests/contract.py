@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 import naive
 from reelated.errors import InputError
 
-BY = ("relevance", "rating")
+BY = ("score", "rating")
 
 
 def table(n_users=23, n_items=14, seed=5):
@@ -67,7 +67,7 @@ def dense(model, X, by):
 
 def shown(model, X, by):
     """Return the number that is shown: a predicted rating is clipped to the scale."""
-    return model.score_items(X) if by == "relevance" else model.predict(X)
+    return model.score_items(X) if by == "score" else model.predict(X)
 
 
 def identical(a, b):
@@ -286,7 +286,7 @@ def pairs_rows_and_audiences_are_the_same_numbers(estimator, X):
         of_pairs, support = np.full(X.shape, np.nan), np.zeros(X.shape, np.int32)
         of_pairs[rows, items], support[rows, items] = model.score_pairs(X, rows, items, by=by)
         assert identical(of_pairs, numbers)
-        used = naive.support(naive.as_dense(X), model.similarity_.toarray(), getattr(model, "max_used", None))
+        used = naive.support(naive.as_dense(X), model.similarity_.toarray(), getattr(model, "max_neighbors_used", None))
         assert support.tolist() == used.tolist()
         for form in (X, X.tocsc(), X.toarray(), X.tocsc().astype(np.float64), X.toarray().tolist()):
             for i in range(X.shape[1]):
@@ -322,7 +322,7 @@ def the_parts_of_an_explanation_add_up(estimator, X):
         numbers = shown(model, X, by)
         for u, i in np.ndindex(*X.shape):
             told = model.explain_pair(X[[u]], i, by=by)
-            neighbours = naive.neighbours_of(people[u], S, i, getattr(model, "max_used", None))
+            neighbours = naive.neighbours_of(people[u], S, i, getattr(model, "max_neighbors_used", None))
             assert identical(told.score, numbers[u, i])
             assert told.items.tolist() == neighbours
             assert told.ratings.tolist() == people[u, neighbours].tolist()
@@ -333,7 +333,7 @@ def the_parts_of_an_explanation_add_up(estimator, X):
                 continue
             parts = told.base + told.contributions.sum()
             assert parts + told.clip == pytest.approx(told.score, abs=1e-5)
-            wanted = parts if by == "relevance" else min(max(parts, low), high)
+            wanted = parts if by == "score" else min(max(parts, low), high)
             assert told.score == pytest.approx(wanted, abs=1e-5)  # the clip is a clip and nothing else
             clipped += abs(told.clip) > 1e-5
     with pytest.raises(InputError, match="X of 2 rows: expected the one row"):
@@ -365,9 +365,11 @@ def stars_count(estimator, X):
             continue
         lowered, u, j = X.copy(), int(np.searchsorted(X.indptr, at, side="right") - 1), X.indices[at]
         lowered.data[at] -= 1
-        counts = [j in naive.neighbours_of(people[u], S, i, getattr(model, "max_used", None)) for i in range(len(S))]
+        counts = [
+            j in naive.neighbours_of(people[u], S, i, getattr(model, "max_neighbors_used", None)) for i in range(len(S))
+        ]
         link = np.where(counts, S[:, j], 0)
-        relevance, was = dense(model, lowered[[u]], "relevance")[0], before["relevance"][u]
+        relevance, was = dense(model, lowered[[u]], "score")[0], before["score"][u]
         assert (relevance[link > 0] < was[link > 0]).all()
         assert (relevance[link < 0] > was[link < 0]).all()
         assert identical(relevance[link == 0], was[link == 0])
@@ -385,7 +387,7 @@ def an_item_is_not_its_own_neighbour_and_rows_are_sorted(estimator, X):
     assert S.has_sorted_indices
     assert all((np.diff(S.indices[a:b]) > 0).all() for a, b in zip(S.indptr, S.indptr[1:], strict=False))
     assert np.count_nonzero(S.data) == S.nnz > 0
-    assert (model.common_.toarray() == np.where(S.toarray() != 0, naive.common_raters(naive.as_dense(X)), 0)).all()
+    assert (model.n_common_.toarray() == np.where(S.toarray() != 0, naive.common_raters(naive.as_dense(X)), 0)).all()
 
 
 def nobody_and_nothing_are_answered(estimator, X):
@@ -422,7 +424,7 @@ def audiences_check_their_input(estimator, X):
 
 def a_wrong_question_is_refused_by_name(estimator, X):
     model = clone(estimator).fit(X)
-    for wrong, words in (({"n": -1}, "n=-1"), ({"n": 2.5}, "n=2.5"), ({"by": "stars"}, "by='stars'.*'relevance'")):
+    for wrong, words in (({"n": -1}, "n=-1"), ({"n": 2.5}, "n=2.5"), ({"by": "stars"}, "by='stars'.*'score'")):
         with pytest.raises(InputError, match=words):
             model.recommend(X, **wrong)
 

@@ -170,15 +170,15 @@ def nearest(S, n_neighbors):
 
 
 # ---------------------------------------------------------------------------------------------------------- scores
-def neighbours_of(row, S, i, max_used=None):
+def neighbours_of(row, S, i, max_neighbors_used=None):
     """Return the rated neighbours of an item that count, ascending: the strongest, of equals the lower number."""
     strongest_first = sorted((j for j in rated(row) if S[i, j] != 0), key=lambda j: (-abs(S[i, j]), j))
-    return sorted(strongest_first[:max_used])
+    return sorted(strongest_first[:max_neighbors_used])
 
 
-def relevance(row, S, i, low, max_used=None):
+def relevance(row, S, i, low, max_neighbors_used=None):
     """Return Σ_j s_ij (r_j − low) over the rated neighbours, NaN where there are none."""
-    neighbours = neighbours_of(row, S, i, max_used)
+    neighbours = neighbours_of(row, S, i, max_neighbors_used)
     return sum(S[i, j] * (row[j] - low) for j in neighbours) if neighbours else math.nan
 
 
@@ -187,9 +187,9 @@ def lowest(scale):
     return scale[0] if scale[1] > scale[0] else 0.0
 
 
-def unclipped(row, S, i, offsets, mine, falls_back, prior=0.0, max_used=None):
+def unclipped(row, S, i, offsets, mine, falls_back, prior=0.0, max_neighbors_used=None):
     """Return o_i + Σ_j s_ij (r_j − o_j) / (Σ_j |s_ij| + prior)."""
-    neighbours = neighbours_of(row, S, i, max_used)
+    neighbours = neighbours_of(row, S, i, max_neighbors_used)
     if not neighbours:
         return offsets[i] + mine if falls_back else math.nan
     top = sum(S[i, j] * (row[j] - (offsets[j] + mine)) for j in neighbours)
@@ -202,23 +202,23 @@ def shown(values, scale):
     return np.array([[value if math.isnan(value) else min(max(value, low), high) for value in row] for row in values])
 
 
-def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0, max_used=None):
+def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0, max_neighbors_used=None):
     """Return one of the two numbers for every row and item, as lists fall by it: with six decimals, not clipped."""
     table = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
         for i in range(R.shape[1]):
-            if by == "relevance":
-                table[u, i] = relevance(row, S, i, lowest(scale), max_used)
+            if by == "score":
+                table[u, i] = relevance(row, S, i, lowest(scale), max_neighbors_used)
             else:
                 mine = user_offset(row, offsets, similarity)
                 falls_back = similarity in HAS_OFFSETS
-                table[u, i] = round(unclipped(row, S, i, offsets, mine, falls_back, prior, max_used), 6)
+                table[u, i] = round(unclipped(row, S, i, offsets, mine, falls_back, prior, max_neighbors_used), 6)
     return table
 
 
-def support(R, S, max_used=None):
+def support(R, S, max_neighbors_used=None):
     """Return how many rated neighbours stand behind every row and item."""
-    return np.array([[len(neighbours_of(row, S, i, max_used)) for i in range(R.shape[1])] for row in R])
+    return np.array([[len(neighbours_of(row, S, i, max_neighbors_used)) for i in range(R.shape[1])] for row in R])
 
 
 def weighted_averages(R, S):
@@ -242,11 +242,11 @@ def explanation(row, S, i, low):
 
 
 # ----------------------------------------------------------------------------------------------------- ridge weights
-def worth(R, scale, lowest_worth):
+def worth(R, scale, min_weight):
     """Return what ratings are worth, 0 where there are none: 1 for the highest, evenly down to the lowest."""
     low, high = scale
     share = (R - low) / (high - low) if high > low else np.where(np.isnan(R), np.nan, 1.0)
-    return np.nan_to_num(lowest_worth + (1 - lowest_worth) * share)
+    return np.nan_to_num(min_weight + (1 - min_weight) * share)
 
 
 def ridge_weights(V, l2, dropout, near=None):
@@ -300,7 +300,7 @@ def known_of_movies(genres, years):
     return np.array(rows).reshape(-1, len(genres))
 
 
-# --------------------------------------------------------------------------------------------- a Gaussian over items
+# --------------------------------------------------------------------------------------------- a BPMF over items
 def usual_people(row, model, s):
     """Return the mean of `(b, z)` of people who rated as many and such items as this one, in one draw."""
     seen = rated(row)
@@ -314,7 +314,7 @@ def usual_people(row, model, s):
 def conditional(row, i, model):
     """Return the mean, the variance and the weights of the stars of one rating given the others of the row.
 
-    Each draw is a Gaussian over all items: mean `a + Q m`, covariance `Q Λ⁻¹ Qᵀ` with `Q = (1, v)`, and noise. It is
+    Each draw is a BPMF over all items: mean `a + Q m`, covariance `Q Λ⁻¹ Qᵀ` with `Q = (1, v)`, and noise. It is
     conditioned on the ratings at hand as any textbook does, through the covariance of the rated items alone.
     """
     row = np.where(np.arange(len(row)) == i, np.nan, row)

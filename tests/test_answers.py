@@ -21,7 +21,7 @@ HOSTILE = '<script>alert(1)</script> [bold]x[/bold] \x1b[31mred\x07\nnext & "quo
 
 
 def answers(rows=ROWS, short=None):
-    return Answers(rows, "Movies for user 5, by relevance", MovieRow, short)
+    return Answers(rows, "Movies for user 5, by score", MovieRow, short)
 
 
 def test_answers_are_a_sequence_of_rows():
@@ -64,13 +64,14 @@ def test_because_names_the_largest_positive_contributions_in_order():
 
 def test_answers_print_as_a_table_headed_by_its_order():
     assert repr(answers(short=Short(3, 2, "no_neighbours"))).splitlines() == [
-        "Movies for user 5, by relevance",
-        "rank  movie id  title     year  genres        score  predicted rating  support  source   because you rated",
-        "1     3         Fargo     1996  Crime, Drama  2.75   4.50              2        model    Alien (1979), Cats",
-        "2     4         Untitled  –                   –      –                 0        popular",
+        "Movies for user 5, by score",
+        "rank  movie id  title     year  genres        score  predicted rating  n neighbors used  source "
+        "  because you rated",
+        "1     3         Fargo     1996  Crime, Drama  2.75   4.50              2                 model    Alien (1979), Cats",
+        "2     4         Untitled  –                   –      –                 0                 popular",
         "short: 2 of 3: nothing else is linked to it (no_neighbours)",
     ]
-    assert repr(answers(())).splitlines() == ["Movies for user 5, by relevance", "(none)"]
+    assert repr(answers(())).splitlines() == ["Movies for user 5, by score", "(none)"]
 
 
 def test_a_printed_table_has_a_line_for_a_row_whatever_a_title_holds():
@@ -94,7 +95,18 @@ def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
 def test_dicts_hold_plain_values_and_reasons_as_dicts():
     first, second = answers().to_dicts()
     assert list(first) == [
-        *("rank", "movie_id", "title", "year", "genres", "score", "predicted_rating", "support", "source", "reasons"),
+        *(
+            "rank",
+            "movie_id",
+            "title",
+            "year",
+            "genres",
+            "score",
+            "predicted_rating",
+            "n_neighbors_used",
+            "source",
+            "reasons",
+        ),
         "other",
     ]
     assert [reason["title"] for reason in first["reasons"]] == ["Alien", "Cats"]

@@ -1,4 +1,4 @@
-"""Whom a movie is for: the order by interest against its formula, and users dealt out to several movies."""
+"""Whom a movie is for: the order by adjusted score against its formula, and users dealt out to several movies."""
 
 import numpy as np
 import polars as pl
@@ -7,18 +7,18 @@ import pytest
 import naive
 from reelated.errors import InputError, UnknownId
 from reelated.models import EASE, ItemKNN
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 from test_time import village
 
 
 @pytest.fixture(scope="module")
 def rec():
     rater = ItemKNN("residual-cosine", shrinkage=5)
-    return Recommender(EASE(l2=1.0), rater, half_life=4).fit(village())
+    return Recommender(EASE(l2=1.0), rater, recency_half_life=4).fit(village())
 
 
-def interest(rec):
-    """Return the interest of everybody in everything, from the numbers that lists fall by, in plain loops."""
+def adjusted_score(rec):
+    """Return the adjusted score of everybody in everything, from the numbers that lists fall by, in plain loops."""
     R = naive.as_dense(rec.ratings_.matrix)
     relevance = rec.models_.ranker.score_items(rec.ratings_.matrix, weights=rec._weights)
     ratings = rec.models_.rater.predict(rec.ratings_.matrix)
@@ -28,24 +28,26 @@ def interest(rec):
         usual = sum(value for value in relevance[u] if not np.isnan(value)) / R.shape[1]
         own = np.nanmean(row)
         for i in range(R.shape[1]):
-            beyond, lift = relevance[u, i] - 0.4 * usual, unclipped[u, i] - own
-            wanted[u, i] = beyond * np.exp(0.5 * lift) if beyond > 0 else beyond / np.exp(0.5 * lift)
+            beyond, above_user_mean = relevance[u, i] - 0.4 * usual, unclipped[u, i] - own
+            wanted[u, i] = (
+                beyond * np.exp(0.5 * above_user_mean) if beyond > 0 else beyond / np.exp(0.5 * above_user_mean)
+            )
     return R, wanted, ratings
 
 
 def test_an_audience_falls_by_interest(rec):
-    R, wanted, ratings = interest(rec)
+    R, wanted, ratings = adjusted_score(rec)
     for i, movie in enumerate(rec.movie_ids):
         rows = rec.audience(movie, n=8)
         column = np.where(np.isnan(R[:, i]), wanted[:, i], np.nan)
         best = naive.top_n(column, 8)
-        assert [row.interest for row in rows] == pytest.approx(column[best], abs=1e-5)
+        assert [row.adjusted_score for row in rows] == pytest.approx(column[best], abs=1e-5)
         for row in rows:
             u = rec.user_ids.index_of(row.user_id)
-            assert row.interest == pytest.approx(wanted[u, i], abs=1e-5)
-            assert row.lift == pytest.approx(ratings[u, i] - np.nanmean(R[u]), abs=1e-5)
-        assert rec.audience(movie, n=8, by="interest") == rows
-    assert rec.audience(1, n=8) != rec.audience(1, n=8, by="relevance")
+            assert row.adjusted_score == pytest.approx(wanted[u, i], abs=1e-5)
+            assert row.above_user_mean == pytest.approx(ratings[u, i] - np.nanmean(R[u]), abs=1e-5)
+        assert rec.audience(movie, n=8, by="adjusted_score") == rows
+    assert rec.audience(1, n=8) != rec.audience(1, n=8, by="score")
 
 
 def test_whoever_rates_much_leads_fewer_lists_by_interest_than_by_relevance():
@@ -57,52 +59,55 @@ def test_whoever_rates_much_leads_fewer_lists_by_interest_than_by_relevance():
     )
     places = {
         by: sum(row.user_id < 6 for movie in rec.movie_ids for row in rec.audience(movie, n=5, by=by))
-        for by in ("interest", "relevance")
+        for by in ("adjusted_score", "score")
     }
-    assert places["interest"] < 0.8 * places["relevance"]
+    assert places["adjusted_score"] < 0.8 * places["score"]
 
 
 def test_without_a_ranker_users_fall_by_predicted_rating_and_there_is_no_interest():
-    plain = recipe().fit(village())
-    for by in (None, "rating", "relevance", "interest"):
+    plain = textbook().fit(village())
+    for by in (None, "rating", "score", "adjusted_score"):
         rows = plain.audience(4, n=9, by=by)
         assert list(rows) == list(plain.audience(4, n=9, by="rating"))
-        assert {row.interest for row in rows} == {None}
+        assert {row.adjusted_score for row in rows} == {None}
     by_rating = Recommender(EASE(l2=1.0), by="rating").fit(village())
     assert by_rating.audience(4) == by_rating.audience(4, by="rating")
 
 
 def test_users_of_several_movies_are_those_of_each_unless_none_may_be_listed_often(rec):
     movies = list(rec.movie_ids)[:7]
-    free = rec.audiences(movies, n=5)
+    free = rec.audience_batch(movies, n=5)
     for movie in movies:
         mine = free.filter(pl.col("movie_id") == movie)
         rows = rec.audience(movie, n=5)
         assert mine["user_id"].to_list() == [row.user_id for row in rows]
-        assert mine["interest"].to_list() == [row.interest for row in rows]
+        assert mine["adjusted_score"].to_list() == [row.adjusted_score for row in rows]
         assert mine["rank"].to_list() == [1, 2, 3, 4, 5]
     assert free.columns == [
-        "movie_id", "title", "user_id", "rank", "score", "predicted_rating", "support", "interest", "lift",
+        "movie_id", "title", "user_id", "rank", "score", "predicted_rating", "n_neighbors_used", "adjusted_score",
+        "above_user_mean",
     ]  # fmt: skip
     assert free["user_id"].value_counts()["count"].max() > 2
     for most in (1, 2):
-        dealt = rec.audiences(movies, n=5, per_user=most)
+        dealt = rec.audience_batch(movies, n=5, per_user=most)
         assert dealt["user_id"].value_counts()["count"].max() <= most
         assert dealt.group_by("movie_id").len()["len"].max() == 5
-        strongest = max(free.iter_rows(named=True), key=lambda row: row["interest"])
+        strongest = max(free.iter_rows(named=True), key=lambda row: row["adjusted_score"])
         first = dealt.filter((pl.col("movie_id") == strongest["movie_id"]) & (pl.col("rank") == 1))
         assert first["user_id"].to_list() == [strongest["user_id"]]
         for movie in movies:
             ranks = dealt.filter(pl.col("movie_id") == movie)
-            assert ranks["interest"].is_sorted(descending=True)
+            assert ranks["adjusted_score"].is_sorted(descending=True)
             assert ranks["rank"].to_list() == list(range(1, len(ranks) + 1))
 
 
 def test_users_who_are_dealt_out_leave_room_for_the_next_best(rec):
     movies = list(rec.movie_ids)[:2]
     one, two = (rec.audience(movie, n=99) for movie in movies)
-    dealt = rec.audiences(movies, n=1, per_user=1)
-    numbers = {(0, row.user_id): row.interest for row in one} | {(1, row.user_id): row.interest for row in two}
+    dealt = rec.audience_batch(movies, n=1, per_user=1)
+    numbers = {(0, row.user_id): row.adjusted_score for row in one} | {
+        (1, row.user_id): row.adjusted_score for row in two
+    }
     (movie, user), _ = max(numbers.items(), key=lambda pair: pair[1])
     other = max((pair for pair in numbers.items() if pair[0][0] != movie and pair[0][1] != user), key=lambda p: p[1])
     assert dict(zip(dealt["movie_id"], dealt["user_id"], strict=True)) == {
@@ -113,14 +118,14 @@ def test_users_who_are_dealt_out_leave_room_for_the_next_best(rec):
 
 def test_progress_is_told_and_wrong_questions_are_refused(rec):
     seen = []
-    rec.audiences([1, 4, 7], progress=seen.append)
+    rec.audience_batch([1, 4, 7], progress=seen.append)
     assert seen == pytest.approx([1 / 3, 2 / 3, 1])
     for wrong, words in (({"per_user": 0}, "per_user=0"), ({"n": 0}, "n=0"), ({"by": "x"}, "by='x'")):
         with pytest.raises(InputError, match=words):
-            rec.audiences([1], **wrong)
+            rec.audience_batch([1], **wrong)
     with pytest.raises(UnknownId, match="movie_id=999999"):
-        rec.audiences([1, 999999])
+        rec.audience_batch([1, 999999])
     with pytest.raises(InputError, match=r"movie_ids=5\.5: expected a list"):
-        rec.audiences(5.5)
+        rec.audience_batch(5.5)
     with pytest.raises(InputError, match="expected one movie or more"):
-        rec.audiences([])
+        rec.audience_batch([])

@@ -25,7 +25,7 @@ REFERENCE = None
 CALLS = []
 
 
-def recommend_all(model, X, n, threads):
+def recommend_batch(model, X, n, threads):
     CALLS.append(n)
     if len(CALLS) > 2:  # warm by then
         raise ValueError("too many calls")

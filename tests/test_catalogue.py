@@ -148,7 +148,7 @@ def test_a_genre_that_no_movie_has_gives_an_empty_list_and_the_reason(rec, genre
         assert len(answers) == 0
         assert answers.short == (10, 0, "unknown_genre")
         assert "no movie has any of these genres" in repr(answers)
-    assert sum(len(table) for table in rec.recommend_all(genres=[genre])) == 0
+    assert sum(len(table) for table in rec.recommend_batch(genres=[genre])) == 0
     assert rec.recommend(42, genres=["Western", genre]) == rec.recommend(42, genres="Western")
 
 

@@ -32,9 +32,20 @@ from reelated.data import cache_folder
 from reelated.errors import DataWarning, InputError
 from reelated.models import EASE, ItemKNN, Popularity
 from reelated.ratings import Dataset
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 
-MOVIE = ["rank", "movie_id", "title", "year", "genres", "score", "predicted_rating", "support", "source", "reasons"]
+MOVIE = [
+    "rank",
+    "movie_id",
+    "title",
+    "year",
+    "genres",
+    "score",
+    "predicted_rating",
+    "n_neighbors_used",
+    "source",
+    "reasons",
+]
 COMMANDS = sorted(get_command(app).commands)
 STAR_WARS, FARGO = 134, 296
 
@@ -109,23 +120,31 @@ def test_recommend_takes_every_filter(rec):
 def test_users_for_a_movie_are_the_audience(rec, command):
     got = rows(*command, "sample", "--movie", "Star Wars", "--by", "rating")
     assert got == plain(rec.audience(STAR_WARS, by="rating"))
-    assert list(got[0]) == ["rank", "user_id", "score", "predicted_rating", "support", "interest", "lift"]
+    assert list(got[0]) == [
+        "rank",
+        "user_id",
+        "score",
+        "predicted_rating",
+        "n_neighbors_used",
+        "adjusted_score",
+        "above_user_mean",
+    ]
 
 
 def test_a_list_of_users_says_so_and_how_to_get_similar_movies():
     lines = run("recommend", "sample", "--movie", STAR_WARS).stdout.splitlines()
-    assert lines[0] == "Users for Star Wars (1977), by interest"
+    assert lines[0] == "Users for Star Wars (1977), by adjusted score"
     assert lines[1].startswith("These are users who have not rated it.")
     assert lines[1].endswith("reelated similar SOURCE --movie 134")
 
 
 def test_users_for_several_movies_are_dealt_out(rec):
-    wanted = rec.audiences([STAR_WARS, 300], n=3, per_user=1)
+    wanted = rec.audience_batch([STAR_WARS, 300], n=3, per_user=1)
     words = ("audience", "sample", "--movie", "Star Wars", "--movie", 300, "-n", 3, "--per-user", 1)
     assert json.loads(run(*words, "--json").stdout) == json.loads(json.dumps(wanted.to_dicts()))
     assert run(*words, "--csv").stdout == wanted.write_csv()
     assert len(run(*words).stdout.splitlines()) == 2 + len(wanted) == 8
-    by_rating = rec.audiences([STAR_WARS, 300], n=3, by="rating")
+    by_rating = rec.audience_batch([STAR_WARS, 300], n=3, by="rating")
     told = json.loads(run(*words[:-2], "--by", "rating", "--json").stdout)
     assert told == json.loads(json.dumps(by_rating.to_dicts()))
 
@@ -142,7 +161,7 @@ def test_predict_says_a_rating_with_its_support(rec):
     known = rec.predict(42, got["movie_id"])
     assert got["predicted_rating"] == known.predicted_rating
     said = run("predict", "sample", "--user", 42, "--movie", "Casablanca").stdout
-    assert f"{known.predicted_rating:.2f} (from {known.support} rated movies)" in said
+    assert f"{known.predicted_rating:.2f} (from {known.n_neighbors_used} rated movies)" in said
     assert f"in four of five cases between {known.low:.1f} and {known.high:.1f}." in said
 
 
@@ -210,8 +229,8 @@ def test_the_examples_of_the_help_work(tmp_path, monkeypatch):
 def test_demo_shows_the_main_job_and_three_commands_to_try_next():
     lines = run("demo").stdout.splitlines()
     assert [line for line in lines if ", by " in line] == [
-        "Movies for user 300, by relevance",
-        "Users for Star Wars (1977), by interest",
+        "Movies for user 300, by score",
+        "Users for Star Wars (1977), by adjusted score",
         "Movies similar to Star Wars (1977), by similarity",
     ]
     assert lines[-4] == "Try next"
@@ -338,9 +357,9 @@ def test_a_newcomer_may_rate_by_id_and_by_title(rec):
 
 # ------------------------------------------------------------------------------------------------------ which model
 def test_the_recipe_is_the_recipe():
-    wanted = recipe().fit(reelated.read("sample")).recommend(42)
-    assert rows("recommend", "sample", "--user", 42, "--preset", "recipe") == plain(wanted)
-    assert run("recommend", "sample", "--user", 42, "--preset", "recipe").stdout.startswith(
+    wanted = textbook().fit(reelated.read("sample")).recommend(42)
+    assert rows("recommend", "sample", "--user", 42, "--preset", "textbook") == plain(wanted)
+    assert run("recommend", "sample", "--user", 42, "--preset", "textbook").stdout.startswith(
         "Movies for user 42, by predicted rating"
     )
 
@@ -354,11 +373,11 @@ def test_settings_reach_the_ranking_model():
     every = Recommender(ItemKNN("jaccard", n_neighbors=None, shrinkage=10)).fit(reelated.read("sample"))
     words = ("--model", "item-knn", "--set", "similarity=jaccard", "--set", "n_neighbors=None", "--set", "shrinkage=10")
     assert rows("recommend", "sample", "--user", 42, *words) == plain(every.recommend(42))
-    mine = Recommender(EASE(l2=30, n_candidates=50), half_life=None).fit(reelated.read("sample"))
-    words = ("--set", "l2=30", "--set", "n_candidates=50", "--set", "half_life=none")
+    mine = Recommender(EASE(l2=30, n_candidates=50), recency_half_life=None).fit(reelated.read("sample"))
+    words = ("--set", "l2=30", "--set", "n_candidates=50", "--set", "recency_half_life=none")
     assert rows("recommend", "sample", "--user", 42, *words) == plain(mine.recommend(42))
-    known = Recommender(Popularity(), long_term=0.1).fit(reelated.read("sample"))
-    words = ("--model", "popularity", "--set", "long_term=.1")
+    known = Recommender(Popularity(), recency_floor=0.1).fit(reelated.read("sample"))
+    words = ("--model", "popularity", "--set", "recency_floor=.1")
     assert rows("recommend", "sample", "--user", 42, *words) == plain(known.recommend(42))
 
 
@@ -481,9 +500,18 @@ def test_the_cache_keeps_the_models_used_last(own_cache, table, monkeypatch):
 def test_batch_writes_everybodys_lists(tmp_path, rec, ending):
     path = tmp_path / f"top.{ending}"
     said = run("batch", "sample", "-o", path, "-n", 3, "--genres", "Drama").stdout
-    wanted = pl.concat(rec.recommend_all(3, genres="Drama"))
+    wanted = pl.concat(rec.recommend_batch(3, genres="Drama"))
     got = pl.read_parquet(path) if ending == "parquet" else pl.read_csv(path)
-    assert got.columns == ["user_id", "movie_id", "title", "rank", "score", "predicted_rating", "support", "source"]
+    assert got.columns == [
+        "user_id",
+        "movie_id",
+        "title",
+        "rank",
+        "score",
+        "predicted_rating",
+        "n_neighbors_used",
+        "source",
+    ]
     assert got.rows() == wanted.rows()
     assert f"{len(wanted):,} rows written to" in said
     assert [path.name for path in tmp_path.iterdir()] == [f"top.{ending}"]
@@ -550,8 +578,8 @@ BAD = {
         "similarity=cosin",
     ): "--set similarity='cosin': expected one of",
     ("recommend", "sample", "--user", "42", "--set", "similarity=jaccard"): (
-        "--set 'similarity': expected a setting of ease: dropout, dtype, l2, lowest_worth, max_memory, n_candidates, "
-        "n_neighbors, half_life, long_term. For that one give --model item-knn."
+        "--set 'similarity': expected a setting of ease: dropout, dtype, l2, min_weight, max_memory, n_candidates, "
+        "n_neighbors, recency_half_life, recency_floor. For that one give --model item-knn."
     ),
     (
         "recommend",
@@ -566,8 +594,8 @@ BAD = {
     ): (
         "--set weighting='bm25' with similarity='jaccard': weightings are for ratings as they are. Use --set similarity"
     ),
-    ("recommend", "sample", "--user", "42", "--preset", "recipe", "--set", "shrinkage=1"): (
-        "--preset recipe is the recipe and nothing else: leave out --model and --set."
+    ("recommend", "sample", "--user", "42", "--preset", "textbook", "--set", "shrinkage=1"): (
+        "--preset textbook is the recipe and nothing else: leave out --model and --set."
     ),
     ("recommend", "sample", "--user", "42", "--max-memory", "1KB"): "--max-memory 1KB: the fit may need ",
     ("recommend", "sample", "--user", "42", "--max-memory", "x"): "--max-memory x: expected a size such as '2GB'",
@@ -718,11 +746,11 @@ def test_a_system_error_is_said_without_a_traceback(tmp_path):
 def test_an_interrupt_ends_with_130_and_leaves_nothing(tmp_path):
     code = (
         "import sys, time, reelated.cli.batch as b; from reelated.cli import main; "
-        "from reelated.recommender import Recommender; real = Recommender.recommend_all\n"
+        "from reelated.recommender import Recommender; real = Recommender.recommend_batch\n"
         "def slow(self, *a, **k):\n"
         "    yield from real(self, 3)\n"
         "    print('ready', flush=True); time.sleep(60)\n"
-        "Recommender.recommend_all = slow\n"
+        "Recommender.recommend_batch = slow\n"
         f"sys.argv = ['reelated', 'batch', 'sample', '-o', {str(tmp_path / 'top.csv')!r}]; main()"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -18,7 +18,7 @@ SETTINGS = st.fixed_dictionaries(
     {
         "l2": st.sampled_from([0.5, 20.0]),
         "dropout": st.sampled_from([0.0, 0.6]),
-        "lowest_worth": st.sampled_from([0.0, 0.25, 1.0]),
+        "min_weight": st.sampled_from([0.0, 0.25, 1.0]),
         "n_candidates": st.sampled_from([1, 2, 4, None]),
         "n_neighbors": st.sampled_from([1, 2, None]),
     }
@@ -29,7 +29,7 @@ SETTINGS = st.fixed_dictionaries(
 def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
     X = naive.as_csr(R)
     model = EASE(**setting, dtype="float64").fit(X)
-    V = naive.worth(R, model.scale_, setting["lowest_worth"])
+    V = naive.worth(R, model.scale_, setting["min_weight"])
     assume(not naive.hardly_apart(V, setting["n_candidates"]))  # which of two comes first is then up to rounding
     wanted = naive.ridge_weights(V, setting["l2"], setting["dropout"], setting["n_candidates"])
     kept = model.similarity_.toarray()
@@ -43,17 +43,17 @@ def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
         assert np.sort(np.abs(kept))[:, ::-1][:, : setting["n_neighbors"]] == pytest.approx(strongest, abs=1e-6)
         whole = (wanted**2).sum(axis=1)
         share = np.divide((kept**2).sum(axis=1), whole, out=np.ones(len(whole)), where=whole > 1e-12)
-        assert model.cut_[whole > 1e-12] == pytest.approx(1 - share[whole > 1e-12], abs=1e-5)
+        assert model.truncation_error_[whole > 1e-12] == pytest.approx(1 - share[whole > 1e-12], abs=1e-5)
 
 
 @given(rating_tables(), rating_tables(), st.sampled_from([0.0, 0.25, 1.0]))
-def test_the_score_is_what_the_ratings_are_worth_times_the_weights(R, others, lowest_worth):
-    model = EASE(l2=1, lowest_worth=lowest_worth, n_candidates=None).fit(naive.as_csr(R))
+def test_the_score_is_what_the_ratings_are_worth_times_the_weights(R, others, min_weight):
+    model = EASE(l2=1, min_weight=min_weight, n_candidates=None).fit(naive.as_csr(R))
     people = np.full((others.shape[0], R.shape[1]), np.nan)
     width = min(others.shape[1], R.shape[1])
     people[:, :width] = np.clip(others[:, :width], *model.scale_)
     S, rated = model.similarity_.toarray(), (~np.isnan(people)).astype(float)
-    wanted = np.where(rated @ (S != 0).T > 0, naive.worth(people, model.scale_, lowest_worth) @ S.T, np.nan)
+    wanted = np.where(rated @ (S != 0).T > 0, naive.worth(people, model.scale_, min_weight) @ S.T, np.nan)
     assert model.score_items(naive.as_csr(people)) == pytest.approx(wanted, abs=1e-5, nan_ok=True)
 
 
@@ -183,8 +183,8 @@ def test_twenty_seven_thousand_movies_in_closed_form_are_planned_within_six_giga
     [
         ({"l2": 0}, "l2=0: expected"),
         ({"dropout": 1}, "dropout=1: expected"),
-        ({"lowest_worth": -0.5}, "lowest_worth=-0.5"),
-        ({"lowest_worth": 1.5}, "lowest_worth=1.5"),
+        ({"min_weight": -0.5}, "min_weight=-0.5"),
+        ({"min_weight": 1.5}, "min_weight=1.5"),
         ({"n_candidates": 0}, "n_candidates=0"),
         ({"n_neighbors": 1.5}, "n_neighbors=1.5"),
         ({"dtype": "half"}, "dtype='half'"),
@@ -199,7 +199,7 @@ def test_impossible_settings_are_refused_by_name(wrong, words):
 def test_ratings_of_one_value_count_as_likes():
     likes = naive.as_csr(np.array([[1.0, 1, np.nan], [1, np.nan, 1], [np.nan, 1, 1], [1, 1, np.nan]]))
     model = EASE(l2=1).fit(likes)
-    assert model.worth(likes.data).tolist() == [1.0] * likes.nnz
+    assert model.rating_weight(likes.data).tolist() == [1.0] * likes.nnz
     assert np.isfinite(model.score_items(likes)).all()
 
 
@@ -219,16 +219,16 @@ def test_what_is_known_of_items_counts_as_further_people_and_is_nobody_who_rated
     R = np.array([[5.0, 4, np.nan, np.nan, 1, np.nan], [4, np.nan, 5, np.nan, 2, np.nan], [np.nan, 2, 1, 5, 5, np.nan]])
     items = np.array([[1.0, 0], [1, 0.5], [0, 1], [0, 1], [0, 0], [1, 0]])  # nobody has rated the last
     X, model = naive.as_csr(R), EASE(l2=0.5, n_candidates=near, dtype="float64")
-    V = np.vstack([naive.worth(R, (1, 5), model.lowest_worth), items.T])
+    V = np.vstack([naive.worth(R, (1, 5), model.min_weight), items.T])
     wanted = naive.ridge_weights(V, 0.5, model.dropout, near)
     for form in (items, items.tolist(), sp.csr_array(items)):
         model.fit(X, scale=(1, 5), items=form)
         assert model.similarity_.toarray() == pytest.approx(wanted, abs=1e-6)
     rated = (~np.isnan(R)).astype(int)
-    assert (model.common_.toarray() == (rated.T @ rated) * (model.similarity_.toarray() != 0)).all()
+    assert (model.n_common_.toarray() == (rated.T @ rated) * (model.similarity_.toarray() != 0)).all()
     assert (wanted[5] != 0).any()
     score = model.score_items(X[:1])[0, 5]
-    assert score == pytest.approx(naive.worth(R, (1, 5), model.lowest_worth)[0] @ wanted[5])
+    assert score == pytest.approx(naive.worth(R, (1, 5), model.min_weight)[0] @ wanted[5])
 
 
 @pytest.mark.parametrize(

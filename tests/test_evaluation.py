@@ -32,7 +32,7 @@ from reelated.evaluation import (
     within_users,
 )
 from reelated.ratings import Dataset
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 
 SPLITS = {
     "within_users": within_users,
@@ -246,7 +246,7 @@ def hidden_of(test, least=0):
 def test_what_is_measured_is_what_is_served(name, data):
     split = SPLITS[name](data)
     result = evaluate(Recommender(), split, n=[2, 5])
-    rec = Recommender(fill=None).fit(split.train)
+    rec = Recommender(fill_with_popular=False).fit(split.train)
     lists = {user: entries for user, entries in lists_of(rec, 5).items() if user in set(split.test["user_id"])}
     for n, (relevance, least) in itertools.product((2, 5), (("any", 0), ("liked", 4))):
         means, count = naive.mean_over_users(lists, hidden_of(split.test, least), n)
@@ -268,7 +268,7 @@ def test_what_is_measured_is_what_is_served(name, data):
 
 def test_users_held_out_are_asked_about_by_what_is_shown(data):
     split = held_out_users(data, 0.4, shown=0.6)
-    result, rec = evaluate(Recommender(), split, n=3), Recommender(fill=None).fit(split.train)
+    result, rec = evaluate(Recommender(), split, n=3), Recommender(fill_with_popular=False).fit(split.train)
     lists = {}
     for (user,), theirs in split.shown.to_polars().group_by("user_id"):
         ratings = {m: r for m, r in theirs.select("movie_id", "rating").iter_rows() if m in rec.movie_ids}
@@ -317,7 +317,7 @@ def test_the_audience_is_measured_movie_by_movie(data):
 def test_candidates_are_all_that_is_ranked(data):
     split = within_users(data)
     named = split.test.select("user_id", "movie_id")
-    rec = Recommender(fill=None).fit(split.train)
+    rec = Recommender(fill_with_popular=False).fit(split.train)
     others = pl.concat([named.with_columns(movie_id=pl.lit(movie, pl.Int64)) for movie in list(rec.movie_ids)[:4]])
     split = Split(split.train, split.test, split.how, candidates=pl.concat([named, named, others]))
     result = evaluate(Recommender(), split, n=3)
@@ -341,7 +341,7 @@ def test_the_recommender_is_left_as_it_is(data):
     fresh = Recommender()
     evaluate(fresh, within_users(data))
     assert not hasattr(fresh, "models_")
-    assert fresh.fill == "popular"
+    assert fresh.fill_with_popular
     fitted = Recommender().fit(data)
     before = fitted.recommend(user_id=100)
     evaluate(fitted, within_users(data))
@@ -383,7 +383,7 @@ def test_a_rating_that_cannot_be_predicted_is_told_and_the_mean_stands_in():
     train = Dataset.from_frames(
         {"user_id": [1, 1, 2, 2], "movie_id": [7, 8, 9, 10], "rating": [5, 1, 4, 3]}, scale=(1, 5, 1)
     )
-    result = evaluate(recipe(), given(train, {"user_id": [1], "movie_id": [9], "rating": [4]}))
+    result = evaluate(textbook(), given(train, {"user_id": [1], "movie_id": [9], "rating": [4]}))
     assert result.value("mae") == pytest.approx(4 - 13 / 4)
     assert result.notes == ("1 other hidden rating could not be predicted: the mean rating stands in.",)
 
@@ -396,7 +396,7 @@ def test_liked_is_four_of_five_a_given_bar_or_above_the_users_mean(data):
     assert mean.liked == "rated above the user's own mean"
     kept = split.train.ratings.to_polars().group_by("user_id").agg(pl.col("rating").mean().alias("mean"))
     good = split.test.join(kept, on="user_id").filter(pl.col("rating") > pl.col("mean"))
-    rec = Recommender(fill=None).fit(split.train)
+    rec = Recommender(fill_with_popular=False).fit(split.train)
     lists = {user: entries for user, entries in lists_of(rec, 5).items() if user in set(split.test["user_id"])}
     means, _ = naive.mean_over_users(lists, hidden_of(good), 5)
     assert mean.value("ndcg@5", "liked") == pytest.approx(means["ndcg"])
@@ -454,7 +454,7 @@ def test_a_split_must_be_one(data):
 @pytest.fixture(scope="module")
 def two(sample):
     split = within_users(sample)
-    return evaluate(recipe(), split), evaluate(Recommender(), split)
+    return evaluate(textbook(), split), evaluate(Recommender(), split)
 
 
 def test_intervals_hold_their_value_and_are_the_same_for_the_same_seed(two):
@@ -505,7 +505,7 @@ def test_a_clear_difference_is_told_and_none_is_not(two):
 def test_the_randomisation_test_agrees_with_trying_every_exchange():
     train = Dataset.from_frames(made(3, n_users=9), scale=(1, 5, 1))
     split = within_users(train, 0.3)
-    results = evaluate(recipe(), split), evaluate(Recommender(), split)
+    results = evaluate(textbook(), split), evaluate(Recommender(), split)
     (row,) = [r for r in compare(*results, resamples=20_000) if r.measure == "mae"]
     totals = [r.by_unit().filter(pl.col("measure") == "mae") for r in results]
     gaps = ((totals[1]["total"] - totals[0]["total"]) / totals[0]["weight"].sum()).to_numpy()
@@ -537,7 +537,7 @@ def test_results_go_into_tables(two):
 
 # --------------------------------------------------------------------------------------------------------- real data
 def test_the_recipe_on_the_official_folds_has_its_known_error(shared_data):
-    result = evaluate(recipe(), given_folds(shared_data / "ml-100k.zip"))
+    result = evaluate(textbook(), given_folds(shared_data / "ml-100k.zip"))
     assert result.value("rmse") == pytest.approx(1.017, abs=5e-4)
     (note,) = result.notes
     assert note.startswith("167 hidden ratings of movies without training data: ")
@@ -547,10 +547,10 @@ def test_a_split_can_be_made_of_tables_of_any_kind():
     """What was loaded with pandas or polars is a data set; nobody has to make one first."""
     train = {"user_id": [1, 1, 2, 2, 3, 3], "movie_id": [7, 8, 7, 9, 8, 9], "rating": [5, 4, 4, 2, 5, 3]}
     test = {"user_id": [3], "movie_id": [7], "rating": [4]}
-    wanted = evaluate(recipe(), given(Dataset.from_frames(train), test))
+    wanted = evaluate(textbook(), given(Dataset.from_frames(train), test))
     for kind in (pd.DataFrame, pl.DataFrame, dict):
         split = given(kind(train), kind(test))
         assert split.test.rows() == [(3, 7, 4.0)]
-        assert repr(evaluate(recipe(), split)) == repr(wanted)
+        assert repr(evaluate(textbook(), split)) == repr(wanted)
         assert repr(within_users(kind(train), 0.5)) == "ratings: 3 ratings to learn from, 3 hidden"
         assert len(random_folds(kind(train), 2)) == 2

@@ -15,9 +15,9 @@ from reelated.cli.commands import app as terminal
 from reelated.errors import InputError
 from reelated.evaluation import compare, evaluate, tune, within_users
 from reelated.evaluation.report import render
-from reelated.models import EASE, Gaussian, ItemKNN, Popularity
+from reelated.models import BPMF, EASE, ItemKNN, Popularity
 from reelated.ratings import Scale
-from reelated.recommender import recipe
+from reelated.recommender import textbook
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
@@ -96,17 +96,17 @@ def test_lists_are_those_of_the_ranker_with_reasons_and_without_a_predicted_rati
 
 def test_the_audience_has_no_predicted_rating_and_lists_of_everybody_have_none(rec):
     for row in rec.audience(3):
-        assert (row.predicted_rating, row.lift) == (None, None)
-        assert row.interest is not None
-    table = next(rec.recommend_all())
+        assert (row.predicted_rating, row.above_user_mean) == (None, None)
+        assert row.adjusted_score is not None
+    table = next(rec.recommend_batch())
     assert table["predicted_rating"].null_count() == len(table)
-    assert table["support"].sum() > 0
-    assert rec.audiences([3, 4])["predicted_rating"].null_count() == len(rec.audiences([3, 4]))
+    assert table["n_neighbors_used"].sum() > 0
+    assert rec.audience_batch([3, 4])["predicted_rating"].null_count() == len(rec.audience_batch([3, 4]))
 
 
 def test_a_predicted_rating_that_is_asked_for_is_refused_in_one_sentence(rec):
     told = "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. "
-    told += "List by relevance."
+    told += "List by score."
     assert message(rec.recommend, 0, by="rating") == f"by='rating': {told}"
     assert message(rec.audience, 3, by="rating") == f"by='rating': {told}"
     assert message(rec.explain, 0, 3, by="rating") == f"by='rating': {told}"
@@ -115,15 +115,15 @@ def test_a_predicted_rating_that_is_asked_for_is_refused_in_one_sentence(rec):
 
 
 def test_a_rater_that_is_given_is_not_fitted_and_a_note_says_so():
-    made = reelated.Recommender(EASE(), Gaussian(n_draws=7)).fit(bought())
+    made = reelated.Recommender(EASE(), BPMF(n_samples=7)).fit(bought())
     assert made.models_.rater is None
-    assert made.notes_[-1] == "All ratings are equal: none is predicted, and rater=Gaussian(n_draws=7) is not fitted."
+    assert made.notes_[-1] == "All ratings are equal: none is predicted, and rater=BPMF(n_samples=7) is not fitted."
     assert not any("equal" in note for note in reelated.Recommender().fit(bought()).notes_)
 
 
 def test_the_rater_is_no_part_of_the_work(rec):
     data, seen = bought(), []
-    both = EASE().plan(data.ratings.matrix) + Gaussian().plan(data.ratings.matrix)
+    both = EASE().plan(data.ratings.matrix) + BPMF().plan(data.ratings.matrix)
     assert reelated.Recommender().plan(data) == EASE().plan(data.ratings.matrix) < both
     reelated.Recommender().fit(data, progress=seen.append)
     assert seen[-1] == 1.0
@@ -162,7 +162,7 @@ def test_a_recommender_of_stars_may_have_no_rater_and_still_says_what_was_rated(
 
 
 def test_the_recipe_alone_still_lists_by_its_predicted_rating():
-    made = recipe().fit(bought())
+    made = textbook().fit(bought())
     assert {row.predicted_rating for row in made.recommend(0)} == {1.0}
     assert made.predict(0, 3).predicted_rating == 1.0
 
@@ -170,7 +170,7 @@ def test_the_recipe_alone_still_lists_by_its_predicted_rating():
 # -------------------------------------------------------------------------------------------------------- evaluation
 def test_neither_errors_nor_likes_are_measured_where_all_ratings_are_equal():
     split = within_users(bought())
-    results = {"default": evaluate(reelated.Recommender(), split), "recipe": evaluate(recipe(), split)}
+    results = {"default": evaluate(reelated.Recommender(), split), "textbook": evaluate(textbook(), split)}
     results["popularity"] = evaluate(reelated.Recommender(Popularity()), split)
     for result in results.values():
         assert {row.relevance for row in result.rows()} == {"any", None}

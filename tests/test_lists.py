@@ -35,7 +35,7 @@ def assert_same(fast, plain):
 def test_lists_of_awkward_ratings_are_those_of_each_row_alone(R, n, keep_seen, similarity):
     X = naive.as_csr(np.tile(R, (9, 1))[: max(9, len(R))])
     model = ItemKNN(similarity, n_neighbors=3).fit(X)
-    assume(X.data.min(initial=0) >= model.worth_nothing)  # else a rating is worth less than nothing
+    assume(X.data.min(initial=0) >= model.zero_rating)  # else a rating is worth less than nothing
     allowed = np.arange(X.shape[1]) % 3 != 1
     assert_same(*both_ways(model, X, n, keep_seen=keep_seen))
     assert_same(*both_ways(model, X, n, keep_seen=keep_seen, allowed=allowed))
@@ -65,8 +65,8 @@ def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "by"),
     [
-        ({"positive_only": False, "similarity": "residual-cosine"}, "relevance"),
-        ({"max_used": 2}, "relevance"),
+        ({"positive_only": False, "similarity": "residual-cosine"}, "score"),
+        ({"max_neighbors_used": 2}, "score"),
         ({}, "rating"),
     ],
 )

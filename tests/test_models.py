@@ -22,36 +22,36 @@ import contract
 import naive
 from contract import rating_tables
 from reelated.errors import InputError, TooLarge
-from reelated.models import EASE, MODELS, Baseline, Gaussian, ItemKNN, Popularity, TopN
-from reelated.models.item_item import ItemItemModel
+from reelated.models import BPMF, EASE, MODELS, BiasModel, ItemKNN, Popularity, TopN
+from reelated.models.linear_item import LinearItemModel
 
 RECIPE = ItemKNN(
     similarity="cosine", weighting=None, shrinkage=0, min_common=1, n_neighbors=None, positive_only=True,
     dtype="float64",
 )  # fmt: skip
 SETTINGS = {
-    "recipe": RECIPE,
+    "textbook": RECIPE,
     "default": ItemKNN(),
     "few neighbours": ItemKNN(n_neighbors=3, shrinkage=2.0, damping=1.5, min_common=2, max_memory="1GB"),
     "adjusted cosine": ItemKNN("adjusted-cosine", positive_only=False, n_neighbors=6),
     "pearson": ItemKNN("pearson", positive_only=False, dtype="float64"),
     "positive pearson": ItemKNN("pearson", n_neighbors=4),
-    "residual cosine": ItemKNN("residual-cosine", n_neighbors=5, shrinkage=3, baseline_weight=0.3),
+    "residual cosine": ItemKNN("residual-cosine", n_neighbors=5, shrinkage=3, prior_weight=0.3),
     "residual Pearson": ItemKNN("residual-pearson", n_neighbors=6, shrinkage=4, min_common=2, positive_only=False),
-    "nearest used": ItemKNN("residual-cosine", n_neighbors=9, max_used=2, baseline_weight=0.1),
-    "one used": ItemKNN(max_used=1),
+    "nearest used": ItemKNN("residual-cosine", n_neighbors=9, max_neighbors_used=2, prior_weight=0.1),
+    "one used": ItemKNN(max_neighbors_used=1),
     "jaccard": ItemKNN("jaccard", damping=0.5, n_neighbors=4),
     "tf-idf": ItemKNN(weighting="tf-idf", n_neighbors=4),
     "bm25": ItemKNN(weighting="bm25", shrinkage=1, dtype="float64"),
     "ease": EASE(l2=3.0, n_candidates=5, n_neighbors=4),
-    "ease of all": EASE(l2=2.0, dropout=0.2, lowest_worth=0.0, n_candidates=None, n_neighbors=None, dtype="float64"),
+    "ease of all": EASE(l2=2.0, dropout=0.2, min_weight=0.0, n_candidates=None, n_neighbors=None, dtype="float64"),
     "popularity": Popularity(),
-    "baseline": Baseline(),
-    "plain baseline": Baseline(reg_user=0, reg_item=0, n_iterations=2),
+    "bias": BiasModel(),
+    "plain baseline": BiasModel(reg_user=0, reg_item=0, n_iterations=2),
 }
 EVERY = SETTINGS | {
-    "gaussian": Gaussian(n_factors=3, n_draws=4, n_warmup=3, n_tastes=2),
-    "gaussian without factors": Gaussian(n_factors=0, n_draws=2, n_warmup=0, n_tastes=0),
+    "bpmf": BPMF(n_factors=3, n_samples=4, n_warmup=3, n_tastes=2),
+    "gaussian without factors": BPMF(n_factors=0, n_samples=2, n_warmup=0, n_tastes=0),
 }
 
 
@@ -77,14 +77,14 @@ LINKLESS = {
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("promise", contract.ITEM_ITEM, ids=names(contract.ITEM_ITEM))
 def test_every_item_item_model_keeps_the_promises_of_recommend(promise, setting):
-    if not isinstance(SETTINGS[setting], (Popularity, Baseline)) or promise not in LINKLESS:
+    if not isinstance(SETTINGS[setting], (Popularity, BiasModel)) or promise not in LINKLESS:
         promise(clone(SETTINGS[setting]), contract.table())
 
 
 def test_every_model_and_every_promise_is_under_the_contract():
     assert {type(model) for model in EVERY.values()} == set(MODELS.values())
     assert {type(model) for model in SETTINGS.values()} == {
-        model for model in MODELS.values() if issubclass(model, ItemItemModel)
+        model for model in MODELS.values() if issubclass(model, LinearItemModel)
     }
     kept = set(contract.EVERY) | set(contract.ITEM_ITEM)
     helpers = {"table", "strangers", "every_pair", "dense", "shown", "identical", "learned", "same_fit"}
@@ -99,8 +99,8 @@ SKLEARN_EXCEPTIONS = {
     ItemKNN: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
     EASE: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
     Popularity: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
-    Baseline: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
-    Gaussian: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
+    BiasModel: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
+    BPMF: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
 }
 
 
@@ -110,8 +110,8 @@ def sklearn_checks():
         ItemKNN("residual-cosine", n_neighbors=None),
         EASE(),
         Popularity(),
-        Baseline(),
-        Gaussian(),
+        BiasModel(),
+        BPMF(),
     ):
         expected = SKLEARN_EXCEPTIONS[type(model)]
         for case in estimator_checks_generator(model, expected_failed_checks=expected, mark="xfail", xfail_strict=True):
@@ -185,7 +185,7 @@ X, digest = contract.table(1601, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
     model.fit(X)
     pairs, _ = model.score_pairs(X, *contract.every_pair(X), by="rating")
-    for part in (model.similarity_.data, model.similarity_.indices, model.common_.data, pairs):
+    for part in (model.similarity_.data, model.similarity_.indices, model.n_common_.data, pairs):
         digest.update(part.tobytes())
     for by in contract.BY:
         for part in model.recommend(X, 7, by=by):
@@ -221,7 +221,7 @@ def oracle_settings():
             "positive_only": st.booleans(),
             "shrinkage": st.sampled_from([0, 1.5]),
             "n_neighbors": st.sampled_from([1, 2, None]),
-            "max_used": st.sampled_from([1, 2, None]),
+            "max_neighbors_used": st.sampled_from([1, 2, None]),
             "dtype": st.sampled_from(["float32", "float64"]),
         }
     )
@@ -239,9 +239,13 @@ def test_scores_and_predictions_of_awkward_ratings_are_the_oracles(R, others, se
     assert model.offset_ == pytest.approx(offsets, abs=1e-9, nan_ok=True)
     for people in (R, strangers):
         Y = naive.as_csr(people)
-        relevance = naive.scores(people, S, "relevance", model.scale_, max_used=setting["max_used"])
+        relevance = naive.scores(people, S, "score", model.scale_, max_neighbors_used=setting["max_neighbors_used"])
         assert model.score_items(Y) == pytest.approx(relevance, abs=1e-5, nan_ok=True)
-        told = {"similarity": setting["similarity"], "offsets": offsets, "max_used": setting["max_used"]}
+        told = {
+            "similarity": setting["similarity"],
+            "offsets": offsets,
+            "max_neighbors_used": setting["max_neighbors_used"],
+        }
         wanted = naive.scores(people, S, "rating", model.scale_, **told)
         numbers = model.score_items(Y, by="rating")
         assert numbers == pytest.approx(wanted, abs=1e-5, nan_ok=True)
@@ -253,7 +257,7 @@ def test_scores_and_predictions_of_awkward_ratings_are_the_oracles(R, others, se
 
 @given(rating_tables(), st.integers(0, 4), st.sampled_from([0.0, 0.5, 12.0]), st.integers(1, 4))
 def test_the_baseline_of_awkward_ratings_is_the_oracles(R, reg_item, reg_user, rounds):
-    model = Baseline(reg_user=reg_user, reg_item=reg_item, n_iterations=rounds).fit(naive.as_csr(R))
+    model = BiasModel(reg_user=reg_user, reg_item=reg_item, n_iterations=rounds).fit(naive.as_csr(R))
     mean, of_item = naive.baseline(R, reg_user, reg_item, rounds)
     assert model.mean_ == pytest.approx(mean, abs=1e-9)
     assert model.item_bias_ == pytest.approx(of_item, abs=1e-9)
@@ -317,11 +321,11 @@ def test_negative_links_push_the_relevance_down_and_stars_of_theirs_push_it_furt
 
 def test_a_plan_covers_what_the_fit_keeps_and_max_memory_refuses_more():
     X = contract.table(60, 40)
-    for setting in (SETTINGS["default"], SETTINGS["recipe"], SETTINGS["few neighbours"]):
+    for setting in (SETTINGS["default"], SETTINGS["textbook"], SETTINGS["few neighbours"]):
         model = clone(setting)
         planned = model.plan(X)
         model.fit(X)
-        kept = sum(part.nbytes for name in ("similarity_", "common_") for part in contract.learned(model)[name])
+        kept = sum(part.nbytes for name in ("similarity_", "n_common_") for part in contract.learned(model)[name])
         assert kept <= planned
         assert clone(setting).set_params(max_memory=planned).fit(X).similarity_.nnz == model.similarity_.nnz
         with pytest.raises(TooLarge, match=r"max_memory=1\.0 KB: the similarity of 40 items may need .* KB.*n_neigh"):
@@ -367,7 +371,7 @@ def test_a_wrong_parameter_of_item_knn_is_refused_at_fit_by_its_name(wrong, word
 def test_a_wrong_parameter_of_the_baseline_is_refused_at_fit_by_its_name(wrong):
     (name,) = wrong
     with pytest.raises(InputError, match=f"{name}="):
-        Baseline(**wrong).fit(contract.table())
+        BiasModel(**wrong).fit(contract.table())
 
 
 @pytest.mark.parametrize("weighting", ["tf-idf", "bm25"])
@@ -432,7 +436,7 @@ def test_the_nearest_of_some_movies_are_the_plain_loops_on_movielens_100k(moviel
         assert kept.sum() == 50
         assert found[kept] == pytest.approx(wanted[kept], abs=2e-5)
         assert np.abs(wanted[~kept]).max() <= np.abs(wanted[kept]).min() + 2e-5
-        assert model.common_[[i]].toarray()[0].tolist() == np.where(kept, both, 0).tolist()
+        assert model.n_common_[[i]].toarray()[0].tolist() == np.where(kept, both, 0).tolist()
 
 
 def test_the_recipes_predictions_of_all_pairs_are_the_oracles_on_movielens_100k(movielens_100k, recipe_100k):

@@ -379,7 +379,7 @@ def test_without_one_reason_the_list_is_that_of_who_never_rated_it(visitor, app)
     assert visitor.get("/list").text.count("Put it back") == 0
 
 
-@pytest.mark.parametrize("by", ["relevance", "rating"])
+@pytest.mark.parametrize("by", ["score", "rating"])
 def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
     for movie_id, rating in ((50, 5), (60, 1), (134, 5), (249, 2), (272, 4), (84, 3)):
         send(visitor, "/rate", movie_id=movie_id, rating=rating)

@@ -325,7 +325,7 @@ def test_wide_signs_count_for_two():
 def test_a_sign_that_no_font_knows_is_said(tmp_path):
     titles = {"movie_id": [1, 2], "title": ["\U00030000\U00030001", "Heat"]}
     table = {"user_id": [1, 1, 2, 2], "movie_id": [1, 2, 1, 2], "rating": [5, 4, 4, 3]}
-    rec = reelated.recipe().fit(Dataset.from_frames(table, titles))
+    rec = reelated.textbook().fit(Dataset.from_frames(table, titles))
     figure = plot.similarity(rec, [1, 2])
     with pytest.warns(FontWarning, match=r"No font here knows 2 signs \(. .\)\. Boxes stand in their place\."):
         plot.save(figure, tmp_path / "a.png")

@@ -10,7 +10,7 @@ from reelated.errors import InputError
 from reelated.evaluation import PROTOCOLS, evaluate
 from reelated.evaluation.protocols import ml20m
 from reelated.evaluation.protocols.protocol import Material
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_split_of_microsoft_is_the_one_worked_out_row_by_row(ml100k):
 
 def test_the_recipe_has_its_known_figures_as_an_audience(ml100k):
     protocol = PROTOCOLS["ml100k-audience"]
-    result = protocol.evaluate(recipe(), ml100k)
+    result = protocol.evaluate(textbook(), ml100k)
     assert protocol.row(result) == pytest.approx((0.010, 0.013, 0.70), abs=6e-3)
 
 

@@ -7,7 +7,7 @@ import pytest
 from reelated.errors import UnknownId
 from reelated.models import EASE, ItemKNN
 from reelated.ratings import Dataset
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 
 NOIR, COMEDY = range(10, 20), range(30, 40)
 NEW_NOIR, NEW_COMEDY, NOTHING_KNOWN = 20, 40, 50
@@ -56,7 +56,7 @@ def test_a_movie_that_nobody_rated_is_for_those_who_like_its_kind(rec):
         assert {row.movie_id for row in alike} <= set(kind)
         assert {row.common_raters for row in alike} == {0}
         assert alike.heading.endswith("by similarity, from its genres and year: nobody has rated it")
-        assert rec.audience(movie).heading.endswith("by interest, from its genres and year: nobody has rated it")
+        assert rec.audience(movie).heading.endswith("by adjusted score, from its genres and year: nobody has rated it")
 
 
 def test_on_a_list_it_is_said_where_it_comes_from_and_its_reasons_add_up(rec):
@@ -68,11 +68,11 @@ def test_on_a_list_it_is_said_where_it_comes_from_and_its_reasons_add_up(rec):
     row = rows[NEW_NOIR]
     assert row.because
     assert sum(reason.contribution for reason in row.reasons) + row.other == pytest.approx(row.score, abs=1e-5)
-    for by in ("relevance", "rating"):
+    for by in ("score", "rating"):
         why = rec.explain(user, NEW_NOIR, by=by)
         parts = sum(reason.contribution for reason in why.contributions)
         assert why.base + parts + why.clip == pytest.approx(why.value, abs=1e-5)
-    everybody = pl.concat(rec.recommend_all(99)).filter(pl.col("user_id") == user)
+    everybody = pl.concat(rec.recommend_batch(99)).filter(pl.col("user_id") == user)
     assert everybody["source"].to_list() == [row.source for row in rec.recommend(user, n=99)]
 
 
@@ -94,7 +94,7 @@ def test_a_movie_of_which_nothing_is_known_is_refused(rec):
 
 
 def test_what_does_not_borrow_knows_rated_movies_alone(data):
-    for plain in (recipe(), Recommender(ItemKNN(), ItemKNN("residual-cosine"))):
+    for plain in (textbook(), Recommender(ItemKNN(), ItemKNN("residual-cosine"))):
         assert set(plain.fit(data).movie_ids) == set(ratings()["movie_id"])
 
 
@@ -114,7 +114,7 @@ def test_it_is_the_same_when_saved_and_opened(rec, tmp_path):
 
 def test_a_person_without_ratings_is_told_averages(rec):
     told = rec.predict(movie_id=NOIR[0], ratings={})
-    assert (told.source, told.support) == ("averages", 0)
+    assert (told.source, told.n_neighbors_used) == ("averages", 0)
     assert rec.predict(movie_id=NEW_NOIR, ratings={}).source == "catalogue"
     rows = rec.recommend(ratings={}, n=99)
     assert [row.source for row in rows[:5]] == ["popular"] * 5

@@ -66,14 +66,14 @@ def web(rec, data, tmp_path_factory):
         yield app
 
 
-def strongest(rec, movie_id, n=3, by="relevance", **who):
+def strongest(rec, movie_id, n=3, by="score", **who):
     """Return the titles of the largest positive contributions, from the whole sum."""
     parts = rec.explain(movie_id=movie_id, by=by, ranks=False, **who).contributions
     falling = sorted((part for part in parts if part.contribution > 0), key=lambda part: -part.contribution)
     return [with_year(part.title, part.year) for part in falling[:n]]
 
 
-@pytest.mark.parametrize("by", ["relevance", "rating"])
+@pytest.mark.parametrize("by", ["score", "rating"])
 def test_python_names_the_strongest_reasons_of_every_row(rec, profiles, by):
     named = 0
     for ratings in profiles:
@@ -125,7 +125,7 @@ def test_a_prediction_of_the_api_names_the_strongest_reasons_first(rec, data, we
         assert named == strongest(rec, row.movie_id, by="rating", user_id=user)
 
 
-@pytest.mark.parametrize("by", ["relevance", "rating"])
+@pytest.mark.parametrize("by", ["score", "rating"])
 def test_the_page_names_the_strongest_reasons_of_every_row(rec, profiles, web, by):
     for ratings in profiles[:6]:
         client = TestClient(web, HERE, headers={"Accept": "text/html"})

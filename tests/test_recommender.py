@@ -12,13 +12,13 @@ import pytest
 import naive
 import reelated
 from reelated.errors import DataWarning, InputError, InputTypeError, TooLarge, UnknownId
-from reelated.models import EASE, Baseline, ItemKNN
+from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.ratings import Dataset
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 
-BY = ("relevance", "rating")
+BY = ("score", "rating")
 RANKER = EASE(l2=2.0)  # a village is not held back as much as a town
-RATER = ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
+RATER = ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)
 UNRATED = 999
 GENRES = ("Comedy", "Drama", "Film-Noir")
 
@@ -74,12 +74,12 @@ def rec(data):
 
 @pytest.fixture(scope="module")
 def plain(data):
-    return recipe().fit(data)
+    return textbook().fit(data)
 
 
-@pytest.fixture(scope="module", params=["default", "recipe"])
+@pytest.fixture(scope="module", params=["default", "textbook"])
 def any_rec(request):
-    return request.getfixturevalue({"default": "rec", "recipe": "plain"}[request.param])
+    return request.getfixturevalue({"default": "rec", "textbook": "plain"}[request.param])
 
 
 def similarities(*settings, **more):
@@ -89,18 +89,18 @@ def similarities(*settings, **more):
 def ranking_weights():
     movies = catalogue().head(len(MOVIES))
     known = naive.known_of_movies(movies["genres"].to_list(), movies["year"].to_list())
-    V = np.vstack([naive.worth(R, (1, 5), RANKER.lowest_worth), known])
+    V = np.vstack([naive.worth(R, (1, 5), RANKER.min_weight), known])
     return naive.ridge_weights(V, RANKER.l2, RANKER.dropout, 400)
 
 
 def oracle(preset, by):
     """Return what the named number is for everybody and everything; no rating of the village is clipped."""
-    if preset == "recipe":
+    if preset == "textbook":
         return naive.scores(R, similarities(R), "rating", (1, 5), "cosine", np.zeros(R.shape[1]))
-    if by == "relevance":
+    if by == "score":
         S = ranking_weights()
-        linked = naive.support(R, S) > 0
-        return np.where(linked, naive.worth(R, (1, 5), RANKER.lowest_worth) @ S.T, np.nan)
+        linked = naive.n_neighbors_used(R, S) > 0
+        return np.where(linked, naive.worth(R, (1, 5), RANKER.min_weight) @ S.T, np.nan)
     S = similarities(R, "residual-cosine", shrinkage=100, n_neighbors=200)
     return naive.scores(R, S, by, (1, 5), "residual-cosine", naive.item_offsets(R, "residual-cosine"), 0.05, 30)
 
@@ -120,9 +120,9 @@ def message(kind, function, *arguments, **options):
 
 
 # ------------------------------------------------------------------------------------------------- lists of movies
-@pytest.mark.parametrize(("preset", "by"), [("default", "relevance"), ("default", "rating"), ("recipe", "rating")])
+@pytest.mark.parametrize(("preset", "by"), [("default", "score"), ("default", "rating"), ("textbook", "rating")])
 def test_every_list_is_the_oracles(preset, by, rec, plain):
-    made, truth = {"default": rec, "recipe": plain}[preset], oracle(preset, by)
+    made, truth = {"default": rec, "textbook": plain}[preset], oracle(preset, by)
     for u, user in enumerate(USERS):
         rows = [row for row in made.recommend(user, n=99, by=by) if row.source == "model"]
         best = naive.top_n(truth[u], 99, absent=naive.rated(R[u]))
@@ -134,7 +134,7 @@ def test_every_list_is_the_oracles(preset, by, rec, plain):
 
 
 def test_every_row_carries_both_numbers_and_what_is_known_of_the_movie(rec):
-    relevance, rating = oracle("default", "relevance"), oracle("default", "rating")
+    relevance, rating = oracle("default", "score"), oracle("default", "rating")
     table = {row["movie_id"]: row for row in catalogue().to_dicts()}
     for by in BY:
         for row in rec.recommend(USERS[1], n=6, by=by):
@@ -145,11 +145,11 @@ def test_every_row_carries_both_numbers_and_what_is_known_of_the_movie(rec):
 
 
 def test_the_support_is_of_the_number_that_the_list_falls_by(rec):
-    ranking = naive.support(R, ranking_weights())
-    rating = naive.support(R, similarities(R, "residual-cosine", shrinkage=100))
-    for by, support in (("relevance", ranking), ("rating", rating)):
+    ranking = naive.n_neighbors_used(R, ranking_weights())
+    rating = naive.n_neighbors_used(R, similarities(R, "residual-cosine", shrinkage=100))
+    for by, n_neighbors_used in (("score", ranking), ("rating", rating)):
         for row in rec.recommend(USERS[2], n=8, by=by):
-            assert row.support == support[2, MOVIES.index(row.movie_id)]
+            assert row.n_neighbors_used == n_neighbors_used[2, MOVIES.index(row.movie_id)]
 
 
 def test_rows_fall_and_ties_stand_in_ascending_id(any_rec):
@@ -185,14 +185,14 @@ def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
 
 
 def test_unfilled_lists_hold_the_models_rows_alone(data, rec):
-    bare = Recommender(RANKER, RATER, fill=None).fit(data)
+    bare = Recommender(RANKER, RATER, fill_with_popular=False).fit(data)
     for user in (USERS[3], USERS[10]):
         assert list(bare.recommend(user, n=99)) == [r for r in rec.recommend(user, n=99) if r.source == "model"]
 
 
 def test_a_short_list_says_why(data, rec):
     few, all_rated = (
-        Recommender(RANKER, RATER, fill=None).fit(data).recommend(USERS[3], n=18),
+        Recommender(RANKER, RATER, fill_with_popular=False).fit(data).recommend(USERS[3], n=18),
         rec.recommend(USERS[3], n=99),
     )
     assert few.short == (18, len(few), "no_neighbours")
@@ -223,8 +223,8 @@ def test_years_are_a_year_or_a_pair_with_both_ends(rec):
 
 @pytest.mark.parametrize("by", BY)
 def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
-    batch = pl.concat(any_rec.recommend_all(7, by=by, genres="Drama"))
-    names = ["movie_id", "title", "rank", "score", "predicted_rating", "support", "source"]
+    batch = pl.concat(any_rec.recommend_batch(7, by=by, genres="Drama"))
+    names = ["movie_id", "title", "rank", "score", "predicted_rating", "n_neighbors_used", "source"]
     assert batch.columns == ["user_id", *names]
     for user in USERS:
         alone = any_rec.recommend(user, n=7, by=by, genres="Drama").to_polars()
@@ -233,9 +233,9 @@ def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
 
 
 def test_everybody_is_streamed_with_progress(rec, monkeypatch):
-    whole, seen = pl.concat(rec.recommend_all(3)), []
+    whole, seen = pl.concat(rec.recommend_batch(3)), []
     monkeypatch.setattr("reelated.recommender.questions.CHUNK", 10)
-    parts = list(rec.recommend_all(3, progress=seen.append))
+    parts = list(rec.recommend_batch(3, progress=seen.append))
     assert [part["user_id"].n_unique() for part in parts] == [10, 10, 10, 7]
     assert pl.concat(parts).equals(whole)
     assert seen == sorted(seen)
@@ -243,9 +243,14 @@ def test_everybody_is_streamed_with_progress(rec, monkeypatch):
 
 
 def test_without_a_ranker_both_names_mean_the_predicted_rating(plain, data):
-    assert plain.recommend(USERS[5], by="relevance") == plain.recommend(USERS[5], by="rating")
+    assert plain.recommend(USERS[5], by="score") == plain.recommend(USERS[5], by="rating")
     assert all(row.score == row.predicted_rating for row in plain.recommend(USERS[5]))
-    assert Recommender(ranker=None, fill=None).fit(data).recommend(USERS[5]).heading.endswith("by predicted rating")
+    assert (
+        Recommender(ranker=None, fill_with_popular=False)
+        .fit(data)
+        .recommend(USERS[5])
+        .heading.endswith("by predicted rating")
+    )
 
 
 GENEROUS = np.where(stars(29, 17, seed=2) > 2, 5, 4) * np.where(np.isnan(stars(29, 17, seed=2)), np.nan, 1)
@@ -254,7 +259,7 @@ GENEROUS = np.where(stars(29, 17, seed=2) > 2, 5, 4) * np.where(np.isnan(stars(2
 
 @pytest.fixture(scope="module", params=[None, RANKER], ids=["rater alone", "both"])
 def generous(request):
-    made = Recommender(request.param, ItemKNN("residual-cosine", shrinkage=1), by="rating", fill=None)
+    made = Recommender(request.param, ItemKNN("residual-cosine", shrinkage=1), by="rating", fill_with_popular=False)
     S = similarities(GENEROUS, "residual-cosine", shrinkage=1)
     offsets = naive.item_offsets(GENEROUS, "residual-cosine")
     truth = naive.scores(GENEROUS, S, "rating", (4, 5), "residual-cosine", offsets)
@@ -263,7 +268,7 @@ def generous(request):
 
 def test_lists_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(generous):
     made, truth = generous
-    batch, tied = pl.concat(made.recommend_all(17)), 0
+    batch, tied = pl.concat(made.recommend_batch(17)), 0
     for u in range(29):
         rows, wanted = made.recommend(u, n=17), naive.top_n(truth[u], 17, absent=naive.rated(GENEROUS[u]))
         assert [row.movie_id for row in rows] == wanted
@@ -284,14 +289,14 @@ def test_lists_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(g
 
 def test_users_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(generous):
     made, truth = generous
-    tables, tied = made.audiences(range(17), n=29, by="rating"), 0
+    tables, tied = made.audience_batch(range(17), n=29, by="rating"), 0
     for i in range(17):
         rows, raters = made.audience(i, n=29, by="rating"), np.flatnonzero(~np.isnan(GENEROUS[:, i]))
         wanted = naive.top_n(truth[:, i], 29, absent=raters)
         assert [row.user_id for row in rows] == wanted
         assert tables.filter(pl.col("movie_id") == i)["user_id"].to_list() == wanted
         assert [row.predicted_rating for row in rows] == pytest.approx(np.clip(truth[wanted, i], 4, 5))
-        assert [row.lift for row in rows] == pytest.approx(
+        assert [row.above_user_mean for row in rows] == pytest.approx(
             [np.clip(truth[u, i], 4, 5) - np.nanmean(GENEROUS[u]) for u in wanted], abs=1e-5
         )
         tied += sum(row.predicted_rating == 5 for row in rows) > 1
@@ -299,7 +304,7 @@ def test_users_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(g
 
 
 def test_the_textbook_recipe_breaks_ties_at_the_end_of_the_scale_by_ascending_id():
-    made, tied = recipe().fit(frame_of(GENEROUS, range(29), range(17))), 0
+    made, tied = textbook().fit(frame_of(GENEROUS, range(29), range(17))), 0
     for u in range(29):
         keys = [(-row.predicted_rating, row.movie_id) for row in made.recommend(u, n=17)]
         assert keys == sorted(keys)
@@ -307,9 +312,9 @@ def test_the_textbook_recipe_breaks_ties_at_the_end_of_the_scale_by_ascending_id
     assert tied
 
 
-@pytest.mark.parametrize("ranker", [None, RANKER, Baseline()], ids=["alone", "beside EASE", "both"])
+@pytest.mark.parametrize("ranker", [None, RANKER, BiasModel()], ids=["alone", "beside EASE", "both"])
 def test_the_biases_alone_can_predict_ratings(data, ranker, tmp_path):
-    made = Recommender(ranker, Baseline(), fill=None).fit(data)
+    made = Recommender(ranker, BiasModel(), fill_with_popular=False).fit(data)
     mean, of_item = naive.baseline(R)
     for u, user in enumerate(USERS[:9]):
         mine = naive.user_offset(R[u], mean + of_item, "residual-cosine")
@@ -329,7 +334,11 @@ def test_the_biases_alone_can_predict_ratings(data, ranker, tmp_path):
         assert (told.rank, told.contributions, told.value) == (1, (), rows[0].predicted_rating)
         assert told.base + told.clip == pytest.approx(told.value)
         prediction = made.predict(user, rows[0].movie_id)
-        assert (prediction.predicted_rating, prediction.support, prediction.source) == (told.value, 0, "averages")
+        assert (prediction.predicted_rating, prediction.n_neighbors_used, prediction.source) == (
+            told.value,
+            0,
+            "averages",
+        )
     again = Recommender.load(made.save(tmp_path / "model"))
     assert again.models_.rater.mean_ == pytest.approx(mean)
     assert again.models_.rater.item_bias_[: R.shape[1]] == pytest.approx(of_item)
@@ -348,7 +357,7 @@ def test_the_reasons_of_a_row_add_up_to_its_number(any_rec, by):
             if row.source == "model":
                 whole = sum(reason.contribution for reason in row.reasons) + row.other
                 assert whole == pytest.approx(number(row, by), abs=1e-5)
-                assert len(row.reasons) == min(3, row.support)
+                assert len(row.reasons) == min(3, row.n_neighbors_used)
 
 
 @pytest.mark.parametrize("by", BY)
@@ -378,7 +387,7 @@ def test_an_explanation_adds_up_rated_or_not(any_rec, by):
 
 
 def test_the_parts_of_a_relevance_are_the_oracles(rec):
-    S, worth = ranking_weights(), naive.worth(R, (1, 5), RANKER.lowest_worth)
+    S, worth = ranking_weights(), naive.worth(R, (1, 5), RANKER.min_weight)
     common = naive.common_raters(R)
     i = next(i for i in range(R.shape[1]) if np.isnan(R[0, i]))
     truth = {j: S[i, j] * worth[0, j] for j in naive.rated(R[0]) if S[i, j] != 0}
@@ -403,7 +412,7 @@ def test_liked_are_the_movies_rated_above_the_persons_own_mean(any_rec, by):
 
 @pytest.mark.parametrize("by", BY)
 def test_the_places_without_a_rating_are_those_of_a_list_made_without_it(data, by):
-    made = Recommender(RANKER, RATER, fill=None).fit(data)
+    made = Recommender(RANKER, RATER, fill_with_popular=False).fit(data)
 
     def place(ratings, movie):
         listed = [row.movie_id for row in made.recommend(ratings=ratings, n=99, by=by)]
@@ -454,7 +463,7 @@ def test_a_newcomer_without_ratings_gets_what_is_popular(rec, plain):
     rows = rec.recommend(ratings={}, n=4)
     assert {row.source for row in rows} == {"popular"}
     assert plain.recommend(ratings={}).short == (10, 0, "no_neighbours")
-    assert rec.predict(movie_id=MOVIES[0], ratings={}).support == 0
+    assert rec.predict(movie_id=MOVIES[0], ratings={}).n_neighbors_used == 0
     assert plain.predict(movie_id=MOVIES[0], ratings={}).predicted_rating is None
 
 
@@ -516,7 +525,7 @@ def test_who_is_asked_about_is_one_of_two(rec):
 # --------------------------------------------------------------------------------------------------- lists of users
 @pytest.mark.parametrize("by", BY)
 def test_users_for_a_movie_are_those_without_a_rating_who_score_highest(any_rec, plain, by):
-    truth = oracle("recipe" if any_rec is plain else "default", by)
+    truth = oracle("textbook" if any_rec is plain else "default", by)
     for i, movie in enumerate(MOVIES):
         rows = any_rec.audience(movie, n=99, by=by)
         column = np.where(np.isnan(R[:, i]), truth[:, i], np.nan)
@@ -537,18 +546,30 @@ def test_what_is_said_of_an_audience_is_what_each_of_them_is_told(any_rec):
     for movie in MOVIES[:5]:
         for row in any_rec.audience(movie, n=99):
             own = {r.movie_id: r for r in any_rec.recommend(row.user_id, n=99)}[movie]
-            assert (row.score, row.predicted_rating, row.support) == (own.score, own.predicted_rating, own.support)
+            assert (row.score, row.predicted_rating, row.n_neighbors_used) == (
+                own.score,
+                own.predicted_rating,
+                own.n_neighbors_used,
+            )
             assert row.predicted_rating == any_rec.predict(row.user_id, movie).predicted_rating
 
 
 def test_rows_about_users_carry_no_reasons(rec):
     names = [field.name for field in dataclasses.fields(rec.audience(MOVIES[0])[0])]
-    assert names == ["rank", "user_id", "score", "predicted_rating", "support", "interest", "lift"]
+    assert names == [
+        "rank",
+        "user_id",
+        "score",
+        "predicted_rating",
+        "n_neighbors_used",
+        "adjusted_score",
+        "above_user_mean",
+    ]
 
 
 def test_a_short_audience_says_why(rec):
     raters = int((~np.isnan(R[:, 5])).sum())
-    everybody, linked = (rec.audience(MOVIES[5], n=99, by=by) for by in ("rating", "relevance"))
+    everybody, linked = (rec.audience(MOVIES[5], n=99, by=by) for by in ("rating", "score"))
     assert everybody.short == (99, R.shape[0] - raters, "no_candidates_left")
     assert len(linked) == R.shape[0] - raters
     lonely = rec.audience(MOVIES[12], n=99)  # one person rated it: not all are linked to it
@@ -599,13 +620,13 @@ def test_a_prediction_does_not_look_at_the_rating_itself(any_rec):
     for u, movie in ((0, next(iter(ratings_of(0)))), (3, MOVIES[5])):  # the second has rated nothing else
         others = {other: rating for other, rating in ratings_of(u).items() if other != movie}
         known, blind = any_rec.predict(USERS[u], movie), any_rec.predict(movie_id=movie, ratings=others)
-        assert (known.predicted_rating, known.support) == (blind.predicted_rating, blind.support)
+        assert (known.predicted_rating, known.n_neighbors_used) == (blind.predicted_rating, blind.n_neighbors_used)
         assert (known.rating, blind.rating) == (ratings_of(u)[movie], None)
         assert (known.user_id, blind.user_id) == (USERS[u], None)
 
 
 def test_predictions_of_movies_not_rated_are_the_oracles(any_rec, plain):
-    truth = oracle("recipe" if any_rec is plain else "default", "rating")
+    truth = oracle("textbook" if any_rec is plain else "default", "rating")
     for u in range(0, R.shape[0], 5):
         for i in range(R.shape[1]):
             if np.isnan(R[u, i]):
@@ -658,7 +679,7 @@ def test_n_is_an_integer_of_one_or_more(rec, n):
         lambda: rec.recommend(movie_id=MOVIES[0], n=n),
         lambda: rec.similar(MOVIES[0], n=n),
         lambda: rec.find("movie", n=n),
-        lambda: next(rec.recommend_all(n)),
+        lambda: next(rec.recommend_batch(n)),
     ):
         assert message(InputError, ask) == f"n={n!r}: expected an integer of 1 or more."
 
@@ -667,12 +688,12 @@ def test_an_unknown_order_is_refused(rec):
     for ask in (
         lambda: rec.recommend(USERS[0], by="ratings"),
         lambda: rec.explain(USERS[0], MOVIES[0], by="ratings"),
-        lambda: next(rec.recommend_all(by="ratings")),
+        lambda: next(rec.recommend_batch(by="ratings")),
     ):
-        assert message(InputError, ask).startswith("by='ratings': expected one of 'relevance', 'rating'. Did you mean")
-    for ask in (rec.audience, lambda movie, by: rec.audiences([movie], by=by)):
+        assert message(InputError, ask).startswith("by='ratings': expected one of 'score', 'rating'. Did you mean")
+    for ask in (rec.audience, lambda movie, by: rec.audience_batch([movie], by=by)):
         said = message(InputError, ask, MOVIES[0], by="ratings")
-        assert said == "by='ratings': expected one of 'relevance', 'rating', 'interest'. Did you mean 'rating'?"
+        assert said == "by='ratings': expected one of 'score', 'rating', 'adjusted_score'. Did you mean 'rating'?"
 
 
 # --------------------------------------------------------------------------------------------------------- odd data
@@ -694,7 +715,7 @@ def test_one_movie_can_be_served():
     assert lone.recommend(1).short.reason == "no_candidates_left"
     assert lone.recommend(ratings={})[0].movie_id == 7
     assert lone.similar(7).short == (10, 0, "no_candidates_left")
-    assert lone.predict(1, 7).support == 0
+    assert lone.predict(1, 7).n_neighbors_used == 0
 
 
 def test_ratings_that_are_all_equal_can_be_served():
@@ -735,7 +756,7 @@ def test_what_is_not_fitted_says_so():
         lambda: new.recommend(1),
         lambda: new.recommend(ratings={1: 5}),
         lambda: new.recommend(movie_id=1),
-        lambda: next(new.recommend_all()),
+        lambda: next(new.recommend_batch()),
         lambda: new.similar(1),
         lambda: new.predict(1, 1),
         lambda: new.explain(1, 1),
@@ -780,8 +801,8 @@ def test_the_models_given_are_used_and_left_as_they_were(data):
         ({"ranker": ItemKNN}, "ranker=<class"),
         ({"ranker": None, "rater": None}, "ranker=None with rater=None: expected a model for at least one of them."),
         ({"by": "rating", "rater": None}, "by='rating': this model predicts no ratings"),
-        ({"by": "stars"}, "by='stars': expected one of 'relevance', 'rating'."),
-        ({"fill": "random"}, "fill='random': expected one of 'popular', None."),
+        ({"by": "stars"}, "by='stars': expected one of 'score', 'rating'."),
+        ({"fill_with_popular": "yes"}, "fill_with_popular='yes': expected True or False."),
         ({"max_memory": "lots"}, "max_memory='lots': expected a size such as '2GB'"),
     ],
 )
@@ -815,7 +836,7 @@ def test_a_fit_takes_no_more_than_its_plan():
 
 
 def test_progress_goes_from_nothing_to_all(data):
-    for made in (Recommender(), recipe()):
+    for made in (Recommender(), textbook()):
         seen = []
         made.fit(data, progress=seen.append)
         assert seen == sorted(seen)

@@ -12,7 +12,7 @@ from reelated.cli.commands import app
 from reelated.errors import InputError
 from reelated.evaluation import PROTOCOLS, charts, evaluate, leave_last_out, within_users, write_report
 from reelated.evaluation.report import check_report, render
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 
 VOID = {"meta"}
 
@@ -45,7 +45,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def results():
     split = within_users(reelated.read("sample"))
-    return {"default": evaluate(Recommender(), split), "recipe": evaluate(recipe(), split)}
+    return {"default": evaluate(Recommender(), split), "textbook": evaluate(textbook(), split)}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_report_says_the_most_important_aloud(results, page):
 
 
 def test_names_are_text_and_no_tags(results):
-    named = render({"<b>&": results["default"], "</title><script>": results["recipe"]})
+    named = render({"<b>&": results["default"], "</title><script>": results["textbook"]})
     assert "<script>" not in named
     assert "&lt;b&gt;&amp;" in named
     Page(named)
@@ -137,7 +137,7 @@ def test_the_terminal_writes_a_report_with_the_recipe_beside(tmp_path):
     assert result.exit_code == 0, result.exception
     assert str(path) in result.stderr.replace("\n", "")
     text = Page(path.read_text(encoding="utf-8")).text
-    assert "recipe" in text
+    assert "textbook" in text
     for measure in ("RMSE", "MAE", "In the 80 % interval"):  # of default, popularity and recipe
         cells = [part for part in text[text.index(measure) + 2 :] if part and not re.fullmatch(r".*\d–\d.*", part)][:3]
         assert cells[1] == "–"

@@ -62,7 +62,7 @@ def test_similarities_of_awkward_ratings_are_the_oracles(R, name, shrinkage, dam
         found = model.similarity_.toarray()
         assert found == pytest.approx(wanted, abs=close)
         assert model.similarity_.dtype == dtype
-        assert (model.common_.toarray() == np.where(found != 0, common, 0)).all()
+        assert (model.n_common_.toarray() == np.where(found != 0, common, 0)).all()
 
 
 @given(rating_tables(), st.sampled_from(["tf-idf", "bm25"]))

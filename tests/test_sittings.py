@@ -5,7 +5,7 @@ import pytest
 
 import contract
 from reelated.errors import InputError
-from reelated.models import Baseline, Gaussian, ItemKNN
+from reelated.models import BPMF, BiasModel, ItemKNN
 from reelated.models.sittings import predict_at
 
 X = contract.table()
@@ -13,7 +13,7 @@ TIMES = np.random.default_rng(8).integers(0, 200, X.nnz)
 
 
 @pytest.mark.parametrize(
-    "model", [Baseline(), ItemKNN("residual-cosine"), ItemKNN(), Gaussian(n_factors=2, n_draws=2)], ids=str
+    "model", [BiasModel(), ItemKNN("residual-cosine"), ItemKNN(), BPMF(n_factors=2, n_samples=2)], ids=str
 )
 def test_predictions_move_by_the_surprises_of_their_moment(model):
     model.fit(X, scale=(-9, 15))
@@ -34,7 +34,7 @@ def test_predictions_move_by_the_surprises_of_their_moment(model):
 
 
 def test_what_is_far_away_in_time_does_not_count_and_predictions_stay_on_the_scale():
-    model = Baseline().fit(X)
+    model = BiasModel().fit(X)
     rows, items = contract.every_pair(X)
     late = predict_at(model, X, TIMES, rows, items, np.full(len(rows), 10**12))
     assert late == pytest.approx(model.predict_pairs(X, rows, items), abs=1e-5)
@@ -60,4 +60,4 @@ def test_what_is_far_away_in_time_does_not_count_and_predictions_stay_on_the_sca
 def test_what_does_not_fit_is_refused_by_name(wrong, words):
     asked = {"times": TIMES, "rows": [0], "items": [1], "moments": [5]} | wrong
     with pytest.raises(InputError, match=words):
-        predict_at(Baseline().fit(X), X, **asked)
+        predict_at(BiasModel().fit(X), X, **asked)

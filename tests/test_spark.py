@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 import naive
 import reelated
-from reelated import EASE, Baseline, Dataset, Gaussian, ItemKNN, Recommender
+from reelated import BPMF, EASE, BiasModel, Dataset, ItemKNN, Recommender
 from reelated import spark as cluster
 from reelated.cli.cluster import check_table
 from reelated.cli.commands import app
@@ -102,7 +102,7 @@ def assert_same(found, wanted, close=1e-6):
         both = ~other
         assert np.abs(mine[both] - theirs[both]).max(initial=0) <= close, row
     both = (a != 0) & (b != 0)
-    assert (found.common_.toarray()[both] == wanted.common_.toarray()[both]).all()
+    assert (found.n_common_.toarray()[both] == wanted.n_common_.toarray()[both]).all()
     np.testing.assert_allclose(found.offset_, wanted.offset_, atol=1e-9)
 
 
@@ -243,12 +243,12 @@ def test_neighbours_are_those_of_the_oracle(small, settings, tmp_path):
     S, common = naive.item_similarity(R, settings.get("similarity", "cosine"), **({"n_neighbors": 100} | known))
     found = fitted.similarity_.toarray()
     np.testing.assert_allclose(found, S, atol=1e-6)
-    np.testing.assert_array_equal(fitted.common_.toarray(), np.where(found != 0, common, 0))
+    np.testing.assert_array_equal(fitted.n_common_.toarray(), np.where(found != 0, common, 0))
 
 
 def test_a_baseline_is_that_of_the_oracle(small):
     R, _, frame = small
-    fitted, movie_ids = cluster.baseline(frame, Baseline(reg_user=3, n_iterations=4), columns={"user_id": "Member"})
+    fitted, movie_ids = cluster.baseline(frame, BiasModel(reg_user=3, n_iterations=4), columns={"user_id": "Member"})
     mean, of_item = naive.baseline(R, reg_user=3, rounds=4)
     assert movie_ids.to_list() == list(range(100, 108))
     assert fitted.mean_ == pytest.approx(mean)
@@ -268,7 +268,7 @@ def test_a_model_of_ml_100k_is_that_of_one_machine(ml100k, model, tmp_path):
     local = type(model)(**model.get_params()).fit(data.ratings.matrix, scale=data.ratings.scale[:2])
     assert_same(fitted.models_.ranker or fitted.models_.rater, local)
     assert (type(fitted.models_.ranker), fitted.by) == (
-        (EASE, "relevance") if type(model) is EASE else (type(None), "rating")
+        (EASE, "score") if type(model) is EASE else (type(None), "rating")
     )
     assert done == sorted(done)
     assert done[-1] == 1
@@ -317,8 +317,8 @@ def test_bad_rows_are_refused_with_their_number(spark, rows, message, tmp_path):
 def test_what_a_cluster_cannot_do_is_refused_by_name(small, tmp_path):
     _, table, frame = small
     for model, message in [
-        (Recommender(rater=Gaussian()), r"rater=Gaussian\(\): a cluster fits ItemKNN and EASE"),
-        (Gaussian(), r"expected a Recommender, an ItemKNN or an EASE"),
+        (Recommender(rater=BPMF()), r"rater=BPMF\(\): a cluster fits ItemKNN and EASE"),
+        (BPMF(), r"expected a Recommender, an ItemKNN or an EASE"),
         (EASE(max_memory=100), "the square of 8 movies takes 256 bytes on the driver"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -345,10 +345,10 @@ def polars(frame):
 
 def test_lists_are_the_rows_of_the_local_batch(served, ml100k):
     rec, path = served
-    wanted = pl.concat(rec.recommend_all(4, genres=["Comedy"]))
+    wanted = pl.concat(rec.recommend_batch(4, genres=["Comedy"]))
     found = polars(cluster.recommend(path, ml100k[1], 4, genres=["Comedy"]))
     assert found.columns == wanted.columns
-    assert found.sort("user_id", "rank").equals(wanted.with_columns(pl.col("rank", "support").cast(pl.Int32)))
+    assert found.sort("user_id", "rank").equals(wanted.with_columns(pl.col("rank", "n_neighbors_used").cast(pl.Int32)))
 
 
 def test_equal_ratings_have_no_rater_on_a_cluster_either(spark, tmp_path):
@@ -360,7 +360,7 @@ def test_equal_ratings_have_no_rater_on_a_cluster_either(spark, tmp_path):
     local = Recommender().fit(reelated.read(table, columns=columns))
     assert (found.models_.rater, found.feedback_) == (local.models_.rater, local.feedback_) == (None, "implicit")
     lists = polars(cluster.recommend(tmp_path / "model", frame, 3, columns=columns)).sort("user_id", "rank")
-    assert lists["movie_id"].to_list() == pl.concat(local.recommend_all(3))["movie_id"].to_list()
+    assert lists["movie_id"].to_list() == pl.concat(local.recommend_batch(3))["movie_id"].to_list()
     assert lists["predicted_rating"].null_count() == len(lists)
     with pytest.raises(InputError, match="predicts no ratings"):
         cluster.recommend(tmp_path / "model", frame, 3, by="rating", columns=columns)
@@ -369,7 +369,7 @@ def test_equal_ratings_have_no_rater_on_a_cluster_either(spark, tmp_path):
 @pytest.mark.parametrize("by", [None, "rating"])
 def test_an_audience_is_that_of_one_machine(served, ml100k, by):
     rec, path = served
-    wanted = rec.audiences([300, 50], n=6, by=by)
+    wanted = rec.audience_batch([300, 50], n=6, by=by)
     found = polars(cluster.audience(path, ml100k[1], [300, 50], 6, by=by))
     assert found.equals(wanted)
 
@@ -407,7 +407,7 @@ def test_the_terminal_fits_and_lists_on_a_cluster(ml100k, tmp_path):
     told = CliRunner().invoke(app, words)
     assert told.exit_code == 0, told.output
     assert f"{943 * 3:,} rows written" in told.stdout
-    wanted = pl.concat(Recommender.load(model).with_ratings(data.ratings).recommend_all(3))
+    wanted = pl.concat(Recommender.load(model).with_ratings(data.ratings).recommend_batch(3))
     assert pl.read_parquet(lists / "*.parquet").sort("user_id", "rank")["movie_id"].equals(wanted["movie_id"])
 
 
@@ -529,7 +529,7 @@ def test_an_executor_killed_in_the_middle_changes_nothing(spark, ml100k, served,
     found = polars(cluster.recommend(served[1], frame, 3)).sort("user_id", "rank")
     kill.thread.join()
     assert len(kill.killed) == 1
-    assert found["movie_id"].to_list() == pl.concat(served[0].recommend_all(3))["movie_id"].to_list()
+    assert found["movie_id"].to_list() == pl.concat(served[0].recommend_batch(3))["movie_id"].to_list()
 
 
 KILLED = """

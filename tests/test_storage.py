@@ -14,9 +14,9 @@ import pytest
 
 import reelated
 from reelated.errors import InputError
-from reelated.models import EASE, DrawnModel, Gaussian, ItemKNN
+from reelated.models import BPMF, EASE, DrawnModel, ItemKNN
 from reelated.ratings import Dataset
-from reelated.recommender import Recommender, recipe, storage
+from reelated.recommender import Recommender, storage, textbook
 
 
 def tiny(**options):
@@ -35,8 +35,10 @@ def tiny(**options):
 
 MODELS = {
     "default": tiny,
-    "recipe": lambda: recipe().fit(reelated.read("sample")),
-    "odd": lambda: tiny(ranker=ItemKNN("jaccard", n_neighbors=3), rater=ItemKNN("pearson"), by="rating", fill=None),
+    "textbook": lambda: textbook().fit(reelated.read("sample")),
+    "odd": lambda: tiny(
+        ranker=ItemKNN("jaccard", n_neighbors=3), rater=ItemKNN("pearson"), by="rating", fill_with_popular=False
+    ),
 }
 
 
@@ -66,7 +68,7 @@ def snapshot(folder):
 def test_every_answer_of_a_loaded_model_is_the_same(pair):
     made, loaded = pair
     for user in list(made.user_ids)[:12]:
-        for by in ("relevance", "rating"):
+        for by in ("score", "rating"):
             assert loaded.recommend(user, by=by) == made.recommend(user, by=by)
         movie = made.movie_ids[0]
         assert loaded.explain(user, movie) == made.explain(user, movie)
@@ -77,7 +79,7 @@ def test_every_answer_of_a_loaded_model_is_the_same(pair):
         assert loaded.recommend(ratings={movie: 3}) == made.recommend(ratings={movie: 3})
     assert loaded.neighbors().equals(made.neighbors())
     assert loaded.find("n") == made.find("n")
-    assert pl.concat(loaded.recommend_all(5)).equals(pl.concat(made.recommend_all(5)))
+    assert pl.concat(loaded.recommend_batch(5)).equals(pl.concat(made.recommend_batch(5)))
     assert repr(loaded) == repr(made)
 
 
@@ -89,14 +91,14 @@ def test_the_arrays_are_the_same_bits_and_mapped_from_disk(pair):
             continue
         assert two.get_params() == one.get_params()
         assert two.scale_ == tuple(one.scale_)
-        for name in () if isinstance(one, DrawnModel) else ("similarity_", "common_"):
+        for name in () if isinstance(one, DrawnModel) else ("similarity_", "n_common_"):
             for part in ("data", "indices", "indptr"):
                 a, b = getattr(getattr(one, name), part), getattr(getattr(two, name), part)
                 assert (a.dtype, a.tobytes()) == (b.dtype, b.tobytes())
         for name in one.arrays:
             a, b = getattr(one, name), getattr(two, name)
             assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
-        mapped = two.items_ if isinstance(one, DrawnModel) else two.similarity_.data
+        mapped = two.item_factors_ if isinstance(one, DrawnModel) else two.similarity_.data
         while mapped is not None and not isinstance(mapped, np.memmap):
             mapped = mapped.base
         assert isinstance(mapped, np.memmap)
@@ -161,7 +163,7 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
     for asked, ask in {
         "user_id=3": lambda: loaded.recommend(3),
         "movie_id=5": lambda: loaded.recommend(movie_id=5),
-        "recommend_all": lambda: next(loaded.recommend_all()),
+        "recommend_batch": lambda: next(loaded.recommend_batch()),
         "user_ids": lambda: loaded.user_ids,
     }.items():
         with pytest.raises(InputError) as caught:
@@ -287,8 +289,8 @@ def edit(folder, change):
 TABLES = ("ranker.similarity_", "ratings")
 FILES = [
     *("counts.npy", "movies.arrow", "movie_ids.arrow", "user_ids.arrow", "ratings.timestamps.npy"),
-    *(f"ranker.{name}.npy" for name in ("common_", *EASE.arrays)),
-    *(f"rater.{name}.npy" for name in Gaussian.arrays),
+    *(f"ranker.{name}.npy" for name in ("n_common_", *EASE.arrays)),
+    *(f"rater.{name}.npy" for name in BPMF.arrays),
     *(f"{table}.{part}.npy" for table in TABLES for part in ("data", "indices", "indptr")),
 ]
 
@@ -361,11 +363,11 @@ def test_tampered_numbers_never_reach_the_kernels(saved, table, part, change):
     [
         ("counts.npy", lambda values: values[:-1]),
         ("counts.npy", lambda values: values.astype("U4")),
-        ("ranker.common_.npy", lambda values: values[:-1]),
+        ("ranker.n_common_.npy", lambda values: values[:-1]),
         ("ranker.offset_.npy", lambda values: values[:-1]),
         ("ranker.offset_.npy", lambda values: values.astype("U4")),
-        ("rater.level_.npy", lambda values: values[:-1]),
-        ("rater.items_.npy", lambda values: values[:, :-1]),
+        ("rater.user_mean_.npy", lambda values: values[:-1]),
+        ("rater.item_factors_.npy", lambda values: values[:, :-1]),
         ("rater.alpha_.npy", lambda values: values.astype("U4")),
         ("rater.alpha_.npy", lambda values: values * np.nan),
         ("ratings.timestamps.npy", lambda values: values[:-1]),

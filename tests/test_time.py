@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 import naive
 from reelated.errors import InputError
 from reelated.evaluation import compare, evaluate, within_users
-from reelated.models import EASE, Gaussian, ItemKNN
+from reelated.models import BPMF, EASE, ItemKNN
 from reelated.ratings import NO_TIME, Dataset, Ratings
 from reelated.recommender import Recommender
 
-BY = ("relevance", "rating")
+BY = ("score", "rating")
 
 
 def table(times, users=None):
@@ -59,13 +59,13 @@ def test_what_is_known_of_time_is_used_and_what_is_not_is_said():
     timed, timeless = village(), village().drop("timestamp")
     assert Recommender().fit(timed).notes_ == ()
     assert Recommender().fit(timeless).notes_ == ("Times are not known for all ratings: all count alike, however old.",)
-    for made in (Recommender(half_life=None), Recommender(ranker=None)):
+    for made in (Recommender(recency_half_life=None), Recommender(ranker=None)):
         assert made.fit(timeless).notes_ == ()
-    assert Recommender().fit(timeless).recommend(110) == Recommender(half_life=None).fit(timed).recommend(110)
+    assert Recommender().fit(timeless).recommend(110) == Recommender(recency_half_life=None).fit(timed).recommend(110)
 
 
 def test_a_rating_counts_the_less_the_older_it_is():
-    frame, settings = village(), {"half_life": 3.0, "long_term": 0.25}
+    frame, settings = village(), {"recency_half_life": 3.0, "recency_floor": 0.25}
     made = Recommender(EASE(l2=1.0), **settings).fit(frame)
     R = naive.as_dense(made.ratings_.matrix)
     S, ages = made.models_.ranker.similarity_.toarray(), naive.as_dense(made.ratings_.matrix)
@@ -73,41 +73,41 @@ def test_a_rating_counts_the_less_the_older_it_is():
     worth = naive.worth(R, (1, 5), 0.25) * np.nan_to_num(0.25 + 0.75 * 0.5 ** (ages / 3.0))
     for user in (100, 117, 139):
         u = made.user_ids.index_of(user)
-        for row in made.recommend(user, n=20, by="relevance"):
+        for row in made.recommend(user, n=20, by="score"):
             if row.source == "model":
                 i = made.movie_ids.index_of(row.movie_id)
                 assert row.score == pytest.approx(worth[u] @ S[i], abs=1e-5)
                 assert sum(r.contribution for r in row.reasons) + row.other == pytest.approx(row.score, abs=1e-5)
-    assert made.recommend(100) != Recommender(EASE(l2=1.0), half_life=None).fit(frame).recommend(100)
+    assert made.recommend(100) != Recommender(EASE(l2=1.0), recency_half_life=None).fit(frame).recommend(100)
 
 
 @pytest.mark.parametrize("by", BY)
 def test_lists_audiences_and_explanations_agree_on_the_age_of_ratings(by, tmp_path):
-    made = Recommender(EASE(l2=1.0), half_life=2).fit(village())
-    everybody = pl.concat(made.recommend_all(5, by=by))
+    made = Recommender(EASE(l2=1.0), recency_half_life=2).fit(village())
+    everybody = pl.concat(made.recommend_batch(5, by=by))
     for user in (101, 120):
         rows = made.recommend(user, n=5, by=by)
         mine = everybody.filter(pl.col("user_id") == user)
         assert mine["movie_id"].to_list() == [row.movie_id for row in rows]
         for row in rows:
             why = made.explain(user, row.movie_id, by=by)
-            assert why.value == (row.score if by == "relevance" else row.predicted_rating)
+            assert why.value == (row.score if by == "score" else row.predicted_rating)
             assert why.rank == row.rank
             audience = {other.user_id: other for other in made.audience(row.movie_id, n=40, by=by)}
             assert (audience[user].score, audience[user].predicted_rating) == (row.score, row.predicted_rating)
     loaded = Recommender.load(made.save(tmp_path / "m"))
-    assert (loaded.half_life, loaded.long_term) == (2, 0.5)
+    assert (loaded.recency_half_life, loaded.recency_floor) == (2, 0.5)
     assert loaded.recommend(101, by=by) == made.recommend(101, by=by)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"half_life": 0}, "half_life=0: expected"),
-        ({"half_life": "x"}, "half_life='x'"),
-        ({"half_life": -3}, "half_life=-3"),
-        ({"long_term": 2}, "long_term=2"),
-        ({"long_term": None}, "long_term=None"),
+        ({"recency_half_life": 0}, "recency_half_life=0: expected"),
+        ({"recency_half_life": "x"}, "recency_half_life='x'"),
+        ({"recency_half_life": -3}, "recency_half_life=-3"),
+        ({"recency_floor": 2}, "recency_floor=2"),
+        ({"recency_floor": None}, "recency_floor=None"),
     ],
 )
 def test_impossible_ageing_is_refused_by_name(wrong, said):
@@ -151,14 +151,14 @@ def test_people_on_another_scale_or_with_other_ids_are_refused():
 
 # ------------------------------------------------------------------------------------------------------ intervals
 def test_a_predicted_rating_comes_with_the_interval_of_the_model_that_has_one():
-    made = Recommender(EASE(l2=1.0), Gaussian(n_draws=5, n_warmup=2)).fit(village())
+    made = Recommender(EASE(l2=1.0), BPMF(n_samples=5, n_warmup=2)).fit(village())
     for user in (100, 117):
         for movie in (1, 4, 16):
             told = made.predict(user, movie)
             row = naive.as_dense(made.ratings_.matrix)[[made.user_ids.index_of(user)]]
             row[0, made.movie_ids.index_of(movie)] = np.nan
             item = [made.movie_ids.index_of(movie)]
-            low, high = made.models_.rater.predict_intervals(naive.as_csr(row), [0], item, coverage=0.8)
+            low, high = made.models_.rater.predict_intervals(naive.as_csr(row), [0], item, level=0.8)
             assert (told.low, told.high) == (low[0], high[0])
             assert 1 <= told.low < told.predicted_rating < told.high <= 5
     plain = Recommender(EASE(l2=1.0), ItemKNN("residual-cosine")).fit(village()).predict(100, 4)
@@ -167,13 +167,13 @@ def test_a_predicted_rating_comes_with_the_interval_of_the_model_that_has_one():
 
 def test_the_share_of_hidden_ratings_inside_of_their_intervals_is_measured():
     split = within_users(Dataset.from_frames(village()), 0.3)
-    made = Recommender(EASE(l2=1.0), Gaussian(n_draws=5, n_warmup=2))
+    made = Recommender(EASE(l2=1.0), BPMF(n_samples=5, n_warmup=2))
     result, rec = evaluate(made, split), made.fit(split.train)
     users, movies = (
         ids.indices_of(split.test[name]) for ids, name in ((rec.user_ids, "user_id"), (rec.movie_ids, "movie_id"))
     )
     known = (users >= 0) & (movies >= 0)
-    low, high = rec.models_.rater.predict_intervals(rec.ratings_.matrix, users[known], movies[known], coverage=0.8)
+    low, high = rec.models_.rater.predict_intervals(rec.ratings_.matrix, users[known], movies[known], level=0.8)
     given = split.test["rating"].to_numpy()[known]
     assert result.value("in_interval") == pytest.approx(np.mean((low <= given) & (given <= high)))
     assert 0.5 < result.value("in_interval") < 1
@@ -183,7 +183,7 @@ def test_the_share_of_hidden_ratings_inside_of_their_intervals_is_measured():
 
 def test_a_model_with_intervals_can_be_compared_with_one_without():
     split = within_users(Dataset.from_frames(village()), 0.3)
-    with_them = Recommender(EASE(l2=1.0), Gaussian(n_draws=5, n_warmup=2))
+    with_them = Recommender(EASE(l2=1.0), BPMF(n_samples=5, n_warmup=2))
     one, two = (evaluate(made, split) for made in (with_them, Recommender(EASE(l2=1.0), ItemKNN("residual-cosine"))))
     assert {told.measure for told in compare(one, two, resamples=20)} == {
         told.measure for told in two.rows(resamples=10)

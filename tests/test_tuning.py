@@ -12,7 +12,7 @@ from reelated.cli.options import as_settings
 from reelated.errors import InputError
 from reelated.evaluation import evaluate, tune, tuning, within_users
 from reelated.evaluation.tuning import SPACES, Either, Real, Whole
-from reelated.models import EASE, MODELS, Gaussian, ItemKNN
+from reelated.models import BPMF, EASE, MODELS, ItemKNN
 from reelated.recommender import Recommender
 
 
@@ -55,7 +55,7 @@ def test_of_errors_the_least_is_kept(sample, quick):
 def test_the_value_is_what_evaluate_measures_with_the_printed_line(goal, measure, sample):
     found = tune(sample, goal, trials=3)
     split = within_users(sample)
-    names = {"Recommender": Recommender, "EASE": EASE, "Gaussian": Gaussian, "ItemKNN": ItemKNN}
+    names = {"Recommender": Recommender, "EASE": EASE, "BPMF": BPMF, "ItemKNN": ItemKNN}
     relevance = None if goal == "rating" else goal
     assert evaluate(eval(found.python, names), split).value(measure, relevance) == pytest.approx(found.value)
     assert evaluate(Recommender(), split).value(measure, relevance) == pytest.approx(found.default)
@@ -106,7 +106,7 @@ def test_what_is_tried_are_settings_of_the_model(name):
     [
         ({"goal": "good"}, "goal='good': expected"),
         ({"model": "knn"}, "model='knn': expected"),
-        ({"model": "ease", "goal": "rating"}, "model='ease': expected one of 'gaussian', 'item-knn'"),
+        ({"model": "ease", "goal": "rating"}, "model='ease': expected one of 'bpmf', 'item-knn'"),
         ({"minutes": -1}, "minutes=-1: expected"),
         ({"trials": 0}, "trials=0: expected"),
     ],

@@ -147,7 +147,7 @@ def test_a_user_who_was_erased_and_is_back_under_the_same_id_counts_as_somebody_
     web.put(f"/api/users/{first}/ratings/50", json={"rating": 3})
     rows = web.get("/api/movies/62/audience?n=1000").json()["recommendations"]
     told = [row for row in rows if row["user_id"] == first]
-    assert [row["support"] for row in told] in ([], [1])
+    assert [row["n_neighbors_used"] for row in told] in ([], [1])
     web.delete(f"/api/users/{first}")
     refused = web.delete(f"/api/users/{first}")
     assert refused.status_code == 404
@@ -158,7 +158,7 @@ def test_a_prediction_and_its_reasons_are_those_of_the_library(web, rec):
     told = web.get("/api/users/42/predictions/60").json()
     wanted, why = rec.predict(42, 60), rec.explain(42, 60, by="rating")
     assert told["predicted_rating"] == wanted.predicted_rating
-    assert (told["support"], told["rating"], told["user_id"]) == (wanted.support, wanted.rating, 42)
+    assert (told["n_neighbors_used"], told["rating"], told["user_id"]) == (wanted.n_neighbors_used, wanted.rating, 42)
     parts = told["base"] + sum(reason["contribution"] for reason in told["reasons"]) + told["other"] + told["clip"]
     assert parts == pytest.approx(why.value, abs=1e-5)
     assert parts == pytest.approx(told["predicted_rating"], abs=1e-5)

@@ -26,7 +26,7 @@ def neighbors(model):
     return model.similarity
 
 
-def recommend_all(model, X, n, threads):
+def recommend_batch(model, X, n, threads):
     """Return row pointers and items of the best `n` of everybody, the seen removed, in batches."""
     parts = []
     for start in range(0, X.shape[0], BATCH):

@@ -36,7 +36,7 @@ def neighbors(model):
     return model.similarity_
 
 
-def recommend_all(model, X, n, threads):
+def recommend_batch(model, X, n, threads):
     """Return row pointers and items of the best `n` of everybody, the seen removed."""
     top = model.recommend(X, n)
     return top.indptr, top.items
@@ -50,5 +50,5 @@ def recommend_one(model, row, n):
 def expected(model, rows):
     """Return the scores in plain SciPy: neighbours of the candidate, ratings less the lowest of the scale."""
     above = rows.astype(np.float64)
-    above.data -= model.worth_nothing
+    above.data -= model.zero_rating
     return (above @ model.similarity_.T.astype(np.float64)).toarray()

@@ -27,7 +27,7 @@ def neighbors(model):
     return model
 
 
-def recommend_all(model, X, n, threads):
+def recommend_batch(model, X, n, threads):
     """Return row pointers and items of the best `n` of everybody, the seen removed."""
     top = similaripy.dot_product(
         X, model.T.tocsr(), k=n, filter_cols=X, format_output="csr", num_threads=threads, verbose=False

@@ -29,7 +29,7 @@ def neighbors(model):
     return model
 
 
-def recommend_all(model, X, n, threads):
+def recommend_batch(model, X, n, threads):
     """Return row pointers and items of the best `n` of everybody, seen or not."""
     top = sp_matmul_topn(X, model.T.tocsr(), top_n=n, n_threads=threads)
     return top.indptr, top.indices

@@ -138,7 +138,7 @@ def part_lists(spark: Any, folder: Path) -> dict[str, Any]:
     def local() -> None:
         ratings = Dataset.from_frames(pl.read_parquet(source / "*.parquet"))
         made = Recommender.load(model).with_ratings(ratings)
-        pl.concat(made.recommend_all(10, by="rating")).write_parquet(folder / "lists.parquet")
+        pl.concat(made.recommend_batch(10, by="rating")).write_parquet(folder / "lists.parquet")
 
     def spread() -> None:
         lists = cluster.recommend(model, spark.read.parquet(str(source)), 10)

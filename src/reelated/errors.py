@@ -68,6 +68,13 @@ def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.i
     raise InputError(f"{name}={shorten(value)}: expected a finite number{bounds}.")
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False, or raise `InputError`."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise InputError(f"{name}={shorten(value)}: expected True or False.")
+
+
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     """Return `value` if it is one of `choices`, or raise `InputError` that lists them and the likeliest meant."""
     known = list(choices)

@@ -1,4 +1,4 @@
-"""A Gaussian over items at work: the person behind a row of ratings, as each of the fit's draws sees them.
+"""A BPMF over items at work: the person behind a row of ratings, as each of the fit's draws sees them.
 
 With `q_j = (1, v_j)` a person who rated `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and their numbers `(b, z)` solve
 `A x = Λ m + α Σ q_j (r_j − offset_j)`; they would give `i` about `offset_i + b + v_i · z`. Draws know nothing of each
@@ -32,7 +32,7 @@ class Draws(NamedTuple):
     precision : ndarray of float64, shape (G, D, D, LANES)
         Λ, both halves.
     alpha : ndarray of float64, shape (G, LANES)
-    n_draws : int
+    n_samples : int
         How many of the draws count.
     fewest, most : float
         Numbers of ratings beyond these are taken for these in `growth`.
@@ -45,7 +45,7 @@ class Draws(NamedTuple):
     taste: np.ndarray
     precision: np.ndarray
     alpha: np.ndarray
-    n_draws: int
+    n_samples: int
     fewest: float
     most: float
 
@@ -161,7 +161,7 @@ def place_of(draws, i, g):
 @tight
 def in_use(draws, g):
     """Return how many of eight draws count."""
-    return min(LANES, draws.n_draws - g * LANES)
+    return min(LANES, draws.n_samples - g * LANES)
 
 
 @tight
@@ -329,8 +329,8 @@ def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
                     within[at - start] += inner
                     squares[at - start] += square
         first = last
-    means = totals / draws.n_draws
-    return means, within / draws.n_draws + np.maximum(squares / draws.n_draws - means**2, 0.0)
+    means = totals / draws.n_samples
+    return means, within / draws.n_samples + np.maximum(squares / draws.n_samples - means**2, 0.0)
 
 
 @kernel
@@ -352,7 +352,7 @@ def gaussian_rows(start, stop, rows, draws):
                 dense[u, i] += rating_of(draws, g, z[u], i, person.value)
     for u in range(n):
         for i in range(n_items):
-            dense[u, i] /= draws.n_draws
+            dense[u, i] /= draws.n_samples
         for j in rows.indices[rows.indptr[start + u] : rows.indptr[start + u + 1]]:
             dense[u, j] = np.nan
     return dense
@@ -386,7 +386,7 @@ def gaussian_parts(indices, data, item, draws):
         if indices[at] != item:
             for f in range(len(drawn)):
                 adds[at] += drawn[f] * draws.taste[indices[at], f]
-    return base / draws.n_draws, weights / draws.n_draws, adds / draws.n_draws
+    return base / draws.n_samples, weights / draws.n_samples, adds / draws.n_samples
 
 
 @tight

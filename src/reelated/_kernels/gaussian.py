@@ -1,4 +1,4 @@
-"""A Gaussian over items: draws of factors while fitting, and the person behind a row of ratings when asked.
+"""A BPMF over items: draws of factors while fitting, and the person behind a row of ratings when asked.
 
 A draw holds an offset and factors `v` of every item, and for people a mean and precision of `(bias, z)`; a rating is
 `offset_i + bias + v_i · z` and noise. Items and people are drawn by one kernel: with `q_j = (1, v_j)` a row that rated

@@ -12,7 +12,7 @@ from reelated._kernels.lanes import LANES, above, clear, lowest_bit
 from reelated._kernels.shelves import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
-# relevance = top;  rating = offset + top / (weight + prior);  of each item only the max_used nearest rated count
+# score = top;  rating = offset + top / (weight + prior);  of each item only the max_neighbors_used nearest rated count
 # Cost: the ratings of the person × the neighbours of a movie.
 
 
@@ -33,7 +33,7 @@ class Links(NamedTuple):
 
     by_row: CSR
     by_column: CSR
-    max_used: int
+    max_neighbors_used: int
 
 
 class Finish(NamedTuple):
@@ -67,14 +67,14 @@ def add_up(items, values, influence, sums):
 
 
 @kernel
-def nearest_rated(i, similarity, rated, max_used, places):
-    """Write the places of the rated neighbours of `i` that count, the `max_used` strongest; return how many."""
+def nearest_rated(i, similarity, rated, max_neighbors_used, places):
+    """Write the places of the strongest rated neighbours of `i`, at most `max_neighbors_used`; return their number."""
     n = _rated_neighbours(i, similarity, rated, places)
-    if n > max_used:
-        chosen = strongest(similarity.data[places[:n]], max_used)
-        for c in range(max_used):
+    if n > max_neighbors_used:
+        chosen = strongest(similarity.data[places[:n]], max_neighbors_used)
+        for c in range(max_neighbors_used):
             places[c] = places[chosen[c]]
-        n = max_used
+        n = max_neighbors_used
     return n
 
 
@@ -90,14 +90,14 @@ def _rated_neighbours(i, similarity, rated, places):
 
 
 @kernel
-def keep_nearest(items, values, similarity, max_used, sums):
-    """Sum up anew, of their strongest rated neighbours only, the items that have more of them than `max_used`."""
+def keep_nearest(items, values, similarity, max_neighbors_used, sums):
+    """Recompute the items that have more than `max_neighbors_used` rated neighbours from the strongest of them."""
     n_items = len(sums.top)
     value, rated = np.zeros(n_items), np.zeros(n_items, np.bool_)
     value[items], rated[items] = values, True
     places = np.empty(len(items), np.int64)
-    for i in np.flatnonzero(sums.used > max_used):
-        n, top, weight = nearest_rated(i, similarity, rated, max_used, places), 0.0, 0.0
+    for i in np.flatnonzero(sums.used > max_neighbors_used):
+        n, top, weight = nearest_rated(i, similarity, rated, max_neighbors_used, places), 0.0, 0.0
         for c in range(n):
             s = similarity.data[places[c]]
             top += s * value[similarity.indices[places[c]]]
@@ -193,8 +193,8 @@ def score_row(items, ratings, links, item_offset, user_offset, finish):
     sums = empty_sums(len(item_offset))
     values = _values_of(items, ratings, item_offset, user_offset)
     add_up(items, values, links.by_column, sums)
-    if len(items) > links.max_used:
-        keep_nearest(items, values, links.by_row, links.max_used, sums)
+    if len(items) > links.max_neighbors_used:
+        keep_nearest(items, values, links.by_row, links.max_neighbors_used, sums)
     return scores_of(sums, item_offset, user_offset, finish), sums.used
 
 
@@ -211,9 +211,9 @@ def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed
         row = slice(rows.indptr[u], rows.indptr[u + 1])
         items, room = rows.indices[row], slice(filled, filled + n)
         found = 0
-        if 0 < n <= SHORT and not finish.rating and len(items) <= links.max_used:
+        if 0 < n <= SHORT and not finish.rating and len(items) <= links.max_neighbors_used:
             values = _values_of(items, rows.data[row], item_offset, user_offset[u])
-            _add_relevance(items, values, links.by_column, zeros)
+            _add_scores(items, values, links.by_column, zeros)
             _leave_out(items, allowed, keep_seen, zeros)
             found = _take_best(zeros, n, out_items[room], out_scores[room])
         if found < n:  # few are above zero: look at all that have a score
@@ -232,7 +232,7 @@ def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed
 
 
 @tight
-def _add_relevance(items, values, influence, top):
+def _add_scores(items, values, influence, top):
     """Spread one person's values over the items that each of theirs predicts, without counting them."""
     for p in range(len(items)):
         value, begin = values[p], influence.indptr[items[p]]
@@ -296,7 +296,7 @@ def score_pairs(start, stop, rows, pair_rows, pair_items, links, item_offset, us
             for q in range(rows.indptr[u], rows.indptr[u + 1]):
                 rating[rows.indices[q]], rated[rows.indices[q]] = rows.data[q], True
             current = u
-        top, weight, n = 0.0, 0.0, nearest_rated(i, similarity, rated, links.max_used, places)
+        top, weight, n = 0.0, 0.0, nearest_rated(i, similarity, rated, links.max_neighbors_used, places)
         for c in range(n):
             j, s = similarity.indices[places[c]], similarity.data[places[c]]
             top += s * (rating[j] - (item_offset[j] + user_offset[u]))
@@ -337,11 +337,11 @@ def parts_of(items, links, common, rated_items, values, average, prior):
     similarity, n_items, n = links.by_row, len(links.by_row.indptr) - 1, len(items)
     rated, place, places = np.zeros(n_items, np.bool_), np.empty(n_items, np.int64), np.empty(n_items, np.int64)
     rated[rated_items], place[rated_items] = True, np.arange(len(rated_items))
-    room = n * min(links.max_used, len(rated_items))
+    room = n * min(links.max_neighbors_used, len(rated_items))
     mine, alike, adds, both = np.empty(room, np.int64), np.empty(room), np.empty(room), np.empty(room, np.int32)
     ends, total, weight = np.zeros(n + 1, np.int64), np.zeros(n), np.zeros(n)
     for k in range(n):
-        here, found = ends[k], nearest_rated(items[k], similarity, rated, links.max_used, places)
+        here, found = ends[k], nearest_rated(items[k], similarity, rated, links.max_neighbors_used, places)
         for c in range(found):
             s = np.float64(similarity.data[places[c]])
             mine[here + c], alike[here + c] = place[similarity.indices[places[c]]], s

@@ -121,7 +121,7 @@ def audience(
     if len(movie) == 1:
         return _audience(rec, movie[0], n, by, form)
     movie_ids = [find_movie(rec, one) for one in movie]
-    print_audiences(rec.audiences(movie_ids, n=n, by=by, per_user=per_user), form)
+    print_audiences(rec.audience_batch(movie_ids, n=n, by=by, per_user=per_user), form)
     return None
 
 
@@ -263,7 +263,7 @@ def batch(
     print_notes(rec)
     print_about(rec)
     with working("Recommending") as progress:
-        tables = rec.recommend_all(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)
+        tables = rec.recommend_batch(n, by=by, **as_filters(rec, genres, years, exclude), progress=progress)
         rows = write_batch(tables, output)
     console().print(f"{rows:,} rows written to {output}.", markup=False)
     return None

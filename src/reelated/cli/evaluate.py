@@ -14,7 +14,7 @@ from reelated.errors import InputError, check_choice, plural, shorten
 from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, Measure, Protocol, Split, evaluate
 from reelated.evaluation.report import check_report, write_report
 from reelated.models import Popularity
-from reelated.recommender import Recommender, recipe
+from reelated.recommender import Recommender, textbook
 from reelated.recommender.rows import printable
 
 Ask = Literal["movies", "users"]
@@ -36,7 +36,7 @@ NAMES = {
 """Display names of the metrics."""
 BESIDE: dict[str, Callable[[], Recommender]] = {
     "popularity": lambda: Recommender(Popularity(), rater=None),
-    "recipe": recipe,
+    "textbook": textbook,
 }
 """Reference models that a report shows for comparison."""
 BOTH = ("any", "liked")

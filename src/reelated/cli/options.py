@@ -20,9 +20,9 @@ Source = Annotated[
     str, typer.Argument(help="A folder, a zip, a file, a saved model, or a name: sample, ml-100k, …", metavar="SOURCE")
 ]
 N = Annotated[int, typer.Option("-n", "--n", min=1, help="Rows wanted.")]
-By = Annotated[Literal["relevance", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")]
+By = Annotated[Literal["score", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")]
 AudienceBy = Annotated[
-    Literal["interest", "relevance", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")
+    Literal["adjusted_score", "score", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")
 ]
 Genres = Annotated[str | None, typer.Option("--genres", help="Only movies of any of these: Comedy,Drama.")]
 Years = Annotated[str | None, typer.Option("--years", help="Only movies of these years: 1994 or 1990-1999.")]
@@ -48,14 +48,16 @@ _READING = {
 }
 _FITTING = {
     "preset": Annotated[
-        Literal["default", "recipe"], typer.Option(help="recipe: the plain textbook form.", rich_help_panel=MODEL)
+        Literal["default", "textbook"], typer.Option(help="recipe: the plain textbook form.", rich_help_panel=MODEL)
     ],
     "model": Annotated[
         Literal["ease", "item-knn", "popularity"] | None, typer.Option(help="The ranking model.", rich_help_panel=MODEL)
     ],
     "set": Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting: n_neighbors=100, half_life=none. Repeatable.", rich_help_panel=MODEL),
+        typer.Option(
+            "--set", help="A setting: n_neighbors=100, recency_half_life=none. Repeatable.", rich_help_panel=MODEL
+        ),
     ],
     "max_memory": Annotated[str | None, typer.Option(help="The most a fit may take: 2GB.", rich_help_panel=MODEL)],
 }

@@ -103,9 +103,9 @@ def print_audiences(table: pl.DataFrame, form: str) -> None:
         Column("movie", texts["movie"], text=True),
         Column("", [str(rank) for rank in table["rank"]]),
         Column("user", texts["user"]),
-        Column("interest", [cell_text(value) for value in table["interest"]]),
+        Column("adjusted_score", [cell_text(value) for value in table["adjusted_score"]]),
         Column("predicted", [cell_text(value) for value in table["predicted_rating"]]),
-        Column("above own mean", [_beyond(value) for value in table["lift"]]),
+        Column("above own mean", [_beyond(value) for value in table["above_user_mean"]]),
     ]
     out = console()
     return out.print(table_of(_told(columns), out.width))
@@ -192,17 +192,17 @@ def _users(rows: Answers[UserRow]) -> list[Column]:
     columns = [
         Column("", [str(row.rank) for row in rows]),
         Column("user", [_id(row.user_id) for row in rows]),
-        Column("interest", [cell_text(row.interest) for row in rows]),
+        Column("adjusted_score", [cell_text(row.adjusted_score) for row in rows]),
         Column("score", [cell_text(row.score) for row in rows]),
         Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
-        Column("above own mean", [_beyond(row.lift) for row in rows]),
-        Column("support", [f"{row.support:,}" for row in rows]),
+        Column("above own mean", [_beyond(row.above_user_mean) for row in rows]),
+        Column("neighbors used", [f"{row.n_neighbors_used:,}" for row in rows]),
     ]
     return _told(columns)
 
 
-def _beyond(lift: float | None) -> str:
-    return "–" if lift is None else f"{lift:+.2f}"
+def _beyond(above_user_mean: float | None) -> str:
+    return "–" if above_user_mean is None else f"{above_user_mean:+.2f}"
 
 
 def _similar(rows: Answers[SimilarRow]) -> list[Column]:
@@ -251,7 +251,11 @@ def print_prediction(prediction: Prediction, form: str) -> None:
     if prediction.predicted_rating is None:
         text = f"Nothing can be said of {who.lower()} and {title}: no similar movie is rated."
     else:
-        on = f"from {plural(prediction.support, 'rated movie')}" if prediction.support else "from averages alone"
+        on = (
+            f"from {plural(prediction.n_neighbors_used, 'rated movie')}"
+            if prediction.n_neighbors_used
+            else "from averages alone"
+        )
         text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({on})"
         if prediction.low is not None:
             text += f", in four of five cases between {prediction.low:.1f} and {prediction.high:.1f}"
@@ -267,7 +271,7 @@ def print_why(why: Why, form: str) -> None:
     """Print an explanation: the contributions with bars, their sum, and the counterfactual ranks."""
     if form != "table":
         return print_json([why.to_dict()])
-    out, number = console(), "predicted rating" if why.by == "rating" else "relevance"
+    out, number = console(), "predicted rating" if why.by == "rating" else "score"
     if why.value is None:
         text = f"{with_year(why.title, why.year)}: nothing can be said, for no similar movie is rated."
         return out.print(Text(printable(text)))

@@ -20,7 +20,7 @@ from reelated.ratings import Dataset
 from reelated.recommender import PRESETS, Match, Recommender
 from reelated.recommender.rows import printable, with_year
 
-AGEING = {"half_life", "long_term"}
+AGEING = {"recency_half_life", "recency_floor"}
 """Settings of the `Recommender` itself; all other settings belong to the ranking model."""
 KEPT = 8
 """Size of the cache of fitted models; eviction is least recently used first."""
@@ -53,8 +53,8 @@ class Options:
         made.max_memory = self.max_memory
         if self.model is None and not self.settings:
             return made
-        if self.preset == "recipe":
-            raise InputError("--preset recipe is the recipe and nothing else: leave out --model and --set.")
+        if self.preset == "textbook":
+            raise InputError("--preset textbook is the recipe and nothing else: leave out --model and --set.")
         model, settings = MODELS[self.model or "ease"](), dict(self.settings)
         for name in AGEING & settings.keys():
             setattr(made, name, settings.pop(name))
@@ -67,7 +67,7 @@ class Options:
 
 def _unknown(name: str, model: str) -> str:
     """Return the message for an unknown setting, with the model that has it."""
-    owners = [other for other, cls in MODELS.items() if other != "baseline" and name in cls().get_params()]
+    owners = [other for other, cls in MODELS.items() if other != "bias" and name in cls().get_params()]
     hint = f" For that one give --model {owners[0]}." if owners else ""
     known = ", ".join([*MODELS[model]().get_params(), *sorted(AGEING)])
     return f"--set {shorten(name)}: expected a setting of {model}: {known}.{hint}"

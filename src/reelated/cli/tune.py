@@ -13,7 +13,7 @@ from reelated.evaluation.tuning import check_optuna
 from reelated.recommender.rows import printable
 
 Goal = Literal["any", "liked", "rating"]
-TunedModel = Literal["ease", "gaussian", "item-knn"]
+TunedModel = Literal["ease", "bpmf", "item-knn"]
 
 
 def tune_source(source: str, options: Options, goal: Goal, **given: Any) -> Tuning:

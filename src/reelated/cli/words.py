@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 from reelated.models import MODELS
 
-_SETTINGS = {name for model in MODELS.values() for name in model().get_params()} | {"half_life", "long_term"}
+_SETTINGS = {name for model in MODELS.values() for name in model().get_params()} | {
+    "recency_half_life",
+    "recency_floor",
+}
 
 _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"^exclude: movie_id=": "--exclude ",
@@ -16,7 +19,7 @@ _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     rf"^({'|'.join(sorted(_SETTINGS - {'max_memory'}))})=": r"--set \1=",
     r"^(.+?: )?(scale|duplicates|invalid)=": r"\1--\2 ",
     r"--scale \((.+?), (.+?), (.+?)\)": r"--scale \1,\2,\3",
-    r"^recommend_all: this": "SOURCE: this",
+    r"^recommend_batch: this": "SOURCE: this",
     r"columns\['(\w+)'\]='(.*?)':": r"--columns \1=\2:",
     r"columns has the key '(\w+)'": r"--columns \1=…",
     r"columns=\{('\w+': (?:'your column'|None)(?:, '\w+': 'your column')*)\}": lambda found: (

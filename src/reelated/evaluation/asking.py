@@ -9,7 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.models import DrawnModel, ItemItemModel
+from reelated.models import DrawnModel, LinearItemModel
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender
 from reelated.recommender.questions import COVERAGE
@@ -22,11 +22,11 @@ PAIRS = 1_000_000
 def fitted(recommender: Recommender, train: Dataset, progress: Progress | None = None) -> Recommender:
     """Return a copy fitted to the training data, without filling by popular items; the given one stays unchanged."""
     made = copy.copy(recommender)
-    made.fill = None
+    made.fill_with_popular = False
     return made.fit(train, progress=progress)
 
 
-def with_ranker(rec: Recommender, ranker: ItemItemModel) -> Recommender:
+def with_ranker(rec: Recommender, ranker: LinearItemModel) -> Recommender:
     """Return a copy of a fitted recommender with another fitted ranker."""
     made = copy.copy(rec)
     return made._learned(rec.models_._replace(ranker=ranker), rec.catalogue_, rec.scale_, rec.ratings_)
@@ -39,7 +39,7 @@ def ratings_of(rec: Recommender) -> Ratings:
 
 def lists(rec: Recommender, n: int, progress: Progress | None = None) -> Iterator[pl.DataFrame]:
     """Yield the lists of all users in batches, as `user_id movie_id rank`."""
-    for table in rec.recommend_all(n, progress=progress):
+    for table in rec.recommend_batch(n, progress=progress):
         yield table.select("user_id", "movie_id", "rank")
 
 
@@ -80,13 +80,13 @@ def intervals(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
         for start in range(0, len(known), PAIRS):
             part = known[start : start + PAIRS]
             told = rec.models_.rater.predict_intervals(
-                ratings_of(rec).matrix, users[part], movies[part], coverage=COVERAGE
+                ratings_of(rec).matrix, users[part], movies[part], level=COVERAGE
             )
             low[part], high[part] = told
     return low, high
 
 
-def audiences(
+def audience_batch(
     rec: Recommender, movies: npt.NDArray[np.int32], n: int, progress: Progress | None = None
 ) -> npt.NDArray[np.int64]:
     """Return the user indices of each item's audience, best first, padded with −1."""

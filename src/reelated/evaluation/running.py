@@ -168,7 +168,7 @@ def lists_for(
     able = numbers >= 0
     lists = np.full((len(able), n), -1, np.int64)
     if ask == "users":
-        lists[able] = asking.audiences(rec, numbers[able], n, progress)
+        lists[able] = asking.audience_batch(rec, numbers[able], n, progress)
     elif split.candidates is not None:
         lists[able] = _best_candidates(rec, split.candidates, numbers[able], n)
     else:

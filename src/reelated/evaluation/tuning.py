@@ -51,10 +51,10 @@ SPACES: dict[str, dict[str, Space]] = {
         "ranker": {
             "l2": Real(10, 2000),
             "dropout": Either((0.0, 0.2, 0.35, 0.5, 0.65, 0.8)),
-            "lowest_worth": Either((0.0, 0.25, 0.5, 1.0)),
+            "min_weight": Either((0.0, 0.25, 0.5, 1.0)),
         },
     },
-    "gaussian": {"rater": {"n_factors": Whole(4, 32), "n_tastes": Whole(5, 60)}},
+    "bpmf": {"rater": {"n_factors": Whole(4, 32), "n_tastes": Whole(5, 60)}},
     "item-knn": {
         "ranker": {
             "similarity": Either(("cosine", "jaccard")),
@@ -65,9 +65,9 @@ SPACES: dict[str, dict[str, Space]] = {
         "rater": {
             "similarity": Either(("residual-cosine", "residual-pearson", "pearson")),
             "n_neighbors": Whole(50, 500),
-            "max_used": Whole(10, 100),
+            "max_neighbors_used": Whole(10, 100),
             "shrinkage": Real(1, 1000),
-            "baseline_weight": Real(0.001, 1),
+            "prior_weight": Real(0.001, 1),
         },
     },
 }
@@ -144,7 +144,7 @@ def tune(
     goal : {"any", "liked", "rating"}, default "liked"
         Metric to optimise: nDCG with any rated item or only liked items as relevant, or the RMSE of predicted ratings.
     model : str, optional
-        Its name in the terminal; by default "ease" for lists and "gaussian" for predicted ratings.
+        Its name in the terminal; by default "ease" for lists and "bpmf" for predicted ratings.
     minutes : float, default 5.0
         Time budget in minutes; a trial that has begun is finished.
     trials : int, optional
@@ -164,7 +164,7 @@ def tune(
         An argument cannot be used, or Optuna is not installed.
     """
     goal = _check_goal(goal, data)
-    model = model or ("gaussian" if goal == "rating" else "ease")
+    model = model or ("bpmf" if goal == "rating" else "ease")
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = check_optuna()

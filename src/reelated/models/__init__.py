@@ -1,29 +1,29 @@
 """The models: one estimator, one file, in scikit-learn's manner, in numbers."""
 
-from reelated.models.baseline import Baseline
-from reelated.models.drawn import DrawnModel
+from reelated.models.bias import BiasModel
+from reelated.models.bpmf import BPMF
 from reelated.models.ease import EASE
 from reelated.models.explanation import Explanation, Explanations
-from reelated.models.gaussian import Gaussian
-from reelated.models.item_item import ItemItemModel
-from reelated.models.knn import ItemKNN
+from reelated.models.item_knn import ItemKNN
+from reelated.models.linear_item import LinearItemModel
 from reelated.models.lists import TopN
 from reelated.models.popularity import Popularity
+from reelated.models.posterior import DrawnModel
 from reelated.models.sittings import predict_at
 
-MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "baseline": Baseline, "gaussian": Gaussian}
+MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
 """The models by the names that the terminal and saved models use."""
 
 __all__ = [
+    "BPMF",
     "EASE",
     "MODELS",
-    "Baseline",
+    "BiasModel",
     "DrawnModel",
     "Explanation",
     "Explanations",
-    "Gaussian",
-    "ItemItemModel",
     "ItemKNN",
+    "LinearItemModel",
     "Popularity",
     "TopN",
 ]

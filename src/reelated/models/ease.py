@@ -8,26 +8,27 @@ import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
-from reelated.models.baseline import Baseline
-from reelated.models.item_item import ItemItemModel
-from reelated.models.offsets import Offsets, check_bounds, observed
+from reelated.models.bias import BiasModel
+from reelated.models.biases import Biases, check_bounds, observed
+from reelated.models.linear_item import LinearItemModel
 from reelated.models.rows import check_attributes, check_rows
 from reelated.similarity import Ridge, all_weights, near_weights, plan_linear
 
 
-class EASE(ItemItemModel):
+class EASE(LinearItemModel):
     """Rank items by weights that are learned for all items together, so that what two have in common counts once.
 
     Each item's column of `V` is told from the columns of the others: the weights minimise ``‖v_i − Σ_j w_ij v_j‖²``
     plus ``Σ_j λ_j w_ij²`` with ``λ_j = l2 + dropout / (1 − dropout) · ‖v_j‖²`` (Steck 2019, "Embarrassingly shallow
     autoencoders for sparse data", §3; the dropout: Steck 2020, "Autoencoders that don't overfit towards the
-    identity", §3). `V` holds what the ratings are worth: 1 for the highest, `lowest_worth` for the lowest, evenly
+    identity", §3). `V` holds what the ratings are worth: 1 for the highest, `min_weight` for the lowest, evenly
     between. The ranking score is ``Σ_j w_ij v_uj``. An item is told from the `n_candidates` items of the highest
     cosine with it, or from all others in closed form.
 
     What else is known of items, such as genres and years, counts as one more person each, who gave the highest rating
     to every item that it is true of (Jeunen, Van Balen and Goethals 2020, "Closed-form models for collaborative
-    filtering with side-information", §3.2). Beside many ratings that is little; an item with few or none borrows.
+    filtering with side-information", §3.2). Beside many ratings that is little; an item with few or none
+    borrows from others.
 
     The predicted rating is the baseline and the weighted average of what ratings are beyond it, as in `ItemKNN`.
 
@@ -37,7 +38,7 @@ class EASE(ItemItemModel):
         Holds all weights back.
     dropout : float, default 0.5
         Holds back the weights of items by how often they were rated: as if this share of the ratings were missing.
-    lowest_worth : float, default 0.25
+    min_weight : float, default 0.25
         What the lowest rating of the scale is worth, beside 1 of the highest; with 1 only who rated what counts.
     n_candidates : int or None, default 400
         Most items that an item is told from, of those that someone rated as well; None: all others.
@@ -52,12 +53,12 @@ class EASE(ItemItemModel):
     ----------
     similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
         The weights: row `i` holds the items that predict `i`; no diagonal. Many are negative.
-    common_ : scipy.sparse.csr_array of int32
+    n_common_ : scipy.sparse.csr_array of int32
         In the same places: how many people rated both.
-    cut_ : ndarray of float64, shape (n_items,)
+    truncation_error_ : ndarray of float64, shape (n_items,)
         The share of the squares of each row's weights that `n_neighbors` left out.
     offset_ : ndarray of float64, shape (n_items,)
-        The mean and the item's bias (see `Baseline`).
+        The mean and the item's bias (see `BiasModel`).
     scale_ : tuple of float
         The lowest and the highest rating.
 
@@ -69,15 +70,15 @@ class EASE(ItemItemModel):
     array([2], dtype=int32)
     """
 
-    arrays = ("offset_", "cut_")
-    borrows = True
+    arrays = ("offset_", "truncation_error_")
+    uses_side_info = True
 
     def __init__(
         self,
         *,
         l2: float = 150.0,
         dropout: float = 0.5,
-        lowest_worth: float = 0.25,
+        min_weight: float = 0.25,
         n_candidates: int | None = 400,
         n_neighbors: int | None = 1000,
         dtype: Literal["float32", "float64"] = "float32",
@@ -85,7 +86,7 @@ class EASE(ItemItemModel):
     ) -> None:
         self.l2 = l2
         self.dropout = dropout
-        self.lowest_worth = lowest_worth
+        self.min_weight = min_weight
         self.n_candidates = n_candidates
         self.n_neighbors = n_neighbors
         self.dtype = dtype
@@ -138,13 +139,13 @@ class EASE(ItemItemModel):
                 f"max_memory={self.max_memory!r}: weights between {X.shape[1]:,} items may need {show_bytes(needed)}. "
                 "Raise max_memory, or take ItemKNN."
             )
-        self.offset_ = Baseline().fit(X).offsets.items
+        self.offset_ = BiasModel().fit(X).offsets.items
         found = (
             all_weights(values, ridge, keep, progress, known=known)
             if near is None
             else near_weights(values, ridge, near, keep, progress, known=known)
         )
-        self.similarity_, self.common_, self.cut_ = found
+        self.similarity_, self.n_common_, self.truncation_error_ = found
         self.prepare()
         return self
 
@@ -167,11 +168,11 @@ class EASE(ItemItemModel):
         return needed + values.nnz * (values.data.itemsize + 24)
 
     @property
-    def offsets(self) -> Offsets:
+    def offsets(self) -> Biases:
         """What a rating is measured against."""
-        return Offsets(self.offset_, float(Baseline().reg_user))
+        return Biases(self.offset_, float(BiasModel().reg_user))
 
-    def worth(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return what ratings add to a ranking score, for each unit of a weight.
 
         Parameters
@@ -182,22 +183,22 @@ class EASE(ItemItemModel):
         Returns
         -------
         ndarray of float32
-            In the same places: 1 for the highest, `lowest_worth` for the lowest.
+            In the same places: 1 for the highest, `min_weight` for the lowest.
         """
         low, high = self.scale_
         share = (np.asarray(ratings, np.float64) - low) / (high - low) if high > low else np.ones(len(ratings))
-        return (self.lowest_worth + (1 - self.lowest_worth) * share).astype(np.float32)
+        return (self.min_weight + (1 - self.min_weight) * share).astype(np.float32)
 
     def _ridge(self) -> Ridge:
         """Check the parameters and hand them on."""
         check_choice("dtype", self.dtype, ("float32", "float64"))
-        check_number("lowest_worth", self.lowest_worth, 0, 1)
+        check_number("min_weight", self.min_weight, 0, 1)
         check_integer("n_candidates", self.n_candidates, 1, none=True)
         check_integer("n_neighbors", self.n_neighbors, 1, none=True)
         return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))
 
     def _values(self, X: sp.csr_array) -> sp.csr_array:
-        return sp.csr_array((self.worth(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)
+        return sp.csr_array((self.rating_weight(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)
 
 
 def _known(items: Any, n_items: int) -> sp.csr_array | None:

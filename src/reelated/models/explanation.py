@@ -20,9 +20,9 @@ class Explanation:
     Attributes
     ----------
     score : float
-        The relevance or the predicted rating; NaN where the model has nothing to go by.
+        The score or the predicted rating; NaN where the model has nothing to go by.
     base : float
-        What would be said without the neighbours: 0 for relevance, the person's own level for a rating.
+        What would be said without the neighbours: 0 for score, the person's own level for a rating.
     items : ndarray of int32
         The rated neighbours of the item, ascending.
     ratings, similarities, contributions : ndarray of float64
@@ -87,7 +87,7 @@ class Explanations(NamedTuple):
         return cls(scores, bases, clips, parts, X.indices, X.data)
 
     @property
-    def support(self) -> npt.NDArray[np.int64]:
+    def n_neighbors_used(self) -> npt.NDArray[np.int64]:
         """How many rated movies stand behind each of the scores."""
         return np.diff(self.parts.ends)
 

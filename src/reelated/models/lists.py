@@ -92,7 +92,7 @@ def _add_up_plainly(terms: Terms, links: kernels.Links) -> bool:
     """Say whether scores are sums, over all rated neighbours, of nothing negative."""
     return (
         not terms.finish.rating
-        and links.max_used >= np.diff(terms.rows.indptr).max()
+        and links.max_neighbors_used >= np.diff(terms.rows.indptr).max()
         and terms.rows.data.min(initial=np.inf) >= 0
         and links.by_row.data.min(initial=0) >= 0
     )

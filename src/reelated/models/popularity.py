@@ -7,17 +7,17 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress
-from reelated.models.baseline import Baseline
-from reelated.models.item_item import By, ItemItemModel
-from reelated.models.offsets import Offsets, check_bounds, observed
+from reelated.models.bias import BiasModel
+from reelated.models.biases import Biases, check_bounds, observed
+from reelated.models.linear_item import By, LinearItemModel
 from reelated.models.rows import check_rows
 
 
-class Popularity(ItemItemModel):
+class Popularity(LinearItemModel):
     """Rank items by how many people rated them: what every other model has to beat.
 
-    No item predicts another, so there are no reasons: the relevance is the same for everybody, and the predicted
-    rating is that of `Baseline`.
+    No item predicts another, so there are no reasons: the score is the same for everybody, and the predicted
+    rating is that of `BiasModel`.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ class Popularity(ItemItemModel):
     ----------
     similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Empty.
-    common_ : scipy.sparse.csr_array of int32
+    n_common_ : scipy.sparse.csr_array of int32
         Empty.
     popularity_ : ndarray of float64, shape (n_items,)
         How many people rated each item.
     offset_ : ndarray of float64, shape (n_items,)
-        The mean and the item's bias (see `Baseline`).
+        The mean and the item's bias (see `BiasModel`).
     scale_ : tuple of float
         The lowest and the highest rating.
 
@@ -73,10 +73,10 @@ class Popularity(ItemItemModel):
         """
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        self.offset_ = Baseline().fit(X).offsets.items
+        self.offset_ = BiasModel().fit(X).offsets.items
         self.popularity_ = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float64)
         none = sp.csr_array((X.shape[1], X.shape[1]), dtype=np.float32)
-        self.similarity_, self.common_ = none, none.astype(np.int32)
+        self.similarity_, self.n_common_ = none, none.astype(np.int32)
         self.prepare()
         if progress:
             progress(1.0)
@@ -98,11 +98,11 @@ class Popularity(ItemItemModel):
         return 48 * rows.nnz + 64 * rows.shape[1]
 
     @property
-    def offsets(self) -> Offsets:
+    def offsets(self) -> Biases:
         """What a rating is expected to be."""
-        return Offsets(self.offset_, float(Baseline().reg_user))
+        return Biases(self.offset_, float(BiasModel().reg_user))
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
-        if by == "relevance":
+        if by == "score":
             return self.popularity_, np.zeros(X.shape[0]), kernels.Finish(True, False, True, 0.0)
         return super()._bases(X, by)

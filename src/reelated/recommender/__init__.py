@@ -2,7 +2,7 @@
 
 from reelated.recommender.answers import Answers
 from reelated.recommender.explanation import Why, Without
-from reelated.recommender.presets import PRESETS, recipe
+from reelated.recommender.presets import PRESETS, textbook
 from reelated.recommender.recommender import Recommender
 from reelated.recommender.rows import Match, MovieRow, Prediction, Reason, Short, SimilarRow, UserRow
 
@@ -19,5 +19,5 @@ __all__ = [
     "UserRow",
     "Why",
     "Without",
-    "recipe",
+    "textbook",
 ]

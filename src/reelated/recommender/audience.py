@@ -8,30 +8,30 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.models import ItemItemModel
-from reelated.models.item_item import By
+from reelated.models import LinearItemModel
+from reelated.models.linear_item import By
 from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Floats, Pair, Rows
 
-AudienceBy = Literal["interest", "relevance", "rating"]
+AudienceBy = Literal["adjusted_score", "score", "rating"]
 Columns = Callable[[By], sp.csc_array]
 """Gives what everybody's ratings are worth to a number, by movies."""
 USUAL = 0.4
-"""The part of a user's mean relevance over all movies that is taken off: else whoever rates much leads every list."""
-LIFT = 0.5
-"""What a predicted star above the user's own mean adds to the logarithm of the interest."""
+"""The part of a user's mean score over all movies that is taken off: else whoever rates much leads every list."""
+MEAN_WEIGHT = 0.5
+"""What a predicted star above the user's own mean adds to the logarithm of the adjusted_score."""
 DEEPER = 10
 """How many times the users wanted are looked at with their predicted ratings."""
 
 
-class Interest(NamedTuple):
-    """What the interest of all users rests on.
+class AudienceIndex(NamedTuple):
+    """What the adjusted_score of all users rests on.
 
     Attributes
     ----------
     usual : ndarray of float64, shape (n_users,)
-        Each user's mean relevance over all movies, those without a link to what they rated counting as 0.
+        Each user's mean score over all movies, those without a link to what they rated counting as 0.
     means : ndarray of float64, shape (n_users,)
         Each user's own mean rating.
     """
@@ -40,7 +40,7 @@ class Interest(NamedTuple):
     means: Floats
 
     @classmethod
-    def of(cls, model: ItemItemModel | None, everybody: Rows) -> "Interest":
+    def of(cls, model: LinearItemModel | None, everybody: Rows) -> "AudienceIndex":
         """Compute both from the model that ranks, if one does, and everybody's ratings."""
         ratings, n_items = everybody.matrix, everybody.matrix.shape[1]
         users = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
@@ -49,20 +49,20 @@ class Interest(NamedTuple):
         if model is None:
             return cls(np.full(len(means), np.nan), means)
         lent = np.bincount(model.similarity_.indices, weights=model.similarity_.data, minlength=n_items) / n_items
-        worth = model.worth(ratings.data).astype(np.float64)
+        worth = model.rating_weight(ratings.data).astype(np.float64)
         if everybody.weights is not None:
             worth *= everybody.weights
         usual = np.bincount(users, weights=worth * lent[ratings.indices], minlength=ratings.shape[0])
         return cls(usual.astype(np.float64), means)
 
-    def of_users(self, users: npt.NDArray[np.int64], relevance: Floats, ratings: Floats) -> Floats:
-        """Return the interest: relevance beyond the usual, times ``e^(LIFT · (predicted rating − own mean))``.
+    def of_users(self, users: npt.NDArray[np.int64], score: Floats, ratings: Floats) -> Floats:
+        """Return the adjusted_score: score beyond the usual, times ``e^(MEAN_WEIGHT · (predicted rating − own mean))``.
 
         What is below 0 is divided, so that a higher predicted rating always raises it. The rating is not clipped.
         """
-        beyond = relevance - USUAL * self.usual[users]
-        lift = LIFT * np.nan_to_num(ratings - self.means[users])
-        return beyond * np.exp(np.where(beyond < 0, -lift, lift))
+        beyond = score - USUAL * self.usual[users]
+        above_user_mean = MEAN_WEIGHT * np.nan_to_num(ratings - self.means[users])
+        return beyond * np.exp(np.where(beyond < 0, -above_user_mean, above_user_mean))
 
 
 class Audience(NamedTuple):
@@ -71,21 +71,21 @@ class Audience(NamedTuple):
     users: npt.NDArray[np.int64]
     scores: Floats
     ratings: Floats
-    support: npt.NDArray[np.int32]
-    interest: Floats
-    lift: Floats
+    n_neighbors_used: npt.NDArray[np.int32]
+    adjusted_score: Floats
+    above_user_mean: Floats
     unclipped: Floats
 
     def at(self, places: npt.NDArray[np.int64]) -> "Audience":
         """Return some of the users."""
         return Audience(
-            self.users[places], self.scores[places], self.ratings[places], self.support[places],
-            self.interest[places], self.lift[places], self.unclipped[places],
+            self.users[places], self.scores[places], self.ratings[places], self.n_neighbors_used[places],
+            self.adjusted_score[places], self.above_user_mean[places], self.unclipped[places],
         )  # fmt: skip
 
     def number(self, by: AudienceBy) -> Floats:
         """Return the number that `by` names."""
-        return {"interest": self.interest, "relevance": self.scores, "rating": self.unclipped}[by]
+        return {"adjusted_score": self.adjusted_score, "score": self.scores, "rating": self.unclipped}[by]
 
 
 class Crowd(NamedTuple):
@@ -94,36 +94,36 @@ class Crowd(NamedTuple):
     pair: Pair
     everybody: Rows
     columns: Columns
-    interest: Interest
+    adjusted_score: AudienceIndex
 
 
 def audience_of(crowd: Crowd, item: int, n: int, by: AudienceBy) -> Audience:
     """Return the `n` users who have not rated an item and have the highest of the number that `by` names."""
     found, _ = looked_at(crowd, item, n, by)
-    return found.at(np.lexsort((found.users, -found.interest))[:n]) if by == "interest" else found
+    return found.at(np.lexsort((found.users, -found.adjusted_score))[:n]) if by == "adjusted_score" else found
 
 
 def looked_at(crowd: Crowd, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
     """Return the users among whom the `n` are, and what they were found by, falling.
 
-    For the interest these are `DEEPER` times as many, of the highest relevance beyond the usual; else just the `n`.
+    For the adjusted_score these are `DEEPER` times as many, of the highest score beyond the usual; else just the `n`.
     """
-    pair, everybody, columns, interest = crowd
+    pair, everybody, columns, adjusted_score = crowd
     matrix, _ = everybody
-    if by == "interest":
-        by_item = columns("relevance")
-        relevance, _ = pair.ranker_or_rater.score_users(matrix, item, by_item=by_item)
-        beyond = relevance - USUAL * interest.usual
+    if by == "adjusted_score":
+        by_item = columns("score")
+        score, _ = pair.ranker_or_rater.score_users(matrix, item, by_item=by_item)
+        beyond = score - USUAL * adjusted_score.usual
         beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # they have rated it
         users = np.lexsort((np.arange(len(beyond)), -beyond))[: DEEPER * n]
         users = users[np.isfinite(beyond[users])]
     else:
         users = pair.of(by).audience(matrix, item, n, by=by, by_item=columns(by))
     pairs = everybody.of(users), np.arange(len(users)), np.full(len(users), item)
-    scores, ratings, support, unclipped = pair.numbers(*pairs, "rating" if by == "rating" else "relevance")
-    wanted = interest.of_users(users, scores, unclipped)
-    found = Audience(users, scores, ratings, support, wanted, ratings - interest.means[users], unclipped)
-    return found, beyond[users] if by == "interest" else found.number(by)
+    scores, ratings, n_neighbors_used, unclipped = pair.numbers(*pairs, "rating" if by == "rating" else "score")
+    wanted = adjusted_score.of_users(users, scores, unclipped)
+    found = Audience(users, scores, ratings, n_neighbors_used, wanted, ratings - adjusted_score.means[users], unclipped)
+    return found, beyond[users] if by == "adjusted_score" else found.number(by)
 
 
 def dealt(audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None) -> list[npt.NDArray[np.int64]]:
@@ -166,8 +166,8 @@ def audience_table(
             "rank": np.concatenate([np.arange(1, size + 1, dtype=np.int32) for size in sizes]),
             "score": pl.Series(one["scores"]).fill_nan(None),
             "predicted_rating": pl.Series(one["ratings"]).fill_nan(None),
-            "support": one["support"],
-            "interest": pl.Series(one["interest"]).fill_nan(None),
-            "lift": pl.Series(one["lift"]).fill_nan(None),
+            "n_neighbors_used": one["n_neighbors_used"],
+            "adjusted_score": pl.Series(one["adjusted_score"]).fill_nan(None),
+            "above_user_mean": pl.Series(one["above_user_mean"]).fill_nan(None),
         }
     )

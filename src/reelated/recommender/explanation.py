@@ -44,7 +44,7 @@ class Why:
         The movie explained.
     title, year
         What the catalogue says.
-    by : {"relevance", "rating"}
+    by : {"score", "rating"}
         Which number is explained.
     value : float or None
         That number; None where the model has nothing to go by.
@@ -89,7 +89,7 @@ class Why:
         return asdict(self)
 
     def __repr__(self) -> str:
-        number = "predicted rating" if self.by == "rating" else "relevance"
+        number = "predicted rating" if self.by == "rating" else "score"
         place = f", rank {self.rank:,}" if self.rank else ""
         rest = self.contributions[10:]
         lines = [
@@ -146,9 +146,17 @@ def movie_rows(
     items, falling, bar, rows = lists.items, lists.scores, liked_above(person, scale), []
     explained = pair.of(by).explain_items(person.row, items, by=by, weights=person.weights, scores=falling)
     scores, ratings = pair.both(person.rows, items, falling, by)
-    columns = items, explained.scores, scores, ratings, explained.support, lists.popular, sources(lists, catalogue)
+    columns = (
+        items,
+        explained.scores,
+        scores,
+        ratings,
+        explained.n_neighbors_used,
+        lists.popular,
+        sources(lists, catalogue),
+    )
     told = zip(*(column.tolist() for column in columns), explained.strongest(3), strict=True)
-    for rank, (item, whole, score, rating, support, popular, source, parts) in enumerate(told, 1):
+    for rank, (item, whole, score, rating, n_neighbors_used, popular, source, parts) in enumerate(told, 1):
         reasons = () if popular else reasons_of(parts, bar, catalogue)
         whole = 0.0 if popular else whole
         rows.append(
@@ -157,7 +165,7 @@ def movie_rows(
                 **catalogue.facts(item),
                 score=None if popular else known(score),
                 predicted_rating=known(rating),
-                support=support,
+                n_neighbors_used=n_neighbors_used,
                 source=source,
                 reasons=reasons,
                 other=whole - sum(reason.contribution for reason in reasons),

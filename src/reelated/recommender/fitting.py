@@ -6,18 +6,18 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.models import EASE, Gaussian, ItemItemModel, ItemKNN
-from reelated.models.drawn import DrawnModel
+from reelated.models import BPMF, EASE, ItemKNN, LinearItemModel
+from reelated.models.posterior import DrawnModel
 from reelated.ratings import Dataset, Ids, Ratings
 from reelated.recommender.catalogue import Catalogue
 
 ROOM = 5_000_000_000
 """The most bytes that a default model may take where no `max_memory` is given."""
 MANY = 3_000_000
-"""More ratings than this, and drawing a Gaussian takes minutes."""
+"""More ratings than this, and drawing a BPMF takes minutes."""
 
 
-def default_ranker(X: sp.csr_array, room: int | None) -> ItemItemModel:
+def default_ranker(X: sp.csr_array, room: int | None) -> LinearItemModel:
     """Return the model that ranks: `EASE`, or neighbours where its square of all movies does not fit."""
     ranker = EASE()
     if ranker.plan(X) <= (room or ROOM):
@@ -25,9 +25,9 @@ def default_ranker(X: sp.csr_array, room: int | None) -> ItemItemModel:
     return neighbor_ranker(float(X.data.min(initial=0)))
 
 
-def default_rater(X: sp.csr_array, room: int | None, ranker: ItemItemModel | None) -> ItemItemModel | DrawnModel:
-    """Return the model that predicts ratings: `Gaussian`, or neighbours where it would take long or nothing ranks."""
-    rater = Gaussian()
+def default_rater(X: sp.csr_array, room: int | None, ranker: LinearItemModel | None) -> LinearItemModel | DrawnModel:
+    """Return the model that predicts ratings: `BPMF`, or neighbours where it would take long or nothing ranks."""
+    rater = BPMF()
     if ranker is not None and X.nnz <= MANY and rater.plan(X) <= (room or ROOM):
         return rater
     return neighbor_rater()
@@ -40,7 +40,7 @@ def neighbor_ranker(lowest: float) -> ItemKNN:
 
 def neighbor_rater() -> ItemKNN:
     """Return the neighbours that predict the ratings of large data."""
-    return ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)
+    return ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)
 
 
 def with_unrated(data: Dataset) -> Ratings:
@@ -59,5 +59,5 @@ def fit_model(
     model: Any, X: sp.csr_array, scale: tuple[float, float], catalogue: Catalogue, progress: Progress | None = None
 ) -> Any:
     """Fit a model to ratings, and to what is known of the movies where it can borrow from that; return it."""
-    known = {"items": catalogue.attributes()} if model.borrows else {}
+    known = {"items": catalogue.attributes()} if model.uses_side_info else {}
     return model.fit(X, scale=scale, progress=progress, **known)

@@ -9,8 +9,8 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated.errors import InputError, check_number
-from reelated.models import DrawnModel, ItemItemModel
-from reelated.models.offsets import clipped
+from reelated.models import DrawnModel, LinearItemModel
+from reelated.models.biases import clipped
 from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.rows import Short
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Rows(NamedTuple):
-    """Ratings of several people, and what each counts for the relevance beside others: None, all alike."""
+    """Ratings of several people, and what each counts for the score beside others: None, all alike."""
 
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
@@ -44,8 +44,8 @@ class Pair(NamedTuple):
     Without a ranker the predicted rating is the score; without a rater no rating is predicted.
     """
 
-    ranker: ItemItemModel | None
-    rater: ItemItemModel | DrawnModel | None
+    ranker: LinearItemModel | None
+    rater: LinearItemModel | DrawnModel | None
 
     def of(self, by: str) -> Any:
         """Return the model whose number `by` names."""
@@ -66,12 +66,12 @@ class Pair(NamedTuple):
         first = np.zeros(len(items), np.int32)
         if self.rater is None:
             return falling, np.full(len(falling), np.nan)
-        if by == "relevance":
+        if by == "score":
             return falling, self.rater.predict_pairs(matrix, first, items)
         ratings = clipped(falling, self.rater.scale_)
         if self.ranker is None:
             return ratings, ratings
-        return self.ranker.score_pairs(matrix, first, items, by="relevance", weights=weights)[0], ratings
+        return self.ranker.score_pairs(matrix, first, items, by="score", weights=weights)[0], ratings
 
     def numbers(self, rows: Rows, users: Any, items: Any, by: str) -> tuple[Floats, Floats, Any, Floats]:
         """Return scores, predicted ratings, the supports of the number that `by` names, and the ratings not clipped."""
@@ -83,7 +83,7 @@ class Pair(NamedTuple):
             ratings = clipped(unclipped, self.rater.scale_)
         if self.ranker is None:
             return ratings, ratings, rating_support, unclipped
-        scores, score_support = self.ranker.score_pairs(matrix, users, items, by="relevance", weights=weights)
+        scores, score_support = self.ranker.score_pairs(matrix, users, items, by="score", weights=weights)
         return scores, ratings, rating_support if by == "rating" else score_support, unclipped
 
 
@@ -100,21 +100,21 @@ class Lists(NamedTuple):
     popular: npt.NDArray[np.bool_]
 
 
-def check_recency(half_life: Any, long_term: Any) -> tuple[float | None, float]:
+def check_recency(recency_half_life: Any, recency_floor: Any) -> tuple[float | None, float]:
     """Return how ratings age, or raise `InputError`."""
-    if half_life is not None and check_number("half_life", half_life, 0) == 0:
-        raise InputError("half_life=0: expected a number of ratings above 0, or None.")
-    return half_life, check_number("long_term", long_term, 0, 1)
+    if recency_half_life is not None and check_number("recency_half_life", recency_half_life, 0) == 0:
+        raise InputError("recency_half_life=0: expected a number of ratings above 0, or None.")
+    return recency_half_life, check_number("recency_floor", recency_floor, 0, 1)
 
 
-def recency(ages: npt.NDArray[np.int64], half_life: float, long_term: float) -> npt.NDArray[np.float32]:
-    """Return what ratings of these ages count: 1 for the latest, falling to `long_term`, half way at `half_life`."""
-    return (long_term + (1 - long_term) * np.exp2(-ages / half_life)).astype(np.float32)
+def recency(ages: npt.NDArray[np.int64], recency_half_life: float, recency_floor: float) -> npt.NDArray[np.float32]:
+    """Return the weights of ratings by age: ``floor + (1 - floor) * 2 ** (-age / half_life)``."""
+    return (recency_floor + (1 - recency_floor) * np.exp2(-ages / recency_half_life)).astype(np.float32)
 
 
-def recency_of(times: npt.NDArray[np.int64], half_life: float, long_term: float) -> npt.NDArray[np.float32]:
+def recency_of(times: npt.NDArray[np.int64], recency_half_life: float, recency_floor: float) -> npt.NDArray[np.float32]:
     """Return what one person's ratings of these times count; those of one moment are of one age."""
-    return recency(len(times) - np.searchsorted(np.sort(times), times, side="right"), half_life, long_term)
+    return recency(len(times) - np.searchsorted(np.sort(times), times, side="right"), recency_half_life, recency_floor)
 
 
 def make_lists(
@@ -167,7 +167,7 @@ def as_table(
     lengths = np.diff(lists.indptr)
     users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     rank = np.arange(len(users)) - np.repeat(lists.indptr[:-1], lengths) + 1
-    scores, ratings, support, _ = pair.numbers(people, users, lists.items, by)
+    scores, ratings, n_neighbors_used, _ = pair.numbers(people, users, lists.items, by)
     return pl.DataFrame(
         {
             "user_id": user_ids.take(first + users),
@@ -176,7 +176,7 @@ def as_table(
             "rank": rank.astype(np.int32),
             "score": pl.Series(np.where(lists.popular, np.nan, scores)).fill_nan(None),
             "predicted_rating": pl.Series(ratings).fill_nan(None),
-            "support": support,
+            "n_neighbors_used": n_neighbors_used,
             "source": sources(lists, catalogue),
         }
     )

@@ -17,7 +17,7 @@ from reelated.recommender.lists import Rows
 
 
 class Person(NamedTuple):
-    """A row of ratings, whose it is, if known, what each counts for the relevance, and rated ids not in the model."""
+    """A row of ratings, whose it is, if known, what each counts for the score, and rated ids not in the model."""
 
     row: sp.csr_array
     user_id: Any = None

@@ -4,7 +4,7 @@ from reelated.models import ItemKNN
 from reelated.recommender.recommender import Recommender
 
 
-def recipe() -> Recommender:
+def textbook() -> Recommender:
     """Return the textbook recipe and nothing else.
 
     Cosine between the zero-filled columns of the users × movies matrix; the predicted rating is the average of the
@@ -18,7 +18,7 @@ def recipe() -> Recommender:
 
     Examples
     --------
-    >>> rec = recipe().fit({"user_id": [1, 1, 2, 2, 3], "movie_id": [7, 8, 7, 9, 9], "rating": [5, 4, 4, 2, 5]})
+    >>> rec = textbook().fit({"user_id": [1, 1, 2, 2, 3], "movie_id": [7, 8, 7, 9, 9], "rating": [5, 4, 4, 2, 5]})
     >>> rec.recommend(user_id=1)[0].movie_id
     9
     """
@@ -26,8 +26,8 @@ def recipe() -> Recommender:
         similarity="cosine", weighting=None, shrinkage=0, min_common=1, n_neighbors=None, positive_only=True,
         dtype="float64",
     )  # fmt: skip
-    return Recommender(ranker=None, rater=plain, by="rating", fill=None, half_life=None)
+    return Recommender(ranker=None, rater=plain, by="rating", fill_with_popular=False, recency_half_life=None)
 
 
-PRESETS = {"default": Recommender, "recipe": recipe}
+PRESETS = {"default": Recommender, "textbook": textbook}
 """What `--preset` offers."""

@@ -13,23 +13,21 @@ import scipy.sparse as sp
 from reelated._threads import Progress
 from reelated.errors import DataWarning, InputError, check_choice, check_integer, shorten
 from reelated.models import DrawnModel
-from reelated.models.offsets import clipped
+from reelated.models.biases import clipped
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
-from reelated.recommender.audience import AudienceBy, Crowd, Interest, audience_of, audience_table, dealt
+from reelated.recommender.audience import AudienceBy, AudienceIndex, Crowd, audience_of, audience_table, dealt
 from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.explanation import Why, movie_rows, why
 from reelated.recommender.lists import Pair, Rows, as_table, known, make_lists, recency, short
 from reelated.recommender.people import Person, newcomer, user_of
 from reelated.recommender.rows import Match, MovieRow, Prediction, SimilarRow, UserRow
 
-By = Literal["relevance", "rating"]
-Fill = Literal["popular"]
-NAMES = {"relevance": "relevance", "rating": "predicted rating"}
-AUDIENCE_NAMES = NAMES | {"interest": "interest"}
+By = Literal["score", "rating"]
+NAMES = {"score": "score", "rating": "predicted rating"}
+AUDIENCE_NAMES = NAMES | {"adjusted_score": "adjusted score"}
 NO_RATER = (
-    "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. "
-    "List by relevance."
+    "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. List by score."
 )
 """The end of the message where a predicted rating is asked for and there is none."""
 COVERAGE = 0.8
@@ -61,9 +59,9 @@ class Questions:
     """
 
     by: By
-    fill: Fill | None
-    half_life: float | None
-    long_term: float
+    fill_with_popular: bool
+    recency_half_life: float | None
+    recency_floor: float
     models_: Pair
     catalogue_: Catalogue
     scale_: Scale
@@ -112,9 +110,13 @@ class Questions:
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.float32] | None:
-        """What each rating counts for the relevance: the older, the less."""
-        ages = None if self.ratings_ is None or self.half_life is None else self.ratings_.ages()
-        return None if ages is None or self.half_life is None else recency(ages, self.half_life, self.long_term)
+        """What each rating counts for the score: the older, the less."""
+        ages = None if self.ratings_ is None or self.recency_half_life is None else self.ratings_.ages()
+        return (
+            None
+            if ages is None or self.recency_half_life is None
+            else recency(ages, self.recency_half_life, self.recency_floor)
+        )
 
     @cached_property
     def _by_item(self) -> dict[str, sp.csc_array]:
@@ -162,7 +164,7 @@ class Questions:
 
     @property
     def _filler(self) -> npt.NDArray[np.int64] | None:
-        return self.catalogue_.by_popularity if self.fill == "popular" else None
+        return self.catalogue_.by_popularity if self.fill_with_popular else None
 
     # ------------------------------------------------------------------------------------------- answers
     @overload
@@ -204,8 +206,8 @@ class Questions:
             left out; the answer's `unknown` names them.
         n : int, default 10
             Rows wanted.
-        by : {"relevance", "rating"}, optional
-            The number that rows fall by; by default the recommender's own. Users can fall by "interest" too.
+        by : {"score", "rating"}, optional
+            The number that rows fall by; by default the recommender's own. Users can fall by "adjusted_score" too.
         genres : str or iterable of str, optional
             Only movies of any of these genres; none where no movie has one of them.
         years : int or (int, int), optional
@@ -247,7 +249,7 @@ class Questions:
         """Say whether no movie has any of the genres."""
         return genres is not None and not self.catalogue_.split_genres(genres)[0]
 
-    def recommend_all(
+    def recommend_batch(
         self,
         n: int = 10,
         *,
@@ -269,9 +271,10 @@ class Questions:
         Yields
         ------
         polars.DataFrame
-            `user_id movie_id title rank score predicted_rating support source`; the same lists as `recommend` gives.
+            `user_id movie_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
+            returns.
         """
-        kept, by, n = self._kept("recommend_all"), self._by(by), check_integer("n", n, 1)
+        kept, by, n = self._kept("recommend_batch"), self._by(by), check_integer("n", n, 1)
         allowed, n_users = self.catalogue_.allowed(genres, years, exclude), len(kept.user_ids)
         for start in range(0, n_users, CHUNK):
             stop = min(start + CHUNK, n_users)
@@ -290,10 +293,10 @@ class Questions:
             A movie of the data.
         n : int, default 10
             Rows wanted; users without any link to the movie are not listed.
-        by : {"interest", "relevance", "rating"}, optional
-            The number that rows fall by. Interest is the relevance beyond what is usual for the user, the more the
-            higher the predicted rating is above their own mean; by relevance alone whoever rates much comes first.
-            By default interest, and the predicted rating where nothing ranks.
+        by : {"adjusted_score", "score", "rating"}, optional
+            The number that rows fall by. AudienceIndex is the score beyond what is usual for the user, the more the
+            higher the predicted rating is above their own mean; by score alone whoever rates much comes first.
+            By default adjusted_score, and the predicted rating where nothing ranks.
 
         Returns
         -------
@@ -305,14 +308,24 @@ class Questions:
         found = audience_of(self._crowd, item, n, by)
         columns = [column.tolist() for column in found]
         rows = [
-            UserRow(rank, kept.user_ids[user], known(score), known(rating), support, known(interest), known(lift))
-            for rank, (user, score, rating, support, interest, lift, _) in enumerate(zip(*columns, strict=True), 1)
+            UserRow(
+                rank,
+                kept.user_ids[user],
+                known(score),
+                known(rating),
+                n_neighbors_used,
+                known(adjusted_score),
+                known(above_user_mean),
+            )
+            for rank, (user, score, rating, n_neighbors_used, adjusted_score, above_user_mean, _) in enumerate(
+                zip(*columns, strict=True), 1
+            )
         ]
         left = len(kept.user_ids) - int(self.catalogue_.counts[item]) - len(rows)
         heading = f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}{self.catalogue_.told_of(item)}"
         return Answers(rows, heading, UserRow, short(n, len(rows), left))
 
-    def audiences(
+    def audience_batch(
         self,
         movie_ids: Iterable[Any],
         *,
@@ -338,7 +351,7 @@ class Questions:
         Returns
         -------
         polars.DataFrame
-            `movie_id title user_id rank score predicted_rating support interest lift`
+            `movie_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
         """
         by, n, kept = self._audience_by(by), check_integer("n", n, 1), self._kept("movie_ids")
         per_user = check_integer("per_user", per_user, 1, none=True)
@@ -353,7 +366,7 @@ class Questions:
     def _audience_by(self, by: AudienceBy | None) -> AudienceBy:
         """Return the number that a list of users falls by."""
         if by is None:
-            return "interest" if self._by(None) == "relevance" else "rating"
+            return "adjusted_score" if self._by(None) == "score" else "rating"
         by = check_choice("by", by, AUDIENCE_NAMES)
         return self._has_rater(by) if by == "rating" else "rating" if self.models_.ranker is None else by
 
@@ -362,8 +375,8 @@ class Questions:
         return Crowd(self.models_, self._everybody, self._columns, self._interest)
 
     @cached_property
-    def _interest(self) -> Interest:
-        return Interest.of(self.models_.ranker, self._everybody)
+    def _interest(self) -> AudienceIndex:
+        return AudienceIndex.of(self.models_.ranker, self._everybody)
 
     def similar(
         self,
@@ -392,7 +405,7 @@ class Questions:
         allowed, model = self.catalogue_.allowed(genres, years, exclude), self.models_.ranker_or_rater
         part = slice(*model.similarity_.indptr[item : item + 2])
         items, values = model.similarity_.indices[part], model.similarity_.data[part]
-        common = model.common_.data[part]
+        common = model.n_common_.data[part]
         order = [at for at in np.lexsort((items, -values)) if allowed[items[at]]][:n]
         rows = [
             SimilarRow(
@@ -427,19 +440,19 @@ class Questions:
         rater, row = self.models_.rater, person.without(item).row
         if rater is None:
             raise InputError(f"predict: {NO_RATER}")
-        values, (support,) = rater.score_pairs(row, [0], [item], by="rating")
+        values, (n_neighbors_used,) = rater.score_pairs(row, [0], [item], by="rating")
         low = high = None
         if isinstance(rater, DrawnModel):
-            (low,), (high,) = (ends.tolist() for ends in rater.predict_intervals(row, [0], [item], coverage=COVERAGE))
+            (low,), (high,) = (ends.tolist() for ends in rater.predict_intervals(row, [0], [item], level=COVERAGE))
         return Prediction(
             movie_id=self.movie_ids[item],
             title=self.catalogue_.titles[item],
             year=self.catalogue_.years[item],
             user_id=person.user_id,
             predicted_rating=known(clipped(values, rater.scale_)[0]),
-            support=int(support),
+            n_neighbors_used=int(n_neighbors_used),
             rating=rated,
-            source=self.catalogue_.source(item, "model" if support else "averages"),
+            source=self.catalogue_.source(item, "model" if n_neighbors_used else "averages"),
             low=low,
             high=high,
         )
@@ -463,7 +476,7 @@ class Questions:
             The movie; it must be given.
         ratings : mapping of movie id to rating, optional
             A newcomer's ratings, instead of `user_id`.
-        by : {"relevance", "rating"}, optional
+        by : {"score", "rating"}, optional
             Which number to explain.
         ranks : bool, default True
             Whether to say the movie's place, too; that is what takes longest.
@@ -503,6 +516,6 @@ class Questions:
                 "movie_id": self.movie_ids.take(rows),
                 "neighbor_id": self.movie_ids.take(model.similarity_.indices),
                 "similarity": model.similarity_.data,
-                "common_raters": model.common_.data,
+                "common_raters": model.n_common_.data,
             }
         )

@@ -9,14 +9,14 @@ import numpy as np
 from sklearn.base import clone
 
 from reelated._threads import Progress
-from reelated.errors import InputError, TooLarge, check_choice, check_memory, shorten, show_bytes
-from reelated.models import DrawnModel, ItemItemModel
+from reelated.errors import InputError, TooLarge, check_choice, check_flag, check_memory, shorten, show_bytes
+from reelated.models import DrawnModel, LinearItemModel
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.fitting import default_ranker, default_rater, fit_model, with_unrated
 from reelated.recommender.lists import Pair, check_recency
-from reelated.recommender.questions import NAMES, NO_RATER, By, Fill, Questions
+from reelated.recommender.questions import NAMES, NO_RATER, By, Questions
 
 
 class Recommender(Questions):
@@ -27,20 +27,20 @@ class Recommender(Questions):
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
         The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``, and
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it.
-    rater : Gaussian, ItemKNN, Baseline, "default" or None, default "default"
+    rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
         The model that predicts ratings; None: no rating is predicted. Beside a ranker, data whose ratings are all equal
-        gets none, whatever is given. The default is ``Gaussian()``, which is told genres and years where they are
+        gets none, whatever is given. The default is ``BPMF()``, which is told genres and years where they are
         known; for more than three million ratings, or without a ranker beside it, it is
-        ``ItemKNN("residual-cosine", n_neighbors=200, max_used=30, shrinkage=100, baseline_weight=0.05)``.
-    by : {"relevance", "rating"}, default "relevance"
+        ``ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)``.
+    by : {"score", "rating"}, default "score"
         Which number lists fall by unless a call says otherwise.
-    fill : {"popular", None}, default "popular"
-        What a list is filled up with where the model knows too little.
-    half_life : float or None, default 10.0
-        For the relevance a rating counts the less the older it is, by how many the same user has given since: the
+    fill_with_popular : bool, default True
+        Whether short lists are filled with popular movies.
+    recency_half_life : float or None, default 10.0
+        For the score a rating counts the less the older it is, by how many the same user has given since: the
         part that ages is halved every so many. None: all count alike, as they do where neither times nor an order
         are known.
-    long_term : float, default 0.5
+    recency_floor : float, default 0.5
         The part of what a rating counts that does not age.
     max_memory : int, str or None, default None
         The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
@@ -56,21 +56,21 @@ class Recommender(Questions):
 
     def __init__(
         self,
-        ranker: ItemItemModel | Literal["default"] | None = "default",
-        rater: ItemItemModel | DrawnModel | Literal["default"] | None = "default",
+        ranker: LinearItemModel | Literal["default"] | None = "default",
+        rater: LinearItemModel | DrawnModel | Literal["default"] | None = "default",
         *,
-        by: By = "relevance",
-        fill: Fill | None = "popular",
-        half_life: float | None = 10.0,
-        long_term: float = 0.5,
+        by: By = "score",
+        fill_with_popular: bool = True,
+        recency_half_life: float | None = 10.0,
+        recency_floor: float = 0.5,
         max_memory: int | str | None = None,
     ) -> None:
         self.ranker = ranker
         self.rater = rater
         self.by = by
-        self.fill = fill
-        self.half_life = half_life
-        self.long_term = long_term
+        self.fill_with_popular = fill_with_popular
+        self.recency_half_life = recency_half_life
+        self.recency_floor = recency_floor
         self.max_memory = max_memory
 
     # ------------------------------------------------------------------------------------------------ fit
@@ -120,7 +120,7 @@ class Recommender(Questions):
         return self
 
     def _said_of_time(self, ratings: Ratings) -> tuple[str, ...]:
-        if self.half_life is None or self.ranker is None or ratings.times is not None:
+        if self.recency_half_life is None or self.ranker is None or ratings.times is not None:
             return ()
         return ("Times are not known for all ratings: all count alike, however old.",)
 
@@ -182,14 +182,17 @@ class Recommender(Questions):
         if ranker is not None and ratings.is_one_valued:
             rater = None
         pair = self._checked(ranker, rater)
-        return pair, wide if any(model.borrows for model in pair if model is not None) else ratings
+        return pair, wide if any(model.uses_side_info for model in pair if model is not None) else ratings
 
     def _checked(self, ranker: Any, rater: Any) -> Pair:
         """Check the parameters and return fresh models."""
         check_choice("by", self.by, NAMES)
-        check_choice("fill", self.fill, ("popular", None))
-        check_recency(self.half_life, self.long_term)
-        for name, model, kinds in (("ranker", ranker, ItemItemModel), ("rater", rater, (ItemItemModel, DrawnModel))):
+        check_flag("fill_with_popular", self.fill_with_popular)
+        check_recency(self.recency_half_life, self.recency_floor)
+        for name, model, kinds in (
+            ("ranker", ranker, LinearItemModel),
+            ("rater", rater, (LinearItemModel, DrawnModel)),
+        ):
             if not isinstance(model, kinds) and model is not None:
                 raise InputError(
                     f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'."
@@ -204,7 +207,8 @@ class Recommender(Questions):
 
     def __repr__(self) -> str:
         if not hasattr(self, "models_"):
-            return f"Recommender(ranker={self.ranker!r}, rater={self.rater!r}, by={self.by!r}, fill={self.fill!r})"
+            names = ("ranker", "rater", "by", "fill_with_popular")
+            return f"Recommender({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
         known = f"{len(self.ratings_):,} ratings" if self.ratings_ is not None else "no ratings kept"
         return f"Recommender fitted to {self.name_}: {len(self.movie_ids):,} movies, {known}"
 

@@ -78,7 +78,7 @@ class MovieRow:
         The ranking score; None for a movie that fills up the list.
     predicted_rating : float or None
         On the scale of the ratings.
-    support : int
+    n_neighbors_used : int
         How many movies that the person rated stand behind the number that the list falls by.
     source : {"model", "popular", "catalogue"}
         Where the row comes from; "catalogue": nobody has rated the movie, and its genres and year speak for it.
@@ -95,7 +95,7 @@ class MovieRow:
     genres: tuple[str, ...]
     score: float | None
     predicted_rating: float | None
-    support: int
+    n_neighbors_used: int
     source: str
     reasons: tuple[Reason, ...] = ()
     other: float = 0.0
@@ -118,11 +118,11 @@ class UserRow:
         The caller's own id.
     score, predicted_rating : float or None
         As in `MovieRow`.
-    support : int
+    n_neighbors_used : int
         As in `MovieRow`.
-    interest : float or None
+    adjusted_score : float or None
         How much more the user wants the movie than they want movies as such; None where no model ranks.
-    lift : float or None
+    above_user_mean : float or None
         The predicted rating less the user's own mean.
     """
 
@@ -130,9 +130,9 @@ class UserRow:
     user_id: Any
     score: float | None
     predicted_rating: float | None
-    support: int
-    interest: float | None
-    lift: float | None
+    n_neighbors_used: int
+    adjusted_score: float | None
+    above_user_mean: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Prediction:
         The person; None for a newcomer.
     predicted_rating : float or None
         On the scale of the ratings; None where nothing can be said.
-    support : int
+    n_neighbors_used : int
         How many rated movies stand behind it; 0: averages only.
     rating : float or None
         What the person did rate it, if they have; the prediction does not look at it.
@@ -212,7 +212,7 @@ class Prediction:
     year: int | None
     user_id: Any
     predicted_rating: float | None
-    support: int
+    n_neighbors_used: int
     rating: float | None
     source: str = "model"
     low: float | None = None

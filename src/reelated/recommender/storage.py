@@ -12,16 +12,16 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._version import __version__
-from reelated.errors import InputError, check_choice, check_number
-from reelated.models import MODELS, DrawnModel, ItemItemModel
-from reelated.models.offsets import check_bounds
+from reelated.errors import InputError, check_choice, check_flag, check_number
+from reelated.models import MODELS, DrawnModel, LinearItemModel
+from reelated.models.biases import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Pair, check_recency
 from reelated.recommender.questions import NAMES
 from reelated.recommender.recommender import Recommender
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "model.json"
 
 
@@ -87,9 +87,9 @@ def _write(recommender: Recommender, folder: Path, with_ratings: bool) -> None:
         "scale": recommender.scale_,
         "feedback": recommender.feedback_,
         "by": recommender.by,
-        "fill": recommender.fill,
-        "half_life": recommender.half_life,
-        "long_term": recommender.long_term,
+        "fill_with_popular": recommender.fill_with_popular,
+        "recency_half_life": recommender.recency_half_life,
+        "recency_floor": recommender.recency_floor,
         "models": models,
         "ratings": kept is not None,
         "files": {file.name: file.stat().st_size for file in sorted(folder.iterdir())},
@@ -106,9 +106,9 @@ def _umask() -> int:
 
 def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
     """Write what a model has learned; return what belongs into the manifest."""
-    if isinstance(model, ItemItemModel):
+    if isinstance(model, LinearItemModel):
         _write_csr(folder, f"{name}.similarity_", model.similarity_)
-        np.save(folder / f"{name}.common_.npy", model.common_.data)  # in the same places
+        np.save(folder / f"{name}.n_common_.npy", model.n_common_.data)  # in the same places
     for array in model.arrays:
         np.save(folder / f"{name}.{array}.npy", getattr(model, array))
     kind = next(kind for kind, cls in MODELS.items() if type(model) is cls)
@@ -176,14 +176,14 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
     if pair == (None, None):
         raise damaged(path, "it holds no model")
     ratings = _read_ratings(path, movie_ids, scale) if manifest["ratings"] else None
-    half_life, long_term = check_recency(manifest["half_life"], manifest["long_term"])
+    recency_half_life, recency_floor = check_recency(manifest["recency_half_life"], manifest["recency_floor"])
     made = Recommender(
         pair.ranker,
         pair.rater,
         by=check_choice("by", manifest["by"], NAMES),
-        fill=check_choice("fill", manifest["fill"], ("popular", None)),
-        half_life=half_life,
-        long_term=long_term,
+        fill_with_popular=check_flag("fill_with_popular", manifest["fill_with_popular"]),
+        recency_half_life=recency_half_life,
+        recency_floor=recency_floor,
     )
     made.feedback_ = check_choice("feedback", manifest.get("feedback", "explicit"), ("explicit", "implicit"))
     made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
@@ -245,8 +245,8 @@ def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> A
         setattr(model, array, _array(path / f"{name}.{array}.npy", "f", n_items))
     model.similarity_ = _read_csr(path, f"{name}.similarity_", (n_items, n_items))
     pattern = model.similarity_.indptr, model.similarity_.indices
-    common = _array(path / f"{name}.common_.npy", "i", len(pattern[1]))
-    model.common_ = sp.csr_array((common, pattern[1], pattern[0]), shape=(n_items, n_items))
+    common = _array(path / f"{name}.n_common_.npy", "i", len(pattern[1]))
+    model.n_common_ = sp.csr_array((common, pattern[1], pattern[0]), shape=(n_items, n_items))
     model.prepare()
     return model
 

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from reelated.errors import InputError, plural
 from reelated.map import MovieMap
-from reelated.models import ItemItemModel
+from reelated.models import LinearItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
@@ -116,7 +116,7 @@ def check_sound(fitted: Recommender, version: Version, before: Version | None) -
     """
     models: Any = filter(None, fitted.models_)
     for model in models:
-        linked = [model.similarity_.data] if isinstance(model, ItemItemModel) else []
+        linked = [model.similarity_.data] if isinstance(model, LinearItemModel) else []
         learned = linked + [getattr(model, name) for name in model.arrays]
         if not all(np.isfinite(numbers).all() for numbers in learned):
             raise Unsound("The new model is not finite and is not served. The one before stays.")

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from reelated.errors import InputError, check_integer, check_memory, shorten
-from reelated.models import EASE, Baseline, ItemKNN
+from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.ratings import FrameLike
 from reelated.ratings.dataset import movie_table
 from reelated.recommender import Recommender
@@ -119,23 +119,23 @@ def looked_at(
 
 
 def baseline(
-    ratings: Any, model: Baseline | None = None, *, columns: Columns = None,
+    ratings: Any, model: BiasModel | None = None, *, columns: Columns = None,
     scale: tuple[float, float, float] | None = None,
-) -> tuple[Baseline, pl.Series]:  # fmt: skip
-    """Fit a `Baseline` on a Spark cluster.
+) -> tuple[BiasModel, pl.Series]:  # fmt: skip
+    """Fit a `BiasModel` on a Spark cluster.
 
     Parameters
     ----------
     ratings : pyspark.sql.DataFrame
         One row per rating.
-    model : Baseline, optional
+    model : BiasModel, optional
         An estimator with the parameters to use.
     columns, scale
         As for `fit`.
 
     Returns
     -------
-    Baseline
+    BiasModel
         The fitted model; its items are in the order of their ids.
     polars.Series
         Those ids.
@@ -147,7 +147,7 @@ def baseline(
     """
     table = rating_table(ratings, columns)
     with small_batches(table.sparkSession), looked_at(table, scale, None, lambda done: None) as rows:
-        return fit_baseline(rows, model or Baseline(), rows.movies.scale[:2]), rows.movies.ids.values
+        return fit_baseline(rows, model or BiasModel(), rows.movies.scale[:2]), rows.movies.ids.values
 
 
 def said_of(most: int | None) -> tuple[str, ...]:
@@ -162,11 +162,11 @@ def as_recommender(model: Any) -> Recommender:
     elif isinstance(model, ItemKNN):
         model = Recommender(ranker=None, rater=model, by="rating")
     if not isinstance(model, Recommender):
-        hint = " For a Baseline call reelated.spark.baseline(…)." if isinstance(model, Baseline) else ""
+        hint = " For a BiasModel call reelated.spark.baseline(…)." if isinstance(model, BiasModel) else ""
         raise InputError(f"model={shorten(model)}: expected a Recommender, an ItemKNN or an EASE.{hint}")
     made = Recommender(
-        model.ranker, model.rater, by=model.by, fill=model.fill, half_life=model.half_life, long_term=model.long_term,
-        max_memory=model.max_memory,
+        model.ranker, model.rater, by=model.by, fill_with_popular=model.fill_with_popular,
+        recency_half_life=model.recency_half_life, recency_floor=model.recency_floor, max_memory=model.max_memory,
     )  # fmt: skip
     for role, part in (("ranker", made.ranker), ("rater", made.rater)):
         if part is not None and not is_default(part) and type(part) not in (ItemKNN, EASE):

@@ -21,7 +21,7 @@ from reelated.spark.rows import buckets_for, joined, spread
 from reelated.spark.tasks import Batches, by_key, mapped
 
 SQL_KINDS = {"int": "long", "str": "string"}
-NUMBERS = "score double, predicted_rating double, support int"
+NUMBERS = "score double, predicted_rating double, n_neighbors_used int"
 
 
 class Opened(NamedTuple):
@@ -79,7 +79,8 @@ def recommend(
     Returns
     -------
     pyspark.sql.DataFrame
-        `user_id movie_id title rank score predicted_rating support source`: the rows of `Recommender.recommend_all`.
+        `user_id movie_id title rank score predicted_rating n_neighbors_used source`: the rows of
+        `Recommender.recommend_batch`.
 
     Raises
     ------
@@ -108,7 +109,7 @@ class Lists:
     def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
         """Yield the lists of a partition."""
         for rec in served(self.opened, batches):
-            yield from rec.recommend_all(self.n, **self.options)
+            yield from rec.recommend_batch(self.n, **self.options)
 
 
 def served(opened: Opened, batches: Batches) -> Iterator[Recommender]:
@@ -160,7 +161,7 @@ def audience(
         Items of the model.
     n : int, default 10
         Users wanted for each item.
-    by : {"interest", "relevance", "rating"}, optional
+    by : {"adjusted_score", "score", "rating"}, optional
         The number that users are sorted by, as for `Recommender.audience`.
     columns : mapping of str to str, optional
         As for `fit`.
@@ -168,8 +169,8 @@ def audience(
     Returns
     -------
     pyspark.sql.DataFrame
-        `movie_id title user_id rank score predicted_rating support interest lift`: the rows of
-        `Recommender.audiences`, items in the order given.
+        `movie_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`: the rows
+        of `Recommender.audience_batch`, items in the order given.
 
     Raises
     ------
@@ -184,11 +185,11 @@ def audience(
     movie_kind = SQL_KINDS[rec.movie_ids.type_name]
     schema = (
         f"place int, beyond double, number double, movie_id {movie_kind}, title string, user_id {user_kind}, "
-        f"rank int, {NUMBERS}, interest double, lift double"
+        f"rank int, {NUMBERS}, adjusted_score double, above_user_mean double"
     )
     found = mapped(cells, Audiences(opened, tuple(items), n, chosen), schema)
     # the two cuts of the local engine: first the candidates, then the best n of them
-    for column, most in (("beyond", DEEPER * n if chosen == "interest" else n), ("number", n)):
+    for column, most in (("beyond", DEEPER * n if chosen == "adjusted_score" else n), ("number", n)):
         best = Window.partitionBy("place").orderBy(sql.col(column).desc(), "user_id")
         found = found.withColumn("rank", sql.row_number().over(best)).where(sql.col("rank") <= most)
     return found.orderBy("place", "rank").drop("place", "beyond", "number")

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from reelated.errors import InputError, TooLarge, check_memory, shorten, show_bytes
-from reelated.models import EASE, Baseline, ItemKNN
-from reelated.models.offsets import row_means
+from reelated.models import EASE, BiasModel, ItemKNN
+from reelated.models.biases import row_means
 from reelated.similarity import (
     SQUARE,
     Measure,
@@ -43,7 +43,7 @@ class Work(NamedTuple):
 # ------------------------------------------------------------------------------------------------- baseline
 @dataclass(frozen=True)
 class Beyond:
-    """Sum, for each item, what ratings exceed the mean and the user's bias: one round of `Baseline`."""
+    """Sum, for each item, what ratings exceed the mean and the user's bias: one round of `BiasModel`."""
 
     mean: float
     item_bias: Numbers | None  # None in the first round
@@ -64,7 +64,7 @@ def counts_and_sums(X: sp.csr_array) -> Numbers:
     return np.stack([counts.astype(np.float64), np.bincount(X.indices, X.data, X.shape[1])])
 
 
-def fit_baseline(rows: Rows, baseline: Baseline, scale: tuple[float, float]) -> Baseline:
+def fit_baseline(rows: Rows, baseline: BiasModel, scale: tuple[float, float]) -> BiasModel:
     """Fit the mean and the item biases; items are in ascending index order."""
     (reg_user, reg_item, rounds), made = baseline._settings(), clone(baseline)
     counts, sums = totals(rows, counts_and_sums, 2)
@@ -154,7 +154,7 @@ def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[
     if made.similarity == "pearson":
         made.offset_ = by_number(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), rows)
     elif made.similarity in ("residual-cosine", "residual-pearson"):
-        made.offset_ = fit_baseline(rows, Baseline(), scale).offsets.items
+        made.offset_ = fit_baseline(rows, BiasModel(), scale).offsets.items
     at_work = clone(made)
     at_work.offset_ = made.offset_[rows.movies.order]
     return made, KnnValues(at_work, sums)
@@ -164,7 +164,7 @@ def fit_knn(rows: Rows, knn: ItemKNN, work: Work) -> ItemKNN:
     """Find the neighbours; the similarity is memory-mapped from the work folder."""
     made, valued = prepared_knn(rows, knn, work.scale)
     found = neighbours(rows, valued, made._measure(), made.dtype, work)
-    made.similarity_, made.common_ = found.similarity
+    made.similarity_, made.n_common_ = found.similarity
     return made
 
 
@@ -190,7 +190,7 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
             f"{show_bytes(limit or SQUARE)}. Raise max_memory of the model, or take ItemKNN, which needs no square."
         )
     made.scale_, made.n_features_in_ = work.scale, n_items
-    made.offset_ = fit_baseline(rows, Baseline(), work.scale).offsets.items
+    made.offset_ = fit_baseline(rows, BiasModel(), work.scale).offsets.items
     near, keep, valued = ease.n_candidates, ease.n_neighbors or n_items, EaseValues(made)
     measure = Measure(n_neighbors=near or 1)  # the closed form uses no neighbours, and 1 is the fewest
     found = neighbours(rows, valued, measure, ease.dtype, work, ("sums",) if near else ("sums", "counts"))
@@ -201,7 +201,7 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
         (indices, indptr), kept, cut = solve_all(gram, ridge, keep)
         common = found.square("counts")[np.repeat(np.arange(n_items), np.diff(indptr)), indices]
         weights = as_weights(kept, common, (indices, indptr), cut)
-    made.similarity_, made.common_, made.cut_ = weights
+    made.similarity_, made.n_common_, made.truncation_error_ = weights
     return made
 
 

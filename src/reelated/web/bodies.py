@@ -12,9 +12,9 @@ MOST_RATINGS = 10_000
 Id = StrictInt | StrictStr
 Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, examples=[4])]
 N = Annotated[int, Field(ge=1, le=MOST, description="Rows wanted.")]
-By = Annotated[Literal["relevance", "rating"] | None, Field(description="The number that rows fall by.")]
+By = Annotated[Literal["score", "rating"] | None, Field(description="The number that rows fall by.")]
 AudienceBy = Annotated[
-    Literal["relevance", "rating", "interest"] | None, Field(description="The number that rows fall by.")
+    Literal["score", "rating", "adjusted_score"] | None, Field(description="The number that rows fall by.")
 ]
 
 
@@ -135,7 +135,7 @@ class PredictionOut(BaseModel):
     year: int | None
     user_id: Any
     predicted_rating: float | None
-    support: int
+    n_neighbors_used: int
     rating: float | None
     source: Literal["model", "averages", "catalogue"]
     low: float | None

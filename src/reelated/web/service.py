@@ -155,8 +155,8 @@ class Service:
         kept = np.flatnonzero(items >= 0)
         kept = kept[np.argsort(items[kept])]
         rec, times, weights = served.recommender, profile.times[kept], None
-        if rec.half_life is not None and not (times == NO_TIME).any():
-            weights = recency_of(times, rec.half_life, rec.long_term)
+        if rec.recency_half_life is not None and not (times == NO_TIME).any():
+            weights = recency_of(times, rec.recency_half_life, rec.recency_floor)
         return Person(one_row(items[kept], profile.ratings[kept], len(rec.movie_ids)), profile.user_id, weights)
 
     # ------------------------------------------------------------------------------------------- answers
@@ -297,7 +297,7 @@ def _warm(recommender: Recommender) -> None:
     """Call each method once, so that no request waits for numba to load or compile a kernel."""
     movie_id = recommender.movie_ids[0]
     ratings = {movie_id: recommender.scale_.high}
-    numbers: tuple[By, ...] = ("relevance",) if recommender.models_.rater is None else ("relevance", "rating")
+    numbers: tuple[By, ...] = ("score",) if recommender.models_.rater is None else ("score", "rating")
     for by in numbers:
         recommender.recommend(ratings=ratings, by=by)
     try:

@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 
     genres: str = ""
     years: str = ""
-    by: Any = "relevance"
+    by: Any = "score"
     n: int = STEP
     without: str = ""
     of: str = ""
@@ -101,7 +101,7 @@ def show(site: Site, visit: Visit) -> Response:
 def asked_of(visit: Visit) -> Asked:
     """Parse the query parameters of the list page."""
     told = {name: value for name, value in visit.query.items() if name in Asked._fields and value}
-    check_choice("by", told.get("by", "relevance"), ("relevance", "rating"))
+    check_choice("by", told.get("by", "score"), ("score", "rating"))
     n = check_count("n", told.pop("n", str(STEP)), MOST)
     return Asked(**told, n=n)
 

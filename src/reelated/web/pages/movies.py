@@ -55,7 +55,7 @@ def for_visitor(site: Site, taste: Taste, movie_id: Any) -> dict[str, Any]:
     if not ratings.keys() - {movie_id}:
         return {"sure": None, "sum": None}
     if rec.models_.rater is None:
-        why = rec.explain(ratings=ratings, movie_id=movie_id, by="relevance", ranks=False)
+        why = rec.explain(ratings=ratings, movie_id=movie_id, by="score", ranks=False)
         return {"sure": None, "sum": add_up(why) if why.contributions else None}
     why = rec.explain(ratings=ratings, movie_id=movie_id, by="rating", ranks=False)
     return {"sure": rec.predict(ratings=ratings, movie_id=movie_id), "sum": add_up(why)}

@@ -7,34 +7,34 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.errors import InputError, check_choice, check_integer, check_memory, check_number
-from reelated.models.baseline import Baseline
-from reelated.models.item_item import ItemItemModel
-from reelated.models.offsets import Offsets, check_bounds, column_means, observed
+from reelated.errors import InputError, check_choice, check_flag, check_integer, check_memory, check_number
+from reelated.models.bias import BiasModel
+from reelated.models.biases import Biases, check_bounds, column_means, observed
+from reelated.models.linear_item import LinearItemModel
 from reelated.models.rows import check_rows
 from reelated.similarity import Measure, Weighting, plan, similarity, weighted
 
 SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
 
-class ItemKNN(ItemItemModel):
+class ItemKNN(LinearItemModel):
     """Predict an item from the items most like it that the person has rated.
 
     The predicted rating is the weighted average ``Σ_j s_ij r_uj / Σ_j |s_ij|`` over the rated neighbours `j` of `i`
     (Sarwar et al. 2001, §3.2.1). Where the similarity is taken of ratings less an offset `o`, so is the average:
-    ``o_ui + Σ_j s_ij (r_uj − o_uj) / (Σ_j |s_ij| + baseline_weight)``. The ranking score is ``Σ_j s_ij (r_uj − low)``,
+    ``o_ui + Σ_j s_ij (r_uj − o_uj) / (Σ_j |s_ij| + prior_weight)``. The ranking score is ``Σ_j s_ij (r_uj − low)``,
     `low` being the lowest rating of the scale, which so adds nothing.
 
     Parameters
     ----------
     similarity : str, default "cosine"
         "cosine" of the ratings; "adjusted-cosine": less each person's mean; "pearson": less each item's mean;
-        "residual-cosine": less the regularised biases of both (see `Baseline`); "jaccard": of who rated what.
+        "residual-cosine": less the regularised biases of both (see `BiasModel`); "jaccard": of who rated what.
         Columns are zero-filled, as in scikit-learn. "residual-pearson" alone is the correlation over those who rated
         both, of their ratings less the same biases (Herlocker et al. 2002, §3.1, between items).
     n_neighbors : int or None, default 100
         Most neighbours kept for an item; None keeps all.
-    max_used : int or None, default None
+    max_neighbors_used : int or None, default None
         Of the neighbours that a person has rated, use this many at the most, the strongest; None uses all.
     weighting : {None, "tf-idf", "bm25"}, default None
         Weight ratings before the cosine, with items as documents and people as terms.
@@ -46,7 +46,7 @@ class ItemKNN(ItemItemModel):
         Fewer people who rated both than this: not similar.
     positive_only : bool, default True
         Drop negative similarities.
-    baseline_weight : float, default 0.0
+    prior_weight : float, default 0.0
         The similarity of an imagined neighbour that was rated just as expected: it draws predictions that rest on
         little towards the offset. Only for similarities of ratings less an offset.
     dtype : {"float32", "float64"}, default "float32"
@@ -58,7 +58,7 @@ class ItemKNN(ItemItemModel):
     ----------
     similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Row `i` holds the items that predict `i`; no diagonal.
-    common_ : scipy.sparse.csr_array of int32
+    n_common_ : scipy.sparse.csr_array of int32
         In the same places: how many people rated both.
     offset_ : ndarray of float64, shape (n_items,)
         The item's part of the offset `o`; zeros where there is none.
@@ -79,25 +79,25 @@ class ItemKNN(ItemItemModel):
         similarity: SimilarityName = "cosine",
         *,
         n_neighbors: int | None = 100,
-        max_used: int | None = None,
+        max_neighbors_used: int | None = None,
         weighting: Weighting | None = None,
         shrinkage: float = 0.0,
         damping: float = 0.0,
         min_common: int = 1,
         positive_only: bool = True,
-        baseline_weight: float = 0.0,
+        prior_weight: float = 0.0,
         dtype: Literal["float32", "float64"] = "float32",
         max_memory: int | str | None = None,
     ) -> None:
         self.similarity = similarity
         self.n_neighbors = n_neighbors
-        self.max_used = max_used
+        self.max_neighbors_used = max_neighbors_used
         self.weighting = weighting
         self.shrinkage = shrinkage
         self.damping = damping
         self.min_common = min_common
         self.positive_only = positive_only
-        self.baseline_weight = baseline_weight
+        self.prior_weight = prior_weight
         self.dtype = dtype
         self.max_memory = max_memory
 
@@ -140,7 +140,7 @@ class ItemKNN(ItemItemModel):
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.offset_ = self._item_offsets(X)
         values = weighted(self._values(X, dtype), self.weighting)
-        self.similarity_, self.common_ = similarity(values, measure, max_memory=limit, progress=progress)
+        self.similarity_, self.n_common_ = similarity(values, measure, max_memory=limit, progress=progress)
         self.prepare()
         return self
 
@@ -170,29 +170,27 @@ class ItemKNN(ItemItemModel):
                 f"weighting={weighting!r} with similarity={name!r}: weightings are for ratings as they are. "
                 "Use similarity='cosine'."
             )
-        if check_number("baseline_weight", self.baseline_weight, 0) and name in ("cosine", "jaccard"):
+        if check_number("prior_weight", self.prior_weight, 0) and name in ("cosine", "jaccard"):
             raise InputError(
-                f"baseline_weight={self.baseline_weight!r} with similarity={name!r}: there is no offset to draw to. "
+                f"prior_weight={self.prior_weight!r} with similarity={name!r}: there is no offset to draw to. "
                 "Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'."
             )
-        check_integer("max_used", self.max_used, 1, none=True)
-        if not isinstance(self.positive_only, (bool, np.bool_)):
-            raise InputError(f"positive_only={self.positive_only!r}: expected True or False.")
+        check_integer("max_neighbors_used", self.max_neighbors_used, 1, none=True)
         return Measure(
             jaccard=name == "jaccard",
             shrinkage=check_number("shrinkage", self.shrinkage, 0),
             damping=check_number("damping", self.damping, 0),
             min_common=check_integer("min_common", self.min_common, 1),
-            positive_only=bool(self.positive_only),
+            positive_only=check_flag("positive_only", self.positive_only),
             n_neighbors=check_integer("n_neighbors", self.n_neighbors, 1, none=True),
             pearson=name == "residual-pearson",
         )
 
     @property
-    def offsets(self) -> Offsets:
+    def offsets(self) -> Biases:
         """What a rating is measured against under the chosen similarity."""
         empty = np.nan if self.similarity == "adjusted-cosine" else 0.0
-        return Offsets(self.offset_, _SIMILARITIES[self.similarity], empty)
+        return Biases(self.offset_, _SIMILARITIES[self.similarity], empty)
 
     @property
     def falls_back(self) -> bool:
@@ -201,7 +199,7 @@ class ItemKNN(ItemItemModel):
 
     def _item_offsets(self, X: sp.csr_array) -> npt.NDArray[np.float64]:
         if self.similarity in ("residual-cosine", "residual-pearson"):
-            return Baseline().fit(X).offsets.items
+            return BiasModel().fit(X).offsets.items
         if self.similarity == "pearson":  # of an item that nobody rated there is no mean
             return np.where(np.bincount(X.indices, minlength=X.shape[1]) > 0, column_means(X, X.data, 0.0), np.nan)
         return np.zeros(X.shape[1])

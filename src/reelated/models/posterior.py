@@ -1,4 +1,4 @@
-"""What a model that keeps draws of a Gaussian can do: predict, say how surely, recommend, find an audience, explain."""
+"""What a model that keeps draws of a BPMF can do: predict, say how surely, recommend, find an audience, explain."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer, check_number
+from reelated.models.biases import clipped
 from reelated.models.explanation import Explanation, Explanations
 from reelated.models.lists import TopN
-from reelated.models.offsets import clipped
 from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows, holds
 from reelated.similarity import as_kernel_csr
 
@@ -33,19 +33,19 @@ class DrawnModel(BaseEstimator):
     ----------
     units_ : ndarray of float64, shape (2,)
         The mean and standard deviation of the ratings, in which all that follows is measured.
-    items_ : ndarray of float32, shape (n_items, n_factors + 1, n_draws)
+    item_factors_ : ndarray of float32, shape (n_items, n_factors + 1, n_samples)
         For every item and draw its offset `a_i` and factors `v_i`.
-    level_ : ndarray of float64, shape (n_factors + 1, n_draws)
+    user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
         The mean of `(b, z)`.
-    growth_ : ndarray of float64, shape (n_factors + 1, n_draws)
+    activity_slope_ : ndarray of float64, shape (n_factors + 1, n_samples)
         What it gains with the logarithm of the number of ratings.
-    lean_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_draws)
+    implicit_slope_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_samples)
         What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
-    taste_ : ndarray of float64, shape (n_items, n_tastes)
+    implicit_factors_ : ndarray of float64, shape (n_items, n_tastes)
         What rating an item at all tells.
-    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_draws)
+    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
         Λ, the precision of people.
-    alpha_ : ndarray of float64, shape (n_draws,)
+    alpha_ : ndarray of float64, shape (n_samples,)
         α, the precision of the noise.
     counts_ : ndarray of float64, shape (2,)
         The least and the largest number of ratings of a person in the fit.
@@ -54,11 +54,11 @@ class DrawnModel(BaseEstimator):
     """
 
     units_: Numbers
-    items_: npt.NDArray[np.float32]
-    level_: Numbers
-    growth_: Numbers
-    lean_: Numbers
-    taste_: Numbers
+    item_factors_: npt.NDArray[np.float32]
+    user_mean_: Numbers
+    activity_slope_: Numbers
+    implicit_slope_: Numbers
+    implicit_factors_: Numbers
     precision_: Numbers
     alpha_: Numbers
     counts_: Numbers
@@ -66,11 +66,22 @@ class DrawnModel(BaseEstimator):
     scale_: tuple[float, float]
     max_memory: int | str | None
     arrays: ClassVar[tuple[str, ...]] = (
-        "units_", "items_", "level_", "growth_", "lean_", "taste_", "precision_", "alpha_", "counts_",
+        "units_", "item_factors_", "user_mean_", "activity_slope_", "implicit_slope_", "implicit_factors_",
+        "precision_", "alpha_", "counts_",
     )  # fmt: skip
     """What a fit learns, but for the scale."""
-    borrows: ClassVar[bool] = True
+    uses_side_info: ClassVar[bool] = True
     """Whether a fit takes `items`, what else is known of them, so that the rarely rated borrow from others."""
+
+    @property
+    def rating_mean_(self) -> float:
+        """Mean of the ratings of the fit."""
+        return float(self.units_[0])
+
+    @property
+    def rating_std_(self) -> float:
+        """Standard deviation of the ratings of the fit."""
+        return float(self.units_[1])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -79,23 +90,23 @@ class DrawnModel(BaseEstimator):
 
     def prepare(self) -> None:
         """Check what was learned, and lay it out for the kernels, which check nothing; called after a fit or a load."""
-        (D, n_draws), n_tastes = self.level_.shape, self.taste_.shape[1]
+        (D, n_samples), n_tastes = self.user_mean_.shape, self.implicit_factors_.shape[1]
         shapes = [
-            (2,), (self.n_features_in_, D, n_draws), (D, n_draws), (D, n_draws), (n_tastes, D, n_draws),
-            (self.n_features_in_, n_tastes), (D, D, n_draws), (n_draws,), (2,),
+            (2,), (self.n_features_in_, D, n_samples), (D, n_samples), (D, n_samples), (n_tastes, D, n_samples),
+            (self.n_features_in_, n_tastes), (D, D, n_samples), (n_samples,), (2,),
         ]  # fmt: skip
         for name, shape in zip(self.arrays, shapes, strict=True):
             if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} does not fit the rest")
         self._draws = kernels.Draws(
-            items=_in_eights(self.items_),
-            level=_in_eights(self.level_),
-            growth=_in_eights(self.growth_),
-            lean=_in_eights(np.swapaxes(self.lean_, 0, 1)),
-            taste=self.taste_,
+            items=_in_eights(self.item_factors_),
+            level=_in_eights(self.user_mean_),
+            growth=_in_eights(self.activity_slope_),
+            lean=_in_eights(np.swapaxes(self.implicit_slope_, 0, 1)),
+            taste=self.implicit_factors_,
             precision=_in_eights(self.precision_),
             alpha=_in_eights(self.alpha_),
-            n_draws=n_draws,
+            n_samples=n_samples,
             fewest=float(self.counts_[0]),
             most=float(self.counts_[1]),
         )
@@ -120,14 +131,14 @@ class DrawnModel(BaseEstimator):
         """
         return clipped(self.score_pairs(X, rows, items)[0], self.scale_)
 
-    def predict_intervals(self, X: Any, rows: Any, items: Any, *, coverage: float = 0.8) -> tuple[Numbers, Numbers]:
+    def predict_intervals(self, X: Any, rows: Any, items: Any, *, level: float = 0.8) -> tuple[Numbers, Numbers]:
         """Return between which ratings each pair's own will lie.
 
         Parameters
         ----------
         X, rows, items
             As for `predict_pairs`.
-        coverage : float, default 0.8
+        level : float, default 0.8
             In which share of cases.
 
         Returns
@@ -135,7 +146,7 @@ class DrawnModel(BaseEstimator):
         low, high : ndarray of float64, shape (n_pairs,)
             Cut to the scale of the ratings.
         """
-        wide = float(ndtri(0.5 + check_number("coverage", coverage, 0, 1) / 2))
+        wide = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
         X = check_rows(self, X)
         middle, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)
         reach = np.multiply(wide, deviation, out=np.zeros(len(middle)), where=deviation > 0)
@@ -156,7 +167,7 @@ class DrawnModel(BaseEstimator):
         noise : float
             The variance that each rating has beside.
         """
-        factors = np.moveaxis(self.items_[np.asarray(items)], 2, 0).astype(np.float64)
+        factors = np.moveaxis(self.item_factors_[np.asarray(items)], 2, 0).astype(np.float64)
         factors[:, :, 0] = 1.0
         precision = np.moveaxis(self.precision_, 2, 0)
         solved = np.linalg.solve(precision, factors.transpose(0, 2, 1))  # draws × D × items
@@ -175,19 +186,19 @@ class DrawnModel(BaseEstimator):
         by : {"rating"}, default "rating"
             The one number that this model has.
         weights : ignored
-            As other models take them for the relevance.
+            As other models take them for the score.
 
         Returns
         -------
         scores : ndarray of float64, shape (n_pairs,)
-        support : ndarray of int32, shape (n_pairs,)
+        n_neighbors_used : ndarray of int32, shape (n_pairs,)
         """
         check_choice("by", by, ("rating",))
         X = check_rows(self, X)
         rows, items = check_pairs(X, rows, items)
         ratings, _ = self._moments(X, rows, items, with_deviation=False)
-        support = np.diff(X.indptr)[rows] - holds(X, rows, items)
-        return ratings.round(6), support.astype(np.int32)
+        n_neighbors_used = np.diff(X.indptr)[rows] - holds(X, rows, items)
+        return ratings.round(6), n_neighbors_used.astype(np.int32)
 
     def _moments(self, X: sp.csr_array, rows: Any, items: Any, *, with_deviation: bool) -> tuple[Numbers, Numbers]:
         """Return means and standard deviations of pairs as they are, not cut to the scale."""
@@ -205,16 +216,16 @@ class DrawnModel(BaseEstimator):
             parts = list(in_order(pairs, slices_of(cost, SLICE) or [(0, 0)]))
             means, variances = np.empty(len(rows)), np.empty(len(rows))
             means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return self.units_[0] + self.units_[1] * means, self.units_[1] * np.sqrt(variances)
+        return self.rating_mean_ + self.rating_std_ * means, self.rating_std_ * np.sqrt(variances)
 
     def _table(self, X: sp.csr_array) -> kernels.CSR:
         """Return rows with their ratings as the draws measure them."""
-        return as_kernel_csr(X)._replace(data=(X.data.astype(np.float64) - self.units_[0]) / self.units_[1])
+        return as_kernel_csr(X)._replace(data=(X.data.astype(np.float64) - self.rating_mean_) / self.rating_std_)
 
     @property
     def _per_rating(self) -> int:
         """Multiplications for one rating of a person."""
-        return self.level_.size * self.level_.shape[0]
+        return self.user_mean_.size * self.user_mean_.shape[0]
 
     # ---------------------------------------------------------------------------------------------- rows
     def predict(self, X: Any) -> Numbers:
@@ -240,11 +251,11 @@ class DrawnModel(BaseEstimator):
 
     def _unseen(self, X: sp.csr_array, progress: Progress | None = None) -> Iterator[Numbers]:
         """Yield ratings of all items for slices of rows, not clipped to the scale; NaN for what they rated."""
-        table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self.items_.size
+        table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self.item_factors_.size
 
         def part(start: int, stop: int) -> Numbers:
             dense = kernels.gaussian_rows(start, stop, table, self._draws)
-            return (self.units_[0] + self.units_[1] * dense).round(6)
+            return (self.rating_mean_ + self.rating_std_ * dense).round(6)
 
         return in_order(part, slices_of(cost, SLICE), progress)
 
@@ -274,7 +285,7 @@ class DrawnModel(BaseEstimator):
         keep_seen : bool, default False
             Whether items of the row itself may be among them.
         weights : ignored
-            As other models take them for the relevance.
+            As other models take them for the score.
         progress : callable, optional
             Called with the share that is done.
 
@@ -308,7 +319,7 @@ class DrawnModel(BaseEstimator):
         by : {"rating"}, default "rating"
             The one number that this model has.
         weights : ignored
-            As other models take them for the relevance.
+            As other models take them for the score.
 
         Returns
         -------
@@ -336,7 +347,7 @@ class DrawnModel(BaseEstimator):
         Returns
         -------
         scores : ndarray of float64, shape (n_rows,)
-        support : ndarray of int32, shape (n_rows,)
+        n_neighbors_used : ndarray of int32, shape (n_rows,)
         """
         X, item = check_rows(self, X), check_item(self, item)
         return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
@@ -378,7 +389,7 @@ class DrawnModel(BaseEstimator):
         by : {"rating"}, default "rating"
             The one number that this model has.
         weights : ignored
-            As other models take them for the relevance.
+            As other models take them for the score.
 
         Returns
         -------
@@ -403,7 +414,7 @@ class DrawnModel(BaseEstimator):
         by : {"rating"}, default "rating"
             The one number that this model has.
         weights : ignored
-            As other models take them for the relevance.
+            As other models take them for the score.
         scores : array, shape (n_items,), optional
             What `score_pairs` returned for these items, where the caller has it.
 
@@ -423,8 +434,8 @@ class DrawnModel(BaseEstimator):
         for at, item in enumerate(items.tolist()):
             usual[at], weight[at], adds[at] = kernels.gaussian_parts(table.indices, table.data, item, self._draws)
         of, places = np.nonzero(X.indices != items[:, None])
-        ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.units_[0] + self.units_[1] * usual
-        contributions, common = self.units_[1] * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
+        ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.rating_mean_ + self.rating_std_ * usual
+        contributions, common = self.rating_std_ * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
         one = np.ones(len(items))
         parts = kernels.Parts(ends, places, weight[of, places], contributions, common, one, one)
         return Explanations.of(scores, bases, parts, X)

@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer
+from reelated.models.biases import Biases, clipped
 from reelated.models.explanation import Explanation, Explanations
 from reelated.models.lists import SLICE, Terms, TopN, Wanted, best_of_rows
-from reelated.models.offsets import Offsets, clipped
 from reelated.models.rows import (
     check_allowed,
     check_columns,
@@ -24,25 +24,25 @@ from reelated.models.rows import (
 )
 from reelated.similarity import as_kernel_csr, by_column
 
-By = Literal["relevance", "rating"]
+By = Literal["score", "rating"]
 FEW = 64
 """Pairs of one row that are not worth cutting into slices."""
 _ALL = np.empty(0, np.bool_)
 _RELEVANCE = kernels.Finish(False, False, False, 0.0)
 
 
-class ItemItemModel(BaseEstimator):
+class LinearItemModel(BaseEstimator):
     """A fitted item × item matrix at work.
 
     Both numbers of a row and an item `i` come from the same sum over the items `j` that the row has rated,
-    ``Σ_j s_ij v_j``. What a rating is worth, `v`, is the model's own: `worth` says it for the relevance. Where ratings
-    have `weights`, such as by their age, these multiply it.
+    ``Σ_j s_ij v_j``. What a rating is worth, `v`, is the model's own: `rating_weight` gives it for the score. Where
+    ratings have `weights`, such as by their age, these multiply it.
 
     Attributes
     ----------
     similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Row `i` holds the items that predict `i`.
-    common_ : scipy.sparse.csr_array of int32
+    n_common_ : scipy.sparse.csr_array of int32
         In the same places: how many people rated both.
     offset_ : ndarray of float64, shape (n_items,)
         What is expected of a rating of each item before the neighbours are looked at; zeros where nothing is.
@@ -51,15 +51,15 @@ class ItemItemModel(BaseEstimator):
     """
 
     similarity_: sp.csr_array
-    common_: sp.csr_array
+    n_common_: sp.csr_array
     offset_: npt.NDArray[np.float64]
     scale_: tuple[float, float]
-    baseline_weight: float = 0.0
-    max_used: int | None = None
+    prior_weight: float = 0.0
+    max_neighbors_used: int | None = None
     max_memory: int | str | None = None
     arrays: ClassVar[tuple[str, ...]] = ("offset_",)
     """What a fit learns of every item beside the matrix: arrays of one number each."""
-    borrows: ClassVar[bool] = False
+    uses_side_info: ClassVar[bool] = False
     """Whether a fit takes `items`, what else is known of them, so that the rarely rated borrow from others."""
 
     def __sklearn_tags__(self) -> Any:
@@ -70,10 +70,10 @@ class ItemItemModel(BaseEstimator):
     def prepare(self) -> None:
         """Lay out the fitted matrix for the kernels, by rows and by columns; called after a fit or a load."""
         every = self.similarity_.shape[0]
-        max_used = every if self.max_used is None else min(int(self.max_used), every)
+        max_neighbors_used = every if self.max_neighbors_used is None else min(int(self.max_neighbors_used), every)
         by_row = as_kernel_csr(self.similarity_)
         columns = by_column(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
-        self._links = kernels.Links(by_row, columns, max_used)
+        self._links = kernels.Links(by_row, columns, max_neighbors_used)
         self._nothing = np.zeros(every)
 
     def plan(self, X: Any) -> int:
@@ -91,9 +91,9 @@ class ItemItemModel(BaseEstimator):
         raise NotImplementedError
 
     @property
-    def offsets(self) -> Offsets:
+    def offsets(self) -> Biases:
         """What a rating is measured against."""
-        return Offsets(self.offset_, None)
+        return Biases(self.offset_, None)
 
     @property
     def falls_back(self) -> bool:
@@ -101,12 +101,12 @@ class ItemItemModel(BaseEstimator):
         return bool(self.offset_.any()) or self.offsets.reg_user is not None
 
     @property
-    def worth_nothing(self) -> float:
+    def zero_rating(self) -> float:
         """The rating that is worth nothing: the lowest; 0 where all ratings are the same."""
         low, high = self.scale_
         return low if high > low else 0.0
 
-    def worth(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return what ratings add to a ranking score, for each unit of a link.
 
         Parameters
@@ -119,20 +119,20 @@ class ItemItemModel(BaseEstimator):
         ndarray of float32
             In the same places: how far above the lowest.
         """
-        return np.asarray(ratings, np.float32) - np.float32(self.worth_nothing)
+        return np.asarray(ratings, np.float32) - np.float32(self.zero_rating)
 
     def _worth_of(self, X: sp.csr_array, by: By, weights: Any = None) -> npt.NDArray[np.float32]:
         """Return `v` of one of the two numbers for each rating; a rating is predicted from the ratings themselves."""
-        if check_choice("by", by, ("relevance", "rating")) == "rating":
+        if check_choice("by", by, ("score", "rating")) == "rating":
             return X.data
-        values = self.worth(X.data)
+        values = self.rating_weight(X.data)
         return values if weights is None else values * check_weights(weights, X)
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
         """Return item offsets, user offsets and the finish of one of the two numbers."""
-        if check_choice("by", by, ("relevance", "rating")) == "relevance":
+        if check_choice("by", by, ("score", "rating")) == "score":
             return self._nothing, np.zeros(X.shape[0]), _RELEVANCE
-        finish = kernels.Finish(True, True, self.falls_back, float(self.baseline_weight))
+        finish = kernels.Finish(True, True, self.falls_back, float(self.prior_weight))
         return self.offset_, self.offsets.of_users(X), finish
 
     def _terms(self, X: sp.csr_array, by: By, weights: Any = None) -> Terms:
@@ -145,7 +145,7 @@ class ItemItemModel(BaseEstimator):
         X: Any,
         n: int = 10,
         *,
-        by: By = "relevance",
+        by: By = "score",
         allowed: npt.NDArray[np.bool_] | None = None,
         keep_seen: bool = False,
         weights: Any = None,
@@ -159,14 +159,14 @@ class ItemItemModel(BaseEstimator):
             Ratings of the people asked about; they need not have been in the fit.
         n : int, default 10
             Most items of a row; fewer come only where fewer have a score.
-        by : {"relevance", "rating"}, default "relevance"
+        by : {"score", "rating"}, default "score"
             The number that rows are sorted by: the score, or the predicted rating before it is clipped to the scale.
         allowed : ndarray of bool, shape (n_items,), optional
             The items to choose from.
         keep_seen : bool, default False
             Whether items of the row itself may be among them.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
         progress : callable, optional
             Called with the share that is done.
 
@@ -179,17 +179,17 @@ class ItemItemModel(BaseEstimator):
         wanted = Wanted(chosen, keep_seen, min(n, X.shape[1]))
         return best_of_rows(self._terms(X, by, weights), self._links, wanted, progress)
 
-    def score_items(self, X: Any, *, by: By = "relevance", weights: Any = None) -> npt.NDArray[np.float64]:
+    def score_items(self, X: Any, *, by: By = "score", weights: Any = None) -> npt.NDArray[np.float64]:
         """Return the score or the unclipped predicted rating of every row and item; NaN where there is none.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_rows, n_items)
             Ratings.
-        by : {"relevance", "rating"}, default "relevance"
+        by : {"score", "rating"}, default "score"
             Which number: the ranking score Σ_j s_ij v_uj, or the predicted rating before it is clipped to the scale.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
 
         Returns
         -------
@@ -251,7 +251,7 @@ class ItemItemModel(BaseEstimator):
         return clipped(self.score_pairs(X, rows, items, by="rating")[0], self.scale_)
 
     def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: By = "relevance", weights: Any = None
+        self, X: Any, rows: Any, items: Any, *, by: By = "score", weights: Any = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return the score or the predicted rating of pairs, and how many rated neighbours each is made from.
 
@@ -263,15 +263,15 @@ class ItemItemModel(BaseEstimator):
             Ratings.
         rows, items : array of int, shape (n_pairs,)
             Numbers of rows of `X` and of items.
-        by : {"relevance", "rating"}, default "relevance"
+        by : {"score", "rating"}, default "score"
             Which number.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
 
         Returns
         -------
         scores : ndarray of float64, shape (n_pairs,)
-        support : ndarray of int32, shape (n_pairs,)
+        n_neighbors_used : ndarray of int32, shape (n_pairs,)
         """
         X = check_rows(self, X)
         rows, items = check_pairs(X, rows, items)
@@ -287,21 +287,21 @@ class ItemItemModel(BaseEstimator):
         begins = self._links.by_row.indptr
         slices = slices_of(begins[items + 1] - begins[items] + 1, SLICE) or [(0, 0)]
         parts = list(in_order(pairs, slices))
-        scores, support = np.empty(len(rows)), np.empty(len(rows), np.int32)
-        scores[by_row], support[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return scores, support
+        scores, n_neighbors_used = np.empty(len(rows)), np.empty(len(rows), np.int32)
+        scores[by_row], n_neighbors_used[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return scores, n_neighbors_used
 
-    def columns(self, X: Any, *, by: By = "relevance", weights: Any = None) -> sp.csc_array:
+    def columns(self, X: Any, *, by: By = "score", weights: Any = None) -> sp.csc_array:
         """Return what the ratings of `X` are worth to one of the two numbers, by columns: what `score_users` reads.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_rows, n_items)
             Ratings.
-        by : {"relevance", "rating"}, default "relevance"
+        by : {"score", "rating"}, default "score"
             Which number.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
 
         Returns
         -------
@@ -311,7 +311,7 @@ class ItemItemModel(BaseEstimator):
         return sp.csc_array(sp.csr_array((self._worth_of(X, by, weights), X.indices, X.indptr), shape=X.shape))
 
     def score_users(
-        self, X: Any, item: int, *, by: By = "relevance", weights: Any = None, by_item: sp.csc_array | None = None
+        self, X: Any, item: int, *, by: By = "score", weights: Any = None, by_item: sp.csc_array | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return one of the two numbers of one item for every row, through the raters of its neighbours only.
 
@@ -323,10 +323,10 @@ class ItemItemModel(BaseEstimator):
             Ratings.
         item : int
             The item's number.
-        by : {"relevance", "rating"}, default "relevance"
+        by : {"score", "rating"}, default "score"
             Which number.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
         by_item : csc_array, optional
             What `columns` returned for the same arguments, where the caller has it: saves the time of making it.
 
@@ -334,11 +334,11 @@ class ItemItemModel(BaseEstimator):
         -------
         scores : ndarray of float64, shape (n_rows,)
             NaN where nothing can be said.
-        support : ndarray of int32, shape (n_rows,)
+        n_neighbors_used : ndarray of int32, shape (n_rows,)
         """
         X, item = check_rows(self, X), check_item(self, item)
         by_item = self.columns(X, by=by, weights=weights) if by_item is None else check_columns(self, by_item, X)
-        if self._links.max_used < X.shape[1]:  # which neighbours count differs from row to row
+        if self._links.max_neighbors_used < X.shape[1]:  # which neighbours count differs from row to row
             return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by, weights=weights)
         return kernels.score_users(item, self._links.by_row, as_kernel_csr(by_item), *self._bases(X, by))
 
@@ -348,7 +348,7 @@ class ItemItemModel(BaseEstimator):
         item: int,
         n: int = 10,
         *,
-        by: By = "relevance",
+        by: By = "score",
         weights: Any = None,
         by_item: sp.csc_array | None = None,
     ) -> npt.NDArray[np.int64]:
@@ -374,7 +374,7 @@ class ItemItemModel(BaseEstimator):
         scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
         return kernels.best(scores, min(n, len(scores)))
 
-    def explain_pair(self, X: Any, item: int, *, by: By = "relevance", weights: Any = None) -> Explanation:
+    def explain_pair(self, X: Any, item: int, *, by: By = "score", weights: Any = None) -> Explanation:
         """Return the parts that one person's score for an item is the sum of.
 
         Parameters
@@ -383,10 +383,10 @@ class ItemItemModel(BaseEstimator):
             The person's row.
         item : int
             The item's number.
-        by : {"relevance", "rating"}, default "relevance"
+        by : {"score", "rating"}, default "score"
             Which number.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
 
         Returns
         -------
@@ -395,7 +395,7 @@ class ItemItemModel(BaseEstimator):
         return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
     def explain_items(
-        self, X: Any, items: Any, *, by: By = "relevance", weights: Any = None, scores: Any = None
+        self, X: Any, items: Any, *, by: By = "score", weights: Any = None, scores: Any = None
     ) -> Explanations:
         """Return for each of several items the parts that one person's score for it is the sum of.
 
@@ -405,10 +405,10 @@ class ItemItemModel(BaseEstimator):
             The person's row.
         items : sequence of int
             The items' numbers.
-        by : {"relevance", "rating"}, default "relevance"
+        by : {"score", "rating"}, default "score"
             Which number.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the relevance; by default 1.
+            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
         scores : array, shape (n_items,), optional
             What `score_pairs` returned for these items, where the caller has it.
 
@@ -426,7 +426,7 @@ class ItemItemModel(BaseEstimator):
         usual, finish = self._usual(terms), terms.finish
         values = terms.rows.data - usual
         average, links = finish.rating and finish.average, self._links
-        parts = kernels.parts_of(items, links, self.common_.data, X.indices, values, average, finish.prior)
+        parts = kernels.parts_of(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
         return Explanations.of(scores, self._base(terms, items, parts, usual), parts, X)
 
     def _usual(self, terms: Terms) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The Gaussian: its draws against the posterior in closed form, its answers against the textbook's formula."""
+"""The BPMF: its draws against the posterior in closed form, its answers against the textbook's formula."""
 
 import os
 import subprocess
@@ -19,10 +19,10 @@ import reelated
 from contract import identical, rating_tables
 from reelated import _kernels as kernels
 from reelated.errors import InputError, TooLarge
-from reelated.models import Baseline, Gaussian
-from reelated.models.sampling import Behind, known_of_items, standardised, tastes_of
+from reelated.models import BPMF, BiasModel
+from reelated.models.gibbs import Behind, known_of_items, standardised, tastes_of
 
-SMALL = Gaussian(n_factors=3, n_draws=4, n_warmup=3, n_tastes=2)
+SMALL = BPMF(n_factors=3, n_samples=4, n_warmup=3, n_tastes=2)
 LEARNED = ("units", "items", "level", "growth", "lean", "taste", "precision", "alpha", "counts")
 
 
@@ -32,7 +32,7 @@ def learned(model):
 
 def measured(model, X):
     """Return rows as the model measures them, NaN for none."""
-    return (naive.as_dense(X) - model.units_[0]) / model.units_[1]
+    return (naive.as_dense(X) - model.rating_mean_) / model.rating_std_
 
 
 def scores_of(model, X):
@@ -43,7 +43,7 @@ def scores_of(model, X):
 
 
 def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
-    """Draw ratings from a Gaussian, on a scale without ends, and keep a fifth of them aside."""
+    """Draw ratings from a BPMF, on a scale without ends, and keep a fifth of them aside."""
     rng = np.random.default_rng(seed)
     people, items = rng.standard_normal((n_users, 3)), rng.standard_normal((n_items, 3))
     places = rng.choice(n_users * n_items, n_ratings, replace=False)
@@ -59,29 +59,32 @@ def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
 @given(rating_tables(), st.integers(0, 3), st.integers(0, 2))
 def test_answers_are_those_of_the_textbook(R, n_factors, n_tastes):
     X = naive.as_csr(R)
-    model = Gaussian(n_factors=n_factors, n_draws=2, n_warmup=1, n_tastes=n_tastes).fit(X)
+    model = BPMF(n_factors=n_factors, n_samples=2, n_warmup=1, n_tastes=n_tastes).fit(X)
     rows, items = contract.every_pair(X)
     table, found = measured(model, X), model.predict_pairs(X, rows, items)
-    lows, highs = model.predict_intervals(X, rows, items, coverage=0.5)
-    tiny = 1e-5 * max(model.units_[1], 1.0)
+    lows, highs = model.predict_intervals(X, rows, items, level=0.5)
+    tiny = 1e-5 * max(model.rating_std_, 1.0)
     for u, i, rating, low, high in zip(rows, items, found, lows, highs, strict=True):
         mean, variance, _ = naive.conditional(table[u], i, learned(model))
-        mean, reach = model.units_[0] + model.units_[1] * mean, 0.6744897501960817 * model.units_[1] * variance**0.5
+        mean, reach = (
+            model.rating_mean_ + model.rating_std_ * mean,
+            0.6744897501960817 * model.rating_std_ * variance**0.5,
+        )
         assert rating == pytest.approx(np.clip(mean, *model.scale_), rel=1e-5, abs=tiny)
         assert low == pytest.approx(np.clip(mean - reach, *model.scale_), rel=1e-5, abs=tiny)
         assert high == pytest.approx(np.clip(mean + reach, *model.scale_), rel=1e-5, abs=tiny)
 
 
-@pytest.mark.parametrize("n_draws", [7, 8, 13, 16])
-def test_answers_are_those_of_the_textbook_for_any_number_of_draws(n_draws):
+@pytest.mark.parametrize("n_samples", [7, 8, 13, 16])
+def test_answers_are_those_of_the_textbook_for_any_number_of_draws(n_samples):
     X = world(n_users=40, n_items=30, n_ratings=600)[0]
-    model = Gaussian(n_factors=3, n_draws=n_draws, n_warmup=1, n_tastes=2).fit(X, scale=(0, 100))
+    model = BPMF(n_factors=3, n_samples=n_samples, n_warmup=1, n_tastes=2).fit(X, scale=(0, 100))
     table, drawn, everyone = measured(model, X), learned(model), np.arange(X.shape[0])
     assert set(np.diff(X.indptr) % 4) == {0, 1, 2, 3}  # ratings are added four at a time
     for i in (0, 11):
         told = [naive.conditional(row, i, drawn)[0] for row in table]
         found = model.predict_pairs(X, everyone, np.full(len(everyone), i))
-        assert found == pytest.approx(model.units_[0] + model.units_[1] * np.array(told), rel=1e-6)
+        assert found == pytest.approx(model.rating_mean_ + model.rating_std_ * np.array(told), rel=1e-6)
 
 
 def test_the_covariance_of_ratings_is_the_mean_over_the_draws():
@@ -92,7 +95,7 @@ def test_the_covariance_of_ratings_is_the_mean_over_the_draws():
         for b, j in enumerate(items):
             parts = []
             for draw in range(4):
-                q_i, q_j = ([1.0, *model.items_[item, 1:, draw].tolist()] for item in (i, j))
+                q_i, q_j = ([1.0, *model.item_factors_[item, 1:, draw].tolist()] for item in (i, j))
                 parts.append(np.array(q_i) @ np.linalg.inv(model.precision_[:, :, draw]) @ np.array(q_j))
             assert found[a, b] == pytest.approx(np.mean(parts), rel=1e-6)
     assert noise == pytest.approx(np.mean([1 / alpha for alpha in model.alpha_]))
@@ -104,10 +107,10 @@ def test_a_whole_table_holds_the_same_bits_as_its_pairs():
     numbers = scores_of(model, X)
     assert identical(model.predict_pairs(X, rows, items), model.predict(X)[rows, items])
     for i in range(X.shape[1]):
-        scores, support = model.score_users(X, i)
+        scores, n_neighbors_used = model.score_users(X, i)
         assert identical(scores, np.ascontiguousarray(numbers[:, i]))
         others = ~np.isnan(naive.as_dense(X)) & (np.arange(X.shape[1]) != i)
-        assert support.tolist() == others.sum(axis=1).tolist()
+        assert n_neighbors_used.tolist() == others.sum(axis=1).tolist()
 
 
 def test_a_rating_of_the_item_asked_about_is_not_looked_at():
@@ -285,14 +288,14 @@ def test_an_item_that_nobody_rated_stands_in_the_middle_and_is_as_rare_as_the_ra
 
 def test_a_gaussian_world_is_predicted_almost_as_well_as_its_noise_allows_and_intervals_hold_their_share():
     X, rows, items, ratings = world()
-    model = Gaussian(n_factors=5).fit(X, scale=(-100, 200))
+    model = BPMF(n_factors=5).fit(X, scale=(-100, 200))
     error = np.sqrt(np.mean((model.predict_pairs(X, rows, items) - ratings) ** 2))
-    plain = np.sqrt(np.mean((Baseline().fit(X, scale=(-100, 200)).predict_pairs(X, rows, items) - ratings) ** 2))
+    plain = np.sqrt(np.mean((BiasModel().fit(X, scale=(-100, 200)).predict_pairs(X, rows, items) - ratings) ** 2))
     assert plain > 8
     assert 4.9 < error < 6.2  # the noise is 5
-    for coverage in (0.5, 0.8, 0.95):
-        low, high = model.predict_intervals(X, rows, items, coverage=coverage)
-        assert np.mean((low <= ratings) & (ratings <= high)) == pytest.approx(coverage, abs=0.03)
+    for level in (0.5, 0.8, 0.95):
+        low, high = model.predict_intervals(X, rows, items, level=level)
+        assert np.mean((low <= ratings) & (ratings <= high)) == pytest.approx(level, abs=0.03)
 
 
 def test_an_item_that_nobody_rated_borrows_from_items_of_its_kind():
@@ -303,11 +306,11 @@ def test_an_item_that_nobody_rated_borrows_from_items_of_its_kind():
     R[rng.random(R.shape) < 0.5] = np.nan
     R[:, [10, 11]] = np.nan
     X = naive.as_csr(R)
-    model = Gaussian(n_factors=2).fit(X, items=np.column_stack([kind == 0, kind == 1]))
+    model = BPMF(n_factors=2).fit(X, items=np.column_stack([kind == 0, kind == 1]))
     of_kind = np.array([model.predict(X)[likes == kind][:, [10, 11]].mean(axis=0) for kind in (0, 1)])
     assert of_kind[0, 0] > 4 > 2 > of_kind[1, 0]
     assert of_kind[1, 1] > 4 > 2 > of_kind[0, 1]
-    without = Gaussian(n_factors=2).fit(X).predict(X)[:, [10, 11]]
+    without = BPMF(n_factors=2).fit(X).predict(X)[:, [10, 11]]
     assert np.ptp(without.mean(axis=0)) < 1
 
 
@@ -328,7 +331,7 @@ def test_attributes_of_items_are_taken_in_any_form_and_checked():
     ("wrong", "words"),
     [
         ({"n_factors": -1}, "n_factors=-1: expected an integer of 0 or more"),
-        ({"n_draws": 0}, "n_draws=0: expected an integer of 1 or more"),
+        ({"n_samples": 0}, "n_samples=0: expected an integer of 1 or more"),
         ({"n_warmup": 1.5}, "n_warmup=1.5"),
         ({"n_tastes": None}, "n_tastes=None"),
         ({"random_state": "a"}, "random_state='a'"),
@@ -337,21 +340,21 @@ def test_attributes_of_items_are_taken_in_any_form_and_checked():
 )
 def test_impossible_parameters_are_refused_by_name(wrong, words):
     with pytest.raises(InputError, match=words):
-        Gaussian(**wrong).fit(contract.table())
+        BPMF(**wrong).fit(contract.table())
 
 
-@pytest.mark.parametrize("coverage", [-0.1, 1.1, "0.8", None])
-def test_an_impossible_coverage_is_refused(coverage):
+@pytest.mark.parametrize("level", [-0.1, 1.1, "0.8", None])
+def test_an_impossible_coverage_is_refused(level):
     model = clone(SMALL).fit(contract.table())
-    with pytest.raises(InputError, match="coverage="):
-        model.predict_intervals(contract.table(), [0], [0], coverage=coverage)
+    with pytest.raises(InputError, match="level="):
+        model.predict_intervals(contract.table(), [0], [0], level=level)
 
 
 def test_intervals_of_all_and_of_nothing_are_the_scale_and_the_prediction():
     X = contract.table()
     model = clone(SMALL).fit(X)
-    assert [part.tolist() for part in model.predict_intervals(X, [0], [1], coverage=1)] == [[1.0], [5.0]]
-    low, high = model.predict_intervals(X, [0], [1], coverage=0)
+    assert [part.tolist() for part in model.predict_intervals(X, [0], [1], level=1)] == [[1.0], [5.0]]
+    low, high = model.predict_intervals(X, [0], [1], level=0)
     assert low == high == model.predict_pairs(X, [0], [1])
 
 
@@ -363,8 +366,8 @@ def test_there_is_no_other_number_than_the_rating():
         lambda X, by: model.audience(X, 0, by=by),
         lambda X, by: model.explain_pair(X, 0, by=by),
     ):
-        with pytest.raises(InputError, match="by='relevance': expected one of 'rating'"):
-            ask(X[[0]], by="relevance")
+        with pytest.raises(InputError, match="by='score': expected one of 'rating'"):
+            ask(X[[0]], by="score")
 
 
 def test_what_was_learned_as_plain_arrays_gives_the_same_answers(tmp_path):
@@ -383,7 +386,7 @@ def test_what_was_learned_as_plain_arrays_gives_the_same_answers(tmp_path):
 def test_the_plan_covers_what_a_fit_takes_and_more_than_max_memory_is_refused():
     X, *_ = world(n_users=3000, n_items=500, n_ratings=60_000)
     clone(SMALL).fit(X)  # what is compiled is not counted
-    model = Gaussian(n_factors=8, n_draws=10, n_warmup=2)
+    model = BPMF(n_factors=8, n_samples=10, n_warmup=2)
     planned = model.plan(X)
     tracemalloc.start()
     model.fit(X)
@@ -391,7 +394,9 @@ def test_the_plan_covers_what_a_fit_takes_and_more_than_max_memory_is_refused():
     tracemalloc.stop()
     assert taken <= planned <= 3 * taken
     model.set_params(max_memory=planned).fit(X)
-    with pytest.raises(TooLarge, match=r"max_memory=\d+: 500 items and 3,000 rows need .* fewer n_draws or n_factors"):
+    with pytest.raises(
+        TooLarge, match=r"max_memory=\d+: 500 items and 3,000 rows need .* fewer n_samples or n_factors"
+    ):
         model.set_params(max_memory=planned - 1).fit(X)
     with pytest.raises(TooLarge, match=r"3,000 rows × 500 items need 12\.0 MB"):
         model.set_params(max_memory="1MB").predict(X)
@@ -410,12 +415,12 @@ def test_progress_reaches_the_end():
 
 THREADS_SCRIPT = """
 import numpy as np
-import test_gaussian
-from reelated.models import Gaussian, sampling, drawn
+import test_bpmf
+from reelated.models import BPMF, sampling, drawn
 
 sampling.SLICE = drawn.SLICE = 1e5
-X, rows, items, _ = test_gaussian.world()
-model = Gaussian(n_factors=4, n_draws=20, n_warmup=10).fit(X)
+X, rows, items, _ = test_bpmf.world()
+model = BPMF(n_factors=4, n_samples=20, n_warmup=10).fit(X)
 print(*np.concatenate([model.predict_pairs(X, rows, items), model.predict(X[:20]).ravel()]))
 """
 
@@ -479,9 +484,9 @@ def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_ref
         again.recommend(user_id=5, n=5, by="rating").to_dicts() == rec.recommend(user_id=5, n=5, by="rating").to_dicts()
     )
     for name, change in (
-        ("items_", lambda a: a[:, :, :-1]),
+        ("item_factors_", lambda a: a[:, :, :-1]),
         ("alpha_", lambda a: a * np.nan),
-        ("taste_", lambda a: a[1:]),
+        ("implicit_factors_", lambda a: a[1:]),
     ):
         path = tmp_path / "model" / f"rater.{name}.npy"
         kept, manifest = np.load(path), (tmp_path / "model" / "model.json").read_text()
@@ -495,9 +500,7 @@ def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_ref
 
 
 def test_it_does_not_serve_alone_for_it_knows_no_similar_movies():
-    with pytest.raises(
-        InputError, match=r"rater=Gaussian\(.* with ranker=None: it keeps no similarities. Give a ranker"
-    ):
+    with pytest.raises(InputError, match=r"rater=BPMF\(.* with ranker=None: it keeps no similarities. Give a ranker"):
         reelated.Recommender(ranker=None, rater=SMALL).fit(ratings_table())
-    with pytest.raises(InputError, match=r"ranker=Gaussian\(.* expected a model such as EASE\(\)"):
+    with pytest.raises(InputError, match=r"ranker=BPMF\(.* expected a model such as EASE\(\)"):
         reelated.Recommender(ranker=SMALL).fit(ratings_table())

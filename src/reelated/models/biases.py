@@ -11,7 +11,7 @@ from reelated.errors import InputError, check_number, shorten
 Numbers = npt.NDArray[np.float64]
 
 
-class Offsets(NamedTuple):
+class Biases(NamedTuple):
     """What is expected of a rating before any neighbour is looked at: `items[i]` plus the person's own offset.
 
     Attributes

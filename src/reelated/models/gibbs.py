@@ -1,4 +1,4 @@
-"""Gibbs sampling of the factors behind `Gaussian`: people given items, items given people, and what is behind both."""
+"""Gibbs sampling of the factors behind `BPMF`: people given items, items given people, and what is behind both."""
 
 from typing import NamedTuple
 
@@ -137,7 +137,7 @@ class Settings(NamedTuple):
     """How much to draw."""
 
     n_factors: int
-    n_draws: int
+    n_samples: int
     n_warmup: int
     seed: int
 
@@ -147,7 +147,7 @@ def sample(
 ) -> Sampled:
     """Draw from the posterior of `x_ui = a_i + b_u + v_i · z_u + noise`, given what is known of people and items.
 
-    People `(b_u, z_u)` and items `(a_i, v_i)` are Gaussian around linear functions of what is known, with Wishart
+    People `(b_u, z_u)` and items `(a_i, v_i)` are BPMF around linear functions of what is known, with Wishart
     precisions, and so is the noise (Salakhutdinov and Mnih 2008; with side information Porteous et al. 2010).
     """
     rng, D = np.random.default_rng(settings.seed), settings.n_factors + 1
@@ -156,7 +156,7 @@ def sample(
     items[:, 0] = 0.0
     by_user, by_item = as_kernel_csr(X), as_kernel_csr(X.T.tocsr())
     alpha, kept = 1.25, []
-    rounds = settings.n_warmup + settings.n_draws
+    rounds = settings.n_warmup + settings.n_samples
     for done in range(rounds):
         around = of_people.draw(people, rng)
         if done >= settings.n_warmup:

@@ -1,4 +1,4 @@
-"""`Gaussian`: one Gaussian over all items, learned from everybody, conditioned on what a person gave."""
+"""`BPMF`: one BPMF over all items, learned from everybody, conditioned on what a person gave."""
 
 from typing import Any
 
@@ -8,30 +8,30 @@ import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
-from reelated.models.drawn import DrawnModel
-from reelated.models.offsets import check_bounds, observed
+from reelated.models.biases import check_bounds, observed
+from reelated.models.gibbs import Settings, known_of_items, sample, tastes_of
+from reelated.models.posterior import DrawnModel
 from reelated.models.rows import check_attributes, check_rows
-from reelated.models.sampling import Settings, known_of_items, sample, tastes_of
 
 Numbers = npt.NDArray[np.float64]
 
 
-class Gaussian(DrawnModel):
-    """Predict ratings as if all that a person could give were drawn from one Gaussian over the items.
+class BPMF(DrawnModel):
+    """Predict ratings as if all that a person could give were drawn from one BPMF over the items.
 
-    A rating is ``μ + a_i + b_u + v_i · z_u`` and noise. People `(b, z)` are Gaussian, so their ratings of any items
+    A rating is ``μ + a_i + b_u + v_i · z_u`` and noise. People `(b, z)` are BPMF, so their ratings of any items
     are too, with covariance ``q_iᵀ Λ⁻¹ q_j + [i = j] / α``, `q = (1, v)`. A prediction is the conditional mean given
     the stars at hand, ``Σ_j w_ij (r_j − usual_j)`` beyond what is usual for the item, with
     ``w_ij = α q_iᵀ (Λ + α Σ_j q_j q_jᵀ)⁻¹ q_j``: item–item, linear in the stars, explained exactly, and with a
     variance. What is usual depends on which movies a person rated, too. Factors and precisions are not fitted but
-    drawn from their posterior, and the predictions of `n_draws` draws averaged, which is what guards a small data set
+    drawn from their posterior, and the predictions of `n_samples` draws averaged, which is what guards a small data set
     against over-fitting (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix factorization using MCMC").
 
     Parameters
     ----------
     n_factors : int, default 16
         The length of `v`.
-    n_draws : int, default 60
+    n_samples : int, default 60
         How many draws are kept.
     n_warmup : int, default 15
         How many are thrown away before.
@@ -47,19 +47,19 @@ class Gaussian(DrawnModel):
     ----------
     units_ : ndarray of float64, shape (2,)
         The mean and standard deviation of the ratings, in which all that follows is measured.
-    items_ : ndarray of float32, shape (n_items, n_factors + 1, n_draws)
+    item_factors_ : ndarray of float32, shape (n_items, n_factors + 1, n_samples)
         For every item and draw `a_i` and `v_i`.
-    level_ : ndarray of float64, shape (n_factors + 1, n_draws)
+    user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
         The mean of `(b, z)`.
-    growth_ : ndarray of float64, shape (n_factors + 1, n_draws)
+    activity_slope_ : ndarray of float64, shape (n_factors + 1, n_samples)
         What it gains with the logarithm of the number of ratings.
-    lean_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_draws)
+    implicit_slope_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_samples)
         What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
-    taste_ : ndarray of float64, shape (n_items, n_tastes)
+    implicit_factors_ : ndarray of float64, shape (n_items, n_tastes)
         What rating an item at all tells.
-    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_draws)
+    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
         Λ.
-    alpha_ : ndarray of float64, shape (n_draws,)
+    alpha_ : ndarray of float64, shape (n_samples,)
         α, the precision of the noise.
     counts_ : ndarray of float64, shape (2,)
         The least and the largest number of ratings of a person in the fit.
@@ -70,9 +70,9 @@ class Gaussian(DrawnModel):
     --------
     >>> import numpy as np
     >>> X = np.array([[5, 4, 0, 1], [4, 5, 1, 0], [1, 0, 5, 4], [0, 1, 4, 5]])
-    >>> model = Gaussian(n_factors=2).fit(X)
+    >>> model = BPMF(n_factors=2).fit(X)
     >>> liked, disliked = model.predict_pairs(X, [0, 2], [2, 1])
-    >>> low, high = model.predict_intervals(X, [0], [2], coverage=0.8)
+    >>> low, high = model.predict_intervals(X, [0], [2], level=0.8)
     >>> bool(low[0] <= liked <= high[0])
     True
     """
@@ -81,14 +81,14 @@ class Gaussian(DrawnModel):
         self,
         *,
         n_factors: int = 16,
-        n_draws: int = 60,
+        n_samples: int = 60,
         n_warmup: int = 15,
         n_tastes: int = 30,
         random_state: int = 0,
         max_memory: int | str | None = None,
     ) -> None:
         self.n_factors = n_factors
-        self.n_draws = n_draws
+        self.n_samples = n_samples
         self.n_warmup = n_warmup
         self.n_tastes = n_tastes
         self.random_state = random_state
@@ -103,7 +103,7 @@ class Gaussian(DrawnModel):
         scale: tuple[float, float] | None = None,
         items: Any = None,
         progress: Progress | None = None,
-    ) -> "Gaussian":
+    ) -> "BPMF":
         """Draw from what the ratings leave open.
 
         Parameters
@@ -122,7 +122,7 @@ class Gaussian(DrawnModel):
 
         Returns
         -------
-        Gaussian
+        BPMF
             This estimator.
 
         Raises
@@ -139,19 +139,19 @@ class Gaussian(DrawnModel):
         if limit is not None and needed > limit:
             raise TooLarge(
                 f"max_memory={self.max_memory!r}: {X.shape[1]:,} items and {X.shape[0]:,} rows need "
-                f"{show_bytes(needed)}. Raise it, or ask for fewer n_draws or n_factors."
+                f"{show_bytes(needed)}. Raise it, or ask for fewer n_samples or n_factors."
             )
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         ratings = X.data.astype(np.float64)
         self.units_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
-        beyond = sp.csr_array(((ratings - self.units_[0]) / self.units_[1], X.indices, X.indptr), X.shape)
+        beyond = sp.csr_array(((ratings - self.rating_mean_) / self.rating_std_, X.indices, X.indptr), X.shape)
         tastes = tastes_of(X, int(self.n_tastes), settings.seed)
         known = known_of_items(X, tastes.shown, attributes)
         drawn = sample(beyond, (tastes.people, known), settings, progress)
-        self.items_, self.precision_, self.alpha_ = drawn.items, drawn.precision, drawn.alpha
-        self.lean_, self.growth_ = drawn.slopes[:-1], drawn.slopes[-1]
-        self.level_ = drawn.mean - np.tensordot(tastes.means, drawn.slopes, axes=1)
-        self.taste_, self.counts_ = tastes.items, np.array([tastes.fewest, tastes.most])
+        self.item_factors_, self.precision_, self.alpha_ = drawn.items, drawn.precision, drawn.alpha
+        self.implicit_slope_, self.activity_slope_ = drawn.slopes[:-1], drawn.slopes[-1]
+        self.user_mean_ = drawn.mean - np.tensordot(tastes.means, drawn.slopes, axes=1)
+        self.implicit_factors_, self.counts_ = tastes.items, np.array([tastes.fewest, tastes.most])
         self.prepare()
         return self
 
@@ -168,19 +168,19 @@ class Gaussian(DrawnModel):
         int
         """
         self._settings()
-        return self._bytes(check_rows(Gaussian(), X, fitting=True), 0)
+        return self._bytes(check_rows(BPMF(), X, fitting=True), 0)
 
     def _bytes(self, X: sp.csr_array, n_attributes: int) -> int:
         """Return what a fit takes: ratings thrice, tables of rows five times, the draws once more when laid out."""
         D, n_known = self.n_factors + 1, self.n_tastes + 1
         tables = X.shape[0] * (5 * D + 4 * n_known) + X.shape[1] * (5 * D + 4 * (n_known + n_attributes))
-        return 48 * X.nnz + 8 * tables + 12 * X.shape[1] * self.n_draws * D
+        return 48 * X.nnz + 8 * tables + 12 * X.shape[1] * self.n_samples * D
 
     def _settings(self) -> Settings:
         check_integer("n_tastes", self.n_tastes, 0)
         return Settings(
             check_integer("n_factors", self.n_factors, 0),
-            check_integer("n_draws", self.n_draws, 1),
+            check_integer("n_samples", self.n_samples, 1),
             check_integer("n_warmup", self.n_warmup, 0),
             check_integer("random_state", self.random_state, 0),
         )

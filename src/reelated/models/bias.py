@@ -1,4 +1,4 @@
-"""`Baseline`: what a rating would be from the generosity of the person and the standing of the item alone."""
+"""`BiasModel`: what a rating would be from the generosity of the person and the standing of the item alone."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ import scipy.sparse as sp
 from reelated import _kernels as kernels
 from reelated._threads import Progress
 from reelated.errors import check_choice, check_integer, check_number
-from reelated.models.item_item import By, ItemItemModel
-from reelated.models.offsets import Numbers, Offsets, check_bounds, column_means, observed, row_means
+from reelated.models.biases import Biases, Numbers, check_bounds, column_means, observed, row_means
+from reelated.models.linear_item import By, LinearItemModel
 from reelated.models.rows import check_rows
 
 
-class Baseline(ItemItemModel):
+class BiasModel(LinearItemModel):
     """Predict a rating as `μ + b_i + b_u`: the mean, the item's bias and the person's.
 
     The biases are regularised means, alternated: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
@@ -39,7 +39,7 @@ class Baseline(ItemItemModel):
         μ + b_i.
     similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Empty.
-    common_ : scipy.sparse.csr_array of int32
+    n_common_ : scipy.sparse.csr_array of int32
         Empty.
     scale_ : tuple of float
         The lowest and the highest rating; predictions are cut to them.
@@ -48,7 +48,7 @@ class Baseline(ItemItemModel):
     --------
     >>> import numpy as np
     >>> X = np.array([[5, 3, 0], [4, 0, 1]])
-    >>> Baseline(reg_user=0, reg_item=0).fit(X).predict_pairs(X, [0, 1], [2, 1])
+    >>> BiasModel(reg_user=0, reg_item=0).fit(X).predict_pairs(X, [0, 1], [2, 1])
     array([1.99..., 2.00...])
     """
 
@@ -70,7 +70,7 @@ class Baseline(ItemItemModel):
 
     def fit(
         self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
-    ) -> "Baseline":
+    ) -> "BiasModel":
         """Learn the mean and the biases of the items.
 
         Parameters
@@ -86,7 +86,7 @@ class Baseline(ItemItemModel):
 
         Returns
         -------
-        Baseline
+        BiasModel
             This estimator.
         """
         reg_user, reg_item, rounds = self._settings()
@@ -111,7 +111,7 @@ class Baseline(ItemItemModel):
         """Store what a fit found."""
         self.item_bias_, self.offset_ = item_bias, mean + item_bias
         none = sp.csr_array((len(item_bias), len(item_bias)), dtype=np.float32)
-        self.similarity_, self.common_ = none, none.astype(np.int32)
+        self.similarity_, self.n_common_ = none, none.astype(np.int32)
         self.prepare()
 
     def plan(self, X: Any) -> int:
@@ -127,7 +127,7 @@ class Baseline(ItemItemModel):
         int
         """
         self._settings()
-        rows = check_rows(Baseline(), X, fitting=True)
+        rows = check_rows(BiasModel(), X, fitting=True)
         return 48 * rows.nnz + 64 * rows.shape[1]
 
     @property
@@ -136,11 +136,11 @@ class Baseline(ItemItemModel):
         return float(self.offset_[0] - self.item_bias_[0])
 
     @property
-    def offsets(self) -> Offsets:
+    def offsets(self) -> Biases:
         """The learned parts, as the other models use them."""
-        return Offsets(self.offset_, float(self.reg_user))
+        return Biases(self.offset_, float(self.reg_user))
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
         """Return the same for both numbers: the ranking score is the predicted rating."""
-        check_choice("by", by, ("relevance", "rating"))
+        check_choice("by", by, ("score", "rating"))
         return super()._bases(X, "rating")
