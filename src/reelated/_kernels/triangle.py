@@ -183,7 +183,7 @@ class Terms(NamedTuple):
 
 @tight
 def harvest(block, sums, counts, moments, terms, shelves):
-    """Turn a block's sums into similarities, offer those that reach a floor to the items' buffers, and clear the sums."""
+    """Turn a block's sums into similarities, offer those that reach a floor to both buffers, and clear the sums."""
     one, spare, most = np.uint64(1), (shelves.size - shelves.wanted) // 2, np.uint64(0x7F800000)
     for i in range(block.low, block.high):
         row, end = (i - block.low) * block.high, (i // LANES + 1) * LANES
