@@ -107,7 +107,7 @@ def named(
     columns: Mapping[str, str | None] | None = None,
     required: tuple[str, ...] = (),
 ) -> pl.DataFrame:
-    """Select and rename columns, given in `columns` (our name → the table's) or known by an alias (as `plain` spells it).
+    """Select and rename columns given in `columns` (our name → the table's) or known by an alias (in `plain` spelling).
 
     In `columns`, None means that there is no such column. A missing `required` column raises `InputError`.
     """
