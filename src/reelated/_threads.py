@@ -1,7 +1,7 @@
-"""Slices of work on several threads: progress shows, Ctrl-C works, and the result never depends on the number.
+"""Parallel slices of work: progress is reported, Ctrl-C works, and results do not depend on the number of threads.
 
-The kernels release the interpreter's lock, so plain threads run them side by side. Unlike numba's own threading layer
-this may be entered from any number of threads at once, and slices of uneven cost share the cores by themselves.
+The kernels release the GIL, so plain threads run them in parallel. Unlike numba's own threading layer, this may be
+entered from any number of threads at once, and slices of uneven cost balance across the cores.
 """
 
 import sys
@@ -23,17 +23,17 @@ import numpy.typing as npt
 Slice = tuple[int, int]
 Result = TypeVar("Result")
 Progress = Callable[[float], None]
-"""Called with the share of the work that is done, from 0 to 1."""
+"""A callback that receives the share of the work that is done, from 0 to 1."""
 
 
 def n_threads() -> int:
-    """Return how many threads to use: numba's number, which `NUMBA_NUM_THREADS` sets, within the container's limit."""
+    """Return the number of threads to use: numba's (`NUMBA_NUM_THREADS`), at most the container's CPU quota."""
     return min(numba.get_num_threads(), quota())
 
 
 @cache
 def quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Return how many cores' time a container may take (Linux, cgroup 2); where nothing is said, as good as any."""
+    """Return the CPU quota of the container in whole cores (Linux, cgroup 2), or `sys.maxsize` without one."""
     try:
         most, period = file.read_text(encoding="ascii").split()
         return max(1, int(most) // int(period))
@@ -42,7 +42,7 @@ def quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 def slices_of(cost: npt.NDArray[np.integer | np.floating], budget: float) -> list[Slice]:
-    """Cut rows into stretches `(start, stop)` of about `budget` cost each, at least one row."""
+    """Split rows into slices `(start, stop)` of about `budget` cost each, at least one row."""
     total = np.concatenate([[0], np.cumsum(cost, dtype=np.float64)])
     cuts, start = [], 0
     while start < len(cost):
@@ -57,7 +57,7 @@ _kept = threading.local()
 
 @contextmanager
 def crew() -> Iterator[None]:
-    """Let every `in_order` of this thread take the same threads: to start some takes longer than a small slice."""
+    """Share one thread pool among this thread's `in_order` calls: starting threads costs more than a small slice."""
     with ThreadPoolExecutor(max(n_threads() - 1, 1)) as _kept.pool:
         try:
             yield
@@ -71,11 +71,10 @@ def in_order(
     progress: Progress | None = None,
     called_off: Event | None = None,
 ) -> Iterator[Result]:
-    """Run `task(start, stop)` for every slice on all threads and yield the results in the order of the slices.
+    """Run `task(start, stop)` for every slice on all threads, and yield the results in the order of the slices.
 
-    The caller's thread is one of them: were it to sleep, the last to be woken could wait behind another on one core. At
-    most a few slices run ahead of what has been taken, so that a stream stays small in memory. When the caller
-    stops or is interrupted, what has not begun is cancelled, and `called_off` is set for tasks that look at it.
+    Only a few slices run ahead of the consumer, so that a stream stays small in memory. When the caller stops or is
+    interrupted, slices that have not started are cancelled, and `called_off` is set for tasks that check it.
     """
     todo = list(slices)
     workers = min(n_threads(), len(todo))
@@ -89,9 +88,10 @@ def in_order(
         ahead = deque((cut, pool.submit(task, *cut)) for cut in islice(waiting, 2 * workers))
         try:
             for number in range(len(todo)):
+                # the caller works too: if it slept, the thread woken last could wait behind another on one core
                 while not ahead[0][1].done():
                     if not _help(task, ahead):
-                        wait([ahead[0][1]], timeout=0.2)  # untimed it would not let Ctrl-C through on every system
+                        wait([ahead[0][1]], timeout=0.2)  # without it Ctrl-C is not delivered on every system
                 yield ahead.popleft()[1].result()
                 ahead.extend((cut, pool.submit(task, *cut)) for cut in islice(waiting, 1))
                 if progress:
@@ -103,7 +103,7 @@ def in_order(
 
 
 def _help(task: Callable[[int, int], Result], ahead: "deque[tuple[Slice, Future[Result]]]") -> bool:
-    """Work on the first slice that no other thread has begun; say whether there was one."""
+    """Run the first slice that no other thread has started, in the caller's thread; return whether there was one."""
     for at, (cut, future) in enumerate(ahead):
         if future.cancel():
             done: Future[Result] = Future()

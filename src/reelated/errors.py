@@ -1,6 +1,6 @@
-"""How Reelated says that something is wrong: what was got, what is wanted, what to do.
+"""Errors and argument checks; a message says what was received, what is expected and what to do.
 
-Every error that a caller's input can cause is an `InputError`; anything else that escapes is a defect of ours.
+Every error that a caller's input can cause is an `InputError`; any other exception is a bug in Reelated.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 
 
 class InputError(ValueError):
-    """The caller's input cannot be used; the message says what was got, what is wanted and what to do."""
+    """Invalid input; the message says what was received, what is expected and what to do."""
 
 
 class InputTypeError(InputError, TypeError):
@@ -22,35 +22,36 @@ class InputTypeError(InputError, TypeError):
 
 
 class UnknownId(InputError, LookupError):
-    """An id, name or title that the data does not hold."""
+    """An id, name or title that is not in the data."""
 
 
 class TooLarge(InputError, MemoryError):
-    """The work would need more memory than `max_memory` allows."""
+    """The operation would need more memory than `max_memory` allows."""
 
 
 class DataWarning(UserWarning):
-    """Reading changed or dropped something; the message says what and how often."""
+    """Reading changed or dropped data; the message says what and how often."""
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Show a value in a message: its `repr`, cut in the middle of nowhere rather than filling the screen."""
+    """Return the `repr` of a value for a message, cut to `limit` characters."""
     text = repr(value[: limit + 2]) if isinstance(value, str) else " ".join(repr(value).split())
     return text if len(text) <= limit + 3 else text[:limit] + "…"
 
 
 def not_installed(what: str, extra: str) -> InputError:
-    """Return the error for a missing optional package; the package index does not have `reelated` yet."""
+    """Return the error for a missing optional package."""
+    # the package index does not have `reelated` yet, so `pip install reelated[…]` would fail
     return InputError(f"{what} is not installed. In a copy of the repository: pip install '.[{extra}]'")
 
 
 def plural(count: int, noun: str) -> str:
-    """Say `1 rating`, `1,000 ratings`."""
+    """Format a count with its noun: `1 rating`, `1,000 ratings`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any:
-    """Return `value` as an `int` of at least `low` (or None where that is allowed), or raise `InputError`."""
+    """Return `value` as an `int` of at least `low` (or None if `none` allows it), or raise `InputError`."""
     if value is None and none:
         return None
     if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)) and int(value) >= low:
@@ -61,7 +62,7 @@ def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any
 def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
     """Return `value` as a finite `float` within `[low, high]`, or raise `InputError`."""
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
-        with suppress(OverflowError):  # an integer of a thousand digits
+        with suppress(OverflowError):  # an integer beyond the range of float
             if np.isfinite(number := float(value)) and low <= number <= high:
                 return number
     bounds = "" if low == -np.inf else f" of {low:g} or more" if high == np.inf else f" from {low:g} to {high:g}"
@@ -76,7 +77,7 @@ def check_flag(name: str, value: Any) -> bool:
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
-    """Return `value` if it is one of `choices`, or raise `InputError` that lists them and the likeliest meant."""
+    """Return `value` if it is one of `choices`, or raise `InputError` with the choices and the closest match."""
     known = list(choices)
     if any(value is choice or (isinstance(value, str) and value == choice) for choice in known):
         return value
@@ -89,7 +90,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def check_memory(name: str, value: Any) -> int | None:
-    """Return a memory limit in bytes from `None` (no limit), a number of bytes or text such as `'2GB'`."""
+    """Return a memory limit in bytes from None (no limit), a number of bytes or text such as `'2GB'`."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -102,7 +103,7 @@ def check_memory(name: str, value: Any) -> int | None:
 
 
 def show_bytes(count: float) -> str:
-    """Say a number of bytes as people do: `11.3 MB`."""
+    """Format a number of bytes: `11.3 MB`."""
     for unit in ("bytes", "KB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

@@ -1,8 +1,8 @@
-"""The loops that numba compiles: arrays in, arrays out; they know nothing of people or movies and check nothing.
+"""Numba kernels: arrays in, arrays out; no knowledge of ids or titles, no validation.
 
-Everything is serial and releases the interpreter's lock; `_threads` runs slices side by side. A slice owns its rows and
-its workspace, so results are the same, bit for bit, on any number of threads. Kernels that call each other live in one
-file where they can: numba's cache does not see changes in another, so that of all files goes when one changes.
+Every kernel is serial and releases the GIL; `_threads` runs slices of rows in parallel. A slice owns its rows and its
+workspace, so results are bit-for-bit equal on any number of threads. Kernels that call each other live in one file
+where they can: numba's cache does not notice a change in an imported file, so a change in any file drops all of it.
 """
 
 from reelated._kernels.by_rows import similarity_rows

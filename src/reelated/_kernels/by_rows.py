@@ -1,11 +1,11 @@
-"""The item × item similarity row by row: for every item, the whole row of every rater.
+"""Item × item similarity row by row: for each item, the whole rows of its raters.
 
 dots = V.T @ V;  common = rated.T @ rated          # V: users × items
 similarity = dots / (norms[:, None] * norms + damping) * common / (common + shrinkage)
 similarity[common < min_common] = 0;  keep the n_neighbors strongest of each row
 
-Cost: the sum over users of (ratings of the user)² scattered additions. It takes memory for one row at a time, and its
-cost does not grow with pairs that have no rater in common: the way for very many items, and for all neighbours.
+Cost: Σ_u n_u² scattered additions. It needs memory for one row at a time, and item pairs without a common rater cost
+nothing: the method for very many items, and for keeping all neighbours.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from reelated._kernels.shelves import strongest
 
 @tight
 def _accumulate(i, by_item, by_user, dots, common, touched):
-    """Add up products and counts with every item that shares a rater with `i`; return how many there are."""
+    """Add up products and counts of common raters for each item that shares a rater with `i`; return how many items."""
     n_touched = 0
     for p in range(by_item.indptr[i], by_item.indptr[i + 1]):
         user, value = by_item.indices[p], by_item.data[p]
@@ -33,7 +33,7 @@ def _accumulate(i, by_item, by_user, dots, common, touched):
 
 @tight
 def _accumulate_moments(i, by_item, by_user, moments):
-    """Add up Σx, Σy, Σx² and Σy² over the raters of `i` and each other item."""
+    """Add up Σx, Σy, Σx² and Σy² over the common raters of `i` and each other item."""
     for p in range(by_item.indptr[i], by_item.indptr[i + 1]):
         user, x = by_item.indices[p], by_item.data[p]
         for q in range(by_user.indptr[user], by_user.indptr[user + 1]):
@@ -46,10 +46,10 @@ def _accumulate_moments(i, by_item, by_user, moments):
 
 @kernel
 def similarity_rows(start, stop, by_item, by_user, norms, rule, n_neighbors):
-    """Return rows `start … stop` of the item × item matrix: lengths, indices, similarities and common raters.
+    """Return rows `start … stop` of the similarity: lengths, item indices, similarities and counts of common raters.
 
-    Rows come in ascending item number, without the item itself and without zeros; of more than `n_neighbors`
-    those of the largest absolute similarity stay, ties in ascending item number.
+    Items ascend within a row, without the diagonal and without zeros; a row keeps its `n_neighbors` largest absolute
+    similarities, ties going to the lower item index.
     """
     n_items, dtype = len(by_item.indptr) - 1, by_item.data.dtype
     dots, common, moments = np.zeros(n_items, dtype), np.zeros(n_items, np.int32), np.zeros((n_items, 4), dtype)
@@ -64,7 +64,7 @@ def similarity_rows(start, stop, by_item, by_user, norms, rule, n_neighbors):
         if rule.pearson:
             _accumulate_moments(i, by_item, by_user, moments)
         kept = 0
-        for j in np.sort(touched[:n_touched]):
+        for j in np.sort(touched[:n_touched]):  # ascending, so that ties go to the lower item index
             if rule.pearson:
                 value = pearson(dots[j], common[j], moments[j], rule.damping)
                 moments[j] = 0
@@ -83,6 +83,6 @@ def similarity_rows(start, stop, by_item, by_user, norms, rule, n_neighbors):
             out_common[filled] = common[touched[c]]
             filled += 1
         lengths[i - start] = len(chosen)
-        for c in range(kept):
+        for c in range(kept):  # entry by entry: clearing whole arrays costs n_items for each row
             common[touched[c]] = 0
     return lengths, out_items[:filled], out_values[:filled], out_common[:filled]

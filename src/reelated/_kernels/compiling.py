@@ -1,4 +1,4 @@
-"""How the kernels are compiled, and the one form in which they take a sparse matrix."""
+"""Numba compilation options, and the CSR form that the kernels take."""
 
 from collections.abc import Callable
 from functools import cache
@@ -10,7 +10,7 @@ from numba import njit
 
 
 class CSR(NamedTuple):
-    """A sparse matrix by rows: row `r` holds `indices[indptr[r]:indptr[r + 1]]`, ascending, with their `data`."""
+    """A CSR matrix: row `r` holds the columns `indices[indptr[r]:indptr[r + 1]]`, ascending, and their `data`."""
 
     indptr: np.ndarray
     indices: np.ndarray
@@ -18,20 +18,21 @@ class CSR(NamedTuple):
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile on first use and keep the machine code on disk."""
+    """Compile on first call, to run without the GIL; cache the machine code on disk."""
     return _compiled(function)
 
 
 def tight(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that makes no arrays.
+    """Compile a kernel that allocates no arrays.
 
-    It does not count references to those that it is given: counting costs more than most inner loops.
+    Without allocation numba needs no reference counts, which cost more than most inner loops.
     """
+    # error_model="numpy": a division by zero gives inf or NaN instead of an exception path in every loop
     return _compiled(function, _nrt=False, error_model="numpy")
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile with the machine code kept on disk; where nothing can be written, do without."""
+    """Compile with the on-disk cache, or without it where no folder is writable."""
     try:
         compiled = njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:
@@ -43,7 +44,7 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
 
 @cache
 def drop_stale(folder: str) -> None:
-    """Remove the index of what an earlier version compiled: numba fails on one that names types which are gone."""
+    """Delete cache indexes older than the newest source file: numba fails on one that names removed types."""
     try:
         newest = max(source.stat().st_mtime for source in Path(__file__).parent.glob("*.py"))
         for index in Path(folder).glob("*.nbi"):

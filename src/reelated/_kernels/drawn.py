@@ -1,9 +1,9 @@
-"""A BPMF over items at work: the person behind a row of ratings, as each of the fit's draws sees them.
+"""BPMF prediction: the posterior of a user given a row of ratings, under each posterior sample of the fit.
 
-With `q_j = (1, v_j)` a person who rated `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and their numbers `(b, z)` solve
-`A x = Λ m + α Σ q_j (r_j − offset_j)`; they would give `i` about `offset_i + b + v_i · z`. Draws know nothing of each
-other, so that eight are gone through at a time: they lie side by side in the last axis of every array, and all that is
-known of a person stays in the fastest cache. Places that the last eight leave free repeat a draw and are not counted.
+With `q_j = (1, v_j)`, a user who rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and the posterior mean
+of `x = (b, z)` solves `A x = Λ m + α Σ q_j (r_j − offset_j)`; the predicted rating of `i` is `offset_i + b + v_i · z`.
+Samples are independent of each other, so eight are processed at a time: they lie side by side in the last axis of
+every array, and a user's state stays in the L1 cache. The last group is padded with a repeated sample, not counted.
 """
 
 from typing import NamedTuple
@@ -13,83 +13,48 @@ import numpy as np
 from reelated._kernels.compiling import kernel, tight
 from reelated._kernels.lanes import BROAD, LANES, TALL, add_outer, add_sum, fetch, multiply, take_outer, take_sum
 
-# precision = Λ + α qᵀ q;  z = solve(precision, Λ usual + α qᵀ (ratings − offset));  rating = mean(offset + q_i · z)
+# A = Λ + α Q.T @ Q;  x = solve(A, Λ @ m + α Q.T @ (ratings - offset));  rating = mean(offset_i + q_i @ x), over samples
+# Cost for a user and a sample: n_ratings D² / 2 + D³ / 6 multiply-adds, then D for each item.
 
 TOGETHER = 8
-"""Ratings that are added at once, so that sums are fetched for each eight."""
+"""Ratings added in one pass over the sums, which are then loaded and stored once for eight ratings."""
 
 
 class Draws(NamedTuple):
-    """What a fitted model knows; `G` groups of eight draws of `D` numbers an item, the first its offset.
+    """The posterior samples of a fit: `G` groups of eight samples of `D` numbers per item, the first its offset."""
 
-    Attributes
-    ----------
-    items : ndarray of float32, shape (G, n_items, D, LANES)
-    level, growth : ndarray of float64, shape (G, D, LANES)
-        The mean of people is `level + growth · log(ratings) + lean @ (Σ taste_j / √ratings)`.
-    lean : ndarray of float64, shape (G, D, n_tastes, LANES)
-    taste : ndarray of float64, shape (n_items, n_tastes)
-    precision : ndarray of float64, shape (G, D, D, LANES)
-        Λ, both halves.
-    alpha : ndarray of float64, shape (G, LANES)
-    n_samples : int
-        How many of the draws count.
-    fewest, most : float
-        Numbers of ratings beyond these are taken for these in `growth`.
-    """
-
-    items: np.ndarray
-    level: np.ndarray
-    growth: np.ndarray
-    lean: np.ndarray
-    taste: np.ndarray
-    precision: np.ndarray
-    alpha: np.ndarray
-    n_samples: int
-    fewest: float
+    items: np.ndarray  # float32, (G, n_items, D, LANES)
+    # the prior mean of a user is level + growth · log(n_ratings) + lean @ (Σ taste_j / √n_ratings)
+    level: np.ndarray  # (G, D, LANES)
+    growth: np.ndarray  # (G, D, LANES)
+    lean: np.ndarray  # (G, D, n_tastes, LANES)
+    taste: np.ndarray  # (n_items, n_tastes)
+    precision: np.ndarray  # Λ, both triangles, (G, D, D, LANES)
+    alpha: np.ndarray  # (G, LANES)
+    n_draws: int  # samples without the padding
+    fewest: float  # n_ratings is clipped to this range in `growth`
     most: float
 
 
 class Person(NamedTuple):
-    """A row of ratings as eight draws see it; what is derived from the sums is filled by `settle`.
+    """A user's state under eight posterior samples; `settle` computes `lower`, `usual` and `z` from the sums."""
 
-    Attributes
-    ----------
-    n_ratings : ndarray, shape (1,)
-    taste : ndarray, shape (n_tastes,)
-        Σ taste_j.
-    sums : ndarray, shape (R, R, LANES)
-        Σ w_j w_jᵀ of `w_j = (q_j, r_j − offset_j)` and of zeros up to a whole tile; of the upper half nothing is used.
-    lower : ndarray, shape (D, D, LANES)
-        The triangle `L` with `L Lᵀ = A`, its diagonal inverted; the upper half is not used.
-    usual, z : ndarray, shape (D, LANES)
-        What is usual for people like them, and their own numbers.
-    q : ndarray, shape (D, LANES)
-        Room for an item's numbers.
-    eights : ndarray, shape (R, TOGETHER, LANES)
-        Room for `w` of some ratings.
-    shares : ndarray, shape (n_tastes, LANES)
-        Room for Σ taste_j / √ratings.
-    value, other : ndarray, shape (LANES,)
-        Room for a number of each draw.
-    """
-
-    n_ratings: np.ndarray
-    taste: np.ndarray
-    sums: np.ndarray
-    lower: np.ndarray
-    usual: np.ndarray
-    z: np.ndarray
-    q: np.ndarray
-    eights: np.ndarray
-    shares: np.ndarray
-    value: np.ndarray
+    n_ratings: np.ndarray  # (1,)
+    taste: np.ndarray  # Σ taste_j, (n_tastes,)
+    sums: np.ndarray  # Σ w_j w_jᵀ of w_j = (q_j, r_j − offset_j), padded to whole tiles; lower triangle, (R, R, LANES)
+    lower: np.ndarray  # Cholesky factor of A, its diagonal inverted; lower triangle, (D, D, LANES)
+    usual: np.ndarray  # prior mean, (D, LANES)
+    z: np.ndarray  # posterior mean, (D, LANES)
+    q: np.ndarray  # workspace for an item's numbers, (D, LANES)
+    eights: np.ndarray  # workspace for the w_j of a few ratings, (R, TOGETHER, LANES)
+    shares: np.ndarray  # workspace for Σ taste_j / √n_ratings, (n_tastes, LANES)
+    value: np.ndarray  # workspace for a number of each sample, (LANES,)
     other: np.ndarray
 
 
 @kernel
 def empty_person(draws):
-    """Return room for a person, whom `count` and `meet`, or `leave_out`, fill."""
+    """Allocate a user's state, which `count` and `meet`, or `leave_out`, fill."""
     _, D, n_tastes, _ = draws.lean.shape
     line, R = D * LANES, D // BROAD * BROAD + BROAD
     person = Person(
@@ -111,7 +76,7 @@ def empty_person(draws):
 
 @kernel
 def aligned(size):
-    """Return room for numbers that begins where a cache line does: eight of them never lie on two."""
+    """Return an array that begins at a cache line, so that eight float64 never span two lines."""
     room = np.empty(size + LANES)
     skip = -(room.ctypes.data // 8) % LANES
     return room[skip : skip + size]
@@ -120,7 +85,7 @@ def aligned(size):
 # ------------------------------------------------------------------------------------------------ algebra
 @tight
 def cholesky(L):
-    """Replace the lower half of a symmetric matrix by the triangle with `L Lᵀ` equal to it, its diagonal inverted."""
+    """Replace the lower triangle of a symmetric matrix by its Cholesky factor, the diagonal inverted."""
     D = len(L)
     for a in range(D):
         for c in range(a + 1):
@@ -128,13 +93,13 @@ def cholesky(L):
             take_sum(L, here, L, a * D * LANES, LANES, L, c * D * LANES, c)
             if c < a:
                 multiply(L, here, L, (c * D + c) * LANES)
-        for lane in range(LANES):
+        for lane in range(LANES):  # inverted: the triangular solves then multiply instead of dividing
             L[a, a, lane] = 1.0 / np.sqrt(L[a, a, lane])
 
 
 @tight
 def solve_lower(L, b):
-    """Replace `b` by what solves `L x = b`."""
+    """Replace `b` by the solution of `L x = b`."""
     D = len(b)
     for a in range(D):
         take_sum(b, a * LANES, L, a * D * LANES, LANES, b, 0, a)
@@ -143,30 +108,30 @@ def solve_lower(L, b):
 
 @tight
 def solve_upper(L, b):
-    """Replace `b` by what solves `Lᵀ x = b`."""
+    """Replace `b` by the solution of `Lᵀ x = b`."""
     D = len(b)
     for a in range(D - 1, -1, -1):
         take_sum(b, a * LANES, L, ((a + 1) * D + a) * LANES, D * LANES, b, (a + 1) * LANES, D - 1 - a)
         multiply(b, a * LANES, L, (a * D + a) * LANES)
 
 
-# ------------------------------------------------------------------------------------------ draws and items
+# ------------------------------------------------------------------------------------------ samples and items
 @tight
 def place_of(draws, i, g):
-    """Return where the numbers of an item begin in eight draws."""
+    """Return the flat position of item `i` in sample group `g`."""
     _, n_items, D, _ = draws.items.shape
     return (g * n_items + i) * D * LANES
 
 
 @tight
 def in_use(draws, g):
-    """Return how many of eight draws count."""
-    return min(LANES, draws.n_samples - g * LANES)
+    """Return the number of samples in group `g`, padding excluded."""
+    return min(LANES, draws.n_draws - g * LANES)
 
 
 @tight
 def look_at(draws, g, i, q):
-    """Write `q_i = (1, v_i)`."""
+    """Load `q_i = (1, v_i)`."""
     begin = place_of(draws, i, g)
     for lane in range(LANES):
         q[0, lane] = 1.0
@@ -176,20 +141,20 @@ def look_at(draws, g, i, q):
 
 @tight
 def growth_of(draws, n):
-    """Return the factor of `growth` after so many ratings."""
+    """Return the factor of `growth` for `n` ratings: log n, clipped to the range seen in the fit."""
     return np.log(min(max(n, draws.fewest), draws.most))
 
 
 @tight
 def share_of(n):
-    """Return what the sum of tastes is multiplied by."""
+    """Return 1 / √n, the factor of Σ taste_j; 0 without ratings."""
     return 1.0 / np.sqrt(n) if n > 0.5 else 0.0
 
 
-# ---------------------------------------------------------------------------------------------- people
+# ---------------------------------------------------------------------------------------------- users
 @tight
 def count(draws, indices, person):
-    """Fill in how many ratings a person gave, and their tastes: what all draws see alike."""
+    """Set the number of ratings and Σ taste_j, which are the same for all samples."""
     person.n_ratings[0] = len(indices)
     person.taste[:] = 0.0
     for j in indices:
@@ -199,7 +164,7 @@ def count(draws, indices, person):
 
 @tight
 def add_ratings(draws, g, indices, data, person):
-    """Add ratings to the sums of a person, some at once."""
+    """Add ratings to a user's sums, `TOGETHER` at a time."""
     D, R = len(person.z), len(person.sums)
     for first in range(0, len(indices), TOGETHER):
         n = min(TOGETHER, len(indices) - first)
@@ -212,7 +177,7 @@ def add_ratings(draws, g, indices, data, person):
 
 @tight
 def take_rating(draws, g, j, rating, person):
-    """Take one rating out of the sums of a person."""
+    """Subtract one rating from a user's sums."""
     D, R = len(person.z), len(person.sums)
     look_beside(draws, g, j, rating, person.eights, 0)
     for a in range(0, D + 1, TALL):
@@ -222,7 +187,7 @@ def take_rating(draws, g, j, rating, person):
 
 @tight
 def look_beside(draws, g, j, rating, room, k):
-    """Write `q_j` and behind it `r_j − offset_j` as the `k`-th of what is added together."""
+    """Load `w_j = (q_j, r_j − offset_j)` as the `k`-th of the ratings added together."""
     begin, D = place_of(draws, j, g), draws.level.shape[1]
     for lane in range(LANES):
         room[0, k, lane] = 1.0
@@ -233,7 +198,7 @@ def look_beside(draws, g, j, rating, room, k):
 
 @tight
 def settle(draws, g, person):
-    """Derive the person from the sums: the mean of people like them, and their own numbers."""
+    """Compute the prior mean, the Cholesky factor and the posterior mean from a user's sums."""
     (D, _), n_tastes, n, R = person.z.shape, len(person.taste), person.n_ratings[0], len(person.sums)
     usual, z, L, grown = person.usual, person.z, person.lower, growth_of(draws, n)
     for f in range(n_tastes):
@@ -258,7 +223,7 @@ def settle(draws, g, person):
 
 @tight
 def meet(draws, g, indices, data, person):
-    """Fill a person who is counted from their row of ratings."""
+    """Compute a user's state from a row of ratings; `count` must have been called."""
     person.sums[:] = 0.0
     add_ratings(draws, g, indices, data, person)
     settle(draws, g, person)
@@ -266,10 +231,11 @@ def meet(draws, g, indices, data, person):
 
 @tight
 def leave_out(draws, g, person, j, rating, other):
-    """Make another person of this one who has not given a rating."""
+    """Copy the state with one rating removed (leave-one-out)."""
     other.n_ratings[0] = person.n_ratings[0] - 1.0
     for f in range(len(person.taste)):
         other.taste[f] = person.taste[f] - draws.taste[j, f]
+    # removing a rating from the sums takes D² operations, adding up all others n_ratings times as many
     for at in range(0, person.sums.size, LANES):
         fetch(other.sums, at, person.sums, at)
     take_rating(draws, g, j, rating, other)
@@ -278,7 +244,7 @@ def leave_out(draws, g, person, j, rating, other):
 
 @tight
 def rating_of(draws, g, z, i, value):
-    """Return the sum over the draws of what the person of `z` would give an item; each is left in `value`."""
+    """Return an item's predicted ratings summed over the samples; `value` holds each of them."""
     total = 0.0
     for lane in range(LANES):
         value[lane] = draws.items[g, i, 0, lane] + z[0, lane]
@@ -290,7 +256,7 @@ def rating_of(draws, g, z, i, value):
 
 @tight
 def spread_of(draws, g, person, i):
-    """Return the sums over the draws of their own variances and of the squares of `value`, which `rating_of` left."""
+    """Return Σ variance and Σ `value`² over the samples; `rating_of` must have filled `value`."""
     y, within, squares = person.q, 0.0, 0.0
     look_at(draws, g, i, y)
     solve_lower(person.lower, y)
@@ -302,10 +268,10 @@ def spread_of(draws, g, person, i):
     return within, squares
 
 
-# --------------------------------------------------------------------------------------------- answers
+# --------------------------------------------------------------------------------------------- predictions
 @kernel
 def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
-    """Return ratings and variances of pairs sorted by row; what the row itself says of the item is not looked at."""
+    """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out."""
     totals, squares, within = np.zeros(stop - start), np.zeros(stop - start), np.zeros(stop - start)
     person, other, first = empty_person(draws), empty_person(draws), start
     while first < stop:
@@ -329,16 +295,13 @@ def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
                     within[at - start] += inner
                     squares[at - start] += square
         first = last
-    means = totals / draws.n_samples
-    return means, within / draws.n_samples + np.maximum(squares / draws.n_samples - means**2, 0.0)
+    means = totals / draws.n_draws  # variance = mean of the variances + variance of the means
+    return means, within / draws.n_draws + np.maximum(squares / draws.n_draws - means**2, 0.0)
 
 
 @kernel
 def gaussian_rows(start, stop, rows, draws):
-    """Return the ratings of all items for rows; items of the row itself are NaN.
-
-    Of eight draws every person is met first, so that an item's numbers are fetched once for all of them.
-    """
+    """Return the predicted ratings of all items for some rows; NaN for items in the row."""
     (G, n_items, D, _), n = draws.items.shape, stop - start
     dense, person, z = np.zeros((n, n_items)), empty_person(draws), aligned(n * D * LANES).reshape(n, D, LANES)
     for g in range(G):
@@ -347,7 +310,7 @@ def gaussian_rows(start, stop, rows, draws):
             count(draws, rows.indices[row], person)
             meet(draws, g, rows.indices[row], rows.data[row], person)
             z[u] = person.z
-        for i in range(n_items):
+        for i in range(n_items):  # items outside, so that an item's numbers are loaded once for all users
             for u in range(n):
                 dense[u, i] += rating_of(draws, g, z[u], i, person.value)
     for u in range(n):
@@ -360,11 +323,11 @@ def gaussian_rows(start, stop, rows, draws):
 
 @kernel
 def gaussian_parts(indices, data, item, draws):
-    """Return what an average person would give an item, and for each of a row's ratings its weight and what it adds.
+    """Return an average user's predicted rating of an item, and the weight and contribution of each rating of the row.
 
-    With `q` the item's numbers and `A` the person's precision, a rating of `j` adds `y · (α q_j (r_j − usual_j) +
-    Λ taste_j lean / √n)` where `A y = q`; its weight is `α y · q_j`. The first is what the stars say, the second what
-    the mere choice of the movie says.
+    With `q` the item's numbers, `A` the user's precision and `A y = q`, the rating of `j` contributes
+    `y · (α q_j (r_j − usual_j) + Λ taste_j lean / √n)`; its weight is `α y · q_j`. The first term is the effect of the
+    rating, the second the effect of having chosen the item at all.
     """
     person, others, base = empty_person(draws), indices != item, 0.0
     drawn = np.zeros(draws.taste.shape[1])
@@ -391,9 +354,9 @@ def gaussian_parts(indices, data, item, draws):
 
 @tight
 def average_of(draws, g, item, person):
-    """Return the sum over the draws of what somebody without tastes would give an item.
+    """Return an average user's predicted rating of an item, summed over the samples.
 
-    Of the person, `q` becomes the item's numbers, and `usual` those of people without tastes.
+    Afterwards `q` holds the item's numbers and `usual` the prior mean without tastes.
     """
     q, usual, total, grown = person.q, person.usual, 0.0, growth_of(draws, person.n_ratings[0])
     look_at(draws, g, item, q)
@@ -409,7 +372,7 @@ def average_of(draws, g, item, person):
 
 @tight
 def part_of(draws, g, j, rating, person):
-    """Return the sums over the draws of a rating's weight and of what its stars add; `q` holds `y`."""
+    """Return a rating's weight and the contribution of its value, summed over the samples; `q` holds `y`."""
     reach, level, begin, D = person.value, person.other, place_of(draws, j, g) + LANES, len(person.q)
     for lane in range(LANES):
         reach[lane] = person.q[0, lane]
@@ -426,7 +389,7 @@ def part_of(draws, g, j, rating, person):
 
 @tight
 def add_choices(draws, g, person, drawn):
-    """Add what one unit of each taste adds to an item's rating, summed over the draws: `y · Λ lean / √n`."""
+    """Add the contribution of one unit of each taste, summed over the samples: `y · Λ lean / √n`."""
     D, pulled, share = len(person.q), person.value, share_of(person.n_ratings[0])
     for c in range(D):
         for lane in range(LANES):

@@ -1,4 +1,4 @@
-"""What the other kernels rely on and SciPy does not look at: where the entries of a sparse matrix lie."""
+"""Checks of a CSR matrix that SciPy omits and the kernels rely on: they check no bounds."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from reelated._kernels.compiling import kernel
 
 @kernel
 def look_over(indptr, indices, data, n_columns):
-    """Say of a matrix by rows whether all entries lie inside, whether columns ascend, and whether all is finite.
+    """Return whether all entries lie inside the matrix, whether columns ascend, and whether all values are finite.
 
     inside = (0 <= indices).all() and (indices < n_columns).all() and (np.diff(indptr) >= 0).all()
     """

@@ -1,10 +1,10 @@
-"""The best items of many rows at once: eight rows side by side, then the exact scores of the few that may be best.
+"""Top-n items of many rows: eight rows side by side in float32, then exact float64 scores of the candidates.
 
-scores = values @ S.T;  scores[rated] = -inf;  the n highest of each row        # values: what the ratings are worth
+scores = values @ S.T;  scores[rated] = -inf;  the n highest of each row        # values: the weights of the ratings
 
-An item that some of eight rows share is spread once, by one vector addition for all eight, in float32. The sums
-are good enough to tell which items may be among the best; those are summed up again in float64, as for one row alone.
-Where rounding might hide one of the best, the row is left to `top_rows`.
+An item that any of the eight rows holds is scattered once, with one vector addition for all eight. The float32 sums
+select the candidates; their scores are summed again in float64, as for a single row. Where rounding might hide one
+of the best, the row is left to `top_rows`.
 
 Cost: for every eight rows, the neighbours of each item that any of them holds.
 """
@@ -18,15 +18,15 @@ from reelated._kernels.lanes import LANES, above_each, add_products, clear, lowe
 from reelated._kernels.scores import insert
 
 SPARE = 6
-"""How many more than are wanted are looked at exactly."""
+"""Candidates beyond `n` that are scored exactly."""
 ROUNDING = 2.0**-24
-"""The relative error of one operation in float32."""
+"""The relative error of one float32 operation."""
 NOTHING = 1e-30
-"""A score that may be lost in float32 altogether."""
+"""A score up to this may vanish in float32."""
 
 
 class Found(NamedTuple):
-    """The best items of every row, `n` places for each: how many are sure, the items and their scores."""
+    """The top items of every row, `n` places each: the number that is certain, the items and their scores."""
 
     counts: np.ndarray
     items: np.ndarray
@@ -34,9 +34,9 @@ class Found(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A workspace for eight rows: the numbers of an item stand side by side for all of them.
+    """Workspace for eight rows, whose numbers lie side by side for each item.
 
-    Candidates fall by their sums, `kept[lane]` of them for each row; sums at or below `floors[lane]` are none.
+    Candidates are in descending order of their sums, `kept[lane]` for each row; a sum must exceed `floors[lane]`.
     """
 
     values: np.ndarray
@@ -65,13 +65,13 @@ def _empty_group(n_items, room):
 
 @kernel
 def top_groups(start, stop, order, rows, links, allowed, keep_seen, n, out):
-    """Write the best `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own place.
+    """Write the top `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own place in `out`.
 
-    The count is `n` where that many are sure, else −1. Similarities must not be negative, and all neighbours count.
+    The count is `n` where those are certain, else −1. Similarities must not be negative, and all neighbours are used.
     """
     n_items, room = len(links.by_row.indptr) - 1, n + SPARE
     group, row_values, exact = _empty_group(n_items, room), np.full(n_items, np.nan), np.empty(room)
-    slack = 1 + 2 * ROUNDING * (3 + np.diff(links.by_row.indptr).max())  # terms of a sum, and its products
+    slack = 1 + 2 * ROUNDING * (3 + np.diff(links.by_row.indptr).max())  # bound of the rounding errors of a sum
     for g in range(start, stop):
         members = order[g * LANES : (g + 1) * LANES]
         size = _gather_union(members, rows, keep_seen, group)
@@ -81,6 +81,7 @@ def top_groups(start, stop, order, rows, links, allowed, keep_seen, n, out):
         for lane in range(len(members)):
             u, items = members[lane], group.items[lane, : group.kept[lane]]
             _exact_scores(u, rows, links.by_row, items, row_values, exact)
+            # the highest score that an item outside the candidates can have
             hidden = group.scores[lane, room - 1] * slack if len(items) == room else NOTHING
             place = slice(u * n, u * n + n)
             out.counts[u] = _choose(items, exact, hidden, n, out.items[place], out.scores[place])
@@ -88,10 +89,7 @@ def top_groups(start, stop, order, rows, links, allowed, keep_seen, n, out):
 
 @tight
 def _gather_union(members, rows, keep_seen, group):
-    """Lay the values of the rows side by side; note the items that any of them holds and return how many.
-
-    No sum rises above the floor of what a row holds itself.
-    """
+    """Lay the values of the rows side by side; collect the items that any row holds and return their number."""
     size = 0
     for lane in range(len(members)):
         for p in range(rows.indptr[members[lane]], rows.indptr[members[lane] + 1]):
@@ -102,13 +100,13 @@ def _gather_union(members, rows, keep_seen, group):
                 size += 1
             group.values[np.int64(item) * LANES + lane] = rows.data[p]
             if not keep_seen:
-                group.sums[np.int64(item) * LANES + lane] = -np.inf
+                group.sums[np.int64(item) * LANES + lane] = -np.inf  # stays below the floor, whatever is added
     return size
 
 
 @tight
 def _spread(size, influence, group):
-    """Add what the items of the rows lend to the items that they predict."""
+    """Scatter the values of the rows to the items that they predict; `influence` is S by columns."""
     for c in range(size):
         item = np.int64(group.union[c])
         begin = influence.indptr[item]
@@ -119,7 +117,7 @@ def _spread(size, influence, group):
 
 @tight
 def _take_candidates(n_items, allowed, room, group):
-    """Keep for each row the `room` items of the highest sums above zero, falling, and clear the sums."""
+    """Select for each row the `room` highest positive sums, in descending order, and clear the sums."""
     for lane in range(LANES):
         group.kept[lane], group.floors[lane] = 0, 0
     for item in range(n_items):
@@ -144,14 +142,14 @@ def _forget(size, group):
 
 @tight
 def _exact_scores(u, rows, similarity, items, row_values, exact):
-    """Sum up the scores of a row's candidates in float64, over the neighbours in ascending order."""
+    """Compute the scores of a row's candidates in float64, neighbours in ascending order."""
     for p in range(rows.indptr[u], rows.indptr[u + 1]):
         row_values[rows.indices[p]] = rows.data[p]
     for c in range(len(items)):
         exact[c] = 0.0
         for q in range(similarity.indptr[items[c]], similarity.indptr[items[c] + 1]):
             value = row_values[similarity.indices[q]]
-            if value == value:  # rated
+            if value == value:  # no NaN: the row holds the neighbour
                 exact[c] += similarity.data[q] * value
     for p in range(rows.indptr[u], rows.indptr[u + 1]):
         row_values[rows.indices[p]] = np.nan
@@ -159,7 +157,7 @@ def _exact_scores(u, rows, similarity, items, row_values, exact):
 
 @tight
 def _choose(items, exact, hidden, n, out_items, out_scores):
-    """Write the `n` best candidates; return how many, or −1 where something hidden might be better."""
+    """Write the `n` best candidates; return `n`, or −1 where an item outside them might score higher."""
     if len(items) < n:
         return -1
     found = 0

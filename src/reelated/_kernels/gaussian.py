@@ -1,8 +1,9 @@
-"""A BPMF over items: draws of factors while fitting, and the person behind a row of ratings when asked.
+"""BPMF fitting: Gibbs samples of the factors of items and users.
 
-A draw holds an offset and factors `v` of every item, and for people a mean and precision of `(bias, z)`; a rating is
-`offset_i + bias + v_i · z` and noise. Items and people are drawn by one kernel: with `q_j = (1, v_j)` a row that rated
-`j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and its mean solves `A x = Λ m + α Σ q_j (r_j − offset_j)`.
+A sample holds an offset and factors `v` for each item, and the mean and precision of the users' `(bias, z)`; a rating
+is `offset_i + bias + v_i · z` plus noise. One kernel samples items and users alike: with `q_j = (1, v_j)`, a row that
+rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and its mean solves
+`A x = Λ m + α Σ q_j (r_j − offset_j)`.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from reelated._kernels.compiling import kernel, tight
 
 
 class Prior(NamedTuple):
-    """What is thought of rows before their ratings: a mean for each, one precision, and the noise of a rating."""
+    """The prior of rows: a mean for each, one precision matrix, and the precision `alpha` of the noise."""
 
     mean: np.ndarray
     precision: np.ndarray
@@ -22,7 +23,7 @@ class Prior(NamedTuple):
 
 @tight
 def cholesky(A, L):
-    """Write the lower triangle `L` with `L Lᵀ = A`; only the lower half of `A` is read."""
+    """Write the Cholesky factor `L` of `A`; only the lower triangle of `A` is read."""
     for a in range(len(A)):
         for c in range(a + 1):
             rest = A[a, c]
@@ -33,7 +34,7 @@ def cholesky(A, L):
 
 @tight
 def solve_lower(L, b):
-    """Replace `b` by what solves `L x = b`."""
+    """Replace `b` by the solution of `L x = b`."""
     for a in range(len(b)):
         rest = b[a]
         for e in range(a):
@@ -43,7 +44,7 @@ def solve_lower(L, b):
 
 @tight
 def solve_upper(L, b):
-    """Replace `b` by what solves `Lᵀ x = b`."""
+    """Replace `b` by the solution of `Lᵀ x = b`."""
     for a in range(len(b) - 1, -1, -1):
         rest = b[a]
         for e in range(a + 1, len(b)):
@@ -51,9 +52,11 @@ def solve_upper(L, b):
         b[a] = rest / L[a, a]
 
 
+# A = Λ + α Q.T @ Q;  L = cholesky(A);  out[u] = solve(A, Λ @ m[u] + α Q.T @ (ratings - offset)) + solve(L.T, noise[u])
+# Cost of a row: n_ratings D² / 2 + D³ / 6 multiply-adds.
 @kernel
 def draw_rows(start, stop, rows, others, prior, noise, out):
-    """Draw the numbers of rows `start` to `stop` given those of what they rated (or of who rated them)."""
+    """Sample the numbers of rows `start … stop`, given those of the items that they rated (or of their raters)."""
     D = others.shape[1]
     A, L, b, q = np.empty((D, D)), np.empty((D, D)), np.empty(D), np.empty(D)
     q[0] = 1.0
@@ -75,7 +78,7 @@ def draw_rows(start, stop, rows, others, prior, noise, out):
                     A[a, c] += weighted * q[c]
         cholesky(A, L)
         solve_lower(L, b)
-        for a in range(D):
+        for a in range(D):  # before the second solve: Cov(L⁻ᵀ noise) = (L Lᵀ)⁻¹ = A⁻¹
             b[a] += noise[u, a]
         solve_upper(L, b)
         out[u] = b
@@ -97,7 +100,7 @@ def squared_error(rows, people, items):
 
 @tight
 def cross_products(A, B, out):
-    """Write `Aᵀ B`, summed in the order of the rows: the same on any number of threads."""
+    """Write `Aᵀ B`, summed in row order, so that the bits do not depend on the number of threads."""
     out[:] = 0.0
     for row in range(len(A)):
         for a in range(A.shape[1]):

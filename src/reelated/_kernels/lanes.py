@@ -1,7 +1,7 @@
-"""Eight numbers at a time: the few vector operations of the kernels, spelt out for LLVM.
+"""SIMD: the few operations on eight numbers that the kernels use, written as LLVM intrinsics.
 
-Every way of adding up the same products gives the same bits. So a product and a sum are either never fused or, where
-a function says so, always.
+Every way of adding up the same products must give the same bits. So multiplication and addition are never fused or,
+where a docstring says so, always.
 """
 
 from llvmlite import ir
@@ -10,13 +10,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 8
-"""Numbers of one vector operation."""
+"""Numbers in one vector operation."""
 TALL, BROAD = 2, 4
-"""Rows and columns of the sums that `add_outer` keeps in registers."""
+"""Rows and columns of the tile of sums that `add_outer` keeps in registers."""
 
 
 class Vectors:
-    """The arrays of a call as LLVM sees them, in eights."""
+    """The array arguments of a call as LLVM values, with access to eight elements at a time."""
 
     def __init__(self, context, builder, signature, args):
         self.context, self.builder, self.signature, self.args = context, builder, signature, args
@@ -31,21 +31,21 @@ class Vectors:
         return self.builder.gep(data, [place])
 
     def eight(self, at, place):
-        """Return the address of eight elements from `place` on."""
+        """Return the address of eight elements from `place` on, as a pointer to a vector."""
         return self.builder.bitcast(self.pointer(at, place), ir.VectorType(self.element(at), LANES).as_pointer())
 
     def load(self, at, place):
-        """Read eight elements, wherever they begin."""
+        """Load eight elements; the address need not be a multiple of eight elements."""
         loaded = self.builder.load(self.eight(at, place))
         loaded.align = self.context.get_abi_sizeof(self.element(at))
         return loaded
 
     def store(self, value, at, place):
-        """Write eight elements, wherever they begin."""
+        """Store eight elements; the address need not be a multiple of eight elements."""
         self.builder.store(value, self.eight(at, place)).align = self.context.get_abi_sizeof(self.element(at))
 
     def spread(self, value):
-        """Return one number eight times."""
+        """Broadcast one number to all eight lanes."""
         first, nothing = ir.Constant(ir.IntType(32), 0), ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return self.builder.shuffle_vector(self.builder.insert_element(nothing, value, first), nothing, zeros)
@@ -55,7 +55,7 @@ class Vectors:
         return [self.builder.add(place, self.builder.mul(step, _index(self.context, row))) for row in range(LANES)]
 
     def along(self, depth, left, right):
-        """Loop over `depth` eights of two arrays: yield the numbers of the left one and the vector of the right."""
+        """Loop over `depth` eights of two arrays; yield the left one as scalars and the right one as a vector."""
         with cgutils.for_range(self.builder, depth) as loop:
             far = self.builder.mul(loop.index, _index(self.context, LANES))
             places = [self.builder.add(self.builder.add(left[1], far), _index(self.context, i)) for i in range(LANES)]
@@ -63,12 +63,12 @@ class Vectors:
             yield numbers, self.load(right[0], self.builder.add(right[1], far))
 
     def wide(self, at, place):
-        """Read eight numbers as float64."""
+        """Load eight numbers as float64."""
         loaded, wide = self.load(at, place), ir.VectorType(ir.DoubleType(), LANES)
         return loaded if loaded.type == wide else self.builder.fpext(loaded, wide)
 
     def function(self, name, vector, arguments=1):
-        """Return LLVM's own function of vectors."""
+        """Return an LLVM vector function, declared in the module at first use."""
         element = {"i64": "i64", "float": "f32", "double": "f64"}[str(vector.element)]
         full, kind = f"llvm.{name}.v{LANES}{element}", ir.FunctionType(vector, [vector] * arguments)
         return cgutils.get_or_insert_function(self.builder.module, kind, full)
@@ -78,7 +78,7 @@ class Vectors:
         return self.builder.call(self.function("fma", total.type, arguments=3), [x, y, total])
 
     def bits(self, truths):
-        """Return eight truths as the bits of one integer, the first lane lowest."""
+        """Return eight booleans as the bits of one integer, lane 0 lowest."""
         return self.builder.zext(self.builder.bitcast(truths, ir.IntType(LANES)), ir.IntType(64))
 
 
@@ -93,7 +93,7 @@ def _index(context, number):
 def add_tile(_, sums, place, step, left, left_at, right, right_at, depth):
     """``sums[place + i * step + j] += Σ_k left[left_at + 8 k + i] * right[right_at + 8 k + j]`` for i, j below 8.
 
-    The 64 sums stay in registers for all `depth` values of `k`, and each runs over `k` ascending.
+    The 64 sums stay in registers for all `depth` values of `k`; each is summed in ascending `k`.
     """
 
     def generate(context, builder, signature, args):
@@ -133,7 +133,7 @@ def count_tile(_, counts, place, step, left, left_at, right, right_at, depth):
 
 @intrinsic
 def reaching(_, numbers, place, bits):
-    """Return how many of ``numbers[place : place + 8]`` are in size at least the number that has these bits."""
+    """Count those of ``numbers[place : place + 8]`` whose absolute value is at least the number with these bits."""
 
     def generate(context, builder, signature, args):
         v = Vectors(context, builder, signature, args)
@@ -150,9 +150,9 @@ def reaching(_, numbers, place, bits):
 
 @intrinsic
 def promising(_, numbers, place, floor, floors, group):
-    """Return as bits which of ``numbers[place : place + 8]`` are not 0 and in size at least a floor or their own.
+    """Return a bit mask of ``numbers[place : place + 8]``: not 0, and in absolute value at least one of two floors.
 
-    Their own are ``floors[group : group + 8]``.
+    One is `floor`, the other ``floors[group + lane]``.
     """
 
     def generate(context, builder, signature, args):
@@ -179,7 +179,7 @@ def as_bits(_, number):
 
 @intrinsic
 def as_number(_, bits):
-    """Return the float32 that has these bits."""
+    """Return the float32 with these bits."""
 
     def generate(_, builder, signature, args):
         return builder.bitcast(args[0], ir.FloatType())
@@ -189,7 +189,7 @@ def as_number(_, bits):
 
 @intrinsic
 def lowest_bit(_, word):
-    """Return the place of the lowest bit that is set in a 64-bit word."""
+    """Return the position of the lowest set bit of a 64-bit word, which must not be 0."""
 
     def generate(_, builder, signature, args):
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
@@ -199,7 +199,7 @@ def lowest_bit(_, word):
 
 @intrinsic
 def above(_, numbers, place, floor):
-    """Return as bits which of ``numbers[place : place + 8]`` are above a floor."""
+    """Return a bit mask of ``numbers[place : place + 8] > floor``."""
 
     def generate(context, builder, signature, args):
         v = Vectors(context, builder, signature, args)
@@ -210,7 +210,7 @@ def above(_, numbers, place, floor):
 
 @intrinsic
 def above_each(_, numbers, place, floors):
-    """Return as bits which of ``numbers[place : place + 8]`` are above ``floors[:8]``, each above its own."""
+    """Return a bit mask of ``numbers[place : place + 8] > floors[:8]``."""
 
     def generate(context, builder, signature, args):
         v = Vectors(context, builder, signature, args)
@@ -269,7 +269,7 @@ def multiply(_, out, place, numbers, at):
 
 
 def _sum(out, left, right, sign):
-    """Return type and code of `add_sum` and `take_sum`."""
+    """Return the signature and the code generator of `add_sum` and `take_sum`."""
 
     def generate(context, builder, signature, args):
         v, eight = Vectors(context, builder, signature, args), _index(context, LANES)
@@ -297,7 +297,7 @@ def take_sum(_, out, place, left, left_at, step, right, right_at, n):
 
 
 def _outer(sums, eights, sign):
-    """Return type and code of `add_outer` and `take_outer`."""
+    """Return the signature and the code generator of `add_outer` and `take_outer`."""
 
     def generate(context, builder, signature, args):
         v, eight = Vectors(context, builder, signature, args), _index(context, LANES)
@@ -329,7 +329,7 @@ def _outer(sums, eights, sign):
 def add_outer(_, sums, place, step, eights, left, right, room, n):
     """``sums[place + step i + 8 j + lane] += Σ_k eights[left + i, k, lane] * eights[right + j, k, lane]``, fused.
 
-    For i below `TALL`, j below `BROAD` and k below `n`; a row of `eights` has `room` for k.
+    For i below `TALL`, j below `BROAD` and k below `n`; a row of `eights` has space for `room` values of k.
     """
     return _outer(sums, eights, 1)
 

@@ -1,4 +1,4 @@
-"""Sorting numbers that differ by marking them in a set of bits and reading it: no comparison, no wrong guess."""
+"""Bit sets, to sort distinct numbers without comparisons and so without mispredicted branches."""
 
 from typing import NamedTuple
 
@@ -9,23 +9,23 @@ from reelated._kernels.lanes import lowest_bit
 
 
 class Marks(NamedTuple):
-    """A set of numbers: their bits, the bits of those words of it that are not empty, and a place for each number."""
+    """A set of numbers below a limit, each with a place."""
 
-    bits: np.ndarray
-    words: np.ndarray
+    bits: np.ndarray  # bit n: the set holds n
+    words: np.ndarray  # bit w: word w of `bits` is not 0, so that empty words are skipped
     places: np.ndarray
 
 
 @kernel
 def empty_marks(n):
-    """Return an empty set of numbers below `n`."""
+    """Return an empty set for numbers below `n`."""
     bits = np.zeros(n // 64 + 1, np.uint64)
     return Marks(bits, np.zeros(len(bits) // 64 + 1, np.uint64), np.empty(n, np.int64))
 
 
 @tight
 def mark(marks, number, place):
-    """Put a number into the set, with its place."""
+    """Add a number with its place to the set."""
     one, at = np.uint64(1), np.uint64(number)
     marks.places[at] = place
     marks.bits[at >> np.uint64(6)] |= one << (at & np.uint64(63))
@@ -34,7 +34,7 @@ def mark(marks, number, place):
 
 @tight
 def take_marked(marks, numbers, places, at):
-    """Empty the set into ``numbers[at:]`` and ``places[: …]``, ascending; return how many there were."""
+    """Move the set in ascending order to ``numbers[at:]`` and ``places[:count]``; return the count."""
     one, taken = np.uint64(1), 0
     for w in range(len(marks.words)):
         while marks.words[w]:

@@ -1,4 +1,4 @@
-"""From sums over common raters to a similarity."""
+"""Similarities from sums over common raters."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from reelated._kernels.compiling import tight
 
 
 class Rule(NamedTuple):
-    """How sums over common raters become a similarity."""
+    """The parameters of the similarity formula."""
 
     jaccard: bool
     pearson: bool
@@ -20,7 +20,7 @@ class Rule(NamedTuple):
 
 @tight
 def cosine(dot, common, i, j, sizes, norms, rule):
-    """Return the cosine, or the Jaccard index, of `i` and `j` from the sum of products over their common raters."""
+    """Return the cosine, or the Jaccard index, of `i` and `j` from the sum of products over common raters."""
     if rule.jaccard:
         return common / (sizes[i] + sizes[j] - common + rule.damping)
     below = norms[i] * norms[j] + rule.damping
@@ -31,13 +31,14 @@ def cosine(dot, common, i, j, sizes, norms, rule):
 def pearson(dot, common, moments, damping):
     """Return the correlation over common raters from Σxy and the moments Σx, Σy, Σx², Σy².
 
-    What is left of a variance by rounding counts as none.
+    A variance that is no larger than rounding error counts as 0, and the correlation is then 0.
     """
     x, y, xx, yy = np.float64(moments[0]), np.float64(moments[1]), np.float64(moments[2]), np.float64(moments[3])
     spread_x = common * xx - x * x
     spread_y = common * yy - y * y
     if spread_x <= ROUNDING * common * xx or spread_y <= ROUNDING * common * yy:
         return 0.0
+    # numerator and denominator are both multiplied by `common`, which saves the divisions
     below = np.sqrt(spread_x) * np.sqrt(spread_y) + common * damping
     return min(max((common * np.float64(dot) - x * y) / below, -1.0), 1.0)
 
@@ -48,7 +49,7 @@ ROUNDING = 1e-5
 
 @tight
 def finish(value, common, rule):
-    """Take off what a similarity loses by resting on few common raters or by being negative."""
+    """Apply `min_common`, `positive_only` and shrinkage to a similarity."""
     if common < rule.min_common or (rule.positive_only and value < 0):
         return 0.0
     return value * (common / (common + rule.shrinkage)) if rule.shrinkage > 0 else value

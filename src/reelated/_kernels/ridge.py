@@ -3,7 +3,7 @@
 G = V.T @ V
 for i:  N = candidates[i];  weights[i, N] = solve(G[N, N] + diag(ridge[N]), G[N, i])
 
-Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 for `m` candidates.
+Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 operations for `m` candidates.
 """
 
 from typing import NamedTuple
@@ -17,20 +17,20 @@ from reelated._kernels.shelves import strongest
 
 @tight
 def gram_rows(start, stop, by_item, by_user, gram):
-    """Add up the rows from `start` to `stop` of the Gram matrix up to the diagonal; `gram` is zero before."""
+    """Compute rows `start … stop` of the Gram matrix, lower triangle only; `gram` must be 0 before."""
     for i in range(start, stop):
         row = gram[i]
         for p in range(by_item.indptr[i], by_item.indptr[i + 1]):
             u, value = by_item.indices[p], by_item.data[p]
             for q in range(by_user.indptr[u], by_user.indptr[u + 1]):
                 j = by_user.indices[q]
-                if j > i:
+                if j > i:  # columns ascend: the rest is in the upper triangle
                     break
                 row[np.uint32(j)] += value * by_user.data[q]
 
 
 class Products(NamedTuple):
-    """What is known of the Gram matrix: all of it up to the diagonal, or else (`square` empty) its largest entries."""
+    """The Gram matrix: its lower triangle in `square` or, where that is empty, its largest entries by rows."""
 
     square: np.ndarray
     largest: CSR
@@ -39,9 +39,9 @@ class Products(NamedTuple):
 
 @kernel
 def near_rows(start, stop, near, products, ridge, weights):
-    """Solve the systems of items `start` to `stop`; `near` holds the candidates of each, and their products with it.
+    """Solve the systems of items `start … stop`; `near` holds each item's candidates and their products with the item.
 
-    Where missing entries leave no solution, the diagonal is raised until there is one.
+    Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
     """
     place, widest = np.full(len(ridge), -1), 0
     for i in range(start, stop):
@@ -52,6 +52,7 @@ def near_rows(start, stop, near, products, ridge, weights):
         n, raised, solved = here.stop - here.start, 1, here.stop == here.start
         system = room[: n * n].reshape(n, n)
         while not solved:
+            # again in every round: the solver overwrites the system
             if len(products.square):
                 dense_system(near.indices[here], products.square, ridge, system)
             else:
@@ -64,7 +65,7 @@ def near_rows(start, stop, near, products, ridge, weights):
 
 @tight
 def dense_system(near, gram, ridge, system):
-    """Write ``gram[near, near] + diag(ridge[near])`` up to the diagonal, as far as `gram` is read."""
+    """Write the lower triangle of ``gram[near, near] + diag(ridge[near])``; `near` ascends."""
     for a in range(len(near)):
         row = gram[near[a]]
         for b in range(a):
@@ -74,9 +75,9 @@ def dense_system(near, gram, ridge, system):
 
 @tight
 def sparse_system(near, gram, place, diagonal, ridge, system):
-    """Do as `dense_system` with a matrix of which each row holds its largest entries alone, and the diagonal beside.
+    """Write the same where each row of the Gram matrix holds only its largest entries, the diagonal apart.
 
-    A pair counts where either row holds it. `place` is −1 everywhere, and is left so.
+    An entry counts if either row holds it. `place` is −1 everywhere, before and after.
     """
     for a in range(len(near)):
         place[near[a]] = a
@@ -94,9 +95,9 @@ def sparse_system(near, gram, place, diagonal, ridge, system):
 
 @kernel
 def cut_rows(start, stop, begins, weights, keep):
-    """Return the strongest weights of the rows from `start` to `stop`: lengths, places, and the share cut.
+    """Return the `keep` strongest weights of rows `start … stop`: lengths, places, and the share cut from Σ weights².
 
-    Row `r` stands from ``begins[r]`` to ``begins[r + 1]``; zeros are none. The share is of the squares.
+    Row `r` lies from ``begins[r]`` to ``begins[r + 1]``; zeros are dropped.
     """
     lengths, cut = np.zeros(stop - start, np.int64), np.zeros(stop - start)
     places, filled = np.empty(min((stop - start) * keep, begins[stop] - begins[start]), np.int64), 0
@@ -116,7 +117,7 @@ def cut_rows(start, stop, begins, weights, keep):
 
 @kernel
 def common_rows(start, stop, by_item, by_user, pattern, common):
-    """Write how many people rated both, for every pair of the rows from `start` to `stop` of a pattern."""
+    """Count the common raters of every pair in rows `start … stop` of a pattern."""
     counts = np.zeros(len(by_item.indptr) - 1, np.int32)
     for i in range(start, stop):
         for p in range(by_item.indptr[i], by_item.indptr[i + 1]):

@@ -1,6 +1,6 @@
-"""Scores from sums over rated neighbours: for one person, for pairs, for everybody, for all users of one item.
+"""Scores as sums over rated neighbours: for one user, for pairs, for batches, and for all users of one item.
 
-Sums run in ascending item number in every function, so that one pair asked alone equals the same pair in a batch.
+Every function sums in ascending item index, so that a pair alone gets the same score as in a batch.
 """
 
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from reelated._kernels.lanes import LANES, above, clear, lowest_bit
 from reelated._kernels.shelves import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
-# score = top;  rating = offset + top / (weight + prior);  of each item only the max_neighbors_used nearest rated count
-# Cost: the ratings of the person × the neighbours of a movie.
+# score = top;  rating = offset + top / (weight + prior);  for each item only its max_used strongest rated neighbours
+# Cost for a user: the number of ratings × the neighbours of an item.
 
 
 SHORT = 64
-"""The longest list that is kept in order while scores are looked at, one by one."""
+"""The longest list that is kept sorted by insertion during the scan of the scores."""
 
 
 class Sums(NamedTuple):
-    """What a person's ratings add up to for each item: Σ s·value, Σ |s| and the number of neighbours rated."""
+    """Sums over a user's ratings for each item: Σ s·value, Σ |s| and the number of neighbours used."""
 
     top: np.ndarray
     weight: np.ndarray
@@ -29,7 +29,7 @@ class Sums(NamedTuple):
 
 
 class Links(NamedTuple):
-    """The item × item matrix by rows and by columns, and how many rated neighbours of an item count at the most."""
+    """The item × item matrix by rows and by columns, and the maximum number of neighbours used for an item."""
 
     by_row: CSR
     by_column: CSR
@@ -37,26 +37,23 @@ class Links(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """How sums become scores: a relevance is `top`; a rating is `offset + top / (weight + prior)`, not clipped.
-
-    A rating whose weights need no average is `offset + top`.
-    """
+    """How sums become scores: `top`, or a rating `offset + top / (weight + prior)`, not clipped to the scale."""
 
     rating: bool
-    average: bool
-    fallback: bool
+    average: bool  # False: a rating is offset + top
+    fallback: bool  # True: a rating without rated neighbours is the offset, else NaN
     prior: float
 
 
 @kernel
 def empty_sums(n):
-    """Return a workspace for `n` items or users."""
+    """Allocate sums for `n` items or users."""
     return Sums(np.zeros(n), np.zeros(n), np.zeros(n, np.int32))
 
 
 @tight
 def add_up(items, values, influence, sums):
-    """Spread one person's values over the items that each of theirs predicts; `influence` is S by columns."""
+    """Scatter a user's values to the items that they predict; `influence` is S by columns."""
     for p in range(len(items)):
         j = items[p]
         for q in range(influence.indptr[j], influence.indptr[j + 1]):
@@ -67,8 +64,8 @@ def add_up(items, values, influence, sums):
 
 
 @kernel
-def nearest_rated(i, similarity, rated, max_neighbors_used, places):
-    """Write the places of the strongest rated neighbours of `i`, at most `max_neighbors_used`; return their number."""
+def nearest_rated(i, similarity, rated, max_used, places):
+    """Write the places of the `max_used` strongest rated neighbours of `i`; return how many."""
     n = _rated_neighbours(i, similarity, rated, places)
     if n > max_neighbors_used:
         chosen = strongest(similarity.data[places[:n]], max_neighbors_used)
@@ -90,8 +87,8 @@ def _rated_neighbours(i, similarity, rated, places):
 
 
 @kernel
-def keep_nearest(items, values, similarity, max_neighbors_used, sums):
-    """Recompute the items that have more than `max_neighbors_used` rated neighbours from the strongest of them."""
+def keep_nearest(items, values, similarity, max_used, sums):
+    """Recompute the sums of items with more than `max_used` rated neighbours from the strongest of these."""
     n_items = len(sums.top)
     value, rated = np.zeros(n_items), np.zeros(n_items, np.bool_)
     value[items], rated[items] = values, True
@@ -107,10 +104,7 @@ def keep_nearest(items, values, similarity, max_neighbors_used, sums):
 
 @tight
 def score_of(top, weight, used, offset, finish):
-    """Return the score that sums amount to; NaN where there is nothing to go by.
-
-    Six decimals of a rating count: sums of the same ratings in another order must tie.
-    """
+    """Return the score for sums; NaN where the ratings give none."""
     if not finish.rating:
         return top if used > 0 else np.nan
     if (weight == 0 and not finish.fallback) or np.isnan(offset):
@@ -118,12 +112,12 @@ def score_of(top, weight, used, offset, finish):
     value = offset
     if weight > 0:
         value += top / (weight + finish.prior) if finish.average else top
-    return np.rint(value * 1e6) / 1e6
+    return np.rint(value * 1e6) / 1e6  # sums of the same ratings in another order must tie
 
 
 @kernel
 def scores_of(sums, item_offset, user_offset, finish):
-    """Return the score of every item for one person."""
+    """Return the scores of all items for one user."""
     scores = np.empty(len(sums.top))
     for i in range(len(scores)):
         scores[i] = score_of(sums.top[i], sums.weight[i], sums.used[i], item_offset[i] + user_offset, finish)
@@ -132,10 +126,10 @@ def scores_of(sums, item_offset, user_offset, finish):
 
 @kernel
 def best(scores, n):
-    """Return the positions of the `n` highest scores, falling, ties in ascending position; NaN never."""
+    """Return the positions of the `n` highest scores, descending, ties in ascending position; NaN is left out."""
     if n == 0:
         return np.empty(0, np.int64)
-    heap, filled = np.empty(n, np.int64), 0  # the root is the worst of the best
+    heap, filled = np.empty(n, np.int64), 0  # a heap whose root is the lowest of the n best so far
     for i in range(len(scores)):
         if np.isnan(scores[i]) or (filled == n and scores[i] <= scores[heap[0]]):
             continue
@@ -159,13 +153,13 @@ def best(scores, n):
 
 @tight
 def _worse(scores, a, b):
-    """Say whether `a` ranks below `b`."""
+    """Return whether `a` ranks below `b`."""
     return scores[a] < scores[b] or (scores[a] == scores[b] and a > b)
 
 
 @tight
 def _sink(scores, heap, size, new):
-    """Put `new` in place of the root of a heap of `size`."""
+    """Replace the root of a heap of `size` by `new` and restore the heap order."""
     at = 0
     while 2 * at + 1 < size:
         child = 2 * at + 1
@@ -180,7 +174,7 @@ def _sink(scores, heap, size, new):
 
 @kernel
 def _values_of(items, ratings, item_offset, user_offset):
-    """Return what a person's ratings say beyond the offsets."""
+    """Return a user's ratings minus the offsets."""
     values = np.empty(len(items))
     for p in range(len(items)):
         values[p] = ratings[p] - (item_offset[items[p]] + user_offset)
@@ -189,7 +183,7 @@ def _values_of(items, ratings, item_offset, user_offset):
 
 @kernel
 def score_row(items, ratings, links, item_offset, user_offset, finish):
-    """Return all scores and supports (neighbours used) for one person's row."""
+    """Return the scores of all items for one user, and the numbers of neighbours used."""
     sums = empty_sums(len(item_offset))
     values = _values_of(items, ratings, item_offset, user_offset)
     add_up(items, values, links.by_column, sums)
@@ -200,10 +194,10 @@ def score_row(items, ratings, links, item_offset, user_offset, finish):
 
 @kernel
 def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed, keep_seen, n, zeros):
-    """Return the best `n` items of each row from `start` to `stop`: lengths, items and scores.
+    """Return the top `n` items of rows `start … stop`: lengths, items and scores.
 
-    `allowed` says which items may be listed; empty, all may. `zeros` is a workspace, one for each item up to a whole
-    group of lanes, and is left as it was.
+    `allowed` masks the items that may be listed; empty, it allows all. `zeros` is a workspace with an element for each
+    item, padded to whole lanes; it is all zeros before and after.
     """
     lengths = np.zeros(stop - start, np.int64)
     out_items, out_scores, filled = np.empty((stop - start) * n, np.int32), np.empty((stop - start) * n), 0
@@ -216,7 +210,7 @@ def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed
             _add_scores(items, values, links.by_column, zeros)
             _leave_out(items, allowed, keep_seen, zeros)
             found = _take_best(zeros, n, out_items[room], out_scores[room])
-        if found < n:  # few are above zero: look at all that have a score
+        if found < n:  # fewer than n positive scores: consider every item that has a score
             scores, _ = score_row(items, rows.data[row], links, item_offset, user_offset[u], finish)
             for i in range(len(allowed)):
                 if not allowed[i]:
@@ -232,8 +226,8 @@ def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed
 
 
 @tight
-def _add_scores(items, values, influence, top):
-    """Spread one person's values over the items that each of theirs predicts, without counting them."""
+def _add_relevance(items, values, influence, top):
+    """Scatter a user's values to the items that they predict, without weights and counts."""
     for p in range(len(items)):
         value, begin = values[p], influence.indptr[items[p]]
         targets, strengths = influence.indices[begin:], influence.data[begin:]
@@ -243,7 +237,7 @@ def _add_scores(items, values, influence, top):
 
 @tight
 def _leave_out(items, allowed, keep_seen, top):
-    """Set to zero what may not be listed."""
+    """Set the scores of items that may not be listed to 0."""
     if not keep_seen:
         for p in range(len(items)):
             top[items[p]] = 0
@@ -254,7 +248,7 @@ def _leave_out(items, allowed, keep_seen, top):
 
 @tight
 def insert(items, scores, found, item, score):
-    """Put an item into its place in a falling list, ties ascending; a full one drops its last. Return its length."""
+    """Insert an item into a descending list, ties ascending; a full list drops its last. Return the length."""
     at = found
     while at > 0 and (scores[at - 1] < score or (scores[at - 1] == score and items[at - 1] > item)):
         if at < len(items):
@@ -267,7 +261,7 @@ def insert(items, scores, found, item, score):
 
 @tight
 def _take_best(top, n, out_items, out_scores):
-    """Write the `n` highest scores above zero, falling, ties in ascending item number; clear all; return how many."""
+    """Write the `n` highest positive scores, descending, ties in ascending item; clear all; return how many."""
     found, floor, one = 0, 0.0, np.uint64(1)
     for group in range(0, len(top), LANES):
         chosen = above(top, group, floor)
@@ -275,7 +269,7 @@ def _take_best(top, n, out_items, out_scores):
             i = group + np.int64(lowest_bit(chosen))
             chosen &= chosen - one
             score = top[i]
-            if score > floor:
+            if score > floor:  # it may have risen since the vector comparison; a tie loses to the lower item index
                 found = insert(out_items, out_scores, found, i, score)
                 floor = out_scores[n - 1] if found == n else 0.0
         clear(top, group)
@@ -284,7 +278,7 @@ def _take_best(top, n, out_items, out_scores):
 
 @kernel
 def score_pairs(start, stop, rows, pair_rows, pair_items, links, item_offset, user_offset, finish):
-    """Return scores and supports of the pairs from `start` to `stop`; sort the pairs by row."""
+    """Return scores and numbers of neighbours used of pairs `start … stop`; fast if they are sorted by row."""
     similarity, n_items = links.by_row, len(item_offset)
     rating, rated, places = np.zeros(n_items), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64)
     scores, used, current = np.empty(stop - start), np.zeros(stop - start, np.int32), -1
@@ -307,33 +301,20 @@ def score_pairs(start, stop, rows, pair_rows, pair_items, links, item_offset, us
 
 
 class Parts(NamedTuple):
-    """What the sums of several items consist of: of item `k` the rated neighbours from `ends[k]` to `ends[k + 1]`.
-
-    Attributes
-    ----------
-    ends : ndarray of int64, shape (n + 1,)
-    places : ndarray of int64
-        The neighbour's place in the person's row.
-    similarity, adds : ndarray of float64
-        How alike, and what it adds to the score.
-    common : ndarray of int32
-        How many people rated both.
-    total, weight : ndarray of float64, shape (n,)
-        Σ s of each item, and what its sum is divided by; 1 where it is not.
-    """
+    """The contributions to the scores of several items: those of item `k` lie from `ends[k]` to `ends[k + 1]`."""
 
     ends: np.ndarray
-    places: np.ndarray
+    places: np.ndarray  # of the neighbour in the user's row
     similarity: np.ndarray
-    adds: np.ndarray
-    common: np.ndarray
-    total: np.ndarray
-    weight: np.ndarray
+    adds: np.ndarray  # the contribution
+    common: np.ndarray  # the number of common raters
+    total: np.ndarray  # Σ s for each item
+    weight: np.ndarray  # the divisor of each item's sum, or 1
 
 
 @kernel
 def parts_of(items, links, common, rated_items, values, average, prior):
-    """Return what the sums of some items consist of for one person, whose `values` stand beside `rated_items`."""
+    """Return the contributions to some items' scores for one user; `values` belong to `rated_items`."""
     similarity, n_items, n = links.by_row, len(links.by_row.indptr) - 1, len(items)
     rated, place, places = np.zeros(n_items, np.bool_), np.empty(n_items, np.int64), np.empty(n_items, np.int64)
     rated[rated_items], place[rated_items] = True, np.arange(len(rated_items))
@@ -358,9 +339,9 @@ def parts_of(items, links, common, rated_items, values, average, prior):
 
 @kernel
 def largest_of_each(ends, numbers, n):
-    """Return where the `n` largest of each stretch `ends[k] … ends[k + 1]` stand, falling, of equals the first first.
+    """Return the places of the `n` largest numbers of each stretch `ends[k] … ends[k + 1]`, in descending order.
 
-    Those of stretch `k` stand in the second array from place `k` of the first to place `k + 1`.
+    Ties are in ascending place. The first array holds the ends of the stretches in the second, as in CSR.
     """
     stretches = len(ends) - 1
     found, places = np.zeros(stretches + 1, np.int64), np.empty(min(stretches * n, len(numbers)), np.int64)
@@ -373,7 +354,7 @@ def largest_of_each(ends, numbers, n):
 
 @kernel
 def score_users(i, similarity, by_item, item_offset, user_offset, finish):
-    """Return the scores of item `i` for every user, and the supports, through its neighbours' raters only."""
+    """Return item `i`'s scores and numbers of neighbours used for all users, from the raters of its neighbours."""
     sums = empty_sums(len(user_offset))
     for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
         j, s = similarity.indices[q], similarity.data[q]

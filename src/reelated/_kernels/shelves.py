@@ -1,4 +1,4 @@
-"""The strongest neighbours of every item: chosen from a row, or kept on shelves while pairs come in."""
+"""The strongest neighbours of every item: selected from a row, or collected in buffers while pairs arrive."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from reelated._kernels.marks import empty_marks, mark, take_marked
 
 @kernel
 def strongest(values, n):
-    """Return, ascending, the positions of the `n` largest absolute values; of equals the first."""
+    """Return, ascending, the positions of the `n` largest absolute values; ties go to the lower position."""
     if len(values) <= n:
         return np.arange(len(values))
     size = np.abs(values)
@@ -27,15 +27,13 @@ def strongest(values, n):
 
 
 class Shelves(NamedTuple):
-    """For each item a shelf of candidates, somewhat longer than the neighbours wanted, and how many lie on it.
+    """A buffer of candidate neighbours for each item, somewhat longer than the number wanted.
 
-    A full shelf is tidied: the strongest stay, and `floors` tells the strength that a newcomer must reach since then.
-    All threads share the floors: each is one that enough neighbours reach, so an old one only lets more through.
-    A neighbour's key orders by strength, of equals the lower number first: the bits of ``|value|``, of ``-1 - item``
-    and of the sign. `size` is the length of a shelf, `wanted` how many stay.
+    A full buffer is compacted to its strongest; `floors` then holds the strength that the next candidate must reach.
+    All threads share the floors without a lock: enough neighbours reach each, so an outdated floor only admits more.
     """
 
-    size: int
+    size: int  # of a buffer
     wanted: int
     floors: np.ndarray
     filled: np.ndarray
@@ -45,7 +43,10 @@ class Shelves(NamedTuple):
 
 @tight
 def key_of(value, item):
-    """Return what a neighbour is ordered by, from which both can be read back."""
+    """Return the sort key of a neighbour, from which value and item can be read back.
+
+    It sorts by strength, then by descending item: the bits of ``|value|``, of ``-1 - item`` and of the sign.
+    """
     bits = np.uint64(as_bits(value))
     return ((bits & np.uint64(0x7FFFFFFF)) << np.uint64(33)) | (np.uint64(0xFFFFFFFF - item) << np.uint64(1)) | (
         bits >> np.uint64(31)
@@ -54,19 +55,19 @@ def key_of(value, item):
 
 @tight
 def value_of(key):
-    """Return a neighbour's similarity."""
+    """Return the similarity in a key."""
     return as_number(np.uint32((key >> np.uint64(33)) | ((key & np.uint64(1)) << np.uint64(31))))
 
 
 @tight
 def item_of(key):
-    """Return a neighbour's number."""
+    """Return the item in a key."""
     return np.int64(0xFFFFFFFF) - np.int64((key >> np.uint64(1)) & np.uint64(0xFFFFFFFF))
 
 
 @tight
 def offer(shelves, row, value, item, common):
-    """Put a neighbour of `row` on its shelf, which has room, unless there are enough stronger ones."""
+    """Append a neighbour to the buffer of `row`, which must have space, if it reaches the floor."""
     if abs(value) < shelves.floors[row]:
         return
     at = row * shelves.size + shelves.filled[row]
@@ -76,9 +77,9 @@ def offer(shelves, row, value, item, common):
 
 @tight
 def make_room(shelves, row, places):
-    """Leave the strongest where fewer places than these are free on a shelf; what they alone reach is its floor.
+    """Compact the buffer of `row` to its strongest and raise its floor, if fewer than `places` places are free.
 
-    Compiled into a loop of offers it would make each offer slow: call it between such loops.
+    Inlined into a loop of `offer` it would slow down each offer: call it between such loops.
     """
     filled = shelves.filled[row]
     if shelves.size - filled >= places:
@@ -92,7 +93,7 @@ def make_room(shelves, row, places):
 
 @tight
 def keep(keys, common, wanted, floor):
-    """Move the strongest of more than are wanted to the front, in their order; return a key that they alone reach."""
+    """Move the `wanted` strongest of more keys to the front, in their order; return a key that only these reach."""
     least, kept = least_of(keys, wanted, 0, key_of(floor, 0), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
     for at in range(len(keys)):
         key = keys[at]
@@ -103,10 +104,9 @@ def keep(keys, common, wanted, floor):
 
 @tight
 def least_of(numbers, wanted, spare, guess, most):
-    """Return the bits of what `wanted` of the numbers reach in size, or up to `spare` more; 0 where there are too few.
+    """Return bits that `wanted` to `wanted + spare` of the numbers reach in absolute value; 0 where there are too few.
 
-    Found by halving the range that it lies in, from a guess on: each look takes eight numbers at a time. The length is
-    a multiple of eight.
+    Bisection from a guess; each step compares eight numbers at a time. The length is a multiple of eight.
     """
     low, high, step, middle = np.uint64(0), most, most >> np.uint64(11), guess
     while high - low > 1:
@@ -127,14 +127,12 @@ def least_of(numbers, wanted, spare, guess, most):
 
 @kernel
 def gather(start, stop, shelves, rank, indptr, out):
-    """Write items `start … stop` of the similarity from all threads' shelves: indices, values, common raters.
-
-    The strongest of all shelves together are the strongest of all; which thread found them does not matter.
-    """
+    """Write rows `start … stop` of the similarity from all threads' buffers: indices, values, common raters."""
     room, (items, values, counts) = len(shelves.filled) * shelves.size, out
     keys, common = np.empty(room, np.uint64), np.empty(room, np.int32)
     marks, places = empty_marks(len(rank)), np.empty(shelves.wanted, np.int64)
     for i in range(start, stop):
+        # the strongest of all buffers together are the strongest of all, whichever thread found them
         n, first = take_all(shelves, rank[i], keys, common), indptr[i]
         if n > shelves.wanted:
             end = (n + LANES - 1) // LANES * LANES
@@ -148,7 +146,7 @@ def gather(start, stop, shelves, rank, indptr, out):
 
 @tight
 def take_all(shelves, row, keys, common):
-    """Copy what lies on all threads' shelves of an item; return how much it is."""
+    """Copy an item's candidates from all threads' buffers; return how many."""
     n = 0
     for thread in range(len(shelves.filled)):
         for at in range(row * shelves.size, row * shelves.size + shelves.filled[thread, row]):

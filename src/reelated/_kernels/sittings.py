@@ -1,4 +1,4 @@
-"""What a person's ratings of about the same moment were beyond expectation."""
+"""Session effects: by how much a user's ratings at about the same time exceed their expectation."""
 
 from reelated._kernels.compiling import tight
 

@@ -1,9 +1,9 @@
-"""The item × item similarity of one block of items from people who pass by in batches: the way of a cluster.
+"""Item × item similarity of one block of items, from users that arrive in batches: the method for a cluster.
 
-It is the matrix of `by_rows`, bit for bit where people pass in the same order. A table holds a row of sums and one of
-counts for each item of the block; it has one size, however many people there are.
+It equals that of `by_rows`, bit for bit, where users arrive in the same order. A table holds a row of sums and one of
+counts for each item of the block; its size does not depend on the number of users.
 
-What the most active rated of the most popular items is added up as a product of dense matrices, as in `triangle`.
+Ratings of the most popular items by the most active users are added as a product of dense matrices, as in `triangle`.
 
 Cost: for every user, (ratings in the block) · (all ratings of the user) additions.
 """
@@ -21,9 +21,9 @@ from reelated._kernels.triangle import DEPTH, WORDS
 
 
 class Table(NamedTuple):
-    """Sums of the items from `low` on with all items: Σxy, how many raters, and where asked Σx, Σy, Σx², Σy².
+    """Sums of the items from `low` on with all items: Σxy, common raters and, for Pearson, Σx, Σy, Σx², Σy².
 
-    `low`, the number of rows and that of columns are multiples of eight.
+    `low` and the numbers of rows and columns are multiples of eight.
     """
 
     low: int
@@ -34,7 +34,7 @@ class Table(NamedTuple):
 
 @tight
 def add_corner(table, low, high, dense, values):
-    """Add up the dense corner at the items from `low`, a multiple of eight, to `high`."""
+    """Add the products of the dense block for the items from `low`, a multiple of eight, to `high`."""
     width = table.sums.shape[1]
     for c in range(len(dense.widths)):
         n_groups = dense.widths[c] // LANES
@@ -49,17 +49,14 @@ def add_corner(table, low, high, dense, values):
 
 @tight
 def add_rows(table, low, high, rows, heads, users, firsts):
-    """Add up whole rows, but for the corner that holds their heads, at the items from `low` to `high`.
-
-    Visits are as in `triangle.Block`.
-    """
+    """Add the products of whole rows outside the dense block for items `low … high`; visits as in `Block`."""
     for v in range(len(users)):
         begin, end = rows.indptr[users[v]], rows.indptr[users[v] + 1]
         p, tail = begin + firsts[v], begin + heads[users[v]]
         while p < end and rows.indices[p] < high:
             i, x = rows.indices[p] - table.low, rows.data[p]
             sums, counts = table.sums[i], table.counts[i]
-            for q in range(tail if p < tail else begin, end):
+            for q in range(tail if p < tail else begin, end):  # two items of the head: the dense block has them
                 j = np.uint32(rows.indices[q])
                 sums[j] += x * rows.data[q]
                 counts[j] += 1
@@ -76,11 +73,9 @@ def add_rows(table, low, high, rows, heads, users, firsts):
 
 @kernel
 def cut_table(table, start, stop, order, sizes, norms, rule, n_neighbors):
-    """Return rows `start … stop` of the similarity: lengths, numbers, similarities and common raters.
+    """Return rows `start … stop` of the similarity as `similarity_rows` does; rows and columns of the table are places.
 
-    `order[j]` is the number of the item at place `j` of the table, `sizes` and `norms` go by places. Rows come in
-    ascending item number, without the item itself and without zeros; of more than `n_neighbors` those of the largest
-    absolute similarity stay, ties in ascending item number.
+    `order[j]` is the item at place `j` of the table; `sizes` and `norms` are indexed by place.
     """
     n_items, dtype = len(order), table.sums.dtype
     places, values = np.empty(n_items, np.int32), np.empty(n_items, dtype)
@@ -106,7 +101,7 @@ def cut_table(table, start, stop, order, sizes, norms, rule, n_neighbors):
 
 @tight
 def _similar(table, i, sizes, norms, rule, places, values):
-    """Write where in the table the items stand that are like item `i`, and how like they are; return how many."""
+    """Write the places of the items similar to item `i` and their similarities; return how many."""
     sums, counts, kept = table.sums[i - table.low], table.counts[i - table.low], 0
     for j in range(len(sizes)):
         common = counts[j]
@@ -123,8 +118,9 @@ def _similar(table, i, sizes, norms, rule, places, values):
 
 @kernel
 def _drop_weak(places, values, kept, wanted):
-    """Move those of the first `kept` that reach the strength of the `wanted` largest to the front; return how many."""
+    """Move the `wanted` strongest of the first `kept`, ties included, to the front; return how many."""
     size, reaching = np.abs(values[:kept]), 0
+    # ties stay: `strongest` chooses among them by item index, which the places here do not follow
     floor = np.partition(size, kept - wanted)[kept - wanted]
     for c in range(kept):
         places[reaching], values[reaching] = places[c], values[c]

@@ -1,15 +1,15 @@
-"""The item × item similarity as a triangle: half of the symmetric product, block by block.
+"""Item × item similarity as a triangle: half of the symmetric product, block by block.
 
-It is the matrix of `by_rows`, bit for bit: every sum runs over the users in the order of the rows.
+It equals that of `by_rows`, bit for bit: every sum runs over the users in the order of the rows.
 
-Items are renumbered by falling popularity and every row is sorted by it. A pair is added up once, at its less popular
-item, and nearly all additions hit the few most popular ones, which stay in the nearest cache. Items are taken in
-blocks; a user's row is fetched once for all of the block's items that it holds.
+Items are renumbered by descending popularity, and every row is sorted by it. A pair is added once, in the row of its
+less popular item, so nearly all additions go to the few most popular partners, which stay in the L1 cache. Items are
+processed in blocks: a user's row is read once for all of the block's items that it holds.
 
-Users come by falling activity. What the most active rated of the most popular items is so dense that a product of
-dense matrices is quicker, zeros and all: `Dense` holds it, and the sparse walk begins behind it.
+Users are sorted by descending activity. The ratings of the most popular items by the most active users are so dense
+that a product of dense matrices is faster, zeros included: `Dense` holds them, and the sparse part begins after them.
 
-Cost: for every user, half of (ratings of the user)² additions, of which the corner takes its share at a fraction each.
+Cost: Σ_u n_u² / 2 additions; those in the dense block cost a fraction each.
 """
 
 from typing import NamedTuple
@@ -23,16 +23,16 @@ from reelated._kernels.measures import Rule, cosine, finish, pearson
 from reelated._kernels.shelves import least_of, make_room, offer
 
 DEPTH = 256
-"""Users of one dense chunk: eight items of it fill a quarter of the nearest cache."""
+"""Users in a dense chunk: eight items of it fill a quarter of the L1 cache."""
 WORDS = DEPTH // 64
 GAIN = 32.0
-"""Sparse additions that take the time of one dense one."""
+"""The number of dense additions that take the time of a sparse one."""
 STRETCH = 128
-"""Pairs that are looked at together: of many items, most have no rater in common."""
+"""Pairs that are checked together for common raters: of many items, most pairs have none."""
 
 
 class Block(NamedTuple):
-    """Visits of users to one block of items: user `users[v]` holds items of it from place `firsts[v]` of the row on.
+    """A block of items and its visits: row `users[v]` holds items of the block from place `firsts[v]` on.
 
     `low` and `high` are multiples of eight.
     """
@@ -44,10 +44,10 @@ class Block(NamedTuple):
 
 
 class Dense(NamedTuple):
-    """The dense corner, in chunks of `DEPTH` users by their `widths[c]` most popular items.
+    """The dense block, in chunks of `DEPTH` users by their `widths[c]` most popular items.
 
-    Values lie, from place `starts[c]` on, for eight items at a time, for each user, side by side for the eight; the
-    bits of `rated` say, from `starts[c] / 64` on, for eight items at a time, for 64 users each, who rated.
+    Chunk `c` of the values begins at `starts[c]`, as [group of eight items, user, item]; chunk `c` of `rated` begins at
+    `starts[c] / 64`, as [group of eight items, 64 users, item], with a bit for each user who rated.
     """
 
     widths: np.ndarray
@@ -58,7 +58,7 @@ class Dense(NamedTuple):
 # ------------------------------------------------------------------------------------------------- preparation
 @kernel
 def sort_rows(start, stop, rows, users, rank, indptr, items, values):
-    """Write rows `start … stop`, of the old numbers `users`, renumbered by `rank` and sorted by it."""
+    """Write rows `start … stop`, those of `users` in the input, with items renumbered and sorted by `rank`."""
     marks, places = empty_marks(len(rank)), np.empty(len(rank), np.int64)
     for u in range(start, stop):
         for p in range(rows.indptr[users[u]], rows.indptr[users[u] + 1]):
@@ -69,7 +69,7 @@ def sort_rows(start, stop, rows, users, rank, indptr, items, values):
 
 @kernel
 def dense_widths(rows, n_items, most):
-    """Return for each chunk of users how many items of it are worth a dense product; `most` numbers in all."""
+    """Return for each chunk of users how many items are worth a dense product; at most `most` numbers in all."""
     n_groups, n_users = (n_items + LANES - 1) // LANES, len(rows.indptr) - 1
     widths, additions = np.zeros((n_users + DEPTH - 1) // DEPTH, np.int64), np.empty(n_groups)
     widest, left = n_groups * LANES, most
@@ -92,9 +92,9 @@ def dense_widths(rows, n_items, most):
 
 @tight
 def fill_dense(start, stop, rows, sparse, dense, values, heads):
-    """Write chunks `start … stop` of the dense corner, and into `heads` how many places of each row it holds.
+    """Write `sparse`, a number for each rating of `rows`, into chunks `start … stop` of the dense block.
 
-    `sparse` are numbers beside the ratings of `rows`; they go into `values`.
+    `heads` receives the number of ratings of each row in the block.
     """
     for u in range(start * DEPTH, min(stop * DEPTH, len(rows.indptr) - 1)):
         c, k = u // DEPTH, u % DEPTH
@@ -110,7 +110,7 @@ def fill_dense(start, stop, rows, sparse, dense, values, heads):
 
 @tight
 def count_visits(rows, heads, block_of, starts):
-    """Count into `starts[b + 1]` the users that touch block `b` behind the dense corner."""
+    """Count into `starts[b + 1]` the users with items of block `b` after the dense block."""
     for u in range(len(rows.indptr) - 1):
         last = -1
         for p in range(rows.indptr[u] + heads[u], rows.indptr[u + 1]):
@@ -122,7 +122,7 @@ def count_visits(rows, heads, block_of, starts):
 
 @tight
 def list_visits(rows, heads, block_of, fill, users, firsts):
-    """Write for each block, from `fill[b]` on, who touches it and where in their row."""
+    """Write for each block, from `fill[b]` on, its users and where in their rows its items begin."""
     for u in range(len(rows.indptr) - 1):
         last = -1
         for p in range(rows.indptr[u] + heads[u], rows.indptr[u + 1]):
@@ -136,12 +136,12 @@ def list_visits(rows, heads, block_of, fill, users, firsts):
 # ------------------------------------------------------------------------------------------------- addition
 # sums[i, j] += left[i] * right[j];  counts[i, j] += 1      for every user, i of the block, j before i in the row
 #
-# `sums` and `counts` are flat tables of the block's items by all partners up to them, `block.high` to a row.
+# `sums` and `counts` are flat: a row of `block.high` partners for each item of the block.
 
 
 @tight
 def add_dense(block, dense, left, right, sums, counts):
-    """Add up the products of a block's items with more popular ones within the dense corner; count where asked."""
+    """Add the products of a block's items with more popular ones within the dense block, and count where asked."""
     first, width = block.low // LANES, block.high
     for c in range(len(dense.widths)):
         end = min(dense.widths[c], block.high) // LANES
@@ -157,7 +157,7 @@ def add_dense(block, dense, left, right, sums, counts):
 
 @tight
 def add_pairs(block, start, stop, rows, left, right, sums, counts):
-    """Add up the products of all pairs of a block's items with more popular ones, visits `start … stop`."""
+    """Add the products of a block's items with more popular ones for the visits `start … stop`."""
     for v in range(start, stop):
         begin, end = rows.indptr[block.users[v]], rows.indptr[block.users[v] + 1]
         p, partners, values = begin + block.firsts[v], rows.indices[begin:end], right[begin:end]
@@ -173,7 +173,7 @@ def add_pairs(block, start, stop, rows, left, right, sums, counts):
 
 # ------------------------------------------------------------------------------------------------- selection
 class Terms(NamedTuple):
-    """What turns sums into similarities, by popularity."""
+    """What the conversion of sums to similarities needs; items by popularity."""
 
     rule: Rule
     sizes: np.ndarray
@@ -183,16 +183,13 @@ class Terms(NamedTuple):
 
 @tight
 def harvest(block, sums, counts, moments, terms, shelves):
-    """Turn a block's sums into similarities, put each where it may stay, on the shelves of both items, and clear up.
-
-    What an item has in common with more popular ones is known at once, so only the strongest of that are put on its
-    shelf, which gives it a high floor from the start.
-    """
+    """Turn a block's sums into similarities, offer those that reach a floor to both buffers, and clear the sums."""
     one, spare, most = np.uint64(1), (shelves.size - shelves.wanted) // 2, np.uint64(0x7F800000)
     for i in range(block.low, block.high):
         row, end = (i - block.low) * block.high, (i // LANES + 1) * LANES
         least, found = np.float32(0), finish_sums(i, row, sums, counts, moments, terms)
         sums[row + i : row + end] = 0  # partners come before the item
+        # all more popular partners are known at once: only the strongest are offered, which raises the floor early
         if found > shelves.wanted:
             guess = np.uint64(as_bits(shelves.floors[i - 1]))
             least = as_number(np.uint32(least_of(sums[row : row + end], shelves.wanted, spare, guess, most)))
@@ -221,7 +218,7 @@ def harvest(block, sums, counts, moments, terms, shelves):
 
 @tight
 def finish_sums(i, row, sums, counts, moments, terms):
-    """Turn the sums of item `i`, which lie from place `row` on, into similarities; return how many are not 0."""
+    """Turn the sums of item `i`, from place `row` on, into similarities; return how many are not 0."""
     found = np.int32(0)
     for start in range(row, row + i, STRETCH):
         stop = min(start + STRETCH, row + i)

@@ -1,4 +1,4 @@
-"""A map of all movies: near ones are alike; its places, its colours, and the picture of it."""
+"""A map on which similar items are close: layout, colours and picture."""
 
 from reelated.map.movie_map import MovieMap
 from reelated.map.picture import draw

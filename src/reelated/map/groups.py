@@ -1,4 +1,4 @@
-"""What a map is coloured by: every movie has one genre here, or one decade."""
+"""Colour groups of a map: each item gets one genre, or its decade."""
 
 from collections import Counter
 from typing import Literal, NamedTuple
@@ -11,43 +11,19 @@ from reelated.recommender.catalogue import Catalogue
 
 Color = Literal["genres", "decades"]
 MOST = 10
-"""Colours that can be told apart."""
+"""The maximum number of distinguishable colours."""
 
 
 class Groups(NamedTuple):
-    """The groups that movies are coloured by, those with a colour of their own.
-
-    Attributes
-    ----------
-    by : {"genres", "decades"}
-        What they are.
-    names : tuple of str
-        Genres, that of the most movies first; or decades, the earliest first.
-    of : ndarray of int64, shape (n_movies,)
-        The number of each movie's group; −1: none of them.
-    """
+    """The colour groups of items, by genre or decade."""
 
     by: Color
-    names: tuple[str, ...]
-    of: npt.NDArray[np.int64]
+    names: tuple[str, ...]  # genres with the most items first, or decades in order
+    of: npt.NDArray[np.int64]  # the group of each item, −1 for none
 
 
 def groups_of(catalogue: Catalogue, by: Color = "genres") -> Groups:
-    """Put every movie into one group.
-
-    A movie of several genres is of the one that says most: the rarest of those with a colour.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        What is known of the movies.
-    by : {"genres", "decades"}, default "genres"
-        What to colour by.
-
-    Returns
-    -------
-    Groups
-    """
+    """Assign every item to one group; of several genres with a colour, the rarest."""
     if check_choice("color", by, ("genres", "decades")) == "decades":
         return _decades(catalogue.years)
     return _genres(catalogue.genres)
@@ -56,7 +32,7 @@ def groups_of(catalogue: Catalogue, by: Color = "genres") -> Groups:
 def _genres(genres: list[tuple[str, ...]]) -> Groups:
     members = Counter(genre for have in genres for genre in have)
     rarest = Counter(min(have, key=lambda genre: (members[genre], genre)) for have in genres if have)
-    told = sorted(rarest, key=lambda genre: (-rarest[genre], genre))[:MOST]  # with one colour each, they tell most
+    told = sorted(rarest, key=lambda genre: (-rarest[genre], genre))[:MOST]  # rare genres say more
     names = tuple(sorted(told, key=lambda genre: (-members[genre], genre)))
     number = {genre: at for at, genre in enumerate(names)}
     return Groups(
@@ -67,7 +43,7 @@ def _genres(genres: list[tuple[str, ...]]) -> Groups:
 
 
 def _decades(years: list[int | None]) -> Groups:
-    """Group by decades; what is earlier than the ten last ones is one group with the first of these."""
+    """Group by decades; everything before the last ten decades joins the first of these."""
     known = sorted({year // 10 * 10 for year in years if year is not None})[-MOST:]
     earlier = any(year is not None and year < known[0] for year in years)
     names = [f"{decade}s" for decade in known]

@@ -1,4 +1,4 @@
-"""From links between movies to places on a plane: near ones are alike. Numbers only."""
+"""From links between items to positions on a plane, so that similar items are close. Numbers only."""
 
 from typing import Any
 
@@ -12,42 +12,24 @@ from reelated.errors import check_integer, not_installed
 
 Places = npt.NDArray[np.float64]
 NEAREST = 10
-"""The links of an item that count, the strongest; chosen for how many of them are near on the map."""
+"""Strongest links used per item; chosen by how many of the linked items end up close on the map."""
 EARLY, LATE, AGAIN = 100, 250, 50
-"""Rounds: drawn together at first, then let go; and from an earlier layout, which more of them would blur."""
+"""Iterations with early exaggeration, without it, and from an earlier layout, which more iterations would blur."""
 FEW = 30
-"""Fewer linked items than this are drawn by where the links alone put them; t-SNE would draw them into one point."""
+"""With fewer linked items the spectral layout alone is used; t-SNE would draw them into one point."""
 LEAST = 4
-"""Fewer linked items than this are drawn as if there were no links."""
+"""With fewer linked items the links are ignored."""
 TIE = 0.1
-"""What holds parts together that no link joins, as a share of what the links of one item weigh."""
+"""The weight of a link between unconnected components, as a share of the weight of one item's links."""
 APART = 0.5
-"""The least distance between two items, as a share of what they would have if all were spread evenly."""
+"""The minimum distance of two items, as a share of their distance if all were spread evenly."""
 
 
 def lay_out(links: sp.csr_array, start: Places | None = None, *, seed: int = 0) -> Places:
-    """Place items on a plane so that each is near those that it is most strongly linked to, by t-SNE.
+    """Place items on a plane by t-SNE, close to those that they are most strongly linked to.
 
-    Items without a positive link lie around the others.
-
-    Parameters
-    ----------
-    links : scipy.sparse.csr_array, shape (n_items, n_items)
-        Row `i` holds how alike other items are to `i`.
-    start : ndarray of float64, shape (n_items, 2), optional
-        An earlier layout to stay close to; NaN for items that it does not know.
-    seed : int, default 0
-        Of the random numbers that a first layout begins with.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_items, 2)
-        Centred; in units of t-SNE.
-
-    Raises
-    ------
-    InputError
-        openTSNE is not installed.
+    Items without a positive link lie around the others. `start` is an earlier layout to stay close to, with NaN for new
+    items.
     """
     graph, seed = near_graph(links), check_integer("seed", seed, 0)
     n_items, degree = graph.shape[0], np.diff(graph.indptr)
@@ -64,7 +46,7 @@ def lay_out(links: sp.csr_array, start: Places | None = None, *, seed: int = 0) 
 
 
 def check_library() -> Any:
-    """Return openTSNE, or say how to install it."""
+    """Return openTSNE, or raise `InputError` with how to install it."""
     try:
         import openTSNE
     except ImportError:
@@ -73,7 +55,7 @@ def check_library() -> Any:
 
 
 def near_graph(links: sp.csr_array) -> sp.csr_array:
-    """Return the strongest positive links of every item, each item's of the same weight in all, made symmetric."""
+    """Return the strongest positive links of every item, normalised to the same total, and symmetric."""
     n_items = links.shape[0]
     rows = np.repeat(np.arange(n_items), np.diff(links.indptr))
     by_strength = np.lexsort((links.indices, -links.data, rows))
@@ -86,7 +68,7 @@ def near_graph(links: sp.csr_array) -> sp.csr_array:
 
 
 def tied(graph: sp.csr_array) -> sp.csr_array:
-    """Tie the parts of a graph that nothing joins to the largest of them, by the item of each with the most links."""
+    """Connect the components of a graph: link the best-connected item of each to that of the largest."""
     n_parts, part = connected_components(graph, directed=False)
     degree = np.diff(graph.indptr)
     order = np.lexsort((np.arange(len(part)), -degree, part))
@@ -99,7 +81,7 @@ def tied(graph: sp.csr_array) -> sp.csr_array:
 
 
 def _placed(graph: sp.csr_array, known: Places | None, seed: int) -> Places:
-    """Lay out linked items, from an earlier layout if it knows at least half of them."""
+    """Lay out linked items, starting from an earlier layout if it holds at least half of them."""
     if graph.shape[0] < FEW:
         return smooth(graph, seed)
     if known is not None and has_place(known).mean() >= 0.5:
@@ -108,10 +90,10 @@ def _placed(graph: sp.csr_array, known: Places | None, seed: int) -> Places:
 
 
 def smooth(graph: sp.csr_array, seed: int, n_rounds: int = 100) -> Places:
-    """Return places in which every item is near the mean of those that it is linked to.
+    """Return the spectral layout: each item is near the mean of those that it is linked to.
 
-    These are the two smoothest patterns on the graph, eigenvectors of its random walk (Belkin & Niyogi 2003, §2), by
-    as many rounds of going to the mean as make them rough and ready.
+    The coordinates are the two smoothest eigenvectors of the random walk on the graph (Belkin & Niyogi 2003, §2),
+    approximated by `n_rounds` power iterations.
     """
     weight = graph.sum(axis=1)[:, None]
     places = np.random.default_rng(seed).normal(size=(graph.shape[0], 2))
@@ -125,7 +107,7 @@ def smooth(graph: sp.csr_array, seed: int, n_rounds: int = 100) -> Places:
 
 
 def filled(graph: sp.csr_array, known: Places) -> Places:
-    """Put items without a place into the middle of those that they are linked to."""
+    """Put items without a position at the mean of those that they are linked to."""
     has = has_place(known)
     places = np.where(has[:, None], known, 0.0)
     weight = np.maximum(graph @ has.astype(np.float64), 1e-12)
@@ -133,12 +115,12 @@ def filled(graph: sp.csr_array, known: Places) -> Places:
 
 
 def has_place(places: Places) -> npt.NDArray[np.bool_]:
-    """Say which items have a place."""
+    """Return which items have a position."""
     return np.asarray(np.isfinite(places).all(axis=1))
 
 
 def _settled(graph: sp.csr_array, places: Places, early: int, late: int) -> Places:
-    """Let t-SNE move items (van der Maaten 2014, "Accelerating t-SNE"); one thread, the same bits each time."""
+    """Run t-SNE (van der Maaten 2014, "Accelerating t-SNE") on one thread, so that the result is reproducible."""
     library = check_library()
     affinities = library.affinity.PrecomputedAffinities(sp.csr_matrix(graph))
     moving = library.TSNEEmbedding(places, affinities, n_jobs=1, theta=0.8)
@@ -148,11 +130,12 @@ def _settled(graph: sp.csr_array, places: Places, early: int, late: int) -> Plac
 
 
 def spread(places: Places) -> Places:
-    """Move items apart that lie on one another, so that each can be seen and touched."""
+    """Move overlapping items apart, so that each can be seen and touched."""
     n_items = len(places)
     reach = float(np.quantile(np.linalg.norm(places - places.mean(axis=0), axis=1), 0.9))
     least = APART * reach * np.sqrt(np.pi / n_items)
-    places = places + sunflower(0, n_items) * least * 1e-3 / np.sqrt(n_items)  # no two are in the very same place
+    # distinct positions, so that no distance below is 0
+    places = places + sunflower(0, n_items) * least * 1e-3 / np.sqrt(n_items)
     for _ in range(30):
         pairs = cKDTree(places).query_pairs(least, output_type="ndarray")
         if not len(pairs):
@@ -167,7 +150,7 @@ def spread(places: Places) -> Places:
 
 
 def sunflower(inside: int, n: int) -> Places:
-    """Return `n` places spread evenly around a disc of radius 1 that holds `inside` others, as seeds in a sunflower."""
+    """Return `n` positions spread evenly around a disc of radius 1 with `inside` others, like sunflower seeds."""
     turn = np.arange(n) * np.pi * (3 - np.sqrt(5))
     far = np.sqrt((inside + np.arange(n) + 0.5) / max(inside, 1))
     return np.column_stack([np.cos(turn) * far, np.sin(turn) * far])

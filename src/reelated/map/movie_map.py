@@ -1,4 +1,4 @@
-"""`MovieMap`: where every movie of a model lies, to be kept and to start the next one from."""
+"""`MovieMap`: the position of every item of a model; it can be saved, and the next map starts from it."""
 
 import os
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from reelated.recommender import Recommender
 
 @dataclass(frozen=True)
 class MovieMap:
-    """Movies and their places on a plane.
+    """The positions of items on a plane.
 
     Attributes
     ----------
     movie_ids : Ids
-        The movies, ascending.
+        The items, ascending.
     places : ndarray of float64, shape (n_movies, 2)
-        Where each lies; only distances beside one another mean something.
+        The position of each; only relative distances have a meaning.
     """
 
     movie_ids: Ids
@@ -30,16 +30,16 @@ class MovieMap:
 
     @classmethod
     def of(cls, rec: Recommender, start: "MovieMap | None" = None, *, seed: int = 0) -> "MovieMap":
-        """Lay out the movies of a fitted recommender by the similarities that its lists rest on.
+        """Lay out the items of a fitted recommender by the similarities behind its lists.
 
         Parameters
         ----------
         rec : Recommender
-            Fitted.
+            A fitted recommender.
         start : MovieMap, optional
-            An earlier map: movies stay near where they were, so that people find them again.
+            An earlier map; its items stay near their positions, so that users find them again.
         seed : int, default 0
-            Of a first map; with the same seed it is the same.
+            The random seed of a first map.
 
         Returns
         -------
@@ -55,17 +55,17 @@ class MovieMap:
         return cls(movie_ids, lay_out(rec.models_.ranker_or_rater.similarity_, known, seed=seed))
 
     def places_of(self, movie_ids: Ids) -> Places:
-        """Return the places of some movies.
+        """Return the positions of some items.
 
         Parameters
         ----------
         movie_ids : Ids
-            Any movies.
+            Any items.
 
         Returns
         -------
         ndarray of float64, shape (len(movie_ids), 2)
-            NaN for movies that are not on this map.
+            NaN for items that are not on this map.
         """
         found = np.full((len(movie_ids), 2), np.nan)
         if movie_ids.type_name == self.movie_ids.type_name:
@@ -74,7 +74,7 @@ class MovieMap:
         return found
 
     def save(self, path: str | Path) -> None:
-        """Write the map as one Arrow table `movie_id x y`; one already there is replaced whole.
+        """Write the map as an Arrow table `movie_id x y`; an existing file is replaced atomically.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class MovieMap:
         Parameters
         ----------
         path : str or Path
-            A file that `save` wrote.
+            A file written by `save`.
 
         Returns
         -------
@@ -106,7 +106,7 @@ class MovieMap:
         Raises
         ------
         InputError
-            There is none, or it is damaged.
+            The file is missing or damaged.
         """
         try:
             table = pl.read_ipc(path)

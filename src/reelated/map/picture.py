@@ -1,4 +1,4 @@
-"""The map as an SVG that needs nothing else: light or dark as its viewer is, titles under the pointer."""
+"""The map as a self-contained SVG: light or dark by the viewer's setting, titles as tooltips."""
 
 from collections.abc import Callable
 from html import escape
@@ -16,11 +16,11 @@ from reelated.recommender import Recommender
 from reelated.recommender.rows import cut, printable, with_year
 
 WIDTH, LEFT, TOP, MARGIN = 1200, 190.0, 92.0, 24.0
-"""Of the picture; the legend is left of the movies, the heading above."""
+"""Sizes of the picture; the legend is left of the items, the heading above."""
 LOWEST, HIGHEST = 300.0, 900.0
-"""How high the piece with the movies may be; it is as high as they need."""
+"""The range of the height of the area with the items; it is as high as they need."""
 LONGEST, CONSIDERED, LARGE = 40, 400, 60
-"""So much of a title is shown, for so many movies room is sought, and so many of them are written large."""
+"""The maximum length of a title, the most rated items considered for one, and how many titles are large."""
 GENRES = (
     ("#4269d0", "#7b9bf0"), ("#e3874a", "#f0a36b"), ("#d0455c", "#f2798b"), ("#2a9d8f", "#5cc9bb"),
     ("#8456c6", "#b48cf0"), ("#a8740a", "#d9b44a"), ("#3a8f3a", "#74c476"), ("#d862a8", "#f194cb"),
@@ -33,19 +33,19 @@ DECADES = (
 )  # fmt: skip
 OTHER = ("#9aa4ae", "#6b757f")
 GROUNDS = (("#ffffff", "#1f2328", "#59636e"), ("#0d1117", "#e6edf3", "#9aa4ae"))
-"""Ground, ink and quiet ink, light and dark."""
+"""Background, text and secondary text, light and dark."""
 Floats = npt.NDArray[np.float64]
 
 
 def palette(groups: Groups) -> list[tuple[str, str]]:
-    """Return the colours of groups on light and on dark ground; decades run through theirs, the latest brightest."""
+    """Return the colours of groups, light and dark; the latest decade is the brightest."""
     if groups.by == "genres":
         return list(GENRES[: len(groups.names)])
     return list(DECADES[len(DECADES) - len(groups.names) :])
 
 
 def framed(places: Places) -> tuple[Places, Box]:
-    """Return places in the picture, and the piece of it that they need."""
+    """Scale positions to the picture; return them and the area that they need."""
     width = WIDTH - LEFT - MARGIN
     low, high = (places.min(axis=0), places.max(axis=0)) if len(places) else (np.zeros(2), np.zeros(2))
     wide, tall = np.maximum(high - low, 1e-9)
@@ -56,13 +56,13 @@ def framed(places: Places) -> tuple[Places, Box]:
 
 
 def radii_of(counts: npt.NDArray[Any], area: float) -> npt.NDArray[np.float64]:
-    """Return the radius of every dot: the more ratings, the larger; all together leave room for titles."""
+    """Return the radius of every dot, larger with more ratings; together the dots leave space for titles."""
     even = min(22.0, float(np.sqrt(area / max(len(counts), 1))))
     return even * (0.1 + 0.32 * np.sqrt(counts / max(counts.max(initial=1), 1)))
 
 
 class Drawn(NamedTuple):
-    """The movies of a picture, the most rated first, so that no dot hides a smaller one."""
+    """The items of a picture, the most rated first, so that no dot hides a smaller one."""
 
     movie_ids: list[Any]
     titles: list[str]
@@ -76,18 +76,18 @@ class Drawn(NamedTuple):
 def draw(
     rec: Recommender, movie_map: MovieMap, *, color: Color = "genres", link: Callable[[Any], str] | None = None
 ) -> str:
-    """Draw a map as an SVG that needs nothing else.
+    """Draw a map as a self-contained SVG.
 
     Parameters
     ----------
     rec : Recommender
-        Fitted; what is known of the movies is its.
+        A fitted recommender; its items are drawn.
     movie_map : MovieMap
-        Where they lie; movies that it does not know are not drawn.
+        The positions; items that are not on the map are left out.
     color : {"genres", "decades"}, default "genres"
         What the dots are coloured by.
     link : callable, optional
-        Gives the address that the dot of a movie id leads to.
+        Returns the URL that the dot of a movie id links to.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def draw(
 
 
 def _drawn(rec: Recommender, movie_map: MovieMap, color: Color) -> Drawn:
-    """Return what is drawn of the movies that have a place."""
+    """Return the items that have a position, as drawn."""
     catalogue, places = rec.catalogue_, movie_map.places_of(rec.movie_ids)
     here = catalogue.by_popularity[has_place(places)[catalogue.by_popularity]]
     groups, (xy, room) = groups_of(catalogue, color), framed(places[here])
@@ -133,7 +133,7 @@ def _drawn(rec: Recommender, movie_map: MovieMap, color: Color) -> Drawn:
 
 
 def _style(groups: Groups) -> str:
-    """Return the colours of both grounds; the viewer's setting chooses."""
+    """Return the CSS with light and dark colours; the viewer's setting selects."""
     sets = []
     for ground, (paper, ink, quiet) in enumerate(GROUNDS):
         pairs = [*enumerate(palette(groups)), ("o", OTHER)]
@@ -148,7 +148,7 @@ def _style(groups: Groups) -> str:
 
 
 def _dots(drawn: Drawn, link: Callable[[Any], str] | None) -> list[str]:
-    """Draw the movies; the pointer shows what each is."""
+    """Draw the items as dots with tooltips."""
     found = []
     for at, (movie_id, (x, y), radius) in enumerate(zip(drawn.movie_ids, drawn.xy, drawn.radii, strict=True)):
         title = _safe(with_year(drawn.titles[at], drawn.years[at]))
@@ -159,7 +159,7 @@ def _dots(drawn: Drawn, link: Callable[[Any], str] | None) -> list[str]:
 
 
 def _homes(drawn: Drawn, taken: list[Box]) -> list[str]:
-    """Write the names of groups where they are at home, as far as there is room, and add it to what is taken."""
+    """Write the names of groups where they are most frequent, if space allows, and add their boxes to `taken`."""
     texts: list[str] = []
     for group, at in homes(drawn.xy, drawn.groups).items():
         name = cut(drawn.groups.names[group], 20).upper()
@@ -174,7 +174,7 @@ def _homes(drawn: Drawn, taken: list[Box]) -> list[str]:
 
 
 def _titles(drawn: Drawn, taken: list[Box]) -> list[str]:
-    """Write the titles of the best-known movies, as many as have room; those of the best known of them larger."""
+    """Write the titles of the most rated items that have space, the first ones larger."""
     room = Box(8, TOP - 16, WIDTH - 8, drawn.room.bottom + 16)
     wanted = [
         Wanted(cut(title, LONGEST), x, y, radius, 13.0 if at < LARGE else 11.0)
@@ -185,7 +185,7 @@ def _titles(drawn: Drawn, taken: list[Box]) -> list[str]:
 
 
 def _legend(groups: Groups) -> tuple[list[str], list[Box]]:
-    """Draw which colour is which; return the room that this takes, too."""
+    """Draw the legend; return its boxes too."""
     kinds, found, taken = [(str(at), name) for at, name in enumerate(groups.names)], [], []
     for row, (kind, name) in enumerate([*kinds, ("o", "other")] if kinds and (groups.of < 0).any() else kinds):
         y, text = TOP + 16 + 23 * row, cut(name, 20)
@@ -196,7 +196,7 @@ def _legend(groups: Groups) -> tuple[list[str], list[Box]]:
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    """Return a text; what it holds cannot be taken for anything else."""
+    """Return an SVG text element, its content escaped."""
     told = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor != "start" else "")
     return f'<text x="{x:.1f}" y="{y:.1f}"{told}>{_safe(text)}</text>'
 

@@ -1,4 +1,4 @@
-"""What is written on a map: the names of groups where they are at home, and titles that do not meet."""
+"""Labels of a map: group names where the groups are densest, and titles that do not overlap."""
 
 import unicodedata
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from reelated.map.groups import Groups
 from reelated.map.layout import Places
 
 HOME = 0.07
-"""How far around a movie its neighbourhood reaches, as a share of the map's width."""
+"""The radius of an item's neighbourhood, as a share of the width of the map."""
 FEWEST = 8
-"""A group with fewer movies than this in its densest place is at home nowhere."""
+"""A group with fewer items in its densest neighbourhood gets no name on the map."""
 
 
 class Box(NamedTuple):
-    """A piece of the picture, from its left upper to its right lower corner."""
+    """A rectangle in the picture."""
 
     left: float
     top: float
@@ -24,13 +24,13 @@ class Box(NamedTuple):
     bottom: float
 
     def meets(self, other: "Box") -> bool:
-        """Say whether two pieces overlap."""
+        """Return whether two boxes overlap."""
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
     def within(self, other: "Box") -> bool:
-        """Say whether this lies in another piece."""
+        """Return whether this box lies inside another."""
         return (
             other.left <= self.left
             and self.right <= other.right
@@ -40,7 +40,7 @@ class Box(NamedTuple):
 
 
 def homes(places: Places, groups: Groups) -> dict[int, int]:
-    """Return for each group that is at home somewhere the movie in the middle of it: where most around are of it."""
+    """Return for each group the item at its centre, where it is both frequent and dominant; some groups have none."""
     if not len(places):
         return {}
     around = cKDTree(places).query_ball_point(places, HOME * float(np.ptp(places, axis=0).max()) or 1.0)
@@ -55,7 +55,7 @@ def homes(places: Places, groups: Groups) -> dict[int, int]:
 
 
 def width_of(text: str, size: float) -> float:
-    """Return how wide a text will be in a common sans-serif font of a size; rather too much than too little."""
+    """Estimate the width of a text in a common sans-serif font, rather too large than too small."""
     return size * sum(_width(sign) for sign in text)
 
 
@@ -68,7 +68,7 @@ def _width(sign: str) -> float:
 
 
 class Wanted(NamedTuple):
-    """A text beside a dot."""
+    """A label to place beside a dot."""
 
     text: str
     x: float
@@ -78,7 +78,7 @@ class Wanted(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A text where it does not meet another."""
+    """A placed label, which overlaps no other."""
 
     text: str
     x: float
@@ -88,7 +88,7 @@ class Label(NamedTuple):
 
 
 def labels(wanted: list[Wanted], taken: list[Box], room: Box) -> list[Label]:
-    """Place texts right or left of their dots, the first first; what would meet another text is left out."""
+    """Place labels right or left of their dots, in order of priority; those that would overlap are left out."""
     taken, found = list(taken), []
     for text, x, y, radius, size in wanted:
         gap, width = radius + 3, width_of(text, size)

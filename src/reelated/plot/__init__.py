@@ -1,4 +1,4 @@
-"""Pictures of ratings, similarities and one user's taste: Matplotlib figures, and files of them."""
+"""Plots of ratings, similarities and users: Matplotlib figures, and image files."""
 
 from reelated.plot.canvas import save
 from reelated.plot.distribution import ratings

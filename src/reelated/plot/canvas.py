@@ -1,4 +1,4 @@
-"""What all pictures share: Matplotlib when it is needed, two sets of colours, and files written whole."""
+"""Shared parts of all plots: lazy import of Matplotlib, two colour schemes, fonts, and atomic files."""
 
 import io
 import os
@@ -22,16 +22,15 @@ if TYPE_CHECKING:
 ENDINGS = (".png", ".svg")
 _FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
           "Malgun Gothic", "Nirmala UI", "Leelawadee UI")  # fmt: skip
-"""Taken where installed, in this order: the first comes with Matplotlib, the others know more scripts. So do those of
-the family Noto Sans, which come after them."""
+"""Preferred fonts, in this order, where installed: Matplotlib's own, then some for other scripts."""
 
 
 class FontWarning(UserWarning):
-    """No installed font knows some signs of a picture; the message says which."""
+    """No installed font has some characters of a plot; the message lists them."""
 
 
 class Colours(NamedTuple):
-    """The few colours of a picture; what they tell apart also differs in shape or is said in words."""
+    """The colours of a plot; what they distinguish also differs in shape or is labelled."""
 
     ground: str
     ink: str
@@ -46,7 +45,7 @@ DARK = Colours("#0d1117", "#e6edf3", "#9aa4ae", "#39424c", "#6cb0f0", "#f0a060")
 
 
 def check_matplotlib() -> Any:
-    """Return Matplotlib, or say how to install it."""
+    """Return Matplotlib, or raise `InputError` with how to install it."""
     try:
         import matplotlib
     except ImportError:
@@ -55,7 +54,7 @@ def check_matplotlib() -> Any:
 
 
 def check_path(path: str | Path, endings: tuple[str, ...] = ENDINGS) -> Path:
-    """Return the file to write a picture to, or say why it cannot be one."""
+    """Return the path of the image file, or raise `InputError` if it cannot be written."""
     file = Path(path)
     if file.suffix.lower() not in endings:
         raise InputError(f"path={shorten(str(path))}: expected a file that ends in {' or '.join(endings)}.")
@@ -65,16 +64,16 @@ def check_path(path: str | Path, endings: tuple[str, ...] = ENDINGS) -> Path:
 
 
 def check_fitted(rec: Any) -> Recommender:
-    """Return a fitted recommender, or say that this is none."""
+    """Return a fitted recommender, or raise `InputError`."""
     if not isinstance(rec, Recommender):
         raise InputTypeError(f"rec={shorten(rec)}: expected a fitted Recommender.")
-    rec.movie_ids  # noqa: B018  # says if it is not fitted
+    rec.movie_ids  # noqa: B018  # raises if it is not fitted
     return rec
 
 
 @contextmanager
 def drawing(dark: bool) -> Iterator[Colours]:
-    """Draw in our manner and colours, whatever the caller has set; `$` in a title is a dollar and no formula."""
+    """Apply our style and colours regardless of the caller's settings; `$` in a title is no formula."""
     colours = DARK if dark else LIGHT
     with _settings(lambda: _manner(colours)):
         yield colours
@@ -82,7 +81,7 @@ def drawing(dark: bool) -> Iterator[Colours]:
 
 @contextmanager
 def _settings(ours: Callable[[], dict[str, Any]]) -> Iterator[None]:
-    """Put Matplotlib's own defaults and our settings in the place of the caller's."""
+    """Replace the caller's Matplotlib settings by the defaults and ours."""
     matplotlib = check_matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -112,7 +111,7 @@ def _manner(colours: Colours) -> dict[str, Any]:
 
 
 def figure_of(width: float, height: float, title: str) -> "Figure":
-    """Return an empty figure, sizes in inches, with a title that is never cut off."""
+    """Return an empty figure, sizes in inches, with a title wrapped to its width."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     from reelated.plot.figure import Figure
@@ -125,7 +124,7 @@ def figure_of(width: float, height: float, title: str) -> "Figure":
 
 
 def widest(texts: list[str]) -> float:
-    """Return the width of the widest text as drawn, in inches."""
+    """Return the rendered width of the widest text, in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(dpi=150)
@@ -134,7 +133,7 @@ def widest(texts: list[str]) -> float:
 
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:
-    """Break a text into a few lines of a width in small letters; an overlong word is broken too."""
+    """Wrap a text to a few lines, their width in small letters; overlong words are broken too."""
     text = printable(text[: 4 * width * lines])
     width = max(2, int(width * len(text) / max(1.0, sum(map(_width, text)))))
     rows = textwrap.wrap(text, width)
@@ -144,30 +143,30 @@ def wrapped(text: str, width: int, lines: int = 3) -> str:
 
 
 def _width(sign: str) -> float:
-    """Return how wide a sign is drawn, in small letters: Chinese, Japanese and Korean ones take two."""
+    """Return the width of a character in small letters: Chinese, Japanese and Korean ones take two."""
     if unicodedata.east_asian_width(sign) in "WF":
         return 2.0
     return 1.75 if sign in "MWmw@%" else 1.35 if sign.isupper() else 1.0
 
 
 def number(value: float, form: str = ".2f") -> str:
-    """Say a number with a true minus sign."""
+    """Format a number with a true minus sign."""
     return f"{value:{form}}".replace("-", "−")
 
 
 def say_instead(axes: "Axes", text: str, colours: Colours) -> None:
-    """Say in the place of a chart why there is none."""
+    """Write a message in place of a chart."""
     axes.set_axis_off()
     axes.text(0, 0.5, text, color=colours.quiet, transform=axes.transAxes)
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Write a figure as PNG or SVG, by the ending of the file; one already there is replaced whole.
+    """Write a figure as PNG or SVG, by the file extension; an existing file is replaced atomically.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        What a function of this room gives.
+        A figure from a function of this module.
     path : str or Path
         A file that ends in `.png` or `.svg`. Equal figures give equal bytes.
 
@@ -178,12 +177,12 @@ def save(figure: "Figure", path: str | Path) -> Path:
     Raises
     ------
     InputError
-        Another ending, no such folder, or a place where nothing can be written.
+        Another extension, a missing folder, or a file that cannot be written.
 
     Warns
     -----
     FontWarning
-        No installed font knows some signs; boxes stand in their place.
+        No installed font has some characters; they appear as boxes.
     """
     file = check_path(path)
     data, unknown = rendered(figure, file.suffix.lower()[1:])
@@ -198,8 +197,9 @@ def save(figure: "Figure", path: str | Path) -> Path:
 
 
 def rendered(figure: "Figure", kind: str) -> tuple[bytes, set[str]]:
-    """Return a figure as PNG or SVG, and the signs that no font knows."""
+    """Return a figure as PNG or SVG, and the characters that no font has."""
     memory = io.BytesIO()
+    # without date and version equal figures give equal bytes, as does the fixed hash salt
     undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
     with _settings(lambda: {"svg.hashsalt": "reelated"}), quiet_about_fonts() as unknown:
         figure.savefig(memory, format=kind, metadata=undated)
@@ -207,7 +207,7 @@ def rendered(figure: "Figure", kind: str) -> tuple[bytes, set[str]]:
 
 
 def write_whole(file: Path, data: bytes) -> None:
-    """Write a file whole or not at all; one already there is replaced."""
+    """Write a file atomically; an existing one is replaced."""
     beside = file.with_name(f".{file.name}-{os.getpid()}")
     try:
         beside.write_bytes(data)
@@ -220,7 +220,7 @@ def write_whole(file: Path, data: bytes) -> None:
 
 @contextmanager
 def quiet_about_fonts() -> Iterator[set[str]]:
-    """Gather the signs that no font knows, where Matplotlib would warn of each."""
+    """Collect the characters that no font has, instead of Matplotlib's warning about each."""
     unknown: set[str] = set()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

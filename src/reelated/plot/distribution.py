@@ -1,4 +1,4 @@
-"""How ratings spread over the scale, and over the movies."""
+"""The distribution of ratings over the scale and over the items."""
 
 from typing import TYPE_CHECKING
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 MOST_BARS = 21
-"""More different ratings than this are gathered into bins."""
+"""More distinct ratings than this are grouped into bins."""
 
 
 def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool = False) -> "Figure":
-    """Draw how often each rating is given, and how few movies hold most ratings: the long tail.
+    """Plot the frequency of each rating, and the long tail: how few items hold most ratings.
 
     Parameters
     ----------
     source : Recommender, Dataset, Ratings or table
         The ratings; a recommender must have been saved with them.
     dark : bool, default False
-        Light on dark.
+        Whether to draw on a dark background.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool =
 
 
 def _ratings_of(source: Recommender | Dataset | Ratings | FrameLike) -> tuple[str, Ratings]:
-    """Return what the data calls itself, and the ratings."""
+    """Return the name of the data and the ratings."""
     if isinstance(source, Recommender):
         found = kept_ratings(source)
         return source.name_, found
@@ -59,14 +59,14 @@ def _ratings_of(source: Recommender | Dataset | Ratings | FrameLike) -> tuple[st
 
 
 def kept_ratings(rec: Recommender) -> Ratings:
-    """Return the ratings of a fitted recommender, or say what is missing."""
+    """Return the ratings of a fitted recommender, or raise `InputError`."""
     if (kept := check_fitted(rec).ratings_) is None:
         raise InputError("This model was saved without ratings, which this picture needs: save it with ratings=True.")
     return kept
 
 
 def levels(found: Ratings) -> tuple[Floats, float]:
-    """Return the ratings that bars stand for, and the distance between: the ratings given, or the middles of bins."""
+    """Return the centres of the bars (the scale's values, the observed ones, or bins) and their distance."""
     seen = np.unique(found.matrix.data).astype(np.float64)
     low, high, step = found.scale
     if len(seen) > MOST_BARS:
@@ -81,13 +81,13 @@ def levels(found: Ratings) -> tuple[Floats, float]:
 
 
 def shares(values: npt.NDArray[np.float32], middles: Floats, width: float) -> Floats:
-    """Return which share of ratings falls to each bar."""
+    """Return the share of the ratings in each bar."""
     nearest = np.searchsorted((middles[1:] + middles[:-1]) / 2, values)
     return np.bincount(nearest, minlength=len(middles)) / len(values)
 
 
 def star_bars(axes: "Axes", found: Ratings, values: npt.NDArray[np.float32], colours: Colours) -> Floats:
-    """Draw the share of each rating as bars; return the places of the bars."""
+    """Plot the share of each rating as bars; return the centres of the bars."""
     middles, width = levels(found)
     height = shares(values, middles, width)
     axes.bar(middles, height, width * 0.72, color=colours.main)
@@ -102,13 +102,13 @@ def star_bars(axes: "Axes", found: Ratings, values: npt.NDArray[np.float32], col
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0)
     axes.margins(y=0.12)
-    if (missing := 5 - len(middles)) > 0:  # a bar alone is no wall
+    if (missing := 5 - len(middles)) > 0:  # few bars would become as wide as the plot
         axes.set_xlim(middles[0] - width * (missing + 1) / 2, middles[-1] + width * (missing + 1) / 2)
     return middles
 
 
 def percent(share: float) -> str:
-    """Say a share: `27 %`, and `<1 %` rather than none."""
+    """Format a share: `27 %`, and `<1 %` for less."""
     return "" if share == 0 else "<1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
 
 
@@ -120,7 +120,7 @@ def _stars(axes: "Axes", found: Ratings, colours: Colours) -> None:
 
 
 def _tail(axes: "Axes", found: Ratings, colours: Colours) -> None:
-    """Draw the number of ratings of each movie, the most rated first, and where half of all ratings are reached."""
+    """Plot the number of ratings of each item in descending order, and mark half of all ratings."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     counts = np.sort(np.bincount(found.matrix.indices, minlength=len(found.movie_ids)))[::-1]
@@ -133,7 +133,7 @@ def _tail(axes: "Axes", found: Ratings, colours: Colours) -> None:
     axes.set_xlabel("movies, the most rated first")
     axes.set_ylabel("ratings of a movie")
     axes.set_xlim(0, len(counts))
-    axes.set_ylim(0, max(counts[0] * 1.06, counts[half - 1] * 1.42))  # room for the label below
+    axes.set_ylim(0, max(counts[0] * 1.06, counts[half - 1] * 1.42))  # space for the label below
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
         axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

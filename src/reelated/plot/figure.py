@@ -1,4 +1,4 @@
-"""`Figure`: a Matplotlib figure that a notebook shows as a picture, without pyplot. Loaded when one is drawn."""
+"""`Figure`: a Matplotlib figure that notebooks display without pyplot. Imported when one is drawn."""
 
 from matplotlib import figure
 
@@ -6,9 +6,9 @@ from reelated.plot.canvas import rendered
 
 
 class Figure(figure.Figure):
-    """A figure with a PNG for notebooks."""
+    """A Matplotlib figure with a PNG representation for notebooks."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the figure as PNG and its size on the screen, at 96 pixels an inch."""
+        """Return the figure as PNG, and its size on the screen at 96 pixels an inch."""
         width, height = self.get_size_inches()
         return rendered(self, "png")[0], {"width": round(96 * width), "height": round(96 * height)}

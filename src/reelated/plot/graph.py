@@ -1,4 +1,4 @@
-"""The neighbourhood of a movie as a small graph."""
+"""The neighbourhood of an item as a small graph."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 30
-"""More neighbours than this no longer make a small graph."""
+"""The maximum number of neighbours of a readable graph."""
 
 
 def neighborhood(rec: Recommender, movie_id: Any, *, n: int = 10, dark: bool = False) -> "Figure":
-    """Draw a movie and the movies most like it, and which of these are close to each other.
+    """Plot an item with its nearest neighbours, and which of these are close to each other.
 
     Parameters
     ----------
     rec : Recommender
         A fitted recommender; it may have been saved without ratings.
     movie_id : int or str
-        The movie in the middle.
+        The item in the middle.
     n : int, default 10
-        Neighbours wanted, 30 at most. Thin lines join those of them of which one is among the `n` nearest of the other.
+        The number of neighbours, 30 at most. Thin lines join two of them if one is among the `n` nearest of the other.
     dark : bool, default False
-        Light on dark.
+        Whether to draw on a dark background.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def neighborhood(rec: Recommender, movie_id: Any, *, n: int = 10, dark: bool = F
     Raises
     ------
     InputError
-        No such movie, too many neighbours, or Matplotlib is not installed.
+        No such item, too many neighbours, or Matplotlib is not installed.
     """
     if check_integer("n", n, 1) > MOST:
         raise InputError(f"n={shorten(n)}: expected {MOST} neighbours at the most.")
@@ -59,7 +59,7 @@ def neighborhood(rec: Recommender, movie_id: Any, *, n: int = 10, dark: bool = F
 
 
 def positions(n: int) -> np.ndarray:
-    """Return places on an oval, clockwise from the upper right, at equal heights so that no two labels meet."""
+    """Return positions on an oval, clockwise from the upper right, with heights at which no two labels overlap."""
     right = (n + 1) // 2
     heights = [np.linspace(1, -1, side) if side > 1 else np.zeros(side) for side in (right, n - right)]
     x = [1.35 * np.sqrt(1 - (0.86 * y) ** 2) for y in heights]
@@ -67,7 +67,7 @@ def positions(n: int) -> np.ndarray:
 
 
 def _close_pairs(rec: Recommender, rows: list[SimilarRow], n: int) -> list[tuple[int, int]]:
-    """Return which neighbours are close: one is among the `n` nearest of the other."""
+    """Return the pairs of neighbours of which one is among the `n` nearest of the other."""
     place = {row.movie_id: at for at, row in enumerate(rows)}
     near = {(at, place[other.movie_id]) for row, at in zip(rows, place.values(), strict=True)
             for other in rec.similar(row.movie_id, n=n) if other.movie_id in place}  # fmt: skip
@@ -81,7 +81,7 @@ def _links(axes: "Axes", places: np.ndarray, pairs: list[tuple[int, int]], colou
 
 
 def _spokes(axes: "Axes", places: np.ndarray, rows: list[SimilarRow], colours: Colours) -> None:
-    """Join the middle with each neighbour: the more alike, the thicker."""
+    """Connect the middle with each neighbour; the line is thicker for a higher similarity."""
     largest = max((abs(row.similarity) for row in rows), default=1.0) or 1.0
     for (x, y), row in zip(places, rows, strict=True):
         width, style = 0.6 + 4.4 * abs(row.similarity) / largest, "-" if row.similarity >= 0 else ":"
@@ -89,7 +89,7 @@ def _spokes(axes: "Axes", places: np.ndarray, rows: list[SimilarRow], colours: C
 
 
 def _nodes(axes: "Axes", places: np.ndarray, rows: list[SimilarRow], colours: Colours) -> None:
-    """Draw each neighbour with its rank, and beside it its title and what the line rests on."""
+    """Draw each neighbour with its rank, its title, its similarity and the number of common raters."""
     axes.scatter(
         places[:, 0], places[:, 1], s=210, color=colours.ground, edgecolors=colours.main, linewidths=1.4, zorder=3
     )

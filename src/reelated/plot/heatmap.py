@@ -1,4 +1,4 @@
-"""How alike chosen movies are, as a table of colours and numbers."""
+"""The similarities of chosen items as a heat map with numbers."""
 
 import itertools
 from collections.abc import Iterable
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 25
-"""More movies than this cannot be read in one picture."""
+"""The maximum number of items of a readable heat map."""
 CELL = 0.48
 """The side of a cell, in inches."""
 
 
 def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10, dark: bool = False) -> "Figure":
-    """Draw how alike movies are to the model that ranks, each pair once.
+    """Plot the similarities of items in the model that ranks, each pair once.
 
     Parameters
     ----------
     rec : Recommender
         A fitted recommender; it may have been saved without ratings.
     movie_ids : int, str or iterable of them
-        The movies, in the order in which they are drawn; one alone stands for itself and those nearest to it.
+        The items, in the order of the plot; a single one is joined by its nearest neighbours.
     n : int, default 10
-        How many movies to draw where `movie_ids` is one alone.
+        The number of items if `movie_ids` is a single one.
     dark : bool, default False
-        Light on dark.
+        Whether to draw on a dark background.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10,
     Raises
     ------
     InputError
-        No such movie, fewer than 2 or more than 25 of them, or Matplotlib is not installed.
+        No such item, fewer than 2 or more than 25 items, or Matplotlib is not installed.
     """
     items = _items(check_fitted(rec), check_list("movie_ids", movie_ids), check_integer("n", n, 2))
     titles = [wrapped(rec.catalogue_.title(item), 46, 2) for item in items]
@@ -67,7 +67,7 @@ def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10,
 
 
 def _items(rec: Recommender, movie_ids: list[Any], n: int) -> list[int]:
-    """Return the columns of distinct movies; those nearest to one alone come with it."""
+    """Return the columns of distinct items; a single one is joined by its nearest neighbours."""
     if n > MOST:
         raise InputError(f"n={shorten(n)}: expected from 2 to {MOST} movies.")
     index_of = rec.catalogue_.index_of
@@ -82,7 +82,7 @@ def _items(rec: Recommender, movie_ids: list[Any], n: int) -> list[int]:
 
 
 def similarities(rec: Recommender, items: list[int]) -> npt.NDArray[np.float64]:
-    """Return the similarity of every pair, where either keeps the other as a neighbour; else NaN."""
+    """Return the similarity of every pair if either keeps the other as a neighbour, else NaN."""
     found, matrix = np.full((len(items),) * 2, np.nan), rec.models_.ranker_or_rater.similarity_
     place = {item: at for at, item in enumerate(items)}
     for item, row in place.items():
@@ -94,7 +94,7 @@ def similarities(rec: Recommender, items: list[int]) -> npt.NDArray[np.float64]:
 
 
 def _cells(axes: "Axes", values: npt.NDArray[np.float64], colours: Colours) -> None:
-    """Colour the cells below the diagonal and write each number into its cell."""
+    """Colour the cells below the diagonal and write the numbers into them."""
     from matplotlib.colors import LinearSegmentedColormap
 
     scale = LinearSegmentedColormap.from_list("alike", [colours.other, colours.ground, colours.main])
@@ -111,7 +111,7 @@ def _cells(axes: "Axes", values: npt.NDArray[np.float64], colours: Colours) -> N
 
 
 def _readable(behind: tuple[float, ...], colours: Colours) -> str:
-    """Return the colour for a text on another: that of the two which differs more in brightness."""
+    """Return the text colour with the higher contrast to a background (WCAG contrast ratio)."""
     from matplotlib.colors import to_rgb
 
     def light(colour: tuple[float, ...]) -> float:

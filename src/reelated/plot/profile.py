@@ -1,4 +1,4 @@
-"""One user's profile: how they rate, and what, beside everyone."""
+"""The profile of one user: their ratings compared with those of all users."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GENRES = 10
-"""So many genres, those that the user rated most."""
+"""The maximum number of genres; those that the user rated most are shown."""
 
 
 class Taste(NamedTuple):
-    """What the user and everyone make of a genre: ratings of the user, and the two means."""
+    """A genre: the user's number of ratings and mean rating, and the mean rating of all users."""
 
     genre: str
     n_ratings: int
@@ -30,18 +30,18 @@ class Taste(NamedTuple):
 
 
 def user(rec: Recommender, user_id: Any, *, dark: bool = False) -> "Figure":
-    """Draw a user's ratings by star, their taste by genre and their movies by decade, each beside everyone's.
+    """Plot a user's ratings by value, by genre and by decade, compared with those of all users.
 
-    A picture about one person is for that person.
+    The plot is personal data: show it only to the user.
 
     Parameters
     ----------
     rec : Recommender
         A recommender fitted to ratings, or saved with them.
     user_id : int or str
-        Someone in the data; they are one of "everyone" too.
+        A user of the data, who is also one of "everyone".
     dark : bool, default False
-        Light on dark.
+        Whether to draw on a dark background.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def _row(found: Ratings, user_id: Any) -> tuple[npt.NDArray[np.int32], npt.NDArr
 def tastes(
     found: Ratings, items: npt.NDArray[np.int32], given: npt.NDArray[np.float32], genres: Sequence[tuple[str, ...]]
 ) -> list[Taste]:
-    """Return the genres that a user rated most, the most first, with the user's mean and everyone's."""
+    """Return the genres that a user rated most, with the mean rating of the user and of all users."""
     n_items = len(genres)
     sums = np.bincount(found.matrix.indices, found.matrix.data, n_items)
     counts = np.bincount(found.matrix.indices, minlength=n_items)
@@ -96,7 +96,7 @@ def tastes(
 
 
 def _marks(axes: "Axes", x: Any, y: Any, colours: Colours) -> None:
-    """Mark everyone's numbers: hollow rings, which differ from the user's in shape too."""
+    """Mark the numbers of all users with hollow rings, which differ from the user's in shape too."""
     axes.plot(x, y, "o", markersize=6, markerfacecolor=colours.ground, markeredgecolor=colours.other, mew=1.6,
               clip_on=False)  # fmt: skip
 
@@ -104,7 +104,7 @@ def _marks(axes: "Axes", x: Any, y: Any, colours: Colours) -> None:
 def _stars(axes: "Axes", found: Ratings, given: npt.NDArray[np.float32], colours: Colours) -> None:
     middles = star_bars(axes, found, given, colours)
     for text in list(axes.texts):
-        text.remove()  # beside everyone's marks the heights are compared, not read
+        text.remove()  # with the marks of all users the heights are compared, so numbers are not needed
     _marks(axes, middles, shares(found.matrix.data, middles, levels(found)[1]), colours)
     _share_axis(axes)
     axes.set_title("How they rate")
@@ -112,7 +112,7 @@ def _stars(axes: "Axes", found: Ratings, given: npt.NDArray[np.float32], colours
 
 
 def _share_axis(axes: "Axes") -> None:
-    """Give an axis of shares a few quiet lines to read by."""
+    """Format an axis of shares, with a few grid lines."""
     from matplotlib.ticker import AutoLocator, PercentFormatter
 
     axes.yaxis.set_major_locator(AutoLocator())
@@ -123,7 +123,7 @@ def _share_axis(axes: "Axes") -> None:
 
 
 def _genres(axes: "Axes", told: list[Taste], colours: Colours) -> None:
-    """Draw the user's mean and everyone's for each genre, joined by a line."""
+    """Plot the mean rating of the user and of all users for each genre, joined by a line."""
     axes.set_title("What they like, by genre")
     if not told:
         return say_instead(axes, "No genres are known of these movies.", colours)
@@ -144,7 +144,7 @@ def _genres(axes: "Axes", told: list[Taste], colours: Colours) -> None:
 
 
 def by_decade(values: npt.NDArray[np.int32], years: Sequence[int | None]) -> dict[int, float]:
-    """Return which share of rated movies is of each decade, movies without a year left out."""
+    """Return the share of each decade among rated items, items without a year left out."""
     known = np.array([-1 if year is None else year // 10 * 10 for year in years])[values]
     decades, counts = np.unique(known[known >= 0], return_counts=True)
     return {int(decade): float(count) / counts.sum() for decade, count in zip(decades, counts, strict=True)}

@@ -1,4 +1,4 @@
-"""Ratings: outside ids on one side, row and column numbers of one sparse users × movies matrix on the other."""
+"""Ratings: external ids on one side, the rows and columns of a sparse users × items matrix on the other."""
 
 from reelated.ratings.dataset import Dataset
 from reelated.ratings.frames import FrameLike

@@ -1,4 +1,4 @@
-"""`Dataset`: ratings with what is known of movies and users; tables come in here, and nothing is lost unsaid."""
+"""`Dataset`: ratings with attributes of items and users; it validates tables and reports every change."""
 
 import warnings
 from collections.abc import Mapping
@@ -23,28 +23,28 @@ from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Ratings, Scale, as_decimals
 
 NO_TITLE = "Movie "
-"""A movie without a known title is called by this and its id, or by its id alone where that is text."""
+"""The title of an item without one is this and its id; for text ids it is the id alone."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Ratings, and what is known of the movies and the users.
+    """Ratings, with the attributes of items and users where available.
 
     Attributes
     ----------
     ratings : Ratings
-        Who rated what.
+        The ratings.
     movies : polars.DataFrame
-        One row per known movie, rated or not, by ascending `movie_id`: `movie_id`, `title`, `year`, `genres` (list),
+        One row per known item, rated or not, by ascending `movie_id`: `movie_id`, `title`, `year`, `genres` (list),
         and where known `release_date`, `imdb_id`, `tmdb_id`.
     users : polars.DataFrame
         One row per known user: `user_id`, and where known `age`, `gender`, `occupation`, `zip_code`.
     tags : polars.DataFrame or None
-        Free tags, where the data has them: `user_id`, `movie_id`, `tag`, `timestamp`.
+        Free tags, if the data has any: `user_id`, `movie_id`, `tag`, `timestamp`.
     name : str
-        What the data calls itself, such as `MovieLens 100K`.
+        The name of the data, such as `MovieLens 100K`.
     notes : tuple of str
         What reading changed, one sentence each.
     """
@@ -74,25 +74,25 @@ class Dataset:
         invalid: Invalid = "error",
         name: str = "ratings",
     ) -> "Dataset":
-        """Make a data set of tables.
+        """Build a data set from tables.
 
         Parameters
         ----------
         ratings : polars or pandas DataFrame, Arrow table or mapping of columns
-            One row per rating; columns by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
+            One row per rating; columns are found by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
         movies, users : the same, optional
-            What is known of them: `movie_id title year genres …`, `user_id age gender occupation zip_code`.
+            Attributes of items and users: `movie_id title year genres …`, `user_id age gender occupation zip_code`.
         columns : mapping of str to str, optional
             Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
         scale : (low, high, step), optional
-            The scale on which people rate; by default what is observed.
+            The rating scale; by default the observed one.
         duplicates : {"last", "first", "mean", "error"}, default "last"
-            What becomes of a user's several ratings of one movie; "last" and "first" by time where it is known, else
-            by row.
+            Treatment of several ratings of one item by the same user; "last" and "first" go by time where it is known,
+            else by row.
         invalid : {"error", "drop"}, default "error"
-            What becomes of rows without user, movie or rating, or with a rating off the given scale.
+            Treatment of rows without a user, item or rating, or with a rating outside the given scale.
         name : str, default "ratings"
-            What the data is called in messages.
+            The name of the data in messages.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class Dataset:
         return cls(made, movie_table(movies, movie_ids), _users(users, user_ids), name=name, notes=notes)
 
     def with_tags(self, tags: pl.DataFrame) -> "Dataset":
-        """Return the same data set with free tags.
+        """Return a copy of the data set with free tags.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class Dataset:
 
 
 def as_dataset(data: Dataset | FrameLike) -> Dataset:
-    """Return a data set as it is, and one made of a ratings table."""
+    """Return a data set unchanged, or build one from a table of ratings."""
     return data if isinstance(data, Dataset) else Dataset.from_frames(data)
 
 
@@ -152,13 +152,13 @@ def check_scale(scale: Any) -> Scale:
         raise InputError(f"scale={shorten(scale)}: expected (low, high, step), such as (1, 5, 1).") from None
     low, high = check_number("scale low", low), check_number("scale high", high)
     step = check_number("scale step", step)
-    if low > high or not 0 < step <= (high - low or step):  # of one value, as likes are: any step
+    if low > high or not 0 < step <= (high - low or step):  # a scale of one value, such as likes, accepts any step
         raise InputError(f"scale={shorten(scale)}: expected low < high and a step between 0 and their difference.")
     return Scale(low, high, step)
 
 
 def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid) -> tuple[pl.DataFrame, str]:
-    """Refuse or drop rows that are no rating; say how many and which came first."""
+    """Reject or drop invalid rows; return a note with their number and the first of them."""
     nothing = pl.any_horizontal(pl.col("user_id", "movie_id", "rating").is_null(), pl.col("rating").is_infinite())
     within = pl.lit(True) if scale is None else pl.col("rating").is_between(scale.low, scale.high)
     faults = table.select(nothing=nothing.fill_null(True), off=~within.fill_null(True))
@@ -182,7 +182,7 @@ def _shown(row: dict[str, Any]) -> str:
 
 
 def _numbered(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids) -> pl.DataFrame:
-    """Add one `key` per user and movie and sort by it, rows in their order within."""
+    """Add one `key` per user and item, and sort by it; the sort is stable."""
     users = user_ids.indices_of(table["user_id"]).astype(np.int64)
     key = users * len(movie_ids) + movie_ids.indices_of(table["movie_id"])
     return table.drop("user_id", "movie_id").with_columns(key=key).sort("key", maintain_order=True)
@@ -191,7 +191,7 @@ def _numbered(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids) -> pl.DataFram
 def _without_duplicates(
     table: pl.DataFrame, duplicates: Duplicates, movie_ids: Ids, user_ids: Ids
 ) -> tuple[pl.DataFrame, str]:
-    """Keep one rating per user and movie; say how many were merged."""
+    """Keep one rating per user and item; return a note with the number of merged ratings."""
     again = np.flatnonzero(np.diff(table["key"].to_numpy()) == 0)
     if len(again) == 0:
         return table, ""
@@ -211,7 +211,7 @@ def _without_duplicates(
 
 
 def _as_ratings(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids, scale: Scale | None) -> Ratings:
-    """Make the matrix of a table that is sorted by key, without duplicates."""
+    """Build the matrix from a table sorted by key, without duplicates."""
     key = table["key"].to_numpy()
     users, items = np.divmod(key, len(movie_ids))
     indptr = np.searchsorted(users, np.arange(len(user_ids) + 1))
@@ -227,14 +227,14 @@ def _as_ratings(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids, scale: Scale
 
 
 def observed_scale(values: np.ndarray) -> Scale:
-    """Return the lowest and highest rating seen, and the smallest step between ratings seen."""
+    """Return the lowest and highest observed rating, and the smallest step between observed ratings."""
     seen = as_decimals(np.unique(values))
     step = as_decimals(np.diff(seen).min().astype(np.float32)) if len(seen) > 1 else 1.0
     return Scale(float(seen[0]), float(seen[-1]), float(step))
 
 
 def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
-    """Bring a catalogue to our columns and types, with a row for every rated movie."""
+    """Convert a table of items to our columns and types, with a row for every rated item."""
     table = _known(frame, "movies", MOVIE_ALIASES, movie_ids)
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
@@ -244,7 +244,7 @@ def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
     titles = pl.col("title").cast(pl.String)
     titles = pl.when(titles.str.strip_chars() != "").then(titles)
     year = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table))
-    prefix = pl.lit("" if movie_ids.type_name == "str" else NO_TITLE)  # an id that is text says what it is
+    prefix = pl.lit("" if movie_ids.type_name == "str" else NO_TITLE)  # a text id is readable by itself
     return table.with_columns(
         titles.fill_null(pl.concat_str(prefix, pl.col("movie_id").cast(pl.String))),
         year.cast(pl.Int32, strict=False).alias("year"),
@@ -253,12 +253,12 @@ def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
 
 
 def _users(frame: FrameLike | None, user_ids: Ids) -> pl.DataFrame:
-    """Bring what is known of users to our columns, with a row for every user who rated."""
+    """Convert a table of users to our columns, with a row for every user with ratings."""
     return _known(frame, "users", USER_ALIASES, user_ids)
 
 
 def _known(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, ...]], ids: Ids) -> pl.DataFrame:
-    """Return one row per id, those of the ratings and those of the table, by ascending id."""
+    """Return one row per id of the ratings or of the table, by ascending id."""
     name = f"{ids.kind}_id"
     everyone = pl.DataFrame({name: ids.values})
     if frame is None:

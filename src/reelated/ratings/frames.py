@@ -1,4 +1,4 @@
-"""Tables of any origin → polars columns with one spelling: `user_id movie_id rating timestamp order`."""
+"""Tables of any library → polars columns with fixed names: `user_id movie_id rating timestamp order`."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -40,20 +40,14 @@ USER_ALIASES: dict[str, tuple[str, ...]] = {
 
 
 def as_polars(frame: FrameLike, what: str = "ratings") -> pl.DataFrame:
-    """Return a polars DataFrame with the contents of any table.
-
-    Raises
-    ------
-    InputTypeError
-        Not a table, or a column that mixes types (such as `196` and `'u7'`).
-    """
+    """Convert any table to a polars DataFrame, or raise `InputTypeError`."""
     if isinstance(frame, pl.LazyFrame):
         return frame.collect()
     if isinstance(frame, pl.DataFrame):
         return frame
     if hasattr(frame, "to_pydict") or (hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc")):
         return pl.DataFrame(frame)
-    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; column by column needs no pyarrow
+    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; converting column by column needs no pyarrow
         return _side_by_side(what, [(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)])
     if isinstance(frame, Mapping):
         return _side_by_side(what, [(str(name), values) for name, values in frame.items()])
@@ -64,7 +58,7 @@ def as_polars(frame: FrameLike, what: str = "ratings") -> pl.DataFrame:
 
 
 def _side_by_side(what: str, columns: list[tuple[str, Any]]) -> pl.DataFrame:
-    """Make a table of named columns, or say which stand twice or how their lengths differ."""
+    """Build a table from named columns, or report duplicate names or different lengths."""
     names = [name for name, _ in columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{what} has more than one column {twice[0]!r}: rename or leave out all but one.")
@@ -76,7 +70,7 @@ def _side_by_side(what: str, columns: list[tuple[str, Any]]) -> pl.DataFrame:
 
 
 def _as_series(name: str, values: Any) -> pl.Series:
-    """Make a polars column of a pandas column, an array or a list; refuse mixed types by name."""
+    """Convert a pandas column, an array or a list to a polars column; reject mixed types."""
     if isinstance(values, pl.Series) or hasattr(values, "to_pylist"):  # polars and Arrow know their types
         return pl.Series(name, values)
     if hasattr(values, "to_numpy"):
@@ -96,13 +90,14 @@ def _as_series(name: str, values: Any) -> pl.Series:
 
 
 def _all_numbers(values: Any) -> bool:
-    """Say whether a list such as `[4, 4.5, None]` can be floats without any of them changing."""
+    """Return whether a list such as `[4, 4.5, None]` converts to floats without loss."""
     known = [value for value in values if value is not None]
+    # a float64 holds every integer up to 2⁵³
     return all(type(value) is float or (type(value) is int and abs(value) <= 2**53) for value in known)
 
 
 def plain(name: str) -> str:
-    """Spell a column name without case and signs, as the aliases are: `Movie_ID` → `movieid`."""
+    """Normalise a column name as in the aliases, without case and punctuation: `Movie_ID` → `movieid`."""
     return "".join(sign for sign in name.lower() if sign.isalnum())
 
 
@@ -112,23 +107,9 @@ def named(
     columns: Mapping[str, str | None] | None = None,
     required: tuple[str, ...] = (),
 ) -> pl.DataFrame:
-    """Select and rename the columns that are known by an alias or by option.
+    """Select and rename columns given in `columns` (our name → the table's) or known by an alias (in `plain` spelling).
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        A table with any column names.
-    aliases : mapping of str to tuple of str
-        For each of our names the other names it goes by, in `plain` spelling.
-    columns : mapping of str to str, optional
-        Our name → the table's name, where the aliases do not know it; None says that there is no such column.
-    required : tuple of str
-        Names that must be found.
-
-    Raises
-    ------
-    InputError
-        A required or named column is missing; the message lists the columns that are there.
+    In `columns`, None means that there is no such column. A missing `required` column raises `InputError`.
     """
     columns = dict(columns or {})
     there = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
@@ -154,7 +135,7 @@ def named(
 
 
 def _remedy(missing: list[str], aliases: Mapping[str, tuple[str, ...]]) -> str:
-    """Say what to do about missing columns; `columns` is for the table of ratings."""
+    """Return the advice for missing columns; `columns` exists only for the table of ratings."""
     if "rating" not in aliases:
         return f"Rename the column that holds it to {missing[0]!r}."
     them = ", ".join(f"{name!r}: 'your column'" for name in missing)
@@ -165,15 +146,15 @@ def _remedy(missing: list[str], aliases: Mapping[str, tuple[str, ...]]) -> str:
 def with_own_names(
     aliases: Mapping[str, tuple[str, ...]], columns: Mapping[str, str | None] | None
 ) -> dict[str, tuple[str, ...]]:
-    """Return the aliases with the names that ids have in the table of ratings."""
+    """Return the aliases with the names of the id columns in the table of ratings added."""
     own = {ours: (plain(theirs),) for ours, theirs in (columns or {}).items() if theirs and ours.endswith("_id")}
     return {ours: (*own.get(ours, ()), *others) for ours, others in aliases.items()}
 
 
 def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = None) -> pl.DataFrame:
-    """Return `user_id movie_id rating [timestamp] [order]`, in our types, from any ratings table.
+    """Return `user_id movie_id rating [timestamp] [order]`, in our types, from any table of ratings.
 
-    `columns={"rating": None}` is for tables without ratings: every row then counts as 1.
+    With `columns={"rating": None}`, for a table without ratings, every row gets the rating 1.
     """
     unrated = columns is not None and columns.get("rating", "") is None
     required = ("user_id", "movie_id") if unrated else ("user_id", "movie_id", "rating")
@@ -193,7 +174,7 @@ def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = 
 
 
 def as_numbers(column: pl.Series, dtype: Any = pl.Float32) -> pl.Series:
-    """Bring a column of ratings to Float32; say which value is not a number."""
+    """Convert a column of ratings to `dtype`, or report the first value that is not a number."""
     is_other = column.dtype.is_nested() or column.dtype.is_temporal()
     cast = column if is_other else column.cast(dtype, strict=False)
     unreadable = column.is_not_null() if is_other else cast.is_null() & column.is_not_null()
@@ -207,7 +188,7 @@ def as_numbers(column: pl.Series, dtype: Any = pl.Float32) -> pl.Series:
 
 
 def as_seconds(column: pl.Series) -> pl.Series:
-    """Bring a column of times to whole seconds since 1970-01-01 UTC, null where unknown."""
+    """Convert a column of times to whole seconds since 1970-01-01 UTC, null where unknown."""
     if column.dtype.is_temporal():
         if column.dtype not in (pl.Date, pl.Datetime):
             raise InputError(f"{column.name} is a column of type {column.dtype}: expected dates or seconds since 1970.")
@@ -223,7 +204,7 @@ def as_seconds(column: pl.Series) -> pl.Series:
 
 
 def _parsed_times(column: pl.Series) -> pl.Series:
-    """Parse times written as text, or say which one cannot be read."""
+    """Parse times written as text, or report one that cannot be parsed."""
     try:
         return column.str.to_datetime(time_unit="us").dt.epoch("s")
     except pl.exceptions.PolarsError:
@@ -237,7 +218,7 @@ def _parsed_times(column: pl.Series) -> pl.Series:
 
 
 def read_ids(column: pl.Series) -> pl.Series:
-    """Make a column that was read as text an integer column, only if every value stays what it was (`007` does not)."""
+    """Convert a text column to integers if every value stays the same (`007` would not)."""
     if column.dtype != pl.String:
         return column
     numbers = column.cast(pl.Int64, strict=False)

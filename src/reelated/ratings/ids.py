@@ -1,4 +1,4 @@
-"""Outside ids ⇄ inside numbers: the only place where the two meet."""
+"""External ids ⇄ row and column numbers: the only place that converts between the two."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from reelated.errors import InputError, InputTypeError, UnknownId, shorten
 
 
 class Ids:
-    """The ids of all users, or of all movies, in ascending order; an id's place is its number.
+    """The ids of all users or of all items, ascending; the position of an id is its row or column number.
 
     Parameters
     ----------
     values : polars.Series of Int64 or String
-        Distinct ids in ascending order, as `as_ids(...).unique().sort()` gives them.
+        Distinct ids in ascending order, as `as_ids(...).unique().sort()` returns them.
     kind : {"user", "movie"}
-        What they name; used in messages.
+        What the ids identify; used in messages.
 
     Examples
     --------
@@ -30,7 +30,7 @@ class Ids:
 
     def __init__(self, values: pl.Series, kind: str) -> None:
         self.values = values.set_sorted()
-        self._places: Any = values.to_numpy() if values.dtype == pl.Int64 else self  # one look-up in polars is slow
+        self._places: Any = values.to_numpy() if values.dtype == pl.Int64 else self  # polars is slow at one look-up
         self.kind = kind
 
     def __len__(self) -> int:
@@ -54,12 +54,12 @@ class Ids:
         return "int" if self.values.dtype == pl.Int64 else "str"
 
     def find(self, value: object) -> int | None:
-        """Return the number of an id, or None where it is unknown or of the other type.
+        """Return the number of an id, or None if it is unknown or of the other type.
 
         Parameters
         ----------
         value : object
-            An outside id.
+            An external id.
 
         Returns
         -------
@@ -74,12 +74,12 @@ class Ids:
         return at if at < len(self) and self.values[at] == value else None
 
     def index_of(self, value: object) -> int:
-        """Return the number of one outside id.
+        """Return the number of an id.
 
         Parameters
         ----------
         value : object
-            An outside id.
+            An external id.
 
         Returns
         -------
@@ -88,9 +88,9 @@ class Ids:
         Raises
         ------
         InputTypeError
-            The id is text where ids are integers, or the other way round.
+            The id is text where ids are integers, or vice versa.
         UnknownId
-            No such user or movie in the data.
+            The data has no such user or item.
         """
         if (index := self.find(value)) is not None:
             return index
@@ -105,12 +105,12 @@ class Ids:
         raise UnknownId(f"{name}: this {self.kind} is not among the {len(self):,} {self.kind}s of the data.")
 
     def parse(self, text: str) -> Any:
-        """Return the id that a text from outside (a terminal, an address) stands for, known or not.
+        """Convert text from a terminal or a URL to an id, known or not.
 
         Parameters
         ----------
         text : str
-            An id as people write it.
+            The id as text.
 
         Returns
         -------
@@ -121,7 +121,7 @@ class Ids:
         return text
 
     def _converted(self, value: Any) -> Any:
-        """Return the id that the caller may have meant with a value of the other type."""
+        """Return the known id that equals a value of the other type after conversion, or None."""
         if self.type_name == "str":
             return str(value) if str(value) in self else None
         text = str(value)
@@ -149,7 +149,7 @@ class Ids:
         Parameters
         ----------
         indices : ndarray of int
-            Places in these ids.
+            Positions in these ids.
 
         Returns
         -------
@@ -159,14 +159,9 @@ class Ids:
 
 
 def as_ids(column: pl.Series, kind: str) -> pl.Series:
-    """Bring a column of ids to Int64 or String without changing what they say.
+    """Convert a column of ids to Int64 or String without changing their values, or raise `InputError`.
 
-    Whole floats (pandas makes them of integers when a value is missing) become integers; text stays text.
-
-    Raises
-    ------
-    InputError
-        Ids that are not integers or text: fractions, dates, booleans, lists, integers above 2⁶³.
+    Whole floats become integers (pandas stores integers as floats when a value is missing); text stays text.
     """
     dtype = column.dtype
     if dtype in (pl.Categorical, pl.Enum, pl.String):
@@ -186,7 +181,7 @@ def as_ids(column: pl.Series, kind: str) -> pl.Series:
 
 
 def _whole(column: pl.Series, kind: str) -> pl.Series:
-    """Cast to Int64, or say which id is too large for it."""
+    """Cast to Int64, or report an id that is too large."""
     cast = column.cast(pl.Int64, strict=False)
     lost = column.filter(cast.is_null() & column.is_not_null())
     if len(lost):

@@ -1,4 +1,4 @@
-"""`Ratings`: who rated what, and when, as one sparse users × movies matrix with its outside ids."""
+"""`Ratings`: a sparse users × items matrix of ratings with timestamps and external ids."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -12,25 +12,25 @@ from reelated.errors import InputError
 from reelated.ratings.ids import Ids
 
 Feedback = Literal["explicit", "implicit"]
-"""Whether users rate items, or only have them: purchases, likes, visits."""
+"""Whether users give ratings, or events such as purchases, likes or visits stand for them."""
 NO_TIME = np.iinfo(np.int64).min
-"""Stands for an unknown time in `Ratings.timestamps`."""
+"""The value of an unknown time in `Ratings.timestamps`."""
 
 
 class Scale(NamedTuple):
-    """The scale on which people rate: `Scale(1, 5, 1)` for whole stars from 1 to 5."""
+    """The rating scale: `Scale(1, 5, 1)` for whole stars from 1 to 5."""
 
     low: float
     high: float
     step: float
 
     def feedback(self, is_one_valued: bool) -> Feedback:
-        """Return what ratings on this scale are; see `Ratings.feedback`.
+        """Return the kind of feedback that ratings on this scale are; see `Ratings.feedback`.
 
         Parameters
         ----------
         is_one_valued : bool
-            Whether all of them are equal.
+            Whether all ratings are equal.
 
         Returns
         -------
@@ -44,28 +44,28 @@ class Scale(NamedTuple):
 
 
 def as_decimals(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return float32 ratings as the numbers that people wrote: 4.3, not 4.300000190734863."""
+    """Convert float32 ratings to the float64 of their shortest decimal form: 4.3, not 4.300000190734863."""
     return values.astype(str).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """Ratings as numbers, with the ids that the numbers stand for.
+    """Ratings as a sparse matrix, with the external ids of its rows and columns.
 
     Attributes
     ----------
     user_ids, movie_ids : Ids
-        Outside ids in ascending order; row `u` of `matrix` is `user_ids[u]`, column `i` is `movie_ids[i]`.
+        External ids in ascending order; row `u` of `matrix` is `user_ids[u]`, column `i` is `movie_ids[i]`.
     matrix : scipy.sparse.csr_array of float32, shape (n_users, n_movies)
         Ratings; columns ascend within a row, no duplicates. A stored zero is a rating.
     scale : Scale
         Lowest and highest possible rating and the step between.
     timestamps : ndarray of int64, shape (n_ratings,), optional
-        Seconds since 1970 beside `matrix.data`; `NO_TIME` where unknown.
+        Seconds since 1970, parallel to `matrix.data`; `NO_TIME` where unknown.
     order : ndarray of int64, shape (n_ratings,), optional
-        Where times are missing: the place of a rating in its user's history, the oldest lowest.
+        The position of each rating in its user's history, the oldest lowest; used instead of timestamps.
     scale_observed : bool
-        Whether the scale is only what was observed: nobody gave it, and later ratings may lie beyond it.
+        Whether the scale is only the observed range, so that later ratings may lie outside it.
     """
 
     user_ids: Ids
@@ -94,12 +94,12 @@ class Ratings:
 
     @property
     def density(self) -> float:
-        """The share of all user–movie pairs that are rated."""
+        """The share of all user–item pairs that have a rating."""
         return len(self) / (self.matrix.shape[0] * self.matrix.shape[1])
 
     @property
     def is_one_valued(self) -> bool:
-        """Whether all ratings are equal: a predicted rating would then say nothing."""
+        """Whether all ratings are equal, so that a predicted rating would carry no information."""
         values = self.matrix.data
         return len(values) > 0 and bool(values.min() == values.max())
 
@@ -109,7 +109,7 @@ class Ratings:
         return self.scale.feedback(self.is_one_valued)
 
     def row(self, user_index: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Return one user's movie numbers and ratings.
+        """Return the item numbers and ratings of one user.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Ratings:
         Returns
         -------
         indices : ndarray of int32
-            Movie numbers, ascending.
+            Item numbers, ascending.
         ratings : ndarray of float32
         """
         start, stop = self.matrix.indptr[user_index : user_index + 2]
@@ -127,7 +127,7 @@ class Ratings:
 
     @property
     def times(self) -> npt.NDArray[np.int64] | None:
-        """What tells earlier ratings of a user from later ones: the given order, else the times if all are known."""
+        """What sorts a user's ratings by age: `order`, else `timestamps`, else None; incomplete ones are not used."""
         if self.order is not None and (self.order >= 0).all():
             return self.order
         if self.timestamps is not None and (self.timestamps != NO_TIME).all():
@@ -135,7 +135,7 @@ class Ratings:
         return None
 
     def ages(self) -> npt.NDArray[np.int64] | None:
-        """Return how many ratings the same user has given later than each, beside `matrix.data`.
+        """Return for each rating how many later ratings the same user has, parallel to `matrix.data`.
 
         Returns
         -------
@@ -148,18 +148,18 @@ class Ratings:
         by_time = np.lexsort((times, users))
         users, times = users[by_time], times[by_time]
         last = np.flatnonzero(np.append((np.diff(users) != 0) | (np.diff(times) != 0), True)[: len(users)])
-        until = last[np.searchsorted(last, np.arange(len(users)))]  # the last of those at the same time
+        until = last[np.searchsorted(last, np.arange(len(users)))]  # the last rating of each moment: equal ages
         ages = np.empty(len(users), np.int64)
         ages[by_time] = self.matrix.indptr[users + 1] - 1 - until
         return ages
 
     def onto(self, movie_ids: Ids) -> "Ratings":
-        """Return the same users' ratings with the columns of another list of movies; those not on it are left out.
+        """Return the same users' ratings with the columns of another list of items; other items are left out.
 
         Parameters
         ----------
         movie_ids : Ids
-            The columns wanted.
+            The items of the columns.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class Ratings:
         return Ratings(self.user_ids, movie_ids, matrix, self.scale, times, places)
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the ratings as a table `user_id movie_id rating [timestamp] [order]`, by user and movie."""
+        """Return the ratings as a table `user_id movie_id rating [timestamp] [order]`, by user and item."""
         users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
         table: dict[str, Any] = {
             "user_id": self.user_ids.take(users),

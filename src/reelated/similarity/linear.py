@@ -1,4 +1,4 @@
-"""Linear weights between items: each item's column told from the others' by ridge regression."""
+"""Linear item weights: ridge regression of each item's column on those of other items."""
 
 from typing import Any, NamedTuple
 
@@ -22,63 +22,35 @@ from reelated.similarity.neighbors import (
 SLICE = 2e8
 """Operations of one slice of work: about a third of a second."""
 BLOCK = 512
-"""Rows that are inverted at a time."""
+"""Rows inverted at a time."""
 SQUARE = 3_000_000_000
-"""The most bytes of a whole Gram matrix for items that are told from a few others each."""
+"""The maximum size of a full Gram matrix in bytes where each item has only a few candidates."""
 WIDE = 1000
-"""Entries of a row of the Gram matrix that are looked at where there is no room for all."""
+"""Entries kept in each row of the Gram matrix where the full matrix would be larger than `SQUARE`."""
 
 
 class Weights(NamedTuple):
-    """Two matrices of one shape and pattern, items × items, and what was left out.
+    """Item weights and the number of common raters, items × items, with the same pattern."""
 
-    Attributes
-    ----------
-    values : scipy.sparse.csr_array
-        The weights; row `i` holds the items that predict `i`.
-    common : scipy.sparse.csr_array of int32
-        The number of people who rated both.
-    cut : ndarray of float64, shape (n_items,)
-        The share of the squares of each row's weights that was left out.
-    """
-
-    values: sp.csr_array
+    values: sp.csr_array  # row `i` holds the items that predict `i`
     common: sp.csr_array
-    cut: npt.NDArray[np.float64]
+    cut: npt.NDArray[np.float64]  # the share of each row's Σ weights² that was dropped, (n_items,)
 
 
 class Ridge(NamedTuple):
-    """What holds the weights back: ``l2 + dropout / (1 − dropout) · G_jj`` on the weight of item `j`.
-
-    Attributes
-    ----------
-    l2 : float
-        The same for every item.
-    dropout : float
-        As if this share of the ratings had been left out at random, over and over again.
-    """
+    """Regularisation: ``l2 + dropout / (1 − dropout) · G_jj`` on the weight of item `j`."""
 
     l2: float
-    dropout: float
+    dropout: float  # equals training with this share of the ratings dropped at random, in expectation
 
     def of(self, diagonal: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return it for every item.
-
-        Parameters
-        ----------
-        diagonal : ndarray, shape (n_items,)
-            That of ``Vᵀ V``.
-
-        Returns
-        -------
-        ndarray, shape (n_items,)
-        """
+        """Return the penalty of every item, given the diagonal of ``Vᵀ V``."""
         ridge: npt.NDArray[Any] = self.l2 + diagonal * (self.dropout / (1 - self.dropout))
         return ridge.astype(diagonal.dtype)
 
 
 def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[Any]:
-    """Return ``Vᵀ V`` up to the diagonal, zeros above it; of the type of `values`."""
+    """Return the lower triangle of ``Vᵀ V``, zeros above the diagonal, in the dtype of `values`."""
     n_items, columns = values.shape[1], values.tocsc()
     out, by_item, by_user = np.zeros((n_items, n_items), values.dtype), as_kernel_csr(columns), as_kernel_csr(values)
 
@@ -100,29 +72,9 @@ def near_weights(
     *,
     known: sp.csr_array | None = None,
 ) -> Weights:
-    """Tell each item from the `near` items of the highest cosine with it.
+    """Regress each item on the `near` items of highest cosine with it, and keep the `keep` strongest weights.
 
-    Where a square of all items would be too large, of what these have in common only the larger part is known: that
-    of each one's `WIDE` highest cosines.
-
-    Parameters
-    ----------
-    values : scipy.sparse CSR, shape (n_users, n_items)
-        What the ratings are worth, none below 0.
-    ridge : Ridge
-        What holds the weights back.
-    near : int
-        Most items that an item is told from.
-    keep : int
-        Most weights of a row, the strongest.
-    progress : callable, optional
-        Called with the share that is done.
-    known : scipy.sparse CSR, shape (n_attributes, n_items), optional
-        What else is known of the items, of which each row counts as one more user who is nobody in `common`.
-
-    Returns
-    -------
-    Weights
+    Each row of `known` (item attributes) acts as one more user, who does not count in `common`.
     """
     first, second, third = _thirds(progress)
     values = _beside(values, known)
@@ -144,23 +96,7 @@ def solve_near(
     keep: int,
     progress: Progress | None = None,
 ) -> Weights:
-    """Solve one small system for each item.
-
-    Parameters
-    ----------
-    found : Similarity
-        The cosines of each item with those that it is told from.
-    norms : ndarray of float64, shape (n_items,)
-        Of the items' columns.
-    products : Products
-        The Gram matrix, or the larger part of it.
-    ridge, keep, progress
-        As for `near_weights`.
-
-    Returns
-    -------
-    Weights
-    """
+    """Solve one small ridge regression for each item, on the items in its row of `found`."""
     near_to = _as_products(as_kernel_csr(found.values), norms)
     weights = np.empty(found.values.nnz, found.values.dtype)
     held = ridge.of(products.diagonal)
@@ -169,7 +105,7 @@ def solve_near(
         kernels.near_rows(start, stop, near_to, products, held, weights)
 
     cost = np.diff(near_to.indptr).astype(np.float64) ** 3 / 3
-    with threadpool_limits(1, "blas"):  # the items are spread over the threads
+    with threadpool_limits(1, "blas"):  # the threads already share the items
         for _ in in_order(rows, slices_of(cost + 1, SLICE), progress):
             pass
     lengths, places, cut = _strongest(near_to.indptr, weights, keep)
@@ -178,7 +114,7 @@ def solve_near(
 
 
 def _beside(values: sp.csr_array, known: sp.csr_array | None) -> sp.csr_array:
-    """Return what is known of the items under what the ratings are worth."""
+    """Append the attributes of the items as rows below the rating weights."""
     if known is None:
         return values
     both = sp.csr_array(sp.vstack([values, known.astype(values.dtype)], format="csr"))
@@ -187,22 +123,12 @@ def _beside(values: sp.csr_array, known: sp.csr_array | None) -> sp.csr_array:
 
 
 def _squared(values: sp.csr_array) -> int:
-    """Return the bytes of the Gram matrix."""
+    """Return the size of the Gram matrix in bytes."""
     return values.shape[1] ** 2 * values.data.itemsize
 
 
 def all_products(matrix: npt.NDArray[Any]) -> kernels.Products:
-    """Return a whole Gram matrix, of which the part up to the diagonal is read, as `solve_near` takes it.
-
-    Parameters
-    ----------
-    matrix : ndarray of float, shape (n_items, n_items)
-        The Gram matrix.
-
-    Returns
-    -------
-    Products
-    """
+    """Wrap a full Gram matrix, of which the lower triangle is read, for `solve_near`."""
     nothing = sp.csr_array((0, 0), dtype=matrix.dtype)
     return kernels.Products(matrix, as_kernel_csr(nothing), matrix.diagonal().copy())
 
@@ -210,14 +136,14 @@ def all_products(matrix: npt.NDArray[Any]) -> kernels.Products:
 def _largest_products(
     values: sp.csr_array, norms: npt.NDArray[np.float64], progress: Progress | None
 ) -> kernels.Products:
-    """Return the entries of the Gram matrix that belong to the largest cosines."""
+    """Return the entries of the Gram matrix that belong to the `WIDE` highest cosines of each item."""
     wide = as_kernel_csr(similarity(values, Measure(n_neighbors=WIDE), progress=progress).values)
     diagonal = np.square(norms).astype(values.dtype)
     return kernels.Products(np.empty((0, 0), values.dtype), _as_products(wide, norms), diagonal)
 
 
 def _as_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
-    """Return the Gram matrix's entries of cosines."""
+    """Multiply cosines by both norms, which gives entries of the Gram matrix."""
     lengths = np.repeat(norms, np.diff(cosines.indptr)) * norms[cosines.indices]
     return cosines._replace(data=(cosines.data * lengths).astype(cosines.data.dtype))
 
@@ -230,19 +156,10 @@ def all_weights(
     *,
     known: sp.csr_array | None = None,
 ) -> Weights:
-    """Tell each item from all others, in closed form: ``−P_ij / P_ii``, `P` the inverse of ``Vᵀ V`` and the ridge.
+    """Regress each item on all others in closed form: ``−P_ij / P_ii``, `P` the inverse of ``Vᵀ V`` plus the penalty.
 
     Steck 2019, "Embarrassingly shallow autoencoders for sparse data", §3.1; with dropout Steck 2020, "Autoencoders
     that don't overfit towards the identity", §3.
-
-    Parameters
-    ----------
-    values, ridge, keep, progress, known
-        As for `near_weights`.
-
-    Returns
-    -------
-    Weights
     """
     first, second, third = _thirds(progress)
     matrix = gram(_beside(values, known), first)
@@ -253,22 +170,9 @@ def all_weights(
 def solve_all(
     matrix: npt.NDArray[Any], ridge: Ridge, keep: int, progress: Progress | None = None
 ) -> tuple[tuple[Any, Any], npt.NDArray[Any], npt.NDArray[np.float64]]:
-    """Turn a Gram matrix into weights, in its own place.
+    """Turn a Gram matrix into weights in place; return the pattern (indices, row pointers), the weights and the cut.
 
-    Parameters
-    ----------
-    matrix : ndarray of float, shape (n_items, n_items)
-        The Gram matrix, of which the part up to the diagonal is read; overwritten.
-    ridge, keep, progress
-        As for `near_weights`.
-
-    Returns
-    -------
-    pattern : (ndarray of int32, ndarray of int64)
-        Which are kept: indices and row pointers.
-    weights : ndarray, shape (n_kept,)
-    cut : ndarray of float64, shape (n_items,)
-        As in `Weights`.
+    Only the lower triangle is read; the whole matrix is overwritten.
     """
     n_items = len(matrix)
     flat = matrix.ravel()
@@ -282,21 +186,14 @@ def solve_all(
 
 
 def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
-    """Invert a symmetric positive definite matrix in its own place, by blocks, so that it can be interrupted.
+    """Invert a symmetric positive definite matrix in place, block by block, so that the work can be interrupted.
 
-    Of the input the part up to the diagonal is read. Each block of rows is swept (Goodnight 1979, "A tutorial on the
-    sweep operator", by blocks): n³ multiplications and additions, as by Cholesky factors, half of them.
-
-    Parameters
-    ----------
-    matrix : ndarray of float, shape (n, n), C order
-        Becomes its inverse.
-    progress : callable, optional
-        Called with the share that is done.
+    Only the lower triangle is read. Each block of rows is swept (Goodnight 1979, "A tutorial on the sweep operator", by
+    blocks): n³ multiplications and additions in all, as many as with Cholesky factors.
     """
     n = len(matrix)
     blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
-    for block in blocks:
+    for block in blocks:  # np.linalg.inv reads both triangles of a diagonal block
         _mirror(matrix[block, block])
     for number, here in enumerate(blocks):
         whole = np.concatenate([matrix[here, : here.stop], matrix[here.stop :, here].T], axis=1)
@@ -316,13 +213,13 @@ def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
 
 
 def _mirror(block: npt.NDArray[Any]) -> None:
-    """Copy what stands below the diagonal to above it."""
+    """Copy the lower triangle to the upper one."""
     upper = np.triu_indices(len(block), 1)
     block[upper] = block.T[upper]
 
 
 def _strongest(begins: npt.NDArray[np.int64], weights: npt.NDArray[Any], keep: int) -> tuple[np.ndarray, ...]:
-    """Return lengths, places and shares cut of all rows."""
+    """Return the lengths, places and shares cut of all rows."""
 
     def rows(start: int, stop: int) -> tuple[np.ndarray, ...]:
         return kernels.cut_rows(start, stop, begins, weights, keep)
@@ -332,7 +229,7 @@ def _strongest(begins: npt.NDArray[np.int64], weights: npt.NDArray[Any], keep: i
 
 
 def _common(values: sp.csr_array, pattern: tuple[Any, Any], progress: Progress | None) -> npt.NDArray[np.int32]:
-    """Count the people who rated both, for every pair of a pattern."""
+    """Count the common raters of every pair of a pattern."""
     columns = values.tocsc()
     by_item, by_user = as_kernel_csr(columns), as_kernel_csr(values)
     common = np.empty(len(pattern[0]), np.int32)
@@ -352,33 +249,21 @@ def _begins(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def as_weights(values: Any, common: Any, pattern: tuple[Any, Any], cut: Any) -> Weights:
-    """Put the parts together."""
+    """Assemble `Weights` from values, common raters, pattern and cut."""
     n_items = len(cut)
     values, common = (sp.csr_array((data, *pattern), shape=(n_items, n_items)) for data in (values, common))
     return Weights(values, common, cut)
 
 
 def _thirds(progress: Progress | None) -> tuple[Progress | None, ...]:
-    """Return what reports each third of the work."""
+    """Return a progress callback for each third of the work."""
     if progress is None:
         return None, None, None
     return tuple(lambda done, part=part: progress((part + done) / 3) for part in range(3))
 
 
 def plan_linear(values: sp.csr_array, near: int | None, keep: int) -> int:
-    """Return the most bytes that `near_weights`, or for None `all_weights`, may take beside its input.
-
-    Parameters
-    ----------
-    values : scipy.sparse CSR, shape (n_users, n_items)
-        What the ratings are worth.
-    near, keep : int
-        As for `near_weights`.
-
-    Returns
-    -------
-    int
-    """
+    """Estimate the peak memory of `near_weights`, or of `all_weights` if `near` is None, without its input."""
     n_items, width = values.shape[1], values.data.itemsize
     square, result = n_items**2 * width, 2 * n_items * min(keep, near or n_items, n_items) * (width + 12)
     ordered = values.nnz * (width + 8)

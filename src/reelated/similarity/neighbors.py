@@ -1,4 +1,4 @@
-"""The item × item similarity: which measure, how much memory, and the strongest neighbours of every item."""
+"""The item × item similarity: formula, memory plan, and the strongest neighbours of every item."""
 
 from typing import Any, NamedTuple
 
@@ -16,45 +16,27 @@ SLICE = 2e8
 
 
 PRIVATE = 4e9
-"""The most bytes that the threads' private tables and shelves may take together; beyond, the leaner way is taken."""
+"""The maximum size in bytes of all threads' private tables and buffers; above it, rows are computed one by one."""
 SCAN = 4.0
-"""Pairs of items that the triangle looks at in the time of one product, whether they have a rater in common or not."""
+"""Item pairs that the triangle scans in the time of one product, with or without a common rater."""
 SMALL = 1e8
-"""Products below which it does not matter what they cost."""
+"""Products whose time is negligible in the choice of the method."""
 
 
 class Measure(NamedTuple):
-    """Which similarity, and how it treats pairs with little evidence.
-
-    Attributes
-    ----------
-    jaccard : bool
-        Common raters over all raters, instead of the cosine of the values.
-    shrinkage : float
-        Multiply by `c / (c + shrinkage)`, `c` = common raters.
-    damping : float
-        Add to the denominator.
-    min_common : int
-        Fewer common raters than this: not similar.
-    positive_only : bool
-        Drop negative similarities.
-    n_neighbors : int or None
-        Most neighbours kept in a row, the strongest by absolute value; None keeps all.
-    pearson : bool
-        The correlation over common raters, instead of the cosine of the values.
-    """
+    """The similarity formula and its parameters."""
 
     jaccard: bool = False
-    shrinkage: float = 0.0
-    damping: float = 0.0
+    shrinkage: float = 0.0  # multiplies by c / (c + shrinkage), with c common raters
+    damping: float = 0.0  # added to the denominator
     min_common: int = 1
     positive_only: bool = True
-    n_neighbors: int | None = None
+    n_neighbors: int | None = None  # the strongest by absolute value; None keeps all
     pearson: bool = False
 
     @property
     def rule(self) -> kernels.Rule:
-        """The same in the types that the kernels take."""
+        """The same parameters in the types that the kernels take."""
         return kernels.Rule(
             self.jaccard, self.pearson, float(self.shrinkage), float(self.damping),
             min(self.min_common, 2**31 - 1), self.positive_only,
@@ -62,51 +44,20 @@ class Measure(NamedTuple):
 
 
 class Similarity(NamedTuple):
-    """Two matrices of one shape and pattern, items × items, columns ascending, no diagonal.
+    """The similarity and the number of common raters: items × items, same pattern, columns ascending, no diagonal."""
 
-    Attributes
-    ----------
-    values : scipy.sparse.csr_array
-        The similarity; row `i` holds the items that predict `i`.
-    common : scipy.sparse.csr_array of int32
-        The number of people who rated both.
-    """
-
-    values: sp.csr_array
+    values: sp.csr_array  # row `i` holds the items that predict `i`
     common: sp.csr_array
 
 
 def as_kernel_csr(matrix: Any) -> kernels.CSR:
-    """Hand a SciPy matrix to the kernels: row pointers of 64 bits, numbers of 32.
-
-    Parameters
-    ----------
-    matrix : scipy.sparse CSR or CSC
-        CSC hands on the columns as rows.
-
-    Returns
-    -------
-    CSR
-        Sharing what memory it can.
-    """
+    """Convert a SciPy CSR matrix (or CSC, by columns) for the kernels, sharing memory where the dtypes allow."""
     indptr, indices = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int32, copy=False)
     return kernels.CSR(indptr, indices, np.asarray(matrix.data))
 
 
 def take_rows(rows: kernels.CSR, chosen: npt.NDArray[np.integer[Any]]) -> kernels.CSR:
-    """Return some rows, without a copy of the others or of their numbers in a wider type.
-
-    Parameters
-    ----------
-    rows : CSR
-        The matrix.
-    chosen : ndarray of int
-        Numbers of rows, in the wanted order.
-
-    Returns
-    -------
-    CSR
-    """
+    """Return the chosen rows in their order, without a copy of the others."""
     lengths = np.diff(rows.indptr)[chosen]
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     places = np.arange(indptr[-1]) + np.repeat(rows.indptr[chosen] - indptr[:-1], lengths)
@@ -114,21 +65,7 @@ def take_rows(rows: kernels.CSR, chosen: npt.NDArray[np.integer[Any]]) -> kernel
 
 
 def by_column(rows: kernels.CSR, n_columns: int, numbers: str = "int32") -> kernels.CSR:
-    """Lay the columns of a matrix out as rows.
-
-    Parameters
-    ----------
-    rows : CSR
-        The matrix by rows.
-    n_columns : int
-        How many columns it has.
-    numbers : str, default "int32"
-        The type of the row numbers.
-
-    Returns
-    -------
-    CSR
-    """
+    """Return the columns of a matrix as rows; `numbers` is the dtype of the row numbers."""
     indptr = np.zeros(n_columns + 2, np.int64)
     indices, data = np.empty(len(rows.indices), numbers), np.empty_like(rows.data)
     kernels.transpose(rows, indptr, indices, data)
@@ -136,75 +73,27 @@ def by_column(rows: kernels.CSR, n_columns: int, numbers: str = "int32") -> kern
 
 
 def sizes_and_norms(rows: kernels.CSR, n_columns: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return how many entries every column has, and the Euclidean norm of the zero-filled column.
-
-    Parameters
-    ----------
-    rows : CSR
-        What the similarity is taken of.
-    n_columns : int
-        How many columns it has.
-
-    Returns
-    -------
-    sizes : ndarray of int64, shape (n_columns,)
-    norms : ndarray of float64, shape (n_columns,)
-    """
+    """Return the number of entries of each column and the Euclidean norm of the zero-filled column."""
     sizes, squares = np.zeros(n_columns, np.int64), np.zeros(n_columns)
     kernels.add_columns(rows, sizes, squares)
     return sizes, np.sqrt(squares)
 
 
 def products_of(by_item: Any, row_lengths: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    """Return for each item the products that its row of the similarity takes: Σ over raters of their row's length.
-
-    Parameters
-    ----------
-    by_item : scipy.sparse CSC, shape (n_users, n_items)
-        Who rated what.
-    row_lengths : ndarray of int, shape (n_users,)
-        How many items each user rated.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_items,)
-    """
+    """Return the cost of each item's row of the similarity: Σ over its raters of their row's length."""
     total = np.concatenate([[0.0], np.cumsum(row_lengths[by_item.indices], dtype=np.float64)])
     return np.diff(total[by_item.indptr])
 
 
 class Plan(NamedTuple):
-    """How a similarity will be computed.
+    """The method for a similarity and its peak memory."""
 
-    Attributes
-    ----------
-    triangle : bool
-        Half of the symmetric product with private heaps for every thread; else row by row, slower and leaner.
-    bytes : int
-        The most it may take beside its input, workspaces and result included.
-    """
-
-    triangle: bool
-    bytes: int
+    triangle: bool  # half of the symmetric product, private buffers in every thread; else row by row, slower and leaner
+    bytes: int  # without the input
 
 
 def plan(values: Any, measure: Measure, max_memory: int | None = None) -> Plan:
-    """Choose the faster way that fits.
-
-    Parameters
-    ----------
-    values : scipy.sparse CSR, shape (n_users, n_items)
-        What the similarity is taken of.
-    measure : Measure
-        The formula's parameters; `n_neighbors` decides.
-    max_memory : int, optional
-        The most bytes that it may take.
-
-    Returns
-    -------
-    Plan
-        Of the leaner way where neither fits.
-    """
+    """Choose the faster method that fits into `max_memory`, or row by row, the leaner one, where neither does."""
     n_items, width, threads = values.shape[1], values.data.itemsize, n_threads()
     kept = n_items * min(n_items, measure.n_neighbors or n_items)
     result, moments = 2 * kept * (width + 4 + 4) + 64 * n_items, 4 if measure.pearson else 0
@@ -222,32 +111,12 @@ def plan(values: Any, measure: Measure, max_memory: int | None = None) -> Plan:
 def similarity(
     values: Any, measure: Measure, *, max_memory: int | None = None, progress: Progress | None = None
 ) -> Similarity:
-    """Compute the neighbours of every column of a users × items matrix.
+    """Compute the nearest neighbours of every column of a users × items matrix; a stored zero counts as a rating.
 
     ``s_ij = Σ_u v_ui v_uj / (‖v_i‖ ‖v_j‖ + damping) · c_ij / (c_ij + shrinkage)``, where `c_ij` counts the users who
     rated both (Sarwar et al. 2001, §3.1; the shrinkage is that of Bell & Koren 2007, §4.2). With `jaccard` the first
     factor is ``c_ij / (c_i + c_j − c_ij + damping)``; with `pearson` it is the correlation over the users who rated
     both, ``Σ (v_ui − v̄_i)(v_uj − v̄_j) / (√Σ (v_ui − v̄_i)² · √Σ (v_uj − v̄_j)² + damping)``, sums and means over them.
-
-    Parameters
-    ----------
-    values : scipy.sparse CSR, shape (n_users, n_items), float32 or float64
-        What the similarity is taken of: ratings, or ratings less an offset. A stored zero counts as a rating.
-    measure : Measure
-        The formula's parameters.
-    max_memory : int, optional
-        The most bytes that the result and the work may take.
-    progress : callable, optional
-        Called with the share that is done.
-
-    Returns
-    -------
-    Similarity
-
-    Raises
-    ------
-    TooLarge
-        More than `max_memory` bytes may be needed.
     """
     chosen, n_items = plan(values, measure, max_memory), values.shape[1]
     if max_memory is not None and chosen.bytes > max_memory:
@@ -255,7 +124,7 @@ def similarity(
             f"max_memory={show_bytes(max_memory)}: the similarity of {n_items:,} items may need "
             f"{show_bytes(chosen.bytes)}. Lower n_neighbors (now {measure.n_neighbors}) or raise max_memory."
         )
-    if measure.jaccard:  # who rated what, whatever the rating
+    if measure.jaccard:  # only whether a user rated matters, not the rating
         values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)
     rows, keep = as_kernel_csr(values), min(n_items, measure.n_neighbors or n_items)
     sizes, norms = sizes_and_norms(rows, n_items)
@@ -273,10 +142,8 @@ def similarity(
 def _by_rows(
     values: Any, norms: Any, rule: kernels.Rule, keep: int, progress: Progress | None
 ) -> tuple[np.ndarray, ...]:
-    """Return lengths, indices, values and common raters of all rows, each from its raters' whole rows.
-
-    Sums run over the users by falling activity, as in the triangle.
-    """
+    """Return lengths, indices, values and common raters of all rows, computed row by row."""
+    # the same order of users as in the triangle, so that both methods give the same bits
     rows = values[np.argsort(-np.diff(values.indptr), kind="stable")]
     columns = rows.tocsc()
     by_user, by_item = as_kernel_csr(rows), as_kernel_csr(columns)

@@ -1,4 +1,4 @@
-"""Drives the triangle kernels: renumber, lay out the dense corner, add up and harvest blocks on all threads, gather."""
+"""Driver of the triangle kernels: renumber, fill the dense block, add and select block by block, merge."""
 
 from itertools import pairwise
 from queue import SimpleQueue
@@ -12,46 +12,36 @@ from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, n_threads, slices_of
 
 TABLE = 4e6
-"""The most bytes of one thread's tables of sums; a block has as many items as they hold."""
+"""The maximum size in bytes of one thread's tables of sums; it bounds the items of a block."""
 ITEMS = 32
-"""Items of the last block, where tables may be so large."""
+"""Items of the last block, unless `TABLE` allows fewer."""
 LEAST = 100_000
-"""Pairs that tables may always hold: a smaller block takes longer to begin than to add up."""
+"""Pairs that the tables may always hold: a smaller block costs more to start than to add up."""
 WIDEST = 256
-"""The most items of a block: what they have most in common should stay in the cache."""
+"""The maximum items of a block: sums with the most popular partners should stay in the cache."""
 PREPARE = 2e5
-"""Ratings of one slice of the preparation; putting a neighbour into the result takes the time of four."""
+"""Ratings of one slice of the preparation; writing one neighbour of the result costs as much as four."""
 CORNER = 1_000_000
-"""Numbers that the dense corner may always hold; beyond, it holds no more than there are ratings."""
+"""Numbers that the dense block may always hold; above this, it holds at most as many as there are ratings."""
 VISITS = 200_000
-"""Rows that a thread walks before it looks whether the work was called off: a fraction of a second."""
+"""Rows that a thread processes before it checks for cancellation: a fraction of a second."""
 
 
 def whole_lanes(n: int) -> int:
-    """Return a number of items up to a multiple of eight, at least eight."""
+    """Round up to a multiple of eight, at least eight."""
     return max(-(-n // kernels.LANES), 1) * kernels.LANES
 
 
 class Layout(NamedTuple):
-    """The sizes of one thread's workspaces.
+    """The sizes of one thread's workspaces."""
 
-    Attributes
-    ----------
-    edges : tuple of int
-        Where the blocks of items begin, and the end of the last: all items, up to whole groups of lanes.
-    shelf : int
-        Places on an item's shelf: a fifth more than are wanted, so that it is tidied rarely.
-    moments : int
-        Sums for a pair beside that of products and the count.
-    """
-
-    edges: tuple[int, ...]
-    shelf: int
-    moments: int
+    edges: tuple[int, ...]  # where the blocks begin, then the end of the last, padded to whole lanes
+    shelf: int  # places of an item's buffer: a fifth more than wanted, so that it is rarely compacted
+    moments: int  # sums for each pair beside the products and the count
 
     @classmethod
     def of(cls, n_items: int, n_neighbors: int, pearson: bool) -> "Layout":
-        """Choose blocks whose tables are of one size: many items where partners are few, few where they are many."""
+        """Choose blocks with tables of equal size: many items where partners are few, few where they are many."""
         lanes, moments, edges = kernels.LANES, 4 if pearson else 0, [0]
         end = whole_lanes(n_items)
         pairs = min(TABLE / (8 + 4 * moments), max(ITEMS * end, LEAST))
@@ -62,21 +52,21 @@ class Layout(NamedTuple):
 
     @property
     def n_padded(self) -> int:
-        """All items, up to whole groups of lanes."""
+        """The number of items, padded to whole lanes."""
         return self.edges[-1]
 
     @property
     def n_sums(self) -> int:
-        """The pairs in a table of sums."""
+        """The number of pairs in a table of sums."""
         return max((high - low) * high for low, high in pairwise(self.edges))
 
     @property
     def bytes(self) -> int:
-        """What one thread's tables and shelves take."""
+        """The size of one thread's tables and buffers."""
         return self.n_sums * (8 + 4 * self.moments) + self.n_padded * (8 + 12 * self.shelf)
 
     def prepared_bytes(self, n_users: int, n_ratings: int) -> int:
-        """Return the most that sorted rows, the dense corner and the lists of visits take."""
+        """Return the maximum size of the sorted rows, the dense block and the lists of visits."""
         users = -(-n_users // kernels.DEPTH) * kernels.DEPTH
         corner = min(max(n_ratings, CORNER), users * self.n_padded)
         factors = 3 if self.moments else 1
@@ -84,20 +74,17 @@ class Layout(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """The ratings as the triangle takes them: rows by activity, items by popularity, and the dense corner.
-
-    `heads[u]` places of row `u` stand in the corner. `factors` lists which two numbers of a pair are multiplied for
-    each sum, each as they lie in the rows and in the corner.
-    """
+    """The ratings in the order of the triangle: rows by activity, items by popularity, with the dense block."""
 
     rows: kernels.CSR
     dense: kernels.Dense
-    heads: npt.NDArray[np.int32]
+    heads: npt.NDArray[np.int32]  # ratings of each row in the dense block
+    # for each sum of a pair, the two numbers multiplied
     factors: list[tuple["Factor", "Factor"]]
 
 
 class Factor(NamedTuple):
-    """One number for every rating: in the rows and in the dense corner."""
+    """A number for each rating: in the rows and in the dense block."""
 
     sparse: npt.NDArray[np.float32]
     dense: npt.NDArray[np.float32]
@@ -111,12 +98,12 @@ def triangle(
     n_neighbors: int,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, ...]:
-    """Return lengths, indices, values and common raters of all rows, `n_neighbors` at most in each."""
+    """Return lengths, indices, values and common raters of all rows, at most `n_neighbors` in each."""
     layout = Layout.of(len(sizes), n_neighbors, rule.pearson)
     order = np.argsort(-sizes, kind="stable").astype(np.int32)
     rank = np.empty(len(sizes), np.int32)
     rank[order] = np.arange(len(sizes), dtype=np.int32)
-    nobody = layout.n_padded - len(sizes)  # items up to a whole group, which nobody rated
+    nobody = layout.n_padded - len(sizes)  # items of padding, without raters
     by_popularity = (np.pad(part, (0, nobody)) for part in (sizes[order], norms[order], order))
     terms = kernels.Terms(rule, *by_popularity)
     shelves = _empty_shelves(layout, n_neighbors)
@@ -135,7 +122,7 @@ def triangle(
 
 
 def _prepared(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: Layout) -> Ready:
-    """Renumber and sort, and lay out the dense corner."""
+    """Renumber and sort the ratings, and fill the dense block."""
     rows = _sorted_rows(by_user, rank)
     dense, heads = corner_of(rows, layout.n_padded)
 
@@ -151,7 +138,7 @@ def _prepared(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: Layout)
 
 
 def corner_of(rows: kernels.CSR, n_padded: int) -> tuple[kernels.Dense, npt.NDArray[np.int32]]:
-    """Return where the dense corner of rows lies, yet empty, and room for how many places of each row it holds."""
+    """Return an empty dense block for `rows`, and an empty array for the number of ratings in it per row."""
     widths = kernels.dense_widths(rows, n_padded, max(len(rows.data), CORNER))
     starts = np.concatenate([[0], np.cumsum(widths * kernels.DEPTH)])
     rated = np.zeros(starts[-1] // 64, np.uint64)
@@ -161,7 +148,7 @@ def corner_of(rows: kernels.CSR, n_padded: int) -> tuple[kernels.Dense, npt.NDAr
 def put_in_corner(
     sparse: npt.NDArray[Any], rows: kernels.CSR, dense: kernels.Dense, heads: npt.NDArray[np.int32]
 ) -> npt.NDArray[Any]:
-    """Return numbers beside the ratings of rows as they lie in the dense corner; write who rated, and the heads."""
+    """Return numbers beside the ratings as the dense block holds them; fill in `dense.rated` and `heads`."""
     values = np.zeros(dense.starts[-1], sparse.dtype)
 
     def part(start: int, stop: int) -> None:
@@ -173,7 +160,8 @@ def put_in_corner(
 
 
 def _sorted_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.CSR:
-    """Return the rows by falling activity, with items by falling popularity."""
+    """Return the rows by descending activity, with items by descending popularity."""
+    # half the bytes of each row in the inner loop where the item indices allow
     small = np.uint16 if len(rank) <= 2**16 else np.uint32
     items, values = np.empty(len(by_user.indices), small), np.empty_like(by_user.data)
     lengths = np.diff(by_user.indptr)
@@ -191,8 +179,9 @@ def _sorted_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.C
 def _fill(
     shelves: kernels.Shelves, ready: Ready, layout: Layout, terms: kernels.Terms, progress: Progress | None
 ) -> None:
-    """Add up and harvest block after block; a thread takes the tables and shelves of whichever is idle."""
+    """Add and select block after block on all threads."""
     starts, users, firsts = _visits(ready, layout)
+    # a task takes whichever workspace is idle; which one does not change the result
     idle: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
     for thread in range(len(shelves.filled)):
         sums, counts = np.zeros(layout.n_sums, np.float32), np.zeros(layout.n_sums, np.int32)
@@ -223,7 +212,7 @@ def _fill(
 
 
 def _empty_shelves(layout: Layout, n_neighbors: int) -> kernels.Shelves:
-    """Return empty shelves, a set for each thread."""
+    """Return empty buffers, a set for each thread."""
     threads, size = n_threads(), layout.n_padded * layout.shelf
     floors, filled = np.zeros(layout.n_padded, np.float32), np.zeros((threads, layout.n_padded), np.int32)
     keys, common = np.empty((threads, size), np.uint64), np.empty((threads, size), np.int32)
@@ -231,7 +220,7 @@ def _empty_shelves(layout: Layout, n_neighbors: int) -> kernels.Shelves:
 
 
 def _visits(ready: Ready, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each block of items which users touch it behind the dense corner, and where in their row."""
+    """Return for each block of items its users after the dense block, and where in their rows its items begin."""
     block_of = np.repeat(np.arange(len(layout.edges) - 1), np.diff(layout.edges)).astype(np.int32)
     starts = np.zeros(len(layout.edges), np.int64)
     kernels.count_visits(ready.rows, ready.heads, block_of, starts)

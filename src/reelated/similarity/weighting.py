@@ -14,30 +14,12 @@ Weighting = Literal["tf-idf", "bm25"]
 def weighted(
     values: sp.csr_array, weighting: Weighting | None, lengths: npt.NDArray[np.float64] | None = None
 ) -> sp.csr_array:
-    """Weight ratings with items as documents and people as terms.
+    """Weight ratings, with items as documents and users as terms; None returns them unchanged.
 
-    "tf-idf": ``r · (ln((1 + N) / (1 + n_u)) + 1)``, `N` items, `n_u` ratings of the person (the smooth form of
+    "tf-idf": ``r · (ln((1 + N) / (1 + n_u)) + 1)``, `N` items, `n_u` ratings of the user (the smooth form of
     scikit-learn). "bm25": ``r (k + 1) / (r + k (1 − b + b · l_i / l̄)) · ln(1 + (N − n_u + ½) / (n_u + ½))`` with
-    `k` = 1.2, `b` = 0.75 and `l_i` the sum of the item's ratings (Robertson & Zaragoza 2009, §3.1 and §3.4).
-
-    Parameters
-    ----------
-    values : scipy.sparse CSR, shape (n_users, n_items)
-        Ratings.
-    weighting : {"tf-idf", "bm25"} or None
-        None leaves them as they are.
-    lengths : ndarray of float64, shape (n_items,), optional
-        The sums of the items' ratings, where `values` are only some of all people's.
-
-    Returns
-    -------
-    scipy.sparse.csr_array
-        In the same places.
-
-    Raises
-    ------
-    InputError
-        A rating is negative.
+    `k` = 1.2, `b` = 0.75 and `l_i` the sum of the item's ratings (Robertson & Zaragoza 2009, §3.1 and §3.4). Pass
+    `lengths`, all the `l_i`, where `values` holds only some of the users.
     """
     if weighting is None:
         return values
