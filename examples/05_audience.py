@@ -39,8 +39,8 @@ assert rec.recommend(movie_id=movie.movie_id) == rec.audience(movie.movie_id)
 #
 # By **score** come users who have rated much, for score adds up; by **predicted rating** those who would give
 # it most stars, and these are often the ones who give most stars to everything. The list is sorted by
-# **adjusted score**, which asks both questions of this movie and this user alone: the score beyond what is usual for the
-# user, raised where the predicted rating is above the user's own mean (`above_user_mean`).
+# **adjusted score**, which asks both questions of this movie and this user alone: the score beyond what is usual for
+# the user, raised where the predicted rating is above the user's own mean (`above_user_mean`).
 
 # %%
 everyone = rec.audience(movie.movie_id, n=len(rec.user_ids))

@@ -67,7 +67,8 @@ def test_answers_print_as_a_table_headed_by_its_order():
         "Movies for user 5, by score",
         "rank  movie id  title     year  genres        score  predicted rating  n neighbors used  source "
         "  because you rated",
-        "1     3         Fargo     1996  Crime, Drama  2.75   4.50              2                 model    Alien (1979), Cats",
+        "1     3         Fargo     1996  Crime, Drama  2.75   4.50              2                 model  "
+        "  Alien (1979), Cats",
         "2     4         Untitled  –                   –      –                 0                 popular",
         "short: 2 of 3: nothing else is linked to it (no_neighbours)",
     ]

@@ -416,9 +416,9 @@ def test_progress_reaches_the_end():
 THREADS_SCRIPT = """
 import numpy as np
 import test_bpmf
-from reelated.models import BPMF, sampling, drawn
+from reelated.models import BPMF, gibbs, posterior
 
-sampling.SLICE = drawn.SLICE = 1e5
+gibbs.SLICE = posterior.SLICE = 1e5
 X, rows, items, _ = test_bpmf.world()
 model = BPMF(n_factors=4, n_samples=20, n_warmup=10).fit(X)
 print(*np.concatenate([model.predict_pairs(X, rows, items), model.predict(X[:20]).ravel()]))

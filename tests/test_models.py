@@ -159,10 +159,10 @@ import hashlib, threading
 import numba, numpy as np
 import contract
 from reelated import _kernels, _threads
-from reelated.models import ItemKNN, item_item, lists
+from reelated.models import ItemKNN, linear_item, lists
 from reelated.similarity import neighbors, triangle
 
-neighbors.SLICE, item_item.SLICE, lists.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
+neighbors.SLICE, linear_item.SLICE, lists.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
 triangle.WIDEST = 16
 slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.slices_of
 rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
@@ -179,7 +179,7 @@ def noted_blocks(*arguments):
     threads["triangle"].add(threading.get_ident())
     return blocks(*arguments)
 
-neighbors.slices_of = triangle.slices_of = item_item.slices_of = lists.slices_of = counted
+neighbors.slices_of = triangle.slices_of = linear_item.slices_of = lists.slices_of = counted
 _kernels.similarity_rows, _kernels.add_pairs = noted_rows, noted_blocks
 X, digest = contract.table(1601, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contract import identical, table
 from reelated import _threads
 from reelated._threads import crew, in_order, slices_of
-from reelated.models import ItemKNN, item_item, lists
+from reelated.models import ItemKNN, linear_item, lists
 from reelated.similarity import neighbors
 
 FIFTY = [(i, i + 1) for i in range(50)]
@@ -153,7 +153,7 @@ def test_a_crew_is_kept_for_several_streams_and_goes_home_at_the_end(threads):
 
 def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):
     monkeypatch.setattr(neighbors, "SLICE", 300.0)
-    monkeypatch.setattr(item_item, "SLICE", 300.0)
+    monkeypatch.setattr(linear_item, "SLICE", 300.0)
     monkeypatch.setattr(lists, "SLICE", 300.0)
     monkeypatch.setattr(_threads.numba, "get_num_threads", lambda: 3)
     monkeypatch.setattr(_threads, "quota", lambda: 99)

@@ -31,7 +31,7 @@ class Draws(NamedTuple):
     taste: np.ndarray  # (n_items, n_tastes)
     precision: np.ndarray  # Λ, both triangles, (G, D, D, LANES)
     alpha: np.ndarray  # (G, LANES)
-    n_draws: int  # samples without the padding
+    n_samples: int  # samples without the padding
     fewest: float  # n_ratings is clipped to this range in `growth`
     most: float
 
@@ -126,7 +126,7 @@ def place_of(draws, i, g):
 @tight
 def in_use(draws, g):
     """Return the number of samples in group `g`, padding excluded."""
-    return min(LANES, draws.n_draws - g * LANES)
+    return min(LANES, draws.n_samples - g * LANES)
 
 
 @tight
@@ -295,8 +295,8 @@ def gaussian_pairs(start, stop, rows, users, items, draws, with_variance):
                     within[at - start] += inner
                     squares[at - start] += square
         first = last
-    means = totals / draws.n_draws  # variance = mean of the variances + variance of the means
-    return means, within / draws.n_draws + np.maximum(squares / draws.n_draws - means**2, 0.0)
+    means = totals / draws.n_samples  # variance = mean of the variances + variance of the means
+    return means, within / draws.n_samples + np.maximum(squares / draws.n_samples - means**2, 0.0)
 
 
 @kernel

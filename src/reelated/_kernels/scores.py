@@ -12,7 +12,7 @@ from reelated._kernels.lanes import LANES, above, clear, lowest_bit
 from reelated._kernels.shelves import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
-# score = top;  rating = offset + top / (weight + prior);  for each item only its max_used strongest rated neighbours
+# score = top;  rating = offset + top / (weight + prior);  for each item only its max_neighbors_used strongest rated neighbours
 # Cost for a user: the number of ratings × the neighbours of an item.
 
 
@@ -64,8 +64,8 @@ def add_up(items, values, influence, sums):
 
 
 @kernel
-def nearest_rated(i, similarity, rated, max_used, places):
-    """Write the places of the `max_used` strongest rated neighbours of `i`; return how many."""
+def nearest_rated(i, similarity, rated, max_neighbors_used, places):
+    """Write the places of the `max_neighbors_used` strongest rated neighbours of `i`; return how many."""
     n = _rated_neighbours(i, similarity, rated, places)
     if n > max_neighbors_used:
         chosen = strongest(similarity.data[places[:n]], max_neighbors_used)
@@ -87,8 +87,8 @@ def _rated_neighbours(i, similarity, rated, places):
 
 
 @kernel
-def keep_nearest(items, values, similarity, max_used, sums):
-    """Recompute the sums of items with more than `max_used` rated neighbours from the strongest of these."""
+def keep_nearest(items, values, similarity, max_neighbors_used, sums):
+    """Recompute the sums of items with more than `max_neighbors_used` rated neighbours from the strongest of these."""
     n_items = len(sums.top)
     value, rated = np.zeros(n_items), np.zeros(n_items, np.bool_)
     value[items], rated[items] = values, True
@@ -226,7 +226,7 @@ def top_rows(start, stop, rows, links, item_offset, user_offset, finish, allowed
 
 
 @tight
-def _add_relevance(items, values, influence, top):
+def _add_scores(items, values, influence, top):
     """Scatter a user's values to the items that they predict, without weights and counts."""
     for p in range(len(items)):
         value, begin = values[p], influence.indptr[items[p]]
