@@ -137,7 +137,7 @@ plt.show()
 #
 # * **One question, one model.** The `BPMF` predicts ratings as well as any and is a poor choice for lists: a high
 #   predicted rating is no sign that a user will get to the movie. `EASE` by score lists best. (On the sample the
-#   averages with its weights predict as well as the BPMF; on real ratings the BPMF is far ahead.)
+#   averages with its weights predict as well as BPMF; on real ratings BPMF is far ahead.)
 # * **The recipe loses twice**: its ratings are worse than the baseline's, its lists worse than the most rated movies.
 # * **Some steps are small.** Look at the ± before preferring one.
 #

@@ -23,11 +23,16 @@ from reelated.models import BPMF, BiasModel
 from reelated.models.gibbs import Behind, known_of_items, standardised, tastes_of
 
 SMALL = BPMF(n_factors=3, n_samples=4, n_warmup=3, n_tastes=2)
-LEARNED = ("units", "items", "level", "growth", "lean", "taste", "precision", "alpha", "counts")
+LEARNED = {
+    "units": "units_", "items": "item_factors_", "level": "user_mean_", "growth": "activity_slope_",
+    "lean": "implicit_slope_", "taste": "implicit_factors_", "precision": "precision_", "alpha": "alpha_",
+    "counts": "counts_",
+}  # fmt: skip
+"""The oracle's names, and the model's."""
 
 
 def learned(model):
-    return {name: getattr(model, f"{name}_") for name in LEARNED}
+    return {name: getattr(model, attribute) for name, attribute in LEARNED.items()}
 
 
 def measured(model, X):
@@ -376,8 +381,8 @@ def test_what_was_learned_as_plain_arrays_gives_the_same_answers(tmp_path):
     np.savez(tmp_path / "model.npz", **learned(model))
     other = clone(SMALL)
     with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
-        for name in LEARNED:
-            setattr(other, f"{name}_", arrays[name])
+        for name, attribute in LEARNED.items():
+            setattr(other, attribute, arrays[name])
     other.scale_, other.n_features_in_ = model.scale_, X.shape[1]
     other.prepare()
     assert identical(other.predict(X), model.predict(X))

@@ -578,8 +578,8 @@ BAD = {
         "similarity=cosin",
     ): "--set similarity='cosin': expected one of",
     ("recommend", "sample", "--user", "42", "--set", "similarity=jaccard"): (
-        "--set 'similarity': expected a setting of ease: dropout, dtype, l2, min_weight, max_memory, n_candidates, "
-        "n_neighbors, recency_half_life, recency_floor. For that one give --model item-knn."
+        "--set 'similarity': expected a setting of ease: dropout, dtype, l2, max_memory, min_weight, n_candidates, "
+        "n_neighbors, recency_floor, recency_half_life. For that one give --model item-knn."
     ),
     (
         "recommend",

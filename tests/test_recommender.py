@@ -99,7 +99,7 @@ def oracle(preset, by):
         return naive.scores(R, similarities(R), "rating", (1, 5), "cosine", np.zeros(R.shape[1]))
     if by == "score":
         S = ranking_weights()
-        linked = naive.n_neighbors_used(R, S) > 0
+        linked = naive.support(R, S) > 0
         return np.where(linked, naive.worth(R, (1, 5), RANKER.min_weight) @ S.T, np.nan)
     S = similarities(R, "residual-cosine", shrinkage=100, n_neighbors=200)
     return naive.scores(R, S, by, (1, 5), "residual-cosine", naive.item_offsets(R, "residual-cosine"), 0.05, 30)
@@ -145,8 +145,8 @@ def test_every_row_carries_both_numbers_and_what_is_known_of_the_movie(rec):
 
 
 def test_the_support_is_of_the_number_that_the_list_falls_by(rec):
-    ranking = naive.n_neighbors_used(R, ranking_weights())
-    rating = naive.n_neighbors_used(R, similarities(R, "residual-cosine", shrinkage=100))
+    ranking = naive.support(R, ranking_weights())
+    rating = naive.support(R, similarities(R, "residual-cosine", shrinkage=100))
     for by, n_neighbors_used in (("score", ranking), ("rating", rating)):
         for row in rec.recommend(USERS[2], n=8, by=by):
             assert row.n_neighbors_used == n_neighbors_used[2, MOVIES.index(row.movie_id)]

@@ -177,12 +177,12 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
 
 def test_a_model_without_ratings_holds_nothing_of_a_person(tmp_path):
     files = {path.name for path in tiny().save(tmp_path / "my.model", ratings=False).iterdir()}
-    assert not [name for name in files if "user" in name or name.startswith("ratings")]
+    assert not [name for name in files if name.startswith(("user", "ratings"))]
 
 
 def test_saving_without_ratings_leaves_none_of_a_former_save(saved):
     tiny().save(saved, ratings=False)
-    assert not [path for path in saved.iterdir() if "user" in path.name or path.name.startswith("ratings")]
+    assert not [path for path in saved.iterdir() if path.name.startswith(("user", "ratings"))]
 
 
 # ------------------------------------------------------------------------------------------------------ where it goes
@@ -276,7 +276,7 @@ def test_what_is_no_model_is_said(tmp_path):
 
 def test_another_format_is_said(saved):
     edit(saved, lambda manifest: manifest.update(format=99))
-    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 2. Fit and save it again."
+    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 3. Fit and save it again."
 
 
 def edit(folder, change):

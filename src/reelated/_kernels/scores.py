@@ -12,7 +12,8 @@ from reelated._kernels.lanes import LANES, above, clear, lowest_bit
 from reelated._kernels.shelves import strongest
 
 # top = values @ S.T;  weight = rated @ abs(S).T;  used = rated @ (S != 0).T
-# score = top;  rating = offset + top / (weight + prior);  for each item only its max_neighbors_used strongest rated neighbours
+# score = top;  rating = offset + top / (weight + prior)
+# Each item uses only its max_neighbors_used strongest rated neighbours.
 # Cost for a user: the number of ratings × the neighbours of an item.
 
 

@@ -103,7 +103,7 @@ def print_audiences(table: pl.DataFrame, form: str) -> None:
         Column("movie", texts["movie"], text=True),
         Column("", [str(rank) for rank in table["rank"]]),
         Column("user", texts["user"]),
-        Column("adjusted_score", [cell_text(value) for value in table["adjusted_score"]]),
+        Column("adjusted score", [cell_text(value) for value in table["adjusted_score"]]),
         Column("predicted", [cell_text(value) for value in table["predicted_rating"]]),
         Column("above own mean", [_beyond(value) for value in table["above_user_mean"]]),
     ]
@@ -192,7 +192,7 @@ def _users(rows: Answers[UserRow]) -> list[Column]:
     columns = [
         Column("", [str(row.rank) for row in rows]),
         Column("user", [_id(row.user_id) for row in rows]),
-        Column("adjusted_score", [cell_text(row.adjusted_score) for row in rows]),
+        Column("adjusted score", [cell_text(row.adjusted_score) for row in rows]),
         Column("score", [cell_text(row.score) for row in rows]),
         Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
         Column("above own mean", [_beyond(row.above_user_mean) for row in rows]),
