@@ -34,7 +34,7 @@ IDS_ONLY = "BPMF, ids only"
 
 
 class ByRelevance(Recommender):
-    """The defaults, with users that fall by score."""
+    """The defaults, with users sorted by score."""
 
     def audience(self, movie_id, *, n=10, by="score"):
         """Return the users, by score."""

@@ -6,7 +6,7 @@ Means over u1 … u5. RMSE and MAE of the predicted rating; where a model says n
 stands in. nDCG@10 of the ten best by each model's own order among all movies not in the user's training data, a hit
 being a test rating ("any") or one of 4 or 5 ("liked"), the ideal cut at 10, over users with a hit. Audience: the share
 of all places in every movie's ten best users, by the same order, that the ten most listed users hold. These are the
-bare models: that ratings age, that users fall by adjusted score, and genres and years are what `Recommender` adds.
+bare models: that ratings age, that users come by adjusted score, and genres and years are what `Recommender` adds.
 """
 
 import platform

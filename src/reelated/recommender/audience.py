@@ -20,13 +20,13 @@ Columns = Callable[[By], sp.csc_array]
 USUAL = 0.4
 """The part of a user's mean score over all movies that is taken off: else whoever rates much leads every list."""
 MEAN_WEIGHT = 0.5
-"""What a predicted star above the user's own mean adds to the logarithm of the adjusted_score."""
+"""What a predicted star above the user's own mean adds to the logarithm of the adjusted score."""
 DEEPER = 10
 """How many times the users wanted are looked at with their predicted ratings."""
 
 
 class AudienceIndex(NamedTuple):
-    """What the adjusted_score of all users rests on.
+    """Per-user numbers that the adjusted scores are computed from.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class AudienceIndex(NamedTuple):
         return cls(usual.astype(np.float64), means)
 
     def of_users(self, users: npt.NDArray[np.int64], score: Floats, ratings: Floats) -> Floats:
-        """Return the adjusted_score: score beyond the usual, times ``e^(MEAN_WEIGHT · (predicted rating − own mean))``.
+        """Return adjusted scores: score beyond the usual, times ``e^(MEAN_WEIGHT · (predicted rating − own mean))``.
 
         What is below 0 is divided, so that a higher predicted rating always raises it. The rating is not clipped.
         """
@@ -106,7 +106,7 @@ def audience_of(crowd: Crowd, item: int, n: int, by: AudienceBy) -> Audience:
 def looked_at(crowd: Crowd, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
     """Return the users among whom the `n` are, and what they were found by, falling.
 
-    For the adjusted_score these are `DEEPER` times as many, of the highest score beyond the usual; else just the `n`.
+    By adjusted score these are the `DEEPER * n` users of the highest score beyond the usual; otherwise the `n` users.
     """
     pair, everybody, columns, adjusted_score = crowd
     matrix, _ = everybody

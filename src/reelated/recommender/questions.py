@@ -207,7 +207,7 @@ class Questions:
         n : int, default 10
             Rows wanted.
         by : {"score", "rating"}, optional
-            The number that rows fall by; by default the recommender's own. Users can fall by "adjusted_score" too.
+            The number that rows are sorted by; by default the recommender's own. Users also have "adjusted_score".
         genres : str or iterable of str, optional
             Only movies of any of these genres; none where no movie has one of them.
         years : int or (int, int), optional
@@ -294,8 +294,8 @@ class Questions:
         n : int, default 10
             Rows wanted; users without any link to the movie are not listed.
         by : {"adjusted_score", "score", "rating"}, optional
-            The number that rows fall by. AudienceIndex is the score beyond what is usual for the user, the more the
-            higher the predicted rating is above their own mean; by score alone whoever rates much comes first.
+            The number that rows are sorted by. The adjusted score is the score beyond what is usual for the user,
+            raised where the predicted rating is above their own mean; by score alone, users with most ratings lead.
             By default adjusted_score, and the predicted rating where nothing ranks.
 
         Returns
