@@ -36,9 +36,9 @@ IDS_ONLY = "BPMF, ids only"
 class ByRelevance(Recommender):
     """The defaults, with users sorted by score."""
 
-    def audience(self, movie_id, *, n=10, by="score"):
+    def audience(self, item_id, *, n=10, by="score"):
         """Return the users, by score."""
-        return super().audience(movie_id, n=n, by=by)
+        return super().audience(item_id, n=n, by=by)
 
 
 def ranking(ranker, **ageing):
@@ -100,9 +100,9 @@ ROWS = {
 """What is measured in each protocol."""
 
 
-def told(split, movies):
+def told(split, items):
     """Return a split whose data know these movies."""
-    return replace(split, train=replace(split.train, movies=movies))
+    return replace(split, train=replace(split.train, items=items))
 
 
 def spoken(value, name):
@@ -118,7 +118,7 @@ def first_fold(protocol, result):
 def section(protocol, source):
     """Print one protocol's table and what stands behind it."""
     splits, data = protocol.made(source), reelated.read(source)
-    bare = reelated.Dataset.from_frames(data.ratings.to_polars()).movies
+    bare = reelated.Dataset.from_frames(data.ratings.to_polars()).items
     folds = len(splits) > 1
     names = [*protocol.columns, *(["first fold, RMSE"] if folds else []), "fit, s"]
     print(f"## {protocol.name}\n\n{protocol.data}. {protocol.definition}\n\nSource: {protocol.source}\n")
@@ -129,7 +129,7 @@ def section(protocol, source):
         print(f"| {row.model}{note} | {' | '.join(map(spoken, values, names))} |")
     results = {}
     for label, row in ROWS[protocol.name].items():
-        parts = [told(split, bare if label == IDS_ONLY else data.movies) for split in splits]
+        parts = [told(split, bare if label == IDS_ONLY else data.items) for split in splits]
         result = results[label] = evaluate(row, parts, protocol.n, ask=protocol.ask)
         values = [*protocol.row(result), *([first_fold(protocol, result)] if folds else [])]
         print(f"| {label} | {' | '.join(map(spoken, values, names))} | {result.seconds:.1f} |", flush=True)

@@ -71,7 +71,7 @@ def _shaped(name: str) -> tuple[Any, dict[str, Any]]:
 
 
 def parquet(name: str) -> Path:
-    """Return a matrix as a table in Parquet, user_id movie_id rating, made if need be."""
+    """Return a matrix as a table in Parquet, user_id item_id rating, made if need be."""
     import polars as pl
 
     from worker import load
@@ -81,5 +81,5 @@ def parquet(name: str) -> Path:
     if not file.is_file() or file.stat().st_mtime < (folder / "about.json").stat().st_mtime:
         X = load(str(folder))
         users = np.repeat(np.arange(1, X.shape[0] + 1, dtype=np.int32), np.diff(X.indptr))
-        pl.DataFrame({"user_id": users, "movie_id": X.indices + 1, "rating": X.data}).write_parquet(file)
+        pl.DataFrame({"user_id": users, "item_id": X.indices + 1, "rating": X.data}).write_parquet(file)
     return file

@@ -38,7 +38,7 @@ def accuracy(source: Path) -> None:
 def _errors(model: ItemKNN | BiasModel | BPMF, train: reelated.Dataset, test: object) -> tuple[float, float]:
     """Return the mean squared and the mean absolute error; what the model cannot say is the training mean."""
     X, ratings = train.ratings.matrix, train.ratings
-    users, items = (ids.indices_of(test[f"{ids.kind}_id"]) for ids in (ratings.user_ids, ratings.movie_ids))
+    users, items = (ids.indices_of(test[f"{ids.kind}_id"]) for ids in (ratings.user_ids, ratings.item_ids))
     mean, known = float(X.data.mean()), (users >= 0) & (items >= 0)
     predicted = np.full(len(users), mean)
     predicted[known] = np.nan_to_num(model.fit(X).predict_pairs(X, users[known], items[known]), nan=mean)

@@ -87,7 +87,7 @@ def main(source):
     parts = []
     for train, test in folds(source):
         ids = train.ratings
-        users, items = ids.user_ids.indices_of(test["user_id"]), ids.movie_ids.indices_of(test["movie_id"])
+        users, items = ids.user_ids.indices_of(test["user_id"]), ids.item_ids.indices_of(test["item_id"])
         parts.append((ids.matrix, users, items, test["rating"].to_numpy()))
     print("# Models and measures compared\n")
     print(" ".join(__doc__.split("\n\n", 2)[2].split()) + "\n")

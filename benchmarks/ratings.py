@@ -54,12 +54,12 @@ class Known:
     def __init__(self, source):
         data = reelated.read(source)
         self.ids, self.scale, self.name = data.ratings, data.ratings.scale[:2], data.name
-        counts = np.zeros(len(self.ids.movie_ids), int)
-        self.attributes = Catalogue(data.movies, self.ids.movie_ids, counts).attributes()
+        counts = np.zeros(len(self.ids.item_ids), int)
+        self.attributes = Catalogue(data.items, self.ids.item_ids, counts).attributes()
 
     def columns(self, frame):
         """Return rows, columns, ratings and seconds (None where some are unknown) of a table."""
-        users, items = self.ids.user_ids.indices_of(frame["user_id"]), self.ids.movie_ids.indices_of(frame["movie_id"])
+        users, items = self.ids.user_ids.indices_of(frame["user_id"]), self.ids.item_ids.indices_of(frame["item_id"])
         dated = "timestamp" in frame.columns and not frame["timestamp"].null_count()
         seconds = frame["timestamp"].dt.epoch("s").to_numpy() if dated else None
         return users, items, frame["rating"].to_numpy(), seconds
@@ -76,7 +76,7 @@ def parts_of(known, source):
         for number, (train, test) in enumerate(folds(source), 1):
             yield f"u{number}", known.columns(train.ratings.to_polars()), known.columns(test)
         return
-    columns = known.columns(known.ids.to_polars().sort("user_id", "movie_id"))
+    columns = known.columns(known.ids.to_polars().sort("user_id", "item_id"))
     fold = np.random.default_rng(0).integers(0, 5, len(columns[0]))
     for number in range(5):
         yield f"fold {number + 1}", cut(columns, fold != number), cut(columns, fold == number)
@@ -90,11 +90,11 @@ def validation(train):
 
 def measured(name, model, known, train, test):
     """Return RMSE, MAE and the seconds of the fit."""
-    (users, items, ratings, seconds), shape = train, (len(known.ids.user_ids), len(known.ids.movie_ids))
+    (users, items, ratings, seconds), shape = train, (len(known.ids.user_ids), len(known.ids.item_ids))
     order = np.lexsort((items, users))
     X = sp.csr_array((ratings[order].astype(np.float32), (users[order], items[order])), shape=shape)
     begun = time.process_time()
-    model.fit(X, scale=known.scale, **({"items": known.attributes} if "movies" in name else {}))
+    model.fit(X, scale=known.scale, **({"items": known.attributes} if "items" in name else {}))
     taken = time.process_time() - begun
     predicted = (
         predict_at(model, X, seconds[order], *test[:2], test[3])

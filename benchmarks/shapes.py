@@ -25,12 +25,12 @@ class Shape(NamedTuple):
     """
 
     users: int
-    movies: int
+    items: int
     ratings: int
     most_active: int = 9_254
     median_user: int = 68
-    largest_movie: int = 67_310
-    median_movie: int = 18
+    largest_item: int = 67_310
+    median_item: int = 18
     crowding: float = 3.46
     seed: int = 1
 
@@ -45,7 +45,7 @@ SHAPES = {
     "ml-1m-shape": Shape(6_040, 3_706, 1_000_209, 2_314, 96, 3_428, 123, 2.35),
     "ml-20m": Shape(138_493, 26_744, 20_000_263),
     "ml-32m": Shape(200_948, 84_432, 32_000_204, 33_332, 73, 102_929, 5),
-    "ml-100m": Shape(692_465, 26_744, 100_001_315, largest_movie=336_550, median_movie=90),
+    "ml-100m": Shape(692_465, 26_744, 100_001_315, largest_item=336_550, median_item=90),
 }
 """`ml-100m` is ml-20m with five times the users."""
 STARS = np.arange(0.5, 5.5, 0.5, dtype=np.float32)
@@ -59,17 +59,17 @@ def make(shape: Shape) -> sp.csr_array:
     """Return a users × movies CSR of half stars with these marginals."""
     rng = np.random.default_rng(shape.seed)
     activity = activities(shape, rng)
-    weights = np.cumsum(movie_weights(shape, activity))
-    movies = rng.permutation(shape.movies).astype(np.int32)
+    weights = np.cumsum(item_weights(shape, activity))
+    items = rng.permutation(shape.items).astype(np.int32)
     indptr = np.concatenate([[0], np.cumsum(activity)])
-    indices = draw(indptr, weights / weights[-1], movies, shape.seed)
+    indices = draw(indptr, weights / weights[-1], items, shape.seed)
     data = rng.choice(STARS, size=len(indices), p=SHARES)
-    return sp.csr_array((data, indices, indptr), shape=(shape.users, shape.movies))
+    return sp.csr_array((data, indices, indptr), shape=(shape.users, shape.items))
 
 
 def activities(shape: Shape, rng: np.random.Generator) -> np.ndarray:
     """Return ratings a user: the minimum, the median, the maximum, the total and Σ n_u² are those of the shape."""
-    normal, most = np.sort(rng.standard_normal(shape.users)), min(shape.most_active, shape.movies - 1)
+    normal, most = np.sort(rng.standard_normal(shape.users)), min(shape.most_active, shape.items - 1)
 
     def curve(sigma: float, bend: float) -> np.ndarray:
         """Return a lognormal above 20 whose logarithm is bent above the median."""
@@ -98,15 +98,15 @@ def bisect(rising: Callable[[float], float], low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def movie_weights(shape: Shape, activity: np.ndarray) -> np.ndarray:
+def item_weights(shape: Shape, activity: np.ndarray) -> np.ndarray:
     """Return the weights with which users choose, so that the movies' expected counts follow the quantiles."""
-    place = (np.arange(shape.movies) + 0.5) / shape.movies
+    place = (np.arange(shape.items) + 0.5) / shape.items
     logs = np.interp(place, QUANTILES, np.log(FALL))
-    logs *= np.log(shape.median_movie / shape.largest_movie) / np.interp(0.5, QUANTILES, np.log(FALL))
+    logs *= np.log(shape.median_item / shape.largest_item) / np.interp(0.5, QUANTILES, np.log(FALL))
     taper = np.maximum(0, 1 - 2 * place)  # the largest and the median held, what lies between bent to the total
 
     def counts_of(bend: float) -> np.ndarray:
-        return shape.largest_movie * np.exp(logs * (1 + (bend - 1) * taper))
+        return shape.largest_item * np.exp(logs * (1 + (bend - 1) * taper))
 
     counts = counts_of(bisect(lambda bend: activity.sum() - counts_of(bend).sum(), 0.1, 3.0))
     edges = np.unique(np.quantile(activity, np.linspace(0, 1, 65)))
@@ -124,7 +124,7 @@ def movie_weights(shape: Shape, activity: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
-def draw(indptr, cumulative, movies, seed):
+def draw(indptr, cumulative, items, seed):
     """Draw each user's movies by weight, without repetition, ascending."""
     np.random.seed(seed)  # noqa: NPY002
     out, n = np.empty(indptr[-1], np.int32), len(cumulative)
@@ -140,7 +140,7 @@ def draw(indptr, cumulative, movies, seed):
                 i += 1
             if seen[i] != u + 1:
                 seen[i] = u + 1
-                out[at] = movies[i]
+                out[at] = items[i]
                 at += 1
         out[indptr[u] : indptr[u + 1]].sort()
     return out
@@ -148,12 +148,12 @@ def draw(indptr, cumulative, movies, seed):
 
 def describe(X: sp.csr_array, shape: Shape) -> str:
     """Say how the marginals compare with what is wanted."""
-    users, movies = np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
+    users, items = np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
     pairs = (users.astype(np.float64) ** 2).sum()
     return (
         f"{X.nnz:,} ratings (wanted {shape.ratings:,}); users {users.min()}–{users.max():,}, median "
         f"{np.median(users):.0f} (wanted 20–{shape.most_active:,}, {shape.median_user}); movies' median "
-        f"{np.median(movies):.0f}, largest {movies.max():,} (wanted {shape.median_movie}, {shape.largest_movie:,}); "
+        f"{np.median(items):.0f}, largest {items.max():,} (wanted {shape.median_item}, {shape.largest_item:,}); "
         f"Σ n_u² = {pairs:.2e} (wanted {shape.pairs:.2e})"
     )
 

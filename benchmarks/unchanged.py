@@ -45,7 +45,7 @@ def numbers(value: Any) -> list[float]:
 def answers_of(source: str, preset: str) -> dict[str, list[list[float]]]:
     """Return what one recommender answers about 50 users and 50 items."""
     rec = PRESETS[preset]().fit(reelated.read(source))
-    users, items = spread(rec.user_ids), spread(rec.movie_ids)
+    users, items = spread(rec.user_ids), spread(rec.item_ids)
     pairs = list(zip(users, items, strict=False))
     return {
         "lists by score": [numbers(list(rec.recommend(user, by="score"))) for user in users],

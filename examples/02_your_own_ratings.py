@@ -32,7 +32,7 @@ table = {
     "what": ["Alien", "Heat", "Alien", "Heat", "Up", "Alien", "Up", "Heat", "Up"],
     "stars": [5, 4, 4, 5, 1, 1, 5, 2, 4],
 }
-mine = reelated.read(table, columns={"user_id": "who", "movie_id": "what", "rating": "stars"}, scale=(1, 5, 1))
+mine = reelated.read(table, columns={"user_id": "who", "item_id": "what", "rating": "stars"}, scale=(1, 5, 1))
 print(mine)
 
 # %% [markdown]
@@ -72,8 +72,8 @@ stars = {"Star Wars": 5, "Terminator": 4, "The Lion King": 2}
 ratings = {}
 for title, rating in stars.items():
     found = rec.find(title, n=1)[0]
-    ratings[found.movie_id] = rating
-    print(f"{rating} stars for {found.title} ({found.year}), movie {found.movie_id}")
+    ratings[found.item_id] = rating
+    print(f"{rating} stars for {found.title} ({found.year}), movie {found.item_id}")
 
 # %%
 for row in rec.recommend(ratings=ratings, n=8):
@@ -144,4 +144,4 @@ assert same
 # %%
 frame = rec.recommend(ratings=ratings, n=3).to_polars()
 with pl.Config(tbl_hide_dataframe_shape=True):
-    print(frame.select("rank", "movie_id", "title", "score", "predicted_rating"))
+    print(frame.select("rank", "item_id", "title", "score", "predicted_rating"))

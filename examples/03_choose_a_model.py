@@ -54,18 +54,18 @@ def split(seed):
 
 
 # %%
-def rmse(model, seen, users, movies, values):
+def rmse(model, seen, users, items, values):
     """Return the root of the mean squared error on hidden ratings."""
-    predicted = model.predict_pairs(seen, users, movies)
+    predicted = model.predict_pairs(seen, users, items)
     predicted = np.where(np.isnan(predicted), seen.data.mean(), predicted)
     return float(np.sqrt(np.mean((predicted - values) ** 2)))
 
 
-def hits(lists, users, movies, values):
+def hits(lists, users, items, values):
     """Return the share of liked hidden movies that are listed, the mean over users who have any."""
     liked = values >= low + 0.75 * (high - low)
-    users, movies = users[liked], movies[liked]
-    return float(np.mean([np.isin(movies[users == user], lists[user]).mean() for user in np.unique(users)]))
+    users, items = users[liked], items[liked]
+    return float(np.mean([np.isin(items[users == user], lists[user]).mean() for user in np.unique(users)]))
 
 
 # %% [markdown]

@@ -49,7 +49,7 @@ assert abs(total - row.score) < 1e-5
 # any rating is looked at; a movie rated higher than expected pushes up, one rated lower pushes down.
 
 # %%
-why = rec.explain(user_id=user_id, movie_id=row.movie_id, by="rating")
+why = rec.explain(user_id=user_id, item_id=row.item_id, by="rating")
 print(why)
 total = why.base + sum(part.contribution for part in why.contributions) + why.clip
 assert abs(total - why.value) < 1e-5
@@ -78,8 +78,8 @@ def waterfall(why, axis, most=7):
     axis.set(title=f"{why.title[:30]}: {why.value:.2f}", xlabel="stars")
 
 
-lowest = min(rec.recommend(user_id=user_id, n=len(rec.movie_ids)), key=lambda row: row.predicted_rating)
-against = rec.explain(user_id=user_id, movie_id=lowest.movie_id, by="rating")
+lowest = min(rec.recommend(user_id=user_id, n=len(rec.item_ids)), key=lambda row: row.predicted_rating)
+against = rec.explain(user_id=user_id, item_id=lowest.item_id, by="rating")
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.2), layout="constrained")
 waterfall(why, axes[0])
 waterfall(against, axes[1])
@@ -96,7 +96,7 @@ plt.show()
 
 # %%
 row = best[-1]
-why = rec.explain(user_id=user_id, movie_id=row.movie_id)
+why = rec.explain(user_id=user_id, item_id=row.item_id)
 print(f"{row.title}, place {why.rank}")
 for change in why.without:
     print(f"without {change.title}: from place {change.rank} to {change.new_rank}")
@@ -107,11 +107,11 @@ for change in why.without:
 
 # %%
 seen, stars = data.ratings.row(data.ratings.user_ids.index_of(user_id))
-mine = dict(zip(data.ratings.movie_ids.take(seen).to_list(), stars.tolist(), strict=True))
-before = rec.explain(ratings=mine, movie_id=row.movie_id)
+mine = dict(zip(data.ratings.item_ids.take(seen).to_list(), stars.tolist(), strict=True))
+before = rec.explain(ratings=mine, item_id=row.item_id)
 strongest = before.contributions[0]
-mine[strongest.movie_id] = data.ratings.scale.low
-after = rec.explain(ratings=mine, movie_id=row.movie_id)
+mine[strongest.item_id] = data.ratings.scale.low
+after = rec.explain(ratings=mine, item_id=row.item_id)
 print(f"{row.title}: score {before.value:.3f}, place {before.rank}")
 print(f"with {data.ratings.scale.low:g} for {strongest.title}: score {after.value:.3f}, place {after.rank}")
 assert after.value <= before.value  # a lower star never raises the score of a positively linked movie
@@ -122,7 +122,7 @@ assert after.value <= before.value  # a lower star never raises the score of a p
 # A reason with many common raters is evidence; one with two may be chance. Over the ten movies of the list:
 
 # %%
-reasons = [reason for row in best for reason in rec.explain(user_id=user_id, movie_id=row.movie_id).contributions]
+reasons = [reason for row in best for reason in rec.explain(user_id=user_id, item_id=row.item_id).contributions]
 figure, axis = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
 liked = np.array([reason.liked for reason in reasons])
 common = np.array([reason.common_raters for reason in reasons])

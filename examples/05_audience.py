@@ -22,15 +22,15 @@ data = reelated.read(SOURCE)
 print(data)
 recommenders = {"textbook": reelated.textbook().fit(data), "default": reelated.Recommender().fit(data)}
 rec = recommenders["default"]
-movie = rec.find(TITLE)[0]
-print(movie.title, movie.year, f"rated by {movie.n_ratings} users")
+item = rec.find(TITLE)[0]
+print(item.title, item.year, f"rated by {item.n_ratings} users")
 
 # %% [markdown]
-# Who has rated it is left out. `audience(movie_id)` and `recommend(movie_id=…)` are the same question.
+# Who has rated it is left out. `audience(item_id)` and `recommend(item_id=…)` are the same question.
 
 # %%
-print(rec.audience(movie.movie_id))
-assert rec.recommend(movie_id=movie.movie_id) == rec.audience(movie.movie_id)
+print(rec.audience(item.item_id))
+assert rec.recommend(item_id=item.item_id) == rec.audience(item.item_id)
 
 # %% [markdown]
 # The rows carry no reasons. A reason names what a user has rated, and that is for this user alone.
@@ -43,12 +43,12 @@ assert rec.recommend(movie_id=movie.movie_id) == rec.audience(movie.movie_id)
 # the user, raised where the predicted rating is above the user's own mean (`above_user_mean`).
 
 # %%
-everyone = rec.audience(movie.movie_id, n=len(rec.user_ids))
+everyone = rec.audience(item.item_id, n=len(rec.user_ids))
 score = np.array([row.score for row in everyone])
 above_user_mean = np.array([row.above_user_mean for row in everyone])
 invited = everyone[:10]
 for by in ("adjusted_score", "score", "rating"):
-    print(f"by {by}:", ", ".join(str(row.user_id) for row in rec.audience(movie.movie_id, by=by)))
+    print(f"by {by}:", ", ".join(str(row.user_id) for row in rec.audience(item.item_id, by=by)))
 
 # %%
 figure, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
@@ -61,7 +61,7 @@ axis.scatter(
     label="highest adjusted scores",
 )
 axis.axhline(0, color="black", lw=0.8, ls=":")
-axis.set(title=f"The audience of {movie.title}", xlabel="score", ylabel="stars above own mean")
+axis.set(title=f"The audience of {item.title}", xlabel="score", ylabel="stars above own mean")
 axis.legend(frameon=False)
 plt.show()
 
@@ -74,7 +74,7 @@ plt.show()
 # %%
 named = {}
 for name, model in recommenders.items():
-    lists = [model.audience(movie_id) for movie_id in model.movie_ids]
+    lists = [model.audience(item_id) for item_id in model.item_ids]
     named[name] = Counter(row.user_id for rows in lists for row in rows)
     share = sum(count for _, count in named[name].most_common(10)) / named[name].total()
     print(f"{name}: {len(named[name])} users are named at all; ten of them hold {share:.0%} of the places")
@@ -99,7 +99,7 @@ plt.show()
 # %%
 n_rated = dict(zip(data.ratings.user_ids.values.to_list(), np.diff(data.ratings.matrix.indptr).tolist(), strict=True))
 named["default, by score"] = Counter(
-    row.user_id for movie_id in rec.movie_ids for row in rec.audience(movie_id, by="score")
+    row.user_id for item_id in rec.item_ids for row in rec.audience(item_id, by="score")
 )
 for name, counter in named.items():
     top = np.median([n_rated[user] for user, _ in counter.most_common(10)])
@@ -114,8 +114,8 @@ print(f"all users: {np.median(list(n_rated.values())):.0f}")
 # comes first.
 
 # %%
-movie_ids = [found.movie_id for found in (rec.find(title)[0] for title in (TITLE, "Alien", "Fargo", "Titanic"))]
+item_ids = [found.item_id for found in (rec.find(title)[0] for title in (TITLE, "Alien", "Fargo", "Titanic"))]
 for per_user in (None, 1):
-    table = rec.audience_batch(movie_ids, per_user=per_user)
+    table = rec.audience_batch(item_ids, per_user=per_user)
     told = f"per_user={per_user}: {table['user_id'].n_unique()} users for {len(table)} places"
     print(f"{told}, mean adjusted score {table['adjusted_score'].mean():.3f}")

@@ -27,7 +27,7 @@ def table(n_users=23, n_items=14, seed=5):
     R[rng.random(R.shape) < 0.6] = np.nan
     R[4], R[:, 6] = np.nan, np.nan
     R[7], R[8, :] = R[9], R[9]  # three people of one mind
-    R[:, 3] = R[:, 2]  # and two movies that are one
+    R[:, 3] = R[:, 2]  # and two items that are one
     return naive.as_csr(R)
 
 

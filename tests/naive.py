@@ -280,8 +280,8 @@ def hardly_apart(V, near):
     return False
 
 
-def known_of_movies(genres, years):
-    """Return what is known of movies with a row for each attribute: genres, and the years that part all into fifths."""
+def known_of_items(genres, years):
+    """Return what is known of items with a row for each attribute: genres, and the years that part all into fifths."""
     rows = [[float(name in have) for have in genres] for name in sorted({name for have in genres for name in have})]
     known = [year for year in years if year is not None]
     parting = sorted({float(np.quantile(known, share / 5)) for share in range(6)}) if known else []

@@ -27,7 +27,7 @@ def mean_over_users(lists, relevant, n):
     return {name: sum(one[name] for one in each) / len(each) for name in each[0]}, len(each)
 
 
-def of_lists_as_a_whole(lists, raters, n_users, n_movies):
+def of_lists_as_a_whole(lists, raters, n_users, n_items):
     """Return coverage, concentration and novelty of all lists."""
     places = {}
     for entries in lists.values():
@@ -40,7 +40,7 @@ def of_lists_as_a_whole(lists, raters, n_users, n_movies):
     ]
     most = sorted(places.values(), reverse=True)[:10]
     return {
-        "coverage": len(places) / n_movies,
+        "coverage": len(places) / n_items,
         "concentration": sum(most) / sum(places.values()),
         "novelty": sum(bits) / len(bits),
     }

@@ -9,19 +9,19 @@ import polars as pl
 import pytest
 
 from reelated.ratings import Dataset
-from reelated.recommender import Answers, Match, MovieRow, Prediction, Reason, Recommender, Short, SimilarRow, UserRow
+from reelated.recommender import Answers, ItemRow, Match, Prediction, Reason, Recommender, Short, SimilarRow, UserRow
 
 WHY = Reason(7, "Alien", 1979, 5.0, 0.5, 12, 2.5, liked=True)
 MEH = Reason(8, "Cats", None, 1.0, 0.25, 3, 0.25, liked=False)
 ROWS = (
-    MovieRow(1, 3, "Fargo", 1996, ("Crime", "Drama"), 2.75, 4.5, 2, "model", (WHY, MEH), 0.0),
-    MovieRow(2, 4, "Untitled", None, (), None, None, 0, "popular"),
+    ItemRow(1, 3, "Fargo", 1996, ("Crime", "Drama"), 2.75, 4.5, 2, "model", (WHY, MEH), 0.0),
+    ItemRow(2, 4, "Untitled", None, (), None, None, 0, "popular"),
 )
 HOSTILE = '<script>alert(1)</script> [bold]x[/bold] \x1b[31mred\x07\nnext & "quoted"'
 
 
 def answers(rows=ROWS, short=None):
-    return Answers(rows, "Movies for user 5, by score", MovieRow, short)
+    return Answers(rows, "Items for user 5, by score", ItemRow, short)
 
 
 def test_answers_are_a_sequence_of_rows():
@@ -58,34 +58,34 @@ def test_rows_cannot_be_changed():
 
 def test_because_names_the_largest_positive_contributions_in_order():
     against = Reason(9, "Her", 2013, 5.0, -0.5, 4, -1.0, liked=True)
-    row = MovieRow(1, 3, "Fargo", 1996, (), 2.75, 4.5, 2, "model", (WHY, MEH, against), 0.0)
+    row = ItemRow(1, 3, "Fargo", 1996, (), 2.75, 4.5, 2, "model", (WHY, MEH, against), 0.0)
     assert row.because == ("Alien (1979)", "Cats")
 
 
 def test_answers_print_as_a_table_headed_by_its_order():
     assert repr(answers(short=Short(3, 2, "no_neighbours"))).splitlines() == [
-        "Movies for user 5, by score",
-        "rank  movie id  title     year  genres        score  predicted rating  n neighbors used  source "
+        "Items for user 5, by score",
+        "rank  item id  title     year  genres        score  predicted rating  n neighbors used  source "
         "  because you rated",
-        "1     3         Fargo     1996  Crime, Drama  2.75   4.50              2                 model  "
+        "1     3        Fargo     1996  Crime, Drama  2.75   4.50              2                 model  "
         "  Alien (1979), Cats",
-        "2     4         Untitled  –                   –      –                 0                 popular",
+        "2     4        Untitled  –                   –      –                 0                 popular",
         "short: 2 of 3: nothing else is linked to it (no_neighbours)",
     ]
-    assert repr(answers(())).splitlines() == ["Movies for user 5, by score", "(none)"]
+    assert repr(answers(())).splitlines() == ["Items for user 5, by score", "(none)"]
 
 
 def test_a_printed_table_has_a_line_for_a_row_whatever_a_title_holds():
-    row = MovieRow(1, "a\nb\x1b", HOSTILE * 9, 1999, ("x\ty",), 1.0, 2.0, 1, "model", (WHY,), 0.0)
-    shown = repr(Answers([row], f"Movies like {HOSTILE}", MovieRow))
+    row = ItemRow(1, "a\nb\x1b", HOSTILE * 9, 1999, ("x\ty",), 1.0, 2.0, 1, "model", (WHY,), 0.0)
+    shown = repr(Answers([row], f"Items like {HOSTILE}", ItemRow))
     assert len(shown.splitlines()) == 3
     assert all(sign.isprintable() or sign == "\n" for sign in shown)
     assert max(map(len, shown.splitlines())) < 300
 
 
 def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
-    hostile = MovieRow(1, HOSTILE, HOSTILE, 1999, (HOSTILE,), 1.0, 2.0, 1, HOSTILE, (), 0.0)
-    shown = Answers([hostile], HOSTILE, MovieRow, Short(2, 1, "no_neighbours"))._repr_html_()
+    hostile = ItemRow(1, HOSTILE, HOSTILE, 1999, (HOSTILE,), 1.0, 2.0, 1, HOSTILE, (), 0.0)
+    shown = Answers([hostile], HOSTILE, ItemRow, Short(2, 1, "no_neighbours"))._repr_html_()
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
     assert shown.count("<tr>") == 2
@@ -98,7 +98,7 @@ def test_dicts_hold_plain_values_and_reasons_as_dicts():
     assert list(first) == [
         *(
             "rank",
-            "movie_id",
+            "item_id",
             "title",
             "year",
             "genres",
@@ -117,12 +117,12 @@ def test_dicts_hold_plain_values_and_reasons_as_dicts():
 
 def test_polars_tables_have_the_same_columns_and_types_however_little_they_hold():
     full, bare, none = answers().to_polars(), answers(ROWS[1:]).to_polars(), answers(()).to_polars()
-    assert full.columns == bare.columns == none.columns == [field.name for field in fields(MovieRow)]
+    assert full.columns == bare.columns == none.columns == [field.name for field in fields(ItemRow)]
     assert full.schema == bare.schema
     assert full["reasons"].to_list()[0][0]["title"] == "Alien"
     assert full["genres"].to_list() == [["Crime", "Drama"], []]
     assert {name: kind for name, kind in none.schema.items() if kind != full.schema[name]}.keys() <= {
-        "movie_id",
+        "item_id",
         "reasons",
     }
     assert len(none) == 0
@@ -131,12 +131,12 @@ def test_polars_tables_have_the_same_columns_and_types_however_little_they_hold(
 def test_pandas_tables_have_the_same_columns():
     full, none = answers().to_pandas(), answers(()).to_pandas()
     assert isinstance(full, pd.DataFrame)
-    assert list(full.columns) == list(none.columns) == [field.name for field in fields(MovieRow)]
+    assert list(full.columns) == list(none.columns) == [field.name for field in fields(ItemRow)]
     assert (len(full), len(none)) == (2, 0)
     assert full["title"].tolist() == ["Fargo", "Untitled"]
 
 
-@pytest.mark.parametrize("kind", [MovieRow, UserRow, SimilarRow, Match, Prediction])
+@pytest.mark.parametrize("kind", [ItemRow, UserRow, SimilarRow, Match, Prediction])
 def test_every_kind_of_row_has_a_type_for_every_column(kind):
     assert Answers([], "", kind).to_polars().columns == [field.name for field in fields(kind)]
     assert repr(Answers([], "none", kind)) == "none\n(none)"
@@ -161,9 +161,9 @@ def test_a_short_list_says_why_in_words_and_for_machines(short, said):
 
 @pytest.fixture(scope="module")
 def hostile():
-    frame = {"user_id": [1, 1, 2, 2, 3, 3, 3], "movie_id": [1, 2, 2, 3, 1, 3, 4], "rating": [5, 2, 3, 4, 1, 5, 2]}
+    frame = {"user_id": [1, 1, 2, 2, 3, 3, 3], "item_id": [1, 2, 2, 3, 1, 3, 4], "rating": [5, 2, 3, 4, 1, 5, 2]}
     titles = [HOSTILE, "[bold]Loud[/bold]", "x" * 10**6, "‮Mirror"]
-    return Recommender().fit(Dataset.from_frames(frame, {"movie_id": [1, 2, 3, 4], "title": titles}, name=HOSTILE))
+    return Recommender().fit(Dataset.from_frames(frame, {"item_id": [1, 2, 3, 4], "title": titles}, name=HOSTILE))
 
 
 def test_a_title_of_a_million_characters_is_cut_where_it_is_shown(hostile):
@@ -171,7 +171,7 @@ def test_a_title_of_a_million_characters_is_cut_where_it_is_shown(hostile):
         assert max(map(len, repr(answer).splitlines())) < 1000
         assert len(answer._repr_html_()) < 5000
     assert len(repr(hostile.explain(1, 3))) < 2000
-    assert {row.movie_id: len(row.title) for row in hostile.recommend(1)}[3] == 10**6
+    assert {row.item_id: len(row.title) for row in hostile.recommend(1)}[3] == 10**6
 
 
 def test_an_explanation_prints_the_parts_and_their_sum(hostile):
@@ -180,16 +180,16 @@ def test_an_explanation_prints_the_parts_and_their_sum(hostile):
     assert all(line.isprintable() for line in lines)
     assert lines[1].endswith("to start from")
     assert len(lines) == 2 + len(why.contributions) + len(why.without)
-    assert why.to_dict()["contributions"][0]["movie_id"] == why.contributions[0].movie_id
+    assert why.to_dict()["contributions"][0]["item_id"] == why.contributions[0].item_id
     json.dumps(why.to_dict(), allow_nan=False)
 
 
-def test_what_speaks_against_a_movie_is_told_apart(hostile):
+def test_what_speaks_against_an_item_is_told_apart(hostile):
     why = hostile.explain(3, 2, by="rating")
     assert all(part.contribution > 0 for part in why.for_it)
     assert all(part.contribution < 0 for part in why.against_it)
-    assert {p.movie_id for p in (*why.for_it, *why.against_it)} == {
-        p.movie_id for p in why.contributions if p.contribution
+    assert {p.item_id for p in (*why.for_it, *why.against_it)} == {
+        p.item_id for p in why.contributions if p.contribution
     }
 
 

@@ -1,4 +1,4 @@
-"""Whom a movie is for: the order by adjusted score against its formula, and users dealt out to several movies."""
+"""Whom an item is for: the order by adjusted score against its formula, and users dealt out to several items."""
 
 import numpy as np
 import polars as pl
@@ -37,8 +37,8 @@ def adjusted_score(rec):
 
 def test_an_audience_falls_by_interest(rec):
     R, wanted, ratings = adjusted_score(rec)
-    for i, movie in enumerate(rec.movie_ids):
-        rows = rec.audience(movie, n=8)
+    for i, item in enumerate(rec.item_ids):
+        rows = rec.audience(item, n=8)
         column = np.where(np.isnan(R[:, i]), wanted[:, i], np.nan)
         best = naive.top_n(column, 8)
         assert [row.adjusted_score for row in rows] == pytest.approx(column[best], abs=1e-5)
@@ -46,19 +46,19 @@ def test_an_audience_falls_by_interest(rec):
             u = rec.user_ids.index_of(row.user_id)
             assert row.adjusted_score == pytest.approx(wanted[u, i], abs=1e-5)
             assert row.above_user_mean == pytest.approx(ratings[u, i] - np.nanmean(R[u]), abs=1e-5)
-        assert rec.audience(movie, n=8, by="adjusted_score") == rows
+        assert rec.audience(item, n=8, by="adjusted_score") == rows
     assert rec.audience(1, n=8) != rec.audience(1, n=8, by="score")
 
 
 def test_whoever_rates_much_leads_fewer_lists_by_interest_than_by_relevance():
     rng = np.random.default_rng(7)
-    eager = [(user, movie) for user in range(120) for movie in range(60) if rng.random() < (0.6 if user < 6 else 0.12)]
-    frame = pl.DataFrame({"user_id": [u for u, _ in eager], "movie_id": [m for _, m in eager]})
+    eager = [(user, item) for user in range(120) for item in range(60) if rng.random() < (0.6 if user < 6 else 0.12)]
+    frame = pl.DataFrame({"user_id": [u for u, _ in eager], "item_id": [m for _, m in eager]})
     rec = Recommender(EASE(l2=1.0), ItemKNN("residual-cosine")).fit(
         frame.with_columns(rating=pl.Series(rng.integers(1, 6, len(eager)).astype(float)))
     )
     places = {
-        by: sum(row.user_id < 6 for movie in rec.movie_ids for row in rec.audience(movie, n=5, by=by))
+        by: sum(row.user_id < 6 for item in rec.item_ids for row in rec.audience(item, n=5, by=by))
         for by in ("adjusted_score", "score")
     }
     assert places["adjusted_score"] < 0.8 * places["score"]
@@ -74,45 +74,45 @@ def test_without_a_ranker_users_fall_by_predicted_rating_and_there_is_no_interes
     assert by_rating.audience(4) == by_rating.audience(4, by="rating")
 
 
-def test_users_of_several_movies_are_those_of_each_unless_none_may_be_listed_often(rec):
-    movies = list(rec.movie_ids)[:7]
-    free = rec.audience_batch(movies, n=5)
-    for movie in movies:
-        mine = free.filter(pl.col("movie_id") == movie)
-        rows = rec.audience(movie, n=5)
+def test_users_of_several_items_are_those_of_each_unless_none_may_be_listed_often(rec):
+    items = list(rec.item_ids)[:7]
+    free = rec.audience_batch(items, n=5)
+    for item in items:
+        mine = free.filter(pl.col("item_id") == item)
+        rows = rec.audience(item, n=5)
         assert mine["user_id"].to_list() == [row.user_id for row in rows]
         assert mine["adjusted_score"].to_list() == [row.adjusted_score for row in rows]
         assert mine["rank"].to_list() == [1, 2, 3, 4, 5]
     assert free.columns == [
-        "movie_id", "title", "user_id", "rank", "score", "predicted_rating", "n_neighbors_used", "adjusted_score",
+        "item_id", "title", "user_id", "rank", "score", "predicted_rating", "n_neighbors_used", "adjusted_score",
         "above_user_mean",
     ]  # fmt: skip
     assert free["user_id"].value_counts()["count"].max() > 2
     for most in (1, 2):
-        dealt = rec.audience_batch(movies, n=5, per_user=most)
+        dealt = rec.audience_batch(items, n=5, per_user=most)
         assert dealt["user_id"].value_counts()["count"].max() <= most
-        assert dealt.group_by("movie_id").len()["len"].max() == 5
+        assert dealt.group_by("item_id").len()["len"].max() == 5
         strongest = max(free.iter_rows(named=True), key=lambda row: row["adjusted_score"])
-        first = dealt.filter((pl.col("movie_id") == strongest["movie_id"]) & (pl.col("rank") == 1))
+        first = dealt.filter((pl.col("item_id") == strongest["item_id"]) & (pl.col("rank") == 1))
         assert first["user_id"].to_list() == [strongest["user_id"]]
-        for movie in movies:
-            ranks = dealt.filter(pl.col("movie_id") == movie)
+        for item in items:
+            ranks = dealt.filter(pl.col("item_id") == item)
             assert ranks["adjusted_score"].is_sorted(descending=True)
             assert ranks["rank"].to_list() == list(range(1, len(ranks) + 1))
 
 
 def test_users_who_are_dealt_out_leave_room_for_the_next_best(rec):
-    movies = list(rec.movie_ids)[:2]
-    one, two = (rec.audience(movie, n=99) for movie in movies)
-    dealt = rec.audience_batch(movies, n=1, per_user=1)
+    items = list(rec.item_ids)[:2]
+    one, two = (rec.audience(item, n=99) for item in items)
+    dealt = rec.audience_batch(items, n=1, per_user=1)
     numbers = {(0, row.user_id): row.adjusted_score for row in one} | {
         (1, row.user_id): row.adjusted_score for row in two
     }
-    (movie, user), _ = max(numbers.items(), key=lambda pair: pair[1])
-    other = max((pair for pair in numbers.items() if pair[0][0] != movie and pair[0][1] != user), key=lambda p: p[1])
-    assert dict(zip(dealt["movie_id"], dealt["user_id"], strict=True)) == {
-        movies[movie]: user,
-        movies[other[0][0]]: other[0][1],
+    (item, user), _ = max(numbers.items(), key=lambda pair: pair[1])
+    other = max((pair for pair in numbers.items() if pair[0][0] != item and pair[0][1] != user), key=lambda p: p[1])
+    assert dict(zip(dealt["item_id"], dealt["user_id"], strict=True)) == {
+        items[item]: user,
+        items[other[0][0]]: other[0][1],
     }
 
 
@@ -123,9 +123,9 @@ def test_progress_is_told_and_wrong_questions_are_refused(rec):
     for wrong, words in (({"per_user": 0}, "per_user=0"), ({"n": 0}, "n=0"), ({"by": "x"}, "by='x'")):
         with pytest.raises(InputError, match=words):
             rec.audience_batch([1], **wrong)
-    with pytest.raises(UnknownId, match="movie_id=999999"):
+    with pytest.raises(UnknownId, match="item_id=999999"):
         rec.audience_batch([1, 999999])
-    with pytest.raises(InputError, match=r"movie_ids=5\.5: expected a list"):
+    with pytest.raises(InputError, match=r"item_ids=5\.5: expected a list"):
         rec.audience_batch(5.5)
-    with pytest.raises(InputError, match="expected one movie or more"):
+    with pytest.raises(InputError, match="expected one item or more"):
         rec.audience_batch([])

@@ -102,18 +102,18 @@ def test_lists_with_something_seen_or_too_few_or_second_best_are_noticed():
 
 # -------------------------------------------------------------------------------------------------------- the data
 def test_the_shapes_have_the_marginals_that_they_promise(small):
-    shape, users, movies = shapes.SHAPES["small"], np.diff(small.indptr), np.bincount(small.indices)
-    assert small.shape == (shape.users, shape.movies)
+    shape, users, items = shapes.SHAPES["small"], np.diff(small.indptr), np.bincount(small.indices)
+    assert small.shape == (shape.users, shape.items)
     assert small.nnz == users.sum() == shape.ratings
     assert (users.min(), users.max()) == (20, shape.most_active)
     assert np.median(users) == pytest.approx(shape.median_user, rel=0.05)
     assert (users.astype(float) ** 2).sum() == pytest.approx(shape.pairs, rel=0.01)
-    assert np.median(movies) == pytest.approx(shape.median_movie, rel=0.1)
-    assert movies.max() == pytest.approx(shape.largest_movie, rel=0.1)
+    assert np.median(items) == pytest.approx(shape.median_item, rel=0.1)
+    assert items.max() == pytest.approx(shape.largest_item, rel=0.1)
     assert set(np.unique(small.data)) <= set(shapes.STARS)
 
 
-def test_no_user_of_a_shape_rates_a_movie_twice_and_the_seed_decides(small):
+def test_no_user_of_a_shape_rates_an_item_twice_and_the_seed_decides(small):
     assert all((np.diff(small.indices[a:b]) > 0).all() for a, b in zip(small.indptr, small.indptr[1:], strict=False))
     assert (shapes.make(shapes.SHAPES["small"]) != small).nnz == 0
 

@@ -199,7 +199,7 @@ def test_explanations_add_up_and_their_weights_are_those_of_the_stars():
         model.explain_pair(X[:2], 0)
 
 
-def test_one_star_less_takes_the_weight_of_the_movie_from_the_rating():
+def test_one_star_less_takes_the_weight_of_the_item_from_the_rating():
     X = contract.table()
     model, moved = clone(SMALL).fit(X, scale=(-1000, 1000)), 0
     for u in (0, 5, 11):
@@ -447,38 +447,38 @@ def test_any_number_of_threads_gives_the_same_ratings():
 
 
 # ------------------------------------------------------------------------------------------------------ in names
-MOVIES = {"movie_id": range(14), "title": [f"Movie {i}" for i in range(14)], "genres": ["Drama", "Comedy"] * 7}
+ITEMS = {"item_id": range(14), "title": [f"Item {i}" for i in range(14)], "genres": ["Drama", "Comedy"] * 7}
 
 
 def ratings_table():
     users, items = contract.table().nonzero()
-    return {"user_id": users, "movie_id": items, "rating": contract.table().data}
+    return {"user_id": users, "item_id": items, "rating": contract.table().data}
 
 
 @pytest.fixture(scope="module")
 def rec():
-    data = reelated.Dataset.from_frames(ratings_table(), MOVIES)
+    data = reelated.Dataset.from_frames(ratings_table(), ITEMS)
     return reelated.Recommender(rater=SMALL).fit(data)
 
 
 def test_a_recommender_tells_it_the_genres_and_gives_its_ratings(rec):
-    table, ids = contract.table(), rec.movie_ids
+    table, ids = contract.table(), rec.item_ids
     genres = np.array([[i % 2 == 0, i % 2 == 1] for i in ids], float)[:, ::-1]  # Comedy, Drama
     X = table[:, list(ids)]
     model = clone(SMALL).fit(X[np.diff(X.indptr) > 0], items=genres, scale=(1, 5))
     for user in (0, 5):
         for row in rec.recommend(user_id=user, n=3, by="rating"):
-            column = list(ids).index(row.movie_id)
+            column = list(ids).index(row.item_id)
             wanted = model.predict_pairs(X[[user]], [0], [column])[0]
             assert row.predicted_rating == pytest.approx(wanted, abs=1e-5)
-            assert rec.predict(user, row.movie_id).predicted_rating == row.predicted_rating
-            told = rec.explain(user_id=user, movie_id=row.movie_id, by="rating")
+            assert rec.predict(user, row.item_id).predicted_rating == row.predicted_rating
+            told = rec.explain(user_id=user, item_id=row.item_id, by="rating")
             assert told.base + sum(part.contribution for part in told.contributions) + told.clip == pytest.approx(
                 row.predicted_rating, abs=1e-5
             )
             assert {part.common_raters for part in told.contributions} == {None}
             assert "to start from" in repr(told)
-    assert [row.user_id for row in rec.recommend(movie_id=2, n=3, by="rating")]
+    assert [row.user_id for row in rec.recommend(item_id=2, n=3, by="rating")]
     assert rec.recommend(ratings={3: 5}, n=2, by="rating")[0].predicted_rating
 
 
@@ -504,7 +504,7 @@ def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_ref
         (tmp_path / "model" / "model.json").write_text(manifest)
 
 
-def test_it_does_not_serve_alone_for_it_knows_no_similar_movies():
+def test_it_does_not_serve_alone_for_it_knows_no_similar_items():
     with pytest.raises(InputError, match=r"rater=BPMF\(.* with ranker=None: it keeps no similarities. Give a ranker"):
         reelated.Recommender(ranker=None, rater=SMALL).fit(ratings_table())
     with pytest.raises(InputError, match=r"ranker=BPMF\(.* expected a model such as EASE\(\)"):

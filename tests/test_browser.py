@@ -18,10 +18,10 @@ from service.process import Server
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 PAGES = (
     "/", "/?query=alein", "/?wall=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
-    "/movies/50", "/movies/50?audience", "/movies/66666", "/users", "/users/300", "/how", "/search?query=zzzzzzzz",
+    "/items/50", "/items/50?audience", "/items/66666", "/users", "/users/300", "/how", "/search?query=zzzzzzzz",
     "/nowhere",
 )  # fmt: skip
-LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/movies/50"}
+LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/items/50"}
 SMALL = """all => all.filter(one => one.checkVisibility() && Math.min(one.getBoundingClientRect().width,
     one.getBoundingClientRect().height) < 24).map(one => one.outerHTML)"""
 """A script that tells what is smaller than 24 pixels."""
@@ -32,11 +32,11 @@ DESK, PHONE, WALL = ({"width": w, "height": h} for w, h in ((1280, 900), (360, 7
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, sample, chromium):
-    """The service on the sample and one movie whose title is no friend."""
+    """The service on the sample and one item whose title is no friend."""
     file = tmp_path_factory.mktemp("browser") / "store.db"
     store = Store(f"sqlite:///{file}").upgrade()
     store.import_data(sample, "sample")
-    store.put_movie(66_666, EVIL, 1999, ["<i>Horror</i>"])
+    store.put_item(66_666, EVIL, 1999, ["<i>Horror</i>"])
     for user_id in range(1, 40):
         store.rate(user_id, 66_666, 1 + user_id % 5)
     refit(store, Versions(file.with_name("models")))
@@ -83,21 +83,21 @@ def visit(chromium, address):
 
 
 def rate(page, stars, tile=0):
-    """Tap stars of one of the tiles; return its movie when it has made room for another."""
+    """Tap stars of one of the tiles; return its item when it has made room for another."""
     there = page.locator(".tile").nth(tile)
-    movie = there.get_attribute("data-key")
+    item = there.get_attribute("data-key")
     there.locator(".star").nth(stars - 1).click()
-    expect(page.locator(f'.tile[data-key="{movie}"]')).to_have_count(0)
-    return movie.split()[1]
+    expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
+    return item.split()[1]
 
 
 def five(page):
-    """Rate five movies."""
+    """Rate five items."""
     return [rate(page, stars) for stars in (5, 4, 1, 5, 2)]
 
 
 def listed(page):
-    """Return the movies of the list that is shown."""
+    """Return the items of the list that is shown."""
     return page.locator("#rows > li").evaluate_all("rows => rows.map(row => row.dataset.key)")
 
 
@@ -158,7 +158,7 @@ def as_number(text):
 
 
 # ----------------------------------------------------------------------------------------------------- a newcomer's way
-def test_a_newcomer_rates_five_movies_and_sees_the_list_change_with_reasons_that_add_up(visit):
+def test_a_newcomer_rates_five_items_and_sees_the_list_change_with_reasons_that_add_up(visit):
     page = visit()
     expect(page.get_by_role("heading", name="What many like")).to_be_visible()
     first = listed(page)
@@ -214,7 +214,7 @@ def test_less_like_this_and_taking_it_back(visit):
     assert listed(page) == before
 
 
-def test_taking_a_reason_away_shows_where_the_movie_would_fall_to_and_one_tap_undoes_it(visit):
+def test_taking_a_reason_away_shows_where_the_item_would_fall_to_and_one_tap_undoes_it(visit):
     page = visit()
     five(page)
     page.goto("/list")
@@ -234,12 +234,12 @@ def test_what_was_seen_is_rated_in_place(visit):
     rate(page, 5)
     page.goto("/list")
     first = page.locator("#rows > li").first
-    movie = first.get_attribute("data-key")
+    item = first.get_attribute("data-key")
     first.locator("summary", has_text="Seen it").click()
     first.get_by_role("button", name="2: disliked it").click()
-    expect(page.locator(f'#rows [data-key="{movie}"]')).to_have_count(0)
+    expect(page.locator(f'#rows [data-key="{item}"]')).to_have_count(0)
     page.goto("/ratings")
-    expect(page.locator(f'[data-key="{movie}"] .star.on')).to_have_count(2)
+    expect(page.locator(f'[data-key="{item}"] .star.on')).to_have_count(2)
 
 
 def test_more_comes_when_the_end_is_near(visit):
@@ -252,15 +252,15 @@ def test_more_comes_when_the_end_is_near(visit):
 
 def test_search_forgives_typos_while_one_types_and_rates_in_place(visit):
     page = visit()
-    page.get_by_label("Find a movie").press_sequentially("godfahter")
+    page.get_by_label("Find an item").press_sequentially("godfahter")
     found = page.locator("#found .match").first
     expect(found).to_contain_text("The Godfather")
-    expect(page.get_by_label("Find a movie")).to_be_focused()
+    expect(page.get_by_label("Find an item")).to_be_focused()
     found.get_by_role("button", name="5: loved it").click()
     expect(page.locator("#latest")).to_contain_text("You gave The Godfather")
 
 
-def test_a_movies_page_tells_of_it_and_can_be_reloaded(visit):
+def test_an_items_page_tells_of_it_and_can_be_reloaded(visit):
     page = visit()
     five(page)
     page.locator("#rows a.title").first.click()
@@ -293,7 +293,7 @@ def test_erasing_leaves_nothing(visit):
     page = visit()
     five(page)
     page.goto("/how")
-    expect(page.locator("main")).to_contain_text("Your stars for 5 movies")
+    expect(page.locator("main")).to_contain_text("Your stars for 5 items")
     page.get_by_role("button", name="Erase everything about me").click()
     expect(page.locator("main")).to_contain_text("Everything that was kept about you is gone")
     page.goto("/ratings")
@@ -302,12 +302,12 @@ def test_erasing_leaves_nothing(visit):
 
 def test_two_visitors_never_see_each_others_stars(visit):
     ann, ben = visit(), visit()
-    movie = rate(ann, 5)
+    item = rate(ann, 5)
     rate(ben, 1, tile=3)
     for page, there in ((ann, 1), (ben, 0)):
         page.goto("/ratings")
         expect(page.locator("main .match")).to_have_count(1)
-        expect(page.locator(f'.match[data-key="{movie}"]')).to_have_count(there)
+        expect(page.locator(f'.match[data-key="{item}"]')).to_have_count(there)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -319,9 +319,9 @@ def test_half_stars_are_drawn_whole_and_filled_up_to_the_rating(visit, half_star
         assert_drawn(stars_of(page, tile), 80, 0)
         tile.locator(".star").nth(round(2 * rating) - 1).hover()
         assert_drawn(stars_of(page, tile), 80, rating)
-        movie = tile.get_attribute("data-key")
+        item = tile.get_attribute("data-key")
         tile.locator(".star").nth(round(2 * rating) - 1).click()
-        expect(page.locator(f'.tile[data-key="{movie}"]')).to_have_count(0)
+        expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
         page.mouse.move(0, 0)
         assert_drawn(stars_of(page, page.locator("#latest")), 80, rating)
     page.goto("/ratings")
@@ -334,7 +334,7 @@ def test_half_stars_are_drawn_whole_and_filled_up_to_the_rating(visit, half_star
 
 def test_half_stars_fit_the_narrowest_phone_and_can_be_tapped(visit, half_star_address):
     page = visit(base_url=half_star_address, viewport={"width": 320, "height": 640})
-    for path in ("/", "/ratings", "/list", "/movies/134"):
+    for path in ("/", "/ratings", "/list", "/items/134"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert page.locator(".star:visible").evaluate_all(SMALL) == [], path
@@ -371,9 +371,9 @@ def test_all_of_it_works_by_keyboard_alone(visit):
     expect(page.locator(".tile").first.locator(".star").first).to_be_focused()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    movie = page.locator(".tile").first.get_attribute("data-key")
+    item = page.locator(".tile").first.get_attribute("data-key")
     page.keyboard.press("Enter")
-    expect(page.locator(f'.tile[data-key="{movie}"]')).to_have_count(0)
+    expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
     expect(page.locator("#latest .star.on")).to_have_count(4)
     expect(page.locator(".tile").first.locator(".star").first).to_be_focused()  # the next is at hand
     page.keyboard.press("5")
@@ -413,7 +413,7 @@ def test_without_scripts_one_can_rate_list_filter_and_read(visit):
     page = visit(java_script_enabled=False)
     for stars in (5, 4, 1):
         page.locator(".tile").first.locator(".star").nth(stars - 1).click()
-    page.get_by_label("Find a movie").fill("godfahter")
+    page.get_by_label("Find an item").fill("godfahter")
     page.get_by_role("button", name="Search").click()
     page.locator("#found .match").first.get_by_role("button", name="5: loved it").click()
     page.get_by_role("link", name="Your stars").click()
@@ -463,7 +463,7 @@ def test_axe_finds_nothing_on_any_page(visit, scheme, size, pages):
     page.get_by_role("button", name="Less like this").first.click()
     first = listed(page)[0]
     without = page.locator(".sum a").first.get_attribute("href")
-    for path in (*pages, without, f"/movies/{first}"):
+    for path in (*pages, without, f"/items/{first}"):
         page.goto(path)
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -478,7 +478,7 @@ def test_titles_with_scripts_are_text_on_every_page(visit):
     page.locator("#found .star").nth(4).click()
     expect(page.locator("#latest .title")).to_have_text(EVIL)
     rate(page, 5)
-    for path in ("/", "/list", "/ratings", "/movies/66666", "/list?without=66666&of=50"):
+    for path in ("/", "/list", "/ratings", "/items/66666", "/list?without=66666&of=50"):
         page.goto(path)
         assert page.locator("main script, main img, main i i").count() == 0
 

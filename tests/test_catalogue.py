@@ -1,4 +1,4 @@
-"""Movies are found by their titles, whatever is typed, and filters are read as people write them."""
+"""Items are found by their titles, whatever is typed, and filters are read as people write them."""
 
 import time
 
@@ -29,16 +29,16 @@ TITLES = [
 
 @pytest.fixture(scope="module")
 def odd():
-    """A few movies with odd titles; the later ones are rated more often."""
-    pairs = [(user, movie) for movie in range(len(TITLES)) for user in range(movie + 2)]
+    """A few items with odd titles; the later ones are rated more often."""
+    pairs = [(user, item) for item in range(len(TITLES)) for user in range(item + 2)]
     frame = {
         "user_id": [user for user, _ in pairs],
-        "movie_id": [10 + movie for _, movie in pairs],
-        "rating": [1 + (user * movie) % 5 for user, movie in pairs],
+        "item_id": [10 + item for _, item in pairs],
+        "rating": [1 + (user * item) % 5 for user, item in pairs],
     }
     known = pl.DataFrame(TITLES, schema=["title", "year", "genres"], orient="row")
     return Recommender().fit(
-        Dataset.from_frames(frame, known.with_columns(movie_id=pl.int_range(10, 20, dtype=pl.Int64)))
+        Dataset.from_frames(frame, known.with_columns(item_id=pl.int_range(10, 20, dtype=pl.Int64)))
     )
 
 
@@ -76,11 +76,11 @@ def test_titles_are_found_with_typos_and_without_their_articles(rec, text, title
 
 
 def test_a_title_itself_matches_wholly_and_first(rec):
-    titles = dict(zip(rec.movie_ids, rec.catalogue_.titles, strict=True))
-    for movie_id, title in titles.items():
+    titles = dict(zip(rec.item_ids, rec.catalogue_.titles, strict=True))
+    for item_id, title in titles.items():
         first = rec.find(title, n=1)[0]
         assert first.match == 100
-        assert first.movie_id == movie_id or titles[first.movie_id] == title
+        assert first.item_id == item_id or titles[first.item_id] == title
 
 
 def test_titles_with_a_word_that_begins_so_stand_before_those_that_only_look_like_it(rec):
@@ -100,14 +100,14 @@ def test_matches_fall_and_the_more_rated_stands_first_among_equals(odd, rec):
         assert all(0 <= match <= 100 for match in likeness)
 
 
-def test_the_year_tells_two_movies_of_one_title_apart(odd):
+def test_the_year_tells_two_items_of_one_title_apart(odd):
     assert odd.find("Sabrina (1954)")[0].year == 1954
     assert odd.find("Sabrina 1995")[0].year == 1995
 
 
-@pytest.mark.parametrize(("text", "movie_id"), [("$", 15), ("七人の侍", 17), ("300", 18), ("AMÉLIE", 16)])
-def test_titles_that_are_no_latin_words_are_found(odd, text, movie_id):
-    assert (odd.find(text)[0].movie_id, odd.find(text)[0].match) == (movie_id, 100)
+@pytest.mark.parametrize(("text", "item_id"), [("$", 15), ("七人の侍", 17), ("300", 18), ("AMÉLIE", 16)])
+def test_titles_that_are_no_latin_words_are_found(odd, text, item_id):
+    assert (odd.find(text)[0].item_id, odd.find(text)[0].match) == (item_id, 100)
 
 
 def test_no_more_than_n_are_found_and_nothing_that_is_not_like_it(rec):
@@ -135,7 +135,7 @@ def test_whatever_is_looked_for_is_answered_soon(odd, rec, text):
 # ----------------------------------------------------------------------------------------------------------- filters
 def test_genres_are_any_of_several_in_any_case(rec):
     def listed(genres):
-        return {row.movie_id for row in rec.recommend(42, n=490, genres=genres)}
+        return {row.item_id for row in rec.recommend(42, n=490, genres=genres)}
 
     assert listed("western") == listed(["WESTERN"]) == listed({"Western"}) == listed(iter(["Western"]))
     assert listed(["Western", "war"]) == listed("Western") | listed("War")
@@ -143,11 +143,11 @@ def test_genres_are_any_of_several_in_any_case(rec):
 
 
 @pytest.mark.parametrize("genre", ["Comdy", "", "x" * 10**6])
-def test_a_genre_that_no_movie_has_gives_an_empty_list_and_the_reason(rec, genre):
+def test_a_genre_that_no_item_has_gives_an_empty_list_and_the_reason(rec, genre):
     for answers in (rec.recommend(42, genres=[genre]), rec.similar(1, genres=genre)):
         assert len(answers) == 0
         assert answers.short == (10, 0, "unknown_genre")
-        assert "no movie has any of these genres" in repr(answers)
+        assert "no item has any of these genres" in repr(answers)
     assert sum(len(table) for table in rec.recommend_batch(genres=[genre])) == 0
     assert rec.recommend(42, genres=["Western", genre]) == rec.recommend(42, genres="Western")
 
@@ -159,7 +159,7 @@ def test_a_genre_that_is_no_text_is_refused(rec, genre):
 
 def test_a_misspelt_genre_is_guessed(rec):
     hint = rec.catalogue_.genres_hint(["War", "Comdy"])
-    assert hint.startswith("no movie has 'Comdy'; known: Action, Adventure, ")
+    assert hint.startswith("no item has 'Comdy'; known: Action, Adventure, ")
     assert hint.endswith("Did you mean 'Comedy'?")
     assert len(rec.catalogue_.genres_hint("x" * 10**6)) < 500
     assert rec.catalogue_.genres_hint(["war"]) == ""
@@ -172,9 +172,9 @@ def test_no_genre_at_all_is_refused_rather_than_guessed(rec):
 
 
 def test_data_without_genres_says_what_to_give():
-    bare = Recommender().fit({"user_id": [1, 1, 2], "movie_id": [1, 2, 2], "rating": [1, 2, 3]})
+    bare = Recommender().fit({"user_id": [1, 1, 2], "item_id": [1, 2, 2], "rating": [1, 2, 3]})
     assert bare.recommend(1, genres="Comedy").short == (10, 0, "unknown_genre")
-    assert bare.catalogue_.genres_hint("Comedy") == "nothing is known of this data's genres. Give a movies table"
+    assert bare.catalogue_.genres_hint("Comedy") == "nothing is known of this data's genres. Give an items table"
     assert len(bare.recommend(2, years=1990)) == 0
 
 
@@ -203,26 +203,26 @@ def test_years_the_wrong_way_round_are_refused():
 
 @pytest.mark.parametrize("form", [list, tuple, set, np.array, pl.Series, iter, dict.fromkeys])
 def test_what_is_excluded_may_be_any_list(rec, form):
-    gone = [row.movie_id for row in rec.recommend(42, n=3)]
+    gone = [row.item_id for row in rec.recommend(42, n=3)]
     assert rec.recommend(42, n=3, exclude=form(gone)) == rec.recommend(42, n=3, exclude=gone)
-    assert not {row.movie_id for row in rec.recommend(42, n=3, exclude=form(gone))} & set(gone)
+    assert not {row.item_id for row in rec.recommend(42, n=3, exclude=form(gone))} & set(gone)
 
 
-def test_one_movie_alone_may_be_excluded(rec):
-    first = rec.recommend(42)[0].movie_id
+def test_one_item_alone_may_be_excluded(rec):
+    first = rec.recommend(42)[0].item_id
     assert rec.recommend(42, exclude=first) == rec.recommend(42, exclude=[first])
     assert rec.recommend(42, exclude=np.int64(first)) == rec.recommend(42, exclude=[first])
     assert rec.recommend(42, exclude=[]) == rec.recommend(42)
 
 
 def test_unknown_ids_are_left_out_already(rec):
-    first = rec.recommend(42)[0].movie_id
+    first = rec.recommend(42)[0].item_id
     assert rec.recommend(42, exclude=[9999, first, -1, 10**40]) == rec.recommend(42, exclude=[first])
     assert rec.similar(1, exclude=[9999]) == rec.similar(1)
 
 
 def test_what_cannot_be_excluded_is_named(rec):
-    assert message(InputTypeError, rec.recommend, 42, exclude=["Fargo"]).startswith("exclude: movie_id='Fargo' is of")
+    assert message(InputTypeError, rec.recommend, 42, exclude=["Fargo"]).startswith("exclude: item_id='Fargo' is of")
     assert message(InputError, rec.recommend, 42, exclude=5.5) == "exclude=5.5: expected a list."
 
 
@@ -234,13 +234,13 @@ def test_genres_and_years_become_numbers(odd):
         [name in genres for name in ("Action", "Comedy", "Crime", "Drama")] for _, _, genres in TITLES
     ]
     years = [year for _, year, _ in TITLES]
-    assert table == pytest.approx(naive.known_of_movies([genres for _, _, genres in TITLES], years).T)
+    assert table == pytest.approx(naive.known_of_items([genres for _, _, genres in TITLES], years).T)
     assert table[:, 4:].sum(axis=1) == pytest.approx([float(year is not None) for year in years])
     parting = np.quantile([year for year in years if year], np.arange(6) / 5)
     told = [year is not None for year in years]
     assert table[told, 4:] @ parting == pytest.approx([year for year in years if year])
 
 
-def test_nothing_known_of_movies_is_a_table_without_columns():
-    rec = Recommender().fit({"user_id": [1, 1, 2], "movie_id": [7, 8, 7], "rating": [5, 4, 4]})
+def test_nothing_known_of_items_is_a_table_without_columns():
+    rec = Recommender().fit({"user_id": [1, 1, 2], "item_id": [7, 8, 7], "rating": [5, 4, 4]})
     assert rec.catalogue_.attributes().shape == (2, 0)

@@ -21,8 +21,8 @@ from reelated.data import Checkup, check
 from reelated.data.check import histogram
 from reelated.errors import DataWarning, InputError
 
-GOOD = {"user": [1, 1, 2, 2, 3], "movie": [10, 20, 10, 30, 20], "rating": [4, 5, 3, 1, 2]}
-BAD = "user,movie,stars\n1,10,4\n1,,5\n2,10,five\n2,20,4\n3,20,9\n1,10,2\n4,30\n"
+GOOD = {"user": [1, 1, 2, 2, 3], "item": [10, 20, 10, 30, 20], "rating": [4, 5, 3, 1, 2]}
+BAD = "user,item,stars\n1,10,4\n1,,5\n2,10,five\n2,20,4\n3,20,9\n1,10,2\n4,30\n"
 
 
 def codes(checkup, *severities):
@@ -60,7 +60,7 @@ def readable(source, **options):
 def test_the_counts_are_those_of_reading():
     checkup, data = check("sample"), reelated.read("sample")
     assert checkup.usable
-    assert (checkup.n_ratings, checkup.n_users, checkup.n_movies) == (len(data.ratings), *data.ratings.matrix.shape)
+    assert (checkup.n_ratings, checkup.n_users, checkup.n_items) == (len(data.ratings), *data.ratings.matrix.shape)
     assert checkup.density == data.ratings.density
     assert checkup.scale == data.ratings.scale
     assert sum(each.n_ratings for each in checkup.histogram) == len(data.ratings)
@@ -76,8 +76,8 @@ def test_real_data_are_usable_and_raise_no_alarm(shared_data, name, n_ratings):
     assert "rated_once" in codes(checkup)
 
 
-def test_movies_of_the_catalogue_that_nobody_rated_are_counted(shared_data):
-    assert the(check(shared_data / "ml-1m"), "unrated_movie").count == 177
+def test_items_of_the_catalogue_that_nobody_rated_are_counted(shared_data):
+    assert the(check(shared_data / "ml-1m"), "unrated_item").count == 177
 
 
 # -------------------------------------------------------------------------------------------------------- bad rows
@@ -116,18 +116,18 @@ def test_a_bad_row_of_a_frame_is_named_by_its_number(column, value, code):
 
 
 def test_lines_are_told_though_a_quoted_title_spans_several(tmp_path):
-    path = written(tmp_path, 'user,movie,rating,about\n1,10,4,"a\nb"\n\n1,20,3,x\n2,10,7,y\n')
+    path = written(tmp_path, 'user,item,rating,about\n1,10,4,"a\nb"\n\n1,20,3,x\n2,10,7,y\n')
     assert the(check(path, scale=(1, 5, 1)), "off_scale").line == 6
 
 
-# ------------------------------------------------------------------------------------------- ratings, users, movies
+# ------------------------------------------------------------------------------------------- ratings, users, items
 @pytest.mark.parametrize(("duplicates", "usable"), [("last", True), ("mean", True), ("error", False)])
 def test_repeated_ratings_are_counted(duplicates, usable):
-    frame = {"user": [1, 1, 1, 2], "movie": [10, 10, 10, 10], "rating": [4, 5, 5, 3]}
+    frame = {"user": [1, 1, 1, 2], "item": [10, 10, 10, 10], "rating": [4, 5, 5, 3]}
     checkup = check(frame, duplicates=duplicates)
     found = the(checkup, "repeated_rating")
     assert (found.count, found.row, checkup.usable) == (2, 2, usable)
-    assert "1 pair of user and movie with different ratings" in found.sentence
+    assert "1 pair of user and item with different ratings" in found.sentence
     assert checkup.n_ratings == 2
 
 
@@ -138,61 +138,61 @@ def test_ratings_between_the_steps_of_the_scale_are_told():
 
 
 def test_a_rating_far_from_all_others_is_suspected():
-    frame = {"user": [*range(200)], "movie": [1, 2] * 100, "rating": [1, 2, 3, 4] * 49 + [5, 4, 3, 55]}
+    frame = {"user": [*range(200)], "item": [1, 2] * 100, "rating": [1, 2, 3, 4] * 49 + [5, 4, 3, 55]}
     assert the(check(frame), "stray_rating").row == 200
     assert "stray_rating" not in codes(check({**frame, "rating": [1, 2, 3, 4] * 50}))
 
 
 def test_users_with_one_rating_and_those_who_rate_everything_alike_are_told():
-    checkup = check({"user": [1, 2, 2, 3, 3], "movie": [10, 10, 20, 20, 30], "rating": [4, 3, 3, 1, 2]})
+    checkup = check({"user": [1, 2, 2, 3, 3], "item": [10, 10, 20, 20, 30], "rating": [4, 3, 3, 1, 2]})
     assert the(checkup, "single_rating").example == "user_id=1"
     assert the(checkup, "all_alike").example == "user_id=2"
     assert the(checkup, "all_alike").sentence.startswith("1 user whose ratings are all the same.")
-    assert the(checkup, "rated_once").example == "movie_id=30"
+    assert the(checkup, "rated_once").example == "item_id=30"
 
 
 def test_ratings_that_are_all_the_same_are_told():
-    frame = {"user": GOOD["user"], "movie": GOOD["movie"]}
+    frame = {"user": GOOD["user"], "item": GOOD["item"]}
     assert the(check(frame, columns={"rating": None}), "one_value").severity == "warning"
 
 
-def test_a_single_user_or_movie_is_told():
+def test_a_single_user_or_item_is_told():
     assert "one_user" in codes(check({**GOOD, "user": [1] * 5}))
-    assert "one_movie" in codes(check({**GOOD, "movie": [1] * 5}))
+    assert "one_item" in codes(check({**GOOD, "item": [1] * 5}))
 
 
-def test_movies_and_users_are_compared_with_their_tables():
-    checkup = check(GOOD, movies={"movie_id": [10, 20, 40], "title": ["a", "b", "c"]}, users={"user_id": [1, 2, 9]})
-    assert the(checkup, "unknown_movie").example == "movie_id=30"
-    assert the(checkup, "unrated_movie").example == "movie_id=40"
+def test_items_and_users_are_compared_with_their_tables():
+    checkup = check(GOOD, items={"item_id": [10, 20, 40], "title": ["a", "b", "c"]}, users={"user_id": [1, 2, 9]})
+    assert the(checkup, "unknown_item").example == "item_id=30"
+    assert the(checkup, "unrated_item").example == "item_id=40"
     assert the(checkup, "unknown_user").example == "user_id=3"
     assert the(checkup, "silent_user").example == "user_id=9"
     assert checkup.usable
 
 
 def test_tables_that_do_not_go_with_the_ratings_are_both_told():
-    checkup = check(GOOD, movies={"movie_id": ["a", "b"]}, users={"user_id": [1, 1]})
-    assert codes(checkup, "error") == ["unreadable_movies", "unreadable_users"]
+    checkup = check(GOOD, items={"item_id": ["a", "b"]}, users={"user_id": [1, 1]})
+    assert codes(checkup, "error") == ["unreadable_items", "unreadable_users"]
 
 
-def test_a_bad_line_in_the_table_of_movies_is_told_with_its_line(tmp_path):
-    written(tmp_path, "user,movie,rating\n1,10,4\n2,20,five\n2,10,3\n")
-    written(tmp_path, "movie_id,title\n10,Alien\n20,Heat,1995\n", "movies.csv")
+def test_a_bad_line_in_the_table_of_items_is_told_with_its_line(tmp_path):
+    written(tmp_path, "user,item,rating\n1,10,4\n2,20,five\n2,10,3\n")
+    written(tmp_path, "item_id,title\n10,Alien\n20,Heat,1995\n", "movies.csv")
     checkup = check(tmp_path)
     assert (the(checkup, "bad_line").file, the(checkup, "bad_line").line) == ("movies.csv", 3)
     assert the(checkup, "unreadable_field").line == 3
 
 
-def test_an_unreadable_table_of_movies_does_not_hide_the_faults_of_the_ratings(tmp_path):
+def test_an_unreadable_table_of_items_does_not_hide_the_faults_of_the_ratings(tmp_path):
     written(tmp_path, BAD)
     written(tmp_path, "name,year\nAlien,1979\n", "movies.csv")
-    assert {"unreadable_movies", "missing_field", "bad_line"} <= set(codes(check(tmp_path), "error"))
+    assert {"unreadable_items", "missing_field", "bad_line"} <= set(codes(check(tmp_path), "error"))
 
 
 # -------------------------------------------------------------------------------------------------------- suspicions
 def test_text_ids_among_whole_numbers_are_told(tmp_path):
-    lines = "".join(f"{user},{movie},3\n" for user in range(1, 12) for movie in (1, 2))
-    checkup = check(written(tmp_path, f"user,movie,rating\n{lines}total,1,5\n"))
+    lines = "".join(f"{user},{item},3\n" for user in range(1, 12) for item in (1, 2))
+    checkup = check(written(tmp_path, f"user,item,rating\n{lines}total,1,5\n"))
     found = the(checkup, "mixed_ids")
     assert (found.severity, found.count, found.line) == ("warning", 1, 24)
 
@@ -203,11 +203,11 @@ def test_a_column_of_several_types_is_told():
 
 
 def moments(user_first=True):
-    """Return 20 users who each rate 15 movies in one sitting, some days apart."""
-    times = [1_000_000_000 + 500_000 * user + 60 * movie for user in range(20) for movie in range(15)]
-    users, movies = [user for user in range(20) for _ in range(15)], [*range(15)] * 20
-    first, second = (users, movies) if user_first else (movies, users)
-    return {"user": first, "movie": second, "rating": [1, 2, 3, 4, 5] * 60, "timestamp": times}
+    """Return 20 users who each rate 15 items in one sitting, some days apart."""
+    times = [1_000_000_000 + 500_000 * user + 60 * item for user in range(20) for item in range(15)]
+    users, items = [user for user in range(20) for _ in range(15)], [*range(15)] * 20
+    first, second = (users, items) if user_first else (items, users)
+    return {"user": first, "item": second, "rating": [1, 2, 3, 4, 5] * 60, "timestamp": times}
 
 
 def test_columns_that_have_changed_places_are_suspected_by_the_rhythm_of_rating():
@@ -219,16 +219,16 @@ def test_columns_that_have_changed_places_are_suspected_by_the_rhythm_of_rating(
 
 def test_swapped_columns_of_real_data_are_suspected(shared_data):
     ratings = reelated.read(shared_data / "ml-100k.zip").ratings.to_polars()
-    turned = ratings.rename({"user_id": "movie_id", "movie_id": "user_id"})
+    turned = ratings.rename({"user_id": "item_id", "item_id": "user_id"})
     assert "swapped_columns" in codes(check(turned))
     assert "swapped_columns" not in codes(check(ratings))
 
 
 def test_columns_that_have_changed_places_are_suspected_by_name_and_by_the_tables():
-    swapped = {"movie_id": "user", "user_id": "movie"}
-    assert "'movie' is taken for user_id" in the(check(GOOD, columns=swapped), "swapped_columns").sentence
-    turned = {"user": GOOD["movie"], "movie": GOOD["user"], "rating": GOOD["rating"]}
-    found = the(check(turned, movies={"movie_id": [10, 20, 30]}, users={"user_id": [1, 2, 3]}), "swapped_columns")
+    swapped = {"item_id": "user", "user_id": "item"}
+    assert "'item' is taken for user_id" in the(check(GOOD, columns=swapped), "swapped_columns").sentence
+    turned = {"user": GOOD["item"], "item": GOOD["user"], "rating": GOOD["rating"]}
+    found = the(check(turned, items={"item_id": [10, 20, 30]}, users={"user_id": [1, 2, 3]}), "swapped_columns")
     assert "6 ids are missing" in found.sentence
 
 
@@ -241,9 +241,9 @@ def test_ratings_and_times_that_have_changed_places_are_suspected():
 
 
 def test_where_all_rows_are_refused_it_is_not_said_that_there_are_none(tmp_path):
-    checkup = check(written(tmp_path, "user;movie;rating\n1;10;4,5\n2;10;3,5\n"))
+    checkup = check(written(tmp_path, "user;item;rating\n1;10;4,5\n2;10;3,5\n"))
     assert "No row of ratings.csv can be used." in the(checkup, "unreadable").sentence
-    assert "holds no rows" in the(check(written(tmp_path, "user,movie,rating\n")), "unreadable").sentence
+    assert "holds no rows" in the(check(written(tmp_path, "user,item,rating\n")), "unreadable").sentence
 
 
 @pytest.mark.parametrize("unit", ["milliseconds", "microseconds", "nanoseconds"])
@@ -266,15 +266,15 @@ def test_times_before_1990_and_after_next_year_are_odd():
 @pytest.mark.parametrize(
     "text", ["user_id,m1,m2,m3,m4,m5\n1,5,,3,4,1\n2,,2,2,1,1\n", "5,1,3,4,1,2\n1,2,2,1,1,2\n2,3,3,5,1,1\n"]
 )
-def test_a_matrix_of_users_and_movies_is_recognised(tmp_path, text):
+def test_a_matrix_of_users_and_items_is_recognised(tmp_path, text):
     assert "matrix" in codes(check(written(tmp_path, text)), "warning")
     frame = pl.DataFrame({"user": [1, 2], **{f"m{at}": [None, 3] for at in range(5)}})
     assert codes(check(frame)) == ["unreadable", "matrix"]
 
 
-@pytest.mark.parametrize(("first", "of"), [("who", "user"), ("movie_id", "movie")])
+@pytest.mark.parametrize(("first", "of"), [("who", "user"), ("item_id", "item")])
 def test_a_matrix_is_turned_by_the_name_of_its_own_first_column(tmp_path, first, of):
-    other = {"user": "movie", "movie": "user"}[of]
+    other = {"user": "item", "item": "user"}[of]
     text = f"{first}," + ",".join(f"m{at}" for at in range(6)) + "\n1,5,,3,4,,1\n2,1,2,3,,4,5\n"
     found = the(check(written(tmp_path, text)), "matrix")
     assert f"a row for each {of} and a column for each {other}" in found.sentence
@@ -282,17 +282,17 @@ def test_a_matrix_is_turned_by_the_name_of_its_own_first_column(tmp_path, first,
 
 
 def test_further_columns_beside_the_ratings_are_no_matrix(tmp_path):
-    text = "user,movie,rating,a,b,c,d,e\n1,10,4,1,1,1,1,1\n2,10,3,1,1,1,1,1\n"
+    text = "user,item,rating,a,b,c,d,e\n1,10,4,1,1,1,1,1\n2,10,3,1,1,1,1,1\n"
     assert "matrix" not in codes(check(written(tmp_path, text)))
 
 
 @pytest.mark.parametrize("first", ["1,2,3", "1,1,2"])
 def test_a_table_on_its_side_is_recognised(tmp_path, first):
-    text = f"user_id,{first}\nmovie_id,10,20,10\nrating,5,4,3\n"
+    text = f"user_id,{first}\nitem_id,10,20,10\nrating,5,4,3\n"
     assert "transposed" in codes(check(written(tmp_path, text)))
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "user,movie,rating\n", "who,what\na,b\n", "user,movie,rating\n1,2,x\n"])
+@pytest.mark.parametrize("text", ["", "\n\n", "user,item,rating\n", "who,what\na,b\n", "user,item,rating\n1,2,x\n"])
 def test_what_cannot_be_read_is_a_finding(tmp_path, text):
     checkup = check(written(tmp_path, text))
     assert not checkup.usable
@@ -324,7 +324,7 @@ LINE = st.lists(FIELD, min_size=2, max_size=4).map(",".join)
     scale=st.sampled_from([None, (1, 5, 1)]),
 )
 def test_usable_means_that_reading_gives_data(tmp_path_factory, lines, invalid, duplicates, scale):
-    path = written(tmp_path_factory.mktemp("drawn"), "user,movie,rating\n" + "\n".join(lines))
+    path = written(tmp_path_factory.mktemp("drawn"), "user,item,rating\n" + "\n".join(lines))
     options = {"invalid": invalid, "duplicates": duplicates, "scale": scale}
     checkup = check(path, **options)
     assert checkup.usable == readable(path, **options)
@@ -347,7 +347,7 @@ def test_a_report_shows_counts_a_histogram_and_findings_within_its_width(tmp_pat
     assert max(map(len, text.splitlines())) <= 60
     assert text.splitlines()[0] == "ratings: not usable"
     assert "█" in text
-    assert "at ratings.csv, line 3: no movie_id" in text
+    assert "at ratings.csv, line 3: no item_id" in text
     assert isinstance(checkup, Checkup)
 
 
@@ -362,7 +362,7 @@ def test_the_terminal_says_what_the_library_says(tmp_path):
 
 
 def test_the_terminal_keeps_the_names_of_columns_that_are_mixed(tmp_path):
-    file = written(tmp_path, "user_id,movie_id,rating\n1,10,4\nu2,10,3\n2,11,5\n")
+    file = written(tmp_path, "user_id,item_id,rating\n1,10,4\nu2,10,3\n2,11,5\n")
     assert "The column user_id mixes 2 whole numbers with 1 text" in " ".join(run(file).stdout.split())
 
 
@@ -382,7 +382,7 @@ def test_a_saved_model_is_no_source_to_check(tmp_path):
     assert "saved model" in str(run(tmp_path, code=1).exception)
 
 
-@pytest.mark.parametrize(("text", "code"), [(BAD, 1), ("user,movie,rating\n1,10,4\n2,10,3\n", 0)])
+@pytest.mark.parametrize(("text", "code"), [(BAD, 1), ("user,item,rating\n1,10,4\n2,10,3\n", 0)])
 def test_the_process_ends_with_the_code_that_says_whether_data_are_usable(tmp_path, text, code):
     command = [sys.executable, "-m", "reelated", "check", str(written(tmp_path, text)), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)

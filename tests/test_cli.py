@@ -34,9 +34,9 @@ from reelated.models import EASE, ItemKNN, Popularity
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, textbook
 
-MOVIE = [
+ITEM = [
     "rank",
-    "movie_id",
+    "item_id",
     "title",
     "year",
     "genres",
@@ -91,10 +91,10 @@ def table(tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
     (folder / "ratings.csv").write_text(
-        "user,movie,stars\nann,m 1,5\nann,m2,3\nben,m 1,4\nben,m3,1\ncy,m2,4\ncy,m3,5\ncy,m4,2\ncy,m4,3\n"
+        "user,item,stars\nann,m 1,5\nann,m2,3\nben,m 1,4\nben,m3,1\ncy,m2,4\ncy,m3,5\ncy,m4,2\ncy,m4,3\n"
     )
     (folder / "movies.csv").write_text(
-        'movie_id,title,year,genres\nm 1,m2,1999,Drama\nm2,A=B,2000,Comedy\nm3,300,2006,War\nm4,"Up, Up",2009,Comedy\n'
+        'item_id,title,year,genres\nm 1,m2,1999,Drama\nm2,A=B,2000,Comedy\nm3,300,2006,War\nm4,"Up, Up",2009,Comedy\n'
     )
     return folder
 
@@ -103,7 +103,7 @@ def table(tmp_path):
 def test_recommend_says_what_the_library_says(rec):
     got = rows("recommend", "sample", "--user", 42, "-n", 5)
     assert got == plain(rec.recommend(42, n=5))
-    assert list(got[0]) == [*MOVIE, "other"]
+    assert list(got[0]) == [*ITEM, "other"]
 
 
 def test_recommend_takes_every_filter(rec):
@@ -117,8 +117,8 @@ def test_recommend_takes_every_filter(rec):
 
 
 @pytest.mark.parametrize("command", [("audience",), ("recommend",)])
-def test_users_for_a_movie_are_the_audience(rec, command):
-    got = rows(*command, "sample", "--movie", "Star Wars", "--by", "rating")
+def test_users_for_an_item_are_the_audience(rec, command):
+    got = rows(*command, "sample", "--item", "Star Wars", "--by", "rating")
     assert got == plain(rec.audience(STAR_WARS, by="rating"))
     assert list(got[0]) == [
         "rank",
@@ -131,16 +131,16 @@ def test_users_for_a_movie_are_the_audience(rec, command):
     ]
 
 
-def test_a_list_of_users_says_so_and_how_to_get_similar_movies():
-    lines = run("recommend", "sample", "--movie", STAR_WARS).stdout.splitlines()
+def test_a_list_of_users_says_so_and_how_to_get_similar_items():
+    lines = run("recommend", "sample", "--item", STAR_WARS).stdout.splitlines()
     assert lines[0] == "Users for Star Wars (1977), by adjusted score"
     assert lines[1].startswith("These are users who have not rated it.")
-    assert lines[1].endswith("reelated similar SOURCE --movie 134")
+    assert lines[1].endswith("reelated similar SOURCE --item 134")
 
 
-def test_users_for_several_movies_are_dealt_out(rec):
+def test_users_for_several_items_are_dealt_out(rec):
     wanted = rec.audience_batch([STAR_WARS, 300], n=3, per_user=1)
-    words = ("audience", "sample", "--movie", "Star Wars", "--movie", 300, "-n", 3, "--per-user", 1)
+    words = ("audience", "sample", "--item", "Star Wars", "--item", 300, "-n", 3, "--per-user", 1)
     assert json.loads(run(*words, "--json").stdout) == json.loads(json.dumps(wanted.to_dicts()))
     assert run(*words, "--csv").stdout == wanted.write_csv()
     assert len(run(*words).stdout.splitlines()) == 2 + len(wanted) == 8
@@ -149,33 +149,33 @@ def test_users_for_several_movies_are_dealt_out(rec):
     assert told == json.loads(json.dumps(by_rating.to_dicts()))
 
 
-def test_similar_movies_come_with_their_common_raters(rec):
-    assert rows("similar", "sample", "--movie", "star wars", "--genres", "War", "-n", 3) == plain(
+def test_similar_items_come_with_their_common_raters(rec):
+    assert rows("similar", "sample", "--item", "star wars", "--genres", "War", "-n", 3) == plain(
         rec.similar(STAR_WARS, genres=["War"], n=3)
     )
-    assert "rated both" in run("similar", "sample", "--movie", "star wars").stdout
+    assert "rated both" in run("similar", "sample", "--item", "star wars").stdout
 
 
 def test_predict_says_a_rating_with_its_support(rec):
-    (got,) = rows("predict", "sample", "--user", 42, "--movie", "Casablanca")
-    known = rec.predict(42, got["movie_id"])
+    (got,) = rows("predict", "sample", "--user", 42, "--item", "Casablanca")
+    known = rec.predict(42, got["item_id"])
     assert got["predicted_rating"] == known.predicted_rating
-    said = run("predict", "sample", "--user", 42, "--movie", "Casablanca").stdout
+    said = run("predict", "sample", "--user", 42, "--item", "Casablanca").stdout
     assert f"{known.predicted_rating:.2f} (from {known.n_neighbors_used} rated movies)" in said
     assert f"in four of five cases between {known.low:.1f} and {known.high:.1f}." in said
 
 
 def test_predict_says_what_the_rating_was(rec):
-    movie = rec.movie_ids[rec.ratings_.row(rec.user_ids.index_of(42))[0][0]]
-    said = run("predict", "sample", "--user", 42, "--movie", movie).stdout
+    item = rec.item_ids[rec.ratings_.row(rec.user_ids.index_of(42))[0][0]]
+    said = run("predict", "sample", "--user", 42, "--item", item).stdout
     assert "The actual rating is" in said
     assert "the prediction does not look at it" in " ".join(said.split())
 
 
 def test_explain_shows_parts_that_add_up(rec):
-    (got,) = rows("explain", "sample", "--user", 42, "--movie", "Fargo", "--by", "rating")
+    (got,) = rows("explain", "sample", "--user", 42, "--item", "Fargo", "--by", "rating")
     assert got == json.loads(json.dumps(rec.explain(42, FARGO, by="rating").to_dict()))
-    lines = run("explain", "sample", "--user", 42, "--movie", "Fargo", "--by", "rating").stdout.splitlines()
+    lines = run("explain", "sample", "--user", 42, "--item", "Fargo", "--by", "rating").stdout.splitlines()
     assert lines[0].startswith("Fargo (1996): predicted rating ")
     numbers = [float(line.split()[0]) for line in lines if re.match(r"\s*[+-]?\d", line)]
     assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.01)
@@ -184,7 +184,7 @@ def test_explain_shows_parts_that_add_up(rec):
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_the_bars_of_an_explanation_are_whole_or_left_out(width):
-    told = run("explain", "sample", "--user", 42, "--movie", "Fargo", COLUMNS=str(width)).stdout
+    told = run("explain", "sample", "--user", 42, "--item", "Fargo", COLUMNS=str(width)).stdout
     assert "█…" not in told
     assert ("█" * 10 in told) == (width > 60)
 
@@ -257,12 +257,12 @@ def test_json_is_one_array_alone_and_a_short_list_says_why_beside_it():
 def test_csv_is_a_header_and_rows(rec):
     text = run("recommend", "sample", "--user", 42, "-n", 3, "--csv").stdout
     table = list(csv.DictReader(io.StringIO(text)))
-    assert list(table[0]) == [*MOVIE, "other"]
-    assert [row["movie_id"] for row in table] == [str(row.movie_id) for row in rec.recommend(42, n=3)]
+    assert list(table[0]) == [*ITEM, "other"]
+    assert [row["item_id"] for row in table] == [str(row.item_id) for row in rec.recommend(42, n=3)]
     first = rec.recommend(42)[0]
     assert table[0]["genres"].split("|") == list(first.genres)
     assert table[0]["reasons"].split("|") == [f"{reason.title} ({reason.year})" for reason in first.reasons]
-    for words in (("similar", "--movie", 134), ("audience", "--movie", 134), ("predict", "--user", 42, "--movie", 134)):
+    for words in (("similar", "--item", 134), ("audience", "--item", 134), ("predict", "--user", 42, "--item", 134)):
         text = run(words[0], "sample", *words[1:], "--csv").stdout
         assert len({len(row) for row in csv.reader(io.StringIO(text))}) == 1
 
@@ -272,11 +272,11 @@ def test_csv_is_a_header_and_rows(rec):
     "words",
     [
         ("recommend", "sample", "--user", 42, "--why"),
-        ("audience", "sample", "--movie", "Star Wars"),
-        ("similar", "sample", "--movie", "Star Wars"),
-        ("explain", "sample", "--user", 42, "--movie", "Fargo"),
+        ("audience", "sample", "--item", "Star Wars"),
+        ("similar", "sample", "--item", "Star Wars"),
+        ("explain", "sample", "--user", 42, "--item", "Fargo"),
         ("find", "sample", "the"),
-        ("predict", "sample", "--user", 42, "--movie", "Fargo"),
+        ("predict", "sample", "--user", 42, "--item", "Fargo"),
         ("demo",),
     ],
     ids=lambda words: words[0],
@@ -288,50 +288,50 @@ def test_no_line_is_longer_than_the_terminal(words, width):
 
 
 def test_wide_letters_and_long_ids_keep_the_width(tmp_path):
-    movies = [f"{i:032x}-the-longest-of-all-ids" for i in range(9)]
-    frame = {"user_id": [1] * 3 + [2] * 9, "movie_id": movies[:3] + movies, "rating": [1, 5, 3] * 4}
-    titles = {"movie_id": movies, "title": ["七人の侍" * 20, "\x1b[31m[bold]x\n", *map("m{}".format, range(7))]}
+    items = [f"{i:032x}-the-longest-of-all-ids" for i in range(9)]
+    frame = {"user_id": [1] * 3 + [2] * 9, "item_id": items[:3] + items, "rating": [1, 5, 3] * 4}
+    titles = {"item_id": items, "title": ["七人の侍" * 20, "\x1b[31m[bold]x\n", *map("m{}".format, range(7))]}
     path = Recommender().fit(Dataset.from_frames(frame, titles)).save(tmp_path / "my.model")
     for width in (60, 80, 120):
         told = run("recommend", path, "--user", 1, COLUMNS=str(width)).stdout
         assert max(map(cell_len, told.splitlines())) <= width
         assert len(told.splitlines()) == 3 + 6
         assert ("because" in told) == (width > 80)  # the last texts give way, ids never
-        assert movies[8][:25] in told
-    similar = run("similar", path, "--movie", movies[2], COLUMNS="200").stdout
+        assert items[8][:25] in told
+    similar = run("similar", path, "--item", items[2], COLUMNS="200").stdout
     assert "?[31m[bold]x?" in similar
     assert "\x1b" not in similar
 
 
-# ------------------------------------------------------------------------------------------------ movies by their title
+# ------------------------------------------------------------------------------------------------ items by their title
 def test_an_id_wins_over_a_title_and_title_forces_the_title(table):
-    def movie(text):
-        return rows("predict", table, "--user", "ann", "--movie", text)[0]["movie_id"]
+    def item(text):
+        return rows("predict", table, "--user", "ann", "--item", text)[0]["item_id"]
 
-    assert movie("m2") == "m2"
-    assert movie("title:m2") == "m 1"
-    assert movie("title: M2 ") == "m 1"
-    assert movie("300") == movie("title:300") == "m3"
-    assert movie("m 1") == "m 1"
+    assert item("m2") == "m2"
+    assert item("title:m2") == "m 1"
+    assert item("title: M2 ") == "m 1"
+    assert item("300") == item("title:300") == "m3"
+    assert item("m 1") == "m 1"
 
 
 def test_a_number_is_an_id_unless_it_is_the_whole_of_a_title():
-    assert run("similar", "sample", "--movie", "1917").stdout.startswith("Movies similar to 1917 (2019)")
-    assert run("similar", "sample", "--movie", "title:1917").stdout.startswith("Movies similar to 1917 (2019)")
-    assert run("similar", "sample", "--movie", "191").stdout.startswith("Movies similar to ")
-    assert run("similar", "sample", "--movie", "19170", code=1) == (
-        "--movie '19170': no movie has such an id or title. Look for it with: reelated find"
+    assert run("similar", "sample", "--item", "1917").stdout.startswith("Movies similar to 1917 (2019)")
+    assert run("similar", "sample", "--item", "title:1917").stdout.startswith("Movies similar to 1917 (2019)")
+    assert run("similar", "sample", "--item", "191").stdout.startswith("Movies similar to ")
+    assert run("similar", "sample", "--item", "19170", code=1) == (
+        "--item '19170': no item has such an id or title. Look for it with: reelated find"
     )
 
 
 def test_a_title_with_its_year_or_with_a_typo_is_enough():
     for text in ("Star Wars (1977)", "star wars", "title:Star Wars", "star wasr"):
-        assert run("similar", "sample", "--movie", text).stdout.startswith("Movies similar to Star Wars (1977)")
+        assert run("similar", "sample", "--item", text).stdout.startswith("Movies similar to Star Wars (1977)")
 
 
-def test_several_movies_of_a_title_are_listed_with_their_ids():
-    said = run("similar", "sample", "--movie", "star trek", code=1).splitlines()
-    assert said[0] == "--movie 'star trek' could be any of these. Give an id, or more of the title:"
+def test_several_items_of_a_title_are_listed_with_their_ids():
+    said = run("similar", "sample", "--item", "star trek", code=1).splitlines()
+    assert said[0] == "--item 'star trek' could be any of these. Give an id, or more of the title:"
     assert "  303  Star Trek: First Contact (1996)" in said
     assert run("recommend", "sample", "--rate", "star trek=5", code=1).startswith("--rate 'star trek' could be any")
 
@@ -347,11 +347,10 @@ def test_a_newcomer_may_rate_by_id_and_by_title(rec):
     assert rows("recommend", "sample", "--rate", f"{STAR_WARS}=5", "--rate", "Fargo=4") == plain(
         rec.recommend(ratings={STAR_WARS: 5, FARGO: 4})
     )
-    (got,) = rows("predict", "sample", "--rate", "Fargo=4", "--movie", "Star Wars")
+    (got,) = rows("predict", "sample", "--rate", "Fargo=4", "--item", "Star Wars")
     assert got["user_id"] is None
     assert (
-        "You would rate Star Wars (1977)"
-        in run("predict", "sample", "--rate", "Fargo=4", "--movie", "Star Wars").stdout
+        "You would rate Star Wars (1977)" in run("predict", "sample", "--rate", "Fargo=4", "--item", "Star Wars").stdout
     )
 
 
@@ -408,7 +407,7 @@ def test_fit_without_ratings_suggests_what_such_a_model_can_answer(tmp_path):
     run(*shlexed(said))
     refused = run("recommend", tmp_path / "my.model", "--user", 42, code=1)
     assert refused == (
-        "--user '42': this model was saved without ratings and knows no users. Give --rate MOVIE=RATING, or fit it "
+        "--user '42': this model was saved without ratings and knows no users. Give --rate ITEM=RATING, or fit it "
         "again with --ratings."
     )
 
@@ -504,7 +503,7 @@ def test_batch_writes_everybodys_lists(tmp_path, rec, ending):
     got = pl.read_parquet(path) if ending == "parquet" else pl.read_csv(path)
     assert got.columns == [
         "user_id",
-        "movie_id",
+        "item_id",
         "title",
         "rank",
         "score",
@@ -541,7 +540,7 @@ def test_a_batch_is_joined_in_order(tmp_path):
 # --------------------------------------------------------------------------------------------------- what goes wrong
 BAD = {
     ("recommend", "nowhere", "--user", "1"): "SOURCE 'nowhere': there is no such folder, zip or file",
-    ("recommend", "sample", "--user", "9999"): "No ratings for --user 9999. For a newcomer give --rate MOVIE=RATING.",
+    ("recommend", "sample", "--user", "9999"): "No ratings for --user 9999. For a newcomer give --rate ITEM=RATING.",
     ("recommend", "sample", "--user", "ann"): ("--user 'ann': the user ids of this data are whole numbers, such as 1."),
     ("recommend", "sample", "--user", "4\x1b[31m2"): "--user '4\\x1b[31m2': the user ids of this data are whole",
     ("recommend", "sample", "--user", "9" * 30): "--user '999999999999999999999999999999': the user ids",
@@ -549,18 +548,18 @@ BAD = {
     ("recommend", "sample", "--user", "42", "--years", "1999-1990"): (
         "--years '1999-1990': expected the earlier year first."
     ),
-    ("recommend", "sample", "--user", "42", "--exclude", "Fargo"): "--exclude 'Fargo' is of type str: the movie ids",
-    ("recommend", "sample", "--rate", "Fargo"): "--rate 'Fargo': expected movie=rating, such as 50=5 or 'Fargo=4'.",
-    ("recommend", "sample", "--rate", "=5"): "--rate '=5': expected movie=rating",
-    ("recommend", "sample", "--rate", "Fargo=good"): "--rate 'Fargo=good': expected movie=rating",
+    ("recommend", "sample", "--user", "42", "--exclude", "Fargo"): "--exclude 'Fargo' is of type str: the item ids",
+    ("recommend", "sample", "--rate", "Fargo"): "--rate 'Fargo': expected item=rating, such as 50=5 or 'Fargo=4'.",
+    ("recommend", "sample", "--rate", "=5"): "--rate '=5': expected item=rating",
+    ("recommend", "sample", "--rate", "Fargo=good"): "--rate 'Fargo=good': expected item=rating",
     ("recommend", "sample", "--rate", "Fargo=9"): (
         "--rate 'Fargo=9': expected a rating from 1 to 5, the scale of this data."
     ),
     ("recommend", "sample", "--rate", "Fargo=nan"): "--rate 'Fargo=nan': expected a rating from 1 to 5",
-    ("similar", "sample", "--movie", ""): "--movie '': expected the id of a movie, or its title.",
-    ("similar", "sample", "--movie", "title:"): "--movie 'title:': expected the id of a movie, or its title.",
-    ("similar", "sample", "--movie", "qqqqzzzz"): "--movie 'qqqqzzzz': no movie has such an id or title.",
-    ("similar", "sample", "--movie", "\udcff"): "--movie '\\udcff': no movie has such an id or title.",
+    ("similar", "sample", "--item", ""): "--item '': expected the id of an item, or its title.",
+    ("similar", "sample", "--item", "title:"): "--item 'title:': expected the id of an item, or its title.",
+    ("similar", "sample", "--item", "qqqqzzzz"): "--item 'qqqqzzzz': no item has such an id or title.",
+    ("similar", "sample", "--item", "\udcff"): "--item '\\udcff': no item has such an id or title.",
     ("find", "sample", " "): "TEXT ' ': expected a part of a title.",
     ("recommend", "sample", "--user", "42", "--set", "n_neighbors"): "--set 'n_neighbors': expected name=value,",
     ("recommend", "sample", "--user", "42", "--set", "k=3"): "--set 'k': expected a setting of ease: dropout, ",
@@ -595,7 +594,7 @@ BAD = {
         "--set weighting='bm25' with similarity='jaccard': weightings are for ratings as they are. Use --set similarity"
     ),
     ("recommend", "sample", "--user", "42", "--preset", "textbook", "--set", "shrinkage=1"): (
-        "--preset textbook is the recipe and nothing else: leave out --model and --set."
+        "--preset textbook is the textbook method and nothing else: leave out --model and --set."
     ),
     ("recommend", "sample", "--user", "42", "--max-memory", "1KB"): "--max-memory 1KB: the fit may need ",
     ("recommend", "sample", "--user", "42", "--max-memory", "x"): "--max-memory x: expected a size such as '2GB'",
@@ -605,13 +604,13 @@ BAD = {
 }
 BAD_TABLE = {
     ("--columns", "who"): "--columns 'who': expected name=column, such as user_id=who.",
-    ("--columns", "who=user"): "ratings.csv: --columns who=…: expected 'user_id', 'movie_id', 'rating',",
+    ("--columns", "who=user"): "ratings.csv: --columns who=…: expected 'user_id', 'item_id', 'rating',",
     ("--columns", "user=who"): "ratings.csv: --columns user_id=who: the table has no such column. Its columns: 'user',",
     ("--scale", "1"): "--scale '1': expected low,high,step, such as 1,5,1.",
     ("--scale", "5,1,1"): "ratings: --scale 5.0,1.0,1.0: expected low < high",
     ("--scale", "2,5,1"): "ratings: 1 row with a rating off the scale (2 to 5 in steps of 1)",
-    ("--duplicates", "error"): "ratings: 1 repeated rating of a movie by the same user, for example user_id='cy', ",
-    ("--movies", "nowhere.csv"): "nowhere.csv",
+    ("--duplicates", "error"): "ratings: 1 repeated rating of an item by the same user, for example user_id='cy', ",
+    ("--items", "nowhere.csv"): "nowhere.csv",
 }
 
 
@@ -636,26 +635,26 @@ def test_unknown_ids_and_genres_do_not_spoil_a_list_and_notes_name_them():
     known = run("recommend", "sample", "--rate", "50=5", "--csv")
     found = run("recommend", "sample", "--rate", "50=5", "--rate", "9999=4", "--exclude", "9998", "--csv")
     assert found.stdout == known.stdout
-    assert "note: --rate 9999=4: left out, for the model does not know the movie" in found.stderr
+    assert "note: --rate 9999=4: left out, for the model does not know the item" in found.stderr
     assert {row["source"] for row in rows("recommend", "sample", "--rate", "9999=4")} == {"popular"}
     found = run("recommend", "sample", "--user", "42", "--genres", "Comdy")
     assert "(none)" in found.stdout
-    assert "note: --genres: no movie has 'Comdy'; known: Action, Adventure," in found.stderr
+    assert "note: --genres: no item has 'Comdy'; known: Action, Adventure," in found.stderr
     assert "Did you mean 'Comedy'?" in found.stderr
-    assert "short: 0 of 10: no movie has any of these genres (unknown_genre)" in found.stderr
+    assert "short: 0 of 10: no item has any of these genres (unknown_genre)" in found.stderr
 
 
 @pytest.mark.parametrize("words", BAD, ids=" ".join)
 def test_bad_input_is_said_in_one_sentence_in_the_words_of_the_terminal(words):
     said = run(*words, code=1)
     assert said.startswith(BAD[words])
-    assert not re.search(r"movie_id=|ratings=|find\('|genres=", said.removeprefix("--columns user_id=who"))
+    assert not re.search(r"item_id=|ratings=|find\('|genres=", said.removeprefix("--columns user_id=who"))
 
 
 @pytest.mark.parametrize("words", BAD_TABLE, ids=" ".join)
 def test_bad_options_on_reading_are_said_in_the_words_of_the_terminal(table, words):
-    movies = () if "--movies" in words else ("--movies", table / "movies.csv")
-    said = run("recommend", table / "ratings.csv", "--user", "ann", *movies, *words, code=1)
+    items = () if "--items" in words else ("--items", table / "movies.csv")
+    said = run("recommend", table / "ratings.csv", "--user", "ann", *items, *words, code=1)
     assert BAD_TABLE[words] in said
     assert not re.search("invalid='|duplicates='|columns=", said)
 
@@ -664,9 +663,9 @@ WRONG = [
     (),
     ("recommend",),
     ("recommend", "sample"),
-    ("recommend", "sample", "--user", "42", "--movie", "134"),
+    ("recommend", "sample", "--user", "42", "--item", "134"),
     ("recommend", "sample", "--user", "42", "--rate", "134=5"),
-    ("recommend", "sample", "--movie", "134", "--genres", "War"),
+    ("recommend", "sample", "--item", "134", "--genres", "War"),
     ("recommend", "sample", "--user", "42", "--json", "--csv"),
     ("recommend", "sample", "--user", "42", "-n", "0"),
     ("recommend", "sample", "--user", "42", "-n", "ten"),
@@ -675,9 +674,9 @@ WRONG = [
     ("recommend", "sample", "--user", "42", "--model", "svd"),
     ("recommend", "sample", "--user", "42", "--duplicates", "all"),
     ("recommend", "sample", "--usr", "42"),
-    ("predict", "sample", "--movie", "134"),
+    ("predict", "sample", "--item", "134"),
     ("predict", "sample", "--user", "42"),
-    ("explain", "sample", "--user", "42", "--movie", "134", "--csv"),
+    ("explain", "sample", "--user", "42", "--item", "134", "--csv"),
     ("similar", "sample"),
     ("fit", "sample"),
     ("batch", "sample"),
@@ -701,7 +700,7 @@ def test_wrong_usage_is_said_before_anything_is_read(monkeypatch):
 
 def test_words_of_the_data_are_not_taken_for_options():
     for said in (
-        "2 rows without a user, the first is row 5: user_id=None, movie_id='x', rating=3.0. Mend the data.",
+        "2 rows without a user, the first is row 5: user_id=None, item_id='x', rating=3.0. Mend the data.",
         "ratings holds several tables ('a', 'b'). Pass one of them.",
     ):
         assert in_options(said) == said
@@ -726,7 +725,7 @@ def test_the_installed_command_is_the_same():
 def test_the_exit_codes_of_the_process():
     bad = as_process("recommend", "sample", "--user", "9999")
     assert (bad.returncode, bad.stdout) == (1, "")
-    assert bad.stderr.splitlines()[-1] == "Error: No ratings for --user 9999. For a newcomer give --rate MOVIE=RATING."
+    assert bad.stderr.splitlines()[-1] == "Error: No ratings for --user 9999. For a newcomer give --rate ITEM=RATING."
     wrong = as_process("recommend", "sample")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     for told in (bad, wrong):
@@ -775,7 +774,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(n, reader, seen):
 
 def test_a_terminal_that_knows_ascii_alone_gets_an_answer():
     env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
-    told = as_process("similar", "sample", "--movie", "Amélie", env=env)
+    told = as_process("similar", "sample", "--item", "Amélie", env=env)
     assert told.returncode == 0
     assert "Traceback" not in told.stderr
     array = as_process("find", "sample", "amelie", "--json", env=env)
@@ -788,11 +787,11 @@ def test_the_cache_folder_of_the_tests_is_their_own():
 
 
 def test_a_title_that_is_only_nearly_one_says_for_which_it_is_taken():
-    near = run("predict", "sample", "--user", 300, "--movie", "Matrx")
+    near = run("predict", "sample", "--user", 300, "--item", "Matrx")
     assert near.stderr.splitlines()[-1] == "note: 'Matrx' is taken for The Matrix (1999)"
     assert "The Matrix (1999)" in near.stdout
-    assert "taken for" not in run("predict", "sample", "--user", 300, "--movie", "the matrix").stderr
-    assert "taken for" not in run("predict", "sample", "--user", 300, "--movie", "The Matrix (1999)").stderr
+    assert "taken for" not in run("predict", "sample", "--user", 300, "--item", "the matrix").stderr
+    assert "taken for" not in run("predict", "sample", "--user", 300, "--item", "The Matrix (1999)").stderr
 
 
 def test_the_folder_one_stands_in_is_called_by_its_name(tmp_path, monkeypatch):

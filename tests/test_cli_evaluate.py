@@ -9,7 +9,7 @@ import reelated
 from reelated.cli.commands import app
 from reelated.cli.words import in_options
 from reelated.errors import InputError
-from reelated.evaluation import PROTOCOLS, evaluate, leave_last_out, within_movies, within_users
+from reelated.evaluation import PROTOCOLS, evaluate, leave_last_out, within_items, within_users
 from reelated.models import ItemKNN
 from reelated.recommender import Recommender, textbook
 
@@ -38,10 +38,8 @@ def test_the_terminal_says_what_the_library_says(sample):
 
 
 def test_options_choose_the_split_the_length_the_question_and_the_model(sample):
-    told = measures(
-        "sample", "--split", "within-movies", "--seed", 3, "--ask", "users", "-n", 5, "--preset", "textbook"
-    )
-    assert told == evaluate(textbook(), within_movies(sample, seed=3), 5, ask="users").to_dicts()
+    told = measures("sample", "--split", "within-items", "--seed", 3, "--ask", "users", "-n", 5, "--preset", "textbook")
+    assert told == evaluate(textbook(), within_items(sample, seed=3), 5, ask="users").to_dicts()
     told = measures("sample", "--split", "last", "--model", "item-knn", "--set", "n_neighbors=20")
     assert told == evaluate(Recommender(ItemKNN(n_neighbors=20)), leave_last_out(sample)).to_dicts()
 

@@ -20,43 +20,41 @@ def url(tmp_path):
 
 
 def test_what_is_imported_comes_out_as_tables_that_are_read_again(url, tmp_path, sample):
-    assert (
-        "49,653 ratings by 600 users of 490 movies are in the store" in run("import", "sample", "--store", url).stdout
-    )
+    assert "49,653 ratings by 600 users of 490 items are in the store" in run("import", "sample", "--store", url).stdout
     assert "were imported already" in run("import", "sample", "--store", url).stdout
-    assert "49,653 ratings, 490 movies, 600 users" in run("export", tmp_path / "out", "--store", url).stdout
+    assert "49,653 ratings, 490 items, 600 users" in run("export", tmp_path / "out", "--store", url).stdout
     back = reelated.read(tmp_path / "out", scale=(1, 5, 1))
     assert back.ratings.to_polars().equals(sample.ratings.to_polars())
-    assert back.movies.select("movie_id", "title", "year", "genres").equals(
-        sample.movies.select("movie_id", "title", "year", "genres")
+    assert back.items.select("item_id", "title", "year", "genres").equals(
+        sample.items.select("item_id", "title", "year", "genres")
     )
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
 
 
 def test_a_days_ratings_leave_the_catalogue_as_it_is(url, tmp_path):
     day = tmp_path / "day.csv"
-    day.write_text("user_id,movie_id,rating\n1,134,5\n")
+    day.write_text("user_id,item_id,rating\n1,134,5\n")
     run("import", "sample", "--store", url)
-    before = Store(url).movie(134)
+    before = Store(url).item(134)
     run("import", day, "--store", url)
-    assert Store(url).movie(134)[:4] == before[:4]
+    assert Store(url).item(134)[:4] == before[:4]
     assert before.year is not None
     assert before.genres
 
 
-def test_a_changed_table_of_movies_is_taken_in_with_the_same_ratings(url, tmp_path):
+def test_a_changed_table_of_items_is_taken_in_with_the_same_ratings(url, tmp_path):
     day, titles = tmp_path / "day.csv", tmp_path / "movies.csv"
-    day.write_text("user_id,movie_id,rating\n1,134,5\n")
+    day.write_text("user_id,item_id,rating\n1,134,5\n")
     for title in ("Star Warts", "Star Wars"):
-        titles.write_text(f"movie_id,title\n134,{title}\n")
-        told = run("import", day, "--movies", titles, "--store", url).stdout
+        titles.write_text(f"item_id,title\n134,{title}\n")
+        told = run("import", day, "--items", titles, "--store", url).stdout
     assert "were imported already. Titles and attributes are up to date" in told
-    assert Store(url).movie(134).title == "Star Wars"
+    assert Store(url).item(134).title == "Star Wars"
 
 
 def test_the_scale_of_a_store_is_shown_and_set(url, tmp_path):
     day = tmp_path / "day.csv"
-    day.write_text("user_id,movie_id,rating\n1,134,2\n1,135,4\n2,134,3\n")
+    day.write_text("user_id,item_id,rating\n1,134,2\n1,135,4\n2,134,3\n")
     run("import", day, "--store", url)
     assert (
         run("store", "scale", "--store", url).stdout == "The scale of the store is 2 to 4 in steps of 1 (observed).\n"
@@ -78,18 +76,18 @@ def test_a_store_of_likes_is_served(url, tmp_path):
     prepare(store, tmp_path / "models", None)
     with TestClient(create_app(ServiceOptions(url, str(tmp_path / "models"))), "http://127.0.0.1:8000") as web:
         told = web.get("/api/users/dora/recommendations").json()["recommendations"]
-        assert {row["movie_id"] for row in told} == {"stove", "rope"}
+        assert {row["item_id"] for row in told} == {"stove", "rope"}
         assert web.put("/api/users/dora/ratings/rope", json={"rating": 1}).status_code == 200
         refused = web.put("/api/users/dora/ratings/rope", json={"rating": 2})
         assert (refused.status_code, "reelated store scale" in refused.text) == (422, True)
-        for page in ("/", "/list", "/movies/tent", "/ratings"):
+        for page in ("/", "/list", "/items/tent", "/ratings"):
             assert web.get(page, headers={"accept": "text/html"}).status_code == 200
     store.close()
 
 
 def test_rows_that_cannot_be_used_are_kept_in_a_file(url, tmp_path):
     source, rejects = tmp_path / "ratings.csv", tmp_path / "rejects.csv"
-    source.write_text("user,movie,stars\n1,7,5\n1,8,none\n2,7,4\n")
+    source.write_text("user,item,stars\n1,7,5\n1,8,none\n2,7,4\n")
     assert "line 3" in run("import", source, "--store", url, code=1)
     run("import", source, "--store", url, "--invalid", "drop", "--rejects", rejects)
     assert "none" in rejects.read_text()
@@ -125,7 +123,7 @@ def test_several_leave_at_once_and_the_refit_comes_later(url, tmp_path, sample):
     assert store.size()["users"] == 597
     assert [version.number for version in Versions(models).all()] == [1]
     told = run("refit", "--store", url, "--models", models).stdout
-    assert told == f"Version 2: {49_653 - gone:,} ratings of 490 movies.\n"
+    assert told == f"Version 2: {49_653 - gone:,} ratings of 490 items.\n"
     assert [version.number for version in Versions(models).all()] == [2]
     with Versions(models).turn():
         assert "Another process is refitting" in run("refit", "--store", url, "--models", models, code=1)

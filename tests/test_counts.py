@@ -15,13 +15,13 @@ def filled(store, sample):
 
 
 def test_counts_are_those_of_plain_loops(filled, sample):
-    rows = list(sample.ratings.to_polars().select("user_id", "movie_id", "rating").iter_rows())
-    genres = dict(sample.movies.select("movie_id", "genres").iter_rows())
-    assert filled.histogram(50) == dict(sorted(Counter(stars for _, movie, stars in rows if movie == 50).items()))
+    rows = list(sample.ratings.to_polars().select("user_id", "item_id", "rating").iter_rows())
+    genres = dict(sample.items.select("item_id", "genres").iter_rows())
+    assert filled.histogram(50) == dict(sorted(Counter(stars for _, item, stars in rows if item == 50).items()))
     for user_id in (None, 42):
         found = defaultdict(list)
-        for user, movie, stars in rows:
-            for genre in genres[movie] if user_id in (None, user) else ():
+        for user, item, stars in rows:
+            for genre in genres[item] if user_id in (None, user) else ():
                 found[genre].append(stars)
         told = filled.tastes(user_id)
         assert {taste.genre: taste.n_ratings for taste in told} == {genre: len(all_) for genre, all_ in found.items()}
@@ -36,4 +36,4 @@ def test_counts_are_those_of_plain_loops(filled, sample):
 def test_of_nothing_there_is_nothing_to_count(store):
     assert (store.histogram("x"), store.tastes(), store.tastes("x"), store.most_active()) == ({}, [], [], [])
     with pytest.raises(UnknownId):
-        store.movie("x")
+        store.item("x")

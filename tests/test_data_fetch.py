@@ -18,10 +18,10 @@ MODULE = importlib.import_module("reelated.data.fetch")  # the attribute of that
 COUNT = 100_000
 
 
-def archive(count=COUNT, name="ml-100k/u.data", line="{user}\t{movie}\t4\t880000000\n"):
+def archive(count=COUNT, name="ml-100k/u.data", line="{user}\t{item}\t4\t880000000\n"):
     """A zip with as many invented ratings as the edition has."""
     made = io.BytesIO()
-    lines = (line.format(user=1 + at // 500, movie=1 + at % 500) for at in range(count))
+    lines = (line.format(user=1 + at // 500, item=1 + at % 500) for at in range(count))
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr(name, "".join(lines))
     return made.getvalue()
@@ -213,7 +213,7 @@ def test_a_file_from_elsewhere_is_copied(cache, whole, tmp_path):
 
 
 def test_the_small_edition_is_recognised_without_a_fixed_count(tmp_path):
-    data = archive(3, "ml-latest-small/ratings.csv", "{user},{movie},4.0,964982703\n")
+    data = archive(3, "ml-latest-small/ratings.csv", "{user},{item},4.0,964982703\n")
     (tmp_path / "small.zip").write_bytes(data)
     assert fetch("ml-latest-small", from_file=tmp_path / "small.zip").is_file()
     with pytest.raises(InputError, match=r"Expected ml-25m\.zip with 25,000,095"):

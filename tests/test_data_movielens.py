@@ -76,10 +76,10 @@ def row(table, key, value):
 
 def test_the_100k_layout_gives_titles_genres_dates_and_users(tmp_path):
     data = read(folder_of(tmp_path, encoded("100K")))
-    movie = row(data.movies, "movie_id", 10)
-    assert (movie["title"], movie["year"]) == ("The Café Under the Bridge", 1994)
-    assert movie["genres"] == ["Comedy", "Drama"]
-    assert movie["release_date"] == datetime.date(1994, 2, 2)
+    item = row(data.items, "item_id", 10)
+    assert (item["title"], item["year"]) == ("The Café Under the Bridge", 1994)
+    assert item["genres"] == ["Comedy", "Drama"]
+    assert item["release_date"] == datetime.date(1994, 2, 2)
     assert row(data.users, "user_id", 1) == {
         "user_id": 1,
         "age": 24,
@@ -91,20 +91,20 @@ def test_the_100k_layout_gives_titles_genres_dates_and_users(tmp_path):
     assert data.ratings.to_polars().rows()[0] == (1, 10, 4.0, 880000000)
 
 
-def test_the_genre_unknown_is_no_genre_and_a_movie_without_a_date_is_kept(tmp_path):
-    movie = row(read(folder_of(tmp_path, encoded("100K"))).movies, "movie_id", 20)
-    assert movie == {"movie_id": 20, "title": "unknown", "year": None, "genres": [], "release_date": None}
+def test_the_genre_unknown_is_no_genre_and_an_item_without_a_date_is_kept(tmp_path):
+    item = row(read(folder_of(tmp_path, encoded("100K"))).items, "item_id", 20)
+    assert item == {"item_id": 20, "title": "unknown", "year": None, "genres": [], "release_date": None}
 
 
-def test_a_movie_that_nobody_rated_is_known_nevertheless(tmp_path):
+def test_an_item_that_nobody_rated_is_known_nevertheless(tmp_path):
     data = read(folder_of(tmp_path, encoded("100K")))
-    assert row(data.movies, "movie_id", 30)["title"] == 'Never "Rated"'
-    assert 30 not in data.ratings.movie_ids
+    assert row(data.items, "item_id", 30)["title"] == 'Never "Rated"'
+    assert 30 not in data.ratings.item_ids
 
 
-def test_titles_that_are_the_same_under_two_ids_stay_two_movies(tmp_path):
+def test_titles_that_are_the_same_under_two_ids_stay_two_items(tmp_path):
     files = encoded("100K") | {"u.item": "\n".join(item(at, "Twice (1990)") for at in (10, 20))}
-    assert read(folder_of(tmp_path, files)).movies["title"].to_list() == ["Twice", "Twice"]
+    assert read(folder_of(tmp_path, files)).items["title"].to_list() == ["Twice", "Twice"]
 
 
 def test_the_1m_layout_decodes_occupations_and_keeps_ages_as_they_are(tmp_path):
@@ -116,31 +116,31 @@ def test_the_1m_layout_decodes_occupations_and_keeps_ages_as_they_are(tmp_path):
         "occupation": "K-12 student",
         "zip_code": "08067",
     }
-    assert row(data.movies, "movie_id", 10)["title"] == "L'Uomo di Città"
+    assert row(data.items, "item_id", 10)["title"] == "L'Uomo di Città"
     assert data.ratings.scale == (1, 5, 1)
 
 
 def test_the_10m_layout_has_half_stars_tags_and_utf8(tmp_path):
     data = read(folder_of(tmp_path, encoded("10M")))
     assert data.ratings.scale == (0.5, 5, 0.5)
-    assert row(data.movies, "movie_id", 10)["title"] == "La Vie à deux"
-    assert row(data.movies, "movie_id", 20)["genres"] == []
+    assert row(data.items, "item_id", 10)["title"] == "La Vie à deux"
+    assert row(data.items, "item_id", 20)["genres"] == []
     assert data.tags.rows() == [(1, 10, 'a "quoted" tag', 1215184630)]
 
 
 def test_the_csv_layout_has_quoted_titles_links_and_tags(tmp_path):
     data = read(folder_of(tmp_path, encoded("csv")))
-    assert row(data.movies, "movie_id", 10) == {
-        "movie_id": 10,
+    assert row(data.items, "item_id", 10) == {
+        "item_id": 10,
         "title": "A Beautiful Day",
         "year": 2001,
         "genres": ["Drama", "Romance"],
         "imdb_id": "0268978",
         "tmdb_id": 453,
     }
-    assert row(data.movies, "movie_id", 20)["title"] == 'The "Quoted" Cats'
-    assert row(data.movies, "movie_id", 20)["tmdb_id"] is None
-    assert row(data.movies, "movie_id", 30)["title"] == "No Year"
+    assert row(data.items, "item_id", 20)["title"] == 'The "Quoted" Cats'
+    assert row(data.items, "item_id", 20)["tmdb_id"] is None
+    assert row(data.items, "item_id", 30)["title"] == "No Year"
     assert data.tags["tag"].to_list() == ["slow, but good"]
     assert data.ratings.scale == (0.5, 5, 0.5)
     assert data.name == "MovieLens (3 ratings)"
@@ -151,7 +151,7 @@ def test_a_zip_gives_what_the_folder_gives(tmp_path, edition):
     folder, archive = folder_of(tmp_path, encoded(edition)), zip_of(tmp_path, encoded(edition))
     here, there = read(folder), read(archive)
     assert here.ratings.to_polars().equals(there.ratings.to_polars())
-    assert here.movies.equals(there.movies)
+    assert here.items.equals(there.items)
     assert here.users.equals(there.users)
     assert read(str(archive)).name == there.name
 
@@ -172,10 +172,10 @@ def test_two_inner_folders_with_ratings_are_too_many(tmp_path):
 def test_side_files_stand_beside_any_table_of_ratings(tmp_path):
     files = {name: encoded("1M")[name] for name in ("movies.dat", "users.dat")}
     folder = folder_of(tmp_path, files)
-    table = {"user_id": [1, 1, 2], "movie_id": [10, 20, 10], "rating": [4, 5, 1], "chrono_rank": [1, 0, 0]}
+    table = {"user_id": [1, 1, 2], "item_id": [10, 20, 10], "rating": [4, 5, 1], "chrono_rank": [1, 0, 0]}
     pl.DataFrame(table).write_parquet(folder / "ratings.parquet")
     data = read(folder)
-    assert row(data.movies, "movie_id", 20)["genres"] == ["Thriller"]
+    assert row(data.items, "item_id", 20)["genres"] == ["Thriller"]
     assert data.ratings.scale == (1, 5, 1)
     assert data.ratings.order.tolist() == [1, 0, 0]
     assert data.ratings.timestamps is None
@@ -183,7 +183,7 @@ def test_side_files_stand_beside_any_table_of_ratings(tmp_path):
 
 def test_ratings_off_the_edition_s_scale_keep_their_own_in_another_table(tmp_path):
     folder = folder_of(tmp_path, {"movies.dat": encoded("1M")["movies.dat"]})
-    pl.DataFrame({"user_id": [1, 2], "movie_id": [10, 20], "rating": [0, 10]}).write_parquet(folder / "mine.parquet")
+    pl.DataFrame({"user_id": [1, 2], "item_id": [10, 20], "rating": [0, 10]}).write_parquet(folder / "mine.parquet")
     assert read(folder).ratings.scale == (0, 10, 10)
 
 
@@ -228,7 +228,7 @@ def test_a_zip_that_climbs_out_of_its_folder_writes_nothing_and_reads_the_rest(t
     archive = tmp_path / "deep" / "set.zip"
     archive.parent.mkdir()
     with zipfile.ZipFile(archive, "w") as made:
-        made.writestr("../ratings.csv", "user,movie,rating\n9,9,9\n")
+        made.writestr("../ratings.csv", "user,item,rating\n9,9,9\n")
         made.writestr("/u.user", "nonsense")
         for name, data in encoded("100K").items():
             made.writestr(f"ml/{name}", data)
@@ -245,7 +245,7 @@ def test_a_truncated_zip_is_said_to_be_damaged(tmp_path):
 
 
 def test_a_zip_with_a_damaged_member_is_said_to_be_damaged(tmp_path):
-    archive = zip_of(tmp_path, {"ratings.csv": "user,movie,rating\n" + "1,2,3\n" * 999})
+    archive = zip_of(tmp_path, {"ratings.csv": "user,item,rating\n" + "1,2,3\n" * 999})
     data = bytearray(archive.read_bytes())
     data[60] ^= 0xFF
     archive.write_bytes(bytes(data))
@@ -299,11 +299,11 @@ def test_a_title_is_shown_as_people_say_it(filed, said):
 
 def test_titles_of_a_table_that_has_years_are_left_alone(tmp_path):
     files = {
-        "ratings.csv": "user,movie,rating\n1,10,4\n",
-        "movies.csv": 'movie,title,year\n10,"Doors, The (Live)",1968.0\n',
+        "ratings.csv": "user,item,rating\n1,10,4\n",
+        "movies.csv": 'item,title,year\n10,"Doors, The (Live)",1968.0\n',
     }
-    movie = read(folder_of(tmp_path, files)).movies.row(0, named=True)
-    assert (movie["title"], movie["year"]) == ("Doors, The (Live)", 1968)
+    item = read(folder_of(tmp_path, files)).items.row(0, named=True)
+    assert (item["title"], item["year"]) == ("Doors, The (Live)", 1968)
 
 
 def test_a_sample_that_was_written_to_a_folder_says_that_it_is_simulated(tmp_path):
@@ -328,19 +328,17 @@ def test_the_real_100k_has_its_published_counts(shared_data):
     data = read(shared_data / "ml-100k.zip")
     assert repr(data) == "MovieLens 100K: 100,000 ratings by 943 users of 1,682 movies, 1 to 5 in steps of 1"
     assert data.notes == ()
-    assert (len(data.movies), len(data.users)) == (1682, 943)
-    assert row(data.movies, "movie_id", 267)["title"] == "unknown"
-    assert data.movies["release_date"].null_count() == data.movies["year"].null_count() == 1
+    assert (len(data.items), len(data.users)) == (1682, 943)
+    assert row(data.items, "item_id", 267)["title"] == "unknown"
+    assert data.items["release_date"].null_count() == data.items["year"].null_count() == 1
     assert [len(test) for _, test in folds(shared_data / "ml-100k.zip")] == [20000] * 5
 
 
 def test_the_real_1m_has_its_published_counts(shared_data):
     data = read(shared_data / "ml-1m")
     assert repr(data) == "MovieLens 1M: 1,000,209 ratings by 6,040 users of 3,706 movies, 1 to 5 in steps of 1"
-    assert (len(data.movies), len(data.users)) == (3883, 6040)
-    assert data.movies["year"].null_count() == 0
-    assert data.movies.filter(
-        pl.col("title").str.contains(r", (The|A|An|La|Le|Les|Il|Der|Das)\b *(\(|\)|$)")
-    ).is_empty()
+    assert (len(data.items), len(data.users)) == (3883, 6040)
+    assert data.items["year"].null_count() == 0
+    assert data.items.filter(pl.col("title").str.contains(r", (The|A|An|La|Le|Les|Il|Der|Das)\b *(\(|\)|$)")).is_empty()
     assert data.ratings.order.min() == 0
     assert data.users["occupation"].n_unique() == 21

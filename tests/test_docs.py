@@ -214,7 +214,7 @@ def test_links_lead_somewhere(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_document_speaks_of_movies_and_users(name):
+def test_a_document_speaks_of_items_and_users(name):
     text = (PROJECT / name).read_text(encoding="utf-8")
     assert re.findall(r"(?i)\b(?:films?|viewers?|members?)\b", text) == []
 

@@ -170,7 +170,7 @@ def test_a_plan_covers_what_the_fit_takes_and_max_memory_refuses_more():
             clone(setting).set_params(max_memory="1MB").fit(X)
 
 
-def test_twenty_seven_thousand_movies_in_closed_form_are_planned_within_six_gigabytes():
+def test_twenty_seven_thousand_items_in_closed_form_are_planned_within_six_gigabytes():
     X = sp.random_array((1000, 27_000), density=0.01, dtype=np.float32, format="csr", rng=1)
     assert EASE(n_candidates=None).plan(X) < 6e9
     assert EASE(n_candidates=None, dtype="float64", n_neighbors=100).plan(X) < 7e9

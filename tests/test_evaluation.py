@@ -28,7 +28,7 @@ from reelated.evaluation import (
     metrics,
     random_folds,
     resampling,
-    within_movies,
+    within_items,
     within_users,
 )
 from reelated.ratings import Dataset
@@ -36,7 +36,7 @@ from reelated.recommender import Recommender, textbook
 
 SPLITS = {
     "within_users": within_users,
-    "within_movies": within_movies,
+    "within_items": within_items,
     "leave_last_out": leave_last_out,
     "by_time": by_time,
     "held_out_users": lambda data: held_out_users(data, 0.3),
@@ -44,13 +44,13 @@ SPLITS = {
 }
 
 
-def made(seed=0, n_users=23, n_movies=17, share=0.5):
+def made(seed=0, n_users=23, n_items=17, share=0.5):
     """Make lopsided ratings with ids that are no numbers of rows, and times without ties."""
     draw = np.random.default_rng(seed)
-    users, movies = np.nonzero(draw.random((n_users, n_movies)) < share)
+    users, items = np.nonzero(draw.random((n_users, n_items)) < share)
     rating = draw.integers(1, 6, len(users)).astype(float)
     times = draw.permutation(len(users)) * 86400
-    return {"user_id": 100 + 7 * users, "movie_id": 1000 + 3 * movies, "rating": rating, "timestamp": times}
+    return {"user_id": 100 + 7 * users, "item_id": 1000 + 3 * items, "rating": rating, "timestamp": times}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def sample():
 
 
 def pairs(table):
-    return set(table.select("user_id", "movie_id").iter_rows())
+    return set(table.select("user_id", "item_id").iter_rows())
 
 
 def learnt(split):
@@ -104,7 +104,7 @@ def test_where_there_is_nothing_there_is_no_number():
     assert math.isnan(metrics.concentration(np.zeros(3, int)))
 
 
-def test_an_unknown_movie_is_no_hit_on_anothers_list():
+def test_an_unknown_item_is_no_hit_on_anothers_list():
     asked = judging.Asked(pl.Series([5, 6]), np.array([0, 1]), np.array([0, -1]), np.array([True, True]))
     found = judging.of_lists(np.array([[1], [0]]), np.array([True, True]), asked, [1])
     assert {one.measure: one.totals.tolist() for one in found}["hit_rate@1"] == [0, 0]
@@ -127,24 +127,24 @@ def test_measures_of_lists_agree_with_plain_loops(cases):
 def test_a_split_shares_all_ratings_out(name, seed):
     data = Dataset.from_frames(made(seed), scale=(1, 5, 1))
     split, whole = SPLITS[name](data), data.ratings.to_polars()
-    hidden = split.test.join(whole, on=["user_id", "movie_id", "rating"], how="inner").select(whole.columns)
+    hidden = split.test.join(whole, on=["user_id", "item_id", "rating"], how="inner").select(whole.columns)
     shown = [] if split.shown is None else [split.shown.to_polars()]
     parts = pl.concat([split.train.ratings.to_polars(), hidden, *shown])
-    assert parts.sort("user_id", "movie_id").equals(whole)
-    assert split.train.movies.equals(data.movies)
+    assert parts.sort("user_id", "item_id").equals(whole)
+    assert split.train.items.equals(data.items)
     assert split.train.ratings.scale == data.ratings.scale
 
 
-@pytest.mark.parametrize("name", ["within_users", "within_movies", "held_out_users", "random_folds"])
+@pytest.mark.parametrize("name", ["within_users", "within_items", "held_out_users", "random_folds"])
 def test_the_same_seed_hides_the_same_and_another_seed_others(name, data):
-    make = {"within_users": within_users, "within_movies": within_movies, "held_out_users": held_out_users}.get(
+    make = {"within_users": within_users, "within_items": within_items, "held_out_users": held_out_users}.get(
         name, lambda data, seed=0: random_folds(data, seed=seed)[0]
     )
     assert make(data, seed=4).test.equals(make(data, seed=4).test)
     assert not make(data, seed=4).test.equals(make(data, seed=5).test)
 
 
-@pytest.mark.parametrize(("make", "group"), [(within_users, "user_id"), (within_movies, "movie_id")])
+@pytest.mark.parametrize(("make", "group"), [(within_users, "user_id"), (within_items, "item_id")])
 def test_of_each_group_the_share_is_hidden(make, group, data):
     split, every = make(data, 0.3), data.ratings.to_polars()
     hidden = dict(split.test.group_by(group).len().iter_rows())
@@ -167,7 +167,7 @@ def test_the_last_ratings_are_the_latest(data):
 
 
 def test_who_has_rated_no_more_than_the_last_keeps_it_all():
-    table = {"user_id": [1, 1, 1, 2, 2, 3], "movie_id": [7, 8, 9, 8, 9, 7], "rating": [1, 2, 3, 4, 5, 5]}
+    table = {"user_id": [1, 1, 1, 2, 2, 3], "item_id": [7, 8, 9, 8, 9, 7], "rating": [1, 2, 3, 4, 5, 5]}
     data = Dataset.from_frames(table | {"timestamp": range(6)})
     assert pairs(leave_last_out(data).test) == {(1, 9), (2, 9)}
     assert pairs(leave_last_out(data, 2).test) == {(1, 8), (1, 9)}
@@ -227,7 +227,7 @@ def test_a_split_that_hides_nothing_or_everything_is_refused(data):
 
 
 def test_a_given_split_has_ids_of_the_same_types(data):
-    test = {"user_id": ["107"], "movie_id": [1000], "rating": [4]}
+    test = {"user_id": ["107"], "item_id": [1000], "rating": [4]}
     with pytest.raises(InputError, match="user_id is not of type int"):
         given(data, test)
 
@@ -235,14 +235,14 @@ def test_a_given_split_has_ids_of_the_same_types(data):
 # ------------------------------------------------------------------------------------------------------- measurement
 def lists_of(rec, n):
     """Ask for everybody's list one by one."""
-    return {user: [row.movie_id for row in rec.recommend(user_id=user, n=n)] for user in rec.user_ids}
+    return {user: [row.item_id for row in rec.recommend(user_id=user, n=n)] for user in rec.user_ids}
 
 
 def hidden_of(test, least=0):
-    return {u: set(t["movie_id"]) for (u,), t in test.filter(pl.col("rating") >= least).group_by("user_id")}
+    return {u: set(t["item_id"]) for (u,), t in test.filter(pl.col("rating") >= least).group_by("user_id")}
 
 
-@pytest.mark.parametrize("name", ["within_users", "within_movies", "leave_last_out", "by_time", "random_folds"])
+@pytest.mark.parametrize("name", ["within_users", "within_items", "leave_last_out", "by_time", "random_folds"])
 def test_what_is_measured_is_what_is_served(name, data):
     split = SPLITS[name](data)
     result = evaluate(Recommender(), split, n=[2, 5])
@@ -255,12 +255,12 @@ def test_what_is_measured_is_what_is_served(name, data):
         counted = [row.units for row in result.rows(resamples=1) if row.relevance == relevance]
         assert set(counted) == {count}
     kept = split.train.ratings
-    raters = {movie: int(n) for movie, n in zip(kept.movie_ids, np.bincount(kept.matrix.indices), strict=True)}
-    whole = naive.of_lists_as_a_whole(lists, raters, len(kept.user_ids), len(kept.movie_ids))
+    raters = {item: int(n) for item, n in zip(kept.item_ids, np.bincount(kept.matrix.indices), strict=True)}
+    whole = naive.of_lists_as_a_whole(lists, raters, len(kept.user_ids), len(kept.item_ids))
     assert {measure: result.value(measure) for measure in whole} == pytest.approx(whole)
     said = [
-        (rec.predict(user, movie).predicted_rating if user in rec.user_ids and movie in rec.movie_ids else None, rating)
-        for user, movie, rating in split.test.iter_rows()
+        (rec.predict(user, item).predicted_rating if user in rec.user_ids and item in rec.item_ids else None, rating)
+        for user, item, rating in split.test.iter_rows()
     ]
     if all(predicted is not None for predicted, _ in said):
         assert {measure: result.value(measure) for measure in ("rmse", "mae")} == pytest.approx(naive.errors(said))
@@ -271,29 +271,29 @@ def test_users_held_out_are_asked_about_by_what_is_shown(data):
     result, rec = evaluate(Recommender(), split, n=3), Recommender(fill_with_popular=False).fit(split.train)
     lists = {}
     for (user,), theirs in split.shown.to_polars().group_by("user_id"):
-        ratings = {m: r for m, r in theirs.select("movie_id", "rating").iter_rows() if m in rec.movie_ids}
-        lists[user] = [row.movie_id for row in rec.recommend(ratings=ratings, n=3)]
+        ratings = {m: r for m, r in theirs.select("item_id", "rating").iter_rows() if m in rec.item_ids}
+        lists[user] = [row.item_id for row in rec.recommend(ratings=ratings, n=3)]
     lists = {user: entries for user, entries in lists.items() if user in set(split.test["user_id"])}
     means, _ = naive.mean_over_users(lists, hidden_of(split.test), 3)
     assert {name: result.value(f"{name}@3", "any") for name in means} == pytest.approx(means)
 
 
-def test_what_is_shown_of_unknown_movies_is_no_evidence():
-    seen = {"user_id": [1, 1, 2, 2, 2], "movie_id": [7, 8, 7, 8, 9], "rating": [5, 4, 4, 5, 2]}
+def test_what_is_shown_of_unknown_items_is_no_evidence():
+    seen = {"user_id": [1, 1, 2, 2, 2], "item_id": [7, 8, 7, 8, 9], "rating": [5, 4, 4, 5, 2]}
     train = Dataset.from_frames(seen, scale=(1, 5, 1))
-    shown = Dataset.from_frames({"user_id": [5, 5, 5], "movie_id": [1, 8, 99], "rating": [1, 5, 1]}, scale=(1, 5, 1))
-    test = pl.DataFrame({"user_id": [5, 5], "movie_id": [7, 9], "rating": [4.0, 4.0]})
+    shown = Dataset.from_frames({"user_id": [5, 5, 5], "item_id": [1, 8, 99], "rating": [1, 5, 1]}, scale=(1, 5, 1))
+    test = pl.DataFrame({"user_id": [5, 5], "item_id": [7, 9], "rating": [4.0, 4.0]})
     result = evaluate(Recommender(), Split(train, test, "made", shown=shown.ratings), n=2)
     assert result.value("recall@2", "any") == 1
     rec = Recommender().fit(train)
-    said = [(rec.predict(movie_id=movie, ratings={8: 5}).predicted_rating, 4) for movie in (7, 9)]
+    said = [(rec.predict(item_id=item, ratings={8: 5}).predicted_rating, 4) for item in (7, 9)]
     assert result.value("rmse") == pytest.approx(naive.errors(said)["rmse"])
 
 
-def test_lists_are_not_filled_up_with_popular_movies():
+def test_lists_are_not_filled_up_with_popular_items():
     """Nobody has rated 7 or 8 and also 9: a list of the first two users ends before 9, popular as it may be."""
-    table = {"user_id": [1, 1, 2, 3, 4, 5], "movie_id": [7, 8, 7, 9, 9, 9], "rating": [5, 4, 4, 5, 5, 5]}
-    split = given(Dataset.from_frames(table, scale=(1, 5, 1)), {"user_id": [2], "movie_id": [9], "rating": [5]})
+    table = {"user_id": [1, 1, 2, 3, 4, 5], "item_id": [7, 8, 7, 9, 9, 9], "rating": [5, 4, 4, 5, 5, 5]}
+    split = given(Dataset.from_frames(table, scale=(1, 5, 1)), {"user_id": [2], "item_id": [9], "rating": [5]})
     assert evaluate(Recommender(), split).value("hit_rate@10", "any") == 0
 
 
@@ -304,36 +304,36 @@ def test_pairs_in_small_portions_are_the_same_pairs(data, monkeypatch):
     assert evaluate(Recommender(), split).to_dicts(resamples=5) == whole
 
 
-def test_the_audience_is_measured_movie_by_movie(data):
-    split = within_movies(data, 0.4)
+def test_the_audience_is_measured_item_by_item(data):
+    split = within_items(data, 0.4)
     result, rec = evaluate(Recommender(), split, n=4, ask="users"), Recommender().fit(split.train)
-    lists = {m: [row.user_id for row in rec.audience(m, n=4)] for m in set(split.test["movie_id"])}
-    relevant = {m: set(t["user_id"]) for (m,), t in split.test.group_by("movie_id")}
+    lists = {m: [row.user_id for row in rec.audience(m, n=4)] for m in set(split.test["item_id"])}
+    relevant = {m: set(t["user_id"]) for (m,), t in split.test.group_by("item_id")}
     means, _ = naive.mean_over_users(lists, relevant, 4)
     assert {name: result.value(f"{name}@4", "any") for name in means} == pytest.approx(means)
-    assert result.by_unit().columns[:2] == ["split", "movie_id"]
+    assert result.by_unit().columns[:2] == ["split", "item_id"]
 
 
 def test_candidates_are_all_that_is_ranked(data):
     split = within_users(data)
-    named = split.test.select("user_id", "movie_id")
+    named = split.test.select("user_id", "item_id")
     rec = Recommender(fill_with_popular=False).fit(split.train)
-    others = pl.concat([named.with_columns(movie_id=pl.lit(movie, pl.Int64)) for movie in list(rec.movie_ids)[:4]])
+    others = pl.concat([named.with_columns(item_id=pl.lit(item, pl.Int64)) for item in list(rec.item_ids)[:4]])
     split = Split(split.train, split.test, split.how, candidates=pl.concat([named, named, others]))
     result = evaluate(Recommender(), split, n=3)
     lists = {}
     for (user,), theirs in split.candidates.unique().group_by("user_id"):
-        scores = {m: rec.explain(user, m).value for m in sorted(set(theirs["movie_id"]) & set(rec.movie_ids))}
+        scores = {m: rec.explain(user, m).value for m in sorted(set(theirs["item_id"]) & set(rec.item_ids))}
         lists[user] = sorted(scores, key=lambda m: (-(scores[m] or 0), m))[:3]
     means, _ = naive.mean_over_users(lists, hidden_of(split.test), 3)
     assert {name: result.value(f"{name}@3", "any") for name in means} == pytest.approx(means)
 
 
 def test_a_candidate_without_a_score_comes_last():
-    table = {"user_id": [1, 1, 2, 2, 3], "movie_id": [8, 9, 8, 9, 7], "rating": [5, 4, 4, 5, 5]}
+    table = {"user_id": [1, 1, 2, 2, 3], "item_id": [8, 9, 8, 9, 7], "rating": [5, 4, 4, 5, 5]}
     train = Dataset.from_frames(table | {"user_id": [1, 1, 2, 4, 3]}, scale=(1, 5, 1))
-    test = pl.DataFrame({"user_id": [2], "movie_id": [9], "rating": [5.0]})
-    both = pl.DataFrame({"user_id": [2, 2], "movie_id": [7, 9]})  # nobody has rated 8 and 7
+    test = pl.DataFrame({"user_id": [2], "item_id": [9], "rating": [5.0]})
+    both = pl.DataFrame({"user_id": [2, 2], "item_id": [7, 9]})  # nobody has rated 8 and 7
     assert evaluate(Recommender(), Split(train, test, "made", candidates=both), 2).value("mrr@2", "any") == 1
 
 
@@ -348,42 +348,42 @@ def test_the_recommender_is_left_as_it_is(data):
     assert fitted.recommend(user_id=100) == before
 
 
-def test_a_movie_without_training_data_of_which_genres_are_known_is_judged_and_told():
-    seen = {"user_id": [1, 1, 2, 2, 3], "movie_id": [7, 8, 7, 9, 8], "rating": [5, 1, 4, 3, 4]}
-    known = {"movie_id": [7, 8, 9, 10, 11], "genres": ["Drama", "Comedy", "Comedy", "Drama", ""]}
+def test_an_item_without_training_data_of_which_genres_are_known_is_judged_and_told():
+    seen = {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 9, 8], "rating": [5, 1, 4, 3, 4]}
+    known = {"item_id": [7, 8, 9, 10, 11], "genres": ["Drama", "Comedy", "Comedy", "Drama", ""]}
     train = Dataset.from_frames(seen, known, scale=(1, 5, 1), name="few")
-    result = evaluate(Recommender(), given(train, {"user_id": [1, 1], "movie_id": [10, 11], "rating": [5, 5]}), n=2)
+    result = evaluate(Recommender(), given(train, {"user_id": [1, 1], "item_id": [10, 11], "rating": [5, 5]}), n=2)
     assert result.value("recall@2", "any") == 0.5
     assert np.isfinite(result.value("novelty"))
     assert [note.split(":")[0] for note in result.notes] == [
-        "1 hidden rating of 1 movie without training data",
-        "1 hidden rating of 1 movie without training data",
+        "1 hidden rating of 1 item without training data",
+        "1 hidden rating of 1 item without training data",
     ]
     assert result.notes[1].endswith("genres and year alone speak for it.")
 
 
 def test_what_has_no_training_data_is_counted_and_told():
     train = Dataset.from_frames(
-        {"user_id": [1, 1, 2, 2], "movie_id": [7, 8, 7, 9], "rating": [5, 1, 4, 3]}, scale=(1, 5, 1), name="few"
+        {"user_id": [1, 1, 2, 2], "item_id": [7, 8, 7, 9], "rating": [5, 1, 4, 3]}, scale=(1, 5, 1), name="few"
     )
-    test = {"user_id": [1, 1, 3], "movie_id": [9, 99, 7], "rating": [5, 5, 2]}
+    test = {"user_id": [1, 1, 3], "item_id": [9, 99, 7], "rating": [5, 5, 2]}
     result = evaluate(Recommender(), given(train, test), n=2)
-    assert result.value("recall@2", "any") == 0.5  # movie 99 cannot be listed; user 3 has no list
+    assert result.value("recall@2", "any") == 0.5  # item 99 cannot be listed; user 3 has no list
     rows = {(row.measure, row.relevance): row for row in result.rows(resamples=5)}
     assert (rows["recall@2", "any"].units, rows["recall@2", "any"].left_out) == (1, 1)
     assert [note.split(":")[0] for note in result.notes] == [
-        "1 hidden rating of 1 movie without training data",
+        "1 hidden rating of 1 item without training data",
         "1 hidden rating of 1 user without training data",
     ]
-    of_the_unknown = result.errors().filter((pl.col("of") == "movie") & (pl.col("low") == 0))
+    of_the_unknown = result.errors().filter((pl.col("of") == "item") & (pl.col("low") == 0))
     assert of_the_unknown["predicted"].to_list() == [13 / 4]
 
 
 def test_a_rating_that_cannot_be_predicted_is_told_and_the_mean_stands_in():
     train = Dataset.from_frames(
-        {"user_id": [1, 1, 2, 2], "movie_id": [7, 8, 9, 10], "rating": [5, 1, 4, 3]}, scale=(1, 5, 1)
+        {"user_id": [1, 1, 2, 2], "item_id": [7, 8, 9, 10], "rating": [5, 1, 4, 3]}, scale=(1, 5, 1)
     )
-    result = evaluate(textbook(), given(train, {"user_id": [1], "movie_id": [9], "rating": [4]}))
+    result = evaluate(textbook(), given(train, {"user_id": [1], "item_id": [9], "rating": [4]}))
     assert result.value("mae") == pytest.approx(4 - 13 / 4)
     assert result.notes == ("1 other hidden rating could not be predicted: the mean rating stands in.",)
 
@@ -540,13 +540,13 @@ def test_the_recipe_on_the_official_folds_has_its_known_error(shared_data):
     result = evaluate(textbook(), given_folds(shared_data / "ml-100k.zip"))
     assert result.value("rmse") == pytest.approx(1.017, abs=5e-4)
     (note,) = result.notes
-    assert note.startswith("167 hidden ratings of movies without training data: ")
+    assert note.startswith("167 hidden ratings of items without training data: ")
 
 
 def test_a_split_can_be_made_of_tables_of_any_kind():
     """What was loaded with pandas or polars is a data set; nobody has to make one first."""
-    train = {"user_id": [1, 1, 2, 2, 3, 3], "movie_id": [7, 8, 7, 9, 8, 9], "rating": [5, 4, 4, 2, 5, 3]}
-    test = {"user_id": [3], "movie_id": [7], "rating": [4]}
+    train = {"user_id": [1, 1, 2, 2, 3, 3], "item_id": [7, 8, 7, 9, 8, 9], "rating": [5, 4, 4, 2, 5, 3]}
+    test = {"user_id": [3], "item_id": [7], "rating": [4]}
     wanted = evaluate(textbook(), given(Dataset.from_frames(train), test))
     for kind in (pd.DataFrame, pl.DataFrame, dict):
         split = given(kind(train), kind(test))

@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1]
 SCRIPTS = sorted((PROJECT / "examples").glob("[0-9]*.py"))
 MARKER = re.compile(r"^# %%(?P<kind> \[markdown\])?$")
 PLACES = re.compile(r"/(?:home|root|Users|tmp|work|var|opt|private)/|[A-Z]:\\\\|site-packages|\.venv")
-LICENSED = re.compile(r"MovieLens 100K: |MovieLens 1M: |ml-1m|ml-latest|ratings by 943 users|1,682 movies")
+LICENSED = re.compile(r"MovieLens 100K: |MovieLens 1M: |ml-1m|ml-latest|ratings by 943 users|1,682 items")
 SAMPLE = "Reelated sample (simulated ratings)"
 
 
@@ -151,6 +151,6 @@ def test_a_notebook_shows_nothing_of_licensed_data(script):
     assert 'SOURCE = "sample"' in "".join(source["source"])
 
 
-def test_the_examples_speak_of_movies_and_users(script):
+def test_the_examples_speak_of_items_and_users(script):
     prose = "\n".join(text for kind, text in cells_of(script) if kind == "markdown")
     assert not re.search(r"\b(films?|members?|viewers?|items?)\b(?!-based)", prose, re.IGNORECASE)

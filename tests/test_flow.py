@@ -32,7 +32,7 @@ def test_the_same_list_comes_from_the_file_the_model_and_the_terminal(tmp_path):
             assert json.loads(told("recommend", place, "--user", WHO, "-n", 7, "--json")) == as_json
     told("batch", source, "-n", 7, "-o", batch)
     mine = pl.read_parquet(batch).filter(pl.col("user_id") == WHO)
-    assert mine["movie_id"].to_list() == [row.movie_id for row in wanted]
+    assert mine["item_id"].to_list() == [row.item_id for row in wanted]
     assert mine["score"].to_list() == [row.score for row in wanted]
 
     made = reelated.Recommender(recency_half_life=None).fit(
@@ -40,9 +40,9 @@ def test_the_same_list_comes_from_the_file_the_model_and_the_terminal(tmp_path):
     )  # of a newcomer's ratings no times are known
     wanted = made.recommend(user_id=WHO, n=7)
     kept = made.ratings_
-    items, stars = kept.row(kept.user_ids.index_of(WHO))
-    ratings = {kept.movie_ids[item]: star for item, star in zip(items, stars.tolist(), strict=True)}
+    indices, stars = kept.row(kept.user_ids.index_of(WHO))
+    ratings = {kept.item_ids[index]: star for index, star in zip(indices, stars.tolist(), strict=True)}
     assert list(made.recommend(ratings=ratings, n=7)) == list(wanted)
-    rates = [word for movie, star in ratings.items() for word in ("--rate", f"{movie}={star}")]
+    rates = [word for item, star in ratings.items() for word in ("--rate", f"{item}={star}")]
     told_now = json.loads(told("recommend", source, *rates, "-n", 7, "--json", "--set", "recency_half_life=none"))
     assert told_now == json.loads(json.dumps(wanted.to_dicts())) != as_json

@@ -86,12 +86,12 @@ def test_lists_are_those_of_the_ranker_with_reasons_and_without_a_predicted_rati
     alone = reelated.Recommender(ranker=EASE(), rater=None).fit(bought())
     for user in (0, 1, 30):
         rows = rec.recommend(user)
-        assert [row.movie_id for row in rows] == [row.movie_id for row in alone.recommend(user)]
+        assert [row.item_id for row in rows] == [row.item_id for row in alone.recommend(user)]
         assert rows[0].because
     assert "predicted rating" not in repr(rec.recommend(0)).splitlines()[1]
     assert repr(rec.recommend(0)).splitlines()[1].endswith("because you have")
     assert repr(rec.recommend(0)[:2]).splitlines()[1].endswith("because you have")
-    assert ", rated " not in repr(rec.explain(0, rec.recommend(0)[0].movie_id))
+    assert ", rated " not in repr(rec.explain(0, rec.recommend(0)[0].item_id))
 
 
 def test_the_audience_has_no_predicted_rating_and_lists_of_everybody_have_none(rec):
@@ -145,9 +145,7 @@ def test_it_serves_the_ratings_of_others(rec):
     others = {"customer": [7, 7, 8], "product_id": [1, 3, 2]}
     served = rec.with_ratings(reelated.read(others, columns={"user_id": "customer", "rating": None}))
     assert served.recommend(7)[0].predicted_rating is None
-    assert [row.movie_id for row in served.recommend(7)] == [
-        row.movie_id for row in rec.recommend(ratings={1: 1, 3: 1})
-    ]
+    assert [row.item_id for row in served.recommend(7)] == [row.item_id for row in rec.recommend(ratings={1: 1, 3: 1})]
 
 
 def test_a_recommender_of_stars_may_have_no_rater_and_still_says_what_was_rated(sample, tmp_path):
@@ -155,7 +153,7 @@ def test_a_recommender_of_stars_may_have_no_rater_and_still_says_what_was_rated(
     both = reelated.Recommender(rater=ItemKNN()).fit(sample)
     for made in (alone, reelated.Recommender.load(alone.save(tmp_path / "model"))):
         rows = made.recommend(300)
-        assert [(row.movie_id, row.because) for row in rows] == [(r.movie_id, r.because) for r in both.recommend(300)]
+        assert [(row.item_id, row.because) for row in rows] == [(r.item_id, r.because) for r in both.recommend(300)]
         assert rows.because == "because you rated"
         assert rows[0].reasons[0].rating is not None
         assert {row.predicted_rating for row in rows} == {None}
@@ -225,16 +223,16 @@ def run(command, file, *words, code=0):
 
 def test_the_terminal_says_because_you_have_and_predicts_nothing(rec, file):
     heading = run("recommend", file, "--user", "0").stdout.splitlines()[1]
-    assert heading.split() == ["id", "movie", "score", "because", "you", "have"]
+    assert heading.split() == ["id", "item", "score", "because", "you", "have"]
     told = run("recommend", file, "--user", "0", "--why").stdout
     assert "(you: " not in told
-    told = run("explain", file, "--user", "0", "--movie", "3").stdout
-    assert "rated" not in told.replace("rated both", "").replace("movies not rated", "")
-    assert "predicted" not in run("audience", file, "--movie", "3").stdout
-    assert "predicted" not in run("audience", file, "--movie", "3", "--movie", "4").stdout
+    told = run("explain", file, "--user", "0", "--item", "3").stdout
+    assert "rated" not in told.replace("rated both", "").replace("items not rated", "")
+    assert "predicted" not in run("audience", file, "--item", "3").stdout
+    assert "predicted" not in run("audience", file, "--item", "3", "--item", "4").stdout
     rows = json.loads(run("recommend", file, "--user", "0", "--json").stdout)
     assert [row["predicted_rating"] for row in rows] == [None] * len(rows)
-    assert "predicts no ratings" in str(run("predict", file, "--user", "0", "--movie", "3", code=1).exception)
+    assert "predicts no ratings" in str(run("predict", file, "--user", "0", "--item", "3", code=1).exception)
     assert "predicts no ratings" in str(run("recommend", file, "--user", "0", "--by", "rating", code=1).exception)
 
 
@@ -281,7 +279,7 @@ def test_the_api_predicts_no_rating(client):
     told = client.get("/api/users/0/recommendations").json()["recommendations"]
     assert [row["predicted_rating"] for row in told] == [None] * 10
     assert told[0]["reasons"][0]["rating"] is None
-    audience = client.get("/api/movies/3/audience").json()["recommendations"]
+    audience = client.get("/api/items/3/audience").json()["recommendations"]
     assert {row["predicted_rating"] for row in audience} == {None}
     assert client.get("/api/model").json()["rater"] is None
     for address in ("/api/users/0/predictions/3", "/api/users/0/recommendations?by=rating"):
@@ -294,11 +292,11 @@ def test_the_page_has_a_mark_instead_of_stars_and_names_what_one_has(client):
     start = client.get("/").text
     assert start.count(">I have this</button>") >= 12
     token = re.search(r'name="token" value="(\w+)"', start)[1]
-    for movie_id in (1, 3, 5):
-        client.post("/rate", data={"token": token, "movie_id": movie_id, "rating": "1"})
+    for item_id in (1, 3, 5):
+        client.post("/rate", data={"token": token, "item_id": item_id, "rating": "1"})
     pages = {address: client.get(address).text for address in (
-        "/", "/list", "/ratings", "/how", "/search?query=movie", "/movies/3", "/movies/7", "/users", "/users/0",
-        "/movies/7?audience",
+        "/", "/list", "/ratings", "/how", "/search?query=item", "/items/3", "/items/7", "/users", "/users/0",
+        "/items/7?audience",
     )}  # fmt: skip
     for address, page in pages.items():
         read = re.sub("<[^>]*>", "", page)
@@ -306,10 +304,10 @@ def test_the_page_has_a_mark_instead_of_stars_and_names_what_one_has(client):
             assert word not in read, (address, word)
         assert 'class="star"' not in page
     assert "Because you have <i>" in pages["/list"]
-    assert "How it adds up" in pages["/movies/7"]
+    assert "How it adds up" in pages["/items/7"]
     assert "because they have " in pages["/users/0"]
     assert pages["/ratings"].count("✓ I have this") == 3
-    client.post("/rate", data={"token": token, "movie_id": 3, "rating": ""})
+    client.post("/rate", data={"token": token, "item_id": 3, "rating": ""})
     assert client.get("/ratings").text.count("✓ I have this") == 2
 
 

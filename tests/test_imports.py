@@ -14,9 +14,9 @@ from reelated.errors import InputError
 from reelated.ratings import Scale
 from reelated.refit import Versions, refit
 from reelated.store import Store
-from reelated.store.tables import facts, genres, movies, users
+from reelated.store.tables import facts, genres, items, users
 
-MOVIE_FACTS = ("title", "year", "genres", "release_date", "imdb_id", "tmdb_id")
+ITEM_FACTS = ("title", "year", "genres", "release_date", "imdb_id", "tmdb_id")
 USER_FACTS = ("age", "gender", "occupation", "zip_code")
 SOURCES = {
     "ratings alone": ({}, {}),
@@ -44,16 +44,16 @@ SOURCES = {
 
 
 def as_data(name, first_id):
-    """Return two ratings, and what a source knows of the two movies and users."""
+    """Return two ratings, and what a source knows of the two items and users."""
     ids = [first_id, first_id + 1]
-    movies_, users_ = SOURCES[name]
-    frame = {"user_id": ids, "movie_id": ids, "rating": [1, 5], "timestamp": [7, 8]}
-    catalogue = {"movie_id": ids, **movies_} if movies_ else None
-    return reelated.read(frame, movies=catalogue, users={"user_id": ids, **users_} if users_ else None, scale=(1, 5, 1))
+    items_, users_ = SOURCES[name]
+    frame = {"user_id": ids, "item_id": ids, "rating": [1, 5], "timestamp": [7, 8]}
+    catalogue = {"item_id": ids, **items_} if items_ else None
+    return reelated.read(frame, items=catalogue, users={"user_id": ids, **users_} if users_ else None, scale=(1, 5, 1))
 
 
 def known(name, at):
-    """Return what a source knows of the movie and the user at a place, by plain loops."""
+    """Return what a source knows of the item and the user at a place, by plain loops."""
     told = {}
     for field, values in {**SOURCES[name][0], **SOURCES[name][1]}.items():
         value = values[at]
@@ -66,21 +66,21 @@ def known(name, at):
 
 
 def stored(store, text):
-    """Return what the store knows of the movie and the user of one id."""
+    """Return what the store knows of the item and the user of one id."""
     with store._reading() as connection:
-        movie = connection.execute(sa.select(movies).where(movies.c.movie_id == text)).mappings().one()
+        item = connection.execute(sa.select(items).where(items.c.item_id == text)).mappings().one()
         user = connection.execute(sa.select(users).where(users.c.user_id == text)).mappings().one()
-        listed = sa.select(genres.c.genre).where(genres.c.movie_key == movie["movie_key"]).order_by(genres.c.place)
-        told = {name: movie[name] for name in MOVIE_FACTS if name != "genres"}
+        listed = sa.select(genres.c.genre).where(genres.c.item_key == item["item_key"]).order_by(genres.c.place)
+        told = {name: item[name] for name in ITEM_FACTS if name != "genres"}
         told |= {name: user[name] for name in USER_FACTS} | {"genres": list(connection.scalars(listed))}
-    return {name: value for name, value in told.items() if value not in (None, [])} | {"folded": movie["folded"]}
+    return {name: value for name, value in told.items() if value not in (None, [])} | {"folded": item["folded"]}
 
 
 def test_no_import_makes_a_known_field_unknown_in_any_order(store):
-    """Each pair has movies and users of its own in one store: the first source, the second, the first once more."""
+    """Each pair has items and users of its own in one store: the first source, the second, the first once more."""
     for number, names in enumerate(permutations(SOURCES, 2)):
         first_id = 100 * number
-        expected = [{"title": f"Movie {first_id + at}"} for at in (0, 1)]
+        expected = [{"title": f"Item {first_id + at}"} for at in (0, 1)]
         for step, name in enumerate([*names, names[0]]):
             store.import_data(as_data(name, first_id), f"{name} {number}")
             for at in (0, 1):
@@ -92,7 +92,7 @@ def test_no_import_makes_a_known_field_unknown_in_any_order(store):
 
 def test_what_is_known_of_users_who_rate_nothing_in_a_table_is_taken_from_it_too(store):
     store.import_data(as_data("ratings alone", 0), "both")
-    only = {"user_id": [0], "movie_id": [0], "rating": [1]}
+    only = {"user_id": [0], "item_id": [0], "rating": [1]}
     store.import_data(reelated.read(only, users={"user_id": [1], "age": [50]}, scale=(1, 5, 1)), "one")
     assert stored(store, "1")["age"] == 50
 
@@ -101,12 +101,12 @@ def test_the_same_import_repairs_what_was_damaged(store):
     data = as_data("a whole catalogue", 0)
     store.import_data(data, "catalogue")
     with store._writing() as connection:  # what importing ratings alone did in the past
-        connection.execute(sa.update(movies).values(title="Movie 0", folded="movie 0", year=None))
+        connection.execute(sa.update(items).values(title="Item 0", folded="item 0", year=None))
         connection.execute(sa.delete(genres))
     store.unrate(0, 0)
     told = str(store.import_data(data, "catalogue"))
-    assert "2 ratings by 2 users of 2 movies are in the store, 1 of them already." in told
-    assert [store.movie(movie_id)[1:] for movie_id in (0, 1)] == [
+    assert "2 ratings by 2 users of 2 items are in the store, 1 of them already." in told
+    assert [store.item(item_id)[1:] for item_id in (0, 1)] == [
         ("Alien", 1979, ("Horror", "Sci-Fi"), 1), ("Up", 2009, ("Comedy",), 1),
     ]  # fmt: skip
     assert store.about().changes == 3
@@ -114,33 +114,33 @@ def test_the_same_import_repairs_what_was_damaged(store):
 
 
 def test_a_first_table_counts_again_after_a_second_one(store):
-    tables = [reelated.read({"user": [1], "movie": [1], "rating": [stars]}, scale=(1, 5, 1)) for stars in (4, 2)]
+    tables = [reelated.read({"user": [1], "item": [1], "rating": [stars]}, scale=(1, 5, 1)) for stars in (4, 2)]
     for at in (0, 1, 0):
         store.import_data(tables[at], str(at))
         assert store.ratings_of(1)[0].rating == (4, 2)[at]
 
 
-# -------------------------------------------------------------------------------------------------------- one movie
-def test_a_movie_keeps_what_is_not_changed_of_it(store):
+# -------------------------------------------------------------------------------------------------------- one item
+def test_an_item_keeps_what_is_not_changed_of_it(store):
     store.import_data(as_data("a whole catalogue", 0), "catalogue")
-    store.put_movie(0, year=1980)
-    assert store.movie(0)[1:4] == ("Alien", 1980, ("Horror", "Sci-Fi"))
-    store.put_movie(0, title="Alien: Director's Cut")
-    assert store.movie(0)[1:4] == ("Alien: Director's Cut", 1980, ("Horror", "Sci-Fi"))
-    assert [movie.movie_id for movie in store.find_movies("director")] == [0]
-    store.put_movie(0, genres=["Horror"])
-    assert store.movie(0)[1:4] == ("Alien: Director's Cut", 1980, ("Horror",))
-    store.put_movie(0, year=None, genres=[])
-    assert store.movie(0)[1:4] == ("Alien: Director's Cut", None, ())
+    store.put_item(0, year=1980)
+    assert store.item(0)[1:4] == ("Alien", 1980, ("Horror", "Sci-Fi"))
+    store.put_item(0, title="Alien: Director's Cut")
+    assert store.item(0)[1:4] == ("Alien: Director's Cut", 1980, ("Horror", "Sci-Fi"))
+    assert [item.item_id for item in store.find_items("director")] == [0]
+    store.put_item(0, genres=["Horror"])
+    assert store.item(0)[1:4] == ("Alien: Director's Cut", 1980, ("Horror",))
+    store.put_item(0, year=None, genres=[])
+    assert store.item(0)[1:4] == ("Alien: Director's Cut", None, ())
     assert stored(store, "0")["imdb_id"] == "tt0078748"
-    with pytest.raises(InputError, match="title: movie_id=7 is a new movie and needs one"):
-        store.put_movie(7, year=1980)
+    with pytest.raises(InputError, match="title: item_id=7 is a new item and needs one"):
+        store.put_item(7, year=1980)
 
 
 # -------------------------------------------------------------------------------------------------------- the scale
 def of(*stars, scale=None):
-    """Return ratings of one movie each by one user each."""
-    return reelated.read({"user": range(len(stars)), "movie": range(len(stars)), "rating": stars}, scale=scale)
+    """Return ratings of one item each by one user each."""
+    return reelated.read({"user": range(len(stars)), "item": range(len(stars)), "rating": stars}, scale=scale)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_an_observed_scale_widens_with_the_next_import(store, first, second, sca
     assert len(store.dataset()[0].ratings)
 
 
-def test_a_store_that_began_with_movies_takes_the_scale_of_its_first_ratings(store):
-    store.put_movie("0", "Zero")
+def test_a_store_that_began_with_items_takes_the_scale_of_its_first_ratings(store):
+    store.put_item("0", "Zero")
     store.import_data(of(0.5, 4.5, scale=(0.5, 5, 0.5)), "halves")
     assert store.about()[1] == Scale(0.5, 5, 0.5)
     assert not store.about().scale_observed
@@ -212,7 +212,7 @@ def test_another_process_that_has_the_store_open_learns_of_a_new_scale(store):
 )
 def test_a_rating_stands_on_a_step_of_the_scale(store, scale, right, wrong):
     store.set_scale(*scale)
-    store.put_movie("m", "M")
+    store.put_item("m", "M")
     for rating in right:
         store.rate("ann", "m", rating)
         store.visitor_rate("guest", "m", rating)
@@ -258,7 +258,7 @@ def test_nobody_but_its_owner_reads_the_file_of_a_store(tmp_path):
     before = os.umask(0o000)
     try:
         store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-        store.put_movie("m", "M")
+        store.put_item("m", "M")
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         store.close()
     finally:

@@ -50,7 +50,7 @@ def test_lists_of_many_are_those_of_each_row_alone():
 
 def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
     R = np.full((40, 60), np.nan)
-    R[:20, :50] = 4.0  # fifty movies that nobody could tell apart: the tenth best is as good as the eleventh
+    R[:20, :50] = 4.0  # fifty items that nobody could tell apart: the tenth best is as good as the eleventh
     R[20:, 30:] = 5.0
     R[20:, 0] = 3.0
     X, asked, top_rows = naive.as_csr(R), [], kernels.top_rows

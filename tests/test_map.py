@@ -1,4 +1,4 @@
-"""On the map near movies are alike, it stays as it is from one refit to the next, and its picture holds any title."""
+"""On the map near items are alike, it stays as it is from one refit to the next, and its picture holds any title."""
 
 import itertools
 import os
@@ -19,7 +19,7 @@ import reelated
 from reelated.cli.commands import app
 from reelated.cli.words import in_options
 from reelated.errors import InputError
-from reelated.map import MovieMap, draw
+from reelated.map import ItemMap, draw
 from reelated.map.groups import MOST, groups_of
 from reelated.map.layout import APART, FEW, has_place, lay_out, near_graph, spread, sunflower, tied
 from reelated.map.picture import DECADES, GENRES
@@ -42,18 +42,16 @@ def rec(sample):
 
 
 @pytest.fixture(scope="module")
-def movies(rec):
-    return MovieMap.of(rec)
+def items(rec):
+    return ItemMap.of(rec)
 
 
-def small(n_movies, n_users=12, titles=None, genres=None):
-    """A recommender fitted to a few movies."""
-    rng = np.random.default_rng(n_movies)
-    pairs = [
-        (user, movie) for user in range(n_users) for movie in range(n_movies) if n_movies < 4 or rng.random() < 0.7
-    ]
-    table = {"user_id": [u for u, _ in pairs], "movie_id": [m for _, m in pairs]}
-    about = {"movie_id": range(n_movies), "title": titles or [f"Movie {at}" for at in range(n_movies)]}
+def small(n_items, n_users=12, titles=None, genres=None):
+    """A recommender fitted to a few items."""
+    rng = np.random.default_rng(n_items)
+    pairs = [(user, item) for user in range(n_users) for item in range(n_items) if n_items < 4 or rng.random() < 0.7]
+    table = {"user_id": [u for u, _ in pairs], "item_id": [m for _, m in pairs]}
+    about = {"item_id": range(n_items), "title": titles or [f"Item {at}" for at in range(n_items)]}
     about |= {"genres": genres} if genres else {}
     return Recommender().fit(Dataset.from_frames(table | {"rating": rng.integers(1, 6, len(pairs))}, about))
 
@@ -70,14 +68,14 @@ def nearest(places):
 
 
 def moved(before, after):
-    """Return how far the middle one of the movies went, beside how far from the centre they lie."""
+    """Return how far the middle one of the items went, beside how far from the centre they lie."""
     return np.median(np.linalg.norm(after - before, axis=1)) / np.linalg.norm(before, axis=1).mean()
 
 
 # ----------------------------------------------------------------------------------------------------------- places
-def test_movies_that_are_most_alike_are_near_each_other(shared_data):
+def test_items_that_are_most_alike_are_near_each_other(shared_data):
     rec = Recommender(rater=reelated.ItemKNN("cosine")).fit(reelated.read(shared_data / "ml-100k.zip"))
-    places, known = MovieMap.of(rec).places, rec.catalogue_.counts >= 20
+    places, known = ItemMap.of(rec).places, rec.catalogue_.counts >= 20
     near = cKDTree(places).query(places, 11)[1]
     links, kept = near_graph(rec.models_.ranker.similarity_), []
     for item in np.flatnonzero(known):
@@ -91,10 +89,10 @@ def test_movies_that_are_most_alike_are_near_each_other(shared_data):
     assert np.mean(same) > 1.2 * np.mean([bool(set(genres[a]) & set(genres[b])) for a, b in blind])
 
 
-def test_the_same_seed_gives_the_same_places_and_another_seed_others(rec, movies):
-    again, other = MovieMap.of(rec), MovieMap.of(rec, seed=1)
-    assert np.array_equal(again.places, movies.places)
-    assert moved(movies.places, other.places) > 0.3
+def test_the_same_seed_gives_the_same_places_and_another_seed_others(rec, items):
+    again, other = ItemMap.of(rec), ItemMap.of(rec, seed=1)
+    assert np.array_equal(again.places, items.places)
+    assert moved(items.places, other.places) > 0.3
 
 
 def test_the_number_of_threads_changes_nothing():
@@ -114,16 +112,16 @@ def test_the_number_of_threads_changes_nothing():
     assert len(found) == 1
 
 
-def test_a_later_map_leaves_movies_where_they_were(sample, movies):
+def test_a_later_map_leaves_items_where_they_were(sample, items):
     ratings = sample.ratings.to_polars()
     fewer = ratings.filter(pl.Series(np.random.default_rng(1).random(len(ratings)) < 0.97))
-    later = Recommender(rater=reelated.ItemKNN("cosine")).fit(Dataset.from_frames(fewer, sample.movies))
-    known = movies.places_of(later.movie_ids)
-    assert moved(known, MovieMap.of(later, movies).places) < 0.08
-    assert moved(known, MovieMap.of(later).places) > 0.3
+    later = Recommender(rater=reelated.ItemKNN("cosine")).fit(Dataset.from_frames(fewer, sample.items))
+    known = items.places_of(later.item_ids)
+    assert moved(known, ItemMap.of(later, items).places) < 0.08
+    assert moved(known, ItemMap.of(later).places) > 0.3
 
 
-def test_a_new_movie_begins_among_those_that_it_is_linked_to():
+def test_a_new_item_begins_among_those_that_it_is_linked_to():
     links, start = (
         ring(60),
         np.column_stack([np.cos(np.arange(60) / 60 * 2 * np.pi), np.sin(np.arange(60) / 60 * 2 * np.pi)]) * 20,
@@ -134,7 +132,7 @@ def test_a_new_movie_begins_among_those_that_it_is_linked_to():
     assert moved(np.delete(start, 7, 0), np.delete(places, 7, 0)) < 0.2
 
 
-def test_an_earlier_map_that_knows_few_of_the_movies_is_not_started_from():
+def test_an_earlier_map_that_knows_few_of_the_items_is_not_started_from():
     start = np.full((60, 2), np.nan)
     start[:29] = 1.0
     assert np.array_equal(lay_out(ring(60), start), lay_out(ring(60)))
@@ -196,30 +194,30 @@ def test_a_sunflower_is_even():
 
 def test_a_model_that_links_nothing_has_a_map_too(sample):
     plain = Recommender(Popularity(), rater=reelated.ItemKNN("cosine")).fit(sample)
-    places = MovieMap.of(plain).places
+    places = ItemMap.of(plain).places
     assert has_place(places).all()
     assert nearest(places).min() > 0
 
 
 # ------------------------------------------------------------------------------------------------------------ files
 @pytest.mark.parametrize("kind", ["int", "str"])
-def test_a_saved_map_is_the_same_and_holds_no_pickle(kind, movies, tmp_path):
-    kept = movies if kind == "int" else MovieMap(small(5).movie_ids, np.arange(10.0).reshape(5, 2))
+def test_a_saved_map_is_the_same_and_holds_no_pickle(kind, items, tmp_path):
+    kept = items if kind == "int" else ItemMap(small(5).item_ids, np.arange(10.0).reshape(5, 2))
     if kind == "str":
-        kept = MovieMap(reelated.ratings.Ids(pl.Series(["a", "b", "ü", "映", "😀"]), "movie"), kept.places)
+        kept = ItemMap(reelated.ratings.Ids(pl.Series(["a", "b", "ü", "映", "😀"]), "item"), kept.places)
     kept.save(tmp_path / "a.arrow")
-    found = MovieMap.load(tmp_path / "a.arrow")
-    assert list(found.movie_ids) == list(kept.movie_ids)
+    found = ItemMap.load(tmp_path / "a.arrow")
+    assert list(found.item_ids) == list(kept.item_ids)
     assert np.allclose(found.places, kept.places, atol=1e-5)
     assert (tmp_path / "a.arrow").read_bytes().startswith(b"ARROW1")
     assert [path.name for path in tmp_path.iterdir()] == ["a.arrow"]
 
 
-def test_a_map_that_is_none_or_damaged_is_refused(movies, tmp_path):
+def test_a_map_that_is_none_or_damaged_is_refused(items, tmp_path):
     file = tmp_path / "a.arrow"
-    movies.save(file)
+    items.save(file)
     whole = file.read_bytes()
-    nan = pl.DataFrame({"movie_id": [1, 2], "x": [0.0, float("nan")], "y": [0.0, 1.0]})
+    nan = pl.DataFrame({"item_id": [1, 2], "x": [0.0, float("nan")], "y": [0.0, 1.0]})
     for spoil in (
         file.unlink,
         lambda: file.write_bytes(whole[: len(whole) // 2]),
@@ -231,18 +229,18 @@ def test_a_map_that_is_none_or_damaged_is_refused(movies, tmp_path):
     ):
         spoil()
         with pytest.raises(InputError, match=r"is no map, or a damaged one \(.+\)\. Draw it again\."):
-            MovieMap.load(file)
+            ItemMap.load(file)
 
 
-def test_movies_that_are_not_on_a_map_have_no_place(rec, movies):
-    other = reelated.ratings.Ids(pl.Series([-5, rec.movie_ids[3], 10**9]), "movie")
-    assert has_place(movies.places_of(other)).tolist() == [False, True, False]
-    assert np.array_equal(movies.places_of(other)[1], movies.places[3])
-    assert not has_place(movies.places_of(reelated.ratings.Ids(pl.Series(["1"]), "movie"))).any()
+def test_items_that_are_not_on_a_map_have_no_place(rec, items):
+    other = reelated.ratings.Ids(pl.Series([-5, rec.item_ids[3], 10**9]), "item")
+    assert has_place(items.places_of(other)).tolist() == [False, True, False]
+    assert np.array_equal(items.places_of(other)[1], items.places[3])
+    assert not has_place(items.places_of(reelated.ratings.Ids(pl.Series(["1"]), "item"))).any()
 
 
 # ----------------------------------------------------------------------------------------------------------- groups
-def test_a_movie_of_several_genres_has_the_colour_of_the_rarest():
+def test_an_item_of_several_genres_has_the_colour_of_the_rarest():
     genres = [["Drama"], ["Drama", "War"], ["Drama", "Comedy"], ["Comedy"], [], ["Drama"]]
     groups = groups_of(small(6, genres=genres).catalogue_)
     assert groups.names == ("Drama", "Comedy", "War")
@@ -272,9 +270,9 @@ def test_decades_are_in_order_and_what_is_earlier_is_with_the_first():
     assert told[:6] == ["before 1920", "before 1920", "1990s", "2000s", None, "before 1920"]
 
 
-def test_other_colours_are_refused(rec, movies):
+def test_other_colours_are_refused(rec, items):
     with pytest.raises(InputError, match="color='genre': expected one of 'genres', 'decades'"):
-        draw(rec, movies, color="genre")
+        draw(rec, items, color="genre")
 
 
 def test_a_group_is_at_home_where_most_around_are_of_it():
@@ -292,22 +290,22 @@ def circles(svg):
 
 
 @pytest.mark.parametrize("color", ["genres", "decades"])
-def test_every_movie_is_a_dot_with_its_title_and_its_colour(rec, movies, color):
-    svg, groups = draw(rec, movies, color=color), groups_of(rec.catalogue_, color)
+def test_every_item_is_a_dot_with_its_title_and_its_colour(rec, items, color):
+    svg, groups = draw(rec, items, color=color), groups_of(rec.catalogue_, color)
     told = {circle[0].text: circle.get("class") for circle in circles(svg)}
-    assert len(circles(svg)) == len(rec.movie_ids)
-    for item in range(len(rec.movie_ids)):
+    assert len(circles(svg)) == len(rec.item_ids)
+    for item in range(len(rec.item_ids)):
         group = groups.of[item]
         assert told[rec.catalogue_.title(item)] == (f"c{group}" if group >= 0 else "co")
-    assert draw(rec, movies, color=color) == svg
+    assert draw(rec, items, color=color) == svg
     for name in groups.names:
         assert f">{name}</text>" in svg.replace("&#x27;", "'")
 
 
-def test_what_is_near_on_the_map_is_near_in_the_picture_and_the_most_rated_are_the_largest(rec, movies):
-    found = circles(draw(rec, movies))
+def test_what_is_near_on_the_map_is_near_in_the_picture_and_the_most_rated_are_the_largest(rec, items):
+    found = circles(draw(rec, items))
     xy = np.array([[float(circle.get("cx")), float(circle.get("cy"))] for circle in found])
-    places = movies.places[rec.catalogue_.by_popularity]
+    places = items.places[rec.catalogue_.by_popularity]
     apart = [np.linalg.norm(of[:1] - of, axis=1)[1:] for of in (xy, places)]
     assert np.allclose(apart[0] / apart[1], (apart[0] / apart[1])[0], rtol=0.05)
     radii = [float(circle.get("r")) for circle in found]
@@ -315,8 +313,8 @@ def test_what_is_near_on_the_map_is_near_in_the_picture_and_the_most_rated_are_t
     assert radii[0] > 2 * radii[-1]
 
 
-def test_no_written_words_meet_and_none_leave_the_picture(rec, movies):
-    svg = ET.fromstring(draw(rec, movies))
+def test_no_written_words_meet_and_none_leave_the_picture(rec, items):
+    svg = ET.fromstring(draw(rec, items))
     _, _, width, height = map(float, svg.get("viewBox").split())
     boxes = []
     for text in svg.iter(f"{SVG}text"):
@@ -347,7 +345,7 @@ def test_a_title_may_hold_anything():
     rec.name_ = "<b>&"
     genres = ["<i>", '"', "&"]
     rec.catalogue_.genres[:] = [(genres[at % 3],) for at in range(len(ODD))]
-    svg = draw(rec, MovieMap.of(rec), link=lambda movie_id: f'/movies/{movie_id}?a=1&b="<')
+    svg = draw(rec, ItemMap.of(rec), link=lambda item_id: f'/items/{item_id}?a=1&b="<')
     svg.encode("utf-8")
     root = ET.fromstring(svg)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
@@ -364,27 +362,27 @@ def test_a_title_may_hold_anything():
     assert next(link.get("href") for link in root.iter(f"{SVG}a")).endswith('?a=1&b="<')
 
 
-def test_a_picture_asks_nothing_of_the_network_and_is_light_and_dark(rec, movies):
-    svg = draw(rec, movies)
+def test_a_picture_asks_nothing_of_the_network_and_is_light_and_dark(rec, items):
+    svg = draw(rec, items)
     assert re.findall(r"(?i)https?:[^\"]*", svg) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"(?i)@import|@font-face|<script|<image|<use|href=|url\(", svg)
     assert "@media(prefers-color-scheme:dark)" in svg
 
 
-@pytest.mark.parametrize("n_movies", [1, 2, 3, 7, 40])
-def test_a_few_movies_without_genres_make_a_picture(n_movies):
-    rec = small(n_movies)
-    svg = draw(rec, MovieMap.of(rec))
-    assert len(circles(svg)) == n_movies
+@pytest.mark.parametrize("n_items", [1, 2, 3, 7, 40])
+def test_a_few_items_without_genres_make_a_picture(n_items):
+    rec = small(n_items)
+    svg = draw(rec, ItemMap.of(rec))
+    assert len(circles(svg)) == n_items
     assert "nan" not in svg
-    assert "Movie 0" in svg
+    assert "Item 0" in svg
     assert "other" not in svg
 
 
-def test_movies_that_the_map_does_not_know_are_not_drawn(rec, movies):
-    part = MovieMap(reelated.ratings.Ids(rec.movie_ids.values[:100], "movie"), movies.places[:100])
+def test_items_that_the_map_does_not_know_are_not_drawn(rec, items):
+    part = ItemMap(reelated.ratings.Ids(rec.item_ids.values[:100], "item"), items.places[:100])
     assert len(circles(draw(rec, part))) == 100
-    none = MovieMap(reelated.ratings.Ids(pl.Series([], dtype=pl.Int64), "movie"), np.empty((0, 2)))
+    none = ItemMap(reelated.ratings.Ids(pl.Series([], dtype=pl.Int64), "item"), np.empty((0, 2)))
     assert not circles(draw(rec, none))
 
 
@@ -398,11 +396,11 @@ def run(*words, code=0):
     return result
 
 
-def test_the_terminal_draws_what_the_library_draws(rec, movies, tmp_path):
+def test_the_terminal_draws_what_the_library_draws(rec, items, tmp_path):
     for words, color in (((), "genres"), (("--color", "decades"), "decades")):
         said = run("sample", "-o", tmp_path / "a.svg", *words).stdout
         assert said == f"490 movies drawn to {tmp_path / 'a.svg'}.\n"
-        assert (tmp_path / "a.svg").read_text(encoding="utf-8") == draw(rec, movies, color=color)
+        assert (tmp_path / "a.svg").read_text(encoding="utf-8") == draw(rec, items, color=color)
 
 
 def test_a_file_that_cannot_be_a_map_is_said_before_anything_is_read(tmp_path):
@@ -416,11 +414,11 @@ def test_without_opentsne_it_says_how_to_install_it(rec, tmp_path, monkeypatch):
     said = "openTSNE is not installed. In a copy of the repository: pip install '.[map]'"
     assert run("no such source", "-o", tmp_path / "a.svg", code=1) == said
     with pytest.raises(InputError) as caught:
-        MovieMap.of(rec)
+        ItemMap.of(rec)
     assert str(caught.value) == said
     assert not list(tmp_path.iterdir())
 
 
 def test_the_picture_in_the_guide_is_of_the_sample(rec):
     svg = (PROJECT / "docs" / "images" / "map.svg").read_text(encoding="utf-8")
-    assert {circle[0].text for circle in circles(svg)} == {rec.catalogue_.title(at) for at in range(len(rec.movie_ids))}
+    assert {circle[0].text for circle in circles(svg)} == {rec.catalogue_.title(at) for at in range(len(rec.item_ids))}

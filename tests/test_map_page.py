@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 
-from reelated.map import MovieMap
+from reelated.map import ItemMap
 from reelated.map.groups import groups_of
 from reelated.ratings import Ids
 from reelated.refit import Versions, refit
@@ -37,11 +37,11 @@ COLOURS = """() => {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, sample):
-    """A store with the sample and one movie whose title is no friend, a model of it, and its map."""
+    """A store with the sample and one item whose title is no friend, a model of it, and its map."""
     file = tmp_path_factory.mktemp("map") / "store.db"
     store = Store(f"sqlite:///{file}").upgrade()
     store.import_data(sample, "sample")
-    store.put_movie(ODD, EVIL, 1999, ["<i>Horror</i>"])
+    store.put_item(ODD, EVIL, 1999, ["<i>Horror</i>"])
     for user_id in range(1, 40):
         store.rate(user_id, ODD, 1 + user_id % 5)
     refit(store, Versions(file.with_name("models")))
@@ -63,18 +63,18 @@ def visitor(app):
 
 
 # -------------------------------------------------------------------------------------------------------------- API
-def test_every_movie_has_its_place_in_columns_the_most_rated_first(visitor, app, place):
+def test_every_item_has_its_place_in_columns_the_most_rated_first(visitor, app, place):
     told = visitor.get("/api/map").json()
-    rec, movies = app.state.service.served.recommender, MovieMap.load(Versions(place[1]).map_file)
+    rec, items = app.state.service.served.recommender, ItemMap.load(Versions(place[1]).map_file)
     order = rec.catalogue_.by_popularity
-    assert told["movie_id"] == rec.movie_ids.take(order).to_list()
+    assert told["item_id"] == rec.item_ids.take(order).to_list()
     assert told["title"] == [rec.catalogue_.titles[at] for at in order]
     assert told["year"] == [rec.catalogue_.years[at] for at in order]
     assert told["n_ratings"] == rec.catalogue_.counts[order].tolist()
     xy = np.array([told["x"], told["y"]]).T
     assert xy.min() == 0
     assert xy.max() == SIDE
-    apart = [np.linalg.norm(of[0] - of[1:], axis=1) for of in (xy, movies.places[order])]
+    apart = [np.linalg.norm(of[0] - of[1:], axis=1) for of in (xy, items.places[order])]
     assert np.allclose(apart[0], apart[1] * (apart[0].sum() / apart[1].sum()), atol=2)
     for by in ("genres", "decades"):
         groups = groups_of(rec.catalogue_, by)
@@ -91,28 +91,28 @@ def test_a_browser_keeps_the_map_until_it_is_another(visitor, app, place):
     assert "content-encoding" not in plain.headers
     assert plain.content == first.content
     file = Versions(place[1]).map_file
-    before, kept = MovieMap.load(file), file.read_bytes()
-    MovieMap(before.movie_ids, before.places * [1, 2]).save(file)
+    before, kept = ItemMap.load(file), file.read_bytes()
+    ItemMap(before.item_ids, before.places * [1, 2]).save(file)
     later = visitor.get("/api/map", headers={"If-None-Match": first.headers["etag"]})
     file.write_bytes(kept)
     assert later.status_code == 200
     assert later.headers["etag"] != first.headers["etag"]
 
 
-def test_a_map_of_ten_thousand_movies_is_small(app, place):
+def test_a_map_of_ten_thousand_items_is_small(app, place):
     rec = app.state.service.served.recommender
-    plain, packed = Chart(rec, MovieMap.load(Versions(place[1]).map_file)).json
+    plain, packed = Chart(rec, ItemMap.load(Versions(place[1]).map_file)).json
     assert gzip.decompress(packed) == plain
-    assert len(packed) < 30 * len(rec.movie_ids)  # 300 KB for ten thousand
+    assert len(packed) < 30 * len(rec.item_ids)  # 300 KB for ten thousand
 
 
 def test_a_map_of_an_earlier_model_holds_until_the_next(visitor, place):
     file = Versions(place[1]).map_file
-    before, kept = MovieMap.load(file), file.read_bytes()
-    MovieMap(Ids(before.movie_ids.values[:300], "movie"), before.places[:300]).save(file)
+    before, kept = ItemMap.load(file), file.read_bytes()
+    ItemMap(Ids(before.item_ids.values[:300], "item"), before.places[:300]).save(file)
     told = visitor.get("/api/map").json()
     file.write_bytes(kept)
-    assert set(told["movie_id"]) == set(before.movie_ids.values[:300])
+    assert set(told["item_id"]) == set(before.item_ids.values[:300])
     assert max(told["x"] + told["y"]) == SIDE
 
 
@@ -131,34 +131,34 @@ def test_without_a_map_it_says_when_there_will_be_one(visitor, place, monkeypatc
 
 
 # -------------------------------------------------------------------------------------------------- without scripts
-def test_the_picture_leads_to_every_movie_and_nothing_in_it_can_act(visitor, app):
+def test_the_picture_leads_to_every_item_and_nothing_in_it_can_act(visitor, app):
     answer = visitor.get("/map.svg")
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     links = [link.get("href") for link in ET.fromstring(answer.text).iter("{http://www.w3.org/2000/svg}a")]
-    assert set(links) == {f"/movies/{movie_id}" for movie_id in app.state.service.served.recommender.movie_ids}
+    assert set(links) == {f"/items/{item_id}" for item_id in app.state.service.served.recommender.item_ids}
     assert visitor.get("/map.svg", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
 
 
-def test_the_page_lists_what_is_most_like_a_movie(visitor):
-    page = visitor.get(f"/map?movie={STAR_WARS}").text
-    wanted = [row["movie_id"] for row in visitor.get(f"/api/movies/{STAR_WARS}/similar").json()["recommendations"]]
-    assert [int(movie_id) for movie_id in re.findall(r'data-fly="(\d+)"', page)] == wanted
+def test_the_page_lists_what_is_most_like_an_item(visitor):
+    page = visitor.get(f"/map?item={STAR_WARS}").text
+    wanted = [row["item_id"] for row in visitor.get(f"/api/items/{STAR_WARS}/similar").json()["recommendations"]]
+    assert [int(item_id) for item_id in re.findall(r'data-fly="(\d+)"', page)] == wanted
     assert '<img src="/map.svg"' in page
-    assert visitor.get("/map?movie=99999").status_code == 404
+    assert visitor.get("/map?item=99999").status_code == 404
     found = visitor.get("/map?query=star wasr").text
     assert f'data-fly="{STAR_WARS}"' in found
     assert "No title is like" in visitor.get("/map?query=zzzzqqqq").text
 
 
-def test_a_movie_of_today_has_no_neighbours_yet(visitor, app):
-    app.state.service.store.put_movie(77_777, "Of today", 2026, [])
-    assert "Too few have rated it" in visitor.get("/map?movie=77777").text
+def test_an_item_of_today_has_no_neighbours_yet(visitor, app):
+    app.state.service.store.put_item(77_777, "Of today", 2026, [])
+    assert "Too few have rated it" in visitor.get("/map?item=77777").text
 
 
 def test_the_stars_on_the_map_are_the_visitors_own(visitor, app):
-    token = re.search(r'name="token" value="(\w+)"', visitor.get("/map?movie=50").text)[1]
-    visitor.post("/rate", data={"token": token, "movie_id": 50, "rating": 4})
+    token = re.search(r'name="token" value="(\w+)"', visitor.get("/map?item=50").text)[1]
+    visitor.post("/rate", data={"token": token, "item_id": 50, "rating": 4})
 
     def marks(client):
         found = re.search(r"data-stars='(.*?)' data-glowing='(.*?)'", client.get("/map").text)
@@ -166,14 +166,14 @@ def test_the_stars_on_the_map_are_the_visitors_own(visitor, app):
 
     stars, glowing = marks(visitor)
     assert stars == {"50": 4.0}
-    body = {"ratings": [{"movie_id": 50, "rating": 4}], "n": 30}
+    body = {"ratings": [{"item_id": 50, "rating": 4}], "n": 30}
     wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    assert glowing == [str(row["movie_id"]) for row in wanted]
+    assert glowing == [str(row["item_id"]) for row in wanted]
     assert marks(TestClient(app, HERE)) == ({}, [])
 
 
 def test_a_title_that_is_no_friend_is_text_on_the_page(visitor):
-    for address in (f"/map?movie={ODD}", "/map?query=script", f"/map?query={EVIL}"):
+    for address in (f"/map?item={ODD}", "/map?query=script", f"/map?query={EVIL}"):
         page = visitor.get(address).text
         assert "<script>alert" not in page
         assert "<img src=x" not in page
@@ -226,7 +226,7 @@ def accent(page):
     return page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent').trim()")
 
 
-def test_search_flies_to_a_movie_and_lists_what_is_like_it(visit):
+def test_search_flies_to_an_item_and_lists_what_is_like_it(visit):
     page = visit()
     whole = settled(page)
     page.fill("#query", "star wasr")
@@ -235,7 +235,7 @@ def test_search_flies_to_a_movie_and_lists_what_is_like_it(visit):
     expect(page.locator("#chosen li")).to_have_count(10)
     expect(page.locator(".stage [role=status]")).to_contain_text("Star Wars (1977) is chosen")
     expect(page.locator("#found a")).to_have_count(0)
-    assert page.url.endswith(f"/map?movie={STAR_WARS}")
+    assert page.url.endswith(f"/map?item={STAR_WARS}")
     near = settled(page)
     assert near != whole
     page.reload()
@@ -247,7 +247,7 @@ def test_search_flies_to_a_movie_and_lists_what_is_like_it(visit):
 
 
 def test_a_star_that_is_given_shines_at_once_and_what_it_leads_to_glows(visit):
-    page = visit(f"/map?movie={STAR_WARS}")
+    page = visit(f"/map?item={STAR_WARS}")
     page.get_by_title("Show all").click()
     settled(page)
     assert accent(page) not in page.evaluate(COLOURS)
@@ -257,7 +257,7 @@ def test_a_star_that_is_given_shines_at_once_and_what_it_leads_to_glows(visit):
     assert json.loads(page.locator("#map").get_attribute("data-stars")) == {str(STAR_WARS): 5}
     settled(page)
     assert page.evaluate(COLOURS).get(accent(page), 0) > 20
-    assert page.url.endswith(f"/map?movie={STAR_WARS}")
+    assert page.url.endswith(f"/map?item={STAR_WARS}")
 
 
 def test_wheel_and_pointer_and_keys_move_the_map_and_all_of_it_comes_back(visit):
@@ -302,11 +302,11 @@ def test_two_fingers_zoom(visit):
 
 
 def test_a_tap_on_a_dot_chooses_it(visit):
-    page = visit(f"/map?movie={STAR_WARS}")
+    page = visit(f"/map?item={STAR_WARS}")
     canvas = page.locator("canvas").bounding_box()
     page.evaluate("history.replaceState(null, '', '/map')")
     page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
-    page.wait_for_url(f"**/map?movie={STAR_WARS}")
+    page.wait_for_url(f"**/map?item={STAR_WARS}")
 
 
 def test_colours_are_genres_or_decades_and_one_may_be_looked_at_alone(visit):
@@ -333,7 +333,7 @@ def test_the_map_is_dark_where_the_system_is(visit):
 
 
 def test_who_asks_for_less_motion_is_there_at_once_and_all_others_fly(visit):
-    whole = visit(f"/map?movie={STAR_WARS}")
+    whole = visit(f"/map?item={STAR_WARS}")
     whole.get_by_title("Show all").click()
     whole.mouse.move(1, 1)
     for motion, flies in (("no-preference", True), ("reduce", False)):
@@ -346,14 +346,14 @@ def test_who_asks_for_less_motion_is_there_at_once_and_all_others_fly(visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/map", f"/map?movie={ODD}", "/map?query=alein"])
+@pytest.mark.parametrize("path", ["/map", f"/map?item={ODD}", "/map?query=alein"])
 def test_the_map_is_for_everybody(visit, path, scheme):
     page = visit(path, color_scheme=scheme)
     assert [found["id"] for found in Axe().run(page).response["violations"]] == []
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen_or_too_small_to_touch(visit):
-    page = visit(f"/map?movie={STAR_WARS}", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = visit(f"/map?item={STAR_WARS}", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     small = """all => all.filter(one => one.checkVisibility()).map(one => one.getBoundingClientRect())
         .filter(box => Math.min(box.width, box.height) < 24).length"""
@@ -361,7 +361,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_or_too_small_to_touch(visit
 
 
 def test_without_scripts_the_picture_is_shown(visit):
-    page = visit(f"/map?movie={STAR_WARS}", ready=False, java_script_enabled=False)
+    page = visit(f"/map?item={STAR_WARS}", ready=False, java_script_enabled=False)
     expect(page.locator("#map img")).to_be_visible()
     expect(page.locator("#chosen li")).to_have_count(10)
 

@@ -398,13 +398,13 @@ def test_rows_of_a_top_n_are_its_parts():
 # -------------------------------------------------------------------------------------------- the recipe on real data
 @pytest.fixture(scope="module")
 def movielens_100k(shared_data):
-    """The ratings of MovieLens 100K, users × movies, NaN for none; read here without a line of ours."""
+    """The ratings of MovieLens 100K, users × items, NaN for none; read here without a line of ours."""
     with zipfile.ZipFile(shared_data / "ml-100k.zip") as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("u.data")]
         table = pl.read_csv(archive.read(name), separator="\t", has_header=False)
-    users, movies, ratings = (table[column].to_numpy() for column in table.columns[:3])
-    R = np.full((users.max(), movies.max()), np.nan)
-    R[users - 1, movies - 1] = ratings
+    users, items, ratings = (table[column].to_numpy() for column in table.columns[:3])
+    R = np.full((users.max(), items.max()), np.nan)
+    R[users - 1, items - 1] = ratings
     assert R.shape == (943, 1682)
     assert np.sum(~np.isnan(R)) == 100_000
     return R
@@ -423,12 +423,12 @@ def test_the_recipes_similarities_are_scikit_learns_on_movielens_100k(movielens_
 
 
 @pytest.mark.parametrize("name", ["cosine", "jaccard", *naive.HAS_OFFSETS])
-def test_the_nearest_of_some_movies_are_the_plain_loops_on_movielens_100k(movielens_100k, name):
+def test_the_nearest_of_some_items_are_the_plain_loops_on_movielens_100k(movielens_100k, name):
     R = movielens_100k
     model = ItemKNN(name, n_neighbors=50, positive_only=False, shrinkage=5).fit(naive.as_csr(R))
     V, common = naive.residuals(R, name) if name in naive.HAS_OFFSETS else R, ~np.isnan(R)
     measure = {"jaccard": naive.jaccard, "residual-pearson": naive.correlation}.get(name, naive.cosine)
-    for i in (49, 1000):  # Star Wars, and a movie that few have rated
+    for i in (49, 1000):  # Star Wars, and an item that few have rated
         both = (common[:, [i]] & common).sum(axis=0)
         wanted = np.array([measure(V[:, i], V[:, j]) * c / (c + 5) if c and j != i else 0 for j, c in enumerate(both)])
         found = model.similarity_[[i]].toarray()[0]

@@ -21,17 +21,17 @@ from reelated.web.wall import most_telling
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
-PAGES = ("/", "/list", "/ratings", "/how", "/search?query=alien", "/movies/50", "/users", "/users/42", "/docs")
+PAGES = ("/", "/list", "/ratings", "/how", "/search?query=alien", "/items/50", "/users", "/users/42", "/docs")
 EVIL = '"><script>alert(1)</script><b>bold</b>'
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, sample):
-    """A store with the sample and one movie whose title is no friend, and a model of it."""
+    """A store with the sample and one item whose title is no friend, and a model of it."""
     file = tmp_path_factory.mktemp("pages") / "store.db"
     store = Store(f"sqlite:///{file}").upgrade()
     store.import_data(sample, "sample")
-    store.put_movie(66_666, EVIL, 1999, ["<i>Horror</i>"])
+    store.put_item(66_666, EVIL, 1999, ["<i>Horror</i>"])
     store.rate(42, 66_666, 5)
     refit(store, Versions(file.with_name("models")))
     store.close()
@@ -60,7 +60,7 @@ def visitor(app):
 def guarded(place):
     """The service with a key."""
     made = create_app(options(place, api_key=KEY, host="0.0.0.0"))
-    with TestClient(made, "https://movies.example"):
+    with TestClient(made, "https://items.example"):
         yield made
 
 
@@ -77,47 +77,47 @@ def send(client, address, **form):
 def stars(client):
     """Return what the visitor's page of stars lists."""
     found = re.findall(r'class="match" data-key="(\d+)".*?</li>', client.get("/ratings").text, re.DOTALL)
-    return [int(movie_id) for movie_id in found]
+    return [int(item_id) for item_id in found]
 
 
 def listed(page):
-    """Return the movies of a list by rank."""
+    """Return the items of a list by rank."""
     rows = page.text.partition('id="rows"')[2]
-    return [int(movie_id) for movie_id in re.findall(r'data-key="(\d+)" data-name', rows)]
+    return [int(item_id) for item_id in re.findall(r'data-key="(\d+)" data-name', rows)]
 
 
 # ------------------------------------------------------------------------------------------------------ whose it is
 def test_a_rating_is_kept_and_the_very_next_list_is_the_apis(visitor, app):
     rated = {50: 5.0, 134: 1.0, 60: 4.0}
-    for movie_id, rating in rated.items():
-        assert send(visitor, "/rate", movie_id=movie_id, rating=rating, back="/list").url.path == "/list"
+    for item_id, rating in rated.items():
+        assert send(visitor, "/rate", item_id=item_id, rating=rating, back="/list").url.path == "/list"
     assert sorted(stars(visitor)) == sorted(rated)
-    body = {"ratings": [{"movie_id": movie_id, "rating": rating} for movie_id, rating in rated.items()]}
+    body = {"ratings": [{"item_id": item_id, "rating": rating} for item_id, rating in rated.items()]}
     wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    assert listed(visitor.get("/list")) == [row["movie_id"] for row in wanted]
-    assert listed(visitor.get("/"))[:10] == [row["movie_id"] for row in wanted]
+    assert listed(visitor.get("/list")) == [row["item_id"] for row in wanted]
+    assert listed(visitor.get("/"))[:10] == [row["item_id"] for row in wanted]
 
 
 def test_one_visitors_stars_are_never_another_ones(visitor, app):
     other = TestClient(app, HERE, headers={"Accept": "text/html"})
-    send(visitor, "/rate", movie_id=50, rating=5)
-    send(other, "/rate", movie_id=60, rating=1)
+    send(visitor, "/rate", item_id=50, rating=5)
+    send(other, "/rate", item_id=60, rating=1)
     assert (stars(visitor), stars(other)) == ([50], [60])
-    send(other, "/rate", movie_id=50, rating="")
+    send(other, "/rate", item_id=50, rating="")
     send(other, "/erase")
     assert (stars(visitor), stars(other)) == ([50], [])
 
 
 @pytest.mark.parametrize("forged", ["", "x.y.z", "ImFubiI.aaaaaa.bbbbbbbbbbbbbbbb"])
 def test_a_forged_cookie_is_a_new_visitor(visitor, forged):
-    send(visitor, "/rate", movie_id=50, rating=5)
+    send(visitor, "/rate", item_id=50, rating=5)
     visitor.cookies.clear()
     visitor.cookies.set(VISITOR, forged)
     assert stars(visitor) == []
 
 
 def test_a_cookie_ends_when_its_time_is_over(visitor, monkeypatch):
-    send(visitor, "/rate", movie_id=50, rating=5)
+    send(visitor, "/rate", item_id=50, rating=5)
     assert stars(visitor) == [50]
     later = int(time.time()) + LASTS[VISITOR] + 60
     monkeypatch.setattr("itsdangerous.TimestampSigner.get_timestamp", lambda _: later)
@@ -129,7 +129,7 @@ def test_cookies_are_for_the_server_alone(visitor, guarded):
     assert "HttpOnly" in told
     assert "SameSite=lax" in told
     assert "Secure" not in told  # there is no TLS on loopback
-    behind = TestClient(guarded, "https://movies.example").get("/").headers["set-cookie"]
+    behind = TestClient(guarded, "https://items.example").get("/").headers["set-cookie"]
     assert "Secure" in behind
 
 
@@ -140,13 +140,13 @@ def test_a_cookie_signed_with_another_secret_is_worth_nothing(visitor):
 
 # --------------------------------------------------------------------------------------------------- what may be sent
 def test_a_form_without_the_token_or_from_elsewhere_is_refused(visitor, guarded):
-    assert send(visitor, "/rate", movie_id=50, rating=5, token="").status_code == 403
+    assert send(visitor, "/rate", item_id=50, rating=5, token="").status_code == 403
     other = TestClient(visitor.app, HERE)
     stolen = token_of(other.get("/"))
-    assert send(visitor, "/rate", movie_id=50, rating=5, token=stolen).status_code == 403
-    outside = TestClient(guarded, "https://movies.example")
-    form = {"token": token_of(outside.get("/")), "movie_id": 50, "rating": 5}
-    for origin, status in (("https://evil.example", 403), ("null", 403), ("https://movies.example", 303)):
+    assert send(visitor, "/rate", item_id=50, rating=5, token=stolen).status_code == 403
+    outside = TestClient(guarded, "https://items.example")
+    form = {"token": token_of(outside.get("/")), "item_id": 50, "rating": 5}
+    for origin, status in (("https://evil.example", 403), ("null", 403), ("https://items.example", 303)):
         told = outside.post("/rate", data=form, headers={"Origin": origin}, follow_redirects=False)
         assert told.status_code == status
     assert stars(visitor) == []
@@ -155,11 +155,11 @@ def test_a_form_without_the_token_or_from_elsewhere_is_refused(visitor, guarded)
 @pytest.mark.parametrize(
     ("form", "status", "said"),
     [
-        ({"movie_id": "4711", "rating": "5"}, 404, "no such movie"),
-        ({"movie_id": "x", "rating": "5"}, 404, "whole numbers"),
-        ({"movie_id": "50", "rating": "11"}, 422, "from 1 to 5"),
-        ({"movie_id": "50", "rating": "nan"}, 422, "finite"),
-        ({"movie_id": "50", "rating": "many"}, 422, "expected a number"),
+        ({"item_id": "4711", "rating": "5"}, 404, "no such item"),
+        ({"item_id": "x", "rating": "5"}, 404, "whole numbers"),
+        ({"item_id": "50", "rating": "11"}, 422, "from 1 to 5"),
+        ({"item_id": "50", "rating": "nan"}, 422, "finite"),
+        ({"item_id": "50", "rating": "many"}, 422, "expected a number"),
         ({"rating": "5"}, 404, "whole numbers"),
     ],
 )
@@ -177,7 +177,7 @@ def test_an_address_that_asks_the_impossible_gets_a_page_that_says_so(visitor, a
     assert "expected" in told.text
 
 
-def test_a_genre_that_no_movie_has_gives_an_empty_list(visitor):
+def test_a_genre_that_no_item_has_gives_an_empty_list(visitor):
     told = visitor.get("/list?genres=Nonsense")
     assert told.status_code == 200
     assert "Nothing fits." in told.text
@@ -185,7 +185,7 @@ def test_a_genre_that_no_movie_has_gives_an_empty_list(visitor):
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
 def test_nobody_is_sent_on_to_another_site(visitor, to):
-    form = {"token": token_of(visitor.get("/")), "movie_id": 50, "rating": 5, "back": to}
+    form = {"token": token_of(visitor.get("/")), "item_id": 50, "rating": 5, "back": to}
     assert visitor.post("/rate", data=form, follow_redirects=False).headers["location"] == "/"
 
 
@@ -195,7 +195,7 @@ def test_a_form_of_a_thousand_fields_is_refused(visitor):
 
 
 def test_a_problem_is_told_in_words_for_people(visitor):
-    for address in ("/movies/99999", "/list?without=50&of=99999", "/users/99999", "/nowhere"):
+    for address in ("/items/99999", "/list?without=50&of=99999", "/users/99999", "/nowhere"):
         told = html.unescape(visitor.get(address).text)
         assert not re.search(r"find\(|ratings=|openapi|GET /", told)
 
@@ -219,7 +219,7 @@ def test_a_store_that_is_gone_is_told_with_a_way_to_try_again(visitor, app, monk
 
 
 def test_pages_allow_nothing_from_elsewhere_and_nothing_inline(visitor):
-    send(visitor, "/rate", movie_id=50, rating=5)
+    send(visitor, "/rate", item_id=50, rating=5)
     for page in PAGES:
         told = visitor.get(page)
         policy = told.headers["content-security-policy"]
@@ -232,8 +232,8 @@ def test_pages_allow_nothing_from_elsewhere_and_nothing_inline(visitor):
 
 
 def test_titles_and_genres_are_text_whatever_they_hold(visitor):
-    send(visitor, "/rate", movie_id=66_666, rating=5)
-    for page in (*PAGES, "/movies/66666?audience", "/search?query=script", "/list?without=66666&of=50"):
+    send(visitor, "/rate", item_id=66_666, rating=5)
+    for page in (*PAGES, "/items/66666?audience", "/search?query=script", "/list?without=66666&of=50"):
         told = visitor.get(page).text
         assert "<script>alert" not in told
         assert "<b>bold" not in told
@@ -253,7 +253,7 @@ def test_the_files_of_pages_may_be_kept_and_others_are_not_given(visitor):
 
 # --------------------------------------------------------------------------------------------------------- operators
 def test_only_who_shows_the_key_is_an_operator(guarded):
-    client = TestClient(guarded, "https://movies.example", headers={"Accept": "text/html"})
+    client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
     told = client.get("/how")
     assert "/sign-in" in told.text
     assert send(client, "/sign-in", key="wrong").status_code == 401
@@ -266,57 +266,57 @@ def test_only_who_shows_the_key_is_an_operator(guarded):
 
 
 def test_users_and_audiences_are_for_operators_alone(guarded):
-    client = TestClient(guarded, "https://movies.example", headers={"Accept": "text/html"})
+    client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
     for address in ("/users", "/users/42", "/users?user_id=42", "/users/nobody"):
         told = client.get(address, follow_redirects=False)
         assert (told.status_code, told.headers["location"].partition("?")[0]) == (303, "/sign-in")
-    assert "Who would want it" not in client.get("/movies/50?audience").text
-    assert 'href="/users' not in client.get("/movies/50").text
+    assert "Who would want it" not in client.get("/items/50?audience").text
+    assert 'href="/users' not in client.get("/items/50").text
     assert send(client, "/sign-in", key=KEY, back="/users/42").url.path == "/users/42"
-    assert "Who would want it" in client.get("/movies/50").text
+    assert "Who would want it" in client.get("/items/50").text
 
 
 def test_the_page_of_a_user_tells_what_the_api_tells(visitor):
     told = visitor.get("/users/42").text
     wanted = visitor.get("/api/users/42/recommendations").json()["recommendations"]
     rows = re.findall(r'data-key="(\d+)"', told)
-    assert [int(movie_id) for movie_id in rows] == [row["movie_id"] for row in wanted]
+    assert [int(item_id) for item_id in rows] == [row["item_id"] for row in wanted]
     rated = visitor.get("/api/users/42/ratings?n=50").json()["ratings"]
     titles = [html.unescape(title) for title in re.findall(r'class="title"[^>]*>(.*?)</a>', told)]
     assert titles[10:] == [row["title"] for row in rated]
     assert visitor.get("/users?user_id=42").url.path == "/users/42"
-    for address in ("/users/99999", "/users/x", "/users?user_id=x", "/movies/99999", "/movies/x"):
+    for address in ("/users/99999", "/users/x", "/users?user_id=x", "/items/99999", "/items/x"):
         assert visitor.get(address).status_code == 404
 
 
-def test_the_page_of_a_movie_tells_what_the_api_tells(visitor, app):
-    told = visitor.get("/movies/50?audience").text
+def test_the_page_of_an_item_tells_what_the_api_tells(visitor, app):
+    told = visitor.get("/items/50?audience").text
     counts = app.state.service.store.histogram(50)
     figures = [int(text) for text in re.findall(r'class="figure">(\d+)</td>', told)]
     assert figures == [counts.get(float(stars), 0) for stars in (5, 4, 3, 2, 1)]
-    similar = visitor.get("/api/movies/50/similar").json()["recommendations"]
+    similar = visitor.get("/api/items/50/similar").json()["recommendations"]
     for row in similar:
         assert f"{row['common_raters']} people rated both" in told or row["common_raters"] == 1
-    audience = visitor.get("/api/movies/50/audience").json()["recommendations"]
+    audience = visitor.get("/api/items/50/audience").json()["recommendations"]
     assert re.findall(r'href="/users/(\d+)"', told) == [str(row["user_id"]) for row in audience]
-    app.state.service.store.put_movie(70_002, "Brand New")
-    assert "does not know this movie yet" in visitor.get("/movies/70002").text
+    app.state.service.store.put_item(70_002, "Brand New")
+    assert "does not know this movie yet" in visitor.get("/items/70002").text
 
 
-def test_a_hidden_movie_is_on_no_page_but_among_the_visitors_own_stars(visitor, app):
-    movie_id = int(re.search(r'data-key="tile (\d+)"', visitor.get("/").text)[1])
-    title = html.escape(app.state.service.store.movie(movie_id).title)
-    app.state.service.store.set_hidden(movie_id, True)
+def test_a_hidden_item_is_on_no_page_but_among_the_visitors_own_stars(visitor, app):
+    item_id = int(re.search(r'data-key="tile (\d+)"', visitor.get("/").text)[1])
+    title = html.escape(app.state.service.store.item(item_id).title)
+    app.state.service.store.set_hidden(item_id, True)
     for address in ("/", "/list?n=100", f"/search?query={title}", "/map.svg"):
-        assert f"/movies/{movie_id}" + '"' not in visitor.get(address).text, address
-    gone = visitor.get(f"/movies/{movie_id}")
+        assert f"/items/{item_id}" + '"' not in visitor.get(address).text, address
+    gone = visitor.get(f"/items/{item_id}")
     assert gone.status_code == 404
-    assert "this movie is hidden" in gone.text
-    assert visitor.get(f"/map?movie={movie_id}").status_code == 404
-    send(visitor, "/rate", movie_id=movie_id, rating=5)
-    assert stars(visitor) == [movie_id]
-    app.state.service.store.set_hidden(movie_id, False)
-    assert visitor.get(f"/movies/{movie_id}").status_code == 200
+    assert "this item is hidden" in gone.text
+    assert visitor.get(f"/map?item={item_id}").status_code == 404
+    send(visitor, "/rate", item_id=item_id, rating=5)
+    assert stars(visitor) == [item_id]
+    app.state.service.store.set_hidden(item_id, False)
+    assert visitor.get(f"/items/{item_id}").status_code == 200
 
 
 def test_the_page_of_the_api_names_every_call_and_every_field(visitor, app):
@@ -331,49 +331,49 @@ def test_the_page_of_the_api_names_every_call_and_every_field(visitor, app):
     assert "Authorization: Bearer KEY" in page
 
 
-def test_what_a_movie_would_get_does_not_look_at_what_it_got(visitor):
-    for movie_id in (60, 134):
-        send(visitor, "/rate", movie_id=movie_id, rating=5)
-    before = re.search(r'class="predicted"><b>(.*?)</b>', visitor.get("/movies/50").text)[1]
-    send(visitor, "/rate", movie_id=50, rating=1)
-    told = visitor.get("/movies/50").text
+def test_what_an_item_would_get_does_not_look_at_what_it_got(visitor):
+    for item_id in (60, 134):
+        send(visitor, "/rate", item_id=item_id, rating=5)
+    before = re.search(r'class="predicted"><b>(.*?)</b>', visitor.get("/items/50").text)[1]
+    send(visitor, "/rate", item_id=50, rating=1)
+    told = visitor.get("/items/50").text
     assert "You gave it 1; without that we would say" in told
     assert re.search(r'class="predicted"><b>(.*?)</b>', told)[1] == before
 
 
 # ---------------------------------------------------------------------------------------------------------- the list
 def test_filters_and_order_are_the_apis(visitor):
-    for movie_id in (50, 60, 134):
-        send(visitor, "/rate", movie_id=movie_id, rating=5)
-    body = {"ratings": [{"movie_id": movie_id, "rating": 5} for movie_id in (50, 60, 134)]}
+    for item_id in (50, 60, 134):
+        send(visitor, "/rate", item_id=item_id, rating=5)
+    body = {"ratings": [{"item_id": item_id, "rating": 5} for item_id in (50, 60, 134)]}
     body |= {"genres": ["Drama"], "years": [1990, 1999], "by": "rating", "n": 20}
     wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
     told = visitor.get("/list?genres=Drama&years=1990-1999&by=rating&n=20")
-    assert listed(told) == [row["movie_id"] for row in wanted]
+    assert listed(told) == [row["item_id"] for row in wanted]
 
 
-def test_less_like_this_leaves_out_the_movie_and_those_most_like_it(visitor):
-    send(visitor, "/rate", movie_id=50, rating=5)
+def test_less_like_this_leaves_out_the_item_and_those_most_like_it(visitor):
+    send(visitor, "/rate", item_id=50, rating=5)
     first = listed(visitor.get("/list"))[0]
-    like_it = {row["movie_id"] for row in visitor.get(f"/api/movies/{first}/similar").json()["recommendations"]}
-    told = send(visitor, "/aside", movie_id=first, back="/list?n=100")
+    like_it = {row["item_id"] for row in visitor.get(f"/api/items/{first}/similar").json()["recommendations"]}
+    told = send(visitor, "/dismiss", item_id=first, back="/list?n=100")
     assert not ({first} | like_it) & set(listed(told))
     assert "Less like" in told.text
-    again = send(visitor, "/aside", movie_id=first, back="/list", again=1)
+    again = send(visitor, "/dismiss", item_id=first, back="/list", again=1)
     assert listed(again)[0] == first
 
 
 def test_without_one_reason_the_list_is_that_of_who_never_rated_it(visitor, app):
-    for movie_id, rating in ((50, 5), (60, 4), (134, 5)):
-        send(visitor, "/rate", movie_id=movie_id, rating=rating)
+    for item_id, rating in ((50, 5), (60, 4), (134, 5)):
+        send(visitor, "/rate", item_id=item_id, rating=rating)
     rec = app.state.service.served.recommender
     left = {50: 5, 60: 4}
-    ranks = {row: rec.explain(ratings=left, movie_id=row).rank for row in listed(visitor.get("/list"))}
+    ranks = {row: rec.explain(ratings=left, item_id=row).rank for row in listed(visitor.get("/list"))}
     first, rank = next((row, rank) for row, rank in ranks.items() if rank)
     told = visitor.get(f"/list?without=134&of={first}")
-    body = {"ratings": [{"movie_id": 50, "rating": 5}, {"movie_id": 60, "rating": 4}], "exclude": [134]}
+    body = {"ratings": [{"item_id": 50, "rating": 5}, {"item_id": 60, "rating": 4}], "exclude": [134]}
     wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    assert listed(told) == [row["movie_id"] for row in wanted]
+    assert listed(told) == [row["item_id"] for row in wanted]
     assert f"place {rank}" in told.text
     assert "Put it back" in told.text
     assert visitor.get("/list").text.count("Put it back") == 0
@@ -381,8 +381,8 @@ def test_without_one_reason_the_list_is_that_of_who_never_rated_it(visitor, app)
 
 @pytest.mark.parametrize("by", ["score", "rating"])
 def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
-    for movie_id, rating in ((50, 5), (60, 1), (134, 5), (249, 2), (272, 4), (84, 3)):
-        send(visitor, "/rate", movie_id=movie_id, rating=rating)
+    for item_id, rating in ((50, 5), (60, 1), (134, 5), (249, 2), (272, 4), (84, 3)):
+        send(visitor, "/rate", item_id=item_id, rating=rating)
     page = visitor.get(f"/list?n=40&by={by}").text
     tables = re.findall(r'<table class="sum">(.*?)</table>', page, re.DOTALL)
     assert len(tables) == 40
@@ -394,7 +394,7 @@ def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
 
 def test_a_sum_says_because_of_what_adds_most_and_although_of_what_was_rated_low(sample):
     rec = reelated.Recommender().fit(sample)
-    told = rec.explain(ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, movie_id=84, by="rating", ranks=False)
+    told = rec.explain(ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, item_id=84, by="rating", ranks=False)
     made = add_up(told)
     assert made.because == list(told.for_it[:2])
     assert all(reason.contribution > 0 for reason in made.because)
@@ -404,7 +404,7 @@ def test_a_sum_says_because_of_what_adds_most_and_although_of_what_was_rated_low
 
 
 # --------------------------------------------------------------------------------------------------------- the start
-def test_the_first_movies_are_known_and_tell_of_different_tastes(sample):
+def test_the_first_items_are_known_and_tell_of_different_tastes(sample):
     rec = reelated.Recommender().fit(sample)
     order = most_telling(rec)
     known = rec.catalogue_.by_popularity[: len(order)]
@@ -416,19 +416,19 @@ def test_the_first_movies_are_known_and_tell_of_different_tastes(sample):
     assert len(genres) >= len(plain)
 
 
-def test_of_two_movies_that_tell_the_same_only_one_is_asked_about_early():
+def test_of_two_items_that_tell_the_same_only_one_is_asked_about_early():
     twins = {user: {1: stars, 2: stars, 3: 6 - stars if user % 3 else stars} for user, stars in zip(
         range(90), [1, 5, 2, 4, 3] * 18, strict=True)}  # fmt: skip
-    rows = [(user, movie, stars) for user, given in twins.items() for movie, stars in given.items()]
-    table = dict(zip(("user", "movie", "stars"), map(list, zip(*rows, strict=True)), strict=True))
+    rows = [(user, item, stars) for user, given in twins.items() for item, stars in given.items()]
+    table = dict(zip(("user", "item", "stars"), map(list, zip(*rows, strict=True)), strict=True))
     rec = reelated.Recommender().fit(reelated.read(table, scale=(1, 5, 1)))
     order = most_telling(rec).tolist()
     assert abs(order.index(0) - order.index(1)) == 2
 
 
-def test_movies_that_were_rated_make_room_for_others(visitor):
+def test_items_that_were_rated_make_room_for_others(visitor):
     first = re.findall(r'data-key="tile (\d+)"', visitor.get("/").text)
-    send(visitor, "/rate", movie_id=first[0], rating=4)
+    send(visitor, "/rate", item_id=first[0], rating=4)
     now = re.findall(r'data-key="tile (\d+)"', visitor.get("/").text)
     assert now[:11] == first[1:]
     assert now[11] not in first
@@ -439,9 +439,9 @@ def test_movies_that_were_rated_make_room_for_others(visitor):
 def test_search_forgives_typos_and_finds_what_was_added_today(visitor, app):
     assert "The Godfather" in visitor.get("/search?query=godfahter").text
     assert "No title is like" in visitor.get("/search?query=qqqqqqqqqq").text
-    app.state.service.store.put_movie(70_001, "Zebra Crossing", 2026)
+    app.state.service.store.put_item(70_001, "Zebra Crossing", 2026)
     assert "Zebra Crossing" in visitor.get("/search?query=zebra").text
-    send(visitor, "/rate", movie_id=70_001, rating=5)
+    send(visitor, "/rate", item_id=70_001, rating=5)
     assert stars(visitor) == [70_001]
     assert visitor.get("/list").status_code == 200
 
@@ -462,12 +462,12 @@ def test_every_scale_can_be_rated_on(scale, count, halves):
 def test_erasing_removes_everything_and_the_cookie(visitor, app):
     def kept():
         with app.state.service.store._reading() as connection:
-            tables = ("visitors", "visitor_ratings", "set_aside")
+            tables = ("visitors", "visitor_ratings", "dismissed")
             return [connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() for table in tables]
 
     before = kept()
-    send(visitor, "/rate", movie_id=50, rating=5)
-    send(visitor, "/aside", movie_id=60)
+    send(visitor, "/rate", item_id=50, rating=5)
+    send(visitor, "/dismiss", item_id=60)
     assert kept() == [count + 1 for count in before]
     assert "Your stars for 1 movie and 1 movie of which you want less" in visitor.get("/how").text
     cookie = visitor.cookies[VISITOR]
@@ -483,7 +483,7 @@ def test_what_visitors_rate_counts_for_a_refit_only_where_it_is_learned_from(pla
     made, counted = create_app(options(place, learn_from_visitors=learns)), []
     monkeypatch.setattr(made.state.service, "count", counted.append)
     with TestClient(made, HERE, headers={"Accept": "text/html"}) as client:
-        send(client, "/rate", movie_id=50, rating=5)
+        send(client, "/rate", item_id=50, rating=5)
         assert counted == [1] * learns
         assert ("does not learn" in client.get("/how").text) != learns
 

@@ -43,24 +43,24 @@ def rec(data):
 
 @pytest.fixture(scope="module")
 def odd():
-    """Few ratings below zero, off any steps, of movies with titles like formulas and without genres and years."""
+    """Few ratings below zero, off any steps, of items with titles like formulas and without genres and years."""
     rng = np.random.default_rng(5)
-    pairs = [(user, movie) for user in range(9) for movie in range(12) if rng.random() < 0.7]
+    pairs = [(user, item) for user in range(9) for item in range(12) if rng.random() < 0.7]
     ratings = {
         "user_id": [f"u{user}$" for user, _ in pairs],
-        "movie_id": [movie for _, movie in pairs],
+        "item_id": [item for _, item in pairs],
         "rating": rng.normal(0, 4, len(pairs)).round(3),
     }
-    titles = {"movie_id": range(12), "title": [f"{SPLIT} {'long ' * 9 * (movie % 3)}{movie}" for movie in range(12)]}
+    titles = {"item_id": range(12), "title": [f"{SPLIT} {'long ' * 9 * (item % 3)}{item}" for item in range(12)]}
     made = Dataset.from_frames(ratings, titles)
     return Recommender(ItemKNN("pearson", positive_only=False, n_neighbors=4)).fit(made)
 
 
-def kinds(rec, user_id=300, movie_id=STAR_WARS):
+def kinds(rec, user_id=300, item_id=STAR_WARS):
     return {
         "ratings": lambda **how: plot.ratings(rec, **how),
-        "similarity": lambda **how: plot.similarity(rec, movie_id, **how),
-        "neighborhood": lambda **how: plot.neighborhood(rec, movie_id, **how),
+        "similarity": lambda **how: plot.similarity(rec, item_id, **how),
+        "neighborhood": lambda **how: plot.neighborhood(rec, item_id, **how),
         "user": lambda **how: plot.user(rec, user_id, **how),
     }
 
@@ -139,7 +139,7 @@ def test_no_folder_is_refused(rec, tmp_path):
 
 
 # ---------------------------------------------------------------------------------------------------------- numbers
-def test_bars_are_the_shares_of_the_ratings_and_the_tail_is_the_counts_of_the_movies(data):
+def test_bars_are_the_shares_of_the_ratings_and_the_tail_is_the_counts_of_the_items(data):
     stars, tail = plot.ratings(data).axes
     values = data.ratings.matrix.data
     assert [bar.get_height() for bar in stars.patches] == [np.mean(values == star) for star in (1, 2, 3, 4, 5)]
@@ -193,7 +193,7 @@ def test_a_pair_that_one_of_the_two_keeps_is_drawn_with_its_value(odd):
         assert drawn[max(a, b), min(a, b)] == known[a, b]
 
 
-def test_one_movie_alone_brings_those_nearest_to_it(rec):
+def test_one_item_alone_brings_those_nearest_to_it(rec):
     labels = [
         text.get_text().replace("\n", " ") for text in plot.similarity(rec, STAR_WARS, n=4).axes[0].get_yticklabels()
     ]
@@ -221,7 +221,7 @@ def test_a_neighborhood_holds_what_similar_answers(rec):
 
 def test_thin_lines_join_neighbors_that_are_close_to_each_other(rec):
     rows = list(rec.similar(STAR_WARS, n=6))
-    near = {row.movie_id: {other.movie_id for other in rec.similar(row.movie_id, n=6)} for row in rows}
+    near = {row.item_id: {other.item_id for other in rec.similar(row.item_id, n=6)} for row in rows}
     ids = list(near)
     wanted = sum(a in near[b] or b in near[a] for at, a in enumerate(ids) for b in ids[:at])
     assert len(plot.neighborhood(rec, STAR_WARS, n=6).axes[0].collections[0].get_segments()) == wanted > 0
@@ -229,7 +229,7 @@ def test_thin_lines_join_neighbors_that_are_close_to_each_other(rec):
 
 def test_a_profile_holds_the_numbers_of_the_user_and_of_everyone(rec, data):
     stars, genres, decades = plot.user(rec, 300).axes
-    table = data.ratings.to_polars().join(data.movies.select("movie_id", "year", "genres"), on="movie_id")
+    table = data.ratings.to_polars().join(data.items.select("item_id", "year", "genres"), on="item_id")
     mine = table.filter(table["user_id"] == 300)
     assert np.allclose(
         [bar.get_height() for bar in stars.patches], [(mine["rating"] == s).mean() for s in (1, 2, 3, 4, 5)]
@@ -248,8 +248,8 @@ def test_a_profile_holds_the_numbers_of_the_user_and_of_everyone(rec, data):
 
 def test_a_profile_without_genres_and_years_says_so(odd):
     shown = texts(plot.user(odd, "u3$"))
-    assert "No genres are known of these movies." in shown
-    assert "No years are known of these movies." in shown
+    assert "No genres are known of these items." in shown
+    assert "No years are known of these items." in shown
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -276,19 +276,19 @@ def boxes(texts):
 @pytest.mark.parametrize("kind", ["similarity", "neighborhood", "ratings"])
 def test_titles_of_any_width_stay_within_the_picture(title, kind):
     rng = np.random.default_rng(3)
-    movies = {"movie_id": range(4), "title": [title] * 4}
-    table = {"user_id": np.repeat(range(30), 4), "movie_id": np.tile(range(4), 30), "rating": rng.integers(1, 6, 120)}
-    figure = kinds(Recommender().fit(Dataset.from_frames(table, movies, name=title)), movie_id=0)[kind]()
+    items = {"item_id": range(4), "title": [title] * 4}
+    table = {"user_id": np.repeat(range(30), 4), "item_id": np.tile(range(4), 30), "rating": rng.integers(1, 6, 120)}
+    figure = kinds(Recommender().fit(Dataset.from_frames(table, items, name=title)), item_id=0)[kind]()
     figure.draw_without_rendering()
     for box in boxes(text for text in figure.findobj(Text) if not re.fullmatch(r"[−\d.,]*", text.get_text())):
         assert 0 <= box.x0 <= box.x1 <= figure.bbox.x1
         assert 0 <= box.y0 <= box.y1 <= figure.bbox.y1
 
 
-@pytest.mark.parametrize("n_movies", [1, 2, 3, 12])
-def test_where_all_movies_are_rated_alike_the_label_of_the_tail_meets_neither_title_nor_edge(n_movies):
-    table = {"user_id": np.repeat(range(5), n_movies), "movie_id": np.tile(range(n_movies), 5)}
-    figure = plot.ratings(table | {"rating": [3] * (5 * n_movies)})
+@pytest.mark.parametrize("n_items", [1, 2, 3, 12])
+def test_where_all_items_are_rated_alike_the_label_of_the_tail_meets_neither_title_nor_edge(n_items):
+    table = {"user_id": np.repeat(range(5), n_items), "item_id": np.tile(range(n_items), 5)}
+    figure = plot.ratings(table | {"rating": [3] * (5 * n_items)})
     figure.draw_without_rendering()
     tail = figure.axes[1]
     (label,) = boxes(tail.texts)
@@ -298,14 +298,14 @@ def test_where_all_movies_are_rated_alike_the_label_of_the_tail_meets_neither_ti
 
 
 def test_one_rating_alone_is_a_bar_and_no_wall():
-    (bar,) = plot.ratings({"user_id": [1], "movie_id": [1], "rating": [3]}).axes[0].patches
+    (bar,) = plot.ratings({"user_id": [1], "item_id": [1], "rating": [3]}).axes[0].patches
     low, high = bar.axes.get_xlim()
     assert bar.get_width() < (high - low) / 4
 
 
 @pytest.mark.parametrize("steps", [5, 10, 11])
 def test_the_shares_above_the_bars_do_not_meet(steps):
-    table = {"user_id": np.repeat(range(9), steps), "movie_id": np.tile(range(steps), 9)}
+    table = {"user_id": np.repeat(range(9), steps), "item_id": np.tile(range(steps), 9)}
     figure = plot.ratings(table | {"rating": np.tile(range(steps), 9) / 2})
     figure.draw_without_rendering()
     shown = boxes(figure.axes[0].texts)
@@ -323,31 +323,31 @@ def test_wide_signs_count_for_two():
 
 
 def test_a_sign_that_no_font_knows_is_said(tmp_path):
-    titles = {"movie_id": [1, 2], "title": ["\U00030000\U00030001", "Heat"]}
-    table = {"user_id": [1, 1, 2, 2], "movie_id": [1, 2, 1, 2], "rating": [5, 4, 4, 3]}
+    titles = {"item_id": [1, 2], "title": ["\U00030000\U00030001", "Heat"]}
+    table = {"user_id": [1, 1, 2, 2], "item_id": [1, 2, 1, 2], "rating": [5, 4, 4, 3]}
     rec = reelated.textbook().fit(Dataset.from_frames(table, titles))
     figure = plot.similarity(rec, [1, 2])
     with pytest.warns(FontWarning, match=r"No font here knows 2 signs \(. .\)\. Boxes stand in their place\."):
         plot.save(figure, tmp_path / "a.png")
     model = rec.save(tmp_path / "odd.model")
-    result = run(model, "similarity", "--movie", 1, "-o", tmp_path / "b.png")
+    result = run(model, "similarity", "--item", 1, "-o", tmp_path / "b.png")
     assert "note: No font here knows 2 signs" in result.stderr
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
 
 
 def test_the_least_data_can_be_drawn(tmp_path):
-    least = Recommender().fit({"user_id": [1], "movie_id": [1], "rating": [3]})
+    least = Recommender().fit({"user_id": [1], "item_id": [1], "rating": [3]})
     for figure in (plot.ratings(least), plot.user(least, 1), plot.neighborhood(least, 1)):
         plot.save(figure, tmp_path / "a.png")
     assert any("Nothing is linked to it." in text for text in texts(plot.neighborhood(least, 1)))
-    with pytest.raises(InputError, match="nothing is linked to this movie"):
+    with pytest.raises(InputError, match="nothing is linked to this item"):
         plot.similarity(least, 1)
 
 
 # -------------------------------------------------------------------------------------------------------- bad input
-def test_unknown_movies_and_users_are_refused(rec):
+def test_unknown_items_and_users_are_refused(rec):
     for asked in (lambda: plot.neighborhood(rec, 99999), lambda: plot.similarity(rec, [STAR_WARS, 99999])):
-        with pytest.raises(UnknownId, match="movie_id"):
+        with pytest.raises(UnknownId, match="item_id"):
             asked()
     with pytest.raises(UnknownId, match="No ratings for user_id 99999"):
         plot.user(rec, 99999)
@@ -360,9 +360,9 @@ def test_numbers_out_of_range_are_refused(rec):
         (lambda: plot.neighborhood(rec, STAR_WARS, n=0), "n=0: expected an integer of 1 or more"),
         (lambda: plot.neighborhood(rec, STAR_WARS, n=31), "n=31: expected 30 neighbours at the most"),
         (lambda: plot.similarity(rec, STAR_WARS, n=1), "n=1: expected an integer of 2 or more"),
-        (lambda: plot.similarity(rec, STAR_WARS, n=26), "n=26: expected from 2 to 25 movies"),
-        (lambda: plot.similarity(rec, []), "movie_ids: got 0, expected from 2 to 25"),
-        (lambda: plot.similarity(rec, list(rec.movie_ids)[:26]), "movie_ids: got 26, expected from 2 to 25"),
+        (lambda: plot.similarity(rec, STAR_WARS, n=26), "n=26: expected from 2 to 25 items"),
+        (lambda: plot.similarity(rec, []), "item_ids: got 0, expected from 2 to 25"),
+        (lambda: plot.similarity(rec, list(rec.item_ids)[:26]), "item_ids: got 26, expected from 2 to 25"),
     ]:
         with pytest.raises(InputError, match=said):
             asked()
@@ -404,7 +404,7 @@ def test_importing_reelated_loads_no_matplotlib():
 def test_drawing_loads_no_pyplot(tmp_path):
     script = (
         "import sys; from reelated import plot; "
-        "plot.save(plot.ratings({'user_id': [1], 'movie_id': [1], 'rating': [3]}), sys.argv[1]); "
+        "plot.save(plot.ratings({'user_id': [1], 'item_id': [1], 'rating': [3]}), sys.argv[1]); "
         "print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run(
@@ -419,12 +419,12 @@ def test_drawing_loads_no_pyplot(tmp_path):
     ("words", "drawn"),
     [
         (("ratings",), lambda rec: plot.ratings(rec)),
-        (("neighborhood", "--movie", "Star Wars", "-n", 5), lambda rec: plot.neighborhood(rec, STAR_WARS, n=5)),
+        (("neighborhood", "--item", "Star Wars", "-n", 5), lambda rec: plot.neighborhood(rec, STAR_WARS, n=5)),
         (
-            ("similarity", "--movie", "Fargo", "--movie", STAR_WARS),
+            ("similarity", "--item", "Fargo", "--item", STAR_WARS),
             lambda rec: plot.similarity(rec, [FARGO, STAR_WARS]),
         ),
-        (("similarity", "--movie", "Fargo"), lambda rec: plot.similarity(rec, FARGO)),
+        (("similarity", "--item", "Fargo"), lambda rec: plot.similarity(rec, FARGO)),
         (("user", "--user", 300, "--dark"), lambda rec: plot.user(rec, 300, dark=True)),
     ],
 )
@@ -443,14 +443,14 @@ def test_the_terminal_draws_from_a_saved_model(rec, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("neighborhood",), "got no --movie"),
-        (("similarity",), "got no --movie"),
+        (("neighborhood",), "got no --item"),
+        (("similarity",), "got no --item"),
         (("user",), "got no --user"),
         (("ratings", "--user", 1), "--user does not go with ratings"),
         (("user", "--user", 1, "-n", 5), "-n does not go with user"),
-        (("user", "--user", 1, "--movie", 1), "--movie does not go with user"),
-        (("neighborhood", "--movie", 1, "--movie", 2), "that of one movie"),
-        (("similarity", "--movie", 1, "--movie", 2, "-n", 5), "-n goes with one movie"),
+        (("user", "--user", 1, "--item", 1), "--item does not go with user"),
+        (("neighborhood", "--item", 1, "--item", 2), "that of one item"),
+        (("similarity", "--item", 1, "--item", 2, "-n", 5), "-n goes with one item"),
         (("pie",), "pie"),
     ],
 )
@@ -464,13 +464,13 @@ def test_wrong_usage_is_said_before_anything_is_read(words, said, tmp_path):
     [
         (("ratings", "-o", "a.gif"), "--output 'a.gif': expected a file that ends in .png or .svg."),
         (("ratings", "-o", "none/a.png"), "--output 'none/a.png': expected a file in a folder that exists."),
-        (("neighborhood", "--movie", "zzzzqq", "-o", "a.png"), "--movie 'zzzzqq': no movie has such an id or title."),
+        (("neighborhood", "--item", "zzzzqq", "-o", "a.png"), "--item 'zzzzqq': no item has such an id or title."),
         (
-            ("similarity", "--movie", "Fargo", "--movie", 296, "--movie", "qqzz", "-o", "a.png"),
-            "--movie 'qqzz': no movie",
+            ("similarity", "--item", "Fargo", "--item", 296, "--item", "qqzz", "-o", "a.png"),
+            "--item 'qqzz': no item",
         ),
         (("user", "--user", 99999, "-o", "a.png"), "No ratings for --user 99999."),
-        (("neighborhood", "--movie", "Fargo", "-n", 31, "-o", "a.png"), "--n 31: expected 30 neighbours at the most."),
+        (("neighborhood", "--item", "Fargo", "-n", 31, "-o", "a.png"), "--n 31: expected 30 neighbours at the most."),
     ],
 )
 def test_unusable_input_is_said_in_one_sentence_and_nothing_is_written(words, said, tmp_path, monkeypatch):
@@ -492,11 +492,11 @@ def test_a_place_where_nothing_can_be_written_is_said(rec, tmp_path, monkeypatch
         plot.save(plot.ratings(rec), tmp_path / "a.png")
 
 
-def test_a_movie_alone_is_named_as_it_was_given(tmp_path):
+def test_an_item_alone_is_named_as_it_was_given(tmp_path):
     file = tmp_path / "one.csv"
-    file.write_text("user_id,movie_id,rating\n1,1,3\n")
-    said = run(file, "similarity", "--movie", 1, "-o", tmp_path / "a.png", code=1)
-    assert said == "--movie 1: nothing is linked to this movie. Give several."
+    file.write_text("user_id,item_id,rating\n1,1,3\n")
+    said = run(file, "similarity", "--item", 1, "-o", tmp_path / "a.png", code=1)
+    assert said == "--item 1: nothing is linked to this item. Give several."
 
 
 def test_the_help_says_whose_a_picture_about_one_person_is():
@@ -505,7 +505,7 @@ def test_the_help_says_whose_a_picture_about_one_person_is():
 
 IN_A_NOTEBOOK = """
 import reelated
-data = reelated.read({"user": [1, 1, 2, 2], "movie": [1, 2, 1, 3], "rating": [5, 3, 4, 1]}, scale=(1, 5, 1))
+data = reelated.read({"user": [1, 1, 2, 2], "item": [1, 2, 1, 3], "rating": [5, 3, 4, 1]}, scale=(1, 5, 1))
 reelated.plot.ratings(data)
 """
 

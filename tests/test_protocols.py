@@ -45,18 +45,18 @@ def test_the_split_of_microsoft_trains_on_as_many_ratings_as_theirs(ml100k):
 
 
 def test_the_split_of_microsoft_is_the_one_worked_out_row_by_row(ml100k):
-    """Random numbers in the order of the file; each movie's ratings sorted by them; the first three quarters train."""
+    """Random numbers in the order of the file; each item's ratings sorted by them; the first three quarters train."""
     table = Material(ml100k).table
     numbers = np.random.RandomState(42).rand(len(table))
-    by_movie = {}
-    for row, movie in enumerate(table["movie_id"]):
-        by_movie.setdefault(movie, []).append(row)
+    by_item = {}
+    for row, item in enumerate(table["item_id"]):
+        by_item.setdefault(item, []).append(row)
     hidden = set()
-    for rows in by_movie.values():
+    for rows in by_item.values():
         hidden.update(sorted(rows, key=lambda row: numbers[row])[round(0.75 * len(rows)) :])
     wanted = {table.row(row)[:2] for row in hidden}
     (split,) = PROTOCOLS["ml100k-microsoft"].made(ml100k)
-    assert set(split.test.select("user_id", "movie_id").iter_rows()) == wanted
+    assert set(split.test.select("user_id", "item_id").iter_rows()) == wanted
 
 
 def test_the_recipe_has_its_known_figures_as_an_audience(ml100k):
@@ -76,9 +76,9 @@ def test_the_split_of_ncf_hides_one_rating_of_each_user_among_their_samples(ml1m
     assert (len(split.train.ratings), len(split.test)) == (994_169, 6_040)
     assert split.test["user_id"].is_unique().all()
     assert split.candidates.group_by("user_id").len()["len"].unique().to_list() == [100]
-    assert len(split.test.join(split.candidates, on=["user_id", "movie_id"], how="semi")) == 6_040
+    assert len(split.test.join(split.candidates, on=["user_id", "item_id"], how="semi")) == 6_040
     known = split.train.ratings.to_polars()
-    assert split.candidates.join(known, on=["user_id", "movie_id"], how="semi").is_empty()
+    assert split.candidates.join(known, on=["user_id", "item_id"], how="semi").is_empty()
 
 
 def test_the_split_of_infinite_ae_shows_more_than_it_teaches(ml1m):
@@ -117,9 +117,9 @@ def test_random_folds_of_a_million_are_dealt_once_and_for_all(ml1m):
 def twenty(tmp_path_factory):
     """A small table in the format of MovieLens 20M."""
     draw = np.random.default_rng(5)
-    users, movies = np.nonzero(draw.random((60, 25)) < 0.5)
+    users, items = np.nonzero(draw.random((60, 25)) < 0.5)
     rating = draw.choice([2.5, 3.0, 3.5, 4.0, 4.5, 5.0], len(users))
-    table = {"userId": users + 1, "movieId": 2 * movies + 1, "rating": rating, "timestamp": np.arange(len(users))}
+    table = {"userId": users + 1, "movieId": 2 * items + 1, "rating": rating, "timestamp": np.arange(len(users))}
     path = tmp_path_factory.mktemp("ml-20m") / "ratings.csv"
     pl.DataFrame(table).write_csv(path)
     return path
@@ -128,22 +128,22 @@ def twenty(tmp_path_factory):
 def test_the_split_of_liang_is_the_one_worked_out_user_by_user(twenty):
     rows = [(u, m) for u, m, r, _ in pl.read_csv(twenty).iter_rows() if r > 3.5]
     theirs = {u: [m for v, m in rows if v == u] for u in {u for u, _ in rows}}
-    users = sorted(u for u, movies in theirs.items() if len(movies) >= 5)
+    users = sorted(u for u, items in theirs.items() if len(items) >= 5)
     users = [users[at] for at in np.random.RandomState(98765).permutation(len(users))]
     train, test = users[:-14], users[-7:]
     known = {m for u in train for m in theirs[u]}
     draw, hidden = np.random.RandomState(98765), set()
     for user in sorted(test):
-        movies = [m for m in theirs[user] if m in known]
-        if len(movies) >= 5:
-            chosen = draw.choice(len(movies), size=int(0.2 * len(movies)), replace=False)
-            hidden |= {(user, movies[at]) for at in chosen}
+        items = [m for m in theirs[user] if m in known]
+        if len(items) >= 5:
+            chosen = draw.choice(len(items), size=int(0.2 * len(items)), replace=False)
+            hidden |= {(user, items[at]) for at in chosen}
     (split,) = ml20m.liang(Material(twenty), held_out=7)
-    assert set(split.test.select("user_id", "movie_id").iter_rows()) == hidden
+    assert set(split.test.select("user_id", "item_id").iter_rows()) == hidden
     assert set(split.train.ratings.user_ids) == set(train)
     assert len(split.train.ratings) == sum(len(theirs[u]) for u in train)
     shown = {(u, m) for u in test for m in theirs[u] if m in known} - hidden
-    assert set(split.shown.to_polars().select("user_id", "movie_id").iter_rows()) == shown
+    assert set(split.shown.to_polars().select("user_id", "item_id").iter_rows()) == shown
 
 
 def test_the_measures_of_liang_are_those_of_their_table(twenty):

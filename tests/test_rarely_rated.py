@@ -1,4 +1,4 @@
-"""Movies with few ratings or none, and people without any: an answer that says what it rests on."""
+"""Items with few ratings or none, and people without any: an answer that says what it rests on."""
 
 import numpy as np
 import polars as pl
@@ -21,22 +21,22 @@ def ratings():
     rng, rows = np.random.default_rng(0), []
     for kind, fans in FANS.items():
         for user in fans:
-            for movies, theirs in ((NOIR, kind == "Film-Noir"), (COMEDY, kind == "Comedy")):
-                chosen = rng.choice([movie for movie in movies if movie != RARE], 6 if theirs else 2, replace=False)
+            for items, theirs in ((NOIR, kind == "Film-Noir"), (COMEDY, kind == "Comedy")):
+                chosen = rng.choice([item for item in items if item != RARE], 6 if theirs else 2, replace=False)
                 stars = rng.integers(4, 6, len(chosen)) if theirs else rng.integers(1, 3, len(chosen))
-                rows += [(user, int(movie), int(star)) for movie, star in zip(chosen, stars, strict=True)]
-    return pl.DataFrame([*rows, (200, RARE, 3)], schema=["user_id", "movie_id", "rating"], orient="row")
+                rows += [(user, int(item), int(star)) for item, star in zip(chosen, stars, strict=True)]
+    return pl.DataFrame([*rows, (200, RARE, 3)], schema=["user_id", "item_id", "rating"], orient="row")
 
 
-def movies():
-    known = [(movie, 1950, ["Film-Noir"]) for movie in [*NOIR, NEW_NOIR]]
-    known += [(movie, 1990, ["Comedy"]) for movie in [*COMEDY, NEW_COMEDY]]
-    return pl.DataFrame([*known, (NOTHING_KNOWN, None, [])], schema=["movie_id", "year", "genres"], orient="row")
+def items():
+    known = [(item, 1950, ["Film-Noir"]) for item in [*NOIR, NEW_NOIR]]
+    known += [(item, 1990, ["Comedy"]) for item in [*COMEDY, NEW_COMEDY]]
+    return pl.DataFrame([*known, (NOTHING_KNOWN, None, [])], schema=["item_id", "year", "genres"], orient="row")
 
 
 @pytest.fixture(scope="module")
 def data():
-    return Dataset.from_frames(ratings(), movies())
+    return Dataset.from_frames(ratings(), items())
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +44,27 @@ def rec(data):
     return Recommender(EASE(l2=2.0)).fit(data)
 
 
-def test_a_movie_that_nobody_rated_is_for_those_who_like_its_kind(rec):
-    for movie, fans, others in ((NEW_NOIR, "Film-Noir", "Comedy"), (NEW_COMEDY, "Comedy", "Film-Noir")):
-        assert {row.user_id for row in rec.audience(movie)} <= {*FANS[fans], 200}  # 200 rated the rare one
-        liked, disliked = (rec.predict(FANS[who][3], movie) for who in (fans, others))
+def test_an_item_that_nobody_rated_is_for_those_who_like_its_kind(rec):
+    for item, fans, others in ((NEW_NOIR, "Film-Noir", "Comedy"), (NEW_COMEDY, "Comedy", "Film-Noir")):
+        assert {row.user_id for row in rec.audience(item)} <= {*FANS[fans], 200}  # 200 rated the rare one
+        liked, disliked = (rec.predict(FANS[who][3], item) for who in (fans, others))
         assert liked.predicted_rating > disliked.predicted_rating
         assert liked.source == disliked.source == "catalogue"
         assert liked.low < liked.predicted_rating <= liked.high
-        kind = NOIR if movie == NEW_NOIR else COMEDY
-        alike = rec.similar(movie, n=5)
-        assert {row.movie_id for row in alike} <= set(kind)
+        kind = NOIR if item == NEW_NOIR else COMEDY
+        alike = rec.similar(item, n=5)
+        assert {row.item_id for row in alike} <= set(kind)
         assert {row.common_raters for row in alike} == {0}
         assert alike.heading.endswith("by similarity, from its genres and year: nobody has rated it")
-        assert rec.audience(movie).heading.endswith("by adjusted score, from its genres and year: nobody has rated it")
+        assert rec.audience(item).heading.endswith("by adjusted score, from its genres and year: nobody has rated it")
 
 
 def test_on_a_list_it_is_said_where_it_comes_from_and_its_reasons_add_up(rec):
     user = FANS["Film-Noir"][3]
-    rows = {row.movie_id: row for row in rec.recommend(user, n=99)}
+    rows = {row.item_id: row for row in rec.recommend(user, n=99)}
     assert rows[NEW_NOIR].rank < rows[NEW_COMEDY].rank
-    assert rows[NEW_NOIR].rank > min(row.rank for movie, row in rows.items() if movie in NOIR)
-    assert {movie for movie, row in rows.items() if row.source == "catalogue"} == {NEW_NOIR, NEW_COMEDY}
+    assert rows[NEW_NOIR].rank > min(row.rank for item, row in rows.items() if item in NOIR)
+    assert {item for item, row in rows.items() if row.source == "catalogue"} == {NEW_NOIR, NEW_COMEDY}
     row = rows[NEW_NOIR]
     assert row.because
     assert sum(reason.contribution for reason in row.reasons) + row.other == pytest.approx(row.score, abs=1e-5)
@@ -76,32 +76,32 @@ def test_on_a_list_it_is_said_where_it_comes_from_and_its_reasons_add_up(rec):
     assert everybody["source"].to_list() == [row.source for row in rec.recommend(user, n=99)]
 
 
-def test_a_movie_with_one_rating_borrows_from_its_kind(rec, data):
+def test_an_item_with_one_rating_borrows_from_its_kind(rec, data):
     bare = Recommender(EASE(l2=2.0)).fit(Dataset.from_frames(ratings()))
     fans = [sum(row.user_id in FANS["Film-Noir"] for row in one.audience(RARE, n=10)) for one in (bare, rec)]
     assert fans[0] < fans[1] == 10
 
 
 def test_its_stars_are_evidence_like_others(rec):
-    for movie, kind in ((NEW_NOIR, NOIR), (NEW_COMEDY, COMEDY)):
-        assert {row.movie_id for row in rec.recommend(ratings={movie: 5}, n=3)} <= set(kind)
+    for item, kind in ((NEW_NOIR, NOIR), (NEW_COMEDY, COMEDY)):
+        assert {row.item_id for row in rec.recommend(ratings={item: 5}, n=3)} <= set(kind)
 
 
-def test_a_movie_of_which_nothing_is_known_is_refused(rec):
-    with pytest.raises(UnknownId, match="movie_id=50: nobody had rated this movie when the model was fitted"):
+def test_an_item_of_which_nothing_is_known_is_refused(rec):
+    with pytest.raises(UnknownId, match="item_id=50: nobody had rated this item when the model was fitted"):
         rec.predict(FANS["Comedy"][0], NOTHING_KNOWN)
-    assert NOTHING_KNOWN not in rec.movie_ids
+    assert NOTHING_KNOWN not in rec.item_ids
 
 
-def test_what_does_not_borrow_knows_rated_movies_alone(data):
+def test_what_does_not_borrow_knows_rated_items_alone(data):
     for plain in (textbook(), Recommender(ItemKNN(), ItemKNN("residual-cosine"))):
-        assert set(plain.fit(data).movie_ids) == set(ratings()["movie_id"])
+        assert set(plain.fit(data).item_ids) == set(ratings()["item_id"])
 
 
-def test_a_catalogue_of_mostly_unrated_movies_is_left_out(data):
-    others = pl.DataFrame({"movie_id": range(1000, 1040), "year": 1999, "genres": [["Comedy"]] * 40})
-    most = Dataset.from_frames(ratings(), pl.concat([movies(), others], how="vertical_relaxed"))
-    assert set(Recommender(EASE(l2=2.0)).fit(most).movie_ids) == set(ratings()["movie_id"])
+def test_a_catalogue_of_mostly_unrated_items_is_left_out(data):
+    others = pl.DataFrame({"item_id": range(1000, 1040), "year": 1999, "genres": [["Comedy"]] * 40})
+    most = Dataset.from_frames(ratings(), pl.concat([items(), others], how="vertical_relaxed"))
+    assert set(Recommender(EASE(l2=2.0)).fit(most).item_ids) == set(ratings()["item_id"])
 
 
 def test_it_is_the_same_when_saved_and_opened(rec, tmp_path):
@@ -113,9 +113,9 @@ def test_it_is_the_same_when_saved_and_opened(rec, tmp_path):
 
 
 def test_a_person_without_ratings_is_told_averages(rec):
-    told = rec.predict(movie_id=NOIR[0], ratings={})
+    told = rec.predict(item_id=NOIR[0], ratings={})
     assert (told.source, told.n_neighbors_used) == ("averages", 0)
-    assert rec.predict(movie_id=NEW_NOIR, ratings={}).source == "catalogue"
+    assert rec.predict(item_id=NEW_NOIR, ratings={}).source == "catalogue"
     rows = rec.recommend(ratings={}, n=99)
     assert [row.source for row in rows[:5]] == ["popular"] * 5
-    assert [row.movie_id for row in rows if row.source == "catalogue"] == [NEW_NOIR, NEW_COMEDY]
+    assert [row.item_id for row in rows if row.source == "catalogue"] == [NEW_NOIR, NEW_COMEDY]

@@ -18,7 +18,7 @@ from reelated.ratings import NO_TIME, Dataset, Ids, Ratings, Scale
 from reelated.ratings.frames import named, plain, read_ids
 from reelated.ratings.ids import as_ids
 
-THREE = {"user_id": [1, 1, 2], "movie_id": [10, 20, 20], "rating": [4, 5, 3]}
+THREE = {"user_id": [1, 1, 2], "item_id": [10, 20, 20], "rating": [4, 5, 3]}
 
 
 def made(**changes):
@@ -51,7 +51,7 @@ def said(*frames, **options):
 @given(st.sets(st.integers(-(2**63), 2**63 - 1), min_size=1) | st.sets(st.text(max_size=4), min_size=1))
 def test_every_id_has_the_number_of_its_place_and_comes_back_as_it_was(values):
     column = pl.Series(sorted(values) if isinstance(next(iter(values)), int) else list(values)).unique().sort()
-    ids = Ids(column, "movie")
+    ids = Ids(column, "item")
     assert len(ids) == len(values)
     assert [ids.index_of(value) for value in ids] == list(range(len(ids)))
     assert set(ids) == values
@@ -72,13 +72,13 @@ def test_a_text_where_ids_are_integers_is_an_error_that_names_both_types():
 
 
 def test_an_integer_where_ids_are_text_is_an_error_that_names_both_types():
-    ids = Ids(pl.Series(["007", "196"]), "movie")
+    ids = Ids(pl.Series(["007", "196"]), "item")
     with pytest.raises(InputTypeError) as caught:
         ids.index_of(196)
     assert str(caught.value) == (
-        "movie_id=196 is of type int: the movie ids of this data are of type str. Did you mean '196'?"
+        "item_id=196 is of type int: the item ids of this data are of type str. Did you mean '196'?"
     )
-    with pytest.raises(InputTypeError, match=r"movie_id=7 is of type int: .* of type str.$"):
+    with pytest.raises(InputTypeError, match=r"item_id=7 is of type int: .* of type str.$"):
         ids.index_of(7)
 
 
@@ -103,7 +103,7 @@ def test_an_unknown_id_says_so_with_the_number_of_those_there_are(value):
 @pytest.mark.parametrize("value", ["\ud800", "B", "", "a\0", "🎬" * 1000])
 def test_an_unknown_text_of_any_kind_says_so(value):
     with pytest.raises(UnknownId):
-        Ids(pl.Series(["a", "b", "é"]), "movie").index_of(value)
+        Ids(pl.Series(["a", "b", "é"]), "item").index_of(value)
 
 
 def test_numbers_and_texts_of_numpy_are_ids_like_any_other():
@@ -116,12 +116,12 @@ def test_many_unknown_ids_are_minus_one():
 
 
 def test_ids_say_what_they_are():
-    assert repr(Ids(pl.Series(["a"]), "movie")) == "Ids(1 movies, str)"
+    assert repr(Ids(pl.Series(["a"]), "item")) == "Ids(1 items, str)"
 
 
 def test_zeros_in_front_stay_where_they_are():
-    data = made(movie_id=["007", "7", "7"])
-    assert list(data.ratings.movie_ids) == ["007", "7"]
+    data = made(item_id=["007", "7", "7"])
+    assert list(data.ratings.item_ids) == ["007", "7"]
     assert read_ids(pl.Series(["007", "7"])).to_list() == ["007", "7"]
 
 
@@ -147,7 +147,7 @@ def test_ids_of_every_integer_and_text_type_are_taken(kind):
 
 def test_fractions_are_no_ids():
     assert refused(user_id=[1.0, 1.5, 2.0]).startswith("user_id=1.5: ids are integers or text, not fractions. Is this")
-    assert refused(movie_id=[float("inf"), 1, 2]).startswith("movie_id=inf: ids are integers or text")
+    assert refused(item_id=[float("inf"), 1, 2]).startswith("item_id=inf: ids are integers or text")
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_fractions_are_no_ids():
      ([b"a", b"b", b"c"], "Binary"), ([Decimal("1.5")] * 3, "Decimal")],
 )  # fmt: skip
 def test_what_is_neither_integer_nor_text_is_no_id(values, kind):
-    words = refused(movie_id=values)
-    assert words.startswith(f"movie_id is a column of type {kind}")
+    words = refused(item_id=values)
+    assert words.startswith(f"item_id is a column of type {kind}")
     assert words.endswith("expected integers or text.")
 
 
@@ -187,7 +187,7 @@ def forms():
         "chunked columns of arrow": {
             name: pa.chunked_array([values[:1], values[1:]]) for name, values in THREE.items()
         },
-        "ranges and tuples": {"user_id": (1, 1, 2), "movie_id": [10, 20, 20], "rating": (4, 5.0, 3)},
+        "ranges and tuples": {"user_id": (1, 1, 2), "item_id": [10, 20, 20], "rating": (4, 5.0, 3)},
     }
 
 
@@ -195,7 +195,7 @@ def forms():
 def test_tables_of_every_form_give_the_same_ratings(form):
     data = Dataset.from_frames(forms()[form])
     assert rows(data) == [(1, 10, 4.0), (1, 20, 5.0), (2, 20, 3.0)]
-    assert data.ratings.to_polars().schema == {"user_id": pl.Int64, "movie_id": pl.Int64, "rating": pl.Float32}
+    assert data.ratings.to_polars().schema == {"user_id": pl.Int64, "item_id": pl.Int64, "rating": pl.Float32}
     assert data.ratings.matrix.toarray().tolist() == [[4, 5], [0, 3]]
     assert data.notes == ()
 
@@ -223,7 +223,7 @@ def test_pandas_ids_that_a_missing_value_made_floats_are_integers_again(dtype):
     frame = pd.DataFrame(THREE | {"user_id": pd.Series([196, None, 7], dtype=dtype)})
     data, note = said(frame, invalid="drop")
     assert rows(data) == [(7, 20, 3.0), (196, 10, 4.0)]
-    assert note.startswith("dropped 1 row without a user, a movie or a finite rating, the first is row 2: user_id=None")
+    assert note.startswith("dropped 1 row without a user, an item or a finite rating, the first is row 2: user_id=None")
 
 
 @pytest.mark.parametrize("dtype", ["str", "object", "category"])
@@ -241,13 +241,13 @@ def test_what_is_no_table_is_refused_with_the_way_to_read_files(thing):
 
 def test_columns_of_different_lengths_are_refused_with_the_lengths():
     assert refused(rating=[1, 2]) == (
-        "ratings has columns of different lengths: 'user_id' has 3, 'movie_id' has 3, 'rating' has 2. "
+        "ratings has columns of different lengths: 'user_id' has 3, 'item_id' has 3, 'rating' has 2. "
         "Expected as many values in each."
     )
 
 
 def test_two_columns_of_one_name_are_refused():
-    frame = pd.DataFrame([[1, 10, 3, 4]], columns=["user", "movie", "rating", "rating"])
+    frame = pd.DataFrame([[1, 10, 3, 4]], columns=["user", "item", "rating", "rating"])
     with pytest.raises(InputError, match="ratings has more than one column 'rating'"):
         Dataset.from_frames(frame)
 
@@ -270,21 +270,21 @@ def test_our_own_name_wins_over_an_alias():
 
 def test_columns_are_named_by_option():
     table = {"who": [1, 1, 2], "what": [10, 20, 20], "user": [0, 0, 0], "how": [4, 5, 3]}
-    columns = {"user_id": "who", "movie_id": "what", "rating": "how"}
+    columns = {"user_id": "who", "item_id": "what", "rating": "how"}
     assert rows(Dataset.from_frames(table, columns=columns)) == [(1, 10, 4.0), (1, 20, 5.0), (2, 20, 3.0)]
 
 
 def test_a_table_without_ratings_counts_each_row_as_one():
-    data = Dataset.from_frames({"user": [1, 2, 2], "movie": [5, 5, 6], "rating": [9, 9, 9]}, columns={"rating": None})
+    data = Dataset.from_frames({"user": [1, 2, 2], "item": [5, 5, 6], "rating": [9, 9, 9]}, columns={"rating": None})
     assert data.ratings.matrix.data.tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"user": "user_id"}, "columns has the key 'user': expected 'user_id', 'movie_id', 'rating', 'timestamp', "),
+        ({"user": "user_id"}, "columns has the key 'user': expected 'user_id', 'item_id', 'rating', 'timestamp', "),
         ({"user_id": "who"}, "columns['user_id']='who': the table has no such column. Its columns: 'user_id', "),
-        ({"user_id": None}, "No column for user_id among the table's columns 'user_id', 'movie_id', 'rating'."),
+        ({"user_id": None}, "No column for user_id among the table's columns 'user_id', 'item_id', 'rating'."),
     ],
 )  # fmt: skip
 def test_a_wrong_option_for_columns_is_refused(columns, words):
@@ -297,8 +297,8 @@ def test_a_missing_column_is_named_with_those_that_are_there():
     with pytest.raises(InputError) as caught:
         Dataset.from_frames({"user": [1], "film title": ["a"]})
     assert str(caught.value) == (
-        "No column for movie_id and rating among the table's columns 'user', 'film title'. "
-        "Name them: columns={'movie_id': 'your column', 'rating': 'your column'}. "
+        "No column for item_id and rating among the table's columns 'user', 'film title'. "
+        "Name them: columns={'item_id': 'your column', 'rating': 'your column'}. "
         "For a table without ratings give columns={'rating': None}."
     )
     with pytest.raises(InputError, match="among the table's columns none"):
@@ -366,7 +366,7 @@ def test_the_order_of_a_history_is_kept_to_the_last_digit():
 def test_a_row_without_a_finite_rating_is_refused_or_dropped_with_its_number(value):
     words = refused(rating=[4, value, value])
     assert words.startswith(
-        "2 rows without a user, a movie or a finite rating, the first is row 2: user_id=1, movie_id=20"
+        "2 rows without a user, an item or a finite rating, the first is row 2: user_id=1, item_id=20"
     )
     assert words.endswith("Mend the data, or drop such rows with invalid='drop'.")
     data, note = said(THREE | {"rating": [4, value, value]}, invalid="drop")
@@ -374,7 +374,7 @@ def test_a_row_without_a_finite_rating_is_refused_or_dropped_with_its_number(val
     assert note.startswith("dropped 2 rows without")
 
 
-@pytest.mark.parametrize("column", ["user_id", "movie_id"])
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
 def test_a_row_without_an_id_is_refused_or_dropped_with_its_number(column):
     broken = THREE | {column: [None, *THREE[column][1:]]}
     with pytest.raises(InputError, match=f"1 row without .* the first is row 1: .*{column}=None"):
@@ -384,12 +384,12 @@ def test_a_row_without_an_id_is_refused_or_dropped_with_its_number(column):
 
 
 def test_ratings_off_the_scale_are_refused_or_dropped_and_rows_keep_their_numbers():
-    table = {"user": [None, 2, 3, 4], "movie": [1, 2, 3, 4], "rating": [1, 2, 9, 3]}
+    table = {"user": [None, 2, 3, 4], "item": [1, 2, 3, 4], "rating": [1, 2, 9, 3]}
     data, note = said(table, scale=(1, 5, 1), invalid="drop")
     assert note == (
-        "dropped 1 row without a user, a movie or a finite rating, the first is row 1: user_id=None, movie_id=1, "
+        "dropped 1 row without a user, an item or a finite rating, the first is row 1: user_id=None, item_id=1, "
         "rating=1.0; dropped 1 row with a rating off the scale (1 to 5 in steps of 1), the first is row 3: user_id=3, "
-        "movie_id=3, rating=9.0"
+        "item_id=3, rating=9.0"
     )
     assert rows(data) == [(2, 2, 2.0), (4, 4, 3.0)]
     with pytest.raises(InputError, match=r"1 row with a rating off the scale \(4 to 5 in steps of 0.5\), .* row 3"):
@@ -402,14 +402,14 @@ def test_a_row_with_two_faults_is_counted_once():
 
 
 def test_a_table_without_a_row_left_is_refused():
-    assert refused(user_id=[], movie_id=[], rating=[]).startswith(
+    assert refused(user_id=[], item_id=[], rating=[]).startswith(
         "ratings: no ratings. Expected a table with at least one"
     )
     with pytest.raises(InputError, match="mine: no ratings"):
         Dataset.from_frames(THREE | {"rating": [None] * 3}, invalid="drop", name="mine")
 
 
-AGAIN = {"user": [1, 2, 1, 1], "movie": [10, 10, 10, 20], "rating": [1, 5, 4, 3]}
+AGAIN = {"user": [1, 2, 1, 1], "item": [10, 10, 10, 20], "rating": [1, 5, 4, 3]}
 STAMPS = {"timestamp": [9, 9, 3, 3]}
 
 
@@ -424,7 +424,7 @@ def test_of_repeated_ratings_one_stays_by_time_or_else_by_row(policy, more, kept
     data, note = said(AGAIN | more, duplicates=policy)
     assert data.ratings.matrix.toarray().tolist() == [[kept, 3], [5, 0]]
     assert note == (
-        f"1 repeated rating of a movie by the same user (for example user_id=1, movie_id=10): kept the {policy}"
+        f"1 repeated rating of an item by the same user (for example user_id=1, item_id=10): kept the {policy}"
     )
 
 
@@ -438,19 +438,19 @@ def test_repeated_ratings_may_be_an_error():
     with pytest.raises(InputError) as caught:
         Dataset.from_frames(AGAIN, duplicates="error")
     assert str(caught.value) == (
-        "1 repeated rating of a movie by the same user, for example user_id=1, movie_id=10. "
+        "1 repeated rating of an item by the same user, for example user_id=1, item_id=10. "
         "Choose duplicates='last', 'first' or 'mean'."
     )
     assert len(Dataset.from_frames(THREE, duplicates="error").ratings) == 3
 
 
 def test_all_that_was_changed_is_counted_and_warned_of():
-    table = {"user": [1, 1, 1, 2, None], "movie": [5, 5, 5, 5, 5], "rating": [1, 2, 3, None, 5]}
+    table = {"user": [1, 1, 1, 2, None], "item": [5, 5, 5, 5, 5], "rating": [1, 2, 3, None, 5]}
     with pytest.warns(DataWarning) as caught:
         data = Dataset.from_frames(table, invalid="drop", name="mine")
     assert [str(one.message).split(",")[0].split(" (")[0] for one in caught] == [
         "mine: dropped 2 rows without a user",
-        "mine: 2 repeated ratings of a movie by the same user",
+        "mine: 2 repeated ratings of an item by the same user",
     ]
     assert len(data.notes) == 2
 
@@ -492,30 +492,30 @@ def test_a_zero_is_a_rating():
     assert ratings.to_polars()["rating"].to_list() == [0, 5, 0]
 
 
-# ------------------------------------------------------------------------------------------------ movies and users
-def test_movies_get_our_columns_and_a_row_for_each_that_is_rated_or_listed():
-    movies = {"itemId": [30, 20], "Title": ["C", None], "genre": ["Comedy|Drama|", ""], "Year": [1994.0, None],
+# ------------------------------------------------------------------------------------------------ items and users
+def test_items_get_our_columns_and_a_row_for_each_that_is_rated_or_listed():
+    items = {"itemId": [30, 20], "Title": ["C", None], "genre": ["Comedy|Drama|", ""], "Year": [1994.0, None],
               "imdb": ["0114709", None], "colour": ["red", "blue"]}  # fmt: skip
-    data = Dataset.from_frames(THREE, movies)
-    assert data.movies.rows(named=True) == [
-        {"movie_id": 10, "title": "Movie 10", "year": None, "genres": [], "imdb_id": None},
-        {"movie_id": 20, "title": "Movie 20", "year": None, "genres": [], "imdb_id": None},
-        {"movie_id": 30, "title": "C", "year": 1994, "genres": ["Comedy", "Drama"], "imdb_id": "0114709"},
+    data = Dataset.from_frames(THREE, items)
+    assert data.items.rows(named=True) == [
+        {"item_id": 10, "title": "Item 10", "year": None, "genres": [], "imdb_id": None},
+        {"item_id": 20, "title": "Item 20", "year": None, "genres": [], "imdb_id": None},
+        {"item_id": 30, "title": "C", "year": 1994, "genres": ["Comedy", "Drama"], "imdb_id": "0114709"},
     ]
-    assert data.movies.schema["year"] == pl.Int32
-    assert len(data.ratings.movie_ids) == 2
+    assert data.items.schema["year"] == pl.Int32
+    assert len(data.ratings.item_ids) == 2
 
 
-def test_movies_and_users_are_known_by_their_ids_where_no_table_is_given():
+def test_items_and_users_are_known_by_their_ids_where_no_table_is_given():
     data = made()
-    assert data.movies.rows() == [(10, "Movie 10", None, []), (20, "Movie 20", None, [])]
-    assert data.movies.columns == ["movie_id", "title", "year", "genres"]
+    assert data.items.rows() == [(10, "Item 10", None, []), (20, "Item 20", None, [])]
+    assert data.items.columns == ["item_id", "title", "year", "genres"]
     assert data.users.rows() == [(1,), (2,)]
 
 
 def test_genres_may_be_lists():
-    movies = pd.DataFrame({"movie_id": [10, 20], "title": ["A", "B"], "genres": [["Crime", "War"], None]})
-    assert Dataset.from_frames(THREE, movies).movies["genres"].to_list() == [["Crime", "War"], []]
+    items = pd.DataFrame({"item_id": [10, 20], "title": ["A", "B"], "genres": [["Crime", "War"], None]})
+    assert Dataset.from_frames(THREE, items).items["genres"].to_list() == [["Crime", "War"], []]
 
 
 def test_users_get_our_columns_and_a_row_for_each():
@@ -527,21 +527,21 @@ def test_users_get_our_columns_and_a_row_for_each():
 
 def test_ids_of_another_type_in_the_catalogue_are_refused_with_both_types():
     with pytest.raises(InputError) as caught:
-        Dataset.from_frames(THREE, {"movie_id": ["10"], "title": ["A"]})
+        Dataset.from_frames(THREE, {"item_id": ["10"], "title": ["A"]})
     assert str(caught.value) == (
-        "movie_id is of type int in the ratings and of type str in the table of movies: make them the same."
+        "item_id is of type int in the ratings and of type str in the table of items: make them the same."
     )
     with pytest.raises(InputError, match="user_id is of type int in the ratings and of type str in the table of users"):
         Dataset.from_frames(THREE, users={"user_id": ["1"]})
 
 
-def test_a_movie_that_is_listed_twice_is_refused():
-    with pytest.raises(InputError, match="movie_id=20 stands more than once in the table of movies"):
-        Dataset.from_frames(THREE, {"movie_id": [10, 20, 20], "title": ["A", "B", "C"]})
+def test_an_item_that_is_listed_twice_is_refused():
+    with pytest.raises(InputError, match="item_id=20 stands more than once in the table of items"):
+        Dataset.from_frames(THREE, {"item_id": [10, 20, 20], "title": ["A", "B", "C"]})
 
 
-def test_tables_of_movies_and_users_need_their_ids():
-    with pytest.raises(InputError, match="No column for movie_id among the table's columns 'title'"):
+def test_tables_of_items_and_users_need_their_ids():
+    with pytest.raises(InputError, match="No column for item_id among the table's columns 'title'"):
         Dataset.from_frames(THREE, {"title": ["A"]})
     with pytest.raises(InputTypeError, match=r"users='u\.user' of type str: expected"):
         Dataset.from_frames(THREE, users="u.user")
@@ -556,7 +556,7 @@ def ratings_tables(draw):
     n = len(pairs)
     table = {
         "user_id": [user for user, _ in pairs],
-        "movie_id": [movie for _, movie in pairs],
+        "item_id": [item for _, item in pairs],
         "rating": draw(st.lists(st.sampled_from([-2.5, 0.0, 1.0, 4.5, 1e6]), min_size=n, max_size=n)),
     }
     if draw(st.booleans()):
@@ -575,12 +575,12 @@ def test_ratings_come_back_from_the_matrix_as_they_went_in(table):
     wanted = pl.DataFrame(table)
     if wanted["timestamp" if "timestamp" in table else "rating"].null_count() == len(wanted):
         wanted = wanted.drop("timestamp")
-    wanted = wanted.sort("user_id", "movie_id")
+    wanted = wanted.sort("user_id", "item_id")
     found = ratings.to_polars()
     assert found.columns == wanted.columns
     assert found.rows() == wanted.rows()
     assert rows(Dataset.from_frames(found)) == found.rows()
-    assert ratings.matrix.shape == (wanted["user_id"].n_unique(), wanted["movie_id"].n_unique())
+    assert ratings.matrix.shape == (wanted["user_id"].n_unique(), wanted["item_id"].n_unique())
     assert ratings.matrix.has_canonical_format
     assert sp.csr_array((ratings.matrix.data, ratings.matrix.indices, ratings.matrix.indptr)).has_canonical_format
 
@@ -594,20 +594,20 @@ def test_a_row_of_ratings_is_one_persons():
 
 def test_ratings_say_what_they_are():
     data = Dataset.from_frames(THREE, name="mine")
-    assert repr(data) == "mine: 3 ratings by 2 users of 2 movies, 3 to 5 in steps of 1"
-    assert repr(data.ratings) == "Ratings: 3 ratings by 2 users of 2 movies, 3 to 5 in steps of 1"
+    assert repr(data) == "mine: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1"
+    assert repr(data.ratings) == "Ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1"
     assert len(data.ratings) == 3
     assert data.ratings.density == 3 / 4
 
 
 def test_a_matrix_that_does_not_fit_its_ids_is_refused():
-    ids = Ids(pl.Series([1, 2]), "user"), Ids(pl.Series([5, 6, 7]), "movie")
-    with pytest.raises(InputError, match=r"matrix of shape \(3, 2\): expected 2 users × 3 movies"):
+    ids = Ids(pl.Series([1, 2]), "user"), Ids(pl.Series([5, 6, 7]), "item")
+    with pytest.raises(InputError, match=r"matrix of shape \(3, 2\): expected 2 users × 3 items"):
         Ratings(*ids, sp.csr_array((3, 2), dtype=np.float32), Scale(1, 5, 1))
 
 
 def test_data_sets_are_frozen_and_tags_make_a_new_one():
-    data, tags = made(), pl.DataFrame({"user_id": [1], "movie_id": [10], "tag": ["dark"]})
+    data, tags = made(), pl.DataFrame({"user_id": [1], "item_id": [10], "tag": ["dark"]})
     tagged = data.with_tags(tags)
     assert data.tags is None
     assert tagged.tags is tags
@@ -626,5 +626,5 @@ def test_the_tables_that_came_in_are_not_changed():
 
 
 def test_an_observed_scale_is_that_of_the_ratings_as_they_were_given():
-    frame = {"user": [1, 1, 1], "movie": [1, 2, 3], "rating": [0.1, 0.3, 4.2]}
+    frame = {"user": [1, 1, 1], "item": [1, 2, 3], "rating": [0.1, 0.3, 4.2]}
     assert Dataset.from_frames(frame).ratings.scale == (0.1, 4.2, 0.2)

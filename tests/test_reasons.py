@@ -1,4 +1,4 @@
-"""Every door names the strongest reasons: the movies that add most to a number, the largest contribution first."""
+"""Every door names the strongest reasons: the items that add most to a number, the largest contribution first."""
 
 import html
 import re
@@ -46,8 +46,8 @@ def profiles(data):
         items, given = data.ratings.row(user)
         few = SIZES[at % len(SIZES)]
         step = max(len(items) // few, 1)
-        ids = data.ratings.movie_ids.take(items[::step][:few]).to_list()
-        found.append({movie_id: float(rating) for movie_id, rating in zip(ids, given[::step][:few], strict=True)})
+        ids = data.ratings.item_ids.take(items[::step][:few]).to_list()
+        found.append({item_id: float(rating) for item_id, rating in zip(ids, given[::step][:few], strict=True)})
     return found
 
 
@@ -66,9 +66,9 @@ def web(rec, data, tmp_path_factory):
         yield app
 
 
-def strongest(rec, movie_id, n=3, by="score", **who):
+def strongest(rec, item_id, n=3, by="score", **who):
     """Return the titles of the largest positive contributions, from the whole sum."""
-    parts = rec.explain(movie_id=movie_id, by=by, ranks=False, **who).contributions
+    parts = rec.explain(item_id=item_id, by=by, ranks=False, **who).contributions
     falling = sorted((part for part in parts if part.contribution > 0), key=lambda part: -part.contribution)
     return [with_year(part.title, part.year) for part in falling[:n]]
 
@@ -79,7 +79,7 @@ def test_python_names_the_strongest_reasons_of_every_row(rec, profiles, by):
     for ratings in profiles:
         for row in rec.recommend(ratings=ratings, by=by):
             if row.source == "model":
-                assert list(row.because) == strongest(rec, row.movie_id, by=by, ratings=ratings)
+                assert list(row.because) == strongest(rec, row.item_id, by=by, ratings=ratings)
                 named += bool(row.because)
     assert named > 20
 
@@ -95,7 +95,7 @@ def test_one_rating_or_equal_ratings_give_a_reason_for_every_row_of_the_model(re
 def test_the_terminal_names_the_strongest_reasons_of_every_row(rec, profiles, tmp_path):
     folder = rec.save(tmp_path / "model")
     for ratings in profiles:
-        given = [word for movie_id, rating in ratings.items() for word in ("--rate", f"{movie_id}={rating}")]
+        given = [word for item_id, rating in ratings.items() for word in ("--rate", f"{item_id}={rating}")]
         shown = CliRunner().invoke(terminal, ["recommend", str(folder), *given], env={"COLUMNS": "400"}).stdout
         heading, _, *lines = shown.splitlines()[1:]
         assert heading.rstrip().endswith("because you rated")
@@ -103,26 +103,26 @@ def test_the_terminal_names_the_strongest_reasons_of_every_row(rec, profiles, tm
         rows = rec.recommend(ratings=ratings)
         for row, line in zip(rows, lines, strict=True):
             if row.source == "model":
-                assert line[at:].strip() == ", ".join(strongest(rec, row.movie_id, ratings=ratings))
+                assert line[at:].strip() == ", ".join(strongest(rec, row.item_id, ratings=ratings))
 
 
 def test_the_api_gives_the_strongest_reasons_of_every_row_first(rec, profiles, web):
     client = TestClient(web, HERE)
     for ratings in profiles:
-        body = {"ratings": [{"movie_id": movie_id, "rating": rating} for movie_id, rating in ratings.items()]}
+        body = {"ratings": [{"item_id": item_id, "rating": rating} for item_id, rating in ratings.items()]}
         told = client.post("/api/recommendations", json=body).json()["recommendations"]
         for row in told:
             if row["source"] == "model":
                 named = [with_year(one["title"], one["year"]) for one in row["reasons"] if one["contribution"] > 0]
-                assert named == strongest(rec, row["movie_id"], ratings=ratings)
+                assert named == strongest(rec, row["item_id"], ratings=ratings)
 
 
 def test_a_prediction_of_the_api_names_the_strongest_reasons_first(rec, data, web):
     client, user = TestClient(web, HERE), data.ratings.user_ids[7]
     for row in rec.recommend(user)[:5]:
-        told = client.get(f"/api/users/{user}/predictions/{row.movie_id}").json()
+        told = client.get(f"/api/users/{user}/predictions/{row.item_id}").json()
         named = [with_year(one["title"], one["year"]) for one in told["reasons"] if one["contribution"] > 0]
-        assert named == strongest(rec, row.movie_id, by="rating", user_id=user)
+        assert named == strongest(rec, row.item_id, by="rating", user_id=user)
 
 
 @pytest.mark.parametrize("by", ["score", "rating"])
@@ -130,14 +130,14 @@ def test_the_page_names_the_strongest_reasons_of_every_row(rec, profiles, web, b
     for ratings in profiles[:6]:
         client = TestClient(web, HERE, headers={"Accept": "text/html"})
         token = re.search(r'name="token" value="(\w+)"', client.get("/").text)[1]
-        for movie_id, rating in ratings.items():
-            client.post("/rate", data={"token": token, "movie_id": movie_id, "rating": rating})
+        for item_id, rating in ratings.items():
+            client.post("/rate", data={"token": token, "item_id": item_id, "rating": rating})
         page = client.get(f"/list?by={by}").text
         rows = rec.recommend(ratings=ratings, by=by)
         said = [sentence(text) for text in re.findall(r'<p class="why">(.*?)</p>', page, re.DOTALL)]
         assert len(said) == len(rows)
         for row, text in zip(rows, said, strict=True):
-            named = strongest_rated(rec, ratings, row.movie_id, by)
+            named = strongest_rated(rec, ratings, row.item_id, by)
             if row.source == "popular":
                 assert text == "Popular with everyone."
             elif named:
@@ -151,7 +151,7 @@ def test_the_operators_page_of_a_user_names_their_strongest_reasons(rec, data, w
     page = client.get(f"/users/{user}").text
     said = [sentence(text) for text in re.findall(r'<span class="small">((?:because|popular).*?)</span>', page)]
     rows = rec.recommend(user)
-    assert said == [f"because they rated {' and '.join(strongest(rec, r.movie_id, 2, user_id=user))}" for r in rows]
+    assert said == [f"because they rated {' and '.join(strongest(rec, r.item_id, 2, user_id=user))}" for r in rows]
 
 
 def sentence(markup):
@@ -159,9 +159,9 @@ def sentence(markup):
     return " ".join(html.unescape(re.sub("<.*?>", "", markup)).split())
 
 
-def strongest_rated(rec, ratings, movie_id, by):
+def strongest_rated(rec, ratings, item_id, by):
     """Return the two strongest reasons as the page names them: title and rating."""
-    parts = rec.explain(ratings=ratings, movie_id=movie_id, by=by, ranks=False).contributions
+    parts = rec.explain(ratings=ratings, item_id=item_id, by=by, ranks=False).contributions
     falling = sorted((part for part in parts if part.contribution > 0), key=lambda part: -part.contribution)
     return [" ".join(f"{part.title} {part.rating:g}".split()) for part in falling[:2]]
 
@@ -184,11 +184,11 @@ def test_liked_is_above_the_own_mean_and_where_there_is_none_to_compare_above_th
         assert reason.liked == (reason.rating > bar)
 
 
-def test_although_is_said_only_of_a_movie_that_was_rated_low(rec, profiles):
+def test_although_is_said_only_of_an_item_that_was_rated_low(rec, profiles):
     said = 0
     for ratings in profiles:
         for row in rec.recommend(ratings=ratings, by="rating", n=30):
-            made = add_up(rec.explain(ratings=ratings, movie_id=row.movie_id, by="rating", ranks=False))
+            made = add_up(rec.explain(ratings=ratings, item_id=row.item_id, by="rating", ranks=False))
             for reason in made.although:
                 assert reason.contribution < 0
                 assert reason.rating <= sum(ratings.values()) / len(ratings)

@@ -24,7 +24,7 @@ GENRES = ("Comedy", "Drama", "Film-Noir")
 
 
 def stars(n_users=37, n_items=19, seed=4):
-    """Return a lopsided dense table of stars, NaN where not rated: a user of one rating, twins, a movie of one."""
+    """Return a lopsided dense table of stars, NaN where not rated: a user of one rating, twins, an item of one."""
     rng = np.random.default_rng(seed)
     R = rng.integers(1, 6, (n_users, n_items)).astype(float)
     R[rng.random(R.shape) < 0.6] = np.nan
@@ -39,25 +39,25 @@ def stars(n_users=37, n_items=19, seed=4):
 
 R = stars()
 USERS = [100 + 3 * u for u in range(R.shape[0])]
-MOVIES = [5 + 7 * i for i in range(R.shape[1])]
+ITEMS = [5 + 7 * i for i in range(R.shape[1])]
 
 
-def frame_of(R, users=USERS, movies=MOVIES):
+def frame_of(R, users=USERS, items=ITEMS):
     """Return a table of ratings, in no order."""
     u, i = np.nonzero(~np.isnan(R))
     order = np.random.default_rng(0).permutation(len(u))
     u, i = u[order], i[order]
-    return pl.DataFrame({"user_id": [users[k] for k in u], "movie_id": [movies[k] for k in i], "rating": R[u, i]})
+    return pl.DataFrame({"user_id": [users[k] for k in u], "item_id": [items[k] for k in i], "rating": R[u, i]})
 
 
 def catalogue():
-    """Return the movies, one of them rated by nobody, with nothing else known of it."""
+    """Return the items, one of them rated by nobody, with nothing else known of it."""
     return pl.DataFrame(
         {
-            "movie_id": [*MOVIES, UNRATED],
-            "title": [f"The Movie {chr(65 + i)}" for i in range(len(MOVIES))] + ["Nobody's"],
-            "year": [None if i == 4 else 1980 + i for i in range(len(MOVIES))] + [None],
-            "genres": [list(GENRES[i % 3 : i % 3 + 2]) for i in range(len(MOVIES))] + [[]],
+            "item_id": [*ITEMS, UNRATED],
+            "title": [f"The Item {chr(65 + i)}" for i in range(len(ITEMS))] + ["Nobody's"],
+            "year": [None if i == 4 else 1980 + i for i in range(len(ITEMS))] + [None],
+            "genres": [list(GENRES[i % 3 : i % 3 + 2]) for i in range(len(ITEMS))] + [[]],
         }
     )
 
@@ -87,8 +87,8 @@ def similarities(*settings, **more):
 
 
 def ranking_weights():
-    movies = catalogue().head(len(MOVIES))
-    known = naive.known_of_movies(movies["genres"].to_list(), movies["year"].to_list())
+    items = catalogue().head(len(ITEMS))
+    known = naive.known_of_items(items["genres"].to_list(), items["year"].to_list())
     V = np.vstack([naive.worth(R, (1, 5), RANKER.min_weight), known])
     return naive.ridge_weights(V, RANKER.l2, RANKER.dropout, 400)
 
@@ -110,7 +110,7 @@ def number(row, by):
 
 
 def ratings_of(u):
-    return {MOVIES[i]: R[u, i] for i in naive.rated(R[u])}
+    return {ITEMS[i]: R[u, i] for i in naive.rated(R[u])}
 
 
 def message(kind, function, *arguments, **options):
@@ -119,7 +119,7 @@ def message(kind, function, *arguments, **options):
     return str(caught.value)
 
 
-# ------------------------------------------------------------------------------------------------- lists of movies
+# ------------------------------------------------------------------------------------------------- lists of items
 @pytest.mark.parametrize(("preset", "by"), [("default", "score"), ("default", "rating"), ("textbook", "rating")])
 def test_every_list_is_the_oracles(preset, by, rec, plain):
     made, truth = {"default": rec, "textbook": plain}[preset], oracle(preset, by)
@@ -130,15 +130,15 @@ def test_every_list_is_the_oracles(preset, by, rec, plain):
         assert [row.rank for row in rows] == list(range(1, len(rows) + 1))
         for row, i in zip(rows, best, strict=True):  # of two that are equal to the oracle either may stand first
             assert number(row, by) == pytest.approx(truth[u, i], abs=1e-4)
-            assert number(row, by) == pytest.approx(truth[u, MOVIES.index(row.movie_id)], abs=1e-4)
+            assert number(row, by) == pytest.approx(truth[u, ITEMS.index(row.item_id)], abs=1e-4)
 
 
-def test_every_row_carries_both_numbers_and_what_is_known_of_the_movie(rec):
+def test_every_row_carries_both_numbers_and_what_is_known_of_the_item(rec):
     relevance, rating = oracle("default", "score"), oracle("default", "rating")
-    table = {row["movie_id"]: row for row in catalogue().to_dicts()}
+    table = {row["item_id"]: row for row in catalogue().to_dicts()}
     for by in BY:
         for row in rec.recommend(USERS[1], n=6, by=by):
-            i, known = MOVIES.index(row.movie_id), table[row.movie_id]
+            i, known = ITEMS.index(row.item_id), table[row.item_id]
             assert row.score == pytest.approx(relevance[1, i], abs=1e-4)
             assert row.predicted_rating == pytest.approx(rating[1, i], abs=1e-4)
             assert (row.title, row.year, list(row.genres)) == (known["title"], known["year"], known["genres"])
@@ -149,7 +149,7 @@ def test_the_support_is_of_the_number_that_the_list_falls_by(rec):
     rating = naive.support(R, similarities(R, "residual-cosine", shrinkage=100))
     for by, n_neighbors_used in (("score", ranking), ("rating", rating)):
         for row in rec.recommend(USERS[2], n=8, by=by):
-            assert row.n_neighbors_used == n_neighbors_used[2, MOVIES.index(row.movie_id)]
+            assert row.n_neighbors_used == n_neighbors_used[2, ITEMS.index(row.item_id)]
 
 
 def test_rows_fall_and_ties_stand_in_ascending_id(any_rec):
@@ -157,20 +157,20 @@ def test_rows_fall_and_ties_stand_in_ascending_id(any_rec):
     for user in USERS:
         for by in BY:
             rows = [row for row in any_rec.recommend(user, n=99, by=by) if row.source == "model"]
-            keys = [(-number(row, by), row.movie_id) for row in rows]
+            keys = [(-number(row, by), row.item_id) for row in rows]
             assert keys == sorted(keys)
             tied += sum(one[0] == two[0] for one, two in pairwise(keys))
-    assert tied, "the fixture holds movies that are one"
+    assert tied, "the fixture holds items that are one"
 
 
 def test_what_is_seen_or_excluded_is_absent(any_rec):
     for u, user in enumerate(USERS):
-        listed = {row.movie_id for row in any_rec.recommend(user, n=99, exclude=MOVIES[:4])}
-        assert not listed & (ratings_of(u).keys() | set(MOVIES[:4]))
+        listed = {row.item_id for row in any_rec.recommend(user, n=99, exclude=ITEMS[:4])}
+        assert not listed & (ratings_of(u).keys() | set(ITEMS[:4]))
 
 
 def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
-    user = USERS[3]  # one rating: few movies are linked to it
+    user = USERS[3]  # one rating: few items are linked to it
     rows = rec.recommend(user, n=18)
     assert len(rows) == 18
     assert rows.short is None
@@ -179,8 +179,8 @@ def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
     assert sources == sorted(sources)
     filled = [row for row in rows if row.source == "popular"]
     assert all((row.score, row.reasons, row.other) == (None, (), 0.0) for row in filled)
-    counts = dict(zip(MOVIES, (~np.isnan(R)).sum(0), strict=True))
-    keys = [(-counts[row.movie_id], row.movie_id) for row in filled]
+    counts = dict(zip(ITEMS, (~np.isnan(R)).sum(0), strict=True))
+    keys = [(-counts[row.item_id], row.item_id) for row in filled]
     assert keys == sorted(keys)
 
 
@@ -205,13 +205,13 @@ def test_a_short_list_says_why(data, rec):
 @pytest.mark.parametrize("by", BY)
 def test_filters_apply_before_the_cut(any_rec, by):
     for user in USERS[:9]:
-        everything = [row.movie_id for row in any_rec.recommend(user, n=99, by=by)]
-        genres = {row["movie_id"]: set(row["genres"]) for row in catalogue().to_dicts()}
+        everything = [row.item_id for row in any_rec.recommend(user, n=99, by=by)]
+        genres = {row["item_id"]: set(row["genres"]) for row in catalogue().to_dicts()}
         noir = any_rec.recommend(user, n=2, by=by, genres=["film-NOIR"])
-        assert {row.movie_id for row in noir} <= {movie for movie in everything if "Film-Noir" in genres[movie]}
+        assert {row.item_id for row in noir} <= {item for item in everything if "Film-Noir" in genres[item]}
         assert len(noir) == 2
         one = any_rec.recommend(user, n=3, by=by, exclude=everything[:1])
-        assert [row.movie_id for row in one] == everything[1:4]
+        assert [row.item_id for row in one] == everything[1:4]
 
 
 def test_years_are_a_year_or_a_pair_with_both_ends(rec):
@@ -224,7 +224,7 @@ def test_years_are_a_year_or_a_pair_with_both_ends(rec):
 @pytest.mark.parametrize("by", BY)
 def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
     batch = pl.concat(any_rec.recommend_batch(7, by=by, genres="Drama"))
-    names = ["movie_id", "title", "rank", "score", "predicted_rating", "n_neighbors_used", "source"]
+    names = ["item_id", "title", "rank", "score", "predicted_rating", "n_neighbors_used", "source"]
     assert batch.columns == ["user_id", *names]
     for user in USERS:
         alone = any_rec.recommend(user, n=7, by=by, genres="Drama").to_polars()
@@ -271,14 +271,14 @@ def test_lists_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(g
     batch, tied = pl.concat(made.recommend_batch(17)), 0
     for u in range(29):
         rows, wanted = made.recommend(u, n=17), naive.top_n(truth[u], 17, absent=naive.rated(GENEROUS[u]))
-        assert [row.movie_id for row in rows] == wanted
-        assert batch.filter(pl.col("user_id") == u)["movie_id"].to_list() == wanted
+        assert [row.item_id for row in rows] == wanted
+        assert batch.filter(pl.col("user_id") == u)["item_id"].to_list() == wanted
         assert [row.predicted_rating for row in rows] == pytest.approx(np.clip(truth[u, wanted], 4, 5))
         for row in rows:
             assert sum(part.contribution for part in row.reasons) + row.other == pytest.approx(row.predicted_rating)
-            assert made.predict(u, row.movie_id).predicted_rating == row.predicted_rating
+            assert made.predict(u, row.item_id).predicted_rating == row.predicted_rating
             assert row.score == row.predicted_rating or made.models_.ranker is not None
-            why = made.explain(u, row.movie_id)
+            why = made.explain(u, row.item_id)
             assert (why.value, why.rank) == (row.predicted_rating, row.rank)
             assert why.base + sum(part.contribution for part in why.contributions) + why.clip == pytest.approx(
                 why.value
@@ -294,7 +294,7 @@ def test_users_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(g
         rows, raters = made.audience(i, n=29, by="rating"), np.flatnonzero(~np.isnan(GENEROUS[:, i]))
         wanted = naive.top_n(truth[:, i], 29, absent=raters)
         assert [row.user_id for row in rows] == wanted
-        assert tables.filter(pl.col("movie_id") == i)["user_id"].to_list() == wanted
+        assert tables.filter(pl.col("item_id") == i)["user_id"].to_list() == wanted
         assert [row.predicted_rating for row in rows] == pytest.approx(np.clip(truth[wanted, i], 4, 5))
         assert [row.above_user_mean for row in rows] == pytest.approx(
             [np.clip(truth[u, i], 4, 5) - np.nanmean(GENEROUS[u]) for u in wanted], abs=1e-5
@@ -306,7 +306,7 @@ def test_users_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(g
 def test_the_textbook_recipe_breaks_ties_at_the_end_of_the_scale_by_ascending_id():
     made, tied = textbook().fit(frame_of(GENEROUS, range(29), range(17))), 0
     for u in range(29):
-        keys = [(-row.predicted_rating, row.movie_id) for row in made.recommend(u, n=17)]
+        keys = [(-row.predicted_rating, row.item_id) for row in made.recommend(u, n=17)]
         assert keys == sorted(keys)
         tied += sum(one[0] == two[0] == -5 for one, two in pairwise(keys))
     assert tied
@@ -321,19 +321,19 @@ def test_the_biases_alone_can_predict_ratings(data, ranker, tmp_path):
         truth = np.array([round(mean + of_item[i] + mine, 6) for i in range(R.shape[1])])
         wanted = naive.top_n(truth, 99, absent=naive.rated(R[u]))
         rows = made.recommend(user, n=99, by="rating")
-        assert [MOVIES.index(row.movie_id) for row in rows if row.movie_id != UNRATED] == wanted
+        assert [ITEMS.index(row.item_id) for row in rows if row.item_id != UNRATED] == wanted
         assert [row.predicted_rating for row in rows] == pytest.approx(
             [
-                np.clip(mean + mine + (0 if row.movie_id == UNRATED else of_item[MOVIES.index(row.movie_id)]), 1, 5)
+                np.clip(mean + mine + (0 if row.item_id == UNRATED else of_item[ITEMS.index(row.item_id)]), 1, 5)
                 for row in rows
             ],
             abs=1e-5,
         )
         assert all(row.reasons == () and row.other == row.predicted_rating for row in rows)
-        told = made.explain(user, rows[0].movie_id, by="rating")
+        told = made.explain(user, rows[0].item_id, by="rating")
         assert (told.rank, told.contributions, told.value) == (1, (), rows[0].predicted_rating)
         assert told.base + told.clip == pytest.approx(told.value)
-        prediction = made.predict(user, rows[0].movie_id)
+        prediction = made.predict(user, rows[0].item_id)
         assert (prediction.predicted_rating, prediction.n_neighbors_used, prediction.source) == (
             told.value,
             0,
@@ -344,9 +344,9 @@ def test_the_biases_alone_can_predict_ratings(data, ranker, tmp_path):
     assert again.models_.rater.item_bias_[: R.shape[1]] == pytest.approx(of_item)
     for by in BY:
         assert again.recommend(USERS[0], by=by) == made.recommend(USERS[0], by=by)
-        assert again.audience(MOVIES[0], by=by) == made.audience(MOVIES[0], by=by)
-    assert made.audience(MOVIES[0], by="rating")[0].predicted_rating
-    assert again.recommend(ratings={MOVIES[0]: 5}, n=3, by="rating")[0].predicted_rating
+        assert again.audience(ITEMS[0], by=by) == made.audience(ITEMS[0], by=by)
+    assert made.audience(ITEMS[0], by="rating")[0].predicted_rating
+    assert again.recommend(ratings={ITEMS[0]: 5}, n=3, by="rating")[0].predicted_rating
 
 
 # ---------------------------------------------------------------------------------------------------------- reasons
@@ -364,7 +364,7 @@ def test_the_reasons_of_a_row_add_up_to_its_number(any_rec, by):
 def test_the_reasons_of_a_row_are_the_three_largest_parts(any_rec, by):
     for u in (0, 1, 7):
         for row in any_rec.recommend(USERS[u], n=5, by=by):
-            parts = any_rec.explain(USERS[u], row.movie_id, by=by).contributions
+            parts = any_rec.explain(USERS[u], row.item_id, by=by).contributions
             assert row.reasons == parts[:3]
             assert [p.contribution for p in parts] == sorted((p.contribution for p in parts), reverse=True)
 
@@ -373,15 +373,15 @@ def test_the_reasons_of_a_row_are_the_three_largest_parts(any_rec, by):
 def test_an_explanation_adds_up_rated_or_not(any_rec, by):
     explained = 0
     for u in range(0, R.shape[0], 3):
-        for movie in MOVIES:
-            why = any_rec.explain(USERS[u], movie, by=by)
+        for item in ITEMS:
+            why = any_rec.explain(USERS[u], item, by=by)
             if why.value is None:
                 assert (why.contributions, why.rank, why.without, why.base) == ((), None, (), 0.0)
                 continue
             whole = why.base + sum(part.contribution for part in why.contributions) + why.clip
             assert whole == pytest.approx(why.value, abs=1e-5)
-            assert why.rating == ratings_of(u).get(movie)
-            assert movie not in {part.movie_id for part in why.contributions}
+            assert why.rating == ratings_of(u).get(item)
+            assert item not in {part.item_id for part in why.contributions}
             explained += 1
     assert explained > 100
 
@@ -391,16 +391,16 @@ def test_the_parts_of_a_relevance_are_the_oracles(rec):
     common = naive.common_raters(R)
     i = next(i for i in range(R.shape[1]) if np.isnan(R[0, i]))
     truth = {j: S[i, j] * worth[0, j] for j in naive.rated(R[0]) if S[i, j] != 0}
-    parts = rec.explain(USERS[0], MOVIES[i]).contributions
-    assert {MOVIES.index(part.movie_id): part.contribution for part in parts} == pytest.approx(truth, abs=1e-4)
+    parts = rec.explain(USERS[0], ITEMS[i]).contributions
+    assert {ITEMS.index(part.item_id): part.contribution for part in parts} == pytest.approx(truth, abs=1e-4)
     for part in parts:
-        j = MOVIES.index(part.movie_id)
+        j = ITEMS.index(part.item_id)
         assert (part.rating, part.common_raters) == (R[0, j], common[i, j])
         assert part.similarity == pytest.approx(S[i, j], abs=1e-5)
 
 
 @pytest.mark.parametrize("by", BY)
-def test_liked_are_the_movies_rated_above_the_persons_own_mean(any_rec, by):
+def test_liked_are_the_items_rated_above_the_persons_own_mean(any_rec, by):
     told = 0
     for u, user in enumerate(USERS):
         mean = 3 if np.nanmin(R[u]) == np.nanmax(R[u]) else np.nanmean(R[u])
@@ -414,37 +414,37 @@ def test_liked_are_the_movies_rated_above_the_persons_own_mean(any_rec, by):
 def test_the_places_without_a_rating_are_those_of_a_list_made_without_it(data, by):
     made = Recommender(RANKER, RATER, fill_with_popular=False).fit(data)
 
-    def place(ratings, movie):
-        listed = [row.movie_id for row in made.recommend(ratings=ratings, n=99, by=by)]
-        return listed.index(movie) + 1 if movie in listed else None
+    def place(ratings, item):
+        listed = [row.item_id for row in made.recommend(ratings=ratings, n=99, by=by)]
+        return listed.index(item) + 1 if item in listed else None
 
     moved = 0
     for u in (0, 5, 11):
-        for movie in (*MOVIES[:9], *MOVIES[14:16]):  # the last two are one movie twice: their places are tied
-            why = made.explain(USERS[u], movie, by=by)
-            ratings = {other: rating for other, rating in ratings_of(u).items() if other != movie}
-            assert why.rank == place(ratings, movie)
+        for item in (*ITEMS[:9], *ITEMS[14:16]):  # the last two are one item twice: their places are tied
+            why = made.explain(USERS[u], item, by=by)
+            ratings = {other: rating for other, rating in ratings_of(u).items() if other != item}
+            assert why.rank == place(ratings, item)
             strongest = sorted(why.contributions, key=lambda part: -abs(part.contribution))[:3]
-            assert [w.movie_id for w in why.without] == [part.movie_id for part in strongest]
+            assert [w.item_id for w in why.without] == [part.item_id for part in strongest]
             for without in why.without:
-                left = {other: rating for other, rating in ratings.items() if other != without.movie_id}
-                assert (without.rank, without.new_rank) == (why.rank, place(left, movie))
+                left = {other: rating for other, rating in ratings.items() if other != without.item_id}
+                assert (without.rank, without.new_rank) == (why.rank, place(left, item))
                 moved += without.rank != without.new_rank
     assert moved
 
 
 @pytest.mark.parametrize("by", BY)
-def test_lowering_a_star_never_raises_a_positively_linked_movie(any_rec, by):
+def test_lowering_a_star_never_raises_a_positively_linked_item(any_rec, by):
     for u in (0, 6, 14):
         ratings = ratings_of(u)
-        high = next(movie for movie, rating in ratings.items() if rating > 1)
-        before = {r.movie_id: number(r, by) for r in any_rec.recommend(ratings=ratings, n=99, by=by)}
-        after = {r.movie_id: number(r, by) for r in any_rec.recommend(ratings=ratings | {high: 1}, n=99, by=by)}
+        high = next(item for item, rating in ratings.items() if rating > 1)
+        before = {r.item_id: number(r, by) for r in any_rec.recommend(ratings=ratings, n=99, by=by)}
+        after = {r.item_id: number(r, by) for r in any_rec.recommend(ratings=ratings | {high: 1}, n=99, by=by)}
         links = pl.col("neighbor_id") == high, pl.col("similarity") > 0
-        linked = any_rec.neighbors().filter(*links)["movie_id"].to_list()
-        for movie in set(linked) & before.keys():
-            if before[movie] is not None:
-                assert after[movie] <= before[movie] + 1e-6
+        linked = any_rec.neighbors().filter(*links)["item_id"].to_list()
+        for item in set(linked) & before.keys():
+            if before[item] is not None:
+                assert after[item] <= before[item] + 1e-6
 
 
 # -------------------------------------------------------------------------------------------------------- newcomers
@@ -454,7 +454,7 @@ def test_a_stranger_with_the_ratings_of_a_user_gets_the_list_of_that_user(any_re
         ratings = dict(reversed(ratings_of(u).items()))
         assert any_rec.recommend(ratings=ratings, n=9, by=by) == any_rec.recommend(USERS[u], n=9, by=by)
         stranger, user = (
-            any_rec.explain(movie_id=MOVIES[0], by=by, **who) for who in ({"ratings": ratings}, {"user_id": USERS[u]})
+            any_rec.explain(item_id=ITEMS[0], by=by, **who) for who in ({"ratings": ratings}, {"user_id": USERS[u]})
         )
         assert stranger == user
 
@@ -463,22 +463,22 @@ def test_a_newcomer_without_ratings_gets_what_is_popular(rec, plain):
     rows = rec.recommend(ratings={}, n=4)
     assert {row.source for row in rows} == {"popular"}
     assert plain.recommend(ratings={}).short == (10, 0, "no_neighbours")
-    assert rec.predict(movie_id=MOVIES[0], ratings={}).n_neighbors_used == 0
-    assert plain.predict(movie_id=MOVIES[0], ratings={}).predicted_rating is None
+    assert rec.predict(item_id=ITEMS[0], ratings={}).n_neighbors_used == 0
+    assert plain.predict(item_id=ITEMS[0], ratings={}).predicted_rating is None
 
 
-def test_a_movie_that_nobody_had_rated_is_evidence_of_nothing(rec):
-    known = {MOVIES[0]: 5, MOVIES[1]: 2}
+def test_an_item_that_nobody_had_rated_is_evidence_of_nothing(rec):
+    known = {ITEMS[0]: 5, ITEMS[1]: 2}
     for unrated in (UNRATED, np.int64(UNRATED)):
         assert rec.recommend(ratings=known | {unrated: 5}) == rec.recommend(ratings=known)
         assert rec.recommend(USERS[0], exclude=[unrated]) == rec.recommend(USERS[0])
-        assert "nobody had rated this movie" in message(UnknownId, rec.similar, unrated)
+        assert "nobody had rated this item" in message(UnknownId, rec.similar, unrated)
 
 
 @pytest.mark.parametrize("rating", [0, 6, float("nan"), float("inf"), True, "5", None, 10**400])
-def test_a_rating_that_is_none_is_refused_by_movie(rec, rating):
-    said = message(InputError, rec.recommend, ratings={MOVIES[2]: rating})
-    assert said.startswith(f"ratings[{MOVIES[2]}]=")
+def test_a_rating_that_is_none_is_refused_by_item(rec, rating):
+    said = message(InputError, rec.recommend, ratings={ITEMS[2]: rating})
+    assert said.startswith(f"ratings[{ITEMS[2]}]=")
     assert said.endswith("expected a finite number from 1 to 5.")
 
 
@@ -487,8 +487,8 @@ def test_ratings_that_are_no_mapping_are_refused(rec, ratings):
     assert "expected a mapping such as {50: 5, 172: 4}" in message(InputError, rec.recommend, ratings=ratings)
 
 
-def test_unknown_movies_among_the_ratings_are_left_out_and_named(rec):
-    known = {MOVIES[0]: 5, MOVIES[1]: 2}
+def test_unknown_items_among_the_ratings_are_left_out_and_named(rec):
+    known = {ITEMS[0]: 5, ITEMS[1]: 2}
     answers = rec.recommend(ratings={6: 5} | known | {10**40: 1, UNRATED: 3})
     assert answers == rec.recommend(ratings=known)
     assert answers.unknown == answers[:2].unknown == (6, 10**40, UNRATED)
@@ -497,7 +497,7 @@ def test_unknown_movies_among_the_ratings_are_left_out_and_named(rec):
     assert rec.recommend(ratings=known).unknown == rec.recommend(USERS[0]).unknown == ()
 
 
-def test_without_a_known_movie_the_list_is_popular(rec):
+def test_without_a_known_item_the_list_is_popular(rec):
     answers = rec.recommend(ratings={6: 5}, n=4)
     assert answers.unknown == (6,)
     assert answers == rec.recommend(ratings={}, n=4)
@@ -505,29 +505,29 @@ def test_without_a_known_movie_the_list_is_popular(rec):
     assert len(answers) == 4
 
 
-def test_unknown_movies_do_not_spoil_a_prediction_and_a_warning_names_them(rec):
-    known = {MOVIES[0]: 5, MOVIES[1]: 2}
+def test_unknown_items_do_not_spoil_a_prediction_and_a_warning_names_them(rec):
+    known = {ITEMS[0]: 5, ITEMS[1]: 2}
     for ask in (rec.predict, rec.explain):
-        with pytest.warns(DataWarning, match="ratings: left out movies not in the model: 6"):
-            assert ask(movie_id=MOVIES[2], ratings=known | {6: 5}) == ask(movie_id=MOVIES[2], ratings=known)
+        with pytest.warns(DataWarning, match="ratings: left out items not in the model: 6"):
+            assert ask(item_id=ITEMS[2], ratings=known | {6: 5}) == ask(item_id=ITEMS[2], ratings=known)
 
 
-def test_a_movie_id_of_the_wrong_type_among_the_ratings_is_refused(rec):
-    assert message(InputTypeError, rec.recommend, ratings={"5": 5}).startswith("ratings: movie_id='5' is of type str")
+def test_an_item_id_of_the_wrong_type_among_the_ratings_is_refused(rec):
+    assert message(InputTypeError, rec.recommend, ratings={"5": 5}).startswith("ratings: item_id='5' is of type str")
 
 
 def test_who_is_asked_about_is_one_of_two(rec):
     for who in ({}, {"user_id": USERS[0], "ratings": {}}):
         assert message(InputError, rec.recommend, **who).startswith("Pass one of user_id=")
-        assert message(InputError, rec.predict, movie_id=MOVIES[0], **who).startswith("Pass one of user_id=")
+        assert message(InputError, rec.predict, item_id=ITEMS[0], **who).startswith("Pass one of user_id=")
 
 
 # --------------------------------------------------------------------------------------------------- lists of users
 @pytest.mark.parametrize("by", BY)
-def test_users_for_a_movie_are_those_without_a_rating_who_score_highest(any_rec, plain, by):
+def test_users_for_an_item_are_those_without_a_rating_who_score_highest(any_rec, plain, by):
     truth = oracle("textbook" if any_rec is plain else "default", by)
-    for i, movie in enumerate(MOVIES):
-        rows = any_rec.audience(movie, n=99, by=by)
+    for i, item in enumerate(ITEMS):
+        rows = any_rec.audience(item, n=99, by=by)
         column = np.where(np.isnan(R[:, i]), truth[:, i], np.nan)
         best = naive.top_n(column, 99)
         assert len(rows) == len(best)
@@ -536,26 +536,26 @@ def test_users_for_a_movie_are_those_without_a_rating_who_score_highest(any_rec,
         assert keys == sorted(keys)
 
 
-def test_asking_to_recommend_a_movie_lists_its_audience(any_rec):
-    for movie in MOVIES[:6]:
-        assert any_rec.recommend(movie_id=movie, n=5) == any_rec.audience(movie, n=5)
-    assert any_rec.recommend(movie_id=MOVIES[0], n=5, by="rating") == any_rec.audience(MOVIES[0], n=5, by="rating")
+def test_asking_to_recommend_an_item_lists_its_audience(any_rec):
+    for item in ITEMS[:6]:
+        assert any_rec.recommend(item_id=item, n=5) == any_rec.audience(item, n=5)
+    assert any_rec.recommend(item_id=ITEMS[0], n=5, by="rating") == any_rec.audience(ITEMS[0], n=5, by="rating")
 
 
 def test_what_is_said_of_an_audience_is_what_each_of_them_is_told(any_rec):
-    for movie in MOVIES[:5]:
-        for row in any_rec.audience(movie, n=99):
-            own = {r.movie_id: r for r in any_rec.recommend(row.user_id, n=99)}[movie]
+    for item in ITEMS[:5]:
+        for row in any_rec.audience(item, n=99):
+            own = {r.item_id: r for r in any_rec.recommend(row.user_id, n=99)}[item]
             assert (row.score, row.predicted_rating, row.n_neighbors_used) == (
                 own.score,
                 own.predicted_rating,
                 own.n_neighbors_used,
             )
-            assert row.predicted_rating == any_rec.predict(row.user_id, movie).predicted_rating
+            assert row.predicted_rating == any_rec.predict(row.user_id, item).predicted_rating
 
 
 def test_rows_about_users_carry_no_reasons(rec):
-    names = [field.name for field in dataclasses.fields(rec.audience(MOVIES[0])[0])]
+    names = [field.name for field in dataclasses.fields(rec.audience(ITEMS[0])[0])]
     assert names == [
         "rank",
         "user_id",
@@ -569,78 +569,78 @@ def test_rows_about_users_carry_no_reasons(rec):
 
 def test_a_short_audience_says_why(rec):
     raters = int((~np.isnan(R[:, 5])).sum())
-    everybody, linked = (rec.audience(MOVIES[5], n=99, by=by) for by in ("rating", "score"))
+    everybody, linked = (rec.audience(ITEMS[5], n=99, by=by) for by in ("rating", "score"))
     assert everybody.short == (99, R.shape[0] - raters, "no_candidates_left")
     assert len(linked) == R.shape[0] - raters
-    lonely = rec.audience(MOVIES[12], n=99)  # one person rated it: not all are linked to it
+    lonely = rec.audience(ITEMS[12], n=99)  # one person rated it: not all are linked to it
     assert lonely.short == (99, len(lonely), "no_neighbours")
-    assert rec.audience(MOVIES[12], n=len(lonely)).short is None
+    assert rec.audience(ITEMS[12], n=len(lonely)).short is None
 
 
 @pytest.mark.parametrize("extra", ["user_id", "ratings", "genres", "years", "exclude"])
-def test_a_list_of_users_takes_nothing_that_is_said_of_movies(rec, extra):
+def test_a_list_of_users_takes_nothing_that_is_said_of_items(rec, extra):
     given = {"user_id": USERS[0], "ratings": {}, "genres": "Drama", "years": 1990, "exclude": [5]}[extra]
-    said = message(InputError, rec.recommend, movie_id=MOVIES[0], **{extra: given})
-    assert said.startswith(f"recommend(movie_id=…) lists users and does not take {extra}.")
+    said = message(InputError, rec.recommend, item_id=ITEMS[0], **{extra: given})
+    assert said.startswith(f"recommend(item_id=…) lists users and does not take {extra}.")
 
 
 # ------------------------------------------------------------------------------------- similar, neighbours, predict
 def test_neighbors_are_the_oracles_with_their_common_raters(plain):
     S, common = similarities(R), naive.common_raters(R)
     table = plain.neighbors()
-    assert table.columns == ["movie_id", "neighbor_id", "similarity", "common_raters"]
+    assert table.columns == ["item_id", "neighbor_id", "similarity", "common_raters"]
     assert len(table) == np.count_nonzero(S)
-    for movie, neighbor, similarity, raters in table.rows():
-        i, j = MOVIES.index(movie), MOVIES.index(neighbor)
+    for item, neighbor, similarity, raters in table.rows():
+        i, j = ITEMS.index(item), ITEMS.index(neighbor)
         assert i != j
         assert similarity == pytest.approx(S[i, j], abs=1e-6)
         assert raters == common[i, j]
 
 
-def test_similar_movies_are_the_neighbours_best_first(any_rec):
+def test_similar_items_are_the_neighbours_best_first(any_rec):
     table = any_rec.neighbors()
-    for movie in MOVIES:
-        mine = table.filter(pl.col("movie_id") == movie).sort(
+    for item in ITEMS:
+        mine = table.filter(pl.col("item_id") == item).sort(
             "similarity", "neighbor_id", descending=[True, False], maintain_order=True
         )
-        rows = any_rec.similar(movie, n=5)
-        assert [(r.movie_id, r.similarity, r.common_raters) for r in rows] == mine.drop("movie_id").head(5).rows()
+        rows = any_rec.similar(item, n=5)
+        assert [(r.item_id, r.similarity, r.common_raters) for r in rows] == mine.drop("item_id").head(5).rows()
 
 
 def test_similar_takes_the_filters_and_says_why_it_is_short(rec):
-    noir = rec.similar(MOVIES[0], n=99, genres="film-noir")
+    noir = rec.similar(ITEMS[0], n=99, genres="film-noir")
     assert all("Film-Noir" in row.genres for row in noir)
     assert noir.short.reason in ("no_neighbours", "no_candidates_left")
     assert [row.rank for row in noir] == list(range(1, len(noir) + 1))
-    first = rec.similar(MOVIES[0], n=1)[0].movie_id
-    assert first not in {row.movie_id for row in rec.similar(MOVIES[0], n=99, exclude=[first])}
+    first = rec.similar(ITEMS[0], n=1)[0].item_id
+    assert first not in {row.item_id for row in rec.similar(ITEMS[0], n=99, exclude=[first])}
 
 
 def test_a_prediction_does_not_look_at_the_rating_itself(any_rec):
-    for u, movie in ((0, next(iter(ratings_of(0)))), (3, MOVIES[5])):  # the second has rated nothing else
-        others = {other: rating for other, rating in ratings_of(u).items() if other != movie}
-        known, blind = any_rec.predict(USERS[u], movie), any_rec.predict(movie_id=movie, ratings=others)
+    for u, item in ((0, next(iter(ratings_of(0)))), (3, ITEMS[5])):  # the second has rated nothing else
+        others = {other: rating for other, rating in ratings_of(u).items() if other != item}
+        known, blind = any_rec.predict(USERS[u], item), any_rec.predict(item_id=item, ratings=others)
         assert (known.predicted_rating, known.n_neighbors_used) == (blind.predicted_rating, blind.n_neighbors_used)
-        assert (known.rating, blind.rating) == (ratings_of(u)[movie], None)
+        assert (known.rating, blind.rating) == (ratings_of(u)[item], None)
         assert (known.user_id, blind.user_id) == (USERS[u], None)
 
 
-def test_predictions_of_movies_not_rated_are_the_oracles(any_rec, plain):
+def test_predictions_of_items_not_rated_are_the_oracles(any_rec, plain):
     truth = oracle("textbook" if any_rec is plain else "default", "rating")
     for u in range(0, R.shape[0], 5):
         for i in range(R.shape[1]):
             if np.isnan(R[u, i]):
-                got = any_rec.predict(USERS[u], MOVIES[i]).predicted_rating
+                got = any_rec.predict(USERS[u], ITEMS[i]).predicted_rating
                 assert (got is None) == np.isnan(truth[u, i])
                 assert got is None or got == pytest.approx(truth[u, i], abs=1e-4)
 
 
 # --------------------------------------------------------------------------------------------------- ids and numbers
 def test_numpys_integers_are_ids_and_answers_hold_plain_ones(rec):
-    user, movie = np.int64(USERS[0]), np.int32(MOVIES[1])
+    user, item = np.int64(USERS[0]), np.int32(ITEMS[1])
     assert rec.recommend(user) == rec.recommend(USERS[0])
-    assert rec.predict(user, movie) == rec.predict(USERS[0], MOVIES[1])
-    for answer in (rec.predict(user, movie), rec.explain(user, movie), rec.audience(movie)[0], rec.similar(movie)[0]):
+    assert rec.predict(user, item) == rec.predict(USERS[0], ITEMS[1])
+    for answer in (rec.predict(user, item), rec.explain(user, item), rec.audience(item)[0], rec.similar(item)[0]):
         json.dumps(dataclasses.asdict(answer), allow_nan=False)
 
 
@@ -655,7 +655,7 @@ def test_numpys_integers_are_ids_and_answers_hold_plain_ones(rec):
 )
 def test_an_id_of_another_type_is_told_both_types(rec, user, said):
     assert message(InputTypeError, rec.recommend, user) == said
-    assert message(InputTypeError, rec.recommend, movie_id=user) == said.replace("user", "movie").replace(
+    assert message(InputTypeError, rec.recommend, item_id=user) == said.replace("user", "item").replace(
         " Did you mean 100?", ""
     )
 
@@ -663,11 +663,11 @@ def test_an_id_of_another_type_is_told_both_types(rec, user, said):
 @pytest.mark.parametrize("unknown", [101, -1, 2**62, 2**64, 10**40])
 def test_an_unknown_id_says_what_to_do(rec, unknown):
     assert message(UnknownId, rec.recommend, unknown) == (
-        f"No ratings for user_id {unknown}. For a newcomer pass ratings={{movie_id: rating}}."
+        f"No ratings for user_id {unknown}. For a newcomer pass ratings={{item_id: rating}}."
     )
-    for ask in (rec.audience, rec.similar, lambda movie: rec.predict(USERS[0], movie)):
+    for ask in (rec.audience, rec.similar, lambda item: rec.predict(USERS[0], item)):
         said = message(UnknownId, ask, unknown)
-        assert said.startswith(f"movie_id={unknown}: this movie is not among the 19 movies of the data.")
+        assert said.startswith(f"item_id={unknown}: this item is not among the 19 items of the data.")
         assert said.endswith("Search by title with find('…').")
     assert rec.recommend(USERS[0], exclude=[unknown]) == rec.recommend(USERS[0])
 
@@ -676,9 +676,9 @@ def test_an_unknown_id_says_what_to_do(rec, unknown):
 def test_n_is_an_integer_of_one_or_more(rec, n):
     for ask in (
         lambda: rec.recommend(USERS[0], n=n),
-        lambda: rec.recommend(movie_id=MOVIES[0], n=n),
-        lambda: rec.similar(MOVIES[0], n=n),
-        lambda: rec.find("movie", n=n),
+        lambda: rec.recommend(item_id=ITEMS[0], n=n),
+        lambda: rec.similar(ITEMS[0], n=n),
+        lambda: rec.find("item", n=n),
         lambda: next(rec.recommend_batch(n)),
     ):
         assert message(InputError, ask) == f"n={n!r}: expected an integer of 1 or more."
@@ -687,18 +687,18 @@ def test_n_is_an_integer_of_one_or_more(rec, n):
 def test_an_unknown_order_is_refused(rec):
     for ask in (
         lambda: rec.recommend(USERS[0], by="ratings"),
-        lambda: rec.explain(USERS[0], MOVIES[0], by="ratings"),
+        lambda: rec.explain(USERS[0], ITEMS[0], by="ratings"),
         lambda: next(rec.recommend_batch(by="ratings")),
     ):
         assert message(InputError, ask).startswith("by='ratings': expected one of 'score', 'rating'. Did you mean")
-    for ask in (rec.audience, lambda movie, by: rec.audience_batch([movie], by=by)):
-        said = message(InputError, ask, MOVIES[0], by="ratings")
+    for ask in (rec.audience, lambda item, by: rec.audience_batch([item], by=by)):
+        said = message(InputError, ask, ITEMS[0], by="ratings")
         assert said == "by='ratings': expected one of 'score', 'rating', 'adjusted_score'. Did you mean 'rating'?"
 
 
 # --------------------------------------------------------------------------------------------------------- odd data
-def fit(users, movies, ratings, **known):
-    frame = {"user_id": users, "movie_id": movies, "rating": ratings}
+def fit(users, items, ratings, **known):
+    frame = {"user_id": users, "item_id": items, "rating": ratings}
     return Recommender().fit(Dataset.from_frames(frame, **known))
 
 
@@ -706,14 +706,14 @@ def test_one_user_can_be_served():
     lone = fit([1, 1, 1], [4, 5, 6], [5, 3, 4])
     rows = lone.recommend(1)
     assert (len(rows), rows.short.reason) == (0, "no_candidates_left")
-    assert {row.movie_id for row in lone.recommend(ratings={4: 5})} == {5, 6}
+    assert {row.item_id for row in lone.recommend(ratings={4: 5})} == {5, 6}
     assert len(lone.audience(4)) == 0
 
 
-def test_one_movie_can_be_served():
+def test_one_item_can_be_served():
     lone = fit([1, 2, 3], [7, 7, 7], [5, 3, 4])
     assert lone.recommend(1).short.reason == "no_candidates_left"
-    assert lone.recommend(ratings={})[0].movie_id == 7
+    assert lone.recommend(ratings={})[0].item_id == 7
     assert lone.similar(7).short == (10, 0, "no_candidates_left")
     assert lone.predict(1, 7).n_neighbors_used == 0
 
@@ -722,7 +722,7 @@ def test_ratings_that_are_all_equal_can_be_served():
     same = fit([1, 1, 2, 2, 3], [4, 5, 5, 6, 6], [3, 3, 3, 3, 3])
     assert {row.predicted_rating for row in same.recommend(1)} == {None}
     assert "from 3 to 3" in message(InputError, same.recommend, ratings={4: 5})
-    assert same.recommend(ratings={4: 3})[0].movie_id == 5
+    assert same.recommend(ratings={4: 3})[0].item_id == 5
 
 
 def test_ratings_below_zero_can_be_ranked_by_default():
@@ -733,18 +733,18 @@ def test_ratings_below_zero_can_be_ranked_by_default():
 
 def test_ids_may_be_text():
     named = fit(["ann", "ann", "ben", "çelik", "çelik"], ["007", "a b", "a b", "007", "ü/x"], [5, 4, 3, 2, 1])
-    assert {row.movie_id for row in named.recommend("ben")} == {"007", "ü/x"}
+    assert {row.item_id for row in named.recommend("ben")} == {"007", "ü/x"}
     assert {row.user_id for row in named.audience("ü/x")} == {"ann"}  # ben has rated nothing that its rater has
     said = message(InputTypeError, named.recommend, 7)
     assert said == "user_id=7 is of type int: the user ids of this data are of type str."
-    assert "movie_id=7 is of type int" in message(InputTypeError, named.similar, 7)
+    assert "item_id=7 is of type int" in message(InputTypeError, named.similar, 7)
     assert message(UnknownId, named.recommend, "\ud800").startswith("No ratings for user_id '\\ud800'.")
-    assert message(UnknownId, named.recommend, "x" * 10**6).endswith("For a newcomer pass ratings={movie_id: rating}.")
+    assert message(UnknownId, named.recommend, "x" * 10**6).endswith("For a newcomer pass ratings={item_id: rating}.")
 
 
 def test_an_adjusted_rater_explains_a_newcomer_without_ratings(data):
     made = Recommender(rater=ItemKNN("adjusted-cosine")).fit(data)
-    why = made.explain(movie_id=MOVIES[0], ratings={}, by="rating")
+    why = made.explain(item_id=ITEMS[0], ratings={}, by="rating")
     assert (why.value, why.base, why.contributions) == (None, 0.0, ())
     json.dumps(why.to_dict(), allow_nan=False)
 
@@ -755,14 +755,14 @@ def test_what_is_not_fitted_says_so():
     for ask in (
         lambda: new.recommend(1),
         lambda: new.recommend(ratings={1: 5}),
-        lambda: new.recommend(movie_id=1),
+        lambda: new.recommend(item_id=1),
         lambda: next(new.recommend_batch()),
         lambda: new.similar(1),
         lambda: new.predict(1, 1),
         lambda: new.explain(1, 1),
         lambda: new.find("x"),
         new.neighbors,
-        lambda: new.movie_ids,
+        lambda: new.item_ids,
         lambda: new.user_ids,
         lambda: new.save("nowhere"),
     ):
@@ -772,25 +772,25 @@ def test_what_is_not_fitted_says_so():
 
 def test_a_second_fit_is_the_first(data):
     twice = Recommender().fit(data)
-    first = [twice.recommend(user) for user in USERS], twice.audience(MOVIES[0])
+    first = [twice.recommend(user) for user in USERS], twice.audience(ITEMS[0])
     twice.fit(data)
-    assert ([twice.recommend(user) for user in USERS], twice.audience(MOVIES[0])) == first
+    assert ([twice.recommend(user) for user in USERS], twice.audience(ITEMS[0])) == first
 
 
 def test_a_fit_to_other_data_leaves_nothing_of_the_first(data):
     made = Recommender().fit(data)
-    made.audience(MOVIES[0])
-    other = {"user_id": [1, 1, 2], "movie_id": [MOVIES[0], 2, 2], "rating": [5, 4, 3]}
+    made.audience(ITEMS[0])
+    other = {"user_id": [1, 1, 2], "item_id": [ITEMS[0], 2, 2], "rating": [5, 4, 3]}
     made.fit(other)
-    assert made.audience(MOVIES[0]) == Recommender().fit(other).audience(MOVIES[0])
-    assert list(made.movie_ids) == [2, MOVIES[0]]
+    assert made.audience(ITEMS[0]) == Recommender().fit(other).audience(ITEMS[0])
+    assert list(made.item_ids) == [2, ITEMS[0]]
 
 
 def test_the_models_given_are_used_and_left_as_they_were(data):
     ranker, rater = ItemKNN(n_neighbors=2), ItemKNN("pearson")
     made = Recommender(ranker, rater).fit(data)
     assert not hasattr(ranker, "similarity_")
-    assert made.neighbors().group_by("movie_id").len()["len"].max() == 2
+    assert made.neighbors().group_by("item_id").len()["len"].max() == 2
     assert made.models_.rater.similarity == "pearson"
 
 
@@ -844,16 +844,16 @@ def test_progress_goes_from_nothing_to_all(data):
 
 
 def test_a_fitted_recommender_says_what_it_knows(rec):
-    assert repr(rec) == f"Recommender fitted to village: 19 movies, {int((~np.isnan(R)).sum())} ratings"
+    assert repr(rec) == f"Recommender fitted to village: 19 items, {int((~np.isnan(R)).sum())} ratings"
     assert list(rec.user_ids) == USERS
-    assert list(rec.movie_ids) == MOVIES
+    assert list(rec.item_ids) == ITEMS
 
 
 def test_a_reason_names_the_rating_as_it_was_given():
-    frame = {"user": [1, 1, 1, 2, 2, 3, 3], "movie": [1, 2, 3, 1, 2, 2, 3], "rating": [4.3, 0.1, 2.7, 4.3, 4.1, 0.3, 5]}
+    frame = {"user": [1, 1, 1, 2, 2, 3, 3], "item": [1, 2, 3, 1, 2, 2, 3], "rating": [4.3, 0.1, 2.7, 4.3, 4.1, 0.3, 5]}
     rec = reelated.Recommender().fit(reelated.read(frame, scale=(0, 5, 0.1)))
-    given = {movie: rating for user, movie, rating in zip(*frame.values(), strict=True) if user == 1}
-    assert {reason.movie_id: reason.rating for reason in rec.explain(1, 1).contributions} == {2: 0.1, 3: 2.7}
+    given = {item: rating for user, item, rating in zip(*frame.values(), strict=True) if user == 1}
+    assert {reason.item_id: reason.rating for reason in rec.explain(1, 1).contributions} == {2: 0.1, 3: 2.7}
     assert rec.explain(1, 1).rating == rec.predict(1, 1).rating == given[1]
     reasons = [reason for row in rec.recommend(2) for reason in row.reasons]
     assert {reason.rating for reason in reasons} == {4.3, 4.1}

@@ -15,12 +15,12 @@ import reelated
 from reelated import Recommender
 from reelated.cli.service import prepare
 from reelated.errors import InputError
-from reelated.map import MovieMap
+from reelated.map import ItemMap
 from reelated.refit import Version, Versions, models_folder, refit
 from reelated.refit.refitting import accuracy_of
 from reelated.store import Store
 
-TABLE = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "movie": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
+TABLE = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "item": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_refit_serves_what_a_fit_gives(rated, versions):
     attempt = refit(rated, versions)
     assert (attempt.outcome, attempt.counts) == ("switched", {"switched": 1})
     version = versions.current()
-    assert (version.number, version.users, version.movies, version.ratings, version.changes) == (1, 4, 3, 8, 8)
+    assert (version.number, version.users, version.items, version.ratings, version.changes) == (1, 4, 3, 8, 8)
     wanted = Recommender().fit(reelated.read(TABLE, scale=(1, 5, 1))).recommend(ratings={7: 5})
     assert versions.load(version).recommend(ratings={7: 5}) == wanted
 
@@ -87,8 +87,8 @@ def test_a_model_that_knows_far_fewer_ratings_is_served_if_users_were_erased(rat
 
 def test_a_model_that_knows_far_fewer_ratings_is_not_switched_to(rated, versions):
     refit(rated, versions)
-    for user, movie in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
-        rated.unrate(user, movie)
+    for user, item in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
+        rated.unrate(user, item)
     attempt = refit(rated, versions)
     assert (attempt.outcome, attempt.why) == (
         "refused",
@@ -123,7 +123,7 @@ def test_a_refit_that_fails_says_why_and_leaves_what_there_is(rated, versions, m
 
 def test_an_empty_store_is_no_model(tmp_path, versions):
     store = Store(f"sqlite:///{tmp_path}/empty.db").upgrade()
-    assert refit(store, versions).why == "The store holds no ratings yet. Import some, or rate movies."
+    assert refit(store, versions).why == "The store holds no ratings yet. Import some, or rate items."
     store.close()
 
 
@@ -188,9 +188,9 @@ def test_the_accuracy_is_that_of_ratings_the_model_did_not_see(sample):
     held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: matrix.nnz // 20])
     table = sample.ratings.to_polars().with_row_index("at")
     rest = table.filter(~pl.col("at").is_in(held.tolist())).drop("at")
-    model = Recommender().fit(reelated.Dataset.from_frames(rest, sample.movies, scale=sample.ratings.scale))
-    pairs = table.filter(pl.col("at").is_in(held.tolist())).select("user_id", "movie_id", "rating").rows()
-    predicted = [model.predict(user, movie).predicted_rating for user, movie, _ in pairs[:200]]
+    model = Recommender().fit(reelated.Dataset.from_frames(rest, sample.items, scale=sample.ratings.scale))
+    pairs = table.filter(pl.col("at").is_in(held.tolist())).select("user_id", "item_id", "rating").rows()
+    predicted = [model.predict(user, item).predicted_rating for user, item, _ in pairs[:200]]
     assert told["n"] == len(pairs)
     ours = accuracy_of_pairs(predicted, [rating for *_, rating in pairs[:200]])
     assert abs(told["rmse"] - ours) < 0.1
@@ -212,20 +212,20 @@ def test_what_is_told_of_a_version_is_plain_json(rated, versions):
 @pytest.fixture
 def drawn(monkeypatch):
     """What every map starts from."""
-    starts, of = [], MovieMap.of
+    starts, of = [], ItemMap.of
 
     def told(rec, start=None):
         starts.append(start)
         return of(rec, start)
 
-    monkeypatch.setattr(MovieMap, "of", told)
+    monkeypatch.setattr(ItemMap, "of", told)
     return starts
 
 
 def test_a_map_is_made_of_the_model_that_is_served_and_starts_from_the_last(rated, versions, drawn):
     refit(rated, versions)
-    first = MovieMap.load(versions.map_file)
-    assert list(first.movie_ids) == [7, 8, 9]
+    first = ItemMap.load(versions.map_file)
+    assert list(first.item_ids) == [7, 8, 9]
     rated.rate(4, 8, 3.0)
     refit(rated, versions)
     assert drawn[0] is None
@@ -234,7 +234,7 @@ def test_a_map_is_made_of_the_model_that_is_served_and_starts_from_the_last(rate
 
 def test_the_map_is_made_after_the_switch(rated, versions, monkeypatch):
     seen = []
-    monkeypatch.setattr(MovieMap, "of", lambda *_: seen.append((versions.current().number, versions.last_attempt())))
+    monkeypatch.setattr(ItemMap, "of", lambda *_: seen.append((versions.current().number, versions.last_attempt())))
     with pytest.raises(AttributeError):  # what stands in for the map cannot be saved
         refit(rated, versions)
     assert [(number, attempt.outcome) for number, attempt in seen] == [(1, "switched")]
@@ -245,10 +245,10 @@ def test_a_refit_without_a_map_is_a_refit_all_the_same(rated, versions, monkeypa
     caplog.set_level("INFO")
     refit(rated, versions)
     before = versions.map_file.read_bytes()
-    monkeypatch.setattr(MovieMap, "of", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(ItemMap, "of", lambda *_: (_ for _ in ()).throw(error))
     assert refit(rated, versions).outcome == "switched"
     assert versions.map_file.read_bytes() == before
-    assert "no new map of the movies" in caplog.text
+    assert "no new map of the items" in caplog.text
 
 
 def test_a_damaged_map_is_not_started_from_and_made_anew(rated, versions, drawn):
@@ -256,13 +256,13 @@ def test_a_damaged_map_is_not_started_from_and_made_anew(rated, versions, drawn)
     versions.map_file.write_bytes(b"half")
     refit(rated, versions)
     assert drawn == [None, None]
-    assert list(MovieMap.load(versions.map_file).movie_ids) == [7, 8, 9]
+    assert list(ItemMap.load(versions.map_file).item_ids) == [7, 8, 9]
 
 
 def test_a_model_that_is_refused_leaves_the_map_alone(rated, versions, drawn):
     refit(rated, versions)
-    for user, movie in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
-        rated.unrate(user, movie)
+    for user, item in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
+        rated.unrate(user, item)
     assert refit(rated, versions).outcome == "refused"
     assert len(drawn) == 1
 
@@ -273,4 +273,4 @@ def test_a_map_that_is_missing_is_made_when_the_service_starts(rated, versions, 
     assert len(drawn) == 1
     versions.map_file.unlink()
     prepare(rated, versions.folder, None)
-    assert list(MovieMap.load(versions.map_file).movie_ids) == [7, 8, 9]
+    assert list(ItemMap.load(versions.map_file).item_ids) == [7, 8, 9]

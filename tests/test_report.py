@@ -93,11 +93,11 @@ def test_a_report_on_lists_without_a_hit_says_so():
     assert any("600 of 600 users have no list or not a hidden rating that counts as liked" in part for part in text)
 
 
-@pytest.mark.parametrize("ask", ["movies", "users"])
+@pytest.mark.parametrize("ask", ["items", "users"])
 def test_little_data_makes_a_report_too(ask):
     table = {
         "user_id": [1, 1, 1, 2, 2, 3, 3, 3],
-        "movie_id": [7, 8, 9, 7, 8, 8, 9, 7],
+        "item_id": [7, 8, 9, 7, 8, 8, 9, 7],
         "rating": [1, 3, 5, 2, 4, 4, 3, 1],
     }
     data = reelated.read(table | {"timestamp": range(8)})

@@ -115,7 +115,7 @@ def test_the_unit_starts_the_service_with_options_that_there_are():
 def restored(url):
     """Return what a store that came back holds of user 1's first rating, and how many ratings in all."""
     store = Store(url).upgrade()
-    told = {row.movie_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
+    told = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
     store.close()
     return told
 
@@ -125,10 +125,10 @@ def backed_up(url, sample, keep, bring_back):
     store = Store(url).upgrade()
     store.import_data(sample, "sample")
     store.rate(1, 60, 1)
-    kept = {row.movie_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
+    kept = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
     keep()
     store.rate(1, 60, 5)
-    store.unrate(1, next(movie for movie in kept[0] if movie != 60))
+    store.unrate(1, next(item for item in kept[0] if item != 60))
     store.close()
     bring_back()
     return kept, restored(url)

@@ -32,10 +32,10 @@ def fields(path: Path, separator: str) -> list[list[str]]:
 
 
 def matrix(sample: Sample) -> np.ndarray:
-    """Users × movies, 0 where there is no rating."""
-    X = np.zeros((len(sample.users), len(sample.movies)))
+    """Users × items, 0 where there is no rating."""
+    X = np.zeros((len(sample.users), len(sample.items)))
     ratings = sample.ratings
-    X[ratings["user_id"].to_numpy() - 1, ratings["movie_id"].to_numpy() - 1] = ratings["rating"].to_numpy()
+    X[ratings["user_id"].to_numpy() - 1, ratings["item_id"].to_numpy() - 1] = ratings["rating"].to_numpy()
     return X
 
 
@@ -49,7 +49,7 @@ def test_two_simulations_are_the_same(sample: Sample) -> None:
 
 def test_the_sample_is_the_one_it_has_always_been(sample: Sample) -> None:
     """A change of the catalogue or of the simulation shows here; then the numbers are to be measured anew."""
-    weights = sample.ratings.select(pl.col("user_id") * 1009 + pl.col("movie_id") * 10 + pl.col("rating")).to_series()
+    weights = sample.ratings.select(pl.col("user_id") * 1009 + pl.col("item_id") * 10 + pl.col("rating")).to_series()
     in_order = (weights.to_numpy() * np.arange(len(weights))).sum()
     assert (len(weights), weights.sum()) == (49_653, 15_229_583_230)
     assert in_order == 377_891_160_911_988
@@ -70,17 +70,17 @@ def test_the_stars_are_spread_as_in_movielens_100k(sample: Sample) -> None:
 
 def test_there_are_about_50_000_ratings_none_of_them_twice(sample: Sample) -> None:
     assert 48_000 < len(sample.ratings) < 52_000
-    assert sample.ratings.select("user_id", "movie_id").is_unique().all()
+    assert sample.ratings.select("user_id", "item_id").is_unique().all()
 
 
-def test_users_rate_20_movies_or_more_and_a_few_very_many(sample: Sample) -> None:
+def test_users_rate_20_items_or_more_and_a_few_very_many(sample: Sample) -> None:
     counts = (matrix(sample) > 0).sum(axis=1)
     assert counts.min() == 20
     assert counts.max() > 250
     assert np.median(counts) < 0.7 * counts.mean()
 
 
-def test_a_few_movies_are_rated_by_most_users_and_many_by_few(sample: Sample) -> None:
+def test_a_few_items_are_rated_by_most_users_and_many_by_few(sample: Sample) -> None:
     counts = (matrix(sample) > 0).sum(axis=0)
     assert counts.min() >= 5
     assert 0.55 < counts.max() / len(sample.users) < 0.75
@@ -88,16 +88,16 @@ def test_a_few_movies_are_rated_by_most_users_and_many_by_few(sample: Sample) ->
     assert (counts < 30).mean() > 0.1
 
 
-def test_users_and_movies_differ_in_their_means_as_in_movielens_100k(sample: Sample) -> None:
-    """There, the standard deviations are 0.44 for users and 0.53 for movies with 20 ratings or more."""
+def test_users_and_items_differ_in_their_means_as_in_movielens_100k(sample: Sample) -> None:
+    """There, the standard deviations are 0.44 for users and 0.53 for items with 20 ratings or more."""
     X = matrix(sample)
-    of_users, of_movies = X.sum(axis=1) / (X > 0).sum(axis=1), X.sum(axis=0) / (X > 0).sum(axis=0)
+    of_users, of_items = X.sum(axis=1) / (X > 0).sum(axis=1), X.sum(axis=0) / (X > 0).sum(axis=0)
     assert 0.35 < of_users.std() < 0.6
-    assert 0.35 < of_movies.std() < 0.6
+    assert 0.35 < of_items.std() < 0.6
 
 
-def test_the_young_have_seen_fewer_old_movies_than_the_old(sample: Sample) -> None:
-    seen = sample.ratings.join(sample.users, on="user_id").join(sample.movies, on="movie_id")
+def test_the_young_have_seen_fewer_old_items_than_the_old(sample: Sample) -> None:
+    seen = sample.ratings.join(sample.users, on="user_id").join(sample.items, on="item_id")
     share = seen.group_by(pl.col("age") > 31).agg((pl.col("year") < 1970).mean()).sort("age")["year"]
     assert share[1] > 1.2 * share[0]
 
@@ -112,12 +112,12 @@ def test_users_are_ordinary_people(sample: Sample) -> None:
     assert users["zip_code"].str.contains(r"^\d{5}$").all()
 
 
-def test_a_user_rates_one_movie_after_another_within_some_months(sample: Sample) -> None:
+def test_a_user_rates_one_item_after_another_within_some_months(sample: Sample) -> None:
     times = sample.ratings.sort("user_id", "timestamp")
     assert (times["timestamp"].diff().filter(times["user_id"].diff() == 0) > 0).all()
     assert date.fromtimestamp(times["timestamp"].min()) >= date(2024, 2, 29)
     assert date.fromtimestamp(times["timestamp"].max()) <= date(2024, 12, 31)
-    assert sample.movies["year"].max() < 2024
+    assert sample.items["year"].max() < 2024
 
 
 def test_the_ratings_are_in_random_order(sample: Sample) -> None:
@@ -128,17 +128,17 @@ def test_the_ratings_are_in_random_order(sample: Sample) -> None:
 # The catalogue
 
 
-def test_the_catalogue_has_300_to_500_movies_of_every_genre_and_age(sample: Sample) -> None:
-    movies = sample.movies
-    assert 300 <= len(movies) <= 500
-    assert movies["movie_id"].to_list() == list(range(1, len(movies) + 1))
-    assert movies.select("title", "year").is_unique().all()
-    assert set(movies["genres"].explode()) == set(GENRES) - {"unknown"}
-    assert set(movies["year"] // 10 * 10) == set(range(1920, 2030, 10))
+def test_the_catalogue_has_300_to_500_items_of_every_genre_and_age(sample: Sample) -> None:
+    items = sample.items
+    assert 300 <= len(items) <= 500
+    assert items["item_id"].to_list() == list(range(1, len(items) + 1))
+    assert items.select("title", "year").is_unique().all()
+    assert set(items["genres"].explode()) == set(GENRES) - {"unknown"}
+    assert set(items["year"] // 10 * 10) == set(range(1920, 2030, 10))
 
 
 def test_titles_have_what_readers_stumble_over(sample: Sample) -> None:
-    titles = " ".join(sample.movies["title"])
+    titles = " ".join(sample.items["title"])
     assert all(mark in titles for mark in ("'", ":", ",", "&", "!", "...", "(500)", "é", "ä", "½", "·"))
     assert "|" not in titles
 
@@ -156,7 +156,7 @@ def test_ratings_are_four_numbers_between_tabs(folder: Path, sample: Sample) -> 
     assert [tuple(map(int, row)) for row in rows] == sample.ratings.rows()
 
 
-def test_a_movie_has_24_fields_in_latin_1(folder: Path, sample: Sample) -> None:
+def test_an_item_has_24_fields_in_latin_1(folder: Path, sample: Sample) -> None:
     rows = fields(folder / "u.item", "|")
     assert {len(row) for row in rows} == {24}
     by_title = {row[1]: row for row in rows}
@@ -166,7 +166,7 @@ def test_a_movie_has_24_fields_in_latin_1(folder: Path, sample: Sample) -> None:
     assert amelie[2:5] == ["01-Jan-2001", "", ""]
     assert [GENRES[number] for number, flag in enumerate(amelie[5:]) if flag == "1"] == ["Comedy", "Romance"]
     assert {flag for row in rows for flag in row[5:]} == {"0", "1"}
-    assert [int(row[0]) for row in rows] == sample.movies["movie_id"].to_list()
+    assert [int(row[0]) for row in rows] == sample.items["item_id"].to_list()
 
 
 def test_users_genres_occupations_and_counts_are_as_they_should_be(folder: Path, sample: Sample) -> None:
@@ -175,7 +175,7 @@ def test_users_genres_occupations_and_counts_are_as_they_should_be(folder: Path,
         f"{name}|{number}\n" for number, name in enumerate(GENRES)
     ) + "\n"
     assert (folder / "u.occupation").read_text().split() == list(OCCUPATIONS)
-    counts = f"600 users\n{len(sample.movies)} items\n{len(sample.ratings)} ratings\n"
+    counts = f"600 users\n{len(sample.items)} items\n{len(sample.ratings)} ratings\n"
     assert (folder / "u.info").read_text() == counts
 
 
@@ -188,7 +188,7 @@ def test_the_readme_says_that_the_ratings_are_simulated(folder: Path) -> None:
 
 def test_reading_the_written_sample_gives_the_sample(folder: Path, sample: Sample) -> None:
     data = reelated.read(folder)
-    assert data.movies.select(sample.movies.columns).equals(sample.movies)
+    assert data.items.select(sample.items.columns).equals(sample.items)
     assert data.users.select(sample.users.columns).equals(sample.users)
     assert len(data.ratings) == len(sample.ratings)
 
@@ -234,7 +234,7 @@ def test_nothing_half_done_remains_when_interrupted(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
-# Sense: what somebody who knows the movies would expect to find near them
+# Sense: what somebody who knows the items would expect to find near them
 
 NEAR = {
     "Star Wars": "The Empire Strikes Back|Return of the Jedi|Raiders of the Lost Ark|The Matrix|Back to the Future",
@@ -261,18 +261,18 @@ def nearest(sample: Sample) -> dict[str, list[str]]:
     common = (X > 0).T.astype(float) @ (X > 0)
     similarity = X.T @ X / np.outer(norms, norms) * common / (common + 20)
     np.fill_diagonal(similarity, -1)
-    titles = sample.movies["title"].to_list()
+    titles = sample.items["title"].to_list()
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :10]
     return {title: [titles[column] for column in row] for title, row in zip(titles, order, strict=True)}
 
 
 @pytest.mark.parametrize("title", NEAR)
-def test_near_a_movie_are_the_movies_one_would_expect(nearest: dict[str, list[str]], title: str) -> None:
+def test_near_an_item_are_the_items_one_would_expect(nearest: dict[str, list[str]], title: str) -> None:
     expected = NEAR[title].split("|")
     assert len(set(expected) & set(nearest[title])) >= min(4, (len(expected) + 1) // 2 + 1, len(expected))
 
 
-def test_the_nearest_movie_of_a_series_is_of_the_series(nearest: dict[str, list[str]]) -> None:
+def test_the_nearest_item_of_a_series_is_of_the_series(nearest: dict[str, list[str]]) -> None:
     rings = "The Lord of the Rings: The "
     for title, start in [
         (f"{rings}Two Towers", rings),

@@ -42,7 +42,7 @@ def test_what_was_acknowledged_is_there_after_it_was_killed(place):
 
 def test_a_request_that_is_under_way_is_answered_before_it_ends(place):
     server = Server(*place)
-    rows = [{"user_id": 20_000 + at, "movie_id": 1 + at % 490, "rating": 3} for at in range(5000)]
+    rows = [{"user_id": 20_000 + at, "item_id": 1 + at % 490, "rating": 3} for at in range(5000)]
     answers = []
     thread = threading.Thread(target=lambda: answers.append(server.ask("POST", "/api/ratings", {"ratings": rows})))
     thread.start()
@@ -108,7 +108,7 @@ def test_a_database_that_went_comes_back_without_a_restart(tmp_path, sample, pos
         server = Server(store.url.render_as_string(hide_password=False), tmp_path / "models")
         assert server.ask("GET", "/api/users/42/recommendations")[0] == 200
         cluster.stop("immediate")
-        newcomer = {"ratings": [{"movie_id": 50, "rating": 5}]}
+        newcomer = {"ratings": [{"item_id": 50, "rating": 5}]}
         for _ in range(3):
             assert server.ask("GET", "/api/users/42/recommendations")[0] == 503
             assert server.ask("PUT", "/api/users/42/ratings/50", {"rating": 4})[0] == 503

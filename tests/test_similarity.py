@@ -183,7 +183,7 @@ def test_a_dense_corner_changes_no_bit(measure, n_users, n_items, share):
 
 
 def busy_table(n_users, n_items, share):
-    """Return residuals of some who rate much and many who rate little, of movies that few know and some that all do."""
+    """Return residuals of some who rate much and many who rate little, of items that few know and some that all do."""
     rng = np.random.default_rng(5)
     eager, known = rng.random(n_users)[:, None] ** 3, rng.random(n_items) ** 3
     chances = eager * known

@@ -173,12 +173,12 @@ def test_the_reference_shows_every_public_name_and_its_methods(site):
     places = page(site / "reference.html").places
     names = [name for name, _ in NAMED.findall((PROJECT / "docs" / "reference.md").read_text(encoding="utf-8"))]
     assert [name for name in names if name not in places] == []
-    wanted = "fit recommend recommend_batch audience similar predict explain find neighbors plan save load movie_ids"
+    wanted = "fit recommend recommend_batch audience similar predict explain find neighbors plan save load item_ids"
     assert [name for name in wanted.split() if f"reelated.Recommender.{name}" not in places] == []
     assert "reelated.ItemKNN.get_params" not in places
 
 
-def test_the_site_speaks_of_movies_and_users_and_names_no_machine(site):
+def test_the_site_speaks_of_items_and_users_and_names_no_machine(site):
     for path in pages(site):
         text = " ".join(page(path).text)
         assert re.findall(r"(?i)\b(?:films?|viewers?|members?)\b", text) == [], path.name

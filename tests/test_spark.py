@@ -217,7 +217,7 @@ ORACLE = ("weighting", "shrinkage", "damping", "min_common", "positive_only", "n
 
 @pytest.fixture(scope="module")
 def small(spark, tmp_path_factory):
-    """An awkward little table: text ids, a movie with one rating, a user with one, other names of columns."""
+    """An awkward little table: text ids, an item with one rating, a user with one, other names of columns."""
     rng = np.random.default_rng(5)
     R = np.where(rng.random((23, 8)) < 0.5, rng.integers(1, 11, (23, 8)) / 2, np.nan)
     R[0], R[:, 7] = np.nan, np.nan
@@ -248,9 +248,9 @@ def test_neighbours_are_those_of_the_oracle(small, settings, tmp_path):
 
 def test_a_baseline_is_that_of_the_oracle(small):
     R, _, frame = small
-    fitted, movie_ids = cluster.baseline(frame, BiasModel(reg_user=3, n_iterations=4), columns={"user_id": "Member"})
+    fitted, item_ids = cluster.baseline(frame, BiasModel(reg_user=3, n_iterations=4), columns={"user_id": "Member"})
     mean, of_item = naive.baseline(R, reg_user=3, rounds=4)
-    assert movie_ids.to_list() == list(range(100, 108))
+    assert item_ids.to_list() == list(range(100, 108))
     assert fitted.mean_ == pytest.approx(mean)
     np.testing.assert_allclose(fitted.item_bias_, of_item, atol=1e-9)
 
@@ -293,7 +293,7 @@ def test_empty_and_crowded_partitions_change_nothing(small, spark, tmp_path):
     assert fitted.catalogue_.counts.tolist() == local.catalogue_.counts.tolist()
 
 
-def test_a_cap_leaves_movies_without_a_counted_rating_without_neighbours(small, tmp_path):
+def test_a_cap_leaves_items_without_a_counted_rating_without_neighbours(small, tmp_path):
     _, _, frame = small
     path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, most_of_a_user=1)
     assert Recommender.load(path).models_.rater.similarity_.nnz == 0
@@ -301,14 +301,14 @@ def test_a_cap_leaves_movies_without_a_counted_rating_without_neighbours(small, 
 
 REFUSED = [
     ("(null, 7, 3.0), (2, null, 1.0), (3, 7, double('NaN')), (4, 8, 2.0)", "3 rows without a user"),
-    ("(1, 7, 3.0), (1, 7, 4.0), (1, 7, 5.0), (2, 7, 5.0)", "2 repeated ratings of a movie by the same user"),
+    ("(1, 7, 3.0), (1, 7, 4.0), (1, 7, 5.0), (2, 7, 5.0)", "2 repeated ratings of an item by the same user"),
     ("(1, 7, 3.0), (2, 7, 9.0)", "1 row with a rating off the scale"),
 ]
 
 
 @pytest.mark.parametrize(("rows", "message"), REFUSED)
 def test_bad_rows_are_refused_with_their_number(spark, rows, message, tmp_path):
-    frame = spark.sql(f"select * from values {rows} as t(user_id, movie_id, rating)")
+    frame = spark.sql(f"select * from values {rows} as t(user_id, item_id, rating)")
     with pytest.raises(InputError, match=message):
         cluster.fit(frame, ItemKNN(), tmp_path / "model", scale=(1, 5, 1))
     assert list(tmp_path.iterdir()) == []
@@ -319,7 +319,7 @@ def test_what_a_cluster_cannot_do_is_refused_by_name(small, tmp_path):
     for model, message in [
         (Recommender(rater=BPMF()), r"rater=BPMF\(\): a cluster fits ItemKNN and EASE"),
         (BPMF(), r"expected a Recommender, an ItemKNN or an EASE"),
-        (EASE(max_memory=100), "the square of 8 movies takes 256 bytes on the driver"),
+        (EASE(max_memory=100), "the square of 8 items takes 256 bytes on the driver"),
     ]:
         with pytest.raises(InputError, match=message):
             cluster.fit(frame, model, tmp_path / "model", columns={"user_id": "Member"})
@@ -354,13 +354,13 @@ def test_lists_are_the_rows_of_the_local_batch(served, ml100k):
 def test_equal_ratings_have_no_rater_on_a_cluster_either(spark, tmp_path):
     rng = np.random.default_rng(0)
     users, items = np.nonzero(rng.random((30, 9)) < 0.4)
-    table = pl.DataFrame({"user_id": users, "movie_id": items})
+    table = pl.DataFrame({"user_id": users, "item_id": items})
     frame, columns = parquet(spark, table, tmp_path), {"rating": None}
     found = Recommender.load(cluster.fit(frame, Recommender(), tmp_path / "model", columns=columns))
     local = Recommender().fit(reelated.read(table, columns=columns))
     assert (found.models_.rater, found.feedback_) == (local.models_.rater, local.feedback_) == (None, "implicit")
     lists = polars(cluster.recommend(tmp_path / "model", frame, 3, columns=columns)).sort("user_id", "rank")
-    assert lists["movie_id"].to_list() == pl.concat(local.recommend_batch(3))["movie_id"].to_list()
+    assert lists["item_id"].to_list() == pl.concat(local.recommend_batch(3))["item_id"].to_list()
     assert lists["predicted_rating"].null_count() == len(lists)
     with pytest.raises(InputError, match="predicts no ratings"):
         cluster.recommend(tmp_path / "model", frame, 3, by="rating", columns=columns)
@@ -379,20 +379,20 @@ def test_lists_refuse_what_the_model_cannot_read(served, spark):
     for rows, message in [
         ("(1, 50, 9.0)", "1 row with a rating off the scale of the fit"),
         ("(1, 50, double(null))", "1 row without a user"),
-        ("(1, 'x', 3.0)", "movie_id is of type str: expected int"),
+        ("(1, 'x', 3.0)", "item_id is of type str: expected int"),
     ]:
         with pytest.raises(InputError, match=message):
-            cluster.recommend(path, spark.sql(f"select * from values {rows} as t(user_id, movie_id, rating)"))
+            cluster.recommend(path, spark.sql(f"select * from values {rows} as t(user_id, item_id, rating)"))
 
 
 def test_the_plan_says_what_will_be_sent(ml100k):
     _, frame = ml100k
     told = cluster.plan(frame, Recommender(ItemKNN(), ItemKNN("residual-cosine")), task_memory="2MB")
-    assert (told.users, told.movies, told.ratings, told.sample) == (943, 1682, 100_000, 1)
+    assert (told.users, told.items, told.ratings, told.sample) == (943, 1682, 100_000, 1)
     assert [step.tasks >= 11 and step.task_memory <= 2e6 for step in told.steps] == [True, True]
     assert told.steps[0].replication > 5
     assert told.shuffle == told.rows + sum(step.shuffle for step in told.steps)
-    assert "100,000 ratings of 1,682 movies by about 943 users, all of them looked at" in str(told)
+    assert "100,000 ratings of 1,682 items by about 943 users, all of them looked at" in str(told)
 
 
 def test_the_terminal_fits_and_lists_on_a_cluster(ml100k, tmp_path):
@@ -408,7 +408,7 @@ def test_the_terminal_fits_and_lists_on_a_cluster(ml100k, tmp_path):
     assert told.exit_code == 0, told.output
     assert f"{943 * 3:,} rows written" in told.stdout
     wanted = pl.concat(Recommender.load(model).with_ratings(data.ratings).recommend_batch(3))
-    assert pl.read_parquet(lists / "*.parquet").sort("user_id", "rank")["movie_id"].equals(wanted["movie_id"])
+    assert pl.read_parquet(lists / "*.parquet").sort("user_id", "rank")["item_id"].equals(wanted["item_id"])
 
 
 def test_the_terminal_says_what_is_wrong(monkeypatch, tmp_path):
@@ -446,11 +446,11 @@ def test_the_terminal_says_what_is_wrong(monkeypatch, tmp_path):
 
 def test_a_terminal_shows_no_lines_of_sparks_own(spark, tmp_path):
     ratings = tmp_path / "ratings.csv"
-    ratings.write_text("user_id,movie_id,rating\n1,1,4\n1,2,5\n2,1,3\n2,3,4\n")
+    ratings.write_text("user_id,item_id,rating\n1,1,4\n1,2,5\n2,1,3\n2,3,4\n")
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"no Parquet at all")
     for file, said in (
-        (ratings, "4 ratings of 3 movies by about 2 users"),
+        (ratings, "4 ratings of 3 items by about 2 users"),
         (broken, "is not a Parquet file"),
     ):
         words = [sys.executable, "-m", "reelated", "fit", str(file), "--plan", "--engine", "spark=local[1]"]
@@ -529,7 +529,7 @@ def test_an_executor_killed_in_the_middle_changes_nothing(spark, ml100k, served,
     found = polars(cluster.recommend(served[1], frame, 3)).sort("user_id", "rank")
     kill.thread.join()
     assert len(kill.killed) == 1
-    assert found["movie_id"].to_list() == pl.concat(served[0].recommend_batch(3))["movie_id"].to_list()
+    assert found["item_id"].to_list() == pl.concat(served[0].recommend_batch(3))["item_id"].to_list()
 
 
 KILLED = """
@@ -556,4 +556,4 @@ def test_a_job_killed_outright_leaves_no_half_model_and_can_run_again(small, spa
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     assert not path.exists()
     cluster.fit(frame, ItemKNN(), path, columns={"user_id": "Member"})
-    assert len(Recommender.load(path).movie_ids) == 8
+    assert len(Recommender.load(path).item_ids) == 8

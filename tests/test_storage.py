@@ -20,17 +20,17 @@ from reelated.recommender import Recommender, storage, textbook
 
 
 def tiny(**options):
-    """Return a fitted recommender of lopsided data with times and an unrated movie."""
+    """Return a fitted recommender of lopsided data with times and an unrated item."""
     rng = np.random.default_rng(1)
     pairs = [(u, i) for u in range(17) for i in range(11) if rng.random() < 0.5]
     frame = {
         "user_id": [3 * u for u, _ in pairs],
-        "movie_id": [5 + i for _, i in pairs],
+        "item_id": [5 + i for _, i in pairs],
         "rating": rng.integers(1, 11, len(pairs)) / 2,
         "timestamp": rng.integers(0, 10**9, len(pairs)),
     }
-    movies = {"movie_id": [*range(5, 17)], "title": [f"Nº {i}" for i in range(12)], "genres": ["A|B", "B", "C"] * 4}
-    return Recommender(**options).fit(Dataset.from_frames(frame, movies, scale=(0.5, 5, 0.5), name="tiny"))
+    items = {"item_id": [*range(5, 17)], "title": [f"Nº {i}" for i in range(12)], "genres": ["A|B", "B", "C"] * 4}
+    return Recommender(**options).fit(Dataset.from_frames(frame, items, scale=(0.5, 5, 0.5), name="tiny"))
 
 
 MODELS = {
@@ -70,13 +70,13 @@ def test_every_answer_of_a_loaded_model_is_the_same(pair):
     for user in list(made.user_ids)[:12]:
         for by in ("score", "rating"):
             assert loaded.recommend(user, by=by) == made.recommend(user, by=by)
-        movie = made.movie_ids[0]
-        assert loaded.explain(user, movie) == made.explain(user, movie)
-        assert loaded.predict(user, movie) == made.predict(user, movie)
-    for movie in list(made.movie_ids)[:8]:
-        assert loaded.similar(movie) == made.similar(movie)
-        assert loaded.audience(movie) == made.audience(movie)
-        assert loaded.recommend(ratings={movie: 3}) == made.recommend(ratings={movie: 3})
+        item = made.item_ids[0]
+        assert loaded.explain(user, item) == made.explain(user, item)
+        assert loaded.predict(user, item) == made.predict(user, item)
+    for item in list(made.item_ids)[:8]:
+        assert loaded.similar(item) == made.similar(item)
+        assert loaded.audience(item) == made.audience(item)
+        assert loaded.recommend(ratings={item: 3}) == made.recommend(ratings={item: 3})
     assert loaded.neighbors().equals(made.neighbors())
     assert loaded.find("n") == made.find("n")
     assert pl.concat(loaded.recommend_batch(5)).equals(pl.concat(made.recommend_batch(5)))
@@ -118,13 +118,13 @@ def test_a_loaded_model_can_be_saved_over_itself_and_stays_alive(saved):
 
 def test_a_loaded_model_can_be_fitted_anew(saved):
     loaded = Recommender.load(saved)
-    loaded.fit({"user_id": [1, 1, 2], "movie_id": [1, 2, 2], "rating": [1, 2, 3]})
-    assert list(loaded.movie_ids) == [1, 2]
+    loaded.fit({"user_id": [1, 1, 2], "item_id": [1, 2, 2], "rating": [1, 2, 3]})
+    assert list(loaded.item_ids) == [1, 2]
 
 
 @pytest.mark.parametrize("ids", [["007", "a/b", "ü\n☃", "", "'; --", "x" * 3000], [-5, 0, 2**40, 7, 8, 9]])
 def test_ids_of_any_kind_come_back(tmp_path, ids):
-    frame = {"user_id": ids * 2, "movie_id": ids + ids[1:] + ids[:1], "rating": [1, 2, 3, 4, 5, 1] * 2}
+    frame = {"user_id": ids * 2, "item_id": ids + ids[1:] + ids[:1], "rating": [1, 2, 3, 4, 5, 1] * 2}
     made = Recommender().fit(frame)
     loaded = Recommender.load(made.save(tmp_path / "my.model"))
     assert list(loaded.user_ids) == sorted(ids)
@@ -133,7 +133,7 @@ def test_ids_of_any_kind_come_back(tmp_path, ids):
 
 
 def test_notes_of_the_data_are_kept(tmp_path):
-    frame = {"user_id": [1, 1, 2], "movie_id": [1, 1, 2], "rating": [1, 2, 3]}
+    frame = {"user_id": [1, 1, 2], "item_id": [1, 1, 2], "rating": [1, 2, 3]}
     with pytest.warns(reelated.errors.DataWarning):
         made = Recommender().fit(frame)
     loaded = Recommender.load(made.save(tmp_path / "my.model"))
@@ -159,20 +159,20 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
     loaded = Recommender.load(made.save(tmp_path / "my.model", ratings=False))
     assert loaded.recommend(ratings={5: 4, 7: 1}) == made.recommend(ratings={5: 4, 7: 1})
     assert loaded.similar(5) == made.similar(5)
-    assert loaded.explain(movie_id=9, ratings={5: 4}) == made.explain(movie_id=9, ratings={5: 4})
+    assert loaded.explain(item_id=9, ratings={5: 4}) == made.explain(item_id=9, ratings={5: 4})
     for asked, ask in {
         "user_id=3": lambda: loaded.recommend(3),
-        "movie_id=5": lambda: loaded.recommend(movie_id=5),
+        "item_id=5": lambda: loaded.recommend(item_id=5),
         "recommend_batch": lambda: next(loaded.recommend_batch()),
         "user_ids": lambda: loaded.user_ids,
     }.items():
         with pytest.raises(InputError) as caught:
             ask()
         assert str(caught.value) == (
-            f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{movie_id: rating}}, or "
+            f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{item_id: rating}}, or "
             "save it with ratings=True."
         )
-    assert repr(loaded).endswith("12 movies, no ratings kept")
+    assert repr(loaded).endswith("12 items, no ratings kept")
 
 
 def test_a_model_without_ratings_holds_nothing_of_a_person(tmp_path):
@@ -187,8 +187,8 @@ def test_saving_without_ratings_leaves_none_of_a_former_save(saved):
 
 # ------------------------------------------------------------------------------------------------------ where it goes
 def test_a_model_there_is_replaced_whole(saved):
-    Recommender(ranker=None).fit({"user_id": [1, 1, 2], "movie_id": [8, 9, 9], "rating": [1, 2, 3]}).save(saved)
-    assert list(Recommender.load(saved).movie_ids) == [8, 9]
+    Recommender(ranker=None).fit({"user_id": [1, 1, 2], "item_id": [8, 9, 9], "rating": [1, 2, 3]}).save(saved)
+    assert list(Recommender.load(saved).item_ids) == [8, 9]
     assert not [path for path in saved.iterdir() if path.name.startswith("ranker")]
     assert [path.name for path in saved.parent.iterdir()] == ["my.model"]
 
@@ -288,7 +288,7 @@ def edit(folder, change):
 
 TABLES = ("ranker.similarity_", "ratings")
 FILES = [
-    *("counts.npy", "movies.arrow", "movie_ids.arrow", "user_ids.arrow", "ratings.timestamps.npy"),
+    *("counts.npy", "items.arrow", "item_ids.arrow", "user_ids.arrow", "ratings.timestamps.npy"),
     *(f"ranker.{name}.npy" for name in ("n_common_", *EASE.arrays)),
     *(f"rater.{name}.npy" for name in BPMF.arrays),
     *(f"{table}.{part}.npy" for table in TABLES for part in ("data", "indices", "indptr")),
@@ -392,14 +392,14 @@ def test_an_array_of_objects_is_never_unpickled(saved):
 @pytest.mark.parametrize(
     ("name", "table"),
     [
-        ("movie_ids.arrow", pl.DataFrame({"movie_id": [*range(15, 4, -1)]})),
-        ("movie_ids.arrow", pl.DataFrame({"movie_id": [5] * 11})),
-        ("movie_ids.arrow", pl.DataFrame({"movie_id": [5, 6]})),
-        ("movie_ids.arrow", pl.DataFrame({"movie_id": [0.5 + i for i in range(11)]})),
+        ("item_ids.arrow", pl.DataFrame({"item_id": [*range(15, 4, -1)]})),
+        ("item_ids.arrow", pl.DataFrame({"item_id": [5] * 11})),
+        ("item_ids.arrow", pl.DataFrame({"item_id": [5, 6]})),
+        ("item_ids.arrow", pl.DataFrame({"item_id": [0.5 + i for i in range(11)]})),
         ("user_ids.arrow", pl.DataFrame({"user_id": [1]})),
-        ("movies.arrow", pl.DataFrame({"movie_id": [5], "title": ["x"], "year": [None], "genres": [["A"]]})),
-        ("movies.arrow", pl.DataFrame({"movie": [5]})),
-        ("movies.arrow", pl.DataFrame()),
+        ("items.arrow", pl.DataFrame({"item_id": [5], "title": ["x"], "year": [None], "genres": [["A"]]})),
+        ("items.arrow", pl.DataFrame({"item": [5]})),
+        ("items.arrow", pl.DataFrame()),
     ],
 )
 def test_tables_that_do_not_fit_the_rest_are_refused(saved, name, table):

@@ -25,7 +25,7 @@ from reelated.store import Store, StoreUnavailable, default_url
 from reelated.store.tables import metadata, ratings
 from reelated.store.transfer import Transfer
 
-SMALL = {"user": [1, 1, 2, 3, 3], "movie": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
+SMALL = {"user": [1, 1, 2, 3, 3], "item": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_the_steps_make_the_tables_that_the_code_speaks_of(store):
 
 def test_bringing_a_store_up_to_date_twice_changes_nothing(small):
     before = small.size()
-    assert small.upgrade().size() == before == {"users": 3, "movies": 3, "ratings": 5}
+    assert small.upgrade().size() == before == {"users": 3, "items": 3, "ratings": 5}
 
 
 def test_a_sqlite_store_waits_until_the_disk_has_it(tmp_path):
@@ -82,10 +82,10 @@ def test_a_database_that_is_not_there_is_told_as_such(tmp_path):
 # -------------------------------------------------------------------------------------------------- whole data sets
 def test_a_data_set_comes_back_as_it_went_in(store, sample):
     report = store.import_data(sample, "sample")
-    assert (report.users, report.movies, report.ratings, report.already) == (600, 490, len(sample.ratings), 0)
+    assert (report.users, report.items, report.ratings, report.already) == (600, 490, len(sample.ratings), 0)
     back, about = store.dataset()
     assert back.ratings.to_polars().equals(sample.ratings.to_polars())
-    assert back.movies.equals(sample.movies)
+    assert back.items.equals(sample.items)
     assert back.users.equals(sample.users)
     assert (back.name, back.ratings.scale) == (sample.name, sample.ratings.scale)
     assert about.changes == len(sample.ratings)
@@ -101,7 +101,7 @@ def test_a_data_set_comes_back_as_it_went_in(store, sample):
 )  # fmt: skip
 def test_any_ids_any_half_known_times_and_orders_come_back(tmp_path_factory, rows, known):
     times = [1000 + at if at % 2 else None for at in range(len(rows))]
-    frame = {"user_id": [r[0] for r in rows], "movie_id": [r[1] for r in rows], "rating": [float(r[1]) for r in rows]}
+    frame = {"user_id": [r[0] for r in rows], "item_id": [r[1] for r in rows], "rating": [float(r[1]) for r in rows]}
     frame |= {"timestamp": pl.Series(times, dtype=pl.Int64), "order": list(range(len(rows)))} if known else {}
     data = reelated.read(frame, scale=(0, 5, 1))
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db").upgrade()
@@ -116,7 +116,7 @@ def test_what_is_imported_twice_is_there_once(small):
     again = small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "another name for the same")
     assert again.already == 5
     assert small.about().changes == 5
-    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+    assert small.size() == {"users": 3, "items": 3, "ratings": 5}
 
 
 def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkeypatch):
@@ -143,11 +143,11 @@ def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkey
 def test_an_import_never_puts_an_older_rating_in_the_place_of_a_later_one(small):
     small.rate(1, 10, 2)
     small.import_data(reelated.read(SMALL | {"stars": [4, 3, 3, 3, 3]}, scale=(1, 5, 1)), "the same times")
-    assert {row.movie_id: row.rating for row in small.ratings_of(1)} == {10: 2, 20: 3}
+    assert {row.item_id: row.rating for row in small.ratings_of(1)} == {10: 2, 20: 3}
 
 
 def test_data_that_does_not_go_with_the_store_is_refused(small):
-    text = reelated.read({"user": ["ann"], "movie": [10], "stars": [3]}, scale=(1, 5, 1))
+    text = reelated.read({"user": ["ann"], "item": [10], "stars": [3]}, scale=(1, 5, 1))
     with pytest.raises(InputError, match="user ids are text"):
         small.import_data(text, "text")
     with pytest.raises(InputError, match="go 1 to 10 in steps of 1"):
@@ -164,12 +164,12 @@ def test_an_empty_store_says_so(store):
 # ------------------------------------------------------------------------------------------------------- one by one
 def test_a_rating_is_kept_changed_and_removed(small):
     small.rate(2, 40, 5)
-    assert [(row.movie_id, row.rating) for row in small.ratings_of(2)] == [(40, 5), (20, 2)]
+    assert [(row.item_id, row.rating) for row in small.ratings_of(2)] == [(40, 5), (20, 2)]
     small.rate(2, 40, 1)
-    assert [(row.movie_id, row.rating) for row in small.ratings_of(2)] == [(40, 1), (20, 2)]
+    assert [(row.item_id, row.rating) for row in small.ratings_of(2)] == [(40, 1), (20, 2)]
     small.unrate(2, 40)
-    assert [(row.movie_id, row.rating) for row in small.ratings_of(2)] == [(20, 2)]
-    with pytest.raises(UnknownId, match="No rating by user_id 2 of movie_id 40"):
+    assert [(row.item_id, row.rating) for row in small.ratings_of(2)] == [(20, 2)]
+    with pytest.raises(UnknownId, match="No rating by user_id 2 of item_id 40"):
         small.unrate(2, 40)
 
 
@@ -181,17 +181,17 @@ def test_whoever_rates_first_is_known_from_then_on(small):
 
 
 def test_a_profile_holds_keys_ratings_and_times(small):
-    keys = {text: key for key, text in small.all_movie_keys()}
+    keys = {text: key for key, text in small.all_item_keys()}
     profile = small.profile(1)
-    assert profile.movie_keys.tolist() == [keys["10"], keys["20"]]
+    assert profile.item_keys.tolist() == [keys["10"], keys["20"]]
     assert (profile.ratings.tolist(), profile.times.tolist()) == ([5, 4], [5, 6])
-    for movie_id in (10, 20):
-        small.unrate(1, movie_id)
+    for item_id in (10, 20):
+        small.unrate(1, item_id)
     assert [len(part) for part in small.profile(1)[1:]] == [0, 0, 0]
 
 
 def test_a_rating_without_a_time_has_none(store):
-    store.import_data(reelated.read({"user": [1], "movie": [2], "rating": [3.5]}, scale=(0.5, 5, 0.5)), "one")
+    store.import_data(reelated.read({"user": [1], "item": [2], "rating": [3.5]}, scale=(0.5, 5, 0.5)), "one")
     assert store.ratings_of(1)[0].timestamp is None
     assert store.profile(1).times.tolist() == [NO_TIME]
 
@@ -202,15 +202,15 @@ def test_a_rating_off_the_scale_changes_nothing(small, rating):
         small.rate(1, 40, rating)
     with pytest.raises(InputError, match=r"ratings\[1\]"):
         small.rate_many([(1, 40, 3), (1, 40, rating)])
-    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+    assert small.size() == {"users": 3, "items": 3, "ratings": 5}
 
 
-def test_an_unknown_movie_changes_nothing(small):
-    with pytest.raises(UnknownId, match="movie_id=11: no such movie"):
+def test_an_unknown_item_changes_nothing(small):
+    with pytest.raises(UnknownId, match="item_id=11: no such item"):
         small.rate(88, 11, 4)
-    with pytest.raises(UnknownId, match="movie_id=11: no such movie"):
+    with pytest.raises(UnknownId, match="item_id=11: no such item"):
         small.rate_many([(88, 10, 3), (88, 11, 4)])
-    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+    assert small.size() == {"users": 3, "items": 3, "ratings": 5}
 
 
 def test_ids_of_the_other_type_are_refused(small):
@@ -226,7 +226,7 @@ def test_ids_of_the_other_type_are_refused(small):
 
 @pytest.mark.parametrize("user_id", ["", " ", "a\0b", "\ud800", "x" * 1001])
 def test_a_text_that_no_database_can_keep_is_refused(store, user_id):
-    store.put_movie("m", "M")
+    store.put_item("m", "M")
     with pytest.raises(InputError, match="user_id"):
         store.rate(user_id, "m", 3)
     with pytest.raises(InputError, match="user_id"):
@@ -235,48 +235,48 @@ def test_a_text_that_no_database_can_keep_is_refused(store, user_id):
 
 def test_sql_in_ids_and_titles_is_only_text(store):
     bad = "'; DROP TABLE ratings; --"
-    assert store.put_movie(bad, bad, None, [bad])
+    assert store.put_item(bad, bad, None, [bad])
     store.rate(bad, bad, 4)
-    assert store.find_movies(bad, genres=[bad])[0].movie_id == store.ratings_of(bad)[0].movie_id == bad
+    assert store.find_items(bad, genres=[bad])[0].item_id == store.ratings_of(bad)[0].item_id == bad
 
 
 def test_many_ratings_come_at_once_and_the_last_of_a_pair_counts(small):
     assert small.rate_many([(1, 40, 1), (9, 10, 2), (1, 40, 5)]) == 2
-    assert [(row.movie_id, row.rating) for row in small.ratings_of(9)] == [(10, 2)]
-    assert {row.movie_id: row.rating for row in small.ratings_of(1)} == {10: 5, 20: 4, 40: 5}
+    assert [(row.item_id, row.rating) for row in small.ratings_of(9)] == [(10, 2)]
+    assert {row.item_id: row.rating for row in small.ratings_of(1)} == {10: 5, 20: 4, 40: 5}
     assert small.rate_many([]) == 0
 
 
 def test_a_users_ratings_come_in_pages_the_newest_first(small):
     small.rate_many([(1, 40, 3)])
-    assert [row.movie_id for row in small.ratings_of(1)] == [40, 20, 10]
-    assert [row.movie_id for row in small.ratings_of(1, start=1, n=1)] == [20]
+    assert [row.item_id for row in small.ratings_of(1)] == [40, 20, 10]
+    assert [row.item_id for row in small.ratings_of(1, start=1, n=1)] == [20]
     assert small.ratings_of(1, start=3) == []
 
 
 def test_a_user_who_is_forgotten_is_gone(small):
     assert small.forget(1) == 2
-    assert small.size() == {"users": 2, "movies": 3, "ratings": 3}
+    assert small.size() == {"users": 2, "items": 3, "ratings": 3}
     assert small.about().forgotten == 1
     for ask in (small.profile, small.ratings_of, small.forget):
         with pytest.raises(UnknownId, match="user_id 1"):
             ask(1)
     assert 1 not in small.dataset()[0].users["user_id"]
-    assert small.movie(10).n_ratings == 1
+    assert small.item(10).n_ratings == 1
 
 
 def test_several_users_are_forgotten_at_once_or_none_of_them(small):
     with pytest.raises(UnknownId, match="user_id 77"):
         small.forget(1, 77)
-    assert small.size() == {"users": 3, "movies": 3, "ratings": 5}
+    assert small.size() == {"users": 3, "items": 3, "ratings": 5}
     assert small.forget(1, 3, 1) == 4
-    assert small.size() == {"users": 1, "movies": 3, "ratings": 1}
+    assert small.size() == {"users": 1, "items": 3, "ratings": 1}
     assert (small.about().forgotten, small.about().changes) == (2, 5 + 4)
 
 
 def test_nothing_of_a_forgotten_user_stays_in_the_file(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-    store.put_movie("m", "M")
+    store.put_item("m", "M")
     store.rate("someone-who-leaves", "m", 3)
     store.rate("someone-who-stays", "m", 3)
     store.forget("someone-who-leaves")
@@ -291,70 +291,96 @@ def test_changes_are_counted(small):
     assert small.about().changes == 12
 
 
-# ------------------------------------------------------------------------------------------------------- the movies
-def test_a_movie_is_added_changed_and_found_at_once(small):
-    assert small.put_movie(50, "Amélie", 2001, ["Comedy", "Romance", "Comedy"])
-    assert not small.put_movie(50, "Amélie", 2001, ["Romance"])
-    assert small.movie(50)[1:] == ("Amélie", 2001, ("Romance",), 0)
-    assert [movie.movie_id for movie in small.find_movies("AMELIE")] == [50]
+# ------------------------------------------------------------------------------------------------------- the items
+def test_an_item_is_added_changed_and_found_at_once(small):
+    assert small.put_item(50, "Amélie", 2001, ["Comedy", "Romance", "Comedy"])
+    assert not small.put_item(50, "Amélie", 2001, ["Romance"])
+    assert small.item(50)[1:] == ("Amélie", 2001, ("Romance",), 0)
+    assert [item.item_id for item in small.find_items("AMELIE")] == [50]
     small.rate(1, 50, 5)
-    assert small.movie(50).n_ratings == 1
-    with pytest.raises(UnknownId, match="movie_id=51"):
-        small.movie(51)
+    assert small.item(50).n_ratings == 1
+    with pytest.raises(UnknownId, match="item_id=51"):
+        small.item(51)
 
 
-def test_a_hidden_movie_is_not_found_and_keeps_its_ratings(small):
-    (key,) = [key for key, text in small.all_movie_keys() if text == "20"]
+def test_a_hidden_item_is_not_found_and_keeps_its_ratings(small):
+    (key,) = [key for key, text in small.all_item_keys() if text == "20"]
     assert small.hidden_keys() == frozenset()
     small.set_hidden(20, True)
     other = Store(small.url.render_as_string(hide_password=False))
     assert other.hidden_keys() == {key}
     other.close()
     assert small.is_hidden(20)
-    assert [movie.movie_id for movie in small.find_movies()] == [10, 40]
-    assert small.movie(20).n_ratings == 2
+    assert [item.item_id for item in small.find_items()] == [10, 40]
+    assert small.item(20).n_ratings == 2
     small.rate(3, 20, 4)
     small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "once more")
-    small.put_movie(20, "Twenty")
+    small.put_item(20, "Twenty")
     assert small.is_hidden(20)
-    assert small.dataset()[0].movies.columns == ["movie_id", "title", "year", "genres"]
+    assert small.dataset()[0].items.columns == ["item_id", "title", "year", "genres"]
     small.set_hidden(20, False)
     assert small.hidden_keys() == frozenset()
-    assert [movie.movie_id for movie in small.find_movies("twenty")] == [20]
-    with pytest.raises(UnknownId, match="movie_id=21: no such movie"):
+    assert [item.item_id for item in small.find_items("twenty")] == [20]
+    with pytest.raises(UnknownId, match="item_id=21: no such item"):
         small.set_hidden(21, True)
     assert not small.is_hidden(21)
 
 
-def test_hidden_movies_are_read_from_an_index_of_these_alone(small):
+def test_hidden_items_are_read_from_an_index_of_these_alone(small):
     if small.dialect == "sqlite":
         with small._reading() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {small._hidden.text}").all()
-        assert "ix_movies_hidden" in str(plan)
+        assert "ix_items_hidden" in str(plan)
 
 
-def test_a_store_of_an_earlier_version_shows_all_its_movies(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-    store.put_movie("m", "M")
-    step = importlib.import_module("reelated.store.migrations.versions.0003_hidden_movies")
+def downgrade(store, *steps):
+    """Undo the last migrations."""
     with store._writing() as connection, Operations.context(MigrationContext.configure(connection)):
-        step.downgrade()
-        assert "hidden" not in {column["name"] for column in sa.inspect(connection).get_columns("movies")}
+        for name in steps:
+            step = importlib.import_module(f"reelated.store.migrations.versions.{name}")
+            step.downgrade()
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{step.down_revision}'")
+
+
+def test_a_store_of_movies_becomes_one_of_items_and_loses_nothing(small):
+    small.set_hidden(20, True)
+    small.visitor_rate("ann", 10, 4)
+    small.dismiss("ann", 40)
+    downgrade(small, "0004_items")
+    with small._writing() as connection:
+        connection.exec_driver_sql("UPDATE movies SET title = 'Movie 10', folded = 'movie 10' WHERE movie_id = '10'")
+    other = Store(small.url.render_as_string(hide_password=False)).upgrade()
+    assert other.about().noun == "movie"
+    assert other.size() == {"users": 3, "items": 3, "ratings": 5}
+    assert other.item(10).title == "Item 10"
+    assert [item.item_id for item in other.find_items("item 10")] == [10]
+    assert other.is_hidden(20)
+    assert other.dismissed("ann") == [40]
+    assert [(row.item_id, row.rating) for row in other.visitor_ratings("ann")] == [(10, 4)]
+    assert other.dataset()[0].noun == "movie"
+    other.close()
+
+
+def test_a_store_of_an_earlier_version_shows_all_its_items(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.put_item("m", "M")
+    downgrade(store, "0004_items", "0003_hidden_movies")
+    with store._reading() as connection:
+        assert "hidden" not in {column["name"] for column in sa.inspect(connection).get_columns("movies")}
     store.upgrade()
-    assert [movie.movie_id for movie in store.find_movies()] == ["m"]
+    assert [item.item_id for item in store.find_items()] == ["m"]
     assert store.hidden_keys() == frozenset()
     store.close()
 
 
-def test_movies_are_found_by_parts_of_titles_the_nearest_first(store):
-    for movie_id, title in {"a": "The Alien Files", "b": "Alien", "c": "Aliens", "d": "100% Wolf"}.items():
-        store.put_movie(movie_id, title, None, ["Drama"] if movie_id == "c" else [])
-    assert [movie.movie_id for movie in store.find_movies("alien")] == ["b", "c", "a"]
-    assert [movie.movie_id for movie in store.find_movies("%")] == ["d"]
-    assert [movie.movie_id for movie in store.find_movies(genres=["DRAMA"])] == ["c"]
-    assert [movie.movie_id for movie in store.find_movies(start=1, n=2)] == ["b", "c"]
-    assert store.find_movies("zzz") == store.find_movies("alien", genres=["Horror"]) == []
+def test_items_are_found_by_parts_of_titles_the_nearest_first(store):
+    for item_id, title in {"a": "The Alien Files", "b": "Alien", "c": "Aliens", "d": "100% Wolf"}.items():
+        store.put_item(item_id, title, None, ["Drama"] if item_id == "c" else [])
+    assert [item.item_id for item in store.find_items("alien")] == ["b", "c", "a"]
+    assert [item.item_id for item in store.find_items("%")] == ["d"]
+    assert [item.item_id for item in store.find_items(genres=["DRAMA"])] == ["c"]
+    assert [item.item_id for item in store.find_items(start=1, n=2)] == ["b", "c"]
+    assert store.find_items("zzz") == store.find_items("alien", genres=["Horror"]) == []
 
 
 @pytest.mark.parametrize(
@@ -365,16 +391,16 @@ def test_movies_are_found_by_parts_of_titles_the_nearest_first(store):
         (("T", None, [str(at) for at in range(51)]), "genres"),
     ],
 )  # fmt: skip
-def test_a_movie_that_cannot_be_is_refused(store, facts, told):
+def test_an_item_that_cannot_be_is_refused(store, facts, told):
     with pytest.raises(InputError, match=told):
-        store.put_movie("m", *facts)
+        store.put_item("m", *facts)
     assert store.is_empty()
 
 
 def test_a_store_that_began_with_text_ids_takes_numbers_as_text(store):
-    store.put_movie("10", "Ten")
+    store.put_item("10", "Ten")
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
-    assert store.movie("10").n_ratings == 2
+    assert store.item("10").n_ratings == 2
     assert store.scale == Scale(1, 5, 1)
 
 
@@ -392,7 +418,7 @@ def test_a_backup_that_was_made_while_it_ran_brings_everything_back(tmp_path):
         path.unlink()
     (tmp_path / "b.db").rename(tmp_path / "store.db")
     restored = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-    assert {row.movie_id: row.rating for row in restored.ratings_of(1)} == {10: 5, 20: 4}
+    assert {row.item_id: row.rating for row in restored.ratings_of(1)} == {10: 5, 20: 4}
     restored.close()
 
 
@@ -414,9 +440,9 @@ def test_many_threads_write_and_nothing_is_lost_or_doubled(small):
     for thread in threads:
         thread.join()
     assert errors == []
-    assert small.size() == {"users": 12, "movies": 3, "ratings": 5 + 8 * 3 + 1}
+    assert small.size() == {"users": 12, "items": 3, "ratings": 5 + 8 * 3 + 1}
     with small._reading() as connection:
-        pairs = connection.execute(sa.select(ratings.c.user_key, ratings.c.movie_key)).all()
+        pairs = connection.execute(sa.select(ratings.c.user_key, ratings.c.item_key)).all()
     assert len(set(pairs)) == len(pairs)
 
 
@@ -433,7 +459,7 @@ def test_single_ratings_stay_with_one_connection_until_it_fails(small):
     small.rate(1, 10, 3)
     small.close()
     assert small.engine.pool.checkedout() == 0
-    assert {row.movie_id: row.rating for row in small.ratings_of(1)} == {10: 3, 20: 4}
+    assert {row.item_id: row.rating for row in small.ratings_of(1)} == {10: 3, 20: 4}
 
 
 def test_what_is_read_at_once_is_of_one_moment(small):
@@ -454,7 +480,7 @@ def test_a_disk_that_is_full_is_told_as_such_and_the_store_comes_back_when_there
         connection.execute(f"PRAGMA max_page_count={connection.execute('PRAGMA page_count').fetchone()[0]}")
 
     sa.event.listen(store.engine, "connect", fill)
-    many = [(user, movie, 3) for user in range(100, 1100) for movie in (10, 20)]
+    many = [(user, item, 3) for user in range(100, 1100) for item in (10, 20)]
     with pytest.raises(StoreUnavailable, match="full"):
         store.rate_many(many)
     assert store.size()["users"] == 3
@@ -476,8 +502,8 @@ def test_the_store_needs_no_web_server(tmp_path):
 
 def test_ratings_come_back_as_the_numbers_they_were(store):
     wanted = np.array([0.5, 1.5, 3.7, 4.25], np.float32)
-    frame = {"user": [1, 1, 1, 1], "movie": [1, 2, 3, 4], "stars": wanted}
+    frame = {"user": [1, 1, 1, 1], "item": [1, 2, 3, 4], "stars": wanted}
     store.import_data(reelated.read(frame, scale=(0.5, 5, 0.05)), "twentieths")
     assert store.profile(1).ratings.tolist() == wanted.tolist()
     store.rate(1, 4, 2.1)
-    assert {row.movie_id: row.rating for row in store.ratings_of(1)}[4] == pytest.approx(2.1)
+    assert {row.item_id: row.rating for row in store.ratings_of(1)}[4] == pytest.approx(2.1)

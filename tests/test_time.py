@@ -21,16 +21,16 @@ BY = ("score", "rating")
 def table(times, users=None):
     """Return ratings of two users with a time each."""
     users = [1, 1, 1, 1, 2, 2] if users is None else users
-    return {"user_id": users, "movie_id": [4, 5, 6, 7, 4, 9], "rating": [5, 4, 3, 2, 1, 5], "timestamp": times}
+    return {"user_id": users, "item_id": [4, 5, 6, 7, 4, 9], "rating": [5, 4, 3, 2, 1, 5], "timestamp": times}
 
 
-def village(seed=3, n_users=40, n_movies=17):
+def village(seed=3, n_users=40, n_items=17):
     rng = np.random.default_rng(seed)
-    pairs = rng.choice(n_users * n_movies, 300, replace=False)
+    pairs = rng.choice(n_users * n_items, 300, replace=False)
     return pl.DataFrame(
         {
-            "user_id": pairs // n_movies + 100,
-            "movie_id": pairs % n_movies * 3 + 1,
+            "user_id": pairs // n_items + 100,
+            "item_id": pairs % n_items * 3 + 1,
             "rating": rng.integers(1, 6, 300).astype(float),
             "timestamp": rng.integers(0, 60, 300),
         }
@@ -39,11 +39,11 @@ def village(seed=3, n_users=40, n_movies=17):
 
 @given(st.lists(st.integers(0, 3), min_size=6, max_size=6), st.lists(st.sampled_from([1, 2]), min_size=6, max_size=6))
 def test_the_age_of_a_rating_is_how_many_the_same_user_has_given_later(times, users):
-    frame = pl.DataFrame({"user_id": users, "movie_id": range(6), "rating": [3.0] * 6, "timestamp": times})
+    frame = pl.DataFrame({"user_id": users, "item_id": range(6), "rating": [3.0] * 6, "timestamp": times})
     ratings = Dataset.from_frames(frame).ratings
-    told = dict(zip(ratings.to_polars()["movie_id"], ratings.ages(), strict=True))
-    for movie, (user, time) in enumerate(zip(users, times, strict=True)):
-        assert told[movie] == sum(u == user and t > time for u, t in zip(users, times, strict=True))
+    told = dict(zip(ratings.to_polars()["item_id"], ratings.ages(), strict=True))
+    for item, (user, time) in enumerate(zip(users, times, strict=True)):
+        assert told[item] == sum(u == user and t > time for u, t in zip(users, times, strict=True))
 
 
 def test_a_given_order_tells_the_age_where_not_all_times_are_known_and_nothing_does_where_neither_is():
@@ -52,7 +52,7 @@ def test_a_given_order_tells_the_age_where_not_all_times_are_known_and_nothing_d
     some = replace(known, timestamps=np.where(np.arange(6) == 1, NO_TIME, known.timestamps))
     assert some.ages() is None
     assert replace(some, order=np.array([0, 1, 2, 3, 1, 0])).ages().tolist() == [3, 2, 1, 0, 0, 1]
-    assert Dataset.from_frames({"user": [1], "movie": [1], "stars": [3]}).ratings.ages() is None
+    assert Dataset.from_frames({"user": [1], "item": [1], "stars": [3]}).ratings.ages() is None
 
 
 def test_what_is_known_of_time_is_used_and_what_is_not_is_said():
@@ -75,7 +75,7 @@ def test_a_rating_counts_the_less_the_older_it_is():
         u = made.user_ids.index_of(user)
         for row in made.recommend(user, n=20, by="score"):
             if row.source == "model":
-                i = made.movie_ids.index_of(row.movie_id)
+                i = made.item_ids.index_of(row.item_id)
                 assert row.score == pytest.approx(worth[u] @ S[i], abs=1e-5)
                 assert sum(r.contribution for r in row.reasons) + row.other == pytest.approx(row.score, abs=1e-5)
     assert made.recommend(100) != Recommender(EASE(l2=1.0), recency_half_life=None).fit(frame).recommend(100)
@@ -88,12 +88,12 @@ def test_lists_audiences_and_explanations_agree_on_the_age_of_ratings(by, tmp_pa
     for user in (101, 120):
         rows = made.recommend(user, n=5, by=by)
         mine = everybody.filter(pl.col("user_id") == user)
-        assert mine["movie_id"].to_list() == [row.movie_id for row in rows]
+        assert mine["item_id"].to_list() == [row.item_id for row in rows]
         for row in rows:
-            why = made.explain(user, row.movie_id, by=by)
+            why = made.explain(user, row.item_id, by=by)
             assert why.value == (row.score if by == "score" else row.predicted_rating)
             assert why.rank == row.rank
-            audience = {other.user_id: other for other in made.audience(row.movie_id, n=40, by=by)}
+            audience = {other.user_id: other for other in made.audience(row.item_id, n=40, by=by)}
             assert (audience[user].score, audience[user].predicted_rating) == (row.score, row.predicted_rating)
     loaded = Recommender.load(made.save(tmp_path / "m"))
     assert (loaded.recency_half_life, loaded.recency_floor) == (2, 0.5)
@@ -124,18 +124,18 @@ def test_the_same_models_serve_other_people_without_a_fit():
     assert max(some.user_ids) < 120 < max(made.user_ids)
     for user in (100, 119):
         assert some.recommend(user) == made.recommend(user)
-    later = made.with_ratings({"user_id": ["a", "a"], "movie_id": [1, 4], "rating": [5, 1]})
+    later = made.with_ratings({"user_id": ["a", "a"], "item_id": [1, 4], "rating": [5, 1]})
     assert list(later.recommend("a")) == list(made.recommend(ratings={1: 5, 4: 1}))
     assert len(made.ratings_) == 300
 
 
-def test_movies_that_the_models_do_not_know_are_left_out_and_times_stay_with_their_ratings():
+def test_items_that_the_models_do_not_know_are_left_out_and_times_stay_with_their_ratings():
     made = Recommender(EASE(l2=1.0)).fit(village())
     frame = pl.DataFrame(
-        {"user_id": [7, 7, 7, 8], "movie_id": [4, 999, 1, 1], "rating": [5, 3, 2, 4], "timestamp": [30, 20, 10, 5]}
+        {"user_id": [7, 7, 7, 8], "item_id": [4, 999, 1, 1], "rating": [5, 3, 2, 4], "timestamp": [30, 20, 10, 5]}
     )
     other = made.with_ratings(frame).ratings_
-    assert list(other.movie_ids) == list(made.movie_ids)
+    assert list(other.item_ids) == list(made.item_ids)
     assert other.to_polars().rows() == [(7, 1, 2.0, 10), (7, 4, 5.0, 30), (8, 1, 4.0, 5)]
     assert isinstance(other, Ratings)
     assert other.ages().tolist() == [1, 0, 0]
@@ -144,21 +144,21 @@ def test_movies_that_the_models_do_not_know_are_left_out_and_times_stay_with_the
 def test_people_on_another_scale_or_with_other_ids_are_refused():
     made = Recommender().fit(village())
     with pytest.raises(InputError, match="ratings from 1 to 50: expected 1 to 5 in steps of 1, as in the fit"):
-        made.with_ratings({"user_id": [1, 2], "movie_id": [1, 4], "rating": [50, 1]})
-    with pytest.raises(InputError, match="movie_id is of type str: expected int, as in the fit"):
-        made.with_ratings({"user_id": [1, 2], "movie_id": ["1", "4"], "rating": [5, 1]})
+        made.with_ratings({"user_id": [1, 2], "item_id": [1, 4], "rating": [50, 1]})
+    with pytest.raises(InputError, match="item_id is of type str: expected int, as in the fit"):
+        made.with_ratings({"user_id": [1, 2], "item_id": ["1", "4"], "rating": [5, 1]})
 
 
 # ------------------------------------------------------------------------------------------------------ intervals
 def test_a_predicted_rating_comes_with_the_interval_of_the_model_that_has_one():
     made = Recommender(EASE(l2=1.0), BPMF(n_samples=5, n_warmup=2)).fit(village())
     for user in (100, 117):
-        for movie in (1, 4, 16):
-            told = made.predict(user, movie)
+        for item in (1, 4, 16):
+            told = made.predict(user, item)
             row = naive.as_dense(made.ratings_.matrix)[[made.user_ids.index_of(user)]]
-            row[0, made.movie_ids.index_of(movie)] = np.nan
-            item = [made.movie_ids.index_of(movie)]
-            low, high = made.models_.rater.predict_intervals(naive.as_csr(row), [0], item, level=0.8)
+            row[0, made.item_ids.index_of(item)] = np.nan
+            column = [made.item_ids.index_of(item)]
+            low, high = made.models_.rater.predict_intervals(naive.as_csr(row), [0], column, level=0.8)
             assert (told.low, told.high) == (low[0], high[0])
             assert 1 <= told.low < told.predicted_rating < told.high <= 5
     plain = Recommender(EASE(l2=1.0), ItemKNN("residual-cosine")).fit(village()).predict(100, 4)
@@ -169,11 +169,11 @@ def test_the_share_of_hidden_ratings_inside_of_their_intervals_is_measured():
     split = within_users(Dataset.from_frames(village()), 0.3)
     made = Recommender(EASE(l2=1.0), BPMF(n_samples=5, n_warmup=2))
     result, rec = evaluate(made, split), made.fit(split.train)
-    users, movies = (
-        ids.indices_of(split.test[name]) for ids, name in ((rec.user_ids, "user_id"), (rec.movie_ids, "movie_id"))
+    users, items = (
+        ids.indices_of(split.test[name]) for ids, name in ((rec.user_ids, "user_id"), (rec.item_ids, "item_id"))
     )
-    known = (users >= 0) & (movies >= 0)
-    low, high = rec.models_.rater.predict_intervals(rec.ratings_.matrix, users[known], movies[known], level=0.8)
+    known = (users >= 0) & (items >= 0)
+    low, high = rec.models_.rater.predict_intervals(rec.ratings_.matrix, users[known], items[known], level=0.8)
     given = split.test["rating"].to_numpy()[known]
     assert result.value("in_interval") == pytest.approx(np.mean((low <= given) & (given <= high)))
     assert 0.5 < result.value("in_interval") < 1

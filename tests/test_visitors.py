@@ -6,7 +6,7 @@ import reelated
 from reelated.errors import InputError, UnknownId
 from reelated.refit import Versions, refit
 
-SMALL = {"user": [1, 1, 2, 3, 3], "movie": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
+SMALL = {"user": [1, 1, 2, 3, 3], "item": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def small(store):
 
 
 def rated(store, visitor_id):
-    return {row.movie_id: row.rating for row in store.visitor_ratings(visitor_id)}
+    return {row.item_id: row.rating for row in store.visitor_ratings(visitor_id)}
 
 
 def test_a_visitor_has_the_latest_of_their_ratings_and_nobody_elses(small):
@@ -31,34 +31,34 @@ def test_a_visitor_has_the_latest_of_their_ratings_and_nobody_elses(small):
 
 
 def test_ratings_of_one_second_keep_their_order(small):
-    for movie_id in (20, 40, 10, 20):
-        small.visitor_rate("ann", movie_id, 5)
-    assert [row.movie_id for row in small.visitor_ratings("ann")] == [20, 10, 40]
+    for item_id in (20, 40, 10, 20):
+        small.visitor_rate("ann", item_id, 5)
+    assert [row.item_id for row in small.visitor_ratings("ann")] == [20, 10, 40]
 
 
 def test_what_cannot_be_rated_changes_nothing(small):
-    for movie_id, rating, error in ((99, 5, UnknownId), (10, 9, InputError), (10, float("nan"), InputError)):
+    for item_id, rating, error in ((99, 5, UnknownId), (10, 9, InputError), (10, float("nan"), InputError)):
         with pytest.raises(error):
-            small.visitor_rate("ann", movie_id, rating)
+            small.visitor_rate("ann", item_id, rating)
     assert rated(small, "ann") == {}
 
 
 def test_what_is_set_aside_is_a_visitors_own_and_is_taken_back(small):
-    small.set_aside("ann", 10)
-    small.set_aside("ann", 10)
-    small.set_aside("ben", 20)
-    assert (small.visitor_aside("ann"), small.visitor_aside("ben")) == ([10], [20])
-    small.set_aside("ann", 10, back=True)
-    assert (small.visitor_aside("ann"), small.visitor_aside("ben")) == ([], [20])
+    small.dismiss("ann", 10)
+    small.dismiss("ann", 10)
+    small.dismiss("ben", 20)
+    assert (small.dismissed("ann"), small.dismissed("ben")) == ([10], [20])
+    small.dismiss("ann", 10, back=True)
+    assert (small.dismissed("ann"), small.dismissed("ben")) == ([], [20])
 
 
 def test_a_visitor_is_forgotten_whole_and_alone(small):
     for visitor_id in ("ann", "ben"):
         small.visitor_rate(visitor_id, 10, 5)
-        small.set_aside(visitor_id, 20)
+        small.dismiss(visitor_id, 20)
     assert small.forget_visitor("ann") == 1
-    assert (rated(small, "ann"), small.visitor_aside("ann")) == ({}, [])
-    assert (rated(small, "ben"), small.visitor_aside("ben")) == ({10: 5}, [20])
+    assert (rated(small, "ann"), small.dismissed("ann")) == ({}, [])
+    assert (rated(small, "ben"), small.dismissed("ben")) == ({10: 5}, [20])
 
 
 def test_who_has_not_come_for_long_is_forgotten(small):
@@ -88,7 +88,7 @@ def test_visitors_are_no_users_unless_the_model_is_to_learn_from_them(small):
 
 
 def test_text_ids_of_users_and_visitors_do_not_meet(store):
-    store.put_movie("alien", "Alien")
+    store.put_item("alien", "Alien")
     store.rate("visitor 1", "alien", 5)
     store.visitor_rate("ann", "alien", 2)
     assert len(store.dataset(with_visitors=True)[0].ratings) == 2

@@ -89,7 +89,7 @@ def test_a_users_list_is_that_of_the_library(web, rec, query, asked):
 def test_where_an_order_is_known_instead_of_times_the_latest_counts_most_in_a_list_too(tmp_path, sample):
     table = sample.ratings.to_polars()
     order = table["timestamp"].rank("ordinal").cast(int)
-    data = reelated.Dataset.from_frames(table.drop("timestamp").with_columns(order=order), sample.movies)
+    data = reelated.Dataset.from_frames(table.drop("timestamp").with_columns(order=order), sample.items)
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(data, "order")
     refit(store, versions)
@@ -111,41 +111,41 @@ def test_a_short_list_says_why(web, rec):
 
 
 def test_a_newcomers_list_is_that_of_the_library(web, rec):
-    body = {"ratings": [{"movie_id": 50, "rating": 5}, {"movie_id": 60, "rating": 1.5}], "n": 4, "genres": ["drama"]}
+    body = {"ratings": [{"item_id": 50, "rating": 5}, {"item_id": 60, "rating": 1.5}], "n": 4, "genres": ["drama"]}
     told = web.post("/api/recommendations", json=body | {"years": [1950, 2000], "exclude": [84]}).json()
     wanted = rec.recommend(ratings={50: 5, 60: 1.5}, n=4, genres="Drama", years=(1950, 2000), exclude=[84])
     assert told["recommendations"] == plain(wanted)
     assert len(web.post("/api/recommendations", json={"ratings": []}).json()["recommendations"]) == 10
 
 
-def test_similar_movies_are_those_of_the_library(web, rec):
-    assert web.get("/api/movies/50/similar?n=4").json()["recommendations"] == plain(rec.similar(50, n=4))
+def test_similar_items_are_those_of_the_library(web, rec):
+    assert web.get("/api/items/50/similar?n=4").json()["recommendations"] == plain(rec.similar(50, n=4))
 
 
-def test_the_audience_of_a_movie_is_that_of_the_library_and_gives_no_reasons(web, rec):
-    told = web.get("/api/movies/60/audience?n=7").json()["recommendations"]
+def test_the_audience_of_an_item_is_that_of_the_library_and_gives_no_reasons(web, rec):
+    told = web.get("/api/items/60/audience?n=7").json()["recommendations"]
     assert told == plain(rec.audience(60, n=7))
     assert not {"reasons", "other"} & set(told[0])
-    by_rating = web.get("/api/movies/60/audience?n=3&by=rating").json()["recommendations"]
+    by_rating = web.get("/api/items/60/audience?n=3&by=rating").json()["recommendations"]
     assert by_rating == plain(rec.audience(60, n=3, by="rating"))
 
 
-def test_who_has_just_rated_a_movie_or_is_forgotten_is_not_in_its_audience(web, app):
-    first, second, third = (row["user_id"] for row in web.get("/api/movies/61/audience?n=3").json()["recommendations"])
+def test_who_has_just_rated_an_item_or_is_forgotten_is_not_in_its_audience(web, app):
+    first, second, third = (row["user_id"] for row in web.get("/api/items/61/audience?n=3").json()["recommendations"])
     web.put(f"/api/users/{first}/ratings/61", json={"rating": 3})
     app.state.service.store.forget(second)
-    told = web.get("/api/movies/61/audience?n=2").json()["recommendations"]
+    told = web.get("/api/items/61/audience?n=2").json()["recommendations"]
     assert [row["rank"] for row in told] == [1, 2]
     assert told[0]["user_id"] == third
     assert not {first, second} & {row["user_id"] for row in told}
 
 
 def test_a_user_who_was_erased_and_is_back_under_the_same_id_counts_as_somebody_new(web):
-    first = web.get("/api/movies/62/audience?n=1").json()["recommendations"][0]["user_id"]
+    first = web.get("/api/items/62/audience?n=1").json()["recommendations"][0]["user_id"]
     assert web.delete(f"/api/users/{first}").status_code == 204
     assert web.get(f"/api/users/{first}/recommendations").status_code == 404
     web.put(f"/api/users/{first}/ratings/50", json={"rating": 3})
-    rows = web.get("/api/movies/62/audience?n=1000").json()["recommendations"]
+    rows = web.get("/api/items/62/audience?n=1000").json()["recommendations"]
     told = [row for row in rows if row["user_id"] == first]
     assert [row["n_neighbors_used"] for row in told] in ([], [1])
     web.delete(f"/api/users/{first}")
@@ -168,13 +168,13 @@ def test_a_prediction_and_its_reasons_are_those_of_the_library(web, rec):
 # --------------------------------------------------------------------------------------------------- what is written
 def test_a_rating_counts_in_the_very_next_list(web):
     before = web.get("/api/users/43/recommendations").json()["recommendations"]
-    rated = before[0]["movie_id"]
+    rated = before[0]["item_id"]
     assert web.put(f"/api/users/43/ratings/{rated}", json={"rating": 1}).json() == {
-        "user_id": 43, "movie_id": rated, "rating": 1,
+        "user_id": 43, "item_id": rated, "rating": 1,
     }  # fmt: skip
     after = web.get("/api/users/43/recommendations").json()["recommendations"]
-    assert rated not in [row["movie_id"] for row in after]
-    assert web.get("/api/users/43/ratings?n=1").json()["ratings"][0]["movie_id"] == rated
+    assert rated not in [row["item_id"] for row in after]
+    assert web.get("/api/users/43/ratings?n=1").json()["ratings"][0]["item_id"] == rated
     assert web.delete(f"/api/users/43/ratings/{rated}").status_code == 204
     assert web.get("/api/users/43/recommendations").json()["recommendations"] == before
 
@@ -191,106 +191,106 @@ def test_whoever_rates_first_has_a_list_from_then_on(web, rec):
 
 
 def test_a_batch_is_kept_whole_or_not_at_all(web):
-    good = [{"user_id": 7002, "movie_id": movie, "rating": 4} for movie in (50, 60, 50)]
+    good = [{"user_id": 7002, "item_id": item, "rating": 4} for item in (50, 60, 50)]
     assert web.post("/api/ratings", json={"ratings": good}).json() == {"kept": 2}
-    bad = [{"user_id": 7003, "movie_id": 50, "rating": 4}, {"user_id": 7003, "movie_id": 99999, "rating": 4}]
+    bad = [{"user_id": 7003, "item_id": 50, "rating": 4}, {"user_id": 7003, "item_id": 99999, "rating": 4}]
     refused = web.post("/api/ratings", json={"ratings": bad})
     assert refused.status_code == 404
-    assert "movie_id=99999: no such movie" in refused.json()["detail"]
+    assert "item_id=99999: no such item" in refused.json()["detail"]
     assert web.get("/api/users/7003/ratings").status_code == 404
 
 
 def test_ratings_come_in_pages(web):
-    ratings = [{"user_id": 7004, "movie_id": movie, "rating": 3} for movie in range(1, 8)]
+    ratings = [{"user_id": 7004, "item_id": item, "rating": 3} for item in range(1, 8)]
     web.post("/api/ratings", json={"ratings": ratings})
     pages = [web.get(f"/api/users/7004/ratings?n=3&page={page}").json() for page in (1, 2, 3, 4)]
     assert [page["more"] for page in pages] == [True, True, False, False]
-    assert [row["movie_id"] for page in pages for row in page["ratings"]] == list(range(1, 8))
+    assert [row["item_id"] for page in pages for row in page["ratings"]] == list(range(1, 8))
 
 
-def test_a_movie_of_today_is_found_and_rated_but_not_in_the_model(web):
+def test_an_item_of_today_is_found_and_rated_but_not_in_the_model(web):
     body = {"title": "<b>Très Nouveau</b>", "year": 2026, "genres": ["Drama"]}
-    assert web.put("/api/movies/8001", json=body).json() == {"movie_id": 8001, "n_ratings": 0} | body
-    assert web.get("/api/movies?query=tres nouv").json()["movies"][0]["movie_id"] == 8001
+    assert web.put("/api/items/8001", json=body).json() == {"item_id": 8001, "n_ratings": 0} | body
+    assert web.get("/api/items?query=tres nouv").json()["items"][0]["item_id"] == 8001
     assert web.put("/api/users/7005/ratings/8001", json={"rating": 5}).status_code == 200
-    assert web.get("/api/movies/8001").json()["n_ratings"] == 1
+    assert web.get("/api/items/8001").json()["n_ratings"] == 1
     assert len(web.get("/api/users/7005/recommendations").json()["recommendations"]) == 10
-    for address in ("/api/movies/8001/similar", "/api/movies/8001/audience", "/api/users/7005/predictions/8001"):
+    for address in ("/api/items/8001/similar", "/api/items/8001/audience", "/api/users/7005/predictions/8001"):
         refused = web.get(address)
         assert refused.status_code == 404
-        assert refused.json()["detail"] == "movie_id=8001: the model does not know this movie until the next refit."
+        assert refused.json()["detail"] == "item_id=8001: the model does not know this item until the next refit."
 
 
-def test_movies_and_genres_of_today_do_not_spoil_a_request(web):
+def test_items_and_genres_of_today_do_not_spoil_a_request(web):
     """A site sends what was shown, sold out or just added without asking what the model knows."""
-    web.put("/api/movies/8002", json={"title": "Newer", "year": 2026, "genres": ["Mumblecore"]})
+    web.put("/api/items/8002", json={"title": "Newer", "year": 2026, "genres": ["Mumblecore"]})
     plain = web.get("/api/users/42/recommendations").json()
     assert web.get("/api/users/42/recommendations?exclude=8002,99999").json() == plain
     told = web.get("/api/users/42/recommendations?genres=Mumblecore").json()
     assert told == {"recommendations": [], "short": {"wanted": 10, "got": 0, "reason": "unknown_genre"}}
-    known = [{"movie_id": 50, "rating": 5}, {"movie_id": 100, "rating": 2}]
-    new = [{"movie_id": movie_id, "rating": 4} for movie_id in (8002, 99999, 10**40)]
+    known = [{"item_id": 50, "rating": 5}, {"item_id": 100, "rating": 2}]
+    new = [{"item_id": item_id, "rating": 4} for item_id in (8002, 99999, 10**40)]
     told = web.post("/api/recommendations", json={"ratings": new + known, "exclude": [8002]}).json()
     assert told == web.post("/api/recommendations", json={"ratings": known}).json() | {"unknown": [8002, 99999, 10**40]}
     told = web.post("/api/recommendations", json={"ratings": new, "n": 7}).json()
     assert [row["source"] for row in told["recommendations"]] == ["popular"] * 7
-    wrong = web.post("/api/recommendations", json={"ratings": [{"movie_id": "50", "rating": 5}]})
+    wrong = web.post("/api/recommendations", json={"ratings": [{"item_id": "50", "rating": 5}]})
     assert wrong.status_code == 422
-    assert wrong.json()["detail"].startswith("ratings: movie_id='50' is of type str")
+    assert wrong.json()["detail"].startswith("ratings: item_id='50' is of type str")
 
 
-def test_a_movie_is_changed_in_the_fields_that_are_given_alone(web):
-    whole = {"movie_id": 8003, "title": "Whole", "year": 1999, "genres": ["Drama", "War"], "n_ratings": 0}
-    new = web.put("/api/movies/8003", json={"title": "Whole", "year": 1999, "genres": ["Drama", "War"]})
+def test_an_item_is_changed_in_the_fields_that_are_given_alone(web):
+    whole = {"item_id": 8003, "title": "Whole", "year": 1999, "genres": ["Drama", "War"], "n_ratings": 0}
+    new = web.put("/api/items/8003", json={"title": "Whole", "year": 1999, "genres": ["Drama", "War"]})
     assert new.json() == whole
     for change in ({"title": "Other"}, {"year": 2000}, {"genres": ["War"]}, {"year": None}, {"genres": []}, {}):
         whole |= change
-        assert web.put("/api/movies/8003", json=change).json() == whole
-        assert web.get("/api/movies/8003").json() == whole
+        assert web.put("/api/items/8003", json=change).json() == whole
+        assert web.get("/api/items/8003").json() == whole
 
 
 def shown_of(web, *addresses):
-    """Return the movies that lists show."""
-    return {row["movie_id"] for address in addresses for row in web.get(address).json()["recommendations"]}
+    """Return the items that lists show."""
+    return {row["item_id"] for address in addresses for row in web.get(address).json()["recommendations"]}
 
 
-def test_a_hidden_movie_is_nowhere_until_it_is_shown_again_in_every_process(web, url, rec):
+def test_a_hidden_item_is_nowhere_until_it_is_shown_again_in_every_process(web, url, rec):
     lists = "/api/users/42/recommendations?n=1000", "/api/users/42/recommendations?by=rating&n=5"
-    first = web.get(lists[1]).json()["recommendations"][0]["movie_id"]
-    like = rec.similar(first, n=1)[0].movie_id
-    everywhere = (*lists, f"/api/movies/{like}/similar?n=1000")
-    title = web.get(f"/api/movies/{first}").json()["title"]
+    first = web.get(lists[1]).json()["recommendations"][0]["item_id"]
+    like = rec.similar(first, n=1)[0].item_id
+    everywhere = (*lists, f"/api/items/{like}/similar?n=1000")
+    title = web.get(f"/api/items/{first}").json()["title"]
     with TestClient(create_app(ServiceOptions(*url, refit_after=10**9, poll=60)), HERE) as other:
-        assert other.put(f"/api/movies/{first}/hidden").status_code == 204
+        assert other.put(f"/api/items/{first}/hidden").status_code == 204
         for worker in (web, other):
             assert first not in shown_of(worker, *everywhere)
             assert len(worker.get(lists[1]).json()["recommendations"]) == 5
             newcomer = worker.post("/api/recommendations", json={"ratings": [], "n": 1000}).json()
-            assert first not in {row["movie_id"] for row in newcomer["recommendations"]}
-            found = worker.get(f"/api/movies?query={title}").json()["movies"]
-            assert first not in {movie["movie_id"] for movie in found}
+            assert first not in {row["item_id"] for row in newcomer["recommendations"]}
+            found = worker.get(f"/api/items?query={title}").json()["items"]
+            assert first not in {item["item_id"] for item in found}
             for address in ("", "/similar", "/audience"):
-                refused = worker.get(f"/api/movies/{first}{address}")
+                refused = worker.get(f"/api/items/{first}{address}")
                 assert (refused.status_code, refused.json()) == (
                     404,
-                    {"detail": f"movie_id={first}: this movie is hidden."},
+                    {"detail": f"item_id={first}: this item is hidden."},
                 )
             assert worker.get(f"/api/users/42/predictions/{first}").status_code == 404
-        assert web.delete(f"/api/movies/{first}/hidden").status_code == 204
+        assert web.delete(f"/api/items/{first}/hidden").status_code == 204
         for worker in (web, other):
             assert first in shown_of(worker, lists[1])
-            assert worker.get(f"/api/movies/{first}/audience").status_code == 200
-    assert web.put("/api/movies/99999/hidden").status_code == 404
+            assert worker.get(f"/api/items/{first}/audience").status_code == 200
+    assert web.put("/api/items/99999/hidden").status_code == 404
 
 
-def test_a_rating_of_a_hidden_movie_still_counts(web, rec):
+def test_a_rating_of_a_hidden_item_still_counts(web, rec):
     web.put("/api/users/7011/ratings/50", json={"rating": 5})
     before = web.get("/api/users/7011/recommendations").json()
-    web.put("/api/movies/50/hidden")
+    web.put("/api/items/50/hidden")
     assert web.get("/api/users/7011/recommendations").json() == before
-    assert web.get("/api/users/7011/ratings").json()["ratings"][0]["movie_id"] == 50
+    assert web.get("/api/users/7011/ratings").json()["ratings"][0]["item_id"] == 50
     assert web.put("/api/users/7011/ratings/50", json={"rating": 4}).status_code == 200
-    web.delete("/api/movies/50/hidden")
+    web.delete("/api/items/50/hidden")
 
 
 def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkeypatch):
@@ -299,9 +299,9 @@ def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkey
     refit(store, versions)
     service = Service(store, versions)
     service.follow()
-    first = service.recommend_newcomer({})[0].movie_id
+    first = service.recommend_newcomer({})[0].item_id
     store.set_hidden(first, True)
-    assert service.recommend_newcomer({})[0].movie_id != first
+    assert service.recommend_newcomer({})[0].item_id != first
     asked = []
 
     def gone():
@@ -310,39 +310,37 @@ def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkey
 
     monkeypatch.setattr(store, "hidden_keys", gone)
     for _ in range(3):
-        assert service.recommend_newcomer({})[0].movie_id != first
+        assert service.recommend_newcomer({})[0].item_id != first
     assert len(asked) == 1  # whoever asks does not wait for a store that does not answer
     store.close()
 
 
-def test_a_hidden_movie_stays_hidden_when_the_model_changes_and_takes_no_place(tmp_path, sample):
+def test_a_hidden_item_stays_hidden_when_the_model_changes_and_takes_no_place(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(sample, "sample")
     refit(store, versions)
     service = Service(store, versions)
     service.follow()
     ratings = {50: 5, 60: 2}
-    first, second = (row.movie_id for row in service.recommend_newcomer(ratings, n=2))
+    first, second = (row.item_id for row in service.recommend_newcomer(ratings, n=2))
     store.set_hidden(first, True)
     refit(store, versions)
     assert service.follow()
-    assert service.recommend_newcomer(ratings)[0].movie_id == second
+    assert service.recommend_newcomer(ratings)[0].item_id == second
     rec = service.served.recommender
-    assert rec.explain(ratings=ratings, movie_id=second).rank == 1
-    assert first not in rec.movie_ids.take(service.served.to_rate).to_list()
-    assert first not in service.chart().columns["movie_id"]
+    assert rec.explain(ratings=ratings, item_id=second).rank == 1
+    assert first not in rec.item_ids.take(service.served.to_rate).to_list()
+    assert first not in service.chart().columns["item_id"]
     store.set_hidden(first, False)
-    assert first in service.chart().columns["movie_id"]
-    assert service.served.recommender.explain(ratings=ratings, movie_id=second).rank == 2
+    assert first in service.chart().columns["item_id"]
+    assert service.served.recommender.explain(ratings=ratings, item_id=second).rank == 2
     store.close()
 
 
-def test_movies_are_found_by_title_and_genre(web):
-    found = web.get("/api/movies?query=alien").json()["movies"]
-    assert [movie["title"] for movie in found] == ["Alien", "Alien³", "Aliens"]
-    genres = {
-        genre for movie in web.get("/api/movies?genres=western&n=5").json()["movies"] for genre in movie["genres"]
-    }
+def test_items_are_found_by_title_and_genre(web):
+    found = web.get("/api/items?query=alien").json()["items"]
+    assert [item["title"] for item in found] == ["Alien", "Alien³", "Aliens"]
+    genres = {genre for item in web.get("/api/items?genres=western&n=5").json()["items"] for genre in item["genres"]}
     assert "Western" in genres
 
 
@@ -364,13 +362,13 @@ def test_movies_are_found_by_title_and_genre(web):
         ("GET", "/api/users/42/recommendations?by=stars", None, 422, "by='stars'"),
         ("GET", "/api/users/42/recommendations?years=1999-1990", None, 422, "earlier year first"),
         ("GET", "/api/users/42/recommendations?years=soon", None, 422, "such as 1990-1999"),
-        ("GET", "/api/users/42/predictions/99999", None, 404, "movie_id=99999: no such movie"),
-        ("GET", "/api/movies/99999/similar", None, 404, "movie_id=99999"),
-        ("GET", "/api/movies/99999/audience", None, 404, "movie_id=99999: no such movie"),
-        ("GET", "/api/movies?query=%00", None, 422, "none of them NUL"),
-        ("GET", "/api/movies?genres=%00", None, 200, ""),
-        ("GET", "/api/movies?page=0", None, 422, "page='0'"),
-        ("PUT", "/api/users/42/ratings/99999", {"rating": 4}, 404, "PUT /api/movies/{movie_id}"),
+        ("GET", "/api/users/42/predictions/99999", None, 404, "item_id=99999: no such item"),
+        ("GET", "/api/items/99999/similar", None, 404, "item_id=99999"),
+        ("GET", "/api/items/99999/audience", None, 404, "item_id=99999: no such item"),
+        ("GET", "/api/items?query=%00", None, 422, "none of them NUL"),
+        ("GET", "/api/items?genres=%00", None, 200, ""),
+        ("GET", "/api/items?page=0", None, 422, "page='0'"),
+        ("PUT", "/api/users/42/ratings/99999", {"rating": 4}, 404, "PUT /api/items/{item_id}"),
         ("PUT", "/api/users/42/ratings/50", {"rating": 5.5}, 422, "expected a finite number from 1 to 5"),
         ("PUT", "/api/users/42/ratings/50", {"rating": 4.3}, 422, "from 1 to 5 in steps of 1, the scale of this store"),
         ("PUT", "/api/users/42/ratings/50", {"rating": "4"}, 422, "rating='4': input should be a valid number"),
@@ -379,18 +377,18 @@ def test_movies_are_found_by_title_and_genre(web):
         ("PUT", "/api/users/42/ratings/50", {"rating": 4, "user": 5}, 422, "user=5: extra inputs"),
         ("PUT", "/api/users/42/ratings/50", [], 422, "body=[]"),
         ("PUT", "/api/users/42/ratings/50", None, 422, "body: field required"),
-        ("DELETE", "/api/users/42/ratings/99999", None, 404, "No rating by user_id 42 of movie_id 99999"),
-        ("POST", "/api/recommendations", {"ratings": [{"movie_id": "50", "rating": 4}]}, 422, "type str"),
+        ("DELETE", "/api/users/42/ratings/99999", None, 404, "No rating by user_id 42 of item_id 99999"),
+        ("POST", "/api/recommendations", {"ratings": [{"item_id": "50", "rating": 4}]}, 422, "type str"),
         ("POST", "/api/recommendations", {"ratings": {"50": 4}}, 422, "ratings="),
-        ("POST", "/api/ratings", {"ratings": [{"user_id": "ann", "movie_id": 50, "rating": 4}]}, 422, "whole numbers"),
-        ("PUT", "/api/movies/8005", {"year": 1999}, 422, "title: movie_id=8005 is a new movie and needs one"),
-        ("PUT", "/api/movies/8002", {"title": None}, 422, "title=None"),
-        ("PUT", "/api/movies/8002", {"title": " "}, 422, "title=' '"),
-        ("PUT", "/api/movies/8002", {"title": "a\0b"}, 422, "none of them NUL"),
-        ("PUT", "/api/movies/8002", {"title": "T", "year": 10**9}, 422, "year=1000000000"),
-        ("PUT", "/api/movies/8002", {"title": "T", "genres": ["x" * 101]}, 422, "genres="),
+        ("POST", "/api/ratings", {"ratings": [{"user_id": "ann", "item_id": 50, "rating": 4}]}, 422, "whole numbers"),
+        ("PUT", "/api/items/8005", {"year": 1999}, 422, "title: item_id=8005 is a new item and needs one"),
+        ("PUT", "/api/items/8002", {"title": None}, 422, "title=None"),
+        ("PUT", "/api/items/8002", {"title": " "}, 422, "title=' '"),
+        ("PUT", "/api/items/8002", {"title": "a\0b"}, 422, "none of them NUL"),
+        ("PUT", "/api/items/8002", {"title": "T", "year": 10**9}, 422, "year=1000000000"),
+        ("PUT", "/api/items/8002", {"title": "T", "genres": ["x" * 101]}, 422, "genres="),
         ("GET", "/nothing", None, 404, "nothing at this address"),
-        ("PATCH", "/api/movies/50", None, 405, "Method Not Allowed"),
+        ("PATCH", "/api/items/50", None, 405, "Method Not Allowed"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_answered_is_told_in_one_sentence(web, method, address, body, status, told):
@@ -434,7 +432,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(web):
 
 
 def test_a_million_ratings_at_once_are_refused(web):
-    rows = b'{"user_id":1,"movie_id":50,"rating":3},' * 10_001
+    rows = b'{"user_id":1,"item_id":50,"rating":3},' * 10_001
     body = b'{"ratings":[' + rows[:-1] + b"]}"
     assert len(body) < 1_000_000
     got = web.post("/api/ratings", content=body, headers={"Content-Type": "application/json"})
@@ -453,8 +451,8 @@ def test_a_body_that_is_not_called_json_is_refused(web):
 
 @pytest.mark.parametrize(
     "address",
-    ["/api/movies/50", "/api/users/42/recommendations", "/openapi.json", "/health/live", "/metrics", "/", "/movies/50",
-     "/docs", "/nothing", "/api/movies/99999"],
+    ["/api/items/50", "/api/users/42/recommendations", "/openapi.json", "/health/live", "/metrics", "/", "/items/50",
+     "/docs", "/nothing", "/api/items/99999"],
 )  # fmt: skip
 def test_head_answers_as_get_does_without_a_body(web, address):
     got, head = web.get(address), web.head(address)
@@ -479,9 +477,9 @@ def test_without_a_key_nobody_from_elsewhere_may_ask(web):
 
 def test_elsewhere_a_key_is_needed_for_all_that_speaks_of_users(url):
     options = ServiceOptions(*url, api_key=KEY, host="0.0.0.0", poll=60)
-    with TestClient(create_app(options), "http://movies.example") as web:
+    with TestClient(create_app(options), "http://items.example") as web:
         keyed = ["/api/users/42/recommendations", "/api/users/42/ratings", "/api/users/42/predictions/50",
-                 "/api/movies/50/audience", "/metrics"]  # fmt: skip
+                 "/api/items/50/audience", "/metrics"]  # fmt: skip
         for address in keyed:
             for headers in (
                 {},
@@ -494,11 +492,11 @@ def test_elsewhere_a_key_is_needed_for_all_that_speaks_of_users(url):
                 assert got.headers["WWW-Authenticate"] == "Bearer"
             assert web.get(address, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
         for method, address in (("PUT", "/api/users/42/ratings/50"), ("DELETE", "/api/users/42/ratings/50"),
-                                ("POST", "/api/ratings"), ("PUT", "/api/movies/50"), ("DELETE", "/api/users/42"),
-                                ("PUT", "/api/movies/50/hidden"), ("DELETE", "/api/movies/50/hidden"),
+                                ("POST", "/api/ratings"), ("PUT", "/api/items/50"), ("DELETE", "/api/users/42"),
+                                ("PUT", "/api/items/50/hidden"), ("DELETE", "/api/items/50/hidden"),
                                 ("POST", "/api/refit")):  # fmt: skip
             assert web.request(method, address, json={"rating": 4, "title": "T"}).status_code == 401
-        for address in ("/api/movies/50", "/api/movies/50/similar", "/api/model", "/health/live", "/health/ready"):
+        for address in ("/api/items/50", "/api/items/50/similar", "/api/model", "/health/live", "/health/ready"):
             assert web.get(address).status_code == 200
         assert web.post("/api/recommendations", json={"ratings": []}).status_code == 200
 
@@ -521,7 +519,7 @@ def test_options_are_read_from_variables():
 
 
 def test_every_answer_has_a_request_id_and_safe_headers(web):
-    got = web.get("/api/movies/50", headers={"X-Request-ID": "mine-1"})
+    got = web.get("/api/items/50", headers={"X-Request-ID": "mine-1"})
     assert got.headers["X-Request-ID"] == "mine-1"
     assert got.headers["X-Content-Type-Options"] == "nosniff"
     assert got.headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -549,9 +547,9 @@ def test_what_is_served_is_told(web, sample):
 
 
 def test_numbers_for_prometheus(web):
-    web.get("/api/movies/50")
+    web.get("/api/items/50")
     text = web.get("/metrics").text
-    assert 'reelated_request_seconds_count{method="GET",route="/api/movies/{movie_id}",status="200"}' in text
+    assert 'reelated_request_seconds_count{method="GET",route="/api/items/{item_id}",status="200"}' in text
     assert "reelated_model_version 1.0" in text
     assert 'reelated_refits{outcome="switched"} 1.0' in text
 
@@ -564,7 +562,7 @@ def test_a_service_without_a_model_says_so_and_is_not_ready(tmp_path):
         got = web.get("/health/ready")
         assert (got.status_code, got.headers["Retry-After"]) == (503, "5")
         assert "no model yet" in web.post("/api/recommendations", json={"ratings": []}).json()["detail"]
-        assert web.put("/api/movies/m", json={"title": "M"}).status_code == 200
+        assert web.put("/api/items/m", json={"title": "M"}).status_code == 200
         assert web.put("/api/users/u/ratings/m", json={"rating": 3}).status_code == 200
         assert "no model yet" in web.get("/api/users/u/recommendations").json()["detail"]
     store.close()
@@ -579,23 +577,23 @@ def test_without_the_database_newcomers_are_answered_and_the_rest_may_try_again(
             patched.setattr(app.state.service.store, name, gone)
         for name in ("_rate", "_profile"):
             patched.setattr(app.state.service.store, name, gone)
-        asked = [("GET", "/api/users/42/recommendations"), ("GET", "/api/movies"), ("PUT", "/api/users/42/ratings/50"),
-                 ("GET", "/health/ready"), ("GET", "/api/movies/50/audience")]  # fmt: skip
+        asked = [("GET", "/api/users/42/recommendations"), ("GET", "/api/items"), ("PUT", "/api/users/42/ratings/50"),
+                 ("GET", "/health/ready"), ("GET", "/api/items/50/audience")]  # fmt: skip
         for method, address in asked:
             got = web.request(method, address, json={"rating": 4} if method == "PUT" else None)
             assert (got.status_code, got.headers.get("Retry-After")) == (503, "5"), address
             assert got.json()["detail"] == "The store does not answer now. Try again in a moment."
-        body = {"ratings": [{"movie_id": 50, "rating": 5}]}
+        body = {"ratings": [{"item_id": 50, "rating": 5}]}
         assert web.post("/api/recommendations", json=body).json()["recommendations"] == plain(
             rec.recommend(ratings={50: 5})
         )
-        assert web.get("/api/movies/50/similar").status_code == 200
+        assert web.get("/api/items/50/similar").status_code == 200
     assert web.get("/api/users/42/recommendations").status_code == 200
 
 
 def test_a_defect_of_ours_tells_nothing_of_us(web, app, monkeypatch, caplog):
     monkeypatch.setattr(app.state.service, "similar", lambda *_: 1 / 0)
-    got = web.get("/api/movies/50/similar")
+    got = web.get("/api/items/50/similar")
     assert got.status_code == 500
     assert "Zero" not in got.text
     assert got.headers["X-Request-ID"] in {getattr(record, "request_id", None) for record in caplog.records}
@@ -637,11 +635,11 @@ def test_the_model_follows_the_ratings_and_no_request_fails(tmp_path, sample):
     refit(store, versions)
     options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6, poll=0.05)
     with TestClient(create_app(options), HERE) as web:
-        web.put("/api/movies/8001", json={"title": "Of Today"})
+        web.put("/api/items/8001", json={"title": "Of Today"})
         for user in (1, 2, 3):
             web.put(f"/api/users/{user}/ratings/8001", json={"rating": 5})
         until(lambda: web.get("/api/model").json()["version"] == 2)
-        assert web.get("/api/movies/8001/similar").status_code == 200
+        assert web.get("/api/items/8001/similar").status_code == 200
         assert web.get("/api/model").json()["last_refit"]["outcome"] == "switched"
         versions.switch(1)
         until(lambda: web.get("/api/model").json()["version"] == 1)
@@ -673,12 +671,12 @@ def test_a_service_refits_when_it_is_asked_to(tmp_path, sample):
 
 def test_a_site_that_starts_empty_refits_each_time_its_ratings_have_doubled(tmp_path):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
-    for movie in "abcdefghijkl":
-        store.put_movie(movie, movie)
+    for item in "abcdefghijkl":
+        store.put_item(item, item)
     follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_after=4, refit_every=10**6))
     refits = []
-    for at, movie in enumerate("abcdefghijkl", 1):
-        store.rate("ann", movie, 4)
+    for at, item in enumerate("abcdefghijkl", 1):
+        store.rate("ann", item, 4)
         store.count(1)
         if follower._is_due(store.about()):
             refit(store, versions)
@@ -694,7 +692,7 @@ def test_an_erased_user_without_ratings_is_due_for_a_refit_too(tmp_path, sample)
     follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_every=10**6))
     follower._tried = store.about().changes, store.about().forgotten
     for row in store.ratings_of(300):
-        store.unrate(300, row.movie_id)
+        store.unrate(300, row.item_id)
     store.forget(300)
     assert follower._is_due(store.about())
     store.close()
@@ -755,7 +753,7 @@ def test_every_route_is_described_with_its_answers(app):
             assert operation["summary"].endswith("."), (method, path)
             assert {"404", "422", "503"} <= set(operation["responses"]), (method, path)
     keyed = {path for path, methods in told["paths"].items() for one in methods.values() if "security" in one}
-    others = {"/api/ratings", "/metrics", "/api/movies/{movie_id}", "/api/movies/{movie_id}/hidden", "/api/refit"}
+    others = {"/api/ratings", "/metrics", "/api/items/{item_id}", "/api/items/{item_id}/hidden", "/api/refit"}
     assert all("user" in path or path in others or "audience" in path for path in keyed)
     assert all("\n" not in schema.get("description", "") for schema in told["components"]["schemas"].values())
 

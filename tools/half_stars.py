@@ -16,13 +16,13 @@ def write(folder: Path | str) -> Path:
     """Write `ratings.csv` and `movies.csv` into a folder, which is made."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    ratings, movies, _ = simulate()
+    ratings, items, _ = simulate()
     halved = pl.col("rating") - 0.5 * (pl.col("timestamp") % 2)  # the last second of a time is random in the sample
     ratings.select(
-        pl.col("user_id").alias("userId"), pl.col("movie_id").alias("movieId"), halved.alias("rating"), "timestamp"
+        pl.col("user_id").alias("userId"), pl.col("item_id").alias("movieId"), halved.alias("rating"), "timestamp"
     ).write_csv(folder / "ratings.csv")
-    movies.select(
-        pl.col("movie_id").alias("movieId"),
+    items.select(
+        pl.col("item_id").alias("movieId"),
         pl.format("{} ({})", "title", "year").alias("title"),
         pl.col("genres").list.join("|"),
     ).write_csv(folder / "movies.csv")

@@ -32,17 +32,17 @@ PAGES = {
     "list": "/list",
     "list-by-stars": "/list?by=rating&genres=Drama",
     "stars": "/ratings",
-    "movie": "/movies/61?audience",
+    "item": "/items/61?audience",
     "map": "/map",
     "users": "/users",
     "user": "/users/300",
     "how": "/how",
     "problem": "/nowhere",
 }
-WITH_HALVES = ("start", "search", "list", "stars", "movie")
+WITH_HALVES = ("start", "search", "list", "stars", "item")
 """The pages that are also taken with half stars, under names that begin with `half-`."""
 SIZES = {"desk": (1280, 900), "phone": (360, 740), "wall": (3840, 2160)}
-SHOWN = {"start": ("light", "desk"), "list": ("dark", "desk"), "movie": ("light", "phone")}
+SHOWN = {"start": ("light", "desk"), "list": ("dark", "desk"), "item": ("light", "phone")}
 SHOWN |= {"half-stars": ("light", "phone")}
 """What the documentation shows, of each the upper part."""
 TOP: Any = {"x": 0, "y": 0, "height": 740}
@@ -116,8 +116,8 @@ def small(picture: bytes) -> Image.Image:
 def rate(page: Page, given: dict[int, float]) -> None:
     """Rate as the visitor in the pictures did."""
     token = page.locator('input[name="token"]').first.get_attribute("value") or ""
-    for movie_id, stars in given.items():
-        form = {"token": token, "movie_id": str(movie_id), "rating": f"{stars:g}", "back": "/how"}
+    for item_id, stars in given.items():
+        form = {"token": token, "item_id": str(item_id), "rating": f"{stars:g}", "back": "/how"}
         assert page.request.post("/rate", form=form).ok
 
 

@@ -15,7 +15,7 @@ from reelated.cli import commands, show
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 COMMANDS = (
     ("recommend", "sample", "--user", "300", "-n", "6"),
-    ("explain", "sample", "--user", "300", "--movie", "Braveheart", "--by", "rating"),
+    ("explain", "sample", "--user", "300", "--item", "Braveheart", "--by", "rating"),
 )
 WIDTH = 98
 LIGHT = TerminalTheme(

@@ -58,13 +58,13 @@ class Clients:
 def kept_by(url):
     """Return the ratings of the test's own users, as they are in the store."""
     store = Store(url)
-    query = sa.select(users.c.user_id, ratings.c.movie_key, ratings.c.rating).join_from(users, ratings)
-    keys = {key: int(text) for key, text in store.all_movie_keys()}
+    query = sa.select(users.c.user_id, ratings.c.item_key, ratings.c.rating).join_from(users, ratings)
+    keys = {key: int(text) for key, text in store.all_item_keys()}
     with store._reading() as connection:
         rows = connection.execute(query.where(sa.func.length(users.c.user_id) == 5)).all()
     store.close()
     assert len(rows) == len({row[:2] for row in rows})
-    return {(int(user), keys[movie]): rating for user, movie, rating in rows}
+    return {(int(user), keys[item]): rating for user, item, rating in rows}
 
 
 def run(rounds, url, folder):

@@ -75,14 +75,14 @@ def refitting(server, users, given, url, models):
     return medians(rounds)
 
 
-def writing(server, store, users, movies, given):
+def writing(server, store, users, items, given):
     """Compare single durable ratings through the store with the bare statement by the same driver; and over HTTP.
 
     The one undoes what the other wrote: to write what is there already costs a database nothing.
     """
     bare, rounds = Bare(store), []
     for number in range(given.rounds):
-        pairs = [(users[(number * 7 + at) % len(users)], movies[at * 13 % len(movies)]) for at in range(given.writes)]
+        pairs = [(users[(number * 7 + at) % len(users)], items[at * 13 % len(items)]) for at in range(given.writes)]
         keys = bare.keys_of(pairs)
         times = {}
         works = [("bare", bare.write, keys), ("store", store.rate, [(*pair, 4) for pair in pairs])]
@@ -92,7 +92,7 @@ def writing(server, store, users, movies, given):
                 work(*row)
             times[name], times[f"{name} cpu"] = time.perf_counter() - start, time.process_time() - before
         ask = lambda choice: (  # noqa: E731
-            "PUT", f"/api/users/{choice.choice(users)}/ratings/{choice.choice(movies)}", b'{"rating": 3}',
+            "PUT", f"/api/users/{choice.choice(users)}/ratings/{choice.choice(items)}", b'{"rating": 3}',
         )  # fmt: skip
         told = {name: given.writes / times[name] for name in ("bare", "store")}
         told["http"] = load.at_most(server.address, ask, given.seconds)
@@ -109,8 +109,8 @@ class Bare:
         self.connection = store.engine.raw_connection()
         mark = "?" if store.dialect == "sqlite" else "%s"
         self.statement = (
-            f"INSERT INTO ratings (user_key, movie_key, rating, rated_at) VALUES ({mark}, {mark}, 2, {mark}) "
-            "ON CONFLICT (user_key, movie_key) DO UPDATE SET rating = excluded.rating, rated_at = excluded.rated_at"
+            f"INSERT INTO ratings (user_key, item_key, rating, rated_at) VALUES ({mark}, {mark}, 2, {mark}) "
+            "ON CONFLICT (user_key, item_key) DO UPDATE SET rating = excluded.rating, rated_at = excluded.rated_at"
         )
         if store.dialect != "sqlite":
             self.connection.driver_connection.autocommit = True
@@ -120,8 +120,8 @@ class Bare:
         """Return the database's own keys of users and movies, which the bare statement is given."""
         with self.store._reading() as connection:
             users = dict(connection.execute(sa.text("SELECT user_id, user_key FROM users")).all())
-            movies = dict(connection.execute(sa.text("SELECT movie_id, movie_key FROM movies")).all())
-        return [(users[str(user)], movies[str(movie)], int(time.time())) for user, movie in pairs]
+            items = dict(connection.execute(sa.text("SELECT item_id, item_key FROM movies")).all())
+        return [(users[str(user)], items[str(item)], int(time.time())) for user, item in pairs]
 
     def write(self, *key):
         """Write one in a transaction of its own."""
@@ -146,13 +146,13 @@ def run(given, folder):
     store.import_data(data, given.data)
     refit(store, Versions(models))
     users = data.ratings.user_ids.values.to_list()
-    movies = data.ratings.movie_ids.values.to_list()
+    items = data.ratings.item_ids.values.to_list()
     server = Measured(url, models)
     try:
         told = {"data": given.data, "store": store.dialect, "cores": os.cpu_count()}
         told["reading"] = reading(server, users, given)
         told["refitting"] = refitting(server, users, given, url, models)
-        told["writing"] = writing(server, store, users, movies, given)
+        told["writing"] = writing(server, store, users, items, given)
         with store._reading() as connection:
             told["ratings"] = connection.scalar(sa.select(sa.func.count()).select_from(ratings))
     finally:

@@ -37,17 +37,17 @@ def data_of(quick):
     if quick:
         return reelated.read("sample")
     X, rng = shapes.make(SHAPE).tocoo(), np.random.default_rng(0)
-    table = pl.DataFrame({"user_id": X.row + 1, "movie_id": X.col + 1, "rating": X.data})
+    table = pl.DataFrame({"user_id": X.row + 1, "item_id": X.col + 1, "rating": X.data})
     number = np.arange(X.shape[1]) + 1
-    movies = pl.DataFrame(
+    items = pl.DataFrame(
         {
-            "movie_id": number.astype(table["movie_id"].to_numpy().dtype),
+            "item_id": number.astype(table["item_id"].to_numpy().dtype),
             "title": [f"Movie {at} of the {GENRES[at % 8].lower()} kind" for at in number],
             "year": rng.integers(1930, 2020, len(number)),
             "genres": [GENRES[rng.permutation(8)[: 1 + at % 3]].tolist() for at in number],
         }
     )
-    return reelated.Dataset.from_frames(table, movies, scale=(0.5, 5.0, 0.5), name="made")
+    return reelated.Dataset.from_frames(table, items, scale=(0.5, 5.0, 0.5), name="made")
 
 
 class Visitor:
@@ -70,19 +70,19 @@ class Visitor:
         return self.ask(to) if to else page
 
 
-def measure(server, movies, rounds):
+def measure(server, items, rounds):
     """Return milliseconds for each page: as one waits for it, and of the processor."""
     visitor = Visitor(server.address)
     for at in range(RATED):
-        visitor.ask("/rate", movie_id=movies[at], rating=1 + at % 5, back="/how")
+        visitor.ask("/rate", item_id=items[at], rating=1 + at % 5, back="/how")
     works = {
         "empty": lambda at: visitor.ask("/health/live"),
         "list": lambda at: visitor.ask("/list"),
         "list, filtered": lambda at: visitor.ask("/list?genres=Drama&years=1990-1999"),
-        "star": lambda at: visitor.ask("/rate", movie_id=movies[0], rating=1 + at % 5, back="/list"),
+        "star": lambda at: visitor.ask("/rate", item_id=items[0], rating=1 + at % 5, back="/list"),
         "start": lambda at: visitor.ask("/"),
         "search": lambda at: visitor.ask("/search?query=movei+77"),
-        "movie": lambda at: visitor.ask(f"/movies/{movies[40]}"),
+        "item": lambda at: visitor.ask(f"/items/{items[40]}"),
     }
     times, cpu = {name: [] for name in works}, dict.fromkeys(works, 0.0)
     for at in range(rounds + 3):
@@ -110,14 +110,14 @@ def run(given, folder):
     if Versions(models).current() is None:
         refit(store, Versions(models))
     store.close()
-    counts = np.bincount(data.ratings.matrix.indices, minlength=len(data.ratings.movie_ids))
-    movies = data.ratings.movie_ids.take(np.argsort(-counts, kind="stable")[:50]).to_list()
+    counts = np.bincount(data.ratings.matrix.indices, minlength=len(data.ratings.item_ids))
+    items = data.ratings.item_ids.take(np.argsort(-counts, kind="stable")[:50]).to_list()
     server = Measured(url, models)
     try:
-        pages = measure(server, movies, given.rounds)
+        pages = measure(server, items, given.rounds)
     finally:
         server.stop()
-    return {"movies": len(counts), "ratings": int(counts.sum()), "ms": pages}
+    return {"items": len(counts), "ratings": int(counts.sum()), "ms": pages}
 
 
 def main():

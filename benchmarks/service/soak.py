@@ -22,21 +22,21 @@ PAUSE = 0.01
 """Seconds that each of the connections waits between two requests: half of the load that would go, about."""
 
 
-def asks(users, movies):
+def asks(users, items):
     """Return what makes one request of the mix: lists, ratings, searches, newcomers, audiences."""
 
     def one(choice):
-        user, movie = choice.choice(users), choice.choice(movies)
+        user, item = choice.choice(users), choice.choice(items)
         time.sleep(PAUSE)
         kinds = {
             ("GET", f"/api/users/{user}/recommendations"): 50,
-            ("PUT", f"/api/users/{user}/ratings/{movie}", json.dumps({"rating": choice.randint(1, 5)}).encode()): 20,
+            ("PUT", f"/api/users/{user}/ratings/{item}", json.dumps({"rating": choice.randint(1, 5)}).encode()): 20,
             ("GET", f"/api/users/{user}/ratings"): 10,
-            ("GET", f"/api/users/{user}/predictions/{movie}"): 5,
-            ("GET", f"/api/movies/{movie}/similar"): 5,
-            ("GET", "/api/movies?query=the&n=5"): 5,
+            ("GET", f"/api/users/{user}/predictions/{item}"): 5,
+            ("GET", f"/api/items/{item}/similar"): 5,
+            ("GET", "/api/items?query=the&n=5"): 5,
             ("POST", "/api/recommendations", b'{"ratings": []}'): 4,
-            ("GET", f"/api/movies/{movie}/audience"): 1,
+            ("GET", f"/api/items/{item}/audience"): 1,
         }
         return choice.choices(list(kinds), kinds.values())[0]
 
@@ -60,7 +60,7 @@ def run(given, folder):
     store.import_data(data, given.data)
     refit(store, versions)
     store.close()
-    ids = data.ratings.user_ids.values.to_list(), data.ratings.movie_ids.values.to_list()
+    ids = data.ratings.user_ids.values.to_list(), data.ratings.item_ids.values.to_list()
     seconds, stop, seen = 60 * given.minutes, threading.Event(), []
     server = Server(url, versions.folder, "--refit-after", 10**9)
     watcher = threading.Thread(target=watch, args=(server, stop, seen))

@@ -69,7 +69,7 @@ def parquet(name: str) -> Path:
     for number, (start, stop) in enumerate(pairwise(cuts)):
         part = slice(indptr[start], indptr[stop])
         users = np.repeat(np.arange(start, stop), np.diff(indptr[start : stop + 1]))
-        columns = {"user_id": users, "movie_id": indices[part].astype(np.int64), "rating": values[part]}
+        columns = {"user_id": users, "item_id": indices[part].astype(np.int64), "rating": values[part]}
         pl.DataFrame(columns).write_parquet(beside / f"{number:04}.parquet")
     beside.rename(folder)
     return folder
@@ -149,15 +149,15 @@ def part_lists(spark: Any, folder: Path) -> dict[str, Any]:
 
 
 JOIN = """
-with norms as (select movie_id, sqrt(sum(rating * rating)) as norm from ratings group by movie_id),
+with norms as (select item_id, sqrt(sum(rating * rating)) as norm from ratings group by item_id),
 pairs as (
-    select a.movie_id as i, b.movie_id as j, sum(a.rating * b.rating) as dot, count(*) as common
-    from ratings a join ratings b on a.user_id = b.user_id and a.movie_id <> b.movie_id group by 1, 2
+    select a.item_id as i, b.item_id as j, sum(a.rating * b.rating) as dot, count(*) as common
+    from ratings a join ratings b on a.user_id = b.user_id and a.item_id <> b.item_id group by 1, 2
 ),
 ranked as (
     select i, j, dot / (x.norm * y.norm) as similarity, common,
         row_number() over (partition by i order by dot / (x.norm * y.norm) desc, j) as place
-    from pairs join norms x on i = x.movie_id join norms y on j = y.movie_id
+    from pairs join norms x on i = x.item_id join norms y on j = y.item_id
 )
 select i, j, similarity, common from ranked where place <= 100
 """
@@ -169,7 +169,7 @@ def part_join(spark: Any, folder: Path) -> dict[str, Any]:
 
     frame = spark.read.parquet(str(parquet("ml-1m-shape")))
     frame.createOrReplaceTempView("ratings")
-    als = ALS(rank=64, maxIter=10, userCol="user_id", itemCol="movie_id", ratingCol="rating", seed=0)
+    als = ALS(rank=64, maxIter=10, userCol="user_id", itemCol="item_id", ratingCol="rating", seed=0)
 
     found = in_turn(
         {

@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
     ratings: float
     users: float
-    movies: float
+    items: float
     crowding: float = 3.46
     """Σ n_u² over what it would be if all users rated alike: MovieLens 20M's."""
     table: float = 4e9
@@ -69,7 +69,7 @@ def constants() -> dict[str, float]:
     table = pl.DataFrame(
         {
             "user_id": np.repeat(np.arange(users), np.diff(indptr[: users + 1])),
-            "movie_id": indices[part].astype(np.int64),
+            "item_id": indices[part].astype(np.int64),
             "rating": values[part],
             "bucket": np.repeat(np.arange(users) % 3, np.diff(indptr[: users + 1])).astype(np.int32),
         }
@@ -78,7 +78,7 @@ def constants() -> dict[str, float]:
     order = np.argsort(-counts, kind="stable").astype(np.int32)
     rank = np.empty_like(order)
     rank[order] = np.arange(n_items, dtype=np.int32)
-    ids, keys = Ids(pl.Series(np.arange(n_items)), "movie"), np.arange(3, dtype=np.int32)
+    ids, keys = Ids(pl.Series(np.arange(n_items)), "item"), np.arange(3, dtype=np.int32)
     spread, spreading = records(Spread(keys, Numbered(ids, rank))(iter(table.to_arrow().to_batches(10_000))))
     spread.sort(key=lambda cell: cell["bucket"])
     rows, collecting = records(Collect(None)(iter([Batch(spread)])))
@@ -107,14 +107,14 @@ def constants() -> dict[str, float]:
 def cost(case: Case, measured: dict[str, float], overhead: float) -> dict[str, float]:
     """Return what a case costs where no block holds two ratings of a user, which is the most there can be."""
     copies = case.crowding * case.ratings**2 / case.users
-    blocks = case.movies * case.movies * 8 / case.table
+    blocks = case.items * case.items * 8 / case.table
     copies = min(copies, case.ratings * blocks)
     work = (
         case.ratings / measured["spread: ratings a second"]
         + case.ratings / measured["collect: ratings a second"]
         + copies / measured["send: ratings a second"]
         + copies / measured["pass by and add up: ratings a second"]
-        + case.movies**2 * 8 / 1e9  # tables made and read, a gigabyte a second
+        + case.items**2 * 8 / 1e9  # tables made and read, a gigabyte a second
     )
     sent = case.ratings * measured["bytes a rating, spread"] + copies * measured["bytes a rating, sent"]
     hours = work * overhead / (case.executors * case.cores) / 3600
@@ -141,7 +141,7 @@ def main() -> None:
     for case in (Case(1e9, 2e7, 2e5, executors=20), Case(1e10, 2e8, 1e6), Case(1e10, 2e8, 1e6, executors=400)):
         told = cost(case, measured, overhead)
         cells = [
-            *(f"{value:,.0f}" for value in (case.ratings, case.users, case.movies, case.executors, told["tasks"])),
+            *(f"{value:,.0f}" for value in (case.ratings, case.users, case.items, case.executors, told["tasks"])),
             f"{told['core hours']:,.0f}", f"{told['hours']:.2f}", f"{told['shuffle'] / 1e12:.2f} TB",
             f"{told['hours of network']:.2f}",
         ]  # fmt: skip

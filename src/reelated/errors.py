@@ -47,7 +47,26 @@ def not_installed(what: str, extra: str) -> InputError:
 
 def plural(count: int, noun: str) -> str:
     """Format a count with its noun: `1 rating`, `1,000 ratings`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun if count == 1 else plural_of(noun)}"
+
+
+def plural_of(noun: str) -> str:
+    """Return the regular English plural: `movies`, `stories`, `boxes`."""
+    if re.search("[^aeiou]y$", noun):
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
+
+
+def with_article(noun: str) -> str:
+    """Return a noun with its indefinite article: `a movie`, `an item`."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def check_noun(value: Any) -> str:
+    """Return a noun for an item, such as `"book"`, or raise `InputError`."""
+    if isinstance(value, str) and value.isprintable() and value == value.strip() and 1 <= len(value) <= 30:
+        return value
+    raise InputError(f"noun={shorten(value)}: expected a singular noun of 1 to 30 characters, such as 'book'.")
 
 
 def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any:

@@ -156,22 +156,22 @@ def fit_on_cluster(source: str, options: Options, output: Path | None, engine: s
         ratings, model = ratings_table(session, source), options.recommender()
         if output is None:
             return str(spark.plan(ratings, model, **how))
-        movies = None
-        if options.movies is not None:
-            movies = read_movies(options.movies)
+        items = None
+        if options.items is not None:
+            items = read_items(options.items)
         with working("Fitting on Spark") as progress:
-            spark.fit(ratings, model, output, **how, movies=movies, name=Path(source).name, progress=progress)
+            spark.fit(ratings, model, output, **how, items=items, name=Path(source).name, progress=progress)
     return ""
 
 
-def read_movies(path: str) -> Any:
+def read_items(path: str) -> Any:
     """Read a table of items from CSV or Parquet, unchanged."""
     import polars as pl
 
     try:
         return pl.read_csv(path) if path.endswith(".csv") else pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"--movies {shorten(path)}: expected a CSV or Parquet file ({error}).") from None
+        raise InputError(f"--items {shorten(path)}: expected a CSV or Parquet file ({error}).") from None
 
 
 def check_cluster_options(options: Options) -> None:

@@ -20,7 +20,7 @@ from reelated.cli.options import (
     Exclude,
     Form,
     Genres,
-    Movie,
+    Item,
     N,
     Rate,
     Source,
@@ -46,9 +46,9 @@ from reelated.cli.show import (
     print_prediction,
     print_why,
 )
-from reelated.cli.sources import Options, find_movie, fit_source, open_source
+from reelated.cli.sources import Options, find_item, fit_source, open_source
 from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
-from reelated.errors import plural, show_bytes
+from reelated.errors import plural, plural_of, show_bytes
 from reelated.map.groups import Color
 from reelated.recommender import Recommender
 
@@ -79,11 +79,11 @@ def _root(
 
 
 @app.command(epilog="Example: reelated recommend sample --user 300 --genres Comedy,Drama --years 1990-1999")
-@with_recommender("user", "movie", "rate")
+@with_recommender("user", "item", "rate")
 def recommend(
     rec: Recommender,
     user: User = None,
-    movie: Movie = None,
+    item: Item = None,
     rate: Rate = None,
     n: N = 10,
     by: By = None,
@@ -95,48 +95,50 @@ def recommend(
 ) -> None:
     """Recommend items to a user or a new user, or users for an item."""
     filters = as_filters(rec, genres, years, exclude)
-    if movie is not None:
+    if item is not None:
         if any(value is not None for value in filters.values()):
-            raise typer.BadParameter("--genres, --years and --exclude do not go with --movie, which lists users.")
-        return _audience(rec, movie, n, by, form)
+            raise typer.BadParameter("--genres, --years and --exclude do not go with --item, which lists users.")
+        return _audience(rec, item, n, by, form)
     print_answers(rec.recommend(**_person(rec, user, rate), n=n, by=by, **filters), form, why=why)
     return None
 
 
-@app.command(epilog='Example: reelated audience sample --movie "Star Wars"')
+@app.command(epilog='Example: reelated audience sample --item "Star Wars"')
 @with_recommender()
 def audience(
     rec: Recommender,
-    movie: Annotated[
-        list[str], typer.Option("--movie", help="A movie id or title; title:300 forces the title. Repeatable.")
+    item: Annotated[
+        list[str],
+        typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title. Repeatable."),
     ],
     n: N = 10,
     by: AudienceBy = None,
     per_user: Annotated[
-        int | None, typer.Option("--per-user", min=1, help="Most of several movies for which a user is listed.")
+        int | None, typer.Option("--per-user", min=1, help="Most of several items for which a user is listed.")
     ] = None,
     form: Form = "table",
 ) -> None:
     """List the users with the highest scores for an item they have not rated."""
-    if len(movie) == 1:
-        return _audience(rec, movie[0], n, by, form)
-    movie_ids = [find_movie(rec, one) for one in movie]
-    print_audiences(rec.audience_batch(movie_ids, n=n, by=by, per_user=per_user), form)
+    if len(item) == 1:
+        return _audience(rec, item[0], n, by, form)
+    item_ids = [find_item(rec, one) for one in item]
+    print_audiences(rec.audience_batch(item_ids, n=n, by=by, per_user=per_user), rec.noun_, form)
     return None
 
 
-def _audience(rec: Recommender, movie: str, n: int, by: AudienceBy, form: Form) -> None:
-    movie_id = find_movie(rec, movie)
-    named = shlex.quote(str(movie_id))
-    hint = f"These are users who have not rated it. For movies like it: reelated similar SOURCE --movie {named}"
-    print_answers(rec.audience(movie_id, n=n, by=by), form, hint=hint)
+def _audience(rec: Recommender, item: str, n: int, by: AudienceBy, form: Form) -> None:
+    item_id = find_item(rec, item)
+    named = shlex.quote(str(item_id))
+    similar = f"For {plural_of(rec.noun_)} like it: reelated similar SOURCE --item {named}"
+    hint = f"These are users who have not rated it. {similar}"
+    print_answers(rec.audience(item_id, n=n, by=by), form, hint=hint)
 
 
-@app.command(epilog='Example: reelated similar sample --movie "Star Wars"')
+@app.command(epilog='Example: reelated similar sample --item "Star Wars"')
 @with_recommender()
 def similar(
     rec: Recommender,
-    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    item: Annotated[str, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")],
     n: N = 10,
     genres: Genres = None,
     years: Years = None,
@@ -144,34 +146,34 @@ def similar(
     form: Form = "table",
 ) -> None:
     """List the items most similar to an item, with the number of users who rated both."""
-    print_answers(rec.similar(find_movie(rec, movie), n=n, **as_filters(rec, genres, years, exclude)), form)
+    print_answers(rec.similar(find_item(rec, item), n=n, **as_filters(rec, genres, years, exclude)), form)
 
 
-@app.command(epilog="Example: reelated predict sample --user 300 --movie Fargo")
+@app.command(epilog="Example: reelated predict sample --user 300 --item Fargo")
 @with_recommender("user", "rate")
 def predict(
     rec: Recommender,
-    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    item: Annotated[str, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")],
     user: User = None,
     rate: Rate = None,
     form: Form = "table",
 ) -> None:
     """Predict the rating that a user or a new user would give an item."""
-    print_prediction(rec.predict(**_person(rec, user, rate), movie_id=find_movie(rec, movie)), form)
+    print_prediction(rec.predict(**_person(rec, user, rate), item_id=find_item(rec, item)), rec.noun_, form)
 
 
-@app.command(epilog="Example: reelated explain sample --user 300 --movie Fargo --by rating")
+@app.command(epilog="Example: reelated explain sample --user 300 --item Fargo --by rating")
 @with_recommender("user", "rate", forms=("json",))
 def explain(
     rec: Recommender,
-    movie: Annotated[str, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")],
+    item: Annotated[str, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")],
     user: User = None,
     rate: Rate = None,
     by: By = None,
     form: Form = "table",
 ) -> None:
     """Explain the score or the predicted rating of an item for a user or a new user."""
-    print_why(rec.explain(**_person(rec, user, rate), movie_id=find_movie(rec, movie), by=by), form)
+    print_why(rec.explain(**_person(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)
 
 
 def _person(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[str, Any]:
@@ -216,7 +218,7 @@ def fit(
     rec.save(output, ratings=ratings)
     size = sum(file.stat().st_size for file in output.iterdir())
     console().print(f"{rec!r}\nSaved to {output} ({show_bytes(size)}).", markup=False)
-    who = f"--user {rec.user_ids[0]}" if ratings else f"--rate {rec.movie_ids[0]}={rec.scale_.high:g}"
+    who = f"--user {rec.user_ids[0]}" if ratings else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
     console().print(f"Next: reelated recommend {output} {who}", markup=False)
     return None
 
@@ -229,7 +231,7 @@ def _fit_on_cluster(source: str, options: Options, output: Path | None, engine: 
         return console().print(told, markup=False)
     rec = Recommender.load(output)
     console().print(f"{rec!r}\nSaved to {output}.", markup=False)
-    example = f"{rec.movie_ids[0]}={rec.scale_.high:g}"
+    example = f"{rec.item_ids[0]}={rec.scale_.high:g}"
     console().print(f"Next: reelated recommend {output} --rate {example}", markup=False)
     return None
 
@@ -269,25 +271,27 @@ def batch(
     return None
 
 
-@app.command(epilog="Example: reelated plot sample neighborhood --movie 'Star Wars' -o star-wars.svg")
+@app.command(epilog="Example: reelated plot sample neighborhood --item 'Star Wars' -o star-wars.svg")
 @with_options
 def plot(
     source: Source,
     kind: Annotated[Kind, typer.Argument(help="What to draw.", metavar="KIND")],
     options: Options,
     output: Annotated[Path, typer.Option("-o", "--output", callback=check_picture, help="A .png or .svg file.")],
-    movie: Annotated[list[str] | None, typer.Option("--movie", help="A movie id or title. Repeatable.")] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", "--movie", help="An item id or title. Repeatable.")
+    ] = None,
     user: User = None,
-    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Movies wanted, 10.")] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Items wanted, 10.")] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
 ) -> None:
     """Draw ratings, similarity, neighborhood or user to a file.
 
     A picture about one person (user) is for that person.
     """
-    check_usage(kind, movie, user, n)
+    check_usage(kind, item, user, n)
     how: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
-    write(draw(source, options, kind, movie, user, **how), output)
+    write(draw(source, options, kind, item, user, **how), output)
     console().print(f"Written to {output}.", markup=False)
 
 
@@ -300,7 +304,7 @@ def map_(
 ) -> None:
     """Draw a map of all items to an SVG file; similar items are close together, and hovering shows a title."""
     write_map(rec, output, color)
-    console().print(f"{plural(len(rec.movie_ids), 'movie')} drawn to {output}.", markup=False)
+    console().print(f"{plural(len(rec.item_ids), rec.noun_)} drawn to {output}.", markup=False)
 
 
 @app.command(epilog="Example: reelated check sample")
@@ -331,12 +335,12 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="How ratings are hidden: within-users (the default), within-movies, last, time, random, new-users. "
+            help="How ratings are hidden: within-users (the default), within-items, last, time, random, new-users. "
             "With --protocol: the folder of the published split's files."
         ),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Rows of a list, 10.")] = None,
-    ask: Annotated[Ask, typer.Option(help="What is ranked: movies for users, or users for movies.")] = "movies",
+    ask: Annotated[Ask, typer.Option(help="What is ranked: items for users, or users for items.")] = "items",
     seed: Annotated[int, typer.Option(min=0, help="Of the random choice of what is hidden.")] = 0,
     report: Annotated[
         Path | None,

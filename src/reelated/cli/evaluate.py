@@ -17,7 +17,7 @@ from reelated.models import Popularity
 from reelated.recommender import Recommender, textbook
 from reelated.recommender.rows import printable
 
-Ask = Literal["movies", "users"]
+Ask = Literal["items", "users"]
 NAMES = {
     "ndcg": "nDCG",
     "map": "MAP",
@@ -78,7 +78,7 @@ def evaluate_source(source: str, options: Options, way: Way, report: Path | None
 def protocol_of(options: Options, way: Way) -> Protocol:
     """Return the chosen protocol; refuse options that the protocol fixes itself."""
     protocol = PROTOCOLS[check_choice("protocol", way.protocol, PROTOCOLS)]
-    if options.reading != Options().reading or way.n is not None or way.ask != "movies":
+    if options.reading != Options().reading or way.n is not None or way.ask != "items":
         raise InputError(
             f"--protocol {protocol.name}: it lays down how SOURCE is read, what is ranked and how long lists are. "
             "Leave out -n, --ask and the options on reading."
@@ -110,7 +110,7 @@ def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) 
     out = console()
     out.print(Text(printable(f"{model_of(options)} on {result.data}: {result.how}"), style="bold"))
     if protocol is None:
-        what = "users" if result.ask == "movies" else "movies"
+        what = "users" if result.ask == "items" else "items"
         liked = "" if result.liked is None else f"Liked: {result.liked}. "
         out.print(Text(f"{liked}In brackets: {INTERVAL} over {what}.", style="dim"))
         out.print(table_of(_of_lists(rows), out.width))
@@ -144,7 +144,7 @@ def as_dict(result: Evaluation, rows: list[Measure], model: str, protocol: Proto
 
 def left_out(rows: list[Measure], ask: str) -> list[str]:
     """Return notes about users or items that are excluded from the means of a metric."""
-    what, hidden = ("user", "a rating hidden") if ask == "movies" else ("movie", "a rater hidden")
+    what, hidden = ("user", "a rating hidden") if ask == "items" else ("item", "a rater hidden")
     first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
     return [
         f"left out of the means of what is {of}: {plural(row.left_out, what)} of {row.units + row.left_out:,}, without "

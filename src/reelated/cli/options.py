@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from reelated.cli.show import print_about, print_note, print_notes
-from reelated.cli.sources import Options, find_movie, open_source
+from reelated.cli.sources import Options, find_item, open_source
 from reelated.cli.words import in_options
 from reelated.errors import InputError, UnknownId, shorten
 from reelated.recommender import Recommender
@@ -24,11 +24,11 @@ By = Annotated[Literal["score", "rating"] | None, typer.Option("--by", help="The
 AudienceBy = Annotated[
     Literal["adjusted_score", "score", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")
 ]
-Genres = Annotated[str | None, typer.Option("--genres", help="Only movies of any of these: Comedy,Drama.")]
-Years = Annotated[str | None, typer.Option("--years", help="Only movies of these years: 1994 or 1990-1999.")]
-Exclude = Annotated[str | None, typer.Option("--exclude", help="Movie ids to leave out: 1,2.")]
+Genres = Annotated[str | None, typer.Option("--genres", help="Only items of any of these: Comedy,Drama.")]
+Years = Annotated[str | None, typer.Option("--years", help="Only items of these years: 1994 or 1990-1999.")]
+Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids to leave out: 1,2.")]
 User = Annotated[str | None, typer.Option("--user", help="A user id.")]
-Movie = Annotated[str | None, typer.Option("--movie", help="A movie id or title; title:300 forces the title.")]
+Item = Annotated[str | None, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A newcomer's rating: 50=5 or 'Fargo=4'. Repeatable.")]
 Form = Literal["table", "json", "csv"]
 """Output format, set with `--json` and `--csv`."""
@@ -43,12 +43,13 @@ _READING = {
         Literal["last", "first", "mean", "error"], typer.Option(help="Repeated ratings.", rich_help_panel=DATA)
     ],
     "invalid": Annotated[Literal["error", "drop"], typer.Option(help="Unusable rows.", rich_help_panel=DATA)],
-    "movies": Annotated[str | None, typer.Option(help="A table of movies.", rich_help_panel=DATA)],
+    "items": Annotated[str | None, typer.Option(help="A table of items.", rich_help_panel=DATA)],
+    "noun": Annotated[str | None, typer.Option(help="What an item is called: book.", rich_help_panel=DATA)],
     "users": Annotated[str | None, typer.Option(help="A table of users.", rich_help_panel=DATA)],
 }
 _FITTING = {
     "preset": Annotated[
-        Literal["default", "textbook"], typer.Option(help="recipe: the plain textbook form.", rich_help_panel=MODEL)
+        Literal["default", "textbook"], typer.Option(help="textbook: the plain textbook method.", rich_help_panel=MODEL)
     ],
     "model": Annotated[
         Literal["ease", "item-knn", "popularity"] | None, typer.Option(help="The ranking model.", rich_help_panel=MODEL)
@@ -178,7 +179,7 @@ def as_columns(text: str | None) -> dict[str, str | None]:
     for name, equals, _ in pairs:
         if not equals:
             raise InputError(f"--columns {shorten(name)}: expected name=column, such as user_id=who.")
-    short = {"user": "user_id", "movie": "movie_id"}
+    short = {"user": "user_id", "item": "item_id", "movie": "item_id", "movie_id": "item_id"}
     return {short.get(name.strip(), name.strip()): column.strip() or None for name, _, column in pairs}
 
 
@@ -232,34 +233,34 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
         return None
     ratings: dict[Any, float] = {}
     for text in texts:
-        movie, equals, rating = text.rpartition("=")
+        item, equals, rating = text.rpartition("=")
         try:
-            value = float(rating) if equals and movie else None
+            value = float(rating) if equals and item else None
         except ValueError:
             value = None
         if value is None:
-            raise InputError(f"--rate {shorten(text)}: expected movie=rating, such as 50=5 or 'Fargo=4'.")
+            raise InputError(f"--rate {shorten(text)}: expected item=rating, such as 50=5 or 'Fargo=4'.")
         if not rec.scale_.low <= value <= rec.scale_.high:
             raise InputError(
                 f"--rate {shorten(text)}: expected a rating from {rec.scale_.low:g} to {rec.scale_.high:g}, the scale "
                 "of this data."
             )
-        movie_id = rec.movie_ids.parse(movie)
+        item_id = rec.item_ids.parse(item)
         try:
-            movie_id = find_movie(rec, movie, "--rate")
+            item_id = find_item(rec, item, "--rate")
         except UnknownId:
-            if type(movie_id).__name__ != rec.movie_ids.type_name:  # a title, perhaps misspelt
+            if type(item_id).__name__ != rec.item_ids.type_name:  # a title, perhaps misspelt
                 raise
-        if movie_id in rec.movie_ids:
-            ratings[movie_id] = value
+        if item_id in rec.item_ids:
+            ratings[item_id] = value
         else:
-            print_note(f"--rate {text}: left out, for the model does not know the movie")
+            print_note(f"--rate {text}: left out, for the model does not know the item")
     return ratings
 
 
 def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
     """Parse the filters of a list."""
-    left_out = [rec.movie_ids.parse(text) for text in split(exclude)]
+    left_out = [rec.item_ids.parse(text) for text in split(exclude)]
     if hint := rec.catalogue_.genres_hint(split(genres)) if split(genres) else "":
         print_note(in_options(f"--genres: {hint}"))
     return {"genres": split(genres) or None, "years": as_years(years), "exclude": left_out or None}

@@ -66,7 +66,7 @@ def versions_of(store: "Store", models: Path | None) -> "Versions":
 def fill(store: "Store", source: str, options: Options) -> None:
     """Import a source with a progress bar, and print the report."""
     # The key identifies this import: an interrupted one with the same key is resumed.
-    extras = [fingerprint(extra) for extra in (options.movies, options.users) if extra]
+    extras = [fingerprint(extra) for extra in (options.items, options.users) if extra]
     key = " ".join([fingerprint(source), repr(options), *extras])
     with working("Importing") as progress:
         report = store.import_data(read_source(source, options), key, progress=progress)
@@ -114,9 +114,9 @@ def export(
         data, _ = there.dataset()
     folder.mkdir(parents=True, exist_ok=True)
     ratings = data.ratings.to_polars()
-    for name, table in {"ratings": ratings, "movies": data.movies, "users": data.users}.items():
+    for name, table in {"ratings": ratings, "items": data.items, "users": data.users}.items():
         table.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(folder / f"{name}.csv")
-    told = f"{plural(len(ratings), 'rating')}, {plural(len(data.movies), 'movie')}, {plural(len(data.users), 'user')}"
+    told = f"{plural(len(ratings), 'rating')}, {plural(len(data.items), 'item')}, {plural(len(data.users), 'user')}"
     console().print(f"{told} written to {folder}.", markup=False)
 
 
@@ -179,7 +179,7 @@ def models(
             versions.switch(use)
         current, known = versions.current(), versions.all()
     rows = [
-        {"version": v.number, "served": v == current, "made_at": v.made_at, "ratings": v.ratings, "movies": v.movies}
+        {"version": v.number, "served": v == current, "made_at": v.made_at, "ratings": v.ratings, "items": v.items}
         | {"accuracy": v.accuracy}
         for v in known
     ]
@@ -188,7 +188,7 @@ def models(
     out = console()
     for row, version in zip(rows, known, strict=True):
         when = datetime.fromtimestamp(version.made_at, UTC).strftime("%Y-%m-%d %H:%M")
-        size = f"{plural(version.ratings, 'rating')} of {plural(version.movies, 'movie')}"
+        size = f"{plural(version.ratings, 'rating')} of {plural(version.items, 'item')}"
         error = f", RMSE {version.accuracy['rmse']:.3f}" if version.accuracy else ""
         served = "  served" if row["served"] else ""
         out.print(f"{version.number:>6}  {when}  {size}{error}{served}", markup=False)

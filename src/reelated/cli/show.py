@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reelated.cli.progress import errors
-from reelated.errors import plural
-from reelated.recommender import Answers, MovieRow, Prediction, Reason, Recommender, SimilarRow, UserRow, Why
+from reelated.errors import plural, plural_of
+from reelated.recommender import Answers, ItemRow, Prediction, Reason, Recommender, SimilarRow, UserRow, Why
 from reelated.recommender.rows import Match, cell_text, cut, printable, with_year
 
 NARROW, NARROWEST = 100, 40
@@ -64,12 +64,10 @@ def print_note(note: str) -> None:
 
 def print_about(rec: Recommender) -> None:
     """Print the name and the size of the data on stderr."""
-    about = f"{rec.name_}: {len(rec.movie_ids):,} movies"
+    items = plural(len(rec.item_ids), rec.noun_)
+    about = f"{rec.name_}: {items}"
     if rec.ratings_ is not None:
-        about = (
-            f"{rec.name_}: {len(rec.ratings_):,} ratings by {len(rec.user_ids):,} users "
-            f"of {len(rec.movie_ids):,} movies"
-        )
+        about = f"{rec.name_}: {len(rec.ratings_):,} ratings by {len(rec.user_ids):,} users of {items}"
     errors.print(Text(printable(about), style="dim"), soft_wrap=True)
 
 
@@ -85,22 +83,22 @@ def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: 
         if hint:
             out.print(Text(hint, style="dim"))
         out.print(table_of(_COLUMNS[answers.row_type](answers), out.width) if len(answers) else Text("  (none)"))
-        for row in answers if why and answers.row_type is MovieRow else ():
+        for row in answers if why and answers.row_type is ItemRow else ():
             out.print(_reasons(row))
     if answers.short:
         errors.print(Text(f"short: {answers.short}"), soft_wrap=True)
 
 
-def print_audiences(table: pl.DataFrame, form: str) -> None:
+def print_audiences(table: pl.DataFrame, noun: str, form: str) -> None:
     """Print the audiences of several items as `json`, `csv` or a table."""
     if form == "json":
         return print_json(table.to_dicts())
     if form == "csv":
         sys.stdout.write(table.write_csv())
         return None
-    texts = {"movie": [printable(title) for title in table["title"]], "user": [_id(who) for who in table["user_id"]]}
+    texts = {"item": [printable(title) for title in table["title"]], "user": [_id(who) for who in table["user_id"]]}
     columns = [
-        Column("movie", texts["movie"], text=True),
+        Column(noun, texts["item"], text=True),
         Column("", [str(rank) for rank in table["rank"]]),
         Column("user", texts["user"]),
         Column("adjusted score", [cell_text(value) for value in table["adjusted_score"]]),
@@ -160,12 +158,12 @@ def _id(value: Any) -> str:
     return printable(cut(str(value), 36))
 
 
-def _named(rows: Any) -> list[Column]:
+def _named(rows: Answers[Any]) -> list[Column]:
     """Return the leading columns of every list of items."""
     return [
         Column("", [str(row.rank) for row in rows]),
-        Column("id", [_id(row.movie_id) for row in rows]),
-        Column("movie", [_movie(row) for row in rows], text=True),
+        Column("id", [_id(row.item_id) for row in rows]),
+        Column(rows.noun, [_item(row) for row in rows], text=True),
     ]
 
 
@@ -176,7 +174,7 @@ def _genres(rows: Any) -> Column:
     return Column("genres", [cut(", ".join(row.genres), 22) for row in rows], text=True)
 
 
-def _movies(rows: Answers[MovieRow]) -> list[Column]:
+def _items(rows: Answers[ItemRow]) -> list[Column]:
     because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
     columns = [
         *_named(rows),
@@ -216,23 +214,23 @@ def _similar(rows: Answers[SimilarRow]) -> list[Column]:
 
 def _matches(rows: Answers[Match]) -> list[Column]:
     return [
-        Column("id", [_id(row.movie_id) for row in rows]),
-        Column("movie", [_movie(row) for row in rows], text=True),
+        Column("id", [_id(row.item_id) for row in rows]),
+        Column(rows.noun, [_item(row) for row in rows], text=True),
         Column("ratings", [f"{row.n_ratings:,}" for row in rows]),
         _genres(rows),
     ]
 
 
-_COLUMNS: dict[type, Any] = {MovieRow: _movies, UserRow: _users, SimilarRow: _similar, Match: _matches}
+_COLUMNS: dict[type, Any] = {ItemRow: _items, UserRow: _users, SimilarRow: _similar, Match: _matches}
 
 
-def _reasons(row: MovieRow) -> Text:
+def _reasons(row: ItemRow) -> Text:
     """Return the score of one row as a sum of contributions."""
     if not row.reasons:
-        return Text(f"{row.rank:>3}. {_movie(row)}: {row.source}", style="dim")
+        return Text(f"{row.rank:>3}. {_item(row)}: {row.source}", style="dim")
     whole = sum(part.contribution for part in row.reasons) + row.other
     parts = [f"{part.contribution:+.3f} {_said(part)}" for part in row.reasons]
-    return Text(printable(f"{row.rank:>3}. {_movie(row)}: {whole:.3f} = {'  '.join(parts)}  {row.other:+.3f} all else"))
+    return Text(printable(f"{row.rank:>3}. {_item(row)}: {whole:.3f} = {'  '.join(parts)}  {row.other:+.3f} all else"))
 
 
 def _said(part: Reason) -> str:
@@ -240,7 +238,7 @@ def _said(part: Reason) -> str:
     return f"{with_year(part.title, part.year)}{given}"
 
 
-def print_prediction(prediction: Prediction, form: str) -> None:
+def print_prediction(prediction: Prediction, noun: str, form: str) -> None:
     """Print a predicted rating with its interval and the number of items used."""
     if form == "json":
         return print_json([asdict(prediction)])
@@ -249,10 +247,10 @@ def print_prediction(prediction: Prediction, form: str) -> None:
     who = "You" if prediction.user_id is None else f"User {prediction.user_id}"
     title = with_year(prediction.title, prediction.year)
     if prediction.predicted_rating is None:
-        text = f"Nothing can be said of {who.lower()} and {title}: no similar movie is rated."
+        text = f"Nothing can be said of {who.lower()} and {title}: no similar {noun} is rated."
     else:
         on = (
-            f"from {plural(prediction.n_neighbors_used, 'rated movie')}"
+            f"from {plural(prediction.n_neighbors_used, f'rated {noun}')}"
             if prediction.n_neighbors_used
             else "from averages alone"
         )
@@ -267,15 +265,15 @@ def print_prediction(prediction: Prediction, form: str) -> None:
     return console().print(Text(printable(text)))
 
 
-def print_why(why: Why, form: str) -> None:
+def print_why(why: Why, noun: str, form: str) -> None:
     """Print an explanation: the contributions with bars, their sum, and the counterfactual ranks."""
     if form != "table":
         return print_json([why.to_dict()])
     out, number = console(), "predicted rating" if why.by == "rating" else "score"
     if why.value is None:
-        text = f"{with_year(why.title, why.year)}: nothing can be said, for no similar movie is rated."
+        text = f"{with_year(why.title, why.year)}: nothing can be said, for no similar {noun} is rated."
         return out.print(Text(printable(text)))
-    place = f", place {why.rank:,} among the movies not rated" if why.rank else ""
+    place = f", place {why.rank:,} among the {plural_of(noun)} not rated" if why.rank else ""
     out.print(
         Text(printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{place}"), style="bold")
     )
@@ -298,7 +296,7 @@ def _parts(why: Why, number: str, width: int) -> Table:
     blank, largest = [""] * (len(after) + 1), abs(strongest[0].contribution) if strongest else 0.0
     parts = [part.contribution for part in shown]
     numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in after))]
-    names = ["to start from", *(_movie(part) for part in shown), *(name for _, name in after), number]
+    names = ["to start from", *(_item(part) for part in shown), *(name for _, name in after), number]
     rated = ["" if part.rating is None else f"{part.rating:g}" for part in shown]
     return table_of(
         [
@@ -321,5 +319,5 @@ def _bar(value: float, largest: float) -> str:
     return ("█" if value > 0 else "░") * width
 
 
-def _movie(row: Any) -> str:
+def _item(row: Any) -> str:
     return printable(with_year(row.title, row.year))

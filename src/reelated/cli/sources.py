@@ -34,8 +34,9 @@ class Options:
     scale: tuple[float, ...] | None = None
     duplicates: str = "last"
     invalid: str = "error"
-    movies: str | None = None
+    items: str | None = None
     users: str | None = None
+    noun: str | None = None
     preset: str = "default"
     model: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Options:
     @property
     def reading(self) -> dict[str, Any]:
         """The arguments for `reelated.read`."""
-        names = ("columns", "scale", "duplicates", "invalid", "movies", "users")
+        names = ("columns", "scale", "duplicates", "invalid", "items", "users", "noun")
         return {name: getattr(self, name) or None for name in names}
 
     def recommender(self) -> Recommender:
@@ -54,7 +55,7 @@ class Options:
         if self.model is None and not self.settings:
             return made
         if self.preset == "textbook":
-            raise InputError("--preset textbook is the recipe and nothing else: leave out --model and --set.")
+            raise InputError("--preset textbook is the textbook method and nothing else: leave out --model and --set.")
         model, settings = MODELS[self.model or "ease"](), dict(self.settings)
         for name in AGEING & settings.keys():
             setattr(made, name, settings.pop(name))
@@ -125,7 +126,7 @@ def _kept(source: str, options: Options) -> Path:
     # The newest modification time of the package invalidates the cache when the code changes without a new version.
     code = max(path.stat().st_mtime_ns for path in Path(reelated.__file__).parent.rglob("*.py"))
     said = [reelated.__version__, str(code), fingerprint(source), repr(options)]
-    said += [fingerprint(extra) for extra in (options.movies, options.users) if extra]
+    said += [fingerprint(extra) for extra in (options.items, options.users) if extra]
     key = hashlib.blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
     return cache_folder() / "models" / f"{key}.model"
 
@@ -136,29 +137,27 @@ def _tidy(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def find_movie(rec: Recommender, text: str, option: str = "--movie") -> Any:
+def find_item(rec: Recommender, text: str, option: str = "--item") -> Any:
     """Return the id of the item with this id or title; `option` is the option's name for error messages.
 
     An existing id takes precedence; `title:300` forces the title. A title, whole or partial, must match one item.
     """
-    movie_id, wanted = rec.movie_ids.parse(text), text.removeprefix("title:").strip()
+    item_id, wanted = rec.item_ids.parse(text), text.removeprefix("title:").strip()
     if not wanted:
-        raise InputError(f"{option} {shorten(text)}: expected the id of a movie, or its title.")
-    if not text.startswith("title:") and movie_id in rec.catalogue_.known_ids:
-        return movie_id
+        raise InputError(f"{option} {shorten(text)}: expected the id of an item, or its title.")
+    if not text.startswith("title:") and item_id in rec.catalogue_.known_ids:
+        return item_id
     found = list(rec.find(wanted, n=8))
     meant = _meant(wanted, found)
-    if text == wanted and isinstance(movie_id, int):  # a number is an id unless it equals a whole title
+    if text == wanted and isinstance(item_id, int):  # a number is an id unless it equals a whole title
         meant = found = [match for match in meant if match.match == 100]
     if len(meant) == 1:
         if wanted.casefold() not in _named(meant[0]).casefold():
             errors.print(Text(printable(f"note: {wanted!r} is taken for {_named(meant[0])}"), style="yellow"))
-        return meant[0].movie_id
+        return meant[0].item_id
     if not found:
-        raise UnknownId(
-            f"{option} {shorten(wanted)}: no movie has such an id or title. Look for it with: reelated find"
-        )
-    lines = "".join(f"\n  {match.movie_id}  {_named(match)}" for match in found)
+        raise UnknownId(f"{option} {shorten(wanted)}: no item has such an id or title. Look for it with: reelated find")
+    lines = "".join(f"\n  {match.item_id}  {_named(match)}" for match in found)
     raise InputError(f"{option} {shorten(wanted)} could be any of these. Give an id, or more of the title:{lines}")
 
 

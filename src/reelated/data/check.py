@@ -22,7 +22,7 @@ from reelated.ratings.dataset import Duplicates, Invalid, check_scale, observed_
 _FEW_VALUES = 12  # distinct ratings that get a bar each in the histogram
 _REFUSED = {
     "bad_line": ("does not have the fields that it should have", "do not have the fields that they should have"),
-    "missing_field": ("has no user, movie or rating", "have no user, movie or rating"),
+    "missing_field": ("has no user, item or rating", "have no user, item or rating"),
     "unreadable_field": ("has a field that cannot be read", "have a field that cannot be read"),
 }
 
@@ -30,7 +30,7 @@ _REFUSED = {
 def check(
     source: Any,
     *,
-    movies: FrameLike | None = None,
+    items: FrameLike | None = None,
     users: FrameLike | None = None,
     columns: Mapping[str, str | None] | None = None,
     scale: tuple[float, float, float] | None = None,
@@ -44,7 +44,7 @@ def check(
     ----------
     source : str, Path or frame
         As for `read`: a folder, a zip, a file, a name, or a frame.
-    movies, users : frame, str or Path, optional
+    items, users : frame, str or Path, optional
         Item and user attributes, in place of the tables beside the ratings.
     columns : mapping of str to str, optional
         Reelated's name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` if there are no ratings.
@@ -70,14 +70,14 @@ def check(
     Examples
     --------
     >>> import reelated
-    >>> checkup = reelated.check({"user": [1, 1, 2], "movie": [10, 20, 20], "stars": [4, 5, 3]})
+    >>> checkup = reelated.check({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]})
     >>> checkup.usable, checkup.n_ratings, checkup.density
     (True, 3, 0.75)
     """
     check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
     check_choice("invalid", invalid, ("error", "drop"))
     wanted = None if scale is None else check_scale(scale)
-    given = {kind: table for kind, table in (("movies", movies), ("users", users)) if table is not None}
+    given = {kind: table for kind, table in (("items", items), ("users", users)) if table is not None}
     witness = Witness()
     try:
         # "drop" collects every bad line instead of stopping at the first
@@ -122,7 +122,7 @@ def _checked(case: Case, name: str, witness: Witness) -> Checkup:
         *shape_findings(None, trace),
     ]
     placed = _sorted(_placed(findings, trace))
-    n_users, n_movies = sound["user_id"].n_unique(), sound["movie_id"].n_unique()
+    n_users, n_items = sound["user_id"].n_unique(), sound["item_id"].n_unique()
     values = sound["rating"].to_numpy()
     return Checkup(
         name=name,
@@ -131,8 +131,8 @@ def _checked(case: Case, name: str, witness: Witness) -> Checkup:
         n_refused=len(case.rows) - len(sound) + len(trace.refused),
         n_ratings=case.n_pairs,
         n_users=n_users,
-        n_movies=n_movies,
-        density=case.n_pairs / (n_users * n_movies) if case.n_pairs else 0.0,
+        n_items=n_items,
+        density=case.n_pairs / (n_users * n_items) if case.n_pairs else 0.0,
         scale=(case.scale or observed_scale(values)) if len(values) else None,
         histogram=histogram(values),
         findings=placed,

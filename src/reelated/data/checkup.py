@@ -83,7 +83,7 @@ class Checkup:
         Number of rows that are not valid ratings.
     n_ratings : int
         Number of ratings; several of one item by one user count once.
-    n_users, n_movies : int
+    n_users, n_items : int
         Numbers of users and items with a rating.
     density : float
         Share of all user–item pairs that are rated.
@@ -99,7 +99,7 @@ class Checkup:
     Examples
     --------
     >>> import reelated
-    >>> checkup = reelated.check({"user": [1, 1, 2], "movie": [10, 20, 20], "stars": [4, 5, None]})
+    >>> checkup = reelated.check({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, None]})
     >>> checkup.usable, [finding.code for finding in checkup.findings if finding.severity == "error"]
     (False, ['missing_field'])
     """
@@ -110,7 +110,7 @@ class Checkup:
     n_refused: int = 0
     n_ratings: int = 0
     n_users: int = 0
-    n_movies: int = 0
+    n_items: int = 0
     density: float = 0.0
     scale: Scale | None = None
     histogram: tuple[Bin, ...] = ()
@@ -150,7 +150,7 @@ class Checkup:
         if self.n_rows:
             yield f"  {plural(self.n_rows, 'row')}{refused}"
         if self.scale is not None:
-            who = f"{plural(self.n_users, 'user')} of {plural(self.n_movies, 'movie')}"
+            who = f"{plural(self.n_users, 'user')} of {plural(self.n_items, 'item')}"
             yield f"  {plural(self.n_ratings, 'rating')} by {who}: {_percent(self.density)} of all pairs"
             yield f"  scale {self.scale}"
 

@@ -12,10 +12,10 @@ from reelated.data.reading import Found
 from reelated.data.suspicions import out_of_time, strays, swapped, swapped_times
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Dataset, Scale
-from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_polars, named
+from reelated.ratings.frames import ITEM_ALIASES, USER_ALIASES, as_polars, named
 from reelated.ratings.ids import as_ids
 
-_NULL, _INFINITE, _OFF = "without a user, a movie or a rating", "a rating that is not finite", "a rating off the scale"
+_NULL, _INFINITE, _OFF = "without a user, an item or a rating", "a rating that is not finite", "a rating off the scale"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Case:
     ) -> "Case":
         """Add a number and the fault, if any, to each row."""
         rating = pl.col("rating")
-        nothing = pl.any_horizontal(pl.col("user_id", "movie_id", "rating").is_null())
+        nothing = pl.any_horizontal(pl.col("user_id", "item_id", "rating").is_null())
         off = pl.lit(False) if scale is None else ~rating.is_between(scale.low, scale.high)
         judged = pl.when(nothing).then(pl.lit(_NULL)).when(rating.is_infinite()).then(pl.lit(_INFINITE))
         fault = judged.when(off).then(pl.lit(_OFF)).otherwise(pl.lit(""))
@@ -50,12 +50,12 @@ class Case:
     @cached_property
     def n_pairs(self) -> int:
         """Number of distinct user–item pairs."""
-        return int(self.sound.select(pl.struct("user_id", "movie_id").n_unique()).item()) if len(self.sound) else 0
+        return int(self.sound.select(pl.struct("user_id", "item_id").n_unique()).item()) if len(self.sound) else 0
 
     @cached_property
     def known(self) -> dict[str, pl.Series]:
         """Ids in the item and user tables, as far as they can be read."""
-        aliases = {"movies": MOVIE_ALIASES, "users": USER_ALIASES}
+        aliases = {"items": ITEM_ALIASES, "users": USER_ALIASES}
         found = {}
         for kind, names in aliases.items():
             if kind in self.found.known and not self.mismatch(kind):
@@ -67,7 +67,7 @@ class Case:
     def mismatch(self, kind: str) -> str:
         """Return why the item or user table does not fit the ratings; empty if it fits."""
         # one rating is enough to check the table and the types of its ids
-        ids = {name: self.sound[name].unique()[:1] for name in ("user_id", "movie_id")}
+        ids = {name: self.sound[name].unique()[:1] for name in ("user_id", "item_id")}
         try:
             Dataset.from_frames({**ids, "rating": [1.0]}, **{kind: self.found.known[kind]})
         except InputError as error:
@@ -76,7 +76,7 @@ class Case:
 
     def shown(self, row: dict[str, Any]) -> str:
         """Format a row for a message."""
-        names = ("user_id", "movie_id", "rating", "timestamp")
+        names = ("user_id", "item_id", "rating", "timestamp")
         return ", ".join(f"{name}={shorten(row[name])}" for name in names if name in row)
 
     def finding(self, code: str, severity: Severity, bad: pl.DataFrame, sentence: str, reading: str) -> Finding:
@@ -120,12 +120,12 @@ def _repeated(case: Case) -> Iterator[Finding]:
     again = len(case.sound) - case.n_pairs
     if not again:
         return
-    pair = ["user_id", "movie_id"]
+    pair = ["user_id", "item_id"]
     several = case.sound.filter(pl.struct(pair).is_duplicated())
     unlike = several.group_by(pair).agg(pl.col("rating").n_unique())["rating"]
-    differ = f"{plural(int((unlike > 1).sum()), 'pair')} of user and movie with different ratings"
+    differ = f"{plural(int((unlike > 1).sum()), 'pair')} of user and item with different ratings"
     second = several.filter(~pl.struct(pair).is_first_distinct()).row(0, named=True)
-    told = f"{plural(again, 'repeated rating')} of a movie by the same user; {differ}."
+    told = f"{plural(again, 'repeated rating')} of an item by the same user; {differ}."
     stops = case.duplicates == "error"
     reading = "stops here; duplicates='last', 'first' or 'mean' goes on." if stops else f"keeps the {case.duplicates}."
     place = second["row"] + 1
@@ -150,7 +150,7 @@ def _on_scale(case: Case) -> Iterator[Finding]:
 
 def _mixed_ids(case: Case) -> Iterator[Finding]:
     """Yield a finding for each id column that mixes integers and text."""
-    for name in ("user_id", "movie_id"):
+    for name in ("user_id", "item_id"):
         ids = case.sound[name].unique()
         if ids.dtype != pl.String:
             continue
@@ -184,11 +184,11 @@ def _of_users(case: Case) -> Iterator[Finding]:
         if len(some):
             example = f"user_id={shorten(some['user_id'][0])}"
             yield Finding(code, "note", len(some), f"{plural(len(some), 'user')} {words}.", reading, example)
-    movies = case.sound.group_by("movie_id").len().filter(pl.col("len") == 1).sort("movie_id")
-    if len(movies):
-        told = f"{plural(len(movies), 'movie')} with one rating."
+    items = case.sound.group_by("item_id").len().filter(pl.col("len") == 1).sort("item_id")
+    if len(items):
+        told = f"{plural(len(items), 'item')} with one rating."
         reading = "keeps them; their similarities rest on one user."
-        yield Finding("rated_once", "note", len(movies), told, reading, f"movie_id={shorten(movies['movie_id'][0])}")
+        yield Finding("rated_once", "note", len(items), told, reading, f"item_id={shorten(items['item_id'][0])}")
 
 
 def _few(case: Case) -> Iterator[Finding]:
@@ -196,7 +196,7 @@ def _few(case: Case) -> Iterator[Finding]:
     if case.sound["rating"].n_unique() == 1 and len(case.sound) > 1:
         told = f"Every rating is {case.sound['rating'][0]:g}: they say who knows what, and nothing of who likes what."
         yield Finding("one_value", "warning", len(case.sound), told, "keeps them; predicts no ratings.")
-    for name in ("user", "movie"):
+    for name in ("user", "item"):
         if case.sound[f"{name}_id"].n_unique() == 1:
             told = f"There is one {name} only: nothing can be learnt from how {name}s differ."
             yield Finding(f"one_{name}", "warning", 1, told, "keeps all of it.")
@@ -206,7 +206,7 @@ def in_known(case: Case) -> Iterator[Finding]:
     """Yield the findings about the item and user tables."""
     if case.sound.is_empty():
         return
-    for kind in ("movies", "users"):
+    for kind in ("items", "users"):
         if kind in case.found.known and (why := case.mismatch(kind)):
             yield Finding(f"unreadable_{kind}", "error", 1, why.removeprefix("ratings: "), "stops here.")
     for kind, ids in case.known.items():
@@ -222,11 +222,11 @@ def _compared(kind: str, known: pl.Series, rated: pl.Series) -> Iterator[Finding
         told = f"{plural(of, 'rating')} of {plural(len(unknown), one)} not in the table of {kind}."
         if one == "user":
             told = f"{plural(of, 'rating')} by {plural(len(unknown), one)} not in the table of {kind}."
-        reading = "keeps them, with the id for a title." if one == "movie" else "keeps them."
+        reading = "keeps them, with the id for a title." if one == "item" else "keeps them."
         yield Finding(f"unknown_{one}", "warning", of, told, reading, f"{one}_id={shorten(unknown[0])}")
     silent = known.filter(~known.is_in(there.implode())).sort()
     if len(silent):
         told = f"{plural(len(silent), one)} without ratings."
-        reading = "keeps them; only their genres and year can speak for them." if one == "movie" else "keeps them."
-        yield Finding(f"unrated_{one}" if one == "movie" else "silent_user", "note", len(silent), told, reading,
+        reading = "keeps them; only their genres and year can speak for them." if one == "item" else "keeps them."
+        yield Finding(f"unrated_{one}" if one == "item" else "silent_user", "note", len(silent), told, reading,
                       f"{one}_id={shorten(silent[0])}")  # fmt: skip

@@ -13,7 +13,7 @@ from reelated.errors import InputError, shorten
 from reelated.ratings.frames import RATING_ALIASES, named
 
 SEPARATORS = ("::", "\t", ",", ";", "|")
-HEADLESS = ("user_id", "movie_id", "rating", "timestamp")
+HEADLESS = ("user_id", "item_id", "rating", "timestamp")
 _HEAD = 65536  # bytes; separator and column names must appear within
 
 
@@ -60,7 +60,7 @@ class Want(NamedTuple):
         return named(own_names, self.aliases, self.columns, self.required).row(0, named=True)
 
 
-RATINGS = Want(RATING_ALIASES, ("user_id", "movie_id", "rating"))
+RATINGS = Want(RATING_ALIASES, ("user_id", "item_id", "rating"))
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def recognise(label: str, text: bytes, want: Want) -> tuple[Layout, list[str]]:
     first = tuple(field.strip() for field in split(lines[0], separator))
     if len(first) < 2:
         raise InputError(
-            f"{label}, line {blank + 1}: one field only, {shorten(lines[0])}. Expected user, movie and rating, "
+            f"{label}, line {blank + 1}: one field only, {shorten(lines[0])}. Expected user, item and rating, "
             "separated by tabs, commas, semicolons, bars or '::'."
         )
     if not _headless(first, want):

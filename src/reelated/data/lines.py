@@ -11,7 +11,7 @@ import polars as pl
 from reelated.data.layout import Layout, Refused, Trace, Want, is_number, split
 from reelated.errors import InputError, plural, shorten
 
-IDS = ("user_id", "movie_id")
+IDS = ("user_id", "item_id")
 LONGEST_ID = 1000
 LONGEST_FIELD = 131_072
 

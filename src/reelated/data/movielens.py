@@ -15,7 +15,7 @@ from reelated.data.tables import read_table
 from reelated.data.titles import has_year, split_title
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Dataset, Scale
-from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_seconds, rating_columns, read_ids, with_own_names
+from reelated.ratings.frames import ITEM_ALIASES, USER_ALIASES, as_seconds, rating_columns, read_ids, with_own_names
 
 Columns: TypeAlias = Mapping[str, str | None] | None
 
@@ -34,16 +34,16 @@ OCCUPATIONS = (
     *("unemployed", "writer"),
 )
 
-_RATING = ("user_id", "movie_id", "rating", "timestamp")
-_ITEM = ("movie_id", "title", "release_date", "video_date", "url")
+_RATING = ("user_id", "item_id", "rating", "timestamp")
+_ITEM = ("item_id", "title", "release_date", "video_date", "url")
 LAYOUTS = {
     "u.data": Layout("\t", _RATING, quoted=False),
     "u.item": Layout("|", (*_ITEM, *GENRES), quoted=False),
     "u.user": Layout("|", ("user_id", "age", "gender", "occupation", "zip_code"), quoted=False),
     "ratings.dat": Layout("::", _RATING, quoted=False),
-    "movies.dat": Layout("::", ("movie_id", "title", "genres"), quoted=False),
+    "movies.dat": Layout("::", ("item_id", "title", "genres"), quoted=False),
     "users.dat": Layout("::", ("user_id", "gender", "age", "occupation", "zip_code"), quoted=False),
-    "tags.dat": Layout("::", ("user_id", "movie_id", "tag", "timestamp"), quoted=False),
+    "tags.dat": Layout("::", ("user_id", "item_id", "tag", "timestamp"), quoted=False),
 }
 # the stable editions by their number of ratings
 EDITIONS = {
@@ -63,15 +63,15 @@ def layout_of(name: str, data: bytes) -> Layout | None:
     return layout if layout and len(split(line, layout.separator)) == len(layout.names) else None
 
 
-def read_movies(
+def read_items(
     name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read the item table: display titles, years, lists of genres and dates."""
     layout = layout_of(name, data)
     # u.item has a 0/1 column for each genre
     flags = GENRES if layout is LAYOUTS["u.item"] else ()
-    aliases = {**with_own_names(MOVIE_ALIASES, columns), **dict.fromkeys(flags, ())}
-    want = Want(aliases, ("movie_id",), None, invalid, trace)
+    aliases = {**with_own_names(ITEM_ALIASES, columns), **dict.fromkeys(flags, ())}
+    want = Want(aliases, ("item_id",), None, invalid, trace)
     table, notes = read_table(name, data, want, layout)
     if flags:
         set_ones = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in flags]
@@ -164,31 +164,41 @@ def read_links(
     name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read the IMDb ids (text) and TMDB ids (integers) of items."""
-    aliases = {column: MOVIE_ALIASES[column] for column in ("movie_id", "imdb_id", "tmdb_id")}
-    want = Want(with_own_names(aliases, columns), ("movie_id",), None, invalid, trace)
+    aliases = {column: ITEM_ALIASES[column] for column in ("item_id", "imdb_id", "tmdb_id")}
+    want = Want(with_own_names(aliases, columns), ("item_id",), None, invalid, trace)
     table, notes = read_table(name, data, want)
     if "tmdb_id" in table.columns:
         table = table.with_columns(read_ids(table["tmdb_id"]))
     return table, notes
 
 
-def with_links(movies: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
+def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
     """Add IMDb and TMDB ids to the item table."""
-    if movies is None:
+    if items is None:
         return links
-    if movies["movie_id"].dtype != links["movie_id"].dtype:
-        raise InputError("movie_id is an integer in one of the tables of movies and links, and text in the other.")
-    return movies.drop(links.columns[1:], strict=False).join(links, on="movie_id", how="left", maintain_order="left")
+    if items["item_id"].dtype != links["item_id"].dtype:
+        raise InputError("item_id is an integer in one of the tables of items and links, and text in the other.")
+    return items.drop(links.columns[1:], strict=False).join(links, on="item_id", how="left", maintain_order="left")
 
 
 def read_tags(
     name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read the free-text tags of users on items: `user_id movie_id tag timestamp`."""
-    aliases = {column: RATINGS.aliases.get(column, ()) for column in ("user_id", "movie_id", "tag", "timestamp")}
-    want = Want(with_own_names(aliases, columns), ("user_id", "movie_id"), None, invalid, trace)
+    """Read the free-text tags of users on items: `user_id item_id tag timestamp`."""
+    aliases = {column: RATINGS.aliases.get(column, ()) for column in ("user_id", "item_id", "tag", "timestamp")}
+    want = Want(with_own_names(aliases, columns), ("user_id", "item_id"), None, invalid, trace)
     table, notes = read_table(name, data, want, layout_of(name, data))
     return table.with_columns(as_seconds(table["timestamp"])) if "timestamp" in table.columns else table, notes
+
+
+def is_movielens(files: Files) -> bool:
+    """Return whether the files have the names of a MovieLens edition."""
+    names = _names(files)
+    return {"ratings.csv", "movies.csv"} <= names or bool(names & LAYOUTS.keys())
+
+
+def _names(files: Files) -> set[str]:
+    return {PurePosixPath(path).name.lower() for path in files.roles.values()}
 
 
 def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | None]:
@@ -197,10 +207,10 @@ def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | No
     Half stars came with MovieLens 10M. An unrelated table beside the files of an edition gets its scale only if all
     ratings are on it.
     """
-    names = {PurePosixPath(path).name.lower() for path in files.roles.values()}
-    latest = {"ratings.csv", "movies.csv"} <= names
-    if not latest and not names & LAYOUTS.keys():
+    if not is_movielens(files):
         return None, None
+    names = _names(files)
+    latest = {"ratings.csv", "movies.csv"} <= names
     values = ratings["rating"].unique().drop_nulls()
     half = bool(names & {"links.csv", "tags.dat"} or (values % 1 != 0).any())
     scale = Scale(0.5, 5, 0.5) if half else Scale(1, 5, 1)
@@ -222,7 +232,7 @@ def folds(source: Any) -> Iterator[tuple[Dataset, pl.DataFrame]]:
     train : Dataset
         The ratings of `u1.base` and so on, without item and user attributes.
     test : polars.DataFrame
-        `user_id movie_id rating timestamp` of `u1.test` and so on.
+        `user_id item_id rating timestamp` of `u1.test` and so on.
 
     Raises
     ------
@@ -232,7 +242,10 @@ def folds(source: Any) -> Iterator[tuple[Dataset, pl.DataFrame]]:
     files = find_files(source)
     for number in range(1, 6):
         base, test = (_fold(files, f"u{number}.{part}") for part in ("base", "test"))
-        yield Dataset.from_frames(base, scale=Scale(1, 5, 1), name=f"MovieLens 100K, u{number}.base"), test
+        yield (
+            Dataset.from_frames(base, scale=Scale(1, 5, 1), name=f"MovieLens 100K, u{number}.base", noun="movie"),
+            test,
+        )
 
 
 def _fold(files: Files, name: str) -> pl.DataFrame:

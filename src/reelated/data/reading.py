@@ -15,9 +15,10 @@ from reelated.data.lines import IDS
 from reelated.data.movielens import (
     as_catalogue,
     edition,
+    is_movielens,
     layout_of,
+    read_items,
     read_links,
-    read_movies,
     read_tags,
     read_users,
     with_links,
@@ -27,7 +28,7 @@ from reelated.data.tables import read_table
 from reelated.errors import DataWarning, InputError, check_choice, shorten
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid
-from reelated.ratings.frames import MOVIE_ALIASES, USER_ALIASES, as_polars, named, rating_columns, with_own_names
+from reelated.ratings.frames import ITEM_ALIASES, USER_ALIASES, as_polars, named, rating_columns, with_own_names
 
 SAMPLE_NAME = "Reelated sample (simulated ratings)"
 
@@ -35,13 +36,14 @@ SAMPLE_NAME = "Reelated sample (simulated ratings)"
 def read(
     source: Any,
     *,
-    movies: FrameLike | None = None,
+    items: FrameLike | None = None,
     users: FrameLike | None = None,
     columns: Mapping[str, str | None] | None = None,
     scale: tuple[float, float, float] | None = None,
     duplicates: Duplicates = "last",
     invalid: Invalid = "error",
     name: str | None = None,
+    noun: str | None = None,
 ) -> Dataset:
     """Read ratings, and the attributes of items and users where available.
 
@@ -50,7 +52,7 @@ def read(
     source : str, Path or frame
         A folder, a zip or a file; or a name: `"sample"`, or an edition in the cache such as `"ml-100k"`; or a polars
         or pandas frame, an Arrow table or a mapping of columns. An existing path takes precedence over a name.
-    movies, users : frame, str or Path, optional
+    items, users : frame, str or Path, optional
         Item and user attributes, in place of the tables beside the ratings.
     columns : mapping of str to str, optional
         Reelated's name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` if there are no ratings.
@@ -63,6 +65,9 @@ def read(
         Whether rows that are not valid ratings stop reading or are dropped.
     name : str, optional
         Name of the data in messages; by default the edition or the file.
+    noun : str, optional
+        What an item is called in headings, such as "book"; by default "movie" for MovieLens and the sample, and "item"
+        otherwise.
 
     Returns
     -------
@@ -75,22 +80,23 @@ def read(
 
     Examples
     --------
-    >>> read({"user": [1, 1, 2], "movie": [10, 20, 20], "stars": [4, 5, 3]}, name="three ratings")
-    three ratings: 3 ratings by 2 users of 2 movies, 3 to 5 in steps of 1
+    >>> read({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]}, name="three ratings")
+    three ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1
     """
     check_choice("invalid", invalid, ("error", "drop"))
-    given = {kind: table for kind, table in (("movies", movies), ("users", users)) if table is not None}
+    given = {kind: table for kind, table in (("items", items), ("users", users)) if table is not None}
     found = find_tables(source, columns, invalid, given)
     name = name or found.name
     with about(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
         data = Dataset.from_frames(
             found.ratings,
-            found.known.get("movies"),
+            found.known.get("items"),
             found.known.get("users"),
             scale=scale or found.scale,
             duplicates=duplicates,
             invalid=invalid,
             name=name,
+            noun=found.noun if noun is None else noun,
         )
     for note in found.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
@@ -125,6 +131,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
     witness: Witness | None = None
     columns: Mapping[str, str | None] | None = None
+    noun: str = "item"
 
     def take(self, kind: str, given: FrameLike, invalid: str) -> None:
         """Add a table of items, users, links or tags from a frame or a file."""
@@ -136,9 +143,9 @@ class Found:
 
     def _as_read(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
         """Normalise a frame like a file with the same contents."""
-        if kind != "movies":
+        if kind != "items":
             return named(frame, with_own_names(USER_ALIASES, self.columns), required=("user_id",))
-        table = named(frame, with_own_names(MOVIE_ALIASES, self.columns), required=("movie_id",))
+        table = named(frame, with_own_names(ITEM_ALIASES, self.columns), required=("item_id",))
         table, notes = as_catalogue(table)
         self.notes += [f"{kind}: {note}" for note in notes]
         return table
@@ -158,7 +165,7 @@ class Found:
 
 
 _READERS: dict[str, Callable[..., tuple[pl.DataFrame, list[str]]]] = {
-    "movies": read_movies,
+    "items": read_items,
     "users": read_users,
     "links": read_links,
     "tags": read_tags,
@@ -191,20 +198,21 @@ def _find(
         from reelated.data.sample import simulate
 
         made = simulate()
-        known = {"movies": made.movies, "users": made.users}
-        return Found(made.ratings, SAMPLE_NAME, (1, 5, 1), known, witness=witness)
+        known = {"items": made.items, "users": made.users}
+        return Found(made.ratings, SAMPLE_NAME, (1, 5, 1), known, witness=witness, noun="movie")
     files = find_files(source)
     trace = witness.traces.setdefault("ratings", Trace()) if witness else None
     ratings, notes = _read_ratings(files, columns, invalid, trace)
     name, scale = edition(files, ratings)
-    found = Found(ratings, name or _own_name(files), scale, notes=notes, witness=witness, columns=columns)
+    noun = "movie" if is_movielens(files) else "item"
+    found = Found(ratings, name or _own_name(files), scale, notes=notes, witness=witness, columns=columns, noun=noun)
     for kind in _READERS:
         if kind in files.roles and kind not in given:
             with found.watched(kind) as trace:
                 found.read(kind, files, invalid, trace)
     if "links" in found.known:
         with found.watched("links"):
-            found.known["movies"] = with_links(found.known.get("movies"), found.known.pop("links"))
+            found.known["items"] = with_links(found.known.get("items"), found.known.pop("links"))
     return found
 
 

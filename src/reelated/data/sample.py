@@ -68,7 +68,7 @@ class Sample(NamedTuple):
     """Simulated ratings, movies and users."""
 
     ratings: pl.DataFrame  # in random order
-    movies: pl.DataFrame  # the release date is 1 January of the year
+    items: pl.DataFrame  # the release date is 1 January of the year
     users: pl.DataFrame
 
 
@@ -77,7 +77,7 @@ def simulate() -> Sample:
 
     Examples
     --------
-    >>> simulate().movies.filter(title="Amélie")["year"].item()
+    >>> simulate().items.filter(title="Amélie")["year"].item()
     2001
     """
     rng = np.random.default_rng(_SEED)
@@ -86,7 +86,7 @@ def simulate() -> Sample:
     taste = _taste(rng, catalogue)
     watched = _watched(rng, catalogue, users["age"].to_numpy(), taste)
     stars = _stars(rng, catalogue, taste)
-    movies = catalogue.select("movie_id", "title", "year", "genres", "release_date")
+    movies = catalogue.select("item_id", "title", "year", "genres", "release_date")
     return Sample(_ratings(rng, watched, stars), movies, users)
 
 
@@ -148,10 +148,10 @@ def _lines(rows: Iterable[Iterable[object]], separator: str) -> str:
     return "".join(separator.join(map(str, row)) + "\n" for row in rows)
 
 
-def _item(movie_id: int, title: str, year: int, genres: list[str], released: date) -> tuple[object, ...]:
+def _item(item_id: int, title: str, year: int, genres: list[str], released: date) -> tuple[object, ...]:
     """Return the 24 fields of a line of `u.item`."""
     flags = (int(genre in genres) for genre in GENRES)
-    return movie_id, f"{_filed(title)} ({year})", f"{released.day:02}-Jan-{released.year}", "", "", *flags
+    return item_id, f"{_filed(title)} ({year})", f"{released.day:02}-Jan-{released.year}", "", "", *flags
 
 
 def _filed(title: str) -> str:
@@ -255,7 +255,7 @@ def _ratings(rng: np.random.Generator, watched: NDArray[np.bool_], stars: NDArra
     moment = place * _PACE + (_PACE * rng.random(len(users))).astype(np.int64)
     columns = {
         "user_id": users + 1,
-        "movie_id": movies + 1,
+        "item_id": movies + 1,
         "rating": stars[users, movies],
         "timestamp": first[users] + place // _SITTING * pause[users] + moment,
     }

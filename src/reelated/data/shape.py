@@ -13,7 +13,7 @@ from reelated.ratings.frames import RATING_ALIASES, as_polars, plain
 
 _WIDE = 5  # numeric columns with unknown names, from which a table counts as a matrix
 _LINES = 8
-_EXPECTED = "Expected one row for each rating, with a user, a movie and a rating"
+_EXPECTED = "Expected one row for each rating, with a user, an item and a rating"
 
 
 def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
@@ -23,7 +23,7 @@ def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
     """
     names, lines = _start(source, trace)
     labels = [plain(text) for text in (*names[:1], *(line[0] for line in lines if line))]
-    roles = {ours for ours in ("user_id", "movie_id", "rating") if {plain(ours), *RATING_ALIASES[ours]} & {*labels}}
+    roles = {ours for ours in ("user_id", "item_id", "rating") if {plain(ours), *RATING_ALIASES[ours]} & {*labels}}
     if len(roles) > 1 and len(lines) < _LINES:
         told = (
             f"The table seems to lie on its side: the first fields of its rows are {', '.join(sorted(roles))}. "
@@ -33,8 +33,8 @@ def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
         yield Finding("transposed", "warning", 1, told, turned)
     elif (width := _width(names, lines)) >= _WIDE:
         first = "user_id" if _headless(names) else names[0][:60]
-        by_movie = plain(first) in (plain("movie_id"), *RATING_ALIASES["movie_id"])
-        row, column = ("movie", "user") if by_movie else ("user", "movie")
+        by_item = plain(first) in (plain("item_id"), *RATING_ALIASES["item_id"])
+        row, column = ("item", "user") if by_item else ("user", "item")
         told = (
             f"The table seems to be a matrix, a row for each {row} and a column for each {column}: {width:,} of its "
             f"columns have no name that is known and hold numbers or nothing. {_EXPECTED}."

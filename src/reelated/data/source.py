@@ -22,15 +22,16 @@ ARCHIVES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-late
 SAMPLE = "sample"
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 TABLES = (*TEXT, ".parquet", ".pq", ".arrow", ".feather", ".ipc")
-# file names of the editions by role; `ratings`, `movies` and `users` may also be tables of any kind
+# file names of the editions by role; those in `TABLE_NAMES` may also be tables of any kind
 ROLES: dict[str, tuple[str, ...]] = {
     "ratings": ("u.data", "ratings.dat"),
-    "movies": ("u.item", "movies.dat"),
+    "items": ("u.item", "movies.dat"),
     "users": ("u.user", "users.dat"),
     "links": ("links.csv",),
     "tags": ("tags.dat", "tags.csv"),
     "about": ("readme", "readme.txt", "readme.md"),
 }
+TABLE_NAMES = {"ratings": ("ratings",), "items": ("items", "movies"), "users": ("users",)}
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ def _roles(where: Path, paths: list[str]) -> dict[str, str]:
 
 def _plays(role: str, known: tuple[str, ...], name: str) -> bool:
     """Return whether the name of a file fits a role."""
-    return name in known or (role in ("ratings", "movies", "users") and _is_table(name) and name.split(".")[0] == role)
+    return name in known or (_is_table(name) and name.split(".")[0] in TABLE_NAMES.get(role, ()))
 
 
 def _is_table(name: str) -> bool:

@@ -78,14 +78,14 @@ def swapped(
     """Yield a warning, with reasons, if the user and item columns seem to be swapped."""
     reasons = [why for why in (_by_names(columns), _by_tables(sound, known), _by_rhythm(sound)) if why]
     if reasons:
-        told = f"The columns of users and movies may have changed places: {'; and '.join(reasons)}."
-        reading = "takes them as they are; columns={'user_id': …, 'movie_id': …} says which is which."
+        told = f"The columns of users and items may have changed places: {'; and '.join(reasons)}."
+        reading = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
         yield Finding("swapped_columns", "warning", len(sound), told, reading)
 
 
 def _by_names(columns: Mapping[str, str | None]) -> str:
     """Return a reason if a chosen column has a usual name of the other one."""
-    for ours, other in (("user_id", "movie_id"), ("movie_id", "user_id")):
+    for ours, other in (("user_id", "item_id"), ("item_id", "user_id")):
         theirs = columns.get(ours) or ""
         if plain(theirs) in (plain(other), *RATING_ALIASES[other]):
             return f"the column {theirs!r} is taken for {ours}"
@@ -94,13 +94,13 @@ def _by_names(columns: Mapping[str, str | None]) -> str:
 
 def _by_tables(sound: pl.DataFrame, known: Mapping[str, pl.Series]) -> str:
     """Return a reason if the ids match the item and user tables only when swapped."""
-    ids = {name: sound[name].unique() for name in ("user_id", "movie_id")}
+    ids = {name: sound[name].unique() for name in ("user_id", "item_id")}
     as_is = {name: _missing(ids[name], known.get(f"{name[:-3]}s")) for name in ids}
-    other = {"user_id": _missing(ids["user_id"], known.get("movies")),
-             "movie_id": _missing(ids["movie_id"], known.get("users"))}  # fmt: skip
+    other = {"user_id": _missing(ids["user_id"], known.get("items")),
+             "item_id": _missing(ids["item_id"], known.get("users"))}  # fmt: skip
     lost, found = sum(as_is.values()), sum(other.values())
-    if 20 * lost > len(ids["user_id"]) + len(ids["movie_id"]) and found * 10 <= lost:
-        return f"{lost:,} ids are missing in the tables of movies and users, and {found:,} the other way round"
+    if 20 * lost > len(ids["user_id"]) + len(ids["item_id"]) and found * 10 <= lost:
+        return f"{lost:,} ids are missing in the tables of items and users, and {found:,} the other way round"
     return ""
 
 
@@ -115,12 +115,12 @@ def _by_rhythm(sound: pl.DataFrame) -> str:
     """Return a reason if the items seem to rate in sessions: users rate one item after another."""
     if "timestamp" not in sound.columns or len(sound) < _ENOUGH:
         return ""
-    user, movie = (_pause(sound, name) for name in ("user_id", "movie_id"))
-    if user is None or movie is None or user < 3600 or movie * _RHYTHM > user:
+    user, item = (_pause(sound, name) for name in ("user_id", "item_id"))
+    if user is None or item is None or user < 3600 or item * _RHYTHM > user:
         return ""
     return (
-        f"between two ratings of one movie half the pauses are at most {_said(movie)}, between two by one user "
-        f"{_said(user)}, and it is people who rate many movies in one sitting"
+        f"between two ratings of one item half the pauses are at most {_said(item)}, between two by one user "
+        f"{_said(user)}, and it is people who rate many items in one sitting"
     )
 
 

@@ -16,7 +16,7 @@ from reelated.errors import InputError
 from reelated.ratings.frames import named, read_ids
 
 _JOINT = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
-_WHOLE = ("user_id", "movie_id", "timestamp", "order")
+_WHOLE = ("user_id", "item_id", "timestamp", "order")
 
 
 def read_table(

@@ -13,11 +13,11 @@ from reelated.evaluation.splits import (
     held_out_users,
     leave_last_out,
     random_folds,
-    within_movies,
+    within_items,
     within_users,
 )
 from reelated.evaluation.tuning import Tuning, tune
 
 __all__ = ["PROTOCOLS", "SPLITS", "Difference", "Evaluation", "Measure", "Protocol", "Published", "Split", "Tuning"]
 __all__ += ["by_time", "compare", "evaluate", "given", "given_folds", "held_out_users", "leave_last_out"]
-__all__ += ["random_folds", "tune", "within_movies", "within_users", "write_report"]
+__all__ += ["random_folds", "tune", "within_items", "within_users", "write_report"]

@@ -38,23 +38,23 @@ def ratings_of(rec: Recommender) -> Ratings:
 
 
 def lists(rec: Recommender, n: int, progress: Progress | None = None) -> Iterator[pl.DataFrame]:
-    """Yield the lists of all users in batches, as `user_id movie_id rank`."""
+    """Yield the lists of all users in batches, as `user_id item_id rank`."""
     for table in rec.recommend_batch(n, progress=progress):
-        yield table.select("user_id", "movie_id", "rank")
+        yield table.select("user_id", "item_id", "rank")
 
 
-def pair_scores(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> Numbers:
+def pair_scores(rec: Recommender, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32]) -> Numbers:
     """Return the number that lists are sorted by, for pairs of indices; NaN where the model has none."""
     by, (matrix, weights) = rec._by(None), rec._everybody
     scores = np.empty(len(users))
     for start in range(0, len(users), PAIRS):
         part = slice(start, start + PAIRS)
-        found = rec.models_.of(by).score_pairs(matrix, users[part], movies[part], by=by, weights=weights)
+        found = rec.models_.of(by).score_pairs(matrix, users[part], items[part], by=by, weights=weights)
         scores[part] = found[0]
     return scores
 
 
-def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> Numbers:
+def predicted(rec: Recommender, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32]) -> Numbers:
     """Return predicted ratings of pairs of indices; NaN where the model has none. User −1 has no ratings."""
     matrix, rater = ratings_of(rec).matrix, rec.models_.rater
     if rater is None:
@@ -67,33 +67,31 @@ def predicted(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArra
         for rows, those in ((matrix, known), (nobody, ~known)):
             if those.any():
                 asked = np.where(known, users[part], 0)[those]
-                found = rater.predict_pairs(rows, asked, movies[part][those])
+                found = rater.predict_pairs(rows, asked, items[part][those])
                 values[np.flatnonzero(those) + start] = found
     return values
 
 
-def intervals(rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32]) -> tuple[Numbers, Numbers]:
+def intervals(rec: Recommender, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32]) -> tuple[Numbers, Numbers]:
     """Return 80 % prediction intervals; NaN for unknown users or items (−1) and for models without intervals."""
     low, high = np.full(len(users), np.nan), np.full(len(users), np.nan)
-    known = np.flatnonzero((users >= 0) & (movies >= 0))
+    known = np.flatnonzero((users >= 0) & (items >= 0))
     if isinstance(rec.models_.rater, DrawnModel):
         for start in range(0, len(known), PAIRS):
             part = known[start : start + PAIRS]
-            told = rec.models_.rater.predict_intervals(
-                ratings_of(rec).matrix, users[part], movies[part], level=COVERAGE
-            )
+            told = rec.models_.rater.predict_intervals(ratings_of(rec).matrix, users[part], items[part], level=COVERAGE)
             low[part], high[part] = told
     return low, high
 
 
 def audience_batch(
-    rec: Recommender, movies: npt.NDArray[np.int32], n: int, progress: Progress | None = None
+    rec: Recommender, items: npt.NDArray[np.int32], n: int, progress: Progress | None = None
 ) -> npt.NDArray[np.int64]:
     """Return the user indices of each item's audience, best first, padded with −1."""
-    listed = np.full((len(movies), n), -1, np.int64)
-    for at, movie in enumerate(movies):
-        found = rec.audience(rec.movie_ids[int(movie)], n=n)
+    listed = np.full((len(items), n), -1, np.int64)
+    for at, item in enumerate(items):
+        found = rec.audience(rec.item_ids[int(item)], n=n)
         listed[at, : len(found)] = [rec.user_ids.index_of(row.user_id) for row in found]
         if progress:
-            progress((at + 1) / len(movies))
+            progress((at + 1) / len(items))
     return listed

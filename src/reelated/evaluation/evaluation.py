@@ -81,7 +81,7 @@ class Evaluation:
         The name of the data set.
     how : str
         How the ratings were hidden.
-    ask : {"movies", "users"}
+    ask : {"items", "users"}
         What was ranked: items for each user, or users for each item.
     liked : str or None
         The rule by which a rating counts as liked; None where all ratings are equal.
@@ -192,10 +192,10 @@ class Evaluation:
         Returns
         -------
         polars.DataFrame
-            `split user_id measure relevance total weight`, with `movie_id` for `user_id` where users are ranked. A
+            `split user_id measure relevance total weight`, with `item_id` for `user_id` where users are ranked. A
             metric is Σ total / Σ weight over all rows of a split; `rmse` is the square root of it.
         """
-        name = "user_id" if self.ask == "movies" else "movie_id"
+        name = "user_id" if self.ask == "items" else "item_id"
         tables = [
             pl.DataFrame({name: part.units, "total": one.totals, "weight": one.weights}).select(
                 pl.lit(at).alias("split"),
@@ -216,7 +216,7 @@ class Evaluation:
         Returns
         -------
         polars.DataFrame
-            `of low pairs rmse mae rated predicted`: `of` is "movie", "user" or "predicted"; a bin reaches from `low`
+            `of low pairs rmse mae rated predicted`: `of` is "item", "user" or "predicted"; a bin reaches from `low`
             to the next `low`; `rated` and `predicted` are means.
         """
         sums = pl.concat([part.errors for part in self.parts]).group_by("of", "low").sum().sort("of", "low")

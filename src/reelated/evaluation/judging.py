@@ -163,15 +163,15 @@ def binned(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scal
 
 def gaps(test: pl.DataFrame, train: Ratings, shown: Ratings, silent: int) -> tuple[Gap, ...]:
     """Count hidden ratings of items or users without training data, and those that the model could not predict."""
-    movies, users = train.movie_ids.indices_of(test["movie_id"]), shown.user_ids.indices_of(test["user_id"])
-    raters = np.bincount(train.matrix.indices, minlength=len(train.movie_ids))
+    items, users = train.item_ids.indices_of(test["item_id"]), shown.user_ids.indices_of(test["user_id"])
+    raters = np.bincount(train.matrix.indices, minlength=len(train.item_ids))
     found = []
     for kind, without in (
-        ("movie", movies < 0),
-        ("catalogue", (movies >= 0) & (raters[movies] == 0)),
+        ("item", items < 0),
+        ("catalogue", (items >= 0) & (raters[items] == 0)),
         ("user", users < 0),
     ):
-        unknown = test["user_id" if kind == "user" else "movie_id"].filter(pl.Series(without))
+        unknown = test["user_id" if kind == "user" else "item_id"].filter(pl.Series(without))
         found.append(Gap(kind, len(unknown), unknown.n_unique()))
     return tuple(gap for gap in (*found, Gap("silent", silent, 0)) if gap.ratings)
 
@@ -184,7 +184,7 @@ def told(every: Sequence[Gap], n_splits: int, *, predicts: bool) -> tuple[str, .
             sum(getattr(gap, field) for gap in every if gap.kind == kind) for field in ("ratings", "units")
         )
         if ratings:
-            unit = "movie" if kind == "catalogue" else kind
+            unit = "item" if kind == "catalogue" else kind
             of = "" if kind == "silent" else f" of {plural(units, unit) if n_splits == 1 else f'{unit}s'}"
             other = "other " if kind == "silent" else ""
             then = then if predicts else then.replace(_MEAN, "")
@@ -194,7 +194,7 @@ def told(every: Sequence[Gap], n_splits: int, *, predicts: bool) -> tuple[str, .
 
 _MEAN = ", and the mean rating is predicted"
 _THEN = {
-    "movie": f"without training data: it cannot be listed and counts as missed{_MEAN}.",
+    "item": f"without training data: it cannot be listed and counts as missed{_MEAN}.",
     "catalogue": "without training data: genres and year alone speak for it.",
     "user": "without training data: no list is made, and nothing counts in the measures of lists.",
     "silent": "could not be predicted: the mean rating stands in.",

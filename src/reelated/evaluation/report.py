@@ -38,7 +38,7 @@ MEANINGS = {
 """Display name of each metric, and its meaning in plain words."""
 BOTH = ("any", "liked")
 KINDS = ("first", "second", "third")
-_AUDIENCE = ("users listed for a movie", "who rated it")
+_AUDIENCE = ("users listed for an item", "who rated it")
 Rows = dict[tuple[str, str | None], Measure]
 
 
@@ -104,7 +104,7 @@ def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) 
         counts=_counts(first),
         summary=list(_summary(first, told[name])),
         models=list(results),
-        units="users" if first.ask == "movies" else "movies",
+        units="users" if first.ask == "items" else "items",
         partners=first.ask,
         liked=first.liked,
         n=_n(first),
@@ -138,7 +138,7 @@ def _predicts(result: Evaluation) -> bool:
 def _counts(result: Evaluation) -> str:
     hidden = sum(int(one.weights.sum()) for part in result.parts for one in part.measured if one.measure == "rmse")
     units = sum(len(part.units) for part in result.parts)
-    what = "users" if result.ask == "movies" else "movies"
+    what = "users" if result.ask == "items" else "items"
     return f"{f'{hidden:,} hidden ratings; ' if hidden else ''}{units:,} {what} asked about."
 
 
@@ -147,27 +147,27 @@ def _summary(result: Evaluation, rows: Rows) -> Any:
     n = _n(result)
     any_, liked = (rows[f"precision@{n}", of].value if of in _relevance(result) else None for of in BOTH)
     if any_ is not None:
-        who, hit = ("movies listed for a user", "that the user rated") if result.ask == "movies" else _AUDIENCE
+        who, hit = ("items listed for a user", "that the user rated") if result.ask == "items" else _AUDIENCE
         more = "" if liked is None else f"; {n * liked:.1f} where only what was liked counts"
         yield f"Of {n} {who}, on average {n * any_:.1f} are among those hidden {hit}{more}."
     if (errors := rows.get(("mae", None))) is not None and errors.value is not None:
         yield f"A predicted rating is off by {errors.value:.2f} on average."
     if (spread := rows.get(("coverage", None))) is not None and spread.value is not None:
-        of = "the movies" if result.ask == "movies" else "the users"
+        of = "the items" if result.ask == "items" else "the users"
         yield f"{spread.value:.0%} of {of} stand on at least one list."
 
 
 def _notes(results: Mapping[str, Evaluation], rows: Rows) -> Any:
     """Yield sentences on left-out units, substituted values and fit times."""
     first = next(iter(results.values()))
-    n, what = _n(first), "users" if first.ask == "movies" else "movies"
+    n, what = _n(first), "users" if first.ask == "items" else "items"
     for relevance, of in (("any", "a hidden rating"), ("liked", "a hidden rating that counts as liked")):
         if (row := rows.get((f"ndcg@{n}", relevance))) is not None and row.left_out:
             every = row.units + row.left_out
             yield f"{row.left_out:,} of {every:,} {what} have no list or not {of}; they are left out of these means."
     yield from first.notes
     yield from (f"A fit of “{name}” took {one.seconds:.1f} seconds." for name, one in results.items())
-    yield "A movie that was not rated may still be the right one; hits reward what many rate anyway."
+    yield "An item that was not rated may still be the right one; hits reward what many rate anyway."
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
@@ -236,7 +236,7 @@ def _of(result: Evaluation, what: str) -> pl.DataFrame:
 def _charts(name: str, first: Evaluation, told: Mapping[str, Rows]) -> dict[str, str]:
     drawn: dict[str, str] = {}
     if _predicts(first):
-        drawn = {what: _error_bars(first, what) for what in ("movie", "user")}
+        drawn = {what: _error_bars(first, what) for what in ("item", "user")}
         drawn["calibration"] = _calibrated(first)
     accuracy = f"ndcg@{_n(first)}", _relevance(first)[-1]
     height = f"nDCG@{_n(first)}{', liked' if accuracy[1] == 'liked' else ''}"
@@ -265,7 +265,7 @@ def _error_bars(result: Evaluation, what: str) -> str:
         Point(at, rmse, _span(low, lows[at + 1] if at + 1 < len(lows) else None))
         for at, (low, rmse) in enumerate(zip(lows, table["rmse"], strict=True))
     ]
-    of = "ratings of the movie" if what == "movie" else "ratings of the user"
+    of = "ratings of the item" if what == "item" else "ratings of the user"
     return bars("RMSE", of, points)
 
 

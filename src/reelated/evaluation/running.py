@@ -30,7 +30,7 @@ from reelated.evaluation.judging import (
 from reelated.evaluation.splits import Split, as_list
 from reelated.recommender import Recommender
 
-Ask = Literal["movies", "users"]
+Ask = Literal["items", "users"]
 
 
 def evaluate(
@@ -38,7 +38,7 @@ def evaluate(
     split: Split | Sequence[Split],
     n: int | Sequence[int] = 10,
     *,
-    ask: Ask = "movies",
+    ask: Ask = "items",
     liked: float | Literal["mean"] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -59,7 +59,7 @@ def evaluate(
         From `reelated.evaluation`, such as `within_users(data)`. Metrics of several splits are means over the splits.
     n : int or sequence of int, default 10
         Length of the lists; with several, metrics are computed for each.
-    ask : {"movies", "users"}, default "movies"
+    ask : {"items", "users"}, default "items"
         What is ranked: items for each user, or users for each item (the audience).
     liked : float, "mean" or None, default None
         The lowest rating of a liked item; "mean": above the user's own mean. None: three quarters up the scale (4 on a
@@ -85,7 +85,7 @@ def evaluate(
     True
     """
     splits, cutoffs = as_list(split), _check_cutoffs(n)
-    check_choice("ask", ask, ("movies", "users"))
+    check_choice("ask", ask, ("items", "users"))
     if liked is not None and liked != "mean":
         liked = check_number("liked", liked)
     of = _Told.of(recommender, splits)
@@ -131,30 +131,30 @@ def _part(
     seconds = perf_counter() - start
     if split.shown is not None:
         rec = rec.with_ratings(split.shown)
-    kept, test, learnt = asking.ratings_of(rec), split.test, split.train.ratings.onto(rec.movie_ids)
+    kept, test, learnt = asking.ratings_of(rec), split.test, split.train.ratings.onto(rec.item_ids)
     likes, _ = liked_of(test, kept, liked)
-    often = np.bincount(learnt.matrix.indices, minlength=len(rec.movie_ids))
-    if ask == "movies":
-        asked = asked_of(test["user_id"], test["movie_id"], rec.movie_ids, likes)
+    often = np.bincount(learnt.matrix.indices, minlength=len(rec.item_ids))
+    if ask == "items":
+        asked = asked_of(test["user_id"], test["item_id"], rec.item_ids, likes)
         shares = np.maximum(often, 0.5) / len(learnt.user_ids)  # 0.5: the novelty of an unrated item stays finite
     else:
-        asked = asked_of(test["movie_id"], test["user_id"], rec.user_ids, likes)
-        shares = np.diff(kept.matrix.indptr) / len(rec.movie_ids)
+        asked = asked_of(test["item_id"], test["user_id"], rec.user_ids, likes)
+        shares = np.diff(kept.matrix.indptr) / len(rec.item_ids)
     lists, able = lists_for(rec, split, asked, cutoffs[-1], ask, lambda done: progress(0.5 + done / 2))
     measured, whole = of_lists(lists, able, asked, cutoffs, of.relevance), {}
     if split.candidates is None:  # candidates would make these depend on the sample
         measured, whole = [*measured, of_novelty(lists, shares)], of_whole(lists, len(shares))
-    users, movies = kept.user_ids.indices_of(test["user_id"]), rec.movie_ids.indices_of(test["movie_id"])
+    users, items = kept.user_ids.indices_of(test["user_id"]), rec.item_ids.indices_of(test["item_id"])
     ratings = test["rating"].to_numpy().astype(np.float64)
-    predicted, silent = _predicted(rec, users, movies, float(learnt.matrix.data.mean(dtype=np.float64)))
+    predicted, silent = _predicted(rec, users, items, float(learnt.matrix.data.mean(dtype=np.float64)))
     counts = {
-        "movie": np.where(movies >= 0, often[movies], 0),
+        "item": np.where(items >= 0, often[items], 0),
         "user": np.where(users >= 0, np.diff(kept.matrix.indptr)[users], 0),
     }
     bins = binned(predicted, ratings, counts, learnt.scale)
     if of.ratings:
         measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
-        measured += of_intervals(asked.who, len(asked.units), asking.intervals(rec, users, movies), ratings)
+        measured += of_intervals(asked.who, len(asked.units), asking.intervals(rec, users, items), ratings)
     else:
         bins, silent = bins.clear(), 0
     return Part(asked.units, tuple(measured), whole, bins, gaps(test, learnt, kept, silent), seconds)
@@ -164,7 +164,7 @@ def lists_for(
     rec: Recommender, split: Split, asked: Asked, n: int, ask: Ask, progress: Progress
 ) -> tuple[Indices, npt.NDArray[np.bool_]]:
     """Return the list of each unit as indices, padded with −1, and which units can have one."""
-    numbers = (rec.user_ids if ask == "movies" else rec.movie_ids).indices_of(asked.units)
+    numbers = (rec.user_ids if ask == "items" else rec.item_ids).indices_of(asked.units)
     able = numbers >= 0
     lists = np.full((len(able), n), -1, np.int64)
     if ask == "users":
@@ -175,7 +175,7 @@ def lists_for(
         every = np.full((len(rec.user_ids), n), -1, np.int64)
         for table in asking.lists(rec, n, progress):
             rows = rec.user_ids.indices_of(table["user_id"])
-            every[rows, table["rank"].to_numpy() - 1] = rec.movie_ids.indices_of(table["movie_id"])
+            every[rows, table["rank"].to_numpy() - 1] = rec.item_ids.indices_of(table["item_id"])
         lists[able] = every[numbers[able]]
     return lists, able
 
@@ -183,23 +183,23 @@ def lists_for(
 def _best_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDArray[np.int32], n: int) -> Indices:
     """Rank each user's own candidates; ties by ascending index, candidates without a score last."""
     candidates = candidates.unique()
-    rows, movies = rec.user_ids.indices_of(candidates["user_id"]), rec.movie_ids.indices_of(candidates["movie_id"])
-    known = (rows >= 0) & (movies >= 0)
-    rows, movies = rows[known], movies[known]
-    scores = np.nan_to_num(asking.pair_scores(rec, rows, movies), nan=-np.inf)
-    order = np.lexsort((movies, -scores, rows))
-    rows, movies = rows[order], movies[order]
+    rows, items = rec.user_ids.indices_of(candidates["user_id"]), rec.item_ids.indices_of(candidates["item_id"])
+    known = (rows >= 0) & (items >= 0)
+    rows, items = rows[known], items[known]
+    scores = np.nan_to_num(asking.pair_scores(rec, rows, items), nan=-np.inf)
+    order = np.lexsort((items, -scores, rows))
+    rows, items = rows[order], items[order]
     ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)
     best = np.full((len(rec.user_ids), n), -1, np.int64)
-    best[rows[ranks < n], ranks[ranks < n]] = movies[ranks < n]
+    best[rows[ranks < n], ranks[ranks < n]] = items[ranks < n]
     return best[users]
 
 
 def _predicted(
-    rec: Recommender, users: npt.NDArray[np.int32], movies: npt.NDArray[np.int32], mean: float
+    rec: Recommender, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32], mean: float
 ) -> tuple[npt.NDArray[np.float64], int]:
     """Return predicted ratings, and the number of known items that the model could not predict."""
     values = np.full(len(users), np.nan)
-    known = movies >= 0
-    values[known] = asking.predicted(rec, users[known], movies[known])
+    known = items >= 0
+    values[known] = asking.predicted(rec, users[known], items[known])
     return np.nan_to_num(values, nan=mean), int(np.isnan(values[known]).sum())

@@ -28,13 +28,13 @@ class Split:
     train : Dataset
         The data that a model is fitted to: the whole catalogue, and the ratings that are not hidden.
     test : polars.DataFrame
-        `user_id movie_id rating`: the hidden ratings.
+        `user_id item_id rating`: the hidden ratings.
     how : str
         How they were chosen, in one sentence.
     shown : Ratings or None
         The ratings that the fitted model recommends from; None where these are the training ratings.
     candidates : polars.DataFrame or None
-        `user_id movie_id`: the only items to rank for each user; None where all items are ranked.
+        `user_id item_id`: the only items to rank for each user; None where all items are ranked.
     """
 
     train: Dataset
@@ -59,7 +59,7 @@ def given(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") ->
     train : Dataset or table
         The data to train on.
     test : table
-        `user_id movie_id rating`, with ids of the same types.
+        `user_id item_id rating`, with ids of the same types.
     how : str, default "as given"
         How the data was split, in one sentence.
 
@@ -73,10 +73,10 @@ def given(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") ->
         A column is missing, or the ids are not of the types in `train`.
     """
     train, table = as_dataset(train), rating_columns(test)
-    for kind, ids in (("user_id", train.ratings.user_ids), ("movie_id", train.ratings.movie_ids)):
+    for kind, ids in (("user_id", train.ratings.user_ids), ("item_id", train.ratings.item_ids)):
         if table[kind].dtype != ids.values.dtype:
             raise InputError(f"test: {kind} is not of type {ids.type_name} as in train. Make them the same.")
-    return Split(train, table.select("user_id", "movie_id", "rating"), how)
+    return Split(train, table.select("user_id", "item_id", "rating"), how)
 
 
 def given_folds(source: Any) -> list[Split]:
@@ -140,7 +140,7 @@ def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
     return hide(data, mask, f"{share:.0%} of each user's ratings are hidden at random, seed {seed}")
 
 
-def within_movies(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
+def within_items(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
     """Hide a random share of every item's ratings.
 
     Parameters
@@ -157,9 +157,9 @@ def within_movies(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 
     Split
     """
     data = as_dataset(data)
-    movies = data.ratings.matrix.indices
-    mask = _first_of_each(movies, _shuffled(movies, seed), check_number("share", share, 0, 1))
-    return hide(data, mask, f"{share:.0%} of each movie's ratings are hidden at random, seed {seed}")
+    items = data.ratings.matrix.indices
+    mask = _first_of_each(items, _shuffled(items, seed), check_number("share", share, 0, 1))
+    return hide(data, mask, f"{share:.0%} of each item's ratings are hidden at random, seed {seed}")
 
 
 def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
@@ -296,7 +296,7 @@ def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, show
     test = pl.DataFrame(
         {
             "user_id": ratings.user_ids.take(_users(ratings)[hidden]),
-            "movie_id": ratings.movie_ids.take(ratings.matrix.indices[hidden]),
+            "item_id": ratings.item_ids.take(ratings.matrix.indices[hidden]),
             "rating": ratings.matrix.data[hidden],
         }
     )
@@ -308,16 +308,16 @@ def part_of(ratings: Ratings, keep: Mask) -> Ratings:
     """Return the ratings marked in `keep`, with the ids of the users and items that still have any."""
     if not keep.any():
         raise InputError("All ratings are hidden: nothing is left to learn from. Hide fewer.")
-    users, movies = _users(ratings)[keep], ratings.matrix.indices[keep]
-    rows, columns = np.unique(users), np.unique(movies)
+    users, items = _users(ratings)[keep], ratings.matrix.indices[keep]
+    rows, columns = np.unique(users), np.unique(items)
     indptr = np.searchsorted(users, rows, side="right")
-    parts = (ratings.matrix.data[keep], np.searchsorted(columns, movies), np.concatenate([[0], indptr]))
+    parts = (ratings.matrix.data[keep], np.searchsorted(columns, items), np.concatenate([[0], indptr]))
     index = ratings.matrix.indices.dtype
     matrix = sp.csr_array((parts[0], parts[1].astype(index), parts[2].astype(index)), shape=(len(rows), len(columns)))
     matrix.has_canonical_format = True
     return Ratings(
         Ids(ratings.user_ids.take(rows), "user"),
-        Ids(ratings.movie_ids.take(columns), "movie"),
+        Ids(ratings.item_ids.take(columns), "item"),
         matrix,
         ratings.scale,
         None if ratings.timestamps is None else ratings.timestamps[keep],
@@ -335,7 +335,7 @@ def as_list(splits: Split | Sequence[Split] | Iterator[Split]) -> list[Split]:
 
 SPLITS: dict[str, Callable[..., Split | list[Split]]] = {
     "within-users": within_users,
-    "within-movies": within_movies,
+    "within-items": within_items,
     "last": leave_last_out,
     "time": by_time,
     "random": random_folds,

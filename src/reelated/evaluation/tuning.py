@@ -253,8 +253,8 @@ def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
     kept, test = split.train.ratings, split.test
     fit_model(model, kept.matrix, kept.scale[:2], bare.catalogue_)
     liked, _ = liked_of(test, kept, None)
-    asked = asked_of(test["user_id"], test["movie_id"], kept.movie_ids, liked)
-    lists, able = lists_for(asking.with_ranker(bare, model), split, asked, N, "movies", lambda done: None)
+    asked = asked_of(test["user_id"], test["item_id"], kept.item_ids, liked)
+    lists, able = lists_for(asking.with_ranker(bare, model), split, asked, N, "items", lambda done: None)
     found = {(one.measure, one.relevance): one for one in of_lists(lists, able, asked, [N])}
     ndcg = found[f"ndcg@{N}", goal]
     if not ndcg.weights.sum():
@@ -266,8 +266,8 @@ def _rmse(model: Any, split: Split) -> float:
     """Return the RMSE of a model's predicted ratings; the mean replaces missing predictions."""
     rec = asking.fitted(Recommender(Popularity(), model), split.train)  # passes the side information
     kept, test, model = asking.ratings_of(rec), split.test, rec.models_.rater
-    users, movies = kept.user_ids.indices_of(test["user_id"]), kept.movie_ids.indices_of(test["movie_id"])
-    predicted, known = np.full(len(users), np.nan), (users >= 0) & (movies >= 0)
-    predicted[known] = model.predict_pairs(kept.matrix, users[known], movies[known])
+    users, items = kept.user_ids.indices_of(test["user_id"]), kept.item_ids.indices_of(test["item_id"])
+    predicted, known = np.full(len(users), np.nan), (users >= 0) & (items >= 0)
+    predicted[known] = model.predict_pairs(kept.matrix, users[known], items[known])
     predicted = np.nan_to_num(predicted, nan=float(kept.matrix.data.mean(dtype=np.float64)))
     return rmse(predicted, test["rating"].to_numpy().astype(np.float64))

@@ -1,6 +1,6 @@
 """A map on which similar items are close: layout, colours and picture."""
 
-from reelated.map.movie_map import MovieMap
+from reelated.map.item_map import ItemMap
 from reelated.map.picture import draw
 
-__all__ = ["MovieMap", "draw"]
+__all__ = ["ItemMap", "draw"]

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from reelated.errors import plural
 from reelated.map.groups import Color, Groups, groups_of
+from reelated.map.item_map import ItemMap
 from reelated.map.layout import Places, has_place
-from reelated.map.movie_map import MovieMap
 from reelated.map.regions import Box, Wanted, homes, labels, width_of
 from reelated.recommender import Recommender
 from reelated.recommender.rows import cut, printable, with_year
@@ -64,7 +64,7 @@ def radii_of(counts: npt.NDArray[Any], area: float) -> npt.NDArray[np.float64]:
 class Drawn(NamedTuple):
     """The items of a picture, the most rated first, so that no dot hides a smaller one."""
 
-    movie_ids: list[Any]
+    item_ids: list[Any]
     titles: list[str]
     years: list[int | None]
     xy: Places
@@ -74,7 +74,7 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    rec: Recommender, movie_map: MovieMap, *, color: Color = "genres", link: Callable[[Any], str] | None = None
+    rec: Recommender, item_map: ItemMap, *, color: Color = "genres", link: Callable[[Any], str] | None = None
 ) -> str:
     """Draw a map as a self-contained SVG.
 
@@ -82,22 +82,22 @@ def draw(
     ----------
     rec : Recommender
         A fitted recommender; its items are drawn.
-    movie_map : MovieMap
+    item_map : ItemMap
         The positions; items that are not on the map are left out.
     color : {"genres", "decades"}, default "genres"
         What the dots are coloured by.
     link : callable, optional
-        Returns the URL that the dot of a movie id links to.
+        Returns the URL that the dot of an item id links to.
 
     Returns
     -------
     str
     """
-    drawn = _drawn(rec, movie_map, color)
+    drawn = _drawn(rec, item_map, color)
     height = drawn.room.bottom + MARGIN
     legend, taken = _legend(drawn.groups)
     names = _homes(drawn, taken)
-    groups, heading = drawn.groups, f"{cut(rec.name_, 60)}: a map of {plural(len(drawn.titles), 'movie')}"
+    groups, heading = drawn.groups, f"{cut(rec.name_, 60)}: a map of {plural(len(drawn.titles), rec.noun_)}"
     told = "Near ones are alike to the model. Size: number of ratings." + f" Colour: {color[:-1]}." * bool(groups.names)
     return "\n".join(
         [
@@ -116,13 +116,13 @@ def draw(
     )
 
 
-def _drawn(rec: Recommender, movie_map: MovieMap, color: Color) -> Drawn:
+def _drawn(rec: Recommender, item_map: ItemMap, color: Color) -> Drawn:
     """Return the items that have a position, as drawn."""
-    catalogue, places = rec.catalogue_, movie_map.places_of(rec.movie_ids)
+    catalogue, places = rec.catalogue_, item_map.places_of(rec.item_ids)
     here = catalogue.by_popularity[has_place(places)[catalogue.by_popularity]]
     groups, (xy, room) = groups_of(catalogue, color), framed(places[here])
     return Drawn(
-        rec.movie_ids.take(here).to_list(),
+        rec.item_ids.take(here).to_list(),
         [catalogue.titles[at] for at in here],
         [catalogue.years[at] for at in here],
         xy,
@@ -150,11 +150,11 @@ def _style(groups: Groups) -> str:
 def _dots(drawn: Drawn, link: Callable[[Any], str] | None) -> list[str]:
     """Draw the items as dots with tooltips."""
     found = []
-    for at, (movie_id, (x, y), radius) in enumerate(zip(drawn.movie_ids, drawn.xy, drawn.radii, strict=True)):
+    for at, (item_id, (x, y), radius) in enumerate(zip(drawn.item_ids, drawn.xy, drawn.radii, strict=True)):
         title = _safe(with_year(drawn.titles[at], drawn.years[at]))
         kind = drawn.groups.of[at] if drawn.groups.of[at] >= 0 else "o"
         dot = f'<circle class="c{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{title}</title></circle>'
-        found.append(f'<a href="{_safe(link(movie_id))}">{dot}</a>' if link else dot)
+        found.append(f'<a href="{_safe(link(item_id))}">{dot}</a>' if link else dot)
     return found
 
 

@@ -23,7 +23,7 @@ class BPMF(DrawnModel):
     are too, with covariance ``q_iᵀ Λ⁻¹ q_j + [i = j] / α``, `q = (1, v)`. A prediction is the conditional mean given
     the stars at hand, ``Σ_j w_ij (r_j − usual_j)`` beyond what is usual for the item, with
     ``w_ij = α q_iᵀ (Λ + α Σ_j q_j q_jᵀ)⁻¹ q_j``: item–item, linear in the stars, explained exactly, and with a
-    variance. What is usual depends on which movies a person rated, too. Factors and precisions are not fitted but
+    variance. What is usual depends on which items a person rated, too. Factors and precisions are not fitted but
     drawn from their posterior, and the predictions of `n_samples` draws averaged, which is what guards a small data set
     against over-fitting (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix factorization using MCMC").
 

@@ -51,7 +51,7 @@ class Explanations(NamedTuple):
     scores, bases, clips : ndarray of float64, shape (n,)
         As in `Explanation`.
     parts : Parts
-        What each rated movie adds to each score.
+        What each rated item adds to each score.
     rated : ndarray of int32
         The items that the person has rated, ascending.
     ratings : ndarray
@@ -74,7 +74,7 @@ class Explanations(NamedTuple):
         scores, bases : ndarray of float64, shape (n,)
             As in `Explanation`.
         parts : Parts
-            What each rated movie adds.
+            What each rated item adds.
         X : csr_array, shape (1, n_items)
             The person's row.
 
@@ -88,7 +88,7 @@ class Explanations(NamedTuple):
 
     @property
     def n_neighbors_used(self) -> npt.NDArray[np.int64]:
-        """How many rated movies stand behind each of the scores."""
+        """How many rated items stand behind each of the scores."""
         return np.diff(self.parts.ends)
 
     def one(self, at: int) -> Explanation:

@@ -403,7 +403,7 @@ class DrawnModel(BaseEstimator):
         """Return for each of several items the parts that one person's predicted rating is the sum of.
 
         `base` is what an average person would give. A rating adds its weight times what it is beyond usual, and what
-        rating the movie at all tells of the person; the weight (`similarities`) is what one star more would add.
+        rating the item at all tells of the person; the weight (`similarities`) is what one star more would add.
 
         Parameters
         ----------

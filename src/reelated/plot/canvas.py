@@ -67,7 +67,7 @@ def check_fitted(rec: Any) -> Recommender:
     """Return a fitted recommender, or raise `InputError`."""
     if not isinstance(rec, Recommender):
         raise InputTypeError(f"rec={shorten(rec)}: expected a fitted Recommender.")
-    rec.movie_ids  # noqa: B018  # raises if it is not fitted
+    rec.item_ids  # noqa: B018  # raises if it is not fitted
     return rec
 
 

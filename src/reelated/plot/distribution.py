@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import InputError, plural
+from reelated.errors import InputError, plural, plural_of
 from reelated.plot.canvas import Colours, check_fitted, drawing, figure_of, number
 from reelated.ratings import Dataset, FrameLike, Ratings
 from reelated.recommender import Recommender
@@ -38,24 +38,24 @@ def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool =
     InputError
         There are no ratings, or Matplotlib is not installed.
     """
-    name, found = _ratings_of(source)
+    name, noun, found = _ratings_of(source)
     with drawing(dark) as colours:
         figure = figure_of(9, 3.9, f"{name}: {plural(len(found), 'rating')} by {plural(len(found.user_ids), 'user')}")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
         _stars(left, found, colours)
-        _tail(right, found, colours)
+        _tail(right, found, noun, colours)
     return figure
 
 
-def _ratings_of(source: Recommender | Dataset | Ratings | FrameLike) -> tuple[str, Ratings]:
-    """Return the name of the data and the ratings."""
+def _ratings_of(source: Recommender | Dataset | Ratings | FrameLike) -> tuple[str, str, Ratings]:
+    """Return the name of the data, what an item is called, and the ratings."""
     if isinstance(source, Recommender):
         found = kept_ratings(source)
-        return source.name_, found
+        return source.name_, source.noun_, found
     if isinstance(source, Ratings):
-        return "Ratings", source
+        return "Ratings", "item", source
     data = source if isinstance(source, Dataset) else Dataset.from_frames(source)
-    return data.name, data.ratings
+    return data.name, data.noun, data.ratings
 
 
 def kept_ratings(rec: Recommender) -> Ratings:
@@ -119,19 +119,19 @@ def _stars(axes: "Axes", found: Ratings, colours: Colours) -> None:
     axes.set_xlabel("rating")
 
 
-def _tail(axes: "Axes", found: Ratings, colours: Colours) -> None:
+def _tail(axes: "Axes", found: Ratings, noun: str, colours: Colours) -> None:
     """Plot the number of ratings of each item in descending order, and mark half of all ratings."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    counts = np.sort(np.bincount(found.matrix.indices, minlength=len(found.movie_ids)))[::-1]
+    counts = np.sort(np.bincount(found.matrix.indices, minlength=len(found.item_ids)))[::-1]
     half = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) + 1
     edges = np.arange(len(counts) + 1)
     axes.stairs(counts, edges, fill=True, color=colours.main, alpha=0.45, linewidth=0)
     axes.stairs(counts[:half], edges[: half + 1], fill=True, color=colours.main, linewidth=0)
     hold = "holds" if half == 1 else "hold"
-    axes.set_title(f"The long tail: {half:,} of {plural(len(counts), 'movie')} {hold} half of all ratings")
-    axes.set_xlabel("movies, the most rated first")
-    axes.set_ylabel("ratings of a movie")
+    axes.set_title(f"The long tail: {half:,} of {plural(len(counts), noun)} {hold} half of all ratings")
+    axes.set_xlabel(f"{plural_of(noun)}, the most rated first")
+    axes.set_ylabel(f"ratings per {noun}")
     axes.set_xlim(0, len(counts))
     axes.set_ylim(0, max(counts[0] * 1.06, counts[half - 1] * 1.42))  # space for the label below
     for axis in (axes.xaxis, axes.yaxis):

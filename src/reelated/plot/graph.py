@@ -17,14 +17,14 @@ MOST = 30
 """The maximum number of neighbours of a readable graph."""
 
 
-def neighborhood(rec: Recommender, movie_id: Any, *, n: int = 10, dark: bool = False) -> "Figure":
+def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = False) -> "Figure":
     """Plot an item with its nearest neighbours, and which of these are close to each other.
 
     Parameters
     ----------
     rec : Recommender
         A fitted recommender; it may have been saved without ratings.
-    movie_id : int or str
+    item_id : int or str
         The item in the middle.
     n : int, default 10
         The number of neighbours, 30 at most. Thin lines join two of them if one is among the `n` nearest of the other.
@@ -42,8 +42,8 @@ def neighborhood(rec: Recommender, movie_id: Any, *, n: int = 10, dark: bool = F
     """
     if check_integer("n", n, 1) > MOST:
         raise InputError(f"n={shorten(n)}: expected {MOST} neighbours at the most.")
-    rows, catalogue = list(check_fitted(rec).similar(movie_id, n=n)), rec.catalogue_
-    places, title = positions(len(rows)), catalogue.title(catalogue.index_of(movie_id))
+    rows, catalogue = list(check_fitted(rec).similar(item_id, n=n)), rec.catalogue_
+    places, title = positions(len(rows)), catalogue.title(catalogue.index_of(item_id))
     with drawing(dark) as colours:
         figure = figure_of(9, max(3.6, 1.6 + 0.33 * len(rows)), f"The neighbourhood of {title}")
         axes = figure.subplots()
@@ -68,9 +68,9 @@ def positions(n: int) -> np.ndarray:
 
 def _close_pairs(rec: Recommender, rows: list[SimilarRow], n: int) -> list[tuple[int, int]]:
     """Return the pairs of neighbours of which one is among the `n` nearest of the other."""
-    place = {row.movie_id: at for at, row in enumerate(rows)}
-    near = {(at, place[other.movie_id]) for row, at in zip(rows, place.values(), strict=True)
-            for other in rec.similar(row.movie_id, n=n) if other.movie_id in place}  # fmt: skip
+    place = {row.item_id: at for at, row in enumerate(rows)}
+    near = {(at, place[other.item_id]) for row, at in zip(rows, place.values(), strict=True)
+            for other in rec.similar(row.item_id, n=n) if other.item_id in place}  # fmt: skip
     return sorted({(min(pair), max(pair)) for pair in near})
 
 

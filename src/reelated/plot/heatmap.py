@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import InputError, check_integer, shorten
+from reelated.errors import InputError, check_integer, plural_of, shorten
 from reelated.plot.canvas import Colours, check_fitted, drawing, figure_of, number, widest, wrapped
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import check_list
@@ -22,17 +22,17 @@ CELL = 0.48
 """The side of a cell, in inches."""
 
 
-def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10, dark: bool = False) -> "Figure":
+def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, dark: bool = False) -> "Figure":
     """Plot the similarities of items in the model that ranks, each pair once.
 
     Parameters
     ----------
     rec : Recommender
         A fitted recommender; it may have been saved without ratings.
-    movie_ids : int, str or iterable of them
+    item_ids : int, str or iterable of them
         The items, in the order of the plot; a single one is joined by its nearest neighbours.
     n : int, default 10
-        The number of items if `movie_ids` is a single one.
+        The number of items if `item_ids` is a single one.
     dark : bool, default False
         Whether to draw on a dark background.
 
@@ -45,12 +45,12 @@ def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10,
     InputError
         No such item, fewer than 2 or more than 25 items, or Matplotlib is not installed.
     """
-    items = _items(check_fitted(rec), check_list("movie_ids", movie_ids), check_integer("n", n, 2))
+    items = _items(check_fitted(rec), check_list("item_ids", item_ids), check_integer("n", n, 2))
     titles = [wrapped(rec.catalogue_.title(item), 46, 2) for item in items]
     with drawing(dark) as colours:
         size, left = CELL * len(items), widest(titles) + 0.6
         width, height = max(5.6, left + size - CELL + 0.2), size + 1.2
-        figure = figure_of(width, height, "How alike are these movies?")
+        figure = figure_of(width, height, f"How alike are these {plural_of(rec.noun_)}?")
         figure.set_layout_engine("none")  # all sizes are known
         axes = figure.add_axes((left / width, 0.55 / height, (size - CELL) / width, size / height))
         _cells(axes, similarities(rec, items), colours)
@@ -66,18 +66,18 @@ def similarity(rec: Recommender, movie_ids: Any | Iterable[Any], *, n: int = 10,
     return figure
 
 
-def _items(rec: Recommender, movie_ids: list[Any], n: int) -> list[int]:
+def _items(rec: Recommender, item_ids: list[Any], n: int) -> list[int]:
     """Return the columns of distinct items; a single one is joined by its nearest neighbours."""
     if n > MOST:
-        raise InputError(f"n={shorten(n)}: expected from 2 to {MOST} movies.")
+        raise InputError(f"n={shorten(n)}: expected from 2 to {MOST} items.")
     index_of = rec.catalogue_.index_of
-    items = list(dict.fromkeys(map(index_of, movie_ids)))
+    items = list(dict.fromkeys(map(index_of, item_ids)))
     if len(items) == 1:
-        items += [index_of(row.movie_id) for row in rec.similar(movie_ids[0], n=n - 1)]
+        items += [index_of(row.item_id) for row in rec.similar(item_ids[0], n=n - 1)]
         if len(items) == 1:
-            raise InputError(f"movie_ids={shorten(movie_ids[0])}: nothing is linked to this movie. Give several.")
+            raise InputError(f"item_ids={shorten(item_ids[0])}: nothing is linked to this item. Give several.")
     if not 2 <= len(items) <= MOST:
-        raise InputError(f"movie_ids: got {len(items)}, expected from 2 to {MOST} movies.")
+        raise InputError(f"item_ids: got {len(items)}, expected from 2 to {MOST} items.")
     return items
 
 

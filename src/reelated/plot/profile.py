@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import UnknownId, plural, shorten
+from reelated.errors import UnknownId, plural, plural_of, shorten
 from reelated.plot.canvas import Colours, drawing, figure_of, number, say_instead, wrapped
 from reelated.plot.distribution import kept_ratings, levels, shares, star_bars
 from reelated.ratings import Ratings
@@ -60,8 +60,8 @@ def user(rec: Recommender, user_id: Any, *, dark: bool = False) -> "Figure":
         figure = figure_of(10.5, 4.2, f"User {shorten(user_id, 40)}: {rated}")
         stars, genres, decades = figure.subplots(1, 3, width_ratios=(1, 1.25, 1))
         _stars(stars, found, given, colours)
-        _genres(genres, tastes(found, items, given, rec.catalogue_.genres), colours)
-        _decades(decades, found, items, rec.catalogue_.years, colours)
+        _genres(genres, tastes(found, items, given, rec.catalogue_.genres), rec.noun_, colours)
+        _decades(decades, found, items, rec, colours)
         handles = [*stars.containers[:1], stars.lines[0]]
         labels = ["this user", "everyone"]
         figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, labelcolor=colours.ink)
@@ -122,11 +122,11 @@ def _share_axis(axes: "Axes") -> None:
     axes.grid(axis="y", color=axes.spines["bottom"].get_edgecolor(), linewidth=0.5)
 
 
-def _genres(axes: "Axes", told: list[Taste], colours: Colours) -> None:
+def _genres(axes: "Axes", told: list[Taste], noun: str, colours: Colours) -> None:
     """Plot the mean rating of the user and of all users for each genre, joined by a line."""
     axes.set_title("What they like, by genre")
     if not told:
-        return say_instead(axes, "No genres are known of these movies.", colours)
+        return say_instead(axes, f"No genres are known of these {plural_of(noun)}.", colours)
     rows = np.arange(len(told))
     mine, others = (np.array([getattr(taste, name) for taste in told]) for name in ("mean", "everyone"))
     axes.hlines(rows, np.minimum(mine, others), np.maximum(mine, others), color=colours.quiet, linewidth=1)
@@ -150,13 +150,12 @@ def by_decade(values: npt.NDArray[np.int32], years: Sequence[int | None]) -> dic
     return {int(decade): float(count) / counts.sum() for decade, count in zip(decades, counts, strict=True)}
 
 
-def _decades(
-    axes: "Axes", found: Ratings, items: npt.NDArray[np.int32], years: Sequence[int | None], colours: Colours
-) -> None:
+def _decades(axes: "Axes", found: Ratings, items: npt.NDArray[np.int32], rec: Recommender, colours: Colours) -> None:
     axes.set_title("What they rate, by decade")
+    years, noun = rec.catalogue_.years, rec.noun_
     mine, everyone = by_decade(items, years), by_decade(found.matrix.indices, years)
     if not mine:
-        return say_instead(axes, "No years are known of these movies.", colours)
+        return say_instead(axes, f"No years are known of these {plural_of(noun)}.", colours)
     decades = list(range(min(everyone), max(everyone) + 10, 10))
     axes.bar(decades, [mine.get(decade, 0.0) for decade in decades], 7.2, color=colours.main)
     _marks(axes, decades, [everyone.get(decade, 0.0) for decade in decades], colours)
@@ -165,5 +164,5 @@ def _decades(
     axes.tick_params(length=0)
     axes.spines["left"].set_visible(False)
     _share_axis(axes)
-    axes.set_xlabel("release of the movie")
+    axes.set_xlabel(f"release of the {noun}")
     return None

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import DataWarning, InputError, check_choice, check_number, plural, shorten
+from reelated.errors import DataWarning, InputError, check_choice, check_noun, check_number, plural, shorten
 from reelated.ratings.frames import (
-    MOVIE_ALIASES,
+    ITEM_ALIASES,
     RATING_ALIASES,
     USER_ALIASES,
     FrameLike,
@@ -22,7 +22,7 @@ from reelated.ratings.frames import (
 from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Ratings, Scale, as_decimals
 
-NO_TITLE = "Movie "
+NO_TITLE = "Item "
 """The title of an item without one is this and its id; for text ids it is the id alone."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
@@ -36,36 +36,39 @@ class Dataset:
     ----------
     ratings : Ratings
         The ratings.
-    movies : polars.DataFrame
-        One row per known item, rated or not, by ascending `movie_id`: `movie_id`, `title`, `year`, `genres` (list),
+    items : polars.DataFrame
+        One row per known item, rated or not, by ascending `item_id`: `item_id`, `title`, `year`, `genres` (list),
         and where known `release_date`, `imdb_id`, `tmdb_id`.
     users : polars.DataFrame
         One row per known user: `user_id`, and where known `age`, `gender`, `occupation`, `zip_code`.
     tags : polars.DataFrame or None
-        Free tags, if the data has any: `user_id`, `movie_id`, `tag`, `timestamp`.
+        Free tags, if the data has any: `user_id`, `item_id`, `tag`, `timestamp`.
     name : str
         The name of the data, such as `MovieLens 100K`.
     notes : tuple of str
         What reading changed, one sentence each.
+    noun : str
+        What an item is called in headings, such as "movie".
     """
 
     ratings: Ratings
-    movies: pl.DataFrame
+    items: pl.DataFrame
     users: pl.DataFrame
     tags: pl.DataFrame | None = None
     name: str = "ratings"
     notes: tuple[str, ...] = ()
+    noun: str = "item"
 
     def __repr__(self) -> str:
         return f"{self.name}: {len(self.ratings):,} ratings by {len(self.ratings.user_ids):,} users of " + (
-            f"{len(self.ratings.movie_ids):,} movies, {self.ratings.scale}"
+            f"{plural(len(self.ratings.item_ids), self.noun)}, {self.ratings.scale}"
         )
 
     @classmethod
     def from_frames(
         cls,
         ratings: FrameLike,
-        movies: FrameLike | None = None,
+        items: FrameLike | None = None,
         users: FrameLike | None = None,
         *,
         columns: Mapping[str, str | None] | None = None,
@@ -73,6 +76,7 @@ class Dataset:
         duplicates: Duplicates = "last",
         invalid: Invalid = "error",
         name: str = "ratings",
+        noun: str = "item",
     ) -> "Dataset":
         """Build a data set from tables.
 
@@ -80,8 +84,8 @@ class Dataset:
         ----------
         ratings : polars or pandas DataFrame, Arrow table or mapping of columns
             One row per rating; columns are found by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
-        movies, users : the same, optional
-            Attributes of items and users: `movie_id title year genres …`, `user_id age gender occupation zip_code`.
+        items, users : the same, optional
+            Attributes of items and users: `item_id title year genres …`, `user_id age gender occupation zip_code`.
         columns : mapping of str to str, optional
             Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
         scale : (low, high, step), optional
@@ -93,6 +97,8 @@ class Dataset:
             Treatment of rows without a user, item or rating, or with a rating outside the given scale.
         name : str, default "ratings"
             The name of the data in messages.
+        noun : str, default "item"
+            What an item is called in headings, such as "book".
 
         Returns
         -------
@@ -105,9 +111,9 @@ class Dataset:
 
         Examples
         --------
-        >>> data = Dataset.from_frames({"user": [1, 1, 2], "movie": [10, 20, 20], "stars": [4, 5, 3]})
+        >>> data = Dataset.from_frames({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]})
         >>> data
-        ratings: 3 ratings by 2 users of 2 movies, 3 to 5 in steps of 1
+        ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1
         """
         check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
         check_choice("invalid", invalid, ("error", "drop"))
@@ -115,14 +121,16 @@ class Dataset:
         table = rating_columns(ratings, columns)
         table, dropped = _without_invalid(table, wanted, invalid)
         if table.is_empty():
-            raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, movie and rating.")
-        user_ids, movie_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "movie"))
-        table, merged = _without_duplicates(_numbered(table, user_ids, movie_ids), duplicates, movie_ids, user_ids)
+            raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, item and rating.")
+        user_ids, item_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "item"))
+        table, merged = _without_duplicates(_numbered(table, user_ids, item_ids), duplicates, item_ids, user_ids)
         notes = tuple(note for note in (dropped, merged) if note)
         for note in notes:
             warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
-        made = _as_ratings(table, user_ids, movie_ids, wanted)
-        return cls(made, movie_table(movies, movie_ids), _users(users, user_ids), name=name, notes=notes)
+        made = _as_ratings(table, user_ids, item_ids, wanted)
+        return cls(
+            made, item_table(items, item_ids), _users(users, user_ids), name=name, notes=notes, noun=check_noun(noun)
+        )
 
     def with_tags(self, tags: pl.DataFrame) -> "Dataset":
         """Return a copy of the data set with free tags.
@@ -130,7 +138,7 @@ class Dataset:
         Parameters
         ----------
         tags : polars.DataFrame
-            `user_id`, `movie_id`, `tag`, `timestamp`.
+            `user_id`, `item_id`, `tag`, `timestamp`.
 
         Returns
         -------
@@ -159,11 +167,11 @@ def check_scale(scale: Any) -> Scale:
 
 def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid) -> tuple[pl.DataFrame, str]:
     """Reject or drop invalid rows; return a note with their number and the first of them."""
-    nothing = pl.any_horizontal(pl.col("user_id", "movie_id", "rating").is_null(), pl.col("rating").is_infinite())
+    nothing = pl.any_horizontal(pl.col("user_id", "item_id", "rating").is_null(), pl.col("rating").is_infinite())
     within = pl.lit(True) if scale is None else pl.col("rating").is_between(scale.low, scale.high)
     faults = table.select(nothing=nothing.fill_null(True), off=~within.fill_null(True))
     faults = faults.with_columns(off=pl.col("off") & ~pl.col("nothing"))
-    reasons = {"nothing": "without a user, a movie or a finite rating", "off": f"with a rating off the scale ({scale})"}
+    reasons = {"nothing": "without a user, an item or a finite rating", "off": f"with a rating off the scale ({scale})"}
     notes = []
     for fault, why in reasons.items():
         if not (bad := faults[fault]).any():
@@ -178,26 +186,26 @@ def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid)
 
 
 def _shown(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={shorten(row[name])}" for name in ("user_id", "movie_id", "rating"))
+    return ", ".join(f"{name}={shorten(row[name])}" for name in ("user_id", "item_id", "rating"))
 
 
-def _numbered(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids) -> pl.DataFrame:
+def _numbered(table: pl.DataFrame, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
     """Add one `key` per user and item, and sort by it; the sort is stable."""
     users = user_ids.indices_of(table["user_id"]).astype(np.int64)
-    key = users * len(movie_ids) + movie_ids.indices_of(table["movie_id"])
-    return table.drop("user_id", "movie_id").with_columns(key=key).sort("key", maintain_order=True)
+    key = users * len(item_ids) + item_ids.indices_of(table["item_id"])
+    return table.drop("user_id", "item_id").with_columns(key=key).sort("key", maintain_order=True)
 
 
 def _without_duplicates(
-    table: pl.DataFrame, duplicates: Duplicates, movie_ids: Ids, user_ids: Ids
+    table: pl.DataFrame, duplicates: Duplicates, item_ids: Ids, user_ids: Ids
 ) -> tuple[pl.DataFrame, str]:
     """Keep one rating per user and item; return a note with the number of merged ratings."""
     again = np.flatnonzero(np.diff(table["key"].to_numpy()) == 0)
     if len(again) == 0:
         return table, ""
-    user, movie = divmod(int(table["key"][int(again[0])]), len(movie_ids))
-    found = f"{plural(len(again), 'repeated rating')} of a movie by the same user"
-    example = f"user_id={shorten(user_ids[user])}, movie_id={shorten(movie_ids[movie])}"
+    user, item = divmod(int(table["key"][int(again[0])]), len(item_ids))
+    found = f"{plural(len(again), 'repeated rating')} of an item by the same user"
+    example = f"user_id={shorten(user_ids[user])}, item_id={shorten(item_ids[item])}"
     if duplicates == "error":
         raise InputError(f"{found}, for example {example}. Choose duplicates='last', 'first' or 'mean'.")
     times = [name for name in ("timestamp", "order") if name in table.columns]
@@ -210,20 +218,20 @@ def _without_duplicates(
     return kept, f"{found} (for example {example}): kept the {duplicates}"
 
 
-def _as_ratings(table: pl.DataFrame, user_ids: Ids, movie_ids: Ids, scale: Scale | None) -> Ratings:
+def _as_ratings(table: pl.DataFrame, user_ids: Ids, item_ids: Ids, scale: Scale | None) -> Ratings:
     """Build the matrix from a table sorted by key, without duplicates."""
     key = table["key"].to_numpy()
-    users, items = np.divmod(key, len(movie_ids))
+    users, items = np.divmod(key, len(item_ids))
     indptr = np.searchsorted(users, np.arange(len(user_ids) + 1))
     data = table["rating"].cast(pl.Float32).to_numpy()
     index = np.int32 if len(key) < 2**31 else np.int64
-    shape = (len(user_ids), len(movie_ids))
+    shape = (len(user_ids), len(item_ids))
     matrix = sp.csr_array((data, items.astype(index), indptr.astype(index)), shape=shape)
     matrix.has_canonical_format = True
     times = table["timestamp"] if "timestamp" in table.columns else pl.Series([None])
     stamps = times.fill_null(NO_TIME).to_numpy() if times.null_count() < len(times) else None
     order = table["order"].fill_null(-1).to_numpy() if "order" in table.columns else None
-    return Ratings(user_ids, movie_ids, matrix, scale or observed_scale(data), stamps, order, scale is None)
+    return Ratings(user_ids, item_ids, matrix, scale or observed_scale(data), stamps, order, scale is None)
 
 
 def observed_scale(values: np.ndarray) -> Scale:
@@ -233,9 +241,9 @@ def observed_scale(values: np.ndarray) -> Scale:
     return Scale(float(seen[0]), float(seen[-1]), float(step))
 
 
-def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
+def item_table(frame: FrameLike | None, item_ids: Ids) -> pl.DataFrame:
     """Convert a table of items to our columns and types, with a row for every rated item."""
-    table = _known(frame, "movies", MOVIE_ALIASES, movie_ids)
+    table = _known(frame, "items", ITEM_ALIASES, item_ids)
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     genres = table["genres"] if "genres" in table.columns else pl.Series("genres", [None] * len(table), dtype=pl.String)
@@ -244,12 +252,12 @@ def movie_table(frame: FrameLike | None, movie_ids: Ids) -> pl.DataFrame:
     titles = pl.col("title").cast(pl.String)
     titles = pl.when(titles.str.strip_chars() != "").then(titles)
     year = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table))
-    prefix = pl.lit("" if movie_ids.type_name == "str" else NO_TITLE)  # a text id is readable by itself
+    prefix = pl.lit("" if item_ids.type_name == "str" else NO_TITLE)  # a text id is readable by itself
     return table.with_columns(
-        titles.fill_null(pl.concat_str(prefix, pl.col("movie_id").cast(pl.String))),
+        titles.fill_null(pl.concat_str(prefix, pl.col("item_id").cast(pl.String))),
         year.cast(pl.Int32, strict=False).alias("year"),
         genres.fill_null([]).cast(pl.List(pl.String)).alias("genres"),
-    ).select("movie_id", "title", "year", "genres", pl.exclude("movie_id", "title", "year", "genres"))
+    ).select("item_id", "title", "year", "genres", pl.exclude("item_id", "title", "year", "genres"))
 
 
 def _users(frame: FrameLike | None, user_ids: Ids) -> pl.DataFrame:

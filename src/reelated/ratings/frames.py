@@ -1,4 +1,4 @@
-"""Tables of any library → polars columns with fixed names: `user_id movie_id rating timestamp order`."""
+"""Tables of any library → polars columns with fixed names: `user_id item_id rating timestamp order`."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -13,16 +13,16 @@ FrameLike: TypeAlias = Any
 
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": ("userid", "user", "uid", "customerid", "customer", "memberid", "reviewerid", "useridx", "accountid"),
-    "movie_id": (
-        "movieid", "movie", "itemid", "item", "iid", "productid", "product", "filmid", "film",
+    "item_id": (
+        "itemid", "item", "movieid", "movie", "iid", "productid", "product", "filmid", "film",
         "bookid", "isbn", "asin", "gameid", "artistid", "trackid", "jokeid",
     ),
     "rating": ("rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating"),
     "timestamp": ("timestamp", "time", "ts", "date", "datetime", "unixtime", "unixreviewtime", "ratedat", "createdat"),
     "order": ("order", "chronorank", "rank", "sequence", "position"),
 }  # fmt: skip
-MOVIE_ALIASES: dict[str, tuple[str, ...]] = {
-    "movie_id": RATING_ALIASES["movie_id"],
+ITEM_ALIASES: dict[str, tuple[str, ...]] = {
+    "item_id": RATING_ALIASES["item_id"],
     "title": ("title", "name", "movietitle", "booktitle", "productname", "itemname", "primarytitle"),
     "year": ("year", "releaseyear", "startyear", "yearofpublication"),
     "genres": ("genres", "genre", "categories", "category", "tags"),
@@ -152,18 +152,18 @@ def with_own_names(
 
 
 def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = None) -> pl.DataFrame:
-    """Return `user_id movie_id rating [timestamp] [order]`, in our types, from any table of ratings.
+    """Return `user_id item_id rating [timestamp] [order]`, in our types, from any table of ratings.
 
     With `columns={"rating": None}`, for a table without ratings, every row gets the rating 1.
     """
     unrated = columns is not None and columns.get("rating", "") is None
-    required = ("user_id", "movie_id") if unrated else ("user_id", "movie_id", "rating")
+    required = ("user_id", "item_id") if unrated else ("user_id", "item_id", "rating")
     table = named(as_polars(frame), RATING_ALIASES, columns, required)
     if "rating" not in table.columns:
         table = table.with_columns(rating=pl.lit(1.0, pl.Float32))
     table = table.with_columns(
         as_ids(table["user_id"], "user").alias("user_id"),
-        as_ids(table["movie_id"], "movie").alias("movie_id"),
+        as_ids(table["item_id"], "item").alias("item_id"),
         as_numbers(table["rating"]),
     )
     if "timestamp" in table.columns:

@@ -18,12 +18,12 @@ class Ids:
     ----------
     values : polars.Series of Int64 or String
         Distinct ids in ascending order, as `as_ids(...).unique().sort()` returns them.
-    kind : {"user", "movie"}
+    kind : {"user", "item"}
         What the ids identify; used in messages.
 
     Examples
     --------
-    >>> ids = Ids(pl.Series([10, 20, 40]), "movie")
+    >>> ids = Ids(pl.Series([10, 20, 40]), "item")
     >>> ids.index_of(20), ids[2]
     (1, 40)
     """
@@ -175,7 +175,7 @@ def as_ids(column: pl.Series, kind: str) -> pl.Series:
             return _whole(column, kind)
         raise InputError(
             f"{kind}_id={fractions[0]}: ids are integers or text, not fractions. Is this the {kind} column? "
-            "Name the columns with columns={'user_id': …, 'movie_id': …, 'rating': …}."
+            "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
         )
     raise InputError(f"{kind}_id is a column of type {dtype}: expected integers or text.")
 

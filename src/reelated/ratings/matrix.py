@@ -54,9 +54,9 @@ class Ratings:
 
     Attributes
     ----------
-    user_ids, movie_ids : Ids
-        External ids in ascending order; row `u` of `matrix` is `user_ids[u]`, column `i` is `movie_ids[i]`.
-    matrix : scipy.sparse.csr_array of float32, shape (n_users, n_movies)
+    user_ids, item_ids : Ids
+        External ids in ascending order; row `u` of `matrix` is `user_ids[u]`, column `i` is `item_ids[i]`.
+    matrix : scipy.sparse.csr_array of float32, shape (n_users, n_items)
         Ratings; columns ascend within a row, no duplicates. A stored zero is a rating.
     scale : Scale
         Lowest and highest possible rating and the step between.
@@ -69,7 +69,7 @@ class Ratings:
     """
 
     user_ids: Ids
-    movie_ids: Ids
+    item_ids: Ids
     matrix: sp.csr_array
     scale: Scale
     timestamps: npt.NDArray[np.int64] | None = None
@@ -77,10 +77,10 @@ class Ratings:
     scale_observed: bool = False
 
     def __post_init__(self) -> None:
-        if self.matrix.shape != (len(self.user_ids), len(self.movie_ids)):
+        if self.matrix.shape != (len(self.user_ids), len(self.item_ids)):
             raise InputError(
-                f"matrix of shape {self.matrix.shape}: expected {len(self.user_ids)} users × {len(self.movie_ids)} "
-                "movies, as many as there are ids."
+                f"matrix of shape {self.matrix.shape}: expected {len(self.user_ids)} users × {len(self.item_ids)} "
+                "items, as many as there are ids."
             )
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class Ratings:
 
     def __repr__(self) -> str:
         return (
-            f"Ratings: {len(self):,} ratings by {len(self.user_ids):,} users of {len(self.movie_ids):,} movies, "
+            f"Ratings: {len(self):,} ratings by {len(self.user_ids):,} users of {len(self.item_ids):,} items, "
             f"{self.scale}"
         )
 
@@ -153,37 +153,37 @@ class Ratings:
         ages[by_time] = self.matrix.indptr[users + 1] - 1 - until
         return ages
 
-    def onto(self, movie_ids: Ids) -> "Ratings":
+    def onto(self, item_ids: Ids) -> "Ratings":
         """Return the same users' ratings with the columns of another list of items; other items are left out.
 
         Parameters
         ----------
-        movie_ids : Ids
+        item_ids : Ids
             The items of the columns.
 
         Returns
         -------
         Ratings
         """
-        if movie_ids is self.movie_ids:
+        if item_ids is self.item_ids:
             return self
-        place = movie_ids.indices_of(self.movie_ids.values)
+        place = item_ids.indices_of(self.item_ids.values)
         columns = place[self.matrix.indices]
         order = np.flatnonzero(columns >= 0)  # ids ascend in both lists, and so do the columns of a row
         users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))[order]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=self.matrix.shape[0]))])
-        shape = (self.matrix.shape[0], len(movie_ids))
+        shape = (self.matrix.shape[0], len(item_ids))
         matrix = sp.csr_array((self.matrix.data[order], columns[order], indptr), shape=shape)
         matrix.has_canonical_format = True
         times, places = (None if each is None else each[order] for each in (self.timestamps, self.order))
-        return Ratings(self.user_ids, movie_ids, matrix, self.scale, times, places)
+        return Ratings(self.user_ids, item_ids, matrix, self.scale, times, places)
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the ratings as a table `user_id movie_id rating [timestamp] [order]`, by user and item."""
+        """Return the ratings as a table `user_id item_id rating [timestamp] [order]`, by user and item."""
         users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
         table: dict[str, Any] = {
             "user_id": self.user_ids.take(users),
-            "movie_id": self.movie_ids.take(self.matrix.indices),
+            "item_id": self.item_ids.take(self.matrix.indices),
             "rating": self.matrix.data,
         }
         if self.timestamps is not None:

@@ -4,13 +4,13 @@ from reelated.recommender.answers import Answers
 from reelated.recommender.explanation import Why, Without
 from reelated.recommender.presets import PRESETS, textbook
 from reelated.recommender.recommender import Recommender
-from reelated.recommender.rows import Match, MovieRow, Prediction, Reason, Short, SimilarRow, UserRow
+from reelated.recommender.rows import ItemRow, Match, Prediction, Reason, Short, SimilarRow, UserRow
 
 __all__ = [
     "PRESETS",
     "Answers",
+    "ItemRow",
     "Match",
-    "MovieRow",
     "Prediction",
     "Reason",
     "Recommender",

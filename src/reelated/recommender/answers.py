@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar, overload
 
 import polars as pl
 
-from reelated.recommender.rows import Match, MovieRow, Prediction, Short, SimilarRow, UserRow, cell_text, cut, printable
+from reelated.recommender.rows import ItemRow, Match, Prediction, Short, SimilarRow, UserRow, cell_text, cut, printable
 
-Row = TypeVar("Row", bound=MovieRow | UserRow | SimilarRow | Match | Prediction)
+Row = TypeVar("Row", bound=ItemRow | UserRow | SimilarRow | Match | Prediction)
 _TYPES: dict[str, Any] = {
     "rank": pl.Int64,
     "title": pl.String,
@@ -33,7 +33,7 @@ _TYPES: dict[str, Any] = {
     "n_ratings": pl.Int64,
 }
 """The columns of tables; the ids have the type of the data's."""
-_REASON = ("movie_id", "title", "year", "rating", "similarity", "common_raters", "contribution", "liked")
+_REASON = ("item_id", "title", "year", "rating", "similarity", "common_raters", "contribution", "liked")
 
 
 class Answers(Sequence[Row], Generic[Row]):
@@ -52,7 +52,9 @@ class Answers(Sequence[Row], Generic[Row]):
     because : str, default "because you rated"
         The heading of the column of reasons.
     unknown : sequence of int or str, default ()
-        Ids of rated movies that the model does not know; the rows come from the other ratings.
+        Ids of rated items that the model does not know; the rows come from the other ratings.
+    noun : str, default "item"
+        What an item is called.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Answers(Sequence[Row], Generic[Row]):
         short: Short | None = None,
         because: str = "because you rated",
         unknown: Sequence[Any] = (),
+        noun: str = "item",
     ) -> None:
         self._rows: tuple[Row, ...] = tuple(rows)
         self.heading = heading
@@ -70,6 +73,7 @@ class Answers(Sequence[Row], Generic[Row]):
         self.short = short
         self.because = because
         self.unknown = tuple(unknown)
+        self.noun = noun
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -80,7 +84,7 @@ class Answers(Sequence[Row], Generic[Row]):
     def __getitem__(self, index: slice) -> "Answers[Row]": ...
     def __getitem__(self, index: int | slice) -> "Row | Answers[Row]":
         if isinstance(index, slice):
-            return Answers(self._rows[index], self.heading, self.row_type, because=self.because, unknown=self.unknown)
+            return Answers(self._rows[index], self.heading, self.row_type, None, self.because, self.unknown, self.noun)
         return self._rows[index]
 
     def __iter__(self) -> Iterator[Row]:
@@ -132,7 +136,7 @@ class Answers(Sequence[Row], Generic[Row]):
         if all(getattr(row, "predicted_rating", None) is None for row in self._rows):
             names = [name for name in names if name != "predicted_rating"]
         cells = [[cell_text(getattr(row, name)) for name in names] for row in self._rows]
-        if self.row_type is MovieRow:
+        if self.row_type is ItemRow:
             names.append(self.because)
             for texts, row in zip(cells, self._rows, strict=True):
                 texts.append(printable(cut(", ".join(getattr(row, "because", ())), 60)))

@@ -1,4 +1,4 @@
-"""Whom a movie is for: users by how much more they want it than they want movies as such."""
+"""Whom an item is for: users by how much more they want it than they want items as such."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -16,9 +16,9 @@ from reelated.recommender.lists import Floats, Pair, Rows
 
 AudienceBy = Literal["adjusted_score", "score", "rating"]
 Columns = Callable[[By], sp.csc_array]
-"""Gives what everybody's ratings are worth to a number, by movies."""
+"""Gives what everybody's ratings are worth to a number, by items."""
 USUAL = 0.4
-"""The part of a user's mean score over all movies that is taken off: else whoever rates much leads every list."""
+"""The part of a user's mean score over all items that is taken off: else whoever rates much leads every list."""
 MEAN_WEIGHT = 0.5
 """What a predicted star above the user's own mean adds to the logarithm of the adjusted score."""
 DEEPER = 10
@@ -31,7 +31,7 @@ class AudienceIndex(NamedTuple):
     Attributes
     ----------
     usual : ndarray of float64, shape (n_users,)
-        Each user's mean score over all movies, those without a link to what they rated counting as 0.
+        Each user's mean score over all items, those without a link to what they rated counting as 0.
     means : ndarray of float64, shape (n_users,)
         Each user's own mean rating.
     """
@@ -66,7 +66,7 @@ class AudienceIndex(NamedTuple):
 
 
 class Audience(NamedTuple):
-    """The users whom a movie is for, best first, and their numbers; `unclipped` are the ratings that they fall by."""
+    """The users whom an item is for, best first, and their numbers; `unclipped` are the ratings that they fall by."""
 
     users: npt.NDArray[np.int64]
     scores: Floats
@@ -129,20 +129,20 @@ def looked_at(crowd: Crowd, item: int, n: int, by: AudienceBy) -> tuple[Audience
 def dealt(audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None) -> list[npt.NDArray[np.int64]]:
     """Return for each of several audiences the places kept: `n` at the most, no user more than `per_user` times.
 
-    The highest number of all chooses first, whichever movie it is for.
+    The highest number of all chooses first, whichever item it is for.
     """
-    movie = np.repeat(np.arange(len(audiences)), [len(one.users) for one in audiences])
+    item = np.repeat(np.arange(len(audiences)), [len(one.users) for one in audiences])
     place = np.concatenate([np.arange(len(one.users)) for one in audiences])
     users, numbers = (
         np.concatenate(parts) for parts in zip(*((a.users, a.number(by)) for a in audiences), strict=True)
     )
     listed, filled = np.zeros(users.max(initial=0) + 1, np.int64), np.zeros(len(audiences), np.int64)
     kept: list[list[int]] = [[] for _ in audiences]
-    for at in np.lexsort((movie, -numbers)):
-        if filled[movie[at]] < n and (per_user is None or listed[users[at]] < per_user):
-            filled[movie[at]] += 1
+    for at in np.lexsort((item, -numbers)):
+        if filled[item[at]] < n and (per_user is None or listed[users[at]] < per_user):
+            filled[item[at]] += 1
             listed[users[at]] += 1
-            kept[movie[at]].append(int(place[at]))
+            kept[item[at]].append(int(place[at]))
     return [np.sort(np.array(places, np.int64)) for places in kept]
 
 
@@ -155,13 +155,13 @@ def audience_table(
 ) -> pl.DataFrame:
     """Return the places kept of the audiences of several items as one table."""
     sizes = [len(places) for places in kept]
-    movies = np.repeat(np.array(items, np.int64), sizes)
+    listed = np.repeat(np.array(items, np.int64), sizes)
     parts = [one.at(places) for one, places in zip(audiences, kept, strict=True)]
     one = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Audience._fields}
     return pl.DataFrame(
         {
-            "movie_id": catalogue.movie_ids.take(movies),
-            "title": pl.Series(catalogue.titles, dtype=pl.String).gather(movies),
+            "item_id": catalogue.item_ids.take(listed),
+            "title": pl.Series(catalogue.titles, dtype=pl.String).gather(listed),
             "user_id": user_ids.take(one["users"]),
             "rank": np.concatenate([np.arange(1, size + 1, dtype=np.int32) for size in sizes]),
             "score": pl.Series(one["scores"]).fill_nan(None),

@@ -1,4 +1,4 @@
-"""What is known of the movies of a model: titles, filters, search."""
+"""What is known of the items of a model: titles, filters, search."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import InputError, InputTypeError, UnknownId, check_integer, shorten
+from reelated.errors import InputError, InputTypeError, UnknownId, check_integer, plural_of, shorten
 from reelated.ratings import Ids
 from reelated.recommender.answers import Answers
 from reelated.recommender.rows import Match, with_year
@@ -22,24 +22,24 @@ ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
 
 
 class Catalogue:
-    """All known movies, and which of them are columns of the model.
+    """All known items, and which of them are columns of the model.
 
     Parameters
     ----------
-    movies : polars.DataFrame
-        `movie_id title year genres …`, one row per known movie, by ascending id.
-    movie_ids : Ids
-        The rated movies, the model's columns.
-    counts : ndarray of int, shape (len(movie_ids),)
+    items : polars.DataFrame
+        `item_id title year genres …`, one row per known item, by ascending id.
+    item_ids : Ids
+        The rated items, the model's columns.
+    counts : ndarray of int, shape (len(item_ids),)
         How many people rated each.
     """
 
-    def __init__(self, movies: pl.DataFrame, movie_ids: Ids, counts: npt.NDArray[np.int64]) -> None:
-        self.movies = movies
-        self.known_ids = Ids(movies["movie_id"], "movie")
-        self.movie_ids = movie_ids
+    def __init__(self, items: pl.DataFrame, item_ids: Ids, counts: npt.NDArray[np.int64]) -> None:
+        self.items = items
+        self.known_ids = Ids(items["item_id"], "item")
+        self.item_ids = item_ids
         self.counts = counts
-        known = movies.join(pl.DataFrame({"movie_id": movie_ids.values}), on="movie_id", how="semi").sort("movie_id")
+        known = items.join(pl.DataFrame({"item_id": item_ids.values}), on="item_id", how="semi").sort("item_id")
         self.titles: list[str] = known["title"].to_list()
         self.years: list[int | None] = known["year"].to_list()
         self.genres: list[tuple[str, ...]] = [tuple(genres) for genres in known["genres"].to_list()]
@@ -58,22 +58,22 @@ class Catalogue:
         return other
 
     def facts(self, index: int) -> dict[str, Any]:
-        """Return `movie_id title year genres` of a column of the model."""
+        """Return `item_id title year genres` of a column of the model."""
         return {
-            "movie_id": self.movie_ids[index],
+            "item_id": self.item_ids[index],
             "title": self.titles[index],
             "year": self.years[index],
             "genres": self.genres[index],
         }
 
     def attributes(self) -> npt.NDArray[np.float64]:
-        """Return genres and years of the columns as shares, for models that let rarely rated movies borrow.
+        """Return genres and years of the columns as shares, for models that let rarely rated items borrow.
 
         Returns
         -------
-        ndarray of float64, shape (n_movies, n_attributes)
-            A column for each genre, 1 where a movie is of it, and one for each year that parts the movies' years into
-            fifths: a movie between two of these is of both, the more the nearer; one without a year is of none.
+        ndarray of float64, shape (n_items, n_attributes)
+            A column for each genre, 1 where an item is of it, and one for each year that parts the items' years into
+            fifths: an item between two of these is of both, the more the nearer; one without a year is of none.
         """
         names = sorted({genre for have in self.genres for genre in have})
         columns = [[float(name in have) for have in self.genres] for name in names]
@@ -86,56 +86,56 @@ class Catalogue:
         return np.array(columns, np.float64).reshape(-1, len(self.genres)).T
 
     def source(self, index: int, otherwise: str) -> str:
-        """Return "catalogue" for a movie that nobody rated, of which only genres and year are known."""
+        """Return "catalogue" for an item that nobody rated, of which only genres and year are known."""
         return otherwise if self.counts[index] else "catalogue"
 
     def told_of(self, index: int) -> str:
-        """Return what a heading adds for a movie that nobody rated."""
+        """Return what a heading adds for an item that nobody rated."""
         return "" if self.counts[index] else ", from its genres and year: nobody has rated it"
 
     def title(self, index: int) -> str:
         """Return a title with its year, not too long for a heading: `Fargo (1996)`."""
         return with_year(self.titles[index], self.years[index])
 
-    def indices_of(self, movie_ids: Any) -> list[int]:
-        """Return the columns of one movie or more, as `index_of` does; none at all is refused."""
-        items = [self.index_of(movie_id) for movie_id in check_list("movie_ids", movie_ids)]
+    def indices_of(self, item_ids: Any) -> list[int]:
+        """Return the columns of one item or more, as `index_of` does; none at all is refused."""
+        items = [self.index_of(item_id) for item_id in check_list("item_ids", item_ids)]
         if not items:
-            raise InputError("movie_ids=[]: expected one movie or more.")
+            raise InputError("item_ids=[]: expected one item or more.")
         return items
 
-    def column_of(self, movie_id: object, where: str) -> int | None:
-        """Return the column of a movie, or None if the model does not know it; `where` names the argument."""
+    def column_of(self, item_id: object, where: str) -> int | None:
+        """Return the column of an item, or None if the model does not know it; `where` names the argument."""
         try:
-            return self.movie_ids.index_of(movie_id)
+            return self.item_ids.index_of(item_id)
         except UnknownId:
             return None
         except InputTypeError as error:
             raise InputTypeError(f"{where}: {error}") from None
 
-    def index_of(self, movie_id: object) -> int:
-        """Return the column of a movie.
+    def index_of(self, item_id: object) -> int:
+        """Return the column of an item.
 
         Raises
         ------
         InputTypeError
             The id is text where ids are integers, or the other way round.
         UnknownId
-            The movie is unknown, or known but rated by nobody when the model was fitted.
+            The item is unknown, or known but rated by nobody when the model was fitted.
         """
-        if self.is_unrated(movie_id):
+        if self.is_unrated(item_id):
             raise UnknownId(
-                f"movie_id={shorten(movie_id)}: nobody had rated this movie when the model was fitted. "
+                f"item_id={shorten(item_id)}: nobody had rated this item when the model was fitted. "
                 "Fit again when it has ratings."
             )
         try:
-            return self.movie_ids.index_of(movie_id)
+            return self.item_ids.index_of(item_id)
         except UnknownId as error:
             raise UnknownId(f"{error} Search by title with find('…').") from None
 
-    def is_unrated(self, movie_id: object) -> bool:
-        """Say whether a movie is known but no column of the model."""
-        return self.movie_ids.find(movie_id) is None and self.known_ids.find(movie_id) is not None
+    def is_unrated(self, item_id: object) -> bool:
+        """Say whether an item is known but no column of the model."""
+        return self.item_ids.find(item_id) is None and self.known_ids.find(item_id) is not None
 
     def allowed(
         self,
@@ -145,7 +145,7 @@ class Catalogue:
     ) -> npt.NDArray[np.bool_]:
         """Return which columns pass the filters: any of the genres, a year within, not excluded, not hidden.
 
-        Genres that no movie has and movies that the model does not know filter nothing out and let nothing in.
+        Genres that no item has and items that the model does not know filter nothing out and let nothing in.
         """
         mask = self.shown.copy()
         if genres is not None:
@@ -154,13 +154,13 @@ class Catalogue:
         if years is not None:
             low, high = check_years(years)
             mask &= np.array([year is not None and low <= year <= high for year in self.years], np.bool_)
-        for movie_id in check_list("exclude", () if exclude is None else exclude):
-            if (column := self.column_of(movie_id, "exclude")) is not None:
+        for item_id in check_list("exclude", () if exclude is None else exclude):
+            if (column := self.column_of(item_id, "exclude")) is not None:
                 mask[column] = False
         return mask
 
     def split_genres(self, genres: str | Iterable[str]) -> tuple[set[str], list[str]]:
-        """Return the genres that movies have, as the catalogue spells them, and those that no movie has."""
+        """Return the genres that items have, as the catalogue spells them, and those that no item has."""
         wanted = check_list("genres", genres)
         known = {genre.casefold(): genre for have in self.genres for genre in have}
         if not wanted:
@@ -172,17 +172,17 @@ class Catalogue:
         return spelled, [genre for genre in wanted if genre.casefold() not in known]
 
     def genres_hint(self, genres: str | Iterable[str]) -> str:
-        """Say which genres no movie has and which may be meant; an empty text if all are known."""
+        """Say which genres no item has and which may be meant; an empty text if all are known."""
         _, unknown = self.split_genres(genres)
         known = sorted({genre for have in self.genres for genre in have})
         if not unknown or not known:
-            return "nothing is known of this data's genres. Give a movies table" if unknown else ""
+            return "nothing is known of this data's genres. Give an items table" if unknown else ""
         near = [match for genre in unknown for match in get_close_matches(genre[:60], known, n=1)]
         hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
-        return f"no movie has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
+        return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
-    def find(self, text: str, n: int = 10) -> Answers[Match]:
-        """Return the movies whose titles are most like a text, the more rated first among equals."""
+    def find(self, text: str, n: int = 10, noun: str = "item") -> Answers[Match]:
+        """Return the items whose titles are most like a text, the more rated first among equals."""
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"text={shorten(text)}: expected a part of a title.")
         n = check_integer("n", n, 1)
@@ -193,7 +193,7 @@ class Catalogue:
             for i in map(int, order)
             if likeness[i] >= 55
         ]
-        return Answers(rows, f"Movies with a title like {shorten(text)}", Match)
+        return Answers(rows, f"{plural_of(noun).capitalize()} with a title like {shorten(text)}", Match, noun=noun)
 
     def _likeness(self, text: str) -> npt.NDArray[np.float64]:
         """Return from 0 to 100 how like a text each title is, with or without its year; 100 is the title itself."""

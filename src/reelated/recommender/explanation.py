@@ -10,24 +10,24 @@ from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.lists import Lists, Pair, known, sources
 from reelated.recommender.people import Person
-from reelated.recommender.rows import MovieRow, Reason, cell_text, printable, with_year
+from reelated.recommender.rows import ItemRow, Reason, cell_text, printable, with_year
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """Where a movie would stand had the person not rated another, which would then be among the movies to rank too.
+    """Where an item would stand had the person not rated another, which would then be among the items to rank too.
 
     Attributes
     ----------
-    movie_id : int or str
-        The rated movie that is left out.
+    item_id : int or str
+        The rated item that is left out.
     title, year
         What the catalogue says.
     rank, new_rank : int or None
-        The explained movie's place among all that the person has not rated, with and without; None: not listed.
+        The explained item's place among all that the person has not rated, with and without; None: not listed.
     """
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     rank: int | None
@@ -36,12 +36,12 @@ class Without:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a person's number for a movie is what it is: `base + Σ contributions + clip = value`.
+    """Why a person's number for an item is what it is: `base + Σ contributions + clip = value`.
 
     Attributes
     ----------
-    movie_id : int or str
-        The movie explained.
+    item_id : int or str
+        The item explained.
     title, year
         What the catalogue says.
     by : {"score", "rating"}
@@ -55,14 +55,14 @@ class Why:
     clip : float
         What cutting to the scale and rounding changed.
     rank : int or None
-        The movie's place among all that the person has not rated; None also where it was not asked for.
+        The item's place among all that the person has not rated; None also where it was not asked for.
     rating : float or None
         What the person did rate it, if they have; the explanation does not look at it. None for implicit feedback.
     without : tuple of Without
         Its place without each of the strongest reasons.
     """
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     by: str
@@ -114,7 +114,7 @@ Part = tuple[int, float, float, int, float]
 
 
 def liked_above(person: Person, scale: Scale | None) -> float | None:
-    """Return the rating above which a person likes a movie; None for implicit feedback, which has no scale."""
+    """Return the rating above which a person likes an item; None for implicit feedback, which has no scale."""
     if scale is None:
         return None
     given = person.row.data
@@ -122,11 +122,11 @@ def liked_above(person: Person, scale: Scale | None) -> float | None:
 
 
 def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -> tuple[Reason, ...]:
-    """Name the parts of an explanation; `bar` is the rating above which a movie is liked."""
-    ids, titles, years = catalogue.movie_ids, catalogue.titles, catalogue.years
+    """Name the parts of an explanation; `bar` is the rating above which an item is liked."""
+    ids, titles, years = catalogue.item_ids, catalogue.titles, catalogue.years
     return tuple(
         Reason(
-            movie_id=ids[i],
+            item_id=ids[i],
             title=titles[i],
             year=years[i],
             rating=None if bar is None else rating,
@@ -139,9 +139,9 @@ def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -
     )
 
 
-def movie_rows(
+def item_rows(
     lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue, scale: Scale | None
-) -> list[MovieRow]:
+) -> list[ItemRow]:
     """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
     items, falling, bar, rows = lists.items, lists.scores, liked_above(person, scale), []
     explained = pair.of(by).explain_items(person.row, items, by=by, weights=person.weights, scores=falling)
@@ -160,7 +160,7 @@ def movie_rows(
         reasons = () if popular else reasons_of(parts, bar, catalogue)
         whole = 0.0 if popular else whole
         rows.append(
-            MovieRow(
+            ItemRow(
                 rank=rank,
                 **catalogue.facts(item),
                 score=None if popular else known(score),
@@ -177,17 +177,17 @@ def movie_rows(
 def why(
     person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, scale: Scale | None, *, ranks: bool
 ) -> Why:
-    """Explain one of a person's numbers, as if they had not rated the movie."""
+    """Explain one of a person's numbers, as if they had not rated the item."""
     rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
     explained = model.explain_items(person.row, [item], by=by, weights=person.weights)
     parts, falling = explained.one(0), next(explained.strongest(person.row.nnz))
     contributions = reasons_of(falling, liked_above(person, scale), catalogue)
     rank, without = _rank(model, person, item, by, catalogue.shown) if ranks else None, []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
-        new_rank = _rank(model, person.without(catalogue.index_of(part.movie_id)), item, by, catalogue.shown)
-        without.append(Without(part.movie_id, part.title, part.year, rank, new_rank))
+        new_rank = _rank(model, person.without(catalogue.index_of(part.item_id)), item, by, catalogue.shown)
+        without.append(Without(part.item_id, part.title, part.year, rank, new_rank))
     return Why(
-        movie_id=catalogue.movie_ids[item],
+        item_id=catalogue.item_ids[item],
         title=catalogue.titles[item],
         year=catalogue.years[item],
         by=by,

@@ -1,4 +1,4 @@
-"""Which models a `Recommender` takes by itself, which movies they know, and how one of them is fitted."""
+"""Which models a `Recommender` takes by itself, which items they know, and how one of them is fitted."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ MANY = 3_000_000
 
 
 def default_ranker(X: sp.csr_array, room: int | None) -> LinearItemModel:
-    """Return the model that ranks: `EASE`, or neighbours where its square of all movies does not fit."""
+    """Return the model that ranks: `EASE`, or neighbours where its square of all items does not fit."""
     ranker = EASE()
     if ranker.plan(X) <= (room or ROOM):
         return ranker
@@ -44,20 +44,20 @@ def neighbor_rater() -> ItemKNN:
 
 
 def with_unrated(data: Dataset) -> Ratings:
-    """Return the ratings with a column for every movie of which genres or a year are known, rated or not.
+    """Return the ratings with a column for every item of which genres or a year are known, rated or not.
 
-    Where most movies of the catalogue have no ratings, these are left out: the work would be for them.
+    Where most items of the catalogue have no ratings, these are left out: the work would be for them.
     """
-    told = data.movies.filter(pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0))["movie_id"]
-    rated = data.ratings.movie_ids
-    movie_ids = pl.concat([rated.values, told]).unique().sort()
-    few = len(rated) < len(movie_ids) <= 2 * len(rated)
-    return data.ratings.onto(Ids(movie_ids, "movie")) if few else data.ratings
+    told = data.items.filter(pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0))["item_id"]
+    rated = data.ratings.item_ids
+    item_ids = pl.concat([rated.values, told]).unique().sort()
+    few = len(rated) < len(item_ids) <= 2 * len(rated)
+    return data.ratings.onto(Ids(item_ids, "item")) if few else data.ratings
 
 
 def fit_model(
     model: Any, X: sp.csr_array, scale: tuple[float, float], catalogue: Catalogue, progress: Progress | None = None
 ) -> Any:
-    """Fit a model to ratings, and to what is known of the movies where it can borrow from that; return it."""
+    """Fit a model to ratings, and to what is known of the items where it can borrow from that; return it."""
     known = {"items": catalogue.attributes()} if model.uses_side_info else {}
     return model.fit(X, scale=scale, progress=progress, **known)

@@ -155,7 +155,7 @@ def _popular(listed: Any, seen: Any, n: int, allowed: Any, filler: Any) -> npt.N
 
 
 def sources(lists: Lists, catalogue: Catalogue) -> npt.NDArray[np.str_]:
-    """Say where each row comes from: of a movie that nobody rated only genres and year are known."""
+    """Say where each row comes from: of an item that nobody rated only genres and year are known."""
     told = np.where(lists.popular, "popular", "model")
     return np.where(catalogue.counts[lists.items] > 0, told, "catalogue")
 
@@ -171,7 +171,7 @@ def as_table(
     return pl.DataFrame(
         {
             "user_id": user_ids.take(first + users),
-            "movie_id": catalogue.movie_ids.take(lists.items),
+            "item_id": catalogue.item_ids.take(lists.items),
             "title": pl.Series(catalogue.titles, dtype=pl.String).gather(lists.items),
             "rank": rank.astype(np.int32),
             "score": pl.Series(np.where(lists.popular, np.nan, scores)).fill_nan(None),

@@ -66,24 +66,24 @@ def user_of(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] | None
         index = kept.user_ids.index_of(user_id)
     except UnknownId:
         raise UnknownId(
-            f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
+            f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{item_id: rating}}."
         ) from None
     mine = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
-    return Person(one_row(*kept.row(index), len(kept.movie_ids)), kept.user_ids[index], mine)
+    return Person(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], mine)
 
 
 def newcomer(ratings: Any, catalogue: Catalogue, scale: Scale) -> Person:
-    """Return whoever gave these ratings; a movie that the model does not know is evidence of nothing."""
+    """Return whoever gave these ratings; an item that the model does not know is evidence of nothing."""
     if not isinstance(ratings, Mapping):
         raise InputError(f"ratings={shorten(ratings)}: expected a mapping such as {{50: 5, 172: 4}}.")
     row, unknown = {}, []
-    for movie_id, rating in ratings.items():
-        value = check_number(f"ratings[{shorten(movie_id)}]", rating, scale.low, scale.high)
-        column = catalogue.column_of(movie_id, "ratings")
+    for item_id, rating in ratings.items():
+        value = check_number(f"ratings[{shorten(item_id)}]", rating, scale.low, scale.high)
+        column = catalogue.column_of(item_id, "ratings")
         if column is None:
-            unknown.append(movie_id)
+            unknown.append(item_id)
         else:
             row[column] = value
     items = np.array(sorted(row), np.int32)
     values = np.array([row[i] for i in sorted(row)], np.float32)
-    return Person(one_row(items, values, len(catalogue.movie_ids)), unknown=tuple(unknown))
+    return Person(one_row(items, values, len(catalogue.item_ids)), unknown=tuple(unknown))

@@ -7,8 +7,8 @@ from reelated.recommender.recommender import Recommender
 def textbook() -> Recommender:
     """Return the textbook recipe and nothing else.
 
-    Cosine between the zero-filled columns of the users × movies matrix; the predicted rating is the average of the
-    person's ratings of similar movies, weighted by the similarity (Sarwar et al. 2001, §3.1.1 and §3.2.1). Lists fall
+    Cosine between the zero-filled columns of the users × items matrix; the predicted rating is the average of the
+    person's ratings of similar items, weighted by the similarity (Sarwar et al. 2001, §3.1.1 and §3.2.1). Lists fall
     by the predicted rating, ties by ascending id; nothing is filled up.
 
     Returns
@@ -18,8 +18,8 @@ def textbook() -> Recommender:
 
     Examples
     --------
-    >>> rec = textbook().fit({"user_id": [1, 1, 2, 2, 3], "movie_id": [7, 8, 7, 9, 9], "rating": [5, 4, 4, 2, 5]})
-    >>> rec.recommend(user_id=1)[0].movie_id
+    >>> rec = textbook().fit({"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 9, 9], "rating": [5, 4, 4, 2, 5]})
+    >>> rec.recommend(user_id=1)[0].item_id
     9
     """
     plain = ItemKNN(

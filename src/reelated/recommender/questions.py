@@ -1,4 +1,4 @@
-"""The questions that a fitted recommender answers: which movies, which users, what rating, and why."""
+"""The questions that a fitted recommender answers: which items, which users, what rating, and why."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,17 +11,17 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.errors import DataWarning, InputError, check_choice, check_integer, shorten
+from reelated.errors import DataWarning, InputError, check_choice, check_integer, plural_of, shorten
 from reelated.models import DrawnModel
 from reelated.models.biases import clipped
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, AudienceIndex, Crowd, audience_of, audience_table, dealt
 from reelated.recommender.catalogue import Catalogue, check_list
-from reelated.recommender.explanation import Why, movie_rows, why
+from reelated.recommender.explanation import Why, item_rows, why
 from reelated.recommender.lists import Pair, Rows, as_table, known, make_lists, recency, short
 from reelated.recommender.people import Person, newcomer, user_of
-from reelated.recommender.rows import Match, MovieRow, Prediction, SimilarRow, UserRow
+from reelated.recommender.rows import ItemRow, Match, Prediction, SimilarRow, UserRow
 
 By = Literal["score", "rating"]
 NAMES = {"score": "score", "rating": "predicted rating"}
@@ -44,16 +44,18 @@ class Questions:
     models_ : Pair
         The fitted models: one ranks, one predicts ratings.
     catalogue_ : Catalogue
-        What is known of the movies.
+        What is known of the items.
     scale_ : Scale
         The scale on which people rate.
     ratings_ : Ratings or None
         The ratings of the users; None in a model that was saved without.
     feedback_ : {"explicit", "implicit"}
-        Whether people rate movies or only have them: implicit where all ratings are equal and the scale has no other
+        Whether people rate items or only have them: implicit where all ratings are equal and the scale has no other
         value but 0.
     name_ : str
         What the data calls itself.
+    noun_ : str
+        What an item is called in headings, such as "movie".
     notes_ : tuple of str
         What reading the data changed.
     """
@@ -68,13 +70,14 @@ class Questions:
     ratings_: Ratings | None
     feedback_: Feedback
     name_: str
+    noun_: str
     notes_: tuple[str, ...]
 
     # ------------------------------------------------------------------------------------------- the ids
     @property
-    def movie_ids(self) -> Ids:
-        """The movies that the models know, ascending."""
-        return self._fitted.movie_ids
+    def item_ids(self) -> Ids:
+        """The items that the models know, ascending."""
+        return self._fitted.item_ids
 
     @property
     def user_ids(self) -> Ids:
@@ -92,15 +95,15 @@ class Questions:
         self._fitted  # noqa: B018
         if self.ratings_ is None:
             raise InputError(
-                f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{movie_id: rating}}, "
+                f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{item_id: rating}}, "
                 "or save it with ratings=True."
             )
         return self.ratings_
 
     def _columns(self, by: By) -> sp.csc_array:
-        """Return what everybody's ratings are worth, by movies; kept, for it takes as long as many answers."""
+        """Return what everybody's ratings are worth, by items; kept, for it takes as long as many answers."""
         if by not in self._by_item:
-            kept = self._kept("movie_id")
+            kept = self._kept("item_id")
             self._by_item[by] = self.models_.of(by).columns(kept.matrix, by=by, weights=self._weights)
         return self._by_item[by]
 
@@ -127,17 +130,17 @@ class Questions:
         if isinstance(ratings, Person):
             return ratings
         if (user_id is None) == (ratings is None):
-            raise InputError("Pass one of user_id=… (someone in the data) and ratings={movie_id: rating} (a newcomer).")
+            raise InputError("Pass one of user_id=… (someone in the data) and ratings={item_id: rating} (a newcomer).")
         if ratings is None:
             return user_of(self._kept(f"user_id={shorten(user_id)}"), user_id, self._weights)
         return newcomer(ratings, self._fitted, self.scale_)
 
     def _told_person(self, user_id: Any, ratings: Mapping[Any, float] | Person | None) -> Person:
-        """Return the same for an answer that is no list: a warning names the movies that are left out."""
+        """Return the same for an answer that is no list: a warning names the items that are left out."""
         person = self._person(user_id, ratings)
         if person.unknown:
             listed = ", ".join(map(shorten, person.unknown[:10]))
-            warnings.warn(f"ratings: left out movies not in the model: {listed}.", DataWarning, stacklevel=3)
+            warnings.warn(f"ratings: left out items not in the model: {listed}.", DataWarning, stacklevel=3)
         return person
 
     def _by(self, by: By | None) -> By:
@@ -178,75 +181,75 @@ class Questions:
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
-    ) -> Answers[MovieRow]: ...
+    ) -> Answers[ItemRow]: ...
     @overload
-    def recommend(self, *, movie_id: Any, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]: ...
+    def recommend(self, *, item_id: Any, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]: ...
     def recommend(
         self,
         user_id: Any = None,
         *,
-        movie_id: Any = None,
+        item_id: Any = None,
         ratings: Mapping[Any, float] | None = None,
         n: int = 10,
         by: AudienceBy | None = None,
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
-    ) -> Answers[MovieRow] | Answers[UserRow]:
-        """Recommend movies to a user or a newcomer; or, given a movie, users (see `audience`).
+    ) -> Answers[ItemRow] | Answers[UserRow]:
+        """Recommend items to a user or a newcomer; or, given an item, users (see `audience`).
 
         Parameters
         ----------
         user_id : int or str, optional
             Someone in the data.
-        movie_id : int or str, optional
-            A movie: the answer is then the users who have not rated it and would want it most.
-        ratings : mapping of movie id to rating, optional
-            A newcomer's ratings, or the latest of a user; no refit is needed. Movies that the model does not know are
+        item_id : int or str, optional
+            An item: the answer is then the users who have not rated it and would want it most.
+        ratings : mapping of item id to rating, optional
+            A newcomer's ratings, or the latest of a user; no refit is needed. Items that the model does not know are
             left out; the answer's `unknown` names them.
         n : int, default 10
             Rows wanted.
         by : {"score", "rating"}, optional
             The number that rows are sorted by; by default the recommender's own. Users also have "adjusted_score".
         genres : str or iterable of str, optional
-            Only movies of any of these genres; none where no movie has one of them.
+            Only items of any of these genres; none where no item has one of them.
         years : int or (int, int), optional
-            Only movies of these years, both ends included.
-        exclude : iterable of movie ids, optional
-            Movies to leave out; ids that the model does not know are ignored.
+            Only items of these years, both ends included.
+        exclude : iterable of item ids, optional
+            Items to leave out; ids that the model does not know are ignored.
 
         Returns
         -------
-        Answers of MovieRow, or of UserRow where `movie_id` is given
+        Answers of ItemRow, or of UserRow where `item_id` is given
 
         Raises
         ------
         UnknownId
-            No such user, or no such `movie_id`.
+            No such user, or no such `item_id`.
         InputError
             An argument cannot be used.
         """
-        if movie_id is not None:
+        if item_id is not None:
             given = {"user_id": user_id, "ratings": ratings, "genres": genres, "years": years, "exclude": exclude}
             if extra := [name for name, value in given.items() if value is not None]:
                 raise InputError(
-                    f"recommend(movie_id=…) lists users and does not take {extra[0]}. "
-                    "For movies like this one call similar(movie_id=…)."
+                    f"recommend(item_id=…) lists users and does not take {extra[0]}. "
+                    "For items like this one call similar(item_id=…)."
                 )
-            return self.audience(movie_id, n=n, by=by)
+            return self.audience(item_id, n=n, by=by)
         person, by = self._person(user_id, ratings), self._by(by)  # type: ignore[arg-type]
         n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
         allowed = self.catalogue_.allowed(genres, years, exclude)
         lists = make_lists(self.models_, person.rows, n, by, allowed, self._filler)
-        rows = movie_rows(lists, person, by, self.models_, self.catalogue_, self._rating_scale)
+        rows = item_rows(lists, person, by, self.models_, self.catalogue_, self._rating_scale)
         left = 0 if len(rows) == n else int(allowed.sum()) - int(allowed[person.row.indices].sum()) - len(rows)
         who = "you" if person.user_id is None else f"user {shorten(person.user_id)}"
-        heading = f"Movies for {who}, by {NAMES[by]}"
+        heading = f"{plural_of(self.noun_).capitalize()} for {who}, by {NAMES[by]}"
         why_short = short(n, len(rows), left, self._is_unknown(genres))
-        return Answers(rows, heading, MovieRow, why_short, self._because, person.unknown)
+        return Answers(rows, heading, ItemRow, why_short, self._because, person.unknown, self.noun_)
 
     def _is_unknown(self, genres: str | Iterable[str] | None) -> bool:
-        """Say whether no movie has any of the genres."""
+        """Say whether no item has any of the genres."""
         return genres is not None and not self.catalogue_.split_genres(genres)[0]
 
     def recommend_batch(
@@ -271,7 +274,7 @@ class Questions:
         Yields
         ------
         polars.DataFrame
-            `user_id movie_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
+            `user_id item_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
             returns.
         """
         kept, by, n = self._kept("recommend_batch"), self._by(by), check_integer("n", n, 1)
@@ -284,15 +287,15 @@ class Questions:
             if progress:
                 progress(stop / n_users)
 
-    def audience(self, movie_id: Any, *, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]:
-        """Return the users who have not rated a movie and would want it most.
+    def audience(self, item_id: Any, *, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]:
+        """Return the users who have not rated an item and would want it most.
 
         Parameters
         ----------
-        movie_id : int or str
-            A movie of the data.
+        item_id : int or str
+            An item of the data.
         n : int, default 10
-            Rows wanted; users without any link to the movie are not listed.
+            Rows wanted; users without any link to the item are not listed.
         by : {"adjusted_score", "score", "rating"}, optional
             The number that rows are sorted by. The adjusted score is the score beyond what is usual for the user,
             raised where the predicted rating is above their own mean; by score alone, users with most ratings lead.
@@ -303,8 +306,8 @@ class Questions:
         Answers of UserRow
             Without reasons: a reason about a person is shown to that person only.
         """
-        item, by = self._fitted.index_of(movie_id), self._audience_by(by)
-        n, kept = check_integer("n", n, 1), self._kept(f"movie_id={shorten(movie_id)}")
+        item, by = self._fitted.index_of(item_id), self._audience_by(by)
+        n, kept = check_integer("n", n, 1), self._kept(f"item_id={shorten(item_id)}")
         found = audience_of(self._crowd, item, n, by)
         columns = [column.tolist() for column in found]
         rows = [
@@ -327,35 +330,35 @@ class Questions:
 
     def audience_batch(
         self,
-        movie_ids: Iterable[Any],
+        item_ids: Iterable[Any],
         *,
         n: int = 10,
         by: AudienceBy | None = None,
         per_user: int | None = None,
         progress: Progress | None = None,
     ) -> pl.DataFrame:
-        """Return the users for several movies, none of them for more than so many.
+        """Return the users for several items, none of them for more than so many.
 
         Parameters
         ----------
-        movie_ids : iterable of int or str
-            Movies of the data.
+        item_ids : iterable of int or str
+            Items of the data.
         n, by
             As for `audience`.
         per_user : int, optional
-            Most movies for which the same user is listed; the pair with the highest number comes first. Only the
-            hundred users after the first `n` of a movie are looked at in their place.
+            Most items for which the same user is listed; the pair with the highest number comes first. Only the
+            hundred users after the first `n` of an item are looked at in their place.
         progress : callable, optional
             Called with the share that is done.
 
         Returns
         -------
         polars.DataFrame
-            `movie_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
+            `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
         """
-        by, n, kept = self._audience_by(by), check_integer("n", n, 1), self._kept("movie_ids")
+        by, n, kept = self._audience_by(by), check_integer("n", n, 1), self._kept("item_ids")
         per_user = check_integer("per_user", per_user, 1, none=True)
-        items = self._fitted.indices_of(movie_ids)
+        items = self._fitted.indices_of(item_ids)
         found, deep = [], n if per_user is None else n + 100
         for at, item in enumerate(items):
             found.append(audience_of(self._crowd, item, deep, by))
@@ -380,19 +383,19 @@ class Questions:
 
     def similar(
         self,
-        movie_id: Any,
+        item_id: Any,
         *,
         n: int = 10,
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
     ) -> Answers[SimilarRow]:
-        """Return the movies most like a movie, with the number of people who rated both.
+        """Return the items most like an item, with the number of people who rated both.
 
         Parameters
         ----------
-        movie_id : int or str
-            A movie of the data.
+        item_id : int or str
+            An item of the data.
         n, genres, years, exclude
             As for `recommend`.
 
@@ -400,7 +403,7 @@ class Questions:
         -------
         Answers of SimilarRow
         """
-        item, n = self._fitted.index_of(movie_id), check_integer("n", n, 1)
+        item, n = self._fitted.index_of(item_id), check_integer("n", n, 1)
         genres = None if genres is None else check_list("genres", genres)
         allowed, model = self.catalogue_.allowed(genres, years, exclude), self.models_.ranker_or_rater
         part = slice(*model.similarity_.indptr[item : item + 2])
@@ -414,28 +417,29 @@ class Questions:
             for rank, at in enumerate(order, 1)
         ]
         left = int(allowed.sum()) - int(allowed[item]) - len(rows)
-        heading = f"Movies similar to {self.catalogue_.title(item)}, by similarity{self.catalogue_.told_of(item)}"
-        return Answers(rows, heading, SimilarRow, short(n, len(rows), left, self._is_unknown(genres)))
+        nouns = plural_of(self.noun_).capitalize()
+        heading = f"{nouns} similar to {self.catalogue_.title(item)}, by similarity{self.catalogue_.told_of(item)}"
+        return Answers(rows, heading, SimilarRow, short(n, len(rows), left, self._is_unknown(genres)), noun=self.noun_)
 
     def predict(
-        self, user_id: Any = None, movie_id: Any = None, *, ratings: Mapping[Any, float] | None = None
+        self, user_id: Any = None, item_id: Any = None, *, ratings: Mapping[Any, float] | None = None
     ) -> Prediction:
-        """Predict what a person would rate a movie; what they did rate it is not looked at.
+        """Predict what a person would rate an item; what they did rate it is not looked at.
 
         Parameters
         ----------
         user_id : int or str, optional
             Someone in the data.
-        movie_id : int or str, default None
-            The movie; it must be given.
-        ratings : mapping of movie id to rating, optional
+        item_id : int or str, default None
+            The item; it must be given.
+        ratings : mapping of item id to rating, optional
             A newcomer's ratings, instead of `user_id`.
 
         Returns
         -------
         Prediction
         """
-        person, item = self._told_person(user_id, ratings), self._fitted.index_of(movie_id)
+        person, item = self._told_person(user_id, ratings), self._fitted.index_of(item_id)
         rated = person.rating_of(item)
         rater, row = self.models_.rater, person.without(item).row
         if rater is None:
@@ -445,7 +449,7 @@ class Questions:
         if isinstance(rater, DrawnModel):
             (low,), (high,) = (ends.tolist() for ends in rater.predict_intervals(row, [0], [item], level=COVERAGE))
         return Prediction(
-            movie_id=self.movie_ids[item],
+            item_id=self.item_ids[item],
             title=self.catalogue_.titles[item],
             year=self.catalogue_.years[item],
             user_id=person.user_id,
@@ -460,38 +464,38 @@ class Questions:
     def explain(
         self,
         user_id: Any = None,
-        movie_id: Any = None,
+        item_id: Any = None,
         *,
         ratings: Mapping[Any, float] | None = None,
         by: By | None = None,
         ranks: bool = True,
     ) -> Why:
-        """Say why a person's number for a movie is what it is.
+        """Say why a person's number for an item is what it is.
 
         Parameters
         ----------
         user_id : int or str, optional
             Someone in the data.
-        movie_id : int or str, default None
-            The movie; it must be given.
-        ratings : mapping of movie id to rating, optional
+        item_id : int or str, default None
+            The item; it must be given.
+        ratings : mapping of item id to rating, optional
             A newcomer's ratings, instead of `user_id`.
         by : {"score", "rating"}, optional
             Which number to explain.
         ranks : bool, default True
-            Whether to say the movie's place, too; that is what takes longest.
+            Whether to say the item's place, too; that is what takes longest.
 
         Returns
         -------
         Why
-            Base, contributions and clip, which sum to the number; and where the movie would stand without each of
+            Base, contributions and clip, which sum to the number; and where the item would stand without each of
             the three strongest reasons.
         """
-        person, item, by = self._told_person(user_id, ratings), self._fitted.index_of(movie_id), self._by(by)
+        person, item, by = self._told_person(user_id, ratings), self._fitted.index_of(item_id), self._by(by)
         return why(person, item, by, self.models_, self.catalogue_, self._rating_scale, ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Answers[Match]:
-        """Return the movies whose titles are most like a text; typos are forgiven.
+        """Return the items whose titles are most like a text; typos are forgiven.
 
         Parameters
         ----------
@@ -504,17 +508,17 @@ class Questions:
         -------
         Answers of Match
         """
-        return self._fitted.find(text, n)
+        return self._fitted.find(text, n, self.noun_)
 
     def neighbors(self) -> pl.DataFrame:
-        """Return the similarity that lists rest on as a table `movie_id neighbor_id similarity common_raters`."""
+        """Return the similarity that lists rest on as a table `item_id neighbor_id similarity common_raters`."""
         self._fitted  # noqa: B018
         model = self.models_.ranker_or_rater
-        rows = np.repeat(np.arange(len(self.movie_ids)), np.diff(model.similarity_.indptr))
+        rows = np.repeat(np.arange(len(self.item_ids)), np.diff(model.similarity_.indptr))
         return pl.DataFrame(
             {
-                "movie_id": self.movie_ids.take(rows),
-                "neighbor_id": self.movie_ids.take(model.similarity_.indices),
+                "item_id": self.item_ids.take(rows),
+                "neighbor_id": self.item_ids.take(model.similarity_.indices),
                 "similarity": model.similarity_.data,
                 "common_raters": model.n_common_.data,
             }

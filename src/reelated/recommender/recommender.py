@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from reelated._threads import Progress
-from reelated.errors import InputError, TooLarge, check_choice, check_flag, check_memory, shorten, show_bytes
+from reelated.errors import InputError, TooLarge, check_choice, check_flag, check_memory, plural, shorten, show_bytes
 from reelated.models import DrawnModel, LinearItemModel
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
@@ -35,7 +35,7 @@ class Recommender(Questions):
     by : {"score", "rating"}, default "score"
         Which number lists fall by unless a call says otherwise.
     fill_with_popular : bool, default True
-        Whether short lists are filled with popular movies.
+        Whether short lists are filled with popular items.
     recency_half_life : float or None, default 10.0
         For the score a rating counts the less the older it is, by how many the same user has given since: the
         part that ages is halved every so many. None: all count alike, as they do where neither times nor an order
@@ -47,10 +47,10 @@ class Recommender(Questions):
 
     Examples
     --------
-    >>> rec = Recommender().fit({"user_id": [1, 1, 2, 2, 3], "movie_id": [7, 8, 7, 9, 9], "rating": [5, 4, 4, 2, 5]})
-    >>> [row.movie_id for row in rec.recommend(user_id=1)]
+    >>> rec = Recommender().fit({"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 9, 9], "rating": [5, 4, 4, 2, 5]})
+    >>> [row.item_id for row in rec.recommend(user_id=1)]
     [9]
-    >>> [row.movie_id for row in rec.recommend(ratings={9: 5}, n=1)]
+    >>> [row.item_id for row in rec.recommend(ratings={9: 5}, n=1)]
     [7]
     """
 
@@ -104,11 +104,11 @@ class Recommender(Questions):
                 f"max_memory={self.max_memory!r}: the fit may need {show_bytes(needed)}. "
                 "Raise max_memory, or give models with fewer n_neighbors."
             )
-        catalogue = Catalogue(data.movies, ratings.movie_ids, np.bincount(X.indices, minlength=X.shape[1]))
+        catalogue = Catalogue(data.items, ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
         models = [model for model in pair if model is not None]
         for place, model in enumerate(models):
             fit_model(model, X, scale, catalogue, share_of(progress, place, len(models)))
-        self.name_, self.feedback_ = data.name, ratings.feedback
+        self.name_, self.noun_, self.feedback_ = data.name, data.noun, ratings.feedback
         self.notes_ = (*data.notes, *self._said_of_time(ratings), *self._said_of_rater(pair))
         return self._learned(pair, catalogue, ratings.scale, ratings)
 
@@ -135,7 +135,7 @@ class Recommender(Questions):
         Parameters
         ----------
         data : Dataset, Ratings or table
-            Whose ratings to answer from. Movies that the models do not know are left out.
+            Whose ratings to answer from. Items that the models do not know are left out.
 
         Returns
         -------
@@ -147,12 +147,12 @@ class Recommender(Questions):
             The ids are of another type, or a rating is off the scale of the fit.
         """
         ratings = data if isinstance(data, Ratings) else as_dataset(data).ratings
-        movie_ids, scale = self._fitted.movie_ids, self.scale_
-        if ratings.movie_ids.type_name != movie_ids.type_name:
+        item_ids, scale = self._fitted.item_ids, self.scale_
+        if ratings.item_ids.type_name != item_ids.type_name:
             raise InputError(
-                f"movie_id is of type {ratings.movie_ids.type_name}: expected {movie_ids.type_name}, as in the fit."
+                f"item_id is of type {ratings.item_ids.type_name}: expected {item_ids.type_name}, as in the fit."
             )
-        ratings = ratings.onto(movie_ids)
+        ratings = ratings.onto(item_ids)
         values = ratings.matrix.data
         if len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
             raise InputError(f"ratings from {values.min():g} to {values.max():g}: expected {scale}, as in the fit.")
@@ -175,7 +175,7 @@ class Recommender(Questions):
         return pair.plan(ratings.matrix)
 
     def _models(self, data: Dataset) -> tuple[Pair, Ratings]:
-        """Return fresh models, the default ones by the data's size, and the ratings by all movies they will know."""
+        """Return fresh models, the default ones by the data's size, and the ratings by all items they will know."""
         ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
         ranker: Any = default_ranker(wide.matrix, room) if is_default(self.ranker) else self.ranker
         rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
@@ -210,7 +210,7 @@ class Recommender(Questions):
             names = ("ranker", "rater", "by", "fill_with_popular")
             return f"Recommender({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
         known = f"{len(self.ratings_):,} ratings" if self.ratings_ is not None else "no ratings kept"
-        return f"Recommender fitted to {self.name_}: {len(self.movie_ids):,} movies, {known}"
+        return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {known}"
 
     # ---------------------------------------------------------------------------------------- save, load
     def save(self, path: str | Path, *, ratings: bool = True) -> Path:

@@ -31,18 +31,18 @@ def cell_text(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rated movie with its contribution to a number.
+    """One rated item with its contribution to a number.
 
     Attributes
     ----------
-    movie_id : int or str
-        The rated movie.
+    item_id : int or str
+        The rated item.
     title, year
         What the catalogue says; `year` may be None.
     rating : float or None
         What the person gave it; None for implicit feedback, where people have items and do not rate them.
     similarity : float
-        How alike the two movies are to the model.
+        How alike the two items are to the model.
     common_raters : int or None
         How many people rated both; None where the model does not count them.
     contribution : float
@@ -52,7 +52,7 @@ class Reason:
         scale. False for implicit feedback.
     """
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     rating: float | None
@@ -63,33 +63,33 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class MovieRow:
-    """One recommended movie.
+class ItemRow:
+    """One recommended item.
 
     Attributes
     ----------
     rank : int
         From 1.
-    movie_id : int or str
+    item_id : int or str
         The caller's own id.
     title, year, genres
         What the catalogue says; `year` may be None.
     score : float or None
-        The ranking score; None for a movie that fills up the list.
+        The ranking score; None for an item that fills up the list.
     predicted_rating : float or None
         On the scale of the ratings.
     n_neighbors_used : int
-        How many movies that the person rated stand behind the number that the list falls by.
+        How many items that the person rated stand behind the number that the list falls by.
     source : {"model", "popular", "catalogue"}
-        Where the row comes from; "catalogue": nobody has rated the movie, and its genres and year speak for it.
+        Where the row comes from; "catalogue": nobody has rated the item, and its genres and year speak for it.
     reasons : tuple of Reason
-        The three rated movies that add most; with `other` they sum to the number that the list falls by.
+        The three rated items that add most; with `other` they sum to the number that the list falls by.
     other : float
         What everything else adds.
     """
 
     rank: int
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     genres: tuple[str, ...]
@@ -102,13 +102,13 @@ class MovieRow:
 
     @property
     def because(self) -> tuple[str, ...]:
-        """Titles of the rated movies that add most to the number, the largest contribution first."""
+        """Titles of the rated items that add most to the number, the largest contribution first."""
         return tuple(with_year(reason.title, reason.year) for reason in self.reasons if reason.contribution > 0)
 
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """One user who would want a movie. There are no reasons: a reason about a person is shown to that person only.
+    """One user who would want an item. There are no reasons: a reason about a person is shown to that person only.
 
     Attributes
     ----------
@@ -117,11 +117,11 @@ class UserRow:
     user_id : int or str
         The caller's own id.
     score, predicted_rating : float or None
-        As in `MovieRow`.
+        As in `ItemRow`.
     n_neighbors_used : int
-        As in `MovieRow`.
+        As in `ItemRow`.
     adjusted_score : float or None
-        How much more the user wants the movie than they want movies as such; None where no model ranks.
+        How much more the user wants the item than they want items as such; None where no model ranks.
     above_user_mean : float or None
         The predicted rating less the user's own mean.
     """
@@ -137,14 +137,14 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class SimilarRow:
-    """One movie like another.
+    """One item like another.
 
     Attributes
     ----------
     rank : int
         From 1.
-    movie_id, title, year, genres
-        As in `MovieRow`.
+    item_id, title, year, genres
+        As in `ItemRow`.
     similarity : float
         How alike, 1 at most for a cosine.
     common_raters : int
@@ -152,7 +152,7 @@ class SimilarRow:
     """
 
     rank: int
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     genres: tuple[str, ...]
@@ -162,19 +162,19 @@ class SimilarRow:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One movie found by its title.
+    """One item found by its title.
 
     Attributes
     ----------
-    movie_id, title, year, genres
-        As in `MovieRow`.
+    item_id, title, year, genres
+        As in `ItemRow`.
     match : float
         From 0 to 100.
     n_ratings : int
         How many people rated it.
     """
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     genres: tuple[str, ...]
@@ -184,12 +184,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a person would rate a movie.
+    """What a person would rate an item.
 
     Attributes
     ----------
-    movie_id : int or str
-        The movie.
+    item_id : int or str
+        The item.
     title, year
         What the catalogue says.
     user_id : int, str or None
@@ -197,17 +197,17 @@ class Prediction:
     predicted_rating : float or None
         On the scale of the ratings; None where nothing can be said.
     n_neighbors_used : int
-        How many rated movies stand behind it; 0: averages only.
+        How many rated items stand behind it; 0: averages only.
     rating : float or None
         What the person did rate it, if they have; the prediction does not look at it.
     source : {"model", "averages", "catalogue"}
         Where the number comes from; "averages": nothing that the person rated stands behind it; "catalogue": nobody has
-        rated the movie, and its genres and year speak for it.
+        rated the item, and its genres and year speak for it.
     low, high : float or None
         Between which the rating will be in four of five cases; None where the model does not say.
     """
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     user_id: Any
@@ -227,7 +227,7 @@ class Short(NamedTuple):
     wanted, got : int
         How many rows.
     reason : {"no_candidates_left", "no_neighbours", "unknown_genre"}
-        Everything that may be listed is listed; nothing more is linked to what was asked about; or no movie of the
+        Everything that may be listed is listed; nothing more is linked to what was asked about; or no item of the
         model has any of the genres.
     """
 
@@ -239,6 +239,6 @@ class Short(NamedTuple):
         why = {
             "no_candidates_left": "nothing else is left to choose from",
             "no_neighbours": "nothing else is linked to it",
-            "unknown_genre": "no movie has any of these genres",
+            "unknown_genre": "no item has any of these genres",
         }[self.reason]
         return f"{self.got} of {self.wanted}: {why} ({self.reason})"

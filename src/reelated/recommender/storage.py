@@ -12,7 +12,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._version import __version__
-from reelated.errors import InputError, check_choice, check_flag, check_number
+from reelated.errors import InputError, check_choice, check_flag, check_noun, check_number
 from reelated.models import MODELS, DrawnModel, LinearItemModel
 from reelated.models.biases import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
@@ -70,8 +70,8 @@ def _write(recommender: Recommender, folder: Path, with_ratings: bool) -> None:
         for name, model in recommender.models_._asdict().items()
         if model is not None
     }
-    catalogue.movies.write_ipc(folder / "movies.arrow")
-    pl.DataFrame({"movie_id": catalogue.movie_ids.values}).write_ipc(folder / "movie_ids.arrow")
+    catalogue.items.write_ipc(folder / "items.arrow")
+    pl.DataFrame({"item_id": catalogue.item_ids.values}).write_ipc(folder / "item_ids.arrow")
     np.save(folder / "counts.npy", catalogue.counts)
     if kept is not None:
         pl.DataFrame({"user_id": kept.user_ids.values}).write_ipc(folder / "user_ids.arrow")
@@ -83,6 +83,7 @@ def _write(recommender: Recommender, folder: Path, with_ratings: bool) -> None:
         "format": FORMAT,
         "reelated": __version__,
         "name": recommender.name_,
+        "noun": recommender.noun_,
         "notes": recommender.notes_,
         "scale": recommender.scale_,
         "feedback": recommender.feedback_,
@@ -165,17 +166,17 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
-    movie_ids = _read_ids(path, "movie")
-    n_items = len(movie_ids)
-    catalogue = Catalogue(pl.read_ipc(path / "movies.arrow"), movie_ids, _array(path / "counts.npy", "i", n_items))
+    item_ids = _read_ids(path, "item")
+    n_items = len(item_ids)
+    catalogue = Catalogue(pl.read_ipc(path / "items.arrow"), item_ids, _array(path / "counts.npy", "i", n_items))
     if len(catalogue.titles) != n_items:
-        raise damaged(path, "movies.arrow does not hold every movie once")
+        raise damaged(path, "items.arrow does not hold every item once")
     scale = Scale(*(check_number("scale", value) for value in manifest["scale"]))
     models = {name: _read_model(path, name, entry, n_items) for name, entry in manifest["models"].items()}
     pair = Pair(models.get("ranker"), models.get("rater"))
     if pair == (None, None):
         raise damaged(path, "it holds no model")
-    ratings = _read_ratings(path, movie_ids, scale) if manifest["ratings"] else None
+    ratings = _read_ratings(path, item_ids, scale) if manifest["ratings"] else None
     recency_half_life, recency_floor = check_recency(manifest["recency_half_life"], manifest["recency_floor"])
     made = Recommender(
         pair.ranker,
@@ -186,6 +187,7 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
         recency_floor=recency_floor,
     )
     made.feedback_ = check_choice("feedback", manifest.get("feedback", "explicit"), ("explicit", "implicit"))
+    made.noun_ = check_noun(manifest["noun"])
     made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
     return made._learned(pair, catalogue, scale, ratings)
 
@@ -251,11 +253,11 @@ def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> A
     return model
 
 
-def _read_ratings(path: Path, movie_ids: Ids, scale: Scale) -> Ratings:
+def _read_ratings(path: Path, item_ids: Ids, scale: Scale) -> Ratings:
     user_ids = _read_ids(path, "user")
-    matrix = _read_csr(path, "ratings", (len(user_ids), len(movie_ids)))
+    matrix = _read_csr(path, "ratings", (len(user_ids), len(item_ids)))
     beside: dict[str, Any] = {}
     for name in ("timestamps", "order"):
         if (path / f"ratings.{name}.npy").exists():
             beside[name] = _array(path / f"ratings.{name}.npy", "i", matrix.nnz)
-    return Ratings(user_ids, movie_ids, matrix, scale, **beside)
+    return Ratings(user_ids, item_ids, matrix, scale, **beside)

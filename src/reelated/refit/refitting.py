@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from reelated.errors import InputError, plural
-from reelated.map import MovieMap
+from reelated.map import ItemMap
 from reelated.models import LinearItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
@@ -68,7 +68,7 @@ def refit(
             return versions.tell("failed", str(error) or type(error).__name__)
         except OSError as error:
             return versions.tell("failed", f"The model cannot be written ({error}). Is there room on the disk?")
-        told = f"Version {version.number}: {plural(version.ratings, 'rating')} of {plural(version.movies, 'movie')}."
+        told = f"Version {version.number}: {plural(version.ratings, 'rating')} of {plural(version.items, 'item')}."
         attempt = versions.tell("switched", told)
         draw_map(versions, version)
         return attempt
@@ -86,7 +86,7 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
         seconds=round(time.perf_counter() - start, 3),
         name=data.name,
         users=len(ratings.user_ids),
-        movies=len(ratings.movie_ids),
+        items=len(ratings.item_ids),
         ratings=len(ratings),
         changes=about.changes,
         forgotten=about.forgotten,
@@ -100,13 +100,13 @@ def draw_map(versions: Versions, version: Version) -> None:
     """Lay out the items of a served version, starting from their previous places; a failure is only logged."""
     start = None
     with suppress(InputError):  # there is no map yet
-        start = MovieMap.load(versions.map_file)
+        start = ItemMap.load(versions.map_file)
     try:
-        MovieMap.of(versions.load(version), start).save(versions.map_file)
+        ItemMap.of(versions.load(version), start).save(versions.map_file)
     except InputError as error:  # openTSNE is optional, so this is no warning
-        log.info("no new map of the movies: %s", error)
+        log.info("no new map of the items: %s", error)
     except (OSError, MemoryError) as error:
-        log.warning("no new map of the movies: %s", str(error) or type(error).__name__)
+        log.warning("no new map of the items: %s", str(error) or type(error).__name__)
 
 
 def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:
@@ -122,7 +122,7 @@ def check_sound(fitted: Recommender, version: Version, before: Version | None) -
             raise Unsound("The new model is not finite and is not served. The one before stays.")
     if before is None or version.forgotten > before.forgotten:
         return
-    for what in ("movies", "ratings"):
+    for what in ("items", "ratings"):
         now, then = getattr(version, what), getattr(before, what)
         if now < FEWER * then:
             raise Unsound(f"The new model knows {now:,} {what}, the one before {then:,}. It is not served.")
@@ -141,8 +141,8 @@ def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | N
     rater = recommender._models(data)[0].rater
     if rater is None:
         return None
-    movies = Catalogue(data.movies, data.ratings.movie_ids, np.bincount(X.indices, minlength=X.shape[1]))
-    fit_model(rater, X, data.ratings.scale[:2], movies)
+    items = Catalogue(data.items, data.ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
+    fit_model(rater, X, data.ratings.scale[:2], items)
     users = np.searchsorted(matrix.indptr, held, side="right") - 1
     error = rater.predict_pairs(X, users, matrix.indices[held]) - matrix.data[held]
     error = error[np.isfinite(error)]

@@ -35,7 +35,7 @@ class Version:
         Duration of the refit.
     name : str
         Name of the data.
-    users, movies, ratings : int
+    users, items, ratings : int
         Number of each in the data.
     changes : int
         The store's counter of changed ratings at that time.
@@ -50,7 +50,7 @@ class Version:
     seconds: float
     name: str
     users: int
-    movies: int
+    items: int
     ratings: int
     changes: int
     forgotten: int

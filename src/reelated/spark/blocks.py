@@ -44,7 +44,7 @@ def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> 
     most = memory // row // LANES * LANES
     if most < 1:
         raise TooLarge(
-            f"task_memory={show_bytes(memory)}: eight of {len(cost):,} movies take {show_bytes(LANES * row)}. "
+            f"task_memory={show_bytes(memory)}: eight of {len(cost):,} items take {show_bytes(LANES * row)}. "
             "Raise task_memory."
         )
     scanned = cost + 4.0 * len(cost)  # allocating and scanning a table takes time too

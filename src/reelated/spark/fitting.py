@@ -11,7 +11,7 @@ import polars as pl
 from reelated.errors import InputError, check_integer, check_memory, shorten
 from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.ratings import FrameLike
-from reelated.ratings.dataset import movie_table
+from reelated.ratings.dataset import item_table
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.fitting import neighbor_ranker, neighbor_rater
@@ -20,7 +20,7 @@ from reelated.recommender.recommender import is_default
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import SQUARE
 from reelated.spark.models import Progress, Work, fit_baseline, fit_ease, fit_knn, square_bytes
-from reelated.spark.reading import Columns, Movies, movies_of, rating_table
+from reelated.spark.reading import Columns, Items, items_of, rating_table
 from reelated.spark.rows import Rows, rows_by_user
 from reelated.spark.tasks import small_batches
 
@@ -34,7 +34,7 @@ def fit(
     path: str | Path,
     *,
     columns: Columns = None,
-    movies: FrameLike | None = None,
+    items: FrameLike | None = None,
     scale: tuple[float, float, float] | None = None,
     most_of_a_user: int | None = None,
     task_memory: int | str = MEMORY,
@@ -57,8 +57,8 @@ def fit(
         The folder, on a file system that the driver and all executors share; an existing model is replaced whole.
     columns : mapping of str to str, optional
         Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
-    movies : polars or pandas DataFrame, Arrow table or mapping of columns, optional
-        Item data: `movie_id title year genres …`.
+    items : polars or pandas DataFrame, Arrow table or mapping of columns, optional
+        Item data: `item_id title year genres …`.
     scale : (low, high, step), optional
         The rating scale; by default the observed one.
     most_of_a_user : int, optional
@@ -91,12 +91,12 @@ def fit(
     folder.chmod(folder.parent.stat().st_mode)  # executors may run as another user
     try:
         with small_batches(table.sparkSession), looked_at(table, scale, most_of_a_user, say) as rows:
-            work = Work(folder, memory or 0, rows.movies.scale[:2], say)
+            work = Work(folder, memory or 0, rows.items.scale[:2], say)
             pair = fitted_pair(made, rows, work)
-        catalogue = Catalogue(movie_table(movies, rows.movies.ids), rows.movies.ids, rows.movies.counts)
+        catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
         made.name_, made.notes_ = name, (*said_of(most_of_a_user), *made._said_of_rater(pair))
-        made.feedback_ = rows.movies.scale.feedback(rows.movies.low == rows.movies.high)
-        made._learned(pair, catalogue, rows.movies.scale, None).save(target, ratings=False)
+        made.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
+        made._learned(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     say(1.0)
@@ -108,9 +108,9 @@ def looked_at(
     table: Any, scale: tuple[float, float, float] | None, most: int | None, progress: Progress
 ) -> Iterator[Rows]:
     """Validate the ratings and keep the users' rows on the executors inside the `with` block."""
-    movies = movies_of(table, scale)
+    items = items_of(table, scale)
     progress(0.1)
-    rows = rows_by_user(table, movies, most)
+    rows = rows_by_user(table, items, most)
     try:
         progress(0.2)
         yield rows
@@ -147,7 +147,7 @@ def baseline(
     """
     table = rating_table(ratings, columns)
     with small_batches(table.sparkSession), looked_at(table, scale, None, lambda done: None) as rows:
-        return fit_baseline(rows, model or BiasModel(), rows.movies.scale[:2]), rows.movies.ids.values
+        return fit_baseline(rows, model or BiasModel(), rows.items.scale[:2]), rows.items.ids.values
 
 
 def said_of(most: int | None) -> tuple[str, ...]:
@@ -177,24 +177,24 @@ def as_recommender(model: Any) -> Recommender:
     return made
 
 
-def default_models(made: Recommender, movies: Movies) -> Pair:
+def default_models(made: Recommender, items: Items) -> Pair:
     """Return the models to fit; defaults are those of large data, with `EASE` if its matrix fits the driver."""
     room = min(check_memory("max_memory", made.max_memory) or SQUARE, SQUARE)
     ranker, rater = made.ranker, made.rater
     if is_default(ranker):
         ranker = EASE()
-        if square_bytes(ranker, len(movies.ids)) > room:
-            ranker = neighbor_ranker(movies.low)
+        if square_bytes(ranker, len(items.ids)) > room:
+            ranker = neighbor_ranker(items.low)
     if is_default(rater):
         rater = neighbor_rater()
-    if ranker is not None and movies.low == movies.high:
+    if ranker is not None and items.low == items.high:
         rater = None
     return made._checked(ranker, rater)
 
 
 def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Pair:
     """Fit the ranker and the rater to the same rows."""
-    pair = default_models(made, rows.movies)
+    pair = default_models(made, rows.items)
     fitted: dict[str, Any] = {}
     wanted = [(name, model) for name, model in pair._asdict().items() if model is not None]
     for place, (name, model) in enumerate(wanted):

@@ -79,7 +79,7 @@ def recommend(
     Returns
     -------
     pyspark.sql.DataFrame
-        `user_id movie_id title rank score predicted_rating n_neighbors_used source`: the rows of
+        `user_id item_id title rank score predicted_rating n_neighbors_used source`: the rows of
         `Recommender.recommend_batch`.
 
     Raises
@@ -93,8 +93,8 @@ def recommend(
     rec.catalogue_.allowed(**filters)  # type: ignore[arg-type]
     cells, user_kind = _people(ratings, columns, rec)
     lists = Lists(opened, check_integer("n", n, 1), {"by": by, **filters})
-    movie_kind = SQL_KINDS[rec.movie_ids.type_name]
-    schema = f"user_id {user_kind}, movie_id {movie_kind}, title string, rank int, {NUMBERS}, source string"
+    item_kind = SQL_KINDS[rec.item_ids.type_name]
+    schema = f"user_id {user_kind}, item_id {item_kind}, title string, rank int, {NUMBERS}, source string"
     return mapped(cells, lists, schema)
 
 
@@ -122,9 +122,9 @@ def _people(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any, str]
     """Return validated ratings as cells by bucket of users, and the SQL type of the user ids."""
     table = rating_table(ratings, columns, times=True)
     kinds, scale = dict(table.dtypes), rec.scale_
-    movie_kind = "int" if kinds["movie_id"] == "bigint" else "str"
-    if movie_kind != rec.movie_ids.type_name:
-        raise InputError(f"movie_id is of type {movie_kind}: expected {rec.movie_ids.type_name}, as in the fit.")
+    item_kind = "int" if kinds["item_id"] == "bigint" else "str"
+    if item_kind != rec.item_ids.type_name:
+        raise InputError(f"item_id is of type {item_kind}: expected {rec.item_ids.type_name}, as in the fit.")
     nothing = is_nothing()
     off = ~nothing & ~sql.col("rating").between(scale.low, scale.high)
     times = [name for name in ("timestamp", "order") if name in kinds]
@@ -143,7 +143,7 @@ def _people(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any, str]
 def audience(
     model: str | Path,
     ratings: Any,
-    movie_ids: Iterable[Any],
+    item_ids: Iterable[Any],
     n: int = 10,
     *,
     by: AudienceBy | None = None,
@@ -157,7 +157,7 @@ def audience(
         A saved model, on a file system that all executors see.
     ratings : pyspark.sql.DataFrame
         One row per rating.
-    movie_ids : iterable of int or str
+    item_ids : iterable of int or str
         Items of the model.
     n : int, default 10
         Users wanted for each item.
@@ -169,7 +169,7 @@ def audience(
     Returns
     -------
     pyspark.sql.DataFrame
-        `movie_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`: the rows
+        `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`: the rows
         of `Recommender.audience_batch`, items in the order given.
 
     Raises
@@ -179,12 +179,12 @@ def audience(
     """
     opened = Opened.at(model)
     rec = opened.model
-    items = rec.catalogue_.indices_of(movie_ids)
+    items = rec.catalogue_.indices_of(item_ids)
     chosen, n = rec._audience_by(by), check_integer("n", n, 1)
     cells, user_kind = _people(ratings, columns, rec)
-    movie_kind = SQL_KINDS[rec.movie_ids.type_name]
+    item_kind = SQL_KINDS[rec.item_ids.type_name]
     schema = (
-        f"place int, beyond double, number double, movie_id {movie_kind}, title string, user_id {user_kind}, "
+        f"place int, beyond double, number double, item_id {item_kind}, title string, user_id {user_kind}, "
         f"rank int, {NUMBERS}, adjusted_score double, above_user_mean double"
     )
     found = mapped(cells, Audiences(opened, tuple(items), n, chosen), schema)

@@ -81,7 +81,7 @@ def fit_baseline(rows: Rows, baseline: BiasModel, scale: tuple[float, float]) ->
 def by_number(by_place: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
     """Reorder an array from popularity order to item index order."""
     ordered = np.empty_like(by_place)
-    ordered[rows.movies.order] = by_place
+    ordered[rows.items.order] = by_place
     return ordered
 
 
@@ -130,13 +130,13 @@ def neighbours(
     row = bytes_of_row(rows.n_items, measure, np.dtype(dtype).itemsize)
     blocks = choose(cost, row, work.memory, cores(rows.frame.sparkSession))
     work.progress(0.2)
-    wanted = Wanted(measure, sizes.astype(np.int64), norms, rows.movies.order, str(work.folder), dtype, plain)
+    wanted = Wanted(measure, sizes.astype(np.int64), norms, rows.items.order, str(work.folder), dtype, plain)
     lengths = added_up(sent(rows, valued, blocks), blocks, wanted)
     work.progress(0.9)
-    similarity = assembled(work.folder, blocks, lengths, rows.movies.order, dtype)
+    similarity = assembled(work.folder, blocks, lengths, rows.items.order, dtype)
 
     def square(name: str) -> npt.NDArray[Any]:
-        return put_in_place(work.folder, lengths, blocks, rows.movies.order, name)
+        return put_in_place(work.folder, lengths, blocks, rows.items.order, name)
 
     return Found(similarity, by_number(norms, rows), square)
 
@@ -146,8 +146,8 @@ def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[
     made = clone(knn)
     made._measure()
     made.scale_, made.n_features_in_ = scale, rows.n_items
-    if made.weighting is not None and rows.movies.low < 0:
-        raise InputError(f"weighting={made.weighting!r} on the rating {rows.movies.low:g}: expected none below 0.")
+    if made.weighting is not None and rows.items.low < 0:
+        raise InputError(f"weighting={made.weighting!r} on the rating {rows.items.low:g}: expected none below 0.")
     counts = sums = made.offset_ = np.zeros(rows.n_items)
     if made.similarity == "pearson" or made.weighting == "bm25":
         counts, sums = totals(rows, counts_and_sums, 2)
@@ -156,7 +156,7 @@ def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[
     elif made.similarity in ("residual-cosine", "residual-pearson"):
         made.offset_ = fit_baseline(rows, BiasModel(), scale).offsets.items
     at_work = clone(made)
-    at_work.offset_ = made.offset_[rows.movies.order]
+    at_work.offset_ = made.offset_[rows.items.order]
     return made, KnnValues(at_work, sums)
 
 
@@ -186,7 +186,7 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
     needed, limit = square_bytes(ease, n_items), check_memory("max_memory", ease.max_memory)
     if needed > (limit or SQUARE):
         raise TooLarge(
-            f"{shorten(ease)}: the square of {n_items:,} movies takes {show_bytes(needed)} on the driver, which has "
+            f"{shorten(ease)}: the square of {n_items:,} items takes {show_bytes(needed)} on the driver, which has "
             f"{show_bytes(limit or SQUARE)}. Raise max_memory of the model, or take ItemKNN, which needs no square."
         )
     made.scale_, made.n_features_in_ = work.scale, n_items

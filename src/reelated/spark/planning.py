@@ -14,7 +14,7 @@ from reelated.spark.blocks import bytes_of_row, choose
 from reelated.spark.fitting import MEMORY, as_recommender, default_models
 from reelated.spark.models import EaseValues, Weigh, prepared_knn
 from reelated.spark.pairs import Valued, sent
-from reelated.spark.reading import Columns, movies_of, rating_table
+from reelated.spark.reading import Columns, items_of, rating_table
 from reelated.spark.rows import Rows, buckets_for, cores, numbered, rows_by_user, spread, totals
 from reelated.spark.tasks import small_batches
 
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    users, movies, ratings : int
+    users, items, ratings : int
         Numbers of users (estimated), items and ratings.
     sample : float
         Share of the users in the sample.
@@ -62,7 +62,7 @@ class Plan(NamedTuple):
     """
 
     users: int
-    movies: int
+    items: int
     ratings: int
     sample: float
     rows: int
@@ -81,7 +81,7 @@ class Plan(NamedTuple):
     def __str__(self) -> str:
         seen = "all of them" if self.sample == 1 else f"one in {round(1 / self.sample)}"
         lines = [
-            f"{self.ratings:,} ratings of {self.movies:,} movies by about {self.users:,} users, {seen} looked at",
+            f"{self.ratings:,} ratings of {self.items:,} items by about {self.users:,} users, {seen} looked at",
             f"everybody's rows: {show_bytes(self.rows)} sent",
         ]
         lines += [
@@ -126,22 +126,22 @@ def plan(
     made, memory = as_recommender(model), check_memory("task_memory", task_memory)
     table = rating_table(ratings, columns)
     with small_batches(table.sparkSession):
-        movies = movies_of(table, scale)
-        share = max(1, movies.n_ratings // SAMPLE)
+        items = items_of(table, scale)
+        share = max(1, items.n_ratings // SAMPLE)
         some = table.where(sql.pmod(sql.xxhash64("user_id"), sql.lit(share)) == 0)
-        rows = rows_by_user(some, movies, most_of_a_user, n_buckets=1)
+        rows = rows_by_user(some, items, most_of_a_user, n_buckets=1)
         try:
-            parts = [part for part in default_models(made, movies) if part is not None]
+            parts = [part for part in default_models(made, items) if part is not None]
             steps = tuple(_step(part, rows, share, memory or 0) for part in parts)
-            moved, _ = _moved(spread(some.select("user_id", "movie_id", "rating"), 1, numbered(movies)))
+            moved, _ = _moved(spread(some.select("user_id", "item_id", "rating"), 1, numbered(items)))
         finally:
             rows.frame.unpersist()
-    return Plan(rows.n_users * share, len(movies.ids), movies.n_ratings, 1 / share, share * moved, steps)
+    return Plan(rows.n_users * share, len(items.ids), items.n_ratings, 1 / share, share * moved, steps)
 
 
 def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
     """Estimate the cost of one model from what it sends for the sample."""
-    n_items, scale, made = rows.n_items, rows.movies.scale[:2], clone(model)
+    n_items, scale, made = rows.n_items, rows.items.scale[:2], clone(model)
     valued: Valued
     if isinstance(made, EASE):
         made.scale_ = scale
@@ -153,7 +153,7 @@ def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
     spark = rows.frame.sparkSession
     blocks = choose(cost, bytes_of_row(n_items, measure, np.dtype(made.dtype).itemsize), memory, cores(spark))
     moved, ratings = _moved(sent(rows, valued, blocks))
-    sums = buckets_for(spark, rows.movies.n_ratings) * n_items * 8 * (3 + passes)
+    sums = buckets_for(spark, rows.items.n_ratings) * n_items * 8 * (3 + passes)
     return Step(str(made), len(blocks), blocks.bytes, ratings / max(rows.n_ratings, 1), moved * share + sums)
 
 

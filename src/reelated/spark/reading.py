@@ -15,11 +15,11 @@ from reelated.ratings.frames import RATING_ALIASES, named
 
 Columns = Mapping[str, str | None] | None
 WHOLE = ("tinyint", "smallint", "int", "bigint")
-NOTHING = "without a user, a movie or a finite rating"
+NOTHING = "without a user, an item or a finite rating"
 MEND = "Mend the data, or leave such rows out with ratings_df.where(…)."
 
 
-class Movies(NamedTuple):
+class Items(NamedTuple):
     """All rated items, in ascending order of their ids; they fit into the memory of one machine."""
 
     ids: Ids
@@ -41,17 +41,17 @@ class Movies(NamedTuple):
 
 
 def rating_table(ratings: Any, columns: Columns = None, *, times: bool = False) -> Any:
-    """Return `user_id movie_id rating` of a Spark data frame in our types; `times` adds `timestamp` and `order`."""
+    """Return `user_id item_id rating` of a Spark data frame in our types; `times` adds `timestamp` and `order`."""
     if not hasattr(ratings, "mapInArrow"):
         raise InputError(
             f"ratings of type {type(ratings).__name__}: expected a Spark DataFrame, such as spark.read.parquet(path)."
         )
     unrated = columns is not None and columns.get("rating", "") is None
-    required = ("user_id", "movie_id") if unrated else ("user_id", "movie_id", "rating")
+    required = ("user_id", "item_id") if unrated else ("user_id", "item_id", "rating")
     names = pl.DataFrame({name: [name] for name in ratings.columns})
     found = named(names, RATING_ALIASES, columns, required).row(0, named=True)
     kinds = dict(ratings.dtypes)
-    chosen = [_id_column(name, found[name], kinds[found[name]]) for name in ("user_id", "movie_id")]
+    chosen = [_id_column(name, found[name], kinds[found[name]]) for name in ("user_id", "item_id")]
     if unrated:
         chosen.append(sql.lit(1.0).cast("float").alias("rating"))
     else:
@@ -88,30 +88,30 @@ def _time_column(ours: str, name: str, kind: str) -> Any:
     return _number_column(ours, name, kind, "bigint")
 
 
-def movies_of(table: Any, scale: tuple[float, float, float] | None = None) -> Movies:
+def items_of(table: Any, scale: tuple[float, float, float] | None = None) -> Items:
     """Scan all ratings once: validate them, and count and sum the ratings of each item."""
     wanted, rating, nothing = None if scale is None else check_scale(scale), sql.col("rating"), is_nothing()
     off = sql.lit(False) if wanted is None else ~nothing & ~rating.between(wanted.low, wanted.high)
     flagged = table.withColumn("fault", sql.when(nothing, 1).when(off, 2).otherwise(0))
-    cells = flagged.groupBy("movie_id", "rating", "fault").agg(sql.count(sql.lit(1)).alias("n")).persist()
+    cells = flagged.groupBy("item_id", "rating", "fault").agg(sql.count(sql.lit(1)).alias("n")).persist()
     try:
         _refuse(cells, flagged, wanted)
-        totals = cells.groupBy("movie_id").agg(sql.sum("n"), sql.sum(sql.col("n") * rating.cast("double")))
-        movie_ids, counts, sums = zip(*totals.collect(), strict=True)
+        totals = cells.groupBy("item_id").agg(sql.sum("n"), sql.sum(sql.col("n") * rating.cast("double")))
+        item_ids, counts, sums = zip(*totals.collect(), strict=True)
         seen = np.array(sorted(row[0] for row in cells.select("rating").distinct().collect()), np.float32)
     finally:
         cells.unpersist()
-    ids = pl.Series("movie_id", movie_ids, pl.Int64 if dict(table.dtypes)["movie_id"] == "bigint" else pl.String)
-    found = pl.DataFrame({"movie_id": ids, "n": counts, "sum": sums}).sort("movie_id")
+    ids = pl.Series("item_id", item_ids, pl.Int64 if dict(table.dtypes)["item_id"] == "bigint" else pl.String)
+    found = pl.DataFrame({"item_id": ids, "n": counts, "sum": sums}).sort("item_id")
     numbers = found["n"].to_numpy().astype(np.int64), found["sum"].to_numpy().astype(np.float64)
     scale = wanted or observed_scale(seen)
-    return Movies(Ids(found["movie_id"], "movie"), *numbers, scale, float(seen[0]), float(seen[-1]))
+    return Items(Ids(found["item_id"], "item"), *numbers, scale, float(seen[0]), float(seen[-1]))
 
 
 def is_nothing() -> Any:
     """Return the condition for rows without a user, an item or a finite rating."""
     rating = sql.col("rating")
-    missing = sql.col("user_id").isNull() | sql.col("movie_id").isNull() | rating.isNull()
+    missing = sql.col("user_id").isNull() | sql.col("item_id").isNull() | rating.isNull()
     return missing | sql.isnan(rating) | (sql.abs(rating) == float("inf"))
 
 
@@ -119,7 +119,7 @@ def _refuse(cells: Any, flagged: Any, scale: Scale | None) -> None:
     """Raise `InputError` if rows have no usable rating, with their number and an example."""
     faults = dict(cells.groupBy("fault").agg(sql.sum("n")).collect())
     if not faults:
-        raise InputError("ratings: no ratings. Expected a table with at least one row of user, movie and rating.")
+        raise InputError("ratings: no ratings. Expected a table with at least one row of user, item and rating.")
     for fault, why in ((1, NOTHING), (2, f"with a rating off the scale ({scale})")):
         if fault in faults:
             one = flagged.where(sql.col("fault") == fault).drop("fault").first().asDict()

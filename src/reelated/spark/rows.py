@@ -17,7 +17,7 @@ from reelated._kernels import CSR
 from reelated.errors import InputError, plural
 from reelated.ratings import Ids
 from reelated.spark.people import People, pack, unpack
-from reelated.spark.reading import Movies
+from reelated.spark.reading import Items
 from reelated.spark.tasks import Batches, by_key, keys, mapped, records
 
 BUCKET = 2_000_000
@@ -34,33 +34,33 @@ class Rows(NamedTuple):
     """All users' rows on the executors; items are numbered by falling popularity."""
 
     frame: Any  # pyspark.sql.DataFrame of `users ratings repeated body`; body is a cell of packed rows
-    movies: Movies
+    items: Items
     n_users: int
     n_ratings: int
 
     @property
     def n_items(self) -> int:
         """Number of items."""
-        return len(self.movies.ids)
+        return len(self.items.ids)
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """Replace `movie_id` by `item`, the item's index by popularity."""
+    """Replace `item_id` by `item`, the item's index by popularity."""
 
-    movie_ids: Ids
+    item_ids: Ids
     rank: npt.NDArray[np.int32]
 
     def __call__(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return the table with `item`."""
-        return table.select(pl.exclude("movie_id"), item=self.rank[self.movie_ids.indices_of(table["movie_id"])])
+        return table.select(pl.exclude("item_id"), item=self.rank[self.item_ids.indices_of(table["item_id"])])
 
 
-def numbered(movies: Movies) -> Numbered:
+def numbered(items: Items) -> Numbered:
     """Return the task that numbers items by falling popularity."""
-    rank = np.empty(len(movies.ids), np.int32)
-    rank[movies.order] = np.arange(len(movies.ids), dtype=np.int32)
-    return Numbered(movies.ids, rank)
+    rank = np.empty(len(items.ids), np.int32)
+    rank[items.order] = np.arange(len(items.ids), dtype=np.int32)
+    return Numbered(items.ids, rank)
 
 
 @dataclass(frozen=True)
@@ -159,27 +159,27 @@ def cores(spark: Any) -> int:
         return 8
 
 
-def packed_rows(table: Any, movies: Movies, n_buckets: int, most: int | None) -> Any:
+def packed_rows(table: Any, items: Items, n_buckets: int, most: int | None) -> Any:
     """Return all users' rows as cells."""
-    cells = spread(table.select("user_id", "movie_id", "rating"), n_buckets, numbered(movies))
+    cells = spread(table.select("user_id", "item_id", "rating"), n_buckets, numbered(items))
     return mapped(cells, Collect(most), "users long, ratings long, repeated long, body binary")
 
 
-def rows_by_user(table: Any, movies: Movies, most: int | None = None, *, n_buckets: int | None = None) -> Rows:
+def rows_by_user(table: Any, items: Items, most: int | None = None, *, n_buckets: int | None = None) -> Rows:
     """Group a table of `rating_table` by user and persist the rows on the executors' disks, until `frame.unpersist()`.
 
     `most` caps the ratings of a user. Raise `InputError` if a user rated an item more than once.
     """
-    n_buckets = n_buckets or buckets_for(table.sparkSession, movies.n_ratings)
-    frame = packed_rows(table, movies, n_buckets, most).persist(StorageLevel.DISK_ONLY)
+    n_buckets = n_buckets or buckets_for(table.sparkSession, items.n_ratings)
+    frame = packed_rows(table, items, n_buckets, most).persist(StorageLevel.DISK_ONLY)
     users, ratings, repeated = frame.agg(sql.sum("users"), sql.sum("ratings"), sql.sum("repeated")).first()
     if repeated:
         frame.unpersist()
         raise InputError(
-            f"{plural(repeated, 'repeated rating')} of a movie by the same user. Keep one of each, for example with "
-            "ratings_df.dropDuplicates(['user_id', 'movie_id'])."
+            f"{plural(repeated, 'repeated rating')} of an item by the same user. Keep one of each, for example with "
+            "ratings_df.dropDuplicates(['user_id', 'item_id'])."
         )
-    return Rows(frame, movies, int(users), int(ratings))
+    return Rows(frame, items, int(users), int(ratings))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from reelated.store.counts import GenreTaste
 from reelated.store.database import About
 from reelated.store.engine import StoreUnavailable, default_url
-from reelated.store.movies import StoredMovie
+from reelated.store.items import StoredItem
 from reelated.store.people import Profile, Rated
 from reelated.store.store import Store
 from reelated.store.transfer import ImportReport
@@ -16,6 +16,6 @@ __all__ = [
     "Rated",
     "Store",
     "StoreUnavailable",
-    "StoredMovie",
+    "StoredItem",
     "default_url",
 ]

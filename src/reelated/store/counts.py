@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from reelated.store.movies import Movies
-from reelated.store.tables import genres, movies, ratings, users
+from reelated.store.items import Items
+from reelated.store.tables import genres, items, ratings, users
 
 
 class GenreTaste(NamedTuple):
@@ -26,23 +26,23 @@ class GenreTaste(NamedTuple):
     mean: float
 
 
-class Counts(Movies):
+class Counts(Items):
     """Aggregate statistics of ratings."""
 
-    def histogram(self, movie_id: Any) -> dict[float, int]:
+    def histogram(self, item_id: Any) -> dict[float, int]:
         """Return how many users gave an item each rating, in ascending order of the rating.
 
         Parameters
         ----------
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
 
         Returns
         -------
         dict of float to int
         """
-        which = sa.select(movies.c.movie_key).where(movies.c.movie_id == self._text("movie", movie_id))
-        query = sa.select(ratings.c.rating, sa.func.count()).where(ratings.c.movie_key == which.scalar_subquery())
+        which = sa.select(items.c.item_key).where(items.c.item_id == self._text("item", item_id))
+        query = sa.select(ratings.c.rating, sa.func.count()).where(ratings.c.item_key == which.scalar_subquery())
         with self._reading() as connection:
             found = connection.execute(query.group_by(ratings.c.rating).order_by(ratings.c.rating)).all()
         return {float(rating): count for rating, count in found}
@@ -61,7 +61,7 @@ class Counts(Movies):
         """
         many = sa.func.count()
         query = sa.select(genres.c.genre, many, sa.func.avg(ratings.c.rating)).select_from(
-            genres.join(ratings, genres.c.movie_key == ratings.c.movie_key)
+            genres.join(ratings, genres.c.item_key == ratings.c.item_key)
         )
         if user_id is not None:
             who = sa.select(users.c.user_key).where(users.c.user_id == self._text("user", user_id))

@@ -16,14 +16,15 @@ from reelated.ratings.dataset import check_scale
 from reelated.ratings.matrix import as_decimals
 from reelated.store.engine import answering, check_url, connect, default_url, unavailable
 from reelated.store.ids import IdType, Kind, id_text, parse_id
-from reelated.store.tables import facts, movies, ratings, users, visitor_ratings
+from reelated.store.tables import facts, items, ratings, users, visitor_ratings
 
 # metadata of a store before the first import
 NEW = {
     "name": "ratings",
     "scale": "1.0 5.0 1.0 observed",
     "user_id_type": "str",
-    "movie_id_type": "str",
+    "item_id_type": "str",
+    "noun": "item",
     "changes": "0",
     "forgotten": "0",
 }
@@ -38,7 +39,7 @@ class About(NamedTuple):
         Name of the data.
     scale : Scale
         The rating scale.
-    user_id_type, movie_id_type : {"int", "str"}
+    user_id_type, item_id_type : {"int", "str"}
         Types of the ids.
     changes : int
         Number of ratings added, changed or removed so far.
@@ -46,15 +47,18 @@ class About(NamedTuple):
         Counter that grows with every erasure of users.
     scale_observed : bool
         Whether the scale is only observed, so that an import may widen it.
+    noun : str
+        What an item is called in headings.
     """
 
     name: str
     scale: Scale
     user_id_type: IdType
-    movie_id_type: IdType
+    item_id_type: IdType
     changes: int
     forgotten: int
     scale_observed: bool = False
+    noun: str = "item"
 
 
 class Database:
@@ -151,6 +155,11 @@ class Database:
         """The rating scale."""
         return self._settled().scale
 
+    @property
+    def noun(self) -> str:
+        """What an item is called in headings."""
+        return self._settled().noun
+
     def set_scale(self, low: float, high: float, step: float) -> Scale:
         """Set the rating scale.
 
@@ -219,7 +228,7 @@ class Database:
 
         Parameters
         ----------
-        kind : {"user", "movie"}
+        kind : {"user", "item"}
             What the id names.
         text : str
             The id as text.
@@ -237,7 +246,7 @@ class Database:
 
     def _type(self, kind: Kind) -> IdType:
         about = self._settled()
-        return about.user_id_type if kind == "user" else about.movie_id_type
+        return about.user_id_type if kind == "user" else about.item_id_type
 
     def _text(self, kind: Kind, value: Any) -> str:
         return id_text(kind, value, self._type(kind))
@@ -247,7 +256,7 @@ class Database:
 
         Parameters
         ----------
-        kind : {"user", "movie"}
+        kind : {"user", "item"}
             What the id names.
         text : str
             The id as stored.
@@ -283,7 +292,7 @@ class Database:
     def size(self) -> dict[str, int]:
         """Return the numbers of users, items and ratings."""
         with self._reading() as connection:
-            tables = {"users": users, "movies": movies, "ratings": ratings}
+            tables = {"users": users, "items": items, "ratings": ratings}
             return {
                 name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
                 for name, table in tables.items()
@@ -292,7 +301,7 @@ class Database:
     def is_empty(self) -> bool:
         """Return whether the store has no items."""
         with self._reading() as connection:
-            return connection.scalar(sa.select(movies.c.movie_key).limit(1)) is None
+            return connection.scalar(sa.select(items.c.item_key).limit(1)) is None
 
 
 class Ready:
@@ -348,7 +357,7 @@ def read_about(connection: sa.Connection) -> About:
     low, high, step, *how = told["scale"].split()
     scale = Scale(float(low), float(high), float(step))
     counters = int(told["changes"]), int(told["forgotten"])
-    return About(told["name"], scale, told["user_id_type"], told["movie_id_type"], *counters, bool(how))
+    return About(told["name"], scale, told["user_id_type"], told["item_id_type"], *counters, bool(how), told["noun"])
 
 
 def scale_text(scale: Scale, *, observed: bool) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from reelated.errors import InputError, InputTypeError, UnknownId, shorten
 
 LONGEST_ID = 1000
-Kind = Literal["user", "movie"]
+Kind = Literal["user", "item"]
 IdType = Literal["int", "str"]
 
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from reelated.errors import UnknownId, shorten
 from reelated.ratings import NO_TIME
 from reelated.store.database import Ready, in_parts
-from reelated.store.movies import Movies
-from reelated.store.tables import movies, ratings, users
+from reelated.store.items import Items
+from reelated.store.tables import items, ratings, users
 
 
 class Profile(NamedTuple):
@@ -23,7 +23,7 @@ class Profile(NamedTuple):
     ----------
     user_id : int or str
         Id of the user.
-    movie_keys : ndarray of int64
+    item_keys : ndarray of int64
         Database keys of the items, ascending.
     ratings : ndarray of float32
         Rating of each item.
@@ -33,7 +33,7 @@ class Profile(NamedTuple):
     """
 
     user_id: Any
-    movie_keys: npt.NDArray[np.int64]
+    item_keys: npt.NDArray[np.int64]
     ratings: npt.NDArray[np.float32]
     times: npt.NDArray[np.int64]
 
@@ -43,7 +43,7 @@ class Rated(NamedTuple):
 
     Attributes
     ----------
-    movie_id : int or str
+    item_id : int or str
         Id of the item.
     title, year
         Attributes in the catalogue; `year` may be None.
@@ -53,7 +53,7 @@ class Rated(NamedTuple):
         Seconds since 1970; None if unknown.
     """
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     rating: float
@@ -62,10 +62,10 @@ class Rated(NamedTuple):
 
 def _rated() -> sa.Select[Any]:
     """Select a user's ratings, newest first."""
-    newest = (sa.nulls_last(ratings.c.rated_at.desc()), sa.nulls_last(ratings.c.place.desc()), ratings.c.movie_key)
+    newest = (sa.nulls_last(ratings.c.rated_at.desc()), sa.nulls_last(ratings.c.position.desc()), ratings.c.item_key)
     return (
-        sa.select(movies.c.movie_id, movies.c.title, movies.c.year, ratings.c.rating, ratings.c.rated_at)
-        .join(movies, movies.c.movie_key == ratings.c.movie_key)
+        sa.select(items.c.item_id, items.c.title, items.c.year, ratings.c.rating, ratings.c.rated_at)
+        .join(items, items.c.item_key == ratings.c.item_key)
         .where(ratings.c.user_key == sa.bindparam("key"))
         .order_by(*newest)
         .limit(sa.bindparam("n"))
@@ -82,15 +82,15 @@ def _profile_statement(dialect: str) -> sa.Select[Any]:
     The SQLite driver releases the GIL for every row, and while other threads run it waits to get it back.
     """
     gathered = sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg
-    time_ = sa.func.coalesce(ratings.c.place, ratings.c.rated_at)
+    time_ = sa.func.coalesce(ratings.c.position, ratings.c.rated_at)
     return (
-        sa.select(*(gathered(column) for column in (ratings.c.movie_key, ratings.c.rating, time_)))
+        sa.select(*(gathered(column) for column in (ratings.c.item_key, ratings.c.rating, time_)))
         .select_from(users.outerjoin(ratings, users.c.user_key == ratings.c.user_key))
         .where(users.c.user_id == sa.bindparam("user"))
     )
 
 
-class People(Movies):
+class People(Items):
     """Queries and changes of users and their ratings."""
 
     def __init__(self, url: str | None = None) -> None:
@@ -109,20 +109,20 @@ class People(Movies):
         """Return the upsert of a rating by a known user of a known item, as a single statement."""
         given = (sa.bindparam("rating", type_=sa.REAL), sa.bindparam("rated_at", type_=sa.BigInteger), sa.null())
         found = (
-            sa.select(users.c.user_key, movies.c.movie_key, *given)
-            .select_from(users.join(movies, sa.true()))
-            .where(users.c.user_id == sa.bindparam("user"), movies.c.movie_id == sa.bindparam("movie"))
+            sa.select(users.c.user_key, items.c.item_key, *given)
+            .select_from(users.join(items, sa.true()))
+            .where(users.c.user_id == sa.bindparam("user"), items.c.item_id == sa.bindparam("item"))
         )
-        columns = ["user_key", "movie_key", "rating", "rated_at", "place"]
+        columns = ["user_key", "item_key", "rating", "rated_at", "position"]
         into = self._insert(ratings).from_select(columns, found)
-        return self._replacing(into, ("rating", "rated_at", "place"))
+        return self._replacing(into, ("rating", "rated_at", "position"))
 
-    def rate(self, user_id: Any, movie_id: Any, rating: float) -> None:
+    def rate(self, user_id: Any, item_id: Any, rating: float) -> None:
         """Store a rating, and add the user if new; the rating is durable when this returns.
 
         Parameters
         ----------
-        user_id, movie_id : int or str
+        user_id, item_id : int or str
             Ids of the user and the item.
         rating : float
             Rating on the scale of the store.
@@ -136,7 +136,7 @@ class People(Movies):
         """
         given: dict[str, Any] = {
             "user": self._text("user", user_id),
-            "movie": self._text("movie", movie_id),
+            "item": self._text("item", item_id),
             "rating": self.check_rating("rating", rating),
             "rated_at": int(time.time()),
         }
@@ -146,7 +146,7 @@ class People(Movies):
                 return
         with self._writing() as connection:
             self._settle(connection)
-            self._movie_keys(connection, {given["movie"]: movie_id})
+            self._item_keys(connection, {given["item"]: item_id})
             connection.execute(self._insert(users).on_conflict_do_nothing(), {"user_id": given["user"]})
             connection.execute(self._rating, given)
 
@@ -155,7 +155,7 @@ class People(Movies):
 
         Parameters
         ----------
-        rows : iterable of (user id, movie id, rating)
+        rows : iterable of (user id, item id, rating)
             New users are added.
 
         Returns
@@ -173,31 +173,31 @@ class People(Movies):
         now = int(time.time())
         kept: dict[tuple[str, str], float] = {}
         named: dict[str, Any] = {}
-        for at, (user_id, movie_id, rating) in enumerate(rows):
-            user, movie = self._text("user", user_id), self._text("movie", movie_id)
-            named.setdefault(movie, movie_id)
-            kept[user, movie] = self.check_rating(f"ratings[{at}].rating", rating)
+        for at, (user_id, item_id, rating) in enumerate(rows):
+            user, item = self._text("user", user_id), self._text("item", item_id)
+            named.setdefault(item, item_id)
+            kept[user, item] = self.check_rating(f"ratings[{at}].rating", rating)
         if not kept:
             return 0
         with self._writing() as connection:
             self._settle(connection)
-            keys = self._movie_keys(connection, named)
+            keys = self._item_keys(connection, named)
             people = sorted({user for user, _ in kept})
             connection.execute(self._insert(users).on_conflict_do_nothing(), [{"user_id": user} for user in people])
             mine = dict(in_parts(connection, sa.select(users.c.user_id, users.c.user_key), users.c.user_id, people))
             values = [
-                {"user_key": mine[user], "movie_key": keys[movie], "rating": rating, "rated_at": now, "place": None}
-                for (user, movie), rating in sorted(kept.items())
+                {"user_key": mine[user], "item_key": keys[item], "rating": rating, "rated_at": now, "position": None}
+                for (user, item), rating in sorted(kept.items())
             ]
-            connection.execute(self._replacing(self._insert(ratings), ("rating", "rated_at", "place")), values)
+            connection.execute(self._replacing(self._insert(ratings), ("rating", "rated_at", "position")), values)
         return len(kept)
 
-    def unrate(self, user_id: Any, movie_id: Any) -> None:
+    def unrate(self, user_id: Any, item_id: Any) -> None:
         """Remove a rating.
 
         Parameters
         ----------
-        user_id, movie_id : int or str
+        user_id, item_id : int or str
             Ids of the user and the item.
 
         Raises
@@ -206,11 +206,11 @@ class People(Movies):
             The rating does not exist.
         """
         user = sa.select(users.c.user_key).where(users.c.user_id == self._text("user", user_id)).scalar_subquery()
-        movie = sa.select(movies.c.movie_key).where(movies.c.movie_id == self._text("movie", movie_id))
+        item = sa.select(items.c.item_key).where(items.c.item_id == self._text("item", item_id))
         with self._writing() as connection:
-            gone = sa.delete(ratings).where(ratings.c.user_key == user, ratings.c.movie_key == movie.scalar_subquery())
+            gone = sa.delete(ratings).where(ratings.c.user_key == user, ratings.c.item_key == item.scalar_subquery())
             if not connection.execute(gone).rowcount:
-                who, what = f"user_id {shorten(user_id)}", f"movie_id {shorten(movie_id)}"
+                who, what = f"user_id {shorten(user_id)}", f"item_id {shorten(item_id)}"
                 raise UnknownId(f"No rating by {who} of {what}. See the user's ratings.")
 
     def profile(self, user_id: Any) -> Profile:
@@ -234,7 +234,7 @@ class People(Movies):
         keys, values, times = map(json.loads, lists) if self.dialect == "sqlite" else (part or [] for part in lists)
         if not keys:
             raise UnknownId(
-                f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{movie_id: rating}}."
+                f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{item_id: rating}}."
             )
         if keys == [None]:  # a known user without ratings
             keys, values, times = [], [], []
@@ -270,14 +270,14 @@ class People(Movies):
             if key is None:
                 raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Check the id.")
             rows = connection.execute(_RATED, {"key": key, "start": start, "n": n}).all()
-        return [Rated(self.as_id("movie", row[0]), *row[1:]) for row in rows]
+        return [Rated(self.as_id("item", row[0]), *row[1:]) for row in rows]
 
-    def raters(self, movie_id: Any) -> set[Any]:
+    def raters(self, item_id: Any) -> set[Any]:
         """Return the users who rated an item.
 
         Parameters
         ----------
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
 
         Returns
@@ -289,11 +289,11 @@ class People(Movies):
         UnknownId
             The store has no such item.
         """
-        text = self._text("movie", movie_id)
+        text = self._text("item", item_id)
         with self._reading() as connection:
-            key = self._movie_keys(connection, {text: movie_id})[text]
+            key = self._item_keys(connection, {text: item_id})[text]
             who = sa.select(users.c.user_id).join(ratings, ratings.c.user_key == users.c.user_key)
-            found = connection.scalars(who.where(ratings.c.movie_key == key)).all()
+            found = connection.scalars(who.where(ratings.c.item_key == key)).all()
         return {self.as_id("user", user_id) for user_id in found}
 
     def known_users(self, user_ids: Iterable[Any]) -> set[Any]:

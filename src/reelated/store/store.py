@@ -20,10 +20,10 @@ class Store(People, Visitors, Counts, Transfer):
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> store = Store(f"sqlite:///{folder.name}/store.db").upgrade()
-    >>> store.put_movie("alien", "Alien", 1979, ["Horror"])
+    >>> store.put_item("alien", "Alien", 1979, ["Horror"])
     True
     >>> store.rate("ann", "alien", 5)
     >>> store.ratings_of("ann")
-    [Rated(movie_id='alien', title='Alien', year=1979, rating=5.0, timestamp=...)]
+    [Rated(item_id='alien', title='Alien', year=1979, rating=5.0, timestamp=...)]
     >>> store.close(); folder.cleanup()
     """

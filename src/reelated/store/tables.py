@@ -32,42 +32,43 @@ users = sa.Table(
     sqlite_autoincrement=True,  # the key of an erased user is never reused
 )
 
-# `folded` is the title for search, without case and accents; a `hidden` item keeps its ratings
-movies = sa.Table(
-    "movies",
+# `title_normalized` is the title for search, without case and accents; a `hidden` item keeps its ratings
+items = sa.Table(
+    "items",
     metadata,
-    sa.Column("movie_key", KEY, primary_key=True, autoincrement=True),
-    sa.Column("movie_id", sa.Text, nullable=False, unique=True),
+    sa.Column("item_key", KEY, primary_key=True, autoincrement=True),
+    sa.Column("item_id", sa.Text, nullable=False),
     sa.Column("title", sa.Text, nullable=False),
-    sa.Column("folded", sa.Text, nullable=False),
+    sa.Column("title_normalized", sa.Text, nullable=False),
     sa.Column("year", sa.Integer),
     sa.Column("release_date", sa.Text),
     sa.Column("imdb_id", sa.Text),
     sa.Column("tmdb_id", sa.Text),
     sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.UniqueConstraint("item_id", name="uq_movies_movie_id"),  # SQLite cannot rename a constraint
     sqlite_autoincrement=True,
 )
-sa.Index("ix_movies_hidden", movies.c.movie_key, sqlite_where=movies.c.hidden, postgresql_where=movies.c.hidden)
+sa.Index("ix_items_hidden", items.c.item_key, sqlite_where=items.c.hidden, postgresql_where=items.c.hidden)
 
 genres = sa.Table(
     "genres",
     metadata,
-    sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key", ondelete="CASCADE"), primary_key=True),
-    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("item_key", KEY, sa.ForeignKey("items.item_key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("genre", sa.Text, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
 
-# WITHOUT ROWID stores the rows of a user together; `rated_at` is in seconds since 1970, `place` is the position in the
+# WITHOUT ROWID stores the rows of a user together; `rated_at` is in seconds since 1970, `position` is that in the
 # user's history
 ratings = sa.Table(
     "ratings",
     metadata,
     sa.Column("user_key", KEY, sa.ForeignKey("users.user_key", ondelete="CASCADE"), primary_key=True),
-    sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key"), primary_key=True, index=True),
+    sa.Column("item_key", KEY, sa.ForeignKey("items.item_key"), primary_key=True, index=True),
     sa.Column("rating", sa.REAL, nullable=False),
     sa.Column("rated_at", sa.BigInteger),
-    sa.Column("place", sa.BigInteger),
+    sa.Column("position", sa.BigInteger),
     sqlite_with_rowid=False,
 )
 
@@ -98,7 +99,7 @@ visitors = sa.Table(
 def _whose_and_what() -> list[sa.Column[int]]:
     return [
         sa.Column("visitor_key", KEY, sa.ForeignKey("visitors.visitor_key", ondelete="CASCADE"), primary_key=True),
-        sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key"), primary_key=True),
+        sa.Column("item_key", KEY, sa.ForeignKey("items.item_key"), primary_key=True),
     ]
 
 
@@ -112,4 +113,4 @@ visitor_ratings = sa.Table(
 )
 
 # items that a visitor dismissed
-set_aside = sa.Table("set_aside", metadata, *_whose_and_what(), sqlite_with_rowid=False)
+dismissed = sa.Table("dismissed", metadata, *_whose_and_what(), sqlite_with_rowid=False)

@@ -15,13 +15,13 @@ from reelated.errors import InputError
 from reelated.ratings import NO_TIME, Dataset, Ratings, Scale
 from reelated.ratings.dataset import observed_scale
 from reelated.ratings.matrix import as_decimals
-from reelated.store.database import About, in_parts, is_on, read_about, scale_text
-from reelated.store.movies import Movies
-from reelated.store.tables import genres, imports, movies, ratings, users, visitor_ratings, visitors
+from reelated.store.database import NEW, About, in_parts, is_on, read_about, scale_text
+from reelated.store.items import Items
+from reelated.store.tables import facts, genres, imports, items, ratings, users, visitor_ratings, visitors
 
 # approximate number of ratings in a transaction: users are not split
 BATCH = {"sqlite": 50_000, "postgresql": 500_000}
-COLUMNS = ("user_key", "movie_key", "rating", "rated_at", "place")
+COLUMNS = ("user_key", "item_key", "rating", "rated_at", "position")
 USER_FACTS = ("age", "gender", "occupation", "zip_code")
 CHUNK = 200_000
 
@@ -34,7 +34,7 @@ class ImportReport:
     ----------
     name : str
         Name of the data.
-    users, movies, ratings : int
+    users, items, ratings : int
         Number of each in the data.
     already : int
         Number of its ratings that the store already had in this or a later version.
@@ -44,13 +44,13 @@ class ImportReport:
 
     name: str
     users: int
-    movies: int
+    items: int
     ratings: int
     already: int
     scale: Scale | None = None
 
     def __str__(self) -> str:
-        told = f"{self.name}: {self.ratings:,} ratings by {self.users:,} users of {self.movies:,} movies"
+        told = f"{self.name}: {self.ratings:,} ratings by {self.users:,} users of {self.items:,} items"
         scale = "" if self.scale is None else f" The scale of the store is now {self.scale}."
         if self.already == self.ratings:
             return f"{told} were imported already. Titles and attributes are up to date.{scale}"
@@ -83,7 +83,7 @@ class Batches:
             stop = int(np.searchsorted(ends, ends[done] + self.size, side="left"))
             yield done, (done := min(max(stop, done + 1), total))
 
-    def table(self, start: int, stop: int, user_keys: Any, movie_keys: Any) -> pl.DataFrame:
+    def table(self, start: int, stop: int, user_keys: Any, item_keys: Any) -> pl.DataFrame:
         """Return the ratings of a range of users, with database keys in place of ids."""
         first, last = self.kept.matrix.indptr[[start, stop]]
         part = slice(first, last)
@@ -94,15 +94,15 @@ class Batches:
         return pl.DataFrame(
             {
                 "user_key": np.repeat(user_keys, lengths),
-                "movie_key": movie_keys[self.kept.matrix.indices[part]],
+                "item_key": item_keys[self.kept.matrix.indices[part]],
                 "rating": as_decimals(self.kept.matrix.data[part]),
                 "rated_at": pl.Series(times).replace(NO_TIME, None),
-                "place": pl.Series(places).replace([NO_TIME, -1], None),
+                "position": pl.Series(places).replace([NO_TIME, -1], None),
             }
         )
 
 
-class Transfer(Movies):
+class Transfer(Items):
     """Import and export of data sets."""
 
     # ------------------------------------------------------------------------------------------------ in
@@ -132,7 +132,7 @@ class Transfer(Movies):
         """
         kept = data.ratings
         try:
-            movie_keys, run, scale = self._begin(data, fingerprint)
+            item_keys, run, scale = self._begin(data, fingerprint)
         except BaseException:
             self._about = None  # the transaction was rolled back: the cached metadata is wrong
             raise
@@ -140,7 +140,7 @@ class Transfer(Movies):
         for start, stop in batches(run.users_done):
             with self._writing() as connection:
                 user_keys = self._write_users(connection, data, batches.user_ids[start:stop])
-                changed = self._write_ratings(connection, batches.table(start, stop, user_keys, movie_keys))
+                changed = self._write_ratings(connection, batches.table(start, stop, user_keys, item_keys))
                 done = int(kept.matrix.indptr[stop])
                 ended = {"finished_at": int(time.time())} if stop == len(batches.user_ids) else {}
                 at = sa.update(imports).where(imports.c.import_key == run.key)
@@ -149,7 +149,7 @@ class Transfer(Movies):
             changes += changed
             if progress:
                 progress(done / len(kept))
-        return ImportReport(data.name, len(kept.user_ids), len(data.movies), len(kept), len(kept) - changes, scale)
+        return ImportReport(data.name, len(kept.user_ids), len(data.items), len(kept), len(kept) - changes, scale)
 
     def _begin(self, data: Dataset, fingerprint: str) -> tuple[np.ndarray, Run, Scale | None]:
         """Write catalogue, user attributes and import run; return item keys, progress, and the scale if it changed."""
@@ -160,11 +160,15 @@ class Transfer(Movies):
                 name=data.name,
                 scale=scale_text(kept.scale, observed=kept.scale_observed),
                 user_id_type=kept.user_ids.type_name,
-                movie_id_type=kept.movie_ids.type_name,
+                item_id_type=kept.item_ids.type_name,
+                noun=data.noun,
             )
             self._about = read_about(connection)
             self._check(data, self._about)
             scale = self._widen(connection, data, self._about)
+            if self._about.noun == NEW["noun"] != data.noun:
+                connection.execute(sa.update(facts).where(facts.c.name == "noun").values(value=data.noun))
+                self._about = read_about(connection)
             start = {"fingerprint": fingerprint, "name": data.name, "started_at": int(time.time())}
             begun = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
             connection.execute(begun, start | {"users_done": 0, "ratings_done": 0})
@@ -174,10 +178,10 @@ class Transfer(Movies):
             connection.execute(sa.update(imports).where(mine, imports.c.finished_at.is_not(None)).values(anew))
             wanted = sa.select(imports.c.import_key, imports.c.users_done)
             run = Run(*connection.execute(wanted.where(mine)).one())
-            self._write_movies(connection, self._rows("movie", data.movies))
+            self._write_items(connection, self._rows("item", data.items))
             self._update_users(connection, data)
-            keys = dict(connection.execute(sa.select(movies.c.movie_id, movies.c.movie_key)).all())
-        return np.array([keys[str(movie_id)] for movie_id in kept.movie_ids.values.to_list()], np.int64), run, scale
+            keys = dict(connection.execute(sa.select(items.c.item_id, items.c.item_key)).all())
+        return np.array([keys[str(item_id)] for item_id in kept.item_ids.values.to_list()], np.int64), run, scale
 
     def _check(self, data: Dataset, about: About) -> None:
         """Raise if a data set is incompatible with the store."""
@@ -189,7 +193,7 @@ class Transfer(Movies):
                 f"{data.name}: its ratings go {kept.scale}, those of the store {about.scale}. Use a store of its own, "
                 f"or set a wider scale with: reelated store scale {wider},{step}"
             )
-        for ids, wanted in ((kept.user_ids, about.user_id_type), (kept.movie_ids, about.movie_id_type)):
+        for ids, wanted in ((kept.user_ids, about.user_id_type), (kept.item_ids, about.item_id_type)):
             if ids.type_name != wanted == "int":
                 raise InputError(
                     f"{data.name}: its {ids.kind} ids are text, those of the store are whole numbers. "
@@ -272,9 +276,9 @@ class Transfer(Movies):
             coming: Any = sa.select(*(sa.column(name) for name in COLUMNS)).select_from(sa.table("coming"))
             into = self._insert(ratings).from_select(COLUMNS, coming)
         later = sa.func.coalesce(into.excluded.rated_at, early) >= sa.func.coalesce(ratings.c.rated_at, early)
-        facts = ("rating", "rated_at", "place")
-        other = sa.or_(*(into.excluded[name].is_distinct_from(ratings.c[name]) for name in facts))
-        wanted = self._replacing(into, facts, where=sa.and_(later, other))
+        columns = ("rating", "rated_at", "position")
+        other = sa.or_(*(into.excluded[name].is_distinct_from(ratings.c[name]) for name in columns))
+        wanted = self._replacing(into, columns, where=sa.and_(later, other))
         if self.dialect == "sqlite":
             return int(connection.exec_driver_sql(str(wanted.compile(self.engine)), table.rows()).rowcount)
         return int(connection.execution_options(preserve_rowcount=True).execute(wanted).rowcount)
@@ -305,36 +309,36 @@ class Transfer(Movies):
             rated = _read(connection, sa.select(*(ratings.c[name] for name in COLUMNS)), _RATING_TYPES)
             wanted = [users.c.user_key, users.c.user_id, *(users.c[name] for name in USER_FACTS)]
             people = _read(connection, sa.select(*wanted), _USER_TYPES)
-            catalogue = _read(connection, sa.select(*(movies.c[name] for name in _MOVIE_TYPES)), _MOVIE_TYPES)
+            catalogue = _read(connection, sa.select(*(items.c[name] for name in _ITEM_TYPES)), _ITEM_TYPES)
             kinds = _read(connection, sa.select(*(genres.c[name] for name in _GENRE_TYPES)), _GENRE_TYPES)
             if with_visitors:
                 rated = pl.concat([rated, _read(connection, _VISITORS_RATINGS, _RATING_TYPES)])
                 guests = _read(connection, sa.select(-visitors.c.visitor_key, visitors.c.visitor_id), _GUEST_TYPES)
                 people = pl.concat([people, _with_ids(guests, people, about.user_id_type)], how="diagonal")
         if rated.is_empty():
-            raise InputError("The store holds no ratings yet. Import some, or rate movies.")
+            raise InputError("The store holds no ratings yet. Import some, or rate items.")
         types: dict[str, Any] = {"int": pl.Int64, "str": pl.String}
         people = people.with_columns(pl.col("user_id").cast(types[about.user_id_type]))
-        catalogue = catalogue.with_columns(pl.col("movie_id").cast(types[about.movie_id_type]))
+        catalogue = catalogue.with_columns(pl.col("item_id").cast(types[about.item_id_type]))
         return _as_dataset(about, rated, people, catalogue, kinds), about
 
 
 _RATING_TYPES = {
-    "user_key": pl.Int64, "movie_key": pl.Int64, "rating": pl.Float32, "rated_at": pl.Int64, "place": pl.Int64,
+    "user_key": pl.Int64, "item_key": pl.Int64, "rating": pl.Float32, "rated_at": pl.Int64, "position": pl.Int64,
 }  # fmt: skip
 _USER_TYPES = {
     "user_key": pl.Int64, "user_id": pl.String, "age": pl.Int32, "gender": pl.String, "occupation": pl.String,
     "zip_code": pl.String,
 }  # fmt: skip
-_MOVIE_TYPES = {
-    "movie_key": pl.Int64, "movie_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
+_ITEM_TYPES = {
+    "item_key": pl.Int64, "item_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
     "imdb_id": pl.String, "tmdb_id": pl.String,
 }  # fmt: skip
-_GENRE_TYPES = {"movie_key": pl.Int64, "place": pl.Int32, "genre": pl.String}
+_GENRE_TYPES = {"item_key": pl.Int64, "position": pl.Int32, "genre": pl.String}
 
 # negative keys do not collide with the keys of users
 _GUEST_TYPES = {"user_key": pl.Int64, "user_id": pl.String}
-_GIVEN = (visitor_ratings.c.movie_key, visitor_ratings.c.rating, visitor_ratings.c.rated_at)
+_GIVEN = (visitor_ratings.c.item_key, visitor_ratings.c.rating, visitor_ratings.c.rated_at)
 _VISITORS_RATINGS = sa.select(-visitor_ratings.c.visitor_key, *_GIVEN, sa.null())
 
 
@@ -357,20 +361,20 @@ def _as_dataset(
     about: About, rated: pl.DataFrame, people: pl.DataFrame, catalogue: pl.DataFrame, kinds: pl.DataFrame
 ) -> Dataset:
     """Join the tables by their keys into a data set; drop columns without values."""
-    listed = kinds.sort("movie_key", "place").group_by("movie_key", maintain_order=True).agg(pl.col("genre"))
+    listed = kinds.sort("item_key", "position").group_by("item_key", maintain_order=True).agg(pl.col("genre"))
     dates = catalogue["release_date"].str.to_date(strict=False)
     if dates.null_count() == catalogue["release_date"].null_count():
         catalogue = catalogue.with_columns(dates)
-    catalogue = catalogue.join(listed.rename({"genre": "genres"}), on="movie_key", how="left")
+    catalogue = catalogue.join(listed.rename({"genre": "genres"}), on="item_key", how="left")
     named = rated.join(people.select("user_key", "user_id"), on="user_key")
-    named = named.join(catalogue.select("movie_key", "movie_id"), on="movie_key")
-    table = named.select("user_id", "movie_id", "rating", timestamp="rated_at", order="place")
+    named = named.join(catalogue.select("item_key", "item_id"), on="item_key")
+    table = named.select("user_id", "item_id", "rating", timestamp="rated_at", order="position")
     # ratings since the import have no position; their timestamps are larger, so they sort last, by time
     if table["order"].null_count() < len(table):
         table = table.with_columns(pl.coalesce("order", "timestamp"))
     table = table.select(column for column in table if column.null_count() < len(table))
     frames = [
         frame.drop(key).select(column for column in frame.drop(key) if column.null_count() < len(frame))
-        for frame, key in ((catalogue, "movie_key"), (people, "user_key"))
+        for frame, key in ((catalogue, "item_key"), (people, "user_key"))
     ]
-    return Dataset.from_frames(table, *frames, scale=about.scale, name=about.name)
+    return Dataset.from_frames(table, *frames, scale=about.scale, name=about.name, noun=about.noun)

@@ -6,14 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reelated.store.movies import Movies
+from reelated.store.items import Items
 from reelated.store.people import Rated
-from reelated.store.tables import facts, movies, set_aside, visitor_ratings, visitors
+from reelated.store.tables import dismissed, facts, items, visitor_ratings, visitors
 
 MOST_RATINGS = 5000  # only the latest ratings of a visitor count
 
 
-class Visitors(Movies):
+class Visitors(Items):
     """Queries and changes of visitors."""
 
     def secret(self) -> str:
@@ -41,22 +41,20 @@ class Visitors(Movies):
         list of Rated
         """
         table = visitor_ratings.c
-        query = sa.select(movies.c.movie_id, movies.c.title, movies.c.year, table.rating, table.rated_at)
-        query = query.select_from(visitor_ratings.join(visitors).join(movies)).where(
-            visitors.c.visitor_id == visitor_id
-        )
+        query = sa.select(items.c.item_id, items.c.title, items.c.year, table.rating, table.rated_at)
+        query = query.select_from(visitor_ratings.join(visitors).join(items)).where(visitors.c.visitor_id == visitor_id)
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(table.rated_at.desc(), table.movie_key).limit(MOST_RATINGS)).all()
-        return [Rated(self.as_id("movie", row[0]), *row[1:]) for row in rows]
+            rows = connection.execute(query.order_by(table.rated_at.desc(), table.item_key).limit(MOST_RATINGS)).all()
+        return [Rated(self.as_id("item", row[0]), *row[1:]) for row in rows]
 
-    def visitor_rate(self, visitor_id: str, movie_id: Any, rating: float | None) -> None:
+    def visitor_rate(self, visitor_id: str, item_id: Any, rating: float | None) -> None:
         """Store or remove a visitor's rating; the change is durable when this returns.
 
         Parameters
         ----------
         visitor_id : str
             Id of the visitor.
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
         rating : float or None
             Rating on the scale of the store; None removes the rating.
@@ -70,9 +68,9 @@ class Visitors(Movies):
         """
         value = None if rating is None else self.check_rating("rating", rating)
         row = {} if value is None else {"rating": value}
-        self._mark(visitor_ratings, visitor_id, movie_id, row, keep=value is not None)
+        self._mark(visitor_ratings, visitor_id, item_id, row, keep=value is not None)
 
-    def visitor_aside(self, visitor_id: str) -> list[Any]:
+    def dismissed(self, visitor_id: str) -> list[Any]:
         """Return the items that a visitor dismissed.
 
         Parameters
@@ -84,19 +82,19 @@ class Visitors(Movies):
         -------
         list of int or str
         """
-        query = sa.select(movies.c.movie_id).select_from(set_aside.join(visitors).join(movies))
-        query = query.where(visitors.c.visitor_id == visitor_id).order_by(movies.c.movie_key)
+        query = sa.select(items.c.item_id).select_from(dismissed.join(visitors).join(items))
+        query = query.where(visitors.c.visitor_id == visitor_id).order_by(items.c.item_key)
         with self._reading() as connection:
-            return [self.as_id("movie", text) for text in connection.scalars(query)]
+            return [self.as_id("item", text) for text in connection.scalars(query)]
 
-    def set_aside(self, visitor_id: str, movie_id: Any, *, back: bool = False) -> None:
+    def dismiss(self, visitor_id: str, item_id: Any, *, back: bool = False) -> None:
         """Record that a visitor wants fewer items like this one.
 
         Parameters
         ----------
         visitor_id : str
             Id of the visitor.
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
         back : bool, default False
             Whether to undo the dismissal.
@@ -106,18 +104,18 @@ class Visitors(Movies):
         UnknownId
             The store has no such item.
         """
-        self._mark(set_aside, visitor_id, movie_id, {}, keep=not back)
+        self._mark(dismissed, visitor_id, item_id, {}, keep=not back)
 
-    def _mark(self, table: sa.Table, visitor_id: str, movie_id: Any, row: dict[str, Any], *, keep: bool) -> None:
+    def _mark(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, keep: bool) -> None:
         """Insert or remove the row of a visitor and an item."""
-        text, now = self._text("movie", movie_id), int(time.time())
+        text, now = self._text("item", item_id), int(time.time())
         with self._writing() as connection:
             self._settle(connection)
-            movie_key = self._movie_keys(connection, {text: movie_id})[text]
+            item_key = self._item_keys(connection, {text: item_id})[text]
             here = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
             here = here.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
             key = connection.scalar(here.returning(visitors.c.visitor_key))
-            whose = {"visitor_key": key, "movie_key": movie_key}
+            whose = {"visitor_key": key, "item_key": item_key}
             if not keep:
                 connection.execute(sa.delete(table).where(*(table.c[name] == at for name, at in whose.items())))
             elif row:
@@ -165,7 +163,7 @@ class Visitors(Movies):
         keys = sa.select(visitors.c.visitor_key).where(who)
         with self._writing() as connection:
             gone = connection.execute(sa.delete(visitor_ratings).where(visitor_ratings.c.visitor_key.in_(keys)))
-            connection.execute(sa.delete(set_aside).where(set_aside.c.visitor_key.in_(keys)))
+            connection.execute(sa.delete(dismissed).where(dismissed.c.visitor_key.in_(keys)))
             connection.execute(sa.delete(visitors).where(who))
             if learned and gone.rowcount:
                 self._add_to(connection, "forgotten", 1)

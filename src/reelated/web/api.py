@@ -21,7 +21,7 @@ from reelated.web.problems import DESCRIBED
 from reelated.web.service import Service
 
 UserId = Annotated[str, Path(description="A user's id.", examples=["300"])]
-MovieId = Annotated[str, Path(description="A movie's id.", examples=["50"])]
+ItemId = Annotated[str, Path(description="An item's id.", examples=["50"])]
 _bearer = HTTPBearer(auto_error=False, description="The key of REELATED_API_KEY, where the service has one.")
 
 
@@ -77,23 +77,23 @@ class Api:
 
     def _routes(self) -> list[tuple[str, str, Callable[..., Any], Any, bool]]:
         """Return method, path, handler, response model, and whether the route needs the key."""
-        user, movie = "/api/users/{user_id}", "/api/movies/{movie_id}"
+        user, item = "/api/users/{user_id}", "/api/items/{item_id}"
         return [
             ("GET", f"{user}/recommendations", self.recommendations, bodies.Recommendations, True),
-            ("GET", f"{user}/predictions/{{movie_id}}", self.prediction, bodies.PredictionOut, True),
+            ("GET", f"{user}/predictions/{{item_id}}", self.prediction, bodies.PredictionOut, True),
             ("GET", f"{user}/ratings", self.ratings, bodies.RatingsOut, True),
-            ("PUT", f"{user}/ratings/{{movie_id}}", self.rate, bodies.RatingOut, True),
-            ("DELETE", f"{user}/ratings/{{movie_id}}", self.unrate, None, True),
+            ("PUT", f"{user}/ratings/{{item_id}}", self.rate, bodies.RatingOut, True),
+            ("DELETE", f"{user}/ratings/{{item_id}}", self.unrate, None, True),
             ("DELETE", user, self.forget, None, True),
             ("POST", "/api/ratings", self.rate_many, bodies.Kept, True),
             ("POST", "/api/recommendations", self.newcomer, bodies.NewUserRecommendations, False),
-            ("GET", "/api/movies", self.movies, bodies.MoviesOut, False),
-            ("GET", movie, self.movie, bodies.MovieOut, False),
-            ("PUT", movie, self.put_movie, bodies.MovieOut, True),
-            ("PUT", f"{movie}/hidden", self.hide, None, True),
-            ("DELETE", f"{movie}/hidden", self.show, None, True),
-            ("GET", f"{movie}/similar", self.similar, bodies.SimilarMovies, False),
-            ("GET", f"{movie}/audience", self.audience, bodies.Audience, True),
+            ("GET", "/api/items", self.items, bodies.ItemsOut, False),
+            ("GET", item, self.item, bodies.ItemOut, False),
+            ("PUT", item, self.put_item, bodies.ItemOut, True),
+            ("PUT", f"{item}/hidden", self.hide, None, True),
+            ("DELETE", f"{item}/hidden", self.show, None, True),
+            ("GET", f"{item}/similar", self.similar, bodies.SimilarItems, False),
+            ("GET", f"{item}/audience", self.audience, bodies.Audience, True),
             ("GET", "/api/map", self.map, bodies.MapOut, False),
             ("GET", "/api/model", self.model, bodies.ModelOut, False),
             ("POST", "/api/refit", self.refit, bodies.RefitOut, True),
@@ -108,9 +108,9 @@ class Api:
         who = self.store.parse("user", user_id)
         return as_list(self.service.recommend(who, n=asked.n, by=asked.by, **self._filters(asked)))
 
-    def prediction(self, user_id: UserId, movie_id: MovieId) -> Response:
+    def prediction(self, user_id: UserId, item_id: ItemId) -> Response:
         """Predict a user's rating of an item and explain it. The user's own rating of the item is not used."""
-        prediction, why = self.service.predict(self.store.parse("user", user_id), self.store.parse("movie", movie_id))
+        prediction, why = self.service.predict(self.store.parse("user", user_id), self.store.parse("item", item_id))
         reasons, others = why.contributions[:3], why.contributions[3:]
         rest = sum(reason.contribution for reason in others)
         parts = {"base": why.base, "reasons": reasons, "other": rest, "clip": why.clip}
@@ -123,22 +123,22 @@ class Api:
         told = [row._asdict() for row in rows[: asked.n]]
         return as_json({"ratings": told, "page": asked.page, "more": len(rows) > asked.n})
 
-    def rate(self, user_id: UserId, movie_id: MovieId, given: Annotated[bodies.Rating, Body()]) -> Response:
+    def rate(self, user_id: UserId, item_id: ItemId, given: Annotated[bodies.Rating, Body()]) -> Response:
         """Store a user's rating of an item. It is durable when the response arrives; an unknown user is added."""
-        user, movie = self.store.parse("user", user_id), self.store.parse("movie", movie_id)
-        self.store.rate(user, movie, given.rating)
+        user, item = self.store.parse("user", user_id), self.store.parse("item", item_id)
+        self.store.rate(user, item, given.rating)
         self._count(1)
-        return as_json({"user_id": user, "movie_id": movie, "rating": given.rating})
+        return as_json({"user_id": user, "item_id": item, "rating": given.rating})
 
-    def unrate(self, user_id: UserId, movie_id: MovieId) -> Response:
+    def unrate(self, user_id: UserId, item_id: ItemId) -> Response:
         """Delete a user's rating of an item."""
-        self.store.unrate(self.store.parse("user", user_id), self.store.parse("movie", movie_id))
+        self.store.unrate(self.store.parse("user", user_id), self.store.parse("item", item_id))
         self._count(1)
         return Response(status_code=204)
 
     def rate_many(self, given: Annotated[bodies.RatingsIn, Body()]) -> Response:
         """Store ratings of several users, all or none. The last of repeated ratings counts."""
-        kept = self.store.rate_many((row.user_id, row.movie_id, row.rating) for row in given.ratings)
+        kept = self.store.rate_many((row.user_id, row.item_id, row.rating) for row in given.ratings)
         self._count(kept)
         return as_json({"kept": kept})
 
@@ -157,51 +157,51 @@ class Api:
         Rated items that the model does not know are ignored and listed under `unknown`. Without any usable rating the
         list consists of popular items.
         """
-        ratings = {row.movie_id: row.rating for row in given.ratings}
+        ratings = {row.item_id: row.rating for row in given.ratings}
         filters = {"genres": given.genres, "years": given.years, "exclude": given.exclude}
         answers = self.service.recommend_newcomer(ratings, n=given.n, by=given.by, **filters)
         return as_list(answers, unknown=list(answers.unknown))
 
-    # ------------------------------------------------------------------------------------------ of movies
-    def movies(self, asked: Annotated[bodies.Search, Query()]) -> Response:
+    # ------------------------------------------------------------------------------------------ of items
+    def items(self, asked: Annotated[bodies.Search, Query()]) -> Response:
         """Find items by a part of the title, ignoring case and accents."""
         start = (asked.page - 1) * asked.n
-        found = self.store.find_movies(asked.query, genres=split(asked.genres), start=start, n=asked.n + 1)
-        told = [movie._asdict() for movie in found[: asked.n]]
-        return as_json({"movies": told, "page": asked.page, "more": len(found) > asked.n})
+        found = self.store.find_items(asked.query, genres=split(asked.genres), start=start, n=asked.n + 1)
+        told = [item._asdict() for item in found[: asked.n]]
+        return as_json({"items": told, "page": asked.page, "more": len(found) > asked.n})
 
-    def movie(self, movie_id: MovieId) -> Response:
+    def item(self, item_id: ItemId) -> Response:
         """Return one item."""
-        return as_json(self.service.movie(self.store.parse("movie", movie_id))._asdict())
+        return as_json(self.service.item(self.store.parse("item", item_id))._asdict())
 
-    def put_movie(self, movie_id: MovieId, given: Annotated[bodies.MovieIn, Body()]) -> Response:
+    def put_item(self, item_id: ItemId, given: Annotated[bodies.ItemIn, Body()]) -> Response:
         """Add an item, or change the given fields. It can be found and rated at once.
 
         A new item needs a title; it is recommended after the next refit.
         """
-        known = self.store.parse("movie", movie_id)
-        self.store.put_movie(known, **given.model_dump(exclude_unset=True))
-        return as_json(self.store.movie(known)._asdict())
+        known = self.store.parse("item", item_id)
+        self.store.put_item(known, **given.model_dump(exclude_unset=True))
+        return as_json(self.store.item(known)._asdict())
 
-    def hide(self, movie_id: MovieId) -> Response:
+    def hide(self, item_id: ItemId) -> Response:
         """Hide an item from all lists and searches at once. Its ratings are kept."""
-        self.store.set_hidden(self.store.parse("movie", movie_id), True)
+        self.store.set_hidden(self.store.parse("item", item_id), True)
         return Response(status_code=204)
 
-    def show(self, movie_id: MovieId) -> Response:
+    def show(self, item_id: ItemId) -> Response:
         """Show a hidden item again at once."""
-        self.store.set_hidden(self.store.parse("movie", movie_id), False)
+        self.store.set_hidden(self.store.parse("item", item_id), False)
         return Response(status_code=204)
 
-    def similar(self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10) -> Response:
+    def similar(self, item_id: ItemId, n: Annotated[bodies.N, Query()] = 10) -> Response:
         """List the items most similar to an item."""
-        return as_list(self.service.similar(self.service.served.recommender.movie_ids.parse(movie_id), n))
+        return as_list(self.service.similar(self.service.served.recommender.item_ids.parse(item_id), n))
 
     def audience(
-        self, movie_id: MovieId, n: Annotated[bodies.N, Query()] = 10, by: Annotated[bodies.AudienceBy, Query()] = None
+        self, item_id: ItemId, n: Annotated[bodies.N, Query()] = 10, by: Annotated[bodies.AudienceBy, Query()] = None
     ) -> Response:
         """List the users with the highest scores for an item they have not rated, without reasons."""
-        return as_list(self.service.audience(self.store.parse("movie", movie_id), n, by))
+        return as_list(self.service.audience(self.store.parse("item", item_id), n, by))
 
     def map(self, request: Request) -> Response:
         """Return the map: coordinates of every item as columns of equal length, the most rated item first."""
@@ -251,7 +251,7 @@ class Api:
 
     def _filters(self, asked: bodies.Asked) -> dict[str, Any]:
         """Parse the filters of a query string."""
-        left_out = [self.store.parse("movie", text) for text in split(asked.exclude)]
+        left_out = [self.store.parse("item", text) for text in split(asked.exclude)]
         return {"genres": split(asked.genres) or None, "years": as_years(asked.years), "exclude": left_out or None}
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from reelated.recommender import MovieRow, Reason, SimilarRow, UserRow
+from reelated.recommender import ItemRow, Reason, SimilarRow, UserRow
 
 MOST = 1000
 """Maximum number of rows of a list."""
@@ -29,9 +29,9 @@ class Asked(Closed):
 
     n: N = 10
     by: By = None
-    genres: Annotated[str | None, Field(description="Only movies of any of these: Comedy,Drama.")] = None
-    years: Annotated[str | None, Field(description="Only movies of these years: 1994 or 1990-1999.")] = None
-    exclude: Annotated[str | None, Field(description="Movie ids to leave out: 1,2.")] = None
+    genres: Annotated[str | None, Field(description="Only items of any of these: Comedy,Drama.")] = None
+    years: Annotated[str | None, Field(description="Only items of these years: 1994 or 1990-1999.")] = None
+    exclude: Annotated[str | None, Field(description="Item ids to leave out: 1,2.")] = None
 
 
 class Page(Closed):
@@ -45,20 +45,20 @@ class Search(Page):
     """Query parameters of a search."""
 
     query: Annotated[str, Field(max_length=500, description="A part of a title.")] = ""
-    genres: Annotated[str | None, Field(description="Only movies of any of these: Comedy,Drama.")] = None
+    genres: Annotated[str | None, Field(description="Only items of any of these: Comedy,Drama.")] = None
 
 
-class MovieRating(Closed):
+class ItemRating(Closed):
     """A new user's rating of an item."""
 
-    movie_id: Annotated[Id, Field(examples=[50])]
+    item_id: Annotated[Id, Field(examples=[50])]
     rating: Stars
 
 
 class Newcomer(Closed):
     """A new user's ratings, and the options of the list."""
 
-    ratings: Annotated[list[MovieRating], Field(max_length=MOST_RATINGS)]
+    ratings: Annotated[list[ItemRating], Field(max_length=MOST_RATINGS)]
     n: N = 10
     by: By = None
     genres: Annotated[list[str] | None, Field(max_length=100, examples=[None])] = None
@@ -72,7 +72,7 @@ class Rating(Closed):
     rating: Stars
 
 
-class UserRating(MovieRating):
+class UserRating(ItemRating):
     """A user's rating of an item."""
 
     user_id: Annotated[Id, Field(examples=[300])]
@@ -84,7 +84,7 @@ class RatingsIn(Closed):
     ratings: Annotated[list[UserRating], Field(max_length=MOST_RATINGS)]
 
 
-class MovieIn(Closed):
+class ItemIn(Closed):
     """An item to add or change; omitted fields stay unchanged."""
 
     title: Annotated[str, Field(examples=["Alien"])] = ""
@@ -103,14 +103,14 @@ class Short(BaseModel):
 class Recommendations(BaseModel):
     """Recommended items, best first."""
 
-    recommendations: list[MovieRow]
+    recommendations: list[ItemRow]
     short: Short | None
 
 
 class NewUserRecommendations(Recommendations):
     """Recommended items for a new user, best first."""
 
-    unknown: Annotated[list[Any], Field(description="Ids of rated movies that are not in the model; left out.")]
+    unknown: Annotated[list[Any], Field(description="Ids of rated items that are not in the model; left out.")]
 
 
 class Audience(BaseModel):
@@ -120,7 +120,7 @@ class Audience(BaseModel):
     short: Short | None
 
 
-class SimilarMovies(BaseModel):
+class SimilarItems(BaseModel):
     """Similar items, the most similar first."""
 
     recommendations: list[SimilarRow]
@@ -130,7 +130,7 @@ class SimilarMovies(BaseModel):
 class PredictionOut(BaseModel):
     """A predicted rating: the sum of `base`, the contributions of the reasons, `other` and `clip`."""
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     user_id: Any
@@ -150,14 +150,14 @@ class RatingOut(BaseModel):
     """A stored rating."""
 
     user_id: Any
-    movie_id: Any
+    item_id: Any
     rating: float
 
 
 class RatedOut(BaseModel):
     """One rating of a user."""
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     rating: float
@@ -178,20 +178,20 @@ class Kept(BaseModel):
     kept: int
 
 
-class MovieOut(BaseModel):
+class ItemOut(BaseModel):
     """An item."""
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     genres: list[str]
     n_ratings: int
 
 
-class MoviesOut(BaseModel):
+class ItemsOut(BaseModel):
     """A page of items, the best matching titles first."""
 
-    movies: list[MovieOut]
+    items: list[ItemOut]
     page: int
     more: bool
 
@@ -208,7 +208,7 @@ class ColorsOut(BaseModel):
 class MapOut(BaseModel):
     """All items with coordinates from 0 to 10,000, as columns of equal length, the most rated item first."""
 
-    movie_id: list[Any]
+    item_id: list[Any]
     title: list[str]
     year: list[int | None]
     n_ratings: list[int]
@@ -226,7 +226,7 @@ class ModelOut(BaseModel):
     age_seconds: int
     name: str
     users: int
-    movies: int
+    items: int
     ratings: int
     scale: list[float]
     ranker: dict[str, Any] | None
@@ -250,4 +250,4 @@ class Health(BaseModel):
 class Problem(BaseModel):
     """An error: what was received, what is expected, and what to do."""
 
-    detail: Annotated[str, Field(examples=["movie_id=4711: no such movie. Look for it by title, or add it first."])]
+    detail: Annotated[str, Field(examples=["item_id=4711: no such item. Look for it by title, or add it first."])]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 
-from reelated.map import MovieMap, draw
+from reelated.map import ItemMap, draw
 from reelated.map.groups import Groups, groups_of
 from reelated.map.layout import has_place
 from reelated.map.picture import OTHER, palette
@@ -23,20 +23,20 @@ SIDE = 10_000
 class Chart:
     """The map of the items of a model."""
 
-    def __init__(self, rec: Recommender, movie_map: MovieMap) -> None:
+    def __init__(self, rec: Recommender, item_map: ItemMap) -> None:
         self.rec = rec
-        self.movie_map = movie_map
+        self.item_map = item_map
 
     @cached_property
     def columns(self) -> dict[str, Any]:
         """The columns of all items with coordinates, the most rated item first."""
-        catalogue, places = self.rec.catalogue_, self.movie_map.places_of(self.rec.movie_ids)
+        catalogue, places = self.rec.catalogue_, self.item_map.places_of(self.rec.item_ids)
         here = catalogue.by_popularity[has_place(places)[catalogue.by_popularity]]
         low = places[here].min(axis=0, initial=np.inf)
         size = float((places[here] - low).max(initial=1e-9))
         x, y = np.rint((places[here] - low) * (SIDE / size)).astype(int).T.tolist()
         return {
-            "movie_id": self.rec.movie_ids.take(here).to_list(),
+            "item_id": self.rec.item_ids.take(here).to_list(),
             "title": [catalogue.titles[at] for at in here],
             "year": [catalogue.years[at] for at in here],
             "n_ratings": catalogue.counts[here].tolist(),
@@ -53,7 +53,7 @@ class Chart:
     @cached_property
     def svg(self) -> tuple[bytes, bytes]:
         """The SVG with a link to the page of each item, plain and gzipped."""
-        return _packed(draw(self.rec, self.movie_map, link=lambda id_: f"/movies/{quote(str(id_), safe='')}").encode())
+        return _packed(draw(self.rec, self.item_map, link=lambda id_: f"/items/{quote(str(id_), safe='')}").encode())
 
     @cached_property
     def tag(self) -> str:

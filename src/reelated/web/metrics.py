@@ -44,7 +44,7 @@ def _of_model(service: Service) -> CollectorRegistry:
         "version": ("Number of the model's version.", version.number if version else 0),
         "age_seconds": ("Age of the model.", max(time.time() - version.made_at, 0) if version else 0),
         "ratings": ("Ratings that the model was fitted to.", version.ratings if version else 0),
-        "movies": ("Movies that the model knows.", version.movies if version else 0),
+        "items": ("Items that the model knows.", version.items if version else 0),
     }
     for name, (help_, value) in told.items():
         Gauge(f"reelated_model_{name}", help_, registry=registry).set(value)

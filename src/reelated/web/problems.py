@@ -19,16 +19,16 @@ from reelated.web.service import NoModel
 log = logging.getLogger("reelated.web")
 RETRY_AFTER = {"Retry-After": "5"}
 _WORDS = {
-    r"For a newcomer pass ratings=\{movie_id: rating\}": "For a newcomer: POST /api/recommendations",
-    r"Search by title with find\('…'\)": "Search by title: GET /api/movies?query=…",
-    r"Look for it by title, or add it first": "Find it: GET /api/movies?query=…. Or add it: PUT /api/movies/{movie_id}",
+    r"For a newcomer pass ratings=\{item_id: rating\}": "For a newcomer: POST /api/recommendations",
+    r"Search by title with find\('…'\)": "Search by title: GET /api/items?query=…",
+    r"Look for it by title, or add it first": "Find it: GET /api/items?query=…. Or add it: PUT /api/items/{item_id}",
     r"See the user's ratings": "See them: GET /api/users/{user_id}/ratings",
 }
 DESCRIBED: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "No such request can be read."},
     401: {"model": Problem, "description": "The key is missing or wrong."},
     403: {"model": Problem, "description": "Asked from where one may not ask."},
-    404: {"model": Problem, "description": "No such user or movie."},
+    404: {"model": Problem, "description": "No such user or item."},
     405: {"model": Problem, "description": "Nothing of the kind can be done here."},
     413: {"model": Problem, "description": "The body is too large."},
     422: {"model": Problem, "description": "A value cannot be used."},

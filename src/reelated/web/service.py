@@ -14,14 +14,14 @@ import numpy.typing as npt
 import polars as pl
 
 from reelated.errors import InputError, UnknownId, shorten
-from reelated.map import MovieMap
+from reelated.map import ItemMap
 from reelated.ratings import NO_TIME, Feedback
-from reelated.recommender import Answers, MovieRow, Prediction, Recommender, SimilarRow, UserRow, Why
+from reelated.recommender import Answers, ItemRow, Prediction, Recommender, SimilarRow, UserRow, Why
 from reelated.recommender.lists import recency_of
 from reelated.recommender.people import Person, one_row
 from reelated.recommender.questions import By
 from reelated.refit import Version, Versions
-from reelated.store import About, Profile, Store, StoredMovie, StoreUnavailable
+from reelated.store import About, Profile, Store, StoredItem, StoreUnavailable
 from reelated.web.chart import Chart
 from reelated.web.wall import most_telling
 
@@ -66,7 +66,7 @@ class Served(NamedTuple):
 class Found(NamedTuple):
     """One item found by title."""
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     genres: tuple[str, ...]
@@ -112,6 +112,11 @@ class Service:
         """Explicit or implicit feedback; explicit while there is no model."""
         return "explicit" if self._served is None else self._served.recommender.feedback_
 
+    @property
+    def noun(self) -> str:
+        """What an item is called on the pages."""
+        return self.store.noun if self._served is None else self._served.recommender.noun_
+
     def current(self) -> Served:
         """Return the served model without the items that are hidden now, by whichever worker.
 
@@ -136,10 +141,10 @@ class Service:
         if wanted is None or (self._served is not None and self._served.version == wanted):
             return False
         recommender = self.versions.load(wanted)
-        keys = self.store.all_movie_keys()
+        keys = self.store.all_item_keys()
         items = np.full(max((key for key, _ in keys), default=0) + 1, -1, np.int32)
-        ids = pl.Series([self.store.as_id("movie", text) for _, text in keys], dtype=recommender.movie_ids.values.dtype)
-        items[[key for key, _ in keys]] = recommender.movie_ids.indices_of(ids)
+        ids = pl.Series([self.store.as_id("item", text) for _, text in keys], dtype=recommender.item_ids.values.dtype)
+        items[[key for key, _ in keys]] = recommender.item_ids.indices_of(ids)
         made = Served(wanted, recommender, items, most_telling(recommender))
         _warm(recommender)  # before the switch, so that requests go on with the old model meanwhile
         made = made.hiding(self.store.hidden_keys())
@@ -150,41 +155,41 @@ class Service:
 
     def _person(self, served: Served, profile: Profile) -> Any:
         """Return a profile's ratings of known items as a row, to be passed as `ratings`."""
-        keys = profile.movie_keys
+        keys = profile.item_keys
         items = served.items[keys[keys < len(served.items)]]
         kept = np.flatnonzero(items >= 0)
         kept = kept[np.argsort(items[kept])]
         rec, times, weights = served.recommender, profile.times[kept], None
         if rec.recency_half_life is not None and not (times == NO_TIME).any():
             weights = recency_of(times, rec.recency_half_life, rec.recency_floor)
-        return Person(one_row(items[kept], profile.ratings[kept], len(rec.movie_ids)), profile.user_id, weights)
+        return Person(one_row(items[kept], profile.ratings[kept], len(rec.item_ids)), profile.user_id, weights)
 
     # ------------------------------------------------------------------------------------------- answers
-    def recommend(self, user_id: Any, **asked: Any) -> Answers[MovieRow]:
+    def recommend(self, user_id: Any, **asked: Any) -> Answers[ItemRow]:
         """Recommend items to a user."""
         served, profile = self.current(), self.store.profile(user_id)
         return served.recommender.recommend(ratings=self._person(served, profile), **asked)
 
-    def recommend_newcomer(self, ratings: Mapping[Any, float], **asked: Any) -> Answers[MovieRow]:
+    def recommend_newcomer(self, ratings: Mapping[Any, float], **asked: Any) -> Answers[ItemRow]:
         """Recommend items to a new user; this works during an outage of the store."""
         return self.current().recommender.recommend(ratings=ratings, **asked)
 
     def find(self, text: str, n: int) -> list[Found]:
         """Find items by title, typos allowed; items that the model does not know come first."""
         rec = self.current().recommender
-        new = [movie for movie in self.store.find_movies(text[:100], n=n) if rec.movie_ids.find(movie.movie_id) is None]
-        found = [Found(row.movie_id, row.title, row.year, row.genres) for row in new]
-        return (found + [Found(row.movie_id, row.title, row.year, row.genres) for row in rec.find(text, n=n)])[:n]
+        new = [item for item in self.store.find_items(text[:100], n=n) if rec.item_ids.find(item.item_id) is None]
+        found = [Found(row.item_id, row.title, row.year, row.genres) for row in new]
+        return (found + [Found(row.item_id, row.title, row.year, row.genres) for row in rec.find(text, n=n)])[:n]
 
-    def similar(self, movie_id: Any, n: int) -> Answers[SimilarRow]:
+    def similar(self, item_id: Any, n: int) -> Answers[SimilarRow]:
         """Return the most similar items; this works during an outage of the store."""
-        return self._current_with(movie_id).recommender.similar(movie_id, n=n)
+        return self._current_with(item_id).recommender.similar(item_id, n=n)
 
-    def predict(self, user_id: Any, movie_id: Any) -> tuple[Prediction, Why]:
+    def predict(self, user_id: Any, item_id: Any) -> tuple[Prediction, Why]:
         """Return a user's predicted rating of an item and its explanation."""
-        served, profile = self._current_with(movie_id), self.store.profile(user_id)
+        served, profile = self._current_with(item_id), self.store.profile(user_id)
         rec, ratings = served.recommender, self._person(served, profile)
-        return rec.predict(None, movie_id, ratings=ratings), rec.explain(None, movie_id, ratings=ratings, by="rating")
+        return rec.predict(None, item_id, ratings=ratings), rec.explain(None, item_id, ratings=ratings, by="rating")
 
     def chart(self) -> Chart:
         """Return the latest map; the map of an earlier version is used until the next one is drawn."""
@@ -196,22 +201,22 @@ class Service:
             raise NoMap(f"There is no map yet. It is drawn after a refit{how}.") from None
         key = served.version.number, served.hidden, told.st_mtime_ns, told.st_size
         if self._chart is None or self._chart[0] != key:
-            self._chart = key, Chart(served.recommender, MovieMap.load(file))
+            self._chart = key, Chart(served.recommender, ItemMap.load(file))
         return self._chart[1]
 
-    def audience(self, movie_id: Any, n: int, by: Any = None) -> Answers[UserRow]:
+    def audience(self, item_id: Any, n: int, by: Any = None) -> Answers[UserRow]:
         """Return the users with the highest score for an item they have not rated.
 
         Audience scores are cached until 1 % of the ratings have changed; users who rated the item since then, or were
         erased, are excluded at once.
         """
-        served = self._current_with(movie_id)
+        served = self._current_with(item_id)
         about = self.store.about()
         with self._one_at_a_time:
             everybody = self._read_everybody(served, about)
-        rated = self.store.raters(movie_id)
+        rated = self.store.raters(item_id)
         # Ask for as many more users as have rated the item since the cache was filled: they are dropped below.
-        found = everybody.audience(movie_id, n=n + len(rated - _raters(everybody, movie_id)), by=by)
+        found = everybody.audience(item_id, n=n + len(rated - _raters(everybody, item_id)), by=by)
         here = self.store.known_users([row.user_id for row in found])
         rows = [row for row in found if row.user_id not in rated and row.user_id in here][:n]
         numbered = [replace(row, rank=rank) for rank, row in enumerate(rows, 1)]
@@ -241,23 +246,23 @@ class Service:
             self._tastes = version, {taste.genre: taste.mean for taste in self.store.tastes()}
         return self._tastes[1]
 
-    def _current_with(self, movie_id: Any) -> Served:
+    def _current_with(self, item_id: Any) -> Served:
         """Return the served model; raise `UnknownId` if it does not know the item or the item is hidden."""
         served = self.current()
-        item = served.recommender.movie_ids.find(movie_id)
+        item = served.recommender.item_ids.find(item_id)
         if item is None:
-            self.movie(movie_id)  # raises its own error if the store does not know the item either
-            raise UnknownId(f"movie_id={shorten(movie_id)}: the model does not know this movie until the next refit.")
+            self.item(item_id)  # raises its own error if the store does not know the item either
+            raise UnknownId(f"item_id={shorten(item_id)}: the model does not know this item until the next refit.")
         if not served.recommender.catalogue_.shown[item]:
-            raise _hidden(movie_id)
+            raise _hidden(item_id)
         return served
 
-    def movie(self, movie_id: Any) -> StoredMovie:
+    def item(self, item_id: Any) -> StoredItem:
         """Return an item of the store; raise `UnknownId` if it is hidden."""
-        movie = self.store.movie(movie_id)
-        if self.store.is_hidden(movie_id):
-            raise _hidden(movie_id)
-        return movie
+        item = self.store.item(item_id)
+        if self.store.is_hidden(item_id):
+            raise _hidden(item_id)
+        return item
 
     # -------------------------------------------------------------------------------------------- writing
     def ask_refit(self) -> bool:
@@ -282,27 +287,27 @@ class Service:
             raise
 
 
-def _hidden(movie_id: Any) -> UnknownId:
-    return UnknownId(f"movie_id={shorten(movie_id)}: this movie is hidden.")
+def _hidden(item_id: Any) -> UnknownId:
+    return UnknownId(f"item_id={shorten(item_id)}: this item is hidden.")
 
 
-def _raters(everybody: Recommender, movie_id: Any) -> set[Any]:
+def _raters(everybody: Recommender, item_id: Any) -> set[Any]:
     """Return the users who had rated an item when the cache was filled."""
-    matrix, item = everybody._kept("movie_id").matrix, everybody.movie_ids.index_of(movie_id)
+    matrix, item = everybody._kept("item_id").matrix, everybody.item_ids.index_of(item_id)
     rows = np.searchsorted(matrix.indptr, np.flatnonzero(matrix.indices == item), side="right") - 1
     return set(everybody.user_ids.take(rows).to_list())
 
 
 def _warm(recommender: Recommender) -> None:
     """Call each method once, so that no request waits for numba to load or compile a kernel."""
-    movie_id = recommender.movie_ids[0]
-    ratings = {movie_id: recommender.scale_.high}
+    item_id = recommender.item_ids[0]
+    ratings = {item_id: recommender.scale_.high}
     numbers: tuple[By, ...] = ("score",) if recommender.models_.rater is None else ("score", "rating")
     for by in numbers:
         recommender.recommend(ratings=ratings, by=by)
     try:
-        recommender.explain(ratings=ratings, movie_id=movie_id, by=numbers[-1])
+        recommender.explain(ratings=ratings, item_id=item_id, by=numbers[-1])
         if "rating" in numbers:
-            recommender.predict(ratings=ratings, movie_id=movie_id)
+            recommender.predict(ratings=ratings, item_id=item_id)
     except InputError:  # a model of one item has no explanations
         log.debug("nothing to explain")

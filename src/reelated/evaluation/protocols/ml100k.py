@@ -16,13 +16,13 @@ def folds_of(material: Material) -> list[Split]:
 
 def microsoft(material: Material) -> list[Split]:
     """Hide a quarter of each item's ratings, in the order of one random number for each line of the file."""
-    movies = material.table["movie_id"].to_numpy()
-    order = np.lexsort((np.random.RandomState(SEED).rand(len(movies)), movies))
-    _, starts, counts = np.unique(movies[order], return_index=True, return_counts=True)
-    ranks = np.arange(len(movies)) - np.repeat(starts, counts)
-    hidden = np.empty(len(movies), np.bool_)
+    items = material.table["item_id"].to_numpy()
+    order = np.lexsort((np.random.RandomState(SEED).rand(len(items)), items))
+    _, starts, counts = np.unique(items[order], return_index=True, return_counts=True)
+    ranks = np.arange(len(items)) - np.repeat(starts, counts)
+    hidden = np.empty(len(items), np.bool_)
     hidden[order] = ranks >= np.repeat(np.round(SHARE * counts), counts)
-    return [material.hide(hidden, f"the last quarter of each movie's ratings in a random order, seed {SEED}")]
+    return [material.hide(hidden, f"the last quarter of each item's ratings in a random order, seed {SEED}")]
 
 
 FOLDS = Protocol(
@@ -52,8 +52,8 @@ MICROSOFT = Protocol(
     data="MovieLens 100K",
     size=SIZE,
     definition=(
-        "One random number for each rating in the order of u.data (NumPy's legacy generator, seed 42); of each movie's "
-        "ratings, sorted by it, the first 75 % (rounded) train, the others are hidden. Lists of 10 of all movies but "
+        "One random number for each rating in the order of u.data (NumPy's legacy generator, seed 42); of each item's "
+        "ratings, sorted by it, the first 75 % (rounded) train, the others are hidden. Lists of 10 of all items but "
         "those rated in training, for all users with a hidden rating. Any hidden rating is a hit. MAP and recall are "
         "divided by the number of hidden ratings; nDCG is binary, its ideal cut at 10."
     ),
@@ -81,7 +81,7 @@ AUDIENCE = Protocol(
     data="MovieLens 100K",
     size=SIZE,
     definition=(
-        "The split of ml100k-microsoft read the other way: for each movie with a hidden rating, the 10 of the users "
+        "The split of ml100k-microsoft read the other way: for each item with a hidden rating, the 10 of the users "
         "who have not rated it in training. Hits are its hidden raters. nDCG is binary, its ideal cut at 10; places: "
         "the share of all places that the ten most listed users hold."
     ),

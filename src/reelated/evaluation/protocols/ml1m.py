@@ -17,27 +17,27 @@ FOLDS_SEED = 0
 
 def ncf(material: Material) -> list[Split]:
     """Hide each user's rating that the test file names, and rank it among the 99 sampled items there."""
-    # the split's files number users and movies as they first appear in the ratings file
-    users, movies = (material.table[name].unique(maintain_order=True) for name in ("user_id", "movie_id"))
+    # the split's files number users and items as they first appear in the ratings file
+    users, items = (material.table[name].unique(maintain_order=True) for name in ("user_id", "item_id"))
     rows = [line.split("\t") for line in text_of(material.file("*test.rating", NCF_FILES)).splitlines()]
     sampled = [line.split("\t") for line in text_of(material.file("*test.negative*", NCF_FILES)).splitlines()]
     try:
         tested = np.array([[int(row[0]), int(row[1])] for row in rows])
         others = np.array([[int(number) for number in row[1:]] for row in sampled])
         asked = np.concatenate([tested[:, 1:], others], axis=1)
-        named = (users.gather(tested[:, 0]), movies.gather(tested[:, 1]))
-        candidates = (users.gather(np.repeat(tested[:, 0], asked.shape[1])), movies.gather(asked.ravel()))
+        named = (users.gather(tested[:, 0]), items.gather(tested[:, 1]))
+        candidates = (users.gather(np.repeat(tested[:, 0], asked.shape[1])), items.gather(asked.ravel()))
     except (IndexError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(f"The files of the split cannot be used ({error}). Get them again from {NCF_FILES}.") from None
-    key = pl.DataFrame({"user_id": named[0], "movie_id": named[1]}).with_columns(hidden=True)
-    hidden = material.table.join(key, on=["user_id", "movie_id"], how="left", maintain_order="left")["hidden"]
+    key = pl.DataFrame({"user_id": named[0], "item_id": named[1]}).with_columns(hidden=True)
+    hidden = material.table.join(key, on=["user_id", "item_id"], how="left", maintain_order="left")["hidden"]
     if hidden.sum() != len(rows):
         raise InputError(
             f"{len(rows) - hidden.sum():,} of {len(rows):,} ratings of the split's test file are not in the data: "
-            "movies and users are numbered as they first appear in the ratings file, so it must be the original one."
+            "items and users are numbered as they first appear in the ratings file, so it must be the original one."
         )
     split = material.hide(hidden.fill_null(False).to_numpy(), "the last rating of each user, as published with NCF")
-    return [replace(split, candidates=pl.DataFrame({"user_id": candidates[0], "movie_id": candidates[1]}))]
+    return [replace(split, candidates=pl.DataFrame({"user_id": candidates[0], "item_id": candidates[1]}))]
 
 
 def infinite_ae(material: Material) -> list[Split]:
@@ -64,9 +64,9 @@ NCF = Protocol(
     data="MovieLens 1M",
     size=SIZE,
     definition=(
-        "The last rating of each user is hidden, everything else trains. It is ranked among 99 movies that the user "
-        "has not rated, sampled once and published with the split; a few samples are the hidden movie itself, which "
-        "counts once, as in the authors' program. HR@10: the share of users with the hidden movie among the first ten; "
+        "The last rating of each user is hidden, everything else trains. It is ranked among 99 items that the user "
+        "has not rated, sampled once and published with the split; a few samples are the hidden item itself, which "
+        "counts once, as in the authors' program. HR@10: the share of users with the hidden item among the first ten; "
         "nDCG@10: the mean of 1 / log2(rank + 1), 0 where it is not among them."
     ),
     source=(
@@ -89,7 +89,7 @@ INFINITE_AE = Protocol(
     size=SIZE,
     definition=(
         "Of each user's ratings a part is for learning, a part for validation and a part for the test, as published. "
-        "The model learns from the first, is shown the first and the second, and lists 10 of all other movies. Any "
+        "The model learns from the first, is shown the first and the second, and lists 10 of all other items. Any "
         "hidden rating is a hit; nDCG is binary, its ideal cut at 10."
     ),
     source="Sachdeva et al. 2022, Infinite Recommendation Networks. SVD-AE: Hong et al. 2024.",

@@ -11,7 +11,7 @@ SEED, HELD_OUT, FEWEST, BAR, SHARE = 98765, 10_000, 5, 3.5, 0.2
 def liang(material: Material, held_out: int = HELD_OUT) -> list[Split]:
     """Hide a fifth of the ratings of the last users in a random order; the users before them are for validation."""
     table = material.table
-    users, movies = table["user_id"].to_numpy(), table["movie_id"].to_numpy()
+    users, items = table["user_id"].to_numpy(), table["item_id"].to_numpy()
     good = table["rating"].to_numpy() > BAR
     ids, counts = np.unique(users[good], return_counts=True)
     ids = ids[counts >= FEWEST]
@@ -19,7 +19,7 @@ def liang(material: Material, held_out: int = HELD_OUT) -> list[Split]:
     ids = ids[np.random.RandomState(SEED).permutation(len(ids))]
     fitted = good & np.isin(users, ids[: len(ids) - 2 * held_out])
     theirs = np.flatnonzero(
-        good & np.isin(users, ids[len(ids) - held_out :]) & np.isin(movies, np.unique(movies[fitted]))
+        good & np.isin(users, ids[len(ids) - held_out :]) & np.isin(items, np.unique(items[fitted]))
     )
     theirs = theirs[np.argsort(users[theirs], kind="stable")]
     draw, hidden = np.random.RandomState(SEED), np.zeros(len(table), np.bool_)
@@ -39,7 +39,7 @@ LIANG = Protocol(
     definition=(
         "Ratings above 3.5 alone, of users with 5 of them or more. In a random order of the users (NumPy's legacy "
         "generator, seed 98765) the last 10,000 are for the test, the 10,000 before them for validation, and the "
-        "others train. Of each test user's ratings of movies in training 80 % are shown and 20 % hidden. Recall is "
+        "others train. Of each test user's ratings of items in training 80 % are shown and 20 % hidden. Recall is "
         "divided by min(n, hidden); nDCG is binary, its ideal cut at 100."
     ),
     source="Liang et al. 2018, Variational Autoencoders for Collaborative Filtering.",

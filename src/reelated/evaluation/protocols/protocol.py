@@ -44,14 +44,14 @@ class Material:
     def data(self) -> Dataset:
         """The ratings as a data set, with the side information of items and users."""
         found = self._found
-        known = (found.known.get(kind) for kind in ("movies", "users"))
+        known = (found.known.get(kind) for kind in ("items", "users"))
         return Dataset.from_frames(found.ratings, *known, scale=found.scale, name=found.name)
 
     def hide(self, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
         """Return a split that hides ratings; unlike in `splits.hide`, masks follow the rows of the file."""
         ids = self.data.ratings
         users = ids.user_ids.indices_of(self.table["user_id"])
-        order = np.lexsort((ids.movie_ids.indices_of(self.table["movie_id"]), users))
+        order = np.lexsort((ids.item_ids.indices_of(self.table["item_id"]), users))
         fitted, shown = (None if mask is None else mask[order] for mask in (fitted, shown))
         return hide(self.data, hidden[order], how, fitted, shown)
 
@@ -74,7 +74,7 @@ def text_of(path: Path) -> str:
 
 
 def _sized(size: tuple[int, int, int]) -> str:
-    return "{:,} ratings by {:,} users of {:,} movies".format(*size)
+    return "{:,} ratings by {:,} users of {:,} items".format(*size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Protocol:
         Makes the splits of a `Material`.
     n : tuple of int
         The lengths of the lists.
-    ask : {"movies", "users"}
+    ask : {"items", "users"}
         What is ranked.
     """
 
@@ -133,7 +133,7 @@ class Protocol:
     published: tuple[Published, ...]
     splits: Callable[[Material], list[Split]]
     n: tuple[int, ...] = (10,)
-    ask: Ask = "movies"
+    ask: Ask = "items"
 
     def evaluate(
         self, recommender: Recommender, source: Any, split: Any = None, *, progress: Progress | None = None
@@ -178,9 +178,7 @@ class Protocol:
         found = material.data.ratings
         size = (len(found), *found.matrix.shape)
         if size != self.size:
-            wanted, got = (
-                "{:,} ratings by {:,} users of {:,} movies".format(*numbers) for numbers in (self.size, size)
-            )
+            wanted, got = ("{:,} ratings by {:,} users of {:,} items".format(*numbers) for numbers in (self.size, size))
             raise InputError(f"source={str(source)!r} holds {got}: {self.name} needs {self.data} with {wanted}.")
         return self.splits(material)
 

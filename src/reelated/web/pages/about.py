@@ -28,7 +28,7 @@ def how(site: Site, visit: Visit) -> Response:
         version=served and served.version,
         age=served and ago(time.time() - served.version.made_at),
         rated=len(site.store.visitor_ratings(visit.session.visitor_id)),
-        aside=len(site.store.visitor_aside(visit.session.visitor_id)),
+        dismissed=len(site.store.dismissed(visit.session.visitor_id)),
         days=LASTS[VISITOR] // 86400,
         learns=site.options.learn_from_visitors,
         erased="erased" in visit.query,

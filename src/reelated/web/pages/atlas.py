@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reelated.web.api import kept
-from reelated.web.pages.lists import aside_of, known, taste_of
+from reelated.web.pages.lists import dismissed_of, known, taste_of
 from reelated.web.pages.rating import found
 from reelated.web.pages.site import Site, Visit
 
@@ -28,25 +28,25 @@ def show(site: Site, visit: Visit) -> Response:
     site.service.chart()  # raises `NoMap`; the script fetches the map itself from the API
     rec, taste = site.service.served.recommender, taste_of(site, visit)
     ratings, chosen = known(rec, taste), None
-    glowing = rec.recommend(ratings=ratings, n=GLOWING, exclude=aside_of(rec, taste) or None) if ratings else ()
-    if visit.query.get("movie"):
-        chosen = site.service.movie(site.store.parse("movie", visit.query["movie"]))
+    glowing = rec.recommend(ratings=ratings, n=GLOWING, exclude=dismissed_of(rec, taste) or None) if ratings else ()
+    if visit.query.get("item"):
+        chosen = site.service.item(site.store.parse("item", visit.query["item"]))
     return site.draw(
         visit,
         "map",
         taste=taste,
-        stars={str(movie_id): rating for movie_id, rating in ratings.items()},
-        glowing=[str(row.movie_id) for row in glowing],
+        stars={str(item_id): rating for item_id, rating in ratings.items()},
+        glowing=[str(row.item_id) for row in glowing],
         chosen=chosen,
-        near=_near(site, chosen.movie_id) if chosen else (),
+        near=_near(site, chosen.item_id) if chosen else (),
         **found(site, visit),
     )
 
 
-def _near(site: Site, movie_id: Any) -> Any:
+def _near(site: Site, item_id: Any) -> Any:
     """Return the most similar items; none if the model does not know the item yet."""
     rec = site.service.served.recommender
-    return () if rec.movie_ids.find(movie_id) is None else rec.similar(movie_id, n=NEAR)
+    return () if rec.item_ids.find(item_id) is None else rec.similar(item_id, n=NEAR)
 
 
 def picture(site: Site, visit: Visit) -> Response:

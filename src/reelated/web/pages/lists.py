@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from reelated.errors import InputError, check_choice, shorten
-from reelated.recommender import MovieRow, Prediction, Recommender
+from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.people import newcomer
 from reelated.recommender.rows import Short, with_year
@@ -24,7 +24,7 @@ LIKE_IT = 10
 def add_to(site: Site) -> None:
     """Register these pages."""
     site.add("GET", "/list", partial(show, site))
-    site.add("POST", "/aside", partial(set_aside, site))
+    site.add("POST", "/dismiss", partial(dismiss, site))
 
 
 class Taste(NamedTuple):
@@ -32,13 +32,13 @@ class Taste(NamedTuple):
 
     rated: list[Rated]
     ratings: dict[Any, float]
-    aside: list[Any]
+    dismissed: list[Any]
 
 
 class Row(NamedTuple):
     """One recommended item with its prediction and explanation."""
 
-    movie: MovieRow
+    item: ItemRow
     sure: Prediction | None  # None if the model predicts no ratings
     sum: Sum | None  # None if the item only fills up the list
 
@@ -81,7 +81,7 @@ def show(site: Site, visit: Visit) -> Response:
     """Show the visitor's list."""
     asked, taste = asked_of(visit), taste_of(site, visit)
     rec = site.service.served.recommender
-    without = site.store.parse("movie", asked.without) if asked.without else None
+    without = site.store.parse("item", asked.without) if asked.without else None
     genres, decades = facets(rec.catalogue_)
     return site.draw(
         visit,
@@ -91,8 +91,8 @@ def show(site: Site, visit: Visit) -> Response:
         listed=make_list(rec, taste, asked, without),
         genres=genres,
         decades=decades,
-        fall=fall_of(rec, taste, without, site.store.parse("movie", asked.of), asked.by) if asked.of else None,
-        aside=[(movie_id, title_of(rec, movie_id)) for movie_id in taste.aside],
+        fall=fall_of(rec, taste, without, site.store.parse("item", asked.of), asked.by) if asked.of else None,
+        dismissed=[(item_id, title_of(rec, item_id)) for item_id in taste.dismissed],
         most=MOST,
         step=STEP,
     )
@@ -121,10 +121,10 @@ def facets(catalogue: Catalogue) -> tuple[list[str], list[tuple[str, str]]]:
     return genres, [(f"{year}-{year + 9}", f"{year}s") for year in begins if year >= 0]
 
 
-def set_aside(site: Site, visit: Visit) -> Response:
+def dismiss(site: Site, visit: Visit) -> Response:
     """Dismiss an item for the visitor, or restore it."""
-    movie_id = site.store.parse("movie", visit.form.get("movie_id", ""))
-    site.store.set_aside(visit.session.visitor_id, movie_id, back="again" in visit.form)
+    item_id = site.store.parse("item", visit.form.get("item_id", ""))
+    site.store.dismiss(visit.session.visitor_id, item_id, back="again" in visit.form)
     response = go(visit.form.get("back", ""), "/list")
     site.sessions.renew(visit.request, response, visit.session)
     return response
@@ -134,15 +134,15 @@ def set_aside(site: Site, visit: Visit) -> Response:
 def taste_of(site: Site, visit: Visit) -> Taste:
     """Read the ratings and dismissed items of the visitor."""
     rated = site.store.visitor_ratings(visit.session.visitor_id)
-    aside = site.store.visitor_aside(visit.session.visitor_id)
-    return Taste(rated, {row.movie_id: row.rating for row in rated}, aside)
+    dismissed = site.store.dismissed(visit.session.visitor_id)
+    return Taste(rated, {row.item_id: row.rating for row in rated}, dismissed)
 
 
 def make_list(rec: Recommender, taste: Taste, asked: Asked | None = None, without: Any = None) -> Listed:
     """Return the visitor's list, optionally without one of their ratings (counterfactual)."""
     asked = asked or Asked()
     person: Any = newcomer(known(rec, taste, without), rec.catalogue_, rec.scale_)
-    left_out = aside_of(rec, taste)
+    left_out = dismissed_of(rec, taste)
     if without is not None and is_known(rec, without):
         left_out.add(without)
     found = rec.recommend(
@@ -153,45 +153,45 @@ def make_list(rec: Recommender, taste: Taste, asked: Asked | None = None, withou
         years=as_years(asked.years or None),
         exclude=left_out or None,
     )
-    return Listed([_row(rec, person, movie, asked.by) for movie in found], found.short)
+    return Listed([_row(rec, person, item, asked.by) for item in found], found.short)
 
 
-def _row(rec: Recommender, person: Any, movie: MovieRow, by: Any) -> Row:
-    sure = None if rec.models_.rater is None else rec.predict(ratings=person, movie_id=movie.movie_id)
-    if movie.source == "popular":
-        return Row(movie, sure, None)
-    return Row(movie, sure, add_up(rec.explain(ratings=person, movie_id=movie.movie_id, by=by, ranks=False)))
+def _row(rec: Recommender, person: Any, item: ItemRow, by: Any) -> Row:
+    sure = None if rec.models_.rater is None else rec.predict(ratings=person, item_id=item.item_id)
+    if item.source == "popular":
+        return Row(item, sure, None)
+    return Row(item, sure, add_up(rec.explain(ratings=person, item_id=item.item_id, by=by, ranks=False)))
 
 
-def is_known(rec: Recommender, movie_id: Any) -> bool:
+def is_known(rec: Recommender, item_id: Any) -> bool:
     """Return whether the model knows an item; items added after the fit are unknown."""
-    return rec.movie_ids.find(movie_id) is not None
+    return rec.item_ids.find(item_id) is not None
 
 
 def known(rec: Recommender, taste: Taste, without: Any = None) -> dict[Any, float]:
     """Return the ratings of known items, clipped to the model's scale: the store's scale may be wider by now."""
     low, high, _ = rec.scale_
     return {
-        movie_id: min(max(rating, low), high)
-        for movie_id, rating in taste.ratings.items()
-        if movie_id != without and is_known(rec, movie_id)
+        item_id: min(max(rating, low), high)
+        for item_id, rating in taste.ratings.items()
+        if item_id != without and is_known(rec, item_id)
     }
 
 
-def aside_of(rec: Recommender, taste: Taste) -> set[Any]:
+def dismissed_of(rec: Recommender, taste: Taste) -> set[Any]:
     """Return the dismissed items and the items most similar to them."""
-    aside = {movie_id for movie_id in taste.aside if is_known(rec, movie_id)}
-    return aside | {row.movie_id for movie_id in aside for row in rec.similar(movie_id, n=LIKE_IT)}
+    dismissed = {item_id for item_id in taste.dismissed if is_known(rec, item_id)}
+    return dismissed | {row.item_id for item_id in dismissed for row in rec.similar(item_id, n=LIKE_IT)}
 
 
-def fall_of(rec: Recommender, taste: Taste, without: Any, movie_id: Any, by: Any) -> Fall:
+def fall_of(rec: Recommender, taste: Taste, without: Any, item_id: Any, by: Any) -> Fall:
     """Return the rank of an item among all unrated ones, with and without one rating."""
     before, after = known(rec, taste), known(rec, taste, without)
-    ranks = [rec.explain(ratings=given, movie_id=movie_id, by=by).rank for given in (before, after)]
-    return Fall(title_of(rec, movie_id), title_of(rec, without), *ranks)
+    ranks = [rec.explain(ratings=given, item_id=item_id, by=by).rank for given in (before, after)]
+    return Fall(title_of(rec, item_id), title_of(rec, without), *ranks)
 
 
-def title_of(rec: Recommender, movie_id: Any) -> str:
+def title_of(rec: Recommender, item_id: Any) -> str:
     """Return the title of an item with its year, or its id if the model does not know it."""
-    at = rec.movie_ids.find(movie_id)
-    return str(movie_id) if at is None else with_year(rec.catalogue_.titles[at], rec.catalogue_.years[at])
+    at = rec.item_ids.find(item_id)
+    return str(item_id) if at is None else with_year(rec.catalogue_.titles[at], rec.catalogue_.years[at])

@@ -25,7 +25,7 @@ def start(site: Site, visit: Visit) -> Response:
     """Show items to rate beside the visitor's current list."""
     rec, taste = site.service.served.recommender, taste_of(site, visit)
     wall = check_count("wall", visit.query.get("wall", "1"), 40)
-    left = [item for item in site.service.served.to_rate.tolist() if rec.movie_ids[item] not in taste.ratings]
+    left = [item for item in site.service.served.to_rate.tolist() if rec.item_ids[item] not in taste.ratings]
     first = (wall - 1) * TILES
     return site.draw(
         visit,
@@ -59,8 +59,8 @@ def ratings(site: Site, visit: Visit) -> Response:
 def rate(site: Site, visit: Visit) -> Response:
     """Store or delete a rating of the visitor, and redirect to the page with the form."""
     told = visit.form.get("rating", "")
-    movie_id = site.store.parse("movie", visit.form.get("movie_id", ""))
-    site.store.visitor_rate(visit.session.visitor_id, movie_id, as_rating(told) if told else None)
+    item_id = site.store.parse("item", visit.form.get("item_id", ""))
+    site.store.visitor_rate(visit.session.visitor_id, item_id, as_rating(told) if told else None)
     if site.options.learn_from_visitors:
         site.service.count(1)
     response = go(visit.form.get("back", ""))

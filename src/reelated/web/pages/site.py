@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from reelated.errors import InputError
+from reelated.errors import InputError, plural_of, with_article
 from reelated.web.metrics import Metrics
 from reelated.web.options import ServiceOptions
 from reelated.web.pages.drawing import Drawing
@@ -45,7 +45,7 @@ HEADINGS = {
 _WORDS = {
     "Search by title with find('…').": "Search for its title.",
     "Look for it by title, or add it first.": "Search for its title.",
-    "For a newcomer pass ratings={movie_id: rating}.": "Check the id.",
+    "For a newcomer pass ratings={item_id: rating}.": "Check the id.",
     "See /openapi.json for all there is.": "Check the address.",
 }
 """Replacements for sentences of error messages that address programmers."""
@@ -112,6 +112,8 @@ class Site:
 
     def draw(self, visit: Visit, name: str, **told: Any) -> Response:
         """Render a page."""
+        noun = self.service.noun
+        told |= {"noun": noun, "nouns": plural_of(noun), "a_noun": with_article(noun)}
         told |= {"steps": Steps.of(self.store.scale, self.service.feedback), "address": address_of(visit.request)}
         return self._drawn(name, visit.request, visit.session, 200, told)
 

@@ -41,7 +41,7 @@ def add_up(why: Why) -> Sum:
     n_rest = len(why.contributions) - len(named)
     told: list[tuple[str, str, float, Reason | None]] = []
     if why.by == "rating":
-        told.append(("What is usual for this movie and for you", "base", why.base, None))
+        told.append(("What is usual for this item and for you", "base", why.base, None))
     told += [(reason.title, "reason", reason.contribution, reason) for reason in named]
     if n_rest or why.by != "rating":
         label = f"Your {n_rest} other {'rating' if n_rest == 1 else 'ratings'}" if n_rest else "All else"

@@ -1,8 +1,8 @@
 // @ts-check
-// What the map shows: movies as dots on a plane, where one looks at it from, and how it is drawn. It knows no page.
+// What the map shows: items as dots on a plane, where one looks at it from, and how it is drawn. It knows no page.
 
 /** @typedef {{ names: string[], colors: [string, string][], of: number[], homes: (number | null)[] }} Groups */
-/** @typedef {{ movie_id: (number | string)[], title: string[], year: (number | null)[], n_ratings: number[], x: number[], y: number[], genres: Groups, decades: Groups }} Columns */
+/** @typedef {{ item_id: (number | string)[], title: string[], year: (number | null)[], n_ratings: number[], x: number[], y: number[], genres: Groups, decades: Groups }} Columns */
 /** @typedef {{ x: number, y: number, scale: number }} View */
 /** @typedef {{ paper: string, ink: string, soft: string, accent: string, font: string, dark: boolean }} Ink */
 
@@ -10,13 +10,13 @@ const CELL = 250;
 const CLOSEST = 60;
 
 export class Atlas {
-  /** @param {Columns} columns the movies, the most rated first */
+  /** @param {Columns} columns the items, the most rated first */
   constructor(columns) {
     this.columns = columns;
     this.size = columns.x.length;
     this.width = columns.x.reduce((most, x) => Math.max(most, x), 1);
     this.height = columns.y.reduce((most, y) => Math.max(most, y), 1);
-    this.number = new Map(columns.movie_id.map((id, at) => [String(id), at]));
+    this.number = new Map(columns.item_id.map((id, at) => [String(id), at]));
     const most = Math.max(columns.n_ratings[0] ?? 1, 1);
     this.weight = columns.n_ratings.map((count) => 0.1 + 0.32 * Math.sqrt(count / most));
     /** @type {Map<number, number[]>} */
@@ -103,7 +103,7 @@ export class Atlas {
   }
 
   /**
-   * @param {number} at the number of a movie
+   * @param {number} at the number of an item
    * @returns {View} the view that has it in its middle, near enough to see its neighbours
    */
   viewOf(at) {
@@ -113,7 +113,7 @@ export class Atlas {
 
   /**
    * @param {number} at
-   * @returns {[number, number]} where a movie is on the canvas
+   * @returns {[number, number]} where an item is on the canvas
    */
   place(at) {
     const { x, y, scale } = this.view;
@@ -136,7 +136,7 @@ export class Atlas {
    * @param {number} x in pixels of the canvas
    * @param {number} y
    * @param {number} reach how far a dot may be
-   * @returns {number} the number of the nearest movie, −1 where none is near
+   * @returns {number} the number of the nearest item, −1 where none is near
    */
   at(x, y, reach) {
     const { scale } = this.view;
@@ -314,7 +314,7 @@ export class Atlas {
 const cellOf = (x, y) => Math.floor(y / CELL) * 1000 + Math.floor(x / CELL);
 
 /**
- * Sort the movies into squares, so that the nearest one is found without looking at all.
+ * Sort the items into squares, so that the nearest one is found without looking at all.
  * @param {Columns} columns
  */
 function cellsOf({ x, y }) {

@@ -1,6 +1,6 @@
 // @ts-check
 // The map on its page: it comes into the place that the server drew for it, follows pointer, wheel, fingers and keys,
-// and tells the page which movie is chosen. What is said of that movie is what the server draws for it.
+// and tells the page which item is chosen. What is said of that item is what the server draws for it.
 
 import { Atlas } from "./atlas.js";
 
@@ -96,12 +96,12 @@ function step(factor) {
  */
 function choose(at, goThere) {
   atlas.chosen = at;
-  const id = String(atlas.columns.movie_id[at]);
+  const id = String(atlas.columns.item_id[at]);
   if (goThere) fly(atlas.viewOf(at));
   said.textContent = `${atlas.name(at)} is chosen. What is most like it is listed after the map.`;
-  history.replaceState(null, "", `/map?movie=${encodeURIComponent(id)}`);
+  history.replaceState(null, "", `/map?item=${encodeURIComponent(id)}`);
   const form = /** @type {HTMLFormElement} */ (document.getElementById("choose"));
-  /** @type {HTMLInputElement} */ (form.elements.namedItem("movie")).value = id;
+  /** @type {HTMLInputElement} */ (form.elements.namedItem("item")).value = id;
   form.requestSubmit(); // page.js fetches the part of the page
   draw();
 }
@@ -211,14 +211,14 @@ canvas.addEventListener("keydown", (event) => {
   draw();
 });
 
-/** Choose the movie nearest to the middle of the canvas. */
+/** Choose the item nearest to the middle of the canvas. */
 function chooseMiddle() {
   const at = atlas.at(atlas.box.width / 2, atlas.box.height / 2, Math.max(atlas.box.width, atlas.box.height));
   if (at >= 0) choose(at, false);
 }
 
 // ----------------------------------------------------------------------------------------------- legend and buttons
-/** Draw what the colours mean; a tap on one shows its movies alone. */
+/** Draw what the colours mean; a tap on one shows its items alone. */
 function legend() {
   const { names, colors: pairs, of } = atlas.columns[atlas.by];
   const rows = names.map((name, group) => row(name, group));
@@ -251,11 +251,14 @@ function legend() {
   }
 }
 
-/** Make the parts that only a browser with scripts has. */
-function furnish() {
+/**
+ * Make the parts that only a browser with scripts has.
+ * @param {HTMLElement} place
+ */
+function furnish(place) {
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
-  canvas.ariaLabel = "Map of the movies. Arrows move it, plus and minus zoom, 0 shows all, Enter chooses the movie in the middle.";
+  canvas.ariaLabel = `Map of the ${place.dataset.nouns}. Arrows move it, plus and minus zoom, 0 shows all, Enter chooses the ${place.dataset.noun} in the middle.`;
   said.setAttribute("role", "status");
   const choice = document.createElement("select");
   choice.ariaLabel = "Colours";
@@ -304,7 +307,7 @@ async function begin() {
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.detail);
   atlas = new Atlas(told);
-  furnish();
+  furnish(/** @type {HTMLElement} */ (document.getElementById("map")));
   legend();
   settle();
   atlas.view = atlas.chosen < 0 ? atlas.whole : atlas.viewOf(atlas.chosen);

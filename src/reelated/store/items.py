@@ -1,4 +1,4 @@
-"""`Movies`: the item catalogue of the store."""
+"""`Items`: the item catalogue of the store."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -10,19 +10,19 @@ from reelated.errors import InputError, UnknownId, check_integer, shorten
 from reelated.ratings.dataset import NO_TITLE
 from reelated.store.database import Database, Ready, in_parts
 from reelated.store.ids import check_text, fold
-from reelated.store.tables import genres, movies, ratings
+from reelated.store.tables import genres, items, ratings
 
 LONGEST_TITLE = 500
 LONGEST_GENRE = 100
 MOST_GENRES = 50
 
 
-class StoredMovie(NamedTuple):
+class StoredItem(NamedTuple):
     """An item of the store.
 
     Attributes
     ----------
-    movie_id : int or str
+    item_id : int or str
         Id of the item.
     title, year, genres
         Attributes in the catalogue; `year` may be None.
@@ -30,23 +30,23 @@ class StoredMovie(NamedTuple):
         Number of users who rated the item.
     """
 
-    movie_id: Any
+    item_id: Any
     title: str
     year: int | None
     genres: tuple[str, ...]
     n_ratings: int
 
 
-class Movies(Database):
+class Items(Database):
     """Queries and changes of the catalogue."""
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__(url)
         self._hidden = Ready(_hidden_statement(self.dialect), self.engine)
 
-    def put_movie(
+    def put_item(
         self,
-        movie_id: Any,
+        item_id: Any,
         title: str | None = None,
         year: int | Literal["unchanged"] | None = "unchanged",
         genres: Iterable[str] | None = None,
@@ -55,7 +55,7 @@ class Movies(Database):
 
         Parameters
         ----------
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
         title : str, optional
             Title without the year; required for a new item.
@@ -76,52 +76,52 @@ class Movies(Database):
         """
         given: dict[str, Any] = {}
         if title is not None:
-            given |= {"title": check_text("title", title, LONGEST_TITLE), "folded": fold(title)}
+            given |= {"title": check_text("title", title, LONGEST_TITLE), "title_normalized": fold(title)}
         if year != "unchanged":
             given["year"] = check_year(year)
         named = None if genres is None else check_genres(genres)
         with self._writing() as connection:
             self._settle(connection)
-            row = {"movie_id": self._text("movie", movie_id)}
-            which = movies.c.movie_id == row["movie_id"]
-            known = connection.scalar(sa.select(movies.c.movie_key).where(which).with_for_update())
+            row = {"item_id": self._text("item", item_id)}
+            which = items.c.item_id == row["item_id"]
+            known = connection.scalar(sa.select(items.c.item_key).where(which).with_for_update())
             if known is None and "title" not in given:
-                raise InputError(f"title: movie_id={shorten(movie_id)} is a new movie and needs one.")
+                raise InputError(f"title: item_id={shorten(item_id)} is a new item and needs one.")
             if known is None:
                 # on conflict, because another process may add the item at the same time
-                new = self._insert(movies).values(row | given)
-                connection.execute(new.on_conflict_do_update(index_elements=["movie_id"], set_=given))
+                new = self._insert(items).values(row | given)
+                connection.execute(new.on_conflict_do_update(index_elements=["item_id"], set_=given))
             elif given:
-                connection.execute(sa.update(movies).where(which).values(given))
+                connection.execute(sa.update(items).where(which).values(given))
             if named is not None:
-                key = connection.execute(sa.select(movies.c.movie_key).where(which)).scalar_one()
+                key = connection.execute(sa.select(items.c.item_key).where(which)).scalar_one()
                 self._write_genres(connection, {key: named})
         return known is None
 
-    def _write_movies(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
+    def _write_items(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
         """Upsert items; return stored id → key."""
-        table = self._insert(movies)
+        table = self._insert(items)
         values = [
             {
                 **{name: row.get(name) for name in _BESIDE},
-                "movie_id": self._text("movie", row["movie_id"]),
+                "item_id": self._text("item", row["item_id"]),
                 "title": row["title"],
-                "folded": fold(row["title"]),
+                "title_normalized": fold(row["title"]),
                 "year": row["year"],
             }
             for row in rows
         ]
-        come, kept = table.excluded, movies.c
+        come, kept = table.excluded, items.c
         # a title made from the id means that the data has none: the stored title stays
-        stand_ins = come.movie_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + come.movie_id
+        stand_ins = come.item_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + come.item_id
         is_unknown = sa.or_(*(come.title == stand_in for stand_in in stand_ins))
         new: dict[str, Any] = {
-            name: sa.case((is_unknown, kept[name]), else_=come[name]) for name in ("title", "folded")
+            name: sa.case((is_unknown, kept[name]), else_=come[name]) for name in ("title", "title_normalized")
         }
         new |= {name: sa.func.coalesce(come[name], kept[name]) for name in ("year", *_BESIDE)}
-        connection.execute(table.on_conflict_do_update(index_elements=["movie_id"], set_=new), values)
-        ids = [value["movie_id"] for value in values]
-        keys = dict(in_parts(connection, _KEYS, movies.c.movie_id, ids))
+        connection.execute(table.on_conflict_do_update(index_elements=["item_id"], set_=new), values)
+        ids = [value["item_id"] for value in values]
+        keys = dict(in_parts(connection, _KEYS, items.c.item_id, ids))
         listed = zip(ids, rows, strict=True)
         self._write_genres(connection, {keys[text]: row["genres"] for text, row in listed if row["genres"]})
         return keys
@@ -129,57 +129,57 @@ class Movies(Database):
     def _write_genres(self, connection: sa.Connection, named: Mapping[int, Iterable[str]]) -> None:
         mine = sorted(named)
         for start in range(0, len(mine), 5000):
-            connection.execute(sa.delete(genres).where(genres.c.movie_key.in_(mine[start : start + 5000])))
+            connection.execute(sa.delete(genres).where(genres.c.item_key.in_(mine[start : start + 5000])))
         placed = [
-            {"movie_key": key, "place": place, "genre": genre}
+            {"item_key": key, "position": place, "genre": genre}
             for key in mine
             for place, genre in enumerate(dict.fromkeys(named[key]))
         ]
         if placed:
             connection.execute(sa.insert(genres), placed)
 
-    def _movie_keys(self, connection: sa.Connection, named: Mapping[str, Any]) -> dict[str, int]:
+    def _item_keys(self, connection: sa.Connection, named: Mapping[str, Any]) -> dict[str, int]:
         """Return stored id → key, or raise for an unknown item."""
-        keys = dict(in_parts(connection, _KEYS, movies.c.movie_id, list(named)))
-        for text, movie_id in named.items():
+        keys = dict(in_parts(connection, _KEYS, items.c.item_id, list(named)))
+        for text, item_id in named.items():
             if text not in keys:
-                raise UnknownId(f"movie_id={shorten(movie_id)}: no such movie. Look for it by title, or add it first.")
+                raise UnknownId(f"item_id={shorten(item_id)}: no such item. Look for it by title, or add it first.")
         return keys
 
-    def all_movie_keys(self) -> list[tuple[int, str]]:
+    def all_item_keys(self) -> list[tuple[int, str]]:
         """Return the key and the stored id of every item."""
         with self._reading() as connection:
             return [(key, text) for text, key in connection.execute(_KEYS)]
 
-    def movie(self, movie_id: Any) -> StoredMovie:
+    def item(self, item_id: Any) -> StoredItem:
         """Return one item.
 
         Parameters
         ----------
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
 
         Returns
         -------
-        StoredMovie
+        StoredItem
 
         Raises
         ------
         UnknownId
             The store has no such item.
         """
-        text = self._text("movie", movie_id)
+        text = self._text("item", item_id)
         with self._reading() as connection:
-            self._movie_keys(connection, {text: movie_id})
-            return self._as_movies(connection, sa.select(*_FACTS).where(movies.c.movie_id == text))[0]
+            self._item_keys(connection, {text: item_id})
+            return self._as_items(connection, sa.select(*_FACTS).where(items.c.item_id == text))[0]
 
     # ------------------------------------------------------------------------------------------- hidden
-    def set_hidden(self, movie_id: Any, hidden: bool) -> None:
+    def set_hidden(self, item_id: Any, hidden: bool) -> None:
         """Hide an item or show it again; its ratings are kept.
 
         Parameters
         ----------
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
         hidden : bool
             Whether to hide the item.
@@ -189,24 +189,24 @@ class Movies(Database):
         UnknownId
             The store has no such item.
         """
-        text = self._text("movie", movie_id)
+        text = self._text("item", item_id)
         with self._writing() as connection:
-            key = self._movie_keys(connection, {text: movie_id})[text]
-            connection.execute(sa.update(movies).where(movies.c.movie_key == key).values(hidden=hidden))
+            key = self._item_keys(connection, {text: item_id})[text]
+            connection.execute(sa.update(items).where(items.c.item_key == key).values(hidden=hidden))
 
-    def is_hidden(self, movie_id: Any) -> bool:
+    def is_hidden(self, item_id: Any) -> bool:
         """Return whether an item is hidden; False for an unknown item.
 
         Parameters
         ----------
-        movie_id : int or str
+        item_id : int or str
             Id of the item.
 
         Returns
         -------
         bool
         """
-        wanted = sa.select(movies.c.hidden).where(movies.c.movie_id == self._text("movie", movie_id))
+        wanted = sa.select(items.c.hidden).where(items.c.item_id == self._text("item", item_id))
         with self._reading() as connection:
             return bool(connection.scalar(wanted))
 
@@ -215,9 +215,9 @@ class Movies(Database):
         ((keys,),) = self._hidden()
         return frozenset(json.loads(keys) if self.dialect == "sqlite" else keys or ())
 
-    def find_movies(
+    def find_items(
         self, query: str = "", *, genres: Collection[str] = (), start: int = 0, n: int = 50
-    ) -> list[StoredMovie]:
+    ) -> list[StoredItem]:
         """Search items by a part of the title, ignoring case and accents; the closest titles come first.
 
         Hidden items are excluded.
@@ -235,53 +235,53 @@ class Movies(Database):
 
         Returns
         -------
-        list of StoredMovie
+        list of StoredItem
         """
         start, n = check_integer("start", start, 0), check_integer("n", n, 1)
-        wanted = sa.select(*_FACTS).where(~movies.c.hidden)
+        wanted = sa.select(*_FACTS).where(~items.c.hidden)
         nearest: list[Any] = []
         if text := fold(query.strip()):
             check_text("query", query, LONGEST_TITLE)
-            wanted = wanted.where(movies.c.folded.contains(text, autoescape=True))
-            begins = movies.c.folded.startswith(text, autoescape=True)
-            nearest = [sa.case((movies.c.folded == text, 0), (begins, 1), else_=2)]
+            wanted = wanted.where(items.c.title_normalized.contains(text, autoescape=True))
+            begins = items.c.title_normalized.startswith(text, autoescape=True)
+            nearest = [sa.case((items.c.title_normalized == text, 0), (begins, 1), else_=2)]
         if genres:
-            wanted = wanted.where(movies.c.movie_key.in_(_of_genres(genres)))
-        wanted = wanted.order_by(*nearest, movies.c.folded, movies.c.movie_key).offset(start).limit(n)
+            wanted = wanted.where(items.c.item_key.in_(_of_genres(genres)))
+        wanted = wanted.order_by(*nearest, items.c.title_normalized, items.c.item_key).offset(start).limit(n)
         with self._reading() as connection:
-            return self._as_movies(connection, wanted)
+            return self._as_items(connection, wanted)
 
-    def _as_movies(self, connection: sa.Connection, wanted: sa.Select[Any]) -> list[StoredMovie]:
+    def _as_items(self, connection: sa.Connection, wanted: sa.Select[Any]) -> list[StoredItem]:
         """Run a query for items; add their genres and numbers of ratings."""
         rows = connection.execute(wanted).all()
         keys = [row[0] for row in rows]
         of: dict[int, list[str]] = {key: [] for key in keys}
-        listed = sa.select(genres.c.movie_key, genres.c.genre).where(genres.c.movie_key.in_(keys))
-        for key, genre in connection.execute(listed.order_by(genres.c.movie_key, genres.c.place)):
+        listed = sa.select(genres.c.item_key, genres.c.genre).where(genres.c.item_key.in_(keys))
+        for key, genre in connection.execute(listed.order_by(genres.c.item_key, genres.c.position)):
             of[key].append(genre)
-        counted = sa.select(ratings.c.movie_key, sa.func.count()).where(ratings.c.movie_key.in_(keys))
-        counts: dict[int, int] = dict(connection.execute(counted.group_by(ratings.c.movie_key)).all())
+        counted = sa.select(ratings.c.item_key, sa.func.count()).where(ratings.c.item_key.in_(keys))
+        counts: dict[int, int] = dict(connection.execute(counted.group_by(ratings.c.item_key)).all())
         return [
-            StoredMovie(self.as_id("movie", text), title, year, tuple(of[key]), counts.get(key, 0))
+            StoredItem(self.as_id("item", text), title, year, tuple(of[key]), counts.get(key, 0))
             for key, text, title, year in rows
         ]
 
 
-_KEYS = sa.select(movies.c.movie_id, movies.c.movie_key)
-_FACTS = (movies.c.movie_key, movies.c.movie_id, movies.c.title, movies.c.year)
+_KEYS = sa.select(items.c.item_id, items.c.item_key)
+_FACTS = (items.c.item_key, items.c.item_id, items.c.title, items.c.year)
 _BESIDE = ("release_date", "imdb_id", "tmdb_id")
 
 
 def _hidden_statement(dialect: str) -> sa.Select[Any]:
     """Select the keys of the hidden items as one row."""
     gathered = sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg
-    return sa.select(gathered(movies.c.movie_key)).where(movies.c.hidden)
+    return sa.select(gathered(items.c.item_key)).where(items.c.hidden)
 
 
 def _of_genres(wanted: Collection[str]) -> sa.Select[Any]:
     """Select the keys of the items of any of these genres, ignoring case."""
     lower = [genre.lower() for genre in wanted if "\0" not in genre]
-    return sa.select(genres.c.movie_key).where(sa.func.lower(genres.c.genre).in_(lower))
+    return sa.select(genres.c.item_key).where(sa.func.lower(genres.c.genre).in_(lower))
 
 
 def check_genres(wanted: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ SIMILAR, AUDIENCE = 10, 10
 
 def add_to(site: Site) -> None:
     """Register this page."""
-    site.add("GET", "/movies/{movie_id}", partial(show, site))
+    site.add("GET", "/items/{item_id}", partial(show, site))
 
 
 class Column(NamedTuple):
@@ -29,36 +29,36 @@ class Column(NamedTuple):
 
 def show(site: Site, visit: Visit) -> Response:
     """Show an item."""
-    movie_id = site.store.parse("movie", visit.path["movie_id"])
-    movie, taste = site.service.movie(movie_id), taste_of(site, visit)
+    item_id = site.store.parse("item", visit.path["item_id"])
+    item, taste = site.service.item(item_id), taste_of(site, visit)
     wanted = visit.session.is_operator and "audience" in visit.query
-    in_model = site.service.is_ready and is_known(site.service.served.recommender, movie_id)
-    counts = site.store.histogram(movie_id)
+    in_model = site.service.is_ready and is_known(site.service.served.recommender, item_id)
+    counts = site.store.histogram(item_id)
     return site.draw(
         visit,
-        "movie",
-        movie=movie,
+        "item",
+        item=item,
         taste=taste,
         columns=columns_of(counts, site.store.scale),
         mean=sum(rating * count for rating, count in counts.items()) / max(sum(counts.values()), 1),
         in_model=in_model,
-        similar=site.service.similar(movie_id, SIMILAR) if in_model else [],
-        audience=site.service.audience(movie_id, AUDIENCE) if wanted and in_model else None,
-        **(for_visitor(site, taste, movie_id) if in_model else {"sure": None, "sum": None}),
+        similar=site.service.similar(item_id, SIMILAR) if in_model else [],
+        audience=site.service.audience(item_id, AUDIENCE) if wanted and in_model else None,
+        **(for_visitor(site, taste, item_id) if in_model else {"sure": None, "sum": None}),
     )
 
 
-def for_visitor(site: Site, taste: Taste, movie_id: Any) -> dict[str, Any]:
+def for_visitor(site: Site, taste: Taste, item_id: Any) -> dict[str, Any]:
     """Return the prediction and its explanation for the visitor; their own rating of the item is not used."""
     rec = site.service.served.recommender
     ratings = known(rec, taste)
-    if not ratings.keys() - {movie_id}:
+    if not ratings.keys() - {item_id}:
         return {"sure": None, "sum": None}
     if rec.models_.rater is None:
-        why = rec.explain(ratings=ratings, movie_id=movie_id, by="score", ranks=False)
+        why = rec.explain(ratings=ratings, item_id=item_id, by="score", ranks=False)
         return {"sure": None, "sum": add_up(why) if why.contributions else None}
-    why = rec.explain(ratings=ratings, movie_id=movie_id, by="rating", ranks=False)
-    return {"sure": rec.predict(ratings=ratings, movie_id=movie_id), "sum": add_up(why)}
+    why = rec.explain(ratings=ratings, item_id=item_id, by="rating", ranks=False)
+    return {"sure": rec.predict(ratings=ratings, item_id=item_id), "sum": add_up(why)}
 
 
 def columns_of(counts: dict[float, int], scale: Scale) -> list[Column]:

@@ -1,4 +1,4 @@
-"""`MovieMap`: the position of every item of a model; it can be saved, and the next map starts from it."""
+"""`ItemMap`: the position of every item of a model; it can be saved, and the next map starts from it."""
 
 import os
 from dataclasses import dataclass
@@ -14,67 +14,67 @@ from reelated.recommender import Recommender
 
 
 @dataclass(frozen=True)
-class MovieMap:
+class ItemMap:
     """The positions of items on a plane.
 
     Attributes
     ----------
-    movie_ids : Ids
+    item_ids : Ids
         The items, ascending.
-    places : ndarray of float64, shape (n_movies, 2)
+    places : ndarray of float64, shape (n_items, 2)
         The position of each; only relative distances have a meaning.
     """
 
-    movie_ids: Ids
+    item_ids: Ids
     places: Places
 
     @classmethod
-    def of(cls, rec: Recommender, start: "MovieMap | None" = None, *, seed: int = 0) -> "MovieMap":
+    def of(cls, rec: Recommender, start: "ItemMap | None" = None, *, seed: int = 0) -> "ItemMap":
         """Lay out the items of a fitted recommender by the similarities behind its lists.
 
         Parameters
         ----------
         rec : Recommender
             A fitted recommender.
-        start : MovieMap, optional
+        start : ItemMap, optional
             An earlier map; its items stay near their positions, so that users find them again.
         seed : int, default 0
             The random seed of a first map.
 
         Returns
         -------
-        MovieMap
+        ItemMap
 
         Raises
         ------
         InputError
             The recommender is not fitted, or openTSNE is not installed.
         """
-        movie_ids = rec.movie_ids
-        known = start.places_of(movie_ids) if start is not None else None
-        return cls(movie_ids, lay_out(rec.models_.ranker_or_rater.similarity_, known, seed=seed))
+        item_ids = rec.item_ids
+        known = start.places_of(item_ids) if start is not None else None
+        return cls(item_ids, lay_out(rec.models_.ranker_or_rater.similarity_, known, seed=seed))
 
-    def places_of(self, movie_ids: Ids) -> Places:
+    def places_of(self, item_ids: Ids) -> Places:
         """Return the positions of some items.
 
         Parameters
         ----------
-        movie_ids : Ids
+        item_ids : Ids
             Any items.
 
         Returns
         -------
-        ndarray of float64, shape (len(movie_ids), 2)
+        ndarray of float64, shape (len(item_ids), 2)
             NaN for items that are not on this map.
         """
-        found = np.full((len(movie_ids), 2), np.nan)
-        if movie_ids.type_name == self.movie_ids.type_name:
-            at = self.movie_ids.indices_of(movie_ids.values)
+        found = np.full((len(item_ids), 2), np.nan)
+        if item_ids.type_name == self.item_ids.type_name:
+            at = self.item_ids.indices_of(item_ids.values)
             found[at >= 0] = self.places[at[at >= 0]]
         return found
 
     def save(self, path: str | Path) -> None:
-        """Write the map as an Arrow table `movie_id x y`; an existing file is replaced atomically.
+        """Write the map as an Arrow table `item_id x y`; an existing file is replaced atomically.
 
         Parameters
         ----------
@@ -85,13 +85,13 @@ class MovieMap:
         beside = file.with_name(f".{file.name}-{os.getpid()}")
         x, y = self.places.T.astype(np.float32)
         try:
-            pl.DataFrame({"movie_id": self.movie_ids.values, "x": x, "y": y}).write_ipc(beside)
+            pl.DataFrame({"item_id": self.item_ids.values, "x": x, "y": y}).write_ipc(beside)
             beside.replace(file)
         finally:
             beside.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: str | Path) -> "MovieMap":
+    def load(cls, path: str | Path) -> "ItemMap":
         """Read a map.
 
         Parameters
@@ -101,7 +101,7 @@ class MovieMap:
 
         Returns
         -------
-        MovieMap
+        ItemMap
 
         Raises
         ------
@@ -110,11 +110,11 @@ class MovieMap:
         """
         try:
             table = pl.read_ipc(path)
-            ids, places = table["movie_id"], table.select("x", "y").to_numpy().astype(np.float64)
+            ids, places = table["item_id"], table.select("x", "y").to_numpy().astype(np.float64)
             whole = ids.dtype in (pl.Int64, pl.String) and ids.is_sorted() and ids.n_unique() == len(ids)
             if not whole or ids.null_count() or not np.isfinite(places).all():
                 raise ValueError("something else than expected")
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             why = str(error).splitlines()[0]
             raise InputError(f"{path} is no map, or a damaged one ({why}). Draw it again.") from None
-        return cls(Ids(ids, "movie"), places)
+        return cls(Ids(ids, "item"), places)
