@@ -70,7 +70,7 @@ def stored(store, text):
     with store._reading() as connection:
         item = connection.execute(sa.select(items).where(items.c.item_id == text)).mappings().one()
         user = connection.execute(sa.select(users).where(users.c.user_id == text)).mappings().one()
-        listed = sa.select(genres.c.genre).where(genres.c.item_key == item["item_key"]).order_by(genres.c.place)
+        listed = sa.select(genres.c.genre).where(genres.c.item_key == item["item_key"]).order_by(genres.c.position)
         told = {name: item[name] for name in ITEM_FACTS if name != "genres"}
         told |= {name: user[name] for name in USER_FACTS} | {"genres": list(connection.scalars(listed))}
     return {name: value for name, value in told.items() if value not in (None, [])} | {"folded": item["folded"]}
