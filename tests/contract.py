@@ -17,8 +17,6 @@ from sklearn.exceptions import NotFittedError
 import naive
 from reelated.errors import InputError
 
-BY = ("score", "rating")
-
 
 def table(n_users=23, n_items=14, seed=5):
     """Return a lopsided CSR of stars with ties, an empty row and an empty column."""
@@ -60,6 +58,13 @@ def every_pair(X):
     return rows[order], items[order]
 
 
+def of_pairs(model, X, rows, items):
+    """Return the number of pairs that the model answers with: a predicted rating, or the score of a ranker."""
+    if "rating" in model.numbers:
+        return model.predict_pairs(X, rows, items)
+    return model.score_pairs(X, rows, items)[0]
+
+
 def dense(model, X, by):
     """Return the model's own number for every row and item, as lists fall by it."""
     return model.score_items(X, by=by)
@@ -67,7 +72,7 @@ def dense(model, X, by):
 
 def shown(model, X, by):
     """Return the number that is shown: a predicted rating is clipped to the scale."""
-    return model.score_items(X) if by == "score" else model.predict(X)
+    return model.score_items(X, by=by) if by == "score" else model.predict(X)
 
 
 def identical(a, b):
@@ -118,11 +123,11 @@ def the_input_is_not_modified(estimator, X):
     before = [part.copy() for part in (shuffled.indptr, shuffled.indices, shuffled.data)]
     model = clone(estimator).fit(shuffled)
     rows, items = every_pair(X)
-    predicted = model.predict_pairs(shuffled, rows, items)
+    predicted = of_pairs(model, shuffled, rows, items)
     for was, part in zip(before, (shuffled.indptr, shuffled.indices, shuffled.data), strict=True):
         assert identical(was, part)
     assert same_fit(model, clone(estimator).fit(X))
-    assert identical(predicted, model.predict_pairs(X, rows, items))
+    assert identical(predicted, of_pairs(model, X, rows, items))
 
 
 def parameters_are_only_stored(estimator, X):
@@ -139,14 +144,14 @@ def every_form_of_the_same_ratings_gives_the_same_fit(estimator, X):
     rows, items = every_pair(X)
     for form in (*forms, full.tolist()):
         assert same_fit(clone(estimator).fit(form), wanted), type(form)
-        assert identical(wanted.predict_pairs(form, rows, items), wanted.predict_pairs(X, rows, items)), type(form)
+        assert identical(of_pairs(wanted, form, rows, items), of_pairs(wanted, X, rows, items)), type(form)
 
 
 def a_pair_alone_equals_the_pair_in_a_batch(estimator, X):
     model, newcomers = clone(estimator).fit(X), strangers(X)
     rows, items = every_pair(newcomers)
-    together = model.predict_pairs(newcomers, rows, items)
-    alone = [model.predict_pairs(newcomers[[u]], [0], [i])[0] for u, i in zip(rows, items, strict=True)]
+    together = of_pairs(model, newcomers, rows, items)
+    alone = [of_pairs(model, newcomers[[u]], [0], [i])[0] for u, i in zip(rows, items, strict=True)]
     assert identical(together, alone)
 
 
@@ -154,8 +159,10 @@ def predictions_stay_on_the_scale(estimator, X):
     for scale in (None, (2, 4), (0, 10)):
         model = clone(estimator).fit(X, scale=scale)
         low, high = scale or (1, 5)
-        predicted = model.predict_pairs(X, *every_pair(X))
         assert model.scale_ == (low, high)
+        if "rating" not in model.numbers:
+            continue
+        predicted = of_pairs(model, X, *every_pair(X))
         assert np.nanmin(predicted) >= low
         assert np.nanmax(predicted) <= high
         assert np.isfinite(predicted).mean() > 0.5
@@ -169,7 +176,7 @@ def an_impossible_scale_is_refused_in_words(estimator, X):
 
 def what_is_not_fitted_says_so(estimator, X):
     with pytest.raises(NotFittedError):
-        clone(estimator).predict_pairs(X, [0], [0])
+        of_pairs(clone(estimator), X, [0], [0])
 
 
 def pairs_that_are_not_there_are_refused_by_name(estimator, X):
@@ -183,8 +190,8 @@ def pairs_that_are_not_there_are_refused_by_name(estimator, X):
         ([0, 1], [1], "rows has 2 numbers and items has 1"),
     ):
         with pytest.raises(InputError, match=words):
-            model.predict_pairs(X, rows, items)
-    assert model.predict_pairs(X, [], []).shape == (0,)
+            of_pairs(model, X, rows, items)
+    assert of_pairs(model, X, [], []).shape == (0,)
 
 
 def what_is_not_finite_is_refused(estimator, X):
@@ -194,7 +201,7 @@ def what_is_not_finite_is_refused(estimator, X):
         broken.data[3] = wrong
         for form in (broken, broken.toarray(), broken.tocsc()):
             with pytest.raises(ValueError, match=r"NaN|infinity"):
-                model.predict_pairs(form, [0], [0])
+                of_pairs(model, form, [0], [0])
             with pytest.raises(ValueError, match=r"NaN|infinity"):
                 clone(estimator).fit(form)
 
@@ -203,18 +210,18 @@ def rows_of_another_width_are_refused(estimator, X):
     model = clone(estimator).fit(X)
     for narrow in (X[:, :5], X[:, :5].toarray(), X[:, :5].tocsc()):
         with pytest.raises(ValueError, match="5 features"):
-            model.predict_pairs(narrow, [0], [0])
+            of_pairs(model, narrow, [0], [0])
 
 
 # ------------------------------------------------------------------------------------------ models with a similarity
 def exactly_n_come_where_n_candidates_have_a_score(estimator, X):
     model, allowed = clone(estimator).fit(X), np.arange(X.shape[1]) % 3 != 0
-    for by in BY:
+    for by in estimator.numbers:
         has_score = ~np.isnan(dense(model, X, by))
         unseen = np.isnan(naive.as_dense(X))
         for n in (0, 1, 3, X.shape[1], 1000):
             for keep_seen in (False, True):
-                found = model.recommend(X, n, by=by, allowed=allowed, keep_seen=keep_seen)
+                found = model.recommend(X, n, by=by, item_mask=allowed, exclude_seen=not keep_seen)
                 candidates = (has_score & allowed & (unseen | keep_seen)).sum(axis=1)
                 assert np.diff(found.indptr).tolist() == np.minimum(n, candidates).tolist()
                 assert len(found.items) == len(found.scores) == found.indptr[-1]
@@ -223,8 +230,8 @@ def exactly_n_come_where_n_candidates_have_a_score(estimator, X):
 
 def what_is_seen_or_not_allowed_is_absent(estimator, X):
     model, allowed = clone(estimator).fit(X), np.arange(X.shape[1]) % 3 != 0
-    for by in BY:
-        found = model.recommend(X, X.shape[1], by=by, allowed=allowed)
+    for by in estimator.numbers:
+        found = model.recommend(X, X.shape[1], by=by, item_mask=allowed)
         for u in range(X.shape[0]):
             assert not set(found.row(u)[0]) & set(X.indices[X.indptr[u] : X.indptr[u + 1]])
         assert allowed[found.items].all()
@@ -233,10 +240,10 @@ def what_is_seen_or_not_allowed_is_absent(estimator, X):
 
 def rows_fall_by_the_number_and_ties_ascend(estimator, X):
     model = clone(estimator).fit(X)
-    for by in BY:
+    for by in estimator.numbers:
         numbers = dense(model, X, by)
         for keep_seen in (False, True):
-            found = model.recommend(X, 8, by=by, keep_seen=keep_seen)
+            found = model.recommend(X, 8, by=by, exclude_seen=not keep_seen)
             for u in range(X.shape[0]):
                 seen = () if keep_seen else X.indices[X.indptr[u] : X.indptr[u + 1]]
                 items, scores = found.row(u)
@@ -245,6 +252,8 @@ def rows_fall_by_the_number_and_ties_ascend(estimator, X):
 
 
 def ratings_are_ranked_before_they_are_clipped_and_shown_clipped(estimator, X):
+    if "rating" not in estimator.numbers:
+        return
     model, low, high, told_apart = clone(estimator).fit(X, scale=(2.5, 3.5)), 2.5, 3.5, 0
     numbers, predicted = model.score_items(X, by="rating"), model.predict(X)
     for u, i in np.ndindex(*X.shape):
@@ -256,9 +265,9 @@ def ratings_are_ranked_before_they_are_clipped_and_shown_clipped(estimator, X):
         if not np.isnan(number):
             assert told.base + told.contributions.sum() == pytest.approx(number, abs=1e-5)
     rows, items = every_pair(X)
-    assert identical(model.predict_pairs(X, rows, items), predicted[rows, items])
+    assert identical(of_pairs(model, X, rows, items), predicted[rows, items])
     for u in range(X.shape[0]):
-        items, scores = model.recommend(X[[u]], X.shape[1], by="rating", keep_seen=True).row(0)
+        items, scores = model.recommend(X[[u]], X.shape[1], by="rating", exclude_seen=False).row(0)
         assert items.tolist() == naive.top_n(numbers[u], X.shape[1])
         told_apart += sum(a > b >= high for a, b in pairwise(scores))
     for i in range(X.shape[1]):
@@ -269,7 +278,7 @@ def ratings_are_ranked_before_they_are_clipped_and_shown_clipped(estimator, X):
 
 def one_row_alone_equals_the_row_in_a_batch(estimator, X):
     model, everybody = clone(estimator).fit(X), sp.vstack([X, strangers(X)], format="csr")
-    for by in BY:
+    for by in estimator.numbers:
         together, numbers = model.recommend(everybody, 6, by=by), dense(model, everybody, by)
         for u in range(everybody.shape[0]):
             alone = model.recommend(everybody[[u]], 6, by=by)
@@ -281,12 +290,14 @@ def one_row_alone_equals_the_row_in_a_batch(estimator, X):
 def pairs_rows_and_audiences_are_the_same_numbers(estimator, X):
     model = clone(estimator).fit(X)
     rows, items = every_pair(X)
-    for by in BY:
+    for by in estimator.numbers:
         numbers = dense(model, X, by)
         of_pairs, support = np.full(X.shape, np.nan), np.zeros(X.shape, np.int32)
         of_pairs[rows, items], support[rows, items] = model.score_pairs(X, rows, items, by=by)
         assert identical(of_pairs, numbers)
-        used = naive.support(naive.as_dense(X), model.similarity_.toarray(), getattr(model, "max_neighbors_used", None))
+        used = naive.support(
+            naive.as_dense(X), model.item_weights_.toarray(), getattr(model, "max_neighbors_used", None)
+        )
         assert support.tolist() == used.tolist()
         for form in (X, X.tocsc(), X.toarray(), X.tocsc().astype(np.float64), X.toarray().tolist()):
             for i in range(X.shape[1]):
@@ -302,7 +313,7 @@ def pairs_rows_and_audiences_are_the_same_numbers(estimator, X):
 
 def an_audience_is_the_best_of_those_who_have_not_rated_it(estimator, X):
     model, rated = clone(estimator).fit(X), ~np.isnan(naive.as_dense(X))
-    for by in BY:
+    for by in estimator.numbers:
         numbers, asked = dense(model, X, by), 0
         for i, n in np.ndindex(X.shape[1], 8):
             found = model.audience(X, i, n * 4, by=by)
@@ -316,9 +327,9 @@ def an_audience_is_the_best_of_those_who_have_not_rated_it(estimator, X):
 
 def the_parts_of_an_explanation_add_up(estimator, X):
     model, people = clone(estimator).fit(X), naive.as_dense(X)
-    S, low, high, clipped = model.similarity_.toarray(), *model.scale_, 0
+    S, low, high, clipped = model.item_weights_.toarray(), *model.scale_, 0
     common = naive.common_raters(people)
-    for by in BY:
+    for by in estimator.numbers:
         numbers = shown(model, X, by)
         for u, i in np.ndindex(*X.shape):
             told = model.explain_pair(X[[u]], i, by=by)
@@ -342,7 +353,7 @@ def the_parts_of_an_explanation_add_up(estimator, X):
 
 def a_rating_above_the_mean_pushes_up_and_one_below_pushes_down(estimator, X):
     model = clone(estimator).fit(X)
-    if model.falls_back or (model.similarity_.data < 0).any():
+    if "rating" not in model.numbers or model.falls_back or (model.item_weights_.data < 0).any():
         return  # these are told around another level than the person's mean
     for u, i in np.ndindex(*X.shape):
         told = model.explain_pair(X[[u]], i, by="rating")
@@ -358,7 +369,7 @@ def stars_count(estimator, X):
     there is none. The predicted rating of a positively linked item never rises either.
     """
     model, people = clone(estimator).fit(X), naive.as_dense(X)
-    S, before = model.similarity_.toarray(), {by: dense(model, X, by) for by in BY}
+    S, before = model.item_weights_.toarray(), {by: dense(model, X, by) for by in estimator.numbers}
     lowered_any = False
     for at in range(0, X.nnz, 5):
         if X.data[at] <= 1:
@@ -369,19 +380,21 @@ def stars_count(estimator, X):
             j in naive.neighbours_of(people[u], S, i, getattr(model, "max_neighbors_used", None)) for i in range(len(S))
         ]
         link = np.where(counts, S[:, j], 0)
-        relevance, was = dense(model, lowered[[u]], "score")[0], before["score"][u]
-        assert (relevance[link > 0] < was[link > 0]).all()
-        assert (relevance[link < 0] > was[link < 0]).all()
-        assert identical(relevance[link == 0], was[link == 0])
-        rating, was = dense(model, lowered[[u]], "rating")[0], before["rating"][u]
-        assert (rating[link > 0] <= was[link > 0] + 1e-6).all()
+        if "score" in model.numbers:
+            relevance, was = dense(model, lowered[[u]], "score")[0], before["score"][u]
+            assert (relevance[link > 0] < was[link > 0]).all()
+            assert (relevance[link < 0] > was[link < 0]).all()
+            assert identical(relevance[link == 0], was[link == 0])
+        if "rating" in model.numbers:
+            rating, was = dense(model, lowered[[u]], "rating")[0], before["rating"][u]
+            assert (rating[link > 0] <= was[link > 0] + 1e-6).all()
         lowered_any = True
     assert lowered_any
 
 
 def an_item_is_not_its_own_neighbour_and_rows_are_sorted(estimator, X):
     model = clone(estimator).fit(X)
-    S = model.similarity_
+    S = model.item_weights_
     assert S.shape == (X.shape[1], X.shape[1])
     assert not S.diagonal().any()
     assert S.has_sorted_indices
@@ -393,7 +406,7 @@ def an_item_is_not_its_own_neighbour_and_rows_are_sorted(estimator, X):
 def nobody_and_nothing_are_answered(estimator, X):
     model = clone(estimator).fit(X)
     nobody, silent = X[:0], sp.csr_array((2, X.shape[1]), dtype=np.float32)
-    for by in BY:
+    for by in estimator.numbers:
         assert model.recommend(nobody, 5, by=by).indptr.tolist() == [0]
         assert dense(model, nobody, by).shape == (0, X.shape[1])
     assert model.recommend(silent, 5).indptr.tolist() == [0, 0, 0]
@@ -403,8 +416,8 @@ def nobody_and_nothing_are_answered(estimator, X):
 def allowed_must_be_a_boolean_for_each_item(estimator, X):
     model = clone(estimator).fit(X)
     for allowed in ([True], np.ones(X.shape[1] + 1, bool), np.ones(X.shape[1]), [1, 2], np.ones((2, X.shape[1]), bool)):
-        with pytest.raises(InputError, match=r"allowed of type .* expected a boolean for each of 14 items"):
-            model.recommend(X, allowed=allowed)
+        with pytest.raises(InputError, match=r"item_mask of type .* expected a boolean for each of 14 items"):
+            model.recommend(X, item_mask=allowed)
 
 
 def audiences_check_their_input(estimator, X):
@@ -424,7 +437,11 @@ def audiences_check_their_input(estimator, X):
 
 def a_wrong_question_is_refused_by_name(estimator, X):
     model = clone(estimator).fit(X)
-    for wrong, words in (({"n": -1}, "n=-1"), ({"n": 2.5}, "n=2.5"), ({"by": "stars"}, "by='stars'.*'score'")):
+    for wrong, words in (
+        ({"n": -1}, "n=-1"),
+        ({"n": 2.5}, "n=2.5"),
+        ({"by": "stars"}, f"by='stars'.*'{estimator.numbers[0]}'"),
+    ):
         with pytest.raises(InputError, match=words):
             model.recommend(X, **wrong)
 
@@ -442,8 +459,8 @@ def progress_reaches_the_end(estimator, X):
 def a_dense_answer_beyond_max_memory_is_refused_with_the_bytes(estimator, X):
     model = clone(estimator).fit(X).set_params(max_memory="2KB")
     with pytest.raises(MemoryError, match=r"max_memory='2KB': 23 rows × 14 items need 2\.6 KB"):
-        model.predict(X)
-    assert model.predict(X[:10]).shape == (10, 14)
+        model.score_items(X)
+    assert model.score_items(X[:10]).shape == (10, 14)
 
 
 def callers_of_the_same_model_do_not_disturb_each_other(estimator, X):

@@ -20,7 +20,7 @@ def rec():
 def adjusted_score(rec):
     """Return the adjusted score of everybody in everything, from the numbers that lists fall by, in plain loops."""
     R = naive.as_dense(rec.ratings_.matrix)
-    relevance = rec.models_.ranker.score_items(rec.ratings_.matrix, weights=rec._weights)
+    relevance = rec.models_.ranker.score_items(rec.ratings_.matrix, weights=rec.engine.all_users.weights)
     ratings = rec.models_.rater.predict(rec.ratings_.matrix)
     unclipped = rec.models_.rater.score_items(rec.ratings_.matrix, by="rating")
     wanted = np.full(R.shape, np.nan)

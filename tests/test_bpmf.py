@@ -144,13 +144,13 @@ def test_lists_fall_by_rating_without_what_is_seen_or_not_allowed():
     numbers = scores_of(model, X)
     for n in (0, 1, 4, 100):
         for keep_seen in (False, True):
-            found = model.recommend(X, n, allowed=allowed, keep_seen=keep_seen)
+            found = model.recommend(X, n, item_mask=allowed, exclude_seen=not keep_seen)
             for u in range(X.shape[0]):
                 absent = set(np.flatnonzero(~allowed)) | set(() if keep_seen else naive.rated(R[u]))
                 items, scores = found.row(u)
                 assert items.tolist() == naive.top_n(numbers[u], n, absent)
                 assert identical(scores, numbers[u][items])
-                alone = model.recommend(X[[u]], n, allowed=allowed, keep_seen=keep_seen)
+                alone = model.recommend(X[[u]], n, item_mask=allowed, exclude_seen=not keep_seen)
                 assert identical(alone.items, items)
                 assert identical(alone.scores, scores)
 

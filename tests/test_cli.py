@@ -467,7 +467,7 @@ def test_a_damaged_cache_is_fitted_again(own_cache, fits, table, damage):
     wanted = run("recommend", table, "--user", "ann").stdout
     (kept,) = own_cache.glob("*.model")
     if damage == "truncated":
-        path = kept / "ranker.similarity_.data.npy"
+        path = kept / "ranker.item_weights_.data.npy"
         path.write_bytes(path.read_bytes()[:-3])
     elif damage == "emptied":
         for path in kept.iterdir():

@@ -32,7 +32,7 @@ def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
     V = naive.worth(R, model.scale_, setting["min_weight"])
     assume(not naive.hardly_apart(V, setting["n_candidates"]))  # which of two comes first is then up to rounding
     wanted = naive.ridge_weights(V, setting["l2"], setting["dropout"], setting["n_candidates"])
-    kept = model.similarity_.toarray()
+    kept = model.item_weights_.toarray()
     if setting["n_neighbors"] is None:
         assert kept == pytest.approx(wanted, abs=1e-6)
     else:
@@ -52,7 +52,7 @@ def test_the_score_is_what_the_ratings_are_worth_times_the_weights(R, others, mi
     people = np.full((others.shape[0], R.shape[1]), np.nan)
     width = min(others.shape[1], R.shape[1])
     people[:, :width] = np.clip(others[:, :width], *model.scale_)
-    S, rated = model.similarity_.toarray(), (~np.isnan(people)).astype(float)
+    S, rated = model.item_weights_.toarray(), (~np.isnan(people)).astype(float)
     wanted = np.where(rated @ (S != 0).T > 0, naive.worth(people, model.scale_, min_weight) @ S.T, np.nan)
     assert model.score_items(naive.as_csr(people)) == pytest.approx(wanted, abs=1e-5, nan_ok=True)
 
@@ -61,17 +61,17 @@ def test_float32_is_float64_within_its_rounding_in_closed_form_and_near():
     X = contract.table(400, 60)
     for near in (None, 20):
         single, double = (EASE(l2=5, n_candidates=near, dtype=dtype).fit(X) for dtype in ("float32", "float64"))
-        assert single.similarity_.dtype == np.float32
-        assert single.similarity_.toarray() == pytest.approx(double.similarity_.toarray(), abs=1e-5)
+        assert single.item_weights_.dtype == np.float32
+        assert single.item_weights_.toarray() == pytest.approx(double.item_weights_.toarray(), abs=1e-5)
 
 
 @given(rating_tables(), st.sampled_from([0.5, 20.0]), st.sampled_from([1, 2, 4]))
 def test_without_room_for_a_square_the_weights_are_the_same_where_nothing_is_left_out(R, l2, near):
     X, model = naive.as_csr(R), EASE(l2=l2, n_candidates=near, dtype="float64")
-    wanted = clone(model).fit(X).similarity_.toarray()
+    wanted = clone(model).fit(X).item_weights_.toarray()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(linear, "SQUARE", 0)
-        assert model.fit(X).similarity_.toarray() == pytest.approx(wanted, abs=1e-6)
+        assert model.fit(X).item_weights_.toarray() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_without_room_for_a_square_the_largest_entries_do(monkeypatch):
@@ -80,9 +80,9 @@ def test_without_room_for_a_square_the_largest_entries_do(monkeypatch):
     monkeypatch.setattr(linear, "SQUARE", 0)
     monkeypatch.setattr(linear, "WIDE", 40)
     part = EASE(l2=20, n_candidates=15).fit(X)
-    assert contract.identical(part.similarity_.indices, whole.similarity_.indices)
-    far = np.abs(part.similarity_.data - whole.similarity_.data)
-    assert 0 < far.max() < 0.5 * np.abs(whole.similarity_.data).max()
+    assert contract.identical(part.item_weights_.indices, whole.item_weights_.indices)
+    far = np.abs(part.item_weights_.data - whole.item_weights_.data)
+    assert 0 < far.max() < 0.5 * np.abs(whole.item_weights_.data).max()
     assert part.plan(X) < whole.plan(sp.csr_array((600, 80), dtype=np.float32)) + 10 * X.nnz + 1e6
 
 
@@ -91,8 +91,8 @@ def test_a_system_that_missing_entries_make_unsolvable_is_held_back_until_it_has
     monkeypatch.setattr(linear, "SQUARE", 0)
     monkeypatch.setattr(linear, "WIDE", 3)
     model = EASE(l2=1e-3, dropout=0.0, n_candidates=8).fit(naive.as_csr(V))
-    assert np.isfinite(model.similarity_.data).all()
-    assert model.similarity_.nnz > 0
+    assert np.isfinite(model.item_weights_.data).all()
+    assert model.item_weights_.nnz > 0
 
 
 def test_blocks_of_the_inverse_do_not_show(monkeypatch):
@@ -165,7 +165,7 @@ def test_a_plan_covers_what_the_fit_takes_and_max_memory_refuses_more():
         taken = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert planned / 4 < taken <= planned
-        assert clone(setting).set_params(max_memory=planned).fit(X).similarity_.nnz == model.similarity_.nnz
+        assert clone(setting).set_params(max_memory=planned).fit(X).item_weights_.nnz == model.item_weights_.nnz
         with pytest.raises(TooLarge, match=r"max_memory='1MB': weights between 700 items may need .* MB\. Raise"):
             clone(setting).set_params(max_memory="1MB").fit(X)
 
@@ -223,9 +223,9 @@ def test_what_is_known_of_items_counts_as_further_people_and_is_nobody_who_rated
     wanted = naive.ridge_weights(V, 0.5, model.dropout, near)
     for form in (items, items.tolist(), sp.csr_array(items)):
         model.fit(X, scale=(1, 5), items=form)
-        assert model.similarity_.toarray() == pytest.approx(wanted, abs=1e-6)
+        assert model.item_weights_.toarray() == pytest.approx(wanted, abs=1e-6)
     rated = (~np.isnan(R)).astype(int)
-    assert (model.n_common_.toarray() == (rated.T @ rated) * (model.similarity_.toarray() != 0)).all()
+    assert (model.n_common_.toarray() == (rated.T @ rated) * (model.item_weights_.toarray() != 0)).all()
     assert (wanted[5] != 0).any()
     score = model.score_items(X[:1])[0, 5]
     assert score == pytest.approx(naive.worth(R, (1, 5), model.min_weight)[0] @ wanted[5])
@@ -254,4 +254,3 @@ def test_popularity_is_the_number_of_raters_for_everybody():
     assert model.recommend(nobody, 4).items.tolist() == np.lexsort((np.arange(len(counts)), -counts))[:4].tolist()
     told = model.explain_pair(X[[0]], 3)
     assert (told.base, len(told.contributions)) == (counts[3], 0)
-    assert model.explain_pair(X[[0]], 3, by="rating").base == pytest.approx(model.predict(X[[0]])[0, 3], abs=1e-5)

@@ -286,7 +286,7 @@ def test_what_is_shown_of_unknown_items_is_no_evidence():
     result = evaluate(Recommender(), Split(train, test, "made", shown=shown.ratings), n=2)
     assert result.value("recall@2", "any") == 1
     rec = Recommender().fit(train)
-    said = [(rec.predict(item_id=item, ratings={8: 5}).predicted_rating, 4) for item in (7, 9)]
+    said = [(rec.predict(None, item_id=item, ratings={8: 5}).predicted_rating, 4) for item in (7, 9)]
     assert result.value("rmse") == pytest.approx(naive.errors(said)["rmse"])
 
 

@@ -27,7 +27,7 @@ def rows_of(R, rule, n):
     X = naive.as_csr(R).astype(np.float64)
     columns = X.tocsc()
     _, norms = sizes_and_norms(as_kernel_csr(X), R.shape[1])
-    found = kernels.similarity_rows(0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), norms, rule, n)
+    found = kernels.item_weights_rows(0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), norms, rule, n)
     lengths, items, values, common = found
     S, counts = np.zeros((R.shape[1], R.shape[1])), np.zeros((R.shape[1], R.shape[1]), int)
     at = np.repeat(np.arange(R.shape[1]), lengths)
@@ -51,8 +51,8 @@ def test_rows_in_pieces_are_the_rows_at_once(R, n):
     rule = Rule(False, False, 0.0, 0.0, 1, False)
     X = naive.as_csr(R)
     arguments = as_kernel_csr(X.tocsc()), as_kernel_csr(X), sizes_and_norms(as_kernel_csr(X), R.shape[1])[1], rule, n
-    pieces = [kernels.similarity_rows(i, i + 1, *arguments) for i in range(R.shape[1])]
-    for whole, *parts in zip(kernels.similarity_rows(0, R.shape[1], *arguments), *pieces, strict=True):
+    pieces = [kernels.item_weights_rows(i, i + 1, *arguments) for i in range(R.shape[1])]
+    for whole, *parts in zip(kernels.item_weights_rows(0, R.shape[1], *arguments), *pieces, strict=True):
         assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 

@@ -77,7 +77,7 @@ def test_items_that_are_most_alike_are_near_each_other(shared_data):
     rec = Recommender(rater=reelated.ItemKNN("cosine")).fit(reelated.read(shared_data / "ml-100k.zip"))
     places, known = ItemMap.of(rec).places, rec.catalogue_.counts >= 20
     near = cKDTree(places).query(places, 11)[1]
-    links, kept = near_graph(rec.models_.ranker.similarity_), []
+    links, kept = near_graph(rec.models_.ranker.item_weights_), []
     for item in np.flatnonzero(known):
         part = slice(*links.indptr[item : item + 2])
         strongest = links.indices[part][np.argsort(-links.data[part])][:10]

@@ -87,7 +87,7 @@ def test_every_model_and_every_promise_is_under_the_contract():
         model for model in MODELS.values() if issubclass(model, LinearItemModel)
     }
     kept = set(contract.EVERY) | set(contract.ITEM_ITEM)
-    helpers = {"table", "strangers", "every_pair", "dense", "shown", "identical", "learned", "same_fit"}
+    helpers = {"table", "strangers", "every_pair", "dense", "of_pairs", "shown", "identical", "learned", "same_fit"}
     written = {
         name for name, thing in vars(contract).items() if getattr(thing, "__module__", None) == contract.__name__
     }
@@ -143,7 +143,7 @@ def test_a_grid_search_chooses_the_number_of_neighbours_with_a_scorer_of_ones_ow
     scores = search.cv_results_["mean_test_score"]
     assert len(set(scores)) == 3
     assert search.best_score_ == scores.max() < 0
-    assert search.best_estimator_.similarity_.shape == (9, 9)
+    assert search.best_estimator_.item_weights_.shape == (9, 9)
     assert search.best_params_["n_neighbors"] == [1, 4, None][int(scores.argmax())]
 
 
@@ -151,7 +151,7 @@ def test_a_clone_has_the_parameters_and_nothing_learned():
     model = ItemKNN("pearson", n_neighbors=7, damping=2.0).fit(contract.table())
     copy = clone(model)
     assert copy.get_params() == model.get_params() != ItemKNN().get_params()
-    assert not hasattr(copy, "similarity_")
+    assert not hasattr(copy, "item_weights_")
 
 
 THREADS_SCRIPT = """
@@ -159,10 +159,10 @@ import hashlib, threading
 import numba, numpy as np
 import contract
 from reelated import _kernels, _threads
-from reelated.models import ItemKNN, linear_item, lists
+from reelated.models import ItemKNN, linear_item, topn
 from reelated.similarity import neighbors, triangle
 
-neighbors.SLICE, linear_item.SLICE, lists.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
+neighbors.SLICE, linear_item.SLICE, topn.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
 triangle.WIDEST = 16
 slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.slices_of
 rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
@@ -179,15 +179,15 @@ def noted_blocks(*arguments):
     threads["triangle"].add(threading.get_ident())
     return blocks(*arguments)
 
-neighbors.slices_of = triangle.slices_of = linear_item.slices_of = lists.slices_of = counted
+neighbors.slices_of = triangle.slices_of = linear_item.slices_of = topn.slices_of = counted
 _kernels.similarity_rows, _kernels.add_pairs = noted_rows, noted_blocks
 X, digest = contract.table(1601, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
     model.fit(X)
     pairs, _ = model.score_pairs(X, *contract.every_pair(X), by="rating")
-    for part in (model.similarity_.data, model.similarity_.indices, model.n_common_.data, pairs):
+    for part in (model.item_weights_.data, model.item_weights_.indices, model.n_common_.data, pairs):
         digest.update(part.tobytes())
-    for by in contract.BY:
+    for by in model.numbers:
         for part in model.recommend(X, 7, by=by):
             digest.update(part.tobytes())
 print(numba.get_num_threads(), min(slices), min(map(len, threads.values())) > 1, digest.hexdigest())
@@ -231,7 +231,7 @@ def oracle_settings():
 def test_scores_and_predictions_of_awkward_ratings_are_the_oracles(R, others, setting):
     X = naive.as_csr(R)
     model = ItemKNN(**setting).fit(X)
-    S = model.similarity_.toarray().astype(np.float64)
+    S = model.item_weights_.toarray().astype(np.float64)
     strangers = np.full((others.shape[0], R.shape[1]), np.nan)
     width = min(others.shape[1], R.shape[1])
     strangers[:, :width] = others[:, :width]
@@ -275,7 +275,7 @@ def test_a_small_table_by_hand():
     X = naive.as_csr(R)
     model = clone(RECIPE).fit(X)
     s01, s02, s12 = 40 / (42 * 45) ** 0.5, 9 / 42, 13 / (45 * 42) ** 0.5
-    assert model.similarity_.toarray() == pytest.approx(np.array([[0, s01, s02], [s01, 0, s12], [s02, s12, 0]]))
+    assert model.item_weights_.toarray() == pytest.approx(np.array([[0, s01, s02], [s01, 0, s12], [s02, s12, 0]]))
     assert model.score_items(X)[0, 2] == pytest.approx(s02 * (5 - 1) + s12 * (4 - 1))
     assert model.predict_pairs(X, [0], [2]) == pytest.approx([(s02 * 5 + s12 * 4) / (s02 + s12)], abs=1e-6)
     assert model.predict_pairs(X, [2], [1]) == pytest.approx([(s01 * 1 + s12 * 5) / (s01 + s12)], abs=1e-6)
@@ -298,7 +298,7 @@ def test_nothing_to_go_by_is_no_number():
 def test_predictions_of_the_largest_numbers_stay_numbers():
     R = np.array([[3e12, 1e13, 2e13], [1e13, 2e13, np.nan]])
     model = clone(RECIPE).fit(naive.as_csr(R))
-    assert model.predict(naive.as_csr(R)) == pytest.approx(naive.weighted_averages(R, model.similarity_.toarray()))
+    assert model.predict(naive.as_csr(R)) == pytest.approx(naive.weighted_averages(R, model.item_weights_.toarray()))
 
 
 def test_what_was_rated_is_not_used_to_predict_itself():
@@ -312,7 +312,7 @@ def test_what_was_rated_is_not_used_to_predict_itself():
 
 def test_negative_links_push_the_relevance_down_and_stars_of_theirs_push_it_further():
     model = ItemKNN("pearson", positive_only=False, n_neighbors=None).fit(contract.table())
-    i, j = (int(part[0]) for part in np.nonzero(model.similarity_.toarray() < 0))
+    i, j = (int(part[0]) for part in np.nonzero(model.item_weights_.toarray() < 0))
     row = np.full((2, 14), np.nan)
     row[:, j] = 2, 5
     scores, _ = model.score_users(naive.as_csr(row), i)
@@ -325,9 +325,9 @@ def test_a_plan_covers_what_the_fit_keeps_and_max_memory_refuses_more():
         model = clone(setting)
         planned = model.plan(X)
         model.fit(X)
-        kept = sum(part.nbytes for name in ("similarity_", "n_common_") for part in contract.learned(model)[name])
+        kept = sum(part.nbytes for name in ("item_weights_", "n_common_") for part in contract.learned(model)[name])
         assert kept <= planned
-        assert clone(setting).set_params(max_memory=planned).fit(X).similarity_.nnz == model.similarity_.nnz
+        assert clone(setting).set_params(max_memory=planned).fit(X).item_weights_.nnz == model.item_weights_.nnz
         with pytest.raises(TooLarge, match=r"max_memory=1\.0 KB: the similarity of 40 items may need .* KB.*n_neigh"):
             clone(setting).set_params(max_memory="1KB").fit(X)
     assert ItemKNN(n_neighbors=5).plan(X) < ItemKNN(n_neighbors=20).plan(X)
@@ -385,8 +385,8 @@ def test_a_stored_zero_is_a_rating_and_a_dense_zero_is_none():
     stored, full = ItemKNN().fit(naive.as_csr(R)), ItemKNN().fit(np.nan_to_num(R))
     assert stored.scale_ == (0, 4)
     assert full.scale_ == (2, 4)
-    assert ItemKNN("jaccard").fit(naive.as_csr(R)).similarity_[[0], [1]] == pytest.approx([3 / 4])
-    assert ItemKNN("jaccard").fit(np.nan_to_num(R)).similarity_.nnz == 2
+    assert ItemKNN("jaccard").fit(naive.as_csr(R)).item_weights_[[0], [1]] == pytest.approx([3 / 4])
+    assert ItemKNN("jaccard").fit(np.nan_to_num(R)).item_weights_.nnz == 2
 
 
 def test_rows_of_a_top_n_are_its_parts():
@@ -418,8 +418,8 @@ def recipe_100k(movielens_100k):
 def test_the_recipes_similarities_are_scikit_learns_on_movielens_100k(movielens_100k, recipe_100k):
     wanted = 1 - pairwise_distances(np.nan_to_num(movielens_100k).T, metric="cosine")
     np.fill_diagonal(wanted, 0)
-    assert np.abs(recipe_100k.similarity_.toarray() - wanted).max() < 1e-6
-    assert recipe_100k.similarity_.dtype == np.float64
+    assert np.abs(recipe_100k.item_weights_.toarray() - wanted).max() < 1e-6
+    assert recipe_100k.item_weights_.dtype == np.float64
 
 
 @pytest.mark.parametrize("name", ["cosine", "jaccard", *naive.HAS_OFFSETS])
@@ -431,7 +431,7 @@ def test_the_nearest_of_some_items_are_the_plain_loops_on_movielens_100k(moviele
     for i in (49, 1000):  # Star Wars, and an item that few have rated
         both = (common[:, [i]] & common).sum(axis=0)
         wanted = np.array([measure(V[:, i], V[:, j]) * c / (c + 5) if c and j != i else 0 for j, c in enumerate(both)])
-        found = model.similarity_[[i]].toarray()[0]
+        found = model.item_weights_[[i]].toarray()[0]
         kept = found != 0
         assert kept.sum() == 50
         assert found[kept] == pytest.approx(wanted[kept], abs=2e-5)

@@ -368,7 +368,7 @@ def test_without_one_reason_the_list_is_that_of_who_never_rated_it(visitor, app)
         send(visitor, "/rate", item_id=item_id, rating=rating)
     rec = app.state.service.served.recommender
     left = {50: 5, 60: 4}
-    ranks = {row: rec.explain(ratings=left, item_id=row).rank for row in listed(visitor.get("/list"))}
+    ranks = {row: rec.explain(None, ratings=left, item_id=row).rank for row in listed(visitor.get("/list"))}
     first, rank = next((row, rank) for row, rank in ranks.items() if rank)
     told = visitor.get(f"/list?without=134&of={first}")
     body = {"ratings": [{"item_id": 50, "rating": 5}, {"item_id": 60, "rating": 4}], "exclude": [134]}
@@ -394,7 +394,7 @@ def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
 
 def test_a_sum_says_because_of_what_adds_most_and_although_of_what_was_rated_low(sample):
     rec = reelated.Recommender().fit(sample)
-    told = rec.explain(ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, item_id=84, by="rating", ranks=False)
+    told = rec.explain(None, ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, item_id=84, by="rating", ranks=False)
     made = add_up(told)
     assert made.because == list(told.for_it[:2])
     assert all(reason.contribution > 0 for reason in made.because)

@@ -113,9 +113,9 @@ def test_it_is_the_same_when_saved_and_opened(rec, tmp_path):
 
 
 def test_a_person_without_ratings_is_told_averages(rec):
-    told = rec.predict(item_id=NOIR[0], ratings={})
+    told = rec.predict(None, item_id=NOIR[0], ratings={})
     assert (told.source, told.n_neighbors_used) == ("averages", 0)
-    assert rec.predict(item_id=NEW_NOIR, ratings={}).source == "catalogue"
+    assert rec.predict(None, item_id=NEW_NOIR, ratings={}).source == "catalogue"
     rows = rec.recommend(ratings={}, n=99)
     assert [row.source for row in rows[:5]] == ["popular"] * 5
     assert [row.item_id for row in rows if row.source == "catalogue"] == [NEW_NOIR, NEW_COMEDY]

@@ -12,7 +12,7 @@ from reelated.cli.commands import app as terminal
 from reelated.models import ItemKNN
 from reelated.ratings import Scale
 from reelated.recommender.explanation import liked_above
-from reelated.recommender.people import newcomer
+from reelated.recommender.query import query_of_ratings
 from reelated.recommender.rows import with_year
 from reelated.refit import Versions, refit
 from reelated.store import Store
@@ -68,7 +68,7 @@ def web(rec, data, tmp_path_factory):
 
 def strongest(rec, item_id, n=3, by="score", **who):
     """Return the titles of the largest positive contributions, from the whole sum."""
-    parts = rec.explain(item_id=item_id, by=by, ranks=False, **who).contributions
+    parts = rec.explain(who.pop("user_id", None), item_id, by=by, ranks=False, **who).contributions
     falling = sorted((part for part in parts if part.contribution > 0), key=lambda part: -part.contribution)
     return [with_year(part.title, part.year) for part in falling[:n]]
 
@@ -161,7 +161,7 @@ def sentence(markup):
 
 def strongest_rated(rec, ratings, item_id, by):
     """Return the two strongest reasons as the page names them: title and rating."""
-    parts = rec.explain(ratings=ratings, item_id=item_id, by=by, ranks=False).contributions
+    parts = rec.explain(None, ratings=ratings, item_id=item_id, by=by, ranks=False).contributions
     falling = sorted((part for part in parts if part.contribution > 0), key=lambda part: -part.contribution)
     return [" ".join(f"{part.title} {part.rating:g}".split()) for part in falling[:2]]
 
@@ -179,7 +179,7 @@ def strongest_rated(rec, ratings, item_id, by):
 def test_liked_is_above_the_own_mean_and_where_there_is_none_to_compare_above_the_middle(sample, given, bar):
     rec = reelated.Recommender(rater=None).fit(sample)
     assert rec.scale_ == Scale(1, 5, 1)
-    assert liked_above(newcomer(given, rec.catalogue_, rec.scale_), rec.scale_) == bar
+    assert liked_above(query_of_ratings(given, rec.catalogue_, rec.scale_), rec.scale_) == bar
     for reason in rec.recommend(ratings=given)[0].reasons:
         assert reason.liked == (reason.rating > bar)
 
@@ -188,7 +188,7 @@ def test_although_is_said_only_of_an_item_that_was_rated_low(rec, profiles):
     said = 0
     for ratings in profiles:
         for row in rec.recommend(ratings=ratings, by="rating", n=30):
-            made = add_up(rec.explain(ratings=ratings, item_id=row.item_id, by="rating", ranks=False))
+            made = add_up(rec.explain(None, ratings=ratings, item_id=row.item_id, by="rating", ranks=False))
             for reason in made.although:
                 assert reason.contribution < 0
                 assert reason.rating <= sum(ratings.values()) / len(ratings)

@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.base import clone
 
 import naive
 import reelated
 from reelated.errors import DataWarning, InputError, InputTypeError, TooLarge, UnknownId
-from reelated.models import EASE, BiasModel, ItemKNN
+from reelated.models import BPMF, EASE, MODELS, BiasModel, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, textbook
 
@@ -234,7 +235,7 @@ def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
 
 def test_everybody_is_streamed_with_progress(rec, monkeypatch):
     whole, seen = pl.concat(rec.recommend_batch(3)), []
-    monkeypatch.setattr("reelated.recommender.questions.CHUNK", 10)
+    monkeypatch.setattr("reelated.recommender.recommender.CHUNK", 10)
     parts = list(rec.recommend_batch(3, progress=seen.append))
     assert [part["user_id"].n_unique() for part in parts] == [10, 10, 10, 7]
     assert pl.concat(parts).equals(whole)
@@ -312,7 +313,7 @@ def test_the_textbook_recipe_breaks_ties_at_the_end_of_the_scale_by_ascending_id
     assert tied
 
 
-@pytest.mark.parametrize("ranker", [None, RANKER, BiasModel()], ids=["alone", "beside EASE", "both"])
+@pytest.mark.parametrize("ranker", [None, RANKER], ids=["alone", "beside EASE"])
 def test_the_biases_alone_can_predict_ratings(data, ranker, tmp_path):
     made = Recommender(ranker, BiasModel(), fill_with_popular=False).fit(data)
     mean, of_item = naive.baseline(R)
@@ -454,7 +455,8 @@ def test_a_stranger_with_the_ratings_of_a_user_gets_the_list_of_that_user(any_re
         ratings = dict(reversed(ratings_of(u).items()))
         assert any_rec.recommend(ratings=ratings, n=9, by=by) == any_rec.recommend(USERS[u], n=9, by=by)
         stranger, user = (
-            any_rec.explain(item_id=ITEMS[0], by=by, **who) for who in ({"ratings": ratings}, {"user_id": USERS[u]})
+            any_rec.explain(user_id, ITEMS[0], by=by, ratings=given)
+            for user_id, given in ((None, ratings), (USERS[u], None))
         )
         assert stranger == user
 
@@ -463,8 +465,8 @@ def test_a_newcomer_without_ratings_gets_what_is_popular(rec, plain):
     rows = rec.recommend(ratings={}, n=4)
     assert {row.source for row in rows} == {"popular"}
     assert plain.recommend(ratings={}).short == (10, 0, "no_neighbours")
-    assert rec.predict(item_id=ITEMS[0], ratings={}).n_neighbors_used == 0
-    assert plain.predict(item_id=ITEMS[0], ratings={}).predicted_rating is None
+    assert rec.predict(None, item_id=ITEMS[0], ratings={}).n_neighbors_used == 0
+    assert plain.predict(None, item_id=ITEMS[0], ratings={}).predicted_rating is None
 
 
 def test_an_item_that_nobody_had_rated_is_evidence_of_nothing(rec):
@@ -509,7 +511,7 @@ def test_unknown_items_do_not_spoil_a_prediction_and_a_warning_names_them(rec):
     known = {ITEMS[0]: 5, ITEMS[1]: 2}
     for ask in (rec.predict, rec.explain):
         with pytest.warns(DataWarning, match="ratings: left out items not in the model: 6"):
-            assert ask(item_id=ITEMS[2], ratings=known | {6: 5}) == ask(item_id=ITEMS[2], ratings=known)
+            assert ask(None, ITEMS[2], ratings=known | {6: 5}) == ask(None, ITEMS[2], ratings=known)
 
 
 def test_an_item_id_of_the_wrong_type_among_the_ratings_is_refused(rec):
@@ -517,7 +519,7 @@ def test_an_item_id_of_the_wrong_type_among_the_ratings_is_refused(rec):
 
 
 def test_who_is_asked_about_is_one_of_two(rec):
-    for who in ({}, {"user_id": USERS[0], "ratings": {}}):
+    for who in ({"user_id": None}, {"user_id": USERS[0], "ratings": {}}):
         assert message(InputError, rec.recommend, **who).startswith("Pass one of user_id=")
         assert message(InputError, rec.predict, item_id=ITEMS[0], **who).startswith("Pass one of user_id=")
 
@@ -619,7 +621,7 @@ def test_similar_takes_the_filters_and_says_why_it_is_short(rec):
 def test_a_prediction_does_not_look_at_the_rating_itself(any_rec):
     for u, item in ((0, next(iter(ratings_of(0)))), (3, ITEMS[5])):  # the second has rated nothing else
         others = {other: rating for other, rating in ratings_of(u).items() if other != item}
-        known, blind = any_rec.predict(USERS[u], item), any_rec.predict(item_id=item, ratings=others)
+        known, blind = any_rec.predict(USERS[u], item), any_rec.predict(None, item_id=item, ratings=others)
         assert (known.predicted_rating, known.n_neighbors_used) == (blind.predicted_rating, blind.n_neighbors_used)
         assert (known.rating, blind.rating) == (ratings_of(u)[item], None)
         assert (known.user_id, blind.user_id) == (USERS[u], None)
@@ -744,7 +746,7 @@ def test_ids_may_be_text():
 
 def test_an_adjusted_rater_explains_a_newcomer_without_ratings(data):
     made = Recommender(rater=ItemKNN("adjusted-cosine")).fit(data)
-    why = made.explain(item_id=ITEMS[0], ratings={}, by="rating")
+    why = made.explain(None, item_id=ITEMS[0], ratings={}, by="rating")
     assert (why.value, why.base, why.contributions) == (None, 0.0, ())
     json.dumps(why.to_dict(), allow_nan=False)
 
@@ -789,7 +791,7 @@ def test_a_fit_to_other_data_leaves_nothing_of_the_first(data):
 def test_the_models_given_are_used_and_left_as_they_were(data):
     ranker, rater = ItemKNN(n_neighbors=2), ItemKNN("pearson")
     made = Recommender(ranker, rater).fit(data)
-    assert not hasattr(ranker, "similarity_")
+    assert not hasattr(ranker, "item_weights_")
     assert made.neighbors().group_by("item_id").len()["len"].max() == 2
     assert made.models_.rater.similarity == "pearson"
 
@@ -799,6 +801,8 @@ def test_the_models_given_are_used_and_left_as_they_were(data):
     [
         ({"ranker": "knn"}, "ranker='knn': expected a model such as EASE() or ItemKNN(), or 'default'."),
         ({"ranker": ItemKNN}, "ranker=<class"),
+        ({"ranker": BPMF()}, "ranker=BPMF(): BPMF scores no items. Expected one of EASE(), ItemKNN(), Popularity()."),
+        ({"rater": EASE()}, "rater=EASE(): EASE predicts no ratings. Expected one of ItemKNN(), BiasModel(), BPMF()."),
         ({"ranker": None, "rater": None}, "ranker=None with rater=None: expected a model for at least one of them."),
         ({"by": "rating", "rater": None}, "by='rating': this model predicts no ratings"),
         ({"by": "stars"}, "by='stars': expected one of 'score', 'rating'."),
@@ -808,6 +812,30 @@ def test_the_models_given_are_used_and_left_as_they_were(data):
 )
 def test_a_parameter_that_cannot_be_used_is_refused_at_the_fit(data, options, said):
     assert message(InputError, Recommender(**options).fit, data).startswith(said)
+
+
+def test_every_ranker_and_every_rater_is_taken(data):
+    for model in MODELS.values():
+        if "score" in model.numbers:
+            assert len(Recommender(model(), None).fit(data).recommend(USERS[0]))
+        if "rating" in model.numbers:
+            small = model(n_samples=4, n_warmup=2) if model is BPMF else model()
+            alone = Recommender(None, small, by="rating").fit(data)
+            row = alone.recommend(USERS[0])[0]
+            assert row.score == row.predicted_rating == alone.predict(USERS[0], row.item_id).predicted_rating
+
+
+def test_a_model_without_an_item_item_matrix_has_no_similar_items(data):
+    alone = Recommender(None, BPMF(n_samples=4, n_warmup=2)).fit(data)
+    assert message(InputError, alone.similar, ITEMS[0]).startswith("BPMF has no item–item matrix: fit with a ranker")
+
+
+def test_a_recommender_has_the_manners_of_an_estimator(data):
+    made = Recommender(by="rating", fill_with_popular=False)
+    assert made.get_params(deep=False)["by"] == "rating"
+    assert clone(made.fit(data)).set_params(by="score").get_params(deep=False) == Recommender(
+        fill_with_popular=False
+    ).get_params(deep=False)
 
 
 @pytest.mark.parametrize("data", [5, "ratings.csv", None, [1, 2]])

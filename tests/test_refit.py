@@ -104,7 +104,7 @@ def test_a_model_that_is_not_finite_is_not_switched_to(rated, versions, monkeypa
 
     def broken(self, data, **how):
         fitted = fit(self, data, **how)
-        fitted.models_.ranker.similarity_.data[0] = np.nan
+        fitted.models_.ranker.item_weights_.data[0] = np.nan
         return fitted
 
     monkeypatch.setattr(Recommender, "fit", broken)

@@ -59,9 +59,9 @@ def test_similarities_of_awkward_ratings_are_the_oracles(R, name, shrinkage, dam
     wanted, common = naive.item_similarity(R, name, **setting)
     for dtype, close in (("float64", 1e-9), ("float32", 1e-4 if name == "residual-pearson" else 1e-5)):
         model = ItemKNN(name, n_neighbors=None, dtype=dtype, **setting).fit(naive.as_csr(R))
-        found = model.similarity_.toarray()
+        found = model.item_weights_.toarray()
         assert found == pytest.approx(wanted, abs=close)
-        assert model.similarity_.dtype == dtype
+        assert model.item_weights_.dtype == dtype
         assert (model.n_common_.toarray() == np.where(found != 0, common, 0)).all()
 
 
@@ -69,7 +69,7 @@ def test_similarities_of_awkward_ratings_are_the_oracles(R, name, shrinkage, dam
 def test_weighted_similarities_of_awkward_ratings_are_the_oracles(R, weighting):
     assume(not (R < 0).any())
     wanted, _ = naive.item_similarity(R, weighting=weighting)
-    found = ItemKNN(weighting=weighting, n_neighbors=None, dtype="float64").fit(naive.as_csr(R)).similarity_
+    found = ItemKNN(weighting=weighting, n_neighbors=None, dtype="float64").fit(naive.as_csr(R)).item_weights_
     assert found.toarray() == pytest.approx(wanted, abs=1e-9)
 
 
@@ -86,8 +86,8 @@ def test_weightings_are_the_oracles_and_leave_the_ratings_alone(R, weighting):
 @given(rating_tables(), st.sampled_from(NAMES), st.integers(1, 4), st.booleans())
 def test_the_strongest_neighbours_stay_and_of_equals_the_first(R, name, n_neighbors, positive_only):
     setting = {"positive_only": positive_only, "dtype": "float64"}
-    whole = ItemKNN(name, n_neighbors=None, **setting).fit(naive.as_csr(R)).similarity_.toarray()
-    cut = ItemKNN(name, n_neighbors=n_neighbors, **setting).fit(naive.as_csr(R)).similarity_
+    whole = ItemKNN(name, n_neighbors=None, **setting).fit(naive.as_csr(R)).item_weights_.toarray()
+    cut = ItemKNN(name, n_neighbors=n_neighbors, **setting).fit(naive.as_csr(R)).item_weights_
     assert (cut.toarray() == naive.nearest(whole, n_neighbors)).all()
     assert np.diff(cut.indptr).max() <= n_neighbors
 

@@ -92,7 +92,7 @@ def ml100k(spark, shared_data, tmp_path_factory):
 
 def assert_same(found, wanted, close=1e-6):
     """The same neighbours except among values that are as good as equal, and the same values."""
-    a, b = found.similarity_.toarray(), wanted.similarity_.toarray()
+    a, b = found.item_weights_.toarray(), wanted.item_weights_.toarray()
     for row, (mine, theirs) in enumerate(zip(a, b, strict=True)):
         assert np.count_nonzero(mine) == np.count_nonzero(theirs), row
         other = (mine != 0) != (theirs != 0)
@@ -241,7 +241,7 @@ def test_neighbours_are_those_of_the_oracle(small, settings, tmp_path):
     fitted = Recommender.load(path).models_.rater
     known = {name: value for name, value in settings.items() if name in ORACLE}
     S, common = naive.item_similarity(R, settings.get("similarity", "cosine"), **({"n_neighbors": 100} | known))
-    found = fitted.similarity_.toarray()
+    found = fitted.item_weights_.toarray()
     np.testing.assert_allclose(found, S, atol=1e-6)
     np.testing.assert_array_equal(fitted.n_common_.toarray(), np.where(found != 0, common, 0))
 
@@ -289,14 +289,16 @@ def test_empty_and_crowded_partitions_change_nothing(small, spark, tmp_path):
     crowded = frame.coalesce(1).union(frame.where("stars < 0").repartition(5))
     fitted = Recommender.load(cluster.fit(crowded, ItemKNN(), tmp_path / "model", columns={"user_id": "Member"}))
     local = Recommender(ranker=None, rater=ItemKNN()).fit(Dataset.from_frames(table, columns={"user_id": "Member"}))
-    np.testing.assert_array_equal(fitted.models_.rater.similarity_.toarray(), local.models_.rater.similarity_.toarray())
+    np.testing.assert_array_equal(
+        fitted.models_.rater.item_weights_.toarray(), local.models_.rater.item_weights_.toarray()
+    )
     assert fitted.catalogue_.counts.tolist() == local.catalogue_.counts.tolist()
 
 
 def test_a_cap_leaves_items_without_a_counted_rating_without_neighbours(small, tmp_path):
     _, _, frame = small
     path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, most_of_a_user=1)
-    assert Recommender.load(path).models_.rater.similarity_.nnz == 0
+    assert Recommender.load(path).models_.rater.item_weights_.nnz == 0
 
 
 REFUSED = [

@@ -98,7 +98,7 @@ def test_the_arrays_are_the_same_bits_and_mapped_from_disk(pair):
         for name in one.arrays:
             a, b = getattr(one, name), getattr(two, name)
             assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
-        mapped = two.item_factors_ if isinstance(one, DrawnModel) else two.similarity_.data
+        mapped = two.item_factors_ if isinstance(one, DrawnModel) else two.item_weights_.data
         while mapped is not None and not isinstance(mapped, np.memmap):
             mapped = mapped.base
         assert isinstance(mapped, np.memmap)
@@ -159,7 +159,7 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
     loaded = Recommender.load(made.save(tmp_path / "my.model", ratings=False))
     assert loaded.recommend(ratings={5: 4, 7: 1}) == made.recommend(ratings={5: 4, 7: 1})
     assert loaded.similar(5) == made.similar(5)
-    assert loaded.explain(item_id=9, ratings={5: 4}) == made.explain(item_id=9, ratings={5: 4})
+    assert loaded.explain(None, item_id=9, ratings={5: 4}) == made.explain(None, item_id=9, ratings={5: 4})
     for asked, ask in {
         "user_id=3": lambda: loaded.recommend(3),
         "item_id=5": lambda: loaded.recommend(item_id=5),
@@ -286,7 +286,7 @@ def edit(folder, change):
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
-TABLES = ("ranker.similarity_", "ratings")
+TABLES = ("ranker.item_weights_", "ratings")
 FILES = [
     *("counts.npy", "items.arrow", "item_ids.arrow", "user_ids.arrow", "ratings.timestamps.npy"),
     *(f"ranker.{name}.npy" for name in ("n_common_", *EASE.arrays)),

@@ -68,7 +68,7 @@ def test_a_rating_counts_the_less_the_older_it_is():
     frame, settings = village(), {"recency_half_life": 3.0, "recency_floor": 0.25}
     made = Recommender(EASE(l2=1.0), **settings).fit(frame)
     R = naive.as_dense(made.ratings_.matrix)
-    S, ages = made.models_.ranker.similarity_.toarray(), naive.as_dense(made.ratings_.matrix)
+    S, ages = made.models_.ranker.item_weights_.toarray(), naive.as_dense(made.ratings_.matrix)
     ages[~np.isnan(R)] = made.ratings_.ages()
     worth = naive.worth(R, (1, 5), 0.25) * np.nan_to_num(0.25 + 0.75 * 0.5 ** (ages / 3.0))
     for user in (100, 117, 139):

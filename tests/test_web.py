@@ -328,12 +328,12 @@ def test_a_hidden_item_stays_hidden_when_the_model_changes_and_takes_no_place(tm
     assert service.follow()
     assert service.recommend_newcomer(ratings)[0].item_id == second
     rec = service.served.recommender
-    assert rec.explain(ratings=ratings, item_id=second).rank == 1
+    assert rec.explain(None, ratings=ratings, item_id=second).rank == 1
     assert first not in rec.item_ids.take(service.served.to_rate).to_list()
     assert first not in service.chart().columns["item_id"]
     store.set_hidden(first, False)
     assert first in service.chart().columns["item_id"]
-    assert service.served.recommender.explain(ratings=ratings, item_id=second).rank == 2
+    assert service.served.recommender.explain(None, ratings=ratings, item_id=second).rank == 2
     store.close()
 
 

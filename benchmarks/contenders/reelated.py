@@ -33,7 +33,7 @@ def fit(X, n_neighbors, threads, measure=None):
 
 def neighbors(model):
     """Return the items × items matrix."""
-    return model.similarity_
+    return model.item_weights_
 
 
 def recommend_batch(model, X, n, threads):
@@ -51,4 +51,4 @@ def expected(model, rows):
     """Return the scores in plain SciPy: neighbours of the candidate, ratings less the lowest of the scale."""
     above = rows.astype(np.float64)
     above.data -= model.zero_rating
-    return (above @ model.similarity_.T.astype(np.float64)).toarray()
+    return (above @ model.item_weights_.T.astype(np.float64)).toarray()

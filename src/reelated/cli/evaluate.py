@@ -57,7 +57,7 @@ def evaluate_source(source: str, options: Options, way: Way, report: Path | None
     """Evaluate the chosen recommender; with `report`, evaluate the reference models too and write the report."""
     protocol = None if way.protocol is None else protocol_of(options, way)
     asked = options.recommender()
-    if isinstance(asked.ranker, Popularity):
+    if options.model == "popularity":
         asked.rater = None  # otherwise its row shows the error of the default rater
     wanted = {model_of(options): asked}
     if report is not None:

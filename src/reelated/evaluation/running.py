@@ -131,7 +131,7 @@ def _part(
     seconds = perf_counter() - start
     if split.shown is not None:
         rec = rec.with_ratings(split.shown)
-    kept, test, learnt = asking.ratings_of(rec), split.test, split.train.ratings.onto(rec.item_ids)
+    kept, test, learnt = rec.kept_ratings(), split.test, split.train.ratings.onto(rec.item_ids)
     likes, _ = liked_of(test, kept, liked)
     often = np.bincount(learnt.matrix.indices, minlength=len(rec.item_ids))
     if ask == "items":
@@ -154,7 +154,7 @@ def _part(
     bins = binned(predicted, ratings, counts, learnt.scale)
     if of.ratings:
         measured += of_ratings(asked.who, len(asked.units), predicted, ratings)
-        measured += of_intervals(asked.who, len(asked.units), asking.intervals(rec, users, items), ratings)
+        measured += of_intervals(asked.who, len(asked.units), rec.engine.intervals(users, items), ratings)
     else:
         bins, silent = bins.clear(), 0
     return Part(asked.units, tuple(measured), whole, bins, gaps(test, learnt, kept, silent), seconds)
@@ -186,7 +186,7 @@ def _best_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDAr
     rows, items = rec.user_ids.indices_of(candidates["user_id"]), rec.item_ids.indices_of(candidates["item_id"])
     known = (rows >= 0) & (items >= 0)
     rows, items = rows[known], items[known]
-    scores = np.nan_to_num(asking.pair_scores(rec, rows, items), nan=-np.inf)
+    scores = np.nan_to_num(rec.engine.score(rows, items, rec.sorted_by()), nan=-np.inf)
     order = np.lexsort((items, -scores, rows))
     rows, items = rows[order], items[order]
     ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)
@@ -201,5 +201,5 @@ def _predicted(
     """Return predicted ratings, and the number of known items that the model could not predict."""
     values = np.full(len(users), np.nan)
     known = items >= 0
-    values[known] = asking.predicted(rec, users[known], items[known])
+    values[known] = rec.engine.predict(users[known], items[known])
     return np.nan_to_num(values, nan=mean), int(np.isnan(values[known]).sum())

@@ -14,11 +14,11 @@ from reelated.evaluation.judging import asked_of, liked_of, of_lists
 from reelated.evaluation.metrics import rmse
 from reelated.evaluation.running import lists_for
 from reelated.evaluation.splits import Split, within_users
-from reelated.models import MODELS, Popularity
+from reelated.models import MODELS, BiasModel, Popularity
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
-from reelated.recommender.fitting import fit_model
+from reelated.recommender.defaults import fit_model
 
 Goal = Literal["any", "liked", "rating"]
 N, SHARE = 10, 0.2
@@ -169,7 +169,7 @@ def tune(
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = check_optuna()
     judge = _judge_of(within_users(data := as_dataset(data), SHARE, seed=check_integer("seed", seed, 0)), goal)
-    default, tried, began = judge(getattr(Recommender()._models(data)[0], _role(goal))), [], time.monotonic()
+    default, tried, began = judge(getattr(Recommender().unfitted_models(data)[0], _role(goal))), [], time.monotonic()
     up = goal != "rating"
 
     def objective(trial: Any) -> float:
@@ -244,7 +244,7 @@ def _judge_of(split: Split, goal: Goal) -> Callable[[Any], float]:
     """Return a function that fits a model to the training part and measures it on the hidden part."""
     if goal == "rating":
         return lambda model: _rmse(model, split)
-    bare = asking.fitted(Recommender(Popularity(), Popularity()), split.train)  # cheap to fit
+    bare = asking.fitted(Recommender(Popularity(), BiasModel()), split.train)  # cheap to fit
     return lambda model: _ndcg(model, split, bare, goal)
 
 
@@ -265,7 +265,7 @@ def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
 def _rmse(model: Any, split: Split) -> float:
     """Return the RMSE of a model's predicted ratings; the mean replaces missing predictions."""
     rec = asking.fitted(Recommender(Popularity(), model), split.train)  # passes the side information
-    kept, test, model = asking.ratings_of(rec), split.test, rec.models_.rater
+    kept, test, model = rec.kept_ratings(), split.test, rec.models_.rater
     users, items = kept.user_ids.indices_of(test["user_id"]), kept.item_ids.indices_of(test["item_id"])
     predicted, known = np.full(len(users), np.nan), (users >= 0) & (items >= 0)
     predicted[known] = model.predict_pairs(kept.matrix, users[known], items[known])

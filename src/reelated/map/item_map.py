@@ -52,7 +52,7 @@ class ItemMap:
         """
         item_ids = rec.item_ids
         known = start.places_of(item_ids) if start is not None else None
-        return cls(item_ids, lay_out(rec.models_.ranker_or_rater.similarity_, known, seed=seed))
+        return cls(item_ids, lay_out(rec.models_.linear.item_weights_, known, seed=seed))
 
     def places_of(self, item_ids: Ids) -> Places:
         """Return the positions of some items.

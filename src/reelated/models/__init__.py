@@ -2,14 +2,15 @@
 
 from reelated.models.bias import BiasModel
 from reelated.models.bpmf import BPMF
+from reelated.models.contracts import Ranker, Rater, check_role
+from reelated.models.contributions import Explanation, Explanations
 from reelated.models.ease import EASE
-from reelated.models.explanation import Explanation, Explanations
 from reelated.models.item_knn import ItemKNN
-from reelated.models.linear_item import LinearItemModel
-from reelated.models.lists import TopN
+from reelated.models.linear_item import LinearItemModel, LinearRater
 from reelated.models.popularity import Popularity
 from reelated.models.posterior import DrawnModel
 from reelated.models.sittings import predict_at
+from reelated.models.topn import TopN
 
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
 """The models by the names that the terminal and saved models use."""
@@ -24,7 +25,11 @@ __all__ = [
     "Explanations",
     "ItemKNN",
     "LinearItemModel",
+    "LinearRater",
     "Popularity",
+    "Ranker",
+    "Rater",
     "TopN",
+    "check_role",
 ]
 __all__ += ["predict_at"]

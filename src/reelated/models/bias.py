@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from reelated import _kernels as kernels
 from reelated._threads import Progress
-from reelated.errors import check_choice, check_integer, check_number
+from reelated.errors import check_integer, check_number
 from reelated.models.biases import Biases, Numbers, check_bounds, column_means, observed, row_means
-from reelated.models.linear_item import By, LinearItemModel
-from reelated.models.rows import check_rows
+from reelated.models.linear_item import LinearRater
+from reelated.models.validation import check_rows
 
 
-class BiasModel(LinearItemModel):
+class BiasModel(LinearRater):
     """Predict a rating as `μ + b_i + b_u`: the mean, the item's bias and the person's.
 
     The biases are regularised means, alternated: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
@@ -89,7 +88,7 @@ class BiasModel(LinearItemModel):
         BiasModel
             This estimator.
         """
-        reg_user, reg_item, rounds = self._settings()
+        reg_user, reg_item, rounds = self.settings()
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
@@ -97,21 +96,21 @@ class BiasModel(LinearItemModel):
         for _ in range(rounds):
             bias = column_means(X, beyond - users, reg_item)
             users = np.repeat(row_means(X, beyond - bias[X.indices], reg_user), np.diff(X.indptr))
-        self._learned(mean, bias)
+        self.set_learned(mean, bias)
         if progress:
             progress(1.0)
         return self
 
-    def _settings(self) -> tuple[float, float, int]:
-        """Check the parameters and return them."""
+    def settings(self) -> tuple[float, float, int]:
+        """Check the parameters; return `reg_user`, `reg_item` and `n_iterations`."""
         reg_user, reg_item = check_number("reg_user", self.reg_user, 0), check_number("reg_item", self.reg_item, 0)
         return reg_user, reg_item, check_integer("n_iterations", self.n_iterations, 1)
 
-    def _learned(self, mean: float, item_bias: Numbers) -> None:
-        """Store what a fit found."""
+    def set_learned(self, mean: float, item_bias: Numbers) -> None:
+        """Store the mean and the biases of a fit, from here or from a cluster."""
         self.item_bias_, self.offset_ = item_bias, mean + item_bias
         none = sp.csr_array((len(item_bias), len(item_bias)), dtype=np.float32)
-        self.similarity_, self.n_common_ = none, none.astype(np.int32)
+        self.item_weights_, self.n_common_ = none, none.astype(np.int32)
         self.prepare()
 
     def plan(self, X: Any) -> int:
@@ -126,7 +125,7 @@ class BiasModel(LinearItemModel):
         -------
         int
         """
-        self._settings()
+        self.settings()
         rows = check_rows(BiasModel(), X, fitting=True)
         return 48 * rows.nnz + 64 * rows.shape[1]
 
@@ -139,8 +138,3 @@ class BiasModel(LinearItemModel):
     def offsets(self) -> Biases:
         """The learned parts, as the other models use them."""
         return Biases(self.offset_, float(self.reg_user))
-
-    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
-        """Return the same for both numbers: the ranking score is the predicted rating."""
-        check_choice("by", by, ("score", "rating"))
-        return super()._bases(X, "rating")

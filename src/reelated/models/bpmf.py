@@ -11,7 +11,7 @@ from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
 from reelated.models.biases import check_bounds, observed
 from reelated.models.gibbs import Settings, known_of_items, sample, tastes_of
 from reelated.models.posterior import DrawnModel
-from reelated.models.rows import check_attributes, check_rows
+from reelated.models.validation import check_attributes, check_rows
 
 Numbers = npt.NDArray[np.float64]
 

@@ -8,10 +8,9 @@ import scipy.sparse as sp
 
 from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
-from reelated.models.bias import BiasModel
-from reelated.models.biases import Biases, check_bounds, observed
+from reelated.models.biases import check_bounds, observed
 from reelated.models.linear_item import LinearItemModel
-from reelated.models.rows import check_attributes, check_rows
+from reelated.models.validation import check_attributes, check_rows
 from reelated.similarity import Ridge, all_weights, near_weights, plan_linear
 
 
@@ -29,8 +28,6 @@ class EASE(LinearItemModel):
     to every item that it is true of (Jeunen, Van Balen and Goethals 2020, "Closed-form models for collaborative
     filtering with side-information", §3.2). Beside many ratings that is little; an item with few or none
     borrows from others.
-
-    The predicted rating is the baseline and the weighted average of what ratings are beyond it, as in `ItemKNN`.
 
     Parameters
     ----------
@@ -51,14 +48,12 @@ class EASE(LinearItemModel):
 
     Attributes
     ----------
-    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+    item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         The weights: row `i` holds the items that predict `i`; no diagonal. Many are negative.
     n_common_ : scipy.sparse.csr_array of int32
         In the same places: how many people rated both.
     truncation_error_ : ndarray of float64, shape (n_items,)
         The share of the squares of each row's weights that `n_neighbors` left out.
-    offset_ : ndarray of float64, shape (n_items,)
-        The mean and the item's bias (see `BiasModel`).
     scale_ : tuple of float
         The lowest and the highest rating.
 
@@ -70,7 +65,7 @@ class EASE(LinearItemModel):
     array([2], dtype=int32)
     """
 
-    arrays = ("offset_", "truncation_error_")
+    arrays = ("truncation_error_",)
     uses_side_info = True
 
     def __init__(
@@ -128,24 +123,23 @@ class EASE(LinearItemModel):
         TooLarge
             More than `max_memory` may be needed.
         """
-        ridge, limit = self._ridge(), check_memory("max_memory", self.max_memory)
+        ridge, limit = self.ridge(), check_memory("max_memory", self.max_memory)
         X = check_rows(self, X, fitting=True)
         known = _known(items, X.shape[1])
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        values, near, keep = self._values(X), self.n_candidates, self.n_neighbors or X.shape[1]
+        values, near, keep = self.weighted(X), self.n_candidates, self.n_neighbors or X.shape[1]
         needed = plan_linear(values, near, keep)
         if limit is not None and needed > limit:
             raise TooLarge(
                 f"max_memory={self.max_memory!r}: weights between {X.shape[1]:,} items may need {show_bytes(needed)}. "
                 "Raise max_memory, or take ItemKNN."
             )
-        self.offset_ = BiasModel().fit(X).offsets.items
         found = (
             all_weights(values, ridge, keep, progress, known=known)
             if near is None
             else near_weights(values, ridge, near, keep, progress, known=known)
         )
-        self.similarity_, self.n_common_, self.truncation_error_ = found
+        self.item_weights_, self.n_common_, self.truncation_error_ = found
         self.prepare()
         return self
 
@@ -161,16 +155,11 @@ class EASE(LinearItemModel):
         -------
         int
         """
-        self._ridge()
+        self.ridge()
         rows = check_rows(EASE(), X, fitting=True)
         values = rows.astype(self.dtype)
         needed = plan_linear(values, self.n_candidates, self.n_neighbors or rows.shape[1])
         return needed + values.nnz * (values.data.itemsize + 24)
-
-    @property
-    def offsets(self) -> Biases:
-        """What a rating is measured against."""
-        return Biases(self.offset_, float(BiasModel().reg_user))
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return what ratings add to a ranking score, for each unit of a weight.
@@ -189,15 +178,16 @@ class EASE(LinearItemModel):
         share = (np.asarray(ratings, np.float64) - low) / (high - low) if high > low else np.ones(len(ratings))
         return (self.min_weight + (1 - self.min_weight) * share).astype(np.float32)
 
-    def _ridge(self) -> Ridge:
-        """Check the parameters and hand them on."""
+    def ridge(self) -> Ridge:
+        """Check the parameters; return those of the regression."""
         check_choice("dtype", self.dtype, ("float32", "float64"))
         check_number("min_weight", self.min_weight, 0, 1)
         check_integer("n_candidates", self.n_candidates, 1, none=True)
         check_integer("n_neighbors", self.n_neighbors, 1, none=True)
         return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))
 
-    def _values(self, X: sp.csr_array) -> sp.csr_array:
+    def weighted(self, X: sp.csr_array) -> sp.csr_array:
+        """Return the weights of the ratings, to which the model is fitted."""
         return sp.csr_array((self.rating_weight(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)
 
 

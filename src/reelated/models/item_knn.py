@@ -10,14 +10,14 @@ from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_flag, check_integer, check_memory, check_number
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, column_means, observed
-from reelated.models.linear_item import LinearItemModel
-from reelated.models.rows import check_rows
+from reelated.models.linear_item import LinearRater
+from reelated.models.validation import check_rows
 from reelated.similarity import Measure, Weighting, plan, similarity, weighted
 
 SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
 
-class ItemKNN(LinearItemModel):
+class ItemKNN(LinearRater):
     """Predict an item from the items most like it that the person has rated.
 
     The predicted rating is the weighted average ``Σ_j s_ij r_uj / Σ_j |s_ij|`` over the rated neighbours `j` of `i`
@@ -56,7 +56,7 @@ class ItemKNN(LinearItemModel):
 
     Attributes
     ----------
-    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+    item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Row `i` holds the items that predict `i`; no diagonal.
     n_common_ : scipy.sparse.csr_array of int32
         In the same places: how many people rated both.
@@ -73,6 +73,8 @@ class ItemKNN(LinearItemModel):
     >>> knn.predict_pairs(X, [0], [2])
     array([4.6...])
     """
+
+    numbers = ("score", "rating")
 
     def __init__(
         self,
@@ -134,13 +136,13 @@ class ItemKNN(LinearItemModel):
         TooLarge
             More than `max_memory` may be needed.
         """
-        measure, dtype = self._measure(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
+        measure, dtype = self.similarity_params(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
         limit = check_memory("max_memory", self.max_memory)
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.offset_ = self._item_offsets(X)
-        values = weighted(self._values(X, dtype), self.weighting)
-        self.similarity_, self.n_common_ = similarity(values, measure, max_memory=limit, progress=progress)
+        values = weighted(self.centered(X, dtype), self.weighting)
+        self.item_weights_, self.n_common_ = similarity(values, measure, max_memory=limit, progress=progress)
         self.prepare()
         return self
 
@@ -156,13 +158,13 @@ class ItemKNN(LinearItemModel):
         -------
         int
         """
-        measure, rows = self._measure(), check_rows(ItemKNN(), X, fitting=True)
+        measure, rows = self.similarity_params(), check_rows(ItemKNN(), X, fitting=True)
         values = rows.astype(self.dtype)
         made = values.data.itemsize + 24  # what the similarity is taken of, and what making it takes in passing
         return plan(values, measure).bytes + values.nnz * made
 
-    def _measure(self) -> Measure:
-        """Check the parameters and hand them on."""
+    def similarity_params(self) -> Measure:
+        """Check the parameters; return those of the similarity."""
         name = check_choice("similarity", self.similarity, _SIMILARITIES)
         weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
         if weighting is not None and name != "cosine":
@@ -204,8 +206,8 @@ class ItemKNN(LinearItemModel):
             return np.where(np.bincount(X.indices, minlength=X.shape[1]) > 0, column_means(X, X.data, 0.0), np.nan)
         return np.zeros(X.shape[1])
 
-    def _values(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
-        """Return what the similarity is taken of."""
+    def centered(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
+        """Return the ratings less their offset, from which the similarity is computed."""
         if self.similarity in ("cosine", "jaccard"):
             return X.astype(dtype, copy=False)
         return self.offsets.residuals(X, dtype)

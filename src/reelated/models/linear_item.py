@@ -1,6 +1,6 @@
-"""What every model with an item × item matrix can do: score, predict, recommend, find an audience, explain."""
+"""Models with an item × item matrix: `LinearItemModel` ranks, `LinearRater` predicts ratings as well."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,58 +9,54 @@ from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.errors import InputError, check_choice, check_integer
+from reelated.errors import check_choice, check_integer
 from reelated.models.biases import Biases, clipped
-from reelated.models.explanation import Explanation, Explanations
-from reelated.models.lists import SLICE, Terms, TopN, Wanted, best_of_rows
-from reelated.models.rows import (
-    check_allowed,
+from reelated.models.contracts import By
+from reelated.models.contributions import Explanation, Explanations
+from reelated.models.topn import SLICE, Terms, TopN, Wanted, best_of_rows
+from reelated.models.validation import (
     check_columns,
     check_dense,
     check_item,
+    check_item_mask,
+    check_one_row,
     check_pairs,
     check_rows,
     check_weights,
 )
 from reelated.similarity import as_kernel_csr, by_column
 
-By = Literal["score", "rating"]
-FEW = 64
-"""Pairs of one row that are not worth cutting into slices."""
+FEW = 64  # pairs of one row; splitting fewer over threads costs more than it saves
 _ALL = np.empty(0, np.bool_)
-_RELEVANCE = kernels.Finish(False, False, False, 0.0)
+_SCORE = kernels.Finish(False, False, False, 0.0)
 
 
 class LinearItemModel(BaseEstimator):
-    """A fitted item × item matrix at work.
+    """A fitted item × item matrix and what is computed from it.
 
-    Both numbers of a row and an item `i` come from the same sum over the items `j` that the row has rated,
-    ``Σ_j s_ij v_j``. What a rating is worth, `v`, is the model's own: `rating_weight` gives it for the score. Where
-    ratings have `weights`, such as by their age, these multiply it.
+    Both numbers of a row and an item `i` are sums over the items `j` that the row has rated, ``Σ_j s_ij v_j``. The
+    score takes `v` from `rating_weight`, times the `weights` of the ratings where these are given.
 
     Attributes
     ----------
-    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+    item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Row `i` holds the items that predict `i`.
     n_common_ : scipy.sparse.csr_array of int32
-        In the same places: how many people rated both.
-    offset_ : ndarray of float64, shape (n_items,)
-        What is expected of a rating of each item before the neighbours are looked at; zeros where nothing is.
+        At the same places: number of users who rated both items.
     scale_ : tuple of float
         The lowest and the highest rating.
     """
 
-    similarity_: sp.csr_array
+    item_weights_: sp.csr_array
     n_common_: sp.csr_array
-    offset_: npt.NDArray[np.float64]
+    n_features_in_: int
     scale_: tuple[float, float]
-    prior_weight: float = 0.0
     max_neighbors_used: int | None = None
     max_memory: int | str | None = None
-    arrays: ClassVar[tuple[str, ...]] = ("offset_",)
-    """What a fit learns of every item beside the matrix: arrays of one number each."""
+    numbers: ClassVar[tuple[By, ...]] = ("score",)
+    arrays: ClassVar[tuple[str, ...]] = ()
     uses_side_info: ClassVar[bool] = False
-    """Whether a fit takes `items`, what else is known of them, so that the rarely rated borrow from others."""
+    has_posterior: ClassVar[bool] = False
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -68,46 +64,26 @@ class LinearItemModel(BaseEstimator):
         return tags
 
     def prepare(self) -> None:
-        """Lay out the fitted matrix for the kernels, by rows and by columns; called after a fit or a load."""
-        every = self.similarity_.shape[0]
+        """Convert the fitted matrix for the kernels; called after a fit or a load."""
+        every = self.item_weights_.shape[0]
         max_neighbors_used = every if self.max_neighbors_used is None else min(int(self.max_neighbors_used), every)
-        by_row = as_kernel_csr(self.similarity_)
+        by_row = as_kernel_csr(self.item_weights_)
         columns = by_column(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
         self._links = kernels.Links(by_row, columns, max_neighbors_used)
-        self._nothing = np.zeros(every)
+        self._zeros = np.zeros(every)
 
-    def plan(self, X: Any) -> int:
-        """Return the most bytes that a fit to `X` may take beside `X` itself.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-
-        Returns
-        -------
-        int
-        """
-        raise NotImplementedError
-
-    @property
-    def offsets(self) -> Biases:
-        """What a rating is measured against."""
-        return Biases(self.offset_, None)
-
-    @property
-    def falls_back(self) -> bool:
-        """Whether a rating is predicted where no neighbour is rated: from the offsets, if there are any."""
-        return bool(self.offset_.any()) or self.offsets.reg_user is not None
+    def learned_numbers(self) -> list[npt.NDArray[Any]]:
+        """Return the learned arrays, so that a caller can check that they are finite."""
+        return [self.item_weights_.data, *(getattr(self, name) for name in self.arrays)]
 
     @property
     def zero_rating(self) -> float:
-        """The rating that is worth nothing: the lowest; 0 where all ratings are the same."""
+        """The rating of weight 0: the lowest of the scale; 0 where the scale has one value."""
         low, high = self.scale_
         return low if high > low else 0.0
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return what ratings add to a ranking score, for each unit of a link.
+        """Return the weight `v` of ratings in the score.
 
         Parameters
         ----------
@@ -117,37 +93,36 @@ class LinearItemModel(BaseEstimator):
         Returns
         -------
         ndarray of float32
-            In the same places: how far above the lowest.
         """
         return np.asarray(ratings, np.float32) - np.float32(self.zero_rating)
 
-    def _worth_of(self, X: sp.csr_array, by: By, weights: Any = None) -> npt.NDArray[np.float32]:
-        """Return `v` of one of the two numbers for each rating; a rating is predicted from the ratings themselves."""
-        if check_choice("by", by, ("score", "rating")) == "rating":
+    def _check_by(self, by: By | None) -> By:
+        """Return which number is asked for; by default the first that the model has."""
+        return self.numbers[0] if by is None else check_choice("by", by, self.numbers)
+
+    def _values(self, X: sp.csr_array, by: By, weights: Any = None) -> npt.NDArray[np.float32]:
+        """Return `v` for each rating; a predicted rating is computed from the ratings themselves."""
+        if by == "rating":
             return X.data
         values = self.rating_weight(X.data)
         return values if weights is None else values * check_weights(weights, X)
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
-        """Return item offsets, user offsets and the finish of one of the two numbers."""
-        if check_choice("by", by, ("score", "rating")) == "score":
-            return self._nothing, np.zeros(X.shape[0]), _RELEVANCE
-        finish = kernels.Finish(True, True, self.falls_back, float(self.prior_weight))
-        return self.offset_, self.offsets.of_users(X), finish
+        """Return item offsets, user offsets, and how the sum becomes the number."""
+        return self._zeros, np.zeros(X.shape[0]), _SCORE
 
     def _terms(self, X: sp.csr_array, by: By, weights: Any = None) -> Terms:
-        """Return what one of the two numbers is made of."""
         indptr, indices, _ = as_kernel_csr(X)
-        return Terms(kernels.CSR(indptr, indices, self._worth_of(X, by, weights)), *self._bases(X, by))
+        return Terms(kernels.CSR(indptr, indices, self._values(X, by, weights)), *self._bases(X, by))
 
     def recommend(
         self,
         X: Any,
         n: int = 10,
         *,
-        by: By = "score",
-        allowed: npt.NDArray[np.bool_] | None = None,
-        keep_seen: bool = False,
+        by: By | None = None,
+        item_mask: npt.NDArray[np.bool_] | None = None,
+        exclude_seen: bool = True,
         weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
@@ -156,40 +131,37 @@ class LinearItemModel(BaseEstimator):
         Parameters
         ----------
         X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings of the people asked about; they need not have been in the fit.
+            Ratings; the rows need not have been in the fit.
         n : int, default 10
-            Most items of a row; fewer come only where fewer have a score.
-        by : {"score", "rating"}, default "score"
-            The number that rows are sorted by: the score, or the predicted rating before it is clipped to the scale.
-        allowed : ndarray of bool, shape (n_items,), optional
-            The items to choose from.
-        keep_seen : bool, default False
-            Whether items of the row itself may be among them.
+            Maximum number of items of a row; fewer if fewer have a score.
+        by : {"score", "rating"}, optional
+            The number that rows are sorted by, a predicted rating before it is clipped to the scale; by default the
+            first of the model's `numbers`.
+        item_mask : ndarray of bool, shape (n_items,), optional
+            The items to choose from; by default all.
+        exclude_seen : bool, default True
+            Whether items that the row has rated are left out.
         weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
+            Factors for the ratings of `X`, a canonical CSR, in the score; by default 1.
         progress : callable, optional
-            Called with the share that is done.
+            Called with the fraction done.
 
         Returns
         -------
         TopN
         """
-        X, n = check_rows(self, X), check_integer("n", n, 0)
-        chosen = _ALL if allowed is None else check_allowed(self, allowed)
-        wanted = Wanted(chosen, keep_seen, min(n, X.shape[1]))
+        X, n, by = check_rows(self, X), check_integer("n", n, 0), self._check_by(by)
+        mask = _ALL if item_mask is None else check_item_mask(self, item_mask)
+        wanted = Wanted(mask, not exclude_seen, min(n, X.shape[1]))
         return best_of_rows(self._terms(X, by, weights), self._links, wanted, progress)
 
-    def score_items(self, X: Any, *, by: By = "score", weights: Any = None) -> npt.NDArray[np.float64]:
-        """Return the score or the unclipped predicted rating of every row and item; NaN where there is none.
+    def score_items(self, X: Any, *, by: By | None = None, weights: Any = None) -> npt.NDArray[np.float64]:
+        """Return the score, or the unclipped predicted rating, of every row and item; NaN where there is none.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
-        by : {"score", "rating"}, default "score"
-            Which number: the ranking score Σ_j s_ij v_uj, or the predicted rating before it is clipped to the scale.
-        weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
+        X, by, weights
+            As for `recommend`.
 
         Returns
         -------
@@ -200,7 +172,7 @@ class LinearItemModel(BaseEstimator):
         TooLarge
             The dense result would exceed `max_memory`.
         """
-        X = check_rows(self, X)
+        X, by = check_rows(self, X), self._check_by(by)
         check_dense(self, X)
         rows, item_offset, user_offset, finish = self._terms(X, by, weights)
         dense = np.empty(X.shape)
@@ -211,69 +183,24 @@ class LinearItemModel(BaseEstimator):
             )
         return dense
 
-    def predict(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the predicted rating of every row and item; `predict_pairs` is the way to ask for some.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_rows, n_items)
-            NaN where nothing can be said.
-
-        Raises
-        ------
-        TooLarge
-            The dense result would exceed `max_memory`.
-        """
-        return clipped(self.score_items(X, by="rating"), self.scale_)
-
-    def predict_pairs(self, X: Any, rows: Any, items: Any) -> npt.NDArray[np.float64]:
-        """Return the predicted ratings of pairs of a row and an item.
-
-        A rating that `X` itself holds for the pair is not used: an item is never its own neighbour.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings of the people asked about.
-        rows, items : array of int, shape (n_pairs,)
-            Numbers of rows of `X` and of items.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_pairs,)
-            On the scale of the ratings; NaN where nothing can be said.
-        """
-        return clipped(self.score_pairs(X, rows, items, by="rating")[0], self.scale_)
-
     def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: By = "score", weights: Any = None
+        self, X: Any, rows: Any, items: Any, *, by: By | None = None, weights: Any = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Return the score or the predicted rating of pairs, and how many rated neighbours each is made from.
-
-        A predicted rating is not clipped to the scale; `predict_pairs` clips it.
+        """Return the score, or the unclipped predicted rating, of pairs, and the number of neighbours used.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
+        X, by, weights
+            As for `recommend`.
         rows, items : array of int, shape (n_pairs,)
-            Numbers of rows of `X` and of items.
-        by : {"score", "rating"}, default "score"
-            Which number.
-        weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
+            Row indices of `X` and item indices.
 
         Returns
         -------
         scores : ndarray of float64, shape (n_pairs,)
         n_neighbors_used : ndarray of int32, shape (n_pairs,)
         """
-        X = check_rows(self, X)
+        X, by = check_rows(self, X), self._check_by(by)
         rows, items = check_pairs(X, rows, items)
         table, item_offset, user_offset, finish = self._terms(X, by, weights)
 
@@ -291,52 +218,44 @@ class LinearItemModel(BaseEstimator):
         scores[by_row], n_neighbors_used[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return scores, n_neighbors_used
 
-    def columns(self, X: Any, *, by: By = "score", weights: Any = None) -> sp.csc_array:
-        """Return what the ratings of `X` are worth to one of the two numbers, by columns: what `score_users` reads.
+    def columns(self, X: Any, *, by: By | None = None, weights: Any = None) -> sp.csc_array:
+        """Return the values `v` of the ratings by columns, as `score_users` reads them.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
-        by : {"score", "rating"}, default "score"
-            Which number.
-        weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
+        X, by, weights
+            As for `recommend`.
 
         Returns
         -------
         csc_array of float32, shape (n_rows, n_items)
         """
-        X = check_rows(self, X)
-        return sp.csc_array(sp.csr_array((self._worth_of(X, by, weights), X.indices, X.indptr), shape=X.shape))
+        X, by = check_rows(self, X), self._check_by(by)
+        return sp.csc_array(sp.csr_array((self._values(X, by, weights), X.indices, X.indptr), shape=X.shape))
 
     def score_users(
-        self, X: Any, item: int, *, by: By = "score", weights: Any = None, by_item: sp.csc_array | None = None
+        self, X: Any, item: int, *, by: By | None = None, weights: Any = None, by_item: sp.csc_array | None = None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Return one of the two numbers of one item for every row, through the raters of its neighbours only.
+        """Return the score, or the unclipped predicted rating, of one item for every row.
 
-        A predicted rating is not clipped to the scale.
+        Only the raters of the item's neighbours are visited.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
+        X, by, weights
+            As for `recommend`.
         item : int
-            The item's number.
-        by : {"score", "rating"}, default "score"
-            Which number.
-        weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
+            Item index.
         by_item : csc_array, optional
-            What `columns` returned for the same arguments, where the caller has it: saves the time of making it.
+            Result of `columns` for the same arguments, to save computing it.
 
         Returns
         -------
         scores : ndarray of float64, shape (n_rows,)
-            NaN where nothing can be said.
+            NaN where there is no score.
         n_neighbors_used : ndarray of int32, shape (n_rows,)
         """
-        X, item = check_rows(self, X), check_item(self, item)
+        X, item, by = check_rows(self, X), check_item(self, item), self._check_by(by)
         by_item = self.columns(X, by=by, weights=weights) if by_item is None else check_columns(self, by_item, X)
         if self._links.max_neighbors_used < X.shape[1]:  # which neighbours count differs from row to row
             return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by, weights=weights)
@@ -348,25 +267,23 @@ class LinearItemModel(BaseEstimator):
         item: int,
         n: int = 10,
         *,
-        by: By = "score",
+        by: By | None = None,
         weights: Any = None,
         by_item: sp.csc_array | None = None,
     ) -> npt.NDArray[np.int64]:
-        """Return the rows that have not rated an item and score it highest, ties in ascending row number.
+        """Return the rows that have not rated an item and have the highest number, ties in ascending row index.
 
         Parameters
         ----------
-        X, item
+        X, item, by, weights, by_item
             As for `score_users`.
         n : int, default 10
-            Most rows.
-        by, weights, by_item
-            As for `score_users`.
+            Maximum number of rows.
 
         Returns
         -------
         ndarray of int64
-            Row numbers, best first.
+            Row indices, best first.
         """
         X, n = check_rows(self, X), check_integer("n", n, 0)
         by_item = self.columns(X, by=by, weights=weights) if by_item is None else by_item
@@ -374,19 +291,17 @@ class LinearItemModel(BaseEstimator):
         scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
         return kernels.best(scores, min(n, len(scores)))
 
-    def explain_pair(self, X: Any, item: int, *, by: By = "score", weights: Any = None) -> Explanation:
-        """Return the parts that one person's score for an item is the sum of.
+    def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> Explanation:
+        """Return the contributions to one row's number for an item.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (1, n_items)
-            The person's row.
+            Ratings of one user.
         item : int
-            The item's number.
-        by : {"score", "rating"}, default "score"
-            Which number.
-        weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
+            Item index.
+        by, weights
+            As for `recommend`.
 
         Returns
         -------
@@ -395,45 +310,138 @@ class LinearItemModel(BaseEstimator):
         return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
     def explain_items(
-        self, X: Any, items: Any, *, by: By = "score", weights: Any = None, scores: Any = None
+        self, X: Any, items: Any, *, by: By | None = None, weights: Any = None, scores: Any = None
     ) -> Explanations:
-        """Return for each of several items the parts that one person's score for it is the sum of.
+        """Return the contributions to one row's numbers for several items.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (1, n_items)
-            The person's row.
+            Ratings of one user.
         items : sequence of int
-            The items' numbers.
-        by : {"score", "rating"}, default "score"
-            Which number.
-        weights : array, shape (X.nnz,), optional
-            What multiplies the worth of each rating of `X`, a canonical CSR, for the score; by default 1.
+            Item indices.
+        by, weights
+            As for `recommend`.
         scores : array, shape (n_items,), optional
-            What `score_pairs` returned for these items, where the caller has it.
+            Result of `score_pairs` for these items, to save computing it.
 
         Returns
         -------
         Explanations
         """
-        X = check_rows(self, X)
-        if X.shape[0] != 1:
-            raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
+        X, by = check_one_row(self, X), self._check_by(by)
         if scores is None:
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by, weights=weights)
         scores = clipped(scores, self.scale_) if by == "rating" else scores
         items, terms = np.asarray(items, np.int32), self._terms(X, by, weights)
-        usual, finish = self._usual(terms), terms.finish
-        values = terms.rows.data - usual
-        average, links = finish.rating and finish.average, self._links
+        reference, finish, links = self._reference(terms), terms.finish, self._links
+        values, average = terms.rows.data - reference, finish.rating and finish.average
         parts = kernels.parts_of(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
-        return Explanations.of(scores, self._base(terms, items, parts, usual), parts, X)
+        return Explanations.of(scores, self._base(terms, items, parts, reference), parts, X)
 
-    def _usual(self, terms: Terms) -> npt.NDArray[np.float64]:
-        """Return what the one row's ratings are measured against when they are explained.
+    def _reference(self, terms: Terms) -> npt.NDArray[np.float64]:
+        """Return the values that the one row's ratings are compared with in an explanation: 0 for a score."""
+        return np.zeros(len(terms.rows.data))
 
-        A plain weighted average Σ s r / Σ s is told around the person's own mean m, as m + Σ s (r − m) / Σ s, so that
-        a rating above it pushes up and one below it pushes down.
+    def _base(self, terms: Terms, items: Any, parts: kernels.Parts, reference: Any) -> npt.NDArray[np.float64]:
+        """Return the part of each number that no rating contributes."""
+        return np.zeros(len(items))
+
+    def covariance(self, items: Any) -> tuple[npt.NDArray[np.float64], float]:
+        """Return a stand-in for the covariance of ratings of some items: the cosine between rows of the matrix.
+
+        Parameters
+        ----------
+        items : array of int, shape (n,)
+            Item indices.
+
+        Returns
+        -------
+        covariance : ndarray of float64, shape (n, n)
+        noise : float
+            Variance of the noise of a rating, a constant.
+        """
+        links = self.item_weights_[items][:, items].toarray().astype(np.float64)
+        links += np.eye(len(items))
+        links /= np.linalg.norm(links, axis=1, keepdims=True)
+        return links @ links.T, 0.5
+
+
+class LinearRater(LinearItemModel):
+    """A model with an item × item matrix that predicts ratings.
+
+    The predicted rating is ``o_ui + Σ_j s_ij (r_uj − o_uj)``, as a weighted average where the model is one, with the
+    offset ``o_ui = offset_i + the user's offset``.
+
+    Attributes
+    ----------
+    offset_ : ndarray of float64, shape (n_items,)
+        Expected rating of each item before its neighbours are considered.
+    """
+
+    offset_: npt.NDArray[np.float64]
+    prior_weight: float = 0.0
+    numbers: ClassVar[tuple[By, ...]] = ("rating",)
+    arrays: ClassVar[tuple[str, ...]] = ("offset_",)
+
+    @property
+    def offsets(self) -> Biases:
+        """The offset that ratings are compared with."""
+        return Biases(self.offset_, None)
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether the offset is predicted where no neighbour is rated."""
+        return bool(self.offset_.any()) or self.offsets.reg_user is not None
+
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+        if by == "score":
+            return super()._bases(X, by)
+        finish = kernels.Finish(True, True, self.falls_back, float(self.prior_weight))
+        return self.offset_, self.offsets.of_users(X), finish
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the predicted rating of every row and item; `predict_pairs` predicts some.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_items)
+            On the scale of the ratings; NaN where there is no prediction.
+
+        Raises
+        ------
+        TooLarge
+            The dense result would exceed `max_memory`.
+        """
+        return clipped(self.score_items(X, by="rating"), self.scale_)
+
+    def predict_pairs(self, X: Any, rows: Any, items: Any) -> npt.NDArray[np.float64]:
+        """Return the predicted ratings of pairs of a row and an item.
+
+        A rating of the pair in `X` itself is not used: an item is never its own neighbour.
+
+        Parameters
+        ----------
+        X, rows, items
+            As for `score_pairs`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_pairs,)
+            On the scale of the ratings; NaN where there is no prediction.
+        """
+        return clipped(self.score_pairs(X, rows, items, by="rating")[0], self.scale_)
+
+    def _reference(self, terms: Terms) -> npt.NDArray[np.float64]:
+        """Return the offsets, or the user's mean m where there is none.
+
+        A plain weighted average Σ s r / Σ s is explained as m + Σ s (r − m) / Σ s, so that a rating above the mean
+        contributes positively and one below negatively.
         """
         values, finish = terms.rows.data, terms.finish
         if finish.rating and finish.fallback:
@@ -441,9 +449,8 @@ class LinearItemModel(BaseEstimator):
         mean = values.mean(dtype=np.float64) if finish.rating and len(values) else 0.0
         return np.full(len(values), mean)
 
-    def _base(self, terms: Terms, items: Any, parts: kernels.Parts, usual: Any) -> npt.NDArray[np.float64]:
-        """Return what would be said of items without the parts."""
+    def _base(self, terms: Terms, items: Any, parts: kernels.Parts, reference: Any) -> npt.NDArray[np.float64]:
         if terms.finish.rating and terms.finish.fallback:
             return terms.user_offset[0] + terms.item_offset[items]
-        mean = usual[0] if len(usual) else 0.0
+        mean = reference[0] if len(reference) else 0.0
         return mean * np.divide(parts.total, parts.weight, out=np.zeros(len(items)), where=parts.weight > 0)

@@ -3,21 +3,21 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress
-from reelated.models.bias import BiasModel
-from reelated.models.biases import Biases, check_bounds, observed
-from reelated.models.linear_item import By, LinearItemModel
-from reelated.models.rows import check_rows
+from reelated.models.biases import check_bounds, observed
+from reelated.models.contracts import By
+from reelated.models.linear_item import LinearItemModel
+from reelated.models.validation import check_rows
 
 
 class Popularity(LinearItemModel):
     """Rank items by how many people rated them: what every other model has to beat.
 
-    No item predicts another, so there are no reasons: the score is the same for everybody, and the predicted
-    rating is that of `BiasModel`.
+    No item predicts another: the score is the same for all users and has no contributions.
 
     Parameters
     ----------
@@ -26,26 +26,25 @@ class Popularity(LinearItemModel):
 
     Attributes
     ----------
-    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+    item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Empty.
     n_common_ : scipy.sparse.csr_array of int32
         Empty.
     popularity_ : ndarray of float64, shape (n_items,)
         How many people rated each item.
-    offset_ : ndarray of float64, shape (n_items,)
-        The mean and the item's bias (see `BiasModel`).
     scale_ : tuple of float
         The lowest and the highest rating.
 
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
     >>> X = np.array([[5, 4, 0], [4, 5, 1], [1, 0, 0]])
     >>> Popularity().fit(X).score_items(X[:1])
     array([[3., 2., 1.]])
     """
 
-    arrays = ("offset_", "popularity_")
+    arrays = ("popularity_",)
 
     def __init__(self, *, max_memory: int | str | None = None) -> None:
         self.max_memory = max_memory
@@ -73,10 +72,9 @@ class Popularity(LinearItemModel):
         """
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        self.offset_ = BiasModel().fit(X).offsets.items
         self.popularity_ = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float64)
         none = sp.csr_array((X.shape[1], X.shape[1]), dtype=np.float32)
-        self.similarity_, self.n_common_ = none, none.astype(np.int32)
+        self.item_weights_, self.n_common_ = none, none.astype(np.int32)
         self.prepare()
         if progress:
             progress(1.0)
@@ -94,15 +92,10 @@ class Popularity(LinearItemModel):
         -------
         int
         """
-        rows = check_rows(Popularity(), X, fitting=True)
-        return 48 * rows.nnz + 64 * rows.shape[1]
-
-    @property
-    def offsets(self) -> Biases:
-        """What a rating is expected to be."""
-        return Biases(self.offset_, float(BiasModel().reg_user))
+        return 128 * int(check_rows(Popularity(), X, fitting=True).shape[1])
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
-        if by == "score":
-            return self.popularity_, np.zeros(X.shape[0]), kernels.Finish(True, False, True, 0.0)
-        return super()._bases(X, by)
+        return self.popularity_, np.zeros(X.shape[0]), kernels.Finish(True, False, True, 0.0)
+
+    def _base(self, terms: Any, items: Any, parts: Any, reference: Any) -> npt.NDArray[np.float64]:
+        return self.popularity_[items]

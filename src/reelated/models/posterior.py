@@ -11,11 +11,20 @@ from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated._threads import Progress, in_order, slices_of
-from reelated.errors import InputError, check_choice, check_integer, check_number
+from reelated.errors import check_choice, check_integer, check_number
 from reelated.models.biases import clipped
-from reelated.models.explanation import Explanation, Explanations
-from reelated.models.lists import TopN
-from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows, holds
+from reelated.models.contracts import By
+from reelated.models.contributions import Explanation, Explanations
+from reelated.models.topn import TopN
+from reelated.models.validation import (
+    check_dense,
+    check_item,
+    check_item_mask,
+    check_one_row,
+    check_pairs,
+    check_rows,
+    holds,
+)
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -70,8 +79,9 @@ class DrawnModel(BaseEstimator):
         "precision_", "alpha_", "counts_",
     )  # fmt: skip
     """What a fit learns, but for the scale."""
+    numbers: ClassVar[tuple[By, ...]] = ("rating",)
     uses_side_info: ClassVar[bool] = True
-    """Whether a fit takes `items`, what else is known of them, so that the rarely rated borrow from others."""
+    has_posterior: ClassVar[bool] = True
 
     @property
     def rating_mean_(self) -> float:
@@ -82,6 +92,10 @@ class DrawnModel(BaseEstimator):
     def rating_std_(self) -> float:
         """Standard deviation of the ratings of the fit."""
         return float(self.units_[1])
+
+    def learned_numbers(self) -> list[npt.NDArray[Any]]:
+        """Return the learned arrays, so that a caller can check that they are finite."""
+        return [getattr(self, name) for name in self.arrays]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -265,8 +279,8 @@ class DrawnModel(BaseEstimator):
         n: int = 10,
         *,
         by: Rating = "rating",
-        allowed: npt.NDArray[np.bool_] | None = None,
-        keep_seen: bool = False,
+        item_mask: npt.NDArray[np.bool_] | None = None,
+        exclude_seen: bool = True,
         weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
@@ -280,10 +294,10 @@ class DrawnModel(BaseEstimator):
             Most items of a row; fewer come only where there are fewer.
         by : {"rating"}, default "rating"
             The one number that this model has.
-        allowed : ndarray of bool, shape (n_items,), optional
-            The items to choose from.
-        keep_seen : bool, default False
-            Whether items of the row itself may be among them.
+        item_mask : ndarray of bool, shape (n_items,), optional
+            The items to choose from; by default all.
+        exclude_seen : bool, default True
+            Whether items that the row has rated are left out.
         weights : ignored
             As other models take them for the score.
         progress : callable, optional
@@ -295,11 +309,11 @@ class DrawnModel(BaseEstimator):
         """
         check_choice("by", by, ("rating",))
         X, n = check_rows(self, X), check_integer("n", n, 0)
-        absent = None if allowed is None else ~check_allowed(self, allowed)
+        absent = None if item_mask is None else ~check_item_mask(self, item_mask)
         items, scores = [np.empty(0, np.int32)], [np.empty(0)]
         rows = (row for part in self._unseen(X, progress) for row in part)
         for u, row in enumerate(rows):
-            if keep_seen:
+            if not exclude_seen:
                 seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
                 row[seen] = self.score_pairs(X[[u]], np.zeros(len(seen), np.int32), seen)[0]
             if absent is not None:
@@ -422,9 +436,7 @@ class DrawnModel(BaseEstimator):
         -------
         Explanations
         """
-        X = check_rows(self, X)
-        if X.shape[0] != 1:
-            raise InputError(f"X of {X.shape[0]} rows: expected the one row of the person asked about.")
+        X = check_one_row(self, X)
         items = np.asarray(items, np.int64)
         if scores is None:
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)

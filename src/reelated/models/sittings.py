@@ -8,7 +8,7 @@ import numpy.typing as npt
 from reelated import _kernels as kernels
 from reelated.errors import InputError, check_number
 from reelated.models.biases import clipped
-from reelated.models.rows import check_pairs, check_rows
+from reelated.models.validation import check_pairs, check_rows
 
 
 def predict_at(

@@ -83,7 +83,7 @@ def _items(rec: Recommender, item_ids: list[Any], n: int) -> list[int]:
 
 def similarities(rec: Recommender, items: list[int]) -> npt.NDArray[np.float64]:
     """Return the similarity of every pair if either keeps the other as a neighbour, else NaN."""
-    found, matrix = np.full((len(items),) * 2, np.nan), rec.models_.ranker_or_rater.similarity_
+    found, matrix = np.full((len(items),) * 2, np.nan), rec.models_.linear.item_weights_
     place = {item: at for at, item in enumerate(items)}
     for item, row in place.items():
         part = slice(*matrix.indptr[item : item + 2])

@@ -57,7 +57,7 @@ class Catalogue:
         other._show(shown)
         return other
 
-    def facts(self, index: int) -> dict[str, Any]:
+    def row(self, index: int) -> dict[str, Any]:
         """Return `item_id title year genres` of a column of the model."""
         return {
             "item_id": self.item_ids[index],
@@ -189,7 +189,7 @@ class Catalogue:
         likeness = np.where(self.shown, self._likeness(text[:LONGEST]), 0.0)
         order = np.lexsort((np.arange(len(likeness)), -self.counts, -likeness))[:n]
         rows = [
-            Match(**self.facts(i), match=float(likeness[i]), n_ratings=int(self.counts[i]))
+            Match(**self.row(i), match=float(likeness[i]), n_ratings=int(self.counts[i]))
             for i in map(int, order)
             if likeness[i] >= 55
         ]

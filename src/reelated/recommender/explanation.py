@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
+from reelated.models.contracts import By
 from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.lists import Lists, Pair, known, sources
-from reelated.recommender.people import Person
+from reelated.recommender.engine import Batch, Engine
+from reelated.recommender.listing import known, sources
+from reelated.recommender.query import Query
 from reelated.recommender.rows import ItemRow, Reason, cell_text, printable, with_year
 
 
@@ -113,12 +113,12 @@ Part = tuple[int, float, float, int, float]
 """An item, what it was rated, how alike it is, the raters of both, and what it adds."""
 
 
-def liked_above(person: Person, scale: Scale | None) -> float | None:
+def liked_above(query: Query, scale: Scale | None) -> float | None:
     """Return the rating above which a person likes an item; None for implicit feedback, which has no scale."""
     if scale is None:
         return None
-    given = person.row.data
-    return (scale.low + scale.high) / 2 if len(given) and given.min() == given.max() else person.mean
+    ratings = query.row.data
+    return (scale.low + scale.high) / 2 if len(ratings) and ratings.min() == ratings.max() else query.mean
 
 
 def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -> tuple[Reason, ...]:
@@ -139,52 +139,50 @@ def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -
     )
 
 
-def item_rows(
-    lists: Lists, person: Person, by: str, pair: Pair, catalogue: Catalogue, scale: Scale | None
-) -> list[ItemRow]:
-    """Return the rows of one person's list, each with its three strongest reasons and what all else adds."""
-    items, falling, bar, rows = lists.items, lists.scores, liked_above(person, scale), []
-    explained = pair.of(by).explain_items(person.row, items, by=by, weights=person.weights, scores=falling)
-    scores, ratings = pair.both(person.rows, items, falling, by)
+def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | None) -> list[ItemRow]:
+    """Return the rows of one user's list, each with its three largest contributions and the sum of the others."""
+    parts: Any = batch.contributions
+    liked, rows = liked_above(query, scale), []
     columns = (
-        items,
-        explained.scores,
-        scores,
-        ratings,
-        explained.n_neighbors_used,
-        lists.popular,
-        sources(lists, catalogue),
+        batch.items,
+        parts.scores,
+        batch.scores,
+        batch.ratings,
+        batch.n_neighbors_used,
+        batch.is_popular,
+        sources(batch, catalogue),
     )
-    told = zip(*(column.tolist() for column in columns), explained.strongest(3), strict=True)
-    for rank, (item, whole, score, rating, n_neighbors_used, popular, source, parts) in enumerate(told, 1):
-        reasons = () if popular else reasons_of(parts, bar, catalogue)
-        whole = 0.0 if popular else whole
+    listed = zip(*(column.tolist() for column in columns), parts.strongest(3), strict=True)
+    for rank, (item, total, score, rating, n_neighbors_used, popular, source, strongest) in enumerate(listed, 1):
+        reasons = () if popular else reasons_of(strongest, liked, catalogue)
+        total = 0.0 if popular else total
         rows.append(
             ItemRow(
                 rank=rank,
-                **catalogue.facts(item),
+                **catalogue.row(item),
                 score=None if popular else known(score),
                 predicted_rating=known(rating),
                 n_neighbors_used=n_neighbors_used,
                 source=source,
                 reasons=reasons,
-                other=whole - sum(reason.contribution for reason in reasons),
+                other=total - sum(reason.contribution for reason in reasons),
             )
         )
     return rows
 
 
 def why(
-    person: Person, item: int, by: str, pair: Pair, catalogue: Catalogue, scale: Scale | None, *, ranks: bool
+    engine: Engine, query: Query, item: int, by: By, catalogue: Catalogue, scale: Scale | None, *, ranks: bool
 ) -> Why:
-    """Explain one of a person's numbers, as if they had not rated the item."""
-    rating, person, model = person.rating_of(item), person.without(item), pair.of(by)
-    explained = model.explain_items(person.row, [item], by=by, weights=person.weights)
-    parts, falling = explained.one(0), next(explained.strongest(person.row.nnz))
-    contributions = reasons_of(falling, liked_above(person, scale), catalogue)
-    rank, without = _rank(model, person, item, by, catalogue.shown) if ranks else None, []
+    """Explain one of a user's numbers without their own rating of the item."""
+    rating, query = query.rating_of(item), query.without(item)
+    explained = engine.models.of(by).explain_items(query.row, [item], by=by, weights=query.weights)
+    parts = explained.one(0)
+    contributions = reasons_of(next(explained.strongest(query.row.nnz)), liked_above(query, scale), catalogue)
+    rank, without = engine.rank_of(query.rows, item, by, catalogue.shown) if ranks else None, []
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
-        new_rank = _rank(model, person.without(catalogue.index_of(part.item_id)), item, by, catalogue.shown)
+        rows = query.without(catalogue.index_of(part.item_id)).rows
+        new_rank = engine.rank_of(rows, item, by, catalogue.shown)
         without.append(Without(part.item_id, part.title, part.year, rank, new_rank))
     return Why(
         item_id=catalogue.item_ids[item],
@@ -199,11 +197,3 @@ def why(
         rating=None if scale is None else rating,
         without=tuple(without),
     )
-
-
-def _rank(model: Any, person: Person, item: int, by: str, shown: Any) -> int | None:
-    """Return an item's place in the list of shown items that the person has not rated; None without a score."""
-    row, weights = person.rows
-    listed = model.recommend(row, row.shape[1], by=by, weights=weights, allowed=shown).items
-    place = np.flatnonzero(listed == item)
-    return int(place[0]) + 1 if len(place) else None

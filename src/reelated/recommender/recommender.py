@@ -1,49 +1,101 @@
-"""`Recommender`: ratings in, answers in names out."""
+"""`Recommender`: ratings in, explained recommendations with ids and titles out."""
 
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
-from sklearn.base import clone
+import numpy.typing as npt
+import polars as pl
+from sklearn.base import BaseEstimator, clone
 
 from reelated._threads import Progress
-from reelated.errors import InputError, TooLarge, check_choice, check_flag, check_memory, plural, shorten, show_bytes
-from reelated.models import DrawnModel, LinearItemModel
-from reelated.ratings import Dataset, FrameLike, Ratings, Scale
+from reelated.errors import (
+    DataWarning,
+    InputError,
+    TooLarge,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_memory,
+    plural,
+    plural_of,
+    shorten,
+    show_bytes,
+)
+from reelated.models import Ranker, Rater, check_role
+from reelated.models.biases import clipped
+from reelated.models.contracts import By
+from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
-from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.fitting import default_ranker, default_rater, fit_model, with_unrated
-from reelated.recommender.lists import Pair, check_recency
-from reelated.recommender.questions import NAMES, NO_RATER, By, Questions
+from reelated.recommender.answers import Answers
+from reelated.recommender.audience import AudienceBy, assign_with_cap, audience_of, audience_table
+from reelated.recommender.catalogue import Catalogue, check_list
+from reelated.recommender.defaults import default_ranker, default_rater, fit_model, with_unrated
+from reelated.recommender.engine import Engine, Models, UserRows
+from reelated.recommender.explanation import Why, item_rows, why
+from reelated.recommender.listing import batch_table, known, truncation
+from reelated.recommender.query import Query, one_row, query_of_ratings, query_of_user
+from reelated.recommender.recency import ages_of, check_recency, recency_weights
+from reelated.recommender.rows import ItemRow, Match, Prediction, SimilarRow, UserRow
+
+NAMES = {"score": "score", "rating": "predicted rating"}
+AUDIENCE_NAMES = NAMES | {"adjusted_score": "adjusted score"}
+NO_RATER = (
+    "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. List by score."
+)
+"""The end of the message where a predicted rating is asked for and there is none."""
+CHUNK = 4096
+"""Users whose lists are made at once by `recommend_batch`."""
 
 
-class Recommender(Questions):
-    """From ratings to explained recommendations: one model ranks, one predicts ratings, both item–item.
+class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
 
     Parameters
     ----------
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
-        The model whose score lists fall by; None: the predicted rating is the score. The default is ``EASE()``, and
+        The model that scores items; None: the predicted rating is the score. The default is ``EASE()``, and
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
-        The model that predicts ratings; None: no rating is predicted. Beside a ranker, data whose ratings are all equal
-        gets none, whatever is given. The default is ``BPMF()``, which is told genres and years where they are
-        known; for more than three million ratings, or without a ranker beside it, it is
+        The model that predicts ratings; None: no rating is predicted. With a ranker, data whose ratings are all equal
+        has no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more than
+        three million ratings, or without a ranker, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)``.
     by : {"score", "rating"}, default "score"
-        Which number lists fall by unless a call says otherwise.
+        The number that lists are sorted by unless a call says otherwise.
     fill_with_popular : bool, default True
         Whether short lists are filled with popular items.
     recency_half_life : float or None, default 10.0
-        For the score a rating counts the less the older it is, by how many the same user has given since: the
-        part that ages is halved every so many. None: all count alike, as they do where neither times nor an order
-        are known.
+        In the score, a rating counts less the more ratings the same user has given since: the part that ages is halved
+        every so many ratings. None: all ratings count equally, as they do where neither times nor an order are known.
     recency_floor : float, default 0.5
-        The part of what a rating counts that does not age.
+        The part of a rating's weight that does not age.
     max_memory : int, str or None, default None
-        The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
+        Maximum memory of the fit in bytes, such as "2GB"; a fit that needs more is refused before it starts.
+
+    Attributes
+    ----------
+    models_ : Models
+        The fitted `ranker` and `rater`.
+    catalogue_ : Catalogue
+        Titles, years and genres of the items.
+    scale_ : Scale
+        The rating scale.
+    ratings_ : Ratings or None
+        The ratings of the users; None in a model that was saved without.
+    feedback_ : {"explicit", "implicit"}
+        Implicit if all ratings are equal and the scale has no other value but 0.
+    name_ : str
+        The name of the data.
+    noun_ : str
+        What an item is called in headings, such as "movie".
+    notes_ : tuple of str
+        What reading the data changed.
 
     Examples
     --------
@@ -54,10 +106,19 @@ class Recommender(Questions):
     [7]
     """
 
+    models_: Models
+    catalogue_: Catalogue
+    scale_: Scale
+    ratings_: Ratings | None
+    feedback_: Feedback
+    name_: str
+    noun_: str
+    notes_: tuple[str, ...]
+
     def __init__(
         self,
-        ranker: LinearItemModel | Literal["default"] | None = "default",
-        rater: LinearItemModel | DrawnModel | Literal["default"] | None = "default",
+        ranker: Ranker | Literal["default"] | None = "default",
+        rater: Rater | Literal["default"] | None = "default",
         *,
         by: By = "score",
         fill_with_popular: bool = True,
@@ -75,14 +136,14 @@ class Recommender(Questions):
 
     # ------------------------------------------------------------------------------------------------ fit
     def fit(self, data: Dataset | FrameLike, *, progress: Progress | None = None) -> "Recommender":
-        """Learn from ratings.
+        """Fit the models to ratings.
 
         Parameters
         ----------
         data : Dataset or table
-            What `reelated.read` gives, or a ratings table.
+            Result of `reelated.read`, or a table of ratings.
         progress : callable, optional
-            Called with the share that is done.
+            Called with the fraction done.
 
         Returns
         -------
@@ -92,50 +153,61 @@ class Recommender(Questions):
         Raises
         ------
         InputError
-            The data or a parameter cannot be used.
+            The data or a parameter is invalid.
         TooLarge
-            More than `max_memory` may be needed.
+            The fit may need more than `max_memory`.
         """
         data = as_dataset(data)
-        pair, ratings = self._models(data)
+        models, ratings = self.unfitted_models(data)
         X, scale, limit = ratings.matrix, ratings.scale[:2], check_memory("max_memory", self.max_memory)
-        if limit is not None and (needed := pair.plan(X)) > limit:
+        if limit is not None and (needed := models.plan(X)) > limit:
             raise TooLarge(
                 f"max_memory={self.max_memory!r}: the fit may need {show_bytes(needed)}. "
                 "Raise max_memory, or give models with fewer n_neighbors."
             )
         catalogue = Catalogue(data.items, ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
-        models = [model for model in pair if model is not None]
-        for place, model in enumerate(models):
-            fit_model(model, X, scale, catalogue, share_of(progress, place, len(models)))
+        for place, model in enumerate(models.present):
+            fit_model(model, X, scale, catalogue, part_of(progress, place, len(models.present)))
         self.name_, self.noun_, self.feedback_ = data.name, data.noun, ratings.feedback
-        self.notes_ = (*data.notes, *self._said_of_time(ratings), *self._said_of_rater(pair))
-        return self._learned(pair, catalogue, ratings.scale, ratings)
+        self.notes_ = (*data.notes, *self._notes(ratings, models))
+        return self.set_fitted(models, catalogue, ratings.scale, ratings)
 
-    def _learned(self, pair: Pair, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
-        """Take what a fit or a load gives."""
-        self.models_, self.catalogue_, self.scale_, self.ratings_ = pair, catalogue, scale, ratings
-        for kept in ("_by_item", "_weights", "_interest"):
-            self.__dict__.pop(kept, None)
+    def set_fitted(self, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
+        """Take fitted models, from a fit, a saved model or a cluster.
+
+        Parameters
+        ----------
+        models : Models
+            The fitted models.
+        catalogue : Catalogue
+            The items.
+        scale : Scale
+            The rating scale.
+        ratings : Ratings or None
+            The ratings of the users.
+
+        Returns
+        -------
+        Recommender
+            This recommender.
+        """
+        self.models_, self.catalogue_, self.scale_, self.ratings_ = models, catalogue, scale, ratings
+        self.__dict__.pop("engine", None)
         return self
 
-    def _said_of_time(self, ratings: Ratings) -> tuple[str, ...]:
-        if self.recency_half_life is None or self.ranker is None or ratings.times is not None:
-            return ()
-        return ("Times are not known for all ratings: all count alike, however old.",)
-
-    def _said_of_rater(self, pair: Pair) -> tuple[str, ...]:
-        if pair.rater is not None or self.rater is None or is_default(self.rater):
-            return ()
-        return (f"All ratings are equal: none is predicted, and rater={shorten(self.rater)} is not fitted.",)
+    def _notes(self, ratings: Ratings, models: Models) -> Iterator[str]:
+        if self.recency_half_life is not None and self.ranker is not None and ratings.times is None:
+            yield "Times are not known for all ratings: all count alike, however old."
+        if models.rater is None and self.rater is not None and not is_default(self.rater):
+            yield f"All ratings are equal: none is predicted, and rater={shorten(self.rater)} is not fitted."
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
-        """Return the same fitted models at the service of other people: nothing is fitted again.
+        """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
 
         Parameters
         ----------
         data : Dataset, Ratings or table
-            Whose ratings to answer from. Items that the models do not know are left out.
+            The ratings. Items that the models do not know are left out.
 
         Returns
         -------
@@ -156,11 +228,10 @@ class Recommender(Questions):
         values = ratings.matrix.data
         if len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
             raise InputError(f"ratings from {values.min():g} to {values.max():g}: expected {scale}, as in the fit.")
-        other = copy(self)
-        return other._learned(self.models_, self.catalogue_, scale, replace(ratings, scale=scale))
+        return copy(self).set_fitted(self.models_, self.catalogue_, scale, replace(ratings, scale=scale))
 
     def plan(self, data: Dataset | FrameLike) -> int:
-        """Return the most bytes that a fit may take beside the data.
+        """Return the maximum number of bytes that a fit takes beside the data.
 
         Parameters
         ----------
@@ -171,57 +242,579 @@ class Recommender(Questions):
         -------
         int
         """
-        pair, ratings = self._models(as_dataset(data))
-        return pair.plan(ratings.matrix)
+        models, ratings = self.unfitted_models(as_dataset(data))
+        return models.plan(ratings.matrix)
 
-    def _models(self, data: Dataset) -> tuple[Pair, Ratings]:
-        """Return fresh models, the default ones by the data's size, and the ratings by all items they will know."""
+    def unfitted_models(self, data: Dataset) -> tuple[Models, Ratings]:
+        """Return the models that `fit` would fit to a data set, and the ratings with the columns that they would know.
+
+        Parameters
+        ----------
+        data : Dataset
+            The data, whose size decides the default models.
+
+        Returns
+        -------
+        models : Models
+            New, unfitted models.
+        ratings : Ratings
+
+        Raises
+        ------
+        InputError
+            A parameter is invalid.
+        """
         ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
         ranker: Any = default_ranker(wide.matrix, room) if is_default(self.ranker) else self.ranker
         rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
         if ranker is not None and ratings.is_one_valued:
             rater = None
-        pair = self._checked(ranker, rater)
-        return pair, wide if any(model.uses_side_info for model in pair if model is not None) else ratings
+        models = self.check_models(ranker, rater)
+        return models, wide if any(model.uses_side_info for model in models.present) else ratings
 
-    def _checked(self, ranker: Any, rater: Any) -> Pair:
-        """Check the parameters and return fresh models."""
+    def check_models(self, ranker: Any, rater: Any) -> Models:
+        """Check the parameters; return clones of the models.
+
+        Parameters
+        ----------
+        ranker, rater : estimator or None
+            The models, no longer "default".
+
+        Returns
+        -------
+        Models
+
+        Raises
+        ------
+        InputError
+            A parameter is invalid, or a model does not compute the number.
+        """
         check_choice("by", self.by, NAMES)
         check_flag("fill_with_popular", self.fill_with_popular)
         check_recency(self.recency_half_life, self.recency_floor)
-        for name, model, kinds in (
-            ("ranker", ranker, LinearItemModel),
-            ("rater", rater, (LinearItemModel, DrawnModel)),
-        ):
-            if not isinstance(model, kinds) and model is not None:
-                raise InputError(
-                    f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'."
-                )
-        if ranker is None and rater is None:
+        models = Models(check_role("ranker", ranker, "score"), check_role("rater", rater, "rating"))
+        if not models.present:
             raise InputError("ranker=None with rater=None: expected a model for at least one of them.")
-        if ranker is None and isinstance(rater, DrawnModel):
-            raise InputError(f"rater={shorten(rater)} with ranker=None: it keeps no similarities. Give a ranker, too.")
         if rater is None and self.by == "rating":
             raise InputError(f"by='rating': {NO_RATER}")
-        return Pair(*(None if model is None else clone(model) for model in (ranker, rater)))
+        return Models(*(None if model is None else clone(model) for model in models))
 
     def __repr__(self) -> str:
         if not hasattr(self, "models_"):
             names = ("ranker", "rater", "by", "fill_with_popular")
             return f"Recommender({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
-        known = f"{len(self.ratings_):,} ratings" if self.ratings_ is not None else "no ratings kept"
-        return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {known}"
+        ratings = f"{len(self.ratings_):,} ratings" if self.ratings_ is not None else "no ratings kept"
+        return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {ratings}"
+
+    # --------------------------------------------------------------------------------- what a fit learned
+    @property
+    def item_ids(self) -> Ids:
+        """The items that the models know, ascending."""
+        return self._fitted.item_ids
+
+    @property
+    def user_ids(self) -> Ids:
+        """The users whose ratings are kept, ascending."""
+        return self.kept_ratings("user_ids").user_ids
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The numeric engine: indices instead of ids, arrays instead of rows."""
+        everyone = None if self.ratings_ is None else UserRows(self.ratings_.matrix, self._weights_of(self.ratings_))
+        return Engine(self.models_, everyone)
+
+    def kept_ratings(self, asked: str = "ratings") -> Ratings:
+        """Return the ratings of the users.
+
+        Parameters
+        ----------
+        asked : str, default "ratings"
+            The argument that needs them, for the message.
+
+        Returns
+        -------
+        Ratings
+
+        Raises
+        ------
+        InputError
+            The model was saved without ratings.
+        """
+        self._fitted  # noqa: B018
+        if self.ratings_ is None:
+            raise InputError(
+                f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{item_id: rating}}, "
+                "or save it with ratings=True."
+            )
+        return self.ratings_
+
+    @property
+    def _fitted(self) -> Catalogue:
+        if not hasattr(self, "catalogue_"):
+            raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
+        return self.catalogue_
+
+    def _weights_of(self, ratings: Ratings) -> npt.NDArray[np.float32] | None:
+        ages = None if self.recency_half_life is None else ratings.ages()
+        if ages is None or self.recency_half_life is None:
+            return None
+        return recency_weights(ages, self.recency_half_life, self.recency_floor)
+
+    # ------------------------------------------------------------------------------------------- the user
+    def query(
+        self,
+        items: npt.NDArray[Any],
+        ratings: npt.NDArray[np.float32],
+        times: npt.NDArray[np.int64] | None = None,
+        user_id: Any = None,
+    ) -> Query:
+        """Return a user whose ratings are kept elsewhere, to be passed as `ratings`.
+
+        Parameters
+        ----------
+        items : ndarray of int
+            Indices of the rated items, ascending.
+        ratings : ndarray of float32
+            The ratings, parallel to `items`.
+        times : ndarray of int64, optional
+            Times of the ratings, for their weights; without them all count equally.
+        user_id : int or str, optional
+            The user's id, for headings.
+
+        Returns
+        -------
+        Query
+        """
+        weights = None
+        if self.recency_half_life is not None and times is not None:
+            weights = recency_weights(ages_of(times), self.recency_half_life, self.recency_floor)
+        return Query(one_row(items, ratings, len(self.item_ids)), user_id, weights)
+
+    def new_user(self, ratings: Mapping[Any, float]) -> Query:
+        """Return a new user with these ratings, to be passed as `ratings` in several calls.
+
+        Parameters
+        ----------
+        ratings : mapping of item id to rating
+            Items that the model does not know are left out.
+
+        Returns
+        -------
+        Query
+        """
+        return query_of_ratings(ratings, self._fitted, self.scale_)
+
+    def _query(self, user_id: Any, ratings: Mapping[Any, float] | Query | None) -> Query:
+        if isinstance(ratings, Query):
+            return ratings
+        if (user_id is None) == (ratings is None):
+            raise InputError("Pass one of user_id=… (a user of the data) and ratings={item_id: rating} (a new user).")
+        if ratings is None:
+            kept = self.kept_ratings(f"user_id={shorten(user_id)}")
+            return query_of_user(kept, user_id, self.engine.all_users.weights)
+        return self.new_user(ratings)
+
+    def _warned_query(self, user_id: Any, ratings: Mapping[Any, float] | Query | None) -> Query:
+        """Return the query of an answer that is no list: a warning names the items that are left out."""
+        query = self._query(user_id, ratings)
+        if query.unknown:
+            listed = ", ".join(map(shorten, query.unknown[:10]))
+            warnings.warn(f"ratings: left out items not in the model: {listed}.", DataWarning, stacklevel=3)
+        return query
+
+    def sorted_by(self, by: By | None = None) -> By:
+        """Return the number that a list is sorted by.
+
+        Parameters
+        ----------
+        by : {"score", "rating"}, optional
+            The number asked for; by default the recommender's own. Without a ranker it is always "rating".
+
+        Returns
+        -------
+        {"score", "rating"}
+        """
+        self._fitted  # noqa: B018
+        by = check_choice("by", self.by if by is None else by, NAMES)
+        return self._with_rater(by) if by == "rating" else "rating" if self.models_.ranker is None else by
+
+    def audience_sorted_by(self, by: AudienceBy | None = None) -> AudienceBy:
+        """Return the number that a list of users is sorted by.
+
+        Parameters
+        ----------
+        by : {"adjusted_score", "score", "rating"}, optional
+            The number asked for.
+
+        Returns
+        -------
+        {"adjusted_score", "score", "rating"}
+        """
+        if by is None:
+            return "adjusted_score" if self.sorted_by() == "score" else "rating"
+        by = check_choice("by", by, AUDIENCE_NAMES)
+        return self._with_rater(by) if by == "rating" else "rating" if self.models_.ranker is None else by
+
+    def _with_rater(self, by: Any) -> Any:
+        if self.models_.rater is None:
+            raise InputError(f"by='rating': {NO_RATER}")
+        return by
+
+    @property
+    def _rating_scale(self) -> Scale | None:
+        """The scale on which users rate; None for implicit feedback."""
+        return None if self.feedback_ == "implicit" else self.scale_
+
+    @property
+    def _because(self) -> str:
+        return "because you have" if self.feedback_ == "implicit" else "because you rated"
+
+    @property
+    def _nouns(self) -> str:
+        return plural_of(self.noun_).capitalize()
+
+    # ------------------------------------------------------------------------------------------- answers
+    @overload
+    def recommend(
+        self,
+        user_id: Any = None,
+        *,
+        ratings: Mapping[Any, float] | Query | None = None,
+        n: int = 10,
+        by: By | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Answers[ItemRow]: ...
+    @overload
+    def recommend(self, *, item_id: Any, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]: ...
+    def recommend(
+        self,
+        user_id: Any = None,
+        *,
+        item_id: Any = None,
+        ratings: Mapping[Any, float] | Query | None = None,
+        n: int = 10,
+        by: AudienceBy | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Answers[ItemRow] | Answers[UserRow]:
+        """Recommend items to a user or a new user; or, given an item, users (see `audience`).
+
+        Parameters
+        ----------
+        user_id : int or str, optional
+            A user of the data.
+        item_id : int or str, optional
+            An item: the result is then the users who have not rated it and have the highest score for it.
+        ratings : mapping of item id to rating, or Query, optional
+            The ratings of a new user, or the latest of a known one; no refit is needed. Items that the model does not
+            know are left out; `unknown` of the result names them.
+        n : int, default 10
+            Number of rows.
+        by : {"score", "rating"}, optional
+            The number that rows are sorted by; by default the recommender's own. Lists of users also have
+            "adjusted_score".
+        genres : str or iterable of str, optional
+            Only items of any of these genres; none if no item has one of them.
+        years : int or (int, int), optional
+            Only items of these years, both ends included.
+        exclude : iterable of item ids, optional
+            Items to leave out; ids that the model does not know are ignored.
+
+        Returns
+        -------
+        Answers of ItemRow, or of UserRow if `item_id` is given
+
+        Raises
+        ------
+        UnknownId
+            There is no such user, or no such `item_id`.
+        InputError
+            An argument is invalid.
+        """
+        if item_id is not None:
+            given = {"user_id": user_id, "ratings": ratings, "genres": genres, "years": years, "exclude": exclude}
+            if extra := [name for name, value in given.items() if value is not None]:
+                raise InputError(
+                    f"recommend(item_id=…) lists users and does not take {extra[0]}. "
+                    "For items like this one call similar(item_id=…)."
+                )
+            return self.audience(item_id, n=n, by=by)
+        query, by = self._query(user_id, ratings), self.sorted_by(by)  # type: ignore[arg-type]
+        n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
+        mask = self.catalogue_.allowed(genres, years, exclude)
+        batch = self.engine.answer(query.rows, n, by, mask, self._fill_from, explain=True)
+        rows = item_rows(batch, query, self.catalogue_, self._rating_scale)
+        left = 0 if len(rows) == n else int(mask.sum()) - int(mask[query.row.indices].sum()) - len(rows)
+        user = "you" if query.user_id is None else f"user {shorten(query.user_id)}"
+        heading = f"{self._nouns} for {user}, by {NAMES[by]}"
+        short = truncation(n, len(rows), left, self._has_unknown_genres(genres))
+        return Answers(rows, heading, ItemRow, short, self._because, query.unknown, self.noun_)
+
+    @property
+    def _fill_from(self) -> npt.NDArray[np.int64] | None:
+        return self.catalogue_.by_popularity if self.fill_with_popular else None
+
+    def _has_unknown_genres(self, genres: str | Iterable[str] | None) -> bool:
+        """Return whether no item has any of the genres."""
+        return genres is not None and not self.catalogue_.split_genres(genres)[0]
+
+    def recommend_batch(
+        self,
+        n: int = 10,
+        *,
+        by: By | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[pl.DataFrame]:
+        """Recommend items to all users of the data, some thousand users at a time.
+
+        Parameters
+        ----------
+        n, by, genres, years, exclude
+            As for `recommend`.
+        progress : callable, optional
+            Called with the fraction done.
+
+        Yields
+        ------
+        polars.DataFrame
+            `user_id item_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
+            returns.
+        """
+        user_ids, by, n = self.kept_ratings("recommend_batch").user_ids, self.sorted_by(by), check_integer("n", n, 1)
+        mask, n_users = self.catalogue_.allowed(genres, years, exclude), len(user_ids)
+        for start in range(0, n_users, CHUNK):
+            stop = min(start + CHUNK, n_users)
+            rows = self.engine.all_users.slice(start, stop)
+            batch = self.engine.answer(rows, n, by, mask, self._fill_from)
+            yield batch_table(batch, user_ids, start, self.catalogue_)
+            if progress:
+                progress(stop / n_users)
+
+    def audience(self, item_id: Any, *, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]:
+        """Return the users who have not rated an item and have the highest score for it.
+
+        Parameters
+        ----------
+        item_id : int or str
+            An item of the data.
+        n : int, default 10
+            Number of rows; users without a score for the item are not listed.
+        by : {"adjusted_score", "score", "rating"}, optional
+            The number that rows are sorted by. The adjusted score is the score less the user's usual score, raised if
+            the predicted rating is above the user's mean; by score alone, users with most ratings lead. By default
+            "adjusted_score", and "rating" without a ranker.
+
+        Returns
+        -------
+        Answers of UserRow
+            Without reasons: a reason about a user is shown to that user only.
+        """
+        item, by = self._fitted.index_of(item_id), self.audience_sorted_by(by)
+        n, user_ids = check_integer("n", n, 1), self.kept_ratings(f"item_id={shorten(item_id)}").user_ids
+        found = audience_of(self.engine, item, n, by)
+        columns = zip(*(column.tolist() for column in found), strict=True)
+        rows = [
+            UserRow(rank, user_ids[user], known(score), known(rating), used, known(adjusted), known(above))
+            for rank, (user, score, rating, used, adjusted, above, _) in enumerate(columns, 1)
+        ]
+        left = len(user_ids) - int(self.catalogue_.counts[item]) - len(rows)
+        heading = f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}{self.catalogue_.told_of(item)}"
+        return Answers(rows, heading, UserRow, truncation(n, len(rows), left))
+
+    def audience_batch(
+        self,
+        item_ids: Iterable[Any],
+        *,
+        n: int = 10,
+        by: AudienceBy | None = None,
+        per_user: int | None = None,
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """Return the audiences of several items, optionally with a maximum number of items for each user.
+
+        Parameters
+        ----------
+        item_ids : iterable of int or str
+            Items of the data.
+        n, by
+            As for `audience`.
+        per_user : int, optional
+            Maximum number of items for which a user is listed; the pair with the highest number comes first. Places
+            that become free are filled from the hundred users after the first `n` of an item.
+        progress : callable, optional
+            Called with the fraction done.
+
+        Returns
+        -------
+        polars.DataFrame
+            `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
+        """
+        by, n, user_ids = self.audience_sorted_by(by), check_integer("n", n, 1), self.kept_ratings("item_ids").user_ids
+        per_user = check_integer("per_user", per_user, 1, none=True)
+        items = self._fitted.indices_of(item_ids)
+        audiences, deep = [], n if per_user is None else n + 100
+        for place, item in enumerate(items):
+            audiences.append(audience_of(self.engine, item, deep, by))
+            if progress:
+                progress((place + 1) / len(items))
+        kept = assign_with_cap(audiences, by, n, per_user)
+        return audience_table(audiences, kept, items, user_ids, self.catalogue_)
+
+    def similar(
+        self,
+        item_id: Any,
+        *,
+        n: int = 10,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Answers[SimilarRow]:
+        """Return the items most similar to an item, with the number of users who rated both.
+
+        Parameters
+        ----------
+        item_id : int or str
+            An item of the data.
+        n, genres, years, exclude
+            As for `recommend`.
+
+        Returns
+        -------
+        Answers of SimilarRow
+        """
+        item, n = self._fitted.index_of(item_id), check_integer("n", n, 1)
+        genres = None if genres is None else check_list("genres", genres)
+        mask, model = self.catalogue_.allowed(genres, years, exclude), self.models_.linear
+        part = slice(*model.item_weights_.indptr[item : item + 2])
+        items, values = model.item_weights_.indices[part], model.item_weights_.data[part]
+        common = model.n_common_.data[part]
+        order = [at for at in np.lexsort((items, -values)) if mask[items[at]]][:n]
+        rows = [
+            SimilarRow(
+                rank, **self.catalogue_.row(items[at]), similarity=float(values[at]), common_raters=int(common[at])
+            )
+            for rank, at in enumerate(order, 1)
+        ]
+        left = int(mask.sum()) - int(mask[item]) - len(rows)
+        heading = f"{self._nouns} similar to {self.catalogue_.title(item)}, by similarity"
+        short = truncation(n, len(rows), left, self._has_unknown_genres(genres))
+        return Answers(rows, heading + self.catalogue_.told_of(item), SimilarRow, short, noun=self.noun_)
+
+    def predict(self, user_id: Any, item_id: Any, *, ratings: Mapping[Any, float] | Query | None = None) -> Prediction:
+        """Predict a user's rating of an item. The user's own rating of the item is not used.
+
+        Parameters
+        ----------
+        user_id : int or str, or None with `ratings`
+            A user of the data.
+        item_id : int or str
+            The item.
+        ratings : mapping of item id to rating, or Query, optional
+            The ratings of a new user, instead of `user_id`.
+
+        Returns
+        -------
+        Prediction
+        """
+        query, item = self._warned_query(user_id, ratings), self._fitted.index_of(item_id)
+        rater, row = self.models_.rater, query.without(item).row
+        if rater is None:
+            raise InputError(f"predict: {NO_RATER}")
+        values, (n_neighbors_used,) = rater.score_pairs(row, [0], [item], by="rating")
+        low = high = None
+        if self.engine.has_intervals:
+            (low,), (high,) = (ends.tolist() for ends in self.engine.interval(row, [0], [item]))
+        return Prediction(
+            item_id=self.item_ids[item],
+            title=self.catalogue_.titles[item],
+            year=self.catalogue_.years[item],
+            user_id=query.user_id,
+            predicted_rating=known(clipped(values, rater.scale_)[0]),
+            n_neighbors_used=int(n_neighbors_used),
+            rating=query.rating_of(item),
+            source=self.catalogue_.source(item, "model" if n_neighbors_used else "averages"),
+            low=low,
+            high=high,
+        )
+
+    def explain(
+        self,
+        user_id: Any,
+        item_id: Any,
+        *,
+        ratings: Mapping[Any, float] | Query | None = None,
+        by: By | None = None,
+        ranks: bool = True,
+    ) -> Why:
+        """Explain a user's number for an item as a sum of contributions.
+
+        Parameters
+        ----------
+        user_id : int or str, or None with `ratings`
+            A user of the data.
+        item_id : int or str
+            The item.
+        ratings : mapping of item id to rating, or Query, optional
+            The ratings of a new user, instead of `user_id`.
+        by : {"score", "rating"}, optional
+            The number to explain; by default the one that lists are sorted by.
+        ranks : bool, default True
+            Whether to compute the item's rank, with and without the strongest reasons; this takes longest.
+
+        Returns
+        -------
+        Why
+            Base, contributions and clip, which sum to the number, and the ranks.
+        """
+        query, item, by = self._warned_query(user_id, ratings), self._fitted.index_of(item_id), self.sorted_by(by)
+        return why(self.engine, query, item, by, self.catalogue_, self._rating_scale, ranks=ranks)
+
+    def find(self, text: str, *, n: int = 10) -> Answers[Match]:
+        """Return the items whose titles are most similar to a text; typos are allowed.
+
+        Parameters
+        ----------
+        text : str
+            A title or a part of it.
+        n : int, default 10
+            Maximum number of rows.
+
+        Returns
+        -------
+        Answers of Match
+        """
+        return self._fitted.find(text, n, self.noun_)
+
+    def neighbors(self) -> pl.DataFrame:
+        """Return the item–item matrix as a table `item_id neighbor_id similarity common_raters`."""
+        self._fitted  # noqa: B018
+        weights, common = self.models_.linear.item_weights_, self.models_.linear.n_common_
+        rows = np.repeat(np.arange(len(self.item_ids)), np.diff(weights.indptr))
+        return pl.DataFrame(
+            {
+                "item_id": self.item_ids.take(rows),
+                "neighbor_id": self.item_ids.take(weights.indices),
+                "similarity": weights.data,
+                "common_raters": common.data,
+            }
+        )
 
     # ---------------------------------------------------------------------------------------- save, load
     def save(self, path: str | Path, *, ratings: bool = True) -> Path:
-        """Write the model as a folder of plain arrays and JSON; a model already there is replaced whole.
+        """Write the model as a folder of arrays and JSON; a model that exists there is replaced atomically.
 
         Parameters
         ----------
         path : str or Path
             The folder.
         ratings : bool, default True
-            Whether to keep the ratings; without them the model serves newcomers only.
+            Whether to keep the ratings; without them the model serves new users only.
 
         Returns
         -------
@@ -234,7 +827,7 @@ class Recommender(Questions):
 
     @classmethod
     def load(cls, path: str | Path) -> "Recommender":
-        """Open a saved model; its arrays are mapped from disk and shared between processes.
+        """Open a saved model; its arrays are memory-mapped and shared between processes.
 
         Parameters
         ----------
@@ -248,18 +841,18 @@ class Recommender(Questions):
         Raises
         ------
         InputError
-            Not a model, damaged, or of a later format.
+            The folder is not a model, is damaged, or has another format.
         """
         from reelated.recommender.storage import load
 
         return load(Path(path))
 
 
-def share_of(progress: Progress | None, place: int, parts: int) -> Progress | None:
-    """Return what tells the progress of one of several parts as that of the whole."""
+def part_of(progress: Progress | None, place: int, parts: int) -> Progress | None:
+    """Return a callback for one of several parts of a task."""
     return None if progress is None else lambda done: progress((place + done) / parts)
 
 
 def is_default(model: Any) -> bool:
-    """Say whether the choice of a model is left to us."""
+    """Return whether the choice of the model is left to the recommender."""
     return isinstance(model, str) and model == "default"

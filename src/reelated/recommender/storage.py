@@ -17,11 +17,11 @@ from reelated.models import MODELS, DrawnModel, LinearItemModel
 from reelated.models.biases import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.lists import Pair, check_recency
-from reelated.recommender.questions import NAMES
-from reelated.recommender.recommender import Recommender
+from reelated.recommender.engine import Models
+from reelated.recommender.recency import check_recency
+from reelated.recommender.recommender import NAMES, Recommender
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "model.json"
 
 
@@ -108,7 +108,7 @@ def _umask() -> int:
 def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
     """Write what a model has learned; return what belongs into the manifest."""
     if isinstance(model, LinearItemModel):
-        _write_csr(folder, f"{name}.similarity_", model.similarity_)
+        _write_csr(folder, f"{name}.item_weights_", model.item_weights_)
         np.save(folder / f"{name}.n_common_.npy", model.n_common_.data)  # in the same places
     for array in model.arrays:
         np.save(folder / f"{name}.{array}.npy", getattr(model, array))
@@ -173,7 +173,7 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
         raise damaged(path, "items.arrow does not hold every item once")
     scale = Scale(*(check_number("scale", value) for value in manifest["scale"]))
     models = {name: _read_model(path, name, entry, n_items) for name, entry in manifest["models"].items()}
-    pair = Pair(models.get("ranker"), models.get("rater"))
+    pair = Models(models.get("ranker"), models.get("rater"))
     if pair == (None, None):
         raise damaged(path, "it holds no model")
     ratings = _read_ratings(path, item_ids, scale) if manifest["ratings"] else None
@@ -189,7 +189,7 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
     made.feedback_ = check_choice("feedback", manifest.get("feedback", "explicit"), ("explicit", "implicit"))
     made.noun_ = check_noun(manifest["noun"])
     made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
-    return made._learned(pair, catalogue, scale, ratings)
+    return made.set_fitted(pair, catalogue, scale, ratings)
 
 
 def _read_ids(path: Path, kind: str) -> Ids:
@@ -245,8 +245,8 @@ def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> A
         return model
     for array in model.arrays:
         setattr(model, array, _array(path / f"{name}.{array}.npy", "f", n_items))
-    model.similarity_ = _read_csr(path, f"{name}.similarity_", (n_items, n_items))
-    pattern = model.similarity_.indptr, model.similarity_.indices
+    model.item_weights_ = _read_csr(path, f"{name}.item_weights_", (n_items, n_items))
+    pattern = model.item_weights_.indptr, model.item_weights_.indices
     common = _array(path / f"{name}.n_common_.npy", "i", len(pattern[1]))
     model.n_common_ = sp.csr_array((common, pattern[1], pattern[0]), shape=(n_items, n_items))
     model.prepare()

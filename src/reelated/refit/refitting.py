@@ -3,18 +3,16 @@
 import logging
 import time
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from reelated.errors import InputError, plural
 from reelated.map import ItemMap
-from reelated.models import LinearItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.fitting import fit_model
+from reelated.recommender.defaults import fit_model
 from reelated.refit.versions import Attempt, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
@@ -114,11 +112,8 @@ def check_sound(fitted: Recommender, version: Version, before: Version | None) -
 
     After an erasure of users the previous model must not stay, however small the new one is.
     """
-    models: Any = filter(None, fitted.models_)
-    for model in models:
-        linked = [model.similarity_.data] if isinstance(model, LinearItemModel) else []
-        learned = linked + [getattr(model, name) for name in model.arrays]
-        if not all(np.isfinite(numbers).all() for numbers in learned):
+    for model in fitted.models_.present:
+        if not all(np.isfinite(numbers).all() for numbers in model.learned_numbers()):
             raise Unsound("The new model is not finite and is not served. The one before stays.")
     if before is None or version.forgotten > before.forgotten:
         return
@@ -138,7 +133,7 @@ def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | N
     indptr = np.searchsorted(rest, matrix.indptr)
     X = sp.csr_array((matrix.data[rest], matrix.indices[rest], indptr.astype(matrix.indptr.dtype)), shape=matrix.shape)
     X.has_canonical_format = True  # deleting entries keeps the rows sorted: scipy need not check
-    rater = recommender._models(data)[0].rater
+    rater = recommender.unfitted_models(data)[0].rater
     if rater is None:
         return None
     items = Catalogue(data.items, data.ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))

@@ -14,8 +14,8 @@ from reelated.ratings import FrameLike
 from reelated.ratings.dataset import item_table
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.fitting import neighbor_ranker, neighbor_rater
-from reelated.recommender.lists import Pair
+from reelated.recommender.defaults import neighbor_ranker, neighbor_rater
+from reelated.recommender.engine import Models
 from reelated.recommender.recommender import is_default
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import SQUARE
@@ -96,7 +96,7 @@ def fit(
         catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
         made.name_, made.notes_ = name, (*said_of(most_of_a_user), *made._said_of_rater(pair))
         made.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
-        made._learned(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
+        made.set_fitted(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     say(1.0)
@@ -177,7 +177,7 @@ def as_recommender(model: Any) -> Recommender:
     return made
 
 
-def default_models(made: Recommender, items: Items) -> Pair:
+def default_models(made: Recommender, items: Items) -> Models:
     """Return the models to fit; defaults are those of large data, with `EASE` if its matrix fits the driver."""
     room = min(check_memory("max_memory", made.max_memory) or SQUARE, SQUARE)
     ranker, rater = made.ranker, made.rater
@@ -189,10 +189,10 @@ def default_models(made: Recommender, items: Items) -> Pair:
         rater = neighbor_rater()
     if ranker is not None and items.low == items.high:
         rater = None
-    return made._checked(ranker, rater)
+    return made.check_models(ranker, rater)
 
 
-def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Pair:
+def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Models:
     """Fit the ranker and the rater to the same rows."""
     pair = default_models(made, rows.items)
     fitted: dict[str, Any] = {}
@@ -203,7 +203,7 @@ def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Pair:
         folder.chmod(work.folder.stat().st_mode)
         part = work._replace(folder=folder, progress=_part(work.progress, place, len(wanted)))
         fitted[name] = fit_ease(rows, model, part) if isinstance(model, EASE) else fit_knn(rows, model, part)
-    return Pair(fitted.get("ranker"), fitted.get("rater"))
+    return Models(fitted.get("ranker"), fitted.get("rater"))
 
 
 def _part(progress: Progress, place: int, parts: int) -> Progress:

@@ -12,10 +12,10 @@ from pyspark.sql import Window
 from pyspark.sql import functions as sql
 
 from reelated.errors import InputError, check_integer, plural
+from reelated.models.contracts import By
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
-from reelated.recommender.audience import DEEPER, AudienceBy, audience_table, looked_at
-from reelated.recommender.questions import By
+from reelated.recommender.audience import CANDIDATES, AudienceBy, audience_table, candidates
 from reelated.spark.reading import MEND, NOTHING, Columns, is_nothing, rating_table
 from reelated.spark.rows import buckets_for, joined, spread
 from reelated.spark.tasks import Batches, by_key, mapped
@@ -89,7 +89,7 @@ def recommend(
     """
     opened = Opened.at(model)
     rec, filters = opened.model, {"genres": genres, "years": years, "exclude": exclude}
-    rec._by(by)
+    rec.sorted_by(by)
     rec.catalogue_.allowed(**filters)  # type: ignore[arg-type]
     cells, user_kind = _people(ratings, columns, rec)
     lists = Lists(opened, check_integer("n", n, 1), {"by": by, **filters})
@@ -180,7 +180,7 @@ def audience(
     opened = Opened.at(model)
     rec = opened.model
     items = rec.catalogue_.indices_of(item_ids)
-    chosen, n = rec._audience_by(by), check_integer("n", n, 1)
+    chosen, n = rec.audience_sorted_by(by), check_integer("n", n, 1)
     cells, user_kind = _people(ratings, columns, rec)
     item_kind = SQL_KINDS[rec.item_ids.type_name]
     schema = (
@@ -189,7 +189,7 @@ def audience(
     )
     found = mapped(cells, Audiences(opened, tuple(items), n, chosen), schema)
     # the two cuts of the local engine: first the candidates, then the best n of them
-    for column, most in (("beyond", DEEPER * n if chosen == "adjusted_score" else n), ("number", n)):
+    for column, most in (("beyond", CANDIDATES * n if chosen == "adjusted_score" else n), ("number", n)):
         best = Window.partitionBy("place").orderBy(sql.col(column).desc(), "user_id")
         found = found.withColumn("rank", sql.row_number().over(best)).where(sql.col("rank") <= most)
     return found.orderBy("place", "rank").drop("place", "beyond", "number")
@@ -208,7 +208,7 @@ class Audiences:
         """Yield the candidates of a partition, one table for each bucket and item."""
         for rec in served(self.opened, batches):
             for place, item in enumerate(self.items):
-                found, beyond = looked_at(rec._crowd, item, self.n, self.by)
+                found, beyond = candidates(rec.engine, item, self.n, self.by)
                 everyone = [np.arange(len(found.users))]
                 table = audience_table([found], everyone, [item], rec.user_ids, rec.catalogue_)
                 falling = {"beyond": beyond, "number": found.number(self.by)}

@@ -66,7 +66,7 @@ def counts_and_sums(X: sp.csr_array) -> Numbers:
 
 def fit_baseline(rows: Rows, baseline: BiasModel, scale: tuple[float, float]) -> BiasModel:
     """Fit the mean and the item biases; items are in ascending index order."""
-    (reg_user, reg_item, rounds), made = baseline._settings(), clone(baseline)
+    (reg_user, reg_item, rounds), made = baseline.settings(), clone(baseline)
     counts, sums = totals(rows, counts_and_sums, 2)
     mean = float(sums.sum() / counts.sum())
     bias: Any = None
@@ -74,7 +74,7 @@ def fit_baseline(rows: Rows, baseline: BiasModel, scale: tuple[float, float]) ->
         (beyond,) = totals(rows, Beyond(mean, bias, reg_user), 1)
         bias = np.divide(beyond, reg_item + counts, out=np.zeros(len(counts)), where=counts > 0)
     made.scale_, made.n_features_in_ = scale, rows.n_items
-    made._learned(mean, by_number(bias, rows))
+    made.set_learned(mean, by_number(bias, rows))
     return made
 
 
@@ -97,7 +97,7 @@ class KnnValues:
         """Return the values in the places of the ratings."""
         if self.knn.similarity == "jaccard":
             return sp.csr_array((np.ones(X.nnz, self.knn.dtype), X.indices, X.indptr), shape=X.shape)
-        return weighted(self.knn._values(X, self.knn.dtype), self.knn.weighting, self.lengths)
+        return weighted(self.knn.centered(X, self.knn.dtype), self.knn.weighting, self.lengths)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def neighbours(
 def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
     """Return the estimator with its offsets, and the values that its similarity is computed of."""
     made = clone(knn)
-    made._measure()
+    made.similarity_params()
     made.scale_, made.n_features_in_ = scale, rows.n_items
     if made.weighting is not None and rows.items.low < 0:
         raise InputError(f"weighting={made.weighting!r} on the rating {rows.items.low:g}: expected none below 0.")
@@ -163,8 +163,8 @@ def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[
 def fit_knn(rows: Rows, knn: ItemKNN, work: Work) -> ItemKNN:
     """Find the neighbours; the similarity is memory-mapped from the work folder."""
     made, valued = prepared_knn(rows, knn, work.scale)
-    found = neighbours(rows, valued, made._measure(), made.dtype, work)
-    made.similarity_, made.n_common_ = found.similarity
+    found = neighbours(rows, valued, made.similarity_params(), made.dtype, work)
+    made.item_weights_, made.n_common_ = found.similarity
     return made
 
 
@@ -177,12 +177,12 @@ class EaseValues:
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
         """Return the values in the places of the ratings."""
-        return self.ease._values(X)
+        return self.ease.weighted(X)
 
 
 def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
     """Fit the weights: executors compute the Gram matrix, the driver solves it."""
-    made, ridge, n_items = clone(ease), ease._ridge(), rows.n_items
+    made, ridge, n_items = clone(ease), ease.ridge(), rows.n_items
     needed, limit = square_bytes(ease, n_items), check_memory("max_memory", ease.max_memory)
     if needed > (limit or SQUARE):
         raise TooLarge(
@@ -190,7 +190,6 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
             f"{show_bytes(limit or SQUARE)}. Raise max_memory of the model, or take ItemKNN, which needs no square."
         )
     made.scale_, made.n_features_in_ = work.scale, n_items
-    made.offset_ = fit_baseline(rows, BiasModel(), work.scale).offsets.items
     near, keep, valued = ease.n_candidates, ease.n_neighbors or n_items, EaseValues(made)
     measure = Measure(n_neighbors=near or 1)  # the closed form uses no neighbours, and 1 is the fewest
     found = neighbours(rows, valued, measure, ease.dtype, work, ("sums",) if near else ("sums", "counts"))
@@ -201,7 +200,7 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
         (indices, indptr), kept, cut = solve_all(gram, ridge, keep)
         common = found.square("counts")[np.repeat(np.arange(n_items), np.diff(indptr)), indices]
         weights = as_weights(kept, common, (indices, indptr), cut)
-    made.similarity_, made.n_common_, made.truncation_error_ = weights
+    made.item_weights_, made.n_common_, made.truncation_error_ = weights
     return made
 
 

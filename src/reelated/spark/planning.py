@@ -131,7 +131,7 @@ def plan(
         some = table.where(sql.pmod(sql.xxhash64("user_id"), sql.lit(share)) == 0)
         rows = rows_by_user(some, items, most_of_a_user, n_buckets=1)
         try:
-            parts = [part for part in default_models(made, items) if part is not None]
+            parts = default_models(made, items).present
             steps = tuple(_step(part, rows, share, memory or 0) for part in parts)
             moved, _ = _moved(spread(some.select("user_id", "item_id", "rating"), 1, numbered(items)))
         finally:
@@ -148,7 +148,7 @@ def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
         valued, measure, passes = EaseValues(made), Measure(n_neighbors=made.n_candidates or 1), ROUNDS
     else:
         _, valued = prepared_knn(rows, made, scale)
-        measure, passes = made._measure(), ROUNDS if "residual" in made.similarity else 2
+        measure, passes = made.similarity_params(), ROUNDS if "residual" in made.similarity else 2
     cost = totals(rows, Weigh(valued), 3)[2] * share
     spark = rows.frame.sparkSession
     blocks = choose(cost, bytes_of_row(n_items, measure, np.dtype(made.dtype).itemsize), memory, cores(spark))

@@ -15,11 +15,10 @@ import polars as pl
 
 from reelated.errors import InputError, UnknownId, shorten
 from reelated.map import ItemMap
+from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Answers, ItemRow, Prediction, Recommender, SimilarRow, UserRow, Why
-from reelated.recommender.lists import recency_of
-from reelated.recommender.people import Person, one_row
-from reelated.recommender.questions import By
+from reelated.recommender.query import Query
 from reelated.refit import Version, Versions
 from reelated.store import About, Profile, Store, StoredItem, StoreUnavailable
 from reelated.web.chart import Chart
@@ -153,22 +152,21 @@ class Service:
         log.info("model version %d is served", wanted.number)
         return True
 
-    def _person(self, served: Served, profile: Profile) -> Any:
-        """Return a profile's ratings of known items as a row, to be passed as `ratings`."""
+    def _query(self, served: Served, profile: Profile) -> Query:
+        """Return a profile's ratings of known items."""
         keys = profile.item_keys
         items = served.items[keys[keys < len(served.items)]]
         kept = np.flatnonzero(items >= 0)
         kept = kept[np.argsort(items[kept])]
-        rec, times, weights = served.recommender, profile.times[kept], None
-        if rec.recency_half_life is not None and not (times == NO_TIME).any():
-            weights = recency_of(times, rec.recency_half_life, rec.recency_floor)
-        return Person(one_row(items[kept], profile.ratings[kept], len(rec.item_ids)), profile.user_id, weights)
+        times = profile.times[kept]
+        known_times = None if (times == NO_TIME).any() else times
+        return served.recommender.query(items[kept], profile.ratings[kept], known_times, profile.user_id)
 
     # ------------------------------------------------------------------------------------------- answers
     def recommend(self, user_id: Any, **asked: Any) -> Answers[ItemRow]:
         """Recommend items to a user."""
         served, profile = self.current(), self.store.profile(user_id)
-        return served.recommender.recommend(ratings=self._person(served, profile), **asked)
+        return served.recommender.recommend(ratings=self._query(served, profile), **asked)
 
     def recommend_newcomer(self, ratings: Mapping[Any, float], **asked: Any) -> Answers[ItemRow]:
         """Recommend items to a new user; this works during an outage of the store."""
@@ -188,7 +186,7 @@ class Service:
     def predict(self, user_id: Any, item_id: Any) -> tuple[Prediction, Why]:
         """Return a user's predicted rating of an item and its explanation."""
         served, profile = self._current_with(item_id), self.store.profile(user_id)
-        rec, ratings = served.recommender, self._person(served, profile)
+        rec, ratings = served.recommender, self._query(served, profile)
         return rec.predict(None, item_id, ratings=ratings), rec.explain(None, item_id, ratings=ratings, by="rating")
 
     def chart(self) -> Chart:
@@ -293,7 +291,7 @@ def _hidden(item_id: Any) -> UnknownId:
 
 def _raters(everybody: Recommender, item_id: Any) -> set[Any]:
     """Return the users who had rated an item when the cache was filled."""
-    matrix, item = everybody._kept("item_id").matrix, everybody.item_ids.index_of(item_id)
+    matrix, item = everybody.kept_ratings("item_id").matrix, everybody.item_ids.index_of(item_id)
     rows = np.searchsorted(matrix.indptr, np.flatnonzero(matrix.indices == item), side="right") - 1
     return set(everybody.user_ids.take(rows).to_list())
 
@@ -306,8 +304,8 @@ def _warm(recommender: Recommender) -> None:
     for by in numbers:
         recommender.recommend(ratings=ratings, by=by)
     try:
-        recommender.explain(ratings=ratings, item_id=item_id, by=numbers[-1])
+        recommender.explain(None, item_id, ratings=ratings, by=numbers[-1])
         if "rating" in numbers:
-            recommender.predict(ratings=ratings, item_id=item_id)
+            recommender.predict(None, item_id, ratings=ratings)
     except InputError:  # a model of one item has no explanations
         log.debug("nothing to explain")

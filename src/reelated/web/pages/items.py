@@ -55,10 +55,10 @@ def for_visitor(site: Site, taste: Taste, item_id: Any) -> dict[str, Any]:
     if not ratings.keys() - {item_id}:
         return {"sure": None, "sum": None}
     if rec.models_.rater is None:
-        why = rec.explain(ratings=ratings, item_id=item_id, by="score", ranks=False)
+        why = rec.explain(None, item_id, ratings=ratings, by="score", ranks=False)
         return {"sure": None, "sum": add_up(why) if why.contributions else None}
-    why = rec.explain(ratings=ratings, item_id=item_id, by="rating", ranks=False)
-    return {"sure": rec.predict(ratings=ratings, item_id=item_id), "sum": add_up(why)}
+    why = rec.explain(None, item_id, ratings=ratings, by="rating", ranks=False)
+    return {"sure": rec.predict(None, item_id, ratings=ratings), "sum": add_up(why)}
 
 
 def columns_of(counts: dict[float, int], scale: Scale) -> list[Column]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from reelated.errors import InputError, check_choice, shorten
 from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.people import newcomer
+from reelated.recommender.query import Query
 from reelated.recommender.rows import Short, with_year
 from reelated.store import Rated
 from reelated.web.api import as_years, split
@@ -141,26 +141,26 @@ def taste_of(site: Site, visit: Visit) -> Taste:
 def make_list(rec: Recommender, taste: Taste, asked: Asked | None = None, without: Any = None) -> Listed:
     """Return the visitor's list, optionally without one of their ratings (counterfactual)."""
     asked = asked or Asked()
-    person: Any = newcomer(known(rec, taste, without), rec.catalogue_, rec.scale_)
+    query = rec.new_user(known(rec, taste, without))
     left_out = dismissed_of(rec, taste)
     if without is not None and is_known(rec, without):
         left_out.add(without)
     found = rec.recommend(
-        ratings=person,
+        ratings=query,
         n=asked.n,
         by=asked.by,
         genres=split(asked.genres) or None,
         years=as_years(asked.years or None),
         exclude=left_out or None,
     )
-    return Listed([_row(rec, person, item, asked.by) for item in found], found.short)
+    return Listed([_row(rec, query, item, asked.by) for item in found], found.short)
 
 
-def _row(rec: Recommender, person: Any, item: ItemRow, by: Any) -> Row:
-    sure = None if rec.models_.rater is None else rec.predict(ratings=person, item_id=item.item_id)
+def _row(rec: Recommender, query: Query, item: ItemRow, by: Any) -> Row:
+    sure = None if rec.models_.rater is None else rec.predict(None, item.item_id, ratings=query)
     if item.source == "popular":
         return Row(item, sure, None)
-    return Row(item, sure, add_up(rec.explain(ratings=person, item_id=item.item_id, by=by, ranks=False)))
+    return Row(item, sure, add_up(rec.explain(None, item.item_id, ratings=query, by=by, ranks=False)))
 
 
 def is_known(rec: Recommender, item_id: Any) -> bool:
@@ -187,7 +187,7 @@ def dismissed_of(rec: Recommender, taste: Taste) -> set[Any]:
 def fall_of(rec: Recommender, taste: Taste, without: Any, item_id: Any, by: Any) -> Fall:
     """Return the rank of an item among all unrated ones, with and without one rating."""
     before, after = known(rec, taste), known(rec, taste, without)
-    ranks = [rec.explain(ratings=given, item_id=item_id, by=by).rank for given in (before, after)]
+    ranks = [rec.explain(None, item_id, ratings=given, by=by).rank for given in (before, after)]
     return Fall(title_of(rec, item_id), title_of(rec, without), *ranks)
 
 

@@ -30,7 +30,7 @@ def start(site: Site, visit: Visit) -> Response:
     return site.draw(
         visit,
         "start",
-        tiles=[rec.catalogue_.facts(item) for item in left[first : first + TILES]],
+        tiles=[rec.catalogue_.row(item) for item in left[first : first + TILES]],
         wall=wall,
         more=len(left) > first + TILES,
         taste=taste,

@@ -54,6 +54,14 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     return rows
 
 
+def check_one_row(model: BaseEstimator, X: Any) -> sp.csr_array:
+    """Return `X` as `check_rows` does if it is one row, or raise `InputError`."""
+    X = check_rows(model, X)
+    if X.shape[0] != 1:
+        raise InputError(f"X of {X.shape[0]} rows: expected the one row of the user to explain to.")
+    return X
+
+
 def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
     """Return `by_item` as CSC of float32, checked as `check_rows` does; a CSC that is ready is taken as it is."""
     if by_item.shape != X.shape:
@@ -126,12 +134,12 @@ def holds(X: sp.csr_array, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
     return np.searchsorted(held, wanted, side="right") > np.searchsorted(held, wanted)
 
 
-def check_allowed(model: Any, allowed: Any) -> np.ndarray:
-    """Return which items may be chosen as booleans, or raise `InputError`."""
-    n_items, array = model.n_features_in_, np.asarray(allowed)
+def check_item_mask(model: Any, item_mask: Any) -> np.ndarray:
+    """Return the mask of the items to choose from, or raise `InputError`."""
+    n_items, array = model.n_features_in_, np.asarray(item_mask)
     if array.dtype != np.bool_ or array.shape != (n_items,):
         raise InputError(
-            f"allowed of type {array.dtype} and shape {array.shape}: expected a boolean for each of {n_items} items."
+            f"item_mask of type {array.dtype} and shape {array.shape}: expected a boolean for each of {n_items} items."
         )
     return array
 

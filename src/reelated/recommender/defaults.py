@@ -6,8 +6,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated._threads import Progress
-from reelated.models import BPMF, EASE, ItemKNN, LinearItemModel
-from reelated.models.posterior import DrawnModel
+from reelated.models import BPMF, EASE, ItemKNN
 from reelated.ratings import Dataset, Ids, Ratings
 from reelated.recommender.catalogue import Catalogue
 
@@ -17,7 +16,7 @@ MANY = 3_000_000
 """More ratings than this, and drawing a BPMF takes minutes."""
 
 
-def default_ranker(X: sp.csr_array, room: int | None) -> LinearItemModel:
+def default_ranker(X: sp.csr_array, room: int | None) -> EASE | ItemKNN:
     """Return the model that ranks: `EASE`, or neighbours where its square of all items does not fit."""
     ranker = EASE()
     if ranker.plan(X) <= (room or ROOM):
@@ -25,7 +24,7 @@ def default_ranker(X: sp.csr_array, room: int | None) -> LinearItemModel:
     return neighbor_ranker(float(X.data.min(initial=0)))
 
 
-def default_rater(X: sp.csr_array, room: int | None, ranker: LinearItemModel | None) -> LinearItemModel | DrawnModel:
+def default_rater(X: sp.csr_array, room: int | None, ranker: Any) -> BPMF | ItemKNN:
     """Return the model that predicts ratings: `BPMF`, or neighbours where it would take long or nothing ranks."""
     rater = BPMF()
     if ranker is not None and X.nnz <= MANY and rater.plan(X) <= (room or ROOM):

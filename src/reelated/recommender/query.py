@@ -1,4 +1,4 @@
-"""Whoever is asked about: a user of the data or a newcomer, as one row of ratings."""
+"""`Query`: the user of a request, as one row of ratings."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -13,11 +13,23 @@ from reelated.errors import InputError, UnknownId, check_number, shorten
 from reelated.ratings import Ratings, Scale
 from reelated.ratings.matrix import as_decimals
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.lists import Rows
+from reelated.recommender.engine import UserRows
 
 
-class Person(NamedTuple):
-    """A row of ratings, whose it is, if known, what each counts for the score, and rated ids not in the model."""
+class Query(NamedTuple):
+    """The user of a request.
+
+    Attributes
+    ----------
+    row : csr_array, shape (1, n_items)
+        Their ratings.
+    user_id : int, str or None
+        Their id, if known.
+    weights : ndarray of float32 or None
+        The factor of each rating in the score; None: all 1.
+    unknown : tuple
+        Ids of rated items that the model does not know.
+    """
 
     row: sp.csr_array
     user_id: Any = None
@@ -25,22 +37,22 @@ class Person(NamedTuple):
     unknown: tuple[Any, ...] = ()
 
     @property
-    def rows(self) -> Rows:
-        """The row as one of several."""
-        return Rows(self.row, self.weights)
+    def rows(self) -> UserRows:
+        """The row and its weights."""
+        return UserRows(self.row, self.weights)
 
     @property
     def mean(self) -> float:
-        """The person's own mean rating."""
+        """The mean rating."""
         return float(self.row.data.mean(dtype=np.float64)) if self.row.nnz else 0.0
 
     def rating_of(self, item: int) -> float | None:
-        """Return what the person gave an item, or None."""
+        """Return the rating of an item, or None."""
         at = np.searchsorted(self.row.indices, item)
         return float(as_decimals(self.row.data[at])) if at < self.row.nnz and self.row.indices[at] == item else None
 
-    def without(self, item: int) -> "Person":
-        """Return the same person had they not rated an item."""
+    def without(self, item: int) -> "Query":
+        """Return a copy without the rating of an item."""
         keep = self.row.indices != item
         row = one_row(self.row.indices[keep], self.row.data[keep], self.row.shape[1])
         return self._replace(row=row, weights=None if self.weights is None else self.weights[keep])
@@ -60,20 +72,20 @@ def _no_row(n_items: int) -> sp.csr_array:
     return row
 
 
-def user_of(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] | None) -> Person:
-    """Return someone in the data; `weights` are those of all ratings."""
+def query_of_user(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] | None) -> Query:
+    """Return a user of the data; `weights` are those of all ratings."""
     try:
         index = kept.user_ids.index_of(user_id)
     except UnknownId:
         raise UnknownId(
             f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{item_id: rating}}."
         ) from None
-    mine = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
-    return Person(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], mine)
+    own = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
+    return Query(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], own)
 
 
-def newcomer(ratings: Any, catalogue: Catalogue, scale: Scale) -> Person:
-    """Return whoever gave these ratings; an item that the model does not know is evidence of nothing."""
+def query_of_ratings(ratings: Any, catalogue: Catalogue, scale: Scale) -> Query:
+    """Return a new user with these ratings; items that the model does not know are left out."""
     if not isinstance(ratings, Mapping):
         raise InputError(f"ratings={shorten(ratings)}: expected a mapping such as {{50: 5, 172: 4}}.")
     row, unknown = {}, []
@@ -86,4 +98,4 @@ def newcomer(ratings: Any, catalogue: Catalogue, scale: Scale) -> Person:
             row[column] = value
     items = np.array(sorted(row), np.int32)
     values = np.array([row[i] for i in sorted(row)], np.float32)
-    return Person(one_row(items, values, len(catalogue.item_ids)), unknown=tuple(unknown))
+    return Query(one_row(items, values, len(catalogue.item_ids)), unknown=tuple(unknown))

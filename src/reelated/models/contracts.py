@@ -1,0 +1,110 @@
+"""The two contracts: a ranker scores items, a rater predicts ratings.
+
+A model answers one question or both; `numbers` says which. Both contracts take rows of a users × items matrix: a model
+stores no users, so a new user and a user of the fit are the same call.
+"""
+
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated.errors import InputError, shorten
+from reelated.models.contributions import Explanations
+from reelated.models.topn import TopN
+
+By = Literal["score", "rating"]
+Floats = npt.NDArray[np.float64]
+
+
+class Model(Protocol):
+    """The methods of every model.
+
+    Attributes
+    ----------
+    numbers : tuple of {"score", "rating"}
+        The numbers that the model computes.
+    uses_side_info : bool
+        Whether `fit` takes `items`, the attributes of the items, which help where ratings are few.
+    has_posterior : bool
+        Whether the model knows the uncertainty of a prediction: `predict_intervals` and `covariance` are its own.
+    arrays : tuple of str
+        The learned arrays that a saved model holds.
+    """
+
+    numbers: ClassVar[tuple[By, ...]]
+    uses_side_info: ClassVar[bool]
+    has_posterior: ClassVar[bool]
+    arrays: ClassVar[tuple[str, ...]]
+    scale_: tuple[float, float]
+
+    def fit(self, X: Any, y: Any = None, **options: Any) -> Any:
+        """Fit the model to ratings."""
+        ...
+
+    def plan(self, X: Any) -> int:
+        """Return the maximum number of bytes that a fit takes beside `X`."""
+        ...
+
+    def recommend(self, X: Any, n: int = 10, **options: Any) -> TopN:
+        """Return the best items of every row."""
+        ...
+
+    def score_pairs(self, X: Any, rows: Any, items: Any, **options: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return a number of pairs, and the number of neighbours used."""
+        ...
+
+    def score_users(self, X: Any, item: int, **options: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return a number of one item for every row, and the number of neighbours used."""
+        ...
+
+    def audience(self, X: Any, item: int, n: int = 10, **options: Any) -> npt.NDArray[np.int64]:
+        """Return the rows that have not rated an item and have the highest number."""
+        ...
+
+    def explain_items(self, X: Any, items: Any, **options: Any) -> Explanations:
+        """Return the contributions to one row's numbers for several items."""
+        ...
+
+    def covariance(self, items: Any) -> tuple[Floats, float]:
+        """Return the covariance of ratings of some items, and the variance of the noise."""
+        ...
+
+    def learned_numbers(self) -> list[npt.NDArray[Any]]:
+        """Return the learned arrays."""
+        ...
+
+
+class Ranker(Model, Protocol):
+    """A model that scores items: `EASE`, `ItemKNN`, `Popularity`."""
+
+    item_weights_: sp.csr_array
+    n_common_: sp.csr_array
+
+    def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the weight of ratings in the score."""
+        ...
+
+
+class Rater(Model, Protocol):
+    """A model that predicts ratings: `BPMF`, `BiasModel`, `ItemKNN`."""
+
+    def predict_pairs(self, X: Any, rows: Any, items: Any) -> Floats:
+        """Return the predicted ratings of pairs, on the scale of the ratings."""
+        ...
+
+
+def check_role(name: str, model: Any, number: By) -> Any:
+    """Return a model that computes a number, or raise `InputError`; None is returned unchanged."""
+    numbers = () if isinstance(model, type) else getattr(model, "numbers", ())
+    if model is None or number in numbers:
+        return model
+    if not numbers:
+        raise InputError(f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'.")
+    from reelated.models import MODELS
+
+    classes: Any = MODELS.values()
+    able = ", ".join(f"{cls.__name__}()" for cls in classes if number in cls.numbers)
+    lacks = "scores no items" if number == "score" else "predicts no ratings"
+    raise InputError(f"{name}={shorten(model)}: {type(model).__name__} {lacks}. Expected one of {able}.")

@@ -1,0 +1,281 @@
+"""`Engine`: the numeric door between the models and everyone who asks; rows in, batches of numbers out."""
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated.errors import InputError
+from reelated.models import Ranker, Rater
+from reelated.models.biases import clipped
+from reelated.models.contracts import By
+from reelated.models.contributions import Explanations
+
+Floats = npt.NDArray[np.float64]
+PAIRS = 1_000_000
+"""Pairs scored at once; bounds the memory of a call."""
+INTERVAL_LEVEL = 0.8
+"""The probability that a rating lies in the interval shown with its prediction."""
+
+
+class UserRows(NamedTuple):
+    """Rows of ratings, and the factor of each rating in the score; None: all 1."""
+
+    matrix: sp.csr_array
+    weights: npt.NDArray[np.float32] | None = None
+
+    def slice(self, start: int, stop: int) -> "UserRows":
+        """Return consecutive rows."""
+        place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
+        return UserRows(self.matrix[start:stop], None if self.weights is None else self.weights[place])
+
+    def take(self, users: npt.NDArray[np.int64]) -> "UserRows":
+        """Return chosen rows."""
+        if self.weights is None:
+            return UserRows(self.matrix[users])
+        begins, lengths = self.matrix.indptr[users], np.diff(self.matrix.indptr)[users]
+        places = np.repeat(begins - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+        return UserRows(self.matrix[users], self.weights[places + np.arange(len(places))])
+
+
+class Models(NamedTuple):
+    """The fitted models.
+
+    Without a ranker the predicted rating is the score; without a rater no rating is predicted.
+    """
+
+    ranker: Ranker | None
+    rater: Rater | None
+
+    def of(self, by: str) -> Any:
+        """Return the model of a number."""
+        return self.rater if by == "rating" or self.ranker is None else self.ranker
+
+    @property
+    def present(self) -> list[Any]:
+        """The models that there are."""
+        return [model for model in self if model is not None]
+
+    @property
+    def linear(self) -> Any:
+        """The model whose item–item matrix defines similar items: the ranker, or a rater that has one."""
+        model: Any = self.of("score")
+        if not hasattr(model, "item_weights_"):
+            raise InputError(f"{type(model).__name__} has no item–item matrix: fit with a ranker, such as EASE().")
+        return model
+
+    def plan(self, X: sp.csr_array) -> int:
+        """Return the maximum number of bytes that the fits take beside the data."""
+        return sum(model.plan(X) for model in self.present)
+
+
+class Numbers(NamedTuple):
+    """Both numbers of pairs, and the number of neighbours used for the one that was asked for."""
+
+    scores: Floats
+    ratings: Floats
+    n_neighbors_used: npt.NDArray[np.int32]
+    unclipped: Floats
+
+
+class Batch(NamedTuple):
+    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`.
+
+    Attributes
+    ----------
+    sorted_by : ndarray of float64
+        The number that rows are sorted by, a predicted rating before it is clipped; NaN for popular items.
+    scores, ratings : ndarray of float64
+        Both numbers; NaN where there is none.
+    n_neighbors_used : ndarray of int32
+        Rated items that `sorted_by` is computed from.
+    is_popular : ndarray of bool
+        Whether the item only fills up the list.
+    contributions : Explanations or None
+        The contributions to `sorted_by`, if they were asked for.
+    """
+
+    indptr: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    sorted_by: Floats
+    scores: Floats
+    ratings: Floats
+    n_neighbors_used: npt.NDArray[np.int32]
+    is_popular: npt.NDArray[np.bool_]
+    contributions: Explanations | None = None
+
+
+class Engine:
+    """Computes lists, numbers and audiences from the models and, where it has them, the ratings of all users."""
+
+    def __init__(self, models: Models, everyone: UserRows | None) -> None:
+        self.models = models
+        self.everyone = everyone
+        self._columns: dict[str, sp.csc_array] = {}
+
+    def answer(
+        self,
+        rows: UserRows,
+        n: int,
+        by: By,
+        item_mask: npt.NDArray[np.bool_],
+        fill_from: npt.NDArray[np.int64] | None = None,
+        *,
+        explain: bool = False,
+    ) -> Batch:
+        """Return the best items of every row with their numbers.
+
+        `fill_from` (items, the most popular first) fills up short lists; `explain` adds the contributions, for one row.
+        """
+        model = self.models.of(by)
+        top = model.recommend(rows.matrix, n, by=by, item_mask=item_mask, weights=rows.weights)
+        indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
+        if fill_from is not None and (np.diff(indptr) < n).any():
+            indptr, items, sorted_by, is_popular = _filled(top, rows.matrix, n, item_mask, fill_from)
+        if not explain:
+            users = np.repeat(np.arange(rows.matrix.shape[0], dtype=np.int32), np.diff(indptr))
+            scores, ratings, used, _ = self.numbers(rows, users, items, by)
+            return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular)
+        contributions = model.explain_items(rows.matrix, items, by=by, weights=rows.weights, scores=sorted_by)
+        both = self._other_number(rows, items, sorted_by, by)
+        return Batch(indptr, items, sorted_by, *both, contributions.n_neighbors_used, is_popular, contributions)
+
+    def _other_number(self, rows: UserRows, items: Any, sorted_by: Floats, by: By) -> tuple[Floats, Floats]:
+        """Return scores and ratings of one row's items, of which one is known."""
+        ranker, rater = self.models
+        first = np.zeros(len(items), np.int32)
+        if rater is None:
+            return sorted_by, np.full(len(items), np.nan)
+        if by == "score":
+            return sorted_by, rater.predict_pairs(rows.matrix, first, items)
+        ratings = clipped(sorted_by, rater.scale_)
+        if ranker is None:
+            return ratings, ratings
+        return ranker.score_pairs(rows.matrix, first, items, by="score", weights=rows.weights)[0], ratings
+
+    def numbers(self, rows: UserRows, users: Any, items: Any, by: By) -> Numbers:
+        """Return both numbers of pairs of a row and an item."""
+        ranker, rater = self.models
+        ratings = unclipped = np.full(len(items), np.nan)
+        used: Any = None
+        if rater is not None:
+            unclipped, used = rater.score_pairs(rows.matrix, users, items, by="rating")
+            ratings = clipped(unclipped, rater.scale_)
+        if ranker is None:
+            return Numbers(ratings, ratings, used, unclipped)
+        scores, used_for_score = ranker.score_pairs(rows.matrix, users, items, by="score", weights=rows.weights)
+        return Numbers(scores, ratings, used if by == "rating" else used_for_score, unclipped)
+
+    def score(self, users: npt.NDArray[Any], items: npt.NDArray[Any], by: By) -> Floats:
+        """Return one number of pairs of user and item indices, not clipped; NaN where there is none."""
+        rows, scores = self.all_users, np.empty(len(users))
+        for start in range(0, len(users), PAIRS):
+            part = slice(start, start + PAIRS)
+            found = self.models.of(by).score_pairs(rows.matrix, users[part], items[part], by=by, weights=rows.weights)
+            scores[part] = found[0]
+        return scores
+
+    def predict(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> Floats:
+        """Return predicted ratings of pairs of user and item indices; user −1 has no ratings."""
+        matrix, rater = self.all_users.matrix, self.models.rater
+        if rater is None:
+            return np.full(len(users), np.nan)
+        no_ratings = sp.csr_array((1, matrix.shape[1]), dtype=matrix.dtype)
+        values = np.empty(len(users))
+        for start in range(0, len(users), PAIRS):
+            part = slice(start, start + PAIRS)
+            known = users[part] >= 0
+            for rows, chosen in ((matrix, known), (no_ratings, ~known)):
+                if chosen.any():
+                    row = np.where(known, users[part], 0)[chosen]
+                    values[np.flatnonzero(chosen) + start] = rater.predict_pairs(rows, row, items[part][chosen])
+        return values
+
+    def intervals(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return prediction intervals of pairs; NaN for index −1 and for models without a posterior."""
+        low, high = np.full(len(users), np.nan), np.full(len(users), np.nan)
+        known = np.flatnonzero((users >= 0) & (items >= 0))
+        for start in range(0, len(known) if self.has_intervals else 0, PAIRS):
+            part = known[start : start + PAIRS]
+            low[part], high[part] = self.interval(self.all_users.matrix, users[part], items[part])
+        return low, high
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether predictions come with intervals."""
+        return self.models.rater is not None and self.models.rater.has_posterior
+
+    def interval(self, matrix: sp.csr_array, rows: Any, items: Any) -> tuple[Floats, Floats]:
+        """Return the prediction intervals of pairs of rows of a matrix and items."""
+        rater: Any = self.models.rater
+        return rater.predict_intervals(matrix, rows, items, level=INTERVAL_LEVEL)
+
+    def covariance(self, items: npt.NDArray[Any]) -> tuple[Floats, float]:
+        """Return the covariance of ratings of some items, and the variance of the noise."""
+        model: Any = self.models.rater if self.has_intervals else self.models.linear
+        return model.covariance(items)
+
+    def rank_of(self, rows: UserRows, item: int, by: By, item_mask: npt.NDArray[np.bool_]) -> int | None:
+        """Return the rank of an item among the unrated items of one row; None if it has no score."""
+        n = rows.matrix.shape[1]
+        listed = self.models.of(by).recommend(rows.matrix, n, by=by, weights=rows.weights, item_mask=item_mask).items
+        place = np.flatnonzero(listed == item)
+        return int(place[0]) + 1 if len(place) else None
+
+    # -------------------------------------------------------------------------------------------- all users
+    @property
+    def all_users(self) -> UserRows:
+        """The ratings of all users."""
+        if self.everyone is None:
+            raise InputError("This model was saved without ratings and knows no users. Save it with ratings=True.")
+        return self.everyone
+
+    def columns(self, by: By) -> sp.csc_array:
+        """Return the values of all ratings by items; cached, because computing them takes as long as many answers."""
+        if by not in self._columns:
+            rows = self.all_users
+            self._columns[by] = self.models.of(by).columns(rows.matrix, by=by, weights=rows.weights)
+        return self._columns[by]
+
+    @cached_property
+    def mean_scores(self) -> Floats:
+        """Each user's mean score over all items, items without a score counting as 0; NaN without a ranker."""
+        rows, model = self.all_users, self.models.ranker
+        n_users, n_items = rows.matrix.shape
+        if model is None:
+            return np.full(n_users, np.nan)
+        users = np.repeat(np.arange(n_users), np.diff(rows.matrix.indptr))
+        weights = model.item_weights_
+        mean_weight = np.bincount(weights.indices, weights=weights.data, minlength=n_items) / n_items
+        values = model.rating_weight(rows.matrix.data).astype(np.float64)
+        if rows.weights is not None:
+            values *= rows.weights
+        return np.bincount(users, weights=values * mean_weight[rows.matrix.indices], minlength=n_users).astype(float)
+
+    @cached_property
+    def mean_ratings(self) -> Floats:
+        """Each user's mean rating."""
+        matrix = self.all_users.matrix
+        users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        totals = np.bincount(users, weights=matrix.data, minlength=matrix.shape[0])
+        means: Floats = totals / np.maximum(np.diff(matrix.indptr), 1.0)
+        return means
+
+
+def _filled(top: Any, matrix: sp.csr_array, n: int, item_mask: Any, fill_from: Any) -> tuple[Any, Any, Any, Any]:
+    """Fill up short lists with the first items of `fill_from` that are allowed, not listed and not seen."""
+    lengths = np.diff(top.indptr)
+    items, scores = [], []
+    for u in range(matrix.shape[0]):
+        listed, numbers = top.row(u)
+        free = item_mask.copy()
+        free[listed] = False
+        free[matrix.indices[matrix.indptr[u] : matrix.indptr[u + 1]]] = False
+        more = fill_from[free[fill_from]][: n - len(listed)].astype(np.int32)
+        items.append(np.concatenate([listed, more]))
+        scores.append(np.concatenate([numbers, np.full(len(more), np.nan)]))
+    indptr = np.concatenate([[0], np.cumsum([len(part) for part in items])])
+    place = np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
+    return indptr, np.concatenate(items), np.concatenate(scores), place >= np.repeat(lengths, np.diff(indptr))
