@@ -17,7 +17,7 @@ from reelated.cli.service import prepare
 from reelated.errors import InputError
 from reelated.map import ItemMap
 from reelated.refit import Version, Versions, models_folder, refit
-from reelated.refit.refitting import accuracy_of
+from reelated.refit.refitting import holdout_accuracy
 from reelated.store import Store
 
 TABLE = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "item": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
@@ -92,7 +92,7 @@ def test_a_model_that_knows_far_fewer_ratings_is_not_switched_to(rated, versions
     attempt = refit(rated, versions)
     assert (attempt.outcome, attempt.why) == (
         "refused",
-        "The new model knows 3 ratings, the one before 8. It is not served.",
+        "The new model knows 3 ratings, the previous one 8. It is not served.",
     )
     assert versions.current().number == 1
     assert attempt == versions.last_attempt()
@@ -128,20 +128,20 @@ def test_an_empty_store_is_no_model(tmp_path, versions):
 
 
 def test_only_one_process_refits_at_a_time(rated, versions):
-    with versions.turn() as first, Versions(versions.folder).turn() as second:
+    with versions.lock() as first, Versions(versions.folder).lock() as second:
         assert (first, second) == (True, False)
         assert refit(rated, versions) is None
     assert refit(rated, versions).outcome == "switched"
 
 
 def test_to_ask_whether_a_refit_is_running_keeps_none_from_starting(rated, versions):
-    with versions.turn():
+    with versions.lock():
         assert Versions(versions.folder).is_refitting()
     assert not versions.is_refitting()
     asked = threading.Event()
 
     def ask():
-        with versions.turn():  # as `is_refitting` does, and longer than it does
+        with versions.lock():  # as `is_refitting` does, and longer than it does
             asked.set()
             time.sleep(0.05)
 
@@ -183,7 +183,7 @@ def test_models_lie_beside_the_store_or_under_its_name(tmp_path):
 
 
 def test_the_accuracy_is_that_of_ratings_the_model_did_not_see(sample):
-    told = accuracy_of(Recommender(), sample)
+    told = holdout_accuracy(Recommender(), sample)
     matrix = sample.ratings.matrix
     held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: matrix.nnz // 20])
     table = sample.ratings.to_polars().with_row_index("at")
@@ -194,7 +194,7 @@ def test_the_accuracy_is_that_of_ratings_the_model_did_not_see(sample):
     assert told["n"] == len(pairs)
     ours = accuracy_of_pairs(predicted, [rating for *_, rating in pairs[:200]])
     assert abs(told["rmse"] - ours) < 0.1
-    assert accuracy_of(Recommender(), reelated.read(TABLE, scale=(1, 5, 1))) is None
+    assert holdout_accuracy(Recommender(), reelated.read(TABLE, scale=(1, 5, 1))) is None
 
 
 def accuracy_of_pairs(predicted, rated):

@@ -22,8 +22,8 @@ import reelated
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.ratings import NO_TIME, Scale
 from reelated.store import Store, StoreUnavailable, default_url
-from reelated.store.tables import metadata, ratings
-from reelated.store.transfer import Transfer
+from reelated.store.import_export import ImportExport
+from reelated.store.schema import metadata, ratings
 
 SMALL = {"user": [1, 1, 2, 3, 3], "item": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
 
@@ -120,8 +120,8 @@ def test_what_is_imported_twice_is_there_once(small):
 
 
 def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkeypatch):
-    monkeypatch.setattr("reelated.store.transfer.BATCH", dict.fromkeys(("sqlite", "postgresql"), 10_000))
-    write, calls = Transfer._write_ratings, []
+    monkeypatch.setattr("reelated.store.import_export.BATCH", dict.fromkeys(("sqlite", "postgresql"), 10_000))
+    write, calls = ImportExport._write_ratings, []
 
     def broken(self, connection, table):
         calls.append(len(table))
@@ -130,7 +130,7 @@ def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkey
             raise KeyboardInterrupt
         return changed
 
-    monkeypatch.setattr(Transfer, "_write_ratings", broken)
+    monkeypatch.setattr(ImportExport, "_write_ratings", broken)
     with pytest.raises(KeyboardInterrupt):
         store.import_data(sample, "sample")
     assert store.size()["ratings"] == sum(calls[:2])
@@ -463,7 +463,7 @@ def test_single_ratings_stay_with_one_connection_until_it_fails(small):
 
 
 def test_what_is_read_at_once_is_of_one_moment(small):
-    with small._reading(at_once=True) as connection:
+    with small._reading(snapshot=True) as connection:
         count = sa.select(sa.func.count()).select_from(ratings)
         before = connection.scalar(count)
         small.rate(500, 10, 3)
