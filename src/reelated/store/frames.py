@@ -1,7 +1,7 @@
 """Data frames read from the tables of the store, and rows to write there."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,29 +10,30 @@ import sqlalchemy as sa
 from reelated.ratings import NO_TIME, Dataset, Ratings
 from reelated.ratings.matrix import as_decimals
 from reelated.store.info import StoreInfo
-from reelated.store.schema import genres, items, ratings, users, visitor_ratings, visitors
+from reelated.store.schema import metadata, visitor_ratings, visitors
 
 ROWS_PER_CHUNK = 200_000
-_RATING_TYPES = {
-    "user_key": pl.Int64, "item_key": pl.Int64, "rating": pl.Float32, "rated_at": pl.Int64, "position": pl.Int64,
+COLUMN_TYPES: dict[str, dict[str, Any]] = {
+    "ratings": {
+        "user_key": pl.Int64, "item_key": pl.Int64, "rating": pl.Float32, "rated_at": pl.Int64, "position": pl.Int64,
+    },
+    "users": {
+        "user_key": pl.Int64, "user_id": pl.String, "age": pl.Int32, "gender": pl.String, "occupation": pl.String,
+        "zip_code": pl.String,
+    },
+    "items": {
+        "item_key": pl.Int64, "item_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
+        "imdb_id": pl.String, "tmdb_id": pl.String,
+    },
+    "genres": {"item_key": pl.Int64, "position": pl.Int32, "genre": pl.String},
 }  # fmt: skip
-_USER_TYPES = {
-    "user_key": pl.Int64, "user_id": pl.String, "age": pl.Int32, "gender": pl.String, "occupation": pl.String,
-    "zip_code": pl.String,
-}  # fmt: skip
-_ITEM_TYPES = {
-    "item_key": pl.Int64, "item_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
-    "imdb_id": pl.String, "tmdb_id": pl.String,
-}  # fmt: skip
-_GENRE_TYPES = {"item_key": pl.Int64, "position": pl.Int32, "genre": pl.String}
-
+RATING_ROW = tuple(COLUMN_TYPES["ratings"])
 # negative keys do not collide with the keys of users
 _VISITOR_TYPES = {"user_key": pl.Int64, "user_id": pl.String}
 _VISITOR_RATINGS = [
     -visitor_ratings.c.visitor_key, visitor_ratings.c.item_key, visitor_ratings.c.rating, visitor_ratings.c.rated_at,
     sa.null(),
 ]  # fmt: skip
-KEYED_RATING = tuple(_RATING_TYPES)
 
 
 class RatingBatches:
@@ -69,44 +70,28 @@ class RatingBatches:
         )
 
 
-class StoreTables(NamedTuple):
-    """The tables of a store, with database keys."""
-
-    ratings: pl.DataFrame
-    users: pl.DataFrame
-    items: pl.DataFrame
-    genres: pl.DataFrame
-
-
-def read_tables(connection: sa.Connection) -> StoreTables:
-    """Read all tables but those of visitors."""
-    return StoreTables(
-        *(
-            _read(connection, [table.c[name] for name in types], types)
-            for table, types in (
-                (ratings, _RATING_TYPES),
-                (users, _USER_TYPES),
-                (items, _ITEM_TYPES),
-                (genres, _GENRE_TYPES),
-            )
-        )
-    )
+def read_tables(connection: sa.Connection) -> dict[str, pl.DataFrame]:
+    """Read the tables of `COLUMN_TYPES`, with database keys."""
+    return {
+        name: _read(connection, [metadata.tables[name].c[column] for column in types], types)
+        for name, types in COLUMN_TYPES.items()
+    }
 
 
-def with_visitor_rows(connection: sa.Connection, tables: StoreTables, id_type: str) -> StoreTables:
-    """Add the visitors as users, under ids of the users' type that no user has."""
-    visitor_ratings_ = _read(connection, _VISITOR_RATINGS, _RATING_TYPES)
-    new_users = _read(connection, [-visitors.c.visitor_key, visitors.c.visitor_id], _VISITOR_TYPES)
+def read_visitors(connection: sa.Connection, tables: dict[str, pl.DataFrame], id_type: str) -> dict[str, pl.DataFrame]:
+    """Return the tables with the visitors as users, under ids of the users' type that no user has."""
+    users = _read(connection, [-visitors.c.visitor_key, visitors.c.visitor_id], _VISITOR_TYPES)
     if id_type == "str":
         ids = pl.format("visitor {}", "user_id")
     else:
-        highest = max(tables.users["user_id"].cast(pl.Int64).to_list(), default=0)
+        highest = max(tables["users"]["user_id"].cast(pl.Int64).to_list(), default=0)
         ids = (highest - pl.col("user_key")).cast(pl.String)
-    new_users = new_users.with_columns(ids.alias("user_id"))
-    return tables._replace(
-        ratings=pl.concat([tables.ratings, visitor_ratings_]),
-        users=pl.concat([tables.users, new_users], how="diagonal"),
-    )
+    users = users.with_columns(ids.alias("user_id"))
+    ratings = _read(connection, _VISITOR_RATINGS, COLUMN_TYPES["ratings"])
+    return tables | {
+        "users": pl.concat([tables["users"], users], how="diagonal"),
+        "ratings": pl.concat([tables["ratings"], ratings]),
+    }
 
 
 def _read(connection: sa.Connection, columns: Sequence[Any], types: dict[str, Any]) -> pl.DataFrame:
@@ -120,27 +105,21 @@ def _without_empty_columns(table: pl.DataFrame) -> pl.DataFrame:
     return table.select(column for column in table if column.null_count() < len(table))
 
 
-def as_dataset(info: StoreInfo, tables: StoreTables) -> Dataset:
+def as_dataset(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> Dataset:
     """Join the tables by their keys into a data set; drop columns without values."""
     id_types: dict[str, Any] = {"int": pl.Int64, "str": pl.String}
-    user_table = tables.users.with_columns(pl.col("user_id").cast(id_types[info.user_id_type]))
-    item_table = tables.items.with_columns(pl.col("item_id").cast(id_types[info.item_id_type]))
-    dates = item_table["release_date"].str.to_date(strict=False)
-    if dates.null_count() == item_table["release_date"].null_count():
-        item_table = item_table.with_columns(dates)
-    by_item = tables.genres.sort("item_key", "position").group_by("item_key", maintain_order=True)
-    item_table = item_table.join(by_item.agg(genres=pl.col("genre")), on="item_key", how="left")
-    rows = tables.ratings.join(user_table.select("user_key", "user_id"), on="user_key")
-    rows = rows.join(item_table.select("item_key", "item_id"), on="item_key")
-    rows = rows.select("user_id", "item_id", "rating", timestamp="rated_at", order="position")
+    users = tables["users"].with_columns(pl.col("user_id").cast(id_types[info.user_id_type]))
+    items = tables["items"].with_columns(pl.col("item_id").cast(id_types[info.item_id_type]))
+    dates = items["release_date"].str.to_date(strict=False)
+    if dates.null_count() == items["release_date"].null_count():
+        items = items.with_columns(dates)
+    by_item = tables["genres"].sort("item_key", "position").group_by("item_key", maintain_order=True)
+    items = items.join(by_item.agg(genres=pl.col("genre")), on="item_key", how="left")
+    ratings = tables["ratings"].join(users.select("user_key", "user_id"), on="user_key")
+    ratings = ratings.join(items.select("item_key", "item_id"), on="item_key")
+    ratings = ratings.select("user_id", "item_id", "rating", timestamp="rated_at", order="position")
     # ratings since the import have no position; their timestamps are larger, so they sort last, by time
-    if rows["order"].null_count() < len(rows):
-        rows = rows.with_columns(pl.coalesce("order", "timestamp"))
-    return Dataset.from_frames(
-        _without_empty_columns(rows),
-        _without_empty_columns(item_table.drop("item_key")),
-        _without_empty_columns(user_table.drop("user_key")),
-        scale=info.scale,
-        name=info.name,
-        noun=info.noun,
-    )
+    if ratings["order"].null_count() < len(ratings):
+        ratings = ratings.with_columns(pl.coalesce("order", "timestamp"))
+    frames = map(_without_empty_columns, (ratings, items.drop("item_key"), users.drop("user_key")))
+    return Dataset.from_frames(*frames, scale=info.scale, name=info.name, noun=info.noun)

@@ -16,7 +16,7 @@ from reelated.ratings import NO_TIME, Dataset, Scale
 from reelated.ratings.dataset import observed_scale
 from reelated.ratings.matrix import as_decimals
 from reelated.store.connection import select_in
-from reelated.store.frames import KEYED_RATING, RatingBatches, as_dataset, read_tables, with_visitor_rows
+from reelated.store.frames import RATING_ROW, RatingBatches, as_dataset, read_tables, read_visitors
 from reelated.store.info import DEFAULTS, StoreInfo, is_on, read_info, scale_text
 from reelated.store.item_queries import ItemQueries
 from reelated.store.schema import imports, items, ratings, users
@@ -246,12 +246,12 @@ class ImportExport(ItemQueries):
         """Return an INSERT from a temporary table, which COPY fills: COPY itself has no ON CONFLICT."""
         connection.exec_driver_sql("CREATE TEMP TABLE incoming (LIKE ratings) ON COMMIT DROP")
         cursor = connection.connection.cursor()
-        with cursor.copy(f"COPY incoming ({', '.join(KEYED_RATING)}) FROM STDIN (FORMAT csv)") as copy:
+        with cursor.copy(f"COPY incoming ({', '.join(RATING_ROW)}) FROM STDIN (FORMAT csv)") as copy:
             buffer = io.BytesIO()
             table.write_csv(buffer, include_header=False)
             copy.write(buffer.getvalue())
-        rows: Any = sa.select(*(sa.column(name) for name in KEYED_RATING)).select_from(sa.table("incoming"))
-        return self._insert(ratings).from_select(KEYED_RATING, rows)
+        rows: Any = sa.select(*(sa.column(name) for name in RATING_ROW)).select_from(sa.table("incoming"))
+        return self._insert(ratings).from_select(RATING_ROW, rows)
 
     def dataset(self, *, with_visitors: bool = False) -> tuple[Dataset, StoreInfo]:
         """Return the whole store as a data set, read from one snapshot, and its metadata.
@@ -277,8 +277,8 @@ class ImportExport(ItemQueries):
             info = read_info(connection)
             tables = read_tables(connection)
             if with_visitors:
-                tables = with_visitor_rows(connection, tables, info.user_id_type)
-        if tables.ratings.is_empty():
+                tables = read_visitors(connection, tables, info.user_id_type)
+        if tables["ratings"].is_empty():
             raise InputError("The store holds no ratings yet. Import some, or rate items.")
         return as_dataset(info, tables), info
 

@@ -239,16 +239,10 @@ def read_info(connection: sa.Connection) -> StoreInfo:
     """Read the metadata of the store."""
     values: Any = DEFAULTS | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())
     low, high, step, *observed = values["scale"].split()
-    return StoreInfo(
-        values["name"],
-        Scale(float(low), float(high), float(step)),
-        values["user_id_type"],
-        values["item_id_type"],
-        int(values["changes"]),
-        int(values["forgotten"]),
-        bool(observed),
-        values["noun"],
-    )
+    scale = Scale(float(low), float(high), float(step))
+    id_types = values["user_id_type"], values["item_id_type"]
+    counters = int(values["changes"]), int(values["forgotten"])
+    return StoreInfo(values["name"], scale, *id_types, *counters, bool(observed), values["noun"])
 
 
 def scale_text(scale: Scale, *, observed: bool = False) -> str:

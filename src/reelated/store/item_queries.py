@@ -43,7 +43,9 @@ class ItemQueries(InfoQueries):
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__(url)
-        self._hidden = PreparedStatement(_hidden_statement(self.dialect), self.engine)
+        self._hidden = PreparedStatement(
+            sa.select(as_list(self.dialect, items.c.item_key)).where(items.c.hidden), self.engine
+        )
 
     def put_item(
         self,
@@ -274,11 +276,6 @@ class ItemQueries(InfoQueries):
 _KEYS = sa.select(items.c.item_id, items.c.item_key)
 _COLUMNS = (items.c.item_key, items.c.item_id, items.c.title, items.c.year)
 _OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id")
-
-
-def _hidden_statement(dialect: str) -> sa.Select[Any]:
-    """Select the keys of the hidden items as one row."""
-    return sa.select(as_list(dialect, items.c.item_key)).where(items.c.hidden)
 
 
 def as_list(dialect: str, column: Any) -> Any:

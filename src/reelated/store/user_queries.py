@@ -173,17 +173,11 @@ class UserQueries(ItemQueries):
             self._ensure_meta(connection)
             item_keys = self._item_keys(connection, item_ids)
             user_texts = sorted({user for user, _ in last_rating})
-            new_users = [{"user_id": user} for user in user_texts]
-            connection.execute(self._insert(users).on_conflict_do_nothing(), new_users)
+            rows_of_users = [{"user_id": text} for text in user_texts]
+            connection.execute(self._insert(users).on_conflict_do_nothing(), rows_of_users)
             user_keys = dict(select_in(connection, USER_KEYS, users.c.user_id, user_texts))
             values = [
-                {
-                    "user_key": user_keys[user],
-                    "item_key": item_keys[item],
-                    "rating": rating,
-                    "rated_at": now,
-                    "position": None,
-                }
+                {"user_key": user_keys[user], "item_key": item_keys[item], "rating": rating, "rated_at": now}
                 for (user, item), rating in sorted(last_rating.items())
             ]
             connection.execute(self._upsert(self._insert(ratings), RATING_COLUMNS), values)

@@ -66,9 +66,8 @@ class VisitorQueries(ItemQueries):
         InputError
             The rating is off the scale.
         """
-        value = None if rating is None else self.check_rating("rating", rating)
-        row = {} if value is None else {"rating": value}
-        self._set_row(visitor_ratings, visitor_id, item_id, row, remove=value is None)
+        row = {} if rating is None else {"rating": self.check_rating("rating", rating)}
+        self._set_row(visitor_ratings, visitor_id, item_id, row, remove=rating is None)
 
     def dismissed(self, visitor_id: str) -> list[Any]:
         """Return the items that a visitor dismissed.
@@ -106,7 +105,7 @@ class VisitorQueries(ItemQueries):
         """
         self._set_row(dismissed, visitor_id, item_id, {}, remove=back)
 
-    def _set_row(self, table: sa.Table, visitor_id: str, item_id: Any, values: dict[str, Any], *, remove: bool) -> None:
+    def _set_row(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, remove: bool) -> None:
         """Upsert or remove the row of a visitor and an item."""
         text, now = self._id_text("item", item_id), int(time.time())
         with self._writing() as connection:
@@ -118,11 +117,11 @@ class VisitorQueries(ItemQueries):
             keys = {"visitor_key": visitor_key, "item_key": item_key}
             if remove:
                 connection.execute(sa.delete(table).where(*(table.c[name] == key for name, key in keys.items())))
-            elif values:
+            elif row:
                 of_visitor = sa.select(sa.func.max(table.c.rated_at)).where(table.c.visitor_key == visitor_key)
                 latest = connection.scalar(of_visitor)
-                values["rated_at"] = max(now, (latest or 0) + 1)  # ratings within one second keep their order
-                connection.execute(self._upsert(self._insert(table), list(values)), keys | values)
+                row["rated_at"] = max(now, (latest or 0) + 1)  # ratings within one second keep their order
+                connection.execute(self._upsert(self._insert(table), list(row)), keys | row)
             else:
                 connection.execute(self._insert(table).on_conflict_do_nothing(), keys)
 
