@@ -125,7 +125,7 @@ def test_several_leave_at_once_and_the_refit_comes_later(url, tmp_path, sample):
     told = run("refit", "--store", url, "--models", models).stdout
     assert told == f"Version 2: {49_653 - gone:,} ratings of 490 items.\n"
     assert [version.number for version in Versions(models).all()] == [2]
-    with Versions(models).turn():
+    with Versions(models).lock():
         assert "Another process is refitting" in run("refit", "--store", url, "--models", models, code=1)
     store.close()
 

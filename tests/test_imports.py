@@ -1,4 +1,4 @@
-"""Imports: what a table does not know stays known, later data widens an observed scale, a repeated import repairs."""
+"""Imports: known attributes stay, later data widens an observed scale, a repeated import repairs the store."""
 
 import os
 import stat
@@ -14,13 +14,13 @@ from reelated.errors import InputError
 from reelated.ratings import Scale
 from reelated.refit import Versions, refit
 from reelated.store import Store
-from reelated.store.tables import facts, genres, items, users
+from reelated.store.schema import facts, genres, items, users
 
 ITEM_FACTS = ("title", "year", "genres", "release_date", "imdb_id", "tmdb_id")
 USER_FACTS = ("age", "gender", "occupation", "zip_code")
 SOURCES = {
     "ratings alone": ({}, {}),
-    "a whole catalogue": (
+    "a complete catalogue": (
         {
             "title": ["Alien", "Up"], "year": [1979, 2009], "genres": ["Horror|Sci-Fi", "Comedy"],
             "release_date": ["1979-05-25", "2009-05-29"], "imdb_id": ["tt0078748", "tt1049413"],
@@ -34,7 +34,7 @@ SOURCES = {
         {"title": ["", None], "year": [None, 1999], "genres": ["", "Animation"], "imdb_id": [" ", None]}, {},
     ),
     "numbers that are missing in a frame of floats": ({"title": ["A", "B"], "year": [float("nan"), 1.0]}, {}),
-    "whole users": (
+    "complete users": (
         {},
         {"age": [30, 40], "gender": ["F", "M"], "occupation": ["artist", "doctor"], "zip_code": ["10115", "20095"]},
     ),
@@ -44,7 +44,7 @@ SOURCES = {
 
 
 def as_data(name, first_id):
-    """Return two ratings, and what a source knows of the two items and users."""
+    """Return two ratings with the attributes that a source has of the two items and users."""
     ids = [first_id, first_id + 1]
     items_, users_ = SOURCES[name]
     frame = {"user_id": ids, "item_id": ids, "rating": [1, 5], "timestamp": [7, 8]}
@@ -52,60 +52,61 @@ def as_data(name, first_id):
     return reelated.read(frame, items=catalogue, users={"user_id": ids, **users_} if users_ else None, scale=(1, 5, 1))
 
 
-def known(name, at):
-    """Return what a source knows of the item and the user at a place, by plain loops."""
-    told = {}
+def attributes_in(name, index):
+    """Return the attributes that a source has of an item and a user, by plain loops."""
+    attributes = {}
     for field, values in {**SOURCES[name][0], **SOURCES[name][1]}.items():
-        value = values[at]
+        value = values[index]
         if field == "genres":
             value = [genre for genre in (value or "").split("|") if genre]
         if value is None or value != value or value == [] or (isinstance(value, str) and not value.strip()):
             continue
-        told[field] = str(value) if field in ("tmdb_id", "release_date") else value
-    return told
+        attributes[field] = str(value) if field in ("tmdb_id", "release_date") else value
+    return attributes
 
 
 def stored(store, text):
-    """Return what the store knows of the item and the user of one id."""
+    """Return the stored attributes of the item and the user with an id."""
     with store._reading() as connection:
         item = connection.execute(sa.select(items).where(items.c.item_id == text)).mappings().one()
         user = connection.execute(sa.select(users).where(users.c.user_id == text)).mappings().one()
         listed = sa.select(genres.c.genre).where(genres.c.item_key == item["item_key"]).order_by(genres.c.position)
-        told = {name: item[name] for name in ITEM_FACTS if name != "genres"}
-        told |= {name: user[name] for name in USER_FACTS} | {"genres": list(connection.scalars(listed))}
-    return {name: value for name, value in told.items() if value not in (None, [])} | {"folded": item["folded"]}
+        row = {name: item[name] for name in ITEM_FACTS if name != "genres"}
+        row |= {name: user[name] for name in USER_FACTS} | {"genres": list(connection.scalars(listed))}
+    known_values = {name: value for name, value in row.items() if value not in (None, [])}
+    return known_values | {"title_normalized": item["title_normalized"]}
 
 
 def test_no_import_makes_a_known_field_unknown_in_any_order(store):
     """Each pair has items and users of its own in one store: the first source, the second, the first once more."""
     for number, names in enumerate(permutations(SOURCES, 2)):
         first_id = 100 * number
-        expected = [{"title": f"Item {first_id + at}"} for at in (0, 1)]
+        expected = [{"title": f"Item {first_id + index}"} for index in (0, 1)]
         for step, name in enumerate([*names, names[0]]):
             store.import_data(as_data(name, first_id), f"{name} {number}")
-            for at in (0, 1):
-                expected[at] |= known(name, at)
-                found = stored(store, str(first_id + at))
-                assert found.pop("folded") == expected[at]["title"].lower(), (names, step)
-                assert found == expected[at], (names, step)
+            for index in (0, 1):
+                expected[index] |= attributes_in(name, index)
+                actual = stored(store, str(first_id + index))
+                assert actual.pop("title_normalized") == expected[index]["title"].lower(), (names, step)
+                assert actual == expected[index], (names, step)
 
 
-def test_what_is_known_of_users_who_rate_nothing_in_a_table_is_taken_from_it_too(store):
+def test_attributes_of_users_without_ratings_in_a_table_are_imported(store):
     store.import_data(as_data("ratings alone", 0), "both")
     only = {"user_id": [0], "item_id": [0], "rating": [1]}
     store.import_data(reelated.read(only, users={"user_id": [1], "age": [50]}, scale=(1, 5, 1)), "one")
     assert stored(store, "1")["age"] == 50
 
 
-def test_the_same_import_repairs_what_was_damaged(store):
-    data = as_data("a whole catalogue", 0)
+def test_a_repeated_import_repairs_damaged_data(store):
+    data = as_data("a complete catalogue", 0)
     store.import_data(data, "catalogue")
     with store._writing() as connection:  # what importing ratings alone did in the past
-        connection.execute(sa.update(items).values(title="Item 0", folded="item 0", year=None))
+        connection.execute(sa.update(items).values(title="Item 0", title_normalized="item 0", year=None))
         connection.execute(sa.delete(genres))
     store.unrate(0, 0)
-    told = str(store.import_data(data, "catalogue"))
-    assert "2 ratings by 2 users of 2 items are in the store, 1 of them already." in told
+    report = str(store.import_data(data, "catalogue"))
+    assert "2 ratings by 2 users of 2 items are in the store, 1 of them already." in report
     assert [store.item(item_id)[1:] for item_id in (0, 1)] == [
         ("Alien", 1979, ("Horror", "Sci-Fi"), 1), ("Up", 2009, ("Comedy",), 1),
     ]  # fmt: skip
@@ -113,16 +114,15 @@ def test_the_same_import_repairs_what_was_damaged(store):
     assert "were imported already" in str(store.import_data(data, "catalogue"))
 
 
-def test_a_first_table_counts_again_after_a_second_one(store):
+def test_a_first_table_takes_effect_again_after_a_second_one(store):
     tables = [reelated.read({"user": [1], "item": [1], "rating": [stars]}, scale=(1, 5, 1)) for stars in (4, 2)]
     for at in (0, 1, 0):
         store.import_data(tables[at], str(at))
         assert store.ratings_of(1)[0].rating == (4, 2)[at]
 
 
-# -------------------------------------------------------------------------------------------------------- one item
-def test_an_item_keeps_what_is_not_changed_of_it(store):
-    store.import_data(as_data("a whole catalogue", 0), "catalogue")
+def test_an_item_keeps_unchanged_attributes(store):
+    store.import_data(as_data("a complete catalogue", 0), "catalogue")
     store.put_item(0, year=1980)
     assert store.item(0)[1:4] == ("Alien", 1980, ("Horror", "Sci-Fi"))
     store.put_item(0, title="Alien: Director's Cut")
@@ -137,7 +137,6 @@ def test_an_item_keeps_what_is_not_changed_of_it(store):
         store.put_item(7, year=1980)
 
 
-# -------------------------------------------------------------------------------------------------------- the scale
 def of(*stars, scale=None):
     """Return ratings of one item each by one user each."""
     return reelated.read({"user": range(len(stars)), "item": range(len(stars)), "rating": stars}, scale=scale)
@@ -158,22 +157,22 @@ def of(*stars, scale=None):
 def test_an_observed_scale_widens_with_the_next_import(store, first, second, scale, observed):
     store.import_data(first, "first")
     before = store.scale
-    told = str(store.import_data(second, "second"))
+    report = str(store.import_data(second, "second"))
     about = store.about()
     assert about.scale == store.scale == Scale(*scale)
     assert about.scale_observed == observed
-    assert ("The scale of the store is now" in told) == (before != about.scale)
+    assert ("The scale of the store is now" in report) == (before != about.scale)
     assert len(store.dataset()[0].ratings)
 
 
-def test_a_store_that_began_with_items_takes_the_scale_of_its_first_ratings(store):
+def test_a_store_with_items_only_takes_the_scale_of_its_first_ratings(store):
     store.put_item("0", "Zero")
     store.import_data(of(0.5, 4.5, scale=(0.5, 5, 0.5)), "halves")
     assert store.about()[1] == Scale(0.5, 5, 0.5)
     assert not store.about().scale_observed
 
 
-def test_beyond_a_given_scale_a_message_names_the_command_that_widens_it(store):
+def test_an_error_beyond_a_given_scale_names_the_command_that_widens_it(store):
     store.import_data(of(2, 3, 4, scale=(2, 4, 1)), "given")
     with pytest.raises(InputError, match="set a wider scale with: reelated store scale 1,5,1"):
         store.import_data(of(1, 5, scale=(1, 5, 1)), "wider")
@@ -189,7 +188,7 @@ def test_beyond_a_given_scale_a_message_names_the_command_that_widens_it(store):
         store.set_scale(5, 1, 1)
 
 
-def test_another_process_that_has_the_store_open_learns_of_a_new_scale(store):
+def test_another_process_sees_a_new_scale(store):
     store.import_data(of(2, 3, 4), "small")
     other = Store(store.url)
     with pytest.raises(InputError, match="from 2 to 4 in steps of 1"):
@@ -210,7 +209,7 @@ def test_another_process_that_has_the_store_open_learns_of_a_new_scale(store):
         ((1, 5, 3), (1, 2, 4.9), (0, 5.1)),  # these steps do not lead from one end to the other
     ],
 )
-def test_a_rating_stands_on_a_step_of_the_scale(store, scale, right, wrong):
+def test_a_rating_must_be_on_a_step_of_the_scale(store, scale, right, wrong):
     store.set_scale(*scale)
     store.put_item("m", "M")
     for rating in right:
@@ -236,7 +235,7 @@ def test_a_scale_of_an_earlier_version_counts_as_given(store):
         store.import_data(of(1, 2, 5), "wider")
 
 
-def test_likes_are_imported_and_make_a_model(store, tmp_path):
+def test_implicit_feedback_is_imported_and_fitted(store, tmp_path):
     bought = pl.DataFrame({"user": ["ann", "ann", "ben", "ben", "cleo"], "item": ["a", "b", "a", "c", "b"]})
     store.import_data(reelated.read(bought, columns={"rating": None}), "likes")
     versions = Versions(tmp_path / "models")
@@ -247,14 +246,13 @@ def test_likes_are_imported_and_make_a_model(store, tmp_path):
     assert len(store.dataset()[0].ratings) == 6
 
 
-# --------------------------------------------------------------------------------------------------------- the file
-def test_ratings_leave_the_store_as_they_were_written(store):
+def test_ratings_are_read_as_they_were_written(store):
     store.import_data(of(0.1, 4.3, 2.7, scale=(0, 5, 0.1)), "tenths")
     assert [store.ratings_of(user)[0].rating for user in range(3)] == [0.1, 4.3, 2.7]
     assert store.histogram(1) == {4.3: 1}
 
 
-def test_nobody_but_its_owner_reads_the_file_of_a_store(tmp_path):
+def test_only_its_owner_can_read_the_file_of_a_store(tmp_path):
     before = os.umask(0o000)
     try:
         store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()

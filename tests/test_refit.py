@@ -1,4 +1,4 @@
-"""Refits: a sound model is switched to, an unsound one is not, two are kept, nobody forgotten stays; a map follows."""
+"""Refits: validation, versions, locking, erasure of users, and the map of the items."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from reelated.cli.service import prepare
 from reelated.errors import InputError
 from reelated.map import ItemMap
 from reelated.refit import Version, Versions, models_folder, refit
-from reelated.refit.refitting import accuracy_of
+from reelated.refit.refitting import holdout_accuracy
 from reelated.store import Store
 
 TABLE = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "item": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
@@ -37,18 +37,18 @@ def rated(tmp_path):
     store.close()
 
 
-def test_a_refit_serves_what_a_fit_gives(rated, versions):
+def test_a_refit_serves_the_fitted_model(rated, versions):
     assert versions.current() is None
     assert versions.last_attempt() is None
     attempt = refit(rated, versions)
     assert (attempt.outcome, attempt.counts) == ("switched", {"switched": 1})
     version = versions.current()
     assert (version.number, version.users, version.items, version.ratings, version.changes) == (1, 4, 3, 8, 8)
-    wanted = Recommender().fit(reelated.read(TABLE, scale=(1, 5, 1))).recommend(ratings={7: 5})
-    assert versions.load(version).recommend(ratings={7: 5}) == wanted
+    expected = Recommender().fit(reelated.read(TABLE, scale=(1, 5, 1))).recommend(ratings={7: 5})
+    assert versions.load(version).recommend(ratings={7: 5}) == expected
 
 
-def test_a_kept_model_knows_no_user(rated, versions):
+def test_a_saved_version_contains_no_users(rated, versions):
     refit(rated, versions)
     model = versions.load(versions.current())
     assert model.ratings_ is None
@@ -56,7 +56,7 @@ def test_a_kept_model_knows_no_user(rated, versions):
     assert not list(versions.folder.rglob("ratings*"))
 
 
-def test_two_versions_are_kept_and_one_may_go_back(rated, versions):
+def test_two_versions_are_kept_and_can_be_switched(rated, versions):
     for _ in range(4):
         refit(rated, versions)
     assert [version.number for version in versions.all()] == [4, 3]
@@ -67,7 +67,7 @@ def test_two_versions_are_kept_and_one_may_go_back(rated, versions):
         versions.switch(4)
 
 
-def test_whoever_is_forgotten_is_in_no_kept_version_after_the_refit(rated, versions):
+def test_a_refit_removes_versions_fitted_to_forgotten_users(rated, versions):
     refit(rated, versions)
     refit(rated, versions)
     rated.forget(3)
@@ -78,28 +78,28 @@ def test_whoever_is_forgotten_is_in_no_kept_version_after_the_refit(rated, versi
     assert not (versions.folder / "000002.model").exists()
 
 
-def test_a_model_that_knows_far_fewer_ratings_is_served_if_users_were_erased(rated, versions):
+def test_a_model_with_far_fewer_ratings_is_served_after_an_erasure(rated, versions):
     refit(rated, versions)
     rated.forget(1, 2)
     assert refit(rated, versions).outcome == "switched"
     assert [(version.number, version.ratings) for version in versions.all()] == [(2, 3)]
 
 
-def test_a_model_that_knows_far_fewer_ratings_is_not_switched_to(rated, versions):
+def test_a_model_with_far_fewer_ratings_is_rejected(rated, versions):
     refit(rated, versions)
     for user, item in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
         rated.unrate(user, item)
     attempt = refit(rated, versions)
     assert (attempt.outcome, attempt.why) == (
         "refused",
-        "The new model knows 3 ratings, the one before 8. It is not served.",
+        "The new model knows 3 ratings, the previous one 8. It is not served.",
     )
     assert versions.current().number == 1
     assert attempt == versions.last_attempt()
     assert attempt.counts == {"switched": 1, "refused": 1}
 
 
-def test_a_model_that_is_not_finite_is_not_switched_to(rated, versions, monkeypatch):
+def test_a_model_that_is_not_finite_is_rejected(rated, versions, monkeypatch):
     fit = Recommender.fit
 
     def broken(self, data, **how):
@@ -112,7 +112,7 @@ def test_a_model_that_is_not_finite_is_not_switched_to(rated, versions, monkeypa
     assert versions.current() is None
 
 
-def test_a_refit_that_fails_says_why_and_leaves_what_there_is(rated, versions, monkeypatch):
+def test_a_failed_refit_reports_the_reason_and_keeps_the_served_version(rated, versions, monkeypatch):
     refit(rated, versions)
     monkeypatch.setattr(Recommender, "save", lambda *_args, **_how: (_ for _ in ()).throw(OSError(28, "No space left")))
     attempt = refit(rated, versions)
@@ -121,27 +121,27 @@ def test_a_refit_that_fails_says_why_and_leaves_what_there_is(rated, versions, m
     assert versions.current().number == 1
 
 
-def test_an_empty_store_is_no_model(tmp_path, versions):
+def test_an_empty_store_cannot_be_fitted(tmp_path, versions):
     store = Store(f"sqlite:///{tmp_path}/empty.db").upgrade()
     assert refit(store, versions).why == "The store holds no ratings yet. Import some, or rate items."
     store.close()
 
 
 def test_only_one_process_refits_at_a_time(rated, versions):
-    with versions.turn() as first, Versions(versions.folder).turn() as second:
+    with versions.lock() as first, Versions(versions.folder).lock() as second:
         assert (first, second) == (True, False)
         assert refit(rated, versions) is None
     assert refit(rated, versions).outcome == "switched"
 
 
-def test_to_ask_whether_a_refit_is_running_keeps_none_from_starting(rated, versions):
-    with versions.turn():
+def test_is_refitting_does_not_block_a_refit(rated, versions):
+    with versions.lock():
         assert Versions(versions.folder).is_refitting()
     assert not versions.is_refitting()
     asked = threading.Event()
 
     def ask():
-        with versions.turn():  # as `is_refitting` does, and longer than it does
+        with versions.lock():  # as `is_refitting` does, and longer than it does
             asked.set()
             time.sleep(0.05)
 
@@ -152,13 +152,13 @@ def test_to_ask_whether_a_refit_is_running_keeps_none_from_starting(rated, versi
     thread.join()
 
 
-def test_a_refit_that_came_too_late_does_nothing(rated, versions):
+def test_a_refit_of_a_replaced_version_does_nothing(rated, versions):
     refit(rated, versions)
     assert refit(rated, versions, instead_of=0) is None
     assert refit(rated, versions, instead_of=1).outcome == "switched"
 
 
-def test_a_process_of_its_own_refits_and_what_a_killed_one_left_is_removed(rated, versions):
+def test_a_refit_in_its_own_process_removes_remains_of_killed_ones(rated, versions):
     (versions.folder / ".000001.model-half").mkdir(parents=True)
     (versions.folder / ".000001.model-half" / "counts.npy").write_bytes(b"half")
     env = os.environ | {"REELATED_STORE": str(rated.url), "REELATED_MODELS": str(versions.folder)}
@@ -167,7 +167,7 @@ def test_a_process_of_its_own_refits_and_what_a_killed_one_left_is_removed(rated
     assert [path.name for path in versions.folder.iterdir() if path.is_dir()] == ["000001.model"]
 
 
-def test_a_version_that_is_half_written_is_none(rated, versions):
+def test_a_half_written_version_is_ignored(rated, versions):
     refit(rated, versions)
     (versions.folder / "000002.json").write_text('{"number": 2, "made')
     assert [version.number for version in versions.all()] == [1]
@@ -175,54 +175,53 @@ def test_a_version_that_is_half_written_is_none(rated, versions):
     assert versions.current() is None
 
 
-def test_models_lie_beside_the_store_or_under_its_name(tmp_path):
+def test_the_models_folder_depends_on_the_url_without_its_password(tmp_path):
     assert models_folder(Store(f"sqlite:///{tmp_path}/store.db")) == tmp_path / "store.models"
     one, two = (models_folder(Store(f"postgresql://me:secret@host/{name}")) for name in ("one", "two"))
     assert one != two
     assert "secret" not in str(one)
 
 
-def test_the_accuracy_is_that_of_ratings_the_model_did_not_see(sample):
-    told = accuracy_of(Recommender(), sample)
+def test_the_accuracy_is_measured_on_held_out_ratings(sample):
+    accuracy = holdout_accuracy(Recommender(), sample)
     matrix = sample.ratings.matrix
-    held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: matrix.nnz // 20])
+    holdout = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: matrix.nnz // 20])
     table = sample.ratings.to_polars().with_row_index("at")
-    rest = table.filter(~pl.col("at").is_in(held.tolist())).drop("at")
+    rest = table.filter(~pl.col("at").is_in(holdout.tolist())).drop("at")
     model = Recommender().fit(reelated.Dataset.from_frames(rest, sample.items, scale=sample.ratings.scale))
-    pairs = table.filter(pl.col("at").is_in(held.tolist())).select("user_id", "item_id", "rating").rows()
+    pairs = table.filter(pl.col("at").is_in(holdout.tolist())).select("user_id", "item_id", "rating").rows()
     predicted = [model.predict(user, item).predicted_rating for user, item, _ in pairs[:200]]
-    assert told["n"] == len(pairs)
-    ours = accuracy_of_pairs(predicted, [rating for *_, rating in pairs[:200]])
-    assert abs(told["rmse"] - ours) < 0.1
-    assert accuracy_of(Recommender(), reelated.read(TABLE, scale=(1, 5, 1))) is None
+    assert accuracy["n"] == len(pairs)
+    ours = rmse_of_pairs(predicted, [rating for *_, rating in pairs[:200]])
+    assert abs(accuracy["rmse"] - ours) < 0.1
+    assert holdout_accuracy(Recommender(), reelated.read(TABLE, scale=(1, 5, 1))) is None
 
 
-def accuracy_of_pairs(predicted, rated):
+def rmse_of_pairs(predicted, rated):
     """Return the root of the mean squared error by plain loops."""
     return (sum((p - r) ** 2 for p, r in zip(predicted, rated, strict=True)) / len(rated)) ** 0.5
 
 
-def test_what_is_told_of_a_version_is_plain_json(rated, versions):
+def test_the_metadata_of_a_version_is_plain_json(rated, versions):
     refit(rated, versions)
-    told = json.loads((versions.folder / "000001.json").read_text())
-    assert Version(**told) == versions.current()
+    metadata = json.loads((versions.folder / "000001.json").read_text())
+    assert Version(**metadata) == versions.current()
 
 
-# ---------------------------------------------------------------------------------------------------------- the map
 @pytest.fixture
 def drawn(monkeypatch):
-    """What every map starts from."""
+    """The starting positions of every map."""
     starts, of = [], ItemMap.of
 
-    def told(rec, start=None):
+    def recorded(rec, start=None):
         starts.append(start)
         return of(rec, start)
 
-    monkeypatch.setattr(ItemMap, "of", told)
+    monkeypatch.setattr(ItemMap, "of", recorded)
     return starts
 
 
-def test_a_map_is_made_of_the_model_that_is_served_and_starts_from_the_last(rated, versions, drawn):
+def test_a_map_of_the_served_model_starts_from_the_previous_map(rated, versions, drawn):
     refit(rated, versions)
     first = ItemMap.load(versions.map_file)
     assert list(first.item_ids) == [7, 8, 9]
@@ -232,16 +231,16 @@ def test_a_map_is_made_of_the_model_that_is_served_and_starts_from_the_last(rate
     assert np.array_equal(drawn[1].places, first.places)
 
 
-def test_the_map_is_made_after_the_switch(rated, versions, monkeypatch):
+def test_the_map_is_drawn_after_the_switch(rated, versions, monkeypatch):
     seen = []
     monkeypatch.setattr(ItemMap, "of", lambda *_: seen.append((versions.current().number, versions.last_attempt())))
-    with pytest.raises(AttributeError):  # what stands in for the map cannot be saved
+    with pytest.raises(AttributeError):  # the fake map has no `save`
         refit(rated, versions)
     assert [(number, attempt.outcome) for number, attempt in seen] == [(1, "switched")]
 
 
 @pytest.mark.parametrize("error", [InputError("openTSNE is not installed."), OSError(28, "No space"), MemoryError()])
-def test_a_refit_without_a_map_is_a_refit_all_the_same(rated, versions, monkeypatch, caplog, error):
+def test_a_refit_succeeds_if_the_map_fails(rated, versions, monkeypatch, caplog, error):
     caplog.set_level("INFO")
     refit(rated, versions)
     before = versions.map_file.read_bytes()
@@ -251,7 +250,7 @@ def test_a_refit_without_a_map_is_a_refit_all_the_same(rated, versions, monkeypa
     assert "no new map of the items" in caplog.text
 
 
-def test_a_damaged_map_is_not_started_from_and_made_anew(rated, versions, drawn):
+def test_a_damaged_map_is_replaced(rated, versions, drawn):
     refit(rated, versions)
     versions.map_file.write_bytes(b"half")
     refit(rated, versions)
@@ -259,7 +258,7 @@ def test_a_damaged_map_is_not_started_from_and_made_anew(rated, versions, drawn)
     assert list(ItemMap.load(versions.map_file).item_ids) == [7, 8, 9]
 
 
-def test_a_model_that_is_refused_leaves_the_map_alone(rated, versions, drawn):
+def test_a_rejected_model_leaves_the_map_unchanged(rated, versions, drawn):
     refit(rated, versions)
     for user, item in ((1, 7), (1, 8), (1, 9), (2, 7), (2, 9)):
         rated.unrate(user, item)
@@ -267,7 +266,7 @@ def test_a_model_that_is_refused_leaves_the_map_alone(rated, versions, drawn):
     assert len(drawn) == 1
 
 
-def test_a_map_that_is_missing_is_made_when_the_service_starts(rated, versions, drawn):
+def test_a_missing_map_is_drawn_when_the_service_starts(rated, versions, drawn):
     refit(rated, versions)
     prepare(rated, versions.folder, None)
     assert len(drawn) == 1

@@ -1,4 +1,4 @@
-"""The store: what goes in comes out, the later rating counts, nothing acknowledged is lost; SQLite and PostgreSQL."""
+"""The store in SQLite and PostgreSQL: round trips, upserts, durability, concurrency and migrations."""
 
 import importlib
 import os
@@ -22,41 +22,41 @@ import reelated
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.ratings import NO_TIME, Scale
 from reelated.store import Store, StoreUnavailable, default_url
-from reelated.store.tables import metadata, ratings
-from reelated.store.transfer import Transfer
+from reelated.store.import_export import ImportExport
+from reelated.store.schema import metadata, ratings
 
 SMALL = {"user": [1, 1, 2, 3, 3], "item": [10, 20, 20, 10, 40], "stars": [5, 4, 2, 1, 3], "time": [5, 6, 7, 8, 9]}
 
 
 @pytest.fixture
 def small(store):
-    """A store with five ratings, whole numbers for ids."""
+    """A store with five ratings and integer ids."""
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     return store
 
 
-# ------------------------------------------------------------------------------------------------------- the tables
-def test_the_steps_make_the_tables_that_the_code_speaks_of(store):
+def test_the_migrations_create_the_schema_of_the_code(store):
     with store._reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_bringing_a_store_up_to_date_twice_changes_nothing(small):
+def test_upgrading_twice_changes_nothing(small):
     before = small.size()
     assert small.upgrade().size() == before == {"users": 3, "items": 3, "ratings": 5}
 
 
-def test_a_sqlite_store_waits_until_the_disk_has_it(tmp_path):
+def test_sqlite_commits_are_durable_and_the_folder_is_private(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/deep/in/store.db").upgrade()
     with store._reading() as connection:
-        told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")}
-    assert told == {"journal_mode": "wal", "synchronous": 2}
+        names = ("journal_mode", "synchronous")
+        pragmas = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
     assert (tmp_path / "deep" / "in").stat().st_mode & 0o077 == 0
     store.close()
 
 
 @pytest.mark.parametrize("url", ["", "nowhere", "mysql://me:secret@host/db", "sqlite://", "sqlite:///:memory:", 7])
-def test_a_url_that_is_no_store_is_refused_without_its_password(url):
+def test_an_invalid_url_is_rejected_without_showing_its_password(url):
     with pytest.raises(InputError, match="expected sqlite:///path") as caught:
         Store(url)
     assert "secret" not in str(caught.value)
@@ -66,12 +66,12 @@ def test_a_store_never_shows_its_password():
     assert "secret" not in repr(Store("postgresql://me:secret@host/db"))
 
 
-def test_the_store_is_a_file_in_the_users_data_folder_unless_one_is_named():
+def test_the_default_store_is_a_sqlite_file():
     assert default_url().startswith("sqlite:///")
     assert default_url().endswith("store.db")
 
 
-def test_a_database_that_is_not_there_is_told_as_such(tmp_path):
+def test_a_missing_or_damaged_database_is_unavailable(tmp_path):
     with pytest.raises(StoreUnavailable, match="does not answer"):
         Store(f"postgresql://nobody@/nothing?host={tmp_path}").upgrade()
     (tmp_path / "broken.db").write_bytes(b"no database at all, but long enough to be looked at" * 20)
@@ -79,8 +79,7 @@ def test_a_database_that_is_not_there_is_told_as_such(tmp_path):
         Store(f"sqlite:///{tmp_path}/broken.db").upgrade()
 
 
-# -------------------------------------------------------------------------------------------------- whole data sets
-def test_a_data_set_comes_back_as_it_went_in(store, sample):
+def test_a_data_set_round_trips(store, sample):
     report = store.import_data(sample, "sample")
     assert (report.users, report.items, report.ratings, report.already) == (600, 490, len(sample.ratings), 0)
     back, about = store.dataset()
@@ -99,8 +98,8 @@ def test_a_data_set_comes_back_as_it_went_in(store, sample):
     ),
     known=st.booleans(),
 )  # fmt: skip
-def test_any_ids_any_half_known_times_and_orders_come_back(tmp_path_factory, rows, known):
-    times = [1000 + at if at % 2 else None for at in range(len(rows))]
+def test_any_ids_and_partly_missing_times_round_trip(tmp_path_factory, rows, known):
+    times = [1000 + index if index % 2 else None for index in range(len(rows))]
     frame = {"user_id": [r[0] for r in rows], "item_id": [r[1] for r in rows], "rating": [float(r[1]) for r in rows]}
     frame |= {"timestamp": pl.Series(times, dtype=pl.Int64), "order": list(range(len(rows)))} if known else {}
     data = reelated.read(frame, scale=(0, 5, 1))
@@ -110,7 +109,7 @@ def test_any_ids_any_half_known_times_and_orders_come_back(tmp_path_factory, row
     store.close()
 
 
-def test_what_is_imported_twice_is_there_once(small):
+def test_a_repeated_import_adds_nothing(small):
     report = small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     assert report.already == report.ratings == small.size()["ratings"] == 5
     again = small.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "another name for the same")
@@ -119,9 +118,9 @@ def test_what_is_imported_twice_is_there_once(small):
     assert small.size() == {"users": 3, "items": 3, "ratings": 5}
 
 
-def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkeypatch):
-    monkeypatch.setattr("reelated.store.transfer.BATCH", dict.fromkeys(("sqlite", "postgresql"), 10_000))
-    write, calls = Transfer._write_ratings, []
+def test_an_interrupted_import_resumes_where_it_stopped(store, sample, monkeypatch):
+    monkeypatch.setattr("reelated.store.import_export.BATCH", dict.fromkeys(("sqlite", "postgresql"), 10_000))
+    write, calls = ImportExport._write_ratings, []
 
     def broken(self, connection, table):
         calls.append(len(table))
@@ -130,7 +129,7 @@ def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkey
             raise KeyboardInterrupt
         return changed
 
-    monkeypatch.setattr(Transfer, "_write_ratings", broken)
+    monkeypatch.setattr(ImportExport, "_write_ratings", broken)
     with pytest.raises(KeyboardInterrupt):
         store.import_data(sample, "sample")
     assert store.size()["ratings"] == sum(calls[:2])
@@ -140,13 +139,13 @@ def test_an_import_that_broke_off_goes_on_where_it_stopped(store, sample, monkey
     assert store.dataset()[0].ratings.to_polars().equals(sample.ratings.to_polars())
 
 
-def test_an_import_never_puts_an_older_rating_in_the_place_of_a_later_one(small):
+def test_an_import_never_replaces_a_later_rating_with_an_earlier_one(small):
     small.rate(1, 10, 2)
     small.import_data(reelated.read(SMALL | {"stars": [4, 3, 3, 3, 3]}, scale=(1, 5, 1)), "the same times")
     assert {row.item_id: row.rating for row in small.ratings_of(1)} == {10: 2, 20: 3}
 
 
-def test_data_that_does_not_go_with_the_store_is_refused(small):
+def test_incompatible_data_is_rejected(small):
     text = reelated.read({"user": ["ann"], "item": [10], "stars": [3]}, scale=(1, 5, 1))
     with pytest.raises(InputError, match="user ids are text"):
         small.import_data(text, "text")
@@ -155,14 +154,13 @@ def test_data_that_does_not_go_with_the_store_is_refused(small):
     assert small.size()["ratings"] == 5
 
 
-def test_an_empty_store_says_so(store):
+def test_an_empty_store_has_no_data_set(store):
     assert store.is_empty()
     with pytest.raises(InputError, match="no ratings yet"):
         store.dataset()
 
 
-# ------------------------------------------------------------------------------------------------------- one by one
-def test_a_rating_is_kept_changed_and_removed(small):
+def test_a_rating_is_stored_changed_and_removed(small):
     small.rate(2, 40, 5)
     assert [(row.item_id, row.rating) for row in small.ratings_of(2)] == [(40, 5), (20, 2)]
     small.rate(2, 40, 1)
@@ -173,7 +171,7 @@ def test_a_rating_is_kept_changed_and_removed(small):
         small.unrate(2, 40)
 
 
-def test_whoever_rates_first_is_known_from_then_on(small):
+def test_a_first_rating_adds_the_user(small):
     with pytest.raises(UnknownId, match="No ratings for user_id 77"):
         small.profile(77)
     small.rate(77, 20, 4)
@@ -190,7 +188,7 @@ def test_a_profile_holds_keys_ratings_and_times(small):
     assert [len(part) for part in small.profile(1)[1:]] == [0, 0, 0]
 
 
-def test_a_rating_without_a_time_has_none(store):
+def test_a_rating_without_a_timestamp_has_none(store):
     store.import_data(reelated.read({"user": [1], "item": [2], "rating": [3.5]}, scale=(0.5, 5, 0.5)), "one")
     assert store.ratings_of(1)[0].timestamp is None
     assert store.profile(1).times.tolist() == [NO_TIME]
@@ -213,7 +211,7 @@ def test_an_unknown_item_changes_nothing(small):
     assert small.size() == {"users": 3, "items": 3, "ratings": 5}
 
 
-def test_ids_of_the_other_type_are_refused(small):
+def test_ids_of_the_other_type_are_rejected(small):
     with pytest.raises(InputTypeError, match="whole numbers"):
         small.rate("1", 10, 3)
     with pytest.raises(InputTypeError, match="whole numbers"):
@@ -225,7 +223,7 @@ def test_ids_of_the_other_type_are_refused(small):
 
 
 @pytest.mark.parametrize("user_id", ["", " ", "a\0b", "\ud800", "x" * 1001])
-def test_a_text_that_no_database_can_keep_is_refused(store, user_id):
+def test_text_that_a_database_cannot_store_is_rejected(store, user_id):
     store.put_item("m", "M")
     with pytest.raises(InputError, match="user_id"):
         store.rate(user_id, "m", 3)
@@ -240,21 +238,21 @@ def test_sql_in_ids_and_titles_is_only_text(store):
     assert store.find_items(bad, genres=[bad])[0].item_id == store.ratings_of(bad)[0].item_id == bad
 
 
-def test_many_ratings_come_at_once_and_the_last_of_a_pair_counts(small):
+def test_many_ratings_are_stored_at_once_and_the_last_of_a_pair_counts(small):
     assert small.rate_many([(1, 40, 1), (9, 10, 2), (1, 40, 5)]) == 2
     assert [(row.item_id, row.rating) for row in small.ratings_of(9)] == [(10, 2)]
     assert {row.item_id: row.rating for row in small.ratings_of(1)} == {10: 5, 20: 4, 40: 5}
     assert small.rate_many([]) == 0
 
 
-def test_a_users_ratings_come_in_pages_the_newest_first(small):
+def test_ratings_of_a_user_are_paged_newest_first(small):
     small.rate_many([(1, 40, 3)])
     assert [row.item_id for row in small.ratings_of(1)] == [40, 20, 10]
     assert [row.item_id for row in small.ratings_of(1, start=1, n=1)] == [20]
     assert small.ratings_of(1, start=3) == []
 
 
-def test_a_user_who_is_forgotten_is_gone(small):
+def test_a_forgotten_user_is_erased(small):
     assert small.forget(1) == 2
     assert small.size() == {"users": 2, "items": 3, "ratings": 3}
     assert small.about().forgotten == 1
@@ -265,7 +263,7 @@ def test_a_user_who_is_forgotten_is_gone(small):
     assert small.item(10).n_ratings == 1
 
 
-def test_several_users_are_forgotten_at_once_or_none_of_them(small):
+def test_several_users_are_forgotten_together_or_not_at_all(small):
     with pytest.raises(UnknownId, match="user_id 77"):
         small.forget(1, 77)
     assert small.size() == {"users": 3, "items": 3, "ratings": 5}
@@ -274,16 +272,16 @@ def test_several_users_are_forgotten_at_once_or_none_of_them(small):
     assert (small.about().forgotten, small.about().changes) == (2, 5 + 4)
 
 
-def test_nothing_of_a_forgotten_user_stays_in_the_file(tmp_path):
+def test_no_data_of_a_forgotten_user_stays_in_the_file(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.put_item("m", "M")
     store.rate("someone-who-leaves", "m", 3)
     store.rate("someone-who-stays", "m", 3)
     store.forget("someone-who-leaves")
     store.close()
-    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert b"someone-who-stays" in kept
-    assert b"someone-who-leaves" not in kept
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"someone-who-stays" in content
+    assert b"someone-who-leaves" not in content
 
 
 def test_changes_are_counted(small):
@@ -291,8 +289,7 @@ def test_changes_are_counted(small):
     assert small.about().changes == 12
 
 
-# ------------------------------------------------------------------------------------------------------- the items
-def test_an_item_is_added_changed_and_found_at_once(small):
+def test_an_item_is_added_changed_and_found(small):
     assert small.put_item(50, "Amélie", 2001, ["Comedy", "Romance", "Comedy"])
     assert not small.put_item(50, "Amélie", 2001, ["Romance"])
     assert small.item(50)[1:] == ("Amélie", 2001, ("Romance",), 0)
@@ -303,7 +300,7 @@ def test_an_item_is_added_changed_and_found_at_once(small):
         small.item(51)
 
 
-def test_a_hidden_item_is_not_found_and_keeps_its_ratings(small):
+def test_a_hidden_item_is_excluded_from_search_and_keeps_its_ratings(small):
     (key,) = [key for key, text in small.all_item_keys() if text == "20"]
     assert small.hidden_keys() == frozenset()
     small.set_hidden(20, True)
@@ -326,7 +323,7 @@ def test_a_hidden_item_is_not_found_and_keeps_its_ratings(small):
     assert not small.is_hidden(21)
 
 
-def test_hidden_items_are_read_from_an_index_of_these_alone(small):
+def test_hidden_items_are_read_from_a_partial_index(small):
     if small.dialect == "sqlite":
         with small._reading() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {small._hidden.text}").all()
@@ -342,7 +339,7 @@ def downgrade(store, *steps):
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{step.down_revision}'")
 
 
-def test_a_store_of_movies_becomes_one_of_items_and_loses_nothing(small):
+def test_the_migration_from_movies_to_items_keeps_all_data(small):
     small.set_hidden(20, True)
     small.visitor_rate("ann", 10, 4)
     small.dismiss("ann", 40)
@@ -361,7 +358,7 @@ def test_a_store_of_movies_becomes_one_of_items_and_loses_nothing(small):
     other.close()
 
 
-def test_a_store_of_an_earlier_version_shows_all_its_items(tmp_path):
+def test_a_store_of_an_earlier_version_hides_no_items(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.put_item("m", "M")
     downgrade(store, "0004_items", "0003_hidden_movies")
@@ -373,7 +370,7 @@ def test_a_store_of_an_earlier_version_shows_all_its_items(tmp_path):
     store.close()
 
 
-def test_items_are_found_by_parts_of_titles_the_nearest_first(store):
+def test_items_are_found_by_parts_of_titles_closest_first(store):
     for item_id, title in {"a": "The Alien Files", "b": "Alien", "c": "Aliens", "d": "100% Wolf"}.items():
         store.put_item(item_id, title, None, ["Drama"] if item_id == "c" else [])
     assert [item.item_id for item in store.find_items("alien")] == ["b", "c", "a"]
@@ -384,27 +381,27 @@ def test_items_are_found_by_parts_of_titles_the_nearest_first(store):
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("attributes", "name"),
     [
         (("", 1999, []), "title"), (("T" * 501, 1999, []), "title"), (("a\0b", None, []), "title"),
         (("T", "1999", []), "year"), (("T", 10**6, []), "year"), (("T", None, [""]), "genres"),
-        (("T", None, [str(at) for at in range(51)]), "genres"),
+        (("T", None, [str(index) for index in range(51)]), "genres"),
     ],
 )  # fmt: skip
-def test_an_item_that_cannot_be_is_refused(store, facts, told):
-    with pytest.raises(InputError, match=told):
-        store.put_item("m", *facts)
+def test_an_invalid_item_is_rejected(store, attributes, name):
+    with pytest.raises(InputError, match=name):
+        store.put_item("m", *attributes)
     assert store.is_empty()
 
 
-def test_a_store_that_began_with_text_ids_takes_numbers_as_text(store):
+def test_a_store_with_text_ids_takes_numbers_as_text(store):
     store.put_item("10", "Ten")
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     assert store.item("10").n_ratings == 2
     assert store.scale == Scale(1, 5, 1)
 
 
-def test_a_backup_that_was_made_while_it_ran_brings_everything_back(tmp_path):
+def test_an_online_backup_restores_everything(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     with (
@@ -422,19 +419,18 @@ def test_a_backup_that_was_made_while_it_ran_brings_everything_back(tmp_path):
     restored.close()
 
 
-# --------------------------------------------------------------------------------------------------- many at a time
-def test_many_threads_write_and_nothing_is_lost_or_doubled(small):
+def test_concurrent_writes_are_neither_lost_nor_doubled(small):
     errors = []
 
-    def write(who):
+    def write(user_id):
         try:
-            for at in range(20):
-                small.rate(who, (10, 20, 40)[at % 3], 1 + (who + at) % 5)
-                small.rate_many([(who, 10, 2), (1000, 20, 3)])
+            for index in range(20):
+                small.rate(user_id, (10, 20, 40)[index % 3], 1 + (user_id + index) % 5)
+                small.rate_many([(user_id, 10, 2), (1000, 20, 3)])
         except Exception as error:  # pragma: no cover
             errors.append(error)
 
-    threads = [threading.Thread(target=write, args=(who,)) for who in range(100, 108)]
+    threads = [threading.Thread(target=write, args=(user_id,)) for user_id in range(100, 108)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -446,7 +442,7 @@ def test_many_threads_write_and_nothing_is_lost_or_doubled(small):
     assert len(set(pairs)) == len(pairs)
 
 
-def test_single_ratings_stay_with_one_connection_until_it_fails(small):
+def test_single_ratings_reuse_one_connection_until_it_fails(small):
     small.rate(1, 10, 4)
     small.rate(1, 20, 4)
     assert small.engine.pool.checkedout() == (1 if small.dialect == "sqlite" else 0)
@@ -462,8 +458,8 @@ def test_single_ratings_stay_with_one_connection_until_it_fails(small):
     assert {row.item_id: row.rating for row in small.ratings_of(1)} == {10: 3, 20: 4}
 
 
-def test_what_is_read_at_once_is_of_one_moment(small):
-    with small._reading(at_once=True) as connection:
+def test_a_snapshot_sees_one_state(small):
+    with small._reading(snapshot=True) as connection:
         count = sa.select(sa.func.count()).select_from(ratings)
         before = connection.scalar(count)
         small.rate(500, 10, 3)
@@ -471,7 +467,7 @@ def test_what_is_read_at_once_is_of_one_moment(small):
     assert small.size()["ratings"] == before + 1
 
 
-def test_a_disk_that_is_full_is_told_as_such_and_the_store_comes_back_when_there_is_room(tmp_path):
+def test_a_full_disk_is_reported_and_the_store_recovers_when_there_is_room(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     store.close()
@@ -486,24 +482,24 @@ def test_a_disk_that_is_full_is_told_as_such_and_the_store_comes_back_when_there
     assert store.size()["users"] == 3
     with pytest.raises(StoreUnavailable, match="full"):
         [store.rate(*row) for row in many]
-    kept = store.size()["ratings"]
+    n_stored = store.size()["ratings"]
     store.close()
     sa.event.remove(store.engine, "connect", fill)
     assert store.rate_many(many) == 2000
-    assert store.size()["ratings"] >= max(kept, 2000)
+    assert store.size()["ratings"] >= max(n_stored, 2000)
     store.close()
 
 
-def test_the_store_needs_no_web_server(tmp_path):
+def test_the_store_imports_no_web_server(tmp_path):
     script = "import sys, reelated.store; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, check=True)
     assert not {"fastapi", "starlette", "uvicorn"} & set(done.stdout.split())
 
 
-def test_ratings_come_back_as_the_numbers_they_were(store):
-    wanted = np.array([0.5, 1.5, 3.7, 4.25], np.float32)
-    frame = {"user": [1, 1, 1, 1], "item": [1, 2, 3, 4], "stars": wanted}
+def test_ratings_keep_their_exact_values(store):
+    values = np.array([0.5, 1.5, 3.7, 4.25], np.float32)
+    frame = {"user": [1, 1, 1, 1], "item": [1, 2, 3, 4], "stars": values}
     store.import_data(reelated.read(frame, scale=(0.5, 5, 0.05)), "twentieths")
-    assert store.profile(1).ratings.tolist() == wanted.tolist()
+    assert store.profile(1).ratings.tolist() == values.tolist()
     store.rate(1, 4, 2.1)
     assert {row.item_id: row.rating for row in store.ratings_of(1)}[4] == pytest.approx(2.1)

@@ -654,7 +654,7 @@ def test_a_service_refits_when_it_is_asked_to(tmp_path, sample):
     refit(store, versions)
     options = ServiceOptions(str(store.url), refit_after=10**9, refit_every=10**6, poll=0.05)
     with TestClient(create_app(options), HERE) as web:
-        with versions.turn():  # another process refits
+        with versions.lock():  # another process refits
             asked = web.post("/api/refit")
             assert (asked.status_code, asked.json()) == (202, {"running": True})
             threading.Event().wait(0.3)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from data import parquet
 from reelated.store import Store
-from reelated.store.tables import imports
+from reelated.store.schema import imports
 
 
 def done(store):

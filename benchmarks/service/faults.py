@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import reelated
 from reelated.refit import Versions, refit
 from reelated.store import Store
-from reelated.store.tables import ratings, users
+from reelated.store.schema import ratings, users
 from service.process import Server
 
 CLIENTS = 4

@@ -18,7 +18,7 @@ import reelated
 from data import REAL, real_folder
 from reelated.refit import Versions, refit
 from reelated.store import Store
-from reelated.store.tables import ratings
+from reelated.store.schema import ratings
 from reelated.web.following import start_refit
 from service import load
 from service.process import Server

@@ -22,7 +22,7 @@ from reelated.data import fingerprint
 from reelated.errors import InputError, not_installed, plural
 
 if TYPE_CHECKING:
-    from reelated.refit import Attempt, Versions
+    from reelated.refit import RefitResult, Versions
     from reelated.store import Store
 
 StoreUrl = Annotated[
@@ -147,7 +147,7 @@ def forget(
         say(told)
 
 
-def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool) -> "Attempt | None":
+def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool) -> "RefitResult | None":
     """Refit in this process with a progress bar."""
     from reelated.refit import refit
 

@@ -3,26 +3,27 @@
 import logging
 import time
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from reelated.errors import InputError, plural
 from reelated.map import ItemMap
+from reelated.models import LinearItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import fit_model
-from reelated.refit.versions import Attempt, Version, Versions
+from reelated.recommender.fitting import fit_model
+from reelated.refit.versions import RefitResult, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
 log = logging.getLogger("reelated.refit")
-HELD_BACK = 20_000  # maximum size of the hold-out set, which is a twentieth of all ratings
-# a model with less than this share of the items or ratings of the one before is rejected
-FEWER = 0.5
+MAX_HOLDOUT = 20_000  # maximum size of the hold-out set, which is a twentieth of all ratings
+MIN_SHARE = 0.5  # a model with less than this share of the items or ratings of the previous one is rejected
 
 
-class Unsound(ValueError):
+class ModelRejected(ValueError):
     """A fitted model that failed validation and must not be served."""
 
 
@@ -33,7 +34,7 @@ def refit(
     *,
     instead_of: int | None = None,
     with_visitors: bool = False,
-) -> Attempt | None:
+) -> RefitResult | None:
     """Fit a model to the store, and serve it if it passes validation.
 
     Parameters
@@ -51,31 +52,31 @@ def refit(
 
     Returns
     -------
-    Attempt or None
+    RefitResult or None
         Result of the refit; None if another process is refitting, or has replaced the version.
     """
-    with versions.turn() as mine:
+    with versions.lock() as is_locked:
         served = versions.current()
-        if not mine or (instead_of is not None and served is not None and served.number != instead_of):
+        if not is_locked or (instead_of is not None and served is not None and served.number != instead_of):
             return None
         try:
             version = _refit(store, versions, recommender or Recommender(), with_visitors)
-        except Unsound as error:
-            return versions.tell("refused", str(error))
+        except ModelRejected as error:
+            return versions.record("refused", str(error))
         except (InputError, StoreUnavailable, MemoryError) as error:
-            return versions.tell("failed", str(error) or type(error).__name__)
+            return versions.record("failed", str(error) or type(error).__name__)
         except OSError as error:
-            return versions.tell("failed", f"The model cannot be written ({error}). Is there room on the disk?")
-        told = f"Version {version.number}: {plural(version.ratings, 'rating')} of {plural(version.items, 'item')}."
-        attempt = versions.tell("switched", told)
+            return versions.record("failed", f"The model cannot be written ({error}). Is there room on the disk?")
+        size = f"{plural(version.ratings, 'rating')} of {plural(version.items, 'item')}"
+        result = versions.record("switched", f"Version {version.number}: {size}.")
         draw_map(versions, version)
-        return attempt
+        return result
 
 
 def _refit(store: Store, versions: Versions, recommender: Recommender, with_visitors: bool) -> Version:
     start = time.perf_counter()
-    data, about = store.dataset(with_visitors=with_visitors)
-    accuracy = accuracy_of(recommender, data)
+    data, info = store.dataset(with_visitors=with_visitors)
+    accuracy = holdout_accuracy(recommender, data)
     fitted = recommender.fit(data)
     ratings = data.ratings
     version = Version(
@@ -86,16 +87,16 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
         users=len(ratings.user_ids),
         items=len(ratings.item_ids),
         ratings=len(ratings),
-        changes=about.changes,
-        forgotten=about.forgotten,
+        changes=info.changes,
+        forgotten=info.forgotten,
         accuracy=accuracy,
     )
-    check_sound(fitted, version, versions.current())
+    check_model(fitted, version, versions.current())
     return versions.add(fitted, version)
 
 
 def draw_map(versions: Versions, version: Version) -> None:
-    """Lay out the items of a served version, starting from their previous places; a failure is only logged."""
+    """Lay out the items of a served version, starting from their previous positions; a failure is only logged."""
     start = None
     with suppress(InputError):  # there is no map yet
         start = ItemMap.load(versions.map_file)
@@ -107,39 +108,41 @@ def draw_map(versions: Versions, version: Version) -> None:
         log.warning("no new map of the items: %s", str(error) or type(error).__name__)
 
 
-def check_sound(fitted: Recommender, version: Version, before: Version | None) -> None:
-    """Raise `Unsound` for a model with values that are not finite, or with far less data than the one before.
+def check_model(fitted: Recommender, version: Version, previous: Version | None) -> None:
+    """Raise `ModelRejected` for a model with values that are not finite, or with far less data than the previous one.
 
     After an erasure of users the previous model must not stay, however small the new one is.
     """
-    for model in fitted.models_.present:
-        if not all(np.isfinite(numbers).all() for numbers in model.learned_numbers()):
-            raise Unsound("The new model is not finite and is not served. The one before stays.")
-    if before is None or version.forgotten > before.forgotten:
+    models: Any = filter(None, fitted.models_)
+    for model in models:
+        weights = [model.similarity_.data] if isinstance(model, LinearItemModel) else []
+        arrays = weights + [getattr(model, name) for name in model.arrays]
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ModelRejected("The new model is not finite and is not served. The previous one stays.")
+    if previous is None or version.forgotten > previous.forgotten:
         return
-    for what in ("items", "ratings"):
-        now, then = getattr(version, what), getattr(before, what)
-        if now < FEWER * then:
-            raise Unsound(f"The new model knows {now:,} {what}, the one before {then:,}. It is not served.")
+    for name in ("items", "ratings"):
+        new, old = getattr(version, name), getattr(previous, name)
+        if new < MIN_SHARE * old:
+            raise ModelRejected(f"The new model knows {new:,} {name}, the previous one {old:,}. It is not served.")
 
 
-def accuracy_of(recommender: Recommender, data: Dataset) -> dict[str, float] | None:
+def holdout_accuracy(recommender: Recommender, data: Dataset) -> dict[str, float] | None:
     """Return RMSE and MAE on held-out ratings; None if there are too few, or no rater."""
     matrix = data.ratings.matrix
-    held = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[: min(matrix.nnz // 20, HELD_BACK)])
-    if not len(held):
-        return None
-    rest = np.delete(np.arange(matrix.nnz), held)
-    indptr = np.searchsorted(rest, matrix.indptr)
-    X = sp.csr_array((matrix.data[rest], matrix.indices[rest], indptr.astype(matrix.indptr.dtype)), shape=matrix.shape)
-    X.has_canonical_format = True  # deleting entries keeps the rows sorted: scipy need not check
-    rater = recommender.unfitted_models(data)[0].rater
+    n_holdout = min(matrix.nnz // 20, MAX_HOLDOUT)
+    rater = recommender._models(data)[0].rater if n_holdout else None
     if rater is None:
         return None
+    holdout = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[:n_holdout])
+    train = np.delete(np.arange(matrix.nnz), holdout)
+    indptr = np.searchsorted(train, matrix.indptr).astype(matrix.indptr.dtype)
+    X = sp.csr_array((matrix.data[train], matrix.indices[train], indptr), shape=matrix.shape)
+    X.has_canonical_format = True  # deleting entries keeps the rows sorted: scipy need not check
     items = Catalogue(data.items, data.ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
     fit_model(rater, X, data.ratings.scale[:2], items)
-    users = np.searchsorted(matrix.indptr, held, side="right") - 1
-    error = rater.predict_pairs(X, users, matrix.indices[held]) - matrix.data[held]
+    users = np.searchsorted(matrix.indptr, holdout, side="right") - 1
+    error = rater.predict_pairs(X, users, matrix.indices[holdout]) - matrix.data[holdout]
     error = error[np.isfinite(error)]
     if not len(error):
         return None

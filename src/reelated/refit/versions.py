@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import platformdirs
 
 from reelated.errors import InputError
 from reelated.recommender import Recommender
 from reelated.store import Store
-
-KEPT = 2  # the served version, and the one before it to go back to
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RefitResult:
     """Result of the last refit.
 
     Attributes
@@ -96,18 +94,18 @@ class Versions:
 
     def all(self) -> list[Version]:
         """Return the existing versions, latest first."""
-        found = [self._version(path) for path in self.folder.glob("*.json") if path.stem.isdigit()]
-        return sorted((version for version in found if version), key=lambda version: -version.number)
+        files = [path for path in self.folder.glob("*.json") if path.stem.isdigit()]
+        return sorted(filter(None, map(self._read_version, files)), key=lambda version: -version.number)
 
     def current(self) -> Version | None:
         """Return the served version; None if there is none yet."""
         number = self._read("current")
-        return self._version(self.folder / f"{number:06}.json") if isinstance(number, int) else None
+        return self._read_version(self.folder / f"{number:06}.json") if isinstance(number, int) else None
 
-    def last_attempt(self) -> Attempt | None:
+    def last_attempt(self) -> RefitResult | None:
         """Return the result of the last refit; None before the first."""
-        told = self._read("attempt")
-        return Attempt(**told) if isinstance(told, dict) else None
+        values = self._read("attempt")
+        return RefitResult(**values) if isinstance(values, dict) else None
 
     def load(self, version: Version) -> Recommender:
         """Load the model of a version.
@@ -126,7 +124,7 @@ class Versions:
         InputError
             The model is missing or damaged.
         """
-        return Recommender.load(self._model(version.number))
+        return Recommender.load(self._model_path(version.number))
 
     def switch(self, number: int) -> Version:
         """Serve another version from now on.
@@ -145,13 +143,13 @@ class Versions:
         InputError
             The version does not exist, or its model is damaged.
         """
-        known = {version.number: version for version in self.all()}
-        if number not in known:
-            there = ", ".join(map(str, sorted(known))) or "none"
-            raise InputError(f"version {number}: there is no such version of the model. There are: {there}.")
-        self.load(known[number])
+        versions = {version.number: version for version in self.all()}
+        if number not in versions:
+            numbers = ", ".join(map(str, sorted(versions))) or "none"
+            raise InputError(f"version {number}: there is no such version of the model. There are: {numbers}.")
+        self.load(versions[number])
         self._write("current", number)
-        return known[number]
+        return versions[number]
 
     def add(self, recommender: Recommender, version: Version) -> Version:
         """Save a fitted model and serve it from now on; remove all versions but two.
@@ -169,21 +167,24 @@ class Versions:
         -------
         Version
         """
-        made = replace(version, number=max((known.number for known in self.all()), default=0) + 1)
-        recommender.save(self._model(made.number), ratings=False)
-        self._write(f"{made.number:06}", asdict(made))
-        before = self.current()
-        self._write("current", made.number)
-        kept = [made, *([before] if before and before.forgotten == made.forgotten else [])][:KEPT]
-        self._tidy({version.number for version in kept})
-        return made
+        latest = max((existing.number for existing in self.all()), default=0)
+        version = replace(version, number=latest + 1)
+        recommender.save(self._model_path(version.number), ratings=False)
+        self._write(f"{version.number:06}", asdict(version))
+        previous = self.current()
+        self._write("current", version.number)
+        kept = {version.number}
+        if previous and previous.forgotten == version.forgotten:  # else it was fitted to erased ratings
+            kept.add(previous.number)
+        self._remove_except(kept)
+        return version
 
     @property
     def map_file(self) -> Path:
-        """Path of the latest map of the items; its places are keyed by item id and serve every version."""
+        """Path of the latest map of the items; its positions are keyed by item id and serve every version."""
         return self.folder / "map.arrow"
 
-    def tell(self, outcome: Literal["switched", "refused", "failed"], why: str) -> Attempt:
+    def record(self, outcome: Literal["switched", "refused", "failed"], why: str) -> RefitResult:
         """Record the result of a refit.
 
         Parameters
@@ -195,56 +196,59 @@ class Versions:
 
         Returns
         -------
-        Attempt
+        RefitResult
         """
         last = self.last_attempt()
         counts = dict(last.counts) if last else {}
         counts[outcome] = counts.get(outcome, 0) + 1
-        attempt = Attempt(outcome, why, int(time.time()), counts)
-        self._write("attempt", asdict(attempt))
-        return attempt
+        result = RefitResult(outcome, why, int(time.time()), counts)
+        self._write("attempt", asdict(result))
+        return result
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
+    def lock(self) -> Iterator[bool]:
         """Try to take the refit lock; yield whether this process holds it.
 
         The lock is released when the process exits.
         """
-        self._make()
-        with (self.folder / "turn").open("w") as file:
-            if not _locked(file):
+        with self._lock_file() as file:
+            if not _try_lock(file):
                 time.sleep(0.1)  # `is_refitting` of another process holds the lock briefly
-                yield _locked(file)
+                yield _try_lock(file)
             else:
                 yield True
 
     def is_refitting(self) -> bool:
         """Return whether any process is refitting."""
-        self._make()
-        with (self.folder / "turn").open("w") as file:
-            return not _locked(file)
+        with self._lock_file() as file:
+            return not _try_lock(file)
 
-    def _tidy(self, kept: set[int]) -> None:
+    def _lock_file(self) -> TextIO:
+        self._make_folder()
+        return (self.folder / "lock").open("w")
+
+    def _remove_except(self, numbers: set[int]) -> None:
         """Remove the other versions, and what killed refits left behind."""
         for path in self.folder.iterdir():
             number = path.name.partition(".")[0]
-            if path.suffix == ".json" and number.isdigit() and int(number) not in kept:
+            is_kept = number.isdigit() and int(number) in numbers
+            if path.suffix == ".json" and number.isdigit() and not is_kept:
                 path.unlink(missing_ok=True)
-            elif path.is_dir() and not (number.isdigit() and int(number) in kept):
+            elif path.is_dir() and not is_kept:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _model(self, number: int) -> Path:
+    def _model_path(self, number: int) -> Path:
         return self.folder / f"{number:06}.model"
 
-    def _make(self) -> None:
+    def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise InputError(f"models={self.folder}: cannot be made ({error.strerror}). Name another folder.") from None
 
-    def _version(self, path: Path) -> Version | None:
-        told = self._read(path.stem)
-        return Version(**told) if isinstance(told, dict) else None
+    def _read_version(self, path: Path) -> Version | None:
+        values = self._read(path.stem)
+        return Version(**values) if isinstance(values, dict) else None
 
     def _read(self, name: str) -> Any:
         try:
@@ -252,18 +256,18 @@ class Versions:
         except (OSError, ValueError):
             return None
 
-    def _write(self, name: str, told: Any) -> None:
+    def _write(self, name: str, value: Any) -> None:
         """Write a JSON file durably and atomically."""
-        self._make()
-        beside = self.folder / f".{name}-{os.getpid()}"
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(told, file)
+        self._make_folder()
+        temporary = self.folder / f".{name}-{os.getpid()}"
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(value, file)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self.folder / f"{name}.json")
+        temporary.replace(self.folder / f"{name}.json")
 
 
-def _locked(file: Any) -> bool:
+def _try_lock(file: TextIO) -> bool:
     """Try to lock a file; return whether that succeeded."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -273,7 +277,7 @@ def _locked(file: Any) -> bool:
 
 
 def models_folder(store: Store) -> Path:
-    """Return the default folder for the models of a store: beside its file, or in the user's data folder.
+    """Return the default folder for the models of a store: next to its file, or in the user's data folder.
 
     Parameters
     ----------
@@ -286,6 +290,6 @@ def models_folder(store: Store) -> Path:
     """
     if store.dialect == "sqlite":
         return Path(store.url.database or "").expanduser().with_suffix(".models")
-    named = str(store.url.set(username=None, password=None))
-    key = hashlib.blake2b(named.encode(), digest_size=8).hexdigest()
-    return platformdirs.user_data_path("reelated", appauthor=False) / f"{key}.models"
+    url = str(store.url.set(username=None, password=None))
+    digest = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
+    return platformdirs.user_data_path("reelated", appauthor=False) / f"{digest}.models"

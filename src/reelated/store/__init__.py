@@ -1,21 +1,21 @@
 """Database of users, items and ratings, in SQLite or PostgreSQL."""
 
-from reelated.store.counts import GenreTaste
-from reelated.store.database import About
-from reelated.store.engine import StoreUnavailable, default_url
-from reelated.store.items import StoredItem
-from reelated.store.people import Profile, Rated
+from reelated.store.connection import StoreUnavailable, default_url
+from reelated.store.import_export import ImportReport
+from reelated.store.info import StoreInfo
+from reelated.store.item_queries import StoredItem
+from reelated.store.stats import GenreTaste
 from reelated.store.store import Store
-from reelated.store.transfer import ImportReport
+from reelated.store.user_queries import Profile, UserRating
 
 __all__ = [
-    "About",
     "GenreTaste",
     "ImportReport",
     "Profile",
-    "Rated",
     "Store",
+    "StoreInfo",
     "StoreUnavailable",
     "StoredItem",
+    "UserRating",
     "default_url",
 ]

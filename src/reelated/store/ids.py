@@ -1,11 +1,11 @@
-"""Ids as stored (text, of a type that the first data decides), and titles as compared."""
+"""Ids as stored: text, whose type the first data decides; titles as compared in a search."""
 
 import unicodedata
 from typing import Any, Literal
 
 from reelated.errors import InputError, InputTypeError, UnknownId, shorten
 
-LONGEST_ID = 1000
+MAX_ID_LENGTH = 1000
 Kind = Literal["user", "item"]
 IdType = Literal["int", "str"]
 
@@ -13,16 +13,14 @@ IdType = Literal["int", "str"]
 def id_text(kind: Kind, value: Any, type_name: IdType) -> str:
     """Return an id as stored, or raise if it is invalid."""
     name = f"{kind}_id={shorten(value)}"
-    got = type(value).__name__
-    if got != type_name:
-        wanted = "whole numbers" if type_name == "int" else "text"
-        raise InputTypeError(f"{name} is of type {got}: the {kind} ids of this data are {wanted}.")
+    if (got := type(value).__name__) != type_name:
+        expected = "whole numbers" if type_name == "int" else "text"
+        raise InputTypeError(f"{name} is of type {got}: the {kind} ids of this data are {expected}.")
     if isinstance(value, int):
         if not -(2**63) <= value < 2**63:
             raise InputError(f"{name}: ids go up to 2⁶³ − 1.")
         return str(value)
-    check_text(f"{kind}_id", value, LONGEST_ID)
-    return str(value)
+    return check_text(f"{kind}_id", value, MAX_ID_LENGTH)
 
 
 def parse_id(kind: Kind, text: str, type_name: IdType) -> Any:
@@ -34,18 +32,18 @@ def parse_id(kind: Kind, text: str, type_name: IdType) -> Any:
     raise UnknownId(f"{kind}_id={shorten(text)}: the {kind} ids of this data are whole numbers. Check the id.")
 
 
-def check_text(name: str, value: str, longest: int) -> str:
+def check_text(name: str, value: str, max_length: int) -> str:
     """Return a text that every database can store, or raise `InputError`."""
     try:
         value.encode()
     except UnicodeEncodeError:
         raise InputError(f"{name}={shorten(value)}: expected text that UTF-8 can write.") from None
-    if not value.strip() or "\0" in value or len(value) > longest:
-        raise InputError(f"{name}={shorten(value)}: expected 1 to {longest:,} characters, none of them NUL.")
+    if not value.strip() or "\0" in value or len(value) > max_length:
+        raise InputError(f"{name}={shorten(value)}: expected 1 to {max_length:,} characters, none of them NUL.")
     return value
 
 
-def fold(text: str) -> str:
-    """Return a text without case and accents, for comparing titles."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(sign for sign in apart if not unicodedata.combining(sign))
+def normalize_title(title: str) -> str:
+    """Return a title without case and accents, for search."""
+    decomposed = unicodedata.normalize("NFKD", title.casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char))

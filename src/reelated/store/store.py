@@ -1,12 +1,12 @@
 """`Store`: all parts of the store in one class."""
 
-from reelated.store.counts import Counts
-from reelated.store.people import People
-from reelated.store.transfer import Transfer
-from reelated.store.visitors import Visitors
+from reelated.store.import_export import ImportExport
+from reelated.store.stats import RatingStats
+from reelated.store.user_queries import UserQueries
+from reelated.store.visitors import VisitorQueries
 
 
-class Store(People, Visitors, Counts, Transfer):
+class Store(UserQueries, VisitorQueries, RatingStats, ImportExport):
     """Users, items and ratings in SQLite or PostgreSQL.
 
     Parameters
@@ -24,6 +24,6 @@ class Store(People, Visitors, Counts, Transfer):
     True
     >>> store.rate("ann", "alien", 5)
     >>> store.ratings_of("ann")
-    [Rated(item_id='alien', title='Alien', year=1979, rating=5.0, timestamp=...)]
+    [UserRating(item_id='alien', title='Alien', year=1979, rating=5.0, timestamp=...)]
     >>> store.close(); folder.cleanup()
     """

@@ -1,4 +1,4 @@
-"""`Visitors`: anonymous visitors of the web page; their data is kept apart from users and erased on request."""
+"""`VisitorQueries`: anonymous visitors of the web page; their data is kept apart from users and erased on request."""
 
 import secrets
 import time
@@ -6,29 +6,29 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reelated.store.items import Items
-from reelated.store.people import Rated
-from reelated.store.tables import dismissed, facts, items, visitor_ratings, visitors
+from reelated.store.item_queries import ItemQueries
+from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
+from reelated.store.user_queries import UserRating
 
-MOST_RATINGS = 5000  # only the latest ratings of a visitor count
+MAX_RATINGS = 5000  # only the latest ratings of a visitor count
 
 
-class Visitors(Items):
+class VisitorQueries(ItemQueries):
     """Queries and changes of visitors."""
 
     def secret(self) -> str:
         """Return the signing key of the web page, created once and shared by all workers."""
-        wanted = sa.select(facts.c.value).where(facts.c.name == "secret")
+        query = sa.select(facts.c.value).where(facts.c.name == "secret")
         with self._reading() as connection:
-            known = connection.scalar(wanted)
-        if known is None:
+            secret = connection.scalar(query)
+        if secret is None:
             with self._writing() as connection:
                 row = {"name": "secret", "value": secrets.token_urlsafe(48)}
                 connection.execute(self._insert(facts).on_conflict_do_nothing(), row)
-                known = connection.scalar(wanted)
-        return str(known)
+                secret = connection.scalar(query)
+        return str(secret)
 
-    def visitor_ratings(self, visitor_id: str) -> list[Rated]:
+    def visitor_ratings(self, visitor_id: str) -> list[UserRating]:
         """Return a visitor's ratings, newest first.
 
         Parameters
@@ -38,14 +38,14 @@ class Visitors(Items):
 
         Returns
         -------
-        list of Rated
+        list of UserRating
         """
         table = visitor_ratings.c
         query = sa.select(items.c.item_id, items.c.title, items.c.year, table.rating, table.rated_at)
         query = query.select_from(visitor_ratings.join(visitors).join(items)).where(visitors.c.visitor_id == visitor_id)
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(table.rated_at.desc(), table.item_key).limit(MOST_RATINGS)).all()
-        return [Rated(self.as_id("item", row[0]), *row[1:]) for row in rows]
+            rows = connection.execute(query.order_by(table.rated_at.desc(), table.item_key).limit(MAX_RATINGS)).all()
+        return [UserRating(self.as_id("item", row[0]), *row[1:]) for row in rows]
 
     def visitor_rate(self, visitor_id: str, item_id: Any, rating: float | None) -> None:
         """Store or remove a visitor's rating; the change is durable when this returns.
@@ -66,9 +66,8 @@ class Visitors(Items):
         InputError
             The rating is off the scale.
         """
-        value = None if rating is None else self.check_rating("rating", rating)
-        row = {} if value is None else {"rating": value}
-        self._mark(visitor_ratings, visitor_id, item_id, row, keep=value is not None)
+        row = {} if rating is None else {"rating": self.check_rating("rating", rating)}
+        self._set_row(visitor_ratings, visitor_id, item_id, row, remove=rating is None)
 
     def dismissed(self, visitor_id: str) -> list[Any]:
         """Return the items that a visitor dismissed.
@@ -104,26 +103,27 @@ class Visitors(Items):
         UnknownId
             The store has no such item.
         """
-        self._mark(dismissed, visitor_id, item_id, {}, keep=not back)
+        self._set_row(dismissed, visitor_id, item_id, {}, remove=back)
 
-    def _mark(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, keep: bool) -> None:
-        """Insert or remove the row of a visitor and an item."""
-        text, now = self._text("item", item_id), int(time.time())
+    def _set_row(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, remove: bool) -> None:
+        """Upsert or remove the row of a visitor and an item."""
+        text, now = self._id_text("item", item_id), int(time.time())
         with self._writing() as connection:
-            self._settle(connection)
+            self._ensure_meta(connection)
             item_key = self._item_keys(connection, {text: item_id})[text]
-            here = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
-            here = here.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
-            key = connection.scalar(here.returning(visitors.c.visitor_key))
-            whose = {"visitor_key": key, "item_key": item_key}
-            if not keep:
-                connection.execute(sa.delete(table).where(*(table.c[name] == at for name, at in whose.items())))
+            visit = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
+            visit = visit.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
+            visitor_key = connection.scalar(visit.returning(visitors.c.visitor_key))
+            keys = {"visitor_key": visitor_key, "item_key": item_key}
+            if remove:
+                connection.execute(sa.delete(table).where(*(table.c[name] == key for name, key in keys.items())))
             elif row:
-                latest = connection.scalar(sa.select(sa.func.max(table.c.rated_at)).where(table.c.visitor_key == key))
+                of_visitor = sa.select(sa.func.max(table.c.rated_at)).where(table.c.visitor_key == visitor_key)
+                latest = connection.scalar(of_visitor)
                 row["rated_at"] = max(now, (latest or 0) + 1)  # ratings within one second keep their order
-                connection.execute(self._replacing(self._insert(table), list(row)), whose | row)
+                connection.execute(self._upsert(self._insert(table), list(row)), keys | row)
             else:
-                connection.execute(self._insert(table).on_conflict_do_nothing(), whose)
+                connection.execute(self._insert(table).on_conflict_do_nothing(), keys)
 
     def forget_visitor(self, visitor_id: str, *, learned: bool = False) -> int:
         """Erase all data of a visitor.
@@ -159,14 +159,15 @@ class Visitors(Items):
         """
         return self._forget_visitors(visitors.c.seen_at < seconds, learned)
 
-    def _forget_visitors(self, who: Any, learned: bool) -> int:
-        keys = sa.select(visitors.c.visitor_key).where(who)
+    def _forget_visitors(self, where: Any, learned: bool) -> int:
+        keys = sa.select(visitors.c.visitor_key).where(where)
         with self._writing() as connection:
-            gone = connection.execute(sa.delete(visitor_ratings).where(visitor_ratings.c.visitor_key.in_(keys)))
+            delete = sa.delete(visitor_ratings).where(visitor_ratings.c.visitor_key.in_(keys))
+            n_removed = int(connection.execute(delete).rowcount)
             connection.execute(sa.delete(dismissed).where(dismissed.c.visitor_key.in_(keys)))
-            connection.execute(sa.delete(visitors).where(who))
-            if learned and gone.rowcount:
-                self._add_to(connection, "forgotten", 1)
-                self._add_to(connection, "changes", gone.rowcount)
-        self._overwrite_journal()
-        return int(gone.rowcount)
+            connection.execute(sa.delete(visitors).where(where))
+            if learned and n_removed:
+                self._increment(connection, "forgotten", 1)
+                self._increment(connection, "changes", n_removed)
+        self._truncate_journal()
+        return n_removed

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 
-from reelated.store import About
+from reelated.store import StoreInfo
 from reelated.web.options import ServiceOptions
 from reelated.web.pages.sessions import LASTS, VISITOR
 from reelated.web.service import Service
@@ -100,7 +100,7 @@ class Follower:
                 REELATED_LEARN_FROM_VISITORS=str(self.options.learn_from_visitors),
             )
 
-    def _is_due(self, about: About) -> bool:
+    def _is_due(self, about: StoreInfo) -> bool:
         """Return whether a refit is due: after enough changes, after `refit_every` hours, or after an erasure."""
         tried = self._tried[0]
         if self.service.versions.current() is None:

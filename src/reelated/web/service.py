@@ -20,7 +20,7 @@ from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Answers, ItemRow, Prediction, Recommender, SimilarRow, UserRow, Why
 from reelated.recommender.query import Query
 from reelated.refit import Version, Versions
-from reelated.store import About, Profile, Store, StoredItem, StoreUnavailable
+from reelated.store import Profile, Store, StoredItem, StoreInfo, StoreUnavailable
 from reelated.web.chart import Chart
 from reelated.web.wall import most_telling
 
@@ -78,7 +78,7 @@ class Service:
         self.store = store
         self.versions = versions
         self._served: Served | None = None
-        self._everybody: tuple[Version, About, Recommender] | None = None
+        self._everybody: tuple[Version, StoreInfo, Recommender] | None = None
         self._tastes: tuple[Version, dict[str, float]] | None = None
         self._one_at_a_time = threading.Lock()  # two threads would both read all ratings
         self._counting = threading.Lock()
@@ -221,7 +221,7 @@ class Service:
         short = found.short._replace(wanted=n, got=len(rows)) if found.short and len(rows) < n else None
         return Answers(numbered, found.heading, UserRow, short)
 
-    def _read_everybody(self, served: Served, about: About) -> Recommender:
+    def _read_everybody(self, served: Served, about: StoreInfo) -> Recommender:
         """Return the model with the ratings of all users, cached until 1 % of the ratings have changed.
 
         An erased user invalidates the cache too: a new user may have the same id.
@@ -241,7 +241,7 @@ class Service:
         """Return the mean rating of all users by genre, cached per model version."""
         version = self.served.version
         if self._tastes is None or self._tastes[0] != version:
-            self._tastes = version, {taste.genre: taste.mean for taste in self.store.tastes()}
+            self._tastes = version, {taste.genre: taste.mean for taste in self.store.mean_rating_by_genre()}
         return self._tastes[1]
 
     def _current_with(self, item_id: Any) -> Served:

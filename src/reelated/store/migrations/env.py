@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from reelated.store.tables import metadata
+from reelated.store.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

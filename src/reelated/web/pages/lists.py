@@ -11,7 +11,7 @@ from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.query import Query
 from reelated.recommender.rows import Short, with_year
-from reelated.store import Rated
+from reelated.store import UserRating
 from reelated.web.api import as_years, split
 from reelated.web.pages.site import Site, Visit, go
 from reelated.web.pages.sums import Sum, add_up
@@ -30,7 +30,7 @@ def add_to(site: Site) -> None:
 class Taste(NamedTuple):
     """A visitor's ratings, the newest first, the same by item, and the dismissed items."""
 
-    rated: list[Rated]
+    rated: list[UserRating]
     ratings: dict[Any, float]
     dismissed: list[Any]
 

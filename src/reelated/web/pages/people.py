@@ -39,7 +39,7 @@ def show(site: Site, visit: Visit) -> Response:
     user_id = site.store.parse("user", visit.path["user_id"])
     page = check_count("page", visit.query.get("page", "1"), 99_999)
     rated = site.store.ratings_of(user_id, start=(page - 1) * ROWS, n=ROWS + 1)
-    means, tastes = site.service.everybodys_tastes(), site.store.tastes(user_id)
+    means, tastes = site.service.everybodys_tastes(), site.store.mean_rating_by_genre(user_id)
     return site.draw(
         visit,
         "user",

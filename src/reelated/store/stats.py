@@ -1,11 +1,11 @@
-"""`Counts`: aggregate statistics of ratings by item, genre and user."""
+"""`RatingStats`: statistics of the ratings by item, genre and user."""
 
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from reelated.store.items import Items
-from reelated.store.tables import genres, items, ratings, users
+from reelated.store.info import InfoQueries
+from reelated.store.schema import genres, ratings, users
 
 
 class GenreTaste(NamedTuple):
@@ -26,8 +26,8 @@ class GenreTaste(NamedTuple):
     mean: float
 
 
-class Counts(Items):
-    """Aggregate statistics of ratings."""
+class RatingStats(InfoQueries):
+    """Aggregate queries over the ratings."""
 
     def histogram(self, item_id: Any) -> dict[float, int]:
         """Return how many users gave an item each rating, in ascending order of the rating.
@@ -41,13 +41,13 @@ class Counts(Items):
         -------
         dict of float to int
         """
-        which = sa.select(items.c.item_key).where(items.c.item_id == self._text("item", item_id))
-        query = sa.select(ratings.c.rating, sa.func.count()).where(ratings.c.item_key == which.scalar_subquery())
+        item_key = self._select_key("item", item_id).scalar_subquery()
+        query = sa.select(ratings.c.rating, sa.func.count()).where(ratings.c.item_key == item_key)
         with self._reading() as connection:
-            found = connection.execute(query.group_by(ratings.c.rating).order_by(ratings.c.rating)).all()
-        return {float(rating): count for rating, count in found}
+            rows = connection.execute(query.group_by(ratings.c.rating).order_by(ratings.c.rating)).all()
+        return {float(rating): count for rating, count in rows}
 
-    def tastes(self, user_id: Any = None) -> list[GenreTaste]:
+    def mean_rating_by_genre(self, user_id: Any = None) -> list[GenreTaste]:
         """Return number and mean of ratings by genre, the genre with most ratings first.
 
         Parameters
@@ -59,16 +59,15 @@ class Counts(Items):
         -------
         list of GenreTaste
         """
-        many = sa.func.count()
-        query = sa.select(genres.c.genre, many, sa.func.avg(ratings.c.rating)).select_from(
+        count = sa.func.count()
+        query = sa.select(genres.c.genre, count, sa.func.avg(ratings.c.rating)).select_from(
             genres.join(ratings, genres.c.item_key == ratings.c.item_key)
         )
         if user_id is not None:
-            who = sa.select(users.c.user_key).where(users.c.user_id == self._text("user", user_id))
-            query = query.where(ratings.c.user_key == who.scalar_subquery())
+            query = query.where(ratings.c.user_key == self._select_key("user", user_id).scalar_subquery())
         with self._reading() as connection:
-            found = connection.execute(query.group_by(genres.c.genre).order_by(many.desc(), genres.c.genre)).all()
-        return [GenreTaste(genre, count, float(mean)) for genre, count, mean in found]
+            rows = connection.execute(query.group_by(genres.c.genre).order_by(count.desc(), genres.c.genre)).all()
+        return [GenreTaste(genre, n_ratings, float(mean)) for genre, n_ratings, mean in rows]
 
     def most_active(self, n: int = 10) -> list[tuple[Any, int]]:
         """Return the users with most ratings, and how many each has.
@@ -82,8 +81,8 @@ class Counts(Items):
         -------
         list of (int or str, int)
         """
-        many = sa.func.count()
-        query = sa.select(users.c.user_id, many).select_from(users.join(ratings)).group_by(users.c.user_id)
+        count = sa.func.count()
+        query = sa.select(users.c.user_id, count).select_from(users.join(ratings)).group_by(users.c.user_id)
         with self._reading() as connection:
-            found = connection.execute(query.order_by(many.desc(), users.c.user_id).limit(n)).all()
-        return [(self.as_id("user", user_id), count) for user_id, count in found]
+            rows = connection.execute(query.order_by(count.desc(), users.c.user_id).limit(n)).all()
+        return [(self.as_id("user", user_id), n_ratings) for user_id, n_ratings in rows]

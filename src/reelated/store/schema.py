@@ -59,8 +59,8 @@ genres = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# WITHOUT ROWID stores the rows of a user together; `rated_at` is in seconds since 1970, `position` is that in the
-# user's history
+# WITHOUT ROWID stores the rows of a user together; `rated_at` is in seconds since 1970; `position` orders the
+# ratings of a user
 ratings = sa.Table(
     "ratings",
     metadata,
@@ -96,7 +96,8 @@ visitors = sa.Table(
 )
 
 
-def _whose_and_what() -> list[sa.Column[int]]:
+def _visitor_and_item() -> list[sa.Column[int]]:
+    """Return the columns of the primary key."""
     return [
         sa.Column("visitor_key", KEY, sa.ForeignKey("visitors.visitor_key", ondelete="CASCADE"), primary_key=True),
         sa.Column("item_key", KEY, sa.ForeignKey("items.item_key"), primary_key=True),
@@ -106,11 +107,11 @@ def _whose_and_what() -> list[sa.Column[int]]:
 visitor_ratings = sa.Table(
     "visitor_ratings",
     metadata,
-    *_whose_and_what(),
+    *_visitor_and_item(),
     sa.Column("rating", sa.REAL, nullable=False),
     sa.Column("rated_at", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
 # items that a visitor dismissed
-dismissed = sa.Table("dismissed", metadata, *_whose_and_what(), sqlite_with_rowid=False)
+dismissed = sa.Table("dismissed", metadata, *_visitor_and_item(), sqlite_with_rowid=False)

@@ -1,0 +1,223 @@
+"""Connections: SQLite with durable commits, or PostgreSQL; driver errors become one clear message."""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import platformdirs
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from reelated.errors import InputError, not_installed, shorten
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+MAX_PARAMETERS = 5000  # databases limit the parameters of a statement
+
+
+class StoreUnavailable(ConnectionError):
+    """The database is temporarily unavailable; the call may be repeated."""
+
+
+class Database:
+    """Connections and transactions."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = check_url(default_url() if url is None else url)
+        self.engine = create_engine(self.url)
+        self.dialect = self.url.get_backend_name()
+        is_file = self.dialect == "sqlite"
+        self._autocommit = self.engine.execution_options(begin=None) if is_file else self.engine
+        # IMMEDIATE takes the write lock at once: an upgrade from a read lock could fail midway
+        options = {"begin": "BEGIN IMMEDIATE"} if is_file else {"isolation_level": "READ COMMITTED"}
+        self._transaction = self.engine.execution_options(**options)
+        # SQLite allows one writer at a time: the threads of a process queue here
+        self._write_lock = threading.Lock() if is_file else nullcontext()
+
+    def __repr__(self) -> str:
+        return f"Store({self.url.render_as_string(hide_password=True)!r})"
+
+    def upgrade(self) -> Self:
+        """Create the tables, or migrate them to the current schema; return this store."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self._writing() as connection:
+            if self.dialect == "postgresql":  # another process that starts now waits
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7335528)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return self
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _reading(self, *, snapshot: bool = False) -> Iterator[sa.Connection]:
+        """Yield a connection for reading; with `snapshot` all reads see the same state."""
+        if not snapshot:
+            with translate_errors(), self._autocommit.connect() as connection:
+                yield connection
+            return
+        options = {"begin": "BEGIN"} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        engine = self.engine.execution_options(**options)
+        with translate_errors(), engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction: commit at the end of the block, roll back on an error."""
+        with translate_errors(), self._write_lock, self._transaction.begin() as connection:
+            yield connection
+
+    def _truncate_journal(self) -> None:
+        """Truncate the write-ahead log of SQLite, which still holds removed rows."""
+        if self.dialect == "sqlite":
+            with self._reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _insert(self, table: sa.Table) -> Any:
+        """Return an INSERT that supports ON CONFLICT."""
+        return (sqlite.insert if self.dialect == "sqlite" else postgresql.insert)(table)
+
+    def _upsert(self, insert: Any, columns: Collection[str], where: Any = None) -> Any:
+        """Turn an INSERT into an upsert of these columns."""
+        values = {name: insert.excluded[name] for name in columns}
+        keys = list(insert.table.primary_key.columns)
+        return insert.on_conflict_do_update(index_elements=keys, set_=values, where=where)
+
+
+class PreparedStatement:
+    """A pre-compiled SQL statement sent straight to the driver; compiling it costs more than running it.
+
+    With `keep_connection` it holds one connection instead of asking the pool, and only one thread at a time may call
+    it.
+    """
+
+    def __init__(self, statement: Any, engine: sa.Engine, *, keep_connection: bool = False) -> None:
+        compiled = statement.compile(dialect=engine.dialect)
+        self.text = str(compiled)
+        self.names = compiled.positiontup
+        self.engine = engine
+        self.error: Any = engine.dialect.loaded_dbapi.Error
+        self.keep_connection = keep_connection  # the pool takes a quarter of the processor time of a rating
+        self._connection: Any = None
+
+    def __call__(self, **parameters: Any) -> Any:
+        """Run with these parameters; return the rows, or the number of changed rows, which are then durable."""
+        values = parameters if self.names is None else [parameters[name] for name in self.names]
+        connection, self._connection = self._connection or self._connect(), None
+        try:
+            cursor = connection.cursor()
+            cursor.execute(self.text, values)
+            result = cursor.fetchall() if cursor.description else cursor.rowcount
+            cursor.close()
+        except self.error as error:
+            connection.invalidate()
+            raise unavailable(error) from error
+        if self.keep_connection:
+            self._connection = connection
+        else:
+            connection.close()
+        return result
+
+    def _connect(self) -> Any:
+        try:
+            with translate_errors():
+                return self.engine.raw_connection()
+        except self.error as error:  # the pool passes on the driver's errors
+            raise unavailable(error) from error
+
+    def close(self) -> None:
+        """Close the held connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def default_url() -> str:
+    """Return the default database URL: a SQLite file in the user's data folder."""
+    return f"sqlite:///{platformdirs.user_data_path('reelated', appauthor=False) / 'store.db'}"
+
+
+def check_url(url: Any) -> sa.URL:
+    """Return a database URL as SQLAlchemy expects it, or raise; the message never shows the password."""
+    expected = "expected sqlite:///path/to/store.db or postgresql://user:password@host/database"
+    try:
+        parsed = sa.make_url(url)
+        driver = DRIVERS[parsed.drivername.split("+")[0]]
+    except (sa.exc.ArgumentError, KeyError, AttributeError, ValueError):
+        without_password = shorten(str(url).rpartition("@")[2])
+        raise InputError(f"store={without_password}: {expected}.") from None
+    if driver == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise InputError(f"store={shorten(str(url))}: {expected}. A store in memory would be lost.")
+    return parsed.set(drivername=driver)
+
+
+def create_engine(url: sa.URL) -> sa.Engine:
+    """Return an engine; only the folder of a SQLite file is created, and no connection is opened."""
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "").expanduser()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InputError(f"store={file}: its folder cannot be made ({error.strerror}). Name another.") from None
+        engine = sa.create_engine(url.set(database=str(file)), connect_args={"timeout": 30}, pool_size=40)
+        sa.event.listen(engine, "do_connect", partial(_create_sqlite, file))
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # AUTOCOMMIT: a single statement takes one round trip
+    options: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "isolation_level": "AUTOCOMMIT"}
+    try:
+        return sa.create_engine(url, connect_args={"connect_timeout": 5}, **options)
+    except ModuleNotFoundError:
+        raise not_installed("The driver for PostgreSQL", "postgres") from None
+
+
+def _create_sqlite(file: Path, *_: Any) -> None:
+    """Create the file readable by its owner only; SQLite gives its journals the same mode."""
+    if not file.exists():
+        with suppress(OSError):  # SQLite reports the error
+            file.touch(mode=0o600)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions; `_begin_sqlite` does
+    # FULL: a commit survives a power failure; secure_delete: erased data is overwritten
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    if statement := connection.get_execution_options().get("begin"):
+        connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Turn the errors of a database that is gone, full or busy into `StoreUnavailable`."""
+    try:
+        yield
+    except (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError):
+        raise
+    except sa.exc.TimeoutError:
+        raise StoreUnavailable("The store has no connection free. Try again in a moment.") from None
+    except sa.exc.DBAPIError as error:
+        raise unavailable(error.orig) from error
+
+
+def unavailable(error: BaseException | None) -> StoreUnavailable:
+    """Return the `StoreUnavailable` for an error of the driver."""
+    return StoreUnavailable(f"The store does not answer ({' '.join(str(error).split())[:200]}). Try again in a moment.")
+
+
+def select_in(connection: sa.Connection, query: sa.Select[Any], column: Any, values: Sequence[Any]) -> Iterator[Any]:
+    """Yield the rows of a query whose column has one of many values, in several statements."""
+    for start in range(0, len(values), MAX_PARAMETERS):
+        yield from connection.execute(query.where(column.in_(values[start : start + MAX_PARAMETERS])))

@@ -1,0 +1,288 @@
+"""`ImportExport`: import and export of whole data sets."""
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from reelated._threads import Progress
+from reelated.errors import InputError
+from reelated.ratings import NO_TIME, Dataset, Scale
+from reelated.ratings.dataset import observed_scale
+from reelated.ratings.matrix import as_decimals
+from reelated.store.connection import select_in
+from reelated.store.frames import RATING_ROW, RatingBatches, as_dataset, read_tables, read_visitors
+from reelated.store.info import DEFAULTS, StoreInfo, is_on, read_info, scale_text
+from reelated.store.item_queries import ItemQueries
+from reelated.store.schema import imports, items, ratings, users
+from reelated.store.user_queries import RATING_COLUMNS, USER_KEYS
+
+# approximate number of ratings in a transaction: users are not split
+BATCH = {"sqlite": 50_000, "postgresql": 500_000}
+USER_ATTRIBUTES = ("age", "gender", "occupation", "zip_code")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """Result of an import.
+
+    Attributes
+    ----------
+    name : str
+        Name of the data.
+    users, items, ratings : int
+        Number of each in the data.
+    already : int
+        Number of its ratings that the store already had in this or a later version.
+    scale : Scale or None
+        New scale of the store, if the import changed it.
+    """
+
+    name: str
+    users: int
+    items: int
+    ratings: int
+    already: int
+    scale: Scale | None = None
+
+    def __str__(self) -> str:
+        size = f"{self.name}: {self.ratings:,} ratings by {self.users:,} users of {self.items:,} items"
+        scale = "" if self.scale is None else f" The scale of the store is now {self.scale}."
+        if self.already == self.ratings:
+            return f"{size} were imported already. Titles and attributes are up to date.{scale}"
+        already = f", {self.already:,} of them already" if self.already else ""
+        return f"{size} are in the store{already}.{scale}"
+
+
+class ImportRun(NamedTuple):
+    """Progress of an import."""
+
+    key: int
+    users_done: int
+
+
+class ImportExport(ItemQueries):
+    """Import and export of data sets."""
+
+    def import_data(self, data: Dataset, fingerprint: str, *, progress: Progress | None = None) -> ImportReport:
+        """Import a data set in batches; an interrupted import resumes where it stopped.
+
+        Of two ratings of one item by one user the later counts; a rating without a timestamp counts as older.
+        Attributes that the data lacks, such as a title, stay as stored.
+
+        Parameters
+        ----------
+        data : Dataset
+            Result of `reelated.read`.
+        fingerprint : str
+            Hash of the data, which identifies an interrupted import.
+        progress : callable, optional
+            Called with the fraction done.
+
+        Returns
+        -------
+        ImportReport
+
+        Raises
+        ------
+        InputError
+            The data is incompatible with the store.
+        """
+        try:
+            item_keys, run, scale = self._begin(data, fingerprint)
+        except BaseException:
+            self._info = None  # the transaction was rolled back: the cached metadata is wrong
+            raise
+        n_ratings, changes = len(data.ratings), 0
+        batches = RatingBatches(data.ratings, BATCH[self.dialect])
+        for start, stop in batches.ranges(run.users_done):
+            with self._writing() as connection:
+                user_keys = self._write_users(connection, data, batches.user_ids[start:stop])
+                changed = self._write_ratings(connection, batches.table(start, stop, user_keys, item_keys))
+                ratings_done = int(data.ratings.matrix.indptr[stop])
+                finished = {"finished_at": int(time.time())} if stop == len(batches.user_ids) else {}
+                update = sa.update(imports).where(imports.c.import_key == run.key)
+                connection.execute(update.values(users_done=stop, ratings_done=ratings_done, **finished))
+                self._increment(connection, "changes", changed)
+            changes += changed
+            if progress:
+                progress(ratings_done / n_ratings)
+        n_users, n_items = len(data.ratings.user_ids), len(data.items)
+        return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale)
+
+    def _begin(self, data: Dataset, fingerprint: str) -> tuple[np.ndarray, ImportRun, Scale | None]:
+        """Write catalogue, user attributes and import run; return item keys, progress, and the scale if it changed."""
+        incoming = data.ratings
+        with self._writing() as connection:
+            self._ensure_meta(
+                connection,
+                name=data.name,
+                scale=scale_text(incoming.scale, observed=incoming.scale_observed),
+                user_id_type=incoming.user_ids.type_name,
+                item_id_type=incoming.item_ids.type_name,
+                noun=data.noun,
+            )
+            self._info = read_info(connection)
+            self._check_compatible(data, self._info)
+            scale = self._widen_scale(connection, data, self._info)
+            if self._info.noun == DEFAULTS["noun"] != data.noun:
+                self._set_meta(connection, "noun", data.noun)
+                self._info = read_info(connection)
+            run = self._start_run(connection, data.name, fingerprint)
+            self._write_items(connection, self._rows("item", data.items))
+            self._update_users(connection, data)
+            keys = dict(connection.execute(sa.select(items.c.item_id, items.c.item_key)).all())
+        item_keys = np.array([keys[str(item_id)] for item_id in incoming.item_ids.values.to_list()], np.int64)
+        return item_keys, run, scale
+
+    def _start_run(self, connection: sa.Connection, name: str, fingerprint: str) -> ImportRun:
+        """Add or resume an import run; a finished one starts from the beginning."""
+        row = {"fingerprint": fingerprint, "name": name, "started_at": int(time.time())}
+        progress = {"users_done": 0, "ratings_done": 0}
+        insert = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
+        connection.execute(insert, row | progress)
+        same = imports.c.fingerprint == fingerprint
+        restart = sa.update(imports).where(same, imports.c.finished_at.is_not(None))
+        connection.execute(restart.values(progress | {"finished_at": None}))
+        query = sa.select(imports.c.import_key, imports.c.users_done).where(same)
+        return ImportRun(*connection.execute(query).one())
+
+    def _check_compatible(self, data: Dataset, info: StoreInfo) -> None:
+        """Raise if a data set is incompatible with the store."""
+        incoming, stored = data.ratings.scale, info.scale
+        if not info.scale_observed and (incoming.low < stored.low or incoming.high > stored.high):
+            low, high = min(incoming.low, stored.low), max(incoming.high, stored.high)
+            wider = f"{low:g},{high:g},{min(incoming.step, stored.step):g}"
+            raise InputError(
+                f"{data.name}: its ratings go {incoming}, those of the store {stored}. Use a store of its own, "
+                f"or set a wider scale with: reelated store scale {wider}"
+            )
+        for ids, type_name in ((data.ratings.user_ids, info.user_id_type), (data.ratings.item_ids, info.item_id_type)):
+            if ids.type_name != type_name == "int":
+                raise InputError(
+                    f"{data.name}: its {ids.kind} ids are text, those of the store are whole numbers. "
+                    "Use a store of its own."
+                )
+
+    def _widen_scale(self, connection: sa.Connection, data: Dataset, info: StoreInfo) -> Scale | None:
+        """Widen an observed scale to cover the data; return the scale if it changed."""
+        low, high, _ = info.scale
+        incoming, is_given = data.ratings.scale, not data.ratings.scale_observed
+        values = as_decimals(np.unique(data.ratings.matrix.data))
+        if not info.scale_observed or (not is_given and all(is_on(info.scale, value) for value in values)):
+            return None
+        stored = self._distinct_ratings(connection)
+        if not stored or (is_given and incoming.low <= low and high <= incoming.high):
+            scale, observed = incoming, not is_given
+        else:
+            ends = [low, high, *(incoming[:2] if is_given else ())]
+            scale, observed = observed_scale(np.array([*ends, *stored, *values], np.float32)), True
+        self._set_meta(connection, "scale", scale_text(scale, observed=observed))
+        self._info = read_info(connection)
+        return None if scale == info.scale else scale
+
+    def _rows(self, kind: Any, table: pl.DataFrame) -> list[dict[str, Any]]:
+        """Return a table as rows, with ids of the store's type, and None for blank strings and NaN."""
+        if self._id_type(kind) == "str":
+            table = table.with_columns(pl.col(f"{kind}_id").cast(pl.String))
+        text = pl.col(pl.String)
+        return table.with_columns(
+            pl.when(text.str.strip_chars() != "").then(text), pl.col(pl.Float32, pl.Float64).fill_nan(None)
+        ).to_dicts()
+
+    def _update_users(self, connection: sa.Connection, data: Dataset) -> None:
+        """Write the attributes of users who are already in the store."""
+        names = _attributes_in(data.users)
+        rows = [
+            {f"new_{name}": row[name] for name in names} | {"user": self._id_text("user", row["user_id"])}
+            for row in self._rows("user", data.users)
+            if any(row[name] is not None for name in names)
+        ]
+        if rows:
+            merged: dict[str, Any] = {
+                name: sa.func.coalesce(sa.bindparam(f"new_{name}"), users.c[name]) for name in names
+            }
+            connection.execute(sa.update(users).where(users.c.user_id == sa.bindparam("user")).values(merged), rows)
+
+    def _write_users(self, connection: sa.Connection, data: Dataset, user_ids: Sequence[Any]) -> np.ndarray:
+        """Upsert users with their attributes; return their keys in order."""
+        table = data.users.filter(pl.col("user_id").is_in(user_ids))
+        rows = [
+            {name: row.get(name) for name in USER_ATTRIBUTES} | {"user_id": self._id_text("user", row["user_id"])}
+            for row in self._rows("user", table)
+        ]
+        insert = self._insert(users)
+        merged = {name: sa.func.coalesce(insert.excluded[name], users.c[name]) for name in _attributes_in(table)}
+        upsert = (
+            insert.on_conflict_do_update(index_elements=["user_id"], set_=merged)
+            if merged
+            else insert.on_conflict_do_nothing(index_elements=["user_id"])
+        )
+        connection.execute(upsert, rows)
+        texts = [str(user_id) for user_id in user_ids]
+        keys = dict(select_in(connection, USER_KEYS, users.c.user_id, texts))
+        return np.array([keys[text] for text in texts], np.int64)
+
+    def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame) -> int:
+        """Upsert ratings unless the stored one is later; return how many are new or changed."""
+        is_sqlite = self.dialect == "sqlite"
+        insert = self._insert(ratings) if is_sqlite else self._insert_copied(connection, table)
+        # a literal, so that the driver receives the rows only
+        earliest: Any = sa.literal_column(str(NO_TIME + 1), sa.BigInteger)
+        new, stored = insert.excluded, ratings.c
+        is_later = sa.func.coalesce(new.rated_at, earliest) >= sa.func.coalesce(stored.rated_at, earliest)
+        differs = sa.or_(*(new[name].is_distinct_from(stored[name]) for name in RATING_COLUMNS))
+        upsert = self._upsert(insert, RATING_COLUMNS, where=sa.and_(is_later, differs))
+        if is_sqlite:
+            return int(connection.exec_driver_sql(str(upsert.compile(self.engine)), table.rows()).rowcount)
+        return int(connection.execution_options(preserve_rowcount=True).execute(upsert).rowcount)
+
+    def _insert_copied(self, connection: sa.Connection, table: pl.DataFrame) -> Any:
+        """Return an INSERT from a temporary table, which COPY fills: COPY itself has no ON CONFLICT."""
+        connection.exec_driver_sql("CREATE TEMP TABLE incoming (LIKE ratings) ON COMMIT DROP")
+        cursor = connection.connection.cursor()
+        with cursor.copy(f"COPY incoming ({', '.join(RATING_ROW)}) FROM STDIN (FORMAT csv)") as copy:
+            buffer = io.BytesIO()
+            table.write_csv(buffer, include_header=False)
+            copy.write(buffer.getvalue())
+        rows: Any = sa.select(*(sa.column(name) for name in RATING_ROW)).select_from(sa.table("incoming"))
+        return self._insert(ratings).from_select(RATING_ROW, rows)
+
+    def dataset(self, *, with_visitors: bool = False) -> tuple[Dataset, StoreInfo]:
+        """Return the whole store as a data set, read from one snapshot, and its metadata.
+
+        Parameters
+        ----------
+        with_visitors : bool, default False
+            Whether to include visitors of the web page as users, under ids that no user has.
+
+        Returns
+        -------
+        data : Dataset
+            Ratings, items and users.
+        info : StoreInfo
+            Name, scale and counters.
+
+        Raises
+        ------
+        InputError
+            The store has no ratings.
+        """
+        with self._reading(snapshot=True) as connection:
+            info = read_info(connection)
+            tables = read_tables(connection)
+            if with_visitors:
+                tables = read_visitors(connection, tables, info.user_id_type)
+        if tables["ratings"].is_empty():
+            raise InputError("The store holds no ratings yet. Import some, or rate items.")
+        return as_dataset(info, tables), info
+
+
+def _attributes_in(table: pl.DataFrame) -> list[str]:
+    """Return which attributes of users a table has."""
+    return [name for name in USER_ATTRIBUTES if name in table.columns]

@@ -1,0 +1,265 @@
+"""`StoreInfo`: metadata of the store; the rating scale, the types of ids, and counters."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from reelated.errors import InputError, check_number, shorten
+from reelated.ratings import Scale
+from reelated.ratings.dataset import check_scale
+from reelated.ratings.matrix import as_decimals
+from reelated.store.connection import Database
+from reelated.store.ids import IdType, Kind, id_text, parse_id
+from reelated.store.schema import facts, items, ratings, users, visitor_ratings
+
+# metadata of a store before the first import
+DEFAULTS = {
+    "name": "ratings",
+    "scale": "1.0 5.0 1.0 observed",
+    "user_id_type": "str",
+    "item_id_type": "str",
+    "noun": "item",
+    "changes": "0",
+    "forgotten": "0",
+}
+
+
+class StoreInfo(NamedTuple):
+    """Metadata of a store: name, scale, types of ids, and counters.
+
+    Attributes
+    ----------
+    name : str
+        Name of the data.
+    scale : Scale
+        The rating scale.
+    user_id_type, item_id_type : {"int", "str"}
+        Types of the ids.
+    changes : int
+        Number of ratings added, changed or removed so far.
+    forgotten : int
+        Counter that grows with every erasure of users.
+    scale_observed : bool
+        Whether the scale is only observed, so that an import may widen it.
+    noun : str
+        What an item is called in headings.
+    """
+
+    name: str
+    scale: Scale
+    user_id_type: IdType
+    item_id_type: IdType
+    changes: int
+    forgotten: int
+    scale_observed: bool = False
+    noun: str = "item"
+
+
+class InfoQueries(Database):
+    """Queries and changes of the metadata."""
+
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__(url)
+        self._info: StoreInfo | None = None
+
+    def about(self) -> StoreInfo:
+        """Return the metadata of this store."""
+        with self._reading() as connection:
+            info = read_info(connection)
+        if self._info is not None:  # the scale may have changed
+            self._info = info
+        return info
+
+    def _cached_info(self) -> StoreInfo:
+        """Return the metadata, which is cached as soon as the store has any."""
+        if self._info is None:
+            with self._reading() as connection:
+                if connection.scalar(sa.select(facts.c.value).where(facts.c.name == "scale")) is None:
+                    return read_info(connection)
+                self._info = read_info(connection)
+        return self._info
+
+    def _ensure_meta(self, connection: sa.Connection, **values: str) -> None:
+        """Write the metadata of the store, unless it is written already."""
+        rows = [{"name": name, "value": value} for name, value in (DEFAULTS | values).items()]
+        connection.execute(self._insert(facts).on_conflict_do_nothing(), rows)
+
+    def _set_meta(self, connection: sa.Connection, name: str, value: Any) -> None:
+        connection.execute(sa.update(facts).where(facts.c.name == name).values(value=value))
+
+    def _increment(self, connection: sa.Connection, name: str, amount: int) -> None:
+        self._set_meta(connection, name, sa.cast(sa.cast(facts.c.value, sa.BigInteger) + amount, sa.Text))
+
+    def count(self, changes: int) -> None:
+        """Add to the counter of changed ratings, which decides when a refit is due.
+
+        Parameters
+        ----------
+        changes : int
+            Number of changes since the last call.
+        """
+        with self._writing() as connection:
+            self._ensure_meta(connection)
+            self._increment(connection, "changes", changes)
+
+    def size(self) -> dict[str, int]:
+        """Return the numbers of users, items and ratings."""
+        with self._reading() as connection:
+            return {
+                table.name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+                for table in (users, items, ratings)
+            }
+
+    def is_empty(self) -> bool:
+        """Return whether the store has no items."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(items.c.item_key).limit(1)) is None
+
+    @property
+    def noun(self) -> str:
+        """What an item is called in headings."""
+        return self._cached_info().noun
+
+    @property
+    def scale(self) -> Scale:
+        """The rating scale."""
+        return self._cached_info().scale
+
+    def set_scale(self, low: float, high: float, step: float) -> Scale:
+        """Set the rating scale.
+
+        Parameters
+        ----------
+        low, high, step : float
+            Lowest and highest possible rating, and the step between ratings.
+
+        Returns
+        -------
+        Scale
+
+        Raises
+        ------
+        InputError
+            The scale is invalid, or a rating in the store is outside it.
+        """
+        scale = check_scale((low, high, step))
+        with self._writing() as connection:
+            stored = self._distinct_ratings(connection)
+            if stored and not scale.low <= min(stored) <= max(stored) <= scale.high:
+                raise InputError(
+                    f"scale={low:g},{high:g},{step:g}: the ratings of the store go from {min(stored):g} to "
+                    f"{max(stored):g}. Expected a scale that holds them all."
+                )
+            self._ensure_meta(connection)
+            self._set_meta(connection, "scale", scale_text(scale))
+        return scale
+
+    def _distinct_ratings(self, connection: sa.Connection) -> list[float]:
+        """Return the distinct ratings of users and visitors."""
+        query = sa.union(sa.select(ratings.c.rating), sa.select(visitor_ratings.c.rating))
+        return as_decimals(np.array(connection.scalars(query).all(), np.float32)).tolist()
+
+    def check_rating(self, name: str, rating: Any) -> float:
+        """Return a rating that is on the scale of the store, or raise `InputError`.
+
+        Parameters
+        ----------
+        name : str
+            Name of the value in the error message.
+        rating : float
+            Value to check.
+
+        Returns
+        -------
+        float
+        """
+        if not is_on(self.scale, rating):
+            self.about()  # another process may have set another scale
+        scale = self.scale
+        if is_on(scale, rating):
+            return float(rating)
+        expected = f"a finite number from {scale}" if scale.low < scale.high else f"{scale.low:g}"
+        raise InputError(
+            f"{name}={shorten(rating)}: expected {expected}, the scale of this store. "
+            "Set another scale with: reelated store scale LOW,HIGH,STEP"
+        )
+
+    def parse(self, kind: Kind, text: str) -> Any:
+        """Convert an id from a URL; the id need not exist.
+
+        Parameters
+        ----------
+        kind : {"user", "item"}
+            What the id names.
+        text : str
+            The id as text.
+
+        Returns
+        -------
+        int or str
+
+        Raises
+        ------
+        UnknownId
+            The text cannot be an id of this data.
+        """
+        return parse_id(kind, text, self._id_type(kind))
+
+    def as_id(self, kind: Kind, text: str) -> Any:
+        """Convert a stored id to the caller's type.
+
+        Parameters
+        ----------
+        kind : {"user", "item"}
+            What the id names.
+        text : str
+            The id as stored.
+
+        Returns
+        -------
+        int or str
+        """
+        return int(text) if self._id_type(kind) == "int" else text
+
+    def _id_type(self, kind: Kind) -> IdType:
+        info = self._cached_info()
+        return info.user_id_type if kind == "user" else info.item_id_type
+
+    def _id_text(self, kind: Kind, value: Any) -> str:
+        return id_text(kind, value, self._id_type(kind))
+
+    def _select_key(self, kind: Kind, value: Any) -> sa.Select[Any]:
+        """Select the key of a user or an item by the caller's id."""
+        table = users if kind == "user" else items
+        return sa.select(table.c[f"{kind}_key"]).where(table.c[f"{kind}_id"] == self._id_text(kind, value))
+
+
+def read_info(connection: sa.Connection) -> StoreInfo:
+    """Read the metadata of the store."""
+    values: Any = DEFAULTS | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())
+    low, high, step, *observed = values["scale"].split()
+    scale = Scale(float(low), float(high), float(step))
+    id_types = values["user_id_type"], values["item_id_type"]
+    counters = int(values["changes"]), int(values["forgotten"])
+    return StoreInfo(values["name"], scale, *id_types, *counters, bool(observed), values["noun"])
+
+
+def scale_text(scale: Scale, *, observed: bool = False) -> str:
+    """Format a scale for the table of facts."""
+    return " ".join(map(str, scale)) + " observed" * observed
+
+
+def is_on(scale: Scale, rating: Any) -> bool:
+    """Return whether a value is a number within a scale, and on a step if the steps divide the scale evenly."""
+    low, high, step = scale
+    try:
+        value = check_number("rating", rating, low, high)
+    except InputError:
+        return False
+    return not is_whole((high - low) / step) or is_whole((value - low) / step)
+
+
+def is_whole(steps: float) -> bool:
+    """Return whether a number of steps is an integer, up to the rounding of float32."""
+    return min(steps % 1, -steps % 1) <= 1e-4

@@ -1,0 +1,308 @@
+"""`ItemQueries`: the catalogue of the store."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from reelated.errors import InputError, UnknownId, check_integer, shorten
+from reelated.ratings.dataset import NO_TITLE
+from reelated.store.connection import MAX_PARAMETERS, PreparedStatement, select_in
+from reelated.store.ids import check_text, normalize_title
+from reelated.store.info import InfoQueries
+from reelated.store.schema import genres, items, ratings
+
+MAX_TITLE_LENGTH = 500
+MAX_GENRE_LENGTH = 100
+MAX_GENRES = 50
+
+
+class StoredItem(NamedTuple):
+    """An item of the store.
+
+    Attributes
+    ----------
+    item_id : int or str
+        Id of the item.
+    title, year, genres
+        Attributes in the catalogue; `year` may be None.
+    n_ratings : int
+        Number of users who rated the item.
+    """
+
+    item_id: Any
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+    n_ratings: int
+
+
+class ItemQueries(InfoQueries):
+    """Queries and changes of the catalogue."""
+
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__(url)
+        self._hidden = PreparedStatement(
+            sa.select(as_list(self.dialect, items.c.item_key)).where(items.c.hidden), self.engine
+        )
+
+    def put_item(
+        self,
+        item_id: Any,
+        title: str | None = None,
+        year: int | Literal["unchanged"] | None = "unchanged",
+        genres: Iterable[str] | None = None,
+    ) -> bool:
+        """Add an item, or change the given attributes of an existing one.
+
+        Parameters
+        ----------
+        item_id : int or str
+            Id of the item.
+        title : str, optional
+            Title without the year; required for a new item.
+        year : int or None, default "unchanged"
+            Year of release; None removes the year.
+        genres : iterable of str, optional
+            All genres of the item.
+
+        Returns
+        -------
+        bool
+            Whether the item is new.
+
+        Raises
+        ------
+        InputError
+            The id, the title, the year or a genre is invalid, or a new item has no title.
+        """
+        values: dict[str, Any] = {}
+        if title is not None:
+            values["title"] = check_text("title", title, MAX_TITLE_LENGTH)
+            values["title_normalized"] = normalize_title(title)
+        if year != "unchanged":
+            values["year"] = check_year(year)
+        checked_genres = None if genres is None else check_genres(genres)
+        with self._writing() as connection:
+            self._ensure_meta(connection)
+            text = self._id_text("item", item_id)
+            is_item = items.c.item_id == text
+            key: Any = connection.scalar(sa.select(items.c.item_key).where(is_item).with_for_update())
+            is_new = key is None
+            if is_new:
+                if title is None:
+                    raise InputError(f"title: item_id={shorten(item_id)} is a new item and needs one.")
+                # on conflict, because another process may add the item at the same time
+                insert = self._insert(items).values(item_id=text, **values)
+                upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=values)
+                key = connection.scalar(upsert.returning(items.c.item_key))
+            elif values:
+                connection.execute(sa.update(items).where(is_item).values(values))
+            if checked_genres is not None:
+                self._write_genres(connection, {key: checked_genres})
+        return is_new
+
+    def _write_items(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
+        """Upsert items; return stored id → key."""
+        insert = self._insert(items)
+        values = [
+            {name: row.get(name) for name in _OTHER_COLUMNS}
+            | {
+                "item_id": self._id_text("item", row["item_id"]),
+                "title": row["title"],
+                "title_normalized": normalize_title(row["title"]),
+                "year": row["year"],
+            }
+            for row in rows
+        ]
+        new, stored = insert.excluded, items.c
+        # a title made from the id means that the data has none: the stored title stays
+        placeholders = new.item_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + new.item_id
+        is_placeholder = sa.or_(*(new.title == placeholder for placeholder in placeholders))
+        merged: dict[str, Any] = {
+            name: sa.case((is_placeholder, stored[name]), else_=new[name]) for name in ("title", "title_normalized")
+        }
+        merged |= {name: sa.func.coalesce(new[name], stored[name]) for name in ("year", *_OTHER_COLUMNS)}
+        connection.execute(insert.on_conflict_do_update(index_elements=["item_id"], set_=merged), values)
+        ids = [value["item_id"] for value in values]
+        keys = dict(select_in(connection, _KEYS, items.c.item_id, ids))
+        genres_of = {keys[text]: row["genres"] for text, row in zip(ids, rows, strict=True) if row["genres"]}
+        self._write_genres(connection, genres_of)
+        return keys
+
+    def _write_genres(self, connection: sa.Connection, genres_of: Mapping[int, Iterable[str]]) -> None:
+        """Replace the genres of items."""
+        keys = sorted(genres_of)
+        for start in range(0, len(keys), MAX_PARAMETERS):
+            part = keys[start : start + MAX_PARAMETERS]
+            connection.execute(sa.delete(genres).where(genres.c.item_key.in_(part)))
+        rows = [
+            {"item_key": key, "position": position, "genre": genre}
+            for key in keys
+            for position, genre in enumerate(dict.fromkeys(genres_of[key]))
+        ]
+        if rows:
+            connection.execute(sa.insert(genres), rows)
+
+    def _item_keys(self, connection: sa.Connection, item_ids: Mapping[str, Any]) -> dict[str, int]:
+        """Return stored id → key, or raise for an unknown item; `item_ids` maps stored ids to the caller's."""
+        keys = dict(select_in(connection, _KEYS, items.c.item_id, list(item_ids)))
+        for text, item_id in item_ids.items():
+            if text not in keys:
+                raise UnknownId(f"item_id={shorten(item_id)}: no such item. Look for it by title, or add it first.")
+        return keys
+
+    def all_item_keys(self) -> list[tuple[int, str]]:
+        """Return the key and the stored id of every item."""
+        with self._reading() as connection:
+            return [(key, text) for text, key in connection.execute(_KEYS)]
+
+    def item(self, item_id: Any) -> StoredItem:
+        """Return one item.
+
+        Parameters
+        ----------
+        item_id : int or str
+            Id of the item.
+
+        Returns
+        -------
+        StoredItem
+
+        Raises
+        ------
+        UnknownId
+            The store has no such item.
+        """
+        text = self._id_text("item", item_id)
+        with self._reading() as connection:
+            key = self._item_keys(connection, {text: item_id})[text]
+            return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
+
+    def set_hidden(self, item_id: Any, hidden: bool) -> None:
+        """Hide an item or show it again; its ratings are kept.
+
+        Parameters
+        ----------
+        item_id : int or str
+            Id of the item.
+        hidden : bool
+            Whether to hide the item.
+
+        Raises
+        ------
+        UnknownId
+            The store has no such item.
+        """
+        text = self._id_text("item", item_id)
+        with self._writing() as connection:
+            key = self._item_keys(connection, {text: item_id})[text]
+            connection.execute(sa.update(items).where(items.c.item_key == key).values(hidden=hidden))
+
+    def is_hidden(self, item_id: Any) -> bool:
+        """Return whether an item is hidden; False for an unknown item.
+
+        Parameters
+        ----------
+        item_id : int or str
+            Id of the item.
+
+        Returns
+        -------
+        bool
+        """
+        query = sa.select(items.c.hidden).where(items.c.item_id == self._id_text("item", item_id))
+        with self._reading() as connection:
+            return bool(connection.scalar(query))
+
+    def hidden_keys(self) -> frozenset[int]:
+        """Return the keys of the hidden items."""
+        ((keys,),) = self._hidden()
+        return frozenset(json.loads(keys) if self.dialect == "sqlite" else keys or ())
+
+    def find_items(
+        self, query: str = "", *, genres: Collection[str] = (), start: int = 0, n: int = 50
+    ) -> list[StoredItem]:
+        """Search items by a part of the title, ignoring case and accents; the closest titles come first.
+
+        Hidden items are excluded.
+
+        Parameters
+        ----------
+        query : str, default ""
+            A part of the title; by default all items.
+        genres : collection of str, default ()
+            Only items of any of these genres.
+        start : int, default 0
+            Number of results to skip.
+        n : int, default 50
+            Maximum number of results.
+
+        Returns
+        -------
+        list of StoredItem
+        """
+        start, n = check_integer("start", start, 0), check_integer("n", n, 1)
+        title = items.c.title_normalized
+        statement = sa.select(*_COLUMNS).where(~items.c.hidden)
+        closeness: list[Any] = []
+        if text := normalize_title(query.strip()):
+            check_text("query", query, MAX_TITLE_LENGTH)
+            statement = statement.where(title.contains(text, autoescape=True))
+            closeness = [sa.case((title == text, 0), (title.startswith(text, autoescape=True), 1), else_=2)]
+        if genres:
+            statement = statement.where(items.c.item_key.in_(_keys_with_genres(genres)))
+        statement = statement.order_by(*closeness, title, items.c.item_key).offset(start).limit(n)
+        with self._reading() as connection:
+            return self._as_items(connection, statement)
+
+    def _as_items(self, connection: sa.Connection, query: sa.Select[Any]) -> list[StoredItem]:
+        """Run a query for items; add their genres and numbers of ratings."""
+        rows = connection.execute(query).all()
+        keys = [row[0] for row in rows]
+        genres_of: dict[int, list[str]] = {key: [] for key in keys}
+        genre_query = sa.select(genres.c.item_key, genres.c.genre).where(genres.c.item_key.in_(keys))
+        for key, genre in connection.execute(genre_query.order_by(genres.c.item_key, genres.c.position)):
+            genres_of[key].append(genre)
+        count_query = sa.select(ratings.c.item_key, sa.func.count()).where(ratings.c.item_key.in_(keys))
+        counts: dict[int, int] = dict(connection.execute(count_query.group_by(ratings.c.item_key)).all())
+        return [
+            StoredItem(self.as_id("item", text), title, year, tuple(genres_of[key]), counts.get(key, 0))
+            for key, text, title, year in rows
+        ]
+
+
+_KEYS = sa.select(items.c.item_id, items.c.item_key)
+_COLUMNS = (items.c.item_key, items.c.item_id, items.c.title, items.c.year)
+_OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id")
+
+
+def as_list(dialect: str, column: Any) -> Any:
+    """Return the aggregate of a column as a list; SQLite returns JSON text.
+
+    The SQLite driver releases the GIL for every row, and while other threads run it waits to get it back.
+    """
+    return (sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg)(column)
+
+
+def _keys_with_genres(names: Collection[str]) -> sa.Select[Any]:
+    """Select the keys of the items of any of these genres, ignoring case."""
+    lower = [name.lower() for name in names if "\0" not in name]
+    return sa.select(genres.c.item_key).where(sa.func.lower(genres.c.genre).in_(lower))
+
+
+def check_genres(names: Iterable[str]) -> list[str]:
+    """Return the distinct genres, or raise if one is invalid."""
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) > MAX_GENRES:
+        raise InputError(f"genres: got {len(distinct)} of them, expected {MAX_GENRES} at the most.")
+    return [check_text("genres", name, MAX_GENRE_LENGTH) for name in distinct]
+
+
+def check_year(year: Any) -> int | None:
+    """Return a valid year or None, or raise."""
+    checked = check_integer("year", year, -10_000, none=True)
+    if checked is not None and checked > 10_000:
+        raise InputError(f"year={shorten(year)}: expected a year of 10000 or less, or None.")
+    return checked
