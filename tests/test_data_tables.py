@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelated.data import cache_folder, check, fingerprint, folds, read
-from reelated.data.tables import read_table
+from reelated.data import cache_folder, fingerprint, folds, read, validate
+from reelated.data.table_reader import read_table
 from reelated.errors import DataWarning, InputError, InputTypeError
 from reelated.ratings.frames import rating_columns
 
@@ -193,7 +193,7 @@ def test_line_breaks_within_quotes_are_no_rows(tmp_path):
     path = put(tmp_path, text)
     assert rows(path) == [(1, 10, 5.0), (1, 20, 3.0), (2, 10, 4.0)]
     assert read(path).notes == ()
-    joined = [finding.sentence for finding in check(path).findings if "oined" in finding.sentence]
+    joined = [issue.message for issue in validate(path).issues if "oined" in issue.message]
     assert joined == ["Joined 3 lines to the quoted field that begins before, the first is line 3."]
 
 
@@ -245,11 +245,11 @@ def test_every_line_of_a_text_is_accounted_for(lines, separator, ends, nul):
         warnings.simplefilter("ignore", DataWarning)
         path = put(Path(folder), text.encode())
         try:
-            checkup, data = check(path, invalid="drop"), read(path, invalid="drop")
+            report, data = validate(path, invalid="drop"), read(path, invalid="drop")
         except InputError as error:
             assert nul == 20 and "holds NUL bytes" in str(error)  # noqa: PT017, PT018
             return
-    told = " ".join([*data.notes, *(finding.sentence for finding in checkup.findings)])
+    told = " ".join([*data.notes, *(issue.message for issue in report.issues)])
 
     def count(words):
         return max((int(number.replace(",", "")) for number in re.findall(rf"([\d,]+) {words}", told)), default=0)
