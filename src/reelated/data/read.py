@@ -27,7 +27,7 @@ from reelated.data.text_parser import ID_COLUMNS
 from reelated.errors import DataWarning, InputError, check_choice, shorten
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid
-from reelated.ratings.frames import ITEM_ALIASES, USER_ALIASES, as_polars, named, rating_columns, with_own_names
+from reelated.ratings.frames import as_polars, named, rating_columns, with_own_names
 
 SAMPLE_NAME = "Reelated sample (simulated ratings)"
 
@@ -59,9 +59,11 @@ def read(
     scale : (low, high, step), optional
         The rating scale; by default that of the edition, else the observed one.
     duplicates : {"last", "first", "mean", "error"}, default "last"
-        How to resolve several ratings of one item by one user.
+        How to resolve several ratings of one item by one user; "last" and "first" go by time where it is known, else
+        by row.
     invalid : {"error", "drop"}, default "error"
-        Whether rows that are not valid ratings stop reading or are dropped.
+        Whether invalid rows stop reading or are dropped: rows without a user, item or rating, or with a rating outside
+        the given scale.
     name : str, optional
         Name of the data in messages; by default the edition or the file.
     noun : str, optional
@@ -149,11 +151,11 @@ class SourceTables:
 
     def _normalized(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
         """Normalise a frame like a file with the same contents."""
-        if kind != "items":
-            return named(frame, with_own_names(USER_ALIASES, self.columns), required=("user_id",))
-        table = named(frame, with_own_names(ITEM_ALIASES, self.columns), required=("item_id",))
-        table, notes = normalize_items(table)
-        self.notes += [f"{kind}: {note}" for note in notes]
+        aliases, required, _ = SIDE_TABLES[kind]
+        table = named(frame, with_own_names(aliases, self.columns), required=required)
+        if kind == "items":
+            table, notes = normalize_items(table)
+            self.notes += [f"{kind}: {note}" for note in notes]
         return table
 
     def collecting(self, kind: str) -> AbstractContextManager[ParseTrace | None]:

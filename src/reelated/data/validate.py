@@ -43,20 +43,8 @@ def validate(
 
     Parameters
     ----------
-    source : str, Path or frame
-        As for `read`: a folder, a zip, a file, a name, or a frame.
-    items, users : frame, str or Path, optional
-        Item and user attributes, in place of the tables beside the ratings.
-    columns : mapping of str to str, optional
-        Reelated's name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` if there are no ratings.
-    scale : (low, high, step), optional
-        The rating scale; by default that of the edition, else the observed one.
-    duplicates : {"last", "first", "mean", "error"}, default "last"
-        How to resolve several ratings of one item by one user.
-    invalid : {"error", "drop"}, default "error"
-        Whether rows that are not valid ratings stop reading or are dropped.
-    name : str, optional
-        Name of the data; by default the edition or the file.
+    source, items, users, columns, scale, duplicates, invalid, name
+        As for `read`.
 
     Returns
     -------
