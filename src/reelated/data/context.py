@@ -22,39 +22,24 @@ PAIR = ("user_id", "item_id")
 
 @dataclass(frozen=True, eq=False)
 class ValidationContext:
-    """The rows of the ratings with their faults, the other tables, and the options of `read`."""
+    """The tables of a source and the options of `read`, with what several rules need."""
 
-    rows: pl.DataFrame
     tables: SourceTables
     scale: Scale | None
     duplicates: str
     invalid: str
     columns: Mapping[str, str | None]
 
-    @classmethod
-    def build(
-        cls,
-        tables: SourceTables,
-        scale: Scale | None,
-        duplicates: str,
-        invalid: str,
-        columns: Mapping[str, str | None] | None,
-    ) -> "ValidationContext":
-        """Add the row number and the fault, if any, to each row."""
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """The ratings with the number and the fault of each row; the fault of a valid row is empty."""
         rating = pl.col("rating")
         missing = pl.any_horizontal(pl.col(*PAIR, "rating").is_null())
-        off_scale = pl.lit(False) if scale is None else ~rating.is_between(scale.low, scale.high)
-        fault = (
-            pl.when(missing)
-            .then(pl.lit(MISSING))
-            .when(rating.is_infinite())
-            .then(pl.lit(INFINITE))
-            .when(off_scale)
-            .then(pl.lit(OFF_SCALE))
-            .otherwise(pl.lit(""))
+        on_scale = pl.lit(True) if self.scale is None else rating.is_between(self.scale.low, self.scale.high)
+        fault = pl.when(missing).then(pl.lit(MISSING)).when(rating.is_infinite()).then(pl.lit(INFINITE))
+        return self.tables.ratings.with_row_index("row").with_columns(
+            fault=fault.when(~on_scale).then(pl.lit(OFF_SCALE)).otherwise(pl.lit(""))
         )
-        rows = tables.ratings.with_row_index("row").with_columns(fault=fault)
-        return cls(rows, tables, scale, duplicates, invalid, columns or {})
 
     @cached_property
     def valid(self) -> pl.DataFrame:

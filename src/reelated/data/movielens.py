@@ -2,7 +2,7 @@
 
 import ast
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
@@ -72,56 +72,49 @@ def layout_of(name: str, data: bytes) -> TextLayout | None:
     return layout if layout and len(split_line(line, layout.separator)) == len(layout.names) else None
 
 
+_LINK_ALIASES: Aliases = {name: ITEM_ALIASES[name] for name in ("item_id", "imdb_id", "tmdb_id")}
+_TAG_ALIASES: Aliases = {name: RATING_ALIASES.get(name, ()) for name in ("user_id", "item_id", "tag", "timestamp")}
+SIDE_TABLES: dict[str, tuple[Aliases, tuple[str, ...]]] = {
+    "items": (ITEM_ALIASES, ("item_id",)),
+    "users": (USER_ALIASES, ("user_id",)),
+    "links": (_LINK_ALIASES, ("item_id",)),
+    "tags": (_TAG_ALIASES, ("user_id", "item_id")),
+}
+"""Kind of table → the aliases of its columns, and its required columns."""
+
+
 def read_side_table(
     kind: str, name: str, data: bytes, invalid: str, trace: ParseTrace | None, columns: ColumnNames
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read a table of items, users, links or tags."""
-    aliases, required, convert = SIDE_TABLES[kind]
+    aliases, required = SIDE_TABLES[kind]
     layout = layout_of(name, data)
     # u.item has a 0/1 column for each genre
     genres = GENRES if kind == "items" and layout is LAYOUTS["u.item"] else ()
     aliases = with_own_names(aliases, columns) | dict.fromkeys(genres, ())
     table, notes = read_table(name, data, ColumnSpec(aliases, required, None, invalid, trace), layout)
-    table, conversions = convert(table, layout)
-    return table, notes + conversions
+    if genres:
+        names = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in genres]
+        table = table.with_columns(genres=pl.concat_list(names)).drop(genres)
+    if kind == "items":
+        table, changes = normalize_items(table)
+        return table, notes + changes
+    return _convert(table, kind, layout), notes
 
 
-def _convert_items(table: pl.DataFrame, layout: TextLayout | None) -> tuple[pl.DataFrame, list[str]]:
-    if layout is LAYOUTS["u.item"]:
-        genres = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in GENRES]
-        table = table.with_columns(genres=pl.concat_list(genres)).drop(GENRES)
-    return normalize_items(table)
-
-
-def _convert_users(table: pl.DataFrame, layout: TextLayout | None) -> tuple[pl.DataFrame, list[str]]:
-    """Convert ages to integers if all are, and the occupation codes of MovieLens 1M to names."""
-    if "age" in table.columns:
+def _convert(table: pl.DataFrame, kind: str, layout: TextLayout | None) -> pl.DataFrame:
+    """Convert ages, TMDB ids and times of tags to integers, and the occupation codes of MovieLens 1M to names."""
+    if kind == "users" and "age" in table.columns:
         age = table["age"].cast(pl.Int32, strict=False)
         table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
-    if layout is LAYOUTS["users.dat"]:
+    if kind == "users" and layout is LAYOUTS["users.dat"]:
         codes = {str(code): name for code, name in enumerate(OCCUPATIONS)}
         table = table.with_columns(pl.col("occupation").replace(codes))
-    return table, []
-
-
-def _convert_links(table: pl.DataFrame, _: TextLayout | None) -> tuple[pl.DataFrame, list[str]]:
-    """Convert TMDB ids to integers; IMDb ids stay text."""
-    return table.with_columns(read_ids(table["tmdb_id"])) if "tmdb_id" in table.columns else table, []
-
-
-def _convert_tags(table: pl.DataFrame, _: TextLayout | None) -> tuple[pl.DataFrame, list[str]]:
-    return table.with_columns(as_seconds(table["timestamp"])) if "timestamp" in table.columns else table, []
-
-
-_LINK_ALIASES: Aliases = {name: ITEM_ALIASES[name] for name in ("item_id", "imdb_id", "tmdb_id")}
-_TAG_ALIASES: Aliases = {name: RATING_ALIASES.get(name, ()) for name in ("user_id", "item_id", "tag", "timestamp")}
-SIDE_TABLES: dict[str, tuple[Aliases, tuple[str, ...], Callable[..., tuple[pl.DataFrame, list[str]]]]] = {
-    "items": (ITEM_ALIASES, ("item_id",), _convert_items),
-    "users": (USER_ALIASES, ("user_id",), _convert_users),
-    "links": (_LINK_ALIASES, ("item_id",), _convert_links),
-    "tags": (_TAG_ALIASES, ("user_id", "item_id"), _convert_tags),
-}
-"""Kind of table → aliases of its columns, required columns, and the conversion of what was read."""
+    if kind == "links" and "tmdb_id" in table.columns:
+        table = table.with_columns(read_ids(table["tmdb_id"]))
+    if kind == "tags" and "timestamp" in table.columns:
+        table = table.with_columns(as_seconds(table["timestamp"]))
+    return table
 
 
 def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

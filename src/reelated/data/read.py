@@ -110,11 +110,6 @@ class ErrorCollector:
     traces: dict[str, ParseTrace] = field(default_factory=dict)
     errors: dict[str, InputError] = field(default_factory=dict)
 
-    @property
-    def ratings_trace(self) -> ParseTrace:
-        """The trace of the ratings table; empty if the source is no text."""
-        return self.trace("ratings")
-
     @contextmanager
     def collect(self, kind: str) -> Iterator[ParseTrace]:
         """Yield a trace for one kind of table; record the error that ends the reading."""
@@ -151,7 +146,7 @@ class SourceTables:
 
     def _normalized(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
         """Normalise a frame like a file with the same contents."""
-        aliases, required, _ = SIDE_TABLES[kind]
+        aliases, required = SIDE_TABLES[kind]
         table = named(frame, with_own_names(aliases, self.columns), required=required)
         if kind == "items":
             table, notes = normalize_items(table)
@@ -203,7 +198,7 @@ def _read_source(
         side_tables = {"items": sample.items, "users": sample.users}
         return SourceTables(sample.ratings, SAMPLE_NAME, (1, 5, 1), side_tables, collector=collector, noun="movie")
     files = find_files(source)
-    ratings, notes = _read_ratings(files, columns, invalid, collector.ratings_trace if collector else None)
+    ratings, notes = _read_ratings(files, columns, invalid, collector.trace("ratings") if collector else None)
     name, scale = edition(files, ratings)
     noun = "movie" if is_movielens(files) else "item"
     name = name or _default_name(files)

@@ -75,7 +75,7 @@ def validate(
             raise  # a missing source is the caller's mistake, not an issue of the data
         return _unreadable_report(source, name, error, collector, invalid)
     known_scale = given_scale or (check_scale(tables.scale) if tables.scale else None)
-    context = ValidationContext.build(tables, known_scale, duplicates, invalid, columns)
+    context = ValidationContext(tables, known_scale, duplicates, invalid, columns or {})
     return _readable_report(context, name or tables.name, collector)
 
 
@@ -92,20 +92,19 @@ def _unreadable_report(
 ) -> ValidationReport:
     """Return the report of a source without a readable ratings table."""
     file_name = Path(source).name if isinstance(source, (str, os.PathLike)) else "ratings"
-    trace = collector.ratings_trace
+    trace = collector.trace("ratings")
     code = "mixed_types" if isinstance(error, InputTypeError) else "unreadable"
     fatal = ValidationIssue(code, "error", 1, str(error), "stops here.", file=trace.label or None)
-    issues = _by_severity([*_rejected_line_issues(collector, invalid), fatal, *shape_issues(source, trace)])
+    issues = _by_severity([*_reading_issues(collector, invalid), fatal, *shape_issues(source, trace)])
     n_rows = len(trace.rejected)
     return ValidationReport(name or file_name, False, n_rows, n_rows, issues=issues, rejects=_rejected_lines(collector))
 
 
 def _readable_report(context: ValidationContext, name: str, collector: ErrorCollector) -> ValidationReport:
     """Return the report of a readable ratings table."""
-    valid, trace = context.valid, collector.ratings_trace
+    valid, trace = context.valid, collector.trace("ratings")
     issues = [
-        *_rejected_line_issues(collector, context.invalid),
-        *_unreadable_table_issues(collector),
+        *_reading_issues(collector, context.invalid),
         *rating_issues(context),
         *side_table_issues(context),
         *shape_issues(None, trace),
@@ -137,8 +136,8 @@ def histogram(values: "np.ndarray[Any, Any]") -> tuple[Bin, ...]:
     return tuple(Bin(float(a), float(b), int(n)) for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True))
 
 
-def _rejected_line_issues(collector: ErrorCollector, invalid: str) -> Iterator[ValidationIssue]:
-    """Yield one issue for each kind of fault in the lines of a file."""
+def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[ValidationIssue]:
+    """Yield one issue for each kind of fault in the lines of a file, and for each unreadable side table."""
     severity, action = invalid_action(invalid)
     for trace in collector.traces.values():
         for code, (singular, several) in _LINE_FAULTS.items():
@@ -148,9 +147,6 @@ def _rejected_line_issues(collector: ErrorCollector, invalid: str) -> Iterator[V
                 message = f"{plural(len(rows), 'row')} of {trace.label} {fault}."
                 first = rows[0]
                 yield ValidationIssue(code, severity, len(rows), message, action, first.reason, trace.label, first.line)
-
-
-def _unreadable_table_issues(collector: ErrorCollector) -> Iterator[ValidationIssue]:
     for kind, error in collector.errors.items():
         yield ValidationIssue(f"unreadable_{kind}", "error", 1, str(error), "stops here.")
 
