@@ -1,4 +1,4 @@
-"""Fetching, from a server on this machine alone: the whole file, checked, or nothing at all."""
+"""Downloads from a local server: the cache holds a verified archive or nothing."""
 
 import hashlib
 import http.server
@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from reelated.data import fetch, read
-from reelated.data.source import archive_path
+from reelated.data.files import archive_path
 from reelated.errors import InputError
 
 MODULE = importlib.import_module("reelated.data.fetch")  # the attribute of that name is the function
@@ -19,12 +19,12 @@ COUNT = 100_000
 
 
 def archive(count=COUNT, name="ml-100k/u.data", line="{user}\t{item}\t4\t880000000\n"):
-    """A zip with as many invented ratings as the edition has."""
-    made = io.BytesIO()
+    """Return a zip with as many generated ratings as the edition has."""
+    buffer = io.BytesIO()
     lines = (line.format(user=1 + at // 500, item=1 + at % 500) for at in range(count))
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr(name, "".join(lines))
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def whole():
 
 @pytest.fixture
 def server():
-    """A server on the loopback; `files` maps a path to its bytes, `short` makes it promise more than it sends."""
+    """Start a local server; `files` maps a path to its bytes, `short` adds to the declared content length."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requested.append(self.path)
             data = files.get(self.path)
             if data is None:
                 self.send_error(404)
@@ -53,15 +53,15 @@ def server():
         def log_message(self, *_):
             pass
 
-    files, short, asked = {}, {}, []
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+    files, short, requested = {}, {}, []
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    running.files, running.short, running.asked = files, short, asked
-    running.url = f"http://127.0.0.1:{running.server_port}"
-    yield running
-    running.shutdown()
-    running.server_close()
+    httpd.files, httpd.short, httpd.requested = files, short, requested
+    httpd.url = f"http://127.0.0.1:{httpd.server_port}"
+    yield httpd
+    httpd.shutdown()
+    httpd.server_close()
     thread.join()
 
 
@@ -73,7 +73,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def kept(cache):
+def cached_files(cache):
     return sorted(path.name for path in cache.rglob("*") if path.is_file())
 
 
@@ -82,84 +82,84 @@ def publish(server, data, md5=None):
     server.files["/ml-100k.zip.md5"] = md5 or f"MD5 (ml-100k.zip) = {hashlib.md5(data).hexdigest()}\n".encode()
 
 
-def test_a_good_archive_is_kept_and_read_by_its_name(server, cache, whole):
+def test_an_intact_archive_is_cached_and_read_by_its_name(server, cache, whole):
     publish(server, whole)
-    said = []
-    path = fetch("ml-100k", base_url=server.url, say=said.append)
+    messages = []
+    path = fetch("ml-100k", base_url=server.url, say=messages.append)
     assert path == cache / "datasets" / "ml-100k.zip" == archive_path("ml-100k")
     assert path.read_bytes() == whole
-    assert kept(cache) == ["ml-100k.zip"]
-    assert "not for commercial use" in said[0]
-    assert f"The MD5 is the published one: {hashlib.md5(whole).hexdigest()}" in said
+    assert cached_files(cache) == ["ml-100k.zip"]
+    assert "not for commercial use" in messages[0]
+    assert f"The MD5 is the published one: {hashlib.md5(whole).hexdigest()}" in messages
     assert read("ml-100k").name == "MovieLens 100K"
 
 
-def test_nothing_is_said_unless_asked_for(server, whole, capfd):
+def test_fetch_prints_nothing_by_default(server, whole, capfd):
     publish(server, whole)
     fetch("ml-100k", base_url=server.url)
     assert capfd.readouterr() == ("", "")
 
 
-def test_both_ways_to_write_an_md5_file_are_understood(server, whole):
+def test_both_formats_of_an_md5_file_are_read(server, whole):
     publish(server, whole, f"{hashlib.md5(whole).hexdigest().upper()}  ml-100k.zip\n".encode())
     assert fetch("ml-100k", base_url=server.url).is_file()
 
 
-def test_a_wrong_md5_keeps_nothing(server, cache, whole):
+def test_a_wrong_md5_leaves_the_cache_empty(server, cache, whole):
     publish(server, whole, b"0" * 32)
     with pytest.raises(InputError, match=r"the download is damaged: its MD5 is \w+, published is 0+. Nothing was kept"):
         fetch("ml-100k", base_url=server.url)
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_without_a_published_md5_the_contents_are_checked_and_it_is_said(server, whole):
+def test_without_a_published_md5_the_contents_are_checked(server, whole):
     server.files["/ml-100k.zip"] = whole
-    said = []
-    fetch("ml-100k", base_url=server.url, say=said.append)
-    assert any("There is no published checksum" in sentence for sentence in said)
+    messages = []
+    fetch("ml-100k", base_url=server.url, say=messages.append)
+    assert any("There is no published checksum" in message for message in messages)
 
 
-def test_without_a_published_md5_another_edition_is_refused(server, cache):
+def test_without_a_published_md5_another_edition_is_an_error(server, cache):
     server.files["/ml-100k.zip"] = archive(10)
     with pytest.raises(InputError, match=r"holds 10 ratings in ml-100k/u.data. Expected ml-100k.zip with 100,000"):
         fetch("ml-100k", base_url=server.url)
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_a_body_that_is_cut_short_keeps_nothing(server, cache, whole):
+def test_a_truncated_download_leaves_the_cache_empty(server, cache, whole):
     publish(server, whole)
     server.short["/ml-100k.zip"] = 1000
     with pytest.raises(InputError, match="cannot be reached, or the connection broke off"):
         fetch("ml-100k", base_url=server.url)
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
 @pytest.mark.parametrize(("answer", "status"), [(None, 404), (503, 503)])
-def test_an_answer_that_is_no_file_is_named(server, cache, answer, status):
+def test_an_http_error_is_reported(server, cache, answer, status):
     server.files["/ml-100k.zip"] = answer
     with pytest.raises(InputError, match=f"the server answers {status}"):
         fetch("ml-100k", base_url=server.url)
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_an_md5_that_cannot_be_fetched_for_another_reason_keeps_nothing(server, cache, whole):
+def test_a_server_error_for_the_md5_leaves_the_cache_empty(server, cache, whole):
     publish(server, whole)
     server.files["/ml-100k.zip.md5"] = 500
     with pytest.raises(InputError, match="the server answers 500"):
         fetch("ml-100k", base_url=server.url)
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_without_a_network_the_ways_out_are_offered(cache):
+def test_without_a_network_the_error_offers_alternatives(cache):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(InputError, match=r"reelated fetch ml-1m --from FILE, or use the bundled sample: 'sample'"):
         fetch("ml-1m", base_url=f"http://127.0.0.1:{port}")
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_an_interrupted_download_leaves_nothing(cache, monkeypatch):
+def test_an_interrupted_download_leaves_the_cache_empty(cache, monkeypatch):
     def interrupted(url, file, progress):
         file.write(b"half")
         raise KeyboardInterrupt
@@ -167,37 +167,37 @@ def test_an_interrupted_download_leaves_nothing(cache, monkeypatch):
     monkeypatch.setattr(MODULE, "_download", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch("ml-100k")
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(cache, monkeypatch):
+def test_a_full_disk_is_an_error_and_leaves_the_cache_empty(cache, monkeypatch):
     def full(url, file, progress):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(MODULE, "_download", full)
     with pytest.raises(InputError, match=r"ml-100k.zip cannot be written \(No space left on device\)"):
         fetch("ml-100k")
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_an_archive_in_the_cache_is_not_fetched_again(server, whole):
+def test_a_cached_archive_is_not_downloaded_again(server, whole):
     publish(server, whole)
     fetch("ml-100k", base_url=server.url)
-    server.asked.clear()
-    said = []
-    fetch("ml-100k", base_url=server.url, say=said.append)
-    assert server.asked == []
-    assert "in the cache already" in said[0]
+    server.requested.clear()
+    messages = []
+    fetch("ml-100k", base_url=server.url, say=messages.append)
+    assert server.requested == []
+    assert "in the cache already" in messages[0]
 
 
-def test_a_damaged_archive_in_the_cache_is_fetched_again(server, whole):
+def test_a_damaged_archive_in_the_cache_is_downloaded_again(server, whole):
     publish(server, whole)
     path = fetch("ml-100k", base_url=server.url)
     path.write_bytes(whole[:100])
     assert fetch("ml-100k", base_url=server.url).read_bytes() == whole
 
 
-def test_a_failed_fetch_leaves_the_archive_that_was_there(server, cache, whole, tmp_path):
+def test_a_failed_fetch_keeps_the_cached_archive(server, cache, whole, tmp_path):
     publish(server, whole)
     fetch("ml-100k", base_url=server.url)
     (tmp_path / "other.zip").write_bytes(archive(10))
@@ -206,13 +206,13 @@ def test_a_failed_fetch_leaves_the_archive_that_was_there(server, cache, whole, 
     assert (cache / "datasets" / "ml-100k.zip").read_bytes() == whole
 
 
-def test_a_file_from_elsewhere_is_copied(cache, whole, tmp_path):
+def test_a_local_archive_is_copied(cache, whole, tmp_path):
     (tmp_path / "mine.zip").write_bytes(whole)
     assert fetch("ml-100k", from_file=str(tmp_path / "mine.zip")).read_bytes() == whole
-    assert kept(cache) == ["ml-100k.zip"]
+    assert cached_files(cache) == ["ml-100k.zip"]
 
 
-def test_the_small_edition_is_recognised_without_a_fixed_count(tmp_path):
+def test_the_small_edition_needs_no_fixed_number_of_ratings(tmp_path):
     data = archive(3, "ml-latest-small/ratings.csv", "{user},{item},4.0,964982703\n")
     (tmp_path / "small.zip").write_bytes(data)
     assert fetch("ml-latest-small", from_file=tmp_path / "small.zip").is_file()
@@ -229,19 +229,19 @@ def test_the_small_edition_is_recognised_without_a_fixed_count(tmp_path):
         (None, r"from_file='.*mine.zip': cannot be read \(No such file or directory\)"),
     ],
 )
-def test_a_file_that_is_not_the_edition_is_refused(cache, tmp_path, data, message):
+def test_a_file_that_is_not_the_edition_is_an_error(cache, tmp_path, data, message):
     if data is not None:
         (tmp_path / "mine.zip").write_bytes(data)
     with pytest.raises(InputError, match=message):
         fetch("ml-100k", from_file=tmp_path / "mine.zip")
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_an_unknown_name_lists_the_known_ones():
+def test_an_unknown_name_is_an_error_that_lists_the_known_names():
     with pytest.raises(InputError, match=r"name='ml-100': expected one of 'ml-100k'.*Did you mean 'ml-100k'"):
         fetch("ml-100")
 
 
-def test_the_real_archive_is_taken_from_a_file(shared_data):
+def test_the_real_archive_is_copied_from_a_file(shared_data):
     fetch("ml-100k", from_file=shared_data / "ml-100k.zip")
     assert repr(read("ml-100k")).startswith("MovieLens 100K: 100,000 ratings by 943 users of 1,682 movies")

@@ -1,4 +1,4 @@
-"""Every edition of MovieLens, from folders and zips, whole and damaged; the real 100K and 1M."""
+"""Every edition of MovieLens, from folders and zips, intact and damaged; the real 100K and 1M."""
 
 import datetime
 import zipfile
@@ -74,7 +74,7 @@ def row(table, key, value):
     return table.row(by_predicate=pl.col(key) == value, named=True)
 
 
-def test_the_100k_layout_gives_titles_genres_dates_and_users(tmp_path):
+def test_the_100k_layout_has_titles_genres_dates_and_users(tmp_path):
     data = read(folder_of(tmp_path, encoded("100K")))
     item = row(data.items, "item_id", 10)
     assert (item["title"], item["year"]) == ("The Café Under the Bridge", 1994)
@@ -96,18 +96,18 @@ def test_the_genre_unknown_is_no_genre_and_an_item_without_a_date_is_kept(tmp_pa
     assert item == {"item_id": 20, "title": "unknown", "year": None, "genres": [], "release_date": None}
 
 
-def test_an_item_that_nobody_rated_is_known_nevertheless(tmp_path):
+def test_an_unrated_item_is_in_the_item_table(tmp_path):
     data = read(folder_of(tmp_path, encoded("100K")))
     assert row(data.items, "item_id", 30)["title"] == 'Never "Rated"'
     assert 30 not in data.ratings.item_ids
 
 
-def test_titles_that_are_the_same_under_two_ids_stay_two_items(tmp_path):
+def test_two_items_may_have_the_same_title(tmp_path):
     files = encoded("100K") | {"u.item": "\n".join(item(at, "Twice (1990)") for at in (10, 20))}
     assert read(folder_of(tmp_path, files)).items["title"].to_list() == ["Twice", "Twice"]
 
 
-def test_the_1m_layout_decodes_occupations_and_keeps_ages_as_they_are(tmp_path):
+def test_the_1m_layout_decodes_occupations_but_not_ages(tmp_path):
     data = read(folder_of(tmp_path, encoded("1M")))
     assert row(data.users, "user_id", 1) == {
         "user_id": 1,
@@ -147,13 +147,13 @@ def test_the_csv_layout_has_quoted_titles_links_and_tags(tmp_path):
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-def test_a_zip_gives_what_the_folder_gives(tmp_path, edition):
+def test_a_zip_is_read_like_its_folder(tmp_path, edition):
     folder, archive = folder_of(tmp_path, encoded(edition)), zip_of(tmp_path, encoded(edition))
-    here, there = read(folder), read(archive)
-    assert here.ratings.to_polars().equals(there.ratings.to_polars())
-    assert here.items.equals(there.items)
-    assert here.users.equals(there.users)
-    assert read(str(archive)).name == there.name
+    from_folder, from_zip = read(folder), read(archive)
+    assert from_folder.ratings.to_polars().equals(from_zip.ratings.to_polars())
+    assert from_folder.items.equals(from_zip.items)
+    assert from_folder.users.equals(from_zip.users)
+    assert read(str(archive)).name == from_zip.name
 
 
 def test_files_in_one_inner_folder_are_found(tmp_path):
@@ -161,7 +161,7 @@ def test_files_in_one_inner_folder_are_found(tmp_path):
     assert len(read(folder).ratings) == 3
 
 
-def test_two_inner_folders_with_ratings_are_too_many(tmp_path):
+def test_two_inner_folders_with_ratings_are_an_error(tmp_path):
     folder = folder_of(tmp_path, encoded("100K"), inner="one")
     (folder / "two").mkdir()
     (folder / "two" / "u.data").write_text("1\t1\t1\t1\n")
@@ -169,7 +169,7 @@ def test_two_inner_folders_with_ratings_are_too_many(tmp_path):
         read(folder)
 
 
-def test_side_files_stand_beside_any_table_of_ratings(tmp_path):
+def test_side_files_are_read_with_any_ratings_table(tmp_path):
     files = {name: encoded("1M")[name] for name in ("movies.dat", "users.dat")}
     folder = folder_of(tmp_path, files)
     table = {"user_id": [1, 1, 2], "item_id": [10, 20, 10], "rating": [4, 5, 1], "chrono_rank": [1, 0, 0]}
@@ -181,31 +181,31 @@ def test_side_files_stand_beside_any_table_of_ratings(tmp_path):
     assert data.ratings.timestamps is None
 
 
-def test_ratings_off_the_edition_s_scale_keep_their_own_in_another_table(tmp_path):
+def test_another_ratings_table_keeps_its_own_scale(tmp_path):
     folder = folder_of(tmp_path, {"movies.dat": encoded("1M")["movies.dat"]})
     pl.DataFrame({"user_id": [1, 2], "item_id": [10, 20], "rating": [0, 10]}).write_parquet(folder / "mine.parquet")
     assert read(folder).ratings.scale == (0, 10, 10)
 
 
-def test_a_rating_off_the_edition_s_scale_is_refused_in_its_own_file(tmp_path):
+def test_a_rating_off_the_scale_of_the_edition_is_an_error(tmp_path):
     files = encoded("100K") | {"u.data": "1\t10\t44\t880000000\n1\t20\t4\t880000000\n"}
     with pytest.raises(InputError, match=r"set: 1 row with a rating off the scale .1 to 5 in steps of 1."):
         read(folder_of(tmp_path, files))
     assert read(tmp_path / "set", scale=(1, 50, 1)).ratings.scale.high == 50
 
 
-def test_two_ratings_files_are_too_many(tmp_path):
+def test_two_ratings_files_are_an_error(tmp_path):
     folder = folder_of(tmp_path, encoded("100K") | {"ratings.csv": FILES_CSV["ratings.csv"]})
     with pytest.raises(InputError, match=r"holds ratings in 'ratings.csv' and in 'u.data'. Pass one of them"):
         read(folder)
 
 
-def test_a_folder_without_ratings_says_what_it_found(tmp_path):
+def test_a_folder_without_ratings_is_an_error_that_lists_its_files(tmp_path):
     with pytest.raises(InputError, match=r"set holds no ratings that Reelated knows.*found: 'u.item, u.user'"):
         read(folder_of(tmp_path, {name: FILES_100K[name].encode() for name in ("u.item", "u.user")}))
 
 
-def test_a_bad_line_of_an_edition_is_named_with_file_and_line(tmp_path):
+def test_a_bad_line_is_an_error_with_file_and_line(tmp_path):
     bad = FILES_1M["ratings.dat"] + "3::10::4\n"
     folder = folder_of(tmp_path, encoded("1M") | {"ratings.dat": bad})
     with pytest.raises(InputError, match=r"ratings.dat, line 4: 3 fields where 4 are expected: '3::10::4'. Mend"):
@@ -217,34 +217,34 @@ def test_a_bad_line_of_an_edition_is_named_with_file_and_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["u.item", "u.user"])
-def test_a_bad_line_in_a_side_file_is_named_too(tmp_path, name):
+def test_a_bad_line_in_a_side_file_is_an_error_with_file_and_line(tmp_path, name):
     first, rest = FILES_100K[name].split("\n", 1)
     files = encoded("100K") | {name: f"{first}\n1|2\n{rest}".encode("latin-1")}
     with pytest.raises(InputError, match=rf"{name}, line 2: 2 fields where"):
         read(folder_of(tmp_path, files))
 
 
-def test_a_zip_that_climbs_out_of_its_folder_writes_nothing_and_reads_the_rest(tmp_path):
+def test_members_of_a_zip_outside_its_folder_are_ignored(tmp_path):
     archive = tmp_path / "deep" / "set.zip"
     archive.parent.mkdir()
-    with zipfile.ZipFile(archive, "w") as made:
-        made.writestr("../ratings.csv", "user,item,rating\n9,9,9\n")
-        made.writestr("/u.user", "nonsense")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("../ratings.csv", "user,item,rating\n9,9,9\n")
+        file.writestr("/u.user", "nonsense")
         for name, data in encoded("100K").items():
-            made.writestr(f"ml/{name}", data)
+            file.writestr(f"ml/{name}", data)
     before = sorted(tmp_path.rglob("*"))
     assert read(archive).ratings.to_polars()["user_id"].to_list() == [1, 1, 2]
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_truncated_zip_is_said_to_be_damaged(tmp_path):
+def test_a_truncated_zip_is_an_error(tmp_path):
     archive = zip_of(tmp_path, encoded("csv"))
     archive.write_bytes(archive.read_bytes()[:-40])
     with pytest.raises(InputError, match=r"set.zip: the zip is damaged or cut short"):
         read(archive)
 
 
-def test_a_zip_with_a_damaged_member_is_said_to_be_damaged(tmp_path):
+def test_a_zip_with_a_damaged_member_is_an_error(tmp_path):
     archive = zip_of(tmp_path, {"ratings.csv": "user,item,rating\n" + "1,2,3\n" * 999})
     data = bytearray(archive.read_bytes())
     data[60] ^= 0xFF
@@ -253,7 +253,7 @@ def test_a_zip_with_a_damaged_member_is_said_to_be_damaged(tmp_path):
         read(archive)
 
 
-def test_an_encrypted_zip_is_said_to_be_encrypted(tmp_path):
+def test_an_encrypted_zip_is_an_error(tmp_path):
     archive = zip_of(tmp_path, encoded("csv"))
     data = bytearray(archive.read_bytes())
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -267,7 +267,7 @@ def test_an_encrypted_zip_is_said_to_be_encrypted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("filed", "said"),
+    ("title", "expected"),
     [
         ("Beautiful Mind, A (2001)", ("A Beautiful Mind", 2001)),
         ("Postino, Il (Postman, The) (1994)", ("Il Postino (The Postman)", 1994)),
@@ -293,11 +293,11 @@ def test_an_encrypted_zip_is_said_to_be_encrypted(tmp_path):
         ("", ("", None)),
     ],
 )
-def test_a_title_is_shown_as_people_say_it(filed, said):
-    assert split_title(filed) == said
+def test_catalogue_titles_become_display_titles(title, expected):
+    assert split_title(title) == expected
 
 
-def test_titles_of_a_table_that_has_years_are_left_alone(tmp_path):
+def test_titles_of_a_table_with_years_are_unchanged(tmp_path):
     files = {
         "ratings.csv": "user,item,rating\n1,10,4\n",
         "movies.csv": 'item,title,year\n10,"Doors, The (Live)",1968.0\n',
@@ -306,25 +306,25 @@ def test_titles_of_a_table_that_has_years_are_left_alone(tmp_path):
     assert (item["title"], item["year"]) == ("Doors, The (Live)", 1968)
 
 
-def test_a_sample_that_was_written_to_a_folder_says_that_it_is_simulated(tmp_path):
+def test_a_sample_in_a_folder_is_named_simulated(tmp_path):
     files = encoded("100K") | {"README": "Reelated sample: simulated ratings of well-known movies"}
     assert read(folder_of(tmp_path, files)).name == "Reelated sample (simulated ratings)"
 
 
-def test_folds_are_the_five_of_the_edition(tmp_path):
+def test_folds_yields_the_five_official_folds(tmp_path):
     parts = {f"u{number}.base": f"1\t10\t{number}\t88\n1\t20\t1\t88\n" for number in range(1, 6)}
     parts |= {f"u{number}.test": f"2\t20\t{number}\t88\n" for number in range(1, 6)}
-    made = list(folds(folder_of(tmp_path, encoded("100K") | parts)))
-    assert [train.ratings.matrix[0, 0] for train, _ in made] == [1, 2, 3, 4, 5]
-    assert [test.row(0) for _, test in made] == [(2, 20, float(number), 88) for number in range(1, 6)]
+    loaded = list(folds(folder_of(tmp_path, encoded("100K") | parts)))
+    assert [train.ratings.matrix[0, 0] for train, _ in loaded] == [1, 2, 3, 4, 5]
+    assert [test.row(0) for _, test in loaded] == [(2, 20, float(number), 88) for number in range(1, 6)]
 
 
-def test_a_set_without_folds_says_so(tmp_path):
+def test_a_data_set_without_folds_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"set holds no file 'u1.base' beside its ratings"):
         next(folds(folder_of(tmp_path, encoded("100K"))))
 
 
-def test_the_real_100k_has_its_published_counts(shared_data):
+def test_movielens_100k_has_its_published_counts(shared_data):
     data = read(shared_data / "ml-100k.zip")
     assert repr(data) == "MovieLens 100K: 100,000 ratings by 943 users of 1,682 movies, 1 to 5 in steps of 1"
     assert data.notes == ()
@@ -334,7 +334,7 @@ def test_the_real_100k_has_its_published_counts(shared_data):
     assert [len(test) for _, test in folds(shared_data / "ml-100k.zip")] == [20000] * 5
 
 
-def test_the_real_1m_has_its_published_counts(shared_data):
+def test_movielens_1m_has_its_published_counts(shared_data):
     data = read(shared_data / "ml-1m")
     assert repr(data) == "MovieLens 1M: 1,000,209 ratings by 6,040 users of 3,706 movies, 1 to 5 in steps of 1"
     assert (len(data.items), len(data.users)) == (3883, 6040)

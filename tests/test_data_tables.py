@@ -1,4 +1,4 @@
-"""Tables of any kind, whole and damaged: what is read, what is said, and that no fault shows a traceback of polars."""
+"""Tables of any kind, intact and damaged: their contents, the notes, and an `InputError` for every fault."""
 
 import contextlib
 import gzip
@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelated.data import cache_folder, check, fingerprint, folds, read
-from reelated.data.tables import read_table
+from reelated.data import cache_folder, fingerprint, folds, read, validate
+from reelated.data.table_reader import read_table
 from reelated.errors import DataWarning, InputError, InputTypeError
 from reelated.ratings.frames import rating_columns
 
@@ -54,21 +54,21 @@ def test_text_with_any_separator_is_read(tmp_path, name, data):
 
 
 @pytest.mark.parametrize("write", ["write_parquet", "write_ipc", "write_ipc_stream"])
-def test_binary_tables_are_read_and_keep_their_text_ids(tmp_path, write):
+def test_binary_tables_keep_their_text_ids(tmp_path, write):
     table = pl.DataFrame({"user": ["1", "2"], "item_id": [10, 20], "stars": [4.5, 3.0], "review": ["good", "bad"]})
     path = tmp_path / "mine.table"
     getattr(table, write)(path)
     assert rows(path) == [("1", 10, 4.5), ("2", 20, 3.0)]
 
 
-def test_frames_of_polars_pandas_and_plain_columns_are_read():
+def test_polars_pandas_and_mappings_are_read():
     columns = {"user_id": [1, 2], "item_id": [10, 20], "rating": [4.5, 3.0]}
     for frame in (columns, pl.DataFrame(columns), pd.DataFrame(columns), pl.DataFrame(columns).to_arrow()):
         assert rows(frame) == [(1, 10, 4.5), (2, 20, 3.0)]
 
 
 @pytest.mark.parametrize("separator", [",", "\t", "::"])
-def test_without_column_names_the_order_is_taken_and_said(tmp_path, separator):
+def test_without_a_header_the_default_order_is_used_with_a_warning(tmp_path, separator):
     path = put(tmp_path, HEADED.split("\n", 1)[1].replace(",", separator))
     with pytest.warns(DataWarning, match="no line with column names: the columns are taken as user, item, rating, ti"):
         data = read(path)
@@ -76,20 +76,20 @@ def test_without_column_names_the_order_is_taken_and_said(tmp_path, separator):
     assert len(data.notes) == 1
 
 
-def test_two_columns_without_names_are_events():
+def test_a_mapping_without_ratings_is_implicit_feedback():
     assert rows({"user": [1, 2], "item": [10, 20]}, columns={"rating": None}) == [(1, 10, 1.0), (2, 20, 1.0)]
 
 
-@pytest.mark.parametrize("ids", ["1,10\n2,20\n", "ann,tent\nben,rope\n"])
-def test_a_file_without_ratings_is_events_too(tmp_path, ids):
-    path = put(tmp_path, "user,item\n" + ids)
+@pytest.mark.parametrize("text", ["1,10\n2,20\n", "ann,tent\nben,rope\n"])
+def test_a_file_without_ratings_is_implicit_feedback(tmp_path, text):
+    path = put(tmp_path, "user,item\n" + text)
     with pytest.raises(InputError, match="No column for rating"):
         read(path)
-    wanted = [int(text) if text.isdigit() else text for text in ids.replace("\n", ",").split(",")[:4]]
-    assert read(path, columns={"rating": None}).ratings.to_polars().rows() == [(*wanted[:2], 1.0), (*wanted[2:], 1.0)]
+    ids = [int(field) if field.isdigit() else field for field in text.replace("\n", ",").split(",")[:4]]
+    assert read(path, columns={"rating": None}).ratings.to_polars().rows() == [(*ids[:2], 1.0), (*ids[2:], 1.0)]
 
 
-def test_columns_are_named_by_option(tmp_path):
+def test_columns_can_be_named(tmp_path):
     path = put(tmp_path, "who,what,much\na,b,3\nc,d,4\n")
     with pytest.raises(InputError, match=r"mine.csv: No column for user_id and item_id and rating among"):
         read(path)
@@ -99,14 +99,14 @@ def test_columns_are_named_by_option(tmp_path):
     ]
 
 
-def test_ids_become_integers_only_if_all_stay_what_they_were(tmp_path):
+def test_ids_become_integers_only_if_no_value_changes(tmp_path):
     assert rows(put(tmp_path, "user,item,rating\n7,007,1\n8,12,2\n")) == [(7, "007", 1.0), (8, "12", 2.0)]
     assert rows(put(tmp_path, "user,item,rating\n+7,1,1\n8,1,2\n")) == [("+7", 1, 1.0), ("8", 1, 2.0)]
     huge = str(2**63)
     assert rows(put(tmp_path, f"user,item,rating\n{huge},1,1\n8,1,2\n"))[1][0] == huge
 
 
-def test_spaces_around_ids_are_removed_and_said(tmp_path):
+def test_spaces_around_ids_are_removed_with_a_warning(tmp_path):
     with pytest.warns(DataWarning, match="removed the spaces around item_id"):
         assert rows(put(tmp_path, "user, item, rating\n7, 1, 4\n8, 2, 5\n")) == [(7, 1, 4.0), (8, 2, 5.0)]
 
@@ -118,7 +118,7 @@ def test_times_may_be_missing_or_dates(tmp_path):
     assert [time for *_, time in rows(path)] == [86400, 172800]
 
 
-def test_latin1_text_and_quotes_and_line_breaks_within_fields_are_read(tmp_path):
+def test_latin1_quotes_and_line_breaks_in_fields_are_read(tmp_path):
     path = put(tmp_path, 'user,item,rating,note\nJosé,"a,""b""",4,"two\nlines"\nx,y,3,z\n'.encode("latin-1"))
     assert rows(path) == [("José", 'a,"b"', 4.0), ("x", "y", 3.0)]
 
@@ -150,7 +150,7 @@ def test_a_bad_line_is_an_error_with_its_number(tmp_path, fault):
 
 
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "a NUL"])
-def test_bad_lines_are_dropped_on_demand_and_said(tmp_path, fault):
+def test_bad_lines_are_dropped_with_a_warning(tmp_path, fault):
     line, message = FAULTS[fault]
     with pytest.warns(DataWarning, match=f"mine: dropped 1 bad line, the first is {message}"):
         data = read(put(tmp_path, HEADED + line), invalid="drop")
@@ -158,7 +158,7 @@ def test_bad_lines_are_dropped_on_demand_and_said(tmp_path, fault):
     assert "dropped 1 bad line" in data.notes[0]
 
 
-def test_an_open_quote_costs_its_own_line_alone(tmp_path):
+def test_an_unclosed_quote_affects_only_its_own_line(tmp_path):
     path = put(tmp_path, HEADED + '"1,10,4,5\n3,1,1,1\n4,1,1,1\n')
     with pytest.warns(DataWarning, match="dropped 1 bad line, the first is line 4: 1 field"):
         assert rows(path, invalid="drop") == [*ROWS, (3, 1, 1.0, 1), (4, 1, 1.0, 1)]
@@ -178,32 +178,32 @@ def test_an_open_quote_costs_its_own_line_alone(tmp_path):
         (["good", "ok", "fine", "so", '"x'], 1),  # in the last line
     ],
 )
-def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path, separator, notes, stray):
+def test_an_unclosed_quote_swallows_no_rows(tmp_path, separator, notes, stray):
     ids = [(1, 10, 5.0), (1, 20, 3.0), (2, 10, 4.0), (2, 20, 2.0), (3, 10, 1.0)]
     lines = ["user,item,rating,note", *(f"{u},{m},{r:g},{note}" for (u, m, r), note in zip(ids, notes, strict=True))]
     path = put(tmp_path, "\n".join(lines).replace(",", separator))
     assert rows(path) == ids
-    first = 2 + next(at for at, note in enumerate(notes) if note.startswith('"'))
+    first = 2 + next(row for row, note in enumerate(notes) if note.startswith('"'))
     assert read(path).notes == (f"found {stray} line{'s' * (stray > 1)} with a stray quote, the first is line {first}",)
 
 
-def test_line_breaks_within_quotes_are_no_rows(tmp_path):
-    """A field that closes properly is text, whatever it looks like, unless its lines have the numbers of rows."""
+def test_line_breaks_within_quotes_start_no_rows(tmp_path):
+    """A properly closed field is text unless its lines look like rows with numbers."""
     text = 'user,item,rating,note\n1,10,5,"so, so, so, so\n\nand, one, of, ""those"""\n1,20,3,ok\n2,10,4,"\r\n"\n'
     path = put(tmp_path, text)
     assert rows(path) == [(1, 10, 5.0), (1, 20, 3.0), (2, 10, 4.0)]
     assert read(path).notes == ()
-    joined = [finding.sentence for finding in check(path).findings if "oined" in finding.sentence]
+    joined = [issue.message for issue in validate(path).issues if "oined" in issue.message]
     assert joined == ["Joined 3 lines to the quoted field that begins before, the first is line 3."]
 
 
-def test_where_text_alone_leaves_it_open_whether_quotes_hold_rows_it_is_said(tmp_path):
+def test_lines_within_quotes_that_may_be_rows_are_reported(tmp_path):
     path = put(tmp_path, 'user,item\nu1,"m1\nu2,m2\nu3,m3"\nu4,m4\n')
     with pytest.warns(DataWarning, match="joined 2 lines to the quoted field that begins before, the first is line 3"):
         read(path, columns={"rating": None})
 
 
-def test_blank_lines_between_rows_are_counted_and_lines_may_end_as_on_old_macs(tmp_path):
+def test_blank_lines_are_counted_and_classic_mac_line_ends_are_read(tmp_path):
     with pytest.warns(DataWarning, match="skipped 3 blank lines"):
         assert rows(put(tmp_path, "user,item,rating\n1,10,4\n\n  \n2,20,3\n\n3,30,1\n\n\n")) == [
             (1, 10, 4.0), (2, 20, 3.0), (3, 30, 1.0)
@@ -238,21 +238,21 @@ ODD = st.one_of(
     st.integers(0, 20),
 )
 def test_every_line_of_a_text_is_accounted_for(lines, separator, ends, nul):
-    """Lines = ratings + repeated ratings + refused lines + blank lines + lines within quotes; what is plain is read."""
+    """Lines = ratings + repeated ratings + rejected lines + blank lines + lines within quotes; plain lines are read."""
     text = "\n".join(["user,item,rating,note", "8,8,2,z", *lines, "9,9,3,z" + "\0" * (nul == 20)])
     n_lines, text = text.count("\n"), text.replace(",", separator).replace("\n", ends)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         path = put(Path(folder), text.encode())
         try:
-            checkup, data = check(path, invalid="drop"), read(path, invalid="drop")
+            report, data = validate(path, invalid="drop"), read(path, invalid="drop")
         except InputError as error:
             assert nul == 20 and "holds NUL bytes" in str(error)  # noqa: PT017, PT018
             return
-    told = " ".join([*data.notes, *(finding.sentence for finding in checkup.findings)])
+    notes = " ".join([*data.notes, *(issue.message for issue in report.issues)])
 
     def count(words):
-        return max((int(number.replace(",", "")) for number in re.findall(rf"([\d,]+) {words}", told)), default=0)
+        return max((int(number.replace(",", "")) for number in re.findall(rf"([\d,]+) {words}", notes)), default=0)
 
     parts = {
         "ratings": len(data.ratings),
@@ -262,7 +262,7 @@ def test_every_line_of_a_text_is_accounted_for(lines, separator, ends, nul):
         "joined": count("lines? to the quoted"),
     }
     assert sum(parts.values()) == n_lines, parts
-    # a line break of a quoted field is one of the text where another quote has closed the field before
+    # a line break of a quoted field counts as text if another quote has closed the field before
     assert parts["blank"] <= sum(not line.strip() for line in "\n".join(lines).split("\n"))
     pairs = set(data.ratings.to_polars().select("user_id", "item_id").cast(pl.String).rows())
     plain = [line.split(",") for line in lines if re.fullmatch(r"[1-5],[1-9],[1-5],[^\"\n,]*", line)]
@@ -274,8 +274,8 @@ def test_a_decimal_comma_is_explained(tmp_path):
         read(put(tmp_path, "user;item;rating\n1;2;4,5\n1;3;3,5\n"))
 
 
-WHOLE = io.BytesIO()
-pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_parquet(WHOLE)
+PARQUET = io.BytesIO()
+pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_parquet(PARQUET)
 ARROW = io.BytesIO()
 pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_ipc(ARROW)
 
@@ -292,7 +292,7 @@ pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_
         (b"only one column\n1\n", "mine.csv, line 1: one field only"),
         (b"\x1f\x8bnonsense", "mine.csv: the gzip file is damaged"),
         (gzip.compress(HEADED.encode())[:-9], "mine.csv: the gzip file is damaged"),
-        (WHOLE.getvalue()[:-20], "mine.csv: the Parquet file is damaged"),
+        (PARQUET.getvalue()[:-20], "mine.csv: the Parquet file is damaged"),
         (ARROW.getvalue()[:-20], "mine.csv: the Arrow file is damaged"),
         (b"PK\x03\x04 no zip at all", "mine.csv: the zip is damaged"),
         (b"a,b,c\nd,e,f\n", "mine.csv: No column for user_id"),
@@ -300,19 +300,19 @@ pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_
         ((",".join(f"column{at}" for at in range(5000)) + "\n").encode(), "mine.csv: No column for user_id"),
     ],
 )
-def test_what_is_no_table_is_refused_in_one_sentence(tmp_path, data, message):
+def test_an_unreadable_file_is_an_error(tmp_path, data, message):
     with pytest.raises(InputError, match=message) as caught:
         read(put(tmp_path, data))
     assert len(str(caught.value)) < 1000
 
 
-def test_a_parquet_file_without_rows_is_refused(tmp_path):
+def test_a_parquet_file_without_rows_is_an_error(tmp_path):
     pl.DataFrame(schema=["user", "item", "rating"]).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"a\.parquet holds no rows"):
         read(tmp_path / "a.parquet")
 
 
-def test_a_file_without_permission_is_refused_in_one_sentence(tmp_path, monkeypatch):
+def test_a_file_without_read_permission_is_an_error(tmp_path, monkeypatch):
     path = put(tmp_path, HEADED)
 
     def denied(*_, **__):
@@ -335,23 +335,23 @@ def test_a_file_without_permission_is_refused_in_one_sentence(tmp_path, monkeypa
         ("x" * 10_000, "source='x"),
     ],
 )
-def test_a_source_that_does_not_exist_lists_near_names(source, message):
+def test_a_missing_source_is_an_error_with_similar_names(source, message):
     with pytest.raises(InputError, match=message):
         read(source)
 
 
-def test_a_mistyped_path_lists_the_file_that_is_there(tmp_path):
+def test_a_mistyped_path_is_an_error_with_the_existing_file(tmp_path):
     put(tmp_path, HEADED, "ratings.csv")
     with pytest.raises(InputError, match=r"Did you mean '.*ratings.csv'"):
         read(tmp_path / "ratigns.csv")
 
 
-def test_an_edition_that_is_not_in_the_cache_says_how_to_get_it():
+def test_an_edition_missing_in_the_cache_is_an_error_with_the_command():
     with pytest.raises(InputError, match=r"Get it with: reelated fetch ml-25m. Without a network, use 'sample'"):
         read("ml-25m")
 
 
-def test_the_sample_says_that_it_is_simulated():
+def test_the_name_of_the_sample_says_simulated():
     data = read("sample")
     assert data.name == "Reelated sample (simulated ratings)"
     assert data.ratings.scale == (1, 5, 1)
@@ -359,25 +359,25 @@ def test_the_sample_says_that_it_is_simulated():
         next(folds("sample"))
 
 
-def test_what_exists_as_a_path_wins_over_a_name(tmp_path, monkeypatch):
+def test_an_existing_path_has_precedence_over_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(tmp_path, HEADED, "sample")
     assert rows("sample") == ROWS
 
 
-def test_what_is_neither_path_nor_frame_is_refused():
+def test_a_source_of_another_type_is_an_error():
     with pytest.raises(InputTypeError, match="expected a polars or pandas DataFrame"):
         read(42)
 
 
-def test_a_folder_with_several_tables_asks_for_one(tmp_path):
+def test_a_folder_with_several_tables_is_an_error(tmp_path):
     put(tmp_path, HEADED, "a.csv")
     put(tmp_path, HEADED, "b.csv")
     with pytest.raises(InputError, match=r"holds several tables \('a.csv', 'b.csv'\)"):
         read(tmp_path)
 
 
-def test_items_and_users_may_be_files_and_their_ids_follow_the_ratings(tmp_path):
+def test_items_and_users_may_be_files_with_the_id_type_of_the_ratings(tmp_path):
     ratings = put(tmp_path, "user,item,rating\nu1,1,4\nu2,x2,5\n")
     items = put(tmp_path, "item,title,year,genres\n1,First,1990,Drama|War\nx2,Second,1991,\n", "catalogue.csv")
     users = put(tmp_path, "user,age,zip\nu1,30,01234\n", "people.csv")
@@ -392,7 +392,7 @@ def test_integer_ids_of_a_side_file_become_text_where_the_ratings_have_text(tmp_
     assert read(ratings, items=items).items["title"].to_list() == ["First", "x"]
 
 
-def test_a_side_file_that_is_replaced_need_not_be_sound(tmp_path):
+def test_a_replaced_side_file_is_not_read(tmp_path):
     put(tmp_path, HEADED, "ratings.csv")
     put(tmp_path, "item,title\n10\n", "movies.csv")
     with pytest.raises(InputError, match=r"movies\.csv, line 2: 1 field where 2 are expected"):
@@ -403,27 +403,27 @@ def test_a_side_file_that_is_replaced_need_not_be_sound(tmp_path):
     ]
 
 
-def test_a_side_file_that_does_not_exist_is_named(tmp_path):
+def test_a_missing_side_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match="there is no such folder, zip or file"):
         read(put(tmp_path, HEADED), items=tmp_path / "none.csv")
 
 
-def test_a_fingerprint_follows_the_contents_and_not_the_place(tmp_path):
-    here, there = tmp_path / "here", tmp_path / "there"
-    for folder in (here, there):
+def test_a_fingerprint_depends_on_contents_and_not_on_the_path(tmp_path):
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    for folder in (original, copy):
         folder.mkdir()
         put(folder, HEADED, "ratings.csv")
         put(folder, "item,title\n10,First\n", "movies.csv")
-    first = fingerprint(here)
-    assert fingerprint(there) == first
-    put(there, "not read", "notes.md")
-    assert fingerprint(there) == first
-    put(there, "item,title\n10,Other\n", "movies.csv")
-    assert fingerprint(there) != first
-    assert fingerprint(here / "ratings.csv") != first
+    first = fingerprint(original)
+    assert fingerprint(copy) == first
+    put(copy, "not read", "notes.md")
+    assert fingerprint(copy) == first
+    put(copy, "item,title\n10,Other\n", "movies.csv")
+    assert fingerprint(copy) != first
+    assert fingerprint(original / "ratings.csv") != first
 
 
-def test_the_cache_folder_is_the_user_s_own(tmp_path, monkeypatch):
+def test_the_cache_folder_is_private_to_the_user(tmp_path, monkeypatch):
     monkeypatch.setenv("REELATED_CACHE", str(tmp_path / "deep" / "cache"))
     assert cache_folder() == tmp_path / "deep" / "cache"
     assert cache_folder().stat().st_mode & 0o777 == 0o700
@@ -443,12 +443,12 @@ TABLE = st.lists(st.tuples(IDS, IDS, st.integers(1, 10)), min_size=1, max_size=1
 
 @settings(deadline=None, max_examples=60)
 @given(TABLE, st.sampled_from([",", ";", "\t", "|"]))
-def test_a_frame_written_as_csv_is_read_as_it_was(table, separator):
+def test_a_frame_survives_the_round_trip_through_csv(table, separator):
     table = [(f"u{user.strip()}", f"m{item.strip()}", rating) for user, item, rating in table]
     frame = pl.DataFrame(table, schema=["user_id", "item_id", "rating"], orient="row")
     frame = frame.unique(["user_id", "item_id"], keep="last").with_columns(pl.col("rating").cast(pl.Float32))
-    made = read_bytes(frame.write_csv(separator=separator).encode())
-    assert made.sort("user_id", "item_id").equals(frame.sort("user_id", "item_id"))
+    table = read_bytes(frame.write_csv(separator=separator).encode())
+    assert table.sort("user_id", "item_id").equals(frame.sort("user_id", "item_id"))
 
 
 @settings(deadline=None, max_examples=60)
@@ -461,17 +461,17 @@ def test_integer_ids_survive_a_round_trip_through_csv(pairs):
 
 @settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=80) | st.text('1,;\t|:"\n\r\0é.', max_size=60).map(str.encode))
-def test_no_bytes_at_all_show_a_traceback(data):
+def test_any_bytes_are_read_or_an_input_error(data):
     for head in (b"", b"user,item,rating\n1,2,3\n"):
         with contextlib.suppress(InputError):
             read_bytes(head + data)
 
 
-# ------------------------------------------------------------------------------------------- catalogues of any origin
+# catalogues of any origin
 FILED = 'movieId,title,genres\n1,"Sixth Sense, The (1999)",Drama|Horror\n2,Heat (1995),(no genres listed)\n'
 
 
-def test_a_catalogue_given_as_a_frame_is_treated_like_the_same_file(tmp_path):
+def test_an_item_table_as_a_frame_is_read_like_the_same_file(tmp_path):
     path = put(tmp_path, "userId,movieId,rating\n1,1,4\n2,2,5\n3,3,1\n", "ratings.csv")
     put(tmp_path, FILED, "movies.csv")
     from_files = read(tmp_path).items
@@ -496,7 +496,7 @@ def test_a_catalogue_given_as_a_frame_is_treated_like_the_same_file(tmp_path):
     ],
 )
 @pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
-def test_the_whole_column_decides_how_genres_are_separated(cell, other, note):
+def test_the_genre_separator_is_chosen_for_the_column(cell, other, note):
     items = {"item_id": [1, 2, 3], "title": ["a", "b", "c"], "genres": [cell, other, None]}
     data = read({"user": [1, 2, 3], "item": [1, 2, 3], "rating": [1, 2, 3]}, items=items)
     first, second, third = data.items["genres"].to_list()
@@ -506,22 +506,22 @@ def test_the_whole_column_decides_how_genres_are_separated(cell, other, note):
     assert data.notes == ((f"items: {note}",) if note else ())
 
 
-def test_lists_of_genres_stay_as_they_are():
+def test_lists_of_genres_are_unchanged():
     items = pd.DataFrame({"item_id": [1, 2], "genres": [["Action, slow", "unknown"], None]})
     data = read({"user": [1, 2], "item": [1, 2], "rating": [1, 2]}, items=items)
     assert data.items["genres"].to_list() == [["Action, slow"], []]
 
 
-def test_a_name_that_columns_gives_the_ids_is_known_in_the_other_tables_too(tmp_path):
+def test_named_id_columns_are_found_in_side_tables_too(tmp_path):
     ratings = put(tmp_path, "who,film_no,rating\n1,1,4\n2,2,5\n")
     items = put(tmp_path, "film_no,title\n1,First\n", "catalogue.csv")
     users = put(tmp_path, "who,age\n2,30\n", "people.csv")
     columns = {"user_id": "who", "item_id": "film_no"}
-    for about_them in (
+    for side_tables in (
         {"items": items, "users": users},
         {"items": pd.read_csv(items), "users": pd.read_csv(users)},
     ):
-        data = read(ratings, columns=columns, **about_them)
+        data = read(ratings, columns=columns, **side_tables)
         assert data.items["title"].to_list() == ["First", "Item 2"]
         assert data.users["age"].to_list() == [None, 30]
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The bundled sample: the same each time, like the real thing, laid out as MovieLens 100K, and making sense."""
+"""The bundled sample: deterministic, realistic, in the layout of MovieLens 100K, and plausible to a moviegoer."""
 
 from datetime import date
 from pathlib import Path
@@ -47,8 +47,8 @@ def test_two_simulations_are_the_same(sample: Sample) -> None:
         assert once.equals(again)
 
 
-def test_the_sample_is_the_one_it_has_always_been(sample: Sample) -> None:
-    """A change of the catalogue or of the simulation shows here; then the numbers are to be measured anew."""
+def test_the_sample_has_its_known_checksums(sample: Sample) -> None:
+    """A change of the catalogue or of the simulation changes these numbers; measure them again."""
     weights = sample.ratings.select(pl.col("user_id") * 1009 + pl.col("item_id") * 10 + pl.col("rating")).to_series()
     in_order = (weights.to_numpy() * np.arange(len(weights))).sum()
     assert (len(weights), weights.sum()) == (49_653, 15_229_583_230)
@@ -59,7 +59,7 @@ def test_the_sample_is_the_one_it_has_always_been(sample: Sample) -> None:
 # Marginals: MovieLens 100K has 6 / 11 / 27 / 34 / 21 % of 1 … 5 stars, a mean of 3.53, and at least 20 ratings a user
 
 
-def test_the_stars_are_spread_as_in_movielens_100k(sample: Sample) -> None:
+def test_the_stars_are_distributed_as_in_movielens_100k(sample: Sample) -> None:
     stars = sample.ratings["rating"].to_numpy()
     shares = np.bincount(stars, minlength=6)[1:] / len(stars)
     assert stars.min() == 1
@@ -68,12 +68,12 @@ def test_the_stars_are_spread_as_in_movielens_100k(sample: Sample) -> None:
     assert np.abs(shares - [0.061, 0.114, 0.271, 0.342, 0.212]).max() < 0.02
 
 
-def test_there_are_about_50_000_ratings_none_of_them_twice(sample: Sample) -> None:
+def test_there_are_about_50_000_distinct_ratings(sample: Sample) -> None:
     assert 48_000 < len(sample.ratings) < 52_000
     assert sample.ratings.select("user_id", "item_id").is_unique().all()
 
 
-def test_users_rate_20_items_or_more_and_a_few_very_many(sample: Sample) -> None:
+def test_users_rate_20_items_or_more_and_a_few_rate_many(sample: Sample) -> None:
     counts = (matrix(sample) > 0).sum(axis=1)
     assert counts.min() == 20
     assert counts.max() > 250
@@ -88,7 +88,7 @@ def test_a_few_items_are_rated_by_most_users_and_many_by_few(sample: Sample) -> 
     assert (counts < 30).mean() > 0.1
 
 
-def test_users_and_items_differ_in_their_means_as_in_movielens_100k(sample: Sample) -> None:
+def test_means_of_users_and_items_vary_as_in_movielens_100k(sample: Sample) -> None:
     """There, the standard deviations are 0.44 for users and 0.53 for items with 20 ratings or more."""
     X = matrix(sample)
     of_users, of_items = X.sum(axis=1) / (X > 0).sum(axis=1), X.sum(axis=0) / (X > 0).sum(axis=0)
@@ -96,13 +96,13 @@ def test_users_and_items_differ_in_their_means_as_in_movielens_100k(sample: Samp
     assert 0.35 < of_items.std() < 0.6
 
 
-def test_the_young_have_seen_fewer_old_items_than_the_old(sample: Sample) -> None:
+def test_young_users_rate_fewer_old_items(sample: Sample) -> None:
     seen = sample.ratings.join(sample.users, on="user_id").join(sample.items, on="item_id")
     share = seen.group_by(pl.col("age") > 31).agg((pl.col("year") < 1970).mean()).sort("age")["year"]
     assert share[1] > 1.2 * share[0]
 
 
-def test_users_are_ordinary_people(sample: Sample) -> None:
+def test_users_have_plausible_attributes(sample: Sample) -> None:
     users = sample.users
     assert len(users) == 600
     assert users["age"].is_between(10, 80).all()
@@ -112,7 +112,7 @@ def test_users_are_ordinary_people(sample: Sample) -> None:
     assert users["zip_code"].str.contains(r"^\d{5}$").all()
 
 
-def test_a_user_rates_one_item_after_another_within_some_months(sample: Sample) -> None:
+def test_a_user_rates_items_one_after_another_within_months(sample: Sample) -> None:
     times = sample.ratings.sort("user_id", "timestamp")
     assert (times["timestamp"].diff().filter(times["user_id"].diff() == 0) > 0).all()
     assert date.fromtimestamp(times["timestamp"].min()) >= date(2024, 2, 29)
@@ -137,7 +137,7 @@ def test_the_catalogue_has_300_to_500_items_of_every_genre_and_age(sample: Sampl
     assert set(items["year"] // 10 * 10) == set(range(1920, 2030, 10))
 
 
-def test_titles_have_what_readers_stumble_over(sample: Sample) -> None:
+def test_titles_contain_special_characters(sample: Sample) -> None:
     titles = " ".join(sample.items["title"])
     assert all(mark in titles for mark in ("'", ":", ",", "&", "!", "...", "(500)", "é", "ä", "½", "·"))
     assert "|" not in titles
@@ -146,12 +146,12 @@ def test_titles_have_what_readers_stumble_over(sample: Sample) -> None:
 # The layout
 
 
-def test_the_files_are_those_of_movielens_100k_and_nothing_else(folder: Path) -> None:
+def test_the_files_are_those_of_movielens_100k(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == FILES
     assert [path.name for path in folder.parent.iterdir()] == ["folder"]
 
 
-def test_ratings_are_four_numbers_between_tabs(folder: Path, sample: Sample) -> None:
+def test_ratings_are_four_numbers_separated_by_tabs(folder: Path, sample: Sample) -> None:
     rows = fields(folder / "u.data", "\t")
     assert [tuple(map(int, row)) for row in rows] == sample.ratings.rows()
 
@@ -169,7 +169,7 @@ def test_an_item_has_24_fields_in_latin_1(folder: Path, sample: Sample) -> None:
     assert [int(row[0]) for row in rows] == sample.items["item_id"].to_list()
 
 
-def test_users_genres_occupations_and_counts_are_as_they_should_be(folder: Path, sample: Sample) -> None:
+def test_users_genres_occupations_and_counts_are_written(folder: Path, sample: Sample) -> None:
     assert [tuple(row) for row in fields(folder / "u.user", "|")] == sample.users.cast(pl.String).rows()
     assert (folder / "u.genre").read_text() == "".join(
         f"{name}|{number}\n" for number, name in enumerate(GENRES)
@@ -186,7 +186,7 @@ def test_the_readme_says_that_the_ratings_are_simulated(folder: Path) -> None:
     assert "MIT" in text
 
 
-def test_reading_the_written_sample_gives_the_sample(folder: Path, sample: Sample) -> None:
+def test_the_written_sample_reads_back_unchanged(folder: Path, sample: Sample) -> None:
     data = reelated.read(folder)
     assert data.items.select(sample.items.columns).equals(sample.items)
     assert data.users.select(sample.users.columns).equals(sample.users)
@@ -205,7 +205,7 @@ def test_an_earlier_sample_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stranger", ["notes.txt", "u.data"])
-def test_a_folder_with_anything_else_is_refused_and_left_alone(tmp_path: Path, stranger: str) -> None:
+def test_a_folder_with_other_files_is_an_error_and_unchanged(tmp_path: Path, stranger: str) -> None:
     (tmp_path / stranger).write_text("mine")
     with pytest.raises(InputError, match=rf"it holds '{stranger}'\. Expected a new or empty folder"):
         write_sample(tmp_path)
@@ -213,14 +213,14 @@ def test_a_folder_with_anything_else_is_refused_and_left_alone(tmp_path: Path, s
     assert (tmp_path / stranger).read_text() == "mine"
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="cannot be written"):
         write_sample(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_nothing_half_done_remains_when_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Path.write_bytes
 
     def interrupted(path: Path, content: bytes) -> int:
@@ -234,7 +234,7 @@ def test_nothing_half_done_remains_when_interrupted(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
-# Sense: what somebody who knows the items would expect to find near them
+# Plausibility: the neighbours that a person who knows the items expects
 
 NEAR = {
     "Star Wars": "The Empire Strikes Back|Return of the Jedi|Raiders of the Lost Ark|The Matrix|Back to the Future",
@@ -255,7 +255,7 @@ NEAR = {
 
 @pytest.fixture(scope="module")
 def nearest(sample: Sample) -> dict[str, list[str]]:
-    """Title → the ten nearest by the cosine between columns, shrunk by common raters."""
+    """Return title → the ten nearest by cosine, shrunk by the number of common users."""
     X = matrix(sample)
     norms = np.sqrt((X * X).sum(axis=0))
     common = (X > 0).T.astype(float) @ (X > 0)
@@ -267,12 +267,12 @@ def nearest(sample: Sample) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("title", NEAR)
-def test_near_an_item_are_the_items_one_would_expect(nearest: dict[str, list[str]], title: str) -> None:
+def test_the_nearest_items_are_the_expected_ones(nearest: dict[str, list[str]], title: str) -> None:
     expected = NEAR[title].split("|")
     assert len(set(expected) & set(nearest[title])) >= min(4, (len(expected) + 1) // 2 + 1, len(expected))
 
 
-def test_the_nearest_item_of_a_series_is_of_the_series(nearest: dict[str, list[str]]) -> None:
+def test_the_nearest_item_of_a_series_belongs_to_it(nearest: dict[str, list[str]]) -> None:
     rings = "The Lord of the Rings: The "
     for title, start in [
         (f"{rings}Two Towers", rings),

@@ -11,38 +11,38 @@ from rich.text import Text
 from reelated.cli.show import console, print_json
 from reelated.cli.sources import Options, is_model
 from reelated.cli.words import in_options
-from reelated.data import Checkup, Finding, check
+from reelated.data import ValidationIssue, ValidationReport, validate
 from reelated.errors import DataWarning, InputError, shorten
 from reelated.recommender.rows import printable
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
-def check_source(source: str, options: Options) -> Checkup:
+def check_source(source: str, options: Options) -> ValidationReport:
     """Validate a source of ratings; a saved model is refused."""
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
     with warnings.catch_warnings(category=DataWarning, action="ignore"):
-        return check(source, **{name: value for name, value in options.reading.items() if value is not None})
+        return validate(source, **{name: value for name, value in options.reading.items() if value is not None})
 
 
-def print_checkup(checkup: Checkup, form: str) -> None:
+def print_report(report: ValidationReport, form: str) -> None:
     """Print the report as text, or as a JSON array with one object."""
     if form == "json":
-        return print_json([checkup.to_dict()])
+        return print_json([report.to_dict()])
     out = console()
-    told = replace(checkup, findings=tuple(map(_in_options, checkup.findings)))
-    for line in told.report(out.width).split("\n"):
-        text = Text(printable(line))
+    text = replace(report, issues=tuple(map(_in_options, report.issues))).to_text(out.width)
+    for line in text.split("\n"):
+        styled = Text(printable(line))
         for severity, style in _STYLES.items():
-            text.highlight_regex(rf"^{severity}:", style)
-        out.print(text, soft_wrap=True)
+            styled.highlight_regex(rf"^{severity}:", style)
+        out.print(styled, soft_wrap=True)
     return None
 
 
-def _in_options(finding: Finding) -> Finding:
+def _in_options(issue: ValidationIssue) -> ValidationIssue:
     """Replace the names of Python arguments with those of command-line options."""
-    return replace(finding, sentence=in_options(finding.sentence), reading=in_options(finding.reading))
+    return replace(issue, message=in_options(issue.message), action=in_options(issue.action))
 
 
 def check_rejects(rejects: Path | None) -> Path | None:
@@ -56,9 +56,9 @@ def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:
     """Write the rejected rows atomically; refuse to overwrite the source."""
     if Path(source).resolve() in (rejects.resolve(), rejects.parent.resolve()):
         raise InputError(f"--rejects {rejects}: this is SOURCE itself, or lies in it. Name another file.")
-    beside = rejects.with_name(f".{rejects.name}-{os.getpid()}")
+    temporary = rejects.with_name(f".{rejects.name}-{os.getpid()}")
     try:
-        rows.write_csv(beside)
-        beside.replace(rejects)
+        rows.write_csv(temporary)
+        temporary.replace(rejects)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

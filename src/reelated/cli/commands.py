@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 import reelated
 from reelated.cli import service
 from reelated.cli.batch import check_output, write_batch
-from reelated.cli.check import check_rejects, check_source, print_checkup, write_rejects
+from reelated.cli.check import check_rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
 from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
 from reelated.cli.map import check_map, write_map
@@ -318,11 +318,11 @@ def check(
     form: Form = "table",
 ) -> None:
     """Check ratings before a fit: list problems and how reading handles each."""
-    checkup = check_source(source, options)
+    report = check_source(source, options)
     if rejects is not None:
-        write_rejects(checkup.rejects, source, rejects)
-    print_checkup(checkup, form)
-    if not checkup.usable:
+        write_rejects(report.rejects, source, rejects)
+    print_report(report, form)
+    if not report.usable:
         raise typer.Exit(1)
 
 

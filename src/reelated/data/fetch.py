@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from reelated.data.files import ARCHIVES, Files, archive_path, cache_folder, find_files
 from reelated.data.movielens import EDITIONS
-from reelated.data.source import ARCHIVES, Files, archive_path, cache_folder, find_files
 from reelated.errors import InputError, check_choice
 
-HOME = "https://files.grouplens.org/datasets/movielens"
+GROUPLENS_URL = "https://files.grouplens.org/datasets/movielens"
 LICENCE = (
     "MovieLens data are GroupLens's (University of Minnesota): free for research, not for commercial use or "
     "redistribution without their permission; please cite doi.org/10.1145/2827872. The README in the archive has the "
@@ -29,7 +29,7 @@ def fetch(
     name: str,
     *,
     from_file: str | Path | None = None,
-    base_url: str = HOME,
+    base_url: str = GROUPLENS_URL,
     progress: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> Path:
@@ -68,20 +68,20 @@ def fetch(
         say(f"{name} is in the cache already: {target}")
         return target
     say(LICENCE)
-    with _whole(target) as file:
+    with _atomic_write(target) as file:
         if from_file is not None:
             _copy(Path(from_file), file)
             _check_contents(name, Path(file.name))
         else:
             url = f"{base_url}/{name}.zip"
             _download(url, file, progress)
-            _check(name, Path(file.name), _published(f"{url}.md5"), say)
+            _check_md5(name, Path(file.name), _published_md5(f"{url}.md5"), say)
     say(f"{name} is now in the cache: {target}")
     return target
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[IO[bytes]]:
+def _atomic_write(target: Path) -> Iterator[IO[bytes]]:
     """Yield a temporary file that replaces `target` on success and is deleted on failure."""
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.stem}-", delete=False) as file:
         try:
@@ -108,7 +108,7 @@ def _download(url: str, file: IO[bytes], progress: bool) -> None:
     """Download into an open file; without a network, raise with the remedy."""
     import pooch  # imported late: it loads `requests`, which no other command needs
 
-    bar = _Bar(url.rsplit("/", 1)[1]) if progress else None
+    bar = _ProgressBar(url.rsplit("/", 1)[1]) if progress else None
     try:
         pooch.HTTPDownloader(progressbar=bar or False, chunk_size=2**16, timeout=_TIMEOUT)(url, file, None)
     except OSError as error:  # errors of `requests` have no errno; those of the disk have one
@@ -127,7 +127,7 @@ def _download(url: str, file: IO[bytes], progress: bool) -> None:
             bar.stop()
 
 
-def _published(url: str) -> str | None:
+def _published_md5(url: str) -> str | None:
     """Return the published MD5 of an archive, or None if there is none."""
     text = io.BytesIO()
     try:
@@ -136,11 +136,11 @@ def _published(url: str) -> str | None:
         if "answers 404" in str(error):
             return None
         raise
-    found = re.search(rb"\b[0-9a-fA-F]{32}\b", text.getvalue())
-    return found[0].decode().lower() if found else None
+    match = re.search(rb"\b[0-9a-fA-F]{32}\b", text.getvalue())
+    return match[0].decode().lower() if match else None
 
 
-def _check(name: str, path: Path, published: str | None, say: Callable[[str], None]) -> None:
+def _check_md5(name: str, path: Path, published: str | None, say: Callable[[str], None]) -> None:
     """Verify an archive by its published MD5, or by its contents if none is published."""
     if published is None:
         say("There is no published checksum to compare with: the contents are checked instead.")
@@ -163,7 +163,7 @@ def _check_contents(name: str, path: Path) -> None:
         files = find_files(path)
     except InputError as error:
         raise InputError(str(error).replace(path.name, f"{name}.zip")) from None
-    count = _count(files)
+    count = _count_ratings(files)
     expected = {edition: ratings for ratings, edition in EDITIONS.items()}.get(f"MovieLens {name[3:].upper()}")
     # ml-latest-small has no fixed number of ratings: GroupLens updates it
     if expected is None and (files.roles["ratings"].endswith("ratings.csv") and count not in EDITIONS):
@@ -175,15 +175,15 @@ def _check_contents(name: str, path: Path) -> None:
         )
 
 
-def _count(files: Files) -> int:
+def _count_ratings(files: Files) -> int:
     """Count the ratings of an archive: the lines of the file minus the header."""
-    inside = files.roles["ratings"]
-    data = files.read(inside)
+    member = files.roles["ratings"]
+    data = files.read(member)
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    return lines - inside.endswith(".csv")
+    return lines - member.endswith(".csv")
 
 
-class _Bar:
+class _ProgressBar:
     """Adapter from the progress bar of rich to the interface that pooch calls."""
 
     def __init__(self, name: str) -> None:

@@ -9,15 +9,24 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from reelated.data.layout import RATINGS, Layout, Trace, Want, split
-from reelated.data.source import Files, find_files
-from reelated.data.tables import read_table
+from reelated.data.files import Files, find_files
+from reelated.data.table_reader import read_table
+from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, TextLayout, split_line
 from reelated.data.titles import has_year, split_title
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Dataset, Scale
-from reelated.ratings.frames import ITEM_ALIASES, USER_ALIASES, as_seconds, rating_columns, read_ids, with_own_names
+from reelated.ratings.frames import (
+    ITEM_ALIASES,
+    RATING_ALIASES,
+    USER_ALIASES,
+    as_seconds,
+    rating_columns,
+    read_ids,
+    with_own_names,
+)
 
-Columns: TypeAlias = Mapping[str, str | None] | None
+ColumnNames: TypeAlias = Mapping[str, str | None] | None
+Aliases: TypeAlias = Mapping[str, tuple[str, ...]]
 
 GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -37,13 +46,13 @@ OCCUPATIONS = (
 _RATING = ("user_id", "item_id", "rating", "timestamp")
 _ITEM = ("item_id", "title", "release_date", "video_date", "url")
 LAYOUTS = {
-    "u.data": Layout("\t", _RATING, quoted=False),
-    "u.item": Layout("|", (*_ITEM, *GENRES), quoted=False),
-    "u.user": Layout("|", ("user_id", "age", "gender", "occupation", "zip_code"), quoted=False),
-    "ratings.dat": Layout("::", _RATING, quoted=False),
-    "movies.dat": Layout("::", ("item_id", "title", "genres"), quoted=False),
-    "users.dat": Layout("::", ("user_id", "gender", "age", "occupation", "zip_code"), quoted=False),
-    "tags.dat": Layout("::", ("user_id", "item_id", "tag", "timestamp"), quoted=False),
+    "u.data": TextLayout("\t", _RATING, quoted=False),
+    "u.item": TextLayout("|", (*_ITEM, *GENRES), quoted=False),
+    "u.user": TextLayout("|", ("user_id", "age", "gender", "occupation", "zip_code"), quoted=False),
+    "ratings.dat": TextLayout("::", _RATING, quoted=False),
+    "movies.dat": TextLayout("::", ("item_id", "title", "genres"), quoted=False),
+    "users.dat": TextLayout("::", ("user_id", "gender", "age", "occupation", "zip_code"), quoted=False),
+    "tags.dat": TextLayout("::", ("user_id", "item_id", "tag", "timestamp"), quoted=False),
 }
 # the stable editions by their number of ratings
 EDITIONS = {
@@ -56,72 +65,102 @@ EDITIONS = {
 }
 
 
-def layout_of(name: str, data: bytes) -> Layout | None:
-    """Return the layout of a MovieLens file, if its name and the width of its first line match."""
+def layout_of(name: str, data: bytes) -> TextLayout | None:
+    """Return the layout of a MovieLens file, if its name and the number of fields in its first line match."""
     layout = LAYOUTS.get(PurePosixPath(name).name.lower())
     line = data[:65536].split(b"\n", 1)[0].decode("latin-1")
-    return layout if layout and len(split(line, layout.separator)) == len(layout.names) else None
+    return layout if layout and len(split_line(line, layout.separator)) == len(layout.names) else None
 
 
-def read_items(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
+_LINK_ALIASES: Aliases = {name: ITEM_ALIASES[name] for name in ("item_id", "imdb_id", "tmdb_id")}
+_TAG_ALIASES: Aliases = {name: RATING_ALIASES.get(name, ()) for name in ("user_id", "item_id", "tag", "timestamp")}
+SIDE_TABLES: dict[str, tuple[Aliases, tuple[str, ...]]] = {
+    "items": (ITEM_ALIASES, ("item_id",)),
+    "users": (USER_ALIASES, ("user_id",)),
+    "links": (_LINK_ALIASES, ("item_id",)),
+    "tags": (_TAG_ALIASES, ("user_id", "item_id")),
+}
+"""Kind of table → the aliases of its columns, and its required columns."""
+
+
+def read_side_table(
+    kind: str, name: str, data: bytes, invalid: str, trace: ParseTrace | None, columns: ColumnNames
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read the item table: display titles, years, lists of genres and dates."""
+    """Read a table of items, users, links or tags."""
+    aliases, required = SIDE_TABLES[kind]
     layout = layout_of(name, data)
     # u.item has a 0/1 column for each genre
-    flags = GENRES if layout is LAYOUTS["u.item"] else ()
-    aliases = {**with_own_names(ITEM_ALIASES, columns), **dict.fromkeys(flags, ())}
-    want = Want(aliases, ("item_id",), None, invalid, trace)
-    table, notes = read_table(name, data, want, layout)
-    if flags:
-        set_ones = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in flags]
-        table = table.with_columns(genres=pl.concat_list(set_ones)).drop(flags)
-    table, split_at = as_catalogue(table)
-    return table, notes + split_at
+    genres = GENRES if kind == "items" and layout is LAYOUTS["u.item"] else ()
+    aliases = with_own_names(aliases, columns) | dict.fromkeys(genres, ())
+    table, notes = read_table(name, data, ColumnSpec(aliases, required, None, invalid, trace), layout)
+    if genres:
+        names = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in genres]
+        table = table.with_columns(genres=pl.concat_list(names)).drop(genres)
+    if kind == "items":
+        table, changes = normalize_items(table)
+        return table, notes + changes
+    return _convert(table, kind, layout), notes
 
 
-def as_catalogue(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def _convert(table: pl.DataFrame, kind: str, layout: TextLayout | None) -> pl.DataFrame:
+    """Convert ages, TMDB ids and times of tags to integers, and the occupation codes of MovieLens 1M to names."""
+    if kind == "users" and "age" in table.columns:
+        age = table["age"].cast(pl.Int32, strict=False)
+        table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
+    if kind == "users" and layout is LAYOUTS["users.dat"]:
+        codes = {str(code): name for code, name in enumerate(OCCUPATIONS)}
+        table = table.with_columns(pl.col("occupation").replace(codes))
+    if kind == "links" and "tmdb_id" in table.columns:
+        table = table.with_columns(read_ids(table["tmdb_id"]))
+    if kind == "tags" and "timestamp" in table.columns:
+        table = table.with_columns(as_seconds(table["timestamp"]))
+    return table
+
+
+def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Normalise an item table of any origin: display titles, years, lists of genres and dates."""
     notes: list[str] = []
     if "genres" in table.columns:
-        genres, notes = _genres(table["genres"])
+        genres, notes = _parse_genres(table["genres"])
         table = table.with_columns(genres)
-    return _dated(_titled(table)), notes
+    return _parse_dates(_parse_titles(table)), notes
 
 
-def _titled(table: pl.DataFrame) -> pl.DataFrame:
+def _parse_titles(table: pl.DataFrame) -> pl.DataFrame:
     """Convert titles to display form and extract the year, if most titles end with one, as in MovieLens."""
     if "year" in table.columns:
         return table.with_columns(pl.col("year").cast(pl.Float64, strict=False).cast(pl.Int32, strict=False))
     titles = table["title"].drop_nulls() if "title" in table.columns else pl.Series(dtype=pl.String)
     if titles.dtype != pl.String or 2 * sum(map(has_year, titles)) <= len(titles):
         return table
-    said = [(None, None) if title is None else split_title(title) for title in table["title"]]
+    parts = [(None, None) if title is None else split_title(title) for title in table["title"]]
     return table.with_columns(
-        pl.Series("title", [title for title, _ in said], dtype=pl.String),
-        pl.Series("year", [year for _, year in said], dtype=pl.Int32),
+        pl.Series("title", [title for title, _ in parts], dtype=pl.String),
+        pl.Series("year", [year for _, year in parts], dtype=pl.Int32),
     )
 
 
-def _genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
+def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
     """Return lists of genres, empty where unknown; the whole column decides the separator."""
     notes: list[str] = []
     if not isinstance(column.dtype, pl.List):
         text = column.cast(pl.String)
         cells = [cell.strip() for cell in text.drop_nulls() if cell.strip()]
-        mark, cell = next(((mark, cell) for mark in "|;,/" for cell in cells if mark in cell), ("|", ""))
+        separator, example = next(((mark, cell) for mark in "|;,/" for cell in cells if mark in cell), ("|", ""))
         if cells and all(cell.startswith("[") and cell.endswith("]") for cell in cells):
             notes = ["read genres as lists in brackets"]
-            column = pl.Series([_listed(cell or "") for cell in text], dtype=pl.List(pl.String))
+            column = pl.Series([_parse_list(cell or "") for cell in text], dtype=pl.List(pl.String))
         else:
-            notes = [f"split genres at {mark!r}, as in {shorten(cell)}"] * (mark != "|")
-            column = text.str.split(mark)
-    known = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
+            notes = [f"split genres at {separator!r}, as in {shorten(example)}"] * (separator != "|")
+            column = text.str.split(separator)
+    is_genre = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
     lists = column.cast(pl.List(pl.String)).fill_null([])
-    return lists.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(known)).alias("genres"), notes
+    return lists.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(is_genre)).alias(
+        "genres"
+    ), notes
 
 
-def _listed(cell: str) -> list[str]:
+def _parse_list(cell: str) -> list[str]:
     """Parse a list of genres in JSON or Python notation; of objects, take the names."""
     values: Any = None
     for parse in (json.loads, ast.literal_eval):
@@ -132,7 +171,7 @@ def _listed(cell: str) -> list[str]:
     return [str(value.get("name", "") if isinstance(value, dict) else value) for value in values if value is not None]
 
 
-def _dated(table: pl.DataFrame) -> pl.DataFrame:
+def _parse_dates(table: pl.DataFrame) -> pl.DataFrame:
     """Parse release dates if all look like `01-Jan-1995`; they fill in missing years."""
     if "release_date" not in table.columns or table["release_date"].dtype != pl.String:
         return table
@@ -141,35 +180,6 @@ def _dated(table: pl.DataFrame) -> pl.DataFrame:
         return table
     years = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table), dtype=pl.Int32)
     return table.with_columns(dates, years.fill_null(dates.dt.year()).alias("year"))
-
-
-def read_users(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
-) -> tuple[pl.DataFrame, list[str]]:
-    """Read the user table; the occupation codes of MovieLens 1M become names."""
-    layout = layout_of(name, data)
-    table, notes = read_table(
-        name, data, Want(with_own_names(USER_ALIASES, columns), ("user_id",), None, invalid, trace), layout
-    )
-    if "age" in table.columns:
-        age = table["age"].cast(pl.Int32, strict=False)
-        table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
-    if layout is LAYOUTS["users.dat"]:
-        codes = {str(code): name for code, name in enumerate(OCCUPATIONS)}
-        table = table.with_columns(pl.col("occupation").replace(codes))
-    return table, notes
-
-
-def read_links(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
-) -> tuple[pl.DataFrame, list[str]]:
-    """Read the IMDb ids (text) and TMDB ids (integers) of items."""
-    aliases = {column: ITEM_ALIASES[column] for column in ("item_id", "imdb_id", "tmdb_id")}
-    want = Want(with_own_names(aliases, columns), ("item_id",), None, invalid, trace)
-    table, notes = read_table(name, data, want)
-    if "tmdb_id" in table.columns:
-        table = table.with_columns(read_ids(table["tmdb_id"]))
-    return table, notes
 
 
 def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
@@ -181,23 +191,13 @@ def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
     return items.drop(links.columns[1:], strict=False).join(links, on="item_id", how="left", maintain_order="left")
 
 
-def read_tags(
-    name: str, data: bytes, invalid: str = "error", trace: Trace | None = None, columns: Columns = None
-) -> tuple[pl.DataFrame, list[str]]:
-    """Read the free-text tags of users on items: `user_id item_id tag timestamp`."""
-    aliases = {column: RATINGS.aliases.get(column, ()) for column in ("user_id", "item_id", "tag", "timestamp")}
-    want = Want(with_own_names(aliases, columns), ("user_id", "item_id"), None, invalid, trace)
-    table, notes = read_table(name, data, want, layout_of(name, data))
-    return table.with_columns(as_seconds(table["timestamp"])) if "timestamp" in table.columns else table, notes
-
-
 def is_movielens(files: Files) -> bool:
     """Return whether the files have the names of a MovieLens edition."""
-    names = _names(files)
+    names = _file_names(files)
     return {"ratings.csv", "movies.csv"} <= names or bool(names & LAYOUTS.keys())
 
 
-def _names(files: Files) -> set[str]:
+def _file_names(files: Files) -> set[str]:
     return {PurePosixPath(path).name.lower() for path in files.roles.values()}
 
 
@@ -209,11 +209,11 @@ def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | No
     """
     if not is_movielens(files):
         return None, None
-    names = _names(files)
+    names = _file_names(files)
     latest = {"ratings.csv", "movies.csv"} <= names
     values = ratings["rating"].unique().drop_nulls()
-    half = bool(names & {"links.csv", "tags.dat"} or (values % 1 != 0).any())
-    scale = Scale(0.5, 5, 0.5) if half else Scale(1, 5, 1)
+    half_stars = bool(names & {"links.csv", "tags.dat"} or (values % 1 != 0).any())
+    scale = Scale(0.5, 5, 0.5) if half_stars else Scale(1, 5, 1)
     fits = bool((values.is_between(scale.low, scale.high) & (values / scale.step % 1 == 0)).all())
     name = f"MovieLens ({plural(len(ratings), 'rating')})" if latest and "links.csv" in names else None
     return EDITIONS.get(len(ratings), name), scale if fits or names & {"u.data", "ratings.dat"} else None
@@ -249,5 +249,5 @@ def folds(source: Any) -> Iterator[tuple[Dataset, pl.DataFrame]]:
 
 
 def _fold(files: Files, name: str) -> pl.DataFrame:
-    table, _ = read_table(name, files.read(files.beside(name)), RATINGS, LAYOUTS["u.data"])
+    table, _ = read_table(name, files.read(files.sibling(name)), RATING_SPEC, LAYOUTS["u.data"])
     return rating_columns(table)

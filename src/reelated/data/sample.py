@@ -33,12 +33,12 @@ OCCUPATIONS = (
 
 _SEED = 2025
 _USERS = 600
-_OPENING = 1_709_251_200  # 1 March 2024, 00:00 UTC
+_START = 1_709_251_200  # 1 March 2024, 00:00 UTC
 _DAY = 86_400
-_SITTING = 60  # ratings in a session
-_PACE = 20  # seconds per rating
+_SESSION_LENGTH = 60  # ratings in a session
+_SECONDS_PER_RATING = 20
 _AGES = ((0, 0.1, 0.25, 0.5, 0.75, 0.9, 1), (13, 19, 24, 31, 42, 52, 74))
-_STARS = (1.75, 2.5, 3.5, 4.75)  # an impression above n of these gets n + 1 stars
+_STAR_LIMITS = (1.75, 2.5, 3.5, 4.75)  # an impression above n of these gets n + 1 stars
 _ARTICLES = ("The", "A", "An")
 
 _README = """Reelated sample: simulated ratings of well-known movies
@@ -83,9 +83,9 @@ def simulate() -> Sample:
     rng = np.random.default_rng(_SEED)
     catalogue = _catalogue()
     users = _users(rng)
-    taste = _taste(rng, catalogue)
-    watched = _watched(rng, catalogue, users["age"].to_numpy(), taste)
-    stars = _stars(rng, catalogue, taste)
+    taste = _preferences(rng, catalogue)
+    watched = _choose_items(rng, catalogue, users["age"].to_numpy(), taste)
+    stars = _rate(rng, catalogue, taste)
     movies = catalogue.select("item_id", "title", "year", "genres", "release_date")
     return Sample(_ratings(rng, watched, stars), movies, users)
 
@@ -95,37 +95,37 @@ def write_sample(folder: Path | str) -> list[Path]:
     folder = Path(folder)
     files = _files(simulate())
     try:
-        _check_free(folder, set(files))
-        _put(folder, files)
+        _check_folder(folder, set(files))
+        _write_atomically(folder, files)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise InputError(f"folder={shorten(str(folder))}: cannot be written ({why}). Name another folder.") from None
+        reason = error.strerror or str(error)
+        raise InputError(f"folder={shorten(str(folder))}: cannot be written ({reason}). Name another folder.") from None
     return [folder / name for name in files]
 
 
-def _check_free(folder: Path, names: set[str]) -> None:
+def _check_folder(folder: Path, names: set[str]) -> None:
     """Raise if the folder holds anything but an earlier sample."""
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there not in (set(), names):
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if present not in (set(), names):
         raise InputError(
-            f"folder={shorten(str(folder))}: it holds {shorten(', '.join(sorted(there)))}. "
+            f"folder={shorten(str(folder))}: it holds {shorten(', '.join(sorted(present)))}. "
             "Expected a new or empty folder, or one with an earlier sample only. Name another folder."
         )
 
 
-def _put(folder: Path, files: dict[str, bytes]) -> None:
+def _write_atomically(folder: Path, files: dict[str, bytes]) -> None:
     """Write all files to a temporary folder first, then move them into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".sample-", dir=folder.parent) as staging:
-        ready = Path(staging) / "ready"
-        ready.mkdir()
+        prepared = Path(staging) / "prepared"
+        prepared.mkdir()
         for name, content in files.items():
-            (ready / name).write_bytes(content)
+            (prepared / name).write_bytes(content)
         if not folder.exists():
-            ready.rename(folder)
+            prepared.rename(folder)
             return
         for name in files:
-            os.replace(ready / name, folder / name)
+            os.replace(prepared / name, folder / name)
 
 
 def _files(sample: Sample) -> dict[str, bytes]:
@@ -133,28 +133,28 @@ def _files(sample: Sample) -> dict[str, bytes]:
     ratings, movies, users = sample
     info = (len(users), "users"), (len(movies), "items"), (len(ratings), "ratings")
     texts = {
-        "u.item": _lines((_item(*row) for row in movies.iter_rows()), "|"),
-        "u.user": _lines(users.iter_rows(), "|"),
-        "u.genre": _lines(((genre, number) for number, genre in enumerate(GENRES)), "|") + "\n",
-        "u.occupation": _lines(((name,) for name in OCCUPATIONS), "|"),
-        "u.info": _lines(info, " "),
+        "u.item": _join_lines((_item_fields(*row) for row in movies.iter_rows()), "|"),
+        "u.user": _join_lines(users.iter_rows(), "|"),
+        "u.genre": _join_lines(((genre, number) for number, genre in enumerate(GENRES)), "|") + "\n",
+        "u.occupation": _join_lines(((name,) for name in OCCUPATIONS), "|"),
+        "u.info": _join_lines(info, " "),
         "README": _README,
-        "u.data": _lines(ratings.iter_rows(), "\t"),  # last: without it, a folder holds no data set
+        "u.data": _join_lines(ratings.iter_rows(), "\t"),  # last: without it, a folder holds no data set
     }
     return {name: text.encode("latin-1") for name, text in texts.items()}
 
 
-def _lines(rows: Iterable[Iterable[object]], separator: str) -> str:
+def _join_lines(rows: Iterable[Iterable[object]], separator: str) -> str:
     return "".join(separator.join(map(str, row)) + "\n" for row in rows)
 
 
-def _item(item_id: int, title: str, year: int, genres: list[str], released: date) -> tuple[object, ...]:
+def _item_fields(item_id: int, title: str, year: int, genres: list[str], released: date) -> tuple[object, ...]:
     """Return the 24 fields of a line of `u.item`."""
     flags = (int(genre in genres) for genre in GENRES)
-    return item_id, f"{_filed(title)} ({year})", f"{released.day:02}-Jan-{released.year}", "", "", *flags
+    return item_id, f"{_catalogue_title(title)} ({year})", f"{released.day:02}-Jan-{released.year}", "", "", *flags
 
 
-def _filed(title: str) -> str:
+def _catalogue_title(title: str) -> str:
     """Move the article to the end: `A Beautiful Mind` → `Beautiful Mind, A`."""
     article, _, rest = title.partition(" ")
     return f"{rest}, {article}" if rest and article in _ARTICLES else title
@@ -202,12 +202,12 @@ def _occupations(rng: np.random.Generator, ages: NDArray[np.int32]) -> list[str]
     return drawn
 
 
-def _taste(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
+def _preferences(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
     """Return how much each user likes each movie, users × movies, around 0."""
-    return 0.55 * _liking(rng, catalogue["genres"]) + 0.8 * _liking(rng, catalogue["tags"])
+    return 0.55 * _opinion_sums(rng, catalogue["genres"]) + 0.8 * _opinion_sums(rng, catalogue["tags"])
 
 
-def _liking(rng: np.random.Generator, features: pl.Series) -> Floats:
+def _opinion_sums(rng: np.random.Generator, features: pl.Series) -> Floats:
     """Sum the users' opinions of the features of each movie; the square makes few opinions strong.
 
     Opinions are multiples of 1/64², so that the sums are exact in any order of the matrix product.
@@ -218,7 +218,7 @@ def _liking(rng: np.random.Generator, features: pl.Series) -> Floats:
     return np.asarray(opinions * np.abs(opinions) @ has / np.sqrt(has.sum(axis=0)))
 
 
-def _watched(
+def _choose_items(
     rng: np.random.Generator, catalogue: pl.DataFrame, ages: NDArray[np.int32], taste: Floats
 ) -> NDArray[np.bool_]:
     """Return which user rates which movie: those of highest interest, 20 or more, and many for a few users."""
@@ -233,30 +233,30 @@ def _watched(
     return np.asarray(ranks < counts[:, None])
 
 
-def _stars(rng: np.random.Generator, catalogue: pl.DataFrame, taste: Floats) -> NDArray[np.int64]:
+def _rate(rng: np.random.Generator, catalogue: pl.DataFrame, taste: Floats) -> NDArray[np.int64]:
     """Return the stars that each user would give to each movie."""
     fame, acclaim = (catalogue[column].to_numpy() for column in ("fame", "acclaim"))
     mildness = 2.3 + 0.2 * _normal(rng, _USERS, 1)
     spread = 0.75 + 0.5 * rng.random((_USERS, 1))
     quality = 0.9 * (acclaim - 3.8) + 0.4 * (fame - 3)
     impression = mildness + spread * (quality + 0.6 * taste + 0.9 * _normal(rng, *taste.shape))
-    return 1 + np.searchsorted(_STARS, impression)
+    return 1 + np.searchsorted(_STAR_LIMITS, impression)
 
 
 def _ratings(rng: np.random.Generator, watched: NDArray[np.bool_], stars: NDArray[np.int64]) -> pl.DataFrame:
     """List the ratings in random order; each user rates in sessions some days apart."""
     users, movies = np.nonzero(watched)
-    turns = np.lexsort((rng.random(len(users)), users))
-    users, movies = users[turns], movies[turns]
+    order = np.lexsort((rng.random(len(users)), users))
+    users, movies = users[order], movies[order]
     counts = watched.sum(axis=1)
-    place = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
-    first = _OPENING + (150 * _DAY * rng.random(_USERS)).astype(np.int64)
+    position = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = _START + (150 * _DAY * rng.random(_USERS)).astype(np.int64)
     pause = _DAY + (14 * _DAY * rng.random(_USERS)).astype(np.int64)
-    moment = place * _PACE + (_PACE * rng.random(len(users))).astype(np.int64)
+    offset = position * _SECONDS_PER_RATING + (_SECONDS_PER_RATING * rng.random(len(users))).astype(np.int64)
     columns = {
         "user_id": users + 1,
         "item_id": movies + 1,
         "rating": stars[users, movies],
-        "timestamp": first[users] + place // _SITTING * pause[users] + moment,
+        "timestamp": first[users] + position // _SESSION_LENGTH * pause[users] + offset,
     }
     return pl.DataFrame(columns)[np.argsort(rng.random(len(users)), kind="stable")]

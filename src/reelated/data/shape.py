@@ -5,76 +5,76 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from reelated.data.checkup import Finding
-from reelated.data.layout import HEADLESS, RATINGS, SEPARATORS, Trace, is_number, split
-from reelated.data.lines import rows
+from reelated.data.report import ValidationIssue
+from reelated.data.text_layout import DEFAULT_NAMES, RATING_SPEC, SEPARATORS, ParseTrace, is_number, split_line
+from reelated.data.text_parser import iter_rows
 from reelated.errors import InputError
 from reelated.ratings.frames import RATING_ALIASES, as_polars, plain
 
-_WIDE = 5  # numeric columns with unknown names, from which a table counts as a matrix
-_LINES = 8
+_MIN_WIDTH = 5  # numeric columns with unknown names, from which a table counts as a matrix
+_N_ROWS = 8
 _EXPECTED = "Expected one row for each rating, with a user, an item and a rating"
 
 
-def shape_findings(source: Any, trace: Trace) -> Iterator[Finding]:
+def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
     """Yield a warning if a table looks like a matrix or looks transposed.
 
     `source` is a frame that could not be read, or None; `trace` records the reading of a text file.
     """
-    names, lines = _start(source, trace)
-    labels = [plain(text) for text in (*names[:1], *(line[0] for line in lines if line))]
-    roles = {ours for ours in ("user_id", "item_id", "rating") if {plain(ours), *RATING_ALIASES[ours]} & {*labels}}
-    if len(roles) > 1 and len(lines) < _LINES:
-        told = (
+    names, rows = _first_rows(source, trace)
+    first_fields = {plain(text) for text in (*names[:1], *(row[0] for row in rows if row))}
+    roles = {name for name in RATING_SPEC.required if {plain(name), *RATING_ALIASES[name]} & first_fields}
+    if len(roles) > 1 and len(rows) < _N_ROWS:
+        message = (
             f"The table seems to lie on its side: the first fields of its rows are {', '.join(sorted(roles))}. "
             f"{_EXPECTED}."
         )
-        turned = "cannot turn it; do so first, for example with polars: frame.transpose()."
-        yield Finding("transposed", "warning", 1, told, turned)
-    elif (width := _width(names, lines)) >= _WIDE:
-        first = "user_id" if _headless(names) else names[0][:60]
-        by_item = plain(first) in (plain("item_id"), *RATING_ALIASES["item_id"])
+        action = "cannot turn it; do so first, for example with polars: frame.transpose()."
+        yield ValidationIssue("transposed", "warning", 1, message, action)
+    elif (width := _matrix_width(names, rows)) >= _MIN_WIDTH:
+        index = "user_id" if _has_no_header(names) else names[0][:60]
+        by_item = plain(index) in (plain("item_id"), *RATING_ALIASES["item_id"])
         row, column = ("item", "user") if by_item else ("user", "item")
-        told = (
+        message = (
             f"The table seems to be a matrix, a row for each {row} and a column for each {column}: {width:,} of its "
             f"columns have no name that is known and hold numbers or nothing. {_EXPECTED}."
         )
-        reading = f"cannot turn it; do so first, for example with polars: frame.unpivot(index={first!r})."
-        yield Finding("matrix", "warning", width, told, reading)
+        action = f"cannot turn it; do so first, for example with polars: frame.unpivot(index={index!r})."
+        yield ValidationIssue("matrix", "warning", width, message, action)
 
 
-def _start(source: Any, trace: Trace) -> tuple[Sequence[str], list[list[str]]]:
+def _first_rows(source: Any, trace: ParseTrace) -> tuple[Sequence[str], list[list[str]]]:
     """Return the names and the first rows of a table as text."""
     if trace.layout is not None:
-        fields = [row.fields for row in islice(rows(trace.text, trace.layout), _LINES) if row.fields]
-        return trace.layout.names, fields
+        first = islice(iter_rows(trace.text, trace.layout), _N_ROWS)
+        return trace.layout.names, [row.fields for row in first if row.fields]
     if trace.text:
-        lines = trace.text[:65536].decode(errors="replace").splitlines()[:_LINES]
-        parts = [max((split(line, separator) for separator in SEPARATORS), key=len) for line in lines]
-        return parts[0] if parts else (), parts[1:]
+        lines = trace.text[:65536].decode(errors="replace").splitlines()[:_N_ROWS]
+        rows = [max((split_line(line, separator) for separator in SEPARATORS), key=len) for line in lines]
+        return rows[0] if rows else (), rows[1:]
     with suppress(InputError):
         if isinstance(source, Mapping) or hasattr(source, "columns"):
-            head = as_polars(source).head(_LINES)
+            head = as_polars(source).head(_N_ROWS)
             return head.columns, [["" if value is None else str(value) for value in row] for row in head.rows()]
     return (), []
 
 
-def _width(names: Sequence[str], lines: list[list[str]]) -> int:
+def _matrix_width(names: Sequence[str], rows: list[list[str]]) -> int:
     """Count the numeric columns with unknown names; 0 if users, items and ratings have known names."""
-    known = {plain(ours): ours for ours in RATING_ALIASES}
-    known |= {alias: ours for ours, aliases in RATING_ALIASES.items() for alias in aliases}
-    headless = _headless(names)
-    if not headless and {*RATINGS.required} <= {known.get(plain(name)) for name in names}:
+    known = {alias: name for name, aliases in RATING_ALIASES.items() for alias in (plain(name), *aliases)}
+    no_header = _has_no_header(names)
+    if not no_header and {*RATING_SPEC.required} <= {known.get(plain(name)) for name in names}:
         return 0
-    others = [at for at, name in enumerate(names) if headless or plain(name) not in known]
-    return sum(bool(lines) and all(_numeric(line, at) for line in lines) for at in others)
+    columns = [column for column, name in enumerate(names) if no_header or plain(name) not in known]
+    return sum(bool(rows) and all(_is_numeric(row, column) for row in rows) for column in columns)
 
 
-def _headless(names: Sequence[str]) -> bool:
+def _has_no_header(names: Sequence[str]) -> bool:
     """Return whether the names are the defaults for a file without a header."""
-    return tuple(names[: len(HEADLESS)]) == HEADLESS and any(name.startswith("column ") for name in names)
+    return tuple(names[: len(DEFAULT_NAMES)]) == DEFAULT_NAMES and any(name.startswith("column ") for name in names)
 
 
-def _numeric(line: list[str], at: int) -> bool:
-    field = line[at].strip() if at < len(line) else ""
+def _is_numeric(row: list[str], column: int) -> bool:
+    """Return whether a field is a number or empty."""
+    field = row[column].strip() if column < len(row) else ""
     return not field or is_number(field)

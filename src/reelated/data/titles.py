@@ -15,10 +15,10 @@ _ARTICLES = (
     "|Az|Egy|Al|Els"  # Hungarian, Arabic, Catalan
 )
 _YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–—]\s*(?:\d{4})?)?\)\s*(\([A-Z]{1,3}\))?\s*$")
-_FILED = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES})\s*(?=$|\(|\))")
+_TRAILING_ARTICLE = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES})\s*(?=$|\(|\))")
 
 
-def split_title(filed: str) -> tuple[str, int | None]:
+def split_title(catalogue_title: str) -> tuple[str, int | None]:
     """Return the display title and the year of a catalogue title; of several years, the first.
 
     Examples
@@ -28,21 +28,21 @@ def split_title(filed: str) -> tuple[str, int | None]:
     >>> split_title("Enfer, L' (1994)"), split_title("unknown")
     (("L'Enfer", 1994), ('unknown', None))
     """
-    title = html.unescape(filed).strip()
+    title = html.unescape(catalogue_title).strip()
     year = _YEAR.search(title)
     if year and year.start():
         title = f"{title[: year.start()]} {year[2] or ''}".strip()
-    return _FILED.sub(_said, title).replace(" )", ")"), int(year[1]) if year else None
+    return _TRAILING_ARTICLE.sub(_move_article, title).replace(" )", ")"), int(year[1]) if year else None
 
 
-def has_year(filed: str) -> bool:
+def has_year(catalogue_title: str) -> bool:
     """Return whether a title ends with a year in brackets, as in MovieLens."""
-    return _YEAR.search(filed) is not None
+    return _YEAR.search(catalogue_title) is not None
 
 
-def _said(match: re.Match[str]) -> str:
+def _move_article(match: re.Match[str]) -> str:
     """Move the article to the front."""
-    opening, also, title, article = match.groups()
+    opening, prefix, title, article = match.groups()
     space = "" if article.endswith("'") else " "
     after = " " if match.end() < len(match.string) and match.string[match.end()] == "(" else ""
-    return f"{opening}{also or ''}{article}{space}{title}{after}"
+    return f"{opening}{prefix or ''}{article}{space}{title}{after}"

@@ -12,7 +12,6 @@ import scipy.sparse as sp
 from reelated.errors import DataWarning, InputError, check_choice, check_noun, check_number, plural, shorten
 from reelated.ratings.frames import (
     ITEM_ALIASES,
-    RATING_ALIASES,
     USER_ALIASES,
     FrameLike,
     as_polars,
@@ -46,7 +45,7 @@ class Dataset:
     name : str
         The name of the data, such as `MovieLens 100K`.
     notes : tuple of str
-        What reading changed, one sentence each.
+        Changes made by reading, one sentence each.
     noun : str
         What an item is called in headings, such as "movie".
     """
@@ -86,19 +85,8 @@ class Dataset:
             One row per rating; columns are found by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
         items, users : the same, optional
             Attributes of items and users: `item_id title year genres …`, `user_id age gender occupation zip_code`.
-        columns : mapping of str to str, optional
-            Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
-        scale : (low, high, step), optional
-            The rating scale; by default the observed one.
-        duplicates : {"last", "first", "mean", "error"}, default "last"
-            Treatment of several ratings of one item by the same user; "last" and "first" go by time where it is known,
-            else by row.
-        invalid : {"error", "drop"}, default "error"
-            Treatment of rows without a user, item or rating, or with a rating outside the given scale.
-        name : str, default "ratings"
-            The name of the data in messages.
-        noun : str, default "item"
-            What an item is called in headings, such as "book".
+        columns, scale, duplicates, invalid, name, noun
+            As for `reelated.read`.
 
         Returns
         -------
@@ -117,19 +105,22 @@ class Dataset:
         """
         check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
         check_choice("invalid", invalid, ("error", "drop"))
-        wanted = None if scale is None else check_scale(scale)
-        table = rating_columns(ratings, columns)
-        table, dropped = _without_invalid(table, wanted, invalid)
+        given_scale = None if scale is None else check_scale(scale)
+        table, dropped = _without_invalid(rating_columns(ratings, columns), given_scale, invalid)
         if table.is_empty():
             raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, item and rating.")
         user_ids, item_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "item"))
-        table, merged = _without_duplicates(_numbered(table, user_ids, item_ids), duplicates, item_ids, user_ids)
+        table, merged = _without_duplicates(_with_keys(table, user_ids, item_ids), duplicates, item_ids, user_ids)
         notes = tuple(note for note in (dropped, merged) if note)
         for note in notes:
             warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
-        made = _as_ratings(table, user_ids, item_ids, wanted)
         return cls(
-            made, item_table(items, item_ids), _users(users, user_ids), name=name, notes=notes, noun=check_noun(noun)
+            _as_ratings(table, user_ids, item_ids, given_scale),
+            item_table(items, item_ids),
+            _side_table(users, "users", USER_ALIASES, user_ids),
+            name=name,
+            notes=notes,
+            noun=check_noun(noun),
         )
 
     def with_tags(self, tags: pl.DataFrame) -> "Dataset":
@@ -167,29 +158,30 @@ def check_scale(scale: Any) -> Scale:
 
 def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid) -> tuple[pl.DataFrame, str]:
     """Reject or drop invalid rows; return a note with their number and the first of them."""
-    nothing = pl.any_horizontal(pl.col("user_id", "item_id", "rating").is_null(), pl.col("rating").is_infinite())
-    within = pl.lit(True) if scale is None else pl.col("rating").is_between(scale.low, scale.high)
-    faults = table.select(nothing=nothing.fill_null(True), off=~within.fill_null(True))
-    faults = faults.with_columns(off=pl.col("off") & ~pl.col("nothing"))
-    reasons = {"nothing": "without a user, an item or a finite rating", "off": f"with a rating off the scale ({scale})"}
+    rating = pl.col("rating")
+    missing = pl.any_horizontal(pl.col("user_id", "item_id", "rating").is_null(), rating.is_infinite())
+    on_scale = pl.lit(True) if scale is None else rating.is_between(scale.low, scale.high)
+    faults = table.select(missing=missing.fill_null(True), off_scale=~on_scale.fill_null(True))
+    faults = faults.with_columns(off_scale=pl.col("off_scale") & ~pl.col("missing"))
+    reasons = {
+        "missing": "without a user, an item or a finite rating",
+        "off_scale": f"with a rating off the scale ({scale})",
+    }
     notes = []
-    for fault, why in reasons.items():
+    for fault, reason in reasons.items():
         if not (bad := faults[fault]).any():
             continue
         first = int(bad.arg_true()[0])
-        row = f"the first is row {first + 1}: {_shown(table.row(first, named=True))}"
-        found = f"{plural(int(bad.sum()), 'row')} {why}, {row}"
+        row = table.row(first, named=True)
+        example = ", ".join(f"{name}={shorten(row[name])}" for name in ("user_id", "item_id", "rating"))
+        summary = f"{plural(int(bad.sum()), 'row')} {reason}, the first is row {first + 1}: {example}"
         if invalid == "error":
-            raise InputError(f"{found}. Mend the data, or drop such rows with invalid='drop'.")
-        notes.append(f"dropped {found}")
-    return (table.filter(~faults["nothing"] & ~faults["off"]) if notes else table), "; ".join(notes)
+            raise InputError(f"{summary}. Mend the data, or drop such rows with invalid='drop'.")
+        notes.append(f"dropped {summary}")
+    return (table.filter(~faults["missing"] & ~faults["off_scale"]) if notes else table), "; ".join(notes)
 
 
-def _shown(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={shorten(row[name])}" for name in ("user_id", "item_id", "rating"))
-
-
-def _numbered(table: pl.DataFrame, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
+def _with_keys(table: pl.DataFrame, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
     """Add one `key` per user and item, and sort by it; the sort is stable."""
     users = user_ids.indices_of(table["user_id"]).astype(np.int64)
     key = users * len(item_ids) + item_ids.indices_of(table["item_id"])
@@ -200,22 +192,22 @@ def _without_duplicates(
     table: pl.DataFrame, duplicates: Duplicates, item_ids: Ids, user_ids: Ids
 ) -> tuple[pl.DataFrame, str]:
     """Keep one rating per user and item; return a note with the number of merged ratings."""
-    again = np.flatnonzero(np.diff(table["key"].to_numpy()) == 0)
-    if len(again) == 0:
+    repeated = np.flatnonzero(np.diff(table["key"].to_numpy()) == 0)
+    if len(repeated) == 0:
         return table, ""
-    user, item = divmod(int(table["key"][int(again[0])]), len(item_ids))
-    found = f"{plural(len(again), 'repeated rating')} of an item by the same user"
+    user, item = divmod(int(table["key"][int(repeated[0])]), len(item_ids))
+    summary = f"{plural(len(repeated), 'repeated rating')} of an item by the same user"
     example = f"user_id={shorten(user_ids[user])}, item_id={shorten(item_ids[item])}"
     if duplicates == "error":
-        raise InputError(f"{found}, for example {example}. Choose duplicates='last', 'first' or 'mean'.")
+        raise InputError(f"{summary}, for example {example}. Choose duplicates='last', 'first' or 'mean'.")
     times = [name for name in ("timestamp", "order") if name in table.columns]
     table = table.sort("key", *times, maintain_order=True, nulls_last=False)
     if duplicates == "mean":
         latest = [pl.col(name).last() for name in times]
-        kept = table.group_by("key", maintain_order=True).agg(pl.col("rating").mean(), *latest)
+        table = table.group_by("key", maintain_order=True).agg(pl.col("rating").mean(), *latest)
     else:
-        kept = table.unique("key", keep=duplicates, maintain_order=True)
-    return kept, f"{found} (for example {example}): kept the {duplicates}"
+        table = table.unique("key", keep=duplicates, maintain_order=True)
+    return table, f"{summary} (for example {example}): kept the {duplicates}"
 
 
 def _as_ratings(table: pl.DataFrame, user_ids: Ids, item_ids: Ids, scale: Scale | None) -> Ratings:
@@ -236,14 +228,14 @@ def _as_ratings(table: pl.DataFrame, user_ids: Ids, item_ids: Ids, scale: Scale 
 
 def observed_scale(values: np.ndarray) -> Scale:
     """Return the lowest and highest observed rating, and the smallest step between observed ratings."""
-    seen = as_decimals(np.unique(values))
-    step = as_decimals(np.diff(seen).min().astype(np.float32)) if len(seen) > 1 else 1.0
-    return Scale(float(seen[0]), float(seen[-1]), float(step))
+    distinct = as_decimals(np.unique(values))
+    step = as_decimals(np.diff(distinct).min().astype(np.float32)) if len(distinct) > 1 else 1.0
+    return Scale(float(distinct[0]), float(distinct[-1]), float(step))
 
 
 def item_table(frame: FrameLike | None, item_ids: Ids) -> pl.DataFrame:
     """Convert a table of items to our columns and types, with a row for every rated item."""
-    table = _known(frame, "items", ITEM_ALIASES, item_ids)
+    table = _side_table(frame, "items", ITEM_ALIASES, item_ids)
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     genres = table["genres"] if "genres" in table.columns else pl.Series("genres", [None] * len(table), dtype=pl.String)
@@ -260,30 +252,21 @@ def item_table(frame: FrameLike | None, item_ids: Ids) -> pl.DataFrame:
     ).select("item_id", "title", "year", "genres", pl.exclude("item_id", "title", "year", "genres"))
 
 
-def _users(frame: FrameLike | None, user_ids: Ids) -> pl.DataFrame:
-    """Convert a table of users to our columns, with a row for every user with ratings."""
-    return _known(frame, "users", USER_ALIASES, user_ids)
-
-
-def _known(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, ...]], ids: Ids) -> pl.DataFrame:
+def _side_table(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[str, ...]], ids: Ids) -> pl.DataFrame:
     """Return one row per id of the ratings or of the table, by ascending id."""
     name = f"{ids.kind}_id"
-    everyone = pl.DataFrame({name: ids.values})
+    rated = pl.DataFrame({name: ids.values})
     if frame is None:
-        return everyone
+        return rated
     table = named(as_polars(frame, what), aliases, required=(name,))
     table = table.with_columns(as_ids(table[name], ids.kind).alias(name)).drop_nulls(name)
     if table[name].dtype != ids.values.dtype:
-        here = "int" if table[name].dtype == pl.Int64 else "str"
+        type_name = "int" if table[name].dtype == pl.Int64 else "str"
         raise InputError(
-            f"{name} is of type {ids.type_name} in the ratings and of type {here} in the table of {what}: "
+            f"{name} is of type {ids.type_name} in the ratings and of type {type_name} in the table of {what}: "
             "make them the same."
         )
-    if table[name].is_duplicated().any():
-        twice = table.filter(table[name].is_duplicated())[name]
-        raise InputError(f"{name}={shorten(twice[0])} stands more than once in the table of {what}.")
-    rest = everyone.join(table, on=name, how="anti")
-    return pl.concat([table, rest], how="diagonal").sort(name)
-
-
-__all__ = ["RATING_ALIASES", "Dataset", "as_dataset", "check_scale", "observed_scale"]
+    repeated = table[name].filter(table[name].is_duplicated())
+    if len(repeated):
+        raise InputError(f"{name}={shorten(repeated[0])} stands more than once in the table of {what}.")
+    return pl.concat([table, rated.join(table, on=name, how="anti")], how="diagonal").sort(name)

@@ -48,23 +48,25 @@ def as_polars(frame: FrameLike, what: str = "ratings") -> pl.DataFrame:
     if hasattr(frame, "to_pydict") or (hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc")):
         return pl.DataFrame(frame)
     if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; converting column by column needs no pyarrow
-        return _side_by_side(what, [(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)])
+        return _from_columns(
+            what, [(str(name), frame.iloc[:, position]) for position, name in enumerate(frame.columns)]
+        )
     if isinstance(frame, Mapping):
-        return _side_by_side(what, [(str(name), values) for name, values in frame.items()])
+        return _from_columns(what, [(str(name), values) for name, values in frame.items()])
     raise InputTypeError(
         f"{what}={shorten(frame)} of type {type(frame).__name__}: expected a polars or pandas DataFrame, an Arrow "
         "table or a mapping of columns. For a file or folder use reelated.read(path)."
     )
 
 
-def _side_by_side(what: str, columns: list[tuple[str, Any]]) -> pl.DataFrame:
+def _from_columns(what: str, columns: list[tuple[str, Any]]) -> pl.DataFrame:
     """Build a table from named columns, or report duplicate names or different lengths."""
     names = [name for name, _ in columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{what} has more than one column {twice[0]!r}: rename or leave out all but one.")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{what} has more than one column {repeated[0]!r}: rename or leave out all but one.")
     series = [_as_series(name, values) for name, values in columns]
-    if len({len(one) for one in series}) > 1:
-        lengths = ", ".join(f"{one.name!r} has {len(one):,}" for one in series)
+    if len({len(column) for column in series}) > 1:
+        lengths = ", ".join(f"{column.name!r} has {len(column):,}" for column in series)
         raise InputError(f"{what} has columns of different lengths: {lengths}. Expected as many values in each.")
     return pl.DataFrame(series)
 
@@ -82,8 +84,8 @@ def _as_series(name: str, values: Any) -> pl.Series:
     except (TypeError, pl.exceptions.PolarsError):
         if _all_numbers(values):
             return pl.Series(name, [None if value is None else float(value) for value in values])
-        seen = {type(value).__name__: value for value in values if value is not None}
-        examples = " and ".join(f"{shorten(value, 20)} ({kind})" for kind, value in sorted(seen.items())[:2])
+        by_type = {type(value).__name__: value for value in values if value is not None}
+        examples = " and ".join(f"{shorten(value, 20)} ({kind})" for kind, value in sorted(by_type.items())[:2])
         raise InputTypeError(
             f"Column {name!r} mixes types: {examples}. Make it one type, for example all integers or all text."
         ) from None
@@ -91,14 +93,14 @@ def _as_series(name: str, values: Any) -> pl.Series:
 
 def _all_numbers(values: Any) -> bool:
     """Return whether a list such as `[4, 4.5, None]` converts to floats without loss."""
-    known = [value for value in values if value is not None]
+    numbers = (value for value in values if value is not None)
     # a float64 holds every integer up to 2⁵³
-    return all(type(value) is float or (type(value) is int and abs(value) <= 2**53) for value in known)
+    return all(type(value) is float or (type(value) is int and abs(value) <= 2**53) for value in numbers)
 
 
 def plain(name: str) -> str:
     """Normalise a column name as in the aliases, without case and punctuation: `Movie_ID` → `movieid`."""
-    return "".join(sign for sign in name.lower() if sign.isalnum())
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def named(
@@ -112,35 +114,33 @@ def named(
     In `columns`, None means that there is no such column. A missing `required` column raises `InputError`.
     """
     columns = dict(columns or {})
-    there = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
+    shown = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
     for ours, theirs in columns.items():
         if ours not in aliases:
             raise InputError(f"columns has the key {ours!r}: expected {', '.join(map(repr, aliases))}.")
         if theirs is not None and theirs not in frame.columns:
-            raise InputError(f"columns[{ours!r}]={theirs!r}: the table has no such column. Its columns: {there}.")
-    taken = {theirs for theirs in columns.values() if theirs is not None}
-    found = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
+            raise InputError(f"columns[{ours!r}]={theirs!r}: the table has no such column. Its columns: {shown}.")
+    selected = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
     for ours, others in aliases.items():
-        known = [name for name in frame.columns if name not in taken and plain(name) in (plain(ours), *others)]
-        if ours not in columns and known:
-            known.sort(key=lambda name: (plain(ours), *others).index(plain(name)))
-            found[ours] = known[0]
-            taken.add(known[0])
-    missing = [name for name in required if name not in found]
+        spellings = (plain(ours), *others)
+        free = [name for name in frame.columns if name not in selected.values() and plain(name) in spellings]
+        if ours not in columns and free:
+            selected[ours] = min(free, key=lambda name: spellings.index(plain(name)))
+    missing = [name for name in required if name not in selected]
     if missing:
         raise InputError(
-            f"No column for {' and '.join(missing)} among the table's columns {there}. {_remedy(missing, aliases)}"
+            f"No column for {' and '.join(missing)} among the table's columns {shown}. {_remedy(missing, aliases)}"
         )
-    return frame.select(pl.col(theirs).alias(ours) for ours, theirs in found.items())
+    return frame.select(pl.col(theirs).alias(ours) for ours, theirs in selected.items())
 
 
 def _remedy(missing: list[str], aliases: Mapping[str, tuple[str, ...]]) -> str:
     """Return the advice for missing columns; `columns` exists only for the table of ratings."""
     if "rating" not in aliases:
         return f"Rename the column that holds it to {missing[0]!r}."
-    them = ", ".join(f"{name!r}: 'your column'" for name in missing)
-    unrated = " For a table without ratings give columns={'rating': None}." if "rating" in missing else ""
-    return f"Name {'it' if len(missing) == 1 else 'them'}: columns={{{them}}}.{unrated}"
+    example = ", ".join(f"{name!r}: 'your column'" for name in missing)
+    without_ratings = " For a table without ratings give columns={'rating': None}." if "rating" in missing else ""
+    return f"Name {'it' if len(missing) == 1 else 'them'}: columns={{{example}}}.{without_ratings}"
 
 
 def with_own_names(
@@ -156,8 +156,8 @@ def rating_columns(frame: FrameLike, columns: Mapping[str, str | None] | None = 
 
     With `columns={"rating": None}`, for a table without ratings, every row gets the rating 1.
     """
-    unrated = columns is not None and columns.get("rating", "") is None
-    required = ("user_id", "item_id") if unrated else ("user_id", "item_id", "rating")
+    without_ratings = columns is not None and columns.get("rating", "") is None
+    required = ("user_id", "item_id") if without_ratings else ("user_id", "item_id", "rating")
     table = named(as_polars(frame), RATING_ALIASES, columns, required)
     if "rating" not in table.columns:
         table = table.with_columns(rating=pl.lit(1.0, pl.Float32))

@@ -30,14 +30,15 @@ class Ids:
 
     def __init__(self, values: pl.Series, kind: str) -> None:
         self.values = values.set_sorted()
-        self._places: Any = values.to_numpy() if values.dtype == pl.Int64 else self  # polars is slow at one look-up
+        # for a single look-up, numpy is faster than polars
+        self._sorted: Any = values.to_numpy() if values.dtype == pl.Int64 else self
         self.kind = kind
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, index: int) -> Any:
-        return self.values[int(index)] if self._places is self else self._places.item(index)
+        return self.values[int(index)] if self._sorted is self else self._sorted.item(index)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values)
@@ -70,8 +71,8 @@ class Ids:
             return None
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return None
-        at = bisect_left(self._places, value)
-        return at if at < len(self) and self.values[at] == value else None
+        index = bisect_left(self._sorted, value)
+        return index if index < len(self) and self.values[index] == value else None
 
     def index_of(self, value: object) -> int:
         """Return the number of an id.
@@ -94,13 +95,14 @@ class Ids:
         """
         if (index := self.find(value)) is not None:
             return index
-        plain = value.item() if isinstance(value, np.generic) else value
-        got = type(plain).__name__
-        name = f"{self.kind}_id={shorten(plain)}"
-        if got != self.type_name:
-            as_other = f" Did you mean {self._converted(plain)!r}?" if self._converted(plain) is not None else ""
+        value = value.item() if isinstance(value, np.generic) else value
+        type_name = type(value).__name__
+        name = f"{self.kind}_id={shorten(value)}"
+        if type_name != self.type_name:
+            converted = self._converted(value)
+            hint = "" if converted is None else f" Did you mean {converted!r}?"
             raise InputTypeError(
-                f"{name} is of type {got}: the {self.kind} ids of this data are of type {self.type_name}.{as_other}"
+                f"{name} is of type {type_name}: the {self.kind} ids of this data are of type {self.type_name}.{hint}"
             )
         raise UnknownId(f"{name}: this {self.kind} is not among the {len(self):,} {self.kind}s of the data.")
 
@@ -122,10 +124,8 @@ class Ids:
 
     def _converted(self, value: Any) -> Any:
         """Return the known id that equals a value of the other type after conversion, or None."""
-        if self.type_name == "str":
-            return str(value) if str(value) in self else None
-        text = str(value)
-        return int(text) if len(text) < 20 and text.removeprefix("-").isdecimal() and int(text) in self else None
+        converted = self.parse(str(value))
+        return converted if converted in self else None
 
     def indices_of(self, values: pl.Series) -> npt.NDArray[np.int32]:
         """Return the numbers of many ids; −1 where unknown.
@@ -140,8 +140,8 @@ class Ids:
         ndarray of int32, shape (len(values),)
         """
         known = pl.DataFrame({"id": self.values, "index": np.arange(len(self), dtype=np.int32)})
-        found = pl.DataFrame({"id": values}).join(known, on="id", how="left", maintain_order="left")
-        return found["index"].fill_null(-1).to_numpy()
+        table = pl.DataFrame({"id": values}).join(known, on="id", how="left", maintain_order="left")
+        return table["index"].fill_null(-1).to_numpy()
 
     def take(self, indices: npt.NDArray[np.integer[Any]]) -> pl.Series:
         """Return the ids at many numbers.
@@ -167,12 +167,12 @@ def as_ids(column: pl.Series, kind: str) -> pl.Series:
     if dtype in (pl.Categorical, pl.Enum, pl.String):
         return column.cast(pl.String)
     if dtype.is_integer() or dtype == pl.Null:
-        return _whole(column, kind)
+        return _as_int64(column, kind)
     if dtype.is_float():
         column = column.fill_nan(None)
         fractions = column.drop_nulls().filter(column.drop_nulls() % 1 != 0)
         if len(fractions) == 0:
-            return _whole(column, kind)
+            return _as_int64(column, kind)
         raise InputError(
             f"{kind}_id={fractions[0]}: ids are integers or text, not fractions. Is this the {kind} column? "
             "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
@@ -180,7 +180,7 @@ def as_ids(column: pl.Series, kind: str) -> pl.Series:
     raise InputError(f"{kind}_id is a column of type {dtype}: expected integers or text.")
 
 
-def _whole(column: pl.Series, kind: str) -> pl.Series:
+def _as_int64(column: pl.Series, kind: str) -> pl.Series:
     """Cast to Int64, or report an id that is too large."""
     cast = column.cast(pl.Int64, strict=False)
     lost = column.filter(cast.is_null() & column.is_not_null())

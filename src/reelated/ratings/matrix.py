@@ -12,7 +12,7 @@ from reelated.errors import InputError
 from reelated.ratings.ids import Ids
 
 Feedback = Literal["explicit", "implicit"]
-"""Whether users give ratings, or events such as purchases, likes or visits stand for them."""
+"""Explicit feedback is ratings; implicit feedback is events such as purchases, likes or visits."""
 NO_TIME = np.iinfo(np.int64).min
 """The value of an unknown time in `Ratings.timestamps`."""
 
@@ -36,8 +36,8 @@ class Scale(NamedTuple):
         -------
         {"explicit", "implicit"}
         """
-        other = self.low != self.high and not (self.low == 0 and self.step >= self.high)
-        return "explicit" if other or not is_one_valued else "implicit"
+        has_other_values = self.low != self.high and not (self.low == 0 and self.step >= self.high)
+        return "explicit" if has_other_values or not is_one_valued else "implicit"
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g} in steps of {self.step:g}"
@@ -141,16 +141,16 @@ class Ratings:
         -------
         ndarray of int64, shape (n_ratings,), or None where neither times nor an order are known
         """
-        times, lengths = self.times, np.diff(self.matrix.indptr)
+        times = self.times
         if times is None:
             return None
-        users = np.repeat(np.arange(len(lengths)), lengths)
+        users = self._users()
         by_time = np.lexsort((times, users))
         users, times = users[by_time], times[by_time]
         last = np.flatnonzero(np.append((np.diff(users) != 0) | (np.diff(times) != 0), True)[: len(users)])
-        until = last[np.searchsorted(last, np.arange(len(users)))]  # the last rating of each moment: equal ages
+        last_at_time = last[np.searchsorted(last, np.arange(len(users)))]  # ratings of the same time have equal ages
         ages = np.empty(len(users), np.int64)
-        ages[by_time] = self.matrix.indptr[users + 1] - 1 - until
+        ages[by_time] = self.matrix.indptr[users + 1] - 1 - last_at_time
         return ages
 
     def onto(self, item_ids: Ids) -> "Ratings":
@@ -167,22 +167,23 @@ class Ratings:
         """
         if item_ids is self.item_ids:
             return self
-        place = item_ids.indices_of(self.item_ids.values)
-        columns = place[self.matrix.indices]
-        order = np.flatnonzero(columns >= 0)  # ids ascend in both lists, and so do the columns of a row
-        users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))[order]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=self.matrix.shape[0]))])
-        shape = (self.matrix.shape[0], len(item_ids))
-        matrix = sp.csr_array((self.matrix.data[order], columns[order], indptr), shape=shape)
+        columns = item_ids.indices_of(self.item_ids.values)[self.matrix.indices]
+        known = np.flatnonzero(columns >= 0)  # ids ascend in both lists, and so do the columns of a row
+        n_users = self.matrix.shape[0]
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(self._users()[known], minlength=n_users))])
+        matrix = sp.csr_array((self.matrix.data[known], columns[known], indptr), shape=(n_users, len(item_ids)))
         matrix.has_canonical_format = True
-        times, places = (None if each is None else each[order] for each in (self.timestamps, self.order))
-        return Ratings(self.user_ids, item_ids, matrix, self.scale, times, places)
+        timestamps, order = (None if values is None else values[known] for values in (self.timestamps, self.order))
+        return Ratings(self.user_ids, item_ids, matrix, self.scale, timestamps, order)
+
+    def _users(self) -> npt.NDArray[np.int64]:
+        """Return the user number of each rating, parallel to `matrix.data`."""
+        return np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
 
     def to_polars(self) -> pl.DataFrame:
         """Return the ratings as a table `user_id item_id rating [timestamp] [order]`, by user and item."""
-        users = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
         table: dict[str, Any] = {
-            "user_id": self.user_ids.take(users),
+            "user_id": self.user_ids.take(self._users()),
             "item_id": self.item_ids.take(self.matrix.indices),
             "rating": self.matrix.data,
         }

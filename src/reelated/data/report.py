@@ -1,4 +1,4 @@
-"""The result of validation: counts, a histogram and findings, as text and as plain data."""
+"""The result of validation: counts, a histogram and issues, as text and as plain data."""
 
 import textwrap
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from reelated.ratings import Scale
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 REJECTS = {"file": pl.String(), "line": pl.Int64(), "row": pl.Int64(), "why": pl.String(), "text": pl.String()}
-_BAR = 30
+_BAR_WIDTH = 30
 
 
 class Bin(NamedTuple):
@@ -25,20 +25,20 @@ class Bin(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ValidationIssue:
     """One problem or remark from validation.
 
     Attributes
     ----------
     code : str
-        Kind of finding, such as `"repeated_rating"`; stable across versions.
+        Kind of issue, such as `"repeated_rating"`; stable across versions.
     severity : {"error", "warning", "note"}
         An error stops reading; a warning deserves a look; a note is information.
     count : int
         Number of rows, users or items concerned.
-    sentence : str
-        What was found, and why it is a problem.
-    reading : str
+    message : str
+        The problem and its reason.
+    action : str
         What `read` does about it.
     example : str or None
         The first case.
@@ -53,8 +53,8 @@ class Finding:
     code: str
     severity: Severity
     count: int
-    sentence: str
-    reading: str
+    message: str
+    action: str
     example: str | None = None
     file: str | None = None
     line: int | None = None
@@ -63,12 +63,12 @@ class Finding:
     @property
     def place(self) -> str:
         """Location of the example: file, line or row, as far as known."""
-        spot = f"line {self.line:,}" if self.line else f"row {self.row:,}" if self.row else ""
-        return ", ".join(part for part in (self.file, spot) if part)
+        position = f"line {self.line:,}" if self.line else f"row {self.row:,}" if self.row else ""
+        return ", ".join(part for part in (self.file, position) if part)
 
 
 @dataclass(frozen=True)
-class Checkup:
+class ValidationReport:
     """Validation result of a source of ratings.
 
     Attributes
@@ -76,7 +76,7 @@ class Checkup:
     name : str
         Name of the data: the edition, or the file.
     usable : bool
-        Whether `read` with the same options returns data: no finding is an error.
+        Whether `read` with the same options returns data: no issue is an error.
     n_rows : int
         Number of rows in the ratings table.
     n_refused : int
@@ -91,7 +91,7 @@ class Checkup:
         The rating scale; None if there are no ratings.
     histogram : tuple of Bin
         Number of ratings of each value; ten bins if there are many distinct values.
-    findings : tuple of Finding
+    issues : tuple of ValidationIssue
         Errors first, then warnings, then notes.
     rejects : polars.DataFrame
         The rejected rows: `file line row why text`.
@@ -99,8 +99,8 @@ class Checkup:
     Examples
     --------
     >>> import reelated
-    >>> checkup = reelated.check({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, None]})
-    >>> checkup.usable, [finding.code for finding in checkup.findings if finding.severity == "error"]
+    >>> report = reelated.validate({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, None]})
+    >>> report.usable, [issue.code for issue in report.issues if issue.severity == "error"]
     (False, ['missing_field'])
     """
 
@@ -114,19 +114,19 @@ class Checkup:
     density: float = 0.0
     scale: Scale | None = None
     histogram: tuple[Bin, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    issues: tuple[ValidationIssue, ...] = ()
     rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS), compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields except `rejects` as plain numbers, strings, lists and dicts."""
-        plain = {name: value for name, value in vars(self).items() if name != "rejects"}
-        return plain | {
+        fields = {name: value for name, value in vars(self).items() if name != "rejects"}
+        return fields | {
             "scale": self.scale and self.scale._asdict(),
-            "histogram": [each._asdict() for each in self.histogram],
-            "findings": [asdict(finding) for finding in self.findings],
+            "histogram": [part._asdict() for part in self.histogram],
+            "issues": [asdict(issue) for issue in self.issues],
         }
 
-    def report(self, width: int = 100) -> str:
+    def to_text(self, width: int = 100) -> str:
         """Return the result as plain text.
 
         Parameters
@@ -138,51 +138,45 @@ class Checkup:
         -------
         str
         """
-        return "\n".join(line for part in (self._head(), self._bars(), self._told(width)) for line in part)
+        return "\n".join((*self._count_lines(), *self._histogram_lines(), *self._issue_lines(width)))
 
     def __repr__(self) -> str:
-        return self.report()
+        return self.to_text()
 
-    def _head(self) -> Iterator[str]:
-        """Yield the counts."""
+    def _count_lines(self) -> Iterator[str]:
         yield f"{self.name}: {'usable' if self.usable else 'not usable'}"
         refused = f", {self.n_refused:,} of them refused" if self.n_refused else ""
         if self.n_rows:
             yield f"  {plural(self.n_rows, 'row')}{refused}"
         if self.scale is not None:
-            who = f"{plural(self.n_users, 'user')} of {plural(self.n_items, 'item')}"
-            yield f"  {plural(self.n_ratings, 'rating')} by {who}: {_percent(self.density)} of all pairs"
+            users_and_items = f"{plural(self.n_users, 'user')} of {plural(self.n_items, 'item')}"
+            yield f"  {plural(self.n_ratings, 'rating')} by {users_and_items}: {_percent(self.density)} of all pairs"
             yield f"  scale {self.scale}"
 
-    def _bars(self) -> Iterator[str]:
-        """Yield the histogram."""
+    def _histogram_lines(self) -> Iterator[str]:
         if not self.histogram:
             return
-        labels = [
-            f"{each.low:g}" if each.low == each.high else f"{each.low:g}–{each.high:g}" for each in self.histogram
-        ]
-        most, total = max(each.n_ratings for each in self.histogram), sum(each.n_ratings for each in self.histogram)
-        wide, digits = max(map(len, labels)), len(f"{most:,}")
+        counts = [part.n_ratings for part in self.histogram]
+        labels = [f"{low:g}" if low == high else f"{low:g}–{high:g}" for low, high, _ in self.histogram]
+        label_width, digits = max(map(len, labels)), len(f"{max(counts):,}")
         yield ""
-        for label, each in zip(labels, self.histogram, strict=True):
-            bar = "█" * round(_BAR * each.n_ratings / most)
-            share = _percent(each.n_ratings / total)
-            yield f"  {label:>{wide}}  {each.n_ratings:>{digits},}  {share:>6}  {bar}".rstrip()
+        for label, count in zip(labels, counts, strict=True):
+            bar = "█" * round(_BAR_WIDTH * count / max(counts))
+            yield f"  {label:>{label_width}}  {count:>{digits},}  {_percent(count / sum(counts)):>6}  {bar}".rstrip()
 
-    def _told(self, width: int) -> Iterator[str]:
-        """Yield the findings."""
-        for finding in self.findings:
+    def _issue_lines(self, width: int) -> Iterator[str]:
+        for issue in self.issues:
             yield ""
-            yield from textwrap.wrap(f"{finding.severity}: {finding.sentence}", width, subsequent_indent="  ")
-            for label, text in (("at", f"{finding.place}: "), ("for example", "")):
-                if finding.example and bool(finding.place) == (label == "at"):
-                    yield from _indented(f"{label} {text}{finding.example}", width)
-            yield from _indented(f"reading {finding.reading}", width)
-        if not self.findings:
+            yield from textwrap.wrap(f"{issue.severity}: {issue.message}", width, subsequent_indent="  ")
+            if issue.example:
+                label = f"at {issue.place}:" if issue.place else "for example"
+                yield from _indent(f"{label} {issue.example}", width)
+            yield from _indent(f"reading {issue.action}", width)
+        if not self.issues:
             yield from ("", "Nothing to remark.")
 
 
-def _indented(text: str, width: int) -> list[str]:
+def _indent(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
 
 

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import polars as pl
 
-from reelated.data.layout import Layout, Refused, Trace, Want, is_number, split
+from reelated.data.text_layout import ColumnSpec, ParseTrace, RejectedRow, TextLayout, is_number, split_line
 from reelated.errors import InputError, plural, shorten
 
-IDS = ("user_id", "item_id")
-LONGEST_ID = 1000
-LONGEST_FIELD = 131_072
+ID_COLUMNS = ("user_id", "item_id")
+MAX_ID_BYTES = 1000
+MAX_FIELD_LENGTH = 131_072
 
 
-class Span(NamedTuple):
+class RowSpan(NamedTuple):
     """Lines and bytes of a row, and the state of its quotes.
 
     None: no quotes. "": well formed. "stray": a quote is not closed, or text follows the closing one. "doubtful": a
@@ -30,8 +30,8 @@ class Span(NamedTuple):
     quotes: str | None
 
 
-class Row(NamedTuple):
-    """A row: its lines, its fields (None if one is too long), and the state of its quotes, as in `Span`."""
+class TextRow(NamedTuple):
+    """A row: its lines, its fields (None if one is too long), and the state of its quotes, as in `RowSpan`."""
 
     first: int
     last: int
@@ -50,7 +50,7 @@ class LineCounts:
     first_stray: int = 0
     doubtful: bool = False
 
-    def add(self, row: "Span | Row") -> None:
+    def add(self, row: "RowSpan | TextRow") -> None:
         """Count one row."""
         self.rows += 1
         if row.last > row.first:
@@ -74,104 +74,106 @@ class LineCounts:
             yield f"found {plural(self.stray, 'line')} with a stray quote, the first is line {self.first_stray}"
 
 
-def count_rows(text: bytes, layout: Layout) -> LineCounts:
+def count_rows(text: bytes, layout: TextLayout) -> LineCounts:
     """Count the rows of a text without parsing their fields."""
     counts = LineCounts()
-    for span in _spans(text, layout):
+    for span in _row_spans(text, layout):
         counts.add(span)
     return counts
 
 
-def count_lines(text: bytes, layout: Layout) -> int:
+def count_lines(text: bytes, layout: TextLayout) -> int:
     """Return the number of lines after the header."""
     return text.count(b"\n") + (not text.endswith(b"\n")) - layout.skip
 
 
 def read_lines(
-    label: str, text: bytes, layout: Layout, found: dict[str, str], want: Want
+    label: str, text: bytes, layout: TextLayout, columns: dict[str, str], spec: ColumnSpec
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the wanted columns as text; raise at the first bad row, or drop bad rows with a note."""
-    places = {ours: layout.names.index(theirs) for ours, theirs in found.items()}
-    kept: dict[str, list[str]] = {name: [] for name in found}
+    positions = {ours: layout.names.index(theirs) for ours, theirs in columns.items()}
+    values: dict[str, list[str]] = {name: [] for name in columns}
     numbers: list[str] | None = None
-    dropped, example, counts = 0, "", LineCounts()
-    for row in rows(text, layout):
+    n_dropped, example, counts = 0, "", LineCounts()
+    for row in iter_rows(text, layout):
         if numbers is None and row.fields and len(row.fields) == len(layout.names):
-            numbers = numeric({name: row.fields[place] for name, place in places.items()})
-        code, fault = _fault(row, layout, places, want, numbers or ())
+            numbers = numeric_columns({name: row.fields[position] for name, position in positions.items()})
+        code, reason = _row_fault(row, layout, positions, spec, numbers or ())
         if not code:
             counts.add(row)
-            for name, place in places.items():
-                kept[name].append(row.fields[place])  # type: ignore[index]
-        elif want.invalid == "error":
+            for name, position in positions.items():
+                values[name].append(row.fields[position])  # type: ignore[index]
+            continue
+        fault = f"line {row.first}: {reason}"
+        if spec.invalid == "error":
             raise InputError(f"{label}, {fault}. Mend the line, or drop such lines with invalid='drop'.")
-        else:
-            dropped, example = dropped + row.last - row.first + 1, example or fault
-            if want.trace:
-                want.trace.refused.append(Refused(row.first, code, fault, layout.separator.join(row.fields or ())))
-    table = pl.DataFrame(kept, schema=dict.fromkeys(found, pl.String))
-    table = table.with_columns(pl.col(name).replace("", None) for name in found if name not in want.required)
-    notes = [f"dropped {plural(dropped, 'bad line')}, the first is {example}"] * bool(dropped and not want.trace)
-    return table, notes + list(counts.notes(count_lines(text, layout) - dropped, every=bool(want.trace)))
+        n_dropped, example = n_dropped + row.last - row.first + 1, example or fault
+        if spec.trace:
+            rejected = RejectedRow(row.first, code, reason, layout.separator.join(row.fields or ()))
+            spec.trace.rejected.append(rejected)
+    table = pl.DataFrame(values, schema=dict.fromkeys(columns, pl.String))
+    table = table.with_columns(pl.col(name).replace("", None) for name in columns if name not in spec.required)
+    notes = [f"dropped {plural(n_dropped, 'bad line')}, the first is {example}"] * bool(n_dropped and not spec.trace)
+    return table, notes + list(counts.notes(count_lines(text, layout) - n_dropped, every=bool(spec.trace)))
 
 
-def numeric(example: dict[str, str]) -> list[str]:
+def numeric_columns(example: dict[str, str]) -> list[str]:
     """Return the columns that must be numeric: ratings, and timestamps unless the first one is a date."""
     times = "timestamp" in example and is_number(example["timestamp"])
     return ["rating"] * ("rating" in example) + ["timestamp"] * times
 
 
-def rows(text: bytes, layout: Layout) -> Iterator[Row]:
+def iter_rows(text: bytes, layout: TextLayout) -> Iterator[TextRow]:
     """Yield the rows of a text without blank lines."""
     separator, width = layout.separator, len(layout.names)
-    for first, last, start, end, quotes in _spans(text, layout):
+    for first, last, start, end, quotes in _row_spans(text, layout):
         line = text[start:end].decode().rstrip("\r\n")
-        fields = line.split(separator) if quotes is None else split(line, separator)
+        fields = line.split(separator) if quotes is None else split_line(line, separator)
         if quotes == "stray" and len(fields) != width:
             fields = line.split(separator)
-        too_long = end - start > LONGEST_FIELD and max(map(len, fields)) > LONGEST_FIELD
-        yield Row(first, last, None if too_long else fields, quotes)
+        too_long = end - start > MAX_FIELD_LENGTH and max(map(len, fields)) > MAX_FIELD_LENGTH
+        yield TextRow(first, last, None if too_long else fields, quotes)
 
 
-def _spans(text: bytes, layout: Layout) -> Iterator[Span]:
+def _row_spans(text: bytes, layout: TextLayout) -> Iterator[RowSpan]:
     """Yield the lines and bytes of each row without blank lines."""
     quoted, start, number = layout.quoted and b'"' in text, 0, layout.skip + 1
     for _ in range(layout.skip):
-        start = _end(text, start)
+        start = _next_line(text, start)
     while start < len(text):
-        end, last = _end(text, start), number
+        end, last = _next_line(text, start), number
         if quoted and text.find(b'"', start, end) >= 0:
-            end, quotes = _quoted(text, start, end, layout)
+            end, quotes = _quoted_row_end(text, start, end, layout)
             last += text.count(b"\n", start, end - 1)
-            yield Span(number, last, start, end, quotes)
+            yield RowSpan(number, last, start, end, quotes)
         elif text[start:end].strip(b" \r\n"):
-            yield Span(number, last, start, end, None)
+            yield RowSpan(number, last, start, end, None)
         start, number = end, last + 1
 
 
-def _end(text: bytes, start: int) -> int:
+def _next_line(text: bytes, start: int) -> int:
     """Return the start of the next line."""
     return text.find(b"\n", start) + 1 or len(text)
 
 
-def _quoted(text: bytes, start: int, end: int, layout: Layout) -> tuple[int, str]:
+def _quoted_row_end(text: bytes, start: int, end: int, layout: TextLayout) -> tuple[int, str]:
     """Return the end of a row with quotes, and the state of the quotes.
 
     RFC 4180 allows line breaks in a quoted field. A quote that is never closed looks the same up to the next quote of
     the file, so a multi-line field must be closed properly, leave a row of the right width, and hold no rows itself.
     """
-    record = _record(layout.separator).match(text, start)
+    record = _row_pattern(layout.separator).match(text, start)
     if record and record.end() <= end:
         return end, ""
-    if record and _record(layout.separator, len(layout.names)).fullmatch(record[0]):
-        quotes = _held(record[0], layout)
+    if record and _row_pattern(layout.separator, len(layout.names)).fullmatch(record[0]):
+        quotes = _classify_quoted_lines(record[0], layout)
         if quotes != "rows":
             return record.end(), quotes
     return end, "stray"
 
 
 @cache
-def _record(separator: str, width: int | None = None) -> re.Pattern[bytes]:
+def _row_pattern(separator: str, width: int | None = None) -> re.Pattern[bytes]:
     """Compile the pattern of a row by RFC 4180 with its line end; quotes inside an unquoted field are text."""
     # possessive quantifiers (`*+`) never backtrack: the time stays linear in the length of the text
     more = b"*+" if width is None else b"{%d}" % (width - 1)
@@ -180,72 +182,74 @@ def _record(separator: str, width: int | None = None) -> re.Pattern[bytes]:
 
 
 @cache
-def _wide(separator: str, width: int) -> re.Pattern[bytes]:
+def _wide_line_pattern(separator: str, width: int) -> re.Pattern[bytes]:
     """Compile the pattern that starts a further line with enough separators for a row."""
     return re.compile(rb"[\r\n](?:[^%s\r\n]*+[%s]){%d}" % (separator.encode(), separator.encode(), width - 1))
 
 
-def _held(record: bytes, layout: Layout) -> str:
+def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
     """Classify the lines within quotes: "rows", "doubtful" rows, or "" for text.
 
     A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers.
     """
     separator, width = layout.separator, len(layout.names)
-    if not _wide(separator, width).search(record):  # the fast path of nearly all text
+    if not _wide_line_pattern(separator, width).search(record):  # the fast path of nearly all text
         return ""
     first, *others = record.replace(b"\r", b"\n").rstrip(b"\n").split(b"\n")
-    begins = first.decode().split(separator)
-    opens = max(at for at, field in enumerate(begins) if field.startswith('"'))
-    known = width if len(begins) == width else opens
-    numbers = [at for at in range(known) if at != opens and is_number(begins[at].strip('"'))]
+    opening = first.decode().split(separator)
+    quoted = max(column for column, field in enumerate(opening) if field.startswith('"'))
+    n_known = width if len(opening) == width else quoted
+    numbers = [column for column in range(n_known) if column != quoted and is_number(opening[column].strip('"'))]
     doubtful = False
-    for place, line in enumerate(others, 1):
-        fields = split(line.decode(), separator)
+    for number, line in enumerate(others, 1):
+        fields = split_line(line.decode(), separator)
         if len(fields) != width:
             continue
-        telling = [at for at in numbers if at < opens or place < len(others)]  # the rest follows the closing quote
-        if telling and all(is_number(fields[at].strip('"')) for at in telling):
+        # in the last line, the columns after the quoted one follow the closing quote and say nothing
+        compared = [column for column in numbers if column < quoted or number < len(others)]
+        if compared and all(is_number(fields[column].strip('"')) for column in compared):
             return "rows"
-        doubtful |= not telling and known == width
+        doubtful |= not compared and n_known == width
     return "doubtful" if doubtful else ""
 
 
-def lines_of(trace: Trace, places: Collection[int]) -> dict[int, int]:
-    """Return position → first line for rows of a table, by their positions among the kept rows."""
-    layout, last = trace.layout, max(places, default=-1)
-    if layout is None:
+def line_numbers(trace: ParseTrace, positions: Collection[int]) -> dict[int, int]:
+    """Return position → first line for rows of a table, by their positions among the accepted rows."""
+    if trace.layout is None:
         return {}
-    refused = {row.line for row in trace.refused}
-    kept = (row.first for row in rows(trace.text, layout) if row.first not in refused)
-    return {place: line for place, line in zip(range(last + 1), kept, strict=False) if place in places}
+    rejected = {row.line for row in trace.rejected}
+    lines = (row.first for row in iter_rows(trace.text, trace.layout) if row.first not in rejected)
+    stop = max(positions, default=-1) + 1
+    return {position: line for position, line in zip(range(stop), lines, strict=False) if position in positions}
 
 
-def _fault(row: Row, layout: Layout, places: dict[str, int], want: Want, numbers: Sequence[str]) -> tuple[str, str]:
+def _row_fault(
+    row: TextRow, layout: TextLayout, positions: dict[str, int], spec: ColumnSpec, numbers: Sequence[str]
+) -> tuple[str, str]:
     """Return the code and the description of a row's fault; two empty strings if it has none."""
     if row.fields is None:
-        return "bad_line", f"line {row.first}: a field of more than 131,072 characters; is a quote left open?"
+        return "bad_line", f"a field of more than {MAX_FIELD_LENGTH:,} characters; is a quote left open?"
     shown = shorten(layout.separator.join(row.fields))
-    if len(row.fields) != len(layout.names):
-        found = f"{plural(len(row.fields), 'field')} where {len(layout.names)} are expected"
-        return "bad_line", f"line {row.first}: {found}: {shown}"
-    opened = [at for name, at in places.items() if name in want.required and row.fields[at].startswith('"')]
+    n_fields, expected = len(row.fields), f"where {len(layout.names)} are expected"
+    if n_fields != len(layout.names):
+        return "bad_line", f"{plural(n_fields, 'field')} {expected}: {shown}"
+    opened = [column for name, column in positions.items() if name in spec.required and row.fields[column][:1] == '"']
     if row.quotes == "stray" and opened:
-        found = f"{plural(min(opened) + 1, 'field')} where {len(layout.names)} are expected, for a quote is not closed"
-        return "bad_line", f"line {row.first}: {found}: {shown}"
-    for name, place in places.items():
-        field = row.fields[place].strip()
-        why = _wrong(name, field, name in want.required, name in numbers)
-        if why:
-            return "unreadable_field" if field else "missing_field", f"line {row.first}: {why} in {shown}"
+        return "bad_line", f"{plural(min(opened) + 1, 'field')} {expected}, for a quote is not closed: {shown}"
+    for name, column in positions.items():
+        field = row.fields[column].strip()
+        reason = _field_fault(name, field, name in spec.required, name in numbers)
+        if reason:
+            return "unreadable_field" if field else "missing_field", f"{reason} in {shown}"
     return "", ""
 
 
-def _wrong(name: str, field: str, required: bool, number: bool) -> str:
+def _field_fault(name: str, field: str, required: bool, number: bool) -> str:
     """Return what is wrong with a field; empty if nothing."""
     if not field:
         return f"no {name}" if required else ""
-    if name in IDS and (len(field.encode()) > LONGEST_ID or "\0" in field):
-        return f"{name}={shorten(field)}, expected an id of at most {LONGEST_ID:,} characters and without NUL,"
+    if name in ID_COLUMNS and (len(field.encode()) > MAX_ID_BYTES or "\0" in field):
+        return f"{name}={shorten(field)}, expected an id of at most {MAX_ID_BYTES:,} characters and without NUL,"
     if number and not is_number(field):
         comma = " with a point, not a comma," if is_number(field.replace(",", ".")) else ","
         return f"{name}={shorten(field)}, expected a finite number{comma}"

@@ -10,17 +10,17 @@ import zlib
 
 import polars as pl
 
-from reelated.data.layout import RATINGS, Layout, Want, about, recognise
-from reelated.data.lines import IDS, LONGEST_ID, count_lines, count_rows, numeric, read_lines
+from reelated.data.text_layout import RATING_SPEC, ColumnSpec, TextLayout, detect_layout, prefix_errors
+from reelated.data.text_parser import ID_COLUMNS, MAX_ID_BYTES, count_lines, count_rows, numeric_columns, read_lines
 from reelated.errors import InputError
 from reelated.ratings.frames import named, read_ids
 
-_JOINT = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
-_WHOLE = ("user_id", "item_id", "timestamp", "order")
+_UNIT_SEPARATOR = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
+_INTEGER_COLUMNS = ("user_id", "item_id", "timestamp", "order")
 
 
 def read_table(
-    label: str, data: bytes, want: Want = RATINGS, layout: Layout | None = None
+    label: str, data: bytes, spec: ColumnSpec = RATING_SPEC, layout: TextLayout | None = None
 ) -> tuple[pl.DataFrame, list[str]]:
     r"""Read the wanted columns of a table; return them with notes on what was changed or assumed.
 
@@ -33,38 +33,38 @@ def read_table(
     if not data:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
     if data.startswith(b"\x1f\x8b"):
-        return read_table(label, _unpacked(label, data), want, layout)
+        return read_table(label, _gunzip(label, data), spec, layout)
     if data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
-        return _filled(label, _read_binary(label, data, want)), []
+        return _check_rows(label, _read_binary(label, data, spec)), []
     text = _as_utf8(label, data)
-    if want.trace:
-        want.trace.label, want.trace.text = label, text
-    layout, assumed = (layout, []) if layout else recognise(label, text, want)
-    if want.trace:
-        want.trace.layout = layout
-    with about(label):
-        found = want.find(layout.names)
-    table, notes = _read_text(label, text, layout, found, want)
-    if table.is_empty() and want.trace and want.trace.refused:
+    if spec.trace:
+        spec.trace.label, spec.trace.text = label, text
+    layout, assumed = (layout, []) if layout else detect_layout(label, text, spec)
+    if spec.trace:
+        spec.trace.layout = layout
+    with prefix_errors(label):
+        columns = spec.match(layout.names)
+    table, notes = _read_text(label, text, layout, columns, spec)
+    if table.is_empty() and spec.trace and spec.trace.rejected:
         raise InputError(f"No row of {label} can be used.")
-    table, tidied = _tidy(_filled(label, table))
-    return table, assumed + notes + tidied
+    table, conversions = _convert(_check_rows(label, table))
+    return table, assumed + notes + conversions
 
 
-def _filled(label: str, table: pl.DataFrame) -> pl.DataFrame:
+def _check_rows(label: str, table: pl.DataFrame) -> pl.DataFrame:
     if table.is_empty():
         raise InputError(f"{label} holds no rows. Expected one for each rating.")
     return table
 
 
-def _unpacked(label: str, data: bytes) -> bytes:
+def _gunzip(label: str, data: bytes) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error):
         raise InputError(f"{label}: the gzip file is damaged or cut short. Get it again.") from None
 
 
-def _read_binary(label: str, data: bytes, want: Want) -> pl.DataFrame:
+def _read_binary(label: str, data: bytes, spec: ColumnSpec) -> pl.DataFrame:
     """Read the wanted columns of a Parquet or Arrow file."""
     kind = "Parquet" if data.startswith(b"PAR1") else "Arrow"
     read = pl.read_parquet if kind == "Parquet" else pl.read_ipc if data.startswith(b"ARROW1") else pl.read_ipc_stream
@@ -72,8 +72,8 @@ def _read_binary(label: str, data: bytes, want: Want) -> pl.DataFrame:
         table = read(io.BytesIO(data))
     except (pl.exceptions.PolarsError, OSError):
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
-    with about(label):
-        return named(table, want.aliases, want.columns, want.required)
+    with prefix_errors(label):
+        return named(table, spec.aliases, spec.columns, spec.required)
 
 
 def _as_utf8(label: str, data: bytes) -> bytes:
@@ -95,14 +95,14 @@ def _as_utf8(label: str, data: bytes) -> bytes:
 
 
 def _read_text(
-    label: str, text: bytes, layout: Layout, found: dict[str, str], want: Want
+    label: str, text: bytes, layout: TextLayout, columns: dict[str, str], spec: ColumnSpec
 ) -> tuple[pl.DataFrame, list[str]]:
     """Read text with the fastest reader that accounts for every row."""
-    lines = _scanned(text, layout)
+    lines = _scan(text, layout)
     try:
-        table = _as_numbers(lines, layout, found)
+        table = _read_numbers(lines, layout, columns)
         if table is None:
-            table = _as_strings(lines, layout, found, want)
+            table = _read_strings(lines, layout, columns, spec)
     except pl.exceptions.PolarsError:
         table = None
     if table is not None:
@@ -111,72 +111,73 @@ def _read_text(
             return table, []
         counts = count_rows(text, layout)  # line breaks in fields, or an open quote that swallows rows
         if len(table) == counts.rows and not counts.stray:
-            return table, list(counts.notes(n_lines, every=bool(want.trace)))
-    return read_lines(label, text, layout, found, want)
+            return table, list(counts.notes(n_lines, every=bool(spec.trace)))
+    return read_lines(label, text, layout, columns, spec)
 
 
-def _scanned(text: bytes, layout: Layout) -> pl.LazyFrame:
+def _scan(text: bytes, layout: TextLayout) -> pl.LazyFrame:
     """Return a lazy polars scan of a text, all columns as strings."""
-    joined = layout.separator == "::"
+    two_bytes = layout.separator == "::"
     return pl.scan_csv(
-        text.replace(b"::", _JOINT.encode()) if joined else text,
+        text.replace(b"::", _UNIT_SEPARATOR.encode()) if two_bytes else text,
         has_header=False,
         skip_lines=layout.skip,
-        separator=_JOINT if joined else layout.separator,
+        separator=_UNIT_SEPARATOR if two_bytes else layout.separator,
         quote_char='"' if layout.quoted else None,
         schema=dict.fromkeys(layout.names, pl.String()),
     )
 
 
-def _as_numbers(lines: pl.LazyFrame, layout: Layout, found: dict[str, str]) -> pl.DataFrame | None:
+def _read_numbers(lines: pl.LazyFrame, layout: TextLayout, columns: dict[str, str]) -> pl.DataFrame | None:
     """Read a numeric table in one streaming pass without holding its text; None if any field is not a number."""
-    if not {"rating"} <= found.keys() <= {"rating", *_WHOLE}:
+    if not {"rating"} <= columns.keys() <= {"rating", *_INTEGER_COLUMNS}:
         return None
-    text = {ours: pl.col(theirs) for ours, theirs in found.items()}
-    whole = {ours: text[ours].cast(pl.Int64, strict=False) for ours in _WHOLE if ours in found}
+    text = {ours: pl.col(theirs) for ours, theirs in columns.items()}
+    integers = {ours: text[ours].cast(pl.Int64, strict=False) for ours in _INTEGER_COLUMNS if ours in columns}
     rating = text["rating"].cast(pl.Float32, strict=False)
     # ids must survive the round trip: "007" is text
-    sound = [number.cast(pl.String) == text[ours] for ours, number in whole.items()]
-    full = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a short line
+    unchanged = [integer.cast(pl.String) == text[ours] for ours, integer in integers.items()]
+    complete = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a short line
     table = lines.select(
-        *(number.alias(ours) for ours, number in whole.items()),
+        *(integer.alias(ours) for ours, integer in integers.items()),
         rating.alias("rating"),
-        pl.all_horizontal(*sound, rating.is_finite(), full).fill_null(False).alias("sound"),
+        pl.all_horizontal(*unchanged, rating.is_finite(), complete).fill_null(False).alias("valid"),
     ).collect(engine="streaming")
-    return table.drop("sound") if table["sound"].all() else None
+    return table.drop("valid") if table["valid"].all() else None
 
 
-def _as_strings(lines: pl.LazyFrame, layout: Layout, found: dict[str, str], want: Want) -> pl.DataFrame | None:
+def _read_strings(
+    lines: pl.LazyFrame, layout: TextLayout, columns: dict[str, str], spec: ColumnSpec
+) -> pl.DataFrame | None:
     """Read the wanted columns as text; None if a row looks odd."""
     last = " last"
-    wanted = [pl.col(theirs).alias(ours) for ours, theirs in found.items()]
-    table = lines.select(*wanted, pl.col(layout.names[-1]).alias(last)).collect()
-    first = {name: value for name in found for value in table[name].drop_nulls()[:1]}
-    numbers = numeric(first)
-    odd = [_odd(name, name in want.required, name in numbers) for name in found]
-    suspect = table.select(pl.any_horizontal(pl.col(last).is_null(), *odd).any()).item()
-    return None if table.is_empty() or suspect else table.drop(last)
+    selected = [pl.col(theirs).alias(ours) for ours, theirs in columns.items()]
+    table = lines.select(*selected, pl.col(layout.names[-1]).alias(last)).collect()
+    numbers = numeric_columns({name: value for name in columns for value in table[name].drop_nulls()[:1]})
+    odd = [_is_odd(name, name in spec.required, name in numbers) for name in columns]
+    any_odd = table.select(pl.any_horizontal(pl.col(last).is_null(), *odd).any()).item()
+    return None if table.is_empty() or any_odd else table.drop(last)
 
 
-def _odd(name: str, required: bool, number: bool) -> pl.Expr:
-    """Return the rows whose field needs a closer look: the rules of `lines`, for whole columns."""
+def _is_odd(name: str, required: bool, number: bool) -> pl.Expr:
+    """Return which rows have a field that the line-by-line parser must check: its rules, for whole columns."""
     field = pl.col(name).str.strip_chars()
     odd = [pl.lit(False)]
     if required:
         odd.append(field.is_null() | (field == ""))
-    if name in IDS:
-        odd.append((field.str.len_bytes() > LONGEST_ID) | field.str.contains("\0", literal=True))
+    if name in ID_COLUMNS:
+        odd.append((field.str.len_bytes() > MAX_ID_BYTES) | field.str.contains("\0", literal=True))
     if number:
         odd.append(~field.cast(pl.Float64, strict=False).is_finite().fill_null(field.is_null()))
     return pl.any_horizontal(odd)
 
 
-def _tidy(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def _convert(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Strip spaces around fields, convert ratings to numbers, and ids to integers if that changes none of them."""
     text = [name for name in table.columns if table[name].dtype == pl.String]
     stripped = table.with_columns(pl.col(name).str.strip_chars() for name in text)
-    ids = [name for name in IDS if name in text]
-    spaced = [name for name in ids if not table[name].equals(stripped[name])]
+    ids = [name for name in ID_COLUMNS if name in text]
+    changed = [name for name in ids if not table[name].equals(stripped[name])]
     ratings = [pl.col("rating").cast(pl.Float32)] if "rating" in text else []
     stripped = stripped.with_columns(*(read_ids(stripped[name]) for name in ids), *ratings)
-    return stripped, [f"removed the spaces around {' and '.join(spaced)}"] * bool(spaced)
+    return stripped, [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)

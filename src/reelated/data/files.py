@@ -20,8 +20,8 @@ from reelated.errors import InputError, InputTypeError, shorten
 
 ARCHIVES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small")
 SAMPLE = "sample"
-TEXT = (".csv", ".tsv", ".txt", ".dat")
-TABLES = (*TEXT, ".parquet", ".pq", ".arrow", ".feather", ".ipc")
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
+TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".pq", ".arrow", ".feather", ".ipc")
 # file names of the editions by role; those in `TABLE_NAMES` may also be tables of any kind
 ROLES: dict[str, tuple[str, ...]] = {
     "ratings": ("u.data", "ratings.dat"),
@@ -39,29 +39,29 @@ class Files:
     """The files of a folder or zip by role, or a single file."""
 
     name: str
-    where: Path
-    roles: dict[str, str]  # a key of `ROLES` → path within `where`
-    others: tuple[str, ...] = ()  # files without a role beside them, such as the folds of MovieLens 100K
+    root: Path
+    roles: dict[str, str]  # a key of `ROLES` → path within `root`
+    others: tuple[str, ...] = ()  # files without a role in the same folder, such as the folds of MovieLens 100K
     zipped: bool = False
 
-    def read(self, inside: str) -> bytes:
+    def read(self, member: str) -> bytes:
         """Return the bytes of one file."""
-        with _readable(PurePosixPath(inside).name):
+        with _clear_errors(PurePosixPath(member).name):
             if self.zipped:
-                with zipfile.ZipFile(self.where) as archive:
-                    return archive.read(inside)
-            return (self.where / inside).read_bytes()
+                with zipfile.ZipFile(self.root) as archive:
+                    return archive.read(member)
+            return (self.root / member).read_bytes()
 
-    def beside(self, name: str) -> str:
+    def sibling(self, name: str) -> str:
         """Return the path of another file in the folder of the ratings."""
-        for inside in self.others:
-            if PurePosixPath(inside).name == name:
-                return inside
-        raise InputError(f"{self.where.name} holds no file {name!r} beside its ratings. It needs the whole data set.")
+        for member in self.others:
+            if PurePosixPath(member).name == name:
+                return member
+        raise InputError(f"{self.root.name} holds no file {name!r} beside its ratings. It needs the whole data set.")
 
 
 @contextmanager
-def _readable(label: str) -> Iterator[None]:
+def _clear_errors(label: str) -> Iterator[None]:
     """Turn errors of reading a file into an `InputError` with a remedy."""
     try:
         yield
@@ -78,15 +78,15 @@ def _readable(label: str) -> Iterator[None]:
 
 def find_files(source: Any) -> Files:
     """Return the files that `read` uses for a path or the name of an edition; an existing path has precedence."""
-    path = _existing(source).resolve()
-    with _readable(path.name):
+    path = _resolve(source).resolve()
+    with _clear_errors(path.name):
         if path.is_dir():
-            return _arranged(path, _listed(path), zipped=False)
+            return _assign_roles(path, _list_files(path), zipped=False)
         with path.open("rb") as file:
             start = file.read(4)
         if start.startswith(b"PK"):
             with zipfile.ZipFile(path) as archive:
-                return _arranged(path, archive.namelist(), zipped=True)
+                return _assign_roles(path, archive.namelist(), zipped=True)
     return Files(path.name.split(".")[0], path.parent, {"ratings": path.name})
 
 
@@ -95,7 +95,7 @@ def is_sample(source: Any) -> bool:
     return isinstance(source, str) and source == SAMPLE and not Path(SAMPLE).exists()
 
 
-def _existing(source: Any) -> Path:
+def _resolve(source: Any) -> Path:
     """Return the path of a source, or raise with similar names as a hint."""
     if not isinstance(source, (str, os.PathLike)):
         raise InputTypeError(f"source={shorten(source)}: expected a path or a name such as 'sample'.")
@@ -113,19 +113,19 @@ def _existing(source: Any) -> Path:
         if text == SAMPLE:
             raise InputError("The bundled sample has no files here. Write them with: reelated sample DIR")
         if text in ARCHIVES:
-            return _cached(text)
-        there = [str(path.parent / near.name) for near in path.parent.iterdir()] if path.parent.is_dir() else []
+            return _cached_archive(text)
+        siblings = [str(path.parent / each.name) for each in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"source={shorten(text)}: {error.strerror or error}.") from None
-    near = get_close_matches(text, [SAMPLE, *ARCHIVES, *there], n=3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    similar = get_close_matches(text, [SAMPLE, *ARCHIVES, *siblings], n=3)
+    hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
     raise InputError(
         f"source={shorten(text)}: there is no such folder, zip or file, nor a data set of that name "
         f"({', '.join((SAMPLE, *ARCHIVES))}).{hint}"
     )
 
 
-def _cached(name: str) -> Path:
+def _cached_archive(name: str) -> Path:
     """Return the path of an archive in the cache, or raise."""
     path = archive_path(name)
     if path.is_file():
@@ -136,7 +136,7 @@ def _cached(name: str) -> Path:
 
 
 def archive_path(name: str) -> Path:
-    """Return where `fetch` stores the archive of an edition; the file may not exist."""
+    """Return the path where `fetch` stores the archive of an edition; the file may not exist."""
     return _cache_path() / "datasets" / f"{name}.zip"
 
 
@@ -193,82 +193,83 @@ def fingerprint(source: Any) -> str:
     >>> len(fingerprint("sample"))
     32
     """
-    total = hashlib.blake2b(digest_size=16)
-    for name, path in _used(source):
-        with _readable(path.name), path.open("rb") as file:
-            total.update(name.encode() + b"\0" + hashlib.file_digest(file, "blake2b").digest())
-    return total.hexdigest()
+    digest = hashlib.blake2b(digest_size=16)
+    for name, path in _used_files(source):
+        with _clear_errors(path.name), path.open("rb") as file:
+            digest.update(name.encode() + b"\0" + hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()
 
 
-def _used(source: Any) -> list[tuple[str, Path]]:
+def _used_files(source: Any) -> list[tuple[str, Path]]:
     """List the files on disk that `read` opens, with names that do not depend on their location."""
     if is_sample(source):
-        here = Path(__file__).parent  # sample.py counts, too: it determines the simulated ratings
-        return [(path.name, path) for path in sorted(here.glob("sample*")) if path.is_file()]
+        # sample.py counts, too: it determines the simulated ratings
+        return [(path.name, path) for path in sorted(Path(__file__).parent.glob("sample*")) if path.is_file()]
     files = find_files(source)
     if files.zipped:
-        return [("zip", files.where)]
-    return [(PurePosixPath(inside).name, files.where / inside) for inside in sorted(files.roles.values())]
+        return [("zip", files.root)]
+    return [(PurePosixPath(member).name, files.root / member) for member in sorted(files.roles.values())]
 
 
-def _listed(folder: Path) -> list[str]:
+def _list_files(folder: Path) -> list[str]:
     """List the files of a folder and of its direct subfolders."""
-    inner = [path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
-    paths = [path for each in (folder, *inner) for path in each.iterdir() if path.is_file()]
+    subfolders = [path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
+    paths = [path for parent in (folder, *subfolders) for path in parent.iterdir() if path.is_file()]
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
-def _arranged(where: Path, names: list[str], zipped: bool) -> Files:
+def _assign_roles(root: Path, names: list[str], zipped: bool) -> Files:
     """Choose the outermost folder with ratings, and assign roles to its files."""
     groups: dict[PurePosixPath, list[str]] = {}
     for name in names:
         path = PurePosixPath(name)
         if not name.endswith("/") and not {"..", "__MACOSX"} & set(path.parts) and not path.name.startswith("."):
             groups.setdefault(path.parent, []).append(name)
-    holding: dict[PurePosixPath, dict[str, str]] = {}
+    candidates: dict[PurePosixPath, dict[str, str]] = {}
     for depth in sorted({len(folder.parts) for folder in groups}):
-        level = {folder: _roles(where, inside) for folder, inside in groups.items() if len(folder.parts) == depth}
-        holding = {folder: roles for folder, roles in level.items() if "ratings" in roles}
-        if holding:
+        level = {folder: _roles_in(root, paths) for folder, paths in groups.items() if len(folder.parts) == depth}
+        candidates = {folder: roles for folder, roles in level.items() if "ratings" in roles}
+        if candidates:
             break
-    if not holding:
-        found = ", ".join(sorted(PurePosixPath(name).name for name in names)[:8]) or "nothing"
+    if not candidates:
+        listed = ", ".join(sorted(PurePosixPath(name).name for name in names)[:8]) or "nothing"
         raise InputError(
-            f"{where.name} holds no ratings that Reelated knows. Expected the files of a MovieLens edition or one "
-            f"table ({', '.join(TABLES)}), found: {shorten(found, 200)}."
+            f"{root.name} holds no ratings that Reelated knows. Expected the files of a MovieLens edition or one "
+            f"table ({', '.join(TABLE_SUFFIXES)}), found: {shorten(listed, 200)}."
         )
-    if len(holding) > 1:
-        raise InputError(f"{where.name} holds ratings in {' and in '.join(map(repr, map(str, holding)))}. Pass one.")
-    folder, roles = holding.popitem()
+    if len(candidates) > 1:
+        raise InputError(f"{root.name} holds ratings in {' and in '.join(map(repr, map(str, candidates)))}. Pass one.")
+    folder, roles = candidates.popitem()
     others = tuple(name for name in groups[folder] if name not in roles.values())
-    return Files(where.stem if zipped else where.resolve().name, where, roles, others, zipped)
+    return Files(root.stem if zipped else root.resolve().name, root, roles, others, zipped)
 
 
-def _roles(where: Path, paths: list[str]) -> dict[str, str]:
+def _roles_in(root: Path, paths: list[str]) -> dict[str, str]:
     """Assign roles to the files of one folder; a single table holds the ratings, whatever its name."""
     roles: dict[str, str] = {}
     for role, known in ROLES.items():
-        found = [path for path in paths if _plays(role, known, PurePosixPath(path).name.lower())]
-        if len(found) > 1:
-            raise InputError(f"{where.name} holds {role} in {' and in '.join(map(repr, found))}. Pass one of them.")
-        if found:
-            roles[role] = found[0]
+        matches = [path for path in paths if _has_role(role, known, PurePosixPath(path).name.lower())]
+        if len(matches) > 1:
+            raise InputError(f"{root.name} holds {role} in {' and in '.join(map(repr, matches))}. Pass one of them.")
+        if matches:
+            roles[role] = matches[0]
     if "ratings" not in roles:
-        rest = [path for path in paths if path not in roles.values() and _is_table(PurePosixPath(path).name.lower())]
-        if len(rest) > 1:
-            listed = ", ".join(map(repr, rest[:6]))
-            raise InputError(f"{where.name} holds several tables ({listed}). Pass the one that holds the ratings.")
-        if rest:
-            roles["ratings"] = rest[0]
+        tables = [path for path in paths if path not in roles.values() and _is_table(PurePosixPath(path).name.lower())]
+        if len(tables) > 1:
+            listed = ", ".join(map(repr, tables[:6]))
+            raise InputError(f"{root.name} holds several tables ({listed}). Pass the one that holds the ratings.")
+        if tables:
+            roles["ratings"] = tables[0]
     return roles
 
 
-def _plays(role: str, known: tuple[str, ...], name: str) -> bool:
+def _has_role(role: str, known: tuple[str, ...], name: str) -> bool:
     """Return whether the name of a file fits a role."""
     return name in known or (_is_table(name) and name.split(".")[0] in TABLE_NAMES.get(role, ()))
 
 
 def _is_table(name: str) -> bool:
     """Return whether a file is a table by its extension; text may be gzipped."""
-    plain = name.removesuffix(".gz")
-    return plain.endswith(TEXT if plain != name else TABLES) and not plain.startswith(("readme", "license", "checksum"))
+    unzipped = name.removesuffix(".gz")
+    suffixes = TABLE_SUFFIXES if unzipped == name else TEXT_SUFFIXES
+    return unzipped.endswith(suffixes) and not unzipped.startswith(("readme", "license", "checksum"))

@@ -1,0 +1,87 @@
+"""The input of the validation rules: the tables of a source, the fault of each row, and the options of `read`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from reelated.data.read import SourceTables
+from reelated.data.report import Severity, ValidationIssue
+from reelated.errors import InputError, shorten
+from reelated.ratings import Dataset, Scale
+from reelated.ratings.frames import ITEM_ALIASES, USER_ALIASES, as_polars, named
+from reelated.ratings.ids import as_ids
+
+MISSING = "without a user, an item or a rating"
+INFINITE = "a rating that is not finite"
+OFF_SCALE = "a rating off the scale"
+PAIR = ("user_id", "item_id")
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationContext:
+    """The tables of a source and the options of `read`, with what several rules need."""
+
+    tables: SourceTables
+    scale: Scale | None
+    duplicates: str
+    invalid: str
+    columns: Mapping[str, str | None]
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """The ratings with the number and the fault of each row; the fault of a valid row is empty."""
+        rating = pl.col("rating")
+        missing = pl.any_horizontal(pl.col(*PAIR, "rating").is_null())
+        on_scale = pl.lit(True) if self.scale is None else rating.is_between(self.scale.low, self.scale.high)
+        fault = pl.when(missing).then(pl.lit(MISSING)).when(rating.is_infinite()).then(pl.lit(INFINITE))
+        return self.tables.ratings.with_row_index("row").with_columns(
+            fault=fault.when(~on_scale).then(pl.lit(OFF_SCALE)).otherwise(pl.lit(""))
+        )
+
+    @cached_property
+    def valid(self) -> pl.DataFrame:
+        """The rows that are valid ratings."""
+        return self.rows.filter(pl.col("fault") == "")
+
+    @cached_property
+    def n_pairs(self) -> int:
+        """Number of distinct user–item pairs."""
+        return int(self.valid.select(pl.struct(PAIR).n_unique()).item()) if len(self.valid) else 0
+
+    @cached_property
+    def known_ids(self) -> dict[str, pl.Series]:
+        """The ids in the tables of items and users, as far as they can be read."""
+        known = {}
+        for kind, aliases in (("items", ITEM_ALIASES), ("users", USER_ALIASES)):
+            if kind in self.tables.side_tables and not self.mismatch(kind):
+                name = f"{kind[:-1]}_id"
+                table = named(as_polars(self.tables.side_tables[kind], kind), aliases, required=(name,))
+                known[kind] = as_ids(table[name], kind[:-1]).drop_nulls().alias(name)
+        return known
+
+    def mismatch(self, kind: str) -> str:
+        """Return why the table of items or users does not fit the ratings; empty if it fits."""
+        # one rating is enough to check the table and the types of its ids
+        ids = {name: self.valid[name].unique()[:1] for name in PAIR}
+        try:
+            Dataset.from_frames({**ids, "rating": [1.0]}, **{kind: self.tables.side_tables[kind]})
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def issue(
+        self, code: str, severity: Severity, rows: pl.DataFrame, message: str, action: str, count: int | None = None
+    ) -> ValidationIssue:
+        """Build an issue from the rows concerned; the first is the example."""
+        first = rows.row(0, named=True)
+        count = len(rows) if count is None else count
+        return ValidationIssue(code, severity, count, message, action, format_row(first), row=first["row"] + 1)
+
+
+def format_row(row: dict[str, Any]) -> str:
+    """Format a row of ratings for a message."""
+    names = (*PAIR, "rating", "timestamp")
+    return ", ".join(f"{name}={shorten(row[name])}" for name in names if name in row)
