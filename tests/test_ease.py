@@ -112,7 +112,7 @@ def test_the_same_weights_on_one_thread_and_on_many(monkeypatch):
     X = contract.table(300, 90)
     fits = []
     for threads in (1, 2, 16):
-        monkeypatch.setattr("reelated._threads.n_threads", lambda threads=threads: threads)
+        monkeypatch.setattr("reelated.parallel.n_threads", lambda threads=threads: threads)
         fits.append(EASE(l2=5, n_candidates=30, n_neighbors=20).fit(X))
     assert contract.same_fit(fits[0], fits[1])
     assert contract.same_fit(fits[0], fits[2])

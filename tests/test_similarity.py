@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated import _threads
+from reelated import parallel
 from reelated.errors import TooLarge
 from reelated.models import ItemKNN
 from reelated.similarity import (
@@ -101,8 +101,8 @@ def test_a_whole_similarity_is_symmetric_to_the_bit(R, jaccard):
 def test_slices_of_one_row_give_the_same_bits_as_one_slice(monkeypatch):
     R = np.random.default_rng(1).integers(1, 6, (31, 12)).astype(float)
     R[R < 3] = np.nan
-    X, cuts, slices_of = naive.as_csr(R), [], neighbors.slices_of
-    monkeypatch.setattr(neighbors, "slices_of", lambda *a: cuts.append(slices_of(*a)) or cuts[-1])
+    X, cuts, split_by_cost = naive.as_csr(R), [], neighbors.split_by_cost
+    monkeypatch.setattr(neighbors, "split_by_cost", lambda *a: cuts.append(split_by_cost(*a)) or cuts[-1])
     at_once = similarity(X, Measure(n_neighbors=None))
     monkeypatch.setattr(neighbors, "SLICE", 1.0)
     in_pieces = similarity(X, Measure(n_neighbors=None))
@@ -234,7 +234,7 @@ def test_the_triangle_is_left_where_it_would_take_too_much():
 
 def test_a_fit_that_is_called_off_stops_within_a_block(monkeypatch):
     X, add_pairs, added = busy_table(900, 300, 0.05), kernels.add_pairs, []
-    monkeypatch.setattr(_threads, "n_threads", lambda: 2)
+    monkeypatch.setattr(parallel, "n_threads", lambda: 2)
     monkeypatch.setattr(triangle, "n_threads", lambda: 2)
     monkeypatch.setattr(triangle, "VISITS", 3)
     monkeypatch.setattr(triangle, "WIDEST", 152)  # two blocks
@@ -263,7 +263,7 @@ def test_a_fit_that_is_called_off_stops_within_a_block(monkeypatch):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_what_goes_wrong_in_a_block_reaches_the_caller(monkeypatch, threads):
     monkeypatch.setattr(triangle, "n_threads", lambda: threads)
-    monkeypatch.setattr(_threads, "n_threads", lambda: threads)
+    monkeypatch.setattr(parallel, "n_threads", lambda: threads)
     monkeypatch.setattr(triangle, "WIDEST", 8)
 
     def harvest(*_):

@@ -1,6 +1,6 @@
 """Numba kernels: arrays in, arrays out; no knowledge of ids or titles, no validation.
 
-Every kernel is serial and releases the GIL; `_threads` runs slices of rows in parallel. A slice owns its rows and its
+Every kernel is serial and releases the GIL; `parallel` runs slices of rows in parallel. A slice owns its rows and its
 workspace, so results are bit-for-bit equal on any number of threads. Kernels that call each other live in one file
 where they can: numba's cache does not notice a change in an imported file, so a change in any file drops all of it.
 """
@@ -32,7 +32,6 @@ from reelated._kernels.scores import (
     top_rows,
 )
 from reelated._kernels.shelves import Shelves, gather, strongest
-from reelated._kernels.sittings import sitting_shifts
 from reelated._kernels.tables import Table, add_corner, add_rows, cut_table
 from reelated._kernels.triangle import (
     DEPTH,
@@ -99,7 +98,6 @@ __all__ = [
     "score_users",
     "scores_of",
     "similarity_rows",
-    "sitting_shifts",
     "sort_rows",
     "squared_error",
     "strongest",

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.models import DrawnModel, LinearItemModel
+from reelated.parallel import Progress
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender
 from reelated.recommender.questions import COVERAGE

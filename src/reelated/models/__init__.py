@@ -9,7 +9,6 @@ from reelated.models.linear_item import LinearItemModel
 from reelated.models.lists import TopN
 from reelated.models.popularity import Popularity
 from reelated.models.posterior import DrawnModel
-from reelated.models.sittings import predict_at
 
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
 """The models by the names that the terminal and saved models use."""
@@ -27,4 +26,3 @@ __all__ = [
     "Popularity",
     "TopN",
 ]
-__all__ += ["predict_at"]

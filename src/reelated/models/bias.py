@@ -6,11 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress
 from reelated.errors import check_choice, check_integer, check_number
 from reelated.models.biases import Biases, Numbers, check_bounds, column_means, observed, row_means
 from reelated.models.linear_item import By, LinearItemModel
 from reelated.models.rows import check_rows
+from reelated.parallel import Progress
 
 
 class BiasModel(LinearItemModel):

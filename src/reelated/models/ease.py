@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.rows import check_attributes, check_rows
+from reelated.parallel import Progress
 from reelated.similarity import Ridge, all_weights, near_weights, plan_linear
 
 

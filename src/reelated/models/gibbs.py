@@ -9,7 +9,7 @@ from scipy.stats import wishart
 from sklearn.utils.extmath import randomized_svd
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -179,5 +179,5 @@ def _draw(rows: kernels.CSR, others: Numbers, prior: kernels.Prior, rng: np.rand
     def part(start: int, stop: int) -> None:
         kernels.draw_rows(start, stop, rows, others, prior, noise, out)
 
-    for _ in in_order(part, slices_of(cost, SLICE)):
+    for _ in ordered_parallel_map(part, split_by_cost(cost, SLICE)):
         pass

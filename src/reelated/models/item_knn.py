@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_flag, check_integer, check_memory, check_number
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, column_means, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.rows import check_rows
+from reelated.parallel import Progress
 from reelated.similarity import Measure, Weighting, plan, similarity, weighted
 
 SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]

@@ -8,7 +8,6 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer
 from reelated.models.biases import Biases, clipped
 from reelated.models.explanation import Explanation, Explanations
@@ -22,6 +21,7 @@ from reelated.models.rows import (
     check_rows,
     check_weights,
 )
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr, by_column
 
 By = Literal["score", "rating"]
@@ -285,8 +285,8 @@ class LinearItemModel(BaseEstimator):
         by_row = np.argsort(rows, kind="stable")
         rows, items = rows[by_row], items[by_row]
         begins = self._links.by_row.indptr
-        slices = slices_of(begins[items + 1] - begins[items] + 1, SLICE) or [(0, 0)]
-        parts = list(in_order(pairs, slices))
+        slices = split_by_cost(begins[items + 1] - begins[items] + 1, SLICE) or [(0, 0)]
+        parts = list(ordered_parallel_map(pairs, slices))
         scores, n_neighbors_used = np.empty(len(rows)), np.empty(len(rows), np.int32)
         scores[by_row], n_neighbors_used[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return scores, n_neighbors_used

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import take_rows
 
 SLICE = 1e8
@@ -111,7 +111,7 @@ def _row_by_row(
         return top(0, 1)
     cost = np.concatenate([[0], np.diff(links.by_column.indptr)[rows.indices].cumsum()])[rows.indptr]
     nobody = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
-    parts = list(in_order(top, slices_of(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [nobody]
+    parts = list(ordered_parallel_map(top, split_by_cost(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [nobody]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
@@ -139,7 +139,7 @@ def _in_groups(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Pro
 
     fan_out = links.by_row.indptr[-1] / max(n_items, 1)
     cost = 4 * fan_out * lengths[order][:: kernels.LANES] + n_items
-    for _ in in_order(top, slices_of(cost, SLICE), progress):
+    for _ in ordered_parallel_map(top, split_by_cost(cost, SLICE), progress):
         pass
     open_ = np.flatnonzero(found < n)
     left = terms._replace(rows=take_rows(rows, open_), user_offset=terms.user_offset[open_])

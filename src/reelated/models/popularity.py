@@ -6,11 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, observed
 from reelated.models.linear_item import By, LinearItemModel
 from reelated.models.rows import check_rows
+from reelated.parallel import Progress
 
 
 class Popularity(LinearItemModel):

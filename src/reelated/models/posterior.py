@@ -10,12 +10,12 @@ from scipy.special import ndtri
 from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import InputError, check_choice, check_integer, check_number
 from reelated.models.biases import clipped
 from reelated.models.explanation import Explanation, Explanations
 from reelated.models.lists import TopN
 from reelated.models.rows import check_allowed, check_dense, check_item, check_pairs, check_rows, holds
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -213,7 +213,7 @@ class DrawnModel(BaseEstimator):
             by_row = np.argsort(rows, kind="stable")
             rows, items = rows[by_row], items[by_row]
             cost = np.where(np.diff(rows, prepend=-1) > 0, np.diff(X.indptr)[rows] + 10.0, 1.0) * self._per_rating
-            parts = list(in_order(pairs, slices_of(cost, SLICE) or [(0, 0)]))
+            parts = list(ordered_parallel_map(pairs, split_by_cost(cost, SLICE) or [(0, 0)]))
             means, variances = np.empty(len(rows)), np.empty(len(rows))
             means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.rating_mean_ + self.rating_std_ * means, self.rating_std_ * np.sqrt(variances)
@@ -257,7 +257,7 @@ class DrawnModel(BaseEstimator):
             dense = kernels.gaussian_rows(start, stop, table, self._draws)
             return (self.rating_mean_ + self.rating_std_ * dense).round(6)
 
-        return in_order(part, slices_of(cost, SLICE), progress)
+        return ordered_parallel_map(part, split_by_cost(cost, SLICE), progress)
 
     def recommend(
         self,

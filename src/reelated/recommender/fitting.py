@@ -5,9 +5,9 @@ from typing import Any
 import polars as pl
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.models import BPMF, EASE, ItemKNN, LinearItemModel
 from reelated.models.posterior import DrawnModel
+from reelated.parallel import Progress
 from reelated.ratings import Dataset, Ids, Ratings
 from reelated.recommender.catalogue import Catalogue
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import DataWarning, InputError, check_choice, check_integer, plural_of, shorten
 from reelated.models import DrawnModel
 from reelated.models.biases import clipped
+from reelated.parallel import Progress
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, AudienceIndex, Crowd, audience_of, audience_table, dealt

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.base import clone
 
-from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_flag, check_memory, plural, shorten, show_bytes
 from reelated.models import DrawnModel, LinearItemModel
+from reelated.parallel import Progress
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.catalogue import Catalogue

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity.neighbors import (
     Measure,
     Similarity,
@@ -58,7 +58,7 @@ def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[
         kernels.gram_rows(start, stop, by_item, by_user, out)
 
     cost = products_of(columns, np.diff(values.indptr)) + n_items
-    for _ in in_order(rows, slices_of(cost, SLICE), progress):
+    for _ in ordered_parallel_map(rows, split_by_cost(cost, SLICE), progress):
         pass
     return out
 
@@ -106,7 +106,7 @@ def solve_near(
 
     cost = np.diff(near_to.indptr).astype(np.float64) ** 3 / 3
     with threadpool_limits(1, "blas"):  # the threads already share the items
-        for _ in in_order(rows, slices_of(cost + 1, SLICE), progress):
+        for _ in ordered_parallel_map(rows, split_by_cost(cost + 1, SLICE), progress):
             pass
     lengths, places, cut = _strongest(near_to.indptr, weights, keep)
     pattern = near_to.indices[places], _begins(lengths)
@@ -224,7 +224,7 @@ def _strongest(begins: npt.NDArray[np.int64], weights: npt.NDArray[Any], keep: i
     def rows(start: int, stop: int) -> tuple[np.ndarray, ...]:
         return kernels.cut_rows(start, stop, begins, weights, keep)
 
-    parts = list(in_order(rows, slices_of(np.diff(begins) * 8.0 + 1, SLICE)))
+    parts = list(ordered_parallel_map(rows, split_by_cost(np.diff(begins) * 8.0 + 1, SLICE)))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
@@ -239,7 +239,7 @@ def _common(values: sp.csr_array, pattern: tuple[Any, Any], progress: Progress |
         kernels.common_rows(start, stop, by_item, by_user, pairs, common)
 
     cost = products_of(columns, np.diff(values.indptr)) + values.shape[1]
-    for _ in in_order(rows, slices_of(cost, SLICE), progress):
+    for _ in ordered_parallel_map(rows, split_by_cost(cost, SLICE), progress):
         pass
     return common
 

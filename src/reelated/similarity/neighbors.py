@@ -7,8 +7,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, crew, in_order, n_threads, slices_of
 from reelated.errors import TooLarge, show_bytes
+from reelated.parallel import Progress, n_threads, ordered_parallel_map, shared_pool, split_by_cost
 from reelated.similarity.triangle import Layout, triangle
 
 SLICE = 2e8
@@ -130,7 +130,7 @@ def similarity(
     sizes, norms = sizes_and_norms(rows, n_items)
     rule = measure.rule
     if chosen.triangle:
-        with crew():
+        with shared_pool():
             found = triangle(rows, norms, sizes, rule, keep, progress)
     else:
         found = _by_rows(values, norms, rule, keep, progress)
@@ -151,5 +151,7 @@ def _by_rows(
     def similarities(start: int, stop: int) -> tuple[np.ndarray, ...]:
         return kernels.similarity_rows(start, stop, by_item, by_user, norms, rule, keep)
 
-    slices = slices_of(products_of(columns, np.diff(by_user.indptr)) + values.shape[1], SLICE)
-    return tuple(np.concatenate(part) for part in zip(*in_order(similarities, slices, progress), strict=True))
+    slices = split_by_cost(products_of(columns, np.diff(by_user.indptr)) + values.shape[1], SLICE)
+    return tuple(
+        np.concatenate(part) for part in zip(*ordered_parallel_map(similarities, slices, progress), strict=True)
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, n_threads, slices_of
+from reelated.parallel import Progress, n_threads, ordered_parallel_map, split_by_cost
 
 TABLE = 4e6
 """The maximum size in bytes of one thread's tables of sums; it bounds the items of a block."""
@@ -116,7 +116,7 @@ def triangle(
     def gathered(start: int, stop: int) -> None:
         kernels.gather(start, stop, shelves, rank, indptr, found)
 
-    for _ in in_order(gathered, slices_of(4 * lengths, PREPARE)):
+    for _ in ordered_parallel_map(gathered, split_by_cost(4 * lengths, PREPARE)):
         pass
     return lengths, *found
 
@@ -154,7 +154,7 @@ def put_in_corner(
     def part(start: int, stop: int) -> None:
         kernels.fill_dense(start, stop, rows, sparse, dense, values, heads)
 
-    for _ in in_order(part, slices_of(dense.widths * kernels.DEPTH, PREPARE)):
+    for _ in ordered_parallel_map(part, split_by_cost(dense.widths * kernels.DEPTH, PREPARE)):
         pass
     return values
 
@@ -171,7 +171,7 @@ def _sorted_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.C
     def part(start: int, stop: int) -> None:
         kernels.sort_rows(start, stop, by_user, users, rank, indptr, items, values)
 
-    for _ in in_order(part, slices_of(lengths[users], PREPARE)):
+    for _ in ordered_parallel_map(part, split_by_cost(lengths[users], PREPARE)):
         pass
     return kernels.CSR(indptr, items, values)
 
@@ -188,7 +188,7 @@ def _fill(
         moments = np.zeros((layout.moments, layout.n_sums), np.float32) if layout.moments else None
         mine = shelves._replace(**{part: getattr(shelves, part)[thread] for part in ("filled", "keys", "common")})
         idle.put((sums, counts, moments, mine))
-    called_off = Event()
+    cancel_event = Event()
 
     def block(b: int, _: int) -> None:
         here = slice(starts[b], starts[b + 1])
@@ -201,13 +201,13 @@ def _fill(
                 for visit in range(0, len(found.users), VISITS):
                     stop = min(visit + VISITS, len(found.users))
                     kernels.add_pairs(found, visit, stop, ready.rows, left.sparse, right.sparse, table, counted)
-                    if called_off.is_set():
+                    if cancel_event.is_set():
                         return
             kernels.harvest(found, sums, counts, moments, terms, mine)
         finally:
             idle.put(workspace)
 
-    for _ in in_order(block, [(b, b + 1) for b in range(len(starts) - 1)], progress, called_off):
+    for _ in ordered_parallel_map(block, [(b, b + 1) for b in range(len(starts) - 1)], progress, cancel_event):
         pass
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated._threads import Progress
 from reelated.data.reading import find_tables
 from reelated.errors import InputError
 from reelated.evaluation.evaluation import Evaluation
 from reelated.evaluation.running import Ask, evaluate
 from reelated.evaluation.splits import Split, hide
+from reelated.parallel import Progress
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 
