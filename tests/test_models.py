@@ -160,12 +160,12 @@ import numba, numpy as np
 import contract
 from reelated import _kernels, parallel
 from reelated.models import ItemKNN, linear_item, lists
-from reelated.similarity import neighbors, triangle
+from reelated.similarity import blocked, neighbors
 
-neighbors.SLICE, linear_item.SLICE, lists.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
-triangle.WIDEST = 16
-slices, threads, cut = [], {"rows": set(), "triangle": set()}, parallel.split_by_cost
-rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
+neighbors.SLICE, linear_item.SLICE, lists.SLICE, blocked.SLICE = 4000.0, 2000.0, 2000.0, 100.0
+blocked.MAX_BLOCK_ITEMS = 16
+slices, threads, cut = [], {"rows": set(), "blocked": set()}, parallel.split_by_cost
+rows, blocks = _kernels.similarity_rows, _kernels.add_sparse_products
 
 def counted(cost, budget):
     slices.append(len(cut(cost, budget)))
@@ -176,11 +176,11 @@ def noted_rows(*arguments):
     return rows(*arguments)
 
 def noted_blocks(*arguments):
-    threads["triangle"].add(threading.get_ident())
+    threads["blocked"].add(threading.get_ident())
     return blocks(*arguments)
 
-neighbors.split_by_cost = triangle.split_by_cost = linear_item.split_by_cost = lists.split_by_cost = counted
-_kernels.similarity_rows, _kernels.add_pairs = noted_rows, noted_blocks
+neighbors.split_by_cost = blocked.split_by_cost = linear_item.split_by_cost = lists.split_by_cost = counted
+_kernels.similarity_rows, _kernels.add_sparse_products = noted_rows, noted_blocks
 X, digest = contract.table(1601, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
     model.fit(X)

@@ -19,13 +19,13 @@ from reelated import parallel
 from reelated.errors import TooLarge
 from reelated.models import ItemKNN
 from reelated.similarity import (
-    Measure,
+    SimilarityParams,
     as_kernel_csr,
+    blocked,
     neighbors,
-    products_of,
+    row_costs,
     similarity,
     sizes_and_norms,
-    triangle,
     weighted,
 )
 
@@ -94,7 +94,7 @@ def test_the_strongest_neighbours_stay_and_of_equals_the_first(R, name, n_neighb
 
 @given(rating_tables(), st.booleans())
 def test_a_whole_similarity_is_symmetric_to_the_bit(R, jaccard):
-    S = similarity(naive.as_csr(R), Measure(jaccard=jaccard, positive_only=False)).values.toarray()
+    S = similarity(naive.as_csr(R), SimilarityParams(jaccard=jaccard, positive_only=False)).values.toarray()
     assert (S == S.T).all()
 
 
@@ -103,9 +103,9 @@ def test_slices_of_one_row_give_the_same_bits_as_one_slice(monkeypatch):
     R[R < 3] = np.nan
     X, cuts, split_by_cost = naive.as_csr(R), [], neighbors.split_by_cost
     monkeypatch.setattr(neighbors, "split_by_cost", lambda *a: cuts.append(split_by_cost(*a)) or cuts[-1])
-    at_once = similarity(X, Measure(n_neighbors=None))
+    at_once = similarity(X, SimilarityParams(n_neighbors=None))
     monkeypatch.setattr(neighbors, "SLICE", 1.0)
-    in_pieces = similarity(X, Measure(n_neighbors=None))
+    in_pieces = similarity(X, SimilarityParams(n_neighbors=None))
     assert [len(cut) for cut in cuts] == [1, 12]
     for one, other in zip(at_once, in_pieces, strict=True):
         assert one.data.tobytes() == other.data.tobytes()
@@ -116,14 +116,14 @@ def test_slices_of_one_row_give_the_same_bits_as_one_slice(monkeypatch):
 def test_shrinkage_and_damping_are_what_they_say():
     X = naive.as_csr(np.array([[3, 4], [np.nan, 2], [4, 3]], float))
     plain = 24 / (5 * 29**0.5)
-    values = [similarity(X.astype(np.float64), Measure(shrinkage=h, damping=d)).values[[0], [1]]
+    values = [similarity(X.astype(np.float64), SimilarityParams(shrinkage=h, damping=d)).values[[0], [1]]
               for h, d in ((0, 0), (3, 0), (0, 10))]  # fmt: skip
     assert np.concatenate(values) == pytest.approx([plain, plain * 2 / 5, 24 / (5 * 29**0.5 + 10)])
 
 
 def test_fewer_common_raters_than_min_common_are_not_similar():
     X = naive.as_csr(np.array([[3, 4, 1], [np.nan, 2, 5], [4, 3, np.nan], [1, 1, np.nan]], float))
-    found = similarity(X, Measure(min_common=3))
+    found = similarity(X, SimilarityParams(min_common=3))
     assert found.values.nnz == found.common.nnz == 2
     assert found.common.toarray().tolist() == [[0, 3, 0], [3, 0, 0], [0, 0, 0]]
 
@@ -134,21 +134,21 @@ def test_sizes_norms_and_products_are_those_of_the_columns():
     sizes, norms = sizes_and_norms(as_kernel_csr(X), 3)
     assert sizes.tolist() == [2, 1, 1]
     assert norms.tolist() == [5, 0, 1]
-    assert products_of(X.tocsc(), np.diff(X.indptr)).tolist() == [4, 2, 2]
+    assert row_costs(X.tocsc(), np.diff(X.indptr)).tolist() == [4, 2, 2]
 
 
 def test_more_than_max_memory_is_refused_before_the_work_with_both_numbers():
     X = sp.csr_array((np.ones(2, np.float32), ([0, 1], [7, 99_000])), shape=(2, 100_000))
-    measure = Measure(n_neighbors=None)
+    measure = SimilarityParams(n_neighbors=None)
     with pytest.raises(TooLarge, match=r"max_memory=2\.0 GB: the similarity of 100,000 items may need \d{3}\.\d GB"):
         similarity(X, measure, max_memory=2 * 10**9)
-    assert similarity(X, Measure(n_neighbors=10), max_memory=2 * 10**9).values.nnz == 0
+    assert similarity(X, SimilarityParams(n_neighbors=10), max_memory=2 * 10**9).values.nnz == 0
 
 
 def test_progress_of_a_similarity_rises_to_one(monkeypatch):
     monkeypatch.setattr(neighbors, "SLICE", 1.0)
     seen = []
-    similarity(naive.as_csr(np.ones((3, 8))), Measure(), progress=seen.append)
+    similarity(naive.as_csr(np.ones((3, 8))), SimilarityParams(), progress=seen.append)
     assert seen[-1] == 1.0
     assert len(seen) >= 8
     assert seen == sorted(seen)
@@ -165,7 +165,7 @@ def test_the_triangle_and_the_rows_give_the_same_bits(R, measure, positive_only,
     shrinkage, damping, min_common = less
     X = naive.as_csr(R - np.nanmean(R) if np.isfinite(R).any() else R)
     kind = {"jaccard": measure == "jaccard", "pearson": measure == "pearson", "positive_only": positive_only}
-    wanted = Measure(
+    wanted = SimilarityParams(
         shrinkage=shrinkage, damping=damping, min_common=min_common, n_neighbors=n_neighbors, **kind
     )  # fmt: skip
     assert_same_bits(X, wanted)
@@ -175,7 +175,9 @@ def test_the_triangle_and_the_rows_give_the_same_bits(R, measure, positive_only,
 @pytest.mark.parametrize(("n_users", "n_items", "share"), [(700, 90, 0.5), (600, 203, 0.2), (3000, 1100, 0.02)])
 def test_a_dense_corner_changes_no_bit(measure, n_users, n_items, share):
     X = busy_table(n_users, n_items, share)
-    wanted = Measure(jaccard=measure == "jaccard", pearson=measure == "pearson", positive_only=False, n_neighbors=7)
+    wanted = SimilarityParams(
+        jaccard=measure == "jaccard", pearson=measure == "pearson", positive_only=False, n_neighbors=7
+    )
     widths = dense_widths_of(X)
     assert widths[0] > 0
     assert widths == sorted(widths, reverse=True)
@@ -198,17 +200,17 @@ def dense_widths_of(X):
     seen, widths = [], kernels.dense_widths
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "dense_widths", lambda *a: seen.append(widths(*a)) or seen[-1])
-        similarity(X, Measure(n_neighbors=3))
+        similarity(X, SimilarityParams(n_neighbors=3))
     return seen[0].tolist()
 
 
 def assert_same_bits(X, measure):
     """Compute the similarity both ways."""
-    assert neighbors.plan(X, measure).triangle
+    assert neighbors.plan(X, measure).blocked
     fast = similarity(X, measure)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "PRIVATE", -1)
-        assert not neighbors.plan(X, measure).triangle
+        patch.setattr(neighbors, "MAX_WORKSPACE_BYTES", -1)
+        assert not neighbors.plan(X, measure).blocked
         plain = similarity(X, measure)
     for one, other in zip(fast, plain, strict=True):
         assert one.indptr.tolist() == other.indptr.tolist()
@@ -218,26 +220,26 @@ def assert_same_bits(X, measure):
 
 def test_very_many_items_with_little_in_common_go_row_by_row():
     few = sp.csr_array((np.ones(4, np.float32), ([0, 0, 1, 1], [0, 1, 1, 99_999])), shape=(2, 100_000))
-    assert not neighbors.plan(few, Measure(n_neighbors=5)).triangle
-    assert neighbors.plan(few[:, :2000], Measure(n_neighbors=5)).triangle
+    assert not neighbors.plan(few, SimilarityParams(n_neighbors=5)).blocked
+    assert neighbors.plan(few[:, :2000], SimilarityParams(n_neighbors=5)).blocked
 
 
 def test_the_triangle_is_left_where_it_would_take_too_much():
     X = naive.as_csr(np.random.default_rng(3).integers(1, 6, (40, 300)).astype(float))
-    measure = Measure(n_neighbors=5)
-    fast, lean = neighbors.plan(X, measure), neighbors.plan(X, Measure(n_neighbors=None))
-    assert fast.triangle
-    assert not lean.triangle
-    assert not neighbors.plan(X, measure, fast.bytes - 1).triangle
-    assert neighbors.plan(X, measure, fast.bytes).triangle
+    measure = SimilarityParams(n_neighbors=5)
+    fast, lean = neighbors.plan(X, measure), neighbors.plan(X, SimilarityParams(n_neighbors=None))
+    assert fast.blocked
+    assert not lean.blocked
+    assert not neighbors.plan(X, measure, fast.bytes - 1).blocked
+    assert neighbors.plan(X, measure, fast.bytes).blocked
 
 
 def test_a_fit_that_is_called_off_stops_within_a_block(monkeypatch):
-    X, add_pairs, added = busy_table(900, 300, 0.05), kernels.add_pairs, []
+    X, add_pairs, added = busy_table(900, 300, 0.05), kernels.add_sparse_products, []
     monkeypatch.setattr(parallel, "n_threads", lambda: 2)
-    monkeypatch.setattr(triangle, "n_threads", lambda: 2)
-    monkeypatch.setattr(triangle, "VISITS", 3)
-    monkeypatch.setattr(triangle, "WIDEST", 152)  # two blocks
+    monkeypatch.setattr(blocked, "n_threads", lambda: 2)
+    monkeypatch.setattr(blocked, "ROWS_PER_CHECK", 3)
+    monkeypatch.setattr(blocked, "MAX_BLOCK_ITEMS", 152)  # two blocks
     monkeypatch.setattr(kernels, "dense_widths", lambda *_: np.zeros(0, np.int64))
 
     def slowly(block, *arguments):
@@ -249,26 +251,26 @@ def test_a_fit_that_is_called_off_stops_within_a_block(monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
 
     called_off = None
-    monkeypatch.setattr(kernels, "add_pairs", slowly)
-    similarity(X, Measure(n_neighbors=3))
+    monkeypatch.setattr(kernels, "add_sparse_products", slowly)
+    similarity(X, SimilarityParams(n_neighbors=3))
     whole = len(added)
     assert whole > 40
     added.clear()
     called_off = itertools.count(1)
     with pytest.raises(KeyboardInterrupt):
-        similarity(X, Measure(n_neighbors=3))
+        similarity(X, SimilarityParams(n_neighbors=3))
     assert len(added) < whole / 8
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_what_goes_wrong_in_a_block_reaches_the_caller(monkeypatch, threads):
-    monkeypatch.setattr(triangle, "n_threads", lambda: threads)
+    monkeypatch.setattr(blocked, "n_threads", lambda: threads)
     monkeypatch.setattr(parallel, "n_threads", lambda: threads)
-    monkeypatch.setattr(triangle, "WIDEST", 8)
+    monkeypatch.setattr(blocked, "MAX_BLOCK_ITEMS", 8)
 
     def harvest(*_):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(kernels, "harvest", harvest)
+    monkeypatch.setattr(kernels, "select_neighbors", harvest)
     with pytest.raises(MemoryError, match="no room"):
-        similarity(busy_table(900, 300, 0.05), Measure(n_neighbors=3))
+        similarity(busy_table(900, 300, 0.05), SimilarityParams(n_neighbors=3))

@@ -102,6 +102,17 @@ def ordered_parallel_map(
             wait([future for _, future in ahead if not future.cancel()])
 
 
+def parallel_for(
+    task: Callable[[int, int], object],
+    slices: Iterable[Slice],
+    progress: Progress | None = None,
+    cancel_event: Event | None = None,
+) -> None:
+    """Run `task(start, stop)` for every slice on all threads, for its side effects."""
+    for _ in ordered_parallel_map(task, slices, progress, cancel_event):
+        pass
+
+
 def _run_next(task: Callable[[int, int], Result], ahead: "deque[tuple[Slice, Future[Result]]]") -> bool:
     """Run the first unstarted slice in the caller's thread; return whether there was one."""
     for position, (part, future) in enumerate(ahead):

@@ -140,7 +140,7 @@ class BiasModel(LinearItemModel):
         """The learned parts, as the other models use them."""
         return Biases(self.offset_, float(self.reg_user))
 
-    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         """Return the same for both numbers: the ranking score is the predicted rating."""
         check_choice("by", by, ("score", "rating"))
         return super()._bases(X, "rating")

@@ -12,7 +12,7 @@ from reelated.models.biases import Biases, check_bounds, column_means, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.rows import check_rows
 from reelated.parallel import Progress
-from reelated.similarity import Measure, Weighting, plan, similarity, weighted
+from reelated.similarity import SimilarityParams, Weighting, plan, similarity, weighted
 
 SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
@@ -161,7 +161,7 @@ class ItemKNN(LinearItemModel):
         made = values.data.itemsize + 24  # what the similarity is taken of, and what making it takes in passing
         return plan(values, measure).bytes + values.nnz * made
 
-    def _measure(self) -> Measure:
+    def _measure(self) -> SimilarityParams:
         """Check the parameters and hand them on."""
         name = check_choice("similarity", self.similarity, _SIMILARITIES)
         weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
@@ -176,7 +176,7 @@ class ItemKNN(LinearItemModel):
                 "Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'."
             )
         check_integer("max_neighbors_used", self.max_neighbors_used, 1, none=True)
-        return Measure(
+        return SimilarityParams(
             jaccard=name == "jaccard",
             shrinkage=check_number("shrinkage", self.shrinkage, 0),
             damping=check_number("damping", self.damping, 0),

@@ -22,13 +22,13 @@ from reelated.models.rows import (
     check_weights,
 )
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
-from reelated.similarity import as_kernel_csr, by_column
+from reelated.similarity import as_csc, as_kernel_csr
 
 By = Literal["score", "rating"]
 FEW = 64
 """Pairs of one row that are not worth cutting into slices."""
 _ALL = np.empty(0, np.bool_)
-_RELEVANCE = kernels.Finish(False, False, False, 0.0)
+_RELEVANCE = kernels.ScoreParams(False, False, False, 0.0)
 
 
 class LinearItemModel(BaseEstimator):
@@ -72,8 +72,8 @@ class LinearItemModel(BaseEstimator):
         every = self.similarity_.shape[0]
         max_neighbors_used = every if self.max_neighbors_used is None else min(int(self.max_neighbors_used), every)
         by_row = as_kernel_csr(self.similarity_)
-        columns = by_column(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
-        self._links = kernels.Links(by_row, columns, max_neighbors_used)
+        columns = as_csc(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
+        self._links = kernels.ItemGraph(by_row, columns, max_neighbors_used)
         self._nothing = np.zeros(every)
 
     def plan(self, X: Any) -> int:
@@ -128,11 +128,11 @@ class LinearItemModel(BaseEstimator):
         values = self.rating_weight(X.data)
         return values if weights is None else values * check_weights(weights, X)
 
-    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         """Return item offsets, user offsets and the finish of one of the two numbers."""
         if check_choice("by", by, ("score", "rating")) == "score":
             return self._nothing, np.zeros(X.shape[0]), _RELEVANCE
-        finish = kernels.Finish(True, True, self.falls_back, float(self.prior_weight))
+        finish = kernels.ScoreParams(True, True, self.falls_back, float(self.prior_weight))
         return self.offset_, self.offsets.of_users(X), finish
 
     def _terms(self, X: sp.csr_array, by: By, weights: Any = None) -> Terms:
@@ -372,7 +372,7 @@ class LinearItemModel(BaseEstimator):
         by_item = self.columns(X, by=by, weights=weights) if by_item is None else by_item
         scores, _ = self.score_users(X, item, by=by, weights=weights, by_item=by_item)
         scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
-        return kernels.best(scores, min(n, len(scores)))
+        return kernels.top_n(scores, min(n, len(scores)))
 
     def explain_pair(self, X: Any, item: int, *, by: By = "score", weights: Any = None) -> Explanation:
         """Return the parts that one person's score for an item is the sum of.
@@ -426,7 +426,7 @@ class LinearItemModel(BaseEstimator):
         usual, finish = self._usual(terms), terms.finish
         values = terms.rows.data - usual
         average, links = finish.rating and finish.average, self._links
-        parts = kernels.parts_of(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
+        parts = kernels.contributions(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
         return Explanations.of(scores, self._base(terms, items, parts, usual), parts, X)
 
     def _usual(self, terms: Terms) -> npt.NDArray[np.float64]:
@@ -441,7 +441,7 @@ class LinearItemModel(BaseEstimator):
         mean = values.mean(dtype=np.float64) if finish.rating and len(values) else 0.0
         return np.full(len(values), mean)
 
-    def _base(self, terms: Terms, items: Any, parts: kernels.Parts, usual: Any) -> npt.NDArray[np.float64]:
+    def _base(self, terms: Terms, items: Any, parts: kernels.Contributions, usual: Any) -> npt.NDArray[np.float64]:
         """Return what would be said of items without the parts."""
         if terms.finish.rating and terms.finish.fallback:
             return terms.user_offset[0] + terms.item_offset[items]

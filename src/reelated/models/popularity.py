@@ -102,7 +102,7 @@ class Popularity(LinearItemModel):
         """What a rating is expected to be."""
         return Biases(self.offset_, float(BiasModel().reg_user))
 
-    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         if by == "score":
-            return self.popularity_, np.zeros(X.shape[0]), kernels.Finish(True, False, True, 0.0)
+            return self.popularity_, np.zeros(X.shape[0]), kernels.ScoreParams(True, False, True, 0.0)
         return super()._bases(X, by)
