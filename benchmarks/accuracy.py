@@ -179,7 +179,7 @@ def main(folder, only):
     print("# Accuracy\n")
     print(" ".join(__doc__.split("\n\n", 2)[2].split()) + "\n")
     print(
-        "How predicted ratings gain from movies and dates, and whether their intervals hold: [ratings](ratings.md).\n"
+        "How predicted ratings gain from genres and years, and whether their intervals hold: [ratings](ratings.md).\n"
     )
     machine = f"{platform.machine()}, {numba.get_num_threads()} threads"
     print(f"Made by `benchmarks/accuracy.py` on {date.today()}, {machine}.\n")

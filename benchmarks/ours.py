@@ -27,18 +27,18 @@ from worker import load, serve
 
 CALLERS = 300
 STAGES = {
-    "look_over": "preparation",
-    "add_columns": "preparation",
+    "check_csr": "preparation",
+    "add_column_stats": "preparation",
     "sort_rows": "preparation",
     "dense_widths": "preparation",
-    "fill_dense": "preparation",
-    "count_visits": "preparation",
-    "list_visits": "preparation",
-    "add_dense": "pairs",
-    "add_pairs": "pairs",
-    "harvest": "selection",
-    "gather": "merge",
-    "transpose": "merge",
+    "fill_dense_block": "preparation",
+    "count_user_blocks": "preparation",
+    "list_user_blocks": "preparation",
+    "add_dense_products": "pairs",
+    "add_sparse_products": "pairs",
+    "select_neighbors": "selection",
+    "merge_buffers": "merge",
+    "csr_to_csc": "merge",
 }
 """Which stage a kernel belongs to; one that is not named here is a stage of its own."""
 
@@ -124,7 +124,7 @@ def timed(into: Counter[str], name: str | Callable[..., str], work: Callable[...
 @contextlib.contextmanager
 def watched(busy: Counter[str], steps: Counter[str]) -> Iterator[None]:
     """Time the kernels by stage, over all threads, and the driver's own steps on the wall clock."""
-    kernels, driver = map(importlib.import_module, ("reelated._kernels", "reelated.similarity.triangle"))
+    kernels, driver = map(importlib.import_module, ("reelated._kernels", "reelated.similarity.blocked"))
     lock, inside = threading.Lock(), []
 
     def kernel(name: str, work: Any) -> Any:

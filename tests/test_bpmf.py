@@ -220,12 +220,12 @@ def test_a_row_is_drawn_from_its_posterior():
     rng = np.random.default_rng(1)
     X, others = naive.as_csr(contract.table().toarray()[:6] + 0.5), rng.standard_normal((14, 4))
     half = rng.standard_normal((4, 4))
-    prior = kernels.Prior(rng.standard_normal((6, 4)), half @ half.T + np.eye(4), 1.7)
+    prior = kernels.GaussianPrior(rng.standard_normal((6, 4)), half @ half.T + np.eye(4), 1.7)
     rows = kernels.CSR(X.indptr, X.indices, X.data.astype(float))
 
     def drawn(noise):
         out = np.zeros((6, 4))
-        kernels.draw_rows(0, 6, rows, others, prior, noise, out)
+        kernels.sample_rows(0, 6, rows, others, prior, noise, out)
         return out
 
     middle = drawn(np.zeros((6, 4)))

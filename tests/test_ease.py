@@ -112,7 +112,7 @@ def test_the_same_weights_on_one_thread_and_on_many(monkeypatch):
     X = contract.table(300, 90)
     fits = []
     for threads in (1, 2, 16):
-        monkeypatch.setattr("reelated._threads.n_threads", lambda threads=threads: threads)
+        monkeypatch.setattr("reelated.parallel.n_threads", lambda threads=threads: threads)
         fits.append(EASE(l2=5, n_candidates=30, n_neighbors=20).fit(X))
     assert contract.same_fit(fits[0], fits[1])
     assert contract.same_fit(fits[0], fits[2])
@@ -208,7 +208,7 @@ def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
         raise KeyboardInterrupt
 
     model = EASE(l2=1)
-    monkeypatch.setattr(ease, "near_weights", interrupted)
+    monkeypatch.setattr(ease, "fit_sparse", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(contract.table())
     assert not hasattr(model, "similarity_")

@@ -1,4 +1,4 @@
-"""The loops that numba compiles are the oracle's, each on its own; and they compile where nothing can be written."""
+"""Each numba kernel agrees with the oracle, and compiles where nothing can be written."""
 
 import os
 import shutil
@@ -14,161 +14,161 @@ from hypothesis import strategies as st
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated._kernels import CSR, Finish, Rule, compiling, marks, shelves
-from reelated._kernels.lapack import solve_positive
-from reelated.similarity import as_kernel_csr, by_column, sizes_and_norms
+from reelated._kernels import CSR, ScoreParams, SimilarityFormula, csr, numba_config, topk
+from reelated._kernels.ridge import solve_spd
+from reelated.similarity import as_csc, as_kernel_csr, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
-RELEVANCE = Finish(False, False, False, 0.0)
+SCORE = ScoreParams(False, False, False, 0.0)
 
 
 def rows_of(R, rule, n):
-    """Run the kernel over all rows of a table and return what it found as dense matrices."""
+    """Run the kernel over all rows of a table and return its results as dense matrices."""
     X = naive.as_csr(R).astype(np.float64)
     columns = X.tocsc()
     _, norms = sizes_and_norms(as_kernel_csr(X), R.shape[1])
-    found = kernels.item_weights_rows(0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), norms, rule, n)
-    lengths, items, values, common = found
+    result = kernels.similarity_rows(0, R.shape[1], as_kernel_csr(columns), as_kernel_csr(X), norms, rule, n)
+    lengths, items, values, common = result
     S, counts = np.zeros((R.shape[1], R.shape[1])), np.zeros((R.shape[1], R.shape[1]), int)
     at = np.repeat(np.arange(R.shape[1]), lengths)
     S[at, items], counts[at, items] = values, common
-    return S, counts, found
+    return S, counts, result
 
 
 @given(rating_tables(), st.booleans(), st.sampled_from([0.0, 3.0]), st.integers(1, 3), st.booleans())
-def test_similarity_rows_are_the_oracles(R, jaccard, shrinkage, min_common, positive_only):
-    S, counts, _ = rows_of(R, Rule(jaccard, False, shrinkage, 0.5, min_common, positive_only), R.shape[1])
-    wanted, common = naive.item_similarity(
+def test_similarity_rows_agree_with_the_oracle(R, jaccard, shrinkage, min_common, positive_only):
+    S, counts, _ = rows_of(R, SimilarityFormula(jaccard, False, shrinkage, 0.5, min_common, positive_only), R.shape[1])
+    expected, common = naive.item_similarity(
         R, "jaccard" if jaccard else "cosine", shrinkage=shrinkage, damping=0.5, min_common=min_common,
         positive_only=positive_only,
     )  # fmt: skip
-    assert pytest.approx(wanted, abs=1e-9) == S
+    assert pytest.approx(expected, abs=1e-9) == S
     assert (counts == np.where(S != 0, common, 0)).all()
 
 
 @given(rating_tables(), st.integers(1, 3))
-def test_rows_in_pieces_are_the_rows_at_once(R, n):
-    rule = Rule(False, False, 0.0, 0.0, 1, False)
+def test_rows_computed_in_slices_equal_all_rows_at_once(R, n):
+    rule = SimilarityFormula(False, False, 0.0, 0.0, 1, False)
     X = naive.as_csr(R)
     arguments = as_kernel_csr(X.tocsc()), as_kernel_csr(X), sizes_and_norms(as_kernel_csr(X), R.shape[1])[1], rule, n
-    pieces = [kernels.item_weights_rows(i, i + 1, *arguments) for i in range(R.shape[1])]
-    for whole, *parts in zip(kernels.item_weights_rows(0, R.shape[1], *arguments), *pieces, strict=True):
+    pieces = [kernels.similarity_rows(i, i + 1, *arguments) for i in range(R.shape[1])]
+    for whole, *parts in zip(kernels.similarity_rows(0, R.shape[1], *arguments), *pieces, strict=True):
         assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 
 @given(st.lists(FEW, max_size=12), st.integers(1, 14))
-def test_the_strongest_are_the_largest_in_size_ascending_with_the_first_of_equals(values, n):
+def test_top_k_by_abs_returns_ascending_positions_and_the_lower_position_of_ties(values, n):
     order = sorted(range(len(values)), key=lambda p: (-abs(values[p]), p))[:n]
-    assert kernels.strongest(np.array(values, float), n).tolist() == sorted(order)
+    assert kernels.top_k_by_abs(np.array(values, float), n).tolist() == sorted(order)
 
 
-def in_eights(numbers, dtype):
+def pad_to_simd(numbers, dtype):
     return np.array(numbers + [0] * (-len(numbers) % kernels.LANES), dtype)
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=60), st.data())
-def test_a_floor_is_reached_by_as_many_as_are_wanted_and_few_more(values, data):
+def test_kth_largest_is_reached_by_at_least_k_and_at_most_k_plus_slack(values, data):
     nonzero = sum(value != 0 for value in values)
     assume(nonzero)
-    wanted, spare = data.draw(st.integers(1, nonzero)), data.draw(st.integers(0, 9))
+    k, slack = data.draw(st.integers(1, nonzero)), data.draw(st.integers(0, 9))
     guess = data.draw(st.sampled_from([0, 1, 0x3F800000, 0x7F7FFFFF]))
-    numbers = in_eights(values, np.float32)
-    bits = shelves.least_of(numbers, wanted, spare, np.uint64(guess), np.uint64(0x7F800000))
-    size, floor = np.abs(numbers), np.uint32(bits).view(np.float32)
-    assert (size >= floor).sum() >= wanted
-    assert (size > np.nextafter(floor, np.float32(9))).sum() <= wanted + spare
+    numbers = pad_to_simd(values, np.float32)
+    bits = topk.kth_largest(numbers, k, slack, np.uint64(guess), np.uint64(0x7F800000))
+    size, threshold = np.abs(numbers), np.uint32(bits).view(np.float32)
+    assert (size >= threshold).sum() >= k
+    assert (size > np.nextafter(threshold, np.float32(9))).sum() <= k + slack
 
 
 @given(st.sets(st.integers(1, 2**64 - 2), min_size=2, max_size=60), st.data())
-def test_as_many_keys_are_kept_as_are_wanted_with_their_counts_in_their_order(keys, data):
-    keys, wanted = data.draw(st.permutations(sorted(keys))), data.draw(st.integers(1, len(keys) - 1))
-    numbers, counts = in_eights(keys, np.uint64), np.arange(64, dtype=np.int32)
-    floor = data.draw(st.sampled_from([0.0, 0.25, 1.0]))
-    *_, below, least = sorted(keys)[: len(keys) - wanted + 1]
-    assert below < shelves.keep(numbers, counts, wanted, np.float32(floor)) <= least
+def test_select_top_k_keeps_the_k_largest_keys_with_their_counts_in_order(keys, data):
+    keys, k = data.draw(st.permutations(sorted(keys))), data.draw(st.integers(1, len(keys) - 1))
+    numbers, counts = pad_to_simd(keys, np.uint64), np.arange(64, dtype=np.int32)
+    threshold = data.draw(st.sampled_from([0.0, 0.25, 1.0]))
+    *_, below, least = sorted(keys)[: len(keys) - k + 1]
+    assert below < topk.select_top_k(numbers, counts, k, np.float32(threshold)) <= least
     kept = [(key, at) for at, key in enumerate(keys) if key >= least]
-    assert [*zip(numbers[:wanted].tolist(), counts[:wanted].tolist(), strict=True)] == kept
+    assert [*zip(numbers[:k].tolist(), counts[:k].tolist(), strict=True)] == kept
 
 
 @given(st.sets(st.integers(0, 9000), max_size=40), st.data())
-def test_what_is_marked_is_taken_ascending_with_its_places_and_leaves_nothing(numbers, data):
-    found, given_ = marks.empty_marks(9001), data.draw(st.permutations(sorted(numbers)))
-    taken, places = np.zeros(50, np.int64), np.zeros(50, np.int64)
-    for place, number in enumerate(given_):
-        marks.mark(found, number, place)
-    assert marks.take_marked(found, taken, places, 3) == len(numbers)
+def test_a_bitset_drains_in_ascending_order_with_positions_and_is_empty_afterwards(numbers, data):
+    bitset, order = csr.empty_bitset(9001), data.draw(st.permutations(sorted(numbers)))
+    taken, positions = np.zeros(50, np.int64), np.zeros(50, np.int64)
+    for position, number in enumerate(order):
+        csr.bitset_add(bitset, number, position)
+    assert csr.drain_sorted(bitset, taken, positions, 3) == len(numbers)
     assert taken[3 : 3 + len(numbers)].tolist() == sorted(numbers)
-    assert [given_[place] for place in places[: len(numbers)]] == sorted(numbers)
-    assert not found.bits.any()
-    assert not found.words.any()
+    assert [order[position] for position in positions[: len(numbers)]] == sorted(numbers)
+    assert not bitset.bits.any()
+    assert not bitset.words.any()
 
 
 @given(rating_tables(), st.sampled_from(["int32", "uint16"]))
-def test_a_matrix_by_columns_is_scipys(R, numbers):
+def test_csc_equals_scipys(R, numbers):
     X = naive.as_csr(R)
-    wanted, found = X.tocsc(), by_column(as_kernel_csr(X), R.shape[1], numbers)
-    assert found.indices.dtype == numbers
+    expected, result = X.tocsc(), as_csc(as_kernel_csr(X), R.shape[1], numbers)
+    assert result.indices.dtype == numbers
     for part in ("indptr", "indices", "data"):
-        assert getattr(found, part).tolist() == getattr(wanted, part).tolist()
+        assert getattr(result, part).tolist() == getattr(expected, part).tolist()
 
 
 @given(st.lists(st.one_of(FEW, st.just(np.nan)), max_size=40), st.integers(0, 45))
-def test_the_best_fall_with_ties_ascending_and_without_what_is_no_number(scores, n):
-    assert kernels.best(np.array(scores, float), n).tolist() == naive.top_n(scores, n)
+def test_top_n_descends_with_ties_ascending_and_without_nan(scores, n):
+    assert kernels.top_n(np.array(scores, float), n).tolist() == naive.top_n(scores, n)
 
 
-def test_the_best_of_many_are_the_best():
+def test_top_n_of_many_scores_agrees_with_the_oracle():
     scores = np.random.default_rng(2).integers(0, 300, 5000) / 7
     for n in (1, 2, 3, 10, 500, 5000):
-        assert kernels.best(scores, n).tolist() == naive.top_n(scores, n)
+        assert kernels.top_n(scores, n).tolist() == naive.top_n(scores, n)
 
 
 @pytest.mark.parametrize(
-    ("sums", "offset", "finish", "wanted"),
+    ("sums", "offset", "params", "expected"),
     [
-        ((1.5, 2.0, 2), 9.0, RELEVANCE, 1.5),
-        ((0.0, 0.0, 0), 9.0, RELEVANCE, np.nan),
-        ((-3.0, 2.0, 1), 4.0, Finish(True, True, False, 0), 2.5),
-        ((-30.0, 2.0, 1), 4.0, Finish(True, True, False, 0), -11.0),
-        ((30.0, 2.0, 1), 4.0, Finish(True, True, False, 0), 19.0),
-        ((30.0, 2.0, 1), 4.0, Finish(True, False, False, 0), 34.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, True, True, 0), 4.0),
-        ((0.0, 0.0, 0), 4.0, Finish(True, True, False, 0), np.nan),
-        ((0.0, 0.0, 0), np.nan, Finish(True, True, True, 0), np.nan),
-        ((1.0, 3.0, 1), 0.0, Finish(True, True, False, 0), 0.333333),
-        ((1.0, 3.0, 1), 0.0, Finish(True, True, True, 1), 0.25),
-        ((2e14, 2.0, 2), 0.0, Finish(True, True, False, 0), 1e14),
+        ((1.5, 2.0, 2), 9.0, SCORE, 1.5),
+        ((0.0, 0.0, 0), 9.0, SCORE, np.nan),
+        ((-3.0, 2.0, 1), 4.0, ScoreParams(True, True, False, 0), 2.5),
+        ((-30.0, 2.0, 1), 4.0, ScoreParams(True, True, False, 0), -11.0),
+        ((30.0, 2.0, 1), 4.0, ScoreParams(True, True, False, 0), 19.0),
+        ((30.0, 2.0, 1), 4.0, ScoreParams(True, False, False, 0), 34.0),
+        ((0.0, 0.0, 0), 4.0, ScoreParams(True, True, True, 0), 4.0),
+        ((0.0, 0.0, 0), 4.0, ScoreParams(True, True, False, 0), np.nan),
+        ((0.0, 0.0, 0), np.nan, ScoreParams(True, True, True, 0), np.nan),
+        ((1.0, 3.0, 1), 0.0, ScoreParams(True, True, False, 0), 0.333333),
+        ((1.0, 3.0, 1), 0.0, ScoreParams(True, True, True, 1), 0.25),
+        ((2e14, 2.0, 2), 0.0, ScoreParams(True, True, False, 0), 1e14),
     ],
 )
-def test_sums_become_a_score(sums, offset, finish, wanted):
-    finish = finish._replace(prior=float(finish.prior))
-    assert kernels.score_of(*sums, offset, finish) == pytest.approx(wanted, nan_ok=True, rel=1e-15)
+def test_score_from_sums(sums, offset, params, expected):
+    params = params._replace(prior=float(params.prior))
+    assert kernels.score_from_sums(*sums, offset, params) == pytest.approx(expected, nan_ok=True, rel=1e-15)
 
 
-def test_a_row_is_spread_over_what_its_items_predict():
-    S = np.array([[0, 0.5, 0], [0.25, 0, -1.0], [0, 0, 0]])  # lopsided on purpose: item 0 predicts 1 more than 1 it
+def test_scatter_sums_adds_to_the_items_that_a_row_predicts():
+    S = np.array([[0, 0.5, 0], [0.25, 0, -1.0], [0, 0, 0]])  # asymmetric, so that a transposed matrix fails
     influence = as_kernel_csr(naive.as_csr(np.where(S == 0, np.nan, S).T))
     sums = kernels.empty_sums(3)
-    kernels.add_up(np.array([0, 2], np.int32), np.array([4.0, 2.0]), influence, sums)
-    assert sums.top.tolist() == [0, 4 * 0.25 - 2, 0]
+    kernels.scatter_sums(np.array([0, 2], np.int32), np.array([4.0, 2.0]), influence, sums)
+    assert sums.numerator.tolist() == [0, 4 * 0.25 - 2, 0]
     assert sums.weight.tolist() == [0, 1.25, 0]
-    assert sums.used.tolist() == [0, 2, 0]
+    assert sums.n_used.tolist() == [0, 2, 0]
 
 
-def test_pairs_of_several_people_do_not_leak_into_each_other():
+def test_pairs_of_several_users_do_not_leak_into_each_other():
     S = np.array([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]], float)
     similarity = as_kernel_csr(naive.as_csr(np.where(S == 0, np.nan, S)))
-    links = kernels.Links(similarity, similarity, 4)
+    links = kernels.ItemGraph(similarity, similarity, 4)
     R = np.array([[1, 2, np.nan, np.nan], [np.nan, np.nan, np.nan, np.nan], [np.nan, np.nan, 5, np.nan]])
     zeros, nobody, of_users = np.zeros(4), np.array([0, 1, 2], np.int32), np.zeros(3)
     scores, used = kernels.score_pairs(
-        0, 3, as_kernel_csr(naive.as_csr(R)), nobody, np.full(3, 3, np.int32), links, zeros, of_users, RELEVANCE
+        0, 3, as_kernel_csr(naive.as_csr(R)), nobody, np.full(3, 3, np.int32), links, zeros, of_users, SCORE
     )
     assert scores == pytest.approx([3, np.nan, 5], nan_ok=True)
     assert used.tolist() == [2, 0, 1]
 
 
-def test_kernels_take_their_arrays_as_they_are():
+def test_a_kernel_csr_does_not_copy_its_arrays():
     arrays = np.array([0, 1]), np.array([0], np.int32), np.array([1.0])
     assert CSR(*arrays).data is arrays[2]
 
@@ -176,23 +176,23 @@ def test_kernels_take_their_arrays_as_they_are():
 READ_ONLY_SCRIPT = """
 import numpy as np
 from reelated import _kernels
-print(_kernels.best(np.array([1.0, 3.0, 2.0]), 2).tolist())
+print(_kernels.top_n(np.array([1.0, 3.0, 2.0]), 2).tolist())
 """
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_symmetric_system_is_solved_from_the_half_up_to_its_diagonal(dtype):
+def test_solve_spd_reads_only_the_lower_triangle(dtype):
     half = np.random.default_rng(0).normal(size=(40, 30))
-    whole, wanted = half.T @ half + np.eye(30), np.arange(30.0)
-    system, solution = whole.astype(dtype), (whole @ wanted).astype(dtype)
+    matrix, expected = half.T @ half + np.eye(30), np.arange(30.0)
+    system, solution = matrix.astype(dtype), (matrix @ expected).astype(dtype)
     system[np.triu_indices(30, 1)] = np.nan
-    assert solve_positive(system, solution)
-    assert solution == pytest.approx(wanted, abs=0.02 if dtype == np.float32 else 1e-9)
-    assert not solve_positive(-np.eye(3, dtype=dtype), np.ones(3, dtype))
+    assert solve_spd(system, solution)
+    assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
+    assert not solve_spd(-np.eye(3, dtype=dtype), np.ones(3, dtype))
 
 
 @pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])
-def test_kernels_run_where_the_package_cannot_be_written_to(tmp_path, cache):
+def test_kernels_run_from_a_read_only_package(tmp_path, cache):
     package, blocked = tmp_path / "reelated", tmp_path / "file"
     blocked.write_text("a file, where a folder would have to be made")
     package.mkdir()
@@ -212,14 +212,14 @@ def test_kernels_run_where_the_package_cannot_be_written_to(tmp_path, cache):
     assert bool(list(tmp_path.rglob("*.nbi"))) == (cache == "elsewhere")
 
 
-def test_what_an_earlier_version_compiled_is_dropped_and_what_this_one_did_stays(tmp_path):
+def test_stale_cache_indexes_are_deleted_and_current_ones_stay(tmp_path):
     old, new, code = (tmp_path / name for name in ("a.f-1.nbi", "a.g-2.nbi", "a.f-1.1.nbc"))
     for file in (old, new, code):
         file.write_bytes(b"")
     os.utime(old, (1, 1))
     os.utime(code, (1, 1))
-    compiling.drop_stale(str(tmp_path))
+    numba_config.drop_stale_cache(str(tmp_path))
     assert not old.exists()
     assert new.exists()
     assert code.exists()
-    compiling.drop_stale(str(tmp_path / "nowhere"))
+    numba_config.drop_stale_cache(str(tmp_path / "nowhere"))

@@ -9,17 +9,17 @@ import contract
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated._kernels import everybody
-from reelated.models import ItemKNN, topn
+from reelated._kernels import batch_topn
+from reelated.models import ItemKNN, lists
 
 
 def both_ways(model, X, n, **asked):
     """Return the lists made in groups and those made row by row."""
-    seen, groups = [], kernels.top_groups
+    seen, groups = [], kernels.topn_groups
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "top_groups", lambda *a: seen.append(groups(*a)))
+        patch.setattr(kernels, "topn_groups", lambda *a: seen.append(groups(*a)))
         fast = model.recommend(X, n, **asked)
-        patch.setattr(topn, "MOST", 0)
+        patch.setattr(lists, "MOST", 0)
         plain = model.recommend(X, n, **asked)
     assert seen, "no row was scored in a group"
     return fast, plain
@@ -37,8 +37,8 @@ def test_lists_of_awkward_ratings_are_those_of_each_row_alone(R, n, keep_seen, s
     model = ItemKNN(similarity, n_neighbors=3).fit(X)
     assume(X.data.min(initial=0) >= model.zero_rating)  # else a rating is worth less than nothing
     allowed = np.arange(X.shape[1]) % 3 != 1
-    assert_same(*both_ways(model, X, n, exclude_seen=not keep_seen))
-    assert_same(*both_ways(model, X, n, exclude_seen=not keep_seen, item_mask=allowed))
+    assert_same(*both_ways(model, X, n, keep_seen=keep_seen))
+    assert_same(*both_ways(model, X, n, keep_seen=keep_seen, allowed=allowed))
 
 
 def test_lists_of_many_are_those_of_each_row_alone():
@@ -53,12 +53,12 @@ def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
     R[:20, :50] = 4.0  # fifty items that nobody could tell apart: the tenth best is as good as the eleventh
     R[20:, 30:] = 5.0
     R[20:, 0] = 3.0
-    X, asked, top_rows = naive.as_csr(R), [], kernels.top_rows
+    X, asked, topn_rows = naive.as_csr(R), [], kernels.topn_rows
     model = ItemKNN(n_neighbors=None).fit(X)
-    monkeypatch.setattr(kernels, "top_rows", lambda *a: asked.append(a[1] - a[0]) or top_rows(*a))
+    monkeypatch.setattr(kernels, "topn_rows", lambda *a: asked.append(a[1] - a[0]) or topn_rows(*a))
     fast = model.recommend(X, 5)
     assert sum(asked) > 0
-    monkeypatch.setattr(topn, "MOST", 0)
+    monkeypatch.setattr(lists, "MOST", 0)
     assert_same(fast, model.recommend(X, 5))
 
 
@@ -73,15 +73,15 @@ def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
 def test_what_is_no_sum_of_positive_parts_is_never_made_in_groups(setting, by, monkeypatch):
     X = contract.table(60, 40)
     model = ItemKNN(**{"n_neighbors": 9} | setting).fit(X)
-    monkeypatch.setattr(kernels, "top_groups", lambda *_: pytest.fail("a group was made"))
+    monkeypatch.setattr(kernels, "topn_groups", lambda *_: pytest.fail("a group was made"))
     assert len(model.recommend(X, 5, by=by).items)
 
 
 def test_of_equal_scores_the_lower_number_comes_first_whatever_was_seen_first():
     items, exact = np.array([9, 7, 3, 8], np.int32), np.array([1.0, 2.0, 2.0, 1.0])
     out_items, out_scores = np.zeros(3, np.int32), np.zeros(3)
-    assert everybody._choose(items, exact, 0.5, 3, out_items, out_scores) == 3
+    assert batch_topn._certain_top_n(items, exact, 0.5, 3, out_items, out_scores) == 3
     assert out_items.tolist() == [3, 7, 8]
     assert out_scores.tolist() == [2, 2, 1]
-    assert everybody._choose(items, exact, 1.0, 3, out_items, out_scores) == -1
-    assert everybody._choose(items[:2], exact[:2], 0.0, 3, out_items, out_scores) == -1
+    assert batch_topn._certain_top_n(items, exact, 1.0, 3, out_items, out_scores) == -1
+    assert batch_topn._certain_top_n(items[:2], exact[:2], 0.0, 3, out_items, out_scores) == -1

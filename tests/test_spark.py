@@ -30,7 +30,7 @@ from reelated import spark as cluster
 from reelated.cli.cluster import check_table
 from reelated.cli.commands import app
 from reelated.errors import InputError, TooLarge
-from reelated.similarity import Measure, as_kernel_csr, similarity, sizes_and_norms
+from reelated.similarity import SimilarityParams, as_kernel_csr, similarity, sizes_and_norms
 from reelated.spark.blocks import Blocks, choose
 from reelated.spark.pairs import AddUp, Send, Wanted
 from reelated.spark.people import People
@@ -148,7 +148,7 @@ def test_blocks_added_up_by_tasks_are_the_similarity_bit_for_bit(dtype, seed, pe
     X = sp.random_array((rng.integers(1, 400), 27), density=density, rng=rng, dtype=dtype, format="csr")
     X.data[:] = rng.integers(0, 11, X.nnz) / 2
     X.sort_indices()
-    measure = Measure(n_neighbors=n_neighbors, pearson=pearson, positive_only=False, shrinkage=1.0)
+    measure = SimilarityParams(n_neighbors=n_neighbors, pearson=pearson, positive_only=False, shrinkage=1.0)
     with tempfile.TemporaryDirectory() as folder:
         values, common = by_tasks(X, measure, [0, 8, 24, 27], Path(folder))
         wanted = similarity(X, measure)
@@ -162,8 +162,8 @@ def test_a_batch_too_large_for_a_band_changes_nothing_but_rounding(monkeypatch, 
     X = sp.random_array((60, 19), density=0.5, rng=rng, dtype=np.float32, format="csr")
     X.sort_indices()
     monkeypatch.setattr("reelated.spark.pairs.BATCH", 20)
-    found = by_tasks(X, Measure(), [0, 8, 19], tmp_path, pieces=10)
-    np.testing.assert_allclose(found.values.toarray(), similarity(X, Measure()).values.toarray(), atol=1e-6)
+    found = by_tasks(X, SimilarityParams(), [0, 8, 19], tmp_path, pieces=10)
+    np.testing.assert_allclose(found.values.toarray(), similarity(X, SimilarityParams()).values.toarray(), atol=1e-6)
 
 
 def people_of(table):

@@ -10,7 +10,7 @@ from matplotlib.patches import Polygon, Rectangle
 
 import reelated
 from reelated import _kernels as kernels
-from reelated.similarity import as_kernel_csr, triangle
+from reelated.similarity import as_kernel_csr, blocked
 
 FILE = Path(__file__).parents[1] / "docs" / "images" / "engine.svg"
 INK, QUIET, MAIN, OTHER = "#1f2328", "#8c959f", "#2f6fb3", "#b4531a"
@@ -19,27 +19,27 @@ BLOCK = 48
 
 def main() -> None:
     """Write the picture."""
-    triangle.WIDEST = BLOCK  # of so few movies the engine would make two blocks
+    blocked.MAX_BLOCK_ITEMS = BLOCK  # of so few movies the engine would make two blocks
     mpl.rcParams |= {"font.size": 9, "svg.fonttype": "path", "svg.hashsalt": "reelated", "text.color": INK}
     X = reelated.read("sample").ratings.matrix
     rank = np.empty(X.shape[1], np.int32)
     rank[np.argsort(-np.bincount(X.indices, minlength=X.shape[1]), kind="stable")] = np.arange(X.shape[1])
-    layout = triangle.Layout.of(X.shape[1], 100, pearson=False)
-    ready = triangle._prepared(as_kernel_csr(X), rank, layout)
+    layout = blocked.BlockLayout.choose(X.shape[1], 100, pearson=False)
+    ratings = blocked._prepare(as_kernel_csr(X), rank, layout)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.9), layout="constrained")
-    draw_rows(left, ready, X.shape)
-    draw_triangle(right, layout)
+    draw_rows(left, ratings, X.shape)
+    draw_blocks(right, layout)
     figure.savefig(FILE, metadata={"Date": None})
 
 
-def draw_rows(axes: plt.Axes, ready: triangle.Ready, shape: tuple[int, int]) -> None:
+def draw_rows(axes: plt.Axes, ratings: blocked.PreparedRatings, shape: tuple[int, int]) -> None:
     """Show the ratings as sorted, and the dense corner."""
-    users = np.repeat(np.arange(shape[0]), np.diff(ready.rows.indptr))
+    users = np.repeat(np.arange(shape[0]), np.diff(ratings.rows.indptr))
     picture = np.ones(shape)
-    picture[users, ready.rows.indices] = 0.35
+    picture[users, ratings.rows.indices] = 0.35
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    for chunk, width in enumerate(ready.dense.widths):
-        top, bottom = chunk * kernels.DEPTH, min((chunk + 1) * kernels.DEPTH, shape[0])
+    for chunk, width in enumerate(ratings.dense.widths):
+        top, bottom = chunk * kernels.CHUNK_USERS, min((chunk + 1) * kernels.CHUNK_USERS, shape[0])
         axes.add_patch(Rectangle((0, top), width, bottom - top, color=MAIN, alpha=0.3, linewidth=0))
         axes.text(12, top + 24, f"{bottom - top} users × {min(width, shape[1])} movies, as a dense product", color=INK,
                   bbox={"color": "white", "alpha": 0.85, "pad": 2})  # fmt: skip
@@ -47,11 +47,11 @@ def draw_rows(axes: plt.Axes, ready: triangle.Ready, shape: tuple[int, int]) -> 
              ylabel="← users, by falling activity", xticks=[], yticks=[])  # fmt: skip
 
 
-def draw_triangle(axes: plt.Axes, layout: triangle.Layout) -> None:
+def draw_blocks(axes: plt.Axes, layout: blocked.BlockLayout) -> None:
     """Show the pairs in blocks, and the walk through one."""
     n = layout.n_padded
     axes.add_patch(Polygon([(0, 0), (n, n), (0, n)], color=QUIET, alpha=0.15, linewidth=0))
-    for low, high in pairwise(layout.edges):
+    for low, high in pairwise(layout.boundaries):
         axes.plot([0, low], [low, low], color=QUIET, linewidth=0.8)
         if low <= n * 0.55 < high:
             corners = [(0, low), (low, low), (high, high), (0, high)]

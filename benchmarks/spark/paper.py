@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import data  # noqa: E402
 from reelated.ratings import Ids  # noqa: E402
-from reelated.similarity import Measure  # noqa: E402
+from reelated.similarity import SimilarityParams  # noqa: E402
 from reelated.spark.blocks import Blocks  # noqa: E402
 from reelated.spark.pairs import AddUp, Send, Wanted  # noqa: E402
 from reelated.spark.rows import Collect, Numbered, Spread  # noqa: E402
@@ -60,7 +60,7 @@ def records(cells: Iterator[dict[str, Any]]) -> tuple[list[dict[str, Any]], floa
 
 
 def constants() -> dict[str, float]:
-    """Measure each step on a quarter of the users of ML-20M's shape."""
+    """SimilarityParams each step on a quarter of the users of ML-20M's shape."""
     folder = data.matrix("ml-20m")
     indptr, indices, values = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("indptr", "indices", "data"))
     n_items, users = int(indices.max()) + 1, (len(indptr) - 1) // 4
@@ -88,7 +88,7 @@ def constants() -> dict[str, float]:
     mine = sorted((cell for cell in sent if cell["block"] == 0), key=lambda cell: cell["band"])
     squares = np.bincount(rank[indices[part]], np.square(values[part], dtype=np.float64), n_items)
     with tempfile.TemporaryDirectory() as scratch:
-        wanted = Wanted(Measure(n_neighbors=100), counts[order], np.sqrt(squares), order, scratch, "float32")
+        wanted = Wanted(SimilarityParams(n_neighbors=100), counts[order], np.sqrt(squares), order, scratch, "float32")
         _, passing = records(AddUp(blocks, wanted)(iter([Batch(mine)])))
     lengths, n_sent = np.diff(indptr[: users + 1]), sum(cell["ratings"] for cell in sent)
     in_block = sum(cell["ratings"] for cell in mine)

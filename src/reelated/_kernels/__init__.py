@@ -1,109 +1,100 @@
 """Numba kernels: arrays in, arrays out; no knowledge of ids or titles, no validation.
 
-Every kernel is serial and releases the GIL; `_threads` runs slices of rows in parallel. A slice owns its rows and its
-workspace, so results are bit-for-bit equal on any number of threads. Kernels that call each other live in one file
-where they can: numba's cache does not notice a change in an imported file, so a change in any file drops all of it.
+Every kernel is serial and releases the GIL; `parallel` runs slices of rows in parallel. A slice owns its rows and its
+workspace, so results are bit-for-bit equal on any number of threads. Numba's cache does not notice a change in an
+imported file, so a change in any file of this package drops all of it.
 """
 
-from reelated._kernels.by_rows import similarity_rows
-from reelated._kernels.columns import add_columns, transpose
-from reelated._kernels.compiling import CSR
-from reelated._kernels.drawn import Draws, gaussian_pairs, gaussian_parts, gaussian_rows
-from reelated._kernels.entries import look_over
-from reelated._kernels.everybody import Found, top_groups
-from reelated._kernels.gaussian import Prior, cross_products, draw_rows, squared_error
-from reelated._kernels.lanes import LANES
-from reelated._kernels.measures import Rule
-from reelated._kernels.ridge import Products, common_rows, cut_rows, gram_rows, near_rows
-from reelated._kernels.scores import (
-    Finish,
-    Links,
-    Parts,
-    add_up,
-    best,
+from reelated._kernels.batch_topn import TopNOutput, topn_groups
+from reelated._kernels.block_accumulator import BlockAccumulator, add_dense_block, add_sparse_rows, finalize
+from reelated._kernels.blocked_gram import (
+    CHUNK_USERS,
+    Block,
+    DenseBlock,
+    SimilarityInputs,
+    add_dense_products,
+    add_sparse_products,
+    count_user_blocks,
+    dense_widths,
+    fill_dense_block,
+    list_user_blocks,
+    select_neighbors,
+    sort_rows,
+)
+from reelated._kernels.bpmf import PosteriorSamples, bpmf_contributions, bpmf_pairs, bpmf_rows
+from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
+from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
+from reelated._kernels.ridge import GramMatrix, count_common, gram_rows, local_ridge_rows, truncate_rows
+from reelated._kernels.scoring import (
+    Contributions,
+    ItemGraph,
+    ScoreParams,
+    contributions,
     empty_sums,
-    largest_of_each,
-    parts_of,
-    score_of,
+    scatter_sums,
+    score_from_sums,
     score_pairs,
     score_row,
     score_users,
-    scores_of,
-    top_rows,
+    topn_rows,
 )
-from reelated._kernels.shelves import Shelves, gather, strongest
-from reelated._kernels.sittings import sitting_shifts
-from reelated._kernels.tables import Table, add_corner, add_rows, cut_table
-from reelated._kernels.triangle import (
-    DEPTH,
-    Block,
-    Dense,
-    Terms,
-    add_dense,
-    add_pairs,
-    count_visits,
-    dense_widths,
-    fill_dense,
-    harvest,
-    list_visits,
-    sort_rows,
-)
+from reelated._kernels.simd import LANES
+from reelated._kernels.similarity import SimilarityFormula, similarity_rows
+from reelated._kernels.topk import NeighborBuffers, merge_buffers, top_k_by_abs, top_n, top_n_per_segment
 
 __all__ = [
+    "CHUNK_USERS",
     "CSR",
-    "DEPTH",
     "LANES",
     "Block",
-    "Dense",
-    "Draws",
-    "Finish",
-    "Found",
-    "Links",
-    "Parts",
-    "Prior",
-    "Products",
-    "Rule",
-    "Shelves",
-    "Table",
-    "Terms",
-    "add_columns",
-    "add_corner",
-    "add_dense",
-    "add_pairs",
-    "add_rows",
-    "add_up",
-    "best",
-    "common_rows",
-    "count_visits",
+    "BlockAccumulator",
+    "Contributions",
+    "DenseBlock",
+    "GaussianPrior",
+    "GramMatrix",
+    "ItemGraph",
+    "NeighborBuffers",
+    "PosteriorSamples",
+    "ScoreParams",
+    "SimilarityFormula",
+    "SimilarityInputs",
+    "TopNOutput",
+    "add_column_stats",
+    "add_dense_block",
+    "add_dense_products",
+    "add_sparse_products",
+    "add_sparse_rows",
+    "bpmf_contributions",
+    "bpmf_pairs",
+    "bpmf_rows",
+    "check_csr",
+    "contributions",
+    "count_common",
+    "count_user_blocks",
     "cross_products",
-    "cut_rows",
-    "cut_table",
+    "csr_to_csc",
     "dense_widths",
-    "draw_rows",
     "empty_sums",
-    "fill_dense",
-    "gather",
-    "gaussian_pairs",
-    "gaussian_parts",
-    "gaussian_rows",
+    "fill_dense_block",
+    "finalize",
     "gram_rows",
-    "harvest",
-    "largest_of_each",
-    "list_visits",
-    "look_over",
-    "near_rows",
-    "parts_of",
-    "score_of",
+    "list_user_blocks",
+    "local_ridge_rows",
+    "merge_buffers",
+    "sample_rows",
+    "scatter_sums",
+    "score_from_sums",
     "score_pairs",
     "score_row",
     "score_users",
-    "scores_of",
+    "select_neighbors",
     "similarity_rows",
-    "sitting_shifts",
     "sort_rows",
     "squared_error",
-    "strongest",
-    "top_groups",
-    "top_rows",
-    "transpose",
+    "top_k_by_abs",
+    "top_n",
+    "top_n_per_segment",
+    "topn_groups",
+    "topn_rows",
+    "truncate_rows",
 ]

@@ -1,7 +1,7 @@
-"""Linear weights between items: the Gram matrix, and one small ridge regression for each item.
+"""Linear weights between items: the Gram matrix, and one local ridge regression for each item.
 
 G = V.T @ V
-for i:  N = candidates[i];  weights[i, N] = solve(G[N, N] + diag(ridge[N]), G[N, i])
+for i:  N = candidates[i];  weights[i, N] = solve(G[N, N] + diag(penalty[N]), G[N, i])
 
 Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 operations for `m` candidates.
 """
@@ -9,13 +9,24 @@ Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 operations 
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import binding
+from numba import types
+from numba.extending import get_cython_function_address
 
-from reelated._kernels.compiling import CSR, kernel, tight
-from reelated._kernels.lapack import solve_positive
-from reelated._kernels.shelves import strongest
+from reelated._kernels.csr import CSR
+from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.topk import top_k_by_abs
 
 
-@tight
+class GramMatrix(NamedTuple):
+    """The Gram matrix: its lower triangle in `dense` or, where that is empty, the largest entries of each row."""
+
+    dense: np.ndarray
+    sparse: CSR
+    diagonal: np.ndarray
+
+
+@njit_no_alloc
 def gram_rows(start, stop, by_item, by_user, gram):
     """Compute rows `start … stop` of the Gram matrix, lower triangle only; `gram` must be 0 before."""
     for i in range(start, stop):
@@ -29,94 +40,115 @@ def gram_rows(start, stop, by_item, by_user, gram):
                 row[np.uint32(j)] += value * by_user.data[q]
 
 
-class Products(NamedTuple):
-    """The Gram matrix: its lower triangle in `square` or, where that is empty, its largest entries by rows."""
+def _posv(letter):
+    """Register LAPACK's `posv` for one number type as a symbol, and return it."""
+    # by name, because the address differs in each process and the machine code is cached on disk
+    name = f"reelated_{letter}posv"
+    binding.add_symbol(name, get_cython_function_address("scipy.linalg.cython_lapack", f"{letter}posv"))
+    return types.ExternalFunction(name, types.void(*[types.uintp] * 8))
 
-    square: np.ndarray
-    largest: CSR
-    diagonal: np.ndarray
+
+_sposv, _dposv = _posv("s"), _posv("d")
 
 
-@kernel
-def near_rows(start, stop, near, products, ridge, weights):
-    """Solve the systems of items `start … stop`; `near` holds each item's candidates and their products with the item.
+@njit_nogil
+def solve_spd(system, solution):
+    """Replace the right-hand side by the solution; return whether the system is positive definite.
+
+    Only the lower triangle of `system` is read; it is overwritten. SciPy's own wrapper of LAPACK holds the GIL.
+    """
+    n, n_right_sides, info = np.array([len(system)]), np.array([1]), np.array([0])
+    triangle = np.array([ord("U")], np.uint8)  # LAPACK is column-major: its upper triangle is the lower one here
+    pointers = (triangle.ctypes.data, n.ctypes.data, n_right_sides.ctypes.data, system.ctypes.data, n.ctypes.data,
+                solution.ctypes.data, n.ctypes.data, info.ctypes.data)  # fmt: skip
+    if system.itemsize == 4:
+        _sposv(*pointers)
+    else:
+        _dposv(*pointers)
+    return info[0] == 0
+
+
+@njit_nogil
+def local_ridge_rows(start, stop, candidates, gram, penalty, weights):
+    """Solve the systems of items `start … stop`; `candidates` holds each item's candidates and Gram entries with them.
 
     Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
     """
-    place, widest = np.full(len(ridge), -1), 0
+    position, largest = np.full(len(penalty), -1), 0
     for i in range(start, stop):
-        widest = max(widest, near.indptr[i + 1] - near.indptr[i])
-    room = np.empty(widest * widest, weights.dtype)
+        largest = max(largest, candidates.indptr[i + 1] - candidates.indptr[i])
+    workspace = np.empty(largest * largest, weights.dtype)
     for i in range(start, stop):
-        here = slice(near.indptr[i], near.indptr[i + 1])
-        n, raised, solved = here.stop - here.start, 1, here.stop == here.start
-        system = room[: n * n].reshape(n, n)
+        row = slice(candidates.indptr[i], candidates.indptr[i + 1])
+        n, scale, solved = row.stop - row.start, 1, row.stop == row.start
+        system = workspace[: n * n].reshape(n, n)
         while not solved:
             # again in every round: the solver overwrites the system
-            if len(products.square):
-                dense_system(near.indices[here], products.square, ridge, system)
+            if len(gram.dense):
+                dense_system(candidates.indices[row], gram.dense, penalty, system)
             else:
-                sparse_system(near.indices[here], products.largest, place, products.diagonal, ridge, system)
+                sparse_system(candidates.indices[row], gram.sparse, position, gram.diagonal, penalty, system)
             for a in range(n):
-                system[a, a] *= raised
-            weights[here] = near.data[here]
-            solved, raised = solve_positive(system, weights[here]), 2 * raised
+                system[a, a] *= scale
+            weights[row] = candidates.data[row]
+            solved, scale = solve_spd(system, weights[row]), 2 * scale
 
 
-@tight
-def dense_system(near, gram, ridge, system):
-    """Write the lower triangle of ``gram[near, near] + diag(ridge[near])``; `near` ascends."""
-    for a in range(len(near)):
-        row = gram[near[a]]
+@njit_no_alloc
+def dense_system(items, gram, penalty, system):
+    """Write the lower triangle of ``gram[items, items] + diag(penalty[items])``; `items` ascends."""
+    for a in range(len(items)):
+        row = gram[items[a]]
         for b in range(a):
-            system[a, b] = row[near[b]]
-        system[a, a] = row[near[a]] + ridge[near[a]]
+            system[a, b] = row[items[b]]
+        system[a, a] = row[items[a]] + penalty[items[a]]
 
 
-@tight
-def sparse_system(near, gram, place, diagonal, ridge, system):
-    """Write the same where each row of the Gram matrix holds only its largest entries, the diagonal apart.
+@njit_no_alloc
+def sparse_system(items, gram, position, diagonal, penalty, system):
+    """Write the same where each row of the Gram matrix holds only its largest entries, without the diagonal.
 
-    An entry counts if either row holds it. `place` is −1 everywhere, before and after.
+    An entry counts if either row holds it. `position` is −1 everywhere, before and after.
     """
-    for a in range(len(near)):
-        place[near[a]] = a
+    for a in range(len(items)):
+        position[items[a]] = a
         for b in range(a):
             system[a, b] = 0
-    for a in range(len(near)):
-        for q in range(gram.indptr[near[a]], gram.indptr[near[a] + 1]):
-            b = place[gram.indices[q]]
+    for a in range(len(items)):
+        for q in range(gram.indptr[items[a]], gram.indptr[items[a] + 1]):
+            b = position[gram.indices[q]]
             if b >= 0:
                 system[max(a, b), min(a, b)] = gram.data[q]
-        system[a, a] = diagonal[near[a]] + ridge[near[a]]
-    for a in range(len(near)):
-        place[near[a]] = -1
+        system[a, a] = diagonal[items[a]] + penalty[items[a]]
+    for a in range(len(items)):
+        position[items[a]] = -1
 
 
-@kernel
-def cut_rows(start, stop, begins, weights, keep):
-    """Return the `keep` strongest weights of rows `start … stop`: lengths, places, and the share cut from Σ weights².
+@njit_nogil
+def truncate_rows(start, stop, indptr, weights, max_weights):
+    """Return the `max_weights` strongest weights of rows `start … stop`: lengths, positions, and truncation errors.
 
-    Row `r` lies from ``begins[r]`` to ``begins[r + 1]``; zeros are dropped.
+    Row `r` lies from ``indptr[r]`` to ``indptr[r + 1]``; zeros are dropped. The truncation error is the fraction of
+    Σ weights² that is dropped.
     """
-    lengths, cut = np.zeros(stop - start, np.int64), np.zeros(stop - start)
-    places, filled = np.empty(min((stop - start) * keep, begins[stop] - begins[start]), np.int64), 0
+    lengths, errors = np.zeros(stop - start, np.int64), np.zeros(stop - start)
+    positions, filled = np.empty(min((stop - start) * max_weights, indptr[stop] - indptr[start]), np.int64), 0
     for r in range(start, stop):
-        values, whole, kept = weights[begins[r] : begins[r + 1]], 0.0, 0.0
+        values, total, kept = weights[indptr[r] : indptr[r + 1]], 0.0, 0.0
         for value in values:
-            whole += np.float64(value) ** 2
-        for c in strongest(values, keep):
+            total += np.float64(value) ** 2
+        for c in top_k_by_abs(values, max_weights):
             if values[c] != 0:
                 kept += np.float64(values[c]) ** 2
-                places[filled] = begins[r] + c
+                positions[filled] = indptr[r] + c
                 filled += 1
                 lengths[r - start] += 1
-        cut[r - start] = 1 - kept / whole if kept < whole else 0.0
-    return lengths, places[:filled], cut
+        errors[r - start] = 1 - kept / total if kept < total else 0.0
+    return lengths, positions[:filled], errors
 
 
-@kernel
-def common_rows(start, stop, by_item, by_user, pattern, common):
+@njit_nogil
+def count_common(start, stop, by_item, by_user, pattern, common):
     """Count the common raters of every pair in rows `start … stop` of a pattern."""
     counts = np.zeros(len(by_item.indptr) - 1, np.int32)
     for i in range(start, stop):

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_integer, check_number
 from reelated.evaluation import asking
 from reelated.evaluation.evaluation import Evaluation
@@ -28,6 +27,7 @@ from reelated.evaluation.judging import (
     of_whole,
 )
 from reelated.evaluation.splits import Split, as_list
+from reelated.parallel import Progress
 from reelated.recommender import Recommender
 
 Ask = Literal["items", "users"]

@@ -9,7 +9,6 @@ from reelated.models.item_knn import ItemKNN
 from reelated.models.linear_item import LinearItemModel, LinearRater
 from reelated.models.popularity import Popularity
 from reelated.models.posterior import DrawnModel
-from reelated.models.sittings import predict_at
 from reelated.models.topn import TopN
 
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
@@ -32,4 +31,3 @@ __all__ = [
     "TopN",
     "check_role",
 ]
-__all__ += ["predict_at"]

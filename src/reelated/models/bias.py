@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import check_integer, check_number
 from reelated.models.biases import Biases, Numbers, check_bounds, column_means, observed, row_means
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
+from reelated.parallel import Progress
 
 
 class BiasModel(LinearRater):

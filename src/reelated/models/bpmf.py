@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
 from reelated.models.biases import check_bounds, observed
 from reelated.models.gibbs import Settings, known_of_items, sample, tastes_of
 from reelated.models.posterior import DrawnModel
 from reelated.models.validation import check_attributes, check_rows
+from reelated.parallel import Progress
 
 Numbers = npt.NDArray[np.float64]
 

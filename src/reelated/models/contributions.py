@@ -61,12 +61,12 @@ class Explanations(NamedTuple):
     scores: npt.NDArray[np.float64]
     bases: npt.NDArray[np.float64]
     clips: npt.NDArray[np.float64]
-    parts: kernels.Parts
+    parts: kernels.Contributions
     rated: npt.NDArray[np.int32]
     ratings: npt.NDArray[Any]
 
     @classmethod
-    def of(cls, scores: Any, bases: Any, parts: kernels.Parts, X: sp.csr_array) -> "Explanations":
+    def of(cls, scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> "Explanations":
         """Put them together; the clip is what else the scores hold.
 
         Parameters
@@ -128,7 +128,7 @@ class Explanations(NamedTuple):
         ------
         list of (item, rating, similarity, common, contribution)
         """
-        ends, chosen = kernels.largest_of_each(self.parts.ends, self.parts.adds, n)
+        ends, chosen = kernels.top_n_per_segment(self.parts.ends, self.parts.adds, n)
         places, parts = self.parts.places[chosen], self.parts
         columns = self.rated[places], as_decimals(self.ratings[places]), parts.similarity[chosen], parts.common[chosen]
         rows = list(zip(*(column.tolist() for column in (*columns, parts.adds[chosen])), strict=True))

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
 from reelated.models.biases import check_bounds, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_attributes, check_rows
-from reelated.similarity import Ridge, all_weights, near_weights, plan_linear
+from reelated.parallel import Progress
+from reelated.similarity import Ridge, fit_dense, fit_sparse, ridge_memory
 
 
 class EASE(LinearItemModel):
@@ -128,16 +128,16 @@ class EASE(LinearItemModel):
         known = _known(items, X.shape[1])
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         values, near, keep = self.weighted(X), self.n_candidates, self.n_neighbors or X.shape[1]
-        needed = plan_linear(values, near, keep)
+        needed = ridge_memory(values, near, keep)
         if limit is not None and needed > limit:
             raise TooLarge(
                 f"max_memory={self.max_memory!r}: weights between {X.shape[1]:,} items may need {show_bytes(needed)}. "
                 "Raise max_memory, or take ItemKNN."
             )
         found = (
-            all_weights(values, ridge, keep, progress, known=known)
+            fit_dense(values, ridge, keep, progress, side_info=known)
             if near is None
-            else near_weights(values, ridge, near, keep, progress, known=known)
+            else fit_sparse(values, ridge, near, keep, progress, side_info=known)
         )
         self.item_weights_, self.n_common_, self.truncation_error_ = found
         self.prepare()
@@ -158,7 +158,7 @@ class EASE(LinearItemModel):
         self.ridge()
         rows = check_rows(EASE(), X, fitting=True)
         values = rows.astype(self.dtype)
-        needed = plan_linear(values, self.n_candidates, self.n_neighbors or rows.shape[1])
+        needed = ridge_memory(values, self.n_candidates, self.n_neighbors or rows.shape[1])
         return needed + values.nnz * (values.data.itemsize + 24)
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

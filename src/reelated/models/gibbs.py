@@ -9,7 +9,7 @@ from scipy.stats import wishart
 from sklearn.utils.extmath import randomized_svd
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -161,9 +161,9 @@ def sample(
         around = of_people.draw(people, rng)
         if done >= settings.n_warmup:
             kept.append((items.astype(np.float32), of_people.mean, of_people.slopes, of_people.precision, alpha))
-        _draw(by_user, items, kernels.Prior(around, of_people.precision, alpha), rng, people)
+        _draw(by_user, items, kernels.GaussianPrior(around, of_people.precision, alpha), rng, people)
         around = of_items.draw(items, rng)
-        _draw(by_item, people, kernels.Prior(around, of_items.precision, alpha), rng, items)
+        _draw(by_item, people, kernels.GaussianPrior(around, of_items.precision, alpha), rng, items)
         error = kernels.squared_error(by_user, people, items)
         alpha = float(rng.gamma(1 + X.nnz / 2) / (1 + error / 2))
         if progress:
@@ -171,13 +171,15 @@ def sample(
     return Sampled(*(np.stack(part, axis=-1) for part in zip(*kept, strict=True)))
 
 
-def _draw(rows: kernels.CSR, others: Numbers, prior: kernels.Prior, rng: np.random.Generator, out: Numbers) -> None:
+def _draw(
+    rows: kernels.CSR, others: Numbers, prior: kernels.GaussianPrior, rng: np.random.Generator, out: Numbers
+) -> None:
     """Draw the numbers of all rows, on several threads."""
     noise, D = rng.standard_normal(out.shape), out.shape[1]
     cost = (np.diff(rows.indptr) + D) * float(D * D)
 
     def part(start: int, stop: int) -> None:
-        kernels.draw_rows(start, stop, rows, others, prior, noise, out)
+        kernels.sample_rows(start, stop, rows, others, prior, noise, out)
 
-    for _ in in_order(part, slices_of(cost, SLICE)):
+    for _ in ordered_parallel_map(part, split_by_cost(cost, SLICE)):
         pass

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.errors import InputError, check_choice, check_flag, check_integer, check_memory, check_number
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, column_means, observed
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
-from reelated.similarity import Measure, Weighting, plan, similarity, weighted
+from reelated.parallel import Progress
+from reelated.similarity import SimilarityParams, Weighting, plan, similarity, weighted
 
 SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
@@ -163,7 +163,7 @@ class ItemKNN(LinearRater):
         made = values.data.itemsize + 24  # what the similarity is taken of, and what making it takes in passing
         return plan(values, measure).bytes + values.nnz * made
 
-    def similarity_params(self) -> Measure:
+    def similarity_params(self) -> SimilarityParams:
         """Check the parameters; return those of the similarity."""
         name = check_choice("similarity", self.similarity, _SIMILARITIES)
         weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
@@ -178,7 +178,7 @@ class ItemKNN(LinearRater):
                 "Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'."
             )
         check_integer("max_neighbors_used", self.max_neighbors_used, 1, none=True)
-        return Measure(
+        return SimilarityParams(
             jaccard=name == "jaccard",
             shrinkage=check_number("shrinkage", self.shrinkage, 0),
             damping=check_number("damping", self.damping, 0),

@@ -8,7 +8,6 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import check_choice, check_integer
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
@@ -24,11 +23,12 @@ from reelated.models.validation import (
     check_rows,
     check_weights,
 )
-from reelated.similarity import as_kernel_csr, by_column
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
+from reelated.similarity import as_csc, as_kernel_csr
 
 FEW = 64  # pairs of one row; splitting fewer over threads costs more than it saves
 _ALL = np.empty(0, np.bool_)
-_SCORE = kernels.Finish(False, False, False, 0.0)
+_SCORE = kernels.ScoreParams(False, False, False, 0.0)
 
 
 class LinearItemModel(BaseEstimator):
@@ -68,8 +68,8 @@ class LinearItemModel(BaseEstimator):
         every = self.item_weights_.shape[0]
         max_neighbors_used = every if self.max_neighbors_used is None else min(int(self.max_neighbors_used), every)
         by_row = as_kernel_csr(self.item_weights_)
-        columns = by_column(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
-        self._links = kernels.Links(by_row, columns, max_neighbors_used)
+        columns = as_csc(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
+        self._links = kernels.ItemGraph(by_row, columns, max_neighbors_used)
         self._zeros = np.zeros(every)
 
     def learned_numbers(self) -> list[npt.NDArray[Any]]:
@@ -107,7 +107,7 @@ class LinearItemModel(BaseEstimator):
         values = self.rating_weight(X.data)
         return values if weights is None else values * check_weights(weights, X)
 
-    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         """Return item offsets, user offsets, and how the sum becomes the number."""
         return self._zeros, np.zeros(X.shape[0]), _SCORE
 
@@ -212,8 +212,8 @@ class LinearItemModel(BaseEstimator):
         by_row = np.argsort(rows, kind="stable")
         rows, items = rows[by_row], items[by_row]
         begins = self._links.by_row.indptr
-        slices = slices_of(begins[items + 1] - begins[items] + 1, SLICE) or [(0, 0)]
-        parts = list(in_order(pairs, slices))
+        slices = split_by_cost(begins[items + 1] - begins[items] + 1, SLICE) or [(0, 0)]
+        parts = list(ordered_parallel_map(pairs, slices))
         scores, n_neighbors_used = np.empty(len(rows)), np.empty(len(rows), np.int32)
         scores[by_row], n_neighbors_used[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return scores, n_neighbors_used
@@ -289,7 +289,7 @@ class LinearItemModel(BaseEstimator):
         by_item = self.columns(X, by=by, weights=weights) if by_item is None else by_item
         scores, _ = self.score_users(X, item, by=by, weights=weights, by_item=by_item)
         scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
-        return kernels.best(scores, min(n, len(scores)))
+        return kernels.top_n(scores, min(n, len(scores)))
 
     def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> Explanation:
         """Return the contributions to one row's number for an item.
@@ -336,14 +336,14 @@ class LinearItemModel(BaseEstimator):
         items, terms = np.asarray(items, np.int32), self._terms(X, by, weights)
         reference, finish, links = self._reference(terms), terms.finish, self._links
         values, average = terms.rows.data - reference, finish.rating and finish.average
-        parts = kernels.parts_of(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
+        parts = kernels.contributions(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
         return Explanations.of(scores, self._base(terms, items, parts, reference), parts, X)
 
     def _reference(self, terms: Terms) -> npt.NDArray[np.float64]:
         """Return the values that the one row's ratings are compared with in an explanation: 0 for a score."""
         return np.zeros(len(terms.rows.data))
 
-    def _base(self, terms: Terms, items: Any, parts: kernels.Parts, reference: Any) -> npt.NDArray[np.float64]:
+    def _base(self, terms: Terms, items: Any, parts: kernels.Contributions, reference: Any) -> npt.NDArray[np.float64]:
         """Return the part of each number that no rating contributes."""
         return np.zeros(len(items))
 
@@ -394,10 +394,10 @@ class LinearRater(LinearItemModel):
         """Whether the offset is predicted where no neighbour is rated."""
         return bool(self.offset_.any()) or self.offsets.reg_user is not None
 
-    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         if by == "score":
             return super()._bases(X, by)
-        finish = kernels.Finish(True, True, self.falls_back, float(self.prior_weight))
+        finish = kernels.ScoreParams(True, True, self.falls_back, float(self.prior_weight))
         return self.offset_, self.offsets.of_users(X), finish
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
@@ -449,7 +449,7 @@ class LinearRater(LinearItemModel):
         mean = values.mean(dtype=np.float64) if finish.rating and len(values) else 0.0
         return np.full(len(values), mean)
 
-    def _base(self, terms: Terms, items: Any, parts: kernels.Parts, reference: Any) -> npt.NDArray[np.float64]:
+    def _base(self, terms: Terms, items: Any, parts: kernels.Contributions, reference: Any) -> npt.NDArray[np.float64]:
         if terms.finish.rating and terms.finish.fallback:
             return terms.user_offset[0] + terms.item_offset[items]
         mean = reference[0] if len(reference) else 0.0

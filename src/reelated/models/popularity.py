@@ -7,11 +7,11 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress
 from reelated.models.biases import check_bounds, observed
 from reelated.models.contracts import By
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_rows
+from reelated.parallel import Progress
 
 
 class Popularity(LinearItemModel):
@@ -94,8 +94,8 @@ class Popularity(LinearItemModel):
         """
         return 128 * int(check_rows(Popularity(), X, fitting=True).shape[1])
 
-    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.Finish]:
-        return self.popularity_, np.zeros(X.shape[0]), kernels.Finish(True, False, True, 0.0)
+    def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
+        return self.popularity_, np.zeros(X.shape[0]), kernels.ScoreParams(True, False, True, 0.0)
 
     def _base(self, terms: Any, items: Any, parts: Any, reference: Any) -> npt.NDArray[np.float64]:
         return self.popularity_[items]

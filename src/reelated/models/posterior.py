@@ -10,7 +10,6 @@ from scipy.special import ndtri
 from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
 from reelated.errors import check_choice, check_integer, check_number
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
@@ -25,6 +24,7 @@ from reelated.models.validation import (
     check_rows,
     holds,
 )
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -112,17 +112,17 @@ class DrawnModel(BaseEstimator):
         for name, shape in zip(self.arrays, shapes, strict=True):
             if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} does not fit the rest")
-        self._draws = kernels.Draws(
-            items=_in_eights(self.item_factors_),
-            level=_in_eights(self.user_mean_),
-            growth=_in_eights(self.activity_slope_),
-            lean=_in_eights(np.swapaxes(self.implicit_slope_, 0, 1)),
-            taste=self.implicit_factors_,
-            precision=_in_eights(self.precision_),
-            alpha=_in_eights(self.alpha_),
+        self._draws = kernels.PosteriorSamples(
+            item_factors=_pad_to_simd(self.item_factors_),
+            user_mean=_pad_to_simd(self.user_mean_),
+            activity_slope=_pad_to_simd(self.activity_slope_),
+            implicit_slope=_pad_to_simd(np.swapaxes(self.implicit_slope_, 0, 1)),
+            implicit_factors=self.implicit_factors_,
+            precision=_pad_to_simd(self.precision_),
+            alpha=_pad_to_simd(self.alpha_),
             n_samples=n_samples,
-            fewest=float(self.counts_[0]),
-            most=float(self.counts_[1]),
+            min_ratings=float(self.counts_[0]),
+            max_ratings=float(self.counts_[1]),
         )
 
     # --------------------------------------------------------------------------------------------- pairs
@@ -219,7 +219,7 @@ class DrawnModel(BaseEstimator):
         table = self._table(X)
 
         def pairs(start: int, stop: int) -> tuple[Any, Any]:
-            return kernels.gaussian_pairs(start, stop, table, rows, items, self._draws, with_deviation)
+            return kernels.bpmf_pairs(start, stop, table, rows, items, self._draws, with_deviation)
 
         if X.shape[0] == 1:
             means, variances = pairs(0, len(rows))
@@ -227,7 +227,7 @@ class DrawnModel(BaseEstimator):
             by_row = np.argsort(rows, kind="stable")
             rows, items = rows[by_row], items[by_row]
             cost = np.where(np.diff(rows, prepend=-1) > 0, np.diff(X.indptr)[rows] + 10.0, 1.0) * self._per_rating
-            parts = list(in_order(pairs, slices_of(cost, SLICE) or [(0, 0)]))
+            parts = list(ordered_parallel_map(pairs, split_by_cost(cost, SLICE) or [(0, 0)]))
             means, variances = np.empty(len(rows)), np.empty(len(rows))
             means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.rating_mean_ + self.rating_std_ * means, self.rating_std_ * np.sqrt(variances)
@@ -268,10 +268,10 @@ class DrawnModel(BaseEstimator):
         table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self.item_factors_.size
 
         def part(start: int, stop: int) -> Numbers:
-            dense = kernels.gaussian_rows(start, stop, table, self._draws)
+            dense = kernels.bpmf_rows(start, stop, table, self._draws)
             return (self.rating_mean_ + self.rating_std_ * dense).round(6)
 
-        return in_order(part, slices_of(cost, SLICE), progress)
+        return ordered_parallel_map(part, split_by_cost(cost, SLICE), progress)
 
     def recommend(
         self,
@@ -318,7 +318,7 @@ class DrawnModel(BaseEstimator):
                 row[seen] = self.score_pairs(X[[u]], np.zeros(len(seen), np.int32), seen)[0]
             if absent is not None:
                 row[absent] = np.nan
-            items.append(kernels.best(row, min(n, len(row))).astype(np.int32))
+            items.append(kernels.top_n(row, min(n, len(row))).astype(np.int32))
             scores.append(row[items[-1]])
         lengths = [len(part) for part in items]
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
@@ -388,7 +388,7 @@ class DrawnModel(BaseEstimator):
         X, n = check_rows(self, X), check_integer("n", n, 0)
         scores, _ = self.score_users(X, item, by=by)
         scores[np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[X.indices == item]] = np.nan
-        return kernels.best(scores, min(n, len(scores)))
+        return kernels.top_n(scores, min(n, len(scores)))
 
     # ------------------------------------------------------------------------------------------- explain
     def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> Explanation:
@@ -444,16 +444,16 @@ class DrawnModel(BaseEstimator):
         usual, weight, adds = np.empty(len(items)), np.empty((len(items), X.nnz)), np.empty((len(items), X.nnz))
         table = self._table(X)
         for at, item in enumerate(items.tolist()):
-            usual[at], weight[at], adds[at] = kernels.gaussian_parts(table.indices, table.data, item, self._draws)
+            usual[at], weight[at], adds[at] = kernels.bpmf_contributions(table.indices, table.data, item, self._draws)
         of, places = np.nonzero(X.indices != items[:, None])
         ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.rating_mean_ + self.rating_std_ * usual
         contributions, common = self.rating_std_ * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
         one = np.ones(len(items))
-        parts = kernels.Parts(ends, places, weight[of, places], contributions, common, one, one)
+        parts = kernels.Contributions(ends, places, weight[of, places], contributions, common, one, one)
         return Explanations.of(scores, bases, parts, X)
 
 
-def _in_eights(draws: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _pad_to_simd(draws: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return draws, which lie in the last axis, as groups of eight, numbered in the first; the last draw fills up."""
     groups = np.empty((-(-draws.shape[-1] // kernels.LANES), *draws.shape[:-1], kernels.LANES), draws.dtype)
     for g, group in enumerate(groups):

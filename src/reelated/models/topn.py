@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated import _kernels as kernels
-from reelated._threads import Progress, in_order, slices_of
+from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import take_rows
 
 SLICE = 1e8
@@ -66,7 +66,7 @@ class Terms(NamedTuple):
     rows: kernels.CSR
     item_offset: npt.NDArray[np.float64]
     user_offset: npt.NDArray[np.float64]
-    finish: kernels.Finish
+    finish: kernels.ScoreParams
 
 
 class Wanted(NamedTuple):
@@ -77,7 +77,7 @@ class Wanted(NamedTuple):
     n: int
 
 
-def best_of_rows(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None = None) -> TopN:
+def best_of_rows(terms: Terms, links: kernels.ItemGraph, wanted: Wanted, progress: Progress | None = None) -> TopN:
     """Return the best items of every row."""
     n_rows = len(terms.user_offset)
     if n_rows >= kernels.LANES and 0 < wanted.n <= MOST and _add_up_plainly(terms, links):
@@ -88,7 +88,7 @@ def best_of_rows(terms: Terms, links: kernels.Links, wanted: Wanted, progress: P
     return TopN(np.concatenate([[0], np.cumsum(lengths)]), items, scores)
 
 
-def _add_up_plainly(terms: Terms, links: kernels.Links) -> bool:
+def _add_up_plainly(terms: Terms, links: kernels.ItemGraph) -> bool:
     """Say whether scores are sums, over all rated neighbours, of nothing negative."""
     return (
         not terms.finish.rating
@@ -99,19 +99,19 @@ def _add_up_plainly(terms: Terms, links: kernels.Links) -> bool:
 
 
 def _row_by_row(
-    terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None = None
+    terms: Terms, links: kernels.ItemGraph, wanted: Wanted, progress: Progress | None = None
 ) -> tuple[np.ndarray, ...]:
     """Return lengths, items and scores of the lists, one after the other."""
     rows, n_items = terms.rows, len(terms.item_offset)
 
     def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.top_rows(start, stop, rows, links, *terms[1:], *wanted, _zeros(n_items))
+        return kernels.topn_rows(start, stop, rows, links, *terms[1:], *wanted, _zeros(n_items))
 
     if len(terms.user_offset) == 1:
         return top(0, 1)
     cost = np.concatenate([[0], np.diff(links.by_column.indptr)[rows.indices].cumsum()])[rows.indptr]
     nobody = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
-    parts = list(in_order(top, slices_of(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [nobody]
+    parts = list(ordered_parallel_map(top, split_by_cost(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [nobody]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
@@ -126,20 +126,20 @@ def _zeros(n_items: int) -> npt.NDArray[np.float64]:
     return _held.zeros
 
 
-def _in_groups(terms: Terms, links: kernels.Links, wanted: Wanted, progress: Progress | None) -> TopN:
+def _in_groups(terms: Terms, links: kernels.ItemGraph, wanted: Wanted, progress: Progress | None) -> TopN:
     """Return the best items of every row, of eight rows of like length at a time."""
     rows, n_items = terms.rows, len(terms.item_offset)
     lengths, n = np.diff(rows.indptr), wanted.n
     order = np.argsort(-lengths, kind="stable")
     found, size = np.empty(len(lengths), np.int64), len(lengths) * n
-    out = kernels.Found(found, np.empty(size, np.int32), np.empty(size))
+    out = kernels.TopNOutput(found, np.empty(size, np.int32), np.empty(size))
 
     def top(start: int, stop: int) -> None:
-        kernels.top_groups(start, stop, order, rows, links, *wanted, out)
+        kernels.topn_groups(start, stop, order, rows, links, *wanted, out)
 
     fan_out = links.by_row.indptr[-1] / max(n_items, 1)
     cost = 4 * fan_out * lengths[order][:: kernels.LANES] + n_items
-    for _ in in_order(top, slices_of(cost, SLICE), progress):
+    for _ in ordered_parallel_map(top, split_by_cost(cost, SLICE), progress):
         pass
     open_ = np.flatnonzero(found < n)
     left = terms._replace(rows=take_rows(rows, open_), user_offset=terms.user_offset[open_])

@@ -106,7 +106,7 @@ def _ready(X: Any, kind: Any) -> bool:
 def _look_over(X: Any) -> tuple[bool, bool, bool]:
     """Say whether all entries lie inside of `X`, ascend without duplicates, and are finite."""
     width = X.shape[1] if X.format == "csr" else X.shape[0]
-    return kernels.look_over(X.indptr, X.indices, X.data, width)
+    return kernels.check_csr(X.indptr, X.indices, X.data, width)
 
 
 def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.ndarray]:

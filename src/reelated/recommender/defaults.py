@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 import scipy.sparse as sp
 
-from reelated._threads import Progress
 from reelated.models import BPMF, EASE, ItemKNN
+from reelated.parallel import Progress
 from reelated.ratings import Dataset, Ids, Ratings
 from reelated.recommender.catalogue import Catalogue
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import polars as pl
 from sklearn.base import BaseEstimator, clone
 
-from reelated._threads import Progress
 from reelated.errors import (
     DataWarning,
     InputError,
@@ -30,6 +29,7 @@ from reelated.errors import (
 from reelated.models import Ranker, Rater, check_role
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
+from reelated.parallel import Progress
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.answers import Answers

@@ -1,48 +1,38 @@
 """From ratings to the item × item similarity: pure functions of sparse matrices."""
 
-from reelated.similarity.linear import (
-    SQUARE,
+from reelated.similarity.csr import as_csc, as_kernel_csr, row_costs, sizes_and_norms, take_rows
+from reelated.similarity.neighbors import Similarity, SimilarityParams, SimilarityPlan, plan, similarity
+from reelated.similarity.ridge import (
+    MAX_GRAM_BYTES,
     Ridge,
-    all_products,
-    all_weights,
-    near_weights,
-    plan_linear,
-    solve_all,
-    solve_near,
-)
-from reelated.similarity.neighbors import (
-    Measure,
-    Plan,
-    Similarity,
-    as_kernel_csr,
-    by_column,
-    plan,
-    products_of,
-    similarity,
-    sizes_and_norms,
-    take_rows,
+    as_gram_matrix,
+    fit_dense,
+    fit_sparse,
+    ridge_memory,
+    solve_dense_ridge,
+    solve_local_ridge,
 )
 from reelated.similarity.weighting import Weighting, weighted
 
 __all__ = [
-    "SQUARE",
-    "Measure",
-    "Plan",
+    "MAX_GRAM_BYTES",
     "Ridge",
     "Similarity",
+    "SimilarityParams",
+    "SimilarityPlan",
     "Weighting",
-    "all_products",
-    "all_weights",
+    "as_csc",
+    "as_gram_matrix",
     "as_kernel_csr",
-    "by_column",
-    "near_weights",
+    "fit_dense",
+    "fit_sparse",
     "plan",
-    "plan_linear",
-    "products_of",
+    "ridge_memory",
+    "row_costs",
     "similarity",
     "sizes_and_norms",
-    "solve_all",
-    "solve_near",
+    "solve_dense_ridge",
+    "solve_local_ridge",
     "take_rows",
     "weighted",
 ]

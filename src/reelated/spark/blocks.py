@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from reelated._kernels import LANES
 from reelated.errors import TooLarge, show_bytes
-from reelated.similarity import Measure
-from reelated.similarity.triangle import whole_lanes
+from reelated.similarity import SimilarityParams
+from reelated.similarity.blocked import padded_length
 
 TASKS = 3
 """Minimum number of blocks for each core, so that all cores finish at about the same time."""
@@ -29,10 +29,10 @@ class Blocks(NamedTuple):
         return np.repeat(np.arange(len(self)), np.diff(self.edges)).astype(np.int32)
 
 
-def bytes_of_row(n_items: int, measure: Measure, width: int) -> int:
+def bytes_of_row(n_items: int, measure: SimilarityParams, width: int) -> int:
     """Return the bytes of one item's sums with all items, and of its neighbours."""
     kept = min(n_items, measure.n_neighbors or n_items)
-    return whole_lanes(n_items) * (width + 4 + (4 * width if measure.pearson else 0)) + kept * (width + 8)
+    return padded_length(n_items) * (width + 4 + (4 * width if measure.pearson else 0)) + kept * (width + 8)
 
 
 def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> Blocks:
@@ -52,5 +52,5 @@ def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> 
     edges, share = [0], done[-1] / (TASKS * cores)
     while edges[-1] < len(cost):
         fair = int(np.searchsorted(done, done[edges[-1]] + share, side="right")) - 1
-        edges.append(min(whole_lanes(fair - edges[-1]) + edges[-1], edges[-1] + most, len(cost)))
-    return Blocks(np.array(edges, np.int64), whole_lanes(int(np.diff(edges).max())) * row)
+        edges.append(min(padded_length(fair - edges[-1]) + edges[-1], edges[-1] + most, len(cost)))
+    return Blocks(np.array(edges, np.int64), padded_length(int(np.diff(edges).max())) * row)

@@ -18,7 +18,7 @@ from reelated.recommender.defaults import neighbor_ranker, neighbor_rater
 from reelated.recommender.engine import Models
 from reelated.recommender.recommender import is_default
 from reelated.recommender.storage import folder_beside
-from reelated.similarity import SQUARE
+from reelated.similarity import MAX_GRAM_BYTES
 from reelated.spark.models import Progress, Work, fit_baseline, fit_ease, fit_knn, square_bytes
 from reelated.spark.reading import Columns, Items, items_of, rating_table
 from reelated.spark.rows import Rows, rows_by_user
@@ -179,7 +179,7 @@ def as_recommender(model: Any) -> Recommender:
 
 def default_models(made: Recommender, items: Items) -> Models:
     """Return the models to fit; defaults are those of large data, with `EASE` if its matrix fits the driver."""
-    room = min(check_memory("max_memory", made.max_memory) or SQUARE, SQUARE)
+    room = min(check_memory("max_memory", made.max_memory) or MAX_GRAM_BYTES, MAX_GRAM_BYTES)
     ranker, rater = made.ranker, made.rater
     if is_default(ranker):
         ranker = EASE()

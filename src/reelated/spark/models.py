@@ -14,15 +14,15 @@ from reelated.errors import InputError, TooLarge, check_memory, shorten, show_by
 from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.models.biases import row_means
 from reelated.similarity import (
-    SQUARE,
-    Measure,
+    MAX_GRAM_BYTES,
     Similarity,
-    all_products,
-    solve_all,
-    solve_near,
+    SimilarityParams,
+    as_gram_matrix,
+    solve_dense_ridge,
+    solve_local_ridge,
     weighted,
 )
-from reelated.similarity.linear import as_weights
+from reelated.similarity.ridge import as_weights
 from reelated.spark.blocks import bytes_of_row, choose
 from reelated.spark.pairs import Valued, Wanted, added_up, sent
 from reelated.spark.rows import Numbers, Rows, cores, totals
@@ -122,7 +122,7 @@ class Found(NamedTuple):
 
 
 def neighbours(
-    rows: Rows, valued: Valued, measure: Measure, dtype: str, work: Work, plain: tuple[str, ...] = ()
+    rows: Rows, valued: Valued, measure: SimilarityParams, dtype: str, work: Work, plain: tuple[str, ...] = ()
 ) -> Found:
     """Find the neighbours of every item on the executors."""
     sizes, squares, cost = totals(rows, Weigh(valued), 3)
@@ -184,20 +184,21 @@ def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
     """Fit the weights: executors compute the Gram matrix, the driver solves it."""
     made, ridge, n_items = clone(ease), ease.ridge(), rows.n_items
     needed, limit = square_bytes(ease, n_items), check_memory("max_memory", ease.max_memory)
-    if needed > (limit or SQUARE):
+    if needed > (limit or MAX_GRAM_BYTES):
         raise TooLarge(
             f"{shorten(ease)}: the square of {n_items:,} items takes {show_bytes(needed)} on the driver, which has "
-            f"{show_bytes(limit or SQUARE)}. Raise max_memory of the model, or take ItemKNN, which needs no square."
+            f"{show_bytes(limit or MAX_GRAM_BYTES)}. Raise max_memory of the model, or take ItemKNN, "
+            "which needs no square."
         )
     made.scale_, made.n_features_in_ = work.scale, n_items
     near, keep, valued = ease.n_candidates, ease.n_neighbors or n_items, EaseValues(made)
-    measure = Measure(n_neighbors=near or 1)  # the closed form uses no neighbours, and 1 is the fewest
+    measure = SimilarityParams(n_neighbors=near or 1)  # the closed form uses no neighbours, and 1 is the fewest
     found = neighbours(rows, valued, measure, ease.dtype, work, ("sums",) if near else ("sums", "counts"))
     gram = found.square("sums")
     if near is not None:
-        weights = solve_near(found.similarity, found.norms, all_products(gram), ridge, keep)
+        weights = solve_local_ridge(found.similarity, found.norms, as_gram_matrix(gram), ridge, keep)
     else:
-        (indices, indptr), kept, cut = solve_all(gram, ridge, keep)
+        (indices, indptr), kept, cut = solve_dense_ridge(gram, ridge, keep)
         common = found.square("counts")[np.repeat(np.arange(n_items), np.diff(indptr)), indices]
         weights = as_weights(kept, common, (indices, indptr), cut)
     made.item_weights_, made.n_common_, made.truncation_error_ = weights

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.similarity import Measure, as_kernel_csr
-from reelated.similarity.triangle import corner_of, put_in_corner, whole_lanes
+from reelated.similarity import SimilarityParams, as_kernel_csr
+from reelated.similarity.blocked import empty_dense_block, fill_dense_values, padded_length
 from reelated.spark.blocks import Blocks
 from reelated.spark.people import People
 from reelated.spark.rows import Rows
@@ -67,17 +67,17 @@ def in_bands(people: People) -> Iterator[tuple[int, People]]:
 def touching(rows: kernels.CSR, block_of: npt.NDArray[np.int32]) -> tuple[list[Any], list[Any]]:
     """Return, for each block of items, the users with a rating in it, and the offset in their row where it begins."""
     starts, heads = np.zeros(int(block_of[-1]) + 2, np.int64), np.zeros(len(rows.indptr) - 1, np.int32)
-    kernels.count_visits(rows, heads, block_of, starts)
+    kernels.count_user_blocks(rows, heads, block_of, starts)
     np.cumsum(starts, out=starts)
     users, firsts = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-    kernels.list_visits(rows, heads, block_of, starts[:-1].copy(), users, firsts)
+    kernels.list_user_blocks(rows, heads, block_of, starts[:-1].copy(), users, firsts)
     return np.split(users, starts[1:-1]), np.split(firsts, starts[1:-1])
 
 
 class Wanted(NamedTuple):
     """What is computed from the sums of a block."""
 
-    measure: Measure
+    measure: SimilarityParams
     sizes: npt.NDArray[np.int64]  # number of ratings of every item, by popularity
     norms: npt.NDArray[np.float64]
     order: npt.NDArray[np.int32]  # the index of every item, by popularity
@@ -103,15 +103,15 @@ class AddUp:
             lengths = self._write(block, table, high)
             yield {"block": [block], "lengths": [lengths.astype(np.int64).tobytes()]}
 
-    def _empty(self, low: int, high: int) -> kernels.Table:
-        shape, dtype = (whole_lanes(high - low), whole_lanes(len(self.wanted.order))), self.wanted.dtype
+    def _empty(self, low: int, high: int) -> kernels.BlockAccumulator:
+        shape, dtype = (padded_length(high - low), padded_length(len(self.wanted.order))), self.wanted.dtype
         moments = np.zeros((*shape, 4) if self.wanted.measure.pearson else (0, 0, 4), dtype)
-        return kernels.Table(low, np.zeros(shape, dtype), np.zeros(shape, np.int32), moments)
+        return kernels.BlockAccumulator(low, np.zeros(shape, dtype), np.zeros(shape, np.int32), moments)
 
-    def _add(self, table: kernels.Table, high: int, rows: kernels.CSR) -> None:
+    def _add(self, table: kernels.BlockAccumulator, high: int, rows: kernels.CSR) -> None:
         """Add a batch of rows, one part of the table at a time, so that the part stays in the cache."""
         n_items, width = table.sums.shape[1], table.sums.itemsize * (5 if len(table.moments) else 1) + 4
-        edges = np.append(np.arange(table.low, high, whole_lanes(CACHED // (n_items * width))), high)
+        edges = np.append(np.arange(table.low, high, padded_length(CACHED // (n_items * width))), high)
         block_of = np.zeros(n_items, np.int32)  # 0 and the last are other blocks' items
         block_of[table.low : high] = 1 + np.repeat(np.arange(len(edges) - 1), np.diff(edges))
         block_of[high:] = len(edges)
@@ -119,18 +119,18 @@ class AddUp:
         if len(table.moments):
             dense, heads, values = None, np.zeros(len(rows.indptr) - 1, np.int32), None
         else:
-            dense, heads = corner_of(rows, n_items)
-            values = put_in_corner(rows.data, rows, dense, heads)
+            dense, heads = empty_dense_block(rows, n_items)
+            values = fill_dense_values(rows.data, rows, dense, heads)
         for part, (start, stop) in enumerate(pairwise(edges), start=1):
             if dense is not None:
-                kernels.add_corner(table, start, stop, dense, values)
-            kernels.add_rows(table, start, stop, rows, heads, users[part], firsts[part])
+                kernels.add_dense_block(table, start, stop, dense, values)
+            kernels.add_sparse_rows(table, start, stop, rows, heads, users[part], firsts[part])
 
-    def _write(self, block: int, table: kernels.Table, high: int) -> npt.NDArray[np.int64]:
+    def _write(self, block: int, table: kernels.BlockAccumulator, high: int) -> npt.NDArray[np.int64]:
         """Write the neighbours of every item; return the number of neighbours of each."""
         measure, sizes, norms, order, folder = self.wanted[:5]
         keep = min(len(order), measure.n_neighbors or len(order))
-        lengths, *parts = kernels.cut_table(table, table.low, high, order, sizes, norms, measure.rule, keep)
+        lengths, *parts = kernels.finalize(table, table.low, high, order, sizes, norms, measure.formula, keep)
         for name, part in zip(PARTS, parts, strict=True):
             write_array(shard(folder, block, name), part)
         rank = np.argsort(order)

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from reelated.errors import check_memory, show_bytes
 from reelated.models import EASE, ItemKNN
 from reelated.recommender import Recommender
-from reelated.similarity import Measure
+from reelated.similarity import SimilarityParams
 from reelated.spark.blocks import bytes_of_row, choose
 from reelated.spark.fitting import MEMORY, as_recommender, default_models
 from reelated.spark.models import EaseValues, Weigh, prepared_knn
@@ -145,7 +145,7 @@ def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
     valued: Valued
     if isinstance(made, EASE):
         made.scale_ = scale
-        valued, measure, passes = EaseValues(made), Measure(n_neighbors=made.n_candidates or 1), ROUNDS
+        valued, measure, passes = EaseValues(made), SimilarityParams(n_neighbors=made.n_candidates or 1), ROUNDS
     else:
         _, valued = prepared_knn(rows, made, scale)
         measure, passes = made.similarity_params(), ROUNDS if "residual" in made.similarity else 2

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated._threads import Progress
-from reelated.data.read import read_tables
+from reelated.data.reading import find_tables
 from reelated.errors import InputError
 from reelated.evaluation.evaluation import Evaluation
 from reelated.evaluation.running import Ask, evaluate
 from reelated.evaluation.splits import Split, hide
+from reelated.parallel import Progress
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 
@@ -32,7 +32,7 @@ class Material:
 
     @cached_property
     def _found(self) -> Any:
-        return read_tables(self.source)
+        return find_tables(self.source, None, "error", {})
 
     @property
     def table(self) -> pl.DataFrame:
@@ -44,7 +44,7 @@ class Material:
     def data(self) -> Dataset:
         """The ratings as a data set, with the side information of items and users."""
         found = self._found
-        known = (found.side_tables.get(kind) for kind in ("items", "users"))
+        known = (found.known.get(kind) for kind in ("items", "users"))
         return Dataset.from_frames(found.ratings, *known, scale=found.scale, name=found.name)
 
     def hide(self, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:

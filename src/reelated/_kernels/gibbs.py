@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.compiling import kernel, tight
+from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
 
 
-class Prior(NamedTuple):
+class GaussianPrior(NamedTuple):
     """The prior of rows: a mean for each, one precision matrix, and the precision `alpha` of the noise."""
 
     mean: np.ndarray
@@ -21,7 +21,7 @@ class Prior(NamedTuple):
     alpha: float
 
 
-@tight
+@njit_no_alloc
 def cholesky(A, L):
     """Write the Cholesky factor `L` of `A`; only the lower triangle of `A` is read."""
     for a in range(len(A)):
@@ -32,7 +32,7 @@ def cholesky(A, L):
             L[a, c] = np.sqrt(rest) if a == c else rest / L[c, c]
 
 
-@tight
+@njit_no_alloc
 def solve_lower(L, b):
     """Replace `b` by the solution of `L x = b`."""
     for a in range(len(b)):
@@ -42,7 +42,7 @@ def solve_lower(L, b):
         b[a] = rest / L[a, a]
 
 
-@tight
+@njit_no_alloc
 def solve_upper(L, b):
     """Replace `b` by the solution of `Lᵀ x = b`."""
     for a in range(len(b) - 1, -1, -1):
@@ -54,8 +54,8 @@ def solve_upper(L, b):
 
 # A = Λ + α Q.T @ Q;  L = cholesky(A);  out[u] = solve(A, Λ @ m[u] + α Q.T @ (ratings - offset)) + solve(L.T, noise[u])
 # Cost of a row: n_ratings D² / 2 + D³ / 6 multiply-adds.
-@kernel
-def draw_rows(start, stop, rows, others, prior, noise, out):
+@njit_nogil
+def sample_rows(start, stop, rows, others, prior, noise, out):
     """Sample the numbers of rows `start … stop`, given those of the items that they rated (or of their raters)."""
     D = others.shape[1]
     A, L, b, q = np.empty((D, D)), np.empty((D, D)), np.empty(D), np.empty(D)
@@ -66,13 +66,13 @@ def draw_rows(start, stop, rows, others, prior, noise, out):
             for c in range(D):
                 A[a, c] = prior.precision[a, c]
                 b[a] += prior.precision[a, c] * prior.mean[u, c]
-        for at in range(rows.indptr[u], rows.indptr[u + 1]):
-            j = rows.indices[at]
+        for p in range(rows.indptr[u], rows.indptr[u + 1]):
+            j = rows.indices[p]
             for a in range(1, D):
                 q[a] = others[j, a]
-            beyond = prior.alpha * (rows.data[at] - others[j, 0])
+            residual = prior.alpha * (rows.data[p] - others[j, 0])
             for a in range(D):
-                b[a] += q[a] * beyond
+                b[a] += q[a] * residual
                 weighted = prior.alpha * q[a]
                 for c in range(a + 1):
                     A[a, c] += weighted * q[c]
@@ -84,21 +84,21 @@ def draw_rows(start, stop, rows, others, prior, noise, out):
         out[u] = b
 
 
-@tight
-def squared_error(rows, people, items):
+@njit_no_alloc
+def squared_error(rows, user_factors, item_factors):
     """Return Σ (r − offset − bias − v · z)² over all ratings."""
     total = 0.0
     for u in range(len(rows.indptr) - 1):
-        for at in range(rows.indptr[u], rows.indptr[u + 1]):
-            j = rows.indices[at]
-            gap = rows.data[at] - people[u, 0] - items[j, 0]
-            for a in range(1, people.shape[1]):
-                gap -= people[u, a] * items[j, a]
-            total += gap * gap
+        for p in range(rows.indptr[u], rows.indptr[u + 1]):
+            j = rows.indices[p]
+            error = rows.data[p] - user_factors[u, 0] - item_factors[j, 0]
+            for a in range(1, user_factors.shape[1]):
+                error -= user_factors[u, a] * item_factors[j, a]
+            total += error * error
     return total
 
 
-@tight
+@njit_no_alloc
 def cross_products(A, B, out):
     """Write `Aᵀ B`, summed in row order, so that the bits do not depend on the number of threads."""
     out[:] = 0.0

@@ -1,0 +1,166 @@
+"""Top-n items of many rows: eight rows side by side in float32, then exact float64 scores of the candidates.
+
+scores = values @ S.T;  scores[rated] = -inf;  the n highest of each row        # values: the weights of the ratings
+
+An item that any of the eight rows holds is scattered once, with one vector addition for all eight. The float32 sums
+select the candidates; their scores are summed again in float64, as for a single row. Where rounding might hide
+one of the top n, the row is left to `topn_rows`.
+
+Cost: for every eight rows, the neighbours of each item that any of them holds.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.simd import LANES, add_scaled, lowest_bit, mask_above_each, set_zero
+from reelated._kernels.topk import insert_sorted
+
+EXTRA_CANDIDATES = 6
+"""Candidates beyond `n` that are scored exactly."""
+ROUNDING = 2.0**-24
+"""The relative error of one float32 operation."""
+FLOAT32_UNDERFLOW = 1e-30
+"""A score up to this may vanish in float32."""
+
+
+class TopNOutput(NamedTuple):
+    """The top items of every row, `n` places each: the number that is certain, the items and their scores."""
+
+    counts: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
+
+
+class RowGroup(NamedTuple):
+    """Workspace for eight rows, whose numbers lie side by side for each item.
+
+    Each row has `lengths[lane]` candidates in descending order of their sums, which must exceed `thresholds[lane]`.
+    """
+
+    values: np.ndarray
+    sums: np.ndarray
+    in_union: np.ndarray
+    union: np.ndarray
+    thresholds: np.ndarray
+    lengths: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
+
+
+@njit_nogil
+def _empty_group(n_items, capacity):
+    return RowGroup(
+        np.zeros(n_items * LANES, np.float32),
+        np.zeros(n_items * LANES, np.float32),
+        np.zeros(n_items, np.bool_),
+        np.empty(n_items, np.int32),
+        np.zeros(LANES, np.float32),
+        np.zeros(LANES, np.int64),
+        np.zeros((LANES, capacity), np.int32),
+        np.zeros((LANES, capacity), np.float32),
+    )
+
+
+@njit_nogil
+def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
+    """Write the top `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own position in `out`.
+
+    The count is `n` where those are certain, else −1. Similarities must not be negative, and all neighbours are used.
+    """
+    n_items, capacity = len(graph.by_row.indptr) - 1, n + EXTRA_CANDIDATES
+    group, row_values, exact = _empty_group(n_items, capacity), np.full(n_items, np.nan), np.empty(capacity)
+    slack = 1 + 2 * ROUNDING * (3 + np.diff(graph.by_row.indptr).max())  # bound of the rounding errors of a sum
+    for g in range(start, stop):
+        members = order[g * LANES : (g + 1) * LANES]
+        size = _load_group(members, rows, keep_seen, group)
+        _scatter(size, graph.by_column, group)
+        _select_candidates(n_items, item_mask, capacity, group)
+        _reset(size, group)
+        for lane in range(len(members)):
+            u, items = members[lane], group.items[lane, : group.lengths[lane]]
+            _exact_scores(u, rows, graph.by_row, items, row_values, exact)
+            # the highest score that an item outside the candidates can have
+            bound = group.scores[lane, capacity - 1] * slack if len(items) == capacity else FLOAT32_UNDERFLOW
+            part = slice(u * n, u * n + n)
+            out.counts[u] = _certain_top_n(items, exact, bound, n, out.items[part], out.scores[part])
+
+
+@njit_no_alloc
+def _load_group(members, rows, keep_seen, group):
+    """Load the values of the rows side by side; collect the items that any row holds and return their number."""
+    size = 0
+    for lane in range(len(members)):
+        for p in range(rows.indptr[members[lane]], rows.indptr[members[lane] + 1]):
+            item = rows.indices[p]
+            if not group.in_union[item]:
+                group.in_union[item] = True
+                group.union[size] = item
+                size += 1
+            group.values[np.int64(item) * LANES + lane] = rows.data[p]
+            if not keep_seen:
+                group.sums[np.int64(item) * LANES + lane] = -np.inf  # stays below every threshold
+    return size
+
+
+@njit_no_alloc
+def _scatter(size, by_column, group):
+    """Scatter the values of the rows to the items that they predict; `by_column` is S in CSC form."""
+    for c in range(size):
+        item = np.int64(group.union[c])
+        begin = by_column.indptr[item]
+        targets, strengths = by_column.indices[begin:], by_column.data[begin:]
+        for q in range(by_column.indptr[item + 1] - begin):
+            add_scaled(group.sums, np.int64(targets[q]) * LANES, group.values, item * LANES, strengths[q])
+
+
+@njit_no_alloc
+def _select_candidates(n_items, item_mask, capacity, group):
+    """Select for each row the `capacity` highest positive sums, in descending order, and clear the sums."""
+    for lane in range(LANES):
+        group.lengths[lane], group.thresholds[lane] = 0, 0
+    for item in range(n_items):
+        chosen = mask_above_each(group.sums, np.int64(item) * LANES, group.thresholds)
+        while chosen and (len(item_mask) == 0 or item_mask[item]):
+            lane = np.int64(lowest_bit(chosen))
+            chosen &= chosen - np.uint64(1)
+            score = group.sums[np.int64(item) * LANES + lane]
+            group.lengths[lane] = insert_sorted(group.items[lane], group.scores[lane], group.lengths[lane], item, score)
+            if group.lengths[lane] == capacity:
+                group.thresholds[lane] = group.scores[lane, capacity - 1]
+        set_zero(group.sums, np.int64(item) * LANES)
+
+
+@njit_no_alloc
+def _reset(size, group):
+    """Clear the values of the rows."""
+    for c in range(size):
+        set_zero(group.values, np.int64(group.union[c]) * LANES)
+        group.in_union[group.union[c]] = False
+
+
+@njit_no_alloc
+def _exact_scores(u, rows, similarity, items, row_values, exact):
+    """Compute the scores of a row's candidates in float64, neighbours in ascending order."""
+    for p in range(rows.indptr[u], rows.indptr[u + 1]):
+        row_values[rows.indices[p]] = rows.data[p]
+    for c in range(len(items)):
+        exact[c] = 0.0
+        for q in range(similarity.indptr[items[c]], similarity.indptr[items[c] + 1]):
+            value = row_values[similarity.indices[q]]
+            if value == value:  # no NaN: the row holds the neighbour
+                exact[c] += similarity.data[q] * value
+    for p in range(rows.indptr[u], rows.indptr[u + 1]):
+        row_values[rows.indices[p]] = np.nan
+
+
+@njit_no_alloc
+def _certain_top_n(items, exact, bound, n, out_items, out_scores):
+    """Write the `n` best candidates; return `n`, or −1 where an item outside them might score higher."""
+    if len(items) < n:
+        return -1
+    length = 0
+    for c in range(len(items)):
+        length = insert_sorted(out_items, out_scores, length, items[c], exact[c])
+    return n if out_scores[n - 1] > bound else -1

@@ -1,0 +1,244 @@
+"""Item × item similarity as a blocked Gram matrix: one triangle of the symmetric product, block by block.
+
+It gives the bits of the row-wise method: every sum runs over the users in the order of the rows.
+
+Items are renumbered by descending popularity, and every row is sorted by it. A pair is added once, in the row of its
+less popular item, so nearly all additions go to the few most popular partners, which stay in the L1 cache. Items are
+processed in blocks: a user's row is read once for all of the block's items that it holds.
+
+Users are sorted by descending activity. The ratings of the most popular items by the most active users are so dense
+that a product of dense matrices is faster, zeros included: `DenseBlock` holds them, and the sparse part of a row begins
+after its dense prefix.
+
+Cost: Σ_u n_u² / 2 additions; those in the dense block cost a fraction each.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reelated._kernels.csr import bitset_add, drain_sorted, empty_bitset
+from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.simd import (
+    LANES,
+    add_tile,
+    bits_to_float32,
+    count_tile,
+    float32_to_bits,
+    lowest_bit,
+    mask_candidates,
+)
+from reelated._kernels.similarity import SimilarityFormula, apply_shrinkage, cosine, pearson
+from reelated._kernels.topk import compact, kth_largest, push
+
+CHUNK_USERS = 256
+"""Users in a dense chunk: eight items of it fill a quarter of the L1 cache."""
+WORDS = CHUNK_USERS // 64
+DENSE_SPEEDUP = 32.0
+"""The number of dense additions that take the time of a sparse one."""
+SCAN_CHUNK = 128
+"""Pairs that are checked together for common raters: of many items, most pairs have none."""
+
+
+class Block(NamedTuple):
+    """A block of items and its users: row `users[v]` holds items of the block from offset `offsets[v]` on.
+
+    `low` and `high` are multiples of eight.
+    """
+
+    low: int
+    high: int
+    users: np.ndarray
+    offsets: np.ndarray
+
+
+class DenseBlock(NamedTuple):
+    """The dense block, in chunks of `CHUNK_USERS` users by their `widths[c]` most popular items.
+
+    Chunk `c` of the values begins at `starts[c]`, as [group of eight items, user, item]; chunk `c` of `rated` begins at
+    `starts[c] / 64`, as [group of eight items, 64 users, item], with a bit for each user who rated.
+    """
+
+    widths: np.ndarray
+    starts: np.ndarray
+    rated: np.ndarray
+
+
+@njit_nogil
+def sort_rows(start, stop, rows, users, rank, indptr, items, values):
+    """Write rows `start … stop`, those of `users` in the input, with items renumbered and sorted by `rank`."""
+    bitset, positions = empty_bitset(len(rank)), np.empty(len(rank), np.int64)
+    for u in range(start, stop):
+        for p in range(rows.indptr[users[u]], rows.indptr[users[u] + 1]):
+            bitset_add(bitset, rank[rows.indices[p]], p)
+        for c in range(drain_sorted(bitset, items, positions, indptr[u])):
+            values[indptr[u] + c] = rows.data[positions[c]]
+
+
+@njit_nogil
+def dense_widths(rows, n_items, max_size):
+    """Return for each chunk of users how many items are worth a dense product; at most `max_size` numbers in all."""
+    n_groups, n_users = (n_items + LANES - 1) // LANES, len(rows.indptr) - 1
+    widths, additions = np.zeros((n_users + CHUNK_USERS - 1) // CHUNK_USERS, np.int64), np.empty(n_groups)
+    widest, left = n_groups * LANES, max_size
+    for c in range(len(widths)):
+        additions[:] = 0
+        for u in range(c * CHUNK_USERS, min(n_users, (c + 1) * CHUNK_USERS)):
+            for p in range(rows.indptr[u], rows.indptr[u + 1]):
+                additions[rows.indices[p] // LANES] += p - rows.indptr[u]
+        saving, best = 0.0, 0.0
+        for group in range(widest // LANES):
+            saving += DENSE_SPEEDUP * additions[group] - CHUNK_USERS * LANES * LANES * (group + 1.0)
+            if saving > best:
+                best, widths[c] = saving, (group + 1) * LANES
+        left -= widths[c] * CHUNK_USERS
+        if widths[c] == 0 or left < 0:
+            return widths[:c]
+        widest = widths[c]
+    return widths
+
+
+@njit_no_alloc
+def fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths):
+    """Write `sparse`, a number for each rating of `rows`, into chunks `start … stop` of the dense block.
+
+    `prefix_lengths` receives the number of ratings of each row in the block.
+    """
+    for u in range(start * CHUNK_USERS, min(stop * CHUNK_USERS, len(rows.indptr) - 1)):
+        c, k = u // CHUNK_USERS, u % CHUNK_USERS
+        bit = np.uint64(1) << np.uint64(k % 64)
+        p = rows.indptr[u]
+        while p < rows.indptr[u + 1] and rows.indices[p] < dense.widths[c]:
+            group, lane = rows.indices[p] // LANES, rows.indices[p] % LANES
+            values[dense.starts[c] + (group * CHUNK_USERS + k) * LANES + lane] = sparse[p]
+            dense.rated[dense.starts[c] // 64 + (group * WORDS + k // 64) * LANES + lane] |= bit
+            p += 1
+        prefix_lengths[u] = p - rows.indptr[u]
+
+
+@njit_no_alloc
+def count_user_blocks(rows, prefix_lengths, block_of, starts):
+    """Count into `starts[b + 1]` the users with items of block `b` after the dense block."""
+    for u in range(len(rows.indptr) - 1):
+        last = -1
+        for p in range(rows.indptr[u] + prefix_lengths[u], rows.indptr[u + 1]):
+            block = block_of[rows.indices[p]]
+            if block != last:
+                starts[block + 1] += 1
+                last = block
+
+
+@njit_no_alloc
+def list_user_blocks(rows, prefix_lengths, block_of, fill, users, offsets):
+    """Write for each block, from `fill[b]` on, its users and the offset in their rows where its items begin."""
+    for u in range(len(rows.indptr) - 1):
+        last = -1
+        for p in range(rows.indptr[u] + prefix_lengths[u], rows.indptr[u + 1]):
+            block = block_of[rows.indices[p]]
+            if block != last:
+                users[fill[block]], offsets[fill[block]] = u, p - rows.indptr[u]
+                fill[block] += 1
+                last = block
+
+
+# sums[i, j] += left[i] * right[j];  counts[i, j] += 1      for every user, i of the block, j before i in the row
+#
+# `sums` and `counts` are flat: a row of `block.high` partners for each item of the block. `counts` may be None.
+@njit_no_alloc
+def add_dense_products(block, dense, left, right, sums, counts):
+    """Add the products of a block's items with more popular ones within the dense block."""
+    first, width = block.low // LANES, block.high
+    for c in range(len(dense.widths)):
+        end = min(dense.widths[c], block.high) // LANES
+        for partner in range(end):
+            other = dense.starts[c] + partner * CHUNK_USERS * LANES
+            for group in range(max(first, partner), end):
+                own = dense.starts[c] + group * CHUNK_USERS * LANES
+                start = ((group - first) * width + partner) * LANES
+                add_tile(sums, start, width, left, own, right, other, CHUNK_USERS)
+                if counts is not None:
+                    count_tile(counts, start, width, dense.rated, own // 64, dense.rated, other // 64, WORDS)
+
+
+@njit_no_alloc
+def add_sparse_products(block, start, stop, rows, left, right, sums, counts):
+    """Add the products of a block's items with more popular ones for its users `start … stop`."""
+    for v in range(start, stop):
+        begin, end = rows.indptr[block.users[v]], rows.indptr[block.users[v] + 1]
+        p, partners, values = begin + block.offsets[v], rows.indices[begin:end], right[begin:end]
+        while p < end and rows.indices[p] < block.high:
+            row, value = np.uint64((rows.indices[p] - block.low) * block.high), left[p]
+            for q in range(p - begin):
+                pair = row + np.uint64(partners[q])
+                sums[pair] += value * values[q]
+                if counts is not None:
+                    counts[pair] += 1
+            p += 1
+
+
+class SimilarityInputs(NamedTuple):
+    """The inputs that turn sums into similarities; items by popularity."""
+
+    formula: SimilarityFormula
+    sizes: np.ndarray
+    norms: np.ndarray
+    order: np.ndarray
+
+
+@njit_no_alloc
+def select_neighbors(block, sums, counts, moments, inputs, buffers):
+    """Turn a block's sums into similarities, push those that reach a threshold to both buffers, and clear the sums."""
+    one, slack, infinity = np.uint64(1), (buffers.capacity - buffers.n_neighbors) // 2, np.uint64(0x7F800000)
+    for i in range(block.low, block.high):
+        row, end = (i - block.low) * block.high, (i // LANES + 1) * LANES
+        threshold, n_nonzero = np.float32(0), sums_to_similarities(i, row, sums, counts, moments, inputs)
+        sums[row + i : row + end] = 0  # partners come before the item
+        # all more popular partners are known at once: pushing only the strongest raises the threshold early
+        if n_nonzero > buffers.n_neighbors:
+            guess = np.uint64(float32_to_bits(buffers.thresholds[i - 1]))
+            bits = kth_largest(sums[row : row + end], buffers.n_neighbors, slack, guess, infinity)
+            threshold = bits_to_float32(np.uint32(bits))
+            buffers.thresholds[i] = max(buffers.thresholds[i], threshold)
+        for group in range(0, end, LANES):
+            chosen = mask_candidates(sums, row + group, threshold, buffers.thresholds, group)
+            full = False
+            while chosen:
+                j = group + np.int64(lowest_bit(chosen))
+                chosen &= chosen - one
+                value, common = sums[row + j], counts[row + j]
+                if abs(value) >= threshold:
+                    push(buffers, i, value, inputs.order[j], common)
+                push(buffers, j, value, inputs.order[i], common)
+                full |= buffers.filled[j] == buffers.capacity
+            if full:
+                for j in range(group, group + LANES):
+                    compact(buffers, j, 1)
+            if buffers.filled[i] > buffers.capacity - LANES:
+                compact(buffers, i, LANES)
+        sums[row : row + end] = 0
+        counts[row : row + end] = 0
+        if moments is not None:
+            moments[:, row : row + end] = 0
+
+
+@njit_no_alloc
+def sums_to_similarities(i, row, sums, counts, moments, inputs):
+    """Turn the sums of item `i`, from position `row` on, into similarities; return how many are not 0."""
+    n_nonzero = np.int32(0)
+    for start in range(row, row + i, SCAN_CHUNK):
+        stop = min(start + SCAN_CHUNK, row + i)
+        dots, common, any_common = sums[start:stop], counts[start:stop], np.int32(0)
+        for p in range(len(common)):
+            any_common |= common[p]
+        if any_common:
+            for p in range(len(dots)):
+                j = np.uint64(start - row) + np.uint64(p)
+                if moments is None:
+                    value = cosine(dots[p], common[p], i, j, inputs.sizes, inputs.norms, inputs.formula)
+                elif common[p]:
+                    value = pearson(dots[p], common[p], moments[:, start + p], inputs.formula.damping)
+                else:
+                    value = 0.0
+                dots[p] = apply_shrinkage(value, common[p], inputs.formula)
+                n_nonzero += np.int32(dots[p] != 0)
+    return n_nonzero

@@ -1,0 +1,411 @@
+"""BPMF prediction: the posterior of a user given a row of ratings, under each posterior sample of the fit.
+
+With `q_j = (1, v_j)`, a user who rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and the posterior mean
+of `x = (b, z)` solves `A x = Λ m + α Σ q_j (r_j − offset_j)`; the predicted rating of `i` is `offset_i + b + v_i · z`.
+Samples are independent of each other, so eight are processed at a time: they lie side by side in the last axis of
+every array, and a user's state stays in the L1 cache. The last group is padded with a repeated sample, not counted.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.simd import (
+    LANES,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    add_dot,
+    add_outer,
+    load_lanes,
+    multiply_lanes,
+    subtract_dot,
+    subtract_outer,
+)
+
+# A = Λ + α Q.T @ Q;  x = solve(A, Λ @ m + α Q.T @ (ratings - offset));  rating = mean(offset_i + q_i @ x), over samples
+# Cost for a user and a sample: n_ratings D² / 2 + D³ / 6 multiply-adds, then D for each item.
+
+BATCH = 8
+"""Ratings added in one pass over the sums, which are then loaded and stored once for eight ratings."""
+
+
+class PosteriorSamples(NamedTuple):
+    """The posterior samples of a fit: `G` groups of eight samples of `D` numbers per item, the first its offset."""
+
+    item_factors: np.ndarray  # float32, (G, n_items, D, LANES)
+    # prior mean of a user: user_mean + activity_slope · log(n_ratings) + implicit_slope @ Σ implicit_factors[j] /
+    # √n_ratings
+    user_mean: np.ndarray  # (G, D, LANES)
+    activity_slope: np.ndarray  # (G, D, LANES)
+    implicit_slope: np.ndarray  # (G, D, n_implicit, LANES)
+    implicit_factors: np.ndarray  # (n_items, n_implicit)
+    precision: np.ndarray  # Λ, both triangles, (G, D, D, LANES)
+    alpha: np.ndarray  # (G, LANES)
+    n_samples: int  # samples without the padding
+    min_ratings: float  # n_ratings is clipped to this range in the term of `activity_slope`
+    max_ratings: float
+
+
+class PosteriorState(NamedTuple):
+    """A user's state under eight posterior samples; `solve` computes `factor` and both means from the sums."""
+
+    n_ratings: np.ndarray  # (1,)
+    implicit_sum: np.ndarray  # Σ implicit factors of the rated items, (n_implicit,)
+    sums: np.ndarray  # Σ w_j w_jᵀ of w_j = (q_j, r_j − offset_j), padded to whole tiles; lower triangle, (R, R, LANES)
+    factor: np.ndarray  # Cholesky factor of A, its diagonal inverted; lower triangle, (D, D, LANES)
+    prior_mean: np.ndarray  # (D, LANES)
+    mean: np.ndarray  # posterior mean, (D, LANES)
+    q: np.ndarray  # workspace for an item's factors, (D, LANES)
+    batch: np.ndarray  # workspace for the w_j of a few ratings, (R, BATCH, LANES)
+    scaled_implicit: np.ndarray  # workspace for implicit_sum / √n_ratings, (n_implicit, LANES)
+    value: np.ndarray  # workspace for a number of each sample, (LANES,)
+    value2: np.ndarray
+
+
+@njit_nogil
+def empty_state(samples):
+    """Allocate a user's state, which `count_ratings` and `accumulate`, or `downdate`, fill."""
+    _, D, n_implicit, _ = samples.implicit_slope.shape
+    line, R = D * LANES, D // TILE_COLUMNS * TILE_COLUMNS + TILE_COLUMNS
+    state = PosteriorState(
+        np.zeros(1),
+        np.empty(n_implicit),
+        aligned(R * R * LANES).reshape(R, R, LANES),
+        aligned(D * line).reshape(D, D, LANES),
+        aligned(line).reshape(D, LANES),
+        aligned(line).reshape(D, LANES),
+        aligned(line).reshape(D, LANES),
+        aligned(R * BATCH * LANES).reshape(R, BATCH, LANES),
+        aligned(n_implicit * LANES).reshape(n_implicit, LANES),
+        aligned(LANES),
+        aligned(LANES),
+    )
+    state.batch[:] = 0.0
+    return state
+
+
+@njit_nogil
+def aligned(size):
+    """Return an array that begins at a cache line, so that eight float64 never span two lines."""
+    buffer = np.empty(size + LANES)
+    skip = -(buffer.ctypes.data // 8) % LANES
+    return buffer[skip : skip + size]
+
+
+@njit_no_alloc
+def batched_cholesky(L):
+    """Replace the lower triangle of eight symmetric matrices by their Cholesky factors, the diagonal inverted."""
+    # fused multiply-adds and reciprocals: the bits differ from those of `gibbs.cholesky` and LAPACK
+    D = len(L)
+    for a in range(D):
+        for c in range(a + 1):
+            cell = (a * D + c) * LANES
+            subtract_dot(L, cell, L, a * D * LANES, LANES, L, c * D * LANES, c)
+            if c < a:
+                multiply_lanes(L, cell, L, (c * D + c) * LANES)
+        for lane in range(LANES):  # inverted: the triangular solves then multiply instead of dividing
+            L[a, a, lane] = 1.0 / np.sqrt(L[a, a, lane])
+
+
+@njit_no_alloc
+def batched_solve_lower(L, b):
+    """Replace `b` by the solution of `L x = b`."""
+    D = len(b)
+    for a in range(D):
+        subtract_dot(b, a * LANES, L, a * D * LANES, LANES, b, 0, a)
+        multiply_lanes(b, a * LANES, L, (a * D + a) * LANES)
+
+
+@njit_no_alloc
+def batched_solve_upper(L, b):
+    """Replace `b` by the solution of `Lᵀ x = b`."""
+    D = len(b)
+    for a in range(D - 1, -1, -1):
+        subtract_dot(b, a * LANES, L, ((a + 1) * D + a) * LANES, D * LANES, b, (a + 1) * LANES, D - 1 - a)
+        multiply_lanes(b, a * LANES, L, (a * D + a) * LANES)
+
+
+@njit_no_alloc
+def flat_index(samples, i, g):
+    """Return the flat position of item `i` in sample group `g`."""
+    _, n_items, D, _ = samples.item_factors.shape
+    return (g * n_items + i) * D * LANES
+
+
+@njit_no_alloc
+def n_used_lanes(samples, g):
+    """Return the number of samples in group `g`, padding excluded."""
+    return min(LANES, samples.n_samples - g * LANES)
+
+
+@njit_no_alloc
+def load_factors(samples, g, i, q):
+    """Load `q_i = (1, v_i)`."""
+    begin = flat_index(samples, i, g)
+    for lane in range(LANES):
+        q[0, lane] = 1.0
+    for a in range(1, len(q)):
+        load_lanes(q, a * LANES, samples.item_factors, begin + a * LANES)
+
+
+@njit_no_alloc
+def log_count(samples, n):
+    """Return the factor of `activity_slope` for `n` ratings: log n, clipped to the range seen in the fit."""
+    return np.log(min(max(n, samples.min_ratings), samples.max_ratings))
+
+
+@njit_no_alloc
+def inverse_sqrt(n):
+    """Return 1 / √n, the factor of `implicit_sum`; 0 without ratings."""
+    return 1.0 / np.sqrt(n) if n > 0.5 else 0.0
+
+
+@njit_no_alloc
+def count_ratings(samples, indices, state):
+    """Set the number of ratings and `implicit_sum`, which are the same for all samples."""
+    state.n_ratings[0] = len(indices)
+    state.implicit_sum[:] = 0.0
+    for j in indices:
+        for f in range(len(state.implicit_sum)):
+            state.implicit_sum[f] += samples.implicit_factors[j, f]
+
+
+@njit_no_alloc
+def add_ratings(samples, g, indices, data, state):
+    """Add ratings to a user's sums, `BATCH` at a time."""
+    D, R = len(state.mean), len(state.sums)
+    for first in range(0, len(indices), BATCH):
+        n = min(BATCH, len(indices) - first)
+        for k in range(n):
+            load_rating(samples, g, indices[first + k], data[first + k], state.batch, k)
+        for a in range(0, D + 1, TILE_ROWS):
+            for c in range(0, a + TILE_ROWS, TILE_COLUMNS):
+                add_outer(state.sums, (a * R + c) * LANES, R * LANES, state.batch, a, c, BATCH, n)
+
+
+@njit_no_alloc
+def subtract_rating(samples, g, j, rating, state):
+    """Subtract one rating from a user's sums."""
+    D, R = len(state.mean), len(state.sums)
+    load_rating(samples, g, j, rating, state.batch, 0)
+    for a in range(0, D + 1, TILE_ROWS):
+        for c in range(0, a + TILE_ROWS, TILE_COLUMNS):
+            subtract_outer(state.sums, (a * R + c) * LANES, R * LANES, state.batch, a, c, BATCH, 1)
+
+
+@njit_no_alloc
+def load_rating(samples, g, j, rating, out, k):
+    """Load `w_j = (q_j, r_j − offset_j)` as the `k`-th of the ratings added together."""
+    begin, D = flat_index(samples, j, g), samples.user_mean.shape[1]
+    for lane in range(LANES):
+        out[0, k, lane] = 1.0
+        out[D, k, lane] = rating - samples.item_factors[g, j, 0, lane]
+    for a in range(1, D):
+        load_lanes(out, (a * BATCH + k) * LANES, samples.item_factors, begin + a * LANES)
+
+
+@njit_no_alloc
+def solve(samples, g, state):
+    """Compute the prior mean, the Cholesky factor and the posterior mean from a user's sums."""
+    (D, _), n_implicit, n, R = state.mean.shape, len(state.implicit_sum), state.n_ratings[0], len(state.sums)
+    prior_mean, z, L, log_n = state.prior_mean, state.mean, state.factor, log_count(samples, n)
+    for f in range(n_implicit):
+        for lane in range(LANES):
+            state.scaled_implicit[f, lane] = state.implicit_sum[f] * inverse_sqrt(n)
+    for a in range(D):
+        for lane in range(LANES):
+            prior_mean[a, lane] = samples.user_mean[g, a, lane] + samples.activity_slope[g, a, lane] * log_n
+        slope = (g * D + a) * n_implicit * LANES
+        add_dot(
+            prior_mean, a * LANES, samples.implicit_slope, slope, LANES, state.scaled_implicit, 0, n_implicit
+        )  # fmt: skip
+        for c in range(a + 1):
+            cell = (a * D + c) * LANES
+            load_lanes(L, cell, samples.precision, g * D * D * LANES + cell)
+            add_dot(L, cell, samples.alpha, g * LANES, LANES, state.sums, (a * R + c) * LANES, 1)
+    for a in range(D):
+        load_lanes(z, a * LANES, state.sums, (D * R + a) * LANES)
+        multiply_lanes(z, a * LANES, samples.alpha, g * LANES)
+        add_dot(z, a * LANES, samples.precision, (g * D + a) * D * LANES, LANES, prior_mean, 0, D)
+    batched_cholesky(L)
+    batched_solve_lower(L, z)
+    batched_solve_upper(L, z)
+
+
+@njit_no_alloc
+def accumulate(samples, g, indices, data, state):
+    """Compute a user's state from a row of ratings; `count_ratings` must have been called."""
+    state.sums[:] = 0.0
+    add_ratings(samples, g, indices, data, state)
+    solve(samples, g, state)
+
+
+@njit_no_alloc
+def downdate(samples, g, state, j, rating, other):
+    """Copy the state with one rating removed (leave-one-out)."""
+    other.n_ratings[0] = state.n_ratings[0] - 1.0
+    for f in range(len(state.implicit_sum)):
+        other.implicit_sum[f] = state.implicit_sum[f] - samples.implicit_factors[j, f]
+    # removing a rating from the sums takes D² operations, adding up all others n_ratings times as many
+    for p in range(0, state.sums.size, LANES):
+        load_lanes(other.sums, p, state.sums, p)
+    subtract_rating(samples, g, j, rating, other)
+    solve(samples, g, other)
+
+
+@njit_no_alloc
+def predicted_rating(samples, g, z, i, value):
+    """Return an item's predicted ratings summed over the samples; `value` holds each of them."""
+    total = 0.0
+    for lane in range(LANES):
+        value[lane] = samples.item_factors[g, i, 0, lane] + z[0, lane]
+    add_dot(value, 0, samples.item_factors, flat_index(samples, i, g) + LANES, LANES, z, LANES, len(z) - 1)
+    for lane in range(n_used_lanes(samples, g)):
+        total += value[lane]
+    return total
+
+
+@njit_no_alloc
+def predictive_variance(samples, g, state, i):
+    """Return Σ variance and Σ `value`² over the samples; `predicted_rating` must have filled `value`."""
+    y, variance, squares = state.q, 0.0, 0.0
+    load_factors(samples, g, i, y)
+    batched_solve_lower(state.factor, y)
+    for lane in range(n_used_lanes(samples, g)):
+        variance += 1.0 / samples.alpha[g, lane]
+        for a in range(len(y)):
+            variance += y[a, lane] * y[a, lane]
+        squares += state.value[lane] * state.value[lane]
+    return variance, squares
+
+
+@njit_nogil
+def bpmf_pairs(start, stop, rows, users, items, samples, with_variance):
+    """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out."""
+    totals, squares, variance = np.zeros(stop - start), np.zeros(stop - start), np.zeros(stop - start)
+    state, other, first = empty_state(samples), empty_state(samples), start
+    while first < stop:
+        u, last = users[first], first + 1
+        while last < stop and users[last] == u:
+            last += 1
+        indices = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
+        data = rows.data[rows.indptr[u] : rows.indptr[u + 1]]
+        count_ratings(samples, indices, state)
+        for g in range(len(samples.alpha)):
+            accumulate(samples, g, indices, data, state)
+            for p in range(first, last):
+                i, used = items[p], state
+                position = np.searchsorted(indices, i)
+                if position < len(indices) and indices[position] == i:
+                    downdate(samples, g, state, i, data[position], other)
+                    used = other
+                totals[p - start] += predicted_rating(samples, g, used.mean, i, used.value)
+                if with_variance:
+                    inner_variance, square = predictive_variance(samples, g, used, i)
+                    variance[p - start] += inner_variance
+                    squares[p - start] += square
+        first = last
+    means = totals / samples.n_samples  # variance = mean of the variances + variance of the means
+    return means, variance / samples.n_samples + np.maximum(squares / samples.n_samples - means**2, 0.0)
+
+
+@njit_nogil
+def bpmf_rows(start, stop, rows, samples):
+    """Return the predicted ratings of all items for some rows; NaN for items in the row."""
+    (G, n_items, D, _), n = samples.item_factors.shape, stop - start
+    dense, state, z = np.zeros((n, n_items)), empty_state(samples), aligned(n * D * LANES).reshape(n, D, LANES)
+    for g in range(G):
+        for u in range(n):
+            row = slice(rows.indptr[start + u], rows.indptr[start + u + 1])
+            count_ratings(samples, rows.indices[row], state)
+            accumulate(samples, g, rows.indices[row], rows.data[row], state)
+            z[u] = state.mean
+        for i in range(n_items):  # items outside, so that an item's factors are loaded once for all users
+            for u in range(n):
+                dense[u, i] += predicted_rating(samples, g, z[u], i, state.value)
+    for u in range(n):
+        for i in range(n_items):
+            dense[u, i] /= samples.n_samples
+        for j in rows.indices[rows.indptr[start + u] : rows.indptr[start + u + 1]]:
+            dense[u, j] = np.nan
+    return dense
+
+
+@njit_nogil
+def bpmf_contributions(indices, data, item, samples):
+    """Return an average user's predicted rating of an item, and the weight and contribution of each rating of the row.
+
+    With `q` the item's factors, `A` the user's precision and `A y = q`, the rating of `j` contributes
+    `y · (α q_j (r_j − prior_mean_j) + Λ implicit_slope implicit_factors[j] / √n)`; its weight is `α y · q_j`. The first
+    term is the effect of the rating, the second the effect of having rated the item at all.
+    """
+    state, others, base = empty_state(samples), indices != item, 0.0
+    implicit = np.zeros(samples.implicit_factors.shape[1])
+    weights, adds = np.zeros(len(indices)), np.zeros(len(indices))
+    rated, ratings = indices[others], data[others]
+    count_ratings(samples, rated, state)
+    for g in range(len(samples.alpha)):
+        accumulate(samples, g, rated, ratings, state)
+        base += base_rating(samples, g, item, state)
+        batched_solve_lower(state.factor, state.q)
+        batched_solve_upper(state.factor, state.q)
+        add_implicit(samples, g, state, implicit)
+        for p in range(len(indices)):
+            if indices[p] != item:
+                weight, add = contribution(samples, g, indices[p], data[p], state)
+                weights[p] += weight
+                adds[p] += add
+    for p in range(len(indices)):
+        if indices[p] != item:
+            for f in range(len(implicit)):
+                adds[p] += implicit[f] * samples.implicit_factors[indices[p], f]
+    return base / samples.n_samples, weights / samples.n_samples, adds / samples.n_samples
+
+
+@njit_no_alloc
+def base_rating(samples, g, item, state):
+    """Return an average user's predicted rating of an item, summed over the samples.
+
+    Afterwards `q` holds the item's factors and `prior_mean` excludes the implicit term.
+    """
+    q, prior_mean, total, log_n = state.q, state.prior_mean, 0.0, log_count(samples, state.n_ratings[0])
+    load_factors(samples, g, item, q)
+    for lane in range(LANES):
+        for a in range(len(q)):
+            prior_mean[a, lane] = samples.user_mean[g, a, lane] + samples.activity_slope[g, a, lane] * log_n
+    for lane in range(n_used_lanes(samples, g)):
+        total += samples.item_factors[g, item, 0, lane]
+        for a in range(len(q)):
+            total += q[a, lane] * prior_mean[a, lane]
+    return total
+
+
+@njit_no_alloc
+def contribution(samples, g, j, rating, state):
+    """Return a rating's weight and the contribution of its value, summed over the samples; `q` holds `y`."""
+    leverage, expected, begin, D = state.value, state.value2, flat_index(samples, j, g) + LANES, len(state.q)
+    for lane in range(LANES):
+        leverage[lane] = state.q[0, lane]
+        expected[lane] = samples.item_factors[g, j, 0, lane] + state.prior_mean[0, lane]
+    add_dot(leverage, 0, samples.item_factors, begin, LANES, state.q, LANES, D - 1)
+    add_dot(expected, 0, samples.item_factors, begin, LANES, state.prior_mean, LANES, D - 1)
+    weights, adds = 0.0, 0.0
+    for lane in range(n_used_lanes(samples, g)):
+        weight = samples.alpha[g, lane] * leverage[lane]
+        weights += weight
+        adds += weight * (rating - expected[lane])
+    return weights, adds
+
+
+@njit_no_alloc
+def add_implicit(samples, g, state, implicit):
+    """Add the contribution of a unit of each implicit factor, `y · Λ implicit_slope / √n`, summed over the samples."""
+    D, pull, scale = len(state.q), state.value, inverse_sqrt(state.n_ratings[0])
+    for c in range(D):
+        for lane in range(LANES):
+            pull[lane] = 0.0
+        add_dot(pull, 0, samples.precision, (g * D + c) * D * LANES, LANES, state.q, 0, D)
+        for f in range(len(implicit)):
+            for lane in range(n_used_lanes(samples, g)):
+                implicit[f] += scale * pull[lane] * samples.implicit_slope[g, c, f, lane]

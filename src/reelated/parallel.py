@@ -1,0 +1,137 @@
+"""Parallel slices of work: progress is reported, Ctrl-C works, and results do not depend on the number of threads.
+
+The kernels release the GIL, so plain threads run them in parallel. Unlike numba's own threading layer, this may be
+entered from any number of threads at once, and slices of uneven cost balance across the cores.
+"""
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Slice = tuple[int, int]
+Result = TypeVar("Result")
+Progress = Callable[[float], None]
+"""A callback that receives the fraction of the work that is done, from 0 to 1."""
+
+
+def n_threads() -> int:
+    """Return the number of threads to use: numba's (`NUMBA_NUM_THREADS`), at most the container's CPU quota."""
+    return min(numba.get_num_threads(), cpu_quota())
+
+
+@cache
+def cpu_quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return the CPU quota of the container in whole cores (Linux, cgroup 2), or `sys.maxsize` without one."""
+    try:
+        quota, period = path.read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return sys.maxsize
+
+
+def split_by_cost(cost: npt.NDArray[np.integer | np.floating], budget: float) -> list[Slice]:
+    """Split rows into slices `(start, stop)` of about `budget` cost each, at least one row."""
+    cumulative = np.concatenate([[0], np.cumsum(cost, dtype=np.float64)])
+    slices, start = [], 0
+    while start < len(cost):
+        stop = max(int(np.searchsorted(cumulative, cumulative[start] + budget, side="right")) - 1, start + 1)
+        slices.append((start, stop))
+        start = stop
+    return slices
+
+
+_thread_local = threading.local()
+
+
+@contextmanager
+def shared_pool() -> Iterator[None]:
+    """Share one thread pool among this thread's parallel maps: starting threads costs more than a small slice."""
+    with ThreadPoolExecutor(max(n_threads() - 1, 1)) as _thread_local.pool:
+        try:
+            yield
+        finally:
+            del _thread_local.pool
+
+
+def ordered_parallel_map(
+    task: Callable[[int, int], Result],
+    slices: Iterable[Slice],
+    progress: Progress | None = None,
+    cancel_event: Event | None = None,
+) -> Iterator[Result]:
+    """Run `task(start, stop)` for every slice on all threads, and yield the results in the order of the slices.
+
+    Only a few slices run ahead of the consumer, so that a stream stays small in memory. When the caller stops or is
+    interrupted, slices that have not started are cancelled, and `cancel_event` is set for tasks that check it.
+    """
+    tasks = list(slices)
+    workers = min(n_threads(), len(tasks))
+    if workers <= 1:
+        for start, stop in _with_progress(tasks, progress):
+            yield task(start, stop)
+        return
+    shared = getattr(_thread_local, "pool", None)
+    with nullcontext(shared) if shared else ThreadPoolExecutor(workers - 1) as pool:
+        waiting = iter(tasks)
+        ahead = deque((part, pool.submit(task, *part)) for part in islice(waiting, 2 * workers))
+        try:
+            for done in range(len(tasks)):
+                # the caller works too: if it slept, the thread woken last could wait behind another on one core
+                while not ahead[0][1].done():
+                    if not _run_next(task, ahead):
+                        wait([ahead[0][1]], timeout=0.2)  # without it Ctrl-C is not delivered on every system
+                yield ahead.popleft()[1].result()
+                ahead.extend((part, pool.submit(task, *part)) for part in islice(waiting, 1))
+                if progress:
+                    progress((done + 1) / len(tasks))
+        finally:
+            if cancel_event:
+                cancel_event.set()
+            wait([future for _, future in ahead if not future.cancel()])
+
+
+def parallel_for(
+    task: Callable[[int, int], object],
+    slices: Iterable[Slice],
+    progress: Progress | None = None,
+    cancel_event: Event | None = None,
+) -> None:
+    """Run `task(start, stop)` for every slice on all threads, for its side effects."""
+    for _ in ordered_parallel_map(task, slices, progress, cancel_event):
+        pass
+
+
+def _run_next(task: Callable[[int, int], Result], ahead: "deque[tuple[Slice, Future[Result]]]") -> bool:
+    """Run the first unstarted slice in the caller's thread; return whether there was one."""
+    for position, (part, future) in enumerate(ahead):
+        if future.cancel():
+            replacement: Future[Result] = Future()
+            ahead[position] = part, replacement
+            try:
+                replacement.set_result(task(*part))
+            except Exception as error:
+                replacement.set_exception(error)
+            return True
+    return False
+
+
+def _with_progress(tasks: list[Slice], progress: Progress | None) -> Iterator[Slice]:
+    """Yield the slices and report progress after each."""
+    for done, part in enumerate(tasks):
+        if progress:
+            progress(done / len(tasks))
+        yield part
+    if progress:
+        progress(1.0)

@@ -1,0 +1,239 @@
+"""The blocked similarity: renumber, fill the dense block, add and select block by block, merge."""
+
+from itertools import pairwise
+from queue import SimpleQueue
+from threading import Event
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reelated import _kernels as kernels
+from reelated.parallel import Progress, n_threads, parallel_for, split_by_cost
+from reelated.similarity.csr import to_indptr
+
+MAX_SUMS_BYTES = 4e6
+"""The maximum size of one thread's sums; it bounds the items of a block."""
+LAST_BLOCK_ITEMS = 32
+"""Items of the last block, unless `MAX_SUMS_BYTES` allows fewer."""
+MIN_PAIRS = 100_000
+"""Pairs that the sums may always hold: a smaller block costs more to start than to add up."""
+MAX_BLOCK_ITEMS = 256
+"""The maximum items of a block: sums with the most popular partners should stay in the cache."""
+SLICE = 2e5
+"""Ratings of one slice of the preparation; writing one neighbour of the result costs as much as four."""
+MIN_DENSE_SIZE = 1_000_000
+"""Numbers that the dense block may always hold; above this, it holds at most as many as there are ratings."""
+ROWS_PER_CHECK = 200_000
+"""Rows that a thread processes before it checks for cancellation: a fraction of a second."""
+
+
+def padded_length(n: int) -> int:
+    """Round up to a multiple of eight, at least eight."""
+    return max(-(-n // kernels.LANES), 1) * kernels.LANES
+
+
+class BlockLayout(NamedTuple):
+    """The sizes of one thread's workspaces."""
+
+    boundaries: tuple[int, ...]  # where the blocks begin, then the end of the last, padded to a multiple of eight
+    capacity: int  # of an item's buffer: a fifth more than n_neighbors, so that it is rarely compacted
+    moments: int  # sums for each pair besides the products and the count
+
+    @classmethod
+    def choose(cls, n_items: int, n_neighbors: int, pearson: bool) -> "BlockLayout":
+        """Choose blocks with sums of equal size: many items where partners are few, few where they are many."""
+        lanes, moments, boundaries = kernels.LANES, 4 if pearson else 0, [0]
+        end = padded_length(n_items)
+        pairs = min(MAX_SUMS_BYTES / (8 + 4 * moments), max(LAST_BLOCK_ITEMS * end, MIN_PAIRS))
+        while (low := boundaries[-1]) < end:  # the largest x with x (low + x) pairs
+            x = int((np.sqrt(low**2 + 4 * pairs) - low) / 2) // lanes * lanes
+            boundaries.append(min(low + min(max(x, lanes), MAX_BLOCK_ITEMS), end))
+        return cls(tuple(boundaries), padded_length(n_neighbors + max(n_neighbors // 5, lanes)), moments)
+
+    @property
+    def n_padded(self) -> int:
+        """The number of items, padded to a multiple of eight."""
+        return self.boundaries[-1]
+
+    @property
+    def n_sums(self) -> int:
+        """The maximum number of pairs of a block."""
+        return max((high - low) * high for low, high in pairwise(self.boundaries))
+
+    @property
+    def bytes(self) -> int:
+        """The size of one thread's sums and buffers."""
+        return self.n_sums * (8 + 4 * self.moments) + self.n_padded * (8 + 12 * self.capacity)
+
+    def prepared_bytes(self, n_users: int, n_ratings: int) -> int:
+        """Return the maximum size of the sorted rows, the dense block and the (user, block) index."""
+        users = -(-n_users // kernels.CHUNK_USERS) * kernels.CHUNK_USERS
+        dense_size = min(max(n_ratings, MIN_DENSE_SIZE), users * self.n_padded)
+        factors = 3 if self.moments else 1
+        return n_ratings * (12 + 4 * factors) + users * 20 + dense_size * 4 * factors + dense_size // 8
+
+
+class Factor(NamedTuple):
+    """A number for each rating: in the rows and in the dense block."""
+
+    sparse: npt.NDArray[np.float32]
+    dense: npt.NDArray[np.float32]
+
+
+class PreparedRatings(NamedTuple):
+    """The ratings in the order of the blocks: rows by activity, items by popularity, with the dense block."""
+
+    rows: kernels.CSR
+    dense: kernels.DenseBlock
+    prefix_lengths: npt.NDArray[np.int32]  # ratings of each row in the dense block
+    # for each sum of a pair, the two numbers multiplied
+    factors: list[tuple[Factor, Factor]]
+
+
+def blocked_similarity(
+    by_user: kernels.CSR,
+    norms: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.int64],
+    formula: kernels.SimilarityFormula,
+    n_neighbors: int,
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, ...]:
+    """Return lengths, indices, values and common raters of all rows, at most `n_neighbors` in each."""
+    layout = BlockLayout.choose(len(sizes), n_neighbors, formula.pearson)
+    order = np.argsort(-sizes, kind="stable").astype(np.int32)
+    rank = np.empty(len(sizes), np.int32)
+    rank[order] = np.arange(len(sizes), dtype=np.int32)
+    padding = layout.n_padded - len(sizes)  # items without raters
+    by_popularity = (np.pad(part, (0, padding)) for part in (sizes[order], norms[order], order))
+    inputs = kernels.SimilarityInputs(formula, *by_popularity)
+    buffers = _empty_buffers(layout, n_neighbors)
+    _fill(buffers, _prepare(by_user, rank, layout), layout, inputs, progress)
+
+    lengths = np.minimum(buffers.filled.sum(axis=0), n_neighbors)[rank]
+    indptr = to_indptr(lengths)
+    out = tuple(np.empty(indptr[-1], dtype) for dtype in (np.int32, np.float32, np.int32))
+
+    def merge(start: int, stop: int) -> None:
+        kernels.merge_buffers(start, stop, buffers, rank, indptr, out)
+
+    parallel_for(merge, split_by_cost(4 * lengths, SLICE))
+    return lengths, *out
+
+
+def _prepare(by_user: kernels.CSR, rank: npt.NDArray[np.int32], layout: BlockLayout) -> PreparedRatings:
+    """Renumber and sort the ratings, and fill the dense block."""
+    rows = _sort_rows(by_user, rank)
+    dense, prefix_lengths = empty_dense_block(rows, layout.n_padded)
+
+    def factor(sparse: npt.NDArray[np.float32]) -> Factor:
+        return Factor(sparse, fill_dense_values(sparse, rows, dense, prefix_lengths))
+
+    value = factor(rows.data)
+    factors = [(value, value)]
+    if layout.moments:
+        ones, squares = factor(np.ones_like(rows.data)), factor(np.square(rows.data))
+        factors += [(value, ones), (ones, value), (squares, ones), (ones, squares)]
+    return PreparedRatings(rows, dense, prefix_lengths, factors)
+
+
+def empty_dense_block(rows: kernels.CSR, n_padded: int) -> tuple[kernels.DenseBlock, npt.NDArray[np.int32]]:
+    """Return an empty dense block for `rows`, and an empty array for the dense prefix length of each row."""
+    widths = kernels.dense_widths(rows, n_padded, max(len(rows.data), MIN_DENSE_SIZE))
+    starts = to_indptr(widths * kernels.CHUNK_USERS)
+    rated = np.zeros(starts[-1] // 64, np.uint64)
+    return kernels.DenseBlock(widths, starts, rated), np.zeros(len(rows.indptr) - 1, np.int32)
+
+
+def fill_dense_values(
+    sparse: npt.NDArray[Any], rows: kernels.CSR, dense: kernels.DenseBlock, prefix_lengths: npt.NDArray[np.int32]
+) -> npt.NDArray[Any]:
+    """Return a number for each rating in the layout of the dense block; fill in `dense.rated` and `prefix_lengths`."""
+    values = np.zeros(dense.starts[-1], sparse.dtype)
+
+    def fill(start: int, stop: int) -> None:
+        kernels.fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths)
+
+    parallel_for(fill, split_by_cost(dense.widths * kernels.CHUNK_USERS, SLICE))
+    return values
+
+
+def _sort_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.CSR:
+    """Return the rows by descending activity, with items by descending popularity."""
+    # half the bytes of each row in the inner loop where the item indices allow
+    index_dtype = np.uint16 if len(rank) <= 2**16 else np.uint32
+    items, values = np.empty(len(by_user.indices), index_dtype), np.empty_like(by_user.data)
+    lengths = np.diff(by_user.indptr)
+    users = np.argsort(-lengths, kind="stable")
+    indptr = to_indptr(lengths[users])
+
+    def sort(start: int, stop: int) -> None:
+        kernels.sort_rows(start, stop, by_user, users, rank, indptr, items, values)
+
+    parallel_for(sort, split_by_cost(lengths[users], SLICE))
+    return kernels.CSR(indptr, items, values)
+
+
+def _fill(
+    buffers: kernels.NeighborBuffers,
+    ratings: PreparedRatings,
+    layout: BlockLayout,
+    inputs: kernels.SimilarityInputs,
+    progress: Progress | None,
+) -> None:
+    """Add and select block after block on all threads."""
+    starts, users, offsets = _index_users(ratings, layout)
+    workspaces = _workspaces(buffers, layout)
+    cancel_event = Event()
+
+    def process(b: int, _: int) -> None:
+        part = slice(starts[b], starts[b + 1])
+        block = kernels.Block(layout.boundaries[b], layout.boundaries[b + 1], users[part], offsets[part])
+        workspace = sums, counts, moments, own_buffers = workspaces.get()
+        try:
+            for k, (left, right) in enumerate(ratings.factors):
+                out, out_counts = (sums, counts) if k == 0 else (moments[k - 1], None)
+                kernels.add_dense_products(block, ratings.dense, left.dense, right.dense, out, out_counts)
+                for start in range(0, len(block.users), ROWS_PER_CHECK):
+                    stop = min(start + ROWS_PER_CHECK, len(block.users))
+                    kernels.add_sparse_products(
+                        block, start, stop, ratings.rows, left.sparse, right.sparse, out, out_counts
+                    )
+                    if cancel_event.is_set():
+                        return
+            kernels.select_neighbors(block, sums, counts, moments, inputs, own_buffers)
+        finally:
+            workspaces.put(workspace)
+
+    parallel_for(process, [(b, b + 1) for b in range(len(starts) - 1)], progress, cancel_event)
+
+
+def _empty_buffers(layout: BlockLayout, n_neighbors: int) -> kernels.NeighborBuffers:
+    """Return empty buffers, a set for each thread."""
+    threads, size = n_threads(), layout.n_padded * layout.capacity
+    thresholds, filled = np.zeros(layout.n_padded, np.float32), np.zeros((threads, layout.n_padded), np.int32)
+    keys, common = np.empty((threads, size), np.uint64), np.empty((threads, size), np.int32)
+    return kernels.NeighborBuffers(layout.capacity, n_neighbors, thresholds, filled, keys, common)
+
+
+def _workspaces(buffers: kernels.NeighborBuffers, layout: BlockLayout) -> "SimpleQueue[tuple[Any, ...]]":
+    """Return sums, counts, moments and buffers for each thread."""
+    # a task takes any idle workspace: which one does not change the result
+    workspaces: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+    for thread in range(len(buffers.filled)):
+        sums, counts = np.zeros(layout.n_sums, np.float32), np.zeros(layout.n_sums, np.int32)
+        moments = np.zeros((layout.moments, layout.n_sums), np.float32) if layout.moments else None
+        own_parts = {part: getattr(buffers, part)[thread] for part in ("filled", "keys", "common")}
+        workspaces.put((sums, counts, moments, buffers._replace(**own_parts)))
+    return workspaces
+
+
+def _index_users(ratings: PreparedRatings, layout: BlockLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the (user, block) index: where each block begins in it, the users, and the offsets in their rows."""
+    block_of = np.repeat(np.arange(len(layout.boundaries) - 1), np.diff(layout.boundaries)).astype(np.int32)
+    starts = np.zeros(len(layout.boundaries), np.int64)
+    kernels.count_user_blocks(ratings.rows, ratings.prefix_lengths, block_of, starts)
+    np.cumsum(starts, out=starts)
+    users, offsets = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+    kernels.list_user_blocks(ratings.rows, ratings.prefix_lengths, block_of, starts[:-1].copy(), users, offsets)
+    return starts, users, offsets

@@ -1,0 +1,261 @@
+"""Linear item weights: ridge regression of each item's column on those of other items."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
+
+from reelated import _kernels as kernels
+from reelated.parallel import Progress, ordered_parallel_map, parallel_for, split_by_cost
+from reelated.similarity.csr import as_kernel_csr, row_costs, sizes_and_norms, to_indptr
+from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
+
+SLICE = 2e8
+"""Operations of one slice of work: about a third of a second."""
+BLOCK = 512
+"""Rows inverted at a time."""
+MAX_GRAM_BYTES = 3_000_000_000
+"""The maximum size of a full Gram matrix where each item has only a few candidates."""
+SPARSE_GRAM_ENTRIES = 1000
+"""Entries kept in each row of the Gram matrix where the full matrix would be larger than `MAX_GRAM_BYTES`."""
+
+
+class Weights(NamedTuple):
+    """Item weights and the number of common raters, items × items, with the same pattern."""
+
+    values: sp.csr_array  # row `i` holds the items that predict `i`
+    common: sp.csr_array
+    truncation_error: npt.NDArray[np.float64]  # the fraction of each row's Σ weights² that was dropped, (n_items,)
+
+
+class Ridge(NamedTuple):
+    """Regularisation: ``l2 + dropout / (1 − dropout) · G_jj`` on the weight of item `j`."""
+
+    l2: float
+    dropout: float  # equals training with this fraction of the ratings dropped at random, in expectation
+
+    def penalty(self, diagonal: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the penalty of every item, given the diagonal of ``Vᵀ V``."""
+        penalty: npt.NDArray[Any] = self.l2 + diagonal * (self.dropout / (1 - self.dropout))
+        return penalty.astype(diagonal.dtype)
+
+
+def fit_sparse(
+    values: sp.csr_array,
+    ridge: Ridge,
+    n_candidates: int,
+    max_weights: int,
+    progress: Progress | None = None,
+    *,
+    side_info: sp.csr_array | None = None,
+) -> Weights:
+    """Regress each item on the `n_candidates` items of highest cosine, and keep the `max_weights` strongest weights.
+
+    Each row of `side_info` (item attributes) acts as one more user, who does not count in `common`.
+    """
+    first, second, third = _thirds(progress)
+    values = _append_rows(values, side_info)
+    candidates = similarity(values, SimilarityParams(n_neighbors=n_candidates), progress=first)
+    _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
+    if _gram_bytes(values) <= MAX_GRAM_BYTES:
+        matrix = as_gram_matrix(gram(values, second))
+    else:
+        matrix = _sparse_gram(values, norms, second)
+    weights = solve_local_ridge(candidates, norms, matrix, ridge, max_weights, third)
+    if side_info is not None:
+        weights.common.data -= _count_common(side_info, (weights.common.indices, weights.common.indptr), None)
+    return weights
+
+
+def fit_dense(
+    values: sp.csr_array,
+    ridge: Ridge,
+    max_weights: int,
+    progress: Progress | None = None,
+    *,
+    side_info: sp.csr_array | None = None,
+) -> Weights:
+    """Regress each item on all others in closed form: ``−P_ij / P_ii``, `P` the inverse of ``Vᵀ V`` plus the penalty.
+
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data", §3.1; with dropout Steck 2020, "Autoencoders
+    that don't overfit towards the identity", §3.
+    """
+    first, second, third = _thirds(progress)
+    matrix = gram(_append_rows(values, side_info), first)
+    pattern, weights, truncation_error = solve_dense_ridge(matrix, ridge, max_weights, second)
+    return as_weights(weights, _count_common(values, pattern, third), pattern, truncation_error)
+
+
+def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[Any]:
+    """Return the lower triangle of ``Vᵀ V``, zeros above the diagonal, in the dtype of `values`."""
+    n_items, columns = values.shape[1], values.tocsc()
+    out, by_item, by_user = np.zeros((n_items, n_items), values.dtype), as_kernel_csr(columns), as_kernel_csr(values)
+
+    def rows(start: int, stop: int) -> None:
+        kernels.gram_rows(start, stop, by_item, by_user, out)
+
+    parallel_for(rows, split_by_cost(row_costs(columns, np.diff(values.indptr)) + n_items, SLICE), progress)
+    return out
+
+
+def as_gram_matrix(matrix: npt.NDArray[Any]) -> kernels.GramMatrix:
+    """Wrap a full Gram matrix, of which the lower triangle is read, for `solve_local_ridge`."""
+    empty = sp.csr_array((0, 0), dtype=matrix.dtype)
+    return kernels.GramMatrix(matrix, as_kernel_csr(empty), matrix.diagonal().copy())
+
+
+def _sparse_gram(values: sp.csr_array, norms: npt.NDArray[np.float64], progress: Progress | None) -> kernels.GramMatrix:
+    """Return the entries of the Gram matrix that belong to the highest cosines of each item."""
+    params = SimilarityParams(n_neighbors=SPARSE_GRAM_ENTRIES)
+    cosines = as_kernel_csr(similarity(values, params, progress=progress).values)
+    diagonal = np.square(norms).astype(values.dtype)
+    return kernels.GramMatrix(np.empty((0, 0), values.dtype), _dot_products(cosines, norms), diagonal)
+
+
+def _dot_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
+    """Multiply cosines by both norms, which gives entries of the Gram matrix."""
+    scale = np.repeat(norms, np.diff(cosines.indptr)) * norms[cosines.indices]
+    return cosines._replace(data=(cosines.data * scale).astype(cosines.data.dtype))
+
+
+def solve_local_ridge(
+    candidates: Similarity,
+    norms: npt.NDArray[np.float64],
+    matrix: kernels.GramMatrix,
+    ridge: Ridge,
+    max_weights: int,
+    progress: Progress | None = None,
+) -> Weights:
+    """Solve one small ridge regression for each item, on the items in its row of `candidates`."""
+    targets = _dot_products(as_kernel_csr(candidates.values), norms)
+    weights = np.empty(candidates.values.nnz, candidates.values.dtype)
+    penalty = ridge.penalty(matrix.diagonal)
+
+    def rows(start: int, stop: int) -> None:
+        kernels.local_ridge_rows(start, stop, targets, matrix, penalty, weights)
+
+    cost = np.diff(targets.indptr).astype(np.float64) ** 3 / 3
+    with threadpool_limits(1, "blas"):  # the threads already share the items
+        parallel_for(rows, split_by_cost(cost + 1, SLICE), progress)
+    lengths, positions, truncation_error = _truncate(targets.indptr, weights, max_weights)
+    pattern = targets.indices[positions], to_indptr(lengths)
+    return as_weights(weights[positions], candidates.common.data[positions], pattern, truncation_error)
+
+
+def solve_dense_ridge(
+    matrix: npt.NDArray[Any], ridge: Ridge, max_weights: int, progress: Progress | None = None
+) -> tuple[tuple[Any, Any], npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Turn a Gram matrix into weights in place; return the pattern (indices, indptr), weights and truncation errors.
+
+    Only the lower triangle is read; the whole matrix is overwritten.
+    """
+    n_items = len(matrix)
+    flat = matrix.ravel()
+    flat[:: n_items + 1] += ridge.penalty(matrix.diagonal())
+    invert(matrix, progress)
+    matrix /= -matrix.diagonal()[:, None]
+    flat[:: n_items + 1] = 0
+    row_starts = np.arange(n_items + 1, dtype=np.int64) * n_items
+    lengths, positions, truncation_error = _truncate(row_starts, flat, max_weights)
+    pattern = (positions % max(n_items, 1)).astype(np.int32), to_indptr(lengths)
+    return pattern, flat[positions], truncation_error
+
+
+def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
+    """Invert a symmetric positive definite matrix in place, block by block, so that the work can be interrupted.
+
+    Only the lower triangle is read. Each block of rows is swept (Goodnight 1979, "A tutorial on the sweep operator", by
+    blocks): n³ multiplications and additions in all, as many as with Cholesky factors.
+    """
+    n = len(matrix)
+    blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+    for block in blocks:  # np.linalg.inv reads both triangles of a diagonal block
+        _mirror(matrix[block, block])
+    for number, pivot in enumerate(blocks):
+        panel = np.concatenate([matrix[pivot, : pivot.stop], matrix[pivot.stop :, pivot].T], axis=1)
+        inverse = np.linalg.inv(matrix[pivot, pivot])
+        swept = inverse @ panel
+        for rows in blocks:
+            if rows != pivot:
+                matrix[rows, : rows.stop] -= panel[:, rows].T @ swept[:, : rows.stop]
+        matrix[pivot, : pivot.stop] = swept[:, : pivot.stop]
+        matrix[pivot.stop :, pivot] = swept[:, pivot.stop :].T
+        matrix[pivot, pivot] = -inverse
+        if progress:
+            progress((number + 1) / len(blocks))
+    np.negative(matrix, out=matrix)
+    for block in blocks:
+        matrix[block, block.stop :] = matrix[block.stop :, block].T
+
+
+def _mirror(block: npt.NDArray[Any]) -> None:
+    """Copy the lower triangle to the upper one."""
+    upper = np.triu_indices(len(block), 1)
+    block[upper] = block.T[upper]
+
+
+def _truncate(indptr: npt.NDArray[np.int64], weights: npt.NDArray[Any], max_weights: int) -> tuple[np.ndarray, ...]:
+    """Return the lengths, positions and truncation errors of all rows."""
+
+    def rows(start: int, stop: int) -> tuple[np.ndarray, ...]:
+        return kernels.truncate_rows(start, stop, indptr, weights, max_weights)
+
+    parts = list(ordered_parallel_map(rows, split_by_cost(np.diff(indptr) * 8.0 + 1, SLICE)))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _count_common(values: sp.csr_array, pattern: tuple[Any, Any], progress: Progress | None) -> npt.NDArray[np.int32]:
+    """Count the common raters of every pair of a pattern."""
+    columns = values.tocsc()
+    by_item, by_user = as_kernel_csr(columns), as_kernel_csr(values)
+    common = np.empty(len(pattern[0]), np.int32)
+    pairs = kernels.CSR(pattern[1], pattern[0], common)
+
+    def rows(start: int, stop: int) -> None:
+        kernels.count_common(start, stop, by_item, by_user, pairs, common)
+
+    parallel_for(rows, split_by_cost(row_costs(columns, np.diff(values.indptr)) + values.shape[1], SLICE), progress)
+    return common
+
+
+def as_weights(values: Any, common: Any, pattern: tuple[Any, Any], truncation_error: Any) -> Weights:
+    """Assemble `Weights` from the data and the pattern of its matrices."""
+    n_items = len(truncation_error)
+    values, common = (sp.csr_array((data, *pattern), shape=(n_items, n_items)) for data in (values, common))
+    return Weights(values, common, truncation_error)
+
+
+def _append_rows(values: sp.csr_array, side_info: sp.csr_array | None) -> sp.csr_array:
+    """Append the attributes of the items as rows below the rating weights."""
+    if side_info is None:
+        return values
+    stacked = sp.csr_array(sp.vstack([values, side_info.astype(values.dtype)], format="csr"))
+    stacked.has_canonical_format = True
+    return stacked
+
+
+def _thirds(progress: Progress | None) -> tuple[Progress | None, ...]:
+    """Return a progress callback for each third of the work."""
+    if progress is None:
+        return None, None, None
+    return tuple(lambda done, part=part: progress((part + done) / 3) for part in range(3))
+
+
+def _gram_bytes(values: sp.csr_array) -> int:
+    return values.shape[1] ** 2 * values.data.itemsize
+
+
+def ridge_memory(values: sp.csr_array, n_candidates: int | None, max_weights: int) -> int:
+    """Estimate the peak memory of `fit_sparse`, or of `fit_dense` if `n_candidates` is None, without its input."""
+    n_items, width, gram_bytes = values.shape[1], values.data.itemsize, _gram_bytes(values)
+    result = 2 * n_items * min(max_weights, n_candidates or n_items, n_items) * (width + 12)
+    csc = values.nnz * (width + 8)
+    if n_candidates is None:
+        return gram_bytes + 4 * n_items * BLOCK * width + result + csc
+    solving = n_items * n_candidates * (2 * width + 16) + result + csc
+    if gram_bytes <= MAX_GRAM_BYTES:
+        return max(plan(values, SimilarityParams(n_neighbors=n_candidates)).bytes, gram_bytes + solving)
+    sparse_gram = plan(values, SimilarityParams(n_neighbors=SPARSE_GRAM_ENTRIES)).bytes
+    return sparse_gram + n_items * min(SPARSE_GRAM_ENTRIES, n_items) * width + solving
