@@ -117,7 +117,7 @@ def first_fold(protocol, result):
 
 def section(protocol, source):
     """Print one protocol's table and what stands behind it."""
-    splits, data = protocol.made(source), reelated.read(source)
+    splits, data = protocol.splits(source), reelated.read(source)
     bare = reelated.Dataset.from_frames(data.ratings.to_polars()).items
     folds = len(splits) > 1
     names = [*protocol.columns, *(["first fold, RMSE"] if folds else []), "fit, s"]
@@ -130,7 +130,7 @@ def section(protocol, source):
     results = {}
     for label, row in ROWS[protocol.name].items():
         parts = [told(split, bare if label == IDS_ONLY else data.items) for split in splits]
-        result = results[label] = evaluate(row, parts, protocol.n, ask=protocol.ask)
+        result = results[label] = evaluate(row, parts, protocol.n, target=protocol.target)
         values = [*protocol.row(result), *([first_fold(protocol, result)] if folds else [])]
         print(f"| {label} | {' | '.join(map(spoken, values, names))} | {result.seconds:.1f} |", flush=True)
         gc.collect()

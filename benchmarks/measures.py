@@ -61,7 +61,7 @@ def measured(model, by, parts):
     top = model.recommend(X, 10, by=by)
     listed = [top.row(u)[0] for u in range(X.shape[0])]
     any_, liked = (ndcg(listed, users[known & chosen], items[known & chosen]) for chosen in (ratings > 0, ratings >= 4))
-    return *errors, any_, liked, concentration(model, X, by)
+    return *errors, any_, liked, top10_share(model, X, by)
 
 
 def ndcg(listed, users, items):
@@ -74,7 +74,7 @@ def ndcg(listed, users, items):
     return np.mean(gains)
 
 
-def concentration(model, X, by):
+def top10_share(model, X, by):
     """Return the share of all audience places that the ten most listed users hold."""
     by_item = model.columns(X, by=by)
     every = [model.audience(X, item, 10, by=by, by_item=by_item) for item in range(X.shape[1])]

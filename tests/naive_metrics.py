@@ -3,7 +3,7 @@
 import math
 
 
-def judged(listed, relevant, n):
+def score_list(listed, relevant, n):
     """Return every measure of one list against the set of what is relevant, which is not empty."""
     hits = [1 if entry in relevant else 0 for entry in listed[:n]]
     gain = sum(hit / math.log2(rank + 2) for rank, hit in enumerate(hits))
@@ -23,12 +23,12 @@ def judged(listed, relevant, n):
 
 def mean_over_users(lists, relevant, n):
     """Return the means over the users with a list and something relevant, and how many they are."""
-    each = [judged(lists[user], relevant[user], n) for user in lists if relevant.get(user)]
+    each = [score_list(lists[user], relevant[user], n) for user in lists if relevant.get(user)]
     return {name: sum(one[name] for one in each) / len(each) for name in each[0]}, len(each)
 
 
-def of_lists_as_a_whole(lists, raters, n_users, n_items):
-    """Return coverage, concentration and novelty of all lists."""
+def overall(lists, raters, n_users, n_items):
+    """Return coverage, top10_share and novelty of all lists."""
     places = {}
     for entries in lists.values():
         for entry in entries:
@@ -41,7 +41,7 @@ def of_lists_as_a_whole(lists, raters, n_users, n_items):
     most = sorted(places.values(), reverse=True)[:10]
     return {
         "coverage": len(places) / n_items,
-        "concentration": sum(most) / sum(places.values()),
+        "top10_share": sum(most) / sum(places.values()),
         "novelty": sum(bits) / len(bits),
     }
 

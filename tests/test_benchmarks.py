@@ -1,4 +1,4 @@
-"""The benchmark is fair: the judge sees what is wrong, the data are what they say, and figures come from results."""
+"""The benchmark is fair: wrong results are detected, data are as specified, and figures come from results."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def small():
 
 @pytest.fixture
 def judged():
-    """Ratings with two equal columns, the reference of all their columns and the two strongest of each."""
+    """Ratings with two equal columns, the reference similarities and the two strongest of each column."""
     dense = np.array([[5, 5, 1, 0, 2], [4, 4, 0, 3, 0], [0, 0, 5, 4, 1], [2, 2, 3, 0, 5]], np.float32)
     X, rows = sp.csr_matrix(dense), np.arange(5)
     wanted = agreement.reference(X, rows)
@@ -52,13 +52,12 @@ def judged():
 
 @pytest.fixture
 def ghost(tmp_path, monkeypatch):
-    """Make a contender that does as it is told when it is asked for its version."""
+    """Make a contender that runs the given code when asked for its version."""
     (tmp_path / "contenders").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return lambda does: (tmp_path / "contenders" / "ghost.py").write_text(does)
 
 
-# ------------------------------------------------------------------------------------------------------- the judge
 def test_the_reference_is_the_cosine_between_columns(judged):
     _, wanted, _ = judged
     assert wanted[0, 1] == pytest.approx(1)
@@ -66,21 +65,21 @@ def test_the_reference_is_the_cosine_between_columns(judged):
     assert not wanted.diagonal().any()
 
 
-def test_right_neighbours_agree_and_of_ties_any(judged):
+def test_correct_neighbours_agree_whatever_the_order_of_ties(judged):
     rows, wanted, found = judged
     assert agreement.compare(sp.csr_matrix(found), rows, wanted, 2)["agree"] == 1
     kept = agreement.compare(sp.csr_matrix(found[:, [1, 0, 2, 3, 4]][2:]), rows[2:], wanted[2:], 2)
     assert kept == {"rows": 3, "agree": 1, "largest_error": 0}
 
 
-def test_the_item_itself_and_one_more_are_no_fault(judged):
+def test_the_item_itself_and_extra_neighbours_are_accepted(judged):
     rows, wanted, found = judged
     assert agreement.compare(sp.csr_matrix(found + np.eye(5)), rows, wanted, 2)["agree"] == 1
     assert agreement.compare(sp.csr_matrix(wanted), rows, wanted, 2)["agree"] == 1
 
 
 @pytest.mark.parametrize("fault", ["another neighbour", "one too few", "a value off"])
-def test_a_fault_among_the_neighbours_is_noticed(judged, fault):
+def test_wrong_neighbours_are_detected(judged, fault):
     rows, wanted, found = judged
     weakest = np.flatnonzero(found[2])[np.argmin(found[2][found[2] > 0])]
     if fault == "a value off":
@@ -93,15 +92,14 @@ def test_a_fault_among_the_neighbours_is_noticed(judged, fault):
     assert agreement.compare(sp.csr_matrix(found), rows, wanted, 2)["agree"] == 4 / 5
 
 
-def test_lists_with_something_seen_or_too_few_or_second_best_are_noticed():
+def test_wrong_lists_are_detected():
     scores, seen = np.array([[3.0, 2.0, 1.0, 0.5]]), sp.csr_matrix([[1.0, 0, 0, 0]])
     for listed, right in (([1, 2], 1), ([2, 1], 1), ([0, 1], 0), ([1], 0), ([1, 3], 0), ([1, 1], 0)):
         lists = np.array([0, len(listed)]), np.array(listed)
         assert agreement.compare_lists(lists, np.array([0]), scores, seen, 2)["agree"] == right
 
 
-# -------------------------------------------------------------------------------------------------------- the data
-def test_the_shapes_have_the_marginals_that_they_promise(small):
+def test_synthetic_data_have_the_specified_marginals(small):
     shape, users, items = shapes.SHAPES["small"], np.diff(small.indptr), np.bincount(small.indices)
     assert small.shape == (shape.users, shape.items)
     assert small.nnz == users.sum() == shape.ratings
@@ -113,12 +111,12 @@ def test_the_shapes_have_the_marginals_that_they_promise(small):
     assert set(np.unique(small.data)) <= set(shapes.STARS)
 
 
-def test_no_user_of_a_shape_rates_an_item_twice_and_the_seed_decides(small):
+def test_synthetic_data_have_no_duplicates_and_depend_on_the_seed(small):
     assert all((np.diff(small.indices[a:b]) > 0).all() for a, b in zip(small.indptr, small.indptr[1:], strict=False))
     assert (shapes.make(shapes.SHAPES["small"]) != small).nnz == 0
 
 
-def test_data_that_are_not_at_hand_are_named(tmp_path, monkeypatch):
+def test_missing_data_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "FOLDER", tmp_path)
     monkeypatch.setenv("REELATED_TEST_DATA", str(tmp_path))
     with pytest.raises(data.Missing, match="REELATED_TEST_DATA"):
@@ -127,8 +125,7 @@ def test_data_that_are_not_at_hand_are_named(tmp_path, monkeypatch):
         data.matrix("ml-21m")
 
 
-# --------------------------------------------------------------------------------------------------- the contenders
-def test_a_contender_that_cannot_be_imported_is_skipped_with_its_reason(ghost, tmp_path, monkeypatch):
+def test_a_contender_that_cannot_be_imported_is_skipped_with_a_reason(ghost, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "FOLDER", tmp_path / "data")
     ghost("import no_such_library\n")
     told = contest.contest(contest.Terms("small", ("ghost", "scikit_learn"), (), 1, 1, environments=False))
@@ -138,7 +135,7 @@ def test_a_contender_that_cannot_be_imported_is_skipped_with_its_reason(ghost, t
     assert [fit["median"]] == fit["seconds"]
 
 
-def test_a_contender_that_fails_at_one_work_keeps_its_others(ghost, tmp_path, monkeypatch):
+def test_a_contender_that_fails_at_one_task_keeps_its_other_results(ghost, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "FOLDER", tmp_path / "data")
     ghost(GHOST.format(does="return '1'") + LISTS)
     told = contest.contest(contest.Terms("small", ("ghost",), (), 1, 1, environments=False))["ghost"]
@@ -147,7 +144,7 @@ def test_a_contender_that_fails_at_one_work_keeps_its_others(ghost, tmp_path, mo
     assert "skipped" not in told
 
 
-def test_an_environment_that_cannot_be_made_says_why():
+def test_a_failed_environment_gives_the_reason():
     with pytest.raises(environments.CannotInstall, match="no such package"):
         environments._run(sys.executable, "-c", "import sys; sys.exit('some words\\nno such package')")
     assert environments.contenders()[0] == "reelated"
@@ -155,7 +152,7 @@ def test_an_environment_that_cannot_be_made_says_why():
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not hold processes to cores")
-def test_a_worker_is_held_to_its_threads_and_what_is_printed_stays_out_of_the_way(ghost):
+def test_a_worker_is_limited_to_its_threads_and_its_output_is_separate(ghost):
     ghost(GHOST.format(does="print('hello'); return [os.environ['OMP_NUM_THREADS'], len(os.sched_getaffinity(0))]"))
     before, worker = os.sched_getaffinity(0), process.Process(Path(sys.executable), "worker.py", 1, "ghost")
     assert worker.ask("hello")["version"] == ["1", 1]
@@ -165,7 +162,7 @@ def test_a_worker_is_held_to_its_threads_and_what_is_printed_stays_out_of_the_wa
     assert os.sched_getaffinity(0) == before
 
 
-def test_a_worker_that_dies_is_told_of(ghost):
+def test_the_death_of_a_worker_is_an_error(ghost):
     ghost(GHOST.format(does="os.write(2, b'out of luck'); os._exit(3)"))
     worker = process.Process(Path(sys.executable), "worker.py", 1, "ghost")
     with pytest.raises(process.Failed, match=r"'hello' with 3: out of luck"):
@@ -173,7 +170,7 @@ def test_a_worker_that_dies_is_told_of(ghost):
     worker.close()
 
 
-def test_the_peak_of_memory_is_that_of_the_work_alone():
+def test_peak_memory_covers_only_the_measured_task():
     assert np.ones(30_000_000).any()  # a larger peak before is forgotten
     _, told = measured(lambda: np.ones(10_000_000).sum(), memory=True)
     if told["peak"] is None:
@@ -181,7 +178,6 @@ def test_the_peak_of_memory_is_that_of_the_work_alone():
     assert told["peak"] == pytest.approx(80_000_000, rel=0.1)
 
 
-# ------------------------------------------------------------------------------------------------------- the report
 def result(name, ratings, **fits):
     """Return a made-up result in which each contender took so many seconds and as many megabytes."""
     fit = {"agreement": {"rows": 9, "agree": 1.0, "largest_error": 1e-8}}
@@ -214,7 +210,7 @@ def written(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_table_is_made_from_the_latest_results(written):
+def test_the_table_shows_the_latest_results(written):
     page = (written / "README.md").read_text()
     assert page.startswith("above\n")
     assert page.endswith("below\n")
@@ -224,14 +220,14 @@ def test_the_table_is_made_from_the_latest_results(written):
     assert "* surprise is left out: too large" in page
 
 
-def test_our_losses_are_told_in_both_pages(written):
+def test_both_pages_list_our_losses(written):
     for page in ("README.md", "speed.md"):
         lost = (written / page).read_text().split("Where we lose")[1]
         assert "* ml-20m, 2 threads, fit: we 40 s, implicit 30 s" in lost
         assert "ml-1m" not in lost
 
 
-def test_a_second_report_changes_nothing_and_the_chart_has_every_contender(written):
+def test_reports_are_reproducible_and_the_chart_has_every_contender(written):
     pages = ("README.md", "speed.md", "images/speed.svg")
     before = [(written / page).read_bytes() for page in pages]
     report.write()
@@ -239,6 +235,6 @@ def test_a_second_report_changes_nothing_and_the_chart_has_every_contender(writt
     assert all(name in before[2].decode() for name in ("reelated", "implicit"))
 
 
-def test_an_agreement_that_is_not_whole_is_never_shown_as_all():
+def test_agreement_below_1_is_never_shown_as_all():
     assert report.share({"agree": 0.999999}) == "99.99%"
     assert report.share({"agree": 1.0}) == "all"

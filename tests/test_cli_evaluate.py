@@ -1,4 +1,4 @@
-"""`reelated evaluate` says what `evaluate` says."""
+"""`reelated evaluate` prints the results of `evaluate`."""
 
 import json
 
@@ -24,8 +24,8 @@ def run(*words, code=0):
 
 
 def measures(*words):
-    (told,) = json.loads(run(*words, "--json").stdout)
-    return told["measures"]
+    (output,) = json.loads(run(*words, "--json").stdout)
+    return output["measures"]
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +33,20 @@ def sample():
     return reelated.read("sample")
 
 
-def test_the_terminal_says_what_the_library_says(sample):
+def test_the_command_prints_the_results_of_evaluate(sample):
     assert measures("sample") == evaluate(Recommender(), within_users(sample)).to_dicts()
 
 
-def test_options_choose_the_split_the_length_the_question_and_the_model(sample):
-    told = measures("sample", "--split", "within-items", "--seed", 3, "--ask", "users", "-n", 5, "--preset", "textbook")
-    assert told == evaluate(textbook(), within_items(sample, seed=3), 5, ask="users").to_dicts()
-    told = measures("sample", "--split", "last", "--model", "item-knn", "--set", "n_neighbors=20")
-    assert told == evaluate(Recommender(ItemKNN(n_neighbors=20)), leave_last_out(sample)).to_dicts()
+def test_options_select_split_length_target_and_model(sample):
+    output = measures(
+        "sample", "--split", "within-items", "--seed", 3, "--target", "users", "-n", 5, "--preset", "textbook"
+    )
+    assert output == evaluate(textbook(), within_items(sample, seed=3), 5, target="users").to_dicts()
+    output = measures("sample", "--split", "last", "--model", "item-knn", "--set", "n_neighbors=20")
+    assert output == evaluate(Recommender(ItemKNN(n_neighbors=20)), leave_last_out(sample)).to_dicts()
 
 
-def test_both_kinds_of_hits_stand_side_by_side_with_their_intervals():
+def test_both_kinds_of_relevance_are_columns_with_intervals():
     shown = run("sample").stdout
     assert "rated at all" in shown
     assert "liked" in shown
@@ -52,34 +54,34 @@ def test_both_kinds_of_hits_stand_side_by_side_with_their_intervals():
     assert line.count("–") == 2
 
 
-def test_popularity_has_no_error_of_the_ratings_that_another_model_predicts(shared_data):
+def test_popularity_has_no_errors_of_predicted_ratings(shared_data):
     asked = "sample", "--model", "popularity"
     shown = run(*asked).stdout
     assert "nDCG@10" in shown
     assert all(measure not in shown for measure in ("RMSE", "MAE", "80 %"))
-    assert {"rmse", "mae", "in_interval"}.isdisjoint(row["measure"] for row in measures(*asked))
+    assert {"rmse", "mae", "interval_coverage"}.isdisjoint(row["measure"] for row in measures(*asked))
     asked = shared_data / "ml-100k.zip", "--protocol", "ml100k-folds", "--model", "popularity"
-    (told,) = json.loads(run(*asked, "--json").stdout)
-    assert told["protocol"]["ours"] == {"RMSE": None, "MAE": None}
+    (output,) = json.loads(run(*asked, "--json").stdout)
+    assert output["protocol"]["ours"] == {"RMSE": None, "MAE": None}
     assert "Reelated: popularity" in run(*asked).stdout
 
 
-def test_who_is_left_out_is_told():
-    told = run("sample", "--split", "last").stderr
-    assert "left out of the means of what is liked:" in told
-    assert "users of 600" in told
+def test_left_out_users_are_noted():
+    output = run("sample", "--split", "last").stderr
+    assert "left out of the means of what is liked:" in output
+    assert "users of 600" in output
 
 
-def test_a_protocol_shows_our_row_below_the_published_ones(shared_data):
+def test_a_protocol_prints_our_row_below_the_published_ones(shared_data):
     path, protocol = shared_data / "ml-100k.zip", PROTOCOLS["ml100k-microsoft"]
     shown = run(path, "--protocol", "ml100k-microsoft").stdout
     assert "BiVAE" in shown
     assert "Reelated: default" in shown
     assert " ".join(protocol.definition.split()) in " ".join(shown.split())
-    (told,) = json.loads(run(path, "--protocol", "ml100k-microsoft", "--json").stdout)
-    (split,) = protocol.made(path)
-    assert told["protocol"]["ours"]["nDCG@10"] == evaluate(Recommender(), split).value("ndcg@10", "any")
-    assert told["protocol"]["published"][0]["nDCG@10"] == 0.4751
+    (output,) = json.loads(run(path, "--protocol", "ml100k-microsoft", "--json").stdout)
+    (split,) = protocol.splits(path)
+    assert output["protocol"]["ours"]["nDCG@10"] == evaluate(Recommender(), split).value("ndcg@10", "any")
+    assert output["protocol"]["published"][0]["nDCG@10"] == 0.4751
 
 
 @pytest.mark.parametrize(
@@ -88,13 +90,13 @@ def test_a_protocol_shows_our_row_below_the_published_ones(shared_data):
         (["--split", "often"], "--split 'often': expected one of within-users, "),
         (["--protocol", "ml100k"], "--protocol 'ml100k': expected one of 'ml100k-folds', "),
         (["--protocol", "ml100k-microsoft"], "SOURCE 'sample' holds 49,653 ratings"),
-        (["--protocol", "ml100k-microsoft", "-n", 5], "Leave out -n, --ask and the options on reading."),
+        (["--protocol", "ml100k-microsoft", "-n", 5], "Leave out -n, --target and the options on reading."),
     ],
 )
-def test_what_cannot_be_measured_is_said_in_the_words_of_the_terminal(words, message):
+def test_error_messages_name_options(words, message):
     assert message in run("sample", *words, code=1)
 
 
-def test_a_missing_split_is_asked_for_in_the_words_of_the_terminal(shared_data, tmp_path):
-    told = run(shared_data / "ml-1m", "--protocol", "ml1m-ncf", "--split", tmp_path, code=1)
-    assert told.endswith("Name it: --split FOLDER.")
+def test_a_missing_split_file_message_names_the_option(shared_data, tmp_path):
+    output = run(shared_data / "ml-1m", "--protocol", "ml1m-ncf", "--split", tmp_path, code=1)
+    assert output.endswith("Name it: --split FOLDER.")

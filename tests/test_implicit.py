@@ -172,7 +172,7 @@ def test_neither_errors_nor_likes_are_measured_where_all_ratings_are_equal():
     results["popularity"] = evaluate(reelated.Recommender(Popularity()), split)
     for result in results.values():
         assert {row.relevance for row in result.rows()} == {"any", None}
-        assert not {"rmse", "mae", "in_interval"} & {row.measure for row in result.rows()}
+        assert not {"rmse", "mae", "interval_coverage"} & {row.measure for row in result.rows()}
         assert result.liked is None
         assert result.errors().is_empty()
     assert results["default"].value("ndcg@10", "any") > 0.2
@@ -197,9 +197,7 @@ def test_a_recommender_without_a_rater_has_no_errors_and_is_compared_by_the_rest
 
 @pytest.mark.parametrize("goal", ["liked", "rating"])
 def test_settings_are_tuned_for_any_hit_alone(goal):
-    assert message(tune, bought(), goal).endswith(
-        "all ratings are equal, so the one goal that means anything is 'any'."
-    )
+    assert message(tune, bought(), goal).endswith("all ratings are equal, so the only goal is 'any'.")
     pytest.importorskip("optuna")
     assert tune(bought(), "any", trials=1).value > 0
 

@@ -165,7 +165,7 @@ from reelated.similarity import neighbors, triangle
 neighbors.SLICE, linear_item.SLICE, topn.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
 triangle.WIDEST = 16
 slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.split_by_cost
-rows, blocks = _kernels.similarity_rows, _kernels.add_pairs
+rows, blocks = _kernels.item_weights_rows, _kernels.add_pairs
 
 def counted(cost, budget):
     slices.append(len(cut(cost, budget)))
@@ -180,7 +180,7 @@ def noted_blocks(*arguments):
     return blocks(*arguments)
 
 neighbors.split_by_cost = triangle.split_by_cost = linear_item.split_by_cost = topn.split_by_cost = counted
-_kernels.similarity_rows, _kernels.add_pairs = noted_rows, noted_blocks
+_kernels.item_weights_rows, _kernels.add_pairs = noted_rows, noted_blocks
 X, digest = contract.table(1601, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
     model.fit(X)

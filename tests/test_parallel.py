@@ -162,7 +162,7 @@ def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):
     def job(_):
         model = ItemKNN(n_neighbors=6).fit(X)
         lists_ = *model.recommend(X, 5, by="rating"), *model.recommend(X, 5), *model.recommend(X[[3]], 5)
-        return model.similarity_.data, *lists_, model.predict_pairs(X, [3, 1], [7, 2])
+        return model.item_weights_.data, *lists_, model.predict_pairs(X, [3, 1], [7, 2])
 
     expected = job(0)
     with ThreadPoolExecutor(8) as pool:

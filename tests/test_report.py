@@ -1,4 +1,4 @@
-"""A report is one page that needs nothing else, holds what was measured, and lets no name break it."""
+"""The HTML report is self-contained, complete, and escapes all names."""
 
 import re
 import sys
@@ -53,19 +53,19 @@ def page(results):
     return render(results)
 
 
-def test_a_report_needs_no_network_and_no_other_file(page):
+def test_a_report_is_self_contained(page):
     assert not re.search(r"(?i)https?:|url\(|@import|<script|<link|<img|<iframe|src=|href=", page)
 
 
-def test_a_report_is_whole_and_read_by_screen_readers(page):
-    found = Page(page)
-    assert found.tags.count("svg") == 5
-    named = [value for tag, name, value in found.values if (tag, name) == ("svg", "aria-label")]
+def test_a_report_is_well_formed_and_accessible(page):
+    parsed = Page(page)
+    assert parsed.tags.count("svg") == 5
+    named = [value for tag, name, value in parsed.values if (tag, name) == ("svg", "aria-label")]
     assert len(named) == 5
     assert "prefers-color-scheme: dark" in page
 
 
-def test_a_report_holds_every_measure_of_every_model_with_its_interval(results, page):
+def test_a_report_has_every_metric_of_every_model_with_its_interval(results, page):
     text = Page(page).text
     for result in results.values():
         for row in result.rows():
@@ -73,38 +73,38 @@ def test_a_report_holds_every_measure_of_every_model_with_its_interval(results, 
             assert row.low is None or f"{row.low:.3f}–{row.high:.3f}" in text
 
 
-def test_a_report_says_the_most_important_aloud(results, page):
+def test_a_report_starts_with_a_summary(results, page):
     hits = 10 * results["default"].value("precision@10", "any")
     assert f"on average {hits:.1f} are among those hidden" in page
     assert f"off by {results['default'].value('mae'):.2f} on average" in page
 
 
-def test_names_are_text_and_no_tags(results):
+def test_model_names_are_escaped(results):
     named = render({"<b>&": results["default"], "</title><script>": results["textbook"]})
     assert "<script>" not in named
     assert "&lt;b&gt;&amp;" in named
     Page(named)
 
 
-def test_a_report_on_lists_without_a_hit_says_so():
+def test_a_report_notes_users_without_relevant_items():
     split = within_users(reelated.read("sample"))
     text = Page(render({"only": evaluate(Recommender(), split, liked=5.5)})).text
     assert "–" in text
     assert any("600 of 600 users have no list or not a hidden rating that counts as liked" in part for part in text)
 
 
-@pytest.mark.parametrize("ask", ["items", "users"])
-def test_little_data_makes_a_report_too(ask):
+@pytest.mark.parametrize("target", ["items", "users"])
+def test_a_report_of_few_ratings_works(target):
     table = {
         "user_id": [1, 1, 1, 2, 2, 3, 3, 3],
         "item_id": [7, 8, 9, 7, 8, 8, 9, 7],
         "rating": [1, 3, 5, 2, 4, 4, 3, 1],
     }
     data = reelated.read(table | {"timestamp": range(8)})
-    Page(render({"only": evaluate(Recommender(), leave_last_out(data), 2, ask=ask)}))
+    Page(render({"only": evaluate(Recommender(), leave_last_out(data), 2, target=target)}))
 
 
-def test_a_report_stands_beside_what_was_published(shared_data):
+def test_a_report_of_a_protocol_shows_the_published_figures(shared_data):
     protocol = PROTOCOLS["ml100k-microsoft"]
     result = protocol.evaluate(Recommender(), shared_data / "ml-100k.zip")
     text = Page(render({"default": result}, protocol)).text
@@ -112,7 +112,7 @@ def test_a_report_stands_beside_what_was_published(shared_data):
     assert f"{result.value('ndcg@10', 'any'):.4f}" in text
 
 
-def test_a_report_replaces_another_whole(results, page, tmp_path):
+def test_a_report_replaces_an_existing_file_atomically(results, page, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("before")
     assert write_report(results, path) == path
@@ -120,7 +120,7 @@ def test_a_report_replaces_another_whole(results, page, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_where_no_report_can_be_written_it_is_said(results, tmp_path, monkeypatch):
+def test_a_report_that_cannot_be_written_is_an_error(results, tmp_path, monkeypatch):
     for path in (tmp_path / "report.pdf", tmp_path / "no" / "report.html"):
         with pytest.raises(InputError, match=r"report='.*expected an \.html file in a folder that exists"):
             write_report(results, path)
@@ -131,7 +131,7 @@ def test_where_no_report_can_be_written_it_is_said(results, tmp_path, monkeypatc
         check_report(tmp_path / "report.html")
 
 
-def test_the_terminal_writes_a_report_with_the_recipe_beside(tmp_path):
+def test_the_command_writes_a_report_with_reference_models(tmp_path):
     path = tmp_path / "report.html"
     result = CliRunner().invoke(app, ["evaluate", "sample", "--report", str(path)])
     assert result.exit_code == 0, result.exception
@@ -145,8 +145,8 @@ def test_the_terminal_writes_a_report_with_the_recipe_beside(tmp_path):
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0.8, 1.3), (0, 0.0137), (1, 5), (-3, 250)])
-def test_ticks_are_few_round_and_within(low, high):
-    found = charts.ticks(low, high)
-    assert 3 <= len(found) <= 7
-    assert low <= found[0] < found[-1] <= high
-    assert all(len(f"{tick:g}".strip("-0.").rstrip("0")) <= 3 for tick in found)
+def test_ticks_are_few_round_and_inside_the_range(low, high):
+    ticks = charts.ticks(low, high)
+    assert 3 <= len(ticks) <= 7
+    assert low <= ticks[0] < ticks[-1] <= high
+    assert all(len(f"{tick:g}".strip("-0.").rstrip("0")) <= 3 for tick in ticks)

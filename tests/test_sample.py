@@ -50,9 +50,9 @@ def test_two_simulations_are_the_same(sample: Sample) -> None:
 def test_the_sample_has_its_known_checksums(sample: Sample) -> None:
     """A change of the catalogue or of the simulation changes these numbers; measure them again."""
     weights = sample.ratings.select(pl.col("user_id") * 1009 + pl.col("item_id") * 10 + pl.col("rating")).to_series()
-    in_order = (weights.to_numpy() * np.arange(len(weights))).sum()
+    ordered_parallel_map = (weights.to_numpy() * np.arange(len(weights))).sum()
     assert (len(weights), weights.sum()) == (49_653, 15_229_583_230)
-    assert in_order == 377_891_160_911_988
+    assert ordered_parallel_map == 377_891_160_911_988
     assert sample.ratings["timestamp"].sum() == 85_215_137_887_053
 
 

@@ -175,10 +175,10 @@ def test_the_share_of_hidden_ratings_inside_of_their_intervals_is_measured():
     known = (users >= 0) & (items >= 0)
     low, high = rec.models_.rater.predict_intervals(rec.ratings_.matrix, users[known], items[known], level=0.8)
     given = split.test["rating"].to_numpy()[known]
-    assert result.value("in_interval") == pytest.approx(np.mean((low <= given) & (given <= high)))
-    assert 0.5 < result.value("in_interval") < 1
+    assert result.value("interval_coverage") == pytest.approx(np.mean((low <= given) & (given <= high)))
+    assert 0.5 < result.value("interval_coverage") < 1
     plain = evaluate(Recommender(EASE(l2=1.0), ItemKNN("residual-cosine")), split)
-    assert "in_interval" not in {measure.measure for measure in plain.rows(resamples=10)}
+    assert "interval_coverage" not in {measure.measure for measure in plain.rows(resamples=10)}
 
 
 def test_a_model_with_intervals_can_be_compared_with_one_without():
@@ -187,4 +187,4 @@ def test_a_model_with_intervals_can_be_compared_with_one_without():
     one, two = (evaluate(made, split) for made in (with_them, Recommender(EASE(l2=1.0), ItemKNN("residual-cosine"))))
     assert {told.measure for told in compare(one, two, resamples=20)} == {
         told.measure for told in two.rows(resamples=10)
-    } - {"coverage", "concentration"}
+    } - {"coverage", "top10_share"}

@@ -12,7 +12,7 @@ from reelated.cli import service
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check import check_rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
-from reelated.cli.evaluate import Ask, Way, evaluate_source, print_evaluation
+from reelated.cli.evaluate import Way, evaluate_source, print_evaluation
 from reelated.cli.map import check_map, write_map
 from reelated.cli.options import (
     AudienceBy,
@@ -49,6 +49,7 @@ from reelated.cli.show import (
 from reelated.cli.sources import Options, find_item, fit_source, open_source
 from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
 from reelated.errors import plural, plural_of, show_bytes
+from reelated.evaluation.evaluate import Target
 from reelated.map.groups import Color
 from reelated.recommender import Recommender
 
@@ -331,7 +332,7 @@ def check(
 def evaluate(
     source: Source,
     options: Options,
-    protocol: Annotated[str | None, typer.Option(help="A published way to measure: ml100k-microsoft, …")] = None,
+    protocol: Annotated[str | None, typer.Option(help="A published evaluation protocol: ml100k-microsoft, …")] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -339,17 +340,17 @@ def evaluate(
             "With --protocol: the folder of the published split's files."
         ),
     ] = None,
-    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Rows of a list, 10.")] = None,
-    ask: Annotated[Ask, typer.Option(help="What is ranked: items for users, or users for items.")] = "items",
-    seed: Annotated[int, typer.Option(min=0, help="Of the random choice of what is hidden.")] = 0,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Length of the lists, 10.")] = None,
+    target: Annotated[Target, typer.Option(help="What is ranked: items for users, or users for items.")] = "items",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split.")] = 0,
     report: Annotated[
         Path | None,
-        typer.Option(help="Write a report to this .html file, with two plain models beside."),
+        typer.Option(help="Write a report to this .html file, with two reference models."),
     ] = None,
     form: Form = "table",
 ) -> None:
     """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
-    way = Way(protocol, split, n, ask, seed)
+    way = Way(protocol, split, n, target, seed)
     print_evaluation(evaluate_source(source, options, way, report), options, way, form)
 
 
@@ -358,11 +359,11 @@ def evaluate(
 def tune(
     source: Source,
     options: Options,
-    goal: Annotated[Goal, typer.Option("--for", help="What is to be good: any, liked, rating.")] = "liked",
-    model: Annotated[TunedModel | None, typer.Option(help="The model whose settings are tried.")] = None,
-    minutes: Annotated[float, typer.Option(min=0, help="No trial begins later.")] = 5.0,
-    trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is hidden for judging and of what is tried.")] = 0,
+    goal: Annotated[Goal, typer.Option("--for", help="Metric to optimise: any, liked or rating.")] = "liked",
+    model: Annotated[TunedModel | None, typer.Option(help="The model to tune.")] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Time budget in minutes.")] = 5.0,
+    trials: Annotated[int | None, typer.Option(min=1, help="Maximum number of trials.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split and the search.")] = 0,
     form: Form = "table",
 ) -> None:
     """Search hyperparameters on a part of the ratings, and print the code that uses the best."""

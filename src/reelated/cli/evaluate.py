@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rich.text import Text
 
@@ -11,13 +11,13 @@ from reelated.cli.progress import errors, working
 from reelated.cli.show import Column, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
 from reelated.errors import InputError, check_choice, plural, shorten
-from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, Measure, Protocol, Split, evaluate
+from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, evaluate
+from reelated.evaluation.evaluate import Target
 from reelated.evaluation.report import check_report, write_report
 from reelated.models import Popularity
 from reelated.recommender import Recommender, textbook
 from reelated.recommender.rows import printable
 
-Ask = Literal["items", "users"]
 NAMES = {
     "ndcg": "nDCG",
     "map": "MAP",
@@ -28,10 +28,10 @@ NAMES = {
     "hit_rate": "hit rate",
     "rmse": "RMSE",
     "mae": "MAE",
-    "in_interval": "in the 80 % interval",
+    "interval_coverage": "in the 80 % interval",
     "coverage": "coverage",
     "novelty": "novelty, bits",
-    "concentration": "places of the ten most listed",
+    "top10_share": "places of the ten most listed",
 }
 """Display names of the metrics."""
 BESIDE: dict[str, Callable[[], Recommender]] = {
@@ -49,7 +49,7 @@ class Way(NamedTuple):
     protocol: str | None
     split: str | None
     n: int | None
-    ask: Ask
+    target: Target
     seed: int
 
 
@@ -63,13 +63,13 @@ def evaluate_source(source: str, options: Options, way: Way, report: Path | None
     if report is not None:
         check_report(report)
         wanted |= {name: make() for name, make in BESIDE.items() if name not in wanted}
-    made = _split_of(source, options, way) if protocol is None else protocol.made(source, way.split)
+    made = _split_of(source, options, way) if protocol is None else protocol.splits(source, way.split)
     length = (10 if way.n is None else way.n) if protocol is None else protocol.n
-    ask: Ask = way.ask if protocol is None else protocol.ask
+    target = way.target if protocol is None else protocol.target
     results = {}
     for name, recommender in wanted.items():
         with working(f"Evaluating {name}") as progress:
-            results[name] = evaluate(recommender, made, length, ask=ask, progress=progress)
+            results[name] = evaluate(recommender, made, length, target=target, progress=progress)
     if report is not None:
         errors.print(Text(f"The report is in {write_report(results, report, protocol)}."), soft_wrap=True)
     return results[model_of(options)]
@@ -78,10 +78,10 @@ def evaluate_source(source: str, options: Options, way: Way, report: Path | None
 def protocol_of(options: Options, way: Way) -> Protocol:
     """Return the chosen protocol; refuse options that the protocol fixes itself."""
     protocol = PROTOCOLS[check_choice("protocol", way.protocol, PROTOCOLS)]
-    if options.reading != Options().reading or way.n is not None or way.ask != "items":
+    if options.reading != Options().reading or way.n is not None or way.target != "items":
         raise InputError(
             f"--protocol {protocol.name}: it lays down how SOURCE is read, what is ranked and how long lists are. "
-            "Leave out -n, --ask and the options on reading."
+            "Leave out -n, --target and the options on reading."
         )
     return protocol
 
@@ -110,7 +110,7 @@ def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) 
     out = console()
     out.print(Text(printable(f"{model_of(options)} on {result.data}: {result.how}"), style="bold"))
     if protocol is None:
-        what = "users" if result.ask == "items" else "items"
+        what = "users" if result.target == "items" else "items"
         liked = "" if result.liked is None else f"Liked: {result.liked}. "
         out.print(Text(f"{liked}In brackets: {INTERVAL} over {what}.", style="dim"))
         out.print(table_of(_of_lists(rows), out.width))
@@ -120,16 +120,16 @@ def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) 
         out.print(Text(protocol.definition, style="dim"))
         out.print(table_of(_beside(protocol, rows, model_of(options)), out.width))
         out.print(Text(f"Source: {protocol.source}", style="dim"))
-    for note in (*left_out(rows, result.ask), *result.notes):
+    for note in (*left_out(rows, result.target), *result.notes):
         errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
     errors.print(Text(f"A fit took {result.seconds:.1f} s.", style="dim"))
     return None
 
 
-def as_dict(result: Evaluation, rows: list[Measure], model: str, protocol: Protocol | None) -> dict[str, Any]:
+def as_dict(result: Evaluation, rows: list[MetricRow], model: str, protocol: Protocol | None) -> dict[str, Any]:
     """Return the object that `--json` prints."""
     told: dict[str, Any] = {"model": model}
-    told |= {name: getattr(result, name) for name in ("data", "how", "ask", "liked")}
+    told |= {name: getattr(result, name) for name in ("data", "how", "target", "liked")}
     told |= {"notes": list(result.notes), "measures": [asdict(row) for row in rows]}
     if protocol is not None:
         theirs = [
@@ -142,13 +142,13 @@ def as_dict(result: Evaluation, rows: list[Measure], model: str, protocol: Proto
     return told
 
 
-def left_out(rows: list[Measure], ask: str) -> list[str]:
+def left_out(rows: list[MetricRow], target: str) -> list[str]:
     """Return notes about users or items that are excluded from the means of a metric."""
-    what, hidden = ("user", "a rating hidden") if ask == "items" else ("item", "a rater hidden")
+    what, hidden = ("user", "a rating hidden") if target == "items" else ("item", "a rater hidden")
     first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
     return [
-        f"left out of the means of what is {of}: {plural(row.left_out, what)} of {row.units + row.left_out:,}, without "
-        f"a list or without {hidden}{' where it was liked' if relevance == 'liked' else ''}."
+        f"left out of the means of what is {of}: {plural(row.left_out, what)} of {row.entities + row.left_out:,}, "
+        f"without a list or without {hidden}{' where it was liked' if relevance == 'liked' else ''}."
         for relevance, of in (("any", "rated at all"), ("liked", "liked"))
         if (row := first.get(relevance)) is not None and row.left_out
     ]
@@ -160,7 +160,7 @@ def named(measure: str) -> str:
     return NAMES[name] + at + n
 
 
-def _of_lists(rows: list[Measure]) -> list[Column]:
+def _of_lists(rows: list[MetricRow]) -> list[Column]:
     """Return the columns of the ranking metrics: one for `any`, and one for `liked` if the data has ratings."""
     any_, liked = ({row.measure: row for row in rows if row.relevance == of} for of in BOTH)
     columns = [Column("a list against what was hidden", [named(measure) for measure in any_], text=True)]
@@ -173,7 +173,7 @@ def _of_lists(rows: list[Measure]) -> list[Column]:
     ]
 
 
-def _others(rows: list[Measure]) -> list[Column]:
+def _others(rows: list[MetricRow]) -> list[Column]:
     """Return the columns of the metrics without relevant items, such as RMSE and coverage."""
     order, shown = list(NAMES), {(row.measure, row.relevance) for row in rows}
     rest = sorted((row for row in rows if row.relevance is None), key=lambda row: order.index(row.measure))
@@ -184,10 +184,10 @@ def _others(rows: list[Measure]) -> list[Column]:
     ]
 
 
-def _beside(protocol: Protocol, rows: list[Measure], model: str) -> list[Column]:
+def _beside(protocol: Protocol, rows: list[MetricRow], model: str) -> list[Column]:
     """Return the published rows of a protocol with our row and its intervals below."""
     found = {(row.measure, row.relevance): row for row in rows}
-    ours = [found.get(key, Measure(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
+    ours = [found.get(key, MetricRow(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
     theirs = protocol.published
     numbers = [
         Column(name, ["–" if (value := one.values[at]) is None else f"{value:g}" for one in theirs] + _ours(row))
@@ -198,13 +198,13 @@ def _beside(protocol: Protocol, rows: list[Measure], model: str) -> list[Column]
     return [Column("model", names, text=True), *numbers, Column("note", notes, text=True)]
 
 
-def _ours(row: Measure) -> list[str]:
+def _ours(row: MetricRow) -> list[str]:
     return [_value(row), "–" if row.low is None else f"{row.low:.3f}–{row.high:.3f}"]
 
 
-def _value(row: Measure) -> str:
+def _value(row: MetricRow) -> str:
     return "–" if row.value is None else f"{row.value:.4f}"
 
 
-def _said(row: Measure) -> str:
+def _said(row: MetricRow) -> str:
     return _value(row) if row.low is None else f"{_value(row)} ({row.low:.4f}–{row.high:.4f})"

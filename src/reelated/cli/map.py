@@ -4,9 +4,9 @@ from pathlib import Path
 
 from reelated.cli.progress import working
 from reelated.map import ItemMap, draw
+from reelated.map.embedding import check_library
 from reelated.map.groups import Color
-from reelated.map.layout import check_library
-from reelated.plot.canvas import check_path, write_whole
+from reelated.plot.saving import check_path, write_image
 from reelated.recommender import Recommender
 
 
@@ -19,4 +19,4 @@ def check_map(output: Path) -> Path:
 def write_map(rec: Recommender, output: Path, color: Color) -> None:
     """Compute the layout and write the SVG."""
     with working("Drawing"):
-        write_whole(output, draw(rec, ItemMap.of(rec), color=color).encode())
+        write_image(output, draw(rec, ItemMap.of(rec), color=color).encode())

@@ -12,7 +12,7 @@ from reelated.cli.options import as_user
 from reelated.cli.progress import errors
 from reelated.cli.show import print_about, print_notes
 from reelated.cli.sources import Options, find_item, is_model, open_source, read_source
-from reelated.plot.canvas import FontWarning, check_matplotlib, check_path
+from reelated.plot.saving import FontWarning, check_matplotlib, check_path
 from reelated.recommender import Recommender
 from reelated.recommender.rows import printable
 

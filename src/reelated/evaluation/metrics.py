@@ -1,8 +1,9 @@
 """Definitions of all metrics: of ranked lists, of predicted ratings, and of all lists together.
 
 `hits[u, k]` is True where the entry at rank `k + 1` of list `u` is relevant; a list shorter than `n` is padded with
-False. `n_relevant[u]` is the number of relevant entries in the test part for list `u`, listed or not, known to the
-model or not. A list without a relevant entry has the value NaN: it is left out of means and counted.
+False. `n_relevant[u]` is the number of relevant entries in the test part for list `u`, including those that are not
+listed or not known to the model. A list without a relevant entry has the value NaN: it is left out of means and
+counted.
 """
 
 from collections.abc import Callable
@@ -15,12 +16,13 @@ Counts = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
 
 
-def _over(values: npt.NDArray[np.floating | np.integer], by: npt.NDArray[np.floating | np.integer]) -> Numbers:
+def _divide(values: npt.NDArray[np.floating | np.integer], divisor: npt.NDArray[np.floating | np.integer]) -> Numbers:
     """Divide; NaN where the divisor is 0."""
-    return np.divide(values, by, out=np.full(len(values), np.nan), where=by > 0)
+    return np.divide(values, divisor, out=np.full(len(values), np.nan), where=divisor > 0)
 
 
-def _told(values: npt.ArrayLike, n_relevant: Counts) -> Numbers:
+def _where_relevant(values: npt.ArrayLike, n_relevant: Counts) -> Numbers:
+    """Replace the values of lists without a relevant entry by NaN."""
     return np.where(n_relevant > 0, values, np.nan)
 
 
@@ -30,7 +32,7 @@ def _discounts(n: int) -> Numbers:
 
 def precision(hits: Hits, n_relevant: Counts) -> Numbers:
     """Return Σ_k hit_k / n, the share of the `n` places that hold a hit; empty places count as misses."""
-    return _told(hits.sum(axis=1) / hits.shape[1], n_relevant)
+    return _where_relevant(hits.sum(axis=1) / hits.shape[1], n_relevant)
 
 
 def recall(hits: Hits, n_relevant: Counts) -> Numbers:
@@ -38,7 +40,7 @@ def recall(hits: Hits, n_relevant: Counts) -> Numbers:
 
     As in Microsoft's recommenders. It cannot reach 1 where more than `n` entries are relevant.
     """
-    return _over(hits.sum(axis=1), n_relevant)
+    return _divide(hits.sum(axis=1), n_relevant)
 
 
 def recall_capped(hits: Hits, n_relevant: Counts) -> Numbers:
@@ -46,7 +48,7 @@ def recall_capped(hits: Hits, n_relevant: Counts) -> Numbers:
 
     Liang et al. 2018, "Variational Autoencoders for Collaborative Filtering", §4.2.
     """
-    return _over(hits.sum(axis=1), np.minimum(n_relevant, hits.shape[1]))
+    return _divide(hits.sum(axis=1), np.minimum(n_relevant, hits.shape[1]))
 
 
 def ndcg(hits: Hits, n_relevant: Counts) -> Numbers:
@@ -57,7 +59,7 @@ def ndcg(hits: Hits, n_relevant: Counts) -> Numbers:
     """
     discounts = _discounts(hits.shape[1])
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])
-    return _over(hits @ discounts, ideal[np.minimum(n_relevant, hits.shape[1])])
+    return _divide(hits @ discounts, ideal[np.minimum(n_relevant, hits.shape[1])])
 
 
 def average_precision(hits: Hits, n_relevant: Counts) -> Numbers:
@@ -66,17 +68,17 @@ def average_precision(hits: Hits, n_relevant: Counts) -> Numbers:
     The divisor is the number of all relevant entries, as in Microsoft's recommenders, not min(n, |relevant|).
     """
     precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    return _over((hits * precisions).sum(axis=1), n_relevant)
+    return _divide((hits * precisions).sum(axis=1), n_relevant)
 
 
 def reciprocal_rank(hits: Hits, n_relevant: Counts) -> Numbers:
     """Return 1 / rank of the first hit, 0 without a hit; its mean over lists is MRR (Voorhees 1999)."""
-    return _told(np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0), n_relevant)
+    return _where_relevant(np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0), n_relevant)
 
 
 def hit_rate(hits: Hits, n_relevant: Counts) -> Numbers:
     """Return 1 where the list holds a hit, else 0; its mean is the share of lists with a hit."""
-    return _told(hits.any(axis=1).astype(np.float64), n_relevant)
+    return _where_relevant(hits.any(axis=1).astype(np.float64), n_relevant)
 
 
 RANKING: dict[str, Callable[[Hits, Counts], Numbers]] = {
@@ -106,10 +108,10 @@ def coverage(places: Counts) -> float:
     return float(np.mean(places > 0))
 
 
-def concentration(places: Counts, most: int = 10) -> float:
-    """Return the share of all places that the `most` most listed entries hold; NaN where nothing is listed."""
+def top_share(places: Counts, n: int) -> float:
+    """Return the share of all places that the `n` most listed entries hold; NaN where nothing is listed."""
     total = int(places.sum())
-    return float(np.sort(places)[::-1][:most].sum() / total) if total else np.nan
+    return float(np.sort(places)[::-1][:n].sum() / total) if total else np.nan
 
 
 def novelty(lists: npt.NDArray[np.int64], shares: Numbers) -> Numbers:
@@ -120,4 +122,4 @@ def novelty(lists: npt.NDArray[np.int64], shares: Numbers) -> Numbers:
     """
     listed = lists >= 0
     bits = np.where(listed, -np.log2(shares)[lists], 0.0)
-    return _over(bits.sum(axis=1), listed.sum(axis=1))
+    return _divide(bits.sum(axis=1), listed.sum(axis=1))

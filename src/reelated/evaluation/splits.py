@@ -51,7 +51,7 @@ class Split:
         return f"{self.train.name}: {len(self.train.ratings):,} ratings to learn from, {len(self.test):,} hidden"
 
 
-def given(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") -> Split:
+def predefined_split(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") -> Split:
     """Return a split of separate training and test data.
 
     Parameters
@@ -79,7 +79,7 @@ def given(train: Dataset | FrameLike, test: FrameLike, how: str = "as given") ->
     return Split(train, table.select("user_id", "item_id", "rating"), how)
 
 
-def given_folds(source: Any) -> list[Split]:
+def predefined_folds(source: Any) -> list[Split]:
     """Return the five official folds of MovieLens 100K, u1 … u5.
 
     Parameters
@@ -91,8 +91,12 @@ def given_folds(source: Any) -> list[Split]:
     -------
     list of Split
     """
-    named = [(replace(train, name=train.name.split(",")[0]), test) for train, test in folds(source)]
-    return [given(train, test, "the five official folds, each hidden in turn") for train, test in named]
+    return [
+        predefined_split(
+            replace(train, name=train.name.split(",")[0]), test, "the five official folds, each hidden in turn"
+        )
+        for train, test in folds(source)
+    ]
 
 
 def random_folds(data: Dataset | FrameLike, n_folds: int = 5, *, seed: int = 0) -> list[Split]:
@@ -113,9 +117,9 @@ def random_folds(data: Dataset | FrameLike, n_folds: int = 5, *, seed: int = 0) 
     """
     data = as_dataset(data)
     n_folds, n = check_integer("n_folds", n_folds, 2), len(data.ratings)
-    dealt = np.random.default_rng(seed).permutation(n) % n_folds
+    fold_of = np.random.default_rng(seed).permutation(n) % n_folds
     how = f"one of {n_folds} random parts of all ratings is hidden in turn, seed {seed}"
-    return [hide(data, dealt == fold, how) for fold in range(n_folds)]
+    return [hide(data, fold_of == fold, how) for fold in range(n_folds)]
 
 
 def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
@@ -186,11 +190,13 @@ def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
     """
     data = as_dataset(data)
     ratings, last = data.ratings, check_integer("last", last, 1)
-    when, by = ratings.times, "time" if ratings.times is ratings.timestamps else "the order given"
-    if when is None:
-        raise InputError(f"{_untimed(ratings)}, and no order. Give a column timestamp or order, or split at random.")
+    times, by = ratings.times, "time" if ratings.times is ratings.timestamps else "the order given"
+    if times is None:
+        raise InputError(
+            f"{_missing_times(ratings)}, and no order. Give a column timestamp or order, or split at random."
+        )
     users, counts = _users(ratings), np.diff(ratings.matrix.indptr)
-    rank = _ranks(users, np.lexsort((when, users)))
+    rank = _ranks(users, np.lexsort((times, users)))
     mask = (rank >= counts[users] - last) & (counts[users] > last)
     return hide(data, mask, f"the last {'rating' if last == 1 else f'{last} ratings'} of each user, by {by}")
 
@@ -219,7 +225,7 @@ def by_time(data: Dataset | FrameLike, share: float = 0.2, *, at: int | None = N
     data = as_dataset(data)
     ratings, times = data.ratings, data.ratings.timestamps
     if times is None or (times == NO_TIME).any():
-        raise InputError(f"{_untimed(ratings)}. Give a column timestamp, or split at random.")
+        raise InputError(f"{_missing_times(ratings)}. Give a column timestamp, or split at random.")
     if at is None:
         latest = round(check_number("share", share, 0, 1) * len(times))
         at = int(np.sort(times)[-latest]) if latest else int(times.max()) + 1
@@ -248,14 +254,13 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
     data = as_dataset(data)
     ratings, users = data.ratings, _users(data.ratings)
     share, shown = check_number("share", share, 0, 1), check_number("shown", shown, 0, 1)
-    chosen = np.random.default_rng(seed).permutation(len(ratings.user_ids)) < round(share * len(ratings.user_ids))
-    theirs = chosen[users]
-    hidden = theirs & _first_of_each(users, _shuffled(users, seed), 1 - shown)
+    n_users = len(ratings.user_ids)
+    held_out = (np.random.default_rng(seed).permutation(n_users) < round(share * n_users))[users]
+    hidden = held_out & _first_of_each(users, _shuffled(users, seed), 1 - shown)
     how = f"{share:.0%} of the users are kept from the fit, then {shown:.0%} of their ratings are shown, seed {seed}"
-    return hide(data, hidden, how, fitted=~theirs, shown=theirs & ~hidden)
+    return hide(data, hidden, how, train=~held_out, shown=held_out & ~hidden)
 
 
-# ------------------------------------------------------------------------------------------------------ in numbers
 def _users(ratings: Ratings) -> npt.NDArray[np.int64]:
     """Return the user index of every rating."""
     return np.repeat(np.arange(ratings.matrix.shape[0]), np.diff(ratings.matrix.indptr))
@@ -280,16 +285,16 @@ def _first_of_each(groups: npt.NDArray[Any], order: npt.NDArray[np.int64], share
     return _ranks(groups, order) < np.round(share * np.bincount(groups))[groups]
 
 
-def _untimed(ratings: Ratings) -> str:
-    """Return the beginning of an error message on unknown times."""
+def _missing_times(ratings: Ratings) -> str:
+    """Start an error message about unknown times."""
     missing = len(ratings) if ratings.timestamps is None else int((ratings.timestamps == NO_TIME).sum())
     return f"{plural(missing, 'rating')} of {len(ratings):,} have no time"
 
 
-def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
+def hide(data: Dataset, hidden: Mask, how: str, train: Mask | None = None, shown: Mask | None = None) -> Split:
     """Return a split that hides the marked ratings; masks follow `data.ratings.matrix.data`.
 
-    `fitted` marks the training ratings (default: all that are not hidden), `shown` those that the fitted model
+    `train` marks the training ratings (default: all that are not hidden), `shown` those that the fitted model
     recommends from (default: the training ratings).
     """
     ratings = data.ratings
@@ -300,20 +305,19 @@ def hide(data: Dataset, hidden: Mask, how: str, fitted: Mask | None = None, show
             "rating": ratings.matrix.data[hidden],
         }
     )
-    learnt = part_of(ratings, ~hidden if fitted is None else fitted)
-    return Split(replace(data, ratings=learnt), test, how, None if shown is None else part_of(ratings, shown))
+    data = replace(data, ratings=select(ratings, ~hidden if train is None else train))
+    return Split(data, test, how, None if shown is None else select(ratings, shown))
 
 
-def part_of(ratings: Ratings, keep: Mask) -> Ratings:
+def select(ratings: Ratings, keep: Mask) -> Ratings:
     """Return the ratings marked in `keep`, with the ids of the users and items that still have any."""
     if not keep.any():
         raise InputError("All ratings are hidden: nothing is left to learn from. Hide fewer.")
     users, items = _users(ratings)[keep], ratings.matrix.indices[keep]
     rows, columns = np.unique(users), np.unique(items)
-    indptr = np.searchsorted(users, rows, side="right")
-    parts = (ratings.matrix.data[keep], np.searchsorted(columns, items), np.concatenate([[0], indptr]))
-    index = ratings.matrix.indices.dtype
-    matrix = sp.csr_array((parts[0], parts[1].astype(index), parts[2].astype(index)), shape=(len(rows), len(columns)))
+    indptr = np.concatenate([[0], np.searchsorted(users, rows, side="right")])
+    indices, indptr = (part.astype(ratings.matrix.indices.dtype) for part in (np.searchsorted(columns, items), indptr))
+    matrix = sp.csr_array((ratings.matrix.data[keep], indices, indptr), shape=(len(rows), len(columns)))
     matrix.has_canonical_format = True
     return Ratings(
         Ids(ratings.user_ids.take(rows), "user"),
@@ -325,12 +329,12 @@ def part_of(ratings: Ratings, keep: Mask) -> Ratings:
     )
 
 
-def as_list(splits: Split | Sequence[Split] | Iterator[Split]) -> list[Split]:
+def check_splits(splits: Split | Sequence[Split] | Iterator[Split]) -> list[Split]:
     """Return one or several splits as a list, or raise `InputError`."""
-    found = [splits] if isinstance(splits, Split) else list(splits)
-    if not found or not all(isinstance(split, Split) for split in found):
+    as_list = [splits] if isinstance(splits, Split) else list(splits)
+    if not as_list or not all(isinstance(split, Split) for split in as_list):
         raise InputError("split: expected a Split such as within_users(data) gives, or several.")
-    return found
+    return as_list
 
 
 SPLITS: dict[str, Callable[..., Split | list[Split]]] = {

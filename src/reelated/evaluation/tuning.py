@@ -1,5 +1,6 @@
 """`tune`: search the hyperparameters of a model within a time budget."""
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +10,11 @@ import numpy as np
 import polars as pl
 
 from reelated.errors import InputError, check_choice, check_integer, check_number, not_installed
-from reelated.evaluation import asking
-from reelated.evaluation.judging import asked_of, liked_of, of_lists
+from reelated.evaluation.evaluate import fit_copy, lists_for
 from reelated.evaluation.metrics import rmse
-from reelated.evaluation.running import lists_for
+from reelated.evaluation.scoring import hold_out, liked_mask, score_lists
 from reelated.evaluation.splits import Split, within_users
-from reelated.models import MODELS, BiasModel, Popularity
+from reelated.models import MODELS, BiasModel, Popularity, Ranker
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
@@ -25,49 +25,49 @@ N, SHARE = 10, 0.2
 """Length of the lists, and share of each user's ratings hidden, when a trial is measured."""
 
 
-class Whole(NamedTuple):
+class IntRange(NamedTuple):
     """Integers from low to high, sampled on a log scale."""
 
     low: int
     high: int
 
 
-class Real(NamedTuple):
+class FloatRange(NamedTuple):
     """Numbers from low to high, sampled on a log scale."""
 
     low: float
     high: float
 
 
-class Either(NamedTuple):
+class Choice(NamedTuple):
     """One of several values."""
 
     values: tuple[Any, ...]
 
 
-Space = dict[str, Whole | Real | Either]
+Space = dict[str, IntRange | FloatRange | Choice]
 SPACES: dict[str, dict[str, Space]] = {
     "ease": {
         "ranker": {
-            "l2": Real(10, 2000),
-            "dropout": Either((0.0, 0.2, 0.35, 0.5, 0.65, 0.8)),
-            "min_weight": Either((0.0, 0.25, 0.5, 1.0)),
+            "l2": FloatRange(10, 2000),
+            "dropout": Choice((0.0, 0.2, 0.35, 0.5, 0.65, 0.8)),
+            "min_weight": Choice((0.0, 0.25, 0.5, 1.0)),
         },
     },
-    "bpmf": {"rater": {"n_factors": Whole(4, 32), "n_tastes": Whole(5, 60)}},
+    "bpmf": {"rater": {"n_factors": IntRange(4, 32), "n_tastes": IntRange(5, 60)}},
     "item-knn": {
         "ranker": {
-            "similarity": Either(("cosine", "jaccard")),
-            "weighting": Either((None, "tf-idf", "bm25")),
-            "n_neighbors": Whole(50, 500),
-            "shrinkage": Real(0.1, 1000),
+            "similarity": Choice(("cosine", "jaccard")),
+            "weighting": Choice((None, "tf-idf", "bm25")),
+            "n_neighbors": IntRange(50, 500),
+            "shrinkage": FloatRange(0.1, 1000),
         },
         "rater": {
-            "similarity": Either(("residual-cosine", "residual-pearson", "pearson")),
-            "n_neighbors": Whole(50, 500),
-            "max_neighbors_used": Whole(10, 100),
-            "shrinkage": Real(1, 1000),
-            "prior_weight": Real(0.001, 1),
+            "similarity": Choice(("residual-cosine", "residual-pearson", "pearson")),
+            "n_neighbors": IntRange(50, 500),
+            "max_neighbors_used": IntRange(10, 100),
+            "shrinkage": FloatRange(1, 1000),
+            "prior_weight": FloatRange(0.001, 1),
         },
     },
 }
@@ -109,16 +109,16 @@ class Tuning:
         """Line of Python that uses the settings."""
         if not self.settings:
             return "Recommender()"
-        given = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
-        return f"Recommender({_role(self.goal)}={MODELS[self.model].__name__}({given}))"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        return f"Recommender({_role(self.goal)}={MODELS[self.model].__name__}({arguments}))"
 
     @property
     def terminal(self) -> str | None:
         """Terminal options that use the settings; None for predicted ratings: the terminal sets only the ranker."""
         if _role(self.goal) == "rater":
             return None
-        said = {name: "none" if value is None else value for name, value in self.settings.items()}
-        return " ".join([f"--model {self.model}", *(f"--set {name}={value}" for name, value in said.items())])
+        values = {name: "none" if value is None else value for name, value in self.settings.items()}
+        return " ".join([f"--model {self.model}", *(f"--set {name}={value}" for name, value in values.items())])
 
 
 def tune(
@@ -168,37 +168,37 @@ def tune(
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = check_optuna()
-    judge = _judge_of(within_users(data := as_dataset(data), SHARE, seed=check_integer("seed", seed, 0)), goal)
-    default, tried, began = judge(getattr(Recommender().unfitted_models(data)[0], _role(goal))), [], time.monotonic()
-    up = goal != "rating"
+    data, seed, maximize = as_dataset(data), check_integer("seed", seed, 0), goal != "rating"
+    score = _score_function(within_users(data, SHARE, seed=seed), goal)
+    default, results, start = score(getattr(Recommender().unfitted_models(data)[0], _role(goal))), [], time.monotonic()
 
     def objective(trial: Any) -> float:
-        settings = {name: _suggested(trial, name, kind) for name, kind in space.items()}
+        settings = {name: _suggest(trial, name, kind) for name, kind in space.items()}
         try:
-            value = judge(MODELS[model](**settings))
+            value = score(MODELS[model](**settings))
         except InputError:  # these settings cannot be combined
-            tried.append({**settings, "value": None})
+            results.append({**settings, "value": None})
             raise optuna.TrialPruned from None
-        tried.append({**settings, "value": value})
+        results.append({**settings, "value": value})
         return value
 
-    def told(study: Any, trial: Any) -> None:
+    def report(study: Any, trial: Any) -> None:
         if progress:
-            shares = [(time.monotonic() - began) / (60 * minutes) if minutes else 1.0, len(tried) / (trials or np.inf)]
-            progress(min(1.0, max(shares)), _best(tried, up, default)[0])
+            time_used = (time.monotonic() - start) / (60 * minutes) if minutes else 1.0
+            progress(min(1.0, max(time_used, len(results) / (trials or np.inf))), _best(results, maximize, default)[0])
 
     study = optuna.create_study(
-        direction="maximize" if up else "minimize", sampler=optuna.samplers.TPESampler(seed=seed)
+        direction="maximize" if maximize else "minimize", sampler=optuna.samplers.TPESampler(seed=seed)
     )
-    study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[told])
-    value, settings = _best(tried, up, default)
-    return Tuning(model, goal, settings, value, default, pl.DataFrame(tried, infer_schema_length=None))
+    study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[report])
+    value, settings = _best(results, maximize, default)
+    return Tuning(model, goal, settings, value, default, pl.DataFrame(results, infer_schema_length=None))
 
 
 def _check_goal(goal: Any, data: Dataset) -> Goal:
     """Return a goal that the data can measure, or raise `InputError`."""
     if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.is_one_valued:
-        raise InputError(f"goal={goal!r}: all ratings are equal, so the one goal that means anything is 'any'.")
+        raise InputError(f"goal={goal!r}: all ratings are equal, so the only goal is 'any'.")
     return cast(Goal, goal)
 
 
@@ -222,52 +222,59 @@ def check_optuna() -> Any:
     return optuna
 
 
-def _suggested(trial: Any, name: str, kind: Whole | Real | Either) -> Any:
+def _suggest(trial: Any, name: str, kind: IntRange | FloatRange | Choice) -> Any:
     """Let Optuna choose a value; numbers are rounded to three significant digits."""
-    if isinstance(kind, Either):
+    if isinstance(kind, Choice):
         return trial.suggest_categorical(name, kind.values)
-    if isinstance(kind, Whole):
+    if isinstance(kind, IntRange):
         return trial.suggest_int(name, kind.low, kind.high, log=True)
     return float(f"{trial.suggest_float(name, kind.low, kind.high, log=True):.3g}")
 
 
-def _best(tried: list[dict[str, Any]], up: bool, default: float) -> tuple[float, dict[str, Any]]:
+def _best(results: list[dict[str, Any]], maximize: bool, default: float) -> tuple[float, dict[str, Any]]:
     """Return the best value and its settings, which are empty where the default is best."""
     best, settings = default, {}
-    for one in tried:
-        if one["value"] is not None and (one["value"] > best if up else one["value"] < best):
-            best, settings = one["value"], {name: value for name, value in one.items() if name != "value"}
+    for result in results:
+        value = result["value"]
+        if value is not None and (value > best if maximize else value < best):
+            best, settings = value, {name: setting for name, setting in result.items() if name != "value"}
     return best, settings
 
 
-def _judge_of(split: Split, goal: Goal) -> Callable[[Any], float]:
+def _score_function(split: Split, goal: Goal) -> Callable[[Any], float]:
     """Return a function that fits a model to the training part and measures it on the hidden part."""
     if goal == "rating":
         return lambda model: _rmse(model, split)
-    bare = asking.fitted(Recommender(Popularity(), BiasModel()), split.train)  # cheap to fit
-    return lambda model: _ndcg(model, split, bare, goal)
+    rec = fit_copy(Recommender(Popularity(), BiasModel()), split.train)  # cheap to fit
+    return lambda model: _ndcg(model, split, rec, goal)
 
 
-def _ndcg(model: Any, split: Split, bare: Recommender, goal: Goal) -> float:
+def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
     """Return the nDCG of the lists that a recommender makes with the model as its ranker."""
-    kept, test = split.train.ratings, split.test
-    fit_model(model, kept.matrix, kept.scale[:2], bare.catalogue_)
-    liked, _ = liked_of(test, kept, None)
-    asked = asked_of(test["user_id"], test["item_id"], kept.item_ids, liked)
-    lists, able = lists_for(asking.with_ranker(bare, model), split, asked, N, "items", lambda done: None)
-    found = {(one.measure, one.relevance): one for one in of_lists(lists, able, asked, [N])}
-    ndcg = found[f"ndcg@{N}", goal]
+    train, test = split.train.ratings, split.test
+    fit_model(model, train.matrix, train.scale[:2], rec.catalogue_)
+    liked, _ = liked_mask(test, train, None)
+    hidden = hold_out(test["user_id"], test["item_id"], train.item_ids, liked)
+    lists, able = lists_for(_with_ranker(rec, model), split, hidden, N, "items", lambda done: None)
+    metrics = {(values.measure, values.relevance): values for values in score_lists(lists, able, hidden, [N])}
+    ndcg = metrics[f"ndcg@{N}", goal]
     if not ndcg.weights.sum():
         raise InputError(f"goal={goal!r}: no hidden rating counts as a hit. Choose another goal, or give more ratings.")
     return float(ndcg.totals.sum() / ndcg.weights.sum())
 
 
+def _with_ranker(rec: Recommender, ranker: Ranker) -> Recommender:
+    """Return a copy of a fitted recommender with another fitted ranker."""
+    models = rec.models_._replace(ranker=ranker)
+    return copy.copy(rec).set_fitted(models, rec.catalogue_, rec.scale_, rec.ratings_)
+
+
 def _rmse(model: Any, split: Split) -> float:
     """Return the RMSE of a model's predicted ratings; the mean replaces missing predictions."""
-    rec = asking.fitted(Recommender(Popularity(), model), split.train)  # passes the side information
-    kept, test, model = rec.kept_ratings(), split.test, rec.models_.rater
-    users, items = kept.user_ids.indices_of(test["user_id"]), kept.item_ids.indices_of(test["item_id"])
+    rec = fit_copy(Recommender(Popularity(), model), split.train)  # passes the side information
+    train, test, model = rec.kept_ratings(), split.test, rec.models_.rater
+    users, items = train.user_ids.indices_of(test["user_id"]), train.item_ids.indices_of(test["item_id"])
     predicted, known = np.full(len(users), np.nan), (users >= 0) & (items >= 0)
-    predicted[known] = model.predict_pairs(kept.matrix, users[known], items[known])
-    predicted = np.nan_to_num(predicted, nan=float(kept.matrix.data.mean(dtype=np.float64)))
+    predicted[known] = model.predict_pairs(train.matrix, users[known], items[known])
+    predicted = np.nan_to_num(predicted, nan=float(train.matrix.data.mean(dtype=np.float64)))
     return rmse(predicted, test["rating"].to_numpy().astype(np.float64))

@@ -10,7 +10,7 @@ from reelated.errors import check_choice
 from reelated.recommender.catalogue import Catalogue
 
 Color = Literal["genres", "decades"]
-MOST = 10
+MAX_GROUPS = 10
 """The maximum number of distinguishable colours."""
 
 
@@ -30,21 +30,19 @@ def groups_of(catalogue: Catalogue, by: Color = "genres") -> Groups:
 
 
 def _genres(genres: list[tuple[str, ...]]) -> Groups:
-    members = Counter(genre for have in genres for genre in have)
-    rarest = Counter(min(have, key=lambda genre: (members[genre], genre)) for have in genres if have)
-    told = sorted(rarest, key=lambda genre: (-rarest[genre], genre))[:MOST]  # rare genres say more
-    names = tuple(sorted(told, key=lambda genre: (-members[genre], genre)))
-    number = {genre: at for at, genre in enumerate(names)}
-    return Groups(
-        "genres",
-        names,
-        np.array([max((number.get(genre, -1) for genre in have), default=-1) for have in genres], np.int64),
-    )
+    members = Counter(genre for names in genres for genre in names)
+    # the rarest genre of an item says most about it
+    rarest = Counter(min(names, key=lambda genre: (members[genre], genre)) for names in genres if names)
+    coloured = sorted(rarest, key=lambda genre: (-rarest[genre], genre))[:MAX_GROUPS]
+    groups = tuple(sorted(coloured, key=lambda genre: (-members[genre], genre)))
+    index_of = {genre: index for index, genre in enumerate(groups)}
+    of = [max((index_of.get(genre, -1) for genre in names), default=-1) for names in genres]
+    return Groups("genres", groups, np.array(of, np.int64))
 
 
 def _decades(years: list[int | None]) -> Groups:
     """Group by decades; everything before the last ten decades joins the first of these."""
-    known = sorted({year // 10 * 10 for year in years if year is not None})[-MOST:]
+    known = sorted({year // 10 * 10 for year in years if year is not None})[-MAX_GROUPS:]
     earlier = any(year is not None and year < known[0] for year in years)
     names = [f"{decade}s" for decade in known]
     if earlier:

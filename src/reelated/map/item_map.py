@@ -1,6 +1,5 @@
 """`ItemMap`: the position of every item of a model; it can be saved, and the next map starts from it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from reelated.errors import InputError
-from reelated.map.layout import Places, lay_out
+from reelated.map.embedding import Places, lay_out
+from reelated.plot.saving import atomic_write
 from reelated.ratings import Ids
 from reelated.recommender import Recommender
 
@@ -67,11 +67,11 @@ class ItemMap:
         ndarray of float64, shape (len(item_ids), 2)
             NaN for items that are not on this map.
         """
-        found = np.full((len(item_ids), 2), np.nan)
+        places = np.full((len(item_ids), 2), np.nan)
         if item_ids.type_name == self.item_ids.type_name:
-            at = self.item_ids.indices_of(item_ids.values)
-            found[at >= 0] = self.places[at[at >= 0]]
-        return found
+            indices = self.item_ids.indices_of(item_ids.values)
+            places[indices >= 0] = self.places[indices[indices >= 0]]
+        return places
 
     def save(self, path: str | Path) -> None:
         """Write the map as an Arrow table `item_id x y`; an existing file is replaced atomically.
@@ -81,14 +81,9 @@ class ItemMap:
         path : str or Path
             The file.
         """
-        file = Path(path)
-        beside = file.with_name(f".{file.name}-{os.getpid()}")
         x, y = self.places.T.astype(np.float32)
-        try:
-            pl.DataFrame({"item_id": self.item_ids.values, "x": x, "y": y}).write_ipc(beside)
-            beside.replace(file)
-        finally:
-            beside.unlink(missing_ok=True)
+        with atomic_write(Path(path)) as temporary:
+            pl.DataFrame({"item_id": self.item_ids.values, "x": x, "y": y}).write_ipc(temporary)
 
     @classmethod
     def load(cls, path: str | Path) -> "ItemMap":
@@ -111,10 +106,10 @@ class ItemMap:
         try:
             table = pl.read_ipc(path)
             ids, places = table["item_id"], table.select("x", "y").to_numpy().astype(np.float64)
-            whole = ids.dtype in (pl.Int64, pl.String) and ids.is_sorted() and ids.n_unique() == len(ids)
-            if not whole or ids.null_count() or not np.isfinite(places).all():
-                raise ValueError("something else than expected")
+            valid_ids = ids.dtype in (pl.Int64, pl.String) and ids.is_sorted() and ids.n_unique() == len(ids)
+            if not valid_ids or ids.null_count() or not np.isfinite(places).all():
+                raise ValueError("unexpected content")
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-            why = str(error).splitlines()[0]
-            raise InputError(f"{path} is no map, or a damaged one ({why}). Draw it again.") from None
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path} is not a map, or is damaged ({reason}). Draw it again.") from None
         return cls(Ids(ids, "item"), places)

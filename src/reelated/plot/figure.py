@@ -1,8 +1,8 @@
-"""`Figure`: a Matplotlib figure that notebooks display without pyplot. Imported when one is drawn."""
+"""`Figure`: a Matplotlib figure that notebooks display without pyplot. Imported when a plot is drawn."""
 
 from matplotlib import figure
 
-from reelated.plot.canvas import rendered
+from reelated.plot.saving import render
 
 
 class Figure(figure.Figure):
@@ -11,4 +11,4 @@ class Figure(figure.Figure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the figure as PNG, and its size on the screen at 96 pixels an inch."""
         width, height = self.get_size_inches()
-        return rendered(self, "png")[0], {"width": round(96 * width), "height": round(96 * height)}
+        return render(self, "png")[0], {"width": round(96 * width), "height": round(96 * height)}

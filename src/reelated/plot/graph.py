@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reelated.errors import InputError, check_integer, shorten
-from reelated.plot.canvas import Colours, check_fitted, drawing, figure_of, number, wrapped
+from reelated.plot.canvas import Colours, check_fitted, drawing, footnote, new_figure, number, wrapped
 from reelated.recommender import Recommender, SimilarRow
 from reelated.recommender.rows import with_year
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 30
+MAX_NEIGHBORS = 30
 """The maximum number of neighbours of a readable graph."""
 
 
@@ -40,12 +40,12 @@ def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = Fa
     InputError
         No such item, too many neighbours, or Matplotlib is not installed.
     """
-    if check_integer("n", n, 1) > MOST:
-        raise InputError(f"n={shorten(n)}: expected {MOST} neighbours at the most.")
+    if check_integer("n", n, 1) > MAX_NEIGHBORS:
+        raise InputError(f"n={shorten(n)}: expected {MAX_NEIGHBORS} neighbours at the most.")
     rows, catalogue = list(check_fitted(rec).similar(item_id, n=n)), rec.catalogue_
     places, title = positions(len(rows)), catalogue.title(catalogue.index_of(item_id))
     with drawing(dark) as colours:
-        figure = figure_of(9, max(3.6, 1.6 + 0.33 * len(rows)), f"The neighbourhood of {title}")
+        figure = new_figure(9, max(3.6, 1.6 + 0.33 * len(rows)), f"The neighbourhood of {title}")
         axes = figure.subplots()
         axes.set_axis_off()
         axes.set(xlim=(-3.4, 3.4), ylim=(-1.12, 1.12))
@@ -53,8 +53,11 @@ def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = Fa
         _spokes(axes, places, rows, colours)
         _nodes(axes, places, rows, colours)
         _middle(axes, title, bool(rows), colours)
-        told = "Numbers: rank; then similarity and users who rated both. Thin lines: close to each other too."
-        figure.supxlabel(told, x=0.12 / 9, ha="left", fontsize=8, color=colours.quiet)
+        footnote(
+            figure,
+            "Numbers: rank; then similarity and users who rated both. Thin lines: close to each other too.",
+            colours,
+        )
     return figure
 
 
@@ -68,10 +71,10 @@ def positions(n: int) -> np.ndarray:
 
 def _close_pairs(rec: Recommender, rows: list[SimilarRow], n: int) -> list[tuple[int, int]]:
     """Return the pairs of neighbours of which one is among the `n` nearest of the other."""
-    place = {row.item_id: at for at, row in enumerate(rows)}
-    near = {(at, place[other.item_id]) for row, at in zip(rows, place.values(), strict=True)
-            for other in rec.similar(row.item_id, n=n) if other.item_id in place}  # fmt: skip
-    return sorted({(min(pair), max(pair)) for pair in near})
+    index_of = {row.item_id: index for index, row in enumerate(rows)}
+    pairs = {(index, index_of[other.item_id]) for item_id, index in index_of.items()
+             for other in rec.similar(item_id, n=n) if other.item_id in index_of}  # fmt: skip
+    return sorted({(min(pair), max(pair)) for pair in pairs})
 
 
 def _links(axes: "Axes", places: np.ndarray, pairs: list[tuple[int, int]], colours: Colours) -> None:
@@ -98,10 +101,10 @@ def _nodes(axes: "Axes", places: np.ndarray, rows: list[SimilarRow], colours: Co
         align = "left" if side > 0 else "right"
         axes.annotate(f"{row.rank}", (x, y), ha="center", va="center_baseline", fontsize=8, zorder=4)
         title = wrapped(with_year(row.title, row.year), 36, 2)
-        told = f"{number(row.similarity)} · {row.common_raters:,} in common"
+        details = f"{number(row.similarity)} · {row.common_raters:,} in common"
         label: dict[str, Any] = {"textcoords": "offset points", "ha": align}
         axes.annotate(title, (x, y), (side * 12, 1), va="bottom", **label)
-        axes.annotate(told, (x, y), (side * 12, -1), va="top", fontsize=8, color=colours.quiet, **label)
+        axes.annotate(details, (x, y), (side * 12, -1), va="top", fontsize=8, color=colours.quiet, **label)
 
 
 def _middle(axes: "Axes", title: str, linked: bool, colours: Colours) -> None:

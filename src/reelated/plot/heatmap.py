@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated.errors import InputError, check_integer, plural_of, shorten
-from reelated.plot.canvas import Colours, check_fitted, drawing, figure_of, number, widest, wrapped
+from reelated.plot.canvas import Colours, check_fitted, drawing, footnote, new_figure, number, widest, wrapped
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import check_list
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 25
+MAX_ITEMS = 25
 """The maximum number of items of a readable heat map."""
 CELL = 0.48
 """The side of a cell, in inches."""
@@ -50,47 +50,46 @@ def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, 
     with drawing(dark) as colours:
         size, left = CELL * len(items), widest(titles) + 0.6
         width, height = max(5.6, left + size - CELL + 0.2), size + 1.2
-        figure = figure_of(width, height, f"How alike are these {plural_of(rec.noun_)}?")
+        figure = new_figure(width, height, f"How alike are these {plural_of(rec.noun_)}?")
         figure.set_layout_engine("none")  # all sizes are known
         axes = figure.add_axes((left / width, 0.55 / height, (size - CELL) / width, size / height))
         _cells(axes, similarities(rec, items), colours)
         axes.set_yticks(range(len(items)), titles)
         for row in range(len(items)):
             axes.annotate(f"{row + 1}", (-0.5, row), (-6, 0), textcoords="offset points", ha="right", va="center")
-        axes.set_xticks(range(len(items) - 1), [f"{at}" for at in range(1, len(items))])
+        axes.set_xticks(range(len(items) - 1), [f"{column}" for column in range(1, len(items))])
         axes.tick_params(length=0, labelcolor=colours.ink)
         axes.tick_params(axis="y", pad=24)
         axes.spines[:].set_visible(False)
-        told = "Similarity. –: neither is among the neighbours that the model keeps of the other."
-        figure.supxlabel(told, x=0.12 / width, ha="left", fontsize=8, color=colours.quiet)
+        footnote(figure, "Similarity. –: neither is among the neighbours that the model keeps of the other.", colours)
     return figure
 
 
 def _items(rec: Recommender, item_ids: list[Any], n: int) -> list[int]:
     """Return the columns of distinct items; a single one is joined by its nearest neighbours."""
-    if n > MOST:
-        raise InputError(f"n={shorten(n)}: expected from 2 to {MOST} items.")
+    if n > MAX_ITEMS:
+        raise InputError(f"n={shorten(n)}: expected from 2 to {MAX_ITEMS} items.")
     index_of = rec.catalogue_.index_of
     items = list(dict.fromkeys(map(index_of, item_ids)))
     if len(items) == 1:
         items += [index_of(row.item_id) for row in rec.similar(item_ids[0], n=n - 1)]
         if len(items) == 1:
             raise InputError(f"item_ids={shorten(item_ids[0])}: nothing is linked to this item. Give several.")
-    if not 2 <= len(items) <= MOST:
-        raise InputError(f"item_ids: got {len(items)}, expected from 2 to {MOST} items.")
+    if not 2 <= len(items) <= MAX_ITEMS:
+        raise InputError(f"item_ids: got {len(items)}, expected from 2 to {MAX_ITEMS} items.")
     return items
 
 
 def similarities(rec: Recommender, items: list[int]) -> npt.NDArray[np.float64]:
     """Return the similarity of every pair if either keeps the other as a neighbour, else NaN."""
-    found, matrix = np.full((len(items),) * 2, np.nan), rec.models_.linear.item_weights_
-    place = {item: at for at, item in enumerate(items)}
-    for item, row in place.items():
+    values, matrix = np.full((len(items),) * 2, np.nan), rec.models_.linear.item_weights_
+    row_of = {item: row for row, item in enumerate(items)}
+    for item, row in row_of.items():
         part = slice(*matrix.indptr[item : item + 2])
         for other, value in zip(matrix.indices[part], matrix.data[part], strict=True):
-            if (column := place.get(int(other))) is not None:
-                found[row, column] = found[column, row] = value
-    return found
+            if (column := row_of.get(int(other))) is not None:
+                values[row, column] = values[column, row] = value
+    return values
 
 
 def _cells(axes: "Axes", values: npt.NDArray[np.float64], colours: Colours) -> None:
@@ -110,15 +109,15 @@ def _cells(axes: "Axes", values: npt.NDArray[np.float64], colours: Colours) -> N
     axes.set_ylim(len(values) - 0.5, -0.5)
 
 
-def _readable(behind: tuple[float, ...], colours: Colours) -> str:
+def _readable(background: tuple[float, ...], colours: Colours) -> str:
     """Return the text colour with the higher contrast to a background (WCAG contrast ratio)."""
     from matplotlib.colors import to_rgb
 
-    def light(colour: tuple[float, ...]) -> float:
+    def luminance(colour: tuple[float, ...]) -> float:
         parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
         return 0.05 + 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
     def contrast(name: str) -> float:
-        return max(light(to_rgb(name)), light(behind)) / min(light(to_rgb(name)), light(behind))
+        return max(luminance(to_rgb(name)), luminance(background)) / min(luminance(to_rgb(name)), luminance(background))
 
     return max(colours.ink, colours.ground, key=contrast)

@@ -3,18 +3,16 @@
 import logging
 import time
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from reelated.errors import InputError, plural
 from reelated.map import ItemMap
-from reelated.models import LinearItemModel
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.fitting import fit_model
+from reelated.recommender.defaults import fit_model
 from reelated.refit.versions import RefitResult, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
@@ -113,11 +111,8 @@ def check_model(fitted: Recommender, version: Version, previous: Version | None)
 
     After an erasure of users the previous model must not stay, however small the new one is.
     """
-    models: Any = filter(None, fitted.models_)
-    for model in models:
-        weights = [model.similarity_.data] if isinstance(model, LinearItemModel) else []
-        arrays = weights + [getattr(model, name) for name in model.arrays]
-        if not all(np.isfinite(array).all() for array in arrays):
+    for model in fitted.models_.present:
+        if not all(np.isfinite(array).all() for array in model.learned_numbers()):
             raise ModelRejected("The new model is not finite and is not served. The previous one stays.")
     if previous is None or version.forgotten > previous.forgotten:
         return
@@ -131,7 +126,7 @@ def holdout_accuracy(recommender: Recommender, data: Dataset) -> dict[str, float
     """Return RMSE and MAE on held-out ratings; None if there are too few, or no rater."""
     matrix = data.ratings.matrix
     n_holdout = min(matrix.nnz // 20, MAX_HOLDOUT)
-    rater = recommender._models(data)[0].rater if n_holdout else None
+    rater = recommender.unfitted_models(data)[0].rater if n_holdout else None
     if rater is None:
         return None
     holdout = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[:n_holdout])

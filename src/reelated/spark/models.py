@@ -144,7 +144,7 @@ def neighbours(
 def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
     """Return the estimator with its offsets, and the values that its similarity is computed of."""
     made = clone(knn)
-    made.similarity_params()
+    made.item_weights_params()
     made.scale_, made.n_features_in_ = scale, rows.n_items
     if made.weighting is not None and rows.items.low < 0:
         raise InputError(f"weighting={made.weighting!r} on the rating {rows.items.low:g}: expected none below 0.")
@@ -163,7 +163,7 @@ def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[
 def fit_knn(rows: Rows, knn: ItemKNN, work: Work) -> ItemKNN:
     """Find the neighbours; the similarity is memory-mapped from the work folder."""
     made, valued = prepared_knn(rows, knn, work.scale)
-    found = neighbours(rows, valued, made.similarity_params(), made.dtype, work)
+    found = neighbours(rows, valued, made.item_weights_params(), made.dtype, work)
     made.item_weights_, made.n_common_ = found.similarity
     return made
 

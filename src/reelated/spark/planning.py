@@ -148,7 +148,7 @@ def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
         valued, measure, passes = EaseValues(made), SimilarityParams(n_neighbors=made.n_candidates or 1), ROUNDS
     else:
         _, valued = prepared_knn(rows, made, scale)
-        measure, passes = made.similarity_params(), ROUNDS if "residual" in made.similarity else 2
+        measure, passes = made.item_weights_params(), ROUNDS if "residual" in made.similarity else 2
     cost = totals(rows, Weigh(valued), 3)[2] * share
     spark = rows.frame.sparkSession
     blocks = choose(cost, bytes_of_row(n_items, measure, np.dtype(made.dtype).itemsize), memory, cores(spark))

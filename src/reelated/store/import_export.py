@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from reelated._threads import Progress
 from reelated.errors import InputError
+from reelated.parallel import Progress
 from reelated.ratings import NO_TIME, Dataset, Scale
 from reelated.ratings.dataset import observed_scale
 from reelated.ratings.matrix import as_decimals

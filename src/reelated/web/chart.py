@@ -10,10 +10,10 @@ import numpy as np
 import orjson
 
 from reelated.map import ItemMap, draw
+from reelated.map.embedding import has_place
 from reelated.map.groups import Groups, groups_of
-from reelated.map.layout import has_place
+from reelated.map.labels import group_centres
 from reelated.map.picture import OTHER, palette
-from reelated.map.regions import homes
 from reelated.recommender import Recommender
 
 SIDE = 10_000
@@ -69,7 +69,7 @@ def _packed(body: bytes) -> tuple[bytes, bytes]:
 def _colours(groups: Groups, here: Any, places: Any) -> dict[str, Any]:
     """Return the group of each item with names, colours and label places; group −1 has the last colour."""
     mine = groups._replace(of=groups.of[here])
-    found = homes(places, mine)
+    found = group_centres(places, mine)
     return {
         "names": groups.names,
         "colors": [*palette(groups), OTHER],

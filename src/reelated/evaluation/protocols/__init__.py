@@ -5,7 +5,7 @@ from reelated.evaluation.protocols.ml20m import LIANG
 from reelated.evaluation.protocols.ml100k import AUDIENCE, FOLDS, MICROSOFT
 from reelated.evaluation.protocols.protocol import Protocol, Published
 
-PROTOCOLS = {one.name: one for one in (FOLDS, MICROSOFT, AUDIENCE, FOLDS_1M, NCF, INFINITE_AE, LIANG)}
+PROTOCOLS = {protocol.name: protocol for protocol in (FOLDS, MICROSOFT, AUDIENCE, FOLDS_1M, NCF, INFINITE_AE, LIANG)}
 """Protocols by their names in the terminal."""
 
 __all__ = ["PROTOCOLS", "Protocol", "Published"]

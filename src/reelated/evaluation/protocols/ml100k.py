@@ -2,27 +2,27 @@
 
 import numpy as np
 
-from reelated.evaluation.protocols.protocol import Material, Protocol, Published
-from reelated.evaluation.splits import Split, given_folds
+from reelated.evaluation.protocols.protocol import Protocol, ProtocolData, Published
+from reelated.evaluation.splits import Split, predefined_folds
 
 SIZE = (100_000, 943, 1682)
 SEED, SHARE = 42, 0.75
 
 
-def folds_of(material: Material) -> list[Split]:
+def folds_of(data: ProtocolData) -> list[Split]:
     """Return the official folds u1 … u5."""
-    return given_folds(material.source)
+    return predefined_folds(data.source)
 
 
-def microsoft(material: Material) -> list[Split]:
+def microsoft(data: ProtocolData) -> list[Split]:
     """Hide a quarter of each item's ratings, in the order of one random number for each line of the file."""
-    items = material.table["item_id"].to_numpy()
+    items = data.table["item_id"].to_numpy()
     order = np.lexsort((np.random.RandomState(SEED).rand(len(items)), items))
     _, starts, counts = np.unique(items[order], return_index=True, return_counts=True)
     ranks = np.arange(len(items)) - np.repeat(starts, counts)
     hidden = np.empty(len(items), np.bool_)
     hidden[order] = ranks >= np.repeat(np.round(SHARE * counts), counts)
-    return [material.hide(hidden, f"the last quarter of each item's ratings in a random order, seed {SEED}")]
+    return [data.hide(hidden, f"the last quarter of each item's ratings in a random order, seed {SEED}")]
 
 
 FOLDS = Protocol(
@@ -30,8 +30,8 @@ FOLDS = Protocol(
     data="MovieLens 100K",
     size=SIZE,
     definition=(
-        "The five official folds u1 … u5: each is hidden once. RMSE and MAE over all hidden ratings of a fold alike, "
-        "the mean of the five; where a model can say nothing, the mean training rating stands in."
+        "The five official folds u1 … u5: each is hidden once. RMSE and MAE over all hidden ratings of a fold, "
+        "the mean of the five; where a model cannot predict, the mean training rating is used."
     ),
     source="Harper and Konstan 2015, The MovieLens Datasets; folds in ml-100k.zip.",
     columns={"RMSE": ("rmse", None), "MAE": ("mae", None)},
@@ -45,17 +45,17 @@ FOLDS = Protocol(
         Published("GLocal-K", (0.8889, 0.6950), "u1 alone, best epoch chosen on the test part"),
         Published("myFM, ordered probit", (0.8808, 0.6921), "u1 alone, with attributes and dates"),
     ),
-    splits=folds_of,
+    make_splits=folds_of,
 )
 MICROSOFT = Protocol(
     name="ml100k-microsoft",
     data="MovieLens 100K",
     size=SIZE,
     definition=(
-        "One random number for each rating in the order of u.data (NumPy's legacy generator, seed 42); of each item's "
-        "ratings, sorted by it, the first 75 % (rounded) train, the others are hidden. Lists of 10 of all items but "
-        "those rated in training, for all users with a hidden rating. Any hidden rating is a hit. MAP and recall are "
-        "divided by the number of hidden ratings; nDCG is binary, its ideal cut at 10."
+        "One random number for each rating in the order of u.data (NumPy's legacy generator, seed 42); each item's "
+        "ratings are sorted by it, the first 75 % (rounded) are for training, the others hidden. Lists of 10 of all "
+        "items except those rated in training, for all users with a hidden rating. Any hidden rating is a hit. "
+        "MAP and recall are divided by the number of hidden ratings; nDCG is binary, its ideal cut at 10."
     ),
     source="Comparison of algorithms in the README of Microsoft's recommenders (recommenders-team/recommenders), 2025.",
     columns={
@@ -74,24 +74,24 @@ MICROSOFT = Protocol(
         Published("SVD (Surprise)", (0.0129, 0.0959, 0.0912, 0.0328, None)),
         Published("ALS (Spark)", (0.0047, 0.0442, 0.0485, 0.0178, None)),
     ),
-    splits=microsoft,
+    make_splits=microsoft,
 )
 AUDIENCE = Protocol(
     name="ml100k-audience",
     data="MovieLens 100K",
     size=SIZE,
     definition=(
-        "The split of ml100k-microsoft read the other way: for each item with a hidden rating, the 10 of the users "
+        "The split of ml100k-microsoft, ranking users: for each item with a hidden rating, a list of 10 of the users "
         "who have not rated it in training. Hits are its hidden raters. nDCG is binary, its ideal cut at 10; places: "
         "the share of all places that the ten most listed users hold."
     ),
-    source="Reelated; nothing is published for it.",
+    source="Reelated; there are no published figures.",
     columns={
         "nDCG@10": ("ndcg@10", "any"),
         "nDCG@10, liked": ("ndcg@10", "liked"),
-        "places of ten users": ("concentration", None),
+        "places of ten users": ("top10_share", None),
     },
     published=(),
-    splits=microsoft,
-    ask="users",
+    make_splits=microsoft,
+    target="users",
 )

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from reelated.errors import InputError
-from reelated.evaluation.protocols.protocol import Material, Protocol, Published, text_of
+from reelated.evaluation.protocols.protocol import Protocol, ProtocolData, Published, read_text
 from reelated.evaluation.splits import Split, random_folds
 
 SIZE = (1_000_209, 6_040, 3_706)
@@ -15,48 +15,48 @@ INFINITE_FILES = "https://github.com/noveens/infinite_ae_cf, folder data"
 FOLDS_SEED = 0
 
 
-def ncf(material: Material) -> list[Split]:
+def ncf(data: ProtocolData) -> list[Split]:
     """Hide each user's rating that the test file names, and rank it among the 99 sampled items there."""
     # the split's files number users and items as they first appear in the ratings file
-    users, items = (material.table[name].unique(maintain_order=True) for name in ("user_id", "item_id"))
-    rows = [line.split("\t") for line in text_of(material.file("*test.rating", NCF_FILES)).splitlines()]
-    sampled = [line.split("\t") for line in text_of(material.file("*test.negative*", NCF_FILES)).splitlines()]
+    users, items = (data.table[name].unique(maintain_order=True) for name in ("user_id", "item_id"))
+    rows = [line.split("\t") for line in read_text(data.file("*test.rating", NCF_FILES)).splitlines()]
+    sampled = [line.split("\t") for line in read_text(data.file("*test.negative*", NCF_FILES)).splitlines()]
     try:
         tested = np.array([[int(row[0]), int(row[1])] for row in rows])
         others = np.array([[int(number) for number in row[1:]] for row in sampled])
-        asked = np.concatenate([tested[:, 1:], others], axis=1)
-        named = (users.gather(tested[:, 0]), items.gather(tested[:, 1]))
-        candidates = (users.gather(np.repeat(tested[:, 0], asked.shape[1])), items.gather(asked.ravel()))
+        ranked = np.concatenate([tested[:, 1:], others], axis=1)
+        test = (users.gather(tested[:, 0]), items.gather(tested[:, 1]))
+        candidates = (users.gather(np.repeat(tested[:, 0], ranked.shape[1])), items.gather(ranked.ravel()))
     except (IndexError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(f"The files of the split cannot be used ({error}). Get them again from {NCF_FILES}.") from None
-    key = pl.DataFrame({"user_id": named[0], "item_id": named[1]}).with_columns(hidden=True)
-    hidden = material.table.join(key, on=["user_id", "item_id"], how="left", maintain_order="left")["hidden"]
+    key = pl.DataFrame({"user_id": test[0], "item_id": test[1]}).with_columns(hidden=True)
+    hidden = data.table.join(key, on=["user_id", "item_id"], how="left", maintain_order="left")["hidden"]
     if hidden.sum() != len(rows):
         raise InputError(
             f"{len(rows) - hidden.sum():,} of {len(rows):,} ratings of the split's test file are not in the data: "
             "items and users are numbered as they first appear in the ratings file, so it must be the original one."
         )
-    split = material.hide(hidden.fill_null(False).to_numpy(), "the last rating of each user, as published with NCF")
+    split = data.hide(hidden.fill_null(False).to_numpy(), "the last rating of each user, as published with NCF")
     return [replace(split, candidates=pl.DataFrame({"user_id": candidates[0], "item_id": candidates[1]}))]
 
 
-def infinite_ae(material: Material) -> list[Split]:
+def infinite_ae(data: ProtocolData) -> list[Split]:
     """Train on the ratings marked 0, show those marked 0 and 1, hide those marked 2."""
-    path = material.file("*infinite*.npz", INFINITE_FILES)
+    path = data.file("*infinite*.npz", INFINITE_FILES)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             marks = arrays["data"]
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be used ({error}). Get it again from {INFINITE_FILES}.") from None
-    if marks.shape != (len(material.table),):
-        raise InputError(f"{path} marks {len(marks):,} ratings, and the data has {len(material.table):,}.")
+    if marks.shape != (len(data.table),):
+        raise InputError(f"{path} marks {len(marks):,} ratings, and the data has {len(data.table):,}.")
     how = "80 % of each user's ratings to learn from, 10 % shown, 10 % hidden, as published with ∞-AE"
-    return [material.hide(marks == 2, how, fitted=marks == 0, shown=marks <= 1)]
+    return [data.hide(marks == 2, how, train=marks == 0, shown=marks <= 1)]
 
 
-def five_folds(material: Material) -> list[Split]:
+def five_folds(data: ProtocolData) -> list[Split]:
     """Divide all ratings into five random folds."""
-    return random_folds(material.data, 5, seed=FOLDS_SEED)
+    return random_folds(data.dataset, 5, seed=FOLDS_SEED)
 
 
 NCF = Protocol(
@@ -81,15 +81,15 @@ NCF = Protocol(
         Published("EASE, l2 1320", (0.7192, 0.4494)),
         Published("iALS, 192 dimensions", (0.7310, 0.4521)),
     ),
-    splits=ncf,
+    make_splits=ncf,
 )
 INFINITE_AE = Protocol(
     name="ml1m-infinite-ae",
     data="MovieLens 1M",
     size=SIZE,
     definition=(
-        "Of each user's ratings a part is for learning, a part for validation and a part for the test, as published. "
-        "The model learns from the first, is shown the first and the second, and lists 10 of all other items. Any "
+        "Each user's ratings are divided into a training, a validation and a test part, as published. "
+        "The model is fitted to the first, is shown the first and the second, and lists 10 of all other items. Any "
         "hidden rating is a hit; nDCG is binary, its ideal cut at 10."
     ),
     source="Sachdeva et al. 2022, Infinite Recommendation Networks. SVD-AE: Hong et al. 2024.",
@@ -100,16 +100,16 @@ INFINITE_AE = Protocol(
         Published("∞-AE", (0.3282, None)),
         Published("SVD-AE", (0.34, None), "two digits published"),
     ),
-    splits=infinite_ae,
+    make_splits=infinite_ae,
 )
 FOLDS_1M = Protocol(
     name="ml1m-folds",
     data="MovieLens 1M",
     size=SIZE,
     definition=(
-        f"All ratings dealt at random into five parts, seed {FOLDS_SEED}: each is hidden once. RMSE and MAE over all "
-        "hidden ratings of a fold alike, the mean of the five; where a model can say nothing, the mean training rating "
-        "stands in. Others dealt with other seeds."
+        f"All ratings divided at random into five folds, seed {FOLDS_SEED}: each is hidden once. RMSE and MAE over all "
+        "hidden ratings of a fold, the mean of the five; where a model cannot predict, the mean training rating is "
+        "used. The published figures use other seeds."
     ),
     source="Result pages of Surprise and MyMediaLite.",
     columns={"RMSE": ("rmse", None), "MAE": ("mae", None)},
@@ -120,5 +120,5 @@ FOLDS_1M = Protocol(
         Published("Surprise SVD++", (0.862, None)),
         Published("MyMediaLite BiasedMF", (0.852, None)),
     ),
-    splits=five_folds,
+    make_splits=five_folds,
 )

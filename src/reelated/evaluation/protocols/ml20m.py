@@ -1,35 +1,36 @@
-"""The protocol of Liang et al. on MovieLens 20M: held-out users, of whose ratings 80 % are shown."""
+"""The protocol of Liang et al. on MovieLens 20M: held-out users, who show 80 % of their ratings."""
 
 import numpy as np
 
-from reelated.evaluation.protocols.protocol import Material, Protocol, Published
+from reelated.evaluation.protocols.protocol import Protocol, ProtocolData, Published
 from reelated.evaluation.splits import Split
 
-SEED, HELD_OUT, FEWEST, BAR, SHARE = 98765, 10_000, 5, 3.5, 0.2
+SEED, HELD_OUT, MIN_RATINGS, MIN_RATING, SHARE = 98765, 10_000, 5, 3.5, 0.2
+"""A rating above `MIN_RATING` counts, of users with at least `MIN_RATINGS` of them."""
 
 
-def liang(material: Material, held_out: int = HELD_OUT) -> list[Split]:
+def liang(data: ProtocolData, held_out: int = HELD_OUT) -> list[Split]:
     """Hide a fifth of the ratings of the last users in a random order; the users before them are for validation."""
-    table = material.table
+    table = data.table
     users, items = table["user_id"].to_numpy(), table["item_id"].to_numpy()
-    good = table["rating"].to_numpy() > BAR
+    good = table["rating"].to_numpy() > MIN_RATING
     ids, counts = np.unique(users[good], return_counts=True)
-    ids = ids[counts >= FEWEST]
+    ids = ids[counts >= MIN_RATINGS]
     # the legacy generator: the published split was drawn with it
     ids = ids[np.random.RandomState(SEED).permutation(len(ids))]
-    fitted = good & np.isin(users, ids[: len(ids) - 2 * held_out])
-    theirs = np.flatnonzero(
-        good & np.isin(users, ids[len(ids) - held_out :]) & np.isin(items, np.unique(items[fitted]))
+    train = good & np.isin(users, ids[: len(ids) - 2 * held_out])
+    test_rows = np.flatnonzero(
+        good & np.isin(users, ids[len(ids) - held_out :]) & np.isin(items, np.unique(items[train]))
     )
-    theirs = theirs[np.argsort(users[theirs], kind="stable")]
-    draw, hidden = np.random.RandomState(SEED), np.zeros(len(table), np.bool_)
-    for rows in np.split(theirs, np.flatnonzero(np.diff(users[theirs])) + 1):
-        if len(rows) >= FEWEST:
-            hidden[rows[draw.choice(len(rows), size=int(SHARE * len(rows)), replace=False)]] = True
+    test_rows = test_rows[np.argsort(users[test_rows], kind="stable")]
+    rng, hidden = np.random.RandomState(SEED), np.zeros(len(table), np.bool_)
+    for rows in np.split(test_rows, np.flatnonzero(np.diff(users[test_rows])) + 1):
+        if len(rows) >= MIN_RATINGS:
+            hidden[rows[rng.choice(len(rows), size=int(SHARE * len(rows)), replace=False)]] = True
     shown = np.zeros(len(table), np.bool_)
-    shown[theirs] = True
+    shown[test_rows] = True
     how = f"{held_out:,} users are kept from the fit; 80 % of their ratings are shown, 20 % hidden"
-    return [material.hide(hidden, how, fitted=fitted, shown=shown & ~hidden)]
+    return [data.hide(hidden, how, train=train, shown=shown & ~hidden)]
 
 
 LIANG = Protocol(
@@ -37,9 +38,9 @@ LIANG = Protocol(
     data="MovieLens 20M",
     size=(20_000_263, 138_493, 26_744),
     definition=(
-        "Ratings above 3.5 alone, of users with 5 of them or more. In a random order of the users (NumPy's legacy "
+        "Only ratings above 3.5, of users with 5 of them or more. In a random order of the users (NumPy's legacy "
         "generator, seed 98765) the last 10,000 are for the test, the 10,000 before them for validation, and the "
-        "others train. Of each test user's ratings of items in training 80 % are shown and 20 % hidden. Recall is "
+        "others for training. 80 % of a test user's ratings of training items are shown and 20 % hidden. Recall is "
         "divided by min(n, hidden); nDCG is binary, its ideal cut at 100."
     ),
     source="Liang et al. 2018, Variational Autoencoders for Collaborative Filtering.",
@@ -51,6 +52,6 @@ LIANG = Protocol(
         Published("Steck and Liang 2021, 10,000 pairs", (0.400, 0.530, 0.429)),
         Published("RecVAE (Shenbin et al. 2020)", (0.414, 0.553, 0.442)),
     ),
-    splits=liang,
+    make_splits=liang,
     n=(20, 50, 100),
 )

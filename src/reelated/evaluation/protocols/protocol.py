@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.data.reading import find_tables
+from reelated.data.read import read_tables
 from reelated.errors import InputError
-from reelated.evaluation.evaluation import Evaluation
-from reelated.evaluation.running import Ask, evaluate
+from reelated.evaluation.evaluate import Target, evaluate
+from reelated.evaluation.result import Evaluation
 from reelated.evaluation.splits import Split, hide
 from reelated.parallel import Progress
 from reelated.ratings import Dataset
@@ -23,7 +23,7 @@ from reelated.recommender import Recommender
 Mask = npt.NDArray[np.bool_]
 
 
-class Material:
+class ProtocolData:
     """The ratings of a source in file order, and the files of a published split (by default in the source's folder)."""
 
     def __init__(self, source: Any, split: Any = None) -> None:
@@ -31,50 +31,46 @@ class Material:
         self._split = split
 
     @cached_property
-    def _found(self) -> Any:
-        return find_tables(self.source, None, "error", {})
+    def _tables(self) -> Any:
+        return read_tables(self.source, None, "error", {})
 
     @property
     def table(self) -> pl.DataFrame:
         """The ratings in the order of the file."""
-        table: pl.DataFrame = self._found.ratings
+        table: pl.DataFrame = self._tables.ratings
         return table
 
     @cached_property
-    def data(self) -> Dataset:
+    def dataset(self) -> Dataset:
         """The ratings as a data set, with the side information of items and users."""
-        found = self._found
-        known = (found.known.get(kind) for kind in ("items", "users"))
-        return Dataset.from_frames(found.ratings, *known, scale=found.scale, name=found.name)
+        tables = self._tables
+        side_info = (tables.side_tables.get(kind) for kind in ("items", "users"))
+        return Dataset.from_frames(tables.ratings, *side_info, scale=tables.scale, name=tables.name)
 
-    def hide(self, hidden: Mask, how: str, fitted: Mask | None = None, shown: Mask | None = None) -> Split:
+    def hide(self, hidden: Mask, how: str, train: Mask | None = None, shown: Mask | None = None) -> Split:
         """Return a split that hides ratings; unlike in `splits.hide`, masks follow the rows of the file."""
-        ids = self.data.ratings
+        ids = self.dataset.ratings
         users = ids.user_ids.indices_of(self.table["user_id"])
         order = np.lexsort((ids.item_ids.indices_of(self.table["item_id"]), users))
-        fitted, shown = (None if mask is None else mask[order] for mask in (fitted, shown))
-        return hide(self.data, hidden[order], how, fitted, shown)
+        train, shown = (None if mask is None else mask[order] for mask in (train, shown))
+        return hide(self.dataset, hidden[order], how, train, shown)
 
     def file(self, pattern: str, published: str) -> Path:
         """Return the one file of the published split that matches a pattern, or say where it is published."""
         source = Path(str(self.source))
-        where = source if self._split is None else Path(self._split)
-        where = where if where.is_dir() else where.parent
-        found = sorted(where.glob(pattern))
-        if len(found) == 1:
-            return found[0]
-        why = f"several files like {pattern}" if found else f"no file {pattern}"
-        raise InputError(f"{why} in {str(where)!r}. It is published at {published}. Name it: split='…'.")
+        folder = source if self._split is None else Path(self._split)
+        folder = folder if folder.is_dir() else folder.parent
+        files = sorted(folder.glob(pattern))
+        if len(files) == 1:
+            return files[0]
+        problem = f"several files like {pattern}" if files else f"no file {pattern}"
+        raise InputError(f"{problem} in {str(folder)!r}. It is published at {published}. Name it: split='…'.")
 
 
-def text_of(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return the text of a file, which may be compressed with xz."""
     data = path.read_bytes()
     return (lzma.decompress(data) if path.suffix == ".xz" else data).decode("utf-8")
-
-
-def _sized(size: tuple[int, int, int]) -> str:
-    return "{:,} ratings by {:,} users of {:,} items".format(*size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +112,11 @@ class Protocol:
         Name in the published table → measure and relevance here.
     published : tuple of Published
         The published figures.
-    splits : callable
-        Makes the splits of a `Material`.
+    make_splits : callable
+        Makes the splits from a `ProtocolData`.
     n : tuple of int
         The lengths of the lists.
-    ask : {"items", "users"}
+    target : {"items", "users"}
         What is ranked.
     """
 
@@ -131,9 +127,9 @@ class Protocol:
     source: str
     columns: dict[str, tuple[str, str | None]]
     published: tuple[Published, ...]
-    splits: Callable[[Material], list[Split]]
+    make_splits: Callable[[ProtocolData], list[Split]]
     n: tuple[int, ...] = (10,)
-    ask: Ask = "items"
+    target: Target = "items"
 
     def evaluate(
         self, recommender: Recommender, source: Any, split: Any = None, *, progress: Progress | None = None
@@ -160,9 +156,9 @@ class Protocol:
         InputError
             The source holds other data, or a file of the split is missing; the message says where it is published.
         """
-        return evaluate(recommender, self.made(source, split), self.n, ask=self.ask, progress=progress)
+        return evaluate(recommender, self.splits(source, split), self.n, target=self.target, progress=progress)
 
-    def made(self, source: Any, split: Any = None) -> list[Split]:
+    def splits(self, source: Any, split: Any = None) -> list[Split]:
         """Return the splits of this protocol.
 
         Parameters
@@ -174,13 +170,15 @@ class Protocol:
         -------
         list of Split
         """
-        material = Material(source, split)
-        found = material.data.ratings
-        size = (len(found), *found.matrix.shape)
+        data = ProtocolData(source, split)
+        ratings = data.dataset.ratings
+        size = (len(ratings), *ratings.matrix.shape)
         if size != self.size:
-            wanted, got = ("{:,} ratings by {:,} users of {:,} items".format(*numbers) for numbers in (self.size, size))
-            raise InputError(f"source={str(source)!r} holds {got}: {self.name} needs {self.data} with {wanted}.")
-        return self.splits(material)
+            expected, got = (
+                "{:,} ratings by {:,} users of {:,} items".format(*numbers) for numbers in (self.size, size)
+            )
+            raise InputError(f"source={str(source)!r} holds {got}: {self.name} needs {self.data} with {expected}.")
+        return self.make_splits(data)
 
     def row(self, result: Evaluation) -> tuple[float | None, ...]:
         """Return the measured values in the order of the published columns; None where no rating was predicted.
@@ -194,5 +192,5 @@ class Protocol:
         -------
         tuple of float or None
         """
-        missing = set() if ("rmse", None) in result._names else {"rmse", "mae"}
+        missing = set() if result.predicts_ratings else {"rmse", "mae"}
         return tuple(None if name in missing else result.value(name, of) for name, of in self.columns.values())

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from reelated.errors import InputError, check_integer, shorten
-from reelated.evaluation.judging import Part, told
-from reelated.evaluation.resampling import Sums, bootstrap, sign_flips
+from reelated.evaluation.bootstrap import MetricSums, bootstrap, sign_flips
+from reelated.evaluation.scoring import MetricValues, SplitResult, notes_of
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class MetricRow:
     """One metric of one model.
 
     Attributes
@@ -27,7 +27,7 @@ class Measure:
         None where it could not be measured.
     low, high : float or None
         The 95 % bootstrap interval over users; None for metrics of all lists together.
-    units : int
+    entities : int
         Number of users (or items, where users are ranked) in the mean.
     left_out : int
         Number of users (or items) without a value, such as those without a relevant item.
@@ -38,18 +38,18 @@ class Measure:
     value: float | None
     low: float | None
     high: float | None
-    units: int
+    entities: int
     left_out: int
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedComparison:
     """One metric of two models on the same split.
 
     Attributes
     ----------
     measure, relevance
-        As in `Measure`.
+        As in `MetricRow`.
     first, second : float
         The values of the two models.
     difference : float
@@ -81,25 +81,30 @@ class Evaluation:
         The name of the data set.
     how : str
         How the ratings were hidden.
-    ask : {"items", "users"}
+    target : {"items", "users"}
         What was ranked: items for each user, or users for each item.
     liked : str or None
         The rule by which a rating counts as liked; None where all ratings are equal.
-    parts : tuple of Part
+    parts : tuple of SplitResult
         The values of every user (or item, where users are ranked), one part for each split.
     """
 
     data: str
     how: str
-    ask: str
+    target: str
     liked: str | None
-    parts: tuple[Part, ...]
+    parts: tuple[SplitResult, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes on missing training data and on predictions replaced by the mean."""
-        every = [gap for part in self.parts for gap in part.gaps]
-        return told(every, len(self.parts), predicts=("rmse", None) in self._names)
+        missing = [each for part in self.parts for each in part.missing]
+        return notes_of(missing, len(self.parts), predicts=self.predicts_ratings)
+
+    @property
+    def predicts_ratings(self) -> bool:
+        """Whether there are errors of predicted ratings."""
+        return ("rmse", None) in self._names
 
     @property
     def seconds(self) -> float:
@@ -126,12 +131,11 @@ class Evaluation:
         InputError
             The evaluation has no such metric.
         """
-        if measure in self.parts[0].whole and relevance is None:
-            return float(np.mean([part.whole[measure] for part in self.parts]))
-        at = self._place(measure, relevance)
-        return float(self._sums.values()[at])
+        if measure in self.parts[0].overall and relevance is None:
+            return float(np.mean([part.overall[measure] for part in self.parts]))
+        return float(self._sums.values()[self._index_of(measure, relevance)])
 
-    def rows(self, *, resamples: int = 1000, seed: int = 0) -> list[Measure]:
+    def rows(self, *, resamples: int = 1000, seed: int = 0) -> list[MetricRow]:
         """Return every metric with its confidence interval.
 
         Parameters
@@ -143,18 +147,19 @@ class Evaluation:
 
         Returns
         -------
-        list of Measure
+        list of MetricRow
         """
         sums = self._sums
         low, high = bootstrap(sums, check_integer("resamples", resamples, 1), check_integer("seed", seed, 0))
-        values, counted = sums.values(), sums.counted()
+        n_entities, columns = len(sums.entities), zip(sums.values(), low, high, sums.n_entities(), strict=True)
         rows = [
-            Measure(name, of, _known(values[at]), _known(low[at]), _known(high[at]), int(n), len(sums.units) - int(n))
-            for at, ((name, of), n) in enumerate(zip(self._names, counted, strict=True))
+            MetricRow(*name, _or_none(value), _or_none(start), _or_none(end), int(n), n_entities - int(n))
+            for name, (value, start, end, n) in zip(self._names, columns, strict=True)
         ]
-        n_units = len(sums.units)
-        whole = [Measure(name, None, _known(self.value(name)), None, None, n_units, 0) for name in self.parts[0].whole]
-        return rows + whole
+        return rows + [
+            MetricRow(name, None, _or_none(self.value(name)), None, None, n_entities, 0)
+            for name in self.parts[0].overall
+        ]
 
     def to_dicts(self, *, resamples: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
         """Return one dictionary per metric.
@@ -183,10 +188,12 @@ class Evaluation:
         polars.DataFrame
         """
         text, numbers = dict.fromkeys(("measure", "relevance"), pl.String), ("value", "low", "high")
-        schema: dict[str, Any] = text | dict.fromkeys(numbers, pl.Float64) | {"units": pl.Int64, "left_out": pl.Int64}
+        schema: dict[str, Any] = (
+            text | dict.fromkeys(numbers, pl.Float64) | {"entities": pl.Int64, "left_out": pl.Int64}
+        )
         return pl.DataFrame(self.to_dicts(resamples=resamples, seed=seed), schema=schema)
 
-    def by_unit(self) -> pl.DataFrame:
+    def by_entity(self) -> pl.DataFrame:
         """Return the summands of every metric, one row for each user (or item, where users are ranked).
 
         Returns
@@ -195,18 +202,18 @@ class Evaluation:
             `split user_id measure relevance total weight`, with `item_id` for `user_id` where users are ranked. A
             metric is Σ total / Σ weight over all rows of a split; `rmse` is the square root of it.
         """
-        name = "user_id" if self.ask == "items" else "item_id"
+        name = "user_id" if self.target == "items" else "item_id"
         tables = [
-            pl.DataFrame({name: part.units, "total": one.totals, "weight": one.weights}).select(
-                pl.lit(at).alias("split"),
+            pl.DataFrame({name: part.entities, "total": values.totals, "weight": values.weights}).select(
+                pl.lit(split).alias("split"),
                 name,
-                pl.lit(one.measure).alias("measure"),
-                pl.lit(one.relevance, pl.String).alias("relevance"),
+                pl.lit(values.measure).alias("measure"),
+                pl.lit(values.relevance, pl.String).alias("relevance"),
                 "total",
                 "weight",
             )
-            for at, part in enumerate(self.parts, 1)
-            for one in part.measured
+            for split, part in enumerate(self.parts, 1)
+            for values in part.metrics
         ]
         return pl.concat(tables)
 
@@ -228,29 +235,31 @@ class Evaluation:
 
     def __repr__(self) -> str:
         shown = [("ndcg", "any"), ("ndcg", "liked"), ("rmse", None)]
-        names = [(name, of) for want, of in shown for name, has in self._names if name.startswith(want) and has == of]
+        names = [
+            (name, of) for prefix, of in shown for name, has in self._names if name.startswith(prefix) and has == of
+        ]
         values = (f"{' '.join(filter(None, name))} {self.value(*name):.3f}" for name in names)
         return f"{self.data}, {self.how}: {', '.join(values)}"
 
     @property
     def _names(self) -> list[tuple[str, str | None]]:
-        return [(one.measure, one.relevance) for one in self.parts[0].measured]
+        return [(values.measure, values.relevance) for values in self.parts[0].metrics]
 
-    def _place(self, measure: str, relevance: str | None) -> int:
+    def _index_of(self, measure: str, relevance: str | None) -> int:
         if (measure, relevance) in self._names:
             return self._names.index((measure, relevance))
-        known = ", ".join(dict.fromkeys([name for name, _ in self._names] + list(self.parts[0].whole)))
+        known = ", ".join(dict.fromkeys([name for name, _ in self._names] + list(self.parts[0].overall)))
         raise InputError(
             f"measure={shorten(measure)}, relevance={shorten(relevance)}: expected one of {known}; relevance 'any' or "
             "'liked' for those of lists, None for the others."
         )
 
     @cached_property
-    def _sums(self) -> Sums:
-        return Sums.of(self.parts)
+    def _sums(self) -> MetricSums:
+        return MetricSums.of(self.parts)
 
 
-def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, seed: int = 0) -> list[Difference]:
+def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, seed: int = 0) -> list[PairedComparison]:
     """Compare two recommenders on the same split, user by user.
 
     Parameters
@@ -264,7 +273,7 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
 
     Returns
     -------
-    list of Difference
+    list of PairedComparison
         One for each metric that both recommenders have.
 
     Raises
@@ -273,37 +282,38 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
         The two were not measured on the same split.
     """
     first, second = _comparable(first, second), _comparable(second, first)
-    sums = [one._sums for one in (first, second)]
+    sums = first._sums, second._sums
     same = first._names == second._names and len(first.parts) == len(second.parts)
     if not same or not all(
-        a.units.equals(b.units) and all((x.weights == y.weights).all() for x, y in _beside(a, b))
+        a.entities.equals(b.entities) and all((x.weights == y.weights).all() for x, y in _metric_pairs(a, b))
         for a, b in zip(first.parts, second.parts, strict=True)
     ):
         raise InputError("first and second were not measured on the same split with the same n. Evaluate both on it.")
     resamples, seed = check_integer("resamples", resamples, 1), check_integer("seed", seed, 0)
     low, high = bootstrap(sums[1], resamples, seed, minus=sums[0])
-    p_values, values = sign_flips(sums[0], sums[1], resamples, seed), [one.values() for one in sums]
+    columns = zip(sums[0].values(), sums[1].values(), low, high, sign_flips(*sums, resamples, seed), strict=True)
     return [
-        Difference(name, of, *map(float, (a, b, b - a, low[at], high[at], p_values[at])))
-        for at, ((name, of), a, b) in enumerate(zip(first._names, *values, strict=True))
+        PairedComparison(*name, *map(float, (a, b, b - a, start, end, p_value)))
+        for name, (a, b, start, end, p_value) in zip(first._names, columns, strict=True)
         if np.isfinite(a) and np.isfinite(b)
     ]
 
 
-def _comparable(one: Evaluation, other: Evaluation) -> Evaluation:
+def _comparable(result: Evaluation, other: Evaluation) -> Evaluation:
     """Drop the metrics that not every model has: errors of predicted ratings, and interval coverage."""
-    alone = {name for name, of in {*one._names} ^ {*other._names} if of is None} | {"in_interval"}
+    not_shared = {name for name, of in {*result._names} ^ {*other._names} if of is None} | {"interval_coverage"}
     parts = (
-        replace(part, measured=tuple(each for each in part.measured if each.measure not in alone)) for part in one.parts
+        replace(part, metrics=tuple(values for values in part.metrics if values.measure not in not_shared))
+        for part in result.parts
     )
-    return replace(one, parts=tuple(parts))
+    return replace(result, parts=tuple(parts))
 
 
-def _beside(a: Part, b: Part) -> Sequence[tuple[Any, Any]]:
+def _metric_pairs(a: SplitResult, b: SplitResult) -> Sequence[tuple[MetricValues, MetricValues]]:
     """Pair the metrics of two parts without novelty: an empty list has none, so its weights differ by model."""
-    pairs = zip(a.measured, b.measured, strict=True)
+    pairs = zip(a.metrics, b.metrics, strict=True)
     return [(x, y) for x, y in pairs if x.measure != "novelty"]
 
 
-def _known(value: float) -> float | None:
+def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None

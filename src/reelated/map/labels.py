@@ -1,0 +1,105 @@
+"""Labels of a map: group names where the groups are densest, and titles that do not overlap."""
+
+import unicodedata
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from reelated.map.embedding import Places
+from reelated.map.groups import Groups
+
+NEIGHBORHOOD = 0.07
+"""The radius of an item's neighbourhood, as a share of the width of the map."""
+MIN_GROUP_ITEMS = 8
+"""A group with fewer items in its densest neighbourhood gets no name on the map."""
+
+
+class Box(NamedTuple):
+    """A rectangle in the picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlaps(self, other: "Box") -> bool:
+        """Return whether two boxes overlap."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+    def within(self, other: "Box") -> bool:
+        """Return whether this box lies inside another."""
+        return (
+            other.left <= self.left
+            and self.right <= other.right
+            and other.top <= self.top
+            and self.bottom <= other.bottom
+        )
+
+
+def group_centres(places: Places, groups: Groups) -> dict[int, int]:
+    """Return the item at the centre of each group, where it is both frequent and dominant; some groups have none."""
+    if not len(places):
+        return {}
+    around = cKDTree(places).query_ball_point(places, NEIGHBORHOOD * float(np.ptp(places, axis=0).max()) or 1.0)
+    centres = {}
+    for group in range(len(groups.names)):
+        members = np.flatnonzero(groups.of == group)
+        counts = np.array([np.count_nonzero(groups.of[around[item]] == group) for item in members], np.float64)
+        if counts.max(initial=0) >= MIN_GROUP_ITEMS:
+            share = counts / [len(around[item]) for item in members]
+            centres[group] = int(members[np.argmax(counts * share)])
+    return centres
+
+
+def text_width(text: str, size: float) -> float:
+    """Estimate the width of a text in a common sans-serif font; the estimate is rather too large."""
+    return size * sum(map(_width, text))
+
+
+def _width(character: str) -> float:
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.05
+    if unicodedata.combining(character):
+        return 0.0
+    if character in "MWmw@%":
+        return 0.95
+    if character in " ijlItfr.,:;'’!()[]|-":
+        return 0.35
+    return 0.72 if character.isupper() else 0.6
+
+
+class LabelRequest(NamedTuple):
+    """A label to place beside a dot."""
+
+    text: str
+    x: float
+    y: float
+    radius: float
+    size: float
+
+
+class Label(NamedTuple):
+    """A placed label, which overlaps no other."""
+
+    text: str
+    x: float
+    y: float
+    anchor: str
+    size: float
+
+
+def place_labels(requests: list[LabelRequest], taken: list[Box], area: Box) -> list[Label]:
+    """Place labels right or left of their dots, in order of priority; those that would overlap are left out."""
+    taken, labels = list(taken), []
+    for text, x, y, radius, size in requests:
+        gap, width = radius + 3, text_width(text, size)
+        for left, anchor, position in ((x + gap, "start", x + gap), (x - gap - width, "end", x - gap)):
+            box = Box(left, y - 0.7 * size, left + width, y + 0.7 * size)
+            if box.within(area) and not any(map(box.overlaps, taken)):
+                taken.append(box)
+                labels.append(Label(text, position, y + 0.35 * size, anchor, size))
+                break
+    return labels
