@@ -1,4 +1,4 @@
-"""The terminal says what the library says: one verb a command, one array as JSON, one sentence for what is wrong."""
+"""The commands return the results of the library, as tables, JSON or CSV, and report errors in one message."""
 
 import csv
 import io
@@ -50,9 +50,9 @@ COMMANDS = sorted(get_command(app).commands)
 STAR_WARS, FARGO = 134, 296
 
 
-def run(*words, code=0, **env):
-    """Run a command in this process; an `InputError` is what `main` turns into exit 1."""
-    result = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "120", **env})
+def run(*args, code=0, **env):
+    """Run a command in this process; return the error message if `code` is 1."""
+    result = CliRunner().invoke(app, [str(word) for word in args], env={"COLUMNS": "120", **env})
     if code == 1:
         assert isinstance(result.exception, InputError), result
         return in_options(str(result.exception))
@@ -60,15 +60,15 @@ def run(*words, code=0, **env):
     return result
 
 
-def as_process(*words, **options):
-    """Run a command as people do."""
+def as_process(*args, **options):
+    """Run a command in a new process."""
     env = {**os.environ, "COLUMNS": "120", **options.pop("env", {})}
-    command = [sys.executable, "-m", "reelated", *map(str, words)]
+    command = [sys.executable, "-m", "reelated", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=env, **options)
 
 
-def rows(*words):
-    return json.loads(run(*words, "--json").stdout)
+def rows(*args):
+    return json.loads(run(*args, "--json").stdout)
 
 
 def plain(answers):
@@ -87,7 +87,7 @@ def model(rec, tmp_path_factory):
 
 @pytest.fixture
 def table(tmp_path):
-    """A small file of ratings with text ids, a repeated rating, and titles like ids beside it."""
+    """A small table with text ids and a repeated rating, and a table of items with titles that look like ids."""
     folder = tmp_path / "small"
     folder.mkdir()
     (folder / "ratings.csv").write_text(
@@ -99,28 +99,27 @@ def table(tmp_path):
     return folder
 
 
-# ------------------------------------------------------------------------------------------------------ the commands
-def test_recommend_says_what_the_library_says(rec):
-    got = rows("recommend", "sample", "--user", 42, "-n", 5)
-    assert got == plain(rec.recommend(42, n=5))
-    assert list(got[0]) == [*ITEM, "other"]
+def test_recommend_prints_the_result_of_the_library(rec):
+    actual = rows("recommend", "sample", "--user", 42, "-n", 5)
+    assert actual == plain(rec.recommend(42, n=5))
+    assert list(actual[0]) == [*ITEM, "other"]
 
 
-def test_recommend_takes_every_filter(rec):
-    got = rows(
+def test_recommend_applies_every_filter(rec):
+    actual = rows(
         *("recommend", "sample", "--user", 42, "--genres", "comedy, Drama", "--years", "1990-1999"),
         *("--exclude", "359,252", "--by", "rating", "--n", 4),
     )
-    wanted = rec.recommend(42, genres=["Comedy", "Drama"], years=(1990, 1999), exclude=[359, 252], by="rating", n=4)
-    assert got == plain(wanted)
+    expected = rec.recommend(42, genres=["Comedy", "Drama"], years=(1990, 1999), exclude=[359, 252], by="rating", n=4)
+    assert actual == plain(expected)
     assert rows("recommend", "sample", "--user", 42, "--years", 1994) == plain(rec.recommend(42, years=1994))
 
 
 @pytest.mark.parametrize("command", [("audience",), ("recommend",)])
-def test_users_for_an_item_are_the_audience(rec, command):
-    got = rows(*command, "sample", "--item", "Star Wars", "--by", "rating")
-    assert got == plain(rec.audience(STAR_WARS, by="rating"))
-    assert list(got[0]) == [
+def test_recommend_with_an_item_prints_the_audience(rec, command):
+    actual = rows(*command, "sample", "--item", "Star Wars", "--by", "rating")
+    assert actual == plain(rec.audience(STAR_WARS, by="rating"))
+    assert list(actual[0]) == [
         "rank",
         "user_id",
         "score",
@@ -131,50 +130,50 @@ def test_users_for_an_item_are_the_audience(rec, command):
     ]
 
 
-def test_a_list_of_users_says_so_and_how_to_get_similar_items():
+def test_a_list_of_users_has_a_hint_about_similar_items():
     lines = run("recommend", "sample", "--item", STAR_WARS).stdout.splitlines()
     assert lines[0] == "Users for Star Wars (1977), by adjusted score"
     assert lines[1].startswith("These are users who have not rated it.")
     assert lines[1].endswith("reelated similar SOURCE --item 134")
 
 
-def test_users_for_several_items_are_dealt_out(rec):
-    wanted = rec.audience_batch([STAR_WARS, 300], n=3, per_user=1)
-    words = ("audience", "sample", "--item", "Star Wars", "--item", 300, "-n", 3, "--per-user", 1)
-    assert json.loads(run(*words, "--json").stdout) == json.loads(json.dumps(wanted.to_dicts()))
-    assert run(*words, "--csv").stdout == wanted.write_csv()
-    assert len(run(*words).stdout.splitlines()) == 2 + len(wanted) == 8
+def test_audience_of_several_items_limits_lists_per_user(rec):
+    expected = rec.audience_batch([STAR_WARS, 300], n=3, per_user=1)
+    args = ("audience", "sample", "--item", "Star Wars", "--item", 300, "-n", 3, "--per-user", 1)
+    assert json.loads(run(*args, "--json").stdout) == json.loads(json.dumps(expected.to_dicts()))
+    assert run(*args, "--csv").stdout == expected.write_csv()
+    assert len(run(*args).stdout.splitlines()) == 2 + len(expected) == 8
     by_rating = rec.audience_batch([STAR_WARS, 300], n=3, by="rating")
-    told = json.loads(run(*words[:-2], "--by", "rating", "--json").stdout)
-    assert told == json.loads(json.dumps(by_rating.to_dicts()))
+    output = json.loads(run(*args[:-2], "--by", "rating", "--json").stdout)
+    assert output == json.loads(json.dumps(by_rating.to_dicts()))
 
 
-def test_similar_items_come_with_their_common_raters(rec):
+def test_similar_shows_the_number_of_common_raters(rec):
     assert rows("similar", "sample", "--item", "star wars", "--genres", "War", "-n", 3) == plain(
         rec.similar(STAR_WARS, genres=["War"], n=3)
     )
     assert "rated both" in run("similar", "sample", "--item", "star wars").stdout
 
 
-def test_predict_says_a_rating_with_its_support(rec):
-    (got,) = rows("predict", "sample", "--user", 42, "--item", "Casablanca")
-    known = rec.predict(42, got["item_id"])
-    assert got["predicted_rating"] == known.predicted_rating
-    said = run("predict", "sample", "--user", 42, "--item", "Casablanca").stdout
-    assert f"{known.predicted_rating:.2f} (from {known.n_neighbors_used} rated movies)" in said
-    assert f"in four of five cases between {known.low:.1f} and {known.high:.1f}." in said
+def test_predict_shows_the_number_of_neighbors_used_and_the_interval(rec):
+    (actual,) = rows("predict", "sample", "--user", 42, "--item", "Casablanca")
+    known = rec.predict(42, actual["item_id"])
+    assert actual["predicted_rating"] == known.predicted_rating
+    output = " ".join(run("predict", "sample", "--user", 42, "--item", "Casablanca").stdout.split())
+    assert f"{known.predicted_rating:.2f} (from {known.n_neighbors_used} rated movies;" in output
+    assert f"80 % interval {known.low:.1f} to {known.high:.1f})." in output
 
 
-def test_predict_says_what_the_rating_was(rec):
+def test_predict_shows_the_actual_rating(rec):
     item = rec.item_ids[rec.ratings_.row(rec.user_ids.index_of(42))[0][0]]
-    said = run("predict", "sample", "--user", 42, "--item", item).stdout
-    assert "The actual rating is" in said
-    assert "the prediction does not look at it" in " ".join(said.split())
+    output = " ".join(run("predict", "sample", "--user", 42, "--item", item).stdout.split())
+    assert "The actual rating is" in output
+    assert "the prediction does not use it" in output
 
 
-def test_explain_shows_parts_that_add_up(rec):
-    (got,) = rows("explain", "sample", "--user", 42, "--item", "Fargo", "--by", "rating")
-    assert got == json.loads(json.dumps(rec.explain(42, FARGO, by="rating").to_dict()))
+def test_explain_shows_contributions_that_add_up(rec):
+    (actual,) = rows("explain", "sample", "--user", 42, "--item", "Fargo", "--by", "rating")
+    assert actual == json.loads(json.dumps(rec.explain(42, FARGO, by="rating").to_dict()))
     lines = run("explain", "sample", "--user", 42, "--item", "Fargo", "--by", "rating").stdout.splitlines()
     assert lines[0].startswith("Fargo (1996): predicted rating ")
     numbers = [float(line.split()[0]) for line in lines if re.match(r"\s*[+-]?\d", line)]
@@ -183,13 +182,13 @@ def test_explain_shows_parts_that_add_up(rec):
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
-def test_the_bars_of_an_explanation_are_whole_or_left_out(width):
-    told = run("explain", "sample", "--user", 42, "--item", "Fargo", COLUMNS=str(width)).stdout
-    assert "█…" not in told
-    assert ("█" * 10 in told) == (width > 60)
+def test_the_bars_of_an_explanation_are_never_cut(width):
+    output = run("explain", "sample", "--user", 42, "--item", "Fargo", COLUMNS=str(width)).stdout
+    assert "█…" not in output
+    assert ("█" * 10 in output) == (width > 60)
 
 
-def test_why_shows_what_each_number_is_made_of(rec):
+def test_why_shows_the_contributions_to_each_score(rec):
     first = rec.recommend(42)[0]
     lines = run("recommend", "sample", "--user", 42, "-n", 2, "--why").stdout.splitlines()
     made_of = " ".join(lines[-6:])
@@ -205,17 +204,17 @@ def test_find_lists_titles(rec):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command):
-    said = run(command, "--help").stdout
-    assert f"Example: reelated {command}" in said
+    output = run(command, "--help").stdout
+    assert f"Example: reelated {command}" in output
     assert f"Example: reelated {command}" in run(command, "-h").stdout
 
 
-def test_the_commands_are_these_and_no_others():
-    wanted = {"recommend", "audience", "similar", "predict", "explain", "fit", "batch", "sample", "fetch", "demo"}
-    wanted |= {"check", "evaluate", "find", "plot", "map", "tune"}
-    wanted |= {"import", "export", "forget", "models", "refit", "serve"}
-    wanted |= {"store"}
-    assert set(COMMANDS) == wanted
+def test_the_list_of_commands_is_complete():
+    expected = {"recommend", "audience", "similar", "predict", "explain", "fit", "batch", "sample", "fetch", "demo"}
+    expected |= {"check", "evaluate", "find", "plot", "map", "tune"}
+    expected |= {"import", "export", "forget", "models", "refit", "serve"}
+    expected |= {"store"}
+    assert set(COMMANDS) == expected
     assert run("--version").stdout == f"reelated {reelated.__version__}\n"
 
 
@@ -226,7 +225,7 @@ def test_the_examples_of_the_help_work(tmp_path, monkeypatch):
             run(*shlex.split(about.epilog.removeprefix("Example: reelated ")))
 
 
-def test_demo_shows_the_main_job_and_three_commands_to_try_next():
+def test_demo_shows_three_lists_and_three_further_commands():
     lines = run("demo").stdout.splitlines()
     assert [line for line in lines if ", by " in line] == [
         "Movies for user 300, by score",
@@ -239,17 +238,16 @@ def test_demo_shows_the_main_job_and_three_commands_to_try_next():
         run(*shlex.split(line)[1:])
 
 
-def test_sample_writes_a_folder_that_can_be_read(tmp_path):
-    said = run("sample", tmp_path / "mine").stdout
-    assert "simulated" in said
+def test_sample_writes_a_readable_folder(tmp_path):
+    output = run("sample", tmp_path / "mine").stdout
+    assert "simulated" in output
     assert rows("recommend", tmp_path / "mine", "--user", 42)
 
 
-# -------------------------------------------------------------------------------------------------- forms of printing
-def test_json_is_one_array_alone_and_a_short_list_says_why_beside_it():
-    told = run("recommend", "sample", "--user", 42, "--genres", "Western", "-n", 30, "--json", COLUMNS="40")
-    assert len(json.loads(told.stdout)) == 5
-    assert told.stderr == "short: 5 of 30: nothing else is left to choose from (no_candidates_left)\n"
+def test_json_is_one_array_and_stderr_says_why_a_list_is_short():
+    result = run("recommend", "sample", "--user", 42, "--genres", "Western", "-n", 30, "--json", COLUMNS="40")
+    assert len(json.loads(result.stdout)) == 5
+    assert result.stderr == "short: 5 of 30: nothing else is left to choose from (no_candidates_left)\n"
     empty = run("recommend", "sample", "--user", 42, "--years", 1800, "--json")
     assert json.loads(empty.stdout) == []
 
@@ -262,14 +260,14 @@ def test_csv_is_a_header_and_rows(rec):
     first = rec.recommend(42)[0]
     assert table[0]["genres"].split("|") == list(first.genres)
     assert table[0]["reasons"].split("|") == [f"{reason.title} ({reason.year})" for reason in first.reasons]
-    for words in (("similar", "--item", 134), ("audience", "--item", 134), ("predict", "--user", 42, "--item", 134)):
-        text = run(words[0], "sample", *words[1:], "--csv").stdout
+    for args in (("similar", "--item", 134), ("audience", "--item", 134), ("predict", "--user", 42, "--item", 134)):
+        text = run(args[0], "sample", *args[1:], "--csv").stdout
         assert len({len(row) for row in csv.reader(io.StringIO(text))}) == 1
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
 @pytest.mark.parametrize(
-    "words",
+    "args",
     [
         ("recommend", "sample", "--user", 42, "--why"),
         ("audience", "sample", "--item", "Star Wars"),
@@ -279,32 +277,31 @@ def test_csv_is_a_header_and_rows(rec):
         ("predict", "sample", "--user", 42, "--item", "Fargo"),
         ("demo",),
     ],
-    ids=lambda words: words[0],
+    ids=lambda args: args[0],
 )
-def test_no_line_is_longer_than_the_terminal(words, width):
-    told = run(*words, COLUMNS=str(width))
-    assert max(map(cell_len, told.stdout.splitlines())) <= width
-    assert "\x1b" not in told.stdout
+def test_no_line_is_longer_than_the_terminal(args, width):
+    result = run(*args, COLUMNS=str(width))
+    assert max(map(cell_len, result.stdout.splitlines())) <= width
+    assert "\x1b" not in result.stdout
 
 
-def test_wide_letters_and_long_ids_keep_the_width(tmp_path):
+def test_wide_characters_and_long_ids_keep_the_width(tmp_path):
     items = [f"{i:032x}-the-longest-of-all-ids" for i in range(9)]
     frame = {"user_id": [1] * 3 + [2] * 9, "item_id": items[:3] + items, "rating": [1, 5, 3] * 4}
     titles = {"item_id": items, "title": ["七人の侍" * 20, "\x1b[31m[bold]x\n", *map("m{}".format, range(7))]}
     path = Recommender().fit(Dataset.from_frames(frame, titles)).save(tmp_path / "my.model")
     for width in (60, 80, 120):
-        told = run("recommend", path, "--user", 1, COLUMNS=str(width)).stdout
-        assert max(map(cell_len, told.splitlines())) <= width
-        assert len(told.splitlines()) == 3 + 6
-        assert ("because" in told) == (width > 80)  # the last texts give way, ids never
-        assert items[8][:25] in told
+        result = run("recommend", path, "--user", 1, COLUMNS=str(width)).stdout
+        assert max(map(cell_len, result.splitlines())) <= width
+        assert len(result.splitlines()) == 3 + 6
+        assert ("because" in result) == (width > 80)  # the last texts give way, ids never
+        assert items[8][:25] in result
     similar = run("similar", path, "--item", items[2], COLUMNS="200").stdout
     assert "?[31m[bold]x?" in similar
     assert "\x1b" not in similar
 
 
-# ------------------------------------------------------------------------------------------------ items by their title
-def test_an_id_wins_over_a_title_and_title_forces_the_title(table):
+def test_an_id_takes_precedence_unless_title_forces_the_title(table):
     def item(text):
         return rows("predict", table, "--user", "ann", "--item", text)[0]["item_id"]
 
@@ -315,96 +312,95 @@ def test_an_id_wins_over_a_title_and_title_forces_the_title(table):
     assert item("m 1") == "m 1"
 
 
-def test_a_number_is_an_id_unless_it_is_the_whole_of_a_title():
+def test_a_number_is_an_id_unless_it_equals_a_title():
     assert run("similar", "sample", "--item", "1917").stdout.startswith("Movies similar to 1917 (2019)")
     assert run("similar", "sample", "--item", "title:1917").stdout.startswith("Movies similar to 1917 (2019)")
     assert run("similar", "sample", "--item", "191").stdout.startswith("Movies similar to ")
     assert run("similar", "sample", "--item", "19170", code=1) == (
-        "--item '19170': no item has such an id or title. Look for it with: reelated find"
+        "--item '19170': no item has such an id or title. Search with: reelated find"
     )
 
 
-def test_a_title_with_its_year_or_with_a_typo_is_enough():
+def test_a_title_may_have_a_year_or_a_typo():
     for text in ("Star Wars (1977)", "star wars", "title:Star Wars", "star wasr"):
         assert run("similar", "sample", "--item", text).stdout.startswith("Movies similar to Star Wars (1977)")
 
 
-def test_several_items_of_a_title_are_listed_with_their_ids():
-    said = run("similar", "sample", "--item", "star trek", code=1).splitlines()
-    assert said[0] == "--item 'star trek' could be any of these. Give an id, or more of the title:"
-    assert "  303  Star Trek: First Contact (1996)" in said
-    assert run("recommend", "sample", "--rate", "star trek=5", code=1).startswith("--rate 'star trek' could be any")
+def test_an_ambiguous_title_lists_items_with_their_ids():
+    output = run("similar", "sample", "--item", "star trek", code=1).splitlines()
+    assert output[0] == "--item 'star trek' matches several items. Give an id or more of the title:"
+    assert "  303  Star Trek: First Contact (1996)" in output
+    assert run("recommend", "sample", "--rate", "star trek=5", code=1).startswith("--rate 'star trek' matches several")
 
 
 def test_rate_splits_at_the_last_equals_sign(table):
-    got = rows("recommend", table, "--rate", "A=B=4", "--rate", "m3=1.5")
+    actual = rows("recommend", table, "--rate", "A=B=4", "--rate", "m3=1.5")
     with pytest.warns(DataWarning, match="1 repeated rating"):
         model = Recommender().fit(reelated.read(table))
-    assert got == plain(model.recommend(ratings={"m2": 4, "m3": 1.5}))
+    assert actual == plain(model.recommend(ratings={"m2": 4, "m3": 1.5}))
 
 
-def test_a_newcomer_may_rate_by_id_and_by_title(rec):
+def test_a_new_user_can_rate_by_id_and_by_title(rec):
     assert rows("recommend", "sample", "--rate", f"{STAR_WARS}=5", "--rate", "Fargo=4") == plain(
         rec.recommend(ratings={STAR_WARS: 5, FARGO: 4})
     )
-    (got,) = rows("predict", "sample", "--rate", "Fargo=4", "--item", "Star Wars")
-    assert got["user_id"] is None
+    (actual,) = rows("predict", "sample", "--rate", "Fargo=4", "--item", "Star Wars")
+    assert actual["user_id"] is None
     assert (
         "You would rate Star Wars (1977)" in run("predict", "sample", "--rate", "Fargo=4", "--item", "Star Wars").stdout
     )
 
 
-# ------------------------------------------------------------------------------------------------------ which model
-def test_the_recipe_is_the_recipe():
-    wanted = textbook().fit(reelated.read("sample")).recommend(42)
-    assert rows("recommend", "sample", "--user", 42, "--preset", "textbook") == plain(wanted)
+def test_the_textbook_preset_equals_the_textbook_recommender():
+    expected = textbook().fit(reelated.read("sample")).recommend(42)
+    assert rows("recommend", "sample", "--user", 42, "--preset", "textbook") == plain(expected)
     assert run("recommend", "sample", "--user", 42, "--preset", "textbook").stdout.startswith(
         "Movies for user 42, by predicted rating"
     )
 
 
-def test_settings_reach_the_ranking_model():
+def test_settings_are_passed_to_the_ranking_model():
     ranker = ItemKNN(weighting="bm25", n_neighbors=7, shrinkage=0.5, positive_only=False)
-    wanted = Recommender(ranker).fit(reelated.read("sample")).recommend(42)
-    words = ("weighting=bm25", "n_neighbors=7", "shrinkage=.5", "positive_only=False")
-    settings = [word for setting in words for word in ("--set", setting)]
-    assert rows("recommend", "sample", "--user", 42, *settings, "--model", "item-knn") == plain(wanted)
+    expected = Recommender(ranker).fit(reelated.read("sample")).recommend(42)
+    args = ("weighting=bm25", "n_neighbors=7", "shrinkage=.5", "positive_only=False")
+    settings = [word for setting in args for word in ("--set", setting)]
+    assert rows("recommend", "sample", "--user", 42, *settings, "--model", "item-knn") == plain(expected)
     every = Recommender(ItemKNN("jaccard", n_neighbors=None, shrinkage=10)).fit(reelated.read("sample"))
-    words = ("--model", "item-knn", "--set", "similarity=jaccard", "--set", "n_neighbors=None", "--set", "shrinkage=10")
-    assert rows("recommend", "sample", "--user", 42, *words) == plain(every.recommend(42))
-    mine = Recommender(EASE(l2=30, n_candidates=50), recency_half_life=None).fit(reelated.read("sample"))
-    words = ("--set", "l2=30", "--set", "n_candidates=50", "--set", "recency_half_life=none")
-    assert rows("recommend", "sample", "--user", 42, *words) == plain(mine.recommend(42))
+    args = ("--model", "item-knn", "--set", "similarity=jaccard", "--set", "n_neighbors=None", "--set", "shrinkage=10")
+    assert rows("recommend", "sample", "--user", 42, *args) == plain(every.recommend(42))
+    custom = Recommender(EASE(l2=30, n_candidates=50), recency_half_life=None).fit(reelated.read("sample"))
+    args = ("--set", "l2=30", "--set", "n_candidates=50", "--set", "recency_half_life=none")
+    assert rows("recommend", "sample", "--user", 42, *args) == plain(custom.recommend(42))
     known = Recommender(Popularity(), recency_floor=0.1).fit(reelated.read("sample"))
-    words = ("--model", "popularity", "--set", "recency_floor=.1")
-    assert rows("recommend", "sample", "--user", 42, *words) == plain(known.recommend(42))
+    args = ("--model", "popularity", "--set", "recency_floor=.1")
+    assert rows("recommend", "sample", "--user", 42, *args) == plain(known.recommend(42))
 
 
 def test_a_saved_model_is_a_source(model, rec):
     assert rows("recommend", model, "--user", 42) == plain(rec.recommend(42))
-    said = run("recommend", model, "--user", 42, "--set", "n_neighbors=3", code=1)
-    assert "options on reading or fitting with a saved model" in said
-    for words in (("fit", model, "-o", "x"), ("fit", model, "--plan")):
-        assert "expected ratings, and this is a saved model" in run(*words, code=1)
+    output = run("recommend", model, "--user", 42, "--set", "n_neighbors=3", code=1)
+    assert "options for reading or fitting with a saved model" in output
+    for args in (("fit", model, "-o", "x"), ("fit", model, "--plan")):
+        assert "expected ratings, and this is a saved model" in run(*args, code=1)
 
 
-def test_fit_saves_a_model_and_says_what_is_next(tmp_path, rec):
+def test_fit_saves_a_model_and_suggests_the_next_command(tmp_path, rec):
     path = tmp_path / "my.model"
-    said = run("fit", "sample", "-o", path).stdout
-    assert f"Next: reelated recommend {path} --user 1" in " ".join(said.split())
+    output = run("fit", "sample", "-o", path).stdout
+    assert f"Next: reelated recommend {path} --user 1" in " ".join(output.split())
     assert Recommender.load(path).recommend(42) == rec.recommend(42)
-    run(*shlexed(said))
+    run(*shlexed(output))
 
 
-def shlexed(said):
-    """Return the command that comes next, whatever the width."""
-    return shlex.split(" ".join(said.split()).partition("Next: reelated ")[2])
+def shlexed(output):
+    """Return the suggested next command, at any terminal width."""
+    return shlex.split(" ".join(output.split()).partition("Next: reelated ")[2])
 
 
-def test_fit_without_ratings_suggests_what_such_a_model_can_answer(tmp_path):
-    said = run("fit", "sample", "-o", tmp_path / "my.model", "--no-ratings").stdout
-    assert "--rate" in said
-    run(*shlexed(said))
+def test_fit_without_ratings_suggests_a_command_for_new_users(tmp_path):
+    output = run("fit", "sample", "-o", tmp_path / "my.model", "--no-ratings").stdout
+    assert "--rate" in output
+    run(*shlexed(output))
     refused = run("recommend", tmp_path / "my.model", "--user", 42, code=1)
     assert refused == (
         "--user '42': this model was saved without ratings and knows no users. Give --rate ITEM=RATING, or fit it "
@@ -412,14 +408,13 @@ def test_fit_without_ratings_suggests_what_such_a_model_can_answer(tmp_path):
     )
 
 
-def test_a_plan_says_the_bytes_and_fits_nothing(tmp_path, monkeypatch):
+def test_a_plan_estimates_memory_without_a_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(Recommender, "fit", None)
-    said = run("fit", "sample", "--plan").stdout
-    assert "49,653 ratings" in said
-    assert re.search(r"The fit may take up to \d+\.\d MB beside the data\.", said)
+    output = run("fit", "sample", "--plan").stdout
+    assert "49,653 ratings" in output
+    assert re.search(r"The fit may need up to \d+\.\d MB in addition to the data\.", output)
 
 
-# --------------------------------------------------------------------------------------------------------- the cache
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("REELATED_CACHE", str(tmp_path / "cache"))
@@ -431,26 +426,26 @@ def fits(monkeypatch):
     """Count the fits."""
     counted, real = [], Recommender.fit
 
-    def fit(self, *arguments, **options):
+    def fit(self, *args, **options):
         counted.append(self)
-        return real(self, *arguments, **options)
+        return real(self, *args, **options)
 
     monkeypatch.setattr(Recommender, "fit", fit)
     return counted
 
 
-def test_the_second_call_does_not_fit_again_and_repeats_what_reading_changed(own_cache, fits, table):
+def test_the_second_call_uses_the_cache_and_repeats_the_notes(own_cache, fits, table):
     first = run("recommend", table, "--user", "ann")
     second = run("recommend", table, "--user", "ann")
     assert len(fits) == 1
     assert first.stdout == second.stdout
-    for told in (first, second):
-        assert "note: 1 repeated rating" in told.stderr
-        assert "small: 7 ratings by 3 users of 4 movies" in told.stderr
+    for result in (first, second):
+        assert "note: 1 repeated rating" in result.stderr
+        assert "small: 7 ratings by 3 users of 4 movies" in result.stderr
     assert len(list(own_cache.glob("*.model"))) == 1
 
 
-def test_other_data_and_other_options_are_fitted_anew(own_cache, fits, table):
+def test_changed_data_or_options_cause_a_new_fit(own_cache, fits, table):
     run("recommend", table, "--user", "ann")
     run("recommend", table, "--user", "ann", "--set", "n_neighbors=2")
     run("recommend", table, "--user", "ann", "--duplicates", "first")
@@ -464,7 +459,7 @@ def test_other_data_and_other_options_are_fitted_anew(own_cache, fits, table):
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage"])
 def test_a_damaged_cache_is_fitted_again(own_cache, fits, table, damage):
-    wanted = run("recommend", table, "--user", "ann").stdout
+    expected = run("recommend", table, "--user", "ann").stdout
     (kept,) = own_cache.glob("*.model")
     if damage == "truncated":
         path = kept / "ranker.item_weights_.data.npy"
@@ -474,34 +469,33 @@ def test_a_damaged_cache_is_fitted_again(own_cache, fits, table, damage):
             path.unlink()
     else:
         (kept / "model.json").write_text("{}")
-    assert run("recommend", table, "--user", "ann").stdout == wanted
-    assert run("recommend", table, "--user", "ann").stdout == wanted
+    assert run("recommend", table, "--user", "ann").stdout == expected
+    assert run("recommend", table, "--user", "ann").stdout == expected
     assert len(fits) == 2
 
 
-def test_a_cache_that_cannot_be_written_costs_time_and_no_answer(fits, table, own_cache, monkeypatch):
+def test_a_read_only_cache_does_not_prevent_the_result(fits, table, own_cache, monkeypatch):
     own_cache.parent.mkdir()
     own_cache.write_text("a file in the way")
     assert run("recommend", table, "--user", "ann").stdout == run("recommend", table, "--user", "ann").stdout
     assert len(fits) == 2
 
 
-def test_the_cache_keeps_the_models_used_last(own_cache, table, monkeypatch):
-    monkeypatch.setattr(sources, "KEPT", 2)
+def test_the_cache_evicts_the_least_recently_used_models(own_cache, table, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_CACHED", 2)
     for n_neighbors in (1, 2, 3):
         run("recommend", table, "--user", "ann", "--set", f"n_neighbors={n_neighbors}")
         time.sleep(0.02)
     assert len(list(own_cache.glob("*.model"))) == 2
 
 
-# ------------------------------------------------------------------------------------------------------------- batch
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_batch_writes_everybodys_lists(tmp_path, rec, ending):
+def test_batch_writes_the_lists_of_all_users(tmp_path, rec, ending):
     path = tmp_path / f"top.{ending}"
-    said = run("batch", "sample", "-o", path, "-n", 3, "--genres", "Drama").stdout
-    wanted = pl.concat(rec.recommend_batch(3, genres="Drama"))
-    got = pl.read_parquet(path) if ending == "parquet" else pl.read_csv(path)
-    assert got.columns == [
+    output = run("batch", "sample", "-o", path, "-n", 3, "--genres", "Drama").stdout
+    expected = pl.concat(rec.recommend_batch(3, genres="Drama"))
+    actual = pl.read_parquet(path) if ending == "parquet" else pl.read_csv(path)
+    assert actual.columns == [
         "user_id",
         "item_id",
         "title",
@@ -511,13 +505,13 @@ def test_batch_writes_everybodys_lists(tmp_path, rec, ending):
         "n_neighbors_used",
         "source",
     ]
-    assert got.rows() == wanted.rows()
-    assert f"{len(wanted):,} rows written to" in said
+    assert actual.rows() == expected.rows()
+    assert f"{len(expected):,} rows written to" in output
     assert [path.name for path in tmp_path.iterdir()] == [f"top.{ending}"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device"), InputError("no")])
-def test_an_interrupted_batch_leaves_the_old_file_and_nothing_else(tmp_path, error):
+def test_an_interrupted_batch_keeps_the_old_file(tmp_path, error):
     path = tmp_path / "top.csv"
     path.write_text("old")
 
@@ -531,20 +525,26 @@ def test_an_interrupted_batch_leaves_the_old_file_and_nothing_else(tmp_path, err
     assert path.read_text() == "old"
 
 
-def test_a_batch_is_joined_in_order(tmp_path):
+def test_the_parts_of_a_batch_are_written_in_order(tmp_path):
     tables = (pl.DataFrame({"user_id": [start, start + 1], "title": ["a", 'b,"\n']}) for start in range(0, 40, 2))
     assert write_batch(tables, tmp_path / "top.csv") == 40
     assert pl.read_csv(tmp_path / "top.csv")["user_id"].to_list() == list(range(40))
 
 
-# --------------------------------------------------------------------------------------------------- what goes wrong
 BAD = {
     ("recommend", "nowhere", "--user", "1"): "SOURCE 'nowhere': there is no such folder, zip or file",
     ("recommend", "sample", "--user", "9999"): "No ratings for --user 9999. For a newcomer give --rate ITEM=RATING.",
     ("recommend", "sample", "--user", "ann"): ("--user 'ann': the user ids of this data are whole numbers, such as 1."),
     ("recommend", "sample", "--user", "4\x1b[31m2"): "--user '4\\x1b[31m2': the user ids of this data are whole",
     ("recommend", "sample", "--user", "9" * 30): "--user '999999999999999999999999999999': the user ids",
-    ("recommend", "sample", "--user", "42", "--years", "x"): "--years 'x': expected a year or two, such as 1990-1999.",
+    (
+        "recommend",
+        "sample",
+        "--user",
+        "42",
+        "--years",
+        "x",
+    ): "--years 'x': expected a year or a range, such as 1990-",
     ("recommend", "sample", "--user", "42", "--years", "1999-1990"): (
         "--years '1999-1990': expected the earlier year first."
     ),
@@ -578,7 +578,7 @@ BAD = {
     ): "--set similarity='cosin': expected one of",
     ("recommend", "sample", "--user", "42", "--set", "similarity=jaccard"): (
         "--set 'similarity': expected a setting of ease: dropout, dtype, l2, max_memory, min_weight, n_candidates, "
-        "n_neighbors, recency_floor, recency_half_life. For that one give --model item-knn."
+        "n_neighbors, recency_floor, recency_half_life. To set it, give --model item-knn."
     ),
     (
         "recommend",
@@ -594,7 +594,7 @@ BAD = {
         "--set weighting='bm25' with similarity='jaccard': weightings are for ratings as they are. Use --set similarity"
     ),
     ("recommend", "sample", "--user", "42", "--preset", "textbook", "--set", "shrinkage=1"): (
-        "--preset textbook is the textbook method and nothing else: leave out --model and --set."
+        "--preset textbook has fixed models and settings: leave out --model and --set."
     ),
     ("recommend", "sample", "--user", "42", "--max-memory", "1KB"): "--max-memory 1KB: the fit may need ",
     ("recommend", "sample", "--user", "42", "--max-memory", "x"): "--max-memory x: expected a size such as '2GB'",
@@ -614,28 +614,28 @@ BAD_TABLE = {
 }
 
 
-def test_a_table_without_ratings_is_told_of_the_option_for_it(tmp_path):
+def test_the_error_for_a_table_without_ratings_names_the_option(tmp_path):
     path = tmp_path / "likes.csv"
     path.write_text("who,product_id\n1,10\n2,20\n")
-    said = run("recommend", path, "--user", "1", code=1)
-    assert said.endswith(
+    output = run("recommend", path, "--user", "1", code=1)
+    assert output.endswith(
         "Name them: --columns user_id=COLUMN,rating=COLUMN. For a table without ratings give --columns rating=."
     )
     assert run("check", path, "--columns", "user_id=who,rating=").exit_code == 0
 
 
 @pytest.mark.parametrize("option", ["--user", "--by", "-n", "--columns"])
-def test_an_option_of_one_value_is_refused_twice(option):
-    said = run("recommend", "sample", option, "1", option, "2", code=2).stderr
-    assert f"got {option.replace('-n', '--n')} 2 times: expected it once." in said
+def test_a_single_valued_option_is_rejected_twice(option):
+    output = run("recommend", "sample", option, "1", option, "2", code=2).stderr
+    assert f"got {option.replace('-n', '--n')} 2 times: expected it once." in output
     run("find", "sample", "fargo", "--json", "--json")
 
 
-def test_unknown_ids_and_genres_do_not_spoil_a_list_and_notes_name_them():
+def test_unknown_ids_and_genres_are_ignored_with_notes():
     known = run("recommend", "sample", "--rate", "50=5", "--csv")
     found = run("recommend", "sample", "--rate", "50=5", "--rate", "9999=4", "--exclude", "9998", "--csv")
     assert found.stdout == known.stdout
-    assert "note: --rate 9999=4: left out, for the model does not know the item" in found.stderr
+    assert "note: --rate 9999=4: ignored, because the model does not know the item" in found.stderr
     assert {row["source"] for row in rows("recommend", "sample", "--rate", "9999=4")} == {"popular"}
     found = run("recommend", "sample", "--user", "42", "--genres", "Comdy")
     assert "(none)" in found.stdout
@@ -644,19 +644,19 @@ def test_unknown_ids_and_genres_do_not_spoil_a_list_and_notes_name_them():
     assert "short: 0 of 10: no item has any of these genres (unknown_genre)" in found.stderr
 
 
-@pytest.mark.parametrize("words", BAD, ids=" ".join)
-def test_bad_input_is_said_in_one_sentence_in_the_words_of_the_terminal(words):
-    said = run(*words, code=1)
-    assert said.startswith(BAD[words])
-    assert not re.search(r"item_id=|ratings=|find\('|genres=", said.removeprefix("--columns user_id=who"))
+@pytest.mark.parametrize("args", BAD, ids=" ".join)
+def test_errors_name_command_line_options(args):
+    output = run(*args, code=1)
+    assert output.startswith(BAD[args])
+    assert not re.search(r"item_id=|ratings=|find\('|genres=", output.removeprefix("--columns user_id=who"))
 
 
-@pytest.mark.parametrize("words", BAD_TABLE, ids=" ".join)
-def test_bad_options_on_reading_are_said_in_the_words_of_the_terminal(table, words):
-    items = () if "--items" in words else ("--items", table / "movies.csv")
-    said = run("recommend", table / "ratings.csv", "--user", "ann", *items, *words, code=1)
-    assert BAD_TABLE[words] in said
-    assert not re.search("invalid='|duplicates='|columns=", said)
+@pytest.mark.parametrize("args", BAD_TABLE, ids=" ".join)
+def test_errors_of_reading_name_command_line_options(table, args):
+    items = () if "--items" in args else ("--items", table / "movies.csv")
+    output = run("recommend", table / "ratings.csv", "--user", "ann", *items, *args, code=1)
+    assert BAD_TABLE[args] in output
+    assert not re.search("invalid='|duplicates='|columns=", output)
 
 
 WRONG = [
@@ -684,42 +684,41 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("words", WRONG, ids=" ".join)
-def test_wrong_usage_ends_with_2_and_says_how_to_get_help(words):
-    told = run(*words, code=2)
-    assert told.exception is None or isinstance(told.exception, SystemExit)
-    assert "Usage: " in told.stderr + told.stdout
+@pytest.mark.parametrize("args", WRONG, ids=" ".join)
+def test_wrong_usage_exits_with_2_and_shows_the_usage(args):
+    result = run(*args, code=2)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Usage: " in result.stderr + result.stdout
 
 
-def test_wrong_usage_is_said_before_anything_is_read(monkeypatch):
-    monkeypatch.setattr("reelated.cli.options.open_source", None)
-    for words in (WRONG[2], WRONG[3], WRONG[6], WRONG[14]):
-        run(*words, code=2)
+def test_wrong_usage_is_reported_before_reading(monkeypatch):
+    monkeypatch.setattr("reelated.cli.shared_options.open_source", None)
+    for args in (WRONG[2], WRONG[3], WRONG[6], WRONG[14]):
+        run(*args, code=2)
     run("batch", "sample", "-o", "top.xlsx", code=1)
 
 
-def test_words_of_the_data_are_not_taken_for_options():
-    for said in (
+def test_values_of_the_data_are_not_translated_into_options():
+    for output in (
         "2 rows without a user, the first is row 5: user_id=None, item_id='x', rating=3.0. Mend the data.",
         "ratings holds several tables ('a', 'b'). Pass one of them.",
     ):
-        assert in_options(said) == said
+        assert in_options(output) == output
 
 
-# ------------------------------------------------------------------------------------------------------ as a process
-def test_the_process_prints_an_array_and_nothing_else_in_a_pipe(rec):
-    told = as_process("recommend", "sample", "--user", 42, "--json")
-    assert told.returncode == 0
-    assert json.loads(told.stdout) == plain(rec.recommend(42))
-    assert told.stderr == ""
+def test_the_process_prints_only_the_array_in_a_pipe(rec):
+    result = as_process("recommend", "sample", "--user", 42, "--json")
+    assert result.returncode == 0
+    assert json.loads(result.stdout) == plain(rec.recommend(42))
+    assert result.stderr == ""
 
 
-def test_the_installed_command_is_the_same():
+def test_the_installed_command_works():
     command = Path(sys.executable).with_name("reelated")
     if not command.exists():
         pytest.skip("needs the installed command beside this Python")
-    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
-    assert told.stdout == f"reelated {reelated.__version__}\n"
+    result = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout == f"reelated {reelated.__version__}\n"
 
 
 def test_the_exit_codes_of_the_process():
@@ -728,21 +727,21 @@ def test_the_exit_codes_of_the_process():
     assert bad.stderr.splitlines()[-1] == "Error: No ratings for --user 9999. For a newcomer give --rate ITEM=RATING."
     wrong = as_process("recommend", "sample")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    for told in (bad, wrong):
-        assert "Traceback" not in told.stderr
-        assert "\x1b" not in told.stderr
+    for result in (bad, wrong):
+        assert "Traceback" not in result.stderr
+        assert "\x1b" not in result.stderr
 
 
-def test_a_system_error_is_said_without_a_traceback(tmp_path):
+def test_a_system_error_has_no_traceback(tmp_path):
     code = "import sys; from reelated.cli import main; sys.argv = ['reelated', 'demo']; " + (
         "import reelated.cli.demo as d; d.run_demo = lambda: open('/nowhere/at/all'); main()"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert told.returncode == 1
-    assert told.stderr == "Error: /nowhere/at/all: No such file or directory.\n"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "Error: /nowhere/at/all: No such file or directory.\n"
 
 
-def test_an_interrupt_ends_with_130_and_leaves_nothing(tmp_path):
+def test_an_interrupt_exits_with_130_and_leaves_no_files(tmp_path):
     code = (
         "import sys, time, reelated.cli.batch as b; from reelated.cli import main; "
         "from reelated.recommender import Recommender; real = Recommender.recommend_batch\n"
@@ -756,68 +755,67 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(tmp_path):
         assert process.stdout.readline() == b"ready\n"
         assert [path.name.startswith(".top.csv-") for path in tmp_path.iterdir()] == [True]
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert b"Traceback" not in said
+    assert b"Traceback" not in output
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("n", "reader", "seen"), [(200, "head -c 1", "["), (1, "true", "")])
-def test_a_reader_that_has_seen_enough_is_no_error(n, reader, seen):
+def test_a_closed_pipe_is_no_error(n, reader, seen):
     if os.name != "posix" or shutil.which("bash") is None:
         pytest.skip("needs a shell with pipes")
     command = f"{shlex.quote(sys.executable)} -m reelated recommend sample --user 42 -n {n} --json"
-    told = subprocess.run(["bash", "-c", f"{command} | {reader}"], capture_output=True, text=True, check=False)
-    assert told.stdout == seen
-    assert told.stderr == ""
+    result = subprocess.run(["bash", "-c", f"{command} | {reader}"], capture_output=True, text=True, check=False)
+    assert result.stdout == seen
+    assert result.stderr == ""
 
 
-def test_a_terminal_that_knows_ascii_alone_gets_an_answer():
+def test_output_works_in_an_ascii_terminal():
     env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
-    told = as_process("similar", "sample", "--item", "Amélie", env=env)
-    assert told.returncode == 0
-    assert "Traceback" not in told.stderr
+    result = as_process("similar", "sample", "--item", "Amélie", env=env)
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr
     array = as_process("find", "sample", "amelie", "--json", env=env)
     assert json.loads(array.stdout)[0]["title"] == "Amélie"
 
 
-def test_the_cache_folder_of_the_tests_is_their_own():
+def test_tests_use_their_own_cache_folder():
     assert "cache" in cache_folder().name
     assert str(cache_folder()).startswith(os.environ["REELATED_CACHE"])
 
 
-def test_a_title_that_is_only_nearly_one_says_for_which_it_is_taken():
+def test_a_misspelt_title_causes_a_note():
     near = run("predict", "sample", "--user", 300, "--item", "Matrx")
-    assert near.stderr.splitlines()[-1] == "note: 'Matrx' is taken for The Matrix (1999)"
+    assert near.stderr.splitlines()[-1] == "note: 'Matrx' is taken to mean The Matrix (1999)"
     assert "The Matrix (1999)" in near.stdout
-    assert "taken for" not in run("predict", "sample", "--user", 300, "--item", "the matrix").stderr
-    assert "taken for" not in run("predict", "sample", "--user", 300, "--item", "The Matrix (1999)").stderr
+    assert "taken to mean" not in run("predict", "sample", "--user", 300, "--item", "the matrix").stderr
+    assert "taken to mean" not in run("predict", "sample", "--user", 300, "--item", "The Matrix (1999)").stderr
 
 
-def test_the_folder_one_stands_in_is_called_by_its_name(tmp_path, monkeypatch):
+def test_the_current_folder_is_called_by_its_name(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("nothing here", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert run("recommend", ".", "--user", 1, code=1).startswith(f"{tmp_path.name} holds no ratings")
 
 
-def test_columns_of_the_sample_are_refused():
+def test_columns_of_the_sample_are_rejected():
     assert "the sample's columns are known" in run(
         "recommend", "sample", "--user", 1, "--columns", "rating=stars", code=1
     )
 
 
-def test_without_a_folder_to_keep_a_fit_in_the_answer_still_comes(tmp_path):
+def test_recommend_works_without_a_cache_folder(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     nowhere = str(tmp_path / "file" / "cache")
     answer = run("recommend", "sample", "--user", 300, "-n", 3, "--json", REELATED_CACHE=nowhere)
     assert len(json.loads(answer.stdout)) == 3
 
 
-# ----------------------------------------------------------------------------------------------------------- progress
 COMPILING = "Compiling the engine, which takes up to a minute the first time.\n"
 
 
-def test_the_engine_is_said_to_be_compiled_when_something_is_compiled_and_only_then(capsys):
+def test_a_note_about_compilation_is_printed_only_when_compiling(capsys):
     double = numba.njit(lambda x: 2 * x)
     with working():
         pass
@@ -832,7 +830,7 @@ def test_the_engine_is_said_to_be_compiled_when_something_is_compiled_and_only_t
     assert capsys.readouterr().err == ""
 
 
-def test_a_second_run_of_the_default_compiles_nothing(tmp_path):
+def test_a_second_run_compiles_nothing(tmp_path):
     command = [sys.executable, "-m", "reelated", "recommend", "sample", "--user", "300", "-n", "1"]
     for run_ in ("first", "second"):
         own = os.environ | {"REELATED_CACHE": str(tmp_path / run_)}  # each of them fits
@@ -840,7 +838,7 @@ def test_a_second_run_of_the_default_compiles_nothing(tmp_path):
     assert "ompil" not in done.stderr
 
 
-def test_the_bar_keeps_its_room_beside_the_line_about_the_compiler(monkeypatch):
+def test_the_progress_bar_keeps_its_width_below_the_compiler_note(monkeypatch):
     screen = Console(file=io.StringIO(), width=80, force_terminal=True)
     monkeypatch.setattr(progress_bars, "errors", screen)
     with working("Evaluating default") as progress:

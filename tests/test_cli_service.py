@@ -1,4 +1,4 @@
-"""The commands of the service: in and out of the store, versions of the model, and someone who leaves."""
+"""The commands of the service: import, export, scale, forget, refit, models and serve."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import reelated
-from reelated.cli.service import prepare
+from reelated.cli.service_commands import prepare
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
@@ -19,7 +19,7 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path}/store.db"
 
 
-def test_what_is_imported_comes_out_as_tables_that_are_read_again(url, tmp_path, sample):
+def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
     assert "49,653 ratings by 600 users of 490 items are in the store" in run("import", "sample", "--store", url).stdout
     assert "were imported already" in run("import", "sample", "--store", url).stdout
     assert "49,653 ratings, 490 items, 600 users" in run("export", tmp_path / "out", "--store", url).stdout
@@ -31,7 +31,7 @@ def test_what_is_imported_comes_out_as_tables_that_are_read_again(url, tmp_path,
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
 
 
-def test_a_days_ratings_leave_the_catalogue_as_it_is(url, tmp_path):
+def test_importing_ratings_alone_keeps_the_items(url, tmp_path):
     day = tmp_path / "day.csv"
     day.write_text("user_id,item_id,rating\n1,134,5\n")
     run("import", "sample", "--store", url)
@@ -42,13 +42,13 @@ def test_a_days_ratings_leave_the_catalogue_as_it_is(url, tmp_path):
     assert before.genres
 
 
-def test_a_changed_table_of_items_is_taken_in_with_the_same_ratings(url, tmp_path):
+def test_a_changed_table_of_items_is_imported_with_the_same_ratings(url, tmp_path):
     day, titles = tmp_path / "day.csv", tmp_path / "movies.csv"
     day.write_text("user_id,item_id,rating\n1,134,5\n")
     for title in ("Star Warts", "Star Wars"):
         titles.write_text(f"item_id,title\n134,{title}\n")
-        told = run("import", day, "--items", titles, "--store", url).stdout
-    assert "were imported already. Titles and attributes are up to date" in told
+        output = run("import", day, "--items", titles, "--store", url).stdout
+    assert "were imported already. Titles and attributes are up to date" in output
     assert Store(url).item(134).title == "Star Wars"
 
 
@@ -59,9 +59,9 @@ def test_the_scale_of_a_store_is_shown_and_set(url, tmp_path):
     assert (
         run("store", "scale", "--store", url).stdout == "The scale of the store is 2 to 4 in steps of 1 (observed).\n"
     )
-    told = "The scale of the store is -10 to 10 in steps of 0.5 (given).\n"
-    assert run("store", "scale", "-10,10,0.5", "--store", url).stdout == told
-    assert run("store", "scale", "--store", url).stdout == told
+    output = "The scale of the store is -10 to 10 in steps of 0.5 (given).\n"
+    assert run("store", "scale", "-10,10,0.5", "--store", url).stdout == output
+    assert run("store", "scale", "--store", url).stdout == output
     assert "go from 2 to 4" in run("store", "scale", "3,4,1", "--store", url, code=1)
     assert "expected low,high,step" in run("store", "scale", "five", "--store", url, code=1)
 
@@ -75,8 +75,8 @@ def test_a_store_of_likes_is_served(url, tmp_path):
     store = Store(url)
     prepare(store, tmp_path / "models", None)
     with TestClient(create_app(ServiceOptions(url, str(tmp_path / "models"))), "http://127.0.0.1:8000") as web:
-        told = web.get("/api/users/dora/recommendations").json()["recommendations"]
-        assert {row["item_id"] for row in told} == {"stove", "rope"}
+        output = web.get("/api/users/dora/recommendations").json()["recommendations"]
+        assert {row["item_id"] for row in output} == {"stove", "rope"}
         assert web.put("/api/users/dora/ratings/rope", json={"rating": 1}).status_code == 200
         refused = web.put("/api/users/dora/ratings/rope", json={"rating": 2})
         assert (refused.status_code, "reelated store scale" in refused.text) == (422, True)
@@ -85,7 +85,7 @@ def test_a_store_of_likes_is_served(url, tmp_path):
     store.close()
 
 
-def test_rows_that_cannot_be_used_are_kept_in_a_file(url, tmp_path):
+def test_unusable_rows_are_written_to_a_file(url, tmp_path):
     source, rejects = tmp_path / "ratings.csv", tmp_path / "rejects.csv"
     source.write_text("user,item,stars\n1,7,5\n1,8,none\n2,7,4\n")
     assert "line 3" in run("import", source, "--store", url, code=1)
@@ -94,16 +94,16 @@ def test_rows_that_cannot_be_used_are_kept_in_a_file(url, tmp_path):
     assert Store(url).size()["ratings"] == 2
 
 
-def test_someone_who_leaves_is_in_no_model_and_versions_are_listed(url, tmp_path):
+def test_forget_with_refit_removes_the_old_models(url, tmp_path):
     run("import", "sample", "--store", url)
     assert "no model yet" in run("models", "--store", url).stdout
     models = tmp_path / "models"
     store = Store(url)
     refit(store, Versions(models))
     store.close()
-    told = run("forget", 300, "--store", url, "--models", models, "--refit").stdout
-    assert "User 300 and 34 ratings are removed" in told
-    assert "Every model that knew them is removed" in told
+    output = run("forget", 300, "--store", url, "--models", models, "--refit").stdout
+    assert "User 300 and 34 ratings are removed" in output
+    assert "Every model fitted to them is removed" in output
     (version,) = json.loads(run("models", "--store", url, "--models", models, "--json").stdout)
     assert (version["version"], version["served"], version["ratings"]) == (2, True, 49_653 - 34)
     assert "served" in run("models", "--store", url, "--models", models, "--use", 2).stdout
@@ -111,31 +111,31 @@ def test_someone_who_leaves_is_in_no_model_and_versions_are_listed(url, tmp_path
     assert "No ratings for --user 300" in run("forget", 300, "--store", url, "--models", models, code=1)
 
 
-def test_several_leave_at_once_and_the_refit_comes_later(url, tmp_path, sample):
+def test_forget_of_several_users_and_a_later_refit(url, tmp_path, sample):
     models, store = tmp_path / "models", Store(url).upgrade()
     store.import_data(sample, "sample")
     refit(store, Versions(models))
     assert "No ratings for --user 99999" in run("forget", 1, 99_999, "--store", url, "--models", models, code=1)
     gone = sum(len(store.profile(user).ratings) for user in (1, 2, 3))
-    told = run("forget", 1, 2, 3, "--store", url, "--models", models).stdout
-    assert f"3 users and {gone} ratings are removed" in told
-    assert "reelated refit" in told
+    output = run("forget", 1, 2, 3, "--store", url, "--models", models).stdout
+    assert f"3 users and {gone} ratings are removed" in output
+    assert "reelated refit" in output
     assert store.size()["users"] == 597
     assert [version.number for version in Versions(models).all()] == [1]
-    told = run("refit", "--store", url, "--models", models).stdout
-    assert told == f"Version 2: {49_653 - gone:,} ratings of 490 items.\n"
+    output = run("refit", "--store", url, "--models", models).stdout
+    assert output == f"Version 2: {49_653 - gone:,} ratings of 490 items.\n"
     assert [version.number for version in Versions(models).all()] == [2]
     with Versions(models).lock():
         assert "Another process is refitting" in run("refit", "--store", url, "--models", models, code=1)
     store.close()
 
 
-def test_a_refit_that_makes_no_model_is_an_error(url):
+def test_a_refit_without_ratings_is_an_error(url):
     assert "The store holds no ratings yet" in run("refit", "--store", url, code=1)
 
 
 @pytest.mark.parametrize("learns", [True, False])
-def test_a_refit_from_the_terminal_learns_from_visitors_where_the_service_does(url, tmp_path, sample, learns):
+def test_refit_includes_visitors_if_asked_to(url, tmp_path, sample, learns):
     store = Store(url).upgrade()
     store.import_data(sample, "sample")
     store.visitor_rate("somebody", 50, 5)
@@ -144,7 +144,7 @@ def test_a_refit_from_the_terminal_learns_from_visitors_where_the_service_does(u
     store.close()
 
 
-def test_a_taken_port_is_told_before_anything_is_fitted(url, tmp_path):
+def test_a_port_in_use_is_reported_before_the_fit(url, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         words = ("--store", url, "--models", tmp_path / "models", "--data", "sample", "--port", port)
@@ -153,11 +153,11 @@ def test_a_taken_port_is_told_before_anything_is_fitted(url, tmp_path):
     assert Versions(tmp_path / "models").current() is None
 
 
-def test_without_a_model_nobody_waits_for_a_refit(url):
+def test_forget_works_without_a_model(url):
     run("import", "sample", "--store", url)
     assert "34 ratings are removed" in run("forget", 300, "--store", url).stdout
 
 
-def test_a_store_that_does_not_answer_is_told_in_one_sentence(tmp_path):
+def test_an_unavailable_store_is_reported_in_one_message(tmp_path):
     assert "does not answer" in run("models", "--store", f"postgresql://me:secret@/x?host={tmp_path}", code=1)
     assert "expected sqlite:///path" in run("export", tmp_path / "out", "--store", "mysql://me@host/x", code=1)

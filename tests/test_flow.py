@@ -1,4 +1,4 @@
-"""One list all the way: a file is read, fitted, saved, loaded, and the terminal says what Python says."""
+"""End to end: read a file, fit, save and load; Python and the command line return the same list."""
 
 import json
 
@@ -8,41 +8,40 @@ from typer.testing import CliRunner
 import reelated
 from reelated.cli.commands import app
 
-WHO = 42
+USER = 42
 
 
-def test_the_same_list_comes_from_the_file_the_model_and_the_terminal(tmp_path):
+def test_the_file_the_model_and_the_command_line_give_the_same_list(tmp_path):
     source, model, batch = tmp_path / "ratings.csv", tmp_path / "my.model", tmp_path / "top.parquet"
     reelated.read("sample").ratings.to_polars().sample(fraction=0.5, shuffle=True, seed=1).write_csv(source)
 
-    made = reelated.Recommender().fit(reelated.read(source))
-    made.save(model)
-    wanted = made.recommend(user_id=WHO, n=7)
-    assert len(wanted) == 7
-    assert reelated.Recommender.load(model).recommend(user_id=WHO, n=7) == wanted
+    rec = reelated.Recommender().fit(reelated.read(source))
+    rec.save(model)
+    expected = rec.recommend(user_id=USER, n=7)
+    assert len(expected) == 7
+    assert reelated.Recommender.load(model).recommend(user_id=USER, n=7) == expected
 
-    def told(*words):
-        result = CliRunner().invoke(app, [str(word) for word in words])
+    def run(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
         assert result.exit_code == 0, result.stderr
         return result.stdout
 
-    as_json = json.loads(json.dumps(wanted.to_dicts()))
-    for place in (source, model):  # the file twice: fitted, and from the cache
+    as_json = json.loads(json.dumps(expected.to_dicts()))
+    for origin in (source, model):  # each twice: the second run of the file uses the cache
         for _ in range(2):
-            assert json.loads(told("recommend", place, "--user", WHO, "-n", 7, "--json")) == as_json
-    told("batch", source, "-n", 7, "-o", batch)
-    mine = pl.read_parquet(batch).filter(pl.col("user_id") == WHO)
-    assert mine["item_id"].to_list() == [row.item_id for row in wanted]
-    assert mine["score"].to_list() == [row.score for row in wanted]
+            assert json.loads(run("recommend", origin, "--user", USER, "-n", 7, "--json")) == as_json
+    run("batch", source, "-n", 7, "-o", batch)
+    rows = pl.read_parquet(batch).filter(pl.col("user_id") == USER)
+    assert rows["item_id"].to_list() == [row.item_id for row in expected]
+    assert rows["score"].to_list() == [row.score for row in expected]
 
-    made = reelated.Recommender(recency_half_life=None).fit(
-        reelated.read(source)
-    )  # of a newcomer's ratings no times are known
-    wanted = made.recommend(user_id=WHO, n=7)
-    kept = made.ratings_
-    indices, stars = kept.row(kept.user_ids.index_of(WHO))
-    ratings = {kept.item_ids[index]: star for index, star in zip(indices, stars.tolist(), strict=True)}
-    assert list(made.recommend(ratings=ratings, n=7)) == list(wanted)
-    rates = [word for item, star in ratings.items() for word in ("--rate", f"{item}={star}")]
-    told_now = json.loads(told("recommend", source, *rates, "-n", 7, "--json", "--set", "recency_half_life=none"))
-    assert told_now == json.loads(json.dumps(wanted.to_dicts())) != as_json
+    # without ageing, because the ratings of a new user have no times
+    rec = reelated.Recommender(recency_half_life=None).fit(reelated.read(source))
+    expected = rec.recommend(user_id=USER, n=7)
+    known = rec.ratings_
+    indices, stars = known.row(known.user_ids.index_of(USER))
+    ratings = {known.item_ids[index]: star for index, star in zip(indices, stars.tolist(), strict=True)}
+    assert list(rec.recommend(ratings=ratings, n=7)) == list(expected)
+    rates = [argument for item, star in ratings.items() for argument in ("--rate", f"{item}={star}")]
+    new_user = json.loads(run("recommend", source, *rates, "-n", 7, "--json", "--set", "recency_half_life=none"))
+    assert new_user == json.loads(json.dumps(expected.to_dicts())) != as_json

@@ -13,7 +13,7 @@ import pytest
 
 import reelated
 from reelated import Recommender
-from reelated.cli.service import prepare
+from reelated.cli.service_commands import prepare
 from reelated.errors import InputError
 from reelated.map import ItemMap
 from reelated.refit import Version, Versions, models_folder, refit

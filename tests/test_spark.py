@@ -1,4 +1,4 @@
-"""The cluster: the same models from two executor processes, whatever breaks on the way."""
+"""Models on a cluster of two executor processes equal those of one machine, even if an executor is killed."""
 
 import os
 import re
@@ -31,11 +31,11 @@ from reelated.cli.cluster import check_table
 from reelated.cli.commands import app
 from reelated.errors import InputError, TooLarge
 from reelated.similarity import SimilarityParams, as_kernel_csr, similarity, sizes_and_norms
-from reelated.spark.blocks import Blocks, choose
-from reelated.spark.pairs import AddUp, Send, Wanted
-from reelated.spark.people import People
-from reelated.spark.rows import capped, rows_of
-from reelated.spark.shards import assembled
+from reelated.spark.block_sums import BlockParams, SendToBlocks, SumBlocks
+from reelated.spark.blocks import Blocks, choose_blocks
+from reelated.spark.grouping import cap_ratings, group_rows
+from reelated.spark.shards import assemble_neighbors
+from reelated.spark.user_rows import UserRows
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:pyspark"),
@@ -47,7 +47,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory):
-    """A cluster of two executor processes of one core; without Java a test is skipped, and fails where CI is true."""
+    """A cluster of two single-core executor processes; without Java, tests are skipped, or fail if CI is true."""
     if shutil.which("java") is None:
         required = os.environ.get("CI", "").lower() == "true"
         (pytest.fail if required else pytest.skip)("needs a Java runtime (17 or later)")
@@ -63,7 +63,7 @@ def spark(tmp_path_factory):
 
 
 def configured(master, folder):
-    """A session of our own, quiet, on the loopback address alone."""
+    """Configure a quiet session on the loopback address only."""
     settings = {
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
@@ -77,7 +77,7 @@ def configured(master, folder):
 
 
 def parquet(spark, table, folder, name="ratings"):
-    """A table as Spark reads it."""
+    """Write a table as Parquet and read it with Spark."""
     file = folder / f"{name}.parquet"
     table.write_parquet(file)
     return spark.read.parquet(str(file))
@@ -85,30 +85,29 @@ def parquet(spark, table, folder, name="ratings"):
 
 @pytest.fixture(scope="module")
 def ml100k(spark, shared_data, tmp_path_factory):
-    """MovieLens 100K as the local engine and as Spark reads it."""
+    """MovieLens 100K as a `Dataset` and as a Spark table."""
     data = reelated.read(shared_data / "ml-100k.zip")
     return data, parquet(spark, data.ratings.to_polars(), tmp_path_factory.mktemp("ml-100k"))
 
 
-def assert_same(found, wanted, close=1e-6):
-    """The same neighbours except among values that are as good as equal, and the same values."""
-    a, b = found.item_weights_.toarray(), wanted.item_weights_.toarray()
-    for row, (mine, theirs) in enumerate(zip(a, b, strict=True)):
-        assert np.count_nonzero(mine) == np.count_nonzero(theirs), row
-        other = (mine != 0) != (theirs != 0)
-        if other.any():
-            cut = min(np.abs(mine[mine != 0]).min(), np.abs(theirs[theirs != 0]).min())
-            assert np.abs(np.where(mine != 0, mine, theirs)[other] - np.sign(theirs.sum()) * cut).max() <= close
-        both = ~other
-        assert np.abs(mine[both] - theirs[both]).max(initial=0) <= close, row
+def assert_same(actual, expected, close=1e-6):
+    """Check for equal values and equal neighbours; neighbours may differ among tied values."""
+    a, b = actual.item_weights_.toarray(), expected.item_weights_.toarray()
+    for row, (x, y) in enumerate(zip(a, b, strict=True)):
+        assert np.count_nonzero(x) == np.count_nonzero(y), row
+        differs = (x != 0) != (y != 0)
+        if differs.any():
+            smallest = min(np.abs(x[x != 0]).min(), np.abs(y[y != 0]).min())
+            assert np.abs(np.where(x != 0, x, y)[differs] - np.sign(y.sum()) * smallest).max() <= close
+        both = ~differs
+        assert np.abs(x[both] - y[both]).max(initial=0) <= close, row
     both = (a != 0) & (b != 0)
-    assert (found.n_common_.toarray()[both] == wanted.n_common_.toarray()[both]).all()
-    np.testing.assert_allclose(found.offset_, wanted.offset_, atol=1e-9)
+    assert (actual.n_common_.toarray()[both] == expected.n_common_.toarray()[both]).all()
+    np.testing.assert_allclose(actual.offset_, expected.offset_, atol=1e-9)
 
 
-# ------------------------------------------------------------------------------------- without a cluster: the tasks
 class Batch:
-    """What a task is handed: records."""
+    """Stand-in for an Arrow batch of records."""
 
     def __init__(self, records):
         self.records = records
@@ -122,87 +121,86 @@ def same(X):
 
 
 def by_tasks(X, measure, edges, folder, pieces=2):
-    """The similarity of a matrix as two tasks after one another find it."""
+    """Compute the similarity of a matrix by running the two tasks without Spark."""
     order = np.argsort(-np.bincount(X.indices, minlength=X.shape[1]), kind="stable").astype(np.int32)
     ranked = X[:, order]
     ranked.sort_indices()
-    people = People(pl.Series(np.arange(X.shape[0])), as_kernel_csr(ranked))
-    people = people.take(np.flatnonzero(people.lengths)).by_activity()
-    blocks, cuts = Blocks(np.array(edges), 0), np.linspace(0, len(people.user_ids), pieces + 1).astype(int)
-    cells = [{"body": people.part(start, stop).pack()} for start, stop in pairwise(cuts) if start < stop]
-    send = Send(same, blocks, np.arange(len(blocks), dtype=np.int32))
+    users = UserRows(pl.Series(np.arange(X.shape[0])), as_kernel_csr(ranked))
+    users = users.take(np.flatnonzero(users.lengths)).sorted_by_activity()
+    blocks, cuts = Blocks(np.array(edges), 0), np.linspace(0, len(users.user_ids), pieces + 1).astype(int)
+    cells = [{"body": users.slice(start, stop).pack()} for start, stop in pairwise(cuts) if start < stop]
+    send = SendToBlocks(same, blocks, np.arange(len(blocks), dtype=np.int32))
     sent = [{name: column[0] for name, column in cell.items()} for cell in send([Batch(cells)])]
     sent.sort(key=lambda cell: tuple(cell[name] for name in ("block", "band", "ratings", "body")))
     sizes, norms = sizes_and_norms(as_kernel_csr(ranked), X.shape[1])
-    wanted = Wanted(measure, sizes, norms, order, str(folder), str(X.dtype))
-    done = AddUp(blocks, wanted)([Batch(sent)])
+    params = BlockParams(measure, sizes, norms, order, str(folder), str(X.dtype))
+    done = SumBlocks(blocks, params)([Batch(sent)])
     lengths = {cell["block"][0]: np.frombuffer(cell["lengths"][0], np.int64) for cell in done}
-    return assembled(folder, blocks, lengths, order, str(X.dtype))
+    return assemble_neighbors(folder, blocks, lengths, order, str(X.dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @given(seed=st.integers(0, 2**32 - 1), pearson=st.booleans(), n_neighbors=st.sampled_from([1, 3, None]))
-def test_blocks_added_up_by_tasks_are_the_similarity_bit_for_bit(dtype, seed, pearson, n_neighbors):
+def test_block_sums_give_the_local_similarity_bit_for_bit(dtype, seed, pearson, n_neighbors):
     rng = np.random.default_rng(seed)
-    density = rng.choice([0.3, 0.9])  # where most is rated, much of it is added up as dense matrices
+    density = rng.choice([0.3, 0.9])  # at the high density, much is summed as dense matrices
     X = sp.random_array((rng.integers(1, 400), 27), density=density, rng=rng, dtype=dtype, format="csr")
     X.data[:] = rng.integers(0, 11, X.nnz) / 2
     X.sort_indices()
     measure = SimilarityParams(n_neighbors=n_neighbors, pearson=pearson, positive_only=False, shrinkage=1.0)
     with tempfile.TemporaryDirectory() as folder:
         values, common = by_tasks(X, measure, [0, 8, 24, 27], Path(folder))
-        wanted = similarity(X, measure)
-        for mine, theirs in ((values, wanted.values), (common, wanted.common)):
+        expected = similarity(X, measure)
+        for actual, reference in ((values, expected.values), (common, expected.common)):
             for part in ("indptr", "indices", "data"):
-                np.testing.assert_array_equal(getattr(mine, part), getattr(theirs, part))
+                np.testing.assert_array_equal(getattr(actual, part), getattr(reference, part))
 
 
-def test_a_batch_too_large_for_a_band_changes_nothing_but_rounding(monkeypatch, tmp_path):
+def test_splitting_a_band_into_batches_changes_only_rounding(monkeypatch, tmp_path):
     rng = np.random.default_rng(1)
     X = sp.random_array((60, 19), density=0.5, rng=rng, dtype=np.float32, format="csr")
     X.sort_indices()
-    monkeypatch.setattr("reelated.spark.pairs.BATCH", 20)
-    found = by_tasks(X, SimilarityParams(), [0, 8, 19], tmp_path, pieces=10)
-    np.testing.assert_allclose(found.values.toarray(), similarity(X, SimilarityParams()).values.toarray(), atol=1e-6)
+    monkeypatch.setattr("reelated.spark.block_sums.BATCH_RATINGS", 20)
+    actual = by_tasks(X, SimilarityParams(), [0, 8, 19], tmp_path, pieces=10)
+    np.testing.assert_allclose(actual.values.toarray(), similarity(X, SimilarityParams()).values.toarray(), atol=1e-6)
 
 
-def people_of(table):
-    return rows_of(pl.DataFrame(table, schema={"user_id": pl.String, "item": pl.Int32, "rating": pl.Float32}))
+def rows_from(table):
+    return group_rows(pl.DataFrame(table, schema={"user_id": pl.String, "item": pl.Int32, "rating": pl.Float32}))
 
 
-def test_rows_are_packed_and_read_back_whole():
+def test_packed_rows_are_unpacked_unchanged():
     table = {"user_id": ["ü", "a", "ü", "a", "b"], "item": [4, 1, 2, 0, 3], "rating": [1, 2, 3, 4, 5]}
-    people, again = people_of(table)
-    assert again == 0
-    back = People.unpack([people.part(0, 1).pack(), people.part(1, 3).pack()])
-    assert back.user_ids.to_list() == ["a", "b", "ü"]
-    np.testing.assert_array_equal(back.matrix(5).toarray(), [[4, 2, 0, 0, 0], [0, 0, 0, 5, 0], [0, 0, 3, 0, 1]])
-    assert [len(piece.user_ids) for piece in back.pieces()] == [3]
+    users, n_repeated = rows_from(table)
+    assert n_repeated == 0
+    unpacked = UserRows.unpack([users.slice(0, 1).pack(), users.slice(1, 3).pack()])
+    assert unpacked.user_ids.to_list() == ["a", "b", "ü"]
+    np.testing.assert_array_equal(unpacked.matrix(5).toarray(), [[4, 2, 0, 0, 0], [0, 0, 0, 5, 0], [0, 0, 3, 0, 1]])
+    assert [len(chunk.user_ids) for chunk in unpacked.chunks()] == [3]
 
 
 def test_repeated_ratings_are_counted():
-    assert people_of({"user_id": ["a", "a", "a", "b"], "item": [1, 1, 1, 1], "rating": [1, 2, 3, 4]})[1] == 2
+    assert rows_from({"user_id": ["a", "a", "a", "b"], "item": [1, 1, 1, 1], "rating": [1, 2, 3, 4]})[1] == 2
 
 
-def test_the_cap_keeps_the_same_ratings_every_time_and_leaves_others_alone():
+def test_the_cap_is_deterministic_and_keeps_shorter_rows():
     many = {"user_id": ["a"] * 50 + ["b"] * 3, "item": [*range(50), 1, 2, 3], "rating": [1.0] * 53}
-    people, _ = people_of(many)
-    once, again = capped(people, 7), capped(people, 7)
-    assert once.lengths.tolist() == [7, 3]
-    assert once.rows.indices.tolist() == again.rows.indices.tolist()
-    assert sorted(set(once.rows.indices[:7].tolist())) == once.rows.indices[:7].tolist()
+    users, _ = rows_from(many)
+    first, second = cap_ratings(users, 7), cap_ratings(users, 7)
+    assert first.lengths.tolist() == [7, 3]
+    assert first.rows.indices.tolist() == second.rows.indices.tolist()
+    assert sorted(set(first.rows.indices[:7].tolist())) == first.rows.indices[:7].tolist()
 
 
-def test_blocks_fit_the_memory_and_share_the_work():
+def test_blocks_fit_the_memory_and_balance_the_cost():
     cost = 1e5 / np.arange(1, 101)
-    blocks = choose(cost, row=10, memory=250, cores=1)
-    assert blocks.edges.tolist() == [0, 8, 32, 56, 80, 100]
-    assert blocks.bytes == 240
+    blocks = choose_blocks(cost, bytes_per_item=10, memory=250, n_cores=1)
+    assert blocks.boundaries.tolist() == [0, 8, 32, 56, 80, 100]
+    assert blocks.table_bytes == 240
     with pytest.raises(TooLarge, match="Raise task_memory"):
-        choose(cost, row=32, memory=250, cores=1)
+        choose_blocks(cost, bytes_per_item=32, memory=250, n_cores=1)
 
 
-# ---------------------------------------------------------------------------------------------------- on a cluster
 SETTINGS = [
     {"n_neighbors": 3, "damping": 0.5},
     {"weighting": "bm25", "n_neighbors": None},
@@ -217,7 +215,7 @@ ORACLE = ("weighting", "shrinkage", "damping", "min_common", "positive_only", "n
 
 @pytest.fixture(scope="module")
 def small(spark, tmp_path_factory):
-    """An awkward little table: text ids, an item with one rating, a user with one, other names of columns."""
+    """A small table with text ids, an item and a user with one rating each, and unusual column names."""
     rng = np.random.default_rng(5)
     R = np.where(rng.random((23, 8)) < 0.5, rng.integers(1, 11, (23, 8)) / 2, np.nan)
     R[0], R[:, 7] = np.nan, np.nan
@@ -235,7 +233,7 @@ def small(spark, tmp_path_factory):
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: " ".join(map(str, settings.values())))
-def test_neighbours_are_those_of_the_oracle(small, settings, tmp_path):
+def test_neighbours_equal_the_reference(small, settings, tmp_path):
     R, _, frame = small
     path = cluster.fit(frame, ItemKNN(**settings), tmp_path / "model", columns={"user_id": "Member"})
     fitted = Recommender.load(path).models_.rater
@@ -246,7 +244,7 @@ def test_neighbours_are_those_of_the_oracle(small, settings, tmp_path):
     np.testing.assert_array_equal(fitted.n_common_.toarray(), np.where(found != 0, common, 0))
 
 
-def test_a_baseline_is_that_of_the_oracle(small):
+def test_the_bias_model_equals_the_reference(small):
     R, _, frame = small
     fitted, item_ids = cluster.baseline(frame, BiasModel(reg_user=3, n_iterations=4), columns={"user_id": "Member"})
     mean, of_item = naive.baseline(R, reg_user=3, rounds=4)
@@ -260,7 +258,7 @@ def test_a_baseline_is_that_of_the_oracle(small):
     [ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100), EASE(), EASE(n_candidates=None)],
     ids=["residual-cosine", "ease", "closed form"],
 )
-def test_a_model_of_ml_100k_is_that_of_one_machine(ml100k, model, tmp_path):
+def test_models_of_ml_100k_equal_the_local_models(ml100k, model, tmp_path):
     data, frame = ml100k
     done = []
     path = cluster.fit(frame, model, tmp_path / "model", progress=done.append)
@@ -275,7 +273,7 @@ def test_a_model_of_ml_100k_is_that_of_one_machine(ml100k, model, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 
-def test_the_default_recommender_of_ml_1m_is_that_of_one_machine(spark, shared_data, tmp_path):
+def test_the_default_recommender_of_ml_1m_equals_the_local_one(spark, shared_data, tmp_path):
     file = shared_data / "ml-1m" / "ratings.parquet"
     path = cluster.fit(spark.read.parquet(str(file)), Recommender(), tmp_path / "model", task_memory="20MB")
     fitted, ratings = Recommender.load(path), Dataset.from_frames(pl.read_parquet(file)).ratings
@@ -284,7 +282,7 @@ def test_the_default_recommender_of_ml_1m_is_that_of_one_machine(spark, shared_d
     assert_same(fitted.models_.rater, local.fit(ratings.matrix, scale=ratings.scale[:2]))
 
 
-def test_empty_and_crowded_partitions_change_nothing(small, spark, tmp_path):
+def test_empty_and_large_partitions_change_nothing(small, spark, tmp_path):
     _, table, frame = small
     crowded = frame.coalesce(1).union(frame.where("stars < 0").repartition(5))
     fitted = Recommender.load(cluster.fit(crowded, ItemKNN(), tmp_path / "model", columns={"user_id": "Member"}))
@@ -295,7 +293,7 @@ def test_empty_and_crowded_partitions_change_nothing(small, spark, tmp_path):
     assert fitted.catalogue_.counts.tolist() == local.catalogue_.counts.tolist()
 
 
-def test_a_cap_leaves_items_without_a_counted_rating_without_neighbours(small, tmp_path):
+def test_items_without_sampled_ratings_have_no_neighbours(small, tmp_path):
     _, _, frame = small
     path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, most_of_a_user=1)
     assert Recommender.load(path).models_.rater.item_weights_.nnz == 0
@@ -309,19 +307,19 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("rows", "message"), REFUSED)
-def test_bad_rows_are_refused_with_their_number(spark, rows, message, tmp_path):
+def test_bad_rows_are_rejected_with_their_number(spark, rows, message, tmp_path):
     frame = spark.sql(f"select * from values {rows} as t(user_id, item_id, rating)")
     with pytest.raises(InputError, match=message):
         cluster.fit(frame, ItemKNN(), tmp_path / "model", scale=(1, 5, 1))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_cluster_cannot_do_is_refused_by_name(small, tmp_path):
+def test_unsupported_models_and_tables_are_rejected(small, tmp_path):
     _, table, frame = small
     for model, message in [
         (Recommender(rater=BPMF()), r"rater=BPMF\(\): a cluster fits ItemKNN and EASE"),
         (BPMF(), r"expected a Recommender, an ItemKNN or an EASE"),
-        (EASE(max_memory=100), "the square of 8 items takes 256 bytes on the driver"),
+        (EASE(max_memory=100), "the matrix of 8 × 8 items takes 256 bytes on the driver"),
     ]:
         with pytest.raises(InputError, match=message):
             cluster.fit(frame, model, tmp_path / "model", columns={"user_id": "Member"})
@@ -335,7 +333,7 @@ def test_what_a_cluster_cannot_do_is_refused_by_name(small, tmp_path):
 
 @pytest.fixture(scope="module")
 def served(ml100k, tmp_path_factory):
-    """A model of both kinds of numbers, on one machine and in a folder."""
+    """A recommender with a ranker and a rater, in memory and as a folder."""
     data, _ = ml100k
     rec = Recommender(EASE(n_candidates=50), ItemKNN("residual-cosine", shrinkage=100)).fit(data)
     return rec, rec.save(tmp_path_factory.mktemp("served") / "model", ratings=False)
@@ -345,15 +343,17 @@ def polars(frame):
     return pl.DataFrame(frame.toPandas())
 
 
-def test_lists_are_the_rows_of_the_local_batch(served, ml100k):
+def test_recommendations_equal_the_local_batch(served, ml100k):
     rec, path = served
-    wanted = pl.concat(rec.recommend_batch(4, genres=["Comedy"]))
+    expected = pl.concat(rec.recommend_batch(4, genres=["Comedy"]))
     found = polars(cluster.recommend(path, ml100k[1], 4, genres=["Comedy"]))
-    assert found.columns == wanted.columns
-    assert found.sort("user_id", "rank").equals(wanted.with_columns(pl.col("rank", "n_neighbors_used").cast(pl.Int32)))
+    assert found.columns == expected.columns
+    assert found.sort("user_id", "rank").equals(
+        expected.with_columns(pl.col("rank", "n_neighbors_used").cast(pl.Int32))
+    )
 
 
-def test_equal_ratings_have_no_rater_on_a_cluster_either(spark, tmp_path):
+def test_equal_ratings_are_fitted_without_a_rater(spark, tmp_path):
     rng = np.random.default_rng(0)
     users, items = np.nonzero(rng.random((30, 9)) < 0.4)
     table = pl.DataFrame({"user_id": users, "item_id": items})
@@ -369,14 +369,14 @@ def test_equal_ratings_have_no_rater_on_a_cluster_either(spark, tmp_path):
 
 
 @pytest.mark.parametrize("by", [None, "rating"])
-def test_an_audience_is_that_of_one_machine(served, ml100k, by):
+def test_an_audience_equals_the_local_one(served, ml100k, by):
     rec, path = served
-    wanted = rec.audience_batch([300, 50], n=6, by=by)
+    expected = rec.audience_batch([300, 50], n=6, by=by)
     found = polars(cluster.audience(path, ml100k[1], [300, 50], 6, by=by))
-    assert found.equals(wanted)
+    assert found.equals(expected)
 
 
-def test_lists_refuse_what_the_model_cannot_read(served, spark):
+def test_recommend_rejects_ratings_unlike_those_of_the_fit(served, spark):
     _, path = served
     for rows, message in [
         ("(1, 50, 9.0)", "1 row with a rating off the scale of the fit"),
@@ -387,36 +387,36 @@ def test_lists_refuse_what_the_model_cannot_read(served, spark):
             cluster.recommend(path, spark.sql(f"select * from values {rows} as t(user_id, item_id, rating)"))
 
 
-def test_the_plan_says_what_will_be_sent(ml100k):
+def test_the_plan_estimates_tasks_and_shuffle(ml100k):
     _, frame = ml100k
-    told = cluster.plan(frame, Recommender(ItemKNN(), ItemKNN("residual-cosine")), task_memory="2MB")
-    assert (told.users, told.items, told.ratings, told.sample) == (943, 1682, 100_000, 1)
-    assert [step.tasks >= 11 and step.task_memory <= 2e6 for step in told.steps] == [True, True]
-    assert told.steps[0].replication > 5
-    assert told.shuffle == told.rows + sum(step.shuffle for step in told.steps)
-    assert "100,000 ratings of 1,682 items by about 943 users, all of them looked at" in str(told)
+    plan = cluster.plan(frame, Recommender(ItemKNN(), ItemKNN("residual-cosine")), task_memory="2MB")
+    assert (plan.users, plan.items, plan.ratings, plan.sample) == (943, 1682, 100_000, 1)
+    assert [step.tasks >= 11 and step.task_memory <= 2e6 for step in plan.steps] == [True, True]
+    assert plan.steps[0].replication > 5
+    assert plan.shuffle == plan.rows + sum(step.shuffle for step in plan.steps)
+    assert "100,000 ratings of 1,682 items by about 943 users (sample: all users)" in str(plan)
 
 
-def test_the_terminal_fits_and_lists_on_a_cluster(ml100k, tmp_path):
+def test_the_command_line_fits_and_recommends_on_a_cluster(ml100k, tmp_path):
     data, _ = ml100k
     ratings, model, lists = tmp_path / "ratings.parquet", tmp_path / "my.model", tmp_path / "lists.parquet"
     data.ratings.to_polars().write_parquet(ratings)
-    words = ["fit", str(ratings), "-o", str(model), "--model", "item-knn", "--set", "n_neighbors=20"]
-    told = CliRunner().invoke(app, [*words, "--engine", "spark"])
-    assert told.exit_code == 0, told.output
-    assert f"Saved to {model}" in told.stdout
-    words = ["batch", str(model), "--ratings", str(ratings), "-o", str(lists), "-n", "3", "--engine", "spark"]
-    told = CliRunner().invoke(app, words)
-    assert told.exit_code == 0, told.output
-    assert f"{943 * 3:,} rows written" in told.stdout
-    wanted = pl.concat(Recommender.load(model).with_ratings(data.ratings).recommend_batch(3))
-    assert pl.read_parquet(lists / "*.parquet").sort("user_id", "rank")["item_id"].equals(wanted["item_id"])
+    arguments = ["fit", str(ratings), "-o", str(model), "--model", "item-knn", "--set", "n_neighbors=20"]
+    result = CliRunner().invoke(app, [*arguments, "--engine", "spark"])
+    assert result.exit_code == 0, result.output
+    assert f"Saved to {model}" in result.stdout
+    arguments = ["batch", str(model), "--ratings", str(ratings), "-o", str(lists), "-n", "3", "--engine", "spark"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert f"{943 * 3:,} rows written" in result.stdout
+    expected = pl.concat(Recommender.load(model).with_ratings(data.ratings).recommend_batch(3))
+    assert pl.read_parquet(lists / "*.parquet").sort("user_id", "rank")["item_id"].equals(expected["item_id"])
 
 
-def test_the_terminal_says_what_is_wrong(monkeypatch, tmp_path):
+def test_the_command_line_reports_wrong_sources_and_options(monkeypatch, tmp_path):
     folder, mixed, parts = (tmp_path / name for name in ("ml-latest", "mixed", "parts"))
-    for made in (folder, mixed, parts):
-        made.mkdir()
+    for new_folder in (folder, mixed, parts):
+        new_folder.mkdir()
     for file, begins in (
         (folder / "u.data", b"1\t2\t3\t4"), (mixed / "ratings.csv", b"userId,"), (tmp_path / "ml.zip", b"PK"),
         (mixed / "movies.csv", b"movieId,"), (parts / "part-0", b"PAR1"), (parts / "_SUCCESS", b""),
@@ -429,53 +429,53 @@ def test_the_terminal_says_what_is_wrong(monkeypatch, tmp_path):
         ("hdfs://host/ml.zip", "Write its ratings"), (folder / "u.data", "Write its ratings"),
         (mixed, f"Give {mixed}/ratings.csv."),
     ]:  # fmt: skip
-        told = CliRunner().invoke(app, ["fit", str(source), "-o", str(tmp_path / "m"), "--engine", "spark"])
+        result = CliRunner().invoke(app, ["fit", str(source), "-o", str(tmp_path / "m"), "--engine", "spark"])
         assert (
             "with --engine spark: expected Parquet, ORC or CSV files, a folder of Parquet or the name of a table. "
-            f"{remedy}" in str(told.exception)
+            f"{remedy}" in str(result.exception)
         )
-    for words, message in [
+    for arguments, message in [
         (["--engine", "sprak"], "--engine 'sprak': expected spark, or spark=MASTER"),
         (["--engine", "spark", "--duplicates", "mean"], "--duplicates with --engine spark"),
     ]:
-        told = CliRunner().invoke(app, ["fit", "no.parquet", "-o", str(tmp_path / "m"), *words])
-        assert message in str(told.exception)
+        result = CliRunner().invoke(app, ["fit", "no.parquet", "-o", str(tmp_path / "m"), *arguments])
+        assert message in str(result.exception)
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    told = CliRunner().invoke(app, ["fit", "no.parquet", "-o", str(tmp_path / "m"), "--engine", "spark"])
-    assert "Spark needs a Java runtime" in str(told.exception)
+    result = CliRunner().invoke(app, ["fit", "no.parquet", "-o", str(tmp_path / "m"), "--engine", "spark"])
+    assert "Spark needs a Java runtime" in str(result.exception)
 
 
-def test_a_terminal_shows_no_lines_of_sparks_own(spark, tmp_path):
+def test_the_command_line_shows_no_log_lines_of_spark(spark, tmp_path):
     ratings = tmp_path / "ratings.csv"
     ratings.write_text("user_id,item_id,rating\n1,1,4\n1,2,5\n2,1,3\n2,3,4\n")
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"no Parquet at all")
-    for file, said in (
+    for file, message in (
         (ratings, "4 ratings of 3 items by about 2 users"),
         (broken, "is not a Parquet file"),
     ):
-        words = [sys.executable, "-m", "reelated", "fit", str(file), "--plan", "--engine", "spark=local[1]"]
+        arguments = [sys.executable, "-m", "reelated", "fit", str(file), "--plan", "--engine", "spark=local[1]"]
         own = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"}
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=own)
-        assert said in (done.stdout if file is ratings else done.stderr)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=own)
+        assert message in (done.stdout if file is ratings else done.stderr)
         for line in ("WARN", "log4j", "log level", "at org.apache", "ERROR"):
             assert line not in done.stderr
 
 
-def test_without_spark_its_room_says_how_to_install_it():
+def test_without_pyspark_the_error_tells_how_to_install_it():
     code = "import importlib.util as u; found = u.find_spec; "
     code += "u.find_spec = lambda name, *rest: None if name == 'pyspark' else found(name, *rest); import reelated.spark"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "Spark is not installed. In a copy of the repository: pip install '.[spark]'" in done.stderr
 
 
-def test_the_guide_s_code_runs(ml100k, tmp_path):
+def test_the_code_of_the_guide_runs(ml100k, tmp_path):
     data, _ = ml100k
     data.ratings.to_polars().write_parquet(tmp_path / "ratings.parquet")
     text = (Path(__file__).parents[1] / "docs" / "spark.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"^```py\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    for name in ("ratings.parquet", "my.model", "lists.parquet"):  # Spark has a working folder of its own
+    for name in ("ratings.parquet", "my.model", "lists.parquet"):  # Spark has its own working folder
         code = code.replace(f'"{name}"', repr(str(tmp_path / name)))
     names = {}
     exec(compile(code, "docs/spark.md", "exec"), names)
@@ -483,22 +483,21 @@ def test_the_guide_s_code_runs(ml100k, tmp_path):
     assert len(pl.read_parquet(tmp_path / "lists.parquet" / "*.parquet")) == 9430
 
 
-# ------------------------------------------------------------------------------------------------- what breaks
 def executors(spark):
-    """The process ids of the session's executors: they are ours, by the id of the application."""
+    """Return the process ids of this session's executors, identified by the application id."""
     app, found = spark.sparkContext.applicationId, []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if app in words and any("CoarseGrainedExecutorBackend" in word for word in words):
+        if app in arguments and any("CoarseGrainedExecutorBackend" in word for word in arguments):
             found.append(int(folder.name))
     return found
 
 
 class KillOne:
-    """Kill an executor as soon as tasks run after so much of the work is done."""
+    """A progress callback that kills one executor when tasks run after a given fraction is done."""
 
     def __init__(self, spark, after):
         self.spark, self.after, self.killed, self.thread = spark, after, [], None
@@ -519,7 +518,7 @@ class KillOne:
         self.killed.append(victim)
 
 
-def test_an_executor_killed_in_the_middle_changes_nothing(spark, ml100k, served, tmp_path):
+def test_killing_an_executor_changes_nothing(spark, ml100k, served, tmp_path):
     data, frame = ml100k
     kill = KillOne(spark, 0.2)
     path = cluster.fit(frame, ItemKNN(), tmp_path / "model", progress=kill)
@@ -548,7 +547,7 @@ cluster.fit(spark.read.parquet({ratings!r}), ItemKNN(), {path!r}, progress=stop)
 """
 
 
-def test_a_job_killed_outright_leaves_no_half_model_and_can_run_again(small, spark, tmp_path):
+def test_a_killed_job_leaves_no_partial_model_and_can_be_repeated(small, spark, tmp_path):
     _, table, frame = small
     file, path = tmp_path / "ratings.parquet", tmp_path / "models" / "model"
     table.rename({"Member": "user_id"}).write_parquet(file)

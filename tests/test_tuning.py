@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import reelated
 from reelated.cli.commands import app
-from reelated.cli.options import as_settings
+from reelated.cli.shared_options import as_settings
 from reelated.errors import InputError
 from reelated.evaluation import evaluate, tune, tuning, within_users
 from reelated.evaluation.tuning import SPACES, Choice, FloatRange, IntRange

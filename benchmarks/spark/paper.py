@@ -21,9 +21,9 @@ sys.path.insert(0, str(HERE.parent))
 import data  # noqa: E402
 from reelated.ratings import Ids  # noqa: E402
 from reelated.similarity import SimilarityParams  # noqa: E402
+from reelated.spark.block_sums import BlockParams, SendToBlocks, SumBlocks  # noqa: E402
 from reelated.spark.blocks import Blocks  # noqa: E402
-from reelated.spark.pairs import AddUp, Send, Wanted  # noqa: E402
-from reelated.spark.rows import Collect, Numbered, Spread  # noqa: E402
+from reelated.spark.grouping import GroupByUser, PackBuckets, RankItems  # noqa: E402
 
 
 class Batch:
@@ -60,7 +60,7 @@ def records(cells: Iterator[dict[str, Any]]) -> tuple[list[dict[str, Any]], floa
 
 
 def constants() -> dict[str, float]:
-    """SimilarityParams each step on a quarter of the users of ML-20M's shape."""
+    """Measure each step on a quarter of the users of ML-20M's shape."""
     folder = data.matrix("ml-20m")
     indptr, indices, values = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("indptr", "indices", "data"))
     n_items, users = int(indices.max()) + 1, (len(indptr) - 1) // 4
@@ -79,17 +79,19 @@ def constants() -> dict[str, float]:
     rank = np.empty_like(order)
     rank[order] = np.arange(n_items, dtype=np.int32)
     ids, keys = Ids(pl.Series(np.arange(n_items)), "item"), np.arange(3, dtype=np.int32)
-    spread, spreading = records(Spread(keys, Numbered(ids, rank))(iter(table.to_arrow().to_batches(10_000))))
+    spread, spreading = records(PackBuckets(keys, RankItems(ids, rank))(iter(table.to_arrow().to_batches(10_000))))
     spread.sort(key=lambda cell: cell["bucket"])
-    rows, collecting = records(Collect(None)(iter([Batch(spread)])))
+    rows, collecting = records(GroupByUser(None)(iter([Batch(spread)])))
     blocks = Blocks(np.array([0, 40, n_items // 8, n_items]), 0)
-    send = Send(lambda X: X, blocks, np.arange(3, dtype=np.int32))
+    send = SendToBlocks(lambda X: X, blocks, np.arange(3, dtype=np.int32))
     sent, sending = records(send(iter([Batch(rows)])))
     mine = sorted((cell for cell in sent if cell["block"] == 0), key=lambda cell: cell["band"])
     squares = np.bincount(rank[indices[part]], np.square(values[part], dtype=np.float64), n_items)
     with tempfile.TemporaryDirectory() as scratch:
-        wanted = Wanted(SimilarityParams(n_neighbors=100), counts[order], np.sqrt(squares), order, scratch, "float32")
-        _, passing = records(AddUp(blocks, wanted)(iter([Batch(mine)])))
+        params = BlockParams(
+            SimilarityParams(n_neighbors=100), counts[order], np.sqrt(squares), order, scratch, "float32"
+        )
+        _, passing = records(SumBlocks(blocks, params)(iter([Batch(mine)])))
     lengths, n_sent = np.diff(indptr[: users + 1]), sum(cell["ratings"] for cell in sent)
     in_block = sum(cell["ratings"] for cell in mine)
     adds = float((np.add.reduceat((rank[indices[part]] < 40).astype(float), indptr[:users]) * lengths).sum())

@@ -12,63 +12,63 @@ from typing import Annotated, Any
 
 import typer
 
-from reelated.cli.options import as_filters
 from reelated.cli.progress import working
+from reelated.cli.shared_options import as_filters
 from reelated.cli.sources import Options, is_model
 from reelated.errors import InputError, shorten
 from reelated.recommender import Recommender
 
 Engine = Annotated[
     str | None,
-    typer.Option("--engine", help="spark, or spark=MASTER such as spark=yarn: work on a Spark cluster."),
+    typer.Option("--engine", help="Run on a Spark cluster: spark, or spark=MASTER such as spark=yarn."),
 ]
-JAVA = "Spark needs a Java runtime, 17 or later. Install one, for example with: apt install default-jre-headless"
+NO_JAVA = "Spark needs a Java runtime, 17 or later. Install one, for example with: apt install default-jre-headless"
 
 
 @contextmanager
-def connected(engine: str) -> Iterator[Any]:
+def spark_session(engine: str) -> Iterator[Any]:
     """Open a Spark session for the value of `--engine`; raise an `InputError` if something is missing."""
     name, _, master = engine.partition("=")
     if name != "spark":
         raise InputError(f"--engine {shorten(engine)}: expected spark, or spark=MASTER such as spark=local[4].")
-    import reelated.spark  # noqa: F401  # its error tells how to install PySpark
+    import reelated.spark  # noqa: F401  # raises an error with the install command if PySpark is missing
 
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
-        raise InputError(JAVA)
+        raise InputError(NO_JAVA)
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
-    # Without this, workers run the first `python3` of the PATH, which may lack Reelated.
+    # Without this, workers run the first `python3` on the PATH, which may lack Reelated.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    there = SparkSession.getActiveSession()
+    active = SparkSession.getActiveSession()
     logging = Path(__file__).with_name("log4j2.properties").as_uri()
     builder = SparkSession.builder.appName("reelated")
     builder = builder.config("spark.driver.defaultJavaOptions", f"-Dlog4j2.configurationFile={logging}")
     builder = builder.config("spark.ui.showConsoleProgress", "false")  # we show our own progress bar
     with warnings.catch_warnings(action="ignore"):  # Spark warns about the versions of other packages
         try:
-            with without_notices():
+            with filtered_stderr():
                 session = (builder.master(master) if master else builder).getOrCreate()
         except (PySparkException, OSError) as error:
-            raise InputError(f"--engine {engine}: no session ({_short(error)}).") from None
+            raise InputError(f"--engine {engine}: no session ({_error_line(error)}).") from None
         try:
             yield session
         except (PySparkException, Py4JJavaError) as error:
-            raise InputError(f"--engine {engine}: {_short(error)}") from None
+            raise InputError(f"--engine {engine}: {_error_line(error)}") from None
         finally:
-            if there is None:  # a session that was open before belongs to the caller
+            if active is None:  # a session that was already open belongs to the caller
                 session.stop()
 
 
 @contextmanager
-def without_notices() -> Iterator[None]:
+def filtered_stderr() -> Iterator[None]:
     """Filter the "incubator modules" notice of a starting Java runtime out of stderr."""
-    # No option of the runtime suppresses the notice. The runtime keeps the stderr that it starts with, so the thread
-    # goes on copying after the block ends.
+    # No Java option suppresses the notice. The runtime keeps the stderr that it starts with, so the thread continues
+    # to copy after the block ends.
     stderr, (reading, writing) = os.dup(2), os.pipe()
 
-    def pass_on() -> None:
+    def copy_lines() -> None:
         with os.fdopen(reading, "rb") as lines, os.fdopen(stderr, "wb", buffering=0) as out:
             for line in lines:
                 if b"Using incubator modules" not in line:
@@ -76,43 +76,39 @@ def without_notices() -> Iterator[None]:
 
     os.dup2(writing, 2)
     os.close(writing)
-    Thread(target=pass_on, daemon=True).start()
+    Thread(target=copy_lines, daemon=True).start()
     try:
         yield
     finally:
         os.dup2(stderr, 2)
 
 
-def _short(error: BaseException) -> str:
+def _error_line(error: BaseException) -> str:
     """Return one line: the root cause of a Java exception, or the Reelated error of a task's traceback."""
     text, cause = str(error), getattr(error, "java_exception", None)
     while cause is not None:
         text, cause = cause.getMessage() or cause.toString(), cause.getCause()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    ours = [line for line in lines if "reelated.errors." in line]
-    return ours[-1].partition(": ")[2] if ours else shorten(lines[0] if lines else type(error).__name__, 300)
+    own = [line for line in lines if "reelated.errors." in line]
+    return own[-1].partition(": ")[2] if own else shorten(lines[0] if lines else type(error).__name__, 300)
+
+
+_AS_PARQUET = "reelated.read({!r}).ratings.to_polars().write_parquet('ratings.parquet')"
 
 
 def check_table(source: str) -> None:
     """Refuse sources that Spark cannot read, such as archives and models, before Spark starts."""
-    path, plain = Path(source), _unpacked(source)
+    path, name = Path(source), _without_compression(source)
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model.")
-    if plain.endswith((".csv", ".tsv", ".orc", ".parquet")) and not path.is_dir():
+    if name.endswith((".csv", ".tsv", ".orc", ".parquet")) and not path.is_dir():
         return
     files = (
         [file for file in path.rglob("*") if file.is_file() and file.name[0] not in "._"] if path.is_dir() else [path]
     )
     if source.endswith(".zip") or (path.exists() and not all(map(_is_parquet, files))):
-        inside = [path / name for name in ("ratings.parquet", "ratings.csv") if (path / name).is_file()]
-        remedy = (
-            f"Give {inside[0]}."
-            if inside
-            else (
-                f"Write its ratings as Parquet: reelated.read({source!r}).ratings.to_polars()"
-                ".write_parquet('ratings.parquet')."
-            )
-        )
+        tables = [path / table for table in ("ratings.parquet", "ratings.csv") if (path / table).is_file()]
+        remedy = f"Give {tables[0]}." if tables else f"Write its ratings as Parquet: {_AS_PARQUET.format(source)}."
         raise InputError(
             f"{shorten(source)} with --engine spark: expected Parquet, ORC or CSV files, a folder of Parquet or the "
             f"name of a table. {remedy}"
@@ -127,20 +123,20 @@ def _is_parquet(file: Path) -> bool:
         return opened.read(4) == b"PAR1"
 
 
-def _unpacked(source: str) -> str:
-    """Remove the suffix of a compression from a file name."""
+def _without_compression(source: str) -> str:
+    """Remove the suffix of a compression method from a file name."""
     return source.removesuffix(".gz").removesuffix(".zst")
 
 
 def ratings_table(session: Any, source: str) -> Any:
     """Read ratings with Spark: Parquet, ORC or CSV files, a folder of Parquet, or a table by its name."""
-    plain = _unpacked(source)
-    if plain.endswith((".csv", ".tsv")):
-        separator = "\t" if plain.endswith(".tsv") else ","
+    name = _without_compression(source)
+    if name.endswith((".csv", ".tsv")):
+        separator = "\t" if name.endswith(".tsv") else ","
         return session.read.csv(source, header=True, inferSchema=True, sep=separator)
-    if plain.endswith(".orc"):
+    if name.endswith(".orc"):
         return session.read.orc(source)
-    if plain.endswith(".parquet") or "/" in source or Path(source).exists():
+    if name.endswith(".parquet") or "/" in source or Path(source).exists():
         return session.read.parquet(source)
     return session.table(source)
 
@@ -149,18 +145,17 @@ def fit_on_cluster(source: str, options: Options, output: Path | None, engine: s
     """Fit on a cluster and save the model to `output`; without `output`, return the cost estimate as text."""
     check_cluster_options(options)
     check_table(source)
-    with connected(engine) as session:
+    with spark_session(engine) as session:
         from reelated import spark
 
-        how: dict[str, Any] = {"columns": options.columns or None, "scale": options.scale}
+        reading: dict[str, Any] = {"columns": options.columns or None, "scale": options.scale}
         ratings, model = ratings_table(session, source), options.recommender()
         if output is None:
-            return str(spark.plan(ratings, model, **how))
-        items = None
-        if options.items is not None:
-            items = read_items(options.items)
+            return str(spark.plan(ratings, model, **reading))
+        items = None if options.items is None else read_items(options.items)
+        reading |= {"name": Path(source).name, "noun": options.noun or "item"}
         with working("Fitting on Spark") as progress:
-            spark.fit(ratings, model, output, **how, items=items, name=Path(source).name, progress=progress)
+            spark.fit(ratings, model, output, **reading, items=items, progress=progress)
     return ""
 
 
@@ -176,14 +171,15 @@ def read_items(path: str) -> Any:
 
 def check_cluster_options(options: Options) -> None:
     """Refuse options that are not supported on a cluster."""
-    refused = {
+    unsupported = {
         "--duplicates": options.duplicates not in ("last", "error"),
         "--invalid": options.invalid != "error",
         "--users": options.users is not None,
     }
-    if given := [name for name, wrong in refused.items() if wrong]:
+    if given := [name for name, is_given in unsupported.items() if is_given]:
         raise InputError(
-            f"{given[0]} with --engine spark: a cluster refuses such rows with their number. Leave it out."
+            f"{given[0]} with --engine spark: not supported on a cluster, which rejects repeated and "
+            "unusable rows. Leave it out."
         )
 
 
@@ -196,11 +192,11 @@ def batch_on_cluster(
     if output.suffix != ".parquet":
         raise InputError(f"--output {output}: expected a name that ends in .parquet, for a folder of Parquet files.")
     check_table(ratings)
-    named = as_filters(Recommender.load(source), *filters)
-    with connected(engine) as session:
+    filter_values = as_filters(Recommender.load(source), *filters)
+    with spark_session(engine) as session:
         from reelated import spark
 
         table = ratings_table(session, ratings)
-        lists = spark.recommend(source, table, n, by=by, **named, columns=options.columns or None)
+        lists = spark.recommend(source, table, n, by=by, **filter_values, columns=options.columns or None)
         lists.write.mode("overwrite").parquet(str(output))
         return int(session.read.parquet(str(output)).count())

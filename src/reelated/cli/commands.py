@@ -8,13 +8,14 @@ import typer
 from typer.core import TyperCommand
 
 import reelated
-from reelated.cli import service
+from reelated.cli import service_commands
 from reelated.cli.batch import check_output, write_batch
-from reelated.cli.check import check_rejects, check_source, print_report, write_rejects
+from reelated.cli.check_command import Rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
 from reelated.cli.evaluate import Way, evaluate_source, print_evaluation
 from reelated.cli.map import check_map, write_map
-from reelated.cli.options import (
+from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
+from reelated.cli.shared_options import (
     AudienceBy,
     By,
     Exclude,
@@ -22,6 +23,7 @@ from reelated.cli.options import (
     Genres,
     Item,
     N,
+    OptionalItem,
     Rate,
     Source,
     User,
@@ -36,7 +38,6 @@ from reelated.cli.options import (
     with_recommender,
     with_source,
 )
-from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.show import (
     console,
     print_about,
@@ -55,7 +56,7 @@ from reelated.recommender import Recommender
 
 app = typer.Typer(
     name="reelated",
-    help="From a ratings file to explained recommendations.",
+    help="Compute explained recommendations from a file of ratings.",
     epilog="Start with: reelated demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -64,8 +65,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(show: bool) -> None:
+    if show:
         typer.echo(f"reelated {reelated.__version__}")
         raise typer.Exit
 
@@ -73,7 +74,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     pass
@@ -84,23 +85,23 @@ def _root(
 def recommend(
     rec: Recommender,
     user: User = None,
-    item: Item = None,
+    item: OptionalItem = None,
     rate: Rate = None,
     n: N = 10,
     by: By = None,
     genres: Genres = None,
     years: Years = None,
     exclude: Exclude = None,
-    why: Annotated[bool, typer.Option("--why", help="Show what each number is made of.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Show the contributions to each score.")] = False,
     form: Form = "table",
 ) -> None:
     """Recommend items to a user or a new user, or users for an item."""
     filters = as_filters(rec, genres, years, exclude)
     if item is not None:
         if any(value is not None for value in filters.values()):
-            raise typer.BadParameter("--genres, --years and --exclude do not go with --item, which lists users.")
+            raise typer.BadParameter("--genres, --years and --exclude cannot be used with --item, which lists users.")
         return _audience(rec, item, n, by, form)
-    print_answers(rec.recommend(**_person(rec, user, rate), n=n, by=by, **filters), form, why=why)
+    print_answers(rec.recommend(**_user_or_ratings(rec, user, rate), n=n, by=by, **filters), form, why=why)
     return None
 
 
@@ -115,23 +116,23 @@ def audience(
     n: N = 10,
     by: AudienceBy = None,
     per_user: Annotated[
-        int | None, typer.Option("--per-user", min=1, help="Most of several items for which a user is listed.")
+        int | None,
+        typer.Option("--per-user", min=1, help="With several items: maximum number of lists per user."),
     ] = None,
     form: Form = "table",
 ) -> None:
     """List the users with the highest scores for an item they have not rated."""
     if len(item) == 1:
         return _audience(rec, item[0], n, by, form)
-    item_ids = [find_item(rec, one) for one in item]
+    item_ids = [find_item(rec, text) for text in item]
     print_audiences(rec.audience_batch(item_ids, n=n, by=by, per_user=per_user), rec.noun_, form)
     return None
 
 
 def _audience(rec: Recommender, item: str, n: int, by: AudienceBy, form: Form) -> None:
     item_id = find_item(rec, item)
-    named = shlex.quote(str(item_id))
-    similar = f"For {plural_of(rec.noun_)} like it: reelated similar SOURCE --item {named}"
-    hint = f"These are users who have not rated it. {similar}"
+    similar = f"reelated similar SOURCE --item {shlex.quote(str(item_id))}"
+    hint = f"These are users who have not rated it. For {plural_of(rec.noun_)} like it: {similar}"
     print_answers(rec.audience(item_id, n=n, by=by), form, hint=hint)
 
 
@@ -139,7 +140,7 @@ def _audience(rec: Recommender, item: str, n: int, by: AudienceBy, form: Form) -
 @with_recommender()
 def similar(
     rec: Recommender,
-    item: Annotated[str, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")],
+    item: Item,
     n: N = 10,
     genres: Genres = None,
     years: Years = None,
@@ -154,30 +155,30 @@ def similar(
 @with_recommender("user", "rate")
 def predict(
     rec: Recommender,
-    item: Annotated[str, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")],
+    item: Item,
     user: User = None,
     rate: Rate = None,
     form: Form = "table",
 ) -> None:
     """Predict the rating that a user or a new user would give an item."""
-    print_prediction(rec.predict(**_person(rec, user, rate), item_id=find_item(rec, item)), rec.noun_, form)
+    print_prediction(rec.predict(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item)), rec.noun_, form)
 
 
 @app.command(epilog="Example: reelated explain sample --user 300 --item Fargo --by rating")
 @with_recommender("user", "rate", forms=("json",))
 def explain(
     rec: Recommender,
-    item: Annotated[str, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")],
+    item: Item,
     user: User = None,
     rate: Rate = None,
     by: By = None,
     form: Form = "table",
 ) -> None:
     """Explain the score or the predicted rating of an item for a user or a new user."""
-    print_why(rec.explain(**_person(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)
+    print_why(rec.explain(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)
 
 
-def _person(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[str, Any]:
+def _user_or_ratings(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[str, Any]:
     return {"user_id": as_user(rec, user), "ratings": as_ratings(rec, rate)}
 
 
@@ -185,7 +186,7 @@ def _person(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[
 @with_recommender()
 def find(
     rec: Recommender,
-    text: Annotated[str, typer.Argument(help="A title or a part of one; typos are forgiven.")],
+    text: Annotated[str, typer.Argument(help="A title or a part of one; typos are tolerated.")],
     n: N = 10,
     form: Form = "table",
 ) -> None:
@@ -199,9 +200,12 @@ def fit(
     source: Source,
     options: Options,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to save the model in.")] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say how much memory the fit may take.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only estimate the memory that the fit needs.")] = False,
     ratings: Annotated[
-        bool, typer.Option("--ratings/--no-ratings", help="Keep the ratings; without, it serves newcomers only.")
+        bool,
+        typer.Option(
+            "--ratings/--no-ratings", help="Save the ratings with the model; without them, it serves only new users."
+        ),
     ] = True,
     engine: Engine = None,
 ) -> None:
@@ -212,24 +216,26 @@ def fit(
         return _fit_on_cluster(source, options, None if plan else output, engine)
     if plan:
         data, needed = plan_source(source, options)
-        return console().print(f"{data!r}\nThe fit may take up to {show_bytes(needed)} beside the data.", markup=False)
+        return console().print(
+            f"{data!r}\nThe fit may need up to {show_bytes(needed)} in addition to the data.", markup=False
+        )
     if output is None:
-        raise typer.BadParameter("got no -o: expected a folder to save the model in, such as -o my.model.")
+        raise typer.BadParameter("got no -o: expected a folder for the model, such as -o my.model.")
     rec = fit_source(source, options)
     rec.save(output, ratings=ratings)
     size = sum(file.stat().st_size for file in output.iterdir())
     console().print(f"{rec!r}\nSaved to {output} ({show_bytes(size)}).", markup=False)
-    who = f"--user {rec.user_ids[0]}" if ratings else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
-    console().print(f"Next: reelated recommend {output} {who}", markup=False)
+    query = f"--user {rec.user_ids[0]}" if ratings else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
+    console().print(f"Next: reelated recommend {output} {query}", markup=False)
     return None
 
 
 def _fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> None:
     from reelated.cli.cluster import fit_on_cluster
 
-    told = fit_on_cluster(source, options, output, engine)
+    estimate = fit_on_cluster(source, options, output, engine)
     if output is None:
-        return console().print(told, markup=False)
+        return console().print(estimate, markup=False)
     rec = Recommender.load(output)
     console().print(f"{rec!r}\nSaved to {output}.", markup=False)
     example = f"{rec.item_ids[0]}={rec.scale_.high:g}"
@@ -260,7 +266,7 @@ def batch(
         rows = batch_on_cluster(source, ratings, output, engine, options, n=n, by=by, filters=(genres, years, exclude))
         return console().print(f"{rows:,} rows written to {output}.", markup=False)
     if ratings is not None:
-        raise typer.BadParameter("--ratings goes with --engine: without, SOURCE holds the ratings.")
+        raise typer.BadParameter("--ratings requires --engine; without it, SOURCE contains the ratings.")
     check_output(output)
     rec = open_source(source, options)
     print_notes(rec)
@@ -276,23 +282,23 @@ def batch(
 @with_options
 def plot(
     source: Source,
-    kind: Annotated[Kind, typer.Argument(help="What to draw.", metavar="KIND")],
+    kind: Annotated[Kind, typer.Argument(help="The kind of plot.", metavar="KIND")],
     options: Options,
     output: Annotated[Path, typer.Option("-o", "--output", callback=check_picture, help="A .png or .svg file.")],
     item: Annotated[
         list[str] | None, typer.Option("--item", "--movie", help="An item id or title. Repeatable.")
     ] = None,
     user: User = None,
-    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Items wanted, 10.")] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Number of items, 10.")] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.")] = False,
 ) -> None:
-    """Draw ratings, similarity, neighborhood or user to a file.
+    """Draw a plot to a file: ratings, similarity, neighborhood or user.
 
-    A picture about one person (user) is for that person.
+    Show the plot of a user to that user only.
     """
     check_usage(kind, item, user, n)
-    how: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
-    write(draw(source, options, kind, item, user, **how), output)
+    style: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
+    write(draw(source, options, kind, item, user, **style), output)
     console().print(f"Written to {output}.", markup=False)
 
 
@@ -301,7 +307,7 @@ def plot(
 def map_(
     rec: Recommender,
     output: Annotated[Path, typer.Option("-o", "--output", callback=check_map, help="An .svg file.")],
-    color: Annotated[Color, typer.Option(help="What the dots are coloured by: genres or decades.")] = "genres",
+    color: Annotated[Color, typer.Option(help="Colour the dots by genres or decades.")] = "genres",
 ) -> None:
     """Draw a map of all items to an SVG file; similar items are close together, and hovering shows a title."""
     write_map(rec, output, color)
@@ -313,9 +319,7 @@ def map_(
 def check(
     source: Source,
     options: Options,
-    rejects: Annotated[
-        Path | None, typer.Option("--rejects", callback=check_rejects, help="Keep refused rows in this CSV file.")
-    ] = None,
+    rejects: Rejects = None,
     form: Form = "table",
 ) -> None:
     """Check ratings before a fit: list problems and how reading handles each."""
@@ -383,8 +387,10 @@ def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.",
 
 @app.command(epilog="Example: reelated fetch ml-100k")
 def fetch(
-    name: Annotated[str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small.")],
-    from_file: Annotated[Path | None, typer.Option("--from", help="Take this archive instead of the network.")] = None,
+    name: Annotated[str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m or ml-latest-small.")],
+    from_file: Annotated[
+        Path | None, typer.Option("--from", help="Read this archive instead of downloading it.")
+    ] = None,
 ) -> None:
     """Download an edition of MovieLens from GroupLens into the cache."""
     from reelated.data import fetch as fetch_edition
@@ -393,22 +399,19 @@ def fetch(
     console().print(f"{name} is at {path}.\nNext: reelated recommend {name} --user 1", markup=False)
 
 
-service.register(app, with_source, with_json)
+service_commands.register(app, with_source, with_json)
 
 
-class OnceEach(TyperCommand):
+class StrictCommand(TyperCommand):
     """A command that refuses a single-valued option given twice; Click would use the last value silently."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, and refuse repeated options."""
-        *_, given = self.make_parser(ctx).parse_args(args=list(args))
+        *_, options = self.make_parser(ctx).parse_args(args=list(args))
         for option in self.params:
-            if (
-                given.count(option) > 1
-                and not getattr(option, "multiple", True)
-                and not getattr(option, "is_flag", True)
-            ):
-                raise typer.BadParameter(f"got {option.opts[-1]} {given.count(option)} times: expected it once.")
+            single_valued = not getattr(option, "multiple", True) and not getattr(option, "is_flag", True)
+            if single_valued and (times := options.count(option)) > 1:
+                raise typer.BadParameter(f"got {option.opts[-1]} {times} times: expected it once.")
         return super().parse_args(ctx, args)
 
 
@@ -421,4 +424,4 @@ def demo() -> None:
 
 
 for command in app.registered_commands:
-    command.cls = OnceEach
+    command.cls = StrictCommand

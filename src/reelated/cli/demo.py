@@ -18,7 +18,7 @@ def run_demo() -> None:
     print_answers(rec.recommend(user_id=USER), "table")
     out.print()
     item_id = find_item(rec, ITEM)
-    print_answers(rec.audience(item_id), "table", hint="These users have not rated it and would want it most.")
+    print_answers(rec.audience(item_id), "table", hint="These are users who have not rated it.")
     out.print()
     print_answers(rec.similar(item_id), "table")
     out.print()

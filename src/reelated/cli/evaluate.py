@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from reelated.cli.progress import errors, working
-from reelated.cli.show import Column, console, print_json, table_of
+from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
 from reelated.errors import InputError, check_choice, plural, shorten
 from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, evaluate
@@ -160,42 +160,42 @@ def named(measure: str) -> str:
     return NAMES[name] + at + n
 
 
-def _of_lists(rows: list[MetricRow]) -> list[Column]:
+def _of_lists(rows: list[MetricRow]) -> list[TableColumn]:
     """Return the columns of the ranking metrics: one for `any`, and one for `liked` if the data has ratings."""
     any_, liked = ({row.measure: row for row in rows if row.relevance == of} for of in BOTH)
-    columns = [Column("a list against what was hidden", [named(measure) for measure in any_], text=True)]
+    columns = [TableColumn("a list against what was hidden", [named(measure) for measure in any_], text=True)]
     if not liked:
-        return [*columns, Column("hit", [_said(row) for row in any_.values()])]
+        return [*columns, TableColumn("hit", [_said(row) for row in any_.values()])]
     return [
         *columns,
-        Column("rated at all", [_said(row) for row in any_.values()]),
-        Column("liked", [_said(liked[measure]) for measure in any_]),
+        TableColumn("rated at all", [_said(row) for row in any_.values()]),
+        TableColumn("liked", [_said(liked[measure]) for measure in any_]),
     ]
 
 
-def _others(rows: list[MetricRow]) -> list[Column]:
+def _others(rows: list[MetricRow]) -> list[TableColumn]:
     """Return the columns of the metrics without relevant items, such as RMSE and coverage."""
     order, shown = list(NAMES), {(row.measure, row.relevance) for row in rows}
     rest = sorted((row for row in rows if row.relevance is None), key=lambda row: order.index(row.measure))
     heading = "predicted ratings; lists as a whole" if ("rmse", None) in shown else "lists as a whole"
     return [
-        Column(heading, [named(row.measure) for row in rest], text=True),
-        Column("", [_said(row) for row in rest]),
+        TableColumn(heading, [named(row.measure) for row in rest], text=True),
+        TableColumn("", [_said(row) for row in rest]),
     ]
 
 
-def _beside(protocol: Protocol, rows: list[MetricRow], model: str) -> list[Column]:
+def _beside(protocol: Protocol, rows: list[MetricRow], model: str) -> list[TableColumn]:
     """Return the published rows of a protocol with our row and its intervals below."""
     found = {(row.measure, row.relevance): row for row in rows}
     ours = [found.get(key, MetricRow(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
     theirs = protocol.published
     numbers = [
-        Column(name, ["–" if (value := one.values[at]) is None else f"{value:g}" for one in theirs] + _ours(row))
+        TableColumn(name, ["–" if (value := one.values[at]) is None else f"{value:g}" for one in theirs] + _ours(row))
         for at, (name, row) in enumerate(zip(protocol.columns, ours, strict=True))
     ]
     names = [*(one.model for one in theirs), f"Reelated: {model}", f"  {INTERVAL}"]
     notes = [*(one.note for one in theirs), "measured here", ""]
-    return [Column("model", names, text=True), *numbers, Column("note", notes, text=True)]
+    return [TableColumn("model", names, text=True), *numbers, TableColumn("note", notes, text=True)]
 
 
 def _ours(row: MetricRow) -> list[str]:

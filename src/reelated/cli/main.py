@@ -1,4 +1,4 @@
-"""The entry point: it maps errors to one message on stderr and an exit code."""
+"""The entry point, which maps errors to one message on stderr and an exit code."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ def main() -> None:
     try:
         _run()
     except InputError as error:
-        sys.exit(_say(in_options(str(error))))
+        sys.exit(_print_error(in_options(str(error))))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of the pipe, such as `head`, has closed it
@@ -23,9 +23,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        sys.exit(_say(f"{error.filename or 'the system'}: {error.strerror or error}."))
+        sys.exit(_print_error(f"{error.filename or 'the system'}: {error.strerror or error}."))
     except MemoryError:
-        sys.exit(_say("not enough memory. Lower --set n_neighbors=100, or free some."))
+        sys.exit(_print_error("not enough memory. Lower --set n_neighbors=100, or free some memory."))
 
 
 def _run() -> None:
@@ -34,10 +34,10 @@ def _run() -> None:
     try:
         app()
     finally:
-        sys.stdout.flush()  # so that `main` catches a broken pipe, which at exit it could not
+        sys.stdout.flush()  # so that `main` can catch a broken pipe
 
 
-def _say(message: str) -> int:
-    """Print a message to stderr without control characters, and return exit code 1."""
+def _print_error(message: str) -> int:
+    """Print a message to stderr without control characters; return exit code 1."""
     print(*map(printable, f"Error: {message}".split("\n")), sep="\n", file=sys.stderr)  # noqa: T201
     return 1

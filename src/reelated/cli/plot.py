@@ -8,9 +8,9 @@ import typer
 from rich.text import Text
 
 from reelated import plot
-from reelated.cli.options import as_user
 from reelated.cli.progress import errors
-from reelated.cli.show import print_about, print_notes
+from reelated.cli.shared_options import as_user
+from reelated.cli.show import print_about, print_note, print_notes
 from reelated.cli.sources import Options, find_item, is_model, open_source, read_source
 from reelated.plot.saving import FontWarning, check_matplotlib, check_path
 from reelated.recommender import Recommender
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Kind = Literal["ratings", "similarity", "neighborhood", "user"]
-_TAKES = {"ratings": "", "similarity": "--item", "neighborhood": "--item", "user": "--user"}
-"""The option that selects the subject of each kind of plot."""
+_SUBJECT_OPTIONS = {"ratings": "", "similarity": "--item", "neighborhood": "--item", "user": "--user"}
+"""Kind of plot → the option that selects its subject."""
 
 
 def check_picture(output: Path) -> Path:
@@ -33,28 +33,31 @@ def check_picture(output: Path) -> Path:
 def check_usage(kind: Kind, items: list[str] | None, user: str | None, n: int | None) -> None:
     """Refuse options that a kind of plot does not take, and a kind without its required option."""
     given = {"--item": bool(items), "--user": user is not None}
-    wanted = _TAKES[kind]
-    if wanted and not given[wanted]:
-        raise typer.BadParameter(f"got no {wanted}: a picture of the kind {kind} needs it.")
-    given["-n"] = n is not None and wanted != "--item"
-    if extra := [name for name, said in given.items() if said and name != wanted]:
+    required = _SUBJECT_OPTIONS[kind]
+    if required and not given[required]:
+        raise typer.BadParameter(f"got no {required}: a plot of the kind {kind} requires it.")
+    given["-n"] = n is not None and required != "--item"
+    if extra := [name for name, is_given in given.items() if is_given and name != required]:
         raise typer.BadParameter(f"{extra[0]} does not go with {kind}.")
     if len(items or ()) > 1 and (kind == "neighborhood" or n is not None):
-        what = "a neighborhood is that of one item" if kind == "neighborhood" else "-n goes with one item"
+        what = "a neighborhood plot takes one item" if kind == "neighborhood" else "-n goes with one item"
         raise typer.BadParameter(f"got --item more than once: {what}.")
 
 
-def draw(source: str, options: Options, kind: Kind, items: list[str] | None, user: str | None, **how: Any) -> "Figure":
+def draw(
+    source: str, options: Options, kind: Kind, items: list[str] | None, user: str | None, **style: Any
+) -> "Figure":
     """Open the source and draw the plot; a plot of ratings needs no fit."""
     if kind == "ratings" and not is_model(source):
         data = read_source(source, options)
-        for line in (*(f"note: {note}" for note in data.notes), repr(data)):
-            errors.print(Text(printable(line), style="yellow" if line.startswith("note: ") else "dim"), soft_wrap=True)
-        return plot.ratings(data, **how)
+        for note in data.notes:
+            print_note(note)
+        errors.print(Text(printable(repr(data)), style="dim"), soft_wrap=True)
+        return plot.ratings(data, **style)
     rec = open_source(source, options)
     print_notes(rec)
     print_about(rec)
-    return _draw_fitted(rec, kind, items or [], user, how)
+    return _draw_fitted(rec, kind, items or [], user, style)
 
 
 def write(figure: "Figure", output: Path) -> None:
@@ -63,13 +66,13 @@ def write(figure: "Figure", output: Path) -> None:
         warnings.simplefilter("always", FontWarning)
         plot.save(figure, output)
     for warning in caught:
-        errors.print(Text(printable(f"note: {warning.message}"), style="yellow"), soft_wrap=True)
+        print_note(str(warning.message))
 
 
-def _draw_fitted(rec: Recommender, kind: Kind, items: list[str], user: str | None, how: dict[str, Any]) -> "Figure":
+def _draw_fitted(rec: Recommender, kind: Kind, items: list[str], user: str | None, style: dict[str, Any]) -> "Figure":
     item_ids = [find_item(rec, item) for item in items]
     if kind == "similarity":
-        return plot.similarity(rec, item_ids, **how)
+        return plot.similarity(rec, item_ids, **style)
     if kind == "neighborhood":
-        return plot.neighborhood(rec, item_ids[0], **how)
-    return plot.ratings(rec, **how) if kind == "ratings" else plot.user(rec, as_user(rec, user), **how)
+        return plot.neighborhood(rec, item_ids[0], **style)
+    return plot.ratings(rec, **style) if kind == "ratings" else plot.user(rec, as_user(rec, user), **style)

@@ -19,7 +19,7 @@ from reelated.recommender import Answers, ItemRow, Prediction, Reason, Recommend
 from reelated.recommender.rows import Match, cell_text, cut, printable, with_year
 
 NARROW, NARROWEST = 100, 40
-"""Widths in characters: below the first, tables omit genres; below the second, the terminal wraps lines."""
+"""Widths in characters: below the first, tables omit genres; the second is the minimum width of output."""
 
 
 def console() -> Console:
@@ -96,20 +96,19 @@ def print_audiences(table: pl.DataFrame, noun: str, form: str) -> None:
     if form == "csv":
         sys.stdout.write(table.write_csv())
         return None
-    texts = {"item": [printable(title) for title in table["title"]], "user": [_id(who) for who in table["user_id"]]}
     columns = [
-        Column(noun, texts["item"], text=True),
-        Column("", [str(rank) for rank in table["rank"]]),
-        Column("user", texts["user"]),
-        Column("adjusted score", [cell_text(value) for value in table["adjusted_score"]]),
-        Column("predicted", [cell_text(value) for value in table["predicted_rating"]]),
-        Column("above own mean", [_beyond(value) for value in table["above_user_mean"]]),
+        TableColumn(noun, [printable(title) for title in table["title"]], text=True),
+        TableColumn("", [str(rank) for rank in table["rank"]]),
+        TableColumn("user", [_id(user_id) for user_id in table["user_id"]]),
+        TableColumn("adjusted score", [cell_text(value) for value in table["adjusted_score"]]),
+        TableColumn("predicted", [cell_text(value) for value in table["predicted_rating"]]),
+        TableColumn("above own mean", [_signed(value) for value in table["above_user_mean"]]),
     ]
     out = console()
-    return out.print(table_of(_told(columns), out.width))
+    return out.print(table_of(_drop_empty(columns), out.width))
 
 
-def _told(columns: list["Column"]) -> list["Column"]:
+def _drop_empty(columns: list["TableColumn"]) -> list["TableColumn"]:
     """Drop optional columns without any value."""
     optional = ("genres", "predicted", "above own mean")
     return [
@@ -119,7 +118,7 @@ def _told(columns: list["Column"]) -> list["Column"]:
     ]
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """One column of a table: numbers keep their width, texts share the rest."""
 
     name: str
@@ -127,96 +126,96 @@ class Column(NamedTuple):
     text: bool = False
 
 
-def table_of(columns: list[Column], width: int) -> Table:
+def table_of(columns: list[TableColumn], width: int) -> Table:
     """Lay out a table of at most `width` characters: cut texts, never numbers; drop the last text columns if needed."""
     if width < NARROW:
         columns = [column for column in columns if column.name != "genres"]
-    widths, free, texts = _measured(columns, width)
+    widths, free, texts = _column_widths(columns, width)
     while len(texts) > 1 and free < 10 * len(texts):
-        columns = [column for at, column in enumerate(columns) if at != texts[-1]]
-        widths, free, texts = _measured(columns, width)
-    for left, at in zip(range(len(texts), 0, -1), texts, strict=True):
-        widths[at] = max(min(widths[at], free - 12 * (left - 1)), 8)
-        free -= widths[at]
+        columns = [column for index, column in enumerate(columns) if index != texts[-1]]
+        widths, free, texts = _column_widths(columns, width)
+    for n_left, index in zip(range(len(texts), 0, -1), texts, strict=True):
+        widths[index] = max(min(widths[index], free - 12 * (n_left - 1)), 8)
+        free -= widths[index]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for column, wide in zip(columns, widths, strict=True):
+    for column, column_width in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "left" if column.text else "right"
-        table.add_column(column.name, width=wide, no_wrap=True, overflow="ellipsis", justify=justify)
+        table.add_column(column.name, width=column_width, no_wrap=True, overflow="ellipsis", justify=justify)
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return table
 
 
-def _measured(columns: list[Column], width: int) -> tuple[list[int], int, list[int]]:
+def _column_widths(columns: list[TableColumn], width: int) -> tuple[list[int], int, list[int]]:
     """Return the full width of each column, the width left for texts, and the indices of text columns."""
     widths = [max(map(cell_len, [column.name, *column.cells])) for column in columns]
-    texts = [at for at, column in enumerate(columns) if column.text]
-    return widths, width - 2 * (len(columns) - 1) - sum(widths) + sum(widths[at] for at in texts), texts
+    texts = [index for index, column in enumerate(columns) if column.text]
+    return widths, width - 2 * (len(columns) - 1) - sum(widths) + sum(widths[index] for index in texts), texts
 
 
 def _id(value: Any) -> str:
     return printable(cut(str(value), 36))
 
 
-def _named(rows: Answers[Any]) -> list[Column]:
+def _item_columns(rows: Answers[Any]) -> list[TableColumn]:
     """Return the leading columns of every list of items."""
     return [
-        Column("", [str(row.rank) for row in rows]),
-        Column("id", [_id(row.item_id) for row in rows]),
-        Column(rows.noun, [_item(row) for row in rows], text=True),
+        TableColumn("", [str(row.rank) for row in rows]),
+        TableColumn("id", [_id(row.item_id) for row in rows]),
+        TableColumn(rows.noun, [_item(row) for row in rows], text=True),
     ]
 
 
-_SOURCES = {"popular": "(popular)", "catalogue": "(nobody has rated it yet)"}
+_SOURCES = {"popular": "(popular)", "catalogue": "(no ratings yet)"}
 
 
-def _genres(rows: Any) -> Column:
-    return Column("genres", [cut(", ".join(row.genres), 22) for row in rows], text=True)
+def _genres(rows: Any) -> TableColumn:
+    return TableColumn("genres", [cut(", ".join(row.genres), 22) for row in rows], text=True)
 
 
-def _items(rows: Answers[ItemRow]) -> list[Column]:
+def _items(rows: Answers[ItemRow]) -> list[TableColumn]:
     because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
     columns = [
-        *_named(rows),
-        Column("score", [cell_text(row.score) for row in rows]),
-        Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
+        *_item_columns(rows),
+        TableColumn("score", [cell_text(row.score) for row in rows]),
+        TableColumn("predicted", [cell_text(row.predicted_rating) for row in rows]),
         _genres(rows),
-        Column(rows.because, because, text=True),
+        TableColumn(rows.because, because, text=True),
     ]
-    return _told(columns)
+    return _drop_empty(columns)
 
 
-def _users(rows: Answers[UserRow]) -> list[Column]:
+def _users(rows: Answers[UserRow]) -> list[TableColumn]:
     columns = [
-        Column("", [str(row.rank) for row in rows]),
-        Column("user", [_id(row.user_id) for row in rows]),
-        Column("adjusted score", [cell_text(row.adjusted_score) for row in rows]),
-        Column("score", [cell_text(row.score) for row in rows]),
-        Column("predicted", [cell_text(row.predicted_rating) for row in rows]),
-        Column("above own mean", [_beyond(row.above_user_mean) for row in rows]),
-        Column("neighbors used", [f"{row.n_neighbors_used:,}" for row in rows]),
+        TableColumn("", [str(row.rank) for row in rows]),
+        TableColumn("user", [_id(row.user_id) for row in rows]),
+        TableColumn("adjusted score", [cell_text(row.adjusted_score) for row in rows]),
+        TableColumn("score", [cell_text(row.score) for row in rows]),
+        TableColumn("predicted", [cell_text(row.predicted_rating) for row in rows]),
+        TableColumn("above own mean", [_signed(row.above_user_mean) for row in rows]),
+        TableColumn("neighbors used", [f"{row.n_neighbors_used:,}" for row in rows]),
     ]
-    return _told(columns)
+    return _drop_empty(columns)
 
 
-def _beyond(above_user_mean: float | None) -> str:
+def _signed(above_user_mean: float | None) -> str:
     return "–" if above_user_mean is None else f"{above_user_mean:+.2f}"
 
 
-def _similar(rows: Answers[SimilarRow]) -> list[Column]:
+def _similar(rows: Answers[SimilarRow]) -> list[TableColumn]:
     return [
-        *_named(rows),
-        Column("similarity", [cell_text(row.similarity) for row in rows]),
-        Column("rated both", [f"{row.common_raters:,}" for row in rows]),
+        *_item_columns(rows),
+        TableColumn("similarity", [cell_text(row.similarity) for row in rows]),
+        TableColumn("rated both", [f"{row.common_raters:,}" for row in rows]),
         _genres(rows),
     ]
 
 
-def _matches(rows: Answers[Match]) -> list[Column]:
+def _matches(rows: Answers[Match]) -> list[TableColumn]:
     return [
-        Column("id", [_id(row.item_id) for row in rows]),
-        Column(rows.noun, [_item(row) for row in rows], text=True),
-        Column("ratings", [f"{row.n_ratings:,}" for row in rows]),
+        TableColumn("id", [_id(row.item_id) for row in rows]),
+        TableColumn(rows.noun, [_item(row) for row in rows], text=True),
+        TableColumn("ratings", [f"{row.n_ratings:,}" for row in rows]),
         _genres(rows),
     ]
 
@@ -228,14 +227,14 @@ def _reasons(row: ItemRow) -> Text:
     """Return the score of one row as a sum of contributions."""
     if not row.reasons:
         return Text(f"{row.rank:>3}. {_item(row)}: {row.source}", style="dim")
-    whole = sum(part.contribution for part in row.reasons) + row.other
-    parts = [f"{part.contribution:+.3f} {_said(part)}" for part in row.reasons]
-    return Text(printable(f"{row.rank:>3}. {_item(row)}: {whole:.3f} = {'  '.join(parts)}  {row.other:+.3f} all else"))
+    total = sum(part.contribution for part in row.reasons) + row.other
+    parts = [f"{part.contribution:+.3f} {_reason_text(part)}" for part in row.reasons]
+    return Text(printable(f"{row.rank:>3}. {_item(row)}: {total:.3f} = {'  '.join(parts)}  {row.other:+.3f} all else"))
 
 
-def _said(part: Reason) -> str:
-    given = "" if part.rating is None else f" (you: {part.rating:g})"
-    return f"{with_year(part.title, part.year)}{given}"
+def _reason_text(part: Reason) -> str:
+    rating = "" if part.rating is None else f" (you: {part.rating:g})"
+    return f"{with_year(part.title, part.year)}{rating}"
 
 
 def print_prediction(prediction: Prediction, noun: str, form: str) -> None:
@@ -247,21 +246,17 @@ def print_prediction(prediction: Prediction, noun: str, form: str) -> None:
     who = "You" if prediction.user_id is None else f"User {prediction.user_id}"
     title = with_year(prediction.title, prediction.year)
     if prediction.predicted_rating is None:
-        text = f"Nothing can be said of {who.lower()} and {title}: no similar {noun} is rated."
+        text = f"No prediction for {who[0].lower()}{who[1:]} and {title}: no similar {noun} is rated."
     else:
-        on = (
-            f"from {plural(prediction.n_neighbors_used, f'rated {noun}')}"
-            if prediction.n_neighbors_used
-            else "from averages alone"
-        )
-        text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({on})"
+        n_used = prediction.n_neighbors_used
+        basis = f"from {plural(n_used, f'rated {noun}')}" if n_used else "from averages only"
         if prediction.low is not None:
-            text += f", in four of five cases between {prediction.low:.1f} and {prediction.high:.1f}"
-        text += "."
+            basis += f"; 80 % interval {prediction.low:.1f} to {prediction.high:.1f}"
+        text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({basis})."
     if prediction.source == "catalogue":
-        text += " Nobody has rated it yet: its genres and year speak for it."
+        text += " It has no ratings yet: the prediction uses its genres and year."
     if prediction.rating is not None:
-        text += f" The actual rating is {prediction.rating:g}; the prediction does not look at it."
+        text += f" The actual rating is {prediction.rating:g}; the prediction does not use it."
     return console().print(Text(printable(text)))
 
 
@@ -271,44 +266,42 @@ def print_why(why: Why, noun: str, form: str) -> None:
         return print_json([why.to_dict()])
     out, number = console(), "predicted rating" if why.by == "rating" else "score"
     if why.value is None:
-        text = f"{with_year(why.title, why.year)}: nothing can be said, for no similar {noun} is rated."
+        text = f"{with_year(why.title, why.year)}: no {number}, because no similar {noun} is rated."
         return out.print(Text(printable(text)))
-    place = f", place {why.rank:,} among the {plural_of(noun)} not rated" if why.rank else ""
-    out.print(
-        Text(printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{place}"), style="bold")
-    )
-    out.print(_parts(why, number, out.width))
+    rank = f", place {why.rank:,} among the {plural_of(noun)} not rated" if why.rank else ""
+    out.print(Text(printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{rank}"), style="bold"))
+    out.print(_contributions(why, number, out.width))
     if why.rating is not None:
-        out.print(Text(f"The actual rating is {why.rating:g}; the explanation does not look at it."))
+        out.print(Text(f"The actual rating is {why.rating:g}; the explanation does not use it."))
     for other in why.without:
-        there = f"place {other.new_rank:,}" if other.new_rank else "not listed"
-        out.print(Text(printable(f"Without {with_year(other.title, other.year)}: place {other.rank:,} → {there}")))
+        new_rank = f"place {other.new_rank:,}" if other.new_rank else "not listed"
+        out.print(Text(printable(f"Without {with_year(other.title, other.year)}: place {other.rank:,} → {new_rank}")))
     return None
 
 
-def _parts(why: Why, number: str, width: int) -> Table:
-    """Lay out the ten largest contributions, the rest, and the sum."""
+def _contributions(why: Why, number: str, width: int) -> Table:
+    """Lay out the ten largest contributions, the sum of the rest, and the total."""
     strongest = sorted(why.contributions, key=lambda part: -abs(part.contribution))[:10]
     shown = sorted(strongest, key=lambda part: -part.contribution)
     rest = sum(part.contribution for part in why.contributions) - sum(part.contribution for part in shown)
-    more = len(why.contributions) - len(shown)
-    after = [(rest, f"{more:,} more")] * (more > 0) + [(why.clip, "cut to the scale")] * (abs(why.clip) > 1e-5)
-    blank, largest = [""] * (len(after) + 1), abs(strongest[0].contribution) if strongest else 0.0
+    n_more = len(why.contributions) - len(shown)
+    tail = [(rest, f"{n_more:,} more")] * (n_more > 0) + [(why.clip, "cut to the scale")] * (abs(why.clip) > 1e-5)
+    blank, largest = [""] * (len(tail) + 1), abs(strongest[0].contribution) if strongest else 0.0
     parts = [part.contribution for part in shown]
-    numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in after))]
-    names = ["to start from", *(_item(part) for part in shown), *(name for _, name in after), number]
+    numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in tail))]
+    names = ["to start from", *(_item(part) for part in shown), *(name for _, name in tail), number]
     rated = ["" if part.rating is None else f"{part.rating:g}" for part in shown]
     return table_of(
         [
-            Column("adds", [*numbers, f"{why.value:.3f}"]),
-            Column("", names, text=True),
-            *([Column("rated", ["", *rated, *blank])] if any(rated) else []),
-            Column("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
-            Column(
+            TableColumn("adds", [*numbers, f"{why.value:.3f}"]),
+            TableColumn("", names, text=True),
+            *([TableColumn("rated", ["", *rated, *blank])] if any(rated) else []),
+            TableColumn("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
+            TableColumn(
                 "rated both",
                 ["", *("–" if part.common_raters is None else f"{part.common_raters:,}" for part in shown), *blank],
             ),
-            Column("", ["", *(_bar(value, largest) for value in parts), *blank], text=True),
+            TableColumn("", ["", *(_bar(value, largest) for value in parts), *blank], text=True),
         ],
         width,
     )

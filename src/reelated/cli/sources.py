@@ -9,21 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-
 import reelated
-from reelated.cli.progress import errors, working
+from reelated.cli.progress import working
+from reelated.cli.show import print_note
 from reelated.data import cache_folder, fingerprint, read
 from reelated.errors import DataWarning, InputError, UnknownId, shorten
 from reelated.models import MODELS
 from reelated.ratings import Dataset
 from reelated.recommender import PRESETS, Match, Recommender
-from reelated.recommender.rows import printable, with_year
+from reelated.recommender.rows import with_year
 
-AGEING = {"recency_half_life", "recency_floor"}
-"""Settings of the `Recommender` itself; all other settings belong to the ranking model."""
-KEPT = 8
-"""Size of the cache of fitted models; eviction is least recently used first."""
+RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
+"""Settings of the `Recommender` itself; all others are parameters of the ranking model."""
+MAX_CACHED = 8
+"""Maximum number of cached models; the least recently used is evicted first."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +49,27 @@ class Options:
 
     def recommender(self) -> Recommender:
         """Return the chosen recommender, unfitted."""
-        made: Recommender = PRESETS[self.preset]()
-        made.max_memory = self.max_memory
+        rec: Recommender = PRESETS[self.preset]()
+        rec.max_memory = self.max_memory
         if self.model is None and not self.settings:
-            return made
+            return rec
         if self.preset == "textbook":
-            raise InputError("--preset textbook is the textbook method and nothing else: leave out --model and --set.")
+            raise InputError("--preset textbook has fixed models and settings: leave out --model and --set.")
         model, settings = MODELS[self.model or "ease"](), dict(self.settings)
-        for name in AGEING & settings.keys():
-            setattr(made, name, settings.pop(name))
+        for name in RECOMMENDER_SETTINGS & settings.keys():
+            setattr(rec, name, settings.pop(name))
         for name in settings:
             if name not in model.get_params():
                 raise InputError(_unknown(name, self.model or "ease"))
-        made.ranker = model.set_params(**settings)
-        return made
+        rec.ranker = model.set_params(**settings)
+        return rec
 
 
 def _unknown(name: str, model: str) -> str:
     """Return the message for an unknown setting, with the model that has it."""
     owners = [other for other, cls in MODELS.items() if other != "bias" and name in cls().get_params()]
-    hint = f" For that one give --model {owners[0]}." if owners else ""
-    known = ", ".join([*MODELS[model]().get_params(), *sorted(AGEING)])
+    hint = f" To set it, give --model {owners[0]}." if owners else ""
+    known = ", ".join([*MODELS[model]().get_params(), *sorted(RECOMMENDER_SETTINGS)])
     return f"--set {shorten(name)}: expected a setting of {model}: {known}.{hint}"
 
 
@@ -84,26 +83,26 @@ def open_source(source: str, options: Options) -> Recommender:
     if is_model(source):
         if options != Options():
             raise InputError(
-                f"SOURCE {shorten(source)}: got options on reading or fitting with a saved model, which is read and "
-                "fitted already. Leave them out, or give the ratings."
+                f"SOURCE {shorten(source)}: got options for reading or fitting with a saved model, which is "
+                "already fitted. Leave them out, or give the ratings."
             )
         return Recommender.load(source)
     try:
-        kept = _kept(source, options)
+        cached = _cache_path(source, options)
     except InputError:  # no cache folder
         return fit_source(source, options)
-    if kept.exists():
+    if cached.exists():
         try:
-            found = Recommender.load(kept)
+            rec = Recommender.load(cached)
         except InputError:  # an older format, or damaged: fit again
-            shutil.rmtree(kept, ignore_errors=True)
+            shutil.rmtree(cached, ignore_errors=True)
         else:
-            kept.touch()  # the modification time orders the eviction
-            return found
+            cached.touch()  # the modification time orders the eviction
+            return rec
     fitted = fit_source(source, options)
     with suppress(OSError, InputError):  # a full or read-only disk must not prevent the result
-        fitted.save(kept)
-        _tidy(kept.parent)
+        fitted.save(cached)
+        _evict(cached.parent)
     return fitted
 
 
@@ -121,19 +120,20 @@ def read_source(source: str, options: Options) -> Dataset:
         return read(source, **{name: value for name, value in options.reading.items() if value is not None})
 
 
-def _kept(source: str, options: Options) -> Path:
-    """Return the cache path of a fitted model; its key hashes the data, the options and the code."""
+def _cache_path(source: str, options: Options) -> Path:
+    """Return the cache path of a fitted model: a hash of the data, the options and the code."""
     # The newest modification time of the package invalidates the cache when the code changes without a new version.
     code = max(path.stat().st_mtime_ns for path in Path(reelated.__file__).parent.rglob("*.py"))
-    said = [reelated.__version__, str(code), fingerprint(source), repr(options)]
-    said += [fingerprint(extra) for extra in (options.items, options.users) if extra]
-    key = hashlib.blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+    parts = [reelated.__version__, str(code), fingerprint(source), repr(options)]
+    parts += [fingerprint(extra) for extra in (options.items, options.users) if extra]
+    key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
     return cache_folder() / "models" / f"{key}.model"
 
 
-def _tidy(folder: Path) -> None:
+def _evict(folder: Path) -> None:
+    """Remove the least recently used models from the cache."""
     models = sorted(folder.glob("*.model"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in models[KEPT:]:
+    for old in models[MAX_CACHED:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -142,40 +142,40 @@ def find_item(rec: Recommender, text: str, option: str = "--item") -> Any:
 
     An existing id takes precedence; `title:300` forces the title. A title, whole or partial, must match one item.
     """
-    item_id, wanted = rec.item_ids.parse(text), text.removeprefix("title:").strip()
-    if not wanted:
+    item_id, title = rec.item_ids.parse(text), text.removeprefix("title:").strip()
+    if not title:
         raise InputError(f"{option} {shorten(text)}: expected the id of an item, or its title.")
     if not text.startswith("title:") and item_id in rec.catalogue_.known_ids:
         return item_id
-    found = list(rec.find(wanted, n=8))
-    meant = _meant(wanted, found)
-    if text == wanted and isinstance(item_id, int):  # a number is an id unless it equals a whole title
-        meant = found = [match for match in meant if match.match == 100]
-    if len(meant) == 1:
-        if wanted.casefold() not in _named(meant[0]).casefold():
-            errors.print(Text(printable(f"note: {wanted!r} is taken for {_named(meant[0])}"), style="yellow"))
-        return meant[0].item_id
-    if not found:
-        raise UnknownId(f"{option} {shorten(wanted)}: no item has such an id or title. Look for it with: reelated find")
-    lines = "".join(f"\n  {match.item_id}  {_named(match)}" for match in found)
-    raise InputError(f"{option} {shorten(wanted)} could be any of these. Give an id, or more of the title:{lines}")
+    matches = list(rec.find(title, n=8))
+    best = _best_matches(title, matches)
+    if text == title and isinstance(item_id, int):  # a number is an id unless it equals a whole title
+        best = matches = [match for match in best if match.match == 100]
+    if len(best) == 1:
+        if title.casefold() not in _full_title(best[0]).casefold():
+            print_note(f"{title!r} is taken to mean {_full_title(best[0])}")
+        return best[0].item_id
+    if not matches:
+        raise UnknownId(f"{option} {shorten(title)}: no item has such an id or title. Search with: reelated find")
+    lines = "".join(f"\n  {match.item_id}  {_full_title(match)}" for match in matches)
+    raise InputError(f"{option} {shorten(title)} matches several items. Give an id or more of the title:{lines}")
 
 
-def _named(match: Match) -> str:
+def _full_title(match: Match) -> str:
     return with_year(match.title, match.year)
 
 
-def _meant(wanted: str, found: list[Match]) -> list[Match]:
+def _best_matches(title: str, matches: list[Match]) -> list[Match]:
     """Return the exact matches of a title, else the partial ones, else a clearly best fuzzy match."""
-    exact = [match for match in found if match.match == 100]
-    partly = [match for match in found if wanted.casefold() in match.title.casefold()]
-    if exact or partly:
-        return exact or partly
-    next_best = found[1].match if len(found) > 1 else 0.0
-    return found[:1] if found and found[0].match >= max(70, next_best + 8) else []
+    exact = [match for match in matches if match.match == 100]
+    partial = [match for match in matches if title.casefold() in match.title.casefold()]
+    if exact or partial:
+        return exact or partial
+    next_best = matches[1].match if len(matches) > 1 else 0.0
+    return matches[:1] if matches and matches[0].match >= max(70, next_best + 8) else []
 
 
 def plan_source(source: str, options: Options) -> tuple[Dataset, int]:
-    """Return the data and the estimated peak memory of a fit in bytes, the data not included."""
+    """Return the data and the estimated peak memory of a fit in bytes, without the data."""
     data = read_source(source, options)
     return data, options.recommender().plan(data)

@@ -16,30 +16,32 @@ Goal = Literal["any", "liked", "rating"]
 TunedModel = Literal["ease", "bpmf", "item-knn"]
 
 
-def tune_source(source: str, options: Options, goal: Goal, **given: Any) -> Tuning:
+def tune_source(source: str, options: Options, goal: Goal, **search: Any) -> Tuning:
     """Read a source and search hyperparameters on its data."""
     check_optuna()
     data = read_source(source, options)
-    with working("Trying settings") as move:
-        return tune(data, goal, **given, progress=lambda done, best: move(done))
+    with working("Trying settings") as update:
+        return tune(data, goal, **search, progress=lambda done, best: update(done))
 
 
-def print_tuning(found: Tuning, source: str, form: str) -> None:
+def print_tuning(tuning: Tuning, source: str, form: str) -> None:
     """Print the code that uses the best settings, or a JSON array with one object."""
-    told = {name: getattr(found, name) for name in ("model", "goal", "measure", "settings", "value", "default")}
+    summary = {name: getattr(tuning, name) for name in ("model", "goal", "measure", "settings", "value", "default")}
     if form == "json":
-        return print_json([{**told, "trials": len(found.trials), "python": found.python, "terminal": found.terminal}])
+        return print_json(
+            [{**summary, "trials": len(tuning.trials), "python": tuning.python, "terminal": tuning.terminal}]
+        )
     out = console()
-    tried = f"{found.measure}: {found.value:.4f} with the best of {len(found.trials):,} settings of {found.model}"
-    out.print(Text(f"{tried}, {found.default:.4f} with the defaults.", style="bold"))
-    if not found.settings:
-        return out.print("Nothing was better than the defaults: keep them.")
-    out.print(Text(f"Python:   {printable(found.python)}"), soft_wrap=True)
-    if found.terminal is None:
-        out.print("The terminal sets the ranking model alone.")
+    result = f"{tuning.measure}: {tuning.value:.4f} with the best of {len(tuning.trials):,} settings of {tuning.model}"
+    out.print(Text(f"{result}, {tuning.default:.4f} with the defaults.", style="bold"))
+    if not tuning.settings:
+        return out.print("No trial was better than the defaults: keep them.")
+    out.print(Text(f"Python:   {printable(tuning.python)}"), soft_wrap=True)
+    if tuning.terminal is None:
+        out.print("The command line sets only the ranking model; use Python for this one.")
     else:
         out.print(
-            Text(f"Terminal: reelated recommend {shlex.quote(printable(source))} {found.terminal}"), soft_wrap=True
+            Text(f"Terminal: reelated recommend {shlex.quote(printable(source))} {tuning.terminal}"), soft_wrap=True
         )
-    hint = "The figure is of the ratings that the settings were chosen by: measure on others with reelated evaluate."
+    hint = "This metric is computed on the ratings used for tuning. For an unbiased estimate run: reelated evaluate"
     return out.print(Text(hint, style="dim"), soft_wrap=True)

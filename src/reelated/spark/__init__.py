@@ -7,8 +7,8 @@ from reelated.errors import not_installed
 if find_spec("pyspark") is None or find_spec("pyarrow") is None:
     raise not_installed("Spark", "spark")
 
-from reelated.spark.fitting import baseline, fit
-from reelated.spark.lists import audience, recommend
-from reelated.spark.planning import Plan, Step, plan
+from reelated.spark.cluster_fit import baseline, fit
+from reelated.spark.planning import FitPlan, ModelCost, plan
+from reelated.spark.serving import audience, recommend
 
-__all__ = ["Plan", "Step", "audience", "baseline", "fit", "plan", "recommend"]
+__all__ = ["FitPlan", "ModelCost", "audience", "baseline", "fit", "plan", "recommend"]

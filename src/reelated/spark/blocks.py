@@ -10,47 +10,46 @@ from reelated.errors import TooLarge, show_bytes
 from reelated.similarity import SimilarityParams
 from reelated.similarity.blocked import padded_length
 
-TASKS = 3
-"""Minimum number of blocks for each core, so that all cores finish at about the same time."""
+BLOCKS_PER_CORE = 3
+"""Minimum number of blocks per core, so that all cores finish at about the same time."""
 
 
 class Blocks(NamedTuple):
-    """Ranges of items by falling popularity, one task each."""
+    """Ranges of items by descending popularity, one task each."""
 
-    edges: npt.NDArray[np.int64]  # shape (n_blocks + 1,): block boundaries; all but the last are multiples of eight
-    bytes: int  # size of the largest table
+    boundaries: npt.NDArray[np.int64]  # shape (n_blocks + 1,); all but the last are multiples of eight
+    table_bytes: int  # size of the largest table
 
     def __len__(self) -> int:
-        return len(self.edges) - 1
+        return len(self.boundaries) - 1
 
     @property
-    def of_item(self) -> npt.NDArray[np.int32]:
-        """The block of every item."""
-        return np.repeat(np.arange(len(self)), np.diff(self.edges)).astype(np.int32)
+    def block_of_item(self) -> npt.NDArray[np.int32]:
+        """The block of each item."""
+        return np.repeat(np.arange(len(self)), np.diff(self.boundaries)).astype(np.int32)
 
 
-def bytes_of_row(n_items: int, measure: SimilarityParams, width: int) -> int:
-    """Return the bytes of one item's sums with all items, and of its neighbours."""
-    kept = min(n_items, measure.n_neighbors or n_items)
-    return padded_length(n_items) * (width + 4 + (4 * width if measure.pearson else 0)) + kept * (width + 8)
+def row_bytes(n_items: int, measure: SimilarityParams, itemsize: int) -> int:
+    """Return the size of one item's sums with all items and of its neighbours."""
+    n_kept = min(n_items, measure.n_neighbors or n_items)
+    return padded_length(n_items) * (itemsize + 4 + (4 * itemsize if measure.pearson else 0)) + n_kept * (itemsize + 8)
 
 
-def choose(cost: npt.NDArray[np.float64], row: int, memory: int, cores: int) -> Blocks:
+def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: int, n_cores: int) -> Blocks:
     """Split the items into blocks of about equal cost, whose tables fit into `memory` bytes.
 
-    `cost` holds the additions of each item by falling popularity, `row` is the bytes of one item's table. Raise
-    `TooLarge` if not even eight items fit.
+    `cost` is the number of additions of each item by descending popularity. Raise `TooLarge` if eight items do not fit.
     """
-    most = memory // row // LANES * LANES
-    if most < 1:
+    max_items = memory // bytes_per_item // LANES * LANES
+    if max_items < 1:
         raise TooLarge(
-            f"task_memory={show_bytes(memory)}: eight of {len(cost):,} items take {show_bytes(LANES * row)}. "
-            "Raise task_memory."
+            f"task_memory={show_bytes(memory)}: eight of {len(cost):,} items take "
+            f"{show_bytes(LANES * bytes_per_item)}. Raise task_memory."
         )
-    scanned = cost + 4.0 * len(cost)  # allocating and scanning a table takes time too
-    done = np.concatenate([[0.0], np.cumsum(scanned)])
-    edges, share = [0], done[-1] / (TASKS * cores)
-    while edges[-1] < len(cost):
-        fair = int(np.searchsorted(done, done[edges[-1]] + share, side="right")) - 1
-        edges.append(min(padded_length(fair - edges[-1]) + edges[-1], edges[-1] + most, len(cost)))
-    return Blocks(np.array(edges, np.int64), padded_length(int(np.diff(edges).max())) * row)
+    total_cost = cost + 4.0 * len(cost)  # allocating and scanning a table takes time too
+    cumulative = np.concatenate([[0.0], np.cumsum(total_cost)])
+    boundaries, share = [0], cumulative[-1] / (BLOCKS_PER_CORE * n_cores)
+    while (start := boundaries[-1]) < len(cost):
+        stop = int(np.searchsorted(cumulative, cumulative[start] + share, side="right")) - 1
+        boundaries.append(min(padded_length(stop - start) + start, start + max_items, len(cost)))
+    return Blocks(np.array(boundaries, np.int64), padded_length(int(np.diff(boundaries).max())) * bytes_per_item)

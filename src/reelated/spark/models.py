@@ -1,4 +1,4 @@
-"""The models on a cluster: the sums that executors compute over the users' rows, and the steps left to the driver."""
+"""Fit each model on a cluster: sums over the users' rows on the executors, the rest on the driver."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,189 +23,193 @@ from reelated.similarity import (
     weighted,
 )
 from reelated.similarity.ridge import as_weights
-from reelated.spark.blocks import bytes_of_row, choose
-from reelated.spark.pairs import Valued, Wanted, added_up, sent
-from reelated.spark.rows import Numbers, Rows, cores, totals
-from reelated.spark.shards import assembled, put_in_place
+from reelated.spark.block_sums import BlockParams, Transform, send_rows, sum_blocks
+from reelated.spark.blocks import choose_blocks, row_bytes
+from reelated.spark.grouping import GroupedRatings, Numbers, count_cores, sum_over_users
+from reelated.spark.shards import assemble_matrix, assemble_neighbors
 
 Progress = Callable[[float], None]
 
 
-class Work(NamedTuple):
+class FitContext(NamedTuple):
     """The folder, memory limit, rating scale and progress callback of a fit."""
 
-    folder: Path  # shared by all machines; executors write into it
-    memory: int  # maximum bytes of a task's table
+    folder: Path  # on a file system that all machines share; executors write into it
+    memory: int  # maximum size of a task's table in bytes
     scale: tuple[float, float]
     progress: Progress
 
 
-# ------------------------------------------------------------------------------------------------- baseline
 @dataclass(frozen=True)
-class Beyond:
-    """Sum, for each item, what ratings exceed the mean and the user's bias: one round of `BiasModel`."""
+class ResidualSums:
+    """Statistics: the residuals of each item beyond the mean and the user biases, for one round of `BiasModel`."""
 
     mean: float
     item_bias: Numbers | None  # None in the first round
     reg_user: float
 
     def __call__(self, X: sp.csr_array) -> Numbers:
-        """Return the sums of every item."""
-        beyond = X.data.astype(np.float64) - self.mean
+        """Return the sums of each item."""
+        residuals = X.data.astype(np.float64) - self.mean
         if self.item_bias is not None:
-            users = row_means(X, beyond - self.item_bias[X.indices], self.reg_user)
-            beyond = beyond - np.repeat(users, np.diff(X.indptr))
-        return np.bincount(X.indices, beyond, X.shape[1]).astype(np.float64)[None]
+            user_bias = row_means(X, residuals - self.item_bias[X.indices], self.reg_user)
+            residuals = residuals - np.repeat(user_bias, np.diff(X.indptr))
+        return np.bincount(X.indices, residuals, X.shape[1]).astype(np.float64)[None]
 
 
 def counts_and_sums(X: sp.csr_array) -> Numbers:
-    """Return the number of ratings of each item, and their sum."""
+    """Return the number and the sum of the ratings of each item."""
     counts = np.bincount(X.indices, minlength=X.shape[1])
     return np.stack([counts.astype(np.float64), np.bincount(X.indices, X.data, X.shape[1])])
 
 
-def fit_baseline(rows: Rows, baseline: BiasModel, scale: tuple[float, float]) -> BiasModel:
-    """Fit the mean and the item biases; items are in ascending index order."""
-    (reg_user, reg_item, rounds), made = baseline.settings(), clone(baseline)
-    counts, sums = totals(rows, counts_and_sums, 2)
+def fit_bias_model(rows: GroupedRatings, model: BiasModel, scale: tuple[float, float]) -> BiasModel:
+    """Fit the mean and the item biases, in item order."""
+    (reg_user, reg_item, rounds), fitted = model.settings(), clone(model)
+    counts, sums = sum_over_users(rows, counts_and_sums, 2)
     mean = float(sums.sum() / counts.sum())
     bias: Any = None
     for _ in range(rounds):
-        (beyond,) = totals(rows, Beyond(mean, bias, reg_user), 1)
-        bias = np.divide(beyond, reg_item + counts, out=np.zeros(len(counts)), where=counts > 0)
-    made.scale_, made.n_features_in_ = scale, rows.n_items
-    made.set_learned(mean, by_number(bias, rows))
-    return made
+        (residuals,) = sum_over_users(rows, ResidualSums(mean, bias, reg_user), 1)
+        bias = np.divide(residuals, reg_item + counts, out=np.zeros(len(counts)), where=counts > 0)
+    fitted.scale_, fitted.n_features_in_ = scale, rows.n_items
+    fitted.set_learned(mean, in_item_order(bias, rows))
+    return fitted
 
 
-def by_number(by_place: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
-    """Reorder an array from popularity order to item index order."""
-    ordered = np.empty_like(by_place)
-    ordered[rows.items.order] = by_place
+def in_item_order(by_rank: npt.NDArray[Any], rows: GroupedRatings) -> npt.NDArray[Any]:
+    """Reorder an array from popularity order to item order."""
+    ordered = np.empty_like(by_rank)
+    ordered[rows.items.order] = by_rank
     return ordered
 
 
-# ----------------------------------------------------------------------------------------------- neighbours
 @dataclass(frozen=True)
 class KnnValues:
-    """Map ratings to the values that `ItemKNN` computes similarities of; offsets and lengths go by popularity."""
+    """Transform: the values that `ItemKNN` computes similarities from; items are in popularity order."""
 
     knn: ItemKNN
     lengths: Numbers
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        """Return the values in the places of the ratings."""
+        """Return the values at the positions of the ratings."""
         if self.knn.similarity == "jaccard":
             return sp.csr_array((np.ones(X.nnz, self.knn.dtype), X.indices, X.indptr), shape=X.shape)
         return weighted(self.knn.centered(X, self.knn.dtype), self.knn.weighting, self.lengths)
 
 
 @dataclass(frozen=True)
-class Weigh:
-    """Map rows to the number of ratings, the sum of squares, and the number of additions of each item."""
+class ItemTotals:
+    """Statistics: number of ratings, sum of squared values and number of additions of each item."""
 
-    valued: Valued
+    transform: Transform
 
     def __call__(self, X: sp.csr_array) -> Numbers:
-        """Return the three sums of every item."""
+        """Return the sums of each item."""
         lengths = np.diff(X.indptr)
-        facts = np.ones(X.nnz), np.square(self.valued(X).data, dtype=np.float64), np.repeat(lengths, lengths)
-        return np.stack([np.bincount(X.indices, fact, X.shape[1]) for fact in facts])
+        terms = np.ones(X.nnz), np.square(self.transform(X).data, dtype=np.float64), np.repeat(lengths, lengths)
+        return np.stack([np.bincount(X.indices, term, X.shape[1]) for term in terms])
 
 
-class Found(NamedTuple):
-    """The neighbours and norms of all items in index order, and a function that reads plain sums by name."""
+class NeighborSearch(NamedTuple):
+    """Neighbours and norms of all items in item order, and a function that reads the saved sums by name."""
 
     similarity: Similarity
     norms: Numbers
-    square: Callable[[str], npt.NDArray[Any]]
+    read_sums: Callable[[str], npt.NDArray[Any]]
 
 
-def neighbours(
-    rows: Rows, valued: Valued, measure: SimilarityParams, dtype: str, work: Work, plain: tuple[str, ...] = ()
-) -> Found:
+def find_neighbors(
+    rows: GroupedRatings,
+    transform: Transform,
+    measure: SimilarityParams,
+    dtype: str,
+    context: FitContext,
+    saved_sums: tuple[str, ...] = (),
+) -> NeighborSearch:
     """Find the neighbours of every item on the executors."""
-    sizes, squares, cost = totals(rows, Weigh(valued), 3)
-    norms = np.sqrt(squares)
-    row = bytes_of_row(rows.n_items, measure, np.dtype(dtype).itemsize)
-    blocks = choose(cost, row, work.memory, cores(rows.frame.sparkSession))
-    work.progress(0.2)
-    wanted = Wanted(measure, sizes.astype(np.int64), norms, rows.items.order, str(work.folder), dtype, plain)
-    lengths = added_up(sent(rows, valued, blocks), blocks, wanted)
-    work.progress(0.9)
-    similarity = assembled(work.folder, blocks, lengths, rows.items.order, dtype)
+    sizes, squares, cost = sum_over_users(rows, ItemTotals(transform), 3)
+    norms, order = np.sqrt(squares), rows.items.order
+    bytes_per_item = row_bytes(rows.n_items, measure, np.dtype(dtype).itemsize)
+    blocks = choose_blocks(cost, bytes_per_item, context.memory, count_cores(rows.frame.sparkSession))
+    context.progress(0.2)
+    params = BlockParams(measure, sizes.astype(np.int64), norms, order, str(context.folder), dtype, saved_sums)
+    lengths = sum_blocks(send_rows(rows, transform, blocks), blocks, params)
+    context.progress(0.9)
+    similarity = assemble_neighbors(context.folder, blocks, lengths, order, dtype)
 
-    def square(name: str) -> npt.NDArray[Any]:
-        return put_in_place(work.folder, lengths, blocks, rows.items.order, name)
+    def read_sums(name: str) -> npt.NDArray[Any]:
+        return assemble_matrix(context.folder, lengths, blocks, order, name)
 
-    return Found(similarity, by_number(norms, rows), square)
-
-
-def prepared_knn(rows: Rows, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
-    """Return the estimator with its offsets, and the values that its similarity is computed of."""
-    made = clone(knn)
-    made.item_weights_params()
-    made.scale_, made.n_features_in_ = scale, rows.n_items
-    if made.weighting is not None and rows.items.low < 0:
-        raise InputError(f"weighting={made.weighting!r} on the rating {rows.items.low:g}: expected none below 0.")
-    counts = sums = made.offset_ = np.zeros(rows.n_items)
-    if made.similarity == "pearson" or made.weighting == "bm25":
-        counts, sums = totals(rows, counts_and_sums, 2)
-    if made.similarity == "pearson":
-        made.offset_ = by_number(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0), rows)
-    elif made.similarity in ("residual-cosine", "residual-pearson"):
-        made.offset_ = fit_baseline(rows, BiasModel(), scale).offsets.items
-    at_work = clone(made)
-    at_work.offset_ = made.offset_[rows.items.order]
-    return made, KnnValues(at_work, sums)
+    return NeighborSearch(similarity, in_item_order(norms, rows), read_sums)
 
 
-def fit_knn(rows: Rows, knn: ItemKNN, work: Work) -> ItemKNN:
-    """Find the neighbours; the similarity is memory-mapped from the work folder."""
-    made, valued = prepared_knn(rows, knn, work.scale)
-    found = neighbours(rows, valued, made.item_weights_params(), made.dtype, work)
-    made.item_weights_, made.n_common_ = found.similarity
-    return made
+def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
+    """Return the estimator with its offsets, and the transform of its similarity."""
+    fitted = clone(knn)
+    fitted.similarity_params()
+    fitted.scale_, fitted.n_features_in_ = scale, rows.n_items
+    if fitted.weighting is not None and rows.items.low < 0:
+        raise InputError(f"weighting={fitted.weighting!r} on the rating {rows.items.low:g}: expected none below 0.")
+    counts = sums = fitted.offset_ = np.zeros(rows.n_items)
+    if fitted.similarity == "pearson" or fitted.weighting == "bm25":
+        counts, sums = sum_over_users(rows, counts_and_sums, 2)
+    if fitted.similarity == "pearson":
+        means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+        fitted.offset_ = in_item_order(means, rows)
+    elif fitted.similarity in ("residual-cosine", "residual-pearson"):
+        fitted.offset_ = fit_bias_model(rows, BiasModel(), scale).offsets.items
+    ranked = clone(fitted)  # the same estimator with its offsets in popularity order
+    ranked.offset_ = fitted.offset_[rows.items.order]
+    return fitted, KnnValues(ranked, sums)
 
 
-# ----------------------------------------------------------------------------------------------------- EASE
+def fit_knn(rows: GroupedRatings, knn: ItemKNN, context: FitContext) -> ItemKNN:
+    """Fit an `ItemKNN`; its similarity is memory-mapped from the folder of the fit."""
+    fitted, transform = prepare_knn(rows, knn, context.scale)
+    search = find_neighbors(rows, transform, fitted.similarity_params(), fitted.dtype, context)
+    fitted.item_weights_, fitted.n_common_ = search.similarity
+    return fitted
+
+
 @dataclass(frozen=True)
 class EaseValues:
-    """Map ratings to the values that `EASE` is fitted to."""
+    """Transform: the values that `EASE` is fitted to."""
 
     ease: EASE
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        """Return the values in the places of the ratings."""
+        """Return the values at the positions of the ratings."""
         return self.ease.weighted(X)
 
 
-def fit_ease(rows: Rows, ease: EASE, work: Work) -> EASE:
-    """Fit the weights: executors compute the Gram matrix, the driver solves it."""
-    made, ridge, n_items = clone(ease), ease.ridge(), rows.n_items
-    needed, limit = square_bytes(ease, n_items), check_memory("max_memory", ease.max_memory)
+def fit_ease(rows: GroupedRatings, ease: EASE, context: FitContext) -> EASE:
+    """Fit an `EASE`: the executors compute the Gram matrix, the driver solves for the weights."""
+    fitted, ridge, n_items = clone(ease), ease.ridge(), rows.n_items
+    needed, limit = gram_bytes(ease, n_items), check_memory("max_memory", ease.max_memory)
     if needed > (limit or MAX_GRAM_BYTES):
         raise TooLarge(
-            f"{shorten(ease)}: the square of {n_items:,} items takes {show_bytes(needed)} on the driver, which has "
-            f"{show_bytes(limit or MAX_GRAM_BYTES)}. Raise max_memory of the model, or take ItemKNN, "
-            "which needs no square."
+            f"{shorten(ease)}: the matrix of {n_items:,} × {n_items:,} items takes {show_bytes(needed)} on the "
+            f"driver, with a limit of {show_bytes(limit or MAX_GRAM_BYTES)}. Raise max_memory of the model, or use "
+            "ItemKNN, which needs no such matrix."
         )
-    made.scale_, made.n_features_in_ = work.scale, n_items
-    near, keep, valued = ease.n_candidates, ease.n_neighbors or n_items, EaseValues(made)
-    measure = SimilarityParams(n_neighbors=near or 1)  # the closed form uses no neighbours, and 1 is the fewest
-    found = neighbours(rows, valued, measure, ease.dtype, work, ("sums",) if near else ("sums", "counts"))
-    gram = found.square("sums")
-    if near is not None:
-        weights = solve_local_ridge(found.similarity, found.norms, as_gram_matrix(gram), ridge, keep)
+    fitted.scale_, fitted.n_features_in_ = context.scale, n_items
+    n_candidates, max_weights = ease.n_candidates, ease.n_neighbors or n_items
+    measure = SimilarityParams(n_neighbors=n_candidates or 1)  # the closed form uses no neighbours; 1 is the minimum
+    saved_sums = ("sums",) if n_candidates else ("sums", "counts")
+    search = find_neighbors(rows, EaseValues(fitted), measure, ease.dtype, context, saved_sums)
+    gram = search.read_sums("sums")
+    if n_candidates is not None:
+        weights = solve_local_ridge(search.similarity, search.norms, as_gram_matrix(gram), ridge, max_weights)
     else:
-        (indices, indptr), kept, cut = solve_dense_ridge(gram, ridge, keep)
-        common = found.square("counts")[np.repeat(np.arange(n_items), np.diff(indptr)), indices]
-        weights = as_weights(kept, common, (indices, indptr), cut)
-    made.item_weights_, made.n_common_, made.truncation_error_ = weights
-    return made
+        (indices, indptr), values, truncation_error = solve_dense_ridge(gram, ridge, max_weights)
+        common = search.read_sums("counts")[np.repeat(np.arange(n_items), np.diff(indptr)), indices]
+        weights = as_weights(values, common, (indices, indptr), truncation_error)
+    fitted.item_weights_, fitted.n_common_, fitted.truncation_error_ = weights
+    return fitted
 
 
-def square_bytes(ease: EASE, n_items: int) -> int:
-    """Return the driver's memory for the item × item matrix."""
-    width = np.dtype(ease.dtype).itemsize
-    return n_items**2 * (width if ease.n_candidates else width + 4)
+def gram_bytes(ease: EASE, n_items: int) -> int:
+    """Return the size of the item × item matrix on the driver."""
+    itemsize = np.dtype(ease.dtype).itemsize
+    return n_items**2 * (itemsize if ease.n_candidates else itemsize + 4)

@@ -10,19 +10,31 @@ from reelated.errors import check_memory, show_bytes
 from reelated.models import EASE, ItemKNN
 from reelated.recommender import Recommender
 from reelated.similarity import SimilarityParams
-from reelated.spark.blocks import bytes_of_row, choose
-from reelated.spark.fitting import MEMORY, as_recommender, default_models
-from reelated.spark.models import EaseValues, Weigh, prepared_knn
-from reelated.spark.pairs import Valued, sent
-from reelated.spark.reading import Columns, items_of, rating_table
-from reelated.spark.rows import Rows, buckets_for, cores, numbered, rows_by_user, spread, totals
+from reelated.spark.block_sums import Transform, send_rows
+from reelated.spark.blocks import choose_blocks, row_bytes
+from reelated.spark.cluster_fit import TASK_MEMORY, as_recommender, models_to_fit
+from reelated.spark.grouping import (
+    GroupedRatings,
+    count_buckets,
+    count_cores,
+    group_by_user,
+    pack_by_bucket,
+    rank_items,
+    sum_over_users,
+)
+from reelated.spark.models import EaseValues, ItemTotals, prepare_knn
+from reelated.spark.rating_table import Columns, rating_table, scan_items
 from reelated.spark.tasks import small_batches
 
-SAMPLE = 1_000_000
+SAMPLE_RATINGS = 1_000_000
 """Approximate number of ratings in the sample."""
+BIAS_SUMS = 12
+"""Sums over all items that the biases need: ten rounds, after the counts and the sums of ratings."""
+RECORD_BYTES = 64
+"""Bytes of a record in addition to its cell."""
 
 
-class Step(NamedTuple):
+class ModelCost(NamedTuple):
     """The estimated cost of one model of a fit.
 
     Attributes
@@ -30,7 +42,7 @@ class Step(NamedTuple):
     model : str
         The model.
     tasks : int
-        Number of blocks of items, each one task.
+        Number of blocks of items; each is one task.
     task_memory : int
         Size of the largest table of a task, in bytes.
     replication : float
@@ -46,7 +58,7 @@ class Step(NamedTuple):
     shuffle: int
 
 
-class Plan(NamedTuple):
+class FitPlan(NamedTuple):
     """The estimated cost of a fit on a cluster.
 
     Attributes
@@ -54,11 +66,11 @@ class Plan(NamedTuple):
     users, items, ratings : int
         Numbers of users (estimated), items and ratings.
     sample : float
-        Share of the users in the sample.
+        Fraction of the users in the sample.
     rows : int
         Bytes sent to group the ratings by user.
-    steps : tuple of Step
-        The cost of each model besides.
+    steps : tuple of ModelCost
+        The cost of each model.
     """
 
     users: int
@@ -66,7 +78,7 @@ class Plan(NamedTuple):
     ratings: int
     sample: float
     rows: int
-    steps: tuple[Step, ...]
+    steps: tuple[ModelCost, ...]
 
     @property
     def shuffle(self) -> int:
@@ -79,17 +91,17 @@ class Plan(NamedTuple):
         return max(step.task_memory for step in self.steps)
 
     def __str__(self) -> str:
-        seen = "all of them" if self.sample == 1 else f"one in {round(1 / self.sample)}"
+        sample = "all users" if self.sample == 1 else f"one user in {round(1 / self.sample)}"
         lines = [
-            f"{self.ratings:,} ratings of {self.items:,} items by about {self.users:,} users, {seen} looked at",
-            f"everybody's rows: {show_bytes(self.rows)} sent",
+            f"{self.ratings:,} ratings of {self.items:,} items by about {self.users:,} users (sample: {sample})",
+            f"ratings grouped by user: {show_bytes(self.rows)} sent",
         ]
         lines += [
             f"{step.model}: {step.tasks:,} tasks of up to {show_bytes(step.task_memory)}, each rating sent to "
             f"{step.replication:.1f} of them on average, {show_bytes(step.shuffle)} sent"
             for step in self.steps
         ]
-        return "\n".join([*lines, f"in all {show_bytes(self.shuffle)} sent"])
+        return "\n".join([*lines, f"total: {show_bytes(self.shuffle)} sent"])
 
 
 def plan(
@@ -99,8 +111,8 @@ def plan(
     columns: Columns = None,
     scale: tuple[float, float, float] | None = None,
     most_of_a_user: int | None = None,
-    task_memory: int | str = MEMORY,
-) -> Plan:
+    task_memory: int | str = TASK_MEMORY,
+) -> FitPlan:
     """Estimate the cost of `fit` from a sample of the users: tasks, their memory, and the bytes sent between machines.
 
     Parameters
@@ -116,57 +128,51 @@ def plan(
 
     Returns
     -------
-    Plan
+    FitPlan
 
     Raises
     ------
     InputError
         As for `fit`.
     """
-    made, memory = as_recommender(model), check_memory("task_memory", task_memory)
+    rec, memory = as_recommender(model), check_memory("task_memory", task_memory)
     table = rating_table(ratings, columns)
     with small_batches(table.sparkSession):
-        items = items_of(table, scale)
-        share = max(1, items.n_ratings // SAMPLE)
-        some = table.where(sql.pmod(sql.xxhash64("user_id"), sql.lit(share)) == 0)
-        rows = rows_by_user(some, items, most_of_a_user, n_buckets=1)
+        items = scan_items(table, scale)
+        n_parts = max(1, items.n_ratings // SAMPLE_RATINGS)
+        sample = table.where(sql.pmod(sql.xxhash64("user_id"), sql.lit(n_parts)) == 0)
+        rows = group_by_user(sample, items, most_of_a_user, n_buckets=1)
         try:
-            parts = default_models(made, items).present
-            steps = tuple(_step(part, rows, share, memory or 0) for part in parts)
-            moved, _ = _moved(spread(some.select("user_id", "item_id", "rating"), 1, numbered(items)))
+            models = [model for model in models_to_fit(rec, items) if model is not None]
+            steps = tuple(_model_cost(model, rows, n_parts, memory or 0) for model in models)
+            n_bytes, _ = _shuffled(pack_by_bucket(sample.select("user_id", "item_id", "rating"), 1, rank_items(items)))
         finally:
             rows.frame.unpersist()
-    return Plan(rows.n_users * share, len(items.ids), items.n_ratings, 1 / share, share * moved, steps)
+    return FitPlan(rows.n_users * n_parts, len(items.ids), items.n_ratings, 1 / n_parts, n_parts * n_bytes, steps)
 
 
-def _step(model: Any, rows: Rows, share: int, memory: int) -> Step:
-    """Estimate the cost of one model from what it sends for the sample."""
-    n_items, scale, made = rows.n_items, rows.items.scale[:2], clone(model)
-    valued: Valued
-    if isinstance(made, EASE):
-        made.scale_ = scale
-        valued, measure, passes = EaseValues(made), SimilarityParams(n_neighbors=made.n_candidates or 1), ROUNDS
+def _model_cost(model: Any, rows: GroupedRatings, n_parts: int, memory: int) -> ModelCost:
+    """Estimate the cost of one model from a sample of one in `n_parts` users."""
+    n_items, scale, model = rows.n_items, rows.items.scale[:2], clone(model)
+    transform: Transform
+    if isinstance(model, EASE):
+        model.scale_ = scale
+        transform, measure, n_sums = EaseValues(model), SimilarityParams(n_neighbors=model.n_candidates or 1), BIAS_SUMS
     else:
-        _, valued = prepared_knn(rows, made, scale)
-        measure, passes = made.item_weights_params(), ROUNDS if "residual" in made.similarity else 2
-    cost = totals(rows, Weigh(valued), 3)[2] * share
+        _, transform = prepare_knn(rows, model, scale)
+        measure, n_sums = model.similarity_params(), BIAS_SUMS if "residual" in model.similarity else 2
+    cost = sum_over_users(rows, ItemTotals(transform), 3)[2] * n_parts
     spark = rows.frame.sparkSession
-    blocks = choose(cost, bytes_of_row(n_items, measure, np.dtype(made.dtype).itemsize), memory, cores(spark))
-    moved, ratings = _moved(sent(rows, valued, blocks))
-    sums = buckets_for(spark, rows.items.n_ratings) * n_items * 8 * (3 + passes)
-    return Step(str(made), len(blocks), blocks.bytes, ratings / max(rows.n_ratings, 1), moved * share + sums)
+    bytes_per_item = row_bytes(n_items, measure, np.dtype(model.dtype).itemsize)
+    blocks = choose_blocks(cost, bytes_per_item, memory, count_cores(spark))
+    n_bytes, n_ratings = _shuffled(send_rows(rows, transform, blocks))
+    sum_bytes = count_buckets(spark, rows.items.n_ratings) * n_items * 8 * (3 + n_sums)
+    replication = n_ratings / max(rows.n_ratings, 1)
+    return ModelCost(str(model), len(blocks), blocks.table_bytes, replication, n_bytes * n_parts + sum_bytes)
 
 
-ROUNDS = 12
-"""Sums over all items that the offsets need: ten rounds, after the counts and the sums of ratings."""
-
-
-def _moved(cells: Any) -> tuple[int, int]:
-    """Return the bytes of cells, and their number of ratings where they have that column."""
+def _shuffled(cells: Any) -> tuple[int, int]:
+    """Return the size of cells in bytes, and their number of ratings if they have that column."""
     ratings = sql.sum("ratings") if "ratings" in cells.columns else sql.lit(0)
-    moved, n = cells.agg(sql.sum(sql.length("body") + sql.lit(RECORD)), ratings).first()
-    return int(moved or 0), int(n or 0)
-
-
-RECORD = 64
-"""Bytes of a record besides its cell."""
+    n_bytes, n_ratings = cells.agg(sql.sum(sql.length("body") + sql.lit(RECORD_BYTES)), ratings).first()
+    return int(n_bytes or 0), int(n_ratings or 0)

@@ -1,4 +1,4 @@
-"""The interface between tasks and Spark: Arrow batches in and out, and keys for chosen partitions."""
+"""Run tasks on Spark partitions: Arrow batches in and out, and keys that select a partition."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,51 +14,47 @@ from pyspark.sql import functions as sql
 
 Batches = Iterator[pa.RecordBatch]
 Task = Callable[[Batches], Iterator[dict[str, list[Any]] | pl.DataFrame]]
-"""Takes the Arrow batches of a partition and yields dicts of columns, or tables."""
-KINDS = {"int": pa.int32(), "long": pa.int64(), "binary": pa.binary(), "double": pa.float64(), "string": pa.string()}
-ROWS = 100_000
-"""Rows in a batch that a task hands to Spark."""
+"""A function from the Arrow batches of a partition to dicts of columns, or tables."""
+ARROW_TYPES = {
+    "int": pa.int32(), "long": pa.int64(), "binary": pa.binary(), "double": pa.float64(), "string": pa.string()
+}  # fmt: skip
+OUTPUT_ROWS = 100_000
+"""Maximum number of rows of an output batch."""
+BATCH_BYTES = 64_000_000
+"""Maximum size of an input batch (Spark 4)."""
+BATCH_RECORDS = 1000
+"""Maximum number of records of an input batch before Spark 4, which has no limit in bytes."""
 
-LARGE = 64_000_000
-"""Bytes of a batch that Spark hands to a task."""
-CELLS = 1000
-"""Records of such a batch where Spark, before version 4, has no limit in bytes."""
 
-
-def mapped(frame: Any, task: Task, schema: str) -> Any:
-    """Return the data frame that a task makes of every partition of another.
-
-    `schema` names the columns that the task yields, as Spark spells them: `"bucket int, body binary"`.
-    """
+def map_partitions(frame: Any, task: Task, schema: str) -> Any:
+    """Apply a task to every partition of a data frame; `schema` is a Spark DDL string: `"bucket int, body binary"`."""
     fields = [field.split() for field in schema.split(", ")]
-    wanted = pa.schema([(name, KINDS[kind]) for name, kind in fields])
+    arrow_schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in fields])
 
     def run(batches: Batches) -> Batches:
         numba.set_num_threads(1)  # Spark already runs one task on each core
         for columns in task(batches):
             if isinstance(columns, pl.DataFrame):
-                yield from columns.to_arrow().cast(wanted).to_batches(ROWS)
+                yield from columns.to_arrow().cast(arrow_schema).to_batches(OUTPUT_ROWS)
             else:
-                yield pa.RecordBatch.from_pydict(columns, schema=wanted)
+                yield pa.RecordBatch.from_pydict(columns, schema=arrow_schema)
 
     return frame.mapInArrow(run, schema)
 
 
-def keys(spark: Any, n: int) -> npt.NDArray[np.int32]:
-    """Return, for each of `n` partitions, a key that `repartition(n, key)` sends there.
-
-    Spark places a key by its hash: the numbers 0 … n − 1 would share some partitions and leave others empty.
-    """
-    found = np.full(n, -1, np.int32)
-    first, many = 0, max(64, 8 * n)
-    while (found < 0).any():
+def partition_keys(spark: Any, n: int) -> npt.NDArray[np.int32]:
+    """Return, for each of `n` partitions, a key that `repartition(n, key)` sends there."""
+    # Spark places a key by its hash: the keys 0 … n − 1 would share some partitions and leave others empty.
+    keys = np.full(n, -1, np.int32)
+    first, step = 0, max(64, 8 * n)
+    while (keys < 0).any():
         key = sql.col("id").cast("int")
-        rows = spark.range(first, first + many, 1, 1).select(key, sql.pmod(sql.hash(key), sql.lit(n))).collect()
-        for number, place in rows:
-            if found[place] < 0:
-                found[place] = number
-        first += many
-    return found
+        rows = spark.range(first, first + step, 1, 1).select(key, sql.pmod(sql.hash(key), sql.lit(n))).collect()
+        for number, partition in rows:
+            if keys[partition] < 0:
+                keys[partition] = number
+        first += step
+    return keys
 
 
 def records(batches: Batches) -> Iterator[dict[str, Any]]:
@@ -67,7 +63,7 @@ def records(batches: Batches) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def by_key(batches: Batches, *names: str) -> Iterator[tuple[Any, Iterable[dict[str, Any]]]]:
+def grouped_records(batches: Batches, *names: str) -> Iterator[tuple[Any, Iterable[dict[str, Any]]]]:
     """Yield the records of a sorted partition, grouped by the named columns."""
     return groupby(records(batches), key=lambda record: tuple(record[name] for name in names))
 
@@ -78,7 +74,7 @@ def small_batches(spark: Any) -> Iterator[None]:
     by_bytes = int(spark.version.split(".")[0]) >= 4
     setting = "spark.sql.execution.arrow." + ("maxBytesPerBatch" if by_bytes else "maxRecordsPerBatch")
     before = spark.conf.get(setting, None)
-    spark.conf.set(setting, LARGE if by_bytes else CELLS)
+    spark.conf.set(setting, BATCH_BYTES if by_bytes else BATCH_RECORDS)
     try:
         yield
     finally:

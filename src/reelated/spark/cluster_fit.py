@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from reelated.errors import InputError, check_integer, check_memory, shorten
+from reelated.errors import InputError, check_integer, check_memory, check_noun, shorten
 from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.ratings import FrameLike
 from reelated.ratings.dataset import item_table
@@ -19,12 +19,12 @@ from reelated.recommender.engine import Models
 from reelated.recommender.recommender import is_default
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import MAX_GRAM_BYTES
-from reelated.spark.models import Progress, Work, fit_baseline, fit_ease, fit_knn, square_bytes
-from reelated.spark.reading import Columns, Items, items_of, rating_table
-from reelated.spark.rows import Rows, rows_by_user
+from reelated.spark.grouping import GroupedRatings, group_by_user
+from reelated.spark.models import FitContext, Progress, fit_bias_model, fit_ease, fit_knn, gram_bytes
+from reelated.spark.rating_table import Columns, RatedItems, rating_table, scan_items
 from reelated.spark.tasks import small_batches
 
-MEMORY = "1GB"
+TASK_MEMORY = "1GB"
 """Default maximum size of a task's table."""
 
 
@@ -37,8 +37,9 @@ def fit(
     items: FrameLike | None = None,
     scale: tuple[float, float, float] | None = None,
     most_of_a_user: int | None = None,
-    task_memory: int | str = MEMORY,
+    task_memory: int | str = TASK_MEMORY,
     name: str = "ratings",
+    noun: str = "item",
     progress: Progress | None = None,
 ) -> Path:
     """Fit a model on a Spark cluster and save it as the folder that `Recommender.load` reads.
@@ -54,22 +55,25 @@ def fit(
         What to fit. An `EASE` alone is the ranker of a `Recommender` with the default rater; an `ItemKNN` alone is the
         rater of a `Recommender` without a ranker. The default rater is `ItemKNN`, however few the ratings are.
     path : str or Path
-        The folder, on a file system that the driver and all executors share; an existing model is replaced whole.
+        The folder, on a file system that the driver and all executors share; an existing model is replaced atomically.
     columns : mapping of str to str, optional
-        Our name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` for a table without ratings.
+        Standard name → the name in the table, such as `{"user_id": "member"}`; `{"rating": None}` for a table without
+        ratings.
     items : polars or pandas DataFrame, Arrow table or mapping of columns, optional
         Item data: `item_id title year genres …`.
     scale : (low, high, step), optional
         The rating scale; by default the observed one.
     most_of_a_user : int, optional
-        Maximum number of ratings that count for a user; a longer row is sampled at random, always in the same way. By
-        default all count.
+        Maximum number of ratings used per user; a longer row is sampled at random, always in the same way. By default
+        all are used.
     task_memory : int or str, default "1GB"
-        Maximum size of a task's table; a task holds about 500 MB of rows besides.
+        Maximum size of a task's table; in addition, a task holds about 500 MB of rows.
     name : str, default "ratings"
         The name of the data set.
+    noun : str, default "item"
+        The word for an item in headings and messages: "book", "movie", ….
     progress : callable, optional
-        Called with the completed share, from 0 to 1.
+        Called with the completed fraction, from 0 to 1.
 
     Returns
     -------
@@ -81,36 +85,37 @@ def fit(
     InputError
         The data, a parameter or the folder cannot be used, or the model cannot be fitted on a cluster.
     TooLarge
-        A table does not fit, or the item × item matrix of `EASE` does not.
+        A task's table or the item × item matrix of `EASE` exceeds the memory limit.
     """
-    made, memory = as_recommender(model), check_memory("task_memory", task_memory)
+    rec, memory = as_recommender(model), check_memory("task_memory", task_memory)
     check_integer("most_of_a_user", most_of_a_user, 1, none=True)
-    table, say = rating_table(ratings, columns), progress or (lambda done: None)
+    check_noun(noun)
+    table, report = rating_table(ratings, columns), progress or (lambda done: None)
     target = Path(path).absolute()
     folder = folder_beside(target)
     folder.chmod(folder.parent.stat().st_mode)  # executors may run as another user
     try:
-        with small_batches(table.sparkSession), looked_at(table, scale, most_of_a_user, say) as rows:
-            work = Work(folder, memory or 0, rows.items.scale[:2], say)
-            pair = fitted_pair(made, rows, work)
+        with small_batches(table.sparkSession), grouped_ratings(table, scale, most_of_a_user, report) as rows:
+            pair = fit_models(rec, rows, FitContext(folder, memory or 0, rows.items.scale[:2], report))
         catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
-        made.name_, made.notes_ = name, (*said_of(most_of_a_user), *made._said_of_rater(pair))
-        made.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
-        made.set_fitted(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
+        cap = () if most_of_a_user is None else (f"At most {most_of_a_user:,} ratings of each user are used.",)
+        rec.name_, rec.noun_, rec.notes_ = name, noun, (*cap, *rec._said_of_rater(pair))
+        rec.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
+        rec.set_fitted(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    say(1.0)
+    report(1.0)
     return target
 
 
 @contextmanager
-def looked_at(
-    table: Any, scale: tuple[float, float, float] | None, most: int | None, progress: Progress
-) -> Iterator[Rows]:
+def grouped_ratings(
+    table: Any, scale: tuple[float, float, float] | None, max_ratings: int | None, progress: Progress
+) -> Iterator[GroupedRatings]:
     """Validate the ratings and keep the users' rows on the executors inside the `with` block."""
-    items = items_of(table, scale)
+    items = scan_items(table, scale)
     progress(0.1)
-    rows = rows_by_user(table, items, most)
+    rows = group_by_user(table, items, max_ratings)
     try:
         progress(0.2)
         yield rows
@@ -146,13 +151,8 @@ def baseline(
         The data or a parameter cannot be used.
     """
     table = rating_table(ratings, columns)
-    with small_batches(table.sparkSession), looked_at(table, scale, None, lambda done: None) as rows:
-        return fit_baseline(rows, model or BiasModel(), rows.items.scale[:2]), rows.items.ids.values
-
-
-def said_of(most: int | None) -> tuple[str, ...]:
-    """Return a note on the ratings that a fit left out."""
-    return () if most is None else (f"Of each user {most:,} ratings counted at the most.",)
+    with small_batches(table.sparkSession), grouped_ratings(table, scale, None, lambda done: None) as rows:
+        return fit_bias_model(rows, model or BiasModel(), rows.items.scale[:2]), rows.items.ids.values
 
 
 def as_recommender(model: Any) -> Recommender:
@@ -164,47 +164,46 @@ def as_recommender(model: Any) -> Recommender:
     if not isinstance(model, Recommender):
         hint = " For a BiasModel call reelated.spark.baseline(…)." if isinstance(model, BiasModel) else ""
         raise InputError(f"model={shorten(model)}: expected a Recommender, an ItemKNN or an EASE.{hint}")
-    made = Recommender(
+    rec = Recommender(
         model.ranker, model.rater, by=model.by, fill_with_popular=model.fill_with_popular,
         recency_half_life=model.recency_half_life, recency_floor=model.recency_floor, max_memory=model.max_memory,
     )  # fmt: skip
-    for role, part in (("ranker", made.ranker), ("rater", made.rater)):
+    for role, part in (("ranker", rec.ranker), ("rater", rec.rater)):
         if part is not None and not is_default(part) and type(part) not in (ItemKNN, EASE):
             raise InputError(
-                f"{role}={shorten(part)}: a cluster fits ItemKNN and EASE. Take one of them, or fit this one with "
+                f"{role}={shorten(part)}: a cluster fits ItemKNN and EASE. Use one of them, or fit this one with "
                 "Recommender.fit on one machine."
             )
-    return made
+    return rec
 
 
-def default_models(made: Recommender, items: Items) -> Models:
-    """Return the models to fit; defaults are those of large data, with `EASE` if its matrix fits the driver."""
-    room = min(check_memory("max_memory", made.max_memory) or MAX_GRAM_BYTES, MAX_GRAM_BYTES)
-    ranker, rater = made.ranker, made.rater
+def models_to_fit(rec: Recommender, items: RatedItems) -> Models:
+    """Return the models to fit; the defaults are those for large data, with `EASE` if its matrix fits the driver."""
+    limit = min(check_memory("max_memory", rec.max_memory) or MAX_GRAM_BYTES, MAX_GRAM_BYTES)
+    ranker, rater = rec.ranker, rec.rater
     if is_default(ranker):
         ranker = EASE()
-        if square_bytes(ranker, len(items.ids)) > room:
+        if gram_bytes(ranker, len(items.ids)) > limit:
             ranker = neighbor_ranker(items.low)
     if is_default(rater):
         rater = neighbor_rater()
     if ranker is not None and items.low == items.high:
         rater = None
-    return made.check_models(ranker, rater)
+    return rec.check_models(ranker, rater)
 
 
-def fitted_pair(made: Recommender, rows: Rows, work: Work) -> Models:
+def fit_models(rec: Recommender, rows: GroupedRatings, context: FitContext) -> Models:
     """Fit the ranker and the rater to the same rows."""
-    pair = default_models(made, rows.items)
+    models = {role: model for role, model in models_to_fit(rec, rows.items)._asdict().items() if model is not None}
     fitted: dict[str, Any] = {}
-    wanted = [(name, model) for name, model in pair._asdict().items() if model is not None]
-    for place, (name, model) in enumerate(wanted):
-        folder = work.folder / name
+    for index, (role, model) in enumerate(models.items()):
+        folder = context.folder / role
         folder.mkdir()
-        folder.chmod(work.folder.stat().st_mode)
-        part = work._replace(folder=folder, progress=_part(work.progress, place, len(wanted)))
-        fitted[name] = fit_ease(rows, model, part) if isinstance(model, EASE) else fit_knn(rows, model, part)
+        folder.chmod(context.folder.stat().st_mode)
+        own = context._replace(folder=folder, progress=_step_progress(context.progress, index, len(models)))
+        fitted[role] = fit_ease(rows, model, own) if isinstance(model, EASE) else fit_knn(rows, model, own)
     return Models(fitted.get("ranker"), fitted.get("rater"))
 
 
-def _part(progress: Progress, place: int, parts: int) -> Progress:
-    return lambda done: progress(0.2 + 0.75 * (place + done) / parts)
+def _step_progress(progress: Progress, index: int, n_steps: int) -> Progress:
+    return lambda done: progress(0.2 + 0.75 * (index + done) / n_steps)

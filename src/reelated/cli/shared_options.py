@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any, Literal
 
 import typer
@@ -14,70 +14,58 @@ from reelated.cli.words import in_options
 from reelated.errors import InputError, UnknownId, shorten
 from reelated.recommender import Recommender
 
-DATA, MODEL, OUTPUT = "How to read SOURCE", "Which model", "How to print"
-
 Source = Annotated[
-    str, typer.Argument(help="A folder, a zip, a file, a saved model, or a name: sample, ml-100k, …", metavar="SOURCE")
+    str,
+    typer.Argument(
+        help="A folder, zip or file with ratings, a saved model, or a name: sample, ml-100k, …", metavar="SOURCE"
+    ),
 ]
-N = Annotated[int, typer.Option("-n", "--n", min=1, help="Rows wanted.")]
-By = Annotated[Literal["score", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")]
-AudienceBy = Annotated[
-    Literal["adjusted_score", "score", "rating"] | None, typer.Option("--by", help="The number that rows fall by.")
-]
-Genres = Annotated[str | None, typer.Option("--genres", help="Only items of any of these: Comedy,Drama.")]
-Years = Annotated[str | None, typer.Option("--years", help="Only items of these years: 1994 or 1990-1999.")]
-Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids to leave out: 1,2.")]
+N = Annotated[int, typer.Option("-n", "--n", min=1, help="Number of rows.")]
+_BY = typer.Option("--by", help="The number that rows are sorted by.")
+By = Annotated[Literal["score", "rating"] | None, _BY]
+AudienceBy = Annotated[Literal["adjusted_score", "score", "rating"] | None, _BY]
+Genres = Annotated[str | None, typer.Option("--genres", help="Only items of any of these genres: Comedy,Drama.")]
+Years = Annotated[str | None, typer.Option("--years", help="Only items from these years: 1994 or 1990-1999.")]
+Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids to exclude: 1,2.")]
 User = Annotated[str | None, typer.Option("--user", help="A user id.")]
-Item = Annotated[str | None, typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")]
-Rate = Annotated[list[str] | None, typer.Option("--rate", help="A newcomer's rating: 50=5 or 'Fargo=4'. Repeatable.")]
+_ITEM = typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")
+Item = Annotated[str, _ITEM]
+OptionalItem = Annotated[str | None, _ITEM]
+Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
 Form = Literal["table", "json", "csv"]
 """Output format, set with `--json` and `--csv`."""
 
+_data, _model, _output = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("Reading SOURCE", "Model", "Output format")
+)
 _READING = {
-    "columns": Annotated[
-        str | None,
-        typer.Option(help="Column names: user_id=who,rating=stars.", rich_help_panel=DATA),
-    ],
-    "scale": Annotated[str | None, typer.Option(help="The rating scale: low,high,step.", rich_help_panel=DATA)],
-    "duplicates": Annotated[
-        Literal["last", "first", "mean", "error"], typer.Option(help="Repeated ratings.", rich_help_panel=DATA)
-    ],
-    "invalid": Annotated[Literal["error", "drop"], typer.Option(help="Unusable rows.", rich_help_panel=DATA)],
-    "items": Annotated[str | None, typer.Option(help="A table of items.", rich_help_panel=DATA)],
-    "noun": Annotated[str | None, typer.Option(help="What an item is called: book.", rich_help_panel=DATA)],
-    "users": Annotated[str | None, typer.Option(help="A table of users.", rich_help_panel=DATA)],
+    "columns": Annotated[str | None, _data(help="Column names of the table: user_id=member,rating=stars.")],
+    "scale": Annotated[str | None, _data(help="The rating scale: low,high,step.")],
+    "duplicates": Annotated[Literal["last", "first", "mean", "error"], _data(help="Handling of repeated ratings.")],
+    "invalid": Annotated[Literal["error", "drop"], _data(help="Handling of unusable rows.")],
+    "items": Annotated[str | None, _data(help="A table of items.")],
+    "noun": Annotated[str | None, _data(help="The word for an item: book.")],
+    "users": Annotated[str | None, _data(help="A table of users.")],
 }
 _FITTING = {
-    "preset": Annotated[
-        Literal["default", "textbook"], typer.Option(help="textbook: the plain textbook method.", rich_help_panel=MODEL)
-    ],
-    "model": Annotated[
-        Literal["ease", "item-knn", "popularity"] | None, typer.Option(help="The ranking model.", rich_help_panel=MODEL)
-    ],
+    "preset": Annotated[Literal["default", "textbook"], _model(help="textbook: the textbook method.")],
+    "model": Annotated[Literal["ease", "item-knn", "popularity"] | None, _model(help="The ranking model.")],
     "set": Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", help="A setting: n_neighbors=100, recency_half_life=none. Repeatable.", rich_help_panel=MODEL
-        ),
+        _model("--set", help="A parameter: n_neighbors=100, recency_half_life=none. Repeatable."),
     ],
-    "max_memory": Annotated[str | None, typer.Option(help="The most a fit may take: 2GB.", rich_help_panel=MODEL)],
+    "max_memory": Annotated[str | None, _model(help="Memory limit of the fit: 2GB.")],
 }
 _FORMS = {
-    "json": Annotated[bool, typer.Option("--json", help="Print one JSON array.", rich_help_panel=OUTPUT)],
-    "csv": Annotated[bool, typer.Option("--csv", help="Print comma-separated rows.", rich_help_panel=OUTPUT)],
+    "json": Annotated[bool, _output("--json", help="Print one JSON array.")],
+    "csv": Annotated[bool, _output("--csv", help="Print comma-separated rows.")],
 }
-_DEFAULTS: dict[str, Any] = {
-    "duplicates": "last",
-    "invalid": "error",
-    "preset": "default",
-    "json": False,
-    "csv": False,
-}
+_DEFAULTS = {"duplicates": "last", "invalid": "error", "preset": "default", "json": False, "csv": False}
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Replace the parameter `options` of a command with the options of reading and fitting."""
-    return _replaced(command, "options", _READING | _FITTING, as_options)
+    return _expand_parameter(command, "options", _READING | _FITTING, as_options)
 
 
 def with_reading(command: Callable[..., None]) -> Callable[..., None]:
@@ -87,17 +75,17 @@ def with_reading(command: Callable[..., None]) -> Callable[..., None]:
 
 def with_source(command: Callable[..., None]) -> Callable[..., None]:
     """Replace the parameter `options` of a command with the options of reading."""
-    return _replaced(command, "options", _READING, as_options)
+    return _expand_parameter(command, "options", _READING, as_options)
 
 
 def with_json(command: Callable[..., None]) -> Callable[..., None]:
     """Replace the parameter `form` of a command with `--json`."""
-    return _replaced(command, "form", {"json": _FORMS["json"]}, as_form)
+    return _expand_parameter(command, "form", {"json": _FORMS["json"]}, as_form)
 
 
 def with_fitting(command: Callable[..., None]) -> Callable[..., None]:
     """Replace `options` and `form` of a command with the options of reading and fitting and `--json`."""
-    return _replaced(with_options(command), "form", {"json": _FORMS["json"]}, as_form)
+    return _expand_parameter(with_options(command), "form", {"json": _FORMS["json"]}, as_form)
 
 
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
@@ -111,43 +99,44 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
         has_form = any(parameter.name == "form" for parameter in parameters)
 
         @wraps(command)
-        def opened(*, source: str, options: Options, **given: Any) -> None:
-            check_one_of({name: given[name] for name in one_of})  # before the source is opened, which can take minutes
+        def with_opened_source(*, source: str, options: Options, **values: Any) -> None:
+            check_one_of({name: values[name] for name in one_of})  # before the source is opened, which can take minutes
             rec = open_source(source, options)
             print_notes(rec)
-            if given.get("form", "table") == "table":
+            if values.get("form", "table") == "table":
                 print_about(rec)
-            command(rec, **given)
+            command(rec, **values)
 
         kind = inspect.Parameter.KEYWORD_ONLY
-        first = [
+        signature = [
             inspect.Parameter("source", kind, annotation=Source),
             *(parameter.replace(kind=kind) for parameter in parameters),
             inspect.Parameter("options", kind, annotation=Options),
         ]
-        opened.__signature__ = inspect.Signature(first)  # type: ignore[attr-defined]
-        made = with_options(opened)
-        return _replaced(made, "form", {name: _FORMS[name] for name in forms}, as_form) if has_form else made
+        with_opened_source.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        expanded = with_options(with_opened_source)
+        form_options = {name: _FORMS[name] for name in forms}
+        return _expand_parameter(expanded, "form", form_options, as_form) if has_form else expanded
 
     return decorate
 
 
 def check_one_of(values: dict[str, Any]) -> None:
-    """Refuse a call with none or several of the mutually exclusive options."""
+    """Refuse a call without exactly one of the mutually exclusive options."""
     given = [f"--{name}" for name, value in values.items() if value is not None]
     if values and len(given) != 1:
         got = " and ".join(given) or "none of them"
         raise typer.BadParameter(f"got {got}: expected one of {', '.join(f'--{name}' for name in values)}.")
 
 
-def _replaced(
+def _expand_parameter(
     command: Callable[..., None], name: str, options: dict[str, Any], make: Callable[..., Any]
 ) -> Callable[..., None]:
-    """Replace one parameter of a command with several options; `make` turns them into its value."""
+    """Replace one parameter of a command with several options, from which `make` computes its value."""
 
     @wraps(command)
-    def replaced(**given: Any) -> None:
-        command(**{name: make(**{key: given.pop(key) for key in options})}, **given)
+    def expanded(**values: Any) -> None:
+        command(**{name: make(**{key: values.pop(key) for key in options})}, **values)
 
     own = inspect.signature(command).parameters.values()
     kind = inspect.Parameter.KEYWORD_ONLY
@@ -156,10 +145,10 @@ def _replaced(
         for key, annotation in options.items()
     ]
     parameters = [parameter.replace(kind=kind) for parameter in own if parameter.name != name] + shared
-    replaced.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    replaced.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del replaced.__wrapped__
-    return replaced
+    expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del expanded.__wrapped__
+    return expanded
 
 
 def as_options(
@@ -174,13 +163,13 @@ def as_options(
 
 
 def as_columns(text: str | None) -> dict[str, str | None]:
-    """Parse `user_id=who,rating=stars`; an empty name means that the column does not exist."""
+    """Parse `user_id=member,rating=stars`; an empty name means that the column does not exist."""
     pairs = [pair.partition("=") for pair in split(text)]
     for name, equals, _ in pairs:
         if not equals:
             raise InputError(f"--columns {shorten(name)}: expected name=column, such as user_id=who.")
-    short = {"user": "user_id", "item": "item_id", "movie": "item_id", "movie_id": "item_id"}
-    return {short.get(name.strip(), name.strip()): column.strip() or None for name, _, column in pairs}
+    aliases = {"user": "user_id", "item": "item_id", "movie": "item_id", "movie_id": "item_id"}
+    return {aliases.get(name.strip(), name.strip()): column.strip() or None for name, _, column in pairs}
 
 
 def as_scale(text: str | None) -> tuple[float, ...] | None:
@@ -221,7 +210,7 @@ def as_years(text: str | None) -> tuple[int, int] | None:
     try:
         years = int(first), int(last if dash else first)
     except ValueError:
-        raise InputError(f"--years {shorten(text)}: expected a year or two, such as 1990-1999.") from None
+        raise InputError(f"--years {shorten(text)}: expected a year or a range, such as 1990-1999.") from None
     if years[0] > years[1]:
         raise InputError(f"--years {shorten(text)}: expected the earlier year first.")
     return years
@@ -254,16 +243,16 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
         if item_id in rec.item_ids:
             ratings[item_id] = value
         else:
-            print_note(f"--rate {text}: left out, for the model does not know the item")
+            print_note(f"--rate {text}: ignored, because the model does not know the item")
     return ratings
 
 
 def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
     """Parse the filters of a list."""
-    left_out = [rec.item_ids.parse(text) for text in split(exclude)]
+    excluded = [rec.item_ids.parse(text) for text in split(exclude)]
     if hint := rec.catalogue_.genres_hint(split(genres)) if split(genres) else "":
         print_note(in_options(f"--genres: {hint}"))
-    return {"genres": split(genres) or None, "years": as_years(years), "exclude": left_out or None}
+    return {"genres": split(genres) or None, "years": as_years(years), "exclude": excluded or None}
 
 
 def as_form(json: bool, csv: bool = False) -> Form:
@@ -275,7 +264,7 @@ def as_form(json: bool, csv: bool = False) -> Form:
 
 def as_user(rec: Recommender, text: str | None) -> Any:
     """Parse a user id as the type of the ids in the data."""
-    if text is None or rec.ratings_ is None:  # the recommender raises the better error
+    if text is None or rec.ratings_ is None:  # the recommender raises a better error
         return text
     user_id = rec.user_ids.parse(text)
     if isinstance(user_id, str) and rec.user_ids.type_name == "int":

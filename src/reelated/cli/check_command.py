@@ -4,8 +4,10 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
+import typer
 from rich.text import Text
 
 from reelated.cli.show import console, print_json
@@ -50,6 +52,11 @@ def check_rejects(rejects: Path | None) -> Path | None:
     if rejects is not None and (rejects.is_dir() or not rejects.parent.is_dir()):
         raise InputError(f"--rejects {rejects}: expected a file in a folder that exists.")
     return rejects
+
+
+Rejects = Annotated[
+    Path | None, typer.Option("--rejects", callback=check_rejects, help="Write rejected rows to this CSV file.")
+]
 
 
 def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import polars as pl
 import typer
 
-from reelated.cli.check import check_rejects, check_source, write_rejects
-from reelated.cli.options import Form, Source, as_scale
+from reelated.cli.check_command import Rejects, check_source, write_rejects
 from reelated.cli.progress import working
+from reelated.cli.shared_options import Form, Source, as_scale
 from reelated.cli.show import console, print_json
 from reelated.cli.sources import Options, read_source
 from reelated.data import fingerprint
@@ -34,14 +34,16 @@ Models = Annotated[
 WithVisitors = Annotated[
     bool,
     typer.Option(
-        "--learn-from-visitors", envvar="REELATED_LEARN_FROM_VISITORS", help="Fit to the page's visitors, too."
+        "--learn-from-visitors",
+        envvar="REELATED_LEARN_FROM_VISITORS",
+        help="Fit to the visitors of the web page, too.",
     ),
 ]
 log = logging.getLogger("reelated.web")
 
 
 @contextmanager
-def opened(url: str | None) -> Iterator["Store"]:
+def open_store(url: str | None) -> Iterator["Store"]:
     """Open a store with its schema upgraded; turn an unavailable store into an `InputError`."""
     try:
         from reelated.store import Store, StoreUnavailable
@@ -63,7 +65,7 @@ def versions_of(store: "Store", models: Path | None) -> "Versions":
     return Versions(models or models_folder(store))
 
 
-def fill(store: "Store", source: str, options: Options) -> None:
+def import_source(store: "Store", source: str, options: Options) -> None:
     """Import a source with a progress bar, and print the report."""
     # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(extra) for extra in (options.items, options.users) if extra]
@@ -77,31 +79,29 @@ def import_(
     source: Source,
     options: Options,
     store: StoreUrl = None,
-    rejects: Annotated[
-        Path | None, typer.Option("--rejects", callback=check_rejects, help="Keep refused rows in this CSV file.")
-    ] = None,
+    rejects: Rejects = None,
 ) -> None:
     """Import ratings and items into the store of the service; an interrupted import resumes where it stopped."""
     if rejects is not None:
         write_rejects(check_source(source, options).rejects, source, rejects)
-    with opened(store) as there:
-        fill(there, source, options)
+    with open_store(store) as opened:
+        import_source(opened, source, options)
 
 
 def scale(
     scale: Annotated[
-        str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; without it the scale is shown.")
+        str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; omit it to show the scale.")
     ] = None,
     store: StoreUrl = None,
 ) -> None:
     """Show or set the rating scale of the store."""
-    wanted = as_scale(scale)
-    with opened(store) as there:
-        if wanted is not None:
-            there.set_scale(*wanted)
-        about = there.about()
-    told = "observed" if about.scale_observed else "given"
-    console().print(f"The scale of the store is {about.scale} ({told}).", markup=False)
+    new_scale = as_scale(scale)
+    with open_store(store) as opened:
+        if new_scale is not None:
+            opened.set_scale(*new_scale)
+        about = opened.about()
+    origin = "observed" if about.scale_observed else "given"
+    console().print(f"The scale of the store is {about.scale} ({origin}).", markup=False)
 
 
 def export(
@@ -110,14 +110,14 @@ def export(
     """Export the store as tables that every other command takes as SOURCE."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"DIR {folder}: expected a new or empty folder.")
-    with opened(store) as there:
-        data, _ = there.dataset()
+    with open_store(store) as opened:
+        data, _ = opened.dataset()
     folder.mkdir(parents=True, exist_ok=True)
     ratings = data.ratings.to_polars()
     for name, table in {"ratings": ratings, "items": data.items, "users": data.users}.items():
         table.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(folder / f"{name}.csv")
-    told = f"{plural(len(ratings), 'rating')}, {plural(len(data.items), 'item')}, {plural(len(data.users), 'user')}"
-    console().print(f"{told} written to {folder}.", markup=False)
+    counts = f"{plural(len(ratings), 'rating')}, {plural(len(data.items), 'item')}, {plural(len(data.users), 'user')}"
+    console().print(f"{counts} written to {folder}.", markup=False)
 
 
 def forget(
@@ -128,23 +128,24 @@ def forget(
     learn_from_visitors: WithVisitors = False,
 ) -> None:
     """Erase users and their ratings; the next refit removes every model fitted to their ratings."""
-    with opened(store) as there:
-        gone = there.forget(*(there.parse("user", user) for user in users))
-        who = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
-        say(f"{who} and {plural(gone, 'rating')} are removed from the store.")
-        versions = versions_of(there, models)
+    with open_store(store) as opened:
+        n_removed = opened.forget(*(opened.parse("user", user) for user in users))
+        subject = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
+        say(f"{subject} and {plural(n_removed, 'rating')} are removed from the store.")
+        versions = versions_of(opened, models)
         if versions.current() is None:
             return
         if not now:
-            say("The models that knew them go with the next refit. A running service starts it within seconds.")
-            say("Without a running service: reelated refit")
+            say("The next refit removes the models fitted to them. A running service starts it within seconds.")
+            say("Without a running service, run: reelated refit")
             return
-        attempt = refit_now(there, versions, "Fitting without them", learn_from_visitors)
-        told = "Another process is refitting; the models that knew them go with the refit after it."
-        if attempt is not None:
-            done = "Every model that knew them is removed."
-            told = done if attempt.outcome == "switched" else f"The models that knew them stay for now: {attempt.why}"
-        say(told)
+        attempt = refit_now(opened, versions, "Refitting without them", learn_from_visitors)
+        if attempt is None:
+            say("Another process is refitting. The refit after it removes the models fitted to them.")
+        elif attempt.outcome == "switched":
+            say("Every model fitted to them is removed.")
+        else:
+            say(f"The models fitted to them are kept for now: {attempt.why}")
 
 
 def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool) -> "RefitResult | None":
@@ -157,8 +158,8 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
 
 def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: WithVisitors = False) -> None:
     """Refit the model to the store now; a running service serves the new model within seconds."""
-    with opened(store) as there:
-        attempt = refit_now(there, versions_of(there, models), "Refitting", learn_from_visitors)
+    with open_store(store) as opened:
+        attempt = refit_now(opened, versions_of(opened, models), "Refitting", learn_from_visitors)
     if attempt is None:
         raise InputError("Another process is refitting. Try again when it is done.")
     if attempt.outcome != "switched":
@@ -173,8 +174,8 @@ def models(
     form: Form = "table",
 ) -> None:
     """List the model versions of the service, or switch to one of them."""
-    with opened(store) as there:
-        versions = versions_of(there, models)
+    with open_store(store) as opened:
+        versions = versions_of(opened, models)
         if use is not None:
             versions.switch(use)
         current, known = versions.current(), versions.all()
@@ -193,7 +194,7 @@ def models(
         served = "  served" if row["served"] else ""
         out.print(f"{version.number:>6}  {when}  {size}{error}{served}", markup=False)
     if not known:
-        out.print("There is no model yet. It is made by: reelated serve", markup=False)
+        out.print("There is no model yet. Fit one with: reelated refit", markup=False)
     return None
 
 
@@ -204,32 +205,38 @@ def serve(
         str | None, typer.Option("--data", envvar="REELATED_DATA", help="Fill an empty store with this SOURCE first.")
     ] = None,
     host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0: any free one.")] = 8000,
-    workers: Annotated[int, typer.Option(envvar="REELATED_WORKERS", min=1, help="Processes.")] = 1,
-    proxy: Annotated[bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="It stands behind a proxy.")] = False,
+    port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0 takes any free port.")] = 8000,
+    workers: Annotated[int, typer.Option(envvar="REELATED_WORKERS", min=1, help="Number of worker processes.")] = 1,
+    proxy: Annotated[
+        bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
+    ] = False,
     refit_after: Annotated[
-        int, typer.Option(envvar="REELATED_REFIT_AFTER", min=1, help="Most changed ratings until a refit.")
+        int, typer.Option(envvar="REELATED_REFIT_AFTER", min=1, help="Refit after this many changed ratings.")
     ] = 1000,
-    refit_every: Annotated[float, typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Hours until a refit.")] = 24,
+    refit_every: Annotated[
+        float,
+        typer.Option(
+            envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."
+        ),
+    ] = 24,
     learn_from_visitors: WithVisitors = False,
 ) -> None:
     """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
     with ExitStack() as stack:
-        with opened(store) as there:
+        with open_store(store) as opened:
             from reelated.web import ServiceOptions
             from reelated.web.running import LOGGING, bind, run
 
-            folder = str(versions_of(there, models).folder)
-            url = there.url.render_as_string(hide_password=False)
-            told = {
-                name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")
-            }  # these two have no command-line option
+            folder = str(versions_of(opened, models).folder)
+            url = opened.url.render_as_string(hide_password=False)
+            # these two have no command-line option
+            environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
             given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
             given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
-            options = replace(ServiceOptions.from_environment(told), store=url, models=folder, **given)
+            options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)
-            prepare(there, models, data, with_visitors=learn_from_visitors)
+            prepare(opened, models, data, with_visitors=learn_from_visitors)
         run(options, bound, workers=workers, say=say)
 
 
@@ -243,7 +250,7 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
     from reelated.refit.refitting import draw_map
 
     if data is not None and store.is_empty():
-        fill(store, data, Options())
+        import_source(store, data, Options())
     elif data is not None:
         say("The store is not empty: --data is ignored.")
     versions = versions_of(store, models)
@@ -251,7 +258,7 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
         log.info("fitting the first model")
         attempt = refit_now(store, versions, "Fitting", with_visitors)
         if attempt is not None and attempt.outcome != "switched":
-            raise InputError(f"The first model cannot be made. {attempt.why}")
+            raise InputError(f"The first model cannot be fitted. {attempt.why}")
     elif (current := versions.current()) and not versions.map_file.exists():
         draw_map(versions, current)
 
@@ -261,9 +268,14 @@ def register(app: Any, with_source: Any, with_json: Any) -> None:
     app.command("import", epilog="Example: reelated import sample")(with_source(import_))
     app.command(epilog="Example: reelated export my-data")(export)
     group = typer.Typer(no_args_is_help=True)
-    lists = {"ignore_unknown_options": True}  # so that a scale such as -10,10,1 is not read as an option
-    group.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=lists)(scale)
-    app.add_typer(group, name="store", help="Settings of a store.", epilog="Example: reelated store scale 1,5,0.5")
+    negative = {"ignore_unknown_options": True}  # so that a scale such as -10,10,1 is not read as an option
+    group.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=negative)(scale)
+    app.add_typer(
+        group,
+        name="store",
+        help="Settings of the store.",
+        epilog="Example: reelated store scale 1,5,0.5",
+    )
     app.command(epilog="Example: reelated forget 300 301")(forget)
     app.command("refit", epilog="Example: reelated refit")(refit_)
     app.command(epilog="Example: reelated models")(with_json(models))

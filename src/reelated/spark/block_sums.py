@@ -1,0 +1,184 @@
+"""Compute the item × item sums: send each row to the blocks of its items, and sum each block in one task."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated import _kernels as kernels
+from reelated.similarity import SimilarityParams, as_kernel_csr
+from reelated.similarity.blocked import empty_dense_block, fill_dense_values, padded_length
+from reelated.spark.blocks import Blocks
+from reelated.spark.grouping import GroupedRatings
+from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
+from reelated.spark.user_rows import UserRows
+
+Transform = Callable[[sp.csr_array], sp.csr_array]
+"""A function from ratings to the values that similarities are computed from, with the same sparsity."""
+BATCH_RATINGS = 8_000_000
+"""Number of ratings that are added to a table at once."""
+CACHE_BYTES = 2_000_000
+"""Size of the part of a table that a batch is added to at once; it fits into the cache of a core."""
+
+
+@dataclass(frozen=True)
+class SendToBlocks:
+    """Task: send each user's transformed row to every block that contains one of its items.
+
+    Users of similar activity share cells, the most active first: band 0 holds rows of about a million ratings or more.
+    """
+
+    transform: Transform
+    blocks: Blocks
+    keys: npt.NDArray[np.int32]
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Yield the output cells of a partition."""
+        n_items, block_of = int(self.blocks.boundaries[-1]), self.blocks.block_of_item
+        for record in records(batches):
+            users = UserRows.unpack([record["body"]])
+            rows = as_kernel_csr(self.transform(users.matrix(n_items)))
+            for band, members in activity_bands(UserRows(users.user_ids, rows)):
+                for block, positions in enumerate(rows_by_block(members.rows, block_of)[0]):
+                    if len(positions):
+                        cell = members if len(positions) == len(members.user_ids) else members.take(positions)
+                        yield {
+                            "key": [int(self.keys[block])], "block": [block], "band": [band],
+                            "ratings": [len(cell.rows.data)], "body": [cell.pack()],
+                        }  # fmt: skip
+
+
+def activity_bands(users: UserRows) -> Iterator[tuple[int, UserRows]]:
+    """Split users, sorted by descending activity, where the power of two of their number of ratings changes."""
+    bands = 20 - np.minimum(np.log2(users.lengths).astype(np.int64), 20)
+    boundaries = [0, *(np.flatnonzero(np.diff(bands)) + 1).tolist(), len(bands)]
+    for start, stop in pairwise(boundaries):
+        if start < stop:
+            yield int(bands[start]), users.slice(start, stop)
+
+
+def rows_by_block(rows: kernels.CSR, block_of: npt.NDArray[np.int32]) -> tuple[list[Any], list[Any]]:
+    """Return, for each block of items, the users with a rating in it and the offset of their first such rating."""
+    starts, heads = np.zeros(int(block_of[-1]) + 2, np.int64), np.zeros(len(rows.indptr) - 1, np.int32)
+    kernels.count_user_blocks(rows, heads, block_of, starts)
+    np.cumsum(starts, out=starts)
+    users, firsts = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+    kernels.list_user_blocks(rows, heads, block_of, starts[:-1].copy(), users, firsts)
+    return np.split(users, starts[1:-1]), np.split(firsts, starts[1:-1])
+
+
+class BlockParams(NamedTuple):
+    """Parameters of the neighbour selection in a block, and where its results are written."""
+
+    measure: SimilarityParams
+    sizes: npt.NDArray[np.int64]  # number of ratings of each item, by popularity
+    norms: npt.NDArray[np.float64]
+    order: npt.NDArray[np.int32]  # item index of each popularity rank
+    folder: str  # of the shards
+    dtype: str  # of the sums
+    saved_sums: tuple[str, ...] = ()  # which of "sums" and "counts" are written too
+
+
+@dataclass(frozen=True)
+class SumBlocks:
+    """Task: sum a block and write its neighbours as a shard; rows are streamed, the table stays in memory."""
+
+    blocks: Blocks
+    params: BlockParams
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Yield the output cells of a partition."""
+        for (block,), cells in grouped_records(batches, "block"):
+            low, high = map(int, self.blocks.boundaries[block : block + 2])
+            table = self._empty(low, high)
+            for users in batch_cells(cells):
+                self._add(table, high, users.sorted_by_activity().rows)
+            lengths = self._write(block, table, high)
+            yield {"block": [block], "lengths": [lengths.astype(np.int64).tobytes()]}
+
+    def _empty(self, low: int, high: int) -> kernels.BlockAccumulator:
+        shape, dtype = (padded_length(high - low), padded_length(len(self.params.order))), self.params.dtype
+        moments = np.zeros((*shape, 4) if self.params.measure.pearson else (0, 0, 4), dtype)
+        return kernels.BlockAccumulator(low, np.zeros(shape, dtype), np.zeros(shape, np.int32), moments)
+
+    def _add(self, table: kernels.BlockAccumulator, high: int, rows: kernels.CSR) -> None:
+        """Add a batch of rows, one part of the table at a time so that it stays in the cache."""
+        n_items, width = table.sums.shape[1], table.sums.itemsize * (5 if len(table.moments) else 1) + 4
+        boundaries = np.append(np.arange(table.low, high, padded_length(CACHE_BYTES // (n_items * width))), high)
+        part_of = np.zeros(n_items, np.int32)  # 0 and the last are other blocks' items
+        part_of[table.low : high] = 1 + np.repeat(np.arange(len(boundaries) - 1), np.diff(boundaries))
+        part_of[high:] = len(boundaries)
+        users, firsts = rows_by_block(rows, part_of)
+        if len(table.moments):
+            dense, heads, values = None, np.zeros(len(rows.indptr) - 1, np.int32), None
+        else:
+            dense, heads = empty_dense_block(rows, n_items)
+            values = fill_dense_values(rows.data, rows, dense, heads)
+        for part, (start, stop) in enumerate(pairwise(boundaries), start=1):
+            if dense is not None:
+                kernels.add_dense_block(table, start, stop, dense, values)
+            kernels.add_sparse_rows(table, start, stop, rows, heads, users[part], firsts[part])
+
+    def _write(self, block: int, table: kernels.BlockAccumulator, high: int) -> npt.NDArray[np.int64]:
+        """Write the neighbours of each item of the block and return their numbers."""
+        measure, sizes, norms, order, folder = self.params[:5]
+        n_kept = min(len(order), measure.n_neighbors or len(order))
+        lengths, *parts = kernels.finalize(table, table.low, high, order, sizes, norms, measure.formula, n_kept)
+        for name, part in zip(PARTS, parts, strict=True):
+            write_array(shard_path(folder, block, name), part)
+        rank = np.argsort(order)
+        for name in self.params.saved_sums:
+            write_array(shard_path(folder, block, name), getattr(table, name)[: high - table.low, rank])
+        return lengths
+
+
+PARTS = ("indices", "data", "common")
+"""The arrays of a shard."""
+
+
+def shard_path(folder: str, block: int, name: str) -> Path:
+    """Return the file of one array of a block."""
+    return Path(folder) / f"{block:06}.{name}.npy"
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array atomically: Spark may run a task again, or twice at once."""
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}")
+    with temporary.open("wb") as file:
+        np.save(file, array)
+    os.replace(temporary, path)
+
+
+def batch_cells(cells: Iterable[dict[str, Any]]) -> Iterator[UserRows]:
+    """Join the cells of a block by activity band, about `BATCH_RATINGS` ratings at a time."""
+    buffer: list[bytes] = []
+    band, n = -1, 0
+    for cell in cells:
+        if buffer and (cell["band"] != band or n >= BATCH_RATINGS):
+            yield UserRows.unpack(buffer)
+            buffer, n = [], 0
+        buffer.append(cell["body"])
+        band, n = cell["band"], n + cell["ratings"]
+    if buffer:
+        yield UserRows.unpack(buffer)
+
+
+def send_rows(rows: GroupedRatings, transform: Transform, blocks: Blocks) -> Any:
+    """Return the users' transformed rows as cells, each for one block of items."""
+    task = SendToBlocks(transform, blocks, partition_keys(rows.frame.sparkSession, len(blocks)))
+    return map_partitions(rows.frame, task, "key int, block int, band int, ratings long, body binary")
+
+
+def sum_blocks(cells: Any, blocks: Blocks, params: BlockParams) -> dict[int, npt.NDArray[np.int64]]:
+    """Sum all blocks on the executors; return the number of neighbours of each item of each block."""
+    # sorted, so that floating-point sums do not depend on the order in which cells arrive
+    shuffled = cells.repartition(len(blocks), "key").sortWithinPartitions("block", "band", "ratings", "body")
+    results = map_partitions(shuffled, SumBlocks(blocks, params), "block int, lengths binary").collect()
+    return {block: np.frombuffer(lengths, np.int64) for block, lengths in results}

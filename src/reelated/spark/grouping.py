@@ -1,0 +1,222 @@
+"""Group the ratings by user on the executors with one shuffle, and sum over all users' rows."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import scipy.sparse as sp
+from pyspark import StorageLevel, TaskContext
+from pyspark.sql import functions as sql
+
+from reelated._kernels import CSR
+from reelated.errors import InputError, plural
+from reelated.ratings import Ids
+from reelated.spark.rating_table import RatedItems
+from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
+from reelated.spark.user_rows import UserRows, pack, unpack
+
+BUCKET_RATINGS = 2_000_000
+"""Approximate number of ratings in a bucket of users, which one task groups by user."""
+TABLE_ROWS = 1_000_000
+"""Minimum number of ratings that a task collects before it distributes them over buckets."""
+CHUNK_ITEMS = 1 << 16
+"""Number of items whose sums share a record."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+class GroupedRatings(NamedTuple):
+    """All users' rows on the executors; item indices are popularity ranks."""
+
+    frame: Any  # pyspark.sql.DataFrame `users ratings repeated body`; body is a cell of packed rows
+    items: RatedItems
+    n_users: int
+    n_ratings: int
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.items.ids)
+
+
+@dataclass(frozen=True)
+class RankItems:
+    """Replace the column `item_id` by `item`, the popularity rank."""
+
+    item_ids: Ids
+    rank: npt.NDArray[np.int32]
+
+    def __call__(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the table with ranks."""
+        return table.select(pl.exclude("item_id"), item=self.rank[self.item_ids.indices_of(table["item_id"])])
+
+
+def rank_items(items: RatedItems) -> RankItems:
+    """Rank the items by descending popularity."""
+    rank = np.empty(len(items.ids), np.int32)
+    rank[items.order] = np.arange(len(items.ids), dtype=np.int32)
+    return RankItems(items.ids, rank)
+
+
+@dataclass(frozen=True)
+class PackBuckets:
+    """Task: distribute ratings over buckets of users, as packed cells."""
+
+    keys: npt.NDArray[np.int32]
+    rank_items: RankItems | None
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Yield the output cells of a partition."""
+        for table in rebatched(batches, TABLE_ROWS):
+            ranked = table if self.rank_items is None else self.rank_items(table)
+            for (bucket,), ratings in sorted(ranked.partition_by("bucket", as_dict=True, include_key=False).items()):
+                yield {"bucket": [int(self.keys[bucket])], "body": [pack(ratings.to_arrow())]}
+
+
+@dataclass(frozen=True)
+class GroupByUser:
+    """Task: group cells of ratings by user into cells of rows, most active users first."""
+
+    max_ratings: int | None  # per user
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Yield the output cells of a partition."""
+        for _, cells in grouped_records(batches, "bucket"):
+            users, repeated = group_rows(read_cells(cells))
+            if self.max_ratings is not None:
+                users = cap_ratings(users, self.max_ratings)
+            for chunk in users.sorted_by_activity().chunks():
+                counts = {"users": [len(chunk.user_ids)], "ratings": [len(chunk.rows.data)], "repeated": [repeated]}
+                yield counts | {"body": [chunk.pack()]}
+                repeated = 0
+
+
+def rebatched(batches: Batches, size: int) -> Iterator[pl.DataFrame]:
+    """Join the batches of a partition into tables of at least `size` rows; the last may be smaller."""
+    buffer: list[pa.RecordBatch] = []
+    n = 0
+    for batch in batches:
+        buffer.append(batch)
+        n += batch.num_rows
+        if n >= size:
+            yield pl.DataFrame(pa.Table.from_batches(buffer))
+            buffer, n = [], 0
+    if n:
+        yield pl.DataFrame(pa.Table.from_batches(buffer))
+
+
+def group_rows(table: pl.DataFrame) -> tuple[UserRows, int]:
+    """Group a table `user_id item rating` into rows sorted by id; also return the number of repeated ratings."""
+    table = table.sort("user_id", "item")
+    user = table["user_id"].rle_id().to_numpy()
+    items, values = table["item"].to_numpy(), table["rating"].to_numpy()
+    n_repeated = int(((np.diff(items) == 0) & (np.diff(user) == 0)).sum())
+    starts = np.flatnonzero(np.diff(user, prepend=-1))
+    return UserRows(table["user_id"].gather(starts), CSR(np.append(starts, len(items)), items, values)), n_repeated
+
+
+def cap_ratings(users: UserRows, max_ratings: int) -> UserRows:
+    """Sample `max_ratings` ratings of users with more; the sample depends only on the user's id and row length."""
+    mask = np.ones(len(users.rows.data), np.bool_)
+    for user in np.flatnonzero(users.lengths > max_ratings):
+        start, stop = users.rows.indptr[user], users.rows.indptr[user + 1]
+        # seeded by crc32, since Python salts `hash` in each process
+        rng = np.random.default_rng([zlib.crc32(str(users.user_ids[int(user)]).encode()), stop - start])
+        mask[start:stop] = False
+        mask[start + rng.choice(stop - start, max_ratings, replace=False)] = True
+    indptr = np.concatenate([[0], np.cumsum(mask)])[users.rows.indptr]
+    return UserRows(users.user_ids, CSR(indptr, users.rows.indices[mask], users.rows.data[mask]))
+
+
+def pack_by_bucket(table: Any, n_buckets: int, rank_items: RankItems | None = None) -> Any:
+    """Pack a table into cells of one bucket of users each; a partition holds all cells of its buckets."""
+    bucket = sql.pmod(sql.hash("user_id"), sql.lit(n_buckets)).alias("bucket")
+    task = PackBuckets(partition_keys(table.sparkSession, n_buckets), rank_items)
+    cells = map_partitions(table.select("*", bucket), task, "bucket int, body binary")
+    return cells.repartition(n_buckets, "bucket").sortWithinPartitions("bucket", "body")
+
+
+def read_cells(cells: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    """Read the cells of a bucket as one table."""
+    return pl.concat([pl.DataFrame(unpack(cell["body"])) for cell in cells])
+
+
+def count_buckets(spark: Any, n_ratings: int) -> int:
+    """Return the number of buckets: of bounded size, and at least two per core."""
+    return max(-(-n_ratings // BUCKET_RATINGS), 2 * count_cores(spark))
+
+
+def count_cores(spark: Any) -> int:
+    """Return the number of tasks that run at once; 8 if Spark does not report it."""
+    try:
+        return max(1, int(spark.sparkContext.defaultParallelism))
+    except Exception:  # Spark Connect has no context
+        return 8
+
+
+def group_by_user(
+    table: Any, items: RatedItems, max_ratings: int | None = None, *, n_buckets: int | None = None
+) -> GroupedRatings:
+    """Group a table of `rating_table` by user and persist the rows on the executors' disks, until `frame.unpersist()`.
+
+    `max_ratings` caps the ratings of a user. Raise `InputError` if a user rated an item more than once.
+    """
+    n_buckets = n_buckets or count_buckets(table.sparkSession, items.n_ratings)
+    cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items))
+    schema = "users long, ratings long, repeated long, body binary"
+    frame = map_partitions(cells, GroupByUser(max_ratings), schema).persist(StorageLevel.DISK_ONLY)
+    users, ratings, repeated = frame.agg(sql.sum("users"), sql.sum("ratings"), sql.sum("repeated")).first()
+    if repeated:
+        frame.unpersist()
+        raise InputError(
+            f"{plural(repeated, 'repeated rating')} of an item by the same user. Keep one of each, for example with "
+            "ratings_df.dropDuplicates(['user_id', 'item_id'])."
+        )
+    return GroupedRatings(frame, items, int(users), int(ratings))
+
+
+@dataclass(frozen=True)
+class PartialSums:
+    """Task: sum `statistics` over the rows of a partition, and split the sums into chunks of items."""
+
+    statistics: Callable[[sp.csr_array], Numbers]
+    n_items: int
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Yield the output cells of a partition."""
+        total: Any = 0.0
+        for record in records(batches):
+            total = total + self.statistics(UserRows.unpack([record["body"]]).matrix(self.n_items))
+        context = TaskContext.get()
+        part = context.partitionId() if context else 0
+        for chunk, first in enumerate(range(0, self.n_items, CHUNK_ITEMS) if np.ndim(total) else ()):
+            yield {"chunk": [chunk], "part": [part], "body": [total[:, first : first + CHUNK_ITEMS].tobytes()]}
+
+
+@dataclass(frozen=True)
+class AddPartialSums:
+    """Task: add the partial sums of a chunk in the order of the partitions, so that results are reproducible."""
+
+    n_sums: int
+
+    def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
+        """Yield the output cells of a partition."""
+        for (chunk,), partials in grouped_records(batches, "chunk"):
+            total: Any = 0.0
+            for partial in partials:
+                total = total + np.frombuffer(partial["body"]).reshape(self.n_sums, -1)
+            yield {"chunk": [chunk], "body": [total.tobytes()]}
+
+
+def sum_over_users(rows: GroupedRatings, statistics: Callable[[sp.csr_array], Numbers], n_sums: int) -> Numbers:
+    """Return the sum of `statistics` over all users' rows, shape (n_sums, n_items), items by popularity."""
+    chunks = -(-rows.n_items // CHUNK_ITEMS)
+    partials = map_partitions(rows.frame, PartialSums(statistics, rows.n_items), "chunk int, part int, body binary")
+    shuffled = partials.repartition(min(chunks, 64), "chunk").sortWithinPartitions("chunk", "part")
+    chunk_sums = sorted(map_partitions(shuffled, AddPartialSums(n_sums), "chunk int, body binary").collect())
+    return np.concatenate([np.frombuffer(body).reshape(n_sums, -1) for _, body in chunk_sums], axis=1)
