@@ -167,12 +167,12 @@ def test_a_newcomer_rates_five_items_and_sees_the_list_change_with_reasons_that_
     assert listed(page) != first
     assert not set(listed(page)) & set(rated)
     expect(page.locator(".moved").first).to_be_visible()
-    expect(page.locator("#said")).to_contain_text("The list changed")
+    expect(page.locator("#announcement")).to_contain_text("The list changed")
     page.get_by_role("link", name="With reasons, filters and more").click()
     expect(page.locator("#rows > li")).to_have_count(10)
     expect(page.locator(".why").first).to_contain_text("Because you rated")
     page.locator("summary", has_text="How it adds up").first.click()
-    figures = page.locator(".sum").first.locator(".figure").all_inner_texts()
+    figures = page.locator(".breakdown").first.locator(".figure").all_inner_texts()
     assert sum(map(as_number, figures[:-1])) == pytest.approx(as_number(figures[-1]), abs=1e-9)
     parts = page.locator(".bar").first.locator("rect")
     assert 95 < sum(parts.evaluate_all("all => all.map(one => one.width.baseVal.value)")) <= 100
@@ -221,11 +221,11 @@ def test_taking_a_reason_away_shows_where_the_item_would_fall_to_and_one_tap_und
     before = listed(page)
     page.locator("summary", has_text="How it adds up").first.click()
     page.get_by_role("link", name="Leave out").first.click()
-    expect(page.locator("#fall")).to_contain_text("Without your stars for")
+    expect(page.locator("#rank-change")).to_contain_text("Without your stars for")
     assert listed(page) != before
     page.reload()
     page.get_by_role("link", name="Put it back").click()
-    expect(page.locator("#fall")).to_have_count(0)
+    expect(page.locator("#rank-change")).to_have_count(0)
     assert listed(page) == before
 
 
@@ -253,7 +253,7 @@ def test_more_comes_when_the_end_is_near(visit):
 def test_search_forgives_typos_while_one_types_and_rates_in_place(visit):
     page = visit()
     page.get_by_label("Find an item").press_sequentially("godfahter")
-    found = page.locator("#found .match").first
+    found = page.locator("#results .match").first
     expect(found).to_contain_text("The Godfather")
     expect(page.get_by_label("Find an item")).to_be_focused()
     found.get_by_role("button", name="5: loved it").click()
@@ -271,7 +271,7 @@ def test_an_items_page_tells_of_it_and_can_be_reloaded(visit):
     assert told.startswith(f"{sum(people)} ratings")
     expect(page.get_by_text("people rated both").first).to_be_visible()
     page.get_by_role("link", name="Show them").click()
-    expect(page.locator(".people tbody tr")).to_have_count(10)
+    expect(page.locator(".audience tbody tr")).to_have_count(10)
     page.locator(".yours .star").nth(3).click()
     expect(page.locator(".yours .star.on")).to_have_count(4)
     page.reload()
@@ -328,7 +328,7 @@ def test_half_stars_are_drawn_whole_and_filled_up_to_the_rating(visit, half_star
     for row, rating in zip(page.locator("main .match").all(), (5, 2.5, 3, 4.5, 0.5), strict=True):
         assert_drawn(stars_of(page, row), 80, rating)
     page.goto("/?query=godfather")
-    found = page.locator("#found .match").first
+    found = page.locator("#results .match").first
     assert_drawn(stars_of(page, found), 80, found.locator(".star.on").count() / 2)
 
 
@@ -386,10 +386,10 @@ def test_all_of_it_works_by_keyboard_alone(visit):
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Leave out").first).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#fall")).to_be_visible()
+    expect(page.locator("#rank-change")).to_be_visible()
     page.get_by_role("link", name="Put it back").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#fall")).to_have_count(0)
+    expect(page.locator("#rank-change")).to_have_count(0)
 
 
 def test_to_skip_to_the_content_draws_nothing_anew_and_back_still_works(visit):
@@ -415,7 +415,7 @@ def test_without_scripts_one_can_rate_list_filter_and_read(visit):
         page.locator(".tile").first.locator(".star").nth(stars - 1).click()
     page.get_by_label("Find an item").fill("godfahter")
     page.get_by_role("button", name="Search").click()
-    page.locator("#found .match").first.get_by_role("button", name="5: loved it").click()
+    page.locator("#results .match").first.get_by_role("button", name="5: loved it").click()
     page.get_by_role("link", name="Your stars").click()
     assert page.locator(".match").count() == 4
     page.get_by_role("link", name="Your list").click()
@@ -462,7 +462,7 @@ def test_axe_finds_nothing_on_any_page(visit, scheme, size, pages):
     page.goto("/list")
     page.get_by_role("button", name="Less like this").first.click()
     first = listed(page)[0]
-    without = page.locator(".sum a").first.get_attribute("href")
+    without = page.locator(".breakdown a").first.get_attribute("href")
     for path in (*pages, without, f"/items/{first}"):
         page.goto(path)
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
@@ -474,8 +474,8 @@ def test_axe_finds_nothing_on_any_page(visit, scheme, size, pages):
 
 def test_titles_with_scripts_are_text_on_every_page(visit):
     page = visit("/?query=script")
-    expect(page.locator("#found .title").first).to_have_text(EVIL)
-    page.locator("#found .star").nth(4).click()
+    expect(page.locator("#results .title").first).to_have_text(EVIL)
+    page.locator("#results .star").nth(4).click()
     expect(page.locator("#latest .title")).to_have_text(EVIL)
     rate(page, 5)
     for path in ("/", "/list", "/ratings", "/items/66666", "/list?without=66666&of=50"):

@@ -17,7 +17,7 @@ from reelated.ratings import Ids
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
-from reelated.web.chart import SIDE, Chart
+from reelated.web.map_data import SIDE, MapData
 from service.process import Server
 
 HERE = "http://127.0.0.1:8000"
@@ -101,7 +101,7 @@ def test_a_browser_keeps_the_map_until_it_is_another(visitor, app, place):
 
 def test_a_map_of_ten_thousand_items_is_small(app, place):
     rec = app.state.service.served.recommender
-    plain, packed = Chart(rec, ItemMap.load(Versions(place[1]).map_file)).json
+    plain, packed = MapData(rec, ItemMap.load(Versions(place[1]).map_file)).json
     assert gzip.decompress(packed) == plain
     assert len(packed) < 30 * len(rec.item_ids)  # 300 KB for ten thousand
 
@@ -125,7 +125,7 @@ def test_without_a_map_it_says_when_there_will_be_one(visitor, place, monkeypatc
     answers = [visitor.get(address) for address in ("/api/map", "/map", "/map.svg")]
     file.write_bytes(kept)
     assert [answer.status_code for answer in answers] == [503] * 3
-    where = "" if there else " where this is installed: pip install '.[map]'"
+    where = "" if there else " if the extra is installed: pip install '.[map]'"
     assert answers[0].json()["detail"] == f"There is no map yet. It is drawn after a refit{where}."
     assert "One moment, please" in answers[1].text
 
@@ -143,17 +143,17 @@ def test_the_picture_leads_to_every_item_and_nothing_in_it_can_act(visitor, app)
 def test_the_page_lists_what_is_most_like_an_item(visitor):
     page = visitor.get(f"/map?item={STAR_WARS}").text
     wanted = [row["item_id"] for row in visitor.get(f"/api/items/{STAR_WARS}/similar").json()["recommendations"]]
-    assert [int(item_id) for item_id in re.findall(r'data-fly="(\d+)"', page)] == wanted
+    assert [int(item_id) for item_id in re.findall(r'data-item="(\d+)"', page)] == wanted
     assert '<img src="/map.svg"' in page
     assert visitor.get("/map?item=99999").status_code == 404
     found = visitor.get("/map?query=star wasr").text
-    assert f'data-fly="{STAR_WARS}"' in found
-    assert "No title is like" in visitor.get("/map?query=zzzzqqqq").text
+    assert f'data-item="{STAR_WARS}"' in found
+    assert "No title matches" in visitor.get("/map?query=zzzzqqqq").text
 
 
 def test_an_item_of_today_has_no_neighbours_yet(visitor, app):
     app.state.service.store.put_item(77_777, "Of today", 2026, [])
-    assert "Too few have rated it" in visitor.get("/map?item=77777").text
+    assert "It has too few ratings" in visitor.get("/map?item=77777").text
 
 
 def test_the_stars_on_the_map_are_the_visitors_own(visitor, app):
@@ -161,14 +161,14 @@ def test_the_stars_on_the_map_are_the_visitors_own(visitor, app):
     visitor.post("/rate", data={"token": token, "item_id": 50, "rating": 4})
 
     def marks(client):
-        found = re.search(r"data-stars='(.*?)' data-glowing='(.*?)'", client.get("/map").text)
+        found = re.search(r"data-ratings='(.*?)' data-highlighted='(.*?)'", client.get("/map").text)
         return json.loads(found[1]), json.loads(found[2])
 
-    stars, glowing = marks(visitor)
+    stars, highlighted = marks(visitor)
     assert stars == {"50": 4.0}
     body = {"ratings": [{"item_id": 50, "rating": 4}], "n": 30}
     wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    assert glowing == [str(row["item_id"]) for row in wanted]
+    assert highlighted == [str(row["item_id"]) for row in wanted]
     assert marks(TestClient(app, HERE)) == ({}, [])
 
 
@@ -230,19 +230,19 @@ def test_search_flies_to_an_item_and_lists_what_is_like_it(visit):
     page = visit()
     whole = settled(page)
     page.fill("#query", "star wasr")
-    page.locator("#found a", has_text="Star Wars").first.click()
-    expect(page.locator("#chosen h2")).to_contain_text("Star Wars")
-    expect(page.locator("#chosen li")).to_have_count(10)
-    expect(page.locator(".stage [role=status]")).to_contain_text("Star Wars (1977) is chosen")
-    expect(page.locator("#found a")).to_have_count(0)
+    page.locator("#results a", has_text="Star Wars").first.click()
+    expect(page.locator("#selected h2")).to_contain_text("Star Wars")
+    expect(page.locator("#selected li")).to_have_count(10)
+    expect(page.locator(".stage [role=status]")).to_contain_text("Star Wars (1977) is selected")
+    expect(page.locator("#results a")).to_have_count(0)
     assert page.url.endswith(f"/map?item={STAR_WARS}")
     near = settled(page)
     assert near != whole
     page.reload()
     expect(page.locator("canvas[data-ready]")).to_be_visible()
-    expect(page.locator("#chosen h2")).to_contain_text("Star Wars")
-    page.locator("#chosen li a").first.click()
-    expect(page.locator("#chosen h2")).not_to_contain_text("Star Wars")
+    expect(page.locator("#selected h2")).to_contain_text("Star Wars")
+    page.locator("#selected li a").first.click()
+    expect(page.locator("#selected h2")).not_to_contain_text("Star Wars")
     assert not page.url.endswith(f"={STAR_WARS}")
 
 
@@ -251,10 +251,10 @@ def test_a_star_that_is_given_shines_at_once_and_what_it_leads_to_glows(visit):
     page.get_by_title("Show all").click()
     settled(page)
     assert accent(page) not in page.evaluate(COLOURS)
-    page.locator("#chosen .star").nth(4).click()
-    expect(page.locator("#chosen .star.on")).to_have_count(5)
+    page.locator("#selected .star").nth(4).click()
+    expect(page.locator("#selected .star.on")).to_have_count(5)
     expect(page.locator("#map canvas")).to_be_visible()
-    assert json.loads(page.locator("#map").get_attribute("data-stars")) == {str(STAR_WARS): 5}
+    assert json.loads(page.locator("#map").get_attribute("data-ratings")) == {str(STAR_WARS): 5}
     settled(page)
     assert page.evaluate(COLOURS).get(accent(page), 0) > 20
     assert page.url.endswith(f"/map?item={STAR_WARS}")
@@ -280,7 +280,7 @@ def test_wheel_and_pointer_and_keys_move_the_map_and_all_of_it_comes_back(visit)
     page.keyboard.press("0")
     assert settled(page) == whole
     page.keyboard.press("Enter")
-    expect(page.locator("#chosen h2 a")).to_be_visible()
+    expect(page.locator("#selected h2 a")).to_be_visible()
 
 
 def test_two_fingers_zoom(visit):
@@ -339,8 +339,8 @@ def test_who_asks_for_less_motion_is_there_at_once_and_all_others_fly(visit):
     for motion, flies in (("no-preference", True), ("reduce", False)):
         page = visit("/map?query=star wars", reduced_motion=motion)
         page.evaluate("performance.now = () => 1e12")  # so that a flight never leaves
-        page.locator("#found a").first.click()
-        expect(page.locator("#chosen li")).to_have_count(10)
+        page.locator("#results a").first.click()
+        expect(page.locator("#selected li")).to_have_count(10)
         page.mouse.move(1, 1)
         assert (settled(page) == settled(whole)) == flies
 
@@ -363,7 +363,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_or_too_small_to_touch(visit
 def test_without_scripts_the_picture_is_shown(visit):
     page = visit(f"/map?item={STAR_WARS}", ready=False, java_script_enabled=False)
     expect(page.locator("#map img")).to_be_visible()
-    expect(page.locator("#chosen li")).to_have_count(10)
+    expect(page.locator("#selected li")).to_have_count(10)
 
 
 def test_where_the_map_does_not_come_the_page_says_so(visit, chromium):

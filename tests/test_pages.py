@@ -13,11 +13,11 @@ from reelated.ratings import Scale
 from reelated.refit import Versions, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
-from reelated.web.pages.lists import Taste, known
-from reelated.web.pages.sessions import LASTS, VISITOR
-from reelated.web.pages.stars import Steps
-from reelated.web.pages.sums import add_up
-from reelated.web.wall import most_telling
+from reelated.web.elicitation import elicitation_order
+from reelated.web.pages.breakdown import break_down
+from reelated.web.pages.list_page import VisitorProfile, known_ratings
+from reelated.web.pages.rating_input import RatingInput
+from reelated.web.pages.sessions import LIFETIMES, VISITOR
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
@@ -119,7 +119,7 @@ def test_a_forged_cookie_is_a_new_visitor(visitor, forged):
 def test_a_cookie_ends_when_its_time_is_over(visitor, monkeypatch):
     send(visitor, "/rate", item_id=50, rating=5)
     assert stars(visitor) == [50]
-    later = int(time.time()) + LASTS[VISITOR] + 60
+    later = int(time.time()) + LIFETIMES[VISITOR] + 60
     monkeypatch.setattr("itsdangerous.TimestampSigner.get_timestamp", lambda _: later)
     assert stars(visitor) == []
 
@@ -180,7 +180,7 @@ def test_an_address_that_asks_the_impossible_gets_a_page_that_says_so(visitor, a
 def test_a_genre_that_no_item_has_gives_an_empty_list(visitor):
     told = visitor.get("/list?genres=Nonsense")
     assert told.status_code == 200
-    assert "Nothing fits." in told.text
+    assert "Nothing matches." in told.text
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
@@ -201,9 +201,9 @@ def test_a_problem_is_told_in_words_for_people(visitor):
 
 
 def test_a_large_form_and_a_missing_page_are_told_as_pages(visitor):
-    assert "That is too much at once" in visitor.post("/rate", content=b"x" * 1_000_001).text
+    assert "Too much data" in visitor.post("/rate", content=b"x" * 1_000_001).text
     told = visitor.get("/nowhere")
-    assert (told.status_code, "There is nothing here" in told.text) == (404, True)
+    assert (told.status_code, "Not found" in told.text) == (404, True)
     assert visitor.get("/api/nowhere").json()["detail"]
 
 
@@ -270,10 +270,10 @@ def test_users_and_audiences_are_for_operators_alone(guarded):
     for address in ("/users", "/users/42", "/users?user_id=42", "/users/nobody"):
         told = client.get(address, follow_redirects=False)
         assert (told.status_code, told.headers["location"].partition("?")[0]) == (303, "/sign-in")
-    assert "Who would want it" not in client.get("/items/50?audience").text
+    assert "Audience" not in client.get("/items/50?audience").text
     assert 'href="/users' not in client.get("/items/50").text
     assert send(client, "/sign-in", key=KEY, back="/users/42").url.path == "/users/42"
-    assert "Who would want it" in client.get("/items/50").text
+    assert "Audience" in client.get("/items/50").text
 
 
 def test_the_page_of_a_user_tells_what_the_api_tells(visitor):
@@ -337,7 +337,7 @@ def test_what_an_item_would_get_does_not_look_at_what_it_got(visitor):
     before = re.search(r'class="predicted"><b>(.*?)</b>', visitor.get("/items/50").text)[1]
     send(visitor, "/rate", item_id=50, rating=1)
     told = visitor.get("/items/50").text
-    assert "You gave it 1; without that we would say" in told
+    assert "You gave it 1. Without your rating, we would predict" in told
     assert re.search(r'class="predicted"><b>(.*?)</b>', told)[1] == before
 
 
@@ -374,7 +374,7 @@ def test_without_one_reason_the_list_is_that_of_who_never_rated_it(visitor, app)
     body = {"ratings": [{"item_id": 50, "rating": 5}, {"item_id": 60, "rating": 4}], "exclude": [134]}
     wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
     assert listed(told) == [row["item_id"] for row in wanted]
-    assert f"place {rank}" in told.text
+    assert f"rank {rank}" in told.text
     assert "Put it back" in told.text
     assert visitor.get("/list").text.count("Put it back") == 0
 
@@ -384,7 +384,7 @@ def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
     for item_id, rating in ((50, 5), (60, 1), (134, 5), (249, 2), (272, 4), (84, 3)):
         send(visitor, "/rate", item_id=item_id, rating=rating)
     page = visitor.get(f"/list?n=40&by={by}").text
-    tables = re.findall(r'<table class="sum">(.*?)</table>', page, re.DOTALL)
+    tables = re.findall(r'<table class="breakdown">(.*?)</table>', page, re.DOTALL)
     assert len(tables) == 40
     for table in tables:
         figures = re.findall(r'class="figure">(.*?)<', table)
@@ -395,7 +395,7 @@ def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
 def test_a_sum_says_because_of_what_adds_most_and_although_of_what_was_rated_low(sample):
     rec = reelated.Recommender().fit(sample)
     told = rec.explain(ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, item_id=84, by="rating", ranks=False)
-    made = add_up(told)
+    made = break_down(told)
     assert made.because == list(told.for_it[:2])
     assert all(reason.contribution > 0 for reason in made.because)
     assert all(reason.contribution < 0 and reason.rating == 1 for reason in made.although)
@@ -406,7 +406,7 @@ def test_a_sum_says_because_of_what_adds_most_and_although_of_what_was_rated_low
 # --------------------------------------------------------------------------------------------------------- the start
 def test_the_first_items_are_known_and_tell_of_different_tastes(sample):
     rec = reelated.Recommender().fit(sample)
-    order = most_telling(rec)
+    order = elicitation_order(rec)
     known = rec.catalogue_.by_popularity[: len(order)]
     assert sorted(order) == sorted(known)
     first = order[:12]
@@ -422,7 +422,7 @@ def test_of_two_items_that_tell_the_same_only_one_is_asked_about_early():
     rows = [(user, item, stars) for user, given in twins.items() for item, stars in given.items()]
     table = dict(zip(("user", "item", "stars"), map(list, zip(*rows, strict=True)), strict=True))
     rec = reelated.Recommender().fit(reelated.read(table, scale=(1, 5, 1)))
-    order = most_telling(rec).tolist()
+    order = elicitation_order(rec).tolist()
     assert abs(order.index(0) - order.index(1)) == 2
 
 
@@ -438,7 +438,7 @@ def test_items_that_were_rated_make_room_for_others(visitor):
 
 def test_search_forgives_typos_and_finds_what_was_added_today(visitor, app):
     assert "The Godfather" in visitor.get("/search?query=godfahter").text
-    assert "No title is like" in visitor.get("/search?query=qqqqqqqqqq").text
+    assert "No title matches" in visitor.get("/search?query=qqqqqqqqqq").text
     app.state.service.store.put_item(70_001, "Zebra Crossing", 2026)
     assert "Zebra Crossing" in visitor.get("/search?query=zebra").text
     send(visitor, "/rate", item_id=70_001, rating=5)
@@ -451,11 +451,11 @@ def test_search_forgives_typos_and_finds_what_was_added_today(visitor, app):
     [((1, 5, 1), 5, False), ((0.5, 5, 0.5), 10, True), ((1, 10, 1), 10, False), ((-10, 10, 0.01), 0, False)],
 )
 def test_every_scale_can_be_rated_on(scale, count, halves):
-    made = Steps.of(Scale(*map(float, scale)))
-    assert (len(made.steps), made.halves) == (count, halves)
+    made = RatingInput.of(Scale(*map(float, scale)))
+    assert (len(made.buttons), made.halves) == (count, halves)
     if count:
-        assert made.steps[0].label.endswith("hated it")
-        assert made.steps[-1].label.endswith("loved it")
+        assert made.buttons[0].label.endswith("hated it")
+        assert made.buttons[-1].label.endswith("loved it")
 
 
 # ------------------------------------------------------------------------------------------------------ how it works
@@ -469,10 +469,10 @@ def test_erasing_removes_everything_and_the_cookie(visitor, app):
     send(visitor, "/rate", item_id=50, rating=5)
     send(visitor, "/dismiss", item_id=60)
     assert kept() == [count + 1 for count in before]
-    assert "Your stars for 1 movie and 1 movie of which you want less" in visitor.get("/how").text
+    assert "Your stars for 1 movie and 1 movie that you want less of" in visitor.get("/how").text
     cookie = visitor.cookies[VISITOR]
     told = send(visitor, "/erase")
-    assert "is gone" in told.text
+    assert "has been erased" in told.text
     assert "Nothing yet" in told.text
     assert kept() == before
     assert visitor.cookies[VISITOR].partition(".")[0] != cookie.partition(".")[0]
@@ -490,4 +490,4 @@ def test_what_visitors_rate_counts_for_a_refit_only_where_it_is_learned_from(pla
 
 def test_stars_beyond_the_scale_of_the_model_count_as_its_ends_until_the_next_refit(app):
     rec = app.state.service.served.recommender
-    assert known(rec, Taste([], {50: 10.0, 60: 0.5, 84: 3.0, -1: 5.0}, [])) == {50: 5, 60: 1, 84: 3}
+    assert known_ratings(rec, VisitorProfile([], {50: 10.0, 60: 0.5, 84: 3.0, -1: 5.0}, [])) == {50: 5, 60: 1, 84: 3}

@@ -17,7 +17,7 @@ import pytest
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions
-from reelated.web.options import variable
+from reelated.web.service_options import variable
 from service.process import Server
 from test_docs import BLOCK, COMMANDS
 

@@ -146,7 +146,7 @@ def test_the_log_says_that_the_first_model_is_being_fitted(tmp_path, sample):
     assert server.stop() == 0
     lines = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
     told = [json.loads(line)["message"] for line in lines]
-    assert told.index("fitting the first model") < told.index("model version 1 is served")
+    assert told.index("fitting the first model") < told.index("serving model version 1")
 
 
 def test_it_does_not_start_where_it_may_not(tmp_path):

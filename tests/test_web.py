@@ -21,7 +21,7 @@ from reelated.errors import InputError
 from reelated.refit import Versions, models_folder, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
-from reelated.web.following import Follower, start_refit
+from reelated.web.model_watcher import ModelWatcher, start_refit
 from reelated.web.service import Service
 
 KEY = "a key of more than sixteen characters"
@@ -94,7 +94,7 @@ def test_where_an_order_is_known_instead_of_times_the_latest_counts_most_in_a_li
     store.import_data(data, "order")
     refit(store, versions)
     service = Service(store, versions)
-    assert service.follow()
+    assert service.load_current()
     rec = reelated.Recommender().fit(data)
     assert list(service.recommend(42)) == list(rec.recommend(user_id=42))
     store.rate(42, 60, 5)
@@ -298,10 +298,10 @@ def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkey
     store.import_data(sample, "sample")
     refit(store, versions)
     service = Service(store, versions)
-    service.follow()
-    first = service.recommend_newcomer({})[0].item_id
+    service.load_current()
+    first = service.recommend_to_new_user({})[0].item_id
     store.set_hidden(first, True)
-    assert service.recommend_newcomer({})[0].item_id != first
+    assert service.recommend_to_new_user({})[0].item_id != first
     asked = []
 
     def gone():
@@ -310,7 +310,7 @@ def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkey
 
     monkeypatch.setattr(store, "hidden_keys", gone)
     for _ in range(3):
-        assert service.recommend_newcomer({})[0].item_id != first
+        assert service.recommend_to_new_user({})[0].item_id != first
     assert len(asked) == 1  # whoever asks does not wait for a store that does not answer
     store.close()
 
@@ -320,19 +320,19 @@ def test_a_hidden_item_stays_hidden_when_the_model_changes_and_takes_no_place(tm
     store.import_data(sample, "sample")
     refit(store, versions)
     service = Service(store, versions)
-    service.follow()
+    service.load_current()
     ratings = {50: 5, 60: 2}
-    first, second = (row.item_id for row in service.recommend_newcomer(ratings, n=2))
+    first, second = (row.item_id for row in service.recommend_to_new_user(ratings, n=2))
     store.set_hidden(first, True)
     refit(store, versions)
-    assert service.follow()
-    assert service.recommend_newcomer(ratings)[0].item_id == second
+    assert service.load_current()
+    assert service.recommend_to_new_user(ratings)[0].item_id == second
     rec = service.served.recommender
     assert rec.explain(ratings=ratings, item_id=second).rank == 1
-    assert first not in rec.item_ids.take(service.served.to_rate).to_list()
-    assert first not in service.chart().columns["item_id"]
+    assert first not in rec.item_ids.take(service.served.items_to_rate).to_list()
+    assert first not in service.map_data().columns["item_id"]
     store.set_hidden(first, False)
-    assert first in service.chart().columns["item_id"]
+    assert first in service.map_data().columns["item_id"]
     assert service.served.recommender.explain(ratings=ratings, item_id=second).rank == 2
     store.close()
 
@@ -404,10 +404,10 @@ def test_what_cannot_be_answered_is_told_in_one_sentence(web, method, address, b
         (b'{"rating": Infinity}', 422, "rating=inf"),
         (b'{"rating": 1e400}', 422, "rating=inf"),
         (b'{"rating": ' + b"9" * 5000 + b"}", 400, "parsing the body"),
-        (b'{"rating": ', 422, "The body is no JSON"),
+        (b'{"rating": ', 422, "The body is not valid JSON"),
         (b'{"rating": "\\ud800"}', 422, "rating="),
-        (b"\xff\xfe", 422, "The body is no JSON"),
-        (b"\0", 422, "The body is no JSON"),
+        (b"\xff\xfe", 422, "The body is not valid JSON"),
+        (b"\0", 422, "The body is not valid JSON"),
         (b"[" * 100_000, 400, "parsing the body"),
         (b'{"a":' * 100_000, 400, "parsing the body"),
         (b'"' + b"x" * 10_000_000 + b'"', 413, "larger than 1,000,000 bytes"),
@@ -470,7 +470,7 @@ def test_without_a_key_nobody_from_elsewhere_may_ask(web):
         {"Forwarded": "for=1.2.3.4"}, {"X-Forwarded-For": "1.2.3.4"}, {"X-Real-IP": "1.2.3.4"}, {"Origin": "http://[::"},
     ):  # fmt: skip
         got = web.get("/api/users/42/recommendations", headers=headers)
-        assert (got.status_code, "this machine alone" in got.json()["detail"]) == (403, True), headers
+        assert (got.status_code, "this machine only" in got.json()["detail"]) == (403, True), headers
     for headers in ({"Host": "localhost"}, {"Host": "[::1]:8000"}, {"Origin": "http://localhost:8000"}):
         assert web.get("/api/users/42/recommendations", headers=headers).status_code == 200
 
@@ -582,7 +582,7 @@ def test_without_the_database_newcomers_are_answered_and_the_rest_may_try_again(
         for method, address in asked:
             got = web.request(method, address, json={"rating": 4} if method == "PUT" else None)
             assert (got.status_code, got.headers.get("Retry-After")) == (503, "5"), address
-            assert got.json()["detail"] == "The store does not answer now. Try again in a moment."
+            assert got.json()["detail"] == "The store is not available. Try again in a moment."
         body = {"ratings": [{"item_id": 50, "rating": 5}]}
         assert web.post("/api/recommendations", json=body).json()["recommendations"] == plain(
             rec.recommend(ratings={50: 5})
@@ -673,7 +673,7 @@ def test_a_site_that_starts_empty_refits_each_time_its_ratings_have_doubled(tmp_
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     for item in "abcdefghijkl":
         store.put_item(item, item)
-    follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_after=4, refit_every=10**6))
+    follower = ModelWatcher(Service(store, versions), ServiceOptions(str(store.url), refit_after=4, refit_every=10**6))
     refits = []
     for at, item in enumerate("abcdefghijkl", 1):
         store.rate("ann", item, 4)
@@ -689,8 +689,8 @@ def test_an_erased_user_without_ratings_is_due_for_a_refit_too(tmp_path, sample)
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(sample, "sample")
     refit(store, versions)
-    follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_every=10**6))
-    follower._tried = store.about().changes, store.about().forgotten
+    follower = ModelWatcher(Service(store, versions), ServiceOptions(str(store.url), refit_every=10**6))
+    follower._last_try = store.about().changes, store.about().forgotten
     for row in store.ratings_of(300):
         store.unrate(300, row.item_id)
     store.forget(300)
@@ -701,7 +701,7 @@ def test_an_erased_user_without_ratings_is_due_for_a_refit_too(tmp_path, sample)
 def test_it_is_time_for_a_refit_when_as_many_ratings_are_new_or_the_store_is_another(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6)
-    is_due = lambda: Follower(Service(store, versions), options)._is_due(store.about())  # noqa: E731
+    is_due = lambda: ModelWatcher(Service(store, versions), options)._is_due(store.about())  # noqa: E731
     assert not is_due()
     store.import_data(sample, "sample")
     assert is_due()
@@ -713,7 +713,7 @@ def test_it_is_time_for_a_refit_when_as_many_ratings_are_new_or_the_store_is_ano
     refit(store, versions)
     versions.switch(1)
     assert not is_due()  # whoever went back is not brought forward at once
-    assert Follower(Service(store, versions), options)._is_due(before)
+    assert ModelWatcher(Service(store, versions), options)._is_due(before)
     store.forget(300)
     assert is_due()
     store.close()
@@ -738,7 +738,7 @@ def test_a_damaged_model_is_not_switched_to(url, app, web):
     kept = (folder / "current.json").read_text()
     (folder / "current.json").write_text("9")
     with pytest.raises(InputError, match="not a saved model"):
-        service.follow()
+        service.load_current()
     assert service.served is before
     (folder / "current.json").write_text(kept)
     assert web.get("/api/users/42/recommendations").status_code == 200

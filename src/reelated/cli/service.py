@@ -217,7 +217,7 @@ def serve(
     with ExitStack() as stack:
         with opened(store) as there:
             from reelated.web import ServiceOptions
-            from reelated.web.running import LOGGING, bind, run
+            from reelated.web.server import LOGGING, bind, run
 
             folder = str(versions_of(there, models).folder)
             url = there.url.render_as_string(hide_password=False)
