@@ -160,7 +160,7 @@ def as_number(text):
 # ----------------------------------------------------------------------------------------------------- a newcomer's way
 def test_a_newcomer_rates_five_items_and_sees_the_list_change_with_reasons_that_add_up(visit):
     page = visit()
-    expect(page.get_by_role("heading", name="What many like")).to_be_visible()
+    expect(page.get_by_role("heading", name="Popular movies")).to_be_visible()
     first = listed(page)
     rated = five(page)
     expect(page.get_by_role("heading", name="Your list")).to_be_visible()
@@ -168,7 +168,7 @@ def test_a_newcomer_rates_five_items_and_sees_the_list_change_with_reasons_that_
     assert not set(listed(page)) & set(rated)
     expect(page.locator(".moved").first).to_be_visible()
     expect(page.locator("#announcement")).to_contain_text("The list changed")
-    page.get_by_role("link", name="With reasons, filters and more").click()
+    page.get_by_role("link", name="See reasons, filters and more").click()
     expect(page.locator("#rows > li")).to_have_count(10)
     expect(page.locator(".why").first).to_contain_text("Because you rated")
     page.locator("summary", has_text="How it adds up").first.click()
@@ -221,7 +221,7 @@ def test_taking_a_reason_away_shows_where_the_item_would_fall_to_and_one_tap_und
     before = listed(page)
     page.locator("summary", has_text="How it adds up").first.click()
     page.get_by_role("link", name="Leave out").first.click()
-    expect(page.locator("#rank-change")).to_contain_text("Without your stars for")
+    expect(page.locator("#rank-change")).to_contain_text("Without your rating of")
     assert listed(page) != before
     page.reload()
     page.get_by_role("link", name="Put it back").click()
@@ -252,10 +252,10 @@ def test_more_comes_when_the_end_is_near(visit):
 
 def test_search_forgives_typos_while_one_types_and_rates_in_place(visit):
     page = visit()
-    page.get_by_label("Find an item").press_sequentially("godfahter")
+    page.get_by_label("Find a movie").press_sequentially("godfahter")
     found = page.locator("#results .match").first
     expect(found).to_contain_text("The Godfather")
-    expect(page.get_by_label("Find an item")).to_be_focused()
+    expect(page.get_by_label("Find a movie")).to_be_focused()
     found.get_by_role("button", name="5: loved it").click()
     expect(page.locator("#latest")).to_contain_text("You gave The Godfather")
 
@@ -265,12 +265,12 @@ def test_an_items_page_tells_of_it_and_can_be_reloaded(visit):
     five(page)
     page.locator("#rows a.title").first.click()
     expect(page.get_by_role("heading", name="For you")).to_be_visible()
-    expect(page.locator(".verdict")).to_contain_text("You would give it about")
+    expect(page.locator(".verdict")).to_contain_text("We think you would give it")
     people = [int(text.replace(",", "")) for text in page.locator(".histogram .figure").all_inner_texts()]
-    told = page.locator("section", has_text="How it was rated").locator(".small").inner_text()
+    told = page.locator("section[aria-labelledby=rated] .small").inner_text()
     assert told.startswith(f"{sum(people)} ratings")
     expect(page.get_by_text("people rated both").first).to_be_visible()
-    page.get_by_role("link", name="Show them").click()
+    page.get_by_role("link", name="Show the audience").click()
     expect(page.locator(".audience tbody tr")).to_have_count(10)
     page.locator(".yours .star").nth(3).click()
     expect(page.locator(".yours .star.on")).to_have_count(4)
@@ -280,22 +280,22 @@ def test_an_items_page_tells_of_it_and_can_be_reloaded(visit):
 
 def test_an_operator_sees_a_user_with_list_history_and_taste(visit):
     page = visit("/users")
-    page.get_by_label("A user's id").fill("300")
+    page.get_by_label("User id").fill("300")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="User 300")).to_be_visible()
-    for heading in ("What they would want", "Their taste, by genre", "What they rated, the latest first"):
+    for heading in ("Recommended movies", "Mean rating by genre", "Ratings, newest first"):
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
     page.goto("/users?user_id=nobody")
-    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
 
 
 def test_erasing_leaves_nothing(visit):
     page = visit()
     five(page)
     page.goto("/how")
-    expect(page.locator("main")).to_contain_text("Your stars for 5 items")
+    expect(page.locator("main")).to_contain_text("Your stars for 5 movies")
     page.get_by_role("button", name="Erase everything about me").click()
-    expect(page.locator("main")).to_contain_text("Everything that was kept about you is gone")
+    expect(page.locator("main")).to_contain_text("All data about you has been erased")
     page.goto("/ratings")
     expect(page.locator("main")).to_contain_text("You have not rated anything yet")
 
@@ -413,7 +413,7 @@ def test_without_scripts_one_can_rate_list_filter_and_read(visit):
     page = visit(java_script_enabled=False)
     for stars in (5, 4, 1):
         page.locator(".tile").first.locator(".star").nth(stars - 1).click()
-    page.get_by_label("Find an item").fill("godfahter")
+    page.get_by_label("Find a movie").fill("godfahter")
     page.get_by_role("button", name="Search").click()
     page.locator("#results .match").first.get_by_role("button", name="5: loved it").click()
     page.get_by_role("link", name="Your stars").click()
@@ -431,10 +431,10 @@ def test_without_scripts_one_can_rate_list_filter_and_read(visit):
     page.get_by_role("button", name="Less like this").first.click()
     assert page.locator("#rows > li .title").all_inner_texts() != before == listed_without_scripts
     page.locator("#rows .title").first.click()
-    assert page.get_by_role("heading", name="How it was rated").is_visible()
+    assert page.get_by_role("heading", name="Ratings").is_visible()
     page.get_by_role("link", name="How it works").click()
     page.get_by_role("button", name="Erase everything about me").click()
-    assert "is gone" in page.locator("main").inner_text()
+    assert "has been erased" in page.locator("main").inner_text()
 
 
 @pytest.mark.parametrize("size", [PHONE, WALL], ids=["phone", "wall"])
@@ -510,5 +510,5 @@ def test_a_service_that_is_gone_is_told(visit):
     page = visit()
     page.route("**/rate", lambda route: route.abort())
     page.locator(".tile").first.locator(".star").first.click()
-    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    expect(page.get_by_role("alert")).to_contain_text("does not respond")
     expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")

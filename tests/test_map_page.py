@@ -91,10 +91,10 @@ def test_a_browser_keeps_the_map_until_it_is_another(visitor, app, place):
     assert "content-encoding" not in plain.headers
     assert plain.content == first.content
     file = Versions(place[1]).map_file
-    before, kept = ItemMap.load(file), file.read_bytes()
+    before, original = ItemMap.load(file), file.read_bytes()
     ItemMap(before.item_ids, before.places * [1, 2]).save(file)
     later = visitor.get("/api/map", headers={"If-None-Match": first.headers["etag"]})
-    file.write_bytes(kept)
+    file.write_bytes(original)
     assert later.status_code == 200
     assert later.headers["etag"] != first.headers["etag"]
 
@@ -108,10 +108,10 @@ def test_a_map_of_ten_thousand_items_is_small(app, place):
 
 def test_a_map_of_an_earlier_model_holds_until_the_next(visitor, place):
     file = Versions(place[1]).map_file
-    before, kept = ItemMap.load(file), file.read_bytes()
+    before, original = ItemMap.load(file), file.read_bytes()
     ItemMap(Ids(before.item_ids.values[:300], "item"), before.places[:300]).save(file)
     told = visitor.get("/api/map").json()
-    file.write_bytes(kept)
+    file.write_bytes(original)
     assert set(told["item_id"]) == set(before.item_ids.values[:300])
     assert max(told["x"] + told["y"]) == SIDE
 
@@ -119,11 +119,11 @@ def test_a_map_of_an_earlier_model_holds_until_the_next(visitor, place):
 @pytest.mark.parametrize("there", [True, False])
 def test_without_a_map_it_says_when_there_will_be_one(visitor, place, monkeypatch, there):
     file = Versions(place[1]).map_file
-    kept = file.read_bytes()
+    original = file.read_bytes()
     file.unlink()
     monkeypatch.setattr("reelated.web.service.find_spec", lambda _: there or None)
     answers = [visitor.get(address) for address in ("/api/map", "/map", "/map.svg")]
-    file.write_bytes(kept)
+    file.write_bytes(original)
     assert [answer.status_code for answer in answers] == [503] * 3
     where = "" if there else " if the extra is installed: pip install '.[map]'"
     assert answers[0].json()["detail"] == f"There is no map yet. It is drawn after a refit{where}."
@@ -373,4 +373,4 @@ def test_where_the_map_does_not_come_the_page_says_so(visit, chromium):
     expect(page.locator("#map .empty")).to_have_text("There is no map <b>yet</b>.")
     page.route("**/api/map", lambda route: route.abort())
     page.reload()
-    expect(page.locator("#map .empty")).to_contain_text("does not answer")
+    expect(page.locator("#map .empty")).to_contain_text("does not respond")
