@@ -1,4 +1,4 @@
-"""What the documents say of running the service holds: lines that ask it, the container, the unit, backup, restore."""
+"""The statements of the documents about running the service: commands, container, systemd unit, backup, restore."""
 
 import configparser
 import json
@@ -27,7 +27,7 @@ VARIABLES = {variable(name) for name in ("port", "workers", "data", *(field.name
 
 
 def needed(name):
-    """Return a program of the machine; without it a test is skipped, and fails where CI is true."""
+    """Return the path of a program; without it, skip the test, or fail if CI is true."""
     found = shutil.which(name)
     if found is None:
         (pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip)(f"needs {name}")
@@ -35,13 +35,13 @@ def needed(name):
 
 
 def block(language, holding):
-    """Return the one block of the page on running that holds a text."""
+    """Return the only code block of docs/running.md that contains a text."""
     (found,) = [match[3] for match in BLOCK.finditer(RUNNING) if match[1] == language and holding in match[3]]
     return found
 
 
 def lines(start):
-    """Return the commands of the page on running that start so."""
+    """Return the commands of docs/running.md with this prefix."""
     shown = "".join(match[3] for match in BLOCK.finditer(RUNNING) if match[1] == "sh")
     return [line for line in shown.splitlines() if line.startswith(start)]
 
@@ -57,7 +57,7 @@ def place(tmp_path_factory, sample):
     return str(store.url), folder / "models"
 
 
-def test_the_lines_of_the_documents_ask_it_and_ctrl_c_ends_it(place, tmp_path):
+def test_the_curl_commands_of_the_documents_work_and_ctrl_c_stops_the_service(place, tmp_path):
     needed("curl")
     texts = [(PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/service.md")]
     asked = [line for text in texts for line in re.findall(r"\bcurl [^`\n]+", text)]
@@ -73,12 +73,12 @@ def test_the_lines_of_the_documents_ask_it_and_ctrl_c_ends_it(place, tmp_path):
         server.process.send_signal(signal.SIGINT)
         code = server._gone()
     assert code in (130, -signal.SIGINT)
-    told = (tmp_path / "log").read_text()
-    assert "Traceback" not in told
-    assert "Application shutdown complete" in told
+    result = (tmp_path / "log").read_text()
+    assert "Traceback" not in result
+    assert "Application shutdown complete" in result
 
 
-def test_the_container_takes_what_there_is_and_is_not_root():
+def test_the_container_copies_existing_files_and_does_not_run_as_root():
     said = re.sub(r"\\\n\s*", " ", (PROJECT / "Containerfile").read_text(encoding="utf-8"))
     steps = [line.split(" ", 1) for line in said.splitlines() if line and not line.startswith("#")]
     ignored = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -100,7 +100,7 @@ def test_the_container_takes_what_there_is_and_is_not_root():
     assert (known.store, known.models, known.host) == ("sqlite:////data/store.db", "/data/models", "0.0.0.0")
 
 
-def test_the_unit_starts_the_service_with_options_that_there_are():
+def test_the_systemd_unit_uses_existing_options():
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str
     unit.read_string(block("ini", "[Service]"))
@@ -113,15 +113,15 @@ def test_the_unit_starts_the_service_with_options_that_there_are():
 
 
 def restored(url):
-    """Return what a store that came back holds of user 1's first rating, and how many ratings in all."""
+    """Return user 1's ratings and the number of ratings in a restored store."""
     store = Store(url).upgrade()
-    told = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
+    result = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
     store.close()
-    return told
+    return result
 
 
 def backed_up(url, sample, keep, bring_back):
-    """Make a store, keep it, write on, bring it back; return what it held when it was kept, and what it holds."""
+    """Create a store, back it up, change it, restore it; return its content at the backup and after the restore."""
     store = Store(url).upgrade()
     store.import_data(sample, "sample")
     store.rate(1, 60, 1)
@@ -134,7 +134,7 @@ def backed_up(url, sample, keep, bring_back):
     return kept, restored(url)
 
 
-def test_a_copy_of_sqlite_that_was_made_while_it_ran_comes_back(tmp_path, sample):
+def test_an_online_backup_of_sqlite_can_be_restored(tmp_path, sample):
     needed("sqlite3")
     (keep,), (bring_back,) = lines("sqlite3"), lines("rm")
     shell = lambda line: lambda: subprocess.run(line, shell=True, cwd=tmp_path, check=True)  # noqa: E731
@@ -142,7 +142,7 @@ def test_a_copy_of_sqlite_that_was_made_while_it_ran_comes_back(tmp_path, sample
     assert held == kept
 
 
-def test_a_dump_of_postgresql_that_was_made_while_it_ran_comes_back(tmp_path, sample, postgres):
+def test_an_online_dump_of_postgresql_can_be_restored(tmp_path, sample, postgres):
     url = postgres.url()
     here = ["-h", postgres.folder, "-U", "tester"]
     (keep,), (bring_back,) = ([shlex.split(line) for line in lines(name)] for name in ("pg_dump", "pg_restore"))
@@ -157,7 +157,7 @@ def test_a_dump_of_postgresql_that_was_made_while_it_ran_comes_back(tmp_path, sa
     assert held == kept
 
 
-def test_what_stands_in_the_page_on_running_is_a_command_or_a_program():
+def test_every_shell_line_of_the_page_on_running_is_a_known_command():
     shown = "".join(match[3] for match in BLOCK.finditer(RUNNING) if match[1] == "sh")
     assert {line.split()[0] for line in shown.splitlines() if line} == {
         "podman", "sqlite3", "pg_dump", "rm", "pg_restore", "reelated",
