@@ -44,7 +44,7 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
     )
     app.state.service = service
     app.include_router(Api(service, metrics, options.api_key).router)
-    app.state.site = create_site(service, options, metrics)
+    app.state.site = create_site(service, options)
     app.include_router(app.state.site.router)
     add_error_handlers(app)
     app.add_middleware(SecurityMiddleware, options=options, metrics=metrics)

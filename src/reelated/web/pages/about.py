@@ -1,7 +1,6 @@
 """The "How it works" page, erasure of visitor data, and operator sign-in and sign-out."""
 
 import time
-from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -12,11 +11,11 @@ from reelated.web.pages.site import PageRequest, Site, redirect
 
 def register(site: Site) -> None:
     """Register these pages."""
-    site.add("GET", "/how", partial(how_it_works, site))
-    site.add("POST", "/erase", partial(erase, site))
-    site.add("GET", "/sign-in", partial(sign_in_form, site))
-    site.add("POST", "/sign-in", partial(sign_in, site))
-    site.add("POST", "/sign-out", partial(sign_out, site))
+    site.add("GET", "/how", how_it_works)
+    site.add("POST", "/erase", erase)
+    site.add("GET", "/sign-in", sign_in_form)
+    site.add("POST", "/sign-in", sign_in)
+    site.add("POST", "/sign-out", sign_out)
 
 
 def how_it_works(site: Site, request: PageRequest) -> Response:

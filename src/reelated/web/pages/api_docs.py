@@ -1,6 +1,5 @@
 """`/docs`: the API reference, rendered from the OpenAPI document without external scripts."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -10,7 +9,7 @@ from reelated.web.pages.site import PageRequest, Site
 
 def register(site: Site) -> None:
     """Register this page."""
-    site.add("GET", "/docs", partial(show, site))
+    site.add("GET", "/docs", show)
 
 
 class SchemaField(NamedTuple):

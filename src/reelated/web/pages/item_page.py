@@ -1,6 +1,5 @@
 """The page of one item: prediction and explanation, rating histogram, similar items and audience."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -16,7 +15,7 @@ N_SIMILAR, N_AUDIENCE = 10, 10
 
 def register(site: Site) -> None:
     """Register this page."""
-    site.add("GET", "/items/{item_id}", partial(show, site))
+    site.add("GET", "/items/{item_id}", show)
 
 
 class HistogramBar(NamedTuple):
@@ -54,11 +53,12 @@ def explain_for_visitor(site: Site, profile: VisitorProfile, item_id: Any) -> di
     ratings = known_ratings(rec, profile)
     if not ratings.keys() - {item_id}:
         return {"prediction": None, "breakdown": None}
-    if rec.models_.rater is None:
-        explanation = rec.explain(ratings=ratings, item_id=item_id, by="score", ranks=False)
-        return {"prediction": None, "breakdown": break_down(explanation) if explanation.contributions else None}
-    explanation = rec.explain(ratings=ratings, item_id=item_id, by="rating", ranks=False)
-    return {"prediction": rec.predict(ratings=ratings, item_id=item_id), "breakdown": break_down(explanation)}
+    predicts = rec.models_.rater is not None
+    explanation = rec.explain(ratings=ratings, item_id=item_id, by="rating" if predicts else "score", ranks=False)
+    return {
+        "prediction": rec.predict(ratings=ratings, item_id=item_id) if predicts else None,
+        "breakdown": break_down(explanation) if predicts or explanation.contributions else None,
+    }
 
 
 def histogram(counts: dict[float, int], scale: Scale) -> list[HistogramBar]:

@@ -1,6 +1,6 @@
 """The visitor's list: recommendations with intervals, reasons and counterfactuals."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -23,8 +23,8 @@ N_DISMISSED_WITH = 10
 
 def register(site: Site) -> None:
     """Register these pages."""
-    site.add("GET", "/list", partial(show, site))
-    site.add("POST", "/dismiss", partial(dismiss, site))
+    site.add("GET", "/list", show)
+    site.add("POST", "/dismiss", dismiss)
 
 
 class VisitorProfile(NamedTuple):

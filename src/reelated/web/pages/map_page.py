@@ -1,12 +1,9 @@
 """The map page: all items on a plane, and the most similar items of a selected one."""
 
-from functools import partial
-from typing import Any
-
 from starlette.responses import Response
 
 from reelated.web.api import cached_response
-from reelated.web.pages.list_page import dismissed_items, known_ratings, visitor_profile
+from reelated.web.pages.list_page import dismissed_items, is_known, known_ratings, visitor_profile
 from reelated.web.pages.rating_pages import search_results
 from reelated.web.pages.site import PageRequest, Site
 
@@ -19,8 +16,8 @@ SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'no
 
 def register(site: Site) -> None:
     """Register these pages."""
-    site.add("GET", "/map", partial(show, site))
-    site.add("GET", "/map.svg", partial(svg, site))
+    site.add("GET", "/map", show)
+    site.add("GET", "/map.svg", svg)
 
 
 def show(site: Site, request: PageRequest) -> Response:
@@ -32,6 +29,7 @@ def show(site: Site, request: PageRequest) -> Response:
     highlighted = rec.recommend(ratings=ratings, n=N_HIGHLIGHTED, exclude=excluded) if ratings else ()
     if request.query.get("item"):
         selected = site.service.item(site.store.parse("item", request.query["item"]))
+    in_model = selected and is_known(rec, selected.item_id)
     return site.render(
         request,
         "map",
@@ -39,15 +37,9 @@ def show(site: Site, request: PageRequest) -> Response:
         ratings={str(item_id): rating for item_id, rating in ratings.items()},
         highlighted=[str(row.item_id) for row in highlighted],
         selected=selected,
-        neighbors=_neighbors(site, selected.item_id) if selected else (),
+        neighbors=rec.similar(selected.item_id, n=N_NEIGHBORS) if selected and in_model else (),
         **search_results(site, request),
     )
-
-
-def _neighbors(site: Site, item_id: Any) -> Any:
-    """Return the most similar items; none if the model does not know the item yet."""
-    rec = site.service.served.recommender
-    return () if rec.item_ids.find(item_id) is None else rec.similar(item_id, n=N_NEIGHBORS)
 
 
 def svg(site: Site, request: PageRequest) -> Response:

@@ -1,6 +1,5 @@
 """The start page, the search, and the visitor's ratings."""
 
-from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -15,10 +14,10 @@ MAX_HITS = 8
 
 def register(site: Site) -> None:
     """Register these pages."""
-    site.add("GET", "/", partial(start, site))
-    site.add("GET", "/search", partial(search, site))
-    site.add("GET", "/ratings", partial(ratings, site))
-    site.add("POST", "/rate", partial(rate, site))
+    site.add("GET", "/", start)
+    site.add("GET", "/search", search)
+    site.add("GET", "/ratings", ratings)
+    site.add("POST", "/rate", rate)
 
 
 def start(site: Site, request: PageRequest) -> Response:

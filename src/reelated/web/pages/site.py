@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from reelated.errors import InputError, plural_of, with_article
-from reelated.web.metrics import Metrics
 from reelated.web.pages.rating_input import RatingInput
 from reelated.web.pages.renderer import Renderer
 from reelated.web.pages.sessions import Session, Sessions, is_same_site
@@ -69,17 +68,16 @@ class PageRequest(NamedTuple):
         return dict(self.http.path_params)
 
 
-Handler = Callable[[PageRequest], Response]
+Handler = Callable[["Site", PageRequest], Response]
 
 
 class Site:
     """The pages of one service."""
 
-    def __init__(self, service: Service, options: ServiceOptions, metrics: Metrics) -> None:
+    def __init__(self, service: Service, options: ServiceOptions) -> None:
         self.service = service
         self.store = service.store
         self.options = options
-        self.metrics = metrics
         self.sessions = Sessions(service.store, options.api_key)
         self.renderer = Renderer()
         self.paths: set[str] = set()
@@ -105,7 +103,7 @@ class Site:
             return RedirectResponse("/sign-in?" + urlencode({"back": address_of(request)}), 303)
         if self.service.is_ready:
             self.service.current()  # refreshes the hidden items of `served`
-        response = handler(PageRequest(request, session, form))
+        response = handler(self, PageRequest(request, session, form))
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response

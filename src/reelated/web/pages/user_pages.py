@@ -1,6 +1,5 @@
 """The user pages for operators: recommendations, ratings, and mean ratings by genre."""
 
-from functools import partial
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -15,8 +14,8 @@ PAGE_SIZE, N_ACTIVE, MAX_GENRES = 50, 24, 12
 
 def register(site: Site) -> None:
     """Register these pages."""
-    site.add("GET", "/users", partial(choose, site), operator=True)
-    site.add("GET", "/users/{user_id}", partial(show, site), operator=True)
+    site.add("GET", "/users", choose, operator=True)
+    site.add("GET", "/users/{user_id}", show, operator=True)
 
 
 class GenreComparison(NamedTuple):

@@ -35,8 +35,8 @@ function draw() {
   frameRequest ||= requestAnimationFrame(() => {
     frameRequest = 0;
     const css = getComputedStyle(canvas);
-    const [paper, ink, soft, accent] = ["--raised", "--ink", "--soft", "--accent"].map((name) => css.getPropertyValue(name).trim());
-    view.draw({ paper, ink, soft, accent, font: css.fontFamily, dark: darkScheme.matches });
+    const [paper, ink, accent] = ["--raised", "--ink", "--accent"].map((name) => css.getPropertyValue(name).trim());
+    view.draw({ paper, ink, accent, font: css.fontFamily, dark: darkScheme.matches });
   });
 }
 

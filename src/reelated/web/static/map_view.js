@@ -4,7 +4,7 @@
 /** @typedef {{ names: string[], colors: [string, string][], of: number[], homes: (number | null)[] }} Groups */
 /** @typedef {{ item_id: (number | string)[], title: string[], year: (number | null)[], n_ratings: number[], x: number[], y: number[], genres: Groups, decades: Groups }} Columns */
 /** @typedef {{ x: number, y: number, scale: number }} Viewport */
-/** @typedef {{ paper: string, ink: string, soft: string, accent: string, font: string, dark: boolean }} Theme */
+/** @typedef {{ paper: string, ink: string, accent: string, font: string, dark: boolean }} Theme */
 /** @typedef {[left: number, top: number, right: number, bottom: number]} Box */
 
 const CELL_SIZE = 250;
@@ -20,7 +20,7 @@ export class MapView {
     this.columns = columns;
     this.context = context;
     /** @type {Theme} */
-    this.theme = { paper: "", ink: "", soft: "", accent: "", font: "", dark: false };
+    this.theme = { paper: "", ink: "", accent: "", font: "", dark: false };
     this.size = columns.x.length;
     this.width = columns.x.reduce((largest, x) => Math.max(largest, x), 1);
     this.height = columns.y.reduce((largest, y) => Math.max(largest, y), 1);
