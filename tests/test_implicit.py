@@ -21,7 +21,7 @@ from reelated.recommender import textbook
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
-from reelated.web.pages.stars import Steps
+from reelated.web.pages.rating_input import RatingInput
 
 HERE = "http://127.0.0.1:8000"
 
@@ -311,7 +311,7 @@ def test_the_page_has_a_mark_instead_of_stars_and_names_what_one_has(client):
 
 def test_a_scale_of_one_value_is_a_mark_too():
     for scale, feedback in (((1, 1, 1), "explicit"), ((0, 1, 1), "implicit")):
-        made = Steps.of(Scale(*map(float, scale)), feedback)
+        made = RatingInput.of(Scale(*map(float, scale)), feedback)
         assert made.single
-        assert [step.value for step in made.steps] == [1.0]
-    assert not Steps.of(Scale(0.0, 1.0, 1.0)).single
+        assert [step.value for step in made.buttons] == [1.0]
+    assert not RatingInput.of(Scale(0.0, 1.0, 1.0)).single

@@ -1,4 +1,4 @@
-"""The map of the service: places that a browser may keep, a page without scripts, and one to walk about in."""
+"""The map of the service: cacheable data, a page without scripts, and an interactive map."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ from reelated.ratings import Ids
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
-from reelated.web.chart import SIDE, Chart
+from reelated.web.map_data import SIDE, MapData
 from service.process import Server
 
 HERE = "http://127.0.0.1:8000"
@@ -37,7 +37,7 @@ COLOURS = """() => {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, sample):
-    """A store with the sample and one item whose title is no friend, a model of it, and its map."""
+    """A store with the sample and one item with a malicious title, a model of it, and its map."""
     file = tmp_path_factory.mktemp("map") / "store.db"
     store = Store(f"sqlite:///{file}").upgrade()
     store.import_data(sample, "sample")
@@ -51,9 +51,9 @@ def place(tmp_path_factory, sample):
 
 @pytest.fixture(scope="module")
 def app(place):
-    made = create_app(ServiceOptions(*place, refit_after=10**9, refit_every=10**6, poll=0.05))
-    with TestClient(made, HERE):
-        yield made
+    created = create_app(ServiceOptions(*place, refit_after=10**9, refit_every=10**6, poll=0.05))
+    with TestClient(created, HERE):
+        yield created
 
 
 @pytest.fixture
@@ -62,28 +62,27 @@ def visitor(app):
     return TestClient(app, HERE, raise_server_exceptions=False, headers={"Accept": "text/html"})
 
 
-# -------------------------------------------------------------------------------------------------------------- API
-def test_every_item_has_its_place_in_columns_the_most_rated_first(visitor, app, place):
-    told = visitor.get("/api/map").json()
+def test_the_map_data_has_every_item_the_most_rated_first(visitor, app, place):
+    result = visitor.get("/api/map").json()
     rec, items = app.state.service.served.recommender, ItemMap.load(Versions(place[1]).map_file)
     order = rec.catalogue_.by_popularity
-    assert told["item_id"] == rec.item_ids.take(order).to_list()
-    assert told["title"] == [rec.catalogue_.titles[at] for at in order]
-    assert told["year"] == [rec.catalogue_.years[at] for at in order]
-    assert told["n_ratings"] == rec.catalogue_.counts[order].tolist()
-    xy = np.array([told["x"], told["y"]]).T
+    assert result["item_id"] == rec.item_ids.take(order).to_list()
+    assert result["title"] == [rec.catalogue_.titles[at] for at in order]
+    assert result["year"] == [rec.catalogue_.years[at] for at in order]
+    assert result["n_ratings"] == rec.catalogue_.counts[order].tolist()
+    xy = np.array([result["x"], result["y"]]).T
     assert xy.min() == 0
     assert xy.max() == SIDE
     apart = [np.linalg.norm(of[0] - of[1:], axis=1) for of in (xy, items.places[order])]
     assert np.allclose(apart[0], apart[1] * (apart[0].sum() / apart[1].sum()), atol=2)
     for by in ("genres", "decades"):
         groups = groups_of(rec.catalogue_, by)
-        assert (told[by]["names"], told[by]["of"]) == (list(groups.names), groups.of[order].tolist())
-        assert len(told[by]["colors"]) == len(groups.names) + 1
-        assert all(told[by]["of"][at] == group for group, at in enumerate(told[by]["homes"]) if at is not None)
+        assert (result[by]["names"], result[by]["of"]) == (list(groups.names), groups.of[order].tolist())
+        assert len(result[by]["colors"]) == len(groups.names) + 1
+        assert all(result[by]["of"][at] == group for group, at in enumerate(result[by]["homes"]) if at is not None)
 
 
-def test_a_browser_keeps_the_map_until_it_is_another(visitor, app, place):
+def test_the_map_data_is_cached_by_etag(visitor, app, place):
     first = visitor.get("/api/map")
     assert first.headers["cache-control"] == "no-cache"
     assert visitor.get("/api/map", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
@@ -91,47 +90,46 @@ def test_a_browser_keeps_the_map_until_it_is_another(visitor, app, place):
     assert "content-encoding" not in plain.headers
     assert plain.content == first.content
     file = Versions(place[1]).map_file
-    before, kept = ItemMap.load(file), file.read_bytes()
+    before, original = ItemMap.load(file), file.read_bytes()
     ItemMap(before.item_ids, before.places * [1, 2]).save(file)
     later = visitor.get("/api/map", headers={"If-None-Match": first.headers["etag"]})
-    file.write_bytes(kept)
+    file.write_bytes(original)
     assert later.status_code == 200
     assert later.headers["etag"] != first.headers["etag"]
 
 
 def test_a_map_of_ten_thousand_items_is_small(app, place):
     rec = app.state.service.served.recommender
-    plain, packed = Chart(rec, ItemMap.load(Versions(place[1]).map_file)).json
+    plain, packed = MapData(rec, ItemMap.load(Versions(place[1]).map_file)).json
     assert gzip.decompress(packed) == plain
     assert len(packed) < 30 * len(rec.item_ids)  # 300 KB for ten thousand
 
 
-def test_a_map_of_an_earlier_model_holds_until_the_next(visitor, place):
+def test_the_map_of_an_earlier_model_is_used_until_the_next_one_is_drawn(visitor, place):
     file = Versions(place[1]).map_file
-    before, kept = ItemMap.load(file), file.read_bytes()
+    before, original = ItemMap.load(file), file.read_bytes()
     ItemMap(Ids(before.item_ids.values[:300], "item"), before.places[:300]).save(file)
-    told = visitor.get("/api/map").json()
-    file.write_bytes(kept)
-    assert set(told["item_id"]) == set(before.item_ids.values[:300])
-    assert max(told["x"] + told["y"]) == SIDE
+    result = visitor.get("/api/map").json()
+    file.write_bytes(original)
+    assert set(result["item_id"]) == set(before.item_ids.values[:300])
+    assert max(result["x"] + result["y"]) == SIDE
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_without_a_map_it_says_when_there_will_be_one(visitor, place, monkeypatch, there):
+def test_without_a_map_the_error_says_when_there_will_be_one(visitor, place, monkeypatch, there):
     file = Versions(place[1]).map_file
-    kept = file.read_bytes()
+    original = file.read_bytes()
     file.unlink()
     monkeypatch.setattr("reelated.web.service.find_spec", lambda _: there or None)
     answers = [visitor.get(address) for address in ("/api/map", "/map", "/map.svg")]
-    file.write_bytes(kept)
+    file.write_bytes(original)
     assert [answer.status_code for answer in answers] == [503] * 3
-    where = "" if there else " where this is installed: pip install '.[map]'"
+    where = "" if there else " if the extra is installed: pip install '.[map]'"
     assert answers[0].json()["detail"] == f"There is no map yet. It is drawn after a refit{where}."
     assert "One moment, please" in answers[1].text
 
 
-# -------------------------------------------------------------------------------------------------- without scripts
-def test_the_picture_leads_to_every_item_and_nothing_in_it_can_act(visitor, app):
+def test_the_svg_links_to_every_item_and_has_no_scripts(visitor, app):
     answer = visitor.get("/map.svg")
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
@@ -140,39 +138,39 @@ def test_the_picture_leads_to_every_item_and_nothing_in_it_can_act(visitor, app)
     assert visitor.get("/map.svg", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
 
 
-def test_the_page_lists_what_is_most_like_an_item(visitor):
+def test_the_page_lists_the_most_similar_items(visitor):
     page = visitor.get(f"/map?item={STAR_WARS}").text
-    wanted = [row["item_id"] for row in visitor.get(f"/api/items/{STAR_WARS}/similar").json()["recommendations"]]
-    assert [int(item_id) for item_id in re.findall(r'data-fly="(\d+)"', page)] == wanted
+    expected = [row["item_id"] for row in visitor.get(f"/api/items/{STAR_WARS}/similar").json()["recommendations"]]
+    assert [int(item_id) for item_id in re.findall(r'data-item="(\d+)"', page)] == expected
     assert '<img src="/map.svg"' in page
     assert visitor.get("/map?item=99999").status_code == 404
     found = visitor.get("/map?query=star wasr").text
-    assert f'data-fly="{STAR_WARS}"' in found
-    assert "No title is like" in visitor.get("/map?query=zzzzqqqq").text
+    assert f'data-item="{STAR_WARS}"' in found
+    assert "No title matches" in visitor.get("/map?query=zzzzqqqq").text
 
 
-def test_an_item_of_today_has_no_neighbours_yet(visitor, app):
+def test_a_new_item_has_no_neighbours_yet(visitor, app):
     app.state.service.store.put_item(77_777, "Of today", 2026, [])
-    assert "Too few have rated it" in visitor.get("/map?item=77777").text
+    assert "It has too few ratings" in visitor.get("/map?item=77777").text
 
 
-def test_the_stars_on_the_map_are_the_visitors_own(visitor, app):
+def test_the_map_marks_the_visitors_own_ratings(visitor, app):
     token = re.search(r'name="token" value="(\w+)"', visitor.get("/map?item=50").text)[1]
     visitor.post("/rate", data={"token": token, "item_id": 50, "rating": 4})
 
     def marks(client):
-        found = re.search(r"data-stars='(.*?)' data-glowing='(.*?)'", client.get("/map").text)
+        found = re.search(r"data-ratings='(.*?)' data-highlighted='(.*?)'", client.get("/map").text)
         return json.loads(found[1]), json.loads(found[2])
 
-    stars, glowing = marks(visitor)
+    stars, highlighted = marks(visitor)
     assert stars == {"50": 4.0}
     body = {"ratings": [{"item_id": 50, "rating": 4}], "n": 30}
-    wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    assert glowing == [str(row["item_id"]) for row in wanted]
+    expected = visitor.post("/api/recommendations", json=body).json()["recommendations"]
+    assert highlighted == [str(row["item_id"]) for row in expected]
     assert marks(TestClient(app, HERE)) == ({}, [])
 
 
-def test_a_title_that_is_no_friend_is_text_on_the_page(visitor):
+def test_titles_are_escaped(visitor):
     for address in (f"/map?item={ODD}", "/map?query=script", f"/map?query={EVIL}"):
         page = visitor.get(address).text
         assert "<script>alert" not in page
@@ -180,7 +178,6 @@ def test_a_title_that_is_no_friend_is_text_on_the_page(visitor):
     assert visitor.get("/api/map").headers["content-type"] == "application/json"
 
 
-# -------------------------------------------------------------------------------------------------------- a browser
 @pytest.fixture(scope="module")
 def address(place, chromium):
     server = Server(*place)
@@ -190,7 +187,7 @@ def address(place, chromium):
 
 @pytest.fixture
 def visit(chromium, address):
-    """Return a function that opens the map as somebody new; what goes wrong on it fails the test at its end."""
+    """Return a function that opens the map as a new visitor; errors of the page fail the test at its end."""
     contexts, trouble = [], []
 
     def open_(path="/map", ready=True, **how):
@@ -217,7 +214,7 @@ def visit(chromium, address):
 
 
 def settled(page):
-    """Wait until two frames have been drawn; return the picture."""
+    """Wait for two frames; return the canvas as a data URL."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return page.evaluate("document.querySelector('canvas').toDataURL()")
 
@@ -226,41 +223,41 @@ def accent(page):
     return page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent').trim()")
 
 
-def test_search_flies_to_an_item_and_lists_what_is_like_it(visit):
+def test_search_moves_to_an_item_and_lists_similar_ones(visit):
     page = visit()
     whole = settled(page)
     page.fill("#query", "star wasr")
-    page.locator("#found a", has_text="Star Wars").first.click()
-    expect(page.locator("#chosen h2")).to_contain_text("Star Wars")
-    expect(page.locator("#chosen li")).to_have_count(10)
-    expect(page.locator(".stage [role=status]")).to_contain_text("Star Wars (1977) is chosen")
-    expect(page.locator("#found a")).to_have_count(0)
+    page.locator("#results a", has_text="Star Wars").first.click()
+    expect(page.locator("#selected h2")).to_contain_text("Star Wars")
+    expect(page.locator("#selected li")).to_have_count(10)
+    expect(page.locator(".stage [role=status]")).to_contain_text("Star Wars (1977) is selected")
+    expect(page.locator("#results a")).to_have_count(0)
     assert page.url.endswith(f"/map?item={STAR_WARS}")
     near = settled(page)
     assert near != whole
     page.reload()
     expect(page.locator("canvas[data-ready]")).to_be_visible()
-    expect(page.locator("#chosen h2")).to_contain_text("Star Wars")
-    page.locator("#chosen li a").first.click()
-    expect(page.locator("#chosen h2")).not_to_contain_text("Star Wars")
+    expect(page.locator("#selected h2")).to_contain_text("Star Wars")
+    page.locator("#selected li a").first.click()
+    expect(page.locator("#selected h2")).not_to_contain_text("Star Wars")
     assert not page.url.endswith(f"={STAR_WARS}")
 
 
-def test_a_star_that_is_given_shines_at_once_and_what_it_leads_to_glows(visit):
+def test_a_new_rating_is_marked_at_once_and_the_recommendations_glow(visit):
     page = visit(f"/map?item={STAR_WARS}")
     page.get_by_title("Show all").click()
     settled(page)
     assert accent(page) not in page.evaluate(COLOURS)
-    page.locator("#chosen .star").nth(4).click()
-    expect(page.locator("#chosen .star.on")).to_have_count(5)
+    page.locator("#selected .star").nth(4).click()
+    expect(page.locator("#selected .star.on")).to_have_count(5)
     expect(page.locator("#map canvas")).to_be_visible()
-    assert json.loads(page.locator("#map").get_attribute("data-stars")) == {str(STAR_WARS): 5}
+    assert json.loads(page.locator("#map").get_attribute("data-ratings")) == {str(STAR_WARS): 5}
     settled(page)
     assert page.evaluate(COLOURS).get(accent(page), 0) > 20
     assert page.url.endswith(f"/map?item={STAR_WARS}")
 
 
-def test_wheel_and_pointer_and_keys_move_the_map_and_all_of_it_comes_back(visit):
+def test_wheel_pointer_and_keys_move_the_map_and_0_shows_all(visit):
     page = visit()
     whole, canvas = settled(page), page.locator("canvas")
     box = canvas.bounding_box()
@@ -280,7 +277,7 @@ def test_wheel_and_pointer_and_keys_move_the_map_and_all_of_it_comes_back(visit)
     page.keyboard.press("0")
     assert settled(page) == whole
     page.keyboard.press("Enter")
-    expect(page.locator("#chosen h2 a")).to_be_visible()
+    expect(page.locator("#selected h2 a")).to_be_visible()
 
 
 def test_two_fingers_zoom(visit):
@@ -301,7 +298,7 @@ def test_two_fingers_zoom(visit):
     assert page.url.endswith("/map")  # and chose nothing
 
 
-def test_a_tap_on_a_dot_chooses_it(visit):
+def test_a_tap_on_a_dot_selects_it(visit):
     page = visit(f"/map?item={STAR_WARS}")
     canvas = page.locator("canvas").bounding_box()
     page.evaluate("history.replaceState(null, '', '/map')")
@@ -309,7 +306,7 @@ def test_a_tap_on_a_dot_chooses_it(visit):
     page.wait_for_url(f"**/map?item={STAR_WARS}")
 
 
-def test_colours_are_genres_or_decades_and_one_may_be_looked_at_alone(visit):
+def test_colours_show_genres_or_decades_and_one_group_can_be_shown_alone(visit):
     page = visit()
     genres = settled(page)
     page.get_by_label("Colours").select_option("decades")
@@ -324,7 +321,7 @@ def test_colours_are_genres_or_decades_and_one_may_be_looked_at_alone(visit):
     assert settled(page) == decades
 
 
-def test_the_map_is_dark_where_the_system_is(visit):
+def test_the_map_follows_the_colour_scheme_of_the_system(visit):
     light, dark = (visit(color_scheme=scheme) for scheme in ("light", "dark"))
     seen = [max(page.evaluate(COLOURS).items(), key=lambda item: item[1])[0] for page in (light, dark)]
     assert seen[0] != seen[1]
@@ -332,27 +329,27 @@ def test_the_map_is_dark_where_the_system_is(visit):
     assert settled(light) == settled(dark)
 
 
-def test_who_asks_for_less_motion_is_there_at_once_and_all_others_fly(visit):
+def test_the_viewport_is_animated_unless_reduced_motion_is_preferred(visit):
     whole = visit(f"/map?item={STAR_WARS}")
     whole.get_by_title("Show all").click()
     whole.mouse.move(1, 1)
     for motion, flies in (("no-preference", True), ("reduce", False)):
         page = visit("/map?query=star wars", reduced_motion=motion)
         page.evaluate("performance.now = () => 1e12")  # so that a flight never leaves
-        page.locator("#found a").first.click()
-        expect(page.locator("#chosen li")).to_have_count(10)
+        page.locator("#results a").first.click()
+        expect(page.locator("#selected li")).to_have_count(10)
         page.mouse.move(1, 1)
         assert (settled(page) == settled(whole)) == flies
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/map", f"/map?item={ODD}", "/map?query=alein"])
-def test_the_map_is_for_everybody(visit, path, scheme):
+def test_axe_finds_no_accessibility_violation_on_the_map(visit, path, scheme):
     page = visit(path, color_scheme=scheme)
     assert [found["id"] for found in Axe().run(page).response["violations"]] == []
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen_or_too_small_to_touch(visit):
+def test_on_a_phone_the_page_fits_and_buttons_are_large_enough(visit):
     page = visit(f"/map?item={STAR_WARS}", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     small = """all => all.filter(one => one.checkVisibility()).map(one => one.getBoundingClientRect())
@@ -363,14 +360,14 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_or_too_small_to_touch(visit
 def test_without_scripts_the_picture_is_shown(visit):
     page = visit(f"/map?item={STAR_WARS}", ready=False, java_script_enabled=False)
     expect(page.locator("#map img")).to_be_visible()
-    expect(page.locator("#chosen li")).to_have_count(10)
+    expect(page.locator("#selected li")).to_have_count(10)
 
 
-def test_where_the_map_does_not_come_the_page_says_so(visit, chromium):
+def test_the_page_shows_an_error_if_the_map_fails_to_load(visit, chromium):
     page = visit(ready=False)
     page.route("**/api/map", lambda route: route.fulfill(status=503, json={"detail": "There is no map <b>yet</b>."}))
     page.reload()
     expect(page.locator("#map .empty")).to_have_text("There is no map <b>yet</b>.")
     page.route("**/api/map", lambda route: route.abort())
     page.reload()
-    expect(page.locator("#map .empty")).to_contain_text("does not answer")
+    expect(page.locator("#map .empty")).to_contain_text("does not respond")

@@ -1,4 +1,4 @@
-"""The pages as a browser without scripts gets them: whose visit it is, what may be sent, and that sums are sums."""
+"""The pages without scripts: sessions, forms, lists, and breakdowns that add up."""
 
 import html
 import re
@@ -13,11 +13,11 @@ from reelated.ratings import Scale
 from reelated.refit import Versions, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
-from reelated.web.pages.lists import Taste, known
-from reelated.web.pages.sessions import LASTS, VISITOR
-from reelated.web.pages.stars import Steps
-from reelated.web.pages.sums import add_up
-from reelated.web.wall import most_telling
+from reelated.web.elicitation import elicitation_order
+from reelated.web.pages.breakdown import break_down
+from reelated.web.pages.list_page import VisitorProfile, known_ratings
+from reelated.web.pages.rating_input import RatingInput
+from reelated.web.pages.sessions import LIFETIMES, VISITOR
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
@@ -27,7 +27,7 @@ EVIL = '"><script>alert(1)</script><b>bold</b>'
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, sample):
-    """A store with the sample and one item whose title is no friend, and a model of it."""
+    """A store with the sample and one item with a malicious title, and a model of it."""
     file = tmp_path_factory.mktemp("pages") / "store.db"
     store = Store(f"sqlite:///{file}").upgrade()
     store.import_data(sample, "sample")
@@ -44,24 +44,24 @@ def options(place, **more):
 
 @pytest.fixture(scope="module")
 def app(place):
-    """The service, open to this machine."""
-    made = create_app(options(place))
-    with TestClient(made, HERE):
-        yield made
+    """The service without a key."""
+    created = create_app(options(place))
+    with TestClient(created, HERE):
+        yield created
 
 
 @pytest.fixture
 def visitor(app):
-    """A browser of its own."""
+    """A browser with its own cookies."""
     return TestClient(app, HERE, raise_server_exceptions=False, headers={"Accept": "text/html"})
 
 
 @pytest.fixture(scope="module")
 def guarded(place):
     """The service with a key."""
-    made = create_app(options(place, api_key=KEY, host="0.0.0.0"))
-    with TestClient(made, "https://items.example"):
-        yield made
+    created = create_app(options(place, api_key=KEY, host="0.0.0.0"))
+    with TestClient(created, "https://items.example"):
+        yield created
 
 
 def token_of(page):
@@ -69,13 +69,13 @@ def token_of(page):
 
 
 def send(client, address, **form):
-    """Send a form as the page would."""
+    """Submit a form with its CSRF token."""
     form.setdefault("token", token_of(client.get("/")))
     return client.post(address, data=form)
 
 
 def stars(client):
-    """Return what the visitor's page of stars lists."""
+    """Return the items on the visitor's page of ratings."""
     found = re.findall(r'class="match" data-key="(\d+)".*?</li>', client.get("/ratings").text, re.DOTALL)
     return [int(item_id) for item_id in found]
 
@@ -86,19 +86,18 @@ def listed(page):
     return [int(item_id) for item_id in re.findall(r'data-key="(\d+)" data-name', rows)]
 
 
-# ------------------------------------------------------------------------------------------------------ whose it is
-def test_a_rating_is_kept_and_the_very_next_list_is_the_apis(visitor, app):
+def test_a_rating_is_stored_and_the_next_list_equals_that_of_the_api(visitor, app):
     rated = {50: 5.0, 134: 1.0, 60: 4.0}
     for item_id, rating in rated.items():
         assert send(visitor, "/rate", item_id=item_id, rating=rating, back="/list").url.path == "/list"
     assert sorted(stars(visitor)) == sorted(rated)
     body = {"ratings": [{"item_id": item_id, "rating": rating} for item_id, rating in rated.items()]}
-    wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    assert listed(visitor.get("/list")) == [row["item_id"] for row in wanted]
-    assert listed(visitor.get("/"))[:10] == [row["item_id"] for row in wanted]
+    expected = visitor.post("/api/recommendations", json=body).json()["recommendations"]
+    assert listed(visitor.get("/list")) == [row["item_id"] for row in expected]
+    assert listed(visitor.get("/"))[:10] == [row["item_id"] for row in expected]
 
 
-def test_one_visitors_stars_are_never_another_ones(visitor, app):
+def test_visitors_do_not_share_ratings(visitor, app):
     other = TestClient(app, HERE, headers={"Accept": "text/html"})
     send(visitor, "/rate", item_id=50, rating=5)
     send(other, "/rate", item_id=60, rating=1)
@@ -109,37 +108,36 @@ def test_one_visitors_stars_are_never_another_ones(visitor, app):
 
 
 @pytest.mark.parametrize("forged", ["", "x.y.z", "ImFubiI.aaaaaa.bbbbbbbbbbbbbbbb"])
-def test_a_forged_cookie_is_a_new_visitor(visitor, forged):
+def test_a_forged_cookie_gives_a_new_visitor(visitor, forged):
     send(visitor, "/rate", item_id=50, rating=5)
     visitor.cookies.clear()
     visitor.cookies.set(VISITOR, forged)
     assert stars(visitor) == []
 
 
-def test_a_cookie_ends_when_its_time_is_over(visitor, monkeypatch):
+def test_a_cookie_expires(visitor, monkeypatch):
     send(visitor, "/rate", item_id=50, rating=5)
     assert stars(visitor) == [50]
-    later = int(time.time()) + LASTS[VISITOR] + 60
+    later = int(time.time()) + LIFETIMES[VISITOR] + 60
     monkeypatch.setattr("itsdangerous.TimestampSigner.get_timestamp", lambda _: later)
     assert stars(visitor) == []
 
 
-def test_cookies_are_for_the_server_alone(visitor, guarded):
-    told = visitor.get("/").headers["set-cookie"]
-    assert "HttpOnly" in told
-    assert "SameSite=lax" in told
-    assert "Secure" not in told  # there is no TLS on loopback
+def test_cookies_have_security_attributes(visitor, guarded):
+    result = visitor.get("/").headers["set-cookie"]
+    assert "HttpOnly" in result
+    assert "SameSite=lax" in result
+    assert "Secure" not in result  # there is no TLS on loopback
     behind = TestClient(guarded, "https://items.example").get("/").headers["set-cookie"]
     assert "Secure" in behind
 
 
-def test_a_cookie_signed_with_another_secret_is_worth_nothing(visitor):
+def test_a_cookie_signed_with_another_secret_is_ignored(visitor):
     visitor.cookies.set(VISITOR, URLSafeTimedSerializer("another", salt=VISITOR).dumps("ann"))
     assert "set-cookie" in visitor.get("/").headers  # a new one
 
 
-# --------------------------------------------------------------------------------------------------- what may be sent
-def test_a_form_without_the_token_or_from_elsewhere_is_refused(visitor, guarded):
+def test_a_form_without_a_valid_token_or_from_another_site_is_refused(visitor, guarded):
     assert send(visitor, "/rate", item_id=50, rating=5, token="").status_code == 403
     other = TestClient(visitor.app, HERE)
     stolen = token_of(other.get("/"))
@@ -147,8 +145,8 @@ def test_a_form_without_the_token_or_from_elsewhere_is_refused(visitor, guarded)
     outside = TestClient(guarded, "https://items.example")
     form = {"token": token_of(outside.get("/")), "item_id": 50, "rating": 5}
     for origin, status in (("https://evil.example", 403), ("null", 403), ("https://items.example", 303)):
-        told = outside.post("/rate", data=form, headers={"Origin": origin}, follow_redirects=False)
-        assert told.status_code == status
+        result = outside.post("/rate", data=form, headers={"Origin": origin}, follow_redirects=False)
+        assert result.status_code == status
     assert stars(visitor) == []
 
 
@@ -163,99 +161,98 @@ def test_a_form_without_the_token_or_from_elsewhere_is_refused(visitor, guarded)
         ({"rating": "5"}, 404, "whole numbers"),
     ],
 )
-def test_what_cannot_be_used_is_told_on_a_page_and_changes_nothing(visitor, form, status, said):
-    told = send(visitor, "/rate", **form)
-    assert (told.status_code, told.headers["content-type"]) == (status, "text/html; charset=utf-8")
-    assert said in told.text
+def test_an_invalid_rating_gets_an_error_page_and_changes_nothing(visitor, form, status, said):
+    result = send(visitor, "/rate", **form)
+    assert (result.status_code, result.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert said in result.text
     assert stars(visitor) == []
 
 
 @pytest.mark.parametrize("address", ["/list?n=0", "/list?n=x", "/list?by=luck", "/list?years=abc", "/?wall=999999"])
-def test_an_address_that_asks_the_impossible_gets_a_page_that_says_so(visitor, address):
-    told = visitor.get(address)
-    assert told.status_code == 422
-    assert "expected" in told.text
+def test_an_invalid_query_parameter_gets_an_error_page(visitor, address):
+    result = visitor.get(address)
+    assert result.status_code == 422
+    assert "expected" in result.text
 
 
 def test_a_genre_that_no_item_has_gives_an_empty_list(visitor):
-    told = visitor.get("/list?genres=Nonsense")
-    assert told.status_code == 200
-    assert "Nothing fits." in told.text
+    result = visitor.get("/list?genres=Nonsense")
+    assert result.status_code == 200
+    assert "Nothing matches." in result.text
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
-def test_nobody_is_sent_on_to_another_site(visitor, to):
+def test_redirects_to_other_sites_are_refused(visitor, to):
     form = {"token": token_of(visitor.get("/")), "item_id": 50, "rating": 5, "back": to}
     assert visitor.post("/rate", data=form, follow_redirects=False).headers["location"] == "/"
 
 
-def test_a_form_of_a_thousand_fields_is_refused(visitor):
-    told = visitor.post("/rate", content="&".join(f"a{at}=1" for at in range(1000)))
-    assert (told.status_code, "too many fields" in told.text) == (422, True)
+def test_a_form_with_too_many_fields_is_refused(visitor):
+    result = visitor.post("/rate", content="&".join(f"a{at}=1" for at in range(1000)))
+    assert (result.status_code, "too many fields" in result.text) == (422, True)
 
 
-def test_a_problem_is_told_in_words_for_people(visitor):
+def test_error_pages_do_not_address_programmers(visitor):
     for address in ("/items/99999", "/list?without=50&of=99999", "/users/99999", "/nowhere"):
-        told = html.unescape(visitor.get(address).text)
-        assert not re.search(r"find\(|ratings=|openapi|GET /", told)
+        result = html.unescape(visitor.get(address).text)
+        assert not re.search(r"find\(|ratings=|openapi|GET /", result)
 
 
-def test_a_large_form_and_a_missing_page_are_told_as_pages(visitor):
-    assert "That is too much at once" in visitor.post("/rate", content=b"x" * 1_000_001).text
-    told = visitor.get("/nowhere")
-    assert (told.status_code, "There is nothing here" in told.text) == (404, True)
+def test_a_large_form_and_a_missing_page_get_error_pages(visitor):
+    assert "Too much data" in visitor.post("/rate", content=b"x" * 1_000_001).text
+    result = visitor.get("/nowhere")
+    assert (result.status_code, "Not found" in result.text) == (404, True)
     assert visitor.get("/api/nowhere").json()["detail"]
 
 
-def test_a_store_that_is_gone_is_told_with_a_way_to_try_again(visitor, app, monkeypatch):
+def test_an_outage_of_the_store_gets_a_page_with_a_retry_button(visitor, app, monkeypatch):
     def gone(*_):
         raise StoreUnavailable("secret details")
 
     monkeypatch.setattr(app.state.service.store, "visitor_ratings", gone)
-    told = visitor.get("/list")
-    assert (told.status_code, told.headers["retry-after"]) == (503, "5")
-    assert "Try again" in told.text
-    assert "secret" not in told.text
+    result = visitor.get("/list")
+    assert (result.status_code, result.headers["retry-after"]) == (503, "5")
+    assert "Try again" in result.text
+    assert "secret" not in result.text
 
 
-def test_pages_allow_nothing_from_elsewhere_and_nothing_inline(visitor):
+def test_pages_load_nothing_from_other_sites_and_nothing_inline(visitor):
     send(visitor, "/rate", item_id=50, rating=5)
     for page in PAGES:
-        told = visitor.get(page)
-        policy = told.headers["content-security-policy"]
-        assert told.status_code == 200
+        result = visitor.get(page)
+        policy = result.headers["content-security-policy"]
+        assert result.status_code == 200
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
-        assert f"Reelated {reelated.__version__}." in told.text
-        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)|https?://", told.text)
+        assert f"Reelated {reelated.__version__}." in result.text
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)|https?://", result.text)
         assert visitor.get(page, headers={"Accept": "*/*"}).headers["cache-control"] == "no-store"
 
 
-def test_titles_and_genres_are_text_whatever_they_hold(visitor):
+def test_titles_and_genres_are_escaped(visitor):
     send(visitor, "/rate", item_id=66_666, rating=5)
     for page in (*PAGES, "/items/66666?audience", "/search?query=script", "/list?without=66666&of=50"):
-        told = visitor.get(page).text
-        assert "<script>alert" not in told
-        assert "<b>bold" not in told
-        assert "<i>Horror" not in told
+        result = visitor.get(page).text
+        assert "<script>alert" not in result
+        assert "<b>bold" not in result
+        assert "<i>Horror" not in result
     assert html.escape(EVIL) in visitor.get("/ratings").text.replace("&#34;", "&quot;")
 
 
-def test_the_files_of_pages_may_be_kept_and_others_are_not_given(visitor):
+def test_static_files_are_cacheable_and_no_other_file_is_served(visitor):
     address = re.search(r'href="(/static/\w+/)page\.css"', visitor.get("/").text)[1]
     for name in ("page.css", "page.js", "moves.js", "star.svg"):
-        told = visitor.get(address + name)
-        assert (told.status_code, "immutable" in told.headers["cache-control"]) == (200, True)
+        result = visitor.get(address + name)
+        assert (result.status_code, "immutable" in result.headers["cache-control"]) == (200, True)
     for name in ("page.py", "..%2fapp.py", "nothing.css"):
         assert visitor.get(address + name).status_code == 404
     assert visitor.get("/static/0/page.css").status_code == 404
 
 
-# --------------------------------------------------------------------------------------------------------- operators
-def test_only_who_shows_the_key_is_an_operator(guarded):
+def test_operators_sign_in_with_the_key(guarded):
     client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
-    told = client.get("/how")
-    assert "/sign-in" in told.text
+    result = client.get("/how")
+    assert "/sign-in" in result.text
     assert send(client, "/sign-in", key="wrong").status_code == 401
     assert "Sign out" not in client.get("/").text
     assert send(client, "/sign-in", key=KEY, back="/how").url.path == "/how"
@@ -265,45 +262,45 @@ def test_only_who_shows_the_key_is_an_operator(guarded):
     assert "Sign out" not in client.get("/").text
 
 
-def test_users_and_audiences_are_for_operators_alone(guarded):
+def test_users_and_audiences_are_for_operators_only(guarded):
     client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
     for address in ("/users", "/users/42", "/users?user_id=42", "/users/nobody"):
-        told = client.get(address, follow_redirects=False)
-        assert (told.status_code, told.headers["location"].partition("?")[0]) == (303, "/sign-in")
-    assert "Who would want it" not in client.get("/items/50?audience").text
+        result = client.get(address, follow_redirects=False)
+        assert (result.status_code, result.headers["location"].partition("?")[0]) == (303, "/sign-in")
+    assert "Audience" not in client.get("/items/50?audience").text
     assert 'href="/users' not in client.get("/items/50").text
     assert send(client, "/sign-in", key=KEY, back="/users/42").url.path == "/users/42"
-    assert "Who would want it" in client.get("/items/50").text
+    assert "Audience" in client.get("/items/50").text
 
 
-def test_the_page_of_a_user_tells_what_the_api_tells(visitor):
-    told = visitor.get("/users/42").text
-    wanted = visitor.get("/api/users/42/recommendations").json()["recommendations"]
-    rows = re.findall(r'data-key="(\d+)"', told)
-    assert [int(item_id) for item_id in rows] == [row["item_id"] for row in wanted]
+def test_a_user_page_agrees_with_the_api(visitor):
+    result = visitor.get("/users/42").text
+    expected = visitor.get("/api/users/42/recommendations").json()["recommendations"]
+    rows = re.findall(r'data-key="(\d+)"', result)
+    assert [int(item_id) for item_id in rows] == [row["item_id"] for row in expected]
     rated = visitor.get("/api/users/42/ratings?n=50").json()["ratings"]
-    titles = [html.unescape(title) for title in re.findall(r'class="title"[^>]*>(.*?)</a>', told)]
+    titles = [html.unescape(title) for title in re.findall(r'class="title"[^>]*>(.*?)</a>', result)]
     assert titles[10:] == [row["title"] for row in rated]
     assert visitor.get("/users?user_id=42").url.path == "/users/42"
     for address in ("/users/99999", "/users/x", "/users?user_id=x", "/items/99999", "/items/x"):
         assert visitor.get(address).status_code == 404
 
 
-def test_the_page_of_an_item_tells_what_the_api_tells(visitor, app):
-    told = visitor.get("/items/50?audience").text
+def test_an_item_page_agrees_with_the_api(visitor, app):
+    result = visitor.get("/items/50?audience").text
     counts = app.state.service.store.histogram(50)
-    figures = [int(text) for text in re.findall(r'class="figure">(\d+)</td>', told)]
+    figures = [int(text) for text in re.findall(r'class="figure">(\d+)</td>', result)]
     assert figures == [counts.get(float(stars), 0) for stars in (5, 4, 3, 2, 1)]
     similar = visitor.get("/api/items/50/similar").json()["recommendations"]
     for row in similar:
-        assert f"{row['common_raters']} people rated both" in told or row["common_raters"] == 1
+        assert f"{row['common_raters']} people rated both" in result or row["common_raters"] == 1
     audience = visitor.get("/api/items/50/audience").json()["recommendations"]
-    assert re.findall(r'href="/users/(\d+)"', told) == [str(row["user_id"]) for row in audience]
+    assert re.findall(r'href="/users/(\d+)"', result) == [str(row["user_id"]) for row in audience]
     app.state.service.store.put_item(70_002, "Brand New")
     assert "does not know this movie yet" in visitor.get("/items/70002").text
 
 
-def test_a_hidden_item_is_on_no_page_but_among_the_visitors_own_stars(visitor, app):
+def test_a_hidden_item_is_only_among_the_visitors_own_ratings(visitor, app):
     item_id = int(re.search(r'data-key="tile (\d+)"', visitor.get("/").text)[1])
     title = html.escape(app.state.service.store.item(item_id).title)
     app.state.service.store.set_hidden(item_id, True)
@@ -319,72 +316,71 @@ def test_a_hidden_item_is_on_no_page_but_among_the_visitors_own_stars(visitor, a
     assert visitor.get(f"/items/{item_id}").status_code == 200
 
 
-def test_the_page_of_the_api_names_every_call_and_every_field(visitor, app):
-    page, told = html.unescape(visitor.get("/docs").text), app.openapi()
-    for path, methods in told["paths"].items():
+def test_the_api_reference_has_every_route_and_every_field(visitor, app):
+    page, result = html.unescape(visitor.get("/docs").text), app.openapi()
+    for path, methods in result["paths"].items():
         for method, call in methods.items():
             assert f"<code>{method.upper()} {path}</code>" in page
             assert call["description"] in page
-    for name, schema in told["components"]["schemas"].items():
+    for name, schema in result["components"]["schemas"].items():
         for field in schema.get("properties", ()):
             assert f"<code>{field}</code>" in page, name
     assert "Authorization: Bearer KEY" in page
 
 
-def test_what_an_item_would_get_does_not_look_at_what_it_got(visitor):
+def test_a_prediction_does_not_use_the_visitors_own_rating_of_the_item(visitor):
     for item_id in (60, 134):
         send(visitor, "/rate", item_id=item_id, rating=5)
     before = re.search(r'class="predicted"><b>(.*?)</b>', visitor.get("/items/50").text)[1]
     send(visitor, "/rate", item_id=50, rating=1)
-    told = visitor.get("/items/50").text
-    assert "You gave it 1; without that we would say" in told
-    assert re.search(r'class="predicted"><b>(.*?)</b>', told)[1] == before
+    result = visitor.get("/items/50").text
+    assert "You gave it 1. Without your rating, we would predict" in result
+    assert re.search(r'class="predicted"><b>(.*?)</b>', result)[1] == before
 
 
-# ---------------------------------------------------------------------------------------------------------- the list
-def test_filters_and_order_are_the_apis(visitor):
+def test_filters_and_order_agree_with_the_api(visitor):
     for item_id in (50, 60, 134):
         send(visitor, "/rate", item_id=item_id, rating=5)
     body = {"ratings": [{"item_id": item_id, "rating": 5} for item_id in (50, 60, 134)]}
     body |= {"genres": ["Drama"], "years": [1990, 1999], "by": "rating", "n": 20}
-    wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    told = visitor.get("/list?genres=Drama&years=1990-1999&by=rating&n=20")
-    assert listed(told) == [row["item_id"] for row in wanted]
+    expected = visitor.post("/api/recommendations", json=body).json()["recommendations"]
+    result = visitor.get("/list?genres=Drama&years=1990-1999&by=rating&n=20")
+    assert listed(result) == [row["item_id"] for row in expected]
 
 
-def test_less_like_this_leaves_out_the_item_and_those_most_like_it(visitor):
+def test_less_like_this_excludes_the_item_and_the_most_similar_ones(visitor):
     send(visitor, "/rate", item_id=50, rating=5)
     first = listed(visitor.get("/list"))[0]
     like_it = {row["item_id"] for row in visitor.get(f"/api/items/{first}/similar").json()["recommendations"]}
-    told = send(visitor, "/dismiss", item_id=first, back="/list?n=100")
-    assert not ({first} | like_it) & set(listed(told))
-    assert "Less like" in told.text
+    result = send(visitor, "/dismiss", item_id=first, back="/list?n=100")
+    assert not ({first} | like_it) & set(listed(result))
+    assert "Less like" in result.text
     again = send(visitor, "/dismiss", item_id=first, back="/list", again=1)
     assert listed(again)[0] == first
 
 
-def test_without_one_reason_the_list_is_that_of_who_never_rated_it(visitor, app):
+def test_the_list_without_a_reason_is_the_list_without_that_rating(visitor, app):
     for item_id, rating in ((50, 5), (60, 4), (134, 5)):
         send(visitor, "/rate", item_id=item_id, rating=rating)
     rec = app.state.service.served.recommender
     left = {50: 5, 60: 4}
-    ranks = {row: rec.explain(None, ratings=left, item_id=row).rank for row in listed(visitor.get("/list"))}
+    ranks = {row: rec.explain(None, row, ratings=left).rank for row in listed(visitor.get("/list"))}
     first, rank = next((row, rank) for row, rank in ranks.items() if rank)
-    told = visitor.get(f"/list?without=134&of={first}")
+    result = visitor.get(f"/list?without=134&of={first}")
     body = {"ratings": [{"item_id": 50, "rating": 5}, {"item_id": 60, "rating": 4}], "exclude": [134]}
-    wanted = visitor.post("/api/recommendations", json=body).json()["recommendations"]
-    assert listed(told) == [row["item_id"] for row in wanted]
-    assert f"place {rank}" in told.text
-    assert "Put it back" in told.text
+    expected = visitor.post("/api/recommendations", json=body).json()["recommendations"]
+    assert listed(result) == [row["item_id"] for row in expected]
+    assert f"rank {rank}" in result.text
+    assert "Put it back" in result.text
     assert visitor.get("/list").text.count("Put it back") == 0
 
 
 @pytest.mark.parametrize("by", ["score", "rating"])
-def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
+def test_the_printed_parts_of_a_breakdown_add_up_to_the_last_digit(visitor, by):
     for item_id, rating in ((50, 5), (60, 1), (134, 5), (249, 2), (272, 4), (84, 3)):
         send(visitor, "/rate", item_id=item_id, rating=rating)
     page = visitor.get(f"/list?n=40&by={by}").text
-    tables = re.findall(r'<table class="sum">(.*?)</table>', page, re.DOTALL)
+    tables = re.findall(r'<table class="breakdown">(.*?)</table>', page, re.DOTALL)
     assert len(tables) == 40
     for table in tables:
         figures = re.findall(r'class="figure">(.*?)<', table)
@@ -392,21 +388,20 @@ def test_the_written_parts_of_every_sum_add_up_to_the_last_digit(visitor, by):
         assert sum(parts) == total
 
 
-def test_a_sum_says_because_of_what_adds_most_and_although_of_what_was_rated_low(sample):
+def test_a_breakdown_names_the_largest_contributions_and_a_low_rating(sample):
     rec = reelated.Recommender().fit(sample)
-    told = rec.explain(None, ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, item_id=84, by="rating", ranks=False)
-    made = add_up(told)
-    assert made.because == list(told.for_it[:2])
-    assert all(reason.contribution > 0 for reason in made.because)
-    assert all(reason.contribution < 0 and reason.rating == 1 for reason in made.although)
-    assert sum(part.width for part in made.parts) == pytest.approx(100, abs=0.1)
-    assert told.rank is None
+    result = rec.explain(None, 84, ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, by="rating", ranks=False)
+    breakdown = break_down(result)
+    assert breakdown.because == list(result.for_it[:2])
+    assert all(reason.contribution > 0 for reason in breakdown.because)
+    assert all(reason.contribution < 0 and reason.rating == 1 for reason in breakdown.although)
+    assert sum(part.width for part in breakdown.parts) == pytest.approx(100, abs=0.1)
+    assert result.rank is None
 
 
-# --------------------------------------------------------------------------------------------------------- the start
-def test_the_first_items_are_known_and_tell_of_different_tastes(sample):
+def test_the_first_items_to_rate_are_well_known_and_diverse(sample):
     rec = reelated.Recommender().fit(sample)
-    order = most_telling(rec)
+    order = elicitation_order(rec)
     known = rec.catalogue_.by_popularity[: len(order)]
     assert sorted(order) == sorted(known)
     first = order[:12]
@@ -416,17 +411,17 @@ def test_the_first_items_are_known_and_tell_of_different_tastes(sample):
     assert len(genres) >= len(plain)
 
 
-def test_of_two_items_that_tell_the_same_only_one_is_asked_about_early():
+def test_of_two_redundant_items_only_one_is_elicited_early():
     twins = {user: {1: stars, 2: stars, 3: 6 - stars if user % 3 else stars} for user, stars in zip(
         range(90), [1, 5, 2, 4, 3] * 18, strict=True)}  # fmt: skip
     rows = [(user, item, stars) for user, given in twins.items() for item, stars in given.items()]
     table = dict(zip(("user", "item", "stars"), map(list, zip(*rows, strict=True)), strict=True))
     rec = reelated.Recommender().fit(reelated.read(table, scale=(1, 5, 1)))
-    order = most_telling(rec).tolist()
+    order = elicitation_order(rec).tolist()
     assert abs(order.index(0) - order.index(1)) == 2
 
 
-def test_items_that_were_rated_make_room_for_others(visitor):
+def test_rated_items_are_replaced_on_the_start_page(visitor):
     first = re.findall(r'data-key="tile (\d+)"', visitor.get("/").text)
     send(visitor, "/rate", item_id=first[0], rating=4)
     now = re.findall(r'data-key="tile (\d+)"', visitor.get("/").text)
@@ -436,9 +431,9 @@ def test_items_that_were_rated_make_room_for_others(visitor):
     assert not set(others) & set(now)
 
 
-def test_search_forgives_typos_and_finds_what_was_added_today(visitor, app):
+def test_search_allows_typos_and_finds_new_items(visitor, app):
     assert "The Godfather" in visitor.get("/search?query=godfahter").text
-    assert "No title is like" in visitor.get("/search?query=qqqqqqqqqq").text
+    assert "No title matches" in visitor.get("/search?query=qqqqqqqqqq").text
     app.state.service.store.put_item(70_001, "Zebra Crossing", 2026)
     assert "Zebra Crossing" in visitor.get("/search?query=zebra").text
     send(visitor, "/rate", item_id=70_001, rating=5)
@@ -450,15 +445,14 @@ def test_search_forgives_typos_and_finds_what_was_added_today(visitor, app):
     ("scale", "count", "halves"),
     [((1, 5, 1), 5, False), ((0.5, 5, 0.5), 10, True), ((1, 10, 1), 10, False), ((-10, 10, 0.01), 0, False)],
 )
-def test_every_scale_can_be_rated_on(scale, count, halves):
-    made = Steps.of(Scale(*map(float, scale)))
-    assert (len(made.steps), made.halves) == (count, halves)
+def test_every_scale_has_buttons_or_a_number_field(scale, count, halves):
+    rating_input = RatingInput.of(Scale(*map(float, scale)))
+    assert (len(rating_input.buttons), rating_input.halves) == (count, halves)
     if count:
-        assert made.steps[0].label.endswith("hated it")
-        assert made.steps[-1].label.endswith("loved it")
+        assert rating_input.buttons[0].label.endswith("hated it")
+        assert rating_input.buttons[-1].label.endswith("loved it")
 
 
-# ------------------------------------------------------------------------------------------------------ how it works
 def test_erasing_removes_everything_and_the_cookie(visitor, app):
     def kept():
         with app.state.service.store._reading() as connection:
@@ -469,25 +463,25 @@ def test_erasing_removes_everything_and_the_cookie(visitor, app):
     send(visitor, "/rate", item_id=50, rating=5)
     send(visitor, "/dismiss", item_id=60)
     assert kept() == [count + 1 for count in before]
-    assert "Your stars for 1 movie and 1 movie of which you want less" in visitor.get("/how").text
+    assert "Your stars for 1 movie and 1 movie that you want less of" in visitor.get("/how").text
     cookie = visitor.cookies[VISITOR]
-    told = send(visitor, "/erase")
-    assert "is gone" in told.text
-    assert "Nothing yet" in told.text
+    result = send(visitor, "/erase")
+    assert "has been erased" in result.text
+    assert "Nothing yet" in result.text
     assert kept() == before
     assert visitor.cookies[VISITOR].partition(".")[0] != cookie.partition(".")[0]
 
 
 @pytest.mark.parametrize("learns", [False, True])
-def test_what_visitors_rate_counts_for_a_refit_only_where_it_is_learned_from(place, monkeypatch, learns):
-    made, counted = create_app(options(place, learn_from_visitors=learns)), []
-    monkeypatch.setattr(made.state.service, "count", counted.append)
-    with TestClient(made, HERE, headers={"Accept": "text/html"}) as client:
+def test_ratings_of_visitors_count_towards_a_refit_only_if_the_model_learns_from_them(place, monkeypatch, learns):
+    created, counted = create_app(options(place, learn_from_visitors=learns)), []
+    monkeypatch.setattr(created.state.service, "count", counted.append)
+    with TestClient(created, HERE, headers={"Accept": "text/html"}) as client:
         send(client, "/rate", item_id=50, rating=5)
         assert counted == [1] * learns
         assert ("does not learn" in client.get("/how").text) != learns
 
 
-def test_stars_beyond_the_scale_of_the_model_count_as_its_ends_until_the_next_refit(app):
+def test_ratings_beyond_the_scale_of_the_model_are_clipped(app):
     rec = app.state.service.served.recommender
-    assert known(rec, Taste([], {50: 10.0, 60: 0.5, 84: 3.0, -1: 5.0}, [])) == {50: 5, 60: 1, 84: 3}
+    assert known_ratings(rec, VisitorProfile([], {50: 10.0, 60: 0.5, 84: 3.0, -1: 5.0}, [])) == {50: 5, 60: 1, 84: 3}

@@ -17,7 +17,7 @@ from reelated.recommender.rows import with_year
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
-from reelated.web.pages.sums import add_up
+from reelated.web.pages.breakdown import break_down
 
 SIZES = (1, 2, 3, 5, 10)
 HERE = "http://127.0.0.1:8000"
@@ -161,7 +161,7 @@ def sentence(markup):
 
 def strongest_rated(rec, ratings, item_id, by):
     """Return the two strongest reasons as the page names them: title and rating."""
-    parts = rec.explain(None, ratings=ratings, item_id=item_id, by=by, ranks=False).contributions
+    parts = rec.explain(None, item_id, ratings=ratings, by=by, ranks=False).contributions
     falling = sorted((part for part in parts if part.contribution > 0), key=lambda part: -part.contribution)
     return [" ".join(f"{part.title} {part.rating:g}".split()) for part in falling[:2]]
 
@@ -188,7 +188,7 @@ def test_although_is_said_only_of_an_item_that_was_rated_low(rec, profiles):
     said = 0
     for ratings in profiles:
         for row in rec.recommend(ratings=ratings, by="rating", n=30):
-            made = add_up(rec.explain(None, ratings=ratings, item_id=row.item_id, by="rating", ranks=False))
+            made = break_down(rec.explain(None, row.item_id, ratings=ratings, by="rating", ranks=False))
             for reason in made.although:
                 assert reason.contribution < 0
                 assert reason.rating <= sum(ratings.values()) / len(ratings)

@@ -1,4 +1,4 @@
-"""The documentation of running the service: curl commands, container, systemd unit, backup and restore."""
+"""The statements of the documents about running the service: commands, container, systemd unit, backup, restore."""
 
 import configparser
 import json
@@ -17,7 +17,7 @@ import pytest
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions
-from reelated.web.options import variable
+from reelated.web.service_options import variable
 from service.process import Server
 from test_docs import BLOCK, COMMANDS
 
@@ -26,22 +26,22 @@ RUNNING = (PROJECT / "docs" / "running.md").read_text(encoding="utf-8")
 VARIABLES = {variable(name) for name in ("port", "workers", "data", *(field.name for field in fields(ServiceOptions)))}
 
 
-def find_program(name):
-    """Return the path of a program; if it is missing, skip the test, or fail it where CI is true."""
-    path = shutil.which(name)
-    if path is None:
+def needed(name):
+    """Return the path of a program; without it, skip the test, or fail if CI is true."""
+    found = shutil.which(name)
+    if found is None:
         (pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip)(f"needs {name}")
-    return path
+    return found
 
 
-def block(language, text):
-    """Return the one code block of running.md that contains a text."""
-    (code,) = [match[3] for match in BLOCK.finditer(RUNNING) if match[1] == language and text in match[3]]
-    return code
+def block(language, holding):
+    """Return the only code block of docs/running.md that contains a text."""
+    (found,) = [match[3] for match in BLOCK.finditer(RUNNING) if match[1] == language and holding in match[3]]
+    return found
 
 
 def lines(start):
-    """Return the commands of running.md that start with a text."""
+    """Return the commands of docs/running.md with this prefix."""
     shown = "".join(match[3] for match in BLOCK.finditer(RUNNING) if match[1] == "sh")
     return [line for line in shown.splitlines() if line.startswith(start)]
 
@@ -57,14 +57,14 @@ def place(tmp_path_factory, sample):
     return str(store.url), folder / "models"
 
 
-def test_the_documented_curl_commands_work_and_ctrl_c_stops_the_service(place, tmp_path):
-    find_program("curl")
+def test_the_curl_commands_of_the_documents_work_and_ctrl_c_stops_the_service(place, tmp_path):
+    needed("curl")
     texts = [(PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/service.md")]
-    commands = [line for text in texts for line in re.findall(r"\bcurl [^`\n]+", text)]
-    assert len(commands) > 3
+    asked = [line for text in texts for line in re.findall(r"\bcurl [^`\n]+", text)]
+    assert len(asked) > 3
     server = Server(*place, log=tmp_path / "log")
     try:
-        for line in commands:
+        for line in asked:
             words = shlex.split(line.replace("127.0.0.1:8000", server.address))
             done = subprocess.run([*words, "--silent", "--show-error", "--fail"], capture_output=True, text=True)
             assert done.returncode == 0, f"{line}\n{done.stderr}"
@@ -73,14 +73,14 @@ def test_the_documented_curl_commands_work_and_ctrl_c_stops_the_service(place, t
         server.process.send_signal(signal.SIGINT)
         code = server._gone()
     assert code in (130, -signal.SIGINT)
-    log = (tmp_path / "log").read_text()
-    assert "Traceback" not in log
-    assert "Application shutdown complete" in log
+    result = (tmp_path / "log").read_text()
+    assert "Traceback" not in result
+    assert "Application shutdown complete" in result
 
 
-def test_the_container_copies_existing_files_and_is_not_root():
-    content = re.sub(r"\\\n\s*", " ", (PROJECT / "Containerfile").read_text(encoding="utf-8"))
-    steps = [line.split(" ", 1) for line in content.splitlines() if line and not line.startswith("#")]
+def test_the_container_copies_existing_files_and_does_not_run_as_root():
+    said = re.sub(r"\\\n\s*", " ", (PROJECT / "Containerfile").read_text(encoding="utf-8"))
+    steps = [line.split(" ", 1) for line in said.splitlines() if line and not line.startswith("#")]
     ignored = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     copied = [path for verb, rest in steps if verb == "COPY" and "--from" not in rest for path in rest.split()[:-1]]
     assert copied == ["pyproject.toml", "README.md", "LICENSE", "src"]
@@ -113,51 +113,51 @@ def test_the_systemd_unit_uses_existing_options():
 
 
 def restored(url):
-    """Return the ratings of user 1 and the number of all ratings in a restored store."""
+    """Return user 1's ratings and the number of ratings in a restored store."""
     store = Store(url).upgrade()
-    content = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
+    result = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
     store.close()
-    return content
+    return result
 
 
-def backed_up(url, sample, back_up, restore):
-    """Fill a store, back it up, change it, restore it; return its content at the backup and after restoring."""
+def backed_up(url, sample, keep, bring_back):
+    """Create a store, back it up, change it, restore it; return its content at the backup and after the restore."""
     store = Store(url).upgrade()
     store.import_data(sample, "sample")
     store.rate(1, 60, 1)
-    before = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
-    back_up()
+    kept = {row.item_id: row.rating for row in store.ratings_of(1)}, store.size()["ratings"]
+    keep()
     store.rate(1, 60, 5)
-    store.unrate(1, next(item for item in before[0] if item != 60))
+    store.unrate(1, next(item for item in kept[0] if item != 60))
     store.close()
-    restore()
-    return before, restored(url)
+    bring_back()
+    return kept, restored(url)
 
 
-def test_an_online_backup_of_sqlite_restores(tmp_path, sample):
-    find_program("sqlite3")
-    (back_up,), (restore,) = lines("sqlite3"), lines("rm")
+def test_an_online_backup_of_sqlite_can_be_restored(tmp_path, sample):
+    needed("sqlite3")
+    (keep,), (bring_back,) = lines("sqlite3"), lines("rm")
     shell = lambda line: lambda: subprocess.run(line, shell=True, cwd=tmp_path, check=True)  # noqa: E731
-    before, after = backed_up(f"sqlite:///{tmp_path}/store.db", sample, shell(back_up), shell(restore))
-    assert after == before
+    kept, held = backed_up(f"sqlite:///{tmp_path}/store.db", sample, shell(keep), shell(bring_back))
+    assert held == kept
 
 
-def test_an_online_dump_of_postgresql_restores(tmp_path, sample, postgres):
+def test_an_online_dump_of_postgresql_can_be_restored(tmp_path, sample, postgres):
     url = postgres.url()
-    connection = ["-h", postgres.folder, "-U", "tester"]
-    (back_up,), (restore,) = ([shlex.split(line) for line in lines(name)] for name in ("pg_dump", "pg_restore"))
+    here = ["-h", postgres.folder, "-U", "tester"]
+    (keep,), (bring_back,) = ([shlex.split(line) for line in lines(name)] for name in ("pg_dump", "pg_restore"))
     database, copy = url.split("/")[3].split("?")[0], postgres.folder / "copy.dump"
 
     def run(words):
         named = {"reelated": database, "--dbname=reelated": f"--dbname={database}"}
         words = [named.get(word, word).replace("copy.dump", str(copy)) for word in words]
-        return lambda: postgres.run(words[0], *connection, *words[1:])
+        return lambda: postgres.run(words[0], *here, *words[1:])
 
-    before, after = backed_up(url, sample, run(back_up), run(restore))
-    assert after == before
+    kept, held = backed_up(url, sample, run(keep), run(bring_back))
+    assert held == kept
 
 
-def test_every_command_of_running_md_exists():
+def test_every_shell_line_of_the_page_on_running_is_a_known_command():
     shown = "".join(match[3] for match in BLOCK.finditer(RUNNING) if match[1] == "sh")
     assert {line.split()[0] for line in shown.splitlines() if line} == {
         "podman", "sqlite3", "pg_dump", "rm", "pg_restore", "reelated",

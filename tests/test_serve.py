@@ -1,4 +1,4 @@
-"""The service as processes: nothing acknowledged is lost when it is killed, and it comes back by itself."""
+"""The service as processes: acknowledged ratings survive a kill, and the service recovers without help."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def place(request, tmp_path, sample):
     return store.url.render_as_string(hide_password=False), tmp_path / "models"
 
 
-def test_what_was_acknowledged_is_there_after_it_was_killed(place):
+def test_acknowledged_ratings_survive_a_kill(place):
     clients = Clients()
     for round_ in range(3):
         server = Server(*place)
@@ -40,7 +40,7 @@ def test_what_was_acknowledged_is_there_after_it_was_killed(place):
     assert len(clients.acknowledged) >= 180
 
 
-def test_a_request_that_is_under_way_is_answered_before_it_ends(place):
+def test_an_open_request_is_answered_before_shutdown(place):
     server = Server(*place)
     rows = [{"user_id": 20_000 + at, "item_id": 1 + at % 490, "rating": 3} for at in range(5000)]
     answers = []
@@ -53,15 +53,15 @@ def test_a_request_that_is_under_way_is_answered_before_it_ends(place):
     assert answers == [(200, {"kept": 5000})] or answers[0][0] is None  # or it had not yet come in
 
 
-def test_several_workers_follow_the_same_model(place, tmp_path):
+def test_several_workers_serve_the_same_model(place, tmp_path):
     server = Server(*place, "--workers", 2, "--refit-after", 3, log=tmp_path / "log")
     for user in (1, 2, 3):
         assert server.ask("PUT", f"/api/users/{user}/ratings/9", {"rating": 2})[0] == 200
     seen, statuses = [], set()
     while seen[-20:] != [2] * 20:
-        status, told = server.ask("GET", "/api/model")
+        status, result = server.ask("GET", "/api/model")
         statuses.add(status)
-        seen.append(told["version"])
+        seen.append(result["version"])
         time.sleep(0.02)
     assert statuses == {200}
     assert server.ask("GET", "/api/users/1/recommendations")[0] == 200
@@ -71,7 +71,7 @@ def test_several_workers_follow_the_same_model(place, tmp_path):
     assert [line for line in lines if line["level"] in ("error", "critical")] == []
 
 
-def test_machines_that_share_a_folder_and_a_database_follow_one_refit(tmp_path, sample, postgres):
+def test_machines_that_share_a_folder_and_a_database_share_one_refit(tmp_path, sample, postgres):
     store, models = Store(postgres.url()).upgrade(), tmp_path / "shared" / "models"
     store.import_data(sample, "sample")
     refit(store, Versions(models))
@@ -96,7 +96,7 @@ def test_machines_that_share_a_folder_and_a_database_follow_one_refit(tmp_path, 
     assert [line for line in map(json.loads, logs.splitlines()) if line["level"] in ("error", "critical")] == []
 
 
-def test_a_database_that_went_comes_back_without_a_restart(tmp_path, sample, postgres):
+def test_the_service_recovers_from_a_database_outage_without_a_restart(tmp_path, sample, postgres):
     from postgres import Cluster
 
     cluster = Cluster()
@@ -108,11 +108,11 @@ def test_a_database_that_went_comes_back_without_a_restart(tmp_path, sample, pos
         server = Server(store.url.render_as_string(hide_password=False), tmp_path / "models")
         assert server.ask("GET", "/api/users/42/recommendations")[0] == 200
         cluster.stop("immediate")
-        newcomer = {"ratings": [{"item_id": 50, "rating": 5}]}
+        new_user = {"ratings": [{"item_id": 50, "rating": 5}]}
         for _ in range(3):
             assert server.ask("GET", "/api/users/42/recommendations")[0] == 503
             assert server.ask("PUT", "/api/users/42/ratings/50", {"rating": 4})[0] == 503
-            assert server.ask("POST", "/api/recommendations", newcomer)[0] == 200
+            assert server.ask("POST", "/api/recommendations", new_user)[0] == 200
         cluster.start()
         while server.ask("GET", "/api/users/42/recommendations")[0] != 200:
             time.sleep(0.05)
@@ -122,7 +122,7 @@ def test_a_database_that_went_comes_back_without_a_restart(tmp_path, sample, pos
         cluster.close()
 
 
-def test_an_import_that_is_killed_goes_on_where_it_stopped(tmp_path, sample):
+def test_a_killed_import_resumes(tmp_path, sample):
     url, source = f"sqlite:///{tmp_path}/store.db", tmp_path / "many.parquet"
     table = sample.ratings.to_polars()
     pl.concat([table.with_columns(pl.col("user_id") + 1000 * at) for at in range(8)]).write_parquet(source)
@@ -145,11 +145,11 @@ def test_the_log_says_that_the_first_model_is_being_fitted(tmp_path, sample):
     server = Server(str(store.url), tmp_path / "models", log=tmp_path / "log")
     assert server.stop() == 0
     lines = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
-    told = [json.loads(line)["message"] for line in lines]
-    assert told.index("fitting the first model") < told.index("model version 1 is served")
+    result = [json.loads(line)["message"] for line in lines]
+    assert result.index("fitting the first model") < result.index("serving model version 1")
 
 
-def test_it_does_not_start_where_it_may_not(tmp_path):
+def test_a_public_address_without_a_key_is_refused(tmp_path):
     command = [sys.executable, "-m", "reelated", "serve", "--host", "0.0.0.0", "--store", f"sqlite:///{tmp_path}/s.db"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1

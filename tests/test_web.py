@@ -1,4 +1,4 @@
-"""The API: the answers of the library over HTTP, ratings that count at once, and bad input of every kind."""
+"""The HTTP API: same answers as the library, ratings that take effect at once, and invalid input of every kind."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ from reelated.errors import InputError
 from reelated.refit import Versions, models_folder, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
-from reelated.web.following import Follower, start_refit
+from reelated.web.model_watcher import ModelWatcher, start_refit
 from reelated.web.service import Service
 
 KEY = "a key of more than sixteen characters"
@@ -30,13 +30,13 @@ HERE = "http://127.0.0.1:8000"
 
 @pytest.fixture(autouse=True)
 def _heard(monkeypatch):
-    """Let what is logged be heard here, too, after a command has set the log up for a service."""
+    """Propagate log records to caplog, even after a command has configured logging for a service."""
     monkeypatch.setattr(logging.getLogger("reelated"), "propagate", True)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def url(request, tmp_path_factory, sample):
-    """The URL of a store with the sample in it and a model beside it, once in each database."""
+    """The URL of a store with the sample, and the folder of its models, for each database."""
     file = tmp_path_factory.mktemp("service") / "store.db"
     store = Store(f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").url())
     store.upgrade().import_data(sample, "sample")
@@ -47,7 +47,7 @@ def url(request, tmp_path_factory, sample):
 
 @pytest.fixture(scope="module")
 def app(url):
-    """The service, open to this machine, never refitting."""
+    """The service without a key, with refits disabled."""
     return create_app(ServiceOptions(*url, refit_after=10**9, refit_every=10**6, poll=0.05))
 
 
@@ -60,16 +60,15 @@ def web(app):
 
 @pytest.fixture(scope="module")
 def rec(sample):
-    """The model that is served, with its ratings."""
+    """The same model as the served one, with its ratings."""
     return reelated.Recommender().fit(sample)
 
 
 def plain(answers):
-    """Return a list as the terminal's JSON has it."""
+    """Return a list as JSON."""
     return json.loads(json.dumps(answers.to_dicts()))
 
 
-# ------------------------------------------------------------------------------------------------------- the answers
 @pytest.mark.parametrize(
     ("query", "asked"),
     [
@@ -81,12 +80,12 @@ def plain(answers):
         ("?years=1994&n=2", {"years": 1994, "n": 2}),
     ],
 )  # fmt: skip
-def test_a_users_list_is_that_of_the_library(web, rec, query, asked):
-    told = web.get(f"/api/users/42/recommendations{query}").json()
-    assert told == {"recommendations": plain(rec.recommend(user_id=42, **asked)), "short": None}
+def test_a_users_list_equals_that_of_the_library(web, rec, query, asked):
+    result = web.get(f"/api/users/42/recommendations{query}").json()
+    assert result == {"recommendations": plain(rec.recommend(user_id=42, **asked)), "short": None}
 
 
-def test_where_an_order_is_known_instead_of_times_the_latest_counts_most_in_a_list_too(tmp_path, sample):
+def test_the_latest_ratings_weigh_most_if_the_store_has_an_order_and_no_times(tmp_path, sample):
     table = sample.ratings.to_polars()
     order = table["timestamp"].rank("ordinal").cast(int)
     data = reelated.Dataset.from_frames(table.drop("timestamp").with_columns(order=order), sample.items)
@@ -94,7 +93,7 @@ def test_where_an_order_is_known_instead_of_times_the_latest_counts_most_in_a_li
     store.import_data(data, "order")
     refit(store, versions)
     service = Service(store, versions)
-    assert service.follow()
+    assert service.load_current()
     rec = reelated.Recommender().fit(data)
     assert list(service.recommend(42)) == list(rec.recommend(user_id=42))
     store.rate(42, 60, 5)
@@ -103,70 +102,75 @@ def test_where_an_order_is_known_instead_of_times_the_latest_counts_most_in_a_li
     store.close()
 
 
-def test_a_short_list_says_why(web, rec):
-    told = web.get("/api/users/42/recommendations?years=1925&n=100").json()
-    wanted = rec.recommend(user_id=42, years=1925, n=100)
-    assert told["short"] == wanted.short._asdict()
-    assert told["recommendations"] == plain(wanted)
+def test_a_short_list_has_its_reason(web, rec):
+    result = web.get("/api/users/42/recommendations?years=1925&n=100").json()
+    expected = rec.recommend(user_id=42, years=1925, n=100)
+    assert result["short"] == expected.short._asdict()
+    assert result["recommendations"] == plain(expected)
 
 
-def test_a_newcomers_list_is_that_of_the_library(web, rec):
+def test_a_new_users_list_equals_that_of_the_library(web, rec):
     body = {"ratings": [{"item_id": 50, "rating": 5}, {"item_id": 60, "rating": 1.5}], "n": 4, "genres": ["drama"]}
-    told = web.post("/api/recommendations", json=body | {"years": [1950, 2000], "exclude": [84]}).json()
-    wanted = rec.recommend(ratings={50: 5, 60: 1.5}, n=4, genres="Drama", years=(1950, 2000), exclude=[84])
-    assert told["recommendations"] == plain(wanted)
+    result = web.post("/api/recommendations", json=body | {"years": [1950, 2000], "exclude": [84]}).json()
+    expected = rec.recommend(ratings={50: 5, 60: 1.5}, n=4, genres="Drama", years=(1950, 2000), exclude=[84])
+    assert result["recommendations"] == plain(expected)
     assert len(web.post("/api/recommendations", json={"ratings": []}).json()["recommendations"]) == 10
 
 
-def test_similar_items_are_those_of_the_library(web, rec):
+def test_similar_items_equal_those_of_the_library(web, rec):
     assert web.get("/api/items/50/similar?n=4").json()["recommendations"] == plain(rec.similar(50, n=4))
 
 
-def test_the_audience_of_an_item_is_that_of_the_library_and_gives_no_reasons(web, rec):
-    told = web.get("/api/items/60/audience?n=7").json()["recommendations"]
-    assert told == plain(rec.audience(60, n=7))
-    assert not {"reasons", "other"} & set(told[0])
+def test_an_audience_equals_that_of_the_library_and_has_no_reasons(web, rec):
+    result = web.get("/api/items/60/audience?n=7").json()["recommendations"]
+    assert result == plain(rec.audience(60, n=7))
+    assert not {"reasons", "other"} & set(result[0])
     by_rating = web.get("/api/items/60/audience?n=3&by=rating").json()["recommendations"]
     assert by_rating == plain(rec.audience(60, n=3, by="rating"))
 
 
-def test_who_has_just_rated_an_item_or_is_forgotten_is_not_in_its_audience(web, app):
+def test_new_raters_and_erased_users_are_not_in_an_audience(web, app):
     first, second, third = (row["user_id"] for row in web.get("/api/items/61/audience?n=3").json()["recommendations"])
     web.put(f"/api/users/{first}/ratings/61", json={"rating": 3})
     app.state.service.store.forget(second)
-    told = web.get("/api/items/61/audience?n=2").json()["recommendations"]
-    assert [row["rank"] for row in told] == [1, 2]
-    assert told[0]["user_id"] == third
-    assert not {first, second} & {row["user_id"] for row in told}
+    result = web.get("/api/items/61/audience?n=2").json()["recommendations"]
+    assert [row["rank"] for row in result] == [1, 2]
+    assert result[0]["user_id"] == third
+    assert not {first, second} & {row["user_id"] for row in result}
 
 
-def test_a_user_who_was_erased_and_is_back_under_the_same_id_counts_as_somebody_new(web):
+def test_a_user_who_returns_after_erasure_is_a_new_user(web):
     first = web.get("/api/items/62/audience?n=1").json()["recommendations"][0]["user_id"]
     assert web.delete(f"/api/users/{first}").status_code == 204
     assert web.get(f"/api/users/{first}/recommendations").status_code == 404
     web.put(f"/api/users/{first}/ratings/50", json={"rating": 3})
     rows = web.get("/api/items/62/audience?n=1000").json()["recommendations"]
-    told = [row for row in rows if row["user_id"] == first]
-    assert [row["n_neighbors_used"] for row in told] in ([], [1])
+    result = [row for row in rows if row["user_id"] == first]
+    assert [row["n_neighbors_used"] for row in result] in ([], [1])
     web.delete(f"/api/users/{first}")
     refused = web.delete(f"/api/users/{first}")
     assert refused.status_code == 404
     assert refused.json()["detail"] == f"No ratings for user_id {first}. Nothing was removed."
 
 
-def test_a_prediction_and_its_reasons_are_those_of_the_library(web, rec):
-    told = web.get("/api/users/42/predictions/60").json()
-    wanted, why = rec.predict(42, 60), rec.explain(42, 60, by="rating")
-    assert told["predicted_rating"] == wanted.predicted_rating
-    assert (told["n_neighbors_used"], told["rating"], told["user_id"]) == (wanted.n_neighbors_used, wanted.rating, 42)
-    parts = told["base"] + sum(reason["contribution"] for reason in told["reasons"]) + told["other"] + told["clip"]
+def test_a_prediction_and_its_reasons_equal_those_of_the_library(web, rec):
+    result = web.get("/api/users/42/predictions/60").json()
+    expected, why = rec.predict(42, 60), rec.explain(42, 60, by="rating")
+    assert result["predicted_rating"] == expected.predicted_rating
+    assert (result["n_neighbors_used"], result["rating"], result["user_id"]) == (
+        expected.n_neighbors_used,
+        expected.rating,
+        42,
+    )
+    parts = (
+        result["base"] + sum(reason["contribution"] for reason in result["reasons"]) + result["other"] + result["clip"]
+    )
     assert parts == pytest.approx(why.value, abs=1e-5)
-    assert parts == pytest.approx(told["predicted_rating"], abs=1e-5)
-    assert len(told["reasons"]) == 3
+    assert parts == pytest.approx(result["predicted_rating"], abs=1e-5)
+    assert len(result["reasons"]) == 3
 
 
-# --------------------------------------------------------------------------------------------------- what is written
-def test_a_rating_counts_in_the_very_next_list(web):
+def test_a_rating_takes_effect_in_the_next_list(web):
     before = web.get("/api/users/43/recommendations").json()["recommendations"]
     rated = before[0]["item_id"]
     assert web.put(f"/api/users/43/ratings/{rated}", json={"rating": 1}).json() == {
@@ -179,18 +183,18 @@ def test_a_rating_counts_in_the_very_next_list(web):
     assert web.get("/api/users/43/recommendations").json()["recommendations"] == before
 
 
-def test_whoever_rates_first_has_a_list_from_then_on(web, rec):
+def test_a_user_has_a_list_from_the_first_rating_on(web, rec):
     assert web.get("/api/users/7001/recommendations").status_code == 404
     web.put("/api/users/7001/ratings/50", json={"rating": 5})
-    told = web.get("/api/users/7001/recommendations").json()["recommendations"]
-    assert told == plain(rec.recommend(ratings={50: 5}))
+    result = web.get("/api/users/7001/recommendations").json()["recommendations"]
+    assert result == plain(rec.recommend(ratings={50: 5}))
     web.delete("/api/users/7001/ratings/50")
     assert {row["source"] for row in web.get("/api/users/7001/recommendations").json()["recommendations"]} == {
         "popular"
     }
 
 
-def test_a_batch_is_kept_whole_or_not_at_all(web):
+def test_a_batch_of_ratings_is_stored_completely_or_not_at_all(web):
     good = [{"user_id": 7002, "item_id": item, "rating": 4} for item in (50, 60, 50)]
     assert web.post("/api/ratings", json={"ratings": good}).json() == {"kept": 2}
     bad = [{"user_id": 7003, "item_id": 50, "rating": 4}, {"user_id": 7003, "item_id": 99999, "rating": 4}]
@@ -208,7 +212,7 @@ def test_ratings_come_in_pages(web):
     assert [row["item_id"] for page in pages for row in page["ratings"]] == list(range(1, 8))
 
 
-def test_an_item_of_today_is_found_and_rated_but_not_in_the_model(web):
+def test_a_new_item_can_be_found_and_rated_but_is_not_in_the_model(web):
     body = {"title": "<b>Très Nouveau</b>", "year": 2026, "genres": ["Drama"]}
     assert web.put("/api/items/8001", json=body).json() == {"item_id": 8001, "n_ratings": 0} | body
     assert web.get("/api/items?query=tres nouv").json()["items"][0]["item_id"] == 8001
@@ -221,25 +225,27 @@ def test_an_item_of_today_is_found_and_rated_but_not_in_the_model(web):
         assert refused.json()["detail"] == "item_id=8001: the model does not know this item until the next refit."
 
 
-def test_items_and_genres_of_today_do_not_spoil_a_request(web):
-    """A site sends what was shown, sold out or just added without asking what the model knows."""
+def test_unknown_items_and_genres_do_not_fail_a_request(web):
+    """Callers send ids of sold-out or new items without knowing what the model contains."""
     web.put("/api/items/8002", json={"title": "Newer", "year": 2026, "genres": ["Mumblecore"]})
     plain = web.get("/api/users/42/recommendations").json()
     assert web.get("/api/users/42/recommendations?exclude=8002,99999").json() == plain
-    told = web.get("/api/users/42/recommendations?genres=Mumblecore").json()
-    assert told == {"recommendations": [], "short": {"wanted": 10, "got": 0, "reason": "unknown_genre"}}
+    result = web.get("/api/users/42/recommendations?genres=Mumblecore").json()
+    assert result == {"recommendations": [], "short": {"wanted": 10, "got": 0, "reason": "unknown_genre"}}
     known = [{"item_id": 50, "rating": 5}, {"item_id": 100, "rating": 2}]
     new = [{"item_id": item_id, "rating": 4} for item_id in (8002, 99999, 10**40)]
-    told = web.post("/api/recommendations", json={"ratings": new + known, "exclude": [8002]}).json()
-    assert told == web.post("/api/recommendations", json={"ratings": known}).json() | {"unknown": [8002, 99999, 10**40]}
-    told = web.post("/api/recommendations", json={"ratings": new, "n": 7}).json()
-    assert [row["source"] for row in told["recommendations"]] == ["popular"] * 7
+    result = web.post("/api/recommendations", json={"ratings": new + known, "exclude": [8002]}).json()
+    assert result == web.post("/api/recommendations", json={"ratings": known}).json() | {
+        "unknown": [8002, 99999, 10**40]
+    }
+    result = web.post("/api/recommendations", json={"ratings": new, "n": 7}).json()
+    assert [row["source"] for row in result["recommendations"]] == ["popular"] * 7
     wrong = web.post("/api/recommendations", json={"ratings": [{"item_id": "50", "rating": 5}]})
     assert wrong.status_code == 422
     assert wrong.json()["detail"].startswith("ratings: item_id='50' is of type str")
 
 
-def test_an_item_is_changed_in_the_fields_that_are_given_alone(web):
+def test_an_update_changes_only_the_given_fields(web):
     whole = {"item_id": 8003, "title": "Whole", "year": 1999, "genres": ["Drama", "War"], "n_ratings": 0}
     new = web.put("/api/items/8003", json={"title": "Whole", "year": 1999, "genres": ["Drama", "War"]})
     assert new.json() == whole
@@ -254,7 +260,7 @@ def shown_of(web, *addresses):
     return {row["item_id"] for address in addresses for row in web.get(address).json()["recommendations"]}
 
 
-def test_a_hidden_item_is_nowhere_until_it_is_shown_again_in_every_process(web, url, rec):
+def test_a_hidden_item_is_absent_in_every_process_until_it_is_shown_again(web, url, rec):
     lists = "/api/users/42/recommendations?n=1000", "/api/users/42/recommendations?by=rating&n=5"
     first = web.get(lists[1]).json()["recommendations"][0]["item_id"]
     like = rec.similar(first, n=1)[0].item_id
@@ -265,8 +271,8 @@ def test_a_hidden_item_is_nowhere_until_it_is_shown_again_in_every_process(web, 
         for worker in (web, other):
             assert first not in shown_of(worker, *everywhere)
             assert len(worker.get(lists[1]).json()["recommendations"]) == 5
-            newcomer = worker.post("/api/recommendations", json={"ratings": [], "n": 1000}).json()
-            assert first not in {row["item_id"] for row in newcomer["recommendations"]}
+            popular = worker.post("/api/recommendations", json={"ratings": [], "n": 1000}).json()
+            assert first not in {row["item_id"] for row in popular["recommendations"]}
             found = worker.get(f"/api/items?query={title}").json()["items"]
             assert first not in {item["item_id"] for item in found}
             for address in ("", "/similar", "/audience"):
@@ -293,15 +299,15 @@ def test_a_rating_of_a_hidden_item_still_counts(web, rec):
     web.delete("/api/items/50/hidden")
 
 
-def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkeypatch):
+def test_hidden_items_stay_hidden_during_an_outage_of_the_store(tmp_path, sample, monkeypatch):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(sample, "sample")
     refit(store, versions)
     service = Service(store, versions)
-    service.follow()
-    first = service.recommend_newcomer({})[0].item_id
+    service.load_current()
+    first = service.recommend_to_new_user({})[0].item_id
     store.set_hidden(first, True)
-    assert service.recommend_newcomer({})[0].item_id != first
+    assert service.recommend_to_new_user({})[0].item_id != first
     asked = []
 
     def gone():
@@ -310,30 +316,30 @@ def test_without_the_store_what_was_hidden_stays_hidden(tmp_path, sample, monkey
 
     monkeypatch.setattr(store, "hidden_keys", gone)
     for _ in range(3):
-        assert service.recommend_newcomer({})[0].item_id != first
-    assert len(asked) == 1  # whoever asks does not wait for a store that does not answer
+        assert service.recommend_to_new_user({})[0].item_id != first
+    assert len(asked) == 1  # later requests do not wait for the store
     store.close()
 
 
-def test_a_hidden_item_stays_hidden_when_the_model_changes_and_takes_no_place(tmp_path, sample):
+def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(sample, "sample")
     refit(store, versions)
     service = Service(store, versions)
-    service.follow()
+    service.load_current()
     ratings = {50: 5, 60: 2}
-    first, second = (row.item_id for row in service.recommend_newcomer(ratings, n=2))
+    first, second = (row.item_id for row in service.recommend_to_new_user(ratings, n=2))
     store.set_hidden(first, True)
     refit(store, versions)
-    assert service.follow()
-    assert service.recommend_newcomer(ratings)[0].item_id == second
+    assert service.load_current()
+    assert service.recommend_to_new_user(ratings)[0].item_id == second
     rec = service.served.recommender
-    assert rec.explain(None, ratings=ratings, item_id=second).rank == 1
-    assert first not in rec.item_ids.take(service.served.to_rate).to_list()
-    assert first not in service.chart().columns["item_id"]
+    assert rec.explain(None, second, ratings=ratings).rank == 1
+    assert first not in rec.item_ids.take(service.served.items_to_rate).to_list()
+    assert first not in service.map_data().columns["item_id"]
     store.set_hidden(first, False)
-    assert first in service.chart().columns["item_id"]
-    assert service.served.recommender.explain(None, ratings=ratings, item_id=second).rank == 2
+    assert first in service.map_data().columns["item_id"]
+    assert service.served.recommender.explain(None, second, ratings=ratings).rank == 2
     store.close()
 
 
@@ -344,9 +350,8 @@ def test_items_are_found_by_title_and_genre(web):
     assert "Western" in genres
 
 
-# --------------------------------------------------------------------------------------------------------- bad input
 @pytest.mark.parametrize(
-    ("method", "address", "body", "status", "told"),
+    ("method", "address", "body", "status", "result"),
     [
         ("GET", "/api/users/123456/recommendations", None, 404, "For a newcomer: POST /api/recommendations"),
         ("GET", "/api/users/ann/recommendations", None, 404, "user ids of this data are whole numbers"),
@@ -391,35 +396,35 @@ def test_items_are_found_by_title_and_genre(web):
         ("PATCH", "/api/items/50", None, 405, "Method Not Allowed"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_answered_is_told_in_one_sentence(web, method, address, body, status, told):
+def test_an_invalid_request_gets_an_explanation_in_one_sentence(web, method, address, body, status, result):
     got = web.request(method, address, json=body)
     assert got.status_code == status
-    assert told in json.dumps(got.json(), ensure_ascii=False)
+    assert result in json.dumps(got.json(), ensure_ascii=False)
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "told"),
+    ("body", "status", "result"),
     [
         (b'{"rating": NaN}', 422, "rating=nan"),
         (b'{"rating": Infinity}', 422, "rating=inf"),
         (b'{"rating": 1e400}', 422, "rating=inf"),
         (b'{"rating": ' + b"9" * 5000 + b"}", 400, "parsing the body"),
-        (b'{"rating": ', 422, "The body is no JSON"),
+        (b'{"rating": ', 422, "The body is not valid JSON"),
         (b'{"rating": "\\ud800"}', 422, "rating="),
-        (b"\xff\xfe", 422, "The body is no JSON"),
-        (b"\0", 422, "The body is no JSON"),
+        (b"\xff\xfe", 422, "The body is not valid JSON"),
+        (b"\0", 422, "The body is not valid JSON"),
         (b"[" * 100_000, 400, "parsing the body"),
         (b'{"a":' * 100_000, 400, "parsing the body"),
         (b'"' + b"x" * 10_000_000 + b'"', 413, "larger than 1,000,000 bytes"),
     ],
 )
-def test_a_body_that_is_no_body_is_refused(web, body, status, told):
+def test_an_invalid_body_is_refused(web, body, status, result):
     got = web.put("/api/users/42/ratings/50", content=body, headers={"Content-Type": "application/json"})
     assert got.status_code == status
-    assert told in got.json()["detail"]
+    assert result in got.json()["detail"]
 
 
-def test_a_body_that_is_too_large_is_not_read_to_its_end(web):
+def test_a_body_that_is_too_large_is_refused_before_it_is_read_completely(web):
     sent = []
 
     def endless():
@@ -431,7 +436,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(web):
     assert web.post("/api/ratings", content=endless(), headers=headers).status_code == 413
 
 
-def test_a_million_ratings_at_once_are_refused(web):
+def test_too_many_ratings_in_one_request_are_refused(web):
     rows = b'{"user_id":1,"item_id":50,"rating":3},' * 10_001
     body = b'{"ratings":[' + rows[:-1] + b"]}"
     assert len(body) < 1_000_000
@@ -441,7 +446,7 @@ def test_a_million_ratings_at_once_are_refused(web):
     assert got.status_code == 413
 
 
-def test_a_body_that_is_not_called_json_is_refused(web):
+def test_a_body_with_another_content_type_is_refused(web):
     got = web.put("/api/users/42/ratings/50", content=b'{"rating": 4}', headers={"Content-Type": "text/plain"})
     assert got.status_code == 422
     assert (
@@ -463,19 +468,18 @@ def test_head_answers_as_get_does_without_a_body(web, address):
     assert web.head("/api/ratings").status_code == 405
 
 
-# --------------------------------------------------------------------------------------------------------- who may ask
-def test_without_a_key_nobody_from_elsewhere_may_ask(web):
+def test_without_a_key_only_this_machine_is_served(web):
     for headers in (
         {"Host": "evil.example"}, {"Host": ""}, {"Origin": "https://evil.example"}, {"Origin": "null"},
         {"Forwarded": "for=1.2.3.4"}, {"X-Forwarded-For": "1.2.3.4"}, {"X-Real-IP": "1.2.3.4"}, {"Origin": "http://[::"},
     ):  # fmt: skip
         got = web.get("/api/users/42/recommendations", headers=headers)
-        assert (got.status_code, "this machine alone" in got.json()["detail"]) == (403, True), headers
+        assert (got.status_code, "this machine only" in got.json()["detail"]) == (403, True), headers
     for headers in ({"Host": "localhost"}, {"Host": "[::1]:8000"}, {"Origin": "http://localhost:8000"}):
         assert web.get("/api/users/42/recommendations", headers=headers).status_code == 200
 
 
-def test_elsewhere_a_key_is_needed_for_all_that_speaks_of_users(url):
+def test_on_other_addresses_user_data_needs_the_key(url):
     options = ServiceOptions(*url, api_key=KEY, host="0.0.0.0", poll=60)
     with TestClient(create_app(options), "http://items.example") as web:
         keyed = ["/api/users/42/recommendations", "/api/users/42/ratings", "/api/users/42/predictions/50",
@@ -502,7 +506,7 @@ def test_elsewhere_a_key_is_needed_for_all_that_speaks_of_users(url):
 
 
 @pytest.mark.parametrize("how", [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"proxy": True}])
-def test_it_does_not_start_elsewhere_without_a_key(how):
+def test_a_public_address_or_a_proxy_needs_a_key(how):
     with pytest.raises(InputError, match="Set REELATED_API_KEY"):
         ServiceOptions(**how)
     with pytest.raises(InputError, match="REELATED_API_KEY is too short"):
@@ -510,7 +514,7 @@ def test_it_does_not_start_elsewhere_without_a_key(how):
     assert KEY not in repr(ServiceOptions(**how, api_key=KEY))
 
 
-def test_options_are_read_from_variables():
+def test_options_are_read_from_environment_variables():
     options = ServiceOptions("sqlite:///x.db", "models", KEY, "0.0.0.0", True, 5, 0.5, 1.0, True)
     assert ServiceOptions.from_environment(options.to_environment()) == options
     assert ServiceOptions.from_environment({}) == ServiceOptions()
@@ -518,7 +522,7 @@ def test_options_are_read_from_variables():
         ServiceOptions.from_environment({"REELATED_REFIT_AFTER": "soon"})
 
 
-def test_every_answer_has_a_request_id_and_safe_headers(web):
+def test_every_response_has_a_request_id_and_security_headers(web):
     got = web.get("/api/items/50", headers={"X-Request-ID": "mine-1"})
     assert got.headers["X-Request-ID"] == "mine-1"
     assert got.headers["X-Content-Type-Options"] == "nosniff"
@@ -527,7 +531,7 @@ def test_every_answer_has_a_request_id_and_safe_headers(web):
     assert len(other) == 32
 
 
-def test_the_log_tells_of_every_request_and_of_nobody(web, caplog):
+def test_the_log_has_every_request_and_no_user_id(web, caplog):
     with caplog.at_level("INFO", "reelated.web"):
         web.get("/api/users/42/recommendations?n=3", headers={"X-Request-ID": "mine-2", "Authorization": "Bearer no"})
     (line,) = [record for record in caplog.records if record.getMessage() == "request"]
@@ -535,18 +539,17 @@ def test_the_log_tells_of_every_request_and_of_nobody(web, caplog):
     assert not [value for value in vars(line).values() if "/users/42" in str(value) or "Bearer" in str(value)]
 
 
-# ------------------------------------------------------------------------------------------------------- of the service
-def test_what_is_served_is_told(web, sample):
-    told = web.get("/api/model").json()
-    assert (told["version"], told["ratings"], told["name"]) == (1, len(sample.ratings), sample.name)
-    assert told["accuracy"]["rmse"] < 1.2
-    assert told["last_refit"]["outcome"] == "switched"
+def test_the_model_endpoint_describes_the_served_model(web, sample):
+    result = web.get("/api/model").json()
+    assert (result["version"], result["ratings"], result["name"]) == (1, len(sample.ratings), sample.name)
+    assert result["accuracy"]["rmse"] < 1.2
+    assert result["last_refit"]["outcome"] == "switched"
     models = reelated.Recommender().fit(sample).models_
-    assert (told["ranker"]["model"], told["rater"]["model"]) == tuple(type(model).__name__ for model in models)
-    assert models.rater.get_params().items() <= told["rater"].items()
+    assert (result["ranker"]["model"], result["rater"]["model"]) == tuple(type(model).__name__ for model in models)
+    assert models.rater.get_params().items() <= result["rater"].items()
 
 
-def test_numbers_for_prometheus(web):
+def test_prometheus_metrics(web):
     web.get("/api/items/50")
     text = web.get("/metrics").text
     assert 'reelated_request_seconds_count{method="GET",route="/api/items/{item_id}",status="200"}' in text
@@ -554,7 +557,7 @@ def test_numbers_for_prometheus(web):
     assert 'reelated_refits{outcome="switched"} 1.0' in text
 
 
-def test_a_service_without_a_model_says_so_and_is_not_ready(tmp_path):
+def test_a_service_without_a_model_is_not_ready(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     options = ServiceOptions(str(store.url), str(tmp_path / "models"), poll=60)
     with TestClient(create_app(options), HERE) as web:
@@ -568,7 +571,7 @@ def test_a_service_without_a_model_says_so_and_is_not_ready(tmp_path):
     store.close()
 
 
-def test_without_the_database_newcomers_are_answered_and_the_rest_may_try_again(web, app, rec, monkeypatch):
+def test_during_an_outage_of_the_database_new_users_get_lists_and_other_requests_get_503(web, app, rec, monkeypatch):
     def gone(*_args, **_how):
         raise StoreUnavailable("password=secret: connection refused")
 
@@ -582,7 +585,7 @@ def test_without_the_database_newcomers_are_answered_and_the_rest_may_try_again(
         for method, address in asked:
             got = web.request(method, address, json={"rating": 4} if method == "PUT" else None)
             assert (got.status_code, got.headers.get("Retry-After")) == (503, "5"), address
-            assert got.json()["detail"] == "The store does not answer now. Try again in a moment."
+            assert got.json()["detail"] == "The store is not available. Try again in a moment."
         body = {"ratings": [{"item_id": 50, "rating": 5}]}
         assert web.post("/api/recommendations", json=body).json()["recommendations"] == plain(
             rec.recommend(ratings={50: 5})
@@ -591,7 +594,7 @@ def test_without_the_database_newcomers_are_answered_and_the_rest_may_try_again(
     assert web.get("/api/users/42/recommendations").status_code == 200
 
 
-def test_a_defect_of_ours_tells_nothing_of_us(web, app, monkeypatch, caplog):
+def test_an_unexpected_error_reveals_nothing(web, app, monkeypatch, caplog):
     monkeypatch.setattr(app.state.service, "similar", lambda *_: 1 / 0)
     got = web.get("/api/items/50/similar")
     assert got.status_code == 500
@@ -599,36 +602,35 @@ def test_a_defect_of_ours_tells_nothing_of_us(web, app, monkeypatch, caplog):
     assert got.headers["X-Request-ID"] in {getattr(record, "request_id", None) for record in caplog.records}
 
 
-def test_eight_at_once_get_the_same_as_one(web, rec):
-    wanted = {user: plain(rec.recommend(user_id=user)) for user in range(100, 108)}
+def test_concurrent_requests_get_the_same_lists(web, rec):
+    expected = {user: plain(rec.recommend(user_id=user)) for user in range(100, 108)}
     got, errors = {}, []
 
     def ask(user):
         try:
             for _ in range(5):
                 got[user] = web.get(f"/api/users/{user}/recommendations").json()["recommendations"]
-                assert got[user] == wanted[user]
+                assert got[user] == expected[user]
         except BaseException as error:  # pragma: no cover
             errors.append(error)
 
-    threads = [threading.Thread(target=ask, args=(user,)) for user in wanted]
+    threads = [threading.Thread(target=ask, args=(user,)) for user in expected]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert errors == []
-    assert got == wanted
+    assert got == expected
 
 
-# ------------------------------------------------------------------------------------------------------------- refits
 def until(condition):
-    """Wait until something is so; as long as it takes, for a machine may be slow."""
+    """Wait until a condition holds, without a timeout: a machine may be slow."""
     pause = threading.Event()
     while not condition():
         pause.wait(0.05)
 
 
-def test_the_model_follows_the_ratings_and_no_request_fails(tmp_path, sample):
+def test_a_refit_starts_after_enough_changes_and_no_request_fails(tmp_path, sample):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.import_data(sample, "sample")
     versions = Versions(models_folder(store))
@@ -647,7 +649,7 @@ def test_the_model_follows_the_ratings_and_no_request_fails(tmp_path, sample):
     store.close()
 
 
-def test_a_service_refits_when_it_is_asked_to(tmp_path, sample):
+def test_a_refit_can_be_requested(tmp_path, sample):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.import_data(sample, "sample")
     versions = Versions(models_folder(store))
@@ -669,11 +671,11 @@ def test_a_service_refits_when_it_is_asked_to(tmp_path, sample):
     store.close()
 
 
-def test_a_site_that_starts_empty_refits_each_time_its_ratings_have_doubled(tmp_path):
+def test_a_small_store_is_refitted_whenever_its_ratings_have_doubled(tmp_path):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     for item in "abcdefghijkl":
         store.put_item(item, item)
-    follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_after=4, refit_every=10**6))
+    follower = ModelWatcher(Service(store, versions), ServiceOptions(str(store.url), refit_after=4, refit_every=10**6))
     refits = []
     for at, item in enumerate("abcdefghijkl", 1):
         store.rate("ann", item, 4)
@@ -685,12 +687,12 @@ def test_a_site_that_starts_empty_refits_each_time_its_ratings_have_doubled(tmp_
     store.close()
 
 
-def test_an_erased_user_without_ratings_is_due_for_a_refit_too(tmp_path, sample):
+def test_erasing_a_user_without_ratings_makes_a_refit_due(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(sample, "sample")
     refit(store, versions)
-    follower = Follower(Service(store, versions), ServiceOptions(str(store.url), refit_every=10**6))
-    follower._tried = store.about().changes, store.about().forgotten
+    follower = ModelWatcher(Service(store, versions), ServiceOptions(str(store.url), refit_every=10**6))
+    follower._last_try = store.about().changes, store.about().forgotten
     for row in store.ratings_of(300):
         store.unrate(300, row.item_id)
     store.forget(300)
@@ -698,10 +700,10 @@ def test_an_erased_user_without_ratings_is_due_for_a_refit_too(tmp_path, sample)
     store.close()
 
 
-def test_it_is_time_for_a_refit_when_as_many_ratings_are_new_or_the_store_is_another(tmp_path, sample):
+def test_a_refit_is_due_after_enough_changes_or_a_restored_backup(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6)
-    is_due = lambda: Follower(Service(store, versions), options)._is_due(store.about())  # noqa: E731
+    is_due = lambda: ModelWatcher(Service(store, versions), options)._is_due(store.about())  # noqa: E731
     assert not is_due()
     store.import_data(sample, "sample")
     assert is_due()
@@ -712,15 +714,15 @@ def test_it_is_time_for_a_refit_when_as_many_ratings_are_new_or_the_store_is_ano
     assert is_due()
     refit(store, versions)
     versions.switch(1)
-    assert not is_due()  # whoever went back is not brought forward at once
-    assert Follower(Service(store, versions), options)._is_due(before)
+    assert not is_due()  # a rolled-back model is not refitted at once
+    assert ModelWatcher(Service(store, versions), options)._is_due(before)
     store.forget(300)
     assert is_due()
     store.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux alone knows idle processes")
-def test_a_refit_gives_way_to_all_else(tmp_path):
+def test_a_refit_runs_at_idle_priority(tmp_path):
     process = start_refit(REELATED_STORE=f"sqlite:///{tmp_path}/store.db", REELATED_MODELS=str(tmp_path / "models"))
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
     assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
@@ -733,32 +735,31 @@ def test_a_damaged_model_is_not_switched_to(url, app, web):
     before = service.served
     folder = service.versions.folder
     (folder / "000009.model").mkdir()
-    told = json.loads((folder / "000001.json").read_text()) | {"number": 9}
-    (folder / "000009.json").write_text(json.dumps(told))
+    result = json.loads((folder / "000001.json").read_text()) | {"number": 9}
+    (folder / "000009.json").write_text(json.dumps(result))
     kept = (folder / "current.json").read_text()
     (folder / "current.json").write_text("9")
     with pytest.raises(InputError, match="not a saved model"):
-        service.follow()
+        service.load_current()
     assert service.served is before
     (folder / "current.json").write_text(kept)
     assert web.get("/api/users/42/recommendations").status_code == 200
 
 
-# ----------------------------------------------------------------------------------------------------- the description
-def test_every_route_is_described_with_its_answers(app):
-    told = app.openapi()
-    assert told["info"]["title"] == "Reelated"
-    for path, methods in told["paths"].items():
+def test_every_route_is_documented_with_its_responses(app):
+    result = app.openapi()
+    assert result["info"]["title"] == "Reelated"
+    for path, methods in result["paths"].items():
         for method, operation in methods.items():
             assert operation["summary"].endswith("."), (method, path)
             assert {"404", "422", "503"} <= set(operation["responses"]), (method, path)
-    keyed = {path for path, methods in told["paths"].items() for one in methods.values() if "security" in one}
+    keyed = {path for path, methods in result["paths"].items() for one in methods.values() if "security" in one}
     others = {"/api/ratings", "/metrics", "/api/items/{item_id}", "/api/items/{item_id}/hidden", "/api/refit"}
     assert all("user" in path or path in others or "audience" in path for path in keyed)
-    assert all("\n" not in schema.get("description", "") for schema in told["components"]["schemas"].values())
+    assert all("\n" not in schema.get("description", "") for schema in result["components"]["schemas"].values())
 
 
-def test_nothing_that_the_description_allows_is_answered_otherwise(app, web):
+def test_responses_conform_to_the_openapi_document(app, web):
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
     checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

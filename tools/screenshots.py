@@ -67,8 +67,8 @@ def served(data: str, store: str) -> Iterator[str]:
     env = os.environ | {"REELATED_STORE": store}
     service = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        told = next(line for line in service.stdout or () if "answers at" in line)
-        yield told.split()[3].rstrip(",")
+        told = next(line for line in service.stdout or () if "running at" in line)
+        yield told.split()[4]
     finally:
         service.terminate()
         service.wait()

@@ -19,7 +19,7 @@ from data import REAL, real_folder
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.store.schema import ratings
-from reelated.web.following import start_refit
+from reelated.web.model_watcher import start_refit
 from service import load
 from service.process import Server
 

@@ -25,8 +25,8 @@ class Server:
         told = {"stdout": subprocess.PIPE, "stderr": self.log, "text": True}
         self.process = subprocess.Popen(command, env=env, cwd=cwd or Path(__file__).parents[1], **told)
         for line in self.process.stdout:
-            if "answers at" in line:
-                self.address = urlsplit(line.split()[3]).netloc
+            if "running at" in line:
+                self.address = urlsplit(line.split()[4]).netloc
                 break
         else:
             raise AssertionError(f"it did not start: {self.process.wait()}")

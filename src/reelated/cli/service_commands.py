@@ -225,7 +225,7 @@ def serve(
     with ExitStack() as stack:
         with open_store(store) as opened:
             from reelated.web import ServiceOptions
-            from reelated.web.running import LOGGING, bind, run
+            from reelated.web.server import LOGGING, bind, run
 
             folder = str(versions_of(opened, models).folder)
             url = opened.url.render_as_string(hide_password=False)

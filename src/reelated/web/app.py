@@ -11,13 +11,13 @@ from reelated._version import __version__
 from reelated.refit import Versions, models_folder
 from reelated.store import Store
 from reelated.web.api import Api
-from reelated.web.following import Follower
-from reelated.web.guard import Guard
+from reelated.web.errors import add_error_handlers
 from reelated.web.metrics import Metrics
-from reelated.web.options import ServiceOptions
-from reelated.web.pages import make_site
-from reelated.web.problems import handle_problems
+from reelated.web.model_watcher import ModelWatcher
+from reelated.web.pages import create_site
+from reelated.web.security import SecurityMiddleware
 from reelated.web.service import Service
+from reelated.web.service_options import ServiceOptions
 
 
 def create_app(options: ServiceOptions | None = None) -> FastAPI:
@@ -28,39 +28,39 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        follower = Follower(service, options)
-        await run_sync(follower.start)
+        watcher = ModelWatcher(service, options)
+        await run_sync(watcher.start)
         yield
-        await run_sync(follower.stop)
+        await run_sync(watcher.stop)
         store.close()
 
     app = FastAPI(
         title="Reelated",
         version=__version__,
-        description="Explained recommendations from ratings that arrive all day.",
+        description="Recommendations with explanations. New ratings take effect at once.",
         lifespan=lifespan,
-        docs_url=None,  # its page loads scripts from a CDN
+        docs_url=None,  # FastAPI's page loads scripts from a CDN
         redoc_url=None,
     )
     app.state.service = service
     app.include_router(Api(service, metrics, options.api_key).router)
-    app.state.site = make_site(service, options, metrics)
+    app.state.site = create_site(service, options)
     app.include_router(app.state.site.router)
-    handle_problems(app)
-    app.add_middleware(Guard, options=options, metrics=metrics)
-    _describe(app)
+    add_error_handlers(app)
+    app.add_middleware(SecurityMiddleware, options=options, metrics=metrics)
+    _shorten_descriptions(app)
     return app
 
 
-def _describe(app: FastAPI) -> None:
+def _shorten_descriptions(app: FastAPI) -> None:
     """Reduce the schema descriptions in the OpenAPI document to their first paragraph."""
-    described = app.openapi
+    full = app.openapi
 
     def openapi() -> dict[str, Any]:
-        made = described()
-        for schema in made["components"]["schemas"].values():
+        document = full()
+        for schema in document["components"]["schemas"].values():
             if "description" in schema:
                 schema["description"] = schema["description"].split("\n\n")[0]
-        return made
+        return document
 
     app.openapi = openapi  # type: ignore[method-assign]

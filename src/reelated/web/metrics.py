@@ -19,36 +19,36 @@ class Metrics:
         self.registry = registry
         self.requests = Histogram(
             "reelated_request_seconds",
-            "Time of requests, by route and status.",
+            "Duration of requests in seconds, by route and status.",
             ["method", "route", "status"],
             registry=registry,
             buckets=BUCKETS,
         )
-        self.ratings = Counter("reelated_ratings_changed", "Ratings kept, changed or removed.", registry=registry)
+        self.ratings = Counter("reelated_ratings_changed", "Ratings added, changed or deleted.", registry=registry)
 
     def text(self, service: Service) -> bytes:
         """Return all metrics in the Prometheus text format."""
-        counted = self.registry
+        registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            counted = CollectorRegistry()
-            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
-        return generate_latest(counted) + generate_latest(_of_model(service))
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + generate_latest(_model_registry(service))
 
 
-def _of_model(service: Service) -> CollectorRegistry:
+def _model_registry(service: Service) -> CollectorRegistry:
     """Return gauges of the current model and its refits."""
     # A new registry each time: these values are read from disk and not counted by this worker.
     registry = CollectorRegistry()
     version = service.versions.current()
-    told = {
-        "version": ("Number of the model's version.", version.number if version else 0),
-        "age_seconds": ("Age of the model.", max(time.time() - version.made_at, 0) if version else 0),
-        "ratings": ("Ratings that the model was fitted to.", version.ratings if version else 0),
-        "items": ("Items that the model knows.", version.items if version else 0),
+    gauges = {
+        "version": ("Version of the model.", version.number if version else 0),
+        "age_seconds": ("Age of the model in seconds.", max(time.time() - version.made_at, 0) if version else 0),
+        "ratings": ("Number of ratings that the model was fitted to.", version.ratings if version else 0),
+        "items": ("Number of items in the model.", version.items if version else 0),
     }
-    for name, (help_, value) in told.items():
+    for name, (help_, value) in gauges.items():
         Gauge(f"reelated_model_{name}", help_, registry=registry).set(value)
-    refits = Gauge("reelated_refits", "Refits by outcome.", ["outcome"], registry=registry)
+    refits = Gauge("reelated_refits", "Refits, by outcome.", ["outcome"], registry=registry)
     last = service.versions.last_attempt()
     for outcome in ("switched", "refused", "failed"):
         refits.labels(outcome).set(last.counts.get(outcome, 0) if last else 0)

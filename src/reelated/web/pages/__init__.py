@@ -1,17 +1,16 @@
 """The HTML pages of the service."""
 
-from reelated.web.metrics import Metrics
-from reelated.web.options import ServiceOptions
-from reelated.web.pages import about, api_docs, atlas, items, lists, people, rating
+from reelated.web.pages import about, api_docs, item_page, list_page, map_page, rating_pages, user_pages
 from reelated.web.pages.site import Site
 from reelated.web.service import Service
+from reelated.web.service_options import ServiceOptions
 
-__all__ = ["Site", "make_site"]
+__all__ = ["Site", "create_site"]
 
 
-def make_site(service: Service, options: ServiceOptions, metrics: Metrics) -> Site:
+def create_site(service: Service, options: ServiceOptions) -> Site:
     """Create the site with all pages; each module of this package registers its own."""
-    site = Site(service, options, metrics)
-    for pages in (rating, lists, items, people, atlas, about, api_docs):
-        pages.add_to(site)
+    site = Site(service, options)
+    for pages in (rating_pages, list_page, item_page, user_pages, map_page, about, api_docs):
+        pages.register(site)
     return site

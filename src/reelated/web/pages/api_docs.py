@@ -1,77 +1,78 @@
 """`/docs`: the API reference, rendered from the OpenAPI document without external scripts."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
-from reelated.web.pages.site import Site, Visit
+from reelated.web.pages.site import PageRequest, Site
 
 
-def add_to(site: Site) -> None:
+def register(site: Site) -> None:
     """Register this page."""
-    site.add("GET", "/docs", partial(show, site))
+    site.add("GET", "/docs", show)
 
 
-class Field(NamedTuple):
+class SchemaField(NamedTuple):
     """One field of a schema, or one parameter of a route."""
 
     name: str
     type: str
     description: str
-    needed: bool
+    required: bool
 
 
-class Call(NamedTuple):
+class Operation(NamedTuple):
     """One method of one path."""
 
     method: str
     path: str
     description: str
-    keyed: bool
-    parameters: list[Field]
+    needs_key: bool
+    parameters: list[SchemaField]
     body: str
-    answer: str
+    response: str
 
 
-def show(site: Site, visit: Visit) -> Response:
+def show(site: Site, request: PageRequest) -> Response:
     """Show every route, and the request and response schemas."""
-    described = visit.request.app.openapi()
-    calls = [
-        _call(path, method, told) for path, methods in described["paths"].items() for method, told in methods.items()
+    document = request.http.app.openapi()
+    operations = [
+        _operation(path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
     ]
-    objects = {
+    schemas = {
         name: [_field(field, part, field in schema.get("required", ())) for field, part in schema["properties"].items()]
-        for name, schema in sorted(described["components"]["schemas"].items())
+        for name, schema in sorted(document["components"]["schemas"].items())
         if "properties" in schema
     }
-    return site.draw(visit, "api_docs", calls=calls, objects=objects)
+    return site.render(request, "api_docs", operations=operations, schemas=schemas)
 
 
-def _call(path: str, method: str, told: dict[str, Any]) -> Call:
-    parameters = [_field(one["name"], one["schema"] | one, one["required"]) for one in told.get("parameters", ())]
-    answer = next(answer for status, answer in told["responses"].items() if status.startswith("2"))
-    body = _content(told.get("requestBody", {}))
-    return Call(method.upper(), path, told["description"], "security" in told, parameters, body, _content(answer))
+def _operation(path: str, method: str, spec: dict[str, Any]) -> Operation:
+    parameters = [_field(part["name"], part["schema"] | part, part["required"]) for part in spec.get("parameters", ())]
+    body = _content(spec.get("requestBody", {}))
+    response = _content(next(response for status, response in spec["responses"].items() if status.startswith("2")))
+    return Operation(method.upper(), path, spec["description"], "security" in spec, parameters, body, response)
 
 
-def _content(told: dict[str, Any]) -> str:
+def _content(spec: dict[str, Any]) -> str:
     """Return the schema name of a body, or its media type if it is not JSON."""
-    for kind, content in told.get("content", {}).items():
-        return type_of(content["schema"]) if kind == "application/json" else kind
+    for media_type, content in spec.get("content", {}).items():
+        return type_of(content["schema"]) if media_type == "application/json" else media_type
     return ""
 
 
-def _field(name: str, schema: dict[str, Any], needed: bool) -> Field:
-    return Field(name, type_of(schema), schema.get("description", ""), needed)
+def _field(name: str, schema: dict[str, Any], required: bool) -> SchemaField:
+    return SchemaField(name, type_of(schema), schema.get("description", ""), required)
 
 
 def type_of(schema: dict[str, Any]) -> str:
     """Return the JSON type of a schema as text."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
-    if kinds := schema.get("anyOf"):
-        return " or ".join(map(type_of, kinds))
+    if alternatives := schema.get("anyOf"):
+        return " or ".join(map(type_of, alternatives))
     if "enum" in schema or "const" in schema:
         return " or ".join(f'"{value}"' for value in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":

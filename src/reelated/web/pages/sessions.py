@@ -13,16 +13,16 @@ from starlette.responses import Response
 from reelated.store import Store
 
 VISITOR, OPERATOR = "reelated_visitor", "reelated_operator"
-LASTS = {VISITOR: 180 * 86400, OPERATOR: 12 * 3600}
+LIFETIMES = {VISITOR: 180 * 86400, OPERATOR: 12 * 3600}
 """Lifetime of each cookie in seconds."""
 
 
 class Session(NamedTuple):
     """The session of a request."""
 
-    visitor_id: str  # random; stored with the first rating
+    visitor_id: str  # random; stored once the visitor rates something
     is_operator: bool  # may see users
-    is_signed_in: bool  # operator by key, and not because the service has no key
+    is_signed_in: bool  # with the key; without a key, everybody is an operator
     token: str  # CSRF token
     is_new: bool  # the browser has no cookie yet
 
@@ -46,14 +46,14 @@ class Sessions:
         """Return the session of a request; a forged or expired cookie is ignored."""
         known = self._read(request, VISITOR)
         visitor_id = known or secrets.token_urlsafe(24)
-        signed_in = self.api_key is not None and self._read(request, OPERATOR) == self._mark(self.api_key)
+        signed_in = self.api_key is not None and self._read(request, OPERATOR) == self._hmac(self.api_key)
         is_operator = self.api_key is None or signed_in
-        return Session(visitor_id, is_operator, signed_in, self._mark(f"token {visitor_id}"), known is None)
+        return Session(visitor_id, is_operator, signed_in, self._hmac(f"token {visitor_id}"), known is None)
 
-    def is_key(self, shown: str) -> bool:
-        """Return whether `shown` is the API key, in constant time."""
+    def is_key(self, text: str) -> bool:
+        """Return whether a text is the API key, in constant time."""
         key = self.api_key or ""
-        return bool(key) and hmac.compare_digest(shown.encode(errors="replace"), key.encode())
+        return bool(key) and hmac.compare_digest(text.encode(errors="replace"), key.encode())
 
     def renew(self, request: Request, response: Response, session: Session) -> None:
         """Set the visitor cookie with a new expiry."""
@@ -61,32 +61,32 @@ class Sessions:
 
     def sign_in(self, request: Request, response: Response) -> None:
         """Set the operator cookie; a change of the API key invalidates it."""
-        self._write(request, response, OPERATOR, self._mark(self.api_key or ""))
+        self._write(request, response, OPERATOR, self._hmac(self.api_key or ""))
 
     def sign_out(self, response: Response, name: str = OPERATOR) -> None:
         """Delete a cookie."""
         response.delete_cookie(name, path="/", httponly=True, samesite="lax")
 
-    def _mark(self, text: str) -> str:
+    def _hmac(self, text: str) -> str:
         """Return an HMAC of a text with the secret."""
         return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:40]
 
     def _signer(self, name: str) -> Any:
-        how = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
-        return URLSafeTimedSerializer(self.secret, salt=name, signer_kwargs=how)
+        signing = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+        return URLSafeTimedSerializer(self.secret, salt=name, signer_kwargs=signing)
 
     def _read(self, request: Request, name: str) -> str | None:
         try:
-            told = self._signer(name).loads(request.cookies.get(name, ""), max_age=LASTS[name])
+            value = self._signer(name).loads(request.cookies.get(name, ""), max_age=LIFETIMES[name])
         except BadSignature:
             return None
-        return told if isinstance(told, str) else None
+        return value if isinstance(value, str) else None
 
     def _write(self, request: Request, response: Response, name: str, value: str) -> None:
         response.set_cookie(
             name,
             self._signer(name).dumps(value),
-            max_age=LASTS[name],
+            max_age=LIFETIMES[name],
             path="/",
             secure=request.scope["scheme"] == "https",
             httponly=True,
@@ -94,7 +94,7 @@ class Sessions:
         )
 
 
-def is_from_here(request: Request, session: Session, token: str) -> bool:
+def is_same_site(request: Request, session: Session, token: str) -> bool:
     """Return whether a form comes from this site: its Origin and its CSRF token match (CSRF protection)."""
     # Some browsers send no Origin with a form; then the token alone decides.
     origin = request.headers.get("origin")

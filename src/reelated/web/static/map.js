@@ -1,188 +1,189 @@
 // @ts-check
-// The map on its page: it comes into the place that the server drew for it, follows pointer, wheel, fingers and keys,
-// and tells the page which item is chosen. What is said of that item is what the server draws for it.
+// The map page: replaces the static picture by a canvas, handles pointer, wheel, touch and keys, and loads the details
+// of the selected item from the server.
 
-import { Atlas } from "./atlas.js";
+import { MapView } from "./map_view.js";
 
-/** @typedef {import("./atlas.js").View} View */
+/** @typedef {import("./map_view.js").Box} Box */
+/** @typedef {import("./map_view.js").Viewport} Viewport */
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const still = matchMedia("(prefers-reduced-motion: reduce)");
+const darkScheme = matchMedia("(prefers-color-scheme: dark)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const canvas = document.createElement("canvas");
-const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-const colors = made("div", "colors");
-const zoom = made("div", "zoom");
-const said = made("p", "unseen");
-/** @type {Atlas} */
-let atlas;
+const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+const legend = createElement("div", "colors");
+const zoomButtons = createElement("div", "zoom");
+const announcement = createElement("p", "visually-hidden");
+/** @type {MapView} */
+let view;
 
 /**
  * @param {string} name
- * @param {string} kind
+ * @param {string} className
  */
-function made(name, kind) {
-  const node = document.createElement(name);
-  node.className = kind;
-  return node;
+function createElement(name, className) {
+  const element = document.createElement(name);
+  element.className = className;
+  return element;
 }
 
-// ------------------------------------------------------------------------------------------------------- drawing
-let asked = 0;
+let frameRequest = 0;
 
-/** Draw at the next frame. */
+/** Draw in the next frame. */
 function draw() {
-  asked ||= requestAnimationFrame(() => {
-    asked = 0;
+  frameRequest ||= requestAnimationFrame(() => {
+    frameRequest = 0;
     const css = getComputedStyle(canvas);
-    const [paper, ink, soft, accent] = ["--raised", "--ink", "--soft", "--accent"].map((name) => css.getPropertyValue(name).trim());
-    atlas.draw(pen, { paper, ink, soft, accent, font: css.fontFamily, dark: dark.matches });
+    const [paper, ink, accent] = ["--raised", "--ink", "--accent"].map((name) => css.getPropertyValue(name).trim());
+    view.draw({ paper, ink, accent, font: css.fontFamily, dark: darkScheme.matches });
   });
 }
 
-/** Fit the canvas to its place; what was in the middle stays there. */
+/** Fit the canvas to its element; its centre stays in place. */
 function resize() {
   const { clientWidth: width, clientHeight: height } = canvas;
   if (!width || !height) return;
-  cover();
-  atlas.fit(width, height);
+  updateObstacles();
+  view.fit(width, height);
   canvas.width = width * devicePixelRatio;
   canvas.height = height * devicePixelRatio;
-  pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
   draw();
 }
 
-/** Tell what lies above the canvas: nothing is written there, and all is seen beside the legend if there is room. */
-function cover() {
+/** Update the areas where no label is drawn, and leave room for the legend if the canvas is wide. */
+function updateObstacles() {
   const box = canvas.getBoundingClientRect();
-  atlas.covered = [colors, zoom].map((part) => {
-    const { left, top, right, bottom } = part.getBoundingClientRect();
-    return [left - box.left, top - box.top, right - box.left, bottom - box.top];
+  view.obstacles = [legend, zoomButtons].map((element) => {
+    const { left, top, right, bottom } = element.getBoundingClientRect();
+    return /** @type {Box} */ ([left - box.left, top - box.top, right - box.left, bottom - box.top]);
   });
-  atlas.aside = box.width > 640 ? atlas.covered[0][2] : 0;
+  view.leftInset = box.width > 640 ? view.obstacles[0][2] : 0;
 }
 
-let flight = 0;
+let animation = 0;
 
-/** @param {View} to */
-function fly(to) {
-  cancelAnimationFrame(flight);
-  const from = { ...atlas.view };
-  const begin = performance.now();
-  const lasts = still.matches ? 0 : 650;
+/**
+ * Move the viewport smoothly.
+ * @param {Viewport} to
+ */
+function flyTo(to) {
+  cancelAnimationFrame(animation);
+  const from = { ...view.viewport };
+  const startTime = performance.now();
+  const duration = reducedMotion.matches ? 0 : 650;
   /** @param {number} now */
   const step = (now) => {
-    const part = lasts ? Math.min(Math.max((now - begin) / lasts, 0), 1) : 1;
-    const eased = 1 - (1 - part) ** 3;
+    const progress = duration ? Math.min(Math.max((now - startTime) / duration, 0), 1) : 1;
+    const eased = 1 - (1 - progress) ** 3;
     const scale = from.scale * (to.scale / from.scale) ** eased;
-    atlas.view = { x: from.x + (to.x - from.x) * eased, y: from.y + (to.y - from.y) * eased, scale };
+    view.viewport = { x: from.x + (to.x - from.x) * eased, y: from.y + (to.y - from.y) * eased, scale };
     draw();
-    if (part < 1) flight = requestAnimationFrame(step);
+    if (progress < 1) animation = requestAnimationFrame(step);
   };
-  flight = requestAnimationFrame(step);
+  animation = requestAnimationFrame(step);
 }
 
 /** @param {number} factor */
-function step(factor) {
-  const { x, y, scale } = atlas.view;
-  const to = Math.min(Math.max(atlas.zoom * factor, 0.6), 60) * atlas.whole.scale;
-  if (scale !== to) fly({ x, y, scale: to });
+function zoomBy(factor) {
+  const scale = view.zoomedScale(factor);
+  if (scale !== view.viewport.scale) flyTo({ ...view.viewport, scale });
 }
 
-// ------------------------------------------------------------------------------------------------------ choosing
 /**
- * @param {number} at
- * @param {boolean} goThere
+ * Select an item and load its details.
+ * @param {number} index
+ * @param {boolean} fly whether to move the viewport to it
  */
-function choose(at, goThere) {
-  atlas.chosen = at;
-  const id = String(atlas.columns.item_id[at]);
-  if (goThere) fly(atlas.viewOf(at));
-  said.textContent = `${atlas.name(at)} is chosen. What is most like it is listed after the map.`;
+function select(index, fly) {
+  view.selected = index;
+  const id = String(view.columns.item_id[index]);
+  if (fly) flyTo(view.closeUp(index));
+  announcement.textContent = `${view.label(index)} is selected. The most similar ${mapElement().dataset.nouns} are listed after the map.`;
   history.replaceState(null, "", `/map?item=${encodeURIComponent(id)}`);
-  const form = /** @type {HTMLFormElement} */ (document.getElementById("choose"));
+  const form = /** @type {HTMLFormElement} */ (document.getElementById("select"));
   /** @type {HTMLInputElement} */ (form.elements.namedItem("item")).value = id;
-  form.requestSubmit(); // page.js fetches the part of the page
+  form.requestSubmit(); // page.js loads that part of the page
   draw();
 }
 
 main.addEventListener("click", (event) => {
-  const link = /** @type {Element} */ (event.target).closest("a[data-fly]");
-  if (!link || !atlas || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-  const at = atlas.number.get(link.getAttribute("data-fly") ?? "");
-  if (at === undefined) return;
+  const link = /** @type {Element} */ (event.target).closest("a[data-item]");
+  if (!link || !view || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  const index = view.indexOf.get(link.getAttribute("data-item") ?? "");
+  if (index === undefined) return;
   event.preventDefault();
-  document.getElementById("found")?.replaceChildren();
-  choose(at, true);
+  document.getElementById("results")?.replaceChildren();
+  select(index, true);
 });
 
-// ----------------------------------------------------------------------------------------------- pointer and keys
-/** @type {Map<number, { x: number, y: number }>} */
-const held = new Map();
-let far = 0;
+/** @type {Map<number, { x: number, y: number }>} the pointers that are down */
+const pointers = new Map();
+let dragged = 0;
 
 /** @param {PointerEvent | WheelEvent} event */
-function placeOf(event) {
+function positionOf(event) {
   const box = canvas.getBoundingClientRect();
   return { x: event.clientX - box.left, y: event.clientY - box.top };
 }
 
 canvas.addEventListener("pointerdown", (event) => {
   if (event.button) return;
-  cancelAnimationFrame(flight);
+  cancelAnimationFrame(animation);
   canvas.setPointerCapture(event.pointerId);
-  if (!held.size) far = 0;
-  held.set(event.pointerId, placeOf(event));
+  if (!pointers.size) dragged = 0;
+  pointers.set(event.pointerId, positionOf(event));
 });
 
 canvas.addEventListener("pointermove", (event) => {
-  const now = placeOf(event);
-  const was = held.get(event.pointerId);
-  if (!was) return hover(now);
-  const other = [...held].find(([id]) => id !== event.pointerId)?.[1];
-  far += Math.hypot(now.x - was.x, now.y - was.y);
+  const now = positionOf(event);
+  const last = pointers.get(event.pointerId);
+  if (!last) return hover(now);
+  const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
+  dragged += Math.hypot(now.x - last.x, now.y - last.y);
   if (other) {
-    const grown = Math.hypot(now.x - other.x, now.y - other.y) / (Math.hypot(was.x - other.x, was.y - other.y) || 1);
-    atlas.zoomAt(grown, (now.x + other.x) / 2, (now.y + other.y) / 2);
-    atlas.pan((now.x - was.x) / 2, (now.y - was.y) / 2);
-  } else if (far > 4) {
-    atlas.pan(now.x - was.x, now.y - was.y);
-    canvas.classList.add("held");
+    const factor = Math.hypot(now.x - other.x, now.y - other.y) / (Math.hypot(last.x - other.x, last.y - other.y) || 1);
+    view.zoomAt(factor, (now.x + other.x) / 2, (now.y + other.y) / 2);
+    view.pan((now.x - last.x) / 2, (now.y - last.y) / 2);
+  } else if (dragged > 4) {
+    view.pan(now.x - last.x, now.y - last.y);
+    canvas.classList.add("dragging");
   }
-  held.set(event.pointerId, now);
+  pointers.set(event.pointerId, now);
   draw();
 });
 
-/** @param {{ x: number, y: number }} place */
+/** @param {{ x: number, y: number }} position */
 function hover({ x, y }) {
-  const at = atlas.at(x, y, 8);
-  if (at === atlas.over) return;
-  atlas.over = at;
-  canvas.classList.toggle("over", at >= 0);
+  const index = view.nearest(x, y, 8);
+  if (index === view.hovered) return;
+  view.hovered = index;
+  canvas.classList.toggle("hovering", index >= 0);
   draw();
 }
 
 /** @param {PointerEvent} event */
-function letGo(event) {
-  if (!held.delete(event.pointerId)) return;
-  canvas.classList.remove("held");
-  if (far > 4 || held.size || event.type === "pointercancel") return;
-  const { x, y } = placeOf(event);
-  const at = atlas.at(x, y, event.pointerType === "touch" ? 18 : 8);
-  if (at >= 0) choose(at, false);
+function release(event) {
+  if (!pointers.delete(event.pointerId)) return;
+  canvas.classList.remove("dragging");
+  if (dragged > 4 || pointers.size || event.type === "pointercancel") return;
+  const { x, y } = positionOf(event);
+  const index = view.nearest(x, y, event.pointerType === "touch" ? 18 : 8);
+  if (index >= 0) select(index, false);
 }
-canvas.addEventListener("pointerup", letGo);
-canvas.addEventListener("pointercancel", letGo);
+canvas.addEventListener("pointerup", release);
+canvas.addEventListener("pointercancel", release);
 canvas.addEventListener("pointerleave", () => hover({ x: -1e6, y: -1e6 }));
 
 canvas.addEventListener(
   "wheel",
   (event) => {
     event.preventDefault();
-    cancelAnimationFrame(flight);
-    const { x, y } = placeOf(event);
-    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 20 : 1;
-    atlas.zoomAt(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)), x, y);
+    cancelAnimationFrame(animation);
+    const { x, y } = positionOf(event);
+    const pixelsPerUnit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 20 : 1;
+    view.zoomAt(Math.exp(-event.deltaY * pixelsPerUnit * (event.ctrlKey ? 0.01 : 0.0016)), x, y);
     hover({ x, y });
     draw();
   },
@@ -191,136 +192,137 @@ canvas.addEventListener(
 
 canvas.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const { width, height } = atlas.box;
+  const { width, height } = view.canvasSize;
   /** @type {Record<string, () => void>} */
   const keys = {
-    ArrowLeft: () => atlas.pan(width / 8, 0),
-    ArrowRight: () => atlas.pan(-width / 8, 0),
-    ArrowUp: () => atlas.pan(0, height / 8),
-    ArrowDown: () => atlas.pan(0, -height / 8),
-    "+": () => step(1.5),
-    "=": () => step(1.5),
-    "-": () => step(1 / 1.5),
-    0: () => fly(atlas.whole),
-    Enter: () => chooseMiddle(),
+    ArrowLeft: () => view.pan(width / 8, 0),
+    ArrowRight: () => view.pan(-width / 8, 0),
+    ArrowUp: () => view.pan(0, height / 8),
+    ArrowDown: () => view.pan(0, -height / 8),
+    "+": () => zoomBy(1.5),
+    "=": () => zoomBy(1.5),
+    "-": () => zoomBy(1 / 1.5),
+    0: () => flyTo(view.fullView),
+    Enter: () => selectCentral(),
   };
   if (!keys[event.key]) return;
   event.preventDefault();
-  cancelAnimationFrame(flight);
+  cancelAnimationFrame(animation);
   keys[event.key]();
   draw();
 });
 
-/** Choose the item nearest to the middle of the canvas. */
-function chooseMiddle() {
-  const at = atlas.at(atlas.box.width / 2, atlas.box.height / 2, Math.max(atlas.box.width, atlas.box.height));
-  if (at >= 0) choose(at, false);
+/** Select the item nearest to the centre of the canvas. */
+function selectCentral() {
+  const { width, height } = view.canvasSize;
+  const index = view.nearest(width / 2, height / 2, Math.max(width, height));
+  if (index >= 0) select(index, false);
 }
 
-// ----------------------------------------------------------------------------------------------- legend and buttons
-/** Draw what the colours mean; a tap on one shows its items alone. */
-function legend() {
-  const { names, colors: pairs, of } = atlas.columns[atlas.by];
-  const rows = names.map((name, group) => row(name, group));
-  if (names.length && of.some((group) => group < 0)) rows.push(row("other", -1));
-  for (const old of colors.querySelectorAll("button")) old.remove();
-  colors.append(...rows);
-  cover();
-
-  /**
-   * @param {string} name
-   * @param {number} group
-   */
-  function row(name, group) {
-    const button = document.createElement("button");
-    const dot = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const round = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-    dot.setAttribute("viewBox", "0 0 12 12");
-    dot.ariaHidden = "true";
-    for (const [key, value] of Object.entries({ cx: 6, cy: 6, r: 6 })) round.setAttribute(key, String(value));
-    round.setAttribute("fill", pairs[group < 0 ? pairs.length - 1 : group][dark.matches ? 1 : 0]);
-    dot.append(round);
-    button.append(dot, name);
-    button.ariaPressed = String(atlas.only === group);
-    button.addEventListener("click", () => {
-      atlas.only = atlas.only === group ? -2 : group;
-      for (const one of colors.querySelectorAll("button")) one.ariaPressed = String(one === button && atlas.only === group);
-      draw();
-    });
-    return button;
-  }
+/** Rebuild the legend; a click on a group shows its items alone. */
+function updateLegend() {
+  const { names, of } = view.columns[view.grouping];
+  const buttons = names.map(legendButton);
+  if (names.length && of.some((group) => group < 0)) buttons.push(legendButton("other", -1));
+  for (const button of legend.querySelectorAll("button")) button.remove();
+  legend.append(...buttons);
+  updateObstacles();
 }
 
 /**
- * Make the parts that only a browser with scripts has.
- * @param {HTMLElement} place
+ * @param {string} name
+ * @param {number} group
  */
-function furnish(place) {
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application");
-  canvas.ariaLabel = `Map of the ${place.dataset.nouns}. Arrows move it, plus and minus zoom, 0 shows all, Enter chooses the ${place.dataset.noun} in the middle.`;
-  said.setAttribute("role", "status");
-  const choice = document.createElement("select");
-  choice.ariaLabel = "Colours";
-  choice.append(new Option("Genres", "genres"), new Option("Decades", "decades"));
-  choice.addEventListener("change", () => {
-    atlas.by = /** @type {"genres" | "decades"} */ (choice.value);
-    atlas.only = -2;
-    legend();
+function legendButton(name, group) {
+  const { colors } = view.columns[view.grouping];
+  const button = document.createElement("button");
+  const dot = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const circle = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+  dot.setAttribute("viewBox", "0 0 12 12");
+  dot.ariaHidden = "true";
+  for (const [key, value] of Object.entries({ cx: 6, cy: 6, r: 6 })) circle.setAttribute(key, String(value));
+  circle.setAttribute("fill", colors[group < 0 ? colors.length - 1 : group][darkScheme.matches ? 1 : 0]);
+  dot.append(circle);
+  button.append(dot, name);
+  button.ariaPressed = String(view.onlyGroup === group);
+  button.addEventListener("click", () => {
+    view.onlyGroup = view.onlyGroup === group ? null : group;
+    for (const other of legend.querySelectorAll("button")) other.ariaPressed = String(other === button && view.onlyGroup === group);
     draw();
   });
-  colors.append(choice);
+  return button;
+}
+
+const mapElement = () => /** @type {HTMLElement} */ (document.getElementById("map"));
+
+/** Create the controls that exist only with scripts. */
+function createControls() {
+  const { noun, nouns } = mapElement().dataset;
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.ariaLabel = `Map of the ${nouns}. The arrow keys move it, plus and minus zoom, 0 shows all, Enter selects the ${noun} in the centre.`;
+  announcement.setAttribute("role", "status");
+  const grouping = document.createElement("select");
+  grouping.ariaLabel = "Colours";
+  grouping.append(new Option("Genres", "genres"), new Option("Decades", "decades"));
+  grouping.addEventListener("change", () => {
+    view.grouping = /** @type {"genres" | "decades"} */ (grouping.value);
+    view.onlyGroup = null;
+    updateLegend();
+    draw();
+  });
+  legend.append(grouping);
   const buttons = /** @type {[string, string, () => void][]} */ ([
-    ["+", "Nearer", () => step(1.8)],
-    ["−", "Farther", () => step(1 / 1.8)],
-    ["⤢", "Show all", () => fly(atlas.whole)],
+    ["+", "Zoom in", () => zoomBy(1.8)],
+    ["−", "Zoom out", () => zoomBy(1 / 1.8)],
+    ["⤢", "Show all", () => flyTo(view.fullView)],
   ]);
-  for (const [sign, name, act] of buttons) {
+  for (const [symbol, name, action] of buttons) {
     const button = document.createElement("button");
-    button.textContent = sign;
+    button.textContent = symbol;
     button.title = button.ariaLabel = name;
-    button.addEventListener("click", act);
-    zoom.append(button);
+    button.addEventListener("click", action);
+    zoomButtons.append(button);
   }
 }
 
-/** Come into the place that the server drew, and take over whose stars shine there. */
-function settle() {
-  const place = document.getElementById("map");
-  if (!place || place.contains(canvas)) return;
-  place.replaceChildren(canvas, colors, zoom, said);
-  const numbers = (/** @type {string[]} */ ids) => ids.map((id) => atlas.number.get(id)).filter((at) => at !== undefined);
-  const stars = Object.entries(/** @type {Record<string, number>} */ (JSON.parse(place.dataset.stars ?? "{}")));
-  const high = Math.max(...stars.map(([, rating]) => rating), 1);
-  atlas.stars = new Map(stars.flatMap(([id, rating]) => numbers([id]).map((at) => [at, rating / high])));
-  atlas.glowing = numbers(JSON.parse(place.dataset.glowing ?? "[]"));
-  atlas.chosen = atlas.number.get(place.dataset.chosen ?? "") ?? -1;
-  watch.disconnect();
-  watch.observe(canvas);
+/** Put the canvas into the page that the server rendered, and read the visitor's ratings from it. */
+function attach() {
+  const element = mapElement();
+  if (!element || element.contains(canvas)) return;
+  element.replaceChildren(canvas, legend, zoomButtons, announcement);
+  const indices = (/** @type {string[]} */ ids) => ids.map((id) => view.indexOf.get(id)).filter((index) => index !== undefined);
+  const ratings = Object.entries(/** @type {Record<string, number>} */ (JSON.parse(element.dataset.ratings ?? "{}")));
+  const highest = Math.max(...ratings.map(([, rating]) => rating), 1);
+  view.ratings = new Map(ratings.flatMap(([id, rating]) => indices([id]).map((index) => [index, rating / highest])));
+  view.highlighted = indices(JSON.parse(element.dataset.highlighted ?? "[]"));
+  view.selected = view.indexOf.get(element.dataset.selected ?? "") ?? -1;
+  resizeObserver.disconnect();
+  resizeObserver.observe(canvas);
   resize();
 }
 
-const watch = new ResizeObserver(resize);
+const resizeObserver = new ResizeObserver(resize);
 
-async function begin() {
-  const answer = await fetch("/api/map");
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.detail);
-  atlas = new Atlas(told);
-  furnish(/** @type {HTMLElement} */ (document.getElementById("map")));
-  legend();
-  settle();
-  atlas.view = atlas.chosen < 0 ? atlas.whole : atlas.viewOf(atlas.chosen);
-  new MutationObserver(settle).observe(main, { childList: true });
-  dark.addEventListener("change", () => {
-    legend();
+async function start() {
+  const response = await fetch("/api/map");
+  const data = await response.json();
+  if (!response.ok) throw new Error(data.detail);
+  view = new MapView(data, context);
+  createControls();
+  updateLegend();
+  attach();
+  view.viewport = view.selected < 0 ? view.fullView : view.closeUp(view.selected);
+  new MutationObserver(attach).observe(main, { childList: true }); // page.js replaces the content of the page
+  darkScheme.addEventListener("change", () => {
+    updateLegend();
     draw();
   });
   canvas.dataset.ready = "true";
 }
 
-begin().catch((error) => {
-  const sorry = made("p", "empty");
-  sorry.textContent = error instanceof TypeError ? "The service does not answer. Reload the page to try again." : error.message;
-  document.getElementById("map")?.replaceChildren(sorry);
+start().catch((error) => {
+  const message = createElement("p", "empty");
+  message.textContent = error instanceof TypeError ? "The service does not respond. Reload the page to try again." : error.message;
+  mapElement()?.replaceChildren(message);
 });

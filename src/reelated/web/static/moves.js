@@ -1,100 +1,100 @@
 // @ts-check
-// How a list changes before one's eyes: what stays glides to its new place, what is new fades in, badges say how far
-// each went, and a line names what went out. Who asked their system for less motion sees the words alone.
+// Animated changes of a list: rows glide to their new places, new rows fade in, badges show how far each row moved, and
+// a line names the rows that left. With reduced motion there is only the text.
 
-/** @typedef {{ box: DOMRect, rank: number, list: string, name: string, node: HTMLElement }} Seen */
+/** @typedef {{ box: DOMRect, rank: number, list: string, name: string }} Snapshot */
 
-const still = matchMedia("(prefers-reduced-motion: reduce)");
-const LASTS = 380;
-const easing = "cubic-bezier(.2, .8, .2, 1)";
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const timing = { duration: 380, easing: "cubic-bezier(.2, .8, .2, 1)" };
+
+/** @param {Element} row */
+const rankOf = (row) => [.../** @type {Element} */ (row.parentElement).children].indexOf(row) + 1;
 
 /**
- * Remember where everything is.
+ * Record the position of every row.
  * @param {HTMLElement} part
- * @returns {Map<string, Seen>}
+ * @returns {Map<string, Snapshot>}
  */
-export function before(part) {
-  /** @type {Map<string, Seen>} */
-  const seen = new Map();
-  for (const node of /** @type {NodeListOf<HTMLElement>} */ (part.querySelectorAll("[data-key]"))) {
-    const list = /** @type {HTMLElement} */ (node.parentElement);
-    const rank = [...list.children].indexOf(node) + 1;
-    seen.set(node.dataset.key ?? "", { box: node.getBoundingClientRect(), rank, list: list.id, name: node.dataset.name ?? "", node });
+export function snapshot(part) {
+  /** @type {Map<string, Snapshot>} */
+  const rows = new Map();
+  for (const row of /** @type {NodeListOf<HTMLElement>} */ (part.querySelectorAll("[data-key]"))) {
+    const list = row.parentElement?.id ?? "";
+    rows.set(row.dataset.key ?? "", { box: row.getBoundingClientRect(), rank: rankOf(row), list, name: row.dataset.name ?? "" });
   }
-  return seen;
+  return rows;
 }
 
 /**
- * Move everything from where it was to where it is; say in a sentence what the list did.
+ * Animate every row from its earlier position; return a sentence about the changes of the list.
  * @param {HTMLElement} part
- * @param {Map<string, Seen>} earlier
- * @param {boolean} tell whether the change is one of the list itself, to be told
+ * @param {Map<string, Snapshot>} earlier
+ * @param {boolean} announce whether to mark and announce the changes of the list
  * @returns {string}
  */
-export function after(part, earlier, tell) {
+export function animate(part, earlier, announce) {
   const gone = new Map(earlier);
-  const told = { up: 0, down: 0, new: 0 };
+  const counts = { up: 0, down: 0, new: 0 };
   const list = part.querySelector("[data-moves]");
-  const compared = tell && [...earlier.values()].some((one) => one.list === list?.id);
-  for (const node of /** @type {NodeListOf<HTMLElement>} */ (part.querySelectorAll("[data-key]"))) {
-    const was = earlier.get(node.dataset.key ?? "");
-    gone.delete(node.dataset.key ?? "");
-    glide(node, was);
-    if (compared && node.parentElement === list) {
-      const rank = [...list.children].indexOf(node) + 1;
-      const far = was ? was.rank - rank : 0;
-      const how = was ? (far > 0 ? "up" : far < 0 ? "down" : undefined) : "new";
-      if (how) told[/** @type {"up"} */ (how)] += 1;
-      if (how) badge(node, how, how === "new" ? "new" : `${far > 0 ? "▲" : "▼"} ${Math.abs(far)}`);
-    }
+  const isCompared = announce && [...earlier.values()].some((row) => row.list === list?.id);
+  for (const row of /** @type {NodeListOf<HTMLElement>} */ (part.querySelectorAll("[data-key]"))) {
+    const before = earlier.get(row.dataset.key ?? "");
+    gone.delete(row.dataset.key ?? "");
+    glide(row, before);
+    if (!isCompared || row.parentElement !== list) continue;
+    const distance = before ? before.rank - rankOf(row) : 0;
+    if (before && !distance) continue;
+    const change = !before ? "new" : distance > 0 ? "up" : "down";
+    counts[change] += 1;
+    addBadge(row, change, before ? `${distance > 0 ? "▲" : "▼"} ${Math.abs(distance)}` : "new");
   }
-  if (!list || !compared) return "";
-  const out = [...gone.values()].filter((one) => one.list === list.id);
-  if (out.length && told.new) note(list, `Out: ${out.map((one) => one.name).join(", ")}`);
-  const words = [
-    told.new && `${told.new} came in`,
-    out.length && `${out.length} went out`,
-    told.up && `${told.up} went up`,
-    told.down && `${told.down} went down`,
+  if (!list || !isCompared) return "";
+  const removed = [...gone.values()].filter((row) => row.list === list.id);
+  if (removed.length && counts.new) addNote(list, `Removed: ${removed.map((row) => row.name).join(", ")}`);
+  const changes = [
+    counts.new && `${counts.new} added`,
+    removed.length && `${removed.length} removed`,
+    counts.up && `${counts.up} moved up`,
+    counts.down && `${counts.down} moved down`,
   ].filter(Boolean);
-  return words.length ? `The list changed: ${words.join(", ")}.` : "";
+  return changes.length ? `The list changed: ${changes.join(", ")}.` : "";
 }
 
 /**
- * @param {HTMLElement} node
- * @param {Seen | undefined} was
+ * @param {HTMLElement} row
+ * @param {Snapshot | undefined} before
  */
-function glide(node, was) {
-  if (still.matches) return;
-  if (!was) {
-    node.animate([{ opacity: 0, transform: "translateY(12px)" }, { opacity: 1, transform: "none" }], { duration: LASTS, easing });
+function glide(row, before) {
+  if (reducedMotion.matches) return;
+  if (!before) {
+    row.animate([{ opacity: 0, transform: "translateY(12px)" }, { opacity: 1, transform: "none" }], timing);
     return;
   }
-  const now = node.getBoundingClientRect();
-  const [x, y] = [was.box.left - now.left, was.box.top - now.top];
-  if (x || y) node.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }], { duration: LASTS, easing });
+  const box = row.getBoundingClientRect();
+  const [x, y] = [before.box.left - box.left, before.box.top - box.top];
+  if (x || y) row.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }], timing);
 }
 
 /**
- * @param {HTMLElement} node
- * @param {string} how
+ * @param {HTMLElement} row
+ * @param {string} change
  * @param {string} text
  */
-function badge(node, how, text) {
-  const made = document.createElement("span");
-  made.className = `moved ${how}`;
-  made.textContent = text;
-  made.ariaHidden = "true";
-  node.querySelector("h2, h3")?.append(made);
+function addBadge(row, change, text) {
+  const badge = document.createElement("span");
+  badge.className = `moved ${change}`;
+  badge.textContent = text;
+  badge.ariaHidden = "true";
+  row.querySelector("h2, h3")?.append(badge);
 }
 
 /**
  * @param {Element} list
  * @param {string} text
  */
-function note(list, text) {
-  const made = document.createElement("p");
-  made.className = "out";
-  made.textContent = text;
-  list.after(made);
+function addNote(list, text) {
+  const note = document.createElement("p");
+  note.className = "removed";
+  note.textContent = text;
+  list.after(note);
 }

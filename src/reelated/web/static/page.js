@@ -1,154 +1,157 @@
 // @ts-check
-// What a browser with scripts gets on top: stars, filters and links act in place, and the list moves instead of
-// jumping. Each address also works by itself; what is shown here is always what the server draws for it.
+// Progressive enhancement: ratings, filters and links act in place, and changes of the list are animated. Every address
+// also works without scripts, and the server renders all content.
 
-import { after, before } from "./moves.js";
+import { animate, snapshot } from "./moves.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
-const said = /** @type {HTMLElement} */ (document.getElementById("said"));
-const trouble = /** @type {HTMLElement} */ (document.getElementById("trouble"));
+const announcement = /** @type {HTMLElement} */ (document.getElementById("announcement"));
+const errorBox = /** @type {HTMLElement} */ (document.getElementById("alert"));
 document.documentElement.classList.add("js");
 
 /** @type {AbortController | undefined} */
-let underWay;
-const here = () => location.pathname + location.search;
-let shown = here();
+let pendingRequest;
+const currentAddress = () => location.pathname + location.search;
+let shownAddress = currentAddress();
 
 /**
- * Ask for a page and put it, or one part of it, in the place of what is shown.
+ * Fetch a page, and replace the content of this one, or the part with the id `into`.
  * @param {string} address
- * @param {{ body?: URLSearchParams, into?: string, tell?: boolean, history?: "push" | "replace" | "none" }} [how]
+ * @param {{ body?: URLSearchParams, into?: string, announce?: boolean, history?: "push" | "replace" | "none" }} [options]
  */
-async function show(address, { body, into, tell = Boolean(body), history: entry = "push" } = {}) {
-  if (!body) underWay?.abort(); // a rating is never called back
-  const mine = new AbortController();
-  if (!body) underWay = mine;
+async function load(address, { body, into, announce = Boolean(body), history: entry = "push" } = {}) {
+  const controller = new AbortController();
+  if (!body) {
+    // A newer request replaces the one before it; a rating is never aborted.
+    pendingRequest?.abort();
+    pendingRequest = controller;
+  }
   if (!into) main.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(address, {
+    const response = await fetch(address, {
       method: body ? "POST" : "GET",
       body,
-      signal: mine.signal,
+      signal: controller.signal,
       headers: { Accept: "text/html" },
     });
-    const made = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!answer.ok) throw new Error(made.querySelector(".lead")?.textContent?.trim() || "That did not work. Try again.");
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (!response.ok) throw new Error(page.querySelector(".lead")?.textContent?.trim() || "That did not work. Try again.");
     if (!into) {
-      if (entry === "push" && answer.url !== location.href) history.pushState(null, "", answer.url);
-      if (entry === "replace") history.replaceState(null, "", answer.url);
-      shown = here();
-      document.title = made.title;
+      if (entry === "push" && response.url !== location.href) history.pushState(null, "", response.url);
+      if (entry === "replace") history.replaceState(null, "", response.url);
+      shownAddress = currentAddress();
+      document.title = page.title;
     }
-    swap(into ?? "main", made, tell);
-    trouble.textContent = "";
+    replacePart(into ?? "main", page, announce);
+    errorBox.textContent = "";
   } catch (error) {
-    if (/** @type {Error} */ (error).name === "AbortError") return;
-    const gone = error instanceof TypeError;
-    trouble.textContent = gone ? "The service does not answer. Your last tap may not be kept." : String(/** @type {Error} */ (error).message);
+    const { name, message } = /** @type {Error} */ (error);
+    if (name === "AbortError") return;
+    const isOffline = error instanceof TypeError;
+    errorBox.textContent = isOffline ? "The service does not respond. Your last change may not be saved." : message;
   } finally {
     main.removeAttribute("aria-busy");
   }
 }
 
 /**
- * Put a part of another page in the place of the same part of this one.
+ * Replace a part of this page with the same part of another one.
  * @param {string} id
- * @param {Document} made
- * @param {boolean} tell whether to say what changed in the list
+ * @param {Document} page
+ * @param {boolean} announce whether to announce the changes of the list
  */
-function swap(id, made, tell) {
-  const old = document.getElementById(id);
-  const now = made.getElementById(id);
-  if (!old || !now) return;
-  const focus = placeOf(document.activeElement);
-  const open = [...old.querySelectorAll("details[open][data-keep]")].map((one) => one.getAttribute("data-keep"));
-  const earlier = before(old);
-  old.className = now.className;
-  old.replaceChildren(...now.childNodes);
-  for (const one of /** @type {NodeListOf<HTMLDetailsElement>} */ (old.querySelectorAll("details[data-keep]")))
-    one.open = open.includes(one.getAttribute("data-keep"));
-  prepare(old);
-  said.textContent = after(old, earlier, tell);
-  if (focus) refocus(old, focus);
+function replacePart(id, page, announce) {
+  const part = document.getElementById(id);
+  const newPart = page.getElementById(id);
+  if (!part || !newPart) return;
+  const focus = describeFocus(document.activeElement);
+  const open = [...part.querySelectorAll("details[open][data-keep]")].map((details) => details.getAttribute("data-keep"));
+  const earlier = snapshot(part);
+  part.className = newPart.className;
+  part.replaceChildren(...newPart.childNodes);
+  for (const details of /** @type {NodeListOf<HTMLDetailsElement>} */ (part.querySelectorAll("details[data-keep]")))
+    details.open = open.includes(details.getAttribute("data-keep"));
+  prepare(part);
+  announcement.textContent = animate(part, earlier, announce);
+  if (focus) restoreFocus(part, focus);
 }
 
-/** @typedef {{ key: string, list: string, at: number, what: string, id: string }} Place */
+/** @typedef {{ key: string, list: string, index: number, selector: string, id: string }} Focus */
 
 /**
- * Say where the focus is, in words that still hold when everything was drawn anew.
+ * Describe the focused element such that it can be found again after the page is replaced.
  * @param {Element | null} element
- * @returns {Place | undefined}
+ * @returns {Focus | undefined}
  */
-function placeOf(element) {
+function describeFocus(element) {
   if (!element || element === document.body || !main.contains(element)) return undefined;
   const row = element.closest("[data-key]");
   const [tag, name] = [element.localName, element.getAttribute("name")];
   const value = element.getAttribute("value") ?? element.getAttribute("href");
-  const what = name ? `${tag}[name="${CSS.escape(name)}"][value="${CSS.escape(value ?? "")}"]` : tag;
-  const at = row?.parentElement ? [...row.parentElement.children].indexOf(row) : -1;
-  return { key: row?.getAttribute("data-key") ?? "", list: row?.parentElement?.id ?? "", at, what, id: element.id };
+  const selector = name ? `${tag}[name="${CSS.escape(name)}"][value="${CSS.escape(value ?? "")}"]` : tag;
+  const index = row?.parentElement ? [...row.parentElement.children].indexOf(row) : -1;
+  return { key: row?.getAttribute("data-key") ?? "", list: row?.parentElement?.id ?? "", index, selector, id: element.id };
 }
 
 /**
- * Give the focus back; where its row is gone, to the one that took its place.
+ * Restore the focus. If its row is gone, focus the row that took its place.
  * @param {HTMLElement} part
- * @param {Place} place
+ * @param {Focus} focus
  */
-function refocus(part, place) {
+function restoreFocus(part, focus) {
   if (document.activeElement !== document.body && document.activeElement) return;
   const rows = [...part.querySelectorAll("[data-key]")];
-  const same = rows.find((row) => row.getAttribute("data-key") === place.key);
-  const list = place.list ? document.getElementById(place.list) : null;
-  const next = list?.children[Math.min(place.at, list.children.length - 1)];
-  const row = same ?? next;
-  const found =
-    (place.id && document.getElementById(place.id)) ||
-    same?.querySelector(place.what) ||
+  const sameRow = rows.find((row) => row.getAttribute("data-key") === focus.key);
+  const list = focus.list ? document.getElementById(focus.list) : null;
+  const row = sameRow ?? list?.children[Math.min(focus.index, list.children.length - 1)];
+  const target =
+    (focus.id && document.getElementById(focus.id)) ||
+    sameRow?.querySelector(focus.selector) ||
     row?.querySelector(".star[tabindex='0']") ||
     row?.querySelector("summary, button, a") ||
-    document.getElementById("fall")?.querySelector("a") ||
+    document.getElementById("rank-change")?.querySelector("a") ||
     main;
-  /** @type {HTMLElement} */ (found).focus({ preventScroll: found === main });
+  /** @type {HTMLElement} */ (target).focus({ preventScroll: target === main });
 }
 
 /**
- * Make what was drawn ready: one stop of the Tab key for each row of stars, and more when the end is near.
+ * Make each row of stars one stop of the Tab key, and load more rows when the end of the list is near.
  * @param {ParentNode} part
  */
 function prepare(part) {
   for (const row of part.querySelectorAll(".stars .row")) {
     const stars = /** @type {HTMLElement[]} */ ([...row.children]);
     const chosen = stars.findIndex((star) => star.hasAttribute("aria-pressed"));
-    stars.forEach((star, at) => (star.tabIndex = at === Math.max(chosen, 0) ? 0 : -1));
+    stars.forEach((star, index) => (star.tabIndex = index === Math.max(chosen, 0) ? 0 : -1));
   }
   const more = part.querySelector("a[data-more]");
-  if (more) nearEnd.observe(more);
+  if (more) endObserver.observe(more);
 }
 
-const nearEnd = new IntersectionObserver(
-  (seen) => {
-    for (const { isIntersecting, target } of seen) {
-      if (!isIntersecting || !scrolled) continue;
-      nearEnd.unobserve(target);
-      show(/** @type {HTMLAnchorElement} */ (target).href, { history: "replace" });
+const endObserver = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting || !hasScrolled) continue;
+      endObserver.unobserve(target);
+      load(/** @type {HTMLAnchorElement} */ (target).href, { history: "replace" });
     }
   },
   { rootMargin: "200px" },
 );
-let scrolled = false;
-addEventListener("scroll", () => (scrolled = true), { once: true, passive: true });
+let hasScrolled = false;
+addEventListener("scroll", () => (hasScrolled = true), { once: true, passive: true });
 
 document.addEventListener("submit", (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (!form.hasAttribute("data-live") && !form.dataset.into) return;
   event.preventDefault();
-  const given = new URLSearchParams(/** @type {any} */ (new FormData(form, event.submitter)));
+  const fields = new URLSearchParams(/** @type {any} */ (new FormData(form, event.submitter)));
   if (form.method === "post") {
-    given.set("back", location.pathname + location.search);
-    show(form.action, { body: given });
+    fields.set("back", currentAddress());
+    load(form.action, { body: fields });
   } else {
-    for (const [name, value] of [...given]) if (!value) given.delete(name);
-    show(`${form.action}?${given}`, { into: form.dataset.into });
+    for (const [name, value] of [...fields]) if (!value) fields.delete(name);
+    load(`${form.action}?${fields}`, { into: form.dataset.into });
   }
 });
 
@@ -156,7 +159,7 @@ document.addEventListener("click", (event) => {
   const link = /** @type {Element} */ (event.target).closest("a[data-live]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  show(/** @type {HTMLAnchorElement} */ (link).href, { tell: Boolean(link.closest("[data-moves], #fall")) });
+  load(/** @type {HTMLAnchorElement} */ (link).href, { announce: Boolean(link.closest("[data-moves], #rank-change")) });
 });
 
 document.addEventListener("change", (event) => {
@@ -165,36 +168,37 @@ document.addEventListener("change", (event) => {
 });
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
-let typing;
+let typingTimer;
 document.addEventListener("input", (event) => {
   const field = /** @type {HTMLInputElement} */ (event.target);
   if (field.type !== "search") return;
-  clearTimeout(typing);
-  typing = setTimeout(() => field.form?.requestSubmit(), 120);
+  clearTimeout(typingTimer);
+  typingTimer = setTimeout(() => field.form?.requestSubmit(), 120);
 });
 
 document.addEventListener("keydown", (event) => {
-  const at = /** @type {HTMLElement} */ (event.target);
-  if (event.ctrlKey || event.metaKey || event.altKey || at.matches("input, select, textarea")) return;
-  const row = at.closest(".stars .row");
+  const element = /** @type {HTMLElement} */ (event.target);
+  if (event.ctrlKey || event.metaKey || event.altKey || element.matches("input, select, textarea")) return;
+  const row = element.closest(".stars .row");
   const stars = /** @type {HTMLButtonElement[]} */ (row ? [...row.children] : []);
   const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
   if (row && step) {
-    const next = stars[Math.min(Math.max(stars.indexOf(/** @type {any} */ (at)) + step, 0), stars.length - 1)];
+    const index = stars.indexOf(/** @type {any} */ (element)) + step;
+    const next = stars[Math.min(Math.max(index, 0), stars.length - 1)];
     stars.forEach((star) => (star.tabIndex = star === next ? 0 : -1));
     next.focus();
     event.preventDefault();
   } else if (/^\d$/.test(event.key)) {
-    const wanted = event.key === "0" ? ["0", "10"] : [event.key];
-    const near = at.closest("[data-key]")?.querySelectorAll(".star") ?? [];
-    const star = [...near].find((one) => wanted.includes(/** @type {HTMLButtonElement} */ (one).value));
+    const values = event.key === "0" ? ["0", "10"] : [event.key];
+    const candidates = element.closest("[data-key]")?.querySelectorAll(".star") ?? [];
+    const star = [...candidates].find((button) => values.includes(/** @type {HTMLButtonElement} */ (button).value));
     /** @type {HTMLButtonElement | undefined} */ (star)?.click();
   }
 });
 
 addEventListener("popstate", () => {
-  if (here() === shown) return; // a jump within the page
-  shown = here();
-  show(location.href, { history: "none" });
+  if (currentAddress() === shownAddress) return; // a jump within the page
+  shownAddress = currentAddress();
+  load(location.href, { history: "none" });
 });
 prepare(document);

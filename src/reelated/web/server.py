@@ -17,9 +17,9 @@ from uvicorn.supervisors import Multiprocess
 
 from reelated.errors import InputError
 from reelated.web.app import create_app
-from reelated.web.options import ServiceOptions
+from reelated.web.service_options import ServiceOptions
 
-_PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 class JsonLines(logging.Formatter):
@@ -27,21 +27,21 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record."""
-        told: dict[str, Any] = {
+        line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
-        told |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
         if record.exc_info:
-            told["error"] = "".join(traceback.format_exception(*record.exc_info))
-        return orjson.dumps(told, default=str).decode()
+            line["error"] = "".join(traceback.format_exception(*record.exc_info))
+        return orjson.dumps(line, default=str).decode()
 
 
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "reelated.web.running.JsonLines"}},
+    "formatters": {"json": {"()": "reelated.web.server.JsonLines"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "loggers": {
         name: {"handlers": ["stderr"], "level": level, "propagate": False}
@@ -61,12 +61,12 @@ def run(
     *,
     workers: int,
     say: Callable[[str], None],
-    app_of: str = f"{__name__}:app",
+    app_factory: str = f"{__name__}:app",
 ) -> None:
     """Serve until a signal stops the process."""
     os.environ.update(options.to_environment())
     config = uvicorn.Config(
-        app_of,
+        app_factory,
         factory=True,
         workers=workers,
         log_config=LOGGING,
@@ -76,33 +76,33 @@ def run(
         timeout_graceful_shutdown=30,
         timeout_worker_healthcheck=120,  # a worker may start slowly on a busy machine
     )
-    signal.signal(signal.SIGTERM, _ended)  # uvicorn finishes open requests and then raises the signal again
+    signal.signal(signal.SIGTERM, _exit)  # uvicorn finishes open requests and then raises the signal again
     with _listening(bound) as listening, tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
         host = f"[{options.host}]" if ":" in options.host else options.host
-        say(f"Reelated answers at http://{host}:{listening.getsockname()[1]} and its API is described at /docs there.")
+        say(f"Reelated is running at http://{host}:{listening.getsockname()[1]} (API reference: /docs).")
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
         else:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where workers share their metrics
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the workers share their metrics here
             Multiprocess(config, sockets=[listening]).run()
 
 
-def _ended(_signal: int, _frame: Any) -> None:
+def _exit(_signal: int, _frame: Any) -> None:
     raise SystemExit(0)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a port, or raise an `InputError`. Connections are refused until `run` listens."""
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    """Bind a port, or raise `InputError`. Connections are refused until `run` listens."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # `::` must not open IPv4 as well
-        made.bind((host, port))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if bound.family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # `::` must not open IPv4 as well
+        bound.bind((host, port))
     except OSError as error:
-        made.close()
-        raise _taken(host, port, error) from None
-    return made
+        bound.close()
+        raise _cannot_bind(host, port, error) from None
+    return bound
 
 
 def _listening(bound: socket.socket) -> socket.socket:
@@ -112,10 +112,10 @@ def _listening(bound: socket.socket) -> socket.socket:
     except OSError as error:  # SO_REUSEADDR lets another process bind the port too; the first to listen gets it
         host, port = bound.getsockname()[:2]
         bound.close()
-        raise _taken(host, port, error) from None
+        raise _cannot_bind(host, port, error) from None
     bound.set_inheritable(True)
     return bound
 
 
-def _taken(host: str, port: int, error: OSError) -> InputError:
-    return InputError(f"--host {host} --port {port}: {error.strerror or error}. Choose others.")
+def _cannot_bind(host: str, port: int, error: OSError) -> InputError:
+    return InputError(f"--host {host} --port {port}: {error.strerror or error}. Choose another.")

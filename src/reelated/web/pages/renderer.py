@@ -13,18 +13,18 @@ from reelated._version import __version__
 from reelated.errors import plural
 from reelated.ratings import Scale
 
-SAFE = {
+PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "same-origin",  # with `no-referrer` browsers send `Origin: null` with forms
+    "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send `Origin: null` with forms
 }
-KEEP = "public, max-age=31536000, immutable"
+CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
 class Static:
-    """Static files at addresses that contain a hash of their content, so that browsers may cache them for ever."""
+    """Static files at addresses that contain a hash of the content, so that browsers may cache them for ever."""
 
     def __init__(self) -> None:
         folder = files("reelated.web") / "static"
@@ -35,15 +35,15 @@ class Static:
         """Return the address of a file."""
         return f"/static/{self.version}/{name}"
 
-    def answer(self, version: str, name: str) -> Response | None:
+    def respond(self, version: str, name: str) -> Response | None:
         """Return a file, or None if the name or the version is unknown."""
         if version != self.version or name not in self.files:
             return None
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return Response(self.files[name], media_type=kind, headers={"Cache-Control": KEEP})
+        media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return Response(self.files[name], media_type=media_type, headers={"Cache-Control": CACHE_FOREVER})
 
 
-class Drawing:
+class Renderer:
     """Renders pages with Jinja."""
 
     def __init__(self) -> None:
@@ -58,9 +58,9 @@ class Drawing:
         self.templates.globals.update(static=self.static.address, plural=plural, release=__version__)
         self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale)
 
-    def page(self, name: str, status: int, told: dict[str, Any]) -> Response:
+    def page(self, template: str, status: int, context: dict[str, Any]) -> Response:
         """Render one page."""
-        return HTMLResponse(self.templates.get_template(f"{name}.html.j2").render(told), status, SAFE)
+        return HTMLResponse(self.templates.get_template(f"{template}.html.j2").render(context), status, PAGE_HEADERS)
 
 
 def quote_id(value: Any) -> str:

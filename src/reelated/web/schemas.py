@@ -6,85 +6,85 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from reelated.recommender import ItemRow, Reason, SimilarRow, UserRow
 
-MOST = 1000
-"""Maximum number of rows of a list."""
-MOST_RATINGS = 10_000
+MAX_ROWS = 1000
+"""Maximum number of rows in a list."""
+MAX_RATINGS = 10_000
 Id = StrictInt | StrictStr
 Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, examples=[4])]
-N = Annotated[int, Field(ge=1, le=MOST, description="Rows wanted.")]
-By = Annotated[Literal["score", "rating"] | None, Field(description="The number that rows fall by.")]
-AudienceBy = Annotated[
-    Literal["score", "rating", "adjusted_score"] | None, Field(description="The number that rows fall by.")
-]
+N = Annotated[int, Field(ge=1, le=MAX_ROWS, description="Maximum number of rows.")]
+_ORDER = "The number that orders the rows, highest first."
+By = Annotated[Literal["score", "rating"] | None, Field(description=_ORDER)]
+AudienceBy = Annotated[Literal["score", "rating", "adjusted_score"] | None, Field(description=_ORDER)]
+Genres = Annotated[str | None, Field(description="Only items with at least one of these genres: Comedy,Drama.")]
 
 
-class Closed(BaseModel):
-    """A schema that refuses unknown fields, so that misspelt names are errors."""
+class StrictSchema(BaseModel):
+    """A schema that rejects unknown fields, so that misspelt names are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Asked(Closed):
+class ListParams(StrictSchema):
     """Query parameters of a list."""
 
     n: N = 10
     by: By = None
-    genres: Annotated[str | None, Field(description="Only items of any of these: Comedy,Drama.")] = None
-    years: Annotated[str | None, Field(description="Only items of these years: 1994 or 1990-1999.")] = None
-    exclude: Annotated[str | None, Field(description="Item ids to leave out: 1,2.")] = None
+    genres: Genres = None
+    years: Annotated[str | None, Field(description="Only items from these years: 1994 or 1990-1999.")] = None
+    exclude: Annotated[str | None, Field(description="Ids of items to exclude: 1,2.")] = None
 
 
-class Page(Closed):
-    """Query parameters of a page of a long list."""
+class PageParams(StrictSchema):
+    """Query parameters of one page of a long list."""
 
-    page: Annotated[int, Field(ge=1, le=1_000_000, description="From 1.")] = 1
-    n: Annotated[int, Field(ge=1, le=200, description="Rows of a page.")] = 50
+    page: Annotated[int, Field(ge=1, le=1_000_000, description="Page number, starting at 1.")] = 1
+    n: Annotated[int, Field(ge=1, le=200, description="Rows per page.")] = 50
 
 
-class Search(Page):
+class SearchParams(PageParams):
     """Query parameters of a search."""
 
-    query: Annotated[str, Field(max_length=500, description="A part of a title.")] = ""
-    genres: Annotated[str | None, Field(description="Only items of any of these: Comedy,Drama.")] = None
+    query: Annotated[str, Field(max_length=500, description="Part of a title.")] = ""
+    genres: Genres = None
 
 
-class ItemRating(Closed):
+class ItemRatingIn(StrictSchema):
     """A new user's rating of an item."""
 
     item_id: Annotated[Id, Field(examples=[50])]
     rating: Stars
 
 
-class Newcomer(Closed):
+class NewUserIn(StrictSchema):
     """A new user's ratings, and the options of the list."""
 
-    ratings: Annotated[list[ItemRating], Field(max_length=MOST_RATINGS)]
+    ratings: Annotated[list[ItemRatingIn], Field(max_length=MAX_RATINGS)]
     n: N = 10
     by: By = None
     genres: Annotated[list[str] | None, Field(max_length=100, examples=[None])] = None
     years: Annotated[tuple[StrictInt, StrictInt] | None, Field(examples=[None])] = None
-    exclude: Annotated[list[Id] | None, Field(max_length=MOST_RATINGS, examples=[None])] = None
+    exclude: Annotated[list[Id] | None, Field(max_length=MAX_RATINGS, examples=[None])] = None
 
 
-class Rating(Closed):
+class RatingIn(StrictSchema):
     """A rating."""
 
     rating: Stars
 
 
-class UserRating(ItemRating):
+class RatingToStore(ItemRatingIn):
     """A user's rating of an item."""
 
     user_id: Annotated[Id, Field(examples=[300])]
 
 
-class RatingsIn(Closed):
+class RatingsIn(StrictSchema):
     """Ratings of several users, stored all or none."""
 
-    ratings: Annotated[list[UserRating], Field(max_length=MOST_RATINGS)]
+    ratings: Annotated[list[RatingToStore], Field(max_length=MAX_RATINGS)]
 
 
-class ItemIn(Closed):
+class ItemIn(StrictSchema):
     """An item to add or change; omitted fields stay unchanged."""
 
     title: Annotated[str, Field(examples=["Alien"])] = ""
@@ -92,39 +92,39 @@ class ItemIn(Closed):
     genres: Annotated[list[str], Field(examples=[["Horror"]])] = []
 
 
-class Short(BaseModel):
-    """Why a list is shorter than was asked."""
+class TruncationOut(BaseModel):
+    """Why a list is shorter than requested."""
 
     wanted: int
     got: int
     reason: Literal["no_candidates_left", "no_neighbours", "unknown_genre"]
 
 
-class Recommendations(BaseModel):
-    """Recommended items, best first."""
+class RecommendationsOut(BaseModel):
+    """Recommended items, the best first."""
 
     recommendations: list[ItemRow]
-    short: Short | None
+    short: TruncationOut | None
 
 
-class NewUserRecommendations(Recommendations):
-    """Recommended items for a new user, best first."""
+class NewUserRecommendationsOut(RecommendationsOut):
+    """Recommended items for a new user, the best first."""
 
-    unknown: Annotated[list[Any], Field(description="Ids of rated items that are not in the model; left out.")]
+    unknown: Annotated[list[Any], Field(description="Ids of rated items that are not in the model; ignored.")]
 
 
-class Audience(BaseModel):
-    """Users, best first, without reasons: a reason is shown to its user only."""
+class AudienceOut(BaseModel):
+    """Users, the best first, without reasons: only the user may see why."""
 
     recommendations: list[UserRow]
-    short: Short | None
+    short: TruncationOut | None
 
 
-class SimilarItems(BaseModel):
+class SimilarItemsOut(BaseModel):
     """Similar items, the most similar first."""
 
     recommendations: list[SimilarRow]
-    short: Short | None
+    short: TruncationOut | None
 
 
 class PredictionOut(BaseModel):
@@ -154,7 +154,7 @@ class RatingOut(BaseModel):
     rating: float
 
 
-class RatedOut(BaseModel):
+class UserRatingOut(BaseModel):
     """One rating of a user."""
 
     item_id: Any
@@ -167,12 +167,12 @@ class RatedOut(BaseModel):
 class RatingsOut(BaseModel):
     """A page of a user's ratings, the newest first."""
 
-    ratings: list[RatedOut]
+    ratings: list[UserRatingOut]
     page: int
     more: bool
 
 
-class Kept(BaseModel):
+class StoredCountOut(BaseModel):
     """The number of stored ratings."""
 
     kept: int
@@ -196,13 +196,16 @@ class ItemsOut(BaseModel):
     more: bool
 
 
-class ColorsOut(BaseModel):
-    """A colouring of the map: the group of each item, or −1."""
+class ColoringOut(BaseModel):
+    """A colouring of the map: the group of each item, or −1 for none."""
 
     names: list[str]
-    colors: Annotated[list[tuple[str, str]], Field(description="On light and on dark ground; the last is that of −1.")]
+    colors: Annotated[
+        list[tuple[str, str]],
+        Field(description="On light and on dark background; the last pair is for −1."),
+    ]
     of: list[int]
-    homes: Annotated[list[int | None], Field(description="For each group the place in the columns of its middle.")]
+    homes: Annotated[list[int | None], Field(description="For each group, the index of its central item.")]
 
 
 class MapOut(BaseModel):
@@ -214,8 +217,8 @@ class MapOut(BaseModel):
     n_ratings: list[int]
     x: list[int]
     y: list[int]
-    genres: ColorsOut
-    decades: ColorsOut
+    genres: ColoringOut
+    decades: ColoringOut
 
 
 class ModelOut(BaseModel):
@@ -236,18 +239,18 @@ class ModelOut(BaseModel):
 
 
 class RefitOut(BaseModel):
-    """A requested refit."""
+    """A refit request."""
 
-    running: Annotated[bool, Field(description="Whether a refit is running already; the new one starts after it.")]
+    running: Annotated[bool, Field(description="Whether another refit is running; the new one starts after it.")]
 
 
-class Health(BaseModel):
+class HealthOut(BaseModel):
     """The health of the service."""
 
     status: Literal["ok"]
 
 
-class Problem(BaseModel):
+class ErrorOut(BaseModel):
     """An error: what was received, what is expected, and what to do."""
 
     detail: Annotated[str, Field(examples=["item_id=4711: no such item. Look for it by title, or add it first."])]

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from reelated.errors import InputError, check_integer, check_number
 
-SHORTEST_KEY = 16
+MIN_KEY_LENGTH = 16
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -17,8 +17,8 @@ class ServiceOptions:
 
     store: str | None = None  # URL; None: a SQLite file in the user's data folder
     models: str | None = None  # folder; None: beside the store
-    api_key: str | None = None  # None: the service answers this machine alone
-    host: str = "127.0.0.1"
+    api_key: str | None = None  # None: only this machine may use the service
+    host: str = "127.0.0.1"  # address to listen on
     proxy: bool = False  # behind a reverse proxy
     refit_after: int = 1000  # changed ratings; fewer if the model was fitted to fewer ratings
     refit_every: float = 24.0  # hours, if any rating has changed
@@ -29,13 +29,13 @@ class ServiceOptions:
         check_integer("refit_after", self.refit_after, 1)
         check_number("refit_every", self.refit_every, 0)
         check_number("poll", self.poll, 0.01)
-        if self.api_key is not None and len(self.api_key) < SHORTEST_KEY:
-            raise InputError(f"REELATED_API_KEY is too short: expected {SHORTEST_KEY} characters or more.")
+        if self.api_key is not None and len(self.api_key) < MIN_KEY_LENGTH:
+            raise InputError(f"REELATED_API_KEY is too short: expected {MIN_KEY_LENGTH} characters or more.")
         if self.api_key is None and (self.proxy or self.host not in LOOPBACK):
             where = "behind a proxy" if self.proxy else f"on {self.host}"
             raise InputError(
-                f"Without a key this service is for this machine alone, and not {where}. Set REELATED_API_KEY to "
-                f"{SHORTEST_KEY} characters or more, such as what this prints: "
+                f"A service {where} needs a key. Set REELATED_API_KEY to {MIN_KEY_LENGTH} characters or more, "
+                "such as the output of: "
                 "python -c 'import secrets; print(secrets.token_urlsafe())'"
             )
 
@@ -46,13 +46,13 @@ class ServiceOptions:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServiceOptions":
         """Read the options from `REELATED_…` environment variables."""
-        told = os.environ if environment is None else environment
-        hints, given = get_type_hints(cls), {}
+        variables = os.environ if environment is None else environment
+        hints, values = get_type_hints(cls), {}
         for field in fields(cls):
-            text = told.get(variable(field.name))
+            text = variables.get(variable(field.name))
             if text:
-                given[field.name] = _read(field.name, text, hints[field.name])
-        return cls(**given)
+                values[field.name] = _read(field.name, text, hints[field.name])
+        return cls(**values)
 
     def to_environment(self) -> dict[str, str]:
         """Return the environment variables from which workers read these options."""

@@ -1,15 +1,15 @@
-"""`Steps`: the ratings offered as buttons, with their labels."""
+"""`RatingInput`: the rating buttons of a scale, with their labels."""
 
 from typing import NamedTuple
 
 from reelated.ratings import Feedback, Scale
 
-MOST = 11
+MAX_BUTTONS = 11
 """Maximum number of buttons; a finer scale gets a number field."""
 NAMES = ("hated it", "disliked it", "it was okay", "liked it", "loved it")
 
 
-class Step(NamedTuple):
+class RatingButton(NamedTuple):
     """One rating button."""
 
     value: float
@@ -17,30 +17,30 @@ class Step(NamedTuple):
     label: str
 
 
-class Steps(NamedTuple):
+class RatingInput(NamedTuple):
     """The rating buttons of a scale."""
 
     scale: Scale
-    steps: tuple[Step, ...]
+    buttons: tuple[RatingButton, ...]
     """Empty if the scale is too fine."""
     halves: bool
-    """Whether a step is half a star."""
+    """Whether each button is half a star."""
     names: tuple[str, ...] = NAMES
     single: bool = False
     """Whether there is only one button, as for implicit feedback."""
 
     @classmethod
-    def of(cls, scale: Scale, feedback: Feedback = "explicit") -> "Steps":
-        """Return the steps of a scale."""
+    def of(cls, scale: Scale, feedback: Feedback = "explicit") -> "RatingInput":
+        """Return the buttons of a scale."""
         low, high, step = scale
         if feedback == "implicit" or low == high:
-            return cls(scale, (Step(high, f"{high:g}", "I have this"),), False, single=True)
-        count = round((high - low) / step) + 1 if step > 0 else MOST + 1
-        if not 2 <= count <= MOST:
+            return cls(scale, (RatingButton(high, f"{high:g}", "I have this"),), False, single=True)
+        count = round((high - low) / step) + 1 if step > 0 else MAX_BUTTONS + 1
+        if not 2 <= count <= MAX_BUTTONS:
             return cls(scale, (), False)
-        values = [low + step * at for at in range(count)]
-        steps = tuple(Step(value, f"{value:g}", f"{value:g}: {name_of(value, scale)}") for value in values)
-        return cls(scale, steps, step == 0.5 and low == 0.5)
+        values = [low + step * index for index in range(count)]
+        buttons = tuple(RatingButton(value, f"{value:g}", f"{value:g}: {name_of(value, scale)}") for value in values)
+        return cls(scale, buttons, step == 0.5 and low == 0.5)
 
 
 def name_of(rating: float, scale: Scale) -> str:

@@ -1,0 +1,99 @@
+"""Error responses: one sentence in HTTP terms, without internal details."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from reelated.errors import InputError, UnknownId, shorten
+from reelated.store import StoreUnavailable
+from reelated.web.schemas import ErrorOut
+from reelated.web.service import NoModel
+
+log = logging.getLogger("reelated.web")
+RETRY_AFTER = {"Retry-After": "5"}
+_WORDS = {
+    r"For a newcomer pass ratings=\{item_id: rating\}": "For a newcomer: POST /api/recommendations",
+    r"Search by title with find\('…'\)": "Search by title: GET /api/items?query=…",
+    r"Look for it by title, or add it first": "Find it: GET /api/items?query=…. Or add it: PUT /api/items/{item_id}",
+    r"See the user's ratings": "See them: GET /api/users/{user_id}/ratings",
+}
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorOut, "description": "The request cannot be parsed."},
+    401: {"model": ErrorOut, "description": "The key is missing or wrong."},
+    403: {"model": ErrorOut, "description": "Origin not allowed."},
+    404: {"model": ErrorOut, "description": "No such user or item."},
+    405: {"model": ErrorOut, "description": "The method is not allowed here."},
+    413: {"model": ErrorOut, "description": "The body is too large."},
+    422: {"model": ErrorOut, "description": "A value is invalid."},
+    503: {"model": ErrorOut, "description": "The store or the model is not available; try again later."},
+}
+"""The error responses of every route in the OpenAPI document."""
+
+
+def json_error(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error as JSON; ASCII escapes make lone surrogates in ids safe."""
+    for pattern, words in _WORDS.items():
+        detail = re.sub(pattern, words, detail)
+    return Response(json.dumps({"detail": detail}), status, headers, "application/json")
+
+
+def error_response(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error as a page if the client accepts HTML outside the API, else as JSON."""
+    is_page = not request.scope["path"].startswith(("/api", "/health", "/metrics", "/openapi.json", "/static"))
+    if is_page and "text/html" in request.headers.get("accept", ""):
+        response: Response = request.app.state.site.error_page(request, status, detail)
+        response.headers.update(headers or {})
+        return response
+    return json_error(status, detail, headers)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Register the error handlers."""
+    app.add_exception_handler(RequestValidationError, _handle_validation)
+    app.add_exception_handler(HTTPException, _handle_http)
+    for kind in (InputError, StoreUnavailable, NoModel):
+        app.add_exception_handler(kind, _handle_known)
+
+
+async def _handle_known(request: Request, error: Exception) -> Response:
+    if isinstance(error, InputError):
+        return error_response(request, 404 if isinstance(error, UnknownId) else 422, str(error))
+    if isinstance(error, StoreUnavailable):
+        log.error("store unavailable: %s", error)
+        return error_response(request, 503, "The store is not available. Try again in a moment.", RETRY_AFTER)
+    return error_response(request, 503, str(error), RETRY_AFTER)
+
+
+async def _handle_validation(request: Request, error: Exception) -> Response:
+    errors: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else ()
+    first = errors[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    if first["type"] == "json_invalid":
+        return json_error(422, f"The body is not valid JSON ({first['ctx']['error']}). Expected an object.")
+    if isinstance(first.get("input"), bytes):
+        return json_error(422, "The body is not JSON. Send an object with the header Content-Type: application/json.")
+    expected = first["msg"][:1].lower() + first["msg"][1:]
+    got = "" if first["type"] == "missing" else f"={shorten(first.get('input'))}"
+    return json_error(422, f"{field}{got}: {expected}.")
+
+
+async def _handle_http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    detail = str(error.detail)
+    if error.status_code == 404 and detail == "Not Found":
+        detail = "There is nothing at this address. See /openapi.json for all addresses."
+    return error_response(request, error.status_code, detail, error.headers)
+
+
+def unexpected_error(request: Request) -> Response:
+    """Return the response to an unexpected exception."""
+    detail = "The service failed; your request is not the cause. The log has the details under this X-Request-ID."
+    return error_response(request, 500, detail)

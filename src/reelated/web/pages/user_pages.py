@@ -1,0 +1,54 @@
+"""The user pages for operators: recommendations, ratings, and mean ratings by genre."""
+
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from reelated.store import GenreTaste
+from reelated.web.pages.list_page import parse_count
+from reelated.web.pages.renderer import quote_id
+from reelated.web.pages.site import PageRequest, Site, redirect
+
+PAGE_SIZE, N_ACTIVE, MAX_GENRES = 50, 24, 12
+
+
+def register(site: Site) -> None:
+    """Register these pages."""
+    site.add("GET", "/users", choose, operator=True)
+    site.add("GET", "/users/{user_id}", show, operator=True)
+
+
+class GenreComparison(NamedTuple):
+    """The mean rating of a genre by one user and by all users."""
+
+    user: GenreTaste
+    mean: float
+
+
+def choose(site: Site, request: PageRequest) -> Response:
+    """Show the form to choose a user, or redirect to the chosen one."""
+    if user_id := request.query.get("user_id", "").strip():
+        site.store.ratings_of(site.store.parse("user", user_id), n=1)
+        return redirect(f"/users/{quote_id(user_id)}")
+    return site.render(request, "users", active=site.store.most_active(N_ACTIVE))
+
+
+def show(site: Site, request: PageRequest) -> Response:
+    """Show one user."""
+    user_id = site.store.parse("user", request.path["user_id"])
+    page = parse_count("page", request.query.get("page", "1"), 99_999)
+    rated = site.store.ratings_of(user_id, start=(page - 1) * PAGE_SIZE, n=PAGE_SIZE + 1)
+    means = site.service.mean_rating_by_genre()
+    genres = [
+        GenreComparison(row, means[row.genre]) for row in site.store.mean_rating_by_genre(user_id) if row.genre in means
+    ]
+    return site.render(
+        request,
+        "user",
+        user_id=user_id,
+        rated=rated[:PAGE_SIZE],
+        page=page,
+        more=len(rated) > PAGE_SIZE,
+        genres=genres[:MAX_GENRES],
+        listed=site.service.recommend(user_id, n=10),
+    )

@@ -1,0 +1,141 @@
+"""ASGI middleware: access checks, body size limit, request ids, security headers, logging and timing."""
+
+import logging
+import re
+import time
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from reelated.web.errors import error_response, unexpected_error
+from reelated.web.metrics import Metrics
+from reelated.web.service_options import LOOPBACK, ServiceOptions
+
+log = logging.getLogger("reelated.web")
+MAX_BODY = 1_000_000
+_REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class SecurityMiddleware:
+    """Refuses forbidden requests; logs and times every request."""
+
+    def __init__(self, app: ASGIApp, options: ServiceOptions, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.is_open = options.api_key is None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        method = scope["method"]
+        if method == "HEAD":  # routes are registered for GET alone; `send_with_headers` drops the body
+            scope = {**scope, "method": "GET"}
+        start, headers = time.perf_counter(), Headers(scope=scope)
+        sent_id = headers.get("x-request-id", "")
+        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                response_headers = MutableHeaders(scope=message)
+                for name, value in (_HEADERS | {"X-Request-ID": request_id}).items():
+                    response_headers.setdefault(name, value)
+            elif method == "HEAD":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self._forward(scope, receive, send_with_headers, headers)
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": request_id})
+            if not status:
+                await unexpected_error(Request(scope))(scope, receive, send_with_headers)
+        finally:
+            self._log(scope, method, request_id, status, time.perf_counter() - start)
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        """Forward a request to the application, or refuse it."""
+        if refusal := self._refusal(headers):
+            await error_response(Request(scope), 403, refusal)(scope, receive, send)
+            return
+        body = await _read_body(receive, headers) if scope["method"] not in ("GET", "HEAD", "DELETE") else b""
+        if body is None:
+            detail = f"The body is larger than {MAX_BODY:,} bytes. Send less at a time."
+            await error_response(Request(scope), 413, detail, {"Connection": "close"})(scope, receive, send)
+            return
+        await self.app(scope, _replay(body, receive), send)
+
+    def _refusal(self, headers: Headers) -> str | None:
+        """Return why a request is refused, or None."""
+        # Without a key the service accepts requests from this machine only. The checks of Host and Origin stop DNS
+        # rebinding and pages of other sites; forwarded headers reveal a proxy, behind which every client looks local.
+        if not self.is_open:
+            return None
+        if not _is_loopback(f"//{headers.get('host', '')}"):
+            return "This service accepts requests from this machine only. Use the address 127.0.0.1 or localhost."
+        if "origin" in headers and not _is_loopback(headers["origin"]):
+            return "This service accepts requests from this machine only, not from pages of other sites."
+        if any(name == "forwarded" or name.startswith("x-forwarded") or name == "x-real-ip" for name in headers):
+            return "This service accepts requests from this machine only. Behind a proxy, it needs REELATED_API_KEY."
+        return None
+
+    def _log(self, scope: Scope, method: str, request_id: str, status: int, seconds: float) -> None:
+        """Log and count a request by its route template, because paths contain user ids."""
+        route: Any = scope.get("route")
+        template = getattr(route, "path", "none")
+        # A client can invent methods, and each would be a new time series.
+        method = method if template != "none" else "any"
+        self.metrics.requests.labels(method, template, str(status)).observe(seconds)
+        fields = {"request_id": request_id, "method": method, "route": template, "status": status}
+        log.info("request", extra=fields | {"ms": round(seconds * 1000, 2)})
+
+
+def _is_loopback(address: str) -> bool:
+    """Return whether the host of an address is this machine."""
+    try:
+        return urlsplit(address).hostname in LOOPBACK
+    except ValueError:
+        return False
+
+
+async def _read_body(receive: Receive, headers: Headers) -> bytes | None:
+    """Return the body, or None once it exceeds the limit; the rest is not read."""
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > 12 or int(length) > MAX_BODY:
+        return None
+    body = bytearray()  # a chunked body has no length header, so it is counted as it arrives
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that replays a body, and then waits for the disconnect."""
+    is_sent = False
+
+    async def replay() -> Message:
+        nonlocal is_sent
+        if is_sent:
+            return await receive()
+        is_sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
