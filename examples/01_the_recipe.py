@@ -33,7 +33,7 @@ print(data)
 # Each row says that a user gave a movie so many stars. That is all the recipe knows: no genres, no actors, no plots.
 
 # %%
-table = data.ratings.to_polars()
+table = data.ratings.to_polars().rename({"item_id": "movie_id"})  # the recipe's own word
 print(table.select("user_id", "movie_id", "rating").head(5))
 
 # %%
@@ -60,7 +60,7 @@ X[u, i] = table["rating"]
 rated = X > 0
 raters = rated.sum(axis=0)
 
-facts = {row["movie_id"]: row for row in data.movies.iter_rows(named=True)}
+facts = {row["item_id"]: row for row in data.items.iter_rows(named=True)}
 titles = np.array([facts[movie_id]["title"] for movie_id in movie_ids])
 print(f"{X.shape[0]:,} users × {X.shape[1]:,} movies, {rated.mean():.1%} of the places filled")
 
@@ -130,10 +130,10 @@ user_id, movie_id = user_ids[USER].item(), movie_ids[MOVIE].item()
 
 movies_by_hand = best(P[USER], rated[USER])
 movies = recipe.recommend(user_id=user_id)
-assert [row.movie_id for row in movies] == movie_ids[movies_by_hand].tolist()
+assert [row.item_id for row in movies] == movie_ids[movies_by_hand].tolist()
 
 users_by_hand = best(P[:, MOVIE], rated[:, MOVIE])
-users = recipe.recommend(movie_id=movie_id)
+users = recipe.recommend(item_id=movie_id)
 assert [row.user_id for row in users] == user_ids[users_by_hand].tolist()
 
 print(f"Ten movies for user {user_id}, by hand and with Reelated:")
@@ -336,18 +336,18 @@ print(1 - pairwise_distances([[1, 0, 0]], [[5, 0, 0]], metric="cosine")[0, 0])
 few = int(np.argmin(rated.sum(axis=1)))  # its one rater: the user with the fewest ratings
 NEW = int(movie_ids.max()) + 1
 more = pl.DataFrame({"user_id": [user_ids[few]], "movie_id": [NEW], "rating": [data.ratings.scale.low]})
-name = pl.DataFrame({"movie_id": [NEW], "title": ["One Star"]})
+name = pl.DataFrame({"item_id": [NEW], "title": ["One Star"]})
 columns = ["user_id", "movie_id", "rating"]
 with_new = reelated.read(
     pl.concat([table.select(columns), more.select(columns)], how="vertical_relaxed"),
-    movies=pl.concat([data.movies.select("movie_id", "title"), name]),
+    items=pl.concat([data.items.select("item_id", "title"), name]),
     scale=tuple(data.ratings.scale),
     name="with one more movie",
 )
 listed = {}
 for preset, rec in (("textbook", reelated.textbook()), ("default", reelated.Recommender())):
     lists = pl.concat(rec.fit(with_new).recommend_batch())
-    listed[preset] = (lists["movie_id"] == NEW).sum()
+    listed[preset] = (lists["item_id"] == NEW).sum()
     print(f"{preset}: “One Star” is among the ten best of {listed[preset]} of {len(user_ids)} users")
 
 # %% [markdown]
@@ -369,7 +369,7 @@ default = reelated.Recommender().fit(data)
 raters_of = dict(zip(movie_ids.tolist(), raters.tolist(), strict=True))
 picks, audiences = {}, {}
 for name, rec in (("textbook", recipe), ("default", default)):
-    picks[name] = [raters_of[m] for lists in rec.recommend_batch() for m in lists["movie_id"]]
+    picks[name] = [raters_of[m] for lists in rec.recommend_batch() for m in lists["item_id"]]
     audiences[name] = [[row.user_id for row in rec.audience(m)] for m in movie_ids.tolist()]
     places = Counter(user for users in audiences[name] for user in users)
     share = sum(count for _, count in places.most_common(10)) / places.total()
