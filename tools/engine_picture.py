@@ -64,9 +64,8 @@ def draw_triangle(axes: plt.Axes, layout: triangle.Layout) -> None:
                           (n * 0.66, n * 0.36), color=OTHER, arrowprops=line)  # fmt: skip
             axes.annotate("and every more popular one they rated:\none addition each", (walked[4], item),
                           (n * 0.03, n * 0.27), arrowprops={"arrowstyle": "-", "color": INK})  # fmt: skip
-    axes.text(
-        n * 0.03, n * 0.93, "a block: one table of sums and counts,\nthen the strongest pairs go to buffers", va="bottom"
-    )
+    text = "a block: one table of sums and counts,\nthen the strongest pairs go to buffers"
+    axes.text(n * 0.03, n * 0.93, text, va="bottom")
     axes.text(n * 0.55, n * 0.12, "the other half is symmetric\nand not computed")
     axes.set(title=f"The pairs of movies, in blocks of {BLOCK}", xlabel="the more popular movie of a pair →",
              ylabel="← the less popular one", xlim=(0, n), ylim=(n, 0), xticks=[], yticks=[])  # fmt: skip
