@@ -2,12 +2,12 @@
 
 python benchmarks/accuracy.py DATA [--only PROTOCOL] > docs/accuracy.md     # DATA holds ml-100k.zip, ml-1m, ml-20m.zip
 
-Each protocol is that of `reelated evaluate --protocol`. Defaults are `Recommender()`, the same on every data set; the
-neighbours are what large data fall back to. Rows named by a setting show what it does; the settings of the "tuned" row
-were chosen on parts of the training data. Where lists are measured, rows that are not defaults do without a model of
-ratings, and the other way round; users listed by adjusted score need both. "Liked" is a hit that was
-rated 4 or more. Intervals hold 95 %, drawn over users (or movies, where users are ranked).
-Seconds of a fit are by the clock, of a machine that may have been busy.
+Each section is one protocol of `reelated evaluate --protocol`. "Defaults" is `Recommender()`, the same on every data
+set; "neighbours" is the fallback for large data. Rows with the name of a setting show its effect; the settings of the
+"tuned" row were chosen on parts of the training data. In protocols for lists, rows other than the defaults have no
+rater, and in protocols for ratings no ranker; lists by adjusted score need both. "Liked" is a hit that was rated 4 or
+more. Intervals are 95 % confidence intervals over users (or over movies, if users are ranked). The time of a fit is
+wall-clock time on a machine that may have been busy.
 """
 
 import argparse
@@ -158,8 +158,8 @@ def intervals(protocol, results):
 
 def fits(folder):
     """Print how long the default ranking model takes to fit, compiled beforehand."""
-    print("## Fits\n\nSeconds that the default ranking model takes, `EASE()`, the median of three:\n")
-    print("| data | by the clock | of processor time |\n|---|---|---|")
+    print("## Fits\n\nSeconds for a fit of the default ranking model, `EASE()`, median of three:\n")
+    print("| data | wall-clock time | processor time |\n|---|---|---|")
     for name, file in SOURCES.items():
         if not (folder / file).exists() or name == "MovieLens 20M":
             continue
@@ -179,7 +179,8 @@ def main(folder, only):
     print("# Accuracy\n")
     print(" ".join(__doc__.split("\n\n", 2)[2].split()) + "\n")
     print(
-        "How predicted ratings gain from genres and years, and whether their intervals hold: [ratings](ratings.md).\n"
+        "[Ratings](ratings.md) shows the effect of genres and years on predicted ratings, and the coverage of their "
+        "intervals.\n"
     )
     machine = f"{platform.machine()}, {numba.get_num_threads()} threads"
     print(f"Made by `benchmarks/accuracy.py` on {date.today()}, {machine}.\n")
@@ -193,7 +194,7 @@ def main(folder, only):
         else:
             missing.append(f"`{name}` ({protocol.data})")
     if missing:
-        print(f"Not measured, for the data were not at hand: {', '.join(missing)}.\n")
+        print(f"Not measured, because the data were not available: {', '.join(missing)}.\n")
     if only is None:
         fits(folder)
     print(Path(__file__).with_name("tried.md").read_text(encoding="utf-8").rstrip())

@@ -2,11 +2,11 @@
 
 python benchmarks/measures.py ml-100k.zip > docs/measures.md
 
-Means over u1 … u5. RMSE and MAE of the predicted rating; where a model says nothing the mean of the training ratings
-stands in. nDCG@10 of the ten best by each model's own order among all movies not in the user's training data, a hit
-being a test rating ("any") or one of 4 or 5 ("liked"), the ideal cut at 10, over users with a hit. Audience: the share
-of all places in every movie's ten best users, by the same order, that the ten most listed users hold. These are the
-bare models: that ratings age, that users come by adjusted score, and genres and years are what `Recommender` adds.
+Means over u1 … u5. RMSE and MAE of the predicted rating; if a model has no prediction, the mean of the training ratings
+is used. nDCG@10 of each model's top ten among all movies without a training rating of the user; a hit is a test rating
+("any") or a test rating of 4 or 5 ("liked"), the ideal is cut at 10, and the mean is over users with a hit. Audience:
+the share of all places in the movies' lists of ten users, in the same order, that the ten most listed users hold. These
+are single models: ageing of ratings, adjusted score, and genres and years are part of `Recommender` only.
 """
 
 import platform
@@ -39,7 +39,7 @@ MEASURES = {
     "Pearson, shrinkage 100": (ItemKNN("pearson", n_neighbors=200, shrinkage=100), "score"),
     "residual Pearson, shrinkage 100": (ItemKNN("residual-pearson", n_neighbors=200, shrinkage=100), "score"),
     "residual cosine, shrinkage 100": (ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100), "score"),
-    "the same, 30 nearest used, baseline weight 0.05 (default ratings of large data)": (
+    "the same, 30 nearest used, prior weight 0.05 (default ratings of large data)": (
         ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05),
         "score",
     ),
@@ -99,8 +99,8 @@ def main(source):
         figures = np.mean([measured(model, by, part) for part in parts], axis=0)
         texts = [f"{figure:.3f}" for figure in figures[:4]] + [f"{figures[4]:.0%}"]
         print(f"| {name} | {' | '.join(text.replace('nan%', '–').replace('nan', '–') for text in texts)} |", flush=True)
-    print("\nThe recipe lists by predicted rating, BPMF makes no lists, all others list by score. The")
-    print("settings of the defaults were chosen beforehand, on parts of training data.")
+    print("\nThe recipe is sorted by predicted rating, BPMF makes no lists, all other models are sorted by score. The")
+    print("settings of the defaults were chosen in advance, on parts of the training data.")
 
 
 if __name__ == "__main__":

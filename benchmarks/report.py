@@ -10,7 +10,7 @@ from chart import draw
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 BEGIN, END = "<!-- made by benchmarks/run.py --table: begin -->", "<!-- end -->"
-WORKS = {"fit": "fit", "everyone": "top 10 for everybody", "one": "top 10 of one row"}
+WORKS = {"fit": "fit", "everyone": "top 10 for all users", "one": "top 10 of one row"}
 Result = dict[str, Any]
 
 
@@ -129,7 +129,7 @@ def contest_table(result: Result) -> str:
     ours = entrants.get("reelated", {})
     order = sorted(entrants, key=lambda name: (name != "reelated", figure(entrants[name], "fit") or 0))
     heads = ["", "fit", "of ours", "peak memory", "neighbours right", "largest error"]
-    heads += ["everybody's top 10", "of ours", "lists right", "one row", "of ours", "first call above the next"]
+    heads += ["all users' top 10", "of ours", "lists right", "one row", "of ours", "first call above the next"]
     rows = []
     for name in order:
         one, row = entrants[name], [f"{name} {entrants[name]['version']}"]

@@ -1,12 +1,14 @@
 # %% [markdown]
 # # The recipe, step by step
 #
-# Item-based recommendation rests on one thought: **two movies are similar when the same users rated both in the same
-# way.** Here it is built by hand from a table of ratings, compared with what Reelated does, and then taken to where
-# it misleads.
+# Item-based recommendation has one basic assumption: **two movies are similar if the same users rated both in the same
+# way.** This notebook builds the recipe by hand from a table of ratings, compares it with Reelated, and shows where it
+# misleads.
 #
-# The sample has well-known movies and *simulated* ratings: take the directions from it, not the sizes. For real
-# ratings run `reelated fetch ml-100k` once and change the name below.
+# The sample has well-known movies and *simulated* ratings: the directions of the effects are realistic, their sizes are
+# not. For real ratings run `reelated fetch ml-100k` once and change the name below.
+#
+# The recipe keeps its usual words, such as `movie_id`. Reelated calls the same column `item_id`.
 
 # %%
 SOURCE = "sample"  # or "ml-100k"
@@ -30,10 +32,10 @@ print(data)
 # %% [markdown]
 # ## 1. The ratings
 #
-# Each row says that a user gave a movie so many stars. That is all the recipe knows: no genres, no actors, no plots.
+# Each row is a user, a movie and a number of stars. The recipe uses nothing else: no genres, no actors, no plots.
 
 # %%
-table = data.ratings.to_polars()
+table = data.ratings.to_polars().rename({"item_id": "movie_id"})  # the recipe's own word
 print(table.select("user_id", "movie_id", "rating").head(5))
 
 # %%
@@ -50,7 +52,7 @@ plt.show()
 # %% [markdown]
 # ## 2. The matrix: users × movies
 #
-# One row for each user, one column for each movie, 0 where there is no rating. Most of it is empty.
+# The matrix has one row for each user, one column for each movie, and 0 for a missing rating. Most of it is empty.
 
 # %%
 user_ids, u = np.unique(table["user_id"], return_inverse=True)
@@ -60,32 +62,33 @@ X[u, i] = table["rating"]
 rated = X > 0
 raters = rated.sum(axis=0)
 
-facts = {row["movie_id"]: row for row in data.movies.iter_rows(named=True)}
-titles = np.array([facts[movie_id]["title"] for movie_id in movie_ids])
-print(f"{X.shape[0]:,} users × {X.shape[1]:,} movies, {rated.mean():.1%} of the places filled")
+attributes = {row["item_id"]: row for row in data.items.iter_rows(named=True)}
+titles = np.array([attributes[movie_id]["title"] for movie_id in movie_ids])
+print(f"{X.shape[0]:,} users × {X.shape[1]:,} movies, {rated.mean():.1%} of the entries filled")
 
 # %% [markdown]
 # ## 3. How similar are two movies?
 #
-# Take two columns as vectors and measure the angle between them: the cosine is 1 when they point the same way and 0
-# when no user rated both. scikit-learn gives the distance, which is one less the cosine.
+# Take two columns as vectors and measure the angle between them: the cosine is 1 if they point in the same direction
+# and 0 if no user rated both. scikit-learn returns the distance, which is 1 minus the cosine.
 #
 # $$s_{ij} = \frac{\sum_u r_{ui}\, r_{uj}}{\sqrt{\sum_u r_{ui}^2}\,\sqrt{\sum_u r_{uj}^2}}$$
 #
-# where $r_{ui}$ is the rating of movie $i$ by user $u$, or 0. Only users who rated both add to the sum on top, but
-# all who rated either count below: many ratings with few users in common make two movies less similar.
+# where $r_{ui}$ is the rating of movie $i$ by user $u$, or 0. Only users who rated both movies contribute to the
+# numerator, but all raters of either movie contribute to the denominator: many ratings with few common raters reduce
+# the similarity.
 
 # %%
 S = 1 - pairwise_distances(X.T, metric="cosine")
-np.fill_diagonal(S, 0)  # a movie says nothing about itself
+np.fill_diagonal(S, 0)  # a movie is not its own neighbour
 print(f"{S.shape[0]:,} × {S.shape[1]:,} similarities, from {S.min():.2f} to {S.max():.2f}")
 
 # %% [markdown]
-# The same in Reelated, and the largest difference between the two:
+# The same in Reelated, and the largest difference between the two results:
 
 # %%
 recipe = reelated.textbook().fit(data)
-gap = abs(recipe.models_.rater.item_weights_.toarray() - S).max()
+gap = abs(recipe.models_.rater.similarity_.toarray() - S).max()
 print(f"largest difference: {gap:.0e}")
 assert gap < 1e-6
 
@@ -98,13 +101,13 @@ for row in recipe.similar(movie_ids[FAVOURITE].item(), n=5):
 # %% [markdown]
 # ## 4. What would a user rate a movie?
 #
-# The average of the user's own ratings, each weighted by how similar its movie is to the one in question:
+# Take the average of the user's own ratings, weighted by the similarity of the rated movies to this movie:
 #
 # $$p_{ui} = \frac{\sum_j s_{ij}\, r_{uj}}{\sum_j |s_{ij}|}$$
 #
 # summed over the movies $j$ that the user has rated.
 #
-# For all users and all movies that is one product of matrices over another.
+# For all users and all movies, this is an element-wise quotient of two matrix products.
 
 # %%
 weights = rated @ S
@@ -113,27 +116,27 @@ P = np.divide(X @ S, weights, out=np.full(X.shape, np.nan), where=weights > 0)
 # %% [markdown]
 # ## 5. One function, both ways
 #
-# A **row** of `P` holds one user's predictions for every movie; its best are movies for that user. A **column** holds
-# every user's prediction for one movie; its best are users for that movie. What is rated already is left out.
+# A **row** of `P` has one user's predictions for all movies; the highest give movies for that user. A **column** has
+# all users' predictions for one movie; the highest give users for that movie. Existing ratings are left out.
 
 
 # %%
 def best(predictions, already_rated, n=10):
-    """Return the places of the n highest predictions; among equals the first."""
+    """Return the indices of the n highest predictions; ties are in ascending order."""
     order = np.lexsort((np.arange(len(predictions)), -predictions.round(6)))
     return [place for place in order if not already_rated[place] and not np.isnan(predictions[place])][:n]
 
 
-USER = int(np.argsort(rated.sum(axis=1), kind="stable")[len(X) // 2])  # a user with a middling number of ratings
+USER = int(np.argsort(rated.sum(axis=1), kind="stable")[len(X) // 2])  # a user with a median number of ratings
 MOVIE = FAVOURITE
 user_id, movie_id = user_ids[USER].item(), movie_ids[MOVIE].item()
 
 movies_by_hand = best(P[USER], rated[USER])
 movies = recipe.recommend(user_id=user_id)
-assert [row.movie_id for row in movies] == movie_ids[movies_by_hand].tolist()
+assert [row.item_id for row in movies] == movie_ids[movies_by_hand].tolist()
 
 users_by_hand = best(P[:, MOVIE], rated[:, MOVIE])
-users = recipe.recommend(movie_id=movie_id)
+users = recipe.recommend(item_id=movie_id)
 assert [row.user_id for row in users] == user_ids[users_by_hand].tolist()
 
 print(f"Ten movies for user {user_id}, by hand and with Reelated:")
@@ -143,7 +146,7 @@ print(f"Ten users for {titles[MOVIE]}:")
 print(" ", ", ".join(f"{row.user_id} ({row.predicted_rating:.2f})" for row in users))
 
 # %% [markdown]
-# Where does the first prediction come from? From the rated movies that weigh most:
+# These rated movies have the largest weights in the first prediction:
 
 # %%
 first = movies_by_hand[0]
@@ -168,13 +171,13 @@ right.set(title="The ten listed movies", xlabel="ratings (dotted: the median of 
 plt.show()
 
 # %% [markdown]
-# Look at the right-hand side: are these movies that many users know? Section 8 comes back to this.
+# The right-hand chart shows how many ratings the listed movies have. Section 8 returns to this question.
 #
 # ## 6. The range of the cosine, and centring
 #
-# Ratings are positive, so no angle is wider than 90° and **no cosine is negative**: the recipe knows "similar" and
-# "unrelated" but not "opposite". Taking each user's mean from their ratings first (*adjusted cosine*) gives ratings
-# below the mean a minus sign, and the cosine its whole range from −1 to 1.
+# Ratings are positive, so no angle is larger than 90° and **no cosine is negative**: the recipe distinguishes "similar"
+# and "unrelated" but has no "opposite". If each user's mean is subtracted first (*adjusted cosine*), ratings below the
+# mean become negative, and the cosine uses its full range from −1 to 1.
 
 # %%
 mean = X.sum(axis=1) / rated.sum(axis=1)
@@ -183,30 +186,30 @@ S_centred = 1 - pairwise_distances(centred.T, metric="cosine")
 np.fill_diagonal(S_centred, 0)
 
 signed = reelated.ItemKNN("adjusted-cosine", n_neighbors=None, positive_only=False, dtype="float64")
-gap = abs(signed.fit(data.ratings.matrix).item_weights_.toarray() - S_centred).max()
-print(f"as ratings are: {S.min():+.2f} to {S.max():+.2f}; centred: {S_centred.min():+.2f} to {S_centred.max():+.2f}")
+gap = abs(signed.fit(data.ratings.matrix).similarity_.toarray() - S_centred).max()
+print(f"original ratings: {S.min():+.2f} to {S.max():+.2f}; centred: {S_centred.min():+.2f} to {S_centred.max():+.2f}")
 print(f"largest difference to Reelated: {gap:.0e}")
 assert gap < 1e-6
 assert S.min() >= 0 > S_centred.min()
 
 # %% [markdown]
-# Six much rated movies of science fiction and six of romance. As the ratings are, the picture mostly shows how often
-# two movies are rated together; centred, some pairs turn red: users who like the one above their average tend to give
-# the other less.
+# The next figure has six frequently rated science fiction movies and six romances. With the original ratings it mostly
+# shows how often two movies are rated together. With centred ratings some pairs turn red: users who rate one above
+# their mean tend to rate the other below it.
 
 # %%
 by_raters = np.argsort(-raters, kind="stable")
 
 
 def much_rated(genre, other):
-    """Return the six most rated movies of one genre that are not of the other as well."""
-    genres = [facts[movie_ids[j]]["genres"] for j in by_raters]
+    """Return the six most rated movies of one genre that do not have the other genre."""
+    genres = [attributes[movie_ids[j]]["genres"] for j in by_raters]
     return [j for j, have in zip(by_raters, genres, strict=True) if genre in have and other not in have][:6]
 
 
 chosen = much_rated("Sci-Fi", "Romance") + much_rated("Romance", "Sci-Fi") or list(by_raters[:12])
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.3), layout="constrained", sharey=True)
-for axis, matrix, name in zip(axes, (S, S_centred), ("ratings as they are", "centred by user"), strict=True):
+for axis, matrix, name in zip(axes, (S, S_centred), ("original ratings", "centred by user"), strict=True):
     block = matrix[np.ix_(chosen, chosen)].copy()
     limit = abs(block).max()
     np.fill_diagonal(block, np.nan)
@@ -222,7 +225,7 @@ plt.show()
 # %%
 pairs = np.triu(rated.T.astype(float) @ rated, 1) > 0  # pairs of movies with a common rater
 figure, axis = plt.subplots(figsize=(7, 2.6), layout="constrained")
-axis.hist(S[pairs], bins=np.linspace(-1, 1, 101), color=BLUE, alpha=0.8, label="ratings as they are")
+axis.hist(S[pairs], bins=np.linspace(-1, 1, 101), color=BLUE, alpha=0.8, label="original ratings")
 axis.hist(S_centred[pairs], bins=np.linspace(-1, 1, 101), color=ORANGE, alpha=0.6, label="centred by user")
 axis.set(title="Cosines of all pairs of movies with a common rater", xlabel="cosine", ylabel="pairs")
 axis.legend(frameon=False)
@@ -231,11 +234,12 @@ plt.show()
 # %% [markdown]
 # ## 7. Why item-based? Measured, not claimed
 #
-# The same idea works the other way round: compare **users**, and predict from what similar users gave. Item-based is
-# called more *scalable* and more *stable* (Sarwar et al. 2001). Both can be measured.
+# The method also works with **users**: compare users, and predict from the ratings of similar users. Item-based
+# recommendation is said to be more *scalable* and more *stable* (Sarwar et al. 2001). Both claims can be measured.
 #
-# **Scalable.** A site's users grow faster than its movies. Let the users grow here and watch both matrices; "work"
-# counts the pairs of ratings that a sparse computation has to multiply.
+# **Scalable.** The number of users of a site grows faster than the number of its movies. The next cell increases the
+# number of users and shows the size of both matrices; "work" is the number of products of ratings in a sparse
+# computation.
 
 
 # %%
@@ -253,18 +257,17 @@ for share in (0.25, 0.5, 0.75, 1.0):
     for kind, rows in (("movies", part.T), ("users", part)):
         work = int(((rows > 0).sum(axis=0).astype(float) ** 2).sum())
         growth.append((kind, len(part), len(rows) ** 2, work))
-growth = pl.DataFrame(growth, ["similarities of", "users", "places", "work"], orient="row")
+growth = pl.DataFrame(growth, ["similarities of", "users", "entries", "work"], orient="row")
 with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, thousands_separator=","):
     print(growth)
 
 # %% [markdown]
-# The movies' matrix keeps its size however many users come; the users' matrix grows with the square of their number.
-# So which one is smaller depends on the data: **with fewer users than movies, user-based is the cheaper one.** With a
-# thousand users for every movie there is no question.
+# The size of the movie matrix is constant; the user matrix grows with the square of the number of users. Which one is
+# smaller depends on the data: **with fewer users than movies, the user-based method is cheaper.** With a thousand users
+# per movie, the item-based method is far cheaper.
 #
-# **Stable.** A similarity that is computed once is of use only if tomorrow's ratings leave it in place. Hide a tenth
-# of the ratings, find everybody's ten nearest neighbours, let the tenth arrive, and count how many of the ten are
-# still there.
+# **Stable.** A precomputed similarity is useful only if new ratings do not change it much. Hide a tenth of the ratings,
+# find the ten nearest neighbours of each row, add the tenth again, and count how many of the ten neighbours remain.
 
 
 # %%
@@ -287,13 +290,13 @@ for kind, (values, _) in kept.items():
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3), layout="constrained")
 for kind, colour in (("movies", BLUE), ("users", ORANGE)):
     part = growth.filter(pl.col("similarities of") == kind)
-    left.plot(part["users"], part["places"] / 1e3, marker="o", color=colour, label=f"{kind} × {kind}")
+    left.plot(part["users"], part["entries"] / 1e3, marker="o", color=colour, label=f"{kind} × {kind}")
     values, ratings = kept[kind]
     groups = np.array_split(np.argsort(ratings, kind="stable"), 5)
     right.plot(
         [ratings[g].mean() for g in groups], [values[g].mean() for g in groups], marker="o", color=colour, label=kind
     )
-left.set(title="Size of the matrix as users come", xlabel="users", ylabel="thousand places", ylim=(0, None))
+left.set(title="Size of the matrix as users come", xlabel="users", ylabel="thousand entries", ylim=(0, None))
 right.set(title="Neighbours that remain", xlabel="ratings of the movie or user (fifths)", ylabel="of 10", ylim=(0, 10))
 right.set_xscale("log")
 least, most = right.get_xlim()
@@ -305,75 +308,79 @@ right.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# On the sample, movies keep clearly more of their neighbours than users do, also at the same number of ratings. On
-# MovieLens 100K, which has more movies than users, this script finds 7.3 against 6.8, and at the same number of ratings
-# hardly a difference; movies with next to no ratings keep theirs only because nothing arrives. So "more stable" is no
-# law: it holds where movies gather many ratings each, because what rests on many is not moved by a few more.
+# On the sample, movies keep clearly more neighbours than users do, also at the same number of ratings. On MovieLens
+# 100K, which has more movies than users, this script gives 7.3 and 6.8, and hardly a difference at the same number of
+# ratings; movies with very few ratings keep their neighbours only because they get no new ratings. So "more stable" is
+# not a general law: it is true if movies have many ratings each, because a few new ratings then change little.
 #
-# There is a third reason, and it is the practical one: **a user's new rating counts at once.** It goes into the
-# weighted average; the similarities of the movies may wait for the night. User-based would have to look for that
-# user's neighbours again. For the same reason a newcomer needs no refit:
+# The third reason is the practical one: **a user's new rating counts at once.** It enters the weighted average
+# directly; the similarities can be updated overnight. The user-based method would have to find that user's neighbours
+# again. For the same reason a new user needs no refit:
 
 # %%
-newcomer = dict(zip(movie_ids[chosen[:2]].tolist(), (5, 4), strict=True))
-print([row.title for row in recipe.recommend(ratings=newcomer, n=3)])
+new_user = dict(zip(movie_ids[chosen[:2]].tolist(), (5, 4), strict=True))
+print([row.title for row in recipe.recommend(ratings=new_user, n=3)])
 
 # %% [markdown]
 # ## 8. Where the recipe misleads
 #
 # ### One common rater is enough
 #
-# Two movies, each rated once, by the same user. One star and five stars point the same way, so the cosine is 1:
+# Take two movies with a single rating each, by the same user. One star and five stars have the same direction, so the
+# cosine is 1:
 
 # %%
 print(1 - pairwise_distances([[1, 0, 0]], [[5, 0, 0]], metric="cosine")[0, 0])
 
 # %% [markdown]
-# A cosine cannot tell agreement from coincidence. So let a new movie arrive in the data whose **only rating is one
-# star**, and count the users to whom it is recommended among their ten best.
+# The cosine cannot distinguish agreement from coincidence. The next cell adds a new movie whose **only rating is one
+# star**, and counts the users who get it among their top ten.
 
 # %%
 few = int(np.argmin(rated.sum(axis=1)))  # its one rater: the user with the fewest ratings
 NEW = int(movie_ids.max()) + 1
 more = pl.DataFrame({"user_id": [user_ids[few]], "movie_id": [NEW], "rating": [data.ratings.scale.low]})
-name = pl.DataFrame({"movie_id": [NEW], "title": ["One Star"]})
+name = pl.DataFrame({"item_id": [NEW], "title": ["One Star"]})
 columns = ["user_id", "movie_id", "rating"]
 with_new = reelated.read(
     pl.concat([table.select(columns), more.select(columns)], how="vertical_relaxed"),
-    movies=pl.concat([data.movies.select("movie_id", "title"), name]),
+    items=pl.concat([data.items.select("item_id", "title"), name]),
     scale=tuple(data.ratings.scale),
     name="with one more movie",
 )
 listed = {}
 for preset, rec in (("textbook", reelated.textbook()), ("default", reelated.Recommender())):
     lists = pl.concat(rec.fit(with_new).recommend_batch())
-    listed[preset] = (lists["movie_id"] == NEW).sum()
+    listed[preset] = (lists["item_id"] == NEW).sum()
     print(f"{preset}: “One Star” is among the ten best of {listed[preset]} of {len(user_ids)} users")
 
 # %% [markdown]
 # ### Little evidence wins
 #
-# A movie with many raters is linked to everything a little, so its weighted average stays near the user's mean. A movie
-# with few raters is linked to few movies, or by chance to some much more than to others: its average strays, up and
-# down, and a list shows those that strayed up. Below: how many ratings the recommended movies have.
+# A movie with many raters is weakly linked to all movies, so its weighted average is close to the user's mean. A movie
+# with few raters is linked to few movies, or by chance much more to some than to others. Its average has a high
+# variance, and a list shows the movies with a high average. The next chart shows the number of ratings of the
+# recommended movies.
 #
 # ### The same users for every movie
 #
-# An average of one's own ratings stays near one's own mean, whatever the movie. Who rates everything high comes first
-# for everything.
+# An average of a user's ratings is close to the user's mean, whatever the movie. Users with high means lead the list
+# for every movie.
 #
-# Both pictures, for the recipe and for Reelated's defaults:
+# Both charts compare the recipe with Reelated's defaults:
 
 # %%
 default = reelated.Recommender().fit(data)
 raters_of = dict(zip(movie_ids.tolist(), raters.tolist(), strict=True))
 picks, audiences = {}, {}
 for name, rec in (("textbook", recipe), ("default", default)):
-    picks[name] = [raters_of[m] for lists in rec.recommend_batch() for m in lists["movie_id"]]
+    picks[name] = [raters_of[m] for lists in rec.recommend_batch() for m in lists["item_id"]]
     audiences[name] = [[row.user_id for row in rec.audience(m)] for m in movie_ids.tolist()]
     places = Counter(user for users in audiences[name] for user in users)
     share = sum(count for _, count in places.most_common(10)) / places.total()
-    print(f"{name}: a pick has {np.median(picks[name]):.0f} ratings (median); ten users hold {share:.0%} of all places")
+    print(
+        f"{name}: {np.median(picks[name]):.0f} ratings per listed movie (median); ten users hold {share:.0%} of places"
+    )
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained", sharey=True)
@@ -398,24 +405,24 @@ axes[0].set_ylabel("60 movies, a row each")
 plt.show()
 
 # %% [markdown]
-# A vertical stripe is a user who is named for nearly every movie. Under the recipe, the question "who would like this
-# movie?" gets nearly the same answer whatever the movie.
+# A vertical stripe is a user who is listed for almost every movie. With the recipe, the list of users is almost the
+# same for every movie.
 #
-# ## 9. The cure
+# ## 9. The remedies
 #
-# | what misleads | what helps | in Reelated |
+# | problem | remedy | in Reelated |
 # |---|---|---|
-# | a similarity resting on few users | multiply it by c / (c + h), c = common raters | `shrinkage=h` |
-# | strict users and well-liked movies look like taste | take off what was to be expected | `"residual-cosine"` |
-# | one weak neighbour decides a prediction | an imagined neighbour that was rated as expected | `prior_weight` |
-# | averages of little evidence lead the lists | rank by the sum of the evidence | `by="score"` |
-# | users who rate everything link everything | let their ratings count for less | `weighting="tf-idf"` |
-# | what two similar movies have in common counts twice | learn the weights of all movies together | `EASE()` |
-# | who rates much, or high, leads every list of users | look at what is beyond their usual | `audience(…)` |
+# | a similarity with few common raters | multiply it by c / (c + h), c = common raters | `shrinkage=h` |
+# | strict users and popular movies affect similarities | subtract the expected rating | `"residual-cosine"` |
+# | one weak neighbour decides a prediction | a prior neighbour with the expected rating | `prior_weight` |
+# | averages with little evidence lead the lists | rank by the sum of the evidence | `by="score"` |
+# | users who rate everything link everything | reduce the weight of their ratings | `weighting="tf-idf"` |
+# | redundant information counts repeatedly | learn the weights of all movies jointly | `EASE()` |
+# | very active and generous users lead every list of users | compare with the user's usual level | `audience(…)` |
 #
-# The defaults go furthest: they learn one table of weights for the order (`EASE`) and one for ratings (`BPMF`).
+# The defaults go further: they learn one matrix of weights for ranking (`EASE`) and one for ratings (`BPMF`).
 #
-# The first one alone, on similarities: every dot is a pair of movies.
+# The next figure shows the effect of the first remedy; every dot is a pair of movies.
 
 # %%
 common = rated.T.astype(float) @ rated
@@ -434,11 +441,11 @@ plt.show()
 # %% [markdown]
 # ## In two sentences
 #
-# **Item-based recommendation works** because movies are described by many ratings: their similarities settle, can be
-# computed beforehand, and turn any user's ratings, a newcomer's too, into a list with reasons.
+# **Item-based recommendation works** because many ratings describe each movie: the similarities are stable, can be
+# precomputed, and turn the ratings of any user, including a new one, into a list with reasons.
 #
-# **It does not work** where there is little to go by: on a movie that few users have rated the plain recipe is
-# confident exactly where it knows least; on a movie or a user without ratings item-based has nothing to say at all.
+# **It does not work** with little evidence: for a rarely rated movie the plain recipe is most confident where it knows
+# least; for a movie or a user without ratings, ratings alone give no recommendation.
 #
-# The cures cost something too: whatever ranks well leans towards movies that many users know. `03_choose_a_model.py`
-# measures how much each of them gains.
+# The remedies have a cost, too: models that rank well favour well-known movies. `03_choose_a_model.py` measures the
+# gain of each of them.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Choose a model
 #
-# Which model is best depends on the question: *what would a user rate this movie?* and *what comes next for this
-# user?* are two. So hide some ratings, fit on the rest, and measure both.
+# The best model depends on the question: *what would a user rate this movie?* and *what comes next for this user?* are
+# different questions. This notebook hides some ratings, fits models to the rest, and measures both.
 
 # %%
 SOURCE = "sample"  # or "ml-100k"
@@ -27,17 +27,17 @@ print(data)
 # %% [markdown]
 # ## Hide every fifth rating
 #
-# At random, with a fixed seed. The models never see the hidden ratings. The settings of the defaults were chosen on
-# ratings of MovieLens 100K and 1M, so on those they have a small advantage. One split is one draw of luck, so there
-# are three, and each number is a mean of three, ± their standard deviation. (`reelated.evaluation` does all this and
-# more; here it is done by hand, so that nothing is hidden.)
+# The split is random with a fixed seed, and the models never see the hidden ratings. The settings of the defaults were
+# chosen on ratings of MovieLens 100K and 1M, so the defaults have a small advantage on those data. One split is subject
+# to chance, so each number is the mean of three splits, ± their standard deviation. (`reelated.evaluation` does this
+# and more; here it is done by hand to show each step.)
 
 # %%
 SEEDS = (0, 1, 2)
 
 
 def split(seed):
-    """Return the ratings to learn from, and the users, movies and values of those hidden."""
+    """Return the training ratings, and the users, movies and values of the hidden ratings."""
     rows, columns = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
     hidden = np.random.default_rng(seed).random(X.nnz) < 0.2
     seen = sp.csr_array((X.data[~hidden], (rows[~hidden], columns[~hidden])), shape=X.shape)
@@ -47,10 +47,10 @@ def split(seed):
 # %% [markdown]
 # ## Two measures
 #
-# * **RMSE**: how far predicted ratings are from the hidden ones; √ of the mean squared error, in stars, less is
-#   better. Where a model can say nothing, the mean of all ratings stands in, so that silence is not rewarded.
-# * **Hits**: of the movies that a user was hidden to have *liked* (4 stars or more of 5), what share stands among the
-#   ten listed? More is better. It cannot reach 100 %: who has twenty such movies finds ten of them at most.
+# * **RMSE**: the root mean squared error of the predicted ratings, in stars; lower is better. If a model has no
+#   prediction, the mean of all ratings is used, so that missing predictions are not rewarded.
+# * **Hits**: the share of a user's hidden *liked* movies (4 of 5 stars or more) that are among the ten listed; higher
+#   is better. It cannot reach 100 %, because a list of ten cannot contain twenty liked movies.
 
 
 # %%
@@ -71,9 +71,9 @@ def hits(lists, users, items, values):
 # %% [markdown]
 # ## The contenders
 #
-# Each as a pair: the model, and the number that its lists fall by. Two that know nothing of taste stand beside them,
-# because a model that does not beat them is not worth its trouble: the baseline (the mean, less or more for strict
-# users and liked movies) and the most rated movies.
+# Each contender is a model and the number that its lists are sorted by. Two baselines ignore the user's taste: the bias
+# model (the mean with corrections for strict users and popular movies) and the most rated movies. A model that does not
+# beat them is not worth its cost.
 
 # %%
 models = {
@@ -81,7 +81,7 @@ models = {
     "cosine, by score": (ItemKNN(n_neighbors=200, shrinkage=10), "score"),
     "tf-idf, by score": (ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10), "score"),
     "EASE, by score": (EASE(), "score"),
-    "EASE, who rated what": (EASE(min_weight=1.0), "score"),
+    "EASE, stars ignored": (EASE(min_weight=1.0), "score"),
     "residual-cosine, by rating": (
         ItemKNN("residual-cosine", n_neighbors=200, shrinkage=100, prior_weight=0.05),
         "rating",
@@ -123,35 +123,37 @@ names = table["model"].to_list()
 special = {"recipe, by rating": ORANGE, "baseline": GREY, "most rated movies": GREY}
 colours = [special.get(name, BLUE) for name in names]
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.8), layout="constrained", sharey=True)
-for axis, column, label in zip(axes, ("RMSE", "hits"), ("RMSE, less is better", "hits, more is better"), strict=True):
+for axis, column, label in zip(
+    axes, ("RMSE", "hits"), ("RMSE, lower is better", "hits, higher is better"), strict=True
+):
     axis.barh(names, table[column].fill_null(0), xerr=table[f"{column} ±"].fill_null(0), color=colours)
     axis.set(xlabel=label)
 axes[0].set_xlim(0.95 * table["RMSE"].min(), None)
-axes[0].set_title("What would they rate it? (axis is cut)")
+axes[0].set_title("What would they rate it? (truncated axis)")
 axes[1].set_title("What comes next?")
 axes[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# ## What it says
+# ## Results
 #
-# * **One question, one model.** The `BPMF` predicts ratings as well as any and is a poor choice for lists: a high
-#   predicted rating is no sign that a user will get to the movie. `EASE` by score lists best. (On the sample the
-#   averages with its weights predict as well as BPMF; on real ratings BPMF is far ahead.)
+# * **One question, one model.** `BPMF` predicts ratings as well as any other model and is a poor choice for
+#   lists: a high predicted rating does not mean that a user will choose the movie. `EASE` by score has the best lists.
+#   (On the sample, averages with the weights of EASE predict as well as BPMF; on real ratings BPMF is far better.)
 # * **The recipe loses twice**: its ratings are worse than the baseline's, its lists worse than the most rated movies.
-# * **Some steps are small.** Look at the ± before preferring one.
+# * **Some differences are small.** Compare them with the ± before you choose.
 #
-# That is why a `Recommender` has two models, a *ranker* (`EASE`) and a *rater* (`BPMF`). Put in others like this:
+# Therefore a `Recommender` has two models, a *ranker* (`EASE`) and a *rater* (`BPMF`). You can replace them:
 
 # %%
 rec = reelated.Recommender(ranker=EASE(min_weight=0.0), rater=ItemKNN("residual-cosine", shrinkage=100)).fit(data)
 print(rec.recommend(user_id=rec.user_ids[0], n=3).to_polars().select("rank", "title", "score", "predicted_rating"))
 
 # %% [markdown]
-# ## What this hold-out does not say
+# ## Limits of this hold-out
 #
-# * Hidden at random is not *later*: the models have seen ratings from after the hidden ones. A split by time is
-#   harder.
-# * A movie that was not rated may still be the right one. Hits reward movies that many users rate anyway.
-# * The sample's ratings are simulated, with a simple taste behind them. For conclusions take real ratings, and your
-#   own first.
+# * A random split does not predict the future: the training data include ratings given after the hidden ones. A split
+#   by time is harder.
+# * An unrated movie may still be a good recommendation. Hits favour movies that many users rate anyway.
+# * The ratings of the sample are simulated from a simple model of taste. Draw conclusions from real ratings only,
+#   preferably your own.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Explain
 #
-# Every number of an item-based model is a sum over movies that the user has rated. So it can be told as one: a start,
-# what each rated movie adds or takes, and the total.
+# Every number of an item-based model is a sum over the movies that the user has rated. So an explanation is exact: a
+# base, the contribution of each rated movie, and the total.
 
 # %%
 SOURCE = "sample"  # or "ml-100k"
@@ -20,14 +20,14 @@ data = reelated.read(SOURCE)
 print(data)
 rec = reelated.Recommender().fit(data)
 counts = np.diff(data.ratings.matrix.indptr)
-user_id = rec.user_ids[int(np.argsort(counts, kind="stable")[len(counts) // 2])]  # a middling number of ratings
+user_id = rec.user_ids[int(np.argsort(counts, kind="stable")[len(counts) // 2])]  # a median number of ratings
 best = rec.recommend(user_id=user_id)
 
 # %% [markdown]
 # ## Because you rated …
 #
-# Every row of a list carries its three strongest reasons, and `other`, which is all the rest. *Because you rated*
-# names the largest positive contributions, the largest first, whatever the rating.
+# Every row of a list has its three strongest reasons, and `other`, the sum of the rest. *Because you rated* names the
+# largest positive contributions, the largest first, whatever the rating.
 
 # %%
 for row in best[:5]:
@@ -45,8 +45,8 @@ assert abs(total - row.score) < 1e-5
 # %% [markdown]
 # ## The whole sum
 #
-# `explain` gives all parts. For the predicted rating the start is what is expected of this user and this movie before
-# any rating is looked at; a movie rated higher than expected pushes up, one rated lower pushes down.
+# `explain` returns all parts. For the predicted rating, the base is the rating that is expected from *which* movies the
+# user has rated. A movie rated higher than expected usually raises the prediction, and one rated lower reduces it.
 
 # %%
 why = rec.explain(user_id=user_id, item_id=row.item_id, by="rating")
@@ -86,13 +86,13 @@ waterfall(against, axes[1])
 plt.show()
 
 # %% [markdown]
-# Left, the first of the list; right, the movie with the lowest predicted rating of all. In brackets are the user's
-# own stars. Three stars can push up: where one was expected to give two, three is a surprise for the better.
+# The left chart explains the first movie of the list, the right chart the movie with the lowest predicted rating. The
+# user's own stars are in brackets. Three stars can raise a prediction if the expected rating was two.
 #
 # ## What if you had not rated it?
 #
-# A reason can be tested: take the rating away, ask again, and see where the movie stands. `without` does so for the
-# three strongest; here for the last of the ten.
+# A reason can be tested: remove the rating and compute the new rank of the movie. `without` does so for the three
+# strongest reasons; here for the last movie of the list.
 
 # %%
 row = best[-1]
@@ -102,24 +102,24 @@ for change in why.without:
     print(f"without {change.title}: from place {change.rank} to {change.new_rank}")
 
 # %% [markdown]
-# The same by hand, for any change. What if the strongest reason had been given the lowest star? The ratings are handed
-# over as a newcomer's, which have no order in time and all count alike, so ask for the score before in the same way.
+# The same by hand, for any change: what if the strongest reason had the lowest rating? The ratings are passed as those
+# of a new user. They have no order in time and equal weights, so the original score is computed in the same way.
 
 # %%
 seen, stars = data.ratings.row(data.ratings.user_ids.index_of(user_id))
-mine = dict(zip(data.ratings.item_ids.take(seen).to_list(), stars.tolist(), strict=True))
-before = rec.explain(None, ratings=mine, item_id=row.item_id)
+own = dict(zip(data.ratings.item_ids.take(seen).to_list(), stars.tolist(), strict=True))
+before = rec.explain(ratings=own, item_id=row.item_id)
 strongest = before.contributions[0]
-mine[strongest.item_id] = data.ratings.scale.low
-after = rec.explain(None, ratings=mine, item_id=row.item_id)
+own[strongest.item_id] = data.ratings.scale.low
+after = rec.explain(ratings=own, item_id=row.item_id)
 print(f"{row.title}: score {before.value:.3f}, place {before.rank}")
 print(f"with {data.ratings.scale.low:g} for {strongest.title}: score {after.value:.3f}, place {after.rank}")
 assert after.value <= before.value  # a lower star never raises the score of a positively linked movie
 
 # %% [markdown]
-# ## How much do explanations rest on?
+# ## The evidence behind reasons
 #
-# A reason with many common raters is evidence; one with two may be chance. Over the ten movies of the list:
+# A reason with many common raters is evidence; one with two may be chance. The chart shows all reasons of the list:
 
 # %%
 reasons = [reason for row in best for reason in rec.explain(user_id=user_id, item_id=row.item_id).contributions]
@@ -134,9 +134,9 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Weights that are learned together can be negative: having rated a movie may speak against another, beside all else
-# that is rated. And by *score* even a low rating of a linked movie adds something, for who watches such movies is
-# told by that, too. That is why a list and a predicted rating can disagree, and why each has an explanation of its own.
+# Jointly learned weights can be negative: given all other ratings, a rated movie can be evidence against another one.
+# In a *score* even a low rating of a linked movie adds a little, because it shows which kind of movies the user
+# watches. Therefore a list and a predicted rating can disagree, and each has its own explanation.
 #
-# A reason tells how the model came to its number. It does not tell why the user would like the movie; the model knows
-# nothing of that.
+# A reason explains how the model computed its number. It does not explain why the user would like the movie; the model
+# has no information about that.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # The audience of a movie
 #
-# The question turned round: not movies for a user but **users for a movie**. Whom to tell that it is shown tonight?
+# This notebook finds **users for a movie** instead of movies for a user: who should be told that it is shown tonight?
 
 # %%
 SOURCE = "sample"  # or "ml-100k"
@@ -26,21 +26,21 @@ item = rec.find(TITLE)[0]
 print(item.title, item.year, f"rated by {item.n_ratings} users")
 
 # %% [markdown]
-# Who has rated it is left out. `audience(item_id)` and `recommend(item_id=…)` are the same question.
+# Users who have rated the movie are left out. `audience(item_id)` and `recommend(item_id=…)` return the same list.
 
 # %%
 print(rec.audience(item.item_id))
 assert rec.recommend(item_id=item.item_id) == rec.audience(item.item_id)
 
 # %% [markdown]
-# The rows carry no reasons. A reason names what a user has rated, and that is for this user alone.
+# The rows have no reasons. A reason reveals what a user has rated and is for that user only.
 #
 # ## Three numbers
 #
-# By **score** come users who have rated much, for score adds up; by **predicted rating** those who would give
-# it most stars, and these are often the ones who give most stars to everything. The list is sorted by
-# **adjusted score**, which asks both questions of this movie and this user alone: the score beyond what is usual for
-# the user, raised where the predicted rating is above the user's own mean (`above_user_mean`).
+# Sorted by **score**, the list starts with very active users, because scores add up. Sorted by **predicted rating**, it
+# starts with users who would give the most stars, often those who give many stars to everything. The default is
+# **adjusted score**, which corrects both: the score above the user's usual level, raised where the predicted rating is
+# above the user's own mean (`above_user_mean`).
 
 # %%
 everyone = rec.audience(item.item_id, n=len(rec.user_ids))
@@ -66,10 +66,10 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# ## Is it this movie's audience, or everybody's?
+# ## Does the list depend on the movie?
 #
-# A list of users is worth something only if it depends on the movie. Ask for ten users for every movie and count who
-# is named how often. If all users were named equally often, ten of them would hold hardly any of the places.
+# A list of users is useful only if it depends on the movie. List ten users for every movie and count how often each
+# user is listed. If all users were listed equally often, ten of them would hold few of the places.
 
 # %%
 named = {}
@@ -77,7 +77,7 @@ for name, model in recommenders.items():
     lists = [model.audience(item_id) for item_id in model.item_ids]
     named[name] = Counter(row.user_id for rows in lists for row in rows)
     share = sum(count for _, count in named[name].most_common(10)) / named[name].total()
-    print(f"{name}: {len(named[name])} users are named at all; ten of them hold {share:.0%} of the places")
+    print(f"{name}: {len(named[name])} users are listed at least once; ten of them hold {share:.0%} of the places")
 
 # %%
 figure, axis = plt.subplots(figsize=(6.5, 3), layout="constrained")
@@ -86,15 +86,15 @@ for (name, counter), colour in zip(named.items(), (ORANGE, BLUE), strict=True):
     axis.plot(np.arange(1, len(counts) + 1), np.cumsum(counts) / counts.sum(), color=colour, label=name)
 n_users = len(rec.user_ids)
 axis.plot([1, n_users], [1 / n_users, 1], color=GREY, ls=":", label="all equally often")
-axis.set(title="Places held by the most named users", xlabel="users, the most named first", ylabel="share of places")
+axis.set(title="Places held by the most listed users", xlabel="users, the most listed first", ylabel="share of places")
 axis.set_xlim(0, n_users)
 axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Under the recipe a user's mean decides: who rates everything high is named for everything, and the highest means
-# belong to users with few ratings. By adjusted score the movie decides: the users named most have rated
-# much, since much is known of them, but nobody is far ahead. How many movies have the most named users rated?
+# With the recipe, the user's mean decides: users with high means are listed for everything, and the highest means
+# belong to users with few ratings. With the adjusted score, the movie decides: the most listed users are active ones,
+# because more is known about them, but no user dominates. How many movies have the most listed users rated?
 
 # %%
 n_rated = dict(zip(data.ratings.user_ids.values.to_list(), np.diff(data.ratings.matrix.indptr).tolist(), strict=True))
@@ -103,19 +103,19 @@ named["default, by score"] = Counter(
 )
 for name, counter in named.items():
     top = np.median([n_rated[user] for user, _ in counter.most_common(10)])
-    print(f"{name}: the ten most named users rated {top:.0f} movies each (median)")
+    print(f"{name}: the ten most listed users rated {top:.0f} movies each (median)")
 print(f"all users: {np.median(list(n_rated.values())):.0f}")
 
 # %% [markdown]
-# ## Nobody too often
+# ## A limit for each user
 #
-# Where several movies are announced at once, nobody wants to be asked for each of them. `audience_batch` lists
-# users for several movies, and `per_user` limits how often a user is listed: the pair with the highest adjusted score
-# comes first.
+# If several movies are announced at once, no user should get a message for each of them. `audience_batch` lists users
+# for several movies, and `per_user` limits how often a user is listed: pairs with higher adjusted scores take
+# precedence.
 
 # %%
-item_ids = [found.item_id for found in (rec.find(title)[0] for title in (TITLE, "Alien", "Fargo", "Titanic"))]
+item_ids = [match.item_id for match in (rec.find(title)[0] for title in (TITLE, "Alien", "Fargo", "Titanic"))]
 for per_user in (None, 1):
     table = rec.audience_batch(item_ids, per_user=per_user)
-    told = f"per_user={per_user}: {table['user_id'].n_unique()} users for {len(table)} places"
-    print(f"{told}, mean adjusted score {table['adjusted_score'].mean():.3f}")
+    summary = f"per_user={per_user}: {table['user_id'].n_unique()} users for {len(table)} places"
+    print(f"{summary}, mean adjusted score {table['adjusted_score'].mean():.3f}")

@@ -43,8 +43,8 @@ def draw_rows(axes: plt.Axes, ratings: blocked.PreparedRatings, shape: tuple[int
         axes.add_patch(Rectangle((0, top), width, bottom - top, color=MAIN, alpha=0.3, linewidth=0))
         axes.text(12, top + 24, f"{bottom - top} users × {min(width, shape[1])} movies, as a dense product", color=INK,
                   bbox={"color": "white", "alpha": 0.85, "pad": 2})  # fmt: skip
-    axes.set(title="The ratings of the sample, sorted", xlabel="movies, by falling popularity →",
-             ylabel="← users, by falling activity", xticks=[], yticks=[])  # fmt: skip
+    axes.set(title="The ratings of the sample, sorted", xlabel="movies, by descending popularity →",
+             ylabel="← users, by descending activity", xticks=[], yticks=[])  # fmt: skip
 
 
 def draw_blocks(axes: plt.Axes, layout: blocked.BlockLayout) -> None:
@@ -64,11 +64,10 @@ def draw_blocks(axes: plt.Axes, layout: blocked.BlockLayout) -> None:
                           (n * 0.66, n * 0.36), color=OTHER, arrowprops=line)  # fmt: skip
             axes.annotate("and every more popular one they rated:\none addition each", (walked[4], item),
                           (n * 0.03, n * 0.27), arrowprops={"arrowstyle": "-", "color": INK})  # fmt: skip
-    axes.text(
-        n * 0.03, n * 0.93, "a block: one table of sums and counts,\nthen its strongest pairs onto shelves", va="bottom"
-    )
-    axes.text(n * 0.55, n * 0.12, "the other half is the same\nand is never made")
-    axes.set(title=f"The pairs of movies, in blocks of {BLOCK} here", xlabel="the more popular movie of a pair →",
+    text = "a block: one table of sums and counts,\nthen the strongest pairs go to buffers"
+    axes.text(n * 0.03, n * 0.93, text, va="bottom")
+    axes.text(n * 0.55, n * 0.12, "the other half is symmetric\nand not computed")
+    axes.set(title=f"The pairs of movies, in blocks of {BLOCK}", xlabel="the more popular movie of a pair →",
              ylabel="← the less popular one", xlim=(0, n), ylim=(n, 0), xticks=[], yticks=[])  # fmt: skip
 
 
