@@ -108,10 +108,10 @@ for change in why.without:
 # %%
 seen, stars = data.ratings.row(data.ratings.user_ids.index_of(user_id))
 own = dict(zip(data.ratings.item_ids.take(seen).to_list(), stars.tolist(), strict=True))
-before = rec.explain(ratings=own, item_id=row.item_id)
+before = rec.explain(None, row.item_id, ratings=own)
 strongest = before.contributions[0]
 own[strongest.item_id] = data.ratings.scale.low
-after = rec.explain(ratings=own, item_id=row.item_id)
+after = rec.explain(None, row.item_id, ratings=own)
 print(f"{row.title}: score {before.value:.3f}, place {before.rank}")
 print(f"with {data.ratings.scale.low:g} for {strongest.title}: score {after.value:.3f}, place {after.rank}")
 assert after.value <= before.value  # a lower star never raises the score of a positively linked movie

@@ -504,8 +504,8 @@ def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_ref
         (tmp_path / "model" / "model.json").write_text(manifest)
 
 
-def test_it_does_not_serve_alone_for_it_knows_no_similar_items():
-    with pytest.raises(InputError, match=r"rater=BPMF\(.* with ranker=None: it keeps no similarities. Give a ranker"):
-        reelated.Recommender(ranker=None, rater=SMALL).fit(ratings_table())
-    with pytest.raises(InputError, match=r"ranker=BPMF\(.* expected a model such as EASE\(\)"):
+def test_it_predicts_ratings_and_ranks_only_by_them():
+    alone = reelated.Recommender(ranker=None, rater=SMALL).fit(ratings_table())
+    assert all(row.score == row.predicted_rating for row in alone.recommend(alone.user_ids[0]))
+    with pytest.raises(InputError, match=r"ranker=BPMF\(.*BPMF scores no items"):
         reelated.Recommender(ranker=SMALL).fit(ratings_table())

@@ -12,7 +12,7 @@ import naive
 from contract import rating_tables
 from reelated.errors import InputError, TooLarge
 from reelated.models import EASE, ItemKNN, Popularity, ease
-from reelated.similarity import linear
+from reelated.similarity import ridge
 
 SETTINGS = st.fixed_dictionaries(
     {
@@ -70,15 +70,15 @@ def test_without_room_for_a_square_the_weights_are_the_same_where_nothing_is_lef
     X, model = naive.as_csr(R), EASE(l2=l2, n_candidates=near, dtype="float64")
     wanted = clone(model).fit(X).item_weights_.toarray()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear, "SQUARE", 0)
+        patch.setattr(ridge, "MAX_GRAM_BYTES", 0)
         assert model.fit(X).item_weights_.toarray() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_without_room_for_a_square_the_largest_entries_do(monkeypatch):
     X = contract.table(600, 80)
     whole = EASE(l2=20, n_candidates=15).fit(X)
-    monkeypatch.setattr(linear, "SQUARE", 0)
-    monkeypatch.setattr(linear, "WIDE", 40)
+    monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", 0)
+    monkeypatch.setattr(ridge, "SPARSE_GRAM_ENTRIES", 40)
     part = EASE(l2=20, n_candidates=15).fit(X)
     assert contract.identical(part.item_weights_.indices, whole.item_weights_.indices)
     far = np.abs(part.item_weights_.data - whole.item_weights_.data)
@@ -88,8 +88,8 @@ def test_without_room_for_a_square_the_largest_entries_do(monkeypatch):
 
 def test_a_system_that_missing_entries_make_unsolvable_is_held_back_until_it_has_a_solution(monkeypatch):
     V = np.ones((50, 12), np.float32)  # all alike: without some of the entries this is no Gram matrix any more
-    monkeypatch.setattr(linear, "SQUARE", 0)
-    monkeypatch.setattr(linear, "WIDE", 3)
+    monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", 0)
+    monkeypatch.setattr(ridge, "SPARSE_GRAM_ENTRIES", 3)
     model = EASE(l2=1e-3, dropout=0.0, n_candidates=8).fit(naive.as_csr(V))
     assert np.isfinite(model.item_weights_.data).all()
     assert model.item_weights_.nnz > 0
@@ -101,9 +101,9 @@ def test_blocks_of_the_inverse_do_not_show(monkeypatch):
     matrix = A.T @ A + np.eye(41)
     wanted = np.linalg.inv(matrix)
     for block in (1, 7, 41, 500):
-        monkeypatch.setattr(linear, "BLOCK", block)
+        monkeypatch.setattr(ridge, "BLOCK", block)
         swept, seen = np.tril(matrix), []
-        linear.invert(swept, seen.append)
+        ridge.invert(swept, seen.append)
         assert swept == pytest.approx(wanted, abs=1e-12)
         assert seen[-1] == 1.0
 
@@ -211,7 +211,7 @@ def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
     monkeypatch.setattr(ease, "fit_sparse", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(contract.table())
-    assert not hasattr(model, "similarity_")
+    assert not hasattr(model, "item_weights_")
 
 
 @pytest.mark.parametrize("near", [None, 3, 6])

@@ -1,6 +1,5 @@
 """Evaluation: splits are complete, metrics match their definitions, intervals and tests are correct."""
 
-import importlib
 import itertools
 import math
 
@@ -280,7 +279,7 @@ def test_shown_ratings_of_unknown_items_are_ignored():
     result = evaluate(Recommender(), Split(train, test, "made", shown=shown.ratings), n=2)
     assert result.value("recall@2", "any") == 1
     rec = Recommender().fit(train)
-    predictions = [(rec.predict(item_id=item, ratings={8: 5}).predicted_rating, 4) for item in (7, 9)]
+    predictions = [(rec.predict(None, item, ratings={8: 5}).predicted_rating, 4) for item in (7, 9)]
     assert result.value("rmse") == pytest.approx(naive.errors(predictions)["rmse"])
 
 
@@ -296,7 +295,7 @@ def test_lists_are_not_filled_with_popular_items():
 def test_the_batch_size_of_pairs_changes_nothing(data, monkeypatch):
     split = by_time(data)
     expected = evaluate(Recommender(), split).to_dicts(resamples=5)
-    monkeypatch.setattr(importlib.import_module("reelated.evaluation.evaluate"), "MAX_PAIRS", 7)
+    monkeypatch.setattr("reelated.recommender.engine.PAIRS", 7)
     assert evaluate(Recommender(), split).to_dicts(resamples=5) == expected
 
 

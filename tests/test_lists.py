@@ -10,7 +10,7 @@ import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
 from reelated._kernels import batch_topn
-from reelated.models import ItemKNN, lists
+from reelated.models import ItemKNN, topn
 
 
 def both_ways(model, X, n, **asked):
@@ -19,7 +19,7 @@ def both_ways(model, X, n, **asked):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "topn_groups", lambda *a: seen.append(groups(*a)))
         fast = model.recommend(X, n, **asked)
-        patch.setattr(lists, "MOST", 0)
+        patch.setattr(topn, "MOST", 0)
         plain = model.recommend(X, n, **asked)
     assert seen, "no row was scored in a group"
     return fast, plain
@@ -37,8 +37,8 @@ def test_lists_of_awkward_ratings_are_those_of_each_row_alone(R, n, keep_seen, s
     model = ItemKNN(similarity, n_neighbors=3).fit(X)
     assume(X.data.min(initial=0) >= model.zero_rating)  # else a rating is worth less than nothing
     allowed = np.arange(X.shape[1]) % 3 != 1
-    assert_same(*both_ways(model, X, n, keep_seen=keep_seen))
-    assert_same(*both_ways(model, X, n, keep_seen=keep_seen, allowed=allowed))
+    assert_same(*both_ways(model, X, n, exclude_seen=not keep_seen))
+    assert_same(*both_ways(model, X, n, exclude_seen=not keep_seen, item_mask=allowed))
 
 
 def test_lists_of_many_are_those_of_each_row_alone():
@@ -58,7 +58,7 @@ def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
     monkeypatch.setattr(kernels, "topn_rows", lambda *a: asked.append(a[1] - a[0]) or topn_rows(*a))
     fast = model.recommend(X, 5)
     assert sum(asked) > 0
-    monkeypatch.setattr(lists, "MOST", 0)
+    monkeypatch.setattr(topn, "MOST", 0)
     assert_same(fast, model.recommend(X, 5))
 
 

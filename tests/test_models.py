@@ -97,8 +97,6 @@ def test_every_model_and_every_promise_is_under_the_contract():
 PREDICTS_A_TABLE = "predict answers users × items, a rating for each pair; scikit-learn expects one number a row"
 SKLEARN_EXCEPTIONS = {
     ItemKNN: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
-    EASE: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
-    Popularity: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
     BiasModel: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
     BPMF: {"check_estimator_sparse_array": PREDICTS_A_TABLE, "check_estimator_sparse_matrix": PREDICTS_A_TABLE},
 }
@@ -113,7 +111,7 @@ def sklearn_checks():
         BiasModel(),
         BPMF(),
     ):
-        expected = SKLEARN_EXCEPTIONS[type(model)]
+        expected = SKLEARN_EXCEPTIONS.get(type(model), {})
         for case in estimator_checks_generator(model, expected_failed_checks=expected, mark="xfail", xfail_strict=True):
             check = (case.values if hasattr(case, "values") else case)[1]
             name = getattr(check, "func", check).__name__
@@ -158,14 +156,14 @@ THREADS_SCRIPT = """
 import hashlib, threading
 import numba, numpy as np
 import contract
-from reelated import _kernels, _threads
+from reelated import _kernels, parallel
 from reelated.models import ItemKNN, linear_item, topn
-from reelated.similarity import neighbors, triangle
+from reelated.similarity import blocked, neighbors
 
-neighbors.SLICE, linear_item.SLICE, topn.SLICE, triangle.PREPARE = 4000.0, 2000.0, 2000.0, 100.0
-triangle.WIDEST = 16
-slices, threads, cut = [], {"rows": set(), "triangle": set()}, _threads.split_by_cost
-rows, blocks = _kernels.item_weights_rows, _kernels.add_pairs
+neighbors.SLICE, linear_item.SLICE, topn.SLICE, blocked.SLICE = 4000.0, 2000.0, 2000.0, 100.0
+blocked.MAX_BLOCK_ITEMS = 16
+slices, threads, cut = [], {"rows": set(), "blocked": set()}, parallel.split_by_cost
+rows, blocks = _kernels.similarity_rows, _kernels.add_sparse_products
 
 def counted(cost, budget):
     slices.append(len(cut(cost, budget)))
@@ -176,11 +174,11 @@ def noted_rows(*arguments):
     return rows(*arguments)
 
 def noted_blocks(*arguments):
-    threads["triangle"].add(threading.get_ident())
+    threads["blocked"].add(threading.get_ident())
     return blocks(*arguments)
 
-neighbors.split_by_cost = triangle.split_by_cost = linear_item.split_by_cost = topn.split_by_cost = counted
-_kernels.item_weights_rows, _kernels.add_pairs = noted_rows, noted_blocks
+neighbors.split_by_cost = blocked.split_by_cost = linear_item.split_by_cost = topn.split_by_cost = counted
+_kernels.similarity_rows, _kernels.add_sparse_products = noted_rows, noted_blocks
 X, digest = contract.table(1601, 90), hashlib.sha256()
 for model in (ItemKNN(n_neighbors=None), ItemKNN("residual-pearson", n_neighbors=9, shrinkage=4)):
     model.fit(X)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contract import identical, table
 from reelated import parallel
-from reelated.models import ItemKNN, linear_item, lists
+from reelated.models import ItemKNN, linear_item, topn
 from reelated.parallel import ordered_parallel_map, shared_pool, split_by_cost
 from reelated.similarity import neighbors
 
@@ -154,7 +154,7 @@ def test_a_shared_pool_serves_several_streams_and_ends_with_its_context(threads)
 def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):
     monkeypatch.setattr(neighbors, "SLICE", 300.0)
     monkeypatch.setattr(linear_item, "SLICE", 300.0)
-    monkeypatch.setattr(lists, "SLICE", 300.0)
+    monkeypatch.setattr(topn, "SLICE", 300.0)
     monkeypatch.setattr(parallel.numba, "get_num_threads", lambda: 3)
     monkeypatch.setattr(parallel, "cpu_quota", lambda: 99)
     X = table(61, 25)

@@ -448,7 +448,7 @@ def test_the_command_draws_from_a_saved_model(rec, tmp_path):
         (("ratings", "--user", 1), "--user does not go with ratings"),
         (("user", "--user", 1, "-n", 5), "-n does not go with user"),
         (("user", "--user", 1, "--item", 1), "--item does not go with user"),
-        (("neighborhood", "--item", 1, "--item", 2), "that of one item"),
+        (("neighborhood", "--item", 1, "--item", 2), "a neighborhood plot takes one item"),
         (("similarity", "--item", 1, "--item", 2, "-n", 5), "-n goes with one item"),
         (("pie",), "pie"),
     ],
@@ -499,7 +499,7 @@ def test_a_single_item_appears_in_messages_as_passed(tmp_path):
 
 
 def test_the_help_says_that_a_user_plot_is_personal_data():
-    assert "A picture about one person (user) is for that person." in run("-h").output
+    assert "Show the plot of a user to that user only." in run("-h").output
 
 
 IN_A_NOTEBOOK = """

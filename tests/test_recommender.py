@@ -235,7 +235,7 @@ def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
 
 def test_everybody_is_streamed_with_progress(rec, monkeypatch):
     whole, seen = pl.concat(rec.recommend_batch(3)), []
-    monkeypatch.setattr("reelated.recommender.recommender.CHUNK", 10)
+    monkeypatch.setattr("reelated.recommender.answering.CHUNK", 10)
     parts = list(rec.recommend_batch(3, progress=seen.append))
     assert [part["user_id"].n_unique() for part in parts] == [10, 10, 10, 7]
     assert pl.concat(parts).equals(whole)
@@ -665,7 +665,7 @@ def test_an_id_of_another_type_is_told_both_types(rec, user, said):
 @pytest.mark.parametrize("unknown", [101, -1, 2**62, 2**64, 10**40])
 def test_an_unknown_id_says_what_to_do(rec, unknown):
     assert message(UnknownId, rec.recommend, unknown) == (
-        f"No ratings for user_id {unknown}. For a newcomer pass ratings={{item_id: rating}}."
+        f"No ratings for user_id {unknown}. For a new user pass ratings={{item_id: rating}}."
     )
     for ask in (rec.audience, rec.similar, lambda item: rec.predict(USERS[0], item)):
         said = message(UnknownId, ask, unknown)
@@ -741,7 +741,7 @@ def test_ids_may_be_text():
     assert said == "user_id=7 is of type int: the user ids of this data are of type str."
     assert "item_id=7 is of type int" in message(InputTypeError, named.similar, 7)
     assert message(UnknownId, named.recommend, "\ud800").startswith("No ratings for user_id '\\ud800'.")
-    assert message(UnknownId, named.recommend, "x" * 10**6).endswith("For a newcomer pass ratings={item_id: rating}.")
+    assert message(UnknownId, named.recommend, "x" * 10**6).endswith("For a new user pass ratings={item_id: rating}.")
 
 
 def test_an_adjusted_rater_explains_a_newcomer_without_ratings(data):

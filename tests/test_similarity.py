@@ -59,9 +59,9 @@ def test_similarities_of_awkward_ratings_agree_with_the_oracle(R, name, shrinkag
     expected, common = naive.item_similarity(R, name, **setting)
     for dtype, close in (("float64", 1e-9), ("float32", 1e-4 if name == "residual-pearson" else 1e-5)):
         model = ItemKNN(name, n_neighbors=None, dtype=dtype, **setting).fit(naive.as_csr(R))
-        result = model.similarity_.toarray()
+        result = model.item_weights_.toarray()
         assert result == pytest.approx(expected, abs=close)
-        assert model.similarity_.dtype == dtype
+        assert model.item_weights_.dtype == dtype
         assert (model.n_common_.toarray() == np.where(result != 0, common, 0)).all()
 
 
@@ -69,7 +69,7 @@ def test_similarities_of_awkward_ratings_agree_with_the_oracle(R, name, shrinkag
 def test_weighted_similarities_of_awkward_ratings_agree_with_the_oracle(R, weighting):
     assume(not (R < 0).any())
     expected, _ = naive.item_similarity(R, weighting=weighting)
-    result = ItemKNN(weighting=weighting, n_neighbors=None, dtype="float64").fit(naive.as_csr(R)).similarity_
+    result = ItemKNN(weighting=weighting, n_neighbors=None, dtype="float64").fit(naive.as_csr(R)).item_weights_
     assert result.toarray() == pytest.approx(expected, abs=1e-9)
 
 
@@ -86,8 +86,8 @@ def test_weightings_agree_with_the_oracle_and_do_not_change_the_ratings(R, weigh
 @given(rating_tables(), st.sampled_from(NAMES), st.integers(1, 4), st.booleans())
 def test_the_strongest_neighbours_are_kept_and_ties_go_to_the_first(R, name, n_neighbors, positive_only):
     setting = {"positive_only": positive_only, "dtype": "float64"}
-    whole = ItemKNN(name, n_neighbors=None, **setting).fit(naive.as_csr(R)).similarity_.toarray()
-    cut = ItemKNN(name, n_neighbors=n_neighbors, **setting).fit(naive.as_csr(R)).similarity_
+    whole = ItemKNN(name, n_neighbors=None, **setting).fit(naive.as_csr(R)).item_weights_.toarray()
+    cut = ItemKNN(name, n_neighbors=n_neighbors, **setting).fit(naive.as_csr(R)).item_weights_
     assert (cut.toarray() == naive.nearest(whole, n_neighbors)).all()
     assert np.diff(cut.indptr).max() <= n_neighbors
 

@@ -91,7 +91,7 @@ def test_the_arrays_are_the_same_bits_and_mapped_from_disk(pair):
             continue
         assert two.get_params() == one.get_params()
         assert two.scale_ == tuple(one.scale_)
-        for name in () if isinstance(one, DrawnModel) else ("similarity_", "n_common_"):
+        for name in () if isinstance(one, DrawnModel) else ("item_weights_", "n_common_"):
             for part in ("data", "indices", "indptr"):
                 a, b = getattr(getattr(one, name), part), getattr(getattr(two, name), part)
                 assert (a.dtype, a.tobytes()) == (b.dtype, b.tobytes())
@@ -276,7 +276,7 @@ def test_what_is_no_model_is_said(tmp_path):
 
 def test_another_format_is_said(saved):
     edit(saved, lambda manifest: manifest.update(format=99))
-    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 3. Fit and save it again."
+    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 4. Fit and save it again."
 
 
 def edit(folder, change):
@@ -364,8 +364,8 @@ def test_tampered_numbers_never_reach_the_kernels(saved, table, part, change):
         ("counts.npy", lambda values: values[:-1]),
         ("counts.npy", lambda values: values.astype("U4")),
         ("ranker.n_common_.npy", lambda values: values[:-1]),
-        ("ranker.offset_.npy", lambda values: values[:-1]),
-        ("ranker.offset_.npy", lambda values: values.astype("U4")),
+        ("ranker.truncation_error_.npy", lambda values: values[:-1]),
+        ("ranker.truncation_error_.npy", lambda values: values.astype("U4")),
         ("rater.user_mean_.npy", lambda values: values[:-1]),
         ("rater.item_factors_.npy", lambda values: values[:, :-1]),
         ("rater.alpha_.npy", lambda values: values.astype("U4")),

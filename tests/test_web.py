@@ -353,7 +353,7 @@ def test_items_are_found_by_title_and_genre(web):
 @pytest.mark.parametrize(
     ("method", "address", "body", "status", "result"),
     [
-        ("GET", "/api/users/123456/recommendations", None, 404, "For a newcomer: POST /api/recommendations"),
+        ("GET", "/api/users/123456/recommendations", None, 404, "For a new user: POST /api/recommendations"),
         ("GET", "/api/users/ann/recommendations", None, 404, "user ids of this data are whole numbers"),
         ("GET", "/api/users/99999999999999999999/ratings", None, 404, "whole numbers"),
         ("GET", "/api/users/9223372036854775808/ratings", None, 404, "whole numbers"),

@@ -14,7 +14,8 @@ from reelated.evaluation.evaluate import fit_copy, lists_for
 from reelated.evaluation.metrics import rmse
 from reelated.evaluation.scoring import hold_out, liked_mask, score_lists
 from reelated.evaluation.splits import Split, within_users
-from reelated.models import MODELS, BiasModel, Popularity, Ranker
+from reelated.models import MODELS, BiasModel, Popularity
+from reelated.models.contracts import Ranker
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender

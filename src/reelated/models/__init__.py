@@ -2,7 +2,6 @@
 
 from reelated.models.bias import BiasModel
 from reelated.models.bpmf import BPMF
-from reelated.models.contracts import Ranker, Rater, check_role
 from reelated.models.contributions import Explanation, Explanations
 from reelated.models.ease import EASE
 from reelated.models.item_knn import ItemKNN
@@ -26,8 +25,5 @@ __all__ = [
     "LinearItemModel",
     "LinearRater",
     "Popularity",
-    "Ranker",
-    "Rater",
     "TopN",
-    "check_role",
 ]

@@ -17,7 +17,7 @@ class BiasModel(LinearRater):
 
     The biases are regularised means, alternated: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
     ``b_u = Σ(r − μ − b_i) / (reg_user + n_u)`` (Koren 2010, "Factor in the Neighbors", §2.1). A person's bias is
-    made from the row at hand, so that newcomers need no refit.
+    made from the row at hand, so that new users need no refit.
 
     No item predicts another, so there are no reasons. The ranking score is the predicted rating before it is clipped.
 
@@ -36,7 +36,7 @@ class BiasModel(LinearRater):
         b_i.
     offset_ : ndarray of float64, shape (n_items,)
         μ + b_i.
-    similarity_ : scipy.sparse.csr_array, shape (n_items, n_items)
+    item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Empty.
     n_common_ : scipy.sparse.csr_array of int32
         Empty.
@@ -107,7 +107,15 @@ class BiasModel(LinearRater):
         return reg_user, reg_item, check_integer("n_iterations", self.n_iterations, 1)
 
     def set_learned(self, mean: float, item_bias: Numbers) -> None:
-        """Store the mean and the biases of a fit, from here or from a cluster."""
+        """Store the mean and the biases of a fit, from here or from a cluster.
+
+        Parameters
+        ----------
+        mean : float
+            The mean rating.
+        item_bias : ndarray of float64, shape (n_items,)
+            The biases of the items.
+        """
         self.item_bias_, self.offset_ = item_bias, mean + item_bias
         none = sp.csr_array((len(item_bias), len(item_bias)), dtype=np.float32)
         self.item_weights_, self.n_common_ = none, none.astype(np.int32)

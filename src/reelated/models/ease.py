@@ -187,7 +187,17 @@ class EASE(LinearItemModel):
         return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))
 
     def weighted(self, X: sp.csr_array) -> sp.csr_array:
-        """Return the weights of the ratings, to which the model is fitted."""
+        """Return the weights of the ratings, to which the model is fitted.
+
+        Parameters
+        ----------
+        X : csr_array, shape (n_users, n_items)
+            Ratings.
+
+        Returns
+        -------
+        csr_array
+        """
         return sp.csr_array((self.rating_weight(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)
 
 

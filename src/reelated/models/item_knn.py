@@ -136,7 +136,7 @@ class ItemKNN(LinearRater):
         TooLarge
             More than `max_memory` may be needed.
         """
-        measure, dtype = self.item_weights_params(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
+        measure, dtype = self.similarity_params(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
         limit = check_memory("max_memory", self.max_memory)
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
@@ -158,7 +158,7 @@ class ItemKNN(LinearRater):
         -------
         int
         """
-        measure, rows = self.item_weights_params(), check_rows(ItemKNN(), X, fitting=True)
+        measure, rows = self.similarity_params(), check_rows(ItemKNN(), X, fitting=True)
         values = rows.astype(self.dtype)
         made = values.data.itemsize + 24  # what the similarity is taken of, and what making it takes in passing
         return plan(values, measure).bytes + values.nnz * made
@@ -207,7 +207,19 @@ class ItemKNN(LinearRater):
         return np.zeros(X.shape[1])
 
     def centered(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
-        """Return the ratings less their offset, from which the similarity is computed."""
+        """Return the ratings less their offset, from which the similarity is computed.
+
+        Parameters
+        ----------
+        X : csr_array, shape (n_users, n_items)
+            Ratings.
+        dtype : dtype
+            Type of the result.
+
+        Returns
+        -------
+        csr_array
+        """
         if self.similarity in ("cosine", "jaccard"):
             return X.astype(dtype, copy=False)
         return self.offsets.residuals(X, dtype)

@@ -190,10 +190,12 @@ class LinearItemModel(BaseEstimator):
 
         Parameters
         ----------
-        X, by, weights
+        X
             As for `recommend`.
         rows, items : array of int, shape (n_pairs,)
             Row indices of `X` and item indices.
+        by, weights
+            As for `recommend`.
 
         Returns
         -------
@@ -242,10 +244,12 @@ class LinearItemModel(BaseEstimator):
 
         Parameters
         ----------
-        X, by, weights
+        X
             As for `recommend`.
         item : int
             Item index.
+        by, weights
+            As for `recommend`.
         by_item : csc_array, optional
             Result of `columns` for the same arguments, to save computing it.
 
@@ -275,10 +279,12 @@ class LinearItemModel(BaseEstimator):
 
         Parameters
         ----------
-        X, item, by, weights, by_item
+        X, item
             As for `score_users`.
         n : int, default 10
             Maximum number of rows.
+        by, weights, by_item
+            As for `score_users`.
 
         Returns
         -------

@@ -8,9 +8,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated.errors import InputError
-from reelated.models import Ranker, Rater
 from reelated.models.biases import clipped
-from reelated.models.contracts import By
+from reelated.models.contracts import By, Ranker, Rater
 from reelated.models.contributions import Explanations
 
 Floats = npt.NDArray[np.float64]

@@ -78,7 +78,7 @@ def query_of_user(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] 
         index = kept.user_ids.index_of(user_id)
     except UnknownId:
         raise UnknownId(
-            f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{item_id: rating}}."
+            f"No ratings for user_id {shorten(user_id)}. For a new user pass ratings={{item_id: rating}}."
         ) from None
     own = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
     return Query(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], own)

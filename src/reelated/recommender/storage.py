@@ -16,10 +16,11 @@ from reelated.errors import InputError, check_choice, check_flag, check_noun, ch
 from reelated.models import MODELS, DrawnModel, LinearItemModel
 from reelated.models.biases import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
+from reelated.recommender.answering import NAMES
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Models
 from reelated.recommender.recency import check_recency
-from reelated.recommender.recommender import NAMES, Recommender
+from reelated.recommender.recommender import Recommender
 
 FORMAT = 4
 MANIFEST = "model.json"

@@ -225,7 +225,7 @@ class UserQueries(ItemQueries):
         keys, values, times = map(json.loads, lists) if self.dialect == "sqlite" else (part or [] for part in lists)
         if not keys:
             raise UnknownId(
-                f"No ratings for user_id {shorten(user_id)}. For a newcomer pass ratings={{item_id: rating}}."
+                f"No ratings for user_id {shorten(user_id)}. For a new user pass ratings={{item_id: rating}}."
             )
         if keys == [None]:  # a known user without ratings
             keys, values, times = [], [], []

@@ -19,7 +19,7 @@ from reelated.web.service import NoModel
 log = logging.getLogger("reelated.web")
 RETRY_AFTER = {"Retry-After": "5"}
 _WORDS = {
-    r"For a newcomer pass ratings=\{item_id: rating\}": "For a newcomer: POST /api/recommendations",
+    r"For a new user pass ratings=\{item_id: rating\}": "For a new user: POST /api/recommendations",
     r"Search by title with find\('…'\)": "Search by title: GET /api/items?query=…",
     r"Look for it by title, or add it first": "Find it: GET /api/items?query=…. Or add it: PUT /api/items/{item_id}",
     r"See the user's ratings": "See them: GET /api/users/{user_id}/ratings",

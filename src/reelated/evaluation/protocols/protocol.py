@@ -32,7 +32,7 @@ class ProtocolData:
 
     @cached_property
     def _tables(self) -> Any:
-        return read_tables(self.source, None, "error", {})
+        return read_tables(self.source)
 
     @property
     def table(self) -> pl.DataFrame:

@@ -44,7 +44,7 @@ HEADINGS = {
 _WORDS = {
     "Search by title with find('…').": "Search for its title.",
     "Look for it by title, or add it first.": "Search for its title.",
-    "For a newcomer pass ratings={item_id: rating}.": "Check the id.",
+    "For a new user pass ratings={item_id: rating}.": "Check the id.",
     "See /openapi.json for all addresses.": "Check the address.",
 }
 """Replacements for sentences of error messages that address programmers."""
