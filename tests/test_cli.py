@@ -533,7 +533,7 @@ def test_the_parts_of_a_batch_are_written_in_order(tmp_path):
 
 BAD = {
     ("recommend", "nowhere", "--user", "1"): "SOURCE 'nowhere': there is no such folder, zip or file",
-    ("recommend", "sample", "--user", "9999"): "No ratings for --user 9999. For a newcomer give --rate ITEM=RATING.",
+    ("recommend", "sample", "--user", "9999"): "No ratings for --user 9999. For a new user give --rate ITEM=RATING.",
     ("recommend", "sample", "--user", "ann"): ("--user 'ann': the user ids of this data are whole numbers, such as 1."),
     ("recommend", "sample", "--user", "4\x1b[31m2"): "--user '4\\x1b[31m2': the user ids of this data are whole",
     ("recommend", "sample", "--user", "9" * 30): "--user '999999999999999999999999999999': the user ids",
@@ -724,7 +724,7 @@ def test_the_installed_command_works():
 def test_the_exit_codes_of_the_process():
     bad = as_process("recommend", "sample", "--user", "9999")
     assert (bad.returncode, bad.stdout) == (1, "")
-    assert bad.stderr.splitlines()[-1] == "Error: No ratings for --user 9999. For a newcomer give --rate ITEM=RATING."
+    assert bad.stderr.splitlines()[-1] == "Error: No ratings for --user 9999. For a new user give --rate ITEM=RATING."
     wrong = as_process("recommend", "sample")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     for result in (bad, wrong):

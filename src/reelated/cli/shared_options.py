@@ -39,7 +39,7 @@ _data, _model, _output = (
     partial(typer.Option, rich_help_panel=panel) for panel in ("Reading SOURCE", "Model", "Output format")
 )
 _READING = {
-    "columns": Annotated[str | None, _data(help="Column names of the table: user_id=member,rating=stars.")],
+    "columns": Annotated[str | None, _data(help="Column names of the table: user_id=customer,rating=stars.")],
     "scale": Annotated[str | None, _data(help="The rating scale: low,high,step.")],
     "duplicates": Annotated[Literal["last", "first", "mean", "error"], _data(help="Handling of repeated ratings.")],
     "invalid": Annotated[Literal["error", "drop"], _data(help="Handling of unusable rows.")],
@@ -163,7 +163,7 @@ def as_options(
 
 
 def as_columns(text: str | None) -> dict[str, str | None]:
-    """Parse `user_id=member,rating=stars`; an empty name means that the column does not exist."""
+    """Parse `user_id=customer,rating=stars`; an empty name means that the column does not exist."""
     pairs = [pair.partition("=") for pair in split(text)]
     for name, equals, _ in pairs:
         if not equals:

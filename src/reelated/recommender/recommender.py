@@ -166,8 +166,23 @@ class Recommender(FittedRecommender):
     def _notes(self, ratings: Ratings, models: Models) -> Iterator[str]:
         if self.recency_half_life is not None and self.ranker is not None and ratings.times is None:
             yield "Times are not known for all ratings: all count alike, however old."
-        if models.rater is None and self.rater is not None and not is_default(self.rater):
-            yield f"All ratings are equal: none is predicted, and rater={shorten(self.rater)} is not fitted."
+        yield from self.rater_notes(models)
+
+    def rater_notes(self, models: Models) -> tuple[str, ...]:
+        """Return a note if the given rater is not fitted, because all ratings are equal.
+
+        Parameters
+        ----------
+        models : Models
+            The models to fit.
+
+        Returns
+        -------
+        tuple of str
+        """
+        if models.rater is not None or self.rater is None or is_default(self.rater):
+            return ()
+        return (f"All ratings are equal: none is predicted, and rater={shorten(self.rater)} is not fitted.",)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
