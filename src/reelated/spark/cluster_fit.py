@@ -57,7 +57,7 @@ def fit(
     path : str or Path
         The folder, on a file system that the driver and all executors share; an existing model is replaced atomically.
     columns : mapping of str to str, optional
-        Standard name → the name in the table, such as `{"user_id": "member"}`; `{"rating": None}` for a table without
+        Standard name → the name in the table, such as `{"user_id": "customer"}`; `{"rating": None}` for a table without
         ratings.
     items : polars or pandas DataFrame, Arrow table or mapping of columns, optional
         Item data: `item_id title year genres …`.
