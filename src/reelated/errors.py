@@ -57,11 +57,6 @@ def plural_of(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
 
 
-def with_article(noun: str) -> str:
-    """Return a noun with its indefinite article: `a movie`, `an item`."""
-    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
-
-
 def check_noun(value: Any) -> str:
     """Return a noun for an item, such as `"book"`, or raise `InputError`."""
     if isinstance(value, str) and value.isprintable() and value == value.strip() and 1 <= len(value) <= 30:

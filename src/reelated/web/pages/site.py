@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from reelated.errors import InputError, plural_of, with_article
+from reelated.errors import InputError, plural_of
 from reelated.web.pages.rating_input import RatingInput
 from reelated.web.pages.renderer import Renderer
 from reelated.web.pages.sessions import Session, Sessions, is_same_site
@@ -161,3 +161,8 @@ def redirect(to: str, default: str = "/") -> Response:
     """Redirect to a local address; any other address is replaced by `default` to prevent open redirects."""
     is_local = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isprintable()
     return RedirectResponse(to if is_local else default, 303)
+
+
+def with_article(noun: str) -> str:
+    """Return a noun with its indefinite article: `a movie`, `an item`."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
