@@ -88,7 +88,7 @@ print(f"{S.shape[0]:,} × {S.shape[1]:,} similarities, from {S.min():.2f} to {S.
 
 # %%
 recipe = reelated.textbook().fit(data)
-gap = abs(recipe.models_.rater.similarity_.toarray() - S).max()
+gap = abs(recipe.models_.rater.item_weights_.toarray() - S).max()
 print(f"largest difference: {gap:.0e}")
 assert gap < 1e-6
 
@@ -186,7 +186,7 @@ S_centred = 1 - pairwise_distances(centred.T, metric="cosine")
 np.fill_diagonal(S_centred, 0)
 
 signed = reelated.ItemKNN("adjusted-cosine", n_neighbors=None, positive_only=False, dtype="float64")
-gap = abs(signed.fit(data.ratings.matrix).similarity_.toarray() - S_centred).max()
+gap = abs(signed.fit(data.ratings.matrix).item_weights_.toarray() - S_centred).max()
 print(f"original ratings: {S.min():+.2f} to {S.max():+.2f}; centred: {S_centred.min():+.2f} to {S_centred.max():+.2f}")
 print(f"largest difference to Reelated: {gap:.0e}")
 assert gap < 1e-6

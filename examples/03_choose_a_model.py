@@ -55,7 +55,9 @@ def split(seed):
 
 # %%
 def rmse(model, seen, users, items, values):
-    """Return the root of the mean squared error on hidden ratings."""
+    """Return the root of the mean squared error on hidden ratings; None if the model predicts no ratings."""
+    if "rating" not in model.numbers:
+        return None
     predicted = model.predict_pairs(seen, users, items)
     predicted = np.where(np.isnan(predicted), seen.data.mean(), predicted)
     return float(np.sqrt(np.mean((predicted - values) ** 2)))
@@ -139,7 +141,7 @@ plt.show()
 #
 # * **One question, one model.** `BPMF` predicts ratings as well as any other model and is a poor choice for
 #   lists: a high predicted rating does not mean that a user will choose the movie. `EASE` by score has the best lists.
-#   (On the sample, averages with the weights of EASE predict as well as BPMF; on real ratings BPMF is far better.)
+#   It scores items only, so it has no RMSE.
 # * **The recipe loses twice**: its ratings are worse than the baseline's, its lists worse than the most rated movies.
 # * **Some differences are small.** Compare them with the ± before you choose.
 #
