@@ -117,10 +117,10 @@ class Bare:
         self.cursor = self.connection.cursor()
 
     def keys_of(self, pairs):
-        """Return the database's own keys of users and movies, which the bare statement is given."""
+        """Return the database's own keys of users and items, which the bare statement is given."""
         with self.store._reading() as connection:
             users = dict(connection.execute(sa.text("SELECT user_id, user_key FROM users")).all())
-            items = dict(connection.execute(sa.text("SELECT item_id, item_key FROM movies")).all())
+            items = dict(connection.execute(sa.text("SELECT item_id, item_key FROM items")).all())
         return [(users[str(user)], items[str(item)], int(time.time())) for user, item in pairs]
 
     def write(self, *key):
