@@ -153,6 +153,11 @@ class ItemQueries(InfoQueries):
                 raise UnknownId(f"item_id={shorten(item_id)}: no such item. Look for it by title, or add it first.")
         return keys
 
+    def _item_key(self, connection: sa.Connection, item_id: Any) -> int:
+        """Return the key of an item, or raise for an unknown one."""
+        text = self._id_text("item", item_id)
+        return self._item_keys(connection, {text: item_id})[text]
+
     def all_item_keys(self) -> list[tuple[int, str]]:
         """Return the key and the stored id of every item."""
         with self._reading() as connection:
@@ -175,9 +180,8 @@ class ItemQueries(InfoQueries):
         UnknownId
             The store has no such item.
         """
-        text = self._id_text("item", item_id)
         with self._reading() as connection:
-            key = self._item_keys(connection, {text: item_id})[text]
+            key = self._item_key(connection, item_id)
             return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
 
     def set_hidden(self, item_id: Any, hidden: bool) -> None:
@@ -195,9 +199,8 @@ class ItemQueries(InfoQueries):
         UnknownId
             The store has no such item.
         """
-        text = self._id_text("item", item_id)
         with self._writing() as connection:
-            key = self._item_keys(connection, {text: item_id})[text]
+            key = self._item_key(connection, item_id)
             connection.execute(sa.update(items).where(items.c.item_key == key).values(hidden=hidden))
 
     def is_hidden(self, item_id: Any) -> bool:

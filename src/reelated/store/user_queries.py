@@ -280,10 +280,9 @@ class UserQueries(ItemQueries):
         UnknownId
             The store has no such item.
         """
-        text = self._id_text("item", item_id)
         query = sa.select(users.c.user_id).join(ratings, ratings.c.user_key == users.c.user_key)
         with self._reading() as connection:
-            key = self._item_keys(connection, {text: item_id})[text]
+            key = self._item_key(connection, item_id)
             texts = connection.scalars(query.where(ratings.c.item_key == key)).all()
         return {self.as_id("user", text) for text in texts}
 

@@ -107,10 +107,10 @@ class VisitorQueries(ItemQueries):
 
     def _set_row(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, remove: bool) -> None:
         """Upsert or remove the row of a visitor and an item."""
-        text, now = self._id_text("item", item_id), int(time.time())
+        now = int(time.time())
         with self._writing() as connection:
             self._ensure_meta(connection)
-            item_key = self._item_keys(connection, {text: item_id})[text]
+            item_key = self._item_key(connection, item_id)
             visit = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
             visit = visit.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
             visitor_key = connection.scalar(visit.returning(visitors.c.visitor_key))
