@@ -164,10 +164,7 @@ def as_recommender(model: Any) -> Recommender:
     if not isinstance(model, Recommender):
         hint = " For a BiasModel call reelated.spark.baseline(…)." if isinstance(model, BiasModel) else ""
         raise InputError(f"model={shorten(model)}: expected a Recommender, an ItemKNN or an EASE.{hint}")
-    rec = Recommender(
-        model.ranker, model.rater, by=model.by, fill_with_popular=model.fill_with_popular,
-        recency_half_life=model.recency_half_life, recency_floor=model.recency_floor, max_memory=model.max_memory,
-    )  # fmt: skip
+    rec = Recommender(**model.get_params(deep=False))
     for role, part in (("ranker", rec.ranker), ("rater", rec.rater)):
         if part is not None and not is_default(part) and type(part) not in (ItemKNN, EASE):
             raise InputError(
