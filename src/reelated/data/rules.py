@@ -155,6 +155,6 @@ def _unmatched_ids(kind: str, known: pl.Series, rated: pl.Series) -> Iterator[Va
     unrated = known.filter(~known.is_in(ids.implode())).sort()
     if len(unrated):
         message = f"{plural(len(unrated), kind)} without ratings."
-        action = "keeps them; only their genres and year can speak for them." if is_item else "keeps them."
+        action = "keeps them; only their genres and year are used." if is_item else "keeps them."
         code = "unrated_item" if is_item else "silent_user"
         yield ValidationIssue(code, "note", len(unrated), message, action, f"{kind}_id={shorten(unrated[0])}")

@@ -79,11 +79,11 @@ class ItemRow:
     predicted_rating : float or None
         On the scale of the ratings.
     n_neighbors_used : int
-        How many items that the person rated stand behind the number that the list falls by.
+        Number of rated items that the number is computed from.
     source : {"model", "popular", "catalogue"}
-        Where the row comes from; "catalogue": nobody has rated the item, and its genres and year speak for it.
+        Origin of the row; "catalogue": the item has no ratings, and its genres and year are used.
     reasons : tuple of Reason
-        The three rated items that add most; with `other` they sum to the number that the list falls by.
+        The three largest contributions; with `other` they sum to the number that the list is sorted by.
     other : float
         What everything else adds.
     """
@@ -193,18 +193,18 @@ class Prediction:
     title, year
         What the catalogue says.
     user_id : int, str or None
-        The person; None for a newcomer.
+        The user; None for a new user.
     predicted_rating : float or None
         On the scale of the ratings; None where nothing can be said.
     n_neighbors_used : int
-        How many rated items stand behind it; 0: averages only.
+        Number of rated items that it is computed from; 0: averages only.
     rating : float or None
-        What the person did rate it, if they have; the prediction does not look at it.
+        The user's actual rating, if any; the prediction does not use it.
     source : {"model", "averages", "catalogue"}
-        Where the number comes from; "averages": nothing that the person rated stands behind it; "catalogue": nobody has
-        rated the item, and its genres and year speak for it.
+        Origin of the number; "averages": no rating of the user is used; "catalogue": the item has no ratings, and its
+        genres and year are used.
     low, high : float or None
-        Between which the rating will be in four of five cases; None where the model does not say.
+        Ends of the 80 % prediction interval; None if the model has none.
     """
 
     item_id: Any
