@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, shorten
 from reelated.models.contributions import Explanations
 from reelated.models.topn import TopN
 
@@ -93,18 +92,3 @@ class Rater(Model, Protocol):
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> Floats:
         """Return the predicted ratings of pairs, on the scale of the ratings."""
         ...
-
-
-def check_role(name: str, model: Any, number: By) -> Any:
-    """Return a model that computes a number, or raise `InputError`; None is returned unchanged."""
-    numbers = () if isinstance(model, type) else getattr(model, "numbers", ())
-    if model is None or number in numbers:
-        return model
-    if not numbers:
-        raise InputError(f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'.")
-    from reelated.models import MODELS
-
-    classes: Any = MODELS.values()
-    able = ", ".join(f"{cls.__name__}()" for cls in classes if number in cls.numbers)
-    lacks = "scores no items" if number == "score" else "predicts no ratings"
-    raise InputError(f"{name}={shorten(model)}: {type(model).__name__} {lacks}. Expected one of {able}.")

@@ -1,11 +1,13 @@
-"""Which models a `Recommender` takes by itself, which items they know, and how one of them is fitted."""
+"""The models of a `Recommender`: the default ones, the check of given ones, the items they know, and their fit."""
 
 from typing import Any
 
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.models import BPMF, EASE, ItemKNN
+from reelated.errors import InputError, shorten
+from reelated.models import BPMF, EASE, MODELS, ItemKNN
+from reelated.models.contracts import By
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, Ids, Ratings
 from reelated.recommender.catalogue import Catalogue
@@ -60,3 +62,16 @@ def fit_model(
     """Fit a model to ratings, and to what is known of the items where it can borrow from that; return it."""
     known = {"items": catalogue.attributes()} if model.uses_side_info else {}
     return model.fit(X, scale=scale, progress=progress, **known)
+
+
+def check_role(name: str, model: Any, number: By) -> Any:
+    """Return a model that computes a number, or raise `InputError`; None is returned unchanged."""
+    numbers = () if isinstance(model, type) else getattr(model, "numbers", ())
+    if model is None or number in numbers:
+        return model
+    if not numbers:
+        raise InputError(f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'.")
+    classes: Any = MODELS.values()
+    able = ", ".join(f"{cls.__name__}()" for cls in classes if number in cls.numbers)
+    lacks = "scores no items" if number == "score" else "predicts no ratings"
+    raise InputError(f"{name}={shorten(model)}: {type(model).__name__} {lacks}. Expected one of {able}.")

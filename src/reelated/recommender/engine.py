@@ -1,5 +1,6 @@
 """`Engine`: the numeric door between the models and everyone who asks; rows in, batches of numbers out."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated.errors import InputError
-from reelated.models.biases import clipped
+from reelated.models.biases import clipped, row_means
 from reelated.models.contracts import By, Ranker, Rater
 from reelated.models.contributions import Explanations
 
@@ -170,8 +171,7 @@ class Engine:
     def score(self, users: npt.NDArray[Any], items: npt.NDArray[Any], by: By) -> Floats:
         """Return one number of pairs of user and item indices, not clipped; NaN where there is none."""
         rows, scores = self.all_users, np.empty(len(users))
-        for start in range(0, len(users), PAIRS):
-            part = slice(start, start + PAIRS)
+        for part in _parts(len(users)):
             found = self.models.of(by).score_pairs(rows.matrix, users[part], items[part], by=by, weights=rows.weights)
             scores[part] = found[0]
         return scores
@@ -183,22 +183,21 @@ class Engine:
             return np.full(len(users), np.nan)
         no_ratings = sp.csr_array((1, matrix.shape[1]), dtype=matrix.dtype)
         values = np.empty(len(users))
-        for start in range(0, len(users), PAIRS):
-            part = slice(start, start + PAIRS)
+        for part in _parts(len(users)):
             known = users[part] >= 0
             for rows, chosen in ((matrix, known), (no_ratings, ~known)):
                 if chosen.any():
                     row = np.where(known, users[part], 0)[chosen]
-                    values[np.flatnonzero(chosen) + start] = rater.predict_pairs(rows, row, items[part][chosen])
+                    values[np.flatnonzero(chosen) + part.start] = rater.predict_pairs(rows, row, items[part][chosen])
         return values
 
     def intervals(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> tuple[Floats, Floats]:
         """Return prediction intervals of pairs; NaN for index −1 and for models without a posterior."""
         low, high = np.full(len(users), np.nan), np.full(len(users), np.nan)
         known = np.flatnonzero((users >= 0) & (items >= 0))
-        for start in range(0, len(known) if self.has_intervals else 0, PAIRS):
-            part = known[start : start + PAIRS]
-            low[part], high[part] = self.interval(self.all_users.matrix, users[part], items[part])
+        for part in _parts(len(known) if self.has_intervals else 0):
+            pairs = known[part]
+            low[pairs], high[pairs] = self.interval(self.all_users.matrix, users[pairs], items[pairs])
         return low, high
 
     @property
@@ -257,10 +256,11 @@ class Engine:
     def mean_ratings(self) -> Floats:
         """Each user's mean rating."""
         matrix = self.all_users.matrix
-        users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        totals = np.bincount(users, weights=matrix.data, minlength=matrix.shape[0])
-        means: Floats = totals / np.maximum(np.diff(matrix.indptr), 1.0)
-        return means
+        return row_means(matrix, matrix.data, 0.0)
+
+
+def _parts(n_pairs: int) -> Iterator[slice]:
+    return (slice(start, start + PAIRS) for start in range(0, n_pairs, PAIRS))
 
 
 def _filled(top: Any, matrix: sp.csr_array, n: int, item_mask: Any, fill_from: Any) -> tuple[Any, Any, Any, Any]:

@@ -19,13 +19,13 @@ from reelated.errors import (
     shorten,
     show_bytes,
 )
-from reelated.models.contracts import By, Ranker, Rater, check_role
+from reelated.models.contracts import By, Ranker, Rater
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.answering import NAMES, NO_RATER, FittedRecommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import default_ranker, default_rater, fit_model, with_unrated
+from reelated.recommender.defaults import check_role, default_ranker, default_rater, fit_model, with_unrated
 from reelated.recommender.engine import Models
 from reelated.recommender.recency import check_recency
 
