@@ -141,7 +141,7 @@ plt.show()
 #
 # * **One question, one model.** `BPMF` predicts ratings as well as any other model and is a poor choice for
 #   lists: a high predicted rating does not mean that a user will choose the movie. `EASE` by score has the best lists.
-#   It scores items only, so it has no RMSE.
+#   It ranks movies and predicts no ratings, so it has no RMSE.
 # * **The recipe loses twice**: its ratings are worse than the baseline's, its lists worse than the most rated movies.
 # * **Some differences are small.** Compare them with the ± before you choose.
 #

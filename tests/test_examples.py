@@ -151,6 +151,6 @@ def test_a_notebook_shows_nothing_of_licensed_data(script):
     assert 'SOURCE = "sample"' in "".join(source["source"])
 
 
-def test_the_examples_speak_of_items_and_users(script):
+def test_the_examples_speak_of_movies_and_users(script):
     prose = "\n".join(text for kind, text in cells_of(script) if kind == "markdown")
     assert not re.search(r"\b(films?|members?|viewers?|items?)\b(?!-based)", prose, re.IGNORECASE)

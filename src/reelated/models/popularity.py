@@ -38,7 +38,6 @@ class Popularity(LinearItemModel):
     Examples
     --------
     >>> import numpy as np
-    import numpy.typing as npt
     >>> X = np.array([[5, 4, 0], [4, 5, 1], [1, 0, 0]])
     >>> Popularity().fit(X).score_items(X[:1])
     array([[3., 2., 1.]])
