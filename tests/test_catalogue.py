@@ -174,7 +174,7 @@ def test_no_genre_at_all_is_refused_rather_than_guessed(rec):
 def test_data_without_genres_says_what_to_give():
     bare = Recommender().fit({"user_id": [1, 1, 2], "item_id": [1, 2, 2], "rating": [1, 2, 3]})
     assert bare.recommend(1, genres="Comedy").short == (10, 0, "unknown_genre")
-    assert bare.catalogue_.genres_hint("Comedy") == "nothing is known of this data's genres. Give an items table"
+    assert bare.catalogue_.genres_hint("Comedy") == "this data has no genres; a table of items can add them"
     assert len(bare.recommend(2, years=1990)) == 0
 
 
@@ -222,7 +222,9 @@ def test_unknown_ids_are_left_out_already(rec):
 
 
 def test_what_cannot_be_excluded_is_named(rec):
-    assert message(InputTypeError, rec.recommend, 42, exclude=["Fargo"]).startswith("exclude: item_id='Fargo' is of")
+    assert message(InputTypeError, rec.recommend, 42, exclude=["Fargo"]).startswith(
+        "exclude: item_id='Fargo': the item ids"
+    )
     assert message(InputError, rec.recommend, 42, exclude=5.5) == "exclude=5.5: expected a list."
 
 

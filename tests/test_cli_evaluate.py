@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import reelated
 from reelated.cli.commands import app
-from reelated.cli.words import in_options
+from reelated.cli.words import TERMINAL
 from reelated.errors import InputError
 from reelated.evaluation import PROTOCOLS, evaluate, leave_last_out, within_items, within_users
 from reelated.models import ItemKNN
@@ -18,7 +18,7 @@ def run(*words, code=0):
     result = CliRunner().invoke(app, ["evaluate", *map(str, words)], env={"COLUMNS": "110"})
     if code == 1:
         assert isinstance(result.exception, InputError), result
-        return in_options(str(result.exception))
+        return result.exception.render(TERMINAL)
     assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
     return result
 
@@ -89,7 +89,7 @@ def test_a_protocol_prints_our_row_below_the_published_ones(shared_data):
     [
         (["--split", "often"], "--split 'often': expected one of within-users, "),
         (["--protocol", "ml100k"], "--protocol 'ml100k': expected one of 'ml100k-folds', "),
-        (["--protocol", "ml100k-microsoft"], "SOURCE 'sample' holds 49,653 ratings"),
+        (["--protocol", "ml100k-microsoft"], "SOURCE 'sample': it has 49,653 ratings"),
         (["--protocol", "ml100k-microsoft", "-n", 5], "Leave out -n, --target and the options on reading."),
     ],
 )

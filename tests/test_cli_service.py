@@ -108,14 +108,14 @@ def test_forget_with_refit_removes_the_old_models(url, tmp_path):
     assert (version["version"], version["served"], version["ratings"]) == (2, True, 49_653 - 34)
     assert "served" in run("models", "--store", url, "--models", models, "--use", 2).stdout
     assert "no such version" in run("models", "--store", url, "--models", models, "--use", 1, code=1)
-    assert "No ratings for --user 300" in run("forget", 300, "--store", url, "--models", models, code=1)
+    assert "--user 300: no ratings" in run("forget", 300, "--store", url, "--models", models, code=1)
 
 
 def test_forget_of_several_users_and_a_later_refit(url, tmp_path, sample):
     models, store = tmp_path / "models", Store(url).upgrade()
     store.import_data(sample, "sample")
     refit(store, Versions(models))
-    assert "No ratings for --user 99999" in run("forget", 1, 99_999, "--store", url, "--models", models, code=1)
+    assert "--user 99999: no ratings" in run("forget", 1, 99_999, "--store", url, "--models", models, code=1)
     gone = sum(len(store.profile(user).ratings) for user in (1, 2, 3))
     output = run("forget", 1, 2, 3, "--store", url, "--models", models).stdout
     assert f"3 users and {gone} ratings are removed" in output

@@ -225,7 +225,7 @@ def test_the_small_edition_needs_no_fixed_number_of_ratings(tmp_path):
     [
         (b"no zip", "the file is not a zip, or it is cut short"),
         (archive(5)[:-30], "the file is not a zip, or it is cut short"),
-        (archive(5, "photos/one.jpg"), r"ml-100k.zip holds no ratings that Reelated knows"),
+        (archive(5, "photos/one.jpg"), r"ml-100k: the file does not hold the ratings of this edition"),
         (None, r"from_file='.*mine.zip': cannot be read \(No such file or directory\)"),
     ],
 )

@@ -208,7 +208,7 @@ def test_a_folder_without_ratings_is_an_error_that_lists_its_files(tmp_path):
 def test_a_bad_line_is_an_error_with_file_and_line(tmp_path):
     bad = FILES_1M["ratings.dat"] + "3::10::4\n"
     folder = folder_of(tmp_path, encoded("1M") | {"ratings.dat": bad})
-    with pytest.raises(InputError, match=r"ratings.dat, line 4: 3 fields where 4 are expected: '3::10::4'. Mend"):
+    with pytest.raises(InputError, match=r"ratings.dat, line 4: 3 fields where 4 are expected: '3::10::4'. Correct"):
         read(folder)
     with pytest.warns(DataWarning, match="dropped 1 bad line, the first is line 4"):
         data = read(folder, invalid="drop")

@@ -1,12 +1,16 @@
 """Messages say what was got, what is wanted and what to do, with the argument's name as the caller wrote it."""
 
+import pickle
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from reelated.cli.words import TERMINAL
 from reelated.errors import (
+    NO_VALUE,
+    Advice,
     DataWarning,
     InputError,
     InputTypeError,
@@ -132,3 +136,34 @@ def test_what_is_no_size_is_refused_by_name(value):
 )  # fmt: skip
 def test_bytes_are_said_as_people_do(count, shown):
     assert show_bytes(count) == shown
+
+
+def test_an_error_has_fields_and_survives_pickling():
+    error = InputTypeError("expected a number.", parameter="ratings", value=(1, 2), key=50, remedy=Advice.NEW_USER)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(again), str(again), vars(again)) == (InputTypeError, str(error), vars(error))
+    assert (error.parameter, error.value, error.expected) == ("ratings", (1, 2), "expected a number.")
+    assert str(error) == f"ratings[50]=(1, 2): expected a number. {Advice.NEW_USER}"
+    assert error.replace(value=0).value == 0
+    assert pickle.loads(pickle.dumps(InputError("gone."))).value is NO_VALUE  # noqa: S301
+    assert InputError("gone.", where="a.csv", remedy="Get it again.").render() == "a.csv: gone. Get it again."
+
+
+@pytest.mark.parametrize(
+    ("error", "typed"),
+    [
+        (InputError("no.", parameter="shrinkage", value=-1), "--set shrinkage=-1: no."),
+        (InputError("no.", parameter="scale", value=(1.0, 5.0, 1.0)), "--scale 1.0,5.0,1.0: no."),
+        (InputError("no.", parameter="item_id", value="x", where="exclude"), "--exclude 'x': no."),
+        (InputError("no.", parameter="ratings", value=9, key="Fargo"), "--rate Fargo=9: no."),
+        (InputError("no.", parameter="item_ids"), "--item: no."),
+        (InputError("user_id=None is in row 5.", remedy="Get it."), "user_id=None is in row 5. Get it."),
+        (InputError("no.", remedy=Advice.COSINE), "no. Use --set similarity=cosine."),
+    ],
+)
+def test_the_terminal_writes_options(error, typed):
+    assert error.render(TERMINAL) == typed
+
+
+def test_the_terminal_words_all_advice_that_it_can_give():
+    assert set(Advice) - set(TERMINAL.advice) == {Advice.LIST_RATINGS, Advice.ADDRESSES}  # only the API gives these

@@ -15,6 +15,7 @@ import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import reelated
+from reelated.errors import NO_VALUE
 
 PROJECT = Path(__file__).parents[1]
 SOURCES = sorted((PROJECT / "src").rglob("*.py"))
@@ -76,7 +77,7 @@ def methods_of(kind):
     return {
         name: function
         for name, function in inspect.getmembers(kind, inspect.isroutine)
-        if not name.startswith("_") and getattr(function, "__module__", "").startswith("reelated")
+        if not name.startswith("_") and (getattr(function, "__module__", "") or "").startswith("reelated")
     }
 
 
@@ -114,6 +115,8 @@ def documented(doc):
 def default_of(kind):
     """Return the default that a documented type names, or `empty`."""
     _, said, value = kind.partition("default ")
+    if said == "default " and value == "NO_VALUE":
+        return NO_VALUE
     if said:
         with contextlib.suppress(ValueError, SyntaxError):
             return ast.literal_eval(value.strip().rstrip("."))

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import reelated
 from reelated.cli.commands import app
-from reelated.cli.words import in_options
+from reelated.cli.words import TERMINAL
 from reelated.errors import InputError
 from reelated.map import ItemMap, draw
 from reelated.map.embedding import (
@@ -399,7 +399,7 @@ def run(*words, code=0):
     result = CliRunner().invoke(app, ["map", *map(str, words)], env={"COLUMNS": "200"})
     if code == 1:
         assert isinstance(result.exception, InputError), result
-        return in_options(str(result.exception))
+        return result.exception.render(TERMINAL)
     assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
     return result
 

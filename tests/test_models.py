@@ -326,7 +326,7 @@ def test_a_plan_covers_what_the_fit_keeps_and_max_memory_refuses_more():
         kept = sum(part.nbytes for name in ("item_weights_", "n_common_") for part in contract.learned(model)[name])
         assert kept <= planned
         assert clone(setting).set_params(max_memory=planned).fit(X).item_weights_.nnz == model.item_weights_.nnz
-        with pytest.raises(TooLarge, match=r"max_memory=1\.0 KB: the similarity of 40 items may need .* KB.*n_neigh"):
+        with pytest.raises(TooLarge, match=r"max_memory='1\.0 KB': the similarity of 40 items may need .* KB.*n_neigh"):
             clone(setting).set_params(max_memory="1KB").fit(X)
     assert ItemKNN(n_neighbors=5).plan(X) < ItemKNN(n_neighbors=20).plan(X)
 
@@ -350,7 +350,7 @@ def test_a_fit_takes_no_more_memory_than_its_plan(setting):
         ({"n_neighbors": 0}, "n_neighbors=0: expected an integer of 1 or more, or None."),
         ({"n_neighbors": 2.0}, "n_neighbors=2.0"),
         ({"weighting": "tfidf"}, "weighting='tfidf'.*Did you mean 'tf-idf'"),
-        ({"weighting": "bm25", "similarity": "jaccard"}, "weighting='bm25' with similarity='jaccard'"),
+        ({"weighting": "bm25", "similarity": "jaccard"}, "weighting='bm25': with similarity='jaccard'"),
         ({"shrinkage": -1}, "shrinkage=-1: expected a finite number of 0 or more."),
         ({"damping": float("nan")}, "damping=nan"),
         ({"min_common": 0}, "min_common=0"),
@@ -374,7 +374,7 @@ def test_a_wrong_parameter_of_the_baseline_is_refused_at_fit_by_its_name(wrong):
 
 @pytest.mark.parametrize("weighting", ["tf-idf", "bm25"])
 def test_weightings_refuse_negative_ratings(weighting):
-    with pytest.raises(InputError, match=f"weighting='{weighting}' on the rating -2: expected none below 0"):
+    with pytest.raises(InputError, match=f"weighting='{weighting}': expected no rating below 0, got -2"):
         ItemKNN(weighting=weighting).fit(np.array([[3, -2, 1], [1, 1, 1]]))
 
 

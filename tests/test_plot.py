@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import reelated
 from reelated import plot
 from reelated.cli.commands import app
-from reelated.cli.words import in_options
+from reelated.cli.words import TERMINAL
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.models import ItemKNN
 from reelated.plot.canvas import wrapped
@@ -77,7 +77,7 @@ def run(*words, code=0):
     result = CliRunner().invoke(app, ["plot", *map(str, words)], env={"COLUMNS": "200"})
     if code == 1:
         assert isinstance(result.exception, InputError), result
-        return in_options(str(result.exception))
+        return result.exception.render(TERMINAL)
     assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
     return result
 
@@ -349,7 +349,7 @@ def test_unknown_items_and_users_are_rejected(rec):
     for asked in (lambda: plot.neighborhood(rec, 99999), lambda: plot.similarity(rec, [STAR_WARS, 99999])):
         with pytest.raises(UnknownId, match="item_id"):
             asked()
-    with pytest.raises(UnknownId, match="No ratings for user_id 99999"):
+    with pytest.raises(UnknownId, match="user_id=99999: no ratings"):
         plot.user(rec, 99999)
     with pytest.raises(InputTypeError, match="user_id='300'"):
         plot.user(rec, "300")
@@ -468,7 +468,7 @@ def test_usage_errors_are_reported_before_reading_data(words, message, tmp_path)
             ("similarity", "--item", "Fargo", "--item", 296, "--item", "qqzz", "-o", "a.png"),
             "--item 'qqzz': no item",
         ),
-        (("user", "--user", 99999, "-o", "a.png"), "No ratings for --user 99999."),
+        (("user", "--user", 99999, "-o", "a.png"), "--user 99999: no ratings"),
         (("neighborhood", "--item", "Fargo", "-n", 31, "-o", "a.png"), "--n 31: expected 30 neighbours at the most."),
     ],
 )

@@ -34,7 +34,7 @@ def test_every_protocol_is_documented(name):
 
 @pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "ml100k-folds"])
 def test_other_data_is_rejected_with_both_sizes(name):
-    with pytest.raises(InputError, match=r"sample' holds 49,653 ratings by 600 users.*needs MovieLens"):
+    with pytest.raises(InputError, match=r"sample': it has 49,653 ratings by 600 users.*needs MovieLens"):
         PROTOCOLS[name].evaluate(Recommender(), "sample")
 
 

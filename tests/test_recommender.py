@@ -515,7 +515,9 @@ def test_unknown_items_do_not_spoil_a_prediction_and_a_warning_names_them(rec):
 
 
 def test_an_item_id_of_the_wrong_type_among_the_ratings_is_refused(rec):
-    assert message(InputTypeError, rec.recommend, ratings={"5": 5}).startswith("ratings: item_id='5' is of type str")
+    assert message(InputTypeError, rec.recommend, ratings={"5": 5}).startswith(
+        "ratings: item_id='5': the item ids of this data"
+    )
 
 
 def test_who_is_asked_about_is_one_of_two(rec):
@@ -649,10 +651,10 @@ def test_numpys_integers_are_ids_and_answers_hold_plain_ones(rec):
 @pytest.mark.parametrize(
     ("user", "said"),
     [
-        ("100", "user_id='100' is of type str: the user ids of this data are of type int. Did you mean 100?"),
-        (100.0, "user_id=100.0 is of type float: the user ids of this data are of type int."),
-        (True, "user_id=True is of type bool: the user ids of this data are of type int."),
-        ([100], "user_id=[100] is of type list: the user ids of this data are of type int."),
+        ("100", "user_id='100': the user ids of this data are of type int, not str. Did you mean 100?"),
+        (100.0, "user_id=100.0: the user ids of this data are of type int, not float."),
+        (True, "user_id=True: the user ids of this data are of type int, not bool."),
+        ([100], "user_id=[100]: the user ids of this data are of type int, not list."),
     ],
 )
 def test_an_id_of_another_type_is_told_both_types(rec, user, said):
@@ -665,7 +667,7 @@ def test_an_id_of_another_type_is_told_both_types(rec, user, said):
 @pytest.mark.parametrize("unknown", [101, -1, 2**62, 2**64, 10**40])
 def test_an_unknown_id_says_what_to_do(rec, unknown):
     assert message(UnknownId, rec.recommend, unknown) == (
-        f"No ratings for user_id {unknown}. For a new user pass ratings={{item_id: rating}}."
+        f"user_id={unknown}: no ratings by this user. For a new user pass ratings={{item_id: rating}}."
     )
     for ask in (rec.audience, rec.similar, lambda item: rec.predict(USERS[0], item)):
         said = message(UnknownId, ask, unknown)
@@ -738,9 +740,9 @@ def test_ids_may_be_text():
     assert {row.item_id for row in named.recommend("ben")} == {"007", "ü/x"}
     assert {row.user_id for row in named.audience("ü/x")} == {"ann"}  # ben has rated nothing that its rater has
     said = message(InputTypeError, named.recommend, 7)
-    assert said == "user_id=7 is of type int: the user ids of this data are of type str."
-    assert "item_id=7 is of type int" in message(InputTypeError, named.similar, 7)
-    assert message(UnknownId, named.recommend, "\ud800").startswith("No ratings for user_id '\\ud800'.")
+    assert said == "user_id=7: the user ids of this data are of type str, not int."
+    assert "item_id=7: the item ids" in message(InputTypeError, named.similar, 7)
+    assert message(UnknownId, named.recommend, "\ud800").startswith("user_id='\\ud800': no ratings by this user.")
     assert message(UnknownId, named.recommend, "x" * 10**6).endswith("For a new user pass ratings={item_id: rating}.")
 
 
@@ -803,7 +805,7 @@ def test_the_models_given_are_used_and_left_as_they_were(data):
         ({"ranker": ItemKNN}, "ranker=<class"),
         ({"ranker": BPMF()}, "ranker=BPMF(): BPMF scores no items. Expected one of EASE(), ItemKNN(), Popularity()."),
         ({"rater": EASE()}, "rater=EASE(): EASE predicts no ratings. Expected one of ItemKNN(), BiasModel(), BPMF()."),
-        ({"ranker": None, "rater": None}, "ranker=None with rater=None: expected a model for at least one of them."),
+        ({"ranker": None, "rater": None}, "ranker=None: expected a model for at least one of ranker and rater."),
         ({"by": "rating", "rater": None}, "by='rating': this model predicts no ratings"),
         ({"by": "stars"}, "by='stars': expected one of 'score', 'rating'."),
         ({"fill_with_popular": "yes"}, "fill_with_popular='yes': expected True or False."),

@@ -160,17 +160,17 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
     assert loaded.recommend(ratings={5: 4, 7: 1}) == made.recommend(ratings={5: 4, 7: 1})
     assert loaded.similar(5) == made.similar(5)
     assert loaded.explain(None, item_id=9, ratings={5: 4}) == made.explain(None, item_id=9, ratings={5: 4})
-    for asked, ask in {
-        "user_id=3": lambda: loaded.recommend(3),
-        "item_id=5": lambda: loaded.recommend(item_id=5),
-        "recommend_batch": lambda: next(loaded.recommend_batch()),
-        "user_ids": lambda: loaded.user_ids,
-    }.items():
+    for ask in (
+        lambda: loaded.recommend(3),
+        lambda: loaded.recommend(item_id=5),
+        lambda: next(loaded.recommend_batch()),
+        lambda: loaded.user_ids,
+    ):
         with pytest.raises(InputError) as caught:
             ask()
         assert str(caught.value) == (
-            f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{item_id: rating}}, or "
-            "save it with ratings=True."
+            "This model was saved without ratings and knows no users. Pass ratings={item_id: rating}, or save it with "
+            "ratings=True."
         )
     assert repr(loaded).endswith("12 items, no ratings kept")
 

@@ -167,12 +167,12 @@ def test_a_rating_is_stored_changed_and_removed(small):
     assert [(row.item_id, row.rating) for row in small.ratings_of(2)] == [(40, 1), (20, 2)]
     small.unrate(2, 40)
     assert [(row.item_id, row.rating) for row in small.ratings_of(2)] == [(20, 2)]
-    with pytest.raises(UnknownId, match="No rating by user_id 2 of item_id 40"):
+    with pytest.raises(UnknownId, match="user_id=2: no rating of item_id=40"):
         small.unrate(2, 40)
 
 
 def test_a_first_rating_adds_the_user(small):
-    with pytest.raises(UnknownId, match="No ratings for user_id 77"):
+    with pytest.raises(UnknownId, match="user_id=77: no ratings"):
         small.profile(77)
     small.rate(77, 20, 4)
     assert small.profile(77).ratings.tolist() == [4]
@@ -257,14 +257,14 @@ def test_a_forgotten_user_is_erased(small):
     assert small.size() == {"users": 2, "items": 3, "ratings": 3}
     assert small.about().forgotten == 1
     for ask in (small.profile, small.ratings_of, small.forget):
-        with pytest.raises(UnknownId, match="user_id 1"):
+        with pytest.raises(UnknownId, match="user_id=1:"):
             ask(1)
     assert 1 not in small.dataset()[0].users["user_id"]
     assert small.item(10).n_ratings == 1
 
 
 def test_several_users_are_forgotten_together_or_not_at_all(small):
-    with pytest.raises(UnknownId, match="user_id 77"):
+    with pytest.raises(UnknownId, match="user_id=77:"):
         small.forget(1, 77)
     assert small.size() == {"users": 3, "items": 3, "ratings": 5}
     assert small.forget(1, 3, 1) == 4

@@ -150,7 +150,7 @@ def test_a_user_who_returns_after_erasure_is_a_new_user(web):
     web.delete(f"/api/users/{first}")
     refused = web.delete(f"/api/users/{first}")
     assert refused.status_code == 404
-    assert refused.json()["detail"] == f"No ratings for user_id {first}. Nothing was removed."
+    assert refused.json()["detail"] == f"user_id={first}: no ratings by this user. Nothing was removed."
 
 
 def test_a_prediction_and_its_reasons_equal_those_of_the_library(web, rec):
@@ -242,7 +242,7 @@ def test_unknown_items_and_genres_do_not_fail_a_request(web):
     assert [row["source"] for row in result["recommendations"]] == ["popular"] * 7
     wrong = web.post("/api/recommendations", json={"ratings": [{"item_id": "50", "rating": 5}]})
     assert wrong.status_code == 422
-    assert wrong.json()["detail"].startswith("ratings: item_id='50' is of type str")
+    assert wrong.json()["detail"].startswith("ratings: item_id='50': the item ids")
 
 
 def test_an_update_changes_only_the_given_fields(web):
@@ -279,7 +279,11 @@ def test_a_hidden_item_is_absent_in_every_process_until_it_is_shown_again(web, u
                 refused = worker.get(f"/api/items/{first}{address}")
                 assert (refused.status_code, refused.json()) == (
                     404,
-                    {"detail": f"item_id={first}: this item is hidden."},
+                    {
+                        "detail": f"item_id={first}: this item is hidden.",
+                        "parameter": "item_id",
+                        "expected": "this item is hidden.",
+                    },
                 )
             assert worker.get(f"/api/users/42/predictions/{first}").status_code == 404
         assert web.delete(f"/api/items/{first}/hidden").status_code == 204
@@ -382,8 +386,8 @@ def test_items_are_found_by_title_and_genre(web):
         ("PUT", "/api/users/42/ratings/50", {"rating": 4, "user": 5}, 422, "user=5: extra inputs"),
         ("PUT", "/api/users/42/ratings/50", [], 422, "body=[]"),
         ("PUT", "/api/users/42/ratings/50", None, 422, "body: field required"),
-        ("DELETE", "/api/users/42/ratings/99999", None, 404, "No rating by user_id 42 of item_id 99999"),
-        ("POST", "/api/recommendations", {"ratings": [{"item_id": "50", "rating": 4}]}, 422, "type str"),
+        ("DELETE", "/api/users/42/ratings/99999", None, 404, "user_id=42: no rating of item_id=99999"),
+        ("POST", "/api/recommendations", {"ratings": [{"item_id": "50", "rating": 4}]}, 422, "not str"),
         ("POST", "/api/recommendations", {"ratings": {"50": 4}}, 422, "ratings="),
         ("POST", "/api/ratings", {"ratings": [{"user_id": "ann", "item_id": 50, "rating": 4}]}, 422, "whole numbers"),
         ("PUT", "/api/items/8005", {"year": 1999}, 422, "title: item_id=8005 is a new item and needs one"),

@@ -4,17 +4,138 @@ Every error that a caller's input can cause is an `InputError`; any other except
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
+from enum import Enum, StrEnum
 from numbers import Integral, Real
-from typing import Any
+from pathlib import PurePath
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 
+class Advice(StrEnum):
+    """Sentences that name a Python call; the terminal, the API and the pages replace them with their own."""
+
+    FIND_TITLE = "Search by title with find('…')."
+    ADD_ITEM = "Look for it by title, or add it first."
+    NEW_USER = "For a new user pass ratings={item_id: rating}."
+    NO_USERS = "Pass ratings={item_id: rating}, or save it with ratings=True."
+    ADDRESSES = "See /openapi.json for all addresses."
+    LIST_RATINGS = "List the ratings of the user."
+    SIMILAR = "For items like this one call similar(item_id=…)."
+    DROP_ROWS = "Correct the data, or drop such rows with invalid='drop'."
+    DROP_LINES = "Correct the line, or drop such lines with invalid='drop'."
+    DUPLICATES = "Choose duplicates='last', 'first' or 'mean'."
+    NAME_COLUMNS = "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
+    NAME_RATING = f"{NAME_COLUMNS[:-1]}; 'rating': None if there are no ratings."
+    SPLIT = "Name it: split='…'."
+    LESS_MEMORY = "Raise max_memory, or give models with fewer n_neighbors."
+    LESS_EASE = "Raise max_memory, or take ItemKNN."
+    COSINE = "Use similarity='cosine'."
+    STOPS_AT_ROWS = "stops at the first; invalid='drop' drops them."
+    STOPS_AT_DUPLICATES = "stops here; duplicates='last', 'first' or 'mean' goes on."
+    OBSERVES_SCALE = "does so; scale=(low, high, step) says otherwise."
+    KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses what is off it."
+    KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
+
+
+class Wording(NamedTuple):
+    """How an interface writes parameters and advice.
+
+    Attributes
+    ----------
+    parameters : mapping of str to str
+        Parameter → how the interface writes it in front of its value, such as `"--user "`.
+    advice : mapping of Advice to str
+        Advice → the sentence of the interface.
+    """
+
+    parameters: Mapping[str, str] = {}
+    advice: Mapping[Advice, str] = {}
+
+    def advise(self, remedy: str) -> str:
+        """Return a remedy as the interface words it."""
+        return self.advice.get(remedy, str(remedy)) if isinstance(remedy, Advice) else remedy
+
+    def head(self, error: "InputError") -> str:
+        """Return the parameter and its value as the interface writes them."""
+        value = "" if error.value is NO_VALUE else _shown(error.value)
+        if isinstance(error.value, tuple) and self.parameters:
+            value = ",".join(map(str, error.value))
+        if name := self.parameters.get(error.where or error.parameter, ""):
+            typed = f"{name}{value}" if error.key is NO_VALUE else f"{name}{error.key}={error.value}"
+            return typed.rstrip(" =")
+        where = f"{error.where}: " if error.where else ""
+        key = "" if error.key is NO_VALUE else f"[{shorten(error.key)}]"
+        return f"{where}{error.parameter}{key}" + (f"={value}" if value else "")
+
+
+PYTHON = Wording()
+
+
+class NoValue(Enum):  # an enumeration, because its members stay the same when pickled
+    """The value of an error that shows none."""
+
+    NO_VALUE = "no value"
+
+
+NO_VALUE: Any = NoValue.NO_VALUE
+"""The value of an error that shows none."""
+
+
 class InputError(ValueError):
-    """Invalid input; the message says what was received, what is expected and what to do."""
+    """Invalid input; the message says what was received, what is expected and what to do.
+
+    Parameters
+    ----------
+    expected : str
+        What is expected, or what is wrong.
+    parameter : str, default ""
+        The parameter as Python callers write it; empty if the fault is in a file.
+    value : object, default NO_VALUE
+        The value received; nothing is shown for `NO_VALUE`.
+    remedy : str or Advice, default ""
+        What to do about it.
+    key : object, default NO_VALUE
+        The key of the value where the parameter is a mapping.
+    where : str, default ""
+        The parameter that contains `parameter`.
+
+    Examples
+    --------
+    >>> error = InputError("expected an integer of 1 or more.", parameter="n", value=0)
+    >>> str(error)
+    'n=0: expected an integer of 1 or more.'
+    >>> error.render(Wording({"n": "-n "}))
+    '-n 0: expected an integer of 1 or more.'
+    """
+
+    def __init__(
+        self,
+        expected: str,
+        *,
+        parameter: str = "",
+        value: Any = NO_VALUE,
+        remedy: str = "",
+        key: Any = NO_VALUE,
+        where: str = "",
+    ) -> None:
+        self.expected, self.parameter, self.value, self.remedy = expected, parameter, value, remedy
+        self.key, self.where = key, where
+        super().__init__(self.render())
+
+    def render(self, wording: Wording = PYTHON) -> str:
+        """Return the message in the words of an interface."""
+        remedy = wording.advise(self.remedy)
+        head = f"{wording.head(self)}: " if self.parameter else f"{self.where}: " if self.where else ""
+        return f"{head}{self.expected}" + (f" {remedy}" if remedy else "")
+
+    def replace(self, **fields: Any) -> Self:
+        """Return a copy with other fields."""
+        names = ("expected", "parameter", "value", "remedy", "key", "where")
+        return type(self)(**{name: getattr(self, name) for name in names} | fields)
 
 
 class InputTypeError(InputError, TypeError):
@@ -39,6 +160,16 @@ def shorten(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit + 3 else text[:limit] + "…"
 
 
+def _shown(value: object) -> str:
+    """Return a value for a message: a path as a whole, anything else shortened."""
+    return repr(str(value)) if isinstance(value, PurePath) else shorten(value)
+
+
+def unknown_user(user_id: Any, remedy: str) -> UnknownId:
+    """Return the error for a user without ratings."""
+    return UnknownId("no ratings by this user.", parameter="user_id", value=user_id, remedy=remedy)
+
+
 def not_installed(what: str, extra: str) -> InputError:
     """Return the error for a missing optional package."""
     # the package index does not have `reelated` yet, so `pip install reelated[…]` would fail
@@ -61,7 +192,7 @@ def check_noun(value: Any) -> str:
     """Return a noun for an item, such as `"book"`, or raise `InputError`."""
     if isinstance(value, str) and value.isprintable() and value == value.strip() and 1 <= len(value) <= 30:
         return value
-    raise InputError(f"noun={shorten(value)}: expected a singular noun of 1 to 30 characters, such as 'book'.")
+    raise InputError("expected a singular noun of 1 to 30 characters, such as 'book'.", parameter="noun", value=value)
 
 
 def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any:
@@ -70,24 +201,26 @@ def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any
         return None
     if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)) and int(value) >= low:
         return int(value)
-    raise InputError(f"{name}={shorten(value)}: expected an integer of {low} or more{', or None' if none else ''}.")
+    raise InputError(
+        f"expected an integer of {low} or more{(', or None' if none else '')}.", parameter=name, value=value
+    )
 
 
-def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
+def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf, *, key: Any = NO_VALUE) -> float:
     """Return `value` as a finite `float` within `[low, high]`, or raise `InputError`."""
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         with suppress(OverflowError):  # an integer beyond the range of float
             if np.isfinite(number := float(value)) and low <= number <= high:
                 return number
     bounds = "" if low == -np.inf else f" of {low:g} or more" if high == np.inf else f" from {low:g} to {high:g}"
-    raise InputError(f"{name}={shorten(value)}: expected a finite number{bounds}.")
+    raise InputError(f"expected a finite number{bounds}.", parameter=name, value=value, key=key)
 
 
 def check_flag(name: str, value: Any) -> bool:
     """Return `value` if it is True or False, or raise `InputError`."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise InputError(f"{name}={shorten(value)}: expected True or False.")
+    raise InputError("expected True or False.", parameter=name, value=value)
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
@@ -97,7 +230,7 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
         return value
     near = get_close_matches(str(value)[:60], [str(choice) for choice in known], n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"{name}={shorten(value)}: expected one of {', '.join(map(repr, known))}.{hint}")
+    raise InputError(f"expected one of {', '.join(map(repr, known))}.{hint}", parameter=name, value=value)
 
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -113,7 +246,7 @@ def check_memory(name: str, value: Any) -> int | None:
             return int(float(match[1]) * _UNITS[unit])
     elif isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0:
         return int(value)
-    raise InputError(f"{name}={shorten(value)}: expected a size such as '2GB' or '500MB', or a number of bytes.")
+    raise InputError("expected a size such as '2GB' or '500MB', or a number of bytes.", parameter=name, value=value)
 
 
 def show_bytes(count: float) -> str:

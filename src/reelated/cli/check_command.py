@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,8 @@ from rich.text import Text
 
 from reelated.cli.show import console, print_json
 from reelated.cli.sources import Options, is_model
-from reelated.cli.words import in_options
-from reelated.data import ValidationIssue, ValidationReport, validate
+from reelated.cli.words import TERMINAL
+from reelated.data import ValidationReport, validate
 from reelated.errors import DataWarning, InputError, shorten
 from reelated.recommender.rows import printable
 
@@ -33,18 +32,12 @@ def print_report(report: ValidationReport, form: str) -> None:
     if form == "json":
         return print_json([report.to_dict()])
     out = console()
-    text = replace(report, issues=tuple(map(_in_options, report.issues))).to_text(out.width)
-    for line in text.split("\n"):
+    for line in report.to_text(out.width, TERMINAL).split("\n"):
         styled = Text(printable(line))
         for severity, style in _STYLES.items():
             styled.highlight_regex(rf"^{severity}:", style)
         out.print(styled, soft_wrap=True)
     return None
-
-
-def _in_options(issue: ValidationIssue) -> ValidationIssue:
-    """Replace the names of Python arguments with those of command-line options."""
-    return replace(issue, message=in_options(issue.message), action=in_options(issue.action))
 
 
 def check_rejects(rejects: Path | None) -> Path | None:

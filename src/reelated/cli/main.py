@@ -3,7 +3,7 @@
 import os
 import sys
 
-from reelated.cli.words import in_options
+from reelated.cli.words import TERMINAL
 from reelated.errors import InputError
 from reelated.recommender.rows import printable
 
@@ -15,7 +15,7 @@ def main() -> None:
     try:
         _run()
     except InputError as error:
-        sys.exit(_print_error(in_options(str(error))))
+        sys.exit(_print_error(error.render(TERMINAL)))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of the pipe, such as `head`, has closed it

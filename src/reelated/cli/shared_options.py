@@ -10,7 +10,6 @@ import typer
 
 from reelated.cli.show import print_about, print_note, print_notes
 from reelated.cli.sources import Options, find_item, open_source
-from reelated.cli.words import in_options
 from reelated.errors import InputError, UnknownId, shorten
 from reelated.recommender import Recommender
 
@@ -251,7 +250,7 @@ def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude:
     """Parse the filters of a list."""
     excluded = [rec.item_ids.parse(text) for text in split(exclude)]
     if hint := rec.catalogue_.genres_hint(split(genres)) if split(genres) else "":
-        print_note(in_options(f"--genres: {hint}"))
+        print_note(f"--genres: {hint}")
     return {"genres": split(genres) or None, "years": as_years(years), "exclude": excluded or None}
 
 

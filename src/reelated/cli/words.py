@@ -1,64 +1,58 @@
-"""Translate error messages of the library: argument names become command-line options."""
+"""The words of the terminal: options in place of Python parameters."""
 
-import re
-from collections.abc import Callable
-
+from reelated.errors import Advice, Wording
 from reelated.models import MODELS
 
 _SETTINGS = {name for model in MODELS.values() for name in model().get_params()} | {
     "recency_half_life",
     "recency_floor",
 }
-
-_WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
-    r"^exclude: item_id=": "--exclude ",
-    r"^ratings: item_id=": "--rate ",
-    r"^ratings\[(.+?)\]=": r"--rate \1=",
-    r"^(No ratings for )?(user|item)_id[= ]": r"\1--\2 ",
-    r"^(genres|years|by|n)=": r"--\1 ",
-    rf"^({'|'.join(sorted(_SETTINGS - {'max_memory'}))})=": r"--set \1=",
-    r"^(.+?: )?(scale|duplicates|invalid)=": r"\1--\2 ",
-    r"--scale \((.+?), (.+?), (.+?)\)": r"--scale \1,\2,\3",
-    r"^recommend_batch: this": "SOURCE: this",
-    r"columns\['(\w+)'\]='(.*?)':": r"--columns \1=\2:",
-    r"columns has the key '(\w+)'": r"--columns \1=…",
-    r"columns=\{('\w+': (?:'your column'|None)(?:, '\w+': 'your column')*)\}": lambda found: (
-        "--columns "
-        + re.sub(r"'(\w+)': ", r"\1=", found[1]).replace("'your column'", "COLUMN").replace("None", "").replace(" ", "")
-    ),
-    r"columns=\{'user_id': …[^}]*\}": "--columns user_id=COLUMN,item_id=COLUMN",
-    r"columns=\{'rating': …[^}]*\}": "--columns rating=COLUMN,timestamp=COLUMN",
-    r"^max_memory='(.*?)'": r"--max-memory \1",
-    r"Raise max_memory, or give models with fewer n_neighbors": "Raise it, or lower --set n_neighbors=100",
-    r"[Pp]ass ratings=\{item_id: rating\}": "give --rate ITEM=RATING",
-    r"\. give": ". Give",
-    r"save it with ratings=True": "fit it again with --ratings",
-    r"find\('…'\)": "reelated find SOURCE TITLE",
-    r"invalid='drop'": "--invalid drop",
-    r"scale=\(low, high, step\)": "--scale LOW,HIGH,STEP",
-    r"duplicates='last', 'first' or 'mean'": "--duplicates last, first or mean",
-    r"Give an items table": "Give a table of items with --items FILE",
-    r"Use similarity='cosine'": "Use --set similarity=cosine",
-    r"^path=": "--output ",
-    r"split='…'": "--split FOLDER",
-    r"^item_ids: ": "--item: ",
-    r"^item_ids=": "--item ",
-    r"^source=": "SOURCE ",
-    r"^protocol=": "--protocol ",
-    r"^report=": "--report ",
-    r"^folder=": "DIR ",
-    r"^name=": "NAME ",
-    r"^text=": "TEXT ",
+_ARGUMENTS = {"source": "SOURCE ", "folder": "DIR ", "name": "NAME ", "text": "TEXT "}
+_OPTIONS = {
+    "user_id": "--user ",
+    "item_id": "--item ",
+    "item_ids": "--item ",
+    "ratings": "--rate ",
+    "path": "--output ",
+    "max_memory": "--max-memory ",
+} | {
+    name: f"--{name} "
+    for name in (
+        "by",
+        "columns",
+        "duplicates",
+        "exclude",
+        "genres",
+        "invalid",
+        "n",
+        "protocol",
+        "report",
+        "scale",
+        "years",
+    )
 }
-"""Regular expression → replacement; a leading `^` keeps a pattern from matching values of the data."""
-
-
-def in_options(message: str) -> str:
-    """Replace Python arguments in a message with command-line options.
-
-    >>> in_options("genres='Comdy': expected one of 'Comedy', 'Drama'.")
-    "--genres 'Comdy': expected one of 'Comedy', 'Drama'."
-    """
-    for pattern, words in _WORDS.items():
-        message = re.sub(pattern, words, message)
-    return message
+_ADVICE = {
+    Advice.FIND_TITLE: "Search by title with: reelated find SOURCE TITLE",
+    Advice.ADD_ITEM: "Search by title with: reelated find SOURCE TITLE",
+    Advice.NEW_USER: "For a new user give --rate ITEM=RATING.",
+    Advice.NO_USERS: "Give --rate ITEM=RATING, or fit it again with --ratings.",
+    Advice.SIMILAR: "For items like this one: reelated similar SOURCE --item ITEM",
+    Advice.DROP_ROWS: "Correct the data, or drop such rows with --invalid drop.",
+    Advice.DROP_LINES: "Correct the line, or drop such lines with --invalid drop.",
+    Advice.DUPLICATES: "Choose --duplicates last, first or mean.",
+    Advice.NAME_COLUMNS: "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN.",
+    Advice.NAME_RATING: (
+        "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN; rating= if there are no ratings."
+    ),
+    Advice.SPLIT: "Name it: --split FOLDER.",
+    Advice.LESS_MEMORY: "Raise it, or lower --set n_neighbors=100.",
+    Advice.LESS_EASE: "Raise it, or take --model item-knn.",
+    Advice.COSINE: "Use --set similarity=cosine.",
+    Advice.STOPS_AT_ROWS: "stops at the first; --invalid drop drops them.",
+    Advice.STOPS_AT_DUPLICATES: "stops here; --duplicates last, first or mean goes on.",
+    Advice.OBSERVES_SCALE: "does so; --scale LOW,HIGH,STEP says otherwise.",
+    Advice.KEEPS_OUTLIERS: "keeps them; --scale LOW,HIGH,STEP refuses what is off it.",
+    Advice.KEEPS_COLUMNS: "takes them as they are; --columns user_id=COLUMN,item_id=COLUMN says which is which.",
+}
+TERMINAL = Wording({name: f"--set {name}=" for name in sorted(_SETTINGS)} | _ARGUMENTS | _OPTIONS, _ADVICE)
+"""How the terminal writes parameters and advice."""

@@ -101,7 +101,7 @@ def _copy(source: Path, file: IO[bytes]) -> None:
             shutil.copyfileobj(original, file)
             file.flush()
     except OSError as error:
-        raise InputError(f"from_file={str(source)!r}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"cannot be read ({error.strerror}).", parameter="from_file", value=Path(source)) from None
 
 
 def _download(url: str, file: IO[bytes], progress: bool) -> None:
@@ -161,8 +161,11 @@ def _check_contents(name: str, path: Path) -> None:
         raise InputError(f"{name}: the file is not a zip, or it is cut short. Expected GroupLens's archive {name}.zip.")
     try:
         files = find_files(path)
-    except InputError as error:
-        raise InputError(str(error).replace(path.name, f"{name}.zip")) from None
+    except InputError:
+        message = (
+            f"{name}: the file does not hold the ratings of this edition. Expected GroupLens's archive {name}.zip."
+        )
+        raise InputError(message) from None
     count = _count_ratings(files)
     expected = {edition: ratings for ratings, edition in EDITIONS.items()}.get(f"MovieLens {name[3:].upper()}")
     # ml-latest-small has no fixed number of ratings: GroupLens updates it

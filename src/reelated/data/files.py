@@ -98,17 +98,20 @@ def is_sample(source: Any) -> bool:
 def _resolve(source: Any) -> Path:
     """Return the path of a source, or raise with similar names as a hint."""
     if not isinstance(source, (str, os.PathLike)):
-        raise InputTypeError(f"source={shorten(source)}: expected a path or a name such as 'sample'.")
+        raise InputTypeError("expected a path or a name such as 'sample'.", parameter="source", value=source)
     text = os.fspath(source)
     if "\0" in text or not text:
-        raise InputError(f"source={shorten(text)}: expected a path or a name such as 'sample'.")
+        raise InputError("expected a path or a name such as 'sample'.", parameter="source", value=text)
     path = Path(text).expanduser()
     try:
         if path.is_dir() or path.is_file():
             return path
         if path.exists():
             raise InputError(
-                f"source={shorten(text)}: neither a folder nor a file. Save what it gives to a file first."
+                "neither a folder nor a file.",
+                parameter="source",
+                value=text,
+                remedy="Save what it gives to a file first.",
             )
         if text == SAMPLE:
             raise InputError("The bundled sample has no files here. Write them with: reelated sample DIR")
@@ -116,12 +119,13 @@ def _resolve(source: Any) -> Path:
             return _cached_archive(text)
         siblings = [str(path.parent / each.name) for each in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError as error:
-        raise InputError(f"source={shorten(text)}: {error.strerror or error}.") from None
+        raise InputError(f"{error.strerror or error}.", parameter="source", value=text) from None
     similar = get_close_matches(text, [SAMPLE, *ARCHIVES, *siblings], n=3)
     hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
     raise InputError(
-        f"source={shorten(text)}: there is no such folder, zip or file, nor a data set of that name "
-        f"({', '.join((SAMPLE, *ARCHIVES))}).{hint}"
+        f"there is no such folder, zip or file, nor a data set of that name ({', '.join((SAMPLE, *ARCHIVES))}).{hint}",
+        parameter="source",
+        value=text,
     )
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from reelated.data.context import PAIR, ValidationContext
 from reelated.data.report import ValidationIssue
-from reelated.errors import plural
+from reelated.errors import Advice, plural
 from reelated.ratings.frames import RATING_ALIASES, plain
 
 _UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
@@ -29,7 +29,7 @@ def outlier_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
             f"{plural(len(outliers), 'rating')} far from the others, 98 % of which lie from {low:g} to {high:g}. "
             "Unless they are counts, this may be a slip, and it stretches the scale."
         )
-        action = "keeps them; scale=(low, high, step) refuses what is off it."
+        action = Advice.KEEPS_OUTLIERS
         yield context.issue("stray_rating", "warning", outliers, message, action)
 
 
@@ -55,7 +55,7 @@ def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
     evidence = (_by_names(context.columns), _by_tables(valid, context.known_ids), _by_pauses(valid))
     if reasons := [reason for reason in evidence if reason]:
         message = f"The columns of users and items may have changed places: {'; and '.join(reasons)}."
-        action = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
+        action = Advice.KEEPS_COLUMNS
         yield ValidationIssue("swapped_columns", "warning", len(valid), message, action)
 
 

@@ -24,7 +24,7 @@ from reelated.data.movielens import (
 from reelated.data.table_reader import read_table
 from reelated.data.text_layout import RATING_SPEC, ParseTrace, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
-from reelated.errors import DataWarning, InputError, check_choice, shorten
+from reelated.errors import DataWarning, InputError, check_choice
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid
 from reelated.ratings.frames import as_polars, named, rating_columns, with_own_names
@@ -191,7 +191,9 @@ def _read_source(
         return SourceTables(rating_columns(source, columns), collector=collector, columns=columns)
     if is_sample(source):
         if columns:
-            raise InputError(f"columns={shorten(dict(columns))}: the sample's columns are known. Leave them out.")
+            raise InputError(
+                "the sample's columns are known.", parameter="columns", value=dict(columns), remedy="Leave them out."
+            )
         from reelated.data.sample import simulate
 
         sample = simulate()

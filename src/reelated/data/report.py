@@ -2,12 +2,12 @@
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from reelated.errors import plural
+from reelated.errors import PYTHON, InputError, Wording, plural
 from reelated.ratings import Scale
 
 Severity = Literal["error", "warning", "note"]
@@ -48,6 +48,8 @@ class ValidationIssue:
         Line of the example in that file, from 1.
     row : int or None
         Row of the example in the table, from 1, where the source has no lines.
+    error : InputError or None
+        The error that `read` raises, where it is more than the message.
     """
 
     code: str
@@ -59,6 +61,11 @@ class ValidationIssue:
     file: str | None = None
     line: int | None = None
     row: int | None = None
+    error: InputError | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields except `error` as strings and numbers."""
+        return {name: value for name, value in vars(self).items() if name != "error"}
 
     @property
     def place(self) -> str:
@@ -123,22 +130,24 @@ class ValidationReport:
         return fields | {
             "scale": self.scale and self.scale._asdict(),
             "histogram": [part._asdict() for part in self.histogram],
-            "issues": [asdict(issue) for issue in self.issues],
+            "issues": [issue.to_dict() for issue in self.issues],
         }
 
-    def to_text(self, width: int = 100) -> str:
+    def to_text(self, width: int = 100, wording: Wording | None = None) -> str:
         """Return the result as plain text.
 
         Parameters
         ----------
         width : int, default 100
             Maximum number of characters in a line.
+        wording : Wording, optional
+            How to write parameters; by default as Python callers do.
 
         Returns
         -------
         str
         """
-        return "\n".join((*self._count_lines(), *self._histogram_lines(), *self._issue_lines(width)))
+        return "\n".join((*self._count_lines(), *self._histogram_lines(), *self._issue_lines(width, wording or PYTHON)))
 
     def __repr__(self) -> str:
         return self.to_text()
@@ -164,14 +173,15 @@ class ValidationReport:
             bar = "█" * round(_BAR_WIDTH * count / max(counts))
             yield f"  {label:>{label_width}}  {count:>{digits},}  {_percent(count / sum(counts)):>6}  {bar}".rstrip()
 
-    def _issue_lines(self, width: int) -> Iterator[str]:
+    def _issue_lines(self, width: int, wording: Wording) -> Iterator[str]:
         for issue in self.issues:
+            message = issue.error.render(wording) if issue.error else issue.message
             yield ""
-            yield from textwrap.wrap(f"{issue.severity}: {issue.message}", width, subsequent_indent="  ")
+            yield from textwrap.wrap(f"{issue.severity}: {message}", width, subsequent_indent="  ")
             if issue.example:
                 label = f"at {issue.place}:" if issue.place else "for example"
                 yield from _indent(f"{label} {issue.example}", width)
-            yield from _indent(f"reading {issue.action}", width)
+            yield from _indent(f"reading {wording.advise(issue.action)}", width)
         if not self.issues:
             yield from ("", "Nothing to remark.")
 

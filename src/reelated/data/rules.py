@@ -7,7 +7,7 @@ import polars as pl
 from reelated.data.context import INFINITE, MISSING, OFF_SCALE, PAIR, ValidationContext
 from reelated.data.heuristics import implausible_times, outlier_ratings, swapped_ids
 from reelated.data.report import Severity, ValidationIssue
-from reelated.errors import plural, shorten
+from reelated.errors import Advice, plural, shorten
 
 
 def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -40,7 +40,7 @@ def invalid_action(invalid: str) -> tuple[Severity, str]:
     """Return the severity of an invalid row, and what `read` does about it."""
     if invalid == "drop":
         return "warning", "drops them."
-    return "error", "stops at the first; invalid='drop' drops them."
+    return "error", Advice.STOPS_AT_ROWS
 
 
 def _repeated_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -54,7 +54,7 @@ def _repeated_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
     severity: Severity = "warning"
     action = f"keeps the {context.duplicates}."
     if context.duplicates == "error":
-        severity, action = "error", "stops here; duplicates='last', 'first' or 'mean' goes on."
+        severity, action = "error", Advice.STOPS_AT_DUPLICATES
     later = repeated.filter(~pl.struct(PAIR).is_first_distinct())
     yield context.issue("repeated_rating", severity, later, message, action)
 
@@ -63,7 +63,7 @@ def _scale(context: ValidationContext) -> Iterator[ValidationIssue]:
     """Yield a note if the scale is only observed, or a warning for ratings between its steps."""
     if context.scale is None:
         message = "No scale is given, so the lowest and highest rating seen are taken for its ends."
-        action = "does so; scale=(low, high, step) says otherwise."
+        action = Advice.OBSERVES_SCALE
         yield ValidationIssue("observed_scale", "note", 1, message, action)
         return
     low, _, step = context.scale

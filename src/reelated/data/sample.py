@@ -99,7 +99,9 @@ def write_sample(folder: Path | str) -> list[Path]:
         _write_atomically(folder, files)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"folder={shorten(str(folder))}: cannot be written ({reason}). Name another folder.") from None
+        raise InputError(
+            f"cannot be written ({reason}).", parameter="folder", value=str(folder), remedy="Name another folder."
+        ) from None
     return [folder / name for name in files]
 
 
@@ -108,8 +110,10 @@ def _check_folder(folder: Path, names: set[str]) -> None:
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if present not in (set(), names):
         raise InputError(
-            f"folder={shorten(str(folder))}: it holds {shorten(', '.join(sorted(present)))}. "
-            "Expected a new or empty folder, or one with an earlier sample only. Name another folder."
+            f"it holds {shorten(', '.join(sorted(present)))}.",
+            parameter="folder",
+            value=str(folder),
+            remedy="Expected a new or empty folder, or one with an earlier sample only. Name another folder.",
         )
 
 

@@ -66,11 +66,11 @@ RATING_SPEC = ColumnSpec(RATING_ALIASES, ("user_id", "item_id", "rating"))
 
 @contextmanager
 def prefix_errors(label: str) -> Iterator[None]:
-    """Prefix an `InputError` from the block with the name of the file."""
+    """Add the name of the file to an `InputError` about its contents."""
     try:
         yield
     except InputError as error:
-        raise error if str(error).startswith(label) else type(error)(f"{label}: {error}") from None
+        raise error if error.parameter or str(error).startswith(label) else error.replace(where=label) from None
 
 
 def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout, list[str]]:

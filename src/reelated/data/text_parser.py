@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from reelated.data.text_layout import ColumnSpec, ParseTrace, RejectedRow, TextLayout, is_number, split_line
-from reelated.errors import InputError, plural, shorten
+from reelated.errors import Advice, InputError, plural, shorten
 
 ID_COLUMNS = ("user_id", "item_id")
 MAX_ID_BYTES = 1000
@@ -106,7 +106,7 @@ def read_lines(
             continue
         fault = f"line {row.first}: {reason}"
         if spec.invalid == "error":
-            raise InputError(f"{label}, {fault}. Mend the line, or drop such lines with invalid='drop'.")
+            raise InputError(f"{label}, {fault}.", remedy=Advice.DROP_LINES)
         n_dropped, example = n_dropped + row.last - row.first + 1, example or fault
         if spec.trace:
             rejected = RejectedRow(row.first, code, reason, layout.separator.join(row.fields or ()))

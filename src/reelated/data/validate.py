@@ -94,7 +94,7 @@ def _unreadable_report(
     file_name = Path(source).name if isinstance(source, (str, os.PathLike)) else "ratings"
     trace = collector.trace("ratings")
     code = "mixed_types" if isinstance(error, InputTypeError) else "unreadable"
-    fatal = ValidationIssue(code, "error", 1, str(error), "stops here.", file=trace.label or None)
+    fatal = ValidationIssue(code, "error", 1, str(error), "stops here.", file=trace.label or None, error=error)
     issues = _by_severity([*_reading_issues(collector, invalid), fatal, *shape_issues(source, trace)])
     n_rows = len(trace.rejected)
     return ValidationReport(name or file_name, False, n_rows, n_rows, issues=issues, rejects=_rejected_lines(collector))
@@ -148,7 +148,7 @@ def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[Validat
                 first = rows[0]
                 yield ValidationIssue(code, severity, len(rows), message, action, first.reason, trace.label, first.line)
     for kind, error in collector.errors.items():
-        yield ValidationIssue(f"unreadable_{kind}", "error", 1, str(error), "stops here.")
+        yield ValidationIssue(f"unreadable_{kind}", "error", 1, str(error), "stops here.", error=error)
 
 
 def _with_line_numbers(issues: list[ValidationIssue], trace: ParseTrace) -> list[ValidationIssue]:

@@ -95,7 +95,7 @@ def _check_cutoffs(n: Any) -> list[int]:
     """Return the lengths of the lists in ascending order."""
     cutoffs = [n] if isinstance(n, (int, np.integer)) else n
     if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence) or not len(cutoffs):
-        raise InputError(f"n={n!r}: expected an integer of 1 or more, or several.")
+        raise InputError("expected an integer of 1 or more, or several.", parameter="n", value=n)
     return sorted(check_integer("n", cutoff, 1) for cutoff in cutoffs)
 
 

@@ -73,7 +73,7 @@ def check_report(path: Path) -> Path:
     except ImportError:
         raise not_installed("Jinja", "evaluate") from None
     if path.suffix not in (".html", ".htm") or path.is_dir() or not path.parent.is_dir():
-        raise InputError(f"report={str(path)!r}: expected an .html file in a folder that exists.")
+        raise InputError("expected an .html file in a folder that exists.", parameter="report", value=str(path))
     return path
 
 

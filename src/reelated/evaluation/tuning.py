@@ -199,7 +199,7 @@ def tune(
 def _check_goal(goal: Any, data: Dataset) -> Goal:
     """Return a goal that the data can measure, or raise `InputError`."""
     if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.is_one_valued:
-        raise InputError(f"goal={goal!r}: all ratings are equal, so the only goal is 'any'.")
+        raise InputError("all ratings are equal, so the only goal is 'any'.", parameter="goal", value=goal)
     return cast(Goal, goal)
 
 
@@ -260,7 +260,12 @@ def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
     metrics = {(values.measure, values.relevance): values for values in score_lists(lists, able, hidden, [N])}
     ndcg = metrics[f"ndcg@{N}", goal]
     if not ndcg.weights.sum():
-        raise InputError(f"goal={goal!r}: no hidden rating counts as a hit. Choose another goal, or give more ratings.")
+        raise InputError(
+            "no hidden rating counts as a hit.",
+            parameter="goal",
+            value=goal,
+            remedy="Choose another goal, or give more ratings.",
+        )
     return float(ndcg.totals.sum() / ndcg.weights.sum())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, check_number, shorten
+from reelated.errors import InputError, check_number
 
 Numbers = npt.NDArray[np.float64]
 
@@ -66,7 +66,7 @@ def check_bounds(scale: Any) -> tuple[float, float]:
     try:
         low, high = scale
     except (TypeError, ValueError):
-        raise InputError(f"scale={shorten(scale)}: expected (low, high), such as (1, 5).") from None
+        raise InputError("expected (low, high), such as (1, 5).", parameter="scale", value=scale) from None
     low = check_number("scale low", low)
     return low, check_number("scale high", high, low)
 

@@ -138,8 +138,10 @@ class BPMF(DrawnModel):
         limit, needed = check_memory("max_memory", self.max_memory), self._bytes(X, attributes.shape[1])
         if limit is not None and needed > limit:
             raise TooLarge(
-                f"max_memory={self.max_memory!r}: {X.shape[1]:,} items and {X.shape[0]:,} rows need "
-                f"{show_bytes(needed)}. Raise it, or ask for fewer n_samples or n_factors."
+                f"{X.shape[1]:,} items and {X.shape[0]:,} rows need {show_bytes(needed)}.",
+                parameter="max_memory",
+                value=self.max_memory,
+                remedy="Raise it, or ask for fewer n_samples or n_factors.",
             )
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         ratings = X.data.astype(np.float64)

@@ -6,7 +6,16 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, TooLarge, check_choice, check_integer, check_memory, check_number, show_bytes
+from reelated.errors import (
+    Advice,
+    InputError,
+    TooLarge,
+    check_choice,
+    check_integer,
+    check_memory,
+    check_number,
+    show_bytes,
+)
 from reelated.models.biases import check_bounds, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_attributes, check_rows
@@ -131,8 +140,10 @@ class EASE(LinearItemModel):
         needed = ridge_memory(values, near, keep)
         if limit is not None and needed > limit:
             raise TooLarge(
-                f"max_memory={self.max_memory!r}: weights between {X.shape[1]:,} items may need {show_bytes(needed)}. "
-                "Raise max_memory, or take ItemKNN."
+                f"weights between {X.shape[1]:,} items may need {show_bytes(needed)}.",
+                parameter="max_memory",
+                value=self.max_memory,
+                remedy=Advice.LESS_EASE,
             )
         found = (
             fit_dense(values, ridge, keep, progress, side_info=known)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, check_choice, check_flag, check_integer, check_memory, check_number
+from reelated.errors import Advice, InputError, check_choice, check_flag, check_integer, check_memory, check_number
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, column_means, observed
 from reelated.models.linear_item import LinearRater
@@ -169,13 +169,17 @@ class ItemKNN(LinearRater):
         weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
         if weighting is not None and name != "cosine":
             raise InputError(
-                f"weighting={weighting!r} with similarity={name!r}: weightings are for ratings as they are. "
-                "Use similarity='cosine'."
+                f"with similarity={name!r}, weightings are for ratings as they are.",
+                parameter="weighting",
+                value=weighting,
+                remedy=Advice.COSINE,
             )
         if check_number("prior_weight", self.prior_weight, 0) and name in ("cosine", "jaccard"):
             raise InputError(
-                f"prior_weight={self.prior_weight!r} with similarity={name!r}: there is no offset to draw to. "
-                "Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'."
+                f"with similarity={name!r}, there is no bias to shrink to.",
+                parameter="prior_weight",
+                value=self.prior_weight,
+                remedy="Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'.",
             )
         check_integer("max_neighbors_used", self.max_neighbors_used, 1, none=True)
         return SimilarityParams(

@@ -85,8 +85,10 @@ def check_dense(model: Any, X: Any) -> None:
     limit, needed = check_memory("max_memory", model.max_memory), X.shape[0] * X.shape[1] * 8
     if limit is not None and needed > limit:
         raise TooLarge(
-            f"max_memory={model.max_memory!r}: {X.shape[0]:,} rows × {X.shape[1]:,} items need "
-            f"{show_bytes(needed)}. Ask for fewer rows, or for pairs with predict_pairs."
+            f"{X.shape[0]:,} rows × {X.shape[1]:,} items need {show_bytes(needed)}.",
+            parameter="max_memory",
+            value=model.max_memory,
+            remedy="Ask for fewer rows, or for pairs with predict_pairs.",
         )
 
 
@@ -118,7 +120,7 @@ def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.
             raise InputError(f"{name} of type {array.dtype} and shape {array.shape}: expected a list of integers.")
         outside = array[(array < 0) | (array >= size)]
         if len(outside):
-            raise InputError(f"{name}={int(outside[0])}: expected numbers from 0 to {size - 1}.")
+            raise InputError(f"expected numbers from 0 to {size - 1}.", parameter=name, value=int(outside[0]))
         pairs.append(array.astype(np.int32))
     if len(pairs[0]) != len(pairs[1]):
         raise InputError(f"rows has {len(pairs[0])} numbers and items has {len(pairs[1])}: expected as many.")
@@ -147,5 +149,5 @@ def check_item_mask(model: Any, item_mask: Any) -> np.ndarray:
 def check_item(model: Any, item: Any) -> int:
     """Return an item's number, or raise `InputError`."""
     if not isinstance(item, (int, np.integer)) or isinstance(item, bool) or not 0 <= item < model.n_features_in_:
-        raise InputError(f"item={item!r}: expected a number from 0 to {model.n_features_in_ - 1}.")
+        raise InputError(f"expected a number from 0 to {model.n_features_in_ - 1}.", parameter="item", value=item)
     return int(item)

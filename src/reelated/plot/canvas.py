@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reelated.errors import InputTypeError, shorten
+from reelated.errors import InputTypeError
 from reelated.plot.saving import collect_missing_glyphs, matplotlib_settings
 from reelated.recommender import Recommender
 from reelated.recommender.rows import printable
@@ -38,7 +38,7 @@ DARK = Colours("#0d1117", "#e6edf3", "#9aa4ae", "#39424c", "#6cb0f0", "#f0a060")
 def check_fitted(rec: Any) -> Recommender:
     """Return a fitted recommender, or raise `InputError`."""
     if not isinstance(rec, Recommender):
-        raise InputTypeError(f"rec={shorten(rec)}: expected a fitted Recommender.")
+        raise InputTypeError("expected a fitted Recommender.", parameter="rec", value=rec)
     rec.item_ids  # noqa: B018  # raises if it is not fitted
     return rec
 

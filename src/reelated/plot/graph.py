@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reelated.errors import InputError, check_integer, shorten
+from reelated.errors import InputError, check_integer
 from reelated.plot.canvas import Colours, check_fitted, drawing, footnote, new_figure, number, wrapped
 from reelated.recommender import Recommender, SimilarRow
 from reelated.recommender.rows import with_year
@@ -41,7 +41,7 @@ def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = Fa
         No such item, too many neighbours, or Matplotlib is not installed.
     """
     if check_integer("n", n, 1) > MAX_NEIGHBORS:
-        raise InputError(f"n={shorten(n)}: expected {MAX_NEIGHBORS} neighbours at the most.")
+        raise InputError(f"expected {MAX_NEIGHBORS} neighbours at the most.", parameter="n", value=n)
     rows, catalogue = list(check_fitted(rec).similar(item_id, n=n)), rec.catalogue_
     places, title = positions(len(rows)), catalogue.title(catalogue.index_of(item_id))
     with drawing(dark) as colours:

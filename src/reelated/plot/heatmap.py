@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import InputError, check_integer, plural_of, shorten
+from reelated.errors import InputError, check_integer, plural_of
 from reelated.plot.canvas import Colours, check_fitted, drawing, footnote, new_figure, number, widest, wrapped
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import check_list
@@ -68,15 +68,17 @@ def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, 
 def _items(rec: Recommender, item_ids: list[Any], n: int) -> list[int]:
     """Return the columns of distinct items; a single one is joined by its nearest neighbours."""
     if n > MAX_ITEMS:
-        raise InputError(f"n={shorten(n)}: expected from 2 to {MAX_ITEMS} items.")
+        raise InputError(f"expected from 2 to {MAX_ITEMS} items.", parameter="n", value=n)
     index_of = rec.catalogue_.index_of
     items = list(dict.fromkeys(map(index_of, item_ids)))
     if len(items) == 1:
         items += [index_of(row.item_id) for row in rec.similar(item_ids[0], n=n - 1)]
         if len(items) == 1:
-            raise InputError(f"item_ids={shorten(item_ids[0])}: nothing is linked to this item. Give several.")
+            raise InputError(
+                "nothing is linked to this item.", parameter="item_ids", value=item_ids[0], remedy="Give several."
+            )
     if not 2 <= len(items) <= MAX_ITEMS:
-        raise InputError(f"item_ids: got {len(items)}, expected from 2 to {MAX_ITEMS} items.")
+        raise InputError(f"got {len(items)}, expected from 2 to {MAX_ITEMS} items.", parameter="item_ids")
     return items
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import UnknownId, plural, plural_of, shorten
+from reelated.errors import UnknownId, plural, plural_of, shorten, unknown_user
 from reelated.plot.canvas import Colours, drawing, new_figure, number, placeholder, wrapped
 from reelated.plot.distribution import rating_bars, ratings_of, shares
 from reelated.ratings import Ratings
@@ -72,7 +72,7 @@ def _row(data: Ratings, user_id: Any) -> tuple[npt.NDArray[np.int32], npt.NDArra
     try:
         return data.row(data.user_ids.index_of(user_id))
     except UnknownId:
-        raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Only users in the data can be plotted.") from None
+        raise unknown_user(user_id, "Only users in the data can be plotted.") from None
 
 
 def genre_means(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reelated.errors import InputError, not_installed, plural, shorten
+from reelated.errors import InputError, not_installed, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,9 +34,9 @@ def check_path(path: str | Path, extensions: tuple[str, ...] = EXTENSIONS) -> Pa
     """Return the path of the image file, or raise `InputError` if it cannot be written."""
     file = Path(path)
     if file.suffix.lower() not in extensions:
-        raise InputError(f"path={shorten(str(path))}: expected a file that ends in {' or '.join(extensions)}.")
+        raise InputError(f"expected a file that ends in {' or '.join(extensions)}.", parameter="path", value=str(path))
     if not file.parent.is_dir() or file.is_dir():
-        raise InputError(f"path={shorten(str(path))}: expected a file in a folder that exists.")
+        raise InputError("expected a file in a folder that exists.", parameter="path", value=str(path))
     return file
 
 
@@ -118,7 +118,7 @@ def write_image(file: Path, data: bytes) -> None:
         with atomic_write(file) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise InputError(f"path={shorten(str(file))}: cannot be written ({error.strerror}).") from None
+        raise InputError(f"cannot be written ({error.strerror}).", parameter="path", value=str(file)) from None
 
 
 @contextmanager

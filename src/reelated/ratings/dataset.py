@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import DataWarning, InputError, check_choice, check_noun, check_number, plural, shorten
+from reelated.errors import Advice, DataWarning, InputError, check_choice, check_noun, check_number, plural, shorten
 from reelated.ratings.frames import (
     ITEM_ALIASES,
     USER_ALIASES,
@@ -148,11 +148,13 @@ def check_scale(scale: Any) -> Scale:
     try:
         low, high, step = scale
     except (TypeError, ValueError):
-        raise InputError(f"scale={shorten(scale)}: expected (low, high, step), such as (1, 5, 1).") from None
+        raise InputError("expected (low, high, step), such as (1, 5, 1).", parameter="scale", value=scale) from None
     low, high = check_number("scale low", low), check_number("scale high", high)
     step = check_number("scale step", step)
     if low > high or not 0 < step <= (high - low or step):  # a scale of one value, such as likes, accepts any step
-        raise InputError(f"scale={shorten(scale)}: expected low < high and a step between 0 and their difference.")
+        raise InputError(
+            "expected low < high and a step between 0 and their difference.", parameter="scale", value=scale
+        )
     return Scale(low, high, step)
 
 
@@ -176,7 +178,7 @@ def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid)
         example = ", ".join(f"{name}={shorten(row[name])}" for name in ("user_id", "item_id", "rating"))
         summary = f"{plural(int(bad.sum()), 'row')} {reason}, the first is row {first + 1}: {example}"
         if invalid == "error":
-            raise InputError(f"{summary}. Mend the data, or drop such rows with invalid='drop'.")
+            raise InputError(f"{summary}.", remedy=Advice.DROP_ROWS)
         notes.append(f"dropped {summary}")
     return (table.filter(~faults["missing"] & ~faults["off_scale"]) if notes else table), "; ".join(notes)
 
@@ -199,7 +201,7 @@ def _without_duplicates(
     summary = f"{plural(len(repeated), 'repeated rating')} of an item by the same user"
     example = f"user_id={shorten(user_ids[user])}, item_id={shorten(item_ids[item])}"
     if duplicates == "error":
-        raise InputError(f"{summary}, for example {example}. Choose duplicates='last', 'first' or 'mean'.")
+        raise InputError(f"{summary}, for example {example}.", remedy=Advice.DUPLICATES)
     times = [name for name in ("timestamp", "order") if name in table.columns]
     table = table.sort("key", *times, maintain_order=True, nulls_last=False)
     if duplicates == "mean":
@@ -268,5 +270,5 @@ def _side_table(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[
         )
     repeated = table[name].filter(table[name].is_duplicated())
     if len(repeated):
-        raise InputError(f"{name}={shorten(repeated[0])} stands more than once in the table of {what}.")
+        raise InputError(f"{name}={shorten(repeated[0])} occurs more than once in the table of {what}.")
     return pl.concat([table, rated.join(table, on=name, how="anti")], how="diagonal").sort(name)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from reelated.errors import InputError, InputTypeError, plural, shorten
+from reelated.errors import Advice, InputError, InputTypeError, plural, shorten
 from reelated.ratings.ids import as_ids
 
 FrameLike: TypeAlias = Any
@@ -54,8 +54,10 @@ def as_polars(frame: FrameLike, what: str = "ratings") -> pl.DataFrame:
     if isinstance(frame, Mapping):
         return _from_columns(what, [(str(name), values) for name, values in frame.items()])
     raise InputTypeError(
-        f"{what}={shorten(frame)} of type {type(frame).__name__}: expected a polars or pandas DataFrame, an Arrow "
-        "table or a mapping of columns. For a file or folder use reelated.read(path)."
+        f"expected a polars or pandas DataFrame, an Arrow table or a mapping of columns, not {type(frame).__name__}.",
+        parameter=what,
+        value=frame,
+        remedy="For a file or folder use reelated.read(path).",
     )
 
 
@@ -117,9 +119,11 @@ def named(
     shown = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
     for ours, theirs in columns.items():
         if ours not in aliases:
-            raise InputError(f"columns has the key {ours!r}: expected {', '.join(map(repr, aliases))}.")
+            expected = f"no such column in Reelated: expected one of {', '.join(map(repr, aliases))}."
+            raise InputError(expected, parameter="columns", value=theirs, key=ours)
         if theirs is not None and theirs not in frame.columns:
-            raise InputError(f"columns[{ours!r}]={theirs!r}: the table has no such column. Its columns: {shown}.")
+            expected = f"the table has no such column. Its columns: {shown}."
+            raise InputError(expected, parameter="columns", value=theirs, key=ours)
     selected = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
     for ours, others in aliases.items():
         spellings = (plain(ours), *others)
@@ -129,7 +133,8 @@ def named(
     missing = [name for name in required if name not in selected]
     if missing:
         raise InputError(
-            f"No column for {' and '.join(missing)} among the table's columns {shown}. {_remedy(missing, aliases)}"
+            f"No column for {' and '.join(missing)} among the table's columns {shown}.",
+            remedy=_remedy(missing, aliases),
         )
     return frame.select(pl.col(theirs).alias(ours) for ours, theirs in selected.items())
 
@@ -138,9 +143,7 @@ def _remedy(missing: list[str], aliases: Mapping[str, tuple[str, ...]]) -> str:
     """Return the advice for missing columns; `columns` exists only for the table of ratings."""
     if "rating" not in aliases:
         return f"Rename the column that holds it to {missing[0]!r}."
-    example = ", ".join(f"{name!r}: 'your column'" for name in missing)
-    without_ratings = " For a table without ratings give columns={'rating': None}." if "rating" in missing else ""
-    return f"Name {'it' if len(missing) == 1 else 'them'}: columns={{{example}}}.{without_ratings}"
+    return Advice.NAME_RATING if "rating" in missing else Advice.NAME_COLUMNS
 
 
 def with_own_names(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import InputError, InputTypeError, UnknownId, shorten
+from reelated.errors import Advice, InputError, InputTypeError, UnknownId
 
 
 class Ids:
@@ -97,14 +97,14 @@ class Ids:
             return index
         value = value.item() if isinstance(value, np.generic) else value
         type_name = type(value).__name__
-        name = f"{self.kind}_id={shorten(value)}"
+        name = f"{self.kind}_id"
         if type_name != self.type_name:
             converted = self._converted(value)
             hint = "" if converted is None else f" Did you mean {converted!r}?"
-            raise InputTypeError(
-                f"{name} is of type {type_name}: the {self.kind} ids of this data are of type {self.type_name}.{hint}"
-            )
-        raise UnknownId(f"{name}: this {self.kind} is not among the {len(self):,} {self.kind}s of the data.")
+            expected = f"the {self.kind} ids of this data are of type {self.type_name}, not {type_name}.{hint}"
+            raise InputTypeError(expected, parameter=name, value=value)
+        expected = f"this {self.kind} is not among the {len(self):,} {self.kind}s of the data."
+        raise UnknownId(expected, parameter=name, value=value)
 
     def parse(self, text: str) -> Any:
         """Convert text from a terminal or a URL to an id, known or not.
@@ -174,8 +174,8 @@ def as_ids(column: pl.Series, kind: str) -> pl.Series:
         if len(fractions) == 0:
             return _as_int64(column, kind)
         raise InputError(
-            f"{kind}_id={fractions[0]}: ids are integers or text, not fractions. Is this the {kind} column? "
-            "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
+            f"{kind}_id={fractions[0]}: ids are integers or text, not fractions. Is this the {kind} column?",
+            remedy=Advice.NAME_COLUMNS,
         )
     raise InputError(f"{kind}_id is a column of type {dtype}: expected integers or text.")
 

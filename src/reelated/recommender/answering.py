@@ -11,6 +11,7 @@ import polars as pl
 from sklearn.base import BaseEstimator
 
 from reelated.errors import (
+    Advice,
     DataWarning,
     InputError,
     check_choice,
@@ -25,6 +26,7 @@ from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, assign_with_cap, audience_of, audience_table
 from reelated.recommender.catalogue import Catalogue, check_list
+from reelated.recommender.defaults import no_rater
 from reelated.recommender.engine import Engine, Models, UserRows
 from reelated.recommender.explanation import Why, item_rows, why
 from reelated.recommender.listing import batch_table, known, truncation
@@ -34,10 +36,6 @@ from reelated.recommender.rows import ItemRow, Match, Prediction, SimilarRow, Us
 
 NAMES = {"score": "score", "rating": "predicted rating"}
 AUDIENCE_NAMES = NAMES | {"adjusted_score": "adjusted score"}
-NO_RATER = (
-    "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. List by score."
-)
-"""The end of the message where a predicted rating is asked for and there is none."""
 CHUNK = 4096
 """Users whose lists are made at once by `recommend_batch`."""
 
@@ -67,7 +65,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     @property
     def user_ids(self) -> Ids:
         """The users whose ratings are kept, ascending."""
-        return self.kept_ratings("user_ids").user_ids
+        return self.kept_ratings().user_ids
 
     @cached_property
     def engine(self) -> Engine:
@@ -75,13 +73,8 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         everyone = None if self.ratings_ is None else UserRows(self.ratings_.matrix, self._weights_of(self.ratings_))
         return Engine(self.models_, everyone)
 
-    def kept_ratings(self, asked: str = "ratings") -> Ratings:
+    def kept_ratings(self) -> Ratings:
         """Return the ratings of the users.
-
-        Parameters
-        ----------
-        asked : str, default "ratings"
-            The argument that needs them, for the message.
 
         Returns
         -------
@@ -94,10 +87,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         """
         self._fitted  # noqa: B018
         if self.ratings_ is None:
-            raise InputError(
-                f"{asked}: this model was saved without ratings and knows no users. Pass ratings={{item_id: rating}}, "
-                "or save it with ratings=True."
-            )
+            raise InputError("This model was saved without ratings and knows no users.", remedy=Advice.NO_USERS)
         return self.ratings_
 
     @property
@@ -162,7 +152,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         if (user_id is None) == (ratings is None):
             raise InputError("Pass one of user_id=… (a user of the data) and ratings={item_id: rating} (a new user).")
         if ratings is None:
-            kept = self.kept_ratings(f"user_id={shorten(user_id)}")
+            kept = self.kept_ratings()
             return query_of_user(kept, user_id, self.engine.all_users.weights)
         return self.new_user(ratings)
 
@@ -209,7 +199,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
     def _with_rater(self, by: Any) -> Any:
         if self.models_.rater is None:
-            raise InputError(f"by='rating': {NO_RATER}")
+            raise no_rater()
         return by
 
     @property
@@ -290,8 +280,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             given = {"user_id": user_id, "ratings": ratings, "genres": genres, "years": years, "exclude": exclude}
             if extra := [name for name, value in given.items() if value is not None]:
                 raise InputError(
-                    f"recommend(item_id=…) lists users and does not take {extra[0]}. "
-                    "For items like this one call similar(item_id=…)."
+                    f"recommend(item_id=…) lists users and does not take {extra[0]}.", remedy=Advice.SIMILAR
                 )
             return self.audience(item_id, n=n, by=by)
         query, by = self._query(user_id, ratings), self.sorted_by(by)  # type: ignore[arg-type]
@@ -338,7 +327,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             `user_id item_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
             returns.
         """
-        user_ids, by, n = self.kept_ratings("recommend_batch").user_ids, self.sorted_by(by), check_integer("n", n, 1)
+        user_ids, by, n = self.kept_ratings().user_ids, self.sorted_by(by), check_integer("n", n, 1)
         mask, n_users = self.catalogue_.allowed(genres, years, exclude), len(user_ids)
         for start in range(0, n_users, CHUNK):
             stop = min(start + CHUNK, n_users)
@@ -368,7 +357,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             Without reasons: a reason about a user is shown to that user only.
         """
         item, by = self._fitted.index_of(item_id), self.audience_sorted_by(by)
-        n, user_ids = check_integer("n", n, 1), self.kept_ratings(f"item_id={shorten(item_id)}").user_ids
+        n, user_ids = check_integer("n", n, 1), self.kept_ratings().user_ids
         found = audience_of(self.engine, item, n, by)
         columns = zip(*(column.tolist() for column in found), strict=True)
         rows = [
@@ -407,7 +396,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         polars.DataFrame
             `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
         """
-        by, n, user_ids = self.audience_sorted_by(by), check_integer("n", n, 1), self.kept_ratings("item_ids").user_ids
+        by, n, user_ids = self.audience_sorted_by(by), check_integer("n", n, 1), self.kept_ratings().user_ids
         per_user = check_integer("per_user", per_user, 1, none=True)
         items = self._fitted.indices_of(item_ids)
         audiences, deep = [], n if per_user is None else n + 100
@@ -477,7 +466,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         query, item = self._warned_query(user_id, ratings), self._fitted.index_of(item_id)
         rater, row = self.models_.rater, query.without(item).row
         if rater is None:
-            raise InputError(f"predict: {NO_RATER}")
+            raise no_rater()
         values, (n_neighbors_used,) = rater.score_pairs(row, [0], [item], by="rating")
         low = high = None
         if self.engine.has_intervals:

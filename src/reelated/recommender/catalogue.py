@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import InputError, InputTypeError, UnknownId, check_integer, plural_of, shorten
+from reelated.errors import Advice, InputError, InputTypeError, UnknownId, check_integer, plural_of, shorten
 from reelated.ratings import Ids
 from reelated.recommender.answers import Answers
 from reelated.recommender.rows import Match, with_year
@@ -101,7 +101,7 @@ class Catalogue:
         """Return the columns of one item or more, as `index_of` does; none at all is refused."""
         items = [self.index_of(item_id) for item_id in check_list("item_ids", item_ids)]
         if not items:
-            raise InputError("item_ids=[]: expected one item or more.")
+            raise InputError("expected one item or more.", parameter="item_ids", value=[])
         return items
 
     def column_of(self, item_id: object, where: str) -> int | None:
@@ -111,7 +111,7 @@ class Catalogue:
         except UnknownId:
             return None
         except InputTypeError as error:
-            raise InputTypeError(f"{where}: {error}") from None
+            raise error.replace(where=where) from None
 
     def index_of(self, item_id: object) -> int:
         """Return the column of an item.
@@ -125,13 +125,15 @@ class Catalogue:
         """
         if self.is_unrated(item_id):
             raise UnknownId(
-                f"item_id={shorten(item_id)}: nobody had rated this item when the model was fitted. "
-                "Fit again when it has ratings."
+                "nobody had rated this item when the model was fitted.",
+                parameter="item_id",
+                value=item_id,
+                remedy="Fit again when it has ratings.",
             )
         try:
             return self.item_ids.index_of(item_id)
         except UnknownId as error:
-            raise UnknownId(f"{error} Search by title with find('…').") from None
+            raise error.replace(remedy=Advice.FIND_TITLE) from None
 
     def is_unrated(self, item_id: object) -> bool:
         """Say whether an item is known but no column of the model."""
@@ -164,10 +166,10 @@ class Catalogue:
         wanted = check_list("genres", genres)
         known = {genre.casefold(): genre for have in self.genres for genre in have}
         if not wanted:
-            raise InputError("genres=[]: expected one genre or more, or None for all.")
+            raise InputError("expected one genre or more, or None for all.", parameter="genres", value=[])
         for genre in wanted:
             if not isinstance(genre, str):
-                raise InputTypeError(f"genres={shorten(genre)}: expected text, such as 'Comedy'.")
+                raise InputTypeError("expected text, such as 'Comedy'.", parameter="genres", value=genre)
         spelled = {known[genre.casefold()] for genre in wanted if genre.casefold() in known}
         return spelled, [genre for genre in wanted if genre.casefold() not in known]
 
@@ -176,7 +178,7 @@ class Catalogue:
         _, unknown = self.split_genres(genres)
         known = sorted({genre for have in self.genres for genre in have})
         if not unknown or not known:
-            return "nothing is known of this data's genres. Give an items table" if unknown else ""
+            return "this data has no genres; a table of items can add them" if unknown else ""
         near = [match for genre in unknown for match in get_close_matches(genre[:60], known, n=1)]
         hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
         return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
@@ -184,7 +186,7 @@ class Catalogue:
     def find(self, text: str, n: int = 10, noun: str = "item") -> Answers[Match]:
         """Return the items whose titles are most like a text, the more rated first among equals."""
         if not isinstance(text, str) or not text.strip():
-            raise InputError(f"text={shorten(text)}: expected a part of a title.")
+            raise InputError("expected a part of a title.", parameter="text", value=text)
         n = check_integer("n", n, 1)
         likeness = np.where(self.shown, self._likeness(text[:LONGEST]), 0.0)
         order = np.lexsort((np.arange(len(likeness)), -self.counts, -likeness))[:n]
@@ -224,9 +226,9 @@ def check_years(years: Any) -> tuple[int, int]:
     try:
         low, high = (int(check_integer("years", year, -10_000)) for year in pair)
     except (TypeError, ValueError):
-        raise InputError(f"years={shorten(years)}: expected a year or a pair such as (1990, 1999).") from None
+        raise InputError("expected a year or a pair such as (1990, 1999).", parameter="years", value=years) from None
     if low > high:
-        raise InputError(f"years={shorten(years)}: expected the earlier year first.")
+        raise InputError("expected the earlier year first.", parameter="years", value=years)
     return low, high
 
 
@@ -237,4 +239,4 @@ def check_list(name: str, values: Any) -> list[Any]:
     try:
         return list(values)
     except TypeError:
-        raise InputError(f"{name}={shorten(values)}: expected a list.") from None
+        raise InputError("expected a list.", parameter=name, value=values) from None

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import InputError, shorten
+from reelated.errors import InputError
 from reelated.models import BPMF, EASE, MODELS, ItemKNN
 from reelated.models.contracts import By
 from reelated.parallel import Progress
@@ -64,14 +64,20 @@ def fit_model(
     return model.fit(X, scale=scale, progress=progress, **known)
 
 
+def no_rater() -> InputError:
+    """Return the error for a predicted rating from a recommender without a rater."""
+    expected = "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater."
+    return InputError(expected, parameter="by", value="rating", remedy="List by score.")
+
+
 def check_role(name: str, model: Any, number: By) -> Any:
     """Return a model that computes a number, or raise `InputError`; None is returned unchanged."""
     numbers = () if isinstance(model, type) else getattr(model, "numbers", ())
     if model is None or number in numbers:
         return model
     if not numbers:
-        raise InputError(f"{name}={shorten(model)}: expected a model such as EASE() or ItemKNN(), or 'default'.")
+        raise InputError("expected a model such as EASE() or ItemKNN(), or 'default'.", parameter=name, value=model)
     classes: Any = MODELS.values()
     able = ", ".join(f"{cls.__name__}()" for cls in classes if number in cls.numbers)
     lacks = "scores no items" if number == "score" else "predicts no ratings"
-    raise InputError(f"{name}={shorten(model)}: {type(model).__name__} {lacks}. Expected one of {able}.")
+    raise InputError(f"{type(model).__name__} {lacks}.", parameter=name, value=model, remedy=f"Expected one of {able}.")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, UnknownId, check_number, shorten
+from reelated.errors import Advice, InputError, UnknownId, check_number, unknown_user
 from reelated.ratings import Ratings, Scale
 from reelated.ratings.matrix import as_decimals
 from reelated.recommender.catalogue import Catalogue
@@ -77,9 +77,7 @@ def query_of_user(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] 
     try:
         index = kept.user_ids.index_of(user_id)
     except UnknownId:
-        raise UnknownId(
-            f"No ratings for user_id {shorten(user_id)}. For a new user pass ratings={{item_id: rating}}."
-        ) from None
+        raise unknown_user(user_id, Advice.NEW_USER) from None
     own = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
     return Query(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], own)
 
@@ -87,10 +85,10 @@ def query_of_user(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] 
 def query_of_ratings(ratings: Any, catalogue: Catalogue, scale: Scale) -> Query:
     """Return a new user with these ratings; items that the model does not know are left out."""
     if not isinstance(ratings, Mapping):
-        raise InputError(f"ratings={shorten(ratings)}: expected a mapping such as {{50: 5, 172: 4}}.")
+        raise InputError("expected a mapping such as {50: 5, 172: 4}.", parameter="ratings", value=ratings)
     row, unknown = {}, []
     for item_id, rating in ratings.items():
-        value = check_number(f"ratings[{shorten(item_id)}]", rating, scale.low, scale.high)
+        value = check_number("ratings", rating, scale.low, scale.high, key=item_id)
         column = catalogue.column_of(item_id, "ratings")
         if column is None:
             unknown.append(item_id)

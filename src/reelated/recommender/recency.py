@@ -11,7 +11,7 @@ from reelated.errors import InputError, check_number
 def check_recency(recency_half_life: Any, recency_floor: Any) -> tuple[float | None, float]:
     """Return the parameters of ageing, or raise `InputError`."""
     if recency_half_life is not None and check_number("recency_half_life", recency_half_life, 0) == 0:
-        raise InputError("recency_half_life=0: expected a number of ratings above 0, or None.")
+        raise InputError("expected a number of ratings above 0, or None.", parameter="recency_half_life", value=0)
     return recency_half_life, check_number("recency_floor", recency_floor, 0, 1)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from reelated.errors import (
+    Advice,
     InputError,
     TooLarge,
     check_choice,
@@ -23,9 +24,9 @@ from reelated.models.contracts import By, Ranker, Rater
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
-from reelated.recommender.answering import NAMES, NO_RATER, FittedRecommender
+from reelated.recommender.answering import NAMES, FittedRecommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import check_role, default_ranker, default_rater, fit_model, with_unrated
+from reelated.recommender.defaults import check_role, default_ranker, default_rater, fit_model, no_rater, with_unrated
 from reelated.recommender.engine import Models
 from reelated.recommender.recency import check_recency
 
@@ -130,8 +131,10 @@ class Recommender(FittedRecommender):
         X, scale, limit = ratings.matrix, ratings.scale[:2], check_memory("max_memory", self.max_memory)
         if limit is not None and (needed := models.plan(X)) > limit:
             raise TooLarge(
-                f"max_memory={self.max_memory!r}: the fit may need {show_bytes(needed)}. "
-                "Raise max_memory, or give models with fewer n_neighbors."
+                f"the fit may need {show_bytes(needed)}.",
+                parameter="max_memory",
+                value=self.max_memory,
+                remedy=Advice.LESS_MEMORY,
             )
         catalogue = Catalogue(data.items, ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
         for place, model in enumerate(models.present):
@@ -277,9 +280,9 @@ class Recommender(FittedRecommender):
         check_recency(self.recency_half_life, self.recency_floor)
         models = Models(check_role("ranker", ranker, "score"), check_role("rater", rater, "rating"))
         if not models.present:
-            raise InputError("ranker=None with rater=None: expected a model for at least one of them.")
+            raise InputError("expected a model for at least one of ranker and rater.", parameter="ranker", value=None)
         if rater is None and self.by == "rating":
-            raise InputError(f"by='rating': {NO_RATER}")
+            raise no_rater()
         return Models(*(None if model is None else clone(model) for model in models))
 
     def __repr__(self) -> str:

@@ -244,7 +244,12 @@ class Versions:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise InputError(f"models={self.folder}: cannot be made ({error.strerror}). Name another folder.") from None
+            raise InputError(
+                f"cannot be made ({error.strerror}).",
+                parameter="models",
+                value=str(self.folder),
+                remedy="Name another folder.",
+            ) from None
 
     def _read_version(self, path: Path) -> Version | None:
         values = self._read(path.stem)

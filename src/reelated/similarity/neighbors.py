@@ -86,8 +86,10 @@ def similarity(
     chosen, n_items = plan(values, params, max_memory), values.shape[1]
     if max_memory is not None and chosen.bytes > max_memory:
         raise TooLarge(
-            f"max_memory={show_bytes(max_memory)}: the similarity of {n_items:,} items may need "
-            f"{show_bytes(chosen.bytes)}. Lower n_neighbors (now {params.n_neighbors}) or raise max_memory."
+            f"the similarity of {n_items:,} items may need {show_bytes(chosen.bytes)}.",
+            parameter="max_memory",
+            value=show_bytes(max_memory),
+            remedy=f"Lower n_neighbors (now {params.n_neighbors}) or raise max_memory.",
         )
     if params.jaccard:  # only whether a user rated matters, not the rating
         values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)

@@ -24,7 +24,9 @@ def weighted(
     if weighting is None:
         return values
     if values.nnz and values.data.min() < 0:
-        raise InputError(f"weighting={weighting!r} on the rating {values.data.min():g}: expected none below 0.")
+        raise InputError(
+            f"expected no rating below 0, got {values.data.min():g}.", parameter="weighting", value=weighting
+        )
     n_items, seen = values.shape[1], np.diff(values.indptr)
     if weighting == "tf-idf":
         idf = np.log((1 + n_items) / (1 + seen)) + 1

@@ -43,8 +43,10 @@ def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: in
     max_items = memory // bytes_per_item // LANES * LANES
     if max_items < 1:
         raise TooLarge(
-            f"task_memory={show_bytes(memory)}: eight of {len(cost):,} items take "
-            f"{show_bytes(LANES * bytes_per_item)}. Raise task_memory."
+            f"eight of {len(cost):,} items take {show_bytes(LANES * bytes_per_item)}.",
+            parameter="task_memory",
+            value=show_bytes(memory),
+            remedy="Raise task_memory.",
         )
     total_cost = cost + 4.0 * len(cost)  # allocating and scanning a table takes time too
     cumulative = np.concatenate([[0.0], np.cumsum(total_cost)])

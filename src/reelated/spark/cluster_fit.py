@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from reelated.errors import InputError, check_integer, check_memory, check_noun, shorten
+from reelated.errors import InputError, check_integer, check_memory, check_noun
 from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.ratings import FrameLike
 from reelated.ratings.dataset import item_table
@@ -163,13 +163,15 @@ def as_recommender(model: Any) -> Recommender:
         model = Recommender(ranker=None, rater=model, by="rating")
     if not isinstance(model, Recommender):
         hint = " For a BiasModel call reelated.spark.baseline(…)." if isinstance(model, BiasModel) else ""
-        raise InputError(f"model={shorten(model)}: expected a Recommender, an ItemKNN or an EASE.{hint}")
+        raise InputError(f"expected a Recommender, an ItemKNN or an EASE.{hint}", parameter="model", value=model)
     rec = Recommender(**model.get_params(deep=False))
     for role, part in (("ranker", rec.ranker), ("rater", rec.rater)):
         if part is not None and not is_default(part) and type(part) not in (ItemKNN, EASE):
             raise InputError(
-                f"{role}={shorten(part)}: a cluster fits ItemKNN and EASE. Use one of them, or fit this one with "
-                "Recommender.fit on one machine."
+                "a cluster fits ItemKNN and EASE.",
+                parameter=role,
+                value=part,
+                remedy="Use one of them, or fit this one with Recommender.fit on one machine.",
             )
     return rec
 

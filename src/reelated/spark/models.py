@@ -150,7 +150,9 @@ def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) 
     fitted.similarity_params()
     fitted.scale_, fitted.n_features_in_ = scale, rows.n_items
     if fitted.weighting is not None and rows.items.low < 0:
-        raise InputError(f"weighting={fitted.weighting!r} on the rating {rows.items.low:g}: expected none below 0.")
+        raise InputError(
+            f"expected no rating below 0, got {rows.items.low:g}.", parameter="weighting", value=fitted.weighting
+        )
     counts = sums = fitted.offset_ = np.zeros(rows.n_items)
     if fitted.similarity == "pearson" or fitted.weighting == "bm25":
         counts, sums = sum_over_users(rows, counts_and_sums, 2)

@@ -19,8 +19,10 @@ def read_shard(folder: Path, block: int, name: str) -> npt.NDArray[Any]:
     file = shard_path(str(folder), block, name)
     if not file.is_file():
         raise InputError(
-            f"path={str(folder.parent)!r}: the executors have written to it, but the driver does not see their files. "
-            "Expected a folder of a file system that all machines share."
+            "the executors have written to it, but the driver does not see their files.",
+            parameter="path",
+            value=str(folder.parent),
+            remedy="Expected a folder of a file system that all machines share.",
         )
     return np.asarray(np.load(file, mmap_mode="r"))
 

@@ -153,9 +153,9 @@ def check_url(url: Any) -> sa.URL:
         driver = DRIVERS[parsed.drivername.split("+")[0]]
     except (sa.exc.ArgumentError, KeyError, AttributeError, ValueError):
         without_password = shorten(str(url).rpartition("@")[2])
-        raise InputError(f"store={without_password}: {expected}.") from None
+        raise InputError(f"{expected}.", parameter="store", value=without_password) from None
     if driver == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise InputError(f"store={shorten(str(url))}: {expected}. A store in memory would be lost.")
+        raise InputError(f"{expected}.", parameter="store", value=str(url), remedy="A store in memory would be lost.")
     return parsed.set(drivername=driver)
 
 
@@ -166,7 +166,12 @@ def create_engine(url: sa.URL) -> sa.Engine:
         try:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise InputError(f"store={file}: its folder cannot be made ({error.strerror}). Name another.") from None
+            raise InputError(
+                f"its folder cannot be made ({error.strerror}).",
+                parameter="store",
+                value=str(file),
+                remedy="Name another.",
+            ) from None
         engine = sa.create_engine(url.set(database=str(file)), connect_args={"timeout": 30}, pool_size=40)
         sa.event.listen(engine, "do_connect", partial(_create_sqlite, file))
         sa.event.listen(engine, "connect", _prepare_sqlite)

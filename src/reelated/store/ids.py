@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Any, Literal
 
-from reelated.errors import InputError, InputTypeError, UnknownId, shorten
+from reelated.errors import InputError, InputTypeError, UnknownId
 
 MAX_ID_LENGTH = 1000
 Kind = Literal["user", "item"]
@@ -12,13 +12,13 @@ IdType = Literal["int", "str"]
 
 def id_text(kind: Kind, value: Any, type_name: IdType) -> str:
     """Return an id as stored, or raise if it is invalid."""
-    name = f"{kind}_id={shorten(value)}"
+    name = f"{kind}_id"
     if (got := type(value).__name__) != type_name:
         expected = "whole numbers" if type_name == "int" else "text"
-        raise InputTypeError(f"{name} is of type {got}: the {kind} ids of this data are {expected}.")
+        raise InputTypeError(f"the {kind} ids of this data are {expected}, not {got}.", parameter=name, value=value)
     if isinstance(value, int):
         if not -(2**63) <= value < 2**63:
-            raise InputError(f"{name}: ids go up to 2⁶³ − 1.")
+            raise InputError("ids go up to 2⁶³ − 1.", parameter=name, value=value)
         return str(value)
     return check_text(f"{kind}_id", value, MAX_ID_LENGTH)
 
@@ -29,7 +29,8 @@ def parse_id(kind: Kind, text: str, type_name: IdType) -> Any:
         return text
     if len(text) < 20 and text.removeprefix("-").isdecimal() and -(2**63) <= int(text) < 2**63:
         return int(text)
-    raise UnknownId(f"{kind}_id={shorten(text)}: the {kind} ids of this data are whole numbers. Check the id.")
+    expected = f"the {kind} ids of this data are whole numbers."
+    raise UnknownId(expected, parameter=f"{kind}_id", value=text, remedy="Check the id.")
 
 
 def check_text(name: str, value: str, max_length: int) -> str:
@@ -37,9 +38,9 @@ def check_text(name: str, value: str, max_length: int) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{name}={shorten(value)}: expected text that UTF-8 can write.") from None
+        raise InputError("expected text that UTF-8 can write.", parameter=name, value=value) from None
     if not value.strip() or "\0" in value or len(value) > max_length:
-        raise InputError(f"{name}={shorten(value)}: expected 1 to {max_length:,} characters, none of them NUL.")
+        raise InputError(f"expected 1 to {max_length:,} characters, none of them NUL.", parameter=name, value=value)
     return value
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from reelated.errors import InputError, check_number, shorten
+from reelated.errors import InputError, check_number
 from reelated.ratings import Scale
 from reelated.ratings.dataset import check_scale
 from reelated.ratings.matrix import as_decimals
@@ -148,8 +148,10 @@ class InfoQueries(Database):
             stored = self._distinct_ratings(connection)
             if stored and not scale.low <= min(stored) <= max(stored) <= scale.high:
                 raise InputError(
-                    f"scale={low:g},{high:g},{step:g}: the ratings of the store go from {min(stored):g} to "
-                    f"{max(stored):g}. Expected a scale that holds them all."
+                    f"the ratings of the store go from {min(stored):g} to {max(stored):g}.",
+                    parameter="scale",
+                    value=(low, high, step),
+                    remedy="Expected a scale that contains them all.",
                 )
             self._ensure_meta(connection)
             self._set_meta(connection, "scale", scale_text(scale))
@@ -181,8 +183,10 @@ class InfoQueries(Database):
             return float(rating)
         expected = f"a finite number from {scale}" if scale.low < scale.high else f"{scale.low:g}"
         raise InputError(
-            f"{name}={shorten(rating)}: expected {expected}, the scale of this store. "
-            "Set another scale with: reelated store scale LOW,HIGH,STEP"
+            f"expected {expected}, the scale of this store.",
+            parameter=name,
+            value=rating,
+            remedy="Set another scale with: reelated store scale LOW,HIGH,STEP",
         )
 
     def parse(self, kind: Kind, text: str) -> Any:

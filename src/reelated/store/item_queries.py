@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from reelated.errors import InputError, UnknownId, check_integer, shorten
+from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
 from reelated.ratings.dataset import NO_TITLE
 from reelated.store.connection import MAX_PARAMETERS, PreparedStatement, select_in
 from reelated.store.ids import check_text, normalize_title
@@ -92,7 +92,7 @@ class ItemQueries(InfoQueries):
             is_new = key is None
             if is_new:
                 if title is None:
-                    raise InputError(f"title: item_id={shorten(item_id)} is a new item and needs one.")
+                    raise InputError(f"item_id={shorten(item_id)} is a new item and needs one.", parameter="title")
                 # on conflict, because another process may add the item at the same time
                 insert = self._insert(items).values(item_id=text, **values)
                 upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=values)
@@ -150,7 +150,7 @@ class ItemQueries(InfoQueries):
         keys = dict(select_in(connection, _KEYS, items.c.item_id, list(item_ids)))
         for text, item_id in item_ids.items():
             if text not in keys:
-                raise UnknownId(f"item_id={shorten(item_id)}: no such item. Look for it by title, or add it first.")
+                raise UnknownId("no such item.", parameter="item_id", value=item_id, remedy=Advice.ADD_ITEM)
         return keys
 
     def _item_key(self, connection: sa.Connection, item_id: Any) -> int:
@@ -307,5 +307,5 @@ def check_year(year: Any) -> int | None:
     """Return a valid year or None, or raise."""
     checked = check_integer("year", year, -10_000, none=True)
     if checked is not None and checked > 10_000:
-        raise InputError(f"year={shorten(year)}: expected a year of 10000 or less, or None.")
+        raise InputError("expected a year of 10000 or less, or None.", parameter="year", value=year)
     return checked

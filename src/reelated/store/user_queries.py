@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from reelated.errors import UnknownId, shorten
+from reelated.errors import Advice, UnknownId, shorten, unknown_user
 from reelated.ratings import NO_TIME
 from reelated.store.connection import PreparedStatement, select_in
 from reelated.store.item_queries import ItemQueries, as_list
@@ -201,8 +201,8 @@ class UserQueries(ItemQueries):
         delete = sa.delete(ratings).where(ratings.c.user_key == user_key, ratings.c.item_key == item_key)
         with self._writing() as connection:
             if not connection.execute(delete).rowcount:
-                rating = f"user_id {shorten(user_id)} of item_id {shorten(item_id)}"
-                raise UnknownId(f"No rating by {rating}. See the user's ratings.")
+                expected = f"no rating of item_id={shorten(item_id)} by this user."
+                raise UnknownId(expected, parameter="user_id", value=user_id, remedy=Advice.LIST_RATINGS)
 
     def profile(self, user_id: Any) -> Profile:
         """Return a user's ratings as arrays.
@@ -224,9 +224,7 @@ class UserQueries(ItemQueries):
         (lists,) = self._profile(user=self._id_text("user", user_id))
         keys, values, times = map(json.loads, lists) if self.dialect == "sqlite" else (part or [] for part in lists)
         if not keys:
-            raise UnknownId(
-                f"No ratings for user_id {shorten(user_id)}. For a new user pass ratings={{item_id: rating}}."
-            )
+            raise unknown_user(user_id, Advice.NEW_USER)
         if keys == [None]:  # a known user without ratings
             keys, values, times = [], [], []
         item_keys = np.array(keys, np.int64)
@@ -259,7 +257,7 @@ class UserQueries(ItemQueries):
         with self._reading() as connection:
             key = connection.scalar(query)
             if key is None:
-                raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Check the id.")
+                raise unknown_user(user_id, "Check the id.")
             rows = connection.execute(_RATINGS_OF_USER, {"key": key, "start": start, "n": n}).all()
         return [UserRating(self.as_id("item", row[0]), *row[1:]) for row in rows]
 
@@ -327,7 +325,7 @@ class UserQueries(ItemQueries):
             keys = dict(select_in(connection, USER_KEYS, users.c.user_id, list(ids)))
             for text, user_id in ids.items():
                 if text not in keys:
-                    raise UnknownId(f"No ratings for user_id {shorten(user_id)}. Nothing was removed.")
+                    raise unknown_user(user_id, "Nothing was removed.")
                 n_removed += connection.execute(sa.delete(ratings).where(ratings.c.user_key == keys[text])).rowcount
                 connection.execute(sa.delete(users).where(users.c.user_key == keys[text]))
             self._increment(connection, "forgotten", len(ids))

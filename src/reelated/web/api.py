@@ -13,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from reelated.errors import InputError, shorten
+from reelated.errors import InputError
 from reelated.recommender import Answers
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
@@ -284,5 +284,5 @@ def as_years(text: str | None) -> tuple[int, int] | None:
         return None
     first, dash, last = text.partition("-")
     if not all(part.isdecimal() and len(part) < 6 for part in (first, last if dash else first)):
-        raise InputError(f"years={shorten(text)}: expected a year or a range, such as 1990-1999.")
+        raise InputError("expected a year or a range, such as 1990-1999.", parameter="years", value=text)
     return int(first), int(last if dash else first)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,19 +10,31 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from reelated.errors import InputError, UnknownId, shorten
+from reelated.errors import NO_VALUE, Advice, InputError, UnknownId, Wording
 from reelated.store import StoreUnavailable
 from reelated.web.schemas import ErrorOut
 from reelated.web.service import NoModel
 
 log = logging.getLogger("reelated.web")
 RETRY_AFTER = {"Retry-After": "5"}
-_WORDS = {
-    r"For a new user pass ratings=\{item_id: rating\}": "For a new user: POST /api/recommendations",
-    r"Search by title with find\('…'\)": "Search by title: GET /api/items?query=…",
-    r"Look for it by title, or add it first": "Find it: GET /api/items?query=…. Or add it: PUT /api/items/{item_id}",
-    r"See the user's ratings": "See them: GET /api/users/{user_id}/ratings",
-}
+HTTP = Wording(
+    advice={
+        Advice.NEW_USER: "For a new user: POST /api/recommendations.",
+        Advice.FIND_TITLE: "Search by title: GET /api/items?query=….",
+        Advice.ADD_ITEM: "Find it: GET /api/items?query=…. Or add it: PUT /api/items/{item_id}.",
+        Advice.LIST_RATINGS: "List them: GET /api/users/{user_id}/ratings.",
+    }
+)
+"""How the API writes advice."""
+PAGES = Wording(
+    advice={
+        Advice.FIND_TITLE: "Search for its title.",
+        Advice.ADD_ITEM: "Search for its title.",
+        Advice.NEW_USER: "Check the id.",
+        Advice.ADDRESSES: "Check the address.",
+    }
+)
+"""How the pages write advice."""
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorOut, "description": "The request cannot be parsed."},
     401: {"model": ErrorOut, "description": "The key is missing or wrong."},
@@ -37,21 +48,26 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 """The error responses of every route in the OpenAPI document."""
 
 
-def json_error(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def json_error(status: int, error: str | InputError, headers: Mapping[str, str] | None = None) -> Response:
     """Return an error as JSON; ASCII escapes make lone surrogates in ids safe."""
-    for pattern, words in _WORDS.items():
-        detail = re.sub(pattern, words, detail)
-    return Response(json.dumps({"detail": detail}), status, headers, "application/json")
+    body: dict[str, str] = {"detail": str(error)}
+    if isinstance(error, InputError):
+        fields = {"parameter": error.parameter, "expected": error.expected, "remedy": HTTP.advise(error.remedy)}
+        body = {"detail": error.render(HTTP)} | {name: text for name, text in fields.items() if text}
+    return Response(json.dumps(body), status, headers, "application/json")
 
 
-def error_response(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(
+    request: Request, status: int, error: str | InputError, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return an error as a page if the client accepts HTML outside the API, else as JSON."""
     is_page = not request.scope["path"].startswith(("/api", "/health", "/metrics", "/openapi.json", "/static"))
     if is_page and "text/html" in request.headers.get("accept", ""):
+        detail = error.render(PAGES) if isinstance(error, InputError) else error
         response: Response = request.app.state.site.error_page(request, status, detail)
         response.headers.update(headers or {})
         return response
-    return json_error(status, detail, headers)
+    return json_error(status, error, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -64,7 +80,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _handle_known(request: Request, error: Exception) -> Response:
     if isinstance(error, InputError):
-        return error_response(request, 404 if isinstance(error, UnknownId) else 422, str(error))
+        return error_response(request, 404 if isinstance(error, UnknownId) else 422, error)
     if isinstance(error, StoreUnavailable):
         log.error("store unavailable: %s", error)
         return error_response(request, 503, "The store is not available. Try again in a moment.", RETRY_AFTER)
@@ -79,17 +95,17 @@ async def _handle_validation(request: Request, error: Exception) -> Response:
         return json_error(422, f"The body is not valid JSON ({first['ctx']['error']}). Expected an object.")
     if isinstance(first.get("input"), bytes):
         return json_error(422, "The body is not JSON. Send an object with the header Content-Type: application/json.")
-    expected = first["msg"][:1].lower() + first["msg"][1:]
-    got = "" if first["type"] == "missing" else f"={shorten(first.get('input'))}"
-    return json_error(422, f"{field}{got}: {expected}.")
+    expected = f"{first['msg'][:1].lower()}{first['msg'][1:]}."
+    value = NO_VALUE if first["type"] == "missing" else first.get("input")
+    return json_error(422, InputError(expected, parameter=field, value=value))
 
 
 async def _handle_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    detail = str(error.detail)
+    detail: str | InputError = str(error.detail)
     if error.status_code == 404 and detail == "Not Found":
-        detail = "There is nothing at this address. See /openapi.json for all addresses."
+        detail = UnknownId("There is nothing at this address.", remedy=Advice.ADDRESSES)
     return error_response(request, error.status_code, detail, error.headers)
 
 

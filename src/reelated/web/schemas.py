@@ -253,4 +253,7 @@ class HealthOut(BaseModel):
 class ErrorOut(BaseModel):
     """An error: what was received, what is expected, and what to do."""
 
-    detail: Annotated[str, Field(examples=["item_id=4711: no such item. Look for it by title, or add it first."])]
+    detail: Annotated[str, Field(description="The whole message.", examples=["n=0: expected an integer of 1 or more."])]
+    parameter: Annotated[str | None, Field(description="The parameter at fault.", examples=["n"])] = None
+    expected: Annotated[str | None, Field(examples=["expected an integer of 1 or more."])] = None
+    remedy: Annotated[str | None, Field(description="What to do about it.")] = None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import InputError, UnknownId, shorten
+from reelated.errors import InputError, UnknownId
 from reelated.map import ItemMap
 from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
@@ -248,7 +248,9 @@ class Service:
         item = served.recommender.item_ids.find(item_id)
         if item is None:
             self.item(item_id)  # raises its own error if the store does not know the item either
-            raise UnknownId(f"item_id={shorten(item_id)}: the model does not know this item until the next refit.")
+            raise UnknownId(
+                "the model does not know this item until the next refit.", parameter="item_id", value=item_id
+            )
         if not served.recommender.catalogue_.shown[item]:
             raise _hidden(item_id)
         return served
@@ -283,12 +285,12 @@ class Service:
 
 
 def _hidden(item_id: Any) -> UnknownId:
-    return UnknownId(f"item_id={shorten(item_id)}: this item is hidden.")
+    return UnknownId("this item is hidden.", parameter="item_id", value=item_id)
 
 
 def _cached_raters(all_users: Recommender, item_id: Any) -> set[Any]:
     """Return the users who had rated an item when the cache was filled."""
-    matrix, item = all_users.kept_ratings("item_id").matrix, all_users.item_ids.index_of(item_id)
+    matrix, item = all_users.kept_ratings().matrix, all_users.item_ids.index_of(item_id)
     rows = np.searchsorted(matrix.indptr, np.flatnonzero(matrix.indices == item), side="right") - 1
     return set(all_users.user_ids.take(rows).to_list())
 

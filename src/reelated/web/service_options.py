@@ -72,4 +72,4 @@ def _read(option: str, text: str, kind: Any) -> Any:
     try:
         return kind(text) if kind in (int, float) else text
     except ValueError:
-        raise InputError(f"{variable(option)}={text!r}: expected a number.") from None
+        raise InputError("expected a number.", parameter=variable(option), value=text) from None

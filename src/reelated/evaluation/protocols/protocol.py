@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from reelated.data.read import read_tables
-from reelated.errors import InputError
+from reelated.errors import Advice, InputError
 from reelated.evaluation.evaluate import Target, evaluate
 from reelated.evaluation.result import Evaluation
 from reelated.evaluation.splits import Split, hide
@@ -64,7 +64,7 @@ class ProtocolData:
         if len(files) == 1:
             return files[0]
         problem = f"several files like {pattern}" if files else f"no file {pattern}"
-        raise InputError(f"{problem} in {str(folder)!r}. It is published at {published}. Name it: split='…'.")
+        raise InputError(f"{problem} in {str(folder)!r}. It is published at {published}.", remedy=Advice.SPLIT)
 
 
 def read_text(path: Path) -> str:
@@ -177,7 +177,8 @@ class Protocol:
             expected, got = (
                 "{:,} ratings by {:,} users of {:,} items".format(*numbers) for numbers in (self.size, size)
             )
-            raise InputError(f"source={str(source)!r} holds {got}: {self.name} needs {self.data} with {expected}.")
+            expected = f"it has {got}, and {self.name} needs {self.data} with {expected}."
+            raise InputError(expected, parameter="source", value=Path(str(source)))
         return self.make_splits(data)
 
     def row(self, result: Evaluation) -> tuple[float | None, ...]:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from reelated.errors import InputError, check_choice, shorten
+from reelated.errors import InputError, check_choice
 from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.query import Query
@@ -110,7 +110,7 @@ def parse_count(name: str, text: str, largest: int) -> int:
     """Parse an integer from 1 to `largest`."""
     if text.isdecimal() and len(text) < 6 and 1 <= int(text) <= largest:
         return int(text)
-    raise InputError(f"{name}={shorten(text)}: expected a number from 1 to {largest}.")
+    raise InputError(f"expected a number from 1 to {largest}.", parameter=name, value=text)
 
 
 @lru_cache(maxsize=2)

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reelated.errors import InputError, shorten
+from reelated.errors import InputError
 from reelated.web.pages.list_page import parse_count, visitor_list, visitor_profile
 from reelated.web.pages.site import PageRequest, Site, redirect
 
@@ -72,4 +72,4 @@ def parse_rating(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"rating={shorten(text)}: expected a number.") from None
+        raise InputError("expected a number.", parameter="rating", value=text) from None

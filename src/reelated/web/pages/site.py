@@ -41,14 +41,6 @@ HEADINGS = {
     503: "One moment, please",
 }
 
-_WORDS = {
-    "Search by title with find('…').": "Search for its title.",
-    "Look for it by title, or add it first.": "Search for its title.",
-    "For a new user pass ratings={item_id: rating}.": "Check the id.",
-    "See /openapi.json for all addresses.": "Check the address.",
-}
-"""Replacements for sentences of error messages that address programmers."""
-
 
 class PageRequest(NamedTuple):
     """One request to a page, with its session and form fields."""
@@ -118,8 +110,6 @@ class Site:
 
     def error_page(self, request: Request, status: int, detail: str) -> Response:
         """Render an error page, without access to the store: the store may be what fails."""
-        for hint, plain_hint in _WORDS.items():
-            detail = detail.replace(hint, plain_hint)
         context = {"heading": HEADINGS.get(status, "Something went wrong"), "detail": detail, "retry": status >= 500}
         return self._render("error", request, None, status, context)
 
