@@ -392,7 +392,7 @@ def test_a_breakdown_names_the_largest_contributions_and_a_low_rating(sample):
     rec = reelated.Recommender().fit(sample)
     result = rec.explain(None, 84, ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, by="rating", ranks=False)
     breakdown = break_down(result)
-    assert breakdown.because == list(result.for_it[:2])
+    assert breakdown.because == list(result.positive[:2])
     assert all(reason.contribution > 0 for reason in breakdown.because)
     assert all(reason.contribution < 0 and reason.rating == 1 for reason in breakdown.although)
     assert sum(part.width for part in breakdown.parts) == pytest.approx(100, abs=0.1)

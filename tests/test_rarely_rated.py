@@ -49,7 +49,7 @@ def test_an_item_that_nobody_rated_is_for_those_who_like_its_kind(rec):
         assert {row.user_id for row in rec.audience(item)} <= {*FANS[fans], 200}  # 200 rated the rare one
         liked, disliked = (rec.predict(FANS[who][3], item) for who in (fans, others))
         assert liked.predicted_rating > disliked.predicted_rating
-        assert liked.source == disliked.source == "catalogue"
+        assert liked.source == disliked.source == "side_info"
         assert liked.low < liked.predicted_rating <= liked.high
         kind = NOIR if item == NEW_NOIR else COMEDY
         alike = rec.similar(item, n=5)
@@ -64,7 +64,7 @@ def test_on_a_list_it_is_said_where_it_comes_from_and_its_reasons_add_up(rec):
     rows = {row.item_id: row for row in rec.recommend(user, n=99)}
     assert rows[NEW_NOIR].rank < rows[NEW_COMEDY].rank
     assert rows[NEW_NOIR].rank > min(row.rank for item, row in rows.items() if item in NOIR)
-    assert {item for item, row in rows.items() if row.source == "catalogue"} == {NEW_NOIR, NEW_COMEDY}
+    assert {item for item, row in rows.items() if row.source == "side_info"} == {NEW_NOIR, NEW_COMEDY}
     row = rows[NEW_NOIR]
     assert row.because
     assert sum(reason.contribution for reason in row.reasons) + row.other == pytest.approx(row.score, abs=1e-5)
@@ -114,8 +114,8 @@ def test_it_is_the_same_when_saved_and_opened(rec, tmp_path):
 
 def test_a_person_without_ratings_is_told_averages(rec):
     told = rec.predict(None, item_id=NOIR[0], ratings={})
-    assert (told.source, told.n_neighbors_used) == ("averages", 0)
-    assert rec.predict(None, item_id=NEW_NOIR, ratings={}).source == "catalogue"
+    assert (told.source, told.n_neighbors_used) == ("bias_only", 0)
+    assert rec.predict(None, item_id=NEW_NOIR, ratings={}).source == "side_info"
     rows = rec.recommend(ratings={}, n=99)
     assert [row.source for row in rows[:5]] == ["popular"] * 5
-    assert [row.item_id for row in rows if row.source == "catalogue"] == [NEW_NOIR, NEW_COMEDY]
+    assert [row.item_id for row in rows if row.source == "side_info"] == [NEW_NOIR, NEW_COMEDY]

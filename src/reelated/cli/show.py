@@ -15,8 +15,17 @@ from rich.text import Text
 
 from reelated.cli.progress import errors
 from reelated.errors import plural, plural_of
-from reelated.recommender import Answers, ItemRow, Prediction, Reason, Recommender, SimilarRow, UserRow, Why
-from reelated.recommender.rows import Match, cell_text, cut, printable, with_year
+from reelated.recommender import (
+    Explanation,
+    ItemRow,
+    Prediction,
+    Reason,
+    Recommendations,
+    Recommender,
+    SimilarRow,
+    UserRow,
+)
+from reelated.recommender.rows import SearchHit, cell_text, cut, printable, with_year
 
 NARROW, NARROWEST = 100, 40
 """Widths in characters: below the first, tables omit genres; the second is the minimum width of output."""
@@ -37,7 +46,7 @@ def print_json(rows: list[dict[str, Any]]) -> None:
     sys.stdout.write(json.dumps(rows, ensure_ascii=escaped, indent=1, allow_nan=False) + "\n")
 
 
-def print_csv(answers: Answers[Any]) -> None:
+def print_csv(answers: Recommendations[Any]) -> None:
     """Print rows as CSV with a header; lists within a field are joined by `|`."""
     table = answers.to_polars()
     for name in ("genres", "reasons"):
@@ -71,7 +80,7 @@ def print_about(rec: Recommender) -> None:
     errors.print(Text(printable(about), style="dim"), soft_wrap=True)
 
 
-def print_answers(answers: Answers[Any], form: str, *, why: bool = False, hint: str | None = None) -> None:
+def print_answers(answers: Recommendations[Any], form: str, *, why: bool = False, hint: str | None = None) -> None:
     """Print a list as `json`, `csv` or a table; `why` adds the parts of each score."""
     if form == "json":
         print_json(answers.to_dicts())
@@ -157,7 +166,7 @@ def _id(value: Any) -> str:
     return printable(cut(str(value), 36))
 
 
-def _item_columns(rows: Answers[Any]) -> list[TableColumn]:
+def _item_columns(rows: Recommendations[Any]) -> list[TableColumn]:
     """Return the leading columns of every list of items."""
     return [
         TableColumn("", [str(row.rank) for row in rows]),
@@ -166,14 +175,14 @@ def _item_columns(rows: Answers[Any]) -> list[TableColumn]:
     ]
 
 
-_SOURCES = {"popular": "(popular)", "catalogue": "(no ratings yet)"}
+_SOURCES = {"popular": "(popular)", "side_info": "(no ratings yet)"}
 
 
 def _genres(rows: Any) -> TableColumn:
     return TableColumn("genres", [cut(", ".join(row.genres), 22) for row in rows], text=True)
 
 
-def _items(rows: Answers[ItemRow]) -> list[TableColumn]:
+def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
     because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
     columns = [
         *_item_columns(rows),
@@ -185,7 +194,7 @@ def _items(rows: Answers[ItemRow]) -> list[TableColumn]:
     return _drop_empty(columns)
 
 
-def _users(rows: Answers[UserRow]) -> list[TableColumn]:
+def _users(rows: Recommendations[UserRow]) -> list[TableColumn]:
     columns = [
         TableColumn("", [str(row.rank) for row in rows]),
         TableColumn("user", [_id(row.user_id) for row in rows]),
@@ -202,7 +211,7 @@ def _signed(above_user_mean: float | None) -> str:
     return "–" if above_user_mean is None else f"{above_user_mean:+.2f}"
 
 
-def _similar(rows: Answers[SimilarRow]) -> list[TableColumn]:
+def _similar(rows: Recommendations[SimilarRow]) -> list[TableColumn]:
     return [
         *_item_columns(rows),
         TableColumn("similarity", [cell_text(row.similarity) for row in rows]),
@@ -211,7 +220,7 @@ def _similar(rows: Answers[SimilarRow]) -> list[TableColumn]:
     ]
 
 
-def _matches(rows: Answers[Match]) -> list[TableColumn]:
+def _matches(rows: Recommendations[SearchHit]) -> list[TableColumn]:
     return [
         TableColumn("id", [_id(row.item_id) for row in rows]),
         TableColumn(rows.noun, [_item(row) for row in rows], text=True),
@@ -220,7 +229,7 @@ def _matches(rows: Answers[Match]) -> list[TableColumn]:
     ]
 
 
-_COLUMNS: dict[type, Any] = {ItemRow: _items, UserRow: _users, SimilarRow: _similar, Match: _matches}
+_COLUMNS: dict[type, Any] = {ItemRow: _items, UserRow: _users, SimilarRow: _similar, SearchHit: _matches}
 
 
 def _reasons(row: ItemRow) -> Text:
@@ -242,7 +251,7 @@ def print_prediction(prediction: Prediction, noun: str, form: str) -> None:
     if form == "json":
         return print_json([asdict(prediction)])
     if form == "csv":
-        return print_csv(Answers([prediction], "", Prediction))
+        return print_csv(Recommendations([prediction], "", Prediction))
     who = "You" if prediction.user_id is None else f"User {prediction.user_id}"
     title = with_year(prediction.title, prediction.year)
     if prediction.predicted_rating is None:
@@ -253,14 +262,14 @@ def print_prediction(prediction: Prediction, noun: str, form: str) -> None:
         if prediction.low is not None:
             basis += f"; 80 % interval {prediction.low:.1f} to {prediction.high:.1f}"
         text = f"{who} would rate {title} {prediction.predicted_rating:.2f} ({basis})."
-    if prediction.source == "catalogue":
+    if prediction.source == "side_info":
         text += " It has no ratings yet: the prediction uses its genres and year."
     if prediction.rating is not None:
         text += f" The actual rating is {prediction.rating:g}; the prediction does not use it."
     return console().print(Text(printable(text)))
 
 
-def print_why(why: Why, noun: str, form: str) -> None:
+def print_why(why: Explanation, noun: str, form: str) -> None:
     """Print an explanation: the contributions with bars, their sum, and the counterfactual ranks."""
     if form != "table":
         return print_json([why.to_dict()])
@@ -279,14 +288,12 @@ def print_why(why: Why, noun: str, form: str) -> None:
     return None
 
 
-def _contributions(why: Why, number: str, width: int) -> Table:
+def _contributions(why: Explanation, number: str, width: int) -> Table:
     """Lay out the ten largest contributions, the sum of the rest, and the total."""
-    strongest = sorted(why.contributions, key=lambda part: -abs(part.contribution))[:10]
-    shown = sorted(strongest, key=lambda part: -part.contribution)
-    rest = sum(part.contribution for part in why.contributions) - sum(part.contribution for part in shown)
+    shown, rest = why.top(10), why.other(why.top(10))
     n_more = len(why.contributions) - len(shown)
     tail = [(rest, f"{n_more:,} more")] * (n_more > 0) + [(why.clip, "cut to the scale")] * (abs(why.clip) > 1e-5)
-    blank, largest = [""] * (len(tail) + 1), abs(strongest[0].contribution) if strongest else 0.0
+    blank, largest = [""] * (len(tail) + 1), max((abs(part.contribution) for part in shown), default=0.0)
     parts = [part.contribution for part in shown]
     numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in tail))]
     names = ["to start from", *(_item(part) for part in shown), *(name for _, name in tail), number]

@@ -16,7 +16,7 @@ from reelated.data import cache_folder, fingerprint, read
 from reelated.errors import DataWarning, InputError, UnknownId, shorten
 from reelated.models import MODELS
 from reelated.ratings import Dataset
-from reelated.recommender import PRESETS, Match, Recommender
+from reelated.recommender import PRESETS, Recommender, SearchHit
 from reelated.recommender.rows import with_year
 
 RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
@@ -161,11 +161,11 @@ def find_item(rec: Recommender, text: str, option: str = "--item") -> Any:
     raise InputError(f"{option} {shorten(title)} matches several items. Give an id or more of the title:{lines}")
 
 
-def _full_title(match: Match) -> str:
+def _full_title(match: SearchHit) -> str:
     return with_year(match.title, match.year)
 
 
-def _best_matches(title: str, matches: list[Match]) -> list[Match]:
+def _best_matches(title: str, matches: list[SearchHit]) -> list[SearchHit]:
     """Return the exact matches of a title, else the partial ones, else a clearly best fuzzy match."""
     exact = [match for match in matches if match.match == 100]
     partial = [match for match in matches if title.casefold() in match.title.casefold()]

@@ -2,7 +2,7 @@
 
 from reelated.models.bias import BiasModel
 from reelated.models.bpmf import BPMF
-from reelated.models.contributions import Explanation, Explanations
+from reelated.models.contributions import ItemContributions, PairContributions
 from reelated.models.ease import EASE
 from reelated.models.item_knn import ItemKNN
 from reelated.models.linear_item import LinearItemModel, LinearRater
@@ -19,11 +19,11 @@ __all__ = [
     "MODELS",
     "BiasModel",
     "DrawnModel",
-    "Explanation",
-    "Explanations",
+    "ItemContributions",
     "ItemKNN",
     "LinearItemModel",
     "LinearRater",
+    "PairContributions",
     "Popularity",
     "TopN",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.models.contributions import Explanations
+from reelated.models.contributions import ItemContributions
 from reelated.models.topn import TopN
 
 By = Literal["score", "rating"]
@@ -62,7 +62,7 @@ class Model(Protocol):
         """Return the rows that have not rated an item and have the highest number."""
         ...
 
-    def explain_items(self, X: Any, items: Any, **options: Any) -> Explanations:
+    def explain_items(self, X: Any, items: Any, **options: Any) -> ItemContributions:
         """Return the contributions to one row's numbers for several items."""
         ...
 

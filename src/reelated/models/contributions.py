@@ -1,4 +1,4 @@
-"""`Explanation`: the parts that a score is the sum of; `Explanations`: those of several items of one person."""
+"""`ItemContributions`: the contributions to the numbers of several items of one row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from reelated.ratings.matrix import as_decimals
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class PairContributions:
     """Why one person's score for one item is what it is; `base + Σ contributions + clip` is the score.
 
     Attributes
@@ -43,13 +43,13 @@ class Explanation:
     clip: float
 
 
-class Explanations(NamedTuple):
+class ItemContributions(NamedTuple):
     """Why one person's scores for several items are what they are.
 
     Attributes
     ----------
     scores, bases, clips : ndarray of float64, shape (n,)
-        As in `Explanation`.
+        As in `PairContributions`.
     parts : Parts
         What each rated item adds to each score.
     rated : ndarray of int32
@@ -66,13 +66,13 @@ class Explanations(NamedTuple):
     ratings: npt.NDArray[Any]
 
     @classmethod
-    def of(cls, scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> "Explanations":
+    def of(cls, scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> "ItemContributions":
         """Put them together; the clip is what else the scores hold.
 
         Parameters
         ----------
         scores, bases : ndarray of float64, shape (n,)
-            As in `Explanation`.
+            As in `PairContributions`.
         parts : Parts
             What each rated item adds.
         X : csr_array, shape (1, n_items)
@@ -80,7 +80,7 @@ class Explanations(NamedTuple):
 
         Returns
         -------
-        Explanations
+        ItemContributions
         """
         told = np.diff(np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends])
         clips = np.where(np.isfinite(scores), scores - bases - told, 0.0)
@@ -91,7 +91,7 @@ class Explanations(NamedTuple):
         """How many rated items stand behind each of the scores."""
         return np.diff(self.parts.ends)
 
-    def one(self, at: int) -> Explanation:
+    def one(self, at: int) -> PairContributions:
         """Return one of them.
 
         Parameters
@@ -101,11 +101,11 @@ class Explanations(NamedTuple):
 
         Returns
         -------
-        Explanation
+        PairContributions
         """
         here = slice(self.parts.ends[at], self.parts.ends[at + 1])
         places = self.parts.places[here]
-        return Explanation(
+        return PairContributions(
             score=float(self.scores[at]),
             base=float(self.bases[at]),
             items=self.rated[places],

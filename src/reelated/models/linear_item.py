@@ -11,7 +11,7 @@ from reelated import _kernels as kernels
 from reelated.errors import check_choice, check_integer
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
-from reelated.models.contributions import Explanation, Explanations
+from reelated.models.contributions import ItemContributions, PairContributions
 from reelated.models.topn import SLICE, Terms, TopN, Wanted, best_of_rows
 from reelated.models.validation import (
     check_columns,
@@ -297,7 +297,7 @@ class LinearItemModel(BaseEstimator):
         scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
         return kernels.top_n(scores, min(n, len(scores)))
 
-    def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> Explanation:
+    def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> PairContributions:
         """Return the contributions to one row's number for an item.
 
         Parameters
@@ -311,13 +311,13 @@ class LinearItemModel(BaseEstimator):
 
         Returns
         -------
-        Explanation
+        PairContributions
         """
         return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
     def explain_items(
         self, X: Any, items: Any, *, by: By | None = None, weights: Any = None, scores: Any = None
-    ) -> Explanations:
+    ) -> ItemContributions:
         """Return the contributions to one row's numbers for several items.
 
         Parameters
@@ -333,7 +333,7 @@ class LinearItemModel(BaseEstimator):
 
         Returns
         -------
-        Explanations
+        ItemContributions
         """
         X, by = check_one_row(self, X), self._check_by(by)
         if scores is None:
@@ -343,7 +343,7 @@ class LinearItemModel(BaseEstimator):
         reference, finish, links = self._reference(terms), terms.finish, self._links
         values, average = terms.rows.data - reference, finish.rating and finish.average
         parts = kernels.contributions(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
-        return Explanations.of(scores, self._base(terms, items, parts, reference), parts, X)
+        return ItemContributions.of(scores, self._base(terms, items, parts, reference), parts, X)
 
     def _reference(self, terms: Terms) -> npt.NDArray[np.float64]:
         """Return the values that the one row's ratings are compared with in an explanation: 0 for a score."""

@@ -13,7 +13,7 @@ from reelated import _kernels as kernels
 from reelated.errors import check_choice, check_integer, check_number
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
-from reelated.models.contributions import Explanation, Explanations
+from reelated.models.contributions import ItemContributions, PairContributions
 from reelated.models.topn import TopN
 from reelated.models.validation import (
     check_dense,
@@ -391,7 +391,7 @@ class DrawnModel(BaseEstimator):
         return kernels.top_n(scores, min(n, len(scores)))
 
     # ------------------------------------------------------------------------------------------- explain
-    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> Explanation:
+    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> PairContributions:
         """Return the parts that one person's predicted rating of an item is the sum of.
 
         Parameters
@@ -407,13 +407,13 @@ class DrawnModel(BaseEstimator):
 
         Returns
         -------
-        Explanation
+        PairContributions
         """
         return self.explain_items(X, [check_item(self, item)], by=by).one(0)
 
     def explain_items(
         self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None, scores: Any = None
-    ) -> Explanations:
+    ) -> ItemContributions:
         """Return for each of several items the parts that one person's predicted rating is the sum of.
 
         `base` is what an average person would give. A rating adds its weight times what it is beyond usual, and what
@@ -434,7 +434,7 @@ class DrawnModel(BaseEstimator):
 
         Returns
         -------
-        Explanations
+        ItemContributions
         """
         X = check_one_row(self, X)
         items = np.asarray(items, np.int64)
@@ -450,7 +450,7 @@ class DrawnModel(BaseEstimator):
         contributions, common = self.rating_std_ * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
         one = np.ones(len(items))
         parts = kernels.Contributions(ends, places, weight[of, places], contributions, common, one, one)
-        return Explanations.of(scores, bases, parts, X)
+        return ItemContributions.of(scores, bases, parts, X)
 
 
 def _pad_to_simd(draws: npt.NDArray[Any]) -> npt.NDArray[Any]:

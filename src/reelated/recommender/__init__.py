@@ -1,23 +1,23 @@
 """The answers in names: fitted models with their ids and catalogue."""
 
-from reelated.recommender.answers import Answers
-from reelated.recommender.explanation import Why, Without
+from reelated.recommender.explanation import Counterfactual, Explanation
 from reelated.recommender.presets import PRESETS, textbook
+from reelated.recommender.recommendations import Recommendations
 from reelated.recommender.recommender import Recommender
-from reelated.recommender.rows import ItemRow, Match, Prediction, Reason, Short, SimilarRow, UserRow
+from reelated.recommender.rows import ItemRow, Prediction, Reason, SearchHit, SimilarRow, Truncation, UserRow
 
 __all__ = [
     "PRESETS",
-    "Answers",
+    "Counterfactual",
+    "Explanation",
     "ItemRow",
-    "Match",
     "Prediction",
     "Reason",
+    "Recommendations",
     "Recommender",
-    "Short",
+    "SearchHit",
     "SimilarRow",
+    "Truncation",
     "UserRow",
-    "Why",
-    "Without",
     "textbook",
 ]

@@ -23,16 +23,16 @@ from reelated.models.biases import clipped
 from reelated.models.contracts import By
 from reelated.parallel import Progress
 from reelated.ratings import Feedback, Ids, Ratings, Scale
-from reelated.recommender.answers import Answers
 from reelated.recommender.audience import AudienceBy, assign_with_cap, audience_of, audience_table
 from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.defaults import no_rater
 from reelated.recommender.engine import Engine, Models, UserRows
-from reelated.recommender.explanation import Why, item_rows, why
+from reelated.recommender.explanation import Explanation, explain, item_rows
 from reelated.recommender.listing import batch_table, known, truncation
 from reelated.recommender.query import Query, one_row, query_of_ratings, query_of_user
 from reelated.recommender.recency import ages_of, recency_weights
-from reelated.recommender.rows import ItemRow, Match, Prediction, SimilarRow, UserRow
+from reelated.recommender.recommendations import Recommendations
+from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow, UserRow
 
 NAMES = {"score": "score", "rating": "predicted rating"}
 AUDIENCE_NAMES = NAMES | {"adjusted_score": "adjusted score"}
@@ -227,9 +227,9 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
-    ) -> Answers[ItemRow]: ...
+    ) -> Recommendations[ItemRow]: ...
     @overload
-    def recommend(self, *, item_id: Any, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]: ...
+    def recommend(self, *, item_id: Any, n: int = 10, by: AudienceBy | None = None) -> Recommendations[UserRow]: ...
     def recommend(
         self,
         user_id: Any = None,
@@ -241,7 +241,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
-    ) -> Answers[ItemRow] | Answers[UserRow]:
+    ) -> Recommendations[ItemRow] | Recommendations[UserRow]:
         """Recommend items to a user or a new user; or, given an item, users (see `audience`).
 
         Parameters
@@ -267,7 +267,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
         Returns
         -------
-        Answers of ItemRow, or of UserRow if `item_id` is given
+        Recommendations of ItemRow, or of UserRow if `item_id` is given
 
         Raises
         ------
@@ -292,7 +292,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         user = "you" if query.user_id is None else f"user {shorten(query.user_id)}"
         heading = f"{self._nouns} for {user}, by {NAMES[by]}"
         short = truncation(n, len(rows), left, self._has_unknown_genres(genres))
-        return Answers(rows, heading, ItemRow, short, self._because, query.unknown, self.noun_)
+        return Recommendations(rows, heading, ItemRow, short, self._because, query.unknown, self.noun_)
 
     @property
     def _fill_from(self) -> npt.NDArray[np.int64] | None:
@@ -337,7 +337,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             if progress:
                 progress(stop / n_users)
 
-    def audience(self, item_id: Any, *, n: int = 10, by: AudienceBy | None = None) -> Answers[UserRow]:
+    def audience(self, item_id: Any, *, n: int = 10, by: AudienceBy | None = None) -> Recommendations[UserRow]:
         """Return the users who have not rated an item and have the highest score for it.
 
         Parameters
@@ -353,7 +353,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
         Returns
         -------
-        Answers of UserRow
+        Recommendations of UserRow
             Without reasons: a reason about a user is shown to that user only.
         """
         item, by = self._fitted.index_of(item_id), self.audience_sorted_by(by)
@@ -365,8 +365,10 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             for rank, (user, score, rating, used, adjusted, above, _) in enumerate(columns, 1)
         ]
         left = len(user_ids) - int(self.catalogue_.counts[item]) - len(rows)
-        heading = f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}{self.catalogue_.told_of(item)}"
-        return Answers(rows, heading, UserRow, truncation(n, len(rows), left))
+        heading = (
+            f"Users for {self.catalogue_.title(item)}, by {AUDIENCE_NAMES[by]}{self.catalogue_.cold_start_note(item)}"
+        )
+        return Recommendations(rows, heading, UserRow, truncation(n, len(rows), left))
 
     def audience_batch(
         self,
@@ -415,7 +417,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
-    ) -> Answers[SimilarRow]:
+    ) -> Recommendations[SimilarRow]:
         """Return the items most similar to an item, with the number of users who rated both.
 
         Parameters
@@ -427,7 +429,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
         Returns
         -------
-        Answers of SimilarRow
+        Recommendations of SimilarRow
         """
         item, n = self._fitted.index_of(item_id), check_integer("n", n, 1)
         genres = None if genres is None else check_list("genres", genres)
@@ -444,8 +446,9 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         ]
         left = int(mask.sum()) - int(mask[item]) - len(rows)
         heading = f"{self._nouns} similar to {self.catalogue_.title(item)}, by similarity"
+        heading += self.catalogue_.cold_start_note(item)
         short = truncation(n, len(rows), left, self._has_unknown_genres(genres))
-        return Answers(rows, heading + self.catalogue_.told_of(item), SimilarRow, short, noun=self.noun_)
+        return Recommendations(rows, heading, SimilarRow, short, noun=self.noun_)
 
     def predict(self, user_id: Any, item_id: Any, *, ratings: Mapping[Any, float] | Query | None = None) -> Prediction:
         """Predict a user's rating of an item. The user's own rating of the item is not used.
@@ -466,7 +469,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         query, item = self._warned_query(user_id, ratings), self._fitted.index_of(item_id)
         rater, row = self.models_.rater, query.without(item).row
         if rater is None:
-            raise no_rater()
+            raise no_rater().replace(parameter="", where="predict")
         values, (n_neighbors_used,) = rater.score_pairs(row, [0], [item], by="rating")
         low = high = None
         if self.engine.has_intervals:
@@ -479,7 +482,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             predicted_rating=known(clipped(values, rater.scale_)[0]),
             n_neighbors_used=int(n_neighbors_used),
             rating=query.rating_of(item),
-            source=self.catalogue_.source(item, "model" if n_neighbors_used else "averages"),
+            source=self.catalogue_.source(item, "model" if n_neighbors_used else "bias_only"),
             low=low,
             high=high,
         )
@@ -492,7 +495,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         ratings: Mapping[Any, float] | Query | None = None,
         by: By | None = None,
         ranks: bool = True,
-    ) -> Why:
+    ) -> Explanation:
         """Explain a user's number for an item as a sum of contributions.
 
         Parameters
@@ -510,13 +513,13 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
         Returns
         -------
-        Why
+        Explanation
             Base, contributions and clip, which sum to the number, and the ranks.
         """
         query, item, by = self._warned_query(user_id, ratings), self._fitted.index_of(item_id), self.sorted_by(by)
-        return why(self.engine, query, item, by, self.catalogue_, self._rating_scale, ranks=ranks)
+        return explain(self.engine, query, item, by, self.catalogue_, self._rating_scale, ranks=ranks)
 
-    def find(self, text: str, *, n: int = 10) -> Answers[Match]:
+    def find(self, text: str, *, n: int = 10) -> Recommendations[SearchHit]:
         """Return the items whose titles are most similar to a text; typos are allowed.
 
         Parameters
@@ -528,7 +531,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
         Returns
         -------
-        Answers of Match
+        Recommendations of SearchHit
         """
         return self._fitted.find(text, n, self.noun_)
 

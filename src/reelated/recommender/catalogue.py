@@ -13,8 +13,8 @@ import polars as pl
 
 from reelated.errors import Advice, InputError, InputTypeError, UnknownId, check_integer, plural_of, shorten
 from reelated.ratings import Ids
-from reelated.recommender.answers import Answers
-from reelated.recommender.rows import Match, with_year
+from reelated.recommender.recommendations import Recommendations
+from reelated.recommender.rows import SearchHit, with_year
 
 LONGEST = 200
 """So much of a title, or of what is looked for, is compared."""
@@ -86,10 +86,10 @@ class Catalogue:
         return np.array(columns, np.float64).reshape(-1, len(self.genres)).T
 
     def source(self, index: int, otherwise: str) -> str:
-        """Return "catalogue" for an item that nobody rated, of which only genres and year are known."""
-        return otherwise if self.counts[index] else "catalogue"
+        """Return "side_info" for an item that nobody rated, of which only genres and year are known."""
+        return otherwise if self.counts[index] else "side_info"
 
-    def told_of(self, index: int) -> str:
+    def cold_start_note(self, index: int) -> str:
         """Return what a heading adds for an item that nobody rated."""
         return "" if self.counts[index] else ", from its genres and year: nobody has rated it"
 
@@ -183,7 +183,7 @@ class Catalogue:
         hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
         return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
-    def find(self, text: str, n: int = 10, noun: str = "item") -> Answers[Match]:
+    def find(self, text: str, n: int = 10, noun: str = "item") -> Recommendations[SearchHit]:
         """Return the items whose titles are most like a text, the more rated first among equals."""
         if not isinstance(text, str) or not text.strip():
             raise InputError("expected a part of a title.", parameter="text", value=text)
@@ -191,11 +191,13 @@ class Catalogue:
         likeness = np.where(self.shown, self._likeness(text[:LONGEST]), 0.0)
         order = np.lexsort((np.arange(len(likeness)), -self.counts, -likeness))[:n]
         rows = [
-            Match(**self.row(i), match=float(likeness[i]), n_ratings=int(self.counts[i]))
+            SearchHit(**self.row(i), match=float(likeness[i]), n_ratings=int(self.counts[i]))
             for i in map(int, order)
             if likeness[i] >= 55
         ]
-        return Answers(rows, f"{plural_of(noun).capitalize()} with a title like {shorten(text)}", Match, noun=noun)
+        return Recommendations(
+            rows, f"{plural_of(noun).capitalize()} with a title like {shorten(text)}", SearchHit, noun=noun
+        )
 
     def _likeness(self, text: str) -> npt.NDArray[np.float64]:
         """Return from 0 to 100 how like a text each title is, with or without its year; 100 is the title itself."""

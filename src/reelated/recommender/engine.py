@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from reelated.errors import Advice, InputError
 from reelated.models.biases import clipped, row_means
 from reelated.models.contracts import By, Ranker, Rater
-from reelated.models.contributions import Explanations
+from reelated.models.contributions import ItemContributions
 
 Floats = npt.NDArray[np.float64]
 PAIRS = 1_000_000
@@ -93,7 +93,7 @@ class Batch(NamedTuple):
         Rated items that `sorted_by` is computed from.
     is_popular : ndarray of bool
         Whether the item only fills up the list.
-    contributions : Explanations or None
+    contributions : ItemContributions or None
         The contributions to `sorted_by`, if they were asked for.
     """
 
@@ -104,7 +104,7 @@ class Batch(NamedTuple):
     ratings: Floats
     n_neighbors_used: npt.NDArray[np.int32]
     is_popular: npt.NDArray[np.bool_]
-    contributions: Explanations | None = None
+    contributions: ItemContributions | None = None
 
 
 class Engine:

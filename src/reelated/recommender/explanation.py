@@ -1,6 +1,6 @@
-"""`Why`: the parts of one number, adding up, and what would be without each of them."""
+"""`Explanation`: one number as a sum of contributions, and the rank without the strongest of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,17 +14,17 @@ from reelated.recommender.rows import ItemRow, Reason, cell_text, printable, wit
 
 
 @dataclass(frozen=True, slots=True)
-class Without:
-    """Where an item would stand had the person not rated another, which would then be among the items to rank too.
+class Counterfactual:
+    """The rank of an item without one of the user's ratings; the item of that rating is then ranked too.
 
     Attributes
     ----------
     item_id : int or str
         The rated item that is left out.
     title, year
-        What the catalogue says.
+        Its title and year.
     rank, new_rank : int or None
-        The explained item's place among all that the person has not rated, with and without; None: not listed.
+        Rank of the explained item among all unrated items, with and without the rating; None: not listed.
     """
 
     item_id: Any
@@ -35,31 +35,31 @@ class Without:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
-    """Why a person's number for an item is what it is: `base + Σ contributions + clip = value`.
+class Explanation:
+    """A user's number for an item as a sum: `base + Σ contributions + clip = value`.
 
     Attributes
     ----------
     item_id : int or str
         The item explained.
     title, year
-        What the catalogue says.
+        Its title and year.
     by : {"score", "rating"}
-        Which number is explained.
+        The number that is explained.
     value : float or None
-        That number; None where the model has nothing to go by.
+        The number; None if the model cannot compute it.
     base : float
-        What it would be without the contributions.
+        The number without the contributions.
     contributions : tuple of Reason
-        Every rated neighbour, the largest contribution first.
+        All rated neighbours, the largest contribution first.
     clip : float
-        What cutting to the scale and rounding changed.
+        The change by clipping to the scale and by rounding.
     rank : int or None
-        The item's place among all that the person has not rated; None also where it was not asked for.
+        Rank of the item among all unrated items; None if it is not listed or was not computed.
     rating : float or None
-        What the person did rate it, if they have; the explanation does not look at it. None for implicit feedback.
-    without : tuple of Without
-        Its place without each of the strongest reasons.
+        The user's actual rating, if any, which the explanation does not use. None for implicit feedback.
+    without : tuple of Counterfactual
+        The rank without each of the strongest contributions.
     """
 
     item_id: Any
@@ -72,16 +72,45 @@ class Why:
     clip: float
     rank: int | None
     rating: float | None
-    without: tuple[Without, ...]
+    without: tuple[Counterfactual, ...]
+
+    def top(self, n: int) -> tuple[Reason, ...]:
+        """Return the `n` strongest contributions, positive or negative, in descending order.
+
+        Parameters
+        ----------
+        n : int
+            Maximum number of contributions.
+
+        Returns
+        -------
+        tuple of Reason
+        """
+        strongest = sorted(self.contributions, key=lambda reason: -abs(reason.contribution))[:n]
+        return tuple(sorted(strongest, key=lambda reason: -reason.contribution))
+
+    def other(self, named: Sequence[Reason]) -> float:
+        """Return the sum of the contributions that are not named.
+
+        Parameters
+        ----------
+        named : sequence of Reason
+            Contributions of this explanation.
+
+        Returns
+        -------
+        float
+        """
+        return sum(reason.contribution for reason in self.contributions) - sum(reason.contribution for reason in named)
 
     @property
-    def for_it(self) -> tuple[Reason, ...]:
-        """What pushes the number up."""
+    def positive(self) -> tuple[Reason, ...]:
+        """The contributions that raise the number, the largest first."""
         return tuple(reason for reason in self.contributions if reason.contribution > 0)
 
     @property
-    def against_it(self) -> tuple[Reason, ...]:
-        """What pushes the number down, the strongest first."""
+    def negative(self) -> tuple[Reason, ...]:
+        """The contributions that lower the number, the largest first."""
         return tuple(reason for reason in reversed(self.contributions) if reason.contribution < 0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,18 +120,19 @@ class Why:
     def __repr__(self) -> str:
         number = "predicted rating" if self.by == "rating" else "score"
         place = f", rank {self.rank:,}" if self.rank else ""
-        rest = self.contributions[10:]
+        shown = self.top(10)
+        n_more = len(self.contributions) - len(shown)
         lines = [
             f"{with_year(self.title, self.year)}: {number} {cell_text(self.value)}{place}",
             f"  {self.base:+8.4f}  to start from",
             *(
                 f"  {part.contribution:+8.4f}  {with_year(part.title, part.year)}"
                 f"{'' if part.rating is None else f', rated {part.rating:g}'}"
-                for part in self.contributions[:10]
+                for part in shown
             ),
         ]
-        if rest:
-            lines.append(f"  {sum(part.contribution for part in rest):+8.4f}  {len(rest):,} more")
+        if n_more:
+            lines.append(f"  {self.other(shown):+8.4f}  {n_more:,} more")
         if abs(self.clip) > 1e-5:
             lines.append(f"  {self.clip:+8.4f}  cut to the scale")
         lines += [f"  without {with_year(w.title, w.year)}: rank {w.rank} → {w.new_rank or '–'}" for w in self.without]
@@ -110,11 +140,11 @@ class Why:
 
 
 Part = tuple[int, float, float, int, float]
-"""An item, what it was rated, how alike it is, the raters of both, and what it adds."""
+"""A rated item, its rating, the similarity, the number of common raters, and the contribution."""
 
 
 def liked_above(query: Query, scale: Scale | None) -> float | None:
-    """Return the rating above which a person likes an item; None for implicit feedback, which has no scale."""
+    """Return the rating above which a user likes an item; None for implicit feedback, which has no scale."""
     if scale is None:
         return None
     ratings = query.row.data
@@ -122,7 +152,7 @@ def liked_above(query: Query, scale: Scale | None) -> float | None:
 
 
 def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -> tuple[Reason, ...]:
-    """Name the parts of an explanation; `bar` is the rating above which an item is liked."""
+    """Add titles to contributions; an item is liked if its rating is above `bar`."""
     ids, titles, years = catalogue.item_ids, catalogue.titles, catalogue.years
     return tuple(
         Reason(
@@ -171,9 +201,9 @@ def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | N
     return rows
 
 
-def why(
+def explain(
     engine: Engine, query: Query, item: int, by: By, catalogue: Catalogue, scale: Scale | None, *, ranks: bool
-) -> Why:
+) -> Explanation:
     """Explain one of a user's numbers without their own rating of the item."""
     rating, query = query.rating_of(item), query.without(item)
     explained = engine.models.of(by).explain_items(query.row, [item], by=by, weights=query.weights)
@@ -183,8 +213,8 @@ def why(
     for part in sorted(contributions, key=lambda part: -abs(part.contribution))[: 3 if ranks else 0]:
         rows = query.without(catalogue.index_of(part.item_id)).rows
         new_rank = engine.rank_of(rows, item, by, catalogue.shown)
-        without.append(Without(part.item_id, part.title, part.year, rank, new_rank))
-    return Why(
+        without.append(Counterfactual(part.item_id, part.title, part.year, rank, new_rank))
+    return Explanation(
         item_id=catalogue.item_ids[item],
         title=catalogue.titles[item],
         year=catalogue.years[item],

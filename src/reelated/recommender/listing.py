@@ -10,7 +10,7 @@ import polars as pl
 from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Batch
-from reelated.recommender.rows import Short
+from reelated.recommender.rows import Truncation
 
 
 def batch_table(batch: Batch, user_ids: Ids, first: int, catalogue: Catalogue) -> pl.DataFrame:
@@ -35,7 +35,7 @@ def batch_table(batch: Batch, user_ids: Ids, first: int, catalogue: Catalogue) -
 def sources(batch: Batch, catalogue: Catalogue) -> npt.NDArray[np.str_]:
     """Return where each row comes from; of an item without ratings only genres and year are known."""
     rated = np.where(batch.is_popular, "popular", "model")
-    return np.where(catalogue.counts[batch.items] > 0, rated, "catalogue")
+    return np.where(catalogue.counts[batch.items] > 0, rated, "side_info")
 
 
 def known(value: Any) -> float | None:
@@ -43,10 +43,10 @@ def known(value: Any) -> float | None:
     return None if isnan(value) else float(value)
 
 
-def truncation(wanted: int, got: int, left: int, unknown_genre: bool = False) -> Short | None:
+def truncation(wanted: int, got: int, left: int, unknown_genre: bool = False) -> Truncation | None:
     """Return why a list is shorter than wanted, if it is; `left` candidates are not on it."""
     if got >= wanted:
         return None
     if unknown_genre:
-        return Short(wanted, got, "unknown_genre")
-    return Short(wanted, got, "no_neighbours" if left > 0 else "no_candidates_left")
+        return Truncation(wanted, got, "unknown_genre")
+    return Truncation(wanted, got, "no_neighbours" if left > 0 else "no_candidates_left")

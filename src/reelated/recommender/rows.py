@@ -80,8 +80,8 @@ class ItemRow:
         On the scale of the ratings.
     n_neighbors_used : int
         Number of rated items that the number is computed from.
-    source : {"model", "popular", "catalogue"}
-        Origin of the row; "catalogue": the item has no ratings, and its genres and year are used.
+    source : {"model", "popular", "side_info"}
+        Origin of the row; "side_info": the item has no ratings, and its genres and year are used.
     reasons : tuple of Reason
         The three largest contributions; with `other` they sum to the number that the list is sorted by.
     other : float
@@ -161,7 +161,7 @@ class SimilarRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SearchHit:
     """One item found by its title.
 
     Attributes
@@ -200,8 +200,8 @@ class Prediction:
         Number of rated items that it is computed from; 0: averages only.
     rating : float or None
         The user's actual rating, if any; the prediction does not use it.
-    source : {"model", "averages", "catalogue"}
-        Origin of the number; "averages": no rating of the user is used; "catalogue": the item has no ratings, and its
+    source : {"model", "bias_only", "side_info"}
+        Origin of the number; "bias_only": no rating of the user is used; "side_info": the item has no ratings, and its
         genres and year are used.
     low, high : float or None
         Ends of the 80 % prediction interval; None if the model has none.
@@ -219,7 +219,7 @@ class Prediction:
     high: float | None = None
 
 
-class Short(NamedTuple):
+class Truncation(NamedTuple):
     """Why a list is shorter than was asked.
 
     Attributes

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from reelated.errors import InputError
-from reelated.recommender import Answers
+from reelated.recommender import Recommendations
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
 from reelated.web.metrics import Metrics
@@ -34,7 +34,7 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def list_response(answers: Answers[Any], **extra: Any) -> Response:
+def list_response(answers: Recommendations[Any], **extra: Any) -> Response:
     """Return a list, with the reason if it is shorter than requested."""
     short = None if answers.short is None else answers.short._asdict()
     return json_response({"recommendations": list(answers), "short": short} | extra)
@@ -116,8 +116,8 @@ class Api:
         """Predict a user's rating of an item and explain it. The user's own rating of the item is not used."""
         user, item = self.store.parse("user", user_id), self.store.parse("item", item_id)
         prediction, explanation = self.service.predict(user, item)
-        reasons, others = explanation.contributions[:3], explanation.contributions[3:]
-        other = sum(reason.contribution for reason in others)
+        reasons = explanation.contributions[:3]
+        other = explanation.other(reasons)
         parts = {"base": explanation.base, "reasons": reasons, "other": other, "clip": explanation.clip}
         return json_response(asdict(prediction) | parts)
 

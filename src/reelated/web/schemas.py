@@ -137,7 +137,7 @@ class PredictionOut(BaseModel):
     predicted_rating: float | None
     n_neighbors_used: int
     rating: float | None
-    source: Literal["model", "averages", "catalogue"]
+    source: Literal["model", "bias_only", "side_info"]
     low: float | None
     high: float | None
     base: float

@@ -17,7 +17,7 @@ from reelated.errors import InputError, UnknownId
 from reelated.map import ItemMap
 from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
-from reelated.recommender import Answers, ItemRow, Prediction, Recommender, SimilarRow, UserRow, Why
+from reelated.recommender import Explanation, ItemRow, Prediction, Recommendations, Recommender, SimilarRow, UserRow
 from reelated.recommender.query import Query
 from reelated.refit import Version, Versions
 from reelated.store import Profile, Store, StoredItem, StoreInfo, StoreUnavailable
@@ -161,12 +161,12 @@ class Service:
         known_times = None if (times == NO_TIME).any() else times
         return served.recommender.query(items[known], profile.ratings[known], known_times, profile.user_id)
 
-    def recommend(self, user_id: Any, **params: Any) -> Answers[ItemRow]:
+    def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
         """Recommend items to a user."""
         served, profile = self.current(), self.store.profile(user_id)
         return served.recommender.recommend(ratings=self._query(served, profile), **params)
 
-    def recommend_to_new_user(self, ratings: Mapping[Any, float], **params: Any) -> Answers[ItemRow]:
+    def recommend_to_new_user(self, ratings: Mapping[Any, float], **params: Any) -> Recommendations[ItemRow]:
         """Recommend items to a new user; this works during an outage of the store."""
         return self.current().recommender.recommend(ratings=ratings, **params)
 
@@ -177,11 +177,11 @@ class Service:
         hits: list[Any] = [*new, *rec.find(text, n=n)]
         return [ItemHit(row.item_id, row.title, row.year, row.genres) for row in hits[:n]]
 
-    def similar(self, item_id: Any, n: int) -> Answers[SimilarRow]:
+    def similar(self, item_id: Any, n: int) -> Recommendations[SimilarRow]:
         """Return the most similar items; this works during an outage of the store."""
         return self._current_knowing(item_id).recommender.similar(item_id, n=n)
 
-    def predict(self, user_id: Any, item_id: Any) -> tuple[Prediction, Why]:
+    def predict(self, user_id: Any, item_id: Any) -> tuple[Prediction, Explanation]:
         """Return a user's predicted rating of an item and its explanation."""
         served, profile = self._current_knowing(item_id), self.store.profile(user_id)
         rec, ratings = served.recommender, self._query(served, profile)
@@ -200,7 +200,7 @@ class Service:
             self._map = key, MapData(served.recommender, ItemMap.load(file))
         return self._map[1]
 
-    def audience(self, item_id: Any, n: int, by: Any = None) -> Answers[UserRow]:
+    def audience(self, item_id: Any, n: int, by: Any = None) -> Recommendations[UserRow]:
         """Return the users with the highest scores for an item they have not rated.
 
         Audience scores are cached until 1 % of the ratings have changed; users who rated the item since then, or were
@@ -217,7 +217,7 @@ class Service:
         rows = [row for row in audience if row.user_id not in raters and row.user_id in existing][:n]
         ranked = [replace(row, rank=rank) for rank, row in enumerate(rows, 1)]
         short = audience.short._replace(wanted=n, got=len(rows)) if audience.short and len(rows) < n else None
-        return Answers(ranked, audience.heading, UserRow, short)
+        return Recommendations(ranked, audience.heading, UserRow, short)
 
     def _load_all_users(self, served: ServedModel, about: StoreInfo) -> Recommender:
         """Return the model with the ratings of all users, cached until 1 % of the ratings have changed.

@@ -3,7 +3,7 @@
 from math import floor, log10
 from typing import NamedTuple
 
-from reelated.recommender import Reason, Why
+from reelated.recommender import Explanation, Reason
 
 MAX_NAMED = 4
 """Number of items named in a breakdown; the others are merged into one part."""
@@ -41,17 +41,17 @@ class _Term(NamedTuple):
     reason: Reason | None = None
 
 
-def break_down(explanation: Why) -> Breakdown:
+def break_down(explanation: Explanation) -> Breakdown:
     """Convert an explanation into a `Breakdown`."""
-    because = list(explanation.for_it[:2])
+    because = list(explanation.positive[:2])
     parts, total, axis = _lay_out(_terms(explanation, because), explanation.by)
     all_contributions = sum(abs(reason.contribution) for reason in explanation.contributions)
-    notable = [reason for reason in explanation.against_it[:1] if -reason.contribution > MIN_SHARE * all_contributions]
+    notable = [reason for reason in explanation.negative[:1] if -reason.contribution > MIN_SHARE * all_contributions]
     although = [reason for reason in notable if is_low(reason, because)]
     return Breakdown(parts, total, because, although, axis)
 
 
-def _terms(explanation: Why, because: list[Reason]) -> list[_Term]:
+def _terms(explanation: Explanation, because: list[Reason]) -> list[_Term]:
     """Return the unrounded parts: base, named items, the rest, and the clipping."""
     is_rating = explanation.by == "rating"
     contributions = explanation.contributions
@@ -61,7 +61,7 @@ def _terms(explanation: Why, because: list[Reason]) -> list[_Term]:
     terms += [_Term(reason.title, "reason", reason.contribution, reason) for reason in named]
     n_rest = len(contributions) - len(named)
     if n_rest or not is_rating:
-        rest = sum(reason.contribution for reason in contributions) - sum(reason.contribution for reason in named)
+        rest = explanation.other(named)
         label = f"Your {n_rest} other {'rating' if n_rest == 1 else 'ratings'}" if n_rest else "Everything else"
         terms.append(_Term(label, "rest", rest + (0.0 if is_rating else explanation.base)))
     return [*terms, _Term("Limited to the scale", "clip", explanation.clip)]

@@ -10,7 +10,7 @@ from reelated.errors import InputError, check_choice
 from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.query import Query
-from reelated.recommender.rows import Short, with_year
+from reelated.recommender.rows import Truncation, with_year
 from reelated.store import UserRating
 from reelated.web.api import as_years, split
 from reelated.web.pages.breakdown import Breakdown, break_down
@@ -47,7 +47,7 @@ class VisitorList(NamedTuple):
     """A list of recommendations, with the reason if it is short."""
 
     rows: list[ListRow]
-    short: Short | None
+    short: Truncation | None
 
 
 class ListQuery(NamedTuple):

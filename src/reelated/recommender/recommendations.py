@@ -1,4 +1,4 @@
-"""`Answers`: rows in a sequence that prints, converts and shows in a notebook."""
+"""`Recommendations`: rows in a sequence that prints, converts and shows in a notebook."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
@@ -7,9 +7,19 @@ from typing import Any, Generic, TypeVar, overload
 
 import polars as pl
 
-from reelated.recommender.rows import ItemRow, Match, Prediction, Short, SimilarRow, UserRow, cell_text, cut, printable
+from reelated.recommender.rows import (
+    ItemRow,
+    Prediction,
+    SearchHit,
+    SimilarRow,
+    Truncation,
+    UserRow,
+    cell_text,
+    cut,
+    printable,
+)
 
-Row = TypeVar("Row", bound=ItemRow | UserRow | SimilarRow | Match | Prediction)
+Row = TypeVar("Row", bound=ItemRow | UserRow | SimilarRow | SearchHit | Prediction)
 _TYPES: dict[str, Any] = {
     "rank": pl.Int64,
     "title": pl.String,
@@ -36,7 +46,7 @@ _TYPES: dict[str, Any] = {
 _REASON = ("item_id", "title", "year", "rating", "similarity", "common_raters", "contribution", "liked")
 
 
-class Answers(Sequence[Row], Generic[Row]):
+class Recommendations(Sequence[Row], Generic[Row]):
     """Rows in order, with what they answer.
 
     Parameters
@@ -47,7 +57,7 @@ class Answers(Sequence[Row], Generic[Row]):
         What is listed and by which number it falls.
     row_type : type
         The type of the rows, for the columns of an empty table.
-    short : Short, optional
+    short : Truncation, optional
         Why there are fewer rows than asked.
     because : str, default "because you rated"
         The heading of the column of reasons.
@@ -62,7 +72,7 @@ class Answers(Sequence[Row], Generic[Row]):
         rows: Sequence[Row],
         heading: str,
         row_type: type[Row],
-        short: Short | None = None,
+        short: Truncation | None = None,
         because: str = "because you rated",
         unknown: Sequence[Any] = (),
         noun: str = "item",
@@ -81,17 +91,19 @@ class Answers(Sequence[Row], Generic[Row]):
     @overload
     def __getitem__(self, index: int) -> Row: ...
     @overload
-    def __getitem__(self, index: slice) -> "Answers[Row]": ...
-    def __getitem__(self, index: int | slice) -> "Row | Answers[Row]":
+    def __getitem__(self, index: slice) -> "Recommendations[Row]": ...
+    def __getitem__(self, index: int | slice) -> "Row | Recommendations[Row]":
         if isinstance(index, slice):
-            return Answers(self._rows[index], self.heading, self.row_type, None, self.because, self.unknown, self.noun)
+            return Recommendations(
+                self._rows[index], self.heading, self.row_type, None, self.because, self.unknown, self.noun
+            )
         return self._rows[index]
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Answers) and (self._rows, self.short) == (other._rows, other.short)
+        return isinstance(other, Recommendations) and (self._rows, self.short) == (other._rows, other.short)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -1,4 +1,4 @@
-"""Answers print, show in a notebook, convert to tables and to JSON, and are equal when they say the same."""
+"""Recommendations print, show in a notebook, convert to tables and to JSON, and are equal when they say the same."""
 
 import json
 from dataclasses import fields
@@ -9,7 +9,17 @@ import polars as pl
 import pytest
 
 from reelated.ratings import Dataset
-from reelated.recommender import Answers, ItemRow, Match, Prediction, Reason, Recommender, Short, SimilarRow, UserRow
+from reelated.recommender import (
+    ItemRow,
+    Prediction,
+    Reason,
+    Recommendations,
+    Recommender,
+    SearchHit,
+    SimilarRow,
+    Truncation,
+    UserRow,
+)
 
 WHY = Reason(7, "Alien", 1979, 5.0, 0.5, 12, 2.5, liked=True)
 MEH = Reason(8, "Cats", None, 1.0, 0.25, 3, 0.25, liked=False)
@@ -21,7 +31,7 @@ HOSTILE = '<script>alert(1)</script> [bold]x[/bold] \x1b[31mred\x07\nnext & "quo
 
 
 def answers(rows=ROWS, short=None):
-    return Answers(rows, "Items for user 5, by score", ItemRow, short)
+    return Recommendations(rows, "Items for user 5, by score", ItemRow, short)
 
 
 def test_answers_are_a_sequence_of_rows():
@@ -35,8 +45,8 @@ def test_answers_are_a_sequence_of_rows():
 
 
 def test_a_slice_of_answers_is_answers():
-    part = answers(short=Short(3, 2, "no_neighbours"))[1:]
-    assert isinstance(part, Answers)
+    part = answers(short=Truncation(3, 2, "no_neighbours"))[1:]
+    assert isinstance(part, Recommendations)
     assert list(part) == [ROWS[1]]
     assert part.short is None
     assert part.heading == answers().heading
@@ -45,7 +55,7 @@ def test_a_slice_of_answers_is_answers():
 def test_answers_are_equal_when_rows_and_shortness_are():
     assert answers() == answers()
     assert answers() != answers(ROWS[:1])
-    assert answers() != answers(short=Short(3, 2, "no_neighbours"))
+    assert answers() != answers(short=Truncation(3, 2, "no_neighbours"))
     assert answers() != list(ROWS)
     with pytest.raises(TypeError):
         hash(answers())
@@ -63,7 +73,7 @@ def test_because_names_the_largest_positive_contributions_in_order():
 
 
 def test_answers_print_as_a_table_headed_by_its_order():
-    assert repr(answers(short=Short(3, 2, "no_neighbours"))).splitlines() == [
+    assert repr(answers(short=Truncation(3, 2, "no_neighbours"))).splitlines() == [
         "Items for user 5, by score",
         "rank  item id  title     year  genres        score  predicted rating  n neighbors used  source "
         "  because you rated",
@@ -77,7 +87,7 @@ def test_answers_print_as_a_table_headed_by_its_order():
 
 def test_a_printed_table_has_a_line_for_a_row_whatever_a_title_holds():
     row = ItemRow(1, "a\nb\x1b", HOSTILE * 9, 1999, ("x\ty",), 1.0, 2.0, 1, "model", (WHY,), 0.0)
-    shown = repr(Answers([row], f"Items like {HOSTILE}", ItemRow))
+    shown = repr(Recommendations([row], f"Items like {HOSTILE}", ItemRow))
     assert len(shown.splitlines()) == 3
     assert all(sign.isprintable() or sign == "\n" for sign in shown)
     assert max(map(len, shown.splitlines())) < 300
@@ -85,7 +95,7 @@ def test_a_printed_table_has_a_line_for_a_row_whatever_a_title_holds():
 
 def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
     hostile = ItemRow(1, HOSTILE, HOSTILE, 1999, (HOSTILE,), 1.0, 2.0, 1, HOSTILE, (), 0.0)
-    shown = Answers([hostile], HOSTILE, ItemRow, Short(2, 1, "no_neighbours"))._repr_html_()
+    shown = Recommendations([hostile], HOSTILE, ItemRow, Truncation(2, 1, "no_neighbours"))._repr_html_()
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
     assert shown.count("<tr>") == 2
@@ -136,14 +146,14 @@ def test_pandas_tables_have_the_same_columns():
     assert full["title"].tolist() == ["Fargo", "Untitled"]
 
 
-@pytest.mark.parametrize("kind", [ItemRow, UserRow, SimilarRow, Match, Prediction])
+@pytest.mark.parametrize("kind", [ItemRow, UserRow, SimilarRow, SearchHit, Prediction])
 def test_every_kind_of_row_has_a_type_for_every_column(kind):
-    assert Answers([], "", kind).to_polars().columns == [field.name for field in fields(kind)]
-    assert repr(Answers([], "none", kind)) == "none\n(none)"
+    assert Recommendations([], "", kind).to_polars().columns == [field.name for field in fields(kind)]
+    assert repr(Recommendations([], "none", kind)) == "none\n(none)"
 
 
 def test_ids_that_are_text_stay_text():
-    rows = Answers([UserRow(1, "007", 1.5, 2.5, 3, 1.25, None)], "", UserRow)
+    rows = Recommendations([UserRow(1, "007", 1.5, 2.5, 3, 1.25, None)], "", UserRow)
     assert rows.to_polars()["user_id"].to_list() == ["007"]
     assert rows.to_polars().schema["user_id"] == pl.String
 
@@ -151,8 +161,8 @@ def test_ids_that_are_text_stay_text():
 @pytest.mark.parametrize(
     ("short", "said"),
     [
-        (Short(10, 3, "no_candidates_left"), "3 of 10: nothing else is left to choose from (no_candidates_left)"),
-        (Short(10, 0, "no_neighbours"), "0 of 10: nothing else is linked to it (no_neighbours)"),
+        (Truncation(10, 3, "no_candidates_left"), "3 of 10: nothing else is left to choose from (no_candidates_left)"),
+        (Truncation(10, 0, "no_neighbours"), "0 of 10: nothing else is linked to it (no_neighbours)"),
     ],
 )
 def test_a_short_list_says_why_in_words_and_for_machines(short, said):
@@ -186,9 +196,9 @@ def test_an_explanation_prints_the_parts_and_their_sum(hostile):
 
 def test_what_speaks_against_an_item_is_told_apart(hostile):
     why = hostile.explain(3, 2, by="rating")
-    assert all(part.contribution > 0 for part in why.for_it)
-    assert all(part.contribution < 0 for part in why.against_it)
-    assert {p.item_id for p in (*why.for_it, *why.against_it)} == {
+    assert all(part.contribution > 0 for part in why.positive)
+    assert all(part.contribution < 0 for part in why.negative)
+    assert {p.item_id for p in (*why.positive, *why.negative)} == {
         p.item_id for p in why.contributions if p.contribution
     }
 
