@@ -1,9 +1,9 @@
 """What is known of the items of a model: titles, filters, search."""
 
-import re
 from collections.abc import Iterable
 from copy import copy
 from difflib import get_close_matches
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -15,10 +15,7 @@ from reelated.errors import Advice, InputError, InputTypeError, UnknownId, check
 from reelated.ratings import Ids
 from reelated.recommender.recommendations import Recommendations
 from reelated.recommender.rows import SearchHit, with_year
-
-LONGEST = 200
-"""So much of a title, or of what is looked for, is compared."""
-ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
+from reelated.recommender.title_search import TitleIndex
 
 
 class Catalogue:
@@ -184,42 +181,21 @@ class Catalogue:
         return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
     def find(self, text: str, n: int = 10, noun: str = "item") -> Recommendations[SearchHit]:
-        """Return the items whose titles are most like a text, the more rated first among equals."""
+        """Return the items whose titles match a text best; of equal titles the more rated ones come first."""
         if not isinstance(text, str) or not text.strip():
             raise InputError("expected a part of a title.", parameter="text", value=text)
-        n = check_integer("n", n, 1)
-        likeness = np.where(self.shown, self._likeness(text[:LONGEST]), 0.0)
-        order = np.lexsort((np.arange(len(likeness)), -self.counts, -likeness))[:n]
+        found = self.title_index.search(text, self.shown)
         rows = [
-            SearchHit(**self.row(i), match=float(likeness[i]), n_ratings=int(self.counts[i]))
-            for i in map(int, order)
-            if likeness[i] >= 55
+            SearchHit(**self.row(item), match=round(100 * match, 1), n_ratings=int(self.counts[item]))
+            for item, match in zip(found.items[: check_integer("n", n, 1)].tolist(), found.match.tolist(), strict=False)
         ]
-        return Recommendations(
-            rows, f"{plural_of(noun).capitalize()} with a title like {shorten(text)}", SearchHit, noun=noun
-        )
+        heading = f"{plural_of(noun).capitalize()} with a title like {shorten(text)}"
+        return Recommendations(rows, heading, SearchHit, noun=noun)
 
-    def _likeness(self, text: str) -> npt.NDArray[np.float64]:
-        """Return from 0 to 100 how like a text each title is, with or without its year; 100 is the title itself."""
-        from rapidfuzz import fuzz, process, utils
-
-        titles = [title[:LONGEST] for title in self.titles]
-        forms = [*titles, *(ARTICLE.sub("", title) for title in titles), *map(with_year, titles, self.years)]
-        whole, part = (
-            process.cdist([text], forms, scorer=scorer, processor=utils.default_process, dtype=np.float64)
-            .reshape(3, -1)
-            .max(axis=0)
-            for scorer in (fuzz.ratio, fuzz.WRatio)
-        )
-        likeness = (whole + part) / 2
-        wanted = text.strip().casefold()
-        begins = re.compile(rf"(?<!\w){re.escape(wanted)}")  # words of a title that begin so stand before mere likeness
-        for at, title in enumerate(titles):
-            if title.casefold() == wanted:  # also such as “$”, which is no word
-                likeness[at] = 100
-            elif begins.search(title.casefold()):
-                likeness[at] = max(likeness[at], 90 + whole[at] / 10.2)
-        return np.round(likeness, 1)
+    @cached_property
+    def title_index(self) -> TitleIndex:
+        """The index of the titles."""
+        return TitleIndex(self.titles, self.years, self.counts)
 
 
 def check_years(years: Any) -> tuple[int, int]:
