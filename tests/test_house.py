@@ -26,8 +26,8 @@ SAME_KIND = {
     "bpmf", "csr", "errors", "evaluate", "frames", "gibbs", "ids", "metrics", "report", "ridge", "scoring",
 }  # fmt: skip
 """Module names that occur in several packages: the kernels of a model, the ids of a data set and of a store."""
-DOORS = ("cli", "web", "similarity", "parallel")
-"""Packages that callers do not import: commands, pages, and what the models are made of."""
+DOORS = ("cli", "web", "similarity", "parallel", "notebook")
+"""Packages that callers do not import: commands, pages, and parts of the models and answers."""
 
 
 # ------------------------------------------------------------------------------------------------------------ sizes
