@@ -87,6 +87,7 @@ def rate(page, stars, tile=0):
     there = page.locator(".tile").nth(tile)
     item = there.get_attribute("data-key")
     there.locator(".star").nth(stars - 1).click()
+    page.mouse.move(0, 0)  # a rated tile stays while the pointer is on it
     expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
     return item.split()[1]
 
@@ -114,7 +115,7 @@ def still(page, found):
 
 def stars_of(page, row):
     """Return a mask of drawn pixels for each star of a row, in a square as wide as its buttons."""
-    row.scroll_into_view_if_needed()
+    row.evaluate("row => row.scrollIntoView({block: 'center'})")  # the bar of phones covers the lower edge
     boxes, picture = still(page, row.locator(".star"))
     if ".5" in (row.locator(".star").first.get_attribute("value") or ""):
         odd, even = boxes[::2], boxes[1::2]
@@ -228,6 +229,49 @@ def test_leaving_out_a_reason_shows_the_new_rank_and_can_be_undone(visit):
     assert listed(page) == before
 
 
+def test_a_rated_tile_keeps_its_place_until_the_pointer_leaves_it(visit):
+    page = visit()
+    before = page.locator(".tile").evaluate_all("tiles => tiles.map(tile => tile.dataset.key)")
+    tile = page.locator(f'.tile[data-key="{before[0]}"]')
+    tile.locator(".star").nth(3).click()
+    expect(page.locator("#latest .star.on")).to_have_count(4)
+    tile.locator(".star").nth(4).click()  # a second click corrects the rating of the same movie
+    expect(page.locator("#latest .star.on")).to_have_count(5)
+    expect(tile.locator(".star.on")).to_have_count(5)
+    assert page.locator(".tile").evaluate_all("tiles => tiles.map(tile => tile.dataset.key)") == before
+    page.mouse.move(0, 0)
+    expect(tile).to_have_count(0)
+    after = page.locator(".tile").evaluate_all("tiles => tiles.map(tile => tile.dataset.key)")
+    assert after[1:] == before[1:]
+    assert after[0] not in before
+    page.goto("/ratings")
+    expect(page.locator("main .match")).to_have_count(1)
+
+
+def test_a_rating_shows_at_once_and_is_undone_when_it_fails(visit):
+    page = visit()
+    held = []
+    page.route("**/rate", lambda route: held.append(route))
+    stars = page.locator(".tile").first.locator(".star.on")
+    page.locator(".tile").first.locator(".star").nth(2).click()
+    expect(stars).to_have_count(3)  # the server has not answered
+    held[0].abort()
+    expect(page.get_by_role("alert")).to_contain_text("does not respond")
+    expect(stars).to_have_count(0)
+
+
+def test_a_phone_shows_the_top_of_the_list_in_a_bar(visit):
+    page = visit(viewport=PHONE)
+    rate(page, 5)
+    bar = page.locator(".preview")
+    box = bar.bounding_box()
+    assert box["y"] + box["height"] == PHONE["height"]
+    expect(bar).to_contain_text("1 rated")
+    expect(bar).to_contain_text(page.locator("#rows > li h3 .title").first.inner_text())
+    bar.get_by_role("link").click()
+    expect(page.locator("#list-title")).to_be_in_viewport()
+
+
 def test_an_item_of_the_list_is_rated_in_place(visit):
     page = visit()
     rate(page, 5)
@@ -320,8 +364,8 @@ def test_half_stars_are_drawn_correctly_and_filled_up_to_the_rating(visit, half_
         assert_drawn(stars_of(page, tile), 80, rating)
         item = tile.get_attribute("data-key")
         tile.locator(".star").nth(round(2 * rating) - 1).click()
-        expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
         page.mouse.move(0, 0)
+        expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
         assert_drawn(stars_of(page, page.locator("#latest")), 80, rating)
     page.goto("/ratings")
     for row, rating in zip(page.locator("main .match").all(), (5, 2.5, 3, 4.5, 0.5), strict=True):
@@ -371,9 +415,12 @@ def test_everything_works_with_the_keyboard_alone(visit):
         page.keyboard.press("ArrowRight")
     item = page.locator(".tile").first.get_attribute("data-key")
     page.keyboard.press("Enter")
-    expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
     expect(page.locator("#latest .star.on")).to_have_count(4)
-    expect(page.locator(".tile").first.locator(".star").first).to_be_focused()  # the next is at hand
+    expect(page.locator(f'.tile[data-key="{item}"] .star').nth(3)).to_be_focused()  # the rating can be corrected
+    page.keyboard.press("Tab")
+    expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
+    page.keyboard.press("Tab")
+    expect(page.locator(".tile").nth(1).locator(".star").first).to_be_focused()
     page.keyboard.press("5")
     expect(page.locator("#latest .star.on")).to_have_count(5)
     ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")

@@ -241,7 +241,7 @@ def test_titles_and_genres_are_escaped(visitor):
 
 def test_static_files_are_cacheable_and_no_other_file_is_served(visitor):
     address = re.search(r'href="(/static/\w+/)page\.css"', visitor.get("/").text)[1]
-    for name in ("page.css", "page.js", "moves.js", "star.svg"):
+    for name in ("page.css", "page.js", "moves.js", "tiles.js", "star.svg"):
         result = visitor.get(address + name)
         assert (result.status_code, "immutable" in result.headers["cache-control"]) == (200, True)
     for name in ("page.py", "..%2fapp.py", "nothing.css"):

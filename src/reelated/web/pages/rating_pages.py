@@ -10,6 +10,8 @@ from reelated.web.pages.site import PageRequest, Site, redirect
 
 N_TILES = 12
 MAX_HITS = 8
+ENOUGH = 15
+"""Ratings after which lists are good; in held-out users, precision is then well above that of popular items."""
 
 
 def register(site: Site) -> None:
@@ -30,6 +32,7 @@ def start(site: Site, request: PageRequest) -> Response:
         request,
         "start",
         tiles=[rec.catalogue_.row(item) for item in unrated[first : first + N_TILES]],
+        enough=ENOUGH,
         page=page,
         more=len(unrated) > first + N_TILES,
         profile=profile,

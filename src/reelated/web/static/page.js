@@ -3,6 +3,7 @@
 // also works without scripts, and the server renders all content.
 
 import { animate, snapshot } from "./moves.js";
+import { keepPlaces, showRating } from "./tiles.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const announcement = /** @type {HTMLElement} */ (document.getElementById("announcement"));
@@ -13,14 +14,17 @@ document.documentElement.classList.add("js");
 let pendingRequest;
 const currentAddress = () => location.pathname + location.search;
 let shownAddress = currentAddress();
+let lastRequest = 0;
+let shownRequest = 0;
 
 /**
- * Fetch a page, and replace the content of this one, or the part with the id `into`.
+ * Fetch a page, and replace the content of this one, or the part with the id `into`. Return whether that worked.
  * @param {string} address
  * @param {{ body?: URLSearchParams, into?: string, announce?: boolean, history?: "push" | "replace" | "none" }} [options]
  */
 async function load(address, { body, into, announce = Boolean(body), history: entry = "push" } = {}) {
   const controller = new AbortController();
+  const request = ++lastRequest;
   if (!body) {
     // A newer request replaces the one before it; a rating is never aborted.
     pendingRequest?.abort();
@@ -36,6 +40,8 @@ async function load(address, { body, into, announce = Boolean(body), history: en
     });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     if (!response.ok) throw new Error(page.querySelector(".lead")?.textContent?.trim() || "That did not work. Try again.");
+    if (request < shownRequest) return true; // a later rating is shown already
+    shownRequest = request;
     if (!into) {
       if (entry === "push" && response.url !== location.href) history.pushState(null, "", response.url);
       if (entry === "replace") history.replaceState(null, "", response.url);
@@ -44,11 +50,13 @@ async function load(address, { body, into, announce = Boolean(body), history: en
     }
     replacePart(into ?? "main", page, announce);
     errorBox.textContent = "";
+    return true;
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error);
-    if (name === "AbortError") return;
+    if (name === "AbortError") return true;
     const isOffline = error instanceof TypeError;
     errorBox.textContent = isOffline ? "The service does not respond. Your last change may not be saved." : message;
+    return false;
   } finally {
     main.removeAttribute("aria-busy");
   }
@@ -67,8 +75,13 @@ function replacePart(id, page, announce) {
   const focus = describeFocus(document.activeElement);
   const open = [...part.querySelectorAll("details[open][data-keep]")].map((details) => details.getAttribute("data-keep"));
   const earlier = snapshot(part);
+  const tiles = announce ? [...part.querySelectorAll(".tile")] : [];
+  const top = part.querySelector("[data-top]")?.textContent;
   part.className = newPart.className;
   part.replaceChildren(...newPart.childNodes);
+  keepPlaces(tiles, part);
+  const newTop = part.querySelector("[data-top]");
+  if (top && newTop && newTop.textContent !== top) newTop.classList.add("is-new");
   for (const details of /** @type {NodeListOf<HTMLDetailsElement>} */ (part.querySelectorAll("details[data-keep]")))
     details.open = open.includes(details.getAttribute("data-keep"));
   prepare(part);
@@ -148,7 +161,8 @@ document.addEventListener("submit", (event) => {
   const fields = new URLSearchParams(/** @type {any} */ (new FormData(form, event.submitter)));
   if (form.method === "post") {
     fields.set("back", currentAddress());
-    load(form.action, { body: fields });
+    const restore = showRating(form, event.submitter);
+    load(form.action, { body: fields }).then((isSaved) => isSaved || restore());
   } else {
     for (const [name, value] of [...fields]) if (!value) fields.delete(name);
     load(`${form.action}?${fields}`, { into: form.dataset.into });
@@ -201,4 +215,5 @@ addEventListener("popstate", () => {
   shownAddress = currentAddress();
   load(location.href, { history: "none" });
 });
+document.addEventListener("tile", () => prepare(document));
 prepare(document);
