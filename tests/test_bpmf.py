@@ -20,7 +20,7 @@ from contract import identical, rating_tables
 from reelated import _kernels as kernels
 from reelated.errors import InputError, TooLarge
 from reelated.models import BPMF, BiasModel
-from reelated.models.gibbs import Behind, known_of_items, standardised, tastes_of
+from reelated.models.gibbs import RegressionPrior, implicit_features, item_side_info, standardize
 
 SMALL = BPMF(n_factors=3, n_samples=4, n_warmup=3, n_tastes=2)
 LEARNED = {
@@ -246,33 +246,33 @@ def test_what_is_behind_many_rows_is_found():
     known, slopes = rng.standard_normal((4000, 2)), np.array([[1.0, -2.0, 0.0], [0.5, 0.0, 3.0]])
     spread = np.array([[1.0, 0.6, 0.0], [0.6, 2.0, 0.0], [0.0, 0.0, 0.5]])
     numbers = [4.0, -1.0, 2.0] + known @ slopes + rng.multivariate_normal(np.zeros(3), spread, 4000)
-    behind, draws = Behind(known, 3), []
+    prior, samples = RegressionPrior(known, 3), []
     for _ in range(40):
-        around = behind.draw(numbers, rng)
-        draws.append((behind.mean, behind.slopes, np.linalg.inv(behind.precision)))
-    mean, slope, covariance = (np.mean(part, axis=0) for part in zip(*draws[10:], strict=True))
+        around = prior.sample(numbers, rng)
+        samples.append((prior.mean, prior.slopes, np.linalg.inv(prior.precision)))
+    mean, slope, covariance = (np.mean(part, axis=0) for part in zip(*samples[10:], strict=True))
     assert mean == pytest.approx([4, -1, 2], abs=0.1)
     assert slope == pytest.approx(slopes, abs=0.1)
     assert covariance == pytest.approx(spread, abs=0.15)
     assert around == pytest.approx(mean + known @ slope, abs=0.5)
-    assert np.std([mean[0] for mean, *_ in draws[10:]]) == pytest.approx(1 / 4000**0.5, rel=0.5)
+    assert np.std([mean[0] for mean, *_ in samples[10:]]) == pytest.approx(1 / 4000**0.5, rel=0.5)
 
 
 def test_tastes_of_a_row_are_made_of_its_items_alone():
     X = contract.table()
-    found = tastes_of(X, 3, 0)
+    features = implicit_features(X, 3, 0)
     counts = np.diff(X.indptr)
     for u in np.flatnonzero(counts):
         seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
-        mine = found.items[seen].sum(axis=0) / np.sqrt(len(seen)) - found.means[:-1]
-        assert found.people[u, :-1] == pytest.approx(mine)
-    assert found.people.mean(axis=0) == pytest.approx(0)
-    assert found.people[:, :-1].std(axis=0) == pytest.approx(1)
-    assert (found.fewest, found.most) == (counts[counts > 0].min(), counts.max())
+        mine = features.items[seen].sum(axis=0) / np.sqrt(len(seen)) - features.means[:-1]
+        assert features.users[u, :-1] == pytest.approx(mine)
+    assert features.users.mean(axis=0) == pytest.approx(0)
+    assert features.users[:, :-1].std(axis=0) == pytest.approx(1)
+    assert (features.min_ratings, features.max_ratings) == (counts[counts > 0].min(), counts.max())
 
 
 def test_a_column_that_does_not_vary_becomes_zeros():
-    table = standardised(np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]]))
+    table = standardize(np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]]))
     assert table[:, 0].mean() == pytest.approx(0)
     assert table[:, 0].std() == pytest.approx(1)
     assert not table[:, 1].any()
@@ -281,14 +281,14 @@ def test_a_column_that_does_not_vary_becomes_zeros():
 def test_an_item_that_nobody_rated_stands_in_the_middle_and_is_as_rare_as_the_rarest():
     X = contract.table()
     raters = np.bincount(X.indices, minlength=14)
-    known = known_of_items(X, np.arange(28.0).reshape(14, 2), np.eye(14)[:, :1])
+    known = item_side_info(X, np.arange(28.0).reshape(14, 2), np.eye(14)[:, :1])
     others = np.arange(14) != 6
     assert raters[6] == 0
     assert known[6, :2].tolist() == [0, 0]
     assert known[6, 2] == known[others, 2].min() == known[raters == raters[others].min(), 2][0]
     assert known[others, :3].mean(axis=0) == pytest.approx(0, abs=1e-12)
     assert known[others, :3].std(axis=0) == pytest.approx(1)
-    assert known[:, 3] == pytest.approx(standardised(np.eye(14)[:, :1])[:, 0])
+    assert known[:, 3] == pytest.approx(standardize(np.eye(14)[:, :1])[:, 0])
 
 
 def test_a_gaussian_world_is_predicted_almost_as_well_as_its_noise_allows_and_intervals_hold_their_share():

@@ -595,10 +595,7 @@ BAD = {
         "weighting=bm25",
         "--set",
         "similarity=jaccard",
-    ): (
-        "--set weighting='bm25': with similarity='jaccard', weightings are for ratings as they are. "
-        "Use --set similarity"
-    ),
+    ): ("--set weighting='bm25': with similarity='jaccard', ratings cannot be weighted. Use --set similarity"),
     ("recommend", "sample", "--user", "42", "--preset", "textbook", "--set", "shrinkage=1"): (
         "--preset textbook has fixed models and settings: leave out --model and --set."
     ),

@@ -234,8 +234,8 @@ def test_what_is_known_of_items_counts_as_further_people_and_is_nobody_who_rated
 @pytest.mark.parametrize(
     ("items", "words"),
     [
-        (np.full((14, 1), 1.5), "items from 1.5 to 1.5: expected shares from 0 to 1."),
-        (np.full((14, 2), -0.5), "items from -0.5 to -0.5: expected shares from 0 to 1."),
+        (np.full((14, 1), 1.5), "items from 1.5 to 1.5: expected numbers from 0 to 1."),
+        (np.full((14, 2), -0.5), "items from -0.5 to -0.5: expected numbers from 0 to 1."),
         (np.ones((13, 2)), "items of shape (13, 2): expected a row for each of 14 items."),
     ],
 )

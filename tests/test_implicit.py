@@ -105,7 +105,7 @@ def test_the_audience_has_no_predicted_rating_and_lists_of_everybody_have_none(r
 
 
 def test_a_predicted_rating_that_is_asked_for_is_refused_in_one_sentence(rec):
-    told = "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. "
+    told = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater. "
     told += "List by score."
     assert message(rec.recommend, 0, by="rating") == f"by='rating': {told}"
     assert message(rec.audience, 3, by="rating") == f"by='rating': {told}"

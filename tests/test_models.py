@@ -495,6 +495,6 @@ def test_entries_outside_of_the_matrix_are_refused_before_a_kernel_sees_them(ind
         X.has_sorted_indices = X.has_canonical_format = True
     for ask in (model.fit, model.recommend, model.score_items):
         with pytest.raises(
-            InputError, match=r"X of shape \(2, 3\) holds entries outside of it: expected column numbers"
+            InputError, match=r"X of shape \(2, 3\) has entries outside its shape: expected column indices"
         ):
             ask(X)
