@@ -67,7 +67,7 @@ def _empty_group(n_items, capacity):
 def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
     """Write the top `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own position in `out`.
 
-    The count is `n` where those are certain, else −1. Similarities must not be negative, and all neighbours are used.
+    The count is `n` if they are certain, else −1. Similarities must not be negative, and all neighbours are used.
     """
     n_items, capacity = len(graph.by_row.indptr) - 1, n + EXTRA_CANDIDATES
     group, row_values, exact = _empty_group(n_items, capacity), np.full(n_items, np.nan), np.empty(capacity)

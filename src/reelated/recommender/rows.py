@@ -121,7 +121,8 @@ class UserRow:
     n_neighbors_used : int
         As in `ItemRow`.
     adjusted_score : float or None
-        The score compared with the user's scores of other items; None without a ranker.
+        The score minus the usual score of the user, times a factor that grows with `above_user_mean`; None without a
+        ranker.
     above_user_mean : float or None
         The predicted rating minus the user's mean rating.
     """
