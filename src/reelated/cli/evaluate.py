@@ -43,7 +43,7 @@ BOTH = ("any", "liked")
 INTERVAL = "95 % interval"
 
 
-class Way(NamedTuple):
+class EvaluationOptions(NamedTuple):
     """The evaluation options of the command."""
 
     protocol: str | None
@@ -53,9 +53,9 @@ class Way(NamedTuple):
     seed: int
 
 
-def evaluate_source(source: str, options: Options, way: Way, report: Path | None) -> Evaluation:
+def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions, report: Path | None) -> Evaluation:
     """Evaluate the chosen recommender; with `report`, evaluate the reference models too and write the report."""
-    protocol = None if way.protocol is None else protocol_of(options, way)
+    protocol = None if evaluation.protocol is None else protocol_of(options, evaluation)
     chosen = options.recommender()
     if options.model == "popularity":
         chosen.rater = None  # otherwise its row shows the error of the default rater
@@ -63,9 +63,9 @@ def evaluate_source(source: str, options: Options, way: Way, report: Path | None
     if report is not None:
         check_report(report)
         recommenders |= {name: make() for name, make in REFERENCE_MODELS.items() if name not in recommenders}
-    split = _split_of(source, options, way) if protocol is None else protocol.splits(source, way.split)
-    length = (10 if way.n is None else way.n) if protocol is None else protocol.n
-    target = way.target if protocol is None else protocol.target
+    split = _split_of(source, options, evaluation) if protocol is None else protocol.splits(source, evaluation.split)
+    length = (10 if evaluation.n is None else evaluation.n) if protocol is None else protocol.n
+    target = evaluation.target if protocol is None else protocol.target
     results = {}
     for name, recommender in recommenders.items():
         with working(f"Evaluating {name}") as progress:
@@ -75,10 +75,10 @@ def evaluate_source(source: str, options: Options, way: Way, report: Path | None
     return results[model_of(options)]
 
 
-def protocol_of(options: Options, way: Way) -> Protocol:
+def protocol_of(options: Options, evaluation: EvaluationOptions) -> Protocol:
     """Return the chosen protocol; refuse options that the protocol fixes itself."""
-    protocol = PROTOCOLS[check_choice("protocol", way.protocol, PROTOCOLS)]
-    if options.reading != Options().reading or way.n is not None or way.target != "items":
+    protocol = PROTOCOLS[check_choice("protocol", evaluation.protocol, PROTOCOLS)]
+    if options.reading != Options().reading or evaluation.n is not None or evaluation.target != "items":
         raise InputError(
             f"--protocol {protocol.name}: it fixes how SOURCE is read, what is ranked and the length of the lists. "
             "Leave out -n, --target and the reading options."
@@ -86,12 +86,12 @@ def protocol_of(options: Options, way: Way) -> Protocol:
     return protocol
 
 
-def _split_of(source: str, options: Options, way: Way) -> Split | list[Split]:
+def _split_of(source: str, options: Options, evaluation: EvaluationOptions) -> Split | list[Split]:
     """Read a source and split it by the method of `--split`."""
-    name = "within-users" if way.split is None else way.split
+    name = "within-users" if evaluation.split is None else evaluation.split
     if name not in SPLITS:
         raise InputError(f"--split {shorten(name)}: expected one of {', '.join(SPLITS)}; files go with --protocol.")
-    seeded = {} if name in ("last", "time") else {"seed": way.seed}
+    seeded = {} if name in ("last", "time") else {"seed": evaluation.seed}
     return SPLITS[name](read_source(source, options), **seeded)
 
 
@@ -102,9 +102,9 @@ def model_of(options: Options) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------- printing
-def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) -> None:
+def print_evaluation(result: Evaluation, options: Options, evaluation: EvaluationOptions, form: str) -> None:
     """Print the metrics as tables, or as a JSON array with one object."""
-    rows, protocol = result.rows(), PROTOCOLS.get(way.protocol or "")
+    rows, protocol = result.rows(), PROTOCOLS.get(evaluation.protocol or "")
     if form == "json":
         return print_json([as_dict(result, rows, model_of(options), protocol)])
     out = console()

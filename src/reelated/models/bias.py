@@ -74,14 +74,8 @@ class BiasModel(LinearRater):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        y : ignored
-            Present for API consistency with scikit-learn.
-        scale : (low, high), optional
-            Lowest and highest possible rating; by default the observed ones.
-        progress : callable, optional
-            Called with the fraction done, from 0 to 1.
+        X, y, scale, progress
+            As for `EASE.fit`.
 
         Returns
         -------

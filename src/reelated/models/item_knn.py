@@ -115,14 +115,8 @@ class ItemKNN(LinearRater):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
-        y : ignored
-            Present for API consistency with scikit-learn.
-        scale : (low, high), optional
-            Lowest and highest possible rating; by default the observed ones.
-        progress : callable, optional
-            Called with the fraction done, from 0 to 1.
+        X, y, scale, progress
+            As for `EASE.fit`.
 
         Returns
         -------

@@ -36,31 +36,7 @@ UNKNOWN = -1
 
 
 class DrawnModel(BaseEstimator):
-    """A model of posterior samples; every prediction is the mean over the samples.
-
-    Attributes
-    ----------
-    units_ : ndarray of float64, shape (2,)
-        Mean and standard deviation of the ratings; the other arrays refer to standardised ratings.
-    item_factors_ : ndarray of float32, shape (n_items, n_factors + 1, n_samples)
-        Offset `a_i` and factors `v_i` of every item, for each posterior sample.
-    user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
-        Prior mean of the user vector `(b, z)`.
-    activity_slope_ : ndarray of float64, shape (n_factors + 1, n_samples)
-        Change of the prior mean with the logarithm of the number of ratings.
-    implicit_slope_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_samples)
-        Change of the prior mean with the user's implicit features, `Σ implicit_factors_[j] / √(number of ratings)`.
-    implicit_factors_ : ndarray of float64, shape (n_items, n_tastes)
-        Implicit factors of the items.
-    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
-        Λ, the prior precision of the user vectors.
-    alpha_ : ndarray of float64, shape (n_samples,)
-        α, the precision of the noise.
-    counts_ : ndarray of float64, shape (2,)
-        Smallest and largest number of ratings of a user in the fit.
-    scale_ : tuple of float
-        Lowest and highest rating; predictions are clipped to them.
-    """
+    """A model of posterior samples; every prediction is the mean over the samples. `BPMF` documents the arrays."""
 
     units_: Numbers
     item_factors_: npt.NDArray[np.float32]
@@ -295,18 +271,18 @@ class DrawnModel(BaseEstimator):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings; the rows need not have been in the fit.
+        X
+            As for `predict_pairs`.
         n : int, default 10
             Maximum number of items of a row; fewer if fewer can be listed.
-        by : {"rating"}, default "rating"
-            The only number of this model.
+        by
+            As for `score_pairs`.
         item_mask : ndarray of bool, shape (n_items,), optional
             The items to choose from; by default all.
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
-        weights : ignored
-            Present for consistency with models that compute scores.
+        weights
+            As for `score_pairs`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
 
@@ -335,12 +311,8 @@ class DrawnModel(BaseEstimator):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
-        by : {"rating"}, default "rating"
-            The only number of this model.
-        weights : ignored
-            Present for consistency with models that compute scores.
+        X, by, weights
+            As for `score_pairs`.
 
         Returns
         -------
@@ -356,13 +328,13 @@ class DrawnModel(BaseEstimator):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
+        X
+            As for `predict_pairs`.
         item : int
             Item index.
-        by : {"rating"}, default "rating"
-            The only number of this model.
-        weights, by_item : ignored
+        by, weights
+            As for `score_pairs`.
+        by_item : ignored
             Present for consistency with models that compute scores.
 
         Returns
@@ -407,10 +379,8 @@ class DrawnModel(BaseEstimator):
             Ratings of one user.
         item : int
             Item index.
-        by : {"rating"}, default "rating"
-            The only number of this model.
-        weights : ignored
-            Present for consistency with models that compute scores.
+        by, weights
+            As for `score_pairs`.
 
         Returns
         -------
@@ -433,10 +403,8 @@ class DrawnModel(BaseEstimator):
             Ratings of one user.
         items : sequence of int
             Item indices.
-        by : {"rating"}, default "rating"
-            The only number of this model.
-        weights : ignored
-            Present for consistency with models that compute scores.
+        by, weights
+            As for `score_pairs`.
         scores : array, shape (n_items,), optional
             Result of `score_pairs` for these items, to save computing it.
 
