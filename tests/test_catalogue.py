@@ -1,6 +1,7 @@
 """The catalogue: search by title with typos, filters, and attributes."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from reelated.errors import InputError, InputTypeError
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import check_years
+from reelated.recommender.title_search import TitleIndex
 
 TITLES = [
     ("The Godfather", 1972, ["Crime"]),
@@ -90,14 +92,59 @@ def test_titles_with_a_word_prefix_rank_above_similar_titles(rec):
     assert sum(begins) > 3
 
 
-def test_matches_are_descending_and_ties_by_number_of_ratings(odd, rec):
+def test_the_more_rated_of_similar_titles_comes_first(odd, rec):
     found = odd.find("sabrina")
     assert [match.year for match in found[:2]] == [1995, 1954]
     assert found[0].n_ratings > found[1].n_ratings
     for text in ("star", "the", "man"):
-        likeness = [match.match for match in rec.find(text, n=50)]
-        assert likeness == sorted(likeness, reverse=True)
-        assert all(0 <= match <= 100 for match in likeness)
+        found = rec.find(text, n=50)
+        assert all(0 <= hit.match <= 100 for hit in found)
+        for hit, later in pairwise(found):  # a more rated item may stand before one that matches a little better
+            assert hit.match >= later.match or hit.n_ratings > later.n_ratings
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("dr strangelove", "Dr. Strangelove or: How I Learned to Stop Worrying"),
+        ("doctor strangelove", "Dr. Strangelove or: How I Learned to Stop Worrying"),
+        ("seven", "Seven (a.k.a. Se7en)"),
+        ("se7en", "Seven (a.k.a. Se7en)"),
+        ("leon", "Léon: The Professional"),
+        ("amelei", "Fabulous Destiny (Amélie)"),
+        ("good bad ugly", "The Good, the Bad and the Ugly"),
+        ("rocky 4", "Rocky IV"),
+        ("ghost busters", "Ghostbusters"),
+        ("wall e", "WALL·E"),
+        ("walle", "WALL·E"),
+        ("et", "E.T. the Extra-Terrestrial"),
+        ("mash", "M*A*S*H"),
+        ("12 monkeys", "Twelve Monkeys"),
+        ("star wars episode 1", "Star Wars: Episode I"),
+        ("thelma and louise", "Thelma & Louise"),
+        ("schindlers", "Schindler’s List"),
+        ("x-men", "X-Men"),
+        ("godfa", "The Godfather"),
+    ],
+)
+def test_titles_are_found_as_users_type_them(query, title):
+    titles = [
+        "Dr. Strangelove or: How I Learned to Stop Worrying", "Doctor Strange", "Seven (a.k.a. Se7en)", "Seven Pounds",
+        "Léon: The Professional", "Leonard Part 6", "Fabulous Destiny (Amélie)", "Amen", "The Game",
+        "The Good, the Bad and the Ugly", "The Good Boy", "Rocky", "Rocky IV", "Rocky II", "Ghostbusters", "Ghost",
+        "WALL·E", "Wall Street", "E.T. the Extra-Terrestrial", "Eternity", "M*A*S*H", "The Mask", "Twelve Monkeys",
+        "Star Wars: Episode I", "Star Wars: Episode V", "Thelma & Louise", "Schindler’s List", "X-Men", "Ten Men",
+        "The Godfather", "Goodbye",
+    ]  # fmt: skip
+    index = TitleIndex(titles, [None] * len(titles), np.full(len(titles), 5))
+    assert titles[index.search(query, np.ones(len(titles), bool)).items[0]] == title
+
+
+def test_fame_decides_between_titles_that_match_equally():
+    titles = ["Star Wars: Holiday Special", "Star Wars: Episode IV - A New Hope", "Star Trek"]
+    shown = np.ones(3, bool)
+    found = TitleIndex(titles, [1978, 1977, 1979], np.array([3, 3000, 900])).search("star wars", shown)
+    assert found.items.tolist() == [1, 0]  # Star Trek is far below the best
 
 
 def test_the_year_distinguishes_two_items_of_the_same_title(odd):

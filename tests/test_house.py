@@ -9,6 +9,7 @@ import pkgutil
 import statistics
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,12 @@ PROJECT = Path(__file__).parents[1]
 SOURCES = sorted((PROJECT / "src").rglob("*.py"))
 LONG_FUNCTIONS: dict[str, str] = {}
 """`file.py:function` → why it may pass 40 lines."""
-INTERFACES = ("cli", "web", "similarity", "parallel")
-"""Packages that callers do not import: commands, pages, and what the models are made of."""
+SAME_KIND = {
+    "bpmf", "csr", "errors", "evaluate", "frames", "gibbs", "ids", "metrics", "report", "ridge", "scoring",
+}  # fmt: skip
+"""Module names that occur in several packages: the kernels of a model, the ids of a data set and of a store."""
+INTERFACES = ("cli", "web", "similarity", "parallel", "notebook")
+"""Packages that callers do not import: commands, pages, and parts of the models and answers."""
 
 
 # ------------------------------------------------------------------------------------------------------------ sizes
@@ -47,6 +52,78 @@ def test_no_function_has_more_than_40_lines_without_a_reason():
     assert len(LONG_FUNCTIONS) <= 5
     assert all(LONG_FUNCTIONS.values())
     assert statistics.median(lengths.values()) < 10
+
+
+def test_no_two_classes_share_a_name():
+    classes = [
+        node.name
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted(classes) == sorted(set(classes))
+
+
+def test_a_module_name_repeats_only_for_the_same_kind_of_thing():
+    names = [path.stem for path in SOURCES if path.stem not in ("__init__", "__main__")]
+    assert {name for name in names if names.count(name) > 1} <= SAME_KIND
+
+
+NAMED_TUPLE = {"_asdict", "_replace", "_fields", "_field_defaults", "_make"}
+
+
+def private_access(path):
+    """Yield what a file uses of the private members of other modules."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own.add(node.attr)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            own.add(node.target.id)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reelated"):
+            yield from (name.name for name in node.names if is_private(name.name) and name.name not in MODULES)
+        elif (
+            isinstance(node, ast.Attribute)
+            and is_private(node.attr)
+            and node.attr not in own | NAMED_TUPLE
+            and ast.unparse(node.value) not in ("self", "cls")  # a mixin uses what its class has
+        ):
+            yield ast.unparse(node)
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+MODULES = {"_kernels", "_version"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT / "src" / "reelated")))
+def test_no_file_uses_a_private_member_of_another(path):
+    assert not list(private_access(path))
+
+
+def imported_modules(name, files):
+    """Return the modules that a module imports, at its top or in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(files[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{part.name}" for part in node.names} | {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {part.name for part in node.names}
+    return {module for module in found if module in files and not name.startswith(module)}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    files = {
+        ".".join(path.relative_to(PROJECT / "src").with_suffix("").parts).removesuffix(".__init__"): path
+        for path in SOURCES
+    }
+    files = {name: path for name, path in files.items() if path.name != "__init__.py"}
+    graph = {name: imported_modules(name, files) for name in files}
+    assert list(TopologicalSorter(graph).static_order())
 
 
 def test_no_module_has_a_catch_all_name():

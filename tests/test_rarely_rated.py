@@ -55,8 +55,8 @@ def test_an_unrated_item_is_recommended_to_users_who_like_similar_items(rec):
         alike = rec.similar(item, n=5)
         assert {row.item_id for row in alike} <= set(kind)
         assert {row.common_raters for row in alike} == {0}
-        assert alike.heading.endswith("by similarity, from its genres and year: nobody has rated it")
-        assert rec.audience(item).heading.endswith("by adjusted score, from its genres and year: nobody has rated it")
+        assert alike.heading.endswith("by similarity, from its genres and year: it has no ratings")
+        assert rec.audience(item).heading.endswith("by adjusted score, from its genres and year: it has no ratings")
 
 
 def test_a_listed_unrated_item_is_marked_and_its_reasons_add_up(rec):
@@ -88,7 +88,7 @@ def test_a_rating_of_an_unrated_item_is_evidence(rec):
 
 
 def test_an_unrated_item_without_attributes_is_rejected(rec):
-    with pytest.raises(UnknownId, match="item_id=50: nobody had rated this item when the model was fitted"):
+    with pytest.raises(UnknownId, match="item_id=50: the item had no ratings when the model was fitted"):
         rec.predict(FANS["Comedy"][0], NOTHING_KNOWN)
     assert NOTHING_KNOWN not in rec.item_ids
 

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import fields
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
 import pytest
 
+from reelated import ItemKNN, read, validate
 from reelated.ratings import Dataset
 from reelated.recommender import (
     ItemRow,
@@ -20,6 +22,7 @@ from reelated.recommender import (
     Truncation,
     UserRow,
 )
+from reelated.recommender.rows import with_year
 
 WHY = Reason(7, "Alien", 1979, 5.0, 0.5, 12, 2.5, liked=True)
 MEH = Reason(8, "Cats", None, 1.0, 0.25, 3, 0.25, liked=False)
@@ -99,7 +102,7 @@ def test_a_notebook_shows_a_table_with_escaped_text():
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
     assert shown.count("<tr>") == 2
-    assert "<th>because you rated</th>" in shown
+    assert ">because you rated</th>" in shown
     assert "<p>short: 1 of 2: " in shown
 
 
@@ -210,3 +213,26 @@ def test_no_module_of_the_recommender_reads_a_pickle():
         assert "allow_pickle=True" not in source
         assert "import pickle" not in source
         assert "joblib" not in source
+
+
+def test_every_answer_shows_in_a_notebook_as_a_table_without_markup_of_the_data():
+    titles = {"item_id": [1, 2, 3], "title": [HOSTILE, "Fargo", "Alien"]}
+    ratings = {"user_id": [1, 1, 2, 2, 3, 3], "item_id": [1, 2, 1, 3, 2, 3], "rating": [5, 4, 4, 2, 5, 1]}
+    data = Dataset.from_frames(ratings, titles)
+    rec = Recommender().fit(data)
+    report = validate({"user": [1, 1], "item": [HOSTILE, "b"], "stars": [4, None]})
+    for answer in (data, rec.recommend(3), rec.predict(1, 3), rec.explain(2, 2), report):
+        html = answer._repr_html_()
+        assert "<table" in html
+        assert "<script" not in html
+    assert html.count("<tr>") == 1 + len(report.issues)
+
+
+def test_an_explanation_in_a_notebook_has_a_bar_for_each_contribution():
+    rec = Recommender(ranker=ItemKNN(), rater=None).fit(read("sample"))
+    why = rec.explain(42, 296)
+    html = why._repr_html_()
+    assert html.count("display:inline-block") == html.count("<tr>") - 1
+    assert f"width:{8:.2f}em" in html
+    assert all(with_year(part.title, part.year) in unescape(html) for part in why.top(10))
+    assert f"without {with_year(why.without[0].title, why.without[0].year)}" in unescape(html)

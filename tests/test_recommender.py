@@ -474,7 +474,7 @@ def test_a_rating_of_an_item_outside_the_model_is_ignored(rec):
     for unrated in (UNRATED, np.int64(UNRATED)):
         assert rec.recommend(ratings=known | {unrated: 5}) == rec.recommend(ratings=known)
         assert rec.recommend(USERS[0], exclude=[unrated]) == rec.recommend(USERS[0])
-        assert "nobody had rated this item" in message(UnknownId, rec.similar, unrated)
+        assert "the item had no ratings" in message(UnknownId, rec.similar, unrated)
 
 
 @pytest.mark.parametrize("rating", [0, 6, float("nan"), float("inf"), True, "5", None, 10**400])

@@ -6,7 +6,7 @@ An item that any of the eight rows holds is scattered once, with one vector addi
 select the candidates; their scores are summed again in float64, as for a single row. Where rounding might hide
 one of the top n, the row is left to `topn_rows`.
 
-Cost: for every eight rows, the neighbours of each item that any of them holds.
+Cost: for every eight rows, one vector addition for each neighbour of each item that any of them holds.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ FLOAT32_UNDERFLOW = 1e-30
 
 
 class TopNOutput(NamedTuple):
-    """The top items of every row, `n` places each: the number that is certain, the items and their scores."""
+    """The top items of every row, `n` places each: how many of them are certain, the items and their scores."""
 
     counts: np.ndarray
     items: np.ndarray

@@ -172,7 +172,7 @@ def _best_matches(title: str, matches: list[SearchHit]) -> list[SearchHit]:
     if exact or partial:
         return exact or partial
     next_best = matches[1].match if len(matches) > 1 else 0.0
-    return matches[:1] if matches and matches[0].match >= max(70, next_best + 8) else []
+    return matches[:1] if matches and matches[0].match >= max(70, next_best + 5) else []
 
 
 def plan_source(source: str, options: Options) -> tuple[Dataset, int]:

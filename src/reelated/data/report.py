@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from reelated.errors import PYTHON, InputError, Wording, plural
+from reelated.notebook import html_table
 from reelated.ratings import Scale
 
 Severity = Literal["error", "warning", "note"]
@@ -151,6 +152,11 @@ class ValidationReport:
 
     def __repr__(self) -> str:
         return self.to_text()
+
+    def _repr_html_(self) -> str:
+        rows = [(issue.severity, issue.message, issue.place, f"reading {issue.action}") for issue in self.issues]
+        heading = " ".join(line.strip() for line in self._count_lines())
+        return html_table(heading, ("severity", "issue", "place", "effect"), rows)
 
     def _count_lines(self) -> Iterator[str]:
         yield f"{self.name}: {'usable' if self.usable else 'not usable'}"

@@ -1,4 +1,4 @@
-"""Models in the style of scikit-learn, one estimator a file; users and items are row and column indices."""
+"""Models in the style of scikit-learn, one estimator per file; users and items are row and column indices."""
 
 from reelated.models.bias import BiasModel
 from reelated.models.bpmf import BPMF

@@ -9,7 +9,18 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import Advice, DataWarning, InputError, check_choice, check_noun, check_number, plural, shorten
+from reelated.errors import (
+    Advice,
+    DataWarning,
+    InputError,
+    check_choice,
+    check_noun,
+    check_number,
+    plural,
+    plural_of,
+    shorten,
+)
+from reelated.notebook import html_table
 from reelated.ratings.frames import (
     ITEM_ALIASES,
     USER_ALIASES,
@@ -62,6 +73,14 @@ class Dataset:
         return f"{self.name}: {len(self.ratings):,} ratings by {len(self.ratings.user_ids):,} users of " + (
             f"{plural(len(self.ratings.item_ids), self.noun)}, {self.ratings.scale}"
         )
+
+    def _repr_html_(self) -> str:
+        ratings = self.ratings
+        most = np.argsort(-np.bincount(ratings.matrix.indices, minlength=len(ratings.item_ids)), kind="stable")[:5]
+        counts = np.bincount(ratings.matrix.indices, minlength=len(ratings.item_ids))[most]
+        titles = dict(zip(self.items["item_id"], self.items["title"], strict=True))
+        rows = [(titles[ratings.item_ids[index]], f"{n:,}") for index, n in zip(most.tolist(), counts, strict=True)]
+        return html_table(repr(self), (f"most rated {plural_of(self.noun)}", "ratings"), rows, self.notes)
 
     @classmethod
     def from_frames(

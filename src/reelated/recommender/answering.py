@@ -26,7 +26,7 @@ from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.audience import AudienceBy, assign_with_cap, audience_of, audience_table
 from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.defaults import no_rater
-from reelated.recommender.engine import Engine, Models, UserRows
+from reelated.recommender.engine import Engine, Models, WeightedRows
 from reelated.recommender.explanation import Explanation, explain, item_rows
 from reelated.recommender.listing import batch_table, known, truncation
 from reelated.recommender.query import Query, one_row, query_of_ratings, query_of_user
@@ -70,7 +70,9 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     @cached_property
     def engine(self) -> Engine:
         """The numeric engine: indices instead of ids, arrays instead of rows."""
-        everyone = None if self.ratings_ is None else UserRows(self.ratings_.matrix, self._weights_of(self.ratings_))
+        everyone = (
+            None if self.ratings_ is None else WeightedRows(self.ratings_.matrix, self._weights_of(self.ratings_))
+        )
         return Engine(self.models_, everyone)
 
     def kept_ratings(self) -> Ratings:

@@ -1,9 +1,9 @@
 """The catalogue of a model: attributes of items, filters and search by title."""
 
-import re
 from collections.abc import Iterable
 from copy import copy
 from difflib import get_close_matches
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -15,10 +15,7 @@ from reelated.errors import Advice, InputError, InputTypeError, UnknownId, check
 from reelated.ratings import Ids
 from reelated.recommender.recommendations import Recommendations
 from reelated.recommender.rows import SearchHit, with_year
-
-MAX_TEXT = 200
-"""Maximum number of characters of a title or a search text that are compared."""
-ARTICLE = re.compile(r"^(the|a|an)\s+", re.IGNORECASE)
+from reelated.recommender.title_search import TitleIndex
 
 
 class Catalogue:
@@ -91,7 +88,7 @@ class Catalogue:
 
     def cold_start_note(self, index: int) -> str:
         """Return the note that a heading adds for an item without ratings."""
-        return "" if self.counts[index] else ", from its genres and year: nobody has rated it"
+        return "" if self.counts[index] else ", from its genres and year: it has no ratings"
 
     def title(self, index: int) -> str:
         """Return a title with its year, truncated for a heading: `Fargo (1996)`."""
@@ -125,7 +122,7 @@ class Catalogue:
         """
         if self.is_unrated(item_id):
             raise UnknownId(
-                "nobody had rated this item when the model was fitted.",
+                "the item had no ratings when the model was fitted.",
                 parameter="item_id",
                 value=item_id,
                 remedy="Fit again when it has ratings.",
@@ -184,42 +181,21 @@ class Catalogue:
         return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
     def find(self, text: str, n: int = 10, noun: str = "item") -> Recommendations[SearchHit]:
-        """Return the items with the titles most similar to a text; ties are in descending number of ratings."""
+        """Return the items with the titles that match a text best; ties are in descending number of ratings."""
         if not isinstance(text, str) or not text.strip():
             raise InputError("expected a part of a title.", parameter="text", value=text)
-        n = check_integer("n", n, 1)
-        match = np.where(self.shown, self._match(text[:MAX_TEXT]), 0.0)
-        order = np.lexsort((np.arange(len(match)), -self.counts, -match))[:n]
+        found = self.title_index.search(text, self.shown)
         rows = [
-            SearchHit(**self.row(i), match=float(match[i]), n_ratings=int(self.counts[i]))
-            for i in map(int, order)
-            if match[i] >= 55
+            SearchHit(**self.row(item), match=round(100 * match, 1), n_ratings=int(self.counts[item]))
+            for item, match in zip(found.items[: check_integer("n", n, 1)].tolist(), found.match.tolist(), strict=False)
         ]
-        return Recommendations(
-            rows, f"{plural_of(noun).capitalize()} with a title like {shorten(text)}", SearchHit, noun=noun
-        )
+        heading = f"{plural_of(noun).capitalize()} with a title like {shorten(text)}"
+        return Recommendations(rows, heading, SearchHit, noun=noun)
 
-    def _match(self, text: str) -> npt.NDArray[np.float64]:
-        """Return the similarity of a text and each title, with or without year, from 0 to 100 (the exact title)."""
-        from rapidfuzz import fuzz, process, utils
-
-        titles = [title[:MAX_TEXT] for title in self.titles]
-        forms = [*titles, *(ARTICLE.sub("", title) for title in titles), *map(with_year, titles, self.years)]
-        whole, part = (
-            process.cdist([text], forms, scorer=scorer, processor=utils.default_process, dtype=np.float64)
-            .reshape(3, -1)
-            .max(axis=0)
-            for scorer in (fuzz.ratio, fuzz.WRatio)
-        )
-        match = (whole + part) / 2
-        query = text.strip().casefold()
-        prefix = re.compile(rf"(?<!\w){re.escape(query)}")  # a word that begins with the text ranks above typos
-        for i, title in enumerate(titles):
-            if title.casefold() == query:  # also titles without a letter, such as “$”, which rapidfuzz drops
-                match[i] = 100
-            elif prefix.search(title.casefold()):
-                match[i] = max(match[i], 90 + whole[i] / 10.2)
-        return np.round(match, 1)
+    @cached_property
+    def title_index(self) -> TitleIndex:
+        """The index of the titles."""
+        return TitleIndex(self.titles, self.years, self.counts)
 
 
 def check_years(years: Any) -> tuple[int, int]:

@@ -20,24 +20,24 @@ INTERVAL_LEVEL = 0.8
 """The probability that a rating lies in the interval shown with its prediction."""
 
 
-class UserRows(NamedTuple):
+class WeightedRows(NamedTuple):
     """Rows of ratings, and the factor of each rating in the score; None: all 1."""
 
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
 
-    def slice(self, start: int, stop: int) -> "UserRows":
+    def slice(self, start: int, stop: int) -> "WeightedRows":
         """Return consecutive rows."""
         place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
-        return UserRows(self.matrix[start:stop], None if self.weights is None else self.weights[place])
+        return WeightedRows(self.matrix[start:stop], None if self.weights is None else self.weights[place])
 
-    def take(self, users: npt.NDArray[np.int64]) -> "UserRows":
+    def take(self, users: npt.NDArray[np.int64]) -> "WeightedRows":
         """Return chosen rows."""
         if self.weights is None:
-            return UserRows(self.matrix[users])
+            return WeightedRows(self.matrix[users])
         begins, lengths = self.matrix.indptr[users], np.diff(self.matrix.indptr)[users]
         places = np.repeat(begins - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-        return UserRows(self.matrix[users], self.weights[places + np.arange(len(places))])
+        return WeightedRows(self.matrix[users], self.weights[places + np.arange(len(places))])
 
 
 class Models(NamedTuple):
@@ -110,14 +110,14 @@ class Batch(NamedTuple):
 class Engine:
     """Computes lists, numbers and audiences from the models and, where it has them, the ratings of all users."""
 
-    def __init__(self, models: Models, everyone: UserRows | None) -> None:
+    def __init__(self, models: Models, everyone: WeightedRows | None) -> None:
         self.models = models
         self.everyone = everyone
         self._columns: dict[str, sp.csc_array] = {}
 
     def answer(
         self,
-        rows: UserRows,
+        rows: WeightedRows,
         n: int,
         by: By,
         item_mask: npt.NDArray[np.bool_],
@@ -142,7 +142,7 @@ class Engine:
         both = self._other_number(rows, items, sorted_by, by)
         return Batch(indptr, items, sorted_by, *both, contributions.n_neighbors_used, is_popular, contributions)
 
-    def _other_number(self, rows: UserRows, items: Any, sorted_by: Floats, by: By) -> tuple[Floats, Floats]:
+    def _other_number(self, rows: WeightedRows, items: Any, sorted_by: Floats, by: By) -> tuple[Floats, Floats]:
         """Return scores and ratings of one row's items, of which one is known."""
         ranker, rater = self.models
         first = np.zeros(len(items), np.int32)
@@ -155,7 +155,7 @@ class Engine:
             return ratings, ratings
         return ranker.score_pairs(rows.matrix, first, items, by="score", weights=rows.weights)[0], ratings
 
-    def numbers(self, rows: UserRows, users: Any, items: Any, by: By) -> Numbers:
+    def numbers(self, rows: WeightedRows, users: Any, items: Any, by: By) -> Numbers:
         """Return both numbers of pairs of a row and an item."""
         ranker, rater = self.models
         ratings = unclipped = np.full(len(items), np.nan)
@@ -215,7 +215,7 @@ class Engine:
         model: Any = self.models.rater if self.has_intervals else self.models.linear
         return model.covariance(items)
 
-    def rank_of(self, rows: UserRows, item: int, by: By, item_mask: npt.NDArray[np.bool_]) -> int | None:
+    def rank_of(self, rows: WeightedRows, item: int, by: By, item_mask: npt.NDArray[np.bool_]) -> int | None:
         """Return the rank of an item among the unrated items of one row; None if it has no score."""
         n = rows.matrix.shape[1]
         listed = self.models.of(by).recommend(rows.matrix, n, by=by, weights=rows.weights, item_mask=item_mask).items
@@ -224,7 +224,7 @@ class Engine:
 
     # -------------------------------------------------------------------------------------------- all users
     @property
-    def all_users(self) -> UserRows:
+    def all_users(self) -> WeightedRows:
         """The ratings of all users."""
         if self.everyone is None:
             raise InputError("This model was saved without ratings and knows no users.", remedy=Advice.NO_USERS)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from reelated.models.contracts import By
+from reelated.notebook import Bar, html_table
 from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Batch, Engine
@@ -117,13 +118,41 @@ class Explanation:
         """Return the explanation as plain values."""
         return asdict(self)
 
-    def __repr__(self) -> str:
+    @property
+    def _heading(self) -> str:
         number = "predicted rating" if self.by == "rating" else "score"
-        place = f", rank {self.rank:,}" if self.rank else ""
+        return f"{with_year(self.title, self.year)}: {number} {cell_text(self.value)}" + (
+            f", rank {self.rank:,}" if self.rank else ""
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self.top(10)
+        largest = max((abs(part.contribution) for part in shown), default=0.0) or 1.0
+        rows = [(f"{self.base:+.4f}", "to start from", "", "", Bar(0.0))]
+        rows += [
+            (
+                f"{part.contribution:+.4f}",
+                with_year(part.title, part.year),
+                "" if part.rating is None else f"{part.rating:g}",
+                cell_text(part.similarity),
+                Bar(part.contribution / largest),
+            )
+            for part in shown
+        ]
+        if n_more := len(self.contributions) - len(shown):
+            rows.append((f"{self.other(shown):+.4f}", f"{n_more:,} more", "", "", Bar(0.0)))
+        if abs(self.clip) > 1e-5:
+            rows.append((f"{self.clip:+.4f}", "cut to the scale", "", "", Bar(0.0)))
+        return html_table(self._heading, ("adds", "", "rated", "similarity", ""), rows, self._ranks_without())
+
+    def _ranks_without(self) -> list[str]:
+        return [f"without {with_year(w.title, w.year)}: rank {w.rank} → {w.new_rank or '–'}" for w in self.without]
+
+    def __repr__(self) -> str:
         shown = self.top(10)
         n_more = len(self.contributions) - len(shown)
         lines = [
-            f"{with_year(self.title, self.year)}: {number} {cell_text(self.value)}{place}",
+            self._heading,
             f"  {self.base:+8.4f}  to start from",
             *(
                 f"  {part.contribution:+8.4f}  {with_year(part.title, part.year)}"
@@ -135,7 +164,7 @@ class Explanation:
             lines.append(f"  {self.other(shown):+8.4f}  {n_more:,} more")
         if abs(self.clip) > 1e-5:
             lines.append(f"  {self.clip:+8.4f}  cut to the scale")
-        lines += [f"  without {with_year(w.title, w.year)}: rank {w.rank} → {w.new_rank or '–'}" for w in self.without]
+        lines += [f"  {line}" for line in self._ranks_without()]
         return "\n".join(map(printable, lines))
 
 

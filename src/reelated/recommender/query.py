@@ -13,7 +13,7 @@ from reelated.errors import Advice, InputError, UnknownId, check_number, unknown
 from reelated.ratings import Ratings, Scale
 from reelated.ratings.matrix import as_decimals
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.engine import UserRows
+from reelated.recommender.engine import WeightedRows
 
 
 class Query(NamedTuple):
@@ -37,9 +37,9 @@ class Query(NamedTuple):
     unknown: tuple[Any, ...] = ()
 
     @property
-    def rows(self) -> UserRows:
+    def rows(self) -> WeightedRows:
         """The row and its weights."""
-        return UserRows(self.row, self.weights)
+        return WeightedRows(self.row, self.weights)
 
     @property
     def mean(self) -> float:

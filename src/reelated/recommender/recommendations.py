@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
-from html import escape
 from typing import Any, Generic, TypeVar, overload
 
 import polars as pl
 
+from reelated.notebook import html_table
 from reelated.recommender.rows import (
     ItemRow,
     Prediction,
@@ -126,16 +126,14 @@ class Recommendations(Sequence[Row], Generic[Row]):
         columns, cells = self._cells()
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (columns, *cells)]
-        tail = [f"short: {self.short}"] * bool(self.short) + [f"unknown: {self._unknown}"] * bool(self.unknown)
-        return "\n".join([printable(self.heading), *(lines if cells else ["(none)"]), *tail])
+        return "\n".join([printable(self.heading), *(lines if cells else ["(none)"]), *self._notes()])
 
     def _repr_html_(self) -> str:
         columns, cells = self._cells()
-        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
-        tail = f"<p>short: {escape(str(self.short))}</p>" if self.short else ""
-        tail += f"<p>unknown: {escape(self._unknown)}</p>" if self.unknown else ""
-        return f"<p>{escape(self.heading)}</p><table><tr>{head}</tr>{body}</table>{tail}"
+        return html_table(self.heading, columns, cells, self._notes())
+
+    def _notes(self) -> list[str]:
+        return [f"short: {self.short}"] * bool(self.short) + [f"unknown: {self._unknown}"] * bool(self.unknown)
 
     @property
     def _unknown(self) -> str:

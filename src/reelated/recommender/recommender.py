@@ -24,6 +24,7 @@ from reelated.models.contracts import By, Ranker, Rater
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
+from reelated.recommender import storage
 from reelated.recommender.answering import NAMES, FittedRecommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.defaults import check_role, default_ranker, default_rater, fit_model, no_rater, with_unrated
@@ -307,10 +308,8 @@ class Recommender(FittedRecommender):
         -------
         Path
         """
-        from reelated.recommender.storage import save
-
         self._fitted  # noqa: B018
-        return save(self, Path(path), ratings=ratings)
+        return storage.save(self, Path(path), ratings=ratings)
 
     @classmethod
     def load(cls, path: str | Path) -> "Recommender":
@@ -330,9 +329,7 @@ class Recommender(FittedRecommender):
         InputError
             The folder is not a model, is damaged, or has another format.
         """
-        from reelated.recommender.storage import load
-
-        return load(Path(path))
+        return storage.load(Path(path), cls)
 
 
 def part_of(progress: Progress | None, place: int, parts: int) -> Progress | None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from reelated.notebook import html_table
+
 
 def with_year(title: str, year: int | None, width: int = 120) -> str:
     """Return `Fargo (1996)`; a long title is truncated."""
@@ -46,7 +48,7 @@ class Reason:
     common_raters : int or None
         Number of users who rated both; None if the model does not count them.
     contribution : float
-        The amount that it adds to the explained number.
+        Contribution to the explained number.
     liked : bool
         Whether the rating is above the user's mean, or above the middle of the scale if all the user's ratings are
         equal. False for implicit feedback.
@@ -218,6 +220,12 @@ class Prediction:
     source: str = "model"
     low: float | None = None
     high: float | None = None
+
+    def _repr_html_(self) -> str:
+        interval = "–" if self.low is None or self.high is None else f"{self.low:.1f} to {self.high:.1f}"
+        cells = cell_text(self.predicted_rating), interval, f"{self.n_neighbors_used:,}", cell_text(self.rating)
+        columns = "predicted rating", "80 % interval", "neighbors used", "actual rating"
+        return html_table(f"{with_year(self.title, self.year)}, from {self.source}", columns, [cells])
 
 
 class Truncation(NamedTuple):

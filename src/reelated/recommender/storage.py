@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,16 @@ from reelated.errors import InputError, check_choice, check_flag, check_noun, ch
 from reelated.models import MODELS, DrawnModel, LinearItemModel
 from reelated.models.biases import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
-from reelated.recommender.answering import NAMES
+from reelated.recommender.answering import NAMES, FittedRecommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Models
 from reelated.recommender.recency import check_recency
-from reelated.recommender.recommender import Recommender
 
 FORMAT = 4
 MANIFEST = "model.json"
 
 
-def save(recommender: Recommender, path: Path, *, ratings: bool) -> Path:
+def save(recommender: FittedRecommender, path: Path, *, ratings: bool) -> Path:
     """Write everything beside the target, then put it in place: there is never half a model."""
     path = path.absolute()
     beside = folder_beside(path)
@@ -63,7 +63,7 @@ def _swap(beside: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(recommender: Recommender, folder: Path, with_ratings: bool) -> None:
+def _write(recommender: FittedRecommender, folder: Path, with_ratings: bool) -> None:
     kept = recommender.ratings_ if with_ratings else None
     catalogue = recommender.catalogue_
     models = {
@@ -131,11 +131,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def load(path: Path) -> Recommender:
-    """Open a saved model, checking that every file is there, whole, and fits the others."""
+def load(path: Path, make: Callable[..., Any]) -> Any:
+    """Open a saved model as the recommender that `make` returns; check every file."""
     manifest = _read_manifest(path)
     try:
-        return _assemble(path, manifest)
+        return _assemble(path, manifest, make)
     except InputError:
         raise
     except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
@@ -166,7 +166,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
+def _assemble(path: Path, manifest: dict[str, Any], make: Callable[..., Any]) -> Any:
     item_ids = _read_ids(path, "item")
     n_items = len(item_ids)
     catalogue = Catalogue(pl.read_ipc(path / "items.arrow"), item_ids, _array(path / "counts.npy", "i", n_items))
@@ -179,7 +179,7 @@ def _assemble(path: Path, manifest: dict[str, Any]) -> Recommender:
         raise damaged(path, "it holds no model")
     ratings = _read_ratings(path, item_ids, scale) if manifest["ratings"] else None
     recency_half_life, recency_floor = check_recency(manifest["recency_half_life"], manifest["recency_floor"])
-    made = Recommender(
+    made = make(
         pair.ranker,
         pair.rater,
         by=check_choice("by", manifest["by"], NAMES),
