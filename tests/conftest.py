@@ -1,4 +1,4 @@
-"""Where the tests find real ratings, and a cache of their own."""
+"""Fixtures: real data, databases, a browser, and a cache of their own for the tests."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
-    """Keep the user's cache and store out of the tests, and the tests out of them."""
+    """Isolate the tests from the user's cache and store."""
     own = {
         "REELATED_CACHE": str(tmp_path_factory.mktemp("cache")),
         "REELATED_STORE": f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db",
@@ -28,7 +28,7 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """The folder of real ratings; without it a test is skipped, and fails where CI is true."""
+    """The folder of real ratings; without it, skip the test, or fail if CI is true."""
     folder = Path(os.environ.get("REELATED_TEST_DATA") or PROJECT.parent / "shared" / "data")
     if folder.is_dir():
         return folder
@@ -40,7 +40,7 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A PostgreSQL server of our own; without one installed a test is skipped, and fails where CI is true."""
+    """A temporary PostgreSQL server; if none is installed, skip the test, or fail if CI is true."""
     from postgres import Cluster, program
 
     if program("initdb") is None:
@@ -54,7 +54,7 @@ def postgres():
 
 @pytest.fixture(scope="module")
 def chromium():
-    """A real browser without a window; where none is installed a test is skipped, and fails where CI is true."""
+    """A headless browser; if none is installed, skip the test, or fail if CI is true."""
     program = os.environ.get("REELATED_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         if os.environ.get("CI", "").lower() == "true":
@@ -71,7 +71,7 @@ def chromium():
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request, tmp_path):
-    """An empty store, once in each database."""
+    """An empty store, in each kind of database."""
     from reelated.store import Store
 
     sqlite = request.param == "sqlite"

@@ -1,7 +1,7 @@
-"""What every estimator passes: the promises of `recommend`, and those of scikit-learn.
+"""The contract of every estimator: the promises of `recommend`, and those of scikit-learn.
 
 A promise is a function of an unfitted estimator and a users × items CSR; `test_models` calls each for every model in
-several settings. `EVERY` holds what any model keeps, `ITEM_ITEM` what the models with a similarity matrix add.
+several settings. `EVERY` holds the promises of all models, `ITEM_ITEM` those of models with an item × item matrix.
 """
 
 import warnings
@@ -19,7 +19,7 @@ from reelated.errors import InputError
 
 
 def table(n_users=23, n_items=14, seed=5):
-    """Return a lopsided CSR of stars with ties, an empty row and an empty column."""
+    """Return a non-square CSR matrix of stars with ties, an empty row and an empty column."""
     rng = np.random.default_rng(seed)
     R = rng.integers(1, 6, (n_users, n_items)).astype(float)
     R[rng.random(R.shape) < 0.6] = np.nan
@@ -34,7 +34,7 @@ STARS = ([1, 2, 3, 4, 5], [0, 1], [0.5, 2.5, 5], [-10, -3.25, 0, 7.75], [3], [0]
 
 @st.composite
 def rating_tables(draw):
-    """Draw a lopsided dense table with NaN for none: empty rows and columns, ties, one user or one item, zeros."""
+    """Draw a non-square dense table, NaN for missing ratings: empty rows and columns, ties, one user or item, zeros."""
     n_users, n_items = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)).filter(lambda shape: shape[0] != shape[1]))
     stars = draw(st.sampled_from(STARS))
     cell = st.one_of(st.just(np.nan), st.sampled_from(stars))
@@ -43,7 +43,7 @@ def rating_tables(draw):
 
 
 def strangers(X, seed=11):
-    """Return lopsided rows that were not in a fit to `X`, the third of them empty."""
+    """Return rows that were not in a fit to `X`, the third of them empty."""
     rng = np.random.default_rng(seed)
     R = rng.integers(1, 6, (9, X.shape[1])).astype(float)
     R[rng.random(R.shape) < 0.5] = np.nan
@@ -52,37 +52,37 @@ def strangers(X, seed=11):
 
 
 def every_pair(X):
-    """Return all row and item numbers, in a shuffled order."""
+    """Return all row and item indices in shuffled order."""
     rows, items = (part.ravel() for part in np.indices(X.shape))
     order = np.random.default_rng(3).permutation(len(rows))
     return rows[order], items[order]
 
 
 def of_pairs(model, X, rows, items):
-    """Return the number of pairs that the model answers with: a predicted rating, or the score of a ranker."""
+    """Return the numbers of pairs: predicted ratings, or the scores of a ranker."""
     if "rating" in model.numbers:
         return model.predict_pairs(X, rows, items)
     return model.score_pairs(X, rows, items)[0]
 
 
 def dense(model, X, by):
-    """Return the model's own number for every row and item, as lists fall by it."""
+    """Return the model's number for every row and item, as lists are sorted by it."""
     return model.score_items(X, by=by)
 
 
 def shown(model, X, by):
-    """Return the number that is shown: a predicted rating is clipped to the scale."""
+    """Return the displayed numbers: predicted ratings clipped to the scale."""
     return model.score_items(X, by=by) if by == "score" else model.predict(X)
 
 
 def identical(a, b):
-    """Say whether two arrays are the same bits."""
+    """Return whether two arrays are identical bit for bit."""
     a, b = np.asarray(a), np.asarray(b)
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 def learned(model):
-    """Return what a fit has learned, as plain arrays by name."""
+    """Return the learned arrays by name."""
     found = {}
     for name, value in vars(model).items():
         if name.endswith("_") and not name.startswith("_"):
@@ -92,7 +92,7 @@ def learned(model):
 
 
 def same_fit(one, other):
-    """Say whether two models have learned the same bits."""
+    """Return whether two models have identical learned arrays."""
     one, other = learned(one), learned(other)
     return one.keys() == other.keys() and all(
         identical(a, b) for name in one for a, b in zip(one[name], other[name], strict=True)
@@ -363,10 +363,10 @@ def a_rating_above_the_mean_pushes_up_and_one_below_pushes_down(estimator, X):
 
 
 def stars_count(estimator, X):
-    """Take a star from one rating: nothing that it is positively linked to rises, nothing unlinked moves.
+    """Lower one rating by a star: positively linked items do not rise, and unlinked items do not change.
 
-    The relevance falls strictly where the link is positive, rises where it is negative and is the same bits where
-    there is none. The predicted rating of a positively linked item never rises either.
+    The score decreases strictly for a positive link, increases for a negative one, and is identical bit for bit
+    without a link. The predicted rating of a positively linked item never rises either.
     """
     model, people = clone(estimator).fit(X), naive.as_dense(X)
     S, before = model.item_weights_.toarray(), {by: dense(model, X, by) for by in estimator.numbers}

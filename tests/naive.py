@@ -1,7 +1,7 @@
-"""The oracle: the formulas in dense numpy and plain loops that anyone can believe; it imports nothing of ours.
+"""The oracle: the formulas in dense numpy and plain loops; it imports nothing from reelated.
 
 `R` is always a dense users × items matrix of ratings with NaN for "not rated", so that a zero can be a rating. `S` is
-dense items × items, 0 for "not alike"; row `i` holds the items that predict `i`.
+dense items × items, 0 for "no neighbour"; row `i` holds the items that predict `i`.
 """
 
 import math
@@ -14,13 +14,13 @@ HAS_OFFSETS = ("adjusted-cosine", "pearson", "residual-cosine", "residual-pearso
 
 # ------------------------------------------------------------------------------------------------------- matrices
 def as_csr(R):
-    """Store exactly the ratings, zeros among them."""
+    """Store exactly the ratings, including zeros."""
     users, items = np.nonzero(~np.isnan(R))
     return sp.csr_array(sp.coo_array((R[users, items].astype(np.float32), (users, items)), shape=R.shape))
 
 
 def as_dense(X):
-    """NaN wherever nothing is stored."""
+    """Return a dense matrix with NaN for missing ratings."""
     R = np.full(X.shape, np.nan)
     X = sp.coo_array(X)
     for user, item, rating in zip(*X.coords, X.data, strict=True):
@@ -29,13 +29,13 @@ def as_dense(X):
 
 
 def rated(row):
-    """The items of one row."""
+    """Return the rated items of one row."""
     return [i for i in range(len(row)) if not math.isnan(row[i])]
 
 
 # --------------------------------------------------------------------------------- what a rating is measured against
 def baseline(R, reg_user=12.0, reg_item=1.0, rounds=10):
-    """Return μ and b_i of μ + b_i + b_u, alternated: items, then people."""
+    """Return μ and b_i of μ + b_i + b_u, computed alternately: items, then users."""
     n_users, n_items = R.shape
     pairs = [(u, i) for u in range(n_users) for i in rated(R[u])]
     mean = sum(R[u, i] for u, i in pairs) / len(pairs) if pairs else 0.0
@@ -51,7 +51,7 @@ def baseline(R, reg_user=12.0, reg_item=1.0, rounds=10):
 
 
 def item_offsets(R, similarity):
-    """Return the item's part of what is expected; NaN for the mean of an item that nobody rated."""
+    """Return the item offsets; NaN for the mean of an unrated item."""
     if similarity in ("residual-cosine", "residual-pearson"):
         mean, of_item = baseline(R)
         return mean + of_item
@@ -62,7 +62,7 @@ def item_offsets(R, similarity):
 
 
 def user_offset(row, offsets, similarity):
-    """Return the person's part: the mean of what they gave, or their regularised bias."""
+    """Return the user's part of the offset: the mean of their ratings, or their regularised bias."""
     beyond = [row[i] - offsets[i] for i in rated(row)]
     if similarity == "adjusted-cosine":
         return sum(beyond) / len(beyond) if beyond else math.nan
@@ -72,7 +72,7 @@ def user_offset(row, offsets, similarity):
 
 
 def residuals(R, similarity):
-    """Return the ratings less what is expected of them, NaN where there are none."""
+    """Return the ratings minus their offsets, NaN for missing ratings."""
     offsets = item_offsets(R, similarity)
     V = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
@@ -83,7 +83,7 @@ def residuals(R, similarity):
 
 
 def weighted(R, weighting):
-    """Weight ratings with items as documents and people as terms."""
+    """Weight ratings with items as documents and users as terms."""
     n_users, n_items = R.shape
     V = np.full(R.shape, np.nan)
     lengths = [sum(r for r in column if not math.isnan(r)) for column in R.T]
@@ -113,7 +113,7 @@ def item_similarity(
     positive_only=True,
     n_neighbors=None,
 ):
-    """Return S and the numbers of common raters, from the formulas alone."""
+    """Return S and the numbers of common raters by the formulas."""
     V = R
     if similarity in HAS_OFFSETS:
         V = residuals(R, similarity)
@@ -131,7 +131,7 @@ def item_similarity(
 
 
 def common_raters(R):
-    """Count the people who rated both."""
+    """Count the users who rated both items."""
     known = ~np.isnan(R)
     return np.array([[int(np.sum(a & b)) for b in known.T] for a in known.T])
 
@@ -144,7 +144,7 @@ def cosine(a, b, damping=0.0):
 
 
 def correlation(a, b, damping=0.0):
-    """Return Pearson's correlation over those who rated both; 0 where one of them has hardly any variance."""
+    """Return Pearson's correlation over the common raters; 0 if a variance is no larger than rounding error."""
     both = ~np.isnan(a) & ~np.isnan(b)
     a, b = a[both], b[both]
     if not len(a) or any(sum((x - x.mean()) ** 2) <= 1e-5 * sum(x**2) for x in (a, b)):
@@ -154,13 +154,13 @@ def correlation(a, b, damping=0.0):
 
 
 def jaccard(a, b, damping=0.0):
-    """Return who rated both over who rated either."""
+    """Return the number of common raters divided by the number of users who rated either item."""
     a, b = ~np.isnan(a), ~np.isnan(b)
     return sum(a & b) / (sum(a | b) + damping)
 
 
 def nearest(S, n_neighbors):
-    """Keep the strongest of each row, of equals the lowest numbers."""
+    """Keep the strongest of each row, ties in ascending index."""
     kept = np.zeros_like(S)
     for i, row in enumerate(S):
         order = sorted(np.flatnonzero(row), key=lambda j: (-abs(row[j]), j))
@@ -171,19 +171,19 @@ def nearest(S, n_neighbors):
 
 # ---------------------------------------------------------------------------------------------------------- scores
 def neighbours_of(row, S, i, max_neighbors_used=None):
-    """Return the rated neighbours of an item that count, ascending: the strongest, of equals the lower number."""
+    """Return the rated neighbours used for an item, ascending: the strongest, ties in ascending index."""
     strongest_first = sorted((j for j in rated(row) if S[i, j] != 0), key=lambda j: (-abs(S[i, j]), j))
     return sorted(strongest_first[:max_neighbors_used])
 
 
 def relevance(row, S, i, low, max_neighbors_used=None):
-    """Return Σ_j s_ij (r_j − low) over the rated neighbours, NaN where there are none."""
+    """Return Σ_j s_ij (r_j − low) over the rated neighbours, NaN without any."""
     neighbours = neighbours_of(row, S, i, max_neighbors_used)
     return sum(S[i, j] * (row[j] - low) for j in neighbours) if neighbours else math.nan
 
 
 def lowest(scale):
-    """Return the rating that adds nothing: the lowest of the scale, or 0 where the scale is a single rating."""
+    """Return the rating of weight 0: the lowest of the scale, or 0 if the scale has one value."""
     return scale[0] if scale[1] > scale[0] else 0.0
 
 
@@ -197,13 +197,13 @@ def unclipped(row, S, i, offsets, mine, falls_back, prior=0.0, max_neighbors_use
 
 
 def shown(values, scale):
-    """Return predicted ratings as they are shown: clipped to the scale."""
+    """Clip predicted ratings to the scale."""
     low, high = scale
     return np.array([[value if math.isnan(value) else min(max(value, low), high) for value in row] for row in values])
 
 
 def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0, max_neighbors_used=None):
-    """Return one of the two numbers for every row and item, as lists fall by it: with six decimals, not clipped."""
+    """Return one of the two numbers for every row and item, as lists are sorted by it: with six decimals, unclipped."""
     table = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
         for i in range(R.shape[1]):
@@ -217,12 +217,12 @@ def scores(R, S, by, scale, similarity="cosine", offsets=None, prior=0.0, max_ne
 
 
 def support(R, S, max_neighbors_used=None):
-    """Return how many rated neighbours stand behind every row and item."""
+    """Return the number of rated neighbours used for every row and item."""
     return np.array([[len(neighbours_of(row, S, i, max_neighbors_used)) for i in range(R.shape[1])] for row in R])
 
 
 def weighted_averages(R, S):
-    """Return Σ_j s_ij r_uj / Σ_j |s_ij| for everybody at once, in three matrix products' worth of numpy."""
+    """Return Σ_j s_ij r_uj / Σ_j |s_ij| for all users at once, by matrix products."""
     known = ~np.isnan(R)
     weight = known.astype(float) @ np.abs(S).T
     with np.errstate(invalid="ignore"):
@@ -231,28 +231,28 @@ def weighted_averages(R, S):
 
 # ----------------------------------------------------------------------------------------------------------- lists
 def top_n(scores, n, absent=()):
-    """Return the best numbers, falling, ties ascending; what has no score or is absent never."""
+    """Return the items with the highest numbers, descending, ties ascending; NaN and absent items are left out."""
     left = [i for i in range(len(scores)) if not math.isnan(scores[i]) and i not in set(absent)]
     return sorted(left, key=lambda i: (-scores[i], i))[:n]
 
 
 def explanation(row, S, i, low):
-    """Return for each rated neighbour of an item what it adds to the relevance."""
+    """Return the contribution of each rated neighbour of an item to the score."""
     return {j: S[i, j] * (row[j] - low) for j in rated(row) if S[i, j] != 0}
 
 
 # ----------------------------------------------------------------------------------------------------- ridge weights
 def worth(R, scale, min_weight):
-    """Return what ratings are worth, 0 where there are none: 1 for the highest, evenly down to the lowest."""
+    """Return the weights of ratings: 1 for the highest, linear down to the lowest; 0 for missing ratings."""
     low, high = scale
     share = (R - low) / (high - low) if high > low else np.where(np.isnan(R), np.nan, 1.0)
     return np.nan_to_num(min_weight + (1 - min_weight) * share)
 
 
 def ridge_weights(V, l2, dropout, near=None):
-    """Tell each column from the `near` columns of the highest cosine above 0 with it, or from all others.
+    """Regress each column on the `near` columns with the highest positive cosine, or on all others.
 
-    Of equal cosines the first columns count.
+    Ties of the cosine are resolved by ascending column.
     """
     n_items, S = V.shape[1], np.zeros((V.shape[1], V.shape[1]))
     for i in range(n_items):
@@ -268,9 +268,9 @@ def ridge_weights(V, l2, dropout, near=None):
 
 
 def hardly_apart(V, near):
-    """Say whether a column's last candidate and the next are as like it as each other, but for rounding.
+    """Return whether the cosines of a column's last candidate and the next differ by rounding only.
 
-    Columns with the same numbers are not meant: for these all roundings are the same, and the first counts.
+    Identical columns do not count: their rounding is the same, and the first is used.
     """
     for i in range(V.shape[1] if near is not None else 0):
         alike = sorted(((cosine(V[:, i], V[:, j]), j) for j in range(V.shape[1]) if j != i), reverse=True)
@@ -281,7 +281,7 @@ def hardly_apart(V, near):
 
 
 def known_of_items(genres, years):
-    """Return what is known of items with a row for each attribute: genres, and the years that part all into fifths."""
+    """Return the attributes of items, one row for each: genres, and splines of the year with knots at its quintiles."""
     rows = [[float(name in have) for have in genres] for name in sorted({name for have in genres for name in have})]
     known = [year for year in years if year is not None]
     parting = sorted({float(np.quantile(known, share / 5)) for share in range(6)}) if known else []
@@ -302,7 +302,7 @@ def known_of_items(genres, years):
 
 # --------------------------------------------------------------------------------------------- a BPMF over items
 def usual_people(row, model, s):
-    """Return the mean of `(b, z)` of people who rated as many and such items as this one, in one draw."""
+    """Return the prior mean of `(b, z)` of a user, given the rated items and their number, in one posterior sample."""
     seen = rated(row)
     count = min(max(len(seen), model["counts"][0]), model["counts"][1])
     mean = model["level"][:, s] + model["growth"][:, s] * math.log(count)
@@ -312,10 +312,10 @@ def usual_people(row, model, s):
 
 
 def conditional(row, i, model):
-    """Return the mean, the variance and the weights of the stars of one rating given the others of the row.
+    """Return the mean, the variance and the weights of one rating, conditional on the others of the row.
 
-    Each draw is a BPMF over all items: mean `a + Q m`, covariance `Q Λ⁻¹ Qᵀ` with `Q = (1, v)`, and noise. It is
-    conditioned on the ratings at hand as any textbook does, through the covariance of the rated items alone.
+    Each posterior sample is a Gaussian over all items with mean `a + Q m`, covariance `Q Λ⁻¹ Qᵀ` for `Q = (1, v)`, and
+    noise. It is conditioned on the given ratings by the textbook formula, from the covariance of the rated items.
     """
     row = np.where(np.arange(len(row)) == i, np.nan, row)
     seen = rated(row)

@@ -1,10 +1,10 @@
-"""The measures once more, in plain loops over lists of ids that anyone can believe; it imports nothing of ours."""
+"""The metrics in plain loops over lists of ids; it imports nothing from reelated."""
 
 import math
 
 
 def score_list(listed, relevant, n):
-    """Return every measure of one list against the set of what is relevant, which is not empty."""
+    """Return every metric of one list, given the non-empty set of relevant ids."""
     hits = [1 if entry in relevant else 0 for entry in listed[:n]]
     gain = sum(hit / math.log2(rank + 2) for rank, hit in enumerate(hits))
     ideal = sum(1 / math.log2(rank + 2) for rank in range(min(n, len(relevant))))
@@ -22,7 +22,7 @@ def score_list(listed, relevant, n):
 
 
 def mean_over_users(lists, relevant, n):
-    """Return the means over the users with a list and something relevant, and how many they are."""
+    """Return the means over the users with a list and relevant ids, and the number of these users."""
     each = [score_list(lists[user], relevant[user], n) for user in lists if relevant.get(user)]
     return {name: sum(one[name] for one in each) / len(each) for name in each[0]}, len(each)
 

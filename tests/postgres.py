@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: a cluster in a temporary folder, on a socket in it, run by an unprivileged user."""
+"""A PostgreSQL cluster for the tests: in a temporary folder, on a Unix socket, run by an unprivileged user."""
 
 import os
 import pwd
@@ -11,14 +11,14 @@ BINARIES = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/
 
 
 def program(name):
-    """Return where one of PostgreSQL's programs is, or None."""
+    """Return the path of a PostgreSQL program, or None."""
     folders = [folder for pattern in BINARIES for folder in sorted(Path("/").glob(pattern[1:]), reverse=True)]
     found = [str(folder / name) for folder in folders if (folder / name).exists()]
     return found[0] if found else shutil.which(name)
 
 
 class Cluster:
-    """One server with a database for each who asks."""
+    """A server that creates a database for each caller."""
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="reelated-pg-"))
@@ -34,13 +34,13 @@ class Cluster:
         self.start()
 
     def run(self, name, *words):
-        """Run one of PostgreSQL's programs as the one who owns the cluster."""
+        """Run a PostgreSQL program as the owner of the cluster."""
         command = [*self.before, program(name), *map(str, words)]
         done = subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
     def start(self):
-        """Start the server, and wait until it answers."""
+        """Start the server and wait until it accepts connections."""
         options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c max_connections=200 -c fsync=off"
         log = self.folder / "log"
         command = [*self.before, program("pg_ctl"), "-D", self.data, "-o", options, "-l", log, "-w", "start"]
@@ -51,7 +51,7 @@ class Cluster:
         self.run("pg_ctl", "-D", self.data, "-m", how, "-w", "stop")
 
     def url(self):
-        """Make a new database and return its URL."""
+        """Create a database and return its URL."""
         self.count += 1
         self.run("createdb", "-h", self.folder, "-U", "tester", name := f"tests{self.count}")
         return f"postgresql://tester@/{name}?host={self.folder}"

@@ -1,4 +1,4 @@
-"""Whom an item is for: the order by adjusted score against its formula, and users dealt out to several items."""
+"""Audiences: the order by adjusted score against its formula, and the limit per user for several items."""
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ def rec():
 
 
 def adjusted_score(rec):
-    """Return the adjusted score of everybody in everything, from the numbers that lists fall by, in plain loops."""
+    """Return the adjusted scores of all users and items, in plain loops."""
     R = naive.as_dense(rec.ratings_.matrix)
     relevance = rec.models_.ranker.score_items(rec.ratings_.matrix, weights=rec.engine.all_users.weights)
     ratings = rec.models_.rater.predict(rec.ratings_.matrix)
@@ -35,7 +35,7 @@ def adjusted_score(rec):
     return R, wanted, ratings
 
 
-def test_an_audience_falls_by_interest(rec):
+def test_an_audience_is_sorted_by_adjusted_score(rec):
     R, wanted, ratings = adjusted_score(rec)
     for i, item in enumerate(rec.item_ids):
         rows = rec.audience(item, n=8)
@@ -50,7 +50,7 @@ def test_an_audience_falls_by_interest(rec):
     assert rec.audience(1, n=8) != rec.audience(1, n=8, by="score")
 
 
-def test_whoever_rates_much_leads_fewer_lists_by_interest_than_by_relevance():
+def test_active_users_lead_fewer_audiences_by_adjusted_score_than_by_score():
     rng = np.random.default_rng(7)
     eager = [(user, item) for user in range(120) for item in range(60) if rng.random() < (0.6 if user < 6 else 0.12)]
     frame = pl.DataFrame({"user_id": [u for u, _ in eager], "item_id": [m for _, m in eager]})
@@ -64,7 +64,7 @@ def test_whoever_rates_much_leads_fewer_lists_by_interest_than_by_relevance():
     assert places["adjusted_score"] < 0.8 * places["score"]
 
 
-def test_without_a_ranker_users_fall_by_predicted_rating_and_there_is_no_interest():
+def test_without_a_ranker_users_are_sorted_by_predicted_rating_and_have_no_adjusted_score():
     plain = textbook().fit(village())
     for by in (None, "rating", "score", "adjusted_score"):
         rows = plain.audience(4, n=9, by=by)
@@ -74,7 +74,7 @@ def test_without_a_ranker_users_fall_by_predicted_rating_and_there_is_no_interes
     assert by_rating.audience(4) == by_rating.audience(4, by="rating")
 
 
-def test_users_of_several_items_are_those_of_each_unless_none_may_be_listed_often(rec):
+def test_audiences_of_several_items_equal_those_of_each_item_unless_per_user_limits_them(rec):
     items = list(rec.item_ids)[:7]
     free = rec.audience_batch(items, n=5)
     for item in items:
@@ -101,7 +101,7 @@ def test_users_of_several_items_are_those_of_each_unless_none_may_be_listed_ofte
             assert ranks["rank"].to_list() == list(range(1, len(ranks) + 1))
 
 
-def test_users_who_are_dealt_out_leave_room_for_the_next_best(rec):
+def test_users_at_their_limit_are_replaced_by_the_next_best(rec):
     items = list(rec.item_ids)[:2]
     one, two = (rec.audience(item, n=99) for item in items)
     dealt = rec.audience_batch(items, n=1, per_user=1)
@@ -116,7 +116,7 @@ def test_users_who_are_dealt_out_leave_room_for_the_next_best(rec):
     }
 
 
-def test_progress_is_told_and_wrong_questions_are_refused(rec):
+def test_progress_is_reported_and_invalid_arguments_are_rejected(rec):
     seen = []
     rec.audience_batch([1, 4, 7], progress=seen.append)
     assert seen == pytest.approx([1 / 3, 2 / 3, 1])

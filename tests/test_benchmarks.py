@@ -179,7 +179,7 @@ def test_peak_memory_covers_only_the_measured_task():
 
 
 def result(name, ratings, **fits):
-    """Return a made-up result in which each contender took so many seconds and as many megabytes."""
+    """Return a result in which each contender took the given seconds and megabytes."""
     fit = {"agreement": {"rows": 9, "agree": 1.0, "largest_error": 1e-8}}
     entrants = {
         who: {"version": "1", "notes": "", "first_call": 0.5, "works": {"fit": fit | {"median": s, "peak": s * 1e6}}}

@@ -1,4 +1,4 @@
-"""The BPMF: its draws against the posterior in closed form, its answers against the textbook's formula."""
+"""BPMF: samples against the posterior in closed form, predictions against the textbook formula."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from contract import identical, rating_tables
 from reelated import _kernels as kernels
 from reelated.errors import InputError, TooLarge
 from reelated.models import BPMF, BiasModel
-from reelated.models.gibbs import Behind, known_of_items, standardised, tastes_of
+from reelated.models.gibbs import RegressionPrior, implicit_features, item_side_info, standardize
 
 SMALL = BPMF(n_factors=3, n_samples=4, n_warmup=3, n_tastes=2)
 LEARNED = {
@@ -36,19 +36,19 @@ def learned(model):
 
 
 def measured(model, X):
-    """Return rows as the model measures them, NaN for none."""
+    """Return standardised rows, NaN for missing ratings."""
     return (naive.as_dense(X) - model.rating_mean_) / model.rating_std_
 
 
 def scores_of(model, X):
-    """Return the ratings of everybody and everything as lists fall by them, not clipped."""
+    """Return the unclipped predicted ratings of all rows and items, as lists are sorted by them."""
     numbers, (rows, items) = np.empty(X.shape), contract.every_pair(X)
     numbers[rows, items] = model.score_pairs(X, rows, items)[0]
     return numbers
 
 
 def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
-    """Draw ratings from a BPMF, on a scale without ends, and keep a fifth of them aside."""
+    """Simulate ratings from a BPMF on an unbounded scale, and hold out a fifth of them."""
     rng = np.random.default_rng(seed)
     people, items = rng.standard_normal((n_users, 3)), rng.standard_normal((n_items, 3))
     places = rng.choice(n_users * n_items, n_ratings, replace=False)
@@ -62,7 +62,7 @@ def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
 
 # ----------------------------------------------------------------------------------------------------------- answers
 @given(rating_tables(), st.integers(0, 3), st.integers(0, 2))
-def test_answers_are_those_of_the_textbook(R, n_factors, n_tastes):
+def test_predictions_equal_the_textbook_formula(R, n_factors, n_tastes):
     X = naive.as_csr(R)
     model = BPMF(n_factors=n_factors, n_samples=2, n_warmup=1, n_tastes=n_tastes).fit(X)
     rows, items = contract.every_pair(X)
@@ -81,7 +81,7 @@ def test_answers_are_those_of_the_textbook(R, n_factors, n_tastes):
 
 
 @pytest.mark.parametrize("n_samples", [7, 8, 13, 16])
-def test_answers_are_those_of_the_textbook_for_any_number_of_draws(n_samples):
+def test_predictions_equal_the_textbook_formula_for_any_number_of_samples(n_samples):
     X = world(n_users=40, n_items=30, n_ratings=600)[0]
     model = BPMF(n_factors=3, n_samples=n_samples, n_warmup=1, n_tastes=2).fit(X, scale=(0, 100))
     table, drawn, everyone = measured(model, X), learned(model), np.arange(X.shape[0])
@@ -92,7 +92,7 @@ def test_answers_are_those_of_the_textbook_for_any_number_of_draws(n_samples):
         assert found == pytest.approx(model.rating_mean_ + model.rating_std_ * np.array(told), rel=1e-6)
 
 
-def test_the_covariance_of_ratings_is_the_mean_over_the_draws():
+def test_the_covariance_is_the_mean_over_the_samples():
     X = world(n_users=40, n_items=12, n_ratings=300)[0]
     model, items = clone(SMALL).fit(X), [7, 2, 9]
     found, noise = model.covariance(items)
@@ -106,7 +106,7 @@ def test_the_covariance_of_ratings_is_the_mean_over_the_draws():
     assert noise == pytest.approx(np.mean([1 / alpha for alpha in model.alpha_]))
 
 
-def test_a_whole_table_holds_the_same_bits_as_its_pairs():
+def test_predict_and_predict_pairs_give_the_same_bits():
     model, X = clone(SMALL).fit(contract.table()), sp.vstack([contract.table(), contract.strangers(contract.table())])
     rows, items = contract.every_pair(X)
     numbers = scores_of(model, X)
@@ -118,7 +118,7 @@ def test_a_whole_table_holds_the_same_bits_as_its_pairs():
         assert n_neighbors_used.tolist() == others.sum(axis=1).tolist()
 
 
-def test_a_rating_of_the_item_asked_about_is_not_looked_at():
+def test_a_prediction_does_not_use_the_rating_itself():
     X = contract.table()
     model, R = clone(SMALL).fit(X), naive.as_dense(X)
     for u, i in np.argwhere(~np.isnan(R))[::7]:
@@ -128,7 +128,7 @@ def test_a_rating_of_the_item_asked_about_is_not_looked_at():
         )
 
 
-def test_everybody_gets_a_rating_of_everything():
+def test_every_pair_has_a_predicted_rating():
     X = contract.table()
     model = clone(SMALL).fit(X)
     silent = sp.csr_array((2, X.shape[1]), dtype=np.float32)
@@ -138,7 +138,7 @@ def test_everybody_gets_a_rating_of_everything():
     assert model.predict(X[:0]).shape == (0, X.shape[1])
 
 
-def test_lists_fall_by_rating_without_what_is_seen_or_not_allowed():
+def test_lists_are_sorted_by_rating_without_seen_or_masked_items():
     X = contract.table()
     model, R, allowed = clone(SMALL).fit(X), naive.as_dense(X), np.arange(X.shape[1]) % 3 != 0
     numbers = scores_of(model, X)
@@ -155,7 +155,7 @@ def test_lists_fall_by_rating_without_what_is_seen_or_not_allowed():
                 assert identical(alone.scores, scores)
 
 
-def test_ratings_are_ranked_before_they_are_clipped_and_shown_clipped():
+def test_lists_are_sorted_by_unclipped_ratings_and_show_clipped_ones():
     X = contract.table()
     model, R, told_apart = clone(SMALL).fit(X, scale=(2.5, 3.5)), naive.as_dense(X), 0
     numbers = scores_of(model, X)
@@ -171,7 +171,7 @@ def test_ratings_are_ranked_before_they_are_clipped_and_shown_clipped():
         assert model.audience(X, i, 99).tolist() == naive.top_n(numbers[:, i], 99, raters)
 
 
-def test_an_audience_is_the_best_of_those_who_have_not_rated_it():
+def test_an_audience_has_the_best_users_who_have_not_rated_the_item():
     X = contract.table()
     model, R = clone(SMALL).fit(X), naive.as_dense(X)
     for i in range(X.shape[1]):
@@ -180,7 +180,7 @@ def test_an_audience_is_the_best_of_those_who_have_not_rated_it():
         assert model.audience(X, i, 5, by_item=X.tocsc()).tolist() == model.audience(X, i, 5).tolist()
 
 
-def test_explanations_add_up_and_their_weights_are_those_of_the_stars():
+def test_explanations_add_up_and_their_weights_equal_the_formula():
     X = contract.table()
     model, R, clipped = clone(SMALL).fit(X, scale=(2.5, 3.5)), naive.as_dense(X), 0
     for u, i in np.ndindex(*X.shape):
@@ -199,7 +199,7 @@ def test_explanations_add_up_and_their_weights_are_those_of_the_stars():
         model.explain_pair(X[:2], 0)
 
 
-def test_one_star_less_takes_the_weight_of_the_item_from_the_rating():
+def test_one_star_less_lowers_the_prediction_by_the_weight():
     X = contract.table()
     model, moved = clone(SMALL).fit(X, scale=(-1000, 1000)), 0
     for u in (0, 5, 11):
@@ -216,7 +216,7 @@ def test_one_star_less_takes_the_weight_of_the_item_from_the_rating():
 
 
 # ------------------------------------------------------------------------------------------------------------ draws
-def test_a_row_is_drawn_from_its_posterior():
+def test_a_row_is_sampled_from_its_posterior():
     rng = np.random.default_rng(1)
     X, others = naive.as_csr(contract.table().toarray()[:6] + 0.5), rng.standard_normal((14, 4))
     half = rng.standard_normal((4, 4))
@@ -241,57 +241,57 @@ def test_a_row_is_drawn_from_its_posterior():
         assert root[:, u].T @ root[:, u] == pytest.approx(np.linalg.inv(A))
 
 
-def test_what_is_behind_many_rows_is_found():
+def test_the_regression_prior_recovers_mean_slopes_and_precision():
     rng = np.random.default_rng(2)
     known, slopes = rng.standard_normal((4000, 2)), np.array([[1.0, -2.0, 0.0], [0.5, 0.0, 3.0]])
     spread = np.array([[1.0, 0.6, 0.0], [0.6, 2.0, 0.0], [0.0, 0.0, 0.5]])
     numbers = [4.0, -1.0, 2.0] + known @ slopes + rng.multivariate_normal(np.zeros(3), spread, 4000)
-    behind, draws = Behind(known, 3), []
+    prior, samples = RegressionPrior(known, 3), []
     for _ in range(40):
-        around = behind.draw(numbers, rng)
-        draws.append((behind.mean, behind.slopes, np.linalg.inv(behind.precision)))
-    mean, slope, covariance = (np.mean(part, axis=0) for part in zip(*draws[10:], strict=True))
+        around = prior.sample(numbers, rng)
+        samples.append((prior.mean, prior.slopes, np.linalg.inv(prior.precision)))
+    mean, slope, covariance = (np.mean(part, axis=0) for part in zip(*samples[10:], strict=True))
     assert mean == pytest.approx([4, -1, 2], abs=0.1)
     assert slope == pytest.approx(slopes, abs=0.1)
     assert covariance == pytest.approx(spread, abs=0.15)
     assert around == pytest.approx(mean + known @ slope, abs=0.5)
-    assert np.std([mean[0] for mean, *_ in draws[10:]]) == pytest.approx(1 / 4000**0.5, rel=0.5)
+    assert np.std([mean[0] for mean, *_ in samples[10:]]) == pytest.approx(1 / 4000**0.5, rel=0.5)
 
 
-def test_tastes_of_a_row_are_made_of_its_items_alone():
+def test_implicit_features_of_a_user_depend_on_the_rated_items_only():
     X = contract.table()
-    found = tastes_of(X, 3, 0)
+    features = implicit_features(X, 3, 0)
     counts = np.diff(X.indptr)
     for u in np.flatnonzero(counts):
         seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
-        mine = found.items[seen].sum(axis=0) / np.sqrt(len(seen)) - found.means[:-1]
-        assert found.people[u, :-1] == pytest.approx(mine)
-    assert found.people.mean(axis=0) == pytest.approx(0)
-    assert found.people[:, :-1].std(axis=0) == pytest.approx(1)
-    assert (found.fewest, found.most) == (counts[counts > 0].min(), counts.max())
+        mine = features.items[seen].sum(axis=0) / np.sqrt(len(seen)) - features.means[:-1]
+        assert features.users[u, :-1] == pytest.approx(mine)
+    assert features.users.mean(axis=0) == pytest.approx(0)
+    assert features.users[:, :-1].std(axis=0) == pytest.approx(1)
+    assert (features.min_ratings, features.max_ratings) == (counts[counts > 0].min(), counts.max())
 
 
-def test_a_column_that_does_not_vary_becomes_zeros():
-    table = standardised(np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]]))
+def test_a_constant_column_is_standardized_to_zeros():
+    table = standardize(np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]]))
     assert table[:, 0].mean() == pytest.approx(0)
     assert table[:, 0].std() == pytest.approx(1)
     assert not table[:, 1].any()
 
 
-def test_an_item_that_nobody_rated_stands_in_the_middle_and_is_as_rare_as_the_rarest():
+def test_an_unrated_item_has_mean_directions_and_the_lowest_rating_count():
     X = contract.table()
     raters = np.bincount(X.indices, minlength=14)
-    known = known_of_items(X, np.arange(28.0).reshape(14, 2), np.eye(14)[:, :1])
+    known = item_side_info(X, np.arange(28.0).reshape(14, 2), np.eye(14)[:, :1])
     others = np.arange(14) != 6
     assert raters[6] == 0
     assert known[6, :2].tolist() == [0, 0]
     assert known[6, 2] == known[others, 2].min() == known[raters == raters[others].min(), 2][0]
     assert known[others, :3].mean(axis=0) == pytest.approx(0, abs=1e-12)
     assert known[others, :3].std(axis=0) == pytest.approx(1)
-    assert known[:, 3] == pytest.approx(standardised(np.eye(14)[:, :1])[:, 0])
+    assert known[:, 3] == pytest.approx(standardize(np.eye(14)[:, :1])[:, 0])
 
 
-def test_a_gaussian_world_is_predicted_almost_as_well_as_its_noise_allows_and_intervals_hold_their_share():
+def test_simulated_ratings_are_predicted_almost_to_the_noise_and_intervals_are_calibrated():
     X, rows, items, ratings = world()
     model = BPMF(n_factors=5).fit(X, scale=(-100, 200))
     error = np.sqrt(np.mean((model.predict_pairs(X, rows, items) - ratings) ** 2))
@@ -303,7 +303,7 @@ def test_a_gaussian_world_is_predicted_almost_as_well_as_its_noise_allows_and_in
         assert np.mean((low <= ratings) & (ratings <= high)) == pytest.approx(level, abs=0.03)
 
 
-def test_an_item_that_nobody_rated_borrows_from_items_of_its_kind():
+def test_an_unrated_item_uses_items_with_similar_attributes():
     rng = np.random.default_rng(3)
     kind = np.arange(40) % 2
     likes = rng.integers(0, 2, 120)  # one half of the people love kind 0, the other kind 1
@@ -320,7 +320,7 @@ def test_an_item_that_nobody_rated_borrows_from_items_of_its_kind():
 
 
 # -------------------------------------------------------------------------------------------------------- fit and io
-def test_attributes_of_items_are_taken_in_any_form_and_checked():
+def test_item_attributes_are_accepted_in_any_format_and_checked():
     X, table = contract.table(), np.random.default_rng(0).integers(0, 2, (14, 3)).astype(float)
     wanted = clone(SMALL).fit(X, items=table)
     for form in (sp.csr_array(table), table.tolist(), table.astype(bool)):
@@ -343,19 +343,19 @@ def test_attributes_of_items_are_taken_in_any_form_and_checked():
         ({"max_memory": "much"}, "max_memory='much'"),
     ],
 )
-def test_impossible_parameters_are_refused_by_name(wrong, words):
+def test_invalid_parameters_are_rejected_by_name(wrong, words):
     with pytest.raises(InputError, match=words):
         BPMF(**wrong).fit(contract.table())
 
 
 @pytest.mark.parametrize("level", [-0.1, 1.1, "0.8", None])
-def test_an_impossible_coverage_is_refused(level):
+def test_an_invalid_interval_level_is_rejected(level):
     model = clone(SMALL).fit(contract.table())
     with pytest.raises(InputError, match="level="):
         model.predict_intervals(contract.table(), [0], [0], level=level)
 
 
-def test_intervals_of_all_and_of_nothing_are_the_scale_and_the_prediction():
+def test_an_interval_of_level_1_is_the_scale_and_of_level_0_the_prediction():
     X = contract.table()
     model = clone(SMALL).fit(X)
     assert [part.tolist() for part in model.predict_intervals(X, [0], [1], level=1)] == [[1.0], [5.0]]
@@ -363,7 +363,7 @@ def test_intervals_of_all_and_of_nothing_are_the_scale_and_the_prediction():
     assert low == high == model.predict_pairs(X, [0], [1])
 
 
-def test_there_is_no_other_number_than_the_rating():
+def test_only_the_rating_is_supported():
     X = contract.table()
     model = clone(SMALL).fit(X)
     for ask in (
@@ -375,7 +375,7 @@ def test_there_is_no_other_number_than_the_rating():
             ask(X[[0]], by="score")
 
 
-def test_what_was_learned_as_plain_arrays_gives_the_same_answers(tmp_path):
+def test_a_model_restored_from_arrays_gives_the_same_predictions(tmp_path):
     X = contract.table()
     model = clone(SMALL).fit(X)
     np.savez(tmp_path / "model.npz", **learned(model))
@@ -388,7 +388,7 @@ def test_what_was_learned_as_plain_arrays_gives_the_same_answers(tmp_path):
     assert identical(other.predict(X), model.predict(X))
 
 
-def test_the_plan_covers_what_a_fit_takes_and_more_than_max_memory_is_refused():
+def test_the_plan_bounds_the_memory_and_a_fit_above_max_memory_is_refused():
     X, *_ = world(n_users=3000, n_items=500, n_ratings=60_000)
     clone(SMALL).fit(X)  # what is compiled is not counted
     model = BPMF(n_factors=8, n_samples=10, n_warmup=2)
@@ -461,7 +461,7 @@ def rec():
     return reelated.Recommender(rater=SMALL).fit(data)
 
 
-def test_a_recommender_tells_it_the_genres_and_gives_its_ratings(rec):
+def test_a_recommender_passes_genres_and_returns_the_predicted_ratings(rec):
     table, ids = contract.table(), rec.item_ids
     genres = np.array([[i % 2 == 0, i % 2 == 1] for i in ids], float)[:, ::-1]  # Comedy, Drama
     X = table[:, list(ids)]
@@ -482,7 +482,7 @@ def test_a_recommender_tells_it_the_genres_and_gives_its_ratings(rec):
     assert rec.recommend(ratings={3: 5}, n=2, by="rating")[0].predicted_rating
 
 
-def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_refused(rec, tmp_path):
+def test_a_saved_recommender_gives_the_same_results_and_a_modified_one_is_rejected(rec, tmp_path):
     rec.save(tmp_path / "model")
     again = reelated.Recommender.load(tmp_path / "model")
     assert (
@@ -504,7 +504,7 @@ def test_a_saved_recommender_says_the_same_and_one_that_was_tampered_with_is_ref
         (tmp_path / "model" / "model.json").write_text(manifest)
 
 
-def test_it_predicts_ratings_and_ranks_only_by_them():
+def test_it_predicts_ratings_and_ranks_by_them_only():
     alone = reelated.Recommender(ranker=None, rater=SMALL).fit(ratings_table())
     assert all(row.score == row.predicted_rating for row in alone.recommend(alone.user_ids[0]))
     with pytest.raises(InputError, match=r"ranker=BPMF\(.*BPMF scores no items"):

@@ -1,4 +1,4 @@
-"""Items are found by their titles, whatever is typed, and filters are read as people write them."""
+"""The catalogue: search by title with typos, filters, and attributes."""
 
 import time
 from itertools import pairwise
@@ -77,7 +77,7 @@ def test_titles_are_found_with_typos_and_without_their_articles(rec, text, title
     assert rec.find(text)[0].title == title
 
 
-def test_a_title_itself_matches_wholly_and_first(rec):
+def test_an_exact_title_matches_with_100_and_comes_first(rec):
     titles = dict(zip(rec.item_ids, rec.catalogue_.titles, strict=True))
     for item_id, title in titles.items():
         first = rec.find(title, n=1)[0]
@@ -85,7 +85,7 @@ def test_a_title_itself_matches_wholly_and_first(rec):
         assert first.item_id == item_id or titles[first.item_id] == title
 
 
-def test_titles_with_a_word_that_begins_so_stand_before_those_that_only_look_like_it(rec):
+def test_titles_with_a_word_prefix_rank_above_similar_titles(rec):
     found = [match.title for match in rec.find("star", n=20)]
     begins = ["star" in title.lower().split()[0] for title in found]
     assert begins == sorted(begins, reverse=True)
@@ -127,7 +127,7 @@ def test_the_more_rated_of_similar_titles_comes_first(odd, rec):
         ("godfa", "The Godfather"),
     ],
 )
-def test_titles_are_found_as_people_type_them(query, title):
+def test_titles_are_found_as_users_type_them(query, title):
     titles = [
         "Dr. Strangelove or: How I Learned to Stop Worrying", "Doctor Strange", "Seven (a.k.a. Se7en)", "Seven Pounds",
         "Léon: The Professional", "Leonard Part 6", "Fabulous Destiny (Amélie)", "Amen", "The Game",
@@ -140,24 +140,24 @@ def test_titles_are_found_as_people_type_them(query, title):
     assert titles[index.search(query, np.ones(len(titles), bool)).items[0]] == title
 
 
-def test_fame_decides_between_titles_that_match_alike():
+def test_fame_decides_between_titles_that_match_equally():
     titles = ["Star Wars: Holiday Special", "Star Wars: Episode IV - A New Hope", "Star Trek"]
     shown = np.ones(3, bool)
     found = TitleIndex(titles, [1978, 1977, 1979], np.array([3, 3000, 900])).search("star wars", shown)
     assert found.items.tolist() == [1, 0]  # Star Trek is far below the best
 
 
-def test_the_year_tells_two_items_of_one_title_apart(odd):
+def test_the_year_distinguishes_two_items_of_the_same_title(odd):
     assert odd.find("Sabrina (1954)")[0].year == 1954
     assert odd.find("Sabrina 1995")[0].year == 1995
 
 
 @pytest.mark.parametrize(("text", "item_id"), [("$", 15), ("七人の侍", 17), ("300", 18), ("AMÉLIE", 16)])
-def test_titles_that_are_no_latin_words_are_found(odd, text, item_id):
+def test_titles_without_latin_letters_are_found(odd, text, item_id):
     assert (odd.find(text)[0].item_id, odd.find(text)[0].match) == (item_id, 100)
 
 
-def test_no_more_than_n_are_found_and_nothing_that_is_not_like_it(rec):
+def test_at_most_n_titles_are_found_and_no_dissimilar_ones(rec):
     assert len(rec.find("the", n=3)) == 3
     nothing = rec.find("qqqqzzzz")
     assert len(nothing) == 0
@@ -165,12 +165,12 @@ def test_no_more_than_n_are_found_and_nothing_that_is_not_like_it(rec):
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", None, 5, b"star", ["star"]])
-def test_what_is_no_text_is_refused(rec, text):
+def test_a_search_for_anything_but_text_is_rejected(rec, text):
     assert message(InputError, rec.find, text) == f"text={text!r}: expected a part of a title."
 
 
 @pytest.mark.parametrize("text", ["x" * 10**6, "star " * 10**5, "\x00\x1b[31m", "\ud800", "[bold]", ".*(", "!!!", "‮"])
-def test_whatever_is_looked_for_is_answered_soon(odd, rec, text):
+def test_every_search_is_fast(odd, rec, text):
     start = time.perf_counter()
     for made in (odd, rec):
         found = made.find(text)
@@ -180,7 +180,7 @@ def test_whatever_is_looked_for_is_answered_soon(odd, rec, text):
 
 
 # ----------------------------------------------------------------------------------------------------------- filters
-def test_genres_are_any_of_several_in_any_case(rec):
+def test_genres_match_any_of_several_and_ignore_case(rec):
     def listed(genres):
         return {row.item_id for row in rec.recommend(42, n=490, genres=genres)}
 
@@ -190,7 +190,7 @@ def test_genres_are_any_of_several_in_any_case(rec):
 
 
 @pytest.mark.parametrize("genre", ["Comdy", "", "x" * 10**6])
-def test_a_genre_that_no_item_has_gives_an_empty_list_and_the_reason(rec, genre):
+def test_an_unknown_genre_gives_an_empty_list_with_the_reason(rec, genre):
     for answers in (rec.recommend(42, genres=[genre]), rec.similar(1, genres=genre)):
         assert len(answers) == 0
         assert answers.short == (10, 0, "unknown_genre")
@@ -200,11 +200,11 @@ def test_a_genre_that_no_item_has_gives_an_empty_list_and_the_reason(rec, genre)
 
 
 @pytest.mark.parametrize("genre", [5, None, ("Comedy",)])
-def test_a_genre_that_is_no_text_is_refused(rec, genre):
+def test_a_genre_must_be_text(rec, genre):
     assert message(InputTypeError, rec.recommend, 42, genres=[genre]).startswith(f"genres={genre!r}: expected text")
 
 
-def test_a_misspelt_genre_is_guessed(rec):
+def test_a_misspelt_genre_has_a_suggestion(rec):
     hint = rec.catalogue_.genres_hint(["War", "Comdy"])
     assert hint.startswith("no item has 'Comdy'; known: Action, Adventure, ")
     assert hint.endswith("Did you mean 'Comedy'?")
@@ -212,13 +212,13 @@ def test_a_misspelt_genre_is_guessed(rec):
     assert rec.catalogue_.genres_hint(["war"]) == ""
 
 
-def test_no_genre_at_all_is_refused_rather_than_guessed(rec):
+def test_an_empty_list_of_genres_is_rejected(rec):
     said = "genres=[]: expected one genre or more, or None for all."
     assert message(InputError, rec.recommend, 42, genres=[]) == said
     assert "expected a list" in message(InputError, rec.recommend, 42, genres=5.5)
 
 
-def test_data_without_genres_says_what_to_give():
+def test_data_without_genres_names_the_remedy():
     bare = Recommender().fit({"user_id": [1, 1, 2], "item_id": [1, 2, 2], "rating": [1, 2, 3]})
     assert bare.recommend(1, genres="Comedy").short == (10, 0, "unknown_genre")
     assert bare.catalogue_.genres_hint("Comedy") == "this data has no genres; a table of items can add them"
@@ -238,37 +238,37 @@ def test_years_are_a_year_or_a_pair(years, pair):
     "years",
     ["1990", 1990.0, (1990,), (1990, 1995, 1999), (1990, "1999"), (1990, None), True, (True, 1990), None],
 )
-def test_what_is_no_year_is_refused(years):
+def test_an_invalid_year_is_rejected(years):
     assert message(InputError, check_years, years) == (
         f"years={years!r}: expected a year or a pair such as (1990, 1999)."
     )
 
 
-def test_years_the_wrong_way_round_are_refused():
+def test_reversed_years_are_rejected():
     assert message(InputError, check_years, (1999, 1990)) == "years=(1999, 1990): expected the earlier year first."
 
 
 @pytest.mark.parametrize("form", [list, tuple, set, np.array, pl.Series, iter, dict.fromkeys])
-def test_what_is_excluded_may_be_any_list(rec, form):
+def test_exclude_accepts_any_iterable(rec, form):
     gone = [row.item_id for row in rec.recommend(42, n=3)]
     assert rec.recommend(42, n=3, exclude=form(gone)) == rec.recommend(42, n=3, exclude=gone)
     assert not {row.item_id for row in rec.recommend(42, n=3, exclude=form(gone))} & set(gone)
 
 
-def test_one_item_alone_may_be_excluded(rec):
+def test_exclude_accepts_a_single_item(rec):
     first = rec.recommend(42)[0].item_id
     assert rec.recommend(42, exclude=first) == rec.recommend(42, exclude=[first])
     assert rec.recommend(42, exclude=np.int64(first)) == rec.recommend(42, exclude=[first])
     assert rec.recommend(42, exclude=[]) == rec.recommend(42)
 
 
-def test_unknown_ids_are_left_out_already(rec):
+def test_unknown_ids_in_exclude_are_ignored(rec):
     first = rec.recommend(42)[0].item_id
     assert rec.recommend(42, exclude=[9999, first, -1, 10**40]) == rec.recommend(42, exclude=[first])
     assert rec.similar(1, exclude=[9999]) == rec.similar(1)
 
 
-def test_what_cannot_be_excluded_is_named(rec):
+def test_an_invalid_exclude_is_named(rec):
     assert message(InputTypeError, rec.recommend, 42, exclude=["Fargo"]).startswith(
         "exclude: item_id='Fargo': the item ids"
     )
@@ -276,7 +276,7 @@ def test_what_cannot_be_excluded_is_named(rec):
 
 
 # -------------------------------------------------------------------------------------------------------- attributes
-def test_genres_and_years_become_numbers(odd):
+def test_genres_and_years_become_attributes(odd):
     table = odd.catalogue_.attributes()
     assert table.shape == (10, 4 + 6)  # Action, Comedy, Crime, Drama; the years that part the fifths
     assert table[:, :4].tolist() == [
@@ -290,6 +290,6 @@ def test_genres_and_years_become_numbers(odd):
     assert table[told, 4:] @ parting == pytest.approx([year for year in years if year])
 
 
-def test_nothing_known_of_items_is_a_table_without_columns():
+def test_items_without_attributes_have_a_table_without_columns():
     rec = Recommender().fit({"user_id": [1, 1, 2], "item_id": [7, 8, 7], "rating": [5, 4, 4]})
     assert rec.catalogue_.attributes().shape == (2, 0)

@@ -595,10 +595,7 @@ BAD = {
         "weighting=bm25",
         "--set",
         "similarity=jaccard",
-    ): (
-        "--set weighting='bm25': with similarity='jaccard', weightings are for ratings as they are. "
-        "Use --set similarity"
-    ),
+    ): ("--set weighting='bm25': with similarity='jaccard', ratings cannot be weighted. Use --set similarity"),
     ("recommend", "sample", "--user", "42", "--preset", "textbook", "--set", "shrinkage=1"): (
         "--preset textbook has fixed models and settings: leave out --model and --set."
     ),
@@ -642,7 +639,7 @@ def test_unknown_ids_and_genres_are_ignored_with_notes():
     known = run("recommend", "sample", "--rate", "50=5", "--csv")
     found = run("recommend", "sample", "--rate", "50=5", "--rate", "9999=4", "--exclude", "9998", "--csv")
     assert found.stdout == known.stdout
-    assert "note: --rate 9999=4: ignored, because the model does not know the item" in found.stderr
+    assert "note: --rate 9999=4: ignored, because the item is not in the model" in found.stderr
     assert {row["source"] for row in rows("recommend", "sample", "--rate", "9999=4")} == {"popular"}
     found = run("recommend", "sample", "--user", "42", "--genres", "Comdy")
     assert "(none)" in found.stdout

@@ -68,7 +68,7 @@ def test_popularity_has_no_errors_of_predicted_ratings(shared_data):
 
 def test_left_out_users_are_noted():
     output = run("sample", "--split", "last").stderr
-    assert "left out of the means of what is liked:" in output
+    assert "left out of the means for liked:" in output
     assert "users of 600" in output
 
 

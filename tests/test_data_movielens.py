@@ -201,7 +201,7 @@ def test_two_ratings_files_are_an_error(tmp_path):
 
 
 def test_a_folder_without_ratings_is_an_error_that_lists_its_files(tmp_path):
-    with pytest.raises(InputError, match=r"set holds no ratings that Reelated knows.*found: 'u.item, u.user'"):
+    with pytest.raises(InputError, match=r"set contains no ratings in a known format.*found: 'u.item, u.user'"):
         read(folder_of(tmp_path, {name: FILES_100K[name].encode() for name in ("u.item", "u.user")}))
 
 
@@ -320,7 +320,7 @@ def test_folds_yields_the_five_official_folds(tmp_path):
 
 
 def test_a_data_set_without_folds_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"set holds no file 'u1.base' beside its ratings"):
+    with pytest.raises(InputError, match=r"set has no file 'u1.base' next to its ratings"):
         next(folds(folder_of(tmp_path, encoded("100K"))))
 
 

@@ -1,8 +1,8 @@
-"""The documentation is true: its code runs, its commands work, and what they print is what it shows.
+"""The documentation is correct: its code and commands run and print the output that it shows.
 
-Blocks of a file run in order, in one empty folder. After a ```python block, a ```text block is what it prints; in a
-```console block, lines after a command are what it prints; a ```csv title="name" block is a file. To write the answers
-of today into the documents: `python tests/test_docs.py`.
+Blocks of a file run in order, in one empty folder. A ```text block after a ```python block is its output; in a
+```console block, lines after a command are its output; a ```csv title="name" block is a file. To update the outputs in
+the documents: `python tests/test_docs.py`.
 """
 
 import inspect
@@ -43,7 +43,7 @@ COMMANDS = typer.main.get_command(app)
 
 
 def rewritten(text):
-    """Return a document with every shown answer as it is today, having run all of it in the current folder."""
+    """Run a document in the current folder and return it with current outputs."""
     names, printed = {"__name__": "__docs__"}, None
 
     def block(match):
@@ -64,21 +64,21 @@ def rewritten(text):
 
 @contextmanager
 def told_otherwise():
-    """Let reading say what it changed: some blocks are about just that."""
+    """Do not turn warnings about changed data into errors: some blocks show them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         yield
 
 
 def python(body, names):
-    """Run a block and return what it prints."""
+    """Run a block and return its output."""
     with redirect_stdout(io.StringIO()) as out, told_otherwise():
         exec(compile(body, "<document>", "exec"), names)
     return out.getvalue()
 
 
 def commands(body):
-    """Run the `reelated` lines of a block; where answers are shown, show those of today."""
+    """Run the `reelated` lines of a block; replace the shown outputs by current ones."""
     lines, asked, shown = [], None, False
 
     def answer():
@@ -100,7 +100,7 @@ def commands(body):
 
 
 def run(line):
-    """Run one command in this process and return what it prints; a command that is not run prints nothing."""
+    """Run one command in this process and return its output; empty for a skipped command."""
     line = line.split("  #")[0]
     if not line.startswith("reelated") or any(line.startswith(start) for start in NOT_RUN):
         return ""
@@ -117,13 +117,13 @@ def rewritten_in(name, folder):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_document_shows_what_its_code_and_commands_print(name, tmp_path):
+def test_the_output_in_a_document_is_current(name, tmp_path):
     assert rewritten_in(name, tmp_path) == (PROJECT / name).read_text(encoding="utf-8"), (
         "the answers have changed: look at them, then run python tests/test_docs.py"
     )
 
 
-def test_a_shown_answer_that_is_wrong_is_noticed(tmp_path):
+def test_a_wrong_output_in_a_document_is_detected(tmp_path):
     with chdir(tmp_path):
         text = "```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n"
         assert rewritten(text) == text.replace("3", "2")
@@ -131,12 +131,12 @@ def test_a_shown_answer_that_is_wrong_is_noticed(tmp_path):
         assert rewritten(text.replace(reelated.__version__, "0")) == text
 
 
-def test_a_shown_command_that_fails_is_noticed(tmp_path):
+def test_a_failing_command_in_a_document_is_detected(tmp_path):
     with chdir(tmp_path), pytest.raises(AssertionError, match="--nothing"):
         rewritten("```sh\nreelated recommend sample --nothing\n```\n")
 
 
-def test_the_commands_that_are_not_run_are_in_the_documents():
+def test_the_list_of_skipped_commands_is_current():
     texts = "".join((PROJECT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
     assert [start for start in NOT_RUN if start not in texts] == []
 
@@ -148,19 +148,19 @@ def sections(text):
 
 
 def options_of(command):
-    """Name all options of a command and of those within it, without the help that all have."""
+    """Return all options of a command and its subcommands except help."""
     every = [command, *getattr(command, "commands", {}).values()]
     named = [name for one in every for option in one.params for name in (*option.opts, *option.secondary_opts)]
     return {name for name in named if name.startswith("-")} - {"-h", "--help"}
 
 
 def options_in(text):
-    """Name the options that stand in backquotes, blocks left out."""
+    """Return the options in backquotes outside of code blocks."""
     return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(re.findall(r"`([^`]+)`", BLOCK.sub("", text)))))
 
 
 @pytest.mark.parametrize("name", [*COMMANDS.commands])
-def test_the_page_of_commands_names_every_option_of(name):
+def test_the_terminal_page_lists_every_option_of(name):
     found = sections((PROJECT / "docs" / "cli.md").read_text(encoding="utf-8"))
     text, shared = found[f"`reelated {name}`"], found["How to read SOURCE, and which model"]
     asked = options_of(COMMANDS.commands[name])
@@ -169,7 +169,7 @@ def test_the_page_of_commands_names_every_option_of(name):
     assert is_shared == ("--preset" in asked)
 
 
-def test_the_page_of_commands_names_no_option_that_does_not_exist():
+def test_the_terminal_page_lists_no_unknown_option():
     text = (PROJECT / "docs" / "cli.md").read_text(encoding="utf-8")
     known = set().union(*map(options_of, COMMANDS.commands.values()), options_of(COMMANDS), {"-h", "--help"})
     assert options_of(COMMANDS) <= options_in(text)
@@ -177,7 +177,7 @@ def test_the_page_of_commands_names_no_option_that_does_not_exist():
     assert {name for name in sections(text) if name.startswith("`")} == {f"`reelated {c}`" for c in COMMANDS.commands}
 
 
-def test_the_page_of_settings_has_no_figure_but_the_measured_ones():
+def test_the_page_of_settings_has_only_measured_figures():
     text = (PROJECT / "docs" / "which-setting.md").read_text(encoding="utf-8")
     figures = set(re.findall(r"\b\d\.\d{3}\b|\b\d+%", BLOCK.sub("", text)))
     measured = (PROJECT / "docs" / "measures.md").read_text(encoding="utf-8")
@@ -185,7 +185,7 @@ def test_the_page_of_settings_has_no_figure_but_the_measured_ones():
     assert {figure for figure in figures if f"| {figure} " not in measured} == set()
 
 
-def test_the_page_of_settings_names_them_all():
+def test_the_page_of_settings_names_all_settings():
     text = (PROJECT / "docs" / "which-setting.md").read_text(encoding="utf-8")
     settings = [*reelated.ItemKNN().get_params(), *inspect.signature(reelated.Recommender).parameters]
     assert [name for name in settings if not re.search(rf"`[^`]*\b{name}\b[^`]*`", text)] == []
@@ -194,12 +194,12 @@ def test_the_page_of_settings_names_them_all():
 
 
 def anchor(heading):
-    """Return the address of a heading within its page."""
+    """Return the anchor of a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_links_lead_somewhere(name):
+def test_links_have_existing_targets(name):
     text = (PROJECT / name).read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", text)
     for link in filter(None, (a or b for a, b in links)):
@@ -214,7 +214,7 @@ def test_links_lead_somewhere(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_document_speaks_of_items_and_users(name):
+def test_a_document_uses_the_words_item_and_user(name):
     text = (PROJECT / name).read_text(encoding="utf-8")
     assert re.findall(r"(?i)\b(?:films?|viewers?|members?)\b", text) == []
 
@@ -231,14 +231,14 @@ def test_how_to_contribute_is_short():
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
-def test_a_picture_of_the_terminal_fetches_nothing(name):
+def test_a_picture_of_the_terminal_loads_nothing(name):
     text = (PROJECT / "docs" / "images" / f"terminal-{name}.svg").read_text(encoding="utf-8")
     assert re.findall(r"(?i)https?:[^\"]*", text) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"(?i)@import|@font-face|<script|<image|<use|href=|url\((?!#)", text)
 
 
 def test_the_pictures_show_what_the_terminal_prints(tmp_path):
-    """In a process of its own: a picture is drawn by replacing the terminal's console."""
+    """Run in a separate process, because drawing a picture replaces the terminal's console."""
     told = "import sys; sys.path.insert(0, 'tools'); import terminal_picture as t; print(t.picture(t.LIGHT))"
     made = subprocess.run([sys.executable, "-c", told], cwd=PROJECT, capture_output=True, encoding="utf-8", check=False)
     assert made.returncode == 0, made.stderr
@@ -251,7 +251,7 @@ def words(svg):
 
 
 def update():
-    """Write the answers of today into the documents."""
+    """Write current outputs into the documents."""
     os.environ["REELATED_CACHE"] = tempfile.mkdtemp()
     os.environ["REELATED_STORE"] = f"sqlite:///{tempfile.mkdtemp()}/store.db"
     for name in DOCUMENTS:

@@ -1,4 +1,4 @@
-"""`EASE` and `Popularity`: the weights against the oracle's, their limits, and what they cost."""
+"""`EASE` and `Popularity`: weights against the oracle, limits, and memory."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ SETTINGS = st.fixed_dictionaries(
 
 
 @given(rating_tables(), SETTINGS)
-def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
+def test_weights_equal_the_oracle_on_edge_cases(R, setting):
     X = naive.as_csr(R)
     model = EASE(**setting, dtype="float64").fit(X)
     V = naive.worth(R, model.scale_, setting["min_weight"])
@@ -47,7 +47,7 @@ def test_the_weights_of_awkward_ratings_are_the_oracles(R, setting):
 
 
 @given(rating_tables(), rating_tables(), st.sampled_from([0.0, 0.25, 1.0]))
-def test_the_score_is_what_the_ratings_are_worth_times_the_weights(R, others, min_weight):
+def test_the_score_is_the_sum_of_rating_weights_times_item_weights(R, others, min_weight):
     model = EASE(l2=1, min_weight=min_weight, n_candidates=None).fit(naive.as_csr(R))
     people = np.full((others.shape[0], R.shape[1]), np.nan)
     width = min(others.shape[1], R.shape[1])
@@ -57,7 +57,7 @@ def test_the_score_is_what_the_ratings_are_worth_times_the_weights(R, others, mi
     assert model.score_items(naive.as_csr(people)) == pytest.approx(wanted, abs=1e-5, nan_ok=True)
 
 
-def test_float32_is_float64_within_its_rounding_in_closed_form_and_near():
+def test_float32_equals_float64_up_to_rounding_in_closed_form_and_with_candidates():
     X = contract.table(400, 60)
     for near in (None, 20):
         single, double = (EASE(l2=5, n_candidates=near, dtype=dtype).fit(X) for dtype in ("float32", "float64"))
@@ -66,7 +66,7 @@ def test_float32_is_float64_within_its_rounding_in_closed_form_and_near():
 
 
 @given(rating_tables(), st.sampled_from([0.5, 20.0]), st.sampled_from([1, 2, 4]))
-def test_without_room_for_a_square_the_weights_are_the_same_where_nothing_is_left_out(R, l2, near):
+def test_a_sparse_gram_matrix_without_dropped_entries_gives_the_same_weights(R, l2, near):
     X, model = naive.as_csr(R), EASE(l2=l2, n_candidates=near, dtype="float64")
     wanted = clone(model).fit(X).item_weights_.toarray()
     with pytest.MonkeyPatch.context() as patch:
@@ -74,7 +74,7 @@ def test_without_room_for_a_square_the_weights_are_the_same_where_nothing_is_lef
         assert model.fit(X).item_weights_.toarray() == pytest.approx(wanted, abs=1e-6)
 
 
-def test_without_room_for_a_square_the_largest_entries_do(monkeypatch):
+def test_a_sparse_gram_matrix_keeps_the_largest_entries(monkeypatch):
     X = contract.table(600, 80)
     whole = EASE(l2=20, n_candidates=15).fit(X)
     monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", 0)
@@ -86,7 +86,7 @@ def test_without_room_for_a_square_the_largest_entries_do(monkeypatch):
     assert part.plan(X) < whole.plan(sp.csr_array((600, 80), dtype=np.float32)) + 10 * X.nnz + 1e6
 
 
-def test_a_system_that_missing_entries_make_unsolvable_is_held_back_until_it_has_a_solution(monkeypatch):
+def test_an_indefinite_system_is_regularised_until_it_has_a_solution(monkeypatch):
     V = np.ones((50, 12), np.float32)  # all alike: without some of the entries this is no Gram matrix any more
     monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", 0)
     monkeypatch.setattr(ridge, "SPARSE_GRAM_ENTRIES", 3)
@@ -95,7 +95,7 @@ def test_a_system_that_missing_entries_make_unsolvable_is_held_back_until_it_has
     assert model.item_weights_.nnz > 0
 
 
-def test_blocks_of_the_inverse_do_not_show(monkeypatch):
+def test_the_block_size_of_the_inverse_changes_nothing(monkeypatch):
     rng = np.random.default_rng(1)
     A = rng.normal(size=(53, 41))
     matrix = A.T @ A + np.eye(41)
@@ -108,7 +108,7 @@ def test_blocks_of_the_inverse_do_not_show(monkeypatch):
         assert seen[-1] == 1.0
 
 
-def test_the_same_weights_on_one_thread_and_on_many(monkeypatch):
+def test_the_number_of_threads_does_not_change_the_weights(monkeypatch):
     X = contract.table(300, 90)
     fits = []
     for threads in (1, 2, 16):
@@ -118,7 +118,7 @@ def test_the_same_weights_on_one_thread_and_on_many(monkeypatch):
     assert contract.same_fit(fits[0], fits[2])
 
 
-def test_weights_multiply_what_a_rating_is_worth_and_not_the_predicted_rating():
+def test_weights_scale_the_rating_weights_and_not_the_predicted_rating():
     X = contract.table()
     for model in (EASE(l2=2).fit(X), ItemKNN().fit(X)):
         alike = model.score_items(X)
@@ -136,14 +136,14 @@ def test_weights_multiply_what_a_rating_is_worth_and_not_the_predicted_rating():
 
 
 @pytest.mark.parametrize("weights", [[1.0], "all", np.nan, -1.0])
-def test_weights_must_be_one_a_rating(weights):
+def test_weights_must_have_one_number_per_rating(weights):
     X = contract.table()
     wrong = np.full(X.nnz, weights) if isinstance(weights, float) else weights
     with pytest.raises(ValueError, match=r"weights|could not convert"):
         EASE(l2=2).fit(X).score_items(X, weights=wrong)
 
 
-def test_a_star_less_counts_less_and_the_lowest_still_a_little():
+def test_a_lower_rating_has_a_lower_weight_and_the_lowest_a_positive_one():
     R = np.array([[5.0, 5, np.nan], [4, 4, 1], [5, 4, 1], [np.nan, 1, 5]])
     model = EASE(l2=0.5).fit(naive.as_csr(R), scale=(1, 5))
     stars = np.full((3, 3), np.nan)
@@ -153,7 +153,7 @@ def test_a_star_less_counts_less_and_the_lowest_still_a_little():
     assert scores[0] == pytest.approx(scores[2] * 0.25, rel=1e-5)
 
 
-def test_a_plan_covers_what_the_fit_takes_and_max_memory_refuses_more():
+def test_the_plan_bounds_the_memory_and_a_fit_above_max_memory_is_refused():
     import tracemalloc
 
     X = contract.table(3000, 700)
@@ -170,7 +170,7 @@ def test_a_plan_covers_what_the_fit_takes_and_max_memory_refuses_more():
             clone(setting).set_params(max_memory="1MB").fit(X)
 
 
-def test_twenty_seven_thousand_items_in_closed_form_are_planned_within_six_gigabytes():
+def test_the_plan_of_27000_items_in_closed_form_is_below_6_gigabytes():
     X = sp.random_array((1000, 27_000), density=0.01, dtype=np.float32, format="csr", rng=1)
     assert EASE(n_candidates=None).plan(X) < 6e9
     assert EASE(n_candidates=None, dtype="float64", n_neighbors=100).plan(X) < 7e9
@@ -191,19 +191,19 @@ def test_twenty_seven_thousand_items_in_closed_form_are_planned_within_six_gigab
         ({"max_memory": "some"}, "max_memory='some'"),
     ],
 )
-def test_impossible_settings_are_refused_by_name(wrong, words):
+def test_invalid_parameters_are_rejected_by_name(wrong, words):
     with pytest.raises(InputError, match=words):
         EASE(**wrong).fit(contract.table())
 
 
-def test_ratings_of_one_value_count_as_likes():
+def test_equal_ratings_count_as_likes():
     likes = naive.as_csr(np.array([[1.0, 1, np.nan], [1, np.nan, 1], [np.nan, 1, 1], [1, 1, np.nan]]))
     model = EASE(l2=1).fit(likes)
     assert model.rating_weight(likes.data).tolist() == [1.0] * likes.nnz
     assert np.isfinite(model.score_items(likes)).all()
 
 
-def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
+def test_an_interrupted_fit_leaves_the_model_unfitted(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -215,7 +215,7 @@ def test_a_fit_that_is_interrupted_leaves_the_model_unfitted(monkeypatch):
 
 
 @pytest.mark.parametrize("near", [None, 3, 6])
-def test_what_is_known_of_items_counts_as_further_people_and_is_nobody_who_rated(near):
+def test_item_attributes_act_as_users_and_are_not_counted_as_raters(near):
     R = np.array([[5.0, 4, np.nan, np.nan, 1, np.nan], [4, np.nan, 5, np.nan, 2, np.nan], [np.nan, 2, 1, 5, 5, np.nan]])
     items = np.array([[1.0, 0], [1, 0.5], [0, 1], [0, 1], [0, 0], [1, 0]])  # nobody has rated the last
     X, model = naive.as_csr(R), EASE(l2=0.5, n_candidates=near, dtype="float64")
@@ -234,18 +234,18 @@ def test_what_is_known_of_items_counts_as_further_people_and_is_nobody_who_rated
 @pytest.mark.parametrize(
     ("items", "words"),
     [
-        (np.full((14, 1), 1.5), "items from 1.5 to 1.5: expected shares from 0 to 1."),
-        (np.full((14, 2), -0.5), "items from -0.5 to -0.5: expected shares from 0 to 1."),
+        (np.full((14, 1), 1.5), "items from 1.5 to 1.5: expected numbers from 0 to 1."),
+        (np.full((14, 2), -0.5), "items from -0.5 to -0.5: expected numbers from 0 to 1."),
         (np.ones((13, 2)), "items of shape (13, 2): expected a row for each of 14 items."),
     ],
 )
-def test_what_is_known_of_items_are_shares(items, words):
+def test_item_attributes_must_be_between_0_and_1(items, words):
     with pytest.raises(InputError) as caught:
         EASE().fit(contract.table(), items=items)
     assert str(caught.value) == words
 
 
-def test_popularity_is_the_number_of_raters_for_everybody():
+def test_popularity_is_the_number_of_raters_for_every_user():
     X = contract.table()
     model, counts = Popularity().fit(X), np.bincount(X.indices, minlength=X.shape[1])
     nobody = sp.csr_array((1, X.shape[1]), dtype=np.float32)

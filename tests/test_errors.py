@@ -1,4 +1,4 @@
-"""Messages say what was got, what is wanted and what to do, with the argument's name as the caller wrote it."""
+"""Messages contain the value, the expectation and the remedy, with the argument's name as the caller wrote it."""
 
 import pickle
 from decimal import Decimal
@@ -35,14 +35,14 @@ def message(function, *arguments, **options):
 @pytest.mark.parametrize(
     ("kind", "also"), [(InputTypeError, TypeError), (UnknownId, LookupError), (TooLarge, MemoryError)]
 )
-def test_errors_are_input_errors_and_what_python_would_raise(kind, also):
+def test_errors_are_input_errors_and_the_builtin_error_of_their_kind(kind, also):
     assert issubclass(kind, InputError)
     assert issubclass(kind, also)
     assert issubclass(InputError, ValueError)
     assert issubclass(DataWarning, UserWarning)
 
 
-def test_short_values_are_shown_whole():
+def test_short_values_are_shown_in_full():
     assert shorten("007") == "'007'"
     assert shorten(196) == "196"
     assert shorten("a" * 60) == repr("a" * 60)
@@ -50,7 +50,7 @@ def test_short_values_are_shown_whole():
 
 
 @pytest.mark.parametrize("value", ["a" * 62, "a" * 10**6, "\n" * 40, list(range(100)), b"x" * 200, "é\\" * 40])
-def test_long_values_are_cut_and_the_cut_is_shown(value):
+def test_long_values_are_truncated_with_an_ellipsis(value):
     shown = shorten(value)
     assert shown.endswith("…")
     assert len(shown) == 61
@@ -58,17 +58,17 @@ def test_long_values_are_cut_and_the_cut_is_shown(value):
     assert len(shorten(value, 20)) == 21
 
 
-def test_what_would_fill_several_lines_is_shown_on_one():
+def test_multi_line_values_are_shown_on_one_line():
     assert shorten(np.array([[1, 2], [3, 4]])) == "array([[1, 2], [3, 4]])"
     assert shorten("two  spaces") == "'two  spaces'"
 
 
-def test_numbers_of_things_are_said_in_english():
+def test_counts_are_formatted_in_english():
     assert [plural(n, "rating") for n in (0, 1, 2, 1000)] == ["0 ratings", "1 rating", "2 ratings", "1,000 ratings"]
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int8(3), np.uint64(2**63), 10**30])
-def test_integers_of_every_kind_are_integers(value):
+def test_integers_of_every_type_are_accepted(value):
     assert check_integer("n", value, 1) == value
     assert type(check_integer("n", value, 1)) is int
 
@@ -76,7 +76,7 @@ def test_integers_of_every_kind_are_integers(value):
 @pytest.mark.parametrize(
     "value", [0, -1, 1.0, "1", True, np.True_, None, float("nan"), Decimal(1), np.array([1, 2]), "x" * 10**6]
 )
-def test_what_is_no_integer_of_one_or_more_is_refused_by_name(value):
+def test_anything_but_a_positive_integer_is_rejected_by_name(value):
     assert message(check_integer, "n", value, 1) == f"n={shorten(value)}: expected an integer of 1 or more."
 
 
@@ -86,23 +86,23 @@ def test_none_is_an_integer_only_where_it_is_allowed():
 
 
 @pytest.mark.parametrize("value", [0, 2.5, np.float32(0.5), np.int16(3), Fraction(1, 2)])
-def test_numbers_of_every_kind_become_floats(value):
+def test_numbers_of_every_type_become_floats(value):
     assert check_number("reg", value, 0) == float(value)
     assert type(check_number("reg", value, 0)) is float
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "1", None, True, 1j, [1], 10**400])
-def test_what_is_no_finite_number_is_refused_by_name(value):
+def test_anything_but_a_finite_number_is_rejected_by_name(value):
     assert message(check_number, "reg", value) == f"reg={shorten(value)}: expected a finite number."
 
 
-def test_the_bounds_of_a_number_are_said():
+def test_the_bounds_of_a_number_are_in_the_message():
     assert message(check_number, "reg", -1, 0) == "reg=-1: expected a finite number of 0 or more."
     assert message(check_number, "reg", 2, 0, 1.5) == "reg=2: expected a finite number from 0 to 1.5."
     assert check_number("reg", 1.5, 0, 1.5) == 1.5
 
 
-def test_a_choice_lists_what_there_is_and_guesses_what_was_meant():
+def test_an_invalid_choice_lists_the_values_and_suggests_one():
     choices = ("cosine", "jaccard", None)
     assert check_choice("similarity", "cosine", choices) == "cosine"
     assert check_choice("similarity", None, choices) is None
@@ -118,12 +118,12 @@ def test_a_choice_lists_what_there_is_and_guesses_what_was_meant():
     [(None, None), (5, 5), (np.int64(7), 7), ("2GB", 2 * 10**9), ("1.5 gb", 15 * 10**8), ("500M", 5 * 10**8),
      ("10", 10), ("3B", 3), (" 4 KB ", 4000), ("1tb", 10**12)],
 )  # fmt: skip
-def test_sizes_are_understood(value, wanted):
+def test_sizes_are_parsed(value, wanted):
     assert check_memory("max_memory", value) == wanted
 
 
 @pytest.mark.parametrize("value", ["2GiB", "lots", "", "-1GB", "GB", 0, -5, 1.5e9, True, [1], "1e9", "2 G B"])
-def test_what_is_no_size_is_refused_by_name(value):
+def test_an_invalid_size_is_rejected_by_name(value):
     assert message(check_memory, "max_memory", value) == (
         f"max_memory={shorten(value)}: expected a size such as '2GB' or '500MB', or a number of bytes."
     )
@@ -134,7 +134,7 @@ def test_what_is_no_size_is_refused_by_name(value):
     [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 KB"), (11_340_000, "11.3 MB"), (320e9, "320.0 GB"),
      (5e12, "5.0 TB"), (7e15, "7000.0 TB")],
 )  # fmt: skip
-def test_bytes_are_said_as_people_do(count, shown):
+def test_bytes_are_formatted_with_units(count, shown):
     assert show_bytes(count) == shown
 
 
@@ -165,5 +165,5 @@ def test_the_terminal_writes_options(error, typed):
     assert error.render(TERMINAL) == typed
 
 
-def test_the_terminal_words_all_advice_that_it_can_give():
+def test_the_terminal_has_a_text_for_every_advice():
     assert set(Advice) - set(TERMINAL.advice) == {Advice.LIST_RATINGS, Advice.ADDRESSES}  # only the API gives these

@@ -33,12 +33,12 @@ def cells_of(script):
 
 
 def notebook_of(script):
-    """Return the notebook beside a script."""
+    """Return the notebook of a script."""
     return json.loads(script.with_suffix(".ipynb").read_text(encoding="utf-8"))
 
 
 def printed(notebook):
-    """Return all text that a notebook's cells have put out; pictures are looked at elsewhere."""
+    """Return the text output of a notebook's cells, without pictures."""
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
     texts = [output.get("text", output.get("data", {}).get("text/plain", "")) for output in outputs]
     return "\n".join("".join(text) for text in texts)
@@ -66,7 +66,7 @@ def test_an_example_runs_on_the_sample_without_a_warning(script, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"cache", "mpl"}
 
 
-def test_an_example_has_one_name_to_change_before_anything_else(script):
+def test_an_example_starts_with_the_name_of_the_data(script):
     kinds = cells_of(script)
     first = next(text for kind, text in kinds if kind == "code")
     assert first.startswith('SOURCE = "sample"  # or "ml-100k"')
@@ -79,13 +79,13 @@ def test_a_notebook_is_made_from_its_script(script):
     assert cells == cells_of(script), "run: python tools/notebooks.py"
 
 
-def test_a_notebook_was_run_from_top_to_bottom(script):
+def test_a_notebook_was_executed_in_order(script):
     counts = [cell["execution_count"] for cell in notebook_of(script)["cells"] if cell["cell_type"] == "code"]
     assert counts == list(range(1, len(counts) + 1))
 
 
-def test_a_notebook_holds_what_its_cells_put_out_today(script, tmp_path):
-    """Texts up to the last digit of decimals, which may differ between processors; pictures in being there."""
+def test_the_output_of_a_notebook_is_current(script, tmp_path):
+    """Texts must agree up to the last digit of decimals, which may differ between processors; pictures must exist."""
     own = {name: str(tmp_path) for name in ("REELATED_CACHE", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR")}
     done = subprocess.run(
         [sys.executable, "tools/notebooks.py", "--check", script.stem],
@@ -94,7 +94,7 @@ def test_a_notebook_holds_what_its_cells_put_out_today(script, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_changed_output_is_found():
+def test_a_changed_output_is_detected():
     stored = jupytext.read(SCRIPTS[0].with_suffix(".ipynb"))
     assert notebooks.differences(stored, copy.deepcopy(stored)) == []
     text = next(o for cell in stored.cells for o in cell.get("outputs", ()) if o["output_type"] == "stream")
@@ -125,7 +125,7 @@ def test_only_the_last_digit_of_decimals_may_differ(stored, fresh, same):
     assert notebooks.same(stored, fresh) == same
 
 
-def test_a_notebook_holds_small_pictures_and_no_error(script):
+def test_a_notebook_has_small_pictures_and_no_error(script):
     outputs = [output for cell in notebook_of(script)["cells"] for output in cell.get("outputs", ())]
     assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
     assert {output["name"] for output in outputs if output["output_type"] == "stream"} == {"stdout"}
@@ -135,7 +135,7 @@ def test_a_notebook_holds_small_pictures_and_no_error(script):
     assert script.with_suffix(".ipynb").stat().st_size < 400_000
 
 
-def test_a_notebook_names_no_place_on_a_machine_and_no_time(script):
+def test_a_notebook_contains_no_local_path_and_no_time(script):
     notebook = notebook_of(script)
     assert not PLACES.search(printed(notebook))
     assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
@@ -143,7 +143,7 @@ def test_a_notebook_names_no_place_on_a_machine_and_no_time(script):
     assert all(cell["metadata"] == {} for cell in notebook["cells"])
 
 
-def test_a_notebook_shows_nothing_of_licensed_data(script):
+def test_a_notebook_contains_no_licensed_data(script):
     text = printed(notebook_of(script))
     assert SAMPLE in text
     assert not LICENSED.search(text)
@@ -151,6 +151,6 @@ def test_a_notebook_shows_nothing_of_licensed_data(script):
     assert 'SOURCE = "sample"' in "".join(source["source"])
 
 
-def test_the_examples_speak_of_movies_and_users(script):
+def test_the_examples_use_the_words_movie_and_user(script):
     prose = "\n".join(text for kind, text in cells_of(script) if kind == "markdown")
     assert not re.search(r"\b(films?|members?|viewers?|items?)\b(?!-based)", prose, re.IGNORECASE)

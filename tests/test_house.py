@@ -1,4 +1,4 @@
-"""The house stays as it was laid out: short files, short functions, documented names, rooms that keep apart."""
+"""Project rules: short files and functions, documented names, and imports of lower layers only."""
 
 import ast
 import contextlib
@@ -26,13 +26,13 @@ SAME_KIND = {
     "bpmf", "csr", "errors", "evaluate", "frames", "gibbs", "ids", "metrics", "report", "ridge", "scoring",
 }  # fmt: skip
 """Module names that occur in several packages: the kernels of a model, the ids of a data set and of a store."""
-DOORS = ("cli", "web", "similarity", "parallel", "notebook")
+INTERFACES = ("cli", "web", "similarity", "parallel", "notebook")
 """Packages that callers do not import: commands, pages, and parts of the models and answers."""
 
 
 # ------------------------------------------------------------------------------------------------------------ sizes
 def functions_of(path):
-    """Yield the name and the lines, the docstring not counted, of every function of a file."""
+    """Yield the name and the number of lines, without docstring, of every function of a file."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first = node.body[0]
@@ -126,31 +126,31 @@ def test_no_modules_import_each_other_in_a_circle():
     assert list(TopologicalSorter(graph).static_order())
 
 
-def test_no_room_is_a_lumber_room():
+def test_no_module_has_a_catch_all_name():
     lumber = {"utils", "common", "core", "base", "helpers", "settings"}
     assert not [path for path in SOURCES if path.stem.strip("_") in lumber or path.parent.name in lumber]
 
 
 # ------------------------------------------------------------------------------------------------------------- docs
 def public_names():
-    """Return what a caller may use, by its dotted name: the names of every room that is no door."""
-    rooms = ["reelated"] + [
-        f"reelated.{room.name}"
-        for room in pkgutil.iter_modules(reelated.__path__)
-        if not room.name.startswith("_") and room.name not in DOORS
+    """Return the public names by dotted name: those of every package except the interfaces."""
+    packages = ["reelated"] + [
+        f"reelated.{package.name}"
+        for package in pkgutil.iter_modules(reelated.__path__)
+        if not package.name.startswith("_") and package.name not in INTERFACES
     ]
     found = {}
-    for room in map(importlib.import_module, rooms):
-        own = [name for name, thing in vars(room).items() if getattr(thing, "__module__", None) == room.__name__]
-        for name in getattr(room, "__all__", own):
-            thing = getattr(room, name)
+    for package in map(importlib.import_module, packages):
+        own = [name for name, thing in vars(package).items() if getattr(thing, "__module__", None) == package.__name__]
+        for name in getattr(package, "__all__", own):
+            thing = getattr(package, name)
             if not name.startswith("_") and (inspect.isclass(thing) or inspect.isfunction(thing)):
                 found[f"{thing.__module__}.{name}"] = thing
     return found
 
 
 def methods_of(kind):
-    """Return the public methods that a class has of us, by name."""
+    """Return the public methods of a class that are defined in reelated, by name."""
     return {
         name: function
         for name, function in inspect.getmembers(kind, inspect.isroutine)
@@ -177,7 +177,7 @@ PUBLIC, CALLABLES = public_names(), documented_callables()
 
 
 def documented(doc):
-    """Return name → what is said of its type, for `a, b : float, default 1 and 2` both."""
+    """Return name → documented type, with one entry each for `a, b : float, default 1 and 2`."""
     told = {}
     for names, kind, _ in doc["Parameters"]:
         apart = [name.strip() for name in names.split(",")]
@@ -202,7 +202,7 @@ def default_of(kind):
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_is_said_in_one_sentence(name):
+def test_every_public_docstring_starts_with_one_sentence(name):
     told = inspect.getdoc(PUBLIC[name])
     assert told
     first = told.split("\n\n")[0]
@@ -211,7 +211,7 @@ def test_every_public_name_is_said_in_one_sentence(name):
 
 
 @pytest.mark.parametrize("name", CALLABLES)
-def test_parameters_and_their_defaults_are_documented_as_they_are(name):
+def test_documented_parameters_and_defaults_match_the_signature(name):
     function, doc = CALLABLES[name]
     signature = inspect.signature(function).parameters
     wanted = {
@@ -227,7 +227,7 @@ def test_parameters_and_their_defaults_are_documented_as_they_are(name):
 
 
 @pytest.mark.parametrize("name", CALLABLES)
-def test_what_is_returned_is_documented(name):
+def test_return_values_are_documented(name):
     function, doc = CALLABLES[name]
     returned = inspect.signature(function).return_annotation
     if doc["Parameters"] and returned not in (None, "None", inspect.Signature.empty):
@@ -235,7 +235,7 @@ def test_what_is_returned_is_documented(name):
 
 
 @pytest.mark.parametrize("name", [name for name, thing in PUBLIC.items() if inspect.isclass(thing)])
-def test_fields_of_records_are_documented_as_they_are(name):
+def test_documented_fields_match_the_record(name):
     kind = PUBLIC[name]
     fields = list(getattr(kind, "__dataclass_fields__", None) or getattr(kind, "_fields", ()))
     told = [
@@ -258,14 +258,14 @@ def test_learned_attributes_are_documented():
 
 
 # ---------------------------------------------------------------------------------------------------------- imports
-def test_the_rooms_import_only_what_lies_below_them():
+def test_packages_import_only_lower_layers():
     linter = Path(sys.executable).with_name("lint-imports")  # in a process of its own: it switches other loggers off
     command = [linter, "--config", PROJECT / "pyproject.toml", "--no-cache"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_importing_reelated_loads_no_door_no_database_and_no_cluster():
+def test_importing_reelated_loads_no_interface_no_database_and_no_cluster():
     script = "import sys, reelated; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
@@ -296,12 +296,12 @@ def imports_of(path):
     }
 
 
-def test_kernels_import_numpy_and_numba_alone():
+def test_kernels_import_only_numpy_and_numba():
     files = [path for path in SOURCES if "_kernels" in (path.stem, path.parent.name)]
     imported = {module for path in files for module in imports_of(path) if not module.startswith("reelated._kernels")}
     others = {module.split(".")[0] for module in imported} - set(sys.stdlib_module_names)
     assert others - {"llvmlite"} == {"numpy", "numba"}  # llvmlite is what numba itself is made of
 
 
-def test_the_oracle_imports_nothing_of_ours():
+def test_the_oracle_imports_nothing_from_reelated():
     assert imports_of(PROJECT / "tests" / "naive.py") == {"math", "numpy", "scipy.sparse"}

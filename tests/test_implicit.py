@@ -1,4 +1,4 @@
-"""Purchases and likes, where every rating is equal: lists and reasons, and no predicted rating at any door."""
+"""Purchases and likes, where all ratings are equal: lists and reasons, but no predicted rating in any interface."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ HERE = "http://127.0.0.1:8000"
 
 
 def purchases(n_users=80, n_items=24):
-    """Return who bought what: two kinds of customers, each of whom bought some things of the other kind, too."""
+    """Return purchases of two groups of customers, who also bought some products of the other group."""
     rng = np.random.default_rng(3)
     chance = np.where(np.arange(n_users)[:, None] % 2 == np.arange(n_items) % 2, 0.5, 0.1)
     users, items = np.nonzero(rng.random((n_users, n_items)) < chance)
@@ -38,7 +38,7 @@ BOUGHT = purchases()
 
 
 def bought(scale=None, stars=1.0):
-    """Read the purchases, as a table without ratings or with one that is always the same."""
+    """Read the purchases as a table without ratings, or with equal ratings."""
     if stars is None:
         return reelated.read(BOUGHT, columns={"user_id": "customer", "rating": None}, scale=scale, name="shop")
     table = BOUGHT | {"stars": [stars] * len(BOUGHT["customer"])}
@@ -68,7 +68,7 @@ def message(call, *args, **how):
         ({"scale": (-1, 1, 2)}, "explicit"),
     ],
 )
-def test_equal_ratings_have_no_rater_and_are_implicit_where_the_scale_has_nothing_else(data, feedback):
+def test_equal_ratings_have_no_rater_and_are_implicit_if_the_scale_has_no_other_value(data, feedback):
     made = reelated.Recommender(EASE()).fit(bought(**data))
     assert (made.models_.rater, made.feedback_) == (None, feedback)
     rows = made.recommend(0)
@@ -77,12 +77,12 @@ def test_equal_ratings_have_no_rater_and_are_implicit_where_the_scale_has_nothin
     assert all((reason.rating is None) == (feedback == "implicit") for row in rows for reason in row.reasons)
 
 
-def test_ratings_that_differ_have_a_rater_and_are_explicit(sample):
+def test_differing_ratings_have_a_rater_and_are_explicit(sample):
     made = reelated.Recommender(rater=ItemKNN()).fit(sample)
     assert (made.models_.rater is None, made.feedback_) == (False, "explicit")
 
 
-def test_lists_are_those_of_the_ranker_with_reasons_and_without_a_predicted_rating(rec):
+def test_lists_have_scores_and_reasons_and_no_predicted_rating(rec):
     alone = reelated.Recommender(ranker=EASE(), rater=None).fit(bought())
     for user in (0, 1, 30):
         rows = rec.recommend(user)
@@ -94,7 +94,7 @@ def test_lists_are_those_of_the_ranker_with_reasons_and_without_a_predicted_rati
     assert ", rated " not in repr(rec.explain(0, rec.recommend(0)[0].item_id))
 
 
-def test_the_audience_has_no_predicted_rating_and_lists_of_everybody_have_none(rec):
+def test_audiences_and_batch_lists_have_no_predicted_rating(rec):
     for row in rec.audience(3):
         assert (row.predicted_rating, row.above_user_mean) == (None, None)
         assert row.adjusted_score is not None
@@ -104,8 +104,8 @@ def test_the_audience_has_no_predicted_rating_and_lists_of_everybody_have_none(r
     assert rec.audience_batch([3, 4])["predicted_rating"].null_count() == len(rec.audience_batch([3, 4]))
 
 
-def test_a_predicted_rating_that_is_asked_for_is_refused_in_one_sentence(rec):
-    told = "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater. "
+def test_a_request_for_a_predicted_rating_is_rejected_in_one_sentence(rec):
+    told = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater. "
     told += "List by score."
     assert message(rec.recommend, 0, by="rating") == f"by='rating': {told}"
     assert message(rec.audience, 3, by="rating") == f"by='rating': {told}"
@@ -114,14 +114,14 @@ def test_a_predicted_rating_that_is_asked_for_is_refused_in_one_sentence(rec):
     assert message(reelated.Recommender(by="rating").fit, bought()) == f"by='rating': {told}"
 
 
-def test_a_rater_that_is_given_is_not_fitted_and_a_note_says_so():
+def test_a_given_rater_is_not_fitted_and_a_note_reports_it():
     made = reelated.Recommender(EASE(), BPMF(n_samples=7)).fit(bought())
     assert made.models_.rater is None
     assert made.notes_[-1] == "All ratings are equal: none is predicted, and rater=BPMF(n_samples=7) is not fitted."
     assert not any("equal" in note for note in reelated.Recommender().fit(bought()).notes_)
 
 
-def test_the_rater_is_no_part_of_the_work(rec):
+def test_the_plan_does_not_include_the_rater(rec):
     data, seen = bought(), []
     both = EASE().plan(data.ratings.matrix) + BPMF().plan(data.ratings.matrix)
     assert reelated.Recommender().plan(data) == EASE().plan(data.ratings.matrix) < both
@@ -129,7 +129,7 @@ def test_the_rater_is_no_part_of_the_work(rec):
     assert seen[-1] == 1.0
 
 
-def test_it_is_saved_and_opened_without_a_rater(rec, tmp_path):
+def test_a_model_without_a_rater_can_be_saved_and_loaded(rec, tmp_path):
     again = reelated.Recommender.load(rec.save(tmp_path / "shop"))
     assert (again.models_.rater, again.feedback_) == (None, "implicit")
     assert again.recommend(0) == rec.recommend(0)
@@ -141,14 +141,14 @@ def test_it_is_saved_and_opened_without_a_rater(rec, tmp_path):
     assert "damaged" in message(reelated.Recommender.load, tmp_path / "shop")
 
 
-def test_it_serves_the_ratings_of_others(rec):
+def test_with_ratings_serves_other_users(rec):
     others = {"customer": [7, 7, 8], "product_id": [1, 3, 2]}
     served = rec.with_ratings(reelated.read(others, columns={"user_id": "customer", "rating": None}))
     assert served.recommend(7)[0].predicted_rating is None
     assert [row.item_id for row in served.recommend(7)] == [row.item_id for row in rec.recommend(ratings={1: 1, 3: 1})]
 
 
-def test_a_recommender_of_stars_may_have_no_rater_and_still_says_what_was_rated(sample, tmp_path):
+def test_a_recommender_of_explicit_ratings_without_a_rater_shows_the_ratings_in_reasons(sample, tmp_path):
     alone = reelated.Recommender(rater=None).fit(sample)
     both = reelated.Recommender(rater=ItemKNN()).fit(sample)
     for made in (alone, reelated.Recommender.load(alone.save(tmp_path / "model"))):
@@ -159,14 +159,14 @@ def test_a_recommender_of_stars_may_have_no_rater_and_still_says_what_was_rated(
         assert {row.predicted_rating for row in rows} == {None}
 
 
-def test_the_recipe_alone_still_lists_by_its_predicted_rating():
+def test_the_textbook_recipe_still_sorts_by_predicted_rating():
     made = textbook().fit(bought())
     assert {row.predicted_rating for row in made.recommend(0)} == {1.0}
     assert made.predict(0, 3).predicted_rating == 1.0
 
 
 # -------------------------------------------------------------------------------------------------------- evaluation
-def test_neither_errors_nor_likes_are_measured_where_all_ratings_are_equal():
+def test_equal_ratings_have_neither_rating_errors_nor_liked_metrics():
     split = within_users(bought())
     results = {"default": evaluate(reelated.Recommender(), split), "textbook": evaluate(textbook(), split)}
     results["popularity"] = evaluate(reelated.Recommender(Popularity()), split)
@@ -183,7 +183,7 @@ def test_neither_errors_nor_likes_are_measured_where_all_ratings_are_equal():
     assert {one.relevance for one in told} == {"any", None}
 
 
-def test_a_recommender_without_a_rater_has_no_errors_and_is_compared_by_the_rest(sample):
+def test_a_recommender_without_a_rater_has_no_rating_errors_and_can_be_compared(sample):
     split = within_users(sample)
     first = evaluate(reelated.Recommender(rater=None), split)
     second = evaluate(reelated.Recommender(rater=ItemKNN()), split)
@@ -196,7 +196,7 @@ def test_a_recommender_without_a_rater_has_no_errors_and_is_compared_by_the_rest
 
 
 @pytest.mark.parametrize("goal", ["liked", "rating"])
-def test_settings_are_tuned_for_any_hit_alone(goal):
+def test_settings_are_tuned_for_any_only(goal):
     assert message(tune, bought(), goal).endswith("all ratings are equal, so the only goal is 'any'.")
     pytest.importorskip("optuna")
     assert tune(bought(), "any", trials=1).value > 0
@@ -219,7 +219,7 @@ def run(command, file, *words, code=0):
     return result
 
 
-def test_the_terminal_says_because_you_have_and_predicts_nothing(rec, file):
+def test_the_terminal_says_because_you_have_and_shows_no_prediction(rec, file):
     heading = run("recommend", file, "--user", "0").stdout.splitlines()[1]
     assert heading.split() == ["id", "item", "score", "because", "you", "have"]
     told = run("recommend", file, "--user", "0", "--why").stdout
@@ -234,14 +234,14 @@ def test_the_terminal_says_because_you_have_and_predicts_nothing(rec, file):
     assert "predicts no ratings" in str(run("recommend", file, "--user", "0", "--by", "rating", code=1).exception)
 
 
-def test_everybodys_lists_are_written_without_a_predicted_rating(file, tmp_path):
+def test_batch_writes_lists_without_a_predicted_rating(file, tmp_path):
     run("batch", file, "-o", str(tmp_path / "lists.csv"))
     table = list(csv.DictReader(io.StringIO((tmp_path / "lists.csv").read_text())))
     assert len(table) > 500
     assert {row["predicted_rating"] for row in table} == {""}
 
 
-def test_the_terminal_measures_lists_alone(file, tmp_path):
+def test_the_terminal_measures_lists_only(file, tmp_path):
     told = run("evaluate", file, "--report", str(tmp_path / "report.html")).stdout
     for word in ("RMSE", "iked", "predicted", "interval 1"):
         assert word not in told
@@ -251,7 +251,7 @@ def test_the_terminal_measures_lists_alone(file, tmp_path):
     assert told["liked"] is None
 
 
-def test_a_check_up_says_once_that_all_ratings_are_equal(file):
+def test_validation_reports_once_that_all_ratings_are_equal(file):
     told = run("check", file).stdout
     assert "Every rating is 1" in told
     assert "alike" not in told
@@ -286,7 +286,7 @@ def test_the_api_predicts_no_rating(client):
         assert "predicts no ratings" in answer.json()["detail"]
 
 
-def test_the_page_has_a_mark_instead_of_stars_and_names_what_one_has(client):
+def test_the_page_has_a_mark_instead_of_stars_and_lists_the_visitors_items(client):
     start = client.get("/").text
     assert start.count(">I have this</button>") >= 12
     token = re.search(r'name="token" value="(\w+)"', start)[1]
@@ -309,7 +309,7 @@ def test_the_page_has_a_mark_instead_of_stars_and_names_what_one_has(client):
     assert client.get("/ratings").text.count("✓ I have this") == 2
 
 
-def test_a_scale_of_one_value_is_a_mark_too():
+def test_a_scale_with_one_value_also_gives_a_mark():
     for scale, feedback in (((1, 1, 1), "explicit"), ((0, 1, 1), "implicit")):
         made = RatingInput.of(Scale(*map(float, scale)), feedback)
         assert made.single

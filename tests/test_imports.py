@@ -78,7 +78,7 @@ def stored(store, text):
 
 
 def test_no_import_makes_a_known_field_unknown_in_any_order(store):
-    """Each pair has items and users of its own in one store: the first source, the second, the first once more."""
+    """Each pair of sources has its own items and users: import the first, the second, then the first again."""
     for number, names in enumerate(permutations(SOURCES, 2)):
         first_id = 100 * number
         expected = [{"title": f"Item {first_id + index}"} for index in (0, 1)]

@@ -1,4 +1,4 @@
-"""Each numba kernel agrees with the oracle, and compiles where nothing can be written."""
+"""Each numba kernel agrees with the oracle, and compiles in a read-only package."""
 
 import os
 import shutil

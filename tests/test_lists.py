@@ -1,4 +1,4 @@
-"""Lists made for eight rows side by side are those of every row alone, to the bit, whatever rounding hides."""
+"""Lists computed for eight rows at a time equal those of each row alone, bit for bit, whatever the rounding."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from reelated.models import ItemKNN, topn
 
 
 def both_ways(model, X, n, **asked):
-    """Return the lists made in groups and those made row by row."""
+    """Return the grouped and the row-by-row lists."""
     seen, groups = [], kernels.topn_groups
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "topn_groups", lambda *a: seen.append(groups(*a)))
@@ -32,7 +32,7 @@ def assert_same(fast, plain):
 
 
 @given(rating_tables(), st.integers(1, 6), st.booleans(), st.sampled_from(["cosine", "jaccard", "pearson"]))
-def test_lists_of_awkward_ratings_are_those_of_each_row_alone(R, n, keep_seen, similarity):
+def test_grouped_lists_equal_row_by_row_lists_on_edge_cases(R, n, keep_seen, similarity):
     X = naive.as_csr(np.tile(R, (9, 1))[: max(9, len(R))])
     model = ItemKNN(similarity, n_neighbors=3).fit(X)
     assume(X.data.min(initial=0) >= model.zero_rating)  # else a rating is worth less than nothing
@@ -41,14 +41,14 @@ def test_lists_of_awkward_ratings_are_those_of_each_row_alone(R, n, keep_seen, s
     assert_same(*both_ways(model, X, n, exclude_seen=not keep_seen, item_mask=allowed))
 
 
-def test_lists_of_many_are_those_of_each_row_alone():
+def test_grouped_lists_equal_row_by_row_lists_on_many_rows():
     X = contract.table(331, 203)
     model = ItemKNN(n_neighbors=20, shrinkage=2).fit(X)
     for n in (1, 10, 100):
         assert_same(*both_ways(model, X, n))
 
 
-def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
+def test_rows_affected_by_rounding_are_computed_row_by_row(monkeypatch):
     R = np.full((40, 60), np.nan)
     R[:20, :50] = 4.0  # fifty items that nobody could tell apart: the tenth best is as good as the eleventh
     R[20:, 30:] = 5.0
@@ -70,14 +70,14 @@ def test_what_rounding_may_hide_is_looked_at_row_by_row(monkeypatch):
         ({}, "rating"),
     ],
 )
-def test_what_is_no_sum_of_positive_parts_is_never_made_in_groups(setting, by, monkeypatch):
+def test_scores_with_negative_terms_are_never_grouped(setting, by, monkeypatch):
     X = contract.table(60, 40)
     model = ItemKNN(**{"n_neighbors": 9} | setting).fit(X)
     monkeypatch.setattr(kernels, "topn_groups", lambda *_: pytest.fail("a group was made"))
     assert len(model.recommend(X, 5, by=by).items)
 
 
-def test_of_equal_scores_the_lower_number_comes_first_whatever_was_seen_first():
+def test_ties_are_in_ascending_item_index_whatever_the_order_of_the_row():
     items, exact = np.array([9, 7, 3, 8], np.int32), np.array([1.0, 2.0, 2.0, 1.0])
     out_items, out_scores = np.zeros(3, np.int32), np.zeros(3)
     assert batch_topn._certain_top_n(items, exact, 0.5, 3, out_items, out_scores) == 3

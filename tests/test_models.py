@@ -1,4 +1,4 @@
-"""The models keep the contract, and their numbers are the oracle's."""
+"""The models keep the contract, and their numbers equal the oracle."""
 
 import hashlib
 import os
@@ -62,7 +62,7 @@ def names(promises):
 # ---------------------------------------------------------------------------------------------------- the contract
 @pytest.mark.parametrize("setting", EVERY)
 @pytest.mark.parametrize("promise", contract.EVERY, ids=names(contract.EVERY))
-def test_every_model_keeps_its_promises(promise, setting):
+def test_every_model_keeps_the_contract(promise, setting):
     promise(clone(EVERY[setting]), contract.table())
 
 
@@ -76,12 +76,12 @@ LINKLESS = {
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("promise", contract.ITEM_ITEM, ids=names(contract.ITEM_ITEM))
-def test_every_item_item_model_keeps_the_promises_of_recommend(promise, setting):
+def test_every_item_item_model_keeps_the_contract_of_recommend(promise, setting):
     if not isinstance(SETTINGS[setting], (Popularity, BiasModel)) or promise not in LINKLESS:
         promise(clone(SETTINGS[setting]), contract.table())
 
 
-def test_every_model_and_every_promise_is_under_the_contract():
+def test_the_contract_covers_every_model_and_every_promise():
     assert {type(model) for model in EVERY.values()} == set(MODELS.values())
     assert {type(model) for model in SETTINGS.values()} == {
         model for model in MODELS.values() if issubclass(model, LinearItemModel)
@@ -122,12 +122,12 @@ def sklearn_checks():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize(("model", "check"), list(sklearn_checks()))
-def test_scikit_learn_finds_nothing_to_complain_of(model, check):
+def test_the_estimator_checks_of_scikit_learn_pass(model, check):
     check(model)
 
 
 def minus_rmse(model, X, y=None):
-    """Judge each third rating by the others of its row."""
+    """Return minus the RMSE of every third rating, predicted from the others of its row."""
     hidden = np.arange(X.nnz) % 3 == 0
     rows, items = (part[hidden] for part in X.nonzero())
     rest = sp.csr_array((X.data[~hidden], tuple(part[~hidden] for part in X.nonzero())), shape=X.shape)
@@ -135,7 +135,7 @@ def minus_rmse(model, X, y=None):
     return -np.sqrt(np.nanmean(wrong**2))
 
 
-def test_a_grid_search_chooses_the_number_of_neighbours_with_a_scorer_of_ones_own():
+def test_a_grid_search_works_with_a_custom_scorer():
     X = contract.table(40, 9)
     search = GridSearchCV(ItemKNN(), {"n_neighbors": [1, 4, None]}, scoring=minus_rmse, cv=3).fit(X)
     scores = search.cv_results_["mean_test_score"]
@@ -145,7 +145,7 @@ def test_a_grid_search_chooses_the_number_of_neighbours_with_a_scorer_of_ones_ow
     assert search.best_params_["n_neighbors"] == [1, 4, None][int(scores.argmax())]
 
 
-def test_a_clone_has_the_parameters_and_nothing_learned():
+def test_a_clone_has_the_parameters_and_is_unfitted():
     model = ItemKNN("pearson", n_neighbors=7, damping=2.0).fit(contract.table())
     copy = clone(model)
     assert copy.get_params() == model.get_params() != ItemKNN().get_params()
@@ -192,7 +192,7 @@ print(numba.get_num_threads(), min(slices), min(map(len, threads.values())) > 1,
 """
 
 
-def test_the_same_bits_come_from_one_two_and_sixteen_threads():
+def test_results_are_identical_on_1_2_and_16_threads():
     paths = os.pathsep.join(["tests", *sys.path])
     running = [
         subprocess.Popen(
@@ -226,7 +226,7 @@ def oracle_settings():
 
 
 @given(rating_tables(), rating_tables(), oracle_settings())
-def test_scores_and_predictions_of_awkward_ratings_are_the_oracles(R, others, setting):
+def test_scores_and_predictions_equal_the_oracle_on_edge_cases(R, others, setting):
     X = naive.as_csr(R)
     model = ItemKNN(**setting).fit(X)
     S = model.item_weights_.toarray().astype(np.float64)
@@ -254,7 +254,7 @@ def test_scores_and_predictions_of_awkward_ratings_are_the_oracles(R, others, se
 
 
 @given(rating_tables(), st.integers(0, 4), st.sampled_from([0.0, 0.5, 12.0]), st.integers(1, 4))
-def test_the_baseline_of_awkward_ratings_is_the_oracles(R, reg_item, reg_user, rounds):
+def test_the_bias_model_equals_the_oracle_on_edge_cases(R, reg_item, reg_user, rounds):
     model = BiasModel(reg_user=reg_user, reg_item=reg_item, n_iterations=rounds).fit(naive.as_csr(R))
     mean, of_item = naive.baseline(R, reg_user, reg_item, rounds)
     assert model.mean_ == pytest.approx(mean, abs=1e-9)
@@ -268,7 +268,7 @@ def test_the_baseline_of_awkward_ratings_is_the_oracles(R, reg_item, reg_user, r
     assert model.predict_pairs(naive.as_csr(R), users, items) == pytest.approx(wanted, abs=2e-6)
 
 
-def test_a_small_table_by_hand():
+def test_a_small_table_matches_a_calculation_by_hand():
     R = np.array([[5, 4, np.nan], [4, 5, 1], [1, np.nan, 5], [np.nan, 2, 4]])
     X = naive.as_csr(R)
     model = clone(RECIPE).fit(X)
@@ -282,7 +282,7 @@ def test_a_small_table_by_hand():
     assert told.contributions == pytest.approx([s02 * 0.5 / (s02 + s12), -s12 * 0.5 / (s02 + s12)])
 
 
-def test_nothing_to_go_by_is_no_number():
+def test_a_row_without_evidence_has_no_score():
     R = np.array([[5, 4, np.nan, np.nan], [4, np.nan, np.nan, np.nan], [np.nan, np.nan, np.nan, 2]])
     X, nobody = naive.as_csr(R), sp.csr_array((1, 4), dtype=np.float32)
     assert np.isnan(clone(RECIPE).fit(X).predict_pairs(X, [1, 0], [2, 3])).all()
@@ -293,13 +293,13 @@ def test_nothing_to_go_by_is_no_number():
     assert ItemKNN("pearson").fit(flat).predict(sp.csr_array((1, 3), dtype=np.float32)).tolist() == [[0, 0, 1]]
 
 
-def test_predictions_of_the_largest_numbers_stay_numbers():
+def test_predictions_of_the_largest_floats_are_finite():
     R = np.array([[3e12, 1e13, 2e13], [1e13, 2e13, np.nan]])
     model = clone(RECIPE).fit(naive.as_csr(R))
     assert model.predict(naive.as_csr(R)) == pytest.approx(naive.weighted_averages(R, model.item_weights_.toarray()))
 
 
-def test_what_was_rated_is_not_used_to_predict_itself():
+def test_a_rating_is_not_used_to_predict_itself():
     X = contract.table()
     model = clone(RECIPE).fit(X)
     u, i = 0, int(X.indices[0])
@@ -308,7 +308,7 @@ def test_what_was_rated_is_not_used_to_predict_itself():
     assert contract.identical(model.predict_pairs(X, [u], [i]), model.predict_pairs(without, [u], [i]))
 
 
-def test_negative_links_push_the_relevance_down_and_stars_of_theirs_push_it_further():
+def test_negative_weights_lower_the_score_and_higher_ratings_lower_it_further():
     model = ItemKNN("pearson", positive_only=False, n_neighbors=None).fit(contract.table())
     i, j = (int(part[0]) for part in np.nonzero(model.item_weights_.toarray() < 0))
     row = np.full((2, 14), np.nan)
@@ -317,7 +317,7 @@ def test_negative_links_push_the_relevance_down_and_stars_of_theirs_push_it_furt
     assert scores[1] < scores[0] < 0
 
 
-def test_a_plan_covers_what_the_fit_keeps_and_max_memory_refuses_more():
+def test_the_plan_bounds_the_result_and_a_fit_above_max_memory_is_refused():
     X = contract.table(60, 40)
     for setting in (SETTINGS["default"], SETTINGS["textbook"], SETTINGS["few neighbours"]):
         model = clone(setting)
@@ -359,26 +359,26 @@ def test_a_fit_takes_no_more_memory_than_its_plan(setting):
         ({"max_memory": "lots"}, "max_memory='lots': expected a size such as '2GB'"),
     ],
 )
-def test_a_wrong_parameter_of_item_knn_is_refused_at_fit_by_its_name(wrong, words):
+def test_fit_rejects_an_invalid_parameter_of_item_knn_by_name(wrong, words):
     model = ItemKNN(**wrong)
     with pytest.raises(InputError, match=words):
         model.fit(contract.table())
 
 
 @pytest.mark.parametrize("wrong", [{"reg_user": -1}, {"reg_item": "1"}, {"n_iterations": 0}])
-def test_a_wrong_parameter_of_the_baseline_is_refused_at_fit_by_its_name(wrong):
+def test_fit_rejects_an_invalid_parameter_of_the_bias_model_by_name(wrong):
     (name,) = wrong
     with pytest.raises(InputError, match=f"{name}="):
         BiasModel(**wrong).fit(contract.table())
 
 
 @pytest.mark.parametrize("weighting", ["tf-idf", "bm25"])
-def test_weightings_refuse_negative_ratings(weighting):
+def test_weightings_reject_negative_ratings(weighting):
     with pytest.raises(InputError, match=f"weighting='{weighting}': expected no rating below 0, got -2"):
         ItemKNN(weighting=weighting).fit(np.array([[3, -2, 1], [1, 1, 1]]))
 
 
-def test_a_stored_zero_is_a_rating_and_a_dense_zero_is_none():
+def test_a_stored_zero_is_a_rating_and_a_dense_zero_is_missing():
     R = np.array([[0, 4, np.nan], [3, 0, np.nan], [0, 0, np.nan], [np.nan, 2, 2]])
     stored, full = ItemKNN().fit(naive.as_csr(R)), ItemKNN().fit(np.nan_to_num(R))
     assert stored.scale_ == (0, 4)
@@ -387,7 +387,7 @@ def test_a_stored_zero_is_a_rating_and_a_dense_zero_is_none():
     assert ItemKNN("jaccard").fit(np.nan_to_num(R)).item_weights_.nnz == 2
 
 
-def test_rows_of_a_top_n_are_its_parts():
+def test_the_rows_of_a_top_n_are_slices_of_its_arrays():
     top = TopN(np.array([0, 2, 2, 3]), np.array([4, 1, 0], np.int32), np.array([0.5, 0.25, 1.0]))
     assert [top.row(u)[0].tolist() for u in range(3)] == [[4, 1], [], [0]]
     assert top.row(2)[1].tolist() == [1.0]
@@ -396,7 +396,7 @@ def test_rows_of_a_top_n_are_its_parts():
 # -------------------------------------------------------------------------------------------- the recipe on real data
 @pytest.fixture(scope="module")
 def movielens_100k(shared_data):
-    """The ratings of MovieLens 100K, users × items, NaN for none; read here without a line of ours."""
+    """The ratings of MovieLens 100K, users × items, NaN for missing ratings; read without reelated."""
     with zipfile.ZipFile(shared_data / "ml-100k.zip") as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("u.data")]
         table = pl.read_csv(archive.read(name), separator="\t", has_header=False)
@@ -413,7 +413,7 @@ def recipe_100k(movielens_100k):
     return clone(RECIPE).fit(naive.as_csr(movielens_100k))
 
 
-def test_the_recipes_similarities_are_scikit_learns_on_movielens_100k(movielens_100k, recipe_100k):
+def test_textbook_similarities_equal_scikit_learn_on_movielens_100k(movielens_100k, recipe_100k):
     wanted = 1 - pairwise_distances(np.nan_to_num(movielens_100k).T, metric="cosine")
     np.fill_diagonal(wanted, 0)
     assert np.abs(recipe_100k.item_weights_.toarray() - wanted).max() < 1e-6
@@ -421,7 +421,7 @@ def test_the_recipes_similarities_are_scikit_learns_on_movielens_100k(movielens_
 
 
 @pytest.mark.parametrize("name", ["cosine", "jaccard", *naive.HAS_OFFSETS])
-def test_the_nearest_of_some_items_are_the_plain_loops_on_movielens_100k(movielens_100k, name):
+def test_neighbours_of_some_items_equal_plain_loops_on_movielens_100k(movielens_100k, name):
     R = movielens_100k
     model = ItemKNN(name, n_neighbors=50, positive_only=False, shrinkage=5).fit(naive.as_csr(R))
     V, common = naive.residuals(R, name) if name in naive.HAS_OFFSETS else R, ~np.isnan(R)
@@ -437,7 +437,7 @@ def test_the_nearest_of_some_items_are_the_plain_loops_on_movielens_100k(moviele
         assert model.n_common_[[i]].toarray()[0].tolist() == np.where(kept, both, 0).tolist()
 
 
-def test_the_recipes_predictions_of_all_pairs_are_the_oracles_on_movielens_100k(movielens_100k, recipe_100k):
+def test_textbook_predictions_of_all_pairs_equal_the_oracle_on_movielens_100k(movielens_100k, recipe_100k):
     R = movielens_100k
     wanted_similarity = 1 - pairwise_distances(np.nan_to_num(R).T, metric="cosine")
     np.fill_diagonal(wanted_similarity, 0)
@@ -451,7 +451,7 @@ def test_the_recipes_predictions_of_all_pairs_are_the_oracles_on_movielens_100k(
     assert contract.identical(predicted, recipe_100k.predict(naive.as_csr(R)))
 
 
-def test_the_recipes_predictions_of_some_pairs_are_the_plain_loops_on_movielens_100k(movielens_100k, recipe_100k):
+def test_textbook_predictions_of_some_pairs_equal_plain_loops_on_movielens_100k(movielens_100k, recipe_100k):
     R, picked = movielens_100k, np.random.default_rng(7)
     X = naive.as_csr(R)
     for u, i in zip(picked.integers(0, 943, 60), picked.integers(0, 1682, 60), strict=True):
@@ -464,7 +464,7 @@ def test_the_recipes_predictions_of_some_pairs_are_the_plain_loops_on_movielens_
         assert recipe_100k.predict_pairs(X, [u], [i]) == pytest.approx([wanted], abs=1e-5, nan_ok=True)
 
 
-def test_the_recipes_lists_fall_by_the_prediction_with_ties_in_id_order_on_movielens_100k(movielens_100k, recipe_100k):
+def test_textbook_lists_are_sorted_by_prediction_with_ties_by_id_on_movielens_100k(movielens_100k, recipe_100k):
     X = naive.as_csr(movielens_100k)
     found, predicted = recipe_100k.recommend(X, 10, by="rating"), recipe_100k.predict(X)
     assert np.diff(found.indptr).tolist() == [10] * 943
@@ -485,7 +485,7 @@ def test_the_recipes_lists_fall_by_the_prediction_with_ties_in_id_order_on_movie
     [([0, -1, 2], [0, 2, 3]), ([0, 3, 2], [0, 2, 3]), ([0, 2**31 - 1, 2], [0, 2, 3]), ([0, 1, 2], [0, 4, 3])],
 )
 @pytest.mark.parametrize("ready", [False, True])
-def test_entries_outside_of_the_matrix_are_refused_before_a_kernel_sees_them(indices, indptr, ready):
+def test_entries_outside_the_matrix_are_rejected_before_a_kernel_runs(indices, indptr, ready):
     X = sp.csr_array(
         (np.ones(3, np.float32), np.array([0, 1, 2], np.int32), np.array([0, 2, 3], np.int32)), shape=(2, 3)
     )
@@ -495,6 +495,6 @@ def test_entries_outside_of_the_matrix_are_refused_before_a_kernel_sees_them(ind
         X.has_sorted_indices = X.has_canonical_format = True
     for ask in (model.fit, model.recommend, model.score_items):
         with pytest.raises(
-            InputError, match=r"X of shape \(2, 3\) holds entries outside of it: expected column numbers"
+            InputError, match=r"X of shape \(2, 3\) has entries outside its shape: expected column indices"
         ):
             ask(X)

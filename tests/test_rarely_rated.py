@@ -1,4 +1,4 @@
-"""Items with few ratings or none, and people without any: an answer that says what it rests on."""
+"""Items with few or no ratings, and users without ratings: results with their source."""
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ FANS = {"Film-Noir": range(100, 120), "Comedy": range(200, 220)}
 
 
 def ratings():
-    """Return whose stars for what: everybody rates a few of each kind, more of their own and these higher."""
+    """Return ratings by users who rate items of both kinds, more of their own kind and these higher."""
     rng, rows = np.random.default_rng(0), []
     for kind, fans in FANS.items():
         for user in fans:
@@ -44,7 +44,7 @@ def rec(data):
     return Recommender(EASE(l2=2.0)).fit(data)
 
 
-def test_an_item_that_nobody_rated_is_for_those_who_like_its_kind(rec):
+def test_an_unrated_item_is_recommended_to_users_who_like_similar_items(rec):
     for item, fans, others in ((NEW_NOIR, "Film-Noir", "Comedy"), (NEW_COMEDY, "Comedy", "Film-Noir")):
         assert {row.user_id for row in rec.audience(item)} <= {*FANS[fans], 200}  # 200 rated the rare one
         liked, disliked = (rec.predict(FANS[who][3], item) for who in (fans, others))
@@ -55,11 +55,11 @@ def test_an_item_that_nobody_rated_is_for_those_who_like_its_kind(rec):
         alike = rec.similar(item, n=5)
         assert {row.item_id for row in alike} <= set(kind)
         assert {row.common_raters for row in alike} == {0}
-        assert alike.heading.endswith("by similarity, from its genres and year: nobody has rated it")
-        assert rec.audience(item).heading.endswith("by adjusted score, from its genres and year: nobody has rated it")
+        assert alike.heading.endswith("by similarity, from its genres and year: it has no ratings")
+        assert rec.audience(item).heading.endswith("by adjusted score, from its genres and year: it has no ratings")
 
 
-def test_on_a_list_it_is_said_where_it_comes_from_and_its_reasons_add_up(rec):
+def test_a_listed_unrated_item_is_marked_and_its_reasons_add_up(rec):
     user = FANS["Film-Noir"][3]
     rows = {row.item_id: row for row in rec.recommend(user, n=99)}
     assert rows[NEW_NOIR].rank < rows[NEW_COMEDY].rank
@@ -76,35 +76,35 @@ def test_on_a_list_it_is_said_where_it_comes_from_and_its_reasons_add_up(rec):
     assert everybody["source"].to_list() == [row.source for row in rec.recommend(user, n=99)]
 
 
-def test_an_item_with_one_rating_borrows_from_its_kind(rec, data):
+def test_an_item_with_one_rating_uses_similar_items(rec, data):
     bare = Recommender(EASE(l2=2.0)).fit(Dataset.from_frames(ratings()))
     fans = [sum(row.user_id in FANS["Film-Noir"] for row in one.audience(RARE, n=10)) for one in (bare, rec)]
     assert fans[0] < fans[1] == 10
 
 
-def test_its_stars_are_evidence_like_others(rec):
+def test_a_rating_of_an_unrated_item_is_evidence(rec):
     for item, kind in ((NEW_NOIR, NOIR), (NEW_COMEDY, COMEDY)):
         assert {row.item_id for row in rec.recommend(ratings={item: 5}, n=3)} <= set(kind)
 
 
-def test_an_item_of_which_nothing_is_known_is_refused(rec):
-    with pytest.raises(UnknownId, match="item_id=50: nobody had rated this item when the model was fitted"):
+def test_an_unrated_item_without_attributes_is_rejected(rec):
+    with pytest.raises(UnknownId, match="item_id=50: the item had no ratings when the model was fitted"):
         rec.predict(FANS["Comedy"][0], NOTHING_KNOWN)
     assert NOTHING_KNOWN not in rec.item_ids
 
 
-def test_what_does_not_borrow_knows_rated_items_alone(data):
+def test_models_without_side_information_know_rated_items_only(data):
     for plain in (textbook(), Recommender(ItemKNN(), ItemKNN("residual-cosine"))):
         assert set(plain.fit(data).item_ids) == set(ratings()["item_id"])
 
 
-def test_a_catalogue_of_mostly_unrated_items_is_left_out(data):
+def test_unrated_items_are_left_out_of_a_mostly_unrated_catalogue(data):
     others = pl.DataFrame({"item_id": range(1000, 1040), "year": 1999, "genres": [["Comedy"]] * 40})
     most = Dataset.from_frames(ratings(), pl.concat([items(), others], how="vertical_relaxed"))
     assert set(Recommender(EASE(l2=2.0)).fit(most).item_ids) == set(ratings()["item_id"])
 
 
-def test_it_is_the_same_when_saved_and_opened(rec, tmp_path):
+def test_a_saved_model_with_unrated_items_gives_the_same_results(rec, tmp_path):
     again = Recommender.load(rec.save(tmp_path / "a.model"))
     for user in (100, 200):
         assert again.recommend(user, n=99) == rec.recommend(user, n=99)
@@ -112,7 +112,7 @@ def test_it_is_the_same_when_saved_and_opened(rec, tmp_path):
     assert again.audience(NEW_NOIR) == rec.audience(NEW_NOIR)
 
 
-def test_a_person_without_ratings_is_told_averages(rec):
+def test_predictions_for_a_user_without_ratings_are_averages(rec):
     told = rec.predict(None, item_id=NOIR[0], ratings={})
     assert (told.source, told.n_neighbors_used) == ("bias_only", 0)
     assert rec.predict(None, item_id=NEW_NOIR, ratings={}).source == "side_info"

@@ -1,4 +1,4 @@
-"""Every door names the strongest reasons: the items that add most to a number, the largest contribution first."""
+"""Every interface names the strongest reasons: the items with the largest contributions, in descending order."""
 
 import html
 import re
@@ -25,7 +25,7 @@ HERE = "http://127.0.0.1:8000"
 
 @pytest.fixture(scope="module", params=["sample", "ml-100k"])
 def data(request):
-    """Two sets of real profiles, or of such as are like real ones."""
+    """Two data sets: real profiles and simulated ones."""
     if request.param == "sample":
         return request.getfixturevalue("sample")
     return reelated.read(request.getfixturevalue("shared_data") / "ml-100k.zip")
@@ -33,13 +33,13 @@ def data(request):
 
 @pytest.fixture(scope="module")
 def rec(data):
-    """A recommender whose rater takes no time."""
+    """A recommender with a fast rater."""
     return reelated.Recommender(rater=ItemKNN("residual-cosine", n_neighbors=50)).fit(data)
 
 
 @pytest.fixture(scope="module")
 def profiles(data):
-    """The first ratings of twelve users, of each size: their own order is the order of ids."""
+    """Profiles of about twelve users, with the lengths in `SIZES` in turn."""
     chosen = range(5, len(data.ratings.user_ids), len(data.ratings.user_ids) // 12)
     found = []
     for at, user in enumerate(chosen):
@@ -67,7 +67,7 @@ def web(rec, data, tmp_path_factory):
 
 
 def strongest(rec, item_id, n=3, by="score", **who):
-    """Return the titles of the largest positive contributions, from the whole sum."""
+    """Return the titles of the largest positive contributions of the full sum."""
     parts = rec.explain(who.pop("user_id", None), item_id, by=by, ranks=False, **who).contributions
     falling = sorted((part for part in parts if part.contribution > 0), key=lambda part: -part.contribution)
     return [with_year(part.title, part.year) for part in falling[:n]]
@@ -155,7 +155,7 @@ def test_the_operators_page_of_a_user_names_their_strongest_reasons(rec, data, w
 
 
 def sentence(markup):
-    """Return what a person reads."""
+    """Return the visible text."""
     return " ".join(html.unescape(re.sub("<.*?>", "", markup)).split())
 
 
@@ -176,7 +176,7 @@ def strongest_rated(rec, ratings, item_id, by):
         ({50: 1, 60: 1, 134: 1}, 3.0),
     ],
 )
-def test_liked_is_above_the_own_mean_and_where_there_is_none_to_compare_above_the_middle(sample, given, bar):
+def test_liked_means_above_the_users_mean_or_above_the_middle_if_all_ratings_are_equal(sample, given, bar):
     rec = reelated.Recommender(rater=None).fit(sample)
     assert rec.scale_ == Scale(1, 5, 1)
     assert liked_above(query_of_ratings(given, rec.catalogue_, rec.scale_), rec.scale_) == bar
@@ -184,7 +184,7 @@ def test_liked_is_above_the_own_mean_and_where_there_is_none_to_compare_above_th
         assert reason.liked == (reason.rating > bar)
 
 
-def test_although_is_said_only_of_an_item_that_was_rated_low(rec, profiles):
+def test_although_names_only_an_item_with_a_low_rating(rec, profiles):
     said = 0
     for ratings in profiles:
         for row in rec.recommend(ratings=ratings, by="rating", n=30):

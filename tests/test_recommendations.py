@@ -1,4 +1,4 @@
-"""Recommendations print, show in a notebook, convert to tables and to JSON, and are equal when they say the same."""
+"""Recommendations print, display in a notebook, convert to tables and JSON, and compare by content."""
 
 import json
 from dataclasses import fields
@@ -37,7 +37,7 @@ def answers(rows=ROWS, short=None):
     return Recommendations(rows, "Items for user 5, by score", ItemRow, short)
 
 
-def test_answers_are_a_sequence_of_rows():
+def test_recommendations_are_a_sequence_of_rows():
     rows = answers()
     assert len(rows) == 2
     assert (rows[0], rows[-1], list(rows)) == (ROWS[0], ROWS[1], list(ROWS))
@@ -47,7 +47,7 @@ def test_answers_are_a_sequence_of_rows():
         rows[2]
 
 
-def test_a_slice_of_answers_is_answers():
+def test_a_slice_of_recommendations_is_recommendations():
     part = answers(short=Truncation(3, 2, "no_neighbours"))[1:]
     assert isinstance(part, Recommendations)
     assert list(part) == [ROWS[1]]
@@ -55,7 +55,7 @@ def test_a_slice_of_answers_is_answers():
     assert part.heading == answers().heading
 
 
-def test_answers_are_equal_when_rows_and_shortness_are():
+def test_recommendations_are_equal_if_rows_and_truncation_are():
     assert answers() == answers()
     assert answers() != answers(ROWS[:1])
     assert answers() != answers(short=Truncation(3, 2, "no_neighbours"))
@@ -75,7 +75,7 @@ def test_because_names_the_largest_positive_contributions_in_order():
     assert row.because == ("Alien (1979)", "Cats")
 
 
-def test_answers_print_as_a_table_headed_by_its_order():
+def test_recommendations_print_as_a_table_with_a_heading():
     assert repr(answers(short=Truncation(3, 2, "no_neighbours"))).splitlines() == [
         "Items for user 5, by score",
         "rank  item id  title     year  genres        score  predicted rating  n neighbors used  source "
@@ -88,7 +88,7 @@ def test_answers_print_as_a_table_headed_by_its_order():
     assert repr(answers(())).splitlines() == ["Items for user 5, by score", "(none)"]
 
 
-def test_a_printed_table_has_a_line_for_a_row_whatever_a_title_holds():
+def test_a_printed_table_has_one_line_per_row_for_any_title():
     row = ItemRow(1, "a\nb\x1b", HOSTILE * 9, 1999, ("x\ty",), 1.0, 2.0, 1, "model", (WHY,), 0.0)
     shown = repr(Recommendations([row], f"Items like {HOSTILE}", ItemRow))
     assert len(shown.splitlines()) == 3
@@ -96,7 +96,7 @@ def test_a_printed_table_has_a_line_for_a_row_whatever_a_title_holds():
     assert max(map(len, shown.splitlines())) < 300
 
 
-def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
+def test_a_notebook_shows_a_table_with_escaped_text():
     hostile = ItemRow(1, HOSTILE, HOSTILE, 1999, (HOSTILE,), 1.0, 2.0, 1, HOSTILE, (), 0.0)
     shown = Recommendations([hostile], HOSTILE, ItemRow, Truncation(2, 1, "no_neighbours"))._repr_html_()
     assert "<script" not in shown
@@ -106,7 +106,7 @@ def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
     assert "<p>short: 1 of 2: " in shown
 
 
-def test_dicts_hold_plain_values_and_reasons_as_dicts():
+def test_dicts_contain_plain_values_and_reasons_as_dicts():
     first, second = answers().to_dicts()
     assert list(first) == [
         *(
@@ -128,7 +128,7 @@ def test_dicts_hold_plain_values_and_reasons_as_dicts():
     json.dumps([first, second], allow_nan=False)
 
 
-def test_polars_tables_have_the_same_columns_and_types_however_little_they_hold():
+def test_polars_tables_have_the_same_columns_and_types_even_if_empty():
     full, bare, none = answers().to_polars(), answers(ROWS[1:]).to_polars(), answers(()).to_polars()
     assert full.columns == bare.columns == none.columns == [field.name for field in fields(ItemRow)]
     assert full.schema == bare.schema
@@ -168,7 +168,7 @@ def test_ids_that_are_text_stay_text():
         (Truncation(10, 0, "no_neighbours"), "0 of 10: nothing else is linked to it (no_neighbours)"),
     ],
 )
-def test_a_short_list_says_why_in_words_and_for_machines(short, said):
+def test_a_short_list_has_a_readable_and_a_machine_readable_reason(short, said):
     assert str(short) == said
 
 
@@ -179,7 +179,7 @@ def hostile():
     return Recommender().fit(Dataset.from_frames(frame, {"item_id": [1, 2, 3, 4], "title": titles}, name=HOSTILE))
 
 
-def test_a_title_of_a_million_characters_is_cut_where_it_is_shown(hostile):
+def test_a_title_of_a_million_characters_is_truncated_for_display(hostile):
     for answer in (hostile.recommend(1), hostile.similar(3), hostile.audience(3), hostile.find("Loud")):
         assert max(map(len, repr(answer).splitlines())) < 1000
         assert len(answer._repr_html_()) < 5000
@@ -197,7 +197,7 @@ def test_an_explanation_prints_the_parts_and_their_sum(hostile):
     json.dumps(why.to_dict(), allow_nan=False)
 
 
-def test_what_speaks_against_an_item_is_told_apart(hostile):
+def test_negative_contributions_are_listed_separately(hostile):
     why = hostile.explain(3, 2, by="rating")
     assert all(part.contribution > 0 for part in why.positive)
     assert all(part.contribution < 0 for part in why.negative)
@@ -206,7 +206,7 @@ def test_what_speaks_against_an_item_is_told_apart(hostile):
     }
 
 
-def test_no_module_of_the_answers_reads_a_pickle():
+def test_no_module_of_the_recommender_reads_a_pickle():
     folder = Path(__file__).parents[1] / "src" / "reelated"
     for path in (folder / "recommender").glob("*.py"):
         source = path.read_text(encoding="utf-8")

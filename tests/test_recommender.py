@@ -1,4 +1,4 @@
-"""The promises of `recommend`, kept in names: every number is the oracle's, every list is what it says it is."""
+"""The promises of `recommend` with ids and titles: all numbers and lists equal the oracle."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ GENRES = ("Comedy", "Drama", "Film-Noir")
 
 
 def stars(n_users=37, n_items=19, seed=4):
-    """Return a lopsided dense table of stars, NaN where not rated: a user of one rating, twins, an item of one."""
+    """Return a non-square dense table of stars: a user and an item with one rating, and identical users and items."""
     rng = np.random.default_rng(seed)
     R = rng.integers(1, 6, (n_users, n_items)).astype(float)
     R[rng.random(R.shape) < 0.6] = np.nan
@@ -44,7 +44,7 @@ ITEMS = [5 + 7 * i for i in range(R.shape[1])]
 
 
 def frame_of(R, users=USERS, items=ITEMS):
-    """Return a table of ratings, in no order."""
+    """Return a table of ratings in random order."""
     u, i = np.nonzero(~np.isnan(R))
     order = np.random.default_rng(0).permutation(len(u))
     u, i = u[order], i[order]
@@ -52,7 +52,7 @@ def frame_of(R, users=USERS, items=ITEMS):
 
 
 def catalogue():
-    """Return the items, one of them rated by nobody, with nothing else known of it."""
+    """Return the items; one of them has neither ratings nor attributes."""
     return pl.DataFrame(
         {
             "item_id": [*ITEMS, UNRATED],
@@ -95,7 +95,7 @@ def ranking_weights():
 
 
 def oracle(preset, by):
-    """Return what the named number is for everybody and everything; no rating of the village is clipped."""
+    """Return the named number for all users and items; no predicted rating of this data is clipped."""
     if preset == "textbook":
         return naive.scores(R, similarities(R), "rating", (1, 5), "cosine", np.zeros(R.shape[1]))
     if by == "score":
@@ -122,7 +122,7 @@ def message(kind, function, *arguments, **options):
 
 # ------------------------------------------------------------------------------------------------- lists of items
 @pytest.mark.parametrize(("preset", "by"), [("default", "score"), ("default", "rating"), ("textbook", "rating")])
-def test_every_list_is_the_oracles(preset, by, rec, plain):
+def test_every_list_equals_the_oracle(preset, by, rec, plain):
     made, truth = {"default": rec, "textbook": plain}[preset], oracle(preset, by)
     for u, user in enumerate(USERS):
         rows = [row for row in made.recommend(user, n=99, by=by) if row.source == "model"]
@@ -134,7 +134,7 @@ def test_every_list_is_the_oracles(preset, by, rec, plain):
             assert number(row, by) == pytest.approx(truth[u, ITEMS.index(row.item_id)], abs=1e-4)
 
 
-def test_every_row_carries_both_numbers_and_what_is_known_of_the_item(rec):
+def test_every_row_has_both_numbers_and_the_attributes_of_the_item(rec):
     relevance, rating = oracle("default", "score"), oracle("default", "rating")
     table = {row["item_id"]: row for row in catalogue().to_dicts()}
     for by in BY:
@@ -145,7 +145,7 @@ def test_every_row_carries_both_numbers_and_what_is_known_of_the_item(rec):
             assert (row.title, row.year, list(row.genres)) == (known["title"], known["year"], known["genres"])
 
 
-def test_the_support_is_of_the_number_that_the_list_falls_by(rec):
+def test_n_neighbors_used_belongs_to_the_number_that_sorts_the_list(rec):
     ranking = naive.support(R, ranking_weights())
     rating = naive.support(R, similarities(R, "residual-cosine", shrinkage=100))
     for by, n_neighbors_used in (("score", ranking), ("rating", rating)):
@@ -153,7 +153,7 @@ def test_the_support_is_of_the_number_that_the_list_falls_by(rec):
             assert row.n_neighbors_used == n_neighbors_used[2, ITEMS.index(row.item_id)]
 
 
-def test_rows_fall_and_ties_stand_in_ascending_id(any_rec):
+def test_rows_are_descending_and_ties_in_ascending_id(any_rec):
     tied = 0
     for user in USERS:
         for by in BY:
@@ -164,13 +164,13 @@ def test_rows_fall_and_ties_stand_in_ascending_id(any_rec):
     assert tied, "the fixture holds items that are one"
 
 
-def test_what_is_seen_or_excluded_is_absent(any_rec):
+def test_seen_and_excluded_items_are_absent(any_rec):
     for u, user in enumerate(USERS):
         listed = {row.item_id for row in any_rec.recommend(user, n=99, exclude=ITEMS[:4])}
         assert not listed & (ratings_of(u).keys() | set(ITEMS[:4]))
 
 
-def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
+def test_a_list_has_n_rows_and_fillers_are_marked_popular(rec):
     user = USERS[3]  # one rating: few items are linked to it
     rows = rec.recommend(user, n=18)
     assert len(rows) == 18
@@ -185,13 +185,13 @@ def test_n_means_n_and_what_fills_up_is_said_to_be_popular(rec):
     assert keys == sorted(keys)
 
 
-def test_unfilled_lists_hold_the_models_rows_alone(data, rec):
+def test_unfilled_lists_contain_only_rows_of_the_model(data, rec):
     bare = Recommender(RANKER, RATER, fill_with_popular=False).fit(data)
     for user in (USERS[3], USERS[10]):
         assert list(bare.recommend(user, n=99)) == [r for r in rec.recommend(user, n=99) if r.source == "model"]
 
 
-def test_a_short_list_says_why(data, rec):
+def test_a_short_list_has_a_reason(data, rec):
     few, all_rated = (
         Recommender(RANKER, RATER, fill_with_popular=False).fit(data).recommend(USERS[3], n=18),
         rec.recommend(USERS[3], n=99),
@@ -215,7 +215,7 @@ def test_filters_apply_before_the_cut(any_rec, by):
         assert [row.item_id for row in one] == everything[1:4]
 
 
-def test_years_are_a_year_or_a_pair_with_both_ends(rec):
+def test_years_are_a_year_or_an_inclusive_pair(rec):
     eighties = {row.year for row in rec.recommend(USERS[3], n=99, years=(1983, 1986))}
     assert eighties == {1983, 1986}  # 1985 is rated, of 1984 the year is unknown
     assert {row.year for row in rec.recommend(USERS[3], n=99, years=1983)} == {1983}
@@ -223,7 +223,7 @@ def test_years_are_a_year_or_a_pair_with_both_ends(rec):
 
 
 @pytest.mark.parametrize("by", BY)
-def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
+def test_a_user_gets_the_same_list_alone_and_in_a_batch(any_rec, by):
     batch = pl.concat(any_rec.recommend_batch(7, by=by, genres="Drama"))
     names = ["item_id", "title", "rank", "score", "predicted_rating", "n_neighbors_used", "source"]
     assert batch.columns == ["user_id", *names]
@@ -233,7 +233,7 @@ def test_one_alone_gets_the_same_answer_as_in_a_batch(any_rec, by):
         assert alone.select(names).rows() == together.select(names).rows()
 
 
-def test_everybody_is_streamed_with_progress(rec, monkeypatch):
+def test_batch_lists_are_streamed_with_progress(rec, monkeypatch):
     whole, seen = pl.concat(rec.recommend_batch(3)), []
     monkeypatch.setattr("reelated.recommender.answering.CHUNK", 10)
     parts = list(rec.recommend_batch(3, progress=seen.append))
@@ -243,7 +243,7 @@ def test_everybody_is_streamed_with_progress(rec, monkeypatch):
     assert seen[-1] == 1.0
 
 
-def test_without_a_ranker_both_names_mean_the_predicted_rating(plain, data):
+def test_without_a_ranker_score_and_rating_are_the_predicted_rating(plain, data):
     assert plain.recommend(USERS[5], by="score") == plain.recommend(USERS[5], by="rating")
     assert all(row.score == row.predicted_rating for row in plain.recommend(USERS[5]))
     assert (
@@ -267,7 +267,7 @@ def generous(request):
     return made.fit(frame_of(GENEROUS, range(29), range(17))), truth
 
 
-def test_lists_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(generous):
+def test_lists_at_the_end_of_the_scale_are_sorted_by_the_unclipped_rating(generous):
     made, truth = generous
     batch, tied = pl.concat(made.recommend_batch(17)), 0
     for u in range(29):
@@ -288,7 +288,7 @@ def test_lists_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(g
     assert tied > 5
 
 
-def test_users_at_the_end_of_the_scale_fall_by_the_rating_before_it_is_clipped(generous):
+def test_users_at_the_end_of_the_scale_are_sorted_by_the_unclipped_rating(generous):
     made, truth = generous
     tables, tied = made.audience_batch(range(17), n=29, by="rating"), 0
     for i in range(17):
@@ -314,7 +314,7 @@ def test_the_textbook_recipe_breaks_ties_at_the_end_of_the_scale_by_ascending_id
 
 
 @pytest.mark.parametrize("ranker", [None, RANKER], ids=["alone", "beside EASE"])
-def test_the_biases_alone_can_predict_ratings(data, ranker, tmp_path):
+def test_a_bias_model_can_be_the_rater(data, ranker, tmp_path):
     made = Recommender(ranker, BiasModel(), fill_with_popular=False).fit(data)
     mean, of_item = naive.baseline(R)
     for u, user in enumerate(USERS[:9]):
@@ -387,7 +387,7 @@ def test_an_explanation_adds_up_rated_or_not(any_rec, by):
     assert explained > 100
 
 
-def test_the_parts_of_a_relevance_are_the_oracles(rec):
+def test_the_contributions_to_a_score_equal_the_oracle(rec):
     S, worth = ranking_weights(), naive.worth(R, (1, 5), RANKER.min_weight)
     common = naive.common_raters(R)
     i = next(i for i in range(R.shape[1]) if np.isnan(R[0, i]))
@@ -401,7 +401,7 @@ def test_the_parts_of_a_relevance_are_the_oracles(rec):
 
 
 @pytest.mark.parametrize("by", BY)
-def test_liked_are_the_items_rated_above_the_persons_own_mean(any_rec, by):
+def test_liked_means_rated_above_the_users_mean(any_rec, by):
     told = 0
     for u, user in enumerate(USERS):
         mean = 3 if np.nanmin(R[u]) == np.nanmax(R[u]) else np.nanmean(R[u])
@@ -412,7 +412,7 @@ def test_liked_are_the_items_rated_above_the_persons_own_mean(any_rec, by):
 
 
 @pytest.mark.parametrize("by", BY)
-def test_the_places_without_a_rating_are_those_of_a_list_made_without_it(data, by):
+def test_counterfactual_ranks_equal_those_of_a_list_without_the_rating(data, by):
     made = Recommender(RANKER, RATER, fill_with_popular=False).fit(data)
 
     def place(ratings, item):
@@ -435,7 +435,7 @@ def test_the_places_without_a_rating_are_those_of_a_list_made_without_it(data, b
 
 
 @pytest.mark.parametrize("by", BY)
-def test_lowering_a_star_never_raises_a_positively_linked_item(any_rec, by):
+def test_lowering_a_rating_never_raises_a_positively_linked_item(any_rec, by):
     for u in (0, 6, 14):
         ratings = ratings_of(u)
         high = next(item for item, rating in ratings.items() if rating > 1)
@@ -450,7 +450,7 @@ def test_lowering_a_star_never_raises_a_positively_linked_item(any_rec, by):
 
 # -------------------------------------------------------------------------------------------------------- newcomers
 @pytest.mark.parametrize("by", BY)
-def test_a_stranger_with_the_ratings_of_a_user_gets_the_list_of_that_user(any_rec, by):
+def test_a_new_user_with_the_ratings_of_a_user_gets_the_same_list(any_rec, by):
     for u in (0, 3, 8):
         ratings = dict(reversed(ratings_of(u).items()))
         assert any_rec.recommend(ratings=ratings, n=9, by=by) == any_rec.recommend(USERS[u], n=9, by=by)
@@ -461,7 +461,7 @@ def test_a_stranger_with_the_ratings_of_a_user_gets_the_list_of_that_user(any_re
         assert stranger == user
 
 
-def test_a_newcomer_without_ratings_gets_what_is_popular(rec, plain):
+def test_a_new_user_without_ratings_gets_popular_items(rec, plain):
     rows = rec.recommend(ratings={}, n=4)
     assert {row.source for row in rows} == {"popular"}
     assert plain.recommend(ratings={}).short == (10, 0, "no_neighbours")
@@ -469,27 +469,27 @@ def test_a_newcomer_without_ratings_gets_what_is_popular(rec, plain):
     assert plain.predict(None, item_id=ITEMS[0], ratings={}).predicted_rating is None
 
 
-def test_an_item_that_nobody_had_rated_is_evidence_of_nothing(rec):
+def test_a_rating_of_an_item_outside_the_model_is_ignored(rec):
     known = {ITEMS[0]: 5, ITEMS[1]: 2}
     for unrated in (UNRATED, np.int64(UNRATED)):
         assert rec.recommend(ratings=known | {unrated: 5}) == rec.recommend(ratings=known)
         assert rec.recommend(USERS[0], exclude=[unrated]) == rec.recommend(USERS[0])
-        assert "nobody had rated this item" in message(UnknownId, rec.similar, unrated)
+        assert "the item had no ratings" in message(UnknownId, rec.similar, unrated)
 
 
 @pytest.mark.parametrize("rating", [0, 6, float("nan"), float("inf"), True, "5", None, 10**400])
-def test_a_rating_that_is_none_is_refused_by_item(rec, rating):
+def test_a_rating_of_none_is_rejected_with_the_item(rec, rating):
     said = message(InputError, rec.recommend, ratings={ITEMS[2]: rating})
     assert said.startswith(f"ratings[{ITEMS[2]}]=")
     assert said.endswith("expected a finite number from 1 to 5.")
 
 
 @pytest.mark.parametrize("ratings", [[(5, 3)], "5", 5, {5}])
-def test_ratings_that_are_no_mapping_are_refused(rec, ratings):
+def test_ratings_must_be_a_mapping(rec, ratings):
     assert "expected a mapping such as {50: 5, 172: 4}" in message(InputError, rec.recommend, ratings=ratings)
 
 
-def test_unknown_items_among_the_ratings_are_left_out_and_named(rec):
+def test_unknown_items_among_the_ratings_are_ignored_and_listed(rec):
     known = {ITEMS[0]: 5, ITEMS[1]: 2}
     answers = rec.recommend(ratings={6: 5} | known | {10**40: 1, UNRATED: 3})
     assert answers == rec.recommend(ratings=known)
@@ -499,7 +499,7 @@ def test_unknown_items_among_the_ratings_are_left_out_and_named(rec):
     assert rec.recommend(ratings=known).unknown == rec.recommend(USERS[0]).unknown == ()
 
 
-def test_without_a_known_item_the_list_is_popular(rec):
+def test_without_a_known_item_the_list_has_popular_items(rec):
     answers = rec.recommend(ratings={6: 5}, n=4)
     assert answers.unknown == (6,)
     assert answers == rec.recommend(ratings={}, n=4)
@@ -507,20 +507,20 @@ def test_without_a_known_item_the_list_is_popular(rec):
     assert len(answers) == 4
 
 
-def test_unknown_items_do_not_spoil_a_prediction_and_a_warning_names_them(rec):
+def test_a_prediction_ignores_unknown_items_with_a_warning(rec):
     known = {ITEMS[0]: 5, ITEMS[1]: 2}
     for ask in (rec.predict, rec.explain):
         with pytest.warns(DataWarning, match="ratings: left out items not in the model: 6"):
             assert ask(None, ITEMS[2], ratings=known | {6: 5}) == ask(None, ITEMS[2], ratings=known)
 
 
-def test_an_item_id_of_the_wrong_type_among_the_ratings_is_refused(rec):
+def test_an_item_id_of_the_wrong_type_among_the_ratings_is_rejected(rec):
     assert message(InputTypeError, rec.recommend, ratings={"5": 5}).startswith(
         "ratings: item_id='5': the item ids of this data"
     )
 
 
-def test_who_is_asked_about_is_one_of_two(rec):
+def test_either_user_id_or_ratings_must_be_given(rec):
     for who in ({"user_id": None}, {"user_id": USERS[0], "ratings": {}}):
         assert message(InputError, rec.recommend, **who).startswith("Pass one of user_id=")
         assert message(InputError, rec.predict, item_id=ITEMS[0], **who).startswith("Pass one of user_id=")
@@ -528,7 +528,7 @@ def test_who_is_asked_about_is_one_of_two(rec):
 
 # --------------------------------------------------------------------------------------------------- lists of users
 @pytest.mark.parametrize("by", BY)
-def test_users_for_an_item_are_those_without_a_rating_who_score_highest(any_rec, plain, by):
+def test_the_audience_has_the_best_users_who_have_not_rated_the_item(any_rec, plain, by):
     truth = oracle("textbook" if any_rec is plain else "default", by)
     for i, item in enumerate(ITEMS):
         rows = any_rec.audience(item, n=99, by=by)
@@ -540,13 +540,13 @@ def test_users_for_an_item_are_those_without_a_rating_who_score_highest(any_rec,
         assert keys == sorted(keys)
 
 
-def test_asking_to_recommend_an_item_lists_its_audience(any_rec):
+def test_recommend_with_item_id_returns_the_audience(any_rec):
     for item in ITEMS[:6]:
         assert any_rec.recommend(item_id=item, n=5) == any_rec.audience(item, n=5)
     assert any_rec.recommend(item_id=ITEMS[0], n=5, by="rating") == any_rec.audience(ITEMS[0], n=5, by="rating")
 
 
-def test_what_is_said_of_an_audience_is_what_each_of_them_is_told(any_rec):
+def test_numbers_of_an_audience_equal_those_of_each_user(any_rec):
     for item in ITEMS[:5]:
         for row in any_rec.audience(item, n=99):
             own = {r.item_id: r for r in any_rec.recommend(row.user_id, n=99)}[item]
@@ -558,7 +558,7 @@ def test_what_is_said_of_an_audience_is_what_each_of_them_is_told(any_rec):
             assert row.predicted_rating == any_rec.predict(row.user_id, item).predicted_rating
 
 
-def test_rows_about_users_carry_no_reasons(rec):
+def test_rows_about_users_have_no_reasons(rec):
     names = [field.name for field in dataclasses.fields(rec.audience(ITEMS[0])[0])]
     assert names == [
         "rank",
@@ -571,7 +571,7 @@ def test_rows_about_users_carry_no_reasons(rec):
     ]
 
 
-def test_a_short_audience_says_why(rec):
+def test_a_short_audience_has_a_reason(rec):
     raters = int((~np.isnan(R[:, 5])).sum())
     everybody, linked = (rec.audience(ITEMS[5], n=99, by=by) for by in ("rating", "score"))
     assert everybody.short == (99, R.shape[0] - raters, "no_candidates_left")
@@ -582,14 +582,14 @@ def test_a_short_audience_says_why(rec):
 
 
 @pytest.mark.parametrize("extra", ["user_id", "ratings", "genres", "years", "exclude"])
-def test_a_list_of_users_takes_nothing_that_is_said_of_items(rec, extra):
+def test_a_list_of_users_rejects_item_filters(rec, extra):
     given = {"user_id": USERS[0], "ratings": {}, "genres": "Drama", "years": 1990, "exclude": [5]}[extra]
     said = message(InputError, rec.recommend, item_id=ITEMS[0], **{extra: given})
     assert said.startswith(f"recommend(item_id=…) lists users and does not take {extra}.")
 
 
 # ------------------------------------------------------------------------------------- similar, neighbours, predict
-def test_neighbors_are_the_oracles_with_their_common_raters(plain):
+def test_neighbors_and_common_raters_equal_the_oracle(plain):
     S, common = similarities(R), naive.common_raters(R)
     table = plain.neighbors()
     assert table.columns == ["item_id", "neighbor_id", "similarity", "common_raters"]
@@ -611,7 +611,7 @@ def test_similar_items_are_the_neighbours_best_first(any_rec):
         assert [(r.item_id, r.similarity, r.common_raters) for r in rows] == mine.drop("item_id").head(5).rows()
 
 
-def test_similar_takes_the_filters_and_says_why_it_is_short(rec):
+def test_similar_applies_filters_and_has_a_reason_if_short(rec):
     noir = rec.similar(ITEMS[0], n=99, genres="film-noir")
     assert all("Film-Noir" in row.genres for row in noir)
     assert noir.short.reason in ("no_neighbours", "no_candidates_left")
@@ -620,7 +620,7 @@ def test_similar_takes_the_filters_and_says_why_it_is_short(rec):
     assert first not in {row.item_id for row in rec.similar(ITEMS[0], n=99, exclude=[first])}
 
 
-def test_a_prediction_does_not_look_at_the_rating_itself(any_rec):
+def test_a_prediction_does_not_use_the_rating_itself(any_rec):
     for u, item in ((0, next(iter(ratings_of(0)))), (3, ITEMS[5])):  # the second has rated nothing else
         others = {other: rating for other, rating in ratings_of(u).items() if other != item}
         known, blind = any_rec.predict(USERS[u], item), any_rec.predict(None, item_id=item, ratings=others)
@@ -629,7 +629,7 @@ def test_a_prediction_does_not_look_at_the_rating_itself(any_rec):
         assert (known.user_id, blind.user_id) == (USERS[u], None)
 
 
-def test_predictions_of_items_not_rated_are_the_oracles(any_rec, plain):
+def test_predictions_of_unrated_items_equal_the_oracle(any_rec, plain):
     truth = oracle("textbook" if any_rec is plain else "default", "rating")
     for u in range(0, R.shape[0], 5):
         for i in range(R.shape[1]):
@@ -640,7 +640,7 @@ def test_predictions_of_items_not_rated_are_the_oracles(any_rec, plain):
 
 
 # --------------------------------------------------------------------------------------------------- ids and numbers
-def test_numpys_integers_are_ids_and_answers_hold_plain_ones(rec):
+def test_numpy_integers_are_accepted_as_ids_and_returned_as_int(rec):
     user, item = np.int64(USERS[0]), np.int32(ITEMS[1])
     assert rec.recommend(user) == rec.recommend(USERS[0])
     assert rec.predict(user, item) == rec.predict(USERS[0], ITEMS[1])
@@ -657,7 +657,7 @@ def test_numpys_integers_are_ids_and_answers_hold_plain_ones(rec):
         ([100], "user_id=[100]: the user ids of this data are of type int, not list."),
     ],
 )
-def test_an_id_of_another_type_is_told_both_types(rec, user, said):
+def test_an_id_of_another_type_is_an_error_that_names_both_types(rec, user, said):
     assert message(InputTypeError, rec.recommend, user) == said
     assert message(InputTypeError, rec.recommend, item_id=user) == said.replace("user", "item").replace(
         " Did you mean 100?", ""
@@ -665,7 +665,7 @@ def test_an_id_of_another_type_is_told_both_types(rec, user, said):
 
 
 @pytest.mark.parametrize("unknown", [101, -1, 2**62, 2**64, 10**40])
-def test_an_unknown_id_says_what_to_do(rec, unknown):
+def test_an_unknown_id_is_an_error_with_a_remedy(rec, unknown):
     assert message(UnknownId, rec.recommend, unknown) == (
         f"user_id={unknown}: no ratings by this user. For a new user pass ratings={{item_id: rating}}."
     )
@@ -677,7 +677,7 @@ def test_an_unknown_id_says_what_to_do(rec, unknown):
 
 
 @pytest.mark.parametrize("n", [0, -1, True, 1.5, "3", None, float("nan")])
-def test_n_is_an_integer_of_one_or_more(rec, n):
+def test_n_must_be_a_positive_integer(rec, n):
     for ask in (
         lambda: rec.recommend(USERS[0], n=n),
         lambda: rec.recommend(item_id=ITEMS[0], n=n),
@@ -688,7 +688,7 @@ def test_n_is_an_integer_of_one_or_more(rec, n):
         assert message(InputError, ask) == f"n={n!r}: expected an integer of 1 or more."
 
 
-def test_an_unknown_order_is_refused(rec):
+def test_an_invalid_by_is_rejected(rec):
     for ask in (
         lambda: rec.recommend(USERS[0], by="ratings"),
         lambda: rec.explain(USERS[0], ITEMS[0], by="ratings"),
@@ -706,7 +706,7 @@ def fit(users, items, ratings, **known):
     return Recommender().fit(Dataset.from_frames(frame, **known))
 
 
-def test_one_user_can_be_served():
+def test_data_with_one_user_can_be_used():
     lone = fit([1, 1, 1], [4, 5, 6], [5, 3, 4])
     rows = lone.recommend(1)
     assert (len(rows), rows.short.reason) == (0, "no_candidates_left")
@@ -714,7 +714,7 @@ def test_one_user_can_be_served():
     assert len(lone.audience(4)) == 0
 
 
-def test_one_item_can_be_served():
+def test_data_with_one_item_can_be_used():
     lone = fit([1, 2, 3], [7, 7, 7], [5, 3, 4])
     assert lone.recommend(1).short.reason == "no_candidates_left"
     assert lone.recommend(ratings={})[0].item_id == 7
@@ -722,14 +722,14 @@ def test_one_item_can_be_served():
     assert lone.predict(1, 7).n_neighbors_used == 0
 
 
-def test_ratings_that_are_all_equal_can_be_served():
+def test_equal_ratings_can_be_used():
     same = fit([1, 1, 2, 2, 3], [4, 5, 5, 6, 6], [3, 3, 3, 3, 3])
     assert {row.predicted_rating for row in same.recommend(1)} == {None}
     assert "from 3 to 3" in message(InputError, same.recommend, ratings={4: 5})
     assert same.recommend(ratings={4: 3})[0].item_id == 5
 
 
-def test_ratings_below_zero_can_be_ranked_by_default():
+def test_the_defaults_rank_negative_ratings():
     jokes = fit([1, 1, 2, 2, 3, 3], [4, 5, 5, 6, 4, 6], [-9.5, 0, 8, 10, 2.25, -3])
     assert len(jokes.recommend(1)) == 1
     assert jokes.recommend(ratings={5: 0}, by="rating")[0].predicted_rating is not None
@@ -746,7 +746,7 @@ def test_ids_may_be_text():
     assert message(UnknownId, named.recommend, "x" * 10**6).endswith("For a new user pass ratings={item_id: rating}.")
 
 
-def test_an_adjusted_rater_explains_a_newcomer_without_ratings(data):
+def test_a_rater_with_offsets_explains_a_new_user_without_ratings(data):
     made = Recommender(rater=ItemKNN("adjusted-cosine")).fit(data)
     why = made.explain(None, item_id=ITEMS[0], ratings={}, by="rating")
     assert (why.value, why.base, why.contributions) == (None, 0.0, ())
@@ -754,7 +754,7 @@ def test_an_adjusted_rater_explains_a_newcomer_without_ratings(data):
 
 
 # ------------------------------------------------------------------------------------------- fitting, and its limits
-def test_what_is_not_fitted_says_so():
+def test_an_unfitted_recommender_is_an_error():
     new = Recommender()
     for ask in (
         lambda: new.recommend(1),
@@ -774,14 +774,14 @@ def test_what_is_not_fitted_says_so():
     assert repr(new).startswith("Recommender(ranker='default'")
 
 
-def test_a_second_fit_is_the_first(data):
+def test_a_second_fit_equals_the_first(data):
     twice = Recommender().fit(data)
     first = [twice.recommend(user) for user in USERS], twice.audience(ITEMS[0])
     twice.fit(data)
     assert ([twice.recommend(user) for user in USERS], twice.audience(ITEMS[0])) == first
 
 
-def test_a_fit_to_other_data_leaves_nothing_of_the_first(data):
+def test_a_fit_to_other_data_replaces_the_first(data):
     made = Recommender().fit(data)
     made.audience(ITEMS[0])
     other = {"user_id": [1, 1, 2], "item_id": [ITEMS[0], 2, 2], "rating": [5, 4, 3]}
@@ -790,7 +790,7 @@ def test_a_fit_to_other_data_leaves_nothing_of_the_first(data):
     assert list(made.item_ids) == [2, ITEMS[0]]
 
 
-def test_the_models_given_are_used_and_left_as_they_were(data):
+def test_given_models_are_used_and_unchanged(data):
     ranker, rater = ItemKNN(n_neighbors=2), ItemKNN("pearson")
     made = Recommender(ranker, rater).fit(data)
     assert not hasattr(ranker, "item_weights_")
@@ -812,11 +812,11 @@ def test_the_models_given_are_used_and_left_as_they_were(data):
         ({"max_memory": "lots"}, "max_memory='lots': expected a size such as '2GB'"),
     ],
 )
-def test_a_parameter_that_cannot_be_used_is_refused_at_the_fit(data, options, said):
+def test_fit_rejects_an_invalid_parameter(data, options, said):
     assert message(InputError, Recommender(**options).fit, data).startswith(said)
 
 
-def test_every_ranker_and_every_rater_is_taken(data):
+def test_every_ranker_and_every_rater_is_accepted(data):
     for model in MODELS.values():
         if "score" in model.numbers:
             assert len(Recommender(model(), None).fit(data).recommend(USERS[0]))
@@ -832,7 +832,7 @@ def test_a_model_without_an_item_item_matrix_has_no_similar_items(data):
     assert message(InputError, alone.similar, ITEMS[0]).startswith("BPMF has no item–item matrix: fit with a ranker")
 
 
-def test_a_recommender_has_the_manners_of_an_estimator(data):
+def test_a_recommender_behaves_like_an_estimator(data):
     made = Recommender(by="rating", fill_with_popular=False)
     assert made.get_params(deep=False)["by"] == "rating"
     assert clone(made.fit(data)).set_params(by="score").get_params(deep=False) == Recommender(
@@ -841,11 +841,11 @@ def test_a_recommender_has_the_manners_of_an_estimator(data):
 
 
 @pytest.mark.parametrize("data", [5, "ratings.csv", None, [1, 2]])
-def test_what_is_no_data_is_refused(data):
+def test_anything_but_data_is_rejected(data):
     assert message(InputError, Recommender().fit, data).startswith("ratings=")
 
 
-def test_a_fit_above_its_memory_is_refused_with_the_numbers(data):
+def test_a_fit_above_max_memory_is_refused_with_the_sizes(data):
     needed = Recommender().plan(data)
     said = message(TooLarge, Recommender(max_memory="1KB").fit, data)
     assert said.startswith("max_memory='1KB': the fit may need ")
@@ -865,7 +865,7 @@ def test_a_fit_takes_no_more_than_its_plan():
     assert peak < plan < 30 * peak
 
 
-def test_progress_goes_from_nothing_to_all(data):
+def test_progress_goes_from_0_to_1(data):
     for made in (Recommender(), textbook()):
         seen = []
         made.fit(data, progress=seen.append)
@@ -873,13 +873,13 @@ def test_progress_goes_from_nothing_to_all(data):
         assert 0 <= seen[0] <= seen[-1] == 1
 
 
-def test_a_fitted_recommender_says_what_it_knows(rec):
+def test_the_repr_of_a_fitted_recommender_shows_its_data(rec):
     assert repr(rec) == f"Recommender fitted to village: 19 items, {int((~np.isnan(R)).sum())} ratings"
     assert list(rec.user_ids) == USERS
     assert list(rec.item_ids) == ITEMS
 
 
-def test_a_reason_names_the_rating_as_it_was_given():
+def test_a_reason_has_the_rating_as_given():
     frame = {"user": [1, 1, 1, 2, 2, 3, 3], "item": [1, 2, 3, 1, 2, 2, 3], "rating": [4.3, 0.1, 2.7, 4.3, 4.1, 0.3, 5]}
     rec = reelated.Recommender().fit(reelated.read(frame, scale=(0, 5, 0.1)))
     given = {item: rating for user, item, rating in zip(*frame.values(), strict=True) if user == 1}

@@ -1,4 +1,4 @@
-"""The documentation builds as a site without a warning, its links lead somewhere, and reading it needs no network."""
+"""The documentation builds as a site without a warning, has no dead link, and needs no network."""
 
 import importlib.util
 import inspect
@@ -26,7 +26,7 @@ LINKED = {"canonical", "author", "license", "next", "prev"}
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The site, built from the documents of now; skipped where its tools are missing, which CI=true forbids."""
+    """The site, built from the current documents; without its tools, skip the test, or fail if CI is true."""
     if any(importlib.util.find_spec(tool) is None for tool in ("sphinx", "furo", "myst_parser")):
         reason = "needs the extra docs, which `make docs` installs"
         if os.environ.get("CI", "").lower() == "true":
@@ -42,7 +42,7 @@ def site(tmp_path_factory):
 
 
 class Page(HTMLParser):
-    """What a page loads, where it leads, and the places that it has."""
+    """The loads, the links and the anchors of a page."""
 
     def __init__(self, path):
         super().__init__()
@@ -76,7 +76,7 @@ class Page(HTMLParser):
 
 
 def css_loads(text):
-    """Name what a style sheet loads."""
+    """Return the URLs that a style sheet loads."""
     found = re.findall(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""", text)
     return [one or other for one, other in found]
 
@@ -91,19 +91,19 @@ def pages(site):
 
 
 def is_foreign(address):
-    """Say whether an address is of another origin; what a page holds in itself is none."""
+    """Return whether a URL belongs to another origin; data URLs do not."""
     return bool(re.match(r"(?i)(?:[a-z][a-z0-9+.-]*:)?//|(?!data:)[a-z][a-z0-9+.-]*:", address.strip()))
 
 
 def loads(path):
-    """Name what a page, a style sheet or a picture loads."""
+    """Return the URLs that a page, a style sheet or a picture loads."""
     if path.suffix == ".html":
         return page(path).loads
     text = path.read_text(encoding="utf-8")
     return css_loads(text) if path.suffix == ".css" else Page(path).loads
 
 
-def test_what_is_looked_for_is_found(tmp_path):
+def test_loads_are_detected_in_every_kind_of_file(tmp_path):
     text = """<link rel="stylesheet" href="//a/b.css"><script src="https://a/c.js"></script>
     <img srcset="d.png 1x, http://a/e.png 2x">
     <style>@import "https://a/f.css"; p { background: url('https://a/g.png') }</style>
@@ -125,7 +125,7 @@ def test_nothing_is_loaded_from_another_origin(site):
 
 
 def test_the_scripts_know_no_other_origin(site):
-    """What a script could fetch stands in it as an address: but for comments and the names of SVG there is none."""
+    """A script contains no URL except in comments and SVG namespaces, so it cannot load anything."""
     for path in site.rglob("*.js"):
         if path.name == "searchindex.js":  # the words of our own pages
             continue
@@ -135,7 +135,7 @@ def test_the_scripts_know_no_other_origin(site):
         }, path
 
 
-def test_every_link_within_the_site_leads_somewhere(site):
+def test_every_internal_link_has_a_target(site):
     lost = []
     for path in pages(site):
         for address in {*page(path).leads, *page(path).loads}:
@@ -149,7 +149,7 @@ def test_every_link_within_the_site_leads_somewhere(site):
     assert lost == []
 
 
-def test_links_out_of_the_site_are_few_and_plain(site):
+def test_external_links_are_few_and_plain(site):
     out = {lead for path in pages(site) for lead in page(path).leads if is_foreign(lead)}
     assert all(lead.startswith("https://") for lead in out)
     assert len(out) < 10, out
@@ -178,7 +178,7 @@ def test_the_reference_shows_every_public_name_and_its_methods(site):
     assert "reelated.ItemKNN.get_params" not in places
 
 
-def test_the_site_speaks_of_items_and_users_and_names_no_machine(site):
+def test_the_site_uses_the_words_item_and_user_and_contains_no_local_path(site):
     for path in pages(site):
         text = " ".join(page(path).text)
         assert re.findall(r"(?i)\b(?:films?|viewers?|members?)\b", text) == [], path.name
@@ -199,6 +199,6 @@ def test_the_reference_names_every_public_name_with_its_first_sentence():
 
 
 def at(name):
-    """Return what a dotted name means."""
+    """Return the object with a dotted name."""
     room, _, own = name.rpartition(".")
     return getattr(importlib.import_module(room), own)

@@ -1,4 +1,4 @@
-"""Ratings that age, and fitted models at the service of other people."""
+"""Ageing of ratings, and fitted models that serve other users."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ BY = ("score", "rating")
 
 
 def table(times, users=None):
-    """Return ratings of two users with a time each."""
+    """Return ratings of two users with times."""
     users = [1, 1, 1, 1, 2, 2] if users is None else users
     return {"user_id": users, "item_id": [4, 5, 6, 7, 4, 9], "rating": [5, 4, 3, 2, 1, 5], "timestamp": times}
 
@@ -38,7 +38,7 @@ def village(seed=3, n_users=40, n_items=17):
 
 
 @given(st.lists(st.integers(0, 3), min_size=6, max_size=6), st.lists(st.sampled_from([1, 2]), min_size=6, max_size=6))
-def test_the_age_of_a_rating_is_how_many_the_same_user_has_given_later(times, users):
+def test_the_age_of_a_rating_is_the_number_of_later_ratings_by_the_user(times, users):
     frame = pl.DataFrame({"user_id": users, "item_id": range(6), "rating": [3.0] * 6, "timestamp": times})
     ratings = Dataset.from_frames(frame).ratings
     told = dict(zip(ratings.to_polars()["item_id"], ratings.ages(), strict=True))
@@ -46,7 +46,7 @@ def test_the_age_of_a_rating_is_how_many_the_same_user_has_given_later(times, us
         assert told[item] == sum(u == user and t > time for u, t in zip(users, times, strict=True))
 
 
-def test_a_given_order_tells_the_age_where_not_all_times_are_known_and_nothing_does_where_neither_is():
+def test_the_order_gives_the_ages_if_times_are_incomplete_and_without_both_there_are_none():
     known = Dataset.from_frames(table([10, 20, 30, 30, 5, 6])).ratings
     assert known.ages().tolist() == [3, 2, 0, 0, 1, 0]
     some = replace(known, timestamps=np.where(np.arange(6) == 1, NO_TIME, known.timestamps))
@@ -55,7 +55,7 @@ def test_a_given_order_tells_the_age_where_not_all_times_are_known_and_nothing_d
     assert Dataset.from_frames({"user": [1], "item": [1], "stars": [3]}).ratings.ages() is None
 
 
-def test_what_is_known_of_time_is_used_and_what_is_not_is_said():
+def test_known_times_are_used_and_missing_ones_are_noted():
     timed, timeless = village(), village().drop("timestamp")
     assert Recommender().fit(timed).notes_ == ()
     assert Recommender().fit(timeless).notes_ == ("Times are not known for all ratings: all count alike, however old.",)
@@ -64,7 +64,7 @@ def test_what_is_known_of_time_is_used_and_what_is_not_is_said():
     assert Recommender().fit(timeless).recommend(110) == Recommender(recency_half_life=None).fit(timed).recommend(110)
 
 
-def test_a_rating_counts_the_less_the_older_it_is():
+def test_older_ratings_have_lower_weights():
     frame, settings = village(), {"recency_half_life": 3.0, "recency_floor": 0.25}
     made = Recommender(EASE(l2=1.0), **settings).fit(frame)
     R = naive.as_dense(made.ratings_.matrix)
@@ -110,13 +110,13 @@ def test_lists_audiences_and_explanations_agree_on_the_age_of_ratings(by, tmp_pa
         ({"recency_floor": None}, "recency_floor=None"),
     ],
 )
-def test_impossible_ageing_is_refused_by_name(wrong, said):
+def test_invalid_ageing_parameters_are_rejected_by_name(wrong, said):
     with pytest.raises(InputError, match=said):
         Recommender(**wrong).fit(village())
 
 
 # --------------------------------------------------------------------------------------------------- other people
-def test_the_same_models_serve_other_people_without_a_fit():
+def test_fitted_models_serve_other_users_without_a_refit():
     frame = village()
     made = Recommender(EASE(l2=1.0)).fit(frame)
     some = made.with_ratings(frame.filter(pl.col("user_id") < 120))
@@ -129,7 +129,7 @@ def test_the_same_models_serve_other_people_without_a_fit():
     assert len(made.ratings_) == 300
 
 
-def test_items_that_the_models_do_not_know_are_left_out_and_times_stay_with_their_ratings():
+def test_unknown_items_are_ignored_and_times_stay_with_their_ratings():
     made = Recommender(EASE(l2=1.0)).fit(village())
     frame = pl.DataFrame(
         {"user_id": [7, 7, 7, 8], "item_id": [4, 999, 1, 1], "rating": [5, 3, 2, 4], "timestamp": [30, 20, 10, 5]}
@@ -141,7 +141,7 @@ def test_items_that_the_models_do_not_know_are_left_out_and_times_stay_with_thei
     assert other.ages().tolist() == [1, 0, 0]
 
 
-def test_people_on_another_scale_or_with_other_ids_are_refused():
+def test_ratings_on_another_scale_or_with_other_ids_are_rejected():
     made = Recommender().fit(village())
     with pytest.raises(InputError, match="ratings from 1 to 50: expected 1 to 5 in steps of 1, as in the fit"):
         made.with_ratings({"user_id": [1, 2], "item_id": [1, 4], "rating": [50, 1]})
@@ -150,7 +150,7 @@ def test_people_on_another_scale_or_with_other_ids_are_refused():
 
 
 # ------------------------------------------------------------------------------------------------------ intervals
-def test_a_predicted_rating_comes_with_the_interval_of_the_model_that_has_one():
+def test_a_prediction_has_an_interval_if_the_model_has_one():
     made = Recommender(EASE(l2=1.0), BPMF(n_samples=5, n_warmup=2)).fit(village())
     for user in (100, 117):
         for item in (1, 4, 16):
@@ -165,7 +165,7 @@ def test_a_predicted_rating_comes_with_the_interval_of_the_model_that_has_one():
     assert (plain.low, plain.high) == (None, None)
 
 
-def test_the_share_of_hidden_ratings_inside_of_their_intervals_is_measured():
+def test_the_interval_coverage_of_hidden_ratings_is_measured():
     split = within_users(Dataset.from_frames(village()), 0.3)
     made = Recommender(EASE(l2=1.0), BPMF(n_samples=5, n_warmup=2))
     result, rec = evaluate(made, split), made.fit(split.train)

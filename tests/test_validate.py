@@ -1,4 +1,4 @@
-"""Validation: every problem at once with its place and the action of `read`, and no false alarm on real data."""
+"""Validation: all problems with their location and the action of `read`, and no false alarm on real data."""
 
 import json
 import os

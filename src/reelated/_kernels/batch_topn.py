@@ -6,7 +6,7 @@ An item that any of the eight rows holds is scattered once, with one vector addi
 select the candidates; their scores are summed again in float64, as for a single row. Where rounding might hide
 one of the top n, the row is left to `topn_rows`.
 
-Cost: for every eight rows, the neighbours of each item that any of them holds.
+Cost: for every eight rows, one vector addition for each neighbour of each item that any of them holds.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ FLOAT32_UNDERFLOW = 1e-30
 
 
 class TopNOutput(NamedTuple):
-    """The top items of every row, `n` places each: the number that is certain, the items and their scores."""
+    """The top items of every row, `n` places each: how many of them are certain, the items and their scores."""
 
     counts: np.ndarray
     items: np.ndarray
@@ -67,7 +67,7 @@ def _empty_group(n_items, capacity):
 def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
     """Write the top `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own position in `out`.
 
-    The count is `n` where those are certain, else −1. Similarities must not be negative, and all neighbours are used.
+    The count is `n` if they are certain, else −1. Similarities must not be negative, and all neighbours are used.
     """
     n_items, capacity = len(graph.by_row.indptr) - 1, n + EXTRA_CANDIDATES
     group, row_values, exact = _empty_group(n_items, capacity), np.full(n_items, np.nan), np.empty(capacity)

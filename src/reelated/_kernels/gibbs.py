@@ -1,7 +1,7 @@
 """BPMF fitting: Gibbs samples of the factors of items and users.
 
 A sample holds an offset and factors `v` for each item, and the mean and precision of the users' `(bias, z)`; a rating
-is `offset_i + bias + v_i · z` plus noise. One kernel samples items and users alike: with `q_j = (1, v_j)`, a row that
+is `offset_i + bias + v_i · z` plus noise. One kernel samples both items and users: with `q_j = (1, v_j)`, a row that
 rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and its mean solves
 `A x = Λ m + α Σ q_j (r_j − offset_j)`.
 """
@@ -56,7 +56,7 @@ def solve_upper(L, b):
 # Cost of a row: n_ratings D² / 2 + D³ / 6 multiply-adds.
 @njit_nogil
 def sample_rows(start, stop, rows, others, prior, noise, out):
-    """Sample the numbers of rows `start … stop`, given those of the items that they rated (or of their raters)."""
+    """Sample the factors of rows `start … stop`, given those of the items that they rated (or of their raters)."""
     D = others.shape[1]
     A, L, b, q = np.empty((D, D)), np.empty((D, D)), np.empty(D), np.empty(D)
     q[0] = 1.0

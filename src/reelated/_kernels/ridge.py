@@ -106,7 +106,7 @@ def dense_system(items, gram, penalty, system):
 
 @njit_no_alloc
 def sparse_system(items, gram, position, diagonal, penalty, system):
-    """Write the same where each row of the Gram matrix holds only its largest entries, without the diagonal.
+    """Write the same system from a sparse Gram matrix, whose rows hold only their largest off-diagonal entries.
 
     An entry counts if either row holds it. `position` is −1 everywhere, before and after.
     """

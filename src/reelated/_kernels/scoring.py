@@ -105,7 +105,7 @@ def limit_neighbors(items, values, similarity, max_neighbors_used, sums):
 
 @njit_no_alloc
 def score_from_sums(numerator, weight, n_used, offset, params):
-    """Return the score for sums; NaN where the ratings give none."""
+    """Return the score for sums; NaN if it is undefined."""
     if not params.rating:
         return numerator if n_used > 0 else np.nan
     if (weight == 0 and not params.fallback) or np.isnan(offset):
@@ -245,7 +245,7 @@ class Contributions(NamedTuple):
     """The contributions to the scores of several items: those of item `k` lie from `ends[k]` to `ends[k + 1]`."""
 
     ends: np.ndarray
-    places: np.ndarray  # of the neighbour in the user's row
+    places: np.ndarray  # position of the neighbour in the user's row
     similarity: np.ndarray
     adds: np.ndarray  # the contribution
     common: np.ndarray  # the number of common raters

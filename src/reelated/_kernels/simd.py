@@ -1,7 +1,7 @@
 """SIMD operations on eight numbers, as LLVM intrinsics.
 
-All kernels must give the same bits for the same products. So multiplication and addition are fused only where a
-docstring says so, and there always.
+All kernels must give the same bits for the same products, so multiplication and addition are fused only where a
+docstring says so.
 """
 
 from llvmlite import ir

@@ -156,7 +156,7 @@ def push(buffers, row, value, item, common):
 def compact(buffers, row, n_free):
     """Compact the buffer of `row` to its strongest and raise its threshold, if fewer than `n_free` places are free.
 
-    Inlined into a loop of `push` it would slow down each push: call it between such loops.
+    Call it between loops of `push`: inlined into such a loop, it would slow down each push.
     """
     filled = buffers.filled[row]
     if buffers.capacity - filled >= n_free:

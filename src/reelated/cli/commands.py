@@ -12,7 +12,7 @@ from reelated.cli import service_commands
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check_command import Rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
-from reelated.cli.evaluate import Way, evaluate_source, print_evaluation
+from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
 from reelated.cli.map import check_map, write_map
 from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.shared_options import (
@@ -354,8 +354,8 @@ def evaluate(
     form: Form = "table",
 ) -> None:
     """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
-    way = Way(protocol, split, n, target, seed)
-    print_evaluation(evaluate_source(source, options, way, report), options, way, form)
+    evaluation = EvaluationOptions(protocol, split, n, target, seed)
+    print_evaluation(evaluate_source(source, options, evaluation, report), options, evaluation, form)
 
 
 @app.command(epilog="Example: reelated tune sample --trials 5")

@@ -34,7 +34,7 @@ NAMES = {
     "top10_share": "places of the ten most listed",
 }
 """Display names of the metrics."""
-BESIDE: dict[str, Callable[[], Recommender]] = {
+REFERENCE_MODELS: dict[str, Callable[[], Recommender]] = {
     "popularity": lambda: Recommender(Popularity(), rater=None),
     "textbook": textbook,
 }
@@ -43,7 +43,7 @@ BOTH = ("any", "liked")
 INTERVAL = "95 % interval"
 
 
-class Way(NamedTuple):
+class EvaluationOptions(NamedTuple):
     """The evaluation options of the command."""
 
     protocol: str | None
@@ -53,45 +53,45 @@ class Way(NamedTuple):
     seed: int
 
 
-def evaluate_source(source: str, options: Options, way: Way, report: Path | None) -> Evaluation:
+def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions, report: Path | None) -> Evaluation:
     """Evaluate the chosen recommender; with `report`, evaluate the reference models too and write the report."""
-    protocol = None if way.protocol is None else protocol_of(options, way)
-    asked = options.recommender()
+    protocol = None if evaluation.protocol is None else protocol_of(options, evaluation)
+    chosen = options.recommender()
     if options.model == "popularity":
-        asked.rater = None  # otherwise its row shows the error of the default rater
-    wanted = {model_of(options): asked}
+        chosen.rater = None  # otherwise its row shows the error of the default rater
+    recommenders = {model_of(options): chosen}
     if report is not None:
         check_report(report)
-        wanted |= {name: make() for name, make in BESIDE.items() if name not in wanted}
-    made = _split_of(source, options, way) if protocol is None else protocol.splits(source, way.split)
-    length = (10 if way.n is None else way.n) if protocol is None else protocol.n
-    target = way.target if protocol is None else protocol.target
+        recommenders |= {name: make() for name, make in REFERENCE_MODELS.items() if name not in recommenders}
+    split = _split_of(source, options, evaluation) if protocol is None else protocol.splits(source, evaluation.split)
+    length = (10 if evaluation.n is None else evaluation.n) if protocol is None else protocol.n
+    target = evaluation.target if protocol is None else protocol.target
     results = {}
-    for name, recommender in wanted.items():
+    for name, recommender in recommenders.items():
         with working(f"Evaluating {name}") as progress:
-            results[name] = evaluate(recommender, made, length, target=target, progress=progress)
+            results[name] = evaluate(recommender, split, length, target=target, progress=progress)
     if report is not None:
-        errors.print(Text(f"The report is in {write_report(results, report, protocol)}."), soft_wrap=True)
+        errors.print(Text(f"Report written to {write_report(results, report, protocol)}."), soft_wrap=True)
     return results[model_of(options)]
 
 
-def protocol_of(options: Options, way: Way) -> Protocol:
+def protocol_of(options: Options, evaluation: EvaluationOptions) -> Protocol:
     """Return the chosen protocol; refuse options that the protocol fixes itself."""
-    protocol = PROTOCOLS[check_choice("protocol", way.protocol, PROTOCOLS)]
-    if options.reading != Options().reading or way.n is not None or way.target != "items":
+    protocol = PROTOCOLS[check_choice("protocol", evaluation.protocol, PROTOCOLS)]
+    if options.reading != Options().reading or evaluation.n is not None or evaluation.target != "items":
         raise InputError(
-            f"--protocol {protocol.name}: it lays down how SOURCE is read, what is ranked and how long lists are. "
-            "Leave out -n, --target and the options on reading."
+            f"--protocol {protocol.name}: it fixes how SOURCE is read, what is ranked and the length of the lists. "
+            "Leave out -n, --target and the reading options."
         )
     return protocol
 
 
-def _split_of(source: str, options: Options, way: Way) -> Split | list[Split]:
+def _split_of(source: str, options: Options, evaluation: EvaluationOptions) -> Split | list[Split]:
     """Read a source and split it by the method of `--split`."""
-    name = "within-users" if way.split is None else way.split
+    name = "within-users" if evaluation.split is None else evaluation.split
     if name not in SPLITS:
         raise InputError(f"--split {shorten(name)}: expected one of {', '.join(SPLITS)}; files go with --protocol.")
-    seeded = {} if name in ("last", "time") else {"seed": way.seed}
+    seeded = {} if name in ("last", "time") else {"seed": evaluation.seed}
     return SPLITS[name](read_source(source, options), **seeded)
 
 
@@ -102,9 +102,9 @@ def model_of(options: Options) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------- printing
-def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) -> None:
+def print_evaluation(result: Evaluation, options: Options, evaluation: EvaluationOptions, form: str) -> None:
     """Print the metrics as tables, or as a JSON array with one object."""
-    rows, protocol = result.rows(), PROTOCOLS.get(way.protocol or "")
+    rows, protocol = result.rows(), PROTOCOLS.get(evaluation.protocol or "")
     if form == "json":
         return print_json([as_dict(result, rows, model_of(options), protocol)])
     out = console()
@@ -118,7 +118,7 @@ def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) 
         out.print(table_of(_others(rows), out.width))
     else:
         out.print(Text(protocol.definition, style="dim"))
-        out.print(table_of(_beside(protocol, rows, model_of(options)), out.width))
+        out.print(table_of(_published_columns(protocol, rows, model_of(options)), out.width))
         out.print(Text(f"Source: {protocol.source}", style="dim"))
     for note in (*left_out(rows, result.target), *result.notes):
         errors.print(Text(printable(f"note: {note}"), style="yellow"), soft_wrap=True)
@@ -128,27 +128,27 @@ def print_evaluation(result: Evaluation, options: Options, way: Way, form: str) 
 
 def as_dict(result: Evaluation, rows: list[MetricRow], model: str, protocol: Protocol | None) -> dict[str, Any]:
     """Return the object that `--json` prints."""
-    told: dict[str, Any] = {"model": model}
-    told |= {name: getattr(result, name) for name in ("data", "how", "target", "liked")}
-    told |= {"notes": list(result.notes), "measures": [asdict(row) for row in rows]}
+    fields: dict[str, Any] = {"model": model}
+    fields |= {name: getattr(result, name) for name in ("data", "how", "target", "liked")}
+    fields |= {"notes": list(result.notes), "measures": [asdict(row) for row in rows]}
     if protocol is not None:
-        theirs = [
+        published = [
             {"model": row.model, **dict(zip(protocol.columns, row.values, strict=True)), "note": row.note}
             for row in protocol.published
         ]
         ours = dict(zip(protocol.columns, protocol.row(result), strict=True))
         about = {name: getattr(protocol, name) for name in ("name", "definition", "source")}
-        told["protocol"] = {**about, "ours": ours, "published": theirs}
-    return told
+        fields["protocol"] = {**about, "ours": ours, "published": published}
+    return fields
 
 
 def left_out(rows: list[MetricRow], target: str) -> list[str]:
     """Return notes about users or items that are excluded from the means of a metric."""
-    what, hidden = ("user", "a rating hidden") if target == "items" else ("item", "a rater hidden")
+    what = "user" if target == "items" else "item"
     first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
     return [
-        f"left out of the means of what is {of}: {plural(row.left_out, what)} of {row.entities + row.left_out:,}, "
-        f"without a list or without {hidden}{' where it was liked' if relevance == 'liked' else ''}."
+        f"left out of the means for {of}: {plural(row.left_out, what)} of {row.entities + row.left_out:,}, "
+        f"without a list or without a hidden {'liked ' * (relevance == 'liked')}rating."
         for relevance, of in (("any", "rated at all"), ("liked", "liked"))
         if (row := first.get(relevance)) is not None and row.left_out
     ]
@@ -156,20 +156,20 @@ def left_out(rows: list[MetricRow], target: str) -> list[str]:
 
 def named(measure: str) -> str:
     """Format the name of a metric: `ndcg@10` → `nDCG@10`."""
-    name, at, n = measure.partition("@")
-    return NAMES[name] + at + n
+    name, separator, n = measure.partition("@")
+    return NAMES[name] + separator + n
 
 
 def _of_lists(rows: list[MetricRow]) -> list[TableColumn]:
     """Return the columns of the ranking metrics: one for `any`, and one for `liked` if the data has ratings."""
     any_, liked = ({row.measure: row for row in rows if row.relevance == of} for of in BOTH)
-    columns = [TableColumn("a list against what was hidden", [named(measure) for measure in any_], text=True)]
+    columns = [TableColumn("metric of the recommended list", [named(measure) for measure in any_], text=True)]
     if not liked:
-        return [*columns, TableColumn("hit", [_said(row) for row in any_.values()])]
+        return [*columns, TableColumn("hit", [_with_interval(row) for row in any_.values()])]
     return [
         *columns,
-        TableColumn("rated at all", [_said(row) for row in any_.values()]),
-        TableColumn("liked", [_said(liked[measure]) for measure in any_]),
+        TableColumn("rated at all", [_with_interval(row) for row in any_.values()]),
+        TableColumn("liked", [_with_interval(liked[measure]) for measure in any_]),
     ]
 
 
@@ -180,21 +180,23 @@ def _others(rows: list[MetricRow]) -> list[TableColumn]:
     heading = "predicted ratings; lists as a whole" if ("rmse", None) in shown else "lists as a whole"
     return [
         TableColumn(heading, [named(row.measure) for row in rest], text=True),
-        TableColumn("", [_said(row) for row in rest]),
+        TableColumn("", [_with_interval(row) for row in rest]),
     ]
 
 
-def _beside(protocol: Protocol, rows: list[MetricRow], model: str) -> list[TableColumn]:
+def _published_columns(protocol: Protocol, rows: list[MetricRow], model: str) -> list[TableColumn]:
     """Return the published rows of a protocol with our row and its intervals below."""
-    found = {(row.measure, row.relevance): row for row in rows}
-    ours = [found.get(key, MetricRow(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
-    theirs = protocol.published
+    by_metric = {(row.measure, row.relevance): row for row in rows}
+    ours = [by_metric.get(key, MetricRow(*key, None, None, None, 0, 0)) for key in protocol.columns.values()]
+    published = protocol.published
     numbers = [
-        TableColumn(name, ["–" if (value := one.values[at]) is None else f"{value:g}" for one in theirs] + _ours(row))
-        for at, (name, row) in enumerate(zip(protocol.columns, ours, strict=True))
+        TableColumn(
+            name, ["–" if (value := other.values[k]) is None else f"{value:g}" for other in published] + _ours(row)
+        )
+        for k, (name, row) in enumerate(zip(protocol.columns, ours, strict=True))
     ]
-    names = [*(one.model for one in theirs), f"Reelated: {model}", f"  {INTERVAL}"]
-    notes = [*(one.note for one in theirs), "measured here", ""]
+    names = [*(other.model for other in published), f"Reelated: {model}", f"  {INTERVAL}"]
+    notes = [*(other.note for other in published), "measured here", ""]
     return [TableColumn("model", names, text=True), *numbers, TableColumn("note", notes, text=True)]
 
 
@@ -206,5 +208,5 @@ def _value(row: MetricRow) -> str:
     return "–" if row.value is None else f"{row.value:.4f}"
 
 
-def _said(row: MetricRow) -> str:
+def _with_interval(row: MetricRow) -> str:
     return _value(row) if row.low is None else f"{_value(row)} ({row.low:.4f}–{row.high:.4f})"

@@ -242,7 +242,7 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
         if item_id in rec.item_ids:
             ratings[item_id] = value
         else:
-            print_note(f"--rate {text}: ignored, because the model does not know the item")
+            print_note(f"--rate {text}: ignored, because the item is not in the model")
     return ratings
 
 

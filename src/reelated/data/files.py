@@ -57,7 +57,7 @@ class Files:
         for member in self.others:
             if PurePosixPath(member).name == name:
                 return member
-        raise InputError(f"{self.root.name} holds no file {name!r} beside its ratings. It needs the whole data set.")
+        raise InputError(f"{self.root.name} has no file {name!r} next to its ratings. The whole data set is required.")
 
 
 @contextmanager
@@ -238,7 +238,7 @@ def _assign_roles(root: Path, names: list[str], zipped: bool) -> Files:
     if not candidates:
         listed = ", ".join(sorted(PurePosixPath(name).name for name in names)[:8]) or "nothing"
         raise InputError(
-            f"{root.name} holds no ratings that Reelated knows. Expected the files of a MovieLens edition or one "
+            f"{root.name} contains no ratings in a known format. Expected the files of a MovieLens edition or one "
             f"table ({', '.join(TABLE_SUFFIXES)}), found: {shorten(listed, 200)}."
         )
     if len(candidates) > 1:

@@ -27,7 +27,7 @@ def outlier_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
     if len(outliers):
         message = (
             f"{plural(len(outliers), 'rating')} far from the others, 98 % of which lie from {low:g} to {high:g}. "
-            "Unless they are counts, this may be a slip, and it stretches the scale."
+            "Unless they are counts, this may be a mistake, and it widens the scale."
         )
         action = Advice.KEEPS_OUTLIERS
         yield context.issue("stray_rating", "warning", outliers, message, action)
@@ -45,7 +45,7 @@ def implausible_times(context: ValidationContext) -> Iterator[ValidationIssue]:
     message = f"{plural(len(odd), 'time')} before {_FIRST_YEAR} or after {next_year}, read as seconds since 1970."
     for unit, size in _UNITS.items():
         if 2 * int((odd["timestamp"] // size).is_between(first, last).sum()) > len(odd):
-            message += f" As {unit} most of them would be sensible: divide them by {size:,}."
+            message += f" As {unit} most of them would be plausible: divide them by {size:,}."
     yield context.issue("odd_time", "warning", odd, message, "keeps them; only their order within a user counts.")
 
 
@@ -54,7 +54,7 @@ def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
     valid = context.valid
     evidence = (_by_names(context.columns), _by_tables(valid, context.known_ids), _by_pauses(valid))
     if reasons := [reason for reason in evidence if reason]:
-        message = f"The columns of users and items may have changed places: {'; and '.join(reasons)}."
+        message = f"The columns of users and items seem to be swapped: {'; and '.join(reasons)}."
         action = Advice.KEEPS_COLUMNS
         yield ValidationIssue("swapped_columns", "warning", len(valid), message, action)
 
@@ -75,7 +75,7 @@ def _by_tables(valid: pl.DataFrame, known: Mapping[str, pl.Series]) -> str:
     n_missing = _count_missing(users, known_users) + _count_missing(items, known_items)
     n_swapped = _count_missing(users, known_items) + _count_missing(items, known_users)
     if 20 * n_missing > len(users) + len(items) and n_swapped * 10 <= n_missing:
-        return f"{n_missing:,} ids are missing in the tables of items and users, and {n_swapped:,} the other way round"
+        return f"{n_missing:,} ids are missing in the tables of items and users, and {n_swapped:,} after a swap"
     return ""
 
 

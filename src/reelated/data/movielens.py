@@ -161,7 +161,7 @@ def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
 
 
 def _parse_list(cell: str) -> list[str]:
-    """Parse a list of genres in JSON or Python notation; of objects, take the names."""
+    """Parse a list of genres in JSON or Python notation; an object counts as its name."""
     values: Any = None
     for parse in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
@@ -204,8 +204,8 @@ def _file_names(files: Files) -> set[str]:
 def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | None]:
     """Return the name and the scale of the edition; None for what is unknown.
 
-    Half stars came with MovieLens 10M. An unrelated table beside the files of an edition gets its scale only if all
-    ratings are on it.
+    Half stars came with MovieLens 10M. An unrelated table in the folder of an edition gets the edition's scale only if
+    all its ratings are on this scale.
     """
     if not is_movielens(files):
         return None, None

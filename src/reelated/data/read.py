@@ -52,7 +52,7 @@ def read(
         A folder, a zip or a file; or a name: `"sample"`, or an edition in the cache such as `"ml-100k"`; or a polars
         or pandas frame, an Arrow table or a mapping of columns. An existing path takes precedence over a name.
     items, users : frame, str or Path, optional
-        Item and user attributes, in place of the tables beside the ratings.
+        Item and user attributes, in place of the tables in the folder of the ratings.
     columns : mapping of str to str, optional
         Reelated's name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` if there are no ratings.
         The names of ids apply to the item and user tables, too.

@@ -160,9 +160,9 @@ class ValidationReport:
 
     def _count_lines(self) -> Iterator[str]:
         yield f"{self.name}: {'usable' if self.usable else 'not usable'}"
-        refused = f", {self.n_refused:,} of them refused" if self.n_refused else ""
+        rejected = f", {self.n_refused:,} of them rejected" if self.n_refused else ""
         if self.n_rows:
-            yield f"  {plural(self.n_rows, 'row')}{refused}"
+            yield f"  {plural(self.n_rows, 'row')}{rejected}"
         if self.scale is not None:
             users_and_items = f"{plural(self.n_users, 'user')} of {plural(self.n_items, 'item')}"
             yield f"  {plural(self.n_ratings, 'rating')} by {users_and_items}: {_percent(self.density)} of all pairs"
@@ -189,7 +189,7 @@ class ValidationReport:
                 yield from _indent(f"{label} {issue.example}", width)
             yield from _indent(f"reading {wording.advise(issue.action)}", width)
         if not self.issues:
-            yield from ("", "Nothing to remark.")
+            yield from ("", "No issues.")
 
 
 def _indent(text: str, width: int) -> list[str]:

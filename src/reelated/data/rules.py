@@ -14,10 +14,10 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
     """Yield the issues of the ratings."""
     yield from _invalid_rows(context)
     if context.valid.is_empty():
-        yield ValidationIssue("no_ratings", "error", 1, "There is no rating at all.", "stops here.")
+        yield ValidationIssue("no_ratings", "error", 1, "There are no ratings.", "stops here.")
         return
     for note in context.tables.notes:
-        yield ValidationIssue("assumed", "note", 1, f"{note[0].upper()}{note[1:]}.", "has done so.")
+        yield ValidationIssue("assumed", "note", 1, f"{note[0].upper()}{note[1:]}.", "applies this.")
     rules = (_repeated_ratings, _scale, _mixed_ids, _little_information, _no_variety)
     for rule in (*rules, swapped_ids, outlier_ratings, implausible_times):
         yield from rule(context)
@@ -62,7 +62,7 @@ def _repeated_ratings(context: ValidationContext) -> Iterator[ValidationIssue]:
 def _scale(context: ValidationContext) -> Iterator[ValidationIssue]:
     """Yield a note if the scale is only observed, or a warning for ratings between its steps."""
     if context.scale is None:
-        message = "No scale is given, so the lowest and highest rating seen are taken for its ends."
+        message = "No scale is given: it runs from the lowest to the highest observed rating."
         action = Advice.OBSERVES_SCALE
         yield ValidationIssue("observed_scale", "note", 1, message, action)
         return
@@ -87,7 +87,7 @@ def _mixed_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
         if n_rarer:
             message = (
                 f"The column {name} mixes {plural(n_integers, 'whole number')} with {plural(n_texts, 'text')}. "
-                "A few among many of the other kind are often a slip, such as a total at the end or a shifted column."
+                "A few values of the other kind are often a mistake, such as a total at the end or a shifted column."
             )
             rows = context.valid.filter(is_integer if n_integers <= n_texts else ~is_integer)
             severity: Severity = "warning" if n_rarer * 10 <= len(ids) else "note"
@@ -99,14 +99,14 @@ def _little_information(context: ValidationContext) -> Iterator[ValidationIssue]
     rating = pl.col("rating")
     users = context.valid.group_by("user_id").agg(n=pl.len(), same=rating.min() == rating.max()).sort("user_id")
     items = context.valid.group_by("item_id").agg(n=pl.len()).sort("item_id")
-    alike = users.filter((pl.col("n") > 1) & pl.col("same"))
+    constant = users.filter((pl.col("n") > 1) & pl.col("same"))
     if context.valid["rating"].n_unique() == 1:  # `_no_variety` reports this once for the whole table
-        alike = alike.clear()
+        constant = constant.clear()
     once = pl.col("n") == 1
     for code, table, description, action in (
-        ("single_rating", users.filter(once), "with one rating", "keeps them; one rating says little of a taste."),
-        ("all_alike", alike, "whose ratings are all the same", "keeps them; they show no preference."),
-        ("rated_once", items.filter(once), "with one rating", "keeps them; their similarities rest on one user."),
+        ("single_rating", users.filter(once), "with one rating", "keeps them; one rating gives little information."),
+        ("all_alike", constant, "whose ratings are all the same", "keeps them; they show no preference."),
+        ("rated_once", items.filter(once), "with one rating", "keeps them; their similarities are based on one user."),
     ):
         if len(table):
             name = table.columns[0]
@@ -118,11 +118,11 @@ def _no_variety(context: ValidationContext) -> Iterator[ValidationIssue]:
     """Yield warnings for a single rating value, a single user or a single item."""
     valid = context.valid
     if valid["rating"].n_unique() == 1 and len(valid) > 1:
-        message = f"Every rating is {valid['rating'][0]:g}: they say who knows what, and nothing of who likes what."
+        message = f"Every rating is {valid['rating'][0]:g}: the ratings do not show which items users like."
         yield ValidationIssue("one_value", "warning", len(valid), message, "keeps them; predicts no ratings.")
     for kind in ("user", "item"):
         if valid[f"{kind}_id"].n_unique() == 1:
-            message = f"There is one {kind} only: nothing can be learnt from how {kind}s differ."
+            message = f"There is only one {kind}: a model cannot learn from differences between {kind}s."
             yield ValidationIssue(f"one_{kind}", "warning", 1, message, "keeps all of it.")
 
 
@@ -149,7 +149,7 @@ def _unmatched_ids(kind: str, known: pl.Series, rated: pl.Series) -> Iterator[Va
             f"{plural(count, 'rating')} {'of' if is_item else 'by'} {plural(len(unknown), kind)} not in the table of "
             f"{kind}s."
         )
-        action = "keeps them, with the id for a title." if is_item else "keeps them."
+        action = "keeps them; the id is the title." if is_item else "keeps them."
         example = f"{kind}_id={shorten(unknown[0])}"
         yield ValidationIssue(f"unknown_{kind}", "warning", count, message, action, example)
     unrated = known.filter(~known.is_in(ids.implode())).sort()

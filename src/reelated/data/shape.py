@@ -26,10 +26,10 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
     roles = {name for name in RATING_SPEC.required if {plain(name), *RATING_ALIASES[name]} & first_fields}
     if len(roles) > 1 and len(rows) < _N_ROWS:
         message = (
-            f"The table seems to lie on its side: the first fields of its rows are {', '.join(sorted(roles))}. "
+            f"The table seems to be transposed: the first fields of its rows are {', '.join(sorted(roles))}. "
             f"{_EXPECTED}."
         )
-        action = "cannot turn it; do so first, for example with polars: frame.transpose()."
+        action = "cannot transpose it; do so first, for example with polars: frame.transpose()."
         yield ValidationIssue("transposed", "warning", 1, message, action)
     elif (width := _matrix_width(names, rows)) >= _MIN_WIDTH:
         index = "user_id" if _has_no_header(names) else names[0][:60]
@@ -37,9 +37,9 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
         row, column = ("item", "user") if by_item else ("user", "item")
         message = (
             f"The table seems to be a matrix, a row for each {row} and a column for each {column}: {width:,} of its "
-            f"columns have no name that is known and hold numbers or nothing. {_EXPECTED}."
+            f"columns have unknown names and contain only numbers. {_EXPECTED}."
         )
-        action = f"cannot turn it; do so first, for example with polars: frame.unpivot(index={index!r})."
+        action = f"cannot unpivot it; do so first, for example with polars: frame.unpivot(index={index!r})."
         yield ValidationIssue("matrix", "warning", width, message, action)
 
 

@@ -160,7 +160,7 @@ def _read_strings(
 
 
 def _is_odd(name: str, required: bool, number: bool) -> pl.Expr:
-    """Return which rows have a field that the line-by-line parser must check: its rules, for whole columns."""
+    """Return the rows with a field that breaks a rule of the line-by-line parser, for whole columns at once."""
     field = pl.col(name).str.strip_chars()
     odd = [pl.lit(False)]
     if required:

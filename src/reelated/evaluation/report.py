@@ -151,10 +151,10 @@ def _notes(results: Mapping[str, Evaluation], rows: Rows) -> Any:
     """Yield sentences on left-out users, substituted values and fit times."""
     first = next(iter(results.values()))
     n, entities = _n(first), _entities(first)
-    for relevance, of in (("any", "a hidden rating"), ("liked", "a hidden rating that counts as liked")):
+    for relevance, of in (("any", "hidden rating"), ("liked", "hidden rating that counts as liked")):
         if (row := rows.get((f"ndcg@{n}", relevance))) is not None and row.left_out:
             total = row.entities + row.left_out
-            yield f"{row.left_out:,} of {total:,} {entities} have no list or not {of}; these means leave them out."
+            yield f"{row.left_out:,} of {total:,} {entities} have no list or no {of}; these means leave them out."
     yield from first.notes
     yield from (f"A fit of “{name}” took {result.seconds:.1f} seconds." for name, result in results.items())
     yield "An unrated item may still be a good recommendation; hits favour popular items."
@@ -167,8 +167,8 @@ def _cell(row: MetricRow | None) -> dict[str, str]:
 
 
 def _heading(measure: str) -> dict[str, str]:
-    name, at, n = measure.partition("@")
-    return {"name": METRICS[name][0] + at + n, "meaning": METRICS[name][1]}
+    name, separator, n = measure.partition("@")
+    return {"name": METRICS[name][0] + separator + n, "meaning": METRICS[name][1]}
 
 
 def _list_metrics(rows: Mapping[str, Rows], relevances: tuple[str, ...]) -> list[dict[str, Any]]:

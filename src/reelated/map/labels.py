@@ -72,7 +72,7 @@ def _width(character: str) -> float:
 
 
 class LabelRequest(NamedTuple):
-    """A label to place beside a dot."""
+    """A label to place next to a dot."""
 
     text: str
     x: float

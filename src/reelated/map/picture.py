@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import plural
+from reelated.errors import plural, plural_of
 from reelated.map.embedding import Places, has_place
 from reelated.map.groups import Color, Groups, groups_of
 from reelated.map.item_map import ItemMap
@@ -98,7 +98,7 @@ def draw(
     legend, taken = _legend(dots.groups)
     names = _group_names(dots, taken)
     heading = f"{cut(rec.name_, 60)}: a map of {plural(len(dots.titles), rec.noun_)}"
-    caption = "Near ones are alike to the model. Size: number of ratings."
+    caption = f"Nearby {plural_of(rec.noun_)} are similar. Size: number of ratings."
     caption += f" Colour: {color[:-1]}." * bool(dots.groups.names)
     return "\n".join(
         [

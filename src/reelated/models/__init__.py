@@ -1,4 +1,4 @@
-"""The models: one estimator, one file, in scikit-learn's manner, in numbers."""
+"""Models in the style of scikit-learn, one estimator per file; users and items are row and column indices."""
 
 from reelated.models.bias import BiasModel
 from reelated.models.bpmf import BPMF
@@ -11,7 +11,7 @@ from reelated.models.posterior import DrawnModel
 from reelated.models.topn import TopN
 
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
-"""The models by the names that the terminal and saved models use."""
+"""Model name, as in the terminal and in saved models → class."""
 
 __all__ = [
     "BPMF",

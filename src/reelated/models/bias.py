@@ -1,4 +1,4 @@
-"""`BiasModel`: what a rating would be from the generosity of the person and the standing of the item alone."""
+"""`BiasModel`: ratings predicted from the mean, the item's bias and the user's bias."""
 
 from typing import Any
 
@@ -13,22 +13,22 @@ from reelated.parallel import Progress
 
 
 class BiasModel(LinearRater):
-    """Predict a rating as `μ + b_i + b_u`: the mean, the item's bias and the person's.
+    """Predict a rating as `μ + b_i + b_u`: the mean rating, the item's bias and the user's bias.
 
-    The biases are regularised means, alternated: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
-    ``b_u = Σ(r − μ − b_i) / (reg_user + n_u)`` (Koren 2010, "Factor in the Neighbors", §2.1). A person's bias is
-    made from the row at hand, so that new users need no refit.
+    The biases are regularised means, computed in alternation: ``b_i = Σ(r − μ − b_u) / (reg_item + n_i)``, then
+    ``b_u = Σ(r − μ − b_i) / (reg_user + n_u)`` (Koren 2010, "Factor in the Neighbors", §2.1). A user's bias is
+    computed from the given row, so that new users need no refit.
 
     No item predicts another, so there are no reasons. The ranking score is the predicted rating before it is clipped.
 
     Parameters
     ----------
     reg_user, reg_item : float, default 12.0 and 1.0
-        How many ratings at the average each person and item is taken to have beside their own.
+        Strength of the regularisation, as a number of additional average ratings of each user and item.
     n_iterations : int, default 10
         Rounds of alternation.
     max_memory : int, str or None, default None
-        The most bytes that a dense answer may take, such as "2GB"; more is refused beforehand.
+        Memory limit of a dense result in bytes, or text such as "2GB"; a larger one raises `TooLarge`.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class BiasModel(LinearRater):
     n_common_ : scipy.sparse.csr_array of int32
         Empty.
     scale_ : tuple of float
-        The lowest and the highest rating; predictions are cut to them.
+        Lowest and highest rating; predictions are clipped to them.
 
     Examples
     --------
@@ -74,14 +74,8 @@ class BiasModel(LinearRater):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        y : ignored
-            For scikit-learn's sake.
-        scale : (low, high), optional
-            Lowest and highest possible rating; by default those seen.
-        progress : callable, optional
-            Called with the share that is done.
+        X, y, scale, progress
+            As for `EASE.fit`.
 
         Returns
         -------
@@ -92,10 +86,10 @@ class BiasModel(LinearRater):
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
-        beyond, users, bias = X.data.astype(np.float64) - mean, np.zeros(X.nnz), np.zeros(X.shape[1])
+        centered, users, bias = X.data.astype(np.float64) - mean, np.zeros(X.nnz), np.zeros(X.shape[1])
         for _ in range(rounds):
-            bias = column_means(X, beyond - users, reg_item)
-            users = np.repeat(row_means(X, beyond - bias[X.indices], reg_user), np.diff(X.indptr))
+            bias = column_means(X, centered - users, reg_item)
+            users = np.repeat(row_means(X, centered - bias[X.indices], reg_user), np.diff(X.indptr))
         self.set_learned(mean, bias)
         if progress:
             progress(1.0)
@@ -107,22 +101,22 @@ class BiasModel(LinearRater):
         return reg_user, reg_item, check_integer("n_iterations", self.n_iterations, 1)
 
     def set_learned(self, mean: float, item_bias: Numbers) -> None:
-        """Store the mean and the biases of a fit, from here or from a cluster.
+        """Store the mean and the item biases of a local fit or of a fit on a cluster.
 
         Parameters
         ----------
         mean : float
             The mean rating.
         item_bias : ndarray of float64, shape (n_items,)
-            The biases of the items.
+            The item biases.
         """
         self.item_bias_, self.offset_ = item_bias, mean + item_bias
-        none = sp.csr_array((len(item_bias), len(item_bias)), dtype=np.float32)
-        self.item_weights_, self.n_common_ = none, none.astype(np.int32)
+        empty = sp.csr_array((len(item_bias), len(item_bias)), dtype=np.float32)
+        self.item_weights_, self.n_common_ = empty, empty.astype(np.int32)
         self.prepare()
 
     def plan(self, X: Any) -> int:
-        """Return the most bytes that a fit to `X` may take beside `X` itself.
+        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
 
         Parameters
         ----------
@@ -144,5 +138,5 @@ class BiasModel(LinearRater):
 
     @property
     def offsets(self) -> Biases:
-        """The learned parts, as the other models use them."""
+        """The biases in the form that all models use."""
         return Biases(self.offset_, float(self.reg_user))

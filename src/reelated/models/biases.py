@@ -1,4 +1,4 @@
-"""What a rating is measured against: the biases of items and users, and the scale."""
+"""Item and user biases, residuals, and the rating scale."""
 
 from typing import Any, NamedTuple
 
@@ -12,17 +12,16 @@ Numbers = npt.NDArray[np.float64]
 
 
 class Biases(NamedTuple):
-    """What is expected of a rating before any neighbour is looked at: `items[i]` plus the person's own offset.
+    """The offset that ratings are compared with: `items[i]` plus the user's bias.
 
     Attributes
     ----------
     items : ndarray of float64, shape (n_items,)
-        The part that belongs to the item.
+        The item offsets.
     reg_user : float or None
-        A person's part is the sum of what they gave beyond `items`, over `reg_user` + their number of ratings;
-        None: people have no part.
+        A user's bias is Σ(r − `items`) / (`reg_user` + number of ratings); None: no user biases.
     empty : float
-        The part of a person without ratings; NaN where nothing can be said of them.
+        The bias of a user without ratings; NaN if it is undefined.
     """
 
     items: Numbers
@@ -30,7 +29,7 @@ class Biases(NamedTuple):
     empty: float = 0.0
 
     def of_users(self, X: sp.csr_array) -> Numbers:
-        """Return the part that belongs to each person, from their row alone."""
+        """Return the bias of each user, computed from the user's row alone."""
         if self.reg_user is None:
             return np.zeros(X.shape[0])
         means = row_means(X, X.data - self.items[X.indices], self.reg_user)
@@ -38,14 +37,15 @@ class Biases(NamedTuple):
         return means
 
     def residuals(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
-        """Return the ratings less both parts, in the same places."""
+        """Return the ratings minus both biases, with the same sparsity."""
         users = np.repeat(self.of_users(X), np.diff(X.indptr))
         data = (X.data - (self.items[X.indices] + users)).astype(dtype)
         return sp.csr_array((data, X.indices, X.indptr), shape=X.shape)
 
 
 def row_means(X: sp.csr_array, values: npt.NDArray[Any], reg: float) -> Numbers:
-    """Return Σ values / (reg + count) for each row; 0 for an empty one. Sums run in order, alone or in a batch."""
+    """Return Σ values / (reg + count) for each row; 0 for an empty one."""
+    # bincount adds in order, so a row gives the same bits alone and in a batch
     counts = np.diff(X.indptr)
     rows = np.repeat(np.arange(X.shape[0]), counts)
     return _mean(np.bincount(rows, weights=values, minlength=X.shape[0]), counts, reg)
@@ -72,9 +72,9 @@ def check_bounds(scale: Any) -> tuple[float, float]:
 
 
 def clipped(ratings: npt.NDArray[Any], scale: tuple[float, float]) -> Numbers:
-    """Return predicted ratings as they are shown: clipped to the scale, with six decimals."""
-    shown = np.clip(ratings, *scale)
-    return np.round(shown, 6, out=shown)
+    """Clip predicted ratings to the scale and round them to six decimals."""
+    values = np.clip(ratings, *scale)
+    return np.round(values, 6, out=values)
 
 
 def observed(X: sp.csr_array) -> tuple[float, float]:

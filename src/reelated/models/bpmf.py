@@ -1,4 +1,4 @@
-"""`BPMF`: one BPMF over all items, learned from everybody, conditioned on what a person gave."""
+"""`BPMF`: Bayesian probabilistic matrix factorisation with side information."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
 from reelated.models.biases import check_bounds, observed
-from reelated.models.gibbs import Settings, known_of_items, sample, tastes_of
+from reelated.models.gibbs import SamplerParams, implicit_features, item_side_info, sample
 from reelated.models.posterior import DrawnModel
 from reelated.models.validation import check_attributes, check_rows
 from reelated.parallel import Progress
@@ -17,54 +17,54 @@ Numbers = npt.NDArray[np.float64]
 
 
 class BPMF(DrawnModel):
-    """Predict ratings as if all that a person could give were drawn from one BPMF over the items.
+    """Predict ratings by Bayesian probabilistic matrix factorisation, the mean over samples from the posterior.
 
-    A rating is ``μ + a_i + b_u + v_i · z_u`` and noise. People `(b, z)` are BPMF, so their ratings of any items
-    are too, with covariance ``q_iᵀ Λ⁻¹ q_j + [i = j] / α``, `q = (1, v)`. A prediction is the conditional mean given
-    the stars at hand, ``Σ_j w_ij (r_j − usual_j)`` beyond what is usual for the item, with
-    ``w_ij = α q_iᵀ (Λ + α Σ_j q_j q_jᵀ)⁻¹ q_j``: item–item, linear in the stars, explained exactly, and with a
-    variance. What is usual depends on which items a person rated, too. Factors and precisions are not fitted but
-    drawn from their posterior, and the predictions of `n_samples` draws averaged, which is what guards a small data set
-    against over-fitting (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix factorization using MCMC").
+    A rating is ``μ + a_i + b_u + v_i · z_u`` plus noise. The user vectors `(b, z)` are Gaussian, so a user's ratings
+    are jointly Gaussian with covariance ``q_iᵀ Λ⁻¹ q_j + [i = j] / α``, where `q = (1, v)`. A prediction is the
+    conditional mean given the user's ratings: the expected rating of the item plus ``Σ_j w_ij (r_j − expected_j)``,
+    with ``w_ij = α q_iᵀ (Λ + α Σ_j q_j q_jᵀ)⁻¹ q_j``. It is linear in the ratings, so its contributions are exact, and
+    it has a variance. The expected ratings also depend on which items the user rated. Averaging over `n_samples`
+    posterior samples prevents over-fitting on small data (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix
+    factorization using MCMC").
 
     Parameters
     ----------
     n_factors : int, default 16
         The length of `v`.
     n_samples : int, default 60
-        How many draws are kept.
+        Number of posterior samples.
     n_warmup : int, default 15
-        How many are thrown away before.
+        Number of samples discarded before the first that is kept.
     n_tastes : int, default 30
-        Directions of who rated what that tell of people and items, one for every four of them at the most; 0 looks
-        at nothing but stars and counts.
+        Number of implicit factors, which describe users and items by which items were rated; at most a quarter of the
+        number of users and of items. 0 uses only ratings and their counts.
     random_state : int, default 0
-        The seed of the draws.
+        Random seed of the sampling.
     max_memory : int, str or None, default None
-        The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
+        Memory limit of the fit in bytes, or text such as "2GB"; a fit that may exceed it raises `TooLarge`.
 
     Attributes
     ----------
     units_ : ndarray of float64, shape (2,)
-        The mean and standard deviation of the ratings, in which all that follows is measured.
+        Mean and standard deviation of the ratings; the other arrays refer to standardised ratings.
     item_factors_ : ndarray of float32, shape (n_items, n_factors + 1, n_samples)
-        For every item and draw `a_i` and `v_i`.
+        Offset `a_i` and factors `v_i` of every item, for each posterior sample.
     user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
-        The mean of `(b, z)`.
+        Prior mean of the user vector `(b, z)`.
     activity_slope_ : ndarray of float64, shape (n_factors + 1, n_samples)
-        What it gains with the logarithm of the number of ratings.
+        Change of the prior mean with the logarithm of the number of ratings.
     implicit_slope_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_samples)
-        What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
+        Change of the prior mean with the user's implicit features, `Σ implicit_factors_[j] / √(number of ratings)`.
     implicit_factors_ : ndarray of float64, shape (n_items, n_tastes)
-        What rating an item at all tells.
+        Implicit factors of the items.
     precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
-        Λ.
+        Λ, the prior precision of the user vectors.
     alpha_ : ndarray of float64, shape (n_samples,)
         α, the precision of the noise.
     counts_ : ndarray of float64, shape (2,)
-        The least and the largest number of ratings of a person in the fit.
+        Smallest and largest number of ratings of a user in the fit.
     scale_ : tuple of float
-        The lowest and the highest rating; predictions are cut to them.
+        Lowest and highest rating; predictions are clipped to them.
 
     Examples
     --------
@@ -104,21 +104,20 @@ class BPMF(DrawnModel):
         items: Any = None,
         progress: Progress | None = None,
     ) -> "BPMF":
-        """Draw from what the ratings leave open.
+        """Sample the posterior by Gibbs sampling.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
         y : ignored
-            For scikit-learn's sake.
+            Present for API consistency with scikit-learn.
         scale : (low, high), optional
-            Lowest and highest possible rating; by default those seen.
+            Lowest and highest possible rating; by default the observed ones.
         items : array or sparse matrix, shape (n_items, n_attributes), optional
-            What else is known of the items, such as genres and years: those that are rarely rated borrow from
-            others like them.
+            Attributes of the items, such as genres and years; they improve the predictions for rarely rated items.
         progress : callable, optional
-            Called with the share that is done.
+            Called with the fraction done, from 0 to 1.
 
         Returns
         -------
@@ -128,11 +127,11 @@ class BPMF(DrawnModel):
         Raises
         ------
         InputError
-            A parameter or `items` is out of its range.
+            A parameter is invalid, or `items` has the wrong shape or values.
         TooLarge
-            More than `max_memory` may be needed.
+            The fit may need more than `max_memory`.
         """
-        settings = self._settings()
+        params = self._sampler_params()
         X = check_rows(self, X, fitting=True)
         attributes = check_attributes(items, X.shape[1])
         limit, needed = check_memory("max_memory", self.max_memory), self._bytes(X, attributes.shape[1])
@@ -141,24 +140,25 @@ class BPMF(DrawnModel):
                 f"{X.shape[1]:,} items and {X.shape[0]:,} rows need {show_bytes(needed)}.",
                 parameter="max_memory",
                 value=self.max_memory,
-                remedy="Raise it, or ask for fewer n_samples or n_factors.",
+                remedy="Raise it, or lower n_samples or n_factors.",
             )
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         ratings = X.data.astype(np.float64)
         self.units_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
-        beyond = sp.csr_array(((ratings - self.rating_mean_) / self.rating_std_, X.indices, X.indptr), X.shape)
-        tastes = tastes_of(X, int(self.n_tastes), settings.seed)
-        known = known_of_items(X, tastes.shown, attributes)
-        drawn = sample(beyond, (tastes.people, known), settings, progress)
-        self.item_factors_, self.precision_, self.alpha_ = drawn.items, drawn.precision, drawn.alpha
-        self.implicit_slope_, self.activity_slope_ = drawn.slopes[:-1], drawn.slopes[-1]
-        self.user_mean_ = drawn.mean - np.tensordot(tastes.means, drawn.slopes, axes=1)
-        self.implicit_factors_, self.counts_ = tastes.items, np.array([tastes.fewest, tastes.most])
+        standardized = sp.csr_array(((ratings - self.rating_mean_) / self.rating_std_, X.indices, X.indptr), X.shape)
+        implicit = implicit_features(X, int(self.n_tastes), params.seed)
+        side_info = item_side_info(X, implicit.directions, attributes)
+        samples = sample(standardized, (implicit.users, side_info), params, progress)
+        self.item_factors_, self.precision_, self.alpha_ = samples.items, samples.precision, samples.alpha
+        self.implicit_slope_, self.activity_slope_ = samples.slopes[:-1], samples.slopes[-1]
+        self.user_mean_ = samples.mean - np.tensordot(implicit.means, samples.slopes, axes=1)
+        self.implicit_factors_ = implicit.items
+        self.counts_ = np.array([implicit.min_ratings, implicit.max_ratings])
         self.prepare()
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the most bytes that a fit to `X` may take beside `X` itself, without attributes of items.
+        """Return the maximum memory of a fit to `X` in bytes, without `X` itself and without side information.
 
         Parameters
         ----------
@@ -169,18 +169,18 @@ class BPMF(DrawnModel):
         -------
         int
         """
-        self._settings()
+        self._sampler_params()
         return self._bytes(check_rows(BPMF(), X, fitting=True), 0)
 
     def _bytes(self, X: sp.csr_array, n_attributes: int) -> int:
-        """Return what a fit takes: ratings thrice, tables of rows five times, the draws once more when laid out."""
-        D, n_known = self.n_factors + 1, self.n_tastes + 1
-        tables = X.shape[0] * (5 * D + 4 * n_known) + X.shape[1] * (5 * D + 4 * (n_known + n_attributes))
+        """Estimate peak memory: 3 copies of the ratings, 5 of each factor table, 2 of the samples."""
+        D, n_features = self.n_factors + 1, self.n_tastes + 1
+        tables = X.shape[0] * (5 * D + 4 * n_features) + X.shape[1] * (5 * D + 4 * (n_features + n_attributes))
         return 48 * X.nnz + 8 * tables + 12 * X.shape[1] * self.n_samples * D
 
-    def _settings(self) -> Settings:
+    def _sampler_params(self) -> SamplerParams:
         check_integer("n_tastes", self.n_tastes, 0)
-        return Settings(
+        return SamplerParams(
             check_integer("n_factors", self.n_factors, 0),
             check_integer("n_samples", self.n_samples, 1),
             check_integer("n_warmup", self.n_warmup, 0),

@@ -25,9 +25,9 @@ class Model(Protocol):
     numbers : tuple of {"score", "rating"}
         The numbers that the model computes.
     uses_side_info : bool
-        Whether `fit` takes `items`, the attributes of the items, which help where ratings are few.
+        Whether `fit` takes `items`, the attributes of the items.
     has_posterior : bool
-        Whether the model knows the uncertainty of a prediction: `predict_intervals` and `covariance` are its own.
+        Whether the model has `predict_intervals` and the posterior `covariance`.
     arrays : tuple of str
         The learned arrays that a saved model holds.
     """
@@ -43,7 +43,7 @@ class Model(Protocol):
         ...
 
     def plan(self, X: Any) -> int:
-        """Return the maximum number of bytes that a fit takes beside `X`."""
+        """Return the maximum memory of a fit in bytes, without `X`."""
         ...
 
     def recommend(self, X: Any, n: int = 10, **options: Any) -> TopN:
@@ -51,11 +51,11 @@ class Model(Protocol):
         ...
 
     def score_pairs(self, X: Any, rows: Any, items: Any, **options: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return a number of pairs, and the number of neighbours used."""
+        """Return the number of every pair, and the number of neighbours used."""
         ...
 
     def score_users(self, X: Any, item: int, **options: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return a number of one item for every row, and the number of neighbours used."""
+        """Return the number of one item for every row, and the number of neighbours used."""
         ...
 
     def audience(self, X: Any, item: int, n: int = 10, **options: Any) -> npt.NDArray[np.int64]:

@@ -15,22 +15,22 @@ from reelated.ratings.matrix import as_decimals
 
 @dataclass(frozen=True, eq=False)
 class PairContributions:
-    """Why one person's score for one item is what it is; `base + Σ contributions + clip` is the score.
+    """The contributions to one user's score of an item; `base + Σ contributions + clip` is the score.
 
     Attributes
     ----------
     score : float
-        The score or the predicted rating; NaN where the model has nothing to go by.
+        The score or the predicted rating; NaN if it is undefined.
     base : float
-        What would be said without the neighbours: 0 for score, the person's own level for a rating.
+        The number without the neighbours: 0 for a score, the offset for a rating.
     items : ndarray of int32
         The rated neighbours of the item, ascending.
     ratings, similarities, contributions : ndarray of float64
-        Beside `items`: what the person gave, how alike, and what it adds to the score.
+        For each neighbour the user's rating, the similarity, and the contribution.
     common : ndarray of int32
-        Beside `items`: how many people rated both; -1 where the model does not count them.
+        For each neighbour the number of users who rated both items; -1 if the model does not count them.
     clip : float
-        What cutting to the scale and rounding to six decimals changed.
+        The change by clipping to the scale and rounding to six decimals.
     """
 
     score: float
@@ -44,18 +44,18 @@ class PairContributions:
 
 
 class ItemContributions(NamedTuple):
-    """Why one person's scores for several items are what they are.
+    """The contributions to one user's scores of several items.
 
     Attributes
     ----------
     scores, bases, clips : ndarray of float64, shape (n,)
         As in `PairContributions`.
-    parts : Parts
-        What each rated item adds to each score.
+    parts : Contributions
+        The contribution of each rated item to each score.
     rated : ndarray of int32
-        The items that the person has rated, ascending.
+        The items that the user has rated, ascending.
     ratings : ndarray
-        Beside them.
+        The user's ratings of them.
     """
 
     scores: npt.NDArray[np.float64]
@@ -67,62 +67,62 @@ class ItemContributions(NamedTuple):
 
     @classmethod
     def of(cls, scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> "ItemContributions":
-        """Put them together; the clip is what else the scores hold.
+        """Build an object from its parts; the clip is the rest of each score.
 
         Parameters
         ----------
         scores, bases : ndarray of float64, shape (n,)
             As in `PairContributions`.
-        parts : Parts
-            What each rated item adds.
+        parts : Contributions
+            The contribution of each rated item.
         X : csr_array, shape (1, n_items)
-            The person's row.
+            Ratings of the user.
 
         Returns
         -------
         ItemContributions
         """
-        told = np.diff(np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends])
-        clips = np.where(np.isfinite(scores), scores - bases - told, 0.0)
+        sums = np.diff(np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends])
+        clips = np.where(np.isfinite(scores), scores - bases - sums, 0.0)
         return cls(scores, bases, clips, parts, X.indices, X.data)
 
     @property
     def n_neighbors_used(self) -> npt.NDArray[np.int64]:
-        """How many rated items stand behind each of the scores."""
+        """The number of rated items that each score is computed from."""
         return np.diff(self.parts.ends)
 
     def one(self, at: int) -> PairContributions:
-        """Return one of them.
+        """Return the contributions to the score of one item.
 
         Parameters
         ----------
         at : int
-            The item's place in the list.
+            The item's position in the list.
 
         Returns
         -------
         PairContributions
         """
-        here = slice(self.parts.ends[at], self.parts.ends[at + 1])
-        places = self.parts.places[here]
+        part = slice(self.parts.ends[at], self.parts.ends[at + 1])
+        places = self.parts.places[part]
         return PairContributions(
             score=float(self.scores[at]),
             base=float(self.bases[at]),
             items=self.rated[places],
             ratings=self.ratings[places].astype(np.float64),
-            similarities=self.parts.similarity[here],
-            contributions=self.parts.adds[here],
-            common=self.parts.common[here],
+            similarities=self.parts.similarity[part],
+            contributions=self.parts.adds[part],
+            common=self.parts.common[part],
             clip=float(self.clips[at]),
         )
 
     def strongest(self, n: int) -> Iterator[list[tuple[int, float, float, int, float]]]:
-        """Yield for each item its `n` largest contributions, falling, ties in ascending item.
+        """Yield for each item its `n` largest contributions in descending order, ties in ascending item index.
 
         Parameters
         ----------
         n : int
-            How many at the most.
+            Maximum number of contributions.
 
         Yields
         ------

@@ -1,4 +1,4 @@
-"""`EASE`: each item is told from all others at once, by ridge regression."""
+"""`EASE`: item weights by ridge regression of each item on all others."""
 
 from typing import Any, Literal
 
@@ -24,47 +24,47 @@ from reelated.similarity import Ridge, fit_dense, fit_sparse, ridge_memory
 
 
 class EASE(LinearItemModel):
-    """Rank items by weights that are learned for all items together, so that what two have in common counts once.
+    """Rank items by linear weights between items, fitted by ridge regression.
 
-    Each item's column of `V` is told from the columns of the others: the weights minimise ``‖v_i − Σ_j w_ij v_j‖²``
-    plus ``Σ_j λ_j w_ij²`` with ``λ_j = l2 + dropout / (1 − dropout) · ‖v_j‖²`` (Steck 2019, "Embarrassingly shallow
-    autoencoders for sparse data", §3; the dropout: Steck 2020, "Autoencoders that don't overfit towards the
-    identity", §3). `V` holds what the ratings are worth: 1 for the highest, `min_weight` for the lowest, evenly
-    between. The ranking score is ``Σ_j w_ij v_uj``. An item is told from the `n_candidates` items of the highest
-    cosine with it, or from all others in closed form.
+    The weights of item `i` minimise ``‖v_i − Σ_j w_ij v_j‖² + Σ_j λ_j w_ij²`` with
+    ``λ_j = l2 + dropout / (1 − dropout) · ‖v_j‖²`` (Steck 2019, "Embarrassingly shallow autoencoders for sparse data",
+    §3; the dropout: Steck 2020, "Autoencoders that don't overfit towards the identity", §3). `v_i` is the item's column
+    of rating weights: 1 for the highest rating, `min_weight` for the lowest, linear in between. The ranking score is
+    ``Σ_j w_ij v_uj``. An item is regressed on the `n_candidates` items of highest cosine, or on all others in closed
+    form.
 
-    What else is known of items, such as genres and years, counts as one more person each, who gave the highest rating
-    to every item that it is true of (Jeunen, Van Balen and Goethals 2020, "Closed-form models for collaborative
-    filtering with side-information", §3.2). Beside many ratings that is little; an item with few or none
-    borrows from others.
+    Each item attribute, such as a genre, counts as one more user who gave the highest rating to all items that have it
+    (Jeunen, Van Balen and Goethals 2020, "Closed-form models for collaborative filtering with side-information", §3.2).
+    The attributes matter for items with few or no ratings and hardly change the others.
 
     Parameters
     ----------
     l2 : float, default 150.0
-        Holds all weights back.
+        Regularisation strength, the same for all weights.
     dropout : float, default 0.5
-        Holds back the weights of items by how often they were rated: as if this share of the ratings were missing.
+        Regularisation in proportion to the ratings of an item; equals training with this fraction of the ratings
+        dropped at random.
     min_weight : float, default 0.25
-        What the lowest rating of the scale is worth, beside 1 of the highest; with 1 only who rated what counts.
+        Weight of the lowest rating of the scale; the highest has weight 1. With 1, all ratings count the same.
     n_candidates : int or None, default 400
-        Most items that an item is told from, of those that someone rated as well; None: all others.
+        Maximum number of items that an item is regressed on, among those with a common rater; None: all others.
     n_neighbors : int or None, default 1000
-        Most weights kept for an item, the strongest; None keeps all.
+        Maximum number of weights kept for an item, the largest by absolute value; None keeps all.
     dtype : {"float32", "float64"}, default "float32"
-        In which the weights are computed and kept.
+        Type of the weights and of their computation.
     max_memory : int, str or None, default None
-        The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
+        Memory limit of the fit in bytes, or text such as "2GB"; a fit that may exceed it raises `TooLarge`.
 
     Attributes
     ----------
     item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         The weights: row `i` holds the items that predict `i`; no diagonal. Many are negative.
     n_common_ : scipy.sparse.csr_array of int32
-        In the same places: how many people rated both.
+        Number of users who rated both items, with the same sparsity.
     truncation_error_ : ndarray of float64, shape (n_items,)
-        The share of the squares of each row's weights that `n_neighbors` left out.
+        Fraction of the sum of squared weights of each row that `n_neighbors` dropped.
     scale_ : tuple of float
-        The lowest and the highest rating.
+        Lowest and highest rating.
 
     Examples
     --------
@@ -105,20 +105,20 @@ class EASE(LinearItemModel):
         items: Any = None,
         progress: Progress | None = None,
     ) -> "EASE":
-        """Learn the weights.
+        """Fit the weights.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
         y : ignored
-            For scikit-learn's sake.
+            Present for API consistency with scikit-learn.
         scale : (low, high), optional
-            Lowest and highest possible rating; by default those seen.
+            Lowest and highest possible rating; by default the observed ones.
         items : array or sparse matrix, shape (n_items, n_attributes), optional
-            What else is known of the items, from 0, not true, to 1, true.
+            Attributes of the items, from 0 (absent) to 1 (present).
         progress : callable, optional
-            Called with the share that is done.
+            Called with the fraction done, from 0 to 1.
 
         Returns
         -------
@@ -128,16 +128,16 @@ class EASE(LinearItemModel):
         Raises
         ------
         InputError
-            A parameter or `items` is out of its range.
+            A parameter is invalid, or `items` has the wrong shape or values.
         TooLarge
-            More than `max_memory` may be needed.
+            The fit may need more than `max_memory`.
         """
         ridge, limit = self.ridge(), check_memory("max_memory", self.max_memory)
         X = check_rows(self, X, fitting=True)
-        known = _known(items, X.shape[1])
+        side_info = _attribute_rows(items, X.shape[1])
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        values, near, keep = self.weighted(X), self.n_candidates, self.n_neighbors or X.shape[1]
-        needed = ridge_memory(values, near, keep)
+        values, n_candidates, max_weights = self.weighted(X), self.n_candidates, self.n_neighbors or X.shape[1]
+        needed = ridge_memory(values, n_candidates, max_weights)
         if limit is not None and needed > limit:
             raise TooLarge(
                 f"weights between {X.shape[1]:,} items may need {show_bytes(needed)}.",
@@ -145,17 +145,17 @@ class EASE(LinearItemModel):
                 value=self.max_memory,
                 remedy=Advice.LESS_EASE,
             )
-        found = (
-            fit_dense(values, ridge, keep, progress, side_info=known)
-            if near is None
-            else fit_sparse(values, ridge, near, keep, progress, side_info=known)
+        weights = (
+            fit_dense(values, ridge, max_weights, progress, side_info=side_info)
+            if n_candidates is None
+            else fit_sparse(values, ridge, n_candidates, max_weights, progress, side_info=side_info)
         )
-        self.item_weights_, self.n_common_, self.truncation_error_ = found
+        self.item_weights_, self.n_common_, self.truncation_error_ = weights
         self.prepare()
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the most bytes that a fit to `X` may take beside `X` itself.
+        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class EASE(LinearItemModel):
         return needed + values.nnz * (values.data.itemsize + 24)
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return what ratings add to a ranking score, for each unit of a weight.
+        """Return the weight of ratings in the score.
 
         Parameters
         ----------
@@ -183,14 +183,14 @@ class EASE(LinearItemModel):
         Returns
         -------
         ndarray of float32
-            In the same places: 1 for the highest, `min_weight` for the lowest.
+            1 for the highest rating, `min_weight` for the lowest.
         """
         low, high = self.scale_
         share = (np.asarray(ratings, np.float64) - low) / (high - low) if high > low else np.ones(len(ratings))
         return (self.min_weight + (1 - self.min_weight) * share).astype(np.float32)
 
     def ridge(self) -> Ridge:
-        """Check the parameters; return those of the regression."""
+        """Check the parameters; return the regularisation."""
         check_choice("dtype", self.dtype, ("float32", "float64"))
         check_number("min_weight", self.min_weight, 0, 1)
         check_integer("n_candidates", self.n_candidates, 1, none=True)
@@ -198,7 +198,7 @@ class EASE(LinearItemModel):
         return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))
 
     def weighted(self, X: sp.csr_array) -> sp.csr_array:
-        """Return the weights of the ratings, to which the model is fitted.
+        """Return the matrix of rating weights, to which the model is fitted.
 
         Parameters
         ----------
@@ -212,9 +212,9 @@ class EASE(LinearItemModel):
         return sp.csr_array((self.rating_weight(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)
 
 
-def _known(items: Any, n_items: int) -> sp.csr_array | None:
-    """Return what is known of items with a row for each attribute; None where nothing is."""
+def _attribute_rows(items: Any, n_items: int) -> sp.csr_array | None:
+    """Return item attributes as a matrix with one row per attribute; None without attributes."""
     table = check_attributes(items, n_items)
     if table.size and not 0 <= table.min() <= table.max() <= 1:
-        raise InputError(f"items from {table.min():g} to {table.max():g}: expected shares from 0 to 1.")
+        raise InputError(f"items from {table.min():g} to {table.max():g}: expected numbers from 0 to 1.")
     return sp.csr_array(table.T) if table.size else None

@@ -1,4 +1,4 @@
-"""Gibbs sampling of the factors behind `BPMF`: people given items, items given people, and what is behind both."""
+"""Gibbs sampling for `BPMF`: user factors given item factors, item factors given user factors, and their priors."""
 
 from typing import NamedTuple
 
@@ -16,115 +16,116 @@ Numbers = npt.NDArray[np.float64]
 SLICE = 2e7
 """Multiplications of one slice of work: about a fiftieth of a second."""
 
-FLAT = 1e-9
-"""What hardly varies tells nothing."""
+MIN_DEVIATION = 1e-9
+"""A feature with a smaller standard deviation counts as constant."""
 
 
-class Tastes(NamedTuple):
-    """What may be told of people from which items they rated, whatever they gave.
+class ImplicitFeatures(NamedTuple):
+    """Features of users and items from which items were rated, regardless of the ratings.
 
     Attributes
     ----------
     items : ndarray of float64, shape (n_items, n_tastes)
-        A person is `Σ items_j / √count` over the items that they rated.
-    people : ndarray of float64, shape (n_users, n_tastes + 1)
-        Those of the fit, and the logarithm of their number of ratings, less `means`.
+        Implicit factors: the features of a user are `Σ items_j / √count` over the rated items.
+    users : ndarray of float64, shape (n_users, n_tastes + 1)
+        Features of the users of the fit and the logarithm of their number of ratings, minus `means`.
     means : ndarray of float64, shape (n_tastes + 1,)
-    shown : ndarray of float64, shape (n_items, n_tastes)
-        The same directions as something known of the items.
-    fewest, most : float
-        The least and the largest number of ratings of a person.
+    directions : ndarray of float64, shape (n_items, n_tastes)
+        The unscaled singular vectors, as features of the items.
+    min_ratings, max_ratings : float
+        Smallest and largest number of ratings of a user.
     """
 
     items: Numbers
-    people: Numbers
+    users: Numbers
     means: Numbers
-    shown: Numbers
-    fewest: float
-    most: float
+    directions: Numbers
+    min_ratings: float
+    max_ratings: float
 
 
-def tastes_of(X: sp.csr_array, n_tastes: int, seed: int) -> Tastes:
-    """Find the main directions of who rated what, each person and item weighted by 1 / √count.
+def implicit_features(X: sp.csr_array, n_tastes: int, seed: int) -> ImplicitFeatures:
+    """Compute the leading singular vectors of the 0/1 matrix of ratings, its rows and columns weighted by 1 / √count.
 
-    In a small table there are fewer than asked for: one for every four people and every four items.
+    Their number is limited to a quarter of the number of users and of items.
     """
     n_tastes = min(n_tastes, X.shape[0] // 4, X.shape[1] // 4)
-    of_users, of_items = np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
-    by_user, by_item = 1 / np.sqrt(np.maximum(of_users, 1)), 1 / np.sqrt(np.maximum(of_items, 1))
-    rows = np.repeat(np.arange(X.shape[0]), of_users)
-    chosen = sp.csr_array((by_user[rows] * by_item[X.indices], X.indices, X.indptr), shape=X.shape)
-    shown = np.zeros((X.shape[1], n_tastes))
+    user_counts, item_counts = np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
+    user_weights, item_weights = 1 / np.sqrt(np.maximum(user_counts, 1)), 1 / np.sqrt(np.maximum(item_counts, 1))
+    rows = np.repeat(np.arange(X.shape[0]), user_counts)
+    weighted = sp.csr_array((user_weights[rows] * item_weights[X.indices], X.indices, X.indptr), shape=X.shape)
+    directions = np.zeros((X.shape[1], n_tastes))
     if X.nnz and n_tastes:
-        shown = randomized_svd(sp.csr_matrix(chosen), n_tastes, random_state=seed)[2].T
-    people = chosen @ shown
-    items = shown * by_item[:, None]
-    spread = people.std(axis=0)
-    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > FLAT)
-    items, people = items * scale, people * scale
-    rated = of_users[of_users > 0]
-    fewest, most = (float(rated.min()), float(rated.max())) if len(rated) else (1.0, 1.0)
-    people = np.column_stack([people, np.log(np.clip(of_users, fewest, most))])
-    means = people.mean(axis=0)
-    return Tastes(items, people - means, means, shown, fewest, most)
+        directions = randomized_svd(sp.csr_matrix(weighted), n_tastes, random_state=seed)[2].T
+    users = weighted @ directions
+    items = directions * item_weights[:, None]
+    deviation = users.std(axis=0)
+    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > MIN_DEVIATION)
+    items, users = items * scale, users * scale
+    positive = user_counts[user_counts > 0]
+    min_ratings, max_ratings = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
+    users = np.column_stack([users, np.log(np.clip(user_counts, min_ratings, max_ratings))])
+    means = users.mean(axis=0)
+    return ImplicitFeatures(items, users - means, means, directions, min_ratings, max_ratings)
 
 
-def known_of_items(X: sp.csr_array, shown: Numbers, attributes: Numbers) -> Numbers:
+def item_side_info(X: sp.csr_array, directions: Numbers, attributes: Numbers) -> Numbers:
     """Return the directions, the logarithm of the number of raters and the attributes of items, standardised.
 
-    An item that nobody rated stands in the middle of the directions, and is as rare as the rarest of the others: far
-    outside of what was seen, slopes tell nothing.
+    An unrated item gets the mean of the directions and the smallest number of raters of the others, because a
+    regression is unreliable outside the range of its data.
     """
     raters = np.bincount(X.indices, minlength=X.shape[1])
     rated = raters > 0
-    told = np.zeros((X.shape[1], shown.shape[1] + 1))
+    features = np.zeros((X.shape[1], directions.shape[1] + 1))
     if rated.any():
-        columns = np.column_stack([shown, np.log(np.maximum(raters, 1))])
-        told[rated] = standardised(columns[rated])
-        told[~rated, -1] = told[rated, -1].min()
-    return np.column_stack([told, standardised(attributes)])
+        columns = np.column_stack([directions, np.log(np.maximum(raters, 1))])
+        features[rated] = standardize(columns[rated])
+        features[~rated, -1] = features[rated, -1].min()
+    return np.column_stack([features, standardize(attributes)])
 
 
-def standardised(columns: Numbers) -> Numbers:
-    """Return columns with mean 0 and variance 1; one that hardly varies becomes 0."""
-    beyond, spread = columns - columns.mean(axis=0), columns.std(axis=0)
-    return np.divide(beyond, spread, out=np.zeros_like(beyond), where=spread > FLAT)
+def standardize(columns: Numbers) -> Numbers:
+    """Scale columns to mean 0 and variance 1; a constant column becomes 0."""
+    centered, deviation = columns - columns.mean(axis=0), columns.std(axis=0)
+    return np.divide(centered, deviation, out=np.zeros_like(centered), where=deviation > MIN_DEVIATION)
 
 
-class Behind:
-    """What is behind the numbers of many rows: they are around `mean + known @ slopes` with one precision."""
+class RegressionPrior:
+    """The prior of the factors of all rows: Gaussian around `mean + side_info @ slopes`, with one precision matrix."""
 
-    def __init__(self, known: Numbers, n_numbers: int) -> None:
-        self.known = np.ascontiguousarray(known)
-        n, p = known.shape
+    def __init__(self, side_info: Numbers, n_factors: int) -> None:
+        self.side_info = np.ascontiguousarray(side_info)
+        n, p = side_info.shape
         products = np.empty((p, p))
-        kernels.cross_products(self.known, self.known, products)
-        self._spread = np.linalg.inv(products + np.eye(p))
-        self._lower = np.linalg.cholesky(self._spread)
-        self.mean, self.slopes, self.precision = np.zeros(n_numbers), np.zeros((p, n_numbers)), np.eye(n_numbers)
-        self._around = np.zeros((n, n_numbers))
+        kernels.cross_products(self.side_info, self.side_info, products)
+        self._covariance = np.linalg.inv(products + np.eye(p))
+        self._cholesky = np.linalg.cholesky(self._covariance)
+        self.mean, self.slopes, self.precision = np.zeros(n_factors), np.zeros((p, n_factors)), np.eye(n_factors)
+        self._regression = np.zeros((n, n_factors))
 
-    def draw(self, numbers: Numbers, rng: np.random.Generator) -> Numbers:
-        """Draw all three given the rows' numbers, and return the rows' prior means."""
-        (n, D), strength = numbers.shape, 2.0
-        rest = numbers - self._around
-        middle = rest.mean(axis=0)
+    def sample(self, factors: Numbers, rng: np.random.Generator) -> Numbers:
+        """Sample the mean, the slopes and the precision given the rows' factors; return the rows' prior means."""
+        (n, D), strength = factors.shape, 2.0
+        residuals = factors - self._regression
+        center = residuals.mean(axis=0)
         scatter = np.empty((D, D))
-        kernels.cross_products(rest - middle, rest - middle, scatter)
-        scatter += np.eye(D) + n * strength / (n + strength) * np.outer(middle, middle)
-        half = np.linalg.inv(scatter)
-        self.precision = np.atleast_2d(wishart.rvs(D + n, (half + half.T) / 2, random_state=rng))
+        kernels.cross_products(residuals - center, residuals - center, scatter)
+        scatter += np.eye(D) + n * strength / (n + strength) * np.outer(center, center)
+        inverse = np.linalg.inv(scatter)
+        # the inverse of a symmetric matrix is symmetric only up to rounding
+        self.precision = np.atleast_2d(wishart.rvs(D + n, (inverse + inverse.T) / 2, random_state=rng))
         root = np.linalg.inv(np.linalg.cholesky(self.precision)).T
-        self.mean = n * middle / (n + strength) + root @ rng.standard_normal(D) / np.sqrt(n + strength)
-        towards = np.empty((self.known.shape[1], D))
-        kernels.cross_products(self.known, numbers - self.mean, towards)
-        self.slopes = self._spread @ towards + self._lower @ rng.standard_normal(towards.shape) @ root.T
-        self._around = self.known @ self.slopes
-        return self._around + self.mean
+        self.mean = n * center / (n + strength) + root @ rng.standard_normal(D) / np.sqrt(n + strength)
+        products = np.empty((self.side_info.shape[1], D))
+        kernels.cross_products(self.side_info, factors - self.mean, products)
+        self.slopes = self._covariance @ products + self._cholesky @ rng.standard_normal(products.shape) @ root.T
+        self._regression = self.side_info @ self.slopes
+        return self._regression + self.mean
 
 
-class Sampled(NamedTuple):
-    """The draws that are kept, side by side in the last axis of each array."""
+class Samples(NamedTuple):
+    """The posterior samples, along the last axis of each array."""
 
     items: npt.NDArray[np.float32]
     mean: Numbers
@@ -133,8 +134,8 @@ class Sampled(NamedTuple):
     alpha: Numbers
 
 
-class Settings(NamedTuple):
-    """How much to draw."""
+class SamplerParams(NamedTuple):
+    """The number of factors and samples, and the random seed."""
 
     n_factors: int
     n_samples: int
@@ -143,38 +144,41 @@ class Settings(NamedTuple):
 
 
 def sample(
-    X: sp.csr_array, known: tuple[Numbers, Numbers], settings: Settings, progress: Progress | None = None
-) -> Sampled:
-    """Draw from the posterior of `x_ui = a_i + b_u + v_i · z_u + noise`, given what is known of people and items.
+    X: sp.csr_array, side_info: tuple[Numbers, Numbers], params: SamplerParams, progress: Progress | None = None
+) -> Samples:
+    """Sample the posterior of `x_ui = a_i + b_u + v_i · z_u + noise`, given side information on users and items.
 
-    People `(b_u, z_u)` and items `(a_i, v_i)` are BPMF around linear functions of what is known, with Wishart
-    precisions, and so is the noise (Salakhutdinov and Mnih 2008; with side information Porteous et al. 2010).
+    User vectors `(b_u, z_u)` and item vectors `(a_i, v_i)` are Gaussian around linear functions of their side
+    information, with Wishart priors on the precisions; the noise is Gaussian too (Salakhutdinov and Mnih 2008; with
+    side information Porteous et al. 2010).
     """
-    rng, D = np.random.default_rng(settings.seed), settings.n_factors + 1
-    of_people, of_items = (Behind(table, D) for table in known)
-    people, items = np.zeros((X.shape[0], D)), 0.1 * rng.standard_normal((X.shape[1], D))
+    rng, D = np.random.default_rng(params.seed), params.n_factors + 1
+    user_prior, item_prior = (RegressionPrior(table, D) for table in side_info)
+    users, items = np.zeros((X.shape[0], D)), 0.1 * rng.standard_normal((X.shape[1], D))
     items[:, 0] = 0.0
     by_user, by_item = as_kernel_csr(X), as_kernel_csr(X.T.tocsr())
-    alpha, kept = 1.25, []
-    rounds = settings.n_warmup + settings.n_samples
+    alpha, samples = 1.25, []
+    rounds = params.n_warmup + params.n_samples
     for done in range(rounds):
-        around = of_people.draw(people, rng)
-        if done >= settings.n_warmup:
-            kept.append((items.astype(np.float32), of_people.mean, of_people.slopes, of_people.precision, alpha))
-        _draw(by_user, items, kernels.GaussianPrior(around, of_people.precision, alpha), rng, people)
-        around = of_items.draw(items, rng)
-        _draw(by_item, people, kernels.GaussianPrior(around, of_items.precision, alpha), rng, items)
-        error = kernels.squared_error(by_user, people, items)
+        means = user_prior.sample(users, rng)
+        # user factors are not kept: a prediction computes them from the given row
+        if done >= params.n_warmup:
+            samples.append((items.astype(np.float32), user_prior.mean, user_prior.slopes, user_prior.precision, alpha))
+        _sample_rows(by_user, items, kernels.GaussianPrior(means, user_prior.precision, alpha), rng, users)
+        means = item_prior.sample(items, rng)
+        _sample_rows(by_item, users, kernels.GaussianPrior(means, item_prior.precision, alpha), rng, items)
+        error = kernels.squared_error(by_user, users, items)
         alpha = float(rng.gamma(1 + X.nnz / 2) / (1 + error / 2))
         if progress:
             progress((done + 1) / rounds)
-    return Sampled(*(np.stack(part, axis=-1) for part in zip(*kept, strict=True)))
+    return Samples(*(np.stack(part, axis=-1) for part in zip(*samples, strict=True)))
 
 
-def _draw(
+def _sample_rows(
     rows: kernels.CSR, others: Numbers, prior: kernels.GaussianPrior, rng: np.random.Generator, out: Numbers
 ) -> None:
-    """Draw the numbers of all rows, on several threads."""
+    """Sample the factors of all rows, on several threads."""
+    # all noise is drawn here, so that the samples do not depend on the number of threads
     noise, D = rng.standard_normal(out.shape), out.shape[1]
     cost = (np.diff(rows.indptr) + D) * float(D * D)
 

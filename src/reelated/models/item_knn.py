@@ -1,4 +1,4 @@
-"""`ItemKNN`: each item is predicted from the items most like it."""
+"""`ItemKNN`: item-based nearest neighbours."""
 
 from typing import Any, Literal
 
@@ -18,52 +18,52 @@ SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "res
 
 
 class ItemKNN(LinearRater):
-    """Predict an item from the items most like it that the person has rated.
+    """Predict ratings and rank items from the most similar items that the user has rated.
 
     The predicted rating is the weighted average ``Σ_j s_ij r_uj / Σ_j |s_ij|`` over the rated neighbours `j` of `i`
-    (Sarwar et al. 2001, §3.2.1). Where the similarity is taken of ratings less an offset `o`, so is the average:
-    ``o_ui + Σ_j s_ij (r_uj − o_uj) / (Σ_j |s_ij| + prior_weight)``. The ranking score is ``Σ_j s_ij (r_uj − low)``,
-    `low` being the lowest rating of the scale, which so adds nothing.
+    (Sarwar et al. 2001, §3.2.1). If the similarity is computed from ratings minus an offset `o`, it is
+    ``o_ui + Σ_j s_ij (r_uj − o_uj) / (Σ_j |s_ij| + prior_weight)``. The ranking score is ``Σ_j s_ij (r_uj − low)``
+    with the lowest rating `low` of the scale, so that a lowest rating adds nothing.
 
     Parameters
     ----------
     similarity : str, default "cosine"
-        "cosine" of the ratings; "adjusted-cosine": less each person's mean; "pearson": less each item's mean;
-        "residual-cosine": less the regularised biases of both (see `BiasModel`); "jaccard": of who rated what.
-        Columns are zero-filled, as in scikit-learn. "residual-pearson" alone is the correlation over those who rated
-        both, of their ratings less the same biases (Herlocker et al. 2002, §3.1, between items).
+        "cosine" of the ratings; "adjusted-cosine": of the ratings minus each user's mean; "pearson": minus each item's
+        mean; "residual-cosine": minus the regularised biases of both (see `BiasModel`); "jaccard": of the sets of
+        raters. Columns are zero-filled, as in scikit-learn. Only "residual-pearson" is a correlation over the users who
+        rated both items, of the ratings minus the same biases (Herlocker et al. 2002, §3.1, between items).
     n_neighbors : int or None, default 100
-        Most neighbours kept for an item; None keeps all.
+        Maximum number of neighbours kept for an item; None keeps all.
     max_neighbors_used : int or None, default None
-        Of the neighbours that a person has rated, use this many at the most, the strongest; None uses all.
+        Maximum number of rated neighbours used in a prediction, the most similar ones; None uses all.
     weighting : {None, "tf-idf", "bm25"}, default None
-        Weight ratings before the cosine, with items as documents and people as terms.
+        Weighting of the ratings before the cosine, with items as documents and users as terms.
     shrinkage : float, default 0.0
-        Multiply a similarity by ``c / (c + shrinkage)``, `c` = people who rated both.
+        Multiplies a similarity by ``c / (c + shrinkage)``, `c` = number of users who rated both.
     damping : float, default 0.0
-        Add to a similarity's denominator.
+        Added to the denominator of a similarity.
     min_common : int, default 1
-        Fewer people who rated both than this: not similar.
+        Minimum number of users who rated both; with fewer, the similarity is 0.
     positive_only : bool, default True
         Drop negative similarities.
     prior_weight : float, default 0.0
-        The similarity of an imagined neighbour that was rated just as expected: it draws predictions that rest on
-        little towards the offset. Only for similarities of ratings less an offset.
+        Shrinks predictions from few neighbours towards the offset: the similarity of an additional neighbour rated
+        exactly as expected. Only for similarities with an offset.
     dtype : {"float32", "float64"}, default "float32"
-        In which the similarities are summed and kept.
+        Type of the similarities and of their computation.
     max_memory : int, str or None, default None
-        The most bytes that the fit may take, such as "2GB"; more is refused beforehand.
+        Memory limit of the fit in bytes, or text such as "2GB"; a fit that may exceed it raises `TooLarge`.
 
     Attributes
     ----------
     item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Row `i` holds the items that predict `i`; no diagonal.
     n_common_ : scipy.sparse.csr_array of int32
-        In the same places: how many people rated both.
+        Number of users who rated both items, with the same sparsity.
     offset_ : ndarray of float64, shape (n_items,)
-        The item's part of the offset `o`; zeros where there is none.
+        The item's part of the offset `o`; 0 for similarities without an offset.
     scale_ : tuple of float
-        The lowest and the highest rating; predictions are cut to them.
+        Lowest and highest rating; predictions are clipped to them.
 
     Examples
     --------
@@ -115,14 +115,8 @@ class ItemKNN(LinearRater):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
-        y : ignored
-            For scikit-learn's sake.
-        scale : (low, high), optional
-            Lowest and highest possible rating; by default those seen.
-        progress : callable, optional
-            Called with the share that is done.
+        X, y, scale, progress
+            As for `EASE.fit`.
 
         Returns
         -------
@@ -132,9 +126,9 @@ class ItemKNN(LinearRater):
         Raises
         ------
         InputError
-            A parameter is out of its range, or a combination means nothing.
+            A parameter is invalid, or two parameters cannot be combined.
         TooLarge
-            More than `max_memory` may be needed.
+            The fit may need more than `max_memory`.
         """
         measure, dtype = self.similarity_params(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
         limit = check_memory("max_memory", self.max_memory)
@@ -147,7 +141,7 @@ class ItemKNN(LinearRater):
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the most bytes that a fit to `X` may take beside `X` itself.
+        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
 
         Parameters
         ----------
@@ -160,16 +154,16 @@ class ItemKNN(LinearRater):
         """
         measure, rows = self.similarity_params(), check_rows(ItemKNN(), X, fitting=True)
         values = rows.astype(self.dtype)
-        made = values.data.itemsize + 24  # what the similarity is taken of, and what making it takes in passing
-        return plan(values, measure).bytes + values.nnz * made
+        per_rating = values.data.itemsize + 24  # the centred ratings and temporary arrays
+        return plan(values, measure).bytes + values.nnz * per_rating
 
     def similarity_params(self) -> SimilarityParams:
-        """Check the parameters; return those of the similarity."""
+        """Check the parameters; return the parameters of the similarity."""
         name = check_choice("similarity", self.similarity, _SIMILARITIES)
         weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
         if weighting is not None and name != "cosine":
             raise InputError(
-                f"with similarity={name!r}, weightings are for ratings as they are.",
+                f"with similarity={name!r}, ratings cannot be weighted.",
                 parameter="weighting",
                 value=weighting,
                 remedy=Advice.COSINE,
@@ -194,24 +188,24 @@ class ItemKNN(LinearRater):
 
     @property
     def offsets(self) -> Biases:
-        """What a rating is measured against under the chosen similarity."""
+        """The offset that ratings are compared with, by the chosen similarity."""
         empty = np.nan if self.similarity == "adjusted-cosine" else 0.0
         return Biases(self.offset_, _SIMILARITIES[self.similarity], empty)
 
     @property
     def falls_back(self) -> bool:
-        """Whether a rating is predicted where no neighbour is rated: from what it is measured against."""
+        """Whether the offset is predicted where no neighbour is rated."""
         return self.similarity not in ("cosine", "jaccard")
 
     def _item_offsets(self, X: sp.csr_array) -> npt.NDArray[np.float64]:
         if self.similarity in ("residual-cosine", "residual-pearson"):
             return BiasModel().fit(X).offsets.items
-        if self.similarity == "pearson":  # of an item that nobody rated there is no mean
+        if self.similarity == "pearson":  # an unrated item has no mean
             return np.where(np.bincount(X.indices, minlength=X.shape[1]) > 0, column_means(X, X.data, 0.0), np.nan)
         return np.zeros(X.shape[1])
 
     def centered(self, X: sp.csr_array, dtype: Any) -> sp.csr_array:
-        """Return the ratings less their offset, from which the similarity is computed.
+        """Return the ratings minus their offset, from which the similarity is computed.
 
         Parameters
         ----------
@@ -237,4 +231,4 @@ _SIMILARITIES: dict[str, float | None] = {
     "residual-cosine": 12.0,
     "residual-pearson": 12.0,
 }
-"""The similarities, and the `reg_user` of the person's part of the offset where there is one."""
+"""Similarity → `reg_user` of the user biases in the offset; None: no user biases."""

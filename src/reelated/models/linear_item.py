@@ -12,7 +12,7 @@ from reelated.errors import check_choice, check_integer
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions, PairContributions
-from reelated.models.topn import SLICE, Terms, TopN, Wanted, best_of_rows
+from reelated.models.topn import SLICE, ListOptions, Terms, TopN, top_n_of_rows
 from reelated.models.validation import (
     check_columns,
     check_dense,
@@ -32,19 +32,19 @@ _SCORE = kernels.ScoreParams(False, False, False, 0.0)
 
 
 class LinearItemModel(BaseEstimator):
-    """A fitted item × item matrix and what is computed from it.
+    """A model with an item × item matrix.
 
-    Both numbers of a row and an item `i` are sums over the items `j` that the row has rated, ``Σ_j s_ij v_j``. The
-    score takes `v` from `rating_weight`, times the `weights` of the ratings where these are given.
+    The score of item `i` is a sum over the items `j` that the row has rated, ``Σ_j s_ij v_j``. `rating_weight` gives
+    `v`, which is multiplied by the `weights` of the ratings if these are given.
 
     Attributes
     ----------
     item_weights_ : scipy.sparse.csr_array, shape (n_items, n_items)
         Row `i` holds the items that predict `i`.
     n_common_ : scipy.sparse.csr_array of int32
-        At the same places: number of users who rated both items.
+        Number of users who rated both items, with the same sparsity.
     scale_ : tuple of float
-        The lowest and the highest rating.
+        Lowest and highest rating.
     """
 
     item_weights_: sp.csr_array
@@ -65,12 +65,12 @@ class LinearItemModel(BaseEstimator):
 
     def prepare(self) -> None:
         """Convert the fitted matrix for the kernels; called after a fit or a load."""
-        every = self.item_weights_.shape[0]
-        max_neighbors_used = every if self.max_neighbors_used is None else min(int(self.max_neighbors_used), every)
+        n_items = self.item_weights_.shape[0]
+        limit = n_items if self.max_neighbors_used is None else min(int(self.max_neighbors_used), n_items)
         by_row = as_kernel_csr(self.item_weights_)
-        columns = as_csc(by_row, every, "uint16" if every <= 2**16 else "int32")  # less to read in making lists
-        self._links = kernels.ItemGraph(by_row, columns, max_neighbors_used)
-        self._zeros = np.zeros(every)
+        columns = as_csc(by_row, n_items, "uint16" if n_items <= 2**16 else "int32")  # uint16 halves the memory traffic
+        self._links = kernels.ItemGraph(by_row, columns, limit)
+        self._zeros = np.zeros(n_items)
 
     def learned_numbers(self) -> list[npt.NDArray[Any]]:
         """Return the learned arrays, so that a caller can check that they are finite."""
@@ -97,7 +97,7 @@ class LinearItemModel(BaseEstimator):
         return np.asarray(ratings, np.float32) - np.float32(self.zero_rating)
 
     def _check_by(self, by: By | None) -> By:
-        """Return which number is asked for; by default the first that the model has."""
+        """Return the checked number; by default the first of the model."""
         return self.numbers[0] if by is None else check_choice("by", by, self.numbers)
 
     def _values(self, X: sp.csr_array, by: By, weights: Any = None) -> npt.NDArray[np.float32]:
@@ -144,7 +144,7 @@ class LinearItemModel(BaseEstimator):
         weights : array, shape (X.nnz,), optional
             Factors for the ratings of `X`, a canonical CSR, in the score; by default 1.
         progress : callable, optional
-            Called with the fraction done.
+            Called with the fraction done, from 0 to 1.
 
         Returns
         -------
@@ -152,8 +152,8 @@ class LinearItemModel(BaseEstimator):
         """
         X, n, by = check_rows(self, X), check_integer("n", n, 0), self._check_by(by)
         mask = _ALL if item_mask is None else check_item_mask(self, item_mask)
-        wanted = Wanted(mask, not exclude_seen, min(n, X.shape[1]))
-        return best_of_rows(self._terms(X, by, weights), self._links, wanted, progress)
+        options = ListOptions(mask, not exclude_seen, min(n, X.shape[1]))
+        return top_n_of_rows(self._terms(X, by, weights), self._links, options, progress)
 
     def score_items(self, X: Any, *, by: By | None = None, weights: Any = None) -> npt.NDArray[np.float64]:
         """Return the score, or the unclipped predicted rating, of every row and item; NaN where there is none.
@@ -174,12 +174,12 @@ class LinearItemModel(BaseEstimator):
         """
         X, by = check_rows(self, X), self._check_by(by)
         check_dense(self, X)
-        rows, item_offset, user_offset, finish = self._terms(X, by, weights)
+        rows, item_offset, user_offset, params = self._terms(X, by, weights)
         dense = np.empty(X.shape)
         for u in range(X.shape[0]):
             part = slice(rows.indptr[u], rows.indptr[u + 1])
             dense[u], _ = kernels.score_row(
-                rows.indices[part], rows.data[part], self._links, item_offset, user_offset[u], finish
+                rows.indices[part], rows.data[part], self._links, item_offset, user_offset[u], params
             )
         return dense
 
@@ -204,10 +204,10 @@ class LinearItemModel(BaseEstimator):
         """
         X, by = check_rows(self, X), self._check_by(by)
         rows, items = check_pairs(X, rows, items)
-        table, item_offset, user_offset, finish = self._terms(X, by, weights)
+        table, item_offset, user_offset, params = self._terms(X, by, weights)
 
         def pairs(start: int, stop: int) -> tuple[Any, Any]:
-            return kernels.score_pairs(start, stop, table, rows, items, self._links, item_offset, user_offset, finish)
+            return kernels.score_pairs(start, stop, table, rows, items, self._links, item_offset, user_offset, params)
 
         if X.shape[0] == 1 and len(items) <= FEW:
             return pairs(0, len(items))
@@ -261,7 +261,7 @@ class LinearItemModel(BaseEstimator):
         """
         X, item, by = check_rows(self, X), check_item(self, item), self._check_by(by)
         by_item = self.columns(X, by=by, weights=weights) if by_item is None else check_columns(self, by_item, X)
-        if self._links.max_neighbors_used < X.shape[1]:  # which neighbours count differs from row to row
+        if self._links.max_neighbors_used < X.shape[1]:  # each row may use other neighbours
             return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by, weights=weights)
         return kernels.score_users(item, self._links.by_row, as_kernel_csr(by_item), *self._bases(X, by))
 
@@ -340,9 +340,9 @@ class LinearItemModel(BaseEstimator):
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by, weights=weights)
         scores = clipped(scores, self.scale_) if by == "rating" else scores
         items, terms = np.asarray(items, np.int32), self._terms(X, by, weights)
-        reference, finish, links = self._reference(terms), terms.finish, self._links
-        values, average = terms.rows.data - reference, finish.rating and finish.average
-        parts = kernels.contributions(items, links, self.n_common_.data, X.indices, values, average, finish.prior)
+        reference, params, links = self._reference(terms), terms.params, self._links
+        values, average = terms.rows.data - reference, params.rating and params.average
+        parts = kernels.contributions(items, links, self.n_common_.data, X.indices, values, average, params.prior)
         return ItemContributions.of(scores, self._base(terms, items, parts, reference), parts, X)
 
     def _reference(self, terms: Terms) -> npt.NDArray[np.float64]:
@@ -354,7 +354,7 @@ class LinearItemModel(BaseEstimator):
         return np.zeros(len(items))
 
     def covariance(self, items: Any) -> tuple[npt.NDArray[np.float64], float]:
-        """Return a stand-in for the covariance of ratings of some items: the cosine between rows of the matrix.
+        """Return a substitute for the covariance of ratings of some items: the cosine between rows of the matrix.
 
         Parameters
         ----------
@@ -376,8 +376,8 @@ class LinearItemModel(BaseEstimator):
 class LinearRater(LinearItemModel):
     """A model with an item × item matrix that predicts ratings.
 
-    The predicted rating is ``o_ui + Σ_j s_ij (r_uj − o_uj)``, as a weighted average where the model is one, with the
-    offset ``o_ui = offset_i + the user's offset``.
+    The predicted rating is ``o_ui + Σ_j s_ij (r_uj − o_uj)`` with the offset ``o_ui = offset_i + the user's offset``.
+    `ItemKNN` divides the sum by ``Σ_j |s_ij|``.
 
     Attributes
     ----------
@@ -403,8 +403,8 @@ class LinearRater(LinearItemModel):
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         if by == "score":
             return super()._bases(X, by)
-        finish = kernels.ScoreParams(True, True, self.falls_back, float(self.prior_weight))
-        return self.offset_, self.offsets.of_users(X), finish
+        params = kernels.ScoreParams(True, True, self.falls_back, float(self.prior_weight))
+        return self.offset_, self.offsets.of_users(X), params
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the predicted rating of every row and item; `predict_pairs` predicts some.
@@ -449,14 +449,14 @@ class LinearRater(LinearItemModel):
         A plain weighted average Σ s r / Σ s is explained as m + Σ s (r − m) / Σ s, so that a rating above the mean
         contributes positively and one below negatively.
         """
-        values, finish = terms.rows.data, terms.finish
-        if finish.rating and finish.fallback:
+        values, params = terms.rows.data, terms.params
+        if params.rating and params.fallback:
             return terms.user_offset[0] + terms.item_offset[terms.rows.indices]
-        mean = values.mean(dtype=np.float64) if finish.rating and len(values) else 0.0
+        mean = values.mean(dtype=np.float64) if params.rating and len(values) else 0.0
         return np.full(len(values), mean)
 
     def _base(self, terms: Terms, items: Any, parts: kernels.Contributions, reference: Any) -> npt.NDArray[np.float64]:
-        if terms.finish.rating and terms.finish.fallback:
+        if terms.params.rating and terms.params.fallback:
             return terms.user_offset[0] + terms.item_offset[items]
         mean = reference[0] if len(reference) else 0.0
         return mean * np.divide(parts.total, parts.weight, out=np.zeros(len(items)), where=parts.weight > 0)

@@ -1,4 +1,4 @@
-"""`Popularity`: what most people have rated, whoever asks."""
+"""`Popularity`: the most rated items, the same for all users."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from reelated.parallel import Progress
 
 
 class Popularity(LinearItemModel):
-    """Rank items by how many people rated them: what every other model has to beat.
+    """Rank items by their number of ratings: the baseline that every other model must beat.
 
     No item predicts another: the score is the same for all users and has no contributions.
 
     Parameters
     ----------
     max_memory : int, str or None, default None
-        The most bytes that a dense answer may take, such as "2GB"; more is refused beforehand.
+        Memory limit of a dense result in bytes, or text such as "2GB"; a larger one raises `TooLarge`.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Popularity(LinearItemModel):
     n_common_ : scipy.sparse.csr_array of int32
         Empty.
     popularity_ : ndarray of float64, shape (n_items,)
-        How many people rated each item.
+        Number of ratings of each item.
     scale_ : tuple of float
-        The lowest and the highest rating.
+        Lowest and highest rating.
 
     Examples
     --------
@@ -51,18 +51,12 @@ class Popularity(LinearItemModel):
     def fit(
         self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
     ) -> "Popularity":
-        """Count.
+        """Count the ratings of each item.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        y : ignored
-            For scikit-learn's sake.
-        scale : (low, high), optional
-            Lowest and highest possible rating; by default those seen.
-        progress : callable, optional
-            Called with the share that is done.
+        X, y, scale, progress
+            As for `EASE.fit`.
 
         Returns
         -------
@@ -72,15 +66,15 @@ class Popularity(LinearItemModel):
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.popularity_ = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float64)
-        none = sp.csr_array((X.shape[1], X.shape[1]), dtype=np.float32)
-        self.item_weights_, self.n_common_ = none, none.astype(np.int32)
+        empty = sp.csr_array((X.shape[1], X.shape[1]), dtype=np.float32)
+        self.item_weights_, self.n_common_ = empty, empty.astype(np.int32)
         self.prepare()
         if progress:
             progress(1.0)
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the most bytes that a fit to `X` may take beside `X` itself.
+        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
 
         Parameters
         ----------

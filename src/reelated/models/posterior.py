@@ -1,4 +1,4 @@
-"""What a model that keeps draws of a BPMF can do: predict, say how surely, recommend, find an audience, explain."""
+"""Prediction from posterior samples: ratings, intervals, recommendations, audiences and explanations."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
@@ -32,35 +32,11 @@ Rating = Literal["rating"]
 SLICE = 1e8
 """Multiplications of one slice of work: about a tenth of a second."""
 UNKNOWN = -1
-"""The number of people who rated both of two items: this model does not count them."""
+"""Placeholder for the number of users who rated both items, which this model does not count."""
 
 
 class DrawnModel(BaseEstimator):
-    """Fitted draws at work; every answer is the mean over them.
-
-    Attributes
-    ----------
-    units_ : ndarray of float64, shape (2,)
-        The mean and standard deviation of the ratings, in which all that follows is measured.
-    item_factors_ : ndarray of float32, shape (n_items, n_factors + 1, n_samples)
-        For every item and draw its offset `a_i` and factors `v_i`.
-    user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
-        The mean of `(b, z)`.
-    activity_slope_ : ndarray of float64, shape (n_factors + 1, n_samples)
-        What it gains with the logarithm of the number of ratings.
-    implicit_slope_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_samples)
-        What it gains with a person's tastes, `Σ taste_j / √(number of ratings)`.
-    implicit_factors_ : ndarray of float64, shape (n_items, n_tastes)
-        What rating an item at all tells.
-    precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
-        Λ, the precision of people.
-    alpha_ : ndarray of float64, shape (n_samples,)
-        α, the precision of the noise.
-    counts_ : ndarray of float64, shape (2,)
-        The least and the largest number of ratings of a person in the fit.
-    scale_ : tuple of float
-        The lowest and the highest rating; predictions are cut to them.
-    """
+    """A model of posterior samples; every prediction is the mean over the samples. `BPMF` documents the arrays."""
 
     units_: Numbers
     item_factors_: npt.NDArray[np.float32]
@@ -78,7 +54,7 @@ class DrawnModel(BaseEstimator):
         "units_", "item_factors_", "user_mean_", "activity_slope_", "implicit_slope_", "implicit_factors_",
         "precision_", "alpha_", "counts_",
     )  # fmt: skip
-    """What a fit learns, but for the scale."""
+    """The learned arrays, without the scale."""
     numbers: ClassVar[tuple[By, ...]] = ("rating",)
     uses_side_info: ClassVar[bool] = True
     has_posterior: ClassVar[bool] = True
@@ -103,7 +79,8 @@ class DrawnModel(BaseEstimator):
         return tags
 
     def prepare(self) -> None:
-        """Check what was learned, and lay it out for the kernels, which check nothing; called after a fit or a load."""
+        """Check the learned arrays and convert them for the kernels; called after a fit or a load."""
+        # the kernels check no bounds, and a saved model may be damaged
         (D, n_samples), n_tastes = self.user_mean_.shape, self.implicit_factors_.shape[1]
         shapes = [
             (2,), (self.n_features_in_, D, n_samples), (D, n_samples), (D, n_samples), (n_tastes, D, n_samples),
@@ -112,7 +89,7 @@ class DrawnModel(BaseEstimator):
         for name, shape in zip(self.arrays, shapes, strict=True):
             if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} does not fit the rest")
-        self._draws = kernels.PosteriorSamples(
+        self._samples = kernels.PosteriorSamples(
             item_factors=_pad_to_simd(self.item_factors_),
             user_mean=_pad_to_simd(self.user_mean_),
             activity_slope=_pad_to_simd(self.activity_slope_),
@@ -129,14 +106,14 @@ class DrawnModel(BaseEstimator):
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:
         """Return the predicted ratings of pairs of a row and an item.
 
-        A rating that `X` itself holds for the pair is not used.
+        A rating of the pair in `X` itself is not used.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings of the people asked about; they need not have been in the fit.
+            Ratings; the rows need not have been in the fit.
         rows, items : array of int, shape (n_pairs,)
-            Numbers of rows of `X` and of items.
+            Row indices of `X` and item indices.
 
         Returns
         -------
@@ -146,61 +123,62 @@ class DrawnModel(BaseEstimator):
         return clipped(self.score_pairs(X, rows, items)[0], self.scale_)
 
     def predict_intervals(self, X: Any, rows: Any, items: Any, *, level: float = 0.8) -> tuple[Numbers, Numbers]:
-        """Return between which ratings each pair's own will lie.
+        """Return the prediction intervals of pairs of a row and an item.
 
         Parameters
         ----------
         X, rows, items
             As for `predict_pairs`.
         level : float, default 0.8
-            In which share of cases.
+            Probability that a rating lies in its interval.
 
         Returns
         -------
         low, high : ndarray of float64, shape (n_pairs,)
-            Cut to the scale of the ratings.
+            Clipped to the scale of the ratings.
         """
-        wide = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
+        quantile = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
         X = check_rows(self, X)
-        middle, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)
-        reach = np.multiply(wide, deviation, out=np.zeros(len(middle)), where=deviation > 0)
-        return clipped(middle - reach, self.scale_), clipped(middle + reach, self.scale_)
+        mean, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)
+        # not quantile * deviation: level=1 gives inf * 0 = NaN
+        margin = np.multiply(quantile, deviation, out=np.zeros(len(mean)), where=deviation > 0)
+        return clipped(mean - margin, self.scale_), clipped(mean + margin, self.scale_)
 
     def covariance(self, items: Any) -> tuple[Numbers, float]:
-        """Return how the ratings of some items go together over people of whom nothing is known, and their noise.
+        """Return the prior covariance of a new user's ratings of some items, and the variance of the noise.
 
         Parameters
         ----------
         items : array of int, shape (n,)
-            Numbers of items.
+            Item indices.
 
         Returns
         -------
         covariance : ndarray of float64, shape (n, n)
-            The mean of ``q_iᵀ Λ⁻¹ q_j`` over the draws, in units of `units_`.
+            The mean of ``q_iᵀ Λ⁻¹ q_j`` over the samples, for ratings standardised with `units_`.
         noise : float
-            The variance that each rating has beside.
+            Variance of the noise of a rating, on the same scale.
         """
         factors = np.moveaxis(self.item_factors_[np.asarray(items)], 2, 0).astype(np.float64)
         factors[:, :, 0] = 1.0
         precision = np.moveaxis(self.precision_, 2, 0)
-        solved = np.linalg.solve(precision, factors.transpose(0, 2, 1))  # draws × D × items
+        solved = np.linalg.solve(precision, factors.transpose(0, 2, 1))  # samples × D × items
         flat = factors.transpose(1, 0, 2).reshape(factors.shape[1], -1)
         return flat @ solved.reshape(flat.shape[1], -1) / len(factors), float(np.mean(1 / self.alpha_))
 
     def score_pairs(
         self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
-        """Return the predicted ratings of pairs, not clipped to the scale, and how many ratings stand behind each.
+        """Return the unclipped predicted ratings of pairs, and the number of ratings used for each.
 
         Parameters
         ----------
         X, rows, items
             As for `predict_pairs`.
         by : {"rating"}, default "rating"
-            The one number that this model has.
+            The only number of this model.
         weights : ignored
-            As other models take them for the score.
+            Present for consistency with models that compute scores.
 
         Returns
         -------
@@ -215,11 +193,11 @@ class DrawnModel(BaseEstimator):
         return ratings.round(6), n_neighbors_used.astype(np.int32)
 
     def _moments(self, X: sp.csr_array, rows: Any, items: Any, *, with_deviation: bool) -> tuple[Numbers, Numbers]:
-        """Return means and standard deviations of pairs as they are, not cut to the scale."""
-        table = self._table(X)
+        """Return the unclipped means of pairs, and their standard deviations."""
+        table = self._standardized(X)
 
         def pairs(start: int, stop: int) -> tuple[Any, Any]:
-            return kernels.bpmf_pairs(start, stop, table, rows, items, self._draws, with_deviation)
+            return kernels.bpmf_pairs(start, stop, table, rows, items, self._samples, with_deviation)
 
         if X.shape[0] == 1:
             means, variances = pairs(0, len(rows))
@@ -232,18 +210,18 @@ class DrawnModel(BaseEstimator):
             means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.rating_mean_ + self.rating_std_ * means, self.rating_std_ * np.sqrt(variances)
 
-    def _table(self, X: sp.csr_array) -> kernels.CSR:
-        """Return rows with their ratings as the draws measure them."""
+    def _standardized(self, X: sp.csr_array) -> kernels.CSR:
+        """Return rows with standardised ratings, as the samples predict them."""
         return as_kernel_csr(X)._replace(data=(X.data.astype(np.float64) - self.rating_mean_) / self.rating_std_)
 
     @property
     def _per_rating(self) -> int:
-        """Multiplications for one rating of a person."""
+        """Multiplications for one rating of a user."""
         return self.user_mean_.size * self.user_mean_.shape[0]
 
     # ---------------------------------------------------------------------------------------------- rows
     def predict(self, X: Any) -> Numbers:
-        """Return the predicted rating of every row and item; `predict_pairs` is the way to ask for some.
+        """Return the predicted rating of every row and item; `predict_pairs` predicts some.
 
         Parameters
         ----------
@@ -253,22 +231,27 @@ class DrawnModel(BaseEstimator):
         Returns
         -------
         ndarray of float64, shape (n_rows, n_items)
-            More than `max_memory` is refused.
+            On the scale of the ratings.
+
+        Raises
+        ------
+        TooLarge
+            The dense result would exceed `max_memory`.
         """
         X = check_rows(self, X)
         check_dense(self, X)
-        parts = (clipped(part, self.scale_) for part in self._unseen(X))
+        parts = (clipped(part, self.scale_) for part in self._predict_unseen(X))
         dense = np.concatenate([np.empty((0, X.shape[1])), *parts])
         seen = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
         dense[seen] = self.predict_pairs(X, *seen)
         return dense
 
-    def _unseen(self, X: sp.csr_array, progress: Progress | None = None) -> Iterator[Numbers]:
-        """Yield ratings of all items for slices of rows, not clipped to the scale; NaN for what they rated."""
-        table, cost = self._table(X), np.diff(X.indptr) * self._per_rating + self.item_factors_.size
+    def _predict_unseen(self, X: sp.csr_array, progress: Progress | None = None) -> Iterator[Numbers]:
+        """Yield unclipped predicted ratings of all items for slices of rows; NaN for rated items."""
+        table, cost = self._standardized(X), np.diff(X.indptr) * self._per_rating + self.item_factors_.size
 
         def part(start: int, stop: int) -> Numbers:
-            dense = kernels.bpmf_rows(start, stop, table, self._draws)
+            dense = kernels.bpmf_rows(start, stop, table, self._samples)
             return (self.rating_mean_ + self.rating_std_ * dense).round(6)
 
         return ordered_parallel_map(part, split_by_cost(cost, SLICE), progress)
@@ -284,24 +267,24 @@ class DrawnModel(BaseEstimator):
         weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
-        """Return the items of every row that are predicted the highest rating, before it is clipped to the scale.
+        """Return the items with the highest predicted ratings of every row, sorted before ratings are clipped.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings of the people asked about.
+        X
+            As for `predict_pairs`.
         n : int, default 10
-            Most items of a row; fewer come only where there are fewer.
-        by : {"rating"}, default "rating"
-            The one number that this model has.
+            Maximum number of items of a row; fewer if fewer can be listed.
+        by
+            As for `score_pairs`.
         item_mask : ndarray of bool, shape (n_items,), optional
             The items to choose from; by default all.
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
-        weights : ignored
-            As other models take them for the score.
+        weights
+            As for `score_pairs`.
         progress : callable, optional
-            Called with the share that is done.
+            Called with the fraction done, from 0 to 1.
 
         Returns
         -------
@@ -311,7 +294,7 @@ class DrawnModel(BaseEstimator):
         X, n = check_rows(self, X), check_integer("n", n, 0)
         absent = None if item_mask is None else ~check_item_mask(self, item_mask)
         items, scores = [np.empty(0, np.int32)], [np.empty(0)]
-        rows = (row for part in self._unseen(X, progress) for row in part)
+        rows = (row for part in self._predict_unseen(X, progress) for row in part)
         for u, row in enumerate(rows):
             if not exclude_seen:
                 seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
@@ -324,16 +307,12 @@ class DrawnModel(BaseEstimator):
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
     def columns(self, X: Any, *, by: Rating = "rating", weights: Any = None) -> sp.csc_array:
-        """Return the ratings of `X` by columns, as other models read them; this one does not.
+        """Return the ratings of `X` by columns; present for consistency with other models, and not used.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
-        by : {"rating"}, default "rating"
-            The one number that this model has.
-        weights : ignored
-            As other models take them for the score.
+        X, by, weights
+            As for `score_pairs`.
 
         Returns
         -------
@@ -345,18 +324,18 @@ class DrawnModel(BaseEstimator):
     def score_users(
         self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
-        """Return the predicted rating of one item for every row, not clipped, and how many ratings stand behind it.
+        """Return the unclipped predicted rating of one item for every row, and the number of ratings used.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
+        X
+            As for `predict_pairs`.
         item : int
-            The item's number.
-        by : {"rating"}, default "rating"
-            The one number that this model has.
-        weights, by_item : ignored
-            As other models take them.
+            Item index.
+        by, weights
+            As for `score_pairs`.
+        by_item : ignored
+            Present for consistency with models that compute scores.
 
         Returns
         -------
@@ -369,21 +348,21 @@ class DrawnModel(BaseEstimator):
     def audience(
         self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
     ) -> npt.NDArray[np.int64]:
-        """Return the rows that have not rated an item and are predicted to rate it highest, ties in ascending order.
+        """Return the rows that have not rated an item and have the highest predicted rating, ties in ascending row.
 
         Parameters
         ----------
         X, item
             As for `score_users`.
         n : int, default 10
-            Most rows.
+            Maximum number of rows.
         by, weights, by_item
             As for `score_users`.
 
         Returns
         -------
         ndarray of int64
-            Row numbers, best first.
+            Row indices, best first.
         """
         X, n = check_rows(self, X), check_integer("n", n, 0)
         scores, _ = self.score_users(X, item, by=by)
@@ -392,18 +371,16 @@ class DrawnModel(BaseEstimator):
 
     # ------------------------------------------------------------------------------------------- explain
     def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> PairContributions:
-        """Return the parts that one person's predicted rating of an item is the sum of.
+        """Return the contributions to one row's predicted rating of an item.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (1, n_items)
-            The person's row.
+            Ratings of one user.
         item : int
-            The item's number.
-        by : {"rating"}, default "rating"
-            The one number that this model has.
-        weights : ignored
-            As other models take them for the score.
+            Item index.
+        by, weights
+            As for `score_pairs`.
 
         Returns
         -------
@@ -414,23 +391,22 @@ class DrawnModel(BaseEstimator):
     def explain_items(
         self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None, scores: Any = None
     ) -> ItemContributions:
-        """Return for each of several items the parts that one person's predicted rating is the sum of.
+        """Return the contributions to one row's predicted ratings of several items.
 
-        `base` is what an average person would give. A rating adds its weight times what it is beyond usual, and what
-        rating the item at all tells of the person; the weight (`similarities`) is what one star more would add.
+        `base` is the predicted rating of an average user. A rating contributes its weight times its difference from
+        the expected rating, plus the effect of having rated the item at all. The weight (`similarities`) is the change
+        of the prediction for one more star.
 
         Parameters
         ----------
         X : array or sparse matrix, shape (1, n_items)
-            The person's row.
+            Ratings of one user.
         items : sequence of int
-            The items' numbers.
-        by : {"rating"}, default "rating"
-            The one number that this model has.
-        weights : ignored
-            As other models take them for the score.
+            Item indices.
+        by, weights
+            As for `score_pairs`.
         scores : array, shape (n_items,), optional
-            What `score_pairs` returned for these items, where the caller has it.
+            Result of `score_pairs` for these items, to save computing it.
 
         Returns
         -------
@@ -441,22 +417,22 @@ class DrawnModel(BaseEstimator):
         if scores is None:
             scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
         scores = clipped(scores, self.scale_)
-        usual, weight, adds = np.empty(len(items)), np.empty((len(items), X.nnz)), np.empty((len(items), X.nnz))
-        table = self._table(X)
-        for at, item in enumerate(items.tolist()):
-            usual[at], weight[at], adds[at] = kernels.bpmf_contributions(table.indices, table.data, item, self._draws)
+        base, weight, adds = np.empty(len(items)), np.empty((len(items), X.nnz)), np.empty((len(items), X.nnz))
+        table = self._standardized(X)
+        for k, item in enumerate(items.tolist()):
+            base[k], weight[k], adds[k] = kernels.bpmf_contributions(table.indices, table.data, item, self._samples)
         of, places = np.nonzero(X.indices != items[:, None])
-        ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.rating_mean_ + self.rating_std_ * usual
+        ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.rating_mean_ + self.rating_std_ * base
         contributions, common = self.rating_std_ * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
-        one = np.ones(len(items))
-        parts = kernels.Contributions(ends, places, weight[of, places], contributions, common, one, one)
+        ones = np.ones(len(items))
+        parts = kernels.Contributions(ends, places, weight[of, places], contributions, common, ones, ones)
         return ItemContributions.of(scores, bases, parts, X)
 
 
-def _pad_to_simd(draws: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return draws, which lie in the last axis, as groups of eight, numbered in the first; the last draw fills up."""
-    groups = np.empty((-(-draws.shape[-1] // kernels.LANES), *draws.shape[:-1], kernels.LANES), draws.dtype)
+def _pad_to_simd(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Split the last axis, the samples, into groups of eight along a new first axis; pad with the last sample."""
+    groups = np.empty((-(-samples.shape[-1] // kernels.LANES), *samples.shape[:-1], kernels.LANES), samples.dtype)
     for g, group in enumerate(groups):
-        part = draws[..., g * kernels.LANES : (g + 1) * kernels.LANES]
+        part = samples[..., g * kernels.LANES : (g + 1) * kernels.LANES]
         group[..., : part.shape[-1]], group[..., part.shape[-1] :] = part, part[..., -1:]
     return groups

@@ -1,4 +1,4 @@
-"""The best items of rows: one at a time, or all of them in groups of eight."""
+"""Top-n items of rows, computed one row at a time or in groups of eight rows."""
 
 import threading
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from reelated.similarity import take_rows
 
 SLICE = 1e8
 """Additions of one slice of work: about a third of a second."""
-MOST = 100
-"""The longest lists that are made in groups: candidates are kept in order one by one."""
+MAX_GROUPED = 100
+"""Maximum `n` of the grouped method, which keeps candidates sorted by insertion."""
 
 
 class TopN(NamedTuple):
@@ -22,11 +22,11 @@ class TopN(NamedTuple):
     Attributes
     ----------
     indptr : ndarray of int64, shape (n_rows + 1,)
-        Row `u` holds the places `indptr[u]` to `indptr[u + 1]` of the other two.
+        Row pointers, as in CSR: row `u` holds the positions `indptr[u]` to `indptr[u + 1]`.
     items : ndarray of int32
-        Item numbers, best first; of equal scores the lower number first.
+        Item indices, best first, ties in ascending index.
     scores : ndarray of float64
-        What they were ranked by; predicted ratings before they are clipped to the scale.
+        The numbers that the items are sorted by; predicted ratings are not clipped to the scale.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ class TopN(NamedTuple):
         Parameters
         ----------
         u : int
-            The number of the row.
+            Row index.
 
         Returns
         -------
@@ -51,47 +51,49 @@ class TopN(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """One of the two numbers of some rows: ``base_i + base_u + Σ_j s_ij (v_uj − base_j − base_u)``, and its finish.
+    """The terms of one number of some rows: ``offset_i + offset_u + Σ_j s_ij (v_uj − offset_j − offset_u)``.
 
     Attributes
     ----------
     rows : CSR of float32
-        `v`: what the ratings of every row are worth, in the places of the ratings.
+        The values `v` of the ratings.
     item_offset, user_offset : ndarray of float64
-        The bases.
-    finish : Finish
+        The offsets.
+    params : ScoreParams
         How sums become the number.
     """
 
     rows: kernels.CSR
     item_offset: npt.NDArray[np.float64]
     user_offset: npt.NDArray[np.float64]
-    finish: kernels.ScoreParams
+    params: kernels.ScoreParams
 
 
-class Wanted(NamedTuple):
-    """Which items may be listed (none named: all), whether those of the row itself may, and how many."""
+class ListOptions(NamedTuple):
+    """The mask of the items that may be listed (empty: all), whether rated items may, and the length of the lists."""
 
-    allowed: npt.NDArray[np.bool_]
+    item_mask: npt.NDArray[np.bool_]
     keep_seen: bool
     n: int
 
 
-def best_of_rows(terms: Terms, links: kernels.ItemGraph, wanted: Wanted, progress: Progress | None = None) -> TopN:
+def top_n_of_rows(
+    terms: Terms, links: kernels.ItemGraph, options: ListOptions, progress: Progress | None = None
+) -> TopN:
     """Return the best items of every row."""
     n_rows = len(terms.user_offset)
-    if n_rows >= kernels.LANES and 0 < wanted.n <= MOST and _add_up_plainly(terms, links):
-        return _in_groups(terms, links, wanted, progress)
-    lengths, items, scores = _row_by_row(terms, links, wanted, progress)
+    if n_rows >= kernels.LANES and 0 < options.n <= MAX_GROUPED and _are_plain_sums(terms, links):
+        return _grouped(terms, links, options, progress)
+    lengths, items, scores = _row_by_row(terms, links, options, progress)
     if n_rows == 1:
         return TopN(np.array([0, len(items)]), items, scores)
     return TopN(np.concatenate([[0], np.cumsum(lengths)]), items, scores)
 
 
-def _add_up_plainly(terms: Terms, links: kernels.ItemGraph) -> bool:
-    """Say whether scores are sums, over all rated neighbours, of nothing negative."""
+def _are_plain_sums(terms: Terms, links: kernels.ItemGraph) -> bool:
+    """Return whether scores are sums of non-negative terms over all rated neighbours."""
     return (
-        not terms.finish.rating
+        not terms.params.rating
         and links.max_neighbors_used >= np.diff(terms.rows.indptr).max()
         and terms.rows.data.min(initial=np.inf) >= 0
         and links.by_row.data.min(initial=0) >= 0
@@ -99,55 +101,56 @@ def _add_up_plainly(terms: Terms, links: kernels.ItemGraph) -> bool:
 
 
 def _row_by_row(
-    terms: Terms, links: kernels.ItemGraph, wanted: Wanted, progress: Progress | None = None
+    terms: Terms, links: kernels.ItemGraph, options: ListOptions, progress: Progress | None = None
 ) -> tuple[np.ndarray, ...]:
-    """Return lengths, items and scores of the lists, one after the other."""
+    """Return the lengths of the lists, and their concatenated items and scores."""
     rows, n_items = terms.rows, len(terms.item_offset)
 
     def top(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.topn_rows(start, stop, rows, links, *terms[1:], *wanted, _zeros(n_items))
+        return kernels.topn_rows(start, stop, rows, links, *terms[1:], *options, _zeros(n_items))
 
     if len(terms.user_offset) == 1:
         return top(0, 1)
     cost = np.concatenate([[0], np.diff(links.by_column.indptr)[rows.indices].cumsum()])[rows.indptr]
-    nobody = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
-    parts = list(ordered_parallel_map(top, split_by_cost(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [nobody]
+    empty = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
+    parts = list(ordered_parallel_map(top, split_by_cost(np.diff(cost) + 4.0 * n_items, SLICE), progress)) or [empty]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-_held = threading.local()
+_workspace = threading.local()
 
 
 def _zeros(n_items: int) -> npt.NDArray[np.float64]:
-    """Return this thread's workspace of zeros, which kernels leave as it was: a new one takes longer than its use."""
+    """Return this thread's workspace of zeros, which kernels clear after use."""
+    # allocating one for each row takes longer than using it
     size = -(-n_items // kernels.LANES) * kernels.LANES
-    if len(getattr(_held, "zeros", ())) != size:
-        _held.zeros = np.zeros(size)
-    return _held.zeros
+    if len(getattr(_workspace, "zeros", ())) != size:
+        _workspace.zeros = np.zeros(size)
+    return _workspace.zeros
 
 
-def _in_groups(terms: Terms, links: kernels.ItemGraph, wanted: Wanted, progress: Progress | None) -> TopN:
-    """Return the best items of every row, of eight rows of like length at a time."""
+def _grouped(terms: Terms, links: kernels.ItemGraph, options: ListOptions, progress: Progress | None) -> TopN:
+    """Return the best items of every row, computed for eight rows of similar length at a time."""
     rows, n_items = terms.rows, len(terms.item_offset)
-    lengths, n = np.diff(rows.indptr), wanted.n
+    lengths, n = np.diff(rows.indptr), options.n
     order = np.argsort(-lengths, kind="stable")
-    found, size = np.empty(len(lengths), np.int64), len(lengths) * n
-    out = kernels.TopNOutput(found, np.empty(size, np.int32), np.empty(size))
+    counts, size = np.empty(len(lengths), np.int64), len(lengths) * n
+    out = kernels.TopNOutput(counts, np.empty(size, np.int32), np.empty(size))
 
     def top(start: int, stop: int) -> None:
-        kernels.topn_groups(start, stop, order, rows, links, *wanted, out)
+        kernels.topn_groups(start, stop, order, rows, links, *options, out)
 
     fan_out = links.by_row.indptr[-1] / max(n_items, 1)
     cost = 4 * fan_out * lengths[order][:: kernels.LANES] + n_items
     for _ in ordered_parallel_map(top, split_by_cost(cost, SLICE), progress):
         pass
-    open_ = np.flatnonzero(found < n)
-    left = terms._replace(rows=take_rows(rows, open_), user_offset=terms.user_offset[open_])
-    found[open_], more_items, more_scores = _row_by_row(left, links, wanted)
+    uncertain = np.flatnonzero(counts < n)  # rounding may hide one of the top n, or fewer items have a score
+    remaining = terms._replace(rows=take_rows(rows, uncertain), user_offset=terms.user_offset[uncertain])
+    counts[uncertain], more_items, more_scores = _row_by_row(remaining, links, options)
     items, scores = out.items.reshape(-1, n), out.scores.reshape(-1, n)
     for table, more in ((items, more_items), (scores, more_scores)):
-        part = table[open_]
-        part[np.arange(n) < found[open_, None]] = more
-        table[open_] = part
-    listed = np.arange(n) < found[:, None]
-    return TopN(np.concatenate([[0], np.cumsum(found)]), items[listed], scores[listed])
+        part = table[uncertain]
+        part[np.arange(n) < counts[uncertain, None]] = more
+        table[uncertain] = part
+    listed = np.arange(n) < counts[:, None]
+    return TopN(np.concatenate([[0], np.cumsum(counts)]), items[listed], scores[listed])

@@ -1,4 +1,4 @@
-"""The door of the models: any users × items matrix becomes a checked CSR of float32, or a clear error."""
+"""Input validation of the models: any users × items matrix becomes a checked CSR matrix of float32, or an error."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     Parameters
     ----------
     model : estimator
-        Whose `n_features_in_` the columns must match, unless `fitting`.
+        Its `n_features_in_` must equal the number of columns, unless `fitting`.
     X : array or sparse matrix, shape (n_users, n_items)
         Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
     fitting : bool, default False
@@ -26,9 +26,9 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     Raises
     ------
     InputError
-        An entry lies outside of the matrix.
+        An entry lies outside the matrix.
     ValueError, TypeError
-        Not two-dimensional, not numbers, not finite, of another number of columns, or without a column.
+        `X` is not two-dimensional, not numeric or not finite, or has no column or the wrong number of columns.
     NotFittedError
         The model has not been fitted.
     """
@@ -42,11 +42,11 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     if ready:
         return X
     rows = sp.csr_array(X)
-    inside, ascending, _ = _look_over(rows)
+    inside, ascending, _ = _check_csr(rows)
     if not inside:
         raise InputError(
-            f"X of shape {rows.shape} holds entries outside of it: expected column numbers from 0 to "
-            f"{rows.shape[1] - 1} and row pointers that never fall."
+            f"X of shape {rows.shape} has entries outside its shape: expected column indices from 0 to "
+            f"{rows.shape[1] - 1} and row pointers that do not decrease."
         )
     if not ascending:
         rows = rows.copy()
@@ -63,14 +63,14 @@ def check_one_row(model: BaseEstimator, X: Any) -> sp.csr_array:
 
 
 def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
-    """Return `by_item` as CSC of float32, checked as `check_rows` does; a CSC that is ready is taken as it is."""
+    """Return `by_item` as CSC of float32, checked as by `check_rows`; a valid CSC matrix is returned unchanged."""
     if by_item.shape != X.shape:
         raise InputError(f"by_item of shape {by_item.shape}: expected that of X, {X.shape}.")
     return by_item if _ready(by_item, sp.csc_array) else sp.csc_array(check_rows(model, by_item))
 
 
 def check_attributes(items: Any, n_items: int) -> np.ndarray:
-    """Return what is known of items as a dense table of float64 with a row for each, or raise `InputError`."""
+    """Return item attributes as a dense table of float64 with one row per item, or raise `InputError`."""
     if items is None:
         return np.zeros((n_items, 0))
     table = items.toarray() if sp.issparse(items) else items
@@ -81,7 +81,7 @@ def check_attributes(items: Any, n_items: int) -> np.ndarray:
 
 
 def check_dense(model: Any, X: Any) -> None:
-    """Raise `TooLarge` where a number for every row and item would exceed the model's `max_memory`."""
+    """Raise `TooLarge` if a dense result for `X` would exceed the model's `max_memory`."""
     limit, needed = check_memory("max_memory", model.max_memory), X.shape[0] * X.shape[1] * 8
     if limit is not None and needed > limit:
         raise TooLarge(
@@ -96,23 +96,25 @@ def check_weights(weights: Any, X: sp.csr_array) -> np.ndarray:
     """Return one factor for each rating of `X` as float32, or raise `InputError`."""
     array = np.asarray(weights, np.float32)
     if array.shape != X.data.shape or not np.isfinite(array).all() or (array < 0).any():
-        raise InputError(f"weights of shape {array.shape}: expected {X.nnz} finite numbers of 0 or more, one a rating.")
+        raise InputError(
+            f"weights of shape {array.shape}: expected {X.nnz} finite numbers of 0 or more, one per rating."
+        )
     return array
 
 
 def _ready(X: Any, kind: Any) -> bool:
-    """Say whether `X` needs no conversion: the quick way for one person's row."""
-    return isinstance(X, kind) and X.dtype == np.float32 and all(_look_over(X))
+    """Return whether `X` needs no conversion: the fast path for one user's row."""
+    return isinstance(X, kind) and X.dtype == np.float32 and all(_check_csr(X))
 
 
-def _look_over(X: Any) -> tuple[bool, bool, bool]:
-    """Say whether all entries lie inside of `X`, ascend without duplicates, and are finite."""
+def _check_csr(X: Any) -> tuple[bool, bool, bool]:
+    """Return whether all entries lie inside `X`, whether they ascend without duplicates, and whether all are finite."""
     width = X.shape[1] if X.format == "csr" else X.shape[0]
     return kernels.check_csr(X.indptr, X.indices, X.data, width)
 
 
 def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return row and item numbers of pairs as int32 arrays, or raise `InputError`."""
+    """Return row and item indices of pairs as int32 arrays, or raise `InputError`."""
     pairs = []
     for name, values, size in (("rows", rows, X.shape[0]), ("items", items, X.shape[1])):
         array = np.atleast_1d(np.asarray(values))
@@ -123,17 +125,18 @@ def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.
             raise InputError(f"expected numbers from 0 to {size - 1}.", parameter=name, value=int(outside[0]))
         pairs.append(array.astype(np.int32))
     if len(pairs[0]) != len(pairs[1]):
-        raise InputError(f"rows has {len(pairs[0])} numbers and items has {len(pairs[1])}: expected as many.")
+        raise InputError(f"rows has {len(pairs[0])} numbers and items has {len(pairs[1])}: expected equal lengths.")
     return pairs[0], pairs[1]
 
 
 def holds(X: sp.csr_array, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Return of which pairs of a row and an item `X`, a canonical CSR, holds a rating."""
-    held, wanted = X.indices, items
+    """Return which pairs of a row and an item have a rating in `X`, a canonical CSR matrix."""
+    # one ascending key for each entry: a binary search finds all pairs at once
+    keys, pairs = X.indices, items
     if X.shape[0] > 1:
-        held = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)) * X.shape[1] + X.indices
-        wanted = rows.astype(np.int64) * X.shape[1] + items
-    return np.searchsorted(held, wanted, side="right") > np.searchsorted(held, wanted)
+        keys = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)) * X.shape[1] + X.indices
+        pairs = rows.astype(np.int64) * X.shape[1] + items
+    return np.searchsorted(keys, pairs, side="right") > np.searchsorted(keys, pairs)
 
 
 def check_item_mask(model: Any, item_mask: Any) -> np.ndarray:
@@ -147,7 +150,7 @@ def check_item_mask(model: Any, item_mask: Any) -> np.ndarray:
 
 
 def check_item(model: Any, item: Any) -> int:
-    """Return an item's number, or raise `InputError`."""
+    """Return an item index, or raise `InputError`."""
     if not isinstance(item, (int, np.integer)) or isinstance(item, bool) or not 0 <= item < model.n_features_in_:
         raise InputError(f"expected a number from 0 to {model.n_features_in_ - 1}.", parameter="item", value=item)
     return int(item)

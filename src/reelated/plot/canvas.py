@@ -95,7 +95,7 @@ def widest(texts: list[str]) -> float:
 
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:
-    """Wrap a text to a few lines, their width in lower-case letters; overlong words are broken too."""
+    """Wrap a text to at most `lines` lines of `width` lower-case letters; longer words are broken."""
     text = printable(text[: 4 * width * lines])
     width = max(2, int(width * len(text) / max(1.0, sum(map(_width, text)))))
     rows = textwrap.wrap(text, width)

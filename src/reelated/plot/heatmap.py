@@ -50,7 +50,7 @@ def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, 
     with drawing(dark) as colours:
         size, left = CELL * len(items), widest(titles) + 0.6
         width, height = max(5.6, left + size - CELL + 0.2), size + 1.2
-        figure = new_figure(width, height, f"How alike are these {plural_of(rec.noun_)}?")
+        figure = new_figure(width, height, f"Similarity of these {plural_of(rec.noun_)}")
         figure.set_layout_engine("none")  # all sizes are known
         axes = figure.add_axes((left / width, 0.55 / height, (size - CELL) / width, size / height))
         _cells(axes, similarities(rec, items), colours)

@@ -139,7 +139,7 @@ def _genres(axes: "Axes", means: list[GenreMeans], noun: str, colours: Colours) 
     axes.tick_params(axis="y", labelcolor=colours.ink)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=colours.line, linewidth=0.5)
-    axes.set_xlabel("mean rating; beside a genre: ratings by this user")
+    axes.set_xlabel("mean rating; after the genre: number of ratings by this user")
     return None
 
 

@@ -1,4 +1,4 @@
-"""What is known of the items of a model: titles, filters, search."""
+"""The catalogue of a model: attributes of items, filters and search by title."""
 
 from collections.abc import Iterable
 from copy import copy
@@ -19,16 +19,16 @@ from reelated.recommender.title_search import TitleIndex
 
 
 class Catalogue:
-    """All known items, and which of them are columns of the model.
+    """All known items, and the subset of them that are columns of the model.
 
     Parameters
     ----------
     items : polars.DataFrame
         `item_id title year genres …`, one row per known item, by ascending id.
     item_ids : Ids
-        The rated items, the model's columns.
+        The items that are columns of the model.
     counts : ndarray of int, shape (len(item_ids),)
-        How many people rated each.
+        Number of ratings of each column.
     """
 
     def __init__(self, items: pl.DataFrame, item_ids: Ids, counts: npt.NDArray[np.int64]) -> None:
@@ -36,10 +36,10 @@ class Catalogue:
         self.known_ids = Ids(items["item_id"], "item")
         self.item_ids = item_ids
         self.counts = counts
-        known = items.join(pl.DataFrame({"item_id": item_ids.values}), on="item_id", how="semi").sort("item_id")
-        self.titles: list[str] = known["title"].to_list()
-        self.years: list[int | None] = known["year"].to_list()
-        self.genres: list[tuple[str, ...]] = [tuple(genres) for genres in known["genres"].to_list()]
+        columns = items.join(pl.DataFrame({"item_id": item_ids.values}), on="item_id", how="semi").sort("item_id")
+        self.titles: list[str] = columns["title"].to_list()
+        self.years: list[int | None] = columns["year"].to_list()
+        self.genres: list[tuple[str, ...]] = [tuple(genres) for genres in columns["genres"].to_list()]
         self._show(np.ones(len(counts), np.bool_))
 
     def _show(self, shown: npt.NDArray[np.bool_]) -> None:
@@ -48,14 +48,14 @@ class Catalogue:
         self.by_popularity = order[shown[order]]
 
     def hiding(self, items: npt.NDArray[np.integer[Any]]) -> "Catalogue":
-        """Return this catalogue with these columns, and no others, left out of lists and search."""
-        other, shown = copy(self), np.ones(len(self.counts), np.bool_)
+        """Return a copy of the catalogue whose lists and searches leave out exactly these columns."""
+        catalogue, shown = copy(self), np.ones(len(self.counts), np.bool_)
         shown[items] = False
-        other._show(shown)
-        return other
+        catalogue._show(shown)
+        return catalogue
 
     def row(self, index: int) -> dict[str, Any]:
-        """Return `item_id title year genres` of a column of the model."""
+        """Return `item_id title year genres` of a column."""
         return {
             "item_id": self.item_ids[index],
             "title": self.titles[index],
@@ -64,45 +64,45 @@ class Catalogue:
         }
 
     def attributes(self) -> npt.NDArray[np.float64]:
-        """Return genres and years of the columns as shares, for models that let rarely rated items borrow.
+        """Return genres and years of the columns as numbers from 0 to 1: the side information of the models.
 
         Returns
         -------
         ndarray of float64, shape (n_items, n_attributes)
-            A column for each genre, 1 where an item is of it, and one for each year that parts the items' years into
-            fifths: an item between two of these is of both, the more the nearer; one without a year is of none.
+            An indicator for each genre, and linear B-splines of the year with knots at its quintiles: an item between
+            two knots has weights for both that sum to 1. An item without a year has none.
         """
         names = sorted({genre for have in self.genres for genre in have})
         columns = [[float(name in have) for have in self.genres] for name in names]
         years = np.array([np.nan if year is None else year for year in self.years])
         known = np.isfinite(years)
         if known.any():
-            parting = np.unique(np.quantile(years[known], np.arange(6) / 5))
-            near = [np.interp(years, parting, one) for one in np.eye(len(parting))]
-            columns.extend(np.where(known, share, 0.0).tolist() for share in near)
+            knots = np.unique(np.quantile(years[known], np.arange(6) / 5))
+            splines = [np.interp(years, knots, unit) for unit in np.eye(len(knots))]
+            columns.extend(np.where(known, spline, 0.0).tolist() for spline in splines)
         return np.array(columns, np.float64).reshape(-1, len(self.genres)).T
 
     def source(self, index: int, otherwise: str) -> str:
-        """Return "side_info" for an item that nobody rated, of which only genres and year are known."""
+        """Return "side_info" for an item without ratings, `otherwise` for all others."""
         return otherwise if self.counts[index] else "side_info"
 
     def cold_start_note(self, index: int) -> str:
-        """Return what a heading adds for an item that nobody rated."""
-        return "" if self.counts[index] else ", from its genres and year: nobody has rated it"
+        """Return the note that a heading adds for an item without ratings."""
+        return "" if self.counts[index] else ", from its genres and year: it has no ratings"
 
     def title(self, index: int) -> str:
-        """Return a title with its year, not too long for a heading: `Fargo (1996)`."""
+        """Return a title with its year, truncated for a heading: `Fargo (1996)`."""
         return with_year(self.titles[index], self.years[index])
 
     def indices_of(self, item_ids: Any) -> list[int]:
-        """Return the columns of one item or more, as `index_of` does; none at all is refused."""
+        """Return the columns of one or several items, or raise `InputError` for an empty list."""
         items = [self.index_of(item_id) for item_id in check_list("item_ids", item_ids)]
         if not items:
             raise InputError("expected one item or more.", parameter="item_ids", value=[])
         return items
 
     def column_of(self, item_id: object, where: str) -> int | None:
-        """Return the column of an item, or None if the model does not know it; `where` names the argument."""
+        """Return the column of an item, or None if it is not in the model; `where` names the argument in errors."""
         try:
             return self.item_ids.index_of(item_id)
         except UnknownId:
@@ -116,13 +116,13 @@ class Catalogue:
         Raises
         ------
         InputTypeError
-            The id is text where ids are integers, or the other way round.
+            The id is text where ids are integers, or vice versa.
         UnknownId
-            The item is unknown, or known but rated by nobody when the model was fitted.
+            The item is unknown, or had no ratings when the model was fitted.
         """
         if self.is_unrated(item_id):
             raise UnknownId(
-                "nobody had rated this item when the model was fitted.",
+                "the item had no ratings when the model was fitted.",
                 parameter="item_id",
                 value=item_id,
                 remedy="Fit again when it has ratings.",
@@ -133,7 +133,7 @@ class Catalogue:
             raise error.replace(remedy=Advice.FIND_TITLE) from None
 
     def is_unrated(self, item_id: object) -> bool:
-        """Say whether an item is known but no column of the model."""
+        """Return whether an item is known but is no column of the model."""
         return self.item_ids.find(item_id) is None and self.known_ids.find(item_id) is not None
 
     def allowed(
@@ -142,9 +142,9 @@ class Catalogue:
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
     ) -> npt.NDArray[np.bool_]:
-        """Return which columns pass the filters: any of the genres, a year within, not excluded, not hidden.
+        """Return the mask of the columns that pass the filters: any of the genres, within the years, not excluded.
 
-        Genres that no item has and items that the model does not know filter nothing out and let nothing in.
+        Hidden items do not pass. Unknown genres match no item; unknown items in `exclude` are ignored.
         """
         mask = self.shown.copy()
         if genres is not None:
@@ -159,7 +159,7 @@ class Catalogue:
         return mask
 
     def split_genres(self, genres: str | Iterable[str]) -> tuple[set[str], list[str]]:
-        """Return the genres that items have, as the catalogue spells them, and those that no item has."""
+        """Return the known genres in the spelling of the catalogue, and the unknown ones."""
         wanted = check_list("genres", genres)
         known = {genre.casefold(): genre for have in self.genres for genre in have}
         if not wanted:
@@ -171,7 +171,7 @@ class Catalogue:
         return spelled, [genre for genre in wanted if genre.casefold() not in known]
 
     def genres_hint(self, genres: str | Iterable[str]) -> str:
-        """Say which genres no item has and which may be meant; an empty text if all are known."""
+        """Return a message about unknown genres with similar known ones; empty if all are known."""
         _, unknown = self.split_genres(genres)
         known = sorted({genre for have in self.genres for genre in have})
         if not unknown or not known:
@@ -181,7 +181,7 @@ class Catalogue:
         return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
     def find(self, text: str, n: int = 10, noun: str = "item") -> Recommendations[SearchHit]:
-        """Return the items whose titles match a text best; of equal titles the more rated ones come first."""
+        """Return the items with the titles that match a text best; ties are in descending number of ratings."""
         if not isinstance(text, str) or not text.strip():
             raise InputError("expected a part of a title.", parameter="text", value=text)
         found = self.title_index.search(text, self.shown)
@@ -211,7 +211,7 @@ def check_years(years: Any) -> tuple[int, int]:
 
 
 def check_list(name: str, values: Any) -> list[Any]:
-    """Return a list of one or several values; a text or an integer alone is a list of one."""
+    """Return one or several values as a list, or raise `InputError`."""
     if isinstance(values, (str, Integral)):
         return [values]
     try:

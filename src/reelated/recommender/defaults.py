@@ -1,4 +1,4 @@
-"""The models of a `Recommender`: the default ones, the check of given ones, the items they know, and their fit."""
+"""The models of a `Recommender`: the defaults, validation, the items of the matrix, and the fit."""
 
 from typing import Any
 
@@ -12,66 +12,67 @@ from reelated.parallel import Progress
 from reelated.ratings import Dataset, Ids, Ratings
 from reelated.recommender.catalogue import Catalogue
 
-ROOM = 5_000_000_000
-"""The most bytes that a default model may take where no `max_memory` is given."""
-MANY = 3_000_000
-"""More ratings than this, and drawing a BPMF takes minutes."""
+DEFAULT_MEMORY = 5_000_000_000
+"""Memory limit of a default model in bytes, if no `max_memory` is given."""
+MAX_BPMF_RATINGS = 3_000_000
+"""With more ratings the fit of a `BPMF` takes minutes, so that `ItemKNN` is the default."""
 
 
-def default_ranker(X: sp.csr_array, room: int | None) -> EASE | ItemKNN:
-    """Return the model that ranks: `EASE`, or neighbours where its square of all items does not fit."""
+def default_ranker(X: sp.csr_array, max_memory: int | None) -> EASE | ItemKNN:
+    """Return the default ranker: `EASE`, or `ItemKNN` if `EASE` needs too much memory."""
     ranker = EASE()
-    if ranker.plan(X) <= (room or ROOM):
+    if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return ranker
     return neighbor_ranker(float(X.data.min(initial=0)))
 
 
-def default_rater(X: sp.csr_array, room: int | None, ranker: Any) -> BPMF | ItemKNN:
-    """Return the model that predicts ratings: `BPMF`, or neighbours where it would take long or nothing ranks."""
+def default_rater(X: sp.csr_array, max_memory: int | None, ranker: Any) -> BPMF | ItemKNN:
+    """Return the default rater: `BPMF`, or `ItemKNN` for large data and without a ranker."""
     rater = BPMF()
-    if ranker is not None and X.nnz <= MANY and rater.plan(X) <= (room or ROOM):
+    if ranker is not None and X.nnz <= MAX_BPMF_RATINGS and rater.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return rater
     return neighbor_rater()
 
 
 def neighbor_ranker(lowest: float) -> ItemKNN:
-    """Return the neighbours that rank large data whose lowest rating is this."""
+    """Return the default ranker for large data; `lowest` is the lowest rating."""
     return ItemKNN(weighting="tf-idf" if lowest >= 0 else None, n_neighbors=200, shrinkage=10)
 
 
 def neighbor_rater() -> ItemKNN:
-    """Return the neighbours that predict the ratings of large data."""
+    """Return the default rater for large data."""
     return ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)
 
 
 def with_unrated(data: Dataset) -> Ratings:
-    """Return the ratings with a column for every item of which genres or a year are known, rated or not.
+    """Return the ratings with columns for unrated items with genres or a year, so that these can be recommended.
 
-    Where most items of the catalogue have no ratings, these are left out: the work would be for them.
+    If more than half of the items have no ratings, these get no columns.
     """
-    told = data.items.filter(pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0))["item_id"]
+    has_attributes = pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0)
     rated = data.ratings.item_ids
-    item_ids = pl.concat([rated.values, told]).unique().sort()
-    few = len(rated) < len(item_ids) <= 2 * len(rated)
-    return data.ratings.onto(Ids(item_ids, "item")) if few else data.ratings
+    item_ids = pl.concat([rated.values, data.items.filter(has_attributes)["item_id"]]).unique().sort()
+    # otherwise the fit would spend most of its time on unrated items
+    mostly_rated = len(rated) < len(item_ids) <= 2 * len(rated)
+    return data.ratings.onto(Ids(item_ids, "item")) if mostly_rated else data.ratings
 
 
 def fit_model(
     model: Any, X: sp.csr_array, scale: tuple[float, float], catalogue: Catalogue, progress: Progress | None = None
 ) -> Any:
-    """Fit a model to ratings, and to what is known of the items where it can borrow from that; return it."""
-    known = {"items": catalogue.attributes()} if model.uses_side_info else {}
-    return model.fit(X, scale=scale, progress=progress, **known)
+    """Fit a model to ratings, and to the attributes of items if it uses these; return it."""
+    side_info = {"items": catalogue.attributes()} if model.uses_side_info else {}
+    return model.fit(X, scale=scale, progress=progress, **side_info)
 
 
 def no_rater() -> InputError:
     """Return the error for a predicted rating from a recommender without a rater."""
-    expected = "this model predicts no ratings: those of its data are all equal, or it was fitted without a rater."
-    return InputError(expected, parameter="by", value="rating", remedy="List by score.")
+    message = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater."
+    return InputError(message, parameter="by", value="rating", remedy="List by score.")
 
 
 def check_role(name: str, model: Any, number: By) -> Any:
-    """Return a model that computes a number, or raise `InputError`; None is returned unchanged."""
+    """Return a model that computes `number`, or None, unchanged; raise `InputError` for anything else."""
     numbers = () if isinstance(model, type) else getattr(model, "numbers", ())
     if model is None or number in numbers:
         return model

@@ -1,20 +1,21 @@
-"""Ready-made recommenders: the default pair of models, and the recipe."""
+"""Presets: the default recommender and the textbook method."""
 
 from reelated.models import ItemKNN
 from reelated.recommender.recommender import Recommender
 
 
 def textbook() -> Recommender:
-    """Return the textbook recipe and nothing else.
+    """Return a recommender with the textbook method of item-based collaborative filtering.
 
-    Cosine between the zero-filled columns of the users × items matrix; the predicted rating is the average of the
-    person's ratings of similar items, weighted by the similarity (Sarwar et al. 2001, §3.1.1 and §3.2.1). Lists fall
-    by the predicted rating, ties by ascending id; nothing is filled up.
+    The similarity is the cosine between the zero-filled columns of the users × items matrix. The predicted rating is
+    the average of the user's ratings of similar items, weighted by the similarity (Sarwar et al. 2001, §3.1.1 and
+    §3.2.1). Lists are sorted by descending predicted rating, ties by ascending id, and are not filled with popular
+    items.
 
     Returns
     -------
     Recommender
-        Not yet fitted.
+        Unfitted.
 
     Examples
     --------
@@ -22,12 +23,12 @@ def textbook() -> Recommender:
     >>> rec.recommend(user_id=1)[0].item_id
     9
     """
-    plain = ItemKNN(
+    rater = ItemKNN(
         similarity="cosine", weighting=None, shrinkage=0, min_common=1, n_neighbors=None, positive_only=True,
         dtype="float64",
     )  # fmt: skip
-    return Recommender(ranker=None, rater=plain, by="rating", fill_with_popular=False, recency_half_life=None)
+    return Recommender(ranker=None, rater=rater, by="rating", fill_with_popular=False, recency_half_life=None)
 
 
 PRESETS = {"default": Recommender, "textbook": textbook}
-"""What `--preset` offers."""
+"""Name of a preset, as in `--preset` → function that builds the recommender."""

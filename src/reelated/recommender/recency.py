@@ -9,7 +9,7 @@ from reelated.errors import InputError, check_number
 
 
 def check_recency(recency_half_life: Any, recency_floor: Any) -> tuple[float | None, float]:
-    """Return the parameters of ageing, or raise `InputError`."""
+    """Return the checked parameters of ageing, or raise `InputError`."""
     if recency_half_life is not None and check_number("recency_half_life", recency_half_life, 0) == 0:
         raise InputError("expected a number of ratings above 0, or None.", parameter="recency_half_life", value=0)
     return recency_half_life, check_number("recency_floor", recency_floor, 0, 1)
@@ -23,5 +23,5 @@ def recency_weights(
 
 
 def ages_of(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the ages of one user's ratings: how many are newer; ratings of one moment have one age."""
+    """Return the age of each of a user's ratings: the number of newer ones. Equal times have equal ages."""
     return len(times) - np.searchsorted(np.sort(times), times, side="right")

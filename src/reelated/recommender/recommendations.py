@@ -1,4 +1,4 @@
-"""`Recommendations`: rows in a sequence that prints, converts and shows in a notebook."""
+"""`Recommendations`: a sequence of rows that prints, converts to tables, and displays in a notebook."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
@@ -42,29 +42,29 @@ _TYPES: dict[str, Any] = {
     "match": pl.Float64,
     "n_ratings": pl.Int64,
 }
-"""The columns of tables; the ids have the type of the data's."""
+"""Types of the columns of tables; ids have the type of the ids in the data."""
 _REASON = ("item_id", "title", "year", "rating", "similarity", "common_raters", "contribution", "liked")
 
 
 class Recommendations(Sequence[Row], Generic[Row]):
-    """Rows in order, with what they answer.
+    """A sequence of result rows with a heading.
 
     Parameters
     ----------
     rows : sequence of row
         Best first.
     heading : str
-        What is listed and by which number it falls.
+        What is listed, and the number that the rows are sorted by.
     row_type : type
-        The type of the rows, for the columns of an empty table.
+        The type of the rows; it gives an empty table its columns.
     short : Truncation, optional
-        Why there are fewer rows than asked.
+        Why there are fewer rows than requested.
     because : str, default "because you rated"
-        The heading of the column of reasons.
+        Heading of the column with the reasons.
     unknown : sequence of int or str, default ()
-        Ids of rated items that the model does not know; the rows come from the other ratings.
+        Ids of rated items that are not in the model; their ratings are not used.
     noun : str, default "item"
-        What an item is called.
+        The word for an item.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
     __hash__ = None  # type: ignore[assignment]
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return one dictionary per row, reasons as dictionaries within: what the terminal prints as JSON."""
+        """Return one dictionary per row, with reasons as nested dictionaries; `--json` prints these."""
         return [asdict(row) for row in self._rows]
 
     def to_polars(self) -> pl.DataFrame:
@@ -141,7 +141,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
         return printable(", ".join(map(str, self.unknown[:10])) + more) + " (left out: not in the model)"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return the column names and the text of every cell that a person reads."""
+        """Return the column names and the text of every cell for display."""
         names = [field.name for field in fields(self.row_type) if field.name not in ("reasons", "other")]
         if all(getattr(row, "predicted_rating", None) is None for row in self._rows):
             names = [name for name in names if name != "predicted_rating"]
@@ -154,7 +154,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
 
 
 def _schema(names: list[str], rows: Sequence[Any]) -> dict[str, Any]:
-    """Return the types of a table's columns; an id is what the rows say it is, and of no type where there are none."""
+    """Return the types of a table's columns; ids have the type in the rows, or none without rows."""
     ids = {
         name: next((pl.String if isinstance(getattr(row, name), str) else pl.Int64 for row in rows), pl.Null)
         for name in names

@@ -1,4 +1,4 @@
-"""The small typed rows that a `Recommender` answers with, and how their values are said."""
+"""The row types of a `Recommender`'s results, and the formatting of their values."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,23 +7,23 @@ from reelated.notebook import html_table
 
 
 def with_year(title: str, year: int | None, width: int = 120) -> str:
-    """Return `Fargo (1996)`, a long title cut."""
+    """Return `Fargo (1996)`; a long title is truncated."""
     title = cut(title, width)
     return title if year is None else f"{title} ({year})"
 
 
 def cut(text: str, width: int) -> str:
-    """Keep a text to a width."""
+    """Truncate a text to at most `width` characters."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def printable(text: str) -> str:
-    """Replace what could steer a terminal or break a line: a title may hold anything."""
-    return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
+    """Replace control characters, which could break a line or send commands to a terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def cell_text(value: Any) -> str:
-    """Say a value as a table does."""
+    """Format a value for a cell of a table."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -40,18 +40,18 @@ class Reason:
     item_id : int or str
         The rated item.
     title, year
-        What the catalogue says; `year` may be None.
+        Title and year of release; `year` may be None.
     rating : float or None
-        What the person gave it; None for implicit feedback, where people have items and do not rate them.
+        The user's rating; None for implicit feedback.
     similarity : float
-        How alike the two items are to the model.
+        Similarity of the two items in the model.
     common_raters : int or None
-        How many people rated both; None where the model does not count them.
+        Number of users who rated both; None if the model does not count them.
     contribution : float
-        What it adds to the number explained.
+        Contribution to the explained number.
     liked : bool
-        Whether the person rated it above their own mean; where all their ratings are equal, above the middle of the
-        scale. False for implicit feedback.
+        Whether the rating is above the user's mean, or above the middle of the scale if all the user's ratings are
+        equal. False for implicit feedback.
     """
 
     item_id: Any
@@ -73,11 +73,11 @@ class ItemRow:
     rank : int
         From 1.
     item_id : int or str
-        The caller's own id.
+        Id as in the data.
     title, year, genres
-        What the catalogue says; `year` may be None.
+        Title, year of release and genres; `year` may be None.
     score : float or None
-        The ranking score; None for an item that fills up the list.
+        The ranking score; None for a popular item that fills the list.
     predicted_rating : float or None
         On the scale of the ratings.
     n_neighbors_used : int
@@ -87,7 +87,7 @@ class ItemRow:
     reasons : tuple of Reason
         The three largest contributions; with `other` they sum to the number that the list is sorted by.
     other : float
-        What everything else adds.
+        Sum of all other contributions.
     """
 
     rank: int
@@ -110,22 +110,23 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """One user who would want an item. There are no reasons: a reason about a person is shown to that person only.
+    """One user of an audience, without reasons: the reasons for a user are shown to that user only.
 
     Attributes
     ----------
     rank : int
         From 1.
     user_id : int or str
-        The caller's own id.
+        Id as in the data.
     score, predicted_rating : float or None
         As in `ItemRow`.
     n_neighbors_used : int
         As in `ItemRow`.
     adjusted_score : float or None
-        How much more the user wants the item than they want items as such; None where no model ranks.
+        The score minus the usual score of the user, times a factor that grows with `above_user_mean`; None without a
+        ranker.
     above_user_mean : float or None
-        The predicted rating less the user's own mean.
+        The predicted rating minus the user's mean rating.
     """
 
     rank: int
@@ -139,7 +140,7 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class SimilarRow:
-    """One item like another.
+    """One item similar to another.
 
     Attributes
     ----------
@@ -148,9 +149,9 @@ class SimilarRow:
     item_id, title, year, genres
         As in `ItemRow`.
     similarity : float
-        How alike, 1 at most for a cosine.
+        Similarity; at most 1 for a cosine.
     common_raters : int
-        How many people rated both.
+        Number of users who rated both items.
     """
 
     rank: int
@@ -171,9 +172,9 @@ class SearchHit:
     item_id, title, year, genres
         As in `ItemRow`.
     match : float
-        From 0 to 100.
+        Similarity of the title and the search text, from 0 to 100.
     n_ratings : int
-        How many people rated it.
+        Number of ratings.
     """
 
     item_id: Any
@@ -186,20 +187,20 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a person would rate an item.
+    """The predicted rating of one item.
 
     Attributes
     ----------
     item_id : int or str
         The item.
     title, year
-        What the catalogue says.
+        Title and year of release; `year` may be None.
     user_id : int, str or None
         The user; None for a new user.
     predicted_rating : float or None
-        On the scale of the ratings; None where nothing can be said.
+        On the scale of the ratings; None if there is no prediction.
     n_neighbors_used : int
-        Number of rated items that it is computed from; 0: averages only.
+        Number of rated items that it is computed from; 0 if it is computed from averages only.
     rating : float or None
         The user's actual rating, if any; the prediction does not use it.
     source : {"model", "bias_only", "side_info"}
@@ -228,15 +229,15 @@ class Prediction:
 
 
 class Truncation(NamedTuple):
-    """Why a list is shorter than was asked.
+    """The reason for a list shorter than requested.
 
     Attributes
     ----------
     wanted, got : int
-        How many rows.
+        Number of rows requested and returned.
     reason : {"no_candidates_left", "no_neighbours", "unknown_genre"}
-        Everything that may be listed is listed; nothing more is linked to what was asked about; or no item of the
-        model has any of the genres.
+        All items that may be listed are listed; the item has no more neighbours; or no item of the model has any of
+        the genres.
     """
 
     wanted: int

@@ -51,12 +51,12 @@ class Similarity(NamedTuple):
 class SimilarityPlan(NamedTuple):
     """The method for a similarity and its peak memory."""
 
-    blocked: bool  # half of the symmetric product, private buffers in every thread; else row-wise, slower and leaner
+    blocked: bool  # False: row-wise, which is slower and needs less memory
     bytes: int  # without the input
 
 
 def plan(values: Any, params: SimilarityParams, max_memory: int | None = None) -> SimilarityPlan:
-    """Choose the faster method that fits into `max_memory`, or the leaner row-wise one where neither does."""
+    """Choose the faster method that fits into `max_memory`, or the row-wise one, which needs less, if neither fits."""
     n_items, width, threads = values.shape[1], values.data.itemsize, n_threads()
     n_entries = n_items * min(n_items, params.n_neighbors or n_items)
     result, moments = 2 * n_entries * (width + 4 + 4) + 64 * n_items, 4 if params.pearson else 0

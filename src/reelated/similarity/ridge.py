@@ -101,7 +101,7 @@ def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[
 
 
 def as_gram_matrix(matrix: npt.NDArray[Any]) -> kernels.GramMatrix:
-    """Wrap a full Gram matrix, of which the lower triangle is read, for `solve_local_ridge`."""
+    """Wrap a full Gram matrix for `solve_local_ridge`, which reads its lower triangle."""
     empty = sp.csr_array((0, 0), dtype=matrix.dtype)
     return kernels.GramMatrix(matrix, as_kernel_csr(empty), matrix.diagonal().copy())
 

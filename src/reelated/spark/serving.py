@@ -129,7 +129,7 @@ def _pack_ratings(ratings: Any, columns: Columns, rec: Recommender) -> tuple[Any
     ):
         if count:
             raise InputError(f"{plural(count, 'row')} {reason}. {REMEDY}")
-    # drop times unless all are known, so that all buckets treat them alike
+    # drop times unless all are known, so that all buckets are processed in the same way
     table = table.drop(*(name for name, missing in zip(times, counts[3:], strict=True) if missing))
     cells = pack_by_bucket(table, count_buckets(table.sparkSession, counts[0]))
     return cells, "long" if types["user_id"] == "bigint" else "string"

@@ -15,7 +15,7 @@ def folds_of(data: ProtocolData) -> list[Split]:
 
 
 def microsoft(data: ProtocolData) -> list[Split]:
-    """Hide a quarter of each item's ratings, in the order of one random number for each line of the file."""
+    """Hide a quarter of each item's ratings, chosen by one random number per line of the file."""
     items = data.table["item_id"].to_numpy()
     order = np.lexsort((np.random.RandomState(SEED).rand(len(items)), items))
     _, starts, counts = np.unique(items[order], return_index=True, return_counts=True)
