@@ -400,7 +400,7 @@ def test_the_plan_bounds_the_memory_and_a_fit_above_max_memory_is_refused():
     assert taken <= planned <= 3 * taken
     model.set_params(max_memory=planned).fit(X)
     with pytest.raises(
-        TooLarge, match=r"max_memory=\d+: 500 items and 3,000 rows need .* fewer n_samples or n_factors"
+        TooLarge, match=r"max_memory=\d+: 500 items and 3,000 rows need .* lower n_samples or n_factors"
     ):
         model.set_params(max_memory=planned - 1).fit(X)
     with pytest.raises(TooLarge, match=r"3,000 rows × 500 items need 12\.0 MB"):

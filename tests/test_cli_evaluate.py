@@ -90,7 +90,7 @@ def test_a_protocol_prints_our_row_below_the_published_ones(shared_data):
         (["--split", "often"], "--split 'often': expected one of within-users, "),
         (["--protocol", "ml100k"], "--protocol 'ml100k': expected one of 'ml100k-folds', "),
         (["--protocol", "ml100k-microsoft"], "SOURCE 'sample': it has 49,653 ratings"),
-        (["--protocol", "ml100k-microsoft", "-n", 5], "Leave out -n, --target and the options on reading."),
+        (["--protocol", "ml100k-microsoft", "-n", 5], "Leave out -n, --target and the reading options."),
     ],
 )
 def test_error_messages_name_options(words, message):

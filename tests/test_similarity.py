@@ -140,7 +140,7 @@ def test_sizes_norms_and_row_costs_of_columns():
 def test_exceeding_max_memory_raises_before_the_work_and_names_both_sizes():
     X = sp.csr_array((np.ones(2, np.float32), ([0, 1], [7, 99_000])), shape=(2, 100_000))
     params = SimilarityParams(n_neighbors=None)
-    with pytest.raises(TooLarge, match=r"max_memory=2\.0 GB: the similarity of 100,000 items may need \d{3}\.\d GB"):
+    with pytest.raises(TooLarge, match=r"max_memory='2\.0 GB': the similarity of 100,000 items may need \d{3}\.\d GB"):
         similarity(X, params, max_memory=2 * 10**9)
     assert similarity(X, SimilarityParams(n_neighbors=10), max_memory=2 * 10**9).values.nnz == 0
 
