@@ -153,7 +153,8 @@ class BPMF(DrawnModel):
         self.item_factors_, self.precision_, self.alpha_ = drawn.items, drawn.precision, drawn.alpha
         self.implicit_slope_, self.activity_slope_ = drawn.slopes[:-1], drawn.slopes[-1]
         self.user_mean_ = drawn.mean - np.tensordot(tastes.means, drawn.slopes, axes=1)
-        self.implicit_factors_, self.counts_ = tastes.items, np.array([tastes.fewest, tastes.most])
+        self.implicit_factors_ = np.ascontiguousarray(tastes.items)
+        self.counts_ = np.array([tastes.fewest, tastes.most])
         self.prepare()
         return self
 
