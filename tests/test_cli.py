@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numba
+import numpy as np
 import polars as pl
 import pytest
 from rich.cells import cell_len
@@ -457,7 +458,7 @@ def test_changed_data_or_options_cause_a_new_fit(own_cache, fits, table):
     assert len(fits) == 5
 
 
-@pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage"])
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage", "header", "signs", "file"])
 def test_a_damaged_cache_is_fitted_again(own_cache, fits, table, damage):
     expected = run("recommend", table, "--user", "ann").stdout
     (kept,) = own_cache.glob("*.model")
@@ -467,6 +468,15 @@ def test_a_damaged_cache_is_fitted_again(own_cache, fits, table, damage):
     elif damage == "emptied":
         for path in kept.iterdir():
             path.unlink()
+    elif damage == "header":  # a header that Python's tokenizer fails on
+        path = kept / "counts.npy"
+        path.write_bytes(path.read_bytes().replace(b"{'descr'", b"{'descr(", 1))
+    elif damage == "signs":  # a valid model with other answers
+        path = kept / "ranker.item_weights_.data.npy"
+        np.save(path, -np.load(path))
+    elif damage == "file":
+        shutil.rmtree(kept)
+        kept.write_text("a file in the way")
     else:
         (kept / "model.json").write_text("{}")
     assert run("recommend", table, "--user", "ann").stdout == expected

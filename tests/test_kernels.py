@@ -212,6 +212,63 @@ def test_kernels_run_from_a_read_only_package(tmp_path, cache):
     assert bool(list(tmp_path.rglob("*.nbi"))) == (cache == "elsewhere")
 
 
+@pytest.fixture(scope="module")
+def compiled_cache(tmp_path_factory):
+    """A cache folder with the compiled code of `READ_ONLY_SCRIPT`."""
+    folder = tmp_path_factory.mktemp("compiled")
+    assert run_with_cache(folder).stdout.strip() == "[1, 2]"
+    return folder
+
+
+def run_with_cache(folder):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
+    command = [sys.executable, "-W", "error", "-c", READ_ONLY_SCRIPT]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def flipped(content):
+    """Return content with a flipped byte in each of eight parts, of which one is machine code."""
+    damaged = bytearray(content)
+    for place in range(len(content) // 16, len(content), len(content) // 8):
+        damaged[place] ^= 255
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("change", [lambda content: content[: len(content) // 2], lambda _: b"noise", flipped])
+def test_damaged_compiled_code_is_compiled_again(compiled_cache, tmp_path, suffix, change):
+    folder = tmp_path / "cache"
+    shutil.copytree(compiled_cache, folder)
+    files = list(folder.rglob(f"*{suffix}"))
+    assert files
+    for file in files:
+        file.write_bytes(change(file.read_bytes()))
+    done = run_with_cache(folder)
+    assert (done.returncode, done.stdout.strip()) == (0, "[1, 2]"), done.stderr
+    for file in files:
+        assert numba_config._verified(str(file))
+
+
+def test_compiled_code_is_loaded_from_the_cache(compiled_cache):
+    before = {file: file.stat().st_mtime_ns for file in compiled_cache.rglob("*.nb?")}
+    assert run_with_cache(compiled_cache).stdout.strip() == "[1, 2]"
+    assert {file: file.stat().st_mtime_ns for file in compiled_cache.rglob("*.nb?")} == before
+
+
+def test_a_full_disk_does_not_prevent_a_compiled_kernel(monkeypatch, tmp_path):
+    cache_file = numba_config.CheckedCacheFile(str(tmp_path), "f", "stamp")
+    cache_file.save("key", [1, 2])
+    assert cache_file.load("key") == [1, 2]
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    cache_file.save("other", [3])
+    assert cache_file.load("key") == [1, 2]
+    assert cache_file.load("other") is None
+
+
 def test_stale_cache_indexes_are_deleted_and_current_ones_stay(tmp_path):
     old, new, code = (tmp_path / name for name in ("a.f-1.nbi", "a.g-2.nbi", "a.f-1.1.nbc"))
     for file in (old, new, code):

@@ -12,11 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+import damage
 import reelated
 from reelated.errors import InputError
 from reelated.models import BPMF, EASE, DrawnModel, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, storage, textbook
+from reelated.recommender.model_folder import CHECKSUMS
 
 
 def tiny(**options):
@@ -276,7 +278,13 @@ def test_what_is_no_model_is_said(tmp_path):
 
 def test_another_format_is_said(saved):
     edit(saved, lambda manifest: manifest.update(format=99))
-    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 4. Fit and save it again."
+    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 5. Fit and save it again."
+
+
+def test_a_former_format_without_checksums_is_said(saved):
+    edit(saved, lambda manifest: manifest.update(format=4))
+    (saved / CHECKSUMS).unlink()
+    assert refused(saved) == f"{saved} is of model format 4: this Reelated reads 5. Fit and save it again."
 
 
 def edit(folder, change):
@@ -284,6 +292,7 @@ def edit(folder, change):
     manifest = json.loads(path.read_text(encoding="utf-8"))
     change(manifest)
     path.write_text(json.dumps(manifest), encoding="utf-8")
+    damage.write_checksums_again(folder)
 
 
 TABLES = ("ranker.item_weights_", "ratings")
@@ -296,28 +305,35 @@ FILES = [
 
 
 def test_a_model_is_these_files_and_a_manifest(saved):
-    assert {path.name for path in saved.iterdir()} == {*FILES, "model.json"}
+    assert {path.name for path in saved.iterdir()} == {*FILES, "model.json", CHECKSUMS}
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
+def test_a_model_can_be_verified_without_reelated(saved):
+    assert subprocess.run(["sha256sum", "--check", "--strict", "--quiet", CHECKSUMS], cwd=saved).returncode == 0
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_file_must_be_there_and_whole(saved, name):
     content = (saved / name).read_bytes()
     (saved / name).write_bytes(content[:-1])
-    assert f"{name} is missing or not whole" in refused(saved)
+    assert refused(saved) == f"{saved} is a damaged model ({name}: checksum differs). Fit and save it again."
     (saved / name).unlink()
-    assert f"{name} is missing or not whole" in refused(saved)
+    assert refused(saved) == f"{saved} is a damaged model ({name}: the file is missing). Fit and save it again."
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', "\xff"])
 def test_a_manifest_that_cannot_be_read_is_said(saved, text):
     (saved / "model.json").write_text(text, encoding="latin-1")
-    assert re.search("cannot be read as a model's manifest|is of model format", refused(saved))
+    assert "(model.json: checksum differs)" in refused(saved)
+    damage.write_checksums_again(saved)
+    assert re.search(r"is a damaged model \((model\.json: )?\w+|is of model format 1", refused(saved))
 
 
 def rewrite(folder, name, values):
-    """Put another array in the place of a file, and its size into the manifest, as a careful vandal would."""
+    """Put another array in the place of a file, and make its checksum fit."""
     np.save(folder / name, values)
-    edit(folder, lambda manifest: manifest["files"].update({name: (folder / name).stat().st_size}))
+    damage.write_checksums_again(folder)
 
 
 def changed(folder, name, change):
@@ -384,7 +400,7 @@ def test_an_array_of_objects_is_never_unpickled(saved):
             return (os.mkdir, (str(saved.parent / "boom"),))
 
     np.save(saved / "counts.npy", np.array([Bomb()] * 11, object), allow_pickle=True)
-    edit(saved, lambda manifest: manifest["files"].update({"counts.npy": (saved / "counts.npy").stat().st_size}))
+    damage.write_checksums_again(saved)
     assert "is a damaged model" in refused(saved)
     assert not (saved.parent / "boom").exists()
 
@@ -404,7 +420,7 @@ def test_an_array_of_objects_is_never_unpickled(saved):
 )
 def test_tables_that_do_not_fit_the_rest_are_refused(saved, name, table):
     table.write_ipc(saved / name)
-    edit(saved, lambda manifest: manifest["files"].update({name: (saved / name).stat().st_size}))
+    damage.write_checksums_again(saved)
     assert "is a damaged model" in refused(saved)
 
 
@@ -412,8 +428,11 @@ def test_noise_in_the_place_of_any_file_is_refused(saved):
     for name in FILES:
         content = (saved / name).read_bytes()
         (saved / name).write_bytes(np.random.default_rng(1).bytes(len(content)))
-        assert "is a damaged model" in refused(saved)
+        assert f"({name}: checksum differs)" in refused(saved)
+        damage.write_checksums_again(saved)
+        assert f"({name}: " in refused(saved)
         (saved / name).write_bytes(content)
+        damage.write_checksums_again(saved)
     assert Recommender.load(saved)
 
 
@@ -436,6 +455,7 @@ def test_an_edited_manifest_is_refused_or_still_works(saved):
             if path:
                 inside[path[-1]] = value
             (saved / "model.json").write_text(json.dumps(manifest if path else value), encoding="utf-8")
+            damage.write_checksums_again(saved)
             try:
                 loaded = Recommender.load(saved)
                 loaded.recommend(3)

@@ -742,7 +742,7 @@ def test_a_damaged_model_is_not_switched_to(url, app, web):
     result = json.loads((folder / "000001.json").read_text()) | {"number": 9}
     (folder / "000009.json").write_text(json.dumps(result))
     kept = (folder / "current.json").read_text()
-    (folder / "current.json").write_text("9")
+    (folder / "current.json").write_text('{"number": 9, "latest": 9}')
     with pytest.raises(InputError, match="not a saved model"):
         service.load_current()
     assert service.served is before

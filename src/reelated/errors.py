@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import polars as pl
 
 
 class Advice(StrEnum):
@@ -73,6 +74,8 @@ class Wording(NamedTuple):
 
 
 PYTHON = Wording()
+LIBRARY_ERRORS = (Exception, pl.exceptions.PanicException)
+"""What a library may raise on damaged data; a panic of polars is not an `Exception`."""
 
 
 class NoValue(Enum):  # an enumeration, because its members stay the same when pickled

@@ -254,12 +254,14 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
     elif data is not None:
         say("The store is not empty: --data is ignored.")
     versions = versions_of(store, models)
-    if versions.current() is None and store.size()["ratings"]:
+    versions.repair()
+    current = versions.first_good(store.about().forgotten)
+    if current is None and store.size()["ratings"]:
         log.info("fitting the first model")
         attempt = refit_now(store, versions, "Fitting", with_visitors)
         if attempt is not None and attempt.outcome != "switched":
             raise InputError(f"The first model cannot be fitted. {attempt.why}")
-    elif (current := versions.current()) and not versions.map_file.exists():
+    elif current and not versions.map_file.exists():
         draw_map(versions, current)
 
 

@@ -95,7 +95,7 @@ def open_source(source: str, options: Options) -> Recommender:
         try:
             rec = Recommender.load(cached)
         except InputError:  # an older format, or damaged: fit again
-            shutil.rmtree(cached, ignore_errors=True)
+            _remove(cached)
         else:
             cached.touch()  # the modification time orders the eviction
             return rec
@@ -128,6 +128,13 @@ def _cache_path(source: str, options: Options) -> Path:
     parts += [fingerprint(extra) for extra in (options.items, options.users) if extra]
     key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
     return cache_folder() / "models" / f"{key}.model"
+
+
+def _remove(cached: Path) -> None:
+    """Remove an entry of the cache, whatever it is; one that stays is not used."""
+    shutil.rmtree(cached, ignore_errors=True)
+    with suppress(OSError):  # a file
+        cached.unlink(missing_ok=True)
 
 
 def _evict(folder: Path) -> None:

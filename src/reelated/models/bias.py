@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from reelated.errors import check_integer, check_number
+from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, Numbers, check_bounds, column_means, observed, row_means
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
@@ -52,7 +53,7 @@ class BiasModel(LinearRater):
     """
 
     item_bias_: Numbers
-    arrays = ("offset_", "item_bias_")
+    arrays = LinearRater.arrays | {"item_bias_": ArraySpec("float64", ("n_items",))}
 
     def __init__(
         self,

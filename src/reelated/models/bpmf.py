@@ -152,7 +152,7 @@ class BPMF(DrawnModel):
         self.item_factors_, self.precision_, self.alpha_ = samples.items, samples.precision, samples.alpha
         self.implicit_slope_, self.activity_slope_ = samples.slopes[:-1], samples.slopes[-1]
         self.user_mean_ = samples.mean - np.tensordot(implicit.means, samples.slopes, axes=1)
-        self.implicit_factors_ = implicit.items
+        self.implicit_factors_ = np.ascontiguousarray(implicit.items)
         self.counts_ = np.array([implicit.min_ratings, implicit.max_ratings])
         self.prepare()
         return self

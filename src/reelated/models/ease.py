@@ -16,6 +16,7 @@ from reelated.errors import (
     check_number,
     show_bytes,
 )
+from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_attributes, check_rows
@@ -74,7 +75,7 @@ class EASE(LinearItemModel):
     array([2], dtype=int32)
     """
 
-    arrays = ("truncation_error_",)
+    arrays = LinearItemModel.arrays | {"truncation_error_": ArraySpec("float64", ("n_items",), "not negative")}
     uses_side_info = True
 
     def __init__(

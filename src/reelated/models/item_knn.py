@@ -7,6 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated.errors import Advice, InputError, check_choice, check_flag, check_integer, check_memory, check_number
+from reelated.models.arrays import ArraySpec
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, column_means, observed
 from reelated.models.linear_item import LinearRater
@@ -75,6 +76,7 @@ class ItemKNN(LinearRater):
     """
 
     numbers = ("score", "rating")
+    arrays = LinearRater.arrays | {"offset_": ArraySpec("float64", ("n_items",), "finite where rated")}
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated.errors import check_choice, check_integer
+from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions, PairContributions
@@ -54,7 +55,7 @@ class LinearItemModel(BaseEstimator):
     max_neighbors_used: int | None = None
     max_memory: int | str | None = None
     numbers: ClassVar[tuple[By, ...]] = ("score",)
-    arrays: ClassVar[tuple[str, ...]] = ()
+    arrays: ClassVar[dict[str, ArraySpec]] = {}
     uses_side_info: ClassVar[bool] = False
     has_posterior: ClassVar[bool] = False
 
@@ -388,7 +389,7 @@ class LinearRater(LinearItemModel):
     offset_: npt.NDArray[np.float64]
     prior_weight: float = 0.0
     numbers: ClassVar[tuple[By, ...]] = ("rating",)
-    arrays: ClassVar[tuple[str, ...]] = ("offset_",)
+    arrays: ClassVar[dict[str, ArraySpec]] = {"offset_": ArraySpec("float64", ("n_items",))}
 
     @property
     def offsets(self) -> Biases:

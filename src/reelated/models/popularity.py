@@ -7,6 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
+from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds, observed
 from reelated.models.contracts import By
 from reelated.models.linear_item import LinearItemModel
@@ -43,7 +44,7 @@ class Popularity(LinearItemModel):
     array([[3., 2., 1.]])
     """
 
-    arrays = ("popularity_",)
+    arrays = LinearItemModel.arrays | {"popularity_": ArraySpec("float64", ("n_items",), "not negative")}
 
     def __init__(self, *, max_memory: int | str | None = None) -> None:
         self.max_memory = max_memory

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated.errors import check_choice, check_integer, check_number
+from reelated.models.arrays import ArraySpec
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions, PairContributions
@@ -50,11 +51,18 @@ class DrawnModel(BaseEstimator):
     n_features_in_: int
     scale_: tuple[float, float]
     max_memory: int | str | None
-    arrays: ClassVar[tuple[str, ...]] = (
-        "units_", "item_factors_", "user_mean_", "activity_slope_", "implicit_slope_", "implicit_factors_",
-        "precision_", "alpha_", "counts_",
-    )  # fmt: skip
-    """The learned arrays, without the scale."""
+    arrays: ClassVar[dict[str, ArraySpec]] = {
+        "units_": ArraySpec("float64", (2,), "a mean and a positive deviation"),
+        "item_factors_": ArraySpec("float32", ("n_items", "D", "n_samples")),
+        "user_mean_": ArraySpec("float64", ("D", "n_samples")),
+        "activity_slope_": ArraySpec("float64", ("D", "n_samples")),
+        "implicit_slope_": ArraySpec("float64", ("n_tastes", "D", "n_samples"), optional="n_tastes"),
+        "implicit_factors_": ArraySpec("float64", ("n_items", "n_tastes"), optional="n_tastes"),
+        "precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
+        "alpha_": ArraySpec("float64", ("n_samples",), "positive"),
+        "counts_": ArraySpec("float64", (2,), "positive and ascending"),
+    }
+    """What a fit learns, but for the scale."""
     numbers: ClassVar[tuple[By, ...]] = ("rating",)
     uses_side_info: ClassVar[bool] = True
     has_posterior: ClassVar[bool] = True
@@ -79,16 +87,7 @@ class DrawnModel(BaseEstimator):
         return tags
 
     def prepare(self) -> None:
-        """Check the learned arrays and convert them for the kernels; called after a fit or a load."""
-        # the kernels check no bounds, and a saved model may be damaged
-        (D, n_samples), n_tastes = self.user_mean_.shape, self.implicit_factors_.shape[1]
-        shapes = [
-            (2,), (self.n_features_in_, D, n_samples), (D, n_samples), (D, n_samples), (n_tastes, D, n_samples),
-            (self.n_features_in_, n_tastes), (D, D, n_samples), (n_samples,), (2,),
-        ]  # fmt: skip
-        for name, shape in zip(self.arrays, shapes, strict=True):
-            if getattr(self, name).shape != shape or not np.isfinite(getattr(self, name)).all():
-                raise ValueError(f"{name} does not fit the rest")
+        """Convert the learned arrays for the kernels; called after a fit or a load."""
         self._samples = kernels.PosteriorSamples(
             item_factors=_pad_to_simd(self.item_factors_),
             user_mean=_pad_to_simd(self.user_mean_),
@@ -97,7 +96,7 @@ class DrawnModel(BaseEstimator):
             implicit_factors=self.implicit_factors_,
             precision=_pad_to_simd(self.precision_),
             alpha=_pad_to_simd(self.alpha_),
-            n_samples=n_samples,
+            n_samples=len(self.alpha_),
             min_ratings=float(self.counts_[0]),
             max_ratings=float(self.counts_[1]),
         )

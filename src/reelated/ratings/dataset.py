@@ -269,7 +269,7 @@ def item_table(frame: FrameLike | None, item_ids: Ids) -> pl.DataFrame:
     return table.with_columns(
         titles.fill_null(pl.concat_str(prefix, pl.col("item_id").cast(pl.String))),
         year.cast(pl.Int32, strict=False).alias("year"),
-        genres.fill_null([]).cast(pl.List(pl.String)).alias("genres"),
+        genres.fill_null([]).cast(pl.List(pl.String)).list.drop_nulls().alias("genres"),
     ).select("item_id", "title", "year", "genres", pl.exclude("item_id", "title", "year", "genres"))
 
 

@@ -9,21 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
 from reelated._version import __version__
-from reelated.errors import InputError, check_choice, check_flag, check_noun, check_number
-from reelated.models import MODELS, DrawnModel, LinearItemModel
+from reelated.errors import (
+    LIBRARY_ERRORS,
+    InputError,
+    check_choice,
+    check_flag,
+    check_memory,
+    check_noun,
+    check_number,
+)
+from reelated.models import MODELS, LinearItemModel
+from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
-from reelated.recommender.answering import NAMES, FittedRecommender
+from reelated.recommender.answering import FittedRecommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Models
-from reelated.recommender.recency import check_recency
+from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
 
-FORMAT = 4
-MANIFEST = "model.json"
+FORMAT = 5
+SETTINGS = ("by", "fill_with_popular", "recency_half_life", "recency_floor")
+"""Parameters of the recommender that the manifest holds."""
+ITEM_SCHEMA = {"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)}
+"""Columns that every table of items has; item ids may be text."""
 
 
 def save(recommender: FittedRecommender, path: Path, *, ratings: bool) -> Path:
@@ -73,13 +86,13 @@ def _write(recommender: FittedRecommender, folder: Path, with_ratings: bool) -> 
     }
     catalogue.items.write_ipc(folder / "items.arrow")
     pl.DataFrame({"item_id": catalogue.item_ids.values}).write_ipc(folder / "item_ids.arrow")
-    np.save(folder / "counts.npy", catalogue.counts)
+    _write_array(folder, "counts", catalogue.counts.astype(np.int64))
     if kept is not None:
         pl.DataFrame({"user_id": kept.user_ids.values}).write_ipc(folder / "user_ids.arrow")
         _write_csr(folder, "ratings", kept.matrix)
         for name in ("timestamps", "order"):
             if (values := getattr(kept, name)) is not None:
-                np.save(folder / f"ratings.{name}.npy", values)
+                _write_array(folder, f"ratings.{name}", values)
     manifest = {
         "format": FORMAT,
         "reelated": __version__,
@@ -88,15 +101,13 @@ def _write(recommender: FittedRecommender, folder: Path, with_ratings: bool) -> 
         "notes": recommender.notes_,
         "scale": recommender.scale_,
         "feedback": recommender.feedback_,
-        "by": recommender.by,
-        "fill_with_popular": recommender.fill_with_popular,
-        "recency_half_life": recommender.recency_half_life,
-        "recency_floor": recommender.recency_floor,
+        **{name: getattr(recommender, name) for name in SETTINGS},
         "models": models,
         "ratings": kept is not None,
-        "files": {file.name: file.stat().st_size for file in sorted(folder.iterdir())},
+        "files": sorted(file.name for file in folder.iterdir()),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_checksums(folder)
     folder.chmod(0o755 & ~_umask())
 
 
@@ -110,16 +121,20 @@ def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
     """Write what a model has learned; return what belongs into the manifest."""
     if isinstance(model, LinearItemModel):
         _write_csr(folder, f"{name}.item_weights_", model.item_weights_)
-        np.save(folder / f"{name}.n_common_.npy", model.n_common_.data)  # in the same places
+        _write_array(folder, f"{name}.n_common_", model.n_common_.data)  # in the same places
     for array in model.arrays:
-        np.save(folder / f"{name}.{array}.npy", getattr(model, array))
+        _write_array(folder, f"{name}.{array}", getattr(model, array))
     kind = next(kind for kind, cls in MODELS.items() if type(model) is cls)
     return {"kind": kind, "params": _plain(model.get_params()), "scale": _plain(model.scale_)}
 
 
 def _write_csr(folder: Path, name: str, matrix: sp.csr_array) -> None:
     for part in ("indptr", "indices", "data"):
-        np.save(folder / f"{name}.{part}.npy", getattr(matrix, part))
+        _write_array(folder, f"{name}.{part}", getattr(matrix, part))
+
+
+def _write_array(folder: Path, name: str, array: npt.NDArray[Any]) -> None:
+    np.save(folder / f"{name}.npy", np.ascontiguousarray(array))
 
 
 def _plain(value: Any) -> Any:
@@ -132,133 +147,118 @@ def _plain(value: Any) -> Any:
 
 
 def load(path: Path, make: Callable[..., Any]) -> Any:
-    """Open a saved model as the recommender that `make` returns; check every file."""
-    manifest = _read_manifest(path)
-    try:
-        return _assemble(path, manifest, make)
-    except InputError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
-        raise damaged(path, f"{type(error).__name__}: {error}") from error
-    except pl.exceptions.PolarsError as error:
-        raise damaged(path, str(error)) from error
-
-
-def damaged(path: Path, why: str) -> InputError:
-    """Return the error of a model that cannot be used."""
-    return InputError(f"{path} is a damaged model ({why}). Fit and save it again.")
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
+    """Open a saved model as the recommender that `make` returns; check every checksum and value."""
     if not (path / MANIFEST).is_file():
-        what = "is not a saved model: it has no model.json" if path.exists() else "does not exist"
+        what = f"is not a saved model: it has no {MANIFEST}" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}. Expected a folder that Recommender.save wrote.")
+    folder = ModelFolder(path)
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        found, files = manifest["format"], manifest["files"]
-    except (ValueError, KeyError, TypeError, OSError):
-        raise InputError(f"{path / MANIFEST} cannot be read as a model's manifest. Fit and save it again.") from None
-    if found != FORMAT:
-        raise InputError(f"{path} is of model format {found}: this Reelated reads {FORMAT}. Fit and save it again.")
-    for name, size in files.items() if isinstance(files, dict) else [("the list of files", -1)]:
-        if not (path / name).is_file() or (path / name).stat().st_size != size:
-            raise damaged(path, f"{name} is missing or not whole")
-    return manifest
+        if has_checksums := (path / CHECKSUMS).exists():
+            folder.verify()
+        manifest = folder.manifest()
+        if (saved_format := manifest["format"]) == FORMAT:
+            if not has_checksums:
+                raise ValueError(f"{CHECKSUMS}: the file is missing")
+            return _assemble(folder, manifest, make)
+    except LIBRARY_ERRORS as error:
+        raise InputError(f"{path} is a damaged model ({reason_of(error)}). Fit and save it again.") from error
+    raise InputError(f"{path} is of model format {saved_format}: this Reelated reads {FORMAT}. Fit and save it again.")
 
 
-def _assemble(path: Path, manifest: dict[str, Any], make: Callable[..., Any]) -> Any:
-    item_ids = _read_ids(path, "item")
-    n_items = len(item_ids)
-    catalogue = Catalogue(pl.read_ipc(path / "items.arrow"), item_ids, _array(path / "counts.npy", "i", n_items))
-    if len(catalogue.titles) != n_items:
-        raise damaged(path, "items.arrow does not hold every item once")
-    scale = Scale(*(check_number("scale", value) for value in manifest["scale"]))
-    models = {name: _read_model(path, name, entry, n_items) for name, entry in manifest["models"].items()}
-    pair = Models(models.get("ranker"), models.get("rater"))
-    if pair == (None, None):
-        raise damaged(path, "it holds no model")
-    ratings = _read_ratings(path, item_ids, scale) if manifest["ratings"] else None
-    recency_half_life, recency_floor = check_recency(manifest["recency_half_life"], manifest["recency_floor"])
-    made = make(
-        pair.ranker,
-        pair.rater,
-        by=check_choice("by", manifest["by"], NAMES),
-        fill_with_popular=check_flag("fill_with_popular", manifest["fill_with_popular"]),
-        recency_half_life=recency_half_life,
-        recency_floor=recency_floor,
-    )
-    made.feedback_ = check_choice("feedback", manifest.get("feedback", "explicit"), ("explicit", "implicit"))
-    made.noun_ = check_noun(manifest["noun"])
-    made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
+def _assemble(folder: ModelFolder, manifest: dict[str, Any], make: Callable[..., Any]) -> Any:
+    with naming(MANIFEST):
+        if sorted([*manifest["files"], MANIFEST]) != sorted(folder.files):
+            raise ValueError(f"{CHECKSUMS} lists other files")
+        scale, with_ratings = _read_scale(manifest["scale"]), check_flag("ratings", manifest["ratings"])
+        unfitted = {name: _read_entry(entry, scale) for name, entry in manifest["models"].items()}
+        pair = Models(**({"ranker": None, "rater": None} | unfitted))
+        made = make(*pair, **{name: manifest[name] for name in SETTINGS})
+        made.check_models(*pair)
+        made.feedback_ = check_choice("feedback", manifest["feedback"], ("explicit", "implicit"))
+        made.noun_ = check_noun(manifest["noun"])
+        made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
+    item_ids = _read_ids(folder, "item")
+    catalogue = _read_catalogue(folder, item_ids)
+    for name, model in unfitted.items():
+        _read_model(folder, name, model, catalogue.counts > 0)
+    ratings = _read_ratings(folder, item_ids, scale) if with_ratings else None
     return made.set_fitted(pair, catalogue, scale, ratings)
 
 
-def _read_ids(path: Path, kind: str) -> Ids:
-    """Read ids; they must ascend, for they are looked up by halving."""
-    values = pl.read_ipc(path / f"{kind}_ids.arrow").to_series()
-    ascend = values.is_sorted() and values.n_unique() == len(values) and not values.null_count()
-    if values.dtype not in (pl.Int64, pl.String) or not ascend:
-        raise damaged(path, f"the {kind} ids are not distinct integers or texts in ascending order")
-    return Ids(values, kind)
+def _read_scale(values: list[Any]) -> Scale:
+    low, high, step = values
+    if not check_number("scale step", step) > 0:
+        raise ValueError("expected a scale with a step above 0")
+    return Scale(*check_bounds((low, high)), float(step))
 
 
-def _mapped(path: Path, kinds: str) -> np.ndarray:
-    """Map an array from disk; copy-on-write, so that the kernels need no second version for read-only arrays."""
-    array = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
-    if array.dtype.kind not in kinds:
-        raise damaged(path.parent, f"{path.name} holds something else than expected")
-    return array
-
-
-def _array(path: Path, kinds: str, length: int | None = None) -> np.ndarray:
-    """Map an array of one dimension."""
-    array = _mapped(path, kinds)
-    if array.ndim != 1 or (length is not None and len(array) != length):
-        raise damaged(path.parent, f"{path.name} holds something else than expected")
-    return array
-
-
-def _read_csr(path: Path, name: str, shape: tuple[int, int]) -> sp.csr_array:
-    """Map a sparse matrix; refuse numbers out of range, which the kernels would follow out of bounds."""
-    kinds = {"indptr": "i", "indices": "i", "data": "if"}
-    indptr, indices, data = (_array(path / f"{name}.{part}.npy", kind) for part, kind in kinds.items())
-    whole = len(indptr) == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(data)
-    if (
-        not whole
-        or (np.diff(indptr) < 0).any()
-        or (len(indices) and not 0 <= indices.min() <= indices.max() < shape[1])
-        or not np.isfinite(data).all()
-    ):
-        raise damaged(path, f"{name} does not fit the rest")
-    matrix = sp.csr_array((data, indices, indptr), shape=shape)
-    matrix.has_canonical_format = True
-    return matrix
-
-
-def _read_model(path: Path, name: str, entry: dict[str, Any], n_items: int) -> Any:
+def _read_entry(entry: dict[str, Any], scale: Scale) -> Any:
+    """Return the model of an entry of the manifest with checked parameters, without its arrays."""
     model = MODELS[entry["kind"]](**entry["params"])
-    model.plan(sp.csr_array((1, n_items), dtype=np.float32))  # checks the parameters
-    model.n_features_in_, model.scale_ = n_items, check_bounds(entry["scale"])
-    if isinstance(model, DrawnModel):
-        for array in model.arrays:
-            setattr(model, array, _mapped(path / f"{name}.{array}.npy", "f"))
-        model.prepare()
-        return model
-    for array in model.arrays:
-        setattr(model, array, _array(path / f"{name}.{array}.npy", "f", n_items))
-    model.item_weights_ = _read_csr(path, f"{name}.item_weights_", (n_items, n_items))
-    pattern = model.item_weights_.indptr, model.item_weights_.indices
-    common = _array(path / f"{name}.n_common_.npy", "i", len(pattern[1]))
-    model.n_common_ = sp.csr_array((common, pattern[1], pattern[0]), shape=(n_items, n_items))
-    model.prepare()
+    model.plan(sp.csr_array((1, 1), dtype=np.float32))  # checks the parameters
+    check_memory("max_memory", model.max_memory)
+    model.scale_ = check_bounds(entry["scale"])
+    if model.scale_ != scale[:2]:
+        raise ValueError("a model has another scale than the ratings")
     return model
 
 
-def _read_ratings(path: Path, item_ids: Ids, scale: Scale) -> Ratings:
-    user_ids = _read_ids(path, "user")
-    matrix = _read_csr(path, "ratings", (len(user_ids), len(item_ids)))
-    beside: dict[str, Any] = {}
-    for name in ("timestamps", "order"):
-        if (path / f"ratings.{name}.npy").exists():
-            beside[name] = _array(path / f"ratings.{name}.npy", "i", matrix.nnz)
-    return Ratings(user_ids, item_ids, matrix, scale, **beside)
+def _read_ids(folder: ModelFolder, kind: str) -> Ids:
+    """Read ids in ascending order, which a binary search relies on."""
+    name = f"{kind}_ids.arrow"
+    table = folder.table(name)
+    with naming(name):
+        return Ids(_checked_ids(table.to_series()), kind)
+
+
+def _checked_ids(values: pl.Series) -> pl.Series:
+    """Return ids if they are distinct and ascend; the flags of an Arrow file may claim this of any column."""
+    is_ascending = len(values) and not values.null_count() and bool((values[1:] > values[:-1]).all())
+    if values.dtype not in (pl.Int64, pl.String) or not is_ascending:
+        raise ValueError("expected distinct integers or texts in ascending order")
+    return values
+
+
+def _read_catalogue(folder: ModelFolder, item_ids: Ids) -> Catalogue:
+    counts = folder.array("counts", ArraySpec("int64", ("n_items",), "not negative"), {"n_items": len(item_ids)})
+    items = folder.table("items.arrow")
+    with naming("items.arrow"):
+        if items.select(*ITEM_SCHEMA).schema != ITEM_SCHEMA | {"item_id": item_ids.values.dtype}:
+            raise ValueError("expected the columns item_id, title, year and genres")
+        has_nulls = items["title"].null_count() or items["genres"].null_count()
+        if has_nulls or (items["genres"].list.drop_nulls().list.len() < items["genres"].list.len()).any():
+            raise ValueError("expected a title and genres for each item")
+        catalogue = Catalogue(items.with_columns(_checked_ids(items["item_id"])), item_ids, counts)
+        if len(catalogue.titles) != len(item_ids):
+            raise ValueError("an item of the model is missing")
+    return catalogue
+
+
+def _read_model(folder: ModelFolder, name: str, model: Any, rated: npt.NDArray[np.bool_]) -> None:
+    """Add the learned arrays to a model."""
+    n_items = model.n_features_in_ = len(rated)
+    sizes = {"n_items": n_items}
+    for array, spec in model.arrays.items():
+        setattr(model, array, folder.array(f"{name}.{array}", spec, sizes, rated))
+    if isinstance(model, LinearItemModel):
+        shape, dtype = (n_items, n_items), getattr(model, "dtype", "float32")
+        weights = model.item_weights_ = folder.csr(f"{name}.item_weights_", dtype, shape, diagonal=False)
+        spec = ArraySpec("int32", ("nnz",), "not negative", optional="nnz")
+        common = folder.array(f"{name}.n_common_", spec, {"nnz": weights.nnz})
+        model.n_common_ = sp.csr_array((common, weights.indices, weights.indptr), shape=shape)
+    model.prepare()
+
+
+def _read_ratings(folder: ModelFolder, item_ids: Ids, scale: Scale) -> Ratings:
+    user_ids = _read_ids(folder, "user")
+    matrix = folder.csr("ratings", "float32", (len(user_ids), len(item_ids)))
+    low, high = np.float32(scale.low), np.float32(scale.high)
+    if matrix.nnz and not low <= matrix.data.min() <= matrix.data.max() <= high:
+        raise ValueError("ratings.data.npy: expected ratings on the scale")
+    spec = ArraySpec("int64", ("nnz",), optional="nnz")
+    times: dict[str, Any] = {
+        name: folder.array(f"ratings.{name}", spec, {"nnz": matrix.nnz})
+        for name in ("timestamps", "order")
+        if f"ratings.{name}.npy" in folder.files
+    }
+    return Ratings(user_ids, item_ids, matrix, scale, **times)

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -17,6 +18,8 @@ import platformdirs
 from reelated.errors import InputError
 from reelated.recommender import Recommender
 from reelated.store import Store
+
+log = logging.getLogger("reelated.refit")
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,15 @@ class Versions:
 
     def current(self) -> Version | None:
         """Return the served version; None if there is none yet."""
-        number = self._read("current")
-        return self._read_version(self.folder / f"{number:06}.json") if isinstance(number, int) else None
+        number, _ = self._switched()
+        return self._read_version(self.folder / f"{number:06}.json") if number else None
 
     def last_attempt(self) -> RefitResult | None:
         """Return the result of the last refit; None before the first."""
-        values = self._read("attempt")
-        return RefitResult(**values) if isinstance(values, dict) else None
+        try:
+            return RefitResult(**self._read("attempt"))
+        except TypeError:  # none, or damaged
+            return None
 
     def load(self, version: Version) -> Recommender:
         """Load the model of a version.
@@ -148,8 +153,62 @@ class Versions:
             numbers = ", ".join(map(str, sorted(versions))) or "none"
             raise InputError(f"version {number}: there is no such version of the model. There are: {numbers}.")
         self.load(versions[number])
-        self._write("current", number)
+        self._write("current", {"number": number, "latest": max(versions)})
         return versions[number]
+
+    def repair(self) -> None:
+        """Finish a switch that was interrupted after the new version was complete.
+
+        A version is complete once its metadata exist. One that is newer than every version at the last switch was
+        never switched to; one that is older was left on purpose.
+        """
+        with self.lock() as is_locked:
+            newest = next(iter(self.all()), None)
+            if not is_locked or newest is None or newest.number <= self._switched()[1]:
+                return
+            try:
+                self.load(newest)
+            except InputError as error:
+                log.error("version %d was not switched to: %s", newest.number, error)
+            else:
+                self._serve(newest)
+
+    def fallbacks(self, forgotten: int) -> list[Version]:
+        """Return the versions that may replace a damaged current one, latest first.
+
+        Parameters
+        ----------
+        forgotten : int
+            The store's counter of erasures: a version from before the last one knows an erased user.
+
+        Returns
+        -------
+        list of Version
+        """
+        current = self.current()
+        return [version for version in self.all() if version != current and version.forgotten >= forgotten]
+
+    def first_good(self, forgotten: int) -> Version | None:
+        """Return the current version or else the first of `fallbacks` whose model is not damaged; None if all are.
+
+        Parameters
+        ----------
+        forgotten : int
+            As for `fallbacks`.
+
+        Returns
+        -------
+        Version or None
+        """
+        current = self.current()
+        for version in [*([current] if current else []), *self.fallbacks(forgotten)]:
+            try:
+                self.load(version)
+            except InputError as error:
+                log.error("version %d cannot be served: %s", version.number, error)
+            else:
+                return version
+        return None
 
     def add(self, recommender: Recommender, version: Version) -> Version:
         """Save a fitted model and serve it from now on; remove all versions but two.
@@ -171,13 +230,25 @@ class Versions:
         version = replace(version, number=latest + 1)
         recommender.save(self._model_path(version.number), ratings=False)
         self._write(f"{version.number:06}", asdict(version))
+        self._serve(version)
+        return version
+
+    def _serve(self, version: Version) -> None:
+        """Switch to the newest version; remove all others but the previous one."""
         previous = self.current()
-        self._write("current", version.number)
+        self._write("current", {"number": version.number, "latest": version.number})
         kept = {version.number}
         if previous and previous.forgotten == version.forgotten:  # else it was fitted to erased ratings
             kept.add(previous.number)
         self._remove_except(kept)
-        return version
+
+    def _switched(self) -> tuple[int, int]:
+        """Return the number of the current version and the newest number at the last switch; zeros if unknown."""
+        match self._read("current"):
+            case {"number": int(number), "latest": int(latest)}:
+                return number, latest
+            case _:
+                return 0, 0
 
     @property
     def map_file(self) -> Path:
@@ -252,8 +323,11 @@ class Versions:
             ) from None
 
     def _read_version(self, path: Path) -> Version | None:
-        values = self._read(path.stem)
-        return Version(**values) if isinstance(values, dict) else None
+        try:
+            version = Version(**self._read(path.stem))
+        except TypeError:  # missing or damaged
+            return None
+        return version if version.number == int(path.stem) else None
 
     def _read(self, name: str) -> Any:
         try:

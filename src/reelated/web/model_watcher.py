@@ -8,12 +8,16 @@ import threading
 import time
 from contextlib import suppress
 
-from reelated.store import StoreInfo
+from reelated.errors import LIBRARY_ERRORS
+from reelated.refit import Version
+from reelated.store import StoreInfo, StoreUnavailable
 from reelated.web.pages.sessions import LIFETIMES, VISITOR
 from reelated.web.service import Service
 from reelated.web.service_options import ServiceOptions
 
 log = logging.getLogger("reelated.web")
+RETRY = 60.0
+"""Seconds until a damaged model is loaded again, or the next refit starts after one that died."""
 
 
 def thread_limits() -> dict[str, str]:
@@ -44,9 +48,12 @@ class ModelWatcher:
         self._refit: subprocess.Popen[bytes] | None = None
         self._last_try = -1, -1
         self._next_cleanup = 0.0
+        self._damaged: Version | None = None
+        self._next_load = self._next_refit = 0.0
 
     def start(self) -> None:
-        """Load the current model, if any, and start the thread."""
+        """Finish an interrupted switch, load the current model, if any, and start the thread."""
+        self.service.versions.repair()
         self._poll()
         self._thread.start()
 
@@ -63,14 +70,35 @@ class ModelWatcher:
             self._poll()
 
     def _poll(self) -> None:
-        """Run one round; log an error and retry in the next round."""
+        """Run one round; log an error and retry in the next round.
+
+        A failed step does not prevent the next one: a refit replaces a model that cannot be loaded.
+        """
+        for step in (self.service.flush, self._load_current, self._clean_up_if_due, self._refit_if_due):
+            try:
+                step()
+            except StoreUnavailable as error:
+                log.error("model watcher: %s", error)
+                return
+            except LIBRARY_ERRORS as error:
+                log.error("model watcher: %s: %s", type(error).__name__, error)
+
+    def _load_current(self) -> None:
+        """Load the current model; if it is damaged, load the last good one and request a refit."""
+        version = self.service.versions.current()
+        if version is not None and version == self._damaged and time.monotonic() < self._next_load:
+            return
         try:
-            self.service.flush()
             self.service.load_current()
-            self._clean_up_if_due()
-            self._refit_if_due()
-        except Exception as error:
-            log.error("model watcher: %s", error)
+            self._damaged = None
+        except StoreUnavailable:
+            raise
+        except LIBRARY_ERRORS as error:
+            log.error("the model cannot be served: %s: %s", type(error).__name__, error)
+            self._damaged, self._next_load = version, time.monotonic() + RETRY
+            self.service.request_refit()
+            if not self.service.is_ready:
+                self.service.load_fallback()
 
     def _clean_up_if_due(self) -> None:
         """Delete visitors with expired cookies, once an hour."""
@@ -82,11 +110,17 @@ class ModelWatcher:
     def _refit_if_due(self) -> None:
         """Start a refit if one is due or requested and none is running."""
         if self._refit is not None:
-            if self._refit.poll() is None:
+            if (exit_code := self._refit.poll()) is None:
                 return
             self._refit = None
+            if exit_code:
+                log.error("the refit died with exit code %d", exit_code)
+                self._last_try, self._next_refit = (-1, -1), time.monotonic() + RETRY
+                self.service.versions.repair()
             if last := self.service.versions.last_attempt():
                 log.info("refit %s: %s", last.outcome, last.why)
+        if time.monotonic() < self._next_refit:
+            return
         about, version = self.service.store.about(), self.service.versions.current()
         requested = self.service.refit_requested.is_set() and not self.service.versions.is_refitting()
         if requested or self._is_due(about):
@@ -102,12 +136,12 @@ class ModelWatcher:
 
     def _is_due(self, about: StoreInfo) -> bool:
         """Return whether a refit is due: after enough changes, after `refit_every` hours, or after an erasure."""
-        tried_changes = self._last_try[0]
-        if self.service.versions.current() is None:
+        tried_changes, current = self._last_try[0], self.service.versions.current()
+        if current is None:
             return about.changes > max(tried_changes, 0)
         latest = self.service.versions.all()[0]
         # Fewer changes than at the fit: the store was restored from a backup.
-        is_outdated = about.forgotten > latest.forgotten or about.changes < latest.changes
+        is_outdated = about.forgotten > current.forgotten or about.changes < latest.changes
         if is_outdated and (about.changes, about.forgotten) != self._last_try:
             return True
         # Count from the last attempt too, so that a model that was rejected or rolled back is not refitted at once.

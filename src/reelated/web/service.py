@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import InputError, UnknownId
+from reelated.errors import LIBRARY_ERRORS, InputError, UnknownId
 from reelated.map import ItemMap
 from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
@@ -138,6 +138,22 @@ class Service:
         version = self.versions.current()
         if version is None or (self._served is not None and self._served.version == version):
             return False
+        self._serve(version)
+        return True
+
+    def load_fallback(self) -> bool:
+        """Load the last good version in place of a damaged one; return whether there is one."""
+        for version in self.versions.fallbacks(self.store.about().forgotten):
+            try:
+                self._serve(version)
+            except LIBRARY_ERRORS as error:
+                log.error("model version %d cannot be served: %s", version.number, error)
+            else:
+                return True
+        return False
+
+    def _serve(self, version: Version) -> None:
+        """Load a version and call each method once, then serve it."""
         recommender = self.versions.load(version)
         keys = self.store.all_item_keys()
         items = np.full(max((key for key, _ in keys), default=0) + 1, -1, np.int32)
@@ -149,7 +165,6 @@ class Service:
         with self._switch_lock:
             self._served = loaded
         log.info("serving model version %d", version.number)
-        return True
 
     def _query(self, served: ServedModel, profile: Profile) -> Query:
         """Return a user's ratings of the items in the model."""
