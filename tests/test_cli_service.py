@@ -31,6 +31,19 @@ def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
 
 
+def test_an_export_of_ratings_alone_is_imported_into_another_store(url, tmp_path):
+    (tmp_path / "r.csv").write_text("user_id,item_id,rating\n1,10,5\n1,20,4\n2,10,3\n2,30,1\n3,20,2\n")
+    run("import", tmp_path / "r.csv", "--store", url)
+    Store(url).set_hidden(30, True)
+    run("export", tmp_path / "out", "--store", url)
+    other = f"sqlite:///{tmp_path}/other.db"
+    assert (
+        "5 ratings by 3 users of 3 items are in the store" in run("import", tmp_path / "out", "--store", other).stdout
+    )
+    assert Store(other).is_hidden(30)
+    assert "5 ratings" in run("check", tmp_path / "out").stdout
+
+
 def test_importing_ratings_alone_keeps_the_items(url, tmp_path):
     day = tmp_path / "day.csv"
     day.write_text("user_id,item_id,rating\n1,134,5\n")

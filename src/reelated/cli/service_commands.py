@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
 
 from reelated.cli.check_command import Rejects, check_source, write_rejects
@@ -70,8 +69,13 @@ def import_source(store: "Store", source: str, options: Options) -> None:
     # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(extra) for extra in (options.items, options.users) if extra]
     key = " ".join([fingerprint(source), repr(options), *extras])
+    from reelated.store import is_export, read_export
+
     with working("Importing") as progress:
-        report = store.import_data(read_source(source, options), key, progress=progress)
+        if is_export(source) and options == Options():
+            report = store.import_export(read_export(source), key, progress=progress)
+        else:
+            report = store.import_data(read_source(source, options), key, progress=progress)
     console().print(str(report), markup=False)
 
 
@@ -107,17 +111,12 @@ def scale(
 def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")], store: StoreUrl = None
 ) -> None:
-    """Export the store as tables that every other command takes as SOURCE."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"DIR {folder}: expected a new or empty folder.")
+    """Export the store as tables that every other command takes as SOURCE; import restores it exactly."""
     with open_store(store) as opened:
-        data, _ = opened.dataset()
-    folder.mkdir(parents=True, exist_ok=True)
-    ratings = data.ratings.to_polars()
-    for name, table in {"ratings": ratings, "items": data.items, "users": data.users}.items():
-        table.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(folder / f"{name}.csv")
-    counts = f"{plural(len(ratings), 'rating')}, {plural(len(data.items), 'item')}, {plural(len(data.users), 'user')}"
-    console().print(f"{counts} written to {folder}.", markup=False)
+        export = opened.export()
+    export.write(folder)
+    counts = f"{plural(len(export.ratings), 'rating')}, {plural(len(export.items), 'item')}"
+    console().print(f"{counts}, {plural(len(export.users), 'user')} written to {folder}.", markup=False)
 
 
 def forget(

@@ -1,7 +1,7 @@
 """`ItemQueries`: the catalogue of the store."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -105,6 +105,8 @@ class ItemQueries(InfoQueries):
 
     def _write_items(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
         """Upsert items; return stored id → key."""
+        if not rows:
+            return {}
         insert = self._insert(items)
         values = [
             {name: row.get(name) for name in _OTHER_COLUMNS}
@@ -202,6 +204,12 @@ class ItemQueries(InfoQueries):
         with self._writing() as connection:
             key = self._item_key(connection, item_id)
             connection.execute(sa.update(items).where(items.c.item_key == key).values(hidden=hidden))
+
+    def _hide(self, connection: sa.Connection, texts: Sequence[str]) -> None:
+        """Hide items by their stored ids."""
+        for start in range(0, len(texts), MAX_PARAMETERS):
+            part = items.c.item_id.in_(texts[start : start + MAX_PARAMETERS])
+            connection.execute(sa.update(items).where(part).values(hidden=True))
 
     def is_hidden(self, item_id: Any) -> bool:
         """Return whether an item is hidden; False for an unknown item.
