@@ -9,7 +9,7 @@ from reelated.errors import InputError, check_number
 from reelated.ratings import Scale
 from reelated.ratings.dataset import check_scale
 from reelated.ratings.matrix import as_decimals
-from reelated.store.connection import Database
+from reelated.store.connection import LOCK_TIMEOUT, Database
 from reelated.store.ids import IdType, Kind, id_text, parse_id
 from reelated.store.schema import facts, items, ratings, users, visitor_ratings
 
@@ -59,8 +59,8 @@ class StoreInfo(NamedTuple):
 class InfoQueries(Database):
     """Queries and changes of the metadata."""
 
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__(url)
+    def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        super().__init__(url, lock_timeout=lock_timeout)
         self._info: StoreInfo | None = None
 
     def about(self) -> StoreInfo:

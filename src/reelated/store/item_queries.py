@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
 from reelated.ratings.dataset import NO_TITLE
-from reelated.store.connection import MAX_PARAMETERS, PreparedStatement, select_in
+from reelated.store.connection import LOCK_TIMEOUT, MAX_PARAMETERS, PreparedStatement, select_in
 from reelated.store.ids import check_text, normalize_title
 from reelated.store.info import InfoQueries
 from reelated.store.schema import genres, items, ratings
@@ -41,10 +41,10 @@ class StoredItem(NamedTuple):
 class ItemQueries(InfoQueries):
     """Queries and changes of the catalogue."""
 
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__(url)
+    def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        super().__init__(url, lock_timeout=lock_timeout)
         self._hidden = PreparedStatement(
-            sa.select(as_list(self.dialect, items.c.item_key)).where(items.c.hidden), self.engine
+            sa.select(as_list(self.dialect, items.c.item_key)).where(items.c.hidden), self.engine, self._file.check
         )
 
     def put_item(

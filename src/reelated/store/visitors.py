@@ -161,6 +161,9 @@ class VisitorQueries(ItemQueries):
 
     def _forget_visitors(self, where: Any, learned: bool) -> int:
         keys = sa.select(visitors.c.visitor_key).where(where)
+        with self._reading() as connection:  # anybody can ask to be erased: only a known visitor takes the write lock
+            if connection.scalar(keys.limit(1)) is None:
+                return 0
         with self._writing() as connection:
             delete = sa.delete(visitor_ratings).where(visitor_ratings.c.visitor_key.in_(keys))
             n_removed = int(connection.execute(delete).rowcount)
@@ -169,5 +172,5 @@ class VisitorQueries(ItemQueries):
             if learned and n_removed:
                 self._increment(connection, "forgotten", 1)
                 self._increment(connection, "changes", n_removed)
-        self._truncate_journal()
+        self.overwrite_journal()
         return n_removed

@@ -19,6 +19,7 @@ from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
 from reelated.web.metrics import Metrics
 from reelated.web.service import Service
+from reelated.web.store_work import StoreWork
 
 UserId = Annotated[str, Path(description="A user's id.", examples=["300"])]
 ItemId = Annotated[str, Path(description="An item's id.", examples=["50"])]
@@ -61,16 +62,18 @@ def check_key(key: str | None) -> Callable[..., Any]:
 class Api:
     """The routes and handlers of one service."""
 
-    def __init__(self, service: Service, metrics: Metrics, key: str | None) -> None:
+    def __init__(self, service: Service, metrics: Metrics, work: StoreWork, key: str | None) -> None:
         self.service = service
         self.store = service.store
         self.metrics = metrics
         self.router = APIRouter(responses=ERROR_RESPONSES)
         check = [Depends(check_key(key))]
+        # these must answer while the store does not
+        without_store = (self.recommend_to_new_user, self.similar, self.map, self.model, self.show_metrics, self.live)
         for method, path, handler, model, needs_key in self._routes():
             self.router.add_api_route(
                 path,
-                handler,
+                handler if handler in without_store else work.wrap(handler),
                 methods=[method],
                 response_model=model,
                 status_code={None: 204, schemas.RefitOut: 202}.get(model, 200),
@@ -232,7 +235,7 @@ class Api:
         """
         return json_response({"running": self.service.request_refit()}, 202)
 
-    def live(self) -> Response:
+    async def live(self) -> Response:  # async: it needs no thread, which a busy service may not have
         """Report that the process is alive."""
         return json_response({"status": "ok"})
 

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
@@ -20,13 +19,12 @@ from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Answers, ItemRow, Prediction, Recommender, SimilarRow, UserRow, Why
 from reelated.recommender.query import Query
 from reelated.refit import Version, Versions
-from reelated.store import Profile, Store, StoredItem, StoreInfo, StoreUnavailable
+from reelated.store import Profile, Store, StoredItem, StoreInfo
 from reelated.web.elicitation import elicitation_order
+from reelated.web.hidden_items import HiddenItems
 from reelated.web.map_data import MapData
 
 log = logging.getLogger("reelated.web")
-HIDDEN_RETRY = 5.0
-"""Seconds until the next query for hidden items after a failed one, so that an outage does not slow every request."""
 
 
 class NoModel(RuntimeError):
@@ -84,9 +82,10 @@ class Service:
         self._all_users_lock = threading.Lock()  # without it, two threads could read all ratings at the same time
         self._changes_lock = threading.Lock()
         self._switch_lock = threading.Lock()
-        self._next_hidden_query = 0.0
+        self._hidden_items = HiddenItems(lambda: self.store.hidden_keys())
         self.refit_requested = threading.Event()
         self._changes = 0
+        self._erased = 0
 
     @property
     def served(self) -> ServedModel:
@@ -118,20 +117,14 @@ class Service:
     def current(self) -> ServedModel:
         """Return the served model, without the items that any worker has hidden.
 
-        While the store is unavailable, the last known set of hidden items applies.
+        While the store does not answer, the last known set of hidden items applies.
         """
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
-        if time.monotonic() >= self._next_hidden_query:
-            try:
-                hidden = self.store.hidden_keys()
-            except StoreUnavailable:
-                self._next_hidden_query = time.monotonic() + HIDDEN_RETRY
-            else:
-                with self._switch_lock:
-                    if hidden != self.served.hidden:
-                        self._served = self.served.with_hidden(hidden)
-                    return self.served
-        return self.served
+        hidden = self._hidden_items.latest()
+        with self._switch_lock:
+            if hidden != self.served.hidden:
+                self._served = self.served.with_hidden(hidden)
+            return self.served
 
     def load_current(self) -> bool:
         """Load the current version if it differs from the served one; return whether it did."""
@@ -145,7 +138,7 @@ class Service:
         items[[key for key, _ in keys]] = recommender.item_ids.indices_of(ids)
         loaded = ServedModel(version, recommender, items, elicitation_order(recommender))
         _warm_up(recommender)  # before the switch: until then, requests use the old model
-        loaded = loaded.with_hidden(self.store.hidden_keys())
+        loaded = loaded.with_hidden(self._hidden_items.latest())
         with self._switch_lock:
             self._served = loaded
         log.info("serving model version %d", version.number)
@@ -179,7 +172,9 @@ class Service:
 
     def similar(self, item_id: Any, n: int) -> Answers[SimilarRow]:
         """Return the most similar items; this works during an outage of the store."""
-        return self._current_knowing(item_id).recommender.similar(item_id, n=n)
+        served = self.current()
+        self._check_known(served, item_id)
+        return served.recommender.similar(item_id, n=n)
 
     def predict(self, user_id: Any, item_id: Any) -> tuple[Prediction, Why]:
         """Return a user's predicted rating of an item and its explanation."""
@@ -245,15 +240,19 @@ class Service:
     def _current_knowing(self, item_id: Any) -> ServedModel:
         """Return the served model; raise `UnknownId` if it does not know the item or the item is hidden."""
         served = self.current()
+        if served.recommender.item_ids.find(item_id) is None:
+            self.item(item_id)  # raises its own error if the store does not know the item either
+        self._check_known(served, item_id)
+        return served
+
+    def _check_known(self, served: ServedModel, item_id: Any) -> None:
         item = served.recommender.item_ids.find(item_id)
         if item is None:
-            self.item(item_id)  # raises its own error if the store does not know the item either
             raise UnknownId(
                 "the model does not know this item until the next refit.", parameter="item_id", value=item_id
             )
         if not served.recommender.catalogue_.shown[item]:
             raise _hidden(item_id)
-        return served
 
     def item(self, item_id: Any) -> StoredItem:
         """Return an item of the store; raise `UnknownId` if it is hidden."""
@@ -273,7 +272,7 @@ class Service:
             self._changes += changes
 
     def flush(self) -> None:
-        """Add the counted changes to the counter in the store."""
+        """Add the counted changes to the counter in the store, and remove erased rows from its journal."""
         with self._changes_lock:
             changes, self._changes = self._changes, 0
         try:
@@ -282,6 +281,10 @@ class Service:
         except BaseException:
             self.count(changes)
             raise
+        # another process may have erased users too, while this one kept the journal
+        forgotten = self.store.about().forgotten
+        if (forgotten != self._erased or not self.store.journal_is_clean) and self.store.overwrite_journal():
+            self._erased = forgotten
 
 
 def _hidden(item_id: Any) -> UnknownId:
