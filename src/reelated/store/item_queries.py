@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
 from reelated.ratings.dataset import NO_TITLE
 from reelated.store.connection import LOCK_TIMEOUT, MAX_PARAMETERS, PreparedStatement, select_in
-from reelated.store.ids import check_text, normalize_title
+from reelated.store.ids import check_text, check_title, normalize_title
 from reelated.store.info import InfoQueries
 from reelated.store.schema import genres, items, ratings
 
@@ -79,7 +79,7 @@ class ItemQueries(InfoQueries):
         """
         values: dict[str, Any] = {}
         if title is not None:
-            values["title"] = check_text("title", title, MAX_TITLE_LENGTH)
+            values["title"] = check_title(title, MAX_TITLE_LENGTH)
             values["title_normalized"] = normalize_title(title)
         if year != "unchanged":
             values["year"] = check_year(year)

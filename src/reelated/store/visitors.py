@@ -6,11 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reelated.errors import InputError
 from reelated.store.item_queries import ItemQueries
 from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
 from reelated.store.user_queries import UserRating
 
-MAX_RATINGS = 5000  # only the latest ratings of a visitor count
+MAX_RATINGS = 1000  # only the latest ratings of a visitor count: anybody can be one, and a page costs as many steps
+MAX_DISMISSED = 200
 
 
 class VisitorQueries(ItemQueries):
@@ -102,7 +104,11 @@ class VisitorQueries(ItemQueries):
         ------
         UnknownId
             The store has no such item.
+        InputError
+            The visitor has dismissed too many items.
         """
+        if not back and len(self.dismissed(visitor_id)) >= MAX_DISMISSED:
+            raise InputError(f"{MAX_DISMISSED} items are dismissed already. Take one back first.")
         self._set_row(dismissed, visitor_id, item_id, {}, remove=back)
 
     def _set_row(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, remove: bool) -> None:

@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from reelated.errors import InputError
 from reelated.web.app import create_app
+from reelated.web.protocol import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
 
 _STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -69,6 +70,7 @@ def run(
         app_factory,
         factory=True,
         workers=workers,
+        http=LimitedProtocol,
         log_config=LOGGING,
         access_log=False,
         server_header=False,

@@ -25,6 +25,8 @@ from reelated.web.hidden_items import HiddenItems
 from reelated.web.map_data import MapData
 
 log = logging.getLogger("reelated.web")
+MAX_SEARCH = 60
+"""Number of characters of a search that count: the time of a search with typos is proportional to it."""
 
 
 class NoModel(RuntimeError):
@@ -165,8 +167,9 @@ class Service:
 
     def find(self, text: str, n: int) -> list[ItemHit]:
         """Find items by title, typos allowed; items that the model does not know come first."""
+        text = text[:MAX_SEARCH]
         rec = self.current().recommender
-        new = [item for item in self.store.find_items(text[:100], n=n) if rec.item_ids.find(item.item_id) is None]
+        new = [item for item in self.store.find_items(text, n=n) if rec.item_ids.find(item.item_id) is None]
         hits: list[Any] = [*new, *rec.find(text, n=n)]
         return [ItemHit(row.item_id, row.title, row.year, row.genres) for row in hits[:n]]
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from reelated.store import Store
+from reelated.web.guard import is_equal
 
 VISITOR, OPERATOR = "reelated_visitor", "reelated_operator"
 LIFETIMES = {VISITOR: 180 * 86400, OPERATOR: 12 * 3600}
@@ -52,8 +53,7 @@ class Sessions:
 
     def is_key(self, text: str) -> bool:
         """Return whether a text is the API key, in constant time."""
-        key = self.api_key or ""
-        return bool(key) and hmac.compare_digest(text.encode(errors="replace"), key.encode())
+        return bool(self.api_key) and is_equal(text, self.api_key or "")
 
     def renew(self, request: Request, response: Response, session: Session) -> None:
         """Set the visitor cookie with a new expiry."""
@@ -98,6 +98,14 @@ def is_same_site(request: Request, session: Session, token: str) -> bool:
     """Return whether a form comes from this site: its Origin and its CSRF token match (CSRF protection)."""
     # Some browsers send no Origin with a form; then the token alone decides.
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and host_of(origin) != request.headers.get("host"):
         return False
-    return hmac.compare_digest(token.encode(errors="replace"), session.token.encode())
+    return is_equal(token, session.token)
+
+
+def host_of(origin: str) -> str | None:
+    """Return host and port of an origin, or None if it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as `http://[`
+        return None
