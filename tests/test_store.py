@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 
 import numpy as np
@@ -290,6 +291,36 @@ def test_a_rating_off_the_scale_changes_nothing(small, rating):
     with pytest.raises(InputError, match=r"ratings\[1\]"):
         small.rate_many([(1, 40, 3), (1, 40, rating)])
     assert small.size() == {"users": 3, "items": 3, "ratings": 5}
+
+
+def test_a_rating_that_the_database_cannot_hold_is_rejected(store):
+    store.set_scale(0, 10, 0.0001)
+    store.put_item("m", "M")
+    for rating in (1e-300, 1e-44):
+        for write in (lambda r: store.rate("ann", "m", r), lambda r: store.rate_many([("ann", "m", r)]),
+                      lambda r: store.visitor_rate("ann", "m", r)):  # fmt: skip
+            with pytest.raises(InputError, match="so close to zero"):
+                write(rating)
+    store.rate("ann", "m", 0)
+    for scale in ((0, 1e300, 1), (1e-300, 1, 1)):
+        with pytest.raises(InputError, match="32 bits"):
+            store.set_scale(*scale)
+
+
+def test_errors_of_the_database_show_no_parameters(small):
+    row = {"user_key": 987654, "item_key": 1, "rating": 4.375}
+    with small._reading() as connection, pytest.raises(sa.exc.IntegrityError) as caught:
+        connection.execute(sa.insert(ratings), row)
+    assert "4.375" not in str(caught.value)
+
+
+def test_a_session_that_ended_stays_ended_until_its_cookie_expires(store):
+    now = int(time.time())
+    store.end_session("one", now + 100)
+    store.end_session("two", now - 1)
+    store.end_session("three", now + 100)
+    assert [store.is_session_ended(name) for name in ("one", "two", "three", "four")] == [True, False, True, False]
+    store.about()
 
 
 def test_an_unknown_item_changes_nothing(small):

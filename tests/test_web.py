@@ -693,6 +693,25 @@ def test_a_small_store_is_refitted_whenever_its_ratings_have_doubled(tmp_path):
     store.close()
 
 
+def test_visitors_start_no_refit_while_the_model_is_young(tmp_path, sample, monkeypatch):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    store.import_data(sample, "sample")
+    refit(store, versions)
+    service = Service(store, versions)
+    watcher = ModelWatcher(service, ServiceOptions(str(store.url), refit_after=3, refit_every=10**6))
+    for _ in range(5):
+        store.visitor_rate("eve", 50, 5)
+        service.count(1, by_visitors=True)
+        store.forget_visitor("eve", learned=True)
+        service.flush()
+    assert not watcher._is_due(store.about())
+    monkeypatch.setattr("reelated.web.service.VISITORS_WAIT", 0)
+    service.flush()
+    assert watcher._is_due(store.about())
+    assert not store.has_visitor_changes()
+    store.close()
+
+
 def test_erasing_a_user_without_ratings_makes_a_refit_due(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(sample, "sample")

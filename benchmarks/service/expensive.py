@@ -1,6 +1,6 @@
 """What does one anonymous request cost? The processor time of the service for each of the dearest ones.
 
-From the folder `benchmarks`: `python -m service.expensive [--items 10000]`. The data are random ratings of so many items.
+From the folder `benchmarks`: `python -m service.expensive [--items 10000]`, on random ratings of so many items.
 """
 
 import argparse

@@ -154,6 +154,7 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
     """Refit in this process with a progress bar."""
     from reelated.refit import refit
 
+    store.release_visitor_changes()  # the refit removes models with erased visitors, too
     with working(label):
         return refit(store, versions, with_visitors=with_visitors)
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
@@ -25,6 +26,8 @@ from reelated.web.hidden_items import HiddenItems
 from reelated.web.map_data import MapData
 
 log = logging.getLogger("reelated.web")
+VISITORS_WAIT = 3600
+"""Age in seconds of a model before changes and erasures by visitors start a refit: anybody can cause them."""
 MAX_SEARCH = 60
 """Number of characters of a search that count: the time of a search with typos is proportional to it."""
 
@@ -86,7 +89,7 @@ class Service:
         self._switch_lock = threading.Lock()
         self._hidden_items = HiddenItems(lambda: self.store.hidden_keys())
         self.refit_requested = threading.Event()
-        self._changes = 0
+        self._changes = {False: 0, True: 0}  # of users, of visitors
         self._erased = 0
 
     @property
@@ -269,21 +272,26 @@ class Service:
         self.refit_requested.set()
         return self.versions.is_refitting()
 
-    def count(self, changes: int) -> None:
+    def count(self, changes: int, *, by_visitors: bool = False) -> None:
         """Count changed ratings in memory until `flush`."""
         with self._changes_lock:
-            self._changes += changes
+            self._changes[by_visitors] += changes
 
     def flush(self) -> None:
-        """Add the counted changes to the counter in the store, and remove erased rows from its journal."""
-        with self._changes_lock:
-            changes, self._changes = self._changes, 0
-        try:
-            if changes:
-                self.store.count(changes)
-        except BaseException:
-            self.count(changes)
-            raise
+        """Add the counted changes to the counters in the store, and remove erased rows from its journal."""
+        for by_visitors in (False, True):
+            with self._changes_lock:
+                changes, self._changes[by_visitors] = self._changes[by_visitors], 0
+            try:
+                if changes:
+                    self.store.count(changes, by_visitors=by_visitors)
+            except BaseException:
+                self.count(changes, by_visitors=by_visitors)
+                raise
+        version = self.versions.current()
+        is_old = version is None or time.time() - version.made_at >= VISITORS_WAIT
+        if is_old and self.store.has_visitor_changes():
+            self.store.release_visitor_changes()
         # another process may have erased users too, while this one kept the journal
         forgotten = self.store.about().forgotten
         if (forgotten != self._erased or not self.store.journal_is_clean) and self.store.overwrite_journal():

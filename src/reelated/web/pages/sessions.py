@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -47,7 +48,7 @@ class Sessions:
         """Return the session of a request; a forged or expired cookie is ignored."""
         known = self._read(request, VISITOR)
         visitor_id = known or secrets.token_urlsafe(24)
-        signed_in = self.api_key is not None and self._read(request, OPERATOR) == self._hmac(self.api_key)
+        signed_in = self._operator_session(request) is not None
         is_operator = self.api_key is None or signed_in
         return Session(visitor_id, is_operator, signed_in, self._hmac(f"token {visitor_id}"), known is None)
 
@@ -61,11 +62,25 @@ class Sessions:
 
     def sign_in(self, request: Request, response: Response) -> None:
         """Set the operator cookie; a change of the API key invalidates it."""
-        self._write(request, response, OPERATOR, self._hmac(self.api_key or ""))
+        self._write(request, response, OPERATOR, f"{self._hmac(self.api_key or '')} {secrets.token_urlsafe(18)}")
 
-    def sign_out(self, response: Response, name: str = OPERATOR) -> None:
+    def sign_out(self, request: Request, response: Response) -> None:
+        """End the operator session in the store, because the browser may not be the only one with the cookie."""
+        if session_id := self._operator_session(request):
+            self.store.end_session(session_id, int(time.time()) + LIFETIMES[OPERATOR])
+        self.delete(response, OPERATOR)
+
+    def delete(self, response: Response, name: str) -> None:
         """Delete a cookie."""
         response.delete_cookie(name, path="/", httponly=True, samesite="lax")
+
+    def _operator_session(self, request: Request) -> str | None:
+        """Return the id of the operator session of a request, or None."""
+        value = None if self.api_key is None else self._read(request, OPERATOR)
+        key, _, session_id = (value or "").partition(" ")
+        if not session_id or key != self._hmac(self.api_key or "") or self.store.is_session_ended(session_id):
+            return None
+        return session_id
 
     def _hmac(self, text: str) -> str:
         """Return an HMAC of a text with the secret."""
