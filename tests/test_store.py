@@ -76,8 +76,19 @@ def test_a_missing_or_damaged_database_is_unavailable(tmp_path):
     with pytest.raises(StoreUnavailable, match="does not answer"):
         Store(f"postgresql://nobody@/nothing?host={tmp_path}").upgrade()
     (tmp_path / "broken.db").write_bytes(b"no database at all, but long enough to be looked at" * 20)
-    with pytest.raises(StoreUnavailable, match="does not answer"):
+    with pytest.raises(InputError, match="no SQLite database"):
         Store(f"sqlite:///{tmp_path}/broken.db").upgrade()
+
+
+def test_a_store_of_a_later_version_or_another_program_is_named(store):
+    with store._writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999_later'")
+    with pytest.raises(InputError, match="of a later version of Reelated"):
+        store.upgrade()
+    with store._writing() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    with pytest.raises(InputError, match="tables of another program"):
+        store.upgrade()
 
 
 def test_a_data_set_round_trips(store, sample):

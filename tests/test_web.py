@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import threading
+from collections import namedtuple
 
 import pytest
 import schemathesis
@@ -520,6 +521,25 @@ def test_a_public_address_or_a_proxy_needs_a_key(how):
     assert KEY not in repr(ServiceOptions(**how, api_key=KEY))
 
 
+@pytest.mark.parametrize("key", [" " * 16, "a" * 16, "abcabcabcabcabcabc", "ein geheimer Schlüssel"])
+def test_a_key_that_is_easy_to_guess_or_cannot_be_sent_is_refused(key):
+    with pytest.raises(InputError, match="easy to guess"):
+        ServiceOptions(api_key=key)
+
+
+def test_no_redirect_names_the_host_of_a_request(web):
+    assert web.get("/users/", follow_redirects=False).status_code == 404
+    assert web.get("/api/items/", follow_redirects=False).status_code == 404
+
+
+def test_a_full_disk_is_not_ready(web, app, monkeypatch):
+    assert web.get("/health/ready").status_code == 200
+    if app.state.service.store.dialect == "sqlite":
+        monkeypatch.setattr("shutil.disk_usage", lambda _: namedtuple("Usage", "free")(1000))
+        assert web.get("/health/ready").status_code == 503
+        assert web.get("/health/live").status_code == 200
+
+
 def test_options_are_read_from_environment_variables():
     options = ServiceOptions("sqlite:///x.db", "models", KEY, "0.0.0.0", True, 5, 0.5, 1.0, True)
     assert ServiceOptions.from_environment(options.to_environment()) == options
@@ -532,6 +552,7 @@ def test_every_response_has_a_request_id_and_security_headers(web):
     got = web.get("/api/items/50", headers={"X-Request-ID": "mine-1"})
     assert got.headers["X-Request-ID"] == "mine-1"
     assert got.headers["X-Content-Type-Options"] == "nosniff"
+    assert got.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert got.headers["Content-Security-Policy"].startswith("default-src 'none'")
     other = web.get("/nothing", headers={"X-Request-ID": "a b\n"}).headers["X-Request-ID"]
     assert len(other) == 32

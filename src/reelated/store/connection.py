@@ -1,6 +1,7 @@
 """Connections: SQLite with durable commits, or PostgreSQL; driver errors become one clear message."""
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from reelated.errors import InputError, not_installed, shorten
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 MAX_PARAMETERS = 5000  # databases limit the parameters of a statement
 LOCK_TIMEOUT = 30.0  # seconds; a service waits less
+MIN_FREE = 16_000_000  # bytes
 STATEMENTS = 30  # a statement may take this many times the lock timeout
 
 
@@ -49,15 +51,27 @@ class Database:
         """Create the tables, or migrate them to the current schema; return this store."""
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self._writing() as connection:
             if self.dialect == "postgresql":  # another process that starts now waits
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7335528)")
+            check_is_ours(connection, self)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError:
+                expected = "its tables are of a later version of Reelated, or of another program."
+                raise InputError(expected, parameter="store", value=repr(self), remedy="Upgrade Reelated.") from None
         return self
+
+    def check_room(self) -> None:
+        """Raise if the disk of a SQLite file is full, on which every write fails."""
+        folder = Path(self.engine.url.database or "").parent
+        if self.dialect == "sqlite" and shutil.disk_usage(folder).free < MIN_FREE:
+            raise StoreUnavailable(f"The disk of the store is full: less than {MIN_FREE // 10**6} MB are free.")
 
     def close(self) -> None:
         """Close all connections."""
@@ -203,6 +217,14 @@ class PreparedStatement:
             self._connection = None
 
 
+def check_is_ours(connection: sa.Connection, store: Database) -> None:
+    """Raise if a database has tables of the same names that Reelated did not make."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if "alembic_version" not in tables and tables & {"users", "ratings", "items", "movies", "facts"}:
+        expected = "this database holds tables of another program."
+        raise InputError(expected, parameter="store", value=repr(store), remedy="Use a database of its own.")
+
+
 def default_url() -> str:
     """Return the default database URL: a SQLite file in the user's data folder."""
     return f"sqlite:///{platformdirs.user_data_path('reelated', appauthor=False) / 'store.db'}"
@@ -293,6 +315,8 @@ def translate_errors() -> Iterator[None]:
     except sa.exc.TimeoutError:
         raise StoreUnavailable("The store has no connection free. Try again in a moment.") from None
     except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise InputError("The file of the store is no SQLite database, or a damaged one.") from None
         raise unavailable(error.orig) from error
 
 

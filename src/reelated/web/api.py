@@ -233,9 +233,10 @@ class Api:
         return json_response({"status": "ok"})
 
     def ready(self) -> Response:
-        """Report whether a model is loaded and the store answers."""
+        """Report whether a model is loaded, the store answers, and its disk has room."""
         self.service.served  # noqa: B018
         self.store.about()
+        self.store.check_room()
         return json_response({"status": "ok"})
 
     def show_metrics(self) -> Response:

@@ -42,6 +42,7 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's page loads scripts from a CDN
         redoc_url=None,
+        redirect_slashes=False,  # the redirect would name the host that the client sent
     )
     app.state.service = service
     app.include_router(Api(service, metrics, work, options.api_key).router)

@@ -1,9 +1,13 @@
 """The server: socket, worker processes, JSON logs and graceful shutdown."""
 
+import asyncio
+import ctypes
 import logging
+import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 import traceback
@@ -20,6 +24,9 @@ from reelated.web.app import create_app
 from reelated.web.protocol import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
 
+DRAIN = 0.5
+"""Seconds in which a service that stops still accepts requests."""
+PR_SET_PDEATHSIG = 1
 _STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -51,8 +58,18 @@ LOGGING: dict[str, Any] = {
 }
 
 
+class DrainingServer(uvicorn.Server):
+    """Server that accepts requests for a moment after the signal to stop: those that were sent before it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait, then finish the open requests and stop."""
+        await asyncio.sleep(DRAIN)
+        await super().shutdown(sockets)
+
+
 def app() -> FastAPI:
     """Create the application of a worker from the environment variables that `run` sets."""
+    _end_with_parent()
     return create_app(ServiceOptions.from_environment())
 
 
@@ -79,14 +96,25 @@ def run(
         timeout_worker_healthcheck=120,  # a worker may start slowly on a busy machine
     )
     signal.signal(signal.SIGTERM, _exit)  # uvicorn finishes open requests and then raises the signal again
-    with _listening(bound) as listening, tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
+    with _listening(bound) as listening:
         host = f"[{options.host}]" if ":" in options.host else options.host
         say(f"Reelated is running at http://{host}:{listening.getsockname()[1]} (API reference: /docs).")
         if workers == 1:
-            uvicorn.Server(config).run(sockets=[listening])
-        else:
+            DrainingServer(config).run(sockets=[listening])
+            return
+        with tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the workers share their metrics here
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end a worker with the process that started it, which may be killed; it would hold the port."""
+    parent = multiprocessing.parent_process()
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() != parent.pid:  # it has ended before the call
+        raise SystemExit(1)
 
 
 def _exit(_signal: int, _frame: Any) -> None:
