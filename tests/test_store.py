@@ -171,14 +171,16 @@ def test_an_imported_export_equals_the_store(tmp_path_factory, changes):
     back.close(), store.close()
 
 
-def test_an_imported_export_keeps_types_attributes_times_and_hidden_items(store, tmp_path):
+def test_an_imported_export_keeps_types_attributes_times_and_hidden_items(store, tmp_path, request):
     items = {"item": [10, 20, 30], "title": ["Alien (1979)", " b|c ", '"'], "genres": [["A|B"], [], ["Sci-Fi"]]}
     items |= {"release_date": ["1979-05-25", None, "2001-01-01"], "tmdb_id": ["007", None, None]}
     users = {"user": [1, 2, 9], "age": [30, None, 5], "gender": [None, "F", "M"]}
     data = reelated.Dataset.from_frames(SMALL, items, users)
     store.import_data(data, "small")
     store.set_hidden(30, True)
-    back = reimported(store, tmp_path / "out", f"sqlite:///{tmp_path}/back.db")
+    sqlite = store.dialect == "sqlite"
+    url = f"sqlite:///{tmp_path}/back.db" if sqlite else request.getfixturevalue("postgres").url()
+    back = reimported(store, tmp_path / "out", url)
     assert content(back) == content(store)
     assert back.is_hidden(30)
     assert back.about().scale_observed

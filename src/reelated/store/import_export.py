@@ -199,11 +199,9 @@ class ImportExport(ItemQueries):
         """Return a table as rows, with ids of the store's type, and None for blank strings and NaN."""
         if self._id_type(kind) == "str":
             table = table.with_columns(pl.col(f"{kind}_id").cast(pl.String))
-        text, dates = pl.col(pl.String), pl.col(pl.Date)
+        text = pl.col(pl.String)
         return table.with_columns(
-            pl.when(text.str.strip_chars() != "").then(text),
-            pl.col(pl.Float32, pl.Float64).fill_nan(None),
-            dates.cast(pl.String),  # stored as text, to which PostgreSQL converts no date
+            pl.when(text.str.strip_chars() != "").then(text), pl.col(pl.Float32, pl.Float64).fill_nan(None)
         ).to_dicts()
 
     def _update_users(self, connection: sa.Connection, data: Dataset) -> None:
