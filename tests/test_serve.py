@@ -1,12 +1,10 @@
 """The service as processes: acknowledged ratings survive a kill, and the service recovers without help."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
@@ -94,19 +92,6 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def test_requests_that_were_sent_before_a_signal_are_answered(place):
-    server = Server(*place)
-    host, port = server.address.rsplit(":", 1)
-    head = "PUT /api/users/{}/ratings/50 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    body = '{"rating": 4}'
-    with ExitStack() as stack:
-        connections = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(20)]
-        for user, connection in enumerate(connections):
-            connection.sendall(f"{head.format(user)}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-        assert server.stop() == 0
-        assert {connection.recv(100)[:12] for connection in connections} == {b"HTTP/1.1 200"}
 
 
 def test_machines_that_share_a_folder_and_a_database_share_one_refit(tmp_path, sample, postgres):

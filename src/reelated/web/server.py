@@ -1,6 +1,5 @@
 """The server: socket, worker processes, JSON logs and graceful shutdown."""
 
-import asyncio
 import ctypes
 import logging
 import multiprocessing
@@ -24,8 +23,6 @@ from reelated.web.app import create_app
 from reelated.web.protocol import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
 
-DRAIN = 0.5
-"""Seconds in which a service that stops still accepts requests."""
 PR_SET_PDEATHSIG = 1
 _STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -56,15 +53,6 @@ LOGGING: dict[str, Any] = {
         for name, level in {"reelated": "INFO", "uvicorn": "INFO", "alembic": "WARNING"}.items()
     },
 }
-
-
-class DrainingServer(uvicorn.Server):
-    """Server that accepts requests for a moment after the signal to stop: those that were sent before it."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait, then finish the open requests and stop."""
-        await asyncio.sleep(DRAIN)
-        await super().shutdown(sockets)
 
 
 def app() -> FastAPI:
@@ -100,7 +88,7 @@ def run(
         host = f"[{options.host}]" if ":" in options.host else options.host
         say(f"Reelated is running at http://{host}:{listening.getsockname()[1]} (API reference: /docs).")
         if workers == 1:
-            DrainingServer(config).run(sockets=[listening])
+            uvicorn.Server(config).run(sockets=[listening])
             return
         with tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the workers share their metrics here
