@@ -446,6 +446,13 @@ def test_the_second_call_uses_the_cache_and_repeats_the_notes(own_cache, fits, t
     assert len(list(own_cache.glob("*.model"))) == 1
 
 
+def test_cached_models_are_private_in_a_cache_folder_that_is_not(own_cache, fits, table):
+    own_cache.mkdir(parents=True, mode=0o755)
+    run("recommend", table, "--user", "ann")
+    assert list(own_cache.glob("*.model"))
+    assert own_cache.stat().st_mode & 0o077 == 0
+
+
 def test_changed_data_or_options_cause_a_new_fit(own_cache, fits, table):
     run("recommend", table, "--user", "ann")
     run("recommend", table, "--user", "ann", "--set", "n_neighbors=2")

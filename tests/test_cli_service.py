@@ -2,6 +2,8 @@
 
 import json
 import socket
+import sqlite3
+from contextlib import closing
 
 import pytest
 from fastapi.testclient import TestClient
@@ -29,6 +31,29 @@ def test_exported_tables_equal_the_imported_data(url, tmp_path, sample):
         sample.items.select("item_id", "title", "year", "genres")
     )
     assert "expected a new or empty folder" in run("export", tmp_path / "out", "--store", url, code=1)
+
+
+def test_an_export_of_ratings_alone_is_imported_into_another_store(url, tmp_path):
+    (tmp_path / "r.csv").write_text("user_id,item_id,rating\n1,10,5\n1,20,4\n2,10,3\n2,30,1\n3,20,2\n")
+    run("import", tmp_path / "r.csv", "--store", url)
+    Store(url).set_hidden(30, True)
+    run("export", tmp_path / "out", "--store", url)
+    other = f"sqlite:///{tmp_path}/other.db"
+    assert (
+        "5 ratings by 3 users of 3 items are in the store" in run("import", tmp_path / "out", "--store", other).stdout
+    )
+    assert Store(other).is_hidden(30)
+    assert "5 ratings" in run("check", tmp_path / "out").stdout
+
+
+def test_forget_says_that_a_reader_keeps_the_journal(url, tmp_path):
+    (tmp_path / "r.csv").write_text("user_id,item_id,rating\n1,10,5\n1,20,4\n2,10,3\n")
+    run("import", tmp_path / "r.csv", "--store", url)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM users").fetchall()
+        assert "Another program is reading the store" in run("forget", "1", "--store", url).stdout
+    assert "Another program" not in run("forget", "2", "--store", url).stdout
 
 
 def test_importing_ratings_alone_keeps_the_items(url, tmp_path):

@@ -262,6 +262,21 @@ def test_operators_sign_in_with_the_key(guarded):
     assert "Sign out" not in client.get("/").text
 
 
+def test_signing_out_ends_the_session_in_every_browser_that_has_the_cookie(guarded):
+    client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
+    client.get("/")
+    send(client, "/sign-in", key=KEY)
+    cookies = dict(client.cookies)
+    other = TestClient(guarded, "https://items.example", cookies=cookies)
+    assert other.get("/users", follow_redirects=False).status_code == 200
+    assert "Sign out" in client.get("/how").text
+    send(client, "/sign-out")
+    other = TestClient(guarded, "https://items.example", cookies=cookies)
+    assert other.get("/users", follow_redirects=False).status_code == 303
+    send(client, "/sign-in", key=KEY)
+    assert client.get("/users", follow_redirects=False).status_code == 200
+
+
 def test_users_and_audiences_are_for_operators_only(guarded):
     client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
     for address in ("/users", "/users/42", "/users?user_id=42", "/users/nobody"):
@@ -475,10 +490,10 @@ def test_erasing_removes_everything_and_the_cookie(visitor, app):
 @pytest.mark.parametrize("learns", [False, True])
 def test_ratings_of_visitors_count_towards_a_refit_only_if_the_model_learns_from_them(place, monkeypatch, learns):
     created, counted = create_app(options(place, learn_from_visitors=learns)), []
-    monkeypatch.setattr(created.state.service, "count", counted.append)
+    monkeypatch.setattr(created.state.service, "count", lambda n, *, by_visitors: counted.append((n, by_visitors)))
     with TestClient(created, HERE, headers={"Accept": "text/html"}) as client:
         send(client, "/rate", item_id=50, rating=5)
-        assert counted == [1] * learns
+        assert counted == [(1, True)] * learns
         assert ("does not learn" in client.get("/how").text) != learns
 
 

@@ -8,11 +8,13 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tomllib
 from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from reelated.refit import Versions, refit
 from reelated.store import Store
@@ -83,7 +85,7 @@ def test_the_container_copies_existing_files_and_does_not_run_as_root():
     steps = [line.split(" ", 1) for line in said.splitlines() if line and not line.startswith("#")]
     ignored = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     copied = [path for verb, rest in steps if verb == "COPY" and "--from" not in rest for path in rest.split()[:-1]]
-    assert copied == ["pyproject.toml", "README.md", "LICENSE", "src"]
+    assert copied == ["pyproject.toml", "README.md", "LICENSE", "constraints.txt", "src"]
     for path in copied:
         assert (PROJECT / path).exists()
         assert f"!{path}" in ignored
@@ -96,8 +98,18 @@ def test_the_container_copies_existing_files_and_does_not_run_as_root():
     assert json.loads(last["ENTRYPOINT"]) == ["reelated"]
     assert json.loads(last["CMD"]) == ["serve"]
     assert json.loads(last["HEALTHCHECK"].partition("CMD ")[2])[:2] == ["python3", "-c"]
-    known = ServiceOptions.from_environment(named | {"REELATED_API_KEY": "k" * 16})
+    known = ServiceOptions.from_environment(named | {"REELATED_API_KEY": "0123456789abcdef"})
     assert (known.store, known.models, known.host) == ("sqlite:////data/store.db", "/data/models", "0.0.0.0")
+
+
+def test_the_constraints_are_exact_versions_within_the_declared_ranges():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [line for line in (PROJECT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = dict(line.split("==") for line in lines)
+    extras = project["optional-dependencies"]
+    for line in [*project["dependencies"], *extras["web"], *extras["postgres"][1:]]:
+        needed = Requirement(line)
+        assert needed.specifier.contains(pinned[needed.name.lower()]), line
 
 
 def test_the_systemd_unit_uses_existing_options():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -69,6 +70,28 @@ def test_several_workers_serve_the_same_model(place, tmp_path):
     assert [version.number for version in Versions(place[1]).all()] == [2, 1]
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [line for line in lines if line["level"] in ("error", "critical")] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends processes with their parent")
+def test_workers_end_with_a_master_that_is_killed(tmp_path, sample):
+    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store.import_data(sample, "sample")
+    refit(store, Versions(tmp_path / "models"))
+    store.close()
+    server = Server(str(store.url), tmp_path / "models", "--workers", 2)
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    server.kill()
+    while [pid for pid in children if is_running(pid)]:
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    """Return whether a process runs; one that has ended may still be listed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_machines_that_share_a_folder_and_a_database_share_one_refit(tmp_path, sample, postgres):

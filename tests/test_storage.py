@@ -14,7 +14,7 @@ import pytest
 
 import damage
 import reelated
-from reelated.errors import InputError
+from reelated.errors import DataWarning, InputError
 from reelated.models import BPMF, EASE, DrawnModel, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, storage, textbook
@@ -470,3 +470,17 @@ def test_a_model_may_be_moved_and_copied(saved, tmp_path):
     shutil.copytree(saved, tmp_path / "copy")
     shutil.move(saved, tmp_path / "moved")
     assert Recommender.load(tmp_path / "copy").recommend(3) == Recommender.load(tmp_path / "moved").recommend(3)
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_a_model_without_ratings_quotes_no_row(tmp_path, reloaded):
+    rows = {"user": ["zoe-the-private"] * 3 + ["bob", "bob"], "item": list("aabab"), "stars": [1.0, 2, 3, 4, 9]}
+    with pytest.warns(DataWarning):
+        data = reelated.read(rows, scale=(1, 5, 1), invalid="drop")
+    rec = reelated.Recommender(rater=None).fit(data)
+    assert "zoe-the-private" in str(rec.notes_)
+    if reloaded:
+        rec = reelated.Recommender.load(rec.save(tmp_path / "with"))
+    folder = rec.save(tmp_path / "without", ratings=False)
+    assert not any(b"zoe-the-private" in file.read_bytes() for file in folder.iterdir())
+    assert reelated.Recommender.load(folder).notes_ == tuple(note for note in rec.notes_ if "Times" in note)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 
 import numpy as np
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 import reelated
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.ratings import NO_TIME, Scale
-from reelated.store import Store, StoreUnavailable, default_url
+from reelated.store import Store, StoreUnavailable, default_url, read_export
 from reelated.store.import_export import ImportExport
 from reelated.store.schema import metadata, ratings
 
@@ -75,8 +76,19 @@ def test_a_missing_or_damaged_database_is_unavailable(tmp_path):
     with pytest.raises(StoreUnavailable, match="does not answer"):
         Store(f"postgresql://nobody@/nothing?host={tmp_path}").upgrade()
     (tmp_path / "broken.db").write_bytes(b"no database at all, but long enough to be looked at" * 20)
-    with pytest.raises(StoreUnavailable, match="does not answer"):
+    with pytest.raises(InputError, match="no SQLite database"):
         Store(f"sqlite:///{tmp_path}/broken.db").upgrade()
+
+
+def test_a_store_of_a_later_version_or_another_program_is_named(store):
+    with store._writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999_later'")
+    with pytest.raises(InputError, match="of a later version of Reelated"):
+        store.upgrade()
+    with store._writing() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    with pytest.raises(InputError, match="tables of another program"):
+        store.upgrade()
 
 
 def test_a_data_set_round_trips(store, sample):
@@ -107,6 +119,97 @@ def test_any_ids_and_partly_missing_times_round_trip(tmp_path_factory, rows, kno
     store.import_data(data, "any")
     assert store.dataset()[0].ratings.to_polars().equals(data.ratings.to_polars())
     store.close()
+
+
+TEXT = st.text(min_size=1, max_size=4).filter(lambda text: "\0" not in text and text.strip())
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["item", "rate", "unrate", "hide"]), TEXT, TEXT, st.sampled_from([1.0, 2.5, 4.0]),
+        st.none() | st.integers(1900, 2030), st.lists(TEXT, max_size=2),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+def change(store, changes):
+    """Add items, rate them, take back every other rating, and hide some."""
+    for kind, user_id, item_id, rating, year, genres in changes:
+        store.put_item(item_id, f" {item_id} (1995)", year, genres)
+        if kind in ("rate", "unrate"):
+            store.rate(user_id, item_id, rating)
+        if kind == "unrate":
+            store.unrate(user_id, item_id)
+        store.set_hidden(item_id, kind == "hide")
+
+
+def content(store):
+    """Return everything that an export holds, by id."""
+    exported = store.export()
+    tables = {name: getattr(exported, name).to_dicts() for name in ("ratings", "items", "users")}
+    info = exported.info._replace(changes=0, forgotten=0)
+    return info, {name: sorted(rows, key=repr) for name, rows in tables.items()}
+
+
+def reimported(store, folder, url):
+    """Return a new store with the export of another."""
+    store.export().write(folder)
+    back = Store(url).upgrade()
+    back.import_export(read_export(folder), "export")
+    return back
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CHANGES)
+def test_an_imported_export_equals_the_store(tmp_path_factory, changes):
+    folder = tmp_path_factory.mktemp("store")
+    store = Store(f"sqlite:///{folder}/store.db").upgrade()
+    if changes:
+        store.set_scale(0.5, 5, 0.5)
+    change(store, changes)
+    back = reimported(store, folder / "out", f"sqlite:///{folder}/back.db")
+    assert content(back) == content(store)
+    back.close(), store.close()
+
+
+def test_an_imported_export_keeps_types_attributes_times_and_hidden_items(store, tmp_path, request):
+    items = {"item": [10, 20, 30], "title": ["Alien (1979)", " b|c ", '"'], "genres": [["A|B"], [], ["Sci-Fi"]]}
+    items |= {"release_date": ["1979-05-25", None, "2001-01-01"], "tmdb_id": ["007", None, None]}
+    users = {"user": [1, 2, 9], "age": [30, None, 5], "gender": [None, "F", "M"]}
+    data = reelated.Dataset.from_frames(SMALL, items, users)
+    store.import_data(data, "small")
+    store.set_hidden(30, True)
+    sqlite = store.dialect == "sqlite"
+    url = f"sqlite:///{tmp_path}/back.db" if sqlite else request.getfixturevalue("postgres").url()
+    back = reimported(store, tmp_path / "out", url)
+    assert content(back) == content(store)
+    assert back.is_hidden(30)
+    assert back.about().scale_observed
+    assert set(back.export().users["user_id"]) == {1, 2, 3, 9}
+    assert len(reelated.read(tmp_path / "out").ratings) == 5  # as SOURCE of any other command
+    back.close()
+
+
+def test_an_interrupted_export_leaves_nothing(small, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("polars.DataFrame.write_parquet", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            small.export().write(tmp_path / "new" / "out")
+    assert list((tmp_path / "new").iterdir()) == []
+    small.export().write(tmp_path / "new" / "out")
+    assert (tmp_path / "new" / "out").stat().st_mode & 0o077 == 0
+    with pytest.raises(InputError, match="expected a new or empty folder"):
+        small.export().write(tmp_path / "new" / "out")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', '{"format": 1}'])
+def test_a_damaged_export_is_refused(small, tmp_path, text):
+    small.export().write(tmp_path / "out")
+    (tmp_path / "out" / "store.json").write_text(text)
+    with pytest.raises(InputError, match=r"exported store is damaged|later version"):
+        read_export(tmp_path / "out")
 
 
 def test_a_repeated_import_adds_nothing(small):
@@ -201,6 +304,36 @@ def test_a_rating_off_the_scale_changes_nothing(small, rating):
     with pytest.raises(InputError, match=r"ratings\[1\]"):
         small.rate_many([(1, 40, 3), (1, 40, rating)])
     assert small.size() == {"users": 3, "items": 3, "ratings": 5}
+
+
+def test_a_rating_that_the_database_cannot_hold_is_rejected(store):
+    store.set_scale(0, 10, 0.0001)
+    store.put_item("m", "M")
+    for rating in (1e-300, 1e-44):
+        for write in (lambda r: store.rate("ann", "m", r), lambda r: store.rate_many([("ann", "m", r)]),
+                      lambda r: store.visitor_rate("ann", "m", r)):  # fmt: skip
+            with pytest.raises(InputError, match="so close to zero"):
+                write(rating)
+    store.rate("ann", "m", 0)
+    for scale in ((0, 1e300, 1), (1e-300, 1, 1)):
+        with pytest.raises(InputError, match="32 bits"):
+            store.set_scale(*scale)
+
+
+def test_errors_of_the_database_show_no_parameters(small):
+    row = {"user_key": 987654, "item_key": 1, "rating": 4.375}
+    with small._reading() as connection, pytest.raises(sa.exc.IntegrityError) as caught:
+        connection.execute(sa.insert(ratings), row)
+    assert "4.375" not in str(caught.value)
+
+
+def test_a_session_that_ended_stays_ended_until_its_cookie_expires(store):
+    now = int(time.time())
+    store.end_session("one", now + 100)
+    store.end_session("two", now - 1)
+    store.end_session("three", now + 100)
+    assert [store.is_session_ended(name) for name in ("one", "two", "three", "four")] == [True, False, True, False]
+    store.about()
 
 
 def test_an_unknown_item_changes_nothing(small):

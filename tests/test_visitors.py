@@ -100,6 +100,7 @@ def test_a_model_fitted_to_a_forgotten_visitor_is_removed(small, tmp_path):
     refit(small, versions, with_visitors=True)
     assert (versions.current().users, versions.current().ratings) == (4, 6)
     small.forget_visitor("ann", learned=True)
+    small.release_visitor_changes()
     assert small.about().forgotten == versions.current().forgotten + 1  # this makes a refit due
     refit(small, versions, with_visitors=True)
     assert [(version.number, version.users) for version in versions.all()] == [(2, 3)]

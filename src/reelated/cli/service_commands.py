@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
 
 from reelated.cli.check_command import Rejects, check_source, write_rejects
@@ -70,8 +69,13 @@ def import_source(store: "Store", source: str, options: Options) -> None:
     # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(extra) for extra in (options.items, options.users) if extra]
     key = " ".join([fingerprint(source), repr(options), *extras])
+    from reelated.store import is_export, read_export
+
     with working("Importing") as progress:
-        report = store.import_data(read_source(source, options), key, progress=progress)
+        if is_export(source) and options == Options():
+            report = store.import_export(read_export(source), key, progress=progress)
+        else:
+            report = store.import_data(read_source(source, options), key, progress=progress)
     console().print(str(report), markup=False)
 
 
@@ -107,17 +111,12 @@ def scale(
 def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")], store: StoreUrl = None
 ) -> None:
-    """Export the store as tables that every other command takes as SOURCE."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"DIR {folder}: expected a new or empty folder.")
+    """Export the store as tables that every other command takes as SOURCE; import restores it exactly."""
     with open_store(store) as opened:
-        data, _ = opened.dataset()
-    folder.mkdir(parents=True, exist_ok=True)
-    ratings = data.ratings.to_polars()
-    for name, table in {"ratings": ratings, "items": data.items, "users": data.users}.items():
-        table.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(folder / f"{name}.csv")
-    counts = f"{plural(len(ratings), 'rating')}, {plural(len(data.items), 'item')}, {plural(len(data.users), 'user')}"
-    console().print(f"{counts} written to {folder}.", markup=False)
+        export = opened.export()
+    export.write(folder)
+    counts = f"{plural(len(export.ratings), 'rating')}, {plural(len(export.items), 'item')}"
+    console().print(f"{counts}, {plural(len(export.users), 'user')} written to {folder}.", markup=False)
 
 
 def forget(
@@ -132,6 +131,9 @@ def forget(
         n_removed = opened.forget(*(opened.parse("user", user) for user in users))
         subject = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
         say(f"{subject} and {plural(n_removed, 'rating')} are removed from the store.")
+        if not opened.journal_is_clean:
+            say("Another program is reading the store, whose journal contains them until that program is done.")
+            say("A running service removes them then; without one, the last program to close the store does.")
         versions = versions_of(opened, models)
         if versions.current() is None:
             return
@@ -152,6 +154,7 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
     """Refit in this process with a progress bar."""
     from reelated.refit import refit
 
+    store.release_visitor_changes()  # the refit removes models with erased visitors, too
     with working(label):
         return refit(store, versions, with_visitors=with_visitors)
 

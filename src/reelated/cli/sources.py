@@ -127,7 +127,11 @@ def _cache_path(source: str, options: Options) -> Path:
     parts = [reelated.__version__, str(code), fingerprint(source), repr(options)]
     parts += [fingerprint(extra) for extra in (options.items, options.users) if extra]
     key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
-    return cache_folder() / "models" / f"{key}.model"
+    models = cache_folder() / "models"
+    with suppress(OSError):
+        models.mkdir(mode=0o700, exist_ok=True)
+        models.chmod(0o700)  # the models contain ratings, and a cache folder that exists may be open to others
+    return models / f"{key}.model"
 
 
 def _remove(cached: Path) -> None:

@@ -31,6 +31,8 @@ from reelated.recommender.defaults import check_role, default_ranker, default_ra
 from reelated.recommender.engine import Models
 from reelated.recommender.recency import check_recency
 
+NO_TIMES = "Times are not known for all ratings: all count alike, however old."
+
 
 class Recommender(FittedRecommender):
     """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
@@ -169,7 +171,7 @@ class Recommender(FittedRecommender):
 
     def _notes(self, ratings: Ratings, models: Models) -> Iterator[str]:
         if self.recency_half_life is not None and self.ranker is not None and ratings.times is None:
-            yield "Times are not known for all ratings: all count alike, however old."
+            yield NO_TIMES
         yield from self.rater_notes(models)
 
     def rater_notes(self, models: Models) -> tuple[str, ...]:
@@ -309,7 +311,13 @@ class Recommender(FittedRecommender):
         Path
         """
         self._fitted  # noqa: B018
-        return storage.save(self, Path(path), ratings=ratings)
+        return storage.save(self if ratings else self._without_data_notes(), Path(path), ratings=ratings)
+
+    def _without_data_notes(self) -> "Recommender":
+        """Return a copy without the notes on the data, which quote rows with their user ids."""
+        bare = copy(self)
+        bare.notes_ = tuple(note for note in self.notes_ if note in {NO_TIMES, *self.rater_notes(self.models_)})
+        return bare
 
     @classmethod
     def load(cls, path: str | Path) -> "Recommender":

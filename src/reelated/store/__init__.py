@@ -1,6 +1,7 @@
 """Database of users, items and ratings, in SQLite or PostgreSQL."""
 
 from reelated.store.connection import StoreUnavailable, default_url
+from reelated.store.export import Export, is_export, read_export
 from reelated.store.import_export import ImportReport
 from reelated.store.info import StoreInfo
 from reelated.store.item_queries import StoredItem
@@ -9,6 +10,7 @@ from reelated.store.store import Store
 from reelated.store.user_queries import Profile, UserRating
 
 __all__ = [
+    "Export",
     "GenreTaste",
     "ImportReport",
     "Profile",
@@ -18,4 +20,6 @@ __all__ = [
     "StoredItem",
     "UserRating",
     "default_url",
+    "is_export",
+    "read_export",
 ]

@@ -1,8 +1,10 @@
 """Connections: SQLite with durable commits, or PostgreSQL; driver errors become one clear message."""
 
+import os
+import shutil
 import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +17,9 @@ from reelated.errors import InputError, not_installed, shorten
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 MAX_PARAMETERS = 5000  # databases limit the parameters of a statement
+LOCK_TIMEOUT = 30.0  # seconds; a service waits less
+MIN_FREE = 16_000_000  # bytes
+STATEMENTS = 30  # a statement may take this many times the lock timeout
 
 
 class StoreUnavailable(ConnectionError):
@@ -24,17 +29,20 @@ class StoreUnavailable(ConnectionError):
 class Database:
     """Connections and transactions."""
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
         self.url = check_url(default_url() if url is None else url)
-        self.engine = create_engine(self.url)
+        self.engine = create_engine(self.url, lock_timeout)
         self.dialect = self.url.get_backend_name()
         is_file = self.dialect == "sqlite"
         self._autocommit = self.engine.execution_options(begin=None) if is_file else self.engine
         # IMMEDIATE takes the write lock at once: an upgrade from a read lock could fail midway
         options = {"begin": "BEGIN IMMEDIATE"} if is_file else {"isolation_level": "READ COMMITTED"}
         self._transaction = self.engine.execution_options(**options)
-        # SQLite allows one writer at a time: the threads of a process queue here
-        self._write_lock = threading.Lock() if is_file else nullcontext()
+        self._write_lock = WriteLock(lock_timeout if is_file else None)
+        self._file = DatabaseFile(self.engine.url.database if is_file else None)
+        if is_file:
+            sa.event.listen(self.engine, "connect", self._file.remember)
+        self.journal_is_clean = True  # False while a removed row may still be in SQLite's write-ahead log
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"
@@ -43,15 +51,27 @@ class Database:
         """Create the tables, or migrate them to the current schema; return this store."""
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self._writing() as connection:
             if self.dialect == "postgresql":  # another process that starts now waits
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7335528)")
+            check_is_ours(connection, self)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError:
+                expected = "its tables are of a later version of Reelated, or of another program."
+                raise InputError(expected, parameter="store", value=repr(self), remedy="Upgrade Reelated.") from None
         return self
+
+    def check_room(self) -> None:
+        """Raise if the disk of a SQLite file is full, on which every write fails."""
+        folder = Path(self.engine.url.database or "").parent
+        if self.dialect == "sqlite" and shutil.disk_usage(folder).free < MIN_FREE:
+            raise StoreUnavailable(f"The disk of the store is full: less than {MIN_FREE // 10**6} MB are free.")
 
     def close(self) -> None:
         """Close all connections."""
@@ -60,6 +80,7 @@ class Database:
     @contextmanager
     def _reading(self, *, snapshot: bool = False) -> Iterator[sa.Connection]:
         """Yield a connection for reading; with `snapshot` all reads see the same state."""
+        self._file.check()
         if not snapshot:
             with translate_errors(), self._autocommit.connect() as connection:
                 yield connection
@@ -74,12 +95,23 @@ class Database:
         """Yield a connection in a transaction: commit at the end of the block, roll back on an error."""
         with translate_errors(), self._write_lock, self._transaction.begin() as connection:
             yield connection
+        self._file.check()
 
-    def _truncate_journal(self) -> None:
-        """Truncate the write-ahead log of SQLite, which still holds removed rows."""
+    def overwrite_journal(self) -> bool:
+        """Remove erased rows from SQLite's write-ahead log; return False if another connection still reads it.
+
+        No writer waits: the passive checkpoint does the work without a lock, and truncating gives up at once.
+        """
         if self.dialect == "sqlite":
             with self._reading() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("PRAGMA busy_timeout=0")
+                try:
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+                    busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+                finally:
+                    connection.invalidate()  # the next connection has its own busy timeout again
+            self.journal_is_clean = not busy
+        return self.journal_is_clean
 
     def _insert(self, table: sa.Table) -> Any:
         """Return an INSERT that supports ON CONFLICT."""
@@ -92,18 +124,62 @@ class Database:
         return insert.on_conflict_do_update(index_elements=keys, set_=values, where=where)
 
 
+class WriteLock:
+    """Lock for the writers of a process, because SQLite allows one writer at a time; None: no lock."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if self.timeout is not None and not self._lock.acquire(timeout=self.timeout):
+            raise StoreUnavailable("The store is busy: another process is writing. Try again in a moment.")
+
+    def __exit__(self, *_: object) -> None:
+        if self.timeout is not None:
+            self._lock.release()
+
+
+class DatabaseFile:
+    """The SQLite file of the open connections: what they write is lost once its path names another file."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self._opened: tuple[int, int] | None = None
+
+    def remember(self, *_: Any) -> None:
+        """Record which file the first connection opened."""
+        if self._opened is None:
+            self._opened = self._identity()
+
+    def check(self) -> None:
+        """Raise if the file was removed or replaced since."""
+        if self._opened is not None and self._identity() != self._opened:
+            raise StoreUnavailable(f"The file {self.path} was removed or replaced. Restart the service.")
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            stat = os.stat(self.path or "")
+        except OSError:
+            return None
+        return stat.st_dev, stat.st_ino
+
+
 class PreparedStatement:
     """A pre-compiled SQL statement sent straight to the driver; compiling it costs more than running it.
 
     With `keep_connection` it holds one connection instead of asking the pool, and only one thread at a time may call
-    it.
+    it. `check` runs after the statement.
     """
 
-    def __init__(self, statement: Any, engine: sa.Engine, *, keep_connection: bool = False) -> None:
+    def __init__(
+        self, statement: Any, engine: sa.Engine, check: Callable[[], None], *, keep_connection: bool = False
+    ) -> None:
         compiled = statement.compile(dialect=engine.dialect)
         self.text = str(compiled)
         self.names = compiled.positiontup
         self.engine = engine
+        self.check = check
         self.error: Any = engine.dialect.loaded_dbapi.Error
         self.keep_connection = keep_connection  # the pool takes a quarter of the processor time of a rating
         self._connection: Any = None
@@ -124,6 +200,7 @@ class PreparedStatement:
             self._connection = connection
         else:
             connection.close()
+        self.check()
         return result
 
     def _connect(self) -> Any:
@@ -138,6 +215,14 @@ class PreparedStatement:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def check_is_ours(connection: sa.Connection, store: Database) -> None:
+    """Raise if a database has tables of the same names that Reelated did not make."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if "alembic_version" not in tables and tables & {"users", "ratings", "items", "movies", "facts"}:
+        expected = "this database holds tables of another program."
+        raise InputError(expected, parameter="store", value=repr(store), remedy="Use a database of its own.")
 
 
 def default_url() -> str:
@@ -159,8 +244,9 @@ def check_url(url: Any) -> sa.URL:
     return parsed.set(drivername=driver)
 
 
-def create_engine(url: sa.URL) -> sa.Engine:
+def create_engine(url: sa.URL, lock_timeout: float = LOCK_TIMEOUT) -> sa.Engine:
     """Return an engine; only the folder of a SQLite file is created, and no connection is opened."""
+    hidden = {"hide_parameters": True}  # an error in the log must not show who rated what
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "").expanduser()
         try:
@@ -172,17 +258,23 @@ def create_engine(url: sa.URL) -> sa.Engine:
                 value=str(file),
                 remedy="Name another.",
             ) from None
-        engine = sa.create_engine(url.set(database=str(file)), connect_args={"timeout": 30}, pool_size=40)
+        engine = sa.create_engine(
+            url.set(database=str(file)), connect_args={"timeout": lock_timeout}, pool_size=40, **hidden
+        )
         sa.event.listen(engine, "do_connect", partial(_create_sqlite, file))
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     # AUTOCOMMIT: a single statement takes one round trip
-    options: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "isolation_level": "AUTOCOMMIT"}
+    options: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "isolation_level": "AUTOCOMMIT"}
+    options |= {"pool_timeout": min(5.0, lock_timeout)} | hidden
+    seconds = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
     try:
-        return sa.create_engine(url, connect_args={"connect_timeout": 5}, **options)
+        engine = sa.create_engine(url, connect_args=seconds, **options)
     except ModuleNotFoundError:
         raise not_installed("The driver for PostgreSQL", "postgres") from None
+    sa.event.listen(engine, "connect", partial(_prepare_postgresql, lock_timeout))
+    return engine
 
 
 def _create_sqlite(file: Path, *_: Any) -> None:
@@ -197,6 +289,15 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # FULL: a commit survives a power failure; secure_delete: erased data is overwritten
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare_postgresql(lock_timeout: float, connection: Any, _record: Any) -> None:
+    """Bound the wait for a lock, and with it the time of a statement, as far as the service is concerned."""
+    # SET works behind a connection pooler, where startup options do not
+    connection.execute(f"SET lock_timeout = {int(1000 * lock_timeout)}")
+    if lock_timeout < LOCK_TIMEOUT:
+        connection.execute(f"SET statement_timeout = {int(STATEMENTS * 1000 * lock_timeout)}")
+    connection.commit()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -214,6 +315,8 @@ def translate_errors() -> Iterator[None]:
     except sa.exc.TimeoutError:
         raise StoreUnavailable("The store has no connection free. Try again in a moment.") from None
     except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise InputError("The file of the store is no SQLite database, or a damaged one.") from None
         raise unavailable(error.orig) from error
 
 

@@ -23,11 +23,12 @@ COLUMN_TYPES: dict[str, dict[str, Any]] = {
     },
     "items": {
         "item_key": pl.Int64, "item_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
-        "imdb_id": pl.String, "tmdb_id": pl.String,
+        "imdb_id": pl.String, "tmdb_id": pl.String, "hidden": pl.Boolean,
     },
     "genres": {"item_key": pl.Int64, "position": pl.Int32, "genre": pl.String},
 }  # fmt: skip
 RATING_ROW = tuple(COLUMN_TYPES["ratings"])
+_REQUIRED_COLUMNS = ("user_id", "item_id", "rating", "hidden")
 # negative keys do not collide with the keys of users
 _VISITOR_TYPES = {"user_key": pl.Int64, "user_id": pl.String}
 _VISITOR_RATINGS = [
@@ -102,11 +103,19 @@ def _read(connection: sa.Connection, columns: Sequence[Any], types: dict[str, An
 
 
 def _without_empty_columns(table: pl.DataFrame) -> pl.DataFrame:
-    return table.select(column for column in table if column.null_count() < len(table))
+    """Drop columns without values, except those that every table has."""
+    return table.select(
+        column for column in table if column.null_count() < len(table) or column.name in _REQUIRED_COLUMNS
+    )
 
 
 def as_dataset(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> Dataset:
-    """Join the tables by their keys into a data set; drop columns without values."""
+    """Join the tables by their keys into a data set."""
+    return Dataset.from_frames(*as_frames(info, tables), scale=info.scale, name=info.name, noun=info.noun)
+
+
+def as_frames(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Join the tables by their keys into ratings, items and users; drop columns without values."""
     id_types: dict[str, Any] = {"int": pl.Int64, "str": pl.String}
     users = tables["users"].with_columns(pl.col("user_id").cast(id_types[info.user_id_type]))
     items = tables["items"].with_columns(pl.col("item_id").cast(id_types[info.item_id_type]))
@@ -121,5 +130,6 @@ def as_dataset(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> Dataset:
     # ratings since the import have no position; their timestamps are larger, so they sort last, by time
     if ratings["order"].null_count() < len(ratings):
         ratings = ratings.with_columns(pl.coalesce("order", "timestamp"))
-    frames = map(_without_empty_columns, (ratings, items.drop("item_key"), users.drop("user_key")))
-    return Dataset.from_frames(*frames, scale=info.scale, name=info.name, noun=info.noun)
+    frames = (ratings, items.drop("item_key"), users.drop("user_key"))
+    ratings, items, users = map(_without_empty_columns, frames)
+    return ratings, items, users

@@ -44,6 +44,13 @@ def check_text(name: str, value: str, max_length: int) -> str:
     return value
 
 
+def check_title(title: str, max_length: int) -> str:
+    """Return a title that people can see, or raise `InputError`."""
+    if not any(char.isprintable() and not char.isspace() for char in check_text("title", title, max_length)):
+        raise InputError("expected a character that can be seen.", parameter="title", value=title)
+    return title
+
+
 def normalize_title(title: str) -> str:
     """Return a title without case and accents, for search."""
     decomposed = unicodedata.normalize("NFKD", title.casefold())

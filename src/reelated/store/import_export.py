@@ -16,7 +16,8 @@ from reelated.ratings import NO_TIME, Dataset, Scale
 from reelated.ratings.dataset import observed_scale
 from reelated.ratings.matrix import as_decimals
 from reelated.store.connection import select_in
-from reelated.store.frames import RATING_ROW, RatingBatches, as_dataset, read_tables, read_visitors
+from reelated.store.export import Export
+from reelated.store.frames import RATING_ROW, RatingBatches, as_dataset, as_frames, read_tables, read_visitors
 from reelated.store.info import DEFAULTS, StoreInfo, is_on, read_info, scale_text
 from reelated.store.item_queries import ItemQueries
 from reelated.store.schema import imports, items, ratings, users
@@ -69,7 +70,9 @@ class ImportRun(NamedTuple):
 class ImportExport(ItemQueries):
     """Import and export of data sets."""
 
-    def import_data(self, data: Dataset, fingerprint: str, *, progress: Progress | None = None) -> ImportReport:
+    def import_data(
+        self, data: Dataset, fingerprint: str, *, hidden: Sequence[Any] = (), progress: Progress | None = None
+    ) -> ImportReport:
         """Import a data set in batches; an interrupted import resumes where it stopped.
 
         Of two ratings of one item by one user the later counts; a rating without a timestamp counts as older.
@@ -81,6 +84,8 @@ class ImportExport(ItemQueries):
             Result of `reelated.read`.
         fingerprint : str
             Hash of the data, which identifies an interrupted import.
+        hidden : sequence of int or str, default ()
+            Ids of items to hide.
         progress : callable, optional
             Called with the fraction done.
 
@@ -94,7 +99,7 @@ class ImportExport(ItemQueries):
             The data is incompatible with the store.
         """
         try:
-            item_keys, run, scale = self._begin(data, fingerprint)
+            item_keys, run, scale = self._begin(data, fingerprint, hidden)
         except BaseException:
             self._info = None  # the transaction was rolled back: the cached metadata is wrong
             raise
@@ -115,7 +120,9 @@ class ImportExport(ItemQueries):
         n_users, n_items = len(data.ratings.user_ids), len(data.items)
         return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale)
 
-    def _begin(self, data: Dataset, fingerprint: str) -> tuple[np.ndarray, ImportRun, Scale | None]:
+    def _begin(
+        self, data: Dataset, fingerprint: str, hidden: Sequence[Any]
+    ) -> tuple[np.ndarray, ImportRun, Scale | None]:
         """Write catalogue, user attributes and import run; return item keys, progress, and the scale if it changed."""
         incoming = data.ratings
         with self._writing() as connection:
@@ -135,7 +142,9 @@ class ImportExport(ItemQueries):
                 self._info = read_info(connection)
             run = self._start_run(connection, data.name, fingerprint)
             self._write_items(connection, self._rows("item", data.items))
+            self._hide(connection, [str(item_id) for item_id in hidden])
             self._update_users(connection, data)
+            self._write_users(connection, data, _unrated_users(data))
             keys = dict(connection.execute(sa.select(items.c.item_id, items.c.item_key)).all())
         item_keys = np.array([keys[str(item_id)] for item_id in incoming.item_ids.values.to_list()], np.int64)
         return item_keys, run, scale
@@ -211,6 +220,8 @@ class ImportExport(ItemQueries):
 
     def _write_users(self, connection: sa.Connection, data: Dataset, user_ids: Sequence[Any]) -> np.ndarray:
         """Upsert users with their attributes; return their keys in order."""
+        if not user_ids:
+            return np.empty(0, np.int64)
         table = data.users.filter(pl.col("user_id").is_in(user_ids))
         rows = [
             {name: row.get(name) for name in USER_ATTRIBUTES} | {"user_id": self._id_text("user", row["user_id"])}
@@ -281,6 +292,39 @@ class ImportExport(ItemQueries):
         if tables["ratings"].is_empty():
             raise InputError("The store holds no ratings yet. Import some, or rate items.")
         return as_dataset(info, tables), info
+
+    def export(self) -> Export:
+        """Return the whole store without its visitors, read from one snapshot; `import_data` restores it.
+
+        Returns
+        -------
+        Export
+        """
+        with self._reading(snapshot=True) as connection:
+            info = read_info(connection)
+            return Export(info, *as_frames(info, read_tables(connection)))
+
+    def import_export(self, export: Export, fingerprint: str, *, progress: Progress | None = None) -> ImportReport:
+        """Import an exported store, with its hidden items.
+
+        Parameters
+        ----------
+        export : Export
+            Result of `read_export`.
+        fingerprint, progress
+            As for `import_data`.
+
+        Returns
+        -------
+        ImportReport
+        """
+        return self.import_data(export.dataset(), fingerprint, hidden=export.hidden_ids(), progress=progress)
+
+
+def _unrated_users(data: Dataset) -> list[Any]:
+    """Return the users who have rated nothing."""
+    rated = pl.DataFrame({"user_id": data.ratings.user_ids.values})
+    return data.users.join(rated, on="user_id", how="anti")["user_id"].to_list()
 
 
 def _attributes_in(table: pl.DataFrame) -> list[str]:

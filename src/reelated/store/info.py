@@ -9,10 +9,11 @@ from reelated.errors import InputError, check_number
 from reelated.ratings import Scale
 from reelated.ratings.dataset import check_scale
 from reelated.ratings.matrix import as_decimals
-from reelated.store.connection import Database
+from reelated.store.connection import LOCK_TIMEOUT, Database
 from reelated.store.ids import IdType, Kind, id_text, parse_id
 from reelated.store.schema import facts, items, ratings, users, visitor_ratings
 
+_FLOAT32 = np.finfo(np.float32)
 # metadata of a store before the first import
 DEFAULTS = {
     "name": "ratings",
@@ -22,6 +23,8 @@ DEFAULTS = {
     "noun": "item",
     "changes": "0",
     "forgotten": "0",
+    "visitor_changes": "0",
+    "visitors_forgotten": "0",
 }
 
 
@@ -59,8 +62,8 @@ class StoreInfo(NamedTuple):
 class InfoQueries(Database):
     """Queries and changes of the metadata."""
 
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__(url)
+    def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        super().__init__(url, lock_timeout=lock_timeout)
         self._info: StoreInfo | None = None
 
     def about(self) -> StoreInfo:
@@ -91,17 +94,35 @@ class InfoQueries(Database):
     def _increment(self, connection: sa.Connection, name: str, amount: int) -> None:
         self._set_meta(connection, name, sa.cast(sa.cast(facts.c.value, sa.BigInteger) + amount, sa.Text))
 
-    def count(self, changes: int) -> None:
+    def count(self, changes: int, *, by_visitors: bool = False) -> None:
         """Add to the counter of changed ratings, which decides when a refit is due.
 
         Parameters
         ----------
         changes : int
             Number of changes since the last call.
+        by_visitors : bool, default False
+            Whether visitors made the changes, which count after `release_visitor_changes`.
         """
         with self._writing() as connection:
             self._ensure_meta(connection)
-            self._increment(connection, "changes", changes)
+            self._increment(connection, "visitor_changes" if by_visitors else "changes", changes)
+
+    def release_visitor_changes(self) -> None:
+        """Add the changes and erasures of visitors to the counters, so that a refit is due."""
+        with self._writing() as connection:
+            for name, counter in (("visitor_changes", "changes"), ("visitors_forgotten", "forgotten")):
+                query = sa.select(facts.c.value).where(facts.c.name == name).with_for_update()
+                if amount := int(connection.scalar(query) or 0):
+                    self._increment(connection, counter, amount)
+                    self._set_meta(connection, name, "0")
+
+    def has_visitor_changes(self) -> bool:
+        """Return whether visitors changed or erased ratings since `release_visitor_changes`."""
+        names = ("visitor_changes", "visitors_forgotten")
+        query = sa.select(facts.c.value).where(facts.c.name.in_(names), facts.c.value != "0")
+        with self._reading() as connection:
+            return connection.scalar(query) is not None
 
     def size(self) -> dict[str, int]:
         """Return the numbers of users, items and ratings."""
@@ -144,6 +165,8 @@ class InfoQueries(Database):
             The scale is invalid, or a rating in the store is outside it.
         """
         scale = check_scale((low, high, step))
+        if not is_storable(low) or not is_storable(high):
+            raise InputError("expected ends that 32 bits can hold.", parameter="scale", value=(low, high, step))
         with self._writing() as connection:
             stored = self._distinct_ratings(connection)
             if stored and not scale.low <= min(stored) <= max(stored) <= scale.high:
@@ -180,6 +203,8 @@ class InfoQueries(Database):
             self.about()  # another process may have set another scale
         scale = self.scale
         if is_on(scale, rating):
+            if not is_storable(rating):
+                raise InputError("expected a number that is not so close to zero.", parameter=name, value=rating)
             return float(rating)
         expected = f"a finite number from {scale}" if scale.low < scale.high else f"{scale.low:g}"
         raise InputError(
@@ -262,6 +287,11 @@ def is_on(scale: Scale, rating: Any) -> bool:
     except InputError:
         return False
     return not is_whole((high - low) / step) or is_whole((value - low) / step)
+
+
+def is_storable(value: float) -> bool:
+    """Return whether a number is within the range of the 32 bits of a rating."""
+    return value == 0 or float(_FLOAT32.tiny) <= abs(value) <= float(_FLOAT32.max)
 
 
 def is_whole(steps: float) -> bool:

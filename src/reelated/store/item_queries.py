@@ -1,15 +1,15 @@
 """`ItemQueries`: the catalogue of the store."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
 from reelated.ratings.dataset import NO_TITLE
-from reelated.store.connection import MAX_PARAMETERS, PreparedStatement, select_in
-from reelated.store.ids import check_text, normalize_title
+from reelated.store.connection import LOCK_TIMEOUT, MAX_PARAMETERS, PreparedStatement, select_in
+from reelated.store.ids import check_text, check_title, normalize_title
 from reelated.store.info import InfoQueries
 from reelated.store.schema import genres, items, ratings
 
@@ -41,10 +41,10 @@ class StoredItem(NamedTuple):
 class ItemQueries(InfoQueries):
     """Queries and changes of the catalogue."""
 
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__(url)
+    def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        super().__init__(url, lock_timeout=lock_timeout)
         self._hidden = PreparedStatement(
-            sa.select(as_list(self.dialect, items.c.item_key)).where(items.c.hidden), self.engine
+            sa.select(as_list(self.dialect, items.c.item_key)).where(items.c.hidden), self.engine, self._file.check
         )
 
     def put_item(
@@ -79,7 +79,7 @@ class ItemQueries(InfoQueries):
         """
         values: dict[str, Any] = {}
         if title is not None:
-            values["title"] = check_text("title", title, MAX_TITLE_LENGTH)
+            values["title"] = check_title(title, MAX_TITLE_LENGTH)
             values["title_normalized"] = normalize_title(title)
         if year != "unchanged":
             values["year"] = check_year(year)
@@ -105,6 +105,8 @@ class ItemQueries(InfoQueries):
 
     def _write_items(self, connection: sa.Connection, rows: Collection[Mapping[str, Any]]) -> dict[str, int]:
         """Upsert items; return stored id → key."""
+        if not rows:
+            return {}
         insert = self._insert(items)
         values = [
             {name: row.get(name) for name in _OTHER_COLUMNS}
@@ -202,6 +204,12 @@ class ItemQueries(InfoQueries):
         with self._writing() as connection:
             key = self._item_key(connection, item_id)
             connection.execute(sa.update(items).where(items.c.item_key == key).values(hidden=hidden))
+
+    def _hide(self, connection: sa.Connection, texts: Sequence[str]) -> None:
+        """Hide items by their stored ids."""
+        for start in range(0, len(texts), MAX_PARAMETERS):
+            part = items.c.item_id.in_(texts[start : start + MAX_PARAMETERS])
+            connection.execute(sa.update(items).where(part).values(hidden=True))
 
     def is_hidden(self, item_id: Any) -> bool:
         """Return whether an item is hidden; False for an unknown item.

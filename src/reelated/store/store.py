@@ -14,6 +14,8 @@ class Store(UserQueries, VisitorQueries, RatingStats, ImportExport):
     url : str, optional
         `sqlite:///path/to/store.db` or `postgresql://user:password@host/database`; by default a SQLite file in the
         user's data folder. `upgrade` creates the tables or migrates them.
+    lock_timeout : float, default 30.0
+        Seconds to wait for a lock of the database; then the call raises `StoreUnavailable`.
 
     Examples
     --------

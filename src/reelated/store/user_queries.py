@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from reelated.errors import Advice, UnknownId, shorten, unknown_user
 from reelated.ratings import NO_TIME
-from reelated.store.connection import PreparedStatement, select_in
+from reelated.store.connection import LOCK_TIMEOUT, PreparedStatement, select_in
 from reelated.store.item_queries import ItemQueries, as_list
 from reelated.store.schema import items, ratings, users
 
@@ -85,11 +85,12 @@ def _profile_statement(dialect: str) -> sa.Select[Any]:
 class UserQueries(ItemQueries):
     """Queries and changes of users and their ratings."""
 
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__(url)
+    def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        super().__init__(url, lock_timeout=lock_timeout)
         self._rating_upsert = self._rating_statement()
-        self._rate = PreparedStatement(self._rating_upsert, self.engine, keep_connection=self.dialect == "sqlite")
-        self._profile = PreparedStatement(_profile_statement(self.dialect), self.engine)
+        keep = self.dialect == "sqlite"
+        self._rate = PreparedStatement(self._rating_upsert, self.engine, self._file.check, keep_connection=keep)
+        self._profile = PreparedStatement(_profile_statement(self.dialect), self.engine, self._file.check)
 
     def close(self) -> None:
         """Close all connections."""
@@ -330,5 +331,5 @@ class UserQueries(ItemQueries):
                 connection.execute(sa.delete(users).where(users.c.user_key == keys[text]))
             self._increment(connection, "forgotten", len(ids))
             self._increment(connection, "changes", n_removed)
-        self._truncate_journal()
+        self.overwrite_journal()
         return int(n_removed)

@@ -6,11 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reelated.errors import InputError
 from reelated.store.item_queries import ItemQueries
 from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
 from reelated.store.user_queries import UserRating
 
-MAX_RATINGS = 5000  # only the latest ratings of a visitor count
+MAX_RATINGS = 1000  # only the latest ratings of a visitor count: anybody can be one, and a page costs as many steps
+MAX_DISMISSED = 200
+_ENDED = "ended session "
 
 
 class VisitorQueries(ItemQueries):
@@ -27,6 +30,39 @@ class VisitorQueries(ItemQueries):
                 connection.execute(self._insert(facts).on_conflict_do_nothing(), row)
                 secret = connection.scalar(query)
         return str(secret)
+
+    def end_session(self, session_id: str, expires: int) -> None:
+        """Record that a session has ended before its cookie expires.
+
+        Parameters
+        ----------
+        session_id : str
+            Random id of the session.
+        expires : int
+            When the cookie expires, in seconds since 1970; the record is removed some time after.
+        """
+        ended = facts.c.name.startswith(_ENDED)
+        with self._writing() as connection:
+            expired = sa.cast(facts.c.value, sa.BigInteger) < int(time.time())
+            connection.execute(sa.delete(facts).where(ended, sa.case((ended, expired), else_=False)))
+            row = {"name": _ENDED + session_id, "value": str(expires)}
+            connection.execute(self._insert(facts).on_conflict_do_nothing(), row)
+
+    def is_session_ended(self, session_id: str) -> bool:
+        """Return whether `end_session` was called for a session.
+
+        Parameters
+        ----------
+        session_id : str
+            Random id of the session.
+
+        Returns
+        -------
+        bool
+        """
+        query = sa.select(facts.c.value).where(facts.c.name == _ENDED + session_id)
+        with self._reading() as connection:
+            return connection.scalar(query) is not None
 
     def visitor_ratings(self, visitor_id: str) -> list[UserRating]:
         """Return a visitor's ratings, newest first.
@@ -102,7 +138,11 @@ class VisitorQueries(ItemQueries):
         ------
         UnknownId
             The store has no such item.
+        InputError
+            The visitor has dismissed too many items.
         """
+        if not back and len(self.dismissed(visitor_id)) >= MAX_DISMISSED:
+            raise InputError(f"{MAX_DISMISSED} items are dismissed already. Take one back first.")
         self._set_row(dismissed, visitor_id, item_id, {}, remove=back)
 
     def _set_row(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, remove: bool) -> None:
@@ -161,13 +201,18 @@ class VisitorQueries(ItemQueries):
 
     def _forget_visitors(self, where: Any, learned: bool) -> int:
         keys = sa.select(visitors.c.visitor_key).where(where)
+        with self._reading() as connection:  # anybody can ask to be erased: only a known visitor takes the write lock
+            if connection.scalar(keys.limit(1)) is None:
+                return 0
         with self._writing() as connection:
             delete = sa.delete(visitor_ratings).where(visitor_ratings.c.visitor_key.in_(keys))
             n_removed = int(connection.execute(delete).rowcount)
             connection.execute(sa.delete(dismissed).where(dismissed.c.visitor_key.in_(keys)))
             connection.execute(sa.delete(visitors).where(where))
             if learned and n_removed:
-                self._increment(connection, "forgotten", 1)
-                self._increment(connection, "changes", n_removed)
-        self._truncate_journal()
+                # not `forgotten` itself: anybody can be a visitor, and erasures must not start one refit after another
+                self._ensure_meta(connection)
+                self._increment(connection, "visitors_forgotten", 1)
+                self._increment(connection, "visitor_changes", n_removed)
+        self.overwrite_journal()
         return n_removed

@@ -1,6 +1,5 @@
 """The HTTP API: each handler parses the request, calls the service, and returns JSON."""
 
-import hmac
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -8,8 +7,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Body, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -17,12 +15,15 @@ from reelated.errors import InputError
 from reelated.recommender import Recommendations
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
+from reelated.web.guard import GuardedRoute, check_key
 from reelated.web.metrics import Metrics
 from reelated.web.service import Service
+from reelated.web.store_work import StoreWork
 
 UserId = Annotated[str, Path(description="A user's id.", examples=["300"])]
 ItemId = Annotated[str, Path(description="An item's id.", examples=["50"])]
-_bearer = HTTPBearer(auto_error=False, description="The API key, if the service has one (REELATED_API_KEY).")
+MAX_CELLS = 100_000
+"""Maximum number of ratings of a new user times rows of the list, because each row is explained by each rating."""
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -46,31 +47,21 @@ def page_response(field: str, rows: list[Any], params: schemas.PageParams) -> Re
     return json_response({field: page, "page": params.page, "more": len(rows) > params.n})
 
 
-def check_key(key: str | None) -> Callable[..., Any]:
-    """Return a dependency that requires the API key; without a key it allows every request."""
-
-    async def check(header: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
-        sent = header.credentials if header else ""
-        if key is not None and not hmac.compare_digest(sent.encode(errors="replace"), key.encode()):
-            detail = "This request needs the API key. Send it as: Authorization: Bearer KEY"
-            raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
-
-    return check
-
-
 class Api:
     """The routes and handlers of one service."""
 
-    def __init__(self, service: Service, metrics: Metrics, key: str | None) -> None:
+    def __init__(self, service: Service, metrics: Metrics, work: StoreWork, key: str | None) -> None:
         self.service = service
         self.store = service.store
         self.metrics = metrics
-        self.router = APIRouter(responses=ERROR_RESPONSES)
+        self.router = APIRouter(responses=ERROR_RESPONSES, route_class=GuardedRoute)
         check = [Depends(check_key(key))]
+        # these must answer while the store does not
+        without_store = (self.recommend_to_new_user, self.similar, self.map, self.model, self.show_metrics, self.live)
         for method, path, handler, model, needs_key in self._routes():
             self.router.add_api_route(
                 path,
-                handler,
+                handler if handler in without_store else work.wrap(handler),
                 methods=[method],
                 response_model=model,
                 status_code={None: 204, schemas.RefitOut: 202}.get(model, 200),
@@ -161,6 +152,11 @@ class Api:
         Rated items that the model does not know are ignored and listed under `unknown`. Without any usable rating the
         list consists of popular items.
         """
+        if body.n * len(body.ratings) > MAX_CELLS:
+            most = max(MAX_CELLS // len(body.ratings), 1)
+            raise InputError(
+                f"expected {most} or less with {len(body.ratings):,} ratings.", parameter="n", value=body.n
+            )
         ratings = {row.item_id: row.rating for row in body.ratings}
         filters = {"genres": body.genres, "years": body.years, "exclude": body.exclude}
         answers = self.service.recommend_to_new_user(ratings, n=body.n, by=body.by, **filters)
@@ -232,14 +228,15 @@ class Api:
         """
         return json_response({"running": self.service.request_refit()}, 202)
 
-    def live(self) -> Response:
+    async def live(self) -> Response:  # async: it needs no thread, which a busy service may not have
         """Report that the process is alive."""
         return json_response({"status": "ok"})
 
     def ready(self) -> Response:
-        """Report whether a model is loaded and the store answers."""
+        """Report whether a model is loaded, the store answers, and its disk has room."""
         self.service.served  # noqa: B018
         self.store.about()
+        self.store.check_room()
         return json_response({"status": "ok"})
 
     def show_metrics(self) -> Response:

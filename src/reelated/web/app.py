@@ -18,13 +18,14 @@ from reelated.web.pages import create_site
 from reelated.web.security import SecurityMiddleware
 from reelated.web.service import Service
 from reelated.web.service_options import ServiceOptions
+from reelated.web.store_work import LOCK_TIMEOUT, StoreWork
 
 
 def create_app(options: ServiceOptions | None = None) -> FastAPI:
     """Create the application; the schema of the store must be up to date (`Store.upgrade`)."""
     options = options or ServiceOptions.from_environment()
-    store = Store(options.store)
-    service, metrics = Service(store, Versions(options.models or models_folder(store))), Metrics()
+    store = Store(options.store, lock_timeout=LOCK_TIMEOUT)
+    service, metrics, work = Service(store, Versions(options.models or models_folder(store))), Metrics(), StoreWork()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -41,10 +42,11 @@ def create_app(options: ServiceOptions | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's page loads scripts from a CDN
         redoc_url=None,
+        redirect_slashes=False,  # the redirect would name the host that the client sent
     )
     app.state.service = service
-    app.include_router(Api(service, metrics, options.api_key).router)
-    app.state.site = create_site(service, options)
+    app.include_router(Api(service, metrics, work, options.api_key).router)
+    app.state.site = create_site(service, options, work)
     app.include_router(app.state.site.router)
     add_error_handlers(app)
     app.add_middleware(SecurityMiddleware, options=options, metrics=metrics)

@@ -9,6 +9,8 @@ from reelated.recommender import ItemRow, Reason, SimilarRow, UserRow
 MAX_ROWS = 1000
 """Maximum number of rows in a list."""
 MAX_RATINGS = 10_000
+MAX_NEW_USER = 5000
+"""Maximum number of ratings, and of excluded items, of a new user: these requests need no key."""
 Id = StrictInt | StrictStr
 Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, examples=[4])]
 N = Annotated[int, Field(ge=1, le=MAX_ROWS, description="Maximum number of rows.")]
@@ -58,12 +60,12 @@ class ItemRatingIn(StrictSchema):
 class NewUserIn(StrictSchema):
     """A new user's ratings, and the options of the list."""
 
-    ratings: Annotated[list[ItemRatingIn], Field(max_length=MAX_RATINGS)]
+    ratings: Annotated[list[ItemRatingIn], Field(max_length=MAX_NEW_USER)]
     n: N = 10
     by: By = None
     genres: Annotated[list[str] | None, Field(max_length=100, examples=[None])] = None
     years: Annotated[tuple[StrictInt, StrictInt] | None, Field(examples=[None])] = None
-    exclude: Annotated[list[Id] | None, Field(max_length=MAX_RATINGS, examples=[None])] = None
+    exclude: Annotated[list[Id] | None, Field(max_length=MAX_NEW_USER, examples=[None])] = None
 
 
 class RatingIn(StrictSchema):

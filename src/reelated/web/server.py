@@ -1,9 +1,12 @@
 """The server: socket, worker processes, JSON logs and graceful shutdown."""
 
+import ctypes
 import logging
+import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 import traceback
@@ -17,8 +20,10 @@ from uvicorn.supervisors import Multiprocess
 
 from reelated.errors import InputError
 from reelated.web.app import create_app
+from reelated.web.protocol import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
 
+PR_SET_PDEATHSIG = 1
 _STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -52,6 +57,7 @@ LOGGING: dict[str, Any] = {
 
 def app() -> FastAPI:
     """Create the application of a worker from the environment variables that `run` sets."""
+    _end_with_parent()
     return create_app(ServiceOptions.from_environment())
 
 
@@ -69,6 +75,7 @@ def run(
         app_factory,
         factory=True,
         workers=workers,
+        http=LimitedProtocol,
         log_config=LOGGING,
         access_log=False,
         server_header=False,
@@ -77,14 +84,25 @@ def run(
         timeout_worker_healthcheck=120,  # a worker may start slowly on a busy machine
     )
     signal.signal(signal.SIGTERM, _exit)  # uvicorn finishes open requests and then raises the signal again
-    with _listening(bound) as listening, tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
+    with _listening(bound) as listening:
         host = f"[{options.host}]" if ":" in options.host else options.host
         say(f"Reelated is running at http://{host}:{listening.getsockname()[1]} (API reference: /docs).")
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
-        else:
+            return
+        with tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the workers share their metrics here
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end a worker with the process that started it, which may be killed; it would hold the port."""
+    parent = multiprocessing.parent_process()
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() != parent.pid:  # it has ended before the call
+        raise SystemExit(1)
 
 
 def _exit(_signal: int, _frame: Any) -> None:

@@ -20,13 +20,16 @@ from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Explanation, ItemRow, Prediction, Recommendations, Recommender, SimilarRow, UserRow
 from reelated.recommender.query import Query
 from reelated.refit import Version, Versions
-from reelated.store import Profile, Store, StoredItem, StoreInfo, StoreUnavailable
+from reelated.store import Profile, Store, StoredItem, StoreInfo
 from reelated.web.elicitation import elicitation_order
+from reelated.web.hidden_items import HiddenItems
 from reelated.web.map_data import MapData
 
 log = logging.getLogger("reelated.web")
-HIDDEN_RETRY = 5.0
-"""Seconds until the next query for hidden items after a failed one, so that an outage does not slow every request."""
+VISITORS_WAIT = 3600
+"""Age in seconds of a model before changes and erasures by visitors start a refit: anybody can cause them."""
+MAX_SEARCH = 60
+"""Number of characters of a search that count: the time of a search with typos is proportional to it."""
 
 
 class NoModel(RuntimeError):
@@ -84,9 +87,10 @@ class Service:
         self._all_users_lock = threading.Lock()  # without it, two threads could read all ratings at the same time
         self._changes_lock = threading.Lock()
         self._switch_lock = threading.Lock()
-        self._next_hidden_query = 0.0
+        self._hidden_items = HiddenItems(lambda: self.store.hidden_keys())
         self.refit_requested = threading.Event()
-        self._changes = 0
+        self._changes = {False: 0, True: 0}  # of users, of visitors
+        self._erased = 0
 
     @property
     def served(self) -> ServedModel:
@@ -118,20 +122,14 @@ class Service:
     def current(self) -> ServedModel:
         """Return the served model, without the items that any worker has hidden.
 
-        While the store is unavailable, the last known set of hidden items applies.
+        While the store does not answer, the last known set of hidden items applies.
         """
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
-        if time.monotonic() >= self._next_hidden_query:
-            try:
-                hidden = self.store.hidden_keys()
-            except StoreUnavailable:
-                self._next_hidden_query = time.monotonic() + HIDDEN_RETRY
-            else:
-                with self._switch_lock:
-                    if hidden != self.served.hidden:
-                        self._served = self.served.with_hidden(hidden)
-                    return self.served
-        return self.served
+        hidden = self._hidden_items.latest()
+        with self._switch_lock:
+            if hidden != self.served.hidden:
+                self._served = self.served.with_hidden(hidden)
+            return self.served
 
     def load_current(self) -> bool:
         """Load the current version if it differs from the served one; return whether it did."""
@@ -161,7 +159,7 @@ class Service:
         items[[key for key, _ in keys]] = recommender.item_ids.indices_of(ids)
         loaded = ServedModel(version, recommender, items, elicitation_order(recommender))
         _warm_up(recommender)  # before the switch: until then, requests use the old model
-        loaded = loaded.with_hidden(self.store.hidden_keys())
+        loaded = loaded.with_hidden(self._hidden_items.latest())
         with self._switch_lock:
             self._served = loaded
         log.info("serving model version %d", version.number)
@@ -187,14 +185,17 @@ class Service:
 
     def find(self, text: str, n: int) -> list[ItemHit]:
         """Find items by title, typos allowed; items that the model does not know come first."""
+        text = text[:MAX_SEARCH]
         rec = self.current().recommender
-        new = [item for item in self.store.find_items(text[:100], n=n) if rec.item_ids.find(item.item_id) is None]
+        new = [item for item in self.store.find_items(text, n=n) if rec.item_ids.find(item.item_id) is None]
         hits: list[Any] = [*new, *rec.find(text, n=n)]
         return [ItemHit(row.item_id, row.title, row.year, row.genres) for row in hits[:n]]
 
     def similar(self, item_id: Any, n: int) -> Recommendations[SimilarRow]:
         """Return the most similar items; this works during an outage of the store."""
-        return self._current_knowing(item_id).recommender.similar(item_id, n=n)
+        served = self.current()
+        self._check_known(served, item_id)
+        return served.recommender.similar(item_id, n=n)
 
     def predict(self, user_id: Any, item_id: Any) -> tuple[Prediction, Explanation]:
         """Return a user's predicted rating of an item and its explanation."""
@@ -260,15 +261,19 @@ class Service:
     def _current_knowing(self, item_id: Any) -> ServedModel:
         """Return the served model; raise `UnknownId` if it does not know the item or the item is hidden."""
         served = self.current()
+        if served.recommender.item_ids.find(item_id) is None:
+            self.item(item_id)  # raises its own error if the store does not know the item either
+        self._check_known(served, item_id)
+        return served
+
+    def _check_known(self, served: ServedModel, item_id: Any) -> None:
         item = served.recommender.item_ids.find(item_id)
         if item is None:
-            self.item(item_id)  # raises its own error if the store does not know the item either
             raise UnknownId(
                 "the model does not know this item until the next refit.", parameter="item_id", value=item_id
             )
         if not served.recommender.catalogue_.shown[item]:
             raise _hidden(item_id)
-        return served
 
     def item(self, item_id: Any) -> StoredItem:
         """Return an item of the store; raise `UnknownId` if it is hidden."""
@@ -282,21 +287,30 @@ class Service:
         self.refit_requested.set()
         return self.versions.is_refitting()
 
-    def count(self, changes: int) -> None:
+    def count(self, changes: int, *, by_visitors: bool = False) -> None:
         """Count changed ratings in memory until `flush`."""
         with self._changes_lock:
-            self._changes += changes
+            self._changes[by_visitors] += changes
 
     def flush(self) -> None:
-        """Add the counted changes to the counter in the store."""
-        with self._changes_lock:
-            changes, self._changes = self._changes, 0
-        try:
-            if changes:
-                self.store.count(changes)
-        except BaseException:
-            self.count(changes)
-            raise
+        """Add the counted changes to the counters in the store, and remove erased rows from its journal."""
+        for by_visitors in (False, True):
+            with self._changes_lock:
+                changes, self._changes[by_visitors] = self._changes[by_visitors], 0
+            try:
+                if changes:
+                    self.store.count(changes, by_visitors=by_visitors)
+            except BaseException:
+                self.count(changes, by_visitors=by_visitors)
+                raise
+        version = self.versions.current()
+        is_old = version is None or time.time() - version.made_at >= VISITORS_WAIT
+        if is_old and self.store.has_visitor_changes():
+            self.store.release_visitor_changes()
+        # another process may have erased users too, while this one kept the journal
+        forgotten = self.store.about().forgotten
+        if (forgotten != self._erased or not self.store.journal_is_clean) and self.store.overwrite_journal():
+            self._erased = forgotten
 
 
 def _hidden(item_id: Any) -> UnknownId:

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from reelated.errors import InputError, check_integer, check_number
 
 MIN_KEY_LENGTH = 16
+MIN_KEY_CHARACTERS = 8
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -31,6 +32,11 @@ class ServiceOptions:
         check_number("poll", self.poll, 0.01)
         if self.api_key is not None and len(self.api_key) < MIN_KEY_LENGTH:
             raise InputError(f"REELATED_API_KEY is too short: expected {MIN_KEY_LENGTH} characters or more.")
+        if self.api_key is not None and not (self.api_key.isascii() and len(set(self.api_key)) >= MIN_KEY_CHARACTERS):
+            raise InputError(
+                "REELATED_API_KEY is easy to guess, or a client cannot send it: expected ASCII, and "
+                f"{MIN_KEY_CHARACTERS} different characters or more."
+            )
         if self.api_key is None and (self.proxy or self.host not in LOOPBACK):
             where = "behind a proxy" if self.proxy else f"on {self.host}"
             raise InputError(

@@ -47,7 +47,7 @@ def erase(site: Site, request: PageRequest) -> Response:
     """Erase the visitor's data and delete their cookie."""
     site.store.forget_visitor(request.session.visitor_id, learned=site.options.learn_from_visitors)
     response = redirect("/how?erased")
-    site.sessions.sign_out(response, VISITOR)
+    site.sessions.delete(response, VISITOR)
     return response
 
 
@@ -70,5 +70,5 @@ def sign_in(site: Site, request: PageRequest) -> Response:
 def sign_out(site: Site, request: PageRequest) -> Response:
     """Sign out the operator."""
     response = redirect("/")
-    site.sessions.sign_out(response)
+    site.sessions.sign_out(request.http, response)
     return response

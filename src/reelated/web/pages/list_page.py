@@ -17,6 +17,8 @@ from reelated.web.pages.breakdown import Breakdown, break_down
 from reelated.web.pages.site import PageRequest, Site, redirect
 
 PAGE_SIZE, MAX_ROWS = 10, 100
+MAX_CELLS = 20_000
+"""Maximum number of a visitor's ratings times rows of their list, because each row is explained by each rating."""
 N_DISMISSED_WITH = 10
 """Number of similar items that are excluded along with a dismissed item."""
 
@@ -79,6 +81,8 @@ class RankChange(NamedTuple):
 def show(site: Site, request: PageRequest) -> Response:
     """Show the visitor's list."""
     query, profile = parse_query(request), visitor_profile(site, request)
+    max_rows = min(max(MAX_CELLS // max(len(profile.rated), 1), PAGE_SIZE), MAX_ROWS)
+    query = query._replace(n=min(query.n, max_rows))
     rec = site.service.served.recommender
     without = site.store.parse("item", query.without) if query.without else None
     change = rank_change(rec, profile, without, site.store.parse("item", query.of), query.by) if query.of else None
@@ -93,7 +97,7 @@ def show(site: Site, request: PageRequest) -> Response:
         decades=decades,
         rank_change=change,
         dismissed=[(item_id, title_of(rec, item_id)) for item_id in profile.dismissed],
-        max_rows=MAX_ROWS,
+        max_rows=max_rows,
         page_size=PAGE_SIZE,
     )
 

@@ -64,7 +64,7 @@ def rate(site: Site, request: PageRequest) -> Response:
     item_id = site.store.parse("item", request.form.get("item_id", ""))
     site.store.visitor_rate(request.session.visitor_id, item_id, parse_rating(rating) if rating else None)
     if site.options.learn_from_visitors:
-        site.service.count(1)
+        site.service.count(1, by_visitors=True)
     response = redirect(request.form.get("back", ""))
     site.sessions.renew(request.http, response, request.session)
     return response

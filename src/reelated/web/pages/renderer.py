@@ -20,6 +20,7 @@ PAGE_HEADERS = {
     ),
     "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send `Origin: null` with forms
 }
+_OVERRIDES = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -54,6 +55,7 @@ class Renderer:
             undefined=StrictUndefined,  # a misspelt variable is an error, not an empty string
             trim_blocks=True,
             lstrip_blocks=True,
+            finalize=without_overrides,
         )
         self.templates.globals.update(static=self.static.address, plural=plural, release=__version__)
         self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale)
@@ -61,6 +63,11 @@ class Renderer:
     def page(self, template: str, status: int, context: dict[str, Any]) -> Response:
         """Render one page."""
         return HTMLResponse(self.templates.get_template(f"{template}.html.j2").render(context), status, PAGE_HEADERS)
+
+
+def without_overrides(value: Any) -> Any:
+    """Drop the characters of a text that reorder the text after them; no title needs them."""
+    return value.translate(_OVERRIDES) if isinstance(value, str) else value
 
 
 def quote_id(value: Any) -> str:

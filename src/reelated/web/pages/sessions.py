@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from reelated.store import Store
+from reelated.web.guard import is_equal
 
 VISITOR, OPERATOR = "reelated_visitor", "reelated_operator"
 LIFETIMES = {VISITOR: 180 * 86400, OPERATOR: 12 * 3600}
@@ -46,14 +48,13 @@ class Sessions:
         """Return the session of a request; a forged or expired cookie is ignored."""
         known = self._read(request, VISITOR)
         visitor_id = known or secrets.token_urlsafe(24)
-        signed_in = self.api_key is not None and self._read(request, OPERATOR) == self._hmac(self.api_key)
+        signed_in = self._operator_session(request) is not None
         is_operator = self.api_key is None or signed_in
         return Session(visitor_id, is_operator, signed_in, self._hmac(f"token {visitor_id}"), known is None)
 
     def is_key(self, text: str) -> bool:
         """Return whether a text is the API key, in constant time."""
-        key = self.api_key or ""
-        return bool(key) and hmac.compare_digest(text.encode(errors="replace"), key.encode())
+        return bool(self.api_key) and is_equal(text, self.api_key or "")
 
     def renew(self, request: Request, response: Response, session: Session) -> None:
         """Set the visitor cookie with a new expiry."""
@@ -61,11 +62,25 @@ class Sessions:
 
     def sign_in(self, request: Request, response: Response) -> None:
         """Set the operator cookie; a change of the API key invalidates it."""
-        self._write(request, response, OPERATOR, self._hmac(self.api_key or ""))
+        self._write(request, response, OPERATOR, f"{self._hmac(self.api_key or '')} {secrets.token_urlsafe(18)}")
 
-    def sign_out(self, response: Response, name: str = OPERATOR) -> None:
+    def sign_out(self, request: Request, response: Response) -> None:
+        """End the operator session in the store, because the browser may not be the only one with the cookie."""
+        if session_id := self._operator_session(request):
+            self.store.end_session(session_id, int(time.time()) + LIFETIMES[OPERATOR])
+        self.delete(response, OPERATOR)
+
+    def delete(self, response: Response, name: str) -> None:
         """Delete a cookie."""
         response.delete_cookie(name, path="/", httponly=True, samesite="lax")
+
+    def _operator_session(self, request: Request) -> str | None:
+        """Return the id of the operator session of a request, or None."""
+        value = None if self.api_key is None else self._read(request, OPERATOR)
+        key, _, session_id = (value or "").partition(" ")
+        if not session_id or key != self._hmac(self.api_key or "") or self.store.is_session_ended(session_id):
+            return None
+        return session_id
 
     def _hmac(self, text: str) -> str:
         """Return an HMAC of a text with the secret."""
@@ -98,6 +113,14 @@ def is_same_site(request: Request, session: Session, token: str) -> bool:
     """Return whether a form comes from this site: its Origin and its CSRF token match (CSRF protection)."""
     # Some browsers send no Origin with a form; then the token alone decides.
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and host_of(origin) != request.headers.get("host"):
         return False
-    return hmac.compare_digest(token.encode(errors="replace"), session.token.encode())
+    return is_equal(token, session.token)
+
+
+def host_of(origin: str) -> str | None:
+    """Return host and port of an origin, or None if it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as `http://[`
+        return None

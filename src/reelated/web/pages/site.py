@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from reelated.web.pages.renderer import Renderer
 from reelated.web.pages.sessions import Session, Sessions, is_same_site
 from reelated.web.service import Service
 from reelated.web.service_options import ServiceOptions
+from reelated.web.store_work import StoreWork
 
 NAVIGATION = (
     ("/", "Rate"),
@@ -66,10 +66,11 @@ Handler = Callable[["Site", PageRequest], Response]
 class Site:
     """The pages of one service."""
 
-    def __init__(self, service: Service, options: ServiceOptions) -> None:
+    def __init__(self, service: Service, options: ServiceOptions, work: StoreWork) -> None:
         self.service = service
         self.store = service.store
         self.options = options
+        self.work = work
         self.sessions = Sessions(service.store, options.api_key)
         self.renderer = Renderer()
         self.paths: set[str] = set()
@@ -81,8 +82,7 @@ class Site:
 
         async def handle(request: Request) -> Response:
             form = read_form(await request.body())
-            # Handlers block on the store and the model, so they run in the thread pool.
-            return await run_sync(self._handle, handler, request, form, operator)
+            return await self.work.run(self._handle, handler, request, form, operator)
 
         self.paths.add(path)
         self.router.add_api_route(path, handle, methods=[method], response_model=None)

@@ -1,0 +1,142 @@
+"""The exported form of a store: Parquet tables, which keep the types of ids, and `store.json` with its metadata."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import scipy.sparse as sp
+
+from reelated.errors import InputError
+from reelated.ratings import Dataset, Ratings, Scale
+from reelated.ratings.dataset import item_table
+from reelated.ratings.ids import Ids
+from reelated.store.ids import IdType
+from reelated.store.info import StoreInfo
+
+METADATA = "store.json"
+FORMAT = 1
+
+
+class Export(NamedTuple):
+    """The content of a store without its visitors.
+
+    Attributes
+    ----------
+    info : StoreInfo
+        Name, scale, noun and types of ids.
+    ratings, items, users : polars.DataFrame
+        All rows, under the caller's ids; `items` has a column `hidden`.
+    """
+
+    info: StoreInfo
+    ratings: pl.DataFrame
+    items: pl.DataFrame
+    users: pl.DataFrame
+
+    def write(self, folder: Path) -> None:
+        """Write a new or empty folder in one step: an interrupted export leaves nothing there.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+
+        Raises
+        ------
+        InputError
+            The folder is not empty or cannot be written.
+        """
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"DIR {folder}: expected a new or empty folder.")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            # beside the target, because a rename works within one file system only; readable by the owner only
+            stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            try:
+                self._write_files(stage)
+                stage.replace(folder)
+            finally:
+                shutil.rmtree(stage, ignore_errors=True)
+        except OSError as error:
+            raise InputError(f"DIR {folder}: it cannot be written ({error.strerror or error}).") from None
+
+    def _write_files(self, folder: Path) -> None:
+        for name in ("ratings", "items", "users"):
+            getattr(self, name).write_parquet(folder / f"{name}.parquet")
+        info = self.info
+        facts = {"name": info.name, "noun": info.noun, "scale": info.scale, "scale_observed": info.scale_observed}
+        (folder / METADATA).write_text(json.dumps({"format": FORMAT} | facts, indent=1), encoding="utf-8")
+
+    def dataset(self) -> Dataset:
+        """Return the data set; unlike one that is read from a table, it may have no ratings."""
+        info = self.info
+        if not self.ratings.is_empty():
+            frames = self.ratings, self.items, self.users
+            data = Dataset.from_frames(*frames, scale=info.scale, name=info.name, noun=info.noun)
+            return replace(data, ratings=replace(data.ratings, scale_observed=info.scale_observed))
+        user_ids, item_ids = Ids(self.users["user_id"].clear(), "user"), Ids(self.items["item_id"].clear(), "item")
+        none = sp.csr_array((0, 0), dtype="float32")
+        ratings = Ratings(user_ids, item_ids, none, info.scale, scale_observed=info.scale_observed)
+        return Dataset(ratings, item_table(self.items, item_ids), self.users, name=info.name, noun=info.noun)
+
+    def hidden_ids(self) -> list[Any]:
+        """Return the ids of the hidden items."""
+        return self.items.filter("hidden")["item_id"].to_list()
+
+
+def is_export(source: str | Path) -> bool:
+    """Return whether a source is a folder that `Export.write` wrote.
+
+    Parameters
+    ----------
+    source : str or Path
+        Any source of ratings.
+
+    Returns
+    -------
+    bool
+    """
+    return (Path(source) / METADATA).is_file()
+
+
+def read_export(folder: str | Path) -> Export:
+    """Read an exported store, exactly as it was written.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A folder that `Export.write` wrote.
+
+    Returns
+    -------
+    Export
+
+    Raises
+    ------
+    InputError
+        The folder is damaged, or written by a later version.
+    """
+    try:
+        facts = json.loads((Path(folder) / METADATA).read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise InputError(f"{folder}: it is written by a later version of Reelated. Upgrade Reelated to import it.")
+        tables = [pl.read_parquet(Path(folder) / f"{name}.parquet") for name in ("ratings", "items", "users")]
+        user_type, item_type = (
+            _id_type(table, name) for table, name in ((tables[2], "user_id"), (tables[1], "item_id"))
+        )
+        scale = Scale(*map(float, facts["scale"]))
+        observed = bool(facts["scale_observed"])
+        info = StoreInfo(facts["name"], scale, user_type, item_type, 0, 0, observed, facts["noun"])
+        return Export(info, *tables)
+    except (OSError, ValueError, LookupError, TypeError, pl.exceptions.PolarsError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{folder}: the exported store is damaged or incomplete ({error}).") from None
+
+
+def _id_type(table: pl.DataFrame, name: str) -> IdType:
+    return "int" if table[name].dtype == pl.Int64 else "str"

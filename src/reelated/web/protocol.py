@@ -1,0 +1,47 @@
+"""`LimitedProtocol`: uvicorn's fast HTTP parser with a limit on headers and addresses."""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD = 65_536
+"""Maximum number of bytes of a head: the address and all headers; or of the trailers after a body."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Closes a connection whose address, headers or trailers do not end.
+
+    The parser has no limit of its own, and appending to a long header takes quadratic time on the event loop.
+    """
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        super().__init__(*args, **params)
+        self._unfinished = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a part of the stream."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._unfinished += len(data)
+        if self._is_complete:
+            self._unfinished, self._is_complete = 0, False
+        elif self._unfinished > MAX_HEAD:
+            self.send_400_response(f"The address and the headers are larger than {MAX_HEAD} bytes.")
+
+    _is_complete = False
+
+    def on_headers_complete(self) -> None:
+        """Start a request."""
+        self._is_complete = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, whose size the application limits."""
+        self._is_complete = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._is_complete = True
+        super().on_message_complete()
