@@ -69,6 +69,7 @@ def test_a_module_name_repeats_only_for_the_same_kind_of_thing():
     assert {name for name in names if names.count(name) > 1} <= SAME_KIND
 
 
+NUMBA = {"_cache", "_cache_file"}  # numba has no public way to choose where a function is cached
 NAMED_TUPLE = {"_asdict", "_replace", "_fields", "_field_defaults", "_make"}
 
 
@@ -87,7 +88,7 @@ def private_access(path):
         elif (
             isinstance(node, ast.Attribute)
             and is_private(node.attr)
-            and node.attr not in own | NAMED_TUPLE
+            and node.attr not in own | NAMED_TUPLE | NUMBA
             and ast.unparse(node.value) not in ("self", "cls")  # a mixin uses what its class has
         ):
             yield ast.unparse(node)

@@ -350,7 +350,10 @@ def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sa
 
 def test_items_are_found_by_title_and_genre(web):
     found = web.get("/api/items?query=alien").json()["items"]
-    assert [item["title"] for item in found] == ["Alien", "Alien³", "Aliens"]
+    assert [item["title"] for item in found] == ["Alien", "Aliens", "Alien³"]  # the more rated of the rest first
+    assert found[0] == web.get(f"/api/items/{found[0]['item_id']}").json()
+    assert web.get("/api/items?query=godfahter&n=1").json()["items"][0]["title"] == "The Godfather"
+    assert web.get("/api/items?query=alien&n=1&page=2").json()["items"] == found[1:2]
     genres = {genre for item in web.get("/api/items?genres=western&n=5").json()["items"] for genre in item["genres"]}
     assert "Western" in genres
 

@@ -186,6 +186,24 @@ class ItemQueries(InfoQueries):
             key = self._item_key(connection, item_id)
             return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
 
+    def items_of(self, item_ids: Iterable[Any]) -> list[StoredItem]:
+        """Return items in the given order, without unknown and hidden ones.
+
+        Parameters
+        ----------
+        item_ids : iterable of int or str
+            Ids of the items.
+
+        Returns
+        -------
+        list of StoredItem
+        """
+        texts = [self._id_text("item", item_id) for item_id in item_ids]
+        with self._reading() as connection:
+            statement = sa.select(*_COLUMNS).where(items.c.item_id.in_(texts), ~items.c.hidden)
+            found = {item.item_id: item for item in self._as_items(connection, statement)}
+        return [found[item_id] for text in texts if (item_id := self.as_id("item", text)) in found]
+
     def set_hidden(self, item_id: Any, hidden: bool) -> None:
         """Hide an item or show it again; its ratings are kept.
 

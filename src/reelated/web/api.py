@@ -163,9 +163,14 @@ class Api:
         return list_response(answers, unknown=list(answers.unknown))
 
     def items(self, params: Annotated[schemas.SearchParams, Query()]) -> Response:
-        """Find items by part of the title, ignoring case and accents."""
-        start = (params.page - 1) * params.n
-        rows = self.store.find_items(params.query, genres=split(params.genres), start=start, n=params.n + 1)
+        """Find items by words of the title; typos are allowed.
+
+        With genres, and before the first model, the items whose title contains the query are listed.
+        """
+        start, genres = (params.page - 1) * params.n, split(params.genres)
+        if params.query.strip() and not genres and self.service.is_ready:
+            return page_response("items", self.service.search(params.query, start, params.n + 1), params)
+        rows = self.store.find_items(params.query, genres=genres, start=start, n=params.n + 1)
         return page_response("items", rows, params)
 
     def item(self, item_id: ItemId) -> Response:

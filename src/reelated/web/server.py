@@ -20,7 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from reelated.errors import InputError
 from reelated.web.app import create_app
-from reelated.web.protocol import LimitedProtocol
+from reelated.web.http_parser import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
 
 PR_SET_PDEATHSIG = 1

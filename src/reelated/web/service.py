@@ -191,6 +191,10 @@ class Service:
         hits: list[Any] = [*new, *rec.find(text, n=n)]
         return [ItemHit(row.item_id, row.title, row.year, row.genres) for row in hits[:n]]
 
+    def search(self, text: str, start: int, n: int) -> list[StoredItem]:
+        """Return one page of the items found by title, with their current numbers of ratings."""
+        return self.store.items_of(hit.item_id for hit in self.find(text, start + n)[start:])
+
     def similar(self, item_id: Any, n: int) -> Recommendations[SimilarRow]:
         """Return the most similar items; this works during an outage of the store."""
         served = self.current()
