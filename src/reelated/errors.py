@@ -78,13 +78,13 @@ LIBRARY_ERRORS = (Exception, pl.exceptions.PanicException)
 """What a library may raise on damaged data; a panic of polars is not an `Exception`."""
 
 
-class NoValue(Enum):  # an enumeration, because its members stay the same when pickled
+class _NoValue(Enum):  # an enumeration, because its members stay the same when pickled
     """The value of an error that shows none."""
 
     NO_VALUE = "no value"
 
 
-NO_VALUE: Any = NoValue.NO_VALUE
+NO_VALUE: Any = _NoValue.NO_VALUE
 """The value of an error that shows none."""
 
 
