@@ -125,6 +125,7 @@ def test_the_more_rated_of_similar_titles_comes_first(odd, rec):
         ("schindlers", "Schindler’s List"),
         ("x-men", "X-Men"),
         ("godfa", "The Godfather"),
+        ("fith element", "The Fifth Element"),
     ],
 )
 def test_titles_are_found_as_users_type_them(query, title):
@@ -134,7 +135,7 @@ def test_titles_are_found_as_users_type_them(query, title):
         "The Good, the Bad and the Ugly", "The Good Boy", "Rocky", "Rocky IV", "Rocky II", "Ghostbusters", "Ghost",
         "WALL·E", "Wall Street", "E.T. the Extra-Terrestrial", "Eternity", "M*A*S*H", "The Mask", "Twelve Monkeys",
         "Star Wars: Episode I", "Star Wars: Episode V", "Thelma & Louise", "Schindler’s List", "X-Men", "Ten Men",
-        "The Godfather", "Goodbye",
+        "The Godfather", "Goodbye", "The Fifth Element", "Elements",
     ]  # fmt: skip
     index = TitleIndex(titles, [None] * len(titles), np.full(len(titles), 5))
     assert titles[index.search(query, np.ones(len(titles), bool)).items[0]] == title

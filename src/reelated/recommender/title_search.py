@@ -82,6 +82,7 @@ class TitleIndex:
         self.item = np.array([item for item, _ in forms], np.int64)
         self.vocabulary = sorted({word for _, words in forms for word in words})
         number = {word: index for index, word in enumerate(self.vocabulary)}
+        self.spelled = {word: number[same] for word, same in _SAME.items() if len(word) > 3 and same in number}
         self.lengths = np.array([len(word) for word in self.vocabulary])
         self.words = np.array([number[word] for _, words in forms for word in words], np.int64)
         self.begins = np.cumsum([0, *(len(words) for _, words in forms[:-1])])
@@ -138,6 +139,9 @@ class TitleIndex:
             distances = cdist([word], candidates, scorer=OSA.distance, score_cutoff=typos, dtype=np.uint8)[0]
             worth = np.array([1.0, TYPO, TWO_TYPOS if typos > 1 else 0.0, 0.0])
             values[near] = np.maximum(values[near], worth[distances])
+            for spelled, index in self.spelled.items():  # "fith" is "fifth", which the vocabulary has as "5th"
+                if OSA.distance(word, spelled, score_cutoff=1) <= 1:
+                    values[index] = max(values[index], TYPO)
         if start < stop and self.vocabulary[start] == word:
             values[start] = 1.0
         return values
