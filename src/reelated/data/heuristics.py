@@ -8,7 +8,7 @@ import polars as pl
 from reelated.data.context import PAIR, ValidationContext
 from reelated.data.report import ValidationIssue
 from reelated.errors import Advice, plural
-from reelated.ratings.frames import RATING_ALIASES, plain
+from reelated.ratings.columns import RATING_ALIASES, plain
 
 _UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _FIRST_YEAR = 1990
