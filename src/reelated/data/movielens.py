@@ -30,6 +30,7 @@ OCCUPATIONS = (
     *("unemployed", "writer"),
 )
 
+_NO_AGE = ("null", "nan", "na", "n/a", "none", "\\n", "")
 _RATING = ("user_id", "item_id", "rating", "timestamp")
 _ITEM = ("item_id", "title", "release_date", "video_date", "url")
 LAYOUTS = {
@@ -93,8 +94,10 @@ def read_side_table(
 def _convert(table: pl.DataFrame, kind: str, layout: TextLayout | None) -> pl.DataFrame:
     """Convert ages, TMDB ids and times of tags to integers, and the occupation codes of MovieLens 1M to names."""
     if kind == "users" and "age" in table.columns:
-        age = table["age"].cast(pl.Int32, strict=False)
-        table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
+        text = table["age"].cast(pl.String)
+        text = text.set(text.str.to_lowercase().is_in(_NO_AGE).fill_null(False), None)
+        age = text.cast(pl.Float64, strict=False).cast(pl.Int32, strict=False)
+        table = table.with_columns(age if age.null_count() == text.null_count() else text)
     if kind == "users" and layout is LAYOUTS["users.dat"]:
         codes = {str(code): name for code, name in enumerate(OCCUPATIONS)}
         table = table.with_columns(pl.col("occupation").replace(codes))

@@ -15,6 +15,7 @@ from reelated.data.items import MERGED_ALIASES, merged_columns, normalize_items,
 from reelated.data.movielens import SIDE_TABLES, edition, is_movielens, layout_of, read_side_table, with_links
 from reelated.data.options import NO_OPTIONS, ReadOptions, check_options
 from reelated.data.roles import column_names
+from reelated.data.suspicions import suspicions
 from reelated.data.table_reader import read_frame, read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
@@ -110,6 +111,8 @@ def read(
             name=name,
             noun=tables.noun if noun is None else noun,
         )
+    suspected = suspicions(tables.ratings, tables.side_tables.get("items"), scale or tables.scale)
+    tables.notes += [f"{suspicion.message}; see reelated.validate" for suspicion in suspected]
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     return replace(data, notes=(*tables.notes, *data.notes), tags=tables.side_tables.get("tags"))

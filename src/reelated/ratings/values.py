@@ -57,11 +57,11 @@ def check_map(mapping: RatingMap | None) -> RatingMap | None:
 def _map(text: pl.Series, numbers: pl.Series, mapping: RatingMap) -> tuple[pl.Series, pl.Series]:
     """Replace the values of the map; return the numbers, and the values with those mapped to None left out."""
     words = text.cast(pl.String).str.to_lowercase()
-    rest = text
+    rest, plain = text, numbers
     for key, number in mapping.items():
         chosen = words == str(key).strip().lower()
         with suppress(ValueError):
-            chosen = chosen | (numbers == float(str(key))).fill_null(False)
+            chosen = chosen | (plain == float(str(key))).fill_null(False)
         chosen = chosen.fill_null(False)
         if number is None:
             numbers, rest = numbers.set(chosen, None), rest.set(chosen, None)
