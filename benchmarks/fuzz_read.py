@@ -170,9 +170,11 @@ def unaccounted(path: Path, options: dict[str, Any]) -> int:
     patterns = ("repeated ratings? of", "rows? without", "comment lines?", "lines such as '1:'", "lines? to the quoted")
     counts = [_first(rf"([\d,]+) {pattern}", notes) for pattern in patterns]
     counts += [_first(r"dropped ([\d,]+) bad lines?", notes), _first(r"kipped ([\d,]+) blank lines?", notes)]
-    # blank lines above the first row are part of the layout
-    head = len(data) - len(data.lstrip(b" \r\n"))
-    above = data[:head].count(b"\n")
+    above = 0  # blank lines above the header or the first row, which are no part of the table
+    for line in data.split(b"\n"):
+        if line.strip() and not line.startswith((b"#", b"%")):
+            break
+        above += not line.strip()
     return abs(n_lines - above - len(found.ratings) - sum(counts))
 
 
@@ -197,7 +199,9 @@ def attempts(n_mutations: int, seed: int) -> Iterator[tuple[str, str, str]]:
                     outcome, details = "violation", f"{lost} lines of {path.read_bytes()!r}"
             except InputError as error:
                 outcome, details = "refused", str(error)
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a panic of polars is no `Exception`
                 outcome = "traceback"
                 details = f"{options}\n{path.read_bytes()[:400]!r}\n{traceback.format_exc(limit=-3)}"
             if time.perf_counter() - start > HANG_SECONDS:

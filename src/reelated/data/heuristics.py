@@ -62,7 +62,7 @@ def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
 def _by_names(columns: Mapping[str, str | None]) -> str:
     """Return a reason if a chosen column has a usual name of the other one."""
     for ours, other in (PAIR, PAIR[::-1]):
-        theirs = columns.get(ours) or ""
+        theirs = str(columns.get(ours) or "")
         if plain(theirs) in (plain(other), *RATING_ALIASES[other]):
             return f"the column {theirs!r} is taken for {ours}"
     return ""

@@ -1,5 +1,6 @@
 """The options of `read` that concern the contents of tables."""
 
+import codecs
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ def check_options(
             raise InputError("expected names, such as {'user_id': 'who'}.", parameter=name, value=value)
     if encoding is not None:
         try:
-            b"".decode(encoding)
+            codecs.lookup(encoding)
         except (LookupError, TypeError):
             raise InputError(
                 "expected an encoding that Python knows, such as 'cp1252'.", parameter="encoding", value=encoding

@@ -17,6 +17,7 @@ from reelated.data.encoding import as_utf8
 from reelated.data.json_reader import is_json, json_names
 from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position
+from reelated.data.unpack import POLARS_ERRORS
 from reelated.data.unpack import SUFFIXES as PACKED
 from reelated.errors import InputError, shorten
 from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES, match_columns, plain
@@ -94,7 +95,7 @@ def column_names(container: Container, name: str, spec: ColumnSpec) -> tuple[str
             return tuple(read(BytesIO(start)).columns)
         text, _ = as_utf8(name, start[: start.rfind(b"\n") + 1] or start, spec.options.encoding)
         return json_names(text) if is_json(text) else arrange_text(PurePosixPath(name).name, text, spec)[1].names
-    except (InputError, pl.exceptions.PolarsError, OSError, ValueError):
+    except (InputError, *POLARS_ERRORS, OSError, ValueError):
         return ()
 
 

@@ -17,7 +17,7 @@ from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, TextLayout, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS, rows_at
 from reelated.data.text_reader import read_text
-from reelated.data.unpack import compression, decompress
+from reelated.data.unpack import POLARS_ERRORS, compression, decompress
 from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import named
@@ -233,7 +233,7 @@ def _read_binary(label: str, data: bytes) -> pl.DataFrame:
     read = pl.read_parquet if kind == "Parquet" else pl.read_ipc if data.startswith(b"ARROW1") else pl.read_ipc_stream
     try:
         return read(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, OSError):
+    except (*POLARS_ERRORS, OSError):
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
 
 

@@ -12,6 +12,7 @@ from reelated.data.text_parser import (
     count_rows,
     read_lines,
 )
+from reelated.data.unpack import POLARS_ERRORS
 
 _UNIT_SEPARATOR = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
 _INTEGER_COLUMNS = ("user_id", "item_id", "timestamp", "order")
@@ -24,7 +25,7 @@ def read_text(text: bytes, layout: TextLayout, columns: dict[str, str], spec: Co
         table = _read_numbers(lines, layout, columns)
         if table is None:
             table = _read_strings(lines, layout, columns, spec)
-    except pl.exceptions.PolarsError:
+    except POLARS_ERRORS:
         table = None
     if table is not None:
         n_lines = count_lines(text, layout)

@@ -7,10 +7,14 @@ import lzma
 import zlib
 from typing import Any
 
+import polars as pl
+
 from reelated.errors import InputError
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+# a damaged binary file can make polars panic, which is no `Exception`
+POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from reelated.data.text_layout import is_number
 from reelated.errors import InputError, plural
-from reelated.ratings.columns import RATING_ALIASES, ColumnNames, plain
+from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, plain
 
 MIN_WIDTH = 5
 """Numeric columns with unknown names, from which a table counts as a matrix."""
@@ -15,6 +15,8 @@ _NO_RATING = 99.0  # in Jester, whose ratings go from -10 to 10
 
 def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, list[str]]:
     """Return `user_id item_id rating` of a matrix, and a note on its shape; an empty cell is no rating."""
+    if {"user_id", "item_id", "rating"} <= match_columns(frame.columns, RATING_ALIASES, columns).keys():
+        raise InputError("the table has a column for user, item and rating each.", parameter="layout", value="wide")
     numbered = all(name.startswith("column ") for name in frame.columns)
     if numbered and not columns:
         return _without_names(frame)
@@ -27,7 +29,8 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
     kinds = {frame[name].dtype for name in values}
     text = any(kind == pl.String or not kind.is_numeric() for kind in kinds)
     cells = frame.with_columns(pl.col(values).cast(pl.String if text else pl.Float64, strict=False))
-    table = cells.unpivot(index=column, variable_name=other, value_name="rating").rename({column: ours})
+    table = cells.unpivot(index=column, variable_name=" column", value_name=" cell")
+    table.columns = [ours, other, "rating"]
     note = (
         f"read a matrix of {len(frame):,} {ours[:4]}s and {plural(len(values), other[:4])}; an empty cell is no rating"
     )
