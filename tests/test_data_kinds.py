@@ -469,6 +469,11 @@ def test_no_line_of_a_file_is_lost(lines, separator, ends):
             assert "NUL bytes" in str(error)  # noqa: PT017
 
 
+def test_a_bad_row_with_an_open_quote_takes_no_others_with_it(tmp_path):
+    path = put(tmp_path, a__csv='user,item,rating,note\n1,2,1,\nx,,,"\n1,1,1,\nx"\n9,9,3,z') / "a.csv"
+    assert rows(path, invalid="drop") == [(1, 1, 1.0), (1, 2, 1.0), (9, 9, 3.0)]
+
+
 def test_mutated_files_are_read_or_refused():
     """A short run of benchmarks/fuzz_read.py."""
     bad = [

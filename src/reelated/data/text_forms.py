@@ -53,7 +53,7 @@ def _netflix(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
 
 def _has_backslashes(text: bytes, layout: TextLayout) -> bool:
     r"""Return whether `\"` is a quote within a field: more of the lines with it are then well formed."""
-    if rb"\"" not in text:
+    if b"\\" not in text:  # one byte is found faster than two
         return False
     lines = [line for line in text.split(b"\n") if rb"\"" in line][:1000]
     pattern = row_pattern(layout.separator, len(layout.names))

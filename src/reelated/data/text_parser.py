@@ -198,7 +198,8 @@ def _wide_line_pattern(separator: str, width: int) -> re.Pattern[bytes]:
 def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
     """Classify the lines within quotes: "rows", "doubtful" rows, or "" for text.
 
-    A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers.
+    A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers or
+    nothing.
     """
     separator, width = layout.separator, len(layout.names)
     if not _wide_line_pattern(separator, width).search(record):  # the fast path of nearly all text
@@ -207,7 +208,8 @@ def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
     opening = first.decode().split(separator)
     quoted = max(column for column, field in enumerate(opening) if field.startswith('"'))
     n_known = width if len(opening) == width else quoted
-    numbers = [column for column in range(n_known) if column != quoted and is_number(opening[column].strip('"'))]
+    others_known = [column for column in range(n_known) if column != quoted]
+    numbers = [column for column in others_known if not (text := opening[column].strip(' "')) or is_number(text)]
     doubtful = False
     for number, line in enumerate(others, 1):
         fields = split_line(line.decode(), separator)
