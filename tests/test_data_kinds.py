@@ -124,6 +124,15 @@ def test_titles_merged_with_ratings_are_used_unless_they_differ_within_items():
     assert "left out title, which differs between ratings of one item" in data.notes
 
 
+def test_genres_may_be_lists_of_objects_with_names():
+    items = {"item_id": [1, 2], "genres": [[{"id": 1, "name": "Drama"}, {"id": 2, "name": "War"}], None]}
+    for table in (items, pd.DataFrame(items), pl.DataFrame(items)):
+        assert read({"user": [1, 2], "item": [1, 2], "rating": [1, 2]}, items=table).items["genres"].to_list() == [
+            ["Drama", "War"],
+            [],
+        ]
+
+
 # ------------------------------------------------------------------------------------------------------------ formats
 def test_json_in_every_form(tmp_path):
     records = [{"user": user, "item": item, "rating": rating, "note": {"a": [1]}} for user, item, rating in ROWS]
@@ -138,6 +147,10 @@ def test_json_in_every_form(tmp_path):
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
         assert rows(tmp_path / name) == ROWS, name
+    (tmp_path / "mixed.json").write_text(
+        '[{"user": 1, "item": 2, "rating": 3}, {"user": "x", "item": 2, "rating": "4"}]'
+    )
+    assert rows(tmp_path / "mixed.json") == [("1", 2, 3.0), ("x", 2, 4.0)]
     (tmp_path / "bad.jsonl").write_text(json.dumps(records[0]) + "\n{oops\n" + json.dumps(records[1]))
     with pytest.raises(InputError, match=r"bad.jsonl, line 2: no JSON object: '\{oops'"):
         read(tmp_path / "bad.jsonl")
@@ -203,6 +216,7 @@ def test_standard_input_is_read_once(monkeypatch):
     "text",
     [
         "1 10 4\n1   20 2\n2 20 5\n",
+        "sep=;\nuser;item;rating\n1;10;4\n1;20;2\n2;20;5\n",
         "% a comment\n%\n1 10 4\n1 20 2\n% another\n2 20 5\n",
         "# user item rating\n1 10 4\n1 20 2\n2 20 5\n",
         "user_id:token\titem_id:token\trating:float\n1\t10\t4\n1\t20\t2\n2\t20\t5\n",
@@ -237,6 +251,7 @@ def test_one_stray_byte_changes_nothing_else(tmp_path):
         (["★★★★", "★★½", "★☆☆☆☆", "½"], [4, 2.5, 1, 0.5]),
         (["4 stars", "1 star", "3.5-stars"], [4, 1, 3.5]),
         (["True", "false"], [1, 0]),
+        (["80%", "30 %"], [80, 30]),
     ],
 )
 def test_ratings_in_any_notation(values, numbers):
@@ -281,6 +296,7 @@ def test_words_and_sentinels_are_mapped(tmp_path):
         (["Sat, 01 May 2021 00:00:00 GMT", "Sun, 02 May 2021 00:00:00 +0000"], None, (2021, 5, 1)),
         (["Sat May 01 00:00:00 +0000 2021", "Sun May 02 00:00:00 +0000 2021"], None, (2021, 5, 1)),
         (["20210501", "20210502"], None, (2021, 5, 1)),
+        ([2021, 2022], None, (2021, 1, 1)),
         ([1619827200, 1619827201], None, (2021, 5, 1)),
         ([1619827200000, 1619827201000], None, (2021, 5, 1)),
         (["1619827200000000", None], None, (2021, 5, 1)),
@@ -347,6 +363,8 @@ def test_a_matrix_of_users_and_items(tmp_path):
         table = read(source, layout="wide").ratings.to_polars()
         assert table.select(pl.col("user_id"), pl.col("item_id").cast(pl.Int64), "rating").rows() == expected
     assert [issue.code for issue in validate(path).issues if issue.code == "matrix"] == ["matrix"]
+    unnamed = frame.astype({"user": str}).set_index("user").rename_axis(None)
+    assert len(read(unnamed, layout="wide").ratings) == 7
     turned = frame.set_index("user").T.rename_axis("item").reset_index()
     assert sorted(read(turned, layout="wide").ratings.to_polars()["rating"]) == sorted(
         rating for *_, rating in expected

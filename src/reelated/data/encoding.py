@@ -20,6 +20,8 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
     notes: list[str] = []
     if encoding:
         data = _decode(label, data, encoding)
+    elif data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        data = _decode(label, data, "utf-32")
     elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = _decode(label, data, "utf-16")
     else:
@@ -47,7 +49,10 @@ def _refuse_binary(label: str, data: bytes) -> None:
         if data.startswith(magic):
             raise InputError(f"{label} is {kind}. Expected text, Parquet, Arrow, JSON, Excel or SQLite.")
     if b"\0" in data[:_HEAD_BYTES]:
-        raise InputError(f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.")
+        raise InputError(
+            f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.",
+            remedy=Advice.ENCODING,
+        )
 
 
 def _repair(data: bytes) -> tuple[bytes, list[str]]:

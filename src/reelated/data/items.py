@@ -66,6 +66,8 @@ def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
         else:
             notes = [f"split genres at {separator!r}, as in {shorten(example)}"] * (separator != "|")
             column = text.str.split(separator)
+    elif isinstance(inner := column.dtype.inner, pl.Struct) and "name" in [field.name for field in inner.fields]:
+        column = column.list.eval(pl.element().struct.field("name"))
     is_genre = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
     lists = column.cast(pl.List(pl.String)).fill_null([])
     return lists.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(is_genre)).alias(

@@ -33,8 +33,11 @@ def json_names(start: bytes) -> tuple[str, ...]:
 
 def read_json(label: str, text: bytes, invalid: str) -> tuple[pl.DataFrame, list[RejectedRow], list[str]]:
     """Return the rows of a JSON text as text, numbers or lists; the lines that cannot be read; and notes."""
+    content = None
     with suppress(*_NOT_JSON):
-        return as_polars(_rows_of(label, json.loads(text)), label), [], []
+        content = json.loads(text)
+    if content is not None:
+        return as_polars(_uniform(_rows_of(label, content)), label), [], []
     lines = text.decode().split("\n")
     rows, rejected, n_blank = [], [], 0
     for number, line in enumerate(lines, 1):
@@ -52,7 +55,7 @@ def read_json(label: str, text: bytes, invalid: str) -> tuple[pl.DataFrame, list
     if not rows:
         raise InputError(f"{label} holds no JSON objects. Expected one for each rating.")
     notes = [f"skipped {n_blank} blank line{'s' * (n_blank > 1)}"] * bool(n_blank)
-    return as_polars(rows, label), rejected, notes
+    return as_polars(_uniform(rows), label), rejected, notes
 
 
 def _rows_of(label: str, content: Any) -> Any:
@@ -70,6 +73,23 @@ def _rows_of(label: str, content: Any) -> Any:
         lists = [values for values in content.values() if isinstance(values, list)]
         return lists[0] if len(lists) == 1 and lists[0] else [content]
     raise InputError(f"{label} holds no JSON objects. Expected one for each rating.")
+
+
+def _uniform(rows: Any) -> Any:
+    """Return objects whose fields have one type each: text where text and numbers are mixed."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return rows
+    kinds: dict[str, set[type]] = {}
+    for row in rows:
+        for name, value in row.items():
+            kinds.setdefault(name, set()).add(type(value))
+    mixed = {name for name, types in kinds.items() if str in types and types & {int, float, bool}}
+    if not mixed:
+        return rows
+    return [
+        {name: str(value) if name in mixed and value is not None else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def _parse_line(line: str) -> Any:

@@ -108,7 +108,7 @@ def assign_roles(root: str, container: Container, paths: Sequence[str], spec: Co
     if "ratings" not in roles.files and len(tables) == 1 and not roles.files.keys() - {"about"}:
         roles.files["ratings"] = tables[0]
         return roles
-    if not unknown or ({"ratings", "items"} <= roles.files.keys() and _known_edition(roles)):
+    if not unknown:
         return roles
     described = [_describe(container, path, spec) for path in unknown]
     if "ratings" not in roles.files:
@@ -149,10 +149,6 @@ def ratings_in(label: str, container: Container, spec: ColumnSpec) -> str:
             f"{label} holds {len(fitting) or 'no'} tables with {', '.join(spec.required)}, among {listed}."
         )
     return fitting[0]
-
-
-def _known_edition(roles: Roles) -> bool:
-    return PurePosixPath(roles.files["ratings"]).name.lower() in ("u.data", "ratings.dat", "ratings.csv")
 
 
 def _by_name(root: str, paths: Sequence[str]) -> dict[str, str]:

@@ -23,7 +23,8 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
     layout, notes = detect_layout(label, text, spec)
     if layout.comment:
         n_comments = text.count(b"\n" + layout.comment.encode()) + text.startswith(layout.comment.encode())
-        notes = [*notes, f"skipped {plural(n_comments, 'comment line')} that begin with {layout.comment!r}"]
+        n_comments -= layout.header_in_comment
+        notes += [f"skipped {plural(n_comments, 'comment line')} ({layout.comment})"] * bool(n_comments)
     if layout.separator == " ":
         text = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", text))
         return text, layout._replace(separator="\t"), notes

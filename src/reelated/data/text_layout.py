@@ -30,6 +30,7 @@ class TextLayout(NamedTuple):
     quoted: bool = True
     skip: int = 0
     comment: str = ""
+    header_in_comment: bool = False
 
 
 class RejectedRow(NamedTuple):
@@ -116,7 +117,8 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     head = [line.rstrip("\r") for line in start.decode(errors="replace").split("\n")[:_HEAD_LINES]]
     comment = next((line[0] for line in head if line.strip() and line[0] in COMMENTS), "")
     comment = comment if comment and next(line for line in head if line.strip())[0] == comment else ""
-    rows = [at for at, line in enumerate(head) if line.strip() and not (comment and line.startswith(comment))]
+    above_table = (comment or "sep=", "sep=", "SEP=")  # Excel writes the separator above the table
+    rows = [at for at, line in enumerate(head) if line.strip() and not line.startswith(above_table)]
     if not rows:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
     lines = [head[at] for at in rows]
@@ -131,7 +133,7 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     above = head[rows[0] - 1][1:] if comment and rows[0] else ""
     names = tuple(field.strip() for field in split_line(above, separator))
     if len(names) == len(first) and len(match_columns(names, spec.aliases)) > 1:
-        return layout._replace(names=_check_names(label, names), skip=rows[0]), []
+        return layout._replace(names=_check_names(label, names), skip=rows[0], header_in_comment=True), []
     if not _has_no_header(first, spec):
         return layout._replace(names=_check_names(label, first)), []
     names = _names_without_header(label, rows[0] + 1, lines[0], first, spec)

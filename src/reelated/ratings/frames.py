@@ -100,7 +100,9 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
 
 
 def _with_index(frame: Any) -> Any:
-    """Return a pandas frame with the named levels of its index as columns."""
+    """Return a pandas frame with the named levels of its index as columns, and an index of text."""
+    if frame.index.nlevels == 1 and frame.index.name is None and frame.index.dtype.kind not in "iufbMm":
+        return frame.rename_axis("index").reset_index() if "index" not in frame.columns else frame
     levels = [name for name in frame.index.names if name is not None and name not in frame.columns]
     return frame.reset_index(level=levels) if levels else frame
 

@@ -24,6 +24,8 @@ def as_series(name: str, values: Any) -> pl.Series:
     kind = getattr(getattr(values, "dtype", None), "kind", "")
     if kind == "c":
         raise InputError(f"Column {name!r} holds complex numbers: expected real numbers, dates or text.")
+    if kind == "f" and values.dtype.itemsize > 8:
+        values = values.astype(np.float64)
     if kind == "M":
         values = values.astype("datetime64[us]")  # polars does not know seconds
     try:

@@ -50,6 +50,10 @@ def _from_numbers(column: pl.Series) -> Converted:
             if isinstance(middle, (int, float)) and middle >= least:
                 note = f"read {column.name} as {unit} since 1970, such as {shorten(whole.drop_nulls()[0])}"
                 return Converted(whole // size, notes=(note,))
+    if isinstance(high, int) and isinstance(low, int) and low >= 1900 and high <= 2100:
+        years = pl.format("{}-01-01", pl.col(whole.name))
+        seconds = whole.to_frame().select(years.str.to_datetime("%Y-%m-%d", time_unit="us").dt.epoch("s")).to_series()
+        return Converted(seconds, notes=(f"read {column.name} as years, such as {whole.drop_nulls()[0]}",))
     if isinstance(high, int) and isinstance(low, int) and low >= 19_000_101 and high <= 21_001_231:
         parsed = _parsed(whole.cast(pl.String), _NOTATIONS[-1], None)
         if parsed.null_count() == whole.null_count():

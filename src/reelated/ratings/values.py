@@ -97,6 +97,7 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
         yield _where(parts["n"], same).str.replace(",", ".").cast(pl.Float64, strict=False)
     stars = text.str.count_matches(_STAR).cast(pl.Float64) + text.str.contains("½").cast(pl.Float64) / 2
     yield stars.set(~text.str.contains(_STARS).fill_null(False), None)
+    yield text.str.extract(r"^(\d+(?:\.\d+)?)\s?%$").cast(pl.Float64, strict=False)
     yield text.str.extract(r"(?i)^(\d+(?:\.\d+)?)[\s-]*stars?$").cast(pl.Float64, strict=False)
     words = text.str.to_lowercase()
     yield words.replace_strict(_WORDS, default=None, return_dtype=pl.Float64)
