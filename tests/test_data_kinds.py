@@ -133,6 +133,28 @@ def test_genres_may_be_lists_of_objects_with_names():
         ]
 
 
+def test_rows_of_the_catalogue_with_broken_ids_are_left_out(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, movies__csv="id,title\n10,Alien\n1997-08-20,Broken\n20,Up\n")
+    data = read(tmp_path)
+    assert data.items["title"].to_list() == ["Alien", "Up"]
+    assert data.notes == ("movies.csv: left out 1 row without an integer item_id, such as '1997-08-20'",)
+    put(tmp_path, movies__csv="").joinpath("movies.csv").unlink()
+    put(tmp_path, movies__json='[{"id": "10", "title": "Alien"}, {"id": "20", "title": "Up"}]')
+    assert read(tmp_path).items["title"].to_list() == ["Alien", "Up"]
+
+
+@pytest.mark.parametrize("column", ["item_id", "title", "year", "genres", "release_date", "user_id", "age", "gender"])
+@pytest.mark.parametrize("value", [{1}, [[1]], [{"name": ["x"]}], {"a": 1}, 1j, b"x", dt.timedelta(1), 10**30, ...])
+def test_attributes_of_any_type_are_read_or_refused(column, value):
+    kind = "users" if column in ("user_id", "age", "gender") else "items"
+    table = {f"{kind[:-1]}_id": [1, 2], column: [value, value]}
+    for source in (table, pd.DataFrame(table)):
+        try:
+            read({"user": [1, 2], "item": [1, 2], "rating": [1, 2]}, **{kind: source})
+        except InputError as error:
+            assert column in str(error) or kind in str(error)  # noqa: PT017
+
+
 # ------------------------------------------------------------------------------------------------------------ formats
 def test_json_in_every_form(tmp_path):
     records = [{"user": user, "item": item, "rating": rating, "note": {"a": [1]}} for user, item, rating in ROWS]
@@ -262,7 +284,7 @@ def test_ratings_in_any_notation(values, numbers):
 
 def test_the_column_decides_the_notation_of_ratings(tmp_path):
     path = put(tmp_path, a__csv="user;item;rating\n1;1;4,5\n1;2;3\n2;1;good\n2;2;4/5\n2;3;2,5\n") / "a.csv"
-    with pytest.raises(InputError, match=r"line 4: rating='good'.*map=\{'like': 1, 'dislike': 0\}"):
+    with pytest.raises(InputError, match=r"line 4: rating='good'.*invalid='drop'"):
         read(path)
     assert [rating for *_, rating in rows(path, invalid="drop")] == [4.5, 3.0, 2.5]
     assert not as_numbers(pl.Series("rating", ["1,000", "2,500"])).values.is_not_null().any()

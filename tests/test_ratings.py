@@ -313,7 +313,7 @@ def test_a_column_of_ratings_without_numbers_is_an_error_with_its_type(value, ki
 
 
 def test_a_rating_that_is_not_a_number_is_an_error_with_its_row():
-    start = "rating='five' in row 3: expected a finite number (1 row like it). Map words"
+    start = "rating='five' in row 3: expected a finite number (1 row like it). Correct the data"
     assert error_message(rating=["4", None, "five"]).startswith(start)
 
 

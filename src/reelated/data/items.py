@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from reelated.data.titles import has_year, move_article, split_title
-from reelated.errors import plural, shorten
-from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, match_columns
+from reelated.errors import InputError, plural, shorten
+from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, check_attributes, match_columns
 
 # placeholders for an unknown genre, which are no genres to filter by
 NO_GENRE = ("unknown", "(no genres listed)")
@@ -26,6 +26,7 @@ MERGED_ALIASES: Aliases = {
 def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Normalise an item table of any origin: display titles, years, lists of genres and dates."""
     notes: list[str] = []
+    check_attributes(table)
     if "genres" in table.columns:
         genres, notes = _parse_genres(table["genres"])
         table = table.with_columns(genres)
@@ -69,6 +70,10 @@ def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
     elif isinstance(inner := column.dtype.inner, pl.Struct) and "name" in [field.name for field in inner.fields]:
         column = column.list.eval(pl.element().struct.field("name"))
     is_genre = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
+    while isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.List):  # as in Amazon's metadata
+        column = column.list.eval(pl.element().explode())
+    if column.dtype.is_nested() and column.dtype.inner.is_nested():  # type: ignore[attr-defined]
+        raise InputError(f"genres is a column of type {column.dtype}: expected text or lists of text.")
     lists = column.cast(pl.List(pl.String)).fill_null([])
     return lists.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(is_genre)).alias(
         "genres"

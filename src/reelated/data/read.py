@@ -19,7 +19,7 @@ from reelated.data.suspicions import suspicions
 from reelated.data.table_reader import read_frame, read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
-from reelated.errors import DataWarning, InputError
+from reelated.errors import DataWarning, InputError, plural, shorten
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.columns import ColumnNames, match_columns, named, with_own_names
 from reelated.ratings.dataset import Duplicates, Invalid
@@ -210,9 +210,24 @@ class SourceTables:
         path = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(path).name
         table, notes = read_side_table(kind, name, files.read(path), options, trace, self.own)
+        table, left_out = self._with_integers(table)
+        notes += left_out
         as_text = [id_ for id_ in ID_COLUMNS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
         self.side_tables[kind] = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)
         self.notes += [f"{name}: {note}" for note in notes]
+
+    def _with_integers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+        """Leave out rows whose ids are text where the ratings have integers, if the other rows fit."""
+        notes = []
+        for id_ in ID_COLUMNS:
+            if id_ in table.columns and table[id_].dtype == pl.String and self.ratings[id_].dtype == pl.Int64:
+                whole = table[id_].str.contains(r"^(0|-?[1-9]\d{0,17})$").fill_null(False)
+                if not whole.all() and whole.any():
+                    n_rows, example = plural(int((~whole).sum()), "row"), shorten(table.filter(~whole)[id_][0])
+                    notes.append(f"left out {n_rows} without an integer {id_}, such as {example}")
+                if whole.any():
+                    table = table.filter(whole).with_columns(pl.col(id_).cast(pl.Int64))
+        return table, notes
 
     def add_merged(self, table: pl.DataFrame) -> None:
         """Add the items of a table of ratings that also has titles or genres."""

@@ -80,7 +80,7 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
     if not rejected or spec.options.invalid == "drop":
         _check_rows(label, table, rejected)
     elif table.is_empty():
-        return _without(label, table, rejected, spec), notes
+        _report(label, rejected, spec)
     if wide:
         _report(label, rejected, spec)
         with prefix_errors(label):
@@ -143,38 +143,37 @@ def _as_ratings(
     if located is not None:
         columns = {"rating": None} if "rating" not in table.columns else {}
     ratings = convert_ratings(table, columns, options.mapping, options.dates, names)
-    rejected = list(located.rejected) if located else []
-    left_out = ratings.left_out(options.mapping)
-    unreadable = ratings.unreadable if ratings.faults else None
-    if unreadable is not None and located is None:
-        if options.invalid == "error":
-            ratings.check()
-        at = int(unreadable.arg_true()[0])
-        rejected = [
-            RejectedRow(0, "unreadable_field", f"row {at + 1}: {' '.join(ratings.fault_of(at)[1:])}", "")
-        ] * int(unreadable.sum())
-    elif unreadable is not None and located is not None:
-        rejected += _rejected_values(ratings, unreadable, located)
+    if located is None and options.invalid == "error":
+        ratings.check()
+    rejected, left_out = _rejected_rows(ratings, located), ratings.left_out(options.mapping)
     if left_out is not None and located is not None and spec.trace:
-        skipped = rows_at(
-            located.text, located.layout, {row.line for row in located.rejected}, set(left_out.arg_true())
-        )
+        bad_lines = {row.line for row in located.rejected}
+        skipped = rows_at(located.text, located.layout, bad_lines, set(left_out.arg_true()))
         spec.trace.skipped |= {row.first for row in skipped.values()}
     remedy = next((each.remedy for each in ratings.faults.values()), Advice.DROP_LINES)
-    notes = _report(label, rejected, spec, remedy)
-    notes += ratings.notes
+    remedy = Advice.DROP_LINES if located and remedy == Advice.DROP_ROWS else remedy
+    notes = _report(label, rejected, spec, remedy) + ratings.notes
     if left_out is not None:
         notes.append(f"left out {plural(int(left_out.sum()), 'row')} that the map gives no rating")
-    gone = [mask for mask in (unreadable, left_out) if mask is not None]
     result = ratings.table
-    for mask in gone:
-        result = result.with_columns(mask.alias(f" {len(result.columns)}"))
-    if gone:
-        flags = [name for name in result.columns if name.startswith(" ")]
-        result = result.filter(~pl.any_horizontal(flags)).drop(flags)
+    if left_out is not None or ratings.faults:
+        masks = [mask for mask in (ratings.unreadable if ratings.faults else None, left_out) if mask is not None]
+        result = result.filter(~masks[0] if len(masks) == 1 else ~(masks[0] | masks[1]))
     if result.is_empty() and rejected:
         raise InputError(f"No row of {label} can be used.")
     return result, notes
+
+
+def _rejected_rows(ratings: RatingTable, located: Located | None) -> list[RejectedRow]:
+    """Return the rows that the parser has rejected, and those with values that cannot be read."""
+    rejected = list(located.rejected) if located else []
+    if not ratings.faults:
+        return rejected
+    if located is not None:
+        return rejected + _rejected_values(ratings, ratings.unreadable, located)
+    at = ratings.unreadable.arg_true()
+    reason = f"row {at[0] + 1}: {', '.join(ratings.fault_of(int(at[0]))[1:])}"
+    return [RejectedRow(0, "unreadable_field", reason, "")] * len(at)
 
 
 def _rejected_values(ratings: RatingTable, unreadable: pl.Series, located: Located) -> list[RejectedRow]:
@@ -205,11 +204,6 @@ def _report(label: str, rejected: list[RejectedRow], spec: ColumnSpec, remedy: s
         return []
     n_lines = sum(row.n_lines for row in rejected)
     return [f"dropped {plural(n_lines, 'bad line' if first.line else 'bad row')}, the first is {fault}"]
-
-
-def _without(label: str, table: pl.DataFrame, rejected: list[RejectedRow], spec: ColumnSpec) -> pl.DataFrame:
-    _report(label, rejected, spec)
-    return table
 
 
 def _read_json(label: str, text: bytes, spec: ColumnSpec, notes: list[str]) -> tuple[pl.DataFrame, list[str]]:

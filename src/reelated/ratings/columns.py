@@ -107,6 +107,15 @@ def _remedy(missing: list[str], aliases: Aliases) -> str:
     return Advice.NAME_RATING if "rating" in missing else Advice.NAME_COLUMNS
 
 
+def check_attributes(table: pl.DataFrame) -> None:
+    """Raise `InputError` for a column of items or users that holds neither text, numbers nor dates."""
+    for name, dtype in table.schema.items():
+        scalar = dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
+        dated = dtype in (pl.Date, pl.Datetime)
+        if not (scalar or dated or name.endswith("_id") or (name == "genres" and dtype == pl.List)):
+            raise InputError(f"{name} is a column of type {dtype}: expected text, numbers or dates.")
+
+
 def with_own_names(aliases: Aliases, columns: ColumnNames) -> dict[str, tuple[str, ...]]:
     """Return the aliases with the names of the id columns in the table of ratings in front."""
     own = {ours: (plain(str(theirs)),) for ours, theirs in (columns or {}).items() if theirs and ours.endswith("_id")}

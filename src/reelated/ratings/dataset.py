@@ -10,7 +10,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated.errors import Advice, DataWarning, InputError, check_choice, check_noun, check_number, plural, shorten
-from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, named
+from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, check_attributes, named
 from reelated.ratings.frames import FrameLike, as_polars, rating_columns
 from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Ratings, Scale, as_decimals
@@ -255,6 +255,7 @@ def _side_table(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[
     if frame is None:
         return rated
     table = named(as_polars(frame, what), aliases, required=(name,))
+    check_attributes(table)
     table = table.with_columns(as_ids(table[name], ids.kind).alias(name)).drop_nulls(name).unique(maintain_order=True)
     if table[name].dtype != ids.values.dtype:
         type_name = "int" if table[name].dtype == pl.Int64 else "str"

@@ -39,9 +39,10 @@ def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted
     unreadable = numbers.is_null() & rest.is_not_null()
     if column.dtype == pl.String:
         unreadable = (unreadable | ~numbers.is_finite()).fill_null(False)
-    return Converted(
-        numbers.cast(pl.Float32).fill_nan(None).alias(column.name), unreadable, _EXPECTED, Advice.MAP_WORDS, notes
-    )
+    # a few words among numbers are faults; many are a notation
+    remedy = Advice.MAP_WORDS if 2 * int(unreadable.sum()) > len(column) else Advice.DROP_ROWS
+    values = numbers.cast(pl.Float32).fill_nan(None).alias(column.name)
+    return Converted(values, unreadable, _EXPECTED, remedy, notes)
 
 
 def check_map(mapping: RatingMap | None) -> RatingMap | None:
