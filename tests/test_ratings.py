@@ -563,7 +563,8 @@ def ratings_tables(draw):
         "rating": draw(st.lists(st.sampled_from([-2.5, 0.0, 1.0, 4.5, 1e6]), min_size=n, max_size=n)),
     }
     if draw(st.booleans()):
-        times = st.one_of(st.none(), st.integers(-(2**40), 10**11 - 1))  # more would be milliseconds
+        # years, dates such as 20200131 and milliseconds are no seconds
+        times = st.one_of(st.none(), st.integers(-(2**40), 1899), st.integers(10**8, 10**11 - 1))
         table["timestamp"] = draw(st.lists(times, min_size=n, max_size=n))
     if draw(st.booleans()):
         table["order"] = draw(st.lists(st.integers(0, 2**50), min_size=n, max_size=n))
