@@ -39,6 +39,18 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
+def shared_cases():
+    """The folder of reported tables; without it a test is skipped, and fails where CI is true."""
+    folder = Path(os.environ.get("REELATED_TEST_CASES") or PROJECT.parent / "shared" / "cases")
+    if folder.is_dir():
+        return folder
+    reason = f"needs the reported tables in {folder} or where REELATED_TEST_CASES points"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"{reason}, which CI=true requires")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
 def postgres():
     """A temporary PostgreSQL server; if none is installed, skip the test, or fail if CI is true."""
     from postgres import Cluster, program

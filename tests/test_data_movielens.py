@@ -187,11 +187,11 @@ def test_another_ratings_table_keeps_its_own_scale(tmp_path):
     assert read(folder).ratings.scale == (0, 10, 10)
 
 
-def test_a_rating_off_the_scale_of_the_edition_is_an_error(tmp_path):
-    files = encoded("100K") | {"u.data": "1\t10\t44\t880000000\n1\t20\t4\t880000000\n"}
+def test_the_scale_of_an_edition_applies_only_if_the_ratings_fit(tmp_path):
+    files = encoded("100K") | {"u.data": "1\t10\t10\t880000000\n1\t20\t4\t880000000\n"}
+    assert read(folder_of(tmp_path, files)).ratings.scale == (4, 10, 6)
     with pytest.raises(InputError, match=r"set: 1 row with a rating off the scale .1 to 5 in steps of 1."):
-        read(folder_of(tmp_path, files))
-    assert read(tmp_path / "set", scale=(1, 50, 1)).ratings.scale.high == 50
+        read(tmp_path / "set", scale=(1, 5, 1))
 
 
 def test_two_ratings_files_are_an_error(tmp_path):
@@ -217,11 +217,12 @@ def test_a_bad_line_is_an_error_with_file_and_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["u.item", "u.user"])
-def test_a_bad_line_in_a_side_file_is_an_error_with_file_and_line(tmp_path, name):
+def test_a_bad_line_in_a_side_file_is_dropped_with_file_and_line(tmp_path, name):
     first, rest = FILES_100K[name].split("\n", 1)
     files = encoded("100K") | {name: f"{first}\n1|2\n{rest}".encode("latin-1")}
-    with pytest.raises(InputError, match=rf"{name}, line 2: 2 fields where"):
-        read(folder_of(tmp_path, files))
+    with pytest.warns(DataWarning, match=rf"{name}: dropped 1 bad line, the first is line 2: 2 fields where"):
+        data = read(folder_of(tmp_path, files))
+    assert (len(data.items), len(data.users)) == (3, 2)
 
 
 def test_members_of_a_zip_outside_its_folder_are_ignored(tmp_path):
@@ -297,13 +298,14 @@ def test_catalogue_titles_become_display_titles(title, expected):
     assert split_title(title) == expected
 
 
-def test_titles_of_a_table_with_years_are_unchanged(tmp_path):
+def test_titles_of_a_table_with_years_become_display_titles(tmp_path):
     files = {
         "ratings.csv": "user,item,rating\n1,10,4\n",
-        "movies.csv": 'item,title,year\n10,"Doors, The (Live)",1968.0\n',
+        "movies.csv": 'item,title,year\n10,"Doors, The (Live)",1968.0\n11,Bed &amp; Board,0\n',
     }
     item = read(folder_of(tmp_path, files)).items.row(0, named=True)
-    assert (item["title"], item["year"]) == ("Doors, The (Live)", 1968)
+    assert (item["title"], item["year"]) == ("The Doors (Live)", 1968)
+    assert read(tmp_path / "set").items.row(1)[1:3] == ("Bed & Board", None)
 
 
 def test_a_sample_in_a_folder_is_named_simulated(tmp_path):

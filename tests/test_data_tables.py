@@ -47,6 +47,7 @@ def rows(source, **options):
         ("mine.csv", b"\xef\xbb\xbf" + HEADED.encode()),
         ("mine.csv.gz", gzip.compress(HEADED.encode())),
         ("unknown ending", HEADED),
+        ("mine.csv", HEADED.encode("utf-16")),
     ],
 )
 def test_text_with_any_separator_is_read(tmp_path, name, data):
@@ -118,6 +119,7 @@ def test_times_may_be_missing_or_dates(tmp_path):
     assert [time for *_, time in rows(path)] == [86400, 172800]
 
 
+@pytest.mark.filterwarnings("ignore:.*outside UTF-8")
 def test_latin1_quotes_and_line_breaks_in_fields_are_read(tmp_path):
     path = put(tmp_path, 'user,item,rating,note\nJosé,"a,""b""",4,"two\nlines"\nx,y,3,z\n'.encode("latin-1"))
     assert rows(path) == [("José", 'a,"b"', 4.0), ("x", "y", 3.0)]
@@ -269,11 +271,6 @@ def test_every_line_of_a_text_is_accounted_for(lines, separator, ends, nul):
     assert {(user, item) for user, item, *_ in plain} <= pairs
 
 
-def test_a_decimal_comma_is_explained(tmp_path):
-    with pytest.raises(InputError, match="line 2: rating='4,5', expected a finite number with a point, not a comma"):
-        read(put(tmp_path, "user;item;rating\n1;2;4,5\n1;3;3,5\n"))
-
-
 PARQUET = io.BytesIO()
 pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_parquet(PARQUET)
 ARROW = io.BytesIO()
@@ -286,8 +283,8 @@ pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_
         (b"", "mine.csv is empty"),
         (b"\n\n", "mine.csv is empty"),
         (b"user,item,rating\n", "mine.csv holds no rows"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0", "mine.csv holds NUL bytes"),
-        ("user,item,rating\n1,2,3\n".encode("utf-16"), "mine.csv is UTF-16 text. Save it as UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "mine.csv is a picture"),
+        (b"a\0b,c\n", "mine.csv holds NUL bytes"),
         (b"x" * 10**6, "mine.csv, line 1: longer than 65,536 characters"),
         (b"only one column\n1\n", "mine.csv, line 1: one field only"),
         (b"\x1f\x8bnonsense", "mine.csv: the gzip file is damaged"),
@@ -395,7 +392,7 @@ def test_integer_ids_of_a_side_file_become_text_where_the_ratings_have_text(tmp_
 def test_a_replaced_side_file_is_not_read(tmp_path):
     put(tmp_path, HEADED, "ratings.csv")
     put(tmp_path, "item,title\n10\n", "movies.csv")
-    with pytest.raises(InputError, match=r"movies\.csv, line 2: 1 field where 2 are expected"):
+    with pytest.warns(DataWarning, match=r"left out movies\.csv: No row of movies\.csv can be used"):
         read(tmp_path)
     assert read(tmp_path, items={"item_id": [10], "title": ["Mine"]}).items["title"].to_list() == [
         "Mine",
@@ -524,7 +521,5 @@ def test_named_id_columns_are_found_in_side_tables_too(tmp_path):
         data = read(ratings, columns=columns, **side_tables)
         assert data.items["title"].to_list() == ["First", "Item 2"]
         assert data.users["age"].to_list() == [None, 30]
-    with pytest.raises(
-        InputError, match=r"No column for item_id among .* Rename the column that holds it to 'item_id'"
-    ):
+    with pytest.raises(InputError, match=r"No column for item_id among .* Name the columns with item_columns="):
         read(ratings, columns=columns, items=put(tmp_path, "number,title\n1,First\n", "other.csv"))

@@ -24,7 +24,9 @@ def check_source(source: str, options: Options) -> ValidationReport:
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
     with warnings.catch_warnings(category=DataWarning, action="ignore"):
-        return validate(source, **{name: value for name, value in options.reading.items() if value is not None})
+        return validate(
+            source, **{name: value for name, value in options.reading.items() if value is not None and name != "noun"}
+        )
 
 
 def print_report(report: ValidationReport, form: str) -> None:

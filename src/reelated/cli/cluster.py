@@ -14,7 +14,7 @@ import typer
 
 from reelated.cli.progress import working
 from reelated.cli.shared_options import as_filters
-from reelated.cli.sources import Options, is_model
+from reelated.cli.sources import CONTENTS, Options, is_model
 from reelated.errors import InputError, shorten
 from reelated.recommender import Recommender
 
@@ -175,6 +175,7 @@ def check_cluster_options(options: Options) -> None:
         "--duplicates": options.duplicates not in ("last", "error"),
         "--invalid": options.invalid != "error",
         "--users": options.users is not None,
+        **{f"--{name.replace('_', '-')}": bool(getattr(options, name)) for name in CONTENTS},
     }
     if given := [name for name, is_given in unsupported.items() if is_given]:
         raise InputError(

@@ -38,11 +38,16 @@ _data, _model, _output = (
     partial(typer.Option, rich_help_panel=panel) for panel in ("Reading SOURCE", "Model", "Output format")
 )
 _READING = {
-    "columns": Annotated[str | None, _data(help="Column names of the table: user_id=customer,rating=stars.")],
+    "columns": Annotated[str | None, _data(help="Column names or positions: user_id=customer,rating=3.")],
+    "item_columns": Annotated[str | None, _data(help="Those of the table of items: item_id=id,title=name.")],
     "scale": Annotated[str | None, _data(help="The rating scale: low,high,step.")],
     "duplicates": Annotated[Literal["last", "first", "mean", "error"], _data(help="Handling of repeated ratings.")],
     "invalid": Annotated[Literal["error", "drop"], _data(help="Handling of unusable rows.")],
     "items": Annotated[str | None, _data(help="A table of items.")],
+    "map": Annotated[str | None, _data(help="Ratings for values: like=1,dislike=0; 99= drops a value.")],
+    "encoding": Annotated[str | None, _data(help="The encoding of text: cp1251.")],
+    "dates": Annotated[Literal["day-first", "month-first"] | None, _data(help="The order in dates such as 3/4/2020.")],
+    "layout": Annotated[Literal["long", "wide"] | None, _data(help="wide: a matrix of users and items.")],
     "noun": Annotated[str | None, _data(help="The word for an item: book.")],
     "users": Annotated[str | None, _data(help="A table of users.")],
 }
@@ -153,22 +158,45 @@ def _expand_parameter(
 def as_options(
     *,
     columns: str | None,
+    item_columns: str | None,
     scale: str | None,
+    map: str | None,  # noqa: A002
     set: list[str] | None = None,  # noqa: A002
     **rest: Any,
 ) -> Options:
     """Parse the values of the shared options."""
-    return Options(columns=as_columns(columns), scale=as_scale(scale), settings=as_settings(set), **rest)
+    return Options(
+        columns=as_columns(columns),
+        item_columns=as_columns(item_columns, "--item-columns"),
+        scale=as_scale(scale),
+        map=as_map(map),
+        settings=as_settings(set),
+        **rest,
+    )
 
 
-def as_columns(text: str | None) -> dict[str, str | None]:
+def as_columns(text: str | None, option: str = "--columns") -> dict[str, str | None]:
     """Parse `user_id=customer,rating=stars`; an empty name means that the column does not exist."""
     pairs = [pair.partition("=") for pair in split(text)]
     for name, equals, _ in pairs:
         if not equals:
-            raise InputError(f"--columns {shorten(name)}: expected name=column, such as user_id=who.")
+            raise InputError(f"{option} {shorten(name)}: expected name=column, such as user_id=who.")
     aliases = {"user": "user_id", "item": "item_id", "movie": "item_id", "movie_id": "item_id"}
     return {aliases.get(name.strip(), name.strip()): column.strip() or None for name, _, column in pairs}
+
+
+def as_map(text: str | None) -> dict[str, float | None]:
+    """Parse `like=1,dislike=0`; an empty number drops the value."""
+    ratings: dict[str, float | None] = {}
+    for pair in split(text):
+        value, equals, number = pair.rpartition("=")
+        try:
+            ratings[value.strip()] = float(number) if number.strip() else None
+        except ValueError:
+            equals = ""
+        if not equals or not value.strip():
+            raise InputError(f"--map {shorten(pair)}: expected value=rating, such as like=1.")
+    return ratings
 
 
 def as_scale(text: str | None) -> tuple[float, ...] | None:

@@ -21,6 +21,8 @@ from reelated.recommender.rows import with_year
 
 RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
 """Settings of the `Recommender` itself; all others are parameters of the ranking model."""
+CONTENTS = ("item_columns", "map", "encoding", "dates", "layout")
+"""Options on the contents of tables that only `read` knows."""
 MAX_CACHED = 8
 """Maximum number of cached models; the least recently used is evicted first."""
 
@@ -30,6 +32,11 @@ class Options:
     """The command-line options of reading and fitting."""
 
     columns: dict[str, str | None] = field(default_factory=dict)
+    item_columns: dict[str, str | None] = field(default_factory=dict)
+    map: dict[str, float | None] = field(default_factory=dict)
+    encoding: str | None = None
+    dates: str | None = None
+    layout: str | None = None
     scale: tuple[float, ...] | None = None
     duplicates: str = "last"
     invalid: str = "error"
@@ -44,7 +51,7 @@ class Options:
     @property
     def reading(self) -> dict[str, Any]:
         """The arguments for `reelated.read`."""
-        names = ("columns", "scale", "duplicates", "invalid", "items", "users", "noun")
+        names = ("columns", "scale", "duplicates", "invalid", "items", "users", "noun", *CONTENTS)
         return {name: getattr(self, name) or None for name in names}
 
     def recommender(self) -> Recommender:

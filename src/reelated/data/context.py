@@ -11,7 +11,8 @@ from reelated.data.read import SourceTables
 from reelated.data.report import Severity, ValidationIssue
 from reelated.errors import InputError, shorten
 from reelated.ratings import Dataset, Scale
-from reelated.ratings.frames import ITEM_ALIASES, USER_ALIASES, as_polars, named
+from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, named
+from reelated.ratings.frames import as_polars
 from reelated.ratings.ids import as_ids
 
 MISSING = "without a user, an item or a rating"

@@ -1,56 +1,53 @@
-"""Resolution of a source (folder, zip, file or cached name) to the files that `read` uses.
-
-A zip is read in place and never unpacked, so that no name of a member can write outside a folder.
-"""
+"""Resolution of a source (folder, zip, file, database, address, standard input or cached name) to its files."""
 
 import hashlib
 import os
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import re
+import sys
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import platformdirs
 
+from reelated.data.containers import (
+    Container,
+    Folder,
+    Single,
+    Zip,
+    clear_errors,
+    container_of,
+    is_tar,
+    is_workbook,
+)
+from reelated.data.roles import TABLE_SUFFIXES, Roles, assign_roles, is_table
+from reelated.data.text_layout import RATING_SPEC, ColumnSpec
+from reelated.data.unpack import compression, decompress_start, required
 from reelated.errors import InputError, InputTypeError, shorten
 
 ARCHIVES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small")
 SAMPLE = "sample"
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
-TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".pq", ".arrow", ".feather", ".ipc")
-# file names of the editions by role; those in `TABLE_NAMES` may also be tables of any kind
-ROLES: dict[str, tuple[str, ...]] = {
-    "ratings": ("u.data", "ratings.dat"),
-    "items": ("u.item", "movies.dat"),
-    "users": ("u.user", "users.dat"),
-    "links": ("links.csv",),
-    "tags": ("tags.dat", "tags.csv"),
-    "about": ("readme", "readme.txt", "readme.md"),
-}
-TABLE_NAMES = {"ratings": ("ratings",), "items": ("items", "movies"), "users": ("users",)}
+STDIN = "-"
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a folder or zip by role, or a single file."""
+    """The files of a folder or archive by role, or a single file."""
 
     name: str
     root: Path
-    roles: dict[str, str]  # a key of `ROLES` → path within `root`
+    roles: dict[str, str]  # a key of `roles.ROLES` → path within `root`
     others: tuple[str, ...] = ()  # files without a role in the same folder, such as the folds of MovieLens 100K
-    zipped: bool = False
+    container: Container = field(default_factory=lambda: Single(""))
+    parts: tuple[str, ...] = ()  # further parts of the ratings
+    left_out: tuple[str, ...] = ()
 
     def read(self, member: str) -> bytes:
         """Return the bytes of one file."""
-        with _clear_errors(PurePosixPath(member).name):
-            if self.zipped:
-                with zipfile.ZipFile(self.root) as archive:
-                    return archive.read(member)
-            return (self.root / member).read_bytes()
+        with clear_errors(PurePosixPath(member).name):
+            return self.container.read(member)
 
     def sibling(self, name: str) -> str:
         """Return the path of another file in the folder of the ratings."""
@@ -60,34 +57,67 @@ class Files:
         raise InputError(f"{self.root.name} has no file {name!r} next to its ratings. The whole data set is required.")
 
 
-@contextmanager
-def _clear_errors(label: str) -> Iterator[None]:
-    """Turn errors of reading a file into an `InputError` with a remedy."""
-    try:
-        yield
-    except PermissionError:
-        raise InputError(f"{label}: no permission to read it. Check the rights of the file.") from None
-    except RuntimeError as error:  # zipfile raises it for encryption and for unknown compression
-        why = "it is encrypted" if "encrypted" in str(error) else "it is packed in a way that Python cannot unpack"
-        raise InputError(f"{label}: {why}. Unpack it first and read the folder.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        raise InputError(f"{label}: the zip is damaged or cut short. Get it again.") from None
-    except OSError as error:
-        raise InputError(f"{label}: cannot be read ({error.strerror or error}).") from None
-
-
-def find_files(source: Any) -> Files:
-    """Return the files that `read` uses for a path or the name of an edition; an existing path has precedence."""
-    path = _resolve(source).resolve()
-    with _clear_errors(path.name):
+def find_files(source: Any, spec: ColumnSpec = RATING_SPEC) -> Files:
+    """Return the files that `read` uses for a source; an existing path has precedence over a name."""
+    text = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+    if text == STDIN:
+        return _from_bytes("standard input", _standard_input(), "", spec)
+    if re.match(r"[a-z][a-z0-9+]+://", text):
+        return _from_bytes(text.rstrip("/").rsplit("/", 1)[-1], _download(text), "", spec)
+    place, table = _split_table(text)
+    path = _resolve(place if table else source).resolve()
+    with clear_errors(path.name):
         if path.is_dir():
-            return _assign_roles(path, _list_files(path), zipped=False)
+            return _assign(path, Folder(path), spec)
         with path.open("rb") as file:
-            start = file.read(4)
-        if start.startswith(b"PK"):
-            with zipfile.ZipFile(path) as archive:
-                return _assign_roles(path, archive.namelist(), zipped=True)
-    return Files(path.name.split(".")[0], path.parent, {"ratings": path.name})
+            start = file.read(4096)
+        if start.startswith(b"PK\x03\x04") and not is_workbook(Zip(path).names()):
+            return _assign(path, Zip(path), spec)
+        is_container = start.startswith((b"PK\x03\x04", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0"))
+        if is_container or is_tar(decompress_start(start, 512) if compression(start) else start):
+            return _from_bytes(path.name, path.read_bytes(), table, spec, path)
+    if table:
+        raise InputError(
+            "expected an SQLite database or an Excel workbook in front of '::'.", parameter="source", value=text
+        )
+    return Files(path.name.split(".")[0], path.parent, {"ratings": path.name}, container=Single(path.name, path))
+
+
+def _from_bytes(label: str, data: bytes, table: str, spec: ColumnSpec, path: Path | None = None) -> Files:
+    """Return the files of a container in memory, or a single file."""
+    container = container_of(label, data, table)
+    root = path or Path(label)
+    if container is not None:
+        return _assign(root, container, spec)
+    return Files(label.split(".")[0], root, {"ratings": label}, container=Single(label, None, data))
+
+
+def _split_table(text: str) -> tuple[str, str]:
+    """Split `file.db::table`; a path that exists has precedence."""
+    path, _, table = text.rpartition("::")
+    return (
+        (path, table) if path and "\0" not in text and not Path(text).exists() and Path(path).is_file() else (text, "")
+    )
+
+
+@cache
+def _standard_input() -> bytes:
+    """Return standard input, which can be read only once."""
+    return sys.stdin.buffer.read()
+
+
+@cache
+def _download(address: str) -> bytes:
+    """Return the bytes at an address, through fsspec."""
+    fsspec = required("fsspec", "formats")
+    try:
+        with fsspec.open(address, "rb") as file:
+            return bytes(file.read())
+    except ImportError as error:
+        raise InputError(f"{error}", parameter="source", value=address) from None
+    except Exception as error:  # each protocol has its own errors
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"cannot be read: {reason[:200]}.", parameter="source", value=address) from None
 
 
 def is_sample(source: Any) -> bool:
@@ -199,81 +229,73 @@ def fingerprint(source: Any) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     for name, path in _used_files(source):
-        with _clear_errors(path.name), path.open("rb") as file:
+        if isinstance(path, bytes):
+            digest.update(name.encode() + b"\0" + hashlib.blake2b(path).digest())
+            continue
+        with clear_errors(path.name), path.open("rb") as file:
             digest.update(name.encode() + b"\0" + hashlib.file_digest(file, "blake2b").digest())
     return digest.hexdigest()
 
 
-def _used_files(source: Any) -> list[tuple[str, Path]]:
-    """List the files on disk that `read` opens, with names that do not depend on their location."""
+def _used_files(source: Any) -> list[tuple[str, Path | bytes]]:
+    """List the files on disk that `read` may open, with names that do not depend on their location."""
     if is_sample(source):
         # sample.py counts, too: it determines the simulated ratings
         return [(path.name, path) for path in sorted(Path(__file__).parent.glob("sample*")) if path.is_file()]
-    files = find_files(source)
-    if files.zipped:
-        return [("zip", files.root)]
-    return [(PurePosixPath(member).name, files.root / member) for member in sorted(files.roles.values())]
+    try:
+        files = find_files(source)
+    except InputError:
+        path = Path(source).expanduser()
+        if not path.is_dir():
+            raise
+        folder = Folder(path)  # which table is which may depend on the names of columns
+        return [(name, path / name) for name in folder.names() if is_table(name)]
+    if isinstance(files.container, Folder):
+        tables = [member for member in files.others if is_table(PurePosixPath(member).name)]
+        used = sorted({*files.roles.values(), *files.parts, *tables})
+        return [(PurePosixPath(member).name, files.root / member) for member in used]
+    if isinstance(files.container, Single):
+        single = files.container
+        return [(single.name, single.data if single.path is None else single.path)]
+    if files.root.is_file():
+        return [(_table_of(source), files.root)]
+    return [(name, files.read(name)) for name in files.container.names()]
 
 
-def _list_files(folder: Path) -> list[str]:
-    """List the files of a folder and of its direct subfolders."""
-    subfolders = [path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
-    paths = [path for parent in (folder, *subfolders) for path in parent.iterdir() if path.is_file()]
-    return sorted(path.relative_to(folder).as_posix() for path in paths)
+def _table_of(source: Any) -> str:
+    """Return the table in `file.db::table`; otherwise the kind of file."""
+    return _split_table(os.fspath(source))[1] or "archive"
 
 
-def _assign_roles(root: Path, names: list[str], zipped: bool) -> Files:
+def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
     """Choose the outermost folder with ratings, and assign roles to its files."""
+    names = container.names()
     groups: dict[PurePosixPath, list[str]] = {}
     for name in names:
         path = PurePosixPath(name)
-        if not name.endswith("/") and not {"..", "__MACOSX"} & set(path.parts) and not path.name.startswith("."):
-            groups.setdefault(path.parent, []).append(name)
-    candidates: dict[PurePosixPath, dict[str, str]] = {}
+        if not name.endswith("/") and not {"..", "__MACOSX"} & set(path.parts) and not path.name.startswith((".", "_")):
+            # folders such as `year=2020` hold parts of one table
+            groups.setdefault(PurePosixPath(*(part for part in path.parent.parts if "=" not in part)), []).append(name)
+    candidates: dict[PurePosixPath, Roles] = {}
     for depth in sorted({len(folder.parts) for folder in groups}):
-        level = {folder: _roles_in(root, paths) for folder, paths in groups.items() if len(folder.parts) == depth}
-        candidates = {folder: roles for folder, roles in level.items() if "ratings" in roles}
+        level = {
+            folder: assign_roles(root.name, container, paths, spec)
+            for folder, paths in groups.items()
+            if len(folder.parts) == depth
+        }
+        candidates = {folder: roles for folder, roles in level.items() if "ratings" in roles.files}
         if candidates:
             break
     if not candidates:
         listed = ", ".join(sorted(PurePosixPath(name).name for name in names)[:8]) or "nothing"
         raise InputError(
-            f"{root.name} contains no ratings in a known format. Expected the files of a MovieLens edition or one "
+            f"{root.name} contains no ratings in a known format. Expected the files of a MovieLens edition or a "
             f"table ({', '.join(TABLE_SUFFIXES)}), found: {shorten(listed, 200)}."
         )
     if len(candidates) > 1:
         raise InputError(f"{root.name} holds ratings in {' and in '.join(map(repr, map(str, candidates)))}. Pass one.")
     folder, roles = candidates.popitem()
-    others = tuple(name for name in groups[folder] if name not in roles.values())
-    return Files(root.stem if zipped else root.resolve().name, root, roles, others, zipped)
-
-
-def _roles_in(root: Path, paths: list[str]) -> dict[str, str]:
-    """Assign roles to the files of one folder; a single table holds the ratings, whatever its name."""
-    roles: dict[str, str] = {}
-    for role, known in ROLES.items():
-        matches = [path for path in paths if _has_role(role, known, PurePosixPath(path).name.lower())]
-        if len(matches) > 1:
-            raise InputError(f"{root.name} holds {role} in {' and in '.join(map(repr, matches))}. Pass one of them.")
-        if matches:
-            roles[role] = matches[0]
-    if "ratings" not in roles:
-        tables = [path for path in paths if path not in roles.values() and _is_table(PurePosixPath(path).name.lower())]
-        if len(tables) > 1:
-            listed = ", ".join(map(repr, tables[:6]))
-            raise InputError(f"{root.name} holds several tables ({listed}). Pass the one that holds the ratings.")
-        if tables:
-            roles["ratings"] = tables[0]
-    return roles
-
-
-def _has_role(role: str, known: tuple[str, ...], name: str) -> bool:
-    """Return whether the name of a file fits a role."""
-    return name in known or (_is_table(name) and name.split(".")[0] in TABLE_NAMES.get(role, ()))
-
-
-def _is_table(name: str) -> bool:
-    """Return whether a file is a table by its extension; text may be gzipped."""
-    unzipped = name.removesuffix(".gz")
-    suffixes = TABLE_SUFFIXES if unzipped == name else TEXT_SUFFIXES
-    return unzipped.endswith(suffixes) and not unzipped.startswith(("readme", "license", "checksum"))
+    used = {*roles.files.values(), *roles.parts}
+    others = tuple(name for name in groups[folder] if name not in used)
+    name = root.resolve().name if isinstance(container, Folder) else root.stem
+    return Files(name, root, roles.files, others, container, roles.parts, roles.left_out)

@@ -8,7 +8,7 @@ import polars as pl
 from reelated.data.context import PAIR, ValidationContext
 from reelated.data.report import ValidationIssue
 from reelated.errors import Advice, plural
-from reelated.ratings.frames import RATING_ALIASES, plain
+from reelated.ratings.columns import RATING_ALIASES, plain
 
 _UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _FIRST_YEAR = 1990
@@ -62,7 +62,7 @@ def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:
 def _by_names(columns: Mapping[str, str | None]) -> str:
     """Return a reason if a chosen column has a usual name of the other one."""
     for ours, other in (PAIR, PAIR[::-1]):
-        theirs = columns.get(ours) or ""
+        theirs = str(columns.get(ours) or "")
         if plain(theirs) in (plain(other), *RATING_ALIASES[other]):
             return f"the column {theirs!r} is taken for {ours}"
     return ""

@@ -1,39 +1,26 @@
 """The MovieLens editions: file layouts, and readers for items, users, links and tags."""
 
-import ast
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any
 
 import polars as pl
 
 from reelated.data.files import Files, find_files
+from reelated.data.items import normalize_items
+from reelated.data.options import ReadOptions
 from reelated.data.table_reader import read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, TextLayout, split_line
-from reelated.data.titles import has_year, split_title
-from reelated.errors import InputError, plural, shorten
+from reelated.errors import InputError, plural
 from reelated.ratings import Dataset, Scale
-from reelated.ratings.frames import (
-    ITEM_ALIASES,
-    RATING_ALIASES,
-    USER_ALIASES,
-    as_seconds,
-    rating_columns,
-    read_ids,
-    with_own_names,
-)
-
-ColumnNames: TypeAlias = Mapping[str, str | None] | None
-Aliases: TypeAlias = Mapping[str, tuple[str, ...]]
+from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES, Aliases, ColumnNames, with_own_names
+from reelated.ratings.frames import rating_columns, read_ids
+from reelated.ratings.times import as_seconds
 
 GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
-# placeholders for an unknown genre, which are no genres to filter by
-NO_GENRE = ("unknown", "(no genres listed)")
 
 # names of the occupation codes of MovieLens 1M, by its README
 OCCUPATIONS = (
@@ -43,6 +30,7 @@ OCCUPATIONS = (
     *("unemployed", "writer"),
 )
 
+_NO_AGE = ("null", "nan", "na", "n/a", "none", "\\n", "")
 _RATING = ("user_id", "item_id", "rating", "timestamp")
 _ITEM = ("item_id", "title", "release_date", "video_date", "url")
 LAYOUTS = {
@@ -84,15 +72,16 @@ SIDE_TABLES: dict[str, tuple[Aliases, tuple[str, ...]]] = {
 
 
 def read_side_table(
-    kind: str, name: str, data: bytes, invalid: str, trace: ParseTrace | None, columns: ColumnNames
+    kind: str, name: str, data: bytes, options: ReadOptions, trace: ParseTrace | None = None, own: ColumnNames = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Read a table of items, users, links or tags."""
+    """Read a table of items, users, links or tags; `own` are the names of the ids in the table of ratings."""
     aliases, required = SIDE_TABLES[kind]
     layout = layout_of(name, data)
     # u.item has a 0/1 column for each genre
     genres = GENRES if kind == "items" and layout is LAYOUTS["u.item"] else ()
-    aliases = with_own_names(aliases, columns) | dict.fromkeys(genres, ())
-    table, notes = read_table(name, data, ColumnSpec(aliases, required, None, invalid, trace), layout)
+    aliases = with_own_names(aliases, own) | dict.fromkeys(genres, ())
+    columns = options.item_columns if kind == "items" else None
+    table, notes = read_table(name, data, ColumnSpec(aliases, required, columns, options, trace), layout)
     if genres:
         names = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in genres]
         table = table.with_columns(genres=pl.concat_list(names)).drop(genres)
@@ -105,81 +94,18 @@ def read_side_table(
 def _convert(table: pl.DataFrame, kind: str, layout: TextLayout | None) -> pl.DataFrame:
     """Convert ages, TMDB ids and times of tags to integers, and the occupation codes of MovieLens 1M to names."""
     if kind == "users" and "age" in table.columns:
-        age = table["age"].cast(pl.Int32, strict=False)
-        table = table.with_columns(age if age.null_count() == table["age"].null_count() else table["age"])
+        text = table["age"].cast(pl.String)
+        text = text.set(text.str.to_lowercase().is_in(_NO_AGE).fill_null(False), None)
+        age = text.cast(pl.Float64, strict=False).cast(pl.Int32, strict=False)
+        table = table.with_columns(age if age.null_count() == text.null_count() else text)
     if kind == "users" and layout is LAYOUTS["users.dat"]:
         codes = {str(code): name for code, name in enumerate(OCCUPATIONS)}
         table = table.with_columns(pl.col("occupation").replace(codes))
     if kind == "links" and "tmdb_id" in table.columns:
         table = table.with_columns(read_ids(table["tmdb_id"]))
     if kind == "tags" and "timestamp" in table.columns:
-        table = table.with_columns(as_seconds(table["timestamp"]))
+        table = table.with_columns(as_seconds(table["timestamp"]).values)
     return table
-
-
-def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Normalise an item table of any origin: display titles, years, lists of genres and dates."""
-    notes: list[str] = []
-    if "genres" in table.columns:
-        genres, notes = _parse_genres(table["genres"])
-        table = table.with_columns(genres)
-    return _parse_dates(_parse_titles(table)), notes
-
-
-def _parse_titles(table: pl.DataFrame) -> pl.DataFrame:
-    """Convert titles to display form and extract the year, if most titles end with one, as in MovieLens."""
-    if "year" in table.columns:
-        return table.with_columns(pl.col("year").cast(pl.Float64, strict=False).cast(pl.Int32, strict=False))
-    titles = table["title"].drop_nulls() if "title" in table.columns else pl.Series(dtype=pl.String)
-    if titles.dtype != pl.String or 2 * sum(map(has_year, titles)) <= len(titles):
-        return table
-    parts = [(None, None) if title is None else split_title(title) for title in table["title"]]
-    return table.with_columns(
-        pl.Series("title", [title for title, _ in parts], dtype=pl.String),
-        pl.Series("year", [year for _, year in parts], dtype=pl.Int32),
-    )
-
-
-def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
-    """Return lists of genres, empty where unknown; the whole column decides the separator."""
-    notes: list[str] = []
-    if not isinstance(column.dtype, pl.List):
-        text = column.cast(pl.String)
-        cells = [cell.strip() for cell in text.drop_nulls() if cell.strip()]
-        separator, example = next(((mark, cell) for mark in "|;,/" for cell in cells if mark in cell), ("|", ""))
-        if cells and all(cell.startswith("[") and cell.endswith("]") for cell in cells):
-            notes = ["read genres as lists in brackets"]
-            column = pl.Series([_parse_list(cell or "") for cell in text], dtype=pl.List(pl.String))
-        else:
-            notes = [f"split genres at {separator!r}, as in {shorten(example)}"] * (separator != "|")
-            column = text.str.split(separator)
-    is_genre = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
-    lists = column.cast(pl.List(pl.String)).fill_null([])
-    return lists.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(is_genre)).alias(
-        "genres"
-    ), notes
-
-
-def _parse_list(cell: str) -> list[str]:
-    """Parse a list of genres in JSON or Python notation; an object counts as its name."""
-    values: Any = None
-    for parse in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-            values = values if isinstance(values, list) else parse(cell)
-    if not isinstance(values, list):
-        return [part for part in cell.strip("[] ").split(",") if part]
-    return [str(value.get("name", "") if isinstance(value, dict) else value) for value in values if value is not None]
-
-
-def _parse_dates(table: pl.DataFrame) -> pl.DataFrame:
-    """Parse release dates if all look like `01-Jan-1995`; they fill in missing years."""
-    if "release_date" not in table.columns or table["release_date"].dtype != pl.String:
-        return table
-    dates = table["release_date"].str.to_date("%d-%b-%Y", strict=False)
-    if dates.null_count() > table["release_date"].null_count():
-        return table
-    years = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table), dtype=pl.Int32)
-    return table.with_columns(dates, years.fill_null(dates.dt.year()).alias("year"))
 
 
 def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
@@ -194,7 +120,8 @@ def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
 def is_movielens(files: Files) -> bool:
     """Return whether the files have the names of a MovieLens edition."""
     names = _file_names(files)
-    return {"ratings.csv", "movies.csv"} <= names or bool(names & LAYOUTS.keys())
+    exported = {"ratings.csv", "movies.csv"} <= names or {"rating.csv", "movie.csv"} <= names
+    return exported or bool(names & LAYOUTS.keys())
 
 
 def _file_names(files: Files) -> set[str]:
@@ -204,19 +131,18 @@ def _file_names(files: Files) -> set[str]:
 def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | None]:
     """Return the name and the scale of the edition; None for what is unknown.
 
-    Half stars came with MovieLens 10M. An unrelated table in the folder of an edition gets the edition's scale only if
-    all its ratings are on this scale.
+    Half stars came with MovieLens 10M. The scale of the edition counts only if all ratings are on it.
     """
     if not is_movielens(files):
         return None, None
     names = _file_names(files)
     latest = {"ratings.csv", "movies.csv"} <= names
     values = ratings["rating"].unique().drop_nulls()
-    half_stars = bool(names & {"links.csv", "tags.dat"} or (values % 1 != 0).any())
+    half_stars = bool(names & {"links.csv", "link.csv", "tags.dat"} or (values % 1 != 0).any())
     scale = Scale(0.5, 5, 0.5) if half_stars else Scale(1, 5, 1)
     fits = bool((values.is_between(scale.low, scale.high) & (values / scale.step % 1 == 0)).all())
     name = f"MovieLens ({plural(len(ratings), 'rating')})" if latest and "links.csv" in names else None
-    return EDITIONS.get(len(ratings), name), scale if fits or names & {"u.data", "ratings.dat"} else None
+    return EDITIONS.get(len(ratings), name), scale if fits else None
 
 
 def folds(source: Any) -> Iterator[tuple[Dataset, pl.DataFrame]]:

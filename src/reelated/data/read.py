@@ -5,29 +5,25 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
 
 from reelated.data.files import Files, find_files, is_sample
-from reelated.data.movielens import (
-    SIDE_TABLES,
-    ColumnNames,
-    edition,
-    is_movielens,
-    layout_of,
-    normalize_items,
-    read_side_table,
-    with_links,
-)
-from reelated.data.table_reader import read_table
-from reelated.data.text_layout import RATING_SPEC, ParseTrace, prefix_errors
+from reelated.data.items import MERGED_ALIASES, merged_columns, normalize_items, one_row_per_item
+from reelated.data.movielens import SIDE_TABLES, edition, is_movielens, layout_of, read_side_table, with_links
+from reelated.data.options import NO_OPTIONS, ReadOptions, check_options
+from reelated.data.roles import column_names
+from reelated.data.suspicions import suspicions
+from reelated.data.table_reader import read_frame, read_table
+from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
-from reelated.errors import DataWarning, InputError, check_choice
+from reelated.errors import DataWarning, InputError, plural, shorten
 from reelated.ratings import Dataset, FrameLike
+from reelated.ratings.columns import ColumnNames, match_columns, named, with_own_names
 from reelated.ratings.dataset import Duplicates, Invalid
-from reelated.ratings.frames import as_polars, named, rating_columns, with_own_names
+from reelated.ratings.frames import as_polars
 
 SAMPLE_NAME = "Reelated sample (simulated ratings)"
 
@@ -38,9 +34,14 @@ def read(
     items: FrameLike | None = None,
     users: FrameLike | None = None,
     columns: Mapping[str, str | None] | None = None,
+    item_columns: Mapping[str, str | None] | None = None,
     scale: tuple[float, float, float] | None = None,
     duplicates: Duplicates = "last",
     invalid: Invalid = "error",
+    map: Mapping[Any, float | None] | None = None,  # noqa: A002
+    encoding: str | None = None,
+    dates: str | None = None,
+    layout: str | None = None,
     name: str | None = None,
     noun: str | None = None,
 ) -> Dataset:
@@ -49,13 +50,17 @@ def read(
     Parameters
     ----------
     source : str, Path or frame
-        A folder, a zip or a file; or a name: `"sample"`, or an edition in the cache such as `"ml-100k"`; or a polars
-        or pandas frame, an Arrow table or a mapping of columns. An existing path takes precedence over a name.
+        A folder, an archive or a file (delimited text, JSON, Parquet, Arrow, Excel, SQLite as `"file.db::table"`,
+        compressed or not), an address, or `"-"` for standard input; or a name: `"sample"`, or an edition in the cache
+        such as `"ml-100k"`; or a polars or pandas frame, an Arrow table, a mapping of columns, a list of tuples or
+        dicts, a SciPy sparse matrix, or `(matrix, user_ids, item_ids)`. An existing path takes precedence over a name.
     items, users : frame, str or Path, optional
         Item and user attributes, in place of the tables in the folder of the ratings.
     columns : mapping of str to str, optional
-        Reelated's name → the table's name, such as `{"user_id": "who"}`; `{"rating": None}` if there are no ratings.
-        The names of ids apply to the item and user tables, too.
+        Reelated's name → the table's name, or its position from 1, such as `{"user_id": "who"}`; `{"rating": None}`
+        if there are no ratings. The names of ids are looked for in the item and user tables, too.
+    item_columns : mapping of str to str, optional
+        The same for the table of items, such as `{"item_id": "id", "title": "name"}`.
     scale : (low, high, step), optional
         The rating scale; by default that of the edition, else the observed one.
     duplicates : {"last", "first", "mean", "error"}, default "last"
@@ -64,6 +69,14 @@ def read(
     invalid : {"error", "drop"}, default "error"
         Whether invalid rows stop reading or are dropped: rows without a user, item or rating, or with a rating outside
         the given scale.
+    map : mapping, optional
+        Value in the table → rating, such as `{"like": 1, "dislike": 0}`; None drops the rows with the value.
+    encoding : str, optional
+        Encoding of text files, such as `"cp1251"`; by default UTF-8, and Windows-1252 for bytes that are not UTF-8.
+    dates : {"day-first", "month-first"}, optional
+        The order in dates such as 3/4/2020; by default as the other dates of the column tell.
+    layout : {"long", "wide"}, optional
+        "wide" reads a matrix with a row for each user and a column for each item; by default one row per rating.
     name : str, optional
         Name of the data in messages; by default the edition or the file.
     noun : str, optional
@@ -84,8 +97,8 @@ def read(
     >>> read({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]}, name="three ratings")
     three ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1
     """
-    check_choice("invalid", invalid, ("error", "drop"))
-    tables = read_tables(source, columns, invalid, items, users)
+    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout)
+    tables = read_tables(source, options, items, users)
     name = name or tables.name
     with prefix_errors(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
         data = Dataset.from_frames(
@@ -98,6 +111,8 @@ def read(
             name=name,
             noun=tables.noun if noun is None else noun,
         )
+    suspected = suspicions(tables.ratings, tables.side_tables.get("items"), scale or tables.scale)
+    tables.notes += [f"{suspicion.message}; see reelated.validate" for suspicion in suspected]
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     return replace(data, notes=(*tables.notes, *data.notes), tags=tables.side_tables.get("tags"))
@@ -109,6 +124,7 @@ class ErrorCollector:
 
     traces: dict[str, ParseTrace] = field(default_factory=dict)
     errors: dict[str, InputError] = field(default_factory=dict)
+    left_out: dict[str, InputError] = field(default_factory=dict)
 
     @contextmanager
     def collect(self, kind: str) -> Iterator[ParseTrace]:
@@ -133,21 +149,26 @@ class SourceTables:
     side_tables: dict[str, FrameLike] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     collector: ErrorCollector | None = None
-    columns: ColumnNames = None
+    options: ReadOptions = NO_OPTIONS
     noun: str = "item"
+    own: ColumnNames = None  # the names of the ids in the table of ratings
 
-    def add(self, kind: str, table: FrameLike, invalid: str) -> None:
-        """Add a table of items or users from a frame or a file."""
+    def add(self, kind: str, table: FrameLike) -> None:
+        """Add a given table of items or users from a frame or a file."""
         with self.collecting(kind) as trace:
             if isinstance(table, (str, os.PathLike)):
-                self.add_file(kind, find_files(Path(table)), invalid, trace)
+                files = find_files(table, ColumnSpec(*SIDE_TABLES[kind], self._columns_of(kind), self.options))
+                self.add_file(kind, files, self.options, trace)
             else:
                 self.side_tables[kind] = self._normalized(kind, as_polars(table, kind))
+
+    def _columns_of(self, kind: str) -> ColumnNames:
+        return self.options.item_columns if kind == "items" else None
 
     def _normalized(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
         """Normalise a frame like a file with the same contents."""
         aliases, required = SIDE_TABLES[kind]
-        table = named(frame, with_own_names(aliases, self.columns), required=required)
+        table = named(frame, with_own_names(aliases, self.own), self._columns_of(kind), required)
         if kind == "items":
             table, notes = normalize_items(table)
             self.notes += [f"{kind}: {note}" for note in notes]
@@ -157,77 +178,184 @@ class SourceTables:
         """Return the context for reading a table: that of the error collector, or a null context."""
         return self.collector.collect(kind) if self.collector else nullcontext()
 
-    def add_file(self, kind: str, files: Files, invalid: str, trace: ParseTrace | None) -> None:
+    def add_beside(self, kind: str, files: Files) -> None:
+        """Add a table that lies beside the ratings; what cannot be used is left out with a note."""
+        name = PurePosixPath(files.roles[kind]).name
+        trace = self.collector.trace(kind) if self.collector else None
+        try:
+            try:
+                self.add_file(kind, files, self.options, trace)
+                self._check(kind)
+            except InputError:
+                if self.options.invalid == "drop":
+                    raise
+                self.add_file(kind, files, self.options._replace(invalid="drop"), trace)
+                self._check(kind)
+        except InputError as error:
+            self.side_tables.pop(kind, None)
+            if self.collector:
+                self.collector.left_out[kind] = error
+            else:
+                self.notes.append(f"left out {name}: {str(error).removeprefix(f'{name}: ').rstrip('.')}")
+
+    def _check(self, kind: str) -> None:
+        """Raise `InputError` if a table of items or users does not fit the ratings."""
+        if kind in ("items", "users"):
+            first = {**{id_: self.ratings[id_].drop_nulls()[:1] for id_ in ID_COLUMNS}}
+            if all(len(ids) for ids in first.values()):
+                Dataset.from_frames({**first, "rating": [1.0]}, **{kind: self.side_tables[kind]})
+
+    def add_file(self, kind: str, files: Files, options: ReadOptions, trace: ParseTrace | None) -> None:
         """Add a table from its file; integer ids become text where the ids of the ratings are text."""
         path = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(path).name
-        table, notes = read_side_table(kind, name, files.read(path), invalid, trace, self.columns)
+        table, notes = read_side_table(kind, name, files.read(path), options, trace, self.own)
+        table, left_out = self._with_integers(table)
+        notes += left_out
         as_text = [id_ for id_ in ID_COLUMNS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
         self.side_tables[kind] = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)
         self.notes += [f"{name}: {note}" for note in notes]
 
+    def _with_integers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+        """Leave out rows whose ids are text where the ratings have integers, if the other rows fit."""
+        notes = []
+        for id_ in ID_COLUMNS:
+            if id_ in table.columns and table[id_].dtype == pl.String and self.ratings[id_].dtype == pl.Int64:
+                whole = table[id_].str.contains(r"^(0|-?[1-9]\d{0,17})$").fill_null(False)
+                if not whole.all() and whole.any():
+                    n_rows, example = plural(int((~whole).sum()), "row"), shorten(table.filter(~whole)[id_][0])
+                    notes.append(f"left out {n_rows} without an integer {id_}, such as {example}")
+                if whole.any():
+                    table = table.filter(whole).with_columns(pl.col(id_).cast(pl.Int64))
+        return table, notes
+
+    def add_merged(self, table: pl.DataFrame) -> None:
+        """Add the items of a table of ratings that also has titles or genres."""
+        try:
+            table, notes = one_row_per_item(table)
+            table, more = normalize_items(table)
+        except (InputError, pl.exceptions.PolarsError):
+            return
+        if table.width > 1:
+            self.side_tables["items"] = table
+            found = " and ".join(name for name in ("title", "year", "genres") if name in table.columns)
+            self.notes += [*notes, *more, f"took {found} of the items from the table of ratings"]
+
 
 def read_tables(
     source: Any,
-    columns: ColumnNames = None,
-    invalid: str = "error",
+    options: ReadOptions = NO_OPTIONS,
     items: FrameLike | None = None,
     users: FrameLike | None = None,
     collector: ErrorCollector | None = None,
 ) -> SourceTables:
     """Read all tables of a source; the given tables of items and users replace its own."""
     given = {kind: table for kind, table in (("items", items), ("users", users)) if table is not None}
-    tables = _read_source(source, columns, invalid, given.keys(), collector)
+    tables = _read_source(source, options, given.keys(), collector)
     for kind, table in given.items():
-        tables.add(kind, table, invalid)
+        tables.add(kind, table)
     return tables
 
 
 def _read_source(
-    source: Any, columns: ColumnNames, invalid: str, given: Collection[str], collector: ErrorCollector | None
+    source: Any, options: ReadOptions, given: Collection[str], collector: ErrorCollector | None
 ) -> SourceTables:
     """Read all tables of a source except the kinds that are given separately."""
+    spec = RATING_SPEC._replace(
+        columns=options.columns, options=options, trace=collector.trace("ratings") if collector else None
+    )
     if not isinstance(source, (str, os.PathLike)):
-        return SourceTables(rating_columns(source, columns), collector=collector, columns=columns)
+        return _read_frame(source, spec, given, collector)
     if is_sample(source):
-        if columns:
-            raise InputError(
-                "the sample's columns are known.", parameter="columns", value=dict(columns), remedy="Leave them out."
-            )
-        from reelated.data.sample import simulate
-
-        sample = simulate()
-        side_tables = {"items": sample.items, "users": sample.users}
-        return SourceTables(sample.ratings, SAMPLE_NAME, (1, 5, 1), side_tables, collector=collector, noun="movie")
-    files = find_files(source)
-    ratings, notes = _read_ratings(files, columns, invalid, collector.trace("ratings") if collector else None)
+        return _read_sample(options, collector)
+    files = find_files(source, spec)
+    ratings, notes = _read_ratings(files, spec)
     name, scale = edition(files, ratings)
     noun = "movie" if is_movielens(files) else "item"
-    name = name or _default_name(files)
-    tables = SourceTables(ratings, name, scale, notes=notes, collector=collector, columns=columns, noun=noun)
+    tables = SourceTables(ratings, name or _default_name(files), scale, {}, notes, collector, options, noun)
+    names = column_names(files.container, files.roles["ratings"], spec)
+    matched = match_columns(names, spec.aliases, by_position(spec.columns, names))
+    tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
     for kind in SIDE_TABLES:
         if kind in files.roles and kind not in given:
-            with tables.collecting(kind) as trace:
-                tables.add_file(kind, files, invalid, trace)
+            tables.add_beside(kind, files)
     if "links" in tables.side_tables:
         with tables.collecting("links"):
             links = tables.side_tables.pop("links")
             tables.side_tables["items"] = with_links(tables.side_tables.get("items"), links)
+    if files.left_out and not is_movielens(files):
+        tables.notes.append(f"left out {', '.join(files.left_out)}: no table of ratings, items or users")
+    if not {"items", *given} & tables.side_tables.keys() and "items" not in given:
+        _add_merged(tables, files, names, spec)
     return tables
 
 
-def _read_ratings(
-    files: Files, columns: ColumnNames, invalid: str, trace: ParseTrace | None
-) -> tuple[pl.DataFrame, list[str]]:
-    """Read the ratings of a folder, zip or file in Reelated's columns and types."""
+def _add_merged(tables: SourceTables, files: Files, names: tuple[str, ...], spec: ColumnSpec) -> None:
+    """Add the items of a file of ratings that also has titles or genres."""
+    own = (tables.own or {}).get("item_id") or ""
+    if not merged_columns(names, own) or spec.options.layout == "wide":
+        return
     path = files.roles["ratings"]
-    name, data = PurePosixPath(path).name, files.read(path)
-    without_ratings = columns is not None and columns.get("rating", "") is None
-    required = tuple(name for name in RATING_SPEC.required if name != "rating" or not without_ratings)
-    spec = RATING_SPEC._replace(columns=columns, required=required, invalid=invalid, trace=trace)
-    table, notes = read_table(name, data, spec, layout_of(name, data))
-    with prefix_errors(name):
-        return rating_columns(table, None if "rating" in table.columns else {"rating": None}), notes
+    options = spec.options._replace(invalid="drop")
+    merged = ColumnSpec(MERGED_ALIASES, ("item_id",), {"item_id": own}, options)
+    try:
+        table, _ = read_table(PurePosixPath(path).name, files.read(path), merged)
+    except InputError:
+        return
+    if tables.ratings["item_id"].dtype == pl.String:
+        table = table.with_columns(pl.col("item_id").cast(pl.String))
+    tables.add_merged(table)
+
+
+def _read_frame(
+    source: Any, spec: ColumnSpec, given: Collection[str], collector: ErrorCollector | None
+) -> SourceTables:
+    """Read ratings, and items merged with them, from a table in memory."""
+    frame = as_polars(source)
+    ratings, notes = read_frame("ratings", frame, spec)
+    tables = SourceTables(ratings, notes=notes, collector=collector, options=spec.options)
+    matched = match_columns(frame.columns, spec.aliases, by_position(spec.columns, tuple(frame.columns)))
+    tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
+    own = (tables.own or {}).get("item_id") or ""
+    if "items" not in given and own and merged_columns(tuple(frame.columns), own):
+        tables.add_merged(named(frame, MERGED_ALIASES, {"item_id": own}, ("item_id",)))
+    return tables
+
+
+def _read_sample(options: ReadOptions, collector: ErrorCollector | None) -> SourceTables:
+    """Simulate the bundled sample."""
+    if options.columns:
+        raise InputError(
+            "the sample's columns are known.",
+            parameter="columns",
+            value=dict(options.columns),
+            remedy="Leave them out.",
+        )
+    from reelated.data.sample import simulate
+
+    sample = simulate()
+    side_tables = {"items": sample.items, "users": sample.users}
+    return SourceTables(
+        sample.ratings, SAMPLE_NAME, (1, 5, 1), side_tables, collector=collector, options=options, noun="movie"
+    )
+
+
+def _read_ratings(files: Files, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
+    """Read the ratings of a folder, archive or file in Reelated's columns and types; part files become one table."""
+    if spec.columns is not None and spec.columns.get("rating", "") is None:
+        spec = spec._replace(required=tuple(name for name in spec.required if name != "rating"))
+    tables, notes = [], []
+    for path in (files.roles["ratings"], *files.parts):
+        name, data = PurePosixPath(path).name, files.read(path)
+        table, more = read_table(name, data, spec, None if spec.columns else layout_of(name, data))
+        tables.append(table)
+        notes += more if not files.parts else [f"{name}: {note}" for note in more]
+    if not files.parts:
+        return tables[0], notes
+    for id_ in ID_COLUMNS:
+        if len({table[id_].dtype for table in tables}) > 1:
+            tables = [table.with_columns(pl.col(id_).cast(pl.String)) for table in tables]
+    return pl.concat(tables, how="diagonal"), [*notes, f"read {len(tables)} part files as one table"]
 
 
 def _default_name(files: Files) -> str:

@@ -7,6 +7,7 @@ import polars as pl
 from reelated.data.context import INFINITE, MISSING, OFF_SCALE, PAIR, ValidationContext
 from reelated.data.heuristics import implausible_times, outlier_ratings, swapped_ids
 from reelated.data.report import Severity, ValidationIssue
+from reelated.data.suspicions import suspicions
 from reelated.errors import Advice, plural, shorten
 
 
@@ -18,9 +19,18 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
         return
     for note in context.tables.notes:
         yield ValidationIssue("assumed", "note", 1, f"{note[0].upper()}{note[1:]}.", "applies this.")
+    yield from _suspicions(context)
     rules = (_repeated_ratings, _scale, _mixed_ids, _little_information, _no_variety)
     for rule in (*rules, swapped_ids, outlier_ratings, implausible_times):
         yield from rule(context)
+
+
+def _suspicions(context: ValidationContext) -> Iterator[ValidationIssue]:
+    """Yield warnings for values that may mean something else."""
+    advice = {"sentinel": Advice.SENTINEL, "row_numbers": Advice.KEEPS_COLUMNS, "one_genre": Advice.ONE_GENRE}
+    found = suspicions(context.valid, context.tables.side_tables.get("items"), context.scale)
+    for code, message, count, _ in found:
+        yield ValidationIssue(code, "warning", count, f"{message[0].upper()}{message[1:]}.", advice[code])
 
 
 def _invalid_rows(context: ValidationContext) -> Iterator[ValidationIssue]:

@@ -6,12 +6,13 @@ from itertools import islice
 from typing import Any
 
 from reelated.data.report import ValidationIssue
-from reelated.data.text_layout import DEFAULT_NAMES, RATING_SPEC, SEPARATORS, ParseTrace, is_number, split_line
+from reelated.data.text_layout import RATING_SPEC, SEPARATORS, ParseTrace, is_number, split_line
 from reelated.data.text_parser import iter_rows
-from reelated.errors import InputError
-from reelated.ratings.frames import RATING_ALIASES, as_polars, plain
+from reelated.data.wide import MIN_WIDTH, matrix_width
+from reelated.errors import Advice, InputError
+from reelated.ratings.columns import RATING_ALIASES, plain
+from reelated.ratings.frames import as_polars
 
-_MIN_WIDTH = 5  # numeric columns with unknown names, from which a table counts as a matrix
 _N_ROWS = 8
 _EXPECTED = "Expected one row for each rating, with a user, an item and a rating"
 
@@ -31,7 +32,7 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
         )
         action = "cannot transpose it; do so first, for example with polars: frame.transpose()."
         yield ValidationIssue("transposed", "warning", 1, message, action)
-    elif (width := _matrix_width(names, rows)) >= _MIN_WIDTH:
+    elif (width := matrix_width(names, rows)) >= MIN_WIDTH:
         index = "user_id" if _has_no_header(names) else names[0][:60]
         by_item = plain(index) in (plain("item_id"), *RATING_ALIASES["item_id"])
         row, column = ("item", "user") if by_item else ("user", "item")
@@ -39,7 +40,7 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
             f"The table seems to be a matrix, a row for each {row} and a column for each {column}: {width:,} of its "
             f"columns have unknown names and contain only numbers. {_EXPECTED}."
         )
-        action = f"cannot unpivot it; do so first, for example with polars: frame.unpivot(index={index!r})."
+        action = Advice.STOPS_AT_MATRIX
         yield ValidationIssue("matrix", "warning", width, message, action)
 
 
@@ -59,22 +60,6 @@ def _first_rows(source: Any, trace: ParseTrace) -> tuple[Sequence[str], list[lis
     return (), []
 
 
-def _matrix_width(names: Sequence[str], rows: list[list[str]]) -> int:
-    """Count the numeric columns with unknown names; 0 if users, items and ratings have known names."""
-    known = {alias: name for name, aliases in RATING_ALIASES.items() for alias in (plain(name), *aliases)}
-    no_header = _has_no_header(names)
-    if not no_header and {*RATING_SPEC.required} <= {known.get(plain(name)) for name in names}:
-        return 0
-    columns = [column for column, name in enumerate(names) if no_header or plain(name) not in known]
-    return sum(bool(rows) and all(_is_numeric(row, column) for row in rows) for column in columns)
-
-
 def _has_no_header(names: Sequence[str]) -> bool:
-    """Return whether the names are the defaults for a file without a header."""
-    return tuple(names[: len(DEFAULT_NAMES)]) == DEFAULT_NAMES and any(name.startswith("column ") for name in names)
-
-
-def _is_numeric(row: list[str], column: int) -> bool:
-    """Return whether a field is a number or empty."""
-    field = row[column].strip() if column < len(row) else ""
-    return not field or is_number(field)
+    """Return whether the names are the numbers of a file without a header."""
+    return bool(names) and all(is_number(name) or name.startswith("column ") for name in names)

@@ -1,22 +1,37 @@
-"""Readers for tables of any kind (delimited text, Parquet, Arrow) into polars columns with Reelated's names.
+"""Readers for tables of any kind into polars columns with Reelated's names.
 
 polars reads text fast. Only where it finds something odd does the line-by-line parser read again, so that the message
 can name the line. A result of polars is trusted only if its number of rows agrees with a separate count.
 """
 
-import gzip
 import io
-import zlib
+from typing import NamedTuple
 
 import polars as pl
 
-from reelated.data.text_layout import RATING_SPEC, ColumnSpec, TextLayout, detect_layout, prefix_errors
-from reelated.data.text_parser import ID_COLUMNS, MAX_ID_BYTES, count_lines, count_rows, numeric_columns, read_lines
-from reelated.errors import InputError
-from reelated.ratings.frames import named, read_ids
+from reelated.data.containers import HEAD_BYTES, container_of
+from reelated.data.encoding import as_utf8
+from reelated.data.json_reader import is_json, read_json
+from reelated.data.roles import ratings_in
+from reelated.data.text_forms import arrange_text
+from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, TextLayout, by_position, prefix_errors
+from reelated.data.text_parser import ID_COLUMNS, rows_at
+from reelated.data.text_reader import read_text
+from reelated.data.unpack import POLARS_ERRORS, compression, decompress
+from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
+from reelated.errors import Advice, InputError, plural, shorten
+from reelated.ratings.columns import named
+from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids
 
-_UNIT_SEPARATOR = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
-_INTEGER_COLUMNS = ("user_id", "item_id", "timestamp", "order")
+_BINARY = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
+
+
+class Located(NamedTuple):
+    """The text of a table with the rejected rows, from which the line of a row is found."""
+
+    text: bytes
+    layout: TextLayout
+    rejected: list[RejectedRow]
 
 
 def read_table(
@@ -30,154 +45,202 @@ def read_table(
     >>> table.rows(), notes
     ([(7, '007', 4.5)], [])
     """
+    if compression(data) or data.startswith((b"PK\x03\x04", b"SQLite format 3\0", b"\xd0\xcf\x11\xe0")):
+        container = container_of(label, data)
+        if container is None:
+            return read_table(label, decompress(label, data), spec, layout)
+        member = ratings_in(label, container, spec)
+        return read_table(f"{label}, {member}", container.read(member), spec, layout)
     if not data:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
-    if data.startswith(b"\x1f\x8b"):
-        return read_table(label, _gunzip(label, data), spec, layout)
-    if data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
-        return _check_rows(label, _read_binary(label, data, spec)), []
-    text = _as_utf8(label, data)
+    if data.startswith(_BINARY):
+        return read_frame(label, _read_binary(label, data), spec)
+    text, notes = as_utf8(label, data, spec.options.encoding)
+    notes = [] if layout else notes  # the encoding of the known layouts is known
     if spec.trace:
         spec.trace.label, spec.trace.text = label, text
-    layout, assumed = (layout, []) if layout else detect_layout(label, text, spec)
+    if is_json(text[:HEAD_BYTES]) and layout is None:
+        return _read_json(label, text, spec, notes)
+    forms: list[str] = []
+    if layout is None:
+        text, layout, forms = arrange_text(label, text, spec)
     if spec.trace:
-        spec.trace.layout = layout
+        spec.trace.text, spec.trace.layout = text, layout
+    table, more = _read_layout(label, text, layout, spec)
+    return table, notes + forms + more
+
+
+def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
+    """Read a text of a known layout."""
+    wide = spec.is_ratings and spec.options.layout == "wide"
     with prefix_errors(label):
-        columns = spec.match(layout.names)
-    table, notes = _read_text(label, text, layout, columns, spec)
-    if table.is_empty() and spec.trace and spec.trace.rejected:
+        columns = dict(zip(layout.names, layout.names, strict=True)) if wide else _match(text, layout, spec)
+    inner = spec._replace(required=()) if wide else spec
+    table, rejected, notes = read_text(text, layout, columns, inner)
+    if not rejected or spec.options.invalid == "drop":
+        _check_rows(label, table, rejected)
+    elif table.is_empty():
+        _report(label, rejected, spec)
+    if wide:
+        _report(label, rejected, spec)
+        with prefix_errors(label):
+            table, shape = unpivot(_with_ids(table, list(layout.names[:1]))[0], spec.columns)
+            more, changes = _as_ratings(label, _with_ids(table)[0], spec._replace(columns=None), None)
+        return more, notes + shape + changes
+    table, changes = _with_ids(table)
+    if not spec.is_ratings:
+        return table, notes + _report(label, rejected, spec) + changes
+    with prefix_errors(label):
+        try:
+            table, conversions = _as_ratings(label, table, spec, Located(text, layout, rejected), columns)
+        except InputError:
+            if spec.options.invalid == "error" and rejected:
+                _report(label, rejected, spec)
+            raise
+    return table, notes + changes + conversions
+
+
+def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
+    """Return the columns to read; a matrix that is read as a list gets the advice that reads it."""
+    try:
+        return spec.match(layout.names)
+    except InputError as error:
+        rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()]
+        if spec.is_ratings and not error.parameter and matrix_width(layout.names, rows) >= MIN_WIDTH:
+            raise error.replace(remedy=Advice.WIDE) from None
+        raise
+
+
+def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
+    """Read the wanted columns of a frame; return them with notes."""
+    notes: list[str] = []
+    _check_rows(label, frame, [])
+    with prefix_errors(label):
+        if not spec.is_ratings:
+            return named(frame, spec.aliases, spec.columns, spec.required), notes
+        if spec.options.layout == "wide":
+            frame, notes = unpivot(frame, spec.columns)
+            spec = spec._replace(columns=None)
+        try:
+            table, more = _as_ratings(label, frame, spec, None)
+        except InputError as error:
+            rows = [["" if value is None else str(value) for value in row] for row in frame.head(8).rows()]
+            if (
+                error.remedy in (Advice.NAME_RATING, Advice.NAME_COLUMNS)
+                and matrix_width(frame.columns, rows) >= MIN_WIDTH
+            ):
+                raise error.replace(remedy=Advice.WIDE) from None
+            raise
+    return table, notes + more
+
+
+def _as_ratings(
+    label: str, table: pl.DataFrame, spec: ColumnSpec, located: Located | None, names: dict[str, str] | None = None
+) -> tuple[pl.DataFrame, list[str]]:
+    """Convert ratings and times; reject the rows with values that cannot be read, and leave out what the map drops."""
+    options = spec.options
+    columns = by_position(spec.columns, tuple(table.columns))
+    if located is not None:
+        columns = {"rating": None} if "rating" not in table.columns else {}
+    ratings = convert_ratings(table, columns, options.mapping, options.dates, names)
+    if located is None and options.invalid == "error":
+        ratings.check()
+    rejected, left_out = _rejected_rows(ratings, located), ratings.left_out(options.mapping)
+    if left_out is not None and located is not None and spec.trace:
+        bad_lines = {row.line for row in located.rejected}
+        skipped = rows_at(located.text, located.layout, bad_lines, set(left_out.arg_true()))
+        spec.trace.skipped |= {row.first for row in skipped.values()}
+    remedy = next((each.remedy for each in ratings.faults.values()), Advice.DROP_LINES)
+    remedy = Advice.DROP_LINES if located and remedy == Advice.DROP_ROWS else remedy
+    notes = _report(label, rejected, spec, remedy) + ratings.notes
+    if left_out is not None:
+        notes.append(f"left out {plural(int(left_out.sum()), 'row')} that the map gives no rating")
+    result = ratings.table
+    if left_out is not None or ratings.faults:
+        masks = [mask for mask in (ratings.unreadable if ratings.faults else None, left_out) if mask is not None]
+        result = result.filter(~masks[0] if len(masks) == 1 else ~(masks[0] | masks[1]))
+    if result.is_empty() and rejected:
         raise InputError(f"No row of {label} can be used.")
-    table, conversions = _convert(_check_rows(label, table))
-    return table, assumed + notes + conversions
+    return result, notes
 
 
-def _check_rows(label: str, table: pl.DataFrame) -> pl.DataFrame:
+def _rejected_rows(ratings: RatingTable, located: Located | None) -> list[RejectedRow]:
+    """Return the rows that the parser has rejected, and those with values that cannot be read."""
+    rejected = list(located.rejected) if located else []
+    if not ratings.faults:
+        return rejected
+    if located is not None:
+        return rejected + _rejected_values(ratings, ratings.unreadable, located)
+    at = ratings.unreadable.arg_true()
+    reason = f"row {at[0] + 1}: {', '.join(ratings.fault_of(int(at[0]))[1:])}"
+    return [RejectedRow(0, "unreadable_field", reason, "")] * len(at)
+
+
+def _rejected_values(ratings: RatingTable, unreadable: pl.Series, located: Located) -> list[RejectedRow]:
+    """Return the rows with values that cannot be read, with their lines."""
+    at = set(unreadable.arg_true().to_list())
+    rows = rows_at(located.text, located.layout, {row.line for row in located.rejected}, at)
+    rejected = []
+    for position, row in rows.items():
+        text = located.layout.separator.join(row.fields or ())
+        _, value, expected = ratings.fault_of(position)
+        rejected.append(RejectedRow(row.first, "unreadable_field", f"{value}, {expected}, in {shorten(text)}", text))
+    return rejected
+
+
+def _report(label: str, rejected: list[RejectedRow], spec: ColumnSpec, remedy: str = Advice.DROP_LINES) -> list[str]:
+    """Raise `InputError` for the first rejected row, or return a note with their number; a trace records them."""
+    if not rejected:
+        return []
+    rejected = sorted(rejected, key=lambda row: row.line)
+    first = rejected[0]
+    fault = f"line {first.line}: {first.reason}" if first.line else first.reason
+    if spec.options.invalid == "error":
+        if first.code != "unreadable_field" or "expected an id" in first.reason:
+            remedy = Advice.DROP_LINES
+        raise InputError(f"{label}, {fault}.", remedy=remedy)
+    if spec.trace:
+        spec.trace.rejected.extend(rejected)
+        return []
+    n_lines = sum(row.n_lines for row in rejected)
+    return [f"dropped {plural(n_lines, 'bad line' if first.line else 'bad row')}, the first is {fault}"]
+
+
+def _read_json(label: str, text: bytes, spec: ColumnSpec, notes: list[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Read JSON as a frame; its bad lines are rejected rows."""
+    frame, rejected, more = read_json(label, text, spec.options.invalid)
+    dropped = _report(label, rejected, spec)
+    table, conversions = read_frame(label, frame, spec)
+    return table, notes + more + dropped + conversions
+
+
+def _check_rows(label: str, table: pl.DataFrame, rejected: list[RejectedRow]) -> None:
+    if table.is_empty() and rejected:
+        raise InputError(f"No row of {label} can be used.")
     if table.is_empty():
         raise InputError(f"{label} holds no rows. Expected one for each rating.")
-    return table
 
 
-def _gunzip(label: str, data: bytes) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
-        raise InputError(f"{label}: the gzip file is damaged or cut short. Get it again.") from None
-
-
-def _read_binary(label: str, data: bytes, spec: ColumnSpec) -> pl.DataFrame:
-    """Read the wanted columns of a Parquet or Arrow file."""
+def _read_binary(label: str, data: bytes) -> pl.DataFrame:
+    """Read a Parquet or Arrow file."""
     kind = "Parquet" if data.startswith(b"PAR1") else "Arrow"
     read = pl.read_parquet if kind == "Parquet" else pl.read_ipc if data.startswith(b"ARROW1") else pl.read_ipc_stream
     try:
-        table = read(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, OSError):
+        return read(io.BytesIO(data))
+    except (*POLARS_ERRORS, OSError):
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
-    with prefix_errors(label):
-        return named(table, spec.aliases, spec.columns, spec.required)
 
 
-def _as_utf8(label: str, data: bytes) -> bytes:
-    """Return text as UTF-8 without byte order mark and trailing blank lines; text that is not UTF-8 is Latin-1."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{label} is UTF-16 text. Save it as UTF-8.")
-    if b"\0" in data[:65536]:
-        raise InputError(f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.")
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
-    if b"\r" in data and b"\n" not in data:  # line ends of classic Mac OS
-        data = data.replace(b"\r", b"\n")
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            data = data.decode("latin-1").encode()
-    return data.rstrip(b"\r\n") + b"\n" if data.endswith((b"\n\n", b"\n\r\n")) else data
-
-
-def _read_text(
-    label: str, text: bytes, layout: TextLayout, columns: dict[str, str], spec: ColumnSpec
-) -> tuple[pl.DataFrame, list[str]]:
-    """Read text with the fastest reader that accounts for every row."""
-    lines = _scan(text, layout)
-    try:
-        table = _read_numbers(lines, layout, columns)
-        if table is None:
-            table = _read_strings(lines, layout, columns, spec)
-    except pl.exceptions.PolarsError:
-        table = None
-    if table is not None:
-        n_lines = count_lines(text, layout)
-        if len(table) == n_lines:
-            return table, []
-        counts = count_rows(text, layout)  # line breaks in fields, or an open quote that swallows rows
-        if len(table) == counts.rows and not counts.stray:
-            return table, list(counts.notes(n_lines, every=bool(spec.trace)))
-    return read_lines(label, text, layout, columns, spec)
-
-
-def _scan(text: bytes, layout: TextLayout) -> pl.LazyFrame:
-    """Return a lazy polars scan of a text, all columns as strings."""
-    two_bytes = layout.separator == "::"
-    return pl.scan_csv(
-        text.replace(b"::", _UNIT_SEPARATOR.encode()) if two_bytes else text,
-        has_header=False,
-        skip_lines=layout.skip,
-        separator=_UNIT_SEPARATOR if two_bytes else layout.separator,
-        quote_char='"' if layout.quoted else None,
-        schema=dict.fromkeys(layout.names, pl.String()),
-    )
-
-
-def _read_numbers(lines: pl.LazyFrame, layout: TextLayout, columns: dict[str, str]) -> pl.DataFrame | None:
-    """Read a numeric table in one streaming pass without holding its text; None if any field is not a number."""
-    if not {"rating"} <= columns.keys() <= {"rating", *_INTEGER_COLUMNS}:
-        return None
-    text = {ours: pl.col(theirs) for ours, theirs in columns.items()}
-    integers = {ours: text[ours].cast(pl.Int64, strict=False) for ours in _INTEGER_COLUMNS if ours in columns}
-    rating = text["rating"].cast(pl.Float32, strict=False)
-    # ids must survive the round trip: "007" is text
-    unchanged = [integer.cast(pl.String) == text[ours] for ours, integer in integers.items()]
-    complete = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a short line
-    table = lines.select(
-        *(integer.alias(ours) for ours, integer in integers.items()),
-        rating.alias("rating"),
-        pl.all_horizontal(*unchanged, rating.is_finite(), complete).fill_null(False).alias("valid"),
-    ).collect(engine="streaming")
-    return table.drop("valid") if table["valid"].all() else None
-
-
-def _read_strings(
-    lines: pl.LazyFrame, layout: TextLayout, columns: dict[str, str], spec: ColumnSpec
-) -> pl.DataFrame | None:
-    """Read the wanted columns as text; None if a row looks odd."""
-    last = " last"
-    selected = [pl.col(theirs).alias(ours) for ours, theirs in columns.items()]
-    table = lines.select(*selected, pl.col(layout.names[-1]).alias(last)).collect()
-    numbers = numeric_columns({name: value for name in columns for value in table[name].drop_nulls()[:1]})
-    odd = [_is_odd(name, name in spec.required, name in numbers) for name in columns]
-    any_odd = table.select(pl.any_horizontal(pl.col(last).is_null(), *odd).any()).item()
-    return None if table.is_empty() or any_odd else table.drop(last)
-
-
-def _is_odd(name: str, required: bool, number: bool) -> pl.Expr:
-    """Return the rows with a field that breaks a rule of the line-by-line parser, for whole columns at once."""
-    field = pl.col(name).str.strip_chars()
-    odd = [pl.lit(False)]
-    if required:
-        odd.append(field.is_null() | (field == ""))
-    if name in ID_COLUMNS:
-        odd.append((field.str.len_bytes() > MAX_ID_BYTES) | field.str.contains("\0", literal=True))
-    if number:
-        odd.append(~field.cast(pl.Float64, strict=False).is_finite().fill_null(field.is_null()))
-    return pl.any_horizontal(odd)
-
-
-def _convert(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Strip spaces around fields, convert ratings to numbers, and ids to integers if that changes none of them."""
+def _with_ids(table: pl.DataFrame, ids: list[str] | None = None) -> tuple[pl.DataFrame, list[str]]:
+    """Strip spaces around fields, and convert ids to integers if that changes none of them."""
     text = [name for name in table.columns if table[name].dtype == pl.String]
+    if not text:
+        return table, []
     stripped = table.with_columns(pl.col(name).str.strip_chars() for name in text)
-    ids = [name for name in ID_COLUMNS if name in text]
-    changed = [name for name in ids if not table[name].equals(stripped[name])]
-    ratings = [pl.col("rating").cast(pl.Float32)] if "rating" in text else []
-    stripped = stripped.with_columns(*(read_ids(stripped[name]) for name in ids), *ratings)
-    return stripped, [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)
+    chosen = [name for name in ids or ID_COLUMNS if name in text]
+    changed = [name for name in chosen if not table[name].equals(stripped[name])]
+    notes = [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)
+    for name in chosen:
+        values, note = read_whole_ids(stripped[name])
+        stripped, notes = stripped.with_columns(values), [*notes, note] if note else notes
+    return stripped, notes

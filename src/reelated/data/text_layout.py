@@ -2,29 +2,35 @@
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import polars as pl
 
-from reelated.errors import InputError, shorten
-from reelated.ratings.frames import RATING_ALIASES, named
+from reelated.data.options import NO_OPTIONS, ReadOptions
+from reelated.errors import Advice, InputError, shorten
+from reelated.ratings.columns import RATING_ALIASES, Aliases, ColumnNames, match_columns, named
+from reelated.ratings.values import as_numbers
 
 SEPARATORS = ("::", "\t", ",", ";", "|")
 DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 """The names of the first columns of a file without a header."""
+COMMENTS = "#%"
+_HEAD_LINES = 40
 _HEAD_BYTES = 65536  # separator and column names must appear within
 
 
 class TextLayout(NamedTuple):
-    """Layout of a text file: separator, column names, quoting, and the lines before the first row."""
+    """Layout of a text file: separator, column names, quoting, lines before the first row, and the sign of comments."""
 
     separator: str
     names: tuple[str, ...]
     quoted: bool = True
     skip: int = 0
+    comment: str = ""
+    header_in_comment: bool = False
 
 
 class RejectedRow(NamedTuple):
@@ -34,31 +40,55 @@ class RejectedRow(NamedTuple):
     code: str
     reason: str
     text: str
+    n_lines: int = 1
 
 
 @dataclass
 class ParseTrace:
-    """Record of how a text table was read: file, text, layout and rejected rows."""
+    """Record of how a text table was read: file, text, layout, rejected rows, and lines that the map leaves out."""
 
     label: str = ""
     text: bytes = b""
     layout: TextLayout | None = None
     rejected: list[RejectedRow] = field(default_factory=list)
+    skipped: set[int] = field(default_factory=set)
 
 
 class ColumnSpec(NamedTuple):
     """The columns to read: aliases, required columns, the caller's names, and options."""
 
-    aliases: Mapping[str, tuple[str, ...]]
+    aliases: Aliases
     required: tuple[str, ...]
-    columns: Mapping[str, str | None] | None = None
-    invalid: str = "error"
+    columns: ColumnNames = None
+    options: ReadOptions = NO_OPTIONS
     trace: ParseTrace | None = None
+
+    @property
+    def is_ratings(self) -> bool:
+        """Return whether the table is that of the ratings."""
+        return "rating" in self.aliases
 
     def match(self, names: tuple[str, ...]) -> dict[str, str]:
         """Return Reelated's name → the table's name for the columns to read."""
         header = pl.DataFrame({name: [name] for name in names})
-        return named(header, self.aliases, self.columns, self.required).row(0, named=True)
+        columns = by_position(self.columns, names)
+        return named(header, self.aliases, columns, self.required).row(0, named=True)
+
+
+def positions_in(columns: ColumnNames) -> dict[str, int]:
+    """Return the columns that are given by their positions, from 1."""
+    given = {ours: str(theirs) for ours, theirs in (columns or {}).items()}
+    return {ours: int(text) for ours, text in given.items() if text.isascii() and text.isdigit()}
+
+
+def by_position(columns: ColumnNames, names: tuple[str, ...]) -> ColumnNames:
+    """Replace the positions among the given columns by the names there; a column of that name has precedence."""
+    if columns is None:
+        return None
+    at = {ours: place for ours, place in positions_in(columns).items() if str(place) not in names}
+    return {
+        ours: names[at[ours] - 1] if 0 < at.get(ours, 0) <= len(names) else theirs for ours, theirs in columns.items()
+    }
 
 
 RATING_SPEC = ColumnSpec(RATING_ALIASES, ("user_id", "item_id", "rating"))
@@ -74,31 +104,51 @@ def prefix_errors(label: str) -> Iterator[None]:
 
 
 def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout, list[str]]:
-    """Detect separator and column names from the first lines; return a note if there is no header."""
+    """Detect separator and column names from the first lines; return a note if there is no header.
+
+    The separator of runs of spaces is `" "`.
+    """
     start = text[:_HEAD_BYTES]
     if len(start) == _HEAD_BYTES and b"\n" not in start:
         raise InputError(
             f"{label}, line 1: longer than {_HEAD_BYTES:,} characters. Expected a table with a row a line."
         )
     # not splitlines(), which also splits at other characters: line numbers count "\n"
-    head = [line.rstrip("\r") for line in start.decode(errors="replace").split("\n")[:20]]
-    n_blank = next((number for number, line in enumerate(head) if line.strip()), None)
-    if n_blank is None:
+    head = [line.rstrip("\r") for line in start.decode(errors="replace").split("\n")[:_HEAD_LINES]]
+    comment = next((line[0] for line in head if line.strip() and line[0] in COMMENTS), "")
+    comment = comment if comment and next(line for line in head if line.strip())[0] == comment else ""
+    above_table = (comment or "sep=", "sep=", "SEP=")  # Excel writes the separator above the table
+    rows = [at for at, line in enumerate(head) if line.strip() and not line.startswith(above_table)]
+    if not rows:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
-    lines = [line for line in head[n_blank:] if line.strip()]
-    separator = max(SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
+    lines = [head[at] for at in rows]
+    separator = _separator(lines)
     first = tuple(field.strip() for field in split_line(lines[0], separator))
     if len(first) < 2:
         raise InputError(
-            f"{label}, line {n_blank + 1}: one field only, {shorten(lines[0])}. Expected user, item and rating, "
-            "separated by tabs, commas, semicolons, bars or '::'."
+            f"{label}, line {rows[0] + 1}: one field only, {shorten(lines[0])}. Expected user, item and rating, "
+            "separated by tabs, commas, semicolons, bars, '::' or spaces."
         )
-    if not _is_rating(first, spec):
-        return TextLayout(separator, _check_names(label, first), separator != "::", n_blank + 1), []
-    names = tuple(_positional_name(column) for column in range(len(first)))
+    layout = TextLayout(separator, first, separator not in ("::", " "), rows[0] + 1, comment)
+    above = head[rows[0] - 1][1:] if comment and rows[0] else ""
+    names = tuple(field.strip() for field in split_line(above, separator))
+    if len(names) == len(first) and len(match_columns(names, spec.aliases)) > 1:
+        return layout._replace(names=_check_names(label, names), skip=rows[0], header_in_comment=True), []
+    if not _has_no_header(first, spec):
+        return layout._replace(names=_check_names(label, first)), []
+    names = _names_without_header(label, rows[0] + 1, lines[0], first, spec)
     shown = ", ".join(name.removesuffix("_id") for name in names[: len(DEFAULT_NAMES)])
-    note = f"no line with column names: the columns are taken as {shown}"
-    return TextLayout(separator, names, separator != "::", n_blank), [note]
+    notes = [f"no line with column names: the columns are taken as {shown}"] * (names[0] in DEFAULT_NAMES)
+    return layout._replace(names=names, skip=rows[0]), notes
+
+
+def _separator(lines: list[str]) -> str:
+    """Return the separator that splits most lines alike; runs of spaces where no other sign separates."""
+    separator = max(SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
+    if len(split_line(lines[0], separator)) > 1:
+        return separator
+    widths = [len(line.split()) for line in lines]
+    return " " if widths[0] > 1 and 2 * widths.count(widths[0]) > len(widths) else separator
 
 
 def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
@@ -107,16 +157,39 @@ def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
     return (widths.count(widths[0]) if widths[0] > 1 else 0, widths[0])
 
 
-def _is_rating(first: tuple[str, ...], spec: ColumnSpec) -> bool:
-    """Return whether the first line is already a rating: numbers, and no known column name."""
-    if "rating" not in spec.aliases or set(first) & set((spec.columns or {}).values()):
+def _has_no_header(first: tuple[str, ...], spec: ColumnSpec) -> bool:
+    """Return whether the first line is already a row: no name in it is known, and a field is a number."""
+    given = set(map(str, (spec.columns or {}).values()))
+    if set(first) & given - set(map(str, positions_in(spec.columns).values())) or match_columns(first, spec.aliases):
         return False
-    numeric = is_number(first[2]) if len(first) > 2 else all(map(is_number, first))
-    return numeric and not named(pl.DataFrame({name: [name] for name in first}), spec.aliases).columns
+    positions = positions_in(spec.columns)
+    if positions and len(positions) == sum(value is not None for value in (spec.columns or {}).values()):
+        place = positions.get("rating", 0)
+        return not 0 < place <= len(first) or _is_rating(first[place - 1], spec)
+    if spec.options.layout == "wide":
+        return is_number(first[0])
+    return spec.is_ratings and any(map(is_number, first))
 
 
-def _positional_name(column: int) -> str:
-    return DEFAULT_NAMES[column] if column < len(DEFAULT_NAMES) else f"column {column + 1}"
+def _is_rating(text: str, spec: ColumnSpec) -> bool:
+    unreadable = as_numbers(pl.Series("rating", [text]), spec.options.mapping).unreadable
+    return unreadable is None or not unreadable[0]
+
+
+def _names_without_header(
+    label: str, number: int, line: str, first: tuple[str, ...], spec: ColumnSpec
+) -> tuple[str, ...]:
+    """Name the columns of a file without a header, or raise `InputError` if their order is unknown."""
+    numbered = tuple(f"column {column + 1}" for column in range(len(first)))
+    if positions_in(spec.columns) or spec.options.layout == "wide":
+        return numbered
+    if len(first) > len(DEFAULT_NAMES) or (len(first) > 2 and not _is_rating(first[2], spec)):
+        raise InputError(
+            f"{label}, line {number}: no column names for {len(first)} columns, and which holds user, item and rating "
+            f"is unknown: {shorten(line)}.",
+            remedy=Advice.NAME_POSITIONS,
+        )
+    return DEFAULT_NAMES[: len(first)]
 
 
 def _check_names(label: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -129,6 +202,8 @@ def _check_names(label: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def split_line(line: str, separator: str) -> list[str]:
     """Split a line into its fields."""
+    if separator == " ":
+        return line.split()
     if separator == "::":
         return line.split(separator)
     try:

@@ -1,7 +1,7 @@
 """Line-by-line parser for text tables: slow and exact, for files in which polars finds something odd."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from reelated.data.text_layout import ColumnSpec, ParseTrace, RejectedRow, TextLayout, is_number, split_line
-from reelated.errors import Advice, InputError, plural, shorten
+from reelated.errors import plural, shorten
 
 ID_COLUMNS = ("user_id", "item_id")
 MAX_ID_BYTES = 1000
@@ -83,44 +83,49 @@ def count_rows(text: bytes, layout: TextLayout) -> LineCounts:
 
 
 def count_lines(text: bytes, layout: TextLayout) -> int:
-    """Return the number of lines after the header."""
-    return text.count(b"\n") + (not text.endswith(b"\n")) - layout.skip
+    """Return the number of lines after the header, without comments."""
+    n_lines = text.count(b"\n") + (not text.endswith(b"\n")) - layout.skip
+    if not layout.comment:
+        return n_lines
+    start = 0
+    for _ in range(layout.skip):
+        start = _next_line(text, start)
+    return (
+        n_lines
+        - text.count(b"\n" + layout.comment.encode(), max(start - 1, 0))
+        - (not start and text.startswith(layout.comment.encode()))
+    )
 
 
-def read_lines(
-    label: str, text: bytes, layout: TextLayout, columns: dict[str, str], spec: ColumnSpec
-) -> tuple[pl.DataFrame, list[str]]:
-    """Return the wanted columns as text; raise at the first bad row, or drop bad rows with a note."""
+class ParsedText(NamedTuple):
+    """The wanted columns as text, the rejected rows, and notes on lines that are not rows."""
+
+    table: pl.DataFrame
+    rejected: list[RejectedRow]
+    notes: list[str]
+
+
+def read_lines(text: bytes, layout: TextLayout, columns: dict[str, str], spec: ColumnSpec) -> ParsedText:
+    """Return the wanted columns as text and the bad rows; stop at the first bad row unless such rows are dropped."""
     positions = {ours: layout.names.index(theirs) for ours, theirs in columns.items()}
     values: dict[str, list[str]] = {name: [] for name in columns}
-    numbers: list[str] | None = None
-    n_dropped, example, counts = 0, "", LineCounts()
+    rejected, n_rejected, counts = [], 0, LineCounts()
     for row in iter_rows(text, layout):
-        if numbers is None and row.fields and len(row.fields) == len(layout.names):
-            numbers = numeric_columns({name: row.fields[position] for name, position in positions.items()})
-        code, reason = _row_fault(row, layout, positions, spec, numbers or ())
+        code, reason = _row_fault(row, layout, positions, spec)
         if not code:
             counts.add(row)
             for name, position in positions.items():
                 values[name].append(row.fields[position])  # type: ignore[index]
             continue
-        fault = f"line {row.first}: {reason}"
-        if spec.invalid == "error":
-            raise InputError(f"{label}, {fault}.", remedy=Advice.DROP_LINES)
-        n_dropped, example = n_dropped + row.last - row.first + 1, example or fault
-        if spec.trace:
-            rejected = RejectedRow(row.first, code, reason, layout.separator.join(row.fields or ()))
-            spec.trace.rejected.append(rejected)
+        n_lines = row.last - row.first + 1
+        rejected.append(RejectedRow(row.first, code, reason, layout.separator.join(row.fields or ()), n_lines))
+        n_rejected += n_lines
+        if spec.options.invalid == "error":
+            break
     table = pl.DataFrame(values, schema=dict.fromkeys(columns, pl.String))
     table = table.with_columns(pl.col(name).replace("", None) for name in columns if name not in spec.required)
-    notes = [f"dropped {plural(n_dropped, 'bad line')}, the first is {example}"] * bool(n_dropped and not spec.trace)
-    return table, notes + list(counts.notes(count_lines(text, layout) - n_dropped, every=bool(spec.trace)))
-
-
-def numeric_columns(example: dict[str, str]) -> list[str]:
-    """Return the columns that must be numeric: ratings, and timestamps unless the first one is a date."""
-    times = "timestamp" in example and is_number(example["timestamp"])
-    return ["rating"] * ("rating" in example) + ["timestamp"] * times
+    notes = list(counts.notes(count_lines(text, layout) - n_rejected, every=bool(spec.trace)))
+    return ParsedText(table, rejected, notes)
 
 
 def iter_rows(text: bytes, layout: TextLayout) -> Iterator[TextRow]:
@@ -140,9 +145,12 @@ def _row_spans(text: bytes, layout: TextLayout) -> Iterator[RowSpan]:
     quoted, start, number = layout.quoted and b'"' in text, 0, layout.skip + 1
     for _ in range(layout.skip):
         start = _next_line(text, start)
+    comment = layout.comment.encode()
     while start < len(text):
         end, last = _next_line(text, start), number
-        if quoted and text.find(b'"', start, end) >= 0:
+        if comment and text.startswith(comment, start):
+            pass
+        elif quoted and text.find(b'"', start, end) >= 0:
             end, quotes = _quoted_row_end(text, start, end, layout)
             last += text.count(b"\n", start, end - 1)
             yield RowSpan(number, last, start, end, quotes)
@@ -162,10 +170,10 @@ def _quoted_row_end(text: bytes, start: int, end: int, layout: TextLayout) -> tu
     RFC 4180 allows line breaks in a quoted field. A quote that is never closed looks the same up to the next quote of
     the file, so a multi-line field must be closed properly, leave a row of the right width, and hold no rows itself.
     """
-    record = _row_pattern(layout.separator).match(text, start)
+    record = row_pattern(layout.separator).match(text, start)
     if record and record.end() <= end:
         return end, ""
-    if record and _row_pattern(layout.separator, len(layout.names)).fullmatch(record[0]):
+    if record and row_pattern(layout.separator, len(layout.names)).fullmatch(record[0]):
         quotes = _classify_quoted_lines(record[0], layout)
         if quotes != "rows":
             return record.end(), quotes
@@ -173,7 +181,7 @@ def _quoted_row_end(text: bytes, start: int, end: int, layout: TextLayout) -> tu
 
 
 @cache
-def _row_pattern(separator: str, width: int | None = None) -> re.Pattern[bytes]:
+def row_pattern(separator: str, width: int | None = None) -> re.Pattern[bytes]:
     """Compile the pattern of a row by RFC 4180 with its line end; quotes inside an unquoted field are text."""
     # possessive quantifiers (`*+`) never backtrack: the time stays linear in the length of the text
     more = b"*+" if width is None else b"{%d}" % (width - 1)
@@ -190,7 +198,8 @@ def _wide_line_pattern(separator: str, width: int) -> re.Pattern[bytes]:
 def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
     """Classify the lines within quotes: "rows", "doubtful" rows, or "" for text.
 
-    A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers.
+    A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers or
+    nothing.
     """
     separator, width = layout.separator, len(layout.names)
     if not _wide_line_pattern(separator, width).search(record):  # the fast path of nearly all text
@@ -199,7 +208,8 @@ def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
     opening = first.decode().split(separator)
     quoted = max(column for column, field in enumerate(opening) if field.startswith('"'))
     n_known = width if len(opening) == width else quoted
-    numbers = [column for column in range(n_known) if column != quoted and is_number(opening[column].strip('"'))]
+    others_known = [column for column in range(n_known) if column != quoted]
+    numbers = [column for column in others_known if not (text := opening[column].strip(' "')) or is_number(text)]
     doubtful = False
     for number, line in enumerate(others, 1):
         fields = split_line(line.decode(), separator)
@@ -217,15 +227,20 @@ def line_numbers(trace: ParseTrace, positions: Collection[int]) -> dict[int, int
     """Return position → first line for rows of a table, by their positions among the accepted rows."""
     if trace.layout is None:
         return {}
-    rejected = {row.line for row in trace.rejected}
-    lines = (row.first for row in iter_rows(trace.text, trace.layout) if row.first not in rejected)
+    left_out = {row.line for row in trace.rejected} | trace.skipped
+    return {at: row.first for at, row in rows_at(trace.text, trace.layout, left_out, positions).items()}
+
+
+def rows_at(
+    text: bytes, layout: TextLayout, left_out: Collection[int], positions: Collection[int]
+) -> dict[int, TextRow]:
+    """Return position → row for positions among the rows that do not begin in the lines `left_out`."""
+    rows = (row for row in iter_rows(text, layout) if row.first not in left_out)
     stop = max(positions, default=-1) + 1
-    return {position: line for position, line in zip(range(stop), lines, strict=False) if position in positions}
+    return {position: row for position, row in zip(range(stop), rows, strict=False) if position in positions}
 
 
-def _row_fault(
-    row: TextRow, layout: TextLayout, positions: dict[str, int], spec: ColumnSpec, numbers: Sequence[str]
-) -> tuple[str, str]:
+def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec: ColumnSpec) -> tuple[str, str]:
     """Return the code and the description of a row's fault; two empty strings if it has none."""
     if row.fields is None:
         return "bad_line", f"a field of more than {MAX_FIELD_LENGTH:,} characters; is a quote left open?"
@@ -238,19 +253,15 @@ def _row_fault(
         return "bad_line", f"{plural(min(opened) + 1, 'field')} {expected}, for a quote is not closed: {shown}"
     for name, column in positions.items():
         field = row.fields[column].strip()
-        reason = _field_fault(name, field, name in spec.required, name in numbers)
-        if reason:
+        if reason := _field_fault(name, field, name in spec.required):
             return "unreadable_field" if field else "missing_field", f"{reason} in {shown}"
     return "", ""
 
 
-def _field_fault(name: str, field: str, required: bool, number: bool) -> str:
-    """Return what is wrong with a field; empty if nothing."""
+def _field_fault(name: str, field: str, required: bool) -> str:
+    """Return what is wrong with a field; empty if nothing. Numbers and times are checked by the column."""
     if not field:
         return f"no {name}" if required else ""
     if name in ID_COLUMNS and (len(field.encode()) > MAX_ID_BYTES or "\0" in field):
         return f"{name}={shorten(field)}, expected an id of at most {MAX_ID_BYTES:,} characters and without NUL,"
-    if number and not is_number(field):
-        comma = " with a point, not a comma," if is_number(field.replace(",", ".")) else ","
-        return f"{name}={shorten(field)}, expected a finite number{comma}"
     return ""

@@ -32,7 +32,12 @@ def split_title(catalogue_title: str) -> tuple[str, int | None]:
     year = _YEAR.search(title)
     if year and year.start():
         title = f"{title[: year.start()]} {year[2] or ''}".strip()
-    return _TRAILING_ARTICLE.sub(_move_article, title).replace(" )", ")"), int(year[1]) if year else None
+    return move_article(title), int(year[1]) if year else None
+
+
+def move_article(title: str) -> str:
+    """Return a title with its article in front: `Matrix, The` → `The Matrix`."""
+    return _TRAILING_ARTICLE.sub(_move_article, title.strip()).replace(" )", ")")
 
 
 def has_year(catalogue_title: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from reelated.data.context import ValidationContext, format_row
+from reelated.data.options import check_options
 from reelated.data.read import ErrorCollector, read_tables
 from reelated.data.report import REJECTS, SEVERITIES, Bin, ValidationIssue, ValidationReport
 from reelated.data.rules import invalid_action, rating_issues, side_table_issues
@@ -34,16 +35,21 @@ def validate(
     items: FrameLike | None = None,
     users: FrameLike | None = None,
     columns: Mapping[str, str | None] | None = None,
+    item_columns: Mapping[str, str | None] | None = None,
     scale: tuple[float, float, float] | None = None,
     duplicates: Duplicates = "last",
     invalid: Invalid = "error",
+    map: Mapping[Any, float | None] | None = None,  # noqa: A002
+    encoding: str | None = None,
+    dates: str | None = None,
+    layout: str | None = None,
     name: str | None = None,
 ) -> ValidationReport:
     """Validate a source of ratings: list every problem, and what `read` does about each.
 
     Parameters
     ----------
-    source, items, users, columns, scale, duplicates, invalid, name
+    source, items, users, columns, item_columns, scale, duplicates, invalid, map, encoding, dates, layout, name
         As for `read`.
 
     Returns
@@ -64,12 +70,12 @@ def validate(
     (True, 3, 0.75)
     """
     check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
-    check_choice("invalid", invalid, ("error", "drop"))
+    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout)
     given_scale = None if scale is None else check_scale(scale)
     collector = ErrorCollector()
     try:
         # "drop" collects every bad line instead of stopping at the first
-        tables = read_tables(source, columns, "drop", items, users, collector)
+        tables = read_tables(source, options._replace(invalid="drop"), items, users, collector)
     except InputError as error:
         if not _source_exists(source):
             raise  # a missing source is the caller's mistake, not an issue of the data
@@ -138,8 +144,8 @@ def histogram(values: "np.ndarray[Any, Any]") -> tuple[Bin, ...]:
 
 def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[ValidationIssue]:
     """Yield one issue for each kind of fault in the lines of a file, and for each unreadable side table."""
-    severity, action = invalid_action(invalid)
-    for trace in collector.traces.values():
+    for kind, trace in collector.traces.items():
+        severity, action = invalid_action(invalid if kind == "ratings" or kind in collector.errors else "drop")
         for code, (singular, several) in _LINE_FAULTS.items():
             rows = [row for row in trace.rejected if row.code == code]
             if rows:
@@ -149,6 +155,8 @@ def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[Validat
                 yield ValidationIssue(code, severity, len(rows), message, action, first.reason, trace.label, first.line)
     for kind, error in collector.errors.items():
         yield ValidationIssue(f"unreadable_{kind}", "error", 1, str(error), "stops here.", error=error)
+    for kind, error in collector.left_out.items():
+        yield ValidationIssue(f"unreadable_{kind}", "warning", 1, str(error), "leaves the table out.", error=error)
 
 
 def _with_line_numbers(issues: list[ValidationIssue], trace: ParseTrace) -> list[ValidationIssue]:

@@ -21,14 +21,8 @@ from reelated.errors import (
     shorten,
 )
 from reelated.notebook import html_table
-from reelated.ratings.frames import (
-    ITEM_ALIASES,
-    USER_ALIASES,
-    FrameLike,
-    as_polars,
-    named,
-    rating_columns,
-)
+from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, check_attributes, named
+from reelated.ratings.frames import FrameLike, as_polars, rating_columns
 from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Ratings, Scale, as_decimals
 
@@ -280,7 +274,8 @@ def _side_table(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[
     if frame is None:
         return rated
     table = named(as_polars(frame, what), aliases, required=(name,))
-    table = table.with_columns(as_ids(table[name], ids.kind).alias(name)).drop_nulls(name)
+    check_attributes(table)
+    table = table.with_columns(as_ids(table[name], ids.kind).alias(name)).drop_nulls(name).unique(maintain_order=True)
     if table[name].dtype != ids.values.dtype:
         type_name = "int" if table[name].dtype == pl.Int64 else "str"
         raise InputError(

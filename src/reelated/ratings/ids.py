@@ -168,8 +168,8 @@ def as_ids(column: pl.Series, kind: str) -> pl.Series:
         return column.cast(pl.String)
     if dtype.is_integer() or dtype == pl.Null:
         return _as_int64(column, kind)
-    if dtype.is_float():
-        column = column.fill_nan(None)
+    if dtype.is_float() or dtype.is_decimal():
+        column = column.fill_nan(None) if dtype.is_float() else column
         fractions = column.drop_nulls().filter(column.drop_nulls() % 1 != 0)
         if len(fractions) == 0:
             return _as_int64(column, kind)

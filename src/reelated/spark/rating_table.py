@@ -10,8 +10,8 @@ from pyspark.sql import functions as sql
 
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings import Ids, Scale
+from reelated.ratings.columns import RATING_ALIASES, named
 from reelated.ratings.dataset import check_scale, observed_scale
-from reelated.ratings.frames import RATING_ALIASES, named
 
 Columns = Mapping[str, str | None] | None
 INTEGER_TYPES = ("tinyint", "smallint", "int", "bigint")

@@ -1,0 +1,79 @@
+"""Bytes of any encoding → UTF-8."""
+
+import codecs
+
+from reelated.errors import Advice, InputError, plural
+
+_BINARY = {
+    b"%PDF": "a PDF document", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"\x89HDF": "an HDF5 file",
+    b"\x80\x04\x95": "a pickle", b"\x80\x05\x95": "a pickle", b"\x93NUMPY": "a NumPy file", b"RDX": "an R file",
+    b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Obj\x01": "an Avro file", b"ORC": "an ORC file",
+}  # fmt: skip
+_HEAD_BYTES = 65536
+
+
+def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
+    r"""Return text as UTF-8 with `\n` or `\r\n` at line ends, and a note on bytes that are not UTF-8.
+
+    Without `encoding`, a byte that is not UTF-8 is one of Windows-1252; all other bytes stay as they are.
+    """
+    notes: list[str] = []
+    if encoding:
+        data = _decode(label, data, encoding)
+    elif data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        data = _decode(label, data, "utf-32")
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = _decode(label, data, "utf-16")
+    else:
+        _refuse_binary(label, data)
+        data, notes = _repair(data)
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if b"\r" in data and b"\n" not in data:  # line ends of classic Mac OS
+        data = data.replace(b"\r", b"\n")
+    return (data.rstrip(b"\r\n") + b"\n" if data.endswith((b"\n\n", b"\n\r\n")) else data), notes
+
+
+def _decode(label: str, data: bytes, encoding: str) -> bytes:
+    """Return text in a named encoding as UTF-8."""
+    try:
+        return data.decode(encoding).removeprefix("\ufeff").encode()
+    except UnicodeError as error:
+        at = getattr(error, "start", 0)
+        line = data.count(b"\n", 0, at) + 1
+        raise InputError(f"{label}, line {line}: the bytes are not {encoding}.", remedy=Advice.ENCODING) from None
+
+
+def _refuse_binary(label: str, data: bytes) -> None:
+    """Raise `InputError` for a file that is no text."""
+    for magic, kind in _BINARY.items():
+        if data.startswith(magic):
+            raise InputError(f"{label} is {kind}. Expected text, Parquet, Arrow, JSON, Excel or SQLite.")
+    if b"\0" in data[:_HEAD_BYTES]:
+        raise InputError(
+            f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.",
+            remedy=Advice.ENCODING,
+        )
+
+
+def _repair(data: bytes) -> tuple[bytes, list[str]]:
+    """Replace bytes that are not UTF-8 by the characters of Windows-1252; return a note with their number."""
+    if data.isascii():
+        return data, []
+    odd: list[int] = []
+
+    def replace(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        odd.append(error.start)
+        byte = data[error.start : error.start + 1]
+        try:
+            return byte.decode("cp1252"), error.start + 1
+        except UnicodeDecodeError:  # five bytes that Windows-1252 leaves undefined
+            return byte.decode("latin-1"), error.start + 1
+
+    codecs.register_error("reelated-cp1252", replace)
+    text = data.decode("utf-8", "reelated-cp1252")
+    if not odd:
+        return data, []
+    line = data.count(b"\n", 0, odd[0]) + 1
+    note = f"took {plural(len(odd), 'byte')} outside UTF-8 for Windows-1252, the first in line {line}"
+    return text.encode(), [f"{note}; the option encoding names another"]

@@ -1,0 +1,67 @@
+"""Decompression of a file, and the packages that some formats need."""
+
+import bz2
+import gzip
+import importlib
+import lzma
+import zlib
+from typing import Any
+
+import polars as pl
+
+from reelated.errors import InputError
+
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+# a damaged binary file can make polars panic, which is no `Exception`
+POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+
+
+def compression(data: bytes) -> str:
+    """Return how data are compressed; empty if they are not."""
+    return next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), "")
+
+
+def decompress(label: str, data: bytes) -> bytes:
+    """Return the content of a compressed file, or raise `InputError`."""
+    kind = compression(data)
+    unpack: Any = {"gzip": gzip.decompress, "bzip2": bz2.decompress, "xz": lzma.decompress, "zstd": _zstd}[kind]
+    try:
+        return bytes(unpack(data))
+    except InputError:
+        raise
+    except Exception as error:  # each library has its own errors
+        if not isinstance(error, _DAMAGE) and type(error).__name__ != "ZstdError":
+            raise
+        raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
+
+
+def decompress_start(data: bytes, n_bytes: int) -> bytes:
+    """Return the first bytes of the content, as far as they can be unpacked."""
+    kind = compression(data)
+    try:
+        if kind == "gzip":
+            return zlib.decompressobj(31).decompress(data, n_bytes)
+        if kind == "xz":
+            return lzma.LZMADecompressor().decompress(data, n_bytes)
+        if kind == "bzip2":
+            return bz2.BZ2Decompressor().decompress(data, n_bytes)
+        return _zstd(data, n_bytes) if kind else data[:n_bytes]
+    except _DAMAGE:
+        return b""
+
+
+def _zstd(data: bytes, n_bytes: int = -1) -> bytes:
+    return bytes(required("zstandard", "formats").ZstdDecompressor().stream_reader(data).read(n_bytes))
+
+
+def required(package: str, extra: str) -> Any:
+    """Import an optional package, or raise `InputError` with the line that installs it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise InputError(
+            f"{package} is not installed. In a copy of the repository: pip install '.[{extra}]', or: "
+            f"pip install {package}"
+        ) from None

@@ -1,0 +1,89 @@
+"""Matrices with a row for each user and a column for each item → one row for each rating."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from reelated.data.text_layout import is_number
+from reelated.errors import InputError, plural
+from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, plain
+
+MIN_WIDTH = 5
+"""Numeric columns with unknown names, from which a table counts as a matrix."""
+_NO_RATING = 99.0  # in Jester, whose ratings go from -10 to 10
+
+
+def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, list[str]]:
+    """Return `user_id item_id rating` of a matrix, and a note on its shape; an empty cell is no rating."""
+    if {"user_id", "item_id", "rating"} <= match_columns(frame.columns, RATING_ALIASES, columns).keys():
+        raise InputError("the table has a column for user, item and rating each.", parameter="layout", value="wide")
+    numbered = all(name.startswith("column ") for name in frame.columns)
+    if numbered and not columns:
+        return _without_names(frame)
+    index = _index_of(frame.columns, columns)
+    if index is None or frame.width < 2:
+        raise InputError("layout='wide' needs a column with the users or items, and a column for each of the others.")
+    ours, column = index
+    other = "item_id" if ours == "user_id" else "user_id"
+    values = [name for name in frame.columns if name != column]
+    kinds = {frame[name].dtype for name in values}
+    text = any(kind == pl.String or not kind.is_numeric() for kind in kinds)
+    cells = frame.with_columns(pl.col(values).cast(pl.String if text else pl.Float64, strict=False))
+    table = cells.unpivot(index=column, variable_name=" column", value_name=" cell")
+    table.columns = [ours, other, "rating"]
+    note = (
+        f"read a matrix of {len(frame):,} {ours[:4]}s and {plural(len(values), other[:4])}; an empty cell is no rating"
+    )
+    return _filled(table), [note]
+
+
+def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | None:
+    """Return which id the rows of a matrix have, and the name of its column; by default the first."""
+    for ours in ("user_id", "item_id"):
+        if theirs := (columns or {}).get(ours):
+            return (ours, str(theirs)) if str(theirs) in names else None
+        spellings = (plain(ours), *RATING_ALIASES[ours])
+        for name in names:
+            if plain(name) in spellings:
+                return ours, name
+    return ("user_id", names[0]) if names else None
+
+
+def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Return a matrix without names, users and items numbered; recognise Jester's counts and its 99."""
+    cells = frame.with_columns(pl.all().cast(pl.Float64, strict=False))
+    first, values = frame.columns[0], cells.select(frame.columns[1:])
+    rated = values.select(pl.sum_horizontal((pl.all() != _NO_RATING).cast(pl.Int64))).to_series()
+    notes = []
+    if (cells[first] == rated).all():
+        cells = values.select(pl.when(pl.all() != _NO_RATING).then(pl.all()))
+        notes = ["read the layout of Jester: the first column counts the ratings of the row, and 99 is no rating"]
+    cells = cells.rename({name: str(at) for at, name in enumerate(cells.columns, 1)})
+    cells = cells.with_columns(user_id=pl.int_range(1, pl.len() + 1))
+    table = cells.unpivot(index="user_id", variable_name="item_id", value_name="rating")
+    table = table.with_columns(pl.col("item_id").cast(pl.Int64))
+    size = f"{len(frame):,} users and {plural(cells.width - 1, 'item')}"
+    return _filled(table), [*notes, f"read a matrix of {size} without names: rows and columns are numbered from 1"]
+
+
+def _filled(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with a rating."""
+    rating = pl.col("rating")
+    if table["rating"].dtype == pl.String:
+        return table.filter(~rating.str.strip_chars().str.to_lowercase().is_in(["", "nan", "na", "null"]))
+    return table.filter(rating.is_not_nan())
+
+
+def matrix_width(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Count the numeric columns with unknown names; 0 if users, items and ratings have known names."""
+    known = {alias: name for name, aliases in RATING_ALIASES.items() for alias in (plain(name), *aliases)}
+    if {"user_id", "item_id", "rating"} <= {known.get(plain(name)) for name in names}:
+        return 0
+    columns = [at for at, name in enumerate(names) if plain(name) not in known]
+    return sum(bool(rows) and all(_is_numeric(row, at) for row in rows) for at in columns)
+
+
+def _is_numeric(row: Sequence[str], column: int) -> bool:
+    """Return whether a field is a number or empty."""
+    field = row[column].strip() if column < len(row) else ""
+    return not field or field.lower() in ("nan", "na", "none") or is_number(field)

@@ -1,0 +1,122 @@
+"""Names of columns: the aliases that are known, and the selection of columns by name or alias."""
+
+import re
+from collections.abc import Collection, Mapping
+
+import polars as pl
+
+from reelated.errors import Advice, InputError, shorten
+
+ColumnNames = Mapping[str, str | None] | None
+"""Reelated's name → the table's name; None for a column that does not exist."""
+Aliases = Mapping[str, tuple[str, ...]]
+
+RATING_ALIASES: dict[str, tuple[str, ...]] = {
+    "user_id": (
+        "userid", "user", "uid", "customerid", "customer", "memberid", "reviewerid", "useridx", "accountid", "username",
+        "visitorid", "userno", "clientid", "subscriberid", "readerid", "listenerid", "playerid", "viewerid",
+        "profileid", "personid", "reviewer", "author",
+    ),
+    "item_id": (
+        "itemid", "item", "movieid", "movie", "iid", "productid", "product", "filmid", "film",
+        "bookid", "isbn", "parentasin", "asin", "gameid", "artistid", "trackid", "jokeid", "animeid", "articleid",
+        "businessid", "stockcode", "sku", "songid", "recipeid", "courseid", "showid", "seriesid", "mangaid", "beerid",
+        "videoid", "newsid", "appid", "hotelid", "restaurantid", "placeid", "productcode", "contentid", "gmapid",
+    ),
+    "rating": (
+        "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
+        "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label", "weight", "plays", "playcount",
+    ),
+    "timestamp": (
+        "timestamp", "time", "ts", "date", "datetime", "unixtime", "unixreviewtime", "ratedat", "createdat",
+        "reviewtime", "reviewdate", "ratingdate", "invoicedate", "tdat", "eventtime", "unixtimestamp", "timestampms",
+    ),
+    "order": ("order", "chronorank", "rank", "sequence", "position"),
+}  # fmt: skip
+ITEM_ALIASES: dict[str, tuple[str, ...]] = {
+    "item_id": (*RATING_ALIASES["item_id"], "id"),
+    "title": (
+        "title", "name", "movietitle", "booktitle", "productname", "itemname", "primarytitle", "originaltitle",
+        "producttitle",
+    ),
+    "year": ("year", "releaseyear", "startyear", "yearofpublication", "originalpublicationyear", "publicationyear"),
+    "genres": ("genres", "genre", "categories", "category", "tags"),
+    "release_date": ("releasedate", "released"),
+    "imdb_id": ("imdbid", "imdb"),
+    "tmdb_id": ("tmdbid", "tmdb"),
+}  # fmt: skip
+USER_ALIASES: dict[str, tuple[str, ...]] = {
+    "user_id": (*RATING_ALIASES["user_id"], "id"),
+    "age": ("age",),
+    "gender": ("gender", "sex"),
+    "occupation": ("occupation", "job"),
+    "zip_code": ("zipcode", "zip", "postcode"),
+}
+_RECBOLE_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")
+
+
+def plain(name: str) -> str:
+    """Normalise a column name as in the aliases: no case, no punctuation, no RecBole type: `Movie_ID` → `movieid`."""
+    return "".join(character for character in _RECBOLE_TYPE.sub("", name).lower() if character.isalnum())
+
+
+def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames = None) -> dict[str, str]:
+    """Return Reelated's name → the table's name, for columns that are given or known by an alias."""
+    columns = columns or {}
+    selected = {ours: str(theirs) for ours, theirs in columns.items() if theirs is not None}
+    for ours, others in aliases.items():
+        spellings = (plain(ours), *others)
+        free = [name for name in names if name not in selected.values() and plain(name) in spellings]
+        if ours not in columns and free:
+            selected[ours] = min(free, key=lambda name: spellings.index(plain(name)))
+    return selected
+
+
+def named(
+    frame: pl.DataFrame, aliases: Aliases, columns: ColumnNames = None, required: tuple[str, ...] = ()
+) -> pl.DataFrame:
+    """Select and rename columns given in `columns` (our name → the table's) or known by an alias (in `plain` spelling).
+
+    In `columns`, None means that there is no such column. A missing `required` column raises `InputError`.
+    """
+    shown = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
+    parameter = "columns" if "rating" in aliases else "item_columns"
+    for ours, theirs in (columns or {}).items():
+        if ours not in aliases:
+            expected = f"no such column in Reelated: expected one of {', '.join(map(repr, aliases))}."
+            raise InputError(expected, parameter=parameter, value=theirs, key=ours)
+        if theirs is not None and str(theirs) not in frame.columns:
+            expected = f"the table has no such column. Its columns: {shown}."
+            raise InputError(expected, parameter=parameter, value=theirs, key=ours)
+    selected = match_columns(frame.columns, aliases, columns)
+    missing = [name for name in required if name not in selected]
+    if missing:
+        raise InputError(
+            f"No column for {' and '.join(missing)} among the table's columns {shown}.",
+            remedy=_remedy(missing, aliases),
+        )
+    return frame.select(pl.col(theirs).alias(ours) for ours, theirs in selected.items())
+
+
+def _remedy(missing: list[str], aliases: Aliases) -> str:
+    """Return the advice for missing columns."""
+    if "title" in aliases:
+        return Advice.NAME_ITEM_COLUMNS
+    if "rating" not in aliases:
+        return f"Rename the column that holds it to {missing[0]!r}."
+    return Advice.NAME_RATING if "rating" in missing else Advice.NAME_COLUMNS
+
+
+def check_attributes(table: pl.DataFrame) -> None:
+    """Raise `InputError` for a column of items or users that holds neither text, numbers nor dates."""
+    for name, dtype in table.schema.items():
+        scalar = dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
+        dated = dtype in (pl.Date, pl.Datetime)
+        if not (scalar or dated or name.endswith("_id") or (name == "genres" and dtype == pl.List)):
+            raise InputError(f"{name} is a column of type {dtype}: expected text, numbers or dates.")
+
+
+def with_own_names(aliases: Aliases, columns: ColumnNames) -> dict[str, tuple[str, ...]]:
+    """Return the aliases with the names of the id columns in the table of ratings in front."""
+    own = {ours: (plain(str(theirs)),) for ours, theirs in (columns or {}).items() if theirs and ours.endswith("_id")}
+    return {ours: (*own.get(ours, ()), *others) for ours, others in aliases.items()}

@@ -1,0 +1,137 @@
+"""Columns of times in any notation → whole seconds since 1970-01-01 UTC; the whole column decides the notation."""
+
+import polars as pl
+
+from reelated.errors import Advice, InputError, shorten
+from reelated.ratings.converted import Converted
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_UNITS = {10**17: ("nanoseconds", 10**9), 10**14: ("microseconds", 10**6), 10**11: ("milliseconds", 10**3)}
+_NO_TIME = ("", "nat", "null", "nan", "none", "na", "n/a", "\\n", "-")
+
+_CLOCK = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
+_ZONE = r"\s*(?P<z>[Zz]|UTC|GMT|[+-]\d{2}:?\d{2})?(?:\s*\(\w+\))?$"
+_AFTER = rf"(?:[T ,]+(?:at )?{_CLOCK})?{_ZONE}"
+_WEEKDAY = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?"
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
+_NOTATIONS = (
+    rf"^(?P<a>\d{{1,4}})(?P<s>[-/.])(?P<b>\d{{1,2}})[-/.](?P<c>\d{{1,4}}){_AFTER}",  # 2021-05-01, 12/1/2010 8:00
+    rf"{_WEEKDAY}{_DAY}[ -]+(?P<m>[A-Za-z]{{3,9}})\.?[ ,-]+(?P<y>\d{{4}}|\d{{2}}){_AFTER}",  # 1 May 2021, RFC 5322
+    rf"{_WEEKDAY}(?P<m>[A-Za-z]{{3,9}})\.?\s+{_DAY},?\s+(?P<y>\d{{4}}){_AFTER}",  # May 1, 2021
+    rf"^[A-Za-z]{{3}}\s+(?P<m>[A-Za-z]{{3}})\s+{_DAY}\s+{_CLOCK}\s+(?P<z>[+-]\d{{4}}|UTC|GMT)?\s*(?P<y>\d{{4}})$",
+    r"^(?P<m>\d{1,2}) (?P<d>\d{1,2}), (?P<y>\d{4})$",  # Amazon's 09 1, 2015
+    r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:[T ]?(?P<H>\d{2}):?(?P<M>\d{2}):?(?P<S>\d{2})?)?[Zz]?$",  # 20210501
+)
+_EXPECTED = "expected seconds since 1970 or a date such as '1998-04-01 12:30:00'"
+
+
+def as_seconds(column: pl.Series, dates: str | None = None) -> Converted:
+    """Convert a column of times to seconds, null where unknown; `dates` is "day-first" or "month-first"."""
+    dtype = column.dtype
+    if dtype in (pl.Date, pl.Datetime):
+        return Converted(column.cast(pl.Datetime("us")).dt.epoch("s"))
+    if dtype == pl.String:
+        return _from_text(column, dates)
+    if not (dtype.is_numeric() or dtype == pl.Null):
+        raise InputError(
+            f"{column.name} is a column of type {dtype}: expected dates or seconds since 1970.",
+            remedy=Advice.WITHOUT_TIMES,
+        )
+    return _from_numbers(column)
+
+
+def _from_numbers(column: pl.Series) -> Converted:
+    """Convert epoch times in any unit, and dates such as 20210501, to seconds."""
+    whole = (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.Int64, strict=False)
+    high, low = whole.max(), whole.min()
+    if isinstance(high, int) and high >= min(_UNITS):  # the maximum is cheap; the median is not
+        middle = whole.median()
+        for least, (unit, size) in _UNITS.items():
+            if isinstance(middle, (int, float)) and middle >= least:
+                note = f"read {column.name} as {unit} since 1970, such as {shorten(whole.drop_nulls()[0])}"
+                return Converted(whole // size, notes=(note,))
+    if isinstance(high, int) and isinstance(low, int) and low >= 1900 and high <= 2100:
+        years = pl.format("{}-01-01", pl.col(whole.name))
+        seconds = whole.to_frame().select(years.str.to_datetime("%Y-%m-%d", time_unit="us").dt.epoch("s")).to_series()
+        return Converted(seconds, notes=(f"read {column.name} as years, such as {whole.drop_nulls()[0]}",))
+    if isinstance(high, int) and isinstance(low, int) and low >= 19_000_101 and high <= 21_001_231:
+        parsed = _parsed(whole.cast(pl.String), _NOTATIONS[-1], None)
+        if parsed.null_count() == whole.null_count():
+            note = f"read {column.name} as dates (year, month, day), such as {whole.drop_nulls()[0]}"
+            return Converted(parsed, notes=(note,))
+    return Converted(whole)
+
+
+def _from_text(column: pl.Series, dates: str | None) -> Converted:
+    """Convert times written as text; the notation that reads most values is that of the column."""
+    text = column.str.strip_chars()
+    text = text.set(text.str.to_lowercase().is_in(_NO_TIME), None)
+    numbers = text.cast(pl.Float64, strict=False)
+    if 2 * numbers.null_count() <= len(text) + text.null_count():  # most times are numbers
+        whole = text.cast(pl.Int64, strict=False)  # a float would change a number of nanoseconds
+        whole = whole if whole.null_count() == numbers.null_count() else numbers
+        seconds, _, _, _, notes = _from_numbers(whole.alias(column.name))
+        unreadable = numbers.is_null() & text.is_not_null() | numbers.is_infinite().fill_null(False)
+        return Converted(seconds, unreadable, "expected a finite number", Advice.DROP_OR_WITHOUT_TIMES, notes)
+    parsed = _iso(text)
+    if parsed is None:
+        counts = [int(text.str.contains(notation).sum()) for notation in _NOTATIONS]
+        parsed = _parsed(text, _NOTATIONS[counts.index(max(counts))], dates)
+    unreadable = parsed.is_null() & text.is_not_null()
+    return Converted(parsed.alias(column.name), unreadable, _EXPECTED, Advice.DROP_OR_WITHOUT_TIMES)
+
+
+def _iso(text: pl.Series) -> pl.Series | None:
+    """Parse ISO 8601 times the fast way, or return None."""
+    for notation in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"):
+        times = text.str.to_datetime(notation, time_unit="us", strict=False, exact=True)
+        if times.null_count() == text.null_count():
+            # %Y also reads years of fewer than four digits
+            return times.dt.epoch("s") if (times.dt.year().min() or 1970) >= 1000 else None  # type: ignore[operator]
+    return None
+
+
+def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
+    """Parse times in one notation; null where a value has another."""
+    parts = text.str.extract_groups(notation).struct.unnest()
+    absent = [name for name in "aybcmdHMSpzs" if name not in parts.columns]
+    parts = parts.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
+    if "a" not in absent:
+        parts = _with_date(text, parts, dates)
+    month = pl.col("m").str.slice(0, 3).str.to_lowercase().replace({name: at for at, name in enumerate(_MONTHS, 1)})
+    year, hour = pl.col("y").cast(pl.Int64, strict=False), pl.col("H").cast(pl.Int64, strict=False).fill_null(0)
+    year = pl.when(pl.col("y").str.len_chars() <= 2).then(year + 2000).otherwise(year)
+    half = pl.col("p").str.to_lowercase()
+    hour = pl.when(half.is_not_null()).then(hour % 12 + pl.when(half == "p").then(12).otherwise(0)).otherwise(hour)
+    clock = [pl.col(name).fill_null("0") for name in "MS"]
+    moment = pl.format("{}-{}-{} {}:{}:{}", year, month.cast(pl.Int64, strict=False), pl.col("d"), hour, *clock)
+    zone = pl.col("z").str.replace(":", "")
+    minutes = zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + zone.str.slice(3, 2).cast(pl.Int64, strict=False)
+    offset = pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0)
+    return parts.select(
+        moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.epoch("s") - offset * 60
+    ).to_series()
+
+
+def _with_date(text: pl.Series, parts: pl.DataFrame, dates: str | None) -> pl.DataFrame:
+    """Name the numbers of a date year, month and day; the whole column decides between day and month."""
+    first, second = (parts[name].cast(pl.Int64, strict=False) for name in "ab")
+    year_first = (parts["a"].str.len_chars() > 2).fill_null(False)
+    short = parts.filter(~year_first & parts["a"].is_not_null())
+    day_first = dates == "day-first"
+    if dates is None and len(short):
+        days = int(((first > 12) & ~year_first).sum())
+        months = int(((second > 12) & ~year_first).sum())
+        dotted = short["s"][0] == "."  # dates with points have the day first in every country
+        if days == months == 0 and not dotted and (short["a"].str.zfill(2) != short["b"].str.zfill(2)).any():
+            raise InputError(
+                f"{text.name}={shorten(text.drop_nulls()[0])}: day or month first? No date of the column tells.",
+                remedy=Advice.DATES,
+            )
+        day_first = days > months or (days == months and dotted)
+    day, month = ("a", "b") if day_first else ("b", "a")
+    return parts.with_columns(
+        pl.when(year_first).then("a").otherwise("c").alias("y"),
+        pl.when(year_first).then("b").otherwise(month).alias("m"),
+        pl.when(year_first).then("c").otherwise(day).alias("d"),
+    )

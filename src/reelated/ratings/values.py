@@ -1,0 +1,108 @@
+"""Columns of ratings in any notation → numbers; the whole column decides the notation."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+import polars as pl
+
+from reelated.errors import Advice, InputError, check_number, shorten
+from reelated.ratings.converted import Converted
+
+RatingMap = Mapping[object, float | None]
+"""A value in the table → the rating, or None for a row without a rating."""
+
+_STAR = "[★⭐✭✮*]"
+_STARS = rf"^(?:{_STAR}\x{{FE0F}}?)*½?[☆✩]*$"
+_WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+_EXPECTED = "expected a finite number"
+
+
+def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted:
+    """Convert a column of ratings to Float32, null where missing."""
+    dtype = column.dtype
+    if dtype.is_nested() or dtype.is_temporal() or dtype in (pl.Binary, pl.Object):
+        raise InputError(f"{column.name} is a column of type {dtype}: expected numbers.", remedy=Advice.NAME_COLUMNS)
+    if mapping is None and dtype in (pl.Float32, pl.Null):  # the fast path of clean files
+        return Converted(column.cast(pl.Float32).fill_nan(None))
+    if dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    notes: tuple[str, ...] = ()
+    if column.dtype == pl.String:
+        text = column.str.strip_chars()
+        text = text.set(text == "", None)
+        numbers, notes = _read_text(text, mapping)
+    else:
+        text, numbers = column, column.cast(pl.Float64, strict=False)
+    rest = text
+    if mapping is not None:
+        numbers, rest = _map(text, numbers, mapping)
+    unreadable = numbers.is_null() & rest.is_not_null()
+    if column.dtype == pl.String:
+        unreadable = (unreadable | ~numbers.is_finite()).fill_null(False)
+    # a few words among numbers are faults; many are a notation
+    remedy = Advice.MAP_WORDS if 2 * int(unreadable.sum()) > len(column) else Advice.DROP_ROWS
+    values = numbers.cast(pl.Float32).fill_nan(None).alias(column.name)
+    return Converted(values, unreadable, _EXPECTED, remedy, notes)
+
+
+def check_map(mapping: RatingMap | None) -> RatingMap | None:
+    """Return the map of ratings, or raise `InputError` for a value that is no number."""
+    if mapping is None:
+        return None
+    if not isinstance(mapping, Mapping):
+        expected = "expected words and numbers, such as {'like': 1, 'dislike': 0}."
+        raise InputError(expected, parameter="map", value=mapping)
+    return {key: None if number is None else check_number("map", number, key=key) for key, number in mapping.items()}
+
+
+def _map(text: pl.Series, numbers: pl.Series, mapping: RatingMap) -> tuple[pl.Series, pl.Series]:
+    """Replace the values of the map; return the numbers, and the values with those mapped to None left out."""
+    words = text.cast(pl.String).str.to_lowercase()
+    rest, plain = text, numbers
+    for key, number in mapping.items():
+        chosen = words == str(key).strip().lower()
+        with suppress(ValueError):
+            chosen = chosen | (plain == float(str(key))).fill_null(False)
+        chosen = chosen.fill_null(False)
+        if number is None:
+            numbers, rest = numbers.set(chosen, None), rest.set(chosen, None)
+        else:
+            numbers = numbers.set(chosen, float(number))
+    return numbers, rest
+
+
+def _read_text(text: pl.Series, mapping: RatingMap | None) -> tuple[pl.Series, tuple[str, ...]]:
+    """Return the numbers of a column of text, and a note if they are not plain numbers."""
+    plain = text.cast(pl.Float64, strict=False)
+    if mapping is not None or plain.null_count() == text.null_count():
+        return plain, ()
+    best, example = plain, None
+    for numbers in _notations(text):
+        combined = plain.fill_null(numbers)
+        if combined.null_count() < best.null_count():
+            best, example = combined, int((plain.is_null() & combined.is_not_null()).arg_true()[0])
+    if example is None:
+        return plain, ()
+    return best, (f"read ratings such as {shorten(text[example])} as {best[example]:g}",)
+
+
+def _notations(text: pl.Series) -> Iterator[pl.Series]:
+    """Yield the numbers that each notation reads: 4,5 · 4/5 · ★★★★½ · 4 stars · True."""
+    comma = text.str.contains(r"^[+-]?\d+,\d+$")
+    if not text.filter(comma).str.contains(r",\d{3}$").all():  # 1,000 may be a thousand
+        yield _where(text, comma).str.replace(",", ".").cast(pl.Float64, strict=False)
+    parts = text.str.extract_groups(r"^(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)$").struct.unnest()
+    wholes = parts["of"].drop_nulls()
+    if len(wholes):
+        same = (parts["of"] == wholes.mode().sort()[0]).fill_null(False)
+        yield _where(parts["n"], same).str.replace(",", ".").cast(pl.Float64, strict=False)
+    stars = text.str.count_matches(_STAR).cast(pl.Float64) + text.str.contains("½").cast(pl.Float64) / 2
+    yield stars.set(~text.str.contains(_STARS).fill_null(False), None)
+    yield text.str.extract(r"^(\d+(?:\.\d+)?)\s?%$").cast(pl.Float64, strict=False)
+    yield text.str.extract(r"(?i)^(\d+(?:\.\d+)?)[\s-]*stars?$").cast(pl.Float64, strict=False)
+    words = text.str.to_lowercase()
+    yield words.replace_strict(_WORDS, default=None, return_dtype=pl.Float64)
+
+
+def _where(text: pl.Series, chosen: pl.Series) -> pl.Series:
+    return text.set(~chosen.fill_null(False), None)

@@ -1,0 +1,552 @@
+"""Every kind of table by its rule, on small tables made here: folders, formats, notations, matrices, objects."""
+
+import bz2
+import datetime as dt
+import io
+import json
+import lzma
+import sqlite3
+import sys
+import tarfile
+import tempfile
+import uuid
+import warnings
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fuzz_read
+from reelated import InputError, read, validate
+from reelated.data import fingerprint
+from reelated.errors import DataWarning
+from reelated.ratings.times import as_seconds
+from reelated.ratings.values import as_numbers
+
+pytestmark = pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+
+RATINGS = "user,item,rating\n1,10,4\n1,20,2\n2,20,5\n"
+ROWS = [(1, 10, 4.0), (1, 20, 2.0), (2, 20, 5.0)]
+ITEMS = 'id,name,genre\n10,"Matrix, The","Action, Drama"\n20,Up,Comedy\n'
+
+
+def put(folder, **files):
+    """Write files, named with `__` for a point and `___` for a slash, and return the folder."""
+    for name, data in files.items():
+        path = folder / name.replace("___", "/").replace("__", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return folder
+
+
+def rows(source, **options):
+    return read(source, **options).ratings.to_polars().select("user_id", "item_id", "rating").rows()
+
+
+# ------------------------------------------------------------------------------------------------------------ folders
+def test_the_columns_decide_which_table_of_a_folder_is_which(tmp_path):
+    people = "user,age,city\n1,30,Rome\n2,NULL,Oslo\n"
+    put(tmp_path, stars__csv=RATINGS, shelf__csv=ITEMS, people__csv=people, other__csv="a,b\n1,2\n", notes__md="x")
+    data = read(tmp_path)
+    assert data.ratings.to_polars().rows() == ROWS
+    assert data.items.row(0) == (10, "The Matrix", None, ["Action", "Drama"])
+    assert data.users["age"].to_list() == [30, None]
+    assert "left out other.csv: no table of ratings, items or users" in data.notes
+    assert read(tmp_path).notes == data.notes
+    before = fingerprint(tmp_path)
+    put(tmp_path, people__csv=people.replace("30", "31"))
+    assert fingerprint(tmp_path) != before
+    assert "unreadable_users" not in [issue.code for issue in validate(tmp_path).issues]
+
+
+def test_an_archive_is_read_like_its_folder(tmp_path):
+    put(tmp_path, stars__csv=RATINGS, shelf__csv=ITEMS)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive, tarfile.open(tmp_path / "all.tar.gz", "w:gz") as tar:
+        for name in ("stars.csv", "shelf.csv"):
+            archive.write(tmp_path / name, f"set/{name}")
+            tar.add(tmp_path / name, f"set/{name}")
+    for name in ("all.zip", "all.tar.gz"):
+        data = read(tmp_path / name)
+        assert data.ratings.to_polars().rows() == ROWS
+        assert data.items["title"].to_list() == ["The Matrix", "Up"]
+
+
+@pytest.mark.parametrize("names", [("part-0000.csv", "part-0001.csv"), ("year=2020/a.csv", "year=2021/a.csv")])
+def test_part_files_are_one_table(tmp_path, names):
+    header, *lines = RATINGS.splitlines(keepends=True)
+    for name, part in zip(names, ("".join(lines[:2]), "u7,20,5\n"), strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(header + part)
+    (tmp_path / "_SUCCESS").touch()
+    assert rows(tmp_path) == [("1", 10, 4.0), ("1", 20, 2.0), ("u7", 20, 5.0)]
+    pl.DataFrame({"user": [1], "item": [2], "rating": [3]}).write_parquet(tmp_path / "0.parquet")
+
+
+def test_a_catalogue_beside_the_ratings_never_stops_reading(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, movies__csv='item,title\n10,"Alien\n20,Up\n30\n')
+    data = read(tmp_path)
+    assert len(data.ratings) == 3
+    assert data.items["title"].to_list()[1] == "Up"
+    put(tmp_path, movies__csv="item,title\nten,Alien\n")
+    assert any(note.startswith("left out movies.csv: item_id is of type int") for note in read(tmp_path).notes)
+    with pytest.raises(InputError, match="item_id is of type int"):
+        read(tmp_path / "ratings.csv", items=tmp_path / "movies.csv")
+
+
+def test_columns_of_the_catalogue_can_be_named(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, shelf__csv="code,label,kind\n10,Alien,Horror\n20,Up,Comedy\n")
+    names = {"item_id": "code", "title": "label", "genres": "kind"}
+    for items in (tmp_path / "shelf.csv", pl.read_csv(tmp_path / "shelf.csv")):
+        data = read(tmp_path / "ratings.csv", items=items, item_columns=names)
+        assert data.items.row(0) == (10, "Alien", None, ["Horror"])
+    with pytest.raises(InputError, match=r"item_columns\[.title.\]='none': the table has no such column"):
+        read(tmp_path / "ratings.csv", items=tmp_path / "shelf.csv", item_columns={"title": "none"})
+
+
+def test_titles_merged_with_ratings_are_used_unless_they_differ_within_items():
+    frame = {
+        "user": [1, 2, 1],
+        "item": [1, 1, 2],
+        "rating": [1, 2, 3],
+        "title": ["A", "A", "B"],
+        "genres": ["x|y", None, ""],
+    }
+    assert read(frame).items.rows() == [(1, "A", None, ["x", "y"]), (2, "B", None, [])]
+    data = read({**frame, "title": ["Great!", "Bad", "So so"], "genres": [""] * 3})
+    assert data.items["title"].to_list() == ["Item 1", "Item 2"]
+    assert "left out title, which differs between ratings of one item" in data.notes
+
+
+def test_genres_may_be_lists_of_objects_with_names():
+    items = {"item_id": [1, 2], "genres": [[{"id": 1, "name": "Drama"}, {"id": 2, "name": "War"}], None]}
+    for table in (items, pd.DataFrame(items), pl.DataFrame(items)):
+        assert read({"user": [1, 2], "item": [1, 2], "rating": [1, 2]}, items=table).items["genres"].to_list() == [
+            ["Drama", "War"],
+            [],
+        ]
+
+
+def test_rows_of_the_catalogue_with_broken_ids_are_left_out(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, movies__csv="id,title\n10,Alien\n1997-08-20,Broken\n20,Up\n")
+    data = read(tmp_path)
+    assert data.items["title"].to_list() == ["Alien", "Up"]
+    assert data.notes == ("movies.csv: left out 1 row without an integer item_id, such as '1997-08-20'",)
+    put(tmp_path, movies__csv="").joinpath("movies.csv").unlink()
+    put(tmp_path, movies__json='[{"id": "10", "title": "Alien"}, {"id": "20", "title": "Up"}]')
+    assert read(tmp_path).items["title"].to_list() == ["Alien", "Up"]
+
+
+@pytest.mark.parametrize("column", ["item_id", "title", "year", "genres", "release_date", "user_id", "age", "gender"])
+@pytest.mark.parametrize("value", [{1}, [[1]], [{"name": ["x"]}], {"a": 1}, 1j, b"x", dt.timedelta(1), 10**30, ...])
+def test_attributes_of_any_type_are_read_or_refused(column, value):
+    kind = "users" if column in ("user_id", "age", "gender") else "items"
+    table = {f"{kind[:-1]}_id": [1, 2], column: [value, value]}
+    for source in (table, pd.DataFrame(table)):
+        try:
+            read({"user": [1, 2], "item": [1, 2], "rating": [1, 2]}, **{kind: source})
+        except InputError as error:
+            assert column in str(error) or kind in str(error)  # noqa: PT017
+
+
+# ------------------------------------------------------------------------------------------------------------ formats
+def test_json_in_every_form(tmp_path):
+    records = [{"user": user, "item": item, "rating": rating, "note": {"a": [1]}} for user, item, rating in ROWS]
+    texts = {
+        "array.json": json.dumps(records),
+        "lines.jsonl": "\n".join(map(json.dumps, records)) + "\n\n",
+        "python.json": "\n".join(map(repr, records)),
+        "inside.json": json.dumps({"ratings": records}),
+        "columns.json": json.dumps({name: [row[name] for row in records] for name in ("user", "item", "rating")}),
+        "pandas.json": pd.DataFrame(records).drop(columns="note").to_json(),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        assert rows(tmp_path / name) == ROWS, name
+    (tmp_path / "mixed.json").write_text(
+        '[{"user": 1, "item": 2, "rating": 3}, {"user": "x", "item": 2, "rating": "4"}]'
+    )
+    assert rows(tmp_path / "mixed.json") == [("1", 2, 3.0), ("x", 2, 4.0)]
+    (tmp_path / "bad.jsonl").write_text(json.dumps(records[0]) + "\n{oops\n" + json.dumps(records[1]))
+    with pytest.raises(InputError, match=r"bad.jsonl, line 2: no JSON object: '\{oops'"):
+        read(tmp_path / "bad.jsonl")
+    assert rows(tmp_path / "bad.jsonl", invalid="drop") == ROWS[:2]
+
+
+def test_a_database_has_tables_like_a_folder(tmp_path):
+    path = tmp_path / "shop.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE stars (user INT, item INT, rating REAL)")
+        connection.executemany("INSERT INTO stars VALUES (?, ?, ?)", ROWS)
+        connection.execute("CREATE TABLE shelf (id INT, name TEXT)")
+        connection.execute("INSERT INTO shelf VALUES (10, 'Alien'), (20, 'Up')")
+    connection.close()
+    assert rows(path) == ROWS
+    assert read(path).items["title"].to_list() == ["Alien", "Up"]
+    assert read(f"{path}::stars").items["title"].to_list() == ["Item 10", "Item 20"]
+    assert fingerprint(f"{path}::stars") != fingerprint(path)
+    with pytest.raises(InputError, match=r"shop.db has no table 'none', but: stars, shelf"):
+        read(f"{path}::none")
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_compressed_text_is_read(tmp_path, suffix, pack):
+    path = tmp_path / f"a.csv.{suffix}"
+    path.write_bytes(pack(RATINGS.encode()))
+    assert rows(path) == ROWS
+    path.write_bytes(pack(RATINGS.encode())[:-5])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "package"),
+    [("a.csv.zst", b"\x28\xb5\x2f\xfd", "zstandard"), ("https://example.org/a.csv", None, "fsspec")],
+)
+def test_a_missing_package_is_named_with_the_line_that_installs_it(tmp_path, monkeypatch, name, data, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=rf"{package} is not installed.*pip install '\.\[formats\]'"):
+        read(name if data is None else tmp_path / name)
+
+
+def test_excel_is_read_where_fastexcel_is_installed(tmp_path):
+    pytest.importorskip("fastexcel")
+    pytest.importorskip("xlsxwriter")
+    pl.DataFrame(ROWS, schema=["user", "item", "rating"], orient="row").write_excel(tmp_path / "a.xlsx")
+    assert rows(tmp_path / "a.xlsx") == ROWS
+
+
+def test_standard_input_is_read_once(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(RATINGS.encode())))
+    from reelated.data.files import _standard_input
+
+    _standard_input.cache_clear()
+    assert len(fingerprint("-")) == 32
+    assert rows("-") == ROWS
+    _standard_input.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 10 4\n1   20 2\n2 20 5\n",
+        "sep=;\nuser;item;rating\n1;10;4\n1;20;2\n2;20;5\n",
+        "% a comment\n%\n1 10 4\n1 20 2\n% another\n2 20 5\n",
+        "# user item rating\n1 10 4\n1 20 2\n2 20 5\n",
+        "user_id:token\titem_id:token\trating:float\n1\t10\t4\n1\t20\t2\n2\t20\t5\n",
+        "10:\n1,4,2005-01-01\n20:\n1,2,2005-01-02\n2,5,2005-01-03\n",
+    ],
+)
+def test_text_in_forms_of_its_own(tmp_path, text):
+    assert rows(put(tmp_path, a__txt=text) / "a.txt") == ROWS
+
+
+# --------------------------------------------------------------------------------------------- encodings and notations
+def test_one_stray_byte_changes_nothing_else(tmp_path):
+    items = "item,title\n10,Amélie\n20,Čapek ".encode() + b"\x96 x\n"
+    data = read(put(tmp_path, a__csv=RATINGS) / "a.csv", items=put(tmp_path, b__csv=items) / "b.csv")
+    assert data.items["title"].to_list() == ["Amélie", "Čapek – x"]
+    assert data.notes == (
+        "b.csv: took 1 byte outside UTF-8 for Windows-1252, the first in line 3; the option encoding names another",
+    )
+    with pytest.raises(InputError, match=r"a.csv, line 2: the bytes are not ascii. Name the encoding"):
+        read(put(tmp_path, a__csv="user,item,rating\né,1,2\n") / "a.csv", encoding="ascii")
+    with pytest.raises(InputError, match="encoding='nope': expected an encoding"):
+        read(tmp_path / "a.csv", encoding="nope")
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers"),
+    [
+        (["4", "3.5", None], [4, 3.5, None]),
+        (["4,5", "3", "2,0"], [4.5, 3, 2]),
+        (["4/5", "3 / 5", "1/5"], [4, 3, 1]),
+        (["7/10", "7.5/10"], [7, 7.5]),
+        (["★★★★", "★★½", "★☆☆☆☆", "½"], [4, 2.5, 1, 0.5]),
+        (["4 stars", "1 star", "3.5-stars"], [4, 1, 3.5]),
+        (["True", "false"], [1, 0]),
+        (["80%", "30 %"], [80, 30]),
+    ],
+)
+def test_ratings_in_any_notation(values, numbers):
+    converted = as_numbers(pl.Series("rating", values))
+    assert converted.values.to_list() == numbers
+    assert not converted.unreadable.any()
+
+
+def test_the_column_decides_the_notation_of_ratings(tmp_path):
+    path = put(tmp_path, a__csv="user;item;rating\n1;1;4,5\n1;2;3\n2;1;good\n2;2;4/5\n2;3;2,5\n") / "a.csv"
+    with pytest.raises(InputError, match=r"line 4: rating='good'.*invalid='drop'"):
+        read(path)
+    assert [rating for *_, rating in rows(path, invalid="drop")] == [4.5, 3.0, 2.5]
+    assert not as_numbers(pl.Series("rating", ["1,000", "2,500"])).values.is_not_null().any()
+
+
+def test_words_and_sentinels_are_mapped(tmp_path):
+    path = put(tmp_path, a__csv="user,item,rating\n1,1,Like\n1,2,dislike\n2,1,like\n2,2,-1\n") / "a.csv"
+    mapping = {"like": 1, "dislike": 0, -1: None}
+    assert [rating for *_, rating in rows(path, map=mapping)] == [1, 0, 1]
+    assert "left out 1 row that the map gives no rating" in read(path, map=mapping).notes
+    assert validate(path, map=mapping).usable
+    assert rows({"user": [1, 1], "item": [1, 2], "rating": [1, 2]}, map={1: 2, 2: 1}) == [(1, 1, 2.0), (1, 2, 1.0)]
+    with pytest.raises(InputError, match=r"map\['a'\]='b': expected a finite number"):
+        read(path, map={"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("values", "dates", "expected"),
+    [
+        (["2021-05-01", "2021-05-02 10:00:00"], None, (2021, 5, 1)),
+        (["2021/5/1", "2021/12/31"], None, (2021, 5, 1)),
+        (["12/31/2020", "1/2/2020"], None, (2020, 12, 31)),
+        (["1/2/2020", "12/31/2020"], None, (2020, 1, 2)),
+        (["1/2/2020", "31/12/2020"], None, (2020, 2, 1)),
+        (["1.2.2020", "3.4.2020"], None, (2020, 2, 1)),
+        (["1/2/20", "31/12/19"], None, (2020, 2, 1)),
+        (["3/4/2020", "5/6/2020"], "day-first", (2020, 4, 3)),
+        (["3/4/2020", "5/6/2020"], "month-first", (2020, 3, 4)),
+        (["May 1, 2021", "Jun 2, 2021"], None, (2021, 5, 1)),
+        (["1 May 2021", "02-Jun-2021"], None, (2021, 5, 1)),
+        (["Sat, 01 May 2021 00:00:00 GMT", "Sun, 02 May 2021 00:00:00 +0000"], None, (2021, 5, 1)),
+        (["Sat May 01 00:00:00 +0000 2021", "Sun May 02 00:00:00 +0000 2021"], None, (2021, 5, 1)),
+        (["20210501", "20210502"], None, (2021, 5, 1)),
+        ([2021, 2022], None, (2021, 1, 1)),
+        ([1619827200, 1619827201], None, (2021, 5, 1)),
+        ([1619827200000, 1619827201000], None, (2021, 5, 1)),
+        (["1619827200000000", None], None, (2021, 5, 1)),
+        (["2021-05-01T02:00:00+02:00", "2021-05-01 00:00:00Z"], None, (2021, 5, 1)),
+        (["5/1/2021 12:00 AM", "5/13/2021 1:30 pm"], None, (2021, 5, 1)),
+        (["NaT", "2021-05-01", "NULL"], None, None),
+    ],
+)
+def test_the_column_decides_the_notation_of_times(values, dates, expected):
+    converted = as_seconds(pl.Series("timestamp", values), dates)
+    first = None if expected is None else int(dt.datetime(*expected, tzinfo=dt.UTC).timestamp())
+    assert converted.values[0] == first
+    assert converted.unreadable is None or not converted.unreadable.any()
+
+
+def test_an_ambiguous_order_of_day_and_month_is_asked_for():
+    frame = {"user": [1, 2], "item": [1, 2], "rating": [1, 2], "date": ["3/4/2020", "5/6/2020"]}
+    with pytest.raises(InputError, match=r"timestamp='3/4/2020': day or month first.*dates='day-first'"):
+        read(frame)
+    assert read(frame, dates="day-first").ratings.timestamps[0] == 1_585_872_000
+    assert as_seconds(pl.Series("date", ["5/5/2020"])).values.to_list() == [1_588_636_800]
+
+
+def test_a_bad_time_is_named_and_dropped(tmp_path):
+    path = (
+        put(tmp_path, a__csv="user,item,rating,date\n1,1,1,2020-01-01\n1,2,2,\n2,1,3,soon\n2,2,4,2020-02-30\n")
+        / "a.csv"
+    )
+    with pytest.raises(InputError, match=r"line 4: timestamp='soon', expected seconds .*read without times"):
+        read(path)
+    assert len(read(path, invalid="drop").ratings) == 2
+    assert len(read(path, columns={"timestamp": None}).ratings) == 4
+    rejects = validate(path, invalid="drop").rejects
+    assert rejects["line"].to_list() == [4, 5]
+
+
+def test_whole_floats_are_integers(tmp_path):
+    assert rows(put(tmp_path, a__csv="user,item,rating\n1.0,10.0,4\n2.0,20,5\n") / "a.csv") == [(1, 10, 4), (2, 20, 5)]
+    assert rows(put(tmp_path, a__csv="user,item,rating\n1.0,1.5,4\n2.0,x,5\n") / "a.csv") == [
+        (1, "1.5", 4),
+        (2, "x", 5),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------- positions, matrices
+def test_columns_by_position(tmp_path):
+    path = put(tmp_path, a__csv="7,u1,i1,x,4\n8,u1,i2,x,5\n") / "a.csv"
+    with pytest.raises(InputError, match=r"line 1: no column names for 5 columns.*'7,u1,i1,x,4'.*by position"):
+        read(path)
+    columns = {"user_id": 2, "item_id": "3", "rating": 5}
+    assert rows(path, columns=columns) == [("u1", "i1", 4), ("u1", "i2", 5)]
+    headed = put(tmp_path, b__csv="n,who,what,why,much\n7,u1,i1,x,4\n") / "b.csv"
+    assert rows(headed, columns=columns) == [("u1", "i1", 4)]
+    assert rows(pd.read_csv(headed), columns=columns) == [("u1", "i1", 4)]
+
+
+def test_a_matrix_of_users_and_items(tmp_path):
+    path = put(tmp_path, a__csv="user,10,20,30,40,50\n1,4,,2,1,1\n2,,5,1,1,nan\n") / "a.csv"
+    expected = [(1, 10, 4), (1, 30, 2), (1, 40, 1), (1, 50, 1), (2, 20, 5), (2, 30, 1), (2, 40, 1)]
+    frame = pd.read_csv(path)
+    with pytest.raises(InputError, match="layout='wide'"):
+        read(path)
+    for source in (path, frame, frame.set_index("user"), pl.read_csv(path, null_values=["nan"])):
+        table = read(source, layout="wide").ratings.to_polars()
+        assert table.select(pl.col("user_id"), pl.col("item_id").cast(pl.Int64), "rating").rows() == expected
+    assert [issue.code for issue in validate(path).issues if issue.code == "matrix"] == ["matrix"]
+    unnamed = frame.astype({"user": str}).set_index("user").rename_axis(None)
+    assert len(read(unnamed, layout="wide").ratings) == 7
+    turned = frame.set_index("user").T.rename_axis("item").reset_index()
+    assert sorted(read(turned, layout="wide").ratings.to_polars()["rating"]) == sorted(
+        rating for *_, rating in expected
+    )
+
+
+def test_sparse_matrices_records_and_arrays():
+    matrix = sp.csr_array([[4.0, 2, 0], [0, 5, 0]])
+    assert rows(matrix) == [(0, 0, 4), (0, 1, 2), (1, 1, 5)]
+    assert rows((matrix, [1, 2], ["a", "b", "c"])) == [(1, "a", 4), (1, "b", 2), (2, "b", 5)]
+    with pytest.raises(InputError, match="2 ids for 3 items"):
+        read((matrix, [1, 2], ["a", "b"]))
+    assert rows(ROWS) == rows(np.array(ROWS)) == ROWS
+    structured = np.array(ROWS, dtype=[("user", int), ("item", int), ("rating", float)])
+    assert rows(structured) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("ids", "first"),
+    [
+        ([uuid.UUID(int=1), uuid.UUID(int=2)], str(uuid.UUID(int=1))),
+        ([uuid.UUID(int=1).bytes, uuid.UUID(int=2).bytes], str(uuid.UUID(int=1))),
+        ([Decimal(1), Decimal(2)], 1),
+        ([1.0, None], 1),
+    ],
+)
+def test_ids_of_other_types(ids, first):
+    frame = {"user": ids, "item": [1, 2], "rating": [1, 2]}
+    for source in (frame, pd.DataFrame(frame)):
+        assert read(source, invalid="drop").ratings.user_ids[0] == first
+
+
+@pytest.mark.parametrize("column", ["user", "item", "rating", "timestamp"])
+@pytest.mark.parametrize("value", [{1}, object(), 1j, [1], {"a": 1}, b"\0", dt.time(1), ..., float, 10**30])
+def test_a_column_that_cannot_be_read_is_named(column, value):
+    """No traceback of polars, pandas or NumPy reaches a user."""
+    frame = {"user": [1, 2], "item": [1, 2], "rating": [1, 2], "timestamp": [1, 2], column: [value, value]}
+    for source in (frame, pd.DataFrame(frame)):
+        try:
+            read(source)
+        except InputError as error:
+            assert column in str(error)  # noqa: PT017
+
+
+# ------------------------------------------------------------------------------------------------------- all the same
+TIMES = st.one_of(
+    st.none(), st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2030, 1, 1)).map(lambda t: t.replace(microsecond=0))
+)
+TITLES = st.sampled_from(["Matrix, The (1999)", "Up (2009)", "Bed &amp; Board (1970)", "Enfer, L' (1994)"])
+KINDS = st.sampled_from(["Drama|War", "(no genres listed)", "Comedy"])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 9), st.integers(1, 6), st.integers(1, 10), TIMES),
+        min_size=1,
+        max_size=12,
+        unique_by=lambda row: row[:2],
+    ),
+    st.lists(st.tuples(TITLES, KINDS), min_size=6, max_size=6),
+)
+def test_files_and_frames_of_the_same_content_give_the_same(table, catalogue):
+    ratings = pl.DataFrame(
+        table, schema={"user": pl.Int64, "item": pl.Int64, "rating": pl.Int64, "time": pl.Datetime("us")}, orient="row"
+    )
+    items = pl.DataFrame(
+        [(at, *row) for at, row in enumerate(catalogue, 1)], schema=["movieId", "title", "genres"], orient="row"
+    )
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        paths = Path(folder) / "ratings.csv", Path(folder) / "shelf.csv"
+        ratings.write_csv(paths[0])
+        items.write_csv(paths[1])
+        ratings.write_parquet(Path(folder) / "r.parquet")
+        results = [
+            read(paths[0], items=paths[1]),
+            read(ratings, items=items),
+            read(ratings.to_pandas(), items=items.to_pandas()),
+            read(ratings.to_arrow(), items=items.to_arrow()),
+            read(ratings.to_dicts(), items=items.to_dict(as_series=False)),
+            read(Path(folder) / "r.parquet", items=items.lazy()),
+        ]
+    for result in results[1:]:
+        assert result.ratings.to_polars().equals(results[0].ratings.to_polars())
+        assert result.items.equals(results[0].items)
+
+
+# ------------------------------------------------------------------------------------------------------- nothing lost
+ROW = st.tuples(
+    st.integers(1, 5),
+    st.integers(1, 9),
+    st.integers(1, 5),
+    st.sampled_from(["x", "é", r'"a \"b\" c"', '"a,""b"""', r"\n"]),
+)
+GOOD = ROW.map(lambda row: ",".join(map(str, row)))
+ODD = st.one_of(
+    st.sampled_from(["", "   ", "1,2", "1,2,3", "1,2,3,x,y", "a,b,c,d", "1,2,x,", ",,,", "1,\0,3,x", "1,2,3,\\"]),
+    st.sampled_from(['1,2,3,"open', '"1,2,3,x', '1,"2,3,x', '1,2,3,"open ""quote']),
+    st.text('12,"\\é ', max_size=12),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(GOOD | ODD, min_size=1, max_size=12),
+    st.sampled_from([",", ";", "\t", "|", "::"]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_no_line_of_a_file_is_lost(lines, separator, ends):
+    """Lines = ratings + repeated ratings + rejected + blank + comment lines + lines within quotes, by another count."""
+    text = ends.join(["user,item,rating,note", *lines, "9,9,3,z"])
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        path = Path(folder) / "a.csv"
+        path.write_bytes(text.replace(",", separator).encode())
+        try:
+            assert fuzz_read.unaccounted(path, {"invalid": "drop"}) == 0
+        except InputError as error:
+            assert "NUL bytes" in str(error)  # noqa: PT017
+
+
+def test_a_bad_row_with_an_open_quote_takes_no_others_with_it(tmp_path):
+    path = put(tmp_path, a__csv='user,item,rating,note\n1,2,1,\nx,,,"\n1,1,1,\nx"\n9,9,3,z') / "a.csv"
+    assert rows(path, invalid="drop") == [(1, 1, 1.0), (1, 2, 1.0), (9, 9, 3.0)]
+
+
+def test_mutated_files_are_read_or_refused():
+    """A short run of benchmarks/fuzz_read.py."""
+    bad = [
+        (outcome, name, details)
+        for outcome, name, details in fuzz_read.attempts(250, seed=7)
+        if outcome not in ("read", "refused")
+    ]
+    assert bad == []
+
+
+# ---------------------------------------------------------------------------------------------------------- suspicions
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ([-1, 1, 2, 3], -1),
+        ([0, 0, 5, 6, 7, 8], 0),
+        ([99, 3.5, -2, 1, -9], 99),
+        ([1, 2, 3, 4], None),
+        ([0, 1, 2, 3], None),
+    ],
+)
+def test_a_sentinel_is_suspected(values, value):
+    ratings = (values * 30)[:60]
+    frame = {"user": [7 * at for at in range(60)], "item": [at % 7 for at in range(60)], "rating": ratings}
+    found = [issue for issue in validate(frame).issues if issue.code == "sentinel"]
+    assert len(found) == (value is not None)
+    if found:
+        assert f"{value:g} stand apart" in found[0].message
+        assert any("stand apart" in note for note in read(frame).notes)
+
+
+def test_row_numbers_and_genres_that_are_no_list_are_suspected():
+    frame = {"user": list(range(30)), "item": [at % 12 for at in range(30)], "rating": [1, 2, 3] * 10}
+    items = {"item_id": list(range(12)), "genres": [f"Kind {at} and more" for at in range(12)]}
+    codes = [issue.code for issue in validate(frame, items=items).issues]
+    assert {"row_numbers", "one_genre"} <= set(codes)
