@@ -22,7 +22,9 @@ from pathlib import Path
 
 import numba
 
+import interactions
 import reelated
+import report
 from reelated import EASE, ItemKNN, Popularity, Recommender
 from reelated.evaluation import compare, evaluate
 from reelated.evaluation.protocols import RATING_PROTOCOLS
@@ -198,6 +200,7 @@ def main(folder, only):
     if missing:
         print(f"Not measured, because the data were not available: {', '.join(missing)}.\n")
     if only is None:
+        print(f"{interactions.BEGIN}\n\n{interactions.section()}\n\n{report.END}\n")
         fits(folder)
     print(Path(__file__).with_name("tried.md").read_text(encoding="utf-8").rstrip())
 
