@@ -22,9 +22,12 @@ from pathlib import Path
 
 import numba
 
+import interactions
 import reelated
+import report
 from reelated import EASE, ItemKNN, Popularity, Recommender
-from reelated.evaluation import PROTOCOLS, compare, evaluate
+from reelated.evaluation import compare, evaluate
+from reelated.evaluation.protocols import RATING_PROTOCOLS
 
 SOURCES = {"MovieLens 100K": "ml-100k.zip", "MovieLens 1M": "ml-1m", "MovieLens 20M": "ml-20m.zip"}
 TF_IDF = ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)
@@ -185,7 +188,8 @@ def main(folder, only):
     machine = f"{platform.machine()}, {numba.get_num_threads()} threads"
     print(f"Made by `benchmarks/accuracy.py` on {date.today()}, {machine}.\n")
     missing = []
-    for name, protocol in PROTOCOLS.items():
+    for protocol in RATING_PROTOCOLS:
+        name = protocol.name
         if only not in (None, name):
             continue
         source = folder / SOURCES[protocol.data]
@@ -196,6 +200,7 @@ def main(folder, only):
     if missing:
         print(f"Not measured, because the data were not available: {', '.join(missing)}.\n")
     if only is None:
+        print(f"{interactions.BEGIN}\n\n{interactions.section()}\n\n{report.END}\n")
         fits(folder)
     print(Path(__file__).with_name("tried.md").read_text(encoding="utf-8").rstrip())
 
@@ -203,6 +208,6 @@ def main(folder, only):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Accuracy in the published ways.")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--only", choices=[*PROTOCOLS])
+    parser.add_argument("--only", choices=[protocol.name for protocol in RATING_PROTOCOLS])
     given = parser.parse_args(sys.argv[1:])
     main(given.data, given.only)

@@ -31,10 +31,10 @@ def latest(results: Iterable[Result]) -> list[Result]:
     return sorted(newest.values(), key=lambda one: (one["about"]["ratings"], -one["threads"]))
 
 
-def between(path: Path, text: str) -> None:
+def between(path: Path, text: str, begin: str = BEGIN) -> None:
     """Put a text between the markers of a file."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    path.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 # -------------------------------------------------------------------------------------------------- figures

@@ -102,6 +102,13 @@ def weighted(R, weighting):
     return V
 
 
+def degree_factors(R, exponent, axis):
+    """Return (n / mean n)^-exponent of the rows (axis 1) or columns (axis 0); the mean is over those with ratings."""
+    degrees = (~np.isnan(R)).sum(axis=axis)
+    mean = degrees[degrees > 0].mean() if degrees.any() else 1.0
+    return np.array([(max(degree, 1) / mean) ** -exponent for degree in degrees])
+
+
 # ------------------------------------------------------------------------------------------------------ similarity
 def item_similarity(
     R,

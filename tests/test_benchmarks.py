@@ -13,6 +13,7 @@ import agreement
 import contest
 import data
 import environments
+import interactions
 import process
 import report
 import shapes
@@ -238,3 +239,32 @@ def test_reports_are_reproducible_and_the_chart_has_every_contender(written):
 def test_agreement_below_1_is_never_shown_as_all():
     assert report.share({"agree": 0.999999}) == "99.99%"
     assert report.share({"agree": 1.0}) == "all"
+
+
+# ------------------------------------------------------------------------------------------------------ interactions
+@pytest.fixture
+def measured_split(tmp_path, monkeypatch):
+    """Return a page and a saved result of one split."""
+    page = tmp_path / "accuracy.md"
+    page.write_text(f"before\n\n{interactions.BEGIN}\n\nold\n\n{report.END}\n\nafter\n")
+    monkeypatch.setattr(interactions, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(interactions, "PAGE", page)
+    row = {"R@20": 0.19, "nDCG@20": 0.16, "seconds": 12.3, "processor_seconds": 20.6}
+    machine = {"load": 1.0, "cores": 2}
+    interactions.save({"protocol": "gowalla", "date": "2026-01-02", "machine": machine, "rows": {"defaults": row}})
+    return page
+
+
+def test_the_section_shows_our_rows_and_the_best_published_of_each_column(measured_split, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["interactions.py", "--table"])
+    interactions.main()
+    text = measured_split.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text  # noqa: PT018
+    assert "| gowalla | defaults | 0.1900 | 0.1600 | 12 | 21 |" in text
+    assert "| gowalla | best published | 0.1941 (ChebyCF) | 0.1616 (ChebyCF) |" in text
+    assert "Not measured: `ml1m-lcfn`" in text
+
+
+def test_the_best_published_figure_of_a_column_skips_rows_without_one():
+    protocol = interactions.PROTOCOLS["ml1m-lcfn"]
+    assert interactions.best_published(protocol) == [(0.2802, "SimpleX"), (0.2670, "SimpleX")]

@@ -35,6 +35,7 @@ NOT_RUN = {
     "reelated fetch": "needs the network or an archive",
     "reelated recommend ml-": "needs MovieLens in the cache",
     "reelated evaluate ml-": "needs MovieLens in the cache",
+    "reelated evaluate amazon-book": "needs the files of the split",
     "reelated fit large.parquet": "needs a cluster",
     "reelated batch large.model": "needs a cluster",
 }

@@ -18,6 +18,7 @@ from reelated.evaluation.report import render
 from reelated.models import BPMF, EASE, ItemKNN, Popularity
 from reelated.ratings import Scale
 from reelated.recommender import textbook
+from reelated.recommender.defaults import NORMALIZATION, default_ranker
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
@@ -77,13 +78,26 @@ def test_equal_ratings_have_no_rater_and_are_implicit_if_the_scale_has_no_other_
     assert all((reason.rating is None) == (feedback == "implicit") for row in rows for reason in row.reasons)
 
 
+@pytest.mark.parametrize("max_memory", [None, 1])
+def test_the_default_ranker_normalises_implicit_feedback_only(sample, max_memory):
+    of_a_scale = bought(scale=(1, 5, 1), stars=5.0)
+    for data, exponents in ((bought(), (0.25, 0.1)), (of_a_scale, (0.0, 0.0)), (sample, (0.0, 0.0))):
+        ratings = data.ratings
+        ranker = default_ranker(ratings, max_memory)
+        assert isinstance(ranker, ItemKNN if max_memory else EASE)
+        assert (ranker.user_normalization, ranker.item_normalization) == exponents
+        assert sum(value != type(ranker)().get_params()[name] for name, value in ranker.get_params().items()) == (
+            (3 if max_memory else 0) + 2 * bool(exponents[0])
+        )
+
+
 def test_differing_ratings_have_a_rater_and_are_explicit(sample):
     made = reelated.Recommender(rater=ItemKNN()).fit(sample)
     assert (made.models_.rater is None, made.feedback_) == (False, "explicit")
 
 
 def test_lists_have_scores_and_reasons_and_no_predicted_rating(rec):
-    alone = reelated.Recommender(ranker=EASE(), rater=None).fit(bought())
+    alone = reelated.Recommender(ranker=EASE(**NORMALIZATION), rater=None).fit(bought())
     for user in (0, 1, 30):
         rows = rec.recommend(user)
         assert [row.item_id for row in rows] == [row.item_id for row in alone.recommend(user)]

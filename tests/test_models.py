@@ -45,6 +45,8 @@ SETTINGS = {
     "bm25": ItemKNN(weighting="bm25", shrinkage=1, dtype="float64"),
     "ease": EASE(l2=3.0, n_candidates=5, n_neighbors=4),
     "ease of all": EASE(l2=2.0, dropout=0.2, min_weight=0.0, n_candidates=None, n_neighbors=None, dtype="float64"),
+    "normalised cosine": ItemKNN(user_normalization=0.5, item_normalization=0.3, n_neighbors=5),
+    "normalised ease": EASE(l2=3.0, user_normalization=0.3, item_normalization=0.2, n_candidates=5),
     "popularity": Popularity(),
     "bias": BiasModel(),
     "plain baseline": BiasModel(reg_user=0, reg_item=0, n_iterations=2),

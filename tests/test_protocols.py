@@ -8,9 +8,11 @@ import pytest
 
 from reelated.errors import InputError
 from reelated.evaluation import PROTOCOLS, evaluate
-from reelated.evaluation.protocols import ml20m
+from reelated.evaluation.protocols import INTERACTION_PROTOCOLS, ml20m
 from reelated.evaluation.protocols.protocol import ProtocolData
 from reelated.recommender import Recommender, textbook
+
+OF_INTERACTIONS = [protocol.name for protocol in INTERACTION_PROTOCOLS]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def test_every_protocol_is_documented(name):
     assert all(len(row.values) == len(protocol.columns) for row in protocol.published)
 
 
-@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "ml100k-folds"])
+@pytest.mark.parametrize("name", sorted(PROTOCOLS.keys() - {"ml100k-folds", *OF_INTERACTIONS}))
 def test_other_data_is_rejected_with_both_sizes(name):
     with pytest.raises(InputError, match=r"sample': it has 49,653 ratings by 600 users.*needs MovieLens"):
         PROTOCOLS[name].evaluate(Recommender(), "sample")

@@ -320,6 +320,7 @@ def test_unsupported_models_and_tables_are_rejected(small, tmp_path):
     for model, message in [
         (Recommender(rater=BPMF()), r"rater=BPMF\(\): a cluster fits ItemKNN and EASE"),
         (BPMF(), r"expected a Recommender, an ItemKNN or an EASE"),
+        (EASE(item_normalization=0.1), r"a cluster fits without item_normalization, got 0\.1"),
         (EASE(max_memory=100), "the matrix of 8 × 8 items takes 256 bytes on the driver"),
     ]:
         with pytest.raises(InputError, match=message):

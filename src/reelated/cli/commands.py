@@ -341,7 +341,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="How ratings are hidden: within-users (the default), within-items, last, time, random, new-users. "
-            "With --protocol: the folder of the published split's files."
+            "With --protocol: the folder of the published split's files, or a file of it."
         ),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Length of the lists, 10.")] = None,

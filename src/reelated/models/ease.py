@@ -21,7 +21,7 @@ from reelated.models.biases import check_bounds, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_attributes, check_rows
 from reelated.parallel import Progress
-from reelated.similarity import Ridge, fit_dense, fit_sparse, ridge_memory
+from reelated.similarity import Ridge, fit_dense, fit_sparse, normalize_items, normalize_users, ridge_memory
 
 
 class EASE(LinearItemModel):
@@ -38,6 +38,12 @@ class EASE(LinearItemModel):
     (Jeunen, Van Balen and Goethals 2020, "Closed-form models for collaborative filtering with side-information", §3.2).
     The attributes matter for items with few or no ratings and hardly change the others.
 
+    With `n_u` ratings of the user, `n_i` of the item and the means `n̄` of both, the rows of the fit are multiplied by
+    ``(n_u / n̄)^−user_normalization``, and the weights that predict item `i` by ``(n_i / n̄)^−item_normalization``. The
+    first is the user side of the graph normalisation ``D_U^−a R`` (Park et al. 2024, "Turbo-CF: Matrix
+    decomposition-free graph filtering for fast recommendation"), the second the reranking of RP3beta (Paudel et al.
+    2017, "Updatable, accurate, diverse, and scalable recommendations for interactive applications").
+
     Parameters
     ----------
     l2 : float, default 150.0
@@ -47,6 +53,10 @@ class EASE(LinearItemModel):
         dropped at random.
     min_weight : float, default 0.25
         Weight of the lowest rating of the scale; the highest has weight 1. With 1, all ratings count the same.
+    user_normalization : float, default 0.0
+        Exponent from 0 to 1; above 0, users with many ratings count less in the fit.
+    item_normalization : float, default 0.0
+        Exponent from 0 to 1; above 0, items with many ratings have lower scores.
     n_candidates : int or None, default 400
         Maximum number of items that an item is regressed on, among those with a common rater; None: all others.
     n_neighbors : int or None, default 1000
@@ -84,6 +94,8 @@ class EASE(LinearItemModel):
         l2: float = 150.0,
         dropout: float = 0.5,
         min_weight: float = 0.25,
+        user_normalization: float = 0.0,
+        item_normalization: float = 0.0,
         n_candidates: int | None = 400,
         n_neighbors: int | None = 1000,
         dtype: Literal["float32", "float64"] = "float32",
@@ -92,6 +104,8 @@ class EASE(LinearItemModel):
         self.l2 = l2
         self.dropout = dropout
         self.min_weight = min_weight
+        self.user_normalization = user_normalization
+        self.item_normalization = item_normalization
         self.n_candidates = n_candidates
         self.n_neighbors = n_neighbors
         self.dtype = dtype
@@ -137,7 +151,8 @@ class EASE(LinearItemModel):
         X = check_rows(self, X, fitting=True)
         side_info = _attribute_rows(items, X.shape[1])
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
-        values, n_candidates, max_weights = self.weighted(X), self.n_candidates, self.n_neighbors or X.shape[1]
+        values = normalize_users(self.weighted(X), self.user_normalization)
+        n_candidates, max_weights = self.n_candidates, self.n_neighbors or X.shape[1]
         needed = ridge_memory(values, n_candidates, max_weights)
         if limit is not None and needed > limit:
             raise TooLarge(
@@ -151,7 +166,9 @@ class EASE(LinearItemModel):
             if n_candidates is None
             else fit_sparse(values, ridge, n_candidates, max_weights, progress, side_info=side_info)
         )
-        self.item_weights_, self.n_common_, self.truncation_error_ = weights
+        degrees = np.bincount(X.indices, minlength=X.shape[1])
+        self.item_weights_ = normalize_items(weights.values, degrees, self.item_normalization)
+        self.n_common_, self.truncation_error_ = weights.common, weights.truncation_error
         self.prepare()
         return self
 
@@ -193,7 +210,8 @@ class EASE(LinearItemModel):
     def ridge(self) -> Ridge:
         """Check the parameters; return the regularisation."""
         check_choice("dtype", self.dtype, ("float32", "float64"))
-        check_number("min_weight", self.min_weight, 0, 1)
+        for name in ("min_weight", "user_normalization", "item_normalization"):
+            check_number(name, getattr(self, name), 0, 1)
         check_integer("n_candidates", self.n_candidates, 1, none=True)
         check_integer("n_neighbors", self.n_neighbors, 1, none=True)
         return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))

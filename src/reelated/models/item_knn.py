@@ -13,7 +13,15 @@ from reelated.models.biases import Biases, check_bounds, column_means, observed
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
 from reelated.parallel import Progress
-from reelated.similarity import SimilarityParams, Weighting, plan, similarity, weighted
+from reelated.similarity import (
+    SimilarityParams,
+    Weighting,
+    normalize_items,
+    normalize_users,
+    plan,
+    similarity,
+    weighted,
+)
 
 SimilarityName = Literal["cosine", "adjusted-cosine", "pearson", "jaccard", "residual-cosine", "residual-pearson"]
 
@@ -39,6 +47,10 @@ class ItemKNN(LinearRater):
         Maximum number of rated neighbours used in a prediction, the most similar ones; None uses all.
     weighting : {None, "tf-idf", "bm25"}, default None
         Weighting of the ratings before the cosine, with items as documents and users as terms.
+    user_normalization, item_normalization : float, default 0.0
+        Exponents from 0 to 1, as for `EASE`: the ratings of users with many count less in the cosine, and items with
+        many ratings have lower scores. The first is for the cosine alone. Predicted ratings depend on the second only
+        through `prior_weight`.
     shrinkage : float, default 0.0
         Multiplies a similarity by ``c / (c + shrinkage)``, `c` = number of users who rated both.
     damping : float, default 0.0
@@ -85,6 +97,8 @@ class ItemKNN(LinearRater):
         n_neighbors: int | None = 100,
         max_neighbors_used: int | None = None,
         weighting: Weighting | None = None,
+        user_normalization: float = 0.0,
+        item_normalization: float = 0.0,
         shrinkage: float = 0.0,
         damping: float = 0.0,
         min_common: int = 1,
@@ -97,6 +111,8 @@ class ItemKNN(LinearRater):
         self.n_neighbors = n_neighbors
         self.max_neighbors_used = max_neighbors_used
         self.weighting = weighting
+        self.user_normalization = user_normalization
+        self.item_normalization = item_normalization
         self.shrinkage = shrinkage
         self.damping = damping
         self.min_common = min_common
@@ -137,8 +153,10 @@ class ItemKNN(LinearRater):
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.offset_ = self._item_offsets(X)
-        values = weighted(self.centered(X, dtype), self.weighting)
-        self.item_weights_, self.n_common_ = similarity(values, measure, max_memory=limit, progress=progress)
+        values = normalize_users(weighted(self.centered(X, dtype), self.weighting), self.user_normalization)
+        links, self.n_common_ = similarity(values, measure, max_memory=limit, progress=progress)
+        degrees = np.bincount(X.indices, minlength=X.shape[1])
+        self.item_weights_ = normalize_items(links, degrees, self.item_normalization)
         self.prepare()
         return self
 
@@ -162,14 +180,17 @@ class ItemKNN(LinearRater):
     def similarity_params(self) -> SimilarityParams:
         """Check the parameters; return the parameters of the similarity."""
         name = check_choice("similarity", self.similarity, _SIMILARITIES)
-        weighting = check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
-        if weighting is not None and name != "cosine":
-            raise InputError(
-                f"with similarity={name!r}, ratings cannot be weighted.",
-                parameter="weighting",
-                value=weighting,
-                remedy=Advice.COSINE,
-            )
+        check_choice("weighting", self.weighting, (None, "tf-idf", "bm25"))
+        check_number("item_normalization", self.item_normalization, 0, 1)
+        check_number("user_normalization", self.user_normalization, 0, 1)
+        for parameter in ("weighting", "user_normalization"):
+            if (value := getattr(self, parameter)) and name != "cosine":
+                raise InputError(
+                    f"with similarity={name!r}, ratings cannot be weighted.",
+                    parameter=parameter,
+                    value=value,
+                    remedy=Advice.COSINE,
+                )
         if check_number("prior_weight", self.prior_weight, 0) and name in ("cosine", "jaccard"):
             raise InputError(
                 f"with similarity={name!r}, there is no bias to shrink to.",

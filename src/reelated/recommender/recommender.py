@@ -41,7 +41,8 @@ class Recommender(FittedRecommender):
     ----------
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
         The model that scores items; None: the predicted rating is the score. The default is ``EASE()``, and
-        ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it.
+        ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it. With implicit
+        feedback, such as purchases, both have ``user_normalization=0.25`` and ``item_normalization=0.1``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
         The model that predicts ratings; None: no rating is predicted. With a ranker, data whose ratings are all equal
         has no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more than
@@ -254,7 +255,7 @@ class Recommender(FittedRecommender):
             A parameter is invalid.
         """
         ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
-        ranker: Any = default_ranker(wide.matrix, room) if is_default(self.ranker) else self.ranker
+        ranker: Any = default_ranker(wide, room) if is_default(self.ranker) else self.ranker
         rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
         if ranker is not None and ratings.is_one_valued:
             rater = None

@@ -2,6 +2,7 @@
 
 from reelated.similarity.csr import as_csc, as_kernel_csr, row_costs, sizes_and_norms, take_rows
 from reelated.similarity.neighbors import Similarity, SimilarityParams, SimilarityPlan, plan, similarity
+from reelated.similarity.normalization import normalize_items, normalize_users
 from reelated.similarity.ridge import (
     MAX_GRAM_BYTES,
     Ridge,
@@ -26,6 +27,8 @@ __all__ = [
     "as_kernel_csr",
     "fit_dense",
     "fit_sparse",
+    "normalize_items",
+    "normalize_users",
     "plan",
     "ridge_memory",
     "row_costs",

@@ -173,7 +173,20 @@ def as_recommender(model: Any) -> Recommender:
                 value=part,
                 remedy="Use one of them, or fit this one with Recommender.fit on one machine.",
             )
+        _check_normalization(role, part)
     return rec
+
+
+def _check_normalization(role: str, model: Any) -> None:
+    """Refuse degree normalisation: it needs the mean degrees of all users before the rows are distributed."""
+    for name in ("user_normalization", "item_normalization"):
+        if value := getattr(model, name, 0):
+            raise InputError(
+                f"a cluster fits without {name}, got {value!r}.",
+                parameter=role,
+                value=model,
+                remedy="Set it to 0, or fit the model with Recommender.fit on one machine.",
+            )
 
 
 def models_to_fit(rec: Recommender, items: RatedItems) -> Models:

@@ -118,6 +118,8 @@ class Protocol:
         The lengths of the lists.
     target : {"items", "users"}
         What is ranked.
+    open_data : callable
+        Makes the `ProtocolData` from a source and a split; by default it reads a table of ratings.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Protocol:
     make_splits: Callable[[ProtocolData], list[Split]]
     n: tuple[int, ...] = (10,)
     target: Target = "items"
+    open_data: Callable[[Any, Any], ProtocolData] = ProtocolData
 
     def evaluate(
         self, recommender: Recommender, source: Any, split: Any = None, *, progress: Progress | None = None
@@ -143,7 +146,8 @@ class Protocol:
         source : str or Path
             The data that the protocol needs.
         split : str or Path, optional
-            The folder with the files of the published split, or one of them; by default the folder of the source.
+            The folder with the files of the published split, or one of them; by default the folder of the source. Where
+            the split is the whole data, it is the source itself.
         progress : callable, optional
             Called with the completed share, from 0 to 1.
 
@@ -170,7 +174,7 @@ class Protocol:
         -------
         list of Split
         """
-        data = ProtocolData(source, split)
+        data = self.open_data(source, split)
         ratings = data.dataset.ratings
         size = (len(ratings), *ratings.matrix.shape)
         if size != self.size:

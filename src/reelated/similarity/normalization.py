@@ -1,0 +1,36 @@
+"""Degree normalisation: powers of the number of ratings of a user or an item, relative to the mean."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+
+def degree_factors(degrees: npt.NDArray[np.integer[Any]], exponent: float) -> npt.NDArray[np.float64]:
+    """Return ``(n / n̄) ** −exponent`` for degrees `n`, with `n̄` the mean of those above 0; a degree of 0 counts as 1.
+
+    Relative degrees keep the unit of the regularisation: a power of the degrees themselves would need another `l2`.
+    """
+    rated = degrees[degrees > 0]
+    relative = np.maximum(degrees, 1) / (rated.mean() if len(rated) else 1.0)
+    factors: npt.NDArray[np.float64] = relative**-exponent
+    return factors
+
+
+def normalize_users(values: sp.csr_array, exponent: float) -> sp.csr_array:
+    """Multiply each row by its degree factor; 0 returns the matrix unchanged."""
+    if exponent == 0:
+        return values
+    lengths = np.diff(values.indptr)
+    data = (values.data * np.repeat(degree_factors(lengths, exponent), lengths)).astype(values.dtype)
+    return sp.csr_array((data, values.indices, values.indptr), shape=values.shape)
+
+
+def normalize_items(weights: sp.csr_array, degrees: npt.NDArray[np.integer[Any]], exponent: float) -> sp.csr_array:
+    """Multiply each row of item weights by the degree factor of its item; 0 returns the matrix unchanged."""
+    if exponent == 0:
+        return weights
+    factors = np.repeat(degree_factors(degrees, exponent), np.diff(weights.indptr))
+    data = (weights.data * factors).astype(weights.dtype)
+    return sp.csr_array((data, weights.indices, weights.indptr), shape=weights.shape)
