@@ -599,8 +599,9 @@ BAD = {
         "similarity=cosin",
     ): "--set similarity='cosin': expected one of",
     ("recommend", "sample", "--user", "42", "--set", "similarity=jaccard"): (
-        "--set 'similarity': expected a setting of ease: dropout, dtype, l2, max_memory, min_weight, n_candidates, "
-        "n_neighbors, recency_floor, recency_half_life. To set it, give --model item-knn."
+        "--set 'similarity': expected a setting of ease: dropout, dtype, item_normalization, l2, max_memory, "
+        "min_weight, n_candidates, n_neighbors, user_normalization, recency_floor, recency_half_life. To set it, give "
+        "--model item-knn."
     ),
     (
         "recommend",
@@ -820,7 +821,7 @@ def test_a_misspelt_title_causes_a_note():
 def test_the_current_folder_is_called_by_its_name(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("nothing here", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert run("recommend", ".", "--user", 1, code=1).startswith(f"{tmp_path.name} holds no ratings")
+    assert run("recommend", ".", "--user", 1, code=1).startswith(f"{tmp_path.name} contains no ratings")
 
 
 def test_columns_of_the_sample_are_rejected():

@@ -78,7 +78,8 @@ def is_table(name: str) -> bool:
     lower = name.lower()
     for suffix in PACKED:
         lower = lower.removesuffix(suffix)
-    return lower.endswith(TABLE_SUFFIXES) and not lower.startswith(("readme", "license", "checksum"))
+    # store.json is the metadata of an exported store
+    return lower.endswith(TABLE_SUFFIXES) and not lower.startswith(("readme", "license", "checksum", "store.json"))
 
 
 def column_names(container: Container, name: str, spec: ColumnSpec) -> tuple[str, ...]:
