@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections import namedtuple
 
 import pytest
@@ -346,6 +347,24 @@ def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sa
     assert first in service.map_data().columns["item_id"]
     assert service.served.recommender.explain(None, second, ratings=ratings).rank == 2
     store.close()
+
+
+def test_ratings_may_have_a_time(web):
+    assert web.put("/api/users/90042/ratings/50", json={"rating": 4, "timestamp": 874_965_758}).status_code == 200
+    rows = [
+        {"user_id": 90043, "item_id": 50, "rating": 5, "timestamp": 0},
+        {"user_id": 90044, "item_id": 50, "rating": 5},
+    ]
+    assert web.post("/api/ratings", json={"ratings": rows}).json() == {"kept": 2}
+    times = []
+    for user in (90042, 90043, 90044):
+        (rated,) = web.get(f"/api/users/{user}/ratings").json()["ratings"]
+        times.append(rated["timestamp"])
+    assert times[:2] == [874_965_758, 0]
+    assert abs(times[2] - time.time()) < 60
+    for wrong in (-1, 10**12, 1.5, "yesterday"):
+        refused = web.put("/api/users/90042/ratings/50", json={"rating": 4, "timestamp": wrong})
+        assert (refused.status_code, refused.json()["parameter"]) == (422, "timestamp")
 
 
 def test_items_are_found_by_title_and_genre(web):

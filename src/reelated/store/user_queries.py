@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from reelated.errors import Advice, UnknownId, shorten, unknown_user
+from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten, unknown_user
 from reelated.ratings import NO_TIME
 from reelated.store.connection import LOCK_TIMEOUT, PreparedStatement, select_in
 from reelated.store.item_queries import ItemQueries, as_list
@@ -61,6 +61,8 @@ class UserRating(NamedTuple):
 
 
 RATING_COLUMNS = ("rating", "rated_at", "position")
+MAX_TIME = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970."""
 USER_KEYS = sa.select(users.c.user_id, users.c.user_key)
 _RATINGS_OF_USER = (
     sa.select(items.c.item_id, items.c.title, items.c.year, ratings.c.rating, ratings.c.rated_at)
@@ -108,7 +110,7 @@ class UserQueries(ItemQueries):
         insert = self._insert(ratings).from_select(["user_key", "item_key", *RATING_COLUMNS], row)
         return self._upsert(insert, RATING_COLUMNS)
 
-    def rate(self, user_id: Any, item_id: Any, rating: float) -> None:
+    def rate(self, user_id: Any, item_id: Any, rating: float, *, timestamp: int | None = None) -> None:
         """Store a rating, and add the user if new; the rating is durable when this returns.
 
         Parameters
@@ -117,19 +119,21 @@ class UserQueries(ItemQueries):
             Ids of the user and the item.
         rating : float
             Rating on the scale of the store.
+        timestamp : int, optional
+            Time of the rating in seconds since 1970; by default now.
 
         Raises
         ------
         UnknownId
             The store has no such item.
         InputError
-            The rating is off the scale, or an id is invalid.
+            The rating is off the scale, or an id or the time is invalid.
         """
         parameters: dict[str, Any] = {
             "user": self._id_text("user", user_id),
             "item": self._id_text("item", item_id),
             "rating": self.check_rating("rating", rating),
-            "rated_at": int(time.time()),
+            "rated_at": check_time("timestamp", timestamp),
         }
         # fast path of one statement, which changes no row if the user or the item is unknown
         with self._write_lock:
@@ -141,13 +145,13 @@ class UserQueries(ItemQueries):
             connection.execute(self._insert(users).on_conflict_do_nothing(), {"user_id": parameters["user"]})
             connection.execute(self._rating_upsert, parameters)
 
-    def rate_many(self, rows: Iterable[tuple[Any, Any, float]]) -> int:
+    def rate_many(self, rows: Iterable[tuple[Any, Any, float] | tuple[Any, Any, float, int | None]]) -> int:
         """Store many ratings, all or none; of several by one user of one item the last counts.
 
         Parameters
         ----------
-        rows : iterable of (user id, item id, rating)
-            New users are added.
+        rows : iterable of (user id, item id, rating) or (user id, item id, rating, timestamp)
+            New users are added. Without a time, or with None, the rating is of now.
 
         Returns
         -------
@@ -159,15 +163,17 @@ class UserQueries(ItemQueries):
         UnknownId
             The store has no such item.
         InputError
-            A rating is off the scale, or an id is invalid.
+            A rating is off the scale, or an id or a time is invalid.
         """
-        now = int(time.time())
-        last_rating: dict[tuple[str, str], float] = {}
+        last_rating: dict[tuple[str, str], dict[str, Any]] = {}
         item_ids: dict[str, Any] = {}
-        for index, (user_id, item_id, rating) in enumerate(rows):
+        for index, (user_id, item_id, rating, *times) in enumerate(rows):
             user, item = self._id_text("user", user_id), self._id_text("item", item_id)
             item_ids.setdefault(item, item_id)
-            last_rating[user, item] = self.check_rating(f"ratings[{index}].rating", rating)
+            last_rating[user, item] = {
+                "rating": self.check_rating(f"ratings[{index}].rating", rating),
+                "rated_at": check_time(f"ratings[{index}].timestamp", times[0] if times else None),
+            }
         if not last_rating:
             return 0
         with self._writing() as connection:
@@ -178,7 +184,7 @@ class UserQueries(ItemQueries):
             connection.execute(self._insert(users).on_conflict_do_nothing(), rows_of_users)
             user_keys = dict(select_in(connection, USER_KEYS, users.c.user_id, user_texts))
             values = [
-                {"user_key": user_keys[user], "item_key": item_keys[item], "rating": rating, "rated_at": now}
+                {"user_key": user_keys[user], "item_key": item_keys[item], **rating}
                 for (user, item), rating in sorted(last_rating.items())
             ]
             connection.execute(self._upsert(self._insert(ratings), RATING_COLUMNS), values)
@@ -333,3 +339,12 @@ class UserQueries(ItemQueries):
             self._increment(connection, "changes", n_removed)
         self.overwrite_journal()
         return int(n_removed)
+
+
+def check_time(name: str, timestamp: int | None) -> int:
+    """Return a time in seconds since 1970, by default now, or raise `InputError`."""
+    if timestamp is None:
+        return int(time.time())
+    if check_integer(name, timestamp, 0) > MAX_TIME:
+        raise InputError(f"expected seconds since 1970, up to {MAX_TIME}.", parameter=name, value=timestamp)
+    return timestamp

@@ -121,7 +121,7 @@ class Api:
     def rate(self, user_id: UserId, item_id: ItemId, body: Annotated[schemas.RatingIn, Body()]) -> Response:
         """Store a user's rating of an item. It is durable once the response arrives. An unknown user is added."""
         user, item = self.store.parse("user", user_id), self.store.parse("item", item_id)
-        self.store.rate(user, item, body.rating)
+        self.store.rate(user, item, body.rating, timestamp=body.timestamp)
         self._count(1)
         return json_response({"user_id": user, "item_id": item, "rating": body.rating})
 
@@ -133,7 +133,7 @@ class Api:
 
     def rate_many(self, body: Annotated[schemas.RatingsIn, Body()]) -> Response:
         """Store ratings of several users, all or none. If a rating is repeated, the last one counts."""
-        n_stored = self.store.rate_many((row.user_id, row.item_id, row.rating) for row in body.ratings)
+        n_stored = self.store.rate_many((row.user_id, row.item_id, row.rating, row.timestamp) for row in body.ratings)
         self._count(n_stored)
         return json_response({"kept": n_stored})
 

@@ -68,16 +68,21 @@ class NewUserIn(StrictSchema):
     exclude: Annotated[list[Id] | None, Field(max_length=MAX_NEW_USER, examples=[None])] = None
 
 
+Time = Annotated[StrictInt | None, Field(description="Seconds since 1970; by default now.", examples=[874965758])]
+
+
 class RatingIn(StrictSchema):
     """A rating."""
 
     rating: Stars
+    timestamp: Time = None
 
 
 class RatingToStore(ItemRatingIn):
     """A user's rating of an item."""
 
     user_id: Annotated[Id, Field(examples=[300])]
+    timestamp: Time = None
 
 
 class RatingsIn(StrictSchema):
