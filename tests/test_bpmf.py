@@ -433,7 +433,8 @@ print(*np.concatenate([model.predict_pairs(X, rows, items), model.predict(X[:20]
 
 def test_any_number_of_threads_gives_the_same_ratings():
     here = os.path.dirname(os.path.abspath(__file__))
-    paths = os.pathsep.join([here, os.path.join(os.path.dirname(here), "src")])
+    project = os.path.dirname(here)
+    paths = os.pathsep.join([here, os.path.join(project, "src"), os.path.join(project, "benchmarks")])
     said = [
         subprocess.run(
             [sys.executable, "-c", THREADS_SCRIPT],

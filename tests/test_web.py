@@ -349,6 +349,16 @@ def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sa
     store.close()
 
 
+def test_similar_items_take_the_filters_of_a_list(web):
+    plain = web.get("/api/items/50/similar?n=50").json()["recommendations"]
+    first = plain[0]["item_id"]
+    assert first not in [row["item_id"] for row in web.get(f"/api/items/50/similar?exclude={first}").json()["recommendations"]]
+    drama = web.get("/api/items/50/similar?genres=drama&years=1980-1999&n=5").json()["recommendations"]
+    assert drama
+    assert all("Drama" in row["genres"] and 1980 <= row["year"] <= 1999 for row in drama)
+    assert web.get("/api/items/50/similar?by=score").status_code == 422
+
+
 def test_ratings_may_have_a_time(web):
     assert web.put("/api/users/90042/ratings/50", json={"rating": 4, "timestamp": 874_965_758}).status_code == 200
     rows = [

@@ -101,7 +101,9 @@ class Api:
     def recommendations(self, user_id: UserId, params: Annotated[schemas.ListParams, Query()]) -> Response:
         """Recommend items to a user. Their latest ratings are included."""
         user = self.store.parse("user", user_id)
-        return list_response(self.service.recommend(user, n=params.n, by=params.by, **self._filters(params)))
+        return list_response(
+            self.service.recommend(user, n=params.n, by=params.by, **filters(params, self._parse_item))
+        )
 
     def prediction(self, user_id: UserId, item_id: ItemId) -> Response:
         """Predict a user's rating of an item and explain it. The user's own rating of the item is not used."""
@@ -196,9 +198,10 @@ class Api:
         self.store.set_hidden(self.store.parse("item", item_id), False)
         return Response(status_code=204)
 
-    def similar(self, item_id: ItemId, n: Annotated[schemas.N, Query()] = 10) -> Response:
+    def similar(self, item_id: ItemId, params: Annotated[schemas.FilterParams, Query()]) -> Response:
         """List the items most similar to an item."""
-        return list_response(self.service.similar(self.service.served.recommender.item_ids.parse(item_id), n))
+        parse = self.service.served.recommender.item_ids.parse  # works during an outage of the store
+        return list_response(self.service.similar(parse(item_id), n=params.n, **filters(params, parse)))
 
     def audience(
         self, item_id: ItemId, n: Annotated[schemas.N, Query()] = 10, by: Annotated[schemas.AudienceBy, Query()] = None
@@ -252,10 +255,14 @@ class Api:
         self.service.count(changes)
         self.metrics.ratings.inc(changes)
 
-    def _filters(self, params: schemas.ListParams) -> dict[str, Any]:
-        """Parse the filters of a query string."""
-        excluded = [self.store.parse("item", text) for text in split(params.exclude)]
-        return {"genres": split(params.genres) or None, "years": as_years(params.years), "exclude": excluded or None}
+    def _parse_item(self, text: str) -> Any:
+        return self.store.parse("item", text)
+
+
+def filters(params: schemas.FilterParams, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """Parse the filters of a query string; `parse` converts the id of an item."""
+    excluded = [parse(text) for text in split(params.exclude)]
+    return {"genres": split(params.genres) or None, "years": as_years(params.years), "exclude": excluded or None}
 
 
 def cached_response(

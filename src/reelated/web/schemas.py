@@ -26,14 +26,19 @@ class StrictSchema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ListParams(StrictSchema):
-    """Query parameters of a list."""
+class FilterParams(StrictSchema):
+    """Query parameters of a list of items."""
 
     n: N = 10
-    by: By = None
     genres: Genres = None
     years: Annotated[str | None, Field(description="Only items from these years: 1994 or 1990-1999.")] = None
     exclude: Annotated[str | None, Field(description="Ids of items to exclude: 1,2.")] = None
+
+
+class ListParams(FilterParams):
+    """Query parameters of a user's list."""
+
+    by: By = None
 
 
 class PageParams(StrictSchema):

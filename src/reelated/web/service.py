@@ -195,11 +195,11 @@ class Service:
         """Return one page of the items found by title, with their current numbers of ratings."""
         return self.store.items_of(hit.item_id for hit in self.find(text, start + n)[start:])
 
-    def similar(self, item_id: Any, n: int) -> Recommendations[SimilarRow]:
+    def similar(self, item_id: Any, **params: Any) -> Recommendations[SimilarRow]:
         """Return the most similar items; this works during an outage of the store."""
         served = self.current()
         self._check_known(served, item_id)
-        return served.recommender.similar(item_id, n=n)
+        return served.recommender.similar(item_id, **params)
 
     def predict(self, user_id: Any, item_id: Any) -> tuple[Prediction, Explanation]:
         """Return a user's predicted rating of an item and its explanation."""

@@ -41,7 +41,7 @@ def show(site: Site, request: PageRequest) -> Response:
         bars=histogram(counts, site.store.scale),
         mean=sum(rating * count for rating, count in counts.items()) / max(sum(counts.values()), 1),
         in_model=in_model,
-        similar=site.service.similar(item_id, N_SIMILAR) if in_model else [],
+        similar=site.service.similar(item_id, n=N_SIMILAR) if in_model else [],
         audience=site.service.audience(item_id, N_AUDIENCE) if show_audience and in_model else None,
         **(explain_for_visitor(site, profile, item_id) if in_model else {"prediction": None, "breakdown": None}),
     )

@@ -14,6 +14,8 @@ document.documentElement.classList.add("js");
 let pendingRequest;
 const currentAddress = () => location.pathname + location.search;
 let shownAddress = currentAddress();
+/** @type {Promise<void>} */
+let saving = Promise.resolve();
 let lastRequest = 0;
 let shownRequest = 0;
 
@@ -35,6 +37,7 @@ async function load(address, { body, into, announce = Boolean(body), history: en
     const response = await fetch(address, {
       method: body ? "POST" : "GET",
       body,
+      keepalive: Boolean(body), // a rating is saved even if the visitor leaves the page at once
       signal: controller.signal,
       headers: { Accept: "text/html" },
     });
@@ -162,7 +165,8 @@ document.addEventListener("submit", (event) => {
   if (form.method === "post") {
     fields.set("back", currentAddress());
     const restore = showRating(form, event.submitter);
-    load(form.action, { body: fields }).then((isSaved) => isSaved || restore());
+    // one after the other, so that the last of two quick ratings of an item is the one that stays
+    saving = saving.then(() => load(form.action, { body: fields })).then((isSaved) => void (isSaved || restore()));
   } else {
     for (const [name, value] of [...fields]) if (!value) fields.delete(name);
     load(`${form.action}?${fields}`, { into: form.dataset.into });
