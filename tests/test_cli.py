@@ -404,7 +404,7 @@ def test_fit_without_ratings_suggests_a_command_for_new_users(tmp_path):
     run(*shlexed(output))
     refused = run("recommend", tmp_path / "my.model", "--user", 42, code=1)
     assert refused == (
-        "This model was saved without ratings and knows no users. Give --rate ITEM=RATING, or fit it "
+        "This model was saved without ratings: only new users can be asked about. Give --rate ITEM=RATING, or fit it "
         "again with --ratings."
     )
 

@@ -60,7 +60,7 @@ def _ratings_of(source: Recommender | Dataset | Ratings | FrameLike) -> tuple[st
 def ratings_of(rec: Recommender) -> Ratings:
     """Return the ratings of a fitted recommender, or raise `InputError`."""
     if (data := check_fitted(rec).ratings_) is None:
-        raise InputError("This model was saved without ratings and knows no users.", remedy=Advice.NO_USERS)
+        raise InputError("This model was saved without ratings: only new users can be asked about.", remedy=Advice.NO_USERS)
     return data
 
 

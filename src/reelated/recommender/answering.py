@@ -89,7 +89,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         """
         self._fitted  # noqa: B018
         if self.ratings_ is None:
-            raise InputError("This model was saved without ratings and knows no users.", remedy=Advice.NO_USERS)
+            raise InputError("This model was saved without ratings: only new users can be asked about.", remedy=Advice.NO_USERS)
         return self.ratings_
 
     @property

@@ -1,4 +1,4 @@
-"""`Engine`: the numeric door between the models and everyone who asks; rows in, batches of numbers out."""
+"""`Engine`: the numeric interface to the models: rows of ratings in, batches of numbers out."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -227,7 +227,7 @@ class Engine:
     def all_users(self) -> WeightedRows:
         """The ratings of all users."""
         if self.everyone is None:
-            raise InputError("This model was saved without ratings and knows no users.", remedy=Advice.NO_USERS)
+            raise InputError("This model was saved without ratings: only new users can be asked about.", remedy=Advice.NO_USERS)
         return self.everyone
 
     def columns(self, by: By) -> sp.csc_array:

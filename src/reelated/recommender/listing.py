@@ -1,4 +1,4 @@
-"""Lists of several users as one table, and why a list is shorter than asked."""
+"""Lists of several users as one table, and the reason for a short list."""
 
 from math import isnan
 from typing import Any
@@ -33,7 +33,7 @@ def batch_table(batch: Batch, user_ids: Ids, first: int, catalogue: Catalogue) -
 
 
 def sources(batch: Batch, catalogue: Catalogue) -> npt.NDArray[np.str_]:
-    """Return where each row comes from; of an item without ratings only genres and year are known."""
+    """Return the source of each row; an item without ratings is recommended by its genres and year."""
     rated = np.where(batch.is_popular, "popular", "model")
     return np.where(catalogue.counts[batch.items] > 0, rated, "side_info")
 
