@@ -171,8 +171,8 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
         with pytest.raises(InputError) as caught:
             ask()
         assert str(caught.value) == (
-            "This model was saved without ratings: only new users can be asked about. Pass ratings={item_id: rating}, or save it with "
-            "ratings=True."
+            "This model was saved without ratings: only new users can be asked about. "
+            "Pass ratings={item_id: rating}, or save it with ratings=True."
         )
     assert repr(loaded).endswith("12 items, no ratings kept")
 

@@ -352,7 +352,9 @@ def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sa
 def test_similar_items_take_the_filters_of_a_list(web):
     plain = web.get("/api/items/50/similar?n=50").json()["recommendations"]
     first = plain[0]["item_id"]
-    assert first not in [row["item_id"] for row in web.get(f"/api/items/50/similar?exclude={first}").json()["recommendations"]]
+    assert first not in [
+        row["item_id"] for row in web.get(f"/api/items/50/similar?exclude={first}").json()["recommendations"]
+    ]
     drama = web.get("/api/items/50/similar?genres=drama&years=1980-1999&n=5").json()["recommendations"]
     assert drama
     assert all("Drama" in row["genres"] and 1980 <= row["year"] <= 1999 for row in drama)

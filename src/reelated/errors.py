@@ -184,6 +184,12 @@ def unknown_user(user_id: Any, remedy: str) -> UnknownId:
     return UnknownId("no ratings by this user.", parameter="user_id", value=user_id, remedy=remedy)
 
 
+def no_users() -> InputError:
+    """Return the error for a question about users of a model that was saved without them."""
+    message = "This model was saved without ratings: only new users can be asked about."
+    return InputError(message, remedy=Advice.NO_USERS)
+
+
 def not_installed(what: str, extra: str) -> InputError:
     """Return the error for a missing optional package."""
     # the package index does not have `reelated` yet, so `pip install reelated[…]` would fail

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import Advice, InputError, plural, plural_of
+from reelated.errors import no_users, plural, plural_of
 from reelated.plot.canvas import Colours, check_fitted, drawing, new_figure, number
 from reelated.ratings import Dataset, FrameLike, Ratings
 from reelated.recommender import Recommender
@@ -60,7 +60,7 @@ def _ratings_of(source: Recommender | Dataset | Ratings | FrameLike) -> tuple[st
 def ratings_of(rec: Recommender) -> Ratings:
     """Return the ratings of a fitted recommender, or raise `InputError`."""
     if (data := check_fitted(rec).ratings_) is None:
-        raise InputError("This model was saved without ratings: only new users can be asked about.", remedy=Advice.NO_USERS)
+        raise no_users()
     return data
 
 

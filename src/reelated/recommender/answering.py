@@ -16,6 +16,7 @@ from reelated.errors import (
     InputError,
     check_choice,
     check_integer,
+    no_users,
     plural_of,
     shorten,
 )
@@ -89,7 +90,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         """
         self._fitted  # noqa: B018
         if self.ratings_ is None:
-            raise InputError("This model was saved without ratings: only new users can be asked about.", remedy=Advice.NO_USERS)
+            raise no_users()
         return self.ratings_
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import Advice, InputError
+from reelated.errors import InputError, no_users
 from reelated.models.biases import clipped, row_means
 from reelated.models.contracts import By, Ranker, Rater
 from reelated.models.contributions import ItemContributions
@@ -227,7 +227,7 @@ class Engine:
     def all_users(self) -> WeightedRows:
         """The ratings of all users."""
         if self.everyone is None:
-            raise InputError("This model was saved without ratings: only new users can be asked about.", remedy=Advice.NO_USERS)
+            raise no_users()
         return self.everyone
 
     def columns(self, by: By) -> sp.csc_array:
