@@ -13,6 +13,8 @@ import pytest
 import scipy.sparse as sp
 
 from reelated import EASE, InputError, Recommender, read, validate
+from reelated.refit import Versions, refit
+from reelated.store import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
 
@@ -307,3 +309,38 @@ def test_titles_become_display_titles(shared_cases):
 def test_a_recommendation_from_a_reported_folder(shared_cases):
     rec = Recommender(EASE()).fit(read(shared_cases / "kaggle-ml20m" / "kaggle-ml20m"))
     assert rec.recommend(1, n=2)[0].title.startswith("The Film")
+
+
+def test_likes_in_a_store_can_be_served(shared_cases, tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}").upgrade()
+    store.import_data(read(shared_cases / "likes-store-cannot-serve/bought.csv", columns={"rating": None}), "bought")
+    versions = Versions(tmp_path / "models")
+    assert refit(store, versions).outcome == "switched"
+    served = versions.load(versions.current())
+    assert served.feedback_ == "implicit"
+    assert len(served.recommend(served.user_ids[0], n=1)) == 1
+    store.close()
+
+
+def test_an_observed_scale_of_a_store_widens(shared_cases, tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}").upgrade()
+    folder = shared_cases / "observed-scale-locks-store"
+    store.import_data(read(folder / "mon.csv"), "mon")
+    assert tuple(store.scale) == (2, 4, 1)
+    store.import_data(read(folder / "tue.csv"), "tue")
+    assert tuple(store.scale) == (1, 5, 1)
+    user, item = read(folder / "mon.csv").ratings.to_polars().row(0)[:2]
+    store.rate(user, item, 5)
+    store.close()
+
+
+def test_an_unknown_item_of_a_new_user_is_named_and_the_rest_counts():
+    rec = Recommender().fit(read("sample"))
+    listed = rec.recommend(ratings={134: 5, 999_999: 4}, n=3)
+    assert listed.unknown == (999_999,)
+    assert list(listed) == list(rec.recommend(ratings={134: 5}, n=3))
+
+
+def test_a_new_user_whose_ratings_are_equal_gets_reasons():
+    for row in Recommender().fit(read("sample")).recommend(ratings={197: 5, 124: 5}, n=5):
+        assert row.because
