@@ -318,7 +318,7 @@ def test_likes_in_a_store_can_be_served(shared_cases, tmp_path):
     assert refit(store, versions).outcome == "switched"
     served = versions.load(versions.current())
     assert served.feedback_ == "implicit"
-    assert len(served.recommend(served.user_ids[0], n=1)) == 1
+    assert len(served.recommend(ratings={served.item_ids[0]: 1}, n=1)) == 1
     store.close()
 
 
