@@ -19,7 +19,7 @@ def both_ways(model, X, n, **asked):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "topn_groups", lambda *a: seen.append(groups(*a)))
         fast = model.recommend(X, n, **asked)
-        patch.setattr(topn, "MOST", 0)
+        patch.setattr(topn, "MAX_GROUPED", 0)
         plain = model.recommend(X, n, **asked)
     assert seen, "no row was scored in a group"
     return fast, plain
@@ -58,7 +58,7 @@ def test_rows_affected_by_rounding_are_computed_row_by_row(monkeypatch):
     monkeypatch.setattr(kernels, "topn_rows", lambda *a: asked.append(a[1] - a[0]) or topn_rows(*a))
     fast = model.recommend(X, 5)
     assert sum(asked) > 0
-    monkeypatch.setattr(topn, "MOST", 0)
+    monkeypatch.setattr(topn, "MAX_GROUPED", 0)
     assert_same(fast, model.recommend(X, 5))
 
 
