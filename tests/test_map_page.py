@@ -248,8 +248,10 @@ def test_a_new_rating_is_marked_at_once_and_the_recommendations_glow(visit):
     page.get_by_title("Show all").click()
     settled(page)
     assert accent(page) not in page.evaluate(COLOURS)
-    page.locator("#selected .star").nth(4).click()
+    with page.expect_response("**/rate"):  # the stars show at once
+        page.locator("#selected .star").nth(4).click()
     expect(page.locator("#selected .star.on")).to_have_count(5)
+    expect(page.locator("#map[data-ratings*=':']")).to_have_count(1)
     expect(page.locator("#map canvas")).to_be_visible()
     assert json.loads(page.locator("#map").get_attribute("data-ratings")) == {str(STAR_WARS): 5}
     settled(page)
