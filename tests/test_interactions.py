@@ -54,7 +54,7 @@ def test_the_metrics_of_most_popular_items_equal_values_by_hand(arrays):
 
 
 def test_recall_is_divided_by_all_hidden_items_and_the_ideal_is_cut_at_20(tmp_path):
-    """User 0 has 30 hidden items, of which the first 20 of a list of ties by index contain those from 2 to 21."""
+    """User 0 has 30 hidden items; with ties listed by index, the first 20 contain items 2 to 21 of them."""
     train = {0: [0, 1], 1: list(range(40))}
     path = write_arrays(tmp_path / "wide.npz", train, {0: list(range(7, 37))})
     protocol = protocol_of((72, 2, 40))
