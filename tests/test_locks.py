@@ -3,10 +3,9 @@
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
-import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from reelated.refit import Versions, refit
@@ -16,6 +15,7 @@ from reelated.web.api import Api
 from reelated.web.hidden_items import HiddenItems
 from reelated.web.metrics import Metrics
 from reelated.web.store_work import StoreWork
+from service.locks import locked
 
 HERE = "http://127.0.0.1:8000"
 NEW_USER = {"ratings": [{"item_id": 50, "rating": 5}]}
@@ -42,21 +42,6 @@ def app(place):
 def web(app):
     with TestClient(app, HERE, raise_server_exceptions=False) as client:
         yield client
-
-
-@contextmanager
-def locked(url):
-    """Hold the write lock of SQLite, or locks on all tables of PostgreSQL that even readers wait for."""
-    engine = sa.create_engine(Store(url).url)
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.connection.driver_connection.isolation_level = None
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql("LOCK TABLE ratings, users, items, facts IN ACCESS EXCLUSIVE MODE")
-        yield
-        connection.rollback()
-    engine.dispose()
 
 
 def test_a_locked_store_stops_only_what_needs_it(web, place):

@@ -343,6 +343,7 @@ def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sa
     assert rec.explain(None, second, ratings=ratings).rank == 1
     assert first not in rec.item_ids.take(service.served.items_to_rate).to_list()
     assert first not in service.map_data().columns["item_id"]
+    assert "title_index" in vars(service.served.recommender.catalogue_)  # built before the first search
     store.set_hidden(first, False)
     assert first in service.map_data().columns["item_id"]
     assert service.served.recommender.explain(None, second, ratings=ratings).rank == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from reelated.errors import InputError
+from reelated.errors import InputError, not_installed
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -61,7 +61,4 @@ def required(package: str, extra: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError:
-        raise InputError(
-            f"{package} is not installed. In a copy of the repository: pip install '.[{extra}]', or: "
-            f"pip install {package}"
-        ) from None
+        raise InputError(f"{not_installed(package, extra)}, or: pip install {package}") from None

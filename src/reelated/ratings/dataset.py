@@ -70,10 +70,10 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         ratings = self.ratings
-        most = np.argsort(-np.bincount(ratings.matrix.indices, minlength=len(ratings.item_ids)), kind="stable")[:5]
-        counts = np.bincount(ratings.matrix.indices, minlength=len(ratings.item_ids))[most]
+        counts = np.bincount(ratings.matrix.indices, minlength=len(ratings.item_ids))
+        most = np.argsort(-counts, kind="stable")[:5].tolist()
         titles = dict(zip(self.items["item_id"], self.items["title"], strict=True))
-        rows = [(titles[ratings.item_ids[index]], f"{n:,}") for index, n in zip(most.tolist(), counts, strict=True)]
+        rows = [(titles[ratings.item_ids[index]], f"{counts[index]:,}") for index in most]
         return html_table(repr(self), (f"most rated {plural_of(self.noun)}", "ratings"), rows, self.notes)
 
     @classmethod

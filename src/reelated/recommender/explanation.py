@@ -125,45 +125,40 @@ class Explanation:
             f", rank {self.rank:,}" if self.rank else ""
         )
 
-    def _repr_html_(self) -> str:
+    def _terms(self) -> list[tuple[float, str, Reason | None]]:
+        """Return the terms of the sum with labels: base, the ten strongest contributions, the others, and the clip."""
         shown = self.top(10)
-        largest = max((abs(part.contribution) for part in shown), default=0.0) or 1.0
-        rows = [(f"{self.base:+.4f}", "to start from", "", "", Bar(0.0))]
-        rows += [
-            (
-                f"{part.contribution:+.4f}",
-                with_year(part.title, part.year),
-                "" if part.rating is None else f"{part.rating:g}",
-                cell_text(part.similarity),
-                Bar(part.contribution / largest),
-            )
-            for part in shown
-        ]
+        terms: list[tuple[float, str, Reason | None]] = [(self.base, "to start from", None)]
+        terms += [(part.contribution, with_year(part.title, part.year), part) for part in shown]
         if n_more := len(self.contributions) - len(shown):
-            rows.append((f"{self.other(shown):+.4f}", f"{n_more:,} more", "", "", Bar(0.0)))
+            terms.append((self.other(shown), f"{n_more:,} more", None))
         if abs(self.clip) > 1e-5:
-            rows.append((f"{self.clip:+.4f}", "cut to the scale", "", "", Bar(0.0)))
+            terms.append((self.clip, "cut to the scale", None))
+        return terms
+
+    def _repr_html_(self) -> str:
+        terms = self._terms()
+        largest = max((abs(adds) for adds, _, part in terms if part), default=0.0) or 1.0
+        rows = [
+            (
+                f"{adds:+.4f}",
+                label,
+                "" if part is None or part.rating is None else f"{part.rating:g}",
+                "" if part is None else cell_text(part.similarity),
+                Bar(0.0 if part is None else adds / largest),
+            )
+            for adds, label, part in terms
+        ]
         return html_table(self._heading, ("adds", "", "rated", "similarity", ""), rows, self._ranks_without())
 
     def _ranks_without(self) -> list[str]:
         return [f"without {with_year(w.title, w.year)}: rank {w.rank} → {w.new_rank or '–'}" for w in self.without]
 
     def __repr__(self) -> str:
-        shown = self.top(10)
-        n_more = len(self.contributions) - len(shown)
-        lines = [
-            self._heading,
-            f"  {self.base:+8.4f}  to start from",
-            *(
-                f"  {part.contribution:+8.4f}  {with_year(part.title, part.year)}"
-                f"{'' if part.rating is None else f', rated {part.rating:g}'}"
-                for part in shown
-            ),
-        ]
-        if n_more:
-            lines.append(f"  {self.other(shown):+8.4f}  {n_more:,} more")
-        if abs(self.clip) > 1e-5:
-            lines.append(f"  {self.clip:+8.4f}  cut to the scale")
+        lines = [self._heading]
+        for adds, label, part in self._terms():
+            rated = "" if part is None or part.rating is None else f", rated {part.rating:g}"
+            lines.append(f"  {adds:+8.4f}  {label}{rated}")
         lines += [f"  {line}" for line in self._ranks_without()]
         return "\n".join(map(printable, lines))
 

@@ -329,12 +329,13 @@ def _cached_raters(all_users: Recommender, item_id: Any) -> set[Any]:
 
 
 def _warm_up(recommender: Recommender) -> None:
-    """Call each method once, so that no request waits for numba to load or compile a kernel."""
+    """Call each method once, so that no request waits for a kernel to be compiled or for the index of the titles."""
     item_id = recommender.item_ids[0]
     ratings = {item_id: recommender.scale_.high}
     numbers: tuple[By, ...] = ("score",) if recommender.models_.rater is None else ("score", "rating")
     for by in numbers:
         recommender.recommend(ratings=ratings, by=by)
+    recommender.find("a", n=1)  # copies with hidden items share the index
     try:
         recommender.explain(None, item_id, ratings=ratings, by=numbers[-1])
         if "rating" in numbers:
