@@ -10,10 +10,10 @@ from itsdangerous import URLSafeTimedSerializer
 
 import reelated
 from reelated.ratings import Scale
+from reelated.recommender.elicitation import elicitation_order
 from reelated.refit import Versions, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
-from reelated.web.elicitation import elicitation_order
 from reelated.web.pages.breakdown import break_down
 from reelated.web.pages.list_page import VisitorProfile, known_ratings
 from reelated.web.pages.rating_input import RatingInput

@@ -470,13 +470,14 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         Prediction
         """
         query, item = self._warned_query(user_id, ratings), self._fitted.index_of(item_id)
-        rater, row = self.models_.rater, query.without(item).row
+        rows = query.without(item).rows
+        rater = self.models_.for_rows(rows).rater
         if rater is None:
             raise no_rater().replace(parameter="", where="predict")
-        values, (n_neighbors_used,) = rater.score_pairs(row, [0], [item], by="rating")
+        values, (n_neighbors_used,) = rater.score_pairs(rows.matrix, [0], [item], by="rating")
         low = high = None
         if self.engine.has_intervals:
-            (low,), (high,) = (ends.tolist() for ends in self.engine.interval(row, [0], [item]))
+            (low,), (high,) = (ends.tolist() for ends in self.engine.interval(rows, [0], [item]))
         return Prediction(
             item_id=self.item_ids[item],
             title=self.catalogue_.titles[item],

@@ -230,7 +230,8 @@ def explain(
 ) -> Explanation:
     """Explain one of a user's numbers without their own rating of the item."""
     rating, query = query.rating_of(item), query.without(item)
-    explained = engine.models.of(by).explain_items(query.row, [item], by=by, weights=query.weights)
+    model = engine.models.for_rows(query.rows).of(by)
+    explained = model.explain_items(query.row, [item], by=by, weights=query.weights)
     parts = explained.one(0)
     contributions = reasons_of(next(explained.strongest(query.row.nnz)), liked_above(query, scale), catalogue)
     rank, without = engine.rank_of(query.rows, item, by, catalogue.shown) if ranks else None, []

@@ -32,7 +32,7 @@ from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Models
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
 
-FORMAT = 5
+FORMAT = 6
 SETTINGS = ("by", "fill_with_popular", "recency_half_life", "recency_floor")
 """Parameters of the recommender that the manifest holds."""
 ITEM_SCHEMA = {"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)}

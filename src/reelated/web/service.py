@@ -18,10 +18,10 @@ from reelated.map import ItemMap
 from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Explanation, ItemRow, Prediction, Recommendations, Recommender, SimilarRow, UserRow
+from reelated.recommender.elicitation import elicitation_order
 from reelated.recommender.query import Query
 from reelated.refit import Version, Versions
 from reelated.store import Profile, Store, StoredItem, StoreInfo
-from reelated.web.elicitation import elicitation_order
 from reelated.web.hidden_items import HiddenItems
 from reelated.web.map_data import MapData
 
