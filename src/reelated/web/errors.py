@@ -43,7 +43,7 @@ PAGES = Wording(
         Advice.ADD_ITEM: "Search for its title.",
         Advice.NEW_USER: "Check the id.",
         Advice.ADDRESSES: "Check the address.",
-    }
+    },
 )
 """How the pages write parameters and advice."""
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -97,7 +97,9 @@ class Service:
         """The served version; raises `NoModel` before the first fit."""
         if self._served is None:
             if self.store.is_empty():
-                raise NoModel("There is no model yet, because there are no ratings. Import some: reelated import SOURCE")
+                raise NoModel(
+                    "There is no model yet, because there are no ratings. Import some: reelated import SOURCE"
+                )
             raise NoModel("There is no model yet. It is fitted once there are ratings; try again in a moment.")
         return self._served
 
