@@ -237,13 +237,14 @@ def sources(batch: Batch, catalogue: Catalogue) -> npt.NDArray[np.str_]:
 
 def predict(engine: Engine, query: Query, item: int, catalogue: Catalogue) -> Prediction:
     """Predict a user's rating of an item without their own rating of it."""
-    rater, row = engine.models.rater, query.without(item).row
+    rows = query.without(item).rows
+    rater = engine.models.for_rows(rows).rater
     if rater is None:
         raise no_rater().replace(parameter="", where="predict")
-    values, (n_neighbors_used,) = rater.score_pairs(row, [0], [item], by="rating")
+    values, (n_neighbors_used,) = rater.score_pairs(rows.matrix, [0], [item], by="rating")
     low = high = None
     if engine.has_intervals:
-        (low,), (high,) = (ends.tolist() for ends in engine.interval(row, [0], [item]))
+        (low,), (high,) = (ends.tolist() for ends in engine.interval(rows, [0], [item]))
     return Prediction(
         item_id=catalogue.item_ids[item],
         title=catalogue.titles[item],
@@ -263,7 +264,8 @@ def explain(
 ) -> Explanation:
     """Explain one of a user's numbers without their own rating of the item."""
     rating, query = query.rating_of(item), query.without(item)
-    explained = engine.models.of(by).explain_items(query.row, [item], by=by, weights=query.weights)
+    model = engine.models.for_rows(query.rows).of(by)
+    explained = model.explain_items(query.row, [item], by=by, weights=query.weights)
     parts = explained.one(0)
     contributions = reasons_of(next(explained.strongest(query.row.nnz)), liked_above(query, scale), catalogue)
     rank, without = engine.rank_of(query.rows, item, by, catalogue.shown) if ranks else None, []

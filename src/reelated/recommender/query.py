@@ -39,8 +39,8 @@ class Query(NamedTuple):
 
     @property
     def rows(self) -> WeightedRows:
-        """The row and its weights."""
-        return WeightedRows(self.row, self.weights)
+        """The row and its weights; a user without an id is new."""
+        return WeightedRows(self.row, self.weights, are_new=self.user_id is None)
 
     @property
     def mean(self) -> float:

@@ -87,12 +87,14 @@ def show(site: Site, request: PageRequest) -> Response:
     without = site.store.parse("item", query.without) if query.without else None
     change = rank_change(rec, profile, without, site.store.parse("item", query.of), query.by) if query.of else None
     genres, decades = facets(rec.catalogue_)
+    listed = visitor_list(rec, profile, query, without)
     return site.render(
         request,
         "list",
         query=query,
         profile=profile,
-        listed=visitor_list(rec, profile, query, without),
+        listed=listed,
+        best=max((row.item.score or 0.0 for row in listed.rows), default=0.0),
         genres=genres,
         decades=decades,
         rank_change=change,
