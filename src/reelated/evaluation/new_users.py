@@ -8,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, check_integer
+from reelated.errors import InputError, check_integer, no_rater
 from reelated.evaluation.evaluate import fit_copy
 from reelated.evaluation.splits import select
 from reelated.parallel import Progress
 from reelated.ratings import Dataset
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
-from reelated.recommender.defaults import no_rater
 from reelated.recommender.elicitation import elicitation_order
 from reelated.recommender.engine import WeightedRows
 

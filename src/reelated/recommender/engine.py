@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, no_users
+from reelated.errors import InputError, check_choice, no_rater, no_users
 from reelated.models.biases import clipped, row_means
 from reelated.models.contracts import By, Ranker, Rater
 from reelated.models.contributions import ItemContributions
 
 Floats = npt.NDArray[np.float64]
+AudienceBy = Literal["adjusted_score", "score", "rating"]
+NAMES = {"score": "score", "rating": "predicted rating"}
+AUDIENCE_NAMES = NAMES | {"adjusted_score": "adjusted score"}
 PAIRS = 1_000_000
 """Pairs scored at once; bounds the memory of a call."""
 INTERVAL_LEVEL = 0.8
@@ -57,6 +60,13 @@ class Models(NamedTuple):
     def of(self, by: str) -> Any:
         """Return the model of a number."""
         return self.rater if by == "rating" or self.ranker is None else self.ranker
+
+    def checked_by(self, by: Any, names: dict[str, str]) -> Any:
+        """Return the number that a list is sorted by: without a ranker, the predicted rating."""
+        by = check_choice("by", by, names)
+        if by == "rating" and self.rater is None:
+            raise no_rater()
+        return "rating" if self.ranker is None else by
 
     def for_rows(self, rows: WeightedRows) -> "Models":
         """Return the models for these rows: a rater with a posterior has its own form for new users."""

@@ -19,7 +19,7 @@ from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Explanation, ItemRow, Prediction, Recommendations, Recommender, SimilarRow, UserRow
 from reelated.recommender.elicitation import elicitation_order
-from reelated.recommender.query import Query
+from reelated.recommender.query import Query, query_of_profile
 from reelated.refit import Version, Versions
 from reelated.store import Profile, Store, StoredItem, StoreInfo
 from reelated.web.hidden_items import HiddenItems
@@ -176,7 +176,7 @@ class Service:
         known = known[np.argsort(items[known])]
         times = profile.times[known]
         known_times = None if (times == NO_TIME).any() else times
-        return served.recommender.query(items[known], profile.ratings[known], known_times, profile.user_id)
+        return query_of_profile(items[known], profile.ratings[known], known_times, profile.user_id, served.recommender)
 
     def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
         """Recommend items to a user."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from reelated.errors import InputError, check_choice
 from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.query import Query
+from reelated.recommender.query import Query, query_of_ratings
 from reelated.recommender.rows import Truncation, with_year
 from reelated.store import UserRating
 from reelated.web.api import as_years, split
@@ -148,7 +148,7 @@ def visitor_list(
 ) -> VisitorList:
     """Return the visitor's list, optionally without one of their ratings (counterfactual)."""
     query = query or ListQuery()
-    user = rec.new_user(known_ratings(rec, profile, without))
+    user = query_of_ratings(known_ratings(rec, profile, without), rec.catalogue_, rec.scale_)
     excluded = dismissed_items(rec, profile)
     if without is not None and is_known(rec, without):
         excluded.add(without)
