@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import reelated
-from reelated.cli import new_users, service_commands
+from reelated.cli import calibration, service_commands
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check_command import Rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
@@ -377,8 +377,8 @@ def evaluate(
 ) -> None:
     """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
-    if protocol == new_users.NAME and report is None:
-        new_users.print_new_users(source, options, evaluation, form)
+    if protocol == calibration.NAME and report is None:
+        calibration.print_new_users(source, options, evaluation, form)
     else:
         print_evaluation(evaluate_source(source, options, evaluation, report), options, evaluation, form)
 
