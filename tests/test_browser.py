@@ -18,8 +18,8 @@ from service.process import Server
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 PAGES = (
     "/", "/?query=alein", "/?wall=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
-    "/items/50", "/items/50?audience", "/items/66666", "/users", "/users/300", "/how", "/taste", "/search?query=zzzzzzzz",
-    "/nowhere",
+    "/items/50", "/items/50?audience", "/items/66666", "/users", "/users/300", "/how", "/taste",
+    "/search?query=zzzzzzzz", "/nowhere",
 )  # fmt: skip
 LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/items/50"}
 SMALL = """all => all.filter(one => one.checkVisibility() && Math.min(one.getBoundingClientRect().width,
