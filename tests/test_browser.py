@@ -410,7 +410,7 @@ def test_everything_works_with_the_keyboard_alone(visit):
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
-    for _ in range(4):  # the field, its button, the first title, its stars
+    for _ in range(7):  # the field, its button, three examples, the first title, its stars
         page.keyboard.press("Tab")
     expect(page.locator(".tile").first.locator(".star").first).to_be_focused()
     for _ in range(3):
