@@ -26,6 +26,7 @@ from reelated.parallel import Progress
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.audience import AudienceBy, assign_with_cap, audience_of, audience_table
 from reelated.recommender.catalogue import Catalogue, check_list
+from reelated.recommender.confidence import model_values, with_data
 from reelated.recommender.defaults import no_rater
 from reelated.recommender.engine import Engine, Models, WeightedRows
 from reelated.recommender.explanation import Explanation, explain, item_rows
@@ -55,6 +56,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     feedback_: Feedback
     name_: str
     noun_: str
+    verb_: str
     notes_: tuple[str, ...]
 
     # --------------------------------------------------------------------------------- what a fit learned
@@ -71,10 +73,15 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     @cached_property
     def engine(self) -> Engine:
         """The numeric engine: indices instead of ids, arrays instead of rows."""
-        everyone = (
-            None if self.ratings_ is None else WeightedRows(self.ratings_.matrix, self._weights_of(self.ratings_))
-        )
-        return Engine(self.models_, everyone)
+        if (ratings := self.ratings_) is None:
+            return Engine(self.models_, None)
+        values, weights = model_values(ratings.matrix.data, self.scale_, self.feedback_, self._weights_of(ratings))
+        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights))
+
+    @property
+    def is_events(self) -> bool:
+        """Whether the data are events or likes, without a scale on which users rate."""
+        return getattr(self, "feedback_", "explicit") == "implicit"
 
     def kept_ratings(self) -> Ratings:
         """Return the ratings of the users.
@@ -133,7 +140,8 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         weights = None
         if self.recency_half_life is not None and times is not None:
             weights = recency_weights(ages_of(times), self.recency_half_life, self.recency_floor)
-        return Query(one_row(items, ratings, len(self.item_ids)), user_id, weights)
+        values, weights = model_values(ratings, self.scale_, self.feedback_, weights)
+        return Query(one_row(items, values, len(self.item_ids)), user_id, weights)
 
     def new_user(self, ratings: Mapping[Any, float]) -> Query:
         """Return a new user with these ratings, to be passed as `ratings` in several calls.
@@ -141,27 +149,49 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         Parameters
         ----------
         ratings : mapping of item id to rating
-            Items that the model does not know are left out.
+            Items that the model does not know are left out. For events, the number is the weight of the item: below 0,
+            the user is not interested in it.
 
         Returns
         -------
         Query
         """
-        return query_of_ratings(ratings, self._fitted, self.scale_)
+        return query_of_ratings(ratings, self._fitted, self.scale_, self.feedback_)
 
-    def _query(self, user_id: Any, ratings: Mapping[Any, float] | Query | None) -> Query:
+    def user_with(self, items: Iterable[Any]) -> dict[Any, float]:
+        """Return items that a new user has, as `ratings`: with the highest rating, or with the usual weight of events.
+
+        Parameters
+        ----------
+        items : iterable of item ids
+            The items.
+
+        Returns
+        -------
+        dict
+        """
+        return dict.fromkeys(check_list("items", items), self.scale_.high)
+
+    def _query(
+        self, user_id: Any, ratings: Mapping[Any, float] | Query | None, items: Iterable[Any] | None = None
+    ) -> Query:
         if isinstance(ratings, Query):
             return ratings
-        if (user_id is None) == (ratings is None):
-            raise InputError("Pass one of user_id=… (a user of the data) and ratings={item_id: rating} (a new user).")
+        if [user_id, ratings, items].count(None) != 2:
+            raise InputError(
+                "Pass one of user_id=… (a user of the data), and ratings={item_id: rating} or items=[…] (a new user)."
+            )
+        if items is not None:
+            ratings = self.user_with(items)
         if ratings is None:
-            kept = self.kept_ratings()
-            return query_of_user(kept, user_id, self.engine.all_users.weights)
+            return query_of_user(self.kept_ratings().user_ids, user_id, self.engine.all_users)
         return self.new_user(ratings)
 
-    def _warned_query(self, user_id: Any, ratings: Mapping[Any, float] | Query | None) -> Query:
+    def _warned_query(
+        self, user_id: Any, ratings: Mapping[Any, float] | Query | None, items: Iterable[Any] | None = None
+    ) -> Query:
         """Return the query of an answer that is no list: a warning names the items that are left out."""
-        query = self._query(user_id, ratings)
+        query = self._query(user_id, ratings, items)
         if query.unknown:
             listed = ", ".join(map(shorten, query.unknown[:10]))
             warnings.warn(f"ratings: left out items not in the model: {listed}.", DataWarning, stacklevel=3)
@@ -208,11 +238,11 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     @property
     def _rating_scale(self) -> Scale | None:
         """The scale on which users rate; None for implicit feedback."""
-        return None if self.feedback_ == "implicit" else self.scale_
+        return None if self.is_events else self.scale_
 
     @property
     def _because(self) -> str:
-        return "because you have" if self.feedback_ == "implicit" else "because you rated"
+        return f"because you {self.verb_ or 'have'}" if self.is_events else "because you rated"
 
     @property
     def _nouns(self) -> str:
@@ -225,6 +255,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         user_id: Any = None,
         *,
         ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
         n: int = 10,
         by: By | None = None,
         genres: str | Iterable[str] | None = None,
@@ -239,6 +270,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         *,
         item_id: Any = None,
         ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
         n: int = 10,
         by: AudienceBy | None = None,
         genres: str | Iterable[str] | None = None,
@@ -256,6 +288,8 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         ratings : mapping of item id to rating, or Query, optional
             The ratings of a new user, or the latest of a known one; no refit is needed. Items that the model does not
             know are left out; `unknown` of the result names them.
+        items : iterable of item ids, optional
+            The items that a new user has bought, played or likes, without ratings.
         n : int, default 10
             Number of rows.
         by : {"score", "rating"}, optional
@@ -280,13 +314,13 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             An argument is invalid.
         """
         if item_id is not None:
-            given = {"user_id": user_id, "ratings": ratings, "genres": genres, "years": years, "exclude": exclude}
+            given = {"user_id": user_id, "ratings": ratings, "items": items, "genres": genres, "years": years, "exclude": exclude}
             if extra := [name for name, value in given.items() if value is not None]:
                 raise InputError(
                     f"recommend(item_id=…) lists users and does not take {extra[0]}.", remedy=Advice.SIMILAR
                 )
             return self.audience(item_id, n=n, by=by)
-        query, by = self._query(user_id, ratings), self.sorted_by(by)  # type: ignore[arg-type]
+        query, by = self._query(user_id, ratings, items), self.sorted_by(by)  # type: ignore[arg-type]
         n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
         mask = self.catalogue_.allowed(genres, years, exclude)
         batch = self.engine.answer(query.rows, n, by, mask, self._fill_from, explain=True)
@@ -496,6 +530,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         item_id: Any,
         *,
         ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
         by: By | None = None,
         ranks: bool = True,
     ) -> Explanation:
@@ -503,12 +538,14 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
         Parameters
         ----------
-        user_id : int or str, or None with `ratings`
+        user_id : int or str, or None with `ratings` or `items`
             A user of the data.
         item_id : int or str
             The item.
         ratings : mapping of item id to rating, or Query, optional
             The ratings of a new user, instead of `user_id`.
+        items : iterable of item ids, optional
+            The items of a new user, as for `recommend`.
         by : {"score", "rating"}, optional
             The number to explain; by default the one that lists are sorted by.
         ranks : bool, default True
@@ -519,7 +556,8 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         Explanation
             Base, contributions and clip, which sum to the number, and the ranks.
         """
-        query, item, by = self._warned_query(user_id, ratings), self._fitted.index_of(item_id), self.sorted_by(by)
+        query = self._warned_query(user_id, ratings, items)
+        item, by = self._fitted.index_of(item_id), self.sorted_by(by)
         return explain(self.engine, query, item, by, self.catalogue_, self._rating_scale, ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Recommendations[SearchHit]:

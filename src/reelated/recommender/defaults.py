@@ -28,7 +28,8 @@ def default_ranker(ratings: Ratings, max_memory: int | None) -> EASE | ItemKNN:
     ranker = EASE(**normalization)
     if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return ranker
-    return neighbor_ranker(float(X.data.min(initial=0))).set_params(**normalization)
+    lowest = 0.0 if ratings.feedback == "implicit" else float(X.data.min(initial=0))
+    return neighbor_ranker(lowest).set_params(**normalization)
 
 
 def default_rater(X: sp.csr_array, max_memory: int | None, ranker: Any) -> BPMF | ItemKNN:
@@ -72,7 +73,7 @@ def fit_model(
 
 def no_rater() -> InputError:
     """Return the error for a predicted rating from a recommender without a rater."""
-    message = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater."
+    message = "this model predicts no ratings: its data are events or equal ratings, or it was fitted without a rater."
     return InputError(message, parameter="by", value="rating", remedy="List by score.")
 
 

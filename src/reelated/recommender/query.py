@@ -10,9 +10,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated.errors import Advice, InputError, UnknownId, check_number, unknown_user
-from reelated.ratings import Ratings, Scale
+from reelated.ratings import Feedback, Ids, Scale
 from reelated.ratings.matrix import as_decimals
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.confidence import model_values
 from reelated.recommender.engine import WeightedRows
 
 
@@ -72,28 +73,31 @@ def _no_row(n_items: int) -> sp.csr_array:
     return row
 
 
-def query_of_user(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] | None) -> Query:
-    """Return a user of the data; `weights` are those of all ratings."""
+def query_of_user(user_ids: Ids, user_id: Any, everyone: WeightedRows) -> Query:
+    """Return a user of the data; `everyone` are the rows of all users."""
     try:
-        index = kept.user_ids.index_of(user_id)
+        index = user_ids.index_of(user_id)
     except UnknownId:
         raise unknown_user(user_id, Advice.NEW_USER) from None
-    own = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
-    return Query(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], own)
+    matrix = everyone.matrix
+    part = slice(*matrix.indptr[index : index + 2])
+    own = None if everyone.weights is None else everyone.weights[part]
+    return Query(one_row(matrix.indices[part], matrix.data[part], matrix.shape[1]), user_ids[index], own)
 
 
-def query_of_ratings(ratings: Any, catalogue: Catalogue, scale: Scale) -> Query:
-    """Return a new user with these ratings; items that the model does not know are left out."""
+def query_of_ratings(ratings: Any, catalogue: Catalogue, scale: Scale, feedback: Feedback = "explicit") -> Query:
+    """Return a new user with these ratings or weights; items that the model does not know are left out."""
     if not isinstance(ratings, Mapping):
         raise InputError("expected a mapping such as {50: 5, 172: 4}.", parameter="ratings", value=ratings)
     row, unknown = {}, []
+    ends = (scale.low, scale.high) if feedback == "explicit" else ()
     for item_id, rating in ratings.items():
-        value = check_number("ratings", rating, scale.low, scale.high, key=item_id)
+        value = check_number("ratings", rating, *ends, key=item_id)
         column = catalogue.column_of(item_id, "ratings")
         if column is None:
             unknown.append(item_id)
-        else:
+        elif feedback == "explicit" or value != 0:
             row[column] = value
     items = np.array(sorted(row), np.int32)
-    values = np.array([row[i] for i in sorted(row)], np.float32)
-    return Query(one_row(items, values, len(catalogue.item_ids)), unknown=tuple(unknown))
+    values, weights = model_values(np.array([row[i] for i in sorted(row)], np.float32), scale, feedback)
+    return Query(one_row(items, values, len(catalogue.item_ids)), weights=weights, unknown=tuple(unknown))

@@ -27,6 +27,7 @@ from reelated.ratings.dataset import as_dataset
 from reelated.recommender import storage
 from reelated.recommender.answering import NAMES, FittedRecommender
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.confidence import fit_values, model_scale
 from reelated.recommender.defaults import check_role, default_ranker, default_rater, fit_model, no_rater, with_unrated
 from reelated.recommender.engine import Models
 from reelated.recommender.recency import check_recency
@@ -44,8 +45,8 @@ class Recommender(FittedRecommender):
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it. With implicit
         feedback, such as purchases, both have ``user_normalization=0.25`` and ``item_normalization=0.1``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
-        The model that predicts ratings; None: no rating is predicted. With a ranker, data whose ratings are all equal
-        has no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more than
+        The model that predicts ratings; None: no rating is predicted. With a ranker, events and data whose ratings are
+        all equal have no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more than
         three million ratings, or without a ranker, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)``.
     by : {"score", "rating"}, default "score"
@@ -71,11 +72,13 @@ class Recommender(FittedRecommender):
     ratings_ : Ratings or None
         The ratings of the users; None in a model that was saved without.
     feedback_ : {"explicit", "implicit"}
-        Implicit if all ratings are equal and the scale has no other value but 0.
+        Implicit for events, and if all ratings are equal and the scale has no other value but 0.
     name_ : str
         The name of the data.
     noun_ : str
         What an item is called in headings, such as "movie".
+    verb_ : str
+        What users did with the items, such as "bought"; empty if they rated, or if it is not known.
     notes_ : tuple of str
         What reading the data changed.
 
@@ -132,7 +135,8 @@ class Recommender(FittedRecommender):
         """
         data = as_dataset(data)
         models, ratings = self.unfitted_models(data)
-        X, scale, limit = ratings.matrix, ratings.scale[:2], check_memory("max_memory", self.max_memory)
+        X, scale = fit_values(ratings), model_scale(ratings.scale, ratings.feedback)
+        limit = check_memory("max_memory", self.max_memory)
         if limit is not None and (needed := models.plan(X)) > limit:
             raise TooLarge(
                 f"the fit may need {show_bytes(needed)}.",
@@ -143,7 +147,7 @@ class Recommender(FittedRecommender):
         catalogue = Catalogue(data.items, ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
         for place, model in enumerate(models.present):
             fit_model(model, X, scale, catalogue, part_of(progress, place, len(models.present)))
-        self.name_, self.noun_, self.feedback_ = data.name, data.noun, ratings.feedback
+        self.name_, self.noun_, self.verb_, self.feedback_ = data.name, data.noun, data.verb, ratings.feedback
         self.notes_ = (*data.notes, *self._notes(ratings, models))
         return self.set_fitted(models, catalogue, ratings.scale, ratings)
 
@@ -176,7 +180,7 @@ class Recommender(FittedRecommender):
         yield from self.rater_notes(models)
 
     def rater_notes(self, models: Models) -> tuple[str, ...]:
-        """Return a note if the given rater is not fitted, because all ratings are equal.
+        """Return a note if the given rater is not fitted, because all ratings are equal or there are only events.
 
         Parameters
         ----------
@@ -189,7 +193,8 @@ class Recommender(FittedRecommender):
         """
         if models.rater is not None or self.rater is None or is_default(self.rater):
             return ()
-        return (f"All ratings are equal: none is predicted, and rater={shorten(self.rater)} is not fitted.",)
+        reason = "Events are no ratings" if self.is_events else "All ratings are equal"
+        return (f"{reason}: none is predicted, and rater={shorten(self.rater)} is not fitted.",)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
@@ -216,7 +221,9 @@ class Recommender(FittedRecommender):
             )
         ratings = ratings.onto(item_ids)
         values = ratings.matrix.data
-        if len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
+        if self.feedback_ == "implicit":
+            ratings = replace(ratings, declared="implicit")
+        elif len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
             raise InputError(f"ratings from {values.min():g} to {values.max():g}: expected {scale}, as in the fit.")
         return copy(self).set_fitted(self.models_, self.catalogue_, scale, replace(ratings, scale=scale))
 
@@ -257,8 +264,11 @@ class Recommender(FittedRecommender):
         ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
         ranker: Any = default_ranker(wide, room) if is_default(self.ranker) else self.ranker
         rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
-        if ranker is not None and ratings.is_one_valued:
+        if ranker is not None and ratings.has_no_scale:
             rater = None
+        if ranker is None and ratings.feedback == "implicit" and not ratings.is_one_valued:
+            raise InputError("events have no ratings to predict: expected a ranker, such as EASE().", parameter="ranker",
+                             value=None)
         models = self.check_models(ranker, rater)
         return models, wide if any(model.uses_side_info for model in models.present) else ratings
 
@@ -293,7 +303,8 @@ class Recommender(FittedRecommender):
         if not hasattr(self, "models_"):
             names = ("ranker", "rater", "by", "fill_with_popular")
             return f"Recommender({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
-        ratings = f"{len(self.ratings_):,} ratings" if self.ratings_ is not None else "no ratings kept"
+        word = "interaction" if self.is_events else "rating"
+        ratings = f"{len(self.ratings_):,} {word}s" if self.ratings_ is not None else f"no {word}s kept"
         return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {ratings}"
 
     # ---------------------------------------------------------------------------------------- save, load
