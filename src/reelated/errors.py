@@ -186,7 +186,7 @@ def unknown_user(user_id: Any, remedy: str) -> UnknownId:
 
 def no_rater() -> InputError:
     """Return the error for a predicted rating from a recommender without a rater."""
-    message = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater."
+    message = "this model predicts no ratings: its data are events or equal ratings, or it was fitted without a rater."
     return InputError(message, parameter="by", value="rating", remedy="List by score.")
 
 

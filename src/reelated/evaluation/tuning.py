@@ -198,7 +198,7 @@ def tune(
 
 def _check_goal(goal: Any, data: Dataset) -> Goal:
     """Return a goal that the data can measure, or raise `InputError`."""
-    if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.is_one_valued:
+    if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.has_no_scale:
         raise InputError("all ratings are equal, so the only goal is 'any'.", parameter="goal", value=goal)
     return cast(Goal, goal)
 

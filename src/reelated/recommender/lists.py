@@ -29,7 +29,7 @@ def item_list(
     left = 0 if len(rows) == n else int(mask.sum()) - int(mask[query.row.indices].sum()) - len(rows)
     user = "you" if query.user_id is None else f"user {shorten(query.user_id)}"
     heading = f"{plural_of(rec.noun_).capitalize()} for {user}, by {NAMES[by]}"
-    because = "because you have" if rec.feedback_ == "implicit" else "because you rated"
+    because = f"because you {rec.verb_ or 'have'}" if rec.feedback_ == "implicit" else "because you rated"
     short = truncation(n, len(rows), left, catalogue.has_unknown_genres(genres))
     return Recommendations(rows, heading, ItemRow, short, because, query.unknown, rec.noun_)
 

@@ -99,7 +99,8 @@ def fit(
             pair = fit_models(rec, rows, FitContext(folder, memory or 0, rows.items.scale[:2], report))
         catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
         cap = () if most_of_a_user is None else (f"At most {most_of_a_user:,} ratings of each user are used.",)
-        rec.name_, rec.noun_, rec.notes_ = name, noun, (*cap, *fit_notes(rec, pair, has_times=True))
+        rec.name_, rec.noun_, rec.verb_ = name, noun, ""
+        rec.notes_ = (*cap, *fit_notes(rec, pair, has_times=True))
         rec.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
         rec.set_fitted(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
     finally:
