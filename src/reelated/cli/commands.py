@@ -465,7 +465,9 @@ PANELS = {
 
 def arrange_help() -> None:
     """Put the commands into panels, in their order."""
-    by_name = {command.name or command.callback.__name__: command for command in app.registered_commands}
+    by_name = {
+        command.name or getattr(command.callback, "__name__", ""): command for command in app.registered_commands
+    }
     app.registered_commands.clear()
     for panel, names in PANELS.items():
         for name in names:
