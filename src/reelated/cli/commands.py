@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 import reelated
-from reelated.cli import new_users, service_commands
+from reelated.cli import calibration, service_commands
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check_command import Rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
@@ -54,8 +54,28 @@ from reelated.evaluation.evaluate import Target
 from reelated.map.groups import Color
 from reelated.recommender import Recommender
 
+
+def plain_types(params: list[Any]) -> list[Any]:
+    """Leave the type out of the help of flags, and write that of a repeatable option like any other."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+        elif getattr(param, "multiple", False) and param.metavar is None:
+            param.metavar = "<str>"
+    return params
+
+
+class PlainGroup(TyperGroup):
+    """The group of all commands, with the same help as a command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters."""
+        return plain_types(super().get_params(ctx))
+
+
 app = typer.Typer(
     name="reelated",
+    cls=PlainGroup,
     help="Compute explained recommendations from a file of ratings.",
     epilog="Start with: reelated demo",
     no_args_is_help=True,
@@ -357,8 +377,8 @@ def evaluate(
 ) -> None:
     """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
-    if protocol == new_users.NAME and report is None:
-        new_users.print_new_users(source, options, evaluation, form)
+    if protocol == calibration.NAME and report is None:
+        calibration.print_new_users(source, options, evaluation, form)
     else:
         print_evaluation(evaluate_source(source, options, evaluation, report), options, evaluation, form)
 
@@ -410,6 +430,10 @@ service_commands.register(app, with_source, with_json)
 class StrictCommand(TyperCommand):
     """A command that refuses a single-valued option given twice; Click would use the last value silently."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, whose types the help shows only where a value is needed."""
+        return plain_types(super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, and refuse repeated options."""
         *_, options = self.make_parser(ctx).parse_args(args=list(args))
@@ -428,5 +452,27 @@ def demo() -> None:
     run_demo()
 
 
-for command in app.registered_commands:
-    command.cls = StrictCommand
+PANELS = {
+    "Start": ("demo", "sample", "fetch", "check"),
+    "Ask": ("recommend", "audience", "similar", "predict", "explain", "find"),
+    "Look": ("map", "plot"),
+    "Measure": ("evaluate", "tune"),
+    "Save": ("fit", "batch"),
+    "Serve": ("serve", "import", "export", "forget", "refit", "models"),
+}
+"""The commands in the order of the help."""
+
+
+def arrange_help() -> None:
+    """Put the commands into panels, in their order."""
+    by_name = {command.name or command.callback.__name__: command for command in app.registered_commands}
+    app.registered_commands.clear()
+    for panel, names in PANELS.items():
+        for name in names:
+            command = by_name.pop(name)
+            command.cls, command.rich_help_panel = StrictCommand, panel
+            app.registered_commands.append(command)
+    assert not by_name, f"no panel has {sorted(by_name)}"
+
+
+arrange_help()

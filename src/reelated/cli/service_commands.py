@@ -3,10 +3,14 @@
 import logging
 import logging.config
 import os
+import re
+import threading
+import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -223,6 +227,7 @@ def serve(
         ),
     ] = 24,
     learn_from_visitors: WithVisitors = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
     """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
     with ExitStack() as stack:
@@ -240,7 +245,17 @@ def serve(
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)
             prepare(opened, models, data, with_visitors=learn_from_visitors)
-        run(options, bound, workers=workers, say=say)
+        run(options, bound, workers=workers, say=partial(announce, opens=open_))
+
+
+def announce(line: str, *, opens: bool) -> None:
+    """Print the address of the service, and open it in a browser once the service answers."""
+    say(line)
+    if opens and (address := re.search(r"http://\S+", line)):
+        host = re.sub(r"//(0\.0\.0\.0|\[::\])", "//127.0.0.1", address[0])
+        timer = threading.Timer(1.0, webbrowser.open, [host])  # the server starts after this call
+        timer.daemon = True
+        timer.start()
 
 
 def say(line: str) -> None:
@@ -279,6 +294,7 @@ def register(app: Any, with_source: Any, with_json: Any) -> None:
         group,
         name="store",
         help="Settings of the store.",
+        rich_help_panel="Serve",
         epilog="Example: reelated store scale 1,5,0.5",
     )
     app.command(epilog="Example: reelated forget 300 301")(forget)
