@@ -1,4 +1,4 @@
-"""Events: clicks, plays and purchases → one weight for each row; the verb of the data; and the confidence of a weight."""
+"""Events: clicks, plays and purchases → one weight per row; the verb of the data; the confidence of a weight."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,11 +26,12 @@ _VERBS = {
     "liked": ("like", "favorite", "favourite", "heart"),
     "read": ("read",),
 }
-_PLAYED = {"artist": "listened to", "track": "listened to", "song": "listened to", "album": "listened to"} | {
-    name: "watched" for name in ("movie", "film", "video", "show", "series", "anime")
+_PLAYED = {
+    **dict.fromkeys(("artist", "track", "song", "album"), "listened to"),
+    **dict.fromkeys(("movie", "film", "video", "show", "series", "anime"), "watched"),
 }
-NO_RATING_NAMES = ("price", "amount", "cost", "total", "revenue", "session", "invoice", "index", "lat", "lon", "latitude",
-                   "longitude", "hour", "day", "week", "month", "year", "duration")  # fmt: skip
+NO_RATING_NAMES = ("price", "amount", "cost", "total", "revenue", "session", "invoice", "index", "lat", "lon",
+                   "hour", "day", "week", "month", "year", "duration")  # fmt: skip
 _MIN_COUNT, _MIN_DISTINCT, _MIN_RATIO = 100, 20, 10
 
 
@@ -39,7 +40,9 @@ def check_events(events: Any) -> dict[str, float] | None:
     if events is None:
         return None
     if not isinstance(events, Mapping) or not events:
-        raise InputError("expected types and weights, such as {'view': 1, 'cart': 3}.", parameter="events", value=events)
+        raise InputError(
+            "expected types and weights, such as {'view': 1, 'cart': 3}.", parameter="events", value=events
+        )
     return {str(name): check_number("events", weight, key=name) for name, weight in events.items()}
 
 
@@ -51,11 +54,13 @@ def weights_of(types: pl.Series, events: EventWeights) -> tuple[pl.Series, list[
     default = 1.0 if events is None else None
     by_type = {name: known.get(plain(name), default) for name in counts["event"]}
     weights = types.replace_strict(by_type, return_dtype=pl.Float32)
-    counted = [f"{shorten(name)} {n:,} times" for name, n in counts.head(8).iter_rows() if by_type[name] is not None]
+    counted = [
+        f"{shorten(name)} {plural(n, 'time')}" for name, n in counts.head(8).iter_rows() if by_type[name] is not None
+    ]
     notes = [] if events is not None else [f"the types of events count {_weights_text(by_type)} ({', '.join(counted)})"]
     unknown = counts.filter(pl.col("event").is_in([name for name, weight in by_type.items() if weight is None]))
     if len(unknown):
-        listed = ", ".join(f"{shorten(name)} {n:,} times" for name, n in unknown.head(8).iter_rows())
+        listed = ", ".join(f"{shorten(name)} {plural(n, 'time')}" for name, n in unknown.head(8).iter_rows())
         notes.append(f"left out {plural(int(unknown['count'].sum()), 'event')} of types without a weight ({listed})")
     return weights, notes
 
@@ -70,7 +75,9 @@ def has_no_rating(leftover: Iterable[str], sample: Mapping[str, Iterable[Any]]) 
     known = {alias for aliases in (ITEM_ALIASES, USER_ALIASES) for names in aliases.values() for alias in names}
     for name in leftover:
         word = plain(name)
-        is_other = word in known or word.endswith(("id", "no", "number")) or any(part in word for part in NO_RATING_NAMES)
+        is_other = (
+            word in known or word.endswith(("id", "no", "number")) or any(part in word for part in NO_RATING_NAMES)
+        )
         if not is_other and _are_numbers(sample.get(name, ())):
             return False
     return True

@@ -314,7 +314,14 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             An argument is invalid.
         """
         if item_id is not None:
-            given = {"user_id": user_id, "ratings": ratings, "items": items, "genres": genres, "years": years, "exclude": exclude}
+            given = {
+                "user_id": user_id,
+                "ratings": ratings,
+                "items": items,
+                "genres": genres,
+                "years": years,
+                "exclude": exclude,
+            }
             if extra := [name for name, value in given.items() if value is not None]:
                 raise InputError(
                     f"recommend(item_id=…) lists users and does not take {extra[0]}.", remedy=Advice.SIMILAR
@@ -485,7 +492,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         heading = f"{self._nouns} similar to {self.catalogue_.title(item)}, by similarity"
         heading += self.catalogue_.cold_start_note(item)
         short = truncation(n, len(rows), left, self._has_unknown_genres(genres))
-        return Recommendations(rows, heading, SimilarRow, short, noun=self.noun_)
+        return Recommendations(rows, heading, SimilarRow, short, self._because, noun=self.noun_)
 
     def predict(self, user_id: Any, item_id: Any, *, ratings: Mapping[Any, float] | Query | None = None) -> Prediction:
         """Predict a user's rating of an item. The user's own rating of the item is not used.
@@ -574,7 +581,7 @@ class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         -------
         Recommendations of SearchHit
         """
-        return self._fitted.find(text, n, self.noun_)
+        return self._fitted.find(text, n, self.noun_, self._because)
 
     def neighbors(self) -> pl.DataFrame:
         """Return the item–item matrix as a table `item_id neighbor_id similarity common_raters`."""

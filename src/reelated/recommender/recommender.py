@@ -46,8 +46,8 @@ class Recommender(FittedRecommender):
         feedback, such as purchases, both have ``user_normalization=0.25`` and ``item_normalization=0.1``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
         The model that predicts ratings; None: no rating is predicted. With a ranker, events and data whose ratings are
-        all equal have no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more than
-        three million ratings, or without a ranker, it is
+        all equal have no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more
+        than three million ratings, or without a ranker, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)``.
     by : {"score", "rating"}, default "score"
         The number that lists are sorted by unless a call says otherwise.
@@ -193,8 +193,7 @@ class Recommender(FittedRecommender):
         """
         if models.rater is not None or self.rater is None or is_default(self.rater):
             return ()
-        reason = "Events are no ratings" if self.is_events else "All ratings are equal"
-        return (f"{reason}: none is predicted, and rater={shorten(self.rater)} is not fitted.",)
+        return (f"Events and equal ratings are not predicted: rater={shorten(self.rater)} is not fitted.",)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
@@ -267,8 +266,9 @@ class Recommender(FittedRecommender):
         if ranker is not None and ratings.has_no_scale:
             rater = None
         if ranker is None and ratings.feedback == "implicit" and not ratings.is_one_valued:
-            raise InputError("events have no ratings to predict: expected a ranker, such as EASE().", parameter="ranker",
-                             value=None)
+            raise InputError(
+                "events have no ratings to predict: expected a ranker, such as EASE().", parameter="ranker", value=None
+            )
         models = self.check_models(ranker, rater)
         return models, wide if any(model.uses_side_info for model in models.present) else ratings
 

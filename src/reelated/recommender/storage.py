@@ -173,7 +173,10 @@ def _assemble(folder: ModelFolder, manifest: dict[str, Any], make: Callable[...,
             raise ValueError(f"{CHECKSUMS} lists other files")
         scale, with_ratings = _read_scale(manifest["scale"]), check_flag("ratings", manifest["ratings"])
         feedback = check_choice("feedback", manifest["feedback"], ("explicit", "implicit"))
-        unfitted = {name: _read_entry(entry, (scale[:2], model_scale(scale, feedback))) for name, entry in manifest["models"].items()}
+        unfitted = {
+            name: _read_entry(entry, (scale[:2], model_scale(scale, feedback)))
+            for name, entry in manifest["models"].items()
+        }
         pair = Models(**({"ranker": None, "rater": None} | unfitted))
         made = make(*pair, **{name: manifest[name] for name in SETTINGS})
         made.check_models(*pair)
