@@ -1,9 +1,12 @@
 """Events: clicks, plays and purchases are read, summed, recommended from and measured without any rating."""
 
 import json
+import re
 
 import numpy as np
+import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import reelated
@@ -14,7 +17,9 @@ from reelated.evaluation import by_time, evaluate, leave_last_out, within_users
 from reelated.evaluation.report import render
 from reelated.models import ItemKNN
 from reelated.ratings.events import confidence, look_like_counts, verb_of
+from reelated.refit import Versions, refit
 from reelated.store import Event, Store, read_export
+from reelated.web import ServiceOptions, create_app
 
 SHOP = (
     "visitorid,itemid,event,timestamp\n1,10,view,100\n1,10,view,160\n1,11,cart,9000\n2,10,view,300\n2,12,purchase,400\n"
@@ -127,13 +132,7 @@ def test_ratings_that_look_like_counts_are_weights_unless_feedback_says_otherwis
 
 @pytest.mark.parametrize("values", [[*range(1, 6)] * 20 + [999] * 5, list(range(101)), [-10.0, 10.0], [1.0] * 50])
 def test_scales_and_sentinels_do_not_look_like_counts(values):
-    assert not look_like_counts(naive_series(values))
-
-
-def naive_series(values):
-    import polars as pl
-
-    return pl.Series("rating", values, dtype=pl.Float32, strict=False)
+    assert not look_like_counts(pl.Series("rating", values, dtype=pl.Float32, strict=False))
 
 
 def test_a_third_column_of_times_without_a_header_is_no_rating(tmp_path):
@@ -161,7 +160,7 @@ def test_options_that_cannot_be_used_are_refused(tmp_path, options, told):
 @pytest.mark.parametrize("value", ["inf", "nan", "many"])
 def test_a_weight_that_is_not_finite_is_reported_with_its_line(tmp_path, value):
     path = put(tmp_path, f"user,item,plays\n1,2,3\n1,3,{value}\n2,2,1\n")
-    with pytest.raises(InputError, match="line 3|row 2"):
+    with pytest.raises(InputError, match=r"line 3|row 2"):
         reelated.read(path)
     assert rows(read(path, invalid="drop")) == [(1, 2, 3.0), (2, 2, 1.0)]
 
@@ -342,7 +341,7 @@ def test_several_items_are_those_of_a_new_user_for_ratings_too(sample):
 # --------------------------------------------------------------------------------------------------------- the store
 @pytest.fixture
 def shop(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
+    store = Store(f"sqlite:///{tmp_path}/shop.db").upgrade()
     store.import_data(read(put(tmp_path, SHOP), events={"view": 1, "cart": 3, "purchase": 5, "hide": -1}), "first")
     yield store
     store.close()
@@ -384,3 +383,51 @@ def test_ratings_and_events_do_not_mix(shop, store, sample):
     store.import_data(sample, "sample")
     with pytest.raises(InputError, match="The store holds ratings, not events"):
         store.add_events([Event(1, 50)])
+
+
+# ------------------------------------------------------------------------------------------- the service and its page
+@pytest.fixture(scope="module")
+def client(tmp_path_factory, heard):
+    """A browser on a service of the plays."""
+    folder = tmp_path_factory.mktemp("radio")
+    store = Store(f"sqlite:///{folder}/store.db").upgrade()
+    store.import_data(heard, "radio")
+    assert refit(store, Versions(folder / "models")).outcome == "switched"
+    store.close()
+    options = ServiceOptions(f"sqlite:///{folder}/store.db", str(folder / "models"), refit_after=10**9, poll=60.0)
+    with TestClient(create_app(options), "http://127.0.0.1:8000", headers={"Accept": "text/html"}) as made:
+        yield made
+
+
+def test_the_api_takes_events_and_lists_change_at_once(client):
+    before = [row["item_id"] for row in client.get("/api/users/0/recommendations?n=30").json()["recommendations"]]
+    events = [
+        {"user_id": 0, "item_id": before[0], "weight": 7},
+        {"user_id": 0, "item_id": before[0], "event": "play"},
+        {"user_id": 0, "item_id": before[1], "event": "dislike"},
+    ]
+    assert client.post("/api/events", json={"events": events}).json() == {"kept": 3}
+    answer = client.get("/api/users/0/recommendations?n=30").json()["recommendations"]
+    assert not {row["item_id"] for row in answer} & set(before[:2])
+    assert {row["predicted_rating"] for row in answer} == {None}
+    kept = {row["item_id"]: row["rating"] for row in client.get("/api/users/0/ratings").json()["ratings"]}
+    assert (kept[before[0]], kept[before[1]]) == (8, -1)
+    wrong = client.post("/api/events", json={"events": [{"user_id": 0, "item_id": 1, "weight": 0}]})
+    assert wrong.status_code == 422
+
+
+def test_the_api_takes_the_items_of_a_new_user(client):
+    answer = client.post("/api/recommendations", json={"items": [1, 3], "n": 3}).json()
+    assert len(answer["recommendations"]) == 3
+    assert {row["item_id"] for row in answer["recommendations"]}.isdisjoint({1, 3})
+    for body in ({}, {"items": [1], "ratings": [{"item_id": 1, "rating": 2}]}):
+        assert client.post("/api/recommendations", json=body).status_code == 422
+
+
+def test_the_page_says_what_users_did(client):
+    start = client.get("/").text
+    assert start.count(">I listened to this</button>") >= 12
+    token = re.search(r'name="token" value="(\w+)"', start)[1]
+    for item_id in (1, 3):
+        client.post("/rate", data={"token": token, "item_id": item_id, "rating": "1"})
+    assert "Because you listened to" in client.get("/list").text
