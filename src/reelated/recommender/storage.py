@@ -27,11 +27,12 @@ from reelated.models import MODELS, LinearItemModel
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds
 from reelated.ratings import Feedback, Ids, Ratings, Scale
-from reelated.recommender.answering import FittedRecommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.confidence import model_scale
 from reelated.recommender.engine import Models
+from reelated.recommender.fitting import check_models
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
+from reelated.recommender.state import State
 
 FORMAT = 6
 SETTINGS = ("by", "fill_with_popular", "recency_half_life", "recency_floor")
@@ -40,7 +41,7 @@ ITEM_SCHEMA = {"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genre
 """Columns that every table of items has; item ids may be text."""
 
 
-def save(recommender: FittedRecommender, path: Path, *, ratings: bool) -> Path:
+def save(recommender: State, path: Path, *, ratings: bool) -> Path:
     """Write everything beside the target, then put it in place: there is never half a model."""
     path = path.absolute()
     beside = folder_beside(path)
@@ -77,7 +78,7 @@ def _swap(beside: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(recommender: FittedRecommender, folder: Path, with_ratings: bool) -> None:
+def _write(recommender: State, folder: Path, with_ratings: bool) -> None:
     kept = recommender.ratings_ if with_ratings else None
     catalogue = recommender.catalogue_
     models = {
@@ -173,13 +174,11 @@ def _assemble(folder: ModelFolder, manifest: dict[str, Any], make: Callable[...,
             raise ValueError(f"{CHECKSUMS} lists other files")
         scale, with_ratings = _read_scale(manifest["scale"]), check_flag("ratings", manifest["ratings"])
         feedback = check_choice("feedback", manifest["feedback"], ("explicit", "implicit"))
-        unfitted = {
-            name: _read_entry(entry, (scale[:2], model_scale(scale, feedback)))
-            for name, entry in manifest["models"].items()
-        }
+        scales = scale[:2], model_scale(scale, feedback)
+        unfitted = {name: _read_entry(entry, scales) for name, entry in manifest["models"].items()}
         pair = Models(**({"ranker": None, "rater": None} | unfitted))
         made = make(*pair, **{name: manifest[name] for name in SETTINGS})
-        made.check_models(*pair)
+        check_models(made, *pair)
         made.feedback_ = feedback
         made.noun_, made.verb_ = check_noun(manifest["noun"]), str(manifest["verb"])
         made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))

@@ -173,11 +173,10 @@ class Api:
         if body.n * (n_rated := len(rated) + len(items)) > MAX_CELLS:
             most = max(MAX_CELLS // n_rated, 1)
             raise InputError(f"expected {most} or less with {n_rated:,} ratings.", parameter="n", value=body.n)
-        ratings = {row.item_id: row.rating for row in rated}
-        if body.items is not None:
-            ratings = self.service.served.recommender.user_with(items)
+        ratings = None if body.ratings is None else {row.item_id: row.rating for row in rated}
         filters = {"genres": body.genres, "years": body.years, "exclude": body.exclude}
-        answers = self.service.recommend_to_new_user(ratings, n=body.n, by=body.by, **filters)
+        user = {"ratings": ratings, "items": body.items}
+        answers = self.service.recommend_to_new_user(n=body.n, by=body.by, **user, **filters)
         return list_response(answers, unknown=list(answers.unknown))
 
     def items(self, params: Annotated[schemas.SearchParams, Query()]) -> Response:
