@@ -50,6 +50,7 @@ class Advice(StrEnum):
     STOPS_AT_DUPLICATES = "stops here; duplicates='last', 'first' or 'mean' goes on."
     OBSERVES_SCALE = "does so; scale=(low, high, step) says otherwise."
     KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses what is off it."
+    SUMS_EVENTS = "sums them for each user and item; feedback='explicit' takes them as ratings."
     KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
 
 

@@ -22,8 +22,8 @@ from reelated.cli.shared_options import (
     Form,
     Genres,
     Item,
+    Items,
     N,
-    OptionalItem,
     Rate,
     Source,
     User,
@@ -105,7 +105,7 @@ def _root(
 def recommend(
     rec: Recommender,
     user: User = None,
-    item: OptionalItem = None,
+    item: Items = None,
     rate: Rate = None,
     n: N = 10,
     by: By = None,
@@ -117,10 +117,13 @@ def recommend(
 ) -> None:
     """Recommend items to a user or a new user, or users for an item."""
     filters = as_filters(rec, genres, years, exclude)
+    if item is not None and (rec.is_events or len(item) > 1):
+        items = [find_item(rec, text) for text in item]
+        return print_answers(rec.recommend(items=items, n=n, by=by, **filters), form, why=why)
     if item is not None:
         if any(value is not None for value in filters.values()):
             raise typer.BadParameter("--genres, --years and --exclude cannot be used with --item, which lists users.")
-        return _audience(rec, item, n, by, form)
+        return _audience(rec, item[0], n, by, form)
     print_answers(rec.recommend(**_user_or_ratings(rec, user, rate), n=n, by=by, **filters), form, why=why)
     return None
 
@@ -152,7 +155,8 @@ def audience(
 def _audience(rec: Recommender, item: str, n: int, by: AudienceBy, form: Form) -> None:
     item_id = find_item(rec, item)
     similar = f"reelated similar SOURCE --item {shlex.quote(str(item_id))}"
-    hint = f"These are users who have not rated it. For {plural_of(rec.noun_)} like it: {similar}"
+    unknown = "do not have it" if rec.is_events else "have not rated it"
+    hint = f"These are users who {unknown}. For {plural_of(rec.noun_)} like it: {similar}"
     print_answers(rec.audience(item_id, n=n, by=by), form, hint=hint)
 
 
@@ -245,7 +249,8 @@ def fit(
     rec.save(output, ratings=ratings)
     size = sum(file.stat().st_size for file in output.iterdir())
     console().print(f"{rec!r}\nSaved to {output} ({show_bytes(size)}).", markup=False)
-    query = f"--user {rec.user_ids[0]}" if ratings else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
+    new_user = f"--item {rec.item_ids[0]}" if rec.is_events else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
+    query = f"--user {rec.user_ids[0]}" if ratings else new_user
     console().print(f"Next: reelated recommend {output} {query}", markup=False)
     return None
 

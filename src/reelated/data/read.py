@@ -122,7 +122,7 @@ def read(
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     notes = (*tables.notes, *data.notes)
-    return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb)
+    return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb, events=options.events)
 
 
 @dataclass

@@ -23,17 +23,17 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "bookid", "isbn", "parentasin", "asin", "gameid", "artistid", "trackid", "jokeid", "animeid", "articleid",
         "businessid", "stockcode", "sku", "songid", "recipeid", "courseid", "showid", "seriesid", "mangaid", "beerid",
         "videoid", "newsid", "appid", "hotelid", "restaurantid", "placeid", "productcode", "contentid", "gmapid",
-        "artistmbid", "artist", "albumid", "album", "article", "track", "song", "book", "game", "podcastid", "locationid",
-        "artistname", "trackname", "productname", "gametitle",
+        "artistmbid", "artist", "albumid", "album", "article", "track", "song", "book", "game", "podcastid",
+        "locationid", "artistname", "trackname", "productname", "gametitle",
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
         "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label",
     ),
     "weight": (
-        "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed", "playtime",
-        "playtimeforever", "minutes", "watchtime", "quantity", "qty", "count", "counts", "views", "clicks", "purchases",
-        "orders", "visits", "frequency", "times",
+        "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed",
+        "playtime", "playtimeforever", "minutes", "watchtime", "quantity", "qty", "count", "counts", "views", "clicks",
+        "purchases", "orders", "visits", "frequency", "times",
     ),
     "event": (
         "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype",

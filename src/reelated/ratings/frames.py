@@ -134,7 +134,7 @@ def _from_columns(what: str, columns: Any) -> pl.DataFrame:
 
 
 def rating_columns(frame: FrameLike, columns: ColumnNames = None) -> pl.DataFrame:
-    """Return `user_id item_id rating [timestamp] [order] [event]`, in our types, from any table of ratings or events."""
+    """Return `user_id item_id rating [timestamp] [order] [event]`, in our types, from any table."""
     ratings = convert_ratings(frame, columns)
     ratings.check()
     return ratings.table
@@ -192,7 +192,8 @@ def required_columns(
     leftover = [name for name in names if name not in matched.values()]
     without = columns is not None and columns.get("rating", "") is None
     is_events = without or events is not None or feedback is not None or {"weight", "event"} & matched.keys()
-    if is_events or (sample and has_no_rating(leftover, sample)):
+    has_ids = {"user_id", "item_id"} <= matched.keys()
+    if is_events or (has_ids and has_no_rating(leftover, sample)):
         return ("user_id", "item_id")
     return ("user_id", "item_id", "rating")
 
@@ -200,7 +201,7 @@ def required_columns(
 def _with_values(
     table: pl.DataFrame, feedback: str | None, events: EventWeights
 ) -> tuple[pl.DataFrame, pl.Series | None]:
-    """Return a table with ratings, or with the weights of events and then their types; the other columns are dropped."""
+    """Return a table with ratings, or with the weights of events and then their types."""
     is_explicit = feedback == "explicit" or (feedback is None and events is None and "rating" in table.columns)
     ranked = ("rating", "weight") if is_explicit else ("weight", "rating")
     chosen = next((pl.col(name) for name in ranked if name in table.columns), pl.lit(1.0, pl.Float32))

@@ -130,8 +130,7 @@ def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:
     if rec.recency_half_life is not None and rec.ranker is not None and not has_times:
         yield NO_TIMES
     if models.rater is None and rec.rater is not None and not is_default(rec.rater):
-        reason = "Events are no ratings" if rec.feedback_ == "implicit" else "All ratings are equal"
-        yield f"{reason}: none is predicted, and rater={shorten(rec.rater)} is not fitted."
+        yield f"Events and equal ratings are not predicted: rater={shorten(rec.rater)} is not fitted."
 
 
 def without_data_notes(rec: State) -> Any:

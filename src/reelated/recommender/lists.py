@@ -29,9 +29,8 @@ def item_list(
     left = 0 if len(rows) == n else int(mask.sum()) - int(mask[query.row.indices].sum()) - len(rows)
     user = "you" if query.user_id is None else f"user {shorten(query.user_id)}"
     heading = f"{plural_of(rec.noun_).capitalize()} for {user}, by {NAMES[by]}"
-    because = f"because you {rec.verb_ or 'have'}" if rec.feedback_ == "implicit" else "because you rated"
     short = truncation(n, len(rows), left, catalogue.has_unknown_genres(genres))
-    return Recommendations(rows, heading, ItemRow, short, because, query.unknown, rec.noun_)
+    return Recommendations(rows, heading, ItemRow, short, because(rec), query.unknown, rec.noun_)
 
 
 def audience_list(rec: State, item: int, n: int, by: AudienceBy, user_ids: Ids) -> Recommendations[UserRow]:
@@ -51,7 +50,12 @@ def similar_list(
     heading = f"{plural_of(rec.noun_).capitalize()} similar to {catalogue.title(item)}, by similarity"
     heading += catalogue.cold_start_note(item)
     short = truncation(n, len(rows), left, catalogue.has_unknown_genres(genres))
-    return Recommendations(rows, heading, SimilarRow, short, noun=rec.noun_)
+    return Recommendations(rows, heading, SimilarRow, short, because(rec), noun=rec.noun_)
+
+
+def because(rec: State) -> str:
+    """Return the start of a reason, with the verb of the data for events."""
+    return f"because you {rec.verb_ or 'have'}" if rec.feedback_ == "implicit" else "because you rated"
 
 
 def fill_from(rec: State) -> npt.NDArray[np.int64] | None:

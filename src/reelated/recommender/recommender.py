@@ -24,6 +24,7 @@ from reelated.recommender.fitting import fit_models, fit_notes, ratings_onto, un
 from reelated.recommender.lists import (
     audience_list,
     batch_table,
+    because,
     fill_from,
     item_list,
     neighbor_table,
@@ -552,7 +553,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         -------
         Recommendations of SearchHit
         """
-        return self.fitted.find(text, n, self.noun_)
+        return self.fitted.find(text, n, self.noun_, because(self))
 
     def neighbors(self) -> pl.DataFrame:
         """Return the item–item matrix as a table `item_id neighbor_id similarity common_raters`."""

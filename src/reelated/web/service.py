@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from importlib.util import find_spec
@@ -183,7 +182,9 @@ class Service:
         served, profile = self.current(), self.store.profile(user_id)
         return served.recommender.recommend(ratings=self._query(served, profile), **params)
 
-    def recommend_to_new_user(self, ratings: Mapping[Any, float], **params: Any) -> Recommendations[ItemRow]:
+    def recommend_to_new_user(
+        self, ratings: Mapping[Any, float] | None = None, **params: Any
+    ) -> Recommendations[ItemRow]:
         """Recommend items to a new user; this works during an outage of the store."""
         return self.current().recommender.recommend(ratings=ratings, **params)
 
