@@ -42,6 +42,14 @@ WithVisitors = Annotated[
         help="Fit to the visitors of the web page, too.",
     ),
 ]
+AsBefore = Annotated[
+    bool | None,
+    typer.Option(
+        "--learn-from-visitors/--no-learn-from-visitors",
+        envvar="REELATED_LEARN_FROM_VISITORS",
+        help="Fit to the visitors of the web page, too, or not; by default as for the served model.",
+    ),
+]
 log = logging.getLogger("reelated.web")
 
 
@@ -128,7 +136,7 @@ def forget(
     store: StoreUrl = None,
     models: Models = None,
     now: Annotated[bool, typer.Option("--refit", help="Refit now instead of leaving it to the service.")] = False,
-    learn_from_visitors: WithVisitors = False,
+    learn_from_visitors: AsBefore = None,
 ) -> None:
     """Erase users and their ratings; the next refit removes every model fitted to their ratings."""
     with open_store(store) as opened:
@@ -154,7 +162,7 @@ def forget(
             say(f"The models fitted to them are kept for now: {attempt.why}")
 
 
-def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool) -> "RefitResult | None":
+def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool | None) -> "RefitResult | None":
     """Refit in this process with a progress bar."""
     from reelated.refit import refit
 
@@ -163,7 +171,7 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
         return refit(store, versions, with_visitors=with_visitors)
 
 
-def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: WithVisitors = False) -> None:
+def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: AsBefore = None) -> None:
     """Refit the model to the store now; a running service serves the new model within seconds."""
     with open_store(store) as opened:
         attempt = refit_now(opened, versions_of(opened, models), "Refitting", learn_from_visitors)

@@ -20,6 +20,7 @@ from reelated.data.table_reader import read_frame, read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
 from reelated.errors import DataWarning, InputError, plural, shorten
+from reelated.parallel import check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike
 from reelated.ratings.columns import ColumnNames, match_columns, named, with_own_names
 from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, table_verb
@@ -258,6 +259,7 @@ def read_tables(
     collector: ErrorCollector | None = None,
 ) -> SourceTables:
     """Read all tables of a source; the given tables of items and users replace its own."""
+    check_not_forked()
     given = {kind: table for kind, table in (("items", items), ("users", users)) if table is not None}
     tables = _read_source(source, options, given.keys(), collector)
     for kind, table in given.items():

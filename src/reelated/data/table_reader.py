@@ -13,6 +13,7 @@ from reelated.data.containers import HEAD_BYTES, container_of
 from reelated.data.encoding import as_utf8
 from reelated.data.json_reader import is_json, read_json
 from reelated.data.roles import ratings_in
+from reelated.data.room import check_rows
 from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, TextLayout, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS, rows_at
@@ -237,9 +238,13 @@ def _check_rows(label: str, table: pl.DataFrame, rejected: list[RejectedRow]) ->
 def _read_binary(label: str, data: bytes) -> pl.DataFrame:
     """Read a Parquet or Arrow file."""
     kind = "Parquet" if data.startswith(b"PAR1") else "Arrow"
-    read = pl.read_parquet if kind == "Parquet" else pl.read_ipc if data.startswith(b"ARROW1") else pl.read_ipc_stream
     try:
-        return read(io.BytesIO(data))
+        if kind == "Arrow" and not data.startswith(b"ARROW1"):
+            return pl.read_ipc_stream(io.BytesIO(data))
+        lazy = (pl.scan_parquet if kind == "Parquet" else pl.scan_ipc)(io.BytesIO(data))
+        # equal values take next to no room in a file
+        check_rows(label, lazy.select(pl.len()).collect().item(), lazy.collect_schema().dtypes())
+        return (pl.read_parquet if kind == "Parquet" else pl.read_ipc)(io.BytesIO(data))
     except (*POLARS_ERRORS, OSError):
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
 

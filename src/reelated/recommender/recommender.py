@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from reelated.errors import Advice, InputError, check_integer, no_users, plural
 from reelated.models.contracts import By, Ranker, Rater
-from reelated.parallel import Progress
+from reelated.parallel import Progress, check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import storage
@@ -148,6 +148,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         TooLarge
             The fit may need more than `max_memory`.
         """
+        check_not_forked()
         data = as_dataset(data)
         models, catalogue, ratings = fit_models(self, data, progress)
         self.name_, self.noun_, self.verb_, self.feedback_ = data.name, data.noun, data.verb, ratings.feedback
@@ -420,6 +421,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         Recommendations of UserRow
             Without reasons: a reason about a user is shown to that user only.
         """
+        check_not_forked()
         item, by = self.fitted.index_of(item_id), self.sorted_by(by, users=True)
         n, user_ids = check_integer("n", n, 1), self.kept_ratings().user_ids
         return audience_list(self, item, n, by, user_ids)
@@ -595,4 +597,5 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         InputError
             The folder is not a model, is damaged, or has another format.
         """
+        check_not_forked()
         return storage.load(Path(path), cls)

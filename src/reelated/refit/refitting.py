@@ -31,7 +31,7 @@ def refit(
     recommender: Recommender | None = None,
     *,
     instead_of: int | None = None,
-    with_visitors: bool = False,
+    with_visitors: bool | None = False,
 ) -> RefitResult | None:
     """Fit a model to the store, and serve it if it passes validation.
 
@@ -45,8 +45,8 @@ def refit(
         Recommender to fit; by default `Recommender()`.
     instead_of : int, optional
         Version to replace; if another one is served by then, nothing is done.
-    with_visitors : bool, default False
-        Whether to fit to the ratings of visitors, too.
+    with_visitors : bool or None, default False
+        Whether to fit to the ratings of visitors, too; None: as the served version was.
 
     Returns
     -------
@@ -57,6 +57,8 @@ def refit(
         served = versions.current()
         if not is_locked or (instead_of is not None and served is not None and served.number != instead_of):
             return None
+        if with_visitors is None:
+            with_visitors = served is not None and served.with_visitors
         try:
             version = _refit(store, versions, recommender or Recommender(), with_visitors)
         except ModelRejected as error:
@@ -88,6 +90,7 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
         changes=info.changes,
         forgotten=info.forgotten,
         accuracy=accuracy,
+        with_visitors=with_visitors,
     )
     check_model(fitted, version, versions.first_good(info.forgotten))
     return versions.add(fitted, version)
