@@ -24,7 +24,7 @@ class Suspicion(NamedTuple):
 def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> list[Suspicion]:
     """Return what looks odd in the tables of a source."""
     found = [] if scale is not None else [_sentinel(ratings["rating"].drop_nulls())]
-    found += [_row_numbers(ratings[name]) for name in ("user_id", "item_id")]
+    found += [_odd_ids(ratings[name]) for name in ("user_id", "item_id")]
     if isinstance(items, pl.DataFrame) and "genres" in items.columns:
         found.append(_one_genre(items))
     return [suspicion for suspicion in found if suspicion is not None]
@@ -54,8 +54,14 @@ def _sentinel(rating: pl.Series) -> Suspicion | None:
     )
 
 
-def _row_numbers(ids: pl.Series) -> Suspicion | None:
-    """Return a suspicion if each row has the next number as its id."""
+def _odd_ids(ids: pl.Series) -> Suspicion | None:
+    """Return a suspicion if each row has the next number as its id, or if ids are in scientific notation."""
+    if ids.dtype == pl.String:
+        lost = ids.str.contains(r"^\d(?:[.,]\d+)?[eE]\+\d+$").fill_null(False)
+        if 2 * int(lost.sum()) <= len(ids):
+            return None
+        message = f"{ids.name} such as {ids.filter(lost)[0]!r} have lost digits, as in a spreadsheet"
+        return Suspicion("lost_digits", message, int(lost.sum()), ids.name)
     if ids.dtype != pl.Int64 or len(ids) < _MIN_ROWS or not (ids.diff().drop_nulls() == 1).all():
         return None
     message = f"{ids.name} rises by 1 from row to row, as row numbers do"

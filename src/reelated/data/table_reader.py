@@ -17,7 +17,7 @@ from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, TextLayout, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS, rows_at
 from reelated.data.text_reader import read_text
-from reelated.data.unpack import POLARS_ERRORS, compression, decompress
+from reelated.data.unpack import POLARS_ERRORS, compression, decompress, quiet_panics
 from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import named
@@ -120,7 +120,7 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
             return named(frame, spec.aliases, spec.columns, spec.required), notes
         if spec.options.layout == "wide":
             frame, notes = unpivot(frame, spec.columns)
-            spec = spec._replace(columns=None)
+            frame, spec = _with_ids(frame)[0], spec._replace(columns=None)
         try:
             table, more = _as_ratings(label, frame, spec, None)
         except InputError as error:
@@ -226,7 +226,8 @@ def _read_binary(label: str, data: bytes) -> pl.DataFrame:
     kind = "Parquet" if data.startswith(b"PAR1") else "Arrow"
     read = pl.read_parquet if kind == "Parquet" else pl.read_ipc if data.startswith(b"ARROW1") else pl.read_ipc_stream
     try:
-        return read(io.BytesIO(data))
+        with quiet_panics():
+            return read(io.BytesIO(data))
     except (*POLARS_ERRORS, OSError):
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
 

@@ -18,6 +18,7 @@ SEPARATORS = ("::", "\t", ",", ";", "|")
 DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 """The names of the first columns of a file without a header."""
 COMMENTS = "#%"
+_FIRST_TIME = 10_000  # a number below is no time: a rating, when row numbers come first
 _HEAD_LINES = 40
 _HEAD_BYTES = 65536  # separator and column names must appear within
 
@@ -183,7 +184,9 @@ def _names_without_header(
     numbered = tuple(f"column {column + 1}" for column in range(len(first)))
     if positions_in(spec.columns) or spec.options.layout == "wide":
         return numbered
-    if len(first) > len(DEFAULT_NAMES) or (len(first) > 2 and not _is_rating(first[2], spec)):
+    unlike = len(first) > 2 and not _is_rating(first[2], spec)
+    unlike |= len(first) == 4 and is_number(first[3]) and 0 <= float(first[3]) < _FIRST_TIME
+    if len(first) > len(DEFAULT_NAMES) or unlike:
         raise InputError(
             f"{label}, line {number}: no column names for {len(first)} columns, and which holds user, item and rating "
             f"is unknown: {shorten(line)}.",

@@ -4,7 +4,10 @@ import bz2
 import gzip
 import importlib
 import lzma
+import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
@@ -16,6 +19,23 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\
 # a damaged binary file can make polars panic, which is no `Exception`
 POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+
+
+@contextmanager
+def quiet_panics() -> Iterator[None]:
+    """Discard what the process writes to standard error: polars prints a trace when it panics on damaged data."""
+    try:
+        saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no standard error
+        yield
+        return
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
 
 
 def compression(data: bytes) -> str:

@@ -113,7 +113,7 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         *_reading_issues(collector, context.invalid),
         *rating_issues(context),
         *side_table_issues(context),
-        *shape_issues(None, trace),
+        *(() if context.tables.options.layout == "wide" else shape_issues(None, trace)),
     ]
     n_users, n_items = valid["user_id"].n_unique(), valid["item_id"].n_unique()
     values = valid["rating"].to_numpy()

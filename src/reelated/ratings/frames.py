@@ -11,7 +11,7 @@ from reelated.errors import InputError, InputTypeError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, named, plain
 from reelated.ratings.converted import Converted
 from reelated.ratings.ids import as_ids
-from reelated.ratings.objects import as_series, from_records, from_sparse, without_objects
+from reelated.ratings.objects import as_series, from_nested, from_records, from_sparse, without_objects
 from reelated.ratings.times import as_seconds
 from reelated.ratings.values import RatingMap, as_numbers
 
@@ -84,6 +84,10 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
     if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; converting column by column needs no pyarrow
         frame = _with_index(frame)
         return _from_columns(what, [(_text(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)])
+    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series with the ids as its index
+        return _as_polars(frame.to_frame("rating" if frame.name is None else frame.name), what)
+    if isinstance(frame, Mapping) and frame and all(isinstance(values, Mapping) for values in frame.values()):
+        return _as_polars(from_nested(frame), what)
     if isinstance(frame, Mapping):
         return _from_columns(what, [(str(name), values) for name, values in frame.items()])
     if isinstance(frame, np.ndarray) and frame.dtype.names:
@@ -192,9 +196,13 @@ def read_ids(column: pl.Series) -> pl.Series:
 def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
     """Convert as `read_ids`, and text such as `17.0` in a column of whole numbers, which a note then names."""
     ids = read_ids(column)
-    if ids.dtype == pl.String and ids.str.contains(r"^-?(0|[1-9]\d*)(\.0+)?$").fill_null(True).all():
-        numbers = read_ids(ids.str.replace(r"\.0+$", ""))
+    if ids.dtype != pl.String:
+        return ids, ""
+    text = ids.set(ids.str.to_lowercase() == "nan", None)  # pandas writes a missing id so, and the others as floats
+    fraction = text.str.extract(r"^-?(?:0|[1-9]\d*)([.,]0+)$")
+    if fraction.null_count() < len(text):
+        numbers = read_ids(text.str.replace(r"[.,]0+$", ""))
         if numbers.dtype == pl.Int64:
-            example = ids.filter(ids.str.contains(".", literal=True).fill_null(False))[0]
-            return numbers, f"read {column.name} as whole numbers, such as {example} as {example.split('.')[0]}"
+            at = int(fraction.is_not_null().arg_true()[0])
+            return numbers, f"read {column.name} as whole numbers, such as {text[at]} as {numbers[at]}"
     return ids, ""
