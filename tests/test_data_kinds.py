@@ -58,7 +58,7 @@ def test_the_columns_decide_which_table_of_a_folder_is_which(tmp_path):
     assert data.ratings.to_polars().rows() == ROWS
     assert data.items.row(0) == (10, "The Matrix", None, ["Action", "Drama"])
     assert data.users["age"].to_list() == [30, None]
-    assert "left out other.csv: no table of ratings, items or users" in data.notes
+    assert "left out other.csv: neither the ratings nor attributes of items or users" in data.notes
     assert read(tmp_path).notes == data.notes
     before = fingerprint(tmp_path)
     put(tmp_path, people__csv=people.replace("30", "31"))

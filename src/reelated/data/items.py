@@ -132,18 +132,19 @@ def _parse_dates(table: pl.DataFrame) -> pl.DataFrame:
 
 def merged_columns(names: tuple[str, ...], own: str) -> bool:
     """Return whether a table of ratings also has titles or genres of items; `own` is the name of its item ids."""
-    found = match_columns([name for name in names if name != own], MERGED_ALIASES)
-    return bool({"title", "genres"} & found.keys())
+    attributes = {ours: MERGED_ALIASES[ours] for ours in ("title", "genres")}
+    return bool(match_columns([name for name in names if name != own], attributes))
 
 
 def one_row_per_item(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Return one row per item of a merged table; an attribute that differs within items is no attribute of items."""
     notes = []
     names = [name for name in table.columns if name != "item_id"]
-    n_values = table.group_by("item_id").agg(pl.col(names).drop_nulls().n_unique())
+    repeated = table.filter(pl.col("item_id").is_duplicated())  # the others cannot differ
+    n_values = repeated.group_by("item_id").agg(pl.col(names).drop_nulls().n_unique())
     for name in names:
         n_mixed = int((n_values[name] > 1).sum())
-        if 10 * n_mixed > len(n_values):
+        if 2 * n_mixed > len(n_values):
             table = table.drop(name)
             notes.append(f"left out {name}, which differs between ratings of one item")
         elif n_mixed:

@@ -80,6 +80,7 @@ def _uniform(rows: Any) -> Any:
     """Return objects whose fields have one type each: text where text and numbers are mixed."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return rows
+    rows = [{name: _only_field(value) for name, value in row.items()} for row in rows]
     kinds: dict[str, set[type]] = {}
     for row in rows:
         for name, value in row.items():
@@ -91,6 +92,11 @@ def _uniform(rows: Any) -> Any:
         {name: str(value) if name in mixed and value is not None else value for name, value in row.items()}
         for row in rows
     ]
+
+
+def _only_field(value: Any) -> Any:
+    """Return the value of an object with one field, such as `{"$oid": "5f…"}` of MongoDB; others stay."""
+    return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
 
 
 def _parse_line(line: str) -> Any:

@@ -6,7 +6,6 @@ import polars as pl
 
 from reelated.errors import plural
 
-_MISSING_CODES = (-1.0, -9.0, -99.0, -999.0)
 _MIN_ROWS = 20
 _MIN_SHARE = 0.02  # of a sentinel below or above all other ratings
 _MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent and far more frequent than any other rating
@@ -37,7 +36,7 @@ def _sentinel(rating: pl.Series) -> Suspicion | None:
         return None
     values, numbers = counts["rating"].to_list(), counts["count"].to_list()
     low, second, previous, high = values[0], values[1], values[-2], values[-1]
-    below = low in _MISSING_CODES and second >= 0 and numbers[0] >= _MIN_SHARE * len(rating)
+    below = low < 0 <= second and numbers[0] >= _MIN_SHARE * len(rating)
     zero = low == 0 and second >= 1 and numbers[0] >= _MIN_ZEROS * len(rating) and numbers[0] >= 1.5 * max(numbers[1:])
     above = high in (99.0, 999.0, 9999.0) and high - previous > previous - low
     if below or zero:

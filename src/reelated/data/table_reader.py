@@ -88,6 +88,8 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
             more, changes = _as_ratings(label, _with_ids(table)[0], spec._replace(columns=None), None)
         return more, notes + shape + changes
     table, changes = _with_ids(table)
+    if columns.get("genres", "").endswith("_seq"):  # RecBole separates them by spaces
+        table = table.with_columns(pl.col("genres").str.replace_all(" ", "|"))
     if not spec.is_ratings:
         return table, notes + _report(label, rejected, spec) + changes
     with prefix_errors(label):

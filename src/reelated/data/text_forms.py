@@ -39,7 +39,7 @@ def _netflix(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
     n_blocks = 0
     for at, line in enumerate(lines):
         stripped = line.strip()
-        if stripped.endswith(b":"):
+        if re.fullmatch(rb"\d+:", stripped):
             item, lines[at] = stripped[:-1], b"#" + line
             n_blocks += 1
         elif stripped:

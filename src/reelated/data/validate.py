@@ -72,7 +72,7 @@ def validate(
     check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
     options = check_options(columns, item_columns, invalid, map, encoding, dates, layout)
     given_scale = None if scale is None else check_scale(scale)
-    collector = ErrorCollector()
+    collector = ErrorCollector(invalid)
     try:
         # "drop" collects every bad line instead of stopping at the first
         tables = read_tables(source, options._replace(invalid="drop"), items, users, collector)

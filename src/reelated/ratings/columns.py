@@ -12,17 +12,18 @@ ColumnNames = Mapping[str, str | None] | None
 Aliases = Mapping[str, tuple[str, ...]]
 
 _USERS = (
-    "user customer cust member reviewer visitor account client subscriber reader listener player viewer profile person "
-    "buyer rater critic voter student"
-).split()
+    "user", "customer", "cust", "member", "reviewer", "visitor", "account", "client", "subscriber", "reader",
+    "listener", "player", "viewer", "profile", "person", "buyer", "rater", "critic", "voter", "student",
+)  # fmt: skip
 _ITEMS = (
-    "item movie product film book game artist track joke anime article business stock song recipe course show series "
-    "manga beer video news app hotel restaurant place content music venue program episode album title"
-).split()
+    "item", "movie", "product", "film", "book", "game", "artist", "track", "joke", "anime", "article", "business",
+    "stock", "song", "recipe", "course", "show", "series", "manga", "beer", "video", "news", "app", "hotel",
+    "restaurant", "place", "content", "music", "venue", "program", "episode", "album", "title",
+)  # fmt: skip
 _ENDINGS = ("id", "no", "nr", "num", "number", "idx", "index", "key", "code")
 
 
-def _ids(nouns: list[str]) -> tuple[str, ...]:
+def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the usual names of the id of a thing, such as `movieid` and `movienr`."""
     return tuple(noun + ending for ending in _ENDINGS for noun in nouns)
 
@@ -40,8 +41,8 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
         "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label", "weight", "plays", "playcount",
-        "ratingvalue", "ratingscore", "userscore", "myscore", "rate", "vote", "points", "liked", "isrecommended",
-        "recommended",
+        "ratingvalue", "ratingscore", "starrating", "overallrating", "userscore", "myscore", "rate", "vote",
+        "points", "liked", "isrecommended", "recommended",
     ),
     "timestamp": (
         "timestamp", "time", "ts", "date", "datetime", "unixtime", "unixreviewtime", "ratedat", "createdat",
@@ -107,20 +108,20 @@ def named(
     selected = match_columns(frame.columns, aliases, columns)
     missing = [name for name in required if name not in selected]
     if missing:
+        free = [name for name in frame.columns if name not in selected.values()]
         raise InputError(
-            f"No column for {' and '.join(missing)} among the table's columns {shown}.{_hint(missing, frame, selected)}",
+            f"No column for {' and '.join(missing)} among the table's columns {shown}.{_hint(missing, free)}",
             remedy=_remedy(missing, aliases),
         )
     return frame.select(pl.col(theirs).alias(ours) for ours, theirs in selected.items())
 
 
-def _hint(missing: list[str], frame: pl.DataFrame, selected: Mapping[str, str]) -> str:
-    """Return the columns that may be meant: the only one left, or one whose name contains the word."""
-    free = [name for name in frame.columns if name not in selected.values()]
-    words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ["rating", "score", "stars", "count", "quantity"]}
+def _hint(missing: list[str], free: list[str]) -> str:
+    """Return the columns that may be meant: the only one left, or those whose names contain the word."""
+    words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
     near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
-    if len(missing) == len(free) == 1:
-        near = {missing[0]: free[0]}
+    if missing == ["rating"] and len(free) == 1:
+        near = {"rating": free[0]}
     pairs = ", ".join(f"{shorten(theirs)} for {ours}" for ours, theirs in near.items() if theirs)
     return f" Did you mean {pairs}?" if pairs else ""
 

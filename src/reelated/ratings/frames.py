@@ -81,19 +81,24 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
         return from_sparse(what, *frame)
     if hasattr(frame, "to_pydict") or (hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc")):
         return _as_polars(pl.DataFrame(frame), what)
-    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; converting column by column needs no pyarrow
-        frame = _with_index(frame)
-        return _from_columns(what, [(_text(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)])
+    return _from_columns(what, _python_columns(frame, what))
+
+
+def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
+    """Return the names and values of the columns of a table in pandas, NumPy or plain Python."""
     if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series with the ids as its index
-        return _as_polars(frame.to_frame("rating" if frame.name is None else frame.name), what)
+        frame = frame.to_frame("rating" if frame.name is None else frame.name)
+    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # converting column by column needs no pyarrow
+        frame = _with_index(frame)
+        return [(_text(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
     if isinstance(frame, Mapping) and frame and all(isinstance(values, Mapping) for values in frame.values()):
-        return _as_polars(from_nested(frame), what)
+        frame = from_nested(frame)
     if isinstance(frame, Mapping):
-        return _from_columns(what, [(str(name), values) for name, values in frame.items()])
+        return [(str(name), values) for name, values in frame.items()]
     if isinstance(frame, np.ndarray) and frame.dtype.names:
-        return _from_columns(what, [(name, frame[name]) for name in frame.dtype.names])
+        return [(name, frame[name]) for name in frame.dtype.names]
     if isinstance(frame, (list, tuple, np.ndarray)) and len(frame):
-        return _from_columns(what, from_records(what, list(frame)))
+        return from_records(what, list(frame))
     raise InputTypeError(
         f"expected a polars or pandas DataFrame, an Arrow table, a mapping of columns, a list of tuples or dicts, or a "
         f"sparse matrix, not {type(frame).__name__}.",

@@ -13,7 +13,7 @@ RatingMap = Mapping[object, float | None]
 
 _STAR = "[★⭐✭✮*]"
 _STARS = rf"^(?:{_STAR}\x{{FE0F}}?)*½?[☆✩]*$"
-_WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+_WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
 _EXPECTED = "expected a finite number"
 
 
@@ -93,7 +93,9 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
     if not text.filter(comma).str.contains(r",\d{3}$").all():  # 1,000 may be a thousand
         yield _where(text, comma).str.replace(",", ".").cast(pl.Float64, strict=False)
     yield from _grouped(text)
-    parts = text.str.extract_groups(r"^(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)$").struct.unnest()
+    parts = text.str.extract_groups(
+        r"^(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)(?: stars)?$"
+    ).struct.unnest()
     wholes = parts["of"].drop_nulls()
     if len(wholes):
         same = (parts["of"] == wholes.mode().sort()[0]).fill_null(False)
@@ -102,6 +104,7 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
     yield stars.set(~text.str.contains(_STARS).fill_null(False), None)
     yield text.str.extract(r"^(\d+(?:\.\d+)?)\s?%$").cast(pl.Float64, strict=False)
     yield text.str.extract(r"(?i)^(\d+(?:\.\d+)?)[\s-]*stars?$").cast(pl.Float64, strict=False)
+    yield text.str.extract(r"^(\d+)½$").cast(pl.Float64, strict=False) + 0.5
     words = text.str.to_lowercase()
     yield words.replace_strict(_WORDS, default=None, return_dtype=pl.Float64)
 
