@@ -38,10 +38,10 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
 
 
 def _utf16_without_mark(data: bytes) -> str:
-    """Return the encoding of a text whose every second byte is NUL; empty if there are others."""
+    """Return the encoding of a text in which most of every second byte is NUL, and no other; else empty."""
     start = data[:200]
     for at, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(start) > 3 and not any(start[at::2]) and all(start[1 - at :: 2]):
+        if 2 * start[at::2].count(0) > len(start[at::2]) and all(start[1 - at :: 2]):
             return name
     return ""
 

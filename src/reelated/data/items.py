@@ -118,12 +118,12 @@ def _parse_dates(table: pl.DataFrame) -> pl.DataFrame:
     dates = table["release_date"]
     if dates.dtype == pl.String:
         try:
-            seconds = as_seconds(dates).values
+            converted = as_seconds(dates)
         except InputError:  # day or month first is unknown
             return table
-        if 10 * (seconds.null_count() - dates.null_count()) > len(dates):
+        if converted.unreadable is not None and 10 * int(converted.unreadable.sum()) > len(dates):
             return table
-        dates = pl.from_epoch(seconds, "s").cast(pl.Date).alias("release_date")
+        dates = pl.from_epoch(converted.values, "s").cast(pl.Date).alias("release_date")
     if dates.dtype not in (pl.Date, pl.Datetime):
         return table
     years = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table), dtype=pl.Int32)
