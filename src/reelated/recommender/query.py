@@ -14,6 +14,7 @@ from reelated.ratings import Ratings, Scale
 from reelated.ratings.matrix import as_decimals
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import WeightedRows
+from reelated.recommender.recency import ages_of, recency_weights
 
 
 class Query(NamedTuple):
@@ -38,8 +39,8 @@ class Query(NamedTuple):
 
     @property
     def rows(self) -> WeightedRows:
-        """The row and its weights."""
-        return WeightedRows(self.row, self.weights)
+        """The row and its weights; a user without an id is new."""
+        return WeightedRows(self.row, self.weights, are_new=self.user_id is None)
 
     @property
     def mean(self) -> float:
@@ -80,6 +81,20 @@ def query_of_user(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] 
         raise unknown_user(user_id, Advice.NEW_USER) from None
     own = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
     return Query(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], own)
+
+
+def query_of_profile(
+    items: npt.NDArray[Any],
+    ratings: npt.NDArray[np.float32],
+    times: npt.NDArray[np.int64] | None,
+    user_id: Any,
+    recommender: Any,
+) -> Query:
+    """Return a user whose ratings are kept elsewhere, as ascending indices of items, ratings and times."""
+    half_life, weights = recommender.recency_half_life, None
+    if half_life is not None and times is not None:
+        weights = recency_weights(ages_of(times), half_life, recommender.recency_floor)
+    return Query(one_row(items, ratings, len(recommender.item_ids)), user_id, weights)
 
 
 def query_of_ratings(ratings: Any, catalogue: Catalogue, scale: Scale) -> Query:

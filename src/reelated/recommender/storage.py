@@ -27,19 +27,20 @@ from reelated.models import MODELS, LinearItemModel
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds
 from reelated.ratings import Ids, Ratings, Scale
-from reelated.recommender.answering import FittedRecommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Models
+from reelated.recommender.fitting import check_models
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
+from reelated.recommender.state import State
 
-FORMAT = 5
+FORMAT = 6
 SETTINGS = ("by", "fill_with_popular", "recency_half_life", "recency_floor")
 """Parameters of the recommender that the manifest holds."""
 ITEM_SCHEMA = {"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)}
 """Columns that every table of items has; item ids may be text."""
 
 
-def save(recommender: FittedRecommender, path: Path, *, ratings: bool) -> Path:
+def save(recommender: State, path: Path, *, ratings: bool) -> Path:
     """Write everything beside the target, then put it in place: there is never half a model."""
     path = path.absolute()
     beside = folder_beside(path)
@@ -76,7 +77,7 @@ def _swap(beside: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(recommender: FittedRecommender, folder: Path, with_ratings: bool) -> None:
+def _write(recommender: State, folder: Path, with_ratings: bool) -> None:
     kept = recommender.ratings_ if with_ratings else None
     catalogue = recommender.catalogue_
     models = {
@@ -173,7 +174,7 @@ def _assemble(folder: ModelFolder, manifest: dict[str, Any], make: Callable[...,
         unfitted = {name: _read_entry(entry, scale) for name, entry in manifest["models"].items()}
         pair = Models(**({"ranker": None, "rater": None} | unfitted))
         made = make(*pair, **{name: manifest[name] for name in SETTINGS})
-        made.check_models(*pair)
+        check_models(made, *pair)
         made.feedback_ = check_choice("feedback", manifest["feedback"], ("explicit", "implicit"))
         made.noun_ = check_noun(manifest["noun"])
         made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
