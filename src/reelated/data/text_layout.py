@@ -67,7 +67,7 @@ class ColumnSpec(NamedTuple):
     @property
     def is_ratings(self) -> bool:
         """Return whether the table is that of the ratings."""
-        return "rating" in self.aliases
+        return {"user_id", "rating"} <= self.aliases.keys()
 
     def match(self, names: tuple[str, ...]) -> dict[str, str]:
         """Return Reelated's name → the table's name for the columns to read."""
