@@ -31,6 +31,8 @@ class Advice(StrEnum):
     DUPLICATES = "Choose duplicates='last', 'first' or 'mean'."
     NAME_COLUMNS = "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
     NAME_ITEM_COLUMNS = "Name the columns with item_columns={'item_id': …, 'title': …}."
+    OWN_COLUMNS = "Name them with columns={'title': …, 'year': …, 'rating': …}."
+    HIGHEST_RATING = "Say highest=10, or whatever the highest possible rating of the table is."
     NAME_POSITIONS = "Name the columns by position: columns={'user_id': 1, 'item_id': 2, 'rating': 3}."
     MAP_WORDS = "Map words to ratings: map={'like': 1, 'dislike': 0}."
     WITHOUT_TIMES = "To read without times: columns={'timestamp': None}."

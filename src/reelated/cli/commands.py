@@ -15,20 +15,25 @@ from reelated.cli.cluster import Engine
 from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
 from reelated.cli.map import check_map, write_map
 from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
+from reelated.cli.several import as_users, print_lists, print_table, read_pairs
 from reelated.cli.shared_options import (
     AudienceBy,
     By,
     Exclude,
     Form,
     Genres,
+    Highest,
     Item,
     Items,
     N,
+    OptionalItem,
     Rate,
+    RatingsFile,
     Source,
     User,
     Years,
     as_filters,
+    as_own_ratings,
     as_ratings,
     as_user,
     with_fitting,
@@ -101,12 +106,15 @@ def _root(
 
 
 @app.command(epilog="Example: reelated recommend sample --user 300 --genres Comedy,Drama --years 1990-1999")
-@with_recommender("user", "item", "rate")
+@with_recommender("user", "item", "rate", "ratings_file", "users")
 def recommend(
     rec: Recommender,
     user: User = None,
     item: Items = None,
     rate: Rate = None,
+    ratings_file: RatingsFile = None,
+    highest: Highest = None,
+    users: str | None = None,
     n: N = 10,
     by: By = None,
     genres: Genres = None,
@@ -115,8 +123,13 @@ def recommend(
     why: Annotated[bool, typer.Option("--why", help="Show the contributions to each score.")] = False,
     form: Form = "table",
 ) -> None:
-    """Recommend items to a user or a new user, or users for an item."""
+    """Recommend items to a user, a new user or several users, or users for an item.
+
+    For several users: --users 1,2,3, or a file with one id a line or a column user_id.
+    """
     filters = as_filters(rec, genres, years, exclude)
+    if users is not None:
+        return print_lists(rec.recommend_batch(n, by=by, users=as_users(rec, users), **filters), rec.noun_, form)
     if item is not None and (rec.is_events or len(item) > 1):
         items = [find_item(rec, text) for text in item]
         return print_answers(rec.recommend(items=items, n=n, by=by, **filters), form, why=why)
@@ -124,7 +137,8 @@ def recommend(
         if any(value is not None for value in filters.values()):
             raise typer.BadParameter("--genres, --years and --exclude cannot be used with --item, which lists users.")
         return _audience(rec, item[0], n, by, form)
-    print_answers(rec.recommend(**_user_or_ratings(rec, user, rate), n=n, by=by, **filters), form, why=why)
+    query = _user_or_ratings(rec, user, rate, ratings_file, highest)
+    print_answers(rec.recommend(**query, n=n, by=by, **filters), form, why=why)
     return None
 
 
@@ -176,16 +190,25 @@ def similar(
 
 
 @app.command(epilog="Example: reelated predict sample --user 300 --item Fargo")
-@with_recommender("user", "rate")
+@with_recommender("user", "rate", "ratings_file", "pairs")
 def predict(
     rec: Recommender,
-    item: Item,
+    item: OptionalItem = None,
     user: User = None,
     rate: Rate = None,
+    ratings_file: RatingsFile = None,
+    highest: Highest = None,
+    pairs: Annotated[str | None, typer.Option(help="A table of pairs of user_id and item_id.")] = None,
     form: Form = "table",
 ) -> None:
-    """Predict the rating that a user or a new user would give an item."""
-    print_prediction(rec.predict(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item)), rec.noun_, form)
+    """Predict the rating that a user or a new user would give an item, or those of a table of pairs."""
+    if (item is None) == (pairs is None):
+        raise typer.BadParameter(f"got {'neither' if item is None else 'both'}: expected --item or --pairs.")
+    if pairs is not None:
+        return print_table(rec.predict_batch(read_pairs(rec, pairs)), form)
+    query = _user_or_ratings(rec, user, rate, ratings_file, highest)
+    print_prediction(rec.predict(**query, item_id=find_item(rec, item or "")), rec.noun_, form)
+    return None
 
 
 @app.command(epilog="Example: reelated explain sample --user 300 --item Fargo --by rating")
@@ -202,8 +225,11 @@ def explain(
     print_why(rec.explain(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)
 
 
-def _user_or_ratings(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[str, Any]:
-    return {"user_id": as_user(rec, user), "ratings": as_ratings(rec, rate)}
+def _user_or_ratings(
+    rec: Recommender, user: str | None, rate: list[str] | None, file: str | None = None, highest: float | None = None
+) -> dict[str, Any]:
+    ratings = as_ratings(rec, rate) if file is None else as_own_ratings(rec, file, highest)
+    return {"user_id": as_user(rec, user), "ratings": ratings}
 
 
 @app.command(epilog="Example: reelated find sample 'star wasr'")
@@ -470,7 +496,9 @@ PANELS = {
 
 def arrange_help() -> None:
     """Put the commands into panels, in their order."""
-    by_name = {command.name or command.callback.__name__: command for command in app.registered_commands}
+    by_name = {
+        command.name or getattr(command.callback, "__name__", ""): command for command in app.registered_commands
+    }
     app.registered_commands.clear()
     for panel, names in PANELS.items():
         for name in names:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy as np
 import polars as pl
 from sklearn.base import BaseEstimator
 
@@ -28,8 +29,10 @@ from reelated.recommender.lists import (
     fill_from,
     item_list,
     neighbor_table,
+    pairs_table,
     rating_scale,
     similar_list,
+    user_indices,
 )
 from reelated.recommender.query import Query, query_of, warned_query
 from reelated.recommender.recency import weights_of
@@ -375,14 +378,17 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
+        users: Iterable[Any] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """Recommend items to all users of the data, some thousand users at a time.
+        """Recommend items to all users of the data, or to some, some thousand users at a time.
 
         Parameters
         ----------
         n, by, genres, years, exclude
             As for `recommend`.
+        users : iterable of int or str, optional
+            The users, in the order of the lists; by default all, by ascending id.
         progress : callable, optional
             Called with the fraction done.
 
@@ -393,12 +399,15 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             returns.
         """
         user_ids, by, n = self.kept_ratings().user_ids, self.sorted_by(by), check_integer("n", n, 1)
-        mask, n_users = self.catalogue_.allowed(genres, years, exclude), len(user_ids)
+        mask = self.catalogue_.allowed(genres, years, exclude)
+        chosen = np.arange(len(user_ids)) if users is None else user_indices(user_ids, check_list("users", users))
+        n_users = len(chosen)
         for start in range(0, n_users, CHUNK):
             stop = min(start + CHUNK, n_users)
-            rows = self.engine.all_users.slice(start, stop)
+            everyone = self.engine.all_users
+            rows = everyone.slice(start, stop) if users is None else everyone.take(chosen[start:stop])
             batch = self.engine.answer(rows, n, by, mask, fill_from(self))
-            yield batch_table(batch, user_ids, start, self.catalogue_)
+            yield batch_table(batch, user_ids.take(chosen[start:stop]), self.catalogue_)
             if progress:
                 progress(stop / n_users)
 
@@ -504,6 +513,28 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """
         query, item = warned_query(self, user_id, ratings), self.fitted.index_of(item_id)
         return predict(self.engine, query, item, self.catalogue_)
+
+    def predict_batch(self, pairs: FrameLike) -> pl.DataFrame:
+        """Predict the ratings of many pairs of user and item; a user's own rating of the item is not used.
+
+        Parameters
+        ----------
+        pairs : polars or pandas DataFrame, Arrow table or mapping of columns
+            `user_id item_id`, in any of their usual names.
+
+        Returns
+        -------
+        polars.DataFrame
+            `user_id item_id predicted_rating low high`, a row for each pair, in their order. The rating of an unknown
+            user is predicted as that of a new user without ratings; that of an unknown item is null. `low` and `high`
+            are the ends of the 80 % interval, null if the model has none.
+
+        Raises
+        ------
+        InputError
+            A column is missing, or the model was saved without ratings.
+        """
+        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self._fitted)
 
     def explain(
         self,

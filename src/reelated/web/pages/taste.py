@@ -70,7 +70,7 @@ def taste_of(rec: Recommender, query: Query) -> Taste:
 @lru_cache(maxsize=2)
 def _names(catalogue: Catalogue) -> dict[str, list[tuple[str, ...]]]:
     """Return the genres and the decade of each item."""
-    decades = [() if year is None else (f"{year // 10 * 10}s",) for year in catalogue.years]
+    decades: list[tuple[str, ...]] = [() if year is None else (f"{year // 10 * 10}s",) for year in catalogue.years]
     return {"genres": catalogue.genres, "decades": decades}
 
 
