@@ -31,6 +31,11 @@ _ITEM = typer.Option("--item", "--movie", help="An item id or title; title:300 f
 Item = Annotated[str, _ITEM]
 OptionalItem = Annotated[str | None, _ITEM]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
+Kind = Literal["ratings", "similarity", "neighborhood", "user"]
+Color = Literal["genres", "decades"]
+Target = Literal["items", "users"]
+Goal = Literal["any", "liked", "rating"]
+TunedModel = Literal["ease", "bpmf", "item-knn"]
 Form = Literal["table", "json", "csv"]
 """Output format, set with `--json` and `--csv`."""
 

@@ -1,19 +1,17 @@
 """`reelated tune`: search hyperparameters, and print the code that uses the best."""
 
 import shlex
-from typing import Any, Literal
+from typing import Any
 
 from rich.text import Text
 
 from reelated.cli.progress import working
+from reelated.cli.shared_options import Goal
 from reelated.cli.show import console, print_json
 from reelated.cli.sources import Options, read_source
 from reelated.evaluation import Tuning, tune
 from reelated.evaluation.tuning import check_optuna
 from reelated.recommender.rows import printable
-
-Goal = Literal["any", "liked", "rating"]
-TunedModel = Literal["ease", "bpmf", "item-knn"]
 
 
 def tune_source(source: str, options: Options, goal: Goal, **search: Any) -> Tuning:

@@ -8,7 +8,6 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.base import BaseEstimator
 
 from reelated.errors import (
     Advice,
@@ -22,6 +21,7 @@ from reelated.errors import (
 )
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
+from reelated.models.estimator import Estimator
 from reelated.parallel import Progress
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.audience import AudienceBy, assign_with_cap, audience_of, audience_table
@@ -41,7 +41,7 @@ CHUNK = 4096
 """Users whose lists are made at once by `recommend_batch`."""
 
 
-class FittedRecommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class FittedRecommender(Estimator):
     """The answers of a fitted `Recommender`, which adds fitting, saving and loading."""
 
     by: By

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import clone
 
 from reelated.errors import (
     Advice,
@@ -21,6 +20,7 @@ from reelated.errors import (
     show_bytes,
 )
 from reelated.models.contracts import By, Ranker, Rater
+from reelated.models.estimator import clone
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, FrameLike, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
