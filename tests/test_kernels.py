@@ -186,9 +186,9 @@ def test_solve_spd_reads_only_the_lower_triangle(dtype):
     matrix, expected = half.T @ half + np.eye(30), np.arange(30.0)
     system, solution = matrix.astype(dtype), (matrix @ expected).astype(dtype)
     system[np.triu_indices(30, 1)] = np.nan
-    assert solve_spd(system, solution)
+    assert solve_spd(30, system.ravel(), solution, np.empty(4, np.int64))
     assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
-    assert not solve_spd(-np.eye(3, dtype=dtype), np.ones(3, dtype))
+    assert not solve_spd(3, -np.eye(3, dtype=dtype).ravel(), np.ones(3, dtype), np.empty(4, np.int64))
 
 
 @pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])

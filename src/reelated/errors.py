@@ -13,7 +13,6 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import polars as pl
 
 
 class Advice(StrEnum):
@@ -88,8 +87,13 @@ class Wording(NamedTuple):
 
 
 PYTHON = Wording()
-LIBRARY_ERRORS = (Exception, pl.exceptions.PanicException)
-"""What a library may raise on damaged data; a panic of polars is not an `Exception`."""
+
+
+def library_errors() -> tuple[type[BaseException], ...]:
+    """Return what a library may raise on damaged data; a panic of polars is not an `Exception`."""
+    from polars.exceptions import PanicException
+
+    return Exception, PanicException
 
 
 class _NoValue(Enum):  # an enumeration, because its members stay the same when pickled

@@ -14,22 +14,16 @@ from numba.core.caching import IndexDataCacheFile
 
 
 def njit_nogil(function: Callable[..., Any]) -> Any:
-    """Compile at the first call, to run without the GIL; cache the machine code on disk."""
-    return _njit(function)
+    """Compile at the first call, to run without the GIL; cache the machine code on disk.
 
-
-def njit_no_alloc(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that allocates no arrays, without reference counts, which cost more than most inner loops."""
-    # error_model="numpy": a division by zero gives inf or NaN instead of an exception path in every loop
-    return _njit(function, _nrt=False, error_model="numpy")
-
-
-def _njit(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile with the on-disk cache, or without it where no folder is writable."""
+    A kernel allocates no arrays: its caller passes those that it writes to. Without reference counts, inner loops are
+    faster and compile in a fraction of the time, and so do divisions without an exception (by 0: infinite or NaN).
+    """
+    options = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
     try:
-        compiled = njit(nogil=True, cache=True, **options)(function)
-    except RuntimeError:
-        return njit(nogil=True, **options)(function)
+        compiled = njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder is writable
+        return njit(**options)(function)
     if folder := getattr(getattr(compiled, "_cache", None), "cache_path", None):
         drop_stale_cache(folder)
         if type(getattr(compiled._cache, "_cache_file", None)) is IndexDataCacheFile:

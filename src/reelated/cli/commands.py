@@ -8,28 +8,29 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import reelated
-from reelated.cli import calibration, service_commands
+from reelated.cli import service_commands
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check_command import Rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
-from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
-from reelated.cli.map import check_map, write_map
-from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
-from reelated.cli.several import as_users, print_lists, print_table, read_pairs
 from reelated.cli.shared_options import (
     AudienceBy,
     By,
+    Color,
     Exclude,
     Form,
     Genres,
+    Goal,
     Highest,
     Item,
     Items,
+    Kind,
     N,
     OptionalItem,
     Rate,
     RatingsFile,
     Source,
+    Target,
+    TunedModel,
     User,
     Years,
     as_filters,
@@ -53,10 +54,7 @@ from reelated.cli.show import (
     print_why,
 )
 from reelated.cli.sources import Options, find_item, fit_source, open_source
-from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
 from reelated.errors import plural, plural_of, show_bytes
-from reelated.evaluation.evaluate import Target
-from reelated.map.groups import Color
 from reelated.recommender import Recommender
 
 
@@ -96,6 +94,19 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
+# A command imports the package that it needs when it runs: all of them take longer than most commands.
+def _check_picture(output: Path) -> Path:
+    from reelated.cli.plot import check_picture
+
+    return check_picture(output)
+
+
+def _check_map(output: Path) -> Path:
+    from reelated.cli.map import check_map
+
+    return check_map(output)
+
+
 @app.callback()
 def _root(
     version: Annotated[
@@ -129,6 +140,8 @@ def recommend(
     """
     filters = as_filters(rec, genres, years, exclude)
     if users is not None:
+        from reelated.cli.several import as_users, print_lists
+
         return print_lists(rec.recommend_batch(n, by=by, users=as_users(rec, users), **filters), rec.noun_, form)
     if item is not None and (rec.is_events or len(item) > 1):
         items = [find_item(rec, text) for text in item]
@@ -205,6 +218,8 @@ def predict(
     if (item is None) == (pairs is None):
         raise typer.BadParameter(f"got {'neither' if item is None else 'both'}: expected --item or --pairs.")
     if pairs is not None:
+        from reelated.cli.several import print_table, read_pairs
+
         return print_table(rec.predict_batch(read_pairs(rec, pairs)), form)
     query = _user_or_ratings(rec, user, rate, ratings_file, highest)
     print_prediction(rec.predict(**query, item_id=find_item(rec, item or "")), rec.noun_, form)
@@ -335,7 +350,7 @@ def plot(
     source: Source,
     kind: Annotated[Kind, typer.Argument(help="The kind of plot.", metavar="KIND")],
     options: Options,
-    output: Annotated[Path, typer.Option("-o", "--output", callback=check_picture, help="A .png or .svg file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=_check_picture, help="A .png or .svg file.")],
     item: Annotated[
         list[str] | None, typer.Option("--item", "--movie", help="An item id or title. Repeatable.")
     ] = None,
@@ -347,6 +362,8 @@ def plot(
 
     Show the plot of a user to that user only.
     """
+    from reelated.cli.plot import check_usage, draw, write
+
     check_usage(kind, item, user, n)
     style: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
     write(draw(source, options, kind, item, user, **style), output)
@@ -357,10 +374,12 @@ def plot(
 @with_recommender()
 def map_(
     rec: Recommender,
-    output: Annotated[Path, typer.Option("-o", "--output", callback=check_map, help="An .svg file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=_check_map, help="An .svg file.")],
     color: Annotated[Color, typer.Option(help="Colour the dots by genres or decades.")] = "genres",
 ) -> None:
     """Draw a map of all items to an SVG file; similar items are close together, and hovering shows a title."""
+    from reelated.cli.map import write_map
+
     write_map(rec, output, color)
     console().print(f"{plural(len(rec.item_ids), rec.noun_)} drawn to {output}.", markup=False)
 
@@ -407,6 +426,9 @@ def evaluate(
     form: Form = "table",
 ) -> None:
     """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
+    from reelated.cli import calibration
+    from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
+
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
     if protocol == calibration.NAME and report is None:
         calibration.print_new_users(source, options, evaluation, form)
@@ -427,6 +449,8 @@ def tune(
     form: Form = "table",
 ) -> None:
     """Search hyperparameters on a part of the ratings, and print the code that uses the best."""
+    from reelated.cli.tune import print_tuning, tune_source
+
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
     print_tuning(tune_source(source, options, goal, **given), source, form)
 

@@ -47,6 +47,11 @@ RatingsFile = Annotated[
 Highest = Annotated[
     float | None, typer.Option("--highest", help="The highest possible rating in --ratings-file, such as 10.")
 ]
+Kind = Literal["ratings", "similarity", "neighborhood", "user"]
+Color = Literal["genres", "decades"]
+Target = Literal["items", "users"]
+Goal = Literal["any", "liked", "rating"]
+TunedModel = Literal["ease", "bpmf", "item-knn"]
 Form = Literal["table", "json", "csv"]
 """Output format, set with `--json` and `--csv`."""
 

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated.errors import InputError, check_choice, check_integer
@@ -13,6 +12,7 @@ from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions, PairContributions
+from reelated.models.estimator import Estimator
 from reelated.models.topn import SLICE, ListOptions, Terms, TopN, top_n_of_rows
 from reelated.models.validation import (
     check_columns,
@@ -32,7 +32,7 @@ _ALL = np.empty(0, np.bool_)
 _SCORE = kernels.ScoreParams(False, False, False, 0.0)
 
 
-class LinearItemModel(BaseEstimator):
+class LinearItemModel(Estimator):
     """A model with an item × item matrix.
 
     The score of item `i` is a sum over the items `j` that the row has rated, ``Σ_j s_ij v_j``. `rating_weight` gives
@@ -58,11 +58,6 @@ class LinearItemModel(BaseEstimator):
     arrays: ClassVar[dict[str, ArraySpec]] = {}
     uses_side_info: ClassVar[bool] = False
     has_posterior: ClassVar[bool] = False
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     def prepare(self) -> None:
         """Convert the fitted matrix for the kernels; called after a fit or a load."""

@@ -8,8 +8,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.special import ndtri
-from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated.errors import check_choice, check_integer, check_number
@@ -17,6 +15,7 @@ from reelated.models.arrays import ArraySpec
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions, PairContributions
+from reelated.models.estimator import Estimator
 from reelated.models.topn import TopN
 from reelated.models.validation import (
     check_columns,
@@ -39,7 +38,7 @@ UNKNOWN = -1
 """Placeholder for the number of users who rated both items, which this model does not count."""
 
 
-class DrawnModel(BaseEstimator):
+class DrawnModel(Estimator):
     """A model of posterior samples; every prediction is the mean over the samples. `BPMF` documents the arrays."""
 
     units_: Numbers
@@ -89,11 +88,6 @@ class DrawnModel(BaseEstimator):
     def learned_numbers(self) -> list[npt.NDArray[Any]]:
         """Return the learned arrays, so that a caller can check that they are finite."""
         return [getattr(self, name) for name in self.arrays]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     def prepare(self) -> None:
         """Convert the learned arrays for the kernels; called after a fit or a load."""
@@ -166,6 +160,8 @@ class DrawnModel(BaseEstimator):
         low, high : ndarray of float64, shape (n_pairs,)
             Clipped to the scale of the ratings.
         """
+        from scipy.special import ndtri
+
         quantile = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
         X = check_rows(self, X)
         mean, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)

@@ -8,10 +8,10 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import polars as pl
-from sklearn.base import BaseEstimator
 
 from reelated.errors import Advice, InputError, check_integer, no_users, plural
 from reelated.models.contracts import By, Ranker, Rater
+from reelated.models.estimator import Estimator
 from reelated.parallel import Progress, check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
@@ -43,7 +43,7 @@ CHUNK = 4096
 """Users whose lists are made at once by `recommend_batch`."""
 
 
-class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Recommender(Estimator):
     """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
 
     Parameters
@@ -534,7 +534,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         InputError
             A column is missing, or the model was saved without ratings.
         """
-        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self._fitted)
+        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self.fitted)
 
     def explain(
         self,
