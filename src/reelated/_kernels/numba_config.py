@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, UserWideCacheLocator
+from numba.core.dispatcher import Dispatcher
+
+from reelated._kernels import packaged_code
 
 
 def njit_nogil(function: Callable[..., Any]) -> Any:
@@ -25,16 +28,35 @@ def njit_no_alloc(function: Callable[..., Any]) -> Any:
 
 
 def _njit(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile with the on-disk cache, or without it where no folder is writable."""
-    try:
-        compiled = njit(nogil=True, cache=True, **options)(function)
-    except RuntimeError:
-        return njit(nogil=True, **options)(function)
-    if folder := getattr(getattr(compiled, "_cache", None), "cache_path", None):
-        drop_stale_cache(folder)
-        if type(getattr(compiled._cache, "_cache_file", None)) is IndexDataCacheFile:
-            compiled._cache._cache_file.__class__ = CheckedCacheFile
+    """Compile with a cache: code from the wheel, else from the disk if a folder is writable."""
+    compiled = njit(nogil=True, **options)(function)
+    if isinstance(compiled, Dispatcher):  # a plain function with NUMBA_DISABLE_JIT=1
+        compiled._cache = KernelCache(function)
     return compiled
+
+
+class NoFolder(UserWideCacheLocator):  # type: ignore[misc]
+    """The last choice, where no folder is writable: code from the wheel is loaded, and nothing is saved."""
+
+    def ensure_cache_path(self) -> None:
+        """Accept a folder that does not exist."""
+
+
+class KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    """Where and how the code of kernels is kept."""
+
+    _locator_classes = (*CompileResultCacheImpl._locator_classes, NoFolder)
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """The cache of one kernel."""
+
+    _impl_class = KernelCacheImpl
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        drop_stale_cache(self.cache_path)
+        self._cache_file.__class__ = CheckedCacheFile
 
 
 class CheckedCacheFile(IndexDataCacheFile):  # type: ignore[misc]
@@ -50,6 +72,8 @@ class CheckedCacheFile(IndexDataCacheFile):  # type: ignore[misc]
 
     def load(self, key: Any) -> Any:
         """Return the compiled code of a signature; None if there is none, or it is damaged."""
+        if (packaged := packaged_code.load(self._index_name, key)) is not None:
+            return packaged
         with suppress(Exception):  # also of pickle, for types that a former version had
             return super().load(key)
 
