@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from contextlib import nullcontext
 
 import numpy as np
 import polars as pl
@@ -113,19 +114,19 @@ def sklearn_checks():
         BiasModel(),
         BPMF(),
     ):
-        expected = SKLEARN_EXCEPTIONS.get(type(model), {})
-        for case in estimator_checks_generator(model, expected_failed_checks=expected, mark="xfail", xfail_strict=True):
-            check = (case.values if hasattr(case, "values") else case)[1]
+        for _, check in estimator_checks_generator(model):
             name = getattr(check, "func", check).__name__
             if name != "check_array_api_input":  # for other arrays than numpy's, which no estimator of ours claims
-                marks = getattr(case, "marks", ())
-                yield pytest.param(model, check, marks=marks, id=f"{type(model).__name__}-{name}")
+                reason = SKLEARN_EXCEPTIONS.get(type(model), {}).get(name)
+                yield pytest.param(model, check, reason, id=f"{type(model).__name__}-{name}")
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize(("model", "check"), list(sklearn_checks()))
-def test_the_estimator_checks_of_scikit_learn_pass(model, check):
-    check(model)
+@pytest.mark.parametrize(("model", "check", "expected_failure"), list(sklearn_checks()))
+def test_the_estimator_checks_of_scikit_learn_pass_but_for_the_named_exceptions(model, check, expected_failure):
+    # No xfail: pytest would render its traceback, which Python 3.11.0 to 3.11.4 cannot do safely beside other threads.
+    with nullcontext() if expected_failure is None else pytest.raises(AssertionError, match="sparse data"):
+        check(model)
 
 
 def minus_rmse(model, X, y=None):

@@ -10,10 +10,10 @@ from itsdangerous import URLSafeTimedSerializer
 
 import reelated
 from reelated.ratings import Scale
+from reelated.recommender.elicitation import elicitation_order
 from reelated.refit import Versions, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
-from reelated.web.elicitation import elicitation_order
 from reelated.web.pages.breakdown import break_down
 from reelated.web.pages.list_page import VisitorProfile, known_ratings
 from reelated.web.pages.rating_input import RatingInput
@@ -226,7 +226,7 @@ def test_pages_load_nothing_from_other_sites_and_nothing_inline(visitor):
         assert "unsafe" not in policy
         assert f"Reelated {reelated.__version__}." in result.text
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)|https?://", result.text)
-        assert visitor.get(page, headers={"Accept": "*/*"}).headers["cache-control"] == "no-store"
+        assert visitor.get(page, headers={"Accept": "*/*"}).headers["cache-control"] == "private, no-cache"
 
 
 def test_titles_and_genres_are_escaped(visitor):

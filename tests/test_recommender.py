@@ -235,7 +235,7 @@ def test_a_user_gets_the_same_list_alone_and_in_a_batch(any_rec, by):
 
 def test_batch_lists_are_streamed_with_progress(rec, monkeypatch):
     whole, seen = pl.concat(rec.recommend_batch(3)), []
-    monkeypatch.setattr("reelated.recommender.answering.CHUNK", 10)
+    monkeypatch.setattr("reelated.recommender.recommender.CHUNK", 10)
     parts = list(rec.recommend_batch(3, progress=seen.append))
     assert [part["user_id"].n_unique() for part in parts] == [10, 10, 10, 7]
     assert pl.concat(parts).equals(whole)

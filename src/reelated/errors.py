@@ -184,6 +184,12 @@ def unknown_user(user_id: Any, remedy: str) -> UnknownId:
     return UnknownId("no ratings by this user.", parameter="user_id", value=user_id, remedy=remedy)
 
 
+def no_rater() -> InputError:
+    """Return the error for a predicted rating from a recommender without a rater."""
+    message = "this model predicts no ratings: its data are events or equal ratings, or it was fitted without a rater."
+    return InputError(message, parameter="by", value="rating", remedy="List by score.")
+
+
 def no_users() -> InputError:
     """Return the error for a question about users of a model that was saved without them."""
     message = "This model was saved without ratings: only new users can be asked about."

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 import reelated
-from reelated.cli import service_commands
+from reelated.cli import new_users, service_commands
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check_command import Rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
@@ -336,7 +336,9 @@ def check(
 def evaluate(
     source: Source,
     options: Options,
-    protocol: Annotated[str | None, typer.Option(help="A published evaluation protocol: ml100k-microsoft, …")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="A published evaluation protocol, such as ml100k-microsoft; or new-users.")
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -355,7 +357,10 @@ def evaluate(
 ) -> None:
     """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
-    print_evaluation(evaluate_source(source, options, evaluation, report), options, evaluation, form)
+    if protocol == new_users.NAME and report is None:
+        new_users.print_new_users(source, options, evaluation, form)
+    else:
+        print_evaluation(evaluate_source(source, options, evaluation, report), options, evaluation, form)
 
 
 @app.command(epilog="Example: reelated tune sample --trials 5")

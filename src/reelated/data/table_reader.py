@@ -21,7 +21,7 @@ from reelated.data.unpack import POLARS_ERRORS, compression, decompress
 from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import named
-from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids
+from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids, required_columns
 
 _BINARY = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 
@@ -75,6 +75,8 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
     wide = spec.is_ratings and spec.options.layout == "wide"
     with prefix_errors(label):
         columns = dict(zip(layout.names, layout.names, strict=True)) if wide else _match(text, layout, spec)
+    if "rating" not in columns:
+        spec = spec._replace(required=tuple(name for name in spec.required if name != "rating"))
     inner = spec._replace(required=()) if wide else spec
     table, rejected, notes = read_text(text, layout, columns, inner)
     if not rejected or spec.options.invalid == "drop":
@@ -102,13 +104,23 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
 
 def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
     """Return the columns to read; a matrix that is read as a list gets the advice that reads it."""
+    rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()] if spec.is_ratings else []
     try:
-        return spec.match(layout.names)
+        return _with_required(spec, layout, rows).match(layout.names)
     except InputError as error:
-        rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()]
         if spec.is_ratings and not error.parameter and matrix_width(layout.names, rows) >= MIN_WIDTH:
             raise error.replace(remedy=Advice.WIDE) from None
         raise
+
+
+def _with_required(spec: ColumnSpec, layout: TextLayout, rows: list[list[str]]) -> ColumnSpec:
+    """Return the columns to read of a table that may hold events; the first rows tell whether a column is a rating."""
+    if not spec.is_ratings or spec.required != RATING_SPEC.required:
+        return spec
+    names, options = layout.names, spec.options
+    sample = {name: [row[at] for row in rows if at < len(row)] for at, name in enumerate(names)}
+    columns = by_position(spec.columns, names)
+    return spec._replace(required=required_columns(names, columns, options.feedback, options.events, sample))
 
 
 def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
@@ -142,7 +154,8 @@ def _as_ratings(
     columns = by_position(spec.columns, tuple(table.columns))
     if located is not None:
         columns = {"rating": None} if "rating" not in table.columns else {}
-    ratings = convert_ratings(table, columns, options.mapping, options.dates, names)
+    kind = options.feedback, options.events
+    ratings = convert_ratings(table, columns, options.mapping, options.dates, names, *kind)
     if located is None and options.invalid == "error":
         ratings.check()
     rejected, left_out = _rejected_rows(ratings, located), ratings.left_out(options.mapping)

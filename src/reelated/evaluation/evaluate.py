@@ -35,8 +35,8 @@ def evaluate(
     Lists hold only what the model ranks: they are not filled with popular items, and leave out the items that the user
     has rated in the part that the model knows. Every hidden rating is relevant for `any`, only those of liked items for
     `liked`. Users without a relevant item are left out of that mean, and counted. An item that is unknown to the model
-    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used. Data
-    whose ratings are all equal has no `liked` and no errors of predicted ratings; a recommender without a rater has no
+    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used. Events,
+    and data whose ratings are all equal, have no `liked` and no errors of predicted ratings; a recommender without a rater has no
     errors of predicted ratings.
 
     Parameters
@@ -107,8 +107,8 @@ class _MetricGroups(NamedTuple):
 
     @classmethod
     def of(cls, recommender: Recommender, splits: Sequence[Split]) -> "_MetricGroups":
-        """Skip liked items and rating errors where all ratings are equal, and rating errors without a rater."""
-        if all(split.train.ratings.is_one_valued for split in splits):
+        """Skip liked items and rating errors for events and equal ratings, and rating errors without a rater."""
+        if all(split.train.ratings.has_no_scale for split in splits):
             return cls(RELEVANCE[:1], False)
         return cls(RELEVANCE, recommender.rater is not None)
 

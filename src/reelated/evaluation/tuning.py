@@ -19,7 +19,7 @@ from reelated.models.contracts import Ranker
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
-from reelated.recommender.defaults import fit_model
+from reelated.recommender.fitting import fit_model, unfitted_models
 
 Goal = Literal["any", "liked", "rating"]
 N, SHARE = 10, 0.2
@@ -171,7 +171,7 @@ def tune(
     optuna = check_optuna()
     data, seed, maximize = as_dataset(data), check_integer("seed", seed, 0), goal != "rating"
     score = _score_function(within_users(data, SHARE, seed=seed), goal)
-    default, results, start = score(getattr(Recommender().unfitted_models(data)[0], _role(goal))), [], time.monotonic()
+    default, results, start = score(getattr(unfitted_models(Recommender(), data)[0], _role(goal))), [], time.monotonic()
 
     def objective(trial: Any) -> float:
         settings = {name: _suggest(trial, name, kind) for name, kind in space.items()}
@@ -198,7 +198,7 @@ def tune(
 
 def _check_goal(goal: Any, data: Dataset) -> Goal:
     """Return a goal that the data can measure, or raise `InputError`."""
-    if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.is_one_valued:
+    if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.has_no_scale:
         raise InputError("all ratings are equal, so the only goal is 'any'.", parameter="goal", value=goal)
     return cast(Goal, goal)
 

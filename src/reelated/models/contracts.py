@@ -27,7 +27,7 @@ class Model(Protocol):
     uses_side_info : bool
         Whether `fit` takes `items`, the attributes of the items.
     has_posterior : bool
-        Whether the model has `predict_intervals` and the posterior `covariance`.
+        Whether the model has `predict_intervals`, the posterior `covariance` and `for_new_users`.
     arrays : tuple of str
         The learned arrays that a saved model holds.
     """

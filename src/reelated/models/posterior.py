@@ -1,6 +1,8 @@
 """Prediction from posterior samples: ratings, intervals, recommendations, audiences and explanations."""
 
 from collections.abc import Iterator
+from copy import copy
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -47,6 +49,9 @@ class DrawnModel(BaseEstimator):
     implicit_factors_: Numbers
     precision_: Numbers
     alpha_: Numbers
+    new_user_offsets_: npt.NDArray[np.float32]
+    new_user_mean_: Numbers
+    new_user_precision_: Numbers
     counts_: Numbers
     n_features_in_: int
     scale_: tuple[float, float]
@@ -60,6 +65,9 @@ class DrawnModel(BaseEstimator):
         "implicit_factors_": ArraySpec("float64", ("n_items", "n_tastes"), optional="n_tastes"),
         "precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
         "alpha_": ArraySpec("float64", ("n_samples",), "positive"),
+        "new_user_offsets_": ArraySpec("float32", ("n_items", "n_samples")),
+        "new_user_mean_": ArraySpec("float64", ("D", "n_samples")),
+        "new_user_precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
         "counts_": ArraySpec("float64", (2,), "positive and ascending"),
     }
     """What a fit learns, but for the scale."""
@@ -88,8 +96,10 @@ class DrawnModel(BaseEstimator):
 
     def prepare(self) -> None:
         """Convert the learned arrays for the kernels; called after a fit or a load."""
+        self.__dict__.pop("for_new_users", None)  # of an earlier fit
         self._samples = kernels.PosteriorSamples(
             item_factors=_pad_to_simd(self.item_factors_),
+            offsets=_pad_to_simd(self.item_factors_[:, 0]),
             user_mean=_pad_to_simd(self.user_mean_),
             activity_slope=_pad_to_simd(self.activity_slope_),
             implicit_slope=_pad_to_simd(np.swapaxes(self.implicit_slope_, 0, 1)),
@@ -100,6 +110,25 @@ class DrawnModel(BaseEstimator):
             min_ratings=float(self.counts_[0]),
             max_ratings=float(self.counts_[1]),
         )
+
+    @cached_property
+    def for_new_users(self) -> "DrawnModel":
+        """The model of users who have only begun to rate, so that the number and choice of their ratings say nothing.
+
+        A new user's vector has the distribution over all users of the fit. The offset of an item is its expected
+        rating by those who rated it, because ratings are predicted for users who would rate the item.
+        """
+        model, samples = copy(self), self._samples
+        n_groups, D, _, lanes = samples.implicit_slope.shape
+        model._samples = samples._replace(
+            offsets=_pad_to_simd(self.new_user_offsets_),
+            user_mean=_pad_to_simd(self.new_user_mean_),
+            activity_slope=np.zeros_like(samples.activity_slope),
+            implicit_slope=np.empty((n_groups, D, 0, lanes)),
+            implicit_factors=np.empty((len(samples.implicit_factors), 0)),
+            precision=_pad_to_simd(self.new_user_precision_),
+        )
+        return model
 
     # --------------------------------------------------------------------------------------------- pairs
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:

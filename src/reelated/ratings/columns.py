@@ -15,17 +15,29 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
         "userid", "user", "uid", "customerid", "customer", "memberid", "reviewerid", "useridx", "accountid", "username",
         "visitorid", "userno", "clientid", "subscriberid", "readerid", "listenerid", "playerid", "viewerid",
-        "profileid", "personid", "reviewer", "author",
+        "profileid", "personid", "reviewer", "author", "visitor", "listener", "reader", "player", "viewer", "buyer",
+        "shopper", "shopperid", "guestid", "deviceid", "usermbid", "sessionid", "session",
     ),
     "item_id": (
         "itemid", "item", "movieid", "movie", "iid", "productid", "product", "filmid", "film",
         "bookid", "isbn", "parentasin", "asin", "gameid", "artistid", "trackid", "jokeid", "animeid", "articleid",
         "businessid", "stockcode", "sku", "songid", "recipeid", "courseid", "showid", "seriesid", "mangaid", "beerid",
         "videoid", "newsid", "appid", "hotelid", "restaurantid", "placeid", "productcode", "contentid", "gmapid",
+        "artistmbid", "artist", "albumid", "album", "article", "track", "song", "book", "game", "podcastid", "locationid",
+        "artistname", "trackname", "productname", "gametitle",
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
-        "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label", "weight", "plays", "playcount",
+        "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label",
+    ),
+    "weight": (
+        "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed", "playtime",
+        "playtimeforever", "minutes", "watchtime", "quantity", "qty", "count", "counts", "views", "clicks", "purchases",
+        "orders", "visits", "frequency", "times",
+    ),
+    "event": (
+        "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype",
+        "behaviourtype", "interaction", "interactiontype", "activity",
     ),
     "timestamp": (
         "timestamp", "time", "ts", "date", "datetime", "unixtime", "unixreviewtime", "ratedat", "createdat",

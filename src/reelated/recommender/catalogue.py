@@ -170,6 +170,10 @@ class Catalogue:
         spelled = {known[genre.casefold()] for genre in wanted if genre.casefold() in known}
         return spelled, [genre for genre in wanted if genre.casefold() not in known]
 
+    def has_unknown_genres(self, genres: str | Iterable[str] | None) -> bool:
+        """Return whether no item has any of the genres."""
+        return genres is not None and not self.split_genres(genres)[0]
+
     def genres_hint(self, genres: str | Iterable[str]) -> str:
         """Return a message about unknown genres with similar known ones; empty if all are known."""
         _, unknown = self.split_genres(genres)

@@ -12,7 +12,7 @@ from reelated.map import ItemMap
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import fit_model
+from reelated.recommender.fitting import fit_model, unfitted_models
 from reelated.refit.versions import RefitResult, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
@@ -126,7 +126,7 @@ def holdout_accuracy(recommender: Recommender, data: Dataset) -> dict[str, float
     """Return RMSE and MAE on held-out ratings; None if there are too few, or no rater."""
     matrix = data.ratings.matrix
     n_holdout = min(matrix.nnz // 20, MAX_HOLDOUT)
-    rater = recommender.unfitted_models(data)[0].rater if n_holdout else None
+    rater = unfitted_models(recommender, data)[0].rater if n_holdout else None
     if rater is None:
         return None
     holdout = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[:n_holdout])

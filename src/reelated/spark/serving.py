@@ -15,7 +15,8 @@ from reelated.errors import InputError, check_integer, plural
 from reelated.models.contracts import By
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
-from reelated.recommender.audience import CANDIDATES, AudienceBy, audience_table, candidates
+from reelated.recommender.audience import CANDIDATES, audience_table, candidates
+from reelated.recommender.engine import AudienceBy
 from reelated.spark.grouping import count_buckets, pack_by_bucket, read_cells
 from reelated.spark.rating_table import INCOMPLETE, REMEDY, Columns, is_incomplete, rating_table
 from reelated.spark.tasks import Batches, grouped_records, map_partitions
@@ -175,7 +176,7 @@ def audience(
     handle = ModelHandle.of(model)
     rec = load(handle)
     items = rec.catalogue_.indices_of(item_ids)
-    sort_by, n = rec.audience_sorted_by(by), check_integer("n", n, 1)
+    sort_by, n = rec.sorted_by(by, users=True), check_integer("n", n, 1)
     cells, user_type = _pack_ratings(ratings, columns, rec)
     item_type = SQL_TYPES[rec.item_ids.type_name]
     schema = (
