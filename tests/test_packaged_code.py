@@ -24,7 +24,8 @@ import sys
 from pathlib import Path
 from numba import types
 import machine_code
-call = "reelated._kernels.topk", "top_n", (types.Array(types.float64, 1, "C"), types.int64)
+workspace = types.Array(types.int64, 1, "C")
+call = "reelated._kernels.topk", "write_top_n", (types.Array(types.float64, 1, "C"), types.int64, workspace, workspace)
 machine_code.compile_calls([call], sys.argv[2].split(), Path(sys.argv[1]))
 """
 USE = """
@@ -67,7 +68,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A folder with real code of `top_n`, for any processor of this machine's kind."""
+    """A folder with real code of `write_top_n`, for any processor of this machine's kind."""
     levels = machine_code.LEVELS.get(machine_code.platform.machine())
     if not levels:
         pytest.skip("no instruction sets are named for this machine")
@@ -80,16 +81,16 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def top_n(tmp_path, monkeypatch):
-    """A function that returns `top_n` as at the start of a process, with an empty cache, and where that is."""
+    """A function that returns `write_top_n` as at the start of a process, with an empty cache on the disk."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
-    return lambda: numba_config.njit_nogil(topk.top_n.py_func)
+    return lambda: numba_config.njit_nogil(topk.write_top_n.py_func)
 
 
 def called(kernel):
     """Return the result of a call, and whether it compiled the kernel itself."""
     with event.install_recorder("numba:compile") as compiled:
-        result = kernel(NUMBERS, 2).tolist()
-    return result, any(entry.data["dispatcher"] is kernel for _, entry in compiled.buffer)
+        kernel(NUMBERS, 2, np.empty(2, np.int64), result := np.empty(2, np.int64))
+    return result.tolist(), any(entry.data["dispatcher"] is kernel for _, entry in compiled.buffer)
 
 
 def test_the_archive_for_most_instructions_of_the_processor_is_used(folder):

@@ -70,19 +70,21 @@ def record(target):
 
 def compile_calls(calls, needed, target):
     """Compile recorded calls for the processor in NUMBA_CPU_NAME, and write the archive."""
+    from numba.core.serialize import dumps
+
     from reelated._kernels import numba_config, packaged_code
 
     codes = {}
 
     def keep(self, key, data):
-        codes[self._index_name, repr(key[0])] = packaged_code.member(self._index_name, key), key[1][0], self._dump(data)
+        codes[self.kernel, repr(key[0])] = packaged_code.member(self.kernel, key), key[1][0], dumps(data)
 
-    numba_config.CheckedCacheFile.load = lambda *_: None
-    numba_config.CheckedCacheFile.save = keep
+    numba_config.KernelFiles.load = lambda *_: None
+    numba_config.KernelFiles.save = keep
     kernels = [(getattr(importlib.import_module(module), name), types) for module, name, types in calls]
     for kernel, types in kernels:
         kernel.compile(types)
-    wanted = {(kernel._cache._cache_file._index_name, repr(types)) for kernel, types in kernels}
+    wanted = {(kernel._cache._cache_file.kernel, repr(types)) for kernel, types in kernels}
     members = sorted(codes[function] for function in wanted)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
         for name, _, code in members:
