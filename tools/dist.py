@@ -37,6 +37,13 @@ SMOKE = {
 }
 """Extra for users → a command that needs it."""
 
+COMPILES_NOTHING = """
+from numba.core import event
+with event.install_recorder("numba:compile") as compiled:
+    exec({block!r})
+assert not compiled.buffer, [entry.data["dispatcher"] for _, entry in compiled.buffer]
+"""
+
 
 def build(target, pure):
     """Build the source distribution and the wheels into a folder; return the sizes and digests by file name."""
@@ -79,10 +86,8 @@ def readme(folder):
     blocks = re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     for title, body in re.findall(r'^```csv title="([\w.]+)"\n(.*?)^```$', text, re.MULTILINE | re.DOTALL):
         (folder / title).write_text(body, encoding="utf-8")
-    lines = [
-        line.split("  #")[0].rstrip() for language, _, body in blocks if language == "sh" for line in body.splitlines()
-    ]
-    commands = [(NEEDS.get(line.split()[1], ""), line) for line in lines if line.startswith("reelated ")]
+    lines = [line for language, _, body in blocks if language == "sh" for line in body.splitlines()]
+    commands = [line.split("  #")[0].rstrip() for line in lines if line.startswith("reelated ")]
     with_needs = [(NEEDS.get(line.split()[1], ""), line) for line in commands]
     return with_needs, next(body for language, _, body in blocks if language == "python")
 
@@ -100,7 +105,8 @@ def check_installed(wheel, extras):
         for extra in ("", *extras):
             run([venv / "bin" / "pip", "install", "--quiet", f"{wheel}[{extra}]" if extra else wheel], env)
             if not extra:
-                run([venv / "bin" / "python", "-W", "error", "-c", block], env, cwd=folder)
+                script = COMPILES_NOTHING.format(block=block) if "-none-any" not in wheel.name else block
+                run([venv / "bin" / "python", "-W", "error", "-c", script], env, cwd=folder)
             for line in [*(line for need, line in commands if need == extra), *filter(None, [SMOKE.get(extra)])]:
                 program, *words = shlex.split(line)
                 run([venv / "bin" / program, *words], env, cwd=folder)
