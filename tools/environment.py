@@ -45,16 +45,16 @@ def run(*command):
 
 def watched(command):
     """Run pip, and show in a terminal what it does, on one line; return its errors, or None."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     printed = []
-    for line in process.stdout:
-        printed.append(line)
-        if sys.stdout.isatty() and line.lstrip().startswith(("Collecting", "Downloading", "Installing", "Building")):
-            sys.stdout.write("\r\033[K  " + line.strip()[:70])
-            sys.stdout.flush()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True) as pip:
+        for line in pip.stdout:
+            printed.append(line)
+            if sys.stdout.isatty() and line.lstrip().startswith(("Collecting", "Downloading", "Installing", "Building")):
+                sys.stdout.write("\r\033[K  " + line.strip()[:70])
+                sys.stdout.flush()
     if sys.stdout.isatty():
         sys.stdout.write("\r\033[K")
-    return "".join(printed).strip()[-2000:] if process.wait() else None
+    return "".join(printed).strip()[-2000:] if pip.returncode else None
 
 
 def fingerprint():
