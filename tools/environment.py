@@ -49,7 +49,7 @@ def watched(command):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True) as pip:
         for line in pip.stdout:
             printed.append(line)
-            if sys.stdout.isatty() and line.lstrip().startswith(("Collecting", "Downloading", "Installing", "Building")):
+            if sys.stdout.isatty() and line.split(None, 1)[:1] in (["Collecting"], ["Downloading"], ["Installing"]):
                 sys.stdout.write("\r\033[K  " + line.strip()[:70])
                 sys.stdout.flush()
     if sys.stdout.isatty():
