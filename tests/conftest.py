@@ -108,3 +108,11 @@ def sample():
     import reelated
 
     return reelated.read("sample")
+
+
+@pytest.fixture(scope="session")
+def fitted(sample):
+    """The default recommender fitted to the sample, once; do not change it."""
+    import reelated
+
+    return reelated.Recommender().fit(sample)

@@ -97,7 +97,7 @@ def build(folder):
     folder.mkdir(parents=True, exist_ok=True)
     levels = LEVELS.get(platform.machine(), {})
     with tempfile.TemporaryDirectory() as scratch:
-        own = {"NUMBA_CACHE_DIR": scratch, "REELATED_CACHE": scratch, "PYTHONHASHSEED": "0"}
+        own = {"REELATED_CACHE": scratch, "PYTHONHASHSEED": "0"}
         calls = Path(scratch, "calls")
         run_self(own, "--record", calls)
         for cpu, needed in levels.items():
