@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from importlib.util import find_spec
