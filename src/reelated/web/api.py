@@ -175,8 +175,8 @@ class Api:
             raise InputError(f"expected {most} or less with {n_rated:,} ratings.", parameter="n", value=body.n)
         ratings = None if body.ratings is None else {row.item_id: row.rating for row in rated}
         filters = {"genres": body.genres, "years": body.years, "exclude": body.exclude}
-        user = {"ratings": ratings, "items": body.items}
-        answers = self.service.recommend_to_new_user(n=body.n, by=body.by, **user, **filters)
+        options: dict[str, Any] = {"items": body.items, "n": body.n, "by": body.by, **filters}
+        answers = self.service.recommend_to_new_user(ratings, **options)
         return list_response(answers, unknown=list(answers.unknown))
 
     def items(self, params: Annotated[schemas.SearchParams, Query()]) -> Response:
