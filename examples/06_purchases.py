@@ -32,7 +32,7 @@ for customer in range(400):
     chance = np.where(group_of == own, 6.0, np.where(group_of == 3, 4.0, 1.0))
     seen = rng.choice(len(names), size=rng.integers(4, 14), p=chance / chance.sum())
     for step, product in enumerate(seen):
-        time = 1_780_000_000 + 86_400 * int(rng.integers(0, 300)) + 60 * step
+        time = 1_600_000_000 + 86_400 * int(rng.integers(0, 300)) + 60 * step
         events.append((f"c{customer:03}", names[product], "view", time))
         if rng.random() < (0.5 if group_of[product] == own else 0.15):
             events.append((f"c{customer:03}", names[product], "purchase", time + 30))

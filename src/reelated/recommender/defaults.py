@@ -24,7 +24,7 @@ better than logarithms of counts on two sets (docs/not-movies.md)."""
 def default_ranker(ratings: Ratings, max_memory: int | None) -> EASE | ItemKNN:
     """Return the default ranker: `EASE`, or `ItemKNN` if `EASE` needs too much memory."""
     X, normalization = ratings.matrix, NORMALIZATION if ratings.feedback == "implicit" else {}
-    weights = {} if not normalization or ratings.is_one_valued else {"min_weight": EVENT_MIN_WEIGHT}
+    weights: dict[str, Any] = {} if not normalization or ratings.is_one_valued else {"min_weight": EVENT_MIN_WEIGHT}
     ranker = EASE(**normalization, **weights)
     if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return ranker
