@@ -4,6 +4,9 @@
 # This notebook recommends products of a simulated outdoor shop, from views and purchases without any rating.
 
 # %%
+import warnings
+
+import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 
@@ -50,8 +53,6 @@ print(report.kind)
 print(next(issue.message for issue in report.issues if issue.code == "time_span"))
 
 # %%
-import warnings
-
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the notes are printed instead
     shop = reelated.read(table, events={"view": 1, "purchase": 5}, noun="product", name="shop")
@@ -62,7 +63,7 @@ for note in shop.notes:
 # %% [markdown]
 # ## Recommend and explain
 #
-# A new customer passes items. Each reason is a part of the score.
+# A new customer passes products. Each reason is a part of the score.
 
 # %%
 rec = reelated.Recommender().fit(shop)
@@ -92,5 +93,12 @@ difference = next(row for row in compare(popular, best) if row.measure == "ndcg@
 print(f"difference in nDCG@10: {difference.difference:+.3f}")
 assert difference.difference > 0
 
+# %% [markdown]
+# Customers with more events in training are served better:
+
 # %%
-print(best.groups().filter(of="user"))
+groups = best.groups().filter(of="user")
+figure, axis = plt.subplots(figsize=(5, 2.4), dpi=75, layout="constrained")
+axis.bar([f"from {low}" for low in groups["low"]], groups["recall"], color="#2a6fbb")
+axis.set(title="Share of hidden products that are listed", xlabel="products known of a customer", ylabel="recall at 10")
+plt.show()

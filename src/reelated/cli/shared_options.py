@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ Exclude = Annotated[str | None, typer.Option("--exclude", help="Item ids to excl
 User = Annotated[str | None, typer.Option("--user", help="A user id.")]
 _ITEM = typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")
 Item = Annotated[str, _ITEM]
+OptionalItem = Annotated[str | None, _ITEM]
 Items = Annotated[
     list[str] | None,
     typer.Option(
@@ -38,6 +40,18 @@ Items = Annotated[
     ),
 ]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
+RatingsFile = Annotated[
+    str | None,
+    typer.Option("--ratings-file", help="A new user's ratings: from Letterboxd, IMDb or Goodreads, or a table."),
+]
+Highest = Annotated[
+    float | None, typer.Option("--highest", help="The highest possible rating in --ratings-file, such as 10.")
+]
+Kind = Literal["ratings", "similarity", "neighborhood", "user"]
+Color = Literal["genres", "decades"]
+Target = Literal["items", "users"]
+Goal = Literal["any", "liked", "rating"]
+TunedModel = Literal["ease", "bpmf", "item-knn"]
 Form = Literal["table", "json", "csv"]
 """Output format, set with `--json` and `--csv`."""
 
@@ -106,15 +120,20 @@ def with_fitting(command: Callable[..., None]) -> Callable[..., None]:
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
     """Replace the parameter `rec` of a command with SOURCE and the shared options, and `form` with those in `forms`.
 
-    Exactly one of the options `one_of` must be given.
+    Exactly one of the options `one_of` must be given. If `users` is among them, `--users` means the users asked about
+    where none of the others is given, and a table of users otherwise.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        parameters = list(inspect.signature(command).parameters.values())[1:]
+        parameters = [each for each in list(inspect.signature(command).parameters.values())[1:] if each.name != "users"]
         has_form = any(parameter.name == "form" for parameter in parameters)
 
         @wraps(command)
         def with_opened_source(*, source: str, options: Options, **values: Any) -> None:
+            if "users" in one_of:
+                others = [name for name in one_of if name != "users" and values[name] is not None]
+                values["users"] = None if others else options.users
+                options = options if others else replace(options, users=None)
             check_one_of({name: values[name] for name in one_of})  # before the source is opened, which can take minutes
             rec = open_source(source, options)
             print_notes(rec)
@@ -138,10 +157,11 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
 
 def check_one_of(values: dict[str, Any]) -> None:
     """Refuse a call without exactly one of the mutually exclusive options."""
-    given = [f"--{name}" for name, value in values.items() if value is not None]
+    names = {name: f"--{name.replace('_', '-')}" for name in values}
+    given = [names[name] for name, value in values.items() if value is not None]
     if values and len(given) != 1:
         got = " and ".join(given) or "none of them"
-        raise typer.BadParameter(f"got {got}: expected one of {', '.join(f'--{name}' for name in values)}.")
+        raise typer.BadParameter(f"got {got}: expected one of {', '.join(names.values())}.")
 
 
 def _expand_parameter(
@@ -297,6 +317,18 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
         else:
             print_note(f"--rate {text}: ignored, because the item is not in the model")
     return ratings
+
+
+def as_own_ratings(rec: Recommender, path: str, highest: float | None) -> dict[Any, float]:
+    """Read a new user's ratings from a file, and list those that are not in the data in a note."""
+    from reelated.data.own_ratings import read_own_ratings
+
+    own = read_own_ratings(path, rec, highest=highest)
+    for note in own.notes:
+        print_note(note)
+    if own.unmatched:
+        print_note(f"not found: {'; '.join(own.unmatched)}")
+    return own.ratings
 
 
 def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:

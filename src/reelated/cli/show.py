@@ -134,12 +134,13 @@ class TableColumn(NamedTuple):
     name: str
     cells: list[str]
     text: bool = False
+    short: list[str] | None = None  # the cells of a narrow table; empty: the column is left out there
 
 
 def table_of(columns: list[TableColumn], width: int) -> Table:
     """Lay out a table of at most `width` characters: cut texts, never numbers; drop the last text columns if needed."""
     if width < NARROW:
-        columns = [column for column in columns if column.name != "genres"]
+        columns = [_narrow(column) for column in columns if column.name != "genres" and column.short != []]
     widths, free, texts = _column_widths(columns, width)
     while len(texts) > 1 and free < 10 * len(texts):
         columns = [column for index, column in enumerate(columns) if index != texts[-1]]
@@ -154,6 +155,10 @@ def table_of(columns: list[TableColumn], width: int) -> Table:
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _narrow(column: TableColumn) -> TableColumn:
+    return column if column.short is None else column._replace(cells=column.short)
 
 
 def _column_widths(columns: list[TableColumn], width: int) -> tuple[list[int], int, list[int]]:
@@ -186,12 +191,17 @@ def _genres(rows: Any) -> TableColumn:
 
 def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
     because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
+    titles = [[reason.title for reason in row.reasons if reason.contribution > 0] for row in rows]
+    short = [printable(", ".join(own)) or cell for own, cell in zip(titles, because, strict=True)]
+    rank, item_id, item = _item_columns(rows)
     columns = [
-        *_item_columns(rows),
+        rank,
+        item_id._replace(short=[]),  # the reasons need the room; every command also takes titles
+        item._replace(short=[printable(cut(row.title, 24)) for row in rows]),
         TableColumn("score", [cell_text(row.score) for row in rows]),
         TableColumn("predicted", [cell_text(row.predicted_rating) for row in rows]),
         _genres(rows),
-        TableColumn(rows.because, because, text=True),
+        TableColumn(rows.because, because, text=True, short=short),
     ]
     return _drop_empty(columns)
 

@@ -32,7 +32,12 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 def _suspicions(context: ValidationContext) -> Iterator[ValidationIssue]:
     """Yield warnings for values that may mean something else."""
-    advice = {"sentinel": Advice.SENTINEL, "row_numbers": Advice.KEEPS_COLUMNS, "one_genre": Advice.ONE_GENRE}
+    advice = {
+        "sentinel": Advice.SENTINEL,
+        "row_numbers": Advice.KEEPS_COLUMNS,
+        "one_genre": Advice.ONE_GENRE,
+        "lost_digits": "takes them as text; export the ids as text.",
+    }
     found = suspicions(context.valid, context.tables.side_tables.get("items"), context.scale)
     for code, message, count, _ in found:
         yield ValidationIssue(code, "warning", count, f"{message[0].upper()}{message[1:]}.", advice[code])

@@ -75,7 +75,7 @@ events, name
     check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
     options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     given_scale = None if scale is None else check_scale(scale)
-    collector = ErrorCollector()
+    collector = ErrorCollector(invalid)
     try:
         # "drop" collects every bad line instead of stopping at the first
         tables = read_tables(source, options._replace(invalid="drop"), items, users, collector)
@@ -116,7 +116,7 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         *_reading_issues(collector, context.invalid),
         *rating_issues(context),
         *side_table_issues(context),
-        *shape_issues(None, trace),
+        *(() if context.tables.options.layout == "wide" else shape_issues(None, trace)),
     ]
     n_users, n_items = valid["user_id"].n_unique(), valid["item_id"].n_unique()
     values = valid["rating"].to_numpy()

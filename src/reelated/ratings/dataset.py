@@ -358,5 +358,6 @@ def _side_table(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[
         )
     repeated = table[name].filter(table[name].is_duplicated())
     if len(repeated):
-        raise InputError(f"{name}={shorten(repeated[0])} occurs more than once in the table of {what}.")
+        message = f"{name}={shorten(repeated[0])} occurs more than once in the table of {what}."
+        raise InputError(message, remedy=Advice.DROP_ROWS)
     return pl.concat([table, rated.join(table, on=name, how="anti")], how="diagonal").sort(name)

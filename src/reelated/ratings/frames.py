@@ -12,7 +12,7 @@ from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns,
 from reelated.ratings.converted import Converted
 from reelated.ratings.events import EventWeights, has_no_rating, look_like_counts, weights_of
 from reelated.ratings.ids import as_ids
-from reelated.ratings.objects import as_series, from_records, from_sparse, without_objects
+from reelated.ratings.objects import as_series, from_nested, from_records, from_sparse, without_objects
 from reelated.ratings.times import as_seconds
 from reelated.ratings.values import RatingMap, as_numbers
 
@@ -85,15 +85,24 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
         return from_sparse(what, *frame)
     if hasattr(frame, "to_pydict") or (hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc")):
         return _as_polars(pl.DataFrame(frame), what)
-    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; converting column by column needs no pyarrow
+    return _from_columns(what, _python_columns(frame, what))
+
+
+def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
+    """Return the names and values of the columns of a table in pandas, NumPy or plain Python."""
+    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series with the ids as its index
+        frame = frame.to_frame("rating" if frame.name is None else frame.name)
+    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # converting column by column needs no pyarrow
         frame = _with_index(frame)
-        return _from_columns(what, [(_text(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)])
+        return [(_text(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
+    if isinstance(frame, Mapping) and frame and all(isinstance(values, Mapping) for values in frame.values()):
+        frame = from_nested(frame)
     if isinstance(frame, Mapping):
-        return _from_columns(what, [(str(name), values) for name, values in frame.items()])
+        return [(str(name), values) for name, values in frame.items()]
     if isinstance(frame, np.ndarray) and frame.dtype.names:
-        return _from_columns(what, [(name, frame[name]) for name in frame.dtype.names])
+        return [(name, frame[name]) for name in frame.dtype.names]
     if isinstance(frame, (list, tuple, np.ndarray)) and len(frame):
-        return _from_columns(what, from_records(what, list(frame)))
+        return from_records(what, list(frame))
     raise InputTypeError(
         f"expected a polars or pandas DataFrame, an Arrow table, a mapping of columns, a list of tuples or dicts, or a "
         f"sparse matrix, not {type(frame).__name__}.",
@@ -238,9 +247,13 @@ def read_ids(column: pl.Series) -> pl.Series:
 def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
     """Convert as `read_ids`, and text such as `17.0` in a column of whole numbers, which a note then names."""
     ids = read_ids(column)
-    if ids.dtype == pl.String and ids.str.contains(r"^-?(0|[1-9]\d*)(\.0+)?$").fill_null(True).all():
-        numbers = read_ids(ids.str.replace(r"\.0+$", ""))
+    if ids.dtype != pl.String:
+        return ids, ""
+    text = ids.set(ids.str.to_lowercase() == "nan", None)  # pandas writes a missing id so, and the others as floats
+    fraction = text.str.extract(r"^-?(?:0|[1-9]\d*)([.,]0+)$")
+    if fraction.null_count() < len(text):
+        numbers = read_ids(text.str.replace(r"[.,]0+$", ""))
         if numbers.dtype == pl.Int64:
-            example = ids.filter(ids.str.contains(".", literal=True).fill_null(False))[0]
-            return numbers, f"read {column.name} as whole numbers, such as {example} as {example.split('.')[0]}"
+            at = int(fraction.is_not_null().arg_true()[0])
+            return numbers, f"read {column.name} as whole numbers, such as {text[at]} as {numbers[at]}"
     return ids, ""

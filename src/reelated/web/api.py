@@ -174,9 +174,8 @@ class Api:
             most = max(MAX_CELLS // n_rated, 1)
             raise InputError(f"expected {most} or less with {n_rated:,} ratings.", parameter="n", value=body.n)
         ratings = None if body.ratings is None else {row.item_id: row.rating for row in rated}
-        filters = {"genres": body.genres, "years": body.years, "exclude": body.exclude}
-        options: dict[str, Any] = {"items": body.items, "n": body.n, "by": body.by, **filters}
-        answers = self.service.recommend_to_new_user(ratings, **options)
+        filters: dict[str, Any] = {"genres": body.genres, "years": body.years, "exclude": body.exclude}
+        answers = self.service.recommend_to_new_user(ratings, items=body.items, n=body.n, by=body.by, **filters)
         return list_response(answers, unknown=list(answers.unknown))
 
     def items(self, params: Annotated[schemas.SearchParams, Query()]) -> Response:

@@ -21,6 +21,7 @@ NAVIGATION = (
     ("/", "Rate"),
     ("/list", "Your list"),
     ("/ratings", "Your stars"),
+    ("/taste", "Your taste"),
     ("/map", "Map"),
     ("/users", "Users"),
     ("/how", "How it works"),
