@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from reelated import plot
     from reelated.data import ValidationReport, read, validate
     from reelated.errors import InputError
-    from reelated.evaluation import evaluate, tune
+    from reelated.evaluation.evaluate import evaluate
+    from reelated.evaluation.tuning import tune
     from reelated.models import BPMF, EASE, BiasModel, ItemKNN, Popularity
     from reelated.ratings import Dataset, Ratings
     from reelated.recommender import Recommender, textbook

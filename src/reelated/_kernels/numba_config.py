@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from numba import config, njit
 from numba.core.caching import IndexDataCacheFile
 
 
@@ -19,10 +19,20 @@ def njit_nogil(function: Callable[..., Any]) -> Any:
     A kernel allocates no arrays: its caller passes those that it writes to. Without reference counts, inner loops are
     faster and compile in a fraction of the time, and so do divisions without an exception (by 0: infinite or NaN).
     """
+    # the kernels have no interpreted form: NUMBA_DISABLE_JIT, for debugging other code, does not apply to them
+    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        return _compiled(function)
+    finally:
+        config.DISABLE_JIT = disabled
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Return a kernel with the cache on disk, or without it where no folder is writable."""
     options = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
     try:
         compiled = njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder is writable
+    except RuntimeError:
         return njit(**options)(function)
     if folder := getattr(getattr(compiled, "_cache", None), "cache_path", None):
         drop_stale_cache(folder)

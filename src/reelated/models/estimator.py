@@ -2,12 +2,15 @@
 
 import inspect
 from copy import deepcopy
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-Model = TypeVar("Model")
+if TYPE_CHECKING:  # models narrow the arguments of the two contracts, which a typed base would not allow
+    Base = Any
+else:
+    Base = object
 
 
-class Estimator:
+class Estimator(Base):
     """An estimator whose parameters are the arguments of `__init__`, which stores them under their names."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def _defaults(cls: type) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
-def clone(model: Model) -> Model:
+def clone(model: Any) -> Any:
     """Return an unfitted copy of a model, as `sklearn.base.clone` does."""
-    params: dict[str, Any] = model.get_params(deep=False)  # type: ignore[attr-defined]
+    params: dict[str, Any] = model.get_params(deep=False)
     return type(model)(**{name: clone(p) if hasattr(p, "get_params") else deepcopy(p) for name, p in params.items()})
