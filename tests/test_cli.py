@@ -837,7 +837,7 @@ def test_recommend_works_without_a_cache_folder(tmp_path):
     assert len(json.loads(answer.stdout)) == 3
 
 
-COMPILING = "Compiling the engine, which takes up to a minute the first time.\n"
+COMPILING = "Compiling the engine, once: this takes some seconds.\n"
 
 
 def test_a_note_about_compilation_is_printed_only_when_compiling(capsys):

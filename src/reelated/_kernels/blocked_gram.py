@@ -221,9 +221,9 @@ def select_neighbors(block, sums, counts, moments, inputs, buffers):
                 full |= buffers.filled[j] == buffers.capacity
             if full:
                 for j in range(group, group + LANES):
-                    compact(buffers, j, 1)
+                    compact(buffers, j, np.int64(1))
             if buffers.filled[i] > buffers.capacity - LANES:
-                compact(buffers, i, LANES)
+                compact(buffers, i, np.int64(LANES))
         sums[row : row + end] = 0
         counts[row : row + end] = 0
         if moments is not None:

@@ -78,7 +78,7 @@ def empty_state(samples):
 
 
 def aligned(*shape):
-    """Return an array of eight numbers for each cell that begins at a cache line, so that eight never span two lines."""
+    """Return an array of eight numbers for each cell; it begins at a cache line, so that eight never span two."""
     size = math.prod(shape) * LANES
     buffer = np.empty(size + LANES)
     skip = -(buffer.ctypes.data // 8) % LANES
@@ -171,7 +171,7 @@ def add_ratings(samples, g, indices, data, state):
     for first in range(0, len(indices), BATCH):
         n = min(BATCH, len(indices) - first)
         for k in range(n):
-            load_rating(samples, g, indices[first + k], data[first + k], state.batch, k)
+            load_rating(samples, g, np.int64(indices[first + k]), data[first + k], state.batch, k)
         for a in range(0, D + 1, TILE_ROWS):
             for c in range(0, a + TILE_ROWS, TILE_COLUMNS):
                 add_outer(state.sums, (a * R + c) * LANES, R * LANES, state.batch, a, c, BATCH, n)
@@ -391,7 +391,7 @@ def _bpmf_contributions(rated, ratings, item, samples, state, implicit, weights,
         batched_solve_upper(state.factor, state.q)
         add_implicit(samples, g, state, implicit)
         for p in range(len(rated)):
-            weight, add = contribution(samples, g, rated[p], ratings[p], state)
+            weight, add = contribution(samples, g, np.int64(rated[p]), ratings[p], state)
             weights[p] += weight
             adds[p] += add
     for p in range(len(rated)):

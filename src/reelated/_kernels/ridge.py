@@ -6,6 +6,7 @@ for i:  N = candidates[i];  weights[i, N] = solve(G[N, N] + diag(penalty[N]), G[
 Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 operations for `m` candidates.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,15 +41,17 @@ def gram_rows(start, stop, by_item, by_user, gram):
                 row[np.uint32(j)] += value * by_user.data[q]
 
 
-def _posv(letter):
-    """Register LAPACK's `posv` for one number type as a symbol, and return it."""
-    # by name, because the address differs in each process and the machine code is cached on disk
-    name = f"reelated_{letter}posv"
-    binding.add_symbol(name, get_cython_function_address("scipy.linalg.cython_lapack", f"{letter}posv"))
-    return types.ExternalFunction(name, types.void(*[types.uintp] * 8))
+# by name, because the address differs in each process and the machine code is cached on disk
+_sposv = types.ExternalFunction("reelated_sposv", types.void(*[types.uintp] * 8))
+_dposv = types.ExternalFunction("reelated_dposv", types.void(*[types.uintp] * 8))
 
 
-_sposv, _dposv = _posv("s"), _posv("d")
+@cache
+def register_lapack():
+    """Register LAPACK's `posv` for both number types; at the first use, because SciPy's takes time to import."""
+    for letter in "sd":
+        address = get_cython_function_address("scipy.linalg.cython_lapack", f"{letter}posv")
+        binding.add_symbol(f"reelated_{letter}posv", address)
 
 
 @njit_nogil
@@ -58,8 +61,8 @@ def solve_spd(n, system, solution, arguments):
     Only the lower triangle of `system` is read; it is overwritten. `arguments` is a workspace for four integers.
     SciPy's own wrapper of LAPACK holds the GIL.
     """
-    # LAPACK takes addresses, and is column-major: its upper triangle is the lower one here
-    arguments[0], arguments[1], arguments[2], arguments[3] = n, 1, 0, ord("U")
+    # LAPACK takes addresses, and is column-major: its upper triangle, "U" (85), is the lower one here
+    arguments[0], arguments[1], arguments[2], arguments[3] = n, 1, 0, 85
     n_address = np.uint64(arguments.ctypes.data)
     one, info, triangle = n_address + np.uint64(8), n_address + np.uint64(16), n_address + np.uint64(24)
     pointers = (triangle, n_address, one, system.ctypes.data, n_address, solution.ctypes.data, n_address, info)
@@ -75,6 +78,7 @@ def local_ridge_rows(start, stop, candidates, gram, penalty, weights):
 
     Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
     """
+    register_lapack()
     largest = np.diff(candidates.indptr[start : stop + 1]).max(initial=0)
     system, position = np.empty(largest * largest, weights.dtype), np.full(len(penalty), -1)
     _solve_rows(start, stop, candidates, gram, penalty, weights, system, position, np.empty(4, np.int64))
@@ -165,7 +169,8 @@ def _truncate_rows(start, stop, indptr, weights, max_weights, chosen, sizes, len
 def count_common(start, stop, by_item, by_user, pattern, common):
     """Count the common raters of every pair in rows `start … stop` of a pattern."""
     counts = np.zeros(len(by_item.indptr) - 1, np.int32)
-    _count_common(start, stop, by_item.indptr, by_item.indices, by_user.indptr, by_user.indices, pattern, common, counts)
+    raters, items = (by_item.indptr, by_item.indices), (by_user.indptr, by_user.indices)
+    _count_common(start, stop, *raters, *items, pattern, common, counts)
 
 
 @njit_nogil

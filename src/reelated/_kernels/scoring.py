@@ -83,7 +83,7 @@ def empty_user_workspace(graph):
 @njit_nogil
 def strongest_rated(i, similarity, max_neighbors_used, user):
     """Write the positions of the `max_neighbors_used` strongest rated neighbours of `i`; return how many."""
-    n = 0
+    n = np.int64(0)
     for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
         if user.rated[similarity.indices[q]]:
             user.positions[n] = q
@@ -231,7 +231,7 @@ def _mask_items(items, item_mask, keep_seen, scores):
 @njit_nogil
 def _drain_top_n(scores, n, out_items, out_scores):
     """Write the `n` highest positive scores, descending, ties in ascending item; clear all; return how many."""
-    length, threshold, one = 0, 0.0, np.uint64(1)
+    length, threshold, one = np.int64(0), 0.0, np.uint64(1)
     for group in range(0, len(scores), LANES):
         chosen = mask_above(scores, group, threshold)
         while chosen:

@@ -71,7 +71,7 @@ def top_n(scores, n):
 @njit_nogil
 def write_top_n(scores, n, heap, descending):
     """Write what `top_n` returns, with a workspace for `n` positions; return how many."""
-    filled = 0  # the root of the heap is the lowest of the n best so far
+    filled = np.int64(0)  # the root of the heap is the lowest of the n best so far
     for i in range(len(scores) if n else 0):
         if np.isnan(scores[i]) or (filled == n and scores[i] <= scores[heap[0]]):
             continue
@@ -124,7 +124,7 @@ def top_n_per_segment(indptr, values, n):
 @njit_nogil
 def _write_top_n_per_segment(indptr, values, n, ends, positions, sorted_values):
     for k in range(len(indptr) - 1):
-        begin, length = ends[k], 0
+        begin, length = ends[k], np.int64(0)
         listed = positions[begin : begin + min(n, indptr[k + 1] - indptr[k])]
         descending = sorted_values[begin : begin + len(listed)]
         for p in range(indptr[k], indptr[k + 1]):
@@ -218,7 +218,7 @@ def compact(buffers, row, n_free):
 @njit_nogil
 def select_top_k(keys, common, k, threshold):
     """Move the `k` largest of more keys to the front, in their order; return a key that only these reach."""
-    least, kept = kth_largest(keys, k, 0, pack_key(threshold, 0), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
+    least, kept = kth_largest(keys, k, np.int64(0), pack_key(threshold, np.int32(0)), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
     for p in range(len(keys)):
         key = keys[p]
         keys[kept], common[kept] = key, common[p]

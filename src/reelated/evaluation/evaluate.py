@@ -35,9 +35,9 @@ def evaluate(
     Lists hold only what the model ranks: they are not filled with popular items, and leave out the items that the user
     has rated in the part that the model knows. Every hidden rating is relevant for `any`, only those of liked items for
     `liked`. Users without a relevant item are left out of that mean, and counted. An item that is unknown to the model
-    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used. Events,
-    and data whose ratings are all equal, have no `liked` and no errors of predicted ratings; a recommender without a rater has no
-    errors of predicted ratings.
+    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used.
+    Events, and data whose ratings are all equal, have no `liked` and no errors of predicted ratings; a recommender
+    without a rater has no errors of predicted ratings.
 
     Parameters
     ----------
@@ -144,7 +144,16 @@ def _evaluate_split(
     if not groups.errors:
         errors, bins, unpredicted = [], bins.clear(), 0
     missing = scoring.missing_data(test, train, shown, unpredicted)
-    return SplitResult(hidden.entities, (*values, *errors), overall, bins, missing, seconds)
+    found = scoring.bin_hits(lists, able, hidden, _known(rec, hidden, raters, target))
+    return SplitResult(hidden.entities, (*values, *errors), overall, bins, found, missing, seconds)
+
+
+def _known(rec: Recommender, hidden: HoldOut, raters: Indices, target: Target) -> tuple[Indices, Indices]:
+    """Return the numbers of known ratings of each entity with a list, and of each hidden entry."""
+    activity = np.diff(rec.kept_ratings().matrix.indptr)
+    ids, own, other = (rec.user_ids, activity, raters) if target == "items" else (rec.item_ids, raters, activity)
+    entities = ids.indices_of(hidden.entities)
+    return np.where(entities >= 0, own[entities], 0), np.where(hidden.partners >= 0, other[hidden.partners], 0)
 
 
 def _score_ratings(

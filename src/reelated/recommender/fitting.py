@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from reelated.errors import (
     Advice,
@@ -23,6 +22,7 @@ from reelated.errors import (
 )
 from reelated.models import MODELS
 from reelated.models.contracts import By
+from reelated.models.estimator import clone
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
@@ -78,7 +78,7 @@ def check_models(rec: State, ranker: Any, rater: Any) -> Models:
         raise InputError("expected a model for at least one of ranker and rater.", parameter="ranker", value=None)
     if rater is None and rec.by == "rating":
         raise no_rater()
-    return Models(*(None if model is None else clone(model) for model in models))
+    return Models(clone(models.ranker), clone(models.rater))
 
 
 def check_role(name: str, model: Any, number: By) -> Any:
@@ -130,8 +130,7 @@ def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:
     if rec.recency_half_life is not None and rec.ranker is not None and not has_times:
         yield NO_TIMES
     if models.rater is None and rec.rater is not None and not is_default(rec.rater):
-        reason = "Events are no ratings" if rec.feedback_ == "implicit" else "All ratings are equal"
-        yield f"{reason}: none is predicted, and rater={shorten(rec.rater)} is not fitted."
+        yield f"Events and equal ratings are not predicted: rater={shorten(rec.rater)} is not fitted."
 
 
 def without_data_notes(rec: State) -> Any:

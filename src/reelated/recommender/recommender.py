@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy as np
 import polars as pl
-from sklearn.base import BaseEstimator
 
 from reelated.errors import Advice, InputError, check_integer, no_users, plural
 from reelated.models.contracts import By, Ranker, Rater
-from reelated.parallel import Progress
+from reelated.models.estimator import Estimator
+from reelated.parallel import Progress, check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import storage
@@ -24,11 +25,14 @@ from reelated.recommender.fitting import fit_models, fit_notes, ratings_onto, un
 from reelated.recommender.lists import (
     audience_list,
     batch_table,
+    because,
     fill_from,
     item_list,
     neighbor_table,
+    pairs_table,
     rating_scale,
     similar_list,
+    user_indices,
 )
 from reelated.recommender.query import Query, query_of, warned_query
 from reelated.recommender.recency import weights_of
@@ -39,7 +43,7 @@ CHUNK = 4096
 """Users whose lists are made at once by `recommend_batch`."""
 
 
-class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Recommender(Estimator):
     """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
 
     Parameters
@@ -147,6 +151,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         TooLarge
             The fit may need more than `max_memory`.
         """
+        check_not_forked()
         data = as_dataset(data)
         models, catalogue, ratings = fit_models(self, data, progress)
         self.name_, self.noun_, self.verb_, self.feedback_ = data.name, data.noun, data.verb, ratings.feedback
@@ -373,14 +378,17 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
+        users: Iterable[Any] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """Recommend items to all users of the data, some thousand users at a time.
+        """Recommend items to all users of the data, or to some, some thousand users at a time.
 
         Parameters
         ----------
         n, by, genres, years, exclude
             As for `recommend`.
+        users : iterable of int or str, optional
+            The users, in the order of the lists; by default all, by ascending id.
         progress : callable, optional
             Called with the fraction done.
 
@@ -391,12 +399,15 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             returns.
         """
         user_ids, by, n = self.kept_ratings().user_ids, self.sorted_by(by), check_integer("n", n, 1)
-        mask, n_users = self.catalogue_.allowed(genres, years, exclude), len(user_ids)
+        mask = self.catalogue_.allowed(genres, years, exclude)
+        chosen = np.arange(len(user_ids)) if users is None else user_indices(user_ids, check_list("users", users))
+        n_users = len(chosen)
         for start in range(0, n_users, CHUNK):
             stop = min(start + CHUNK, n_users)
-            rows = self.engine.all_users.slice(start, stop)
+            everyone = self.engine.all_users
+            rows = everyone.slice(start, stop) if users is None else everyone.take(chosen[start:stop])
             batch = self.engine.answer(rows, n, by, mask, fill_from(self))
-            yield batch_table(batch, user_ids, start, self.catalogue_)
+            yield batch_table(batch, user_ids.take(chosen[start:stop]), self.catalogue_)
             if progress:
                 progress(stop / n_users)
 
@@ -419,6 +430,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         Recommendations of UserRow
             Without reasons: a reason about a user is shown to that user only.
         """
+        check_not_forked()
         item, by = self.fitted.index_of(item_id), self.sorted_by(by, users=True)
         n, user_ids = check_integer("n", n, 1), self.kept_ratings().user_ids
         return audience_list(self, item, n, by, user_ids)
@@ -502,6 +514,28 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         query, item = warned_query(self, user_id, ratings), self.fitted.index_of(item_id)
         return predict(self.engine, query, item, self.catalogue_)
 
+    def predict_batch(self, pairs: FrameLike) -> pl.DataFrame:
+        """Predict the ratings of many pairs of user and item; a user's own rating of the item is not used.
+
+        Parameters
+        ----------
+        pairs : polars or pandas DataFrame, Arrow table or mapping of columns
+            `user_id item_id`, in any of their usual names.
+
+        Returns
+        -------
+        polars.DataFrame
+            `user_id item_id predicted_rating low high`, a row for each pair, in their order. The rating of an unknown
+            user is predicted as that of a new user without ratings; that of an unknown item is null. `low` and `high`
+            are the ends of the 80 % interval, null if the model has none.
+
+        Raises
+        ------
+        InputError
+            A column is missing, or the model was saved without ratings.
+        """
+        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self.fitted)
+
     def explain(
         self,
         user_id: Any,
@@ -552,7 +586,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         -------
         Recommendations of SearchHit
         """
-        return self.fitted.find(text, n, self.noun_)
+        return self.fitted.find(text, n, self.noun_, because(self))
 
     def neighbors(self) -> pl.DataFrame:
         """Return the item–item matrix as a table `item_id neighbor_id similarity common_raters`."""
@@ -594,4 +628,5 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         InputError
             The folder is not a model, is damaged, or has another format.
         """
+        check_not_forked()
         return storage.load(Path(path), cls)

@@ -15,13 +15,13 @@ import scipy.sparse as sp
 
 from reelated._version import __version__
 from reelated.errors import (
-    LIBRARY_ERRORS,
     InputError,
     check_choice,
     check_flag,
     check_memory,
     check_noun,
     check_number,
+    library_errors,
 )
 from reelated.models import MODELS, LinearItemModel
 from reelated.models.arrays import ArraySpec
@@ -163,7 +163,7 @@ def load(path: Path, make: Callable[..., Any]) -> Any:
             if not has_checksums:
                 raise ValueError(f"{CHECKSUMS}: the file is missing")
             return _assemble(folder, manifest, make)
-    except LIBRARY_ERRORS as error:
+    except library_errors() as error:
         raise InputError(f"{path} is a damaged model ({reason_of(error)}). Fit and save it again.") from error
     raise InputError(f"{path} is of model format {saved_format}: this Reelated reads {FORMAT}. Fit and save it again.")
 
