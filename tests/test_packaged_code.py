@@ -150,4 +150,4 @@ def test_where_nothing_can_be_written_packaged_code_is_used_all_the_same(built, 
 def test_a_processor_of_another_name_uses_the_code_if_it_has_the_instructions(built, tmp_path):
     own = {"NUMBA_CACHE_DIR": str(tmp_path)}
     assert in_process(USE, built, NUMBA_CPU_NAME="nehalem", **own).endswith("False")
-    assert in_process(USE, built, NUMBA_CPU_NAME="generic", **own) == "[1, 2] True"  # no known instruction
+    assert in_process(USE, built, NUMBA_CPU_NAME="generic", **own).endswith("False")  # with no instruction known
