@@ -223,7 +223,8 @@ def test_a_repeated_import_adds_nothing(small):
 
 
 def test_items_are_imported_alone_before_or_after_ratings(store):
-    assert store.import_items(read_items({"id": [10, 50], "name": ["Up (2009)", "Heat (1995)"], "genre": ["A|B", ""]})) == 2
+    items = {"id": [10, 50], "name": ["Up (2009)", "Heat (1995)"], "genre": ["A|B", ""]}
+    assert store.import_items(read_items(items)) == 2
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     assert store.about().user_id_type == "int"
     assert store.size() == {"users": 3, "items": 4, "ratings": 5}
