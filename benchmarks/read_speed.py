@@ -2,7 +2,7 @@
 
     python benchmarks/read_speed.py [--rows 5000000] [--rounds 3] [--against PATH]
 
-The table is generated: `userId,movieId,rating,timestamp`. Each reading runs in a new process, by turns with the checkout
+The table is generated: `userId,movieId,rating,timestamp`. Each reading runs in a new process, by turns with a checkout
 at PATH; the medians of the rounds are printed. The peak is that of the process above what it held after the imports and
 a first small reading, so that neither counts.
 """
