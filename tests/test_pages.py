@@ -405,9 +405,8 @@ def test_the_printed_parts_of_a_breakdown_add_up_to_the_last_digit(visitor, by):
         assert sum(parts) == total
 
 
-def test_a_breakdown_names_the_largest_contributions_and_a_low_rating(sample):
-    rec = reelated.Recommender().fit(sample)
-    result = rec.explain(None, 84, ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, by="rating", ranks=False)
+def test_a_breakdown_names_the_largest_contributions_and_a_low_rating(fitted):
+    result = fitted.explain(None, 84, ratings={50: 5, 60: 1, 134: 5, 249: 1, 272: 4}, by="rating", ranks=False)
     breakdown = break_down(result)
     assert breakdown.because == list(result.positive[:2])
     assert all(reason.contribution > 0 for reason in breakdown.because)
@@ -416,8 +415,8 @@ def test_a_breakdown_names_the_largest_contributions_and_a_low_rating(sample):
     assert result.rank is None
 
 
-def test_the_first_items_to_rate_are_well_known_and_diverse(sample):
-    rec = reelated.Recommender().fit(sample)
+def test_the_first_items_to_rate_are_well_known_and_diverse(fitted):
+    rec = fitted
     order = elicitation_order(rec)
     known = rec.catalogue_.by_popularity[: len(order)]
     assert sorted(order) == sorted(known)

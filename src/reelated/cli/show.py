@@ -77,7 +77,8 @@ def print_about(rec: Recommender) -> None:
     items = plural(len(rec.item_ids), rec.noun_)
     about = f"{rec.name_}: {items}"
     if rec.ratings_ is not None:
-        about = f"{rec.name_}: {len(rec.ratings_):,} ratings by {len(rec.user_ids):,} users of {items}"
+        word = "interaction" if rec.is_events else "rating"
+        about = f"{rec.name_}: {len(rec.ratings_):,} {word}s by {len(rec.user_ids):,} users of {items}"
     errors.print(Text(printable(about), style="dim"), soft_wrap=True)
 
 
@@ -183,6 +184,7 @@ def _item_columns(rows: Recommendations[Any]) -> list[TableColumn]:
     ]
 
 
+RATED = "because you rated"
 _SOURCES = {"popular": "(popular)", "side_info": "(no ratings yet)"}
 
 
@@ -224,11 +226,16 @@ def _signed(above_user_mean: float | None) -> str:
     return "–" if above_user_mean is None else f"{above_user_mean:+.2f}"
 
 
+def _of_both(is_events: bool) -> str:
+    """Return the name of the number of common raters, or of common users for events."""
+    return "users of both" if is_events else "rated both"
+
+
 def _similar(rows: Recommendations[SimilarRow]) -> list[TableColumn]:
     return [
         *_item_columns(rows),
         TableColumn("similarity", [cell_text(row.similarity) for row in rows]),
-        TableColumn("rated both", [f"{row.common_raters:,}" for row in rows]),
+        TableColumn(_of_both(rows.because != RATED), [f"{row.common_raters:,}" for row in rows]),
         _genres(rows),
     ]
 
@@ -237,7 +244,7 @@ def _matches(rows: Recommendations[SearchHit]) -> list[TableColumn]:
     return [
         TableColumn("id", [_id(row.item_id) for row in rows]),
         TableColumn(rows.noun, [_item(row) for row in rows], text=True),
-        TableColumn("ratings", [f"{row.n_ratings:,}" for row in rows]),
+        TableColumn("ratings" if rows.because == RATED else "users", [f"{row.n_ratings:,}" for row in rows]),
         _genres(rows),
     ]
 
@@ -290,7 +297,9 @@ def print_why(why: Explanation, noun: str, form: str) -> None:
     if why.value is None:
         text = f"{with_year(why.title, why.year)}: no {number}, because no similar {noun} is rated."
         return out.print(Text(printable(text)))
-    rank = f", place {why.rank:,} among the {plural_of(noun)} not rated" if why.rank else ""
+    is_events = bool(why.contributions) and why.contributions[0].rating is None
+    unknown = "you do not have" if is_events else "not rated"
+    rank = f", place {why.rank:,} among the {plural_of(noun)} {unknown}" if why.rank else ""
     out.print(Text(printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{rank}"), style="bold"))
     out.print(_contributions(why, number, out.width))
     if why.rating is not None:
@@ -318,7 +327,7 @@ def _contributions(why: Explanation, number: str, width: int) -> Table:
             *([TableColumn("rated", ["", *rated, *blank])] if any(rated) else []),
             TableColumn("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
             TableColumn(
-                "rated both",
+                _of_both(bool(shown) and not any(rated)),
                 ["", *("–" if part.common_raters is None else f"{part.common_raters:,}" for part in shown), *blank],
             ),
             TableColumn("", ["", *(_bar(value, largest) for value in parts), *blank], text=True),

@@ -1,11 +1,12 @@
 """`reelated tune`: search hyperparameters, and print the code that uses the best."""
 
 import shlex
-from typing import Any, Literal
+from typing import Any
 
 from rich.text import Text
 
 from reelated.cli.progress import working
+from reelated.cli.shared_options import Goal
 from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
 from reelated.evaluation import Tuning, tune
@@ -14,8 +15,6 @@ from reelated.recommender.rows import cell_text, printable
 
 MAX_SHOWN = 8
 """Trials shown."""
-Goal = Literal["any", "liked", "rating"]
-TunedModel = Literal["ease", "bpmf", "item-knn"]
 
 
 def tune_source(source: str, options: Options, goal: Goal, **search: Any) -> Tuning:

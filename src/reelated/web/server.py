@@ -16,12 +16,13 @@ from typing import Any
 import orjson
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from reelated.errors import InputError
 from reelated.web.app import create_app
 from reelated.web.http_parser import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
+from reelated.web.shutdown import DrainingServer, Worker, Workers
 
 PR_SET_PDEATHSIG = 1
 _STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -107,11 +108,12 @@ def run(
         host = f"[{options.host}]" if ":" in options.host else options.host
         say(f"Reelated is running at http://{host}:{listening.getsockname()[1]} (API reference: /docs).")
         if workers == 1:
-            uvicorn.Server(config).run(sockets=[listening])
+            DrainingServer(config).run(sockets=[listening])
             return
         with tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the workers share their metrics here
-            Multiprocess(config, sockets=[listening]).run()
+            multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn creates its workers by this name
+            Workers(config, sockets=[listening]).run()
 
 
 def _end_with_parent() -> None:
