@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from reelated.recommender.query import query_of
+from reelated.recommender.query import query_of_ratings
 from reelated.web.pages.list_page import (
     ListQuery,
     VisitorProfile,
@@ -59,7 +59,7 @@ def _page(site: Site, request: PageRequest, profile: VisitorProfile, text: str, 
         link=f"/shared?r={text}" if text else "",
         base=str(request.http.base_url).rstrip("/"),
         has_picture=_can_draw(),
-        taste=taste_of(rec, query_of(rec, None, ratings)) if ratings else None,
+        taste=taste_of(rec, query_of_ratings(ratings, rec)) if ratings else None,
         listed=visitor_list(rec, profile, ListQuery(n=N_LISTED)).rows if ratings else [],
     )
 
@@ -78,7 +78,7 @@ def picture(site: Site, request: PageRequest) -> Response:
 
     rec = site.service.served.recommender
     ratings = known_ratings(rec, VisitorProfile([], unpack(request.query.get("r", "")), []))
-    image = draw(taste_of(rec, query_of(rec, None, ratings)), len(ratings), site.service.noun)
+    image = draw(taste_of(rec, query_of_ratings(ratings, rec)), len(ratings), site.service.noun)
     return Response(image, media_type="image/png", headers=PICTURE_CACHE)
 
 
