@@ -15,7 +15,7 @@ import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
 from reelated._kernels import CSR, ScoreParams, SimilarityFormula, csr, numba_config, packaged_code, topk
-from reelated._kernels.ridge import solve_spd
+from reelated._kernels.ridge import register_lapack, solve_spd
 from reelated.similarity import as_csc, as_kernel_csr, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
@@ -188,6 +188,7 @@ def test_solve_spd_reads_only_the_lower_triangle(dtype):
     matrix, expected = half.T @ half + np.eye(30), np.arange(30.0)
     system, solution = matrix.astype(dtype), (matrix @ expected).astype(dtype)
     system[np.triu_indices(30, 1)] = np.nan
+    register_lapack()
     assert solve_spd(30, system.ravel(), solution, np.empty(4, np.int64))
     assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
     assert not solve_spd(3, -np.eye(3, dtype=dtype).ravel(), np.ones(3, dtype), np.empty(4, np.int64))
