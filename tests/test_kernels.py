@@ -184,11 +184,11 @@ print(_kernels.top_n(np.array([1.0, 3.0, 2.0]), 2).tolist())
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_solve_spd_reads_only_the_lower_triangle(dtype):
+    register_lapack()
     half = np.random.default_rng(0).normal(size=(40, 30))
     matrix, expected = half.T @ half + np.eye(30), np.arange(30.0)
     system, solution = matrix.astype(dtype), (matrix @ expected).astype(dtype)
     system[np.triu_indices(30, 1)] = np.nan
-    register_lapack()
     assert solve_spd(30, system.ravel(), solution, np.empty(4, np.int64))
     assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
     assert not solve_spd(3, -np.eye(3, dtype=dtype).ravel(), np.ones(3, dtype), np.empty(4, np.int64))
