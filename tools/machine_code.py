@@ -78,6 +78,8 @@ def compile_calls(calls, needed, target):
     codes = {}
 
     def keep(self, key, data):
+        # the annotated source, for people: it has paths and addresses, which differ from build to build
+        data = tuple("" if isinstance(part, str) else part for part in data)
         codes[self.kernel, repr(key[0])] = packaged_code.member(self.kernel, key), key[1][0], dumps(data)
 
     numba_config.KernelFiles.load = lambda *_: None
