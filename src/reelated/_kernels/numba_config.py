@@ -43,7 +43,7 @@ class NoFolder(UserWideCacheLocator):  # type: ignore[misc]
 class KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
     """How the code of kernels is found and written."""
 
-    _locator_classes = (*CompileResultCacheImpl._locator_classes, NoFolder)
+    _locator_classes = (*getattr(CompileResultCacheImpl, "_locator_classes"), NoFolder)  # noqa: B009  # numba offers no other way
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
