@@ -77,8 +77,8 @@ def plain(answers):
 
 
 @pytest.fixture(scope="module")
-def rec():
-    return Recommender().fit(reelated.read("sample"))
+def rec(fitted):
+    return fitted
 
 
 @pytest.fixture(scope="module")

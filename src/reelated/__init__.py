@@ -7,7 +7,9 @@ from reelated._version import __version__
 
 if TYPE_CHECKING:
     from reelated import plot
-    from reelated.data import ValidationReport, read, validate
+    from reelated.data.read import read
+    from reelated.data.report import ValidationReport
+    from reelated.data.validate import validate
     from reelated.errors import InputError
     from reelated.evaluation.evaluate import evaluate
     from reelated.evaluation.tuning import tune

@@ -30,6 +30,8 @@ class Advice(StrEnum):
     DUPLICATES = "Choose duplicates='last', 'first' or 'mean'."
     NAME_COLUMNS = "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
     NAME_ITEM_COLUMNS = "Name the columns with item_columns={'item_id': …, 'title': …}."
+    OWN_COLUMNS = "Name them with columns={'title': …, 'year': …, 'rating': …}."
+    HIGHEST_RATING = "Say highest=10, or whatever the highest possible rating of the table is."
     NAME_POSITIONS = "Name the columns by position: columns={'user_id': 1, 'item_id': 2, 'rating': 3}."
     MAP_WORDS = "Map words to ratings: map={'like': 1, 'dislike': 0}."
     WITHOUT_TIMES = "To read without times: columns={'timestamp': None}."
@@ -49,6 +51,7 @@ class Advice(StrEnum):
     STOPS_AT_DUPLICATES = "stops here; duplicates='last', 'first' or 'mean' goes on."
     OBSERVES_SCALE = "does so; scale=(low, high, step) says otherwise."
     KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses what is off it."
+    SUMS_EVENTS = "sums them for each user and item; feedback='explicit' takes them as ratings."
     KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
 
 
@@ -186,6 +189,12 @@ def _shown(value: object) -> str:
 def unknown_user(user_id: Any, remedy: str) -> UnknownId:
     """Return the error for a user without ratings."""
     return UnknownId("no ratings by this user.", parameter="user_id", value=user_id, remedy=remedy)
+
+
+def no_rater() -> InputError:
+    """Return the error for a predicted rating from a recommender without a rater."""
+    message = "this model predicts no ratings: its data are events or equal ratings, or it was fitted without a rater."
+    return InputError(message, parameter="by", value="rating", remedy="List by score.")
 
 
 def no_users() -> InputError:

@@ -32,9 +32,10 @@ BATCH = 8
 
 
 class PosteriorSamples(NamedTuple):
-    """The posterior samples of a fit: `G` groups of eight samples of `D` numbers per item, the first its offset."""
+    """The posterior samples of a fit: `G` groups of eight samples."""
 
-    item_factors: np.ndarray  # float32, (G, n_items, D, LANES)
+    item_factors: np.ndarray  # `v` in the numbers 1 to D − 1, float32, (G, n_items, D, LANES)
+    offsets: np.ndarray  # float32, (G, n_items, LANES)
     # prior mean of a user: user_mean + activity_slope · log(n_ratings) + implicit_slope @ Σ implicit_factors[j] /
     # √n_ratings
     user_mean: np.ndarray  # (G, D, LANES)
@@ -192,7 +193,7 @@ def load_rating(samples, g, j, rating, out, k):
     begin, D = flat_index(samples, j, g), samples.user_mean.shape[1]
     for lane in range(LANES):
         out[0, k, lane] = 1.0
-        out[D, k, lane] = rating - samples.item_factors[g, j, 0, lane]
+        out[D, k, lane] = rating - samples.offsets[g, j, lane]
     for a in range(1, D):
         load_lanes(out, (a * BATCH + k) * LANES, samples.item_factors, begin + a * LANES)
 
@@ -242,7 +243,7 @@ def predicted_rating(samples, g, z, i, value):
     """Return an item's predicted ratings summed over the samples; `value` holds each of them."""
     total = 0.0
     for lane in range(LANES):
-        value[lane] = samples.item_factors[g, i, 0, lane] + z[0, lane]
+        value[lane] = samples.offsets[g, i, lane] + z[0, lane]
     add_dot(value, 0, samples.item_factors, flat_index(samples, i, g) + LANES, LANES, z, LANES, len(z) - 1)
     for lane in range(n_used_lanes(samples, g)):
         total += value[lane]
@@ -411,7 +412,7 @@ def base_rating(samples, g, item, state):
         for a in range(len(q)):
             prior_mean[a, lane] = samples.user_mean[g, a, lane] + samples.activity_slope[g, a, lane] * log_n
     for lane in range(n_used_lanes(samples, g)):
-        total += samples.item_factors[g, item, 0, lane]
+        total += samples.offsets[g, item, lane]
         for a in range(len(q)):
             total += q[a, lane] * prior_mean[a, lane]
     return total
@@ -423,7 +424,7 @@ def contribution(samples, g, j, rating, state):
     leverage, expected, begin, D = state.value, state.value2, flat_index(samples, j, g) + LANES, len(state.q)
     for lane in range(LANES):
         leverage[lane] = state.q[0, lane]
-        expected[lane] = samples.item_factors[g, j, 0, lane] + state.prior_mean[0, lane]
+        expected[lane] = samples.offsets[g, j, lane] + state.prior_mean[0, lane]
     add_dot(leverage, 0, samples.item_factors, begin, LANES, state.q, LANES, D - 1)
     add_dot(expected, 0, samples.item_factors, begin, LANES, state.prior_mean, LANES, D - 1)
     weights, adds = 0.0, 0.0

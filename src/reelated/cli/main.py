@@ -24,7 +24,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(_print_error(f"{error.filename or 'the system'}: {error.strerror or error}."))
     except MemoryError:
-        sys.exit(_print_error("not enough memory. Lower --set n_neighbors=100, or free some memory."))
+        sys.exit(_print_error("not enough memory. Free some, read a part of the data, or lower --set n_neighbors=100."))
 
 
 def _run() -> None:

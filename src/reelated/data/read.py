@@ -20,10 +20,12 @@ from reelated.data.table_reader import read_frame, read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
 from reelated.errors import DataWarning, InputError, plural, shorten
-from reelated.ratings import Dataset, FrameLike
-from reelated.ratings.columns import ColumnNames, match_columns, named, with_own_names
-from reelated.ratings.dataset import Duplicates, Invalid
+from reelated.parallel import check_not_forked
+from reelated.ratings import Dataset, Feedback, FrameLike
+from reelated.ratings.columns import ColumnNames, match_columns, named, plain, with_own_names
+from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table, table_verb
 from reelated.ratings.frames import as_polars
+from reelated.ratings.ids import Ids, as_ids
 
 SAMPLE_NAME = "Reelated sample (simulated ratings)"
 
@@ -42,10 +44,12 @@ def read(
     encoding: str | None = None,
     dates: str | None = None,
     layout: str | None = None,
+    feedback: Feedback | None = None,
+    events: Mapping[str, float] | None = None,
     name: str | None = None,
     noun: str | None = None,
 ) -> Dataset:
-    """Read ratings, and the attributes of items and users where available.
+    """Read ratings or events, and the attributes of items and users where available.
 
     Parameters
     ----------
@@ -77,6 +81,12 @@ def read(
         The order in dates such as 3/4/2020; by default as the other dates of the column tell.
     layout : {"long", "wide"}, optional
         "wide" reads a matrix with a row for each user and a column for each item; by default one row per rating.
+    feedback : {"explicit", "implicit"}, optional
+        Ratings, or events such as clicks, plays and purchases, whose weights are summed for each user and item. By
+        default a table without a column of ratings, or with counts in it, holds events.
+    events : mapping of str to float, optional
+        Type of event → weight, such as `{"view": 1, "cart": 3}`; 0 ignores a type, below 0 means "not interested", and
+        types that are not named are left out. By default 1 each, and -1 for types such as "dislike".
     name : str, optional
         Name of the data in messages; by default the edition or the file.
     noun : str, optional
@@ -97,17 +107,15 @@ def read(
     >>> read({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]}, name="three ratings")
     three ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1
     """
-    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout)
+    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     tables = read_tables(source, options, items, users)
     name = name or tables.name
     with prefix_errors(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
-        data = Dataset.from_frames(
+        data = dataset_of(
             tables.ratings,
             tables.side_tables.get("items"),
             tables.side_tables.get("users"),
-            scale=scale or tables.scale,
-            duplicates=duplicates,
-            invalid=invalid,
+            TableOptions(scale or tables.scale, duplicates, invalid, feedback),
             name=name,
             noun=tables.noun if noun is None else noun,
         )
@@ -115,13 +123,15 @@ def read(
     tables.notes += [f"{suspicion.message}; see reelated.validate" for suspicion in suspected]
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
-    return replace(data, notes=(*tables.notes, *data.notes), tags=tables.side_tables.get("tags"))
+    notes = (*tables.notes, *data.notes)
+    return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb, events=options.events)
 
 
 @dataclass
 class ErrorCollector:
     """Collector of errors: it records an unreadable table, and reading continues without the table."""
 
+    invalid: str = "error"  # as the caller gave it; reading itself drops
     traces: dict[str, ParseTrace] = field(default_factory=dict)
     errors: dict[str, InputError] = field(default_factory=dict)
     left_out: dict[str, InputError] = field(default_factory=dict)
@@ -139,6 +149,18 @@ class ErrorCollector:
         return self.traces.setdefault(kind, ParseTrace())
 
 
+def _without_repeats(table: pl.DataFrame, id_: str) -> tuple[pl.DataFrame, list[str]]:
+    """Drop rows with an id that occurred before, if they are few; many mean another kind of table."""
+    table = table.unique(maintain_order=True)
+    repeated = ~table[id_].is_first_distinct()
+    if not repeated.any() or 10 * int(repeated.sum()) > len(table) + 10:
+        return table, []
+    note = (
+        f"dropped {plural(int(repeated.sum()), 'row')} with a repeated {id_}, such as {table.filter(repeated)[id_][0]}"
+    )
+    return table.filter(~repeated), [note]
+
+
 @dataclass
 class SourceTables:
     """Contents of a source: ratings in Reelated's columns, the other tables, and notes on changes."""
@@ -152,6 +174,7 @@ class SourceTables:
     options: ReadOptions = NO_OPTIONS
     noun: str = "item"
     own: ColumnNames = None  # the names of the ids in the table of ratings
+    verb: str = ""
 
     def add(self, kind: str, table: FrameLike) -> None:
         """Add a given table of items or users from a frame or a file."""
@@ -160,19 +183,16 @@ class SourceTables:
                 files = find_files(table, ColumnSpec(*SIDE_TABLES[kind], self._columns_of(kind), self.options))
                 self.add_file(kind, files, self.options, trace)
             else:
-                self.side_tables[kind] = self._normalized(kind, as_polars(table, kind))
+                self._store(kind, *self._normalized(kind, as_polars(table, kind)), label=kind)
 
     def _columns_of(self, kind: str) -> ColumnNames:
         return self.options.item_columns if kind == "items" else None
 
-    def _normalized(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
+    def _normalized(self, kind: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """Normalise a frame like a file with the same contents."""
         aliases, required = SIDE_TABLES[kind]
         table = named(frame, with_own_names(aliases, self.own), self._columns_of(kind), required)
-        if kind == "items":
-            table, notes = normalize_items(table)
-            self.notes += [f"{kind}: {note}" for note in notes]
-        return table
+        return normalize_items(table) if kind == "items" else (table, [])
 
     def collecting(self, kind: str) -> AbstractContextManager[ParseTrace | None]:
         """Return the context for reading a table: that of the error collector, or a null context."""
@@ -184,12 +204,12 @@ class SourceTables:
         trace = self.collector.trace(kind) if self.collector else None
         try:
             try:
-                self.add_file(kind, files, self.options, trace)
+                self.add_file(kind, files, self.options, trace, beside=True)
                 self._check(kind)
             except InputError:
                 if self.options.invalid == "drop":
                     raise
-                self.add_file(kind, files, self.options._replace(invalid="drop"), trace)
+                self.add_file(kind, files, self.options._replace(invalid="drop"), trace, beside=True)
                 self._check(kind)
         except InputError as error:
             self.side_tables.pop(kind, None)
@@ -205,23 +225,54 @@ class SourceTables:
             if all(len(ids) for ids in first.values()):
                 Dataset.from_frames({**first, "rating": [1.0]}, **{kind: self.side_tables[kind]})
 
-    def add_file(self, kind: str, files: Files, options: ReadOptions, trace: ParseTrace | None) -> None:
+    def add_file(
+        self, kind: str, files: Files, options: ReadOptions, trace: ParseTrace | None, beside: bool = False
+    ) -> None:
         """Add a table from its file; integer ids become text where the ids of the ratings are text."""
         path = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(path).name
         table, notes = read_side_table(kind, name, files.read(path), options, trace, self.own)
-        table, left_out = self._with_integers(table)
-        notes += left_out
+        if kind == "items" and self._n_known(table) == 0 and not (options.item_columns or {}).get("item_id"):
+            for other in self._other_ids(files, path):
+                named_ids = options._replace(item_columns={**(options.item_columns or {}), "item_id": other})
+                again, more = read_side_table(kind, name, files.read(path), named_ids, trace, self.own)
+                if self._n_known(again) > self._n_known(table):
+                    table, notes = again, [*more, f"took {other} for item_id, because it has the ids of the ratings"]
+        self._store(kind, table, notes, name, beside)
+
+    def _n_known(self, table: pl.DataFrame) -> int:
+        """Count the rated items that a table holds."""
+        rated = self.ratings["item_id"].unique().cast(pl.String)
+        return int(rated.is_in(table["item_id"].cast(pl.String).implode()).sum())
+
+    def _other_ids(self, files: Files, path: str) -> list[str]:
+        """List the columns of a catalogue that may be the ids of items."""
+        names = column_names(files.container, path, ColumnSpec(*SIDE_TABLES["items"], None, self.options))
+        return [name for name in names if plain(name) in SIDE_TABLES["items"][0]["item_id"]]
+
+    def _store(self, kind: str, table: pl.DataFrame, notes: list[str], label: str, beside: bool = False) -> None:
+        """Store a table with ids of the type that the ratings have, and one row per item or user."""
+        table, more = self._with_integers(table)
         as_text = [id_ for id_ in ID_COLUMNS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
-        self.side_tables[kind] = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)
-        self.notes += [f"{name}: {note}" for note in notes]
+        table = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)
+        invalid = self.collector.invalid if self.collector else self.options.invalid
+        if kind in ("items", "users") and (beside or invalid == "drop"):
+            table, repeated = _without_repeats(table, f"{kind[:-1]}_id")
+            more += repeated
+        self.side_tables[kind] = table
+        self.notes += [f"{label}: {note}" for note in notes + more]
 
     def _with_integers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """Leave out rows whose ids are text where the ratings have integers, if the other rows fit."""
         notes = []
         for id_ in ID_COLUMNS:
             if id_ in table.columns and table[id_].dtype == pl.String and self.ratings[id_].dtype == pl.Int64:
-                whole = table[id_].str.contains(r"^(0|-?[1-9]\d{0,17})$").fill_null(False)
+                whole = table[id_].str.contains(r"^-?\d{1,18}$").fill_null(False)
+                padded = table[id_].str.contains(r"^-?0\d").fill_null(False)
+                if whole.all() and padded.any():
+                    notes.append(
+                        f"read {id_} as whole numbers, as in the ratings, such as {table.filter(padded)[id_][0]}"
+                    )
                 if not whole.all() and whole.any():
                     n_rows, example = plural(int((~whole).sum()), "row"), shorten(table.filter(~whole)[id_][0])
                     notes.append(f"left out {n_rows} without an integer {id_}, such as {example}")
@@ -236,10 +287,11 @@ class SourceTables:
             table, more = normalize_items(table)
         except (InputError, pl.exceptions.PolarsError):
             return
+        self.notes += [*notes, *more]
         if table.width > 1:
             self.side_tables["items"] = table
-            found = " and ".join(name for name in ("title", "year", "genres") if name in table.columns)
-            self.notes += [*notes, *more, f"took {found} of the items from the table of ratings"]
+            found = ", ".join(name for name in ("title", "year", "genres") if name in table.columns)
+            self.notes.append(f"took {found} of the items from the table of ratings")
 
 
 def read_tables(
@@ -250,11 +302,56 @@ def read_tables(
     collector: ErrorCollector | None = None,
 ) -> SourceTables:
     """Read all tables of a source; the given tables of items and users replace its own."""
+    check_not_forked()
     given = {kind: table for kind, table in (("items", items), ("users", users)) if table is not None}
     tables = _read_source(source, options, given.keys(), collector)
     for kind, table in given.items():
         tables.add(kind, table)
     return tables
+
+
+def read_items(
+    source: Any,
+    *,
+    item_columns: Mapping[str, str | None] | None = None,
+    invalid: Invalid = "error",
+    encoding: str | None = None,
+) -> pl.DataFrame:
+    """Read a table of items alone, without ratings.
+
+    Parameters
+    ----------
+    source : str, Path or frame
+        A file, or a table in memory.
+    item_columns, invalid, encoding
+        As for `read`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `item_id title year genres` (list), and where known `release_date`, `imdb_id`, `tmdb_id`, by ascending id.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, or has no ids.
+
+    Examples
+    --------
+    >>> read_items({"id": [2, 1], "name": ["Up (2009)", "Heat (1995)"]}).rows()
+    [(1, 'Heat', 1995, []), (2, 'Up', 2009, [])]
+    """
+    options = check_options(None, item_columns, invalid, None, encoding, None, None)
+    no_ratings = pl.DataFrame(schema={"user_id": pl.Null, "item_id": pl.Null, "rating": pl.Float32})
+    tables = SourceTables(no_ratings, options=options)
+    tables.add("items", source)
+    for note in tables.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    items = tables.side_tables["items"]
+    ids = as_ids(items["item_id"], "item").drop_nulls().unique().sort()
+    if ids.is_empty():
+        raise InputError("the table has no items.")
+    return item_table(items, Ids(ids, "item"))
 
 
 def _read_source(
@@ -276,6 +373,9 @@ def _read_source(
     names = column_names(files.container, files.roles["ratings"], spec)
     matched = match_columns(names, spec.aliases, by_position(spec.columns, names))
     tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
+    tables.verb = table_verb(names, by_position(spec.columns, names), ratings)
+    if "event" in ratings.columns:
+        tables.scale = None
     for kind in SIDE_TABLES:
         if kind in files.roles and kind not in given:
             tables.add_beside(kind, files)
@@ -284,7 +384,9 @@ def _read_source(
             links = tables.side_tables.pop("links")
             tables.side_tables["items"] = with_links(tables.side_tables.get("items"), links)
     if files.left_out and not is_movielens(files):
-        tables.notes.append(f"left out {', '.join(files.left_out)}: no table of ratings, items or users")
+        tables.notes.append(
+            f"left out {', '.join(files.left_out)}: neither the ratings nor attributes of items or users"
+        )
     if not {"items", *given} & tables.side_tables.keys() and "items" not in given:
         _add_merged(tables, files, names, spec)
     return tables
@@ -316,6 +418,7 @@ def _read_frame(
     tables = SourceTables(ratings, notes=notes, collector=collector, options=spec.options)
     matched = match_columns(frame.columns, spec.aliases, by_position(spec.columns, tuple(frame.columns)))
     tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
+    tables.verb = table_verb(frame.columns, by_position(spec.columns, tuple(frame.columns)), ratings)
     own = (tables.own or {}).get("item_id") or ""
     if "items" not in given and own and merged_columns(tuple(frame.columns), own):
         tables.add_merged(named(frame, MERGED_ALIASES, {"item_id": own}, ("item_id",)))
@@ -342,8 +445,6 @@ def _read_sample(options: ReadOptions, collector: ErrorCollector | None) -> Sour
 
 def _read_ratings(files: Files, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
     """Read the ratings of a folder, archive or file in Reelated's columns and types; part files become one table."""
-    if spec.columns is not None and spec.columns.get("rating", "") is None:
-        spec = spec._replace(required=tuple(name for name in spec.required if name != "rating"))
     tables, notes = [], []
     for path in (files.roles["ratings"], *files.parts):
         name, data = PurePosixPath(path).name, files.read(path)

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
 from reelated.models.biases import check_bounds, observed
-from reelated.models.gibbs import SamplerParams, implicit_features, item_side_info, sample
+from reelated.models.gibbs import SamplerParams, implicit_features, item_side_info, marginal_precision, sample
 from reelated.models.posterior import DrawnModel
 from reelated.models.validation import check_attributes, check_rows
 from reelated.parallel import Progress
@@ -61,6 +61,12 @@ class BPMF(DrawnModel):
         Λ, the prior precision of the user vectors.
     alpha_ : ndarray of float64, shape (n_samples,)
         α, the precision of the noise.
+    new_user_offsets_ : ndarray of float32, shape (n_items, n_samples)
+        Offset of every item for a new user: its expected rating by those who rated it.
+    new_user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
+        Prior mean of the vector of a new user, whose number and choice of ratings are unknown: the mean over all users.
+    new_user_precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
+        Prior precision of the vector of a new user, from the covariance over all users.
     counts_ : ndarray of float64, shape (2,)
         Smallest and largest number of ratings of a user in the fit.
     scale_ : tuple of float
@@ -152,6 +158,8 @@ class BPMF(DrawnModel):
         self.item_factors_, self.precision_, self.alpha_ = samples.items, samples.precision, samples.alpha
         self.implicit_slope_, self.activity_slope_ = samples.slopes[:-1], samples.slopes[-1]
         self.user_mean_ = samples.mean - np.tensordot(implicit.means, samples.slopes, axes=1)
+        self.new_user_offsets_, self.new_user_mean_ = samples.rater_offsets, samples.mean
+        self.new_user_precision_ = marginal_precision(implicit.users, samples)
         self.implicit_factors_ = np.ascontiguousarray(implicit.items)
         self.counts_ = np.array([implicit.min_ratings, implicit.max_ratings])
         self.prepare()
@@ -173,10 +181,10 @@ class BPMF(DrawnModel):
         return self._bytes(check_rows(BPMF(), X, fitting=True), 0)
 
     def _bytes(self, X: sp.csr_array, n_attributes: int) -> int:
-        """Estimate peak memory: 3 copies of the ratings, 5 of each factor table, 2 of the samples."""
+        """Estimate peak memory: 5 copies of the ratings, 5 of each factor table, 2 of the samples."""
         D, n_features = self.n_factors + 1, self.n_tastes + 1
         tables = X.shape[0] * (5 * D + 4 * n_features) + X.shape[1] * (5 * D + 4 * (n_features + n_attributes))
-        return 48 * X.nnz + 8 * tables + 12 * X.shape[1] * self.n_samples * D
+        return 72 * X.nnz + 8 * tables + 12 * X.shape[1] * self.n_samples * (D + 1)
 
     def _sampler_params(self) -> SamplerParams:
         check_integer("n_tastes", self.n_tastes, 0)

@@ -2,16 +2,15 @@
 
 import inspect
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self, TypeVar
 
-if TYPE_CHECKING:  # models narrow the arguments of the two contracts, which a typed base would not allow
-    Base = Any
-else:
-    Base = object
+Model = TypeVar("Model")
 
 
-class Estimator(Base):
+class Estimator:
     """An estimator whose parameters are the arguments of `__init__`, which stores them under their names."""
+
+    n_features_in_: int
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters.
@@ -92,7 +91,9 @@ def _defaults(cls: type) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
-def clone(model: Any) -> Any:
-    """Return an unfitted copy of a model, as `sklearn.base.clone` does."""
-    params: dict[str, Any] = model.get_params(deep=False)
+def clone(model: Model) -> Model:
+    """Return an unfitted copy of a model, as `sklearn.base.clone` does; None is returned unchanged."""
+    if model is None:
+        return model
+    params: dict[str, Any] = model.get_params(deep=False)  # type: ignore[attr-defined]
     return type(model)(**{name: clone(p) if hasattr(p, "get_params") else deepcopy(p) for name, p in params.items()})

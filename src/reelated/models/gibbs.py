@@ -165,6 +165,7 @@ class Samples(NamedTuple):
     """The posterior samples, along the last axis of each array."""
 
     items: npt.NDArray[np.float32]
+    rater_offsets: npt.NDArray[np.float32]
     mean: Numbers
     slopes: Numbers
     precision: Numbers
@@ -190,6 +191,7 @@ def sample(
     side information Porteous et al. 2010).
     """
     rng, D = np.random.default_rng(params.seed), params.n_factors + 1
+    mean_of_raters = rater_means(X)
     user_prior, item_prior = (RegressionPrior(table, D) for table in side_info)
     users, items = np.zeros((X.shape[0], D)), 0.1 * rng.standard_normal((X.shape[1], D))
     items[:, 0] = 0.0
@@ -198,10 +200,13 @@ def sample(
     rounds = params.n_warmup + params.n_samples
     for done in range(rounds):
         means = user_prior.sample(users, rng)
+        prior = user_prior.mean, user_prior.slopes, user_prior.precision, alpha
+        _sample_rows(by_user, items, kernels.GaussianPrior(means, user_prior.precision, alpha), rng, users)
         # user factors are not kept: a prediction computes them from the given row
         if done >= params.n_warmup:
-            samples.append((items.astype(np.float32), user_prior.mean, user_prior.slopes, user_prior.precision, alpha))
-        _sample_rows(by_user, items, kernels.GaussianPrior(means, user_prior.precision, alpha), rng, users)
+            raters = mean_of_raters @ (users - user_prior.mean)
+            offsets = items[:, 0] + raters[:, 0] + np.einsum("if,if->i", items[:, 1:], raters[:, 1:])
+            samples.append((items.astype(np.float32), offsets.astype(np.float32), *prior))
         means = item_prior.sample(items, rng)
         _sample_rows(by_item, users, kernels.GaussianPrior(means, item_prior.precision, alpha), rng, items)
         error = kernels.squared_error(by_user, users, items)
@@ -209,6 +214,22 @@ def sample(
         if progress:
             progress((done + 1) / rounds)
     return Samples(*(np.stack(part, axis=-1) for part in zip(*samples, strict=True)))
+
+
+def marginal_precision(user_features: Numbers, samples: Samples) -> Numbers:
+    """Return the precision of user vectors if the features, centred in the rows of `user_features`, are unknown."""
+    features = np.empty((user_features.shape[1], user_features.shape[1]))
+    kernels.cross_products(user_features, user_features, features)
+    features /= max(len(user_features), 1)
+    slopes, precision = (np.moveaxis(part, -1, 0) for part in (samples.slopes, samples.precision))
+    marginal = np.linalg.inv(np.linalg.inv(precision) + slopes.transpose(0, 2, 1) @ features @ slopes)
+    return np.ascontiguousarray(np.moveaxis((marginal + marginal.transpose(0, 2, 1)) / 2, 0, -1))
+
+
+def rater_means(X: sp.csr_array) -> sp.csr_array:
+    """Return the matrix that averages rows of users over the raters of each item; an unrated item gets 0."""
+    weights = 1 / np.maximum(np.bincount(X.indices, minlength=X.shape[1]), 1)
+    return sp.csr_array(sp.csr_array((weights[X.indices], X.indices, X.indptr), shape=X.shape).T)
 
 
 def _sample_rows(

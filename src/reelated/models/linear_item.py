@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.errors import check_choice, check_integer
+from reelated.errors import InputError, check_choice, check_integer
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
@@ -99,6 +99,8 @@ class LinearItemModel(Estimator):
     def _values(self, X: sp.csr_array, by: By, weights: Any = None) -> npt.NDArray[np.float32]:
         """Return `v` for each rating; a predicted rating is computed from the ratings themselves."""
         if by == "rating":
+            if weights is not None:
+                raise InputError("weights are for the score: leave them out for a predicted rating.")
             return X.data
         values = self.rating_weight(X.data)
         return values if weights is None else values * check_weights(weights, X)
@@ -138,7 +140,7 @@ class LinearItemModel(Estimator):
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
         weights : array, shape (X.nnz,), optional
-            Factors for the ratings of `X`, a canonical CSR, in the score; by default 1.
+            Factors for the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
 

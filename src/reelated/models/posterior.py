@@ -1,6 +1,8 @@
 """Prediction from posterior samples: ratings, intervals, recommendations, audiences and explanations."""
 
 from collections.abc import Iterator
+from copy import copy
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from reelated.models.contributions import ItemContributions, PairContributions
 from reelated.models.estimator import Estimator
 from reelated.models.topn import TopN
 from reelated.models.validation import (
+    check_columns,
     check_dense,
     check_item,
     check_item_mask,
@@ -46,6 +49,9 @@ class DrawnModel(Estimator):
     implicit_factors_: Numbers
     precision_: Numbers
     alpha_: Numbers
+    new_user_offsets_: npt.NDArray[np.float32]
+    new_user_mean_: Numbers
+    new_user_precision_: Numbers
     counts_: Numbers
     n_features_in_: int
     scale_: tuple[float, float]
@@ -59,6 +65,9 @@ class DrawnModel(Estimator):
         "implicit_factors_": ArraySpec("float64", ("n_items", "n_tastes"), optional="n_tastes"),
         "precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
         "alpha_": ArraySpec("float64", ("n_samples",), "positive"),
+        "new_user_offsets_": ArraySpec("float32", ("n_items", "n_samples")),
+        "new_user_mean_": ArraySpec("float64", ("D", "n_samples")),
+        "new_user_precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
         "counts_": ArraySpec("float64", (2,), "positive and ascending"),
     }
     """What a fit learns, but for the scale."""
@@ -82,8 +91,10 @@ class DrawnModel(Estimator):
 
     def prepare(self) -> None:
         """Convert the learned arrays for the kernels; called after a fit or a load."""
+        self.__dict__.pop("for_new_users", None)  # of an earlier fit
         self._samples = kernels.PosteriorSamples(
             item_factors=_pad_to_simd(self.item_factors_),
+            offsets=_pad_to_simd(self.item_factors_[:, 0]),
             user_mean=_pad_to_simd(self.user_mean_),
             activity_slope=_pad_to_simd(self.activity_slope_),
             implicit_slope=_pad_to_simd(np.swapaxes(self.implicit_slope_, 0, 1)),
@@ -94,6 +105,25 @@ class DrawnModel(Estimator):
             min_ratings=float(self.counts_[0]),
             max_ratings=float(self.counts_[1]),
         )
+
+    @cached_property
+    def for_new_users(self) -> "DrawnModel":
+        """The model of users who have only begun to rate, so that the number and choice of their ratings say nothing.
+
+        A new user's vector has the distribution over all users of the fit. The offset of an item is its expected
+        rating by those who rated it, because ratings are predicted for users who would rate the item.
+        """
+        model, samples = copy(self), self._samples
+        n_groups, D, _, lanes = samples.implicit_slope.shape
+        model._samples = samples._replace(
+            offsets=_pad_to_simd(self.new_user_offsets_),
+            user_mean=_pad_to_simd(self.new_user_mean_),
+            activity_slope=np.zeros_like(samples.activity_slope),
+            implicit_slope=np.empty((n_groups, D, 0, lanes)),
+            implicit_factors=np.empty((len(samples.implicit_factors), 0)),
+            precision=_pad_to_simd(self.new_user_precision_),
+        )
+        return model
 
     # --------------------------------------------------------------------------------------------- pairs
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:
@@ -162,7 +192,7 @@ class DrawnModel(Estimator):
         return flat @ solved.reshape(flat.shape[1], -1) / len(factors), float(np.mean(1 / self.alpha_))
 
     def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
+        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating"
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
         """Return the unclipped predicted ratings of pairs, and the number of ratings used for each.
 
@@ -172,8 +202,6 @@ class DrawnModel(Estimator):
             As for `predict_pairs`.
         by : {"rating"}, default "rating"
             The only number of this model.
-        weights : ignored
-            Present for consistency with models that compute scores.
 
         Returns
         -------
@@ -259,7 +287,6 @@ class DrawnModel(Estimator):
         by: Rating = "rating",
         item_mask: npt.NDArray[np.bool_] | None = None,
         exclude_seen: bool = True,
-        weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
         """Return the items with the highest predicted ratings of every row, sorted before ratings are clipped.
@@ -276,8 +303,6 @@ class DrawnModel(Estimator):
             The items to choose from; by default all.
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
-        weights
-            As for `score_pairs`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
 
@@ -301,12 +326,12 @@ class DrawnModel(Estimator):
         lengths = [len(part) for part in items]
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
-    def columns(self, X: Any, *, by: Rating = "rating", weights: Any = None) -> sp.csc_array:
-        """Return the ratings of `X` by columns; present for consistency with other models, and not used.
+    def columns(self, X: Any, *, by: Rating = "rating") -> sp.csc_array:
+        """Return the ratings of `X` by columns, in which `audience` finds the raters of an item.
 
         Parameters
         ----------
-        X, by, weights
+        X, by
             As for `score_pairs`.
 
         Returns
@@ -316,9 +341,7 @@ class DrawnModel(Estimator):
         check_choice("by", by, ("rating",))
         return sp.csc_array(check_rows(self, X))
 
-    def score_users(
-        self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
-    ) -> tuple[Numbers, npt.NDArray[np.int32]]:
+    def score_users(self, X: Any, item: int, *, by: Rating = "rating") -> tuple[Numbers, npt.NDArray[np.int32]]:
         """Return the unclipped predicted rating of one item for every row, and the number of ratings used.
 
         Parameters
@@ -327,10 +350,8 @@ class DrawnModel(Estimator):
             As for `predict_pairs`.
         item : int
             Item index.
-        by, weights
+        by
             As for `score_pairs`.
-        by_item : ignored
-            Present for consistency with models that compute scores.
 
         Returns
         -------
@@ -341,7 +362,7 @@ class DrawnModel(Estimator):
         return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
 
     def audience(
-        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
+        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", by_item: sp.csc_array | None = None
     ) -> npt.NDArray[np.int64]:
         """Return the rows that have not rated an item and have the highest predicted rating, ties in ascending row.
 
@@ -351,8 +372,10 @@ class DrawnModel(Estimator):
             As for `score_users`.
         n : int, default 10
             Maximum number of rows.
-        by, weights, by_item
+        by
             As for `score_users`.
+        by_item : csc_array, optional
+            Result of `columns` for `X`, to save computing it.
 
         Returns
         -------
@@ -361,11 +384,12 @@ class DrawnModel(Estimator):
         """
         X, n = check_rows(self, X), check_integer("n", n, 0)
         scores, _ = self.score_users(X, item, by=by)
-        scores[np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[X.indices == item]] = np.nan
+        columns = self.columns(X) if by_item is None else check_columns(self, by_item, X)
+        scores[columns.indices[columns.indptr[item] : columns.indptr[item + 1]]] = np.nan
         return kernels.top_n(scores, min(n, len(scores)))
 
     # ------------------------------------------------------------------------------------------- explain
-    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> PairContributions:
+    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating") -> PairContributions:
         """Return the contributions to one row's predicted rating of an item.
 
         Parameters
@@ -374,7 +398,7 @@ class DrawnModel(Estimator):
             Ratings of one user.
         item : int
             Item index.
-        by, weights
+        by
             As for `score_pairs`.
 
         Returns
@@ -383,9 +407,7 @@ class DrawnModel(Estimator):
         """
         return self.explain_items(X, [check_item(self, item)], by=by).one(0)
 
-    def explain_items(
-        self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None, scores: Any = None
-    ) -> ItemContributions:
+    def explain_items(self, X: Any, items: Any, *, by: Rating = "rating", scores: Any = None) -> ItemContributions:
         """Return the contributions to one row's predicted ratings of several items.
 
         `base` is the predicted rating of an average user. A rating contributes its weight times its difference from
@@ -398,7 +420,7 @@ class DrawnModel(Estimator):
             Ratings of one user.
         items : sequence of int
             Item indices.
-        by, weights
+        by
             As for `score_pairs`.
         scores : array, shape (n_items,), optional
             Result of `score_pairs` for these items, to save computing it.

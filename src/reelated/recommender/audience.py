@@ -1,16 +1,17 @@
 """The audience of an item: the users who have not rated it and have the highest score for it."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from reelated.parallel import Progress
 from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.engine import Engine, Floats
+from reelated.recommender.engine import AudienceBy, Engine, Floats
+from reelated.recommender.rows import UserRow, known
 
-AudienceBy = Literal["adjusted_score", "score", "rating"]
 MEAN_SHARE = 0.4
 """The share of a user's mean score that is subtracted, so that the most active users do not lead every list."""
 MEAN_WEIGHT = 0.5
@@ -44,6 +45,35 @@ def audience_of(engine: Engine, item: int, n: int, by: AudienceBy) -> Audience:
     """Return the `n` users who have not rated an item and have the highest number."""
     found, _ = candidates(engine, item, n, by)
     return found.take(np.lexsort((found.users, -found.adjusted_score))[:n]) if by == "adjusted_score" else found
+
+
+def audience_rows(engine: Engine, item: int, n: int, by: AudienceBy, user_ids: Ids) -> list[UserRow]:
+    """Return the rows of an audience, without reasons: a reason about a user is shown to that user only."""
+    found = audience_of(engine, item, n, by)
+    columns = zip(*(column.tolist() for column in found), strict=True)
+    return [
+        UserRow(rank, user_ids[user], known(score), known(rating), used, known(adjusted), known(above))
+        for rank, (user, score, rating, used, adjusted, above, _) in enumerate(columns, 1)
+    ]
+
+
+def audiences_table(
+    engine: Engine,
+    items: list[int],
+    n: int,
+    by: AudienceBy,
+    per_user: int | None,
+    user_ids: Ids,
+    catalogue: Catalogue,
+    progress: Progress | None,
+) -> pl.DataFrame:
+    """Return the audiences of several items as one table, no user for more than `per_user` items."""
+    audiences, deep = [], n if per_user is None else n + 100
+    for place, item in enumerate(items):
+        audiences.append(audience_of(engine, item, deep, by))
+        if progress:
+            progress((place + 1) / len(items))
+    return audience_table(audiences, assign_with_cap(audiences, by, n, per_user), items, user_ids, catalogue)
 
 
 def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:

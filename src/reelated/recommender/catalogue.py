@@ -170,6 +170,10 @@ class Catalogue:
         spelled = {known[genre.casefold()] for genre in wanted if genre.casefold() in known}
         return spelled, [genre for genre in wanted if genre.casefold() not in known]
 
+    def has_unknown_genres(self, genres: str | Iterable[str] | None) -> bool:
+        """Return whether no item has any of the genres."""
+        return genres is not None and not self.split_genres(genres)[0]
+
     def genres_hint(self, genres: str | Iterable[str]) -> str:
         """Return a message about unknown genres with similar known ones; empty if all are known."""
         _, unknown = self.split_genres(genres)
@@ -180,7 +184,9 @@ class Catalogue:
         hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
         return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
-    def find(self, text: str, n: int = 10, noun: str = "item") -> Recommendations[SearchHit]:
+    def find(
+        self, text: str, n: int = 10, noun: str = "item", because: str = "because you rated"
+    ) -> Recommendations[SearchHit]:
         """Return the items with the titles that match a text best; ties are in descending number of ratings."""
         if not isinstance(text, str) or not text.strip():
             raise InputError("expected a part of a title.", parameter="text", value=text)
@@ -190,7 +196,7 @@ class Catalogue:
             for item, match in zip(found.items[: check_integer("n", n, 1)].tolist(), found.match.tolist(), strict=False)
         ]
         heading = f"{plural_of(noun).capitalize()} with a title like {shorten(text)}"
-        return Recommendations(rows, heading, SearchHit, noun=noun)
+        return Recommendations(rows, heading, SearchHit, None, because, noun=noun)
 
     @cached_property
     def title_index(self) -> TitleIndex:

@@ -1,16 +1,11 @@
-"""The models of a `Recommender`: the defaults, validation, the items of the matrix, and the fit."""
+"""The default models of a `Recommender`."""
 
 from typing import Any
 
-import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import InputError
-from reelated.models import BPMF, EASE, MODELS, ItemKNN
-from reelated.models.contracts import By
-from reelated.parallel import Progress
-from reelated.ratings import Dataset, Ids, Ratings
-from reelated.recommender.catalogue import Catalogue
+from reelated.models import BPMF, EASE, ItemKNN
+from reelated.ratings import Ratings
 
 DEFAULT_MEMORY = 5_000_000_000
 """Memory limit of a default model in bytes, if no `max_memory` is given."""
@@ -21,14 +16,20 @@ NORMALIZATION: dict[str, Any] = {"user_normalization": 0.25, "item_normalization
 """Degree normalisation of the default ranker for implicit feedback, chosen on parts of the training data of four sets
 (benchmarks/tried.md). Ratings on a scale are not normalised."""
 
+EVENT_MIN_WEIGHT = 0.75
+"""`min_weight` of the default ranker for events whose weights differ: the weights count little, because likes ranked
+better than logarithms of counts on two sets (docs/not-movies.md)."""
+
 
 def default_ranker(ratings: Ratings, max_memory: int | None) -> EASE | ItemKNN:
     """Return the default ranker: `EASE`, or `ItemKNN` if `EASE` needs too much memory."""
     X, normalization = ratings.matrix, NORMALIZATION if ratings.feedback == "implicit" else {}
-    ranker = EASE(**normalization)
+    weights: dict[str, Any] = {} if not normalization or ratings.is_one_valued else {"min_weight": EVENT_MIN_WEIGHT}
+    ranker = EASE(**normalization, **weights)
     if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return ranker
-    return neighbor_ranker(float(X.data.min(initial=0))).set_params(**normalization)
+    lowest = 0.0 if ratings.feedback == "implicit" else float(X.data.min(initial=0))
+    return neighbor_ranker(lowest).set_params(**normalization)
 
 
 def default_rater(X: sp.csr_array, max_memory: int | None, ranker: Any) -> BPMF | ItemKNN:
@@ -47,43 +48,3 @@ def neighbor_ranker(lowest: float) -> ItemKNN:
 def neighbor_rater() -> ItemKNN:
     """Return the default rater for large data."""
     return ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)
-
-
-def with_unrated(data: Dataset) -> Ratings:
-    """Return the ratings with columns for unrated items with genres or a year, so that these can be recommended.
-
-    If more than half of the items have no ratings, these get no columns.
-    """
-    has_attributes = pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0)
-    rated = data.ratings.item_ids
-    item_ids = pl.concat([rated.values, data.items.filter(has_attributes)["item_id"]]).unique().sort()
-    # otherwise the fit would spend most of its time on unrated items
-    mostly_rated = len(rated) < len(item_ids) <= 2 * len(rated)
-    return data.ratings.onto(Ids(item_ids, "item")) if mostly_rated else data.ratings
-
-
-def fit_model(
-    model: Any, X: sp.csr_array, scale: tuple[float, float], catalogue: Catalogue, progress: Progress | None = None
-) -> Any:
-    """Fit a model to ratings, and to the attributes of items if it uses these; return it."""
-    side_info = {"items": catalogue.attributes()} if model.uses_side_info else {}
-    return model.fit(X, scale=scale, progress=progress, **side_info)
-
-
-def no_rater() -> InputError:
-    """Return the error for a predicted rating from a recommender without a rater."""
-    message = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater."
-    return InputError(message, parameter="by", value="rating", remedy="List by score.")
-
-
-def check_role(name: str, model: Any, number: By) -> Any:
-    """Return a model that computes `number`, or None, unchanged; raise `InputError` for anything else."""
-    numbers = () if isinstance(model, type) else getattr(model, "numbers", ())
-    if model is None or number in numbers:
-        return model
-    if not numbers:
-        raise InputError("expected a model such as EASE() or ItemKNN(), or 'default'.", parameter=name, value=model)
-    classes: Any = MODELS.values()
-    able = ", ".join(f"{cls.__name__}()" for cls in classes if number in cls.numbers)
-    lacks = "scores no items" if number == "score" else "predicts no ratings"
-    raise InputError(f"{type(model).__name__} {lacks}.", parameter=name, value=model, remedy=f"Expected one of {able}.")

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import InputError, no_users
+from reelated.errors import InputError, check_choice, no_rater, no_users
 from reelated.models.biases import clipped, row_means
 from reelated.models.contracts import By, Ranker, Rater
 from reelated.models.contributions import ItemContributions
 
 Floats = npt.NDArray[np.float64]
+AudienceBy = Literal["adjusted_score", "score", "rating"]
+NAMES = {"score": "score", "rating": "predicted rating"}
+AUDIENCE_NAMES = NAMES | {"adjusted_score": "adjusted score"}
 PAIRS = 1_000_000
 """Pairs scored at once; bounds the memory of a call."""
 INTERVAL_LEVEL = 0.8
@@ -21,23 +24,32 @@ INTERVAL_LEVEL = 0.8
 
 
 class WeightedRows(NamedTuple):
-    """Rows of ratings, and the factor of each rating in the score; None: all 1."""
+    """Rows of ratings, and the factor of each rating in the score; None: all 1.
+
+    The number of ratings of a new user is no trait: the user has only begun.
+    """
 
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
+    are_new: bool = False
+
+    def options(self, by: By) -> dict[str, Any]:
+        """Return the arguments of a model's methods for a number; weights are for the score alone."""
+        return {"by": by, "weights": self.weights} if by == "score" else {"by": by}
 
     def slice(self, start: int, stop: int) -> "WeightedRows":
         """Return consecutive rows."""
         place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
-        return WeightedRows(self.matrix[start:stop], None if self.weights is None else self.weights[place])
+        weights = None if self.weights is None else self.weights[place]
+        return WeightedRows(self.matrix[start:stop], weights, self.are_new)
 
     def take(self, users: npt.NDArray[np.int64]) -> "WeightedRows":
         """Return chosen rows."""
         if self.weights is None:
-            return WeightedRows(self.matrix[users])
+            return WeightedRows(self.matrix[users], None, self.are_new)
         begins, lengths = self.matrix.indptr[users], np.diff(self.matrix.indptr)[users]
         places = np.repeat(begins - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-        return WeightedRows(self.matrix[users], self.weights[places + np.arange(len(places))])
+        return WeightedRows(self.matrix[users], self.weights[places + np.arange(len(places))], self.are_new)
 
 
 class Models(NamedTuple):
@@ -52,6 +64,18 @@ class Models(NamedTuple):
     def of(self, by: str) -> Any:
         """Return the model of a number."""
         return self.rater if by == "rating" or self.ranker is None else self.ranker
+
+    def checked_by(self, by: Any, names: dict[str, str]) -> Any:
+        """Return the number that a list is sorted by: without a ranker, the predicted rating."""
+        by = check_choice("by", by, names)
+        if by == "rating" and self.rater is None:
+            raise no_rater()
+        return "rating" if self.ranker is None else by
+
+    def for_rows(self, rows: WeightedRows) -> "Models":
+        """Return the models for these rows: a rater with a posterior has its own form for new users."""
+        rater: Any = self.rater
+        return self._replace(rater=rater.for_new_users) if rows.are_new and rater and rater.has_posterior else self
 
     @property
     def present(self) -> list[Any]:
@@ -129,8 +153,8 @@ class Engine:
 
         `fill_from` (items, the most popular first) fills up short lists; `explain` adds the contributions, for one row.
         """
-        model = self.models.of(by)
-        top = model.recommend(rows.matrix, n, by=by, item_mask=item_mask, weights=rows.weights)
+        model = self.models.for_rows(rows).of(by)
+        top = model.recommend(rows.matrix, n, item_mask=item_mask, **rows.options(by))
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
         if fill_from is not None and (np.diff(indptr) < n).any():
             indptr, items, sorted_by, is_popular = _filled(top, rows.matrix, n, item_mask, fill_from)
@@ -138,13 +162,13 @@ class Engine:
             users = np.repeat(np.arange(rows.matrix.shape[0], dtype=np.int32), np.diff(indptr))
             scores, ratings, used, _ = self.numbers(rows, users, items, by)
             return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular)
-        contributions = model.explain_items(rows.matrix, items, by=by, weights=rows.weights, scores=sorted_by)
+        contributions = model.explain_items(rows.matrix, items, scores=sorted_by, **rows.options(by))
         both = self._other_number(rows, items, sorted_by, by)
         return Batch(indptr, items, sorted_by, *both, contributions.n_neighbors_used, is_popular, contributions)
 
     def _other_number(self, rows: WeightedRows, items: Any, sorted_by: Floats, by: By) -> tuple[Floats, Floats]:
         """Return scores and ratings of one row's items, of which one is known."""
-        ranker, rater = self.models
+        ranker, rater = self.models.for_rows(rows)
         first = np.zeros(len(items), np.int32)
         if rater is None:
             return sorted_by, np.full(len(items), np.nan)
@@ -157,7 +181,7 @@ class Engine:
 
     def numbers(self, rows: WeightedRows, users: Any, items: Any, by: By) -> Numbers:
         """Return both numbers of pairs of a row and an item."""
-        ranker, rater = self.models
+        ranker, rater = self.models.for_rows(rows)
         ratings = unclipped = np.full(len(items), np.nan)
         used: Any = None
         if rater is not None:
@@ -172,23 +196,24 @@ class Engine:
         """Return one number of pairs of user and item indices, not clipped; NaN where there is none."""
         rows, scores = self.all_users, np.empty(len(users))
         for part in _parts(len(users)):
-            found = self.models.of(by).score_pairs(rows.matrix, users[part], items[part], by=by, weights=rows.weights)
+            found = self.models.of(by).score_pairs(rows.matrix, users[part], items[part], **rows.options(by))
             scores[part] = found[0]
         return scores
 
     def predict(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> Floats:
-        """Return predicted ratings of pairs of user and item indices; user −1 has no ratings."""
-        matrix, rater = self.all_users.matrix, self.models.rater
-        if rater is None:
+        """Return predicted ratings of pairs of user and item indices; user −1 is a new user without ratings."""
+        all_users = self.all_users
+        no_ratings = WeightedRows(sp.csr_array((1, all_users.matrix.shape[1]), dtype=np.float32), are_new=True)
+        if self.models.rater is None:
             return np.full(len(users), np.nan)
-        no_ratings = sp.csr_array((1, matrix.shape[1]), dtype=matrix.dtype)
         values = np.empty(len(users))
         for part in _parts(len(users)):
             known = users[part] >= 0
-            for rows, chosen in ((matrix, known), (no_ratings, ~known)):
+            for rows, chosen in ((all_users, known), (no_ratings, ~known)):
                 if chosen.any():
-                    row = np.where(known, users[part], 0)[chosen]
-                    values[np.flatnonzero(chosen) + part.start] = rater.predict_pairs(rows, row, items[part][chosen])
+                    row, rater = np.where(known, users[part], 0)[chosen], self.models.for_rows(rows).rater
+                    predicted = rater.predict_pairs(rows.matrix, row, items[part][chosen])  # type: ignore[union-attr]
+                    values[np.flatnonzero(chosen) + part.start] = predicted
         return values
 
     def intervals(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> tuple[Floats, Floats]:
@@ -197,7 +222,7 @@ class Engine:
         known = np.flatnonzero((users >= 0) & (items >= 0))
         for part in _parts(len(known) if self.has_intervals else 0):
             pairs = known[part]
-            low[pairs], high[pairs] = self.interval(self.all_users.matrix, users[pairs], items[pairs])
+            low[pairs], high[pairs] = self.interval(self.all_users, users[pairs], items[pairs])
         return low, high
 
     @property
@@ -205,10 +230,10 @@ class Engine:
         """Whether predictions come with intervals."""
         return self.models.rater is not None and self.models.rater.has_posterior
 
-    def interval(self, matrix: sp.csr_array, rows: Any, items: Any) -> tuple[Floats, Floats]:
-        """Return the prediction intervals of pairs of rows of a matrix and items."""
-        rater: Any = self.models.rater
-        return rater.predict_intervals(matrix, rows, items, level=INTERVAL_LEVEL)
+    def interval(self, rows: WeightedRows, users: Any, items: Any) -> tuple[Floats, Floats]:
+        """Return the prediction intervals of pairs of a row and an item."""
+        rater: Any = self.models.for_rows(rows).rater
+        return rater.predict_intervals(rows.matrix, users, items, level=INTERVAL_LEVEL)
 
     def covariance(self, items: npt.NDArray[Any]) -> tuple[Floats, float]:
         """Return the covariance of ratings of some items, and the variance of the noise."""
@@ -218,7 +243,8 @@ class Engine:
     def rank_of(self, rows: WeightedRows, item: int, by: By, item_mask: npt.NDArray[np.bool_]) -> int | None:
         """Return the rank of an item among the unrated items of one row; None if it has no score."""
         n = rows.matrix.shape[1]
-        listed = self.models.of(by).recommend(rows.matrix, n, by=by, weights=rows.weights, item_mask=item_mask).items
+        model = self.models.for_rows(rows).of(by)
+        listed = model.recommend(rows.matrix, n, item_mask=item_mask, **rows.options(by)).items
         place = np.flatnonzero(listed == item)
         return int(place[0]) + 1 if len(place) else None
 
@@ -234,7 +260,7 @@ class Engine:
         """Return the values of all ratings by items; cached, because computing them takes as long as many answers."""
         if by not in self._columns:
             rows = self.all_users
-            self._columns[by] = self.models.of(by).columns(rows.matrix, by=by, weights=rows.weights)
+            self._columns[by] = self.models.of(by).columns(rows.matrix, **rows.options(by))
         return self._columns[by]
 
     @cached_property

@@ -4,14 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from reelated.errors import no_rater
+from reelated.models.biases import clipped
 from reelated.models.contracts import By
 from reelated.notebook import Bar, html_table
 from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Batch, Engine
-from reelated.recommender.listing import known, sources
 from reelated.recommender.query import Query
-from reelated.recommender.rows import ItemRow, Reason, cell_text, printable, with_year
+from reelated.recommender.rows import ItemRow, Prediction, Reason, cell_text, known, printable, with_year
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +229,43 @@ def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | N
     return rows
 
 
+def sources(batch: Batch, catalogue: Catalogue) -> npt.NDArray[np.str_]:
+    """Return the source of each row; an item without ratings is recommended by its genres and year."""
+    rated = np.where(batch.is_popular, "popular", "model")
+    return np.where(catalogue.counts[batch.items] > 0, rated, "side_info")
+
+
+def predict(engine: Engine, query: Query, item: int, catalogue: Catalogue) -> Prediction:
+    """Predict a user's rating of an item without their own rating of it."""
+    rows = query.without(item).rows
+    rater = engine.models.for_rows(rows).rater
+    if rater is None:
+        raise no_rater().replace(parameter="", where="predict")
+    values, (n_neighbors_used,) = rater.score_pairs(rows.matrix, [0], [item], by="rating")
+    low = high = None
+    if engine.has_intervals:
+        (low,), (high,) = (ends.tolist() for ends in engine.interval(rows, [0], [item]))
+    return Prediction(
+        item_id=catalogue.item_ids[item],
+        title=catalogue.titles[item],
+        year=catalogue.years[item],
+        user_id=query.user_id,
+        predicted_rating=known(clipped(values, rater.scale_)[0]),
+        n_neighbors_used=int(n_neighbors_used),
+        rating=query.rating_of(item),
+        source=catalogue.source(item, "model" if n_neighbors_used else "bias_only"),
+        low=low,
+        high=high,
+    )
+
+
 def explain(
     engine: Engine, query: Query, item: int, by: By, catalogue: Catalogue, scale: Scale | None, *, ranks: bool
 ) -> Explanation:
     """Explain one of a user's numbers without their own rating of the item."""
     rating, query = query.rating_of(item), query.without(item)
-    explained = engine.models.of(by).explain_items(query.row, [item], by=by, weights=query.weights)
+    model = engine.models.for_rows(query.rows).of(by)
+    explained = model.explain_items(query.row, [item], **query.rows.options(by))
     parts = explained.one(0)
     contributions = reasons_of(next(explained.strongest(query.row.nnz)), liked_above(query, scale), catalogue)
     rank, without = engine.rank_of(query.rows, item, by, catalogue.shown) if ranks else None, []

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated.errors import InputError, check_number
+from reelated.ratings import Ratings
 
 
 def check_recency(recency_half_life: Any, recency_floor: Any) -> tuple[float | None, float]:
@@ -25,3 +26,9 @@ def recency_weights(
 def ages_of(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the age of each of a user's ratings: the number of newer ones. Equal times have equal ages."""
     return len(times) - np.searchsorted(np.sort(times), times, side="right")
+
+
+def weights_of(recommender: Any, ratings: Ratings) -> npt.NDArray[np.float32] | None:
+    """Return the weights of all ratings; None where ratings do not age, or neither times nor an order are known."""
+    ages = None if recommender.recency_half_life is None else ratings.ages()
+    return None if ages is None else recency_weights(ages, recommender.recency_half_life, recommender.recency_floor)

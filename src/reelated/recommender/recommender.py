@@ -1,40 +1,57 @@
 """`Recommender`: ratings in, explained recommendations with ids and titles out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
+import polars as pl
 
-from reelated.errors import (
-    Advice,
-    InputError,
-    TooLarge,
-    check_choice,
-    check_flag,
-    check_memory,
-    plural,
-    shorten,
-    show_bytes,
-)
+from reelated.errors import Advice, InputError, check_integer, no_users, plural
 from reelated.models.contracts import By, Ranker, Rater
-from reelated.models.estimator import clone
-from reelated.parallel import Progress
-from reelated.ratings import Dataset, FrameLike, Ratings, Scale
+from reelated.models.estimator import Estimator
+from reelated.parallel import Progress, check_not_forked
+from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import storage
-from reelated.recommender.answering import NAMES, FittedRecommender
-from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import check_role, default_ranker, default_rater, fit_model, no_rater, with_unrated
-from reelated.recommender.engine import Models
-from reelated.recommender.recency import check_recency
+from reelated.recommender.audience import audiences_table
+from reelated.recommender.catalogue import Catalogue, check_list
+from reelated.recommender.confidence import model_values, with_data
+from reelated.recommender.engine import AudienceBy, Engine, Models, WeightedRows
+from reelated.recommender.explanation import Explanation, explain, predict
+from reelated.recommender.fitting import (
+    fit_models,
+    fit_notes,
+    ratings_onto,
+    set_fitted,
+    unfitted_models,
+    without_data_notes,
+)
+from reelated.recommender.lists import (
+    audience_list,
+    batch_table,
+    because,
+    fill_from,
+    item_list,
+    neighbor_table,
+    pairs_table,
+    rating_scale,
+    similar_list,
+    sorted_by,
+    user_indices,
+)
+from reelated.recommender.query import Query, query_of, warned_query
+from reelated.recommender.recency import weights_of
+from reelated.recommender.recommendations import Recommendations
+from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow, UserRow
 
-NO_TIMES = "Times are not known for all ratings: all count alike, however old."
+CHUNK = 4096
+"""Users whose lists are made at once by `recommend_batch`."""
 
 
-class Recommender(FittedRecommender):
+class Recommender(Estimator):
     """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
 
     Parameters
@@ -44,9 +61,9 @@ class Recommender(FittedRecommender):
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it. With implicit
         feedback, such as purchases, both have ``user_normalization=0.25`` and ``item_normalization=0.1``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
-        The model that predicts ratings; None: no rating is predicted. With a ranker, data whose ratings are all equal
-        has no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more than
-        three million ratings, or without a ranker, it is
+        The model that predicts ratings; None: no rating is predicted. With a ranker, events and data whose ratings are
+        all equal have no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more
+        than three million ratings, or without a ranker, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)``.
     by : {"score", "rating"}, default "score"
         The number that lists are sorted by unless a call says otherwise.
@@ -71,11 +88,13 @@ class Recommender(FittedRecommender):
     ratings_ : Ratings or None
         The ratings of the users; None in a model that was saved without.
     feedback_ : {"explicit", "implicit"}
-        Implicit if all ratings are equal and the scale has no other value but 0.
+        Implicit for events, and if all ratings are equal and the scale has no other value but 0.
     name_ : str
         The name of the data.
     noun_ : str
         What an item is called in headings, such as "movie".
+    verb_ : str
+        What users did with the items, such as "bought"; empty if they rated, or if it is not known.
     notes_ : tuple of str
         What reading the data changed.
 
@@ -87,6 +106,16 @@ class Recommender(FittedRecommender):
     >>> [row.item_id for row in rec.recommend(ratings={9: 5}, n=1)]
     [7]
     """
+
+    models_: Models
+    catalogue_: Catalogue
+    scale_: Scale
+    ratings_: Ratings | None
+    feedback_: Feedback
+    name_: str
+    noun_: str
+    verb_: str
+    notes_: tuple[str, ...]
 
     def __init__(
         self,
@@ -107,7 +136,7 @@ class Recommender(FittedRecommender):
         self.recency_floor = recency_floor
         self.max_memory = max_memory
 
-    # ------------------------------------------------------------------------------------------------ fit
+    # ------------------------------------------------------------------------------------------------------------- fit
     def fit(self, data: Dataset | FrameLike, *, progress: Progress | None = None) -> "Recommender":
         """Fit the models to ratings.
 
@@ -130,66 +159,12 @@ class Recommender(FittedRecommender):
         TooLarge
             The fit may need more than `max_memory`.
         """
+        check_not_forked()
         data = as_dataset(data)
-        models, ratings = self.unfitted_models(data)
-        X, scale, limit = ratings.matrix, ratings.scale[:2], check_memory("max_memory", self.max_memory)
-        if limit is not None and (needed := models.plan(X)) > limit:
-            raise TooLarge(
-                f"the fit may need {show_bytes(needed)}.",
-                parameter="max_memory",
-                value=self.max_memory,
-                remedy=Advice.LESS_MEMORY,
-            )
-        catalogue = Catalogue(data.items, ratings.item_ids, np.bincount(X.indices, minlength=X.shape[1]))
-        for place, model in enumerate(models.present):
-            fit_model(model, X, scale, catalogue, part_of(progress, place, len(models.present)))
-        self.name_, self.noun_, self.feedback_ = data.name, data.noun, ratings.feedback
-        self.notes_ = (*data.notes, *self._notes(ratings, models))
-        return self.set_fitted(models, catalogue, ratings.scale, ratings)
-
-    def set_fitted(self, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
-        """Take fitted models, from a fit, a saved model or a cluster.
-
-        Parameters
-        ----------
-        models : Models
-            The fitted models.
-        catalogue : Catalogue
-            The items.
-        scale : Scale
-            The rating scale.
-        ratings : Ratings or None
-            The ratings of the users.
-
-        Returns
-        -------
-        Recommender
-            This recommender.
-        """
-        self.models_, self.catalogue_, self.scale_, self.ratings_ = models, catalogue, scale, ratings
-        self.__dict__.pop("engine", None)
-        return self
-
-    def _notes(self, ratings: Ratings, models: Models) -> Iterator[str]:
-        if self.recency_half_life is not None and self.ranker is not None and ratings.times is None:
-            yield NO_TIMES
-        yield from self.rater_notes(models)
-
-    def rater_notes(self, models: Models) -> tuple[str, ...]:
-        """Return a note if the given rater is not fitted, because all ratings are equal.
-
-        Parameters
-        ----------
-        models : Models
-            The models to fit.
-
-        Returns
-        -------
-        tuple of str
-        """
-        if models.rater is not None or self.rater is None or is_default(self.rater):
-            return ()
-        return (f"All ratings are equal: none is predicted, and rater={shorten(self.rater)} is not fitted.",)
+        models, catalogue, ratings = fit_models(self, data, progress)
+        self.name_, self.noun_, self.verb_, self.feedback_ = data.name, data.noun, data.verb, ratings.feedback
+        self.notes_ = (*data.notes, *fit_notes(self, models, has_times=ratings.times is not None))
+        return set_fitted(self, models, catalogue, ratings.scale, ratings)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
@@ -208,17 +183,8 @@ class Recommender(FittedRecommender):
         InputError
             The ids are of another type, or a rating is off the scale of the fit.
         """
-        ratings = data if isinstance(data, Ratings) else as_dataset(data).ratings
-        item_ids, scale = self._fitted.item_ids, self.scale_
-        if ratings.item_ids.type_name != item_ids.type_name:
-            raise InputError(
-                f"item_id is of type {ratings.item_ids.type_name}: expected {item_ids.type_name}, as in the fit."
-            )
-        ratings = ratings.onto(item_ids)
-        values = ratings.matrix.data
-        if len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
-            raise InputError(f"ratings from {values.min():g} to {values.max():g}: expected {scale}, as in the fit.")
-        return copy(self).set_fitted(self.models_, self.catalogue_, scale, replace(ratings, scale=scale))
+        ratings = ratings_onto(data, self.fitted.item_ids, self.scale_, self.feedback_)
+        return set_fitted(copy(self), self.models_, self.catalogue_, self.scale_, ratings)
 
     def plan(self, data: Dataset | FrameLike) -> int:
         """Return the maximum number of bytes that a fit takes beside the data.
@@ -232,71 +198,367 @@ class Recommender(FittedRecommender):
         -------
         int
         """
-        models, ratings = self.unfitted_models(as_dataset(data))
+        models, ratings = unfitted_models(self, as_dataset(data))
         return models.plan(ratings.matrix)
-
-    def unfitted_models(self, data: Dataset) -> tuple[Models, Ratings]:
-        """Return the models that `fit` would fit to a data set, and the ratings with the columns that they would know.
-
-        Parameters
-        ----------
-        data : Dataset
-            The data, whose size decides the default models.
-
-        Returns
-        -------
-        models : Models
-            New, unfitted models.
-        ratings : Ratings
-
-        Raises
-        ------
-        InputError
-            A parameter is invalid.
-        """
-        ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", self.max_memory)
-        ranker: Any = default_ranker(wide, room) if is_default(self.ranker) else self.ranker
-        rater: Any = default_rater(wide.matrix, room, ranker) if is_default(self.rater) else self.rater
-        if ranker is not None and ratings.is_one_valued:
-            rater = None
-        models = self.check_models(ranker, rater)
-        return models, wide if any(model.uses_side_info for model in models.present) else ratings
-
-    def check_models(self, ranker: Any, rater: Any) -> Models:
-        """Check the parameters; return clones of the models.
-
-        Parameters
-        ----------
-        ranker, rater : estimator or None
-            The models, no longer "default".
-
-        Returns
-        -------
-        Models
-
-        Raises
-        ------
-        InputError
-            A parameter is invalid, or a model does not compute the number.
-        """
-        check_choice("by", self.by, NAMES)
-        check_flag("fill_with_popular", self.fill_with_popular)
-        check_recency(self.recency_half_life, self.recency_floor)
-        models = Models(check_role("ranker", ranker, "score"), check_role("rater", rater, "rating"))
-        if not models.present:
-            raise InputError("expected a model for at least one of ranker and rater.", parameter="ranker", value=None)
-        if rater is None and self.by == "rating":
-            raise no_rater()
-        return Models(*(None if model is None else clone(model) for model in models))
 
     def __repr__(self) -> str:
         if not hasattr(self, "models_"):
             names = ("ranker", "rater", "by", "fill_with_popular")
             return f"Recommender({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
-        ratings = f"{len(self.ratings_):,} ratings" if self.ratings_ is not None else "no ratings kept"
+        word = "interactions" if self.is_events else "ratings"
+        ratings = f"{len(self.ratings_):,} {word}" if self.ratings_ is not None else f"no {word} kept"
         return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {ratings}"
 
-    # ---------------------------------------------------------------------------------------- save, load
+    # ---------------------------------------------------------------------------------------------- what a fit learned
+    @property
+    def item_ids(self) -> Ids:
+        """The items that the models know, ascending."""
+        return self.fitted.item_ids
+
+    @property
+    def user_ids(self) -> Ids:
+        """The users whose ratings are kept, ascending."""
+        return self.kept_ratings().user_ids
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The numeric engine: indices instead of ids, arrays instead of rows."""
+        if (ratings := self.ratings_) is None:
+            return Engine(self.models_, None)
+        recency = weights_of(self, ratings)
+        values, weights = model_values(ratings.matrix.data, self.scale_, self.feedback_, recency)
+        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights))
+
+    @property
+    def is_events(self) -> bool:
+        """Whether the data are events or likes, without a scale on which users rate."""
+        return self.feedback_ == "implicit"
+
+    def kept_ratings(self) -> Ratings:
+        """Return the ratings of the users.
+
+        Returns
+        -------
+        Ratings
+
+        Raises
+        ------
+        InputError
+            The model was saved without ratings.
+        """
+        self.fitted  # noqa: B018
+        if self.ratings_ is None:
+            raise no_users()
+        return self.ratings_
+
+    @property
+    def fitted(self) -> Catalogue:
+        """The items, as `catalogue_`; an error before the fit."""
+        if not hasattr(self, "catalogue_"):
+            raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
+        return self.catalogue_
+
+    # --------------------------------------------------------------------------------------------------------- answers
+    @overload
+    def recommend(
+        self,
+        user_id: Any = None,
+        *,
+        ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
+        n: int = 10,
+        by: By | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Recommendations[ItemRow]: ...
+    @overload
+    def recommend(self, *, item_id: Any, n: int = 10, by: AudienceBy | None = None) -> Recommendations[UserRow]: ...
+    def recommend(
+        self,
+        user_id: Any = None,
+        *,
+        item_id: Any = None,
+        ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
+        n: int = 10,
+        by: AudienceBy | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Recommendations[ItemRow] | Recommendations[UserRow]:
+        """Recommend items to a user or a new user; or, given an item, users (see `audience`).
+
+        Parameters
+        ----------
+        user_id : int or str, optional
+            A user of the data.
+        item_id : int or str, optional
+            An item: the result is then the users who have not rated it and have the highest score for it.
+        ratings : mapping of item id to rating, or Query, optional
+            The ratings of a new user, or the latest of a known one; no refit is needed. Items that the model does not
+            know are left out; `unknown` of the result names them.
+        items : iterable of item ids, optional
+            The items that a new user has bought, played or likes, without ratings.
+        n : int, default 10
+            Number of rows.
+        by : {"score", "rating"}, optional
+            The number that rows are sorted by; by default the recommender's own. Lists of users also have
+            "adjusted_score".
+        genres : str or iterable of str, optional
+            Only items of any of these genres; none if no item has one of them.
+        years : int or (int, int), optional
+            Only items of these years, both ends included.
+        exclude : iterable of item ids, optional
+            Items to leave out; ids that the model does not know are ignored.
+
+        Returns
+        -------
+        Recommendations of ItemRow, or of UserRow if `item_id` is given
+
+        Raises
+        ------
+        UnknownId
+            There is no such user, or no such `item_id`.
+        InputError
+            An argument is invalid.
+        """
+        if item_id is not None:
+            given = {"user_id": user_id, "ratings": ratings, "items": items}
+            given |= {"genres": genres, "years": years, "exclude": exclude}
+            if extra := [name for name, value in given.items() if value is not None]:
+                raise InputError(
+                    f"recommend(item_id=…) lists users and does not take {extra[0]}.", remedy=Advice.SIMILAR
+                )
+            return self.audience(item_id, n=n, by=by)
+        query, number = query_of(self, user_id, ratings, items), sorted_by(self, by)
+        n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
+        mask = self.catalogue_.allowed(genres, years, exclude)
+        return item_list(self, query, n, number, mask, genres)
+
+    def recommend_batch(
+        self,
+        n: int = 10,
+        *,
+        by: By | None = None,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+        users: Iterable[Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[pl.DataFrame]:
+        """Recommend items to all users of the data, or to some, some thousand users at a time.
+
+        Parameters
+        ----------
+        n, by, genres, years, exclude
+            As for `recommend`.
+        users : iterable of int or str, optional
+            The users, in the order of the lists; by default all, by ascending id.
+        progress : callable, optional
+            Called with the fraction done.
+
+        Yields
+        ------
+        polars.DataFrame
+            `user_id item_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
+            returns.
+        """
+        user_ids, by, n = self.kept_ratings().user_ids, sorted_by(self, by), check_integer("n", n, 1)
+        mask = self.catalogue_.allowed(genres, years, exclude)
+        chosen = np.arange(len(user_ids)) if users is None else user_indices(user_ids, check_list("users", users))
+        n_users = len(chosen)
+        for start in range(0, n_users, CHUNK):
+            stop = min(start + CHUNK, n_users)
+            everyone = self.engine.all_users
+            rows = everyone.slice(start, stop) if users is None else everyone.take(chosen[start:stop])
+            batch = self.engine.answer(rows, n, by, mask, fill_from(self))
+            yield batch_table(batch, user_ids.take(chosen[start:stop]), self.catalogue_)
+            if progress:
+                progress(stop / n_users)
+
+    def audience(self, item_id: Any, *, n: int = 10, by: AudienceBy | None = None) -> Recommendations[UserRow]:
+        """Return the users who have not rated an item and have the highest score for it.
+
+        Parameters
+        ----------
+        item_id : int or str
+            An item of the data.
+        n : int, default 10
+            Number of rows; users without a score for the item are not listed.
+        by : {"adjusted_score", "score", "rating"}, optional
+            The number that rows are sorted by. The adjusted score is the score less the user's usual score, raised if
+            the predicted rating is above the user's mean; by score alone, users with most ratings lead. By default
+            "adjusted_score", and "rating" without a ranker.
+
+        Returns
+        -------
+        Recommendations of UserRow
+            Without reasons: a reason about a user is shown to that user only.
+        """
+        check_not_forked()
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by, users=True)
+        n, user_ids = check_integer("n", n, 1), self.kept_ratings().user_ids
+        return audience_list(self, item, n, by, user_ids)
+
+    def audience_batch(
+        self,
+        item_ids: Iterable[Any],
+        *,
+        n: int = 10,
+        by: AudienceBy | None = None,
+        per_user: int | None = None,
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """Return the audiences of several items, optionally with a maximum number of items for each user.
+
+        Parameters
+        ----------
+        item_ids : iterable of int or str
+            Items of the data.
+        n, by
+            As for `audience`.
+        per_user : int, optional
+            Maximum number of items for which a user is listed; the pair with the highest number comes first. Places
+            that become free are filled from the hundred users after the first `n` of an item.
+        progress : callable, optional
+            Called with the fraction done.
+
+        Returns
+        -------
+        polars.DataFrame
+            `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
+        """
+        by, n, user_ids = sorted_by(self, by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
+        per_user = check_integer("per_user", per_user, 1, none=True)
+        items = self.fitted.indices_of(item_ids)
+        return audiences_table(self.engine, items, n, by, per_user, user_ids, self.catalogue_, progress)
+
+    def similar(
+        self,
+        item_id: Any,
+        *,
+        n: int = 10,
+        genres: str | Iterable[str] | None = None,
+        years: int | tuple[int, int] | None = None,
+        exclude: Iterable[Any] | None = None,
+    ) -> Recommendations[SimilarRow]:
+        """Return the items most similar to an item, with the number of users who rated both.
+
+        Parameters
+        ----------
+        item_id : int or str
+            An item of the data.
+        n, genres, years, exclude
+            As for `recommend`.
+
+        Returns
+        -------
+        Recommendations of SimilarRow
+        """
+        item, n = self.fitted.index_of(item_id), check_integer("n", n, 1)
+        genres = None if genres is None else check_list("genres", genres)
+        mask = self.catalogue_.allowed(genres, years, exclude)
+        return similar_list(self, item, n, mask, genres)
+
+    def predict(self, user_id: Any, item_id: Any, *, ratings: Mapping[Any, float] | Query | None = None) -> Prediction:
+        """Predict a user's rating of an item. The user's own rating of the item is not used.
+
+        Parameters
+        ----------
+        user_id : int or str, or None with `ratings`
+            A user of the data.
+        item_id : int or str
+            The item.
+        ratings : mapping of item id to rating, or Query, optional
+            The ratings of a new user, instead of `user_id`.
+
+        Returns
+        -------
+        Prediction
+        """
+        query, item = warned_query(self, user_id, ratings), self.fitted.index_of(item_id)
+        return predict(self.engine, query, item, self.catalogue_)
+
+    def predict_batch(self, pairs: FrameLike) -> pl.DataFrame:
+        """Predict the ratings of many pairs of user and item; a user's own rating of the item is not used.
+
+        Parameters
+        ----------
+        pairs : polars or pandas DataFrame, Arrow table or mapping of columns
+            `user_id item_id`, in any of their usual names.
+
+        Returns
+        -------
+        polars.DataFrame
+            `user_id item_id predicted_rating low high`, a row for each pair, in their order. The rating of an unknown
+            user is predicted as that of a new user without ratings; that of an unknown item is null. `low` and `high`
+            are the ends of the 80 % interval, null if the model has none.
+
+        Raises
+        ------
+        InputError
+            A column is missing, or the model was saved without ratings.
+        """
+        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self.fitted)
+
+    def explain(
+        self,
+        user_id: Any,
+        item_id: Any,
+        *,
+        ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
+        by: By | None = None,
+        ranks: bool = True,
+    ) -> Explanation:
+        """Explain a user's number for an item as a sum of contributions.
+
+        Parameters
+        ----------
+        user_id : int or str, or None with `ratings` or `items`
+            A user of the data.
+        item_id : int or str
+            The item.
+        ratings : mapping of item id to rating, or Query, optional
+            The ratings of a new user, instead of `user_id`.
+        items : iterable of item ids, optional
+            The items of a new user, as for `recommend`.
+        by : {"score", "rating"}, optional
+            The number to explain; by default the one that lists are sorted by.
+        ranks : bool, default True
+            Whether to compute the item's rank, with and without the strongest reasons; this takes longest.
+
+        Returns
+        -------
+        Explanation
+            Base, contributions and clip, which sum to the number, and the ranks.
+        """
+        query = warned_query(self, user_id, ratings, items)
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by)
+        return explain(self.engine, query, item, by, self.catalogue_, rating_scale(self), ranks=ranks)
+
+    def find(self, text: str, *, n: int = 10) -> Recommendations[SearchHit]:
+        """Return the items whose titles are most similar to a text; typos are allowed.
+
+        Parameters
+        ----------
+        text : str
+            A title or a part of it.
+        n : int, default 10
+            Maximum number of rows.
+
+        Returns
+        -------
+        Recommendations of SearchHit
+        """
+        return self.fitted.find(text, n, self.noun_, because(self))
+
+    def neighbors(self) -> pl.DataFrame:
+        """Return the item–item matrix as a table `item_id neighbor_id similarity common_raters`."""
+        return neighbor_table(self.fitted.item_ids, self.models_.linear)
+
+    # ------------------------------------------------------------------------------------------------------ save, load
     def save(self, path: str | Path, *, ratings: bool = True) -> Path:
         """Write the model as a folder of arrays and JSON; a model that exists there is replaced atomically.
 
@@ -311,14 +573,8 @@ class Recommender(FittedRecommender):
         -------
         Path
         """
-        self._fitted  # noqa: B018
-        return storage.save(self if ratings else self._without_data_notes(), Path(path), ratings=ratings)
-
-    def _without_data_notes(self) -> "Recommender":
-        """Return a copy without the notes on the data, which quote rows with their user ids."""
-        bare = copy(self)
-        bare.notes_ = tuple(note for note in self.notes_ if note in {NO_TIMES, *self.rater_notes(self.models_)})
-        return bare
+        self.fitted  # noqa: B018
+        return storage.save(self if ratings else without_data_notes(self), Path(path), ratings=ratings)
 
     @classmethod
     def load(cls, path: str | Path) -> "Recommender":
@@ -338,14 +594,5 @@ class Recommender(FittedRecommender):
         InputError
             The folder is not a model, is damaged, or has another format.
         """
+        check_not_forked()
         return storage.load(Path(path), cls)
-
-
-def part_of(progress: Progress | None, place: int, parts: int) -> Progress | None:
-    """Return a callback for one of several parts of a task."""
-    return None if progress is None else lambda done: progress((place + done) / parts)
-
-
-def is_default(model: Any) -> bool:
-    """Return whether the choice of the model is left to the recommender."""
-    return isinstance(model, str) and model == "default"

@@ -1,6 +1,7 @@
 """The row types of a `Recommender`'s results, and the formatting of their values."""
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, NamedTuple
 
 from reelated.notebook import html_table
@@ -29,6 +30,11 @@ def cell_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
     return printable(cut(", ".join(value) if isinstance(value, tuple) else str(value), 48))
+
+
+def known(value: Any) -> float | None:
+    """Return a plain float, or None for NaN."""
+    return None if isnan(value) else float(value)
 
 
 @dataclass(frozen=True, slots=True)

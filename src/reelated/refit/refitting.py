@@ -12,7 +12,7 @@ from reelated.map import ItemMap
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import fit_model
+from reelated.recommender.fitting import fit_model, unfitted_models
 from reelated.refit.versions import RefitResult, Version, Versions
 from reelated.store import Store, StoreUnavailable
 
@@ -31,7 +31,7 @@ def refit(
     recommender: Recommender | None = None,
     *,
     instead_of: int | None = None,
-    with_visitors: bool = False,
+    with_visitors: bool | None = False,
 ) -> RefitResult | None:
     """Fit a model to the store, and serve it if it passes validation.
 
@@ -45,8 +45,8 @@ def refit(
         Recommender to fit; by default `Recommender()`.
     instead_of : int, optional
         Version to replace; if another one is served by then, nothing is done.
-    with_visitors : bool, default False
-        Whether to fit to the ratings of visitors, too.
+    with_visitors : bool or None, default False
+        Whether to fit to the ratings of visitors, too; None: as the served version was.
 
     Returns
     -------
@@ -57,6 +57,8 @@ def refit(
         served = versions.current()
         if not is_locked or (instead_of is not None and served is not None and served.number != instead_of):
             return None
+        if with_visitors is None:
+            with_visitors = served is not None and served.with_visitors
         try:
             version = _refit(store, versions, recommender or Recommender(), with_visitors)
         except ModelRejected as error:
@@ -88,6 +90,7 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
         changes=info.changes,
         forgotten=info.forgotten,
         accuracy=accuracy,
+        with_visitors=with_visitors,
     )
     check_model(fitted, version, versions.first_good(info.forgotten))
     return versions.add(fitted, version)
@@ -126,7 +129,7 @@ def holdout_accuracy(recommender: Recommender, data: Dataset) -> dict[str, float
     """Return RMSE and MAE on held-out ratings; None if there are too few, or no rater."""
     matrix = data.ratings.matrix
     n_holdout = min(matrix.nnz // 20, MAX_HOLDOUT)
-    rater = recommender.unfitted_models(data)[0].rater if n_holdout else None
+    rater = unfitted_models(recommender, data)[0].rater if n_holdout else None
     if rater is None:
         return None
     holdout = np.sort(np.random.default_rng(0).permutation(matrix.nnz)[:n_holdout])

@@ -27,14 +27,25 @@ HTTP = Wording(
 )
 """How the API writes advice."""
 PAGES = Wording(
+    parameters={
+        "user_id": "User id ",
+        "item_id": "Id ",
+        "rating": "Rating ",
+        "genres": "Genre ",
+        "years": "Years ",
+        "page": "Page ",
+        "wall": "Page ",
+        "n": "Number of rows ",
+        "by": "Order ",
+    },
     advice={
         Advice.FIND_TITLE: "Search for its title.",
         Advice.ADD_ITEM: "Search for its title.",
         Advice.NEW_USER: "Check the id.",
         Advice.ADDRESSES: "Check the address.",
-    }
+    },
 )
-"""How the pages write advice."""
+"""How the pages write parameters and advice."""
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorOut, "description": "The request cannot be parsed."},
     401: {"model": ErrorOut, "description": "The key is missing or wrong."},
@@ -46,6 +57,11 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorOut, "description": "The store or the model is not available; try again later."},
 }
 """The error responses of every route in the OpenAPI document."""
+_ON_PAGES = {
+    405: "This address takes no such request. Use the links and buttons of the pages.",
+    500: "The fault is ours, not yours, and it is in our log. Try again in a moment.",
+}
+"""What pages say instead of the words of HTTP."""
 
 
 def json_error(status: int, error: str | InputError, headers: Mapping[str, str] | None = None) -> Response:
@@ -63,7 +79,7 @@ def error_response(
     """Return an error as a page if the client accepts HTML outside the API, else as JSON."""
     is_page = not request.scope["path"].startswith(("/api", "/health", "/metrics", "/openapi.json", "/static"))
     if is_page and "text/html" in request.headers.get("accept", ""):
-        detail = error.render(PAGES) if isinstance(error, InputError) else error
+        detail = error.render(PAGES) if isinstance(error, InputError) else _ON_PAGES.get(status, error)
         response: Response = request.app.state.site.error_page(request, status, detail)
         response.headers.update(headers or {})
         return response

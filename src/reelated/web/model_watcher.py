@@ -26,9 +26,15 @@ def thread_limits() -> dict[str, str]:
     return dict.fromkeys(names, str(max(1, (os.cpu_count() or 1) // 2)))
 
 
+def refit_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a refit: that of the service without the key, and these variables."""
+    return {name: value for name, value in os.environ.items() if name != "REELATED_API_KEY"} | variables
+
+
 def start_refit(**variables: str) -> "subprocess.Popen[bytes]":
     """Start a refit as a process with idle priority and these environment variables, such as `REELATED_STORE`."""
-    process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | variables | thread_limits())
+    environment = refit_environment(**variables, **thread_limits())
+    process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=environment)
     # The parent sets the priority: a call in the child would miss the threads that its imports have started.
     with suppress(ProcessLookupError):  # it may have ended already
         os.setpriority(os.PRIO_PROCESS, process.pid, 19)

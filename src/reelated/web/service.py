@@ -18,10 +18,10 @@ from reelated.map import ItemMap
 from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
 from reelated.recommender import Explanation, ItemRow, Prediction, Recommendations, Recommender, SimilarRow, UserRow
-from reelated.recommender.query import Query
+from reelated.recommender.elicitation import elicitation_order
+from reelated.recommender.query import Query, query_of_profile
 from reelated.refit import Version, Versions
 from reelated.store import Profile, Store, StoredItem, StoreInfo
-from reelated.web.elicitation import elicitation_order
 from reelated.web.hidden_items import HiddenItems
 from reelated.web.map_data import MapData
 
@@ -96,6 +96,10 @@ class Service:
     def served(self) -> ServedModel:
         """The served version; raises `NoModel` before the first fit."""
         if self._served is None:
+            if self.store.is_empty():
+                raise NoModel(
+                    "There is no model yet, because there are no ratings. Import some: reelated import SOURCE"
+                )
             raise NoModel("There is no model yet. It is fitted once there are ratings; try again in a moment.")
         return self._served
 
@@ -172,14 +176,16 @@ class Service:
         known = known[np.argsort(items[known])]
         times = profile.times[known]
         known_times = None if (times == NO_TIME).any() else times
-        return served.recommender.query(items[known], profile.ratings[known], known_times, profile.user_id)
+        return query_of_profile(items[known], profile.ratings[known], known_times, profile.user_id, served.recommender)
 
     def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
         """Recommend items to a user."""
         served, profile = self.current(), self.store.profile(user_id)
         return served.recommender.recommend(ratings=self._query(served, profile), **params)
 
-    def recommend_to_new_user(self, ratings: Mapping[Any, float], **params: Any) -> Recommendations[ItemRow]:
+    def recommend_to_new_user(
+        self, ratings: Mapping[Any, float] | None = None, **params: Any
+    ) -> Recommendations[ItemRow]:
         """Recommend items to a new user; this works during an outage of the store."""
         return self.current().recommender.recommend(ratings=ratings, **params)
 

@@ -2,7 +2,6 @@
 
 import time
 
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from reelated.web.pages.sessions import LIFETIMES, VISITOR
@@ -55,13 +54,13 @@ def sign_in_form(site: Site, request: PageRequest) -> Response:
     """Show the sign-in form."""
     if request.session.is_operator:
         return redirect(request.query.get("back", "/users"))
-    return site.render(request, "sign_in", back=request.query.get("back", "/users"))
+    return site.render(request, "sign_in", back=request.query.get("back", "/users"), wrong=False)
 
 
 def sign_in(site: Site, request: PageRequest) -> Response:
     """Sign in an operator with the API key."""
     if not site.sessions.is_key(request.form.get("key", "")):
-        raise HTTPException(401, "That is not the API key of this service (REELATED_API_KEY).")
+        return site.render(request, "sign_in", 401, back=request.form.get("back", ""), wrong=True)
     response = redirect(request.form.get("back", ""), "/users")
     site.sessions.sign_in(request.http, response)
     return response

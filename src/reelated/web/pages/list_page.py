@@ -9,7 +9,7 @@ from starlette.responses import Response
 from reelated.errors import InputError, check_choice
 from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.query import Query
+from reelated.recommender.query import Query, query_of_ratings
 from reelated.recommender.rows import Truncation, with_year
 from reelated.store import UserRating
 from reelated.web.api import as_years, split
@@ -87,12 +87,14 @@ def show(site: Site, request: PageRequest) -> Response:
     without = site.store.parse("item", query.without) if query.without else None
     change = rank_change(rec, profile, without, site.store.parse("item", query.of), query.by) if query.of else None
     genres, decades = facets(rec.catalogue_)
+    listed = visitor_list(rec, profile, query, without)
     return site.render(
         request,
         "list",
         query=query,
         profile=profile,
-        listed=visitor_list(rec, profile, query, without),
+        listed=listed,
+        best=max((row.item.score or 0.0 for row in listed.rows), default=0.0),
         genres=genres,
         decades=decades,
         rank_change=change,
@@ -146,7 +148,7 @@ def visitor_list(
 ) -> VisitorList:
     """Return the visitor's list, optionally without one of their ratings (counterfactual)."""
     query = query or ListQuery()
-    user = rec.new_user(known_ratings(rec, profile, without))
+    user = query_of_ratings(known_ratings(rec, profile, without), rec)
     excluded = dismissed_items(rec, profile)
     if without is not None and is_known(rec, without):
         excluded.add(without)

@@ -1,12 +1,18 @@
 """The start page, the search, and the visitor's ratings."""
 
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from starlette.responses import Response
 
 from reelated.errors import InputError
+from reelated.map.groups import groups_of
+from reelated.recommender.catalogue import Catalogue
 from reelated.web.pages.list_page import parse_count, visitor_list, visitor_profile
 from reelated.web.pages.site import PageRequest, Site, redirect
+from reelated.web.pages.taste import examples
 
 N_TILES = 12
 MAX_HITS = 8
@@ -28,11 +34,14 @@ def start(site: Site, request: PageRequest) -> Response:
     page = parse_count("wall", request.query.get("wall", "1"), 40)
     unrated = [item for item in site.service.served.items_to_rate.tolist() if rec.item_ids[item] not in profile.ratings]
     first = (page - 1) * N_TILES
+    shown = unrated[first : first + N_TILES]
     return site.render(
         request,
         "start",
-        tiles=[rec.catalogue_.row(item) for item in unrated[first : first + N_TILES]],
+        tiles=[rec.catalogue_.row(item) for item in shown],
+        colors=genre_groups(rec.catalogue_)[shown].tolist(),
         enough=ENOUGH,
+        examples=examples(rec),
         page=page,
         more=len(unrated) > first + N_TILES,
         profile=profile,
@@ -40,6 +49,12 @@ def start(site: Site, request: PageRequest) -> Response:
         listed=visitor_list(rec, profile),
         **search_results(site, request),
     )
+
+
+@lru_cache(maxsize=2)
+def genre_groups(catalogue: Catalogue) -> npt.NDArray[np.int64]:
+    """Return the genre group of each item, which has a colour on the map; −1 for none."""
+    return groups_of(catalogue).of
 
 
 def search(site: Site, request: PageRequest) -> Response:

@@ -1,7 +1,9 @@
 """Rendering: templates, static files, and the functions available in templates."""
 
+import gzip
 import hashlib
 import mimetypes
+import time
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from reelated._version import __version__
 from reelated.errors import plural
+from reelated.map.picture import GENRES, OTHER
 from reelated.ratings import Scale
 
 PAGE_HEADERS = {
@@ -18,9 +21,12 @@ PAGE_HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
+    "Cache-Control": "private, no-cache",  # unlike `no-store`, it lets the back button show the page at once
+    "Vary": "Accept-Encoding",
     "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send `Origin: null` with forms
 }
 _OVERRIDES = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+GZIPPED = {"Content-Encoding": "gzip"}
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -30,18 +36,28 @@ class Static:
     def __init__(self) -> None:
         folder = files("reelated.web") / "static"
         self.files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        self.files["page.css"] += genre_colors().encode()
+        self.gzipped = {name: gzip.compress(content, 9, mtime=0) for name, content in self.files.items()}
         self.version = hashlib.sha256(b"".join(self.files[name] for name in sorted(self.files))).hexdigest()[:12]
 
     def address(self, name: str) -> str:
         """Return the address of a file."""
         return f"/static/{self.version}/{name}"
 
-    def respond(self, version: str, name: str) -> Response | None:
+    def respond(self, version: str, name: str, gzipped: bool) -> Response | None:
         """Return a file, or None if the name or the version is unknown."""
         if version != self.version or name not in self.files:
             return None
         media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return Response(self.files[name], media_type=media_type, headers={"Cache-Control": CACHE_FOREVER})
+        headers = {"Cache-Control": CACHE_FOREVER, "Vary": "Accept-Encoding"} | (GZIPPED if gzipped else {})
+        return Response((self.gzipped if gzipped else self.files)[name], media_type=media_type, headers=headers)
+
+
+def genre_colors() -> str:
+    """Return the colours of the map's genres as CSS, for light and for dark."""
+    colors = [*enumerate(GENRES), (-1, OTHER)]
+    rules = ["".join(f".genre{index}{{--genre:{pair[scheme]}}}" for index, pair in colors) for scheme in (0, 1)]
+    return f"{rules[0]}@media(prefers-color-scheme:dark){{{rules[1]}}}"
 
 
 class Renderer:
@@ -58,16 +74,24 @@ class Renderer:
             finalize=without_overrides,
         )
         self.templates.globals.update(static=self.static.address, plural=plural, release=__version__)
-        self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale)
+        self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale, date=date_of)
 
-    def page(self, template: str, status: int, context: dict[str, Any]) -> Response:
+    def page(self, template: str, status: int, context: dict[str, Any], gzipped: bool) -> Response:
         """Render one page."""
-        return HTMLResponse(self.templates.get_template(f"{template}.html.j2").render(context), status, PAGE_HEADERS)
+        html = self.templates.get_template(f"{template}.html.j2").render(context)
+        if not gzipped:
+            return HTMLResponse(html, status, PAGE_HEADERS)
+        return HTMLResponse(gzip.compress(html.encode(), 5), status, PAGE_HEADERS | GZIPPED)
 
 
 def without_overrides(value: Any) -> Any:
     """Drop the characters of a text that reorder the text after them; no title needs them."""
     return value.translate(_OVERRIDES) if isinstance(value, str) else value
+
+
+def date_of(seconds: float) -> str:
+    """Format a time in UTC, such as 2026-11-29 14:05."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
 
 
 def quote_id(value: Any) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ class Session(NamedTuple):
     visitor_id: str  # random; stored once the visitor rates something
     is_operator: bool  # may see users
     is_signed_in: bool  # with the key; without a key, everybody is an operator
-    token: str  # CSRF token
+    token: str  # CSRF token, masked
     is_new: bool  # the browser has no cookie yet
 
 
@@ -44,13 +45,17 @@ class Sessions:
             self._secret = self.store.secret()
         return self._secret
 
-    def of(self, request: Request) -> Session:
+    def of(self, request: Request, *, is_ended: Callable[[str], bool] | None = None) -> Session:
         """Return the session of a request; a forged or expired cookie is ignored."""
         known = self._read(request, VISITOR)
         visitor_id = known or secrets.token_urlsafe(24)
-        signed_in = self._operator_session(request) is not None
+        signed_in = self._operator_session(request, is_ended or self.store.is_session_ended) is not None
         is_operator = self.api_key is None or signed_in
-        return Session(visitor_id, is_operator, signed_in, self._hmac(f"token {visitor_id}"), known is None)
+        return Session(visitor_id, is_operator, signed_in, mask(self._hmac(f"token {visitor_id}")), known is None)
+
+    def for_menu(self, request: Request) -> Session | None:
+        """Return the session for the menu of an error page, without access to the store, or None."""
+        return self.of(request, is_ended=lambda _: False) if self._secret else None
 
     def is_key(self, text: str) -> bool:
         """Return whether a text is the API key, in constant time."""
@@ -66,7 +71,7 @@ class Sessions:
 
     def sign_out(self, request: Request, response: Response) -> None:
         """End the operator session in the store, because the browser may not be the only one with the cookie."""
-        if session_id := self._operator_session(request):
+        if session_id := self._operator_session(request, self.store.is_session_ended):
             self.store.end_session(session_id, int(time.time()) + LIFETIMES[OPERATOR])
         self.delete(response, OPERATOR)
 
@@ -74,11 +79,11 @@ class Sessions:
         """Delete a cookie."""
         response.delete_cookie(name, path="/", httponly=True, samesite="lax")
 
-    def _operator_session(self, request: Request) -> str | None:
+    def _operator_session(self, request: Request, is_ended: Callable[[str], bool]) -> str | None:
         """Return the id of the operator session of a request, or None."""
         value = None if self.api_key is None else self._read(request, OPERATOR)
         key, _, session_id = (value or "").partition(" ")
-        if not session_id or key != self._hmac(self.api_key or "") or self.store.is_session_ended(session_id):
+        if not session_id or key != self._hmac(self.api_key or "") or is_ended(session_id):
             return None
         return session_id
 
@@ -115,7 +120,22 @@ def is_same_site(request: Request, session: Session, token: str) -> bool:
     origin = request.headers.get("origin")
     if origin is not None and host_of(origin) != request.headers.get("host"):
         return False
-    return is_equal(token, session.token)
+    return is_equal(unmask(token), unmask(session.token))
+
+
+def mask(token: str) -> str:
+    """Hide a hexadecimal token behind random digits: a token that repeats in compressed pages could be guessed."""
+    pad = secrets.token_hex(len(token) // 2)
+    return pad + f"{int(pad, 16) ^ int(token, 16):0{len(token)}x}"
+
+
+def unmask(masked: str) -> str:
+    """Return the token that `mask` has hidden; empty for anything else."""
+    try:
+        half = len(masked) // 2
+        return f"{int(masked[:half], 16) ^ int(masked[half:], 16):0{half}x}"
+    except ValueError:
+        return ""
 
 
 def host_of(origin: str) -> str | None:

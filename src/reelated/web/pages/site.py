@@ -21,6 +21,7 @@ NAVIGATION = (
     ("/", "Rate"),
     ("/list", "Your list"),
     ("/ratings", "Your stars"),
+    ("/taste", "Your taste"),
     ("/map", "Map"),
     ("/users", "Users"),
     ("/how", "How it works"),
@@ -31,15 +32,19 @@ _IMPLICIT_LABELS = {"Rate": "Start", "Your stars": "What you have"}
 MAX_FIELDS = 100
 FOR_OPERATORS = ("/users",)
 HEADINGS = {
-    401: "For operators only",
+    401: "Wrong key",
     403: "Not allowed",
     404: "Not found",
     405: "Not possible here",
     413: "Too much data",
     422: "Invalid input",
     500: "Something went wrong",
-    503: "One moment, please",
+    503: "Not ready yet",
 }
+
+
+EXPIRED = "This form has expired or comes from another site. Reload the page and try again."
+NO_COOKIES = "Your browser sent no cookie with this form. Allow cookies for this site, reload the page and try again."
 
 
 class PageRequest(NamedTuple):
@@ -90,28 +95,31 @@ class Site:
     def _handle(self, handler: Handler, request: Request, form: dict[str, str], operator: bool) -> Response:
         session = self.sessions.of(request)
         if request.method == "POST" and not is_same_site(request, session, form.get("token", "")):
-            raise HTTPException(403, "This form has expired or comes from another site. Reload the page and try again.")
+            raise HTTPException(403, NO_COOKIES if session.is_new else EXPIRED)
         if operator and not session.is_operator:
             return RedirectResponse("/sign-in?" + urlencode({"back": address_of(request)}), 303)
         if self.service.is_ready:
             self.service.current()  # refreshes the hidden items of `served`
         response = handler(self, PageRequest(request, session, form))
+        if operator:
+            response.headers["Cache-Control"] = "no-store"  # gone from the browser once the operator signs out
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response
 
-    def render(self, request: PageRequest, template: str, **context: Any) -> Response:
+    def render(self, request: PageRequest, template: str, status: int = 200, **context: Any) -> Response:
         """Render a page."""
         noun = self.service.noun
         context |= {"noun": noun, "nouns": plural_of(noun), "a_noun": with_article(noun)}
-        context |= {"rating_input": RatingInput.of(self.store.scale, self.service.feedback)}
+        feedback = "implicit" if self.store.is_events else self.service.feedback
+        context |= {"rating_input": RatingInput.of(self.store.scale, feedback, self.store.verb)}
         context |= {"address": address_of(request.http)}
-        return self._render(template, request.http, request.session, 200, context)
+        return self._render(template, request.http, request.session, status, context)
 
     def error_page(self, request: Request, status: int, detail: str) -> Response:
         """Render an error page, without access to the store: the store may be what fails."""
         context = {"heading": HEADINGS.get(status, "Something went wrong"), "detail": detail, "retry": status >= 500}
-        return self._render("error", request, None, status, context)
+        return self._render("error", request, self.sessions.for_menu(request), status, context)
 
     def _render(
         self, template: str, request: Request, session: Session | None, status: int, context: dict[str, Any]
@@ -124,13 +132,18 @@ class Site:
             if path in self.paths and (is_operator or path not in FOR_OPERATORS)
         ]
         context |= {"session": session, "menu": menu, "path": request.scope["path"], "predicts": self.service.predicts}
-        return self.renderer.page(template, status, context)
+        return self.renderer.page(template, status, context, accepts_gzip(request))
 
-    async def _static(self, version: str, name: str) -> Response:
-        response = self.renderer.static.respond(version, name)
+    async def _static(self, request: Request, version: str, name: str) -> Response:
+        response = self.renderer.static.respond(version, name, accepts_gzip(request))
         if response is None:
             raise HTTPException(404, "There is no such file.")
         return response
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Return whether a client accepts gzip."""
+    return "gzip" in request.headers.get("accept-encoding", "")
 
 
 def read_form(body: bytes) -> dict[str, str]:

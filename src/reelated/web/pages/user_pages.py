@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
+from reelated.errors import InputError
 from reelated.store import GenreTaste
 from reelated.web.pages.list_page import parse_count
 from reelated.web.pages.renderer import quote_id
 from reelated.web.pages.site import PageRequest, Site, redirect
 
-PAGE_SIZE, N_ACTIVE, MAX_GENRES = 50, 24, 12
+PAGE_SIZE, N_ACTIVE, MAX_GENRES, N_VERSIONS = 50, 24, 12, 8
 
 
 def register(site: Site) -> None:
@@ -27,10 +28,24 @@ class GenreComparison(NamedTuple):
 
 def choose(site: Site, request: PageRequest) -> Response:
     """Show the form to choose a user, or redirect to the chosen one."""
-    if user_id := request.query.get("user_id", "").strip():
-        site.store.ratings_of(site.store.parse("user", user_id), n=1)
-        return redirect(f"/users/{quote_id(user_id)}")
-    return site.render(request, "users", active=site.store.most_active(N_ACTIVE))
+    user_id, status = request.query.get("user_id", "").strip(), 200
+    if user_id:
+        try:
+            site.store.ratings_of(site.store.parse("user", user_id), n=1)
+        except InputError:
+            status = 404
+        else:
+            return redirect(f"/users/{quote_id(user_id)}")
+    service = site.service
+    return site.render(
+        request,
+        "users",
+        status,
+        unknown=user_id,
+        active=site.store.most_active(N_ACTIVE),
+        versions=service.versions.all()[-N_VERSIONS:][::-1],
+        served=service.served.version if service.is_ready else None,
+    )
 
 
 def show(site: Site, request: PageRequest) -> Response:

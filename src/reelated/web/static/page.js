@@ -196,6 +196,7 @@ document.addEventListener("input", (event) => {
 
 document.addEventListener("keydown", (event) => {
   const element = /** @type {HTMLElement} */ (event.target);
+  if (element.closest("search") && moveInResults(element, event)) return event.preventDefault();
   if (event.ctrlKey || event.metaKey || event.altKey || element.matches("input, select, textarea")) return;
   const row = element.closest(".stars .row");
   const stars = /** @type {HTMLButtonElement[]} */ (row ? [...row.children] : []);
@@ -206,12 +207,50 @@ document.addEventListener("keydown", (event) => {
     stars.forEach((star) => (star.tabIndex = star === next ? 0 : -1));
     next.focus();
     event.preventDefault();
+  } else if (event.key === "/") {
+    const field = /** @type {HTMLElement | null} */ (document.querySelector("search input[type=search]"));
+    field?.focus();
+    if (field) event.preventDefault();
   } else if (/^\d$/.test(event.key)) {
     const values = event.key === "0" ? ["0", "10"] : [event.key];
     const candidates = element.closest("[data-key]")?.querySelectorAll(".star") ?? [];
     const star = [...candidates].find((button) => values.includes(/** @type {HTMLButtonElement} */ (button).value));
     /** @type {HTMLButtonElement | undefined} */ (star)?.click();
   }
+});
+
+/**
+ * Move through the results of the search with the arrow keys, and close them with Escape.
+ * @param {HTMLElement} element
+ * @param {KeyboardEvent} event
+ * @returns {boolean} whether the key was used
+ */
+function moveInResults(element, event) {
+  const field = /** @type {HTMLInputElement} */ (document.getElementById("query"));
+  const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("#results a.title")]);
+  if (event.key === "Escape") {
+    closeResults();
+    field.focus();
+    return true;
+  }
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step || !links.length || element.closest(".stars")) return false;
+  const index = links.indexOf(element) + step;
+  (index < 0 ? field : links[Math.min(index, links.length - 1)]).focus();
+  return true;
+}
+
+function closeResults() {
+  clearTimeout(typingTimer);
+  document.getElementById("results")?.replaceChildren();
+}
+
+document.addEventListener("pointerdown", (event) => {
+  if (!(/** @type {Element} */ (event.target).closest("search"))) closeResults();
+});
+
+addEventListener("pageshow", (event) => {
+  if (event.persisted) load(location.href, { history: "none" }); // ratings may have changed since the page was left
 });
 
 addEventListener("popstate", () => {

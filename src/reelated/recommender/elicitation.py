@@ -3,14 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-from reelated.recommender import Recommender
+from reelated.recommender.state import State
 
 CANDIDATES = 400
 """Number of candidates: the items with the most ratings, which a new user is likely to know."""
 FloatArray = npt.NDArray[np.float64]
 
 
-def elicitation_order(recommender: Recommender) -> npt.NDArray[np.int64]:
+def elicitation_order(recommender: State) -> npt.NDArray[np.int64]:
     """Return the indices of the candidates, the most informative first, chosen greedily.
 
     Each next item maximises the expected information gain ``p_i Σ_k p_k K_ik² / (K_ii + s)``, where ``p`` is the
