@@ -5,6 +5,7 @@ import logging.config
 import os
 import re
 import threading
+import warnings
 import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,10 @@ import typer
 from reelated.cli.check_command import Rejects, check_source, write_rejects
 from reelated.cli.progress import working
 from reelated.cli.shared_options import Form, Source, as_scale
-from reelated.cli.show import console, print_json
+from reelated.cli.show import console, print_json, print_note
 from reelated.cli.sources import Options, read_source
-from reelated.data import fingerprint
-from reelated.errors import InputError, not_installed, plural
+from reelated.data import fingerprint, read_items
+from reelated.errors import DataWarning, InputError, not_installed, plural
 
 if TYPE_CHECKING:
     from reelated.refit import RefitResult, Versions
@@ -96,12 +97,29 @@ def import_(
     options: Options,
     store: StoreUrl = None,
     rejects: Rejects = None,
+    items_only: Annotated[bool, typer.Option("--items-only", help="SOURCE is a table of items alone.")] = False,
 ) -> None:
     """Import ratings and items into the store of the service; an interrupted import resumes where it stopped."""
+    if items_only:
+        return _import_items(source, options, store)
     if rejects is not None:
         write_rejects(check_source(source, options).rejects, source, rejects)
     with open_store(store) as opened:
         import_source(opened, source, options)
+    return None
+
+
+def _import_items(source: str, options: Options, store: str | None) -> None:
+    """Import a table of items, and print how many there are."""
+    reading: dict[str, Any] = {name: getattr(options, name) or None for name in ("item_columns", "invalid", "encoding")}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        table = read_items(source, **reading)
+    for warning in caught:
+        print_note(str(warning.message))
+    with open_store(store) as opened:
+        n_items = opened.import_items(table, noun=options.noun or "item")
+    console().print(f"{plural(n_items, 'item')} of {source} are in the store.", markup=False)
 
 
 def scale(

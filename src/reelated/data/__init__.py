@@ -4,7 +4,7 @@ from reelated.data.fetch import fetch
 from reelated.data.files import cache_folder, fingerprint
 from reelated.data.movielens import folds
 from reelated.data.own_ratings import OwnRatings, read_own_ratings
-from reelated.data.read import read
+from reelated.data.read import read, read_items
 from reelated.data.report import Bin, ValidationIssue, ValidationReport
 from reelated.data.validate import validate
 
@@ -19,4 +19,4 @@ __all__ = [
     "folds",
     "read",
 ]
-__all__ += ["read_own_ratings", "validate"]
+__all__ += ["read_items", "read_own_ratings", "validate"]

@@ -23,8 +23,9 @@ from reelated.errors import DataWarning, InputError, plural, shorten
 from reelated.parallel import check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike
 from reelated.ratings.columns import ColumnNames, match_columns, named, plain, with_own_names
-from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, table_verb
+from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table, table_verb
 from reelated.ratings.frames import as_polars
+from reelated.ratings.ids import Ids, as_ids
 
 SAMPLE_NAME = "Reelated sample (simulated ratings)"
 
@@ -307,6 +308,50 @@ def read_tables(
     for kind, table in given.items():
         tables.add(kind, table)
     return tables
+
+
+def read_items(
+    source: Any,
+    *,
+    item_columns: Mapping[str, str | None] | None = None,
+    invalid: Invalid = "error",
+    encoding: str | None = None,
+) -> pl.DataFrame:
+    """Read a table of items alone, without ratings.
+
+    Parameters
+    ----------
+    source : str, Path or frame
+        A file, or a table in memory.
+    item_columns, invalid, encoding
+        As for `read`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `item_id title year genres` (list), and where known `release_date`, `imdb_id`, `tmdb_id`, by ascending id.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, or has no ids.
+
+    Examples
+    --------
+    >>> read_items({"id": [2, 1], "name": ["Up (2009)", "Heat (1995)"]}).rows()
+    [(1, 'Heat', 1995, []), (2, 'Up', 2009, [])]
+    """
+    options = check_options(None, item_columns, invalid, None, encoding, None, None)
+    no_ratings = pl.DataFrame(schema={"user_id": pl.Null, "item_id": pl.Null, "rating": pl.Float32})
+    tables = SourceTables(no_ratings, options=options)
+    tables.add("items", source)
+    for note in tables.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    items = tables.side_tables["items"]
+    ids = as_ids(items["item_id"], "item").drop_nulls().unique().sort()
+    if ids.is_empty():
+        raise InputError("the table has no items.")
+    return item_table(items, Ids(ids, "item"))
 
 
 def _read_source(

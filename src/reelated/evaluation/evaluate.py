@@ -17,6 +17,7 @@ from reelated.evaluation.splits import Split, check_splits
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender
+from reelated.recommender.lists import sorted_by
 
 Target = Literal["items", "users"]
 
@@ -223,7 +224,7 @@ def _rank_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDAr
     rows, items = rec.user_ids.indices_of(candidates["user_id"]), rec.item_ids.indices_of(candidates["item_id"])
     known = (rows >= 0) & (items >= 0)
     rows, items = rows[known], items[known]
-    scores = np.nan_to_num(rec.engine.score(rows, items, rec.sorted_by()), nan=-np.inf)
+    scores = np.nan_to_num(rec.engine.score(rows, items, sorted_by(rec)), nan=-np.inf)
     order = np.lexsort((items, -scores, rows))
     rows, items = rows[order], items[order]
     ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)

@@ -20,7 +20,7 @@ from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
 from reelated.recommender.confidence import fit_values, model_scale
-from reelated.recommender.fitting import fit_model, unfitted_models
+from reelated.recommender.fitting import fit_model, set_fitted, unfitted_models
 
 Goal = Literal["any", "liked", "rating"]
 N, SHARE = 10, 0.2
@@ -274,7 +274,7 @@ def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
 def _with_ranker(rec: Recommender, ranker: Ranker) -> Recommender:
     """Return a copy of a fitted recommender with another fitted ranker."""
     models = rec.models_._replace(ranker=ranker)
-    return copy.copy(rec).set_fitted(models, rec.catalogue_, rec.scale_, rec.ratings_)
+    return set_fitted(copy.copy(rec), models, rec.catalogue_, rec.scale_, rec.ratings_)
 
 
 def _rmse(model: Any, split: Split) -> float:

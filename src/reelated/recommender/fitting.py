@@ -54,6 +54,13 @@ def fit_models(rec: State, data: Dataset, progress: Progress | None) -> tuple[Mo
     return models, catalogue, ratings
 
 
+def set_fitted(rec: Any, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> Any:
+    """Give a recommender its fitted models, from a fit, a saved model or a cluster; return it."""
+    rec.models_, rec.catalogue_, rec.scale_, rec.ratings_ = models, catalogue, scale, ratings
+    rec.__dict__.pop("engine", None)
+    return rec
+
+
 def unfitted_models(rec: State, data: Dataset) -> tuple[Models, Ratings]:
     """Return the models that a fit to a data set would fit, and the ratings with the columns that they would know."""
     ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", rec.max_memory)

@@ -22,6 +22,14 @@ from reelated.recommender.rows import ItemRow, SimilarRow, Truncation, UserRow
 from reelated.recommender.state import State
 
 
+def sorted_by(rec: State, by: AudienceBy | None = None, *, users: bool = False) -> Any:
+    """Return the number that a list of items, or of users, is sorted by; by default the recommender's own."""
+    rec.fitted  # noqa: B018
+    if by is None:
+        by = "adjusted_score" if users and rec.by == "score" else rec.by
+    return rec.models_.checked_by(by, AUDIENCE_NAMES if users else NAMES)
+
+
 def item_list(
     rec: State, query: Query, n: int, by: By, mask: npt.NDArray[np.bool_], genres: list[str] | None
 ) -> Recommendations[ItemRow]:

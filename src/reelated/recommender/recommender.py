@@ -19,9 +19,16 @@ from reelated.recommender import storage
 from reelated.recommender.audience import audiences_table
 from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.confidence import model_values, with_data
-from reelated.recommender.engine import AUDIENCE_NAMES, NAMES, AudienceBy, Engine, Models, WeightedRows
+from reelated.recommender.engine import AudienceBy, Engine, Models, WeightedRows
 from reelated.recommender.explanation import Explanation, explain, predict
-from reelated.recommender.fitting import fit_models, fit_notes, ratings_onto, unfitted_models, without_data_notes
+from reelated.recommender.fitting import (
+    fit_models,
+    fit_notes,
+    ratings_onto,
+    set_fitted,
+    unfitted_models,
+    without_data_notes,
+)
 from reelated.recommender.lists import (
     audience_list,
     batch_table,
@@ -32,6 +39,7 @@ from reelated.recommender.lists import (
     pairs_table,
     rating_scale,
     similar_list,
+    sorted_by,
     user_indices,
 )
 from reelated.recommender.query import Query, query_of, warned_query
@@ -156,30 +164,7 @@ class Recommender(Estimator):
         models, catalogue, ratings = fit_models(self, data, progress)
         self.name_, self.noun_, self.verb_, self.feedback_ = data.name, data.noun, data.verb, ratings.feedback
         self.notes_ = (*data.notes, *fit_notes(self, models, has_times=ratings.times is not None))
-        return self.set_fitted(models, catalogue, ratings.scale, ratings)
-
-    def set_fitted(self, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
-        """Take fitted models, from a fit, a saved model or a cluster.
-
-        Parameters
-        ----------
-        models : Models
-            The fitted models.
-        catalogue : Catalogue
-            The items.
-        scale : Scale
-            The rating scale.
-        ratings : Ratings or None
-            The ratings of the users.
-
-        Returns
-        -------
-        Recommender
-            This recommender.
-        """
-        self.models_, self.catalogue_, self.scale_, self.ratings_ = models, catalogue, scale, ratings
-        self.__dict__.pop("engine", None)
-        return self
+        return set_fitted(self, models, catalogue, ratings.scale, ratings)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
@@ -199,7 +184,7 @@ class Recommender(Estimator):
             The ids are of another type, or a rating is off the scale of the fit.
         """
         ratings = ratings_onto(data, self.fitted.item_ids, self.scale_, self.feedback_)
-        return copy(self).set_fitted(self.models_, self.catalogue_, self.scale_, ratings)
+        return set_fitted(copy(self), self.models_, self.catalogue_, self.scale_, ratings)
 
     def plan(self, data: Dataset | FrameLike) -> int:
         """Return the maximum number of bytes that a fit takes beside the data.
@@ -272,25 +257,6 @@ class Recommender(Estimator):
         if not hasattr(self, "catalogue_"):
             raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
         return self.catalogue_
-
-    def sorted_by(self, by: AudienceBy | None = None, *, users: bool = False) -> Any:
-        """Return the number that a list of items, or of users, is sorted by.
-
-        Parameters
-        ----------
-        by : {"score", "rating", "adjusted_score"}, optional
-            The number asked for; by default the recommender's own. Without a ranker it is always "rating".
-        users : bool, default False
-            Whether users are listed; only then there is "adjusted_score", the default where there is a ranker.
-
-        Returns
-        -------
-        {"score", "rating", "adjusted_score"}
-        """
-        self.fitted  # noqa: B018
-        if by is None:
-            by = "adjusted_score" if users and self.by == "score" else self.by
-        return self.models_.checked_by(by, AUDIENCE_NAMES if users else NAMES)
 
     # --------------------------------------------------------------------------------------------------------- answers
     @overload
@@ -365,7 +331,7 @@ class Recommender(Estimator):
                     f"recommend(item_id=…) lists users and does not take {extra[0]}.", remedy=Advice.SIMILAR
                 )
             return self.audience(item_id, n=n, by=by)
-        query, number = query_of(self, user_id, ratings, items), self.sorted_by(by)
+        query, number = query_of(self, user_id, ratings, items), sorted_by(self, by)
         n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
         mask = self.catalogue_.allowed(genres, years, exclude)
         return item_list(self, query, n, number, mask, genres)
@@ -398,7 +364,7 @@ class Recommender(Estimator):
             `user_id item_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
             returns.
         """
-        user_ids, by, n = self.kept_ratings().user_ids, self.sorted_by(by), check_integer("n", n, 1)
+        user_ids, by, n = self.kept_ratings().user_ids, sorted_by(self, by), check_integer("n", n, 1)
         mask = self.catalogue_.allowed(genres, years, exclude)
         chosen = np.arange(len(user_ids)) if users is None else user_indices(user_ids, check_list("users", users))
         n_users = len(chosen)
@@ -431,7 +397,7 @@ class Recommender(Estimator):
             Without reasons: a reason about a user is shown to that user only.
         """
         check_not_forked()
-        item, by = self.fitted.index_of(item_id), self.sorted_by(by, users=True)
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by, users=True)
         n, user_ids = check_integer("n", n, 1), self.kept_ratings().user_ids
         return audience_list(self, item, n, by, user_ids)
 
@@ -463,7 +429,7 @@ class Recommender(Estimator):
         polars.DataFrame
             `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
         """
-        by, n, user_ids = self.sorted_by(by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
+        by, n, user_ids = sorted_by(self, by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
         per_user = check_integer("per_user", per_user, 1, none=True)
         items = self.fitted.indices_of(item_ids)
         return audiences_table(self.engine, items, n, by, per_user, user_ids, self.catalogue_, progress)
@@ -569,7 +535,7 @@ class Recommender(Estimator):
             Base, contributions and clip, which sum to the number, and the ranks.
         """
         query = warned_query(self, user_id, ratings, items)
-        item, by = self.fitted.index_of(item_id), self.sorted_by(by)
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by)
         return explain(self.engine, query, item, by, self.catalogue_, rating_scale(self), ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Recommendations[SearchHit]:

@@ -30,7 +30,7 @@ from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.confidence import model_scale
 from reelated.recommender.engine import Models
-from reelated.recommender.fitting import check_models
+from reelated.recommender.fitting import check_models, set_fitted
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
 from reelated.recommender.state import State
 
@@ -187,7 +187,7 @@ def _assemble(folder: ModelFolder, manifest: dict[str, Any], make: Callable[...,
     for name, model in unfitted.items():
         _read_model(folder, name, model, catalogue.counts > 0)
     ratings = _read_ratings(folder, item_ids, scale, feedback) if with_ratings else None
-    return made.set_fitted(pair, catalogue, scale, ratings)
+    return set_fitted(made, pair, catalogue, scale, ratings)
 
 
 def _read_scale(values: list[Any]) -> Scale:

@@ -134,6 +134,39 @@ class ImportExport(ItemQueries):
         n_users, n_items = len(data.ratings.user_ids), len(data.items)
         return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale, data.ratings.word)
 
+    def import_items(self, table: pl.DataFrame, *, noun: str = DEFAULTS["noun"]) -> int:
+        """Import items without ratings: new ones, and the attributes of those that are stored.
+
+        Parameters
+        ----------
+        table : polars.DataFrame
+            Result of `reelated.data.read_items`.
+        noun : str, default "item"
+            What an item is called, if the store is empty.
+
+        Returns
+        -------
+        int
+            Number of items in the table.
+
+        Raises
+        ------
+        InputError
+            The ids are text and those of the store whole numbers.
+        """
+        type_name = "int" if table["item_id"].dtype == pl.Int64 else "str"
+        try:
+            with self._writing() as connection:
+                self._ensure_meta(connection, item_id_type=type_name, noun=noun)
+                self._info = read_info(connection)
+                if type_name != self._info.item_id_type == "int":
+                    raise InputError("The item ids are text, those of the store are whole numbers.")
+                self._write_items(connection, self._rows("item", table))
+        except BaseException:
+            self._info = None  # the transaction was rolled back: the cached metadata is wrong
+            raise
+        return len(table)
+
     def _begin(
         self, data: Dataset, fingerprint: str, hidden: Sequence[Any]
     ) -> tuple[np.ndarray, ImportRun, Scale | None]:
@@ -151,6 +184,8 @@ class ImportExport(ItemQueries):
                 verb=data.verb,
                 events=json.dumps(dict(data.events or {})),
             )
+            if connection.scalar(sa.select(users.c.user_key).limit(1)) is None:  # only items so far
+                self._set_meta(connection, "user_id_type", incoming.user_ids.type_name)
             self._info = read_info(connection)
             self._check_compatible(data, self._info)
             scale = self._widen_scale(connection, data, self._info)
