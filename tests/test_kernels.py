@@ -15,7 +15,7 @@ import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
 from reelated._kernels import CSR, ScoreParams, SimilarityFormula, csr, numba_config, packaged_code, topk
-from reelated._kernels.ridge import solve_spd
+from reelated._kernels.ridge import register_lapack, solve_spd
 from reelated.similarity import as_csc, as_kernel_csr, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
@@ -184,6 +184,7 @@ print(_kernels.top_n(np.array([1.0, 3.0, 2.0]), 2).tolist())
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_solve_spd_reads_only_the_lower_triangle(dtype):
+    register_lapack()
     half = np.random.default_rng(0).normal(size=(40, 30))
     matrix, expected = half.T @ half + np.eye(30), np.arange(30.0)
     system, solution = matrix.astype(dtype), (matrix @ expected).astype(dtype)

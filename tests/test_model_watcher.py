@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import reelated
+from reelated.errors import InputError
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, model_watcher
@@ -60,6 +61,23 @@ def test_the_last_good_model_is_served_in_place_of_a_damaged_one(watched, caplog
     watcher._poll()  # the damaged model is not read again in every round
     assert not caplog.text
     assert len(started) == 1
+
+
+def test_a_model_that_a_refit_replaces_while_it_is_loaded_is_not_taken_for_damaged(watched, monkeypatch, caplog):
+    watcher, started = watched
+    load = Service.load_current
+
+    def replaced(service):
+        (service.versions.folder / "current.json").write_text('{"number": 1, "latest": 2}')
+        monkeypatch.setattr(Service, "load_current", load)
+        raise InputError("its files are gone")
+
+    monkeypatch.setattr(Service, "load_current", replaced)
+    watcher._poll()
+    assert not caplog.text
+    assert not started
+    watcher._poll()
+    assert watcher.service.served.version.number == 1
 
 
 def test_without_a_good_model_a_refit_starts_at_once(watched):

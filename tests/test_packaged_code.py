@@ -122,6 +122,13 @@ def test_a_damaged_archive_counts_as_absent(folder):
         assert packaged_code.load("f", KEY) is None
 
 
+def test_packaged_code_depends_on_no_path_and_no_address(built):
+    with zipfile.ZipFile(built / "base.zip") as file:
+        (content,) = map(file.read, file.namelist())
+    assert str(Path(packaged_code.__file__).parents[2]).encode() not in content
+    assert b" at 0x" not in content
+
+
 def test_packaged_code_is_called_without_compiling_and_nothing_is_written(built, top_n, tmp_path, monkeypatch):
     monkeypatch.setattr(packaged_code, "FOLDER", built)
     assert called(top_n()) == ([1, 2], False)

@@ -241,9 +241,9 @@ def test_an_interrupted_import_resumes_where_it_stopped(store, sample, monkeypat
     monkeypatch.setattr("reelated.store.import_export.BATCH", dict.fromkeys(("sqlite", "postgresql"), 10_000))
     write, calls = ImportExport._write_ratings, []
 
-    def broken(self, connection, table):
+    def broken(self, connection, table, is_sum):
         calls.append(len(table))
-        changed = write(self, connection, table)
+        changed = write(self, connection, table, is_sum)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return changed

@@ -72,11 +72,14 @@ def compile_calls(calls, needed, target):
     """Compile recorded calls for the processor in NUMBA_CPU_NAME, and write the archive."""
     from numba.core.serialize import dumps
 
-    from reelated._kernels import numba_config, packaged_code
+    from reelated._kernels import numba_config, packaged_code, ridge
 
+    ridge.register_lapack()  # a symbol that compiled code refers to
     codes = {}
 
     def keep(self, key, data):
+        # the annotated source, for people: it has paths and addresses, which differ from build to build
+        data = tuple("" if isinstance(part, str) else part for part in data)
         codes[self.kernel, repr(key[0])] = packaged_code.member(self.kernel, key), key[1][0], dumps(data)
 
     numba_config.KernelFiles.load = lambda *_: None

@@ -19,7 +19,7 @@ import reelated
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from service.locks import locked
-from service.process import Server
+from service.process import Template
 
 CLIENTS = 4
 PAUSE = 0.02
@@ -36,20 +36,24 @@ class Chaos:
         self.counts, self.happened, self.faults = Counter(), Counter(), []
         self.memory, self.descriptors = [], []
         self.restarts, self.is_restarting, self.stop = 0, False, threading.Event()
+        self.template = Template()
         self.server = self._started()
 
     def _started(self):
-        return Server(self.url, self.versions.folder, "--refit-after", 200, log=self.log)
+        return self.template.start(self.url, self.versions.folder, "--refit-after", 200, log=self.log)
 
     # ------------------------------------------------------------------------------------------------------- requests
     def ask(self, who):
         """Send requests until the end."""
         choice = random.Random(who)
         while not self.stop.is_set():
+            if self.is_restarting:
+                time.sleep(0.1)
+                continue
             method, path, body = request(choice)
-            before, was_restarting = self.restarts, self.is_restarting
+            before = self.restarts
             status, answer = self.server.ask(method, path, body)
-            is_excused = was_restarting or self.is_restarting or self.restarts != before
+            is_excused = self.is_restarting or self.restarts != before
             self.counts[status] += 1
             if status not in DOCUMENTED and not (status is None and is_excused):
                 self.faults.append(f"{method} {path}: {status} {answer}")
@@ -120,7 +124,8 @@ class Chaos:
             for thread in threads:
                 thread.join()
         ready = self._wait_until_ready()
-        code = self.server.stop()
+        self.server.stop()
+        self.template.close()
         return {
             "minutes": round(seconds / 60, 1),
             "requests": {str(status): count for status, count in self.counts.most_common()},
@@ -128,14 +133,13 @@ class Chaos:
             "faults": self.faults[:20],
             "tracebacks": self.log.read_text().count("Traceback"),
             "ready in the end": ready,
-            "exit": code,
             "most MB": max(self.memory),
             "last MB": self.memory[-1],
             "most descriptors": max(self.descriptors),
         }
 
     def _measure(self):
-        process = Path(f"/proc/{self.server.process.pid}")
+        process = Path(f"/proc/{self.server.pid}")
         size = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS"))
         self.memory.append(round(int(size.split()[1]) / 1024))
         self.descriptors.append(len(list((process / "fd").iterdir())))
@@ -173,7 +177,7 @@ def main():
     parser.add_argument("--store")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as parent:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as parent:  # a refit may still write
         folder = Path(parent)
         store = Store(given.store or f"sqlite:///{folder}/store.db").upgrade()
         store.import_data(reelated.read("sample"), "sample")

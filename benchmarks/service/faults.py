@@ -19,6 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 import reelated
+from reelated.errors import InputError
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.store.schema import ratings, users
@@ -133,6 +134,19 @@ def kill(server, *, with_refit):
     return len(started) * with_refit
 
 
+def loaded(versions):
+    """Return the current version after its model was loaded, which raises for a half model."""
+    while True:
+        version = versions.current()
+        try:
+            versions.load(version)
+        except InputError:
+            if versions.current() == version:  # else a refit that was not killed has replaced it
+                raise
+        else:
+            return version
+
+
 def run(rounds, url, folder):
     """Kill the service so many times; return the counts, or what went wrong."""
     store, versions = Store(url).upgrade(), Versions(folder / "models")
@@ -149,8 +163,7 @@ def run(rounds, url, folder):
             thread.join()
         clients.counts["ratings"] += clients.answered
         faults = clients.faults(kept_by(url))
-        version = versions.current()
-        versions.load(version)  # raises for a half model
+        version = loaded(versions)
         if faults:
             return f"round {round_ + 1}: {'; '.join(faults)}"
         told = ", ".join(f"{count:,} {name}" for name, count in clients.counts.items())
@@ -165,7 +178,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--store")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         told = run(given.rounds, given.store or f"sqlite:///{folder}/store.db", Path(folder))
     if isinstance(told, str):
         sys.exit(told)

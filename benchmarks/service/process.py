@@ -82,7 +82,10 @@ class Template:
         env = {"REELATED_STORE": store, "REELATED_MODELS": str(models), "REELATED_POLL": "0.2"}
         given = {"env": env, "words": list(map(str, words)), "log": str(log)}
         print(json.dumps(given), file=self.process.stdin, flush=True)
-        return Forked(self, int(self.process.stdout.readline()))
+        pid = next(
+            line for line in self.process.stdout if line.strip().isdecimal()
+        )  # an earlier service may have ended
+        return Forked(self, int(pid))
 
     def close(self):
         """End the process."""

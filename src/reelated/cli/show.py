@@ -193,7 +193,8 @@ def _genres(rows: Any) -> TableColumn:
 
 
 def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
-    because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
+    labels = _SOURCES if rows.because == RATED else _SOURCES | {"side_info": "(new)"}
+    because = [printable(", ".join(row.because) if row.source == "model" else labels[row.source]) for row in rows]
     titles = [[reason.title for reason in row.reasons if reason.contribution > 0] for row in rows]
     short = [printable(", ".join(own)) or cell for own, cell in zip(titles, because, strict=True)]
     rank, item_id, item = _item_columns(rows)

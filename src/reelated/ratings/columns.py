@@ -63,7 +63,7 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     "item_id": (
-        *_ids(_ITEMS), "iid", "isbn", "parentasin", "asin", "id", "sku", "gmapid", "tmdbid", "imdbid", "tconst",
+        *_ids(_ITEMS), "item", "iid", "isbn", "parentasin", "asin", "id", "sku", "gmapid", "tmdbid", "imdbid", "tconst",
         *_ITEMS[:-1],
     ),
     "title": ("title", "name", *_TITLES, "primarytitle", "originaltitle", "producttitle", *_ITEMS[:-1]),

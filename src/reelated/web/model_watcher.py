@@ -100,6 +100,8 @@ class ModelWatcher:
         except StoreUnavailable:
             raise
         except library_errors() as error:
+            if self.service.versions.current() != version:
+                return  # a refit has replaced it and removed its files; the next round loads the new one
             log.error("the model cannot be served: %s: %s", type(error).__name__, error)
             self._damaged, self._next_load = version, time.monotonic() + RETRY
             self.service.request_refit()

@@ -15,12 +15,14 @@ from uvicorn.supervisors.multiprocess import Process
 
 from reelated.web.http_parser import LimitedProtocol
 
-ACCEPTING = 2.0
-"""Seconds for connections that wait to be accepted; on a busy machine new ones may not cease."""
+ACCEPTING = 10.0
+"""Seconds for connections that wait to be accepted; on a busy site new ones may not cease."""
 IDLE = 0.25
 """Seconds for a request that is on its way on a kept connection."""
 RECEIVING = 5.0
-"""Seconds for the rest of a request that was sent in part."""
+"""Seconds without a byte until a request that was sent in part is given up."""
+LONGEST = 30.0
+"""Seconds after which nothing more is read."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -45,12 +47,14 @@ class DrainingServer(uvicorn.Server):
     async def _receive_sent(self) -> None:
         """Wait until no request is sent in part; close the connections on which one is for too long."""
         now = time.monotonic()
-        idle_until, stop = now + IDLE, now + RECEIVING
+        idle_until, give_up, stop = now + IDLE, now + RECEIVING, now + LONGEST
         while not self.force_exit:
             await asyncio.sleep(0.01)
-            receiving = [each for each in self._connections() if _is_receiving(each)]
             now = time.monotonic()
-            if now >= idle_until and (not receiving or now >= stop):
+            receiving = [each for each in self._connections() if _is_receiving(each)]
+            if any(each.has_unread for each in receiving):  # a busy process takes long to read them
+                give_up = now + RECEIVING
+            if now >= idle_until and (not receiving or now >= min(give_up, stop)):
                 for each in receiving:
                     each.transport.close()
                 return
