@@ -166,6 +166,8 @@ def test_refit_includes_visitors_if_asked_to(url, tmp_path, sample, learns):
     store.visitor_rate("somebody", 50, 5)
     run("refit", "--store", url, "--models", tmp_path / "models", *["--learn-from-visitors"] * learns)
     assert Versions(tmp_path / "models").current().users == 600 + learns
+    run("forget", 300, "--refit", "--store", url, "--models", tmp_path / "models")  # as the model was before
+    assert Versions(tmp_path / "models").current().users == 599 + learns
     store.close()
 
 

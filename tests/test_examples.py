@@ -5,13 +5,16 @@ import copy
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import jupytext
+import matplotlib
 import notebooks
 import pytest
+from matplotlib import pyplot
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = sorted((PROJECT / "examples").glob("[0-9]*.py"))
@@ -54,16 +57,15 @@ def test_the_examples_are_numbered_from_one():
     assert len(SCRIPTS) >= 5
 
 
-def test_an_example_runs_on_the_sample_without_a_warning(script, tmp_path):
-    own = {"MPLBACKEND": "Agg", "REELATED_CACHE": str(tmp_path / "cache"), "MPLCONFIGDIR": str(tmp_path / "mpl")}
-    quiet = ["-W", "error", "-W", "ignore:FigureCanvasAgg is non-interactive:UserWarning"]
-    done = subprocess.run(
-        [sys.executable, *quiet, str(script)],
-        cwd=tmp_path, env=os.environ | own | {"PYTHONIOENCODING": "utf-8"}, capture_output=True, encoding="utf-8",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert SAMPLE in done.stdout
-    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "mpl"}
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive:UserWarning")
+def test_an_example_runs_on_the_sample_without_a_warning(script, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REELATED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("Agg")
+    runpy.run_path(str(script), run_name="__main__")
+    pyplot.close("all")
+    assert SAMPLE in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
 
 
 def test_an_example_starts_with_the_name_of_the_data(script):

@@ -13,7 +13,6 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import polars as pl
 
 
 class Advice(StrEnum):
@@ -52,6 +51,7 @@ class Advice(StrEnum):
     STOPS_AT_DUPLICATES = "stops here; duplicates='last', 'first' or 'mean' goes on."
     OBSERVES_SCALE = "does so; scale=(low, high, step) says otherwise."
     KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses what is off it."
+    SUMS_EVENTS = "sums them for each user and item; feedback='explicit' takes them as ratings."
     KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
 
 
@@ -87,8 +87,13 @@ class Wording(NamedTuple):
 
 
 PYTHON = Wording()
-LIBRARY_ERRORS = (Exception, pl.exceptions.PanicException)
-"""What a library may raise on damaged data; a panic of polars is not an `Exception`."""
+
+
+def library_errors() -> tuple[type[BaseException], ...]:
+    """Return what a library may raise on damaged data; a panic of polars is not an `Exception`."""
+    from polars.exceptions import PanicException
+
+    return Exception, PanicException
 
 
 class _NoValue(Enum):  # an enumeration, because its members stay the same when pickled
@@ -188,7 +193,7 @@ def unknown_user(user_id: Any, remedy: str) -> UnknownId:
 
 def no_rater() -> InputError:
     """Return the error for a predicted rating from a recommender without a rater."""
-    message = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater."
+    message = "this model predicts no ratings: its data are events or equal ratings, or it was fitted without a rater."
     return InputError(message, parameter="by", value="rating", remedy="List by score.")
 
 

@@ -4,21 +4,24 @@ The kernels release the GIL, so plain threads run them in parallel. Unlike numba
 entered from any number of threads at once, and slices of uneven cost balance across the cores.
 """
 
+import os
+import re
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from reelated.errors import InputError
 
 Slice = tuple[int, int]
 Result = TypeVar("Result")
@@ -28,6 +31,8 @@ Progress = Callable[[float], None]
 
 def n_threads() -> int:
     """Return the number of threads to use: numba's (`NUMBA_NUM_THREADS`), at most the container's CPU quota."""
+    import numba
+
     return min(numba.get_num_threads(), cpu_quota())
 
 
@@ -53,6 +58,41 @@ def split_by_cost(cost: npt.NDArray[np.integer | np.floating], budget: float) ->
 
 
 _thread_local = threading.local()
+_forked_from_threads = False
+
+
+def check_not_forked() -> None:
+    """Raise `InputError` in a process that was forked from one with threads of polars, without which polars hangs."""
+    if _forked_from_threads:
+        raise InputError(
+            "this process was forked from one whose polars has threads, which a fork does not copy: polars would wait "
+            "for them for ever. Expected a process that was spawned, or forked before its parent used polars.",
+            remedy="Use multiprocessing.get_context('spawn'), or load the model after the fork only.",
+        )
+
+
+def _has_threads_of_polars() -> bool:
+    """Return whether polars has started its threads (Linux)."""
+    for task in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # the thread has ended
+            if re.match(r"polars-\d", task.read_text(encoding="utf-8", errors="replace")):
+                return True
+    return False
+
+
+def _before_fork() -> None:
+    global _parent_has_threads
+    _parent_has_threads = _has_threads_of_polars()
+
+
+def _after_fork() -> None:
+    global _forked_from_threads
+    _forked_from_threads = _forked_from_threads or _parent_has_threads
+
+
+_parent_has_threads = False
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import sys
 
 from reelated.cli.words import TERMINAL
 from reelated.errors import InputError
-from reelated.recommender.rows import printable
 
 
 def main() -> None:
@@ -25,7 +24,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(_print_error(f"{error.filename or 'the system'}: {error.strerror or error}."))
     except MemoryError:
-        sys.exit(_print_error("not enough memory. Lower --set n_neighbors=100, or free some memory."))
+        sys.exit(_print_error("not enough memory. Free some, read a part of the data, or lower --set n_neighbors=100."))
 
 
 def _run() -> None:
@@ -39,5 +38,7 @@ def _run() -> None:
 
 def _print_error(message: str) -> int:
     """Print a message to stderr without control characters; return exit code 1."""
+    from reelated.recommender.rows import printable
+
     print(*map(printable, f"Error: {message}".split("\n")), sep="\n", file=sys.stderr)  # noqa: T201
     return 1

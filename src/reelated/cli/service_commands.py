@@ -3,11 +3,15 @@
 import logging
 import logging.config
 import os
+import re
+import threading
 import warnings
+import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +41,14 @@ WithVisitors = Annotated[
         "--learn-from-visitors",
         envvar="REELATED_LEARN_FROM_VISITORS",
         help="Fit to the visitors of the web page, too.",
+    ),
+]
+AsBefore = Annotated[
+    bool | None,
+    typer.Option(
+        "--learn-from-visitors/--no-learn-from-visitors",
+        envvar="REELATED_LEARN_FROM_VISITORS",
+        help="Fit to the visitors of the web page, too, or not; by default as for the served model.",
     ),
 ]
 log = logging.getLogger("reelated.web")
@@ -142,7 +154,7 @@ def forget(
     store: StoreUrl = None,
     models: Models = None,
     now: Annotated[bool, typer.Option("--refit", help="Refit now instead of leaving it to the service.")] = False,
-    learn_from_visitors: WithVisitors = False,
+    learn_from_visitors: AsBefore = None,
 ) -> None:
     """Erase users and their ratings; the next refit removes every model fitted to their ratings."""
     with open_store(store) as opened:
@@ -168,7 +180,7 @@ def forget(
             say(f"The models fitted to them are kept for now: {attempt.why}")
 
 
-def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool) -> "RefitResult | None":
+def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: bool | None) -> "RefitResult | None":
     """Refit in this process with a progress bar."""
     from reelated.refit import refit
 
@@ -177,7 +189,7 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
         return refit(store, versions, with_visitors=with_visitors)
 
 
-def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: WithVisitors = False) -> None:
+def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: AsBefore = None) -> None:
     """Refit the model to the store now; a running service serves the new model within seconds."""
     with open_store(store) as opened:
         attempt = refit_now(opened, versions_of(opened, models), "Refitting", learn_from_visitors)
@@ -241,6 +253,7 @@ def serve(
         ),
     ] = 24,
     learn_from_visitors: WithVisitors = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
     """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
     with ExitStack() as stack:
@@ -258,7 +271,17 @@ def serve(
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)
             prepare(opened, models, data, with_visitors=learn_from_visitors)
-        run(options, bound, workers=workers, say=say)
+        run(options, bound, workers=workers, say=partial(announce, opens=open_))
+
+
+def announce(line: str, *, opens: bool) -> None:
+    """Print the address of the service, and open it in a browser once the service answers."""
+    say(line)
+    if opens and (address := re.search(r"http://\S+", line)):
+        host = re.sub(r"//(0\.0\.0\.0|\[::\])", "//127.0.0.1", address[0])
+        timer = threading.Timer(1.0, webbrowser.open, [host])  # the server starts after this call
+        timer.daemon = True
+        timer.start()
 
 
 def say(line: str) -> None:
@@ -297,6 +320,7 @@ def register(app: Any, with_source: Any, with_json: Any) -> None:
         group,
         name="store",
         help="Settings of the store.",
+        rich_help_panel="Serve",
         epilog="Example: reelated store scale 1,5,0.5",
     )
     app.command(epilog="Example: reelated forget 300 301")(forget)

@@ -31,6 +31,14 @@ User = Annotated[str | None, typer.Option("--user", help="A user id.")]
 _ITEM = typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")
 Item = Annotated[str, _ITEM]
 OptionalItem = Annotated[str | None, _ITEM]
+Items = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--item",
+        "--movie",
+        help="An item of a new user; of ratings, a single item lists the users for it. Repeatable.",
+    ),
+]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
 RatingsFile = Annotated[
     str | None,
@@ -39,6 +47,11 @@ RatingsFile = Annotated[
 Highest = Annotated[
     float | None, typer.Option("--highest", help="The highest possible rating in --ratings-file, such as 10.")
 ]
+Kind = Literal["ratings", "similarity", "neighborhood", "user"]
+Color = Literal["genres", "decades"]
+Target = Literal["items", "users"]
+Goal = Literal["any", "liked", "rating"]
+TunedModel = Literal["ease", "bpmf", "item-knn"]
 Form = Literal["table", "json", "csv"]
 """Output format, set with `--json` and `--csv`."""
 
@@ -56,6 +69,10 @@ _READING = {
     "encoding": Annotated[str | None, _data(help="The encoding of text: cp1251.")],
     "dates": Annotated[Literal["day-first", "month-first"] | None, _data(help="The order in dates such as 3/4/2020.")],
     "layout": Annotated[Literal["long", "wide"] | None, _data(help="wide: a matrix of users and items.")],
+    "feedback": Annotated[
+        Literal["explicit", "implicit"] | None, _data(help="Ratings, or events such as clicks and purchases.")
+    ],
+    "events": Annotated[str | None, _data(help="Weights of types of events: view=1,cart=3,dislike=-1.")],
     "noun": Annotated[str | None, _data(help="The word for an item: book.")],
     "users": Annotated[str | None, _data(help="A table of users.")],
 }
@@ -175,6 +192,7 @@ def as_options(
     item_columns: str | None,
     scale: str | None,
     map: str | None,  # noqa: A002
+    events: str | None,
     set: list[str] | None = None,  # noqa: A002
     **rest: Any,
 ) -> Options:
@@ -184,6 +202,7 @@ def as_options(
         item_columns=as_columns(item_columns, "--item-columns"),
         scale=as_scale(scale),
         map=as_map(map),
+        events=as_events(events),
         settings=as_settings(set),
         **rest,
     )
@@ -211,6 +230,18 @@ def as_map(text: str | None) -> dict[str, float | None]:
         if not equals or not value.strip():
             raise InputError(f"--map {shorten(pair)}: expected value=rating, such as like=1.")
     return ratings
+
+
+def as_events(text: str | None) -> dict[str, float]:
+    """Parse `view=1,cart=3`."""
+    weights: dict[str, float] = {}
+    for pair in split(text):
+        name, equals, number = pair.rpartition("=")
+        value = as_value(number.strip())
+        if not equals or not name.strip() or not isinstance(value, (int, float)):
+            raise InputError(f"--events {shorten(pair)}: expected type=weight, such as view=1.")
+        weights[name.strip()] = float(value)
+    return weights
 
 
 def as_scale(text: str | None) -> tuple[float, ...] | None:
@@ -270,7 +301,7 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
             value = None
         if value is None:
             raise InputError(f"--rate {shorten(text)}: expected item=rating, such as 50=5 or 'Fargo=4'.")
-        if not rec.scale_.low <= value <= rec.scale_.high:
+        if not rec.is_events and not rec.scale_.low <= value <= rec.scale_.high:
             raise InputError(
                 f"--rate {shorten(text)}: expected a rating from {rec.scale_.low:g} to {rec.scale_.high:g}, the scale "
                 "of this data."

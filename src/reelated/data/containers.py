@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from reelated.data.room import ROW_BYTES, check_room, max_unpacked
 from reelated.data.unpack import compression, decompress, decompress_start, required
 from reelated.errors import InputError
 from reelated.ratings.frames import as_polars
@@ -117,13 +118,22 @@ class Zip:
     def read(self, name: str) -> bytes:
         """Return the bytes of a member."""
         with zipfile.ZipFile(self.file) as archive:
+            check_member(archive, name)
             return archive.read(name)
 
     def head(self, name: str) -> bytes:
         """Return the first bytes of a member."""
         with zipfile.ZipFile(self.file) as archive, archive.open(name) as file:
             start = file.read(HEAD_BYTES)
-            return start + file.read() if _needs_all(start) else start
+            if not _needs_all(start):
+                return start
+            check_member(archive, name)
+            return start + file.read()
+
+
+def check_member(archive: zipfile.ZipFile, name: str) -> None:
+    """Raise `InputError` if a member is too large; `zipfile` reads no more than the size in the directory."""
+    check_room(PurePosixPath(name).name, archive.getinfo(name).file_size)
 
 
 @dataclass
@@ -135,7 +145,9 @@ class Tar:
     @cached_property
     def _members(self) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(self.data)) as archive:
-            files = [(member.name, archive.extractfile(member)) for member in archive if member.isfile()]
+            members = [member for member in archive if member.isfile()]
+            check_room("the tar file", sum(member.size for member in members))  # holes of sparse files take no bytes
+            files = [(member.name, archive.extractfile(member)) for member in members]
             return {name.removeprefix("./"): file.read() for name, file in files if file is not None}
 
     def names(self) -> list[str]:
@@ -204,7 +216,11 @@ def container_of(label: str, data: bytes, table: str = "") -> Container | None:
     if data.startswith(b"PK\x03\x04"):
         with clear_errors(label):
             archive = Zip(io.BytesIO(data))
-            return Tables(label, data, table) if is_workbook(archive.names()) else archive
+            if not is_workbook(archive.names()):
+                return archive
+            with zipfile.ZipFile(archive.file) as book:
+                check_room(label, sum(member.file_size for member in book.infolist()))
+            return Tables(label, data, table)
     if data.startswith((b"SQLite format 3\0", b"\xd0\xcf\x11\xe0")):
         return Tables(label, data, table)
     if compression(data) and is_tar(decompress_start(data, 512)):
@@ -262,7 +278,10 @@ def _table(connection: sqlite3.Connection, name: str) -> pl.DataFrame:
     """Return a table of a database; a column of mixed types becomes text."""
     cursor = connection.execute('SELECT * FROM "{}"'.format(name.replace('"', '""')))
     names = [column[0] for column in cursor.description]
-    columns = list(zip(*cursor.fetchall(), strict=True)) or [()] * len(names)
+    rows = cursor.fetchmany(min(max_unpacked() // (ROW_BYTES * len(names)), 2**31 - 1))
+    if cursor.fetchone() is not None:  # a view may have rows without end
+        check_room(name, max_unpacked() + 1, at_least=True)
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return pl.DataFrame([_sqlite_column(name, list(values)) for name, values in zip(names, columns, strict=True)])
 
 

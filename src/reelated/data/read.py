@@ -20,9 +20,10 @@ from reelated.data.table_reader import read_frame, read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
 from reelated.errors import DataWarning, InputError, plural, shorten
-from reelated.ratings import Dataset, FrameLike
+from reelated.parallel import check_not_forked
+from reelated.ratings import Dataset, Feedback, FrameLike
 from reelated.ratings.columns import ColumnNames, match_columns, named, plain, with_own_names
-from reelated.ratings.dataset import Duplicates, Invalid, item_table
+from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table, table_verb
 from reelated.ratings.frames import as_polars
 from reelated.ratings.ids import Ids, as_ids
 
@@ -43,10 +44,12 @@ def read(
     encoding: str | None = None,
     dates: str | None = None,
     layout: str | None = None,
+    feedback: Feedback | None = None,
+    events: Mapping[str, float] | None = None,
     name: str | None = None,
     noun: str | None = None,
 ) -> Dataset:
-    """Read ratings, and the attributes of items and users where available.
+    """Read ratings or events, and the attributes of items and users where available.
 
     Parameters
     ----------
@@ -78,6 +81,12 @@ def read(
         The order in dates such as 3/4/2020; by default as the other dates of the column tell.
     layout : {"long", "wide"}, optional
         "wide" reads a matrix with a row for each user and a column for each item; by default one row per rating.
+    feedback : {"explicit", "implicit"}, optional
+        Ratings, or events such as clicks, plays and purchases, whose weights are summed for each user and item. By
+        default a table without a column of ratings, or with counts in it, holds events.
+    events : mapping of str to float, optional
+        Type of event → weight, such as `{"view": 1, "cart": 3}`; 0 ignores a type, below 0 means "not interested", and
+        types that are not named are left out. By default 1 each, and -1 for types such as "dislike".
     name : str, optional
         Name of the data in messages; by default the edition or the file.
     noun : str, optional
@@ -98,17 +107,15 @@ def read(
     >>> read({"user": [1, 1, 2], "item": [10, 20, 20], "stars": [4, 5, 3]}, name="three ratings")
     three ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1
     """
-    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout)
+    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     tables = read_tables(source, options, items, users)
     name = name or tables.name
     with prefix_errors(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
-        data = Dataset.from_frames(
+        data = dataset_of(
             tables.ratings,
             tables.side_tables.get("items"),
             tables.side_tables.get("users"),
-            scale=scale or tables.scale,
-            duplicates=duplicates,
-            invalid=invalid,
+            TableOptions(scale or tables.scale, duplicates, invalid, feedback),
             name=name,
             noun=tables.noun if noun is None else noun,
         )
@@ -116,7 +123,8 @@ def read(
     tables.notes += [f"{suspicion.message}; see reelated.validate" for suspicion in suspected]
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
-    return replace(data, notes=(*tables.notes, *data.notes), tags=tables.side_tables.get("tags"))
+    notes = (*tables.notes, *data.notes)
+    return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb, events=options.events)
 
 
 @dataclass
@@ -166,6 +174,7 @@ class SourceTables:
     options: ReadOptions = NO_OPTIONS
     noun: str = "item"
     own: ColumnNames = None  # the names of the ids in the table of ratings
+    verb: str = ""
 
     def add(self, kind: str, table: FrameLike) -> None:
         """Add a given table of items or users from a frame or a file."""
@@ -293,6 +302,7 @@ def read_tables(
     collector: ErrorCollector | None = None,
 ) -> SourceTables:
     """Read all tables of a source; the given tables of items and users replace its own."""
+    check_not_forked()
     given = {kind: table for kind, table in (("items", items), ("users", users)) if table is not None}
     tables = _read_source(source, options, given.keys(), collector)
     for kind, table in given.items():
@@ -363,6 +373,9 @@ def _read_source(
     names = column_names(files.container, files.roles["ratings"], spec)
     matched = match_columns(names, spec.aliases, by_position(spec.columns, names))
     tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
+    tables.verb = table_verb(names, by_position(spec.columns, names), ratings)
+    if "event" in ratings.columns:
+        tables.scale = None
     for kind in SIDE_TABLES:
         if kind in files.roles and kind not in given:
             tables.add_beside(kind, files)
@@ -405,6 +418,7 @@ def _read_frame(
     tables = SourceTables(ratings, notes=notes, collector=collector, options=spec.options)
     matched = match_columns(frame.columns, spec.aliases, by_position(spec.columns, tuple(frame.columns)))
     tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
+    tables.verb = table_verb(frame.columns, by_position(spec.columns, tuple(frame.columns)), ratings)
     own = (tables.own or {}).get("item_id") or ""
     if "items" not in given and own and merged_columns(tuple(frame.columns), own):
         tables.add_merged(named(frame, MERGED_ALIASES, {"item_id": own}, ("item_id",)))
@@ -431,8 +445,6 @@ def _read_sample(options: ReadOptions, collector: ErrorCollector | None) -> Sour
 
 def _read_ratings(files: Files, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
     """Read the ratings of a folder, archive or file in Reelated's columns and types; part files become one table."""
-    if spec.columns is not None and spec.columns.get("rating", "") is None:
-        spec = spec._replace(required=tuple(name for name in spec.required if name != "rating"))
     tables, notes = [], []
     for path in (files.roles["ratings"], *files.parts):
         name, data = PurePosixPath(path).name, files.read(path)

@@ -37,6 +37,8 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 TABLE_NAMES = {"ratings": ("ratings", "rating"), "items": ("items", "movies", "movie"), "users": ("users",)}
 
+_RATING_FILES = ("rating", "interaction", "event", "purchase", "play", "click", "order")
+
 
 @dataclass
 class Roles:
@@ -197,8 +199,11 @@ def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: li
     without = spec.columns is not None and spec.columns.get("rating", "") is None
     wanted = {"user_id", "item_id"} if without else {"user_id", "item_id", "rating"}
     found = [table for table in described if wanted <= table.ratings]
+    if not found:
+        values = {"weight", "event"}
+        found = [table for table in described if {"user_id", "item_id"} <= table.ratings and values & table.ratings]
     if len(found) > 1:
-        found = [table for table in found if plain(table.file).startswith(("rating", "interaction"))] or found
+        found = [table for table in found if plain(table.file).startswith(_RATING_FILES)] or found
     if len({(_part_of(table.file), table.names) for table in found}) == 1:
         roles.files["ratings"], roles.parts = found[0].path, tuple(table.path for table in found[1:])
         return

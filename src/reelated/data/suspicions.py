@@ -22,7 +22,7 @@ class Suspicion(NamedTuple):
 
 def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> list[Suspicion]:
     """Return what looks odd in the tables of a source."""
-    found = [] if scale is not None else [_sentinel(ratings["rating"].drop_nulls())]
+    found = [] if scale is not None or "event" in ratings.columns else [_sentinel(ratings["rating"].drop_nulls())]
     found += [_odd_ids(ratings[name]) for name in ("user_id", "item_id")]
     if isinstance(items, pl.DataFrame) and "genres" in items.columns:
         found.append(_one_genre(items))

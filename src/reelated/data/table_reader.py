@@ -13,6 +13,7 @@ from reelated.data.containers import HEAD_BYTES, container_of
 from reelated.data.encoding import as_utf8
 from reelated.data.json_reader import is_json, read_json
 from reelated.data.roles import ratings_in
+from reelated.data.room import check_rows
 from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, TextLayout, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS, rows_at
@@ -21,7 +22,7 @@ from reelated.data.unpack import POLARS_ERRORS, compression, decompress, quiet_p
 from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import named
-from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids
+from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids, required_columns
 
 _BINARY = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 
@@ -75,6 +76,8 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
     wide = spec.is_ratings and spec.options.layout == "wide"
     with prefix_errors(label):
         columns = dict(zip(layout.names, layout.names, strict=True)) if wide else _match(text, layout, spec)
+    if "rating" not in columns:
+        spec = spec._replace(required=tuple(name for name in spec.required if name != "rating"))
     inner = spec._replace(required=()) if wide else spec
     table, rejected, notes = read_text(text, layout, columns, inner)
     if not rejected or spec.options.invalid == "drop":
@@ -104,13 +107,23 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
 
 def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
     """Return the columns to read; a matrix that is read as a list gets the advice that reads it."""
+    rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()] if spec.is_ratings else []
     try:
-        return spec.match(layout.names)
+        return _with_required(spec, layout, rows).match(layout.names)
     except InputError as error:
-        rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()]
         if spec.is_ratings and not error.parameter and matrix_width(layout.names, rows) >= MIN_WIDTH:
             raise error.replace(remedy=Advice.WIDE) from None
         raise
+
+
+def _with_required(spec: ColumnSpec, layout: TextLayout, rows: list[list[str]]) -> ColumnSpec:
+    """Return the columns to read of a table that may hold events; the first rows tell whether a column is a rating."""
+    if not spec.is_ratings or spec.required != RATING_SPEC.required:
+        return spec
+    names, options = layout.names, spec.options
+    sample = {name: [row[at] for row in rows if at < len(row)] for at, name in enumerate(names)}
+    columns = by_position(spec.columns, names)
+    return spec._replace(required=required_columns(names, columns, options.feedback, options.events, sample))
 
 
 def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
@@ -144,7 +157,8 @@ def _as_ratings(
     columns = by_position(spec.columns, tuple(table.columns))
     if located is not None:
         columns = {"rating": None} if "rating" not in table.columns else {}
-    ratings = convert_ratings(table, columns, options.mapping, options.dates, names)
+    kind = options.feedback, options.events
+    ratings = convert_ratings(table, columns, options.mapping, options.dates, names, *kind)
     if located is None and options.invalid == "error":
         ratings.check()
     rejected, left_out = _rejected_rows(ratings, located), ratings.left_out(options.mapping)
@@ -226,10 +240,14 @@ def _check_rows(label: str, table: pl.DataFrame, rejected: list[RejectedRow]) ->
 def _read_binary(label: str, data: bytes) -> pl.DataFrame:
     """Read a Parquet or Arrow file."""
     kind = "Parquet" if data.startswith(b"PAR1") else "Arrow"
-    read = pl.read_parquet if kind == "Parquet" else pl.read_ipc if data.startswith(b"ARROW1") else pl.read_ipc_stream
     try:
         with quiet_panics():
-            return read(io.BytesIO(data))
+            if kind == "Arrow" and not data.startswith(b"ARROW1"):
+                return pl.read_ipc_stream(io.BytesIO(data))
+            lazy = (pl.scan_parquet if kind == "Parquet" else pl.scan_ipc)(io.BytesIO(data))
+            # equal values take next to no room in a file
+            check_rows(label, lazy.select(pl.len()).collect().item(), lazy.collect_schema().dtypes())
+            return (pl.read_parquet if kind == "Parquet" else pl.read_ipc)(io.BytesIO(data))
     except (*POLARS_ERRORS, OSError):
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
 

@@ -17,6 +17,8 @@ from reelated.ratings.values import as_numbers
 SEPARATORS = ("::", "\t", ",", ";", "|")
 DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 """The names of the first columns of a file without a header."""
+MIN_TIME = 1e8
+"""A third column of larger numbers is a time in seconds since 1970, not a rating."""
 COMMENTS = "#%"
 _FIRST_TIME = 10_000  # a number below is no time: a rating, when row numbers come first
 _HEAD_LINES = 40
@@ -184,6 +186,8 @@ def _names_without_header(
     numbered = tuple(f"column {column + 1}" for column in range(len(first)))
     if positions_in(spec.columns) or spec.options.layout == "wide":
         return numbered
+    if len(first) == 3 and is_number(first[2]) and float(first[2]) >= MIN_TIME:
+        return ("user_id", "item_id", "timestamp")
     unlike = len(first) > 2 and not _is_rating(first[2], spec)
     unlike |= len(first) == 4 and is_number(first[3]) and 0 <= float(first[3]) < _FIRST_TIME
     if len(first) > len(DEFAULT_NAMES) or unlike:

@@ -3,21 +3,24 @@
 import bz2
 import gzip
 import importlib
+import io
 import lzma
 import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 
+from reelated.data.room import check_room, max_unpacked
 from reelated.errors import InputError, not_installed
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 # a damaged binary file can make polars panic, which is no `Exception`
 POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+_PART = 1 << 20
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 
@@ -46,15 +49,36 @@ def compression(data: bytes) -> str:
 def decompress(label: str, data: bytes) -> bytes:
     """Return the content of a compressed file, or raise `InputError`."""
     kind = compression(data)
-    unpack: Any = {"gzip": gzip.decompress, "bzip2": bz2.decompress, "xz": lzma.decompress, "zstd": _zstd}[kind]
     try:
-        return bytes(unpack(data))
+        content = read_limited(label, _opened(kind, data))
     except InputError:
         raise
     except Exception as error:  # each library has its own errors
         if not isinstance(error, _DAMAGE) and type(error).__name__ != "ZstdError":
             raise
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
+    if compression(content):
+        raise InputError(f"{label}: it is compressed more than once. Unpack it first.")
+    return content
+
+
+def read_limited(label: str, file: BinaryIO) -> bytes:
+    """Return the rest of a file, or raise `InputError` once it is larger than `max_unpacked`."""
+    content, limit = io.BytesIO(), max_unpacked()  # it gives its bytes away without a copy
+    while part := file.read(_PART):
+        content.write(part)
+        if content.tell() > limit:
+            check_room(label, content.tell(), at_least=True)
+    return content.getvalue()
+
+
+def _opened(kind: str, data: bytes) -> Any:
+    """Open compressed data as a file of the content."""
+    file = io.BytesIO(data)
+    if kind == "zstd":
+        return required("zstandard", "formats").ZstdDecompressor().stream_reader(file)
+    opener: Any = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind]
+    return opener(file)
 
 
 def decompress_start(data: bytes, n_bytes: int) -> bytes:

@@ -18,7 +18,7 @@ from reelated.data.shape import shape_issues
 from reelated.data.text_layout import ParseTrace
 from reelated.data.text_parser import line_numbers
 from reelated.errors import InputError, InputTypeError, check_choice, plural
-from reelated.ratings import FrameLike
+from reelated.ratings import Feedback, FrameLike
 from reelated.ratings.dataset import Duplicates, Invalid, check_scale, observed_scale
 
 _MAX_BARS = 12  # distinct ratings that get a bar each in the histogram
@@ -43,13 +43,16 @@ def validate(
     encoding: str | None = None,
     dates: str | None = None,
     layout: str | None = None,
+    feedback: Feedback | None = None,
+    events: Mapping[str, float] | None = None,
     name: str | None = None,
 ) -> ValidationReport:
     """Validate a source of ratings: list every problem, and what `read` does about each.
 
     Parameters
     ----------
-    source, items, users, columns, item_columns, scale, duplicates, invalid, map, encoding, dates, layout, name
+    source, items, users, columns, item_columns, scale, duplicates, invalid, map, encoding, dates, layout, feedback, \
+events, name
         As for `read`.
 
     Returns
@@ -70,7 +73,7 @@ def validate(
     (True, 3, 0.75)
     """
     check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
-    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout)
+    options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     given_scale = None if scale is None else check_scale(scale)
     collector = ErrorCollector(invalid)
     try:
@@ -126,7 +129,8 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         n_users=n_users,
         n_items=n_items,
         density=context.n_pairs / (n_users * n_items) if context.n_pairs else 0.0,
-        scale=(context.scale or observed_scale(values)) if len(values) else None,
+        scale=(context.scale or observed_scale(values)) if len(values) and not context.is_events else None,
+        kind=context.kind,
         histogram=histogram(values),
         issues=_by_severity(_with_line_numbers(issues, trace)),
         rejects=pl.concat([_rejected_lines(collector), _rejected_rows(context, trace)]),

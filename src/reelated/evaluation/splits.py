@@ -298,6 +298,8 @@ def hide(data: Dataset, hidden: Mask, how: str, train: Mask | None = None, shown
     recommends from (default: the training ratings).
     """
     ratings = data.ratings
+    if ratings.declared == "implicit":
+        hidden = hidden & (ratings.matrix.data > 0)  # what does not interest a user stays known
     test = pl.DataFrame(
         {
             "user_id": ratings.user_ids.take(_users(ratings)[hidden]),
@@ -326,6 +328,7 @@ def select(ratings: Ratings, keep: Mask) -> Ratings:
         ratings.scale,
         None if ratings.timestamps is None else ratings.timestamps[keep],
         None if ratings.order is None else ratings.order[keep],
+        declared=ratings.declared,
     )
 
 

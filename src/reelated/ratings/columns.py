@@ -32,17 +32,28 @@ _TITLES = ("movietitle", "booktitle", "productname", "itemname", "moviename", "g
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
         *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "profilename", "reviewername",
-        "reviewprofilename", "author", "uuid", "sessionid", "deviceid", "steamid",
+        "reviewprofilename", "author", "uuid", "deviceid", "steamid", "shopper", "shopperid", "guestid", "usermbid",
+        "sessionid", "session",
     ),
     "item_id": (
         *_ids(_ITEMS), *_ITEMS[:4], "iid", "isbn", "parentasin", "asin", *_ITEMS[4:], "sku", "beerbeerid", "gmapid",
-        "sid", "tmdbid", "imdbid", "tconst", "malid", *_TITLES,
+        "sid", "tmdbid", "imdbid", "tconst", "malid", "artistmbid", "podcastid", "locationid", "artistname",
+        "trackname", "gametitle", *_TITLES,
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
-        "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label", "weight", "plays", "playcount",
+        "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label",
         "ratingvalue", "ratingscore", "starrating", "overallrating", "userscore", "myscore", "rate", "vote",
         "points", "liked", "isrecommended", "recommended",
+    ),
+    "weight": (
+        "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed",
+        "playtime", "playtimeforever", "minutes", "watchtime", "quantity", "qty", "count", "counts", "views", "clicks",
+        "purchases", "orders", "visits", "frequency", "times",
+    ),
+    "event": (
+        "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype",
+        "behaviourtype", "interaction", "interactiontype", "activity",
     ),
     "timestamp": (
         "timestamp", "time", "ts", "date", "datetime", "unixtime", "unixreviewtime", "ratedat", "createdat",

@@ -1,9 +1,9 @@
 """`Dataset`: ratings with attributes of items and users; it validates tables and reports every change."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,10 +21,19 @@ from reelated.errors import (
     shorten,
 )
 from reelated.notebook import html_table
-from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, check_attributes, named
-from reelated.ratings.frames import FrameLike, as_polars, rating_columns
+from reelated.ratings.columns import (
+    ITEM_ALIASES,
+    RATING_ALIASES,
+    USER_ALIASES,
+    ColumnNames,
+    check_attributes,
+    match_columns,
+    named,
+)
+from reelated.ratings.events import EventWeights, check_events, summed, verb_of
+from reelated.ratings.frames import FrameLike, as_polars, convert_ratings
 from reelated.ratings.ids import Ids, as_ids
-from reelated.ratings.matrix import NO_TIME, Ratings, Scale, as_decimals
+from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale, as_decimals
 
 NO_TITLE = "Item "
 """The title of an item without one is this and its id; for text ids it is the id alone."""
@@ -53,6 +62,10 @@ class Dataset:
         Changes made by reading, one sentence each.
     noun : str
         What an item is called in headings, such as "movie".
+    verb : str
+        What users did with the items, such as "bought"; empty if it is not known, or if they rated.
+    events : mapping of str to float, optional
+        The weights of the types of events, if they were given.
     """
 
     ratings: Ratings
@@ -62,11 +75,14 @@ class Dataset:
     name: str = "ratings"
     notes: tuple[str, ...] = ()
     noun: str = "item"
+    verb: str = ""
+    events: EventWeights = None
 
     def __repr__(self) -> str:
-        return f"{self.name}: {len(self.ratings):,} ratings by {len(self.ratings.user_ids):,} users of " + (
-            f"{plural(len(self.ratings.item_ids), self.noun)}, {self.ratings.scale}"
-        )
+        ratings = self.ratings
+        size = f"{len(ratings.user_ids):,} users of {plural(len(ratings.item_ids), self.noun)}"
+        scale = "" if ratings.declared == "implicit" else f", {ratings.scale}"
+        return f"{self.name}: {len(ratings):,} {ratings.word}s by {size}{scale}"
 
     def _repr_html_(self) -> str:
         ratings = self.ratings
@@ -74,7 +90,9 @@ class Dataset:
         most = np.argsort(-counts, kind="stable")[:5].tolist()
         titles = dict(zip(self.items["item_id"], self.items["title"], strict=True))
         rows = [(titles[ratings.item_ids[index]], f"{counts[index]:,}") for index in most]
-        return html_table(repr(self), (f"most rated {plural_of(self.noun)}", "ratings"), rows, self.notes)
+        word = ratings.word
+        most_used = f"most rated {plural_of(self.noun)}" if word == "rating" else f"most popular {plural_of(self.noun)}"
+        return html_table(repr(self), (most_used, f"{word}s"), rows, self.notes)
 
     @classmethod
     def from_frames(
@@ -89,16 +107,19 @@ class Dataset:
         invalid: Invalid = "error",
         name: str = "ratings",
         noun: str = "item",
+        feedback: Feedback | None = None,
+        events: EventWeights = None,
     ) -> "Dataset":
         """Build a data set from tables.
 
         Parameters
         ----------
         ratings : polars or pandas DataFrame, Arrow table or mapping of columns
-            One row per rating; columns are found by common names (`userId`, `item_id`, `stars`, …) or by `columns`.
+            One row per rating or event; columns are found by common names (`userId`, `item_id`, `stars`, …) or by
+            `columns`.
         items, users : the same, optional
             Attributes of items and users: `item_id title year genres …`, `user_id age gender occupation zip_code`.
-        columns, scale, duplicates, invalid, name, noun
+        columns, scale, duplicates, invalid, name, noun, feedback, events
             As for `reelated.read`.
 
         Returns
@@ -116,25 +137,15 @@ class Dataset:
         >>> data
         ratings: 3 ratings by 2 users of 2 items, 3 to 5 in steps of 1
         """
-        check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
-        check_choice("invalid", invalid, ("error", "drop"))
-        given_scale = None if scale is None else check_scale(scale)
-        table, dropped = _without_invalid(rating_columns(ratings, columns), given_scale, invalid)
-        if table.is_empty():
-            raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, item and rating.")
-        user_ids, item_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "item"))
-        table, merged = _without_duplicates(_with_keys(table, user_ids, item_ids), duplicates, item_ids, user_ids)
-        notes = tuple(note for note in (dropped, merged) if note)
-        for note in notes:
+        check_choice("feedback", feedback, (None, "explicit", "implicit"))
+        converted = convert_ratings(ratings, columns, feedback=feedback, events=check_events(events))
+        converted.check()
+        options = TableOptions(scale, duplicates, invalid, feedback)
+        data = dataset_of(converted.table, items, users, options, name=name, noun=noun)
+        for note in converted.notes:
             warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
-        return cls(
-            _as_ratings(table, user_ids, item_ids, given_scale),
-            item_table(items, item_ids),
-            _side_table(users, "users", USER_ALIASES, user_ids),
-            name=name,
-            notes=notes,
-            noun=check_noun(noun),
-        )
+        verb = table_verb(as_polars(ratings).columns, columns, converted.table)
+        return replace(data, notes=(*converted.notes, *data.notes), verb=verb, events=events)
 
     def with_tags(self, tags: pl.DataFrame) -> "Dataset":
         """Return a copy of the data set with free tags.
@@ -149,6 +160,69 @@ class Dataset:
         Dataset
         """
         return replace(self, tags=tags)
+
+
+class TableOptions(NamedTuple):
+    """The options of `Dataset.from_frames` on the rows of the table."""
+
+    scale: tuple[float, float, float] | None = None
+    duplicates: Duplicates = "last"
+    invalid: Invalid = "error"
+    feedback: Feedback | None = None
+
+
+def dataset_of(
+    table: pl.DataFrame,
+    items: FrameLike | None,
+    users: FrameLike | None,
+    options: TableOptions,
+    *,
+    name: str,
+    noun: str = "item",
+) -> Dataset:
+    """Build a data set from a table in our columns; one with a column `event` holds events."""
+    check_choice("duplicates", options.duplicates, ("last", "first", "mean", "error"))
+    check_choice("invalid", options.invalid, ("error", "drop"))
+    is_events = "event" in table.columns
+    given_scale = None if options.scale is None else check_scale(options.scale)
+    table, dropped = _without_invalid(table, None if is_events else given_scale, options.invalid)
+    if table.is_empty():
+        raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, item and rating.")
+    user_ids, item_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "item"))
+    table = _with_keys(table, user_ids, item_ids)
+    if is_events and options.duplicates != "error":
+        table, merged = summed(table)
+        if not (table["rating"] > 0).any():
+            raise InputError(f"{name}: no event has a weight above 0.", remedy="Give the types other weights.")
+    else:
+        table, note = _without_duplicates(table, options.duplicates, item_ids, user_ids)
+        merged = [note]
+    notes = tuple(note for note in (dropped, *merged) if note)
+    for note in notes:
+        warnings.warn(f"{name}: {note}", DataWarning, stacklevel=3)
+    ratings = _as_ratings(table, user_ids, item_ids, given_scale)
+    if is_events or options.feedback is not None:
+        ratings = _declared(ratings, "implicit" if is_events else "explicit", given_scale)
+    side_tables = item_table(items, item_ids), _side_table(users, "users", USER_ALIASES, user_ids)
+    return Dataset(ratings, *side_tables, name=name, notes=notes, noun=check_noun(noun))
+
+
+def _declared(ratings: Ratings, feedback: Feedback, scale: Scale | None) -> Ratings:
+    """Return ratings with a kind of feedback; the scale of events that differ goes from 0 to the median weight."""
+    weights = ratings.matrix.data
+    if feedback == "implicit" and scale is None and not ratings.is_one_valued:
+        typical = float(as_decimals(np.median(weights[weights > 0])[None].astype(np.float32))[0])
+        return replace(ratings, scale=Scale(0.0, typical, typical), declared=feedback)
+    return replace(ratings, declared=feedback)
+
+
+def table_verb(names: Collection[str], columns: ColumnNames, table: pl.DataFrame) -> str:
+    """Return what users did, by the names of a table's columns and the types of its events; empty for ratings."""
+    if "event" not in table.columns:
+        return ""
+    matched = match_columns(names, RATING_ALIASES, columns)
+    types = table.filter(pl.col("rating") > 0)["event"].drop_nulls().unique()
+    return verb_of(matched.get("item_id", ""), matched.get("weight"), types)
 
 
 def as_dataset(data: Dataset | FrameLike) -> Dataset:

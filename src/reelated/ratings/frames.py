@@ -1,6 +1,6 @@
 """Tables of any library → polars columns with fixed names: `user_id item_id rating timestamp order`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,10 +10,14 @@ import scipy.sparse as sp
 from reelated.errors import InputError, InputTypeError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, named, plain
 from reelated.ratings.converted import Converted
+from reelated.ratings.events import EventWeights, has_no_rating, look_like_counts, weights_of
 from reelated.ratings.ids import as_ids
 from reelated.ratings.objects import as_series, from_nested, from_records, from_sparse, without_objects
 from reelated.ratings.times import as_seconds
 from reelated.ratings.values import RatingMap, as_numbers
+
+EVENT = pl.Series("event", [], dtype=pl.String)
+"""The column of a table of events in our columns; a table of ratings does not have it."""
 
 FrameLike: TypeAlias = Any
 """A polars DataFrame or LazyFrame, a pandas DataFrame, a pyarrow Table, a mapping of columns, a list of dicts or
@@ -139,10 +143,7 @@ def _from_columns(what: str, columns: Any) -> pl.DataFrame:
 
 
 def rating_columns(frame: FrameLike, columns: ColumnNames = None) -> pl.DataFrame:
-    """Return `user_id item_id rating [timestamp] [order]`, in our types, from any table of ratings.
-
-    With `columns={"rating": None}`, for a table without ratings, every row gets the rating 1.
-    """
+    """Return `user_id item_id rating [timestamp] [order] [event]`, in our types, from any table."""
     ratings = convert_ratings(frame, columns)
     ratings.check()
     return ratings.table
@@ -154,17 +155,18 @@ def convert_ratings(
     mapping: RatingMap | None = None,
     dates: str | None = None,
     names: Mapping[str, str] | None = None,
+    feedback: str | None = None,
+    events: EventWeights = None,
 ) -> RatingTable:
-    """Convert a table of ratings as `rating_columns`, and report the values that cannot be read.
+    """Convert a table as `rating_columns`, and report the values that cannot be read.
 
+    A table without ratings holds events: `rating` is then the weight of a row, 1 by default, and `event` its type.
     `names` are those of the columns in the file, if they have been renamed.
     """
-    without_ratings = columns is not None and columns.get("rating", "") is None
-    required = ("user_id", "item_id") if without_ratings else ("user_id", "item_id", "rating")
     source = as_polars(frame)
-    table = named(source, RATING_ALIASES, columns, required)
-    if "rating" not in table.columns:
-        table = table.with_columns(rating=pl.lit(1.0, pl.Float32))
+    sample = {name: source[name][:8] for name in source.columns}
+    table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
+    table, types = _with_values(table, feedback, events)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
         converted["timestamp"] = as_seconds(table["timestamp"], dates)
@@ -178,7 +180,51 @@ def convert_ratings(
     )
     faults = {name: each for name, each in converted.items() if each.unreadable is not None and each.unreadable.any()}
     notes = [note for each in converted.values() for note in each.notes]
-    return RatingTable(result.select(name for name in RATING_ALIASES if name in result.columns), table, faults, notes)
+    if types is None and feedback is None and mapping is None and look_like_counts(result["rating"]):
+        types = EVENT.extend_constant(None, len(result))
+        notes.append("the ratings look like counts, such as plays, and are read as the weights of events")
+    if types is not None:
+        weights, more = (None, []) if types.null_count() == len(types) else weights_of(types, events)
+        result, notes = _with_events(result, types, weights), notes + more
+    return RatingTable(result, table, faults, notes)
+
+
+def required_columns(
+    names: Collection[str],
+    columns: ColumnNames,
+    feedback: str | None,
+    events: EventWeights,
+    sample: Mapping[str, Iterable[Any]],
+) -> tuple[str, ...]:
+    """Return the columns that a table must have: without a rating where it holds events."""
+    matched = match_columns(names, RATING_ALIASES, columns)
+    leftover = [name for name in names if name not in matched.values()]
+    without = columns is not None and columns.get("rating", "") is None
+    is_events = without or events is not None or feedback is not None or {"weight", "event"} & matched.keys()
+    has_ids = {"user_id", "item_id"} <= matched.keys()
+    if is_events or (has_ids and has_no_rating(leftover, sample)):
+        return ("user_id", "item_id")
+    return ("user_id", "item_id", "rating")
+
+
+def _with_values(
+    table: pl.DataFrame, feedback: str | None, events: EventWeights
+) -> tuple[pl.DataFrame, pl.Series | None]:
+    """Return a table with ratings, or with the weights of events and then their types."""
+    is_explicit = feedback == "explicit" or (feedback is None and events is None and "rating" in table.columns)
+    ranked = ("rating", "weight") if is_explicit else ("weight", "rating")
+    chosen = next((pl.col(name) for name in ranked if name in table.columns), pl.lit(1.0, pl.Float32))
+    types = table["event"] if "event" in table.columns else EVENT.extend_constant(None, len(table))
+    table = table.with_columns(chosen.alias("rating")).drop("weight", "event", strict=False)
+    return table, None if is_explicit else types
+
+
+def _with_events(table: pl.DataFrame, types: pl.Series, weights: pl.Series | None) -> pl.DataFrame:
+    """Add the types of events; multiply the counts by the weights of the types, 0 without one."""
+    table = table.with_columns(types.cast(pl.String).alias("event"))
+    if weights is None:
+        return table
+    return table.with_columns(pl.col("rating") * weights.fill_null(0))
 
 
 def _as_order(column: pl.Series, theirs: str, given: bool) -> Converted:

@@ -66,6 +66,9 @@ class Ratings:
         The position of each rating in its user's history, the oldest lowest; used instead of timestamps.
     scale_observed : bool
         Whether the scale is only the observed range, so that later ratings may lie outside it.
+    declared : {"explicit", "implicit"}, optional
+        The kind of feedback; by default the values tell. With implicit feedback `matrix` holds the weights of events,
+        such as numbers of plays. Below 0 means that the user is not interested; the scale ends at the median weight.
     """
 
     user_ids: Ids
@@ -75,6 +78,7 @@ class Ratings:
     timestamps: npt.NDArray[np.int64] | None = None
     order: npt.NDArray[np.int64] | None = None
     scale_observed: bool = False
+    declared: Feedback | None = None
 
     def __post_init__(self) -> None:
         if self.matrix.shape != (len(self.user_ids), len(self.item_ids)):
@@ -88,9 +92,14 @@ class Ratings:
 
     def __repr__(self) -> str:
         return (
-            f"Ratings: {len(self):,} ratings by {len(self.user_ids):,} users of {len(self.item_ids):,} items, "
-            f"{self.scale}"
+            f"Ratings: {len(self):,} {self.word}s by {len(self.user_ids):,} users of {len(self.item_ids):,} items"
+            + ("" if self.declared == "implicit" else f", {self.scale}")
         )
+
+    @property
+    def word(self) -> str:
+        """What a stored value is called: "rating", or "interaction" for events."""
+        return "interaction" if self.declared == "implicit" else "rating"
 
     @property
     def density(self) -> float:
@@ -104,9 +113,14 @@ class Ratings:
         return len(values) > 0 and bool(values.min() == values.max())
 
     @property
+    def has_no_scale(self) -> bool:
+        """Whether no rating can be predicted or liked: the data are events, or all ratings are equal."""
+        return self.is_one_valued or self.feedback == "implicit"
+
+    @property
     def feedback(self) -> Feedback:
-        """Either "explicit", or "implicit": all ratings are equal, and the scale has no other value but 0."""
-        return self.scale.feedback(self.is_one_valued)
+        """As declared; otherwise implicit if all ratings are equal and the scale has no other value but 0."""
+        return self.declared or self.scale.feedback(self.is_one_valued)
 
     def row(self, user_index: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return the item numbers and ratings of one user.
@@ -174,7 +188,7 @@ class Ratings:
         matrix = sp.csr_array((self.matrix.data[known], columns[known], indptr), shape=(n_users, len(item_ids)))
         matrix.has_canonical_format = True
         timestamps, order = (None if values is None else values[known] for values in (self.timestamps, self.order))
-        return Ratings(self.user_ids, item_ids, matrix, self.scale, timestamps, order)
+        return Ratings(self.user_ids, item_ids, matrix, self.scale, timestamps, order, declared=self.declared)
 
     def _users(self) -> npt.NDArray[np.int64]:
         """Return the user number of each rating, parallel to `matrix.data`."""

@@ -23,7 +23,8 @@ def default_ranker(ratings: Ratings, max_memory: int | None) -> EASE | ItemKNN:
     ranker = EASE(**normalization)
     if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return ranker
-    return neighbor_ranker(float(X.data.min(initial=0))).set_params(**normalization)
+    lowest = 0.0 if ratings.feedback == "implicit" else float(X.data.min(initial=0))
+    return neighbor_ranker(lowest).set_params(**normalization)
 
 
 def default_rater(X: sp.csr_array, max_memory: int | None, ranker: Any) -> BPMF | ItemKNN:

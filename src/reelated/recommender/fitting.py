@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from reelated.errors import (
     Advice,
@@ -23,10 +22,12 @@ from reelated.errors import (
 )
 from reelated.models import MODELS
 from reelated.models.contracts import By
+from reelated.models.estimator import clone
 from reelated.parallel import Progress
-from reelated.ratings import Dataset, FrameLike, Ids, Ratings, Scale
+from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.confidence import fit_values, model_scale
 from reelated.recommender.defaults import default_ranker, default_rater
 from reelated.recommender.engine import NAMES, Models
 from reelated.recommender.recency import check_recency
@@ -38,7 +39,8 @@ NO_TIMES = "Times are not known for all ratings: all count alike, however old."
 def fit_models(rec: State, data: Dataset, progress: Progress | None) -> tuple[Models, Catalogue, Ratings]:
     """Fit the models of a recommender within its memory limit; return them with the items and the ratings."""
     models, ratings = unfitted_models(rec, data)
-    X, scale, limit = ratings.matrix, ratings.scale[:2], check_memory("max_memory", rec.max_memory)
+    X, scale = fit_values(ratings), model_scale(ratings.scale, ratings.feedback)
+    limit = check_memory("max_memory", rec.max_memory)
     if limit is not None and (needed := models.plan(X)) > limit:
         raise TooLarge(
             f"the fit may need {show_bytes(needed)}.",
@@ -52,13 +54,23 @@ def fit_models(rec: State, data: Dataset, progress: Progress | None) -> tuple[Mo
     return models, catalogue, ratings
 
 
+def set_fitted(rec: Any, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> Any:
+    """Give a recommender its fitted models, from a fit, a saved model or a cluster; return it."""
+    rec.models_, rec.catalogue_, rec.scale_, rec.ratings_ = models, catalogue, scale, ratings
+    rec.__dict__.pop("engine", None)
+    return rec
+
+
 def unfitted_models(rec: State, data: Dataset) -> tuple[Models, Ratings]:
     """Return the models that a fit to a data set would fit, and the ratings with the columns that they would know."""
     ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", rec.max_memory)
     ranker: Any = default_ranker(wide, room) if is_default(rec.ranker) else rec.ranker
     rater: Any = default_rater(wide.matrix, room, ranker) if is_default(rec.rater) else rec.rater
-    if ranker is not None and ratings.is_one_valued:
+    if ranker is not None and ratings.has_no_scale:
         rater = None
+    if ranker is None and ratings.feedback == "implicit" and not ratings.is_one_valued:
+        message = "events have no ratings to predict: expected a ranker, such as EASE()."
+        raise InputError(message, parameter="ranker", value=None)
     models = check_models(rec, ranker, rater)
     return models, wide if any(model.uses_side_info for model in models.present) else ratings
 
@@ -73,7 +85,7 @@ def check_models(rec: State, ranker: Any, rater: Any) -> Models:
         raise InputError("expected a model for at least one of ranker and rater.", parameter="ranker", value=None)
     if rater is None and rec.by == "rating":
         raise no_rater()
-    return Models(*(None if model is None else clone(model) for model in models))
+    return Models(clone(models.ranker), clone(models.rater))
 
 
 def check_role(name: str, model: Any, number: By) -> Any:
@@ -125,7 +137,7 @@ def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:
     if rec.recency_half_life is not None and rec.ranker is not None and not has_times:
         yield NO_TIMES
     if models.rater is None and rec.rater is not None and not is_default(rec.rater):
-        yield f"All ratings are equal: none is predicted, and rater={shorten(rec.rater)} is not fitted."
+        yield f"Events and equal ratings are not predicted: rater={shorten(rec.rater)} is not fitted."
 
 
 def without_data_notes(rec: State) -> Any:
@@ -135,7 +147,7 @@ def without_data_notes(rec: State) -> Any:
     return bare
 
 
-def ratings_onto(data: Dataset | Ratings | FrameLike, item_ids: Ids, scale: Scale) -> Ratings:
+def ratings_onto(data: Dataset | Ratings | FrameLike, item_ids: Ids, scale: Scale, feedback: Feedback) -> Ratings:
     """Return ratings with the columns and the scale of a fit; items that it does not know are left out."""
     ratings = data if isinstance(data, Ratings) else as_dataset(data).ratings
     if ratings.item_ids.type_name != item_ids.type_name:
@@ -144,6 +156,8 @@ def ratings_onto(data: Dataset | Ratings | FrameLike, item_ids: Ids, scale: Scal
         )
     ratings = ratings.onto(item_ids)
     values = ratings.matrix.data
-    if len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
+    if feedback == "implicit":
+        ratings = replace(ratings, declared="implicit")
+    elif len(values) and not scale.low <= values.min() <= values.max() <= scale.high:
         raise InputError(f"ratings from {values.min():g} to {values.max():g}: expected {scale}, as in the fit.")
     return replace(ratings, scale=scale)

@@ -22,6 +22,14 @@ from reelated.recommender.rows import ItemRow, SimilarRow, Truncation, UserRow
 from reelated.recommender.state import State
 
 
+def sorted_by(rec: State, by: AudienceBy | None = None, *, users: bool = False) -> Any:
+    """Return the number that a list of items, or of users, is sorted by; by default the recommender's own."""
+    rec.fitted  # noqa: B018
+    if by is None:
+        by = "adjusted_score" if users and rec.by == "score" else rec.by
+    return rec.models_.checked_by(by, AUDIENCE_NAMES if users else NAMES)
+
+
 def item_list(
     rec: State, query: Query, n: int, by: By, mask: npt.NDArray[np.bool_], genres: list[str] | None
 ) -> Recommendations[ItemRow]:
@@ -32,9 +40,8 @@ def item_list(
     left = 0 if len(rows) == n else int(mask.sum()) - int(mask[query.row.indices].sum()) - len(rows)
     user = "you" if query.user_id is None else f"user {shorten(query.user_id)}"
     heading = f"{plural_of(rec.noun_).capitalize()} for {user}, by {NAMES[by]}"
-    because = "because you have" if rec.feedback_ == "implicit" else "because you rated"
     short = truncation(n, len(rows), left, catalogue.has_unknown_genres(genres))
-    return Recommendations(rows, heading, ItemRow, short, because, query.unknown, rec.noun_)
+    return Recommendations(rows, heading, ItemRow, short, because(rec), query.unknown, rec.noun_)
 
 
 def audience_list(rec: State, item: int, n: int, by: AudienceBy, user_ids: Ids) -> Recommendations[UserRow]:
@@ -54,7 +61,12 @@ def similar_list(
     heading = f"{plural_of(rec.noun_).capitalize()} similar to {catalogue.title(item)}, by similarity"
     heading += catalogue.cold_start_note(item)
     short = truncation(n, len(rows), left, catalogue.has_unknown_genres(genres))
-    return Recommendations(rows, heading, SimilarRow, short, noun=rec.noun_)
+    return Recommendations(rows, heading, SimilarRow, short, because(rec), noun=rec.noun_)
+
+
+def because(rec: State) -> str:
+    """Return the start of a reason, with the verb of the data for events."""
+    return f"because you {rec.verb_ or 'have'}" if rec.feedback_ == "implicit" else "because you rated"
 
 
 def fill_from(rec: State) -> npt.NDArray[np.int64] | None:

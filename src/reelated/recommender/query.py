@@ -1,5 +1,6 @@
 """`Query`: the user of a request, as one row of ratings."""
 
+import warnings
 from collections.abc import Mapping
 from copy import copy
 from functools import cache
@@ -9,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import Advice, InputError, UnknownId, check_number, unknown_user
-from reelated.ratings import Ratings, Scale
+from reelated.errors import Advice, DataWarning, InputError, UnknownId, check_number, shorten, unknown_user
+from reelated.ratings import Ids
 from reelated.ratings.matrix import as_decimals
-from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.catalogue import check_list
+from reelated.recommender.confidence import model_values
 from reelated.recommender.engine import WeightedRows
 from reelated.recommender.recency import ages_of, recency_weights
+from reelated.recommender.state import State
 
 
 class Query(NamedTuple):
@@ -73,14 +76,40 @@ def _no_row(n_items: int) -> sp.csr_array:
     return row
 
 
-def query_of_user(kept: Ratings, user_id: Any, weights: npt.NDArray[np.float32] | None) -> Query:
-    """Return a user of the data; `weights` are those of all ratings."""
+def query_of(rec: State, user_id: Any, ratings: Any, items: Any = None) -> Query:
+    """Return the user of a request: a user of the data, or a new one with ratings or items."""
+    if isinstance(ratings, Query):
+        return ratings
+    if [user_id, ratings, items].count(None) != 2:
+        raise InputError(
+            "Pass one of user_id=… (a user of the data), and ratings={item_id: rating} or items=[…] (a new user)."
+        )
+    if user_id is not None:
+        return query_of_user(rec.kept_ratings().user_ids, user_id, rec.engine.all_users)
+    if items is not None:
+        ratings = dict.fromkeys(check_list("items", items), rec.scale_.high)
+    return query_of_ratings(ratings, rec)
+
+
+def warned_query(rec: State, user_id: Any, ratings: Any, items: Any = None) -> Query:
+    """Return the query of an answer that is no list: a warning names the items that are left out."""
+    query = query_of(rec, user_id, ratings, items)
+    if query.unknown:
+        listed = ", ".join(map(shorten, query.unknown[:10]))
+        warnings.warn(f"ratings: left out items not in the model: {listed}.", DataWarning, stacklevel=3)
+    return query
+
+
+def query_of_user(user_ids: Ids, user_id: Any, everyone: WeightedRows) -> Query:
+    """Return a user of the data; `everyone` are the rows of all users."""
     try:
-        index = kept.user_ids.index_of(user_id)
+        index = user_ids.index_of(user_id)
     except UnknownId:
         raise unknown_user(user_id, Advice.NEW_USER) from None
-    own = None if weights is None else weights[slice(*kept.matrix.indptr[index : index + 2])]
-    return Query(one_row(*kept.row(index), len(kept.item_ids)), kept.user_ids[index], own)
+    matrix = everyone.matrix
+    part = slice(*matrix.indptr[index : index + 2])
+    own = None if everyone.weights is None else everyone.weights[part]
+    return Query(one_row(matrix.indices[part], matrix.data[part], matrix.shape[1]), user_ids[index], own)
 
 
 def query_of_profile(
@@ -88,27 +117,30 @@ def query_of_profile(
     ratings: npt.NDArray[np.float32],
     times: npt.NDArray[np.int64] | None,
     user_id: Any,
-    recommender: Any,
+    rec: State,
 ) -> Query:
     """Return a user whose ratings are kept elsewhere, as ascending indices of items, ratings and times."""
-    half_life, weights = recommender.recency_half_life, None
+    half_life, weights = rec.recency_half_life, None
     if half_life is not None and times is not None:
-        weights = recency_weights(ages_of(times), half_life, recommender.recency_floor)
-    return Query(one_row(items, ratings, len(recommender.item_ids)), user_id, weights)
+        weights = recency_weights(ages_of(times), half_life, rec.recency_floor)
+    values, weights = model_values(ratings, rec.scale_, rec.feedback_, weights)
+    return Query(one_row(items, values, len(rec.fitted.item_ids)), user_id, weights)
 
 
-def query_of_ratings(ratings: Any, catalogue: Catalogue, scale: Scale) -> Query:
-    """Return a new user with these ratings; items that the model does not know are left out."""
+def query_of_ratings(ratings: Any, rec: State) -> Query:
+    """Return a new user with these ratings or weights; items that the model does not know are left out."""
     if not isinstance(ratings, Mapping):
         raise InputError("expected a mapping such as {50: 5, 172: 4}.", parameter="ratings", value=ratings)
+    catalogue, scale, feedback = rec.fitted, rec.scale_, rec.feedback_
     row, unknown = {}, []
+    ends = (scale.low, scale.high) if feedback == "explicit" else ()
     for item_id, rating in ratings.items():
-        value = check_number("ratings", rating, scale.low, scale.high, key=item_id)
+        value = check_number("ratings", rating, *ends, key=item_id)
         column = catalogue.column_of(item_id, "ratings")
         if column is None:
             unknown.append(item_id)
-        else:
+        elif feedback == "explicit" or value != 0:
             row[column] = value
     items = np.array(sorted(row), np.int32)
-    values = np.array([row[i] for i in sorted(row)], np.float32)
-    return Query(one_row(items, values, len(catalogue.item_ids)), unknown=tuple(unknown))
+    values, weights = model_values(np.array([row[i] for i in sorted(row)], np.float32), scale, feedback)
+    return Query(one_row(items, values, len(catalogue.item_ids)), weights=weights, unknown=tuple(unknown))

@@ -1,6 +1,5 @@
 """`Recommender`: ratings in, explained recommendations with ids and titles out."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from functools import cached_property
@@ -9,31 +8,41 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import polars as pl
-from sklearn.base import BaseEstimator
 
-from reelated.errors import Advice, DataWarning, InputError, check_integer, no_users, plural, shorten
+from reelated.errors import Advice, InputError, check_integer, no_users, plural
 from reelated.models.contracts import By, Ranker, Rater
-from reelated.parallel import Progress
+from reelated.models.estimator import Estimator
+from reelated.parallel import Progress, check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import storage
 from reelated.recommender.audience import audiences_table
 from reelated.recommender.catalogue import Catalogue, check_list
-from reelated.recommender.engine import AUDIENCE_NAMES, NAMES, AudienceBy, Engine, Models, WeightedRows
+from reelated.recommender.confidence import model_values, with_data
+from reelated.recommender.engine import AudienceBy, Engine, Models, WeightedRows
 from reelated.recommender.explanation import Explanation, explain, predict
-from reelated.recommender.fitting import fit_models, fit_notes, ratings_onto, unfitted_models, without_data_notes
+from reelated.recommender.fitting import (
+    fit_models,
+    fit_notes,
+    ratings_onto,
+    set_fitted,
+    unfitted_models,
+    without_data_notes,
+)
 from reelated.recommender.lists import (
     audience_list,
     batch_table,
+    because,
     fill_from,
     item_list,
     neighbor_table,
     pairs_table,
     rating_scale,
     similar_list,
+    sorted_by,
     user_indices,
 )
-from reelated.recommender.query import Query, query_of_ratings, query_of_user
+from reelated.recommender.query import Query, query_of, warned_query
 from reelated.recommender.recency import weights_of
 from reelated.recommender.recommendations import Recommendations
 from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow, UserRow
@@ -42,7 +51,7 @@ CHUNK = 4096
 """Users whose lists are made at once by `recommend_batch`."""
 
 
-class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Recommender(Estimator):
     """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
 
     Parameters
@@ -52,9 +61,9 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it. With implicit
         feedback, such as purchases, both have ``user_normalization=0.25`` and ``item_normalization=0.1``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
-        The model that predicts ratings; None: no rating is predicted. With a ranker, data whose ratings are all equal
-        has no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more than
-        three million ratings, or without a ranker, it is
+        The model that predicts ratings; None: no rating is predicted. With a ranker, events and data whose ratings are
+        all equal have no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more
+        than three million ratings, or without a ranker, it is
         ``ItemKNN("residual-cosine", n_neighbors=200, max_neighbors_used=30, shrinkage=100, prior_weight=0.05)``.
     by : {"score", "rating"}, default "score"
         The number that lists are sorted by unless a call says otherwise.
@@ -79,11 +88,13 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     ratings_ : Ratings or None
         The ratings of the users; None in a model that was saved without.
     feedback_ : {"explicit", "implicit"}
-        Implicit if all ratings are equal and the scale has no other value but 0.
+        Implicit for events, and if all ratings are equal and the scale has no other value but 0.
     name_ : str
         The name of the data.
     noun_ : str
         What an item is called in headings, such as "movie".
+    verb_ : str
+        What users did with the items, such as "bought"; empty if they rated, or if it is not known.
     notes_ : tuple of str
         What reading the data changed.
 
@@ -103,6 +114,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     feedback_: Feedback
     name_: str
     noun_: str
+    verb_: str
     notes_: tuple[str, ...]
 
     def __init__(
@@ -147,34 +159,12 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         TooLarge
             The fit may need more than `max_memory`.
         """
+        check_not_forked()
         data = as_dataset(data)
         models, catalogue, ratings = fit_models(self, data, progress)
-        self.name_, self.noun_, self.feedback_ = data.name, data.noun, ratings.feedback
+        self.name_, self.noun_, self.verb_, self.feedback_ = data.name, data.noun, data.verb, ratings.feedback
         self.notes_ = (*data.notes, *fit_notes(self, models, has_times=ratings.times is not None))
-        return self.set_fitted(models, catalogue, ratings.scale, ratings)
-
-    def set_fitted(self, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
-        """Take fitted models, from a fit, a saved model or a cluster.
-
-        Parameters
-        ----------
-        models : Models
-            The fitted models.
-        catalogue : Catalogue
-            The items.
-        scale : Scale
-            The rating scale.
-        ratings : Ratings or None
-            The ratings of the users.
-
-        Returns
-        -------
-        Recommender
-            This recommender.
-        """
-        self.models_, self.catalogue_, self.scale_, self.ratings_ = models, catalogue, scale, ratings
-        self.__dict__.pop("engine", None)
-        return self
+        return set_fitted(self, models, catalogue, ratings.scale, ratings)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
@@ -193,8 +183,8 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         InputError
             The ids are of another type, or a rating is off the scale of the fit.
         """
-        ratings = ratings_onto(data, self._fitted.item_ids, self.scale_)
-        return copy(self).set_fitted(self.models_, self.catalogue_, self.scale_, ratings)
+        ratings = ratings_onto(data, self.fitted.item_ids, self.scale_, self.feedback_)
+        return set_fitted(copy(self), self.models_, self.catalogue_, self.scale_, ratings)
 
     def plan(self, data: Dataset | FrameLike) -> int:
         """Return the maximum number of bytes that a fit takes beside the data.
@@ -215,14 +205,15 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         if not hasattr(self, "models_"):
             names = ("ranker", "rater", "by", "fill_with_popular")
             return f"Recommender({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
-        ratings = f"{len(self.ratings_):,} ratings" if self.ratings_ is not None else "no ratings kept"
+        word = "interactions" if self.is_events else "ratings"
+        ratings = f"{len(self.ratings_):,} {word}" if self.ratings_ is not None else f"no {word} kept"
         return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {ratings}"
 
     # ---------------------------------------------------------------------------------------------- what a fit learned
     @property
     def item_ids(self) -> Ids:
         """The items that the models know, ascending."""
-        return self._fitted.item_ids
+        return self.fitted.item_ids
 
     @property
     def user_ids(self) -> Ids:
@@ -232,8 +223,16 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     @cached_property
     def engine(self) -> Engine:
         """The numeric engine: indices instead of ids, arrays instead of rows."""
-        kept = self.ratings_
-        return Engine(self.models_, None if kept is None else WeightedRows(kept.matrix, weights_of(self, kept)))
+        if (ratings := self.ratings_) is None:
+            return Engine(self.models_, None)
+        recency = weights_of(self, ratings)
+        values, weights = model_values(ratings.matrix.data, self.scale_, self.feedback_, recency)
+        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights))
+
+    @property
+    def is_events(self) -> bool:
+        """Whether the data are events or likes, without a scale on which users rate."""
+        return self.feedback_ == "implicit"
 
     def kept_ratings(self) -> Ratings:
         """Return the ratings of the users.
@@ -247,54 +246,17 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         InputError
             The model was saved without ratings.
         """
-        self._fitted  # noqa: B018
+        self.fitted  # noqa: B018
         if self.ratings_ is None:
             raise no_users()
         return self.ratings_
 
     @property
-    def _fitted(self) -> Catalogue:
+    def fitted(self) -> Catalogue:
+        """The items, as `catalogue_`; an error before the fit."""
         if not hasattr(self, "catalogue_"):
             raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
         return self.catalogue_
-
-    # -------------------------------------------------------------------------------------------------------- the user
-    def _query(self, user_id: Any, ratings: Mapping[Any, float] | Query | None) -> Query:
-        if isinstance(ratings, Query):
-            return ratings
-        if (user_id is None) == (ratings is None):
-            raise InputError("Pass one of user_id=… (a user of the data) and ratings={item_id: rating} (a new user).")
-        if ratings is None:
-            kept = self.kept_ratings()
-            return query_of_user(kept, user_id, self.engine.all_users.weights)
-        return query_of_ratings(ratings, self._fitted, self.scale_)
-
-    def _warned_query(self, user_id: Any, ratings: Mapping[Any, float] | Query | None) -> Query:
-        """Return the query of an answer that is no list: a warning names the items that are left out."""
-        query = self._query(user_id, ratings)
-        if query.unknown:
-            listed = ", ".join(map(shorten, query.unknown[:10]))
-            warnings.warn(f"ratings: left out items not in the model: {listed}.", DataWarning, stacklevel=3)
-        return query
-
-    def sorted_by(self, by: AudienceBy | None = None, *, users: bool = False) -> Any:
-        """Return the number that a list of items, or of users, is sorted by.
-
-        Parameters
-        ----------
-        by : {"score", "rating", "adjusted_score"}, optional
-            The number asked for; by default the recommender's own. Without a ranker it is always "rating".
-        users : bool, default False
-            Whether users are listed; only then there is "adjusted_score", the default where there is a ranker.
-
-        Returns
-        -------
-        {"score", "rating", "adjusted_score"}
-        """
-        self._fitted  # noqa: B018
-        if by is None:
-            by = "adjusted_score" if users and self.by == "score" else self.by
-        return self.models_.checked_by(by, AUDIENCE_NAMES if users else NAMES)
 
     # --------------------------------------------------------------------------------------------------------- answers
     @overload
@@ -303,6 +265,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         user_id: Any = None,
         *,
         ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
         n: int = 10,
         by: By | None = None,
         genres: str | Iterable[str] | None = None,
@@ -317,6 +280,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         *,
         item_id: Any = None,
         ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
         n: int = 10,
         by: AudienceBy | None = None,
         genres: str | Iterable[str] | None = None,
@@ -334,6 +298,8 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         ratings : mapping of item id to rating, or Query, optional
             The ratings of a new user, or the latest of a known one; no refit is needed. Items that the model does not
             know are left out; `unknown` of the result names them.
+        items : iterable of item ids, optional
+            The items that a new user has bought, played or likes, without ratings.
         n : int, default 10
             Number of rows.
         by : {"score", "rating"}, optional
@@ -358,13 +324,14 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             An argument is invalid.
         """
         if item_id is not None:
-            given = {"user_id": user_id, "ratings": ratings, "genres": genres, "years": years, "exclude": exclude}
+            given = {"user_id": user_id, "ratings": ratings, "items": items}
+            given |= {"genres": genres, "years": years, "exclude": exclude}
             if extra := [name for name, value in given.items() if value is not None]:
                 raise InputError(
                     f"recommend(item_id=…) lists users and does not take {extra[0]}.", remedy=Advice.SIMILAR
                 )
             return self.audience(item_id, n=n, by=by)
-        query, number = self._query(user_id, ratings), self.sorted_by(by)
+        query, number = query_of(self, user_id, ratings, items), sorted_by(self, by)
         n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
         mask = self.catalogue_.allowed(genres, years, exclude)
         return item_list(self, query, n, number, mask, genres)
@@ -397,7 +364,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             `user_id item_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
             returns.
         """
-        user_ids, by, n = self.kept_ratings().user_ids, self.sorted_by(by), check_integer("n", n, 1)
+        user_ids, by, n = self.kept_ratings().user_ids, sorted_by(self, by), check_integer("n", n, 1)
         mask = self.catalogue_.allowed(genres, years, exclude)
         chosen = np.arange(len(user_ids)) if users is None else user_indices(user_ids, check_list("users", users))
         n_users = len(chosen)
@@ -429,7 +396,8 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         Recommendations of UserRow
             Without reasons: a reason about a user is shown to that user only.
         """
-        item, by = self._fitted.index_of(item_id), self.sorted_by(by, users=True)
+        check_not_forked()
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by, users=True)
         n, user_ids = check_integer("n", n, 1), self.kept_ratings().user_ids
         return audience_list(self, item, n, by, user_ids)
 
@@ -461,9 +429,9 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         polars.DataFrame
             `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
         """
-        by, n, user_ids = self.sorted_by(by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
+        by, n, user_ids = sorted_by(self, by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
         per_user = check_integer("per_user", per_user, 1, none=True)
-        items = self._fitted.indices_of(item_ids)
+        items = self.fitted.indices_of(item_ids)
         return audiences_table(self.engine, items, n, by, per_user, user_ids, self.catalogue_, progress)
 
     def similar(
@@ -488,7 +456,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         -------
         Recommendations of SimilarRow
         """
-        item, n = self._fitted.index_of(item_id), check_integer("n", n, 1)
+        item, n = self.fitted.index_of(item_id), check_integer("n", n, 1)
         genres = None if genres is None else check_list("genres", genres)
         mask = self.catalogue_.allowed(genres, years, exclude)
         return similar_list(self, item, n, mask, genres)
@@ -509,7 +477,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         -------
         Prediction
         """
-        query, item = self._warned_query(user_id, ratings), self._fitted.index_of(item_id)
+        query, item = warned_query(self, user_id, ratings), self.fitted.index_of(item_id)
         return predict(self.engine, query, item, self.catalogue_)
 
     def predict_batch(self, pairs: FrameLike) -> pl.DataFrame:
@@ -532,7 +500,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         InputError
             A column is missing, or the model was saved without ratings.
         """
-        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self._fitted)
+        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self.fitted)
 
     def explain(
         self,
@@ -540,6 +508,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         item_id: Any,
         *,
         ratings: Mapping[Any, float] | Query | None = None,
+        items: Iterable[Any] | None = None,
         by: By | None = None,
         ranks: bool = True,
     ) -> Explanation:
@@ -547,12 +516,14 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
         Parameters
         ----------
-        user_id : int or str, or None with `ratings`
+        user_id : int or str, or None with `ratings` or `items`
             A user of the data.
         item_id : int or str
             The item.
         ratings : mapping of item id to rating, or Query, optional
             The ratings of a new user, instead of `user_id`.
+        items : iterable of item ids, optional
+            The items of a new user, as for `recommend`.
         by : {"score", "rating"}, optional
             The number to explain; by default the one that lists are sorted by.
         ranks : bool, default True
@@ -563,7 +534,8 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         Explanation
             Base, contributions and clip, which sum to the number, and the ranks.
         """
-        query, item, by = self._warned_query(user_id, ratings), self._fitted.index_of(item_id), self.sorted_by(by)
+        query = warned_query(self, user_id, ratings, items)
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by)
         return explain(self.engine, query, item, by, self.catalogue_, rating_scale(self), ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Recommendations[SearchHit]:
@@ -580,11 +552,11 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         -------
         Recommendations of SearchHit
         """
-        return self._fitted.find(text, n, self.noun_)
+        return self.fitted.find(text, n, self.noun_, because(self))
 
     def neighbors(self) -> pl.DataFrame:
         """Return the item–item matrix as a table `item_id neighbor_id similarity common_raters`."""
-        return neighbor_table(self._fitted.item_ids, self.models_.linear)
+        return neighbor_table(self.fitted.item_ids, self.models_.linear)
 
     # ------------------------------------------------------------------------------------------------------ save, load
     def save(self, path: str | Path, *, ratings: bool = True) -> Path:
@@ -601,7 +573,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         -------
         Path
         """
-        self._fitted  # noqa: B018
+        self.fitted  # noqa: B018
         return storage.save(self if ratings else without_data_notes(self), Path(path), ratings=ratings)
 
     @classmethod
@@ -622,4 +594,5 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         InputError
             The folder is not a model, is damaged, or has another format.
         """
+        check_not_forked()
         return storage.load(Path(path), cls)

@@ -25,9 +25,19 @@ class State(Protocol):
     feedback_: Feedback
     name_: str
     noun_: str
+    verb_: str
     notes_: tuple[str, ...]
 
     @property
     def engine(self) -> Engine:
         """The numeric engine."""
+        ...
+
+    @property
+    def fitted(self) -> Catalogue:
+        """The items of the fit, or an error."""
+        ...
+
+    def kept_ratings(self) -> Ratings:
+        """Return the ratings of the users, or raise an error."""
         ...

@@ -15,21 +15,22 @@ import scipy.sparse as sp
 
 from reelated._version import __version__
 from reelated.errors import (
-    LIBRARY_ERRORS,
     InputError,
     check_choice,
     check_flag,
     check_memory,
     check_noun,
     check_number,
+    library_errors,
 )
 from reelated.models import MODELS, LinearItemModel
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds
-from reelated.ratings import Ids, Ratings, Scale
+from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.confidence import model_scale
 from reelated.recommender.engine import Models
-from reelated.recommender.fitting import check_models
+from reelated.recommender.fitting import check_models, set_fitted
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
 from reelated.recommender.state import State
 
@@ -99,6 +100,7 @@ def _write(recommender: State, folder: Path, with_ratings: bool) -> None:
         "reelated": __version__,
         "name": recommender.name_,
         "noun": recommender.noun_,
+        "verb": recommender.verb_,
         "notes": recommender.notes_,
         "scale": recommender.scale_,
         "feedback": recommender.feedback_,
@@ -161,7 +163,7 @@ def load(path: Path, make: Callable[..., Any]) -> Any:
             if not has_checksums:
                 raise ValueError(f"{CHECKSUMS}: the file is missing")
             return _assemble(folder, manifest, make)
-    except LIBRARY_ERRORS as error:
+    except library_errors() as error:
         raise InputError(f"{path} is a damaged model ({reason_of(error)}). Fit and save it again.") from error
     raise InputError(f"{path} is of model format {saved_format}: this Reelated reads {FORMAT}. Fit and save it again.")
 
@@ -171,19 +173,21 @@ def _assemble(folder: ModelFolder, manifest: dict[str, Any], make: Callable[...,
         if sorted([*manifest["files"], MANIFEST]) != sorted(folder.files):
             raise ValueError(f"{CHECKSUMS} lists other files")
         scale, with_ratings = _read_scale(manifest["scale"]), check_flag("ratings", manifest["ratings"])
-        unfitted = {name: _read_entry(entry, scale) for name, entry in manifest["models"].items()}
+        feedback = check_choice("feedback", manifest["feedback"], ("explicit", "implicit"))
+        scales = scale[:2], model_scale(scale, feedback)
+        unfitted = {name: _read_entry(entry, scales) for name, entry in manifest["models"].items()}
         pair = Models(**({"ranker": None, "rater": None} | unfitted))
         made = make(*pair, **{name: manifest[name] for name in SETTINGS})
         check_models(made, *pair)
-        made.feedback_ = check_choice("feedback", manifest["feedback"], ("explicit", "implicit"))
-        made.noun_ = check_noun(manifest["noun"])
+        made.feedback_ = feedback
+        made.noun_, made.verb_ = check_noun(manifest["noun"]), str(manifest["verb"])
         made.name_, made.notes_ = str(manifest["name"]), tuple(map(str, manifest["notes"]))
     item_ids = _read_ids(folder, "item")
     catalogue = _read_catalogue(folder, item_ids)
     for name, model in unfitted.items():
         _read_model(folder, name, model, catalogue.counts > 0)
-    ratings = _read_ratings(folder, item_ids, scale) if with_ratings else None
-    return made.set_fitted(pair, catalogue, scale, ratings)
+    ratings = _read_ratings(folder, item_ids, scale, feedback) if with_ratings else None
+    return set_fitted(made, pair, catalogue, scale, ratings)
 
 
 def _read_scale(values: list[Any]) -> Scale:
@@ -193,13 +197,13 @@ def _read_scale(values: list[Any]) -> Scale:
     return Scale(*check_bounds((low, high)), float(step))
 
 
-def _read_entry(entry: dict[str, Any], scale: Scale) -> Any:
+def _read_entry(entry: dict[str, Any], scales: tuple[tuple[float, ...], ...]) -> Any:
     """Return the model of an entry of the manifest with checked parameters, without its arrays."""
     model = MODELS[entry["kind"]](**entry["params"])
     model.plan(sp.csr_array((1, 1), dtype=np.float32))  # checks the parameters
     check_memory("max_memory", model.max_memory)
     model.scale_ = check_bounds(entry["scale"])
-    if model.scale_ != scale[:2]:
+    if model.scale_ not in scales:
         raise ValueError("a model has another scale than the ratings")
     return model
 
@@ -250,11 +254,11 @@ def _read_model(folder: ModelFolder, name: str, model: Any, rated: npt.NDArray[n
     model.prepare()
 
 
-def _read_ratings(folder: ModelFolder, item_ids: Ids, scale: Scale) -> Ratings:
+def _read_ratings(folder: ModelFolder, item_ids: Ids, scale: Scale, feedback: Feedback) -> Ratings:
     user_ids = _read_ids(folder, "user")
     matrix = folder.csr("ratings", "float32", (len(user_ids), len(item_ids)))
     low, high = np.float32(scale.low), np.float32(scale.high)
-    if matrix.nnz and not low <= matrix.data.min() <= matrix.data.max() <= high:
+    if feedback == "explicit" and matrix.nnz and not low <= matrix.data.min() <= matrix.data.max() <= high:
         raise ValueError("ratings.data.npy: expected ratings on the scale")
     spec = ArraySpec("int64", ("nnz",), optional="nnz")
     times: dict[str, Any] = {
@@ -262,4 +266,4 @@ def _read_ratings(folder: ModelFolder, item_ids: Ids, scale: Scale) -> Ratings:
         for name in ("timestamps", "order")
         if f"ratings.{name}.npy" in folder.files
     }
-    return Ratings(user_ids, item_ids, matrix, scale, **times)
+    return Ratings(user_ids, item_ids, matrix, scale, **times, declared=feedback)

@@ -1,11 +1,13 @@
 """`python -m reelated.refit`: one refit in a process of its own, which the service runs at low priority.
 
 The environment variables `REELATED_STORE` and `REELATED_MODELS` name the store and the folder, because a password must
-not appear in the list of processes.
+not appear in the list of processes. `REELATED_INSTEAD_OF` is the version to replace; without it any version is.
 """
 
 import os
+import sys
 
+from reelated.errors import InputError
 from reelated.refit.refitting import refit
 from reelated.refit.versions import Versions
 from reelated.store import Store
@@ -13,11 +15,23 @@ from reelated.store import Store
 
 def main() -> None:
     """Run one refit; the models folder records the result."""
+    try:
+        folder, number = os.environ.get("REELATED_MODELS"), os.environ.get("REELATED_INSTEAD_OF") or None
+        if not folder:
+            expected = "is not set. Expected the folder of the models; `reelated refit` finds it by itself."
+            raise InputError(expected, parameter="REELATED_MODELS")
+        if number is not None and not number.isdecimal():
+            raise InputError("expected the number of a version.", parameter="REELATED_INSTEAD_OF", value=number)
+        _refit(Versions(folder), None if number is None else int(number))
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+
+
+def _refit(versions: Versions, instead_of: int | None) -> None:
     store = Store(os.environ.get("REELATED_STORE"))
     try:
-        instead_of = int(os.environ.get("REELATED_INSTEAD_OF") or 0)
         with_visitors = os.environ.get("REELATED_LEARN_FROM_VISITORS") == "True"
-        refit(store, Versions(os.environ["REELATED_MODELS"]), instead_of=instead_of, with_visitors=with_visitors)
+        refit(store, versions, instead_of=instead_of, with_visitors=with_visitors)
     finally:
         store.close()
 

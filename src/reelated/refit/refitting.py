@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 import scipy.sparse as sp
 
-from reelated.errors import LIBRARY_ERRORS, InputError, plural
+from reelated.errors import InputError, library_errors, plural
 from reelated.map import ItemMap
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
@@ -31,7 +31,7 @@ def refit(
     recommender: Recommender | None = None,
     *,
     instead_of: int | None = None,
-    with_visitors: bool = False,
+    with_visitors: bool | None = False,
 ) -> RefitResult | None:
     """Fit a model to the store, and serve it if it passes validation.
 
@@ -45,8 +45,8 @@ def refit(
         Recommender to fit; by default `Recommender()`.
     instead_of : int, optional
         Version to replace; if another one is served by then, nothing is done.
-    with_visitors : bool, default False
-        Whether to fit to the ratings of visitors, too.
+    with_visitors : bool or None, default False
+        Whether to fit to the ratings of visitors, too; None: as the served version was.
 
     Returns
     -------
@@ -57,6 +57,8 @@ def refit(
         served = versions.current()
         if not is_locked or (instead_of is not None and served is not None and served.number != instead_of):
             return None
+        if with_visitors is None:
+            with_visitors = served is not None and served.with_visitors
         try:
             version = _refit(store, versions, recommender or Recommender(), with_visitors)
         except ModelRejected as error:
@@ -88,6 +90,7 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
         changes=info.changes,
         forgotten=info.forgotten,
         accuracy=accuracy,
+        with_visitors=with_visitors,
     )
     check_model(fitted, version, versions.first_good(info.forgotten))
     return versions.add(fitted, version)
@@ -102,7 +105,7 @@ def draw_map(versions: Versions, version: Version) -> None:
         ItemMap.of(versions.load(version), start).save(versions.map_file)
     except InputError as error:  # openTSNE is optional, so this is no warning
         log.info("no new map of the items: %s", error)
-    except LIBRARY_ERRORS as error:
+    except library_errors() as error:
         log.warning("no new map of the items: %s", str(error) or type(error).__name__)
 
 

@@ -44,6 +44,8 @@ class Version:
         The store's counter of erasures at that time.
     accuracy : dict or None
         `rmse`, `mae` and `n` on a hold-out set at the time of the fit.
+    with_visitors : bool
+        Whether it was fitted to the ratings of visitors, too.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Version:
     changes: int
     forgotten: int
     accuracy: dict[str, float] | None = None
+    with_visitors: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.defaults import neighbor_ranker, neighbor_rater
 from reelated.recommender.engine import Models
-from reelated.recommender.fitting import check_models, fit_notes, is_default
+from reelated.recommender.fitting import check_models, fit_notes, is_default, set_fitted
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import MAX_GRAM_BYTES
 from reelated.spark.grouping import GroupedRatings, group_by_user
@@ -99,9 +99,10 @@ def fit(
             pair = fit_models(rec, rows, FitContext(folder, memory or 0, rows.items.scale[:2], report))
         catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
         cap = () if most_of_a_user is None else (f"At most {most_of_a_user:,} ratings of each user are used.",)
-        rec.name_, rec.noun_, rec.notes_ = name, noun, (*cap, *fit_notes(rec, pair, has_times=True))
+        rec.name_, rec.noun_, rec.verb_ = name, noun, ""
+        rec.notes_ = (*cap, *fit_notes(rec, pair, has_times=True))
         rec.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
-        rec.set_fitted(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
+        set_fitted(rec, pair, catalogue, rows.items.scale, None).save(target, ratings=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     report(1.0)

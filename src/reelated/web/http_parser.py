@@ -1,5 +1,8 @@
 """`LimitedProtocol`: uvicorn's fast HTTP parser with a limit on headers and addresses."""
 
+import fcntl
+import struct
+import termios
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,6 +20,22 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
         self._unfinished = 0
+
+    @property
+    def has_part_of_head(self) -> bool:
+        """Whether the address, the headers or the trailers of a request have come in in part."""
+        return self._unfinished > 0
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the kernel holds bytes of this connection, which closing it would answer with a reset."""
+        file = self.transport.get_extra_info("socket").fileno()
+        return struct.unpack("i", fcntl.ioctl(file, termios.FIONREAD, bytes(4)))[0] > 0
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless the next request has come in at the same time."""
+        if not self.transport.is_closing() and not self.has_unread:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Parse a part of the stream."""

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 
-from reelated.errors import LIBRARY_ERRORS
+from reelated.errors import library_errors
 from reelated.refit import Version
 from reelated.store import StoreInfo, StoreUnavailable
 from reelated.web.pages.sessions import LIFETIMES, VISITOR
@@ -26,9 +26,15 @@ def thread_limits() -> dict[str, str]:
     return dict.fromkeys(names, str(max(1, (os.cpu_count() or 1) // 2)))
 
 
+def refit_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a refit: that of the service without the key, and these variables."""
+    return {name: value for name, value in os.environ.items() if name != "REELATED_API_KEY"} | variables
+
+
 def start_refit(**variables: str) -> "subprocess.Popen[bytes]":
     """Start a refit as a process with idle priority and these environment variables, such as `REELATED_STORE`."""
-    process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=os.environ | variables | thread_limits())
+    environment = refit_environment(**variables, **thread_limits())
+    process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=environment)
     # The parent sets the priority: a call in the child would miss the threads that its imports have started.
     with suppress(ProcessLookupError):  # it may have ended already
         os.setpriority(os.PRIO_PROCESS, process.pid, 19)
@@ -80,7 +86,7 @@ class ModelWatcher:
             except StoreUnavailable as error:
                 log.error("model watcher: %s", error)
                 return
-            except LIBRARY_ERRORS as error:
+            except library_errors() as error:
                 log.error("model watcher: %s: %s", type(error).__name__, error)
 
     def _load_current(self) -> None:
@@ -93,7 +99,7 @@ class ModelWatcher:
             self._damaged = None
         except StoreUnavailable:
             raise
-        except LIBRARY_ERRORS as error:
+        except library_errors() as error:
             log.error("the model cannot be served: %s: %s", type(error).__name__, error)
             self._damaged, self._next_load = version, time.monotonic() + RETRY
             self.service.request_refit()

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reelated.web.errors import error_response, unexpected_error
@@ -17,6 +17,7 @@ from reelated.web.service_options import LOOPBACK, ServiceOptions
 
 log = logging.getLogger("reelated.web")
 MAX_BODY = 1_000_000
+CLIENT_CLOSED = 499  # in the log and the metrics, as nginx counts it
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -61,6 +62,8 @@ class SecurityMiddleware:
 
         try:
             await self._forward(scope, receive, send_with_headers, headers)
+        except ClientDisconnect:
+            status = status or CLIENT_CLOSED
         except Exception:
             log.exception("unexpected error", extra={"request_id": request_id})
             if not status:
@@ -114,13 +117,18 @@ def _is_loopback(address: str) -> bool:
 
 
 async def _read_body(receive: Receive, headers: Headers) -> bytes | None:
-    """Return the body, or None once it exceeds the limit; the rest is not read."""
+    """Return the body, or None once it exceeds the limit; the rest is not read.
+
+    A client that has gone raises `ClientDisconnect`: the first part of a form could be a valid form.
+    """
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > MAX_BODY:
         return None
     body = bytearray()  # a chunked body has no length header, so it is counted as it arrives
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
             return None

@@ -16,12 +16,13 @@ from typing import Any
 import orjson
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from reelated.errors import InputError
 from reelated.web.app import create_app
 from reelated.web.http_parser import LimitedProtocol
 from reelated.web.service_options import ServiceOptions
+from reelated.web.shutdown import DrainingServer, Worker, Workers
 
 PR_SET_PDEATHSIG = 1
 _STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -43,11 +44,30 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class PlainLines(logging.Formatter):
+    """Log formatter for a terminal: the time, the message, and of a request the route, status and time."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        fields = vars(record)
+        text = record.getMessage()
+        if "route" in fields:
+            text = f"{fields['method']} {fields['route']} {fields['status']} ({fields['ms']:.0f} ms)"
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        return f"{clock} {level}{text}" + (f"\n{self.formatException(record.exc_info)}" if record.exc_info else "")
+
+
+def formatter() -> logging.Formatter:
+    """Return the log formatter: lines for people on a terminal, else JSON for programs."""
+    return PlainLines() if sys.stderr.isatty() else JsonLines()
+
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "reelated.web.server.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "formatters": {"lines": {"()": "reelated.web.server.formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "loggers": {
         name: {"handlers": ["stderr"], "level": level, "propagate": False}
         for name, level in {"reelated": "INFO", "uvicorn": "INFO", "alembic": "WARNING"}.items()
@@ -88,11 +108,12 @@ def run(
         host = f"[{options.host}]" if ":" in options.host else options.host
         say(f"Reelated is running at http://{host}:{listening.getsockname()[1]} (API reference: /docs).")
         if workers == 1:
-            uvicorn.Server(config).run(sockets=[listening])
+            DrainingServer(config).run(sockets=[listening])
             return
         with tempfile.TemporaryDirectory(prefix="reelated-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # the workers share their metrics here
-            Multiprocess(config, sockets=[listening]).run()
+            multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn creates its workers by this name
+            Workers(config, sockets=[listening]).run()
 
 
 def _end_with_parent() -> None:

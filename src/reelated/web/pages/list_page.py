@@ -148,7 +148,7 @@ def visitor_list(
 ) -> VisitorList:
     """Return the visitor's list, optionally without one of their ratings (counterfactual)."""
     query = query or ListQuery()
-    user = query_of_ratings(known_ratings(rec, profile, without), rec.catalogue_, rec.scale_)
+    user = query_of_ratings(known_ratings(rec, profile, without), rec)
     excluded = dismissed_items(rec, profile)
     if without is not None and is_known(rec, without):
         excluded.add(without)
