@@ -143,10 +143,11 @@ def test_a_damaged_archive_is_replaced_by_compiling(built, folder, top_n):
 
 def test_where_nothing_can_be_written_packaged_code_is_used_all_the_same(built, tmp_path):
     (blocked := tmp_path / "file").write_text("a file, where a folder would have to be made")
-    assert in_process(USE, built, NUMBA_CACHE_DIR=str(blocked / "cache")) == "[1, 2] False"
+    own = {"NUMBA_CACHE_DIR": str(blocked / "cache"), "NUMBA_DISABLE_JIT": "1"}  # which is for other code
+    assert in_process(USE, built, **own) == "[1, 2] False"
 
 
 def test_a_processor_of_another_name_uses_the_code_if_it_has_the_instructions(built, tmp_path):
     own = {"NUMBA_CACHE_DIR": str(tmp_path)}
     assert in_process(USE, built, NUMBA_CPU_NAME="nehalem", **own).endswith("False")
-    assert in_process(USE, built, NUMBA_CPU_NAME="generic", **own) == "[1, 2] True"  # no known instruction
+    assert in_process(USE, built, NUMBA_CPU_NAME="generic", **own).endswith("False")  # with no instruction known

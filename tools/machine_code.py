@@ -22,14 +22,14 @@ X86_64_V2 = "cx16 popcnt sahf sse3 sse4.1 sse4.2 ssse3"
 X86_64_V3 = f"{X86_64_V2} avx avx2 bmi bmi2 f16c fma lzcnt movbe"
 LEVELS = {
     "x86_64": {
-        "x86-64": "sse2",
+        "x86-64": "",
         "x86-64-v3": X86_64_V3,
         "x86-64-v4": f"{X86_64_V3} avx512bw avx512cd avx512dq avx512f avx512vl avx512vpopcntdq",
     },
-    "aarch64": {"generic": "neon"},
-    "arm64": {"generic": "neon"},
+    "aarch64": {"generic": ""},
+    "arm64": {"generic": ""},
 }
-"""Machine → LLVM's name of a processor → the instructions that it needs."""
+"""Machine → LLVM's name of a processor → the instructions that not every such machine has."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 

@@ -23,7 +23,7 @@ HOME = "docs/start-here.md"
 CHAPTERS = {
     "Guide": [
         "Start here <self>",
-        *("tutorial", "your-data", "how-it-works", "which-setting", "evaluation", "not-movies"),
+        *("tutorial", "your-data", "how-it-works", "which-setting", "evaluation", "not-movies", "events"),
         *("engine", "service", "page", "running", "spark"),
     ],
     "Reference": ["python", "cli", "reference"],

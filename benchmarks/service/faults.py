@@ -22,7 +22,7 @@ import reelated
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.store.schema import ratings, users
-from service.process import Server
+from service.process import Template
 
 CLIENTS = 4
 BATCH = range(1, 41)
@@ -124,8 +124,8 @@ def kept_by(url):
 
 def kill(server, *, with_refit):
     """Kill the service, and the refit that it has started; return how many were killed."""
-    pid = server.process.pid
-    started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    pid = server.pid
+    started = [child for each in Path(f"/proc/{pid}/task").glob("*/children") for child in each.read_text().split()]
     server.kill()
     for child in started if with_refit else ():
         with suppress(ProcessLookupError):
@@ -139,9 +139,9 @@ def run(rounds, url, folder):
     store.import_data(reelated.read("sample"), "sample")
     refit(store, versions)
     store.close()
-    clients, moments = MoreClients(), random.Random(0)
+    clients, moments, template = MoreClients(), random.Random(0), Template()
     for round_ in range(rounds):
-        server = Server(url, versions.folder, "--refit-after", 50)
+        server = template.start(url, versions.folder, "--refit-after", 50)
         clients.start(server, round_)
         time.sleep(moments.uniform(0.05, 1.0 if round_ % 4 else 8.0))
         clients.counts["refits killed"] += kill(server, with_refit=moments.random() < 0.5)
@@ -155,6 +155,7 @@ def run(rounds, url, folder):
             return f"round {round_ + 1}: {'; '.join(faults)}"
         told = ", ".join(f"{count:,} {name}" for name, count in clients.counts.items())
         print(f"round {round_ + 1}: {told}, version {version.number}", flush=True)
+    template.close()
     return clients.counts | {"versions": versions.current().number}
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -62,3 +63,84 @@ class Server:
         self.process.stdout.close()
         self.log.close()
         return code
+
+
+class Template:
+    """A process that has loaded the modules of the service, and starts services as forks of itself.
+
+    A start then takes a fraction of a second of processor time instead of several.
+    """
+
+    def __init__(self):
+        command = [sys.executable, "-c", "from service.process import fork_services; fork_services()"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        env = os.environ | {"NUMBA_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, cwd=Path(__file__).parents[1], env=env, **pipes)
+
+    def start(self, store, models, *words, log=os.devnull):
+        """Start a service; return it once it listens."""
+        env = {"REELATED_STORE": store, "REELATED_MODELS": str(models), "REELATED_POLL": "0.2"}
+        given = {"env": env, "words": list(map(str, words)), "log": str(log)}
+        print(json.dumps(given), file=self.process.stdin, flush=True)
+        return Forked(self, int(self.process.stdout.readline()))
+
+    def close(self):
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Forked(Server):
+    """A service that a `Template` has started."""
+
+    def __init__(self, template, pid):
+        self.pid = pid
+        for line in template.process.stdout:
+            if "running at" in line:
+                self.address = urlsplit(line.split()[4]).netloc
+                break
+            if line.startswith("ended"):
+                raise AssertionError("it did not start")
+        while self.ask("GET", "/health/live")[0] != 200:
+            threading.Event().wait(0.05)
+
+    def kill(self):
+        """End it at once."""
+        self._end(signal.SIGKILL)
+
+    def stop(self):
+        """Ask it to end."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number):
+        os.kill(self.pid, number)
+        with suppress(ProcessLookupError):
+            while True:  # the template collects it
+                os.kill(self.pid, 0)
+                threading.Event().wait(0.02)
+
+
+def fork_services():
+    """Fork one service for each line of standard input, and print its process id."""
+    import reelated.cli.commands
+    import reelated.cli.service_commands
+    import reelated.store
+    import reelated.web.server
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system collects the services that have ended
+    for line in sys.stdin:
+        given = json.loads(line)
+        if pid := os.fork():
+            print(pid, flush=True)
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        os.dup2(os.open(given["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
+        os.environ.update(given["env"])
+        sys.argv = ["reelated", "serve", "--port", "0", *given["words"]]
+        try:
+            reelated.cli.main()
+        finally:
+            print("ended", flush=True)
+            os._exit(0)

@@ -23,9 +23,13 @@ def njit_nogil(function: Callable[..., Any]) -> Any:
     A kernel allocates no arrays: its caller passes those that it writes to. Without reference counts, inner loops are
     faster and compile in a fraction of the time, and so do divisions without an exception (by 0: infinite or NaN).
     """
-    compiled = njit(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)(function)
-    if not config.DISABLE_JIT:  # with NUMBA_DISABLE_JIT=1 it is the function itself
-        compiled._cache = KernelCache(function)
+    # the kernels have no interpreted form: NUMBA_DISABLE_JIT, for debugging other code, does not apply to them
+    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        compiled = njit(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True)(function)
+    finally:
+        config.DISABLE_JIT = disabled
+    compiled._cache = KernelCache(function)
     return compiled
 
 
@@ -39,7 +43,7 @@ class NoFolder(UserWideCacheLocator):  # type: ignore[misc]
 class KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
     """How the code of kernels is found and written."""
 
-    _locator_classes = (*CompileResultCacheImpl._locator_classes, NoFolder)
+    _locator_classes = (*getattr(CompileResultCacheImpl, "_locator_classes"), NoFolder)  # noqa: B009  # numba offers no other way
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]

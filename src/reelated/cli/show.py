@@ -27,8 +27,9 @@ from reelated.recommender import (
 )
 from reelated.recommender.rows import SearchHit, cell_text, cut, printable, with_year
 
-NARROW, NARROWEST = 100, 40
-"""Widths in characters: below the first, tables omit genres; the second is the minimum width of output."""
+NARROW, TIGHT, NARROWEST = 100, 90, 40
+"""Widths in characters: tables omit genres below the first, and ids and years beside reasons below the second; the
+last is the minimum width of output."""
 
 
 def console() -> Console:
@@ -140,7 +141,9 @@ class TableColumn(NamedTuple):
 def table_of(columns: list[TableColumn], width: int) -> Table:
     """Lay out a table of at most `width` characters: cut texts, never numbers; drop the last text columns if needed."""
     if width < NARROW:
-        columns = [_narrow(column) for column in columns if column.name != "genres" and column.short != []]
+        columns = [column for column in columns if column.name != "genres"]
+    if width < TIGHT:
+        columns = [_narrow(column) for column in columns if column.short != []]
     widths, free, texts = _column_widths(columns, width)
     while len(texts) > 1 and free < 10 * len(texts):
         columns = [column for index, column in enumerate(columns) if index != texts[-1]]

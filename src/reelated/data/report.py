@@ -123,9 +123,9 @@ class ValidationReport:
     n_items: int = 0
     density: float = 0.0
     scale: Scale | None = None
+    kind: str = "ratings"
     histogram: tuple[Bin, ...] = ()
     issues: tuple[ValidationIssue, ...] = ()
-    kind: str = "ratings"
     rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS), compare=False)
 
     def to_dict(self) -> dict[str, Any]:

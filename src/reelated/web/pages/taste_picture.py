@@ -49,6 +49,6 @@ def _bars(figure: Figure, shares: list[tuple[str, float, float]]) -> None:
         axes.barh(place, own, height=0.55, color=ACCENT)
         axes.plot([everyone, everyone], [place - 0.4, place + 0.4], color=INK, linewidth=3)
         axes.text(own, place, f"  {own:.0f} %", va="center", fontsize=18, color=SOFT)
-        how: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 20, "color": INK}
+        how: Any = {"ha": "right", "va": "center", "fontsize": 20, "color": INK}
         axes.annotate(cut(name, 18), (0, place), (-12, 0), textcoords="offset points", **how).set_parse_math(False)
     axes.text(0, N_BARS - 0.4, "The line: everyone", fontsize=14, color=SOFT, va="top")
