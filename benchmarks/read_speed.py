@@ -1,9 +1,9 @@
-"""Time and peak memory of reading a table in the layout of MovieLens 20M, in turns with another checkout.
+"""Time, CPU time and peak memory of reading a table in the layout of MovieLens 20M, in turns with another checkout.
 
     python benchmarks/read_speed.py [--rows 5000000] [--rounds 3] [--against PATH]
 
-The table is generated: `userId,movieId,rating,timestamp`. Each reading runs in a new process, by turns with a checkout
-at PATH; the medians of the rounds are printed. The peak is that of the process above what it held after the imports and
+The table is generated: `userId,movieId,rating,timestamp`. Each reading runs in a new process, by turns with the one
+at PATH; the medians of the rounds are printed. The peak is that of the process above what it held after importing and
 a first small reading, so that neither counts.
 """
 
@@ -21,14 +21,15 @@ import polars as pl
 
 HERE = Path(__file__).parent
 READ = """
-import json, sys, warnings
+import json, sys, time, warnings
 sys.path.insert(0, sys.argv[2])
 from memory import measured
 import reelated
 warnings.simplefilter("ignore")
 reelated.read({"user": [1, 1], "item": [1, 2], "rating": [3, 4]})
+start = time.process_time()
 _, result = measured(lambda: reelated.read(sys.argv[1]), memory=sys.argv[3] == "peak")
-print(json.dumps(result))
+print(json.dumps(result | {"cpu": time.process_time() - start}))
 """
 
 
@@ -43,12 +44,13 @@ def write_table(path: Path, n_rows: int) -> None:
     table.unique(("userId", "movieId"), keep="first", maintain_order=True).write_csv(path)
 
 
-def ask(checkout: Path, table: Path, what: str) -> float:
-    """Return the seconds or the peak in bytes of one reading by the package of a checkout."""
+def ask(checkout: Path, table: Path, what: str) -> dict[str, float]:
+    """Return seconds and CPU seconds, or the peak in bytes, of one reading by the package of a checkout."""
     environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
     command = [sys.executable, "-c", READ, str(table), str(HERE), what]
     result = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return float(json.loads(result.stdout)[what])
+    answer = json.loads(result.stdout)
+    return {name: answer[name] for name in ((what, "cpu") if what == "seconds" else (what,))}
 
 
 def main() -> None:
@@ -66,12 +68,13 @@ def main() -> None:
         found: dict[tuple[str, str], list[float]] = {}
         for _ in range(arguments.rounds):
             for name, checkout in checkouts.items():
-                for what in ("seconds", "peak"):
-                    found.setdefault((name, what), []).append(ask(checkout, table, what))
+                for answer in (ask(checkout, table, "seconds"), ask(checkout, table, "peak")):
+                    for what, value in answer.items():
+                        found.setdefault((name, what), []).append(value)
     for name in checkouts:
-        seconds, peak = (statistics.median(found[name, what]) for what in ("seconds", "peak"))
+        seconds, cpu, peak = (statistics.median(found[name, what]) for what in ("seconds", "cpu", "peak"))
         low, high = min(found[name, "seconds"]), max(found[name, "seconds"])
-        print(f"{name:>5}: {seconds:.2f} s ({low:.2f} to {high:.2f}), peak {peak / 1e6:,.0f} MB")
+        print(f"{name:>5}: {seconds:.2f} s ({low:.2f} to {high:.2f}), CPU {cpu:.2f} s, peak {peak / 1e6:,.0f} MB")
 
 
 if __name__ == "__main__":

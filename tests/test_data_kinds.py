@@ -551,8 +551,6 @@ def test_ids_are_known_by_their_nouns_and_endings(tmp_path, names):
 
 
 def test_a_column_that_is_not_known_is_suggested():
-    with pytest.raises(InputError, match=r"Did you mean 'Quantity' for rating\? Name the columns"):
-        read({"CustomerID": [1], "StockCode": [2], "Quantity": [3]})
     with pytest.raises(InputError, match=r"Did you mean 'the_user' for user_id, 'film_x' for item_id\?"):
         read({"the_user": [1], "film_x": [2], "rating": [3]})
 
