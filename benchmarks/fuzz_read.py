@@ -167,7 +167,7 @@ def unaccounted(path: Path, options: dict[str, Any]) -> int:
     notes = " ".join([*found.notes, *(issue.message for issue in report.issues)])
     headless = "no line with column names" in notes or "Netflix" in notes
     n_lines = len(data.rstrip(b"\r\n").split(b"\n")) - (not headless)
-    patterns = ("repeated ratings? of", "rows? without", "comment lines?", "lines such as '1:'", "lines? to the quoted")
+    patterns = ("repeated ratings? of", "rows? without", "comment lines?", "lines? such as", "lines? to the quoted")
     counts = [_first(rf"([\d,]+) {pattern}", notes) for pattern in patterns]
     counts += [_first(r"dropped ([\d,]+) bad lines?", notes), _first(r"kipped ([\d,]+) blank lines?", notes)]
     above = 0  # blank lines above the header or the first row, which are no part of the table

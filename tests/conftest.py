@@ -13,6 +13,16 @@ settings.register_profile("reelated", deadline=None)  # the first call of a kern
 settings.load_profile("reelated")
 
 PROJECT = Path(__file__).parents[1]
+SLOWEST = ("spark", "models", "browser", "web", "examples", "cli", "docs", "serve", "evaluation", "benchmarks")
+"""Files that start first on several workers; a worker takes whole files."""
+if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers share the cores; before NumPy is imported
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Bring the slowest files to the front, in the same order in every worker."""
+    places = {f"test_{name}.py": place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -98,3 +108,11 @@ def sample():
     import reelated
 
     return reelated.read("sample")
+
+
+@pytest.fixture(scope="session")
+def fitted(sample):
+    """The default recommender fitted to the sample, once; do not change it."""
+    import reelated
+
+    return reelated.Recommender().fit(sample)

@@ -18,8 +18,8 @@ from service.process import Server
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 PAGES = (
     "/", "/?query=alein", "/?wall=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
-    "/items/50", "/items/50?audience", "/items/66666", "/users", "/users/300", "/how", "/search?query=zzzzzzzz",
-    "/nowhere",
+    "/items/50", "/items/50?audience", "/items/66666", "/users", "/users/300", "/how", "/taste",
+    "/search?query=zzzzzzzz", "/nowhere",
 )  # fmt: skip
 LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/items/50"}
 SMALL = """all => all.filter(one => one.checkVisibility() && Math.min(one.getBoundingClientRect().width,
@@ -168,7 +168,7 @@ def test_a_new_visitor_rates_items_and_sees_the_list_change_with_reasons_that_ad
     assert not set(listed(page)) & set(rated)
     expect(page.locator(".moved").first).to_be_visible()
     expect(page.locator("#announcement")).to_contain_text("The list changed")
-    page.get_by_role("link", name="See reasons, filters and more").click()
+    page.get_by_role("link", name="See the full list").click()
     expect(page.locator("#rows > li")).to_have_count(10)
     expect(page.locator(".why").first).to_contain_text("Because you rated")
     page.locator("summary", has_text="How it adds up").first.click()
@@ -220,11 +220,11 @@ def test_leaving_out_a_reason_shows_the_new_rank_and_can_be_undone(visit):
     page.goto("/list")
     before = listed(page)
     page.locator("summary", has_text="How it adds up").first.click()
-    page.get_by_role("link", name="Leave out").first.click()
+    page.get_by_role("link", name="Without this").first.click()
     expect(page.locator("#rank-change")).to_contain_text("Without your rating of")
     assert listed(page) != before
     page.reload()
-    page.get_by_role("link", name="Put it back").click()
+    page.get_by_role("link", name="Undo", exact=True).click()
     expect(page.locator("#rank-change")).to_have_count(0)
     assert listed(page) == before
 
@@ -338,7 +338,8 @@ def test_erasing_removes_all_data_of_the_visitor(visit):
     five(page)
     page.goto("/how")
     expect(page.locator("main")).to_contain_text("Your stars for 5 movies")
-    page.get_by_role("button", name="Erase everything about me").click()
+    page.get_by_text("Erase everything about me").click()
+    page.get_by_role("button", name="Erase it all now").click()
     expect(page.locator("main")).to_contain_text("All data about you has been erased")
     page.goto("/ratings")
     expect(page.locator("main")).to_contain_text("You have not rated anything yet")
@@ -409,7 +410,7 @@ def test_everything_works_with_the_keyboard_alone(visit):
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
-    for _ in range(4):  # the field, its button, the first title, its stars
+    for _ in range(7):  # the field, its button, three examples, the first title, its stars
         page.keyboard.press("Tab")
     expect(page.locator(".tile").first.locator(".star").first).to_be_focused()
     for _ in range(3):
@@ -430,10 +431,10 @@ def test_everything_works_with_the_keyboard_alone(visit):
     page.locator("summary").first.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Leave out").first).to_be_focused()
+    expect(page.get_by_role("link", name="Without this").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#rank-change")).to_be_visible()
-    page.get_by_role("link", name="Put it back").focus()
+    page.get_by_role("link", name="Undo", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#rank-change")).to_have_count(0)
 
@@ -469,8 +470,8 @@ def test_rating_filters_and_pages_work_without_scripts(visit):
     page.get_by_role("button", name="Show", exact=True).click()
     assert "genres=Drama" in page.url
     page.locator("summary", has_text="How it adds up").first.click()
-    page.get_by_role("link", name="Leave out").first.click()
-    page.get_by_role("link", name="Put it back").click()
+    page.get_by_role("link", name="Without this").first.click()
+    page.get_by_role("link", name="Undo", exact=True).click()
     page.get_by_role("link", name="Show more").click()
     assert page.locator("#rows > li").count() == 20
     before = listed_without_scripts = page.locator("#rows > li .title").all_inner_texts()
@@ -479,7 +480,8 @@ def test_rating_filters_and_pages_work_without_scripts(visit):
     page.locator("#rows .title").first.click()
     assert page.get_by_role("heading", name="Ratings").is_visible()
     page.get_by_role("link", name="How it works").click()
-    page.get_by_role("button", name="Erase everything about me").click()
+    page.get_by_text("Erase everything about me").click()
+    page.get_by_role("button", name="Erase it all now").click()
     assert "has been erased" in page.locator("main").inner_text()
 
 

@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 import naive
-import reelated
 from reelated.errors import InputError, InputTypeError
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
@@ -45,8 +44,8 @@ def odd():
 
 
 @pytest.fixture(scope="module")
-def rec():
-    return Recommender().fit(reelated.read("sample"))
+def rec(fitted):
+    return fitted
 
 
 def message(kind, function, *arguments, **options):

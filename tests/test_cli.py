@@ -77,8 +77,8 @@ def plain(answers):
 
 
 @pytest.fixture(scope="module")
-def rec():
-    return Recommender().fit(reelated.read("sample"))
+def rec(fitted):
+    return fitted
 
 
 @pytest.fixture(scope="module")
@@ -837,7 +837,7 @@ def test_recommend_works_without_a_cache_folder(tmp_path):
     assert len(json.loads(answer.stdout)) == 3
 
 
-COMPILING = "Compiling the engine, which takes up to a minute the first time.\n"
+COMPILING = "Compiling the engine, once: this takes some seconds.\n"
 
 
 def test_a_note_about_compilation_is_printed_only_when_compiling(capsys):

@@ -58,7 +58,7 @@ def test_the_columns_decide_which_table_of_a_folder_is_which(tmp_path):
     assert data.ratings.to_polars().rows() == ROWS
     assert data.items.row(0) == (10, "The Matrix", None, ["Action", "Drama"])
     assert data.users["age"].to_list() == [30, None]
-    assert "left out other.csv: no table of ratings, items or users" in data.notes
+    assert "left out other.csv: neither the ratings nor attributes of items or users" in data.notes
     assert read(tmp_path).notes == data.notes
     before = fingerprint(tmp_path)
     put(tmp_path, people__csv=people.replace("30", "31"))
@@ -272,6 +272,13 @@ def test_one_stray_byte_changes_nothing_else(tmp_path):
         (["4 stars", "1 star", "3.5-stars"], [4, 1, 3.5]),
         (["True", "false"], [1, 0]),
         (["80%", "30 %"], [80, 30]),
+        (["4.0 out of 5 stars", "2.0 out of 5 stars"], [4, 2]),
+        (["3½", "4"], [3.5, 4]),
+        (["t", "f"], [1, 0]),
+        (["1.234,5", "1.234", "7"], [1234.5, 1234, 7]),
+        (["1,234.5", "1,000"], [1234.5, 1000]),
+        (["1,234,567", "700"], [1_234_567, 700]),
+        (["1 234,5", "1'000"], [1234.5, 1000]),
     ],
 )
 def test_ratings_in_any_notation(values, numbers):
@@ -323,6 +330,15 @@ def test_words_and_sentinels_are_mapped(tmp_path):
         (["2021-05-01T02:00:00+02:00", "2021-05-01 00:00:00Z"], None, (2021, 5, 1)),
         (["5/1/2021 12:00 AM", "5/13/2021 1:30 pm"], None, (2021, 5, 1)),
         (["NaT", "2021-05-01", "NULL"], None, None),
+        (["0000-00-00", "2021-05-01"], None, None),
+        (["2021-05", "2021-06"], None, (2021, 5, 1)),
+        (["May 2021", "June 2021"], None, (2021, 5, 1)),
+        (["May-01-2021", "May-02-2021"], None, (2021, 5, 1)),
+        (["01/May/2021:00:00:00 +0000", "02/May/2021:10:00:00 +0000"], None, (2021, 5, 1)),
+        (["2021年5月1日", "2021年12月1日"], None, (2021, 5, 1)),
+        (["2021-04-30 19:00:00 EST", "2021-05-01 20:00:00 EDT"], None, (2021, 5, 1)),
+        (["2021-05-01_00:00:00", "2021-05-01 00.00"], None, (2021, 5, 1)),
+        (["1619827200,0", "1619827201,5"], None, (2021, 5, 1)),
     ],
 )
 def test_the_column_decides_the_notation_of_times(values, dates, expected):
@@ -522,6 +538,163 @@ def test_mutated_files_are_read_or_refused():
     assert bad == []
 
 
+# ------------------------------------------------------------------------------------------- more kinds of each table
+@pytest.mark.parametrize(
+    "names",
+    [
+        "profileName,beer_beerid,review_overall", "user_nr,item_nr,rate", "buyer_id,venue_id,user_score",
+        "SessionId,ItemId,Rating", "user,title,rating", "uid,tconst,star_rating", "Cust_Id,Movie_Id,Rating",
+    ],
+)  # fmt: skip
+def test_ids_are_known_by_their_nouns_and_endings(tmp_path, names):
+    assert rows(put(tmp_path, a__csv=RATINGS.replace("user,item,rating", names)) / "a.csv") == ROWS
+
+
+def test_a_column_that_is_not_known_is_suggested():
+    with pytest.raises(InputError, match=r"Did you mean 'Quantity' for rating\? Name the columns"):
+        read({"CustomerID": [1], "StockCode": [2], "Quantity": [3]})
+    with pytest.raises(InputError, match=r"Did you mean 'the_user' for user_id, 'film_x' for item_id\?"):
+        read({"the_user": [1], "film_x": [2], "rating": [3]})
+
+
+def zipped(**files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("___", "/").replace("__", "."), data)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a__zip": zipped(inner__zip=zipped(ratings__csv=RATINGS, movies__csv=ITEMS))},
+        {"ratings__csv__zip": zipped(ratings__csv=RATINGS), "movies__csv__zip": zipped(movies__csv=ITEMS)},
+        {"ratings__zip": zipped(x___ratings__csv=RATINGS), "x___movies__csv": ITEMS},
+    ],
+)
+def test_archives_within_a_folder_or_an_archive_are_read(tmp_path, files):
+    put(tmp_path, **files)
+    data = read(tmp_path / "a.zip" if "a__zip" in files else tmp_path)
+    assert data.ratings.to_polars().rows() == ROWS
+    assert data.items["title"].to_list() == ["The Matrix", "Up"]
+    assert fingerprint(tmp_path)
+
+
+def test_a_catalogue_with_a_few_repeated_ids_is_used(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, movies__csv=ITEMS + "10,Other,Drama\n")
+    data = read(tmp_path)
+    assert data.items["title"].to_list() == ["The Matrix", "Up"]
+    assert "movies.csv: dropped 1 row with a repeated item_id, such as 10" in data.notes
+    with pytest.raises(InputError, match=r"item_id=10 occurs more than once.*invalid='drop'"):
+        read(tmp_path / "ratings.csv", items=tmp_path / "movies.csv")
+    assert len(read(tmp_path / "ratings.csv", items=tmp_path / "movies.csv", invalid="drop").items) == 2
+    actors = "movieId,actor\n" + "".join(f"{item},{actor}\n" for item in (10, 20) for actor in "abcdefgh")
+    data = read(put(tmp_path / "cast", ratings__csv=RATINGS, actors__csv=actors))
+    assert data.items["title"].to_list() == ["Item 10", "Item 20"]
+
+
+def test_the_id_of_a_catalogue_is_the_column_with_the_ids_of_the_ratings(tmp_path):
+    books = "id,item,title\n10,901,A\n20,902,B\n"
+    data = read(put(tmp_path, ratings__csv=RATINGS, books__csv=books.replace("item", "item_id")))
+    assert data.items["title"].to_list() == ["A", "B"]
+    assert any("took id for item_id" in note for note in data.notes)
+    padded = read(put(tmp_path / "b", ratings__csv=RATINGS, books__csv="item_id,title\n0010,A\n0020,B\n"))
+    assert padded.items["title"].to_list() == ["A", "B"]
+
+
+def test_friends_and_tags_are_neither_users_nor_an_edition(tmp_path):
+    put(tmp_path, user_artists__dat=RATINGS, tags__dat="tagID,value\n1,x\n", friends__dat="userID,friendID\n1,2\n")
+    data = read(tmp_path)
+    assert (data.noun, data.ratings.scale) == ("item", (2, 5, 1))
+    assert len(data.users) == 2
+
+
+def test_parts_of_any_name(tmp_path):
+    first, second = pl.read_csv(io.StringIO(RATINGS))[:1], pl.read_csv(io.StringIO(RATINGS))[1:]
+    first.write_parquet(tmp_path / "a.parquet")
+    second.write_parquet(tmp_path / "b.parquet")
+    assert rows(tmp_path) == ROWS
+    assert rows(put(tmp_path / "x", **{"part-0000": "1,10,4\n1,20,2\n", "part-0001": "2,20,5\n"})) == ROWS
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["('x', 'y')", "{'x', 'y'}", "{x,y}", "['x' 'y']", "{'1': 'x', '2': 'y'}", "[['x', 'y']]", "[{'genre': 'x'}, 'y']"],
+)
+def test_genres_in_brackets_of_every_kind(cell):
+    items = {"item_id": [10, 20], "title": ["A", "B"], "genres": [cell, "None"]}
+    ratings = {"user": [1, 2], "item": [10, 20], "rating": [1, 2]}
+    assert read(ratings, items=items).items["genres"].to_list() == [["x", "y"], []]
+
+
+def test_titles_with_a_year_are_cut_beside_a_column_of_years():
+    items = {"item_id": [10, 20], "title": ["Matrix, The (1999)", "Up (2009)"], "year": [1999, None]}
+    found = read({"user": [1, 2], "item": [10, 20], "rating": [1, 2]}, items=items).items
+    assert found.select("title", "year").rows() == [("The Matrix", 1999), ("Up", 2009)]
+    dated = {"item_id": [10, 20], "release_date": ["1995-10-30", ""]}
+    assert read({"user": [1, 2], "item": [10, 20], "rating": [1, 2]}, items=dated).items["year"].to_list() == [
+        1995,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"columns": ["user", "item", "rating"], "index": [0, 1, 2], "data": [[1, 10, 4], [1, 20, 2], [2, 20, 5]]},
+        [{"user": {"$numberInt": str(u)}, "item": {"id": i}, "rating": r} for u, i, r in ROWS],
+    ],
+)
+def test_json_of_pandas_and_mongodb(tmp_path, content):
+    assert [(int(u), i, r) for u, i, r in rows(put(tmp_path, a__json=json.dumps(content)) / "a.json")] == ROWS
+
+
+def test_nested_mappings_and_series_are_ratings(tmp_path):
+    critics = {"ann": {"Up": 3, "Heat": 4}, "ben": {"Up": 1}}
+    expected = [("ann", "Heat", 4.0), ("ann", "Up", 3.0), ("ben", "Up", 1.0)]
+    assert rows(critics) == expected
+    assert rows(put(tmp_path, a__json=json.dumps(critics)) / "a.json") == expected
+    assert rows(pd.read_csv(io.StringIO(RATINGS)).set_index(["user", "item"])["rating"]) == ROWS
+
+
+def test_a_table_of_four_columns_whose_last_is_no_time_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no column names for 4 columns.*'0,1,10,4'"):
+        read(put(tmp_path, a__csv="0,1,10,4\n1,1,20,2\n") / "a.csv")
+
+
+def test_text_that_needs_an_encoding_beside_text_that_does_not(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, movies__csv="id,name\n10,Žluť\n20,é\n".encode("utf-16-le"))
+    assert read(tmp_path).items["title"].to_list() == ["Žluť", "é"]
+    assert read(tmp_path, encoding="utf-16-le").items["title"].to_list() == ["Žluť", "é"]
+
+
+def test_a_matrix_with_attributes_zeros_and_decimal_commas(tmp_path):
+    text = "user;age;Alien;Fargo\nann;30;3,5;0\nben;40;0;2\n"
+    data = read(put(tmp_path, a__csv=text) / "a.csv", layout="wide")
+    assert data.ratings.to_polars().rows()[0] == ("ann", "Alien", 3.5)
+    assert "left out age: no item" in data.notes
+    assert any("no cell is empty, and 2 are 0" in note for note in data.notes)
+    jester = "2;3,5;99;1\n2;99;4,5;2\n"
+    assert rows(put(tmp_path, b__csv=jester) / "b.csv", layout="wide")[0] == (1, 1, 3.5)
+    with pytest.raises(InputError, match="row 1: 'x', expected a number in each cell"):
+        read(put(tmp_path, c__csv="2;x;99;1\n2;99;4,5;2\n") / "c.csv", layout="wide")
+
+
+def test_damaged_parquet_prints_no_trace(tmp_path, capfd):
+    packed = io.BytesIO()
+    pl.read_csv(io.StringIO(RATINGS)).write_parquet(packed)
+    data = bytearray(packed.getvalue())
+    for at in range(4, len(data) - 8, 7):
+        damaged = data.copy()
+        damaged[at] ^= 0xFF
+        try:
+            read(put(tmp_path, a__parquet=bytes(damaged)) / "a.parquet")
+        except InputError:
+            continue
+    assert "panicked" not in capfd.readouterr().err
+
+
 # ---------------------------------------------------------------------------------------------------------- suspicions
 @pytest.mark.parametrize(
     ("values", "value"),
@@ -548,3 +721,5 @@ def test_row_numbers_and_genres_that_are_no_list_are_suspected():
     items = {"item_id": list(range(12)), "genres": [f"Kind {at} and more" for at in range(12)]}
     codes = [issue.code for issue in validate(frame, items=items).issues]
     assert {"row_numbers", "one_genre"} <= set(codes)
+    lost = frame | {"user": [f"{1 + at / 100:.2f}E+12" for at in range(30)]}
+    assert "lost_digits" in [issue.code for issue in validate(lost).issues]

@@ -45,7 +45,7 @@ def rows(source, **options):
         ("mine.csv", HEADED.replace("\n", "\r\n")),
         ("mine.csv", "\n" + HEADED.rstrip() + "\n\n\n"),
         ("mine.csv", b"\xef\xbb\xbf" + HEADED.encode()),
-        ("mine.csv.gz", gzip.compress(HEADED.encode())),
+        ("mine.csv.gz", gzip.compress(HEADED.encode(), mtime=0)),
         ("unknown ending", HEADED),
         ("mine.csv", HEADED.encode("utf-16")),
     ],
@@ -84,10 +84,19 @@ def test_a_mapping_without_ratings_is_implicit_feedback():
 @pytest.mark.parametrize("text", ["1,10\n2,20\n", "ann,tent\nben,rope\n"])
 def test_a_file_without_ratings_is_implicit_feedback(tmp_path, text):
     path = put(tmp_path, "user,item\n" + text)
+    ids = [int(field) if field.isdigit() else field for field in text.replace("\n", ",").split(",")[:4]]
+    for columns in (None, {"rating": None}):
+        ratings = read(path, columns=columns).ratings
+        assert ratings.to_polars().rows() == [(*ids[:2], 1.0), (*ids[2:], 1.0)]
+        assert ratings.feedback == "implicit"
+
+
+def test_a_column_of_numbers_that_may_be_ratings_must_be_named(tmp_path):
+    path = put(tmp_path, "user,item,much\na,b,3\nc,d,4\n")
     with pytest.raises(InputError, match="No column for rating"):
         read(path)
-    ids = [int(field) if field.isdigit() else field for field in text.replace("\n", ",").split(",")[:4]]
-    assert read(path, columns={"rating": None}).ratings.to_polars().rows() == [(*ids[:2], 1.0), (*ids[2:], 1.0)]
+    assert read(path, feedback="implicit").ratings.matrix.data.tolist() == [1.0, 1.0]
+    assert read(path, columns={"rating": "much"}).ratings.matrix.data.tolist() == [3.0, 4.0]
 
 
 def test_columns_can_be_named(tmp_path):
@@ -288,7 +297,7 @@ pl.DataFrame({"user": [1] * 99, "item": range(99), "rating": [1.0] * 99}).write_
         (b"x" * 10**6, "mine.csv, line 1: longer than 65,536 characters"),
         (b"only one column\n1\n", "mine.csv, line 1: one field only"),
         (b"\x1f\x8bnonsense", "mine.csv: the gzip file is damaged"),
-        (gzip.compress(HEADED.encode())[:-9], "mine.csv: the gzip file is damaged"),
+        (gzip.compress(HEADED.encode(), mtime=0)[:-9], "mine.csv: the gzip file is damaged"),
         (PARQUET.getvalue()[:-20], "mine.csv: the Parquet file is damaged"),
         (ARROW.getvalue()[:-20], "mine.csv: the Arrow file is damaged"),
         (b"PK\x03\x04 no zip at all", "mine.csv: the zip is damaged"),

@@ -28,7 +28,7 @@ from reelated.errors import DataWarning
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (PROJECT / "docs").glob("*.md")))
-EVERY = (*DOCUMENTS, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+EVERY = (*DOCUMENTS, "CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md")
 WIDTH = "96"
 NOT_RUN = {
     "reelated serve": "answers until it is stopped",

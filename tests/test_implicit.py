@@ -119,7 +119,7 @@ def test_audiences_and_batch_lists_have_no_predicted_rating(rec):
 
 
 def test_a_request_for_a_predicted_rating_is_rejected_in_one_sentence(rec):
-    told = "this model predicts no ratings: all ratings of its data are equal, or it was fitted without a rater. "
+    told = "this model predicts no ratings: its data are events or equal ratings, or it was fitted without a rater. "
     told += "List by score."
     assert message(rec.recommend, 0, by="rating") == f"by='rating': {told}"
     assert message(rec.audience, 3, by="rating") == f"by='rating': {told}"
@@ -131,7 +131,7 @@ def test_a_request_for_a_predicted_rating_is_rejected_in_one_sentence(rec):
 def test_a_given_rater_is_not_fitted_and_a_note_reports_it():
     made = reelated.Recommender(EASE(), BPMF(n_samples=7)).fit(bought())
     assert made.models_.rater is None
-    assert made.notes_[-1] == "All ratings are equal: none is predicted, and rater=BPMF(n_samples=7) is not fitted."
+    assert made.notes_[-1] == "Events and equal ratings are not predicted: rater=BPMF(n_samples=7) is not fitted."
     assert not any("equal" in note for note in reelated.Recommender().fit(bought()).notes_)
 
 
@@ -265,9 +265,11 @@ def test_the_terminal_measures_lists_only(file, tmp_path):
     assert told["liked"] is None
 
 
-def test_validation_reports_once_that_all_ratings_are_equal(file):
+def test_validation_reports_events_once(file):
     told = run("check", file).stdout
-    assert "Every rating is 1" in told
+    assert "kind: events" in told
+    assert told.count("Each row is one event, not a rating") == 1
+    assert "Every rating is 1" not in told
     assert "alike" not in told
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated._kernels import CSR, ScoreParams, SimilarityFormula, csr, numba_config, topk
+from reelated._kernels import CSR, ScoreParams, SimilarityFormula, csr, numba_config, packaged_code, topk
 from reelated._kernels.ridge import solve_spd
 from reelated.similarity import as_csc, as_kernel_csr, sizes_and_norms
 
@@ -173,6 +173,8 @@ def test_a_kernel_csr_does_not_copy_its_arrays():
     assert CSR(*arrays).data is arrays[2]
 
 
+KEY = "signature", ("triple", "processor", "+sse2"), ("bytecode", "")
+OTHER = "other signature", *KEY[1:]
 READ_ONLY_SCRIPT = """
 import numpy as np
 from reelated import _kernels
@@ -186,9 +188,9 @@ def test_solve_spd_reads_only_the_lower_triangle(dtype):
     matrix, expected = half.T @ half + np.eye(30), np.arange(30.0)
     system, solution = matrix.astype(dtype), (matrix @ expected).astype(dtype)
     system[np.triu_indices(30, 1)] = np.nan
-    assert solve_spd(system, solution)
+    assert solve_spd(30, system.ravel(), solution, np.empty(4, np.int64))
     assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
-    assert not solve_spd(-np.eye(3, dtype=dtype), np.ones(3, dtype))
+    assert not solve_spd(3, -np.eye(3, dtype=dtype).ravel(), np.ones(3, dtype), np.empty(4, np.int64))
 
 
 @pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])
@@ -209,7 +211,7 @@ def test_kernels_run_from_a_read_only_package(tmp_path, cache):
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert done.stdout.strip() == "[1, 2]", done.stderr
-    assert bool(list(tmp_path.rglob("*.nbi"))) == (cache == "elsewhere")
+    assert bool(list(tmp_path.rglob("*.nbc"))) == (cache == "elsewhere")
 
 
 @pytest.fixture(scope="module")
@@ -234,19 +236,18 @@ def flipped(content):
     return bytes(damaged)
 
 
-@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("change", [lambda content: content[: len(content) // 2], lambda _: b"noise", flipped])
-def test_damaged_compiled_code_is_compiled_again(compiled_cache, tmp_path, suffix, change):
+def test_damaged_compiled_code_is_compiled_again(compiled_cache, tmp_path, change):
     folder = tmp_path / "cache"
     shutil.copytree(compiled_cache, folder)
-    files = list(folder.rglob(f"*{suffix}"))
+    files = list(folder.rglob("*.nbc"))
     assert files
     for file in files:
         file.write_bytes(change(file.read_bytes()))
     done = run_with_cache(folder)
     assert (done.returncode, done.stdout.strip()) == (0, "[1, 2]"), done.stderr
     for file in files:
-        assert numba_config._verified(str(file))
+        assert numba_config._verified(file)
 
 
 def test_compiled_code_is_loaded_from_the_cache(compiled_cache):
@@ -256,27 +257,45 @@ def test_compiled_code_is_loaded_from_the_cache(compiled_cache):
 
 
 def test_a_full_disk_does_not_prevent_a_compiled_kernel(monkeypatch, tmp_path):
-    cache_file = numba_config.CheckedCacheFile(str(tmp_path), "f", "stamp")
-    cache_file.save("key", [1, 2])
-    assert cache_file.load("key") == [1, 2]
+    files = numba_config.KernelFiles(str(tmp_path), "f")
+    files.save(KEY, [1, 2])
+    assert files.load(KEY) == [1, 2]
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    cache_file.save("other", [3])
-    assert cache_file.load("key") == [1, 2]
-    assert cache_file.load("other") is None
+    files.save(OTHER, [3])
+    assert files.load(KEY) == [1, 2]
+    assert files.load(OTHER) is None
+    assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_stale_cache_indexes_are_deleted_and_current_ones_stay(tmp_path):
-    old, new, code = (tmp_path / name for name in ("a.f-1.nbi", "a.g-2.nbi", "a.f-1.1.nbc"))
-    for file in (old, new, code):
+def test_two_processes_that_compile_at_once_keep_each_others_code(tmp_path):
+    one, other = (numba_config.KernelFiles(str(tmp_path), "f") for _ in range(2))
+    one.save(KEY, [1])
+    other.save(OTHER, [2])
+    one.save(KEY, [1])
+    assert (other.load(KEY), one.load(OTHER)) == ([1], [2])
+    another = numba_config.KernelFiles(str(tmp_path), "g")
+    assert another.load(KEY) is None
+
+
+def test_code_for_another_processor_or_numba_is_not_loaded(monkeypatch, tmp_path):
+    files = numba_config.KernelFiles(str(tmp_path), "f")
+    files.save(KEY, [1])
+    assert files.load((KEY[0], ("triple", "another", "+sse2"), KEY[2])) is None
+    monkeypatch.setattr(packaged_code, "toolchain", lambda: ("3.11", "another", "sources"))
+    assert files.load(KEY) is None
+
+
+def test_code_of_other_sources_is_deleted_and_current_code_stays(tmp_path):
+    stale = [tmp_path / name for name in ("a.f-1.py311.nbi", "a.f-1.py311.1.nbc", "a.f-1.py311.00.00.part", "x.nbc")]
+    for file in stale:
         file.write_bytes(b"")
-    os.utime(old, (1, 1))
-    os.utime(code, (1, 1))
+    files = numba_config.KernelFiles(str(tmp_path), "a.f-1.py311")
+    files.save(KEY, [1])
     numba_config.drop_stale_cache(str(tmp_path))
-    assert not old.exists()
-    assert new.exists()
-    assert code.exists()
+    assert [file for file in stale if file.exists()] == []
+    assert files.load(KEY) == [1]
     numba_config.drop_stale_cache(str(tmp_path / "nowhere"))

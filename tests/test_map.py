@@ -46,8 +46,8 @@ ODD = [
 
 
 @pytest.fixture(scope="module")
-def rec(sample):
-    return Recommender().fit(sample)
+def rec(fitted):
+    return fitted
 
 
 @pytest.fixture(scope="module")

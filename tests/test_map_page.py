@@ -126,7 +126,7 @@ def test_without_a_map_the_error_says_when_there_will_be_one(visitor, place, mon
     assert [answer.status_code for answer in answers] == [503] * 3
     where = "" if there else " if the extra is installed: pip install '.[map]'"
     assert answers[0].json()["detail"] == f"There is no map yet. It is drawn after a refit{where}."
-    assert "One moment, please" in answers[1].text
+    assert "Not ready yet" in answers[1].text
 
 
 def test_the_svg_links_to_every_item_and_has_no_scripts(visitor, app):

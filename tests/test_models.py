@@ -501,3 +501,11 @@ def test_entries_outside_the_matrix_are_rejected_before_a_kernel_runs(indices, i
             InputError, match=r"X of shape \(2, 3\) has entries outside its shape: expected column indices"
         ):
             ask(X)
+
+
+def test_weights_of_ratings_are_refused_for_predicted_ratings():
+    X = sp.csr_array(contract.table(12, 9))
+    model, weights = ItemKNN().fit(X), np.ones(X.nnz, np.float32)
+    assert (model.recommend(X, weights=weights).items == model.recommend(X).items).all()
+    with pytest.raises(InputError, match="weights are for the score"):
+        model.recommend(X, by="rating", weights=weights)

@@ -38,8 +38,8 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def rec(data):
-    return Recommender().fit(data)
+def rec(fitted):
+    return fitted
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def test_the_page_names_the_strongest_reasons_of_every_row(rec, profiles, web, b
             elif named:
                 assert text.startswith("Because you rated " + " and ".join(named))
             else:
-                assert text.startswith(("Based on the usual rating", "Loosely related"))
+                assert text.startswith(("Based on its usual rating", "Loosely related"))
 
 
 def test_the_operators_page_of_a_user_names_their_strongest_reasons(rec, data, web):

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import reelated
+from reelated.data import read_items
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.ratings import NO_TIME, Scale
 from reelated.store import Store, StoreUnavailable, default_url, read_export
@@ -219,6 +220,21 @@ def test_a_repeated_import_adds_nothing(small):
     assert again.already == 5
     assert small.about().changes == 5
     assert small.size() == {"users": 3, "items": 3, "ratings": 5}
+
+
+def test_items_are_imported_alone_before_or_after_ratings(store):
+    items = {"id": [10, 50], "name": ["Up (2009)", "Heat (1995)"], "genre": ["A|B", ""]}
+    assert store.import_items(read_items(items)) == 2
+    store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
+    assert store.about().user_id_type == "int"
+    assert store.size() == {"users": 3, "items": 4, "ratings": 5}
+    up, heat = store.items_of([10, 50])
+    assert (up.title, up.year, tuple(up.genres), heat.title) == ("Up", 2009, ("A", "B"), "Heat")
+    store.import_items(read_items({"id": [50, 60], "title": ["Heat 2", "Jaws"]}))
+    assert [item.title for item in store.items_of([10, 50, 60])] == ["Up", "Heat 2", "Jaws"]
+    with pytest.raises(InputError, match="ids are text, those of the store are whole numbers"):
+        store.import_items(read_items({"id": ["x"], "title": ["Y"]}))
+    assert store.size()["items"] == 5
 
 
 def test_an_interrupted_import_resumes_where_it_stopped(store, sample, monkeypatch):

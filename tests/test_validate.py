@@ -152,8 +152,9 @@ def test_users_with_one_rating_or_equal_ratings_are_reported():
 
 
 def test_equal_ratings_are_reported():
-    frame = {"user": GOOD["user"], "item": GOOD["item"]}
-    assert issue_of(validate(frame, columns={"rating": None}), "one_value").severity == "warning"
+    report = validate({"user": GOOD["user"], "item": GOOD["item"], "rating": [1.0] * 5})
+    assert issue_of(report, "one_value").severity == "warning"
+    assert report.kind == "constant"
 
 
 def test_a_single_user_or_item_is_reported():

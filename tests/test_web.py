@@ -61,9 +61,9 @@ def web(app):
 
 
 @pytest.fixture(scope="module")
-def rec(sample):
+def rec(fitted):
     """The same model as the served one, with its ratings."""
-    return reelated.Recommender().fit(sample)
+    return fitted
 
 
 def plain(answers):
@@ -601,12 +601,12 @@ def test_the_log_has_every_request_and_no_user_id(web, caplog):
     assert not [value for value in vars(line).values() if "/users/42" in str(value) or "Bearer" in str(value)]
 
 
-def test_the_model_endpoint_describes_the_served_model(web, sample):
+def test_the_model_endpoint_describes_the_served_model(web, sample, fitted):
     result = web.get("/api/model").json()
     assert (result["version"], result["ratings"], result["name"]) == (1, len(sample.ratings), sample.name)
     assert result["accuracy"]["rmse"] < 1.2
     assert result["last_refit"]["outcome"] == "switched"
-    models = reelated.Recommender().fit(sample).models_
+    models = fitted.models_
     assert (result["ranker"]["model"], result["rater"]["model"]) == tuple(type(model).__name__ for model in models)
     assert models.rater.get_params().items() <= result["rater"].items()
 

@@ -25,12 +25,14 @@ def main(extras):
     if not os.path.exists(PYTHON) and run(sys.executable, "-m", "venv", VENV).returncode:
         return "Python %s has no venv. On Debian or Ubuntu: apt install python3-venv. Then try again." % here
     target = ROOT + ("[%s]" % ",".join(extras) if extras else "")
-    done = run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", target)
-    if done.returncode:
+    # --no-compile: Python compiles the modules that are used at their first import, a tenth of what pip would compile
+    pip = (PYTHON, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", "--progress-bar", "off")
+    failed = watched((*pip, "--editable", target))
+    if failed:
         return (
             "%s\nThe packages could not be installed on Python %s. Is there a network? "
             "If this Python is newer than a package supports, try another: make PYTHON=python3.12 demo"
-        ) % (done.stderr.strip()[-2000:], here)
+        ) % (failed, here)
     with open(stamp, "w") as file:
         file.write(fingerprint())
     return None
@@ -39,6 +41,20 @@ def main(extras):
 def run(*command):
     """Run a command quietly."""
     return subprocess.run(command, capture_output=True, text=True)
+
+
+def watched(command):
+    """Run pip, and show in a terminal what it does, on one line; return its errors, or None."""
+    printed = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True) as pip:
+        for line in pip.stdout:
+            printed.append(line)
+            if sys.stdout.isatty() and line.split(None, 1)[:1] in (["Collecting"], ["Downloading"], ["Installing"]):
+                sys.stdout.write("\r\033[K  " + line.strip()[:70])
+                sys.stdout.flush()
+    if sys.stdout.isatty():
+        sys.stdout.write("\r\033[K")
+    return "".join(printed).strip()[-2000:] if pip.returncode else None
 
 
 def fingerprint():

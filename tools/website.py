@@ -23,13 +23,13 @@ HOME = "docs/start-here.md"
 CHAPTERS = {
     "Guide": [
         "Start here <self>",
-        *("tutorial", "your-data", "how-it-works", "which-setting", "evaluation", "not-movies"),
+        *("tutorial", "your-data", "how-it-works", "which-setting", "evaluation", "not-movies", "events"),
         *("engine", "service", "page", "running", "spark"),
     ],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
     "Measured": ["accuracy", "measures", "ratings", "speed", "benchmarks"],
-    "Project": ["contributing", "changelog", "security"],
+    "Project": ["contributing", "releasing", "changelog", "security"],
 }
 """The pages in the order of the menu."""
 BLOCK_OR_LINK = re.compile(r"^(`{3,}).*?^\1$|(?<=\]\()([^)\s#]+)(?=[)#])", re.MULTILINE | re.DOTALL)
@@ -41,7 +41,7 @@ def pages() -> dict[str, str]:
     """Return where each file of the repository stands in the site."""
     documents = {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
     examples = {f"{name}.ipynb": f"{name}.md" for name in CHAPTERS["Examples"]}
-    project = {name: name.lower() for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")}
+    project = {name: name.lower() for name in ("CONTRIBUTING.md", "RELEASING.md", "CHANGELOG.md", "SECURITY.md")}
     others = {"benchmarks/README.md": "benchmarks.md", HOME: "index.md", "README.md": "index.md"}
     return documents | examples | project | others
 

@@ -1,20 +1,45 @@
 """Reelated: from a ratings file to explained recommendations."""
 
-import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-try:
+from reelated._version import __version__
+
+if TYPE_CHECKING:
     from reelated import plot
-    from reelated._version import __version__
-    from reelated.data import ValidationReport, read, validate
+    from reelated.data.read import read
+    from reelated.data.report import ValidationReport
+    from reelated.data.validate import validate
     from reelated.errors import InputError
-    from reelated.evaluation import evaluate, tune
+    from reelated.evaluation.evaluate import evaluate
+    from reelated.evaluation.tuning import tune
     from reelated.models import BPMF, EASE, BiasModel, ItemKNN, Popularity
     from reelated.ratings import Dataset, Ratings
     from reelated.recommender import Recommender, textbook
-except KeyboardInterrupt:  # Ctrl-C while the command loads its libraries, which takes a second
-    if sys.argv[0] == "-m" or sys.argv[0].replace("\\", "/").rpartition("/")[2] in ("reelated", "reelated.exe"):
-        sys.exit(130)
-    raise
 
 __all__ = ["BPMF", "EASE", "BiasModel", "Dataset", "InputError", "ItemKNN", "Popularity", "Ratings", "Recommender"]
 __all__ += ["ValidationReport", "__version__", "evaluate", "plot", "read", "textbook", "tune", "validate"]
+
+_MODULES = {
+    "data": ("ValidationReport", "read", "validate"),
+    "errors": ("InputError",),
+    "evaluation": ("evaluate", "tune"),
+    "models": ("BPMF", "EASE", "BiasModel", "ItemKNN", "Popularity"),
+    "ratings": ("Dataset", "Ratings"),
+    "recommender": ("Recommender", "textbook"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name, or a package, when it is first used: NumPy, numba and polars take most of a second."""
+    for module, names in _MODULES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"reelated.{module}"), name)
+            return value
+    if name in ("data", "errors", "evaluation", "models", "plot", "ratings", "recommender"):
+        return import_module(f"reelated.{name}")
+    raise AttributeError(f"module 'reelated' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,6 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import polars as pl
 
 
 class Advice(StrEnum):
@@ -31,6 +30,8 @@ class Advice(StrEnum):
     DUPLICATES = "Choose duplicates='last', 'first' or 'mean'."
     NAME_COLUMNS = "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}."
     NAME_ITEM_COLUMNS = "Name the columns with item_columns={'item_id': …, 'title': …}."
+    OWN_COLUMNS = "Name them with columns={'title': …, 'year': …, 'rating': …}."
+    HIGHEST_RATING = "Say highest=10, or whatever the highest possible rating of the table is."
     NAME_POSITIONS = "Name the columns by position: columns={'user_id': 1, 'item_id': 2, 'rating': 3}."
     MAP_WORDS = "Map words to ratings: map={'like': 1, 'dislike': 0}."
     WITHOUT_TIMES = "To read without times: columns={'timestamp': None}."
@@ -50,6 +51,7 @@ class Advice(StrEnum):
     STOPS_AT_DUPLICATES = "stops here; duplicates='last', 'first' or 'mean' goes on."
     OBSERVES_SCALE = "does so; scale=(low, high, step) says otherwise."
     KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses what is off it."
+    SUMS_EVENTS = "sums them for each user and item; feedback='explicit' takes them as ratings."
     KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
 
 
@@ -85,8 +87,13 @@ class Wording(NamedTuple):
 
 
 PYTHON = Wording()
-LIBRARY_ERRORS = (Exception, pl.exceptions.PanicException)
-"""What a library may raise on damaged data; a panic of polars is not an `Exception`."""
+
+
+def library_errors() -> tuple[type[BaseException], ...]:
+    """Return what a library may raise on damaged data; a panic of polars is not an `Exception`."""
+    from polars.exceptions import PanicException
+
+    return Exception, PanicException
 
 
 class _NoValue(Enum):  # an enumeration, because its members stay the same when pickled

@@ -18,7 +18,6 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +31,8 @@ Progress = Callable[[float], None]
 
 def n_threads() -> int:
     """Return the number of threads to use: numba's (`NUMBA_NUM_THREADS`), at most the container's CPU quota."""
+    import numba
+
     return min(numba.get_num_threads(), cpu_quota())
 
 

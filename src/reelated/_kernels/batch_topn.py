@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.numba_config import njit_nogil
 from reelated._kernels.simd import LANES, add_scaled, lowest_bit, mask_above_each, set_zero
 from reelated._kernels.topk import insert_sorted
 
@@ -49,7 +49,6 @@ class RowGroup(NamedTuple):
     scores: np.ndarray
 
 
-@njit_nogil
 def _empty_group(n_items, capacity):
     return RowGroup(
         np.zeros(n_items * LANES, np.float32),
@@ -63,7 +62,6 @@ def _empty_group(n_items, capacity):
     )
 
 
-@njit_nogil
 def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
     """Write the top `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own position in `out`.
 
@@ -72,6 +70,14 @@ def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
     n_items, capacity = len(graph.by_row.indptr) - 1, n + EXTRA_CANDIDATES
     group, row_values, exact = _empty_group(n_items, capacity), np.full(n_items, np.nan), np.empty(capacity)
     slack = 1 + 2 * ROUNDING * (3 + np.diff(graph.by_row.indptr).max())  # bound of the rounding errors of a sum
+    _topn_groups(
+        start, stop, order, rows, graph, item_mask, keep_seen, n, float(slack), group, row_values, exact, out
+    )  # fmt: skip
+
+
+@njit_nogil
+def _topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, slack, group, row_values, exact, out):
+    n_items, capacity = len(row_values), len(exact)
     for g in range(start, stop):
         members = order[g * LANES : (g + 1) * LANES]
         size = _load_group(members, rows, keep_seen, group)
@@ -87,7 +93,7 @@ def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
             out.counts[u] = _certain_top_n(items, exact, bound, n, out.items[part], out.scores[part])
 
 
-@njit_no_alloc
+@njit_nogil
 def _load_group(members, rows, keep_seen, group):
     """Load the values of the rows side by side; collect the items that any row holds and return their number."""
     size = 0
@@ -104,7 +110,7 @@ def _load_group(members, rows, keep_seen, group):
     return size
 
 
-@njit_no_alloc
+@njit_nogil
 def _scatter(size, by_column, group):
     """Scatter the values of the rows to the items that they predict; `by_column` is S in CSC form."""
     for c in range(size):
@@ -115,7 +121,7 @@ def _scatter(size, by_column, group):
             add_scaled(group.sums, np.int64(targets[q]) * LANES, group.values, item * LANES, strengths[q])
 
 
-@njit_no_alloc
+@njit_nogil
 def _select_candidates(n_items, item_mask, capacity, group):
     """Select for each row the `capacity` highest positive sums, in descending order, and clear the sums."""
     for lane in range(LANES):
@@ -132,7 +138,7 @@ def _select_candidates(n_items, item_mask, capacity, group):
         set_zero(group.sums, np.int64(item) * LANES)
 
 
-@njit_no_alloc
+@njit_nogil
 def _reset(size, group):
     """Clear the values of the rows."""
     for c in range(size):
@@ -140,7 +146,7 @@ def _reset(size, group):
         group.in_union[group.union[c]] = False
 
 
-@njit_no_alloc
+@njit_nogil
 def _exact_scores(u, rows, similarity, items, row_values, exact):
     """Compute the scores of a row's candidates in float64, neighbours in ascending order."""
     for p in range(rows.indptr[u], rows.indptr[u + 1]):
@@ -155,7 +161,7 @@ def _exact_scores(u, rows, similarity, items, row_values, exact):
         row_values[rows.indices[p]] = np.nan
 
 
-@njit_no_alloc
+@njit_nogil
 def _certain_top_n(items, exact, bound, n, out_items, out_scores):
     """Write the `n` best candidates; return `n`, or −1 where an item outside them might score higher."""
     if len(items) < n:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.blocked_gram import CHUNK_USERS, WORDS
-from reelated._kernels.csr import bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.csr import BitSet, bitset_add, drain_sorted, empty_bitset
+from reelated._kernels.numba_config import njit_nogil
 from reelated._kernels.simd import LANES, add_tile, count_tile
-from reelated._kernels.similarity import apply_shrinkage, cosine, pearson
-from reelated._kernels.topk import top_k_by_abs
+from reelated._kernels.similarity import apply_shrinkage, cosine, empty_rows, pearson
+from reelated._kernels.topk import keep_top_k, kth_smallest
 
 
 class BlockAccumulator(NamedTuple):
@@ -31,7 +31,7 @@ class BlockAccumulator(NamedTuple):
     moments: np.ndarray
 
 
-@njit_no_alloc
+@njit_nogil
 def add_dense_block(accumulator, low, high, dense, values):
     """Add the products of the dense block for the items from `low`, a multiple of eight, to `high`."""
     width = accumulator.sums.shape[1]
@@ -46,7 +46,7 @@ def add_dense_block(accumulator, low, high, dense, values):
                 count_tile(accumulator.counts, start, width, dense.rated, own // 64, dense.rated, other // 64, WORDS)
 
 
-@njit_no_alloc
+@njit_nogil
 def add_sparse_rows(accumulator, low, high, rows, prefix_lengths, users, offsets):
     """Add the products of whole rows outside the dense block for items `low … high`.
 
@@ -73,37 +73,54 @@ def add_sparse_rows(accumulator, low, high, rows, prefix_lengths, users, offsets
             p += 1
 
 
-@njit_nogil
 def finalize(accumulator, start, stop, order, sizes, norms, formula, n_neighbors):
     """Return rows `start … stop` of the similarity as `similarity_rows` does.
 
     Rows and columns of the accumulator are popularity ranks, which also index `sizes` and `norms`; `order[rank]` is the
     item.
     """
+    out = empty_rows(stop - start, min(n_neighbors, len(order)), accumulator.sums.dtype)
     n_items, dtype = len(order), accumulator.sums.dtype
-    ranks, values = np.empty(n_items, np.int32), np.empty(n_items, dtype)
-    bitset, items, positions = empty_bitset(n_items), np.empty(n_items, np.int32), np.empty(n_items, np.int64)
-    capacity = (stop - start) * min(n_neighbors, n_items)
-    lengths, filled = np.zeros(stop - start, np.int64), 0
-    out_items, out_values = np.empty(capacity, np.int32), np.empty(capacity, dtype)
-    out_common = np.empty(capacity, np.int32)
+    work = RowWorkspace(
+        np.empty(n_items, np.int32), np.empty(n_items, dtype), empty_bitset(n_items), np.empty(n_items, np.int32),
+        np.empty(n_items, np.int64), np.empty(n_items, dtype),
+    )  # fmt: skip
+    filled = _finalize(accumulator, start, stop, order, sizes, norms, formula, n_neighbors, work, out)
+    return out.lengths, out.items[:filled], out.values[:filled], out.common[:filled]
+
+
+class RowWorkspace(NamedTuple):
+    """Workspace for one row: ranks and similarities, and what sorts them by item."""
+
+    ranks: np.ndarray
+    values: np.ndarray
+    bitset: BitSet
+    items: np.ndarray
+    positions: np.ndarray
+    sizes: np.ndarray
+
+
+@njit_nogil
+def _finalize(accumulator, start, stop, order, sizes, norms, formula, n_neighbors, work, out):
+    filled = 0
     for i in range(start, stop):
-        n = _row_similarities(accumulator, i, sizes, norms, formula, ranks, values)
+        n = _row_similarities(accumulator, i, sizes, norms, formula, work.ranks, work.values)
         if n > n_neighbors:
-            n = _prune(ranks, values, n, n_neighbors)
+            n = _prune(work.ranks, work.values, n, n_neighbors, work.sizes)
         for c in range(n):
-            bitset_add(bitset, order[ranks[c]], c)
-        drain_sorted(bitset, items, positions, 0)
-        chosen = top_k_by_abs(values[positions[:n]], n_neighbors)
-        for c in chosen:
-            out_items[filled], out_values[filled] = items[c], values[positions[c]]
-            out_common[filled] = accumulator.counts[i - accumulator.low, ranks[positions[c]]]
+            bitset_add(work.bitset, np.int64(order[work.ranks[c]]), np.int64(c))
+        drain_sorted(work.bitset, work.items, work.positions, 0)
+        n_kept = keep_top_k(work.values, work.positions, n, n_neighbors, work.sizes)
+        for k in range(n_kept):
+            c = work.positions[k]
+            out.items[filled], out.values[filled] = order[work.ranks[c]], work.values[c]
+            out.common[filled] = accumulator.counts[i - accumulator.low, work.ranks[c]]
             filled += 1
-        lengths[i - start] = len(chosen)
-    return lengths, out_items[:filled], out_values[:filled], out_common[:filled]
+        out.lengths[i - start] = n_kept
+    return filled
 
 
-@njit_no_alloc
+@njit_nogil
 def _row_similarities(accumulator, i, sizes, norms, formula, ranks, values):
     """Write the ranks of the items similar to item `i` and their similarities; return how many."""
     sums, counts, n = accumulator.sums[i - accumulator.low], accumulator.counts[i - accumulator.low], 0
@@ -121,12 +138,14 @@ def _row_similarities(accumulator, i, sizes, norms, formula, ranks, values):
 
 
 @njit_nogil
-def _prune(ranks, values, n, k):
+def _prune(ranks, values, n, k, sizes):
     """Move the `k` strongest of the first `n`, ties included, to the front; return how many."""
-    size, kept = np.abs(values[:n]), 0
-    # ties stay: `top_k_by_abs` chooses among them by item index, and the ranks are in another order
-    threshold = np.partition(size, n - k)[n - k]
+    # ties stay: `keep_top_k` chooses among them by item index, and the ranks are in another order
     for c in range(n):
-        ranks[kept], values[kept] = ranks[c], values[c]
-        kept += size[c] >= threshold
+        sizes[c] = abs(values[c])
+    threshold, kept = kth_smallest(sizes, n, n - k), 0
+    for c in range(n):
+        if abs(values[c]) >= threshold:
+            ranks[kept], values[kept] = ranks[c], values[c]
+            kept += 1
     return kept

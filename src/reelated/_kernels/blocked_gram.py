@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.numba_config import njit_nogil
 from reelated._kernels.simd import (
     LANES,
     add_tile,
@@ -64,23 +64,32 @@ class DenseBlock(NamedTuple):
     rated: np.ndarray
 
 
-@njit_nogil
 def sort_rows(start, stop, rows, users, rank, indptr, items, values):
     """Write rows `start … stop`, those of `users` in the input, with items renumbered and sorted by `rank`."""
     bitset, positions = empty_bitset(len(rank)), np.empty(len(rank), np.int64)
+    _sort_rows(start, stop, rows, users, rank, indptr, items, values, bitset, positions)
+
+
+@njit_nogil
+def _sort_rows(start, stop, rows, users, rank, indptr, items, values, bitset, positions):
     for u in range(start, stop):
         for p in range(rows.indptr[users[u]], rows.indptr[users[u] + 1]):
-            bitset_add(bitset, rank[rows.indices[p]], p)
+            bitset_add(bitset, np.int64(rank[rows.indices[p]]), p)
         for c in range(drain_sorted(bitset, items, positions, indptr[u])):
             values[indptr[u] + c] = rows.data[positions[c]]
 
 
-@njit_nogil
 def dense_widths(rows, n_items, max_size):
     """Return for each chunk of users how many items are worth a dense product; at most `max_size` numbers in all."""
-    n_groups, n_users = (n_items + LANES - 1) // LANES, len(rows.indptr) - 1
-    widths, additions = np.zeros((n_users + CHUNK_USERS - 1) // CHUNK_USERS, np.int64), np.empty(n_groups)
-    widest, left = n_groups * LANES, max_size
+    n_groups, n_users = -(-n_items // LANES), len(rows.indptr) - 1
+    widths = np.zeros(-(-n_users // CHUNK_USERS), np.int64)
+    return widths[: _write_dense_widths(rows, max_size, widths, np.empty(n_groups))]
+
+
+@njit_nogil
+def _write_dense_widths(rows, max_size, widths, additions):
+    """Write the widths of the chunks; return how many chunks the dense block has."""
+    widest, left, n_users = len(additions) * LANES, max_size, len(rows.indptr) - 1
     for c in range(len(widths)):
         additions[:] = 0
         for u in range(c * CHUNK_USERS, min(n_users, (c + 1) * CHUNK_USERS)):
@@ -93,12 +102,12 @@ def dense_widths(rows, n_items, max_size):
                 best, widths[c] = saving, (group + 1) * LANES
         left -= widths[c] * CHUNK_USERS
         if widths[c] == 0 or left < 0:
-            return widths[:c]
+            return c
         widest = widths[c]
-    return widths
+    return len(widths)
 
 
-@njit_no_alloc
+@njit_nogil
 def fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths):
     """Write `sparse`, a number for each rating of `rows`, into chunks `start … stop` of the dense block.
 
@@ -116,7 +125,7 @@ def fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths):
         prefix_lengths[u] = p - rows.indptr[u]
 
 
-@njit_no_alloc
+@njit_nogil
 def count_user_blocks(rows, prefix_lengths, block_of, starts):
     """Count into `starts[b + 1]` the users with items of block `b` after the dense block."""
     for u in range(len(rows.indptr) - 1):
@@ -128,7 +137,7 @@ def count_user_blocks(rows, prefix_lengths, block_of, starts):
                 last = block
 
 
-@njit_no_alloc
+@njit_nogil
 def list_user_blocks(rows, prefix_lengths, block_of, fill, users, offsets):
     """Write for each block, from `fill[b]` on, its users and the offset in their rows where its items begin."""
     for u in range(len(rows.indptr) - 1):
@@ -144,7 +153,7 @@ def list_user_blocks(rows, prefix_lengths, block_of, fill, users, offsets):
 # sums[i, j] += left[i] * right[j];  counts[i, j] += 1      for every user, i of the block, j before i in the row
 #
 # `sums` and `counts` are flat: a row of `block.high` partners for each item of the block. `counts` may be None.
-@njit_no_alloc
+@njit_nogil
 def add_dense_products(block, dense, left, right, sums, counts):
     """Add the products of a block's items with more popular ones within the dense block."""
     first, width = block.low // LANES, block.high
@@ -160,7 +169,7 @@ def add_dense_products(block, dense, left, right, sums, counts):
                     count_tile(counts, start, width, dense.rated, own // 64, dense.rated, other // 64, WORDS)
 
 
-@njit_no_alloc
+@njit_nogil
 def add_sparse_products(block, start, stop, rows, left, right, sums, counts):
     """Add the products of a block's items with more popular ones for its users `start … stop`."""
     for v in range(start, stop):
@@ -185,7 +194,7 @@ class SimilarityInputs(NamedTuple):
     order: np.ndarray
 
 
-@njit_no_alloc
+@njit_nogil
 def select_neighbors(block, sums, counts, moments, inputs, buffers):
     """Turn a block's sums into similarities, push those that reach a threshold to both buffers, and clear the sums."""
     one, slack, infinity = np.uint64(1), (buffers.capacity - buffers.n_neighbors) // 2, np.uint64(0x7F800000)
@@ -212,16 +221,16 @@ def select_neighbors(block, sums, counts, moments, inputs, buffers):
                 full |= buffers.filled[j] == buffers.capacity
             if full:
                 for j in range(group, group + LANES):
-                    compact(buffers, j, 1)
+                    compact(buffers, j, np.int64(1))
             if buffers.filled[i] > buffers.capacity - LANES:
-                compact(buffers, i, LANES)
+                compact(buffers, i, np.int64(LANES))
         sums[row : row + end] = 0
         counts[row : row + end] = 0
         if moments is not None:
             moments[:, row : row + end] = 0
 
 
-@njit_no_alloc
+@njit_nogil
 def sums_to_similarities(i, row, sums, counts, moments, inputs):
     """Turn the sums of item `i`, from position `row` on, into similarities; return how many are not 0."""
     n_nonzero = np.int32(0)

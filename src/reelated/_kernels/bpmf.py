@@ -6,11 +6,12 @@ Samples are independent of each other, so eight are processed at a time: they li
 every array, and a user's state stays in the L1 cache. The last group is padded with a repeated sample, not counted.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.numba_config import njit_nogil
 from reelated._kernels.simd import (
     LANES,
     TILE_COLUMNS,
@@ -64,37 +65,27 @@ class PosteriorState(NamedTuple):
     value2: np.ndarray
 
 
-@njit_nogil
 def empty_state(samples):
-    """Allocate a user's state, which `count_ratings` and `accumulate`, or `downdate`, fill."""
+    """Allocate a user's state, which `count_ratings` and `add_ratings`, or `downdate`, fill."""
     _, D, n_implicit, _ = samples.implicit_slope.shape
-    line, R = D * LANES, D // TILE_COLUMNS * TILE_COLUMNS + TILE_COLUMNS
+    R = D // TILE_COLUMNS * TILE_COLUMNS + TILE_COLUMNS
     state = PosteriorState(
-        np.zeros(1),
-        np.empty(n_implicit),
-        aligned(R * R * LANES).reshape(R, R, LANES),
-        aligned(D * line).reshape(D, D, LANES),
-        aligned(line).reshape(D, LANES),
-        aligned(line).reshape(D, LANES),
-        aligned(line).reshape(D, LANES),
-        aligned(R * BATCH * LANES).reshape(R, BATCH, LANES),
-        aligned(n_implicit * LANES).reshape(n_implicit, LANES),
-        aligned(LANES),
-        aligned(LANES),
-    )
+        np.zeros(1), np.empty(n_implicit), aligned(R, R), aligned(D, D), aligned(D), aligned(D), aligned(D),
+        aligned(R, BATCH), aligned(n_implicit), aligned(), aligned(),
+    )  # fmt: skip
     state.batch[:] = 0.0
     return state
 
 
-@njit_nogil
-def aligned(size):
-    """Return an array that begins at a cache line, so that eight float64 never span two lines."""
+def aligned(*shape):
+    """Return an array of eight numbers for each cell; it begins at a cache line, so that eight never span two."""
+    size = math.prod(shape) * LANES
     buffer = np.empty(size + LANES)
     skip = -(buffer.ctypes.data // 8) % LANES
-    return buffer[skip : skip + size]
+    return buffer[skip : skip + size].reshape(*shape, LANES)
 
 
-@njit_no_alloc
+@njit_nogil
 def batched_cholesky(L):
     """Replace the lower triangle of eight symmetric matrices by their Cholesky factors, the diagonal inverted."""
     # fused multiply-adds and reciprocals: the bits differ from those of `gibbs.cholesky` and LAPACK
@@ -109,7 +100,7 @@ def batched_cholesky(L):
             L[a, a, lane] = 1.0 / np.sqrt(L[a, a, lane])
 
 
-@njit_no_alloc
+@njit_nogil
 def batched_solve_lower(L, b):
     """Replace `b` by the solution of `L x = b`."""
     D = len(b)
@@ -118,7 +109,7 @@ def batched_solve_lower(L, b):
         multiply_lanes(b, a * LANES, L, (a * D + a) * LANES)
 
 
-@njit_no_alloc
+@njit_nogil
 def batched_solve_upper(L, b):
     """Replace `b` by the solution of `Lᵀ x = b`."""
     D = len(b)
@@ -127,20 +118,20 @@ def batched_solve_upper(L, b):
         multiply_lanes(b, a * LANES, L, (a * D + a) * LANES)
 
 
-@njit_no_alloc
+@njit_nogil
 def flat_index(samples, i, g):
     """Return the flat position of item `i` in sample group `g`."""
     _, n_items, D, _ = samples.item_factors.shape
     return (g * n_items + i) * D * LANES
 
 
-@njit_no_alloc
+@njit_nogil
 def n_used_lanes(samples, g):
     """Return the number of samples in group `g`, padding excluded."""
     return min(LANES, samples.n_samples - g * LANES)
 
 
-@njit_no_alloc
+@njit_nogil
 def load_factors(samples, g, i, q):
     """Load `q_i = (1, v_i)`."""
     begin = flat_index(samples, i, g)
@@ -150,42 +141,43 @@ def load_factors(samples, g, i, q):
         load_lanes(q, a * LANES, samples.item_factors, begin + a * LANES)
 
 
-@njit_no_alloc
+@njit_nogil
 def log_count(samples, n):
     """Return the factor of `activity_slope` for `n` ratings: log n, clipped to the range seen in the fit."""
     return np.log(min(max(n, samples.min_ratings), samples.max_ratings))
 
 
-@njit_no_alloc
+@njit_nogil
 def inverse_sqrt(n):
     """Return 1 / √n, the factor of `implicit_sum`; 0 without ratings."""
     return 1.0 / np.sqrt(n) if n > 0.5 else 0.0
 
 
-@njit_no_alloc
+@njit_nogil
 def count_ratings(samples, indices, state):
     """Set the number of ratings and `implicit_sum`, which are the same for all samples."""
     state.n_ratings[0] = len(indices)
     state.implicit_sum[:] = 0.0
-    for j in indices:
+    for p in range(len(indices)):
         for f in range(len(state.implicit_sum)):
-            state.implicit_sum[f] += samples.implicit_factors[j, f]
+            state.implicit_sum[f] += samples.implicit_factors[indices[p], f]
 
 
-@njit_no_alloc
+@njit_nogil
 def add_ratings(samples, g, indices, data, state):
-    """Add ratings to a user's sums, `BATCH` at a time."""
+    """Compute a user's sums, `BATCH` ratings at a time; `count_ratings` must have been called before `solve`."""
     D, R = len(state.mean), len(state.sums)
+    state.sums[:] = 0.0
     for first in range(0, len(indices), BATCH):
         n = min(BATCH, len(indices) - first)
         for k in range(n):
-            load_rating(samples, g, indices[first + k], data[first + k], state.batch, k)
+            load_rating(samples, g, np.int64(indices[first + k]), data[first + k], state.batch, k)
         for a in range(0, D + 1, TILE_ROWS):
             for c in range(0, a + TILE_ROWS, TILE_COLUMNS):
                 add_outer(state.sums, (a * R + c) * LANES, R * LANES, state.batch, a, c, BATCH, n)
 
 
-@njit_no_alloc
+@njit_nogil
 def subtract_rating(samples, g, j, rating, state):
     """Subtract one rating from a user's sums."""
     D, R = len(state.mean), len(state.sums)
@@ -195,7 +187,7 @@ def subtract_rating(samples, g, j, rating, state):
             subtract_outer(state.sums, (a * R + c) * LANES, R * LANES, state.batch, a, c, BATCH, 1)
 
 
-@njit_no_alloc
+@njit_nogil
 def load_rating(samples, g, j, rating, out, k):
     """Load `w_j = (q_j, r_j − offset_j)` as the `k`-th of the ratings added together."""
     begin, D = flat_index(samples, j, g), samples.user_mean.shape[1]
@@ -206,7 +198,7 @@ def load_rating(samples, g, j, rating, out, k):
         load_lanes(out, (a * BATCH + k) * LANES, samples.item_factors, begin + a * LANES)
 
 
-@njit_no_alloc
+@njit_nogil
 def solve(samples, g, state):
     """Compute the prior mean, the Cholesky factor and the posterior mean from a user's sums."""
     (D, _), n_implicit, n, R = state.mean.shape, len(state.implicit_sum), state.n_ratings[0], len(state.sums)
@@ -234,17 +226,9 @@ def solve(samples, g, state):
     batched_solve_upper(L, z)
 
 
-@njit_no_alloc
-def accumulate(samples, g, indices, data, state):
-    """Compute a user's state from a row of ratings; `count_ratings` must have been called."""
-    state.sums[:] = 0.0
-    add_ratings(samples, g, indices, data, state)
-    solve(samples, g, state)
-
-
-@njit_no_alloc
+@njit_nogil
 def downdate(samples, g, state, j, rating, other):
-    """Copy the state with one rating removed (leave-one-out)."""
+    """Copy the sums of a state with one rating removed (leave-one-out)."""
     other.n_ratings[0] = state.n_ratings[0] - 1.0
     for f in range(len(state.implicit_sum)):
         other.implicit_sum[f] = state.implicit_sum[f] - samples.implicit_factors[j, f]
@@ -252,10 +236,9 @@ def downdate(samples, g, state, j, rating, other):
     for p in range(0, state.sums.size, LANES):
         load_lanes(other.sums, p, state.sums, p)
     subtract_rating(samples, g, j, rating, other)
-    solve(samples, g, other)
 
 
-@njit_no_alloc
+@njit_nogil
 def predicted_rating(samples, g, z, i, value):
     """Return an item's predicted ratings summed over the samples; `value` holds each of them."""
     total = 0.0
@@ -267,7 +250,7 @@ def predicted_rating(samples, g, z, i, value):
     return total
 
 
-@njit_no_alloc
+@njit_nogil
 def predictive_variance(samples, g, state, i):
     """Return Σ variance and Σ `value`² over the samples; `predicted_rating` must have filled `value`."""
     y, variance, squares = state.q, 0.0, 0.0
@@ -281,59 +264,105 @@ def predictive_variance(samples, g, state, i):
     return variance, squares
 
 
-@njit_nogil
 def bpmf_pairs(start, stop, rows, users, items, samples, with_variance):
     """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out."""
     totals, squares, variance = np.zeros(stop - start), np.zeros(stop - start), np.zeros(stop - start)
-    state, other, first = empty_state(samples), empty_state(samples), start
-    while first < stop:
-        u, last = users[first], first + 1
-        while last < stop and users[last] == u:
+    pairs, held = Pairs(users[start:stop], items[start:stop]), np.full(stop - start, -1)
+    find_pairs(rows, pairs, held)
+    # without a second state, a kernel that leaves no rating out is compiled, which takes half the time
+    state, other = empty_state(samples), empty_state(samples) if (held >= 0).any() else None
+    _bpmf_pairs(rows, pairs, held, samples, with_variance, state, other, totals, squares, variance)
+    means = totals / samples.n_samples  # variance = mean of the variances + variance of the means
+    return means, variance / samples.n_samples + np.maximum(squares / samples.n_samples - means**2, 0.0)
+
+
+class Pairs(NamedTuple):
+    """Pairs of a row and an item, sorted by row."""
+
+    users: np.ndarray
+    items: np.ndarray
+
+
+@njit_nogil
+def find_pairs(rows, pairs, held):
+    """Write where a row holds the item of its pair."""
+    for p in range(len(held)):
+        low, high = rows.indptr[pairs.users[p]], rows.indptr[pairs.users[p] + 1]
+        end = high
+        while low < high:
+            middle = (low + high) >> 1
+            if rows.indices[middle] < pairs.items[p]:
+                low = middle + 1
+            else:
+                high = middle
+        if low < end and rows.indices[low] == pairs.items[p]:
+            held[p] = low
+
+
+@njit_nogil
+def _bpmf_pairs(rows, pairs, held, samples, with_variance, state, other, totals, squares, variance):
+    first = 0
+    while first < len(held):
+        u, last = pairs.users[first], first + 1
+        while last < len(held) and pairs.users[last] == u:
             last += 1
         indices = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
         data = rows.data[rows.indptr[u] : rows.indptr[u + 1]]
         count_ratings(samples, indices, state)
         for g in range(len(samples.alpha)):
-            accumulate(samples, g, indices, data, state)
+            add_ratings(samples, g, indices, data, state)
+            solved = False
             for p in range(first, last):
-                i, used = items[p], state
-                position = np.searchsorted(indices, i)
-                if position < len(indices) and indices[position] == i:
-                    downdate(samples, g, state, i, data[position], other)
-                    used = other
-                totals[p - start] += predicted_rating(samples, g, used.mean, i, used.value)
+                i, used, ready = np.int64(pairs.items[p]), state, solved
+                if other is not None:
+                    if held[p] >= 0:
+                        downdate(samples, g, state, i, rows.data[held[p]], other)
+                        used, ready = other, False
+                    else:
+                        solved = True
+                else:
+                    solved = True
+                if not ready:
+                    solve(samples, g, used)
+                totals[p] += predicted_rating(samples, g, used.mean, i, used.value)
                 if with_variance:
                     inner_variance, square = predictive_variance(samples, g, used, i)
-                    variance[p - start] += inner_variance
-                    squares[p - start] += square
+                    variance[p] += inner_variance
+                    squares[p] += square
         first = last
-    means = totals / samples.n_samples  # variance = mean of the variances + variance of the means
-    return means, variance / samples.n_samples + np.maximum(squares / samples.n_samples - means**2, 0.0)
+
+
+def bpmf_rows(start, stop, rows, samples):
+    """Return the predicted ratings of all items for some rows; NaN for items in the row."""
+    (_, n_items, D, _), n = samples.item_factors.shape, stop - start
+    dense = np.zeros((n, n_items))
+    _bpmf_rows(start, rows, samples, empty_state(samples), aligned(n, D), dense)
+    return dense
 
 
 @njit_nogil
-def bpmf_rows(start, stop, rows, samples):
-    """Return the predicted ratings of all items for some rows; NaN for items in the row."""
-    (G, n_items, D, _), n = samples.item_factors.shape, stop - start
-    dense, state, z = np.zeros((n, n_items)), empty_state(samples), aligned(n * D * LANES).reshape(n, D, LANES)
-    for g in range(G):
+def _bpmf_rows(start, rows, samples, state, z, dense):
+    n, n_items = dense.shape
+    for g in range(len(samples.alpha)):
         for u in range(n):
-            row = slice(rows.indptr[start + u], rows.indptr[start + u + 1])
-            count_ratings(samples, rows.indices[row], state)
-            accumulate(samples, g, rows.indices[row], rows.data[row], state)
-            z[u] = state.mean
+            begin, end = rows.indptr[start + u], rows.indptr[start + u + 1]
+            indices = rows.indices[begin:end]
+            count_ratings(samples, indices, state)
+            add_ratings(samples, g, indices, rows.data[begin:end], state)
+            solve(samples, g, state)
+            for a in range(len(state.mean)):
+                for lane in range(LANES):
+                    z[u, a, lane] = state.mean[a, lane]
         for i in range(n_items):  # items outside, so that an item's factors are loaded once for all users
             for u in range(n):
                 dense[u, i] += predicted_rating(samples, g, z[u], i, state.value)
     for u in range(n):
         for i in range(n_items):
             dense[u, i] /= samples.n_samples
-        for j in rows.indices[rows.indptr[start + u] : rows.indptr[start + u + 1]]:
-            dense[u, j] = np.nan
-    return dense
+        for p in range(rows.indptr[start + u], rows.indptr[start + u + 1]):
+            dense[u, rows.indices[p]] = np.nan
 
 
-@njit_nogil
 def bpmf_contributions(indices, data, item, samples):
     """Return an average user's predicted rating of an item, and the weight and contribution of each rating of the row.
 
@@ -341,30 +370,37 @@ def bpmf_contributions(indices, data, item, samples):
     `y · (α q_j (r_j − prior_mean_j) + Λ implicit_slope implicit_factors[j] / √n)`; its weight is `α y · q_j`. The first
     term is the effect of the rating, the second the effect of having rated the item at all.
     """
-    state, others, base = empty_state(samples), indices != item, 0.0
-    implicit = np.zeros(samples.implicit_factors.shape[1])
-    weights, adds = np.zeros(len(indices)), np.zeros(len(indices))
+    others, implicit = indices != item, np.zeros(samples.implicit_factors.shape[1])
     rated, ratings = indices[others], data[others]
+    weights, adds = np.zeros(len(rated)), np.zeros(len(rated))
+    base = _bpmf_contributions(rated, ratings, item, samples, empty_state(samples), implicit, weights, adds)
+    all_weights, all_adds = np.zeros(len(indices)), np.zeros(len(indices))
+    all_weights[others], all_adds[others] = weights / samples.n_samples, adds / samples.n_samples
+    return base / samples.n_samples, all_weights, all_adds
+
+
+@njit_nogil
+def _bpmf_contributions(rated, ratings, item, samples, state, implicit, weights, adds):
+    base = 0.0
     count_ratings(samples, rated, state)
     for g in range(len(samples.alpha)):
-        accumulate(samples, g, rated, ratings, state)
+        add_ratings(samples, g, rated, ratings, state)
+        solve(samples, g, state)
         base += base_rating(samples, g, item, state)
         batched_solve_lower(state.factor, state.q)
         batched_solve_upper(state.factor, state.q)
         add_implicit(samples, g, state, implicit)
-        for p in range(len(indices)):
-            if indices[p] != item:
-                weight, add = contribution(samples, g, indices[p], data[p], state)
-                weights[p] += weight
-                adds[p] += add
-    for p in range(len(indices)):
-        if indices[p] != item:
-            for f in range(len(implicit)):
-                adds[p] += implicit[f] * samples.implicit_factors[indices[p], f]
-    return base / samples.n_samples, weights / samples.n_samples, adds / samples.n_samples
+        for p in range(len(rated)):
+            weight, add = contribution(samples, g, np.int64(rated[p]), ratings[p], state)
+            weights[p] += weight
+            adds[p] += add
+    for p in range(len(rated)):
+        for f in range(len(implicit)):
+            adds[p] += implicit[f] * samples.implicit_factors[rated[p], f]
+    return base
 
 
-@njit_no_alloc
+@njit_nogil
 def base_rating(samples, g, item, state):
     """Return an average user's predicted rating of an item, summed over the samples.
 
@@ -382,7 +418,7 @@ def base_rating(samples, g, item, state):
     return total
 
 
-@njit_no_alloc
+@njit_nogil
 def contribution(samples, g, j, rating, state):
     """Return a rating's weight and the contribution of its value, summed over the samples; `q` holds `y`."""
     leverage, expected, begin, D = state.value, state.value2, flat_index(samples, j, g) + LANES, len(state.q)
@@ -399,7 +435,7 @@ def contribution(samples, g, j, rating, state):
     return weights, adds
 
 
-@njit_no_alloc
+@njit_nogil
 def add_implicit(samples, g, state, implicit):
     """Add the contribution of a unit of each implicit factor, `y · Λ implicit_slope / √n`, summed over the samples."""
     D, pull, scale = len(state.q), state.value, inverse_sqrt(state.n_ratings[0])

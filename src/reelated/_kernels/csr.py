@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.numba_config import njit_nogil
 from reelated._kernels.simd import lowest_bit
 
 
@@ -16,13 +16,24 @@ class CSR(NamedTuple):
     data: np.ndarray
 
 
-@njit_nogil
 def check_csr(indptr, indices, data, n_columns):
     """Return whether all entries lie inside the matrix, whether columns ascend, and whether all values are finite.
 
     inside = (0 <= indices).all() and (indices < n_columns).all() and (np.diff(indptr) >= 0).all()
     """
     # SciPy omits these checks, and the kernels check no bounds
+    return _check_csr(*map(_read_only, (indptr, indices, data)), n_columns)
+
+
+def _read_only(array):
+    """Return a read-only view: one specialisation of a kernel takes writable and memory-mapped arrays."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@njit_nogil
+def _check_csr(indptr, indices, data, n_columns):
     n_entries, ascending, finite = len(indices), True, True
     if indptr[0] != 0 or len(data) < n_entries:
         return False, False, False
@@ -41,7 +52,7 @@ def check_csr(indptr, indices, data, n_columns):
     return True, ascending, finite
 
 
-@njit_no_alloc
+@njit_nogil
 def add_column_stats(rows, sizes, squares):
     """Add the number of entries of each column to `sizes` and the sum of their squares to `squares`."""
     for p in range(len(rows.indices)):
@@ -50,7 +61,7 @@ def add_column_stats(rows, sizes, squares):
         squares[column] += value * value
 
 
-@njit_no_alloc
+@njit_nogil
 def csr_to_csc(rows, indptr, indices, data):
     """Convert CSR to CSC, rows ascending in each column; `indptr` comes zeroed, with one spare element."""
     # scipy.sparse.csr_array.tocsc() as a counting sort: two passes over the entries
@@ -74,14 +85,13 @@ class BitSet(NamedTuple):
     positions: np.ndarray
 
 
-@njit_nogil
 def empty_bitset(n):
     """Return an empty set for numbers below `n`."""
     bits = np.zeros(n // 64 + 1, np.uint64)
     return BitSet(bits, np.zeros(len(bits) // 64 + 1, np.uint64), np.empty(n, np.int64))
 
 
-@njit_no_alloc
+@njit_nogil
 def bitset_add(bitset, number, position):
     """Add a number with its position to the set."""
     one, n = np.uint64(1), np.uint64(number)
@@ -90,7 +100,7 @@ def bitset_add(bitset, number, position):
     bitset.words[n >> np.uint64(12)] |= one << ((n >> np.uint64(6)) & np.uint64(63))
 
 
-@njit_no_alloc
+@njit_nogil
 def drain_sorted(bitset, numbers, positions, begin):
     """Move the set in ascending order to ``numbers[begin:]`` and ``positions[:count]``; return the count."""
     one, count = np.uint64(1), 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.numba_config import njit_nogil
 
 
 class GaussianPrior(NamedTuple):
@@ -21,7 +21,7 @@ class GaussianPrior(NamedTuple):
     alpha: float
 
 
-@njit_no_alloc
+@njit_nogil
 def cholesky(A, L):
     """Write the Cholesky factor `L` of `A`; only the lower triangle of `A` is read."""
     for a in range(len(A)):
@@ -32,7 +32,7 @@ def cholesky(A, L):
             L[a, c] = np.sqrt(rest) if a == c else rest / L[c, c]
 
 
-@njit_no_alloc
+@njit_nogil
 def solve_lower(L, b):
     """Replace `b` by the solution of `L x = b`."""
     for a in range(len(b)):
@@ -42,7 +42,7 @@ def solve_lower(L, b):
         b[a] = rest / L[a, a]
 
 
-@njit_no_alloc
+@njit_nogil
 def solve_upper(L, b):
     """Replace `b` by the solution of `Lᵀ x = b`."""
     for a in range(len(b) - 1, -1, -1):
@@ -54,26 +54,31 @@ def solve_upper(L, b):
 
 # A = Λ + α Q.T @ Q;  L = cholesky(A);  out[u] = solve(A, Λ @ m[u] + α Q.T @ (ratings - offset)) + solve(L.T, noise[u])
 # Cost of a row: n_ratings D² / 2 + D³ / 6 multiply-adds.
-@njit_nogil
 def sample_rows(start, stop, rows, others, prior, noise, out):
     """Sample the factors of rows `start … stop`, given those of the items that they rated (or of their raters)."""
     D = others.shape[1]
-    A, L, b, q = np.empty((D, D)), np.empty((D, D)), np.empty(D), np.empty(D)
-    q[0] = 1.0
+    A, L = np.empty((D, D)), np.empty((D, D))
+    _sample_rows(start, stop, rows, others, prior.mean, prior.precision, prior.alpha, noise, A, L, np.ones(D), out)
+
+
+@njit_nogil
+def _sample_rows(start, stop, rows, others, prior_mean, precision, alpha, noise, A, L, q, out):
+    D = len(q)
     for u in range(start, stop):
+        b = out[u]
         for a in range(D):
             b[a] = 0.0
             for c in range(D):
-                A[a, c] = prior.precision[a, c]
-                b[a] += prior.precision[a, c] * prior.mean[u, c]
+                A[a, c] = precision[a, c]
+                b[a] += precision[a, c] * prior_mean[u, c]
         for p in range(rows.indptr[u], rows.indptr[u + 1]):
             j = rows.indices[p]
             for a in range(1, D):
                 q[a] = others[j, a]
-            residual = prior.alpha * (rows.data[p] - others[j, 0])
+            residual = alpha * (rows.data[p] - others[j, 0])
             for a in range(D):
                 b[a] += q[a] * residual
-                weighted = prior.alpha * q[a]
+                weighted = alpha * q[a]
                 for c in range(a + 1):
                     A[a, c] += weighted * q[c]
         cholesky(A, L)
@@ -81,10 +86,9 @@ def sample_rows(start, stop, rows, others, prior, noise, out):
         for a in range(D):  # before the second solve: Cov(L⁻ᵀ noise) = (L Lᵀ)⁻¹ = A⁻¹
             b[a] += noise[u, a]
         solve_upper(L, b)
-        out[u] = b
 
 
-@njit_no_alloc
+@njit_nogil
 def squared_error(rows, user_factors, item_factors):
     """Return Σ (r − offset − bias − v · z)² over all ratings."""
     total = 0.0
@@ -98,7 +102,7 @@ def squared_error(rows, user_factors, item_factors):
     return total
 
 
-@njit_no_alloc
+@njit_nogil
 def cross_products(A, B, out):
     """Write `Aᵀ B`, summed in row order, so that the bits do not depend on the number of threads."""
     out[:] = 0.0

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import CSR
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.numba_config import njit_nogil
 from reelated._kernels.simd import LANES, lowest_bit, mask_above, set_zero
-from reelated._kernels.topk import insert_sorted, top_k_by_abs, top_n
+from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 
 # numerator = values @ S.T;  weight = rated @ abs(S).T;  n_used = rated @ (S != 0).T
 # score = numerator;  rating = offset + numerator / (weight + prior)
@@ -46,13 +46,12 @@ class ScoreParams(NamedTuple):
     prior: float
 
 
-@njit_nogil
 def empty_sums(n):
     """Allocate sums for `n` items or users."""
     return NeighborSums(np.zeros(n), np.zeros(n), np.zeros(n, np.int32))
 
 
-@njit_no_alloc
+@njit_nogil
 def scatter_sums(items, values, by_column, sums):
     """Scatter a user's values to the items that they predict; `by_column` is S in CSC form."""
     for p in range(len(items)):
@@ -64,46 +63,52 @@ def scatter_sums(items, values, by_column, sums):
             sums.n_used[i] += 1
 
 
+class UserWorkspace(NamedTuple):
+    """Workspace for one user: the value of each item, whether it is rated, and the rated neighbours of an item."""
+
+    values: np.ndarray
+    rated: np.ndarray
+    positions: np.ndarray
+    sizes: np.ndarray
+
+
+def empty_user_workspace(graph):
+    """Allocate the workspace, without a rated item."""
+    n_items, dtype = len(graph.by_row.indptr) - 1, graph.by_row.data.dtype
+    return UserWorkspace(
+        np.empty(n_items), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64), np.empty(n_items, dtype)
+    )
+
+
 @njit_nogil
-def strongest_rated(i, similarity, rated, max_neighbors_used, positions):
+def strongest_rated(i, similarity, max_neighbors_used, user):
     """Write the positions of the `max_neighbors_used` strongest rated neighbours of `i`; return how many."""
-    n = _rated_neighbors(i, similarity, rated, positions)
-    if n > max_neighbors_used:
-        chosen = top_k_by_abs(similarity.data[positions[:n]], max_neighbors_used)
-        for c in range(max_neighbors_used):
-            positions[c] = positions[chosen[c]]
-        n = max_neighbors_used
-    return n
-
-
-@njit_no_alloc
-def _rated_neighbors(i, similarity, rated, positions):
-    """Write the positions of all rated neighbours of `i`; return how many."""
-    n = 0
+    n = np.int64(0)
     for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
-        if rated[similarity.indices[q]]:
-            positions[n] = q
+        if user.rated[similarity.indices[q]]:
+            user.positions[n] = q
             n += 1
-    return n
+    return keep_top_k(similarity.data, user.positions, n, max_neighbors_used, user.sizes)
 
 
 @njit_nogil
-def limit_neighbors(items, values, similarity, max_neighbors_used, sums):
+def limit_neighbors(items, values, similarity, max_neighbors_used, sums, user):
     """Recompute the sums of items with more than `max_neighbors_used` rated neighbours from the strongest of these."""
-    n_items = len(sums.numerator)
-    value, rated = np.zeros(n_items), np.zeros(n_items, np.bool_)
-    value[items], rated[items] = values, True
-    positions = np.empty(len(items), np.int64)
-    for i in np.flatnonzero(sums.n_used > max_neighbors_used):
-        n, numerator, weight = strongest_rated(i, similarity, rated, max_neighbors_used, positions), 0.0, 0.0
-        for c in range(n):
-            s = similarity.data[positions[c]]
-            numerator += s * value[similarity.indices[positions[c]]]
-            weight += abs(s)
-        sums.numerator[i], sums.weight[i], sums.n_used[i] = numerator, weight, n
+    for p in range(len(items)):
+        user.values[items[p]], user.rated[items[p]] = values[p], True
+    for i in range(len(sums.n_used)):
+        if sums.n_used[i] > max_neighbors_used:
+            n, numerator, weight = strongest_rated(i, similarity, max_neighbors_used, user), 0.0, 0.0
+            for c in range(n):
+                s = similarity.data[user.positions[c]]
+                numerator += s * user.values[similarity.indices[user.positions[c]]]
+                weight += abs(s)
+            sums.numerator[i], sums.weight[i], sums.n_used[i] = numerator, weight, n
+    for p in range(len(items)):
+        user.rated[items[p]] = False
 
 
-@njit_no_alloc
+@njit_nogil
 def score_from_sums(numerator, weight, n_used, offset, params):
     """Return the score for sums; NaN if it is undefined."""
     if not params.rating:
@@ -117,69 +122,92 @@ def score_from_sums(numerator, weight, n_used, offset, params):
 
 
 @njit_nogil
-def scores_from_sums(sums, item_offset, user_offset, params):
-    """Return the scores of all items for one user."""
-    scores = np.empty(len(sums.numerator))
+def _values_of(items, ratings, item_offset, user_offset, values):
+    """Write a user's ratings minus the offsets."""
+    for p in range(len(items)):
+        values[p] = ratings[p] - (item_offset[items[p]] + user_offset)
+
+
+def score_row(items, ratings, graph, item_offset, user_offset, params):
+    """Return the scores of all items for one user, and the numbers of neighbours used."""
+    sums, user = empty_sums(len(item_offset)), empty_user_workspace(graph)
+    scores, values = np.empty(len(item_offset)), np.empty(len(items))
+    _score_row(items, ratings, graph, item_offset, user_offset, params, values, sums, user, scores)
+    return scores, sums.n_used
+
+
+@njit_nogil
+def _score_row(items, ratings, graph, item_offset, user_offset, params, values, sums, user, scores):
+    """Write the scores of all items; `sums` comes zeroed."""
+    _values_of(items, ratings, item_offset, user_offset, values)
+    scatter_sums(items, values, graph.by_column, sums)
+    if len(items) > graph.max_neighbors_used:
+        limit_neighbors(items, values, graph.by_row, graph.max_neighbors_used, sums, user)
     for i in range(len(scores)):
         offset = item_offset[i] + user_offset
         scores[i] = score_from_sums(sums.numerator[i], sums.weight[i], sums.n_used[i], offset, params)
-    return scores
 
 
-@njit_nogil
-def _values_of(items, ratings, item_offset, user_offset):
-    """Return a user's ratings minus the offsets."""
-    values = np.empty(len(items))
-    for p in range(len(items)):
-        values[p] = ratings[p] - (item_offset[items[p]] + user_offset)
-    return values
-
-
-@njit_nogil
-def score_row(items, ratings, graph, item_offset, user_offset, params):
-    """Return the scores of all items for one user, and the numbers of neighbours used."""
-    sums = empty_sums(len(item_offset))
-    values = _values_of(items, ratings, item_offset, user_offset)
-    scatter_sums(items, values, graph.by_column, sums)
-    if len(items) > graph.max_neighbors_used:
-        limit_neighbors(items, values, graph.by_row, graph.max_neighbors_used, sums)
-    return scores_from_sums(sums, item_offset, user_offset, params), sums.n_used
-
-
-@njit_nogil
 def topn_rows(start, stop, rows, graph, item_offset, user_offset, params, item_mask, keep_seen, n, zeros):
     """Return the top `n` items of rows `start … stop`: lengths, items and scores.
 
     `item_mask` is True for items that may be listed; empty, it allows all. `zeros` is a workspace with an element for
     each item, padded to a multiple of eight; it is all zeros before and after.
     """
-    lengths = np.zeros(stop - start, np.int64)
-    out_items, out_scores, filled = np.empty((stop - start) * n, np.int32), np.empty((stop - start) * n), 0
-    for u in range(start, stop):
-        row = slice(rows.indptr[u], rows.indptr[u + 1])
-        items, part = rows.indices[row], slice(filled, filled + n)
-        length = 0
-        if 0 < n <= MAX_INSERTION and not params.rating and len(items) <= graph.max_neighbors_used:
-            values = _values_of(items, rows.data[row], item_offset, user_offset[u])
-            _scatter_scores(items, values, graph.by_column, zeros)
-            _mask_items(items, item_mask, keep_seen, zeros)
-            length = _drain_top_n(zeros, n, out_items[part], out_scores[part])
-        if length < n:  # fewer than n positive scores: consider every item that has a score
-            scores, _ = score_row(items, rows.data[row], graph, item_offset, user_offset[u], params)
-            for i in range(len(item_mask)):
-                if not item_mask[i]:
-                    scores[i] = np.nan
-            if not keep_seen:
-                scores[items] = np.nan
-            chosen = top_n(scores, n)
-            length = len(chosen)
-            out_items[filled : filled + length], out_scores[filled : filled + length] = chosen, scores[chosen]
-        lengths[u - start] = length
-        filled += length
-    return lengths, out_items[:filled], out_scores[:filled]
+    n_rows, longest = stop - start, np.diff(rows.indptr[start : stop + 1]).max(initial=0)
+    lengths, items, scores = np.zeros(n_rows, np.int64), np.empty((n_rows, n), np.int32), np.empty((n_rows, n))
+    values, options = np.empty(longest), (item_mask, keep_seen, n)
+    if 0 < n <= MAX_INSERTION and not params.rating and longest <= graph.max_neighbors_used:
+        _topn_positive(
+            start, rows, graph.by_column, item_offset, user_offset, *options, values, zeros, lengths, items, scores
+        )
+    if n and (lengths < n).any():  # fewer than n positive scores: consider every item that has a score
+        sums, user, numbers = empty_sums(len(item_offset)), empty_user_workspace(graph), np.empty(len(item_offset))
+        workspace = values, sums, user, numbers, np.empty(n, np.int64), np.empty(n, np.int64)
+        _topn_all(start, rows, graph, item_offset, user_offset, params, *options, *workspace, lengths, items, scores)
+    if n_rows == 1:
+        return lengths, items[0, : lengths[0]], scores[0, : lengths[0]]
+    listed = np.arange(n) < lengths[:, None]
+    return lengths, items[listed], scores[listed]
 
 
-@njit_no_alloc
+@njit_nogil
+def _topn_positive(start, rows, by_column, item_offset, user_offset, item_mask, keep_seen, n, values, zeros, lengths, out_items, out_scores):  # noqa: E501  # fmt: skip
+    """Write the top `n` items of rows by positive scores, all neighbours used."""
+    for k in range(len(lengths)):
+        u = start + k
+        begin, end = rows.indptr[u], rows.indptr[u + 1]
+        items = rows.indices[begin:end]
+        _values_of(items, rows.data[begin:end], item_offset, user_offset[u], values)
+        _scatter_scores(items, values, by_column, zeros)
+        _mask_items(items, item_mask, keep_seen, zeros)
+        lengths[k] = _drain_top_n(zeros, n, out_items[k], out_scores[k])
+
+
+@njit_nogil
+def _topn_all(start, rows, graph, item_offset, user_offset, params, item_mask, keep_seen, n, values, sums, user, scores, heap, chosen, lengths, out_items, out_scores):  # noqa: E501  # fmt: skip
+    """Write the top `n` items of the rows whose lists are not full, by the scores of all items."""
+    for k in range(len(lengths)):
+        if lengths[k] == n:
+            continue
+        u = start + k
+        begin, end = rows.indptr[u], rows.indptr[u + 1]
+        items = rows.indices[begin:end]
+        for i in range(len(scores)):
+            sums.numerator[i], sums.weight[i], sums.n_used[i] = 0, 0, 0
+        _score_row(items, rows.data[begin:end], graph, item_offset, user_offset[u], params, values, sums, user, scores)
+        for i in range(len(item_mask)):
+            if not item_mask[i]:
+                scores[i] = np.nan
+        if not keep_seen:
+            for p in range(len(items)):
+                scores[items[p]] = np.nan
+        lengths[k] = write_top_n(scores, n, heap, chosen)
+        for c in range(lengths[k]):
+            out_items[k, c], out_scores[k, c] = chosen[c], scores[chosen[c]]
+
+
+@njit_nogil
 def _scatter_scores(items, values, by_column, scores):
     """Scatter a user's values to the items that they predict, without weights and counts."""
     for p in range(len(items)):
@@ -189,7 +217,7 @@ def _scatter_scores(items, values, by_column, scores):
             scores[np.uint32(targets[q])] += strengths[q] * value
 
 
-@njit_no_alloc
+@njit_nogil
 def _mask_items(items, item_mask, keep_seen, scores):
     """Set the scores of items that may not be listed to 0."""
     if not keep_seen:
@@ -200,10 +228,10 @@ def _mask_items(items, item_mask, keep_seen, scores):
             scores[i] = 0
 
 
-@njit_no_alloc
+@njit_nogil
 def _drain_top_n(scores, n, out_items, out_scores):
     """Write the `n` highest positive scores, descending, ties in ascending item; clear all; return how many."""
-    length, threshold, one = 0, 0.0, np.uint64(1)
+    length, threshold, one = np.int64(0), 0.0, np.uint64(1)
     for group in range(0, len(scores), LANES):
         chosen = mask_above(scores, group, threshold)
         while chosen:
@@ -217,28 +245,33 @@ def _drain_top_n(scores, n, out_items, out_scores):
     return length
 
 
-@njit_nogil
 def score_pairs(start, stop, rows, pair_rows, pair_items, graph, item_offset, user_offset, params):
     """Return scores and numbers of neighbours used of pairs `start … stop`; fast if they are sorted by row."""
-    similarity, n_items = graph.by_row, len(item_offset)
-    rating, rated, positions = np.zeros(n_items), np.zeros(n_items, np.bool_), np.empty(n_items, np.int64)
-    scores, n_used, current = np.empty(stop - start), np.zeros(stop - start, np.int32), -1
-    for p in range(start, stop):
-        u, i = pair_rows[p], pair_items[p]
+    scores, n_used, user = np.empty(stop - start), np.zeros(stop - start, np.int32), empty_user_workspace(graph)
+    pairs = pair_rows[start:stop], pair_items[start:stop]
+    _score_pairs(rows, *pairs, graph.by_row, graph.max_neighbors_used, item_offset, user_offset, params, user, scores, n_used)  # noqa: E501  # fmt: skip
+    return scores, n_used
+
+
+@njit_nogil
+def _score_pairs(rows, pair_rows, pair_items, similarity, max_neighbors_used, item_offset, user_offset, params, user, scores, n_used):  # noqa: E501  # fmt: skip
+    current = -1
+    for p in range(len(scores)):
+        u, i = np.int64(pair_rows[p]), np.int64(pair_items[p])
         if u != current:
             if current >= 0:
-                rated[rows.indices[rows.indptr[current] : rows.indptr[current + 1]]] = False
+                for q in range(rows.indptr[current], rows.indptr[current + 1]):
+                    user.rated[rows.indices[q]] = False
             for q in range(rows.indptr[u], rows.indptr[u + 1]):
-                rating[rows.indices[q]], rated[rows.indices[q]] = rows.data[q], True
+                user.values[rows.indices[q]], user.rated[rows.indices[q]] = rows.data[q], True
             current = u
-        numerator, weight, n = 0.0, 0.0, strongest_rated(i, similarity, rated, graph.max_neighbors_used, positions)
+        numerator, weight, n = 0.0, 0.0, strongest_rated(i, similarity, max_neighbors_used, user)
         for c in range(n):
-            j, s = similarity.indices[positions[c]], similarity.data[positions[c]]
-            numerator += s * (rating[j] - (item_offset[j] + user_offset[u]))
+            j, s = similarity.indices[user.positions[c]], similarity.data[user.positions[c]]
+            numerator += s * (user.values[j] - (item_offset[j] + user_offset[u]))
             weight += abs(s)
-        n_used[p - start], offset = n, item_offset[i] + user_offset[u]
-        scores[p - start] = score_from_sums(numerator, weight, n_used[p - start], offset, params)
-    return scores, n_used
+        n_used[p], offset = n, item_offset[i] + user_offset[u]
+        scores[p] = score_from_sums(numerator, weight, n_used[p], offset, params)
 
 
 class Contributions(NamedTuple):
@@ -253,36 +286,55 @@ class Contributions(NamedTuple):
     weight: np.ndarray  # the divisor of each item's sum, or 1
 
 
-@njit_nogil
 def contributions(items, graph, common, rated_items, values, average, prior):
     """Return the contributions to some items' scores for one user; `values` belong to `rated_items`."""
-    similarity, n_items, n = graph.by_row, len(graph.by_row.indptr) - 1, len(items)
-    rated, row_place, positions = np.zeros(n_items, np.bool_), np.empty(n_items, np.int64), np.empty(n_items, np.int64)
-    rated[rated_items], row_place[rated_items] = True, np.arange(len(rated_items))
-    capacity = n * min(graph.max_neighbors_used, len(rated_items))
-    places, similarities = np.empty(capacity, np.int64), np.empty(capacity)
-    adds, out_common = np.empty(capacity), np.empty(capacity, np.int32)
-    ends, total, weight = np.zeros(n + 1, np.int64), np.zeros(n), np.zeros(n)
-    for k in range(n):
-        begin, n_used = ends[k], strongest_rated(items[k], similarity, rated, graph.max_neighbors_used, positions)
-        for c in range(n_used):
-            s = np.float64(similarity.data[positions[c]])
-            places[begin + c], similarities[begin + c] = row_place[similarity.indices[positions[c]]], s
-            out_common[begin + c] = common[positions[c]]
-            total[k] += s
-            weight[k] += abs(s)
-        weight[k] = weight[k] + prior if average else 1.0
-        for c in range(begin, begin + n_used):
-            adds[c] = similarities[c] * values[places[c]] / weight[k] if weight[k] > 0 else 0.0
-        ends[k + 1] = begin + n_used
-    last = ends[n]
-    return Contributions(ends, places[:last], similarities[:last], adds[:last], out_common[:last], total, weight)
+    n, user = len(items), empty_user_workspace(graph)
+    row_place, capacity = np.empty(len(user.rated), np.int64), n * min(graph.max_neighbors_used, len(rated_items))
+    parts = Contributions(
+        np.zeros(n + 1, np.int64), np.empty(capacity, np.int64), np.empty(capacity), np.empty(capacity),
+        np.empty(capacity, np.int32), np.zeros(n), np.zeros(n),
+    )  # fmt: skip
+    user.rated[rated_items], row_place[rated_items] = True, np.arange(len(rated_items))
+    _contributions(
+        items, graph.by_row, graph.max_neighbors_used, common, values, average, float(prior), row_place, user, parts
+    )
+    last = parts.ends[n]
+    return parts._replace(
+        places=parts.places[:last], similarity=parts.similarity[:last], adds=parts.adds[:last],
+        common=parts.common[:last],
+    )  # fmt: skip
 
 
 @njit_nogil
+def _contributions(items, graph, max_neighbors_used, common, values, average, prior, row_place, user, parts):
+    for k in range(len(items)):
+        begin = parts.ends[k]
+        n_used = strongest_rated(np.int64(items[k]), graph, max_neighbors_used, user)
+        for c in range(n_used):
+            position = user.positions[c]
+            s = np.float64(graph.data[position])
+            parts.places[begin + c], parts.similarity[begin + c] = row_place[graph.indices[position]], s
+            parts.common[begin + c] = common[position]
+            parts.total[k] += s
+            parts.weight[k] += abs(s)
+        parts.weight[k] = parts.weight[k] + prior if average else 1.0
+        for c in range(begin, begin + n_used):
+            if parts.weight[k] > 0:
+                parts.adds[c] = parts.similarity[c] * values[parts.places[c]] / parts.weight[k]
+            else:
+                parts.adds[c] = 0.0
+        parts.ends[k + 1] = begin + n_used
+
+
 def score_users(i, similarity, by_item, item_offset, user_offset, params):
     """Return item `i`'s scores and numbers of neighbours used for all users, from the raters of its neighbours."""
-    sums = empty_sums(len(user_offset))
+    sums, scores = empty_sums(len(user_offset)), np.empty(len(user_offset))
+    _score_users(i, similarity, by_item, item_offset, user_offset, params, sums, scores)
+    return scores, sums.n_used
+
+
+@njit_nogil
+def _score_users(i, similarity, by_item, item_offset, user_offset, params, sums, scores):
     for q in range(similarity.indptr[i], similarity.indptr[i + 1]):
         j, s = similarity.indices[q], similarity.data[q]
         for p in range(by_item.indptr[j], by_item.indptr[j + 1]):
@@ -290,8 +342,6 @@ def score_users(i, similarity, by_item, item_offset, user_offset, params):
             sums.numerator[u] += s * (by_item.data[p] - (item_offset[j] + user_offset[u]))
             sums.weight[u] += abs(s)
             sums.n_used[u] += 1
-    scores = np.empty(len(user_offset))
     for u in range(len(scores)):
         offset = item_offset[i] + user_offset[u]
         scores[u] = score_from_sums(sums.numerator[u], sums.weight[u], sums.n_used[u], offset, params)
-    return scores, sums.n_used

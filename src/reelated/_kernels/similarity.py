@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
-from reelated._kernels.topk import top_k_by_abs
+from reelated._kernels.csr import BitSet, bitset_add, drain_sorted, empty_bitset
+from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.topk import keep_top_k
 
 ROUNDING = 1e-5
 """The fraction of Σx² that a variance must exceed."""
@@ -30,7 +31,7 @@ class SimilarityFormula(NamedTuple):
     positive_only: bool
 
 
-@njit_no_alloc
+@njit_nogil
 def cosine(dot, common, i, j, sizes, norms, formula):
     """Return the cosine, or the Jaccard index, of `i` and `j` from the sum of products over common raters."""
     if formula.jaccard:
@@ -39,7 +40,7 @@ def cosine(dot, common, i, j, sizes, norms, formula):
     return dot / denominator if denominator > 0 else 0.0
 
 
-@njit_no_alloc
+@njit_nogil
 def pearson(dot, common, moments, damping):
     """Return the correlation over common raters from Σxy and the moments Σx, Σy, Σx², Σy².
 
@@ -55,7 +56,7 @@ def pearson(dot, common, moments, damping):
     return min(max((common * np.float64(dot) - x * y) / denominator, -1.0), 1.0)
 
 
-@njit_no_alloc
+@njit_nogil
 def apply_shrinkage(value, common, formula):
     """Apply `min_common`, `positive_only` and shrinkage to a similarity."""
     if common < formula.min_common or (formula.positive_only and value < 0):
@@ -63,7 +64,7 @@ def apply_shrinkage(value, common, formula):
     return value * (common / (common + formula.shrinkage)) if formula.shrinkage > 0 else value
 
 
-@njit_no_alloc
+@njit_nogil
 def _accumulate(i, by_item, by_user, dots, common, touched):
     """Add up products and counts of common raters for each item that shares a rater with `i`; return how many items."""
     n_touched = 0
@@ -79,7 +80,7 @@ def _accumulate(i, by_item, by_user, dots, common, touched):
     return n_touched
 
 
-@njit_no_alloc
+@njit_nogil
 def _accumulate_moments(i, by_item, by_user, moments):
     """Add up Σx, Σy, Σx² and Σy² over the common raters of `i` and each other item."""
     for p in range(by_item.indptr[i], by_item.indptr[i + 1]):
@@ -92,7 +93,35 @@ def _accumulate_moments(i, by_item, by_user, moments):
             sums[3] += y * y
 
 
-@njit_nogil
+class SimilarityRows(NamedTuple):
+    """Rows of the similarity one after the other: the length of each, then all items, values and common raters."""
+
+    lengths: np.ndarray
+    items: np.ndarray
+    values: np.ndarray
+    common: np.ndarray
+
+
+def empty_rows(n_rows, n_neighbors, dtype):
+    """Allocate rows of at most `n_neighbors` each."""
+    capacity = n_rows * n_neighbors
+    items, values = np.empty(capacity, np.int32), np.empty(capacity, dtype)
+    return SimilarityRows(np.zeros(n_rows, np.int64), items, values, np.empty(capacity, np.int32))
+
+
+class SumsOfItem(NamedTuple):
+    """Workspace: the sums of one item with all others, and the items with which it shares a rater."""
+
+    dots: np.ndarray
+    common: np.ndarray
+    moments: np.ndarray
+    touched: np.ndarray
+    bitset: BitSet
+    positions: np.ndarray
+    values: np.ndarray
+    sizes: np.ndarray
+
+
 def similarity_rows(start, stop, by_item, by_user, norms, formula, n_neighbors):
     """Return rows `start … stop` of the similarity: lengths, item indices, similarities and counts of common raters.
 
@@ -100,37 +129,52 @@ def similarity_rows(start, stop, by_item, by_user, norms, formula, n_neighbors):
     similarities, ties going to the lower item index.
     """
     n_items, dtype = len(by_item.indptr) - 1, by_item.data.dtype
-    dots, common, moments = np.zeros(n_items, dtype), np.zeros(n_items, np.int32), np.zeros((n_items, 4), dtype)
-    touched, values = np.empty(n_items, np.int32), np.empty(n_items, dtype)
+    sums = SumsOfItem(
+        np.zeros(n_items, dtype), np.zeros(n_items, np.int32), np.zeros((n_items, 4), dtype),
+        np.empty(n_items, np.int32), empty_bitset(n_items), np.empty(n_items, np.int64), np.empty(n_items, dtype),
+        np.empty(n_items, dtype),
+    )  # fmt: skip
+    out = empty_rows(stop - start, min(n_neighbors, n_items), dtype)
     sizes = np.diff(by_item.indptr)
-    capacity = (stop - start) * min(n_neighbors, n_items)
-    lengths = np.zeros(stop - start, np.int64)
-    out_items, out_values = np.empty(capacity, np.int32), np.empty(capacity, dtype)
-    out_common, filled = np.empty(capacity, np.int32), 0
+    filled = _write_rows(start, stop, by_item, by_user, sizes, norms, formula, n_neighbors, sums, out)
+    return out.lengths, out.items[:filled], out.values[:filled], out.common[:filled]
+
+
+@njit_nogil
+def _write_rows(start, stop, by_item, by_user, sizes, norms, formula, n_neighbors, sums, out):
+    dots, common, moments, touched = sums.dots, sums.common, sums.moments, sums.touched
+    filled = 0
     for i in range(start, stop):
         n_touched = _accumulate(i, by_item, by_user, dots, common, touched)
         if formula.pearson:
             _accumulate_moments(i, by_item, by_user, moments)
+        for c in range(n_touched):  # sorted, so that ties go to the lower item index
+            bitset_add(sums.bitset, np.int64(touched[c]), np.int64(c))
+        drain_sorted(sums.bitset, touched, sums.positions, 0)
         n_nonzero = 0
-        for j in np.sort(touched[:n_touched]):  # ascending, so that ties go to the lower item index
+        for c in range(n_touched):
+            j = touched[c]
             if formula.pearson:
                 value = pearson(dots[j], common[j], moments[j], formula.damping)
-                moments[j] = 0
+                for m in range(4):
+                    moments[j, m] = 0
             else:
                 value = cosine(dots[j], common[j], i, j, sizes, norms, formula)
             value = apply_shrinkage(value, common[j], formula)
             if value != 0 and j != i:
-                touched[n_nonzero], values[n_nonzero] = j, value
+                touched[n_nonzero], sums.values[n_nonzero] = j, value
+                sums.positions[n_nonzero] = n_nonzero
                 n_nonzero += 1
             else:
                 common[j] = 0
             dots[j] = 0
-        chosen = top_k_by_abs(values[:n_nonzero], n_neighbors)
-        for c in chosen:
-            out_items[filled], out_values[filled] = touched[c], values[c]
-            out_common[filled] = common[touched[c]]
+        n_kept = keep_top_k(sums.values, sums.positions, n_nonzero, n_neighbors, sums.sizes)
+        for k in range(n_kept):
+            c = sums.positions[k]
+            out.items[filled], out.values[filled] = touched[c], sums.values[c]
+            out.common[filled] = common[touched[c]]
             filled += 1
-        lengths[i - start] = len(chosen)
+        out.lengths[i - start] = n_kept
         for c in range(n_nonzero):  # entry by entry: clearing whole arrays costs n_items for each row
             common[touched[c]] = 0
-    return lengths, out_items[:filled], out_values[:filled], out_common[:filled]
+    return filled

@@ -5,60 +5,97 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.numba_config import njit_no_alloc, njit_nogil
+from reelated._kernels.numba_config import njit_nogil
 from reelated._kernels.simd import LANES, bits_to_float32, count_reaching, float32_to_bits
 
 
-@njit_nogil
 def top_k_by_abs(values, k):
     """Return, ascending, the positions of the `k` largest absolute values; ties go to the lower position."""
-    if len(values) <= k:
-        return np.arange(len(values))
-    size = np.abs(values)
-    threshold = np.partition(size, len(size) - k)[len(size) - k]
-    n_ties = k - np.sum(size > threshold)
-    chosen, filled = np.empty(k, np.int64), 0
-    for p in range(len(values)):
-        if size[p] > threshold or (size[p] == threshold and n_ties > 0):
-            n_ties -= size[p] == threshold
-            chosen[filled] = p
-            filled += 1
-    return chosen
+    positions = np.arange(len(values))
+    return positions[: keep_top_k(values, positions, len(values), k, np.empty_like(values))]
 
 
 @njit_nogil
+def keep_top_k(values, positions, n, k, work):
+    """Keep the `k` of ``positions[:n]`` with the largest absolute values, in their order; return how many.
+
+    Ties go to the earlier position. `work` is a workspace for `n` values.
+    """
+    if n <= k:
+        return n
+    for c in range(n):
+        work[c] = abs(values[positions[c]])
+    threshold, n_ties, kept = kth_smallest(work, n, n - k), k, 0
+    for c in range(n):
+        n_ties -= work[c] > threshold
+    for c in range(n):
+        size = abs(values[positions[c]])
+        if size > threshold or (size == threshold and n_ties > 0):
+            n_ties -= size == threshold
+            positions[kept] = positions[c]
+            kept += 1
+    return kept
+
+
+@njit_nogil
+def kth_smallest(values, n, k):
+    """Return what ``np.sort(values[:n])[k]`` is, by Hoare's quickselect; the values are reordered."""
+    # np.partition(values[:n], k)[k], which takes seconds to compile
+    low, high = 0, n - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    return values[k]
+
+
 def top_n(scores, n):
     """Return the positions of the `n` highest scores, descending, ties in ascending position; NaN is left out."""
-    if n == 0:
-        return np.empty(0, np.int64)
-    heap, filled = np.empty(n, np.int64), 0  # a heap whose root is the lowest of the n best so far
-    for i in range(len(scores)):
+    heap, descending = np.empty(n, np.int64), np.empty(n, np.int64)
+    return descending[: write_top_n(scores, n, heap, descending)]
+
+
+@njit_nogil
+def write_top_n(scores, n, heap, descending):
+    """Write what `top_n` returns, with a workspace for `n` positions; return how many."""
+    filled = np.int64(0)  # the root of the heap is the lowest of the n best so far
+    for i in range(len(scores) if n else 0):
         if np.isnan(scores[i]) or (filled == n and scores[i] <= scores[heap[0]]):
             continue
-        node = filled
-        if filled < n:
-            filled += 1
-            while node > 0 and _ranks_below(scores, i, heap[(node - 1) // 2]):
-                heap[node] = heap[(node - 1) // 2]
-                node = (node - 1) // 2
-            heap[node] = i
-        else:
+        if filled == n:
             _sift_down(scores, heap, filled, i)
-    descending = np.empty(filled, np.int64)
+            continue
+        node = filled
+        filled += 1
+        while node > 0 and _ranks_below(scores, i, heap[(node - 1) // 2]):
+            heap[node] = heap[(node - 1) // 2]
+            node = (node - 1) // 2
+        heap[node] = i
     for rank in range(filled - 1, -1, -1):
         descending[rank] = heap[0]
-        filled -= 1
-        if filled:
-            _sift_down(scores, heap, filled, heap[filled])
-    return descending
+        _sift_down(scores, heap, rank, heap[rank])
+    return filled
 
 
-@njit_no_alloc
+@njit_nogil
 def _ranks_below(scores, a, b):
     return scores[a] < scores[b] or (scores[a] == scores[b] and a > b)
 
 
-@njit_no_alloc
+@njit_nogil
 def _sift_down(scores, heap, size, new):
     """Replace the root of a heap of `size` by `new` and restore the heap order."""
     node = 0
@@ -73,22 +110,30 @@ def _sift_down(scores, heap, size, new):
     heap[node] = new
 
 
-@njit_nogil
 def top_n_per_segment(indptr, values, n):
     """Return the positions of the `n` largest values of each segment `indptr[k] … indptr[k + 1]`, in descending order.
 
     Ties are in ascending position. The first array holds the boundaries of the segments in the second, as in CSR.
     """
     n_segments = len(indptr) - 1
-    out_indptr, positions = np.zeros(n_segments + 1, np.int64), np.empty(min(n_segments * n, len(values)), np.int64)
-    for k in range(n_segments):
-        chosen = top_n(values[indptr[k] : indptr[k + 1]], n)
-        out_indptr[k + 1] = out_indptr[k] + len(chosen)
-        positions[out_indptr[k] : out_indptr[k + 1]] = indptr[k] + chosen
-    return out_indptr, positions[: out_indptr[-1]]
+    ends, positions = np.zeros(n_segments + 1, np.int64), np.empty(min(n_segments * n, len(values)), np.int32)
+    _write_top_n_per_segment(indptr, values, n, ends, positions, np.empty(len(positions)))
+    return ends, positions[: ends[-1]]
 
 
-@njit_no_alloc
+@njit_nogil
+def _write_top_n_per_segment(indptr, values, n, ends, positions, sorted_values):
+    for k in range(len(indptr) - 1):
+        begin, length = ends[k], np.int64(0)
+        listed = positions[begin : begin + min(n, indptr[k + 1] - indptr[k])]
+        descending = sorted_values[begin : begin + len(listed)]
+        for p in range(indptr[k], indptr[k + 1]):
+            if len(listed) and (length < len(listed) or values[p] > descending[length - 1]):
+                length = insert_sorted(listed, descending, length, p, values[p])
+        ends[k + 1] = begin + length
+
+
+@njit_nogil
 def insert_sorted(items, scores, length, item, score):
     """Insert an item into a descending list, ties ascending; a full list drops its last. Return the length."""
     position = length
@@ -118,7 +163,7 @@ class NeighborBuffers(NamedTuple):
     common: np.ndarray
 
 
-@njit_no_alloc
+@njit_nogil
 def pack_key(value, item):
     """Return the sort key of a neighbour, from which value and item can be read back.
 
@@ -130,19 +175,19 @@ def pack_key(value, item):
     )  # fmt: skip
 
 
-@njit_no_alloc
+@njit_nogil
 def key_value(key):
     """Return the similarity in a key."""
     return bits_to_float32(np.uint32((key >> np.uint64(33)) | ((key & np.uint64(1)) << np.uint64(31))))
 
 
-@njit_no_alloc
+@njit_nogil
 def key_item(key):
     """Return the item in a key."""
     return np.int64(0xFFFFFFFF) - np.int64((key >> np.uint64(1)) & np.uint64(0xFFFFFFFF))
 
 
-@njit_no_alloc
+@njit_nogil
 def push(buffers, row, value, item, common):
     """Append a neighbour to the buffer of `row`, which must have space, if it reaches the threshold."""
     if abs(value) < buffers.thresholds[row]:
@@ -152,7 +197,7 @@ def push(buffers, row, value, item, common):
     buffers.filled[row] += 1
 
 
-@njit_no_alloc
+@njit_nogil
 def compact(buffers, row, n_free):
     """Compact the buffer of `row` to its strongest and raise its threshold, if fewer than `n_free` places are free.
 
@@ -170,10 +215,10 @@ def compact(buffers, row, n_free):
     buffers.thresholds[row] = max(buffers.thresholds[row], abs(key_value(least)))
 
 
-@njit_no_alloc
+@njit_nogil
 def select_top_k(keys, common, k, threshold):
     """Move the `k` largest of more keys to the front, in their order; return a key that only these reach."""
-    least, kept = kth_largest(keys, k, 0, pack_key(threshold, 0), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
+    least, kept = kth_largest(keys, k, np.int64(0), pack_key(threshold, np.int32(0)), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
     for p in range(len(keys)):
         key = keys[p]
         keys[kept], common[kept] = key, common[p]
@@ -181,7 +226,7 @@ def select_top_k(keys, common, k, threshold):
     return least
 
 
-@njit_no_alloc
+@njit_nogil
 def kth_largest(numbers, k, slack, guess, largest):
     """Return bits that `k` to `k + slack` of the numbers reach in absolute value; 0 where there are too few.
 
@@ -204,12 +249,16 @@ def kth_largest(numbers, k, slack, guess, largest):
     return low
 
 
-@njit_nogil
 def merge_buffers(start, stop, buffers, rank, indptr, out):
     """Write rows `start … stop` of the similarity from all threads' buffers: indices, values, common raters."""
-    capacity, (items, values, counts) = len(buffers.filled) * buffers.capacity, out
+    capacity = len(buffers.filled) * buffers.capacity
     keys, common = np.empty(capacity, np.uint64), np.empty(capacity, np.int32)
-    bitset, positions = empty_bitset(len(rank)), np.empty(buffers.n_neighbors, np.int64)
+    positions = np.empty(buffers.n_neighbors, np.int64)
+    _merge_buffers(start, stop, buffers, rank, indptr, *out, keys, common, empty_bitset(len(rank)), positions)
+
+
+@njit_nogil
+def _merge_buffers(start, stop, buffers, rank, indptr, items, values, counts, keys, common, bitset, positions):
     for i in range(start, stop):
         # the top k of the threads' top k are the top k of all candidates
         n, first = _concatenate_buffers(buffers, rank[i], keys, common), indptr[i]
@@ -218,12 +267,12 @@ def merge_buffers(start, stop, buffers, rank, indptr, out):
             keys[n:end] = 0
             select_top_k(keys[:end], common, buffers.n_neighbors, buffers.thresholds[rank[i]])
         for c in range(indptr[i + 1] - first):
-            bitset_add(bitset, key_item(keys[c]), c)
+            bitset_add(bitset, key_item(keys[c]), np.int64(c))
         for c in range(drain_sorted(bitset, items, positions, first)):
             values[first + c], counts[first + c] = key_value(keys[positions[c]]), common[positions[c]]
 
 
-@njit_no_alloc
+@njit_nogil
 def _concatenate_buffers(buffers, row, keys, common):
     """Copy an item's candidates from all threads' buffers; return how many."""
     n = 0

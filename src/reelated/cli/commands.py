@@ -5,30 +5,36 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 import reelated
-from reelated.cli import new_users, service_commands
+from reelated.cli import service_commands
 from reelated.cli.batch import check_output, write_batch
 from reelated.cli.check_command import Rejects, check_source, print_report, write_rejects
 from reelated.cli.cluster import Engine
-from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
-from reelated.cli.map import check_map, write_map
-from reelated.cli.plot import Kind, check_picture, check_usage, draw, write
 from reelated.cli.shared_options import (
     AudienceBy,
     By,
+    Color,
     Exclude,
     Form,
     Genres,
+    Goal,
+    Highest,
     Item,
+    Items,
+    Kind,
     N,
     OptionalItem,
     Rate,
+    RatingsFile,
     Source,
+    Target,
+    TunedModel,
     User,
     Years,
     as_filters,
+    as_own_ratings,
     as_ratings,
     as_user,
     with_fitting,
@@ -48,14 +54,31 @@ from reelated.cli.show import (
     print_why,
 )
 from reelated.cli.sources import Options, find_item, fit_source, open_source
-from reelated.cli.tune import Goal, TunedModel, print_tuning, tune_source
 from reelated.errors import plural, plural_of, show_bytes
-from reelated.evaluation.evaluate import Target
-from reelated.map.groups import Color
 from reelated.recommender import Recommender
+
+
+def plain_types(params: list[Any]) -> list[Any]:
+    """Leave the type out of the help of flags, and write that of a repeatable option like any other."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+        elif getattr(param, "multiple", False) and param.metavar is None:
+            param.metavar = "<str>"
+    return params
+
+
+class PlainGroup(TyperGroup):
+    """The group of all commands, with the same help as a command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters."""
+        return plain_types(super().get_params(ctx))
+
 
 app = typer.Typer(
     name="reelated",
+    cls=PlainGroup,
     help="Compute explained recommendations from a file of ratings.",
     epilog="Start with: reelated demo",
     no_args_is_help=True,
@@ -71,6 +94,19 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
+# A command imports the package that it needs when it runs: all of them take longer than most commands.
+def _check_picture(output: Path) -> Path:
+    from reelated.cli.plot import check_picture
+
+    return check_picture(output)
+
+
+def _check_map(output: Path) -> Path:
+    from reelated.cli.map import check_map
+
+    return check_map(output)
+
+
 @app.callback()
 def _root(
     version: Annotated[
@@ -81,12 +117,15 @@ def _root(
 
 
 @app.command(epilog="Example: reelated recommend sample --user 300 --genres Comedy,Drama --years 1990-1999")
-@with_recommender("user", "item", "rate")
+@with_recommender("user", "item", "rate", "ratings_file", "users")
 def recommend(
     rec: Recommender,
     user: User = None,
-    item: OptionalItem = None,
+    item: Items = None,
     rate: Rate = None,
+    ratings_file: RatingsFile = None,
+    highest: Highest = None,
+    users: str | None = None,
     n: N = 10,
     by: By = None,
     genres: Genres = None,
@@ -95,13 +134,24 @@ def recommend(
     why: Annotated[bool, typer.Option("--why", help="Show the contributions to each score.")] = False,
     form: Form = "table",
 ) -> None:
-    """Recommend items to a user or a new user, or users for an item."""
+    """Recommend items to a user, a new user or several users, or users for an item.
+
+    For several users: --users 1,2,3, or a file with one id a line or a column user_id.
+    """
     filters = as_filters(rec, genres, years, exclude)
+    if users is not None:
+        from reelated.cli.several import as_users, print_lists
+
+        return print_lists(rec.recommend_batch(n, by=by, users=as_users(rec, users), **filters), rec.noun_, form)
+    if item is not None and (rec.is_events or len(item) > 1):
+        items = [find_item(rec, text) for text in item]
+        return print_answers(rec.recommend(items=items, n=n, by=by, **filters), form, why=why)
     if item is not None:
         if any(value is not None for value in filters.values()):
             raise typer.BadParameter("--genres, --years and --exclude cannot be used with --item, which lists users.")
-        return _audience(rec, item, n, by, form)
-    print_answers(rec.recommend(**_user_or_ratings(rec, user, rate), n=n, by=by, **filters), form, why=why)
+        return _audience(rec, item[0], n, by, form)
+    query = _user_or_ratings(rec, user, rate, ratings_file, highest)
+    print_answers(rec.recommend(**query, n=n, by=by, **filters), form, why=why)
     return None
 
 
@@ -132,7 +182,8 @@ def audience(
 def _audience(rec: Recommender, item: str, n: int, by: AudienceBy, form: Form) -> None:
     item_id = find_item(rec, item)
     similar = f"reelated similar SOURCE --item {shlex.quote(str(item_id))}"
-    hint = f"These are users who have not rated it. For {plural_of(rec.noun_)} like it: {similar}"
+    unknown = "do not have it" if rec.is_events else "have not rated it"
+    hint = f"These are users who {unknown}. For {plural_of(rec.noun_)} like it: {similar}"
     print_answers(rec.audience(item_id, n=n, by=by), form, hint=hint)
 
 
@@ -152,16 +203,27 @@ def similar(
 
 
 @app.command(epilog="Example: reelated predict sample --user 300 --item Fargo")
-@with_recommender("user", "rate")
+@with_recommender("user", "rate", "ratings_file", "pairs")
 def predict(
     rec: Recommender,
-    item: Item,
+    item: OptionalItem = None,
     user: User = None,
     rate: Rate = None,
+    ratings_file: RatingsFile = None,
+    highest: Highest = None,
+    pairs: Annotated[str | None, typer.Option(help="A table of pairs of user_id and item_id.")] = None,
     form: Form = "table",
 ) -> None:
-    """Predict the rating that a user or a new user would give an item."""
-    print_prediction(rec.predict(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item)), rec.noun_, form)
+    """Predict the rating that a user or a new user would give an item, or those of a table of pairs."""
+    if (item is None) == (pairs is None):
+        raise typer.BadParameter(f"got {'neither' if item is None else 'both'}: expected --item or --pairs.")
+    if pairs is not None:
+        from reelated.cli.several import print_table, read_pairs
+
+        return print_table(rec.predict_batch(read_pairs(rec, pairs)), form)
+    query = _user_or_ratings(rec, user, rate, ratings_file, highest)
+    print_prediction(rec.predict(**query, item_id=find_item(rec, item or "")), rec.noun_, form)
+    return None
 
 
 @app.command(epilog="Example: reelated explain sample --user 300 --item Fargo --by rating")
@@ -178,8 +240,11 @@ def explain(
     print_why(rec.explain(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)
 
 
-def _user_or_ratings(rec: Recommender, user: str | None, rate: list[str] | None) -> dict[str, Any]:
-    return {"user_id": as_user(rec, user), "ratings": as_ratings(rec, rate)}
+def _user_or_ratings(
+    rec: Recommender, user: str | None, rate: list[str] | None, file: str | None = None, highest: float | None = None
+) -> dict[str, Any]:
+    ratings = as_ratings(rec, rate) if file is None else as_own_ratings(rec, file, highest)
+    return {"user_id": as_user(rec, user), "ratings": ratings}
 
 
 @app.command(epilog="Example: reelated find sample 'star wasr'")
@@ -225,7 +290,8 @@ def fit(
     rec.save(output, ratings=ratings)
     size = sum(file.stat().st_size for file in output.iterdir())
     console().print(f"{rec!r}\nSaved to {output} ({show_bytes(size)}).", markup=False)
-    query = f"--user {rec.user_ids[0]}" if ratings else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
+    new_user = f"--item {rec.item_ids[0]}" if rec.is_events else f"--rate {rec.item_ids[0]}={rec.scale_.high:g}"
+    query = f"--user {rec.user_ids[0]}" if ratings else new_user
     console().print(f"Next: reelated recommend {output} {query}", markup=False)
     return None
 
@@ -284,7 +350,7 @@ def plot(
     source: Source,
     kind: Annotated[Kind, typer.Argument(help="The kind of plot.", metavar="KIND")],
     options: Options,
-    output: Annotated[Path, typer.Option("-o", "--output", callback=check_picture, help="A .png or .svg file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=_check_picture, help="A .png or .svg file.")],
     item: Annotated[
         list[str] | None, typer.Option("--item", "--movie", help="An item id or title. Repeatable.")
     ] = None,
@@ -296,6 +362,8 @@ def plot(
 
     Show the plot of a user to that user only.
     """
+    from reelated.cli.plot import check_usage, draw, write
+
     check_usage(kind, item, user, n)
     style: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
     write(draw(source, options, kind, item, user, **style), output)
@@ -306,10 +374,12 @@ def plot(
 @with_recommender()
 def map_(
     rec: Recommender,
-    output: Annotated[Path, typer.Option("-o", "--output", callback=check_map, help="An .svg file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=_check_map, help="An .svg file.")],
     color: Annotated[Color, typer.Option(help="Colour the dots by genres or decades.")] = "genres",
 ) -> None:
     """Draw a map of all items to an SVG file; similar items are close together, and hovering shows a title."""
+    from reelated.cli.map import write_map
+
     write_map(rec, output, color)
     console().print(f"{plural(len(rec.item_ids), rec.noun_)} drawn to {output}.", markup=False)
 
@@ -356,9 +426,12 @@ def evaluate(
     form: Form = "table",
 ) -> None:
     """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
+    from reelated.cli import calibration
+    from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
+
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
-    if protocol == new_users.NAME and report is None:
-        new_users.print_new_users(source, options, evaluation, form)
+    if protocol == calibration.NAME and report is None:
+        calibration.print_new_users(source, options, evaluation, form)
     else:
         print_evaluation(evaluate_source(source, options, evaluation, report), options, evaluation, form)
 
@@ -376,6 +449,8 @@ def tune(
     form: Form = "table",
 ) -> None:
     """Search hyperparameters on a part of the ratings, and print the code that uses the best."""
+    from reelated.cli.tune import print_tuning, tune_source
+
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
     print_tuning(tune_source(source, options, goal, **given), source, form)
 
@@ -410,6 +485,10 @@ service_commands.register(app, with_source, with_json)
 class StrictCommand(TyperCommand):
     """A command that refuses a single-valued option given twice; Click would use the last value silently."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, whose types the help shows only where a value is needed."""
+        return plain_types(super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, and refuse repeated options."""
         *_, options = self.make_parser(ctx).parse_args(args=list(args))
@@ -428,5 +507,29 @@ def demo() -> None:
     run_demo()
 
 
-for command in app.registered_commands:
-    command.cls = StrictCommand
+PANELS = {
+    "Start": ("demo", "sample", "fetch", "check"),
+    "Ask": ("recommend", "audience", "similar", "predict", "explain", "find"),
+    "Look": ("map", "plot"),
+    "Measure": ("evaluate", "tune"),
+    "Save": ("fit", "batch"),
+    "Serve": ("serve", "import", "export", "forget", "refit", "models"),
+}
+"""The commands in the order of the help."""
+
+
+def arrange_help() -> None:
+    """Put the commands into panels, in their order."""
+    by_name = {
+        command.name or getattr(command.callback, "__name__", ""): command for command in app.registered_commands
+    }
+    app.registered_commands.clear()
+    for panel, names in PANELS.items():
+        for name in names:
+            command = by_name.pop(name)
+            command.cls, command.rich_help_panel = StrictCommand, panel
+            app.registered_commands.append(command)
+    assert not by_name, f"no panel has {sorted(by_name)}"
+
+
+arrange_help()

@@ -66,6 +66,9 @@ def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions
     split = _split_of(source, options, evaluation) if protocol is None else protocol.splits(source, evaluation.split)
     length = (10 if evaluation.n is None else evaluation.n) if protocol is None else protocol.n
     target = evaluation.target if protocol is None else protocol.target
+    first = split if isinstance(split, Split) else split[0]
+    if first.train.ratings.declared == "implicit" and len(recommenders) > 1:
+        recommenders.pop("textbook", None)  # it predicts ratings
     results = {}
     for name, recommender in recommenders.items():
         with working(f"Evaluating {name}") as progress:
@@ -116,6 +119,9 @@ def print_evaluation(result: Evaluation, options: Options, evaluation: Evaluatio
         out.print(table_of(_of_lists(rows), out.width))
         out.print()
         out.print(table_of(_others(rows), out.width))
+        if result.liked is None:
+            out.print()
+            out.print(table_of(_groups(result), out.width))
     else:
         out.print(Text(protocol.definition, style="dim"))
         out.print(table_of(_published_columns(protocol, rows, model_of(options)), out.width))
@@ -131,6 +137,7 @@ def as_dict(result: Evaluation, rows: list[MetricRow], model: str, protocol: Pro
     fields: dict[str, Any] = {"model": model}
     fields |= {name: getattr(result, name) for name in ("data", "how", "target", "liked")}
     fields |= {"notes": list(result.notes), "measures": [asdict(row) for row in rows]}
+    fields |= {"groups": result.groups().to_dicts()}
     if protocol is not None:
         published = [
             {"model": row.model, **dict(zip(protocol.columns, row.values, strict=True)), "note": row.note}
@@ -182,6 +189,28 @@ def _others(rows: list[MetricRow]) -> list[TableColumn]:
         TableColumn(heading, [named(row.measure) for row in rest], text=True),
         TableColumn("", [_with_interval(row) for row in rest]),
     ]
+
+
+def _groups(result: Evaluation) -> list[TableColumn]:
+    """Return the columns of the recall by activity of the users and popularity of the items."""
+    rows = result.groups().to_dicts()
+    ends = [
+        after["low"] if after["of"] == row["of"] else None
+        for row, after in zip(rows, [*rows[1:], rows[0]], strict=True)
+    ]
+    names = [f"{row['of']}s with {_span(row['low'], end)}" for row, end in zip(rows, ends, strict=True)]
+    return [
+        TableColumn("by interactions in training", names, text=True),
+        TableColumn("recall", [f"{row['recall']:.4f}" for row in rows]),
+        TableColumn("lists or hidden", [f"{row['n']:,}" for row in rows]),
+    ]
+
+
+def _span(low: int, end: int | None) -> str:
+    """Name a bin: `0`, `3 to 9`, `1,000 or more`."""
+    if end is None or end <= low:
+        return f"{low:,} or more"
+    return f"{low:,}" if end - low == 1 else f"{low:,} to {end - 1:,}"
 
 
 def _published_columns(protocol: Protocol, rows: list[MetricRow], model: str) -> list[TableColumn]:

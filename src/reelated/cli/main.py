@@ -5,7 +5,6 @@ import sys
 
 from reelated.cli.words import TERMINAL
 from reelated.errors import InputError
-from reelated.recommender.rows import printable
 
 
 def main() -> None:
@@ -39,5 +38,7 @@ def _run() -> None:
 
 def _print_error(message: str) -> int:
     """Print a message to stderr without control characters; return exit code 1."""
+    from reelated.recommender.rows import printable
+
     print(*map(printable, f"Error: {message}".split("\n")), sep="\n", file=sys.stderr)  # noqa: T201
     return 1

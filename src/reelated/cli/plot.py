@@ -2,14 +2,14 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
 
 from reelated import plot
 from reelated.cli.progress import errors
-from reelated.cli.shared_options import as_user
+from reelated.cli.shared_options import Kind, as_user
 from reelated.cli.show import print_about, print_note, print_notes
 from reelated.cli.sources import Options, find_item, is_model, open_source, read_source
 from reelated.plot.saving import FontWarning, check_matplotlib, check_path
@@ -19,7 +19,6 @@ from reelated.recommender.rows import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Kind = Literal["ratings", "similarity", "neighborhood", "user"]
 _SUBJECT_OPTIONS = {"ratings": "", "similarity": "--item", "neighborhood": "--item", "user": "--user"}
 """Kind of plot → the option that selects its subject."""
 

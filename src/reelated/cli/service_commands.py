@@ -3,10 +3,15 @@
 import logging
 import logging.config
 import os
+import re
+import threading
+import warnings
+import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +20,10 @@ import typer
 from reelated.cli.check_command import Rejects, check_source, write_rejects
 from reelated.cli.progress import working
 from reelated.cli.shared_options import Form, Source, as_scale
-from reelated.cli.show import console, print_json
+from reelated.cli.show import console, print_json, print_note
 from reelated.cli.sources import Options, read_source
-from reelated.data import fingerprint
-from reelated.errors import InputError, not_installed, plural
+from reelated.data import fingerprint, read_items
+from reelated.errors import DataWarning, InputError, not_installed, plural
 
 if TYPE_CHECKING:
     from reelated.refit import RefitResult, Versions
@@ -92,12 +97,29 @@ def import_(
     options: Options,
     store: StoreUrl = None,
     rejects: Rejects = None,
+    items_only: Annotated[bool, typer.Option("--items-only", help="SOURCE is a table of items alone.")] = False,
 ) -> None:
     """Import ratings and items into the store of the service; an interrupted import resumes where it stopped."""
+    if items_only:
+        return _import_items(source, options, store)
     if rejects is not None:
         write_rejects(check_source(source, options).rejects, source, rejects)
     with open_store(store) as opened:
         import_source(opened, source, options)
+    return None
+
+
+def _import_items(source: str, options: Options, store: str | None) -> None:
+    """Import a table of items, and print how many there are."""
+    reading: dict[str, Any] = {name: getattr(options, name) or None for name in ("item_columns", "invalid", "encoding")}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        table = read_items(source, **reading)
+    for warning in caught:
+        print_note(str(warning.message))
+    with open_store(store) as opened:
+        n_items = opened.import_items(table, noun=options.noun or "item")
+    console().print(f"{plural(n_items, 'item')} of {source} are in the store.", markup=False)
 
 
 def scale(
@@ -231,6 +253,7 @@ def serve(
         ),
     ] = 24,
     learn_from_visitors: WithVisitors = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
     """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
     with ExitStack() as stack:
@@ -248,7 +271,17 @@ def serve(
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)
             prepare(opened, models, data, with_visitors=learn_from_visitors)
-        run(options, bound, workers=workers, say=say)
+        run(options, bound, workers=workers, say=partial(announce, opens=open_))
+
+
+def announce(line: str, *, opens: bool) -> None:
+    """Print the address of the service, and open it in a browser once the service answers."""
+    say(line)
+    if opens and (address := re.search(r"http://\S+", line)):
+        host = re.sub(r"//(0\.0\.0\.0|\[::\])", "//127.0.0.1", address[0])
+        timer = threading.Timer(1.0, webbrowser.open, [host])  # the server starts after this call
+        timer.daemon = True
+        timer.start()
 
 
 def say(line: str) -> None:
@@ -287,6 +320,7 @@ def register(app: Any, with_source: Any, with_json: Any) -> None:
         group,
         name="store",
         help="Settings of the store.",
+        rich_help_panel="Serve",
         epilog="Example: reelated store scale 1,5,0.5",
     )
     app.command(epilog="Example: reelated forget 300 301")(forget)

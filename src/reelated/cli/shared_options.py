@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Annotated, Any, Literal
 
@@ -30,7 +31,27 @@ User = Annotated[str | None, typer.Option("--user", help="A user id.")]
 _ITEM = typer.Option("--item", "--movie", help="An item id or title; title:300 forces the title.")
 Item = Annotated[str, _ITEM]
 OptionalItem = Annotated[str | None, _ITEM]
+Items = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--item",
+        "--movie",
+        help="An item of a new user; of ratings, a single item lists the users for it. Repeatable.",
+    ),
+]
 Rate = Annotated[list[str] | None, typer.Option("--rate", help="A new user's rating: 50=5 or 'Fargo=4'. Repeatable.")]
+RatingsFile = Annotated[
+    str | None,
+    typer.Option("--ratings-file", help="A new user's ratings: from Letterboxd, IMDb or Goodreads, or a table."),
+]
+Highest = Annotated[
+    float | None, typer.Option("--highest", help="The highest possible rating in --ratings-file, such as 10.")
+]
+Kind = Literal["ratings", "similarity", "neighborhood", "user"]
+Color = Literal["genres", "decades"]
+Target = Literal["items", "users"]
+Goal = Literal["any", "liked", "rating"]
+TunedModel = Literal["ease", "bpmf", "item-knn"]
 Form = Literal["table", "json", "csv"]
 """Output format, set with `--json` and `--csv`."""
 
@@ -48,6 +69,10 @@ _READING = {
     "encoding": Annotated[str | None, _data(help="The encoding of text: cp1251.")],
     "dates": Annotated[Literal["day-first", "month-first"] | None, _data(help="The order in dates such as 3/4/2020.")],
     "layout": Annotated[Literal["long", "wide"] | None, _data(help="wide: a matrix of users and items.")],
+    "feedback": Annotated[
+        Literal["explicit", "implicit"] | None, _data(help="Ratings, or events such as clicks and purchases.")
+    ],
+    "events": Annotated[str | None, _data(help="Weights of types of events: view=1,cart=3,dislike=-1.")],
     "noun": Annotated[str | None, _data(help="The word for an item: book.")],
     "users": Annotated[str | None, _data(help="A table of users.")],
 }
@@ -95,15 +120,20 @@ def with_fitting(command: Callable[..., None]) -> Callable[..., None]:
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
     """Replace the parameter `rec` of a command with SOURCE and the shared options, and `form` with those in `forms`.
 
-    Exactly one of the options `one_of` must be given.
+    Exactly one of the options `one_of` must be given. If `users` is among them, `--users` means the users asked about
+    where none of the others is given, and a table of users otherwise.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        parameters = list(inspect.signature(command).parameters.values())[1:]
+        parameters = [each for each in list(inspect.signature(command).parameters.values())[1:] if each.name != "users"]
         has_form = any(parameter.name == "form" for parameter in parameters)
 
         @wraps(command)
         def with_opened_source(*, source: str, options: Options, **values: Any) -> None:
+            if "users" in one_of:
+                others = [name for name in one_of if name != "users" and values[name] is not None]
+                values["users"] = None if others else options.users
+                options = options if others else replace(options, users=None)
             check_one_of({name: values[name] for name in one_of})  # before the source is opened, which can take minutes
             rec = open_source(source, options)
             print_notes(rec)
@@ -127,10 +157,11 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
 
 def check_one_of(values: dict[str, Any]) -> None:
     """Refuse a call without exactly one of the mutually exclusive options."""
-    given = [f"--{name}" for name, value in values.items() if value is not None]
+    names = {name: f"--{name.replace('_', '-')}" for name in values}
+    given = [names[name] for name, value in values.items() if value is not None]
     if values and len(given) != 1:
         got = " and ".join(given) or "none of them"
-        raise typer.BadParameter(f"got {got}: expected one of {', '.join(f'--{name}' for name in values)}.")
+        raise typer.BadParameter(f"got {got}: expected one of {', '.join(names.values())}.")
 
 
 def _expand_parameter(
@@ -161,6 +192,7 @@ def as_options(
     item_columns: str | None,
     scale: str | None,
     map: str | None,  # noqa: A002
+    events: str | None,
     set: list[str] | None = None,  # noqa: A002
     **rest: Any,
 ) -> Options:
@@ -170,6 +202,7 @@ def as_options(
         item_columns=as_columns(item_columns, "--item-columns"),
         scale=as_scale(scale),
         map=as_map(map),
+        events=as_events(events),
         settings=as_settings(set),
         **rest,
     )
@@ -197,6 +230,18 @@ def as_map(text: str | None) -> dict[str, float | None]:
         if not equals or not value.strip():
             raise InputError(f"--map {shorten(pair)}: expected value=rating, such as like=1.")
     return ratings
+
+
+def as_events(text: str | None) -> dict[str, float]:
+    """Parse `view=1,cart=3`."""
+    weights: dict[str, float] = {}
+    for pair in split(text):
+        name, equals, number = pair.rpartition("=")
+        value = as_value(number.strip())
+        if not equals or not name.strip() or not isinstance(value, (int, float)):
+            raise InputError(f"--events {shorten(pair)}: expected type=weight, such as view=1.")
+        weights[name.strip()] = float(value)
+    return weights
 
 
 def as_scale(text: str | None) -> tuple[float, ...] | None:
@@ -256,7 +301,7 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
             value = None
         if value is None:
             raise InputError(f"--rate {shorten(text)}: expected item=rating, such as 50=5 or 'Fargo=4'.")
-        if not rec.scale_.low <= value <= rec.scale_.high:
+        if not rec.is_events and not rec.scale_.low <= value <= rec.scale_.high:
             raise InputError(
                 f"--rate {shorten(text)}: expected a rating from {rec.scale_.low:g} to {rec.scale_.high:g}, the scale "
                 "of this data."
@@ -272,6 +317,18 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
         else:
             print_note(f"--rate {text}: ignored, because the item is not in the model")
     return ratings
+
+
+def as_own_ratings(rec: Recommender, path: str, highest: float | None) -> dict[Any, float]:
+    """Read a new user's ratings from a file, and list those that are not in the data in a note."""
+    from reelated.data.own_ratings import read_own_ratings
+
+    own = read_own_ratings(path, rec, highest=highest)
+    for note in own.notes:
+        print_note(note)
+    if own.unmatched:
+        print_note(f"not found: {'; '.join(own.unmatched)}")
+    return own.ratings
 
 
 def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:

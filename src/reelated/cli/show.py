@@ -27,8 +27,9 @@ from reelated.recommender import (
 )
 from reelated.recommender.rows import SearchHit, cell_text, cut, printable, with_year
 
-NARROW, NARROWEST = 100, 40
-"""Widths in characters: below the first, tables omit genres; the second is the minimum width of output."""
+NARROW, TIGHT, NARROWEST = 100, 90, 40
+"""Widths in characters: tables omit genres below the first, and ids and years beside reasons below the second; the
+last is the minimum width of output."""
 
 
 def console() -> Console:
@@ -76,7 +77,8 @@ def print_about(rec: Recommender) -> None:
     items = plural(len(rec.item_ids), rec.noun_)
     about = f"{rec.name_}: {items}"
     if rec.ratings_ is not None:
-        about = f"{rec.name_}: {len(rec.ratings_):,} ratings by {len(rec.user_ids):,} users of {items}"
+        word = "interaction" if rec.is_events else "rating"
+        about = f"{rec.name_}: {len(rec.ratings_):,} {word}s by {len(rec.user_ids):,} users of {items}"
     errors.print(Text(printable(about), style="dim"), soft_wrap=True)
 
 
@@ -133,12 +135,15 @@ class TableColumn(NamedTuple):
     name: str
     cells: list[str]
     text: bool = False
+    short: list[str] | None = None  # the cells of a narrow table; empty: the column is left out there
 
 
 def table_of(columns: list[TableColumn], width: int) -> Table:
     """Lay out a table of at most `width` characters: cut texts, never numbers; drop the last text columns if needed."""
     if width < NARROW:
         columns = [column for column in columns if column.name != "genres"]
+    if width < TIGHT:
+        columns = [_narrow(column) for column in columns if column.short != []]
     widths, free, texts = _column_widths(columns, width)
     while len(texts) > 1 and free < 10 * len(texts):
         columns = [column for index, column in enumerate(columns) if index != texts[-1]]
@@ -153,6 +158,10 @@ def table_of(columns: list[TableColumn], width: int) -> Table:
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _narrow(column: TableColumn) -> TableColumn:
+    return column if column.short is None else column._replace(cells=column.short)
 
 
 def _column_widths(columns: list[TableColumn], width: int) -> tuple[list[int], int, list[int]]:
@@ -175,6 +184,7 @@ def _item_columns(rows: Recommendations[Any]) -> list[TableColumn]:
     ]
 
 
+RATED = "because you rated"
 _SOURCES = {"popular": "(popular)", "side_info": "(no ratings yet)"}
 
 
@@ -184,12 +194,17 @@ def _genres(rows: Any) -> TableColumn:
 
 def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
     because = [printable(", ".join(row.because) if row.source == "model" else _SOURCES[row.source]) for row in rows]
+    titles = [[reason.title for reason in row.reasons if reason.contribution > 0] for row in rows]
+    short = [printable(", ".join(own)) or cell for own, cell in zip(titles, because, strict=True)]
+    rank, item_id, item = _item_columns(rows)
     columns = [
-        *_item_columns(rows),
+        rank,
+        item_id._replace(short=[]),  # the reasons need the room; every command also takes titles
+        item._replace(short=[printable(cut(row.title, 24)) for row in rows]),
         TableColumn("score", [cell_text(row.score) for row in rows]),
         TableColumn("predicted", [cell_text(row.predicted_rating) for row in rows]),
         _genres(rows),
-        TableColumn(rows.because, because, text=True),
+        TableColumn(rows.because, because, text=True, short=short),
     ]
     return _drop_empty(columns)
 
@@ -211,11 +226,16 @@ def _signed(above_user_mean: float | None) -> str:
     return "–" if above_user_mean is None else f"{above_user_mean:+.2f}"
 
 
+def _of_both(is_events: bool) -> str:
+    """Return the name of the number of common raters, or of common users for events."""
+    return "users of both" if is_events else "rated both"
+
+
 def _similar(rows: Recommendations[SimilarRow]) -> list[TableColumn]:
     return [
         *_item_columns(rows),
         TableColumn("similarity", [cell_text(row.similarity) for row in rows]),
-        TableColumn("rated both", [f"{row.common_raters:,}" for row in rows]),
+        TableColumn(_of_both(rows.because != RATED), [f"{row.common_raters:,}" for row in rows]),
         _genres(rows),
     ]
 
@@ -224,7 +244,7 @@ def _matches(rows: Recommendations[SearchHit]) -> list[TableColumn]:
     return [
         TableColumn("id", [_id(row.item_id) for row in rows]),
         TableColumn(rows.noun, [_item(row) for row in rows], text=True),
-        TableColumn("ratings", [f"{row.n_ratings:,}" for row in rows]),
+        TableColumn("ratings" if rows.because == RATED else "users", [f"{row.n_ratings:,}" for row in rows]),
         _genres(rows),
     ]
 
@@ -277,7 +297,9 @@ def print_why(why: Explanation, noun: str, form: str) -> None:
     if why.value is None:
         text = f"{with_year(why.title, why.year)}: no {number}, because no similar {noun} is rated."
         return out.print(Text(printable(text)))
-    rank = f", place {why.rank:,} among the {plural_of(noun)} not rated" if why.rank else ""
+    is_events = bool(why.contributions) and why.contributions[0].rating is None
+    unknown = "you do not have" if is_events else "not rated"
+    rank = f", place {why.rank:,} among the {plural_of(noun)} {unknown}" if why.rank else ""
     out.print(Text(printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{rank}"), style="bold"))
     out.print(_contributions(why, number, out.width))
     if why.rating is not None:
@@ -305,7 +327,7 @@ def _contributions(why: Explanation, number: str, width: int) -> Table:
             *([TableColumn("rated", ["", *rated, *blank])] if any(rated) else []),
             TableColumn("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
             TableColumn(
-                "rated both",
+                _of_both(bool(shown) and not any(rated)),
                 ["", *("–" if part.common_raters is None else f"{part.common_raters:,}" for part in shown), *blank],
             ),
             TableColumn("", ["", *(_bar(value, largest) for value in parts), *blank], text=True),

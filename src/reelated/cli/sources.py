@@ -21,7 +21,7 @@ from reelated.recommender.rows import with_year
 
 RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
 """Settings of the `Recommender` itself; all others are parameters of the ranking model."""
-CONTENTS = ("item_columns", "map", "encoding", "dates", "layout")
+CONTENTS = ("item_columns", "map", "encoding", "dates", "layout", "feedback", "events")
 """Options on the contents of tables that only `read` knows."""
 MAX_CACHED = 8
 """Maximum number of cached models; the least recently used is evicted first."""
@@ -37,6 +37,8 @@ class Options:
     encoding: str | None = None
     dates: str | None = None
     layout: str | None = None
+    feedback: str | None = None
+    events: dict[str, float] = field(default_factory=dict)
     scale: tuple[float, ...] | None = None
     duplicates: str = "last"
     invalid: str = "error"

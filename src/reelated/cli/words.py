@@ -13,6 +13,7 @@ _OPTIONS = {
     "item_id": "--item ",
     "item_ids": "--item ",
     "ratings": "--rate ",
+    "highest": "--highest ",
     "path": "--output ",
     "max_memory": "--max-memory ",
     "item_columns": "--item-columns ",
@@ -24,7 +25,9 @@ _OPTIONS = {
         "dates",
         "duplicates",
         "encoding",
+        "events",
         "exclude",
+        "feedback",
         "genres",
         "invalid",
         "layout",
@@ -50,6 +53,8 @@ _ADVICE = {
         "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN; rating= if there are no ratings."
     ),
     Advice.NAME_ITEM_COLUMNS: "Name the columns with --item-columns item_id=COLUMN,title=COLUMN.",
+    Advice.OWN_COLUMNS: "Rename the columns to title, year and rating.",
+    Advice.HIGHEST_RATING: "Give the highest possible rating of the file: --highest 10.",
     Advice.NAME_POSITIONS: "Name the columns by position: --columns user_id=1,item_id=2,rating=3.",
     Advice.MAP_WORDS: "Map words to ratings: --map like=1,dislike=0.",
     Advice.WITHOUT_TIMES: "To read without times: --columns timestamp=.",
@@ -68,6 +73,7 @@ _ADVICE = {
     Advice.STOPS_AT_DUPLICATES: "stops here; --duplicates last, first or mean goes on.",
     Advice.OBSERVES_SCALE: "does so; --scale LOW,HIGH,STEP says otherwise.",
     Advice.KEEPS_OUTLIERS: "keeps them; --scale LOW,HIGH,STEP refuses what is off it.",
+    Advice.SUMS_EVENTS: "sums them for each user and item; --feedback explicit takes them as ratings.",
     Advice.KEEPS_COLUMNS: "takes them as they are; --columns user_id=COLUMN,item_id=COLUMN says which is which.",
 }
 TERMINAL = Wording({name: f"--set {name}=" for name in sorted(_SETTINGS)} | _ARGUMENTS | _OPTIONS, _ADVICE)

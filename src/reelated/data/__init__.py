@@ -3,9 +3,20 @@
 from reelated.data.fetch import fetch
 from reelated.data.files import cache_folder, fingerprint
 from reelated.data.movielens import folds
-from reelated.data.read import read
+from reelated.data.own_ratings import OwnRatings, read_own_ratings
+from reelated.data.read import read, read_items
 from reelated.data.report import Bin, ValidationIssue, ValidationReport
 from reelated.data.validate import validate
 
-__all__ = ["Bin", "ValidationIssue", "ValidationReport", "cache_folder", "fetch", "fingerprint", "folds", "read"]
-__all__ += ["validate"]
+__all__ = [
+    "Bin",
+    "OwnRatings",
+    "ValidationIssue",
+    "ValidationReport",
+    "cache_folder",
+    "fetch",
+    "fingerprint",
+    "folds",
+    "read",
+]
+__all__ += ["read_items", "read_own_ratings", "validate"]

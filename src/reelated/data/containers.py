@@ -160,6 +160,31 @@ class Tar:
 
 
 @dataclass
+class Nested:
+    """A container with the members of the archives in it, each below the name of its archive."""
+
+    outer: Container
+
+    @cached_property
+    def _archives(self) -> dict[str, Container]:
+        names = [name for name in self.outer.names() if is_archive(name)]
+        found = {name: container_of(name, self.outer.read(name)) for name in names}
+        return {name: archive for name, archive in found.items() if isinstance(archive, (Zip, Tar))}
+
+    def names(self) -> list[str]:
+        """List the members, those of archives in place of the archives."""
+        inner = [f"{archive}/{name}" for archive, members in self._archives.items() for name in members.names()]
+        return sorted([name for name in self.outer.names() if name not in self._archives] + inner)
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a member."""
+        for archive, members in self._archives.items():
+            if name.startswith(f"{archive}/"):
+                return members.read(name.removeprefix(f"{archive}/"))
+        return self.outer.read(name)
+
+
+@dataclass
 class Tables:
     """The tables of an SQLite database or the sheets of an Excel workbook."""
 
@@ -201,6 +226,11 @@ def container_of(label: str, data: bytes, table: str = "") -> Container | None:
     if compression(data) and is_tar(decompress_start(data, 512)):
         data = decompress(label, data)
     return Tar(data) if is_tar(data) else None
+
+
+def is_archive(name: str) -> bool:
+    """Return whether the name is that of an archive."""
+    return name.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz"))
 
 
 def is_workbook(names: list[str]) -> bool:

@@ -42,6 +42,20 @@ class ValidationContext:
             fault=fault.when(~on_scale).then(pl.lit(OFF_SCALE)).otherwise(pl.lit(""))
         )
 
+    @property
+    def is_events(self) -> bool:
+        """Whether the table holds events instead of ratings."""
+        return "event" in self.tables.ratings.columns
+
+    @cached_property
+    def kind(self) -> str:
+        """What the table holds: "events", "counts", "constant" (all ratings are equal) or "ratings"."""
+        one_valued = self.valid["rating"].n_unique() <= 1
+        if not self.is_events:
+            return "constant" if one_valued and len(self.valid) > 1 else "ratings"
+        has_types = self.valid["event"].null_count() < len(self.valid)
+        return "events" if one_valued or has_types else "counts"
+
     @cached_property
     def valid(self) -> pl.DataFrame:
         """The rows that are valid ratings."""
@@ -84,5 +98,7 @@ class ValidationContext:
 
 def format_row(row: dict[str, Any]) -> str:
     """Format a row of ratings for a message."""
-    names = (*PAIR, "rating", "timestamp")
-    return ", ".join(f"{name}={shorten(row[name])}" for name in names if name in row)
+    names = {name: name for name in (*PAIR, "rating", "timestamp")}
+    if "event" in row:
+        names |= {"rating": "weight"} | ({} if row["event"] is None else {"event": "event"})
+    return ", ".join(f"{shown}={shorten(row[name])}" for name, shown in names.items() if name in row)

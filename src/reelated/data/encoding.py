@@ -7,6 +7,8 @@ from reelated.errors import Advice, InputError, plural
 _BINARY = {
     b"%PDF": "a PDF document", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"\x89HDF": "an HDF5 file",
     b"\x80\x04\x95": "a pickle", b"\x80\x05\x95": "a pickle", b"\x93NUMPY": "a NumPy file", b"RDX": "an R file",
+    b"<!DOCTYPE": "a web page", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "an XML document",
+    b"%%MatrixMarket": "a Matrix Market file, which read(scipy.io.mmread(path)) reads in Python",
     b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Obj\x01": "an Avro file", b"ORC": "an ORC file",
 }  # fmt: skip
 _HEAD_BYTES = 65536
@@ -18,12 +20,14 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
     Without `encoding`, a byte that is not UTF-8 is one of Windows-1252; all other bytes stay as they are.
     """
     notes: list[str] = []
-    if encoding:
-        data = _decode(label, data, encoding)
-    elif data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         data = _decode(label, data, "utf-32")
     elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = _decode(label, data, "utf-16")
+    elif encoding and not (data.isascii() and b"\0" not in data):  # of several files, only some need the encoding
+        data = _decode(label, data, encoding)
+    elif unmarked := _utf16_without_mark(data):
+        data, notes = _decode(label, data, unmarked), [f"took the text for {unmarked}"]
     else:
         _refuse_binary(label, data)
         data, notes = _repair(data)
@@ -31,6 +35,15 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
     if b"\r" in data and b"\n" not in data:  # line ends of classic Mac OS
         data = data.replace(b"\r", b"\n")
     return (data.rstrip(b"\r\n") + b"\n" if data.endswith((b"\n\n", b"\n\r\n")) else data), notes
+
+
+def _utf16_without_mark(data: bytes) -> str:
+    """Return the encoding of a text in which most of every second byte is NUL, and no other; else empty."""
+    start = data[:200]
+    for at, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if 2 * start[at::2].count(0) > len(start[at::2]) and all(start[1 - at :: 2]):
+            return name
+    return ""
 
 
 def _decode(label: str, data: bytes, encoding: str) -> bytes:

@@ -15,10 +15,12 @@ import platformdirs
 from reelated.data.containers import (
     Container,
     Folder,
+    Nested,
     Single,
     Zip,
     clear_errors,
     container_of,
+    is_archive,
     is_tar,
     is_workbook,
 )
@@ -274,8 +276,9 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
     for name in names:
         path = PurePosixPath(name)
         if not name.endswith("/") and not {"..", "__MACOSX"} & set(path.parts) and not path.name.startswith((".", "_")):
-            # folders such as `year=2020` hold parts of one table
-            groups.setdefault(PurePosixPath(*(part for part in path.parent.parts if "=" not in part)), []).append(name)
+            # folders such as `year=2020` hold parts of one table, and an archive in a folder counts as its content
+            parts = [part for part in path.parent.parts if "=" not in part and not is_archive(part)]
+            groups.setdefault(PurePosixPath(*parts), []).append(name)
     candidates: dict[PurePosixPath, Roles] = {}
     for depth in sorted({len(folder.parts) for folder in groups}):
         level = {
@@ -286,11 +289,14 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
         candidates = {folder: roles for folder, roles in level.items() if "ratings" in roles.files}
         if candidates:
             break
+    if not candidates and not isinstance(container, Nested) and any(map(is_archive, names)):
+        return _assign(root, Nested(container), spec)
     if not candidates:
         listed = ", ".join(sorted(PurePosixPath(name).name for name in names)[:8]) or "nothing"
         raise InputError(
             f"{root.name} contains no ratings in a known format. Expected the files of a MovieLens edition or a "
-            f"table ({', '.join(TABLE_SUFFIXES)}), found: {shorten(listed, 200)}."
+            f"table ({', '.join(TABLE_SUFFIXES)}), found: {shorten(listed, 200)}"
+            + (" in it and its direct subfolders." if isinstance(container, Folder) else ".")
         )
     if len(candidates) > 1:
         raise InputError(f"{root.name} holds ratings in {' and in '.join(map(repr, map(str, candidates)))}. Pass one.")

@@ -39,6 +39,7 @@ def implausible_times(context: ValidationContext) -> Iterator[ValidationIssue]:
         return
     next_year = datetime.now(UTC).year + 1
     first, last = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (_FIRST_YEAR, next_year + 1))
+    yield from _future_times(context, last)
     odd = context.valid.filter(~pl.col("timestamp").is_between(first, last, closed="left"))
     if odd.is_empty():
         return
@@ -47,6 +48,16 @@ def implausible_times(context: ValidationContext) -> Iterator[ValidationIssue]:
         if 2 * int((odd["timestamp"] // size).is_between(first, last).sum()) > len(odd):
             message += f" As {unit} most of them would be plausible: divide them by {size:,}."
     yield context.issue("odd_time", "warning", odd, message, "keeps them; only their order within a user counts.")
+
+
+def _future_times(context: ValidationContext, last: int) -> Iterator[ValidationIssue]:
+    """Yield a warning for times after tomorrow and before `last`."""
+    tomorrow = int(datetime.now(UTC).timestamp()) + 86_400
+    future = context.valid.filter(pl.col("timestamp").is_between(tomorrow, last, closed="left"))
+    if len(future):
+        message = f"{plural(len(future), 'time')} in the future."
+        action = "keeps them; only their order within a user counts."
+        yield context.issue("future_time", "warning", future, message, action)
 
 
 def swapped_ids(context: ValidationContext) -> Iterator[ValidationIssue]:

@@ -3,6 +3,8 @@
 import ast
 import html
 import json
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +13,10 @@ import polars as pl
 from reelated.data.titles import has_year, move_article, split_title
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, check_attributes, match_columns
+from reelated.ratings.times import as_seconds
 
 # placeholders for an unknown genre, which are no genres to filter by
-NO_GENRE = ("unknown", "(no genres listed)")
+NO_GENRE = ("", "unknown", "(no genres listed)", r"\n", "nan", "none", "null", "n/a")
 MERGED_ALIASES: Aliases = {
     "item_id": RATING_ALIASES["item_id"],
     "title": tuple(name for name in ITEM_ALIASES["title"] if name != "name"),
@@ -27,6 +30,7 @@ def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Normalise an item table of any origin: display titles, years, lists of genres and dates."""
     notes: list[str] = []
     check_attributes(table)
+    table = table.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     if "genres" in table.columns:
         genres, notes = _parse_genres(table["genres"])
         table = table.with_columns(genres)
@@ -44,13 +48,14 @@ def _parse_titles(table: pl.DataFrame) -> pl.DataFrame:
     if "title" not in table.columns or table["title"].dtype != pl.String:
         return table
     titles = table["title"].drop_nulls()
-    if has_years or 2 * sum(map(has_year, titles)) <= len(titles):
+    if 2 * sum(map(has_year, titles)) <= len(titles):
         shown = {title: move_article(html.unescape(title)) for title in titles.unique()}
         return table.with_columns(pl.Series("title", [shown.get(title) for title in table["title"]], dtype=pl.String))
     parts = [(None, None) if title is None else split_title(title) for title in table["title"]]
+    years = pl.Series("year", [year for _, year in parts], dtype=pl.Int32)
     return table.with_columns(
         pl.Series("title", [title for title, _ in parts], dtype=pl.String),
-        pl.Series("year", [year for _, year in parts], dtype=pl.Int32),
+        table["year"].fill_null(years) if has_years else years,
     )
 
 
@@ -58,64 +63,88 @@ def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
     """Return lists of genres, empty where unknown; the whole column decides the separator."""
     notes: list[str] = []
     if not isinstance(column.dtype, pl.List):
-        text = column.cast(pl.String)
-        cells = [cell.strip() for cell in text.drop_nulls() if cell.strip()]
-        separator, example = next(((mark, cell) for mark in "|;,/" for cell in cells if mark in cell), ("|", ""))
-        if cells and all(cell.startswith("[") and cell.endswith("]") for cell in cells):
-            notes = ["read genres as lists in brackets"]
-            column = pl.Series([_parse_list(cell or "") for cell in text], dtype=pl.List(pl.String))
-        else:
-            notes = [f"split genres at {separator!r}, as in {shorten(example)}"] * (separator != "|")
-            column = text.str.split(separator)
+        column, notes = _split_genres([html.unescape(cell or "").strip() for cell in column.cast(pl.String)])
     elif isinstance(inner := column.dtype.inner, pl.Struct) and "name" in [field.name for field in inner.fields]:
         column = column.list.eval(pl.element().struct.field("name"))
-    is_genre = pl.element().is_not_null() & ~pl.element().is_in(["", *NO_GENRE])
     while isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.List):  # as in Amazon's metadata
         column = column.list.eval(pl.element().explode())
     if column.dtype.is_nested() and column.dtype.inner.is_nested():  # type: ignore[attr-defined]
         raise InputError(f"genres is a column of type {column.dtype}: expected text or lists of text.")
-    lists = column.cast(pl.List(pl.String)).fill_null([])
-    return lists.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(is_genre)).alias(
-        "genres"
-    ), notes
+    genre = pl.element().str.strip_chars()
+    is_genre = genre.is_not_null() & ~genre.str.to_lowercase().is_in(NO_GENRE)
+    return column.cast(pl.List(pl.String)).fill_null([]).list.eval(genre.filter(is_genre)).alias("genres"), notes
+
+
+def _split_genres(cells: list[str]) -> tuple[pl.Series, list[str]]:
+    """Return lists of genres and a note on how the cells were split, unless at bars."""
+    brackets = {cell for cell in cells if re.fullmatch(r"\[.*]|\(.*\)|{.*}", cell) and cell.lower() not in NO_GENRE}
+    plain = [cell for cell in cells if cell not in brackets]
+    separator, example = next(((mark, cell) for mark in "|;,/" for cell in plain if mark in cell), ("|", ""))
+    lists = [_parse_list(cell) if cell in brackets else cell.split(separator) for cell in cells]
+    notes = [f"split genres at {separator!r}, as in {shorten(example)}"] * (separator != "|")
+    notes += ["read genres as lists in brackets"] * bool(brackets)
+    return pl.Series(lists, dtype=pl.List(pl.String)), notes
 
 
 def _parse_list(cell: str) -> list[str]:
-    """Parse a list of genres in JSON or Python notation; of objects, take the names."""
+    """Parse a list of genres in the notation of JSON, Python, NumPy or PostgreSQL; of objects, take the names."""
     values: Any = None
-    for parse in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-            values = values if isinstance(values, list) else parse(cell)
-    if not isinstance(values, list):
-        return [part for part in cell.strip("[] ").split(",") if part]
-    return [str(value.get("name", "") if isinstance(value, dict) else value) for value in values if value is not None]
+    # adjacent texts, as NumPy prints them, would become one
+    for parse in (json.loads, ast.literal_eval) if not re.search(r"""['"]\s+['"]""", cell) else ():
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            values = parse(cell) if values is None else values
+    if values is None:
+        quoted = re.findall(r"""(?<!\w)(['"])(.*?)\1""", cell)
+        return [text for _, text in quoted] or cell.strip("[](){} ").split(",")
+    return list(_names_in(values))
+
+
+def _names_in(values: Any) -> Iterator[str]:
+    """Yield the texts in nested lists; of an object, its name or its only text, else its values."""
+    if isinstance(values, dict):
+        texts = [text for text in values.values() if isinstance(text, str)]
+        yield from [str(values["name"])] if "name" in values else texts
+    elif isinstance(values, (list, tuple, set)):
+        for value in sorted(values, key=str) if isinstance(values, set) else values:
+            yield from _names_in(value)
+    elif values is not None:
+        yield str(values)
 
 
 def _parse_dates(table: pl.DataFrame) -> pl.DataFrame:
-    """Parse release dates if all look like `01-Jan-1995`; they fill in missing years."""
-    if "release_date" not in table.columns or table["release_date"].dtype != pl.String:
+    """Parse release dates in any notation if nearly all can be read; they fill in missing years."""
+    if "release_date" not in table.columns:
         return table
-    dates = table["release_date"].str.to_date("%d-%b-%Y", strict=False)
-    if dates.null_count() > table["release_date"].null_count():
+    dates = table["release_date"]
+    if dates.dtype == pl.String:
+        try:
+            converted = as_seconds(dates)
+        except InputError:  # day or month first is unknown
+            return table
+        if converted.unreadable is not None and 10 * int(converted.unreadable.sum()) > len(dates):
+            return table
+        dates = pl.from_epoch(converted.values, "s").cast(pl.Date).alias("release_date")
+    if dates.dtype not in (pl.Date, pl.Datetime):
         return table
     years = table["year"] if "year" in table.columns else pl.Series("year", [None] * len(table), dtype=pl.Int32)
-    return table.with_columns(dates, years.fill_null(dates.dt.year()).alias("year"))
+    return table.with_columns(dates, years.cast(pl.Int32, strict=False).fill_null(dates.dt.year()).alias("year"))
 
 
 def merged_columns(names: tuple[str, ...], own: str) -> bool:
     """Return whether a table of ratings also has titles or genres of items; `own` is the name of its item ids."""
-    found = match_columns([name for name in names if name != own], MERGED_ALIASES)
-    return bool({"title", "genres"} & found.keys())
+    attributes = {ours: MERGED_ALIASES[ours] for ours in ("title", "genres")}
+    return bool(match_columns([name for name in names if name != own], attributes))
 
 
 def one_row_per_item(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Return one row per item of a merged table; an attribute that differs within items is no attribute of items."""
     notes = []
     names = [name for name in table.columns if name != "item_id"]
-    n_values = table.group_by("item_id").agg(pl.col(names).drop_nulls().n_unique())
+    repeated = table.filter(pl.col("item_id").is_duplicated())  # the others cannot differ
+    n_values = repeated.group_by("item_id").agg(pl.col(names).drop_nulls().n_unique())
     for name in names:
         n_mixed = int((n_values[name] > 1).sum())
-        if 10 * n_mixed > len(n_values):
+        if 2 * n_mixed > len(n_values):
             table = table.drop(name)
             notes.append(f"left out {name}, which differs between ratings of one item")
         elif n_mixed:

@@ -64,12 +64,13 @@ def _rows_of(label: str, content: Any) -> Any:
         if content and all(isinstance(row, (dict, list)) for row in content):
             return content
     elif isinstance(content, dict):
+        if {"columns", "data"} <= content.keys():  # pandas with orient="split"
+            return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
         if all(isinstance(values, list) for values in content.values()):
             tables = [rows for rows in content.values() if rows and isinstance(rows[0], dict)]
             return tables[0] if len(tables) == 1 else content
-        if all(isinstance(values, dict) for values in content.values()):  # pandas writes columns so
-            keys = list(dict.fromkeys(key for values in content.values() for key in values))
-            return {name: [values.get(key) for key in keys] for name, values in content.items()}
+        if all(isinstance(values, dict) for values in content.values()):
+            return content
         lists = [values for values in content.values() if isinstance(values, list)]
         return lists[0] if len(lists) == 1 and lists[0] else [content]
     raise InputError(f"{label} holds no JSON objects. Expected one for each rating.")
@@ -79,6 +80,7 @@ def _uniform(rows: Any) -> Any:
     """Return objects whose fields have one type each: text where text and numbers are mixed."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return rows
+    rows = [{name: _only_field(value) for name, value in row.items()} for row in rows]
     kinds: dict[str, set[type]] = {}
     for row in rows:
         for name, value in row.items():
@@ -92,9 +94,14 @@ def _uniform(rows: Any) -> Any:
     ]
 
 
+def _only_field(value: Any) -> Any:
+    """Return the value of an object with one field, such as `{"$oid": "5f…"}` of MongoDB; others stay."""
+    return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
+
+
 def _parse_line(line: str) -> Any:
     """Parse one object in JSON, or in Python notation as in old files of Amazon reviews."""
     for parse in (json.loads, ast.literal_eval):
         with suppress(*_NOT_JSON):
-            return parse(line.strip())
+            return parse(line.strip().removesuffix(","))
     return None

@@ -121,7 +121,7 @@ def is_movielens(files: Files) -> bool:
     """Return whether the files have the names of a MovieLens edition."""
     names = _file_names(files)
     exported = {"ratings.csv", "movies.csv"} <= names or {"rating.csv", "movie.csv"} <= names
-    return exported or bool(names & LAYOUTS.keys())
+    return exported or bool(names & {"u.data", "u.item", "ratings.dat", "movies.dat"})
 
 
 def _file_names(files: Files) -> set[str]:

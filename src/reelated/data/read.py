@@ -22,9 +22,10 @@ from reelated.data.text_parser import ID_COLUMNS
 from reelated.errors import DataWarning, InputError, plural, shorten
 from reelated.parallel import check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike
-from reelated.ratings.columns import ColumnNames, match_columns, named, with_own_names
-from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, table_verb
+from reelated.ratings.columns import ColumnNames, match_columns, named, plain, with_own_names
+from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table, table_verb
 from reelated.ratings.frames import as_polars
+from reelated.ratings.ids import Ids, as_ids
 
 SAMPLE_NAME = "Reelated sample (simulated ratings)"
 
@@ -123,13 +124,14 @@ def read(
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     notes = (*tables.notes, *data.notes)
-    return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb)
+    return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb, events=options.events)
 
 
 @dataclass
 class ErrorCollector:
     """Collector of errors: it records an unreadable table, and reading continues without the table."""
 
+    invalid: str = "error"  # as the caller gave it; reading itself drops
     traces: dict[str, ParseTrace] = field(default_factory=dict)
     errors: dict[str, InputError] = field(default_factory=dict)
     left_out: dict[str, InputError] = field(default_factory=dict)
@@ -145,6 +147,18 @@ class ErrorCollector:
     def trace(self, kind: str) -> ParseTrace:
         """Return the trace for one kind of table."""
         return self.traces.setdefault(kind, ParseTrace())
+
+
+def _without_repeats(table: pl.DataFrame, id_: str) -> tuple[pl.DataFrame, list[str]]:
+    """Drop rows with an id that occurred before, if they are few; many mean another kind of table."""
+    table = table.unique(maintain_order=True)
+    repeated = ~table[id_].is_first_distinct()
+    if not repeated.any() or 10 * int(repeated.sum()) > len(table) + 10:
+        return table, []
+    note = (
+        f"dropped {plural(int(repeated.sum()), 'row')} with a repeated {id_}, such as {table.filter(repeated)[id_][0]}"
+    )
+    return table.filter(~repeated), [note]
 
 
 @dataclass
@@ -169,19 +183,16 @@ class SourceTables:
                 files = find_files(table, ColumnSpec(*SIDE_TABLES[kind], self._columns_of(kind), self.options))
                 self.add_file(kind, files, self.options, trace)
             else:
-                self.side_tables[kind] = self._normalized(kind, as_polars(table, kind))
+                self._store(kind, *self._normalized(kind, as_polars(table, kind)), label=kind)
 
     def _columns_of(self, kind: str) -> ColumnNames:
         return self.options.item_columns if kind == "items" else None
 
-    def _normalized(self, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
+    def _normalized(self, kind: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """Normalise a frame like a file with the same contents."""
         aliases, required = SIDE_TABLES[kind]
         table = named(frame, with_own_names(aliases, self.own), self._columns_of(kind), required)
-        if kind == "items":
-            table, notes = normalize_items(table)
-            self.notes += [f"{kind}: {note}" for note in notes]
-        return table
+        return normalize_items(table) if kind == "items" else (table, [])
 
     def collecting(self, kind: str) -> AbstractContextManager[ParseTrace | None]:
         """Return the context for reading a table: that of the error collector, or a null context."""
@@ -193,12 +204,12 @@ class SourceTables:
         trace = self.collector.trace(kind) if self.collector else None
         try:
             try:
-                self.add_file(kind, files, self.options, trace)
+                self.add_file(kind, files, self.options, trace, beside=True)
                 self._check(kind)
             except InputError:
                 if self.options.invalid == "drop":
                     raise
-                self.add_file(kind, files, self.options._replace(invalid="drop"), trace)
+                self.add_file(kind, files, self.options._replace(invalid="drop"), trace, beside=True)
                 self._check(kind)
         except InputError as error:
             self.side_tables.pop(kind, None)
@@ -214,23 +225,54 @@ class SourceTables:
             if all(len(ids) for ids in first.values()):
                 Dataset.from_frames({**first, "rating": [1.0]}, **{kind: self.side_tables[kind]})
 
-    def add_file(self, kind: str, files: Files, options: ReadOptions, trace: ParseTrace | None) -> None:
+    def add_file(
+        self, kind: str, files: Files, options: ReadOptions, trace: ParseTrace | None, beside: bool = False
+    ) -> None:
         """Add a table from its file; integer ids become text where the ids of the ratings are text."""
         path = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(path).name
         table, notes = read_side_table(kind, name, files.read(path), options, trace, self.own)
-        table, left_out = self._with_integers(table)
-        notes += left_out
+        if kind == "items" and self._n_known(table) == 0 and not (options.item_columns or {}).get("item_id"):
+            for other in self._other_ids(files, path):
+                named_ids = options._replace(item_columns={**(options.item_columns or {}), "item_id": other})
+                again, more = read_side_table(kind, name, files.read(path), named_ids, trace, self.own)
+                if self._n_known(again) > self._n_known(table):
+                    table, notes = again, [*more, f"took {other} for item_id, because it has the ids of the ratings"]
+        self._store(kind, table, notes, name, beside)
+
+    def _n_known(self, table: pl.DataFrame) -> int:
+        """Count the rated items that a table holds."""
+        rated = self.ratings["item_id"].unique().cast(pl.String)
+        return int(rated.is_in(table["item_id"].cast(pl.String).implode()).sum())
+
+    def _other_ids(self, files: Files, path: str) -> list[str]:
+        """List the columns of a catalogue that may be the ids of items."""
+        names = column_names(files.container, path, ColumnSpec(*SIDE_TABLES["items"], None, self.options))
+        return [name for name in names if plain(name) in SIDE_TABLES["items"][0]["item_id"]]
+
+    def _store(self, kind: str, table: pl.DataFrame, notes: list[str], label: str, beside: bool = False) -> None:
+        """Store a table with ids of the type that the ratings have, and one row per item or user."""
+        table, more = self._with_integers(table)
         as_text = [id_ for id_ in ID_COLUMNS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
-        self.side_tables[kind] = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)
-        self.notes += [f"{name}: {note}" for note in notes]
+        table = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)
+        invalid = self.collector.invalid if self.collector else self.options.invalid
+        if kind in ("items", "users") and (beside or invalid == "drop"):
+            table, repeated = _without_repeats(table, f"{kind[:-1]}_id")
+            more += repeated
+        self.side_tables[kind] = table
+        self.notes += [f"{label}: {note}" for note in notes + more]
 
     def _with_integers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """Leave out rows whose ids are text where the ratings have integers, if the other rows fit."""
         notes = []
         for id_ in ID_COLUMNS:
             if id_ in table.columns and table[id_].dtype == pl.String and self.ratings[id_].dtype == pl.Int64:
-                whole = table[id_].str.contains(r"^(0|-?[1-9]\d{0,17})$").fill_null(False)
+                whole = table[id_].str.contains(r"^-?\d{1,18}$").fill_null(False)
+                padded = table[id_].str.contains(r"^-?0\d").fill_null(False)
+                if whole.all() and padded.any():
+                    notes.append(
+                        f"read {id_} as whole numbers, as in the ratings, such as {table.filter(padded)[id_][0]}"
+                    )
                 if not whole.all() and whole.any():
                     n_rows, example = plural(int((~whole).sum()), "row"), shorten(table.filter(~whole)[id_][0])
                     notes.append(f"left out {n_rows} without an integer {id_}, such as {example}")
@@ -245,10 +287,11 @@ class SourceTables:
             table, more = normalize_items(table)
         except (InputError, pl.exceptions.PolarsError):
             return
+        self.notes += [*notes, *more]
         if table.width > 1:
             self.side_tables["items"] = table
-            found = " and ".join(name for name in ("title", "year", "genres") if name in table.columns)
-            self.notes += [*notes, *more, f"took {found} of the items from the table of ratings"]
+            found = ", ".join(name for name in ("title", "year", "genres") if name in table.columns)
+            self.notes.append(f"took {found} of the items from the table of ratings")
 
 
 def read_tables(
@@ -265,6 +308,50 @@ def read_tables(
     for kind, table in given.items():
         tables.add(kind, table)
     return tables
+
+
+def read_items(
+    source: Any,
+    *,
+    item_columns: Mapping[str, str | None] | None = None,
+    invalid: Invalid = "error",
+    encoding: str | None = None,
+) -> pl.DataFrame:
+    """Read a table of items alone, without ratings.
+
+    Parameters
+    ----------
+    source : str, Path or frame
+        A file, or a table in memory.
+    item_columns, invalid, encoding
+        As for `read`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `item_id title year genres` (list), and where known `release_date`, `imdb_id`, `tmdb_id`, by ascending id.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, or has no ids.
+
+    Examples
+    --------
+    >>> read_items({"id": [2, 1], "name": ["Up (2009)", "Heat (1995)"]}).rows()
+    [(1, 'Heat', 1995, []), (2, 'Up', 2009, [])]
+    """
+    options = check_options(None, item_columns, invalid, None, encoding, None, None)
+    no_ratings = pl.DataFrame(schema={"user_id": pl.Null, "item_id": pl.Null, "rating": pl.Float32})
+    tables = SourceTables(no_ratings, options=options)
+    tables.add("items", source)
+    for note in tables.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    items = tables.side_tables["items"]
+    ids = as_ids(items["item_id"], "item").drop_nulls().unique().sort()
+    if ids.is_empty():
+        raise InputError("the table has no items.")
+    return item_table(items, Ids(ids, "item"))
 
 
 def _read_source(
@@ -297,7 +384,9 @@ def _read_source(
             links = tables.side_tables.pop("links")
             tables.side_tables["items"] = with_links(tables.side_tables.get("items"), links)
     if files.left_out and not is_movielens(files):
-        tables.notes.append(f"left out {', '.join(files.left_out)}: no table of ratings, items or users")
+        tables.notes.append(
+            f"left out {', '.join(files.left_out)}: neither the ratings nor attributes of items or users"
+        )
     if not {"items", *given} & tables.side_tables.keys() and "items" not in given:
         _add_merged(tables, files, names, spec)
     return tables

@@ -96,7 +96,9 @@ class ValidationReport:
     density : float
         Share of all user–item pairs that are rated.
     scale : Scale or None
-        The rating scale; None if there are no ratings.
+        The rating scale; None for events and if there are no ratings.
+    kind : {"ratings", "constant", "counts", "events"}
+        What the table holds; "constant": all ratings are equal.
     histogram : tuple of Bin
         Number of ratings of each value; ten bins if there are many distinct values.
     issues : tuple of ValidationIssue
@@ -121,6 +123,7 @@ class ValidationReport:
     n_items: int = 0
     density: float = 0.0
     scale: Scale | None = None
+    kind: str = "ratings"
     histogram: tuple[Bin, ...] = ()
     issues: tuple[ValidationIssue, ...] = ()
     rejects: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTS), compare=False)
@@ -163,10 +166,11 @@ class ValidationReport:
         rejected = f", {self.n_refused:,} of them rejected" if self.n_refused else ""
         if self.n_rows:
             yield f"  {plural(self.n_rows, 'row')}{rejected}"
-        if self.scale is not None:
+        if self.histogram:
+            word = "rating" if self.scale is not None else "interaction"
             users_and_items = f"{plural(self.n_users, 'user')} of {plural(self.n_items, 'item')}"
-            yield f"  {plural(self.n_ratings, 'rating')} by {users_and_items}: {_percent(self.density)} of all pairs"
-            yield f"  scale {self.scale}"
+            yield f"  {plural(self.n_ratings, word)} by {users_and_items}: {_percent(self.density)} of all pairs"
+            yield f"  scale {self.scale}" if self.scale is not None else f"  kind: {self.kind}"
 
     def _histogram_lines(self) -> Iterator[str]:
         if not self.histogram:

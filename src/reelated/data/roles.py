@@ -17,7 +17,7 @@ from reelated.data.encoding import as_utf8
 from reelated.data.json_reader import is_json, json_names
 from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position
-from reelated.data.unpack import POLARS_ERRORS
+from reelated.data.unpack import POLARS_ERRORS, quiet_panics
 from reelated.data.unpack import SUFFIXES as PACKED
 from reelated.errors import InputError, shorten
 from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES, match_columns, plain
@@ -71,8 +71,7 @@ class _Table:
     @property
     def about_users(self) -> bool:
         """Whether the table describes users."""
-        named = "user" in plain(self.file) or "user_id" in self.ratings
-        return named and "user_id" in self.users and "item_id" not in self.ratings and len(self.names) > 1
+        return "user_id" in self.users and "item_id" not in self.ratings and len(self.users) > 1
 
 
 def is_table(name: str) -> bool:
@@ -81,7 +80,9 @@ def is_table(name: str) -> bool:
     for suffix in PACKED:
         lower = lower.removesuffix(suffix)
     # store.json is the metadata of an exported store
-    return lower.endswith(TABLE_SUFFIXES) and not lower.startswith(("readme", "license", "checksum", "store.json"))
+    if lower.startswith(("readme", "license", "checksum", "store.json")):
+        return False
+    return lower.endswith(TABLE_SUFFIXES) or lower.startswith("part-")
 
 
 def column_names(container: Container, name: str, spec: ColumnSpec) -> tuple[str, ...]:
@@ -92,10 +93,12 @@ def column_names(container: Container, name: str, spec: ColumnSpec) -> tuple[str
             inner = container_of(name, container.read(name))
             return column_names(inner, ratings_in(name, inner, spec), spec) if inner else ()
         if start.startswith(b"PAR1"):
-            return tuple(pl.read_parquet_schema(BytesIO(start)))
+            with quiet_panics():
+                return tuple(pl.read_parquet_schema(BytesIO(start)))
         if start.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
             read = pl.read_ipc if start.startswith(b"ARROW1") else pl.read_ipc_stream
-            return tuple(read(BytesIO(start)).columns)
+            with quiet_panics():
+                return tuple(read(BytesIO(start)).columns)
         text, _ = as_utf8(name, start[: start.rfind(b"\n") + 1] or start, spec.options.encoding)
         return json_names(text) if is_json(text) else arrange_text(PurePosixPath(name).name, text, spec)[1].names
     except (InputError, *POLARS_ERRORS, OSError, ValueError):
@@ -185,6 +188,12 @@ def _describe(container: Container, path: str, spec: ColumnSpec) -> _Table:
     return _Table(path, names, found[0], items, users)
 
 
+def _part_of(name: str) -> str:
+    """Return what the names of the parts of one table have in common."""
+    is_parquet = name.lower().endswith((".parquet", ".pq"))
+    return "" if is_parquet else re.sub(r"\d+|[0-9a-f]{8}-[0-9a-f-]{27,}", "#", name)
+
+
 def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: list[str], spec: ColumnSpec) -> None:
     """Choose the table of ratings by its columns; part files are read as one table."""
     without = spec.columns is not None and spec.columns.get("rating", "") is None
@@ -195,7 +204,7 @@ def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: li
         found = [table for table in described if {"user_id", "item_id"} <= table.ratings and values & table.ratings]
     if len(found) > 1:
         found = [table for table in found if plain(table.file).startswith(_RATING_FILES)] or found
-    if len({(re.sub(r"\d+|[0-9a-f]{8}-[0-9a-f-]{27,}", "#", table.file), table.names) for table in found}) == 1:
+    if len({(_part_of(table.file), table.names) for table in found}) == 1:
         roles.files["ratings"], roles.parts = found[0].path, tuple(table.path for table in found[1:])
         return
     likes = [table for table in described if {"user_id", "item_id"} <= table.ratings]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from reelated.data.context import INFINITE, MISSING, OFF_SCALE, PAIR, ValidationContext
+from reelated.data.event_rules import event_issues
 from reelated.data.heuristics import implausible_times, outlier_ratings, swapped_ids
 from reelated.data.report import Severity, ValidationIssue
 from reelated.data.suspicions import suspicions
@@ -20,6 +21,10 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
     for note in context.tables.notes:
         yield ValidationIssue("assumed", "note", 1, f"{note[0].upper()}{note[1:]}.", "applies this.")
     yield from _suspicions(context)
+    if context.is_events:
+        for rule in (event_issues, _mixed_ids, swapped_ids, implausible_times):
+            yield from rule(context)
+        return
     rules = (_repeated_ratings, _scale, _mixed_ids, _little_information, _no_variety)
     for rule in (*rules, swapped_ids, outlier_ratings, implausible_times):
         yield from rule(context)
@@ -27,7 +32,12 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 def _suspicions(context: ValidationContext) -> Iterator[ValidationIssue]:
     """Yield warnings for values that may mean something else."""
-    advice = {"sentinel": Advice.SENTINEL, "row_numbers": Advice.KEEPS_COLUMNS, "one_genre": Advice.ONE_GENRE}
+    advice = {
+        "sentinel": Advice.SENTINEL,
+        "row_numbers": Advice.KEEPS_COLUMNS,
+        "one_genre": Advice.ONE_GENRE,
+        "lost_digits": "takes them as text; export the ids as text.",
+    }
     found = suspicions(context.valid, context.tables.side_tables.get("items"), context.scale)
     for code, message, count, _ in found:
         yield ValidationIssue(code, "warning", count, f"{message[0].upper()}{message[1:]}.", advice[code])

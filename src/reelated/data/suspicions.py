@@ -6,7 +6,6 @@ import polars as pl
 
 from reelated.errors import plural
 
-_MISSING_CODES = (-1.0, -9.0, -99.0, -999.0)
 _MIN_ROWS = 20
 _MIN_SHARE = 0.02  # of a sentinel below or above all other ratings
 _MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent and far more frequent than any other rating
@@ -23,8 +22,8 @@ class Suspicion(NamedTuple):
 
 def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> list[Suspicion]:
     """Return what looks odd in the tables of a source."""
-    found = [] if scale is not None else [_sentinel(ratings["rating"].drop_nulls())]
-    found += [_row_numbers(ratings[name]) for name in ("user_id", "item_id")]
+    found = [] if scale is not None or "event" in ratings.columns else [_sentinel(ratings["rating"].drop_nulls())]
+    found += [_odd_ids(ratings[name]) for name in ("user_id", "item_id")]
     if isinstance(items, pl.DataFrame) and "genres" in items.columns:
         found.append(_one_genre(items))
     return [suspicion for suspicion in found if suspicion is not None]
@@ -37,7 +36,7 @@ def _sentinel(rating: pl.Series) -> Suspicion | None:
         return None
     values, numbers = counts["rating"].to_list(), counts["count"].to_list()
     low, second, previous, high = values[0], values[1], values[-2], values[-1]
-    below = low in _MISSING_CODES and second >= 0 and numbers[0] >= _MIN_SHARE * len(rating)
+    below = low < 0 <= second and numbers[0] >= _MIN_SHARE * len(rating)
     zero = low == 0 and second >= 1 and numbers[0] >= _MIN_ZEROS * len(rating) and numbers[0] >= 1.5 * max(numbers[1:])
     above = high in (99.0, 999.0, 9999.0) and high - previous > previous - low
     if below or zero:
@@ -54,8 +53,14 @@ def _sentinel(rating: pl.Series) -> Suspicion | None:
     )
 
 
-def _row_numbers(ids: pl.Series) -> Suspicion | None:
-    """Return a suspicion if each row has the next number as its id."""
+def _odd_ids(ids: pl.Series) -> Suspicion | None:
+    """Return a suspicion if each row has the next number as its id, or if ids are in scientific notation."""
+    if ids.dtype == pl.String:
+        lost = ids.str.contains(r"^\d(?:[.,]\d+)?[eE]\+\d+$").fill_null(False)
+        if 2 * int(lost.sum()) <= len(ids):
+            return None
+        message = f"{ids.name} such as {ids.filter(lost)[0]!r} have lost digits, as in a spreadsheet"
+        return Suspicion("lost_digits", message, int(lost.sum()), ids.name)
     if ids.dtype != pl.Int64 or len(ids) < _MIN_ROWS or not (ids.diff().drop_nulls() == 1).all():
         return None
     message = f"{ids.name} rises by 1 from row to row, as row numbers do"

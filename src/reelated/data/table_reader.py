@@ -18,7 +18,7 @@ from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, RejectedRow, TextLayout, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS, rows_at
 from reelated.data.text_reader import read_text
-from reelated.data.unpack import POLARS_ERRORS, compression, decompress
+from reelated.data.unpack import POLARS_ERRORS, compression, decompress, quiet_panics
 from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import named
@@ -91,6 +91,8 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
             more, changes = _as_ratings(label, _with_ids(table)[0], spec._replace(columns=None), None)
         return more, notes + shape + changes
     table, changes = _with_ids(table)
+    if columns.get("genres", "").endswith("_seq"):  # RecBole separates them by spaces
+        table = table.with_columns(pl.col("genres").str.replace_all(" ", "|"))
     if not spec.is_ratings:
         return table, notes + _report(label, rejected, spec) + changes
     with prefix_errors(label):
@@ -133,7 +135,7 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
             return named(frame, spec.aliases, spec.columns, spec.required), notes
         if spec.options.layout == "wide":
             frame, notes = unpivot(frame, spec.columns)
-            spec = spec._replace(columns=None)
+            frame, spec = _with_ids(frame)[0], spec._replace(columns=None)
         try:
             table, more = _as_ratings(label, frame, spec, None)
         except InputError as error:
@@ -239,12 +241,13 @@ def _read_binary(label: str, data: bytes) -> pl.DataFrame:
     """Read a Parquet or Arrow file."""
     kind = "Parquet" if data.startswith(b"PAR1") else "Arrow"
     try:
-        if kind == "Arrow" and not data.startswith(b"ARROW1"):
-            return pl.read_ipc_stream(io.BytesIO(data))
-        lazy = (pl.scan_parquet if kind == "Parquet" else pl.scan_ipc)(io.BytesIO(data))
-        # equal values take next to no room in a file
-        check_rows(label, lazy.select(pl.len()).collect().item(), lazy.collect_schema().dtypes())
-        return (pl.read_parquet if kind == "Parquet" else pl.read_ipc)(io.BytesIO(data))
+        with quiet_panics():
+            if kind == "Arrow" and not data.startswith(b"ARROW1"):
+                return pl.read_ipc_stream(io.BytesIO(data))
+            lazy = (pl.scan_parquet if kind == "Parquet" else pl.scan_ipc)(io.BytesIO(data))
+            # equal values take next to no room in a file
+            check_rows(label, lazy.select(pl.len()).collect().item(), lazy.collect_schema().dtypes())
+            return (pl.read_parquet if kind == "Parquet" else pl.read_ipc)(io.BytesIO(data))
     except (*POLARS_ERRORS, OSError):
         raise InputError(f"{label}: the {kind} file is damaged or cut short. Get it again.") from None
 

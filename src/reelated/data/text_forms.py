@@ -9,7 +9,7 @@ from reelated.data.text_layout import ColumnSpec, TextLayout, detect_layout
 from reelated.data.text_parser import row_pattern
 from reelated.errors import plural
 
-_FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n")
+_FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)")
 
 
 def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, TextLayout, list[str]]:
@@ -39,13 +39,15 @@ def _netflix(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
     n_blocks = 0
     for at, line in enumerate(lines):
         stripped = line.strip()
-        if stripped.endswith(b":"):
+        if re.fullmatch(rb"\d+:", stripped):
             item, lines[at] = stripped[:-1], b"#" + line
             n_blocks += 1
         elif stripped:
             lines[at] = item + b"," + line
-    width = next((line.count(b",") for line in lines if line and not line.startswith(b"#")), 3) + 1
-    names = ("item_id", "user_id", "rating", "timestamp")[:width]
+    first = next((line for line in lines if line.strip() and not line.startswith(b"#")), b",,,").strip().split(b",")
+    names = ("item_id", "user_id", "rating", "timestamp")[: len(first)]
+    if len(first) == 3 and b"-" in first[2]:  # without ratings, as in the qualifying set
+        names = ("item_id", "user_id", "timestamp")
     note = (
         f"read the layout of the Netflix Prize: {plural(n_blocks, 'line')} such as '1:' name the item of the rows below"
     )

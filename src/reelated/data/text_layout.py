@@ -20,6 +20,7 @@ DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 MIN_TIME = 1e8
 """A third column of larger numbers is a time in seconds since 1970, not a rating."""
 COMMENTS = "#%"
+_FIRST_TIME = 10_000  # a number below is no time: a rating, when row numbers come first
 _HEAD_LINES = 40
 _HEAD_BYTES = 65536  # separator and column names must appear within
 
@@ -68,7 +69,7 @@ class ColumnSpec(NamedTuple):
     @property
     def is_ratings(self) -> bool:
         """Return whether the table is that of the ratings."""
-        return "rating" in self.aliases
+        return {"user_id", "rating"} <= self.aliases.keys()
 
     def match(self, names: tuple[str, ...]) -> dict[str, str]:
         """Return Reelated's name → the table's name for the columns to read."""
@@ -187,7 +188,9 @@ def _names_without_header(
         return numbered
     if len(first) == 3 and is_number(first[2]) and float(first[2]) >= MIN_TIME:
         return ("user_id", "item_id", "timestamp")
-    if len(first) > len(DEFAULT_NAMES) or (len(first) > 2 and not _is_rating(first[2], spec)):
+    unlike = len(first) > 2 and not _is_rating(first[2], spec)
+    unlike |= len(first) == 4 and is_number(first[3]) and 0 <= float(first[3]) < _FIRST_TIME
+    if len(first) > len(DEFAULT_NAMES) or unlike:
         raise InputError(
             f"{label}, line {number}: no column names for {len(first)} columns, and which holds user, item and rating "
             f"is unknown: {shorten(line)}.",

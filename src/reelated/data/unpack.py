@@ -5,7 +5,10 @@ import gzip
 import importlib
 import io
 import lzma
+import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import polars as pl
@@ -19,6 +22,23 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\
 POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _PART = 1 << 20
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+
+
+@contextmanager
+def quiet_panics() -> Iterator[None]:
+    """Discard what the process writes to standard error: polars prints a trace when it panics on damaged data."""
+    try:
+        saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no standard error
+        yield
+        return
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
 
 
 def compression(data: bytes) -> str:

@@ -75,7 +75,7 @@ events, name
     check_choice("duplicates", duplicates, ("last", "first", "mean", "error"))
     options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     given_scale = None if scale is None else check_scale(scale)
-    collector = ErrorCollector()
+    collector = ErrorCollector(invalid)
     try:
         # "drop" collects every bad line instead of stopping at the first
         tables = read_tables(source, options._replace(invalid="drop"), items, users, collector)
@@ -116,7 +116,7 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         *_reading_issues(collector, context.invalid),
         *rating_issues(context),
         *side_table_issues(context),
-        *shape_issues(None, trace),
+        *(() if context.tables.options.layout == "wide" else shape_issues(None, trace)),
     ]
     n_users, n_items = valid["user_id"].n_unique(), valid["item_id"].n_unique()
     values = valid["rating"].to_numpy()
@@ -129,7 +129,8 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         n_users=n_users,
         n_items=n_items,
         density=context.n_pairs / (n_users * n_items) if context.n_pairs else 0.0,
-        scale=(context.scale or observed_scale(values)) if len(values) else None,
+        scale=(context.scale or observed_scale(values)) if len(values) and not context.is_events else None,
+        kind=context.kind,
         histogram=histogram(values),
         issues=_by_severity(_with_line_numbers(issues, trace)),
         rejects=pl.concat([_rejected_lines(collector), _rejected_rows(context, trace)]),

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from reelated.data.text_layout import is_number
-from reelated.errors import InputError, plural
-from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, plain
+from reelated.errors import InputError, plural, shorten
+from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES, ColumnNames, match_columns, plain
+from reelated.ratings.values import as_numbers
 
 MIN_WIDTH = 5
 """Numeric columns with unknown names, from which a table counts as a matrix."""
@@ -24,34 +25,39 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
     if index is None or frame.width < 2:
         raise InputError("layout='wide' needs a column with the users or items, and a column for each of the others.")
     ours, column = index
-    other = "item_id" if ours == "user_id" else "user_id"
-    values = [name for name in frame.columns if name != column]
+    other, known = ("item_id", USER_ALIASES) if ours == "user_id" else ("user_id", ITEM_ALIASES)
+    attributes = match_columns([name for name in frame.columns if name != column], dict(list(known.items())[1:]))
+    values = [name for name in frame.columns if name not in (column, *attributes.values())]
     kinds = {frame[name].dtype for name in values}
     text = any(kind == pl.String or not kind.is_numeric() for kind in kinds)
     cells = frame.with_columns(pl.col(values).cast(pl.String if text else pl.Float64, strict=False))
-    table = cells.unpivot(index=column, variable_name=" column", value_name=" cell")
+    table = cells.unpivot(values, index=column, variable_name=" column", value_name=" cell")
     table.columns = [ours, other, "rating"]
-    note = (
+    notes = [
         f"read a matrix of {len(frame):,} {ours[:4]}s and {plural(len(values), other[:4])}; an empty cell is no rating"
+    ]
+    notes += [f"left out {', '.join(attributes.values())}: no {other[:4]}"] * bool(attributes)
+    rated = _filled(table)
+    zeros = (as_numbers(rated["rating"]).values == 0).sum() if len(rated) == len(table) else 0
+    notes += [f"no cell is empty, and {zeros:,} are 0, which may mean no rating: the option map drops them"] * bool(
+        zeros
     )
-    return _filled(table), [note]
+    return rated, notes
 
 
 def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | None:
     """Return which id the rows of a matrix have, and the name of its column; by default the first."""
-    for ours in ("user_id", "item_id"):
-        if theirs := (columns or {}).get(ours):
-            return (ours, str(theirs)) if str(theirs) in names else None
-        spellings = (plain(ours), *RATING_ALIASES[ours])
-        for name in names:
-            if plain(name) in spellings:
-                return ours, name
-    return ("user_id", names[0]) if names else None
+    given = {ours: str(columns[ours]) for ours in ("user_id", "item_id") if (columns or {}).get(ours)}  # type: ignore[index]
+    for ours, theirs in given.items():
+        return (ours, theirs) if theirs in names else None
+    first = match_columns(names[:1], RATING_ALIASES)
+    found = first if {"user_id", "item_id"} & first.keys() else match_columns(names, {"user_id": ("user",)})
+    return next(((ours, name) for ours, name in found.items()), ("user_id", names[0]) if names else None)
 
 
 def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Return a matrix without names, users and items numbered; recognise Jester's counts and its 99."""
-    cells = frame.with_columns(pl.all().cast(pl.Float64, strict=False))
+    cells = pl.DataFrame([_numeric(frame[name]) for name in frame.columns])
     first, values = frame.columns[0], cells.select(frame.columns[1:])
     rated = values.select(pl.sum_horizontal((pl.all() != _NO_RATING).cast(pl.Int64))).to_series()
     notes = []
@@ -64,6 +70,15 @@ def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     table = table.with_columns(pl.col("item_id").cast(pl.Int64))
     size = f"{len(frame):,} users and {plural(cells.width - 1, 'item')}"
     return _filled(table), [*notes, f"read a matrix of {size} without names: rows and columns are numbered from 1"]
+
+
+def _numeric(column: pl.Series) -> pl.Series:
+    """Convert a column of cells to numbers, null where empty."""
+    converted = as_numbers(column.set(column == "", None) if column.dtype == pl.String else column)
+    if converted.unreadable is not None and converted.unreadable.any():
+        at = int(converted.unreadable.arg_true()[0])
+        raise InputError(f"row {at + 1}: {shorten(column[at])}, expected a number in each cell of the matrix.")
+    return converted.values.cast(pl.Float64).round(4)
 
 
 def _filled(table: pl.DataFrame) -> pl.DataFrame:

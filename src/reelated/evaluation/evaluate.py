@@ -17,6 +17,7 @@ from reelated.evaluation.splits import Split, check_splits
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender
+from reelated.recommender.lists import sorted_by
 
 Target = Literal["items", "users"]
 
@@ -35,9 +36,9 @@ def evaluate(
     Lists hold only what the model ranks: they are not filled with popular items, and leave out the items that the user
     has rated in the part that the model knows. Every hidden rating is relevant for `any`, only those of liked items for
     `liked`. Users without a relevant item are left out of that mean, and counted. An item that is unknown to the model
-    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used. Events,
-    and data whose ratings are all equal, have no `liked` and no errors of predicted ratings; a recommender without a rater has no
-    errors of predicted ratings.
+    cannot be listed and counts as missed. Where a model cannot predict a rating, the mean training rating is used.
+    Events, and data whose ratings are all equal, have no `liked` and no errors of predicted ratings; a recommender
+    without a rater has no errors of predicted ratings.
 
     Parameters
     ----------
@@ -144,7 +145,16 @@ def _evaluate_split(
     if not groups.errors:
         errors, bins, unpredicted = [], bins.clear(), 0
     missing = scoring.missing_data(test, train, shown, unpredicted)
-    return SplitResult(hidden.entities, (*values, *errors), overall, bins, missing, seconds)
+    found = scoring.bin_hits(lists, able, hidden, _known(rec, hidden, raters, target))
+    return SplitResult(hidden.entities, (*values, *errors), overall, bins, found, missing, seconds)
+
+
+def _known(rec: Recommender, hidden: HoldOut, raters: Indices, target: Target) -> tuple[Indices, Indices]:
+    """Return the numbers of known ratings of each entity with a list, and of each hidden entry."""
+    activity = np.diff(rec.kept_ratings().matrix.indptr)
+    ids, own, other = (rec.user_ids, activity, raters) if target == "items" else (rec.item_ids, raters, activity)
+    entities = ids.indices_of(hidden.entities)
+    return np.where(entities >= 0, own[entities], 0), np.where(hidden.partners >= 0, other[hidden.partners], 0)
 
 
 def _score_ratings(
@@ -214,7 +224,7 @@ def _rank_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDAr
     rows, items = rec.user_ids.indices_of(candidates["user_id"]), rec.item_ids.indices_of(candidates["item_id"])
     known = (rows >= 0) & (items >= 0)
     rows, items = rows[known], items[known]
-    scores = np.nan_to_num(rec.engine.score(rows, items, rec.sorted_by()), nan=-np.inf)
+    scores = np.nan_to_num(rec.engine.score(rows, items, sorted_by(rec)), nan=-np.inf)
     order = np.lexsort((items, -scores, rows))
     rows, items = rows[order], items[order]
     ranks = np.arange(len(rows)) - np.searchsorted(rows, rows)

@@ -86,7 +86,7 @@ def evaluate_new_users(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[NewUserRow]:
-    """Measure whether the predicted ratings of new users are unbiased and whether their intervals hold.
+    """Measure whether predicted ratings of new users are unbiased and their intervals hold.
 
     Every user is held out of the fit once, in five folds. The user rates the first items of the start page's order that
     are among the user's own ratings; the other ratings are predicted. The result holds for items that a user chooses to

@@ -222,9 +222,10 @@ def _error_bins(result: Evaluation, of: str) -> pl.DataFrame:
 
 
 def _charts(first: Evaluation, rows: Mapping[str, Rows]) -> dict[str, str]:
-    charts: dict[str, str] = {}
+    has_groups = first.liked is None
+    charts = {f"recall_{of}": _recall_bars(first, of) if has_groups else "" for of in ("item", "user")}
     if first.predicts_ratings:
-        charts = {of: _error_bars(first, of) for of in ("item", "user")}
+        charts |= {of: _error_bars(first, of) for of in ("item", "user")}
         charts["calibration"] = _calibration(first)
     accuracy = f"ndcg@{_n(first)}", _relevance(first)[-1]
     y_name = f"nDCG@{_n(first)}{', liked' if accuracy[1] == 'liked' else ''}"
@@ -255,6 +256,15 @@ def _error_bars(result: Evaluation, of: str) -> str:
         for index, (low, next_low, rmse) in enumerate(zip(lows, [*lows[1:], None], table["rmse"], strict=True))
     ]
     return bars("RMSE", f"ratings of the {of}", points)
+
+
+def _recall_bars(result: Evaluation, of: str) -> str:
+    """Draw the recall by the number of known interactions."""
+    table = result.groups().filter(pl.col("of") == of)
+    lows = [int(low) for low in table["low"]]
+    spans = [_span(low, next_low) for low, next_low in zip(lows, [*lows[1:], None], strict=True)]
+    points = [Point(at, recall, span) for at, (span, recall) in enumerate(zip(spans, table["recall"], strict=True))]
+    return bars("recall", f"interactions of the {of}", points) if any(table["recall"]) else ""
 
 
 def _span(low: int, next_low: int | None) -> str:

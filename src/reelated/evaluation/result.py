@@ -84,7 +84,7 @@ class Evaluation:
     target : {"items", "users"}
         What was ranked: items for each user, or users for each item.
     liked : str or None
-        The rule by which a rating counts as liked; None where all ratings are equal.
+        The rule by which a rating counts as liked; None for events and where all ratings are equal.
     parts : tuple of SplitResult
         The values of every user (or item, where users are ranked), one part for each split.
     """
@@ -232,6 +232,23 @@ class Evaluation:
             "of", "low", "pairs", pl.col("squared").sqrt().alias("rmse"), pl.col("absolute").alias("mae"),
             "rated", "predicted",
         )  # fmt: skip
+
+    def groups(self) -> pl.DataFrame:
+        """Return how well the lists find hidden entries, by activity of the users and popularity of the items.
+
+        Returns
+        -------
+        polars.DataFrame
+            `of low n recall hit_rate`: `of` is "user" or "item", and a bin reaches from `low` known ratings or
+            interactions to the next `low`. For those with lists, `n` counts lists, and the metrics are their means; for
+            the others, `n` counts hidden entries, and both metrics are the share that is listed.
+        """
+        names = ("user", "item") if self.target == "items" else ("item", "user")
+        sums = pl.concat([part.groups for part in self.parts]).group_by("of", "low").sum()
+        of = pl.col("of").replace(["list", "entry"], names)
+        return sums.with_columns(of, pl.col("recall", "hit_rate") / pl.col("n")).sort(
+            "of", "low", descending=[True, False]
+        )
 
     def __repr__(self) -> str:
         shown = [("ndcg", "any"), ("ndcg", "liked"), ("rmse", None)]

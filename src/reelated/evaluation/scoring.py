@@ -47,6 +47,7 @@ class SplitResult:
     metrics: tuple[MetricValues, ...]  # aligned with `entities`
     overall: dict[str, float]  # metrics of all lists together
     errors: pl.DataFrame  # `of low pairs squared absolute rated predicted`
+    groups: pl.DataFrame  # `of low n recall hit_rate`, sums over the lists or hidden entries of a bin
     missing: tuple[MissingData, ...] = ()
     seconds: float = np.nan
 
@@ -155,9 +156,7 @@ def score_intervals(
 def bin_errors(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], scale: Scale) -> pl.DataFrame:
     """Sum errors by the item's number of ratings, the user's number of ratings, and the predicted rating."""
     width = (scale.high - scale.low) / 16 or 1.0
-    bins: dict[str, Any] = {
-        of: np.array([0, *BIN_EDGES])[np.digitize(counts, BIN_EDGES)] for of, counts in known.items()
-    }
+    bins: dict[str, Any] = {of: _bin(counts) for of, counts in known.items()}
     bins["predicted"] = scale.low + np.floor((predicted - scale.low) / width) * width
     pairs = pl.DataFrame({"rated": ratings.astype(np.float64), "predicted": predicted})
     error = pl.col("predicted") - pl.col("rated")
@@ -173,6 +172,33 @@ def bin_errors(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], 
         for of, lows in bins.items()
     ]
     return pl.concat(tables).sort("of", "low")
+
+
+def bin_hits(
+    lists: Indices, able: npt.NDArray[np.bool_], hidden: HoldOut, known: tuple[Indices, Indices]
+) -> pl.DataFrame:
+    """Sum recall and hits by the number of known interactions: `list`, of the entity of a list; `entry`, of the hidden.
+
+    `known` holds the numbers of each entity of `hidden`, and of each of its partners.
+    """
+    size = int(max(lists.max(initial=0), hidden.partners.max(initial=0))) + 1
+    listed = np.arange(len(lists))[:, None] * size + lists
+    chosen = (hidden.partners >= 0) & able[hidden.rows]
+    hits = np.isin(hidden.rows * size + hidden.partners, listed[lists >= 0]) & chosen
+    n_hidden, n_hits = (np.bincount(hidden.rows[mask], minlength=len(lists)) for mask in (able[hidden.rows], hits))
+    measured = n_hidden > 0
+    recall = n_hits[measured] / n_hidden[measured]
+    tables = [
+        pl.DataFrame({"of": "list", "low": _bin(known[0][measured]), "recall": recall, "hit_rate": recall > 0}),
+        pl.DataFrame({"of": "entry", "low": _bin(known[1][chosen]), "recall": hits[chosen], "hit_rate": hits[chosen]}),
+    ]
+    table = pl.concat([each.with_columns(pl.col("recall", "hit_rate").cast(pl.Float64)) for each in tables])
+    return table.group_by("of", "low").agg(pl.len().cast(pl.Int64).alias("n"), pl.col("recall", "hit_rate").sum())
+
+
+def _bin(counts: Indices) -> Indices:
+    """Return the lower end of the bin of each count."""
+    return np.array([0, *BIN_EDGES])[np.digitize(counts, BIN_EDGES)]
 
 
 def missing_data(test: pl.DataFrame, train: Ratings, shown: Ratings, unpredicted: int) -> tuple[MissingData, ...]:

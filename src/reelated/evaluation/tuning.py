@@ -19,7 +19,8 @@ from reelated.models.contracts import Ranker
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
-from reelated.recommender.fitting import fit_model, unfitted_models
+from reelated.recommender.confidence import fit_values, model_scale
+from reelated.recommender.fitting import fit_model, set_fitted, unfitted_models
 
 Goal = Literal["any", "liked", "rating"]
 N, SHARE = 10, 0.2
@@ -199,7 +200,8 @@ def tune(
 def _check_goal(goal: Any, data: Dataset) -> Goal:
     """Return a goal that the data can measure, or raise `InputError`."""
     if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.has_no_scale:
-        raise InputError("all ratings are equal, so the only goal is 'any'.", parameter="goal", value=goal)
+        reason = "all ratings are equal" if data.ratings.is_one_valued else "events have no ratings"
+        raise InputError(f"{reason}, so the only goal is 'any'.", parameter="goal", value=goal)
     return cast(Goal, goal)
 
 
@@ -253,7 +255,7 @@ def _score_function(split: Split, goal: Goal) -> Callable[[Any], float]:
 def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
     """Return the nDCG of the lists that a recommender makes with the model as its ranker."""
     train, test = split.train.ratings, split.test
-    fit_model(model, train.matrix, train.scale[:2], rec.catalogue_)
+    fit_model(model, fit_values(train), model_scale(train.scale, train.feedback), rec.catalogue_)
     liked, _ = liked_mask(test, train, None)
     hidden = hold_out(test["user_id"], test["item_id"], train.item_ids, liked)
     lists, able = lists_for(_with_ranker(rec, model), split, hidden, N, "items", lambda done: None)
@@ -272,7 +274,7 @@ def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
 def _with_ranker(rec: Recommender, ranker: Ranker) -> Recommender:
     """Return a copy of a fitted recommender with another fitted ranker."""
     models = rec.models_._replace(ranker=ranker)
-    return copy.copy(rec).set_fitted(models, rec.catalogue_, rec.scale_, rec.ratings_)
+    return set_fitted(copy.copy(rec), models, rec.catalogue_, rec.scale_, rec.ratings_)
 
 
 def _rmse(model: Any, split: Split) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from reelated.errors import LIBRARY_ERRORS, InputError
+from reelated.errors import InputError, library_errors
 from reelated.map.embedding import Places, lay_out
 from reelated.plot.saving import atomic_write
 from reelated.ratings import Ids
@@ -109,7 +109,7 @@ class ItemMap:
             valid_ids = ids.dtype in (pl.Int64, pl.String) and ids.is_sorted() and ids.n_unique() == len(ids)
             if not valid_ids or ids.null_count() or not np.isfinite(places).all():
                 raise ValueError("unexpected content")
-        except LIBRARY_ERRORS as error:
+        except library_errors() as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{path} is not a map, or is damaged ({reason}). Draw it again.") from None
         return cls(Ids(ids, "item"), places)

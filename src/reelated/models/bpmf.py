@@ -63,9 +63,10 @@ class BPMF(DrawnModel):
         α, the precision of the noise.
     new_user_offsets_ : ndarray of float32, shape (n_items, n_samples)
         Offset of every item for a new user: its expected rating by those who rated it.
-    new_user_mean_, new_user_precision_ : ndarray of float64
-        Prior of the vector of a new user, whose number and choice of ratings are unknown: the mean and the precision
-        over all users of the fit; shapes as of `user_mean_` and `precision_`.
+    new_user_mean_ : ndarray of float64, shape (n_factors + 1, n_samples)
+        Prior mean of the vector of a new user, whose number and choice of ratings are unknown: the mean over all users.
+    new_user_precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
+        Prior precision of the vector of a new user, from the covariance over all users.
     counts_ : ndarray of float64, shape (2,)
         Smallest and largest number of ratings of a user in the fit.
     scale_ : tuple of float

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from reelated.models.arrays import ArraySpec
 from reelated.models.contributions import ItemContributions
 from reelated.models.topn import TopN
 
@@ -28,17 +29,18 @@ class Model(Protocol):
         Whether `fit` takes `items`, the attributes of the items.
     has_posterior : bool
         Whether the model has `predict_intervals`, the posterior `covariance` and `for_new_users`.
-    arrays : tuple of str
+    arrays : dict of str to ArraySpec
         The learned arrays that a saved model holds.
     """
 
     numbers: ClassVar[tuple[By, ...]]
     uses_side_info: ClassVar[bool]
     has_posterior: ClassVar[bool]
-    arrays: ClassVar[tuple[str, ...]]
+    arrays: ClassVar[dict[str, ArraySpec]]
+    max_memory: int | str | None
     scale_: tuple[float, float]
 
-    def fit(self, X: Any, y: Any = None, **options: Any) -> Any:
+    def fit(self, X: Any, y: Any = None, *, scale: Any = None, progress: Any = None) -> Any:
         """Fit the model to ratings."""
         ...
 
@@ -46,23 +48,32 @@ class Model(Protocol):
         """Return the maximum memory of a fit in bytes, without `X`."""
         ...
 
-    def recommend(self, X: Any, n: int = 10, **options: Any) -> TopN:
+    def recommend(
+        self,
+        X: Any,
+        n: int = 10,
+        *,
+        by: Any = ...,
+        item_mask: Any = None,
+        exclude_seen: bool = True,
+        progress: Any = None,
+    ) -> TopN:
         """Return the best items of every row."""
         ...
 
-    def score_pairs(self, X: Any, rows: Any, items: Any, **options: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
+    def score_pairs(self, X: Any, rows: Any, items: Any, *, by: Any = ...) -> tuple[Floats, npt.NDArray[np.int32]]:
         """Return the number of every pair, and the number of neighbours used."""
         ...
 
-    def score_users(self, X: Any, item: int, **options: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
+    def score_users(self, X: Any, item: int, *, by: Any = ...) -> tuple[Floats, npt.NDArray[np.int32]]:
         """Return the number of one item for every row, and the number of neighbours used."""
         ...
 
-    def audience(self, X: Any, item: int, n: int = 10, **options: Any) -> npt.NDArray[np.int64]:
+    def audience(self, X: Any, item: int, n: int = 10, *, by: Any = ..., by_item: Any = None) -> npt.NDArray[np.int64]:
         """Return the rows that have not rated an item and have the highest number."""
         ...
 
-    def explain_items(self, X: Any, items: Any, **options: Any) -> ItemContributions:
+    def explain_items(self, X: Any, items: Any, *, by: Any = ..., scores: Any = None) -> ItemContributions:
         """Return the contributions to one row's numbers for several items."""
         ...
 
@@ -80,6 +91,12 @@ class Ranker(Model, Protocol):
 
     item_weights_: sp.csr_array
     n_common_: sp.csr_array
+
+    def score_pairs(
+        self, X: Any, rows: Any, items: Any, *, by: Any = ..., weights: Any = None
+    ) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return the score of every pair, with weights for the ratings, and the number of neighbours used."""
+        ...
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the weight of ratings in the score."""

@@ -1,6 +1,6 @@
 """`ItemKNN`: item-based nearest neighbours."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from reelated.errors import Advice, InputError, check_choice, check_flag, check_
 from reelated.models.arrays import ArraySpec
 from reelated.models.bias import BiasModel
 from reelated.models.biases import Biases, check_bounds, column_means, observed
+from reelated.models.contracts import By
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
 from reelated.parallel import Progress
@@ -87,7 +88,7 @@ class ItemKNN(LinearRater):
     array([4.6...])
     """
 
-    numbers = ("score", "rating")
+    numbers: ClassVar[tuple[By, ...]] = ("score", "rating")
     arrays = LinearRater.arrays | {"offset_": ArraySpec("float64", ("n_items",), "finite where rated")}
 
     def __init__(

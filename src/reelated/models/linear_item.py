@@ -5,14 +5,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
-from reelated.errors import check_choice, check_integer
+from reelated.errors import InputError, check_choice, check_integer
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions, PairContributions
+from reelated.models.estimator import Estimator
 from reelated.models.topn import SLICE, ListOptions, Terms, TopN, top_n_of_rows
 from reelated.models.validation import (
     check_columns,
@@ -32,7 +32,7 @@ _ALL = np.empty(0, np.bool_)
 _SCORE = kernels.ScoreParams(False, False, False, 0.0)
 
 
-class LinearItemModel(BaseEstimator):
+class LinearItemModel(Estimator):
     """A model with an item × item matrix.
 
     The score of item `i` is a sum over the items `j` that the row has rated, ``Σ_j s_ij v_j``. `rating_weight` gives
@@ -58,11 +58,6 @@ class LinearItemModel(BaseEstimator):
     arrays: ClassVar[dict[str, ArraySpec]] = {}
     uses_side_info: ClassVar[bool] = False
     has_posterior: ClassVar[bool] = False
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     def prepare(self) -> None:
         """Convert the fitted matrix for the kernels; called after a fit or a load."""
@@ -104,6 +99,8 @@ class LinearItemModel(BaseEstimator):
     def _values(self, X: sp.csr_array, by: By, weights: Any = None) -> npt.NDArray[np.float32]:
         """Return `v` for each rating; a predicted rating is computed from the ratings themselves."""
         if by == "rating":
+            if weights is not None:
+                raise InputError("weights are for the score: leave them out for a predicted rating.")
             return X.data
         values = self.rating_weight(X.data)
         return values if weights is None else values * check_weights(weights, X)
@@ -143,7 +140,7 @@ class LinearItemModel(BaseEstimator):
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
         weights : array, shape (X.nnz,), optional
-            Factors for the ratings of `X`, a canonical CSR, in the score; by default 1.
+            Factors for the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
 

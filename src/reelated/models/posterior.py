@@ -8,8 +8,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.special import ndtri
-from sklearn.base import BaseEstimator
 
 from reelated import _kernels as kernels
 from reelated.errors import check_choice, check_integer, check_number
@@ -17,8 +15,10 @@ from reelated.models.arrays import ArraySpec
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions, PairContributions
+from reelated.models.estimator import Estimator
 from reelated.models.topn import TopN
 from reelated.models.validation import (
+    check_columns,
     check_dense,
     check_item,
     check_item_mask,
@@ -38,7 +38,7 @@ UNKNOWN = -1
 """Placeholder for the number of users who rated both items, which this model does not count."""
 
 
-class DrawnModel(BaseEstimator):
+class DrawnModel(Estimator):
     """A model of posterior samples; every prediction is the mean over the samples. `BPMF` documents the arrays."""
 
     units_: Numbers
@@ -88,11 +88,6 @@ class DrawnModel(BaseEstimator):
     def learned_numbers(self) -> list[npt.NDArray[Any]]:
         """Return the learned arrays, so that a caller can check that they are finite."""
         return [getattr(self, name) for name in self.arrays]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     def prepare(self) -> None:
         """Convert the learned arrays for the kernels; called after a fit or a load."""
@@ -165,6 +160,8 @@ class DrawnModel(BaseEstimator):
         low, high : ndarray of float64, shape (n_pairs,)
             Clipped to the scale of the ratings.
         """
+        from scipy.special import ndtri
+
         quantile = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
         X = check_rows(self, X)
         mean, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)
@@ -195,7 +192,7 @@ class DrawnModel(BaseEstimator):
         return flat @ solved.reshape(flat.shape[1], -1) / len(factors), float(np.mean(1 / self.alpha_))
 
     def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating", weights: Any = None
+        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating"
     ) -> tuple[Numbers, npt.NDArray[np.int32]]:
         """Return the unclipped predicted ratings of pairs, and the number of ratings used for each.
 
@@ -205,8 +202,6 @@ class DrawnModel(BaseEstimator):
             As for `predict_pairs`.
         by : {"rating"}, default "rating"
             The only number of this model.
-        weights : ignored
-            Present for consistency with models that compute scores.
 
         Returns
         -------
@@ -292,7 +287,6 @@ class DrawnModel(BaseEstimator):
         by: Rating = "rating",
         item_mask: npt.NDArray[np.bool_] | None = None,
         exclude_seen: bool = True,
-        weights: Any = None,
         progress: Progress | None = None,
     ) -> TopN:
         """Return the items with the highest predicted ratings of every row, sorted before ratings are clipped.
@@ -309,8 +303,6 @@ class DrawnModel(BaseEstimator):
             The items to choose from; by default all.
         exclude_seen : bool, default True
             Whether items that the row has rated are left out.
-        weights
-            As for `score_pairs`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
 
@@ -334,12 +326,12 @@ class DrawnModel(BaseEstimator):
         lengths = [len(part) for part in items]
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
-    def columns(self, X: Any, *, by: Rating = "rating", weights: Any = None) -> sp.csc_array:
-        """Return the ratings of `X` by columns; present for consistency with other models, and not used.
+    def columns(self, X: Any, *, by: Rating = "rating") -> sp.csc_array:
+        """Return the ratings of `X` by columns, in which `audience` finds the raters of an item.
 
         Parameters
         ----------
-        X, by, weights
+        X, by
             As for `score_pairs`.
 
         Returns
@@ -349,9 +341,7 @@ class DrawnModel(BaseEstimator):
         check_choice("by", by, ("rating",))
         return sp.csc_array(check_rows(self, X))
 
-    def score_users(
-        self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
-    ) -> tuple[Numbers, npt.NDArray[np.int32]]:
+    def score_users(self, X: Any, item: int, *, by: Rating = "rating") -> tuple[Numbers, npt.NDArray[np.int32]]:
         """Return the unclipped predicted rating of one item for every row, and the number of ratings used.
 
         Parameters
@@ -360,10 +350,8 @@ class DrawnModel(BaseEstimator):
             As for `predict_pairs`.
         item : int
             Item index.
-        by, weights
+        by
             As for `score_pairs`.
-        by_item : ignored
-            Present for consistency with models that compute scores.
 
         Returns
         -------
@@ -374,7 +362,7 @@ class DrawnModel(BaseEstimator):
         return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
 
     def audience(
-        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", weights: Any = None, by_item: Any = None
+        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", by_item: sp.csc_array | None = None
     ) -> npt.NDArray[np.int64]:
         """Return the rows that have not rated an item and have the highest predicted rating, ties in ascending row.
 
@@ -384,8 +372,10 @@ class DrawnModel(BaseEstimator):
             As for `score_users`.
         n : int, default 10
             Maximum number of rows.
-        by, weights, by_item
+        by
             As for `score_users`.
+        by_item : csc_array, optional
+            Result of `columns` for `X`, to save computing it.
 
         Returns
         -------
@@ -394,11 +384,12 @@ class DrawnModel(BaseEstimator):
         """
         X, n = check_rows(self, X), check_integer("n", n, 0)
         scores, _ = self.score_users(X, item, by=by)
-        scores[np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[X.indices == item]] = np.nan
+        columns = self.columns(X) if by_item is None else check_columns(self, by_item, X)
+        scores[columns.indices[columns.indptr[item] : columns.indptr[item + 1]]] = np.nan
         return kernels.top_n(scores, min(n, len(scores)))
 
     # ------------------------------------------------------------------------------------------- explain
-    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating", weights: Any = None) -> PairContributions:
+    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating") -> PairContributions:
         """Return the contributions to one row's predicted rating of an item.
 
         Parameters
@@ -407,7 +398,7 @@ class DrawnModel(BaseEstimator):
             Ratings of one user.
         item : int
             Item index.
-        by, weights
+        by
             As for `score_pairs`.
 
         Returns
@@ -416,9 +407,7 @@ class DrawnModel(BaseEstimator):
         """
         return self.explain_items(X, [check_item(self, item)], by=by).one(0)
 
-    def explain_items(
-        self, X: Any, items: Any, *, by: Rating = "rating", weights: Any = None, scores: Any = None
-    ) -> ItemContributions:
+    def explain_items(self, X: Any, items: Any, *, by: Rating = "rating", scores: Any = None) -> ItemContributions:
         """Return the contributions to one row's predicted ratings of several items.
 
         `base` is the predicted rating of an average user. A rating contributes its weight times its difference from
@@ -431,7 +420,7 @@ class DrawnModel(BaseEstimator):
             Ratings of one user.
         items : sequence of int
             Item indices.
-        by, weights
+        by
             As for `score_pairs`.
         scores : array, shape (n_items,), optional
             Result of `score_pairs` for these items, to save computing it.

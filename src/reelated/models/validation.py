@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from reelated import _kernels as kernels
 from reelated.errors import InputError, TooLarge, check_memory, show_bytes
+from reelated.models.estimator import Estimator
 
 
-def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr_array:
+def check_rows(model: Estimator, X: Any, *, fitting: bool = False) -> sp.csr_array:
     """Return `X` as CSR of float32 with ascending columns and no duplicates.
 
     Parameters
@@ -35,6 +34,12 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     ready = _ready(X, sp.csr_array)
     if ready and not fitting and X.shape[1] == getattr(model, "n_features_in_", None):
         return X
+    if ready and fitting and min(X.shape) > 0:
+        model.n_features_in_ = X.shape[1]
+        model.__dict__.pop("feature_names_in_", None)
+        return X
+    from sklearn.utils.validation import check_is_fitted, validate_data
+
     if not fitting:
         check_is_fitted(model)
     ready = ready and min(X.shape) > 0
@@ -54,7 +59,7 @@ def check_rows(model: BaseEstimator, X: Any, *, fitting: bool = False) -> sp.csr
     return rows
 
 
-def check_one_row(model: BaseEstimator, X: Any) -> sp.csr_array:
+def check_one_row(model: Estimator, X: Any) -> sp.csr_array:
     """Return `X` as `check_rows` does if it is one row, or raise `InputError`."""
     X = check_rows(model, X)
     if X.shape[0] != 1:
@@ -62,7 +67,7 @@ def check_one_row(model: BaseEstimator, X: Any) -> sp.csr_array:
     return X
 
 
-def check_columns(model: BaseEstimator, by_item: Any, X: Any) -> sp.csc_array:
+def check_columns(model: Estimator, by_item: Any, X: Any) -> sp.csc_array:
     """Return `by_item` as CSC of float32, checked as by `check_rows`; a valid CSC matrix is returned unchanged."""
     if by_item.shape != X.shape:
         raise InputError(f"by_item of shape {by_item.shape}: expected that of X, {X.shape}.")
@@ -74,7 +79,11 @@ def check_attributes(items: Any, n_items: int) -> np.ndarray:
     if items is None:
         return np.zeros((n_items, 0))
     table = items.toarray() if sp.issparse(items) else items
-    table = check_array(table, dtype=np.float64, ensure_min_features=0, input_name="items")
+    is_valid = isinstance(table, np.ndarray) and table.ndim == 2 and table.dtype == np.float64 and len(table)
+    if not is_valid or not np.isfinite(table).all():
+        from sklearn.utils.validation import check_array
+
+        table = check_array(table, dtype=np.float64, ensure_min_features=0, input_name="items")
     if len(table) != n_items:
         raise InputError(f"items of shape {table.shape}: expected a row for each of {n_items} items.")
     return table

@@ -11,29 +11,45 @@ ColumnNames = Mapping[str, str | None] | None
 """Reelated's name → the table's name; None for a column that does not exist."""
 Aliases = Mapping[str, tuple[str, ...]]
 
+_USERS = (
+    "user", "customer", "cust", "member", "reviewer", "visitor", "account", "client", "subscriber", "reader",
+    "listener", "player", "viewer", "profile", "person", "buyer", "rater", "critic", "voter", "student",
+)  # fmt: skip
+_ITEMS = (
+    "item", "movie", "product", "film", "book", "game", "artist", "track", "joke", "anime", "article", "business",
+    "stock", "song", "recipe", "course", "show", "series", "manga", "beer", "video", "news", "app", "hotel",
+    "restaurant", "place", "content", "music", "venue", "program", "episode", "album", "title",
+)  # fmt: skip
+_ENDINGS = ("id", "no", "nr", "num", "number", "idx", "index", "key", "code")
+
+
+def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the usual names of the id of a thing, such as `movieid` and `movienr`."""
+    return tuple(noun + ending for ending in _ENDINGS for noun in nouns)
+
+
+_TITLES = ("movietitle", "booktitle", "productname", "itemname", "moviename", "gamename", "bookname")
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
-        "userid", "user", "uid", "customerid", "customer", "memberid", "reviewerid", "useridx", "accountid", "username",
-        "visitorid", "userno", "clientid", "subscriberid", "readerid", "listenerid", "playerid", "viewerid",
-        "profileid", "personid", "reviewer", "author", "visitor", "listener", "reader", "player", "viewer", "buyer",
-        "shopper", "shopperid", "guestid", "deviceid", "usermbid", "sessionid", "session",
+        *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "profilename", "reviewername",
+        "reviewprofilename", "author", "uuid", "deviceid", "steamid", "shopper", "shopperid", "guestid", "usermbid",
+        "sessionid", "session",
     ),
     "item_id": (
-        "itemid", "item", "movieid", "movie", "iid", "productid", "product", "filmid", "film",
-        "bookid", "isbn", "parentasin", "asin", "gameid", "artistid", "trackid", "jokeid", "animeid", "articleid",
-        "businessid", "stockcode", "sku", "songid", "recipeid", "courseid", "showid", "seriesid", "mangaid", "beerid",
-        "videoid", "newsid", "appid", "hotelid", "restaurantid", "placeid", "productcode", "contentid", "gmapid",
-        "artistmbid", "artist", "albumid", "album", "article", "track", "song", "book", "game", "podcastid", "locationid",
-        "artistname", "trackname", "productname", "gametitle",
+        *_ids(_ITEMS), *_ITEMS[:4], "iid", "isbn", "parentasin", "asin", *_ITEMS[4:], "sku", "beerbeerid", "gmapid",
+        "sid", "tmdbid", "imdbid", "tconst", "malid", "artistmbid", "podcastid", "locationid", "artistname",
+        "trackname", "gametitle", *_TITLES,
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
         "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label",
+        "ratingvalue", "ratingscore", "starrating", "overallrating", "userscore", "myscore", "rate", "vote",
+        "points", "liked", "isrecommended", "recommended",
     ),
     "weight": (
-        "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed", "playtime",
-        "playtimeforever", "minutes", "watchtime", "quantity", "qty", "count", "counts", "views", "clicks", "purchases",
-        "orders", "visits", "frequency", "times",
+        "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed",
+        "playtime", "playtimeforever", "minutes", "watchtime", "quantity", "qty", "count", "counts", "views", "clicks",
+        "purchases", "orders", "visits", "frequency", "times",
     ),
     "event": (
         "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype",
@@ -46,13 +62,13 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "order": ("order", "chronorank", "rank", "sequence", "position"),
 }  # fmt: skip
 ITEM_ALIASES: dict[str, tuple[str, ...]] = {
-    "item_id": (*RATING_ALIASES["item_id"], "id"),
-    "title": (
-        "title", "name", "movietitle", "booktitle", "productname", "itemname", "primarytitle", "originaltitle",
-        "producttitle",
+    "item_id": (
+        *_ids(_ITEMS), "iid", "isbn", "parentasin", "asin", "id", "sku", "gmapid", "tmdbid", "imdbid", "tconst",
+        *_ITEMS[:-1],
     ),
+    "title": ("title", "name", *_TITLES, "primarytitle", "originaltitle", "producttitle", *_ITEMS[:-1]),
     "year": ("year", "releaseyear", "startyear", "yearofpublication", "originalpublicationyear", "publicationyear"),
-    "genres": ("genres", "genre", "categories", "category", "tags"),
+    "genres": ("genres", "genre", "categories", "category", "listedin", "class", "tags"),
     "release_date": ("releasedate", "released"),
     "imdb_id": ("imdbid", "imdb"),
     "tmdb_id": ("tmdbid", "tmdb"),
@@ -103,11 +119,22 @@ def named(
     selected = match_columns(frame.columns, aliases, columns)
     missing = [name for name in required if name not in selected]
     if missing:
+        free = [name for name in frame.columns if name not in selected.values()]
         raise InputError(
-            f"No column for {' and '.join(missing)} among the table's columns {shown}.",
+            f"No column for {' and '.join(missing)} among the table's columns {shown}.{_hint(missing, free)}",
             remedy=_remedy(missing, aliases),
         )
     return frame.select(pl.col(theirs).alias(ours) for ours, theirs in selected.items())
+
+
+def _hint(missing: list[str], free: list[str]) -> str:
+    """Return the columns that may be meant: the only one left, or those whose names contain the word."""
+    words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
+    near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
+    if missing == ["rating"] and len(free) == 1:
+        near = {"rating": free[0]}
+    pairs = ", ".join(f"{shorten(theirs)} for {ours}" for ours, theirs in near.items() if theirs)
+    return f" Did you mean {pairs}?" if pairs else ""
 
 
 def _remedy(missing: list[str], aliases: Aliases) -> str:

@@ -64,6 +64,8 @@ class Dataset:
         What an item is called in headings, such as "movie".
     verb : str
         What users did with the items, such as "bought"; empty if it is not known, or if they rated.
+    events : mapping of str to float, optional
+        The weights of the types of events, if they were given.
     """
 
     ratings: Ratings
@@ -74,6 +76,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     noun: str = "item"
     verb: str = ""
+    events: EventWeights = None
 
     def __repr__(self) -> str:
         ratings = self.ratings
@@ -142,7 +145,7 @@ class Dataset:
         for note in converted.notes:
             warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
         verb = table_verb(as_polars(ratings).columns, columns, converted.table)
-        return replace(data, notes=(*converted.notes, *data.notes), verb=verb)
+        return replace(data, notes=(*converted.notes, *data.notes), verb=verb, events=events)
 
     def with_tags(self, tags: pl.DataFrame) -> "Dataset":
         """Return a copy of the data set with free tags.
@@ -214,7 +217,7 @@ def _declared(ratings: Ratings, feedback: Feedback, scale: Scale | None) -> Rati
 
 
 def table_verb(names: Collection[str], columns: ColumnNames, table: pl.DataFrame) -> str:
-    """Return what users did, by the names of a table's columns and the types of events in `table`; empty for ratings."""
+    """Return what users did, by the names of a table's columns and the types of its events; empty for ratings."""
     if "event" not in table.columns:
         return ""
     matched = match_columns(names, RATING_ALIASES, columns)
@@ -355,5 +358,6 @@ def _side_table(frame: FrameLike | None, what: str, aliases: Mapping[str, tuple[
         )
     repeated = table[name].filter(table[name].is_duplicated())
     if len(repeated):
-        raise InputError(f"{name}={shorten(repeated[0])} occurs more than once in the table of {what}.")
+        message = f"{name}={shorten(repeated[0])} occurs more than once in the table of {what}."
+        raise InputError(message, remedy=Advice.DROP_ROWS)
     return pl.concat([table, rated.join(table, on=name, how="anti")], how="diagonal").sort(name)

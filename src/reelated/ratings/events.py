@@ -1,4 +1,4 @@
-"""Events: clicks, plays and purchases → one weight for each row; the verb of the data; and the confidence of a weight."""
+"""Events: clicks, plays and purchases → one weight per row; the verb of the data; the confidence of a weight."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,13 +27,11 @@ _VERBS = {
     "read": ("read",),
 }
 _PLAYED = {
-    "artist": "listened to",
-    "track": "listened to",
-    "song": "listened to",
-    "album": "listened to",
-} | dict.fromkeys(("movie", "film", "video", "show", "series", "anime"), "watched")
-NO_RATING_NAMES = ("price", "amount", "cost", "total", "revenue", "session", "invoice", "index", "lat", "lon", "latitude",
-                   "longitude", "hour", "day", "week", "month", "year", "duration")  # fmt: skip
+    **dict.fromkeys(("artist", "track", "song", "album"), "listened to"),
+    **dict.fromkeys(("movie", "film", "video", "show", "series", "anime"), "watched"),
+}
+NO_RATING_NAMES = ("price", "amount", "cost", "total", "revenue", "session", "invoice", "index", "lat", "lon",
+                   "hour", "day", "week", "month", "year", "duration")  # fmt: skip
 _MIN_COUNT, _MIN_DISTINCT, _MIN_RATIO = 100, 20, 10
 
 
@@ -50,19 +48,25 @@ def check_events(events: Any) -> dict[str, float] | None:
 
 def weights_of(types: pl.Series, events: EventWeights) -> tuple[pl.Series, list[str]]:
     """Return the weight of each row by its type, null where the type has none, and notes that count the types."""
-    known = {plain(name): weight for name, weight in (DEFAULT_WEIGHTS if events is None else events).items()}
     types = types.cast(pl.String).fill_null("").str.strip_chars().alias("event")
     counts = types.value_counts().sort("count", "event", descending=[True, False])
-    default = 1.0 if events is None else None
-    by_type = {name: known.get(plain(name), default) for name in counts["event"]}
+    by_type = {name: weight_of_type(name, events) for name in counts["event"]}
     weights = types.replace_strict(by_type, return_dtype=pl.Float32)
-    counted = [f"{shorten(name)} {n:,} times" for name, n in counts.head(8).iter_rows() if by_type[name] is not None]
+    counted = [
+        f"{shorten(name)} {plural(n, 'time')}" for name, n in counts.head(8).iter_rows() if by_type[name] is not None
+    ]
     notes = [] if events is not None else [f"the types of events count {_weights_text(by_type)} ({', '.join(counted)})"]
     unknown = counts.filter(pl.col("event").is_in([name for name, weight in by_type.items() if weight is None]))
     if len(unknown):
-        listed = ", ".join(f"{shorten(name)} {n:,} times" for name, n in unknown.head(8).iter_rows())
+        listed = ", ".join(f"{shorten(name)} {plural(n, 'time')}" for name, n in unknown.head(8).iter_rows())
         notes.append(f"left out {plural(int(unknown['count'].sum()), 'event')} of types without a weight ({listed})")
     return weights, notes
+
+
+def weight_of_type(name: str, events: EventWeights) -> float | None:
+    """Return the weight of a type of events; None if weights are given and it has none."""
+    known = {plain(key): weight for key, weight in (DEFAULT_WEIGHTS if events is None else events).items()}
+    return known.get(plain(name), 1.0 if events is None else None)
 
 
 def _weights_text(by_type: Mapping[str, float | None]) -> str:

@@ -12,7 +12,7 @@ from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns,
 from reelated.ratings.converted import Converted
 from reelated.ratings.events import EventWeights, has_no_rating, look_like_counts, weights_of
 from reelated.ratings.ids import as_ids
-from reelated.ratings.objects import as_series, from_records, from_sparse, without_objects
+from reelated.ratings.objects import as_series, from_nested, from_records, from_sparse, without_objects
 from reelated.ratings.times import as_seconds
 from reelated.ratings.values import RatingMap, as_numbers
 
@@ -85,15 +85,24 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
         return from_sparse(what, *frame)
     if hasattr(frame, "to_pydict") or (hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "iloc")):
         return _as_polars(pl.DataFrame(frame), what)
-    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # pandas; converting column by column needs no pyarrow
+    return _from_columns(what, _python_columns(frame, what))
+
+
+def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
+    """Return the names and values of the columns of a table in pandas, NumPy or plain Python."""
+    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series with the ids as its index
+        frame = frame.to_frame("rating" if frame.name is None else frame.name)
+    if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # converting column by column needs no pyarrow
         frame = _with_index(frame)
-        return _from_columns(what, [(_text(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)])
+        return [(_text(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
+    if isinstance(frame, Mapping) and frame and all(isinstance(values, Mapping) for values in frame.values()):
+        frame = from_nested(frame)
     if isinstance(frame, Mapping):
-        return _from_columns(what, [(str(name), values) for name, values in frame.items()])
+        return [(str(name), values) for name, values in frame.items()]
     if isinstance(frame, np.ndarray) and frame.dtype.names:
-        return _from_columns(what, [(name, frame[name]) for name in frame.dtype.names])
+        return [(name, frame[name]) for name in frame.dtype.names]
     if isinstance(frame, (list, tuple, np.ndarray)) and len(frame):
-        return _from_columns(what, from_records(what, list(frame)))
+        return from_records(what, list(frame))
     raise InputTypeError(
         f"expected a polars or pandas DataFrame, an Arrow table, a mapping of columns, a list of tuples or dicts, or a "
         f"sparse matrix, not {type(frame).__name__}.",
@@ -134,7 +143,7 @@ def _from_columns(what: str, columns: Any) -> pl.DataFrame:
 
 
 def rating_columns(frame: FrameLike, columns: ColumnNames = None) -> pl.DataFrame:
-    """Return `user_id item_id rating [timestamp] [order] [event]`, in our types, from any table of ratings or events."""
+    """Return `user_id item_id rating [timestamp] [order] [event]`, in our types, from any table."""
     ratings = convert_ratings(frame, columns)
     ratings.check()
     return ratings.table
@@ -192,7 +201,8 @@ def required_columns(
     leftover = [name for name in names if name not in matched.values()]
     without = columns is not None and columns.get("rating", "") is None
     is_events = without or events is not None or feedback is not None or {"weight", "event"} & matched.keys()
-    if is_events or (sample and has_no_rating(leftover, sample)):
+    has_ids = {"user_id", "item_id"} <= matched.keys()
+    if is_events or (has_ids and has_no_rating(leftover, sample)):
         return ("user_id", "item_id")
     return ("user_id", "item_id", "rating")
 
@@ -200,7 +210,7 @@ def required_columns(
 def _with_values(
     table: pl.DataFrame, feedback: str | None, events: EventWeights
 ) -> tuple[pl.DataFrame, pl.Series | None]:
-    """Return a table with ratings, or with the weights of events and then their types; the other columns are dropped."""
+    """Return a table with ratings, or with the weights of events and then their types."""
     is_explicit = feedback == "explicit" or (feedback is None and events is None and "rating" in table.columns)
     ranked = ("rating", "weight") if is_explicit else ("weight", "rating")
     chosen = next((pl.col(name) for name in ranked if name in table.columns), pl.lit(1.0, pl.Float32))
@@ -237,9 +247,13 @@ def read_ids(column: pl.Series) -> pl.Series:
 def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
     """Convert as `read_ids`, and text such as `17.0` in a column of whole numbers, which a note then names."""
     ids = read_ids(column)
-    if ids.dtype == pl.String and ids.str.contains(r"^-?(0|[1-9]\d*)(\.0+)?$").fill_null(True).all():
-        numbers = read_ids(ids.str.replace(r"\.0+$", ""))
+    if ids.dtype != pl.String:
+        return ids, ""
+    text = ids.set(ids.str.to_lowercase() == "nan", None)  # pandas writes a missing id so, and the others as floats
+    fraction = text.str.extract(r"^-?(?:0|[1-9]\d*)([.,]0+)$")
+    if fraction.null_count() < len(text):
+        numbers = read_ids(text.str.replace(r"[.,]0+$", ""))
         if numbers.dtype == pl.Int64:
-            example = ids.filter(ids.str.contains(".", literal=True).fill_null(False))[0]
-            return numbers, f"read {column.name} as whole numbers, such as {example} as {example.split('.')[0]}"
+            at = int(fraction.is_not_null().arg_true()[0])
+            return numbers, f"read {column.name} as whole numbers, such as {text[at]} as {numbers[at]}"
     return ids, ""

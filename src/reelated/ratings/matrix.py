@@ -68,7 +68,7 @@ class Ratings:
         Whether the scale is only the observed range, so that later ratings may lie outside it.
     declared : {"explicit", "implicit"}, optional
         The kind of feedback; by default the values tell. With implicit feedback `matrix` holds the weights of events,
-        such as numbers of plays. Below 0 means that the user is not interested, and the scale ends at the median weight.
+        such as numbers of plays. Below 0 means that the user is not interested; the scale ends at the median weight.
     """
 
     user_ids: Ids

@@ -10,6 +10,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from reelated.errors import InputError, InputTypeError, shorten
+from reelated.ratings.columns import RATING_ALIASES, match_columns
 
 POSITIONAL = ("user_id", "item_id", "rating", "timestamp")
 """The columns of a table without column names."""
@@ -114,6 +115,14 @@ def from_sparse(what: str, matrix: Any, user_ids: Any = None, item_ids: Any = No
     return pl.DataFrame([*columns, as_series("rating", entries.data)])
 
 
+def from_nested(table: Mapping[Any, Mapping[Any, Any]]) -> Any:
+    """Return the rows of `{user: {item: rating}}`, or the columns of `{column: {row: value}}` as pandas writes them."""
+    if len(match_columns([str(name) for name in table], RATING_ALIASES)) < 2:
+        return [(user, item, rating) for user, rated in table.items() for item, rating in rated.items()]
+    rows = list(dict.fromkeys(row for values in table.values() for row in values))
+    return {name: [values.get(row) for row in rows] for name, values in table.items()}
+
+
 def from_records(what: str, rows: Sequence[Any]) -> list[tuple[str, Iterable[Any]]]:
     """Return named columns of a list of dicts, or of tuples in the order user, item, rating, timestamp."""
     if all(isinstance(row, Mapping) for row in rows):
@@ -121,7 +130,11 @@ def from_records(what: str, rows: Sequence[Any]) -> list[tuple[str, Iterable[Any
         return [(name, [row.get(name) for row in rows]) for name in names]
     widths = {len(row) if isinstance(row, (tuple, list, np.ndarray)) else 0 for row in rows}
     if len(widths) != 1 or not 2 <= (width := widths.pop()) <= len(POSITIONAL):
+        dense = "For a matrix of users × items: read(scipy.sparse.csr_array(matrix))."
         raise InputTypeError(
-            "expected a list of dicts, or of tuples (user, item, rating) of one length.", parameter=what, value=rows
+            "expected a list of dicts, or of tuples (user, item, rating) of one length.",
+            parameter=what,
+            value=rows,
+            remedy=dense if isinstance(rows[0], np.ndarray) else "",
         )
     return [(name, [row[at] for row in rows]) for at, name in enumerate(POSITIONAL[:width])]

@@ -7,19 +7,23 @@ from reelated.ratings.converted import Converted
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _UNITS = {10**17: ("nanoseconds", 10**9), 10**14: ("microseconds", 10**6), 10**11: ("milliseconds", 10**3)}
-_NO_TIME = ("", "nat", "null", "nan", "none", "na", "n/a", "\\n", "-")
+_NO_TIME = ("", "nat", "null", "nan", "none", "na", "n/a", "\\n", "-", "0000-00-00", "0000-00-00 00:00:00")
+_ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}  # of RFC 822
 
-_CLOCK = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
-_ZONE = r"\s*(?P<z>[Zz]|UTC|GMT|[+-]\d{2}:?\d{2})?(?:\s*\(\w+\))?$"
-_AFTER = rf"(?:[T ,]+(?:at )?{_CLOCK})?{_ZONE}"
+_CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
+_ZONE = r"\s*(?P<z>[Zz]|UTC|GMT|[ECMP][SD]T|[+-]\d{2}:?\d{2})?(?:\s*\(\w+\))?$"
+_AFTER = rf"(?:[T ,:_]+(?:at )?{_CLOCK})?{_ZONE}"
 _WEEKDAY = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
 _NOTATIONS = (
-    rf"^(?P<a>\d{{1,4}})(?P<s>[-/.])(?P<b>\d{{1,2}})[-/.](?P<c>\d{{1,4}}){_AFTER}",  # 2021-05-01, 12/1/2010 8:00
-    rf"{_WEEKDAY}{_DAY}[ -]+(?P<m>[A-Za-z]{{3,9}})\.?[ ,-]+(?P<y>\d{{4}}|\d{{2}}){_AFTER}",  # 1 May 2021, RFC 5322
-    rf"{_WEEKDAY}(?P<m>[A-Za-z]{{3,9}})\.?\s+{_DAY},?\s+(?P<y>\d{{4}}){_AFTER}",  # May 1, 2021
+    rf"^(?P<a>\d{{1,4}})(?P<s>[-/._])(?P<b>\d{{1,2}})[-/._](?P<c>\d{{1,4}}){_AFTER}",  # 2021-05-01, 12/1/2010 8:00
+    rf"{_WEEKDAY}{_DAY}[ /-]+(?P<m>[A-Za-z]{{3,9}})\.?[ ,/-]+(?P<y>\d{{4}}|\d{{2}}){_AFTER}",  # 1 May 2021, RFC 5322
+    rf"{_WEEKDAY}(?P<m>[A-Za-z]{{3,9}})\.?[\s-]+{_DAY}[\s,-]+(?P<y>\d{{4}}){_AFTER}",  # May 1, 2021
     rf"^[A-Za-z]{{3}}\s+(?P<m>[A-Za-z]{{3}})\s+{_DAY}\s+{_CLOCK}\s+(?P<z>[+-]\d{{4}}|UTC|GMT)?\s*(?P<y>\d{{4}})$",
     r"^(?P<m>\d{1,2}) (?P<d>\d{1,2}), (?P<y>\d{4})$",  # Amazon's 09 1, 2015
+    r"^(?P<y>\d{4})[-/.](?P<m>\d{1,2})$",  # 2021-05, the first of the month
+    r"^(?P<m>[A-Za-z]{3,9})\.?[ ,-]+(?P<y>\d{4})$",  # May 2021
+    r"^(?P<y>\d{4})\s*[年년]\s*(?P<m>\d{1,2})\s*[月월]\s*(?P<d>\d{1,2})\s*[日일]$",  # 2021年5月1日
     r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:[T ]?(?P<H>\d{2}):?(?P<M>\d{2}):?(?P<S>\d{2})?)?[Zz]?$",  # 20210501
 )
 _EXPECTED = "expected seconds since 1970 or a date such as '1998-04-01 12:30:00'"
@@ -66,6 +70,7 @@ def _from_text(column: pl.Series, dates: str | None) -> Converted:
     """Convert times written as text; the notation that reads most values is that of the column."""
     text = column.str.strip_chars()
     text = text.set(text.str.to_lowercase().is_in(_NO_TIME), None)
+    text = text.str.replace(r"^(\d+),(\d+)$", "$1.$2")  # a decimal comma
     numbers = text.cast(pl.Float64, strict=False)
     if 2 * numbers.null_count() <= len(text) + text.null_count():  # most times are numbers
         whole = text.cast(pl.Int64, strict=False)  # a float would change a number of nanoseconds
@@ -104,8 +109,10 @@ def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
     half = pl.col("p").str.to_lowercase()
     hour = pl.when(half.is_not_null()).then(hour % 12 + pl.when(half == "p").then(12).otherwise(0)).otherwise(hour)
     clock = [pl.col(name).fill_null("0") for name in "MS"]
-    moment = pl.format("{}-{}-{} {}:{}:{}", year, month.cast(pl.Int64, strict=False), pl.col("d"), hour, *clock)
-    zone = pl.col("z").str.replace(":", "")
+    day = pl.col("d").fill_null("1")
+    moment = pl.format("{}-{}-{} {}:{}:{}", year, month.cast(pl.Int64, strict=False), day, hour, *clock)
+    zone = pl.col("z").str.to_lowercase().replace({name: f"{at:+03d}00" for name, at in _ZONES.items()})
+    zone = zone.str.replace(":", "")
     minutes = zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + zone.str.slice(3, 2).cast(pl.Int64, strict=False)
     offset = pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0)
     return parts.select(

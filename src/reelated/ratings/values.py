@@ -13,7 +13,7 @@ RatingMap = Mapping[object, float | None]
 
 _STAR = "[★⭐✭✮*]"
 _STARS = rf"^(?:{_STAR}\x{{FE0F}}?)*½?[☆✩]*$"
-_WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+_WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
 _EXPECTED = "expected a finite number"
 
 
@@ -40,7 +40,8 @@ def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted
     if column.dtype == pl.String:
         unreadable = (unreadable | ~numbers.is_finite()).fill_null(False)
     # a few words among numbers are faults; many are a notation
-    remedy = Advice.MAP_WORDS if 2 * int(unreadable.sum()) > len(column) else Advice.DROP_ROWS
+    words = 2 * int(unreadable.sum()) > len(column) and not rest.filter(unreadable).str.contains(r"\d").any()
+    remedy = Advice.MAP_WORDS if words else Advice.DROP_ROWS
     values = numbers.cast(pl.Float32).fill_nan(None).alias(column.name)
     return Converted(values, unreadable, _EXPECTED, remedy, notes)
 
@@ -78,7 +79,7 @@ def _read_text(text: pl.Series, mapping: RatingMap | None) -> tuple[pl.Series, t
         return plain, ()
     best, example = plain, None
     for numbers in _notations(text):
-        combined = plain.fill_null(numbers)
+        combined = numbers.fill_null(plain)
         if combined.null_count() < best.null_count():
             best, example = combined, int((plain.is_null() & combined.is_not_null()).arg_true()[0])
     if example is None:
@@ -91,7 +92,10 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
     comma = text.str.contains(r"^[+-]?\d+,\d+$")
     if not text.filter(comma).str.contains(r",\d{3}$").all():  # 1,000 may be a thousand
         yield _where(text, comma).str.replace(",", ".").cast(pl.Float64, strict=False)
-    parts = text.str.extract_groups(r"^(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)$").struct.unnest()
+    yield from _grouped(text)
+    parts = text.str.extract_groups(
+        r"^(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)(?: stars)?$"
+    ).struct.unnest()
     wholes = parts["of"].drop_nulls()
     if len(wholes):
         same = (parts["of"] == wholes.mode().sort()[0]).fill_null(False)
@@ -100,8 +104,21 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
     yield stars.set(~text.str.contains(_STARS).fill_null(False), None)
     yield text.str.extract(r"^(\d+(?:\.\d+)?)\s?%$").cast(pl.Float64, strict=False)
     yield text.str.extract(r"(?i)^(\d+(?:\.\d+)?)[\s-]*stars?$").cast(pl.Float64, strict=False)
+    yield text.str.extract(r"^(\d+)½$").cast(pl.Float64, strict=False) + 0.5
     words = text.str.to_lowercase()
     yield words.replace_strict(_WORDS, default=None, return_dtype=pl.Float64)
+
+
+def _grouped(text: pl.Series) -> Iterator[pl.Series]:
+    """Yield the numbers with marks between thousands, where a number of the column tells which mark is the decimal."""
+    for group, point in ((",", r"\."), (r"\.", ","), (r"[ \x{a0}\x{202f}']", "[.,]")):
+        grouped = rf"^[+-]?\d{{1,3}}(?:{group}\d{{3}})*(?:{point}\d+)?$"
+        certain = rf"{group}\d{{3}}{point}|{group}\d{{3}}{group}|^[+-]?\d+{point}(?:\d{{1,2}}|\d{{4,}})$"
+        if group.startswith("["):
+            certain = grouped
+        if text.str.contains(certain).any() and text.str.contains(rf"\d{group}\d{{3}}(?:\D|$)").any():
+            plain = _where(text, text.str.contains(grouped)).str.replace_all(group, "").str.replace(point, ".")
+            yield plain.cast(pl.Float64, strict=False)
 
 
 def _where(text: pl.Series, chosen: pl.Series) -> pl.Series:

@@ -184,7 +184,9 @@ class Catalogue:
         hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
         return f"no item has {' or '.join(map(shorten, unknown))}; known: {', '.join(known)}.{hint}"
 
-    def find(self, text: str, n: int = 10, noun: str = "item") -> Recommendations[SearchHit]:
+    def find(
+        self, text: str, n: int = 10, noun: str = "item", because: str = "because you rated"
+    ) -> Recommendations[SearchHit]:
         """Return the items with the titles that match a text best; ties are in descending number of ratings."""
         if not isinstance(text, str) or not text.strip():
             raise InputError("expected a part of a title.", parameter="text", value=text)
@@ -194,7 +196,7 @@ class Catalogue:
             for item, match in zip(found.items[: check_integer("n", n, 1)].tolist(), found.match.tolist(), strict=False)
         ]
         heading = f"{plural_of(noun).capitalize()} with a title like {shorten(text)}"
-        return Recommendations(rows, heading, SearchHit, noun=noun)
+        return Recommendations(rows, heading, SearchHit, None, because, noun=noun)
 
     @cached_property
     def title_index(self) -> TitleIndex:

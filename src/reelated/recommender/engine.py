@@ -33,6 +33,10 @@ class WeightedRows(NamedTuple):
     weights: npt.NDArray[np.float32] | None = None
     are_new: bool = False
 
+    def options(self, by: By) -> dict[str, Any]:
+        """Return the arguments of a model's methods for a number; weights are for the score alone."""
+        return {"by": by, "weights": self.weights} if by == "score" else {"by": by}
+
     def slice(self, start: int, stop: int) -> "WeightedRows":
         """Return consecutive rows."""
         place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
@@ -150,7 +154,7 @@ class Engine:
         `fill_from` (items, the most popular first) fills up short lists; `explain` adds the contributions, for one row.
         """
         model = self.models.for_rows(rows).of(by)
-        top = model.recommend(rows.matrix, n, by=by, item_mask=item_mask, weights=rows.weights)
+        top = model.recommend(rows.matrix, n, item_mask=item_mask, **rows.options(by))
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
         if fill_from is not None and (np.diff(indptr) < n).any():
             indptr, items, sorted_by, is_popular = _filled(top, rows.matrix, n, item_mask, fill_from)
@@ -158,7 +162,7 @@ class Engine:
             users = np.repeat(np.arange(rows.matrix.shape[0], dtype=np.int32), np.diff(indptr))
             scores, ratings, used, _ = self.numbers(rows, users, items, by)
             return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular)
-        contributions = model.explain_items(rows.matrix, items, by=by, weights=rows.weights, scores=sorted_by)
+        contributions = model.explain_items(rows.matrix, items, scores=sorted_by, **rows.options(by))
         both = self._other_number(rows, items, sorted_by, by)
         return Batch(indptr, items, sorted_by, *both, contributions.n_neighbors_used, is_popular, contributions)
 
@@ -192,7 +196,7 @@ class Engine:
         """Return one number of pairs of user and item indices, not clipped; NaN where there is none."""
         rows, scores = self.all_users, np.empty(len(users))
         for part in _parts(len(users)):
-            found = self.models.of(by).score_pairs(rows.matrix, users[part], items[part], by=by, weights=rows.weights)
+            found = self.models.of(by).score_pairs(rows.matrix, users[part], items[part], **rows.options(by))
             scores[part] = found[0]
         return scores
 
@@ -240,7 +244,7 @@ class Engine:
         """Return the rank of an item among the unrated items of one row; None if it has no score."""
         n = rows.matrix.shape[1]
         model = self.models.for_rows(rows).of(by)
-        listed = model.recommend(rows.matrix, n, by=by, weights=rows.weights, item_mask=item_mask).items
+        listed = model.recommend(rows.matrix, n, item_mask=item_mask, **rows.options(by)).items
         place = np.flatnonzero(listed == item)
         return int(place[0]) + 1 if len(place) else None
 
@@ -256,7 +260,7 @@ class Engine:
         """Return the values of all ratings by items; cached, because computing them takes as long as many answers."""
         if by not in self._columns:
             rows = self.all_users
-            self._columns[by] = self.models.of(by).columns(rows.matrix, by=by, weights=rows.weights)
+            self._columns[by] = self.models.of(by).columns(rows.matrix, **rows.options(by))
         return self._columns[by]
 
     @cached_property

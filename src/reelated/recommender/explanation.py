@@ -265,7 +265,7 @@ def explain(
     """Explain one of a user's numbers without their own rating of the item."""
     rating, query = query.rating_of(item), query.without(item)
     model = engine.models.for_rows(query.rows).of(by)
-    explained = model.explain_items(query.row, [item], by=by, weights=query.weights)
+    explained = model.explain_items(query.row, [item], **query.rows.options(by))
     parts = explained.one(0)
     contributions = reasons_of(next(explained.strongest(query.row.nnz)), liked_above(query, scale), catalogue)
     rank, without = engine.rank_of(query.rows, item, by, catalogue.shown) if ranks else None, []

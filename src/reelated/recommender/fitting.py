@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from reelated.errors import (
     Advice,
@@ -23,6 +22,7 @@ from reelated.errors import (
 )
 from reelated.models import MODELS
 from reelated.models.contracts import By
+from reelated.models.estimator import clone
 from reelated.parallel import Progress
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
@@ -54,6 +54,13 @@ def fit_models(rec: State, data: Dataset, progress: Progress | None) -> tuple[Mo
     return models, catalogue, ratings
 
 
+def set_fitted(rec: Any, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> Any:
+    """Give a recommender its fitted models, from a fit, a saved model or a cluster; return it."""
+    rec.models_, rec.catalogue_, rec.scale_, rec.ratings_ = models, catalogue, scale, ratings
+    rec.__dict__.pop("engine", None)
+    return rec
+
+
 def unfitted_models(rec: State, data: Dataset) -> tuple[Models, Ratings]:
     """Return the models that a fit to a data set would fit, and the ratings with the columns that they would know."""
     ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", rec.max_memory)
@@ -78,7 +85,7 @@ def check_models(rec: State, ranker: Any, rater: Any) -> Models:
         raise InputError("expected a model for at least one of ranker and rater.", parameter="ranker", value=None)
     if rater is None and rec.by == "rating":
         raise no_rater()
-    return Models(*(None if model is None else clone(model) for model in models))
+    return Models(clone(models.ranker), clone(models.rater))
 
 
 def check_role(name: str, model: Any, number: By) -> Any:
@@ -130,8 +137,7 @@ def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:
     if rec.recency_half_life is not None and rec.ranker is not None and not has_times:
         yield NO_TIMES
     if models.rater is None and rec.rater is not None and not is_default(rec.rater):
-        reason = "Events are no ratings" if rec.feedback_ == "implicit" else "All ratings are equal"
-        yield f"{reason}: none is predicted, and rater={shorten(rec.rater)} is not fitted."
+        yield f"Events and equal ratings are not predicted: rater={shorten(rec.rater)} is not fitted."
 
 
 def without_data_notes(rec: State) -> Any:

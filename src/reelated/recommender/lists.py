@@ -6,17 +6,28 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import plural_of, shorten
+from reelated.errors import InputError, plural_of, shorten
 from reelated.models.contracts import By
 from reelated.ratings import Ids, Scale
+from reelated.ratings.columns import RATING_ALIASES, named
+from reelated.ratings.frames import as_polars
+from reelated.ratings.ids import as_ids
 from reelated.recommender.audience import audience_rows
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.engine import AUDIENCE_NAMES, NAMES, AudienceBy, Batch
+from reelated.recommender.engine import AUDIENCE_NAMES, NAMES, AudienceBy, Batch, Engine
 from reelated.recommender.explanation import item_rows, sources
 from reelated.recommender.query import Query
 from reelated.recommender.recommendations import Recommendations
 from reelated.recommender.rows import ItemRow, SimilarRow, Truncation, UserRow
 from reelated.recommender.state import State
+
+
+def sorted_by(rec: State, by: AudienceBy | None = None, *, users: bool = False) -> Any:
+    """Return the number that a list of items, or of users, is sorted by; by default the recommender's own."""
+    rec.fitted  # noqa: B018
+    if by is None:
+        by = "adjusted_score" if users and rec.by == "score" else rec.by
+    return rec.models_.checked_by(by, AUDIENCE_NAMES if users else NAMES)
 
 
 def item_list(
@@ -29,9 +40,8 @@ def item_list(
     left = 0 if len(rows) == n else int(mask.sum()) - int(mask[query.row.indices].sum()) - len(rows)
     user = "you" if query.user_id is None else f"user {shorten(query.user_id)}"
     heading = f"{plural_of(rec.noun_).capitalize()} for {user}, by {NAMES[by]}"
-    because = f"because you {rec.verb_ or 'have'}" if rec.feedback_ == "implicit" else "because you rated"
     short = truncation(n, len(rows), left, catalogue.has_unknown_genres(genres))
-    return Recommendations(rows, heading, ItemRow, short, because, query.unknown, rec.noun_)
+    return Recommendations(rows, heading, ItemRow, short, because(rec), query.unknown, rec.noun_)
 
 
 def audience_list(rec: State, item: int, n: int, by: AudienceBy, user_ids: Ids) -> Recommendations[UserRow]:
@@ -51,7 +61,12 @@ def similar_list(
     heading = f"{plural_of(rec.noun_).capitalize()} similar to {catalogue.title(item)}, by similarity"
     heading += catalogue.cold_start_note(item)
     short = truncation(n, len(rows), left, catalogue.has_unknown_genres(genres))
-    return Recommendations(rows, heading, SimilarRow, short, noun=rec.noun_)
+    return Recommendations(rows, heading, SimilarRow, short, because(rec), noun=rec.noun_)
+
+
+def because(rec: State) -> str:
+    """Return the start of a reason, with the verb of the data for events."""
+    return f"because you {rec.verb_ or 'have'}" if rec.feedback_ == "implicit" else "because you rated"
 
 
 def fill_from(rec: State) -> npt.NDArray[np.int64] | None:
@@ -64,14 +79,39 @@ def rating_scale(rec: State) -> Scale | None:
     return None if rec.feedback_ == "implicit" else rec.scale_
 
 
-def batch_table(batch: Batch, user_ids: Ids, first: int, catalogue: Catalogue) -> pl.DataFrame:
-    """Return the lists of consecutive users, beginning with index `first`, as one table."""
+def user_indices(user_ids: Ids, users: list[Any]) -> npt.NDArray[np.int64]:
+    """Return the rows of some users, or raise `InputError` for one without ratings."""
+    if not users:
+        raise InputError("expected one user or more.", parameter="users", value=users)
+    return np.array([user_ids.index_of(user) for user in users], np.int64)
+
+
+def pairs_table(engine: Engine, pairs: Any, user_ids: Ids, catalogue: Catalogue) -> pl.DataFrame:
+    """Return the predicted ratings of pairs of user and item with their intervals."""
+    aliases = {name: RATING_ALIASES[name] for name in ("user_id", "item_id")}
+    table = named(as_polars(pairs, "pairs"), aliases, required=("user_id", "item_id"))
+    indices = []
+    for kind, ids in (("user", user_ids), ("item", catalogue.item_ids)):
+        values = as_ids(table[f"{kind}_id"], kind)
+        indices.append(ids.indices_of(values.cast(ids.values.dtype, strict=False)).astype(np.int64))
+    users, items = indices
+    known = items >= 0
+    predicted = np.full(len(table), np.nan)
+    predicted[known] = engine.predict(users[known], items[known])
+    numbers = dict(zip(("low", "high"), engine.intervals(users, items), strict=True))
+    return table.with_columns(
+        pl.Series(name, values).fill_nan(None) for name, values in {"predicted_rating": predicted, **numbers}.items()
+    )
+
+
+def batch_table(batch: Batch, user_ids: pl.Series, catalogue: Catalogue) -> pl.DataFrame:
+    """Return the lists of some users as one table."""
     lengths = np.diff(batch.indptr)
     users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     rank = np.arange(len(users)) - np.repeat(batch.indptr[:-1], lengths) + 1
     return pl.DataFrame(
         {
-            "user_id": user_ids.take(first + users),
+            "user_id": user_ids.gather(users),
             "item_id": catalogue.item_ids.take(batch.items),
             "title": pl.Series(catalogue.titles, dtype=pl.String).gather(batch.items),
             "rank": rank.astype(np.int32),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import LIBRARY_ERRORS
+from reelated.errors import library_errors
 from reelated.models.arrays import ArraySpec, check_array, check_csr
 
 MANIFEST = "model.json"
@@ -29,7 +29,7 @@ def naming(file: str) -> Iterator[None]:
     """Turn every error inside into a `ValueError` that names the damaged file."""
     try:
         yield
-    except LIBRARY_ERRORS as error:
+    except library_errors() as error:
         raise ValueError(f"{file}: {reason_of(error)}") from error
 
 

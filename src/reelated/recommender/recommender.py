@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy as np
 import polars as pl
-from sklearn.base import BaseEstimator
 
 from reelated.errors import Advice, InputError, check_integer, no_users, plural
 from reelated.models.contracts import By, Ranker, Rater
+from reelated.models.estimator import Estimator
 from reelated.parallel import Progress, check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
@@ -18,17 +19,28 @@ from reelated.recommender import storage
 from reelated.recommender.audience import audiences_table
 from reelated.recommender.catalogue import Catalogue, check_list
 from reelated.recommender.confidence import model_values, with_data
-from reelated.recommender.engine import AUDIENCE_NAMES, NAMES, AudienceBy, Engine, Models, WeightedRows
+from reelated.recommender.engine import AudienceBy, Engine, Models, WeightedRows
 from reelated.recommender.explanation import Explanation, explain, predict
-from reelated.recommender.fitting import fit_models, fit_notes, ratings_onto, unfitted_models, without_data_notes
+from reelated.recommender.fitting import (
+    fit_models,
+    fit_notes,
+    ratings_onto,
+    set_fitted,
+    unfitted_models,
+    without_data_notes,
+)
 from reelated.recommender.lists import (
     audience_list,
     batch_table,
+    because,
     fill_from,
     item_list,
     neighbor_table,
+    pairs_table,
     rating_scale,
     similar_list,
+    sorted_by,
+    user_indices,
 )
 from reelated.recommender.query import Query, query_of, warned_query
 from reelated.recommender.recency import weights_of
@@ -39,7 +51,7 @@ CHUNK = 4096
 """Users whose lists are made at once by `recommend_batch`."""
 
 
-class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Recommender(Estimator):
     """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
 
     Parameters
@@ -152,30 +164,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         models, catalogue, ratings = fit_models(self, data, progress)
         self.name_, self.noun_, self.verb_, self.feedback_ = data.name, data.noun, data.verb, ratings.feedback
         self.notes_ = (*data.notes, *fit_notes(self, models, has_times=ratings.times is not None))
-        return self.set_fitted(models, catalogue, ratings.scale, ratings)
-
-    def set_fitted(self, models: Models, catalogue: Catalogue, scale: Scale, ratings: Ratings | None) -> "Recommender":
-        """Take fitted models, from a fit, a saved model or a cluster.
-
-        Parameters
-        ----------
-        models : Models
-            The fitted models.
-        catalogue : Catalogue
-            The items.
-        scale : Scale
-            The rating scale.
-        ratings : Ratings or None
-            The ratings of the users.
-
-        Returns
-        -------
-        Recommender
-            This recommender.
-        """
-        self.models_, self.catalogue_, self.scale_, self.ratings_ = models, catalogue, scale, ratings
-        self.__dict__.pop("engine", None)
-        return self
+        return set_fitted(self, models, catalogue, ratings.scale, ratings)
 
     def with_ratings(self, data: Dataset | Ratings | FrameLike) -> "Recommender":
         """Return a copy with the same fitted models and the ratings of other users; nothing is fitted again.
@@ -195,7 +184,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             The ids are of another type, or a rating is off the scale of the fit.
         """
         ratings = ratings_onto(data, self.fitted.item_ids, self.scale_, self.feedback_)
-        return copy(self).set_fitted(self.models_, self.catalogue_, self.scale_, ratings)
+        return set_fitted(copy(self), self.models_, self.catalogue_, self.scale_, ratings)
 
     def plan(self, data: Dataset | FrameLike) -> int:
         """Return the maximum number of bytes that a fit takes beside the data.
@@ -268,25 +257,6 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         if not hasattr(self, "catalogue_"):
             raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
         return self.catalogue_
-
-    def sorted_by(self, by: AudienceBy | None = None, *, users: bool = False) -> Any:
-        """Return the number that a list of items, or of users, is sorted by.
-
-        Parameters
-        ----------
-        by : {"score", "rating", "adjusted_score"}, optional
-            The number asked for; by default the recommender's own. Without a ranker it is always "rating".
-        users : bool, default False
-            Whether users are listed; only then there is "adjusted_score", the default where there is a ranker.
-
-        Returns
-        -------
-        {"score", "rating", "adjusted_score"}
-        """
-        self.fitted  # noqa: B018
-        if by is None:
-            by = "adjusted_score" if users and self.by == "score" else self.by
-        return self.models_.checked_by(by, AUDIENCE_NAMES if users else NAMES)
 
     # --------------------------------------------------------------------------------------------------------- answers
     @overload
@@ -361,7 +331,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
                     f"recommend(item_id=…) lists users and does not take {extra[0]}.", remedy=Advice.SIMILAR
                 )
             return self.audience(item_id, n=n, by=by)
-        query, number = query_of(self, user_id, ratings, items), self.sorted_by(by)
+        query, number = query_of(self, user_id, ratings, items), sorted_by(self, by)
         n, genres = check_integer("n", n, 1), None if genres is None else check_list("genres", genres)
         mask = self.catalogue_.allowed(genres, years, exclude)
         return item_list(self, query, n, number, mask, genres)
@@ -374,14 +344,17 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         genres: str | Iterable[str] | None = None,
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
+        users: Iterable[Any] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """Recommend items to all users of the data, some thousand users at a time.
+        """Recommend items to all users of the data, or to some, some thousand users at a time.
 
         Parameters
         ----------
         n, by, genres, years, exclude
             As for `recommend`.
+        users : iterable of int or str, optional
+            The users, in the order of the lists; by default all, by ascending id.
         progress : callable, optional
             Called with the fraction done.
 
@@ -391,13 +364,16 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             `user_id item_id title rank score predicted_rating n_neighbors_used source`; the lists that `recommend`
             returns.
         """
-        user_ids, by, n = self.kept_ratings().user_ids, self.sorted_by(by), check_integer("n", n, 1)
-        mask, n_users = self.catalogue_.allowed(genres, years, exclude), len(user_ids)
+        user_ids, by, n = self.kept_ratings().user_ids, sorted_by(self, by), check_integer("n", n, 1)
+        mask = self.catalogue_.allowed(genres, years, exclude)
+        chosen = np.arange(len(user_ids)) if users is None else user_indices(user_ids, check_list("users", users))
+        n_users = len(chosen)
         for start in range(0, n_users, CHUNK):
             stop = min(start + CHUNK, n_users)
-            rows = self.engine.all_users.slice(start, stop)
+            everyone = self.engine.all_users
+            rows = everyone.slice(start, stop) if users is None else everyone.take(chosen[start:stop])
             batch = self.engine.answer(rows, n, by, mask, fill_from(self))
-            yield batch_table(batch, user_ids, start, self.catalogue_)
+            yield batch_table(batch, user_ids.take(chosen[start:stop]), self.catalogue_)
             if progress:
                 progress(stop / n_users)
 
@@ -421,7 +397,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             Without reasons: a reason about a user is shown to that user only.
         """
         check_not_forked()
-        item, by = self.fitted.index_of(item_id), self.sorted_by(by, users=True)
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by, users=True)
         n, user_ids = check_integer("n", n, 1), self.kept_ratings().user_ids
         return audience_list(self, item, n, by, user_ids)
 
@@ -453,7 +429,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         polars.DataFrame
             `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
         """
-        by, n, user_ids = self.sorted_by(by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
+        by, n, user_ids = sorted_by(self, by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
         per_user = check_integer("per_user", per_user, 1, none=True)
         items = self.fitted.indices_of(item_ids)
         return audiences_table(self.engine, items, n, by, per_user, user_ids, self.catalogue_, progress)
@@ -504,6 +480,28 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         query, item = warned_query(self, user_id, ratings), self.fitted.index_of(item_id)
         return predict(self.engine, query, item, self.catalogue_)
 
+    def predict_batch(self, pairs: FrameLike) -> pl.DataFrame:
+        """Predict the ratings of many pairs of user and item; a user's own rating of the item is not used.
+
+        Parameters
+        ----------
+        pairs : polars or pandas DataFrame, Arrow table or mapping of columns
+            `user_id item_id`, in any of their usual names.
+
+        Returns
+        -------
+        polars.DataFrame
+            `user_id item_id predicted_rating low high`, a row for each pair, in their order. The rating of an unknown
+            user is predicted as that of a new user without ratings; that of an unknown item is null. `low` and `high`
+            are the ends of the 80 % interval, null if the model has none.
+
+        Raises
+        ------
+        InputError
+            A column is missing, or the model was saved without ratings.
+        """
+        return pairs_table(self.engine, pairs, self.kept_ratings().user_ids, self.fitted)
+
     def explain(
         self,
         user_id: Any,
@@ -537,7 +535,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             Base, contributions and clip, which sum to the number, and the ranks.
         """
         query = warned_query(self, user_id, ratings, items)
-        item, by = self.fitted.index_of(item_id), self.sorted_by(by)
+        item, by = self.fitted.index_of(item_id), sorted_by(self, by)
         return explain(self.engine, query, item, by, self.catalogue_, rating_scale(self), ranks=ranks)
 
     def find(self, text: str, *, n: int = 10) -> Recommendations[SearchHit]:
@@ -554,7 +552,7 @@ class Recommender(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         -------
         Recommendations of SearchHit
         """
-        return self.fitted.find(text, n, self.noun_)
+        return self.fitted.find(text, n, self.noun_, because(self))
 
     def neighbors(self) -> pl.DataFrame:
         """Return the item–item matrix as a table `item_id neighbor_id similarity common_raters`."""

@@ -15,13 +15,13 @@ import scipy.sparse as sp
 
 from reelated._version import __version__
 from reelated.errors import (
-    LIBRARY_ERRORS,
     InputError,
     check_choice,
     check_flag,
     check_memory,
     check_noun,
     check_number,
+    library_errors,
 )
 from reelated.models import MODELS, LinearItemModel
 from reelated.models.arrays import ArraySpec
@@ -30,7 +30,7 @@ from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.confidence import model_scale
 from reelated.recommender.engine import Models
-from reelated.recommender.fitting import check_models
+from reelated.recommender.fitting import check_models, set_fitted
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
 from reelated.recommender.state import State
 
@@ -163,7 +163,7 @@ def load(path: Path, make: Callable[..., Any]) -> Any:
             if not has_checksums:
                 raise ValueError(f"{CHECKSUMS}: the file is missing")
             return _assemble(folder, manifest, make)
-    except LIBRARY_ERRORS as error:
+    except library_errors() as error:
         raise InputError(f"{path} is a damaged model ({reason_of(error)}). Fit and save it again.") from error
     raise InputError(f"{path} is of model format {saved_format}: this Reelated reads {FORMAT}. Fit and save it again.")
 
@@ -187,7 +187,7 @@ def _assemble(folder: ModelFolder, manifest: dict[str, Any], make: Callable[...,
     for name, model in unfitted.items():
         _read_model(folder, name, model, catalogue.counts > 0)
     ratings = _read_ratings(folder, item_ids, scale, feedback) if with_ratings else None
-    return made.set_fitted(pair, catalogue, scale, ratings)
+    return set_fitted(made, pair, catalogue, scale, ratings)
 
 
 def _read_scale(values: list[Any]) -> Scale:

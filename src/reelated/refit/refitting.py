@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 import scipy.sparse as sp
 
-from reelated.errors import LIBRARY_ERRORS, InputError, plural
+from reelated.errors import InputError, library_errors, plural
 from reelated.map import ItemMap
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
@@ -105,7 +105,7 @@ def draw_map(versions: Versions, version: Version) -> None:
         ItemMap.of(versions.load(version), start).save(versions.map_file)
     except InputError as error:  # openTSNE is optional, so this is no warning
         log.info("no new map of the items: %s", error)
-    except LIBRARY_ERRORS as error:
+    except library_errors() as error:
         log.warning("no new map of the items: %s", str(error) or type(error).__name__)
 
 

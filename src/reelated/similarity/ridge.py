@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from threadpoolctl import threadpool_limits
 
 from reelated import _kernels as kernels
 from reelated.parallel import Progress, ordered_parallel_map, parallel_for, split_by_cost
@@ -137,6 +136,8 @@ def solve_local_ridge(
         kernels.local_ridge_rows(start, stop, targets, matrix, penalty, weights)
 
     cost = np.diff(targets.indptr).astype(np.float64) ** 3 / 3
+    from threadpoolctl import threadpool_limits
+
     with threadpool_limits(1, "blas"):  # the threads already share the items
         parallel_for(rows, split_by_cost(cost + 1, SLICE), progress)
     lengths, positions, truncation_error = _truncate(targets.indptr, weights, max_weights)

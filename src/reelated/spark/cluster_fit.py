@@ -16,7 +16,7 @@ from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.defaults import neighbor_ranker, neighbor_rater
 from reelated.recommender.engine import Models
-from reelated.recommender.fitting import check_models, fit_notes, is_default
+from reelated.recommender.fitting import check_models, fit_notes, is_default, set_fitted
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import MAX_GRAM_BYTES
 from reelated.spark.grouping import GroupedRatings, group_by_user
@@ -102,7 +102,7 @@ def fit(
         rec.name_, rec.noun_, rec.verb_ = name, noun, ""
         rec.notes_ = (*cap, *fit_notes(rec, pair, has_times=True))
         rec.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
-        rec.set_fitted(pair, catalogue, rows.items.scale, None).save(target, ratings=False)
+        set_fitted(rec, pair, catalogue, rows.items.scale, None).save(target, ratings=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     report(1.0)

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from reelated.errors import InputError, TooLarge, check_memory, shorten, show_bytes
 from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.models.biases import row_means
+from reelated.models.estimator import clone
 from reelated.similarity import (
     MAX_GRAM_BYTES,
     Similarity,

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from pyspark.sql import functions as sql
-from sklearn.base import clone
 
 from reelated.errors import check_memory, show_bytes
 from reelated.models import EASE, ItemKNN
+from reelated.models.estimator import clone
 from reelated.recommender import Recommender
 from reelated.similarity import SimilarityParams
 from reelated.spark.block_sums import Transform, send_rows

@@ -17,6 +17,7 @@ from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.audience import CANDIDATES, audience_table, candidates
 from reelated.recommender.engine import AudienceBy
+from reelated.recommender.lists import sorted_by
 from reelated.spark.grouping import count_buckets, pack_by_bucket, read_cells
 from reelated.spark.rating_table import INCOMPLETE, REMEDY, Columns, is_incomplete, rating_table
 from reelated.spark.tasks import Batches, grouped_records, map_partitions
@@ -83,7 +84,7 @@ def recommend(
     """
     handle = ModelHandle.of(model)
     rec, filters = load(handle), {"genres": genres, "years": years, "exclude": exclude}
-    rec.sorted_by(by)
+    sorted_by(rec, by)
     rec.catalogue_.allowed(**filters)  # type: ignore[arg-type]
     cells, user_type = _pack_ratings(ratings, columns, rec)
     task = RecommendTask(handle, check_integer("n", n, 1), {"by": by, **filters})
@@ -176,7 +177,7 @@ def audience(
     handle = ModelHandle.of(model)
     rec = load(handle)
     items = rec.catalogue_.indices_of(item_ids)
-    sort_by, n = rec.sorted_by(by, users=True), check_integer("n", n, 1)
+    sort_by, n = sorted_by(rec, by, users=True), check_integer("n", n, 1)
     cells, user_type = _pack_ratings(ratings, columns, rec)
     item_type = SQL_TYPES[rec.item_ids.type_name]
     schema = (

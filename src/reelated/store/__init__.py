@@ -7,9 +7,10 @@ from reelated.store.info import StoreInfo
 from reelated.store.item_queries import StoredItem
 from reelated.store.stats import GenreTaste
 from reelated.store.store import Store
-from reelated.store.user_queries import Profile, UserRating
+from reelated.store.user_queries import Event, Profile, UserRating
 
 __all__ = [
+    "Event",
     "Export",
     "GenreTaste",
     "ImportReport",

@@ -123,6 +123,21 @@ class Database:
         keys = list(insert.table.primary_key.columns)
         return insert.on_conflict_do_update(index_elements=keys, set_=values, where=where)
 
+    def _event_upsert(self, insert: Any) -> Any:
+        """Turn an INSERT of weights into an upsert that adds them; a weight below 0 replaces one above, and stays."""
+        new, stored = insert.excluded, insert.table.c
+        zero: Any = sa.literal_column("0")  # a literal, so that the driver receives the rows only
+        added = sa.case(
+            ((new.rating < zero) & (stored.rating > zero), new.rating),
+            ((new.rating > zero) & (stored.rating < zero), stored.rating),
+            else_=new.rating + stored.rating,
+        )
+        no_time = sa.literal_column("-1", sa.BigInteger)
+        is_later = sa.func.coalesce(new.rated_at, no_time) >= sa.func.coalesce(stored.rated_at, no_time)
+        values = {"rating": added, "rated_at": sa.case((is_later, new.rated_at), else_=stored.rated_at)}
+        values["position"] = sa.case((is_later, new.position), else_=stored.position)
+        return insert.on_conflict_do_update(index_elements=list(insert.table.primary_key.columns), set_=values)
+
 
 class WriteLock:
     """Lock for the writers of a process, because SQLite allows one writer at a time; None: no lock."""

@@ -14,6 +14,7 @@ from reelated.errors import InputError
 from reelated.ratings import Dataset, Ratings, Scale
 from reelated.ratings.dataset import item_table
 from reelated.ratings.ids import Ids
+from reelated.store.frames import frames_dataset
 from reelated.store.ids import IdType
 from reelated.store.info import StoreInfo
 
@@ -69,6 +70,8 @@ class Export(NamedTuple):
             getattr(self, name).write_parquet(folder / f"{name}.parquet")
         info = self.info
         facts = {"name": info.name, "noun": info.noun, "scale": info.scale, "scale_observed": info.scale_observed}
+        if info.is_events:
+            facts |= {"feedback": "implicit", "verb": info.verb, "events": info.events and dict(info.events)}
         (folder / METADATA).write_text(json.dumps({"format": FORMAT} | facts, indent=1), encoding="utf-8")
 
     def dataset(self) -> Dataset:
@@ -76,7 +79,7 @@ class Export(NamedTuple):
         info = self.info
         if not self.ratings.is_empty():
             frames = self.ratings, self.items, self.users
-            data = Dataset.from_frames(*frames, scale=info.scale, name=info.name, noun=info.noun)
+            data = frames_dataset(info, *frames)
             return replace(data, ratings=replace(data.ratings, scale_observed=info.scale_observed))
         user_ids, item_ids = Ids(self.users["user_id"].clear(), "user"), Ids(self.items["item_id"].clear(), "item")
         none = sp.csr_array((0, 0), dtype="float32")
@@ -130,7 +133,8 @@ def read_export(folder: str | Path) -> Export:
         )
         scale = Scale(*map(float, facts["scale"]))
         observed = bool(facts["scale_observed"])
-        info = StoreInfo(facts["name"], scale, user_type, item_type, 0, 0, observed, facts["noun"])
+        events = facts.get("feedback") == "implicit", str(facts.get("verb", "")), facts.get("events")
+        info = StoreInfo(facts["name"], scale, user_type, item_type, 0, 0, observed, facts["noun"], *events)
         return Export(info, *tables)
     except (OSError, ValueError, LookupError, TypeError, pl.exceptions.PolarsError) as error:
         if isinstance(error, InputError):

@@ -1,12 +1,15 @@
 """Data frames read from the tables of the store, and rows to write there."""
 
+import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
+from reelated.errors import DataWarning
 from reelated.ratings import NO_TIME, Dataset, Ratings
 from reelated.ratings.matrix import as_decimals
 from reelated.store.info import StoreInfo
@@ -111,7 +114,16 @@ def _without_empty_columns(table: pl.DataFrame) -> pl.DataFrame:
 
 def as_dataset(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> Dataset:
     """Join the tables by their keys into a data set."""
-    return Dataset.from_frames(*as_frames(info, tables), scale=info.scale, name=info.name, noun=info.noun)
+    return frames_dataset(info, *as_frames(info, tables))
+
+
+def frames_dataset(info: StoreInfo, ratings: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> Dataset:
+    """Return ratings, or the weights of events, with items and users as a data set."""
+    if not info.is_events:
+        return Dataset.from_frames(ratings, items, users, scale=info.scale, name=info.name, noun=info.noun)
+    with warnings.catch_warnings(category=DataWarning, action="ignore"):  # "not interested" was reported at the import
+        data = Dataset.from_frames(ratings, items, users, name=info.name, noun=info.noun, feedback="implicit")
+    return replace(data, notes=(), verb=info.verb, events=info.events)
 
 
 def as_frames(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:

@@ -1,6 +1,7 @@
 """`ImportExport`: import and export of whole data sets."""
 
 import io
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class ImportReport:
         Number of its ratings that the store already had in this or a later version.
     scale : Scale or None
         New scale of the store, if the import changed it.
+    word : {"rating", "interaction"}
+        What is counted.
     """
 
     name: str
@@ -50,9 +53,10 @@ class ImportReport:
     ratings: int
     already: int
     scale: Scale | None = None
+    word: str = "rating"
 
     def __str__(self) -> str:
-        size = f"{self.name}: {self.ratings:,} ratings by {self.users:,} users of {self.items:,} items"
+        size = f"{self.name}: {self.ratings:,} {self.word}s by {self.users:,} users of {self.items:,} items"
         scale = "" if self.scale is None else f" The scale of the store is now {self.scale}."
         if self.already == self.ratings:
             return f"{size} were imported already. Titles and attributes are up to date.{scale}"
@@ -71,11 +75,18 @@ class ImportExport(ItemQueries):
     """Import and export of data sets."""
 
     def import_data(
-        self, data: Dataset, fingerprint: str, *, hidden: Sequence[Any] = (), progress: Progress | None = None
+        self,
+        data: Dataset,
+        fingerprint: str,
+        *,
+        hidden: Sequence[Any] = (),
+        progress: Progress | None = None,
+        add_events: bool = True,
     ) -> ImportReport:
         """Import a data set in batches; an interrupted import resumes where it stopped.
 
-        Of two ratings of one item by one user the later counts; a rating without a timestamp counts as older.
+        Of two ratings of one item by one user the later counts; a rating without a timestamp counts as older. The
+        weights of events are added to those in the store, unless the same data was imported before.
         Attributes that the data lacks, such as a title, stay as stored.
 
         Parameters
@@ -88,6 +99,8 @@ class ImportExport(ItemQueries):
             Ids of items to hide.
         progress : callable, optional
             Called with the fraction done.
+        add_events : bool, default True
+            Whether the weights of events are added to those in the store; otherwise they replace them.
 
         Returns
         -------
@@ -104,11 +117,12 @@ class ImportExport(ItemQueries):
             self._info = None  # the transaction was rolled back: the cached metadata is wrong
             raise
         n_ratings, changes = len(data.ratings), 0
+        is_sum = add_events and data.ratings.declared == "implicit"
         batches = RatingBatches(data.ratings, BATCH[self.dialect])
         for start, stop in batches.ranges(run.users_done):
             with self._writing() as connection:
                 user_keys = self._write_users(connection, data, batches.user_ids[start:stop])
-                changed = self._write_ratings(connection, batches.table(start, stop, user_keys, item_keys))
+                changed = self._write_ratings(connection, batches.table(start, stop, user_keys, item_keys), is_sum)
                 ratings_done = int(data.ratings.matrix.indptr[stop])
                 finished = {"finished_at": int(time.time())} if stop == len(batches.user_ids) else {}
                 update = sa.update(imports).where(imports.c.import_key == run.key)
@@ -118,7 +132,40 @@ class ImportExport(ItemQueries):
             if progress:
                 progress(ratings_done / n_ratings)
         n_users, n_items = len(data.ratings.user_ids), len(data.items)
-        return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale)
+        return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale, data.ratings.word)
+
+    def import_items(self, table: pl.DataFrame, *, noun: str = DEFAULTS["noun"]) -> int:
+        """Import items without ratings: new ones, and the attributes of those that are stored.
+
+        Parameters
+        ----------
+        table : polars.DataFrame
+            Result of `reelated.data.read_items`.
+        noun : str, default "item"
+            What an item is called, if the store is empty.
+
+        Returns
+        -------
+        int
+            Number of items in the table.
+
+        Raises
+        ------
+        InputError
+            The ids are text and those of the store whole numbers.
+        """
+        type_name = "int" if table["item_id"].dtype == pl.Int64 else "str"
+        try:
+            with self._writing() as connection:
+                self._ensure_meta(connection, item_id_type=type_name, noun=noun)
+                self._info = read_info(connection)
+                if type_name != self._info.item_id_type == "int":
+                    raise InputError("The item ids are text, those of the store are whole numbers.")
+                self._write_items(connection, self._rows("item", table))
+        except BaseException:
+            self._info = None  # the transaction was rolled back: the cached metadata is wrong
+            raise
+        return len(table)
 
     def _begin(
         self, data: Dataset, fingerprint: str, hidden: Sequence[Any]
@@ -133,7 +180,12 @@ class ImportExport(ItemQueries):
                 user_id_type=incoming.user_ids.type_name,
                 item_id_type=incoming.item_ids.type_name,
                 noun=data.noun,
+                feedback="implicit" if incoming.declared == "implicit" else "",
+                verb=data.verb,
+                events=json.dumps(dict(data.events or {})),
             )
+            if connection.scalar(sa.select(users.c.user_key).limit(1)) is None:  # only items so far
+                self._set_meta(connection, "user_id_type", incoming.user_ids.type_name)
             self._info = read_info(connection)
             self._check_compatible(data, self._info)
             scale = self._widen_scale(connection, data, self._info)
@@ -156,15 +208,19 @@ class ImportExport(ItemQueries):
         insert = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
         connection.execute(insert, row | progress)
         same = imports.c.fingerprint == fingerprint
-        restart = sa.update(imports).where(same, imports.c.finished_at.is_not(None))
-        connection.execute(restart.values(progress | {"finished_at": None}))
+        if not self._cached_info().is_events:  # adding the same events again would count them twice
+            restart = sa.update(imports).where(same, imports.c.finished_at.is_not(None))
+            connection.execute(restart.values(progress | {"finished_at": None}))
         query = sa.select(imports.c.import_key, imports.c.users_done).where(same)
         return ImportRun(*connection.execute(query).one())
 
     def _check_compatible(self, data: Dataset, info: StoreInfo) -> None:
         """Raise if a data set is incompatible with the store."""
         incoming, stored = data.ratings.scale, info.scale
-        if not info.scale_observed and (incoming.low < stored.low or incoming.high > stored.high):
+        if (is_events := data.ratings.declared == "implicit") != info.is_events:
+            kinds = ("events", "ratings") if is_events else ("ratings", "events")
+            raise InputError(f"{data.name}: it holds {kinds[0]}, the store {kinds[1]}. Use a store of its own.")
+        if not is_events and not info.scale_observed and (incoming.low < stored.low or incoming.high > stored.high):
             low, high = min(incoming.low, stored.low), max(incoming.high, stored.high)
             wider = f"{low:g},{high:g},{min(incoming.step, stored.step):g}"
             raise InputError(
@@ -183,7 +239,11 @@ class ImportExport(ItemQueries):
         low, high, _ = info.scale
         incoming, is_given = data.ratings.scale, not data.ratings.scale_observed
         values = as_decimals(np.unique(data.ratings.matrix.data))
-        if not info.scale_observed or (not is_given and all(is_on(info.scale, value) for value in values)):
+        if (
+            info.is_events
+            or not info.scale_observed
+            or (not is_given and all(is_on(info.scale, value) for value in values))
+        ):
             return None
         stored = self._distinct_ratings(connection)
         if not stored or (is_given and incoming.low <= low and high <= incoming.high):
@@ -239,8 +299,8 @@ class ImportExport(ItemQueries):
         keys = dict(select_in(connection, USER_KEYS, users.c.user_id, texts))
         return np.array([keys[text] for text in texts], np.int64)
 
-    def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame) -> int:
-        """Upsert ratings unless the stored one is later; return how many are new or changed."""
+    def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame, is_sum: bool) -> int:
+        """Upsert ratings unless the stored one is later, or add weights; return how many are new or changed."""
         is_sqlite = self.dialect == "sqlite"
         insert = self._insert(ratings) if is_sqlite else self._insert_copied(connection, table)
         # a literal, so that the driver receives the rows only
@@ -249,6 +309,8 @@ class ImportExport(ItemQueries):
         is_later = sa.func.coalesce(new.rated_at, earliest) >= sa.func.coalesce(stored.rated_at, earliest)
         differs = sa.or_(*(new[name].is_distinct_from(stored[name]) for name in RATING_COLUMNS))
         upsert = self._upsert(insert, RATING_COLUMNS, where=sa.and_(is_later, differs))
+        if is_sum:
+            upsert = self._event_upsert(insert)
         if is_sqlite:
             return int(connection.exec_driver_sql(str(upsert.compile(self.engine)), table.rows()).rowcount)
         return int(connection.execution_options(preserve_rowcount=True).execute(upsert).rowcount)
@@ -318,7 +380,8 @@ class ImportExport(ItemQueries):
         -------
         ImportReport
         """
-        return self.import_data(export.dataset(), fingerprint, hidden=export.hidden_ids(), progress=progress)
+        hidden = export.hidden_ids()
+        return self.import_data(export.dataset(), fingerprint, hidden=hidden, progress=progress, add_events=False)
 
 
 def _unrated_users(data: Dataset) -> list[Any]:

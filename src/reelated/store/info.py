@@ -1,5 +1,7 @@
 """`StoreInfo`: metadata of the store; the rating scale, the types of ids, and counters."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,9 @@ DEFAULTS = {
     "user_id_type": "str",
     "item_id_type": "str",
     "noun": "item",
+    "feedback": "",
+    "verb": "",
+    "events": "{}",
     "changes": "0",
     "forgotten": "0",
     "visitor_changes": "0",
@@ -47,6 +52,12 @@ class StoreInfo(NamedTuple):
         Whether the scale is only observed, so that an import may widen it.
     noun : str
         What an item is called in headings.
+    is_events : bool
+        Whether the store holds the weights of events, which are summed, instead of ratings.
+    verb : str
+        What users did with the items, such as "bought"; may be empty.
+    events : mapping or None
+        Weights of types of events; None: those of `reelated.read`.
     """
 
     name: str
@@ -57,6 +68,9 @@ class StoreInfo(NamedTuple):
     forgotten: int
     scale_observed: bool = False
     noun: str = "item"
+    is_events: bool = False
+    verb: str = ""
+    events: Mapping[str, float] | None = None
 
 
 class InfoQueries(Database):
@@ -147,6 +161,16 @@ class InfoQueries(Database):
         """The rating scale."""
         return self._cached_info().scale
 
+    @property
+    def is_events(self) -> bool:
+        """Whether the store holds events instead of ratings."""
+        return self._cached_info().is_events
+
+    @property
+    def verb(self) -> str:
+        """What users did with the items, such as "bought"; may be empty."""
+        return self._cached_info().verb
+
     def set_scale(self, low: float, high: float, step: float) -> Scale:
         """Set the rating scale.
 
@@ -164,6 +188,8 @@ class InfoQueries(Database):
         InputError
             The scale is invalid, or a rating in the store is outside it.
         """
+        if self.about().is_events:
+            raise InputError("the store holds events, which have no scale.", parameter="scale", value=(low, high, step))
         scale = check_scale((low, high, step))
         if not is_storable(low) or not is_storable(high):
             raise InputError("expected ends that 32 bits can hold.", parameter="scale", value=(low, high, step))
@@ -199,6 +225,8 @@ class InfoQueries(Database):
         -------
         float
         """
+        if self._cached_info().is_events:
+            return check_weight(name, rating)
         if not is_on(self.scale, rating):
             self.about()  # another process may have set another scale
         scale = self.scale
@@ -271,7 +299,17 @@ def read_info(connection: sa.Connection) -> StoreInfo:
     scale = Scale(float(low), float(high), float(step))
     id_types = values["user_id_type"], values["item_id_type"]
     counters = int(values["changes"]), int(values["forgotten"])
-    return StoreInfo(values["name"], scale, *id_types, *counters, bool(observed), values["noun"])
+    return StoreInfo(values["name"], scale, *id_types, *counters, bool(observed), values["noun"])._replace(
+        is_events=values["feedback"] == "implicit", verb=values["verb"], events=json.loads(values["events"]) or None
+    )
+
+
+def check_weight(name: str, weight: Any) -> float:
+    """Return the weight of an event, or raise `InputError`."""
+    value = check_number(name, weight)
+    if value == 0 or not is_storable(value):
+        raise InputError("expected a number that is not 0, and not so close to it.", parameter=name, value=weight)
+    return value
 
 
 def scale_text(scale: Scale, *, observed: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten, unknown_user
 from reelated.ratings import NO_TIME
+from reelated.ratings.events import weight_of_type
 from reelated.store.connection import LOCK_TIMEOUT, PreparedStatement, select_in
+from reelated.store.info import check_weight
 from reelated.store.item_queries import ItemQueries, as_list
 from reelated.store.schema import items, ratings, users
 
@@ -58,6 +60,28 @@ class UserRating(NamedTuple):
     year: int | None
     rating: float
     timestamp: int | None
+
+
+class Event(NamedTuple):
+    """An event to add.
+
+    Attributes
+    ----------
+    user_id, item_id : int or str
+        Ids of the user and the item.
+    event : str or None
+        Type of the event, such as "view", whose weight is known from the import.
+    weight : float or None
+        Number of events, such as a quantity; by default 1.
+    timestamp : int or None
+        Seconds since 1970; by default now.
+    """
+
+    user_id: Any
+    item_id: Any
+    event: str | None = None
+    weight: float | None = None
+    timestamp: int | None = None
 
 
 RATING_COLUMNS = ("rating", "rated_at", "position")
@@ -189,6 +213,60 @@ class UserQueries(ItemQueries):
             ]
             connection.execute(self._upsert(self._insert(ratings), RATING_COLUMNS), values)
         return len(last_rating)
+
+    def add_events(self, rows: Iterable[Event]) -> int:
+        """Add events, all or none; the weights of the events of one user with one item are summed.
+
+        Parameters
+        ----------
+        rows : iterable of Event
+            New users are added. Types of weight 0 are ignored.
+
+        Returns
+        -------
+        int
+            Number of events stored.
+
+        Raises
+        ------
+        UnknownId
+            The store has no such item.
+        InputError
+            The store holds ratings, a type has no weight, or an id, a weight or a time is invalid.
+        """
+        info, events = self.about(), [Event(*row) for row in rows]
+        if not info.is_events and self.size()["ratings"]:
+            raise InputError("The store holds ratings, not events. Post ratings, or use a store of its own.")
+        values: list[dict[str, Any]] = [
+            {
+                "user": self._id_text("user", event.user_id),
+                "item": self._id_text("item", event.item_id),
+                "rating": event_weight(event, info.events, f"events[{at}]"),
+                "rated_at": check_time(f"events[{at}].timestamp", event.timestamp),
+                "position": None,
+            }
+            for at, event in enumerate(events)
+        ]
+        item_ids = {value["item"]: event.item_id for value, event in zip(values, events, strict=True)}
+        values = [value for value in values if value["rating"]]
+        if not values:
+            return 0
+        with self._writing() as connection:
+            self._ensure_meta(connection)
+            self._set_meta(connection, "feedback", "implicit")
+            item_keys = self._item_keys(connection, item_ids)
+            user_texts = sorted({value["user"] for value in values})
+            connection.execute(self._insert(users).on_conflict_do_nothing(), [{"user_id": text} for text in user_texts])
+            user_keys = dict(select_in(connection, USER_KEYS, users.c.user_id, user_texts))
+            keyed = [
+                {"user_key": user_keys[value.pop("user")], "item_key": item_keys[value.pop("item")], **value}
+                for value in values
+            ]
+            upsert = self._event_upsert(self._insert(ratings))
+            for row in sorted(keyed, key=lambda row: (row["user_key"], row["item_key"])):
+                connection.execute(upsert, row)
+        self._info = None
+        return len(keyed)
 
     def unrate(self, user_id: Any, item_id: Any) -> None:
         """Remove a rating.
@@ -339,6 +417,18 @@ class UserQueries(ItemQueries):
             self._increment(connection, "changes", n_removed)
         self.overwrite_journal()
         return int(n_removed)
+
+
+def event_weight(event: Event, weights: Mapping[str, float] | None, name: str) -> float:
+    """Return the weight of an event: its own, 1 by default, times that of its type; or raise `InputError`."""
+    own = 1.0 if event.weight is None else check_weight(f"{name}.weight", event.weight)
+    if event.event is None:
+        return own
+    factor = weight_of_type(event.event, weights)
+    if factor is None:
+        expected = f"expected one of {', '.join(map(repr, weights or ()))}."
+        raise InputError(expected, parameter=f"{name}.event", value=event.event)
+    return own * factor
 
 
 def check_time(name: str, timestamp: int | None) -> int:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from reelated.errors import InputError
 from reelated.recommender import Recommendations
+from reelated.store import Event
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
 from reelated.web.guard import GuardedRoute, check_key
@@ -82,6 +83,7 @@ class Api:
             ("DELETE", f"{user}/ratings/{{item_id}}", self.unrate, None, True),
             ("DELETE", user, self.forget, None, True),
             ("POST", "/api/ratings", self.rate_many, schemas.StoredCountOut, True),
+            ("POST", "/api/events", self.add_events, schemas.StoredCountOut, True),
             ("POST", "/api/recommendations", self.recommend_to_new_user, schemas.NewUserRecommendationsOut, False),
             ("GET", "/api/items", self.items, schemas.ItemsOut, False),
             ("GET", item, self.item, schemas.ItemOut, False),
@@ -139,6 +141,17 @@ class Api:
         self._count(n_stored)
         return json_response({"kept": n_stored})
 
+    def add_events(self, body: Annotated[schemas.EventsIn, Body()]) -> Response:
+        """Store events of several users, all or none; the weights of a user's events with an item are summed.
+
+        The store must hold events. A weight below 0 means that the user is not interested in the item.
+        """
+        n_stored = self.store.add_events(
+            Event(row.user_id, row.item_id, row.event, row.weight, row.timestamp) for row in body.events
+        )
+        self._count(n_stored)
+        return json_response({"kept": n_stored})
+
     def forget(self, user_id: UserId) -> Response:
         """Erase a user and all their ratings.
 
@@ -149,19 +162,20 @@ class Api:
         return Response(status_code=204)
 
     def recommend_to_new_user(self, body: Annotated[schemas.NewUserIn, Body()]) -> Response:
-        """Recommend items to a new user from ratings in the request. Nothing is stored.
+        """Recommend items to a new user from ratings or items in the request. Nothing is stored.
 
         Rated items that the model does not know are ignored and listed under `unknown`. Without any usable rating the
         list consists of popular items.
         """
-        if body.n * len(body.ratings) > MAX_CELLS:
-            most = max(MAX_CELLS // len(body.ratings), 1)
-            raise InputError(
-                f"expected {most} or less with {len(body.ratings):,} ratings.", parameter="n", value=body.n
-            )
-        ratings = {row.item_id: row.rating for row in body.ratings}
-        filters = {"genres": body.genres, "years": body.years, "exclude": body.exclude}
-        answers = self.service.recommend_to_new_user(ratings, n=body.n, by=body.by, **filters)
+        rated, items = body.ratings or [], body.items or []
+        if (body.ratings is None) == (body.items is None):
+            raise InputError("Give one of ratings and items.")
+        if body.n * (n_rated := len(rated) + len(items)) > MAX_CELLS:
+            most = max(MAX_CELLS // n_rated, 1)
+            raise InputError(f"expected {most} or less with {n_rated:,} ratings.", parameter="n", value=body.n)
+        ratings = None if body.ratings is None else {row.item_id: row.rating for row in rated}
+        filters: dict[str, Any] = {"genres": body.genres, "years": body.years, "exclude": body.exclude}
+        answers = self.service.recommend_to_new_user(ratings, items=body.items, n=body.n, by=body.by, **filters)
         return list_response(answers, unknown=list(answers.unknown))
 
     def items(self, params: Annotated[schemas.SearchParams, Query()]) -> Response:

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 
-from reelated.errors import LIBRARY_ERRORS
+from reelated.errors import library_errors
 from reelated.refit import Version
 from reelated.store import StoreInfo, StoreUnavailable
 from reelated.web.pages.sessions import LIFETIMES, VISITOR
@@ -86,7 +86,7 @@ class ModelWatcher:
             except StoreUnavailable as error:
                 log.error("model watcher: %s", error)
                 return
-            except LIBRARY_ERRORS as error:
+            except library_errors() as error:
                 log.error("model watcher: %s: %s", type(error).__name__, error)
 
     def _load_current(self) -> None:
@@ -99,7 +99,7 @@ class ModelWatcher:
             self._damaged = None
         except StoreUnavailable:
             raise
-        except LIBRARY_ERRORS as error:
+        except library_errors() as error:
             if self.service.versions.current() != version:
                 return  # a refit has replaced it and removed its files; the next round loads the new one
             log.error("the model cannot be served: %s: %s", type(error).__name__, error)

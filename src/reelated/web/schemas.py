@@ -63,9 +63,13 @@ class ItemRatingIn(StrictSchema):
 
 
 class NewUserIn(StrictSchema):
-    """A new user's ratings, and the options of the list."""
+    """A new user's ratings, or items without ratings, and the options of the list."""
 
-    ratings: Annotated[list[ItemRatingIn], Field(max_length=MAX_NEW_USER)]
+    ratings: Annotated[list[ItemRatingIn] | None, Field(max_length=MAX_NEW_USER)] = None
+    items: Annotated[
+        list[Id] | None,
+        Field(max_length=MAX_NEW_USER, examples=[None], description="Items that the user has, instead of ratings."),
+    ] = None
     n: N = 10
     by: By = None
     genres: Annotated[list[str] | None, Field(max_length=100, examples=[None])] = None
@@ -94,6 +98,22 @@ class RatingsIn(StrictSchema):
     """Ratings of several users, stored all or none."""
 
     ratings: Annotated[list[RatingToStore], Field(max_length=MAX_RATINGS)]
+
+
+class EventIn(StrictSchema):
+    """An event: a user viewed, played or bought an item."""
+
+    user_id: Annotated[Id, Field(examples=[300])]
+    item_id: Annotated[Id, Field(examples=[50])]
+    event: Annotated[str | None, Field(max_length=100, description="The type, such as view.", examples=["view"])] = None
+    weight: Annotated[Stars | None, Field(description="Such as a quantity; by default 1.", examples=[1])] = None
+    timestamp: Time = None
+
+
+class EventsIn(StrictSchema):
+    """Events of several users, stored all or none."""
+
+    events: Annotated[list[EventIn], Field(max_length=MAX_RATINGS)]
 
 
 class ItemIn(StrictSchema):

@@ -44,11 +44,30 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class PlainLines(logging.Formatter):
+    """Log formatter for a terminal: the time, the message, and of a request the route, status and time."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        fields = vars(record)
+        text = record.getMessage()
+        if "route" in fields:
+            text = f"{fields['method']} {fields['route']} {fields['status']} ({fields['ms']:.0f} ms)"
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        return f"{clock} {level}{text}" + (f"\n{self.formatException(record.exc_info)}" if record.exc_info else "")
+
+
+def formatter() -> logging.Formatter:
+    """Return the log formatter: lines for people on a terminal, else JSON for programs."""
+    return PlainLines() if sys.stderr.isatty() else JsonLines()
+
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "reelated.web.server.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "formatters": {"lines": {"()": "reelated.web.server.formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "loggers": {
         name: {"handlers": ["stderr"], "level": level, "propagate": False}
         for name, level in {"reelated": "INFO", "uvicorn": "INFO", "alembic": "WARNING"}.items()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.errors import LIBRARY_ERRORS, InputError, UnknownId
+from reelated.errors import InputError, UnknownId, library_errors
 from reelated.map import ItemMap
 from reelated.models.contracts import By
 from reelated.ratings import NO_TIME, Feedback
@@ -148,7 +148,7 @@ class Service:
         for version in self.versions.fallbacks(self.store.about().forgotten):
             try:
                 self._serve(version)
-            except LIBRARY_ERRORS as error:
+            except library_errors() as error:
                 log.error("model version %d cannot be served: %s", version.number, error)
             else:
                 return True
@@ -183,7 +183,9 @@ class Service:
         served, profile = self.current(), self.store.profile(user_id)
         return served.recommender.recommend(ratings=self._query(served, profile), **params)
 
-    def recommend_to_new_user(self, ratings: Mapping[Any, float], **params: Any) -> Recommendations[ItemRow]:
+    def recommend_to_new_user(
+        self, ratings: Mapping[Any, float] | None = None, **params: Any
+    ) -> Recommendations[ItemRow]:
         """Recommend items to a new user; this works during an outage of the store."""
         return self.current().recommender.recommend(ratings=ratings, **params)
 

@@ -28,13 +28,16 @@ class RatingInput(NamedTuple):
     names: tuple[str, ...] = NAMES
     single: bool = False
     """Whether there is only one button, as for implicit feedback."""
+    verb: str = "have"
+    """What that button says: "have", or what the users of the data did, such as "bought"."""
 
     @classmethod
-    def of(cls, scale: Scale, feedback: Feedback = "explicit") -> "RatingInput":
+    def of(cls, scale: Scale, feedback: Feedback = "explicit", verb: str = "") -> "RatingInput":
         """Return the buttons of a scale."""
         low, high, step = scale
         if feedback == "implicit" or low == high:
-            return cls(scale, (RatingButton(high, f"{high:g}", "I have this"),), False, single=True)
+            verb = verb or "have"
+            return cls(scale, (RatingButton(high, f"{high:g}", f"I {verb} this"),), False, single=True, verb=verb)
         count = round((high - low) / step) + 1 if step > 0 else MAX_BUTTONS + 1
         if not 2 <= count <= MAX_BUTTONS:
             return cls(scale, (), False)

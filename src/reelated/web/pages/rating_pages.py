@@ -12,6 +12,7 @@ from reelated.map.groups import groups_of
 from reelated.recommender.catalogue import Catalogue
 from reelated.web.pages.list_page import parse_count, visitor_list, visitor_profile
 from reelated.web.pages.site import PageRequest, Site, redirect
+from reelated.web.pages.taste import examples
 
 N_TILES = 12
 MAX_HITS = 8
@@ -40,6 +41,7 @@ def start(site: Site, request: PageRequest) -> Response:
         tiles=[rec.catalogue_.row(item) for item in shown],
         colors=genre_groups(rec.catalogue_)[shown].tolist(),
         enough=ENOUGH,
+        examples=examples(rec),
         page=page,
         more=len(unrated) > first + N_TILES,
         profile=profile,

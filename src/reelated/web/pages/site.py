@@ -21,6 +21,7 @@ NAVIGATION = (
     ("/", "Rate"),
     ("/list", "Your list"),
     ("/ratings", "Your stars"),
+    ("/taste", "Your taste"),
     ("/map", "Map"),
     ("/users", "Users"),
     ("/how", "How it works"),
@@ -110,7 +111,8 @@ class Site:
         """Render a page."""
         noun = self.service.noun
         context |= {"noun": noun, "nouns": plural_of(noun), "a_noun": with_article(noun)}
-        context |= {"rating_input": RatingInput.of(self.store.scale, self.service.feedback)}
+        feedback = "implicit" if self.store.is_events else self.service.feedback
+        context |= {"rating_input": RatingInput.of(self.store.scale, feedback, self.store.verb)}
         context |= {"address": address_of(request.http)}
         return self._render(template, request.http, request.session, status, context)
 

@@ -63,6 +63,14 @@ function updateObstacles() {
 }
 
 let animation = 0;
+/** @type {Viewport | undefined} where a running flight ends */
+let destination;
+
+/** Stop a running flight where it is. */
+function stopFlight() {
+  cancelAnimationFrame(animation);
+  destination = undefined;
+}
 
 /**
  * Move the viewport smoothly.
@@ -70,6 +78,7 @@ let animation = 0;
  */
 function flyTo(to) {
   cancelAnimationFrame(animation);
+  destination = to;
   const from = { ...view.viewport };
   const startTime = performance.now();
   const duration = reducedMotion.matches ? 0 : 650;
@@ -81,14 +90,17 @@ function flyTo(to) {
     view.viewport = { x: from.x + (to.x - from.x) * eased, y: from.y + (to.y - from.y) * eased, scale };
     draw();
     if (progress < 1) animation = requestAnimationFrame(step);
+    else destination = undefined;
   };
   animation = requestAnimationFrame(step);
 }
 
 /** @param {number} factor */
 function zoomBy(factor) {
-  const scale = view.zoomedScale(factor);
-  if (scale !== view.viewport.scale) flyTo({ ...view.viewport, scale });
+  const from = destination ?? view.viewport; // quick clicks add up
+  const zoom = from.scale / view.viewport.scale;
+  const scale = view.zoomedScale(factor * zoom);
+  if (scale !== from.scale) flyTo({ ...from, scale });
 }
 
 /**
@@ -130,8 +142,8 @@ function positionOf(event) {
 
 canvas.addEventListener("pointerdown", (event) => {
   if (event.button) return;
-  cancelAnimationFrame(animation);
-  canvas.setPointerCapture(event.pointerId);
+  stopFlight();
+  if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId);
   if (!pointers.size) dragged = 0;
   pointers.set(event.pointerId, positionOf(event));
 });
@@ -142,6 +154,7 @@ canvas.addEventListener("pointermove", (event) => {
   if (!last) return hover(now);
   const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
   dragged += Math.hypot(now.x - last.x, now.y - last.y);
+  if (event.pointerType === "touch" && !other) return; // one finger scrolls the page, two move the map
   if (other) {
     const factor = Math.hypot(now.x - other.x, now.y - other.y) / (Math.hypot(last.x - other.x, last.y - other.y) || 1);
     view.zoomAt(factor, (now.x + other.x) / 2, (now.y + other.y) / 2);
@@ -156,11 +169,22 @@ canvas.addEventListener("pointermove", (event) => {
 
 /** @param {{ x: number, y: number }} position */
 function hover({ x, y }) {
-  const index = view.nearest(x, y, 8);
+  const index = itemAt(x, y, 8);
   if (index === view.hovered) return;
   view.hovered = index;
   canvas.classList.toggle("hovering", index >= 0);
   draw();
+}
+
+/**
+ * @param {number} x
+ * @param {number} y
+ * @param {number} reach
+ * @returns {number} the index of the dot or title there; −1 if there is none
+ */
+function itemAt(x, y, reach) {
+  const index = view.nearest(x, y, reach);
+  return index >= 0 ? index : view.titleAt(x, y);
 }
 
 /** @param {PointerEvent} event */
@@ -169,18 +193,23 @@ function release(event) {
   canvas.classList.remove("dragging");
   if (dragged > 4 || pointers.size || event.type === "pointercancel") return;
   const { x, y } = positionOf(event);
-  const index = view.nearest(x, y, event.pointerType === "touch" ? 18 : 8);
+  const index = itemAt(x, y, event.pointerType === "touch" ? 18 : 8);
   if (index >= 0) select(index, false);
 }
 canvas.addEventListener("pointerup", release);
 canvas.addEventListener("pointercancel", release);
 canvas.addEventListener("pointerleave", () => hover({ x: -1e6, y: -1e6 }));
 
+for (const kind of ["touchstart", "touchmove"])
+  canvas.addEventListener(kind, (event) => /** @type {TouchEvent} */ (event).touches.length > 1 && event.preventDefault(), {
+    passive: false,
+  });
+
 canvas.addEventListener(
   "wheel",
   (event) => {
     event.preventDefault();
-    cancelAnimationFrame(animation);
+    stopFlight();
     const { x, y } = positionOf(event);
     const pixelsPerUnit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 20 : 1;
     view.zoomAt(Math.exp(-event.deltaY * pixelsPerUnit * (event.ctrlKey ? 0.01 : 0.0016)), x, y);
@@ -207,7 +236,7 @@ canvas.addEventListener("keydown", (event) => {
   };
   if (!keys[event.key]) return;
   event.preventDefault();
-  cancelAnimationFrame(animation);
+  if (event.key.startsWith("Arrow")) stopFlight();
   keys[event.key]();
   draw();
 });
@@ -312,7 +341,7 @@ async function start() {
   createControls();
   updateLegend();
   attach();
-  view.viewport = view.selected < 0 ? view.fullView : view.closeUp(view.selected);
+  view.viewport = view.selected < 0 ? view.homeView : view.closeUp(view.selected);
   new MutationObserver(attach).observe(main, { childList: true }); // page.js replaces the content of the page
   darkScheme.addEventListener("change", () => {
     updateLegend();

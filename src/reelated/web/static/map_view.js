@@ -10,6 +10,8 @@
 const CELL_SIZE = 250;
 const [MIN_ZOOM, MAX_ZOOM] = [0.6, 60];
 const MAX_RADIUS = 22;
+const SHOWN_AT_ONCE = 1500;
+const FADES = [0.25, 0.5, 0.75, 1];
 
 export class MapView {
   /**
@@ -26,6 +28,10 @@ export class MapView {
     this.height = columns.y.reduce((largest, y) => Math.max(largest, y), 1);
     this.indexOf = new Map(columns.item_id.map((id, index) => [String(id), index]));
     const largest = Math.max(columns.n_ratings[0] ?? 1, 1);
+    /** Whether an item waits until one has zoomed in: the less rated ones of a large map, which would be confetti. */
+    this.shownFrom = shownFrom(columns.n_ratings);
+    /** @type {{ index: number, box: Box }[]} the titles drawn last */
+    this.titles = [];
     this.relativeRadius = columns.n_ratings.map((count) => 0.1 + 0.32 * Math.sqrt(count / largest));
     this.grid = buildGrid(columns);
     /** @type {"genres" | "decades"} */
@@ -165,11 +171,46 @@ export class MapView {
     for (let row = Math.floor((mapY - range) / CELL_SIZE); row <= Math.floor((mapY + range) / CELL_SIZE); row++)
       for (let column = Math.floor((mapX - range) / CELL_SIZE); column <= Math.floor((mapX + range) / CELL_SIZE); column++)
         for (const index of this.grid.get(row * 1000 + column) ?? []) {
+          if (!this.opacity(index)) continue;
           const [dx, dy] = [this.columns.x[index] - mapX, this.columns.y[index] - mapY];
           const distance = Math.hypot(dx, dy) * scale - this.radius(index);
           if (distance < smallest) [nearest, smallest] = [index, distance];
         }
     return nearest;
+  }
+
+  /**
+   * @param {number} index
+   * @returns {number} how far an item has faded in, from 0 to 1
+   */
+  opacity(index) {
+    if (this.ratings.has(index)) return 1;
+    const steps = Math.log2(this.zoom / this.shownFrom[index]);
+    return Math.min(Math.max(1 + steps, 0), 1);
+  }
+
+  /**
+   * @param {number} x in pixels of the canvas
+   * @param {number} y
+   * @returns {number} the index of the item whose title is there; −1 if there is none
+   */
+  titleAt(x, y) {
+    const found = this.titles.find(({ box }) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]);
+    return found ? found.index : -1;
+  }
+
+  /** @returns {Viewport} the viewport that shows the visitor's ratings, or the whole map without any */
+  get homeView() {
+    const indices = [...this.ratings.keys()];
+    if (!indices.length) return this.fullView;
+    const [left, right, top, bottom] = [this.columns.x, this.columns.y].flatMap((axis) => {
+      const values = indices.map((index) => axis[index]);
+      return [Math.min(...values), Math.max(...values)];
+    });
+    const { width, height } = this.canvasSize;
+    const fits = 0.7 * Math.min(width / Math.max(right - left, 1), height / Math.max(bottom - top, 1));
+    const scale = Math.min(Math.max(fits, this.fullView.scale), 4 * this.fullView.scale);
+    return { x: (left + right) / 2, y: (top + bottom) / 2, scale };
   }
 
   /** @param {Theme} theme */
@@ -188,22 +229,27 @@ export class MapView {
     const { context } = this;
     const { names, of, colors } = this.columns[this.grouping];
     const { width, height } = this.canvasSize;
-    const paths = colors.map(() => new Path2D());
+    const paths = colors.map(() => FADES.map(() => new Path2D()));
     for (let index = 0; index < this.size; index++) {
+      const fade = Math.ceil(this.opacity(index) * FADES.length) - 1;
+      if (fade < 0) continue;
       const [x, y] = this.position(index);
       const radius = this.radius(index);
       if (x < -radius || y < -radius || x > width + radius || y > height + radius) continue;
-      const path = paths[of[index] < 0 ? colors.length - 1 : of[index]];
+      const path = paths[of[index] < 0 ? colors.length - 1 : of[index]][fade];
       if (radius < 1.6) path.rect(x - radius, y - radius, 2 * radius, 2 * radius);
       else {
         path.moveTo(x + radius, y);
         path.arc(x, y, radius, 0, 7);
       }
     }
-    paths.forEach((path, group) => {
-      context.globalAlpha = this.isShown(group < names.length ? group : -1) ? 0.85 : 0.1;
+    paths.forEach((fades, group) => {
+      const alpha = this.isShown(group < names.length ? group : -1) ? 0.85 : 0.1;
       context.fillStyle = colors[group][this.theme.dark ? 1 : 0];
-      context.fill(path);
+      fades.forEach((path, fade) => {
+        context.globalAlpha = alpha * FADES[fade];
+        context.fill(path);
+      });
     });
     context.globalAlpha = 1;
   }
@@ -234,6 +280,7 @@ export class MapView {
     const { context } = this;
     const { width, height } = this.canvasSize;
     const taken = [...this.obstacles];
+    this.titles = [];
     const emphasized = new Set([this.selected, this.hovered]);
     const marked = new Set([...emphasized, ...this.ratings.keys(), ...this.highlighted]);
     context.lineJoin = "round";
@@ -247,7 +294,7 @@ export class MapView {
     for (let index = 0, tried = 0; index < this.size && remaining > 0 && tried < 1200; index++) {
       const [x, y] = this.position(index);
       if (x < 0 || y < 0 || x > width || y > height) continue;
-      if (!this.isShown(this.columns[this.grouping].of[index]) || marked.has(index)) continue;
+      if (!this.isShown(this.columns[this.grouping].of[index]) || marked.has(index) || this.opacity(index) < 0.5) continue;
       tried++;
       if (this.drawTitle(index, taken, false)) remaining--;
     }
@@ -303,6 +350,7 @@ export class MapView {
       const fits = box[0] >= 2 && box[2] <= this.canvasSize.width - 2 && !taken.some((other) => overlap(box, other));
       if (!fits && !(emphasized && side < 0)) continue;
       taken.push(box);
+      this.titles.push({ index, box });
       context.textAlign = side > 0 ? "left" : "right";
       context.strokeText(text, edge, y);
       context.fillStyle = this.theme.ink;
@@ -352,6 +400,13 @@ export class MapView {
     context.stroke();
   }
 }
+
+/**
+ * Return the zoom from which each item is shown in full: 1 for the most rated ones, then with the square root of the rank,
+ * as the part of the map in view shrinks with the square of the zoom.
+ * @param {number[]} counts the numbers of ratings, descending
+ */
+const shownFrom = (counts) => counts.map((_, rank) => Math.max(1, Math.sqrt(rank / SHOWN_AT_ONCE)));
 
 /**
  * Group the items by the square cell they lie in, so that hit tests do not have to search all of them.

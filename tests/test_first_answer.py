@@ -1,0 +1,162 @@
+"""The first answer: what is imported, which kernels are compiled, and that kernels compile wherever they run."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reelated
+
+KERNELS = sorted((Path(reelated.__file__).parent / "_kernels").glob("*.py"))
+HEAVY = ("numpy", "numba", "polars", "scipy", "sklearn", "pandas", "matplotlib", "typer", "rich", "jinja2", "fastapi")
+UNUSED = ("sklearn", "scipy.stats", "scipy.optimize", "scipy.spatial", "pandas", "matplotlib", "typer", "fastapi")
+ANSWER = """
+import json, sys
+import reelated
+rec = reelated.Recommender().fit(reelated.read("sample"))
+best = rec.recommend(300)[0].item_id
+rec.explain(300, best)
+"""
+LIST_KERNELS = """
+from reelated import _kernels
+names = sorted(
+    f"{name} ×{len(kernel.signatures)}" if len(kernel.signatures) > 1 else name
+    for module in list(sys.modules.values()) if getattr(module, "__name__", "").startswith("reelated._kernels.")
+    for name, kernel in vars(module).items()
+    if getattr(kernel, "signatures", None) and kernel.py_func.__module__ == module.__name__
+)
+print(json.dumps(names))
+"""
+# what Python calls from `fit` to `explain`, and what is compiled with it
+FIRST_ANSWER = {
+    "_bpmf_pairs", "_check_csr", "_contributions", "_count_common", "_merge_buffers", "_sample_rows", "_score_pairs",
+    "_solve_rows", "_sort_rows", "_topn_all", "_topn_positive", "_truncate_rows", "_write_dense_widths",
+    "_write_top_n_per_segment", "add_column_stats", "add_dense_products", "add_sparse_products", "count_user_blocks",
+    "cross_products", "csr_to_csc", "fill_dense_block", "find_pairs", "gram_rows", "list_user_blocks",
+    "select_neighbors", "squared_error",
+}  # fmt: skip
+HELPERS = {
+    "_concatenate_buffers", "_drain_top_n", "_mask_items", "_ranks_below", "_scatter_scores", "_score_row",
+    "_sift_down", "_values_of", "add_ratings", "apply_shrinkage", "batched_cholesky", "batched_solve_lower",
+    "batched_solve_upper", "bitset_add", "cholesky", "compact", "cosine", "count_ratings", "dense_system",
+    "drain_sorted ×2", "flat_index", "insert_sorted", "inverse_sqrt", "keep_top_k", "key_item", "key_value",
+    "kth_largest ×2", "kth_smallest", "limit_neighbors", "load_factors", "load_rating", "log_count", "n_used_lanes",
+    "pack_key", "predicted_rating", "predictive_variance", "push", "scatter_sums", "score_from_sums", "select_top_k",
+    "solve", "solve_lower", "solve_spd", "solve_upper", "sparse_system", "strongest_rated", "sums_to_similarities",
+    "write_top_n",
+}  # fmt: skip
+ALLOWED = {
+    "float32",
+    "float64",
+    "int32",
+    "int64",
+    "uint32",
+    "uint64",
+    "inf",
+    "nan",
+    "isfinite",
+    "isnan",
+    "log",
+    "rint",
+    "sqrt",
+}
+
+
+def run(script, **settings):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], env=os.environ | settings, capture_output=True, text=True
+    )
+
+
+def loaded(script, names):
+    """Return which of the modules a script imports."""
+    done = run(f"{script}\nimport sys\nprint(*(name for name in {names!r} if name in sys.modules))")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_importing_reelated_imports_no_library():
+    assert loaded("import reelated", HEAVY) == []
+
+
+def test_the_help_of_the_terminal_imports_no_service_no_charts_and_no_scikit_learn():
+    help_ = "import sys\nfrom reelated.cli.commands import app\nsys.argv = ['reelated', '--help']"
+    unused = (
+        "sklearn",
+        "scipy.stats",
+        "matplotlib",
+        "fastapi",
+        "jinja2",
+        "sqlalchemy",
+        "optuna",
+        "reelated.evaluation",
+    )
+    assert loaded(f"{help_}\ntry:\n    app()\nexcept SystemExit:\n    pass\nprint(end='\\x1e')", unused)[-1:] != unused
+
+
+def test_every_public_name_is_imported_on_first_use():
+    assert {name for name in reelated.__all__ if getattr(reelated, name) is None} == set()
+    assert set(reelated.__all__) <= set(dir(reelated))
+    with pytest.raises(AttributeError, match="no attribute 'recomend'"):
+        _ = reelated.recomend
+
+
+def test_a_first_answer_calls_the_listed_kernels_in_one_specialisation_each_and_no_other_library():
+    done = run(ANSWER + LIST_KERNELS + f"print(json.dumps([name for name in {UNUSED!r} if name in sys.modules]))")
+    assert done.returncode == 0, done.stderr
+    called, imported = map(json.loads, done.stdout.splitlines())
+    # helpers are listed where they are compiled now, and not where the compiled kernel comes from the cache
+    assert FIRST_ANSWER <= set(called) <= FIRST_ANSWER | HELPERS
+    assert imported == []
+
+
+def kernels():
+    """Yield every compiled function of the kernels."""
+    for path in KERNELS:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and any("njit" in ast.unparse(part) for part in node.decorator_list):
+                yield pytest.param(node, id=f"{path.stem}.{node.name}")
+
+
+@pytest.mark.parametrize("kernel", list(kernels()))
+def test_a_kernel_calls_no_numpy_routine_and_raises_nothing(kernel):
+    """A call of np.empty or np.sort takes longer to compile than most kernels."""
+    body = ast.Module(kernel.body, [])
+    named = {
+        node.attr
+        for node in ast.walk(body)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np"
+    }
+    assert named <= ALLOWED
+    assert not [
+        node for node in ast.walk(body) if isinstance(node, (ast.Raise, ast.Assert, ast.JoinedStr, ast.ListComp))
+    ]
+
+
+SCRIPT = """
+import numpy as np
+from reelated import _kernels
+print(_kernels.top_n(np.array([1.0, 3.0, 2.0]), 2).tolist())
+"""
+
+
+@pytest.mark.parametrize(
+    "settings", [{"NUMBA_DISABLE_JIT": "1"}, {"NUMBA_CPU_NAME": "generic"}, {"HOME": "", "XDG_CACHE_HOME": ""}]
+)
+def test_kernels_run_with_unusual_settings(settings, tmp_path):
+    done = run(SCRIPT, NUMBA_CACHE_DIR=str(tmp_path), **settings)
+    assert done.stdout.strip() == "[1, 2]", done.stderr
+
+
+def test_two_processes_may_compile_at_once(tmp_path):
+    settings = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    both = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", SCRIPT], env=settings, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0].strip() for process in both] == ["[1, 2]", "[1, 2]"]
+    assert not list(tmp_path.rglob("*.tmp*"))

@@ -1,0 +1,128 @@
+"""Write the machine code that a wheel carries: one archive for each instruction set of this platform.
+
+Usage: python tools/machine_code.py FOLDER
+
+The workload below records which kernels it calls with which types. Each instruction set then has a process that
+compiles these calls without running them, so any processor can build for all. How the archives are found and read:
+`reelated/_kernels/packaged_code.py`. The bytes depend only on the sources and on the versions of Python and numba.
+"""
+
+import importlib
+import json
+import os
+import pickle
+import platform
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+X86_64_V2 = "cx16 popcnt sahf sse3 sse4.1 sse4.2 ssse3"
+X86_64_V3 = f"{X86_64_V2} avx avx2 bmi bmi2 f16c fma lzcnt movbe"
+LEVELS = {
+    "x86_64": {
+        "x86-64": "",
+        "x86-64-v3": X86_64_V3,
+        "x86-64-v4": f"{X86_64_V3} avx512bw avx512cd avx512dq avx512f avx512vl avx512vpopcntdq",
+    },
+    "aarch64": {"generic": ""},
+    "arm64": {"generic": ""},
+}
+"""Machine → LLVM's name of a processor → the instructions that not every such machine has."""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def workload():
+    """Ask the recommenders of the two presets everything that the terminal and the service ask."""
+    import reelated
+
+    data = reelated.read("sample")
+    for rec in (reelated.Recommender(), reelated.textbook()):
+        rec.fit(data)
+        item_id = rec.recommend(user_id=300)[0].item_id
+        for by in ("score", "rating"):
+            rec.recommend(user_id=300, by=by)
+            rec.recommend(ratings={item_id: 5}, by=by)
+            rec.explain(user_id=300, item_id=item_id)
+            list(rec.recommend_batch(by=by))
+        rec.predict(user_id=300, item_id=item_id)
+        rec.audience(item_id)
+        rec.similar(item_id)
+
+
+def record(target):
+    """Run the workload and write the kernels that it calls, with the types of the arguments."""
+    from numba.core.dispatcher import Dispatcher
+
+    calls, compile_for = {}, Dispatcher._compile_for_args
+
+    def recorded(self, *args, **options):
+        if self.py_func.__module__.startswith("reelated._kernels."):
+            types = tuple(self.typeof_pyval(value) for value in args)
+            calls[self.py_func.__module__, self.py_func.__name__, repr(types)] = types
+        return compile_for(self, *args, **options)
+
+    Dispatcher._compile_for_args = recorded
+    workload()
+    target.write_bytes(pickle.dumps([(*key[:2], types) for key, types in sorted(calls.items())]))
+
+
+def compile_calls(calls, needed, target):
+    """Compile recorded calls for the processor in NUMBA_CPU_NAME, and write the archive."""
+    from numba.core.serialize import dumps
+
+    from reelated._kernels import numba_config, packaged_code
+
+    codes = {}
+
+    def keep(self, key, data):
+        codes[self.kernel, repr(key[0])] = packaged_code.member(self.kernel, key), key[1][0], dumps(data)
+
+    numba_config.KernelFiles.load = lambda *_: None
+    numba_config.KernelFiles.save = keep
+    kernels = [(getattr(importlib.import_module(module), name), types) for module, name, types in calls]
+    for kernel, types in kernels:
+        kernel.compile(types)
+    wanted = {(kernel._cache._cache_file.kernel, repr(types)) for kernel, types in kernels}
+    members = sorted(codes[function] for function in wanted)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, _, code in members:
+            file.writestr(zipfile.ZipInfo(name, EPOCH), code, zipfile.ZIP_DEFLATED)
+        file.comment = json.dumps([needed, [members[0][1], *packaged_code.toolchain()]]).encode()
+
+
+def build(folder):
+    """Write the archives of this machine into a folder; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    levels = LEVELS.get(platform.machine(), {})
+    with tempfile.TemporaryDirectory() as scratch:
+        own = {"REELATED_CACHE": scratch, "PYTHONHASHSEED": "0"}
+        calls = Path(scratch, "calls")
+        run_self(own, "--record", calls)
+        for cpu, needed in levels.items():
+            own |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ",".join(f"+{name}" for name in needed.split())}
+            own["NUMBA_DISABLE_INTEL_SVML"] = "1"  # a library that other installations may not have
+            run_self(own, "--compile", calls, needed, folder / f"{cpu}.zip")
+    return [folder / f"{cpu}.zip" for cpu in levels]
+
+
+def run_self(env, *words):
+    """Run a step in a process of its own, from the sources of this checkout."""
+    source = Path(__file__).parents[1] / "src"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")} | env
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(source), os.environ.get("PYTHONPATH"))))
+    subprocess.run([sys.executable, __file__, *map(str, words)], env=env, check=True)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["--record", target]:
+            record(Path(target))
+        case ["--compile", calls, needed, target]:
+            compile_calls(pickle.loads(Path(calls).read_bytes()), needed.split(), Path(target))  # noqa: S301  # its own
+        case [folder]:
+            for path in build(Path(folder)):
+                print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        case _:
+            sys.exit(__doc__)
