@@ -1,5 +1,10 @@
 """The command line: each command reads its options, calls the library and prints the result."""
 
-from reelated.cli.main import main
+import sys
+
+try:
+    from reelated.cli.main import main
+except KeyboardInterrupt:  # Ctrl-C while the libraries are loaded, before `main` can catch it
+    sys.exit(130)
 
 __all__ = ["main"]
