@@ -98,11 +98,11 @@ def _are_numbers(values: Iterable[Any]) -> bool:
 
 def look_like_counts(values: pl.Series) -> bool:
     """Return whether a column of ratings holds counts: many distinct values, the largest far above the median."""
-    low, high, middle = values.min(), values.max(), values.median()
-    if not all(isinstance(value, (int, float)) for value in (low, high, middle)):
+    low, high = values.min(), values.max()
+    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low >= 0 and high > _MIN_COUNT):
         return False
-    skewed = low >= 0 and high > _MIN_COUNT and _MIN_RATIO * middle <= high  # type: ignore[operator]
-    return bool(skewed and values.n_unique() > _MIN_DISTINCT)
+    middle = values.median()  # which copies the column, and so comes last
+    return bool(_MIN_RATIO * middle <= high and values.n_unique() > _MIN_DISTINCT)  # type: ignore[operator]
 
 
 def verb_of(item_column: str, weight_column: str | None, types: Iterable[str]) -> str:
