@@ -131,8 +131,9 @@ def directive(name: str) -> str:
 
 
 def is_ours(member: object) -> bool:
-    """Whether a member of a class is a method written here."""
-    return inspect.isroutine(member) and str(getattr(member, "__module__", "")).startswith("reelated")
+    """Whether a member of a class is a method written here, but for those of every estimator."""
+    module = str(getattr(member, "__module__", ""))
+    return inspect.isroutine(member) and module.startswith("reelated") and module != "reelated.models.estimator"
 
 
 # ----------------------------------------------------------------------------------------------------------- build

@@ -84,9 +84,9 @@ def read_own_ratings(
     --------
     >>> import reelated
     >>> rec = reelated.Recommender().fit(reelated.read("sample"))
-    >>> own = read_own_ratings({"Title": ["Alien", "No Such Film"], "Rating": [4, 5]}, rec)
+    >>> own = read_own_ratings({"Title": ["Alien", "No Such Title"], "Rating": [4, 5]}, rec)
     >>> rec.catalogue_.title(rec.item_ids.find(next(iter(own.ratings)))), own.unmatched
-    ('Alien (1979)', ('No Such Film',))
+    ('Alien (1979)', ('No Such Title',))
     """
     table, names, notes = _read(source, columns)
     if not {"item_id", "imdb_id", "isbn", "title"} & set(table.columns):
