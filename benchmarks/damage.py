@@ -31,6 +31,7 @@ from reelated.models import BPMF, EASE, BiasModel, ItemKNN, Popularity
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, write_checksums
+from reelated.recommender.storage import FORMAT
 
 Forgery = Callable[[Path], None]
 TIMEOUT = 60
@@ -215,8 +216,10 @@ FORGERIES: dict[str, Forgery] = {
     "a manifest of brackets": _text(MANIFEST, lambda _: "[" * 200_000),
     "a manifest of objects": _text(MANIFEST, lambda _: '{"a":' * 200_000),
     "a manifest of 20 MB": _text(MANIFEST, lambda text: text + " " * 20_000_000),
-    "an integer of 5,000 digits": _text(MANIFEST, lambda text: text.replace('"format": 5', f'"format": {"5" * 5000}')),
-    "a name twice in the manifest": _text(MANIFEST, lambda text: text.replace("{", '{"format": 5,', 1)),
+    "an integer of 5,000 digits": _text(
+        MANIFEST, lambda text: text.replace(f'"format": {FORMAT}', f'"format": {"5" * 5000}')
+    ),
+    "a name twice in the manifest": _text(MANIFEST, lambda text: text.replace("{", f'{{"format": {FORMAT},', 1)),
     "a NaN in the manifest": _manifest(lambda manifest: manifest.update(scale=[float("nan"), 5.0, 0.5])),
     "a manifest that is no text": _bytes(MANIFEST, lambda content: b"\xff" + content),
     "no models": _manifest(lambda manifest: manifest.update(models={})),

@@ -295,7 +295,7 @@ def test_wide_characters_and_long_ids_keep_the_width(tmp_path):
         result = run("recommend", path, "--user", 1, COLUMNS=str(width)).stdout
         assert max(map(cell_len, result.splitlines())) <= width
         assert len(result.splitlines()) == 3 + 6
-        assert ("because" in result) == (width > 80)  # the last texts give way, ids never
+        assert ("because" in result, items[4][:30] in result) == (True, width >= 90)  # ids give way to reasons
         assert items[8][:25] in result
     similar = run("similar", path, "--item", items[2], COLUMNS="200").stdout
     assert "?[31m[bold]x?" in similar

@@ -279,7 +279,8 @@ def test_shown_ratings_of_unknown_items_are_ignored():
     result = evaluate(Recommender(), Split(train, test, "made", shown=shown.ratings), n=2)
     assert result.value("recall@2", "any") == 1
     rec = Recommender().fit(train)
-    predictions = [(rec.predict(None, item, ratings={8: 5}).predicted_rating, 4) for item in (7, 9)]
+    known = rec.with_ratings({"user_id": [5], "item_id": [8], "rating": [5]})
+    predictions = [(known.predict(5, item).predicted_rating, 4) for item in (7, 9)]
     assert result.value("rmse") == pytest.approx(naive.errors(predictions)["rmse"])
 
 

@@ -240,10 +240,11 @@ def test_implicit_feedback_is_imported_and_fitted(store, tmp_path):
     store.import_data(reelated.read(bought, columns={"rating": None}), "likes")
     versions = Versions(tmp_path / "models")
     assert refit(store, versions).outcome == "switched"
-    store.rate("cleo", "c", 1)
-    with pytest.raises(InputError, match="expected 1, the scale of this store"):
-        store.rate("cleo", "c", 5)
-    assert len(store.dataset()[0].ratings) == 6
+    store.rate("cleo", "c", 5)  # events have weights, not ratings on a scale
+    with pytest.raises(InputError, match="rating=inf"):
+        store.rate("cleo", "c", float("inf"))
+    kept = store.dataset()[0].ratings
+    assert (kept.feedback, sorted(kept.matrix.data)) == ("implicit", [1, 1, 1, 1, 1, 5])
 
 
 def test_ratings_are_read_as_they_were_written(store):

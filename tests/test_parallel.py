@@ -23,7 +23,7 @@ FIFTY = [(i, i + 1) for i in range(50)]
 @pytest.fixture(params=[1, 2, 5])
 def threads(request, monkeypatch):
     """Set the number of threads of `ordered_parallel_map`, whatever the machine has."""
-    monkeypatch.setattr(parallel.numba, "get_num_threads", lambda: request.param)
+    monkeypatch.setattr(numba, "get_num_threads", lambda: request.param)
     monkeypatch.setattr(parallel, "cpu_quota", lambda: 99)
     return request.param
 
@@ -155,7 +155,7 @@ def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):
     monkeypatch.setattr(neighbors, "SLICE", 300.0)
     monkeypatch.setattr(linear_item, "SLICE", 300.0)
     monkeypatch.setattr(topn, "SLICE", 300.0)
-    monkeypatch.setattr(parallel.numba, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 3)
     monkeypatch.setattr(parallel, "cpu_quota", lambda: 99)
     X = table(61, 25)
 
@@ -170,8 +170,10 @@ def test_eight_callers_at_once_fit_and_recommend_the_same(monkeypatch):
             assert all(identical(a, b) for a, b in zip(answer, expected, strict=True))
 
 
-def test_the_number_of_threads_comes_from_numba():
-    assert parallel.numba is numba
+def test_the_number_of_threads_comes_from_numba(monkeypatch):
+    monkeypatch.setattr(parallel, "cpu_quota", lambda: 7)
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 5)
+    assert parallel.n_threads() == 5
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_the_cpu_quota_of_a_container_is_read_in_whole_cores(tmp_path, cpu_max, 
 
 
 def test_threads_are_limited_by_the_cpu_quota(monkeypatch):
-    monkeypatch.setattr(parallel.numba, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 8)
     for cores, expected in ((2, 2), (8, 8), (sys.maxsize, 8)):
         monkeypatch.setattr(parallel, "cpu_quota", lambda cores=cores: cores)
         assert parallel.n_threads() == expected

@@ -300,6 +300,7 @@ def test_a_missing_column_is_an_error_that_lists_the_columns():
         Dataset.from_frames({"user": [1], "film title": ["a"]})
     assert str(caught.value) == (
         "No column for item_id and rating among the table's columns 'user', 'film title'. "
+        "Did you mean 'film title' for item_id? "
         "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}; "
         "'rating': None if there are no ratings."
     )

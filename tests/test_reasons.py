@@ -179,7 +179,7 @@ def strongest_rated(rec, ratings, item_id, by):
 def test_liked_means_above_the_users_mean_or_above_the_middle_if_all_ratings_are_equal(sample, given, bar):
     rec = reelated.Recommender(rater=None).fit(sample)
     assert rec.scale_ == Scale(1, 5, 1)
-    assert liked_above(query_of_ratings(given, rec.catalogue_, rec.scale_), rec.scale_) == bar
+    assert liked_above(query_of_ratings(given, rec), rec.scale_) == bar
     for reason in rec.recommend(ratings=given)[0].reasons:
         assert reason.liked == (reason.rating > bar)
 

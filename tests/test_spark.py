@@ -404,7 +404,7 @@ def test_the_command_line_fits_and_recommends_on_a_cluster(ml100k, tmp_path):
     ratings, model, lists = tmp_path / "ratings.parquet", tmp_path / "my.model", tmp_path / "lists.parquet"
     data.ratings.to_polars().write_parquet(ratings)
     arguments = ["fit", str(ratings), "-o", str(model), "--model", "item-knn", "--set", "n_neighbors=20"]
-    result = CliRunner().invoke(app, [*arguments, "--engine", "spark"])
+    result = CliRunner().invoke(app, [*arguments, "--engine", "spark"], env={"COLUMNS": "300"})
     assert result.exit_code == 0, result.output
     assert f"Saved to {model}" in result.stdout
     arguments = ["batch", str(model), "--ratings", str(ratings), "-o", str(lists), "-n", "3", "--engine", "spark"]

@@ -24,7 +24,7 @@ class Estimator:
         -------
         dict
         """
-        params = {name: getattr(self, name) for name in _defaults(type(self))}
+        params = {name: getattr(self, name) for name in sorted(_defaults(type(self)))}
         if deep:
             for name, value in list(params.items()):
                 if hasattr(value, "get_params") and not isinstance(value, type):

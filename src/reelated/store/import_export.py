@@ -117,7 +117,7 @@ class ImportExport(ItemQueries):
             self._info = None  # the transaction was rolled back: the cached metadata is wrong
             raise
         n_ratings, changes = len(data.ratings), 0
-        is_sum = add_events and data.ratings.declared == "implicit"
+        is_sum = add_events and self._cached_info().is_events
         batches = RatingBatches(data.ratings, BATCH[self.dialect])
         for start, stop in batches.ranges(run.users_done):
             with self._writing() as connection:
@@ -217,7 +217,8 @@ class ImportExport(ItemQueries):
     def _check_compatible(self, data: Dataset, info: StoreInfo) -> None:
         """Raise if a data set is incompatible with the store."""
         incoming, stored = data.ratings.scale, info.scale
-        if (is_events := data.ratings.declared == "implicit") != info.is_events:
+        is_events = data.ratings.declared == "implicit" or (info.is_events and data.ratings.feedback == "implicit")
+        if is_events != info.is_events:
             kinds = ("events", "ratings") if is_events else ("ratings", "events")
             raise InputError(f"{data.name}: it holds {kinds[0]}, the store {kinds[1]}. Use a store of its own.")
         if not is_events and not info.scale_observed and (incoming.low < stored.low or incoming.high > stored.high):
