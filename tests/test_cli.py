@@ -295,8 +295,8 @@ def test_wide_characters_and_long_ids_keep_the_width(tmp_path):
         result = run("recommend", path, "--user", 1, COLUMNS=str(width)).stdout
         assert max(map(cell_len, result.splitlines())) <= width
         assert len(result.splitlines()) == 3 + 6
-        assert ("because" in result, items[4][:30] in result) == (True, width >= 90)  # ids give way to reasons
-        assert items[8][:25] in result
+        assert "because" in result
+        assert (items[8][:25] in result) == (width >= 90)  # ids give way to reasons
     similar = run("similar", path, "--item", items[2], COLUMNS="200").stdout
     assert "?[31m[bold]x?" in similar
     assert "\x1b" not in similar
