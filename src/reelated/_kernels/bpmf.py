@@ -6,6 +6,7 @@ Samples are independent of each other, so eight are processed at a time: they li
 every array, and a user's state stays in the L1 cache. The last group is padded with a repeated sample, not counted.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -69,10 +70,13 @@ def empty_state(samples):
     """Allocate a user's state, which `count_ratings` and `add_ratings`, or `downdate`, fill."""
     _, D, n_implicit, _ = samples.implicit_slope.shape
     R = D // TILE_COLUMNS * TILE_COLUMNS + TILE_COLUMNS
-    state = PosteriorState(
-        np.zeros(1), np.empty(n_implicit), aligned(R, R), aligned(D, D), aligned(D), aligned(D), aligned(D),
-        aligned(R, BATCH), aligned(n_implicit), aligned(), aligned(),
-    )  # fmt: skip
+    shapes = (R, R), (D, D), (D,), (D,), (D,), (R, BATCH), (n_implicit,), (), ()
+    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+    cells = aligned(ends[-1])  # one allocation for all: a list of one user makes a state
+    parts = [
+        cells[end - math.prod(shape) : end].reshape(*shape, LANES) for shape, end in zip(shapes, ends, strict=True)
+    ]
+    state = PosteriorState(np.zeros(1), np.empty(n_implicit), *parts)
     state.batch[:] = 0.0
     return state
 
@@ -81,7 +85,7 @@ def aligned(*shape):
     """Return an array of eight numbers for each cell; it begins at a cache line, so that eight never span two."""
     size = math.prod(shape) * LANES
     buffer = np.empty(size + LANES)
-    skip = -(buffer.ctypes.data // 8) % LANES
+    skip = -(buffer.__array_interface__["data"][0] // 8) % LANES
     return buffer[skip : skip + size].reshape(*shape, LANES)
 
 

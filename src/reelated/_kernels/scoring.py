@@ -154,7 +154,8 @@ def topn_rows(start, stop, rows, graph, item_offset, user_offset, params, item_m
     `item_mask` is True for items that may be listed; empty, it allows all. `zeros` is a workspace with an element for
     each item, padded to a multiple of eight; it is all zeros before and after.
     """
-    n_rows, longest = stop - start, np.diff(rows.indptr[start : stop + 1]).max(initial=0)
+    n_rows = stop - start
+    longest = max((rows.indptr[start + 1 : stop + 1] - rows.indptr[start:stop]).tolist(), default=0)
     lengths, items, scores = np.zeros(n_rows, np.int64), np.empty((n_rows, n), np.int32), np.empty((n_rows, n))
     values, options = np.empty(longest), (item_mask, keep_seen, n)
     if 0 < n <= MAX_INSERTION and not params.rating and longest <= graph.max_neighbors_used:
