@@ -32,6 +32,7 @@ PAGES = {
     "list": "/list",
     "list-by-stars": "/list?by=rating&genres=Drama",
     "stars": "/ratings",
+    "taste": "/taste",
     "item": "/items/61?audience",
     "map": "/map",
     "users": "/users",
