@@ -379,6 +379,20 @@ def test_half_stars_are_drawn_correctly_and_filled_up_to_the_rating(visit, half_
     assert_drawn(stars_of(page, found), 80, found.locator(".star.on").count() / 2)
 
 
+def test_names_of_genres_and_decades_take_one_line_on_the_narrowest_phone(visit):
+    page = visit(viewport={"width": 320, "height": 640})
+    five(page)
+    for path in ("/taste", "/users/300"):
+        page.goto(path)
+        lines = page.locator(".by-genre th[scope=row]").evaluate_all("""all => all.map(one => {
+            const name = document.createRange();
+            name.selectNode(one.firstChild);
+            return name.getClientRects().length;
+        })""")
+        assert set(lines) == {1}, path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
 def test_half_stars_fit_the_narrowest_phone_and_are_large_enough(visit, half_star_address):
     page = visit(base_url=half_star_address, viewport={"width": 320, "height": 640})
     for path in ("/", "/ratings", "/list", "/items/134"):
