@@ -308,7 +308,7 @@ def test_an_item_page_shows_prediction_ratings_and_audience(visit):
     five(page)
     page.locator("#rows a.title").first.click()
     expect(page.get_by_role("heading", name="For you")).to_be_visible()
-    expect(page.locator(".verdict")).to_contain_text("We think you would give it")
+    expect(page.locator(".verdict")).to_contain_text("We think you would rate it")
     people = [int(text.replace(",", "")) for text in page.locator(".histogram .figure").all_inner_texts()]
     result = page.locator("section[aria-labelledby=rated] .small").inner_text()
     assert result.startswith(f"{sum(people)} ratings")
@@ -330,7 +330,9 @@ def test_an_operator_sees_a_user_with_list_ratings_and_genres(visit):
     for heading in ("Recommended movies", "Mean rating by genre", "Ratings, newest first"):
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
     page.goto("/users?user_id=nobody")
-    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="There is no user “nobody”.")).to_be_visible()
+    expect(page.get_by_label("User id")).to_have_value("nobody")
+    assert page.request.get("/users?user_id=nobody").status == 404
 
 
 def test_erasing_removes_all_data_of_the_visitor(visit):
@@ -375,6 +377,20 @@ def test_half_stars_are_drawn_correctly_and_filled_up_to_the_rating(visit, half_
     page.goto("/?query=godfather")
     found = page.locator("#results .match").first
     assert_drawn(stars_of(page, found), 80, found.locator(".star.on").count() / 2)
+
+
+def test_names_of_genres_and_decades_take_one_line_on_the_narrowest_phone(visit):
+    page = visit(viewport={"width": 320, "height": 640})
+    five(page)
+    for path in ("/taste", "/users/300"):
+        page.goto(path)
+        lines = page.locator(".by-genre th[scope=row]").evaluate_all("""all => all.map(one => {
+            const name = document.createRange();
+            name.selectNode(one.firstChild);
+            return name.getClientRects().length;
+        })""")
+        assert set(lines) == {1}, path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 def test_half_stars_fit_the_narrowest_phone_and_are_large_enough(visit, half_star_address):
@@ -423,10 +439,14 @@ def test_everything_works_with_the_keyboard_alone(visit):
     expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
     page.keyboard.press("Tab")
     expect(page.locator(".tile").nth(1).locator(".star").first).to_be_focused()
+    item = page.locator(".tile").nth(1).get_attribute("data-key")
     page.keyboard.press("5")
     expect(page.locator("#latest .star.on")).to_have_count(5)
+    expect(page.locator(f'.tile[data-key="{item}"] .star').nth(4)).to_be_focused()
     ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert ring == "solid"
+    page.keyboard.press("Tab")
+    expect(page.locator(f'.tile[data-key="{item}"]')).to_have_count(0)
     page.goto("/list")
     page.locator("summary").first.focus()
     page.keyboard.press("Enter")

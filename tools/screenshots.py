@@ -32,6 +32,7 @@ PAGES = {
     "list": "/list",
     "list-by-stars": "/list?by=rating&genres=Drama",
     "stars": "/ratings",
+    "taste": "/taste",
     "item": "/items/61?audience",
     "map": "/map",
     "users": "/users",
@@ -108,9 +109,9 @@ def take(address: str, folder: Path, prefix: str, *, docs: bool) -> None:
 
 
 def small(picture: bytes) -> Image.Image:
-    """Return a picture of few colours, which takes little room."""
+    """Return a picture of 256 colours, which takes little room; fewer merge the colours of the posters."""
     how = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}  # the rare accent stays
-    return Image.open(io.BytesIO(picture)).convert("RGB").quantize(32, **how)
+    return Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, **how)
 
 
 def rate(page: Page, given: dict[int, float]) -> None:

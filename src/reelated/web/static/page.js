@@ -203,9 +203,7 @@ document.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
   if (row && step) {
     const index = stars.indexOf(/** @type {any} */ (element)) + step;
-    const next = stars[Math.min(Math.max(index, 0), stars.length - 1)];
-    stars.forEach((star) => (star.tabIndex = star === next ? 0 : -1));
-    next.focus();
+    focusStar(stars, stars[Math.min(Math.max(index, 0), stars.length - 1)]);
     event.preventDefault();
   } else if (event.key === "/") {
     const field = /** @type {HTMLElement | null} */ (document.querySelector("search input[type=search]"));
@@ -213,11 +211,22 @@ document.addEventListener("keydown", (event) => {
     if (field) event.preventDefault();
   } else if (/^\d$/.test(event.key)) {
     const values = event.key === "0" ? ["0", "10"] : [event.key];
-    const candidates = element.closest("[data-key]")?.querySelectorAll(".star") ?? [];
-    const star = [...candidates].find((button) => values.includes(/** @type {HTMLButtonElement} */ (button).value));
-    /** @type {HTMLButtonElement | undefined} */ (star)?.click();
+    const candidates = /** @type {HTMLButtonElement[]} */ ([...(element.closest("[data-key]")?.querySelectorAll(".star") ?? [])]);
+    const star = candidates.find((button) => values.includes(button.value));
+    if (row && star) focusStar(stars, star); // else the next Tab would stop at the chosen star instead of leaving the row
+    star?.click();
   }
 });
+
+/**
+ * Focus a star, and make it the one stop of the Tab key in its row.
+ * @param {HTMLElement[]} stars
+ * @param {HTMLElement} chosen
+ */
+function focusStar(stars, chosen) {
+  for (const star of stars) star.tabIndex = star === chosen ? 0 : -1;
+  chosen.focus();
+}
 
 /**
  * Move through the results of the search with the arrow keys, and close them with Escape.
