@@ -72,7 +72,9 @@ def main() -> None:
     rounds = [[one_round(source) for source in sources] for _ in range(given.rounds)]
     for name in rounds[0][0]:
         cells = [[median(each[k][name][part] for each in rounds) for part in (0, 1)] for k in range(len(sources))]
-        print(f"{name:40}" + "".join(f"{clock:9.2f} s {cpu:8.2f} s cpu" for clock, cpu in cells))
+        is_count = name.startswith("functions")
+        texts = [f"{clock:9.0f}" if is_count else f"{clock:9.2f} s {cpu:8.2f} s cpu" for clock, cpu in cells]
+        print(f"{name:40}" + "".join(f"{text:25}" for text in texts).rstrip())
 
 
 if __name__ == "__main__":
