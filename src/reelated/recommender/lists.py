@@ -66,7 +66,7 @@ def similar_list(
 
 def because(rec: State) -> str:
     """Return the start of a reason, with the verb of the data for events."""
-    return f"because you {rec.verb_ or 'have'}" if rec.feedback_ == "implicit" else "because you rated"
+    return f"because you {rec.verb_ or 'have'}" if rec.is_events else "because you rated"
 
 
 def fill_from(rec: State) -> npt.NDArray[np.int64] | None:
@@ -76,7 +76,7 @@ def fill_from(rec: State) -> npt.NDArray[np.int64] | None:
 
 def rating_scale(rec: State) -> Scale | None:
     """Return the scale on which users rate; None for implicit feedback."""
-    return None if rec.feedback_ == "implicit" else rec.scale_
+    return None if rec.is_events else rec.scale_
 
 
 def user_indices(user_ids: Ids, users: list[Any]) -> npt.NDArray[np.int64]:

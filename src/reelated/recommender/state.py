@@ -34,6 +34,11 @@ class State(Protocol):
         ...
 
     @property
+    def is_events(self) -> bool:
+        """Whether the data are events or likes."""
+        ...
+
+    @property
     def fitted(self) -> Catalogue:
         """The items of the fit, or an error."""
         ...
