@@ -93,7 +93,7 @@ class SecurityMiddleware:
         if not _is_loopback(headers.get("host", "")):
             return "This service accepts requests from this machine only. Use the address 127.0.0.1 or localhost."
         if "origin" in headers and netloc(headers["origin"]) != headers["host"]:
-            return "Without an API key this service accepts requests from its own pages only, not from other sites or ports."
+            return "Without an API key, this service answers its own pages only, not those of other sites or ports."
         if any(name == "forwarded" or name.startswith("x-forwarded") or name == "x-real-ip" for name in headers):
             return "This service accepts requests from this machine only. Behind a proxy, it needs REELATED_API_KEY."
         return None
