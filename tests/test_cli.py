@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import numba
 import numpy as np
 import polars as pl
 import pytest
@@ -23,6 +22,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import reelated
+from reelated._kernels.kernel import Kernel
 from reelated.cli import progress as progress_bars
 from reelated.cli import sources
 from reelated.cli.batch import write_batch
@@ -867,18 +867,28 @@ def test_recommend_works_without_a_cache_folder(tmp_path):
 COMPILING = "Compiling the engine, once: this takes some seconds.\n"
 
 
-def test_a_note_about_compilation_is_printed_only_when_compiling(capsys):
-    double = numba.njit(lambda x: 2 * x)
+def freshly_made(monkeypatch, cache):
+    """Return a kernel as at the start of a process, with an empty cache."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache))
+    return Kernel(lowest_of)
+
+
+def lowest_of(a, b):
+    return min(a, b)
+
+
+def test_a_note_about_compilation_is_printed_only_when_compiling(capsys, monkeypatch, tmp_path):
+    kernel = freshly_made(monkeypatch, tmp_path)
     with working():
         pass
     assert capsys.readouterr().err == ""
     with working() as progress:
         progress(0.5)
-        double(1)
-        double(1.0)  # compiled once more: one line is enough
+        assert kernel(1, 2) == 1
+        assert kernel(1.0, 2.0) == 1  # compiled once more: one line is enough
     assert capsys.readouterr().err == COMPILING
     with working():
-        double(1)
+        kernel(1, 2)
     assert capsys.readouterr().err == ""
 
 
@@ -890,11 +900,11 @@ def test_a_second_run_compiles_nothing(tmp_path):
     assert "ompil" not in done.stderr
 
 
-def test_the_progress_bar_keeps_its_width_below_the_compiler_note(monkeypatch):
+def test_the_progress_bar_keeps_its_width_below_the_compiler_note(monkeypatch, tmp_path):
     screen = Console(file=io.StringIO(), width=80, force_terminal=True)
     monkeypatch.setattr(progress_bars, "errors", screen)
     with working("Evaluating default") as progress:
-        numba.njit(lambda x: x - 1)(1)
+        freshly_made(monkeypatch, tmp_path)(1, 2)
         progress(0.4)
         time.sleep(0.3)  # the bar is drawn ten times a second
     lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen.file.getvalue()).replace("\r", "\n").splitlines()
