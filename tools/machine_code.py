@@ -72,9 +72,8 @@ def compile_calls(calls, needed, target):
     """Compile recorded calls for the processor in NUMBA_CPU_NAME, and write the archive."""
     from numba.core.serialize import dumps
 
-    from reelated._kernels import numba_config, packaged_code, ridge
+    from reelated._kernels import numba_config, packaged_code
 
-    ridge.register_lapack()  # a symbol that compiled code refers to
     codes = {}
 
     def keep(self, key, data):

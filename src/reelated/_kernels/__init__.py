@@ -24,7 +24,8 @@ from reelated._kernels.blocked_gram import (
 from reelated._kernels.bpmf import PosteriorSamples, bpmf_contributions, bpmf_pairs, bpmf_rows
 from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
-from reelated._kernels.ridge import GramMatrix, count_common, gram_rows, local_ridge_rows, truncate_rows
+from reelated._kernels.local_ridge import GramMatrix, local_ridge_rows
+from reelated._kernels.ridge import count_common, gram_rows, truncate_rows
 from reelated._kernels.scoring import (
     Contributions,
     ItemGraph,
