@@ -33,21 +33,21 @@ print(json.dumps(names))
 """
 # what Python calls from `fit` to `explain`, and what is compiled with it
 FIRST_ANSWER = {
-    "_bpmf_pairs", "_check_csr", "_contributions", "_count_common", "_merge_buffers", "_sample_rows", "_score_pairs",
-    "_solve_rows", "_sort_rows", "_topn_all", "_topn_positive", "_truncate_rows", "_write_dense_widths",
-    "_write_top_n_per_segment", "add_column_stats", "add_dense_products", "add_sparse_products", "count_user_blocks",
-    "cross_products", "csr_to_csc", "fill_dense_block", "find_pairs", "gram_rows", "list_user_blocks",
+    "_bpmf_items", "_bpmf_user", "_check_csr", "_contributions", "_count_common", "_find_pairs", "_merge_buffers",
+    "_sample_rows", "_score_pairs", "_solve_rows", "_sort_rows", "_topn_all", "_topn_positive", "_truncate_rows",
+    "_write_dense_widths", "_write_top_n_per_segment", "add_column_stats", "add_dense_products", "add_sparse_products",
+    "count_user_blocks", "cross_products", "csr_to_csc", "fill_dense_block", "gram_rows", "list_user_blocks",
     "select_neighbors", "squared_error",
 }  # fmt: skip
 HELPERS = {
     "_concatenate_buffers", "_drain_top_n", "_mask_items", "_ranks_below", "_scatter_scores", "_score_row",
-    "_sift_down", "_values_of", "add_ratings", "apply_shrinkage", "batched_cholesky", "batched_solve_lower",
-    "batched_solve_upper", "bitset_add", "cholesky", "compact", "cosine", "count_ratings", "dense_system",
-    "drain_sorted ×2", "flat_index", "insert_sorted", "inverse_sqrt", "keep_top_k", "key_item", "key_value",
-    "kth_largest ×2", "kth_smallest", "limit_neighbors", "load_factors", "load_rating", "log_count", "n_used_lanes",
-    "pack_key", "predicted_rating", "predictive_variance", "push", "scatter_sums", "score_from_sums", "select_top_k",
-    "solve", "solve_lower", "solve_spd", "solve_upper", "sparse_system", "strongest_rated", "sums_to_similarities",
-    "write_top_n",
+    "_sift_down", "_values_of", "add_moments", "add_ratings", "apply_shrinkage", "batched_cholesky",
+    "batched_solve_lower", "batched_solve_upper", "bitset_add", "cholesky", "compact", "cosine", "count_ratings",
+    "dense_system", "drain_sorted ×2", "flat_index", "insert_sorted", "inverse_sqrt", "keep_top_k", "key_item",
+    "key_value", "kth_largest ×2", "kth_smallest", "limit_neighbors", "load_factors", "load_rating", "log_count",
+    "n_used_lanes", "of_group", "pack_key", "predicted_rating", "predictive_variance", "push", "scatter_sums",
+    "score_from_sums", "select_top_k", "solve", "solve_lower", "solve_spd", "solve_upper", "sparse_system",
+    "strongest_rated", "sums_to_similarities", "write_top_n",
 }  # fmt: skip
 ALLOWED = {
     "float32",
