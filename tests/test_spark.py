@@ -403,7 +403,7 @@ def test_the_command_line_fits_and_recommends_on_a_cluster(ml100k, tmp_path):
     data, _ = ml100k
     ratings, model, lists = tmp_path / "ratings.parquet", tmp_path / "my.model", tmp_path / "lists.parquet"
     data.ratings.to_polars().write_parquet(ratings)
-    arguments = ["fit", str(ratings), "-o", str(model), "--model", "item-knn", "--set", "n_neighbors=20"]
+    arguments = ["fit", str(ratings), "-o", str(model), "--ranker", "item-knn", "--set", "n_neighbors=20"]
     result = CliRunner().invoke(app, [*arguments, "--engine", "spark"], env={"COLUMNS": "300"})
     assert result.exit_code == 0, result.output
     assert f"Saved to {model}" in result.stdout

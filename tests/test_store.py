@@ -304,7 +304,17 @@ def test_a_profile_holds_keys_ratings_and_times(small):
     assert (profile.ratings.tolist(), profile.times.tolist()) == ([5, 4], [5, 6])
     for item_id in (10, 20):
         small.unrate(1, item_id)
-    assert [len(part) for part in small.profile(1)[1:]] == [0, 0, 0]
+    assert [len(part) for part in small.profile(1)[2:]] == [0, 0, 0]
+
+
+def test_keys_of_users_ascend_and_are_never_used_again(small):
+    last = small.last_user_key()
+    assert last == max(small.profile(user).user_key for user in (1, 2, 3))
+    small.rate(77, 20, 4)
+    assert small.profile(77).user_key == small.last_user_key() > last
+    small.forget(77)
+    small.rate(77, 20, 4)
+    assert small.profile(77).user_key > last + 1
 
 
 def test_a_rating_without_a_timestamp_has_none(store):

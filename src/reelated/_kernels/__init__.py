@@ -32,7 +32,15 @@ from reelated._kernels.bpmf import (
 )
 from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
-from reelated._kernels.ridge import GramMatrix, count_common, gram_rows, local_ridge_rows, truncate_rows
+from reelated._kernels.kernel import on_compile
+from reelated._kernels.ridge import (
+    GramMatrix,
+    count_common,
+    gram_rows,
+    local_ridge_rows,
+    register_lapack,
+    truncate_rows,
+)
 from reelated._kernels.scoring import (
     Contributions,
     ItemGraph,
@@ -92,6 +100,8 @@ __all__ = [
     "list_user_blocks",
     "local_ridge_rows",
     "merge_buffers",
+    "on_compile",
+    "register_lapack",
     "sample_rows",
     "scatter_sums",
     "score_from_sums",

@@ -6,16 +6,12 @@ for i:  N = candidates[i];  weights[i, N] = solve(G[N, N] + diag(penalty[N]), G[
 Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 operations for `m` candidates.
 """
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import binding
-from numba import types
-from numba.extending import get_cython_function_address
 
 from reelated._kernels.csr import CSR
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import add_symbol, external_function, njit_nogil
 from reelated._kernels.topk import keep_top_k
 
 
@@ -42,16 +38,13 @@ def gram_rows(start, stop, by_item, by_user, gram):
 
 
 # by name, because the address differs in each process and the machine code is cached on disk
-_sposv = types.ExternalFunction("reelated_sposv", types.void(*[types.uintp] * 8))
-_dposv = types.ExternalFunction("reelated_dposv", types.void(*[types.uintp] * 8))
+_sposv, _dposv = external_function("reelated_sposv", 8), external_function("reelated_dposv", 8)
 
 
-@cache
 def register_lapack():
-    """Register LAPACK's `posv` for both number types; at the first use, because SciPy's takes time to import."""
+    """Register LAPACK's `posv` for both number types, before `local_ridge_rows`; SciPy's takes time to import."""
     for letter in "sd":
-        address = get_cython_function_address("scipy.linalg.cython_lapack", f"{letter}posv")
-        binding.add_symbol(f"reelated_{letter}posv", address)
+        add_symbol(f"reelated_{letter}posv", "scipy.linalg.cython_lapack", f"{letter}posv")
 
 
 @njit_nogil
@@ -78,7 +71,6 @@ def local_ridge_rows(start, stop, candidates, gram, penalty, weights):
 
     Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
     """
-    register_lapack()
     largest = np.diff(candidates.indptr[start : stop + 1]).max(initial=0)
     system, position = np.empty(largest * largest, weights.dtype), np.full(len(penalty), -1)
     _solve_rows(start, stop, candidates, gram, penalty, weights, system, position, np.empty(4, np.int64))

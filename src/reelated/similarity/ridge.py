@@ -138,6 +138,7 @@ def solve_local_ridge(
     cost = np.diff(targets.indptr).astype(np.float64) ** 3 / 3
     from threadpoolctl import threadpool_limits
 
+    kernels.register_lapack()  # before the limit, which holds for libraries that are loaded
     with threadpool_limits(1, "blas"):  # the threads already share the items
         parallel_for(rows, split_by_cost(cost + 1, SLICE), progress)
     lengths, positions, truncation_error = _truncate(targets.indptr, weights, max_weights)
