@@ -21,7 +21,15 @@ from reelated._kernels.blocked_gram import (
     select_neighbors,
     sort_rows,
 )
-from reelated._kernels.bpmf import PosteriorSamples, bpmf_contributions, bpmf_pairs, bpmf_rows
+from reelated._kernels.bpmf import (
+    PosteriorSamples,
+    bpmf_contributions,
+    bpmf_items,
+    bpmf_pairs,
+    bpmf_rows,
+    bpmf_user,
+    find_pairs,
+)
 from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
 from reelated._kernels.kernel import on_compile
@@ -67,8 +75,10 @@ __all__ = [
     "add_sparse_products",
     "add_sparse_rows",
     "bpmf_contributions",
+    "bpmf_items",
     "bpmf_pairs",
     "bpmf_rows",
+    "bpmf_user",
     "check_csr",
     "contributions",
     "count_common",
@@ -79,6 +89,7 @@ __all__ = [
     "empty_sums",
     "fill_dense_block",
     "finalize",
+    "find_pairs",
     "gram_rows",
     "list_user_blocks",
     "local_ridge_rows",
