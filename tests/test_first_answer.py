@@ -45,9 +45,9 @@ HELPERS = {
     "batched_solve_upper", "bitset_add", "cholesky", "compact", "conjugate_gradients", "cosine", "count_ratings",
     "dense_system", "drain_sorted ×2", "flat_index", "insert_sorted", "inverse_sqrt", "keep_top_k", "key_item",
     "key_value", "kth_largest ×2", "kth_smallest", "limit_neighbors", "load_factors", "load_rating", "log_count",
-    "multiply_matrix", "multiply_ratings", "n_used_lanes", "pack_key", "predicted_rating", "predictive_variance",
-    "push", "rating_system", "scatter_sums", "score_from_sums", "select_top_k", "solve", "solve_lower",
-    "solve_upper", "sparse_system", "strongest_rated", "sums_to_similarities", "write_top_n",
+    "multiply_matrix", "multiply_ratings", "n_used_lanes", "pack_key", "padded_length", "predicted_rating",
+    "predictive_variance", "push", "rating_system", "scatter_sums", "score_from_sums", "select_top_k", "solve",
+    "solve_lower", "solve_upper", "sparse_system", "strongest_rated", "sums_to_similarities", "write_top_n",
 }  # fmt: skip
 ALLOWED = {
     "float32",
