@@ -42,7 +42,7 @@ _sposv, _dposv = external_function("reelated_sposv", 8), external_function("reel
 
 
 def register_lapack():
-    """Register LAPACK's `posv` for both number types, before `local_ridge_rows`; SciPy's takes time to import."""
+    """Register LAPACK's `posv` for both number types; at the first use, because SciPy's takes time to import."""
     for letter in "sd":
         add_symbol(f"reelated_{letter}posv", "scipy.linalg.cython_lapack", f"{letter}posv")
 
@@ -71,6 +71,7 @@ def local_ridge_rows(start, stop, candidates, gram, penalty, weights):
 
     Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
     """
+    register_lapack()  # LLVM ends the process if a symbol is missing
     largest = np.diff(candidates.indptr[start : stop + 1]).max(initial=0)
     system, position = np.empty(largest * largest, weights.dtype), np.full(len(penalty), -1)
     _solve_rows(start, stop, candidates, gram, penalty, weights, system, position, np.empty(4, np.int64))
