@@ -189,12 +189,28 @@ def test_a_user_has_a_list_from_the_first_rating_on(web, rec):
     assert web.get("/api/users/7001/recommendations").status_code == 404
     web.put("/api/users/7001/ratings/50", json={"rating": 5})
     result = web.get("/api/users/7001/recommendations").json()["recommendations"]
-    alone = rec.with_ratings({"user_id": [7001], "item_id": [50], "rating": [5]})
-    assert result == plain(alone.recommend(7001))
+    assert result == plain(rec.recommend(ratings={50: 5}))
     web.delete("/api/users/7001/ratings/50")
     assert {row["source"] for row in web.get("/api/users/7001/recommendations").json()["recommendations"]} == {
         "popular"
     }
+
+
+def test_users_added_after_the_fit_are_new_and_those_of_the_fit_are_not(tmp_path, sample):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    store.import_data(sample, "sample")
+    store.rate(8001, 50, 5)
+    refit(store, versions)
+    store.rate(8002, 50, 5)
+    service = Service(store, versions)
+    assert service.load_current()
+    rec = service.served.recommender
+    new, known = (service.predict(user_id, 60)[0] for user_id in (8002, 8001))
+    assert new.predicted_rating == rec.predict(None, 60, ratings={50: 5}).predicted_rating
+    assert known.predicted_rating == rec.with_ratings(store.dataset()[0]).predict(8001, 60).predicted_rating
+    assert abs(new.predicted_rating - known.predicted_rating) > 0.1
+    assert service.recommend(8002, n=1)[0].predicted_rating != service.recommend(8001, n=1)[0].predicted_rating
+    store.close()
 
 
 def test_a_batch_of_ratings_is_stored_completely_or_not_at_all(web):

@@ -67,9 +67,8 @@ def record(target):
 
 def compile_calls(calls, needed, target):
     """Compile recorded calls for the processor in NUMBA_CPU_NAME, and write the archive."""
-    from reelated._kernels import compiling, packaged_code, ridge
+    from reelated._kernels import compiling, packaged_code
 
-    ridge.register_lapack()  # a symbol that compiled code refers to
     kernels = [(getattr(importlib.import_module(module), name), kinds) for module, name, kinds in calls]
     codes = {
         packaged_code.member(kernel.name, kinds): compiling.object_code(kernel, kinds) for kernel, kinds in kernels

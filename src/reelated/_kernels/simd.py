@@ -10,8 +10,8 @@ cgutils, ir, types = Lazy("numba.core.cgutils"), Lazy("llvmlite.ir"), Lazy("numb
 
 LANES = 8
 """Numbers in one vector operation."""
-TILE_ROWS, TILE_COLUMNS = 2, 4
-"""Rows and columns of the tile of sums that `add_outer` keeps in registers."""
+TILE_ROWS, TILE_COLUMNS = 2, 2
+"""Rows and columns of the tile of sums that `add_outer` keeps in registers: half of the 16 that AVX2 has."""
 
 
 class Vectors:
