@@ -37,7 +37,8 @@ def known(value: Any) -> float | None:
     return None if isnan(value) else float(value)
 
 
-@dataclass(frozen=True, slots=True)
+# A list makes forty of the next two; a frozen class would take three times as long to make.
+@dataclass(slots=True)
 class Reason:
     """One rated item with its contribution to a number.
 
@@ -70,7 +71,7 @@ class Reason:
     liked: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ItemRow:
     """One recommended item.
 
