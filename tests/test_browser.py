@@ -354,6 +354,15 @@ def test_names_of_genres_and_decades_take_one_line_on_the_narrowest_phone(visit)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_the_whole_menu_is_visible_on_the_narrowest_phone_and_keeps_its_names(visit):
+    page = visit(viewport={"width": 320, "height": 640})
+    links = page.locator("nav a")
+    assert links.evaluate_all("all => all.every(one => one.getBoundingClientRect().right <= innerWidth)")
+    assert len({box["y"] for box in (link.bounding_box() for link in links.all())}) == 1
+    for name in ("Rate", "Your list", "Your stars", "Your taste", "Map", "Users", "How it works"):
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+
+
 def test_half_stars_fit_the_narrowest_phone_and_are_large_enough(visit, half_star_address):
     page = visit(base_url=half_star_address, viewport={"width": 320, "height": 640})
     for path in ("/", "/ratings", "/list", "/items/134"):

@@ -65,12 +65,13 @@ def test_float32_equals_float64_up_to_rounding_in_closed_form_and_with_candidate
         assert single.item_weights_.toarray() == pytest.approx(double.item_weights_.toarray(), abs=1e-5)
 
 
-@given(rating_tables(), st.sampled_from([0.5, 20.0]), st.sampled_from([1, 2, 4]))
-def test_a_sparse_gram_matrix_without_dropped_entries_gives_the_same_weights(R, l2, near):
+@given(rating_tables(), st.sampled_from([0.5, 20.0]), st.sampled_from([1, 2, 4]), st.booleans())
+def test_a_sparse_gram_matrix_without_dropped_entries_and_the_ratings_give_the_same_weights(R, l2, near, sparse):
     X, model = naive.as_csr(R), EASE(l2=l2, n_candidates=near, dtype="float64")
     wanted = clone(model).fit(X).item_weights_.toarray()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ridge, "MAX_GRAM_BYTES", 0)
+        patch.setattr(ridge, "MAX_RATINGS", 0 if sparse else 30_000)
         assert model.fit(X).item_weights_.toarray() == pytest.approx(wanted, abs=1e-6)
 
 
@@ -78,6 +79,7 @@ def test_a_sparse_gram_matrix_keeps_the_largest_entries(monkeypatch):
     X = contract.table(600, 80)
     whole = EASE(l2=20, n_candidates=15).fit(X)
     monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", 0)
+    monkeypatch.setattr(ridge, "MAX_RATINGS", 0)
     monkeypatch.setattr(ridge, "SPARSE_GRAM_ENTRIES", 40)
     part = EASE(l2=20, n_candidates=15).fit(X)
     assert contract.identical(part.item_weights_.indices, whole.item_weights_.indices)
@@ -89,6 +91,7 @@ def test_a_sparse_gram_matrix_keeps_the_largest_entries(monkeypatch):
 def test_an_indefinite_system_is_regularised_until_it_has_a_solution(monkeypatch):
     V = np.ones((50, 12), np.float32)  # all alike: without some of the entries this is no Gram matrix any more
     monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", 0)
+    monkeypatch.setattr(ridge, "MAX_RATINGS", 0)
     monkeypatch.setattr(ridge, "SPARSE_GRAM_ENTRIES", 3)
     model = EASE(l2=1e-3, dropout=0.0, n_candidates=8).fit(naive.as_csr(V))
     assert np.isfinite(model.item_weights_.data).all()
@@ -108,8 +111,11 @@ def test_the_block_size_of_the_inverse_changes_nothing(monkeypatch):
         assert seen[-1] == 1.0
 
 
-def test_the_number_of_threads_does_not_change_the_weights(monkeypatch):
+@pytest.mark.parametrize("max_gram_bytes", [ridge.MAX_GRAM_BYTES, 0])
+def test_the_number_of_threads_does_not_change_the_weights(max_gram_bytes, monkeypatch):
     X = contract.table(300, 90)
+    monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", max_gram_bytes)
+    monkeypatch.setattr(ridge, "SLICE", 1e5)
     fits = []
     for threads in (1, 2, 16):
         monkeypatch.setattr("reelated.parallel.n_threads", lambda threads=threads: threads)

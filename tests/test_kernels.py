@@ -15,7 +15,7 @@ import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
 from reelated._kernels import CSR, ScoreParams, SimilarityFormula, code_cache, csr, packaged_code, topk
-from reelated._kernels.ridge import register_lapack, solve_spd
+from reelated._kernels.local_ridge import System, conjugate_gradients
 from reelated.similarity import as_csc, as_kernel_csr, sizes_and_norms
 
 FEW = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5000001, 1.0, 3.0, np.inf, -np.inf])
@@ -181,16 +181,16 @@ print(_kernels.top_n(np.array([1.0, 3.0, 2.0]), 2).tolist())
 """
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_solve_spd_reads_only_the_lower_triangle(dtype):
-    register_lapack()
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-12)])
+def test_conjugate_gradients_solve_a_system_and_notice_one_that_is_not_positive_definite(dtype, tolerance):
     half = np.random.default_rng(0).normal(size=(40, 30))
-    matrix, expected = half.T @ half + np.eye(30), np.arange(30.0)
-    system, solution = matrix.astype(dtype), (matrix @ expected).astype(dtype)
-    system[np.triu_indices(30, 1)] = np.nan
-    assert solve_spd(30, system.ravel(), solution, np.empty(4, np.int64))
+    matrix, expected, solution = half.T @ half + np.eye(30), np.arange(30.0), np.empty(30, dtype)
+    system = System.empty(30, 0, 0, dtype)
+    system.matrix[:], system.inverse[:] = matrix.ravel(), 1 / matrix.diagonal()
+    assert conjugate_gradients((matrix @ expected).astype(dtype), solution, system, tolerance)
     assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
-    assert not solve_spd(3, -np.eye(3, dtype=dtype).ravel(), np.ones(3, dtype), np.empty(4, np.int64))
+    system.matrix[:], system.inverse[:] = -np.eye(30).ravel(), 1
+    assert not conjugate_gradients(np.ones(30, dtype), solution, system, tolerance)
 
 
 @pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])

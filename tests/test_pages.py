@@ -262,6 +262,28 @@ def test_users_and_audiences_are_for_operators_only(guarded):
     assert "Audience" in client.get("/items/50").text
 
 
+def test_operators_see_the_state_and_can_request_a_refit(guarded, monkeypatch):
+    requests = []
+    monkeypatch.setattr(guarded.state.service, "request_refit", lambda: requests.append(1))
+    client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
+    token = token_of(client.get("/"))
+    answer = client.post("/refit", data={"token": token}, follow_redirects=False)
+    assert answer.headers["location"].startswith("/sign-in")
+    send(client, "/sign-in", key=KEY)
+    page = " ".join(client.get("/users").text.split())
+    size = guarded.state.service.store.size()
+    assert f"{size['users']:,} users, {size['items']:,} movies, {size['ratings']:,} ratings" in page
+    assert "Last refit" in page
+    assert ": switched. Version 1:" in page
+    assert "Users with" in client.get("/users?user_id=0").text
+    assert send(client, "/refit", token="").status_code == 403
+    assert requests == []
+    assert send(client, "/refit").url.path == "/users"
+    assert requests == [1]
+    monkeypatch.setattr(guarded.state.service.versions, "is_refitting", lambda: True)
+    assert "A refit is running" in client.get("/users").text
+
+
 def test_a_user_page_agrees_with_the_api(visitor):
     result = visitor.get("/users/42").text
     expected = visitor.get("/api/users/42/recommendations").json()["recommendations"]

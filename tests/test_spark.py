@@ -296,7 +296,7 @@ def test_empty_and_large_partitions_change_nothing(small, spark, tmp_path):
 
 def test_items_without_sampled_ratings_have_no_neighbours(small, tmp_path):
     _, _, frame = small
-    path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, most_of_a_user=1)
+    path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, max_ratings_per_user=1)
     assert Recommender.load(path).models_.rater.item_weights_.nnz == 0
 
 

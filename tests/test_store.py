@@ -307,6 +307,16 @@ def test_a_profile_holds_keys_ratings_and_times(small):
     assert [len(part) for part in small.profile(1)[2:5]] == [0, 0, 0]
 
 
+def test_users_are_found_by_a_part_of_their_id(small):
+    for user in (12, 21, 3):
+        small.rate(user, 20, 4)
+    small.unrate(12, 20)
+    assert small.users_like("1") == [(1, 2), (21, 1), (12, 0)]
+    assert small.users_like("1", 1) == [(1, 2)]
+    assert small.users_like("%") == small.users_like("\0") == []
+    assert 12 not in dict(small.most_active())
+
+
 def test_keys_of_users_ascend_and_are_never_used_again(small):
     last = small.last_user_key()
     assert last == max(small.profile(user).user_key for user in (1, 2, 3))

@@ -33,14 +33,8 @@ from reelated._kernels.bpmf import (
 from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
 from reelated._kernels.kernel import on_compile
-from reelated._kernels.ridge import (
-    GramMatrix,
-    count_common,
-    gram_rows,
-    local_ridge_rows,
-    register_lapack,
-    truncate_rows,
-)
+from reelated._kernels.local_ridge import GramMatrix, local_ridge_rows
+from reelated._kernels.ridge import count_common, gram_rows, truncate_rows
 from reelated._kernels.scoring import (
     Contributions,
     ItemGraph,
@@ -101,7 +95,6 @@ __all__ = [
     "local_ridge_rows",
     "merge_buffers",
     "on_compile",
-    "register_lapack",
     "sample_rows",
     "scatter_sums",
     "score_from_sums",

@@ -74,7 +74,7 @@ def _verified(path: Path) -> bytes:
 
 
 def _source_tag() -> str:
-    """Return the part of a file's name that stands for the source of all kernels."""
+    """Return the part of a file's name that is a hash of the source of all kernels."""
     return packaged_code.toolchain()[-1][:8]
 
 

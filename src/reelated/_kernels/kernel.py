@@ -86,16 +86,6 @@ def operation(define: Callable[..., Any]) -> Deferred:
     return Deferred(lambda: import_module("numba.extending").intrinsic(define))
 
 
-def external_function(name: str, n_addresses: int) -> Deferred:
-    """Make a C function of addresses callable from kernels; `add_symbol` says where it is."""
-
-    def make() -> Any:
-        types = import_module("numba.types")
-        return types.ExternalFunction(name, types.void(*[types.uintp] * n_addresses))
-
-    return Deferred(make)
-
-
 class Lazy:
     """A module that is imported at the first use of one of its names."""
 
@@ -156,13 +146,3 @@ def on_compile(listener: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _compile_listeners.remove(listener)
-
-
-@cache
-def add_symbol(name: str, module: str, function: str) -> None:
-    """Make a C function of a Cython module known to machine code by a name."""
-    capsule = getattr(import_module(module), "__pyx_capi__")[function]  # noqa: B009  # Cython's name, which no type has
-    get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    get_name.argtypes, get_name.restype = [ctypes.py_object], ctypes.c_char_p
-    get_pointer.argtypes, get_pointer.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.c_void_p
-    binding.add_symbol(name, get_pointer(capsule, get_name(capsule)))

@@ -1,26 +1,14 @@
-"""Linear weights between items: the Gram matrix, and one local ridge regression for each item.
+"""Linear weights between items: the Gram matrix, the strongest weights of each row, and their common raters.
 
 G = V.T @ V
-for i:  N = candidates[i];  weights[i, N] = solve(G[N, N] + diag(penalty[N]), G[N, i])
 
-Cost: the Gram matrix Σ_u n_u² / 2 additions; a regression m³ / 3 operations for `m` candidates.
+Cost: the Gram matrix Σ_u n_u² / 2 additions.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.csr import CSR
-from reelated._kernels.kernel import add_symbol, external_function, njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.topk import keep_top_k
-
-
-class GramMatrix(NamedTuple):
-    """The Gram matrix: its lower triangle in `dense` or, where that is empty, the largest entries of each row."""
-
-    dense: np.ndarray
-    sparse: CSR
-    diagonal: np.ndarray
 
 
 @njit_nogil
@@ -35,94 +23,6 @@ def gram_rows(start, stop, by_item, by_user, gram):
                 if j > i:  # columns ascend: the rest is in the upper triangle
                     break
                 row[np.uint32(j)] += value * by_user.data[q]
-
-
-# by name, because the address differs in each process and the machine code is cached on disk
-_sposv, _dposv = external_function("reelated_sposv", 8), external_function("reelated_dposv", 8)
-
-
-def register_lapack():
-    """Register LAPACK's `posv` for both number types, before `local_ridge_rows`; SciPy's takes time to import."""
-    for letter in "sd":
-        add_symbol(f"reelated_{letter}posv", "scipy.linalg.cython_lapack", f"{letter}posv")
-
-
-@njit_nogil
-def solve_spd(n, system, solution, arguments):
-    """Replace the right-hand side of `n` equations by the solution; return whether the system is positive definite.
-
-    Only the lower triangle of `system` is read; it is overwritten. `arguments` is a workspace for four integers.
-    SciPy's own wrapper of LAPACK holds the GIL.
-    """
-    # LAPACK takes addresses, and is column-major: its upper triangle, "U" (85), is the lower one here
-    arguments[0], arguments[1], arguments[2], arguments[3] = n, 1, 0, 85
-    n_address = np.uint64(arguments.ctypes.data)
-    one, info, triangle = n_address + np.uint64(8), n_address + np.uint64(16), n_address + np.uint64(24)
-    pointers = (triangle, n_address, one, system.ctypes.data, n_address, solution.ctypes.data, n_address, info)
-    if system.itemsize == 4:
-        _sposv(*pointers)
-    else:
-        _dposv(*pointers)
-    return arguments[2] == 0
-
-
-def local_ridge_rows(start, stop, candidates, gram, penalty, weights):
-    """Solve the systems of items `start … stop`; `candidates` holds each item's candidates and Gram entries with them.
-
-    Where missing entries make a system indefinite, its diagonal is doubled until there is a solution.
-    """
-    largest = np.diff(candidates.indptr[start : stop + 1]).max(initial=0)
-    system, position = np.empty(largest * largest, weights.dtype), np.full(len(penalty), -1)
-    _solve_rows(start, stop, candidates, gram, penalty, weights, system, position, np.empty(4, np.int64))
-
-
-@njit_nogil
-def _solve_rows(start, stop, candidates, gram, penalty, weights, system, position, arguments):
-    for i in range(start, stop):
-        begin, end = candidates.indptr[i], candidates.indptr[i + 1]
-        items, n, scale, solved = candidates.indices[begin:end], end - begin, 1, end == begin
-        while not solved:
-            # again in every round: the solver overwrites the system
-            if len(gram.dense):
-                dense_system(items, gram.dense, penalty, system)
-            else:
-                sparse_system(items, gram.sparse, position, gram.diagonal, penalty, system)
-            for a in range(n):
-                system[a * n + a] *= scale
-                weights[begin + a] = candidates.data[begin + a]
-            solved, scale = solve_spd(n, system, weights[begin:end], arguments), 2 * scale
-
-
-@njit_nogil
-def dense_system(items, gram, penalty, system):
-    """Write the lower triangle of ``gram[items, items] + diag(penalty[items])``, row by row; `items` ascends."""
-    n = len(items)
-    for a in range(n):
-        row = gram[items[a]]
-        for b in range(a):
-            system[a * n + b] = row[items[b]]
-        system[a * n + a] = row[items[a]] + penalty[items[a]]
-
-
-@njit_nogil
-def sparse_system(items, gram, position, diagonal, penalty, system):
-    """Write the same system from a sparse Gram matrix, whose rows hold only their largest off-diagonal entries.
-
-    An entry counts if either row holds it. `position` is −1 everywhere, before and after.
-    """
-    n = len(items)
-    for a in range(n):
-        position[items[a]] = a
-        for b in range(a):
-            system[a * n + b] = 0
-    for a in range(n):
-        for q in range(gram.indptr[items[a]], gram.indptr[items[a] + 1]):
-            b = position[gram.indices[q]]
-            if b >= 0:
-                system[max(a, b) * n + min(a, b)] = gram.data[q]
-        system[a * n + a] = diagonal[items[a]] + penalty[items[a]]
-    for a in range(n):
-        position[items[a]] = -1
 
 
 def truncate_rows(start, stop, indptr, weights, max_weights):

@@ -168,8 +168,7 @@ def tune(
     InputError
         An argument cannot be used, or Optuna is not installed.
     """
-    data = as_dataset(data)
-    goal = _check_goal(goal, data)
+    goal = _check_goal(goal, data := as_dataset(data))
     model = model or ("bpmf" if goal == "rating" else "ease")
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)

@@ -132,12 +132,12 @@ class Explanation:
     def _terms(self) -> list[tuple[float, str, Reason | None]]:
         """Return the terms of the sum with labels: base, the ten strongest contributions, the others, and the clip."""
         shown = self.top(10)
-        terms: list[tuple[float, str, Reason | None]] = [(self.base, "to start from", None)]
+        terms: list[tuple[float, str, Reason | None]] = [(self.base, "base", None)]
         terms += [(part.contribution, with_year(part.title, part.year), part) for part in shown]
         if n_more := len(self.contributions) - len(shown):
             terms.append((self.other(shown), f"{n_more:,} more", None))
         if abs(self.clip) > 1e-5:
-            terms.append((self.clip, "cut to the scale", None))
+            terms.append((self.clip, "clipped to the scale", None))
         return terms
 
     def _repr_html_(self) -> str:

@@ -17,8 +17,10 @@ BLOCK = 512
 """Rows inverted at a time."""
 MAX_GRAM_BYTES = 3_000_000_000
 """The maximum size of a full Gram matrix where each item has only a few candidates."""
+MAX_RATINGS = 30_000
+"""The maximum number of ratings of an item's candidates, on average, for products with the ratings themselves."""
 SPARSE_GRAM_ENTRIES = 1000
-"""Entries kept in each row of the Gram matrix where the full matrix would be larger than `MAX_GRAM_BYTES`."""
+"""Entries kept in each row of the Gram matrix where neither the full matrix nor products with ratings are possible."""
 
 
 class Weights(NamedTuple):
@@ -58,10 +60,7 @@ def fit_sparse(
     values = _append_rows(values, side_info)
     candidates = similarity(values, SimilarityParams(n_neighbors=n_candidates), progress=first)
     _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
-    if _gram_bytes(values) <= MAX_GRAM_BYTES:
-        matrix = as_gram_matrix(gram(values, second))
-    else:
-        matrix = _sparse_gram(values, norms, second)
+    matrix = _gram_matrix(values, norms, candidates, second)
     weights = solve_local_ridge(candidates, norms, matrix, ridge, max_weights, third)
     if side_info is not None:
         weights.common.data -= _count_common(side_info, (weights.common.indices, weights.common.indptr), None)
@@ -101,16 +100,26 @@ def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[
 
 def as_gram_matrix(matrix: npt.NDArray[Any]) -> kernels.GramMatrix:
     """Wrap a full Gram matrix for `solve_local_ridge`, which reads its lower triangle."""
-    empty = sp.csr_array((0, 0), dtype=matrix.dtype)
-    return kernels.GramMatrix(matrix, as_kernel_csr(empty), matrix.diagonal().copy())
+    return kernels.GramMatrix(matrix, _empty(matrix.dtype), _empty(matrix.dtype), matrix.diagonal().copy())
 
 
-def _sparse_gram(values: sp.csr_array, norms: npt.NDArray[np.float64], progress: Progress | None) -> kernels.GramMatrix:
-    """Return the entries of the Gram matrix that belong to the highest cosines of each item."""
+def _empty(dtype: Any) -> kernels.CSR:
+    return as_kernel_csr(sp.csr_array((0, 0), dtype=dtype))
+
+
+def _gram_matrix(
+    values: sp.csr_array, norms: npt.NDArray[np.float64], candidates: Similarity, progress: Progress | None
+) -> kernels.GramMatrix:
+    """Return the Gram matrix in the form that is the fastest for these candidates and fits into memory."""
+    if _gram_bytes(values) <= MAX_GRAM_BYTES:
+        return as_gram_matrix(gram(values, progress))
+    diagonal, no_matrix, columns = np.square(norms).astype(values.dtype), np.empty((0, 0), values.dtype), values.tocsc()
+    n_ratings = np.diff(columns.indptr)[candidates.values.indices].sum(dtype=np.float64)
+    if n_ratings <= MAX_RATINGS * values.shape[1]:
+        return kernels.GramMatrix(no_matrix, _empty(values.dtype), as_kernel_csr(columns), diagonal)
     params = SimilarityParams(n_neighbors=SPARSE_GRAM_ENTRIES)
     cosines = as_kernel_csr(similarity(values, params, progress=progress).values)
-    diagonal = np.square(norms).astype(values.dtype)
-    return kernels.GramMatrix(np.empty((0, 0), values.dtype), _dot_products(cosines, norms), diagonal)
+    return kernels.GramMatrix(no_matrix, _dot_products(cosines, norms), _empty(values.dtype), diagonal)
 
 
 def _dot_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
@@ -131,16 +140,12 @@ def solve_local_ridge(
     targets = _dot_products(as_kernel_csr(candidates.values), norms)
     weights = np.empty(candidates.values.nnz, candidates.values.dtype)
     penalty = ridge.penalty(matrix.diagonal)
+    n_positions = max(len(penalty), int(matrix.ratings.indices.max(initial=0)) + 1)
 
     def rows(start: int, stop: int) -> None:
-        kernels.local_ridge_rows(start, stop, targets, matrix, penalty, weights)
+        kernels.local_ridge_rows(start, stop, targets, matrix, penalty, weights, n_positions)
 
-    cost = np.diff(targets.indptr).astype(np.float64) ** 3 / 3
-    from threadpoolctl import threadpool_limits
-
-    kernels.register_lapack()  # before the limit, which holds for libraries that are loaded
-    with threadpool_limits(1, "blas"):  # the threads already share the items
-        parallel_for(rows, split_by_cost(cost + 1, SLICE), progress)
+    parallel_for(rows, split_by_cost(np.square(np.diff(targets.indptr), dtype=np.float64) * 10 + 1, SLICE), progress)
     lengths, positions, truncation_error = _truncate(targets.indptr, weights, max_weights)
     pattern = targets.indices[positions], to_indptr(lengths)
     return as_weights(weights[positions], candidates.common.data[positions], pattern, truncation_error)
@@ -257,7 +262,8 @@ def ridge_memory(values: sp.csr_array, n_candidates: int | None, max_weights: in
     if n_candidates is None:
         return gram_bytes + 4 * n_items * BLOCK * width + result + csc
     solving = n_items * n_candidates * (2 * width + 16) + result + csc
+    searching = plan(values, SimilarityParams(n_neighbors=n_candidates)).bytes
     if gram_bytes <= MAX_GRAM_BYTES:
-        return max(plan(values, SimilarityParams(n_neighbors=n_candidates)).bytes, gram_bytes + solving)
+        return max(searching, gram_bytes + solving)
     sparse_gram = plan(values, SimilarityParams(n_neighbors=SPARSE_GRAM_ENTRIES)).bytes
     return sparse_gram + n_items * min(SPARSE_GRAM_ENTRIES, n_items) * width + solving

@@ -65,6 +65,16 @@ class VisitorQueries(ItemQueries):
         with self._reading() as connection:
             return connection.scalar(query) is not None
 
+    def n_visitors(self) -> int:
+        """Return the number of visitors with stored data.
+
+        Returns
+        -------
+        int
+        """
+        with self._reading() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(visitors)) or 0)
+
     def visitor_ratings(self, visitor_id: str) -> list[UserRating]:
         """Return a visitor's ratings, newest first.
 

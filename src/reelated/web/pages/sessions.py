@@ -25,7 +25,7 @@ class Session(NamedTuple):
 
     visitor_id: str  # random; stored once the visitor rates something
     is_operator: bool  # may see users
-    is_signed_in: bool  # with the key; without a key, everybody is an operator
+    is_signed_in: bool  # with the key; without a key, every visitor is an operator
     token: str  # CSRF token, masked
     is_new: bool  # the browser has no cookie yet
 
