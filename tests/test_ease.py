@@ -111,15 +111,15 @@ def test_the_block_size_of_the_inverse_changes_nothing(monkeypatch):
         assert seen[-1] == 1.0
 
 
-@pytest.mark.parametrize("max_gram_bytes", [ridge.MAX_GRAM_BYTES, 0])
-def test_the_number_of_threads_does_not_change_the_weights(max_gram_bytes, monkeypatch):
+@pytest.mark.parametrize(("n_candidates", "max_gram_bytes"), [(30, ridge.MAX_GRAM_BYTES), (30, 0), (None, 0)])
+def test_the_number_of_threads_does_not_change_the_weights(n_candidates, max_gram_bytes, monkeypatch):
     X = contract.table(300, 90)
-    monkeypatch.setattr(ridge, "MAX_GRAM_BYTES", max_gram_bytes)
-    monkeypatch.setattr(ridge, "SLICE", 1e5)
+    for name, value in {"MAX_GRAM_BYTES": max_gram_bytes, "SLICE": 1e5, "BLOCK": 16}.items():
+        monkeypatch.setattr(ridge, name, value)
     fits = []
     for threads in (1, 2, 16):
         monkeypatch.setattr("reelated.parallel.n_threads", lambda threads=threads: threads)
-        fits.append(EASE(l2=5, n_candidates=30, n_neighbors=20).fit(X))
+        fits.append(EASE(l2=5, n_candidates=n_candidates, n_neighbors=20).fit(X))
     assert contract.same_fit(fits[0], fits[1])
     assert contract.same_fit(fits[0], fits[2])
 

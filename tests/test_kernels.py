@@ -185,11 +185,13 @@ print(_kernels.top_n(np.array([1.0, 3.0, 2.0]), 2).tolist())
 def test_conjugate_gradients_solve_a_system_and_notice_one_that_is_not_positive_definite(dtype, tolerance):
     half = np.random.default_rng(0).normal(size=(40, 30))
     matrix, expected, solution = half.T @ half + np.eye(30), np.arange(30.0), np.empty(30, dtype)
-    system = System.empty(30, 0, 0, dtype)
-    system.matrix[:], system.inverse[:] = matrix.ravel(), 1 / matrix.diagonal()
+    system, padded = System.empty(30, 0, 0, dtype), np.full((32, 32), np.nan)
+    for begin in range(0, 32, 8):  # only the lower triangle and the blocks on the diagonal are read
+        padded[begin : begin + 8, : begin + 8] = np.pad(matrix, (0, 2))[begin : begin + 8, : begin + 8]
+    system.matrix[:], system.inverse[:30] = padded.ravel(), 1 / matrix.diagonal()
     assert conjugate_gradients((matrix @ expected).astype(dtype), solution, system, tolerance)
     assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
-    system.matrix[:], system.inverse[:] = -np.eye(30).ravel(), 1
+    system.matrix[:] = -np.eye(32).ravel()
     assert not conjugate_gradients(np.ones(30, dtype), solution, system, tolerance)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from reelated._kernels.csr import CSR
 from reelated._kernels.kernel import njit_nogil
+from reelated._kernels.simd import LANES, SYMMETRIC_ROWS, add_scaled, add_symmetric
 
 MAX_ITERATIONS = 10
 """Iterations at most, times the number of candidates."""
@@ -55,7 +56,8 @@ class System(NamedTuple):
     @classmethod
     def empty(cls, n, n_ratings, n_positions, dtype):
         """Return a workspace for at most `n` candidates; `n_ratings` is 0 for a system with a matrix."""
-        vectors, matrix = np.empty((6, n), dtype), np.empty(0 if n_ratings else n * n, dtype)
+        padded = padded_length.py_func(n)
+        vectors, matrix = np.empty((6, padded), dtype), np.empty(0 if n_ratings else padded * padded, dtype)
         columns = CSR(np.zeros(n + 1, np.int64), np.empty(n_ratings, np.int32), np.empty(n_ratings, dtype))
         sums, position = np.empty(n_ratings, dtype), np.zeros(n_positions, np.int32)
         return cls(*vectors, matrix, columns, np.zeros(1, np.int64), sums, position)
@@ -82,19 +84,20 @@ def _solve_rows(start, stop, candidates, gram, penalty, weights, system, toleran
     for i in range(start, stop):
         begin, end = candidates.indptr[i], candidates.indptr[i + 1]
         items, targets, solution = candidates.indices[begin:end], candidates.data[begin:end], weights[begin:end]
+        padded = padded_length(len(items))
         if len(gram.dense):
-            dense_system(items, gram.dense, system.matrix)
+            dense_system(items, gram.dense, padded, system.matrix)
         elif len(gram.ratings.indices):
             rating_system(items, gram.ratings, system)
         else:
-            sparse_system(items, gram.sparse, system.position, system.matrix)
+            sparse_system(items, gram.sparse, system.position, padded, system.matrix)
         scale, solved = 1, False
         while not solved:
             for a in range(len(items)):
                 diagonal = scale * (gram.diagonal[items[a]] + penalty[items[a]])
                 system.inverse[a] = 1 / diagonal
                 if len(system.matrix):
-                    system.matrix[a * len(items) + a] = diagonal
+                    system.matrix[a * padded + a] = diagonal
                 else:
                     system.rest[a] = diagonal - system.held[a]
             solved = conjugate_gradients(targets, solution, system, tolerance)
@@ -105,7 +108,9 @@ def _solve_rows(start, stop, candidates, gram, penalty, weights, system, toleran
 def conjugate_gradients(targets, solution, system, tolerance):
     """Solve a system to a relative tolerance; return whether it is positive definite, as far as the method can see."""
     n, residual, direction, product = len(targets), system.residual, system.direction, system.product
-    size = 0.0
+    padded, size = padded_length(n), 0.0
+    for a in range(n, padded):
+        direction[a] = 0
     for a in range(n):
         solution[a], residual[a], direction[a] = 0, targets[a], targets[a] * system.inverse[a]
         size += np.float64(residual[a]) * direction[a]
@@ -114,7 +119,7 @@ def conjugate_gradients(targets, solution, system, tolerance):
         if size <= goal:
             break
         if len(system.matrix):
-            multiply_matrix(n, system.matrix, direction, product)
+            multiply_matrix(padded, system.matrix, direction, product)
         else:
             multiply_ratings(n, system, direction, product)
         curvature = 0.0
@@ -137,19 +142,18 @@ def conjugate_gradients(targets, solution, system, tolerance):
 # product = matrix @ direction
 @njit_nogil
 def multiply_matrix(n, matrix, direction, product):
-    """Multiply a symmetric matrix by a vector: four rows at a time, which keeps the sums in registers longer."""
+    """Multiply a symmetric matrix of `n` rows, a multiple of eight, by a vector; each entry is read once.
+
+    The lower triangle is read in blocks of eight rows; the block on the diagonal holds both triangles.
+    """
+    step = np.uint64(n)
     for a in range(n):
         product[a] = 0
-    for k in range(0, n // 4 * 4, 4):
-        first, second = matrix[k * n : (k + 1) * n], matrix[(k + 1) * n : (k + 2) * n]
-        third, fourth = matrix[(k + 2) * n : (k + 3) * n], matrix[(k + 3) * n : (k + 4) * n]
-        x, y, z, w = direction[k], direction[k + 1], direction[k + 2], direction[k + 3]
-        for a in range(n):
-            product[a] += (first[a] * x + second[a] * y) + (third[a] * z + fourth[a] * w)
-    for k in range(n // 4 * 4, n):
-        row, x = matrix[k * n : (k + 1) * n], direction[k]
-        for a in range(n):
-            product[a] += row[a] * x
+    for block in range(0, n, LANES):
+        for row in range(block, block + LANES, SYMMETRIC_ROWS):
+            add_symmetric(product, row, matrix, np.uint64(row) * step, step, direction, block // LANES)
+        for row in range(block, block + LANES):
+            add_scaled(product, block, matrix, np.uint64(row) * step + np.uint64(block), direction[row])
 
 
 # product = columns.T @ (columns @ direction) + rest * direction
@@ -171,32 +175,43 @@ def multiply_ratings(n, system, direction, product):
 
 
 @njit_nogil
-def dense_system(items, gram, matrix):
-    """Write ``gram[items, items]`` row by row, without its diagonal; `items` ascends."""
-    n = len(items)
-    for a in range(n):
-        row = gram[items[a]]
-        for b in range(a):
+def padded_length(n):
+    """Round up to a multiple of eight."""
+    return (n + LANES - 1) // LANES * LANES
+
+
+@njit_nogil
+def dense_system(items, gram, n, matrix):
+    """Write ``gram[items, items]`` for `multiply_matrix`, without its diagonal; `items` ascends.
+
+    `n` is their number, rounded up to a multiple of eight; the rest is 0.
+    """
+    for p in range(max(n - LANES, 0) * n, n * n):  # the rows with the padding
+        matrix[p] = 0
+    for a in range(len(items)):
+        row, block = gram[items[a]], a // LANES * LANES
+        for b in range(block):
+            matrix[a * n + b] = row[items[b]]
+        for b in range(block, a):
             matrix[a * n + b] = matrix[b * n + a] = row[items[b]]
 
 
 @njit_nogil
-def sparse_system(items, gram, position, matrix):
+def sparse_system(items, gram, position, n, matrix):
     """Write the same from a sparse Gram matrix, whose rows hold only their largest off-diagonal entries.
 
     An entry counts if either row holds it.
     """
-    n = len(items)
-    for a in range(n):
+    for p in range(n * n):
+        matrix[p] = 0
+    for a in range(len(items)):
         position[items[a]] = a + 1
-        for b in range(n):
-            matrix[a * n + b] = 0
-    for a in range(n):
+    for a in range(len(items)):
         for q in range(gram.indptr[items[a]], gram.indptr[items[a] + 1]):
             b = position[gram.indices[q]] - 1
             if b >= 0:
                 matrix[a * n + b] = matrix[b * n + a] = gram.data[q]
-    for a in range(n):
+    for a in range(len(items)):
         position[items[a]] = 0
 
 

@@ -12,6 +12,8 @@ LANES = 8
 """Numbers in one vector operation."""
 TILE_ROWS, TILE_COLUMNS = 2, 2
 """Rows and columns of the tile of sums that `add_outer` keeps in registers: half of the 16 that AVX2 has."""
+SYMMETRIC_ROWS = 4
+"""Rows that `add_symmetric` multiplies at a time."""
 
 
 class Vectors:
@@ -49,6 +51,14 @@ class Vectors:
         first, undefined = ir.Constant(ir.IntType(32), 0), ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return self.builder.shuffle_vector(self.builder.insert_element(undefined, value, first), undefined, zeros)
+
+    def sum(self, value):
+        """Return the sum of the eight lanes: halves, then halves of these."""
+        undefined = ir.Constant(value.type, ir.Undefined)
+        for half in (4, 2, 1):
+            order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [(lane + half) % LANES for lane in range(LANES)])
+            value = self.builder.fadd(value, self.builder.shuffle_vector(value, undefined, order))
+        return self.builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 
     def rows(self, start, step):
         """Return the offsets of eight rows that lie `step` apart."""
@@ -339,3 +349,34 @@ def add_outer(_, sums, start, step, batch, left, right, capacity, n):
 def subtract_outer(_, sums, start, step, batch, left, right, capacity, n):
     """``sums[start + step i + 8 j + lane] -= Σ_k batch[left + i, k, lane] * batch[right + j, k, lane]``, fused."""
     return _outer(sums, batch, -1)
+
+
+@operation
+def add_symmetric(_, product, row, matrix, start, step, direction, n):
+    """Add the products of `SYMMETRIC_ROWS` rows below the diagonal, and of the same entries above it.
+
+    ``product[8 k + lane] += Σ_i matrix[start + step i + 8 k + lane] * direction[row + i]`` and
+    ``product[row + i] += Σ_k,lane matrix[start + step i + 8 k + lane] * direction[8 k + lane]``, for k below `n`.
+    """
+
+    def generate(context, builder, signature, args):
+        v, eight = Vectors(context, builder, signature, args), _uint64(context, LANES)
+        own = [builder.add(args[1], _uint64(context, i)) for i in range(SYMMETRIC_ROWS)]
+        starts = [builder.add(args[3], builder.mul(args[4], _uint64(context, i))) for i in range(SYMMETRIC_ROWS)]
+        factors = [v.broadcast(builder.load(v.pointer(5, place))) for place in own]
+        zero = ir.Constant(ir.VectorType(v.element(2), LANES), None)
+        totals = [cgutils.alloca_once_value(builder, zero) for _ in own]
+        with cgutils.for_range(builder, args[6]) as loop:
+            column = builder.mul(loop.index, eight)
+            partners, above = v.load(5, column), v.load(0, column)
+            for begin, factor, total in zip(starts, factors, totals, strict=True):
+                entries = v.load(2, builder.add(begin, column))
+                above = builder.fadd(above, builder.fmul(entries, factor))
+                builder.store(builder.fadd(builder.load(total), builder.fmul(entries, partners)), total)
+            v.store(above, 0, column)
+        for place, total in zip(own, totals, strict=True):
+            pointer = v.pointer(0, place)
+            builder.store(builder.fadd(builder.load(pointer), v.sum(builder.load(total))), pointer)
+        return context.get_dummy_value()
+
+    return types.void(product, types.uint64, matrix, types.uint64, types.uint64, direction, types.uint64), generate

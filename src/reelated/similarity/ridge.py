@@ -7,14 +7,16 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.parallel import Progress, ordered_parallel_map, parallel_for, split_by_cost
+from reelated.parallel import Progress, ordered_parallel_map, parallel_for, shared_pool, split_by_cost
 from reelated.similarity.csr import as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
 
 SLICE = 2e8
 """Operations of one slice of work: about a third of a second."""
 BLOCK = 512
-"""Rows inverted at a time."""
+"""Rows inverted at a time, at most."""
+MIN_BLOCK = 128
+"""Rows inverted at a time, unless there are fewer: smaller products of matrices are slow."""
 MAX_GRAM_BYTES = 3_000_000_000
 """The maximum size of a full Gram matrix where each item has only a few candidates."""
 MAX_RATINGS = 30_000
@@ -176,25 +178,41 @@ def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
     Only the lower triangle is read. Each block of rows is swept (Goodnight 1979, "A tutorial on the sweep operator", by
     blocks): n³ multiplications and additions in all, as many as with Cholesky factors.
     """
-    n = len(matrix)
-    blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+    from threadpoolctl import threadpool_limits
+
+    n, size = len(matrix), min(BLOCK, max(len(matrix) // 8, MIN_BLOCK))
+    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     for block in blocks:  # np.linalg.inv reads both triangles of a diagonal block
         _mirror(matrix[block, block])
-    for number, pivot in enumerate(blocks):
-        panel = np.concatenate([matrix[pivot, : pivot.stop], matrix[pivot.stop :, pivot].T], axis=1)
-        inverse = np.linalg.inv(matrix[pivot, pivot])
-        swept = inverse @ panel
-        for rows in blocks:
-            if rows != pivot:
-                matrix[rows, : rows.stop] -= panel[:, rows].T @ swept[:, : rows.stop]
-        matrix[pivot, : pivot.stop] = swept[:, : pivot.stop]
-        matrix[pivot.stop :, pivot] = swept[:, pivot.stop :].T
-        matrix[pivot, pivot] = -inverse
-        if progress:
-            progress((number + 1) / len(blocks))
+    # one thread of BLAS for each block of rows: its own threads spin while they wait, and may change the last bits
+    with threadpool_limits(1, "blas"), shared_pool():
+        for number, pivot in enumerate(blocks):
+            _sweep(matrix, blocks, pivot)
+            if progress:
+                progress((number + 1) / len(blocks))
     np.negative(matrix, out=matrix)
     for block in blocks:
         matrix[block, block.stop :] = matrix[block.stop :, block].T
+
+
+def _sweep(matrix: npt.NDArray[Any], blocks: list[slice], pivot: slice) -> None:
+    """Sweep one block of the lower triangle."""
+    panel = np.concatenate([matrix[pivot, : pivot.stop], matrix[pivot.stop :, pivot].T], axis=1)
+    inverse, swept = np.linalg.inv(matrix[pivot, pivot]), np.empty_like(panel)
+
+    def multiply(start: int, _: int) -> None:
+        np.matmul(inverse, panel[:, blocks[start]], out=swept[:, blocks[start]])
+
+    def subtract(start: int, _: int) -> None:
+        rows = blocks[-1 - start]  # the longest first
+        if rows != pivot:
+            matrix[rows, : rows.stop] -= panel[:, rows].T @ swept[:, : rows.stop]
+
+    for task in (multiply, subtract):
+        parallel_for(task, [(k, k + 1) for k in range(len(blocks))])
+    matrix[pivot, : pivot.stop] = swept[:, : pivot.stop]
+    matrix[pivot.stop :, pivot] = swept[:, pivot.stop :].T
+    matrix[pivot, pivot] = -inverse
 
 
 def _mirror(block: npt.NDArray[Any]) -> None:
