@@ -63,14 +63,14 @@ def waterfall(why, axis, most=7):
     if rest := parts[most:]:
         steps.append((f"{len(rest)} more", sum(part.contribution for part in rest)))
     if abs(why.clip) > 1e-5:
-        steps.append(("cut to the scale", why.clip))
+        steps.append(("clipped to the scale", why.clip))
     level, levels = why.base, [why.base]
     for y, (_, change) in enumerate(steps, 1):
         axis.barh(y, change, left=level, color=BLUE if change > 0 else ORANGE)
         level += change
         levels.append(level)
     axis.plot([why.base, level], [0, len(steps) + 1], "o", color="black")
-    axis.set_yticks(range(len(steps) + 2), ["to start from", *(name for name, _ in steps), "predicted"])
+    axis.set_yticks(range(len(steps) + 2), ["base", *(name for name, _ in steps), "predicted"])
     axis.invert_yaxis()
     room = 0.06 * max(np.ptp(levels), 0.01)
     axis.set_xlim(min(levels) - room, max(levels) + room)
@@ -97,9 +97,9 @@ plt.show()
 # %%
 row = best[-1]
 why = rec.explain(user_id=user_id, item_id=row.item_id)
-print(f"{row.title}, place {why.rank}")
+print(f"{row.title}, rank {why.rank}")
 for change in why.without:
-    print(f"without {change.title}: from place {change.rank} to {change.new_rank}")
+    print(f"without {change.title}: from rank {change.rank} to {change.new_rank}")
 
 # %% [markdown]
 # The same by hand, for any change: what if the strongest reason had the lowest rating? The ratings are passed as those
@@ -112,8 +112,8 @@ before = rec.explain(None, row.item_id, ratings=own)
 strongest = before.contributions[0]
 own[strongest.item_id] = data.ratings.scale.low
 after = rec.explain(None, row.item_id, ratings=own)
-print(f"{row.title}: score {before.value:.3f}, place {before.rank}")
-print(f"with {data.ratings.scale.low:g} for {strongest.title}: score {after.value:.3f}, place {after.rank}")
+print(f"{row.title}: score {before.value:.3f}, rank {before.rank}")
+print(f"with {data.ratings.scale.low:g} for {strongest.title}: score {after.value:.3f}, rank {after.rank}")
 assert after.value <= before.value  # a lower star never raises the score of a positively linked movie
 
 # %% [markdown]

@@ -13,6 +13,8 @@ settings.register_profile("reelated", deadline=None)  # the first call of a kern
 settings.load_profile("reelated")
 
 PROJECT = Path(__file__).parents[1]
+HERE = "http://127.0.0.1:8000"
+EVIL = "'\"><script>alert(1)</script><img src=x onerror=alert(2)><b>bold</b>"
 SLOWEST = ("spark", "models", "browser", "web", "examples", "cli", "docs", "serve", "evaluation", "benchmarks")
 """Files that start first on several workers; a worker takes whole files."""
 if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers share the cores; before NumPy is imported
@@ -89,6 +91,84 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=program, args=as_root)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def _served_sample(tmp_path_factory, sample):
+    """A folder with a store of the sample and one item with a malicious title and genre, a model of it, and its map."""
+    from reelated.refit import Versions, refit
+    from reelated.store import Store
+
+    folder = tmp_path_factory.mktemp("served")
+    store = Store(f"sqlite:///{folder}/store.db").upgrade()
+    store.import_data(sample, "sample")
+    store.put_item(66_666, EVIL, 1999, ["<i>Horror</i>"])
+    for user_id in range(1, 43):
+        store.rate(user_id, 66_666, 1 + user_id % 5)
+    refit(store, Versions(folder / "models"))
+    store.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(_served_sample, tmp_path_factory):
+    """The URL of a store with the sample, and the folder of its models; a copy for each file of tests."""
+    folder = shutil.copytree(_served_sample, tmp_path_factory.mktemp("place") / "served")
+    return f"sqlite:///{folder}/store.db", str(folder / "models")
+
+
+@pytest.fixture(scope="module")
+def address(place):
+    """The address of a service on `place`, in a process of its own."""
+    from service.process import Server
+
+    server = Server(*place)
+    yield f"http://{server.address}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def app(place):
+    """The service on `place` in this process, without a key and without refits."""
+    from fastapi.testclient import TestClient
+
+    from reelated.web import ServiceOptions, create_app
+
+    created = create_app(ServiceOptions(*place, refit_after=10**9, refit_every=10**6, poll=0.05))
+    with TestClient(created, HERE):
+        yield created
+
+
+@pytest.fixture
+def visitor(app):
+    """A browser without scripts and with its own cookies."""
+    from fastapi.testclient import TestClient
+
+    return TestClient(app, HERE, raise_server_exceptions=False, headers={"Accept": "text/html"})
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Return a function that opens a page as a new visitor; errors of a page fail the test at its end."""
+    contexts, trouble = [], []
+
+    def open_(path="/", **how):
+        how = {"base_url": address, "viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"} | how
+        context = chromium.new_context(**how)
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("dialog", lambda dialog: trouble.append(dialog.message))
+        page.on("request", lambda sent: None if sent.url.startswith(how["base_url"]) else trouble.append(sent.url))
+        page.on("console", lambda line: trouble.append(line.text) if "Content Security" in line.text else None)
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert trouble == []
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

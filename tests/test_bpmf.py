@@ -479,7 +479,7 @@ def test_a_recommender_passes_genres_and_returns_the_predicted_ratings(rec):
                 row.predicted_rating, abs=1e-5
             )
             assert {part.common_raters for part in told.contributions} == {None}
-            assert "to start from" in repr(told)
+            assert "base" in repr(told)
     assert [row.user_id for row in rec.recommend(item_id=2, n=3, by="rating")]
     assert rec.recommend(ratings={3: 5}, n=2, by="rating")[0].predicted_rating
 

@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
 import reelated
+from conftest import EVIL
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from service.process import Server
 
-EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 PAGES = (
     "/", "/?query=alein", "/?wall=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
     "/items/50", "/items/50?audience", "/items/66666", "/users", "/users/300", "/how", "/taste",
@@ -31,22 +31,6 @@ DESK, PHONE, WALL = ({"width": w, "height": h} for w, h in ((1280, 900), (360, 7
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, sample, chromium):
-    """The service on the sample and one item with a malicious title."""
-    file = tmp_path_factory.mktemp("browser") / "store.db"
-    store = Store(f"sqlite:///{file}").upgrade()
-    store.import_data(sample, "sample")
-    store.put_item(66_666, EVIL, 1999, ["<i>Horror</i>"])
-    for user_id in range(1, 40):
-        store.rate(user_id, 66_666, 1 + user_id % 5)
-    refit(store, Versions(file.with_name("models")))
-    store.close()
-    server = Server(f"sqlite:///{file}", file.with_name("models"))
-    yield f"http://{server.address}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def half_star_address(tmp_path_factory, chromium):
     """The service on the sample with half stars."""
     folder = tmp_path_factory.mktemp("half-stars")
@@ -57,29 +41,6 @@ def half_star_address(tmp_path_factory, chromium):
     server = Server(f"sqlite:///{folder}/store.db", folder / "models")
     yield f"http://{server.address}"
     server.stop()
-
-
-@pytest.fixture
-def visit(chromium, address):
-    """Return a function that opens a page as a new visitor; errors of a page fail the test at its end."""
-    contexts, trouble = [], []
-
-    def open_(path="/", **how):
-        how = {"base_url": address, "viewport": DESK, "reduced_motion": "reduce"} | how
-        context = chromium.new_context(**how)
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("dialog", lambda dialog: trouble.append(dialog.message))
-        page.on("console", lambda line: trouble.append(line.text) if "Content Security" in line.text else None)
-        page.goto(path)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert trouble == []
 
 
 def rate(page, stars, tile=0):
@@ -391,6 +352,15 @@ def test_names_of_genres_and_decades_take_one_line_on_the_narrowest_phone(visit)
         })""")
         assert set(lines) == {1}, path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_the_whole_menu_is_visible_on_the_narrowest_phone_and_keeps_its_names(visit):
+    page = visit(viewport={"width": 320, "height": 640})
+    links = page.locator("nav a")
+    assert links.evaluate_all("all => all.every(one => one.getBoundingClientRect().right <= innerWidth)")
+    assert len({box["y"] for box in (link.bounding_box() for link in links.all())}) == 1
+    for name in ("Rate", "Your list", "Your stars", "Your taste", "Map", "Users", "How it works"):
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
 
 
 def test_half_stars_fit_the_narrowest_phone_and_are_large_enough(visit, half_star_address):

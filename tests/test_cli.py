@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import numba
 import numpy as np
 import polars as pl
 import pytest
@@ -23,6 +22,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import reelated
+from reelated._kernels.kernel import Kernel
 from reelated.cli import progress as progress_bars
 from reelated.cli import sources
 from reelated.cli.batch import write_batch
@@ -31,7 +31,7 @@ from reelated.cli.progress import working
 from reelated.cli.words import TERMINAL
 from reelated.data import cache_folder
 from reelated.errors import DataWarning, InputError
-from reelated.models import EASE, ItemKNN, Popularity
+from reelated.models import EASE, MODELS, BiasModel, ItemKNN, Popularity
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, textbook
 
@@ -365,16 +365,43 @@ def test_settings_are_passed_to_the_ranking_model():
     expected = Recommender(ranker).fit(reelated.read("sample")).recommend(42)
     args = ("weighting=bm25", "n_neighbors=7", "shrinkage=.5", "positive_only=False")
     settings = [word for setting in args for word in ("--set", setting)]
-    assert rows("recommend", "sample", "--user", 42, *settings, "--model", "item-knn") == plain(expected)
+    assert rows("recommend", "sample", "--user", 42, *settings, "--ranker", "item-knn") == plain(expected)
     every = Recommender(ItemKNN("jaccard", n_neighbors=None, shrinkage=10)).fit(reelated.read("sample"))
-    args = ("--model", "item-knn", "--set", "similarity=jaccard", "--set", "n_neighbors=None", "--set", "shrinkage=10")
+    args = ("--ranker", "item-knn", "--set", "similarity=jaccard", "--set", "n_neighbors=None", "--set", "shrinkage=10")
     assert rows("recommend", "sample", "--user", 42, *args) == plain(every.recommend(42))
     custom = Recommender(EASE(l2=30, n_candidates=50), recency_half_life=None).fit(reelated.read("sample"))
     args = ("--set", "l2=30", "--set", "n_candidates=50", "--set", "recency_half_life=none")
     assert rows("recommend", "sample", "--user", 42, *args) == plain(custom.recommend(42))
     known = Recommender(Popularity(), recency_floor=0.1).fit(reelated.read("sample"))
-    args = ("--model", "popularity", "--set", "recency_floor=.1")
+    args = ("--ranker", "popularity", "--set", "recency_floor=.1")
     assert rows("recommend", "sample", "--user", 42, *args) == plain(known.recommend(42))
+
+
+@pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+@pytest.mark.parametrize("role", ["ranker", "rater"])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_accepted_in_its_role_or_refused_by_name(name, role, table):
+    args = ("recommend", table, "--user", "ann", f"--{role}", name)
+    try:
+        expected = Recommender(**{role: MODELS[name]()}).fit(reelated.read(table)).recommend("ann")
+    except InputError:
+        message = run(*args, code=2).stderr
+        assert f"Invalid value for '--{role}':" in message
+        assert f"'{name}' is not one of" in message
+    else:
+        assert rows(*args) == plain(expected)
+
+
+@pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+def test_settings_of_the_rater_begin_with_its_role(table):
+    expected = Recommender(None, BiasModel(reg_user=3, reg_item=2)).fit(reelated.read(table)).recommend("ann")
+    args = ("--ranker", "none", "--rater", "bias", "--set", "rater__reg_user=3", "--set", "rater__reg_item=2")
+    assert rows("recommend", table, "--user", "ann", *args) == plain(expected)
+    without = rows("recommend", table, "--user", "ann", "--rater", "none")
+    assert {row["predicted_rating"] for row in without} == {None}
+    output = run("recommend", table, "--user", "ann", "--rater", "bias", "--set", "rater__n_factors=3", code=1)
+    assert "--set 'rater__n_factors': expected a setting of bias: rater__max_memory" in output
+    assert "To set it, give --rater bpmf." in " ".join(output.split())
 
 
 def test_a_saved_model_is_a_source(model, rec):
@@ -593,7 +620,7 @@ BAD = {
         "sample",
         "--user",
         "42",
-        "--model",
+        "--ranker",
         "item-knn",
         "--set",
         "similarity=cosin",
@@ -601,21 +628,21 @@ BAD = {
     ("recommend", "sample", "--user", "42", "--set", "similarity=jaccard"): (
         "--set 'similarity': expected a setting of ease: dropout, dtype, item_normalization, l2, max_memory, "
         "min_weight, n_candidates, n_neighbors, user_normalization, recency_floor, recency_half_life. To set it, give "
-        "--model item-knn."
+        "--ranker item-knn."
     ),
     (
         "recommend",
         "sample",
         "--user",
         "42",
-        "--model=item-knn",
+        "--ranker=item-knn",
         "--set",
         "weighting=bm25",
         "--set",
         "similarity=jaccard",
     ): ("--set weighting='bm25': with similarity='jaccard', ratings cannot be weighted. Use --set similarity"),
     ("recommend", "sample", "--user", "42", "--preset", "textbook", "--set", "shrinkage=1"): (
-        "--preset textbook has fixed models and settings: leave out --model and --set."
+        "--preset textbook has fixed models and settings: leave out --ranker, --rater and --set."
     ),
     ("recommend", "sample", "--user", "42", "--max-memory", "1KB"): "--max-memory '1KB': the fit may need ",
     ("recommend", "sample", "--user", "42", "--max-memory", "x"): "--max-memory 'x': expected a size such as '2GB'",
@@ -693,7 +720,7 @@ WRONG = [
     ("recommend", "sample", "--user", "42", "-n", "ten"),
     ("recommend", "sample", "--user", "42", "--by", "stars"),
     ("recommend", "sample", "--user", "42", "--preset", "best"),
-    ("recommend", "sample", "--user", "42", "--model", "svd"),
+    ("recommend", "sample", "--user", "42", "--ranker", "svd"),
     ("recommend", "sample", "--user", "42", "--duplicates", "all"),
     ("recommend", "sample", "--usr", "42"),
     ("predict", "sample", "--item", "134"),
@@ -840,18 +867,28 @@ def test_recommend_works_without_a_cache_folder(tmp_path):
 COMPILING = "Compiling the engine, once: this takes some seconds.\n"
 
 
-def test_a_note_about_compilation_is_printed_only_when_compiling(capsys):
-    double = numba.njit(lambda x: 2 * x)
+def freshly_made(monkeypatch, cache):
+    """Return a kernel as at the start of a process, with an empty cache."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache))
+    return Kernel(lowest_of)
+
+
+def lowest_of(a, b):
+    return min(a, b)
+
+
+def test_a_note_about_compilation_is_printed_only_when_compiling(capsys, monkeypatch, tmp_path):
+    kernel = freshly_made(monkeypatch, tmp_path)
     with working():
         pass
     assert capsys.readouterr().err == ""
     with working() as progress:
         progress(0.5)
-        double(1)
-        double(1.0)  # compiled once more: one line is enough
+        assert kernel(1, 2) == 1
+        assert kernel(1.0, 2.0) == 1  # compiled once more: one line is enough
     assert capsys.readouterr().err == COMPILING
     with working():
-        double(1)
+        kernel(1, 2)
     assert capsys.readouterr().err == ""
 
 
@@ -863,11 +900,11 @@ def test_a_second_run_compiles_nothing(tmp_path):
     assert "ompil" not in done.stderr
 
 
-def test_the_progress_bar_keeps_its_width_below_the_compiler_note(monkeypatch):
+def test_the_progress_bar_keeps_its_width_below_the_compiler_note(monkeypatch, tmp_path):
     screen = Console(file=io.StringIO(), width=80, force_terminal=True)
     monkeypatch.setattr(progress_bars, "errors", screen)
     with working("Evaluating default") as progress:
-        numba.njit(lambda x: x - 1)(1)
+        freshly_made(monkeypatch, tmp_path)(1, 2)
         progress(0.4)
         time.sleep(0.3)  # the bar is drawn ten times a second
     lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen.file.getvalue()).replace("\r", "\n").splitlines()

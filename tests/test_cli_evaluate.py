@@ -42,7 +42,7 @@ def test_options_select_split_length_target_and_model(sample):
         "sample", "--split", "within-items", "--seed", 3, "--target", "users", "-n", 5, "--preset", "textbook"
     )
     assert output == evaluate(textbook(), within_items(sample, seed=3), 5, target="users").to_dicts()
-    output = measures("sample", "--split", "last", "--model", "item-knn", "--set", "n_neighbors=20")
+    output = measures("sample", "--split", "last", "--ranker", "item-knn", "--set", "n_neighbors=20")
     assert output == evaluate(Recommender(ItemKNN(n_neighbors=20)), leave_last_out(sample)).to_dicts()
 
 
@@ -55,12 +55,12 @@ def test_both_kinds_of_relevance_are_columns_with_intervals():
 
 
 def test_popularity_has_no_errors_of_predicted_ratings(shared_data):
-    asked = "sample", "--model", "popularity"
+    asked = "sample", "--ranker", "popularity"
     shown = run(*asked).stdout
     assert "nDCG@10" in shown
     assert all(measure not in shown for measure in ("RMSE", "MAE", "80 %"))
     assert {"rmse", "mae", "interval_coverage"}.isdisjoint(row["measure"] for row in measures(*asked))
-    asked = shared_data / "ml-100k.zip", "--protocol", "ml100k-folds", "--model", "popularity"
+    asked = shared_data / "ml-100k.zip", "--protocol", "ml100k-folds", "--ranker", "popularity"
     (output,) = json.loads(run(*asked, "--json").stdout)
     assert output["protocol"]["ours"] == {"RMSE": None, "MAE": None}
     assert "Reelated: popularity" in run(*asked).stdout

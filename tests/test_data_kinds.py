@@ -89,6 +89,54 @@ def test_part_files_are_one_table(tmp_path, names):
     pl.DataFrame({"user": [1], "item": [2], "rating": [3]}).write_parquet(tmp_path / "0.parquet")
 
 
+def test_the_netflix_prize_as_it_was_distributed(tmp_path):
+    put(
+        tmp_path,
+        movie_titles__txt=b"1,2003,Dinosaur Planet\n2,2004,Part One, Two\n",
+        probe__txt="1:\n7\n2:\n8\n",
+        qualifying__txt="1:\n7,2005-12-19\n",
+        README="The files",
+        training_set___mv_0000001__txt="1:\n7,3,2005-09-06\n8,5,2005-05-13\n",
+        training_set___mv_0000002__txt="2:\n7,4,2005-09-05\n",
+        training_set___mv_0000003__txt="3:\n8,1,2005-09-07\n",
+    )
+    data = read(tmp_path)
+    assert data.ratings.to_polars().select("user_id", "item_id", "rating").rows() == [
+        (7, 1, 3.0), (7, 2, 4.0), (8, 1, 5.0), (8, 3, 1.0),
+    ]  # fmt: skip
+    assert data.items.select("title", "year").rows() == [
+        ("Dinosaur Planet", 2003),
+        ("Part One, Two", 2004),
+        ("Item 3", None),
+    ]
+    assert sum("layout of the Netflix Prize" in note for note in data.notes) == 1  # 17,770 files have one note
+    assert any("and so 2 other parts" in note for note in data.notes)
+
+
+def test_a_folder_without_ratings_is_described_by_its_own_tables(tmp_path):
+    put(tmp_path, a__csv="x,y\n1,2\n", b__csv="x,z\n1,2\n", sub___c__csv="v,w\n1,2\n", sub___d__csv="v,u\n1,2\n")
+    with pytest.raises(InputError, match=r"several tables \('a.csv', 'b.csv'\)"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "links", ["movieId,imdbId,tmdbId\n10,0112792,99\n20,0033563,10\n", "movieId,imdbId\n10,0112792\n20,33563\n"]
+)
+def test_a_table_of_links_leads_from_the_ratings_to_the_catalogue(tmp_path, links):
+    with_tmdb = "tmdbId" in links
+    ids = {"Jumanji": 99, "Dumbo": 10} if with_tmdb else {"Jumanji": "tt0112792", "Dumbo": "tt0033563"}
+    catalogue = "id,title,genre\n" + "".join(f"{id_},{title},Drama\n" for title, id_ in ids.items())
+    put(tmp_path, ratings__csv=RATINGS, links__csv=links, movies_metadata__csv=catalogue)
+    data = read(tmp_path)
+    assert data.items.select("item_id", "title").rows() == [(10, "Jumanji"), (20, "Dumbo")]
+    assert any(f"its ids as {'tmdb' if with_tmdb else 'imdb'}_id" in note for note in data.notes)
+
+
+def test_links_leave_a_catalogue_alone_that_has_the_ids_of_the_ratings(tmp_path):
+    put(tmp_path, ratings__csv=RATINGS, links__csv="movieId,tmdbId\n10,20\n20,10\n", items__csv=ITEMS)
+    assert read(tmp_path).items["title"].to_list() == ["The Matrix", "Up"]
+
+
 def test_a_catalogue_beside_the_ratings_never_stops_reading(tmp_path):
     put(tmp_path, ratings__csv=RATINGS, movies__csv='item,title\n10,"Alien\n20,Up\n30\n')
     data = read(tmp_path)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated._kernels import CSR, ScoreParams, SimilarityFormula, csr, numba_config, packaged_code, topk
+from reelated._kernels import CSR, ScoreParams, SimilarityFormula, code_cache, csr, packaged_code, topk
 from reelated._kernels.local_ridge import System, conjugate_gradients
 from reelated.similarity import as_csc, as_kernel_csr, sizes_and_norms
 
@@ -173,8 +173,7 @@ def test_a_kernel_csr_does_not_copy_its_arrays():
     assert CSR(*arrays).data is arrays[2]
 
 
-KEY = "signature", ("triple", "processor", "+sse2"), ("bytecode", "")
-OTHER = "other signature", *KEY[1:]
+KINDS, OTHER = (int,), (int, float)
 READ_ONLY_SCRIPT = """
 import numpy as np
 from reelated import _kernels
@@ -250,7 +249,7 @@ def test_damaged_compiled_code_is_compiled_again(compiled_cache, tmp_path, chang
     done = run_with_cache(folder)
     assert (done.returncode, done.stdout.strip()) == (0, "[1, 2]"), done.stderr
     for file in files:
-        assert numba_config._verified(file)
+        assert code_cache._verified(file)
 
 
 def test_compiled_code_is_loaded_from_the_cache(compiled_cache):
@@ -259,46 +258,50 @@ def test_compiled_code_is_loaded_from_the_cache(compiled_cache):
     assert {file: file.stat().st_mtime_ns for file in compiled_cache.rglob("*.nb?")} == before
 
 
-def test_a_full_disk_does_not_prevent_a_compiled_kernel(monkeypatch, tmp_path):
-    files = numba_config.KernelFiles(str(tmp_path), "f")
-    files.save(KEY, [1, 2])
-    assert files.load(KEY) == [1, 2]
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """The folder of the cache, which is empty."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    return tmp_path / "reelated"
+
+
+def cached(kernel="f", kinds=KINDS):
+    return code_cache.load(kernel, kinds, bytes)
+
+
+def test_a_full_disk_does_not_prevent_a_compiled_kernel(monkeypatch, folder):
+    code_cache.save("f", KINDS, b"code")
+    assert cached() == b"code"
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    files.save(OTHER, [3])
-    assert files.load(KEY) == [1, 2]
-    assert files.load(OTHER) is None
-    assert len(list(tmp_path.iterdir())) == 1
+    code_cache.save("f", OTHER, b"more")
+    assert (cached(), cached("f", OTHER)) == (b"code", None)
+    assert len(list(folder.iterdir())) == 1
 
 
-def test_two_processes_that_compile_at_once_keep_each_others_code(tmp_path):
-    one, other = (numba_config.KernelFiles(str(tmp_path), "f") for _ in range(2))
-    one.save(KEY, [1])
-    other.save(OTHER, [2])
-    one.save(KEY, [1])
-    assert (other.load(KEY), one.load(OTHER)) == ([1], [2])
-    another = numba_config.KernelFiles(str(tmp_path), "g")
-    assert another.load(KEY) is None
+def test_code_for_each_kernel_and_kinds_of_arguments_has_its_own_file(folder):
+    for kinds, code in ((KINDS, b"1"), (OTHER, b"2"), (KINDS, b"1")):
+        code_cache.save("f", kinds, code)
+    assert (cached(), cached("f", OTHER), cached("g")) == (b"1", b"2", None)
 
 
-def test_code_for_another_processor_or_numba_is_not_loaded(monkeypatch, tmp_path):
-    files = numba_config.KernelFiles(str(tmp_path), "f")
-    files.save(KEY, [1])
-    assert files.load((KEY[0], ("triple", "another", "+sse2"), KEY[2])) is None
-    monkeypatch.setattr(packaged_code, "toolchain", lambda: ("3.11", "another", "sources"))
-    assert files.load(KEY) is None
+@pytest.mark.parametrize("part", ["processor", "toolchain"])
+def test_code_for_another_processor_or_compiler_is_not_loaded(monkeypatch, folder, part):
+    code_cache.save("f", KINDS, b"code")
+    own = getattr(packaged_code, part)()
+    monkeypatch.setattr(packaged_code, part, lambda: (own[0], "another", own[2]))
+    assert cached() is None
 
 
-def test_code_of_other_sources_is_deleted_and_current_code_stays(tmp_path):
-    stale = [tmp_path / name for name in ("a.f-1.py311.nbi", "a.f-1.py311.1.nbc", "a.f-1.py311.00.00.part", "x.nbc")]
+def test_code_of_other_sources_is_deleted_and_current_code_stays(folder):
+    folder.mkdir()
+    stale = [folder / name for name in ("a.f-1.py311.nbi", "a.f-1.py311.1.nbc", "a.f.00.00.part", "x.nbc")]
     for file in stale:
         file.write_bytes(b"")
-    files = numba_config.KernelFiles(str(tmp_path), "a.f-1.py311")
-    files.save(KEY, [1])
-    numba_config.drop_stale_cache(str(tmp_path))
+    code_cache.save("f", KINDS, b"code")
     assert [file for file in stale if file.exists()] == []
-    assert files.load(KEY) == [1]
-    numba_config.drop_stale_cache(str(tmp_path / "nowhere"))
+    assert cached() == b"code"
+    code_cache.drop_stale(folder / "nowhere")

@@ -11,17 +11,13 @@ from axe_playwright_python.sync_playwright import Axe
 from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 
+from conftest import EVIL, HERE
 from reelated.map import ItemMap
 from reelated.map.groups import groups_of
 from reelated.ratings import Ids
-from reelated.refit import Versions, refit
-from reelated.store import Store
-from reelated.web import ServiceOptions, create_app
+from reelated.refit import Versions
 from reelated.web.map_data import SIDE, MapData
-from service.process import Server
 
-HERE = "http://127.0.0.1:8000"
-EVIL = "'\"><script>alert(1)</script><img src=x onerror=alert(2)>"
 STAR_WARS, ODD = 134, 66_666
 COLOURS = """() => {
     const canvas = document.querySelector('canvas'), pen = canvas.getContext('2d');
@@ -33,33 +29,6 @@ COLOURS = """() => {
     return seen;
 }"""
 """A script that counts the pixels of each colour on the canvas."""
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory, sample):
-    """A store with the sample and one item with a malicious title, a model of it, and its map."""
-    file = tmp_path_factory.mktemp("map") / "store.db"
-    store = Store(f"sqlite:///{file}").upgrade()
-    store.import_data(sample, "sample")
-    store.put_item(ODD, EVIL, 1999, ["<i>Horror</i>"])
-    for user_id in range(1, 40):
-        store.rate(user_id, ODD, 1 + user_id % 5)
-    refit(store, Versions(file.with_name("models")))
-    store.close()
-    return f"sqlite:///{file}", str(file.with_name("models"))
-
-
-@pytest.fixture(scope="module")
-def app(place):
-    created = create_app(ServiceOptions(*place, refit_after=10**9, refit_every=10**6, poll=0.05))
-    with TestClient(created, HERE):
-        yield created
-
-
-@pytest.fixture
-def visitor(app):
-    """A browser without scripts."""
-    return TestClient(app, HERE, raise_server_exceptions=False, headers={"Accept": "text/html"})
 
 
 def test_the_map_data_has_every_item_the_most_rated_first(visitor, app, place):
@@ -178,39 +147,18 @@ def test_titles_are_escaped(visitor):
     assert visitor.get("/api/map").headers["content-type"] == "application/json"
 
 
-@pytest.fixture(scope="module")
-def address(place, chromium):
-    server = Server(*place)
-    yield f"http://{server.address}"
-    server.stop()
-
-
 @pytest.fixture
-def visit(chromium, address):
-    """Return a function that opens the map as a new visitor; errors of the page fail the test at its end."""
-    contexts, trouble = [], []
+def visit(visit):
+    """Return a function that opens the map as a new visitor, and waits until it is drawn."""
 
     def open_(path="/map", ready=True, **how):
-        context = chromium.new_context(
-            base_url=address, **{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"} | how
-        )
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("dialog", lambda dialog: trouble.append(dialog.message))
-        page.on("request", lambda asked: None if asked.url.startswith(address) else trouble.append(asked.url))
-        page.on("console", lambda line: trouble.append(line.text) if "Content Security" in line.text else None)
-        page.goto(path)
+        page = visit(path, **how)
         if ready:
             expect(page.locator("canvas[data-ready]")).to_be_visible()
             settled(page)
         return page
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert trouble == []
+    return open_
 
 
 def settled(page):

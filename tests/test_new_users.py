@@ -101,7 +101,7 @@ def test_a_rater_without_a_posterior_has_no_coverage_and_no_rater_is_an_error(da
 def test_the_command_prints_a_row_for_each_number_of_ratings(data, tmp_path):
     path = tmp_path / "ratings.csv"
     data.ratings.to_polars().select("user_id", "item_id", "rating").write_csv(path)
-    asked = ["evaluate", str(path), "--protocol", "new-users", "--model", "item-knn"]
+    asked = ["evaluate", str(path), "--protocol", "new-users", "--ranker", "item-knn"]
     result = CliRunner().invoke(app, [*asked, "--json"])
     (printed,) = json.loads(result.stdout)
     assert [row["n_given"] for row in printed["rows"]] == [0, 1, 3, 5, 10, 20]

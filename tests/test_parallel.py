@@ -176,6 +176,18 @@ def test_the_number_of_threads_comes_from_numba(monkeypatch):
     assert parallel.n_threads() == 5
 
 
+def test_the_number_of_threads_is_the_same_without_numba(monkeypatch):
+    monkeypatch.setattr(parallel, "cpu_quota", lambda: 99)
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    cores = parallel.n_threads()
+    monkeypatch.delitem(sys.modules, "numba")
+    assert parallel.n_threads() == cores
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
+    assert parallel.n_threads() == 3
+    parallel.use_one_thread()
+    assert parallel.n_threads() == 1
+
+
 @pytest.mark.parametrize(
     ("cpu_max", "cores"),
     [

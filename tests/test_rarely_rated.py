@@ -55,8 +55,8 @@ def test_an_unrated_item_is_recommended_to_users_who_like_similar_items(rec):
         alike = rec.similar(item, n=5)
         assert {row.item_id for row in alike} <= set(kind)
         assert {row.common_raters for row in alike} == {0}
-        assert alike.heading.endswith("by similarity, from its genres and year: it has no ratings")
-        assert rec.audience(item).heading.endswith("by adjusted score, from its genres and year: it has no ratings")
+        assert alike.heading.endswith("by similarity, from its genres and year alone")
+        assert rec.audience(item).heading.endswith("by adjusted score, from its genres and year alone")
 
 
 def test_a_listed_unrated_item_is_marked_and_its_reasons_add_up(rec):

@@ -191,7 +191,7 @@ def test_an_explanation_prints_the_parts_and_their_sum(hostile):
     why = hostile.explain(2, 1)
     lines = repr(why).splitlines()
     assert all(line.isprintable() for line in lines)
-    assert lines[1].endswith("to start from")
+    assert lines[1].endswith("base")
     assert len(lines) == 2 + len(why.contributions) + len(why.without)
     assert why.to_dict()["contributions"][0]["item_id"] == why.contributions[0].item_id
     json.dumps(why.to_dict(), allow_nan=False)

@@ -126,6 +126,16 @@ def test_the_systemd_unit_uses_existing_options():
     assert set(re.findall(r"\bREELATED_[A-Z_]+", RUNNING)) - VARIABLES == set()
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_rates_the_exposure_of_the_unit_at_most_3(tmp_path):
+    unit = tmp_path / "reelated.service"
+    unit.write_text(block("ini", "[Service]").replace("/opt/reelated/bin/reelated", shutil.which("true")))
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=30", str(unit)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    assert "Overall exposure level" in result.stdout
+
+
 def restored(url):
     """Return user 1's ratings and the number of ratings in a restored store."""
     store = Store(url).upgrade()

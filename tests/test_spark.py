@@ -296,7 +296,7 @@ def test_empty_and_large_partitions_change_nothing(small, spark, tmp_path):
 
 def test_items_without_sampled_ratings_have_no_neighbours(small, tmp_path):
     _, _, frame = small
-    path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, most_of_a_user=1)
+    path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, max_ratings_per_user=1)
     assert Recommender.load(path).models_.rater.item_weights_.nnz == 0
 
 
@@ -403,7 +403,7 @@ def test_the_command_line_fits_and_recommends_on_a_cluster(ml100k, tmp_path):
     data, _ = ml100k
     ratings, model, lists = tmp_path / "ratings.parquet", tmp_path / "my.model", tmp_path / "lists.parquet"
     data.ratings.to_polars().write_parquet(ratings)
-    arguments = ["fit", str(ratings), "-o", str(model), "--model", "item-knn", "--set", "n_neighbors=20"]
+    arguments = ["fit", str(ratings), "-o", str(model), "--ranker", "item-knn", "--set", "n_neighbors=20"]
     result = CliRunner().invoke(app, [*arguments, "--engine", "spark"], env={"COLUMNS": "300"})
     assert result.exit_code == 0, result.output
     assert f"Saved to {model}" in result.stdout

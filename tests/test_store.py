@@ -304,7 +304,27 @@ def test_a_profile_holds_keys_ratings_and_times(small):
     assert (profile.ratings.tolist(), profile.times.tolist()) == ([5, 4], [5, 6])
     for item_id in (10, 20):
         small.unrate(1, item_id)
-    assert [len(part) for part in small.profile(1)[1:]] == [0, 0, 0]
+    assert [len(part) for part in small.profile(1)[2:]] == [0, 0, 0]
+
+
+def test_users_are_found_by_a_part_of_their_id(small):
+    for user in (12, 21, 3):
+        small.rate(user, 20, 4)
+    small.unrate(12, 20)
+    assert small.users_like("1") == [(1, 2), (21, 1), (12, 0)]
+    assert small.users_like("1", 1) == [(1, 2)]
+    assert small.users_like("%") == small.users_like("\0") == []
+    assert 12 not in dict(small.most_active())
+
+
+def test_keys_of_users_ascend_and_are_never_used_again(small):
+    last = small.last_user_key()
+    assert last == max(small.profile(user).user_key for user in (1, 2, 3))
+    small.rate(77, 20, 4)
+    assert small.profile(77).user_key == small.last_user_key() > last
+    small.forget(77)
+    small.rate(77, 20, 4)
+    assert small.profile(77).user_key > last + 1
 
 
 def test_a_rating_without_a_timestamp_has_none(store):

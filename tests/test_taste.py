@@ -10,31 +10,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from conftest import HERE
 from reelated.errors import InputError
-from reelated.refit import Versions, refit
-from reelated.store import Store
-from reelated.web import ServiceOptions, create_app
 from reelated.web.pages.taste import MAX_SHARED, pack, unpack
-
-HERE = "http://127.0.0.1:8000"
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory, sample):
-    file = tmp_path_factory.mktemp("taste") / "store.db"
-    store = Store(f"sqlite:///{file}").upgrade()
-    store.import_data(sample, "sample")
-    refit(store, Versions(file.with_name("models")))
-    store.close()
-    options = ServiceOptions(f"sqlite:///{file}", str(file.with_name("models")), refit_after=10**9, refit_every=10**6)
-    created = create_app(options)
-    with TestClient(created, HERE):
-        yield created
-
-
-@pytest.fixture
-def visitor(app):
-    return TestClient(app, HERE, headers={"Accept": "text/html"})
 
 
 def rate(visitor, **ratings):

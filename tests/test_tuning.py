@@ -84,6 +84,12 @@ def test_settings_that_cannot_be_combined_are_pruned(sample):
     assert trials.filter(~impossible)["value"].null_count() == 0
 
 
+@pytest.mark.parametrize("table", [{"user": [1] * 6 + [2] * 6 + [3] * 6, "item": list(range(6)) * 3}])
+def test_the_default_goal_fits_the_data(table, sample, quick):
+    assert tune(table, model="item-knn", trials=1).goal == "any"  # also from a table
+    assert tune(sample, model="item-knn", trials=1).goal == "liked"
+
+
 def test_progress_never_decreases_and_ends_at_1(sample, quick):
     calls = []
     tune(sample, model="item-knn", trials=4, progress=lambda done, best: calls.append((done, best)))
@@ -131,6 +137,6 @@ def test_the_terminal_prints_the_lines_that_use_the_settings(sample, quick):
     assert (output["settings"], output["python"], output["value"]) == (result.settings, result.python, result.value)
     shown = CliRunner().invoke(app, words).stdout
     (line,) = [line for line in shown.splitlines() if line.startswith("Terminal: reelated ")]
-    model, *settings = line.removeprefix("Terminal: reelated recommend sample --model ").split(" --set ")
+    model, *settings = line.removeprefix("Terminal: reelated recommend sample --ranker ").split(" --set ")
     assert (model, as_settings(settings)) == ("item-knn", result.settings)
     assert f"Python:   {result.python}" in shown

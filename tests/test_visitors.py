@@ -1,5 +1,7 @@
 """Visitors of the web page in the store: their data is separate from users and is erased completely."""
 
+import time
+
 import pytest
 
 import reelated
@@ -34,6 +36,20 @@ def test_ratings_within_one_second_keep_their_order(small):
     for item_id in (20, 40, 10, 20):
         small.visitor_rate("ann", item_id, 5)
     assert [row.item_id for row in small.visitor_ratings("ann")] == [20, 10, 40]
+
+
+def test_many_ratings_are_stored_at_once_the_last_one_as_the_latest_and_none_in_the_future(small):
+    small.visitor_rate("ann", 20, 1)
+    small.visitor_rate("ben", 20, 3)
+    small.visitor_rate_many("ann", {40: 2, 20: 5, 10: 4})
+    assert [(row.item_id, row.rating) for row in small.visitor_ratings("ann")] == [(10, 4), (20, 5), (40, 2)]
+    assert max(row.timestamp for row in small.visitor_ratings("ann")) <= time.time() + 2
+    assert rated(small, "ben") == {20: 3}
+    for ratings, error in (({10: 1, 99: 5}, UnknownId), ({10: 1, 20: 9}, InputError)):
+        with pytest.raises(error):
+            small.visitor_rate_many("ann", ratings)
+    small.visitor_rate_many("ann", {})
+    assert rated(small, "ann") == {10: 4, 20: 5, 40: 2}
 
 
 def test_an_invalid_rating_changes_nothing(small):

@@ -7,10 +7,6 @@ import shutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from reelated.refit import Versions, refit
-from reelated.store import Store
-from service.process import Server
-
 WAYS = {
     "mouse at a desk": {"viewport": {"width": 1280, "height": 900}},
     "touch on a phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True},
@@ -19,19 +15,6 @@ WAYS = {
 }
 expect.set_options(timeout=20_000)  # a busy machine
 STARS = (5, 4, 1, 5, 2, 3, 4, 5, 2, 4)
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory, sample):
-    """The service on the sample, with a map."""
-    file = tmp_path_factory.mktemp("walk") / "store.db"
-    store = Store(f"sqlite:///{file}").upgrade()
-    store.import_data(sample, "sample")
-    refit(store, Versions(file.with_name("models")))
-    store.close()
-    server = Server(f"sqlite:///{file}", file.with_name("models"))
-    yield f"http://{server.address}"
-    server.stop()
 
 
 @pytest.fixture(params=["chromium", "firefox"])

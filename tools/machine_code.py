@@ -2,9 +2,10 @@
 
 Usage: python tools/machine_code.py FOLDER
 
-The workload below records which kernels it calls with which types. Each instruction set then has a process that
-compiles these calls without running them, so any processor can build for all. How the archives are found and read:
-`reelated/_kernels/packaged_code.py`. The bytes depend only on the sources and on the versions of Python and numba.
+The workload below records which kernels it calls with which kinds of arguments. Each instruction set then has a
+process that compiles these calls without running them, so any processor can build for all. How the archives are found
+and read: `reelated/_kernels/packaged_code.py`. The bytes depend only on the sources and on the versions of Python,
+numba and LLVM.
 """
 
 import importlib
@@ -52,46 +53,30 @@ def workload():
 
 
 def record(target):
-    """Run the workload and write the kernels that it calls, with the types of the arguments."""
-    from numba.core.dispatcher import Dispatcher
+    """Run the workload and write the kernels that it calls, with the kinds of their arguments."""
+    from reelated._kernels.kernel import Kernel
 
-    calls, compile_for = {}, Dispatcher._compile_for_args
-
-    def recorded(self, *args, **options):
-        if self.py_func.__module__.startswith("reelated._kernels."):
-            types = tuple(self.typeof_pyval(value) for value in args)
-            calls[self.py_func.__module__, self.py_func.__name__, repr(types)] = types
-        return compile_for(self, *args, **options)
-
-    Dispatcher._compile_for_args = recorded
     workload()
-    target.write_bytes(pickle.dumps([(*key[:2], types) for key, types in sorted(calls.items())]))
+    modules = [module for name, module in sys.modules.items() if name.startswith("reelated._kernels.")]
+    kernels = {each.name: each for module in modules for each in vars(module).values() if isinstance(each, Kernel)}
+    calls = [
+        (each.py_func.__module__, each.py_func.__name__, kinds) for each in kernels.values() for kinds in each.entries
+    ]
+    target.write_bytes(pickle.dumps(sorted(calls, key=repr)))
 
 
 def compile_calls(calls, needed, target):
     """Compile recorded calls for the processor in NUMBA_CPU_NAME, and write the archive."""
-    from numba.core.serialize import dumps
+    from reelated._kernels import compiling, packaged_code
 
-    from reelated._kernels import numba_config, packaged_code
-
-    codes = {}
-
-    def keep(self, key, data):
-        # the annotated source, for people: it has paths and addresses, which differ from build to build
-        data = tuple("" if isinstance(part, str) else part for part in data)
-        codes[self.kernel, repr(key[0])] = packaged_code.member(self.kernel, key), key[1][0], dumps(data)
-
-    numba_config.KernelFiles.load = lambda *_: None
-    numba_config.KernelFiles.save = keep
-    kernels = [(getattr(importlib.import_module(module), name), types) for module, name, types in calls]
-    for kernel, types in kernels:
-        kernel.compile(types)
-    wanted = {(kernel._cache._cache_file.kernel, repr(types)) for kernel, types in kernels}
-    members = sorted(codes[function] for function in wanted)
+    kernels = [(getattr(importlib.import_module(module), name), kinds) for module, name, kinds in calls]
+    codes = {
+        packaged_code.member(kernel.name, kinds): compiling.object_code(kernel, kinds) for kernel, kinds in kernels
+    }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, _, code in members:
+        for name, code in sorted(codes.items()):
             file.writestr(zipfile.ZipInfo(name, EPOCH), code, zipfile.ZIP_DEFLATED)
-        file.comment = json.dumps([needed, [members[0][1], *packaged_code.toolchain()]]).encode()
+        file.comment = json.dumps([needed, [packaged_code.processor()[0], *packaged_code.toolchain()]]).encode()
 
 
 def build(folder):

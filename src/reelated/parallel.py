@@ -31,9 +31,22 @@ Progress = Callable[[float], None]
 
 def n_threads() -> int:
     """Return the number of threads to use: numba's (`NUMBA_NUM_THREADS`), at most the container's CPU quota."""
-    import numba
+    numba = sys.modules.get("numba")  # to import it takes longer than most uses of a saved model
+    if numba is not None:
+        return min(numba.get_num_threads(), cpu_quota())
+    return min(int(os.environ.get("NUMBA_NUM_THREADS") or _n_cores()), cpu_quota())
 
-    return min(numba.get_num_threads(), cpu_quota())
+
+def use_one_thread() -> None:
+    """Use one thread in this process, whose parent already runs one process on each core."""
+    os.environ["NUMBA_NUM_THREADS"] = "1"
+    if "numba" in sys.modules:
+        sys.modules["numba"].set_num_threads(1)
+
+
+def _n_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @cache

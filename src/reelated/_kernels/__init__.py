@@ -21,9 +21,18 @@ from reelated._kernels.blocked_gram import (
     select_neighbors,
     sort_rows,
 )
-from reelated._kernels.bpmf import PosteriorSamples, bpmf_contributions, bpmf_pairs, bpmf_rows
+from reelated._kernels.bpmf import (
+    PosteriorSamples,
+    bpmf_contributions,
+    bpmf_items,
+    bpmf_pairs,
+    bpmf_rows,
+    bpmf_user,
+    find_pairs,
+)
 from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
+from reelated._kernels.kernel import on_compile
 from reelated._kernels.local_ridge import GramMatrix, local_ridge_rows
 from reelated._kernels.ridge import count_common, gram_rows, truncate_rows
 from reelated._kernels.scoring import (
@@ -66,8 +75,10 @@ __all__ = [
     "add_sparse_products",
     "add_sparse_rows",
     "bpmf_contributions",
+    "bpmf_items",
     "bpmf_pairs",
     "bpmf_rows",
+    "bpmf_user",
     "check_csr",
     "contributions",
     "count_common",
@@ -78,10 +89,12 @@ __all__ = [
     "empty_sums",
     "fill_dense_block",
     "finalize",
+    "find_pairs",
     "gram_rows",
     "list_user_blocks",
     "local_ridge_rows",
     "merge_buffers",
+    "on_compile",
     "sample_rows",
     "scatter_sums",
     "score_from_sums",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, add_scaled, lowest_bit, mask_above_each, set_zero
 from reelated._kernels.topk import insert_sorted
 

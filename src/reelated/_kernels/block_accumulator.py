@@ -13,7 +13,7 @@ import numpy as np
 
 from reelated._kernels.blocked_gram import CHUNK_USERS, WORDS
 from reelated._kernels.csr import BitSet, bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, add_tile, count_tile
 from reelated._kernels.similarity import apply_shrinkage, cosine, empty_rows, pearson
 from reelated._kernels.topk import keep_top_k, kth_smallest

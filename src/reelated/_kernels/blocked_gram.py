@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import (
     LANES,
     add_tile,

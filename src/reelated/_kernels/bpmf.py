@@ -6,13 +6,14 @@ Samples are independent of each other, so eight are processed at a time: they li
 every array, and a user's state stays in the L1 cache. The last group is padded with a repeated sample, not counted.
 """
 
+import functools
 import itertools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import (
     LANES,
     TILE_COLUMNS,
@@ -63,22 +64,35 @@ class PosteriorState(NamedTuple):
     batch: np.ndarray  # workspace for the w_j of a few ratings, (R, BATCH, LANES)
     scaled_implicit: np.ndarray  # workspace for implicit_sum / √n_ratings, (n_implicit, LANES)
     value: np.ndarray  # workspace for a number of each sample, (LANES,)
-    value2: np.ndarray
 
 
-def empty_state(samples):
-    """Allocate a user's state, which `count_ratings` and `add_ratings`, or `downdate`, fill."""
-    _, D, n_implicit, _ = samples.implicit_slope.shape
-    R = D // TILE_COLUMNS * TILE_COLUMNS + TILE_COLUMNS
-    shapes = (R, R), (D, D), (D,), (D,), (D,), (R, BATCH), (n_implicit,), (), ()
-    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+def empty_state(samples, *n_groups):
+    """Allocate a user's state, or `n_groups` states that share their sums and their workspaces."""
+    shapes, ends = _layout(*samples.implicit_slope.shape[1:3], n_groups)
     cells = aligned(ends[-1])  # one allocation for all: a list of one user makes a state
-    parts = [
-        cells[end - math.prod(shape) : end].reshape(*shape, LANES) for shape, end in zip(shapes, ends, strict=True)
-    ]
-    state = PosteriorState(np.zeros(1), np.empty(n_implicit), *parts)
+    parts = [cells[start:end].reshape(shape) for shape, start, end in zip(shapes, (0, *ends), ends, strict=False)]
+    state = PosteriorState(np.zeros(1), np.empty(samples.implicit_slope.shape[2]), *parts)
     state.batch[:] = 0.0
     return state
+
+
+@functools.cache
+def _layout(D, n_implicit, n_groups):
+    """Return the shapes of the arrays of a state, and where each ends in one block of cells."""
+    R = D // TILE_COLUMNS * TILE_COLUMNS + TILE_COLUMNS
+    solved = (*n_groups, D, D), (*n_groups, D), (*n_groups, D)
+    shapes = (R, R), *solved, (D,), (R, BATCH), (n_implicit,), ()
+    ends = tuple(itertools.accumulate(math.prod(shape) for shape in shapes))
+    return [(*shape, LANES) for shape in shapes], ends
+
+
+@njit_nogil
+def of_group(states, g):
+    """Return one of the states of all groups."""
+    return PosteriorState(
+        states.n_ratings, states.implicit_sum, states.sums, states.factor[g], states.prior_mean[g], states.mean[g],
+        states.q, states.batch, states.scaled_implicit, states.value,
+    )  # fmt: skip
 
 
 def aligned(*shape):
@@ -255,6 +269,16 @@ def predicted_rating(samples, g, z, i, value):
 
 
 @njit_nogil
+def add_moments(samples, g, state, i, with_variance, moments, p):
+    """Add an item's prediction to `moments`: Σ mean, Σ mean² and Σ variance over the samples."""
+    moments[0, p] += predicted_rating(samples, g, state.mean, i, state.value)
+    if with_variance:
+        variance, squares = predictive_variance(samples, g, state, i)
+        moments[1, p] += squares
+        moments[2, p] += variance
+
+
+@njit_nogil
 def predictive_variance(samples, g, state, i):
     """Return Σ variance and Σ `value`² over the samples; `predicted_rating` must have filled `value`."""
     y, variance, squares = state.q, 0.0, 0.0
@@ -268,29 +292,78 @@ def predictive_variance(samples, g, state, i):
     return variance, squares
 
 
-def bpmf_pairs(start, stop, rows, users, items, samples, with_variance):
-    """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out."""
-    totals, squares, variance = np.zeros(stop - start), np.zeros(stop - start), np.zeros(stop - start)
-    pairs, held = Pairs(users[start:stop], items[start:stop]), np.full(stop - start, -1)
-    find_pairs(rows, pairs, held)
-    # without a second state, a kernel that leaves no rating out is compiled, which takes half the time
-    state, other = empty_state(samples), empty_state(samples) if (held >= 0).any() else None
-    _bpmf_pairs(rows, pairs, held, samples, with_variance, state, other, totals, squares, variance)
-    means = totals / samples.n_samples  # variance = mean of the variances + variance of the means
-    return means, variance / samples.n_samples + np.maximum(squares / samples.n_samples - means**2, 0.0)
+class UserPosterior(NamedTuple):
+    """A row of ratings, and the user's states under all posterior samples, solved."""
+
+    indices: np.ndarray
+    data: np.ndarray
+    states: PosteriorState
 
 
-class Pairs(NamedTuple):
-    """Pairs of a row and an item, sorted by row."""
-
-    users: np.ndarray
-    items: np.ndarray
+def bpmf_user(indices, data, samples):
+    """Return the posterior of the user with one row of ratings."""
+    states = empty_state(samples, len(samples.alpha))
+    _bpmf_user(samples, indices, data, states)
+    return UserPosterior(indices, data, states)
 
 
 @njit_nogil
-def find_pairs(rows, pairs, held):
-    """Write where a row holds the item of its pair."""
-    for p in range(len(held)):
+def _bpmf_user(samples, indices, data, states):
+    count_ratings(samples, indices, states)
+    for g in range(len(samples.alpha)):
+        state = of_group(states, g)
+        add_ratings(samples, g, indices, data, state)
+        solve(samples, g, state)
+
+
+def bpmf_items(user, items, samples, with_variance):
+    """Return predicted ratings and variances of items that are not in the user's row."""
+    moments = np.zeros((3, len(items)))
+    _bpmf_items(samples, user.states, items, with_variance, moments)
+    return _mean_and_variance(moments / samples.n_samples)
+
+
+@njit_nogil
+def _bpmf_items(samples, states, items, with_variance, moments):
+    for g in range(len(samples.alpha)):
+        state = of_group(states, g)
+        for p in range(len(items)):
+            add_moments(samples, g, state, np.int64(items[p]), with_variance, moments, p)
+
+
+def bpmf_pairs(start, stop, rows, pairs, samples, with_variance):
+    """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out."""
+    pairs, moments = Pairs(*(column[start:stop] for column in pairs)), np.zeros((3, stop - start))
+    # without a second state, a kernel that leaves no rating out is compiled, which takes half the time
+    state, other = empty_state(samples), empty_state(samples) if (pairs.held >= 0).any() else None
+    _bpmf_pairs(rows, pairs, samples, with_variance, state, other, moments)
+    return _mean_and_variance(moments / samples.n_samples)
+
+
+def _mean_and_variance(moments):
+    """Return means and variances: the mean of the variances plus the variance of the means."""
+    means, squares, variances = moments
+    return means, variances + np.maximum(squares - means**2, 0.0)
+
+
+class Pairs(NamedTuple):
+    """Pairs of a row and an item, and where the row holds the item; −1 if it does not."""
+
+    users: np.ndarray
+    items: np.ndarray
+    held: np.ndarray
+
+
+def find_pairs(rows, users, items):
+    """Return the pairs with the positions of their ratings."""
+    pairs = Pairs(users, items, np.full(len(items), -1))
+    _find_pairs(rows, pairs)
+    return pairs
+
+
+@njit_nogil
+def _find_pairs(rows, pairs):
+    for p in range(len(pairs.held)):
         low, high = rows.indptr[pairs.users[p]], rows.indptr[pairs.users[p] + 1]
         end = high
         while low < high:
@@ -300,15 +373,15 @@ def find_pairs(rows, pairs, held):
             else:
                 high = middle
         if low < end and rows.indices[low] == pairs.items[p]:
-            held[p] = low
+            pairs.held[p] = low
 
 
 @njit_nogil
-def _bpmf_pairs(rows, pairs, held, samples, with_variance, state, other, totals, squares, variance):
+def _bpmf_pairs(rows, pairs, samples, with_variance, state, other, moments):
     first = 0
-    while first < len(held):
+    while first < len(pairs.held):
         u, last = pairs.users[first], first + 1
-        while last < len(held) and pairs.users[last] == u:
+        while last < len(pairs.held) and pairs.users[last] == u:
             last += 1
         indices = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
         data = rows.data[rows.indptr[u] : rows.indptr[u + 1]]
@@ -319,8 +392,8 @@ def _bpmf_pairs(rows, pairs, held, samples, with_variance, state, other, totals,
             for p in range(first, last):
                 i, used, ready = np.int64(pairs.items[p]), state, solved
                 if other is not None:
-                    if held[p] >= 0:
-                        downdate(samples, g, state, i, rows.data[held[p]], other)
+                    if pairs.held[p] >= 0:
+                        downdate(samples, g, state, i, rows.data[pairs.held[p]], other)
                         used, ready = other, False
                     else:
                         solved = True
@@ -328,11 +401,7 @@ def _bpmf_pairs(rows, pairs, held, samples, with_variance, state, other, totals,
                     solved = True
                 if not ready:
                     solve(samples, g, used)
-                totals[p] += predicted_rating(samples, g, used.mean, i, used.value)
-                if with_variance:
-                    inner_variance, square = predictive_variance(samples, g, used, i)
-                    variance[p] += inner_variance
-                    squares[p] += square
+                add_moments(samples, g, used, i, with_variance, moments, p)
         first = last
 
 
@@ -367,75 +436,81 @@ def _bpmf_rows(start, rows, samples, state, z, dense):
             dense[u, rows.indices[p]] = np.nan
 
 
-def bpmf_contributions(indices, data, item, samples):
-    """Return an average user's predicted rating of an item, and the weight and contribution of each rating of the row.
+def bpmf_contributions(user, items, samples):
+    """Return an average user's predicted rating of items, and the weight and contribution of each rating of the user.
 
-    With `q` the item's factors, `A` the user's precision and `A y = q`, the rating of `j` contributes
-    `y · (α q_j (r_j − prior_mean_j) + Λ implicit_slope implicit_factors[j] / √n)`; its weight is `α y · q_j`. The first
-    term is the effect of the rating, the second the effect of having rated the item at all.
+    The row holds none of the items. With `q` an item's factors, `A` the user's precision and `A y = q`, the rating of
+    `j` contributes `y · (α q_j (r_j − prior_mean_j) + Λ implicit_slope implicit_factors[j] / √n)`; its weight is
+    `α y · q_j`. The first term is the effect of the rating, the second the effect of having rated the item at all.
     """
-    others, implicit = indices != item, np.zeros(samples.implicit_factors.shape[1])
-    rated, ratings = indices[others], data[others]
-    weights, adds = np.zeros(len(rated)), np.zeros(len(rated))
-    base = _bpmf_contributions(rated, ratings, item, samples, empty_state(samples), implicit, weights, adds)
-    all_weights, all_adds = np.zeros(len(indices)), np.zeros(len(indices))
-    all_weights[others], all_adds[others] = weights / samples.n_samples, adds / samples.n_samples
-    return base / samples.n_samples, all_weights, all_adds
+    shape, n_implicit = (len(items), len(user.indices)), samples.implicit_factors.shape[1]
+    base, weights, adds, implicit = (np.zeros(size) for size in (len(items), shape, shape, (len(items), n_implicit)))
+    residuals = np.empty((len(user.indices), LANES))
+    _bpmf_contributions(samples, *user, items, residuals, implicit, base, weights, adds)
+    return base / samples.n_samples, weights / samples.n_samples, adds / samples.n_samples
 
 
 @njit_nogil
-def _bpmf_contributions(rated, ratings, item, samples, state, implicit, weights, adds):
-    base = 0.0
-    count_ratings(samples, rated, state)
+def _bpmf_contributions(samples, indices, data, states, items, residuals, implicit, base, weights, adds):
     for g in range(len(samples.alpha)):
-        add_ratings(samples, g, rated, ratings, state)
-        solve(samples, g, state)
-        base += base_rating(samples, g, item, state)
-        batched_solve_lower(state.factor, state.q)
-        batched_solve_upper(state.factor, state.q)
-        add_implicit(samples, g, state, implicit)
-        for p in range(len(rated)):
-            weight, add = contribution(samples, g, np.int64(rated[p]), ratings[p], state)
-            weights[p] += weight
-            adds[p] += add
-    for p in range(len(rated)):
-        for f in range(len(implicit)):
-            adds[p] += implicit[f] * samples.implicit_factors[rated[p], f]
-    return base
+        state = of_group(states, g)
+        set_residuals(samples, g, indices, data, state, residuals)
+        for k in range(len(items)):
+            base[k] += base_rating(samples, g, np.int64(items[k]), state)
+            batched_solve_lower(state.factor, state.q)
+            batched_solve_upper(state.factor, state.q)
+            add_implicit(samples, g, state, implicit[k])
+            for p in range(len(indices)):
+                weight, add = contribution(samples, g, np.int64(indices[p]), residuals, p, state)
+                weights[k, p] += weight
+                adds[k, p] += add
+    for k in range(len(items)):
+        for p in range(len(indices)):
+            for f in range(implicit.shape[1]):
+                adds[k, p] += implicit[k, f] * samples.implicit_factors[indices[p], f]
+
+
+@njit_nogil
+def set_residuals(samples, g, indices, data, state, residuals):
+    """Write each rating minus an average user's rating; afterwards `prior_mean` excludes the implicit term."""
+    prior_mean, expected, log_n = state.prior_mean, state.value, log_count(samples, state.n_ratings[0])
+    for lane in range(LANES):
+        for a in range(len(prior_mean)):
+            prior_mean[a, lane] = samples.user_mean[g, a, lane] + samples.activity_slope[g, a, lane] * log_n
+    for p in range(len(indices)):
+        j = np.int64(indices[p])
+        for lane in range(LANES):
+            expected[lane] = samples.offsets[g, j, lane] + prior_mean[0, lane]
+        begin = flat_index(samples, j, g) + LANES
+        add_dot(expected, 0, samples.item_factors, begin, LANES, prior_mean, LANES, len(prior_mean) - 1)
+        for lane in range(LANES):
+            residuals[p, lane] = data[p] - expected[lane]
 
 
 @njit_nogil
 def base_rating(samples, g, item, state):
-    """Return an average user's predicted rating of an item, summed over the samples.
-
-    Afterwards `q` holds the item's factors and `prior_mean` excludes the implicit term.
-    """
-    q, prior_mean, total, log_n = state.q, state.prior_mean, 0.0, log_count(samples, state.n_ratings[0])
+    """Return an average user's predicted rating of an item, summed over the samples; `q` then holds its factors."""
+    q, total = state.q, 0.0
     load_factors(samples, g, item, q)
-    for lane in range(LANES):
-        for a in range(len(q)):
-            prior_mean[a, lane] = samples.user_mean[g, a, lane] + samples.activity_slope[g, a, lane] * log_n
     for lane in range(n_used_lanes(samples, g)):
         total += samples.offsets[g, item, lane]
         for a in range(len(q)):
-            total += q[a, lane] * prior_mean[a, lane]
+            total += q[a, lane] * state.prior_mean[a, lane]
     return total
 
 
 @njit_nogil
-def contribution(samples, g, j, rating, state):
-    """Return a rating's weight and the contribution of its value, summed over the samples; `q` holds `y`."""
-    leverage, expected, begin, D = state.value, state.value2, flat_index(samples, j, g) + LANES, len(state.q)
+def contribution(samples, g, j, residuals, p, state):
+    """Return the weight of rating `p` and the contribution of its value, summed over the samples; `q` holds `y`."""
+    leverage, weights, adds = state.value, 0.0, 0.0
     for lane in range(LANES):
         leverage[lane] = state.q[0, lane]
-        expected[lane] = samples.offsets[g, j, lane] + state.prior_mean[0, lane]
-    add_dot(leverage, 0, samples.item_factors, begin, LANES, state.q, LANES, D - 1)
-    add_dot(expected, 0, samples.item_factors, begin, LANES, state.prior_mean, LANES, D - 1)
-    weights, adds = 0.0, 0.0
+    begin = flat_index(samples, j, g) + LANES
+    add_dot(leverage, 0, samples.item_factors, begin, LANES, state.q, LANES, len(state.q) - 1)
     for lane in range(n_used_lanes(samples, g)):
         weight = samples.alpha[g, lane] * leverage[lane]
         weights += weight
-        adds += weight * (rating - expected[lane])
+        adds += weight * residuals[p, lane]
     return weights, adds
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import lowest_bit
 
 
@@ -22,7 +22,8 @@ def check_csr(indptr, indices, data, n_columns):
     inside = (0 <= indices).all() and (indices < n_columns).all() and (np.diff(indptr) >= 0).all()
     """
     # SciPy omits these checks, and the kernels check no bounds
-    return _check_csr(*map(_read_only, (indptr, indices, data)), n_columns)
+    flags = _check_csr(*map(_read_only, (indptr, indices, data)), n_columns)
+    return flags & 1 > 0, flags & 2 > 0, flags & 4 > 0
 
 
 def _read_only(array):
@@ -36,20 +37,20 @@ def _read_only(array):
 def _check_csr(indptr, indices, data, n_columns):
     n_entries, ascending, finite = len(indices), True, True
     if indptr[0] != 0 or len(data) < n_entries:
-        return False, False, False
+        return 0
     for r in range(len(indptr) - 1):
         begin, end, last = indptr[r], indptr[r + 1], np.int64(-1)
         if end < begin or end > n_entries:
-            return False, False, False
+            return 0
         for p in range(begin, end):
             column = np.int64(indices[p])
             if column < 0 or column >= n_columns:
-                return False, False, False
+                return 0
             ascending &= column > last
             last = column
     for p in range(n_entries):
         finite &= np.isfinite(data[p])
-    return True, ascending, finite
+    return 1 + 2 * ascending + 4 * finite
 
 
 @njit_nogil

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 
 
 class GaussianPrior(NamedTuple):

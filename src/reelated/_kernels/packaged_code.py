@@ -1,13 +1,13 @@
 """Machine code in a wheel: the first call of a kernel loads it instead of compiling.
 
-A wheel carries one archive for each of several instruction sets, built by `tools/machine_code.py`. Numba's own cache
-would not find it, since its key is the name of the processor; here any processor that has the instructions matches.
-Whatever does not fit exactly (another numba, Python, platform or kernel source, a damaged archive) counts as absent.
+A wheel carries one archive for each of several instruction sets, built by `tools/machine_code.py`. Any processor that
+has the instructions matches. Whatever does not fit exactly (another LLVM, Python, platform or kernel source, a damaged
+archive) counts as absent.
 """
 
 import hashlib
 import json
-import pickle
+import os
 import sys
 from contextlib import suppress
 from functools import cache
@@ -15,24 +15,25 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-import numba
+import llvmlite
+from llvmlite import binding
 
 FOLDER = Path(__file__).with_name("machine_code")
 
 
-def load(function: str, key: Any) -> Any:
-    """Return the packaged code of a function for numba's cache key; None if there is none that fits."""
-    triple, _, features = key[1]
+def load(kernel: str, kinds: tuple[Any, ...]) -> bytes | None:
+    """Return the packaged code of a kernel for some kinds of arguments; None if there is none that fits."""
+    triple, _, features = processor()
     with suppress(Exception):
         if archive := best_archive(FOLDER, triple, features):
             with ZipFile(archive) as file:  # opened anew, for processes that fork; its CRC-32 detects damage
-                return pickle.loads(file.read(member(function, key)))  # noqa: S301  # part of this package
+                return file.read(member(kernel, kinds))
     return None
 
 
-def member(function: str, key: Any) -> str:
-    """Return the name in an archive: of a function, its signature and its bytecode."""
-    return hashlib.sha256(repr((function, key[0], key[2])).encode()).hexdigest()
+def member(kernel: str, kinds: tuple[Any, ...]) -> str:
+    """Return the name in an archive."""
+    return hashlib.sha256(repr((kernel, kinds)).encode()).hexdigest()
 
 
 @cache
@@ -50,6 +51,18 @@ def best_archive(folder: Path, triple: str, features: str) -> Path | None:
 
 @cache
 def toolchain() -> tuple[str, ...]:
-    """Return what code depends on besides the processor: the versions of Python and numba, and the kernels' source."""
+    """Return what code depends on besides the processor: the versions of Python and LLVM, and the kernels' source."""
+    # the entry of a kernel reads arrays behind the header of a Python object, whose size depends on the build of Python
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}-{object.__basicsize__}"
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return f"{sys.version_info[0]}.{sys.version_info[1]}", numba.__version__, hashlib.sha256(sources).hexdigest()
+    return python, llvmlite.__version__, hashlib.sha256(sources).hexdigest()
+
+
+@cache
+def processor() -> tuple[str, str, str]:
+    """Return the platform, the name of the processor and its features, or those that numba's variables name."""
+    name = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        features = "" if name == "generic" else binding.get_host_cpu_features().flatten()
+    return binding.get_process_triple(), name, features

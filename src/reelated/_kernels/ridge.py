@@ -7,7 +7,7 @@ Cost: the Gram matrix Σ_u n_u² / 2 additions.
 
 import numpy as np
 
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.topk import keep_top_k
 
 

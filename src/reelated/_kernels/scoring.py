@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import CSR
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, lowest_bit, mask_above, set_zero
 from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 

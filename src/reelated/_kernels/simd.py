@@ -4,15 +4,14 @@ All kernels must give the same bits for the same products, so multiplication and
 docstring says so.
 """
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from reelated._kernels.kernel import Lazy, operation
+
+cgutils, ir, types = Lazy("numba.core.cgutils"), Lazy("llvmlite.ir"), Lazy("numba.types")  # used when compiling
 
 LANES = 8
 """Numbers in one vector operation."""
-TILE_ROWS, TILE_COLUMNS = 2, 4
-"""Rows and columns of the tile of sums that `add_outer` keeps in registers."""
+TILE_ROWS, TILE_COLUMNS = 2, 2
+"""Rows and columns of the tile of sums that `add_outer` keeps in registers: half of the 16 that AVX2 has."""
 SYMMETRIC_ROWS = 4
 """Rows that `add_symmetric` multiplies at a time."""
 
@@ -94,14 +93,11 @@ class Vectors:
         return self.builder.zext(self.builder.bitcast(flags, ir.IntType(LANES)), ir.IntType(64))
 
 
-_TWO_UINT64 = types.uint64, types.uint64
-
-
 def _uint64(context, number):
     return ir.Constant(context.get_value_type(types.uint64), number)
 
 
-@intrinsic
+@operation
 def add_tile(_, sums, start, step, left, left_start, right, right_start, depth):
     """``sums[start + step i + j] += Σ_k left[left_start + 8 k + i] * right[right_start + 8 k + j]`` for i, j below 8.
 
@@ -119,10 +115,10 @@ def add_tile(_, sums, start, step, left, left_start, right, right_start, depth):
             v.store(builder.load(total), 0, row)
         return context.get_dummy_value()
 
-    return types.void(sums, *_TWO_UINT64, left, types.uint64, right, *_TWO_UINT64), generate
+    return types.void(sums, types.uint64, types.uint64, left, types.uint64, right, types.uint64, types.uint64), generate
 
 
-@intrinsic
+@operation
 def count_tile(_, counts, start, step, left, left_start, right, right_start, depth):
     """``counts[start + step i + j] += Σ_k popcount(left[left_start + 8 k + i] & right[right_start + 8 k + j])``."""
 
@@ -140,10 +136,12 @@ def count_tile(_, counts, start, step, left, left_start, right, right_start, dep
             v.store(builder.add(before, builder.trunc(count, before.type)), 0, row)
         return context.get_dummy_value()
 
-    return types.void(counts, *_TWO_UINT64, left, types.uint64, right, *_TWO_UINT64), generate
+    return types.void(
+        counts, types.uint64, types.uint64, left, types.uint64, right, types.uint64, types.uint64
+    ), generate
 
 
-@intrinsic
+@operation
 def count_reaching(_, numbers, start, bits):
     """Count the ``numbers[start : start + 8]`` whose absolute value is at least the number with these bits."""
 
@@ -161,7 +159,7 @@ def count_reaching(_, numbers, start, bits):
     return types.int64(numbers, types.uint64, types.uint64), generate
 
 
-@intrinsic
+@operation
 def mask_candidates(_, numbers, start, threshold, thresholds, group):
     """Return a bit mask of ``numbers[start : start + 8]``: not 0, and in absolute value at least one threshold.
 
@@ -180,7 +178,7 @@ def mask_candidates(_, numbers, start, threshold, thresholds, group):
     return types.uint64(numbers, types.uint64, numbers.dtype, thresholds, types.uint64), generate
 
 
-@intrinsic
+@operation
 def float32_to_bits(_, number):
     """Return the bits of a float32 as an unsigned integer."""
 
@@ -190,7 +188,7 @@ def float32_to_bits(_, number):
     return types.uint32(types.float32), generate
 
 
-@intrinsic
+@operation
 def bits_to_float32(_, bits):
     """Return the float32 with these bits."""
 
@@ -200,7 +198,7 @@ def bits_to_float32(_, bits):
     return types.float32(types.uint32), generate
 
 
-@intrinsic
+@operation
 def lowest_bit(_, word):
     """Return the start of the lowest set bit of a 64-bit word, which must not be 0."""
 
@@ -210,7 +208,7 @@ def lowest_bit(_, word):
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
+@operation
 def mask_above(_, numbers, start, threshold):
     """Return a bit mask of ``numbers[start : start + 8] > threshold``."""
 
@@ -221,7 +219,7 @@ def mask_above(_, numbers, start, threshold):
     return types.uint64(numbers, types.uint64, numbers.dtype), generate
 
 
-@intrinsic
+@operation
 def mask_above_each(_, numbers, start, thresholds):
     """Return a bit mask of ``numbers[start : start + 8] > thresholds[:8]``."""
 
@@ -232,7 +230,7 @@ def mask_above_each(_, numbers, start, thresholds):
     return types.uint64(numbers, types.uint64, thresholds), generate
 
 
-@intrinsic
+@operation
 def add_scaled(_, sums, start, weights, weights_start, value):
     """``sums[start : start + 8] += weights[weights_start : weights_start + 8] * value``."""
 
@@ -245,7 +243,7 @@ def add_scaled(_, sums, start, weights, weights_start, value):
     return types.void(sums, types.uint64, weights, types.uint64, sums.dtype), generate
 
 
-@intrinsic
+@operation
 def set_zero(_, numbers, start):
     """``numbers[start : start + 8] = 0``."""
 
@@ -257,7 +255,7 @@ def set_zero(_, numbers, start):
     return types.void(numbers, types.uint64), generate
 
 
-@intrinsic
+@operation
 def load_lanes(_, out, start, numbers, source):
     """``out[start : start + 8] = numbers[source : source + 8]``, as float64."""
 
@@ -269,7 +267,7 @@ def load_lanes(_, out, start, numbers, source):
     return types.void(out, types.uint64, numbers, types.uint64), generate
 
 
-@intrinsic
+@operation
 def multiply_lanes(_, out, start, numbers, source):
     """``out[start : start + 8] *= numbers[source : source + 8]``."""
 
@@ -294,16 +292,16 @@ def _dot(out, left, right, sign):
         v.store(builder.load(total), 0, args[1])
         return context.get_dummy_value()
 
-    return types.void(out, types.uint64, left, *_TWO_UINT64, right, *_TWO_UINT64), generate
+    return types.void(out, types.uint64, left, types.uint64, types.uint64, right, types.uint64, types.uint64), generate
 
 
-@intrinsic
+@operation
 def add_dot(_, out, start, left, left_start, step, right, right_start, n):
     """``out[start + lane] += Σ_k left[left_start + step k + lane] * right[right_start + 8 k + lane]``, fused."""
     return _dot(out, left, right, 1)
 
 
-@intrinsic
+@operation
 def subtract_dot(_, out, start, left, left_start, step, right, right_start, n):
     """``out[start + lane] -= Σ_k left[left_start + step k + lane] * right[right_start + 8 k + lane]``, fused."""
     return _dot(out, left, right, -1)
@@ -333,10 +331,12 @@ def _outer(sums, batch, sign):
             v.store(builder.load(totals[cell]), 0, starts[cell])
         return context.get_dummy_value()
 
-    return types.void(sums, *_TWO_UINT64, batch, *_TWO_UINT64, *_TWO_UINT64), generate
+    return types.void(
+        sums, types.uint64, types.uint64, batch, types.uint64, types.uint64, types.uint64, types.uint64
+    ), generate
 
 
-@intrinsic
+@operation
 def add_outer(_, sums, start, step, batch, left, right, capacity, n):
     """``sums[start + step i + 8 j + lane] += Σ_k batch[left + i, k, lane] * batch[right + j, k, lane]``, fused.
 
@@ -345,13 +345,13 @@ def add_outer(_, sums, start, step, batch, left, right, capacity, n):
     return _outer(sums, batch, 1)
 
 
-@intrinsic
+@operation
 def subtract_outer(_, sums, start, step, batch, left, right, capacity, n):
     """``sums[start + step i + 8 j + lane] -= Σ_k batch[left + i, k, lane] * batch[right + j, k, lane]``, fused."""
     return _outer(sums, batch, -1)
 
 
-@intrinsic
+@operation
 def add_symmetric(_, product, row, matrix, start, step, direction, n):
     """Add the products of `SYMMETRIC_ROWS` rows below the diagonal, and of the same entries above it.
 
@@ -379,4 +379,4 @@ def add_symmetric(_, product, row, matrix, start, step, direction, n):
             builder.store(builder.fadd(builder.load(pointer), v.sum(builder.load(total))), pointer)
         return context.get_dummy_value()
 
-    return types.void(product, types.uint64, matrix, *_TWO_UINT64, direction, types.uint64), generate
+    return types.void(product, types.uint64, matrix, types.uint64, types.uint64, direction, types.uint64), generate

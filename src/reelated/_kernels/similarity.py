@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelated._kernels.csr import BitSet, bitset_add, drain_sorted, empty_bitset
-from reelated._kernels.numba_config import njit_nogil
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.topk import keep_top_k
 
 ROUNDING = 1e-5

@@ -441,7 +441,7 @@ def evaluate(
 def tune(
     source: Source,
     options: Options,
-    goal: Annotated[Goal, typer.Option("--for", help="Metric to optimise: any, liked or rating.")] = "liked",
+    goal: Annotated[Goal | None, typer.Option("--for", help="Metric to optimise: any, liked or rating.")] = None,
     model: Annotated[TunedModel | None, typer.Option(help="The model to tune.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time budget in minutes.")] = 5.0,
     trials: Annotated[int | None, typer.Option(min=1, help="Maximum number of trials.")] = None,

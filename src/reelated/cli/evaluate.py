@@ -57,7 +57,7 @@ def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions
     """Evaluate the chosen recommender; with `report`, evaluate the reference models too and write the report."""
     protocol = None if evaluation.protocol is None else protocol_of(options, evaluation)
     chosen = options.recommender()
-    if options.model == "popularity":
+    if options.ranker == "popularity" and options.rater is None:
         chosen.rater = None  # otherwise its row shows the error of the default rater
     recommenders = {model_of(options): chosen}
     if report is not None:
@@ -99,9 +99,10 @@ def _split_of(source: str, options: Options, evaluation: EvaluationOptions) -> S
 
 
 def model_of(options: Options) -> str:
-    """Name the model and its settings in one line."""
+    """Name the models and their settings in one line."""
+    models = [model for model in (options.ranker, options.rater) if model is not None]
     settings = [f"{name}={value}" for name, value in options.settings.items()]
-    return ", ".join([options.model or options.preset, *settings])
+    return ", ".join([*(models or [options.preset]), *settings])
 
 
 # --------------------------------------------------------------------------------------------------------- printing

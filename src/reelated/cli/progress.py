@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 
@@ -25,19 +24,16 @@ def working(label: str = "Fitting") -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def compile_notice() -> Iterator[None]:
-    """Print one line when numba compiles a kernel during the block; it compiles none that is in its cache."""
-    from numba.core import event
+    """Print one line when a kernel is compiled during the block; those in the cache are not."""
+    from reelated._kernels import on_compile
 
-    class Listener(event.Listener):  # type: ignore[misc]
-        printed = False
+    printed = False
 
-        def on_start(self, event: Any) -> None:
-            if not self.printed:
-                self.printed = True
-                errors.print("Compiling the engine, once: this takes some seconds.")
+    def notice() -> None:
+        nonlocal printed
+        if not printed:
+            printed = True
+            errors.print("Compiling the engine, once: this takes some seconds.")
 
-        def on_end(self, event: Any) -> None:
-            pass
-
-    with event.install_listener("numba:compile", Listener()):
+    with on_compile(notice):
         yield

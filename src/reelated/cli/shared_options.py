@@ -78,10 +78,15 @@ _READING = {
 }
 _FITTING = {
     "preset": Annotated[Literal["default", "textbook"], _model(help="textbook: the textbook method.")],
-    "model": Annotated[Literal["ease", "item-knn", "popularity"] | None, _model(help="The ranking model.")],
+    "ranker": Annotated[
+        Literal["ease", "item-knn", "popularity", "none"] | None, _model(help="The model of the scores.")
+    ],
+    "rater": Annotated[
+        Literal["bpmf", "item-knn", "bias", "none"] | None, _model(help="The model of the predicted ratings.")
+    ],
     "set": Annotated[
         list[str] | None,
-        _model("--set", help="A parameter: n_neighbors=100, recency_half_life=none. Repeatable."),
+        _model("--set", help="A parameter: n_neighbors=100, rater__n_factors=20, recency_half_life=none. Repeatable."),
     ],
     "max_memory": Annotated[str | None, _model(help="Memory limit of the fit: 2GB.")],
 }

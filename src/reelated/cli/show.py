@@ -300,14 +300,14 @@ def print_why(why: Explanation, noun: str, form: str) -> None:
         return out.print(Text(printable(text)))
     is_events = bool(why.contributions) and why.contributions[0].rating is None
     unknown = "you do not have" if is_events else "not rated"
-    rank = f", place {why.rank:,} among the {plural_of(noun)} {unknown}" if why.rank else ""
+    rank = f", rank {why.rank:,} among the {plural_of(noun)} {unknown}" if why.rank else ""
     out.print(Text(printable(f"{with_year(why.title, why.year)}: {number} {cell_text(why.value)}{rank}"), style="bold"))
     out.print(_contributions(why, number, out.width))
     if why.rating is not None:
         out.print(Text(f"The actual rating is {why.rating:g}; the explanation does not use it."))
     for other in why.without:
-        new_rank = f"place {other.new_rank:,}" if other.new_rank else "not listed"
-        out.print(Text(printable(f"Without {with_year(other.title, other.year)}: place {other.rank:,} → {new_rank}")))
+        new_rank = f"rank {other.new_rank:,}" if other.new_rank else "not listed"
+        out.print(Text(printable(f"Without {with_year(other.title, other.year)}: rank {other.rank:,} → {new_rank}")))
     return None
 
 
@@ -315,11 +315,11 @@ def _contributions(why: Explanation, number: str, width: int) -> Table:
     """Lay out the ten largest contributions, the sum of the rest, and the total."""
     shown, rest = why.top(10), why.other(why.top(10))
     n_more = len(why.contributions) - len(shown)
-    tail = [(rest, f"{n_more:,} more")] * (n_more > 0) + [(why.clip, "cut to the scale")] * (abs(why.clip) > 1e-5)
+    tail = [(rest, f"{n_more:,} more")] * (n_more > 0) + [(why.clip, "clipped to the scale")] * (abs(why.clip) > 1e-5)
     blank, largest = [""] * (len(tail) + 1), max((abs(part.contribution) for part in shown), default=0.0)
     parts = [part.contribution for part in shown]
     numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in tail))]
-    names = ["to start from", *(_item(part) for part in shown), *(name for _, name in tail), number]
+    names = ["base", *(_item(part) for part in shown), *(name for _, name in tail), number]
     rated = ["" if part.rating is None else f"{part.rating:g}" for part in shown]
     return table_of(
         [

@@ -20,7 +20,11 @@ from reelated.recommender import PRESETS, Recommender, SearchHit
 from reelated.recommender.rows import with_year
 
 RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
-"""Settings of the `Recommender` itself; all others are parameters of the ranking model."""
+"""Settings of the `Recommender` itself; those of the rater begin with `rater__`, all others belong to the ranker."""
+DEFAULT_MODELS = {"ranker": "ease", "rater": "bpmf"}
+"""The model of a setting where no model is named."""
+ROLES = {"ranker": ("ease", "item-knn", "popularity", "none"), "rater": ("bpmf", "item-knn", "bias", "none")}
+"""The models of `--ranker` and of `--rater`."""
 CONTENTS = ("item_columns", "map", "encoding", "dates", "layout", "feedback", "events")
 """Options on the contents of tables that only `read` knows."""
 MAX_CACHED = 8
@@ -46,7 +50,8 @@ class Options:
     users: str | None = None
     noun: str | None = None
     preset: str = "default"
-    model: str | None = None
+    ranker: str | None = None
+    rater: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     max_memory: str | None = None
 
@@ -60,26 +65,42 @@ class Options:
         """Return the chosen recommender, unfitted."""
         rec: Recommender = PRESETS[self.preset]()
         rec.max_memory = self.max_memory
-        if self.model is None and not self.settings:
+        if self.ranker is None and self.rater is None and not self.settings:
             return rec
         if self.preset == "textbook":
-            raise InputError("--preset textbook has fixed models and settings: leave out --model and --set.")
-        model, settings = MODELS[self.model or "ease"](), dict(self.settings)
-        for name in RECOMMENDER_SETTINGS & settings.keys():
-            setattr(rec, name, settings.pop(name))
-        for name in settings:
-            if name not in model.get_params():
-                raise InputError(_unknown(name, self.model or "ease"))
-        rec.ranker = model.set_params(**settings)
+            raise InputError("--preset textbook has fixed models and settings: leave out --ranker, --rater and --set.")
+        of_models: dict[str, dict[str, Any]] = {"ranker": {}, "rater": {}}
+        for name, value in self.settings.items():
+            if name in RECOMMENDER_SETTINGS:
+                setattr(rec, name, value)
+            else:
+                role, prefix, own = name.rpartition("__")
+                of_models[role if prefix else "ranker"][own] = value
+        for role, settings in of_models.items():
+            if getattr(self, role) or settings:
+                setattr(rec, role, _model(role, getattr(self, role) or DEFAULT_MODELS[role], settings))
         return rec
 
 
-def _unknown(name: str, model: str) -> str:
+def _model(role: str, model: str, settings: dict[str, Any]) -> Any:
+    """Return a model with its settings; None for `none`."""
+    if model == "none" and not settings:
+        return None
+    known = MODELS[model]().get_params() if model != "none" else {}
+    for name in settings:
+        if name not in known:
+            raise InputError(_unknown(role, model, name))
+    return MODELS[model](**settings)
+
+
+def _unknown(role: str, model: str, name: str) -> str:
     """Return the message for an unknown setting, with the model that has it."""
-    owners = [other for other, cls in MODELS.items() if other != "bias" and name in cls().get_params()]
-    hint = f" To set it, give --model {owners[0]}." if owners else ""
-    known = ", ".join([*MODELS[model]().get_params(), *sorted(RECOMMENDER_SETTINGS)])
-    return f"--set {shorten(name)}: expected a setting of {model}: {known}.{hint}"
+    owners = [other for other in ROLES[role] if other != "none" and name in MODELS[other]().get_params()]
+    hint = f" To set it, give --{role} {owners[0]}." if owners else ""
+    prefix = "rater__" * (role == "rater")
+    known = [f"{prefix}{own}" for own in (MODELS[model]().get_params() if model != "none" else ())]
+    expected = ", ".join([*known, *sorted(RECOMMENDER_SETTINGS)])
+    return f"--set {shorten(prefix + name)}: expected a setting of {model}: {expected}.{hint}"
 
 
 def is_model(source: str) -> bool:

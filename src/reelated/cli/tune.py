@@ -17,7 +17,7 @@ MAX_SHOWN = 8
 """Trials shown."""
 
 
-def tune_source(source: str, options: Options, goal: Goal, **search: Any) -> Tuning:
+def tune_source(source: str, options: Options, goal: Goal | None, **search: Any) -> Tuning:
     """Read a source and search hyperparameters on its data."""
     check_optuna()
     data = read_source(source, options)
@@ -48,11 +48,7 @@ def print_tuning(tuning: Tuning, source: str, form: str) -> None:
     if not tuning.settings:
         return out.print("No trial was better than the defaults: keep them.")
     out.print(Text(f"Python:   {printable(tuning.python)}"), soft_wrap=True)
-    if tuning.terminal is None:
-        out.print("The command line sets only the ranking model; use Python for this one.")
-    else:
-        out.print(
-            Text(f"Terminal: reelated recommend {shlex.quote(printable(source))} {tuning.terminal}"), soft_wrap=True
-        )
+    command = f"Terminal: reelated recommend {shlex.quote(printable(source))} {tuning.terminal}"
+    out.print(Text(command), soft_wrap=True)
     hint = "This metric is computed on the ratings used for tuning. For an unbiased estimate run: reelated evaluate"
     return out.print(Text(hint, style="dim"), soft_wrap=True)

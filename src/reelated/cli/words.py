@@ -66,7 +66,7 @@ _ADVICE = {
     Advice.ONE_GENRE: "keeps it; --item-columns genres= leaves it out.",
     Advice.SPLIT: "Name it: --split FOLDER.",
     Advice.LESS_MEMORY: "Raise it, or lower --set n_neighbors=100.",
-    Advice.LESS_EASE: "Raise it, or take --model item-knn.",
+    Advice.LESS_EASE: "Raise it, or take --ranker item-knn.",
     Advice.COSINE: "Use --set similarity=cosine.",
     Advice.STOPS_AT_ROWS: "stops at the first; --invalid drop drops them.",
     Advice.STOPS_AT_MATRIX: "stops here; --layout wide reads it.",

@@ -24,7 +24,7 @@ from reelated.data.containers import (
     is_tar,
     is_workbook,
 )
-from reelated.data.roles import TABLE_SUFFIXES, Roles, assign_roles, is_table
+from reelated.data.roles import TABLE_SUFFIXES, NoRatings, Roles, assign_roles, is_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec
 from reelated.data.unpack import compression, decompress_start, required
 from reelated.errors import InputError, InputTypeError, shorten
@@ -279,16 +279,7 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
             # folders such as `year=2020` hold parts of one table, and an archive in a folder counts as its content
             parts = [part for part in path.parent.parts if "=" not in part and not is_archive(part)]
             groups.setdefault(PurePosixPath(*parts), []).append(name)
-    candidates: dict[PurePosixPath, Roles] = {}
-    for depth in sorted({len(folder.parts) for folder in groups}):
-        level = {
-            folder: assign_roles(root.name, container, paths, spec)
-            for folder, paths in groups.items()
-            if len(folder.parts) == depth
-        }
-        candidates = {folder: roles for folder, roles in level.items() if "ratings" in roles.files}
-        if candidates:
-            break
+    candidates = _candidates(root.name, container, groups, spec)
     if not candidates and not isinstance(container, Nested) and any(map(is_archive, names)):
         return _assign(root, Nested(container), spec)
     if not candidates:
@@ -305,3 +296,26 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
     others = tuple(name for name in groups[folder] if name not in used)
     name = root.resolve().name if isinstance(container, Folder) else root.stem
     return Files(name, root, roles.files, others, container, roles.parts, roles.left_out)
+
+
+def _candidates(
+    root: str, container: Container, groups: dict[PurePosixPath, list[str]], spec: ColumnSpec
+) -> dict[PurePosixPath, Roles]:
+    """Return the outermost folders with ratings; the tables of a folder above that has none are beside them."""
+    candidates: dict[PurePosixPath, Roles] = {}
+    above: dict[PurePosixPath, list[str]] = {}
+    refused: NoRatings | None = None
+    for folder in sorted(groups, key=lambda folder: len(folder.parts)):
+        if candidates and len(folder.parts) > len(next(iter(candidates)).parts):
+            break
+        groups[folder] += [table for parent in folder.parents for table in above.get(parent, ())]
+        try:
+            roles = assign_roles(root, container, groups[folder], spec)
+        except NoRatings as error:
+            refused = refused or error
+            above[folder] = [path for path in groups[folder] if is_table(PurePosixPath(path).name)]
+        else:
+            candidates |= {folder: roles} if "ratings" in roles.files else {}
+    if refused and not candidates:
+        raise refused
+    return candidates

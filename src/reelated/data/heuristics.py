@@ -98,15 +98,15 @@ def _count_missing(ids: pl.Series, known: pl.Series | None) -> int:
 
 
 def _by_pauses(valid: pl.DataFrame) -> str:
-    """Return a reason if the items seem to rate in sessions: users rate one item after another."""
+    """Return a reason if the items seem to have sessions, as users have: one row shortly after another."""
     if "timestamp" not in valid.columns or len(valid) < _MIN_RATINGS:
         return ""
     user, item = (_median_pause(valid, name) for name in PAIR)
     if user is None or item is None or user < 3600 or item * _PAUSE_RATIO > user:
         return ""
     return (
-        f"the median pause between two ratings of the same item is {_format_duration(item)}, and between two by the "
-        f"same user {_format_duration(user)}, although users usually rate many items in one session"
+        f"the median pause between two rows of the same item is {_format_duration(item)}, and between two of the same "
+        f"user {_format_duration(user)}, although most users turn to several items in one session"
     )
 
 

@@ -67,8 +67,10 @@ def _rows_of(label: str, content: Any) -> Any:
         if {"columns", "data"} <= content.keys():  # pandas with orient="split"
             return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
         if all(isinstance(values, list) for values in content.values()):
-            tables = [rows for rows in content.values() if rows and isinstance(rows[0], dict)]
-            return tables[0] if len(tables) == 1 else content
+            tables = {name: rows for name, rows in content.items() if rows and isinstance(rows[0], dict)}
+            if len(tables) == 1 or "ratings" in tables:
+                return tables.get("ratings") or next(iter(tables.values()))
+            return content
         if all(isinstance(values, dict) for values in content.values()):
             return content
         lists = [values for values in content.values() if isinstance(values, list)]

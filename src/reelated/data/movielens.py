@@ -63,9 +63,9 @@ def layout_of(name: str, data: bytes) -> TextLayout | None:
 _LINK_ALIASES: Aliases = {name: ITEM_ALIASES[name] for name in ("item_id", "imdb_id", "tmdb_id")}
 _TAG_ALIASES: Aliases = {name: RATING_ALIASES.get(name, ()) for name in ("user_id", "item_id", "tag", "timestamp")}
 SIDE_TABLES: dict[str, tuple[Aliases, tuple[str, ...]]] = {
+    "links": (_LINK_ALIASES, ("item_id",)),  # first, because the ids of the items may be found by them
     "items": (ITEM_ALIASES, ("item_id",)),
     "users": (USER_ALIASES, ("user_id",)),
-    "links": (_LINK_ALIASES, ("item_id",)),
     "tags": (_TAG_ALIASES, ("user_id", "item_id")),
 }
 """Kind of table → the aliases of its columns, and its required columns."""
@@ -115,6 +115,27 @@ def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
     if items["item_id"].dtype != links["item_id"].dtype:
         raise InputError("item_id is an integer in one of the tables of items and links, and text in the other.")
     return items.drop(links.columns[1:], strict=False).join(links, on="item_id", how="left", maintain_order="left")
+
+
+def with_linked_ids(items: pl.DataFrame, links: pl.DataFrame, rated: pl.Series) -> tuple[pl.DataFrame, list[str]]:
+    """Translate the ids of a catalogue by the table of links, if more rated items are found by it than by the ids."""
+    best, notes = items, []
+    for name in links.columns[1:]:
+        # an id at IMDb is tt0114709, or its number with or without zeros in front
+        keys = [pl.col(id_).cast(pl.String).str.replace(r"^(tt)?0*", "").alias("key") for id_ in ("item_id", name)]
+        wanted = links.select("item_id", keys[1]).drop_nulls()
+        linked = items.with_columns(keys[0]).drop("item_id").join(wanted, on="key", maintain_order="left").drop("key")
+        if n_known(linked, rated) > n_known(best, rated):
+            best, notes = (
+                linked,
+                [f"read its ids as {name}; the table of links gives the item_id of each"],
+            )
+    return best, notes
+
+
+def n_known(items: pl.DataFrame, rated: pl.Series) -> int:
+    """Count the rated items that a table of items holds."""
+    return int(rated.unique().cast(pl.String).is_in(items["item_id"].cast(pl.String).implode()).sum())
 
 
 def is_movielens(files: Files) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from reelated.data.containers import Container, Single, container_of
+from reelated.data.containers import Container, Single, clear_errors, container_of
 from reelated.data.files import find_files
 from reelated.data.roles import column_names, ratings_in
 from reelated.data.table_reader import read_table
@@ -113,7 +113,8 @@ def _read(source: Any, columns: ColumnNames) -> tuple[pl.DataFrame, tuple[str, .
     container: Container
     if isinstance(source, bytes):
         container = container_of("ratings", source) or Single("ratings", None, source)
-        name = "ratings" if isinstance(container, Single) else ratings_in("ratings", container, spec)
+        with clear_errors("ratings"):
+            name = "ratings" if isinstance(container, Single) else ratings_in("ratings", container, spec)
     elif isinstance(source, (str, os.PathLike)):
         files = find_files(source, spec)
         container, name = files.container, files.roles["ratings"]

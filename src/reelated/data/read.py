@@ -1,6 +1,7 @@
 """`read`: the entry point for every source of ratings."""
 
 import os
+import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,7 +13,16 @@ import polars as pl
 
 from reelated.data.files import Files, find_files, is_sample
 from reelated.data.items import MERGED_ALIASES, merged_columns, normalize_items, one_row_per_item
-from reelated.data.movielens import SIDE_TABLES, edition, is_movielens, layout_of, read_side_table, with_links
+from reelated.data.movielens import (
+    SIDE_TABLES,
+    edition,
+    is_movielens,
+    layout_of,
+    n_known,
+    read_side_table,
+    with_linked_ids,
+    with_links,
+)
 from reelated.data.options import NO_OPTIONS, ReadOptions, check_options
 from reelated.data.roles import column_names
 from reelated.data.suspicions import suspicions
@@ -232,18 +242,17 @@ class SourceTables:
         path = files.roles[kind if kind in files.roles else "ratings"]
         name = PurePosixPath(path).name
         table, notes = read_side_table(kind, name, files.read(path), options, trace, self.own)
-        if kind == "items" and self._n_known(table) == 0 and not (options.item_columns or {}).get("item_id"):
+        rated = self.ratings["item_id"]
+        if kind == "items" and n_known(table, rated) == 0 and not (options.item_columns or {}).get("item_id"):
             for other in self._other_ids(files, path):
                 named_ids = options._replace(item_columns={**(options.item_columns or {}), "item_id": other})
                 again, more = read_side_table(kind, name, files.read(path), named_ids, trace, self.own)
-                if self._n_known(again) > self._n_known(table):
+                if n_known(again, rated) > n_known(table, rated):
                     table, notes = again, [*more, f"took {other} for item_id, because it has the ids of the ratings"]
+        if kind == "items" and "links" in self.side_tables:
+            table, more = with_linked_ids(table, as_polars(self.side_tables["links"]), rated)
+            notes = [*notes, *more]
         self._store(kind, table, notes, name, beside)
-
-    def _n_known(self, table: pl.DataFrame) -> int:
-        """Count the rated items that a table holds."""
-        rated = self.ratings["item_id"].unique().cast(pl.String)
-        return int(rated.is_in(table["item_id"].cast(pl.String).implode()).sum())
 
     def _other_ids(self, files: Files, path: str) -> list[str]:
         """List the columns of a catalogue that may be the ids of items."""
@@ -445,18 +454,23 @@ def _read_sample(options: ReadOptions, collector: ErrorCollector | None) -> Sour
 
 def _read_ratings(files: Files, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
     """Read the ratings of a folder, archive or file in Reelated's columns and types; part files become one table."""
-    tables, notes = [], []
+    tables: list[pl.DataFrame] = []
+    notes: dict[str, list[str]] = {}  # of the same kind in several parts
     for path in (files.roles["ratings"], *files.parts):
         name, data = PurePosixPath(path).name, files.read(path)
         table, more = read_table(name, data, spec, None if spec.columns else layout_of(name, data))
         tables.append(table)
-        notes += more if not files.parts else [f"{name}: {note}" for note in more]
+        for note in more:
+            notes.setdefault(re.sub(r"\d+", "#", note), []).append(f"{name}: {note}" if files.parts else note)
+    shown = [
+        found[0] + f" (and so {plural(len(found) - 1, 'other part')})" * (len(found) > 1) for found in notes.values()
+    ]
     if not files.parts:
-        return tables[0], notes
+        return tables[0], shown
     for id_ in ID_COLUMNS:
         if len({table[id_].dtype for table in tables}) > 1:
             tables = [table.with_columns(pl.col(id_).cast(pl.String)) for table in tables]
-    return pl.concat(tables, how="diagonal"), [*notes, f"read {len(tables)} part files as one table"]
+    return pl.concat(tables, how="diagonal"), [*shown, f"read {len(tables)} part files as one table"]
 
 
 def _default_name(files: Files) -> str:

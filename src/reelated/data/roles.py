@@ -40,6 +40,10 @@ TABLE_NAMES = {"ratings": ("ratings", "rating"), "items": ("items", "movies", "m
 _RATING_FILES = ("rating", "interaction", "event", "purchase", "play", "click", "order")
 
 
+class NoRatings(InputError):
+    """No table of a folder is recognised as the ratings."""
+
+
 @dataclass
 class Roles:
     """The files of one folder by role, further parts of the ratings, and the tables that are left out."""
@@ -213,6 +217,5 @@ def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: li
         return
     if tables:
         listed = ", ".join(map(repr, [table.path for table in found] or tables[:6]))
-        raise InputError(
-            f"{root} holds several tables ({shorten(listed, 300)[1:-1]}). Pass the one that holds the ratings."
-        )
+        message = f"{root} holds several tables ({shorten(listed, 300)[1:-1]}). Pass the one that holds the ratings."
+        raise InputError(message) if found else NoRatings(message)

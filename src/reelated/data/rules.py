@@ -1,5 +1,6 @@
 """The validation rules: functions from the tables of a source to issues."""
 
+import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -19,7 +20,7 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
         yield ValidationIssue("no_ratings", "error", 1, "There are no ratings.", "stops here.")
         return
     for note in context.tables.notes:
-        yield ValidationIssue("assumed", "note", 1, f"{note[0].upper()}{note[1:]}.", "applies this.")
+        yield ValidationIssue("assumed", "note", 1, f"{_capitalised(note)}.", "applies this.")
     yield from _suspicions(context)
     if context.is_events:
         for rule in (event_issues, _mixed_ids, swapped_ids, implausible_times):
@@ -28,6 +29,11 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
     rules = (_repeated_ratings, _scale, _mixed_ids, _little_information, _no_variety)
     for rule in (*rules, swapped_ids, outlier_ratings, implausible_times):
         yield from rule(context)
+
+
+def _capitalised(sentence: str) -> str:
+    """Return a sentence with a capital, unless it begins with the name of a file."""
+    return sentence if re.match(r"\S+[._]\S*:", sentence) else sentence[0].upper() + sentence[1:]
 
 
 def _suspicions(context: ValidationContext) -> Iterator[ValidationIssue]:
@@ -40,7 +46,7 @@ def _suspicions(context: ValidationContext) -> Iterator[ValidationIssue]:
     }
     found = suspicions(context.valid, context.tables.side_tables.get("items"), context.scale)
     for code, message, count, _ in found:
-        yield ValidationIssue(code, "warning", count, f"{message[0].upper()}{message[1:]}.", advice[code])
+        yield ValidationIssue(code, "warning", count, f"{_capitalised(message)}.", advice[code])
 
 
 def _invalid_rows(context: ValidationContext) -> Iterator[ValidationIssue]:

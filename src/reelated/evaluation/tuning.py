@@ -115,17 +115,19 @@ class Tuning:
         return f"Recommender({_role(self.goal)}={MODELS[self.model].__name__}({arguments}))"
 
     @property
-    def terminal(self) -> str | None:
-        """Terminal options that use the settings; None for predicted ratings: the terminal sets only the ranker."""
-        if _role(self.goal) == "rater":
-            return None
+    def terminal(self) -> str:
+        """Terminal options that use the settings; those of the rater begin with `rater__`."""
+        role = _role(self.goal)
         values = {name: "none" if value is None else value for name, value in self.settings.items()}
-        return " ".join([f"--model {self.model}", *(f"--set {name}={value}" for name, value in values.items())])
+        prefix = "rater__" * (role == "rater")
+        return " ".join(
+            [f"--{role} {self.model}", *(f"--set {prefix}{name}={value}" for name, value in values.items())]
+        )
 
 
 def tune(
     data: Dataset | FrameLike,
-    goal: Goal = "liked",
+    goal: Goal | None = None,
     *,
     model: str | None = None,
     minutes: float = 5.0,
@@ -143,8 +145,9 @@ def tune(
     ----------
     data : Dataset or table
         The data to search on.
-    goal : {"any", "liked", "rating"}, default "liked"
+    goal : {"any", "liked", "rating"}, optional
         Metric to optimise: nDCG with any rated item or only liked items as relevant, or the RMSE of predicted ratings.
+        The default is "liked", and "any" for events.
     model : str, optional
         Its name in the terminal; by default "ease" for lists and "bpmf" for predicted ratings.
     minutes : float, default 5.0
@@ -165,12 +168,12 @@ def tune(
     InputError
         An argument cannot be used, or Optuna is not installed.
     """
-    goal = _check_goal(goal, data)
+    goal = _check_goal(goal, data := as_dataset(data))
     model = model or ("bpmf" if goal == "rating" else "ease")
     space = _space(goal, model)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = check_optuna()
-    data, seed, maximize = as_dataset(data), check_integer("seed", seed, 0), goal != "rating"
+    seed, maximize = check_integer("seed", seed, 0), goal != "rating"
     score = _score_function(within_users(data, SHARE, seed=seed), goal)
     default, results, start = score(getattr(unfitted_models(Recommender(), data)[0], _role(goal))), [], time.monotonic()
 
@@ -199,6 +202,8 @@ def tune(
 
 def _check_goal(goal: Any, data: Dataset) -> Goal:
     """Return a goal that the data can measure, or raise `InputError`."""
+    if goal is None:
+        return "any" if data.ratings.has_no_scale else "liked"
     if check_choice("goal", goal, ("any", "liked", "rating")) != "any" and data.ratings.has_no_scale:
         reason = "all ratings are equal" if data.ratings.is_one_valued else "events have no ratings"
         raise InputError(f"{reason}, so the only goal is 'any'.", parameter="goal", value=goal)

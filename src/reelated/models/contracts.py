@@ -18,6 +18,39 @@ By = Literal["score", "rating"]
 Floats = npt.NDArray[np.float64]
 
 
+class Scorer(Protocol):
+    """Computes one number of some rows, which were checked before; it does not check indices."""
+
+    @property
+    def matrix(self) -> sp.csr_array:
+        """The rows."""
+        ...
+
+    def top(self, n: int, item_mask: Any = None, *, exclude_seen: bool = True, progress: Any = None) -> TopN:
+        """Return the best items of every row; `item_mask` holds those to choose from."""
+        ...
+
+    def pairs(self, rows: Any, items: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return the number of every pair, a rating unclipped, and the number of neighbours used."""
+        ...
+
+    def users(self, item: int, by_item: sp.csc_array | None = None) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return the number of one item for every row; `by_item` is the result of `columns`."""
+        ...
+
+    def columns(self) -> sp.csc_array:
+        """Return the values of the ratings by columns."""
+        ...
+
+    def contributions(self, items: Any, scores: Floats | None = None) -> ItemContributions:
+        """Return the contributions to the only row's numbers for several items; `scores` are these, if known."""
+        ...
+
+    def dense(self) -> Floats:
+        """Return the number of every row and item."""
+        ...
+
+
 class Model(Protocol):
     """The methods of every model.
 
@@ -48,6 +81,10 @@ class Model(Protocol):
         """Return the maximum memory of a fit in bytes, without `X`."""
         ...
 
+    def scorer(self, X: Any, *, by: Any = ..., weights: Any = None) -> Scorer:
+        """Return what computes a number of some rows."""
+        ...
+
     def recommend(
         self,
         X: Any,
@@ -56,25 +93,16 @@ class Model(Protocol):
         by: Any = ...,
         item_mask: Any = None,
         exclude_seen: bool = True,
+        weights: Any = None,
         progress: Any = None,
     ) -> TopN:
         """Return the best items of every row."""
         ...
 
-    def score_pairs(self, X: Any, rows: Any, items: Any, *, by: Any = ...) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return the number of every pair, and the number of neighbours used."""
-        ...
-
-    def score_users(self, X: Any, item: int, *, by: Any = ...) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return the number of one item for every row, and the number of neighbours used."""
-        ...
-
-    def audience(self, X: Any, item: int, n: int = 10, *, by: Any = ..., by_item: Any = None) -> npt.NDArray[np.int64]:
+    def audience(
+        self, X: Any, item: int, n: int = 10, *, by: Any = ..., weights: Any = None, by_item: Any = None
+    ) -> npt.NDArray[np.int64]:
         """Return the rows that have not rated an item and have the highest number."""
-        ...
-
-    def explain_items(self, X: Any, items: Any, *, by: Any = ..., scores: Any = None) -> ItemContributions:
-        """Return the contributions to one row's numbers for several items."""
         ...
 
     def covariance(self, items: Any) -> tuple[Floats, float]:
@@ -91,12 +119,6 @@ class Ranker(Model, Protocol):
 
     item_weights_: sp.csr_array
     n_common_: sp.csr_array
-
-    def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: Any = ..., weights: Any = None
-    ) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return the score of every pair, with weights for the ratings, and the number of neighbours used."""
-        ...
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the weight of ratings in the score."""

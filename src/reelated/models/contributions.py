@@ -82,14 +82,14 @@ class ItemContributions(NamedTuple):
         -------
         ItemContributions
         """
-        sums = np.diff(np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends])
-        clips = np.where(np.isfinite(scores), scores - bases - sums, 0.0)
+        sums = np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends]
+        clips = np.where(np.isfinite(scores), scores - bases - (sums[1:] - sums[:-1]), 0.0)
         return cls(scores, bases, clips, parts, X.indices, X.data)
 
     @property
-    def n_neighbors_used(self) -> npt.NDArray[np.int64]:
+    def n_neighbors_used(self) -> npt.NDArray[np.int32]:
         """The number of rated items that each score is computed from."""
-        return np.diff(self.parts.ends)
+        return (self.parts.ends[1:] - self.parts.ends[:-1]).astype(np.int32)
 
     def one(self, at: int) -> PairContributions:
         """Return the contributions to the score of one item.

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
@@ -90,6 +89,3 @@ class Popularity(LinearItemModel):
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         return self.popularity_, np.zeros(X.shape[0]), kernels.ScoreParams(True, False, True, 0.0)
-
-    def _base(self, terms: Any, items: Any, parts: Any, reference: Any) -> npt.NDArray[np.float64]:
-        return self.popularity_[items]

@@ -3,42 +3,32 @@
 from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.errors import check_choice, check_integer, check_number
+from reelated.errors import check_number
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
-from reelated.models.contributions import ItemContributions, PairContributions
-from reelated.models.estimator import Estimator
+from reelated.models.contributions import ItemContributions
+from reelated.models.row_model import RowModel
 from reelated.models.topn import TopN
-from reelated.models.validation import (
-    check_columns,
-    check_dense,
-    check_item,
-    check_item_mask,
-    check_one_row,
-    check_pairs,
-    check_rows,
-    holds,
-)
+from reelated.models.validation import check_pairs, check_rows
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
-Rating = Literal["rating"]
 SLICE = 1e8
 """Multiplications of one slice of work: about a tenth of a second."""
 UNKNOWN = -1
 """Placeholder for the number of users who rated both items, which this model does not count."""
 
 
-class DrawnModel(Estimator):
+class DrawnModel(RowModel):
     """A model of posterior samples; every prediction is the mean over the samples. `BPMF` documents the arrays."""
 
     units_: Numbers
@@ -53,9 +43,6 @@ class DrawnModel(Estimator):
     new_user_mean_: Numbers
     new_user_precision_: Numbers
     counts_: Numbers
-    n_features_in_: int
-    scale_: tuple[float, float]
-    max_memory: int | str | None
     arrays: ClassVar[dict[str, ArraySpec]] = {
         "units_": ArraySpec("float64", (2,), "a mean and a positive deviation"),
         "item_factors_": ArraySpec("float32", ("n_items", "D", "n_samples")),
@@ -163,8 +150,8 @@ class DrawnModel(Estimator):
         from scipy.special import ndtri
 
         quantile = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
-        X = check_rows(self, X)
-        mean, deviation = self._moments(X, *check_pairs(X, rows, items), with_deviation=True)
+        scorer = self._scorer(check_rows(self, X))
+        mean, deviation, _ = scorer.moments(*check_pairs(scorer.matrix, rows, items), with_deviation=True)
         # not quantile * deviation: level=1 gives inf * 0 = NaN
         margin = np.multiply(quantile, deviation, out=np.zeros(len(mean)), where=deviation > 0)
         return clipped(mean - margin, self.scale_), clipped(mean + margin, self.scale_)
@@ -191,58 +178,6 @@ class DrawnModel(Estimator):
         flat = factors.transpose(1, 0, 2).reshape(factors.shape[1], -1)
         return flat @ solved.reshape(flat.shape[1], -1) / len(factors), float(np.mean(1 / self.alpha_))
 
-    def score_pairs(
-        self, X: Any, rows: Any, items: Any, *, by: Rating = "rating"
-    ) -> tuple[Numbers, npt.NDArray[np.int32]]:
-        """Return the unclipped predicted ratings of pairs, and the number of ratings used for each.
-
-        Parameters
-        ----------
-        X, rows, items
-            As for `predict_pairs`.
-        by : {"rating"}, default "rating"
-            The only number of this model.
-
-        Returns
-        -------
-        scores : ndarray of float64, shape (n_pairs,)
-        n_neighbors_used : ndarray of int32, shape (n_pairs,)
-        """
-        check_choice("by", by, ("rating",))
-        X = check_rows(self, X)
-        rows, items = check_pairs(X, rows, items)
-        ratings, _ = self._moments(X, rows, items, with_deviation=False)
-        n_neighbors_used = np.diff(X.indptr)[rows] - holds(X, rows, items)
-        return ratings.round(6), n_neighbors_used.astype(np.int32)
-
-    def _moments(self, X: sp.csr_array, rows: Any, items: Any, *, with_deviation: bool) -> tuple[Numbers, Numbers]:
-        """Return the unclipped means of pairs, and their standard deviations."""
-        table = self._standardized(X)
-
-        def pairs(start: int, stop: int) -> tuple[Any, Any]:
-            return kernels.bpmf_pairs(start, stop, table, rows, items, self._samples, with_deviation)
-
-        if X.shape[0] == 1:
-            means, variances = pairs(0, len(rows))
-        else:
-            by_row = np.argsort(rows, kind="stable")
-            rows, items = rows[by_row], items[by_row]
-            cost = np.where(np.diff(rows, prepend=-1) > 0, np.diff(X.indptr)[rows] + 10.0, 1.0) * self._per_rating
-            parts = list(ordered_parallel_map(pairs, split_by_cost(cost, SLICE) or [(0, 0)]))
-            means, variances = np.empty(len(rows)), np.empty(len(rows))
-            means[by_row], variances[by_row] = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return self.rating_mean_ + self.rating_std_ * means, self.rating_std_ * np.sqrt(variances)
-
-    def _standardized(self, X: sp.csr_array) -> kernels.CSR:
-        """Return rows with standardised ratings, as the samples predict them."""
-        return as_kernel_csr(X)._replace(data=(X.data.astype(np.float64) - self.rating_mean_) / self.rating_std_)
-
-    @property
-    def _per_rating(self) -> int:
-        """Multiplications for one rating of a user."""
-        return self.user_mean_.size * self.user_mean_.shape[0]
-
-    # ---------------------------------------------------------------------------------------------- rows
     def predict(self, X: Any) -> Numbers:
         """Return the predicted rating of every row and item; `predict_pairs` predicts some.
 
@@ -261,189 +196,138 @@ class DrawnModel(Estimator):
         TooLarge
             The dense result would exceed `max_memory`.
         """
-        X = check_rows(self, X)
-        check_dense(self, X)
-        parts = (clipped(part, self.scale_) for part in self._predict_unseen(X))
-        dense = np.concatenate([np.empty((0, X.shape[1])), *parts])
-        seen = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
-        dense[seen] = self.predict_pairs(X, *seen)
-        return dense
+        return clipped(self._dense(X, "rating"), self.scale_)
 
-    def _predict_unseen(self, X: sp.csr_array, progress: Progress | None = None) -> Iterator[Numbers]:
-        """Yield unclipped predicted ratings of all items for slices of rows; NaN for rated items."""
-        table, cost = self._standardized(X), np.diff(X.indptr) * self._per_rating + self.item_factors_.size
+    def _scorer(self, X: sp.csr_array, by: By = "rating", weights: Any = None) -> "PosteriorScorer":
+        return PosteriorScorer(X, self._samples, self.units_, self.scale_)
+
+
+class PosteriorScorer:
+    """The scorer of a model of posterior samples; the posterior of the user of a single row is computed once."""
+
+    def __init__(
+        self, matrix: sp.csr_array, samples: kernels.PosteriorSamples, units: Numbers, scale: tuple[float, float]
+    ) -> None:
+        self.matrix, self.samples, self.scale = matrix, samples, scale
+        self.mean, self.std = units.tolist()
+        self.rows = as_kernel_csr(matrix)._replace(data=(matrix.data.astype(np.float64) - self.mean) / self.std)
+
+    @cached_property
+    def user(self) -> Any:
+        """The posterior of the user of the only row."""
+        return kernels.bpmf_user(self.rows.indices, self.rows.data, self.samples)
+
+    def pairs(self, rows: Any, items: Any) -> tuple[Numbers, npt.NDArray[np.int32]]:
+        """Return the unclipped predicted ratings of pairs, and the number of ratings used for each."""
+        (ratings, _, is_rated), indptr, rows = self.moments(rows, items), self.rows.indptr, np.asarray(rows)
+        return ratings.round(6), (indptr[rows + 1] - indptr[rows] - is_rated).astype(np.int32)
+
+    def moments(
+        self, rows: Any, items: Any, *, with_deviation: bool = False
+    ) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
+        """Return the means of pairs, their standard deviations, and whether the row has rated the item."""
+        rows, items, one_row = np.asarray(rows, np.int32), np.asarray(items, np.int32), self.matrix.shape[0] == 1
+        by_row = slice(None) if one_row else np.argsort(rows, kind="stable")
+        pairs = kernels.find_pairs(self.rows, rows[by_row], items[by_row])
+        is_rated = pairs.held >= 0
+
+        def part(start: int, stop: int) -> tuple[Numbers, Numbers]:
+            return kernels.bpmf_pairs(start, stop, self.rows, pairs, self.samples, with_deviation)
+
+        if one_row:
+            if is_rated.any():
+                means, variances = part(0, len(rows))
+            else:
+                means, variances = kernels.bpmf_items(self.user, items, self.samples, with_deviation)
+            return self.mean + self.std * means, self.std * np.sqrt(variances), is_rated
+        starts = np.diff(pairs.users, prepend=-1) > 0
+        cost = np.where(starts, np.diff(self.matrix.indptr)[pairs.users] + 10.0, 1.0) * self._per_rating
+        parts = list(ordered_parallel_map(part, split_by_cost(cost, SLICE) or [(0, 0)]))
+        columns = np.concatenate(parts, axis=1)
+        unsorted = np.empty((3, len(rows)))
+        unsorted[:, by_row] = *columns, is_rated
+        return self.mean + self.std * unsorted[0], self.std * np.sqrt(unsorted[1]), unsorted[2] > 0
+
+    @property
+    def _per_rating(self) -> int:
+        """Multiplications for one rating of a user."""
+        _, D, _, _ = self.samples.implicit_slope.shape
+        return D * D * self.samples.n_samples
+
+    def _unseen(self, progress: Progress | None = None) -> Iterator[Numbers]:
+        """Yield the predicted ratings of all items for slices of rows; NaN for rated items."""
+        n_rows, n_items = self.matrix.shape
 
         def part(start: int, stop: int) -> Numbers:
-            dense = kernels.bpmf_rows(start, stop, table, self._samples)
-            return (self.rating_mean_ + self.rating_std_ * dense).round(6)
+            if n_rows == 1:
+                means, _ = kernels.bpmf_items(self.user, np.arange(n_items, dtype=np.int32), self.samples, False)
+                means[self.matrix.indices], dense = np.nan, means[None]
+            else:
+                dense = kernels.bpmf_rows(start, stop, self.rows, self.samples)
+            return (self.mean + self.std * dense).round(6)
 
+        cost = np.diff(self.matrix.indptr) * self._per_rating + self.samples.item_factors.size
         return ordered_parallel_map(part, split_by_cost(cost, SLICE), progress)
 
-    def recommend(
-        self,
-        X: Any,
-        n: int = 10,
-        *,
-        by: Rating = "rating",
-        item_mask: npt.NDArray[np.bool_] | None = None,
-        exclude_seen: bool = True,
-        progress: Progress | None = None,
+    def dense(self) -> Numbers:
+        """Return the predicted rating of every row and item."""
+        dense = np.concatenate([np.empty((0, self.matrix.shape[1])), *self._unseen()])
+        seen = np.repeat(np.arange(len(dense)), np.diff(self.matrix.indptr)), self.matrix.indices
+        dense[seen] = self.pairs(*seen)[0]
+        return dense
+
+    def top(
+        self, n: int, item_mask: Any = None, *, exclude_seen: bool = True, progress: Progress | None = None
     ) -> TopN:
-        """Return the items with the highest predicted ratings of every row, sorted before ratings are clipped.
-
-        Parameters
-        ----------
-        X
-            As for `predict_pairs`.
-        n : int, default 10
-            Maximum number of items of a row; fewer if fewer can be listed.
-        by
-            As for `score_pairs`.
-        item_mask : ndarray of bool, shape (n_items,), optional
-            The items to choose from; by default all.
-        exclude_seen : bool, default True
-            Whether items that the row has rated are left out.
-        progress : callable, optional
-            Called with the fraction done, from 0 to 1.
-
-        Returns
-        -------
-        TopN
-        """
-        check_choice("by", by, ("rating",))
-        X, n = check_rows(self, X), check_integer("n", n, 0)
-        absent = None if item_mask is None else ~check_item_mask(self, item_mask)
+        """Return the items with the highest predicted ratings of every row, sorted before ratings are clipped."""
+        if not exclude_seen:
+            seen = np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr)), self.matrix.indices
+            ratings_of_seen = self.pairs(*seen)[0]
         items, scores = [np.empty(0, np.int32)], [np.empty(0)]
-        rows = (row for part in self._predict_unseen(X, progress) for row in part)
-        for u, row in enumerate(rows):
+        for u, row in enumerate(row for part in self._unseen(progress) for row in part):
             if not exclude_seen:
-                seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
-                row[seen] = self.score_pairs(X[[u]], np.zeros(len(seen), np.int32), seen)[0]
-            if absent is not None:
-                row[absent] = np.nan
+                part = slice(*self.matrix.indptr[u : u + 2])
+                row[self.matrix.indices[part]] = ratings_of_seen[part]
+            if item_mask is not None:
+                row[~item_mask] = np.nan
             items.append(kernels.top_n(row, min(n, len(row))).astype(np.int32))
             scores.append(row[items[-1]])
         lengths = [len(part) for part in items]
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
-    def columns(self, X: Any, *, by: Rating = "rating") -> sp.csc_array:
-        """Return the ratings of `X` by columns, in which `audience` finds the raters of an item.
+    def columns(self) -> sp.csc_array:
+        """Return the ratings by columns."""
+        return sp.csc_array(self.matrix)
 
-        Parameters
-        ----------
-        X, by
-            As for `score_pairs`.
+    def users(self, item: int, by_item: sp.csc_array | None = None) -> tuple[Numbers, npt.NDArray[np.int32]]:
+        """Return the predicted rating of one item for every row."""
+        n_rows = self.matrix.shape[0]
+        return self.pairs(np.arange(n_rows), np.full(n_rows, item))
 
-        Returns
-        -------
-        csc_array of float32, shape (n_rows, n_items)
-        """
-        check_choice("by", by, ("rating",))
-        return sp.csc_array(check_rows(self, X))
-
-    def score_users(self, X: Any, item: int, *, by: Rating = "rating") -> tuple[Numbers, npt.NDArray[np.int32]]:
-        """Return the unclipped predicted rating of one item for every row, and the number of ratings used.
-
-        Parameters
-        ----------
-        X
-            As for `predict_pairs`.
-        item : int
-            Item index.
-        by
-            As for `score_pairs`.
-
-        Returns
-        -------
-        scores : ndarray of float64, shape (n_rows,)
-        n_neighbors_used : ndarray of int32, shape (n_rows,)
-        """
-        X, item = check_rows(self, X), check_item(self, item)
-        return self.score_pairs(X, np.arange(X.shape[0]), np.full(X.shape[0], item), by=by)
-
-    def audience(
-        self, X: Any, item: int, n: int = 10, *, by: Rating = "rating", by_item: sp.csc_array | None = None
-    ) -> npt.NDArray[np.int64]:
-        """Return the rows that have not rated an item and have the highest predicted rating, ties in ascending row.
-
-        Parameters
-        ----------
-        X, item
-            As for `score_users`.
-        n : int, default 10
-            Maximum number of rows.
-        by
-            As for `score_users`.
-        by_item : csc_array, optional
-            Result of `columns` for `X`, to save computing it.
-
-        Returns
-        -------
-        ndarray of int64
-            Row indices, best first.
-        """
-        X, n = check_rows(self, X), check_integer("n", n, 0)
-        scores, _ = self.score_users(X, item, by=by)
-        columns = self.columns(X) if by_item is None else check_columns(self, by_item, X)
-        scores[columns.indices[columns.indptr[item] : columns.indptr[item + 1]]] = np.nan
-        return kernels.top_n(scores, min(n, len(scores)))
-
-    # ------------------------------------------------------------------------------------------- explain
-    def explain_pair(self, X: Any, item: int, *, by: Rating = "rating") -> PairContributions:
-        """Return the contributions to one row's predicted rating of an item.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (1, n_items)
-            Ratings of one user.
-        item : int
-            Item index.
-        by
-            As for `score_pairs`.
-
-        Returns
-        -------
-        PairContributions
-        """
-        return self.explain_items(X, [check_item(self, item)], by=by).one(0)
-
-    def explain_items(self, X: Any, items: Any, *, by: Rating = "rating", scores: Any = None) -> ItemContributions:
-        """Return the contributions to one row's predicted ratings of several items.
+    def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
+        """Return the contributions to the only row's predicted ratings of several items.
 
         `base` is the predicted rating of an average user. A rating contributes its weight times its difference from
         the expected rating, plus the effect of having rated the item at all. The weight (`similarities`) is the change
         of the prediction for one more star.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (1, n_items)
-            Ratings of one user.
-        items : sequence of int
-            Item indices.
-        by
-            As for `score_pairs`.
-        scores : array, shape (n_items,), optional
-            Result of `score_pairs` for these items, to save computing it.
-
-        Returns
-        -------
-        ItemContributions
         """
-        X = check_one_row(self, X)
-        items = np.asarray(items, np.int64)
-        if scores is None:
-            scores, _ = self.score_pairs(X, np.zeros(len(items), np.int32), items, by=by)
-        scores = clipped(scores, self.scale_)
-        base, weight, adds = np.empty(len(items)), np.empty((len(items), X.nnz)), np.empty((len(items), X.nnz))
-        table = self._standardized(X)
-        for k, item in enumerate(items.tolist()):
-            base[k], weight[k], adds[k] = kernels.bpmf_contributions(table.indices, table.data, item, self._samples)
-        of, places = np.nonzero(X.indices != items[:, None])
-        ends, bases = np.searchsorted(of, np.arange(len(items) + 1)), self.rating_mean_ + self.rating_std_ * base
-        contributions, common = self.rating_std_ * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
-        ones = np.ones(len(items))
+        items = np.asarray(items, np.int32)
+        scores = clipped(self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores, self.scale)
+        is_other = self.matrix.indices != items[:, None]
+        base, weight, adds = np.empty(len(items)), np.empty(is_other.shape), np.empty(is_other.shape)
+        unrated = is_other.all(axis=1)
+        base[unrated], weight[unrated], adds[unrated] = kernels.bpmf_contributions(
+            self.user, items[unrated], self.samples
+        )
+        for k in np.flatnonzero(~unrated):  # without the rating of the item itself
+            user = kernels.bpmf_user(self.rows.indices[is_other[k]], self.rows.data[is_other[k]], self.samples)
+            one = kernels.bpmf_contributions(user, items[k : k + 1], self.samples)
+            base[k], weight[k, is_other[k]], adds[k, is_other[k]] = (part[0] for part in one)
+        of, places = np.nonzero(is_other)
+        ends, ones = np.searchsorted(of, np.arange(len(items) + 1)), np.ones(len(items))
+        contributions, common = self.std * adds[of, places], np.full(len(of), UNKNOWN, np.int32)
         parts = kernels.Contributions(ends, places, weight[of, places], contributions, common, ones, ones)
-        return ItemContributions.of(scores, bases, parts, X)
+        return ItemContributions.of(scores, self.mean + self.std * base, parts, self.matrix)
 
 
 def _pad_to_simd(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:

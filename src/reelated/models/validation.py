@@ -59,12 +59,10 @@ def check_rows(model: Estimator, X: Any, *, fitting: bool = False) -> sp.csr_arr
     return rows
 
 
-def check_one_row(model: Estimator, X: Any) -> sp.csr_array:
-    """Return `X` as `check_rows` does if it is one row, or raise `InputError`."""
-    X = check_rows(model, X)
+def check_one_row(X: sp.csr_array) -> None:
+    """Raise `InputError` unless `X` is one row."""
     if X.shape[0] != 1:
         raise InputError(f"X of {X.shape[0]} rows: expected the one row of the user to explain to.")
-    return X
 
 
 def check_columns(model: Estimator, by_item: Any, X: Any) -> sp.csc_array:
@@ -136,16 +134,6 @@ def check_pairs(X: sp.csr_array, rows: Any, items: Any) -> tuple[np.ndarray, np.
     if len(pairs[0]) != len(pairs[1]):
         raise InputError(f"rows has {len(pairs[0])} numbers and items has {len(pairs[1])}: expected equal lengths.")
     return pairs[0], pairs[1]
-
-
-def holds(X: sp.csr_array, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Return which pairs of a row and an item have a rating in `X`, a canonical CSR matrix."""
-    # one ascending key for each entry: a binary search finds all pairs at once
-    keys, pairs = X.indices, items
-    if X.shape[0] > 1:
-        keys = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)) * X.shape[1] + X.indices
-        pairs = rows.astype(np.int64) * X.shape[1] + items
-    return np.searchsorted(keys, pairs, side="right") > np.searchsorted(keys, pairs)
 
 
 def check_item_mask(model: Any, item_mask: Any) -> np.ndarray:

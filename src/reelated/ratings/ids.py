@@ -33,6 +33,8 @@ class Ids:
         # for a single look-up, numpy is faster than polars
         self._sorted: Any = values.to_numpy() if values.dtype == pl.Int64 else self
         self.kind = kind
+        self.type_name = "int" if values.dtype == pl.Int64 else "str"
+        """The Python type of the ids."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -48,11 +50,6 @@ class Ids:
 
     def __repr__(self) -> str:
         return f"Ids({len(self):,} {self.kind}s, {self.type_name})"
-
-    @property
-    def type_name(self) -> str:
-        """`int` or `str`: the Python type of the ids."""
-        return "int" if self.values.dtype == pl.Int64 else "str"
 
     def find(self, value: object) -> int | None:
         """Return the number of an id, or None if it is unknown or of the other type.
@@ -72,7 +69,7 @@ class Ids:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return None
         index = bisect_left(self._sorted, value)
-        return index if index < len(self) and self.values[index] == value else None
+        return index if index < len(self) and self[index] == value else None
 
     def index_of(self, value: object) -> int:
         """Return the number of an id.

@@ -88,7 +88,7 @@ class Catalogue:
 
     def cold_start_note(self, index: int) -> str:
         """Return the note that a heading adds for an item without ratings."""
-        return "" if self.counts[index] else ", from its genres and year: it has no ratings"
+        return "" if self.counts[index] else ", from its genres and year alone"
 
     def title(self, index: int) -> str:
         """Return a title with its year, truncated for a heading: `Fargo (1996)`."""

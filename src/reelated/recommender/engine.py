@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from reelated.errors import InputError, check_choice, no_rater, no_users
 from reelated.models.biases import clipped, row_means
-from reelated.models.contracts import By, Ranker, Rater
+from reelated.models.contracts import By, Ranker, Rater, Scorer
 from reelated.models.contributions import ItemContributions
 
 Floats = npt.NDArray[np.float64]
@@ -153,51 +153,44 @@ class Engine:
 
         `fill_from` (items, the most popular first) fills up short lists; `explain` adds the contributions, for one row.
         """
-        model = self.models.for_rows(rows).of(by)
-        top = model.recommend(rows.matrix, n, item_mask=item_mask, **rows.options(by))
+        scorer = self.scorer(rows, by)
+        top = scorer.top(n, item_mask)
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
-        if fill_from is not None and (np.diff(indptr) < n).any():
+        if fill_from is not None and len(items) < n * rows.matrix.shape[0]:
             indptr, items, sorted_by, is_popular = _filled(top, rows.matrix, n, item_mask, fill_from)
-        if not explain:
-            users = np.repeat(np.arange(rows.matrix.shape[0], dtype=np.int32), np.diff(indptr))
-            scores, ratings, used, _ = self.numbers(rows, users, items, by)
-            return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular)
-        contributions = model.explain_items(rows.matrix, items, scores=sorted_by, **rows.options(by))
-        both = self._other_number(rows, items, sorted_by, by)
-        return Batch(indptr, items, sorted_by, *both, contributions.n_neighbors_used, is_popular, contributions)
+        users = np.repeat(np.arange(rows.matrix.shape[0], dtype=np.int32), indptr[1:] - indptr[:-1])
+        contributions = scorer.contributions(items, sorted_by) if explain else None
+        used = scorer.pairs(users, items)[1] if contributions is None else contributions.n_neighbors_used
+        scores, ratings, _ = self._both_numbers(rows, users, items, sorted_by, by)
+        return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular, contributions)
 
-    def _other_number(self, rows: WeightedRows, items: Any, sorted_by: Floats, by: By) -> tuple[Floats, Floats]:
-        """Return scores and ratings of one row's items, of which one is known."""
-        ranker, rater = self.models.for_rows(rows)
-        first = np.zeros(len(items), np.int32)
+    def scorer(self, rows: WeightedRows, by: By) -> Scorer:
+        """Return what computes one number of some rows."""
+        scorer: Scorer = self.models.for_rows(rows).of(by).scorer(rows.matrix, **rows.options(by))
+        return scorer
+
+    def _both_numbers(self, rows: WeightedRows, users: Any, items: Any, number: Floats, by: By) -> tuple[Floats, ...]:
+        """Return scores, predicted ratings and these unclipped of pairs; `number` is the one that `by` names."""
+        ranker, rater = self.models
         if rater is None:
-            return sorted_by, np.full(len(items), np.nan)
-        if by == "score":
-            return sorted_by, rater.predict_pairs(rows.matrix, first, items)
-        ratings = clipped(sorted_by, rater.scale_)
+            return number, (none := np.full(len(items), np.nan)), none
+        unclipped = number if by == "rating" else self.scorer(rows, "rating").pairs(users, items)[0]
+        ratings = clipped(unclipped, rater.scale_)
         if ranker is None:
-            return ratings, ratings
-        return ranker.score_pairs(rows.matrix, first, items, by="score", weights=rows.weights)[0], ratings
+            return ratings, ratings, unclipped
+        return number if by == "score" else self.scorer(rows, "score").pairs(users, items)[0], ratings, unclipped
 
     def numbers(self, rows: WeightedRows, users: Any, items: Any, by: By) -> Numbers:
         """Return both numbers of pairs of a row and an item."""
-        ranker, rater = self.models.for_rows(rows)
-        ratings = unclipped = np.full(len(items), np.nan)
-        used: Any = None
-        if rater is not None:
-            unclipped, used = rater.score_pairs(rows.matrix, users, items, by="rating")
-            ratings = clipped(unclipped, rater.scale_)
-        if ranker is None:
-            return Numbers(ratings, ratings, used, unclipped)
-        scores, used_for_score = ranker.score_pairs(rows.matrix, users, items, by="score", weights=rows.weights)
-        return Numbers(scores, ratings, used if by == "rating" else used_for_score, unclipped)
+        number, used = self.scorer(rows, by).pairs(users, items)
+        scores, ratings, unclipped = self._both_numbers(rows, users, items, number, by)
+        return Numbers(scores, ratings, used, unclipped)
 
     def score(self, users: npt.NDArray[Any], items: npt.NDArray[Any], by: By) -> Floats:
         """Return one number of pairs of user and item indices, not clipped; NaN where there is none."""
         rows, scores = self.all_users, np.empty(len(users))
         for part in _parts(len(users)):
-            found = self.models.of(by).score_pairs(rows.matrix, users[part], items[part], **rows.options(by))
-            scores[part] = found[0]
+            scores[part] = self.scorer(rows, by).pairs(users[part], items[part])[0]
         return scores
 
     def predict(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> Floats:
@@ -242,9 +235,7 @@ class Engine:
 
     def rank_of(self, rows: WeightedRows, item: int, by: By, item_mask: npt.NDArray[np.bool_]) -> int | None:
         """Return the rank of an item among the unrated items of one row; None if it has no score."""
-        n = rows.matrix.shape[1]
-        model = self.models.for_rows(rows).of(by)
-        listed = model.recommend(rows.matrix, n, item_mask=item_mask, **rows.options(by)).items
+        listed = self.scorer(rows, by).top(rows.matrix.shape[1], item_mask).items
         place = np.flatnonzero(listed == item)
         return int(place[0]) + 1 if len(place) else None
 
@@ -259,8 +250,7 @@ class Engine:
     def columns(self, by: By) -> sp.csc_array:
         """Return the values of all ratings by items; cached, because computing them takes as long as many answers."""
         if by not in self._columns:
-            rows = self.all_users
-            self._columns[by] = self.models.of(by).columns(rows.matrix, **rows.options(by))
+            self._columns[by] = self.scorer(self.all_users, by).columns()
         return self._columns[by]
 
     @cached_property

@@ -132,12 +132,12 @@ class Explanation:
     def _terms(self) -> list[tuple[float, str, Reason | None]]:
         """Return the terms of the sum with labels: base, the ten strongest contributions, the others, and the clip."""
         shown = self.top(10)
-        terms: list[tuple[float, str, Reason | None]] = [(self.base, "to start from", None)]
+        terms: list[tuple[float, str, Reason | None]] = [(self.base, "base", None)]
         terms += [(part.contribution, with_year(part.title, part.year), part) for part in shown]
         if n_more := len(self.contributions) - len(shown):
             terms.append((self.other(shown), f"{n_more:,} more", None))
         if abs(self.clip) > 1e-5:
-            terms.append((self.clip, "cut to the scale", None))
+            terms.append((self.clip, "clipped to the scale", None))
         return terms
 
     def _repr_html_(self) -> str:
@@ -184,46 +184,41 @@ def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -
     ids, titles, years = catalogue.item_ids, catalogue.titles, catalogue.years
     return tuple(
         Reason(
-            item_id=ids[i],
-            title=titles[i],
-            year=years[i],
-            rating=None if bar is None else rating,
-            similarity=like,
-            common_raters=None if common < 0 else common,
-            contribution=adds,
-            liked=bar is not None and rating > bar,
+            ids[i],
+            titles[i],
+            years[i],
+            None if bar is None else rating,
+            similarity,
+            None if common < 0 else common,
+            contribution,
+            bar is not None and rating > bar,
         )
-        for i, rating, like, common, adds in parts
+        for i, rating, similarity, common, contribution in parts
     )
 
 
 def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | None) -> list[ItemRow]:
     """Return the rows of one user's list, each with its three largest contributions and the sum of the others."""
     parts: Any = batch.contributions
-    liked, rows = liked_above(query, scale), []
-    columns = (
-        batch.items,
-        parts.scores,
-        batch.scores,
-        batch.ratings,
-        batch.n_neighbors_used,
-        batch.is_popular,
-        sources(batch, catalogue),
-    )
+    ids, titles, years, genres = catalogue.item_ids, catalogue.titles, catalogue.years, catalogue.genres
+    columns = batch.items, parts.scores, batch.scores, batch.ratings, batch.n_neighbors_used, batch.is_popular
     listed = zip(*(column.tolist() for column in columns), parts.strongest(3), strict=True)
-    for rank, (item, total, score, rating, n_neighbors_used, popular, source, strongest) in enumerate(listed, 1):
-        reasons = () if popular else reasons_of(strongest, liked, catalogue)
-        total = 0.0 if popular else total
+    bar, rows = liked_above(query, scale), []
+    for rank, (item, total, score, rating, n_used, is_popular, strongest) in enumerate(listed, 1):
+        reasons = () if is_popular else reasons_of(strongest, bar, catalogue)
         rows.append(
             ItemRow(
-                rank=rank,
-                **catalogue.row(item),
-                score=None if popular else known(score),
-                predicted_rating=known(rating),
-                n_neighbors_used=n_neighbors_used,
-                source=source,
-                reasons=reasons,
-                other=total - sum(reason.contribution for reason in reasons),
+                rank,
+                ids[item],
+                titles[item],
+                years[item],
+                genres[item],
+                None if is_popular else known(score),
+                known(rating),
+                n_used,
+                catalogue.source(item, "popular" if is_popular else "model"),
+                reasons,
+                (0.0 if is_popular else total) - sum(reason.contribution for reason in reasons),
             )
         )
     return rows
@@ -238,10 +233,9 @@ def sources(batch: Batch, catalogue: Catalogue) -> npt.NDArray[np.str_]:
 def predict(engine: Engine, query: Query, item: int, catalogue: Catalogue) -> Prediction:
     """Predict a user's rating of an item without their own rating of it."""
     rows = query.without(item).rows
-    rater = engine.models.for_rows(rows).rater
-    if rater is None:
+    if (rater := engine.models.rater) is None:
         raise no_rater().replace(parameter="", where="predict")
-    values, (n_neighbors_used,) = rater.score_pairs(rows.matrix, [0], [item], by="rating")
+    values, (n_neighbors_used,) = engine.scorer(rows, "rating").pairs([0], [item])
     low = high = None
     if engine.has_intervals:
         (low,), (high,) = (ends.tolist() for ends in engine.interval(rows, [0], [item]))
@@ -264,8 +258,7 @@ def explain(
 ) -> Explanation:
     """Explain one of a user's numbers without their own rating of the item."""
     rating, query = query.rating_of(item), query.without(item)
-    model = engine.models.for_rows(query.rows).of(by)
-    explained = model.explain_items(query.row, [item], **query.rows.options(by))
+    explained = engine.scorer(query.rows, by).contributions([item])
     parts = explained.one(0)
     contributions = reasons_of(next(explained.strongest(query.row.nnz)), liked_above(query, scale), catalogue)
     rank, without = engine.rank_of(query.rows, item, by, catalogue.shown) if ranks else None, []

@@ -33,17 +33,20 @@ class Query(NamedTuple):
         The factor of each rating in the score; None: all 1.
     unknown : tuple
         Ids of rated items that the model does not know.
+    is_new : bool
+        Whether the user was not in the data of the fit, and has only begun to rate.
     """
 
     row: sp.csr_array
     user_id: Any = None
     weights: npt.NDArray[np.float32] | None = None
     unknown: tuple[Any, ...] = ()
+    is_new: bool = False
 
     @property
     def rows(self) -> WeightedRows:
-        """The row and its weights; a user without an id is new."""
-        return WeightedRows(self.row, self.weights, are_new=self.user_id is None)
+        """The row and its weights."""
+        return WeightedRows(self.row, self.weights, self.is_new)
 
     @property
     def mean(self) -> float:
@@ -118,13 +121,15 @@ def query_of_profile(
     times: npt.NDArray[np.int64] | None,
     user_id: Any,
     rec: State,
+    *,
+    is_new: bool,
 ) -> Query:
     """Return a user whose ratings are kept elsewhere, as ascending indices of items, ratings and times."""
     half_life, weights = rec.recency_half_life, None
     if half_life is not None and times is not None:
         weights = recency_weights(ages_of(times), half_life, rec.recency_floor)
     values, weights = model_values(ratings, rec.scale_, rec.feedback_, weights)
-    return Query(one_row(items, values, len(rec.fitted.item_ids)), user_id, weights)
+    return Query(one_row(items, values, len(rec.fitted.item_ids)), user_id, weights, is_new=is_new)
 
 
 def query_of_ratings(ratings: Any, rec: State) -> Query:
@@ -143,4 +148,4 @@ def query_of_ratings(ratings: Any, rec: State) -> Query:
             row[column] = value
     items = np.array(sorted(row), np.int32)
     values, weights = model_values(np.array([row[i] for i in sorted(row)], np.float32), scale, feedback)
-    return Query(one_row(items, values, len(catalogue.item_ids)), weights=weights, unknown=tuple(unknown))
+    return Query(one_row(items, values, len(catalogue.item_ids)), weights=weights, unknown=tuple(unknown), is_new=True)

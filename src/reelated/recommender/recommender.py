@@ -429,6 +429,7 @@ class Recommender(Estimator):
         polars.DataFrame
             `item_id title user_id rank score predicted_rating n_neighbors_used adjusted_score above_user_mean`
         """
+        check_not_forked()
         by, n, user_ids = sorted_by(self, by, users=True), check_integer("n", n, 1), self.kept_ratings().user_ids
         per_user = check_integer("per_user", per_user, 1, none=True)
         items = self.fitted.indices_of(item_ids)

@@ -121,7 +121,7 @@ def _umask() -> int:
 
 
 def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
-    """Write what a model has learned; return what belongs into the manifest."""
+    """Write what a model has learned; return its entry for the manifest."""
     if isinstance(model, LinearItemModel):
         _write_csr(folder, f"{name}.item_weights_", model.item_weights_)
         _write_array(folder, f"{name}.n_common_", model.n_common_.data)  # in the same places

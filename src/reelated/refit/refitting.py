@@ -75,6 +75,7 @@ def refit(
 
 def _refit(store: Store, versions: Versions, recommender: Recommender, with_visitors: bool) -> Version:
     start = time.perf_counter()
+    last_user_key = store.last_user_key()  # before the ratings are read: a user added meanwhile counts as new
     data, info = store.dataset(with_visitors=with_visitors)
     accuracy = holdout_accuracy(recommender, data)
     fitted = recommender.fit(data)
@@ -91,6 +92,7 @@ def _refit(store: Store, versions: Versions, recommender: Recommender, with_visi
         forgotten=info.forgotten,
         accuracy=accuracy,
         with_visitors=with_visitors,
+        last_user_key=last_user_key,
     )
     check_model(fitted, version, versions.first_good(info.forgotten))
     return versions.add(fitted, version)

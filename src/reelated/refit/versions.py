@@ -46,6 +46,8 @@ class Version:
         `rmse`, `mae` and `n` on a hold-out set at the time of the fit.
     with_visitors : bool
         Whether it was fitted to the ratings of visitors, too.
+    last_user_key : int or None
+        Largest database key of a user at that time: users with larger keys are new to the model. None: unknown.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Version:
     forgotten: int
     accuracy: dict[str, float] | None = None
     with_visitors: bool = False
+    last_user_key: int | None = None
 
 
 @dataclass(frozen=True)

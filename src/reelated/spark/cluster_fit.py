@@ -36,7 +36,7 @@ def fit(
     columns: Columns = None,
     items: FrameLike | None = None,
     scale: tuple[float, float, float] | None = None,
-    most_of_a_user: int | None = None,
+    max_ratings_per_user: int | None = None,
     task_memory: int | str = TASK_MEMORY,
     name: str = "ratings",
     noun: str = "item",
@@ -63,7 +63,7 @@ def fit(
         Item data: `item_id title year genres …`.
     scale : (low, high, step), optional
         The rating scale; by default the observed one.
-    most_of_a_user : int, optional
+    max_ratings_per_user : int, optional
         Maximum number of ratings used per user; a longer row is sampled at random, always in the same way. By default
         all are used.
     task_memory : int or str, default "1GB"
@@ -88,17 +88,21 @@ def fit(
         A task's table or the item × item matrix of `EASE` exceeds the memory limit.
     """
     rec, memory = as_recommender(model), check_memory("task_memory", task_memory)
-    check_integer("most_of_a_user", most_of_a_user, 1, none=True)
+    check_integer("max_ratings_per_user", max_ratings_per_user, 1, none=True)
     check_noun(noun)
     table, report = rating_table(ratings, columns), progress or (lambda done: None)
     target = Path(path).absolute()
     folder = folder_beside(target)
     folder.chmod(folder.parent.stat().st_mode)  # executors may run as another user
     try:
-        with small_batches(table.sparkSession), grouped_ratings(table, scale, most_of_a_user, report) as rows:
+        with small_batches(table.sparkSession), grouped_ratings(table, scale, max_ratings_per_user, report) as rows:
             pair = fit_models(rec, rows, FitContext(folder, memory or 0, rows.items.scale[:2], report))
         catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
-        cap = () if most_of_a_user is None else (f"At most {most_of_a_user:,} ratings of each user are used.",)
+        cap = (
+            ()
+            if max_ratings_per_user is None
+            else (f"At most {max_ratings_per_user:,} ratings of each user are used.",)
+        )
         rec.name_, rec.noun_, rec.verb_ = name, noun, ""
         rec.notes_ = (*cap, *fit_notes(rec, pair, has_times=True))
         rec.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)

@@ -110,7 +110,7 @@ def plan(
     *,
     columns: Columns = None,
     scale: tuple[float, float, float] | None = None,
-    most_of_a_user: int | None = None,
+    max_ratings_per_user: int | None = None,
     task_memory: int | str = TASK_MEMORY,
 ) -> FitPlan:
     """Estimate the cost of `fit` from a sample of the users: tasks, their memory, and the bytes sent between machines.
@@ -121,7 +121,7 @@ def plan(
         As for `fit`.
     model : Recommender, ItemKNN or EASE
         As for `fit`.
-    columns, scale, most_of_a_user
+    columns, scale, max_ratings_per_user
         As for `fit`.
     task_memory : int or str, default "1GB"
         As for `fit`.
@@ -141,7 +141,7 @@ def plan(
         items = scan_items(table, scale)
         n_parts = max(1, items.n_ratings // SAMPLE_RATINGS)
         sample = table.where(sql.pmod(sql.xxhash64("user_id"), sql.lit(n_parts)) == 0)
-        rows = group_by_user(sample, items, most_of_a_user, n_buckets=1)
+        rows = group_by_user(sample, items, max_ratings_per_user, n_buckets=1)
         try:
             models = [model for model in models_to_fit(rec, items) if model is not None]
             steps = tuple(_model_cost(model, rows, n_parts, memory or 0) for model in models)

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from pyspark.sql import functions as sql
+
+from reelated.parallel import use_one_thread
 
 Batches = Iterator[pa.RecordBatch]
 Task = Callable[[Batches], Iterator[dict[str, list[Any]] | pl.DataFrame]]
@@ -32,7 +33,7 @@ def map_partitions(frame: Any, task: Task, schema: str) -> Any:
     arrow_schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in fields])
 
     def run(batches: Batches) -> Batches:
-        numba.set_num_threads(1)  # Spark already runs one task on each core
+        use_one_thread()  # Spark already runs one task on each core
         for columns in task(batches):
             if isinstance(columns, pl.DataFrame):
                 yield from columns.to_arrow().cast(arrow_schema).to_batches(OUTPUT_ROWS)

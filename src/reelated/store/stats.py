@@ -81,8 +81,29 @@ class RatingStats(InfoQueries):
         -------
         list of (int or str, int)
         """
-        count = sa.func.count()
-        query = sa.select(users.c.user_id, count).select_from(users.join(ratings)).group_by(users.c.user_id)
+        return self._users_by_ratings(n, sa.true(), at_least=1)
+
+    def users_like(self, text: str, n: int = 10) -> list[tuple[Any, int]]:
+        """Return users whose id contains a text, and how many ratings each has, those with most ratings first.
+
+        Parameters
+        ----------
+        text : str
+            Part of an id.
+        n : int, default 10
+            Maximum number of users.
+
+        Returns
+        -------
+        list of (int or str, int)
+        """
+        return self._users_by_ratings(n, users.c.user_id.contains(text.replace("\0", "\ufffd"), autoescape=True))
+
+    def _users_by_ratings(self, n: int, where: Any, at_least: int = 0) -> list[tuple[Any, int]]:
+        count = sa.func.count(ratings.c.item_key)
+        query = sa.select(users.c.user_id, count).select_from(users.outerjoin(ratings)).where(where)
+        query = (
+            query.group_by(users.c.user_id).having(count >= at_least).order_by(count.desc(), users.c.user_id).limit(n)
+        )
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(count.desc(), users.c.user_id).limit(n)).all()
-        return [(self.as_id("user", user_id), n_ratings) for user_id, n_ratings in rows]
+            return [(self.as_id("user", user_id), n_ratings) for user_id, n_ratings in connection.execute(query)]

@@ -25,6 +25,8 @@ class Profile(NamedTuple):
     ----------
     user_id : int or str
         Id of the user.
+    user_key : int
+        Database key of the user; keys ascend in the order in which users are added.
     item_keys : ndarray of int64
         Database keys of the items, ascending.
     ratings : ndarray of float32
@@ -35,6 +37,7 @@ class Profile(NamedTuple):
     """
 
     user_id: Any
+    user_key: int
     item_keys: npt.NDArray[np.int64]
     ratings: npt.NDArray[np.float32]
     times: npt.NDArray[np.int64]
@@ -99,10 +102,11 @@ _RATINGS_OF_USER = (
 
 
 def _profile_statement(dialect: str) -> sa.Select[Any]:
-    """Select a user's ratings as three lists in a single row."""
+    """Select a user's key, and the ratings as three lists, in a single row."""
     time_ = sa.func.coalesce(ratings.c.position, ratings.c.rated_at)
+    lists = (as_list(dialect, column) for column in (ratings.c.item_key, ratings.c.rating, time_))
     return (
-        sa.select(*(as_list(dialect, column) for column in (ratings.c.item_key, ratings.c.rating, time_)))
+        sa.select(sa.func.max(users.c.user_key), *lists)
         .select_from(users.outerjoin(ratings, users.c.user_key == ratings.c.user_key))
         .where(users.c.user_id == sa.bindparam("user"))
     )
@@ -306,7 +310,7 @@ class UserQueries(ItemQueries):
         UnknownId
             The store has no such user.
         """
-        (lists,) = self._profile(user=self._id_text("user", user_id))
+        ((user_key, *lists),) = self._profile(user=self._id_text("user", user_id))
         keys, values, times = map(json.loads, lists) if self.dialect == "sqlite" else (part or [] for part in lists)
         if not keys:
             raise unknown_user(user_id, Advice.NEW_USER)
@@ -315,7 +319,17 @@ class UserQueries(ItemQueries):
         item_keys = np.array(keys, np.int64)
         timestamps = np.array([NO_TIME if time is None else time for time in times], np.int64)
         order = np.argsort(item_keys)
-        return Profile(user_id, item_keys[order], np.array(values, np.float32)[order], timestamps[order])
+        return Profile(user_id, user_key, item_keys[order], np.array(values, np.float32)[order], timestamps[order])
+
+    def last_user_key(self) -> int:
+        """Return the largest key of a user, which is that of the user added last; 0 without users.
+
+        Returns
+        -------
+        int
+        """
+        with self._reading() as connection:
+            return int(connection.scalar(sa.select(sa.func.max(users.c.user_key))) or 0)
 
     def ratings_of(self, user_id: Any, *, start: int = 0, n: int = 50) -> list[UserRating]:
         """Return a user's ratings, newest first.

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,6 +65,16 @@ class VisitorQueries(ItemQueries):
         with self._reading() as connection:
             return connection.scalar(query) is not None
 
+    def n_visitors(self) -> int:
+        """Return the number of visitors with stored data.
+
+        Returns
+        -------
+        int
+        """
+        with self._reading() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(visitors)) or 0)
+
     def visitor_ratings(self, visitor_id: str) -> list[UserRating]:
         """Return a visitor's ratings, newest first.
 
@@ -104,6 +115,37 @@ class VisitorQueries(ItemQueries):
         """
         row = {} if rating is None else {"rating": self.check_rating("rating", rating)}
         self._set_row(visitor_ratings, visitor_id, item_id, row, remove=rating is None)
+
+    def visitor_rate_many(self, visitor_id: str, ratings: Mapping[Any, float]) -> None:
+        """Store many ratings of a visitor, all or none; the last one counts as the latest.
+
+        Parameters
+        ----------
+        visitor_id : str
+            Id of the visitor.
+        ratings : mapping of int or str to float
+            Item id → rating on the scale of the store.
+
+        Raises
+        ------
+        UnknownId
+            The store has no such item.
+        InputError
+            A rating is off the scale.
+        """
+        values = [self.check_rating("rating", rating) for rating in ratings.values()]
+        texts = {self._id_text("item", item_id): item_id for item_id in ratings}
+        if not values:
+            return
+        with self._writing() as connection:
+            self._ensure_meta(connection)
+            keys = self._item_keys(connection, texts)
+            visitor_key, first = self._visit(connection, visitor_id)
+            rows = [
+                {"visitor_key": visitor_key, "item_key": keys[text], "rating": rating, "rated_at": first + place}
+                for place, (text, rating) in enumerate(zip(texts, values, strict=True), 1 - len(values))
+            ]
+            connection.execute(self._upsert(self._insert(visitor_ratings), ["rating", "rated_at"]), rows)
 
     def dismissed(self, visitor_id: str) -> list[Any]:
         """Return the items that a visitor dismissed.
@@ -147,23 +189,27 @@ class VisitorQueries(ItemQueries):
 
     def _set_row(self, table: sa.Table, visitor_id: str, item_id: Any, row: dict[str, Any], *, remove: bool) -> None:
         """Upsert or remove the row of a visitor and an item."""
-        now = int(time.time())
         with self._writing() as connection:
             self._ensure_meta(connection)
             item_key = self._item_key(connection, item_id)
-            visit = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
-            visit = visit.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
-            visitor_key = connection.scalar(visit.returning(visitors.c.visitor_key))
+            visitor_key, row_time = self._visit(connection, visitor_id)
             keys = {"visitor_key": visitor_key, "item_key": item_key}
             if remove:
                 connection.execute(sa.delete(table).where(*(table.c[name] == key for name, key in keys.items())))
             elif row:
-                of_visitor = sa.select(sa.func.max(table.c.rated_at)).where(table.c.visitor_key == visitor_key)
-                latest = connection.scalar(of_visitor)
-                row["rated_at"] = max(now, (latest or 0) + 1)  # ratings within one second keep their order
+                row["rated_at"] = row_time
                 connection.execute(self._upsert(self._insert(table), list(row)), keys | row)
             else:
                 connection.execute(self._insert(table).on_conflict_do_nothing(), keys)
+
+    def _visit(self, connection: sa.Connection, visitor_id: str) -> tuple[int, int]:
+        """Add a visitor, or record the visit; return the key, and the time of a rating that is the latest."""
+        now = int(time.time())
+        visit = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
+        visit = visit.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
+        key: Any = connection.scalar(visit.returning(visitors.c.visitor_key))
+        latest = sa.select(sa.func.max(visitor_ratings.c.rated_at)).where(visitor_ratings.c.visitor_key == key)
+        return key, max(now, (connection.scalar(latest) or 0) + 1)  # ratings within one second keep their order
 
     def forget_visitor(self, visitor_id: str, *, learned: bool = False) -> int:
         """Erase all data of a visitor.

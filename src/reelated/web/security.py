@@ -85,14 +85,15 @@ class SecurityMiddleware:
 
     def _refusal(self, headers: Headers) -> str | None:
         """Return why a request is refused, or None."""
-        # Without a key the service accepts requests from this machine only. The checks of Host and Origin stop DNS
-        # rebinding and pages of other sites; forwarded headers reveal a proxy, behind which every client looks local.
+        # Without a key the service accepts requests from this machine only. The check of Host stops DNS rebinding, that
+        # of Origin pages of other sites and of other servers on this machine: a port is part of an origin. Forwarded
+        # headers reveal a proxy, behind which every client looks local.
         if not self.is_open:
             return None
-        if not _is_loopback(f"//{headers.get('host', '')}"):
+        if not _is_loopback(headers.get("host", "")):
             return "This service accepts requests from this machine only. Use the address 127.0.0.1 or localhost."
-        if "origin" in headers and not _is_loopback(headers["origin"]):
-            return "This service accepts requests from this machine only, not from pages of other sites."
+        if "origin" in headers and netloc(headers["origin"]) != headers["host"]:
+            return "Without an API key, this service answers its own pages only, not those of other sites or ports."
         if any(name == "forwarded" or name.startswith("x-forwarded") or name == "x-real-ip" for name in headers):
             return "This service accepts requests from this machine only. Behind a proxy, it needs REELATED_API_KEY."
         return None
@@ -108,10 +109,18 @@ class SecurityMiddleware:
         log.info("request", extra=fields | {"ms": round(seconds * 1000, 2)})
 
 
-def _is_loopback(address: str) -> bool:
-    """Return whether the host of an address is this machine."""
+def netloc(origin: str) -> str | None:
+    """Return host and port of an origin, or None if it is none, such as `http://[`."""
     try:
-        return urlsplit(address).hostname in LOOPBACK
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a `Host` header names this machine."""
+    try:
+        return urlsplit(f"//{host}").hostname in LOOPBACK
     except ValueError:
         return False
 

@@ -176,7 +176,15 @@ class Service:
         known = known[np.argsort(items[known])]
         times = profile.times[known]
         known_times = None if (times == NO_TIME).any() else times
-        return query_of_profile(items[known], profile.ratings[known], known_times, profile.user_id, served.recommender)
+        last = served.version.last_user_key
+        return query_of_profile(
+            items[known],
+            profile.ratings[known],
+            known_times,
+            profile.user_id,
+            served.recommender,
+            is_new=last is not None and profile.user_key > last,
+        )
 
     def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
         """Recommend items to a user."""

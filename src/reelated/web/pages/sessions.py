@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from starlette.responses import Response
 
 from reelated.store import Store
 from reelated.web.guard import is_equal
+from reelated.web.security import netloc
 
 VISITOR, OPERATOR = "reelated_visitor", "reelated_operator"
 LIFETIMES = {VISITOR: 180 * 86400, OPERATOR: 12 * 3600}
@@ -25,7 +25,7 @@ class Session(NamedTuple):
 
     visitor_id: str  # random; stored once the visitor rates something
     is_operator: bool  # may see users
-    is_signed_in: bool  # with the key; without a key, everybody is an operator
+    is_signed_in: bool  # with the key; without a key, every visitor is an operator
     token: str  # CSRF token, masked
     is_new: bool  # the browser has no cookie yet
 
@@ -118,7 +118,7 @@ def is_same_site(request: Request, session: Session, token: str) -> bool:
     """Return whether a form comes from this site: its Origin and its CSRF token match (CSRF protection)."""
     # Some browsers send no Origin with a form; then the token alone decides.
     origin = request.headers.get("origin")
-    if origin is not None and host_of(origin) != request.headers.get("host"):
+    if origin is not None and netloc(origin) != request.headers.get("host"):
         return False
     return is_equal(unmask(token), unmask(session.token))
 
@@ -136,11 +136,3 @@ def unmask(masked: str) -> str:
         return f"{int(masked[:half], 16) ^ int(masked[half:], 16):0{half}x}"
     except ValueError:
         return ""
-
-
-def host_of(origin: str) -> str | None:
-    """Return host and port of an origin, or None if it is none."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:  # such as `http://[`
-        return None

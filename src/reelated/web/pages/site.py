@@ -13,6 +13,7 @@ from reelated.errors import InputError, plural_of
 from reelated.web.pages.rating_input import RatingInput
 from reelated.web.pages.renderer import Renderer
 from reelated.web.pages.sessions import Session, Sessions, is_same_site
+from reelated.web.pages.uploads import MAX_FIELDS, Form, read_multipart
 from reelated.web.service import Service
 from reelated.web.service_options import ServiceOptions
 from reelated.web.store_work import StoreWork
@@ -29,7 +30,6 @@ NAVIGATION = (
 """Pages in menu order; a page that is not registered is left out."""
 _IMPLICIT_LABELS = {"Rate": "Start", "Your stars": "What you have"}
 """Menu labels for implicit feedback."""
-MAX_FIELDS = 100
 FOR_OPERATORS = ("/users",)
 HEADINGS = {
     401: "Wrong key",
@@ -53,6 +53,7 @@ class PageRequest(NamedTuple):
     http: Request
     session: Session
     form: dict[str, str]
+    file: bytes = b""
 
     @property
     def query(self) -> dict[str, str]:
@@ -86,21 +87,21 @@ class Site:
         """Register a handler for a route; with `operator` the route needs an operator session."""
 
         async def handle(request: Request) -> Response:
-            form = read_form(await request.body())
+            form = read_form(await request.body(), request.headers.get("content-type", ""))
             return await self.work.run(self._handle, handler, request, form, operator)
 
         self.paths.add(path)
         self.router.add_api_route(path, handle, methods=[method], response_model=None)
 
-    def _handle(self, handler: Handler, request: Request, form: dict[str, str], operator: bool) -> Response:
+    def _handle(self, handler: Handler, request: Request, form: Form, operator: bool) -> Response:
         session = self.sessions.of(request)
-        if request.method == "POST" and not is_same_site(request, session, form.get("token", "")):
+        if request.method == "POST" and not is_same_site(request, session, form.fields.get("token", "")):
             raise HTTPException(403, NO_COOKIES if session.is_new else EXPIRED)
         if operator and not session.is_operator:
             return RedirectResponse("/sign-in?" + urlencode({"back": address_of(request)}), 303)
         if self.service.is_ready:
             self.service.current()  # refreshes the hidden items of `served`
-        response = handler(self, PageRequest(request, session, form))
+        response = handler(self, PageRequest(request, session, *form))
         if operator:
             response.headers["Cache-Control"] = "no-store"  # gone from the browser once the operator signs out
         if session.is_new:
@@ -146,10 +147,12 @@ def accepts_gzip(request: Request) -> bool:
     return "gzip" in request.headers.get("accept-encoding", "")
 
 
-def read_form(body: bytes) -> dict[str, str]:
+def read_form(body: bytes, content_type: str) -> Form:
     """Parse a form; the last of several fields with the same name counts."""
+    if content_type.startswith("multipart/form-data"):
+        return read_multipart(body, content_type)
     try:
-        return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=MAX_FIELDS))
+        return Form(dict(parse_qsl(body.decode(errors="replace"), max_num_fields=MAX_FIELDS)))
     except ValueError:
         raise InputError(f"The form has too many fields: expected at most {MAX_FIELDS}.") from None
 

@@ -40,7 +40,7 @@ def _write(figure: Figure, x: float, y: float, text: str, size: float, color: st
 
 
 def _bars(figure: Figure, shares: list[tuple[str, float, float]]) -> None:
-    """Draw a bar for each share, with a line at the share of everybody."""
+    """Draw a bar for each share, with a line at the share of all users."""
     axes = figure.add_axes((0.28, 0.17, 0.66, 0.5))
     axes.set_axis_off()
     axes.set_ylim(N_BARS - 0.5, -0.5)

@@ -1,4 +1,4 @@
-"""The user pages for operators: recommendations, ratings, and mean ratings by genre."""
+"""The pages for operators: the state of the service, and each user's recommendations, ratings and genres."""
 
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ def register(site: Site) -> None:
     """Register these pages."""
     site.add("GET", "/users", choose, operator=True)
     site.add("GET", "/users/{user_id}", show, operator=True)
+    site.add("POST", "/refit", refit, operator=True)
 
 
 class GenreComparison(NamedTuple):
@@ -27,25 +28,41 @@ class GenreComparison(NamedTuple):
 
 
 def choose(site: Site, request: PageRequest) -> Response:
-    """Show the form to choose a user, or redirect to the chosen one."""
-    user_id, status = request.query.get("user_id", "").strip(), 200
+    """Show the state of the service and a search for users, or redirect to the user with the id searched for."""
+    user_id, status, found = request.query.get("user_id", "").strip(), 200, []
     if user_id:
         try:
             site.store.ratings_of(site.store.parse("user", user_id), n=1)
         except InputError:
-            status = 404
+            found = site.store.users_like(user_id, N_ACTIVE)
+            status = 200 if found else 404
         else:
             return redirect(f"/users/{quote_id(user_id)}")
-    service = site.service
+    service, served = site.service, site.service.served.version if site.service.is_ready else None
+    about = site.store.about()
     return site.render(
         request,
         "users",
         status,
-        unknown=user_id,
+        asked=user_id,
+        found=found,
         active=site.store.most_active(N_ACTIVE),
-        versions=service.versions.all()[-N_VERSIONS:][::-1],
-        served=service.served.version if service.is_ready else None,
+        size=site.store.size(),
+        n_visitors=site.store.n_visitors(),
+        n_changes=max(about.changes - served.changes, 0) if served else about.changes,
+        refit_after=min(site.options.refit_after, served.ratings) if served else 1,
+        refit_every=site.options.refit_every,
+        is_refitting=service.versions.is_refitting() or service.refit_requested.is_set(),
+        last=service.versions.last_attempt(),
+        versions=service.versions.all()[:N_VERSIONS],
+        served=served,
     )
+
+
+def refit(site: Site, request: PageRequest) -> Response:
+    """Request a refit."""
+    site.service.request_refit()
+    return redirect("/users")
 
 
 def show(site: Site, request: PageRequest) -> Response:

@@ -39,6 +39,7 @@ async function load(address, { body, into, announce = Boolean(body), history: en
       body,
       keepalive: Boolean(body), // a rating is saved even if the visitor leaves the page at once
       signal: controller.signal,
+      cache: entry === "none" ? "reload" : "default", // after Back, Chromium takes even a stale page from its cache
       headers: { Accept: "text/html" },
     });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -259,7 +260,9 @@ document.addEventListener("pointerdown", (event) => {
 });
 
 addEventListener("pageshow", (event) => {
-  if (event.persisted) load(location.href, { history: "none" }); // ratings may have changed since the page was left
+  const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  const isEarlierPage = event.persisted || navigation?.type === "back_forward"; // from a cache of the browser
+  if (isEarlierPage) load(location.href, { history: "none" }); // ratings may have changed since the page was left
 });
 
 addEventListener("popstate", () => {

@@ -1,0 +1,87 @@
+"""Object code of kernels on the disk: from the wheel, else a file for each kernel, kinds of arguments and processor.
+
+A checksum in front finds damaged machine code, which would crash the process. What cannot be read or written is
+compiled again.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from reelated._kernels import packaged_code
+
+Loaded = TypeVar("Loaded")
+
+
+def load(kernel: str, kinds: tuple[Any, ...], use: Callable[[bytes], Loaded]) -> Loaded | None:
+    """Return what `use` makes of the code of a kernel; None if there is none, or it is damaged."""
+    if (packaged := packaged_code.load(kernel, kinds)) is not None:
+        return use(packaged)
+    for folder in folders():
+        with suppress(OSError, ValueError):
+            return use(_verified(_path(folder, kernel, kinds)))
+    return None
+
+
+def save(kernel: str, kinds: tuple[Any, ...], code: bytes) -> None:
+    """Save the code of a kernel in the first folder that takes it."""
+    for folder in folders():
+        path = _path(folder, kernel, kinds)
+        part = path.with_suffix(f".{uuid.uuid4().hex}.part")  # two processes may compile at once
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            drop_stale(folder)
+            part.write_bytes(_checksum(code) + code)
+            os.replace(part, path)
+        except OSError:
+            with suppress(OSError):
+                part.unlink()
+        else:
+            return
+
+
+def folders() -> Iterator[Path]:
+    """Yield the folders that may hold compiled code: the one in `NUMBA_CACHE_DIR`, else of the package, or the user."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(chosen, "reelated")
+        return
+    yield Path(__file__).with_name("__pycache__")
+    with suppress(RuntimeError):  # no home
+        own = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        yield Path(own, "reelated", "kernels")
+
+
+def _path(folder: Path, kernel: str, kinds: tuple[Any, ...]) -> Path:
+    key = packaged_code.toolchain(), packaged_code.processor(), kinds
+    return folder / f"{kernel}.{_source_tag()}.{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.nbc"
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _verified(path: Path) -> bytes:
+    """Return the content of a cache file, or raise `ValueError` if its checksum differs."""
+    checksum, content = (whole := path.read_bytes())[:32], whole[32:]
+    if checksum != _checksum(content):
+        raise ValueError("checksum differs")
+    return content
+
+
+def _source_tag() -> str:
+    """Return the part of a file's name that is a hash of the source of all kernels."""
+    return packaged_code.toolchain()[-1][:8]
+
+
+@cache
+def drop_stale(folder: Path) -> None:
+    """Delete code compiled from other sources, of which there would be ever more."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.suffix in (".nbi", ".nbc", ".part") and f".{_source_tag()}." not in path.name:
+                path.unlink()

@@ -1,0 +1,148 @@
+"""Kernels: functions that numba compiles at the first call, and whose machine code later processes load without numba.
+
+Importing numba and filling its tables of types takes longer than a list of recommendations. Object code on the disk, or
+in a wheel, is therefore loaded by LLVM alone; it calls neither Python nor numba. `compiling` describes its only entry.
+"""
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from threading import RLock
+from typing import Any
+
+import numpy as np
+from llvmlite import binding
+
+from reelated._kernels import code_cache
+
+RESULTS = {"none": None, "int64": ctypes.c_int64, "uint64": ctypes.c_uint64, "float64": ctypes.c_double}
+"""What the entry of a kernel returns."""
+SCALARS = {int, float, bool, type(None)}
+LAYOUTS = {
+    contiguous | aligned | writeable: layout + ("" if aligned else "u") + ("" if writeable else "r")
+    for contiguous, layout in ((0, "A"), (1, "C"), (2, "F"), (3, "C"))
+    for aligned in (0, 0x100)
+    for writeable in (0, 0x400)
+}
+"""The flags of an array (`ndarray.flags.num`) → its layout for numba: C, F or any; unaligned; read-only."""
+_lock = RLock()
+_compile_listeners: list[Callable[[], None]] = []
+
+
+class Deferred:
+    """What kernels name and numba makes: only when a kernel is compiled, because importing numba takes long."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.made = cache(make)
+
+
+class Kernel(Deferred):
+    """A function of arrays, NumPy scalars, numbers, None and tuples of these; it returns a number or None.
+
+    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. Without reference
+    counts, inner loops are faster and compile in a fraction of the time.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(lambda: _compiling().dispatcher(function))
+        self.py_func, self.name = function, f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        self.entries: dict[tuple[Any, ...], tuple[Callable[..., bytes], Callable[[bytes], Any]]] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the machine code for arguments of these kinds, which is loaded or compiled at the first call."""
+        values: list[float] = []
+        kinds = kinds_of(args, values)
+        pack, entry = self.entries.get(kinds) or self._prepare(kinds, values)
+        return entry(pack(*values))
+
+    def _prepare(self, kinds: tuple[Any, ...], values: list[float]) -> tuple[Any, Any]:
+        """Load or compile the machine code for some kinds of arguments."""
+        with _lock:
+            if kinds not in self.entries:
+                result, entry = code_cache.load(self.name, kinds, load_code) or self._compile(kinds)
+                form = struct.Struct("".join("d" if isinstance(value, float) else "q" for value in values))
+                self.entries[kinds] = form.pack, ctypes.CFUNCTYPE(RESULTS[result], ctypes.c_char_p)(entry)
+        return self.entries[kinds]
+
+    def _compile(self, kinds: tuple[Any, ...]) -> tuple[str, int]:
+        for listener in _compile_listeners:
+            listener()
+        code = _compiling().object_code(self, kinds)
+        if not _compiling().config.USING_SVML:  # Intel's library, which a process without numba has not loaded
+            code_cache.save(self.name, kinds, code)
+        return load_code(code)
+
+
+def njit_nogil(function: Callable[..., Any]) -> Kernel:
+    """Make a kernel of a function."""
+    return Kernel(function)
+
+
+def operation(define: Callable[..., Any]) -> Deferred:
+    """Make an operation for kernels of a function that writes its code for LLVM (numba's `intrinsic`)."""
+    return Deferred(lambda: import_module("numba.extending").intrinsic(define))
+
+
+class Lazy:
+    """A module that is imported at the first use of one of its names."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._module), name)
+
+
+def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
+    """Return what the machine code depends on, and append the numbers that it takes: an array by its address."""
+    kinds: list[Any] = []
+    for arg in args:
+        cls = type(arg)
+        if isinstance(arg, np.ndarray):
+            kinds.append((arg.dtype, arg.ndim, LAYOUTS[arg.flags.num & 0x503]))
+            values.append(id(arg))
+        elif cls in SCALARS:
+            kinds.append(cls)
+            if arg is not None:
+                values.append(arg)
+        elif isinstance(arg, tuple):
+            kinds.append((cls, kinds_of(arg, values)))
+        else:
+            kinds.append(arg.dtype)
+            values.append(arg.item())
+    return tuple(kinds)
+
+
+def load_code(code: bytes) -> tuple[str, int]:
+    """Load machine code; return what it returns and the address of its entry."""
+    result, symbol, content = code.split(b"\n", 2)
+    engine = _engine()
+    engine.add_object_file(binding.ObjectFileRef.from_data(content))
+    engine.finalize_object()
+    return result.decode(), engine.get_function_address(symbol.decode())
+
+
+@cache
+def _engine() -> Any:
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(codemodel="jitdefault")
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+
+
+@cache
+def _compiling() -> Any:
+    return import_module("reelated._kernels.compiling")
+
+
+@contextmanager
+def on_compile(listener: Callable[[], None]) -> Iterator[None]:
+    """Call a function before each compilation of a kernel during the block."""
+    _compile_listeners.append(listener)
+    try:
+        yield
+    finally:
+        _compile_listeners.remove(listener)

@@ -1,0 +1,232 @@
+"""`RowModel`: the methods that answer for rows of ratings; every model has them."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from reelated import _kernels as kernels
+from reelated.errors import InputError, check_choice, check_integer
+from reelated.models.contracts import By, Scorer
+from reelated.models.contributions import ItemContributions, PairContributions
+from reelated.models.estimator import Estimator
+from reelated.models.topn import TopN
+from reelated.models.validation import (
+    check_columns,
+    check_dense,
+    check_item,
+    check_item_mask,
+    check_one_row,
+    check_pairs,
+    check_rows,
+    check_weights,
+)
+from reelated.parallel import Progress
+
+
+class RowModel(Estimator):
+    """A model that computes one or both numbers of rows of ratings; each method asks a `Scorer`."""
+
+    n_features_in_: int
+    scale_: tuple[float, float]
+    max_memory: int | str | None = None
+    numbers: ClassVar[tuple[By, ...]]
+
+    @abstractmethod
+    def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer:
+        """Return the scorer of checked rows."""
+
+    def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
+        """Return what computes the numbers of some rows, which are checked here, once.
+
+        Parameters
+        ----------
+        X, by, weights
+            As for `recommend`.
+
+        Returns
+        -------
+        Scorer
+            It does not check the indices that it is asked for.
+        """
+        X, by = check_rows(self, X), self.numbers[0] if by is None else check_choice("by", by, self.numbers)
+        if by == "rating" and weights is not None:
+            raise InputError("weights are for the score: leave them out for a predicted rating.")
+        return self._scorer(X, by, None if weights is None else check_weights(weights, X))
+
+    def recommend(
+        self,
+        X: Any,
+        n: int = 10,
+        *,
+        by: By | None = None,
+        item_mask: npt.NDArray[np.bool_] | None = None,
+        exclude_seen: bool = True,
+        weights: Any = None,
+        progress: Progress | None = None,
+    ) -> TopN:
+        """Return the best items of every row.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings; the rows need not have been in the fit.
+        n : int, default 10
+            Maximum number of items of a row; fewer if fewer have a score.
+        by : {"score", "rating"}, optional
+            The number that rows are sorted by, a predicted rating before it is clipped to the scale; by default the
+            first of the model's `numbers`.
+        item_mask : ndarray of bool, shape (n_items,), optional
+            The items to choose from; by default all.
+        exclude_seen : bool, default True
+            Whether items that the row has rated are left out.
+        weights : array, shape (X.nnz,), optional
+            Factors for the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
+        progress : callable, optional
+            Called with the fraction done, from 0 to 1.
+
+        Returns
+        -------
+        TopN
+        """
+        scorer, n = self.scorer(X, by=by, weights=weights), check_integer("n", n, 0)
+        mask = None if item_mask is None else check_item_mask(self, item_mask)
+        return scorer.top(n, mask, exclude_seen=exclude_seen, progress=progress)
+
+    def score_pairs(
+        self, X: Any, rows: Any, items: Any, *, by: By | None = None, weights: Any = None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """Return the score, or the unclipped predicted rating, of pairs, and the number of neighbours used.
+
+        Parameters
+        ----------
+        X
+            As for `recommend`.
+        rows, items : array of int, shape (n_pairs,)
+            Row indices of `X` and item indices.
+        by, weights
+            As for `recommend`.
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_pairs,)
+        n_neighbors_used : ndarray of int32, shape (n_pairs,)
+        """
+        scorer = self.scorer(X, by=by, weights=weights)
+        return scorer.pairs(*check_pairs(scorer.matrix, rows, items))
+
+    def columns(self, X: Any, *, by: By | None = None, weights: Any = None) -> sp.csc_array:
+        """Return the values of the ratings by columns, as `audience` reads them.
+
+        Parameters
+        ----------
+        X, by, weights
+            As for `recommend`.
+
+        Returns
+        -------
+        csc_array of float32, shape (n_rows, n_items)
+        """
+        return self.scorer(X, by=by, weights=weights).columns()
+
+    def audience(
+        self,
+        X: Any,
+        item: int,
+        n: int = 10,
+        *,
+        by: By | None = None,
+        weights: Any = None,
+        by_item: sp.csc_array | None = None,
+    ) -> npt.NDArray[np.int64]:
+        """Return the rows that have not rated an item and have the highest number, ties in ascending row index.
+
+        Parameters
+        ----------
+        X
+            As for `recommend`.
+        item : int
+            Item index.
+        n : int, default 10
+            Maximum number of rows.
+        by, weights
+            As for `recommend`.
+        by_item : csc_array, optional
+            Result of `columns` for the same arguments, to save computing it.
+
+        Returns
+        -------
+        ndarray of int64
+            Row indices, best first.
+        """
+        scorer, item, n = self.scorer(X, by=by, weights=weights), check_item(self, item), check_integer("n", n, 0)
+        by_item = scorer.columns() if by_item is None else check_columns(self, by_item, scorer.matrix)
+        scores, _ = scorer.users(item, by_item)
+        scores[by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]] = np.nan
+        return kernels.top_n(scores, min(n, len(scores)))
+
+    def score_users(
+        self, X: Any, item: int, *, by: By | None = None, weights: Any = None, by_item: sp.csc_array | None = None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """Return the score, or the unclipped predicted rating, of one item for every row.
+
+        Parameters
+        ----------
+        X, item, by, weights, by_item
+            As for `audience`.
+
+        Returns
+        -------
+        scores : ndarray of float64, shape (n_rows,)
+            NaN where there is no score.
+        n_neighbors_used : ndarray of int32, shape (n_rows,)
+        """
+        scorer, item = self.scorer(X, by=by, weights=weights), check_item(self, item)
+        return scorer.users(item, None if by_item is None else check_columns(self, by_item, scorer.matrix))
+
+    def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> PairContributions:
+        """Return the contributions to one row's number for an item.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (1, n_items)
+            Ratings of one user.
+        item : int
+            Item index.
+        by, weights
+            As for `recommend`.
+
+        Returns
+        -------
+        PairContributions
+        """
+        return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
+
+    def explain_items(self, X: Any, items: Any, *, by: By | None = None, weights: Any = None) -> ItemContributions:
+        """Return the contributions to one row's numbers for several items.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (1, n_items)
+            Ratings of one user.
+        items : sequence of int
+            Item indices.
+        by, weights
+            As for `recommend`.
+
+        Returns
+        -------
+        ItemContributions
+        """
+        scorer = self.scorer(X, by=by, weights=weights)
+        check_one_row(scorer.matrix)
+        _, items = check_pairs(scorer.matrix, np.zeros(len(items), np.int32), items)
+        return scorer.contributions(items)
+
+    def _dense(self, X: Any, by: By | None, weights: Any = None) -> npt.NDArray[np.float64]:
+        """Return the number of every row and item as a dense array, or raise `TooLarge`."""
+        scorer = self.scorer(X, by=by, weights=weights)
+        check_dense(self, scorer.matrix)
+        return scorer.dense()
