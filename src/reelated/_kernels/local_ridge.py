@@ -56,7 +56,7 @@ class System(NamedTuple):
     @classmethod
     def empty(cls, n, n_ratings, n_positions, dtype):
         """Return a workspace for at most `n` candidates; `n_ratings` is 0 for a system with a matrix."""
-        padded = padded_length.py_func(n)
+        padded = -(-n // LANES) * LANES
         vectors, matrix = np.empty((6, padded), dtype), np.empty(0 if n_ratings else padded * padded, dtype)
         columns = CSR(np.zeros(n + 1, np.int64), np.empty(n_ratings, np.int32), np.empty(n_ratings, dtype))
         sums, position = np.empty(n_ratings, dtype), np.zeros(n_positions, np.int32)

@@ -16,6 +16,9 @@ NORMALIZATION: dict[str, Any] = {"user_normalization": 0.25, "item_normalization
 """Degree normalisation of the default ranker for implicit feedback, chosen on parts of the training data of four sets
 (benchmarks/tried.md). Ratings on a scale are not normalised."""
 
+EVENT_DROPOUT = 0.7
+"""`dropout` of the default ranker for implicit feedback, chosen on the same parts."""
+
 EVENT_MIN_WEIGHT = 0.75
 """`min_weight` of the default ranker for events whose weights differ: the weights count little, because likes ranked
 better than logarithms of counts on two sets (docs/not-movies.md)."""
@@ -23,12 +26,16 @@ better than logarithms of counts on two sets (docs/not-movies.md)."""
 
 def default_ranker(ratings: Ratings, max_memory: int | None) -> EASE | ItemKNN:
     """Return the default ranker: `EASE`, or `ItemKNN` if `EASE` needs too much memory."""
-    X, normalization = ratings.matrix, NORMALIZATION if ratings.feedback == "implicit" else {}
-    weights: dict[str, Any] = {} if not normalization or ratings.is_one_valued else {"min_weight": EVENT_MIN_WEIGHT}
-    ranker = EASE(**normalization, **weights)
+    X, implicit = ratings.matrix, ratings.feedback == "implicit"
+    normalization = NORMALIZATION if implicit else {}
+    ranker = EASE(**normalization)
+    if implicit:
+        ranker.set_params(dropout=EVENT_DROPOUT)
+        if not ratings.is_one_valued:
+            ranker.set_params(min_weight=EVENT_MIN_WEIGHT)
     if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return ranker
-    lowest = 0.0 if ratings.feedback == "implicit" else float(X.data.min(initial=0))
+    lowest = 0.0 if implicit else float(X.data.min(initial=0))
     return neighbor_ranker(lowest).set_params(**normalization)
 
 
