@@ -35,6 +35,10 @@ StoreUrl = Annotated[
 Models = Annotated[
     Path | None, typer.Option("--models", envvar="REELATED_MODELS", help="The folder of the models.", metavar="DIR")
 ]
+RefitAfter = Annotated[
+    int,
+    typer.Option(envvar="REELATED_REFIT_AFTER", min=1, metavar="<int>", help="Refit after this many changed ratings."),
+]
 WithVisitors = Annotated[
     bool,
     typer.Option(
@@ -247,12 +251,7 @@ def serve(
     proxy: Annotated[
         bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
     ] = False,
-    refit_after: Annotated[
-        int,
-        typer.Option(
-            envvar="REELATED_REFIT_AFTER", min=1, metavar="<int>", help="Refit after this many changed ratings."
-        ),
-    ] = 1000,
+    refit_after: RefitAfter = 1000,
     refit_every: Annotated[
         float,
         typer.Option(
