@@ -17,18 +17,20 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent.parent / "src"
 PROGRAM = """
-import time
+import sys, time
 begin, cpu = time.perf_counter(), time.process_time()
 import reelated
-from numba.core import event
-compiled = event.RecordingListener()
-event.register("numba:compile", compiled)
-imported = time.perf_counter()
+compiled = []
+if "count" in sys.argv:  # a warm process does not import numba
+    from numba.core import event
+    compiler = event.RecordingListener()
+    event.register("numba:compile", compiler)
+    compiled = compiler.buffer
 rec = reelated.Recommender().fit(reelated.read("sample"))
 best = rec.recommend(300)[0]
 answered, answered_cpu = time.perf_counter(), time.process_time()
 rec.explain(300, best.item_id)
-count = sum(entry.is_start for _, entry in compiled.buffer)
+count = sum(entry.is_start for _, entry in compiled)
 print(answered - begin, answered_cpu - cpu, count)
 """
 
@@ -46,7 +48,7 @@ def run(source: Path, arguments: list[str], cache: str) -> tuple[float, float, s
 def one_round(source: Path) -> dict[str, tuple[float, float]]:
     """Return the seconds by the clock and of the processor of each row, and the number of compiled functions."""
     with tempfile.TemporaryDirectory() as cache:
-        first, first_cpu, count = map(float, run(source, ["-c", PROGRAM], cache)[2].split())
+        first, first_cpu, count = map(float, run(source, ["-c", PROGRAM, "count"], cache)[2].split())
         warm, warm_cpu, _ = map(float, run(source, ["-c", PROGRAM], cache)[2].split())
         command = ["-m", "reelated", "recommend", "sample", "--user", "300"]
         run(source, command, cache)  # fits and caches the model

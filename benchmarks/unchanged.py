@@ -85,7 +85,11 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
             now = after[name][kind]
             bad = [at for at, (a, b) in enumerate(zip(rows, now, strict=True)) if not same(a, b)]
             if bad:
-                lines.append(f"{name}, {kind}: {len(bad)} of {len(rows)} differ; the first is number {bad[0] + 1}.")
+                largest = [np.abs(np.subtract(rows[at], now[at])).max() for at in bad if len(rows[at]) == len(now[at])]
+                size = f"by at most {max(largest):.1e}" if len(largest) == len(bad) else "in length"
+                lines.append(
+                    f"{name}, {kind}: {len(bad)} of {len(rows)} differ {size}; the first is number {bad[0] + 1}."
+                )
     return lines
 
 

@@ -19,6 +19,8 @@ SLOWEST = ("spark", "models", "browser", "web", "examples", "cli", "docs", "serv
 """Files that start first on several workers; a worker takes whole files."""
 if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers share the cores; before NumPy is imported
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # hundreds of processes would each compile all libraries
+    os.environ["PYTHONPYCACHEPREFIX"] = str(PROJECT / "build" / "bytecode")
 
 
 def pytest_collection_modifyitems(items):

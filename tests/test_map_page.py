@@ -225,9 +225,122 @@ def test_wheel_pointer_and_keys_move_the_map_and_0_shows_all(visit):
         assert settled(page) != before
     page.mouse.move(1, 1)
     page.keyboard.press("0")
+    canvas.evaluate("canvas => canvas.blur()")  # the centre is marked while the canvas has the focus
     assert settled(page) == whole
-    page.keyboard.press("Enter")
+    canvas.press("Enter")
     expect(page.locator("#selected h2 a")).to_be_visible()
+
+
+SPY = """() => {
+    const pen = CanvasRenderingContext2D.prototype, write = pen.fillText, circle = Path2D.prototype.arc;
+    pen.fillText = function (text, x, y) {
+        window.texts.set(text, [x, y, this.textAlign]);
+        write.call(this, text, x, y);
+    };
+    Path2D.prototype.arc = function (x, y, ...more) { window.dots.push([x, y]); circle.call(this, x, y, ...more); };
+    window.texts = new Map(); window.dots = [];
+}"""
+"""A script that records the titles and dots that are drawn."""
+
+
+def drawn(page, act):
+    """Return the titles with their places, and the centres of the dots, that are drawn after an action."""
+    page.evaluate("window.texts = new Map(), window.dots = []")
+    act()
+    settled(page)
+    return page.evaluate(
+        "[Object.fromEntries(window.texts), Object.values(Object.fromEntries(window.dots.map(one => [one, one])))]"
+    )
+
+
+def test_a_click_on_a_title_selects_its_item(visit):
+    page = visit()
+    page.evaluate(SPY)
+    titles, dots = drawn(page, lambda: page.locator("canvas").press("0"))
+    x, y, side = titles["The Godfather"]
+    places = [x + step * (1 if side == "left" else -1) for step in range(5, 70)]
+    free = max(places, key=lambda place: min(np.hypot(place - dot[0], y - dot[1]) for dot in dots))
+    box = page.locator("canvas").bounding_box()
+    page.mouse.click(box["x"] + free, box["y"] + y)
+    expect(page.locator("#selected h2")).to_contain_text("The Godfather")
+
+
+def test_quick_clicks_add_up(visit):
+    page = visit(reduced_motion="no-preference")
+    button = "document.querySelector('.zoom button').click();"
+    pictures = []
+    for clicks in ((button, button), (button + button,)):
+        page.get_by_title("Show all").click()
+        page.mouse.move(1, 1)
+        for click in clicks:
+            page.wait_for_timeout(1000)
+            page.evaluate(click)
+        page.wait_for_timeout(1000)
+        pictures.append(settled(page))
+    assert pictures[0] == pictures[1]
+
+
+def test_one_finger_scrolls_the_page_and_only_two_move_the_map(visit):
+    page = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    assert page.evaluate("getComputedStyle(document.querySelector('canvas')).touchAction") == "pan-x pan-y"
+    before = settled(page)
+    page.evaluate("""() => {
+        const canvas = document.querySelector('canvas');
+        const send = (kind, y) => canvas.dispatchEvent(new PointerEvent(kind, { pointerId: 1, pointerType: 'touch',
+            clientX: 200, clientY: y, bubbles: true }));
+        send('pointerdown', 500); send('pointermove', 300); send('pointerup', 300);
+    }""")
+    assert settled(page) == before
+
+
+def test_the_centre_is_marked_while_keys_move_the_map(visit):
+    page = visit()
+    before = settled(page)
+    page.keyboard.press("Tab")
+    page.locator("canvas").focus()
+    focused = settled(page)
+    page.locator("canvas").evaluate("canvas => canvas.blur()")
+    assert settled(page) == before != focused
+
+
+def test_the_map_starts_over_the_visitors_ratings(visit):
+    page = visit(f"/map?item={STAR_WARS}")
+    with page.expect_response("**/rate"):
+        page.locator("#selected .star").nth(4).click()
+    page.goto("/map")
+    expect(page.locator("canvas[data-ready]")).to_be_visible()
+    page.evaluate(SPY)
+    titles, _ = drawn(page, lambda: page.locator("canvas").press("ArrowLeft"))
+    box = page.locator("canvas").bounding_box()
+    x, y, _ = titles["Star Wars"]
+    assert abs(x - box["width"] / 2) < box["width"] / 4
+    assert abs(y - box["height"] / 2) < box["height"] / 4
+
+
+def test_rarely_rated_items_of_a_large_map_appear_as_one_zooms_in(visit):
+    page = visit("/how", ready=False)
+    n = 9_000
+    rng = np.random.default_rng(0)
+    groups = {
+        "names": ["Drama"],
+        "colors": [["#aa0000", "#ff0000"], ["#888888", "#999999"]],
+        "of": [0] * n,
+        "homes": [0],
+    }
+    data = {"item_id": list(range(n)), "title": [f"Movie {at}" for at in range(n)], "year": [None] * n}
+    data |= {"n_ratings": list(range(2 * n, n, -1)), "genres": groups, "decades": groups}
+    data |= {axis: rng.integers(0, 10_000, n).tolist() for axis in "xy"}
+    page.route("**/api/map", lambda route: route.fulfill(json=data))
+    page.goto("/map")
+    expect(page.locator("canvas[data-ready]")).to_be_visible()
+    page.evaluate(SPY)
+    _, whole = drawn(page, lambda: page.locator("canvas").press("0"))
+    assert 1000 < len(whole) < 0.8 * n
+    canvas = page.locator("canvas").bounding_box()
+    page.mouse.move(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
+    titles, near = drawn(page, lambda: page.mouse.wheel(0, -1200))
+    assert len(near) < len(whole)
+    assert max(int(title.split()[1]) for title in titles if title.startswith("Movie ")) > 3000
 
 
 def test_two_fingers_zoom(visit):

@@ -1,7 +1,7 @@
 """Recommendations print, display in a notebook, convert to tables and JSON, and compare by content."""
 
 import json
-from dataclasses import fields
+from dataclasses import FrozenInstanceError, asdict, fields
 from html import unescape
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from reelated.recommender import (
     Truncation,
     UserRow,
 )
-from reelated.recommender.rows import with_year
+from reelated.recommender.rows import make_item_row, make_reason, with_year
 
 WHY = Reason(7, "Alien", 1979, 5.0, 0.5, 12, 2.5, liked=True)
 MEH = Reason(8, "Cats", None, 1.0, 0.25, 3, 0.25, liked=False)
@@ -67,6 +67,15 @@ def test_recommendations_are_equal_if_rows_and_truncation_are():
 def test_rows_cannot_be_changed():
     with pytest.raises(AttributeError):
         ROWS[0].rank = 2
+
+
+def test_rows_made_from_values_equal_those_of_the_class():
+    for make, row in ((make_item_row, ROWS[0]), (make_reason, WHY)):
+        made = make(*(getattr(row, field.name) for field in fields(row)))
+        assert type(made) is type(row)
+        assert (made, repr(made), hash(made), asdict(made)) == (row, repr(row), hash(row), asdict(row))
+        with pytest.raises(FrozenInstanceError):
+            made.title = "Cats"
 
 
 def test_because_names_the_largest_positive_contributions_in_order():

@@ -344,6 +344,27 @@ def test_hidden_items_stay_hidden_during_an_outage_of_the_store(tmp_path, sample
     store.close()
 
 
+def test_the_list_of_a_user_reads_the_hidden_items_with_the_ratings(tmp_path, sample, monkeypatch):
+    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
+    store.import_data(sample, "sample")
+    refit(store, versions)
+    service = Service(store, versions)
+    service.load_current()
+    first = service.recommend(300)[0].item_id
+
+    def gone():
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(store, "hidden_keys", gone)
+    store.set_hidden(first, True)
+    assert first not in [row.item_id for row in service.recommend(300, n=50)]
+    everything = len(service.served.items)
+    assert first not in [row.item_id for row in service.recommend_to_new_user({}, n=everything)]  # as last known
+    store.set_hidden(first, False)
+    assert service.recommend(300)[0].item_id == first
+    store.close()
+
+
 def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     store.import_data(sample, "sample")

@@ -167,7 +167,9 @@ def audience(
     by: AudienceBy = None,
     per_user: Annotated[
         int | None,
-        typer.Option("--per-user", min=1, help="With several items: maximum number of lists per user."),
+        typer.Option(
+            "--per-user", min=1, metavar="<int>", help="With several items: maximum number of lists per user."
+        ),
     ] = None,
     form: Form = "table",
 ) -> None:
@@ -355,7 +357,7 @@ def plot(
         list[str] | None, typer.Option("--item", "--movie", help="An item id or title. Repeatable.")
     ] = None,
     user: User = None,
-    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Number of items, 10.")] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, metavar="<int>", help="Number of items, 10.")] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.")] = False,
 ) -> None:
     """Draw a plot to a file: ratings, similarity, neighborhood or user.
@@ -416,7 +418,7 @@ def evaluate(
             "With --protocol: the folder of the published split's files, or a file of it."
         ),
     ] = None,
-    n: Annotated[int | None, typer.Option("-n", "--n", min=1, help="Length of the lists, 10.")] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", min=1, metavar="<int>", help="Length of the lists, 10.")] = None,
     target: Annotated[Target, typer.Option(help="What is ranked: items for users, or users for items.")] = "items",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split.")] = 0,
     report: Annotated[
@@ -444,7 +446,7 @@ def tune(
     goal: Annotated[Goal | None, typer.Option("--for", help="Metric to optimise: any, liked or rating.")] = None,
     model: Annotated[TunedModel | None, typer.Option(help="The model to tune.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time budget in minutes.")] = 5.0,
-    trials: Annotated[int | None, typer.Option(min=1, help="Maximum number of trials.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, metavar="<int>", help="Maximum number of trials.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split and the search.")] = 0,
     form: Form = "table",
 ) -> None:

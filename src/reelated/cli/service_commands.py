@@ -203,7 +203,9 @@ def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: A
 def models(
     store: StoreUrl = None,
     models: Models = None,
-    use: Annotated[int | None, typer.Option("--use", min=1, help="Serve this version from now on.")] = None,
+    use: Annotated[
+        int | None, typer.Option("--use", min=1, metavar="<int>", help="Serve this version from now on.")
+    ] = None,
     form: Form = "table",
 ) -> None:
     """List the model versions of the service, or switch to one of them."""
@@ -239,12 +241,17 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0 takes any free port.")] = 8000,
-    workers: Annotated[int, typer.Option(envvar="REELATED_WORKERS", min=1, help="Number of worker processes.")] = 1,
+    workers: Annotated[
+        int, typer.Option(envvar="REELATED_WORKERS", min=1, metavar="<int>", help="Number of worker processes.")
+    ] = 1,
     proxy: Annotated[
         bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
     ] = False,
     refit_after: Annotated[
-        int, typer.Option(envvar="REELATED_REFIT_AFTER", min=1, help="Refit after this many changed ratings.")
+        int,
+        typer.Option(
+            envvar="REELATED_REFIT_AFTER", min=1, metavar="<int>", help="Refit after this many changed ratings."
+        ),
     ] = 1000,
     refit_every: Annotated[
         float,

@@ -20,7 +20,7 @@ Source = Annotated[
         help="A folder, zip or file with ratings, a saved model, or a name: sample, ml-100k, …", metavar="SOURCE"
     ),
 ]
-N = Annotated[int, typer.Option("-n", "--n", min=1, help="Number of rows.")]
+N = Annotated[int, typer.Option("-n", "--n", min=1, metavar="<int>", help="Number of rows.")]
 _BY = typer.Option("--by", help="The number that rows are sorted by.")
 By = Annotated[Literal["score", "rating"] | None, _BY]
 AudienceBy = Annotated[Literal["adjusted_score", "score", "rating"] | None, _BY]

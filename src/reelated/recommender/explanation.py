@@ -15,7 +15,17 @@ from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Batch, Engine
 from reelated.recommender.query import Query
-from reelated.recommender.rows import ItemRow, Prediction, Reason, cell_text, known, printable, with_year
+from reelated.recommender.rows import (
+    ItemRow,
+    Prediction,
+    Reason,
+    cell_text,
+    known,
+    make_item_row,
+    make_reason,
+    printable,
+    with_year,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +193,7 @@ def reasons_of(parts: Iterable[Part], bar: float | None, catalogue: Catalogue) -
     """Add titles to contributions; an item is liked if its rating is above `bar`."""
     ids, titles, years = catalogue.item_ids, catalogue.titles, catalogue.years
     return tuple(
-        Reason(
+        make_reason(
             ids[i],
             titles[i],
             years[i],
@@ -207,7 +217,7 @@ def item_rows(batch: Batch, query: Query, catalogue: Catalogue, scale: Scale | N
     for rank, (item, total, score, rating, n_used, is_popular, strongest) in enumerate(listed, 1):
         reasons = () if is_popular else reasons_of(strongest, bar, catalogue)
         rows.append(
-            ItemRow(
+            make_item_row(
                 rank,
                 ids[item],
                 titles[item],

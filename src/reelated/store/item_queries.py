@@ -38,14 +38,17 @@ class StoredItem(NamedTuple):
     n_ratings: int
 
 
+def hidden_statement(dialect: str) -> sa.Select[Any]:
+    """Select the keys of the hidden items as one list."""
+    return sa.select(as_list(dialect, items.c.item_key)).where(items.c.hidden)
+
+
 class ItemQueries(InfoQueries):
     """Queries and changes of the catalogue."""
 
     def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
         super().__init__(url, lock_timeout=lock_timeout)
-        self._hidden = PreparedStatement(
-            sa.select(as_list(self.dialect, items.c.item_key)).where(items.c.hidden), self.engine, self._file.check
-        )
+        self._hidden = PreparedStatement(hidden_statement(self.dialect), self.engine, self._file.check)
 
     def put_item(
         self,

@@ -14,7 +14,7 @@ from reelated.ratings import NO_TIME
 from reelated.ratings.events import weight_of_type
 from reelated.store.connection import LOCK_TIMEOUT, PreparedStatement, select_in
 from reelated.store.info import check_weight
-from reelated.store.item_queries import ItemQueries, as_list
+from reelated.store.item_queries import ItemQueries, as_list, hidden_statement
 from reelated.store.schema import items, ratings, users
 
 
@@ -34,6 +34,8 @@ class Profile(NamedTuple):
     times : ndarray of int64
         Position of each rating in the user's history, else seconds since 1970; `NO_TIME` where unknown. Only the
         order matters.
+    hidden : frozenset of int
+        Database keys of all hidden items; one query for both takes less than two.
     """
 
     user_id: Any
@@ -41,6 +43,7 @@ class Profile(NamedTuple):
     item_keys: npt.NDArray[np.int64]
     ratings: npt.NDArray[np.float32]
     times: npt.NDArray[np.int64]
+    hidden: frozenset[int]
 
 
 class UserRating(NamedTuple):
@@ -102,11 +105,11 @@ _RATINGS_OF_USER = (
 
 
 def _profile_statement(dialect: str) -> sa.Select[Any]:
-    """Select a user's key, and the ratings as three lists, in a single row."""
+    """Select a user's key, the ratings as three lists, and the hidden items, in a single row."""
     time_ = sa.func.coalesce(ratings.c.position, ratings.c.rated_at)
     lists = (as_list(dialect, column) for column in (ratings.c.item_key, ratings.c.rating, time_))
     return (
-        sa.select(sa.func.max(users.c.user_key), *lists)
+        sa.select(sa.func.max(users.c.user_key), *lists, hidden_statement(dialect).scalar_subquery())
         .select_from(users.outerjoin(ratings, users.c.user_key == ratings.c.user_key))
         .where(users.c.user_id == sa.bindparam("user"))
     )
@@ -311,7 +314,8 @@ class UserQueries(ItemQueries):
             The store has no such user.
         """
         ((user_key, *lists),) = self._profile(user=self._id_text("user", user_id))
-        keys, values, times = map(json.loads, lists) if self.dialect == "sqlite" else (part or [] for part in lists)
+        is_json = self.dialect == "sqlite"
+        keys, values, times, hidden = map(json.loads, lists) if is_json else (part or [] for part in lists)
         if not keys:
             raise unknown_user(user_id, Advice.NEW_USER)
         if keys == [None]:  # a known user without ratings
@@ -319,7 +323,14 @@ class UserQueries(ItemQueries):
         item_keys = np.array(keys, np.int64)
         timestamps = np.array([NO_TIME if time is None else time for time in times], np.int64)
         order = np.argsort(item_keys)
-        return Profile(user_id, user_key, item_keys[order], np.array(values, np.float32)[order], timestamps[order])
+        return Profile(
+            user_id,
+            user_key,
+            item_keys[order],
+            np.array(values, np.float32)[order],
+            timestamps[order],
+            frozenset(hidden),
+        )
 
     def last_user_key(self) -> int:
         """Return the largest key of a user, which is that of the user added last; 0 without users.

@@ -129,7 +129,10 @@ class Service:
         While the store does not answer, the last known set of hidden items applies.
         """
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
-        hidden = self._hidden_items.latest()
+        return self._with_hidden(self._hidden_items.latest())
+
+    def _with_hidden(self, hidden: frozenset[int]) -> ServedModel:
+        """Return the served model with exactly these items hidden."""
         with self._switch_lock:
             if hidden != self.served.hidden:
                 self._served = self.served.with_hidden(hidden)
@@ -188,7 +191,10 @@ class Service:
 
     def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
         """Recommend items to a user."""
-        served, profile = self.current(), self.store.profile(user_id)
+        self.served  # noqa: B018  # raises `NoModel` before the store is queried
+        profile = self.store.profile(user_id)
+        self._hidden_items.keys = profile.hidden  # the last known ones in an outage
+        served = self._with_hidden(profile.hidden)
         return served.recommender.recommend(ratings=self._query(served, profile), **params)
 
     def recommend_to_new_user(

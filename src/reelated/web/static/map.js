@@ -37,6 +37,7 @@ function draw() {
     const css = getComputedStyle(canvas);
     const [paper, ink, accent] = ["--raised", "--ink", "--accent"].map((name) => css.getPropertyValue(name).trim());
     view.draw({ paper, ink, accent, font: css.fontFamily, dark: darkScheme.matches });
+    if (canvas.matches(":focus-visible")) view.drawCrosshair(); // Enter selects what is there
   });
 }
 
@@ -180,11 +181,10 @@ function hover({ x, y }) {
  * @param {number} x
  * @param {number} y
  * @param {number} reach
- * @returns {number} the index of the dot or title there; −1 if there is none
+ * @returns {number} the index of the dot or title there, else of a dot within reach; −1 if there is none
  */
 function itemAt(x, y, reach) {
-  const index = view.nearest(x, y, reach);
-  return index >= 0 ? index : view.titleAt(x, y);
+  return [view.nearest(x, y, 0), view.titleAt(x, y), view.nearest(x, y, reach)].find((index) => index >= 0) ?? -1;
 }
 
 /** @param {PointerEvent} event */
@@ -240,6 +240,8 @@ canvas.addEventListener("keydown", (event) => {
   keys[event.key]();
   draw();
 });
+
+for (const kind of ["focus", "blur"]) canvas.addEventListener(kind, draw);
 
 /** Select the item nearest to the centre of the canvas. */
 function selectCentral() {

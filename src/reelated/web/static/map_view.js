@@ -390,6 +390,20 @@ export class MapView {
     context.fill();
   }
 
+  /** Mark the centre of the canvas. */
+  drawCrosshair() {
+    const { context } = this;
+    const [x, y] = [this.canvasSize.width / 2, this.canvasSize.height / 2];
+    context.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      context.moveTo(x + 6 * dx, y + 6 * dy);
+      context.lineTo(x + 16 * dx, y + 16 * dy);
+    }
+    context.strokeStyle = this.theme.ink;
+    context.lineWidth = 2;
+    context.stroke();
+  }
+
   /** @param {number} index */
   drawRing(index) {
     const { context } = this;
