@@ -181,7 +181,7 @@ FORGERIES: dict[str, Forgery] = {
     "no factors in one array": _resize(("user_mean_", 0)),
     "no samples": _resize(*SAMPLES, ("precision_", 2)),
     "no items in one array": _resize(("item_factors_", 0)),
-    "a standard deviation of 0": _put("units_", 1, 0.0),
+    "a standard deviation of 0": _put("rating_moments_", 1, 0.0),
     "a negative precision of the noise": _put("alpha_", 0, -1.0),
     "a precision that is not positive": _edit("precision_", lambda v: -v),
     "a precision that is not finite": _put("precision_", 0, np.nan),

@@ -33,10 +33,10 @@ MODELS = {
     "BPMF, movies": BPMF(),
 }
 TRIED = {
-    "no tastes": BPMF(n_tastes=0),
-    "10 tastes": BPMF(n_tastes=10),
-    "20 tastes": BPMF(n_tastes=20),
-    "40 tastes": BPMF(n_tastes=40),
+    "no implicit factors": BPMF(n_implicit_factors=0),
+    "10 implicit factors": BPMF(n_implicit_factors=10),
+    "20 implicit factors": BPMF(n_implicit_factors=20),
+    "40 implicit factors": BPMF(n_implicit_factors=40),
     "8 factors": BPMF(n_factors=8),
     "24 factors": BPMF(n_factors=24),
     "30 draws": BPMF(n_samples=30),

@@ -23,9 +23,9 @@ from reelated.errors import InputError, TooLarge
 from reelated.models import BPMF, BiasModel
 from reelated.models.gibbs import RegressionPrior, implicit_features, item_side_info, standardize
 
-SMALL = BPMF(n_factors=3, n_samples=4, n_warmup=3, n_tastes=2)
+SMALL = BPMF(n_factors=3, n_samples=4, n_warmup=3, n_implicit_factors=2)
 LEARNED = {
-    "units": "units_", "items": "item_factors_", "level": "user_mean_", "growth": "activity_slope_",
+    "units": "rating_moments_", "items": "item_factors_", "level": "user_mean_", "growth": "activity_slope_",
     "lean": "implicit_slope_", "taste": "implicit_factors_", "precision": "precision_", "alpha": "alpha_",
     "counts": "counts_",
 }  # fmt: skip
@@ -63,9 +63,9 @@ def world(n_users=400, n_items=60, n_ratings=9000, seed=0):
 
 # ----------------------------------------------------------------------------------------------------------- answers
 @given(rating_tables(), st.integers(0, 3), st.integers(0, 2))
-def test_predictions_equal_the_textbook_formula(R, n_factors, n_tastes):
+def test_predictions_equal_the_textbook_formula(R, n_factors, n_implicit_factors):
     X = naive.as_csr(R)
-    model = BPMF(n_factors=n_factors, n_samples=2, n_warmup=1, n_tastes=n_tastes).fit(X)
+    model = BPMF(n_factors=n_factors, n_samples=2, n_warmup=1, n_implicit_factors=n_implicit_factors).fit(X)
     rows, items = contract.every_pair(X)
     table, found = measured(model, X), model.predict_pairs(X, rows, items)
     lows, highs = model.predict_intervals(X, rows, items, level=0.5)
@@ -84,7 +84,7 @@ def test_predictions_equal_the_textbook_formula(R, n_factors, n_tastes):
 @pytest.mark.parametrize("n_samples", [7, 8, 13, 16])
 def test_predictions_equal_the_textbook_formula_for_any_number_of_samples(n_samples):
     X = world(n_users=40, n_items=30, n_ratings=600)[0]
-    model = BPMF(n_factors=3, n_samples=n_samples, n_warmup=1, n_tastes=2).fit(X, scale=(0, 100))
+    model = BPMF(n_factors=3, n_samples=n_samples, n_warmup=1, n_implicit_factors=2).fit(X, scale=(0, 100))
     table, drawn, everyone = measured(model, X), learned(model), np.arange(X.shape[0])
     assert set(np.diff(X.indptr) % 4) == {0, 1, 2, 3}  # ratings are added four at a time
     for i in (0, 11):
@@ -339,7 +339,7 @@ def test_item_attributes_are_accepted_in_any_format_and_checked():
         ({"n_factors": -1}, "n_factors=-1: expected an integer of 0 or more"),
         ({"n_samples": 0}, "n_samples=0: expected an integer of 1 or more"),
         ({"n_warmup": 1.5}, "n_warmup=1.5"),
-        ({"n_tastes": None}, "n_tastes=None"),
+        ({"n_implicit_factors": None}, "n_implicit_factors=None"),
         ({"random_state": "a"}, "random_state='a'"),
         ({"max_memory": "much"}, "max_memory='much'"),
     ],

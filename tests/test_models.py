@@ -54,8 +54,8 @@ SETTINGS = {
     "plain baseline": BiasModel(reg_user=0, reg_item=0, n_iterations=2),
 }
 EVERY = SETTINGS | {
-    "bpmf": BPMF(n_factors=3, n_samples=4, n_warmup=3, n_tastes=2),
-    "gaussian without factors": BPMF(n_factors=0, n_samples=2, n_warmup=0, n_tastes=0),
+    "bpmf": BPMF(n_factors=3, n_samples=4, n_warmup=3, n_implicit_factors=2),
+    "gaussian without factors": BPMF(n_factors=0, n_samples=2, n_warmup=0, n_implicit_factors=0),
 }
 
 

@@ -31,7 +31,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def small():
-    return Recommender(EASE(), BPMF(n_factors=3, n_samples=16, n_warmup=8, n_tastes=2))
+    return Recommender(EASE(), BPMF(n_factors=3, n_samples=16, n_warmup=8, n_implicit_factors=2))
 
 
 def test_the_number_of_ratings_given_so_far_is_no_trait_of_a_new_user(data, small):

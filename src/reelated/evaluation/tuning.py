@@ -56,7 +56,7 @@ SPACES: dict[str, dict[str, Space]] = {
             "min_weight": Choice((0.0, 0.25, 0.5, 1.0)),
         },
     },
-    "bpmf": {"rater": {"n_factors": IntRange(4, 32), "n_tastes": IntRange(5, 60)}},
+    "bpmf": {"rater": {"n_factors": IntRange(4, 32), "n_implicit_factors": IntRange(5, 60)}},
     "item-knn": {
         "ranker": {
             "similarity": Choice(("cosine", "jaccard")),

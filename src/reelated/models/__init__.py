@@ -7,7 +7,7 @@ from reelated.models.ease import EASE
 from reelated.models.item_knn import ItemKNN
 from reelated.models.linear_item import LinearItemModel, LinearRater
 from reelated.models.popularity import Popularity
-from reelated.models.posterior import DrawnModel
+from reelated.models.posterior import PosteriorModel
 from reelated.models.topn import TopN
 
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
@@ -18,12 +18,12 @@ __all__ = [
     "EASE",
     "MODELS",
     "BiasModel",
-    "DrawnModel",
     "ItemContributions",
     "ItemKNN",
     "LinearItemModel",
     "LinearRater",
     "PairContributions",
     "Popularity",
+    "PosteriorModel",
     "TopN",
 ]

@@ -9,14 +9,14 @@ import scipy.sparse as sp
 from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
 from reelated.models.biases import check_bounds, observed
 from reelated.models.gibbs import SamplerParams, implicit_features, item_side_info, marginal_precision, sample
-from reelated.models.posterior import DrawnModel
+from reelated.models.posterior import PosteriorModel
 from reelated.models.validation import check_attributes, check_rows
 from reelated.parallel import Progress
 
 Numbers = npt.NDArray[np.float64]
 
 
-class BPMF(DrawnModel):
+class BPMF(PosteriorModel):
     """Predict ratings by Bayesian probabilistic matrix factorisation, the mean over samples from the posterior.
 
     A rating is ``μ + a_i + b_u + v_i · z_u`` plus noise. The user vectors `(b, z)` are Gaussian, so a user's ratings
@@ -35,7 +35,7 @@ class BPMF(DrawnModel):
         Number of posterior samples.
     n_warmup : int, default 15
         Number of samples discarded before the first that is kept.
-    n_tastes : int, default 30
+    n_implicit_factors : int, default 30
         Number of implicit factors, which describe users and items by which items were rated; at most a quarter of the
         number of users and of items. 0 uses only ratings and their counts.
     random_state : int, default 0
@@ -45,7 +45,7 @@ class BPMF(DrawnModel):
 
     Attributes
     ----------
-    units_ : ndarray of float64, shape (2,)
+    rating_moments_ : ndarray of float64, shape (2,)
         Mean and standard deviation of the ratings; the other arrays refer to standardised ratings.
     item_factors_ : ndarray of float32, shape (n_items, n_factors + 1, n_samples)
         Offset `a_i` and factors `v_i` of every item, for each posterior sample.
@@ -53,9 +53,9 @@ class BPMF(DrawnModel):
         Prior mean of the user vector `(b, z)`.
     activity_slope_ : ndarray of float64, shape (n_factors + 1, n_samples)
         Change of the prior mean with the logarithm of the number of ratings.
-    implicit_slope_ : ndarray of float64, shape (n_tastes, n_factors + 1, n_samples)
+    implicit_slope_ : ndarray of float64, shape (n_implicit_factors, n_factors + 1, n_samples)
         Change of the prior mean with the user's implicit features, `Σ implicit_factors_[j] / √(number of ratings)`.
-    implicit_factors_ : ndarray of float64, shape (n_items, n_tastes)
+    implicit_factors_ : ndarray of float64, shape (n_items, n_implicit_factors)
         Implicit factors of the items.
     precision_ : ndarray of float64, shape (n_factors + 1, n_factors + 1, n_samples)
         Λ, the prior precision of the user vectors.
@@ -89,14 +89,14 @@ class BPMF(DrawnModel):
         n_factors: int = 16,
         n_samples: int = 60,
         n_warmup: int = 15,
-        n_tastes: int = 30,
+        n_implicit_factors: int = 30,
         random_state: int = 0,
         max_memory: int | str | None = None,
     ) -> None:
         self.n_factors = n_factors
         self.n_samples = n_samples
         self.n_warmup = n_warmup
-        self.n_tastes = n_tastes
+        self.n_implicit_factors = n_implicit_factors
         self.random_state = random_state
         self.max_memory = max_memory
 
@@ -150,9 +150,9 @@ class BPMF(DrawnModel):
             )
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         ratings = X.data.astype(np.float64)
-        self.units_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
+        self.rating_moments_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
         standardized = sp.csr_array(((ratings - self.rating_mean_) / self.rating_std_, X.indices, X.indptr), X.shape)
-        implicit = implicit_features(X, int(self.n_tastes), params.seed)
+        implicit = implicit_features(X, int(self.n_implicit_factors), params.seed)
         side_info = item_side_info(X, implicit.directions, attributes)
         samples = sample(standardized, (implicit.users, side_info), params, progress)
         self.item_factors_, self.precision_, self.alpha_ = samples.items, samples.precision, samples.alpha
@@ -182,12 +182,12 @@ class BPMF(DrawnModel):
 
     def _bytes(self, X: sp.csr_array, n_attributes: int) -> int:
         """Estimate peak memory: 5 copies of the ratings, 5 of each factor table, 2 of the samples."""
-        D, n_features = self.n_factors + 1, self.n_tastes + 1
+        D, n_features = self.n_factors + 1, self.n_implicit_factors + 1
         tables = X.shape[0] * (5 * D + 4 * n_features) + X.shape[1] * (5 * D + 4 * (n_features + n_attributes))
         return 72 * X.nnz + 8 * tables + 12 * X.shape[1] * self.n_samples * (D + 1)
 
     def _sampler_params(self) -> SamplerParams:
-        check_integer("n_tastes", self.n_tastes, 0)
+        check_integer("n_implicit_factors", self.n_implicit_factors, 0)
         return SamplerParams(
             check_integer("n_factors", self.n_factors, 0),
             check_integer("n_samples", self.n_samples, 1),

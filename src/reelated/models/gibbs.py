@@ -25,12 +25,12 @@ class ImplicitFeatures(NamedTuple):
 
     Attributes
     ----------
-    items : ndarray of float64, shape (n_items, n_tastes)
+    items : ndarray of float64, shape (n_items, n_implicit_factors)
         Implicit factors: the features of a user are `Σ items_j / √count` over the rated items.
-    users : ndarray of float64, shape (n_users, n_tastes + 1)
+    users : ndarray of float64, shape (n_users, n_implicit_factors + 1)
         Features of the users of the fit and the logarithm of their number of ratings, minus `means`.
-    means : ndarray of float64, shape (n_tastes + 1,)
-    directions : ndarray of float64, shape (n_items, n_tastes)
+    means : ndarray of float64, shape (n_implicit_factors + 1,)
+    directions : ndarray of float64, shape (n_items, n_implicit_factors)
         The unscaled singular vectors, as features of the items.
     min_ratings, max_ratings : float
         Smallest and largest number of ratings of a user.
@@ -44,19 +44,19 @@ class ImplicitFeatures(NamedTuple):
     max_ratings: float
 
 
-def implicit_features(X: sp.csr_array, n_tastes: int, seed: int) -> ImplicitFeatures:
+def implicit_features(X: sp.csr_array, n_implicit_factors: int, seed: int) -> ImplicitFeatures:
     """Compute the leading singular vectors of the 0/1 matrix of ratings, its rows and columns weighted by 1 / √count.
 
     Their number is limited to a quarter of the number of users and of items.
     """
-    n_tastes = min(n_tastes, X.shape[0] // 4, X.shape[1] // 4)
+    n_implicit_factors = min(n_implicit_factors, X.shape[0] // 4, X.shape[1] // 4)
     user_counts, item_counts = np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
     user_weights, item_weights = 1 / np.sqrt(np.maximum(user_counts, 1)), 1 / np.sqrt(np.maximum(item_counts, 1))
     rows = np.repeat(np.arange(X.shape[0]), user_counts)
     weighted = sp.csr_array((user_weights[rows] * item_weights[X.indices], X.indices, X.indptr), shape=X.shape)
-    directions = np.zeros((X.shape[1], n_tastes))
-    if X.nnz and n_tastes:
-        directions = leading_directions(weighted, n_tastes, seed)
+    directions = np.zeros((X.shape[1], n_implicit_factors))
+    if X.nnz and n_implicit_factors:
+        directions = leading_directions(weighted, n_implicit_factors, seed)
     users = weighted @ directions
     items = directions * item_weights[:, None]
     deviation = users.std(axis=0)

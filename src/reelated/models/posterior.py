@@ -28,10 +28,10 @@ UNKNOWN = -1
 """Placeholder for the number of users who rated both items, which this model does not count."""
 
 
-class DrawnModel(RowModel):
+class PosteriorModel(RowModel):
     """A model of posterior samples; every prediction is the mean over the samples. `BPMF` documents the arrays."""
 
-    units_: Numbers
+    rating_moments_: Numbers
     item_factors_: npt.NDArray[np.float32]
     user_mean_: Numbers
     activity_slope_: Numbers
@@ -44,12 +44,14 @@ class DrawnModel(RowModel):
     new_user_precision_: Numbers
     counts_: Numbers
     arrays: ClassVar[dict[str, ArraySpec]] = {
-        "units_": ArraySpec("float64", (2,), "a mean and a positive deviation"),
+        "rating_moments_": ArraySpec("float64", (2,), "a mean and a positive deviation"),
         "item_factors_": ArraySpec("float32", ("n_items", "D", "n_samples")),
         "user_mean_": ArraySpec("float64", ("D", "n_samples")),
         "activity_slope_": ArraySpec("float64", ("D", "n_samples")),
-        "implicit_slope_": ArraySpec("float64", ("n_tastes", "D", "n_samples"), optional="n_tastes"),
-        "implicit_factors_": ArraySpec("float64", ("n_items", "n_tastes"), optional="n_tastes"),
+        "implicit_slope_": ArraySpec(
+            "float64", ("n_implicit_factors", "D", "n_samples"), optional="n_implicit_factors"
+        ),
+        "implicit_factors_": ArraySpec("float64", ("n_items", "n_implicit_factors"), optional="n_implicit_factors"),
         "precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
         "alpha_": ArraySpec("float64", ("n_samples",), "positive"),
         "new_user_offsets_": ArraySpec("float32", ("n_items", "n_samples")),
@@ -65,12 +67,12 @@ class DrawnModel(RowModel):
     @property
     def rating_mean_(self) -> float:
         """Mean of the ratings of the fit."""
-        return float(self.units_[0])
+        return float(self.rating_moments_[0])
 
     @property
     def rating_std_(self) -> float:
         """Standard deviation of the ratings of the fit."""
-        return float(self.units_[1])
+        return float(self.rating_moments_[1])
 
     def learned_numbers(self) -> list[npt.NDArray[Any]]:
         """Return the learned arrays, so that a caller can check that they are finite."""
@@ -94,7 +96,7 @@ class DrawnModel(RowModel):
         )
 
     @cached_property
-    def for_new_users(self) -> "DrawnModel":
+    def for_new_users(self) -> "PosteriorModel":
         """The model of users who have only begun to rate, so that the number and choice of their ratings say nothing.
 
         A new user's vector has the distribution over all users of the fit. The offset of an item is its expected
@@ -167,7 +169,7 @@ class DrawnModel(RowModel):
         Returns
         -------
         covariance : ndarray of float64, shape (n, n)
-            The mean of ``q_iᵀ Λ⁻¹ q_j`` over the samples, for ratings standardised with `units_`.
+            The mean of ``q_iᵀ Λ⁻¹ q_j`` over the samples, for ratings standardised with `rating_moments_`.
         noise : float
             Variance of the noise of a rating, on the same scale.
         """
@@ -199,7 +201,7 @@ class DrawnModel(RowModel):
         return clipped(self._dense(X, "rating"), self.scale_)
 
     def _scorer(self, X: sp.csr_array, by: By = "rating", weights: Any = None) -> "PosteriorScorer":
-        return PosteriorScorer(X, self._samples, self.units_, self.scale_)
+        return PosteriorScorer(X, self._samples, self.rating_moments_, self.scale_)
 
 
 class PosteriorScorer:

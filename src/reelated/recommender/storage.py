@@ -34,7 +34,7 @@ from reelated.recommender.fitting import check_models, set_fitted
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
 from reelated.recommender.state import State
 
-FORMAT = 6
+FORMAT = 7
 SETTINGS = ("by", "fill_with_popular", "recency_half_life", "recency_floor")
 """Parameters of the recommender that the manifest holds."""
 ITEM_SCHEMA = {"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)}
