@@ -187,7 +187,7 @@ def test_leaving_out_a_reason_shows_the_new_rank_and_can_be_undone(visit):
     page.reload()
     page.get_by_role("link", name="Undo", exact=True).click()
     expect(page.locator("#rank-change")).to_have_count(0)
-    assert listed(page) == before
+    assert listed(page)[: len(before)] == before  # more rows follow where the end of the list is in sight
 
 
 def test_a_rated_tile_keeps_its_place_until_the_pointer_leaves_it(visit):
@@ -396,7 +396,7 @@ def test_everything_works_with_the_keyboard_alone(visit):
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
-    for _ in range(7):  # the field, its button, three examples, the first title, its stars
+    for _ in range(8):  # the field, its button, the import, three examples, the first title, its stars
         page.keyboard.press("Tab")
     expect(page.locator(".tile").first.locator(".star").first).to_be_focused()
     for _ in range(3):

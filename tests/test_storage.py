@@ -278,13 +278,13 @@ def test_what_is_no_model_is_said(tmp_path):
 
 def test_another_format_is_said(saved):
     edit(saved, lambda manifest: manifest.update(format=99))
-    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 6. Fit and save it again."
+    assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 7. Fit and save it again."
 
 
 def test_a_former_format_without_checksums_is_said(saved):
     edit(saved, lambda manifest: manifest.update(format=4))
     (saved / CHECKSUMS).unlink()
-    assert refused(saved) == f"{saved} is of model format 4: this Reelated reads 6. Fit and save it again."
+    assert refused(saved) == f"{saved} is of model format 4: this Reelated reads 7. Fit and save it again."
 
 
 def edit(folder, change):
