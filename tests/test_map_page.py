@@ -246,8 +246,10 @@ SPY = """() => {
 
 def drawn(page, act):
     """Return the titles with their places, and the centres of the dots, that are drawn after an action."""
-    page.evaluate("window.texts = new Map(), window.dots = []")
     act()
+    settled(page)
+    page.evaluate("window.texts = new Map(), window.dots = []")  # what was drawn on the way there is gone
+    page.locator("canvas").dispatch_event("blur")  # draws again
     settled(page)
     return page.evaluate(
         "[Object.fromEntries(window.texts), Object.values(Object.fromEntries(window.dots.map(one => [one, one])))]"
