@@ -402,6 +402,10 @@ def test_settings_of_the_rater_begin_with_its_role(table):
     output = run("recommend", table, "--user", "ann", "--rater", "bias", "--set", "rater__n_factors=3", code=1)
     assert "--set 'rater__n_factors': expected a setting of bias: rater__max_memory" in output
     assert "To set it, give --rater bpmf." in " ".join(output.split())
+    for name in ("model__l2", "__l2", "rater__"):
+        assert f"--set {name!r}: expected a setting of ease" in run(
+            "recommend", table, "--user", "ann", "--set", f"{name}=3", code=1
+        )
 
 
 def test_a_saved_model_is_a_source(model, rec):

@@ -74,8 +74,9 @@ class Options:
             if name in RECOMMENDER_SETTINGS:
                 setattr(rec, name, value)
             else:
-                role, prefix, own = name.rpartition("__")
-                of_models[role if prefix else "ranker"][own] = value
+                role, _, own = name.partition("__")
+                role, own = (role, own) if own and role in of_models else ("ranker", name)
+                of_models[role][own] = value
         for role, settings in of_models.items():
             if getattr(self, role) or settings:
                 setattr(rec, role, _model(role, getattr(self, role) or DEFAULT_MODELS[role], settings))

@@ -126,10 +126,7 @@ def with_linked_ids(items: pl.DataFrame, links: pl.DataFrame, rated: pl.Series) 
         wanted = links.select("item_id", keys[1]).drop_nulls()
         linked = items.with_columns(keys[0]).drop("item_id").join(wanted, on="key", maintain_order="left").drop("key")
         if n_known(linked, rated) > n_known(best, rated):
-            best, notes = (
-                linked,
-                [f"read its ids as {name}; the table of links gives the item_id of each"],
-            )
+            best, notes = linked, [f"read its ids as {name}; the table of links gives the item_id of each"]
     return best, notes
 
 
