@@ -70,19 +70,25 @@ def test_importing_reelated_imports_no_library():
     assert loaded("import reelated", HEAVY) == []
 
 
-def test_the_help_of_the_terminal_imports_no_service_no_charts_and_no_scikit_learn():
-    help_ = "import sys\nfrom reelated.cli.commands import app\nsys.argv = ['reelated', '--help']"
-    unused = (
-        "sklearn",
-        "scipy.stats",
-        "matplotlib",
-        "fastapi",
-        "jinja2",
-        "sqlalchemy",
-        "optuna",
-        "reelated.evaluation",
-    )
-    assert loaded(f"{help_}\ntry:\n    app()\nexcept SystemExit:\n    pass\nprint(end='\\x1e')", unused)[-1:] != unused
+def imported_by(*arguments):
+    """Return which libraries and packages a command of the terminal imports."""
+    names = (*HEAVY, *UNUSED, "sqlalchemy", "reelated.data", "reelated.evaluation", "reelated.models", "reelated.web")
+    done = run(f"""import sys
+from reelated.cli import main
+sys.argv = {["reelated", *arguments]!r}
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+finally:
+    print(*(name for name in dict.fromkeys({names!r}) if name in sys.modules), file=sys.stderr)""")
+    assert done.returncode == 0, done.stderr
+    return done.stderr.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("recommend", "--help"), ("--version",)])
+def test_the_help_of_the_terminal_imports_neither_a_numeric_library_nor_a_package_of_models(arguments):
+    assert imported_by(*arguments) == ["typer", "rich"]
 
 
 def test_every_public_name_is_imported_on_first_use():

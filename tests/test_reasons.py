@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 import reelated
 from reelated.cli.commands import app as terminal
+from reelated.formatting import with_year
 from reelated.models import ItemKNN
 from reelated.ratings import Scale
 from reelated.recommender.explanation import liked_above
 from reelated.recommender.query import query_of_ratings
-from reelated.recommender.rows import with_year
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app

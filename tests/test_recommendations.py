@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from reelated import ItemKNN, read, validate
+from reelated.formatting import with_year
 from reelated.ratings import Dataset
 from reelated.recommender import (
     ItemRow,
@@ -22,7 +23,7 @@ from reelated.recommender import (
     Truncation,
     UserRow,
 )
-from reelated.recommender.rows import make_item_row, make_reason, with_year
+from reelated.recommender.rows import make_item_row, make_reason
 
 WHY = Reason(7, "Alien", 1979, 5.0, 0.5, 12, 2.5, liked=True)
 MEH = Reason(8, "Cats", None, 1.0, 0.25, 3, 0.25, liked=False)

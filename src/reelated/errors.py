@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from enum import Enum, StrEnum
+from math import inf, isfinite
 from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Any, NamedTuple, Self
-
-import numpy as np
 
 
 class Advice(StrEnum):
@@ -232,26 +231,26 @@ def check_integer(name: str, value: Any, low: int, *, none: bool = False) -> Any
     """Return `value` as an `int` of at least `low` (or None if `none` allows it), or raise `InputError`."""
     if value is None and none:
         return None
-    if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)) and int(value) >= low:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= low:
         return int(value)
     raise InputError(
         f"expected an integer of {low} or more{(', or None' if none else '')}.", parameter=name, value=value
     )
 
 
-def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf, *, key: Any = NO_VALUE) -> float:
+def check_number(name: str, value: Any, low: float = -inf, high: float = inf, *, key: Any = NO_VALUE) -> float:
     """Return `value` as a finite `float` within `[low, high]`, or raise `InputError`."""
-    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+    if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):  # an integer beyond the range of float
-            if np.isfinite(number := float(value)) and low <= number <= high:
+            if isfinite(number := float(value)) and low <= number <= high:
                 return number
-    bounds = "" if low == -np.inf else f" of {low:g} or more" if high == np.inf else f" from {low:g} to {high:g}"
+    bounds = "" if low == -inf else f" of {low:g} or more" if high == inf else f" from {low:g} to {high:g}"
     raise InputError(f"expected a finite number{bounds}.", parameter=name, value=value, key=key)
 
 
 def check_flag(name: str, value: Any) -> bool:
     """Return `value` if it is True or False, or raise `InputError`."""
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):  # the names of NumPy's own type
         return bool(value)
     raise InputError("expected True or False.", parameter=name, value=value)
 

@@ -8,7 +8,7 @@ from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
 from reelated.errors import InputError
 from reelated.evaluation.new_users import DEFINITION, NewUserRow, evaluate_new_users
-from reelated.recommender.rows import printable
+from reelated.formatting import printable
 
 NAME = "new-users"
 

@@ -3,10 +3,8 @@
 import os
 import warnings
 from pathlib import Path
-from typing import Annotated
 
 import polars as pl
-import typer
 from rich.text import Text
 
 from reelated.cli.show import console, print_json
@@ -14,7 +12,7 @@ from reelated.cli.sources import Options, is_model
 from reelated.cli.words import TERMINAL
 from reelated.data import ValidationReport, validate
 from reelated.errors import DataWarning, InputError, shorten
-from reelated.recommender.rows import printable
+from reelated.formatting import printable
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -40,18 +38,6 @@ def print_report(report: ValidationReport, form: str) -> None:
             styled.highlight_regex(rf"^{severity}:", style)
         out.print(styled, soft_wrap=True)
     return None
-
-
-def check_rejects(rejects: Path | None) -> Path | None:
-    """Return the path for rejected rows, or raise an `InputError` if it cannot be written."""
-    if rejects is not None and (rejects.is_dir() or not rejects.parent.is_dir()):
-        raise InputError(f"--rejects {rejects}: expected a file in a folder that exists.")
-    return rejects
-
-
-Rejects = Annotated[
-    Path | None, typer.Option("--rejects", callback=check_rejects, help="Write rejected rows to this CSV file.")
-]
 
 
 def write_rejects(rows: pl.DataFrame, source: str, rejects: Path) -> None:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from reelated.cli.progress import working
 from reelated.cli.shared_options import as_filters
@@ -18,10 +16,6 @@ from reelated.cli.sources import CONTENTS, Options, is_model
 from reelated.errors import InputError, shorten
 from reelated.recommender import Recommender
 
-Engine = Annotated[
-    str | None,
-    typer.Option("--engine", help="Run on a Spark cluster: spark, or spark=MASTER such as spark=yarn."),
-]
 NO_JAVA = "Spark needs a Java runtime, 17 or later. Install one, for example with: apt install default-jre-headless"
 
 

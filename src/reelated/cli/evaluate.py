@@ -14,9 +14,9 @@ from reelated.errors import InputError, check_choice, plural, shorten
 from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, evaluate
 from reelated.evaluation.evaluate import Target
 from reelated.evaluation.report import check_report, write_report
+from reelated.formatting import printable
 from reelated.models import Popularity
 from reelated.recommender import Recommender, textbook
-from reelated.recommender.rows import printable
 
 NAMES = {
     "ndcg": "nDCG",

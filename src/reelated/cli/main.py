@@ -3,8 +3,8 @@
 import os
 import sys
 
-from reelated.cli.words import TERMINAL
 from reelated.errors import InputError
+from reelated.formatting import printable
 
 
 def main() -> None:
@@ -14,6 +14,8 @@ def main() -> None:
     try:
         _run()
     except InputError as error:
+        from reelated.cli.words import TERMINAL  # it imports the models, for the names of their parameters
+
         sys.exit(_print_error(error.render(TERMINAL)))
     except KeyboardInterrupt:
         sys.exit(130)
@@ -38,7 +40,5 @@ def _run() -> None:
 
 def _print_error(message: str) -> int:
     """Print a message to stderr without control characters; return exit code 1."""
-    from reelated.recommender.rows import printable
-
     print(*map(printable, f"Error: {message}".split("\n")), sep="\n", file=sys.stderr)  # noqa: T201
     return 1

@@ -12,9 +12,9 @@ from reelated.cli.progress import errors
 from reelated.cli.shared_options import Kind, as_user
 from reelated.cli.show import print_about, print_note, print_notes
 from reelated.cli.sources import Options, find_item, is_model, open_source, read_source
+from reelated.formatting import printable
 from reelated.plot.saving import FontWarning, check_matplotlib, check_path
 from reelated.recommender import Recommender
-from reelated.recommender.rows import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

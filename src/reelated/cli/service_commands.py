@@ -1,12 +1,10 @@
 """The commands of the web service and its store: import, export, forget, refit, models, serve."""
 
 import logging
-import logging.config
 import os
 import re
 import threading
 import warnings
-import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -17,12 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reelated.cli.check_command import Rejects, check_source, write_rejects
+from reelated.cli.app import app, command
 from reelated.cli.progress import working
-from reelated.cli.shared_options import Form, Source, as_scale
+from reelated.cli.shared_options import Form, Rejects, Source, as_scale, with_json, with_source
 from reelated.cli.show import console, print_json, print_note
 from reelated.cli.sources import Options, read_source
-from reelated.data import fingerprint, read_items
 from reelated.errors import DataWarning, InputError, not_installed, plural
 
 if TYPE_CHECKING:
@@ -58,6 +55,52 @@ AsBefore = Annotated[
 log = logging.getLogger("reelated.web")
 
 
+@command("Serve", "reelated serve --data sample")
+def serve(
+    store: StoreUrl = None,
+    models: Models = None,
+    data: Annotated[
+        str | None, typer.Option("--data", envvar="REELATED_DATA", help="Fill an empty store with this SOURCE first.")
+    ] = None,
+    host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0 takes any free port.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(envvar="REELATED_WORKERS", min=1, metavar="<int>", help="Number of worker processes.")
+    ] = 1,
+    proxy: Annotated[
+        bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
+    ] = False,
+    refit_after: RefitAfter = 1000,
+    refit_every: Annotated[
+        float,
+        typer.Option(
+            envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."
+        ),
+    ] = 24,
+    learn_from_visitors: WithVisitors = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
+) -> None:
+    """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
+    with ExitStack() as stack:
+        with open_store(store) as opened:
+            import logging.config
+
+            from reelated.web import ServiceOptions
+            from reelated.web.server import LOGGING, bind, run
+
+            folder = str(versions_of(opened, models).folder)
+            url = opened.url.render_as_string(hide_password=False)
+            # these two have no command-line option
+            environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
+            given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
+            given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
+            options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
+            bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
+            logging.config.dictConfig(LOGGING)
+            prepare(opened, models, data, with_visitors=learn_from_visitors)
+        run(options, bound, workers=workers, say=partial(announce, opens=open_))
+
+
 @contextmanager
 def open_store(url: str | None) -> Iterator["Store"]:
     """Open a store with its schema upgraded; turn an unavailable store into an `InputError`."""
@@ -83,6 +126,8 @@ def versions_of(store: "Store", models: Path | None) -> "Versions":
 
 def import_source(store: "Store", source: str, options: Options) -> None:
     """Import a source with a progress bar, and print the report."""
+    from reelated.data import fingerprint
+
     # The key identifies this import: an interrupted one with the same key is resumed.
     extras = [fingerprint(extra) for extra in (options.items, options.users) if extra]
     key = " ".join([fingerprint(source), repr(options), *extras])
@@ -96,6 +141,8 @@ def import_source(store: "Store", source: str, options: Options) -> None:
     console().print(str(report), markup=False)
 
 
+@command("Serve", "reelated import sample", "import")
+@with_source
 def import_(
     source: Source,
     options: Options,
@@ -107,6 +154,8 @@ def import_(
     if items_only:
         return _import_items(source, options, store)
     if rejects is not None:
+        from reelated.cli.check_command import check_source, write_rejects
+
         write_rejects(check_source(source, options).rejects, source, rejects)
     with open_store(store) as opened:
         import_source(opened, source, options)
@@ -115,6 +164,8 @@ def import_(
 
 def _import_items(source: str, options: Options, store: str | None) -> None:
     """Import a table of items, and print how many there are."""
+    from reelated.data import read_items
+
     reading: dict[str, Any] = {name: getattr(options, name) or None for name in ("item_columns", "invalid", "encoding")}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
@@ -126,6 +177,18 @@ def _import_items(source: str, options: Options, store: str | None) -> None:
     console().print(f"{plural(n_items, 'item')} of {source} are in the store.", markup=False)
 
 
+_store = typer.Typer(no_args_is_help=True)
+app.add_typer(
+    _store,
+    name="store",
+    help="Settings of the store.",
+    rich_help_panel="Serve",
+    epilog="Example: reelated store scale 1,5,0.5",
+)
+_NEGATIVE = {"ignore_unknown_options": True}  # so that a scale such as -10,10,1 is not read as an option
+
+
+@_store.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=_NEGATIVE)
 def scale(
     scale: Annotated[
         str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; omit it to show the scale.")
@@ -142,6 +205,7 @@ def scale(
     console().print(f"The scale of the store is {about.scale} ({origin}).", markup=False)
 
 
+@command("Serve", "reelated export my-data")
 def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")], store: StoreUrl = None
 ) -> None:
@@ -153,6 +217,7 @@ def export(
     console().print(f"{counts}, {plural(len(export.users), 'user')} written to {folder}.", markup=False)
 
 
+@command("Serve", "reelated forget 300 301")
 def forget(
     users: Annotated[list[str], typer.Argument(help="User ids.", metavar="USER...")],
     store: StoreUrl = None,
@@ -193,6 +258,7 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
         return refit(store, versions, with_visitors=with_visitors)
 
 
+@command("Serve", "reelated refit", "refit")
 def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: AsBefore = None) -> None:
     """Refit the model to the store now; a running service serves the new model within seconds."""
     with open_store(store) as opened:
@@ -204,6 +270,8 @@ def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: A
     say(attempt.why)
 
 
+@command("Serve", "reelated models")
+@with_json
 def models(
     store: StoreUrl = None,
     models: Models = None,
@@ -237,53 +305,12 @@ def models(
     return None
 
 
-def serve(
-    store: StoreUrl = None,
-    models: Models = None,
-    data: Annotated[
-        str | None, typer.Option("--data", envvar="REELATED_DATA", help="Fill an empty store with this SOURCE first.")
-    ] = None,
-    host: Annotated[str, typer.Option(envvar="REELATED_HOST", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="REELATED_PORT", min=0, max=65535, help="0 takes any free port.")] = 8000,
-    workers: Annotated[
-        int, typer.Option(envvar="REELATED_WORKERS", min=1, metavar="<int>", help="Number of worker processes.")
-    ] = 1,
-    proxy: Annotated[
-        bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
-    ] = False,
-    refit_after: RefitAfter = 1000,
-    refit_every: Annotated[
-        float,
-        typer.Option(
-            envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."
-        ),
-    ] = 24,
-    learn_from_visitors: WithVisitors = False,
-    open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
-) -> None:
-    """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
-    with ExitStack() as stack:
-        with open_store(store) as opened:
-            from reelated.web import ServiceOptions
-            from reelated.web.server import LOGGING, bind, run
-
-            folder = str(versions_of(opened, models).folder)
-            url = opened.url.render_as_string(hide_password=False)
-            # these two have no command-line option
-            environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
-            given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
-            given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
-            options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
-            bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
-            logging.config.dictConfig(LOGGING)
-            prepare(opened, models, data, with_visitors=learn_from_visitors)
-        run(options, bound, workers=workers, say=partial(announce, opens=open_))
-
-
 def announce(line: str, *, opens: bool) -> None:
     """Print the address of the service, and open it in a browser once the service answers."""
     say(line)
     if opens and (address := re.search(r"http://\S+", line)):
+        import webbrowser
+
         host = re.sub(r"//(0\.0\.0\.0|\[::\])", "//127.0.0.1", address[0])
         timer = threading.Timer(1.0, webbrowser.open, [host])  # the server starts after this call
         timer.daemon = True
@@ -313,23 +340,3 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
             raise InputError(f"The first model cannot be fitted. {attempt.why}")
     elif current and not versions.map_file.exists():
         draw_map(versions, current)
-
-
-def register(app: Any, with_source: Any, with_json: Any) -> None:
-    """Register the commands of the service."""
-    app.command("import", epilog="Example: reelated import sample")(with_source(import_))
-    app.command(epilog="Example: reelated export my-data")(export)
-    group = typer.Typer(no_args_is_help=True)
-    negative = {"ignore_unknown_options": True}  # so that a scale such as -10,10,1 is not read as an option
-    group.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=negative)(scale)
-    app.add_typer(
-        group,
-        name="store",
-        help="Settings of the store.",
-        rich_help_panel="Serve",
-        epilog="Example: reelated store scale 1,5,0.5",
-    )
-    app.command(epilog="Example: reelated forget 300 301")(forget)
-    app.command("refit", epilog="Example: reelated refit")(refit_)
-    app.command(epilog="Example: reelated models")(with_json(models))
-    app.command(epilog="Example: reelated serve --data sample")(serve)

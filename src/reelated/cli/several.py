@@ -9,8 +9,8 @@ import polars as pl
 
 from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.errors import InputError, shorten
+from reelated.formatting import cell_text, printable
 from reelated.recommender import Recommender
-from reelated.recommender.rows import cell_text, printable
 
 
 def as_users(rec: Recommender, text: str) -> list[Any]:

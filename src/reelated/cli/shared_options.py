@@ -5,14 +5,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from reelated.cli.show import print_about, print_note, print_notes
-from reelated.cli.sources import Options, find_item, open_source
+from reelated.cli.sources import Options, RankerName, RaterName, find_item, open_source
 from reelated.errors import InputError, UnknownId, shorten
-from reelated.recommender import Recommender
+
+if TYPE_CHECKING:
+    from reelated.recommender import Recommender
 
 Source = Annotated[
     str,
@@ -47,6 +50,22 @@ RatingsFile = Annotated[
 Highest = Annotated[
     float | None, typer.Option("--highest", help="The highest possible rating in --ratings-file, such as 10.")
 ]
+
+
+def check_rejects(rejects: Path | None) -> Path | None:
+    """Return the path for rejected rows, or raise an `InputError` if it cannot be written."""
+    if rejects is not None and (rejects.is_dir() or not rejects.parent.is_dir()):
+        raise InputError(f"--rejects {rejects}: expected a file in a folder that exists.")
+    return rejects
+
+
+Rejects = Annotated[
+    Path | None, typer.Option("--rejects", callback=check_rejects, help="Write rejected rows to this CSV file.")
+]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", help="Run on a Spark cluster: spark, or spark=MASTER such as spark=yarn."),
+]
 Kind = Literal["ratings", "similarity", "neighborhood", "user"]
 Color = Literal["genres", "decades"]
 Target = Literal["items", "users"]
@@ -78,12 +97,8 @@ _READING = {
 }
 _FITTING = {
     "preset": Annotated[Literal["default", "textbook"], _model(help="textbook: the textbook method.")],
-    "ranker": Annotated[
-        Literal["ease", "item-knn", "popularity", "none"] | None, _model(help="The model of the scores.")
-    ],
-    "rater": Annotated[
-        Literal["bpmf", "item-knn", "bias", "none"] | None, _model(help="The model of the predicted ratings.")
-    ],
+    "ranker": Annotated[RankerName | None, _model(help="The model of the scores.")],
+    "rater": Annotated[RaterName | None, _model(help="The model of the predicted ratings.")],
     "set": Annotated[
         list[str] | None,
         _model("--set", help="A parameter: n_neighbors=100, rater__n_factors=20, recency_half_life=none. Repeatable."),
@@ -293,7 +308,7 @@ def as_years(text: str | None) -> tuple[int, int] | None:
     return years
 
 
-def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | None:
+def as_ratings(rec: "Recommender", texts: list[str] | None) -> dict[Any, float] | None:
     """Parse `50=5` and `Fargo=4`, split at the last `=`; unknown ids are skipped with a note."""
     if texts is None:
         return None
@@ -324,7 +339,7 @@ def as_ratings(rec: Recommender, texts: list[str] | None) -> dict[Any, float] | 
     return ratings
 
 
-def as_own_ratings(rec: Recommender, path: str, highest: float | None) -> dict[Any, float]:
+def as_own_ratings(rec: "Recommender", path: str, highest: float | None) -> dict[Any, float]:
     """Read a new user's ratings from a file, and list those that are not in the data in a note."""
     from reelated.data.own_ratings import read_own_ratings
 
@@ -336,7 +351,7 @@ def as_own_ratings(rec: Recommender, path: str, highest: float | None) -> dict[A
     return own.ratings
 
 
-def as_filters(rec: Recommender, genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
+def as_filters(rec: "Recommender", genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
     """Parse the filters of a list."""
     excluded = [rec.item_ids.parse(text) for text in split(exclude)]
     if hint := rec.catalogue_.genres_hint(split(genres)) if split(genres) else "":
@@ -351,7 +366,7 @@ def as_form(json: bool, csv: bool = False) -> Form:
     return "json" if json else "csv" if csv else "table"
 
 
-def as_user(rec: Recommender, text: str | None) -> Any:
+def as_user(rec: "Recommender", text: str | None) -> Any:
     """Parse a user id as the type of the ids in the data."""
     if text is None or rec.ratings_ is None:  # the recommender raises a better error
         return text

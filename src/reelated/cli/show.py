@@ -1,12 +1,13 @@
 """Output of results as tables, JSON and CSV."""
 
+from __future__ import annotations  # without the libraries of the types, the help takes half the time
+
 import json
 import os
 import sys
 from dataclasses import asdict
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,17 +16,22 @@ from rich.text import Text
 
 from reelated.cli.progress import errors
 from reelated.errors import plural, plural_of
-from reelated.recommender import (
-    Explanation,
-    ItemRow,
-    Prediction,
-    Reason,
-    Recommendations,
-    Recommender,
-    SimilarRow,
-    UserRow,
-)
-from reelated.recommender.rows import SearchHit, cell_text, cut, printable, with_year
+from reelated.formatting import cell_text, cut, printable, with_year
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from reelated.recommender import (
+        Explanation,
+        ItemRow,
+        Prediction,
+        Reason,
+        Recommendations,
+        Recommender,
+        SearchHit,
+        SimilarRow,
+        UserRow,
+    )
 
 NARROW, TIGHT, NARROWEST = 100, 90, 40
 """Widths in characters: tables omit genres below the first, and ids and years beside reasons below the second; the
@@ -49,6 +55,8 @@ def print_json(rows: list[dict[str, Any]]) -> None:
 
 def print_csv(answers: Recommendations[Any]) -> None:
     """Print rows as CSV with a header; lists within a field are joined by `|`."""
+    import polars as pl
+
     table = answers.to_polars()
     for name in ("genres", "reasons"):
         if name in table.columns:
@@ -93,8 +101,10 @@ def print_answers(answers: Recommendations[Any], form: str, *, why: bool = False
         out.print(Text(printable(answers.heading), style="bold"))
         if hint:
             out.print(Text(hint, style="dim"))
-        out.print(table_of(_COLUMNS[answers.row_type](answers), out.width) if len(answers) else Text("  (none)"))
-        for row in answers if why and answers.row_type is ItemRow else ():
+        out.print(
+            table_of(_COLUMNS[answers.row_type.__name__](answers), out.width) if len(answers) else Text("  (none)")
+        )
+        for row in answers if why and answers.row_type.__name__ == "ItemRow" else ():
             out.print(_reasons(row))
     if answers.short:
         errors.print(Text(f"short: {answers.short}"), soft_wrap=True)
@@ -119,7 +129,7 @@ def print_audiences(table: pl.DataFrame, noun: str, form: str) -> None:
     return out.print(table_of(_drop_empty(columns), out.width))
 
 
-def _drop_empty(columns: list["TableColumn"]) -> list["TableColumn"]:
+def _drop_empty(columns: list[TableColumn]) -> list[TableColumn]:
     """Drop optional columns without any value."""
     optional = ("genres", "predicted", "above own mean")
     return [
@@ -250,7 +260,7 @@ def _matches(rows: Recommendations[SearchHit]) -> list[TableColumn]:
     ]
 
 
-_COLUMNS: dict[type, Any] = {ItemRow: _items, UserRow: _users, SimilarRow: _similar, SearchHit: _matches}
+_COLUMNS: dict[str, Any] = {"ItemRow": _items, "UserRow": _users, "SimilarRow": _similar, "SearchHit": _matches}
 
 
 def _reasons(row: ItemRow) -> Text:
@@ -272,7 +282,9 @@ def print_prediction(prediction: Prediction, noun: str, form: str) -> None:
     if form == "json":
         return print_json([asdict(prediction)])
     if form == "csv":
-        return print_csv(Recommendations([prediction], "", Prediction))
+        from reelated.recommender import Recommendations
+
+        return print_csv(Recommendations([prediction], "", type(prediction)))
     who = "You" if prediction.user_id is None else f"User {prediction.user_id}"
     title = with_year(prediction.title, prediction.year)
     if prediction.predicted_rating is None:

@@ -1,5 +1,7 @@
 """Turn `SOURCE` into a fitted `Recommender`: load a saved model, or read, fit and cache."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import shutil
@@ -7,24 +9,24 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import reelated
 from reelated.cli.progress import working
 from reelated.cli.show import print_note
-from reelated.data import cache_folder, fingerprint, read
 from reelated.errors import DataWarning, InputError, UnknownId, shorten
-from reelated.models import MODELS
-from reelated.ratings import Dataset
-from reelated.recommender import PRESETS, Recommender, SearchHit
-from reelated.recommender.rows import with_year
+from reelated.formatting import with_year
+
+if TYPE_CHECKING:
+    from reelated.ratings import Dataset
+    from reelated.recommender import Recommender, SearchHit
 
 RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
 """Settings of the `Recommender` itself; those of the rater begin with `rater__`, all others belong to the ranker."""
 DEFAULT_MODELS = {"ranker": "ease", "rater": "bpmf"}
 """The model of a setting where no model is named."""
-ROLES = {"ranker": ("ease", "item-knn", "popularity", "none"), "rater": ("bpmf", "item-knn", "bias", "none")}
-"""The models of `--ranker` and of `--rater`."""
+RankerName = Literal["ease", "item-knn", "popularity", "none"]
+RaterName = Literal["bpmf", "item-knn", "bias", "none"]
 CONTENTS = ("item_columns", "map", "encoding", "dates", "layout", "feedback", "events")
 """Options on the contents of tables that only `read` knows."""
 MAX_CACHED = 8
@@ -63,7 +65,7 @@ class Options:
 
     def recommender(self) -> Recommender:
         """Return the chosen recommender, unfitted."""
-        rec: Recommender = PRESETS[self.preset]()
+        rec = reelated.textbook() if self.preset == "textbook" else reelated.Recommender()
         rec.max_memory = self.max_memory
         if self.ranker is None and self.rater is None and not self.settings:
             return rec
@@ -87,6 +89,8 @@ def _model(role: str, model: str, settings: dict[str, Any]) -> Any:
     """Return a model with its settings; None for `none`."""
     if model == "none" and not settings:
         return None
+    from reelated.models import MODELS
+
     known = MODELS[model]().get_params() if model != "none" else {}
     for name in settings:
         if name not in known:
@@ -96,7 +100,10 @@ def _model(role: str, model: str, settings: dict[str, Any]) -> Any:
 
 def _unknown(role: str, model: str, name: str) -> str:
     """Return the message for an unknown setting, with the model that has it."""
-    owners = [other for other in ROLES[role] if other != "none" and name in MODELS[other]().get_params()]
+    from reelated.models import MODELS
+
+    names = get_args(RankerName if role == "ranker" else RaterName)
+    owners = [other for other in names if other != "none" and name in MODELS[other]().get_params()]
     hint = f" To set it, give --{role} {owners[0]}." if owners else ""
     prefix = "rater__" * (role == "rater")
     known = [f"{prefix}{own}" for own in (MODELS[model]().get_params() if model != "none" else ())]
@@ -117,14 +124,14 @@ def open_source(source: str, options: Options) -> Recommender:
                 f"SOURCE {shorten(source)}: got options for reading or fitting with a saved model, which is "
                 "already fitted. Leave them out, or give the ratings."
             )
-        return Recommender.load(source)
+        return reelated.Recommender.load(source)
     try:
         cached = _cache_path(source, options)
     except InputError:  # no cache folder
         return fit_source(source, options)
     if cached.exists():
         try:
-            rec = Recommender.load(cached)
+            rec = reelated.Recommender.load(cached)
         except InputError:  # an older format, or damaged: fit again
             _remove(cached)
         else:
@@ -148,11 +155,13 @@ def read_source(source: str, options: Options) -> Dataset:
     if is_model(source):
         raise InputError(f"SOURCE {shorten(source)}: expected ratings, and this is a saved model. Use it as it is.")
     with warnings.catch_warnings(category=DataWarning, action="ignore"):  # `Dataset.notes` holds the same messages
-        return read(source, **{name: value for name, value in options.reading.items() if value is not None})
+        return reelated.read(source, **{name: value for name, value in options.reading.items() if value is not None})
 
 
 def _cache_path(source: str, options: Options) -> Path:
     """Return the cache path of a fitted model: a hash of the data, the options and the code."""
+    from reelated.data import cache_folder, fingerprint
+
     # The newest modification time of the package invalidates the cache when the code changes without a new version.
     code = max(path.stat().st_mtime_ns for path in Path(reelated.__file__).parent.rglob("*.py"))
     parts = [reelated.__version__, str(code), fingerprint(source), repr(options)]

@@ -11,7 +11,7 @@ from reelated.cli.show import TableColumn, console, print_json, table_of
 from reelated.cli.sources import Options, read_source
 from reelated.evaluation import Tuning, tune
 from reelated.evaluation.tuning import check_optuna
-from reelated.recommender.rows import cell_text, printable
+from reelated.formatting import cell_text, printable
 
 MAX_SHOWN = 8
 """Trials shown."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from reelated.errors import PYTHON, InputError, Wording, plural
-from reelated.notebook import html_table
+from reelated.formatting import html_table
 from reelated.ratings import Scale
 
 Severity = Literal["error", "warning", "note"]

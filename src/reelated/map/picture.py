@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated.errors import plural, plural_of
+from reelated.formatting import cut, with_year
 from reelated.map.embedding import Places, has_place
 from reelated.map.groups import Color, Groups, groups_of
 from reelated.map.item_map import ItemMap
 from reelated.map.labels import Box, LabelRequest, group_centres, place_labels, text_width
 from reelated.plot import svg
 from reelated.recommender import Recommender
-from reelated.recommender.rows import cut, with_year
 
 WIDTH, LEFT, TOP, MARGIN = 1200, 190.0, 92.0, 24.0
 """Sizes of the picture; the legend is left of the items, the heading above."""

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reelated.errors import InputTypeError
+from reelated.formatting import printable
 from reelated.plot.saving import collect_missing_glyphs, matplotlib_settings
 from reelated.recommender import Recommender
-from reelated.recommender.rows import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

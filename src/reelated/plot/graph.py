@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reelated.errors import InputError, check_integer
+from reelated.formatting import with_year
 from reelated.plot.canvas import Colours, check_fitted, drawing, footnote, new_figure, number, wrapped
 from reelated.recommender import Recommender, SimilarRow
-from reelated.recommender.rows import with_year
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from reelated.recommender.rows import printable
+from reelated.formatting import printable
 
 
 def element(tag: str, *content: str, **attributes: float | str) -> str:

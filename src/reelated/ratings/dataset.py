@@ -20,7 +20,7 @@ from reelated.errors import (
     plural_of,
     shorten,
 )
-from reelated.notebook import html_table
+from reelated.formatting import html_table
 from reelated.ratings.columns import (
     ITEM_ALIASES,
     RATING_ALIASES,

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import polars as pl
 
 from reelated.errors import Advice, InputError, InputTypeError, UnknownId, check_integer, plural_of, shorten
+from reelated.formatting import with_year
 from reelated.ratings import Ids
 from reelated.recommender.recommendations import Recommendations
-from reelated.recommender.rows import SearchHit, with_year
+from reelated.recommender.rows import SearchHit
 from reelated.recommender.title_search import TitleIndex
 
 

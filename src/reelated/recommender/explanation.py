@@ -8,24 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated.errors import no_rater
+from reelated.formatting import Bar, cell_text, html_table, printable, with_year
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
-from reelated.notebook import Bar, html_table
 from reelated.ratings import Scale
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import Batch, Engine
 from reelated.recommender.query import Query
-from reelated.recommender.rows import (
-    ItemRow,
-    Prediction,
-    Reason,
-    cell_text,
-    known,
-    make_item_row,
-    make_reason,
-    printable,
-    with_year,
-)
+from reelated.recommender.rows import ItemRow, Prediction, Reason, known, make_item_row, make_reason
 
 
 @dataclass(frozen=True, slots=True)

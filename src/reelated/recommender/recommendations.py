@@ -6,18 +6,8 @@ from typing import Any, Generic, TypeVar, overload
 
 import polars as pl
 
-from reelated.notebook import html_table
-from reelated.recommender.rows import (
-    ItemRow,
-    Prediction,
-    SearchHit,
-    SimilarRow,
-    Truncation,
-    UserRow,
-    cell_text,
-    cut,
-    printable,
-)
+from reelated.formatting import cell_text, cut, html_table, printable
+from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow, Truncation, UserRow
 
 Row = TypeVar("Row", bound=ItemRow | UserRow | SimilarRow | SearchHit | Prediction)
 _TYPES: dict[str, Any] = {

@@ -1,38 +1,13 @@
-"""The row types of a `Recommender`'s results, and the formatting of their values."""
+"""The row types of a `Recommender`'s results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, make_dataclass
 from math import isnan
 from typing import Any, NamedTuple, TypeVar, cast
 
-from reelated.notebook import html_table
+from reelated.formatting import cell_text, html_table, with_year
 
 Row = TypeVar("Row")
-
-
-def with_year(title: str, year: int | None, width: int = 120) -> str:
-    """Return `Fargo (1996)`; a long title is truncated."""
-    title = cut(title, width)
-    return title if year is None else f"{title} ({year})"
-
-
-def cut(text: str, width: int) -> str:
-    """Truncate a text to at most `width` characters."""
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def printable(text: str) -> str:
-    """Replace control characters, which could break a line or send commands to a terminal."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
-
-
-def cell_text(value: Any) -> str:
-    """Format a value for a cell of a table."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
-    return printable(cut(", ".join(value) if isinstance(value, tuple) else str(value), 48))
 
 
 def known(value: Any) -> float | None:

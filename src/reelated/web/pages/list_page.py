@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from reelated.errors import InputError, check_choice
+from reelated.formatting import with_year
 from reelated.recommender import ItemRow, Prediction, Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.query import Query, query_of_ratings
-from reelated.recommender.rows import Truncation, with_year
+from reelated.recommender.rows import Truncation
 from reelated.store import UserRating
 from reelated.web.api import as_years, split
 from reelated.web.pages.breakdown import Breakdown, break_down

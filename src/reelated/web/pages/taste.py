@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reelated.errors import InputError
+from reelated.formatting import with_year
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.query import Query
-from reelated.recommender.rows import with_year
 
 MAX_GENRES, MAX_TELLING = 10, 6
 MAX_SHARED = 150

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from reelated.errors import plural
-from reelated.recommender.rows import cut
+from reelated.formatting import cut
 from reelated.web.pages.taste import Taste
 
 PAPER, INK, SOFT, ACCENT, EDGE = "#faf8f4", "#1d1b18", "#635e56", "#b8400e", "#c9c2b5"

@@ -1,9 +1,35 @@
-"""Tables as HTML for notebooks: escaped, in the colours of the page, with numbers to the right."""
+"""How values are shown: the text of titles and cells, and tables as HTML for notebooks."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
 _NUMBER = "0123456789.,+-−–% "
+
+
+def with_year(title: str, year: int | None, width: int = 120) -> str:
+    """Return `Fargo (1996)`; a long title is truncated."""
+    title = cut(title, width)
+    return title if year is None else f"{title} ({year})"
+
+
+def cut(text: str, width: int) -> str:
+    """Truncate a text to at most `width` characters."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Replace control characters, which could break a line or send commands to a terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
+def cell_text(value: Any) -> str:
+    """Format a value for a cell of a table."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+    return printable(cut(", ".join(value) if isinstance(value, tuple) else str(value), 48))
 
 
 def html_table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:

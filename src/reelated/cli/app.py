@@ -1,0 +1,84 @@
+"""The app: its help, and the decorator that registers a command in a panel of the help."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from reelated._version import __version__
+
+PANELS = ("Start", "Ask", "Look", "Measure", "Save", "Serve")
+"""The panels of the help, in its order."""
+
+
+def _plain_types(params: list[Any]) -> list[Any]:
+    """Leave the type out of the help of flags, and write that of a repeatable option like any other."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+        elif getattr(param, "multiple", False) and param.metavar is None:
+            param.metavar = "<str>"
+    return params
+
+
+class PlainGroup(TyperGroup):
+    """The group of all commands, with the same help as a command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters."""
+        return _plain_types(super().get_params(ctx))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in the order of their panels."""
+        commands: Any = self.commands
+        return sorted(commands, key=lambda name: PANELS.index(commands[name].rich_help_panel))
+
+
+class StrictCommand(TyperCommand):
+    """A command that refuses a single-valued option given twice; Click would use the last value silently."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, whose types the help shows only where a value is needed."""
+        return _plain_types(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, and refuse repeated options."""
+        *_, options = self.make_parser(ctx).parse_args(args=list(args))
+        for option in self.params:
+            single_valued = not getattr(option, "multiple", True) and not getattr(option, "is_flag", True)
+            if single_valued and (times := options.count(option)) > 1:
+                raise typer.BadParameter(f"got {option.opts[-1]} {times} times: expected it once.")
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="reelated",
+    cls=PlainGroup,
+    help="Compute explained recommendations from a file of ratings.",
+    epilog="Start with: reelated demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def command(panel: str, example: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that registers a command in a panel of the help, with an example."""
+    return app.command(name, cls=StrictCommand, rich_help_panel=panel, epilog=f"Example: {example}")
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"reelated {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
