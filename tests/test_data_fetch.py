@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
+from reelated.cache import archive_path
 from reelated.data import fetch, read
-from reelated.data.files import archive_path
 from reelated.errors import InputError
 
 MODULE = importlib.import_module("reelated.data.fetch")  # the attribute of that name is the function

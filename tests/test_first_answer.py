@@ -91,6 +91,12 @@ def test_the_help_of_the_terminal_imports_neither_a_numeric_library_nor_a_packag
     assert imported_by(*arguments) == ["typer", "rich"]
 
 
+def test_a_list_from_a_cached_model_imports_what_it_computes_with():
+    imported_by("recommend", "sample", "--user", "300")  # the first time, the model may have to be fitted
+    libraries = ["numpy", "polars", "scipy", "typer", "rich", "reelated.models"]
+    assert imported_by("recommend", "sample", "--user", "300") == libraries
+
+
 def test_every_public_name_is_imported_on_first_use():
     assert {name for name in reelated.__all__ if getattr(reelated, name) is None} == set()
     assert set(reelated.__all__) <= set(dir(reelated))

@@ -26,7 +26,7 @@ SAME_KIND = {
     "bpmf", "csr", "errors", "evaluate", "frames", "gibbs", "ids", "metrics", "report", "ridge", "scoring",
 }  # fmt: skip
 """Module names that occur in several packages: the kernels of a model, the ids of a data set and of a store."""
-INTERFACES = ("cli", "web", "similarity", "parallel", "notebook")
+INTERFACES = ("cache", "cli", "formatting", "parallel", "similarity", "web")
 """Packages that callers do not import: commands, pages, and parts of the models and answers."""
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reelated.cli.app import command
+from reelated.cli.registry import command
 from reelated.cli.shared_options import (
     AudienceBy,
     By,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelated.cli import ask, service_commands
-from reelated.cli.app import app, command
+from reelated.cli.registry import app, command
 from reelated.cli.shared_options import (
     By,
     Color,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reelated.cli.app import app, command
 from reelated.cli.progress import working
+from reelated.cli.registry import app, command
 from reelated.cli.shared_options import Form, Rejects, Source, as_scale, with_json, with_source
 from reelated.cli.show import console, print_json, print_note
 from reelated.cli.sources import Options, read_source
@@ -35,6 +35,10 @@ Models = Annotated[
 RefitAfter = Annotated[
     int,
     typer.Option(envvar="REELATED_REFIT_AFTER", min=1, metavar="<int>", help="Refit after this many changed ratings."),
+]
+RefitEvery = Annotated[
+    float,
+    typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."),
 ]
 WithVisitors = Annotated[
     bool,
@@ -71,12 +75,7 @@ def serve(
         bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
     ] = False,
     refit_after: RefitAfter = 1000,
-    refit_every: Annotated[
-        float,
-        typer.Option(
-            envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."
-        ),
-    ] = 24,
+    refit_every: RefitEvery = 24,
     learn_from_visitors: WithVisitors = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:

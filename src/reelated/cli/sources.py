@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import reelated
+from reelated.cache import cache_folder, is_sample
 from reelated.cli.progress import working
 from reelated.cli.show import print_note
 from reelated.errors import DataWarning, InputError, UnknownId, shorten
@@ -160,12 +161,11 @@ def read_source(source: str, options: Options) -> Dataset:
 
 def _cache_path(source: str, options: Options) -> Path:
     """Return the cache path of a fitted model: a hash of the data, the options and the code."""
-    from reelated.data import cache_folder, fingerprint
-
     # The newest modification time of the package invalidates the cache when the code changes without a new version.
-    code = max(path.stat().st_mtime_ns for path in Path(reelated.__file__).parent.rglob("*.py"))
-    parts = [reelated.__version__, str(code), fingerprint(source), repr(options)]
-    parts += [fingerprint(extra) for extra in (options.items, options.users) if extra]
+    package = Path(reelated.__file__).parent
+    code = max(path.stat().st_mtime_ns for kind in ("*.py", "*.csv") for path in package.rglob(kind))
+    files = [each for each in (source, options.items, options.users) if each and not is_sample(each)]
+    parts = [reelated.__version__, str(code), repr(options), *(reelated.data.fingerprint(each) for each in files)]
     key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
     models = cache_folder() / "models"
     with suppress(OSError):

@@ -1,7 +1,8 @@
 """Readers for MovieLens and any ratings table, validation, download, cache and the bundled sample."""
 
+from reelated.cache import cache_folder
 from reelated.data.fetch import fetch
-from reelated.data.files import cache_folder, fingerprint
+from reelated.data.files import fingerprint
 from reelated.data.movielens import folds
 from reelated.data.own_ratings import OwnRatings, read_own_ratings
 from reelated.data.read import read, read_items

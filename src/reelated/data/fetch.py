@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from reelated.data.files import ARCHIVES, Files, archive_path, cache_folder, find_files
+from reelated.cache import ARCHIVES, archive_path, cache_folder
+from reelated.data.files import Files, find_files
 from reelated.data.movielens import EDITIONS
 from reelated.errors import InputError, check_choice
 

@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import platformdirs
-
+from reelated.cache import ARCHIVES, SAMPLE, archive_path, is_sample
 from reelated.data.containers import (
     Container,
     Folder,
@@ -29,8 +28,6 @@ from reelated.data.text_layout import RATING_SPEC, ColumnSpec
 from reelated.data.unpack import compression, decompress_start, required
 from reelated.errors import InputError, InputTypeError, shorten
 
-ARCHIVES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small")
-SAMPLE = "sample"
 STDIN = "-"
 
 
@@ -122,11 +119,6 @@ def _download(address: str) -> bytes:
         raise InputError(f"cannot be read: {reason[:200]}.", parameter="source", value=address) from None
 
 
-def is_sample(source: Any) -> bool:
-    """Return whether `source` names the bundled sample and no path of that name exists."""
-    return isinstance(source, str) and source == SAMPLE and not Path(SAMPLE).exists()
-
-
 def _resolve(source: Any) -> Path:
     """Return the path of a source, or raise with similar names as a hint."""
     if not isinstance(source, (str, os.PathLike)):
@@ -169,41 +161,6 @@ def _cached_archive(name: str) -> Path:
     raise InputError(
         f"{name!r} is not in the cache yet. Get it with: reelated fetch {name}. Without a network, use 'sample'."
     )
-
-
-def archive_path(name: str) -> Path:
-    """Return the path where `fetch` stores the archive of an edition; the file may not exist."""
-    return _cache_path() / "datasets" / f"{name}.zip"
-
-
-def cache_folder() -> Path:
-    """Return the cache folder for data sets and fitted models; create it if it is missing.
-
-    It is the user's cache folder, or the one that the environment variable `REELATED_CACHE` names. A new folder is
-    readable by the user only.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        The folder cannot be created.
-    """
-    folder = _cache_path()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The cache folder {str(folder)!r} cannot be made ({error.strerror}). "
-            "Name another with the environment variable REELATED_CACHE."
-        ) from None
-    return folder
-
-
-def _cache_path() -> Path:
-    return Path(os.environ.get("REELATED_CACHE") or platformdirs.user_cache_dir("reelated", appauthor=False))
 
 
 def fingerprint(source: Any) -> str:

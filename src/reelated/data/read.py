@@ -11,7 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from reelated.data.files import Files, find_files, is_sample
+from reelated.cache import is_sample
+from reelated.data.files import Files, find_files
 from reelated.data.items import MERGED_ALIASES, merged_columns, normalize_items, one_row_per_item
 from reelated.data.movielens import (
     SIDE_TABLES,
