@@ -169,7 +169,7 @@ def _hold_out(rows: sp.csr_array, order: npt.NDArray[np.int64], count: int) -> _
 
 def _measure(rec: Recommender, held: _Held) -> Numbers:
     """Return a row for each user: number of ratings, and sums of ratings, errors, squared errors and hits."""
-    n_users, rows = held.given.shape[0], WeightedRows(held.given, are_new=True)
+    n_users, rows = held.given.shape[0], rec.engine.checked(WeightedRows(held.given, are_new=True))
     if not len(held.users):
         return np.empty((0, 5))
     predicted = rec.engine.numbers(rows, held.users, held.items, "rating").ratings

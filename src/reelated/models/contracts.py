@@ -81,8 +81,8 @@ class Model(Protocol):
         """Return the maximum memory of a fit in bytes, without `X`."""
         ...
 
-    def scorer(self, X: Any, *, by: Any = ..., weights: Any = None) -> Scorer:
-        """Return what computes a number of some rows."""
+    def checked_scorer(self, X: sp.csr_array, by: Any, weights: Any) -> Scorer:
+        """Return what computes a number of rows that were checked before."""
         ...
 
     def recommend(

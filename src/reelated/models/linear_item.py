@@ -82,7 +82,18 @@ class LinearItemModel(RowModel):
         """Return item offsets, user offsets, and how the sum becomes the number."""
         return self._zeros, np.zeros(X.shape[0]), _SCORE
 
-    def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> "LinearScorer":
+    def checked_scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> "LinearScorer":
+        """Return what computes a number of rows that were checked before.
+
+        Parameters
+        ----------
+        X, by, weights
+            As for `RowModel.checked_scorer`.
+
+        Returns
+        -------
+        LinearScorer
+        """
         indptr, indices, values = as_kernel_csr(X)  # a predicted rating is computed from the ratings themselves
         if by == "score":
             values = self.rating_weight(values) if weights is None else self.rating_weight(values) * weights

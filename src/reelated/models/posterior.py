@@ -152,7 +152,7 @@ class PosteriorModel(RowModel):
         from scipy.special import ndtri
 
         quantile = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
-        scorer = self._scorer(check_rows(self, X))
+        scorer = self.checked_scorer(check_rows(self, X))
         mean, deviation, _ = scorer.moments(*check_pairs(scorer.matrix, rows, items), with_deviation=True)
         # not quantile * deviation: level=1 gives inf * 0 = NaN
         margin = np.multiply(quantile, deviation, out=np.zeros(len(mean)), where=deviation > 0)
@@ -200,7 +200,18 @@ class PosteriorModel(RowModel):
         """
         return clipped(self._dense(X, "rating"), self.scale_)
 
-    def _scorer(self, X: sp.csr_array, by: By = "rating", weights: Any = None) -> "PosteriorScorer":
+    def checked_scorer(self, X: sp.csr_array, by: By = "rating", weights: Any = None) -> "PosteriorScorer":
+        """Return what computes the predicted ratings of rows that were checked before.
+
+        Parameters
+        ----------
+        X, by, weights
+            As for `RowModel.checked_scorer`; predicted ratings have no weights.
+
+        Returns
+        -------
+        PosteriorScorer
+        """
         return PosteriorScorer(X, self._samples, self.rating_moments_, self.scale_)
 
 

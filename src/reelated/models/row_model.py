@@ -35,8 +35,22 @@ class RowModel(Estimator):
     numbers: ClassVar[tuple[By, ...]]
 
     @abstractmethod
-    def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer:
-        """Return the scorer of checked rows."""
+    def checked_scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer:
+        """Return what computes a number of rows that were checked before, as `scorer` does.
+
+        Parameters
+        ----------
+        X : csr_array of float32, shape (n_rows, n_items)
+            Ratings, canonical.
+        by : {"score", "rating"}
+            One of the model's `numbers`.
+        weights : ndarray of float32, shape (X.nnz,), or None
+            Factors for the ratings in the score; None: all 1.
+
+        Returns
+        -------
+        Scorer
+        """
 
     def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
         """Return what computes the numbers of some rows, which are checked here, once.
@@ -54,7 +68,7 @@ class RowModel(Estimator):
         X, by = check_rows(self, X), self.numbers[0] if by is None else check_choice("by", by, self.numbers)
         if by == "rating" and weights is not None:
             raise InputError("weights are for the score: leave them out for a predicted rating.")
-        return self._scorer(X, by, None if weights is None else check_weights(weights, X))
+        return self.checked_scorer(X, by, None if weights is None else check_weights(weights, X))
 
     def recommend(
         self,

@@ -12,6 +12,7 @@ from reelated.errors import InputError, check_choice, no_rater, no_users
 from reelated.models.biases import clipped, row_means
 from reelated.models.contracts import By, Ranker, Rater, Scorer
 from reelated.models.contributions import ItemContributions
+from reelated.models.validation import check_rows
 
 Floats = npt.NDArray[np.float64]
 AudienceBy = Literal["adjusted_score", "score", "rating"]
@@ -32,10 +33,6 @@ class WeightedRows(NamedTuple):
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
     are_new: bool = False
-
-    def options(self, by: By) -> dict[str, Any]:
-        """Return the arguments of a model's methods for a number; weights are for the score alone."""
-        return {"by": by, "weights": self.weights} if by == "score" else {"by": by}
 
     def slice(self, start: int, stop: int) -> "WeightedRows":
         """Return consecutive rows."""
@@ -136,7 +133,7 @@ class Engine:
 
     def __init__(self, models: Models, everyone: WeightedRows | None) -> None:
         self.models = models
-        self.everyone = everyone
+        self.everyone = None if everyone is None else self.checked(everyone)
         self._columns: dict[str, sp.csc_array] = {}
 
     def answer(
@@ -164,9 +161,14 @@ class Engine:
         scores, ratings, _ = self._both_numbers(rows, users, items, sorted_by, by)
         return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular, contributions)
 
+    def checked(self, rows: WeightedRows) -> WeightedRows:
+        """Return rows that are fit for the kernels, which check no bounds; every other method relies on it."""
+        return rows._replace(matrix=check_rows(self.models.present[0], rows.matrix))
+
     def scorer(self, rows: WeightedRows, by: By) -> Scorer:
         """Return what computes one number of some rows."""
-        scorer: Scorer = self.models.for_rows(rows).of(by).scorer(rows.matrix, **rows.options(by))
+        model = self.models.for_rows(rows).of(by)
+        scorer: Scorer = model.checked_scorer(rows.matrix, by, rows.weights if by == "score" else None)
         return scorer
 
     def _both_numbers(self, rows: WeightedRows, users: Any, items: Any, number: Floats, by: By) -> tuple[Floats, ...]:

@@ -129,7 +129,8 @@ def query_of_profile(
     if half_life is not None and times is not None:
         weights = recency_weights(ages_of(times), half_life, rec.recency_floor)
     values, weights = model_values(ratings, rec.scale_, rec.feedback_, weights)
-    return Query(one_row(items, values, len(rec.fitted.item_ids)), user_id, weights, is_new=is_new)
+    query = Query(one_row(items, values, len(rec.fitted.item_ids)), user_id, weights, is_new=is_new)
+    return query._replace(row=rec.engine.checked(query.rows).matrix)
 
 
 def query_of_ratings(ratings: Any, rec: State) -> Query:
