@@ -387,6 +387,15 @@ def test_words_and_sentinels_are_mapped(tmp_path):
         (["2021-04-30 19:00:00 EST", "2021-05-01 20:00:00 EDT"], None, (2021, 5, 1)),
         (["2021-05-01_00:00:00", "2021-05-01 00.00"], None, (2021, 5, 1)),
         (["1619827200,0", "1619827201,5"], None, (2021, 5, 1)),
+        (["1. Mai 2021", "3. März 2020", "5. Dezember 2021"], None, (2021, 5, 1)),
+        (["1er mai 2021", "14 juillet 2021", "15 août 2021", "2 févr. 2021"], None, (2021, 5, 1)),
+        (["1 de mayo de 2021", "2 de enero de 2021 10:30"], None, (2021, 5, 1)),
+        (["1 maggio 2021", "2 gennaio 2021", "3 luglio 2021"], None, (2021, 5, 1)),
+        (["1 de maio de 2021", "2 de outubro de 2021", "3 de fevereiro de 2021"], None, (2021, 5, 1)),
+        (["1 mei 2021", "2 maart 2021", "3 okt 2021"], None, (2021, 5, 1)),
+        (["Fri Apr 30 17:00:00 PDT 2021", "Sat May 01 00:00:00 UTC 2021"], None, (2021, 5, 1)),
+        ([44317, 44318], None, (2021, 5, 1)),
+        (["44317.0", "44318.25"], None, (2021, 5, 1)),
     ],
 )
 def test_the_column_decides_the_notation_of_times(values, dates, expected):
@@ -592,6 +601,8 @@ def test_mutated_files_are_read_or_refused():
     [
         "profileName,beer_beerid,review_overall", "user_nr,item_nr,rate", "buyer_id,venue_id,user_score",
         "SessionId,ItemId,Rating", "user,title,rating", "uid,tconst,star_rating", "Cust_Id,Movie_Id,Rating",
+        "Benutzer,Film,Bewertung", "Kundennummer,Artikelnr,Sterne", "id_usuario,película,calificación",
+        "utilisateur,livre,note", "User ID,Movie ID,Rating (1-5)", "utente,prodotto,voto", "klant,boek,beoordeling",
     ],
 )  # fmt: skip
 def test_ids_are_known_by_their_nouns_and_endings(tmp_path, names):
@@ -601,6 +612,54 @@ def test_ids_are_known_by_their_nouns_and_endings(tmp_path, names):
 def test_a_column_that_is_not_known_is_suggested():
     with pytest.raises(InputError, match=r"Did you mean 'the_user' for user_id, 'film_x' for item_id\?"):
         read({"the_user": [1], "film_x": [2], "rating": [3]})
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (
+            "| user | item | rating |\n|:---|---|---:|\n| 1 | 10 | 4 |\n| 1 | 20 | 2 |\n| 2 | 20 | 5 |\n",
+            "rule the table",
+        ),
+        (
+            "+----+----+----+\n| user | item | rating |\n+----+----+----+\n| 1 | 10 | 4 |\n| 1 | 20 | 2 |\n"
+            "| 2 | 20 | 5 |\n+----+----+----+\n",
+            "rule the table",
+        ),
+        (f"Export of the shop\nGenerated: 1 May, 2021\n\n{RATINGS}", "skipped 2 lines above the table"),
+    ],
+)
+def test_lines_that_are_no_rows_are_skipped_with_a_note(tmp_path, text, note):
+    data = read(put(tmp_path, a__txt=text) / "a.txt")
+    assert data.ratings.to_polars().rows() == ROWS
+    assert any(note in each for each in data.notes)
+
+
+def test_columns_of_zeros_and_ones_are_genres(tmp_path):
+    catalogue = "id,title,is_new,Drama,Sci-Fi,War,length\n10,Up,1,1,0,0,90\n20,Heat,0,0,1.0,1,170\n"
+    put(tmp_path, ratings__csv=RATINGS, items__csv=catalogue)
+    expected = [["Drama"], ["Sci-Fi", "War"]]
+    assert read(tmp_path).items["genres"].to_list() == expected
+    frame = pl.read_csv(io.StringIO(catalogue))
+    data = read(tmp_path / "ratings.csv", items=frame)
+    assert data.items["genres"].to_list() == expected
+    assert "items: took 3 columns of 0 and 1 for genres, such as 'Drama'" in data.notes
+    named = read(tmp_path / "ratings.csv", items=frame, item_columns={"genres": None})
+    assert named.items["genres"].to_list() == [[], []]
+
+
+def test_a_catalogue_names_items_by_their_kind(tmp_path):
+    events = "customer_id,article_id,t_dat\nann,1,2021-05-01\nben,2,2021-05-02\n"
+    put(tmp_path, transactions__csv=events, articles__csv="article_id,prod_name,product_code\n1,Strap,5\n2,Vest,6\n")
+    assert read(tmp_path).items["title"].to_list() == ["Strap", "Vest"]
+
+
+def test_ratings_dat_beside_another_catalogue_is_no_movielens(tmp_path):
+    data = read(
+        put(tmp_path, ratings__dat="1::10::4::978300760\n2::10::3::978300761\n", books__dat="10::Up::Fantasy\n")
+    )
+    assert data.noun == "item"
+    assert any(note.startswith("left out books.dat") for note in data.notes)
 
 
 def zipped(**files):

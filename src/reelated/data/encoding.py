@@ -8,6 +8,7 @@ _BINARY = {
     b"%PDF": "a PDF document", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"\x89HDF": "an HDF5 file",
     b"\x80\x04\x95": "a pickle", b"\x80\x05\x95": "a pickle", b"\x93NUMPY": "a NumPy file", b"RDX": "an R file",
     b"<!DOCTYPE": "a web page", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "an XML document",
+    b"@relation": "a file of Weka (ARFF)", b"@RELATION": "a file of Weka (ARFF)",
     b"%%MatrixMarket": "a Matrix Market file, which read(scipy.io.mmread(path)) reads in Python",
     b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Obj\x01": "an Avro file", b"ORC": "an ORC file",
 }  # fmt: skip

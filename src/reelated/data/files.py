@@ -239,6 +239,9 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
     candidates = _candidates(root.name, container, groups, spec)
     if not candidates and not isinstance(container, Nested) and any(map(is_archive, names)):
         return _assign(root, Nested(container), spec)
+    if not candidates and "indptr.npy" in names:
+        what = "a sparse matrix of SciPy, which read(scipy.sparse.load_npz(path)) reads in Python"
+        raise InputError(f"{root.name} is {what}. Expected text, Parquet, Arrow, JSON, Excel or SQLite.")
     if not candidates:
         listed = ", ".join(sorted(PurePosixPath(name).name for name in names)[:8]) or "nothing"
         raise InputError(

@@ -4,7 +4,7 @@ import ast
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,11 +12,13 @@ import polars as pl
 
 from reelated.data.titles import has_year, move_article, split_title
 from reelated.errors import InputError, plural, shorten
-from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, check_attributes, match_columns
+from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, ColumnNames, check_attributes, match_columns
 from reelated.ratings.times import as_seconds
 
 # placeholders for an unknown genre, which are no genres to filter by
 NO_GENRE = ("", "unknown", "(no genres listed)", r"\n", "nan", "none", "null", "n/a")
+_SET = ("1", "1.0", "true")
+_FLAGS = (*_SET, "0", "0.0", "false", "")
 MERGED_ALIASES: Aliases = {
     "item_id": RATING_ALIASES["item_id"],
     "title": tuple(name for name in ITEM_ALIASES["title"] if name != "name"),
@@ -35,6 +37,32 @@ def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         genres, notes = _parse_genres(table["genres"])
         table = table.with_columns(genres)
     return _parse_dates(_parse_titles(table)), notes
+
+
+def unnamed_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames) -> dict[str, tuple[str, ...]]:
+    """Return the aliases of columns without a known meaning, in a catalogue without genres: they may be genres."""
+    matched = match_columns(names, aliases, columns)
+    known = {*matched.values(), *RATING_ALIASES}
+    free = [name for name in names if name not in known and not re.match("(is|has)[_A-Z]", name)]
+    return {} if "genres" in matched or (columns or {}).get("genres", "") is None else dict.fromkeys(free, ())
+
+
+def with_indicators(table: pl.DataFrame, names: Collection[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Take three or more columns of 0 and 1 for genres, and leave out all columns without a known meaning."""
+    texts = table.select(
+        column.cast(pl.String).str.strip_chars().str.to_lowercase()
+        for column in table.select(names)
+        if column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)
+    )
+    flags = [
+        flag.name for flag in texts if flag.is_in(_FLAGS).fill_null(True).all() and flag.drop_nulls().n_unique() > 1
+    ]
+    table = table.drop(names)
+    if len(flags) < 3:
+        return table, []
+    chosen = [pl.when(pl.col(name).is_in(_SET)).then(pl.lit(name)) for name in flags]
+    genres = texts.select(genres=pl.concat_list(chosen).list.drop_nulls()).to_series()
+    return table.with_columns(genres), [f"took {len(flags)} columns of 0 and 1 for genres, such as {shorten(flags[0])}"]
 
 
 def _parse_titles(table: pl.DataFrame) -> pl.DataFrame:

@@ -6,9 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from reelated.data.containers import Single
 from reelated.data.files import Files, find_files
-from reelated.data.items import normalize_items
+from reelated.data.items import normalize_items, unnamed_columns, with_indicators
 from reelated.data.options import ReadOptions
+from reelated.data.roles import column_names
 from reelated.data.table_reader import read_table
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, TextLayout, split_line
 from reelated.errors import InputError, plural
@@ -79,15 +81,21 @@ def read_side_table(
     layout = layout_of(name, data)
     # u.item has a 0/1 column for each genre
     genres = GENRES if kind == "items" and layout is LAYOUTS["u.item"] else ()
-    aliases = with_own_names(aliases, own) | dict.fromkeys(genres, ())
     columns = options.item_columns if kind == "items" else None
+    aliases = with_own_names(aliases, own) | dict.fromkeys(genres, ())
+    unnamed: dict[str, tuple[str, ...]] = {}
+    if kind == "items" and layout is None:
+        names = column_names(Single(name, data=data), name, ColumnSpec(aliases, required, columns, options))
+        unnamed = unnamed_columns(names, aliases, columns)
+        aliases = aliases | unnamed
     table, notes = read_table(name, data, ColumnSpec(aliases, required, columns, options, trace), layout)
     if genres:
-        names = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in genres]
-        table = table.with_columns(genres=pl.concat_list(names)).drop(genres)
+        present = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in genres]
+        table = table.with_columns(genres=pl.concat_list(present)).drop(genres)
     if kind == "items":
+        table, found = with_indicators(table, unnamed.keys())
         table, changes = normalize_items(table)
-        return table, notes + changes
+        return table, notes + found + changes
     return _convert(table, kind, layout), notes
 
 
@@ -139,7 +147,8 @@ def is_movielens(files: Files) -> bool:
     """Return whether the files have the names of a MovieLens edition."""
     names = _file_names(files)
     exported = {"ratings.csv", "movies.csv"} <= names or {"rating.csv", "movie.csv"} <= names
-    return exported or bool(names & {"u.data", "u.item", "ratings.dat", "movies.dat"})
+    alone = "ratings.dat" in names and not files.left_out
+    return exported or alone or bool(names & {"u.data", "u.item", "movies.dat"})
 
 
 def _file_names(files: Files) -> set[str]:

@@ -13,7 +13,14 @@ import polars as pl
 
 from reelated.cache import is_sample
 from reelated.data.files import Files, find_files
-from reelated.data.items import MERGED_ALIASES, merged_columns, normalize_items, one_row_per_item
+from reelated.data.items import (
+    MERGED_ALIASES,
+    merged_columns,
+    normalize_items,
+    one_row_per_item,
+    unnamed_columns,
+    with_indicators,
+)
 from reelated.data.movielens import (
     SIDE_TABLES,
     edition,
@@ -202,8 +209,14 @@ class SourceTables:
     def _normalized(self, kind: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """Normalise a frame like a file with the same contents."""
         aliases, required = SIDE_TABLES[kind]
-        table = named(frame, with_own_names(aliases, self.own), self._columns_of(kind), required)
-        return normalize_items(table) if kind == "items" else (table, [])
+        aliases, columns = with_own_names(aliases, self.own), self._columns_of(kind)
+        unnamed = unnamed_columns(frame.columns, aliases, columns) if kind == "items" else {}
+        table = named(frame, aliases | unnamed, columns, required)
+        if kind != "items":
+            return table, []
+        table, found = with_indicators(table, unnamed.keys())
+        table, changes = normalize_items(table)
+        return table, found + changes
 
     def collecting(self, kind: str) -> AbstractContextManager[ParseTrace | None]:
         """Return the context for reading a table: that of the error collector, or a null context."""

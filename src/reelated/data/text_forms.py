@@ -9,6 +9,7 @@ from reelated.data.text_layout import ColumnSpec, TextLayout, detect_layout
 from reelated.data.text_parser import row_pattern
 from reelated.errors import plural
 
+_RULES = re.compile(rb"(?m)^[ \t]*[|+]?[ \t]*:?-{3,}[-|+: \t]*(?=\r?$)")  # of Markdown, MySQL and PostgreSQL
 _FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)")
 
 
@@ -20,7 +21,11 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
         # titles of the Netflix Prize hold commas without quotes
         text = re.sub(rb"(?m)^([^,\n]*),([^,\n]*),", rb"\1\t\2\t", text)
         return text, TextLayout("\t", ("item_id", "year", "title"), quoted=False), []
+    ruled = len(_RULES.findall(text[:4096]))
+    if ruled:  # every line stays, so that messages count as in the file
+        text = _RULES.sub(b"", text)
     layout, notes = detect_layout(label, text, spec)
+    notes += ["skipped the lines that rule the table, such as |---|"] * bool(ruled)
     if layout.comment:
         n_comments = text.count(b"\n" + layout.comment.encode()) + text.startswith(layout.comment.encode())
         n_comments -= layout.header_in_comment

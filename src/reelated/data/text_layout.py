@@ -10,7 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from reelated.data.options import NO_OPTIONS, ReadOptions
-from reelated.errors import Advice, InputError, shorten
+from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, Aliases, ColumnNames, match_columns, named
 from reelated.ratings.values import as_numbers
 
@@ -125,6 +125,10 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     if not rows:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
     lines = [head[at] for at in rows]
+    notes = []
+    if n_above := _lines_above(lines, spec):
+        notes = [f"skipped {plural(n_above, 'line')} above the table, such as {shorten(lines[0])}"]
+        rows, lines = rows[n_above:], lines[n_above:]
     separator = _separator(lines)
     first = tuple(field.strip() for field in split_line(lines[0], separator))
     if len(first) < 2:
@@ -136,13 +140,22 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     above = head[rows[0] - 1][1:] if comment and rows[0] else ""
     names = tuple(field.strip() for field in split_line(above, separator))
     if len(names) == len(first) and len(match_columns(names, spec.aliases)) > 1:
-        return layout._replace(names=_check_names(label, names), skip=rows[0], header_in_comment=True), []
+        return layout._replace(names=_check_names(label, names), skip=rows[0], header_in_comment=True), notes
     if not _has_no_header(first, spec):
-        return layout._replace(names=_check_names(label, first)), []
+        return layout._replace(names=_check_names(label, first)), notes
     names = _names_without_header(label, rows[0] + 1, lines[0], first, spec)
     shown = ", ".join(name.removesuffix("_id") for name in names[: len(DEFAULT_NAMES)])
-    notes = [f"no line with column names: the columns are taken as {shown}"] * (names[0] in DEFAULT_NAMES)
+    notes += [f"no line with column names: the columns are taken as {shown}"] * (names[0] in DEFAULT_NAMES)
     return layout._replace(names=names, skip=rows[0]), notes
+
+
+def _lines_above(lines: list[str], spec: ColumnSpec) -> int:
+    """Return the number of lines above the one with the names of the columns; 0 if none has them."""
+    required = {name: spec.aliases[name] for name in spec.required}
+    for at, line in enumerate(lines):
+        if len(match_columns([field.strip() for field in split_line(line, _separator(lines[at:]))], required)) > 1:
+            return at
+    return 0
 
 
 def _separator(lines: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Names of columns: the aliases that are known, and the selection of columns by name or alias."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 
 import polars as pl
@@ -14,21 +15,24 @@ Aliases = Mapping[str, tuple[str, ...]]
 _USERS = (
     "user", "customer", "cust", "member", "reviewer", "visitor", "account", "client", "subscriber", "reader",
     "listener", "player", "viewer", "profile", "person", "buyer", "rater", "critic", "voter", "student",
+    "benutzer", "nutzer", "kunde", "kunden", "utilisateur", "usuario", "cliente", "utente", "gebruiker", "klant",
 )  # fmt: skip
 _ITEMS = (
     "item", "movie", "product", "film", "book", "game", "artist", "track", "joke", "anime", "article", "business",
     "stock", "song", "recipe", "course", "show", "series", "manga", "beer", "video", "news", "app", "hotel",
-    "restaurant", "place", "content", "music", "venue", "program", "episode", "album", "title",
+    "restaurant", "place", "content", "music", "venue", "program", "episode", "album",
+    "artikel", "produkt", "buch", "spiel", "produit", "livre", "jeu", "articulo", "producto", "pelicula", "libro",
+    "juego", "articolo", "prodotto", "produto", "filme", "livro", "boek", "spel", "title",
 )  # fmt: skip
-_ENDINGS = ("id", "no", "nr", "num", "number", "idx", "index", "key", "code")
+_ENDINGS = ("id", "no", "nr", "num", "number", "nummer", "idx", "index", "key", "code")
 
 
 def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the usual names of the id of a thing, such as `movieid` and `movienr`."""
-    return tuple(noun + ending for ending in _ENDINGS for noun in nouns)
+    """Return the usual names of the id of a thing, such as `movieid`, `movienr` and `idmovie`."""
+    return (*(noun + ending for ending in _ENDINGS for noun in nouns), *("id" + noun for noun in nouns))
 
 
-_TITLES = ("movietitle", "booktitle", "productname", "itemname", "moviename", "gamename", "bookname")
+_TITLES = (*(noun + ending for ending in ("title", "name") for noun in _ITEMS[:-1]), "prodname")
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
         *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "profilename", "reviewername",
@@ -37,19 +41,21 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "item_id": (
         *_ids(_ITEMS), *_ITEMS[:4], "iid", "isbn", "parentasin", "asin", *_ITEMS[4:], "sku", "beerbeerid", "gmapid",
-        "sid", "tmdbid", "imdbid", "tconst", "malid", "artistmbid", "podcastid", "locationid", "artistname",
-        "trackname", "gametitle", *_TITLES,
+        "sid", "tmdbid", "imdbid", "tconst", "malid", "artistmbid", "podcastid", "locationid", *_TITLES,
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
         "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label",
         "ratingvalue", "ratingscore", "starrating", "overallrating", "userscore", "myscore", "rate", "vote",
-        "points", "liked", "isrecommended", "recommended",
+        "points", "liked", "isrecommended", "recommended", "bewertung", "wertung", "sterne", "punkte", "note",
+        "etoiles",
+        "calificacion", "valoracion", "puntuacion", "valutazione", "voto", "avaliacao", "nota", "beoordeling",
     ),
     "weight": (
         "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed",
         "playtime", "playtimeforever", "minutes", "watchtime", "quantity", "qty", "count", "counts", "views", "clicks",
-        "purchases", "orders", "visits", "frequency", "times",
+        "purchases", "orders", "visits", "frequency", "times", "anzahl", "menge", "quantite", "cantidad", "quantita",
+        "quantidade", "aantal",
     ),
     "event": (
         "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype",
@@ -58,6 +64,7 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "timestamp": (
         "timestamp", "time", "ts", "date", "datetime", "unixtime", "unixreviewtime", "ratedat", "createdat",
         "reviewtime", "reviewdate", "ratingdate", "invoicedate", "tdat", "eventtime", "unixtimestamp", "timestampms",
+        "daterated", "rateddate", "datum", "zeit", "zeitpunkt", "zeitstempel", "fecha", "horodatage",
     ),
     "order": ("order", "chronorank", "rank", "sequence", "position"),
 }  # fmt: skip
@@ -66,9 +73,17 @@ ITEM_ALIASES: dict[str, tuple[str, ...]] = {
         *_ids(_ITEMS), "item", "iid", "isbn", "parentasin", "asin", "id", "sku", "gmapid", "tmdbid", "imdbid", "tconst",
         *_ITEMS[:-1],
     ),
-    "title": ("title", "name", *_TITLES, "primarytitle", "originaltitle", "producttitle", *_ITEMS[:-1]),
-    "year": ("year", "releaseyear", "startyear", "yearofpublication", "originalpublicationyear", "publicationyear"),
-    "genres": ("genres", "genre", "categories", "category", "listedin", "class", "tags"),
+    "title": (
+        "title", "name", *_TITLES, "titel", "titre", "titulo", "titolo", "primarytitle", "originaltitle", *_ITEMS[:-1],
+    ),
+    "year": (
+        "year", "releaseyear", "startyear", "yearofpublication", "originalpublicationyear", "publicationyear", "jahr",
+        "annee", "ano", "anno", "jaar",
+    ),
+    "genres": (
+        "genres", "genre", "categories", "category", "listedin", "class", "tags", "kategorie", "kategorien",
+        "categorie", "categoria", "genero", "generos", "genere",
+    ),
     "release_date": ("releasedate", "released"),
     "imdb_id": ("imdbid", "imdb"),
     "tmdb_id": ("tmdbid", "tmdb"),
@@ -80,12 +95,15 @@ USER_ALIASES: dict[str, tuple[str, ...]] = {
     "occupation": ("occupation", "job"),
     "zip_code": ("zipcode", "zip", "postcode"),
 }
+_IN_BRACKETS = re.compile(r"\s*[(\[].*[)\]]\s*$")
 _RECBOLE_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")
 
 
 def plain(name: str) -> str:
-    """Normalise a column name as in the aliases: no case, no punctuation, no RecBole type: `Movie_ID` → `movieid`."""
-    return "".join(character for character in _RECBOLE_TYPE.sub("", name).lower() if character.isalnum())
+    """Normalise a column name as in the aliases: `Movie_ID`, `movie_id:token` and `Movie ID (IMDb)` are `movieid`."""
+    bare = _RECBOLE_TYPE.sub("", name).lower()
+    bare = _IN_BRACKETS.sub("", bare) or bare
+    return "".join(character for character in unicodedata.normalize("NFKD", bare) if character.isalnum())
 
 
 def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames = None) -> dict[str, str]:

@@ -5,24 +5,34 @@ import polars as pl
 from reelated.errors import Advice, InputError, shorten
 from reelated.ratings.converted import Converted
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# English, German, French, Spanish, Italian, Portuguese and Dutch, without accents
+_MONTHS = (
+    *("jan ene gen", "feb fev", "mar maa mrt", "apr abr avr", "may mai mag mei", "jun giu juin", "jul lug juil"),
+    *("aug ago aou", "sep set", "oct okt ott out", "nov", "dec dez dic"),
+)
+_MONTH = {name: at for at, names in enumerate(_MONTHS, 1) for name in names.split()}
 _UNITS = {10**17: ("nanoseconds", 10**9), 10**14: ("microseconds", 10**6), 10**11: ("milliseconds", 10**3)}
 _NO_TIME = ("", "nat", "null", "nan", "none", "na", "n/a", "\\n", "-", "0000-00-00", "0000-00-00 00:00:00")
+_DAYS = (20_000, 80_000)
+"""Days of a spreadsheet from 1954 to 2119; as seconds they would all be of the first day of 1970."""
+_DAY_1970 = 25_569
 _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}  # of RFC 822
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
-_ZONE = r"\s*(?P<z>[Zz]|UTC|GMT|[ECMP][SD]T|[+-]\d{2}:?\d{2})?(?:\s*\(\w+\))?$"
+_NAMED_ZONE = "UTC|GMT|[ECMP][SD]T"
+_ZONE = rf"\s*(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}:?\d{{2}})?(?:\s*\(\w+\))?$"
 _AFTER = rf"(?:[T ,:_]+(?:at )?{_CLOCK})?{_ZONE}"
-_WEEKDAY = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?"
-_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
+_WEEKDAY = r"^(?:\p{L}{3,10}\.?,?\s+)?"
+_MONTH_NAME = r"(?:de )?(?P<m>\p{L}{3,10})\.?"
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|\.|º)?"
 _NOTATIONS = (
     rf"^(?P<a>\d{{1,4}})(?P<s>[-/._])(?P<b>\d{{1,2}})[-/._](?P<c>\d{{1,4}}){_AFTER}",  # 2021-05-01, 12/1/2010 8:00
-    rf"{_WEEKDAY}{_DAY}[ /-]+(?P<m>[A-Za-z]{{3,9}})\.?[ ,/-]+(?P<y>\d{{4}}|\d{{2}}){_AFTER}",  # 1 May 2021, RFC 5322
-    rf"{_WEEKDAY}(?P<m>[A-Za-z]{{3,9}})\.?[\s-]+{_DAY}[\s,-]+(?P<y>\d{{4}}){_AFTER}",  # May 1, 2021
-    rf"^[A-Za-z]{{3}}\s+(?P<m>[A-Za-z]{{3}})\s+{_DAY}\s+{_CLOCK}\s+(?P<z>[+-]\d{{4}}|UTC|GMT)?\s*(?P<y>\d{{4}})$",
+    rf"{_WEEKDAY}{_DAY}[ /-]+{_MONTH_NAME}[ ,/-]+(?:de )?(?P<y>\d{{4}}|\d{{2}}){_AFTER}",  # 1 May 2021, RFC 5322
+    rf"{_WEEKDAY}{_MONTH_NAME}[\s-]+{_DAY}[\s,-]+(?P<y>\d{{4}}){_AFTER}",  # May 1, 2021
+    rf"^[A-Za-z]{{3}}\s+(?P<m>[A-Za-z]{{3}})\s+{_DAY}\s+{_CLOCK}\s+(?P<z>[+-]\d{{4}}|{_NAMED_ZONE})?\s*(?P<y>\d{{4}})$",
     r"^(?P<m>\d{1,2}) (?P<d>\d{1,2}), (?P<y>\d{4})$",  # Amazon's 09 1, 2015
     r"^(?P<y>\d{4})[-/.](?P<m>\d{1,2})$",  # 2021-05, the first of the month
-    r"^(?P<m>[A-Za-z]{3,9})\.?[ ,-]+(?P<y>\d{4})$",  # May 2021
+    rf"^{_MONTH_NAME}[ ,-]+(?:de )?(?P<y>\d{{4}})$",  # May 2021
     r"^(?P<y>\d{4})\s*[年년]\s*(?P<m>\d{1,2})\s*[月월]\s*(?P<d>\d{1,2})\s*[日일]$",  # 2021年5月1日
     r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:[T ]?(?P<H>\d{2}):?(?P<M>\d{2}):?(?P<S>\d{2})?)?[Zz]?$",  # 20210501
 )
@@ -63,6 +73,10 @@ def _from_numbers(column: pl.Series) -> Converted:
         if parsed.null_count() == whole.null_count():
             note = f"read {column.name} as dates (year, month, day), such as {whole.drop_nulls()[0]}"
             return Converted(parsed, notes=(note,))
+    if isinstance(high, int) and isinstance(low, int) and low >= _DAYS[0] and high < _DAYS[1]:
+        seconds = ((column.cast(pl.Float64) - _DAY_1970) * 86_400).round().cast(pl.Int64, strict=False)
+        note = f"read {column.name} as days since 1900, as in a spreadsheet, such as {shorten(column.drop_nulls()[0])}"
+        return Converted(seconds, notes=(note,))
     return Converted(whole)
 
 
@@ -103,14 +117,16 @@ def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
     parts = parts.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
     if "a" not in absent:
         parts = _with_date(text, parts, dates)
-    month = pl.col("m").str.slice(0, 3).str.to_lowercase().replace({name: at for at, name in enumerate(_MONTHS, 1)})
+    name = pl.col("m").str.to_lowercase().str.replace_many(["é", "û", "ä", "ç"], ["e", "u", "a", "c"])
+    month = pl.coalesce(name.str.slice(0, length).replace_strict(_MONTH, default=None) for length in (4, 3))
+    month = month.fill_null(name.cast(pl.Int64, strict=False))
     year, hour = pl.col("y").cast(pl.Int64, strict=False), pl.col("H").cast(pl.Int64, strict=False).fill_null(0)
     year = pl.when(pl.col("y").str.len_chars() <= 2).then(year + 2000).otherwise(year)
     half = pl.col("p").str.to_lowercase()
     hour = pl.when(half.is_not_null()).then(hour % 12 + pl.when(half == "p").then(12).otherwise(0)).otherwise(hour)
     clock = [pl.col(name).fill_null("0") for name in "MS"]
     day = pl.col("d").fill_null("1")
-    moment = pl.format("{}-{}-{} {}:{}:{}", year, month.cast(pl.Int64, strict=False), day, hour, *clock)
+    moment = pl.format("{}-{}-{} {}:{}:{}", year, month, day, hour, *clock)
     zone = pl.col("z").str.to_lowercase().replace({name: f"{at:+03d}00" for name, at in _ZONES.items()})
     zone = zone.str.replace(":", "")
     minutes = zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + zone.str.slice(3, 2).cast(pl.Int64, strict=False)
