@@ -16,12 +16,13 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
-from numba.core.registry import cpu_target
+from numba.core.cpu import CPUContext
+from numba.core.typing import Context
 from numba.core.typing.templates import AbstractTemplate
 from numba.extending import typeof_impl
 from numba.np.arrayobj import populate_array
 
-from reelated._kernels import packaged_code
+from reelated._kernels import elements, packaged_code
 from reelated._kernels.kernel import Deferred
 
 HEADER = object.__basicsize__
@@ -78,6 +79,40 @@ class Pipeline(CompilerBase):
         return [passes]
 
 
+class Typing(Context):
+    """numba's rules for types, applied once for each function and types of arguments."""
+
+    def __init__(self):
+        super().__init__()
+        self._resolved = {}
+
+    def resolve_function_type(self, func, args, kws):
+        """Return the signature of a call, which has no arguments by keyword."""
+        if isinstance(func, str):  # a use of a constant index, which may be a slice: no key
+            return super().resolve_function_type(func, args, kws)
+        if (signature := self._resolved.get((func, args))) is None:
+            signature = self._resolved[func, args] = super().resolve_function_type(func, args, kws)
+        return signature
+
+
+class Target(CPUContext):
+    """numba's code for the operations of kernels, without its slowest look-ups."""
+
+    def init(self):
+        """Keep the sizes of types, for each of which LLVM parses a module."""
+        super().init()
+        self.get_abi_sizeof = cache(self.get_abi_sizeof)
+
+    def load_additional_registries(self):
+        """Prefer the kernels' own code for the elements of arrays."""
+        super().load_additional_registries()
+        self.install_registry(elements.registry)
+
+    def get_function(self, fn, sig, _firstcall=True):
+        """Return the code of a function; where there is none for `__array__`, which arrays lack, do not look again."""
+        return super().get_function(fn, sig, _firstcall and fn != "__array__")
+
+
 class Call(AbstractTemplate):
     """A call of a kernel, whose types numba learns by compiling it."""
 
@@ -86,17 +121,32 @@ class Call(AbstractTemplate):
         return compiled(self.key, args).signature
 
 
+class Operate(AbstractTemplate):
+    """A use of an operation."""
+
+    def generic(self, args, _):
+        """Return the types of arguments and result."""
+        signature, generate = self.key(self.context, *args)
+        target().insert_func_defn([(generate, self.key, signature.args)])
+        return signature
+
+
 @typeof_impl.register(Deferred)
 def _typeof(deferred, _):
     """Let kernels name other kernels, and operations."""
-    made = deferred.made()
-    cpu_target.typing_context.refresh()
-    return made if isinstance(made, types.Type) else cpu_target.typing_context.resolve_value_type(made)
+    return deferred.made()
 
 
-def function_type(function):
-    """Return numba's type of a kernel."""
-    return types.Function(type(function.__name__, (Call,), {"key": staticmethod(function)}))
+@cache
+def target():
+    """Return numba's context for kernels."""
+    return Target(Typing())
+
+
+def function_type(function, is_operation=False):
+    """Return numba's type of a kernel or an operation."""
+    template = Operate if is_operation else Call
+    return types.Function(type(function.__name__, (template,), {"key": staticmethod(function)}))
 
 
 @cache
@@ -105,9 +155,11 @@ def compiled(function, arguments):
     flags = Flags()
     flags.error_model = "numpy"  # a division has no exception (by 0: infinite or NaN)
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-    typing, target = cpu_target.typing_context, cpu_target.target_context
-    result = compile_extra(typing, target, function, arguments, None, flags, {}, pipeline_class=Pipeline)
-    target.insert_user_function(function, result.fndesc, [result.library])
+    context = target()
+    result = compile_extra(
+        context.typing_context, context, function, arguments, None, flags, {}, pipeline_class=Pipeline
+    )
+    context.insert_user_function(function, result.fndesc, [result.library])
     return result
 
 

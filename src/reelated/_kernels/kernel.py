@@ -83,7 +83,7 @@ def njit_nogil(function: Callable[..., Any]) -> Kernel:
 
 def operation(define: Callable[..., Any]) -> Deferred:
     """Make an operation for kernels of a function that writes its code for LLVM (numba's `intrinsic`)."""
-    return Deferred(lambda: import_module("numba.extending").intrinsic(define))
+    return Deferred(lambda: _compiling().function_type(define, True))
 
 
 class Lazy:
