@@ -259,6 +259,12 @@ def serve(
         ),
     ] = 24,
     learn_from_visitors: WithVisitors = False,
+    image_origin: Annotated[
+        str | None,
+        typer.Option(
+            envvar="REELATED_IMAGE_ORIGIN", metavar="URL", help="Show the pictures of items from this origin: https://…"
+        ),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
     """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
@@ -272,7 +278,11 @@ def serve(
             # these two have no command-line option
             environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
             given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
-            given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
+            given |= {
+                "refit_every": refit_every,
+                "learn_from_visitors": learn_from_visitors,
+                "image_origin": image_origin,
+            }
             options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)
