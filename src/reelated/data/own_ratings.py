@@ -71,10 +71,6 @@ def read_own_ratings(
         The highest rating in the source, such as 10, where it is not that of the model; ratings are scaled by it. It is
         known for the three sites.
 
-    Returns
-    -------
-    OwnRatings
-
     Raises
     ------
     InputError

@@ -103,10 +103,6 @@ def read(
         What an item is called in headings, such as "book"; by default "movie" for MovieLens and the sample, and "item"
         otherwise.
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     InputError

@@ -56,10 +56,6 @@ def evaluate(
     progress : callable, optional
         Called with the completed share, from 0 to 1.
 
-    Returns
-    -------
-    Evaluation
-
     Raises
     ------
     InputError

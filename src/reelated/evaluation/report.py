@@ -48,10 +48,6 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
     protocol : Protocol, optional
         The protocol that they were measured with; the report adds its published figures.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     InputError

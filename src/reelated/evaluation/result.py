@@ -144,10 +144,6 @@ class Evaluation:
             Number of bootstrap resamples of the users. A resample holds the same users in all splits.
         seed : int, default 0
             Random seed of the bootstrap.
-
-        Returns
-        -------
-        list of MetricRow
         """
         sums = self._sums
         low, high = bootstrap(sums, check_integer("resamples", resamples, 1), check_integer("seed", seed, 0))
@@ -162,31 +158,11 @@ class Evaluation:
         ]
 
     def to_dicts(self, *, resamples: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
-        """Return one dictionary per metric.
-
-        Parameters
-        ----------
-        resamples, seed
-            As for `rows`.
-
-        Returns
-        -------
-        list of dict
-        """
+        """Return one dictionary per metric."""
         return [asdict(row) for row in self.rows(resamples=resamples, seed=seed)]
 
     def to_polars(self, *, resamples: int = 1000, seed: int = 0) -> pl.DataFrame:
-        """Return a table with one row per metric.
-
-        Parameters
-        ----------
-        resamples, seed
-            As for `rows`.
-
-        Returns
-        -------
-        polars.DataFrame
-        """
+        """Return a table with one row per metric."""
         text, numbers = dict.fromkeys(("measure", "relevance"), pl.String), ("value", "low", "high")
         schema: dict[str, Any] = (
             text | dict.fromkeys(numbers, pl.Float64) | {"entities": pl.Int64, "left_out": pl.Int64}

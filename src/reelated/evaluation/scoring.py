@@ -177,10 +177,7 @@ def bin_errors(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], 
 def bin_hits(
     lists: Indices, able: npt.NDArray[np.bool_], hidden: HoldOut, known: tuple[Indices, Indices]
 ) -> pl.DataFrame:
-    """Sum recall and hits by the number of known interactions: `list`, of the entity of a list; `entry`, of the hidden.
-
-    `known` holds the numbers of each entity of `hidden`, and of each of its partners.
-    """
+    """Return recall and hits by the number of known interactions of the list's entity and of the hidden entry."""
     size = int(max(lists.max(initial=0), hidden.partners.max(initial=0))) + 1
     listed = np.arange(len(lists))[:, None] * size + lists
     chosen = (hidden.partners >= 0) & able[hidden.rows]

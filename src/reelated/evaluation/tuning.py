@@ -159,10 +159,6 @@ def tune(
     progress : callable, optional
         Called with the completed share and the best value so far.
 
-    Returns
-    -------
-    Tuning
-
     Raises
     ------
     InputError

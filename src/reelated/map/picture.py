@@ -88,10 +88,6 @@ def draw(
         What the dots are coloured by.
     link : callable, optional
         Returns the URL that the dot of an item id links to.
-
-    Returns
-    -------
-    str
     """
     dots = _dots(rec, item_map, color)
     height = dots.area.bottom + MARGIN

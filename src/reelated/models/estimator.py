@@ -19,10 +19,6 @@ class Estimator:
         ----------
         deep : bool, default True
             Whether to add the parameters of models among them, as ``ranker__l2``.
-
-        Returns
-        -------
-        dict
         """
         params = {name: getattr(self, name) for name in sorted(_defaults(type(self)))}
         if deep:

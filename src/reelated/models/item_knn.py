@@ -168,10 +168,6 @@ class ItemKNN(LinearRater):
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings.
-
-        Returns
-        -------
-        int
         """
         measure, rows = self.similarity_params(), check_rows(ItemKNN(), X, fitting=True)
         values = rows.astype(self.dtype)
@@ -237,10 +233,6 @@ class ItemKNN(LinearRater):
             Ratings.
         dtype : dtype
             Type of the result.
-
-        Returns
-        -------
-        csr_array
         """
         if self.similarity in ("cosine", "jaccard"):
             return X.astype(dtype, copy=False)

@@ -71,10 +71,6 @@ class LinearItemModel(RowModel):
         ----------
         ratings : ndarray
             On the scale of the fit.
-
-        Returns
-        -------
-        ndarray of float32
         """
         return np.asarray(ratings, np.float32) - np.float32(self.zero_rating)
 
@@ -91,11 +87,6 @@ class LinearItemModel(RowModel):
 
     def score_items(self, X: Any, *, by: By | None = None, weights: Any = None) -> npt.NDArray[np.float64]:
         """Return the score, or the unclipped predicted rating, of every row and item; NaN where there is none.
-
-        Parameters
-        ----------
-        X, by, weights
-            As for `recommend`.
 
         Returns
         -------
@@ -185,11 +176,6 @@ class LinearRater(LinearItemModel):
         """Return the predicted ratings of pairs of a row and an item.
 
         A rating of the pair in `X` itself is not used: an item is never its own neighbour.
-
-        Parameters
-        ----------
-        X, rows, items
-            As for `score_pairs`.
 
         Returns
         -------

@@ -139,8 +139,6 @@ class PosteriorModel(RowModel):
 
         Parameters
         ----------
-        X, rows, items
-            As for `predict_pairs`.
         level : float, default 0.8
             Probability that a rating lies in its interval.
 

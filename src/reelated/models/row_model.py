@@ -41,11 +41,6 @@ class RowModel(Estimator):
     def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
         """Return what computes the numbers of some rows, which are checked here, once.
 
-        Parameters
-        ----------
-        X, by, weights
-            As for `recommend`.
-
         Returns
         -------
         Scorer
@@ -86,10 +81,6 @@ class RowModel(Estimator):
             Factors for the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
-
-        Returns
-        -------
-        TopN
         """
         scorer, n = self.scorer(X, by=by, weights=weights), check_integer("n", n, 0)
         mask = None if item_mask is None else check_item_mask(self, item_mask)
@@ -102,12 +93,8 @@ class RowModel(Estimator):
 
         Parameters
         ----------
-        X
-            As for `recommend`.
         rows, items : array of int, shape (n_pairs,)
             Row indices of `X` and item indices.
-        by, weights
-            As for `recommend`.
 
         Returns
         -------
@@ -119,11 +106,6 @@ class RowModel(Estimator):
 
     def columns(self, X: Any, *, by: By | None = None, weights: Any = None) -> sp.csc_array:
         """Return the values of the ratings by columns, as `audience` reads them.
-
-        Parameters
-        ----------
-        X, by, weights
-            As for `recommend`.
 
         Returns
         -------
@@ -145,14 +127,10 @@ class RowModel(Estimator):
 
         Parameters
         ----------
-        X
-            As for `recommend`.
         item : int
             Item index.
         n : int, default 10
             Maximum number of rows.
-        by, weights
-            As for `recommend`.
         by_item : csc_array, optional
             Result of `columns` for the same arguments, to save computing it.
 
@@ -172,11 +150,6 @@ class RowModel(Estimator):
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return the score, or the unclipped predicted rating, of one item for every row.
 
-        Parameters
-        ----------
-        X, item, by, weights, by_item
-            As for `audience`.
-
         Returns
         -------
         scores : ndarray of float64, shape (n_rows,)
@@ -195,12 +168,6 @@ class RowModel(Estimator):
             Ratings of one user.
         item : int
             Item index.
-        by, weights
-            As for `recommend`.
-
-        Returns
-        -------
-        PairContributions
         """
         return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
@@ -213,12 +180,6 @@ class RowModel(Estimator):
             Ratings of one user.
         items : sequence of int
             Item indices.
-        by, weights
-            As for `recommend`.
-
-        Returns
-        -------
-        ItemContributions
         """
         scorer = self.scorer(X, by=by, weights=weights)
         check_one_row(scorer.matrix)

@@ -103,10 +103,7 @@ def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames
 def named(
     frame: pl.DataFrame, aliases: Aliases, columns: ColumnNames = None, required: tuple[str, ...] = ()
 ) -> pl.DataFrame:
-    """Select and rename columns given in `columns` (our name → the table's) or known by an alias (in `plain` spelling).
-
-    In `columns`, None means that there is no such column. A missing `required` column raises `InputError`.
-    """
+    """Select and rename columns given in `columns` (our name → the table's; None: none) or known by an alias."""
     shown = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
     parameter = "columns" if "rating" in aliases else "item_columns"
     for ours, theirs in (columns or {}).items():

@@ -122,10 +122,6 @@ class Dataset:
         columns, scale, duplicates, invalid, name, noun, feedback, events
             As for `reelated.read`.
 
-        Returns
-        -------
-        Dataset
-
         Raises
         ------
         InputError
@@ -154,10 +150,6 @@ class Dataset:
         ----------
         tags : polars.DataFrame
             `user_id`, `item_id`, `tag`, `timestamp`.
-
-        Returns
-        -------
-        Dataset
         """
         return replace(self, tags=tags)
 

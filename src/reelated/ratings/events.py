@@ -119,15 +119,12 @@ def _verb(word: str, item: str) -> str:
 
 
 def summed(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Return one row per `key`: the sum of the weights and the latest time; pairs of weight 0 are left out.
-
-    A type of events below 0 makes its pair "not interested", whatever else happened; counts below 0, such as returns,
-    are added to the others.
-    """
+    """Return one row per `key`: the sum of the weights and the latest time; pairs of weight 0 are left out."""
     times = [name for name in ("timestamp", "order") if name in table.columns]
     weight, n_rows = pl.col("rating").cast(pl.Float64), len(table)
     total = weight.sum()
     if table["event"].null_count() < n_rows:
+        # an event below 0 means "not interested", whatever else happened; counts below 0, such as returns, are added
         total = pl.when(weight.min() < 0).then(weight.filter(weight < 0).sum()).otherwise(total)
     table = table.group_by("key", maintain_order=True).agg(total.cast(pl.Float32).alias("rating"), pl.col(times).max())
     nothing = int((table["rating"] == 0).sum())
@@ -139,10 +136,7 @@ def summed(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def confidence(weights: npt.NDArray[Any], typical: float) -> npt.NDArray[np.float32]:
-    """Return the confidence of weights: ``2 log(1 + w) / (log(1 + w) + log(1 + typical))``, 0 for weights below 0.
-
-    The typical weight has confidence 1, and no weight reaches 2, so that a single heavy user or a bot cannot dominate.
-    """
+    """Return ``2 log(1 + w) / (log(1 + w) + log(1 + typical))``: below 2, so that a bot cannot dominate."""
     if typical <= 0:
         return np.ones(len(weights), np.float32)
     logarithm = np.log1p(np.maximum(np.asarray(weights, np.float64), 0))

@@ -158,11 +158,7 @@ def convert_ratings(
     feedback: str | None = None,
     events: EventWeights = None,
 ) -> RatingTable:
-    """Convert a table as `rating_columns`, and report the values that cannot be read.
-
-    A table without ratings holds events: `rating` is then the weight of a row, 1 by default, and `event` its type.
-    `names` are those of the columns in the file, if they have been renamed.
-    """
+    """Convert a table as `rating_columns`, and report the values that cannot be read."""
     source = as_polars(frame)
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))

@@ -31,10 +31,6 @@ class Scale(NamedTuple):
         ----------
         is_one_valued : bool
             Whether all ratings are equal.
-
-        Returns
-        -------
-        {"explicit", "implicit"}
         """
         has_other_values = self.low != self.high and not (self.low == 0 and self.step >= self.high)
         return "explicit" if has_other_values or not is_one_valued else "implicit"
@@ -176,10 +172,6 @@ class Ratings:
         ----------
         item_ids : Ids
             The items of the columns.
-
-        Returns
-        -------
-        Ratings
         """
         if item_ids is self.item_ids:
             return self

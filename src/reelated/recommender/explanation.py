@@ -96,10 +96,6 @@ class Explanation:
         ----------
         n : int
             Maximum number of contributions.
-
-        Returns
-        -------
-        tuple of Reason
         """
         strongest = sorted(self.contributions, key=lambda reason: -abs(reason.contribution))[:n]
         return tuple(sorted(strongest, key=lambda reason: -reason.contribution))
@@ -111,10 +107,6 @@ class Explanation:
         ----------
         named : sequence of Reason
             Contributions of this explanation.
-
-        Returns
-        -------
-        float
         """
         return sum(reason.contribution for reason in self.contributions) - sum(reason.contribution for reason in named)
 

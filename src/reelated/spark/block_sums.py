@@ -30,10 +30,7 @@ CACHE_BYTES = 2_000_000
 
 @dataclass(frozen=True)
 class SendToBlocks:
-    """Task: send each user's transformed row to every block that contains one of its items.
-
-    Users of similar activity share cells, the most active first: band 0 holds rows of about a million ratings or more.
-    """
+    """Task: send each user's transformed row to every block that contains one of its items."""
 
     transform: Transform
     blocks: Blocks

@@ -162,10 +162,7 @@ def count_cores(spark: Any) -> int:
 def group_by_user(
     table: Any, items: RatedItems, max_ratings: int | None = None, *, n_buckets: int | None = None
 ) -> GroupedRatings:
-    """Group a table of `rating_table` by user and persist the rows on the executors' disks, until `frame.unpersist()`.
-
-    `max_ratings` caps the ratings of a user. Raise `InputError` if a user rated an item more than once.
-    """
+    """Group a table of `rating_table` by user, and keep the rows on the executors' disks until `frame.unpersist()`."""
     n_buckets = n_buckets or count_buckets(table.sparkSession, items.n_ratings)
     cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items))
     schema = "users long, ratings long, repeated long, body binary"

@@ -126,10 +126,6 @@ def plan(
     task_memory : int or str, default "1GB"
         As for `fit`.
 
-    Returns
-    -------
-    FitPlan
-
     Raises
     ------
     InputError

@@ -98,10 +98,7 @@ class Database:
         self._file.check()
 
     def overwrite_journal(self) -> bool:
-        """Remove erased rows from SQLite's write-ahead log; return False if another connection still reads it.
-
-        No writer waits: the passive checkpoint does the work without a lock, and truncating gives up at once.
-        """
+        """Remove erased rows from SQLite's write-ahead log; return False if another connection still reads it."""
         if self.dialect == "sqlite":
             with self._reading() as connection:
                 connection.exec_driver_sql("PRAGMA busy_timeout=0")
@@ -181,11 +178,7 @@ class DatabaseFile:
 
 
 class PreparedStatement:
-    """A pre-compiled SQL statement sent straight to the driver; compiling it costs more than running it.
-
-    With `keep_connection` it holds one connection instead of asking the pool, and only one thread at a time may call
-    it. `check` runs after the statement.
-    """
+    """A pre-compiled SQL statement sent straight to the driver; compiling it costs more than running it."""
 
     def __init__(
         self, statement: Any, engine: sa.Engine, check: Callable[[], None], *, keep_connection: bool = False

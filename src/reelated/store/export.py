@@ -98,10 +98,6 @@ def is_export(source: str | Path) -> bool:
     ----------
     source : str or Path
         Any source of ratings.
-
-    Returns
-    -------
-    bool
     """
     return (Path(source) / METADATA).is_file()
 
@@ -113,10 +109,6 @@ def read_export(folder: str | Path) -> Export:
     ----------
     folder : str or Path
         A folder that `Export.write` wrote.
-
-    Returns
-    -------
-    Export
 
     Raises
     ------

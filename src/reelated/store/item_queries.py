@@ -57,28 +57,16 @@ class ItemQueries(InfoQueries):
         year: int | Literal["unchanged"] | None = "unchanged",
         genres: Iterable[str] | None = None,
     ) -> bool:
-        """Add an item, or change the given attributes of an existing one.
+        """Add an item, or change the given attributes of an existing one; return whether the item is new.
 
         Parameters
         ----------
-        item_id : int or str
-            Id of the item.
         title : str, optional
             Title without the year; required for a new item.
         year : int or None, default "unchanged"
             Year of release; None removes the year.
         genres : iterable of str, optional
             All genres of the item.
-
-        Returns
-        -------
-        bool
-            Whether the item is new.
-
-        Raises
-        ------
-        InputError
-            The id, the title, the year or a genre is invalid, or a new item has no title.
         """
         values: dict[str, Any] = {}
         if title is not None:
@@ -169,22 +157,7 @@ class ItemQueries(InfoQueries):
             return [(key, text) for text, key in connection.execute(_KEYS)]
 
     def item(self, item_id: Any) -> StoredItem:
-        """Return one item.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        StoredItem
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        """
+        """Return one item."""
         with self._reading() as connection:
             key = self._item_key(connection, item_id)
             return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
@@ -196,10 +169,6 @@ class ItemQueries(InfoQueries):
         ----------
         item_ids : iterable of int or str
             Ids of the items.
-
-        Returns
-        -------
-        list of StoredItem
         """
         texts = [self._id_text("item", item_id) for item_id in item_ids]
         with self._reading() as connection:
@@ -212,15 +181,8 @@ class ItemQueries(InfoQueries):
 
         Parameters
         ----------
-        item_id : int or str
-            Id of the item.
         hidden : bool
             Whether to hide the item.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
         """
         with self._writing() as connection:
             key = self._item_key(connection, item_id)
@@ -233,17 +195,7 @@ class ItemQueries(InfoQueries):
             connection.execute(sa.update(items).where(part).values(hidden=True))
 
     def is_hidden(self, item_id: Any) -> bool:
-        """Return whether an item is hidden; False for an unknown item.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        bool
-        """
+        """Return whether an item is hidden; False for an unknown item."""
         query = sa.select(items.c.hidden).where(items.c.item_id == self._id_text("item", item_id))
         with self._reading() as connection:
             return bool(connection.scalar(query))
@@ -266,14 +218,6 @@ class ItemQueries(InfoQueries):
             A part of the title; by default all items.
         genres : collection of str, default ()
             Only items of any of these genres.
-        start : int, default 0
-            Number of results to skip.
-        n : int, default 50
-            Maximum number of results.
-
-        Returns
-        -------
-        list of StoredItem
         """
         start, n = check_integer("start", start, 0), check_integer("n", n, 1)
         title = items.c.title_normalized
