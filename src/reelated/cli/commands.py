@@ -72,7 +72,6 @@ class PlainGroup(TyperGroup):
     """The group of all commands, with the same help as a command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters."""
         return plain_types(super().get_params(ctx))
 
 

@@ -19,7 +19,6 @@ _KINDS = {
 
 
 def event_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield the issues of events."""
     yield from _kind(context)
     for rule in (_not_positive, _repeats, _heavy_users, _one_user, _time_span):
         yield from rule(context)

@@ -47,7 +47,6 @@ class Files:
     left_out: tuple[str, ...] = ()
 
     def read(self, member: str) -> bytes:
-        """Return the bytes of one file."""
         with clear_errors(PurePosixPath(member).name):
             return self.container.read(member)
 
@@ -162,7 +161,6 @@ def _resolve(source: Any) -> Path:
 
 
 def _cached_archive(name: str) -> Path:
-    """Return the path of an archive in the cache, or raise."""
     path = archive_path(name)
     if path.is_file():
         return path

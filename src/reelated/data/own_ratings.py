@@ -122,7 +122,6 @@ def _read(source: Any, columns: ColumnNames) -> tuple[pl.DataFrame, tuple[str, .
 
 
 def _named(frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return the wanted columns of a frame, and the names of all."""
     return named(frame, spec.aliases, spec.columns, spec.required), tuple(frame.columns)
 
 

@@ -151,7 +151,6 @@ class ErrorCollector:
             self.errors[kind] = error
 
     def trace(self, kind: str) -> ParseTrace:
-        """Return the trace for one kind of table."""
         return self.traces.setdefault(kind, ParseTrace())
 
 

@@ -74,7 +74,6 @@ class _Table:
 
     @property
     def about_users(self) -> bool:
-        """Whether the table describes users."""
         return "user_id" in self.users and "item_id" not in self.ratings and len(self.users) > 1
 
 

@@ -14,7 +14,6 @@ from reelated.errors import Advice, plural, shorten
 
 
 def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield the issues of the ratings."""
     yield from _invalid_rows(context)
     if context.valid.is_empty():
         yield ValidationIssue("no_ratings", "error", 1, "There are no ratings.", "stops here.")

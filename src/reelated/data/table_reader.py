@@ -72,7 +72,6 @@ def read_table(
 
 
 def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
-    """Read a text of a known layout."""
     wide = spec.is_ratings and spec.options.layout == "wide"
     with prefix_errors(label):
         columns = dict(zip(layout.names, layout.names, strict=True)) if wide else _match(text, layout, spec)

@@ -68,7 +68,6 @@ class ColumnSpec(NamedTuple):
 
     @property
     def is_ratings(self) -> bool:
-        """Return whether the table is that of the ratings."""
         return {"user_id", "rating"} <= self.aliases.keys()
 
     def match(self, names: tuple[str, ...]) -> dict[str, str]:
@@ -220,7 +219,6 @@ def split_line(line: str, separator: str) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a finite number."""
     try:
         # float() accepts underscores, as in "1_000"
         return "_" not in text and math.isfinite(float(text))

@@ -51,7 +51,6 @@ class LineCounts:
     doubtful: bool = False
 
     def add(self, row: "RowSpan | TextRow") -> None:
-        """Count one row."""
         self.rows += 1
         if row.last > row.first:
             self.joined, self.first_joined = self.joined + row.last - row.first, self.first_joined or row.first + 1
@@ -160,7 +159,6 @@ def _row_spans(text: bytes, layout: TextLayout) -> Iterator[RowSpan]:
 
 
 def _next_line(text: bytes, start: int) -> int:
-    """Return the start of the next line."""
     return text.find(b"\n", start) + 1 or len(text)
 
 

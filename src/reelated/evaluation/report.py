@@ -74,7 +74,6 @@ def check_report(path: Path) -> Path:
 
 
 def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) -> str:
-    """Render the report as HTML."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

@@ -113,7 +113,6 @@ def score_lists(
 
 
 def score_novelty(lists: Indices, shares: Numbers) -> MetricValues:
-    """Compute the novelty of each list."""
     return _where_defined("novelty", metrics.novelty(lists, shares))
 
 

@@ -230,7 +230,6 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
 
 
 def _users(ratings: Ratings) -> npt.NDArray[np.int64]:
-    """Return the user index of every rating."""
     return np.repeat(np.arange(ratings.matrix.shape[0]), np.diff(ratings.matrix.indptr))
 
 

@@ -114,7 +114,6 @@ def draw(
 
 
 def _dots(rec: Recommender, item_map: ItemMap, color: Color) -> Dots:
-    """Return the items that have a position."""
     catalogue, places = rec.catalogue_, item_map.places_of(rec.item_ids)
     items = catalogue.by_popularity[has_place(places)[catalogue.by_popularity]]
     groups, (xy, area) = groups_of(catalogue, color), fit_to_frame(places[items])

@@ -296,7 +296,6 @@ class PosteriorScorer:
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
     def columns(self) -> sp.csc_array:
-        """Return the ratings by columns."""
         return sp.csc_array(self.matrix)
 
     def users(self, item: int, by_item: sp.csc_array | None = None) -> tuple[Numbers, npt.NDArray[np.int32]]:

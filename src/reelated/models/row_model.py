@@ -35,8 +35,7 @@ class RowModel(Estimator):
     numbers: ClassVar[tuple[By, ...]]
 
     @abstractmethod
-    def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer:
-        """Return the scorer of checked rows."""
+    def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer: ...
 
     def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
         """Return what computes the numbers of some rows, which are checked here, once.

@@ -135,7 +135,6 @@ def _hint(missing: list[str], free: list[str]) -> str:
 
 
 def _remedy(missing: list[str], aliases: Aliases) -> str:
-    """Return the advice for missing columns."""
     if "title" in aliases:
         return Advice.NAME_ITEM_COLUMNS
     if "rating" not in aliases:

@@ -37,7 +37,6 @@ class Audience(NamedTuple):
         return Audience(*columns)
 
     def number(self, by: AudienceBy) -> Floats:
-        """Return the number that `by` names."""
         return {"adjusted_score": self.adjusted_score, "score": self.scores, "rating": self.unclipped}[by]
 
 

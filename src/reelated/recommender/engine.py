@@ -38,13 +38,11 @@ class WeightedRows(NamedTuple):
         return {"by": by, "weights": self.weights} if by == "score" else {"by": by}
 
     def slice(self, start: int, stop: int) -> "WeightedRows":
-        """Return consecutive rows."""
         place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
         weights = None if self.weights is None else self.weights[place]
         return WeightedRows(self.matrix[start:stop], weights, self.are_new)
 
     def take(self, users: npt.NDArray[np.int64]) -> "WeightedRows":
-        """Return chosen rows."""
         if self.weights is None:
             return WeightedRows(self.matrix[users], None, self.are_new)
         begins, lengths = self.matrix.indptr[users], np.diff(self.matrix.indptr)[users]
@@ -62,7 +60,6 @@ class Models(NamedTuple):
     rater: Rater | None
 
     def of(self, by: str) -> Any:
-        """Return the model of a number."""
         return self.rater if by == "rating" or self.ranker is None else self.ranker
 
     def checked_by(self, by: Any, names: dict[str, str]) -> Any:
@@ -79,7 +76,6 @@ class Models(NamedTuple):
 
     @property
     def present(self) -> list[Any]:
-        """The models that there are."""
         return [model for model in self if model is not None]
 
     @property
@@ -242,7 +238,6 @@ class Engine:
     # -------------------------------------------------------------------------------------------- all users
     @property
     def all_users(self) -> WeightedRows:
-        """The ratings of all users."""
         if self.everyone is None:
             raise no_users()
         return self.everyone

@@ -105,7 +105,6 @@ def pairs_table(engine: Engine, pairs: Any, user_ids: Ids, catalogue: Catalogue)
 
 
 def batch_table(batch: Batch, user_ids: pl.Series, catalogue: Catalogue) -> pl.DataFrame:
-    """Return the lists of some users as one table."""
     lengths = np.diff(batch.indptr)
     users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     rank = np.arange(len(users)) - np.repeat(batch.indptr[:-1], lengths) + 1

@@ -40,7 +40,6 @@ def reason_of(error: BaseException) -> str:
 
 
 def write_checksums(path: Path) -> None:
-    """Write the checksums of all files of a folder."""
     lines = [f"{_checksum(file)}  {file.name}\n" for file in sorted(path.iterdir())]
     (path / CHECKSUMS).write_text("".join(lines), encoding="ascii", newline="\n")
 
@@ -77,12 +76,10 @@ class ModelFolder:
         self.files = frozenset(names)
 
     def manifest(self) -> Any:
-        """Read the manifest."""
         with naming(MANIFEST):
             return json.loads(self._text(MANIFEST), object_pairs_hook=_without_repeats, parse_constant=_refuse)
 
     def table(self, name: str) -> pl.DataFrame:
-        """Read a table."""
         with naming(name):
             return pl.read_ipc(self._verified(name))
 

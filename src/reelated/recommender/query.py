@@ -45,12 +45,10 @@ class Query(NamedTuple):
 
     @property
     def rows(self) -> WeightedRows:
-        """The row and its weights."""
         return WeightedRows(self.row, self.weights, self.is_new)
 
     @property
     def mean(self) -> float:
-        """The mean rating."""
         return float(self.row.data.mean(dtype=np.float64)) if self.row.nnz else 0.0
 
     def rating_of(self, item: int) -> float | None:

@@ -175,7 +175,6 @@ class _Match(NamedTuple):
 
 
 def _first(words: Iterable[str]) -> str:
-    """Return the first word that is no article."""
     words = list(words)
     return next((word for word in words if word not in _ARTICLES), words[0])
 

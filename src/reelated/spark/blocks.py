@@ -25,7 +25,6 @@ class Blocks(NamedTuple):
 
     @property
     def block_of_item(self) -> npt.NDArray[np.int32]:
-        """The block of each item."""
         return np.repeat(np.arange(len(self)), np.diff(self.boundaries)).astype(np.int32)
 
 

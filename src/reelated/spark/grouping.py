@@ -40,7 +40,6 @@ class GroupedRatings(NamedTuple):
 
     @property
     def n_items(self) -> int:
-        """Number of items."""
         return len(self.items.ids)
 
 
@@ -52,7 +51,6 @@ class RankItems:
     rank: npt.NDArray[np.int32]
 
     def __call__(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return the table with ranks."""
         return table.select(pl.exclude("item_id"), item=self.rank[self.item_ids.indices_of(table["item_id"])])
 
 

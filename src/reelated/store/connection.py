@@ -219,7 +219,6 @@ class PreparedStatement:
             raise unavailable(error) from error
 
     def close(self) -> None:
-        """Close the held connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

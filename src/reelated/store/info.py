@@ -255,7 +255,6 @@ class InfoQueries(Database):
 
 
 def read_info(connection: sa.Connection) -> StoreInfo:
-    """Read the metadata of the store."""
     values: Any = DEFAULTS | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())
     low, high, step, *observed = values["scale"].split()
     scale = Scale(float(low), float(high), float(step))

@@ -125,7 +125,6 @@ class ItemQueries(InfoQueries):
         return keys
 
     def _write_genres(self, connection: sa.Connection, genres_of: Mapping[int, Iterable[str]]) -> None:
-        """Replace the genres of items."""
         keys = sorted(genres_of)
         for start in range(0, len(keys), MAX_PARAMETERS):
             part = keys[start : start + MAX_PARAMETERS]

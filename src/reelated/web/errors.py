@@ -87,7 +87,6 @@ def error_response(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Register the error handlers."""
     app.add_exception_handler(RequestValidationError, _handle_validation)
     app.add_exception_handler(HTTPException, _handle_http)
     for kind in (InputError, StoreUnavailable, NoModel):

@@ -190,7 +190,6 @@ class Service:
         )
 
     def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
-        """Recommend items to a user."""
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
         profile = self.store.profile(user_id)
         self._hidden_items.keys = profile.hidden  # the last known ones in an outage

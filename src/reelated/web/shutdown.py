@@ -92,7 +92,6 @@ class Workers(Multiprocess):
     """The parent of the workers, which closes its own socket first: connections would wait in it for ever."""
 
     def terminate_all(self) -> None:
-        """Stop all workers."""
         for listening in self.sockets:
             listening.close()
         super().terminate_all()

@@ -83,7 +83,6 @@ def hide_test_part(data: ProtocolData) -> list[Split]:
 
 
 def _protocol(name: str, data: str, size: tuple[int, int, int], source: str, *published: Published) -> Protocol:
-    """Return the protocol of one split."""
     return Protocol(
         name=name,
         data=data,

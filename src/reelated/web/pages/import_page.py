@@ -31,13 +31,11 @@ class Imported(NamedTuple):
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/import", form)
     site.add("POST", "/import", upload)
 
 
 def form(site: Site, request: PageRequest) -> Response:
-    """Show the form."""
     return _page(site, request)
 
 

@@ -62,7 +62,6 @@ class PageRequest(NamedTuple):
 
     @property
     def path(self) -> dict[str, str]:
-        """The path parameters."""
         return dict(self.http.path_params)
 
 
@@ -109,7 +108,6 @@ class Site:
         return response
 
     def render(self, request: PageRequest, template: str, status: int = 200, **context: Any) -> Response:
-        """Render a page."""
         noun = self.service.noun
         context |= {"noun": noun, "nouns": plural_of(noun), "a_noun": with_article(noun)}
         feedback = "implicit" if self.store.is_events else self.service.feedback
@@ -143,7 +141,6 @@ class Site:
 
 
 def accepts_gzip(request: Request) -> bool:
-    """Return whether a client accepts gzip."""
     return "gzip" in request.headers.get("accept-encoding", "")
 
 
