@@ -124,11 +124,7 @@ def ordered_parallel_map(
     progress: Progress | None = None,
     cancel_event: Event | None = None,
 ) -> Iterator[Result]:
-    """Run `task(start, stop)` for every slice on all threads, and yield the results in the order of the slices.
-
-    Only a few slices run ahead of the consumer, so that a stream stays small in memory. When the caller stops or is
-    interrupted, slices that have not started are cancelled, and `cancel_event` is set for tasks that check it.
-    """
+    """Run `task(start, stop)` for every slice on all threads, and yield the results in the order of the slices."""
     tasks = list(slices)
     workers = min(n_threads(), len(tasks))
     if workers <= 1:
@@ -138,6 +134,7 @@ def ordered_parallel_map(
     shared = getattr(_thread_local, "pool", None)
     with nullcontext(shared) if shared else ThreadPoolExecutor(workers - 1) as pool:
         waiting = iter(tasks)
+        # only a few slices run ahead of the consumer, so that a stream stays small in memory
         ahead = deque((part, pool.submit(task, *part)) for part in islice(waiting, 2 * workers))
         try:
             for done in range(len(tasks)):

@@ -15,10 +15,7 @@ _HEAD_BYTES = 65536
 
 
 def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
-    r"""Return text as UTF-8 with `\n` or `\r\n` at line ends, and a note on bytes that are not UTF-8.
-
-    Without `encoding`, a byte that is not UTF-8 is one of Windows-1252; all other bytes stay as they are.
-    """
+    r"""Return text as UTF-8 with a note on bytes that are not; without `encoding`, these are Windows-1252."""
     notes: list[str] = []
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         data = _decode(label, data, "utf-32")

@@ -147,10 +147,7 @@ def _file_names(files: Files) -> set[str]:
 
 
 def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | None]:
-    """Return the name and the scale of the edition; None for what is unknown.
-
-    Half stars came with MovieLens 10M. The scale of the edition counts only if all ratings are on it.
-    """
+    """Return the name and the scale of the edition, where all ratings are on that scale."""
     if not is_movielens(files):
         return None, None
     names = _file_names(files)

@@ -212,10 +212,7 @@ def _preferences(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
 
 
 def _opinion_sums(rng: np.random.Generator, features: pl.Series) -> Floats:
-    """Sum the users' opinions of the features of each movie; the square makes few opinions strong.
-
-    Opinions are multiples of 1/64², so that the sums are exact in any order of the matrix product.
-    """
+    """Sum the users' opinions of the features of each movie; the square makes few opinions strong."""
     names = sorted(set(features.explode()))
     has = np.array([[name in movie for movie in features.to_list()] for name in names], dtype=np.float64)
     opinions = np.rint(64 * _normal(rng, _USERS, len(names))) / 64

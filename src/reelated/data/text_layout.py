@@ -106,10 +106,7 @@ def prefix_errors(label: str) -> Iterator[None]:
 
 
 def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout, list[str]]:
-    """Detect separator and column names from the first lines; return a note if there is no header.
-
-    The separator of runs of spaces is `" "`.
-    """
+    """Detect separator and column names from the first lines; return a note if there is no header."""
     start = text[:_HEAD_BYTES]
     if len(start) == _HEAD_BYTES and b"\n" not in start:
         raise InputError(

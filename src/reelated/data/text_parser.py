@@ -194,11 +194,7 @@ def _wide_line_pattern(separator: str, width: int) -> re.Pattern[bytes]:
 
 
 def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
-    """Classify the lines within quotes: "rows", "doubtful" rows, or "" for text.
-
-    A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers or
-    nothing.
-    """
+    """Return "rows" if the lines within quotes are rows, "doubtful" if they may be, and "" for text."""
     separator, width = layout.separator, len(layout.names)
     if not _wide_line_pattern(separator, width).search(record):  # the fast path of nearly all text
         return ""

@@ -55,10 +55,7 @@ _NO_MASK = np.zeros(0, np.bool_)
 
 
 def check_array(spec: ArraySpec, array: Array, sizes: dict[str, int], rated: Array = _NO_MASK) -> None:
-    """Raise `ValueError` unless an array is as specified; add the sizes of new dimensions to `sizes`.
-
-    `rated` is the mask of the items that somebody has rated.
-    """
+    """Raise `ValueError` unless an array is as specified; add the sizes of new dimensions to `sizes`."""
     if array.dtype != np.dtype(spec.dtype) or not array.dtype.isnative or not array.flags.c_contiguous:
         raise ValueError(f"expected a contiguous array of native {spec.dtype}")
     if array.ndim != len(spec.shape):

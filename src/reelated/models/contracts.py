@@ -52,19 +52,7 @@ class Scorer(Protocol):
 
 
 class Model(Protocol):
-    """The methods of every model.
-
-    Attributes
-    ----------
-    numbers : tuple of {"score", "rating"}
-        The numbers that the model computes.
-    uses_side_info : bool
-        Whether `fit` takes `items`, the attributes of the items.
-    has_posterior : bool
-        Whether the model has `predict_intervals`, the posterior `covariance` and `for_new_users`.
-    arrays : dict of str to ArraySpec
-        The learned arrays that a saved model holds.
-    """
+    """The methods of every model; `numbers` are those that it computes, `arrays` those that a saved model holds."""
 
     numbers: ClassVar[tuple[By, ...]]
     uses_side_info: ClassVar[bool]

@@ -304,12 +304,7 @@ class PosteriorScorer:
         return self.pairs(np.arange(n_rows), np.full(n_rows, item))
 
     def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
-        """Return the contributions to the only row's predicted ratings of several items.
-
-        `base` is the predicted rating of an average user. A rating contributes its weight times its difference from
-        the expected rating, plus the effect of having rated the item at all. The weight (`similarities`) is the change
-        of the prediction for one more star.
-        """
+        """Return the contributions to the only row's predicted ratings; a weight is the change for one more star."""
         items = np.asarray(items, np.int32)
         scores = clipped(self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores, self.scale)
         is_other = self.matrix.indices != items[:, None]

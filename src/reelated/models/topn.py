@@ -51,17 +51,7 @@ class TopN(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The terms of one number of some rows: ``offset_i + offset_u + Σ_j s_ij (v_uj − offset_j − offset_u)``.
-
-    Attributes
-    ----------
-    rows : CSR of float32
-        The values `v` of the ratings.
-    item_offset, user_offset : ndarray of float64
-        The offsets.
-    params : ScoreParams
-        How sums become the number.
-    """
+    """The terms of one number of some rows: ``offset_i + offset_u + Σ_j s_ij (v_uj − offset_j − offset_u)``."""
 
     rows: kernels.CSR
     item_offset: npt.NDArray[np.float64]

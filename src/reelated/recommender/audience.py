@@ -76,10 +76,7 @@ def audiences_table(
 
 
 def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
-    """Return the users among whom the `n` are, and the numbers that they were chosen by, descending.
-
-    By adjusted score these are the `CANDIDATES * n` users with the highest score less their usual; otherwise the `n`.
-    """
+    """Return the users among whom the best `n` are, and the numbers that they were chosen by, descending."""
     everyone = engine.all_users
     usual = MEAN_SHARE * engine.mean_scores
     if by == "adjusted_score":
@@ -102,10 +99,7 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
 
 
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
-    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``; the factor divides a negative number.
-
-    `beyond` is the score less the user's usual, `above_user_mean` the unclipped predicted rating less the user's mean.
-    """
+    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``, with `beyond` the score less the user's usual score."""
     exponent = MEAN_WEIGHT * np.nan_to_num(above_user_mean)
     return beyond * np.exp(np.where(beyond < 0, -exponent, exponent))
 
@@ -113,10 +107,7 @@ def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
 def assign_with_cap(
     audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None
 ) -> list[npt.NDArray[np.int64]]:
-    """Return for each audience the places kept: at most `n`, no user in more than `per_user` audiences.
-
-    Pairs are assigned in descending order of the number over all audiences.
-    """
+    """Return at most `n` places of each audience, the highest numbers first, with a user in at most `per_user`."""
     item = np.repeat(np.arange(len(audiences)), [len(audience.users) for audience in audiences])
     place = np.concatenate([np.arange(len(audience.users)) for audience in audiences])
     users, numbers = (

@@ -24,10 +24,7 @@ INTERVAL_LEVEL = 0.8
 
 
 class WeightedRows(NamedTuple):
-    """Rows of ratings, and the factor of each rating in the score; None: all 1.
-
-    The number of ratings of a new user is no trait: the user has only begun.
-    """
+    """Rows of ratings, and the factor of each rating in the score; None: all 1."""
 
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
@@ -51,10 +48,7 @@ class WeightedRows(NamedTuple):
 
 
 class Models(NamedTuple):
-    """The fitted models.
-
-    Without a ranker the predicted rating is the score; without a rater no rating is predicted.
-    """
+    """The fitted models; without a ranker the predicted rating is the score."""
 
     ranker: Ranker | None
     rater: Rater | None
@@ -101,29 +95,15 @@ class Numbers(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`.
-
-    Attributes
-    ----------
-    sorted_by : ndarray of float64
-        The number that rows are sorted by, a predicted rating before it is clipped; NaN for popular items.
-    scores, ratings : ndarray of float64
-        Both numbers; NaN where there is none.
-    n_neighbors_used : ndarray of int32
-        Rated items that `sorted_by` is computed from.
-    is_popular : ndarray of bool
-        Whether the item only fills up the list.
-    contributions : ItemContributions or None
-        The contributions to `sorted_by`, if they were asked for.
-    """
+    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`."""
 
     indptr: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
-    sorted_by: Floats
+    sorted_by: Floats  # a predicted rating before it is clipped; NaN for popular items
     scores: Floats
     ratings: Floats
     n_neighbors_used: npt.NDArray[np.int32]
-    is_popular: npt.NDArray[np.bool_]
+    is_popular: npt.NDArray[np.bool_]  # the item only fills up the list
     contributions: ItemContributions | None = None
 
 
@@ -145,10 +125,7 @@ class Engine:
         *,
         explain: bool = False,
     ) -> Batch:
-        """Return the best items of every row with their numbers.
-
-        `fill_from` (items, the most popular first) fills up short lists; `explain` adds the contributions, for one row.
-        """
+        """Return the best items of every row; `fill_from` fills up short lists."""
         scorer = self.scorer(rows, by)
         top = scorer.top(n, item_mask)
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)

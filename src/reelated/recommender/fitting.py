@@ -107,10 +107,7 @@ def is_default(model: Any) -> bool:
 
 
 def with_unrated(data: Dataset) -> Ratings:
-    """Return the ratings with columns for unrated items with genres or a year, so that these can be recommended.
-
-    If more than half of the items have no ratings, these get no columns.
-    """
+    """Return the ratings with columns for unrated items with genres or a year, unless most items are unrated."""
     has_attributes = pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0)
     rated = data.ratings.item_ids
     item_ids = pl.concat([rated.values, data.items.filter(has_attributes)["item_id"]]).unique().sort()

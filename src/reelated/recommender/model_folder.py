@@ -50,10 +50,7 @@ def _checksum(file: Path) -> str:
 
 
 class ModelFolder:
-    """The verified files of a saved model; every reader raises `ValueError` with the name of a damaged file.
-
-    The checksums find accidental damage. They do not protect against forgery, so the readers check the contents too.
-    """
+    """The verified files of a saved model; every reader raises `ValueError` with the name of a damaged file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -21,21 +21,7 @@ from reelated.recommender.state import State
 
 
 class Query(NamedTuple):
-    """The user of a request.
-
-    Attributes
-    ----------
-    row : csr_array, shape (1, n_items)
-        Their ratings.
-    user_id : int, str or None
-        Their id, if known.
-    weights : ndarray of float32 or None
-        The factor of each rating in the score; None: all 1.
-    unknown : tuple
-        Ids of rated items that the model does not know.
-    is_new : bool
-        Whether the user was not in the data of the fit, and has only begun to rate.
-    """
+    """The user of a request: `unknown` items are not in the model; a new user was not in the data of the fit."""
 
     row: sp.csr_array
     user_id: Any = None

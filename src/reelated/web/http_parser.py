@@ -12,10 +12,7 @@ MAX_HEAD = 65_536
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes a connection whose address, headers or trailers do not end.
-
-    The parser has no limit of its own, and appending to a long header takes quadratic time on the event loop.
-    """
+    """Closes a connection whose address, headers or trailers do not end: the parser has no limit of its own."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)

@@ -76,17 +76,14 @@ class ModelWatcher:
             self._poll()
 
     def _poll(self) -> None:
-        """Run one round; log an error and retry in the next round.
-
-        A failed step does not prevent the next one: a refit replaces a model that cannot be loaded.
-        """
+        """Run one round; log an error and retry in the next round."""
         for step in (self.service.flush, self._load_current, self._clean_up_if_due, self._refit_if_due):
             try:
                 step()
             except StoreUnavailable as error:
                 log.error("model watcher: %s", error)
                 return
-            except library_errors() as error:
+            except library_errors() as error:  # the next step may help: a refit replaces a damaged model
                 log.error("model watcher: %s: %s", type(error).__name__, error)
 
     def _load_current(self) -> None:

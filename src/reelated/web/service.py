@@ -124,10 +124,7 @@ class Service:
         return self.store.noun if self._served is None else self._served.recommender.noun_
 
     def current(self) -> ServedModel:
-        """Return the served model, without the items that any worker has hidden.
-
-        While the store does not answer, the last known set of hidden items applies.
-        """
+        """Return the served model without hidden items; the last known ones while the store does not answer."""
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
         return self._with_hidden(self._hidden_items.latest())
 
@@ -240,11 +237,7 @@ class Service:
         return self._map[1]
 
     def audience(self, item_id: Any, n: int, by: Any = None) -> Recommendations[UserRow]:
-        """Return the users with the highest scores for an item they have not rated.
-
-        Audience scores are cached until 1 % of the ratings have changed; users who rated the item since then, or were
-        erased, are excluded at once.
-        """
+        """Return the users with the highest scores for an item they have not rated, by scores that may be old."""
         served = self._current_knowing(item_id)
         about = self.store.about()
         with self._all_users_lock:
@@ -259,15 +252,12 @@ class Service:
         return Recommendations(ranked, audience.heading, UserRow, short)
 
     def _load_all_users(self, served: ServedModel, about: StoreInfo) -> Recommender:
-        """Return the model with the ratings of all users, cached until 1 % of the ratings have changed.
-
-        Erasing a user invalidates the cache too: a new user may have the same id.
-        """
+        """Return the model with the ratings of all users, cached until 1 % of the ratings have changed."""
         cached, version = self._all_users, served.version
         if (
             cached is None
             or cached[0] != version
-            or cached[1].forgotten != about.forgotten
+            or cached[1].forgotten != about.forgotten  # a new user may have the id of an erased one
             or about.changes > cached[1].changes + version.ratings // 100
         ):
             all_users = served.recommender.with_ratings(self.store.dataset()[0])
