@@ -203,8 +203,8 @@ def main(folder, only):
         print(f"{interactions.BEGIN}\n\n{interactions.section()}\n\n{report.END}\n")
         fits(folder)
     print(
-        "[What did not work](../benchmarks/tried.md) lists ideas that were measured and are not in the library, or not a "
-        "default."
+        "[What did not work](../benchmarks/tried.md) lists ideas that were measured and are not in the library, "
+        "or not a default."
     )
 
 
