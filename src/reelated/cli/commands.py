@@ -59,7 +59,7 @@ from reelated.recommender import Recommender
 
 
 def plain_types(params: list[Any]) -> list[Any]:
-    """Leave the type out of the help of flags, and write that of a repeatable option like any other."""
+    """Show no type in the help of flags, and the type of a repeatable option like that of any other."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""

@@ -131,7 +131,7 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
 
         @wraps(command)
         def with_opened_source(*, source: str, options: Options, **values: Any) -> None:
-            if "users" in one_of:  # whom to ask about, unless another option says so; else a table of users
+            if "users" in one_of:  # with another option, `--users` is a table of users
                 others = [name for name in one_of if name != "users" and values[name] is not None]
                 values["users"] = None if others else options.users
                 options = options if others else replace(options, users=None)

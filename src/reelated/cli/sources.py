@@ -1,4 +1,4 @@
-"""Turn `SOURCE` into a fitted `Recommender`: load a saved model, or read, fit and cache."""
+"""From `SOURCE` to a fitted `Recommender`: load a saved model, or read, fit and cache."""
 
 import hashlib
 import json

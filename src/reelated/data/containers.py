@@ -160,7 +160,7 @@ class Nested:
         return {name: archive for name, archive in found.items() if isinstance(archive, (Zip, Tar))}
 
     def names(self) -> list[str]:
-        """List the members, those of archives in place of the archives."""
+        """List the members; an archive is replaced by its own members."""
         inner = [f"{archive}/{name}" for archive, members in self._archives.items() for name in members.names()]
         return sorted([name for name in self.outer.names() if name not in self._archives] + inner)
 
@@ -198,7 +198,7 @@ class Tables:
 
 
 def container_of(label: str, data: bytes, table: str = "") -> Container | None:
-    """Return the container that some bytes are, or None for a single table."""
+    """Return the bytes as a container, or None if they are a single table."""
     if data.startswith(b"PK\x03\x04"):
         with clear_errors(label):
             archive = Zip(io.BytesIO(data))

@@ -98,7 +98,7 @@ def _time_span(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _day(seconds: int) -> str:
-    """Return a date, or the number itself where it is far from any."""
+    """Return a date, or the number itself if it is no plausible time."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):

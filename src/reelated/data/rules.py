@@ -31,7 +31,7 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _capitalised(sentence: str) -> str:
-    """Return a sentence with a capital, unless it begins with the name of a file."""
+    """Capitalise a sentence, unless it begins with the name of a file."""
     return sentence if re.match(r"\S+[._]\S*:", sentence) else sentence[0].upper() + sentence[1:]
 
 

@@ -1,4 +1,4 @@
-"""Detection of tables that are no list of ratings: a matrix with a column per item, or a transposed table."""
+"""Detection of tables that are not a list of ratings: a matrix with a column per item, or a transposed table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

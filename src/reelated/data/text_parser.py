@@ -209,7 +209,7 @@ def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
         fields = split_line(line.decode(), separator)
         if len(fields) != width:
             continue
-        # in the last line, the columns after the quoted one follow the closing quote and say nothing
+        # in the last line, the columns after the closing quote are ambiguous
         compared = [column for column in numbers if column < quoted or number < len(others)]
         if compared and all(is_number(fields[column].strip('"')) for column in compared):
             return "rows"
@@ -235,7 +235,7 @@ def rows_at(
 
 
 def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec: ColumnSpec) -> tuple[str, str]:
-    """Return the code and the description of a row's fault; two empty strings if it has none."""
+    """Return the code and the description of a row's fault, or two empty strings."""
     if row.fields is None:
         return "bad_line", f"a field of more than {MAX_FIELD_LENGTH:,} characters; is a quote left open?"
     shown = shorten(layout.separator.join(row.fields))
@@ -253,7 +253,7 @@ def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec
 
 
 def _field_fault(name: str, field: str, required: bool) -> str:
-    """Return what is wrong with a field; empty if nothing. Numbers and times are checked by the column."""
+    """Return the fault of a field, or an empty string. Numbers and times are checked by column."""
     if not field:
         return f"no {name}" if required else ""
     if name in ID_COLUMNS and (len(field.encode()) > MAX_ID_BYTES or "\0" in field):

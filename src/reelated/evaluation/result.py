@@ -170,7 +170,7 @@ class Evaluation:
         return pl.DataFrame(self.to_dicts(resamples=resamples, seed=seed), schema=schema)
 
     def by_entity(self) -> pl.DataFrame:
-        """Return the summands of every metric, one row for each user (or item, where users are ranked).
+        """Return the contributions to every metric, one row for each user (or item, if users are ranked).
 
         Returns
         -------
@@ -210,7 +210,7 @@ class Evaluation:
         )  # fmt: skip
 
     def groups(self) -> pl.DataFrame:
-        """Return how well the lists find hidden entries, by activity of the users and popularity of the items.
+        """Return recall and hit rate by activity of the users and popularity of the items.
 
         Returns
         -------

@@ -149,7 +149,7 @@ def within_items(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
 def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
     """Hide the last ratings of every user, by the order given with the ratings or else by their timestamps.
 
-    Of ratings at the same time, the one with the higher item index is the later. A user with no more than `last`
+    Among ratings of the same time, the higher item index counts as later. A user with no more than `last`
     ratings keeps them all.
 
     Parameters
@@ -262,7 +262,7 @@ def hide(data: Dataset, hidden: Mask, how: str, train: Mask | None = None, shown
     """Return a split that hides the marked ratings; masks follow `data.ratings.matrix.data`."""
     ratings = data.ratings
     if ratings.declared == "implicit":
-        hidden = hidden & (ratings.matrix.data > 0)  # what does not interest a user stays known
+        hidden = hidden & (ratings.matrix.data > 0)  # items that a user is not interested in are never hidden
     test = pl.DataFrame(
         {
             "user_id": ratings.user_ids.take(_users(ratings)[hidden]),

@@ -12,9 +12,9 @@ from reelated.errors import check_integer, not_installed
 
 Places = npt.NDArray[np.float64]
 N_LINKS = 10
-"""Strongest links used per item; chosen by how many of the linked items end up close on the map."""
+"""Strongest links used per item, chosen so that many linked items are close on the map."""
 EARLY_ITERATIONS, ITERATIONS, UPDATE_ITERATIONS = 100, 250, 50
-"""Iterations with early exaggeration, without it, and from an earlier layout, which more iterations would blur."""
+"""Iterations with early exaggeration, without it, and from an earlier layout, which more would blur."""
 MIN_TSNE_ITEMS = 30
 """With fewer linked items only the spectral layout is used; t-SNE would draw them into one point."""
 MIN_LINKED_ITEMS = 4

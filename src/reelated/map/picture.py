@@ -158,7 +158,7 @@ def _css_class(group: int) -> str:
 
 
 def _group_names(dots: Dots, taken: list[Box]) -> list[str]:
-    """Write the names of groups where they are most frequent, if space allows, and add their boxes to `taken`."""
+    """Write the names of groups at their densest places, if there is space, and add their boxes to `taken`."""
     texts: list[str] = []
     for group, item in group_centres(dots.xy, dots.groups).items():
         name = cut(dots.groups.names[group], 20).upper()
@@ -173,7 +173,7 @@ def _group_names(dots: Dots, taken: list[Box]) -> list[str]:
 
 
 def _titles(dots: Dots, taken: list[Box]) -> list[str]:
-    """Write the titles of the most rated items that have space, the first ones larger."""
+    """Write the titles of the most rated items if there is space, the first ones larger."""
     area = Box(8, TOP - 16, WIDTH - 8, dots.area.bottom + 16)
     rows = zip(dots.titles[:N_CANDIDATES], dots.xy, dots.radii, strict=False)
     requests = [

@@ -67,7 +67,7 @@ class ItemContributions(NamedTuple):
 
     @classmethod
     def of(cls, scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> "ItemContributions":
-        """Build an object from its parts; the clip is the rest of each score.
+        """Build an object from its parts; `clips` is the difference between each score and the sum.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ MIN_DEVIATION = 1e-9
 
 
 class ImplicitFeatures(NamedTuple):
-    """Features of users and items from which items were rated, regardless of the ratings.
+    """Features of users and items, computed from which items were rated, regardless of the ratings.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def leading_directions(matrix: sp.csr_array, n: int, seed: int) -> Numbers:
     tall = matrix.shape[0] >= matrix.shape[1]
     A = matrix if tall else matrix.T
     basis = np.random.RandomState(seed).normal(size=(A.shape[1], n + OVERSAMPLING))
-    for _ in range(7 if n < 0.1 * min(A.shape) else 4):  # an LU factorisation keeps the columns apart
+    for _ in range(7 if n < 0.1 * min(A.shape) else 4):  # an LU factorisation keeps the columns linearly independent
         basis = linalg.lu(A @ basis, permute_l=True)[0]
         basis = linalg.lu(A.T @ basis, permute_l=True)[0]
     basis = linalg.qr(A @ basis, mode="economic")[0]
@@ -205,7 +205,7 @@ def sample(
 
 
 def marginal_precision(user_features: Numbers, samples: Samples) -> Numbers:
-    """Return the precision of user vectors if the features, centred in the rows of `user_features`, are unknown."""
+    """Return the precision of user vectors if the centred features in `user_features` are unknown."""
     features = np.empty((user_features.shape[1], user_features.shape[1]))
     kernels.cross_products(user_features, user_features, features)
     features /= max(len(user_features), 1)

@@ -49,7 +49,7 @@ class ItemKNN(LinearRater):
     weighting : {None, "tf-idf", "bm25"}, default None
         Weighting of the ratings before the cosine, with items as documents and users as terms.
     user_normalization, item_normalization : float, default 0.0
-        Exponents from 0 to 1, as for `EASE`: the ratings of users with many count less in the cosine, and items with
+        Exponents from 0 to 1, as for `EASE`: users with many ratings count less in the cosine, and items with
         many ratings have lower scores. The first is for the cosine alone. Predicted ratings depend on the second only
         through `prior_weight`.
     shrinkage : float, default 0.0

@@ -59,7 +59,7 @@ class PosteriorModel(RowModel):
         "new_user_precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
         "counts_": ArraySpec("float64", (2,), "positive and ascending"),
     }
-    """What a fit learns, but for the scale."""
+    """The arrays that a fit learns, without the scale."""
     numbers: ClassVar[tuple[By, ...]] = ("rating",)
     uses_side_info: ClassVar[bool] = True
     has_posterior: ClassVar[bool] = True
@@ -97,7 +97,7 @@ class PosteriorModel(RowModel):
 
     @cached_property
     def for_new_users(self) -> "PosteriorModel":
-        """The model of users who have only begun to rate, so that the number and choice of their ratings say nothing.
+        """The model for new users, whose number and choice of ratings are not informative.
 
         A new user's vector has the distribution over all users of the fit. The offset of an item is its expected
         rating by those who rated it, because ratings are predicted for users who would rate the item.
@@ -225,7 +225,7 @@ class PosteriorScorer:
     def moments(
         self, rows: Any, items: Any, *, with_deviation: bool = False
     ) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
-        """Return the means of pairs, their standard deviations, and whether the row has rated the item."""
+        """Return mean, standard deviation, and whether the row has rated the item, for each pair."""
         rows, items, one_row = np.asarray(rows, np.int32), np.asarray(items, np.int32), self.matrix.shape[0] == 1
         by_row = slice(None) if one_row else np.argsort(rows, kind="stable")
         pairs = kernels.find_pairs(self.rows, rows[by_row], items[by_row])
@@ -304,7 +304,7 @@ class PosteriorScorer:
         return self.pairs(np.arange(n_rows), np.full(n_rows, item))
 
     def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
-        """Return the contributions to the only row's predicted ratings; a weight is the change for one more star."""
+        """Return the contributions to predicted ratings of a single row; a weight is the change per star."""
         items = np.asarray(items, np.int32)
         scores = clipped(self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores, self.scale)
         is_other = self.matrix.indices != items[:, None]

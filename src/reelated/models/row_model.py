@@ -1,4 +1,4 @@
-"""`RowModel`: the methods that answer for rows of ratings; every model has them."""
+"""`RowModel`: the methods of all models that take rows of ratings."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ from reelated.parallel import Progress
 
 
 class RowModel(Estimator):
-    """A model that computes one or both numbers of rows of ratings; each method asks a `Scorer`."""
+    """A model that computes one or both numbers for rows of ratings, by a `Scorer`."""
 
     n_features_in_: int
     scale_: tuple[float, float]
@@ -38,12 +38,12 @@ class RowModel(Estimator):
     def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer: ...
 
     def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
-        """Return what computes the numbers of some rows, which are checked here, once.
+        """Return the scorer of some rows; the rows are checked here, once.
 
         Returns
         -------
         Scorer
-            It does not check the indices that it is asked for.
+            It does not check indices.
         """
         X, by = check_rows(self, X), self.numbers[0] if by is None else check_choice("by", by, self.numbers)
         if by == "rating" and weights is not None:

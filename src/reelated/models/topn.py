@@ -111,7 +111,7 @@ _workspace = threading.local()
 
 
 def _zeros(n_items: int) -> npt.NDArray[np.float64]:
-    """Return this thread's workspace of zeros, which kernels clear after use."""
+    """Return this thread's workspace of zeros; kernels clear it after use."""
     # allocating one for each row takes longer than using it
     size = -(-n_items // kernels.LANES) * kernels.LANES
     if len(getattr(_workspace, "zeros", ())) != size:

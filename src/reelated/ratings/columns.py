@@ -24,7 +24,7 @@ _ENDINGS = ("id", "no", "nr", "num", "number", "idx", "index", "key", "code")
 
 
 def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the usual names of the id of a thing, such as `movieid` and `movienr`."""
+    """Return the usual names of an id column, such as `movieid` and `movienr`."""
     return tuple(noun + ending for ending in _ENDINGS for noun in nouns)
 
 
@@ -125,7 +125,7 @@ def named(
 
 
 def _hint(missing: list[str], free: list[str]) -> str:
-    """Return the columns that may be meant: the only one left, or those whose names contain the word."""
+    """Return candidates for a missing column: the only one left, or those whose names contain the word."""
     words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
     near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
     if missing == ["rating"] and len(free) == 1:

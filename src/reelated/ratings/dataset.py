@@ -36,7 +36,7 @@ from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale, as_decimals
 
 NO_TITLE = "Item "
-"""The title of an item without one is this and its id; for text ids it is the id alone."""
+"""An item without a title is shown as this word and its id; for text ids, as the id alone."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
 
@@ -155,7 +155,7 @@ class Dataset:
 
 
 class TableOptions(NamedTuple):
-    """The options of `Dataset.from_frames` on the rows of the table."""
+    """The options of `Dataset.from_frames` that apply to the rows of the table."""
 
     scale: tuple[float, float, float] | None = None
     duplicates: Duplicates = "last"

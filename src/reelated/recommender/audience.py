@@ -83,7 +83,7 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
         by_item = engine.columns("score")
         scores, _ = engine.models.of("score").score_users(everyone.matrix, item, by_item=by_item)
         beyond = scores - usual
-        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # they have rated it
+        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # users who have rated the item
         users = np.lexsort((np.arange(len(beyond)), -beyond))[: CANDIDATES * n]
         users = users[np.isfinite(beyond[users])]
     else:
@@ -99,7 +99,7 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
 
 
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
-    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``, with `beyond` the score less the user's usual score."""
+    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``; `beyond` is the score minus the user's usual one."""
     exponent = MEAN_WEIGHT * np.nan_to_num(above_user_mean)
     return beyond * np.exp(np.where(beyond < 0, -exponent, exponent))
 
@@ -130,7 +130,7 @@ def audience_table(
     user_ids: Ids,
     catalogue: Catalogue,
 ) -> pl.DataFrame:
-    """Return the places kept of the audiences of several items as one table."""
+    """Return the audiences of several items, limited by `assign_with_cap`, as one table."""
     sizes = [len(places) for places in kept]
     item = np.repeat(np.array(items, np.int64), sizes)
     parts = [audience.take(places) for audience, places in zip(audiences, kept, strict=True)]

@@ -108,7 +108,7 @@ class Catalogue:
             raise error.replace(remedy=Advice.FIND_TITLE) from None
 
     def is_unrated(self, item_id: object) -> bool:
-        """Return whether an item is known but is no column of the model."""
+        """Return whether an item is known but not a column of the model."""
         return self.item_ids.find(item_id) is None and self.known_ids.find(item_id) is not None
 
     def allowed(

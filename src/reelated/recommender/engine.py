@@ -31,7 +31,7 @@ class WeightedRows(NamedTuple):
     are_new: bool = False
 
     def options(self, by: By) -> dict[str, Any]:
-        """Return the arguments of a model's methods for a number; weights are for the score alone."""
+        """Return the arguments of a model's methods for a number; only the score uses weights."""
         return {"by": by, "weights": self.weights} if by == "score" else {"by": by}
 
     def slice(self, start: int, stop: int) -> "WeightedRows":
@@ -64,7 +64,7 @@ class Models(NamedTuple):
         return "rating" if self.ranker is None else by
 
     def for_rows(self, rows: WeightedRows) -> "Models":
-        """Return the models for these rows: a rater with a posterior has its own form for new users."""
+        """Return the models for these rows: a rater with a posterior has another prior for new users."""
         rater: Any = self.rater
         return self._replace(rater=rater.for_new_users) if rows.are_new and rater and rater.has_posterior else self
 
@@ -86,7 +86,7 @@ class Models(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Both numbers of pairs, and the number of neighbours used for the one that was asked for."""
+    """Both numbers of pairs, and the number of neighbours used for the requested one."""
 
     scores: Floats
     ratings: Floats
@@ -138,12 +138,12 @@ class Engine:
         return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular, contributions)
 
     def scorer(self, rows: WeightedRows, by: By) -> Scorer:
-        """Return what computes one number of some rows."""
+        """Return the scorer of one number for some rows."""
         scorer: Scorer = self.models.for_rows(rows).of(by).scorer(rows.matrix, **rows.options(by))
         return scorer
 
     def _both_numbers(self, rows: WeightedRows, users: Any, items: Any, number: Floats, by: By) -> tuple[Floats, ...]:
-        """Return scores, predicted ratings and these unclipped of pairs; `number` is the one that `by` names."""
+        """Return scores, predicted ratings and unclipped predicted ratings of pairs."""
         ranker, rater = self.models
         if rater is None:
             return number, (none := np.full(len(items), np.nan)), none

@@ -30,7 +30,7 @@ from reelated.recommender.rows import (
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """The rank of an item without one of the user's ratings; the item of that rating is then ranked too.
+    """The rank of an item without one of the user's ratings; the item of that rating is then ranked, too.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ def naming(file: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of an error; the name of its class where it is not a check of ours."""
+    """Return the first line of an error of ours, or the name of the class of another error."""
     text = (str(error).splitlines() or [""])[0][:200]
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__} {text}".rstrip()
 
@@ -100,7 +100,7 @@ class ModelFolder:
         return matrix
 
     def _mapped(self, name: str) -> npt.NDArray[Any]:
-        # copy-on-write, because kernels would be compiled again for read-only arrays
+        # copy-on-write: kernels would be compiled again for read-only arrays
         return np.asarray(np.lib.format.open_memmap(self._verified(f"{name}.npy"), mode="c"))
 
     def _verified(self, name: str) -> Path:

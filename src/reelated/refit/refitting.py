@@ -44,7 +44,7 @@ def refit(
     recommender : Recommender, optional
         Recommender to fit; by default `Recommender()`.
     instead_of : int, optional
-        Version to replace; if another one is served by then, nothing is done.
+        Version to replace; if another version is served, nothing is done.
     with_visitors : bool or None, default False
         Whether to fit to the ratings of visitors, too; None: as the served version was.
 

@@ -157,8 +157,8 @@ class Versions:
     def repair(self) -> None:
         """Finish a switch that was interrupted after the new version was complete.
 
-        A version is complete once its metadata exist. One that is newer than every version at the last switch was
-        never switched to; one that is older was left on purpose.
+        A version is complete once its metadata exist. If it is newer than every version at the last switch, it was
+        never served; an older one was replaced on purpose.
         """
         with self.lock() as is_locked:
             newest = next(iter(self.all()), None)
@@ -275,7 +275,7 @@ class Versions:
         return (self.folder / "lock").open("w")
 
     def _remove_except(self, numbers: set[int]) -> None:
-        """Remove the other versions, and what killed refits left behind."""
+        """Remove the other versions, and the remains of killed refits."""
         for path in self.folder.iterdir():
             number = path.name.partition(".")[0]
             is_kept = number.isdigit() and int(number) in numbers

@@ -22,7 +22,7 @@ MAX_GRAM_BYTES = 3_000_000_000
 MAX_RATINGS = 30_000
 """The maximum number of ratings of an item's candidates, on average, for products with the ratings themselves."""
 SPARSE_GRAM_ENTRIES = 1000
-"""Entries kept in each row of the Gram matrix where neither the full matrix nor products with ratings are possible."""
+"""Entries kept in each row of the Gram matrix if it is too large and products with ratings are too slow."""
 
 
 class Weights(NamedTuple):
@@ -174,7 +174,7 @@ def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
     blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     for block in blocks:  # np.linalg.inv reads both triangles of a diagonal block
         _mirror(matrix[block, block])
-    # one thread of BLAS for each block of rows: its own threads spin while they wait, and may change the last bits
+    # one thread of BLAS for each block of rows: threads of BLAS spin while they wait, and may change the last bits
     with threadpool_limits(1, "blas"), shared_pool():
         for number, pivot in enumerate(blocks):
             _sweep(matrix, blocks, pivot)

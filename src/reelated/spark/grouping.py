@@ -145,7 +145,7 @@ def read_cells(cells: Iterable[dict[str, Any]]) -> pl.DataFrame:
 
 
 def count_buckets(spark: Any, n_ratings: int) -> int:
-    """Return the number of buckets: of bounded size, and at least two per core."""
+    """Return the number of buckets: at least two per core, and more if they would be too large."""
     return max(-(-n_ratings // BUCKET_RATINGS), 2 * count_cores(spark))
 
 

@@ -121,7 +121,7 @@ class Database:
         return insert.on_conflict_do_update(index_elements=keys, set_=values, where=where)
 
     def _event_upsert(self, insert: Any) -> Any:
-        """Turn an INSERT of weights into an upsert that adds them; a weight below 0 replaces one above, and stays."""
+        """Turn an INSERT of weights into an upsert that adds them; a weight below 0 replaces a positive one."""
         new, stored = insert.excluded, insert.table.c
         zero: Any = sa.literal_column("0")  # a literal, so that the driver receives the rows only
         added = sa.case(
@@ -153,7 +153,7 @@ class WriteLock:
 
 
 class DatabaseFile:
-    """The SQLite file of the open connections: what they write is lost once its path names another file."""
+    """The SQLite file of the open connections; writes are lost after its path has been given to another file."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
@@ -225,7 +225,7 @@ class PreparedStatement:
 
 
 def check_is_ours(connection: sa.Connection, store: Database) -> None:
-    """Raise if a database has tables of the same names that Reelated did not make."""
+    """Raise if tables of the same names exist that Reelated did not create."""
     tables = set(sa.inspect(connection).get_table_names())
     if "alembic_version" not in tables and tables & {"users", "ratings", "items", "movies", "facts"}:
         expected = "this database holds tables of another program."
@@ -299,7 +299,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _prepare_postgresql(lock_timeout: float, connection: Any, _record: Any) -> None:
-    """Bound the wait for a lock, and with it the time of a statement, as far as the service is concerned."""
+    """Limit the wait for a lock and the time of a statement."""
     # SET works behind a connection pooler, where startup options do not
     connection.execute(f"SET lock_timeout = {int(1000 * lock_timeout)}")
     if lock_timeout < LOCK_TIMEOUT:

@@ -1,4 +1,4 @@
-"""The exported form of a store: Parquet tables, which keep the types of ids, and `store.json` with its metadata."""
+"""An exported store: Parquet tables, which keep the types of ids, and `store.json` with the metadata."""
 
 import json
 import shutil

@@ -282,7 +282,7 @@ class ImportExport(ItemQueries):
         return np.array([keys[text] for text in texts], np.int64)
 
     def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame, is_sum: bool) -> int:
-        """Upsert ratings unless the stored one is later, or add weights; return how many are new or changed."""
+        """Upsert ratings that are later than the stored ones, or add weights; return the number of changes."""
         is_sqlite = self.dialect == "sqlite"
         insert = self._insert(ratings) if is_sqlite else self._insert_copied(connection, table)
         # a literal, so that the driver receives the rows only

@@ -110,7 +110,7 @@ class ItemQueries(InfoQueries):
             for row in rows
         ]
         new, stored = insert.excluded, items.c
-        # a title made from the id means that the data has none: the stored title stays
+        # a title made from the id means that the data has no title: the stored title remains
         placeholders = new.item_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + new.item_id
         is_placeholder = sa.or_(*(new.title == placeholder for placeholder in placeholders))
         merged: dict[str, Any] = {
@@ -256,7 +256,7 @@ _OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id")
 def as_list(dialect: str, column: Any) -> Any:
     """Return the aggregate of a column as a list; SQLite returns JSON text.
 
-    The SQLite driver releases the GIL for every row, and while other threads run it waits to get it back.
+    The SQLite driver releases the GIL for every row and has to wait for it while other threads run.
     """
     return (sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg)(column)
 

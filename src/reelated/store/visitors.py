@@ -12,7 +12,7 @@ from reelated.store.item_queries import ItemQueries
 from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
 from reelated.store.user_queries import UserRating
 
-MAX_RATINGS = 1000  # only the latest ratings of a visitor count: anybody can be one, and a page costs as many steps
+MAX_RATINGS = 1000  # only the latest count: anybody can be a visitor, and each costs time
 MAX_DISMISSED = 200
 _ENDED = "ended session "
 
@@ -129,13 +129,13 @@ class VisitorQueries(ItemQueries):
                 connection.execute(self._insert(table).on_conflict_do_nothing(), keys)
 
     def _visit(self, connection: sa.Connection, visitor_id: str) -> tuple[int, int]:
-        """Add a visitor, or record the visit; return the key, and the time of a rating that is the latest."""
+        """Add a visitor, or record the visit; return the key, and a time later than those of all earlier ratings."""
         now = int(time.time())
         visit = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
         visit = visit.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
         key: Any = connection.scalar(visit.returning(visitors.c.visitor_key))
         latest = sa.select(sa.func.max(visitor_ratings.c.rated_at)).where(visitor_ratings.c.visitor_key == key)
-        return key, max(now, (connection.scalar(latest) or 0) + 1)  # ratings within one second keep their order
+        return key, max(now, (connection.scalar(latest) or 0) + 1)  # ascending times keep the order of ratings
 
     def forget_visitor(self, visitor_id: str, *, learned: bool = False) -> int:
         """Erase all data of a visitor, and return the number of ratings removed."""

@@ -20,12 +20,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def has_part_of_head(self) -> bool:
-        """Whether the address, the headers or the trailers of a request have come in in part."""
+        """Whether the address, the headers or the trailers of a request have arrived in part."""
         return self._unfinished > 0
 
     @property
     def has_unread(self) -> bool:
-        """Whether the kernel holds bytes of this connection, which closing it would answer with a reset."""
+        """Whether bytes of this connection are unread in the kernel; closing it would then reset it."""
         file = self.transport.get_extra_info("socket").fileno()
         return struct.unpack("i", fcntl.ioctl(file, termios.FIONREAD, bytes(4)))[0] > 0
 

@@ -17,7 +17,7 @@ from reelated.web.service_options import ServiceOptions
 
 log = logging.getLogger("reelated.web")
 RETRY = 60.0
-"""Seconds until a damaged model is loaded again, or the next refit starts after one that died."""
+"""Seconds until a damaged model is loaded again, or a refit starts after one that crashed."""
 
 
 def thread_limits() -> dict[str, str]:
@@ -36,7 +36,7 @@ def start_refit(**variables: str) -> "subprocess.Popen[bytes]":
     environment = refit_environment(**variables, **thread_limits())
     process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=environment)
     # The parent sets the priority: a call in the child would miss the threads that its imports have started.
-    with suppress(ProcessLookupError):  # it may have ended already
+    with suppress(ProcessLookupError):  # the refit may have ended already
         os.setpriority(os.PRIO_PROCESS, process.pid, 19)
         if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))

@@ -17,7 +17,7 @@ from reelated.web.service_options import LOOPBACK, ServiceOptions
 
 log = logging.getLogger("reelated.web")
 MAX_BODY = 1_000_000
-CLIENT_CLOSED = 499  # in the log and the metrics, as nginx counts it
+CLIENT_CLOSED = 499  # the client closed the connection: the status that nginx logs
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _HEADERS = {
     "Cache-Control": "no-store",

@@ -120,7 +120,7 @@ def _end_with_parent() -> None:
     if parent is None or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
-    if os.getppid() != parent.pid:  # it has ended before the call
+    if os.getppid() != parent.pid:  # the parent has ended before the call
         raise SystemExit(1)
 
 

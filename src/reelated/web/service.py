@@ -155,7 +155,7 @@ class Service:
         return False
 
     def _serve(self, version: Version) -> None:
-        """Load a version and call each method once, then serve it."""
+        """Load a version, call each method once, and serve it."""
         recommender = self.versions.load(version)
         keys = self.store.all_item_keys()
         items = np.full(max((key for key, _ in keys), default=0) + 1, -1, np.int32)
@@ -237,7 +237,7 @@ class Service:
         return self._map[1]
 
     def audience(self, item_id: Any, n: int, by: Any = None) -> Recommendations[UserRow]:
-        """Return the users with the highest scores for an item they have not rated, by scores that may be old."""
+        """Return the users with the highest (cached) scores for an item they have not rated."""
         served = self._current_knowing(item_id)
         about = self.store.about()
         with self._all_users_lock:

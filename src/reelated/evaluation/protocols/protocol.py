@@ -56,7 +56,7 @@ class ProtocolData:
         return hide(self.dataset, hidden[order], how, train, shown)
 
     def file(self, pattern: str, published: str) -> Path:
-        """Return the one file of the published split that matches a pattern, or say where it is published."""
+        """Return the only file of the published split that matches a pattern, or raise with its address."""
         source = Path(str(self.source))
         folder = source if self._split is None else Path(self._split)
         folder = folder if folder.is_dir() else folder.parent

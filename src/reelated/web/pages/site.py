@@ -102,7 +102,7 @@ class Site:
             self.service.current()  # refreshes the hidden items of `served`
         response = handler(self, PageRequest(request, session, *form))
         if operator:
-            response.headers["Cache-Control"] = "no-store"  # gone from the browser once the operator signs out
+            response.headers["Cache-Control"] = "no-store"  # nothing stays in the browser after the operator signs out
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response

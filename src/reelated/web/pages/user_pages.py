@@ -27,7 +27,7 @@ class GenreComparison(NamedTuple):
 
 
 def choose(site: Site, request: PageRequest) -> Response:
-    """Show the state of the service and a search for users, or redirect to the user with the id searched for."""
+    """Show the state of the service and a search for users; redirect to a user whose id was searched for."""
     user_id, status, found = request.query.get("user_id", "").strip(), 200, []
     if user_id:
         try:
