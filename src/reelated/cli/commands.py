@@ -59,7 +59,7 @@ from reelated.recommender import Recommender
 
 
 def plain_types(params: list[Any]) -> list[Any]:
-    """Leave the type out of the help of flags, and write that of a repeatable option like any other."""
+    """Show no type in the help of flags, and the type of a repeatable option like that of any other."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""
@@ -72,7 +72,6 @@ class PlainGroup(TyperGroup):
     """The group of all commands, with the same help as a command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters."""
         return plain_types(super().get_params(ctx))
 
 

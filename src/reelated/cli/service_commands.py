@@ -324,7 +324,6 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
 
 
 def register(app: Any, with_source: Any, with_json: Any) -> None:
-    """Register the commands of the service."""
     app.command("import", epilog="Example: reelated import sample")(with_source(import_))
     app.command(epilog="Example: reelated export my-data")(export)
     group = typer.Typer(no_args_is_help=True)
