@@ -14,7 +14,6 @@ from reelated._kernels.blocked_gram import (
     SimilarityInputs,
     add_dense_products,
     add_sparse_products,
-    count_user_blocks,
     dense_widths,
     fill_dense_block,
     list_user_blocks,
@@ -22,7 +21,6 @@ from reelated._kernels.blocked_gram import (
     sort_rows,
 )
 from reelated._kernels.bpmf import (
-    PosteriorSamples,
     bpmf_contributions,
     bpmf_items,
     bpmf_pairs,
@@ -34,15 +32,13 @@ from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
 from reelated._kernels.kernel import on_compile
 from reelated._kernels.local_ridge import GramMatrix, local_ridge_rows
+from reelated._kernels.posterior import PosteriorSamples
 from reelated._kernels.ridge import count_common, gram_rows, truncate_rows
 from reelated._kernels.scoring import (
     Contributions,
     ItemGraph,
     ScoreParams,
     contributions,
-    empty_sums,
-    scatter_sums,
-    score_from_sums,
     score_pairs,
     score_row,
     score_users,
@@ -50,7 +46,7 @@ from reelated._kernels.scoring import (
 )
 from reelated._kernels.simd import LANES
 from reelated._kernels.similarity import SimilarityFormula, similarity_rows
-from reelated._kernels.topk import NeighborBuffers, merge_buffers, top_k_by_abs, top_n, top_n_per_segment
+from reelated._kernels.topk import NeighborBuffers, merge_buffers, top_n, top_n_per_segment
 
 __all__ = [
     "CHUNK_USERS",
@@ -82,11 +78,9 @@ __all__ = [
     "check_csr",
     "contributions",
     "count_common",
-    "count_user_blocks",
     "cross_products",
     "csr_to_csc",
     "dense_widths",
-    "empty_sums",
     "fill_dense_block",
     "finalize",
     "find_pairs",
@@ -96,8 +90,6 @@ __all__ = [
     "merge_buffers",
     "on_compile",
     "sample_rows",
-    "scatter_sums",
-    "score_from_sums",
     "score_pairs",
     "score_row",
     "score_users",
@@ -105,7 +97,6 @@ __all__ = [
     "similarity_rows",
     "sort_rows",
     "squared_error",
-    "top_k_by_abs",
     "top_n",
     "top_n_per_segment",
     "topn_groups",
