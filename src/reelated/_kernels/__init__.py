@@ -1,8 +1,7 @@
 """Numba kernels: arrays in, arrays out; no knowledge of ids or titles, no validation.
 
 Every kernel is serial and releases the GIL; `parallel` runs slices of rows in parallel. A slice owns its rows and its
-workspace, so results are bit-for-bit equal on any number of threads. Numba's cache does not notice a change in an
-imported file, so a change in any file of this package drops all of it.
+workspace, so results are bit-for-bit equal on any number of threads. A change in any file drops all cached code.
 """
 
 from reelated._kernels.batch_topn import TopNOutput, topn_groups
