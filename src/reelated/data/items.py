@@ -1,4 +1,4 @@
-"""Tables of items of any origin: display titles, years, lists of genres and dates."""
+"""Tables of items of any origin: display titles, years, lists of genres, dates and pictures."""
 
 import ast
 import html
@@ -12,7 +12,14 @@ import polars as pl
 
 from reelated.data.titles import has_year, move_article, split_title
 from reelated.errors import InputError, plural, shorten
-from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, check_attributes, match_columns
+from reelated.ratings.columns import (
+    ITEM_ALIASES,
+    RATING_ALIASES,
+    Aliases,
+    check_attributes,
+    image_addresses,
+    match_columns,
+)
 from reelated.ratings.times import as_seconds
 
 # placeholders for an unknown genre, which are no genres to filter by
@@ -34,6 +41,10 @@ def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     if "genres" in table.columns:
         genres, notes = _parse_genres(table["genres"])
         table = table.with_columns(genres)
+    if "image" in table.columns:
+        images, n_ignored = image_addresses(table["image"])
+        table = table.with_columns(images)
+        notes += [f"ignored {plural(n_ignored, 'picture')} without an address of https://"] * bool(n_ignored)
     return _parse_dates(_parse_titles(table)), notes
 
 

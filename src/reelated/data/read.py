@@ -333,7 +333,7 @@ def read_items(
     Returns
     -------
     polars.DataFrame
-        `item_id title year genres` (list), and where known `release_date`, `imdb_id`, `tmdb_id`, by ascending id.
+        `item_id title year genres` (list), and where known `release_date imdb_id tmdb_id image`, by ascending id.
 
     Raises
     ------

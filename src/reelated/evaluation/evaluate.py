@@ -85,7 +85,7 @@ def evaluate(
     train, rule = splits[0].train, None
     if "liked" in groups.relevance:
         rule = scoring.liked_mask(splits[0].test.head(0), train.ratings, liked)[1]
-    return Evaluation(train.name, splits[0].how, target, rule, tuple(parts))
+    return Evaluation(train.name, splits[0].how, target, rule, tuple(parts), repr(recommender))
 
 
 def _check_cutoffs(n: Any) -> list[int]:

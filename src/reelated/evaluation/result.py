@@ -87,6 +87,8 @@ class Evaluation:
         The rule by which a rating counts as liked; None for events and where all ratings are equal.
     parts : tuple of SplitResult
         The values of every user (or item, where users are ranked), one part for each split.
+    settings : str
+        The recommender with its parameters, as Python writes it.
     """
 
     data: str
@@ -94,6 +96,7 @@ class Evaluation:
     target: str
     liked: str | None
     parts: tuple[SplitResult, ...]
+    settings: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:

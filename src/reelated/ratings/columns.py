@@ -72,7 +72,13 @@ ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     "release_date": ("releasedate", "released"),
     "imdb_id": ("imdbid", "imdb"),
     "tmdb_id": ("tmdbid", "tmdb"),
+    "image": (
+        "imageurl", "image", "imageurll", "imageurlm", "imgurl", "img", "posterurl", "poster", "coverurl", "cover",
+        "coverimage", "thumbnailurl", "thumbnail", "pictureurl", "picture",
+    ),
 }  # fmt: skip
+IMAGE_ADDRESS = r"^(?:https://|http://(?:127\.0\.0\.1|localhost)[:/])[!-~]+$"
+"""The addresses of pictures: over TLS, or on this machine."""
 USER_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (*RATING_ALIASES["user_id"], "id"),
     "age": ("age",),
@@ -147,8 +153,19 @@ def check_attributes(table: pl.DataFrame) -> None:
     for name, dtype in table.schema.items():
         scalar = dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
         dated = dtype in (pl.Date, pl.Datetime)
-        if not (scalar or dated or name.endswith("_id") or (name == "genres" and dtype == pl.List)):
+        if not (scalar or dated or name.endswith("_id") or name == "image" or (name == "genres" and dtype == pl.List)):
             raise InputError(f"{name} is a column of type {dtype}: expected text, numbers or dates.")
+
+
+def image_addresses(column: pl.Series) -> tuple[pl.Series, int]:
+    """Return the addresses in a column of pictures, the first of each list, and how many cells have no valid one."""
+    if column.dtype == pl.List(pl.String):
+        column = column.list.first()
+    if column.dtype != pl.String:
+        return pl.Series("image", [None] * len(column), dtype=pl.String), len(column) - column.null_count()
+    text = column.str.strip_chars()
+    kept = text.set(~text.str.contains(IMAGE_ADDRESS), None)
+    return kept.alias("image"), int((text.fill_null("") != "").sum()) - kept.count()
 
 
 def with_own_names(aliases: Aliases, columns: ColumnNames) -> dict[str, tuple[str, ...]]:

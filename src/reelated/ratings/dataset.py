@@ -27,6 +27,7 @@ from reelated.ratings.columns import (
     USER_ALIASES,
     ColumnNames,
     check_attributes,
+    image_addresses,
     match_columns,
     named,
 )
@@ -51,7 +52,7 @@ class Dataset:
         The ratings.
     items : polars.DataFrame
         One row per known item, rated or not, by ascending `item_id`: `item_id`, `title`, `year`, `genres` (list),
-        and where known `release_date`, `imdb_id`, `tmdb_id`.
+        and where known `release_date`, `imdb_id`, `tmdb_id`, `image` (an address).
     users : polars.DataFrame
         One row per known user: `user_id`, and where known `age`, `gender`, `occupation`, `zip_code`.
     tags : polars.DataFrame or None
@@ -319,6 +320,9 @@ def item_table(frame: FrameLike | None, item_ids: Ids) -> pl.DataFrame:
     table = _side_table(frame, "items", ITEM_ALIASES, item_ids)
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
+    if "image" in table.columns:
+        images, _ = image_addresses(table["image"])
+        table = table.drop("image") if images.null_count() == len(images) else table.with_columns(images)
     genres = table["genres"] if "genres" in table.columns else pl.Series("genres", [None] * len(table), dtype=pl.String)
     if genres.dtype == pl.String:
         genres = genres.str.split("|").list.eval(pl.element().filter(pl.element() != ""))

@@ -26,7 +26,7 @@ COLUMN_TYPES: dict[str, dict[str, Any]] = {
     },
     "items": {
         "item_key": pl.Int64, "item_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
-        "imdb_id": pl.String, "tmdb_id": pl.String, "hidden": pl.Boolean,
+        "imdb_id": pl.String, "tmdb_id": pl.String, "image": pl.String, "hidden": pl.Boolean,
     },
     "genres": {"item_key": pl.Int64, "position": pl.Int32, "genre": pl.String},
 }  # fmt: skip

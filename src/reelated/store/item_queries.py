@@ -1,12 +1,14 @@
 """`ItemQueries`: the catalogue of the store."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
+from reelated.ratings.columns import IMAGE_ADDRESS
 from reelated.ratings.dataset import NO_TITLE
 from reelated.store.connection import LOCK_TIMEOUT, MAX_PARAMETERS, PreparedStatement, select_in
 from reelated.store.ids import check_text, check_title, normalize_title
@@ -16,6 +18,7 @@ from reelated.store.schema import genres, items, ratings
 MAX_TITLE_LENGTH = 500
 MAX_GENRE_LENGTH = 100
 MAX_GENRES = 50
+MAX_IMAGE_LENGTH = 2000
 
 
 class StoredItem(NamedTuple):
@@ -29,6 +32,8 @@ class StoredItem(NamedTuple):
         Attributes in the catalogue; `year` may be None.
     n_ratings : int
         Number of users who rated the item.
+    image : str or None
+        Address of a picture.
     """
 
     item_id: Any
@@ -36,6 +41,7 @@ class StoredItem(NamedTuple):
     year: int | None
     genres: tuple[str, ...]
     n_ratings: int
+    image: str | None = None
 
 
 def hidden_statement(dialect: str) -> sa.Select[Any]:
@@ -56,6 +62,7 @@ class ItemQueries(InfoQueries):
         title: str | None = None,
         year: int | Literal["unchanged"] | None = "unchanged",
         genres: Iterable[str] | None = None,
+        image: str | None = "unchanged",
     ) -> bool:
         """Add an item, or change the given attributes of an existing one; return whether the item is new.
 
@@ -67,13 +74,10 @@ class ItemQueries(InfoQueries):
             Year of release; None removes the year.
         genres : iterable of str, optional
             All genres of the item.
+        image : str or None, default "unchanged"
+            Address of a picture, `https://…`; None removes it.
         """
-        values: dict[str, Any] = {}
-        if title is not None:
-            values["title"] = check_title(title, MAX_TITLE_LENGTH)
-            values["title_normalized"] = normalize_title(title)
-        if year != "unchanged":
-            values["year"] = check_year(year)
+        values = _checked_columns(title, year, image)
         checked_genres = None if genres is None else check_genres(genres)
         with self._writing() as connection:
             self._ensure_meta(connection)
@@ -175,6 +179,23 @@ class ItemQueries(InfoQueries):
             found = {item.item_id: item for item in self._as_items(connection, statement)}
         return [found[item_id] for text in texts if (item_id := self.as_id("item", text)) in found]
 
+    def images_of(self, item_ids: Iterable[Any]) -> dict[Any, str]:
+        """Return the addresses of the pictures of items, as far as there are any.
+
+        Parameters
+        ----------
+        item_ids : iterable of int or str
+            Ids of the items.
+
+        Returns
+        -------
+        dict
+        """
+        texts = [self._id_text("item", item_id) for item_id in item_ids]
+        query = sa.select(items.c.item_id, items.c.image).where(items.c.item_id.in_(texts), items.c.image.is_not(None))
+        with self._reading() as connection:
+            return {self.as_id("item", text): image for text, image in connection.execute(query)}
+
     def set_hidden(self, item_id: Any, hidden: bool) -> None:
         """Hide an item or show it again; its ratings are kept.
 
@@ -243,14 +264,14 @@ class ItemQueries(InfoQueries):
         count_query = sa.select(ratings.c.item_key, sa.func.count()).where(ratings.c.item_key.in_(keys))
         counts: dict[int, int] = dict(connection.execute(count_query.group_by(ratings.c.item_key)).all())
         return [
-            StoredItem(self.as_id("item", text), title, year, tuple(genres_of[key]), counts.get(key, 0))
-            for key, text, title, year in rows
+            StoredItem(self.as_id("item", text), title, year, tuple(genres_of[key]), counts.get(key, 0), image)
+            for key, text, title, year, image in rows
         ]
 
 
 _KEYS = sa.select(items.c.item_id, items.c.item_key)
-_COLUMNS = (items.c.item_key, items.c.item_id, items.c.title, items.c.year)
-_OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id")
+_COLUMNS = (items.c.item_key, items.c.item_id, items.c.title, items.c.year, items.c.image)
+_OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id", "image")
 
 
 def as_list(dialect: str, column: Any) -> Any:
@@ -273,6 +294,28 @@ def check_genres(names: Iterable[str]) -> list[str]:
     if len(distinct) > MAX_GENRES:
         raise InputError(f"genres: got {len(distinct)} of them, expected {MAX_GENRES} at the most.")
     return [check_text("genres", name, MAX_GENRE_LENGTH) for name in distinct]
+
+
+def _checked_columns(title: str | None, year: Any, image: str | None) -> dict[str, Any]:
+    """Return the columns of an item that change, or raise if one is invalid."""
+    values: dict[str, Any] = {}
+    if title is not None:
+        values |= {"title": check_title(title, MAX_TITLE_LENGTH), "title_normalized": normalize_title(title)}
+    if year != "unchanged":
+        values["year"] = check_year(year)
+    if image != "unchanged":
+        values["image"] = check_image(image)
+    return values
+
+
+def check_image(address: str | None) -> str | None:
+    """Return the address of a picture or None, or raise."""
+    if address is not None and not (len(address) <= MAX_IMAGE_LENGTH and re.match(IMAGE_ADDRESS, address)):
+        expected = (
+            f"expected an address that begins with https:// and has up to {MAX_IMAGE_LENGTH} characters, or None."
+        )
+        raise InputError(expected, parameter="image", value=address)
+    return address
 
 
 def check_year(year: Any) -> int | None:

@@ -35,6 +35,7 @@ def show(site: Site, request: PageRequest) -> Response:
         request,
         "item",
         item=item,
+        image=site.images_of([item_id]).get(item_id),
         profile=profile,
         bars=histogram(counts, site.store.scale),
         mean=sum(rating * count for rating, count in counts.items()) / max(sum(counts.values()), 1),

@@ -38,6 +38,7 @@ def start(site: Site, request: PageRequest) -> Response:
         request,
         "start",
         tiles=[rec.catalogue_.row(item) for item in shown],
+        images=site.images_of(rec.item_ids[item] for item in shown),
         colors=genre_groups(rec.catalogue_)[shown].tolist(),
         enough=ENOUGH,
         examples=examples(rec),

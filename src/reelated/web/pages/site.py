@@ -1,6 +1,6 @@
 """`Site`: sessions, form checks and rendering shared by all pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -77,7 +77,7 @@ class Site:
         self.options = options
         self.work = work
         self.sessions = Sessions(service.store, options.api_key)
-        self.renderer = Renderer()
+        self.renderer = Renderer(options.image_origin)
         self.paths: set[str] = set()
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route("/static/{version}/{name}", self._static, response_model=None)
@@ -106,6 +106,13 @@ class Site:
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response
+
+    def images_of(self, item_ids: Iterable[Any]) -> dict[Any, str]:
+        """Return the addresses of the pictures that the content security policy allows."""
+        if (origin := self.options.image_origin) is None:
+            return {}
+        images = self.store.images_of(item_ids)
+        return {item_id: image for item_id, image in images.items() if image.lower().startswith(f"{origin.lower()}/")}
 
     def render(self, request: PageRequest, template: str, status: int = 200, **context: Any) -> Response:
         noun = self.service.noun
