@@ -88,7 +88,7 @@ def _protocol(name: str, data: str, size: tuple[int, int, int], source: str, *pu
         data=data,
         size=size,
         definition=(
-            "The published training and test parts, which hold only users and items. Lists of 20 items, without the "
+            "The published training and test parts, which contain only users and items. Lists of 20 items, without the "
             "user's training items, for all users of the test part. Recall is divided by the number of hidden items; "
             "nDCG is binary, its ideal cut at 20."
         ),
