@@ -454,7 +454,7 @@ def evaluate(
 def tune(
     source: Source,
     options: Options,
-    goal: Annotated[Goal | None, typer.Option("--for", help="Optimise lists (liked or any) or predicted ratings (rating).")] = None,
+    goal: Annotated[Goal | None, typer.Option("--for", help="liked and any: lists; rating: predictions.")] = None,
     model: Annotated[TunedModel | None, typer.Option(help="The model to tune.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time budget in minutes.")] = 5.0,
     trials: Annotated[int | None, typer.Option(min=1, metavar="<int>", help="Maximum number of trials.")] = None,
