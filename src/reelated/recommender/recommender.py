@@ -96,7 +96,7 @@ class Recommender(Estimator):
     verb_ : str
         What users did with the items, such as "bought"; empty if they rated, or if it is not known.
     notes_ : tuple of str
-        What reading the data changed.
+        Changes made by reading the data.
 
     Examples
     --------

@@ -166,12 +166,12 @@ class UserQueries(ItemQueries):
             connection.execute(self._rating_upsert, parameters)
 
     def rate_many(self, rows: Iterable[tuple[Any, Any, float] | tuple[Any, Any, float, int | None]]) -> int:
-        """Store many ratings, all or none, and return their number; of several by one user of one item the last counts.
+        """Store many ratings, all or none, and return their number; the last of repeated ratings counts.
 
         Parameters
         ----------
         rows : iterable of (user id, item id, rating) or (user id, item id, rating, timestamp)
-            New users are added. Without a time, or with None, the rating is of now.
+            New users are added. Without a time, or with None, the current time is used.
         """
         last_rating: dict[tuple[str, str], dict[str, Any]] = {}
         item_ids: dict[str, Any] = {}
