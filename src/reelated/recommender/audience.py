@@ -12,9 +12,9 @@ from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import AudienceBy, Engine, Floats
 from reelated.recommender.rows import UserRow, known
 
-MEAN_SHARE = 0.4
+MEAN_SHARE = 0.5
 """The share of a user's mean score that is subtracted, so that the most active users do not lead every list."""
-MEAN_WEIGHT = 0.5
+MEAN_WEIGHT = 0.25
 """What a predicted star above the user's mean adds to the logarithm of the adjusted score."""
 CANDIDATES = 10
 """Candidates by score for each user of a list by adjusted score."""

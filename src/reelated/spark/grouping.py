@@ -43,6 +43,11 @@ class GroupedRatings(NamedTuple):
         """Number of items."""
         return len(self.items.ids)
 
+    @property
+    def mean_ratings(self) -> float:
+        """Mean number of ratings of a user."""
+        return self.n_ratings / max(self.n_users, 1)
+
 
 @dataclass(frozen=True)
 class RankItems:
