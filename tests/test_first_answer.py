@@ -36,21 +36,8 @@ FIRST_ANSWER = [
     "count_user_blocks", "cross_products", "csr_to_csc", "fill_dense_block", "gram_rows", "list_user_blocks",
     "select_neighbors", "squared_error",
 ]  # fmt: skip
-ALLOWED = {
-    "float32",
-    "float64",
-    "int32",
-    "int64",
-    "uint32",
-    "uint64",
-    "inf",
-    "nan",
-    "isfinite",
-    "isnan",
-    "log",
-    "rint",
-    "sqrt",
-}
+ALLOWED = {"float32", "float64", "int32", "int64", "uint32", "uint64", "inf", "nan"}
+SLOW_TO_COMPILE = {"min", "max", "sum", "round"}  # numba writes them in Python, and compiles that too
 
 
 def run(script, **settings):
@@ -123,6 +110,8 @@ def test_a_kernel_calls_no_numpy_routine_and_raises_nothing(kernel):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np"
     }
     assert named <= ALLOWED
+    assert not {node.id for node in ast.walk(body) if isinstance(node, ast.Name)} & SLOW_TO_COMPILE
+    assert not [node for node in ast.walk(body) if isinstance(node, ast.Pow)]
     assert not [
         node for node in ast.walk(body) if isinstance(node, (ast.Raise, ast.Assert, ast.JoinedStr, ast.ListComp))
     ]

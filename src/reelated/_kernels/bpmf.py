@@ -115,7 +115,7 @@ def batched_cholesky(L):
             if c < a:
                 multiply_lanes(L, cell, L, (c * D + c) * LANES)
         for lane in range(LANES):  # inverted: the triangular solves then multiply instead of dividing
-            L[a, a, lane] = 1.0 / np.sqrt(L[a, a, lane])
+            L[a, a, lane] = 1.0 / math.sqrt(L[a, a, lane])
 
 
 @njit_nogil
@@ -146,7 +146,8 @@ def flat_index(samples, i, g):
 @njit_nogil
 def n_used_lanes(samples, g):
     """Return the number of samples in group `g`, padding excluded."""
-    return min(LANES, samples.n_samples - g * LANES)
+    n_left = samples.n_samples - g * LANES
+    return n_left if n_left < LANES else LANES
 
 
 @njit_nogil
@@ -162,13 +163,14 @@ def load_factors(samples, g, i, q):
 @njit_nogil
 def log_count(samples, n):
     """Return the factor of `activity_slope` for `n` ratings: log n, clipped to the range seen in the fit."""
-    return np.log(min(max(n, samples.min_ratings), samples.max_ratings))
+    n = n if n > samples.min_ratings else samples.min_ratings
+    return math.log(n if n < samples.max_ratings else samples.max_ratings)
 
 
 @njit_nogil
 def inverse_sqrt(n):
     """Return 1 / √n, the factor of `implicit_sum`; 0 without ratings."""
-    return 1.0 / np.sqrt(n) if n > 0.5 else 0.0
+    return 1.0 / math.sqrt(n) if n > 0.5 else 0.0
 
 
 @njit_nogil
@@ -187,7 +189,7 @@ def add_ratings(samples, g, indices, data, state):
     D, R = len(state.mean), len(state.sums)
     state.sums[:] = 0.0
     for first in range(0, len(indices), BATCH):
-        n = min(BATCH, len(indices) - first)
+        n = BATCH if first + BATCH < len(indices) else len(indices) - first
         for k in range(n):
             load_rating(samples, g, np.int64(indices[first + k]), data[first + k], state.batch, k)
         for a in range(0, D + 1, TILE_ROWS):

@@ -33,7 +33,7 @@ _compile_listeners: list[Callable[[], None]] = []
 
 
 class Deferred:
-    """What kernels name and numba makes: only when a kernel is compiled, because importing numba takes long."""
+    """A part of a kernel that numba makes only when the kernel is compiled, because importing numba takes long."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.made = cache(make)
@@ -47,7 +47,7 @@ class Kernel(Deferred):
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(lambda: _compiling().dispatcher(function))
+        super().__init__(lambda: _compiling().function_type(function))
         self.py_func, self.name = function, f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.entries: dict[tuple[Any, ...], tuple[Callable[..., bytes], Callable[[bytes], Any]]] = {}
 
@@ -71,7 +71,7 @@ class Kernel(Deferred):
         for listener in _compile_listeners:
             listener()
         code = _compiling().object_code(self, kinds)
-        if not _compiling().config.USING_SVML:  # Intel's library, which a process without numba has not loaded
+        if not _compiling().SVML:
             code_cache.save(self.name, kinds, code)
         return load_code(code)
 
@@ -83,7 +83,7 @@ def njit_nogil(function: Callable[..., Any]) -> Kernel:
 
 def operation(define: Callable[..., Any]) -> Deferred:
     """Make an operation for kernels of a function that writes its code for LLVM (numba's `intrinsic`)."""
-    return Deferred(lambda: import_module("numba.extending").intrinsic(define))
+    return Deferred(lambda: _compiling().function_type(define, True))
 
 
 class Lazy:

@@ -10,10 +10,9 @@ import scipy.sparse as sp
 def degree_factors(
     degrees: npt.NDArray[np.integer[Any]], exponent: float, mean: float | None = None
 ) -> npt.NDArray[np.float64]:
-    """Return ``(n / n̄) ** −exponent`` for degrees `n`, with `n̄` the mean of those above 0; a degree of 0 counts as 1.
+    """Return ``(n / n̄) ** −exponent``: relative degrees, so that the same `l2` fits; a degree of 0 counts as 1.
 
-    Relative degrees keep the unit of the regularisation: a power of the degrees themselves would need another `l2`.
-    `mean` is the mean of all users where only some of the rows are here.
+    `n̄` is the mean of the degrees above 0, or `mean` where only some of the users are here.
     """
     if mean is None:
         rated = degrees[degrees > 0]
