@@ -210,10 +210,10 @@ class Recommender(Estimator):
     def engine(self) -> Engine:
         """The numeric engine: indices instead of ids, arrays instead of rows."""
         if (ratings := self.ratings_) is None:
-            return Engine(self.models_, None)
+            return Engine(self.models_, None, self.catalogue_.counts)
         recency = weights_of(self, ratings)
         values, weights = model_values(ratings.matrix.data, self.scale_, self.feedback_, recency)
-        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights))
+        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights), self.catalogue_.counts)
 
     @property
     def is_events(self) -> bool:
