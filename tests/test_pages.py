@@ -124,12 +124,12 @@ def test_a_form_without_a_valid_token_or_from_another_site_is_refused(visitor, g
 @pytest.mark.parametrize(
     ("form", "status", "said"),
     [
-        ({"item_id": "4711", "rating": "5"}, 404, "no such item"),
-        ({"item_id": "x", "rating": "5"}, 404, "whole numbers"),
+        ({"item_id": "4711", "rating": "5"}, 404, "There is no movie with the id 4711."),
+        ({"item_id": "x", "rating": "5"}, 404, "There is no movie with the id &#39;x&#39;."),
         ({"item_id": "50", "rating": "11"}, 422, "from 1 to 5"),
         ({"item_id": "50", "rating": "nan"}, 422, "finite"),
         ({"item_id": "50", "rating": "many"}, 422, "expected a number"),
-        ({"rating": "5"}, 404, "whole numbers"),
+        ({"rating": "5"}, 404, "There is no movie with the id &#39;&#39;."),
     ],
 )
 def test_an_invalid_rating_gets_an_error_page_and_changes_nothing(visitor, form, status, said):
@@ -282,6 +282,27 @@ def test_operators_see_the_state_and_can_request_a_refit(guarded, monkeypatch):
     assert requests == [1]
     monkeypatch.setattr(guarded.state.service.versions, "is_refitting", lambda: True)
     assert "A refit is running" in client.get("/users").text
+
+
+def test_operators_can_serve_an_earlier_version_but_none_of_erased_users(guarded):
+    service = guarded.state.service
+    first = service.versions.current()
+    second = service.versions.add(service.served.recommender, first)
+    client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
+    client.get("/")
+    assert send(client, "/serve-version", version=first.number).url.path == "/sign-in"
+    send(client, "/sign-in", key=KEY)
+    page = " ".join(client.get("/users").text.split())
+    assert f'name="version" value="{first.number}"' in page
+    assert f'name="version" value="{second.number}"' not in page  # it is served already
+    for number in ("77", "", "x", second.number):
+        assert send(client, "/serve-version", version=number).status_code == 422
+    assert send(client, "/serve-version", version=first.number).url.path == "/users"
+    assert service.versions.current().number == first.number
+    service.store.rate(70_003, 50, 5)
+    service.store.forget(70_003)
+    assert 'name="version"' not in client.get("/users").text
+    assert send(client, "/serve-version", version=second.number).status_code == 422
 
 
 def test_a_user_page_agrees_with_the_api(visitor):

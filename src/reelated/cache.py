@@ -28,10 +28,6 @@ def cache_folder() -> Path:
     It is the user's cache folder, or the one that the environment variable `REELATED_CACHE` names. A new folder is
     readable by the user only.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     InputError

@@ -36,8 +36,8 @@ def add_dense_block(accumulator, low, high, dense, values):
     """Add the products of the dense block for the items from `low`, a multiple of eight, to `high`."""
     width = accumulator.sums.shape[1]
     for c in range(len(dense.widths)):
-        n_groups = dense.widths[c] // LANES
-        for group in range(low // LANES, min((high + LANES - 1) // LANES, n_groups)):
+        n_groups, end = dense.widths[c] // LANES, (high + LANES - 1) // LANES
+        for group in range(low // LANES, end if end < n_groups else n_groups):
             own = dense.starts[c] + group * CHUNK_USERS * LANES
             for partner in range(n_groups):
                 start = (group * LANES - accumulator.low) * width + partner * LANES

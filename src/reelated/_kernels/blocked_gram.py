@@ -29,7 +29,7 @@ from reelated._kernels.simd import (
     mask_candidates,
 )
 from reelated._kernels.similarity import SimilarityFormula, apply_shrinkage, cosine, pearson
-from reelated._kernels.topk import compact, kth_largest, push
+from reelated._kernels.topk import compact, kth_largest, push, raise_threshold
 
 CHUNK_USERS = 256
 """Users in a dense chunk: eight items of it fill a quarter of the L1 cache."""
@@ -92,7 +92,8 @@ def _write_dense_widths(rows, max_size, widths, additions):
     widest, left, n_users = len(additions) * LANES, max_size, len(rows.indptr) - 1
     for c in range(len(widths)):
         additions[:] = 0
-        for u in range(c * CHUNK_USERS, min(n_users, (c + 1) * CHUNK_USERS)):
+        end = (c + 1) * CHUNK_USERS
+        for u in range(c * CHUNK_USERS, end if end < n_users else n_users):
             for p in range(rows.indptr[u], rows.indptr[u + 1]):
                 additions[rows.indices[p] // LANES] += p - rows.indptr[u]
         saving, best = 0.0, 0.0
@@ -113,7 +114,8 @@ def fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths):
 
     `prefix_lengths` receives the number of ratings of each row in the block.
     """
-    for u in range(start * CHUNK_USERS, min(stop * CHUNK_USERS, len(rows.indptr) - 1)):
+    n_users, end = len(rows.indptr) - 1, stop * CHUNK_USERS
+    for u in range(start * CHUNK_USERS, end if end < n_users else n_users):
         c, k = u // CHUNK_USERS, u % CHUNK_USERS
         bit = np.uint64(1) << np.uint64(k % 64)
         p = rows.indptr[u]
@@ -125,28 +127,30 @@ def fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths):
         prefix_lengths[u] = p - rows.indptr[u]
 
 
+def list_user_blocks(rows, prefix_lengths, block_of):
+    """Return the (user, block) index: where each block begins in it, the users, and the offsets in their rows.
+
+    A user is listed in each block with items of the user after the dense block.
+    """
+    starts, nothing = np.zeros(int(block_of[-1]) + 2, np.int64), np.empty(0, np.int32)
+    _list_user_blocks(rows, prefix_lengths, block_of, starts[1:], nothing, nothing)
+    np.cumsum(starts, out=starts)
+    users, offsets = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+    _list_user_blocks(rows, prefix_lengths, block_of, starts[:-1].copy(), users, offsets)
+    return starts, users, offsets
+
+
 @njit_nogil
-def count_user_blocks(rows, prefix_lengths, block_of, starts):
-    """Count into `starts[b + 1]` the users with items of block `b` after the dense block."""
+def _list_user_blocks(rows, prefix_lengths, block_of, ends, users, offsets):
+    """Write each block's users and offsets from `ends[block]` on, which moves; only count if there is no place."""
     for u in range(len(rows.indptr) - 1):
         last = -1
         for p in range(rows.indptr[u] + prefix_lengths[u], rows.indptr[u + 1]):
             block = block_of[rows.indices[p]]
             if block != last:
-                starts[block + 1] += 1
-                last = block
-
-
-@njit_nogil
-def list_user_blocks(rows, prefix_lengths, block_of, fill, users, offsets):
-    """Write for each block, from `fill[b]` on, its users and the offset in their rows where its items begin."""
-    for u in range(len(rows.indptr) - 1):
-        last = -1
-        for p in range(rows.indptr[u] + prefix_lengths[u], rows.indptr[u + 1]):
-            block = block_of[rows.indices[p]]
-            if block != last:
-                users[fill[block]], offsets[fill[block]] = u, p - rows.indptr[u]
-                fill[block] += 1
+                if len(users):
+                    users[ends[block]], offsets[ends[block]] = u, p - rows.indptr[u]
+                ends[block] += 1
                 last = block
 
 
@@ -158,10 +162,10 @@ def add_dense_products(block, dense, left, right, sums, counts):
     """Add the products of a block's items with more popular ones within the dense block."""
     first, width = block.low // LANES, block.high
     for c in range(len(dense.widths)):
-        end = min(dense.widths[c], block.high) // LANES
+        end = (dense.widths[c] if dense.widths[c] < block.high else block.high) // LANES
         for partner in range(end):
             other = dense.starts[c] + partner * CHUNK_USERS * LANES
-            for group in range(max(first, partner), end):
+            for group in range(first if first > partner else partner, end):
                 own = dense.starts[c] + group * CHUNK_USERS * LANES
                 start = ((group - first) * width + partner) * LANES
                 add_tile(sums, start, width, left, own, right, other, CHUNK_USERS)
@@ -207,7 +211,7 @@ def select_neighbors(block, sums, counts, moments, inputs, buffers):
             guess = np.uint64(float32_to_bits(buffers.thresholds[i - 1]))
             bits = kth_largest(sums[row : row + end], buffers.n_neighbors, slack, guess, infinity)
             threshold = bits_to_float32(np.uint32(bits))
-            buffers.thresholds[i] = max(buffers.thresholds[i], threshold)
+            raise_threshold(buffers, i, threshold)
         for group in range(0, end, LANES):
             chosen = mask_candidates(sums, row + group, threshold, buffers.thresholds, group)
             full = False
@@ -235,7 +239,7 @@ def sums_to_similarities(i, row, sums, counts, moments, inputs):
     """Turn the sums of item `i`, from position `row` on, into similarities; return how many are not 0."""
     n_nonzero = np.int32(0)
     for start in range(row, row + i, SCAN_CHUNK):
-        stop = min(start + SCAN_CHUNK, row + i)
+        stop = start + SCAN_CHUNK if start + SCAN_CHUNK < row + i else row + i
         dots, common, any_common = sums[start:stop], counts[start:stop], np.int32(0)
         for p in range(len(common)):
             any_common |= common[p]

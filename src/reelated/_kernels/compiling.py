@@ -1,47 +1,166 @@
-"""Compile kernels with numba into object code that LLVM alone can load.
+"""Compile kernels into object code that LLVM alone can load: numba types and lowers them, LLVM runs once for each.
 
 The code has one entry, a C function of a block of eight-byte words: the numbers that `kinds_of` collects. An array is
 the address of its Python object, behind whose header NumPy keeps the pointers to the data, the shape and the strides.
 """
 
 import struct
+from functools import cache
 from itertools import count
 
 import numpy as np
-from llvmlite import ir
-from numba import config, from_dtype, njit, types
+from llvmlite import binding, ir
+from numba import config, from_dtype, types
+from numba.core import typed_passes, untyped_passes
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
+from numba.core.compiler_machinery import PassManager
+from numba.core.cpu import CPUContext
+from numba.core.typing import Context
+from numba.core.typing.templates import AbstractTemplate
 from numba.extending import typeof_impl
 from numba.np.arrayobj import populate_array
 
-from reelated._kernels import packaged_code
+from reelated._kernels import elements, packaged_code
 from reelated._kernels.kernel import Deferred
 
 HEADER = object.__basicsize__
 POINTER = struct.calcsize("P")
 DATA, SHAPE, STRIDES = HEADER, HEADER + 2 * POINTER, HEADER + 3 * POINTER
 """Offsets of the fields of a NumPy array (`PyArrayObject_fields`)."""
+SVML = config.USING_SVML
+"""Whether LLVM calls Intel's library, which a process without numba has not loaded."""
 WORD = ir.IntType(64)
 SCALARS = {int: types.int64, float: types.float64, bool: types.boolean, type(None): types.none}
+PASSES = (
+    untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing,
+    untyped_passes.DeadBranchPrune, untyped_passes.GenericRewrites, untyped_passes.ReconstructSSA,
+    typed_passes.NopythonTypeInference, typed_passes.PreLowerStripPhis, typed_passes.NativeLowering,
+    typed_passes.NoPythonBackend,
+)  # fmt: skip
+"""The passes of numba that kernels need, a third of all: they hold no closures, array expressions or references."""
+
+
+class Library(JITCodeLibrary):
+    """The code of a kernel with that of all kernels it calls; only the whole is optimised, once, for an entry."""
+
+    def add_llvm_module(self, ll_module):
+        """Add code as it is."""
+        self._final_module.link_in(ll_module)
+
+    def finalize(self):
+        """Add the code of the kernels that this one calls."""
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalized = True
+
+    def object_code(self):
+        """Optimise and return machine code."""
+        self.finalize()
+        tuning = binding.create_pipeline_tuning_options(speed_level=3)
+        tuning.loop_vectorization = True
+        machine = self.codegen._tm
+        builder = binding.create_pass_builder(machine, tuning)
+        builder.getModulePassManager().run(self._final_module, builder)
+        return machine.emit_object(self._final_module)
+
+
+class Pipeline(CompilerBase):
+    """The path from Python to a library."""
+
+    def define_pipelines(self):
+        """Return the passes."""
+        self.state.library = Library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        passes = PassManager("kernel")
+        for each in PASSES:
+            passes.add_pass(each)
+        passes.finalize()
+        return [passes]
+
+
+class Typing(Context):
+    """numba's rules for types, applied once for each function and types of arguments."""
+
+    def __init__(self):
+        super().__init__()
+        self._resolved = {}
+
+    def resolve_function_type(self, func, args, kws):
+        """Return the signature of a call, which has no arguments by keyword."""
+        if isinstance(func, str):  # a use of a constant index, which may be a slice: no key
+            return super().resolve_function_type(func, args, kws)
+        if (signature := self._resolved.get((func, args))) is None:
+            signature = self._resolved[func, args] = super().resolve_function_type(func, args, kws)
+        return signature
+
+
+class Target(CPUContext):
+    """numba's code for the operations of kernels, without its slowest look-ups."""
+
+    def init(self):
+        """Keep the sizes of types, for each of which LLVM parses a module."""
+        super().init()
+        self.get_abi_sizeof = cache(self.get_abi_sizeof)
+
+    def load_additional_registries(self):
+        """Prefer the kernels' own code for the elements of arrays."""
+        super().load_additional_registries()
+        self.install_registry(elements.registry)
+
+    def get_function(self, fn, sig, _firstcall=True):
+        """Return the code of a function; where there is none for `__array__`, which arrays lack, do not look again."""
+        return super().get_function(fn, sig, _firstcall and fn != "__array__")
+
+
+class Call(AbstractTemplate):
+    """A call of a kernel, whose types numba learns by compiling it."""
+
+    def generic(self, args, _):
+        """Return the types of arguments and result."""
+        return compiled(self.key, args).signature
+
+
+class Operate(AbstractTemplate):
+    """A use of an operation."""
+
+    def generic(self, args, _):
+        """Return the types of arguments and result."""
+        signature, generate = self.key(self.context, *args)
+        target().insert_func_defn([(generate, self.key, signature.args)])
+        return signature
 
 
 @typeof_impl.register(Deferred)
 def _typeof(deferred, _):
     """Let kernels name other kernels, and operations."""
-    made = deferred.made()
-    cpu_target.typing_context.refresh()
-    return cpu_target.typing_context.resolve_value_type(made)
+    return deferred.made()
 
 
-def dispatcher(function):
-    """Return numba's form of a kernel; a division has no exception (by 0: infinite or NaN)."""
-    # the kernels have no interpreted form: NUMBA_DISABLE_JIT, for debugging other code, does not apply to them
-    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
-    try:
-        return njit(error_model="numpy", _nrt=False, no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
-    finally:
-        config.DISABLE_JIT = disabled
+@cache
+def target():
+    """Return numba's context for kernels."""
+    return Target(Typing())
+
+
+def function_type(function, is_operation=False):
+    """Return numba's type of a kernel or an operation."""
+    template = Operate if is_operation else Call
+    return types.Function(type(function.__name__, (template,), {"key": staticmethod(function)}))
+
+
+@cache
+def compiled(function, arguments):
+    """Return what numba makes of a kernel for some types of arguments."""
+    flags = Flags()
+    flags.error_model = "numpy"  # a division has no exception (by 0: infinite or NaN)
+    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    context = target()
+    result = compile_extra(
+        context.typing_context, context, function, arguments, None, flags, {}, pipeline_class=Pipeline
+    )
+    context.insert_user_function(function, result.fndesc, [result.library])
+    return result
 
 
 def numba_type(kind):
@@ -59,32 +178,27 @@ def numba_type(kind):
 @global_compiler_lock
 def object_code(kernel, kinds):
     """Compile a kernel for some kinds of arguments; return what it returns, the symbol of its entry and the code."""
-    compiled, arguments = kernel.made(), tuple(map(numba_type, kinds))
-    compiled.compile(arguments)
-    overload, symbol = compiled.overloads[arguments], f"reelated.{packaged_code.member(kernel.name, kinds)}"
-    context = overload.target_context
-    library = context.codegen().create_library(symbol)
-    library.enable_object_caching()
+    inner, symbol = compiled(kernel.py_func, tuple(map(numba_type, kinds))), packaged_code.member(kernel.name, kinds)
+    context, symbol = inner.target_context, f"reelated.{symbol}"
+    library = Library(context.codegen(), symbol)
     module = library.create_ir_module(symbol)
     with context.push_code_library(library):
-        result = _write_entry(context, module, symbol, overload)
+        result = _write_entry(context, module, symbol, inner)
     library.add_ir_module(module)
-    library.add_linking_library(overload.library)
-    library.finalize()
-    _, _, (code, _) = library.serialize_using_object_code()
-    return b"\n".join((result.encode(), symbol.encode(), code))
+    library.add_linking_library(inner.library)
+    return b"\n".join((result.encode(), symbol.encode(), library.object_code()))
 
 
-def _write_entry(context, module, symbol, overload):
+def _write_entry(context, module, symbol, inner):
     """Write the entry, which loads the arguments and calls the kernel; return the name of the type that it returns."""
-    returned, arguments = overload.signature.return_type, overload.signature.args
+    returned, arguments = inner.signature.return_type, inner.signature.args
     wide = returned if returned in (types.none, types.float64, types.uint64) else types.int64
     kind = ir.VoidType() if wide == types.none else context.get_value_type(wide)
     entry = ir.Function(module, ir.FunctionType(kind, [WORD.as_pointer()]), symbol)
     builder, words, native = (
         ir.IRBuilder(entry.append_basic_block()),
         count(),
-        context.declare_function(module, overload.fndesc),
+        context.declare_function(module, inner.fndesc),
     )
     values = [_load(context, builder, entry.args[0], words, each) for each in arguments]
     _, value = context.call_conv.call_function(builder, native, returned, arguments, values)

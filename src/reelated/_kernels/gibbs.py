@@ -6,6 +6,7 @@ rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and its mean 
 `A x = Λ m + α Σ q_j (r_j − offset_j)`.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ def cholesky(A, L):
             rest = A[a, c]
             for e in range(c):
                 rest -= L[a, e] * L[c, e]
-            L[a, c] = np.sqrt(rest) if a == c else rest / L[c, c]
+            L[a, c] = math.sqrt(rest) if a == c else rest / L[c, c]
 
 
 @njit_nogil

@@ -33,7 +33,7 @@ _compile_listeners: list[Callable[[], None]] = []
 
 
 class Deferred:
-    """What kernels name and numba makes: only when a kernel is compiled, because importing numba takes long."""
+    """A part of a kernel that numba makes only when the kernel is compiled, because importing numba takes long."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.made = cache(make)
@@ -42,12 +42,11 @@ class Deferred:
 class Kernel(Deferred):
     """A function of arrays, NumPy scalars, numbers, None and tuples of these; it returns a number or None.
 
-    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. Without reference
-    counts, inner loops are faster and compile in a fraction of the time.
+    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. No index is negative.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(lambda: _compiling().dispatcher(function))
+        super().__init__(lambda: _compiling().function_type(function))
         self.py_func, self.name = function, f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.entries: dict[tuple[Any, ...], tuple[Callable[..., bytes], Callable[[bytes], Any]]] = {}
 
@@ -71,7 +70,7 @@ class Kernel(Deferred):
         for listener in _compile_listeners:
             listener()
         code = _compiling().object_code(self, kinds)
-        if not _compiling().config.USING_SVML:  # Intel's library, which a process without numba has not loaded
+        if not _compiling().SVML:
             code_cache.save(self.name, kinds, code)
         return load_code(code)
 
@@ -83,7 +82,7 @@ def njit_nogil(function: Callable[..., Any]) -> Kernel:
 
 def operation(define: Callable[..., Any]) -> Deferred:
     """Make an operation for kernels of a function that writes its code for LLVM (numba's `intrinsic`)."""
-    return Deferred(lambda: import_module("numba.extending").intrinsic(define))
+    return Deferred(lambda: _compiling().function_type(define, True))
 
 
 class Lazy:
@@ -97,7 +96,7 @@ class Lazy:
 
 
 def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
-    """Return what the machine code depends on, and append the numbers that it takes: an array by its address."""
+    """Return the types that the machine code depends on, and append its arguments as numbers (arrays by address)."""
     kinds: list[Any] = []
     for arg in args:
         cls = type(arg)

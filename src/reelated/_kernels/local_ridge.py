@@ -186,7 +186,7 @@ def dense_system(items, gram, n, matrix):
 
     `n` is their number, rounded up to a multiple of eight; the rest is 0.
     """
-    for p in range(max(n - LANES, 0) * n, n * n):  # the rows with the padding
+    for p in range((n - LANES) * n if n else 0, n * n):  # the rows with the padding
         matrix[p] = 0
     for a in range(len(items)):
         row, block = gram[items[a]], a // LANES * LANES
@@ -198,7 +198,7 @@ def dense_system(items, gram, n, matrix):
 
 @njit_nogil
 def sparse_system(items, gram, position, n, matrix):
-    """Write the same from a sparse Gram matrix, whose rows hold only their largest off-diagonal entries.
+    """Write the system from a sparse Gram matrix, whose rows hold only their largest off-diagonal entries.
 
     An entry counts if either row holds it.
     """

@@ -46,11 +46,12 @@ def _truncate_rows(start, stop, indptr, weights, max_weights, chosen, sizes, len
         total, kept, n = 0.0, 0.0, indptr[r + 1] - indptr[r]
         for c in range(n):
             chosen[c] = indptr[r] + c
-            total += np.float64(weights[chosen[c]]) ** 2
+            weight = np.float64(weights[chosen[c]])
+            total += weight * weight
         for c in range(keep_top_k(weights, chosen, n, max_weights, sizes)):
-            weight = weights[chosen[c]]
+            weight = np.float64(weights[chosen[c]])
             if weight != 0:
-                kept += np.float64(weight) ** 2
+                kept += weight * weight
                 positions[filled] = chosen[c]
                 filled += 1
                 lengths[r - start] += 1

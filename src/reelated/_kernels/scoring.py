@@ -9,7 +9,7 @@ import numpy as np
 
 from reelated._kernels.csr import CSR
 from reelated._kernels.kernel import njit_nogil
-from reelated._kernels.simd import LANES, lowest_bit, mask_above, set_zero
+from reelated._kernels.simd import LANES, lowest_bit, mask_above, rint, set_zero
 from reelated._kernels.topk import insert_sorted, keep_top_k, write_top_n
 
 # numerator = values @ S.T;  weight = rated @ abs(S).T;  n_used = rated @ (S != 0).T
@@ -113,12 +113,12 @@ def score_from_sums(numerator, weight, n_used, offset, params):
     """Return the score for sums; NaN if it is undefined."""
     if not params.rating:
         return numerator if n_used > 0 else np.nan
-    if (weight == 0 and not params.fallback) or np.isnan(offset):
+    if (weight == 0 and not params.fallback) or offset != offset:
         return np.nan
     value = offset
     if weight > 0:
         value += numerator / (weight + params.prior) if params.average else numerator
-    return np.rint(value * 1e6) / 1e6  # sums of the same ratings in another order must tie
+    return rint(value * 1e6) / 1e6  # sums of the same ratings in another order must tie
 
 
 @njit_nogil

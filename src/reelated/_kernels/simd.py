@@ -199,6 +199,17 @@ def bits_to_float32(_, bits):
 
 
 @operation
+def rint(_, number):
+    """Round to the nearest integer, halves to the even one."""
+
+    def generate(_, builder, signature, args):
+        kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.rint.f64"), args)
+
+    return types.float64(types.float64), generate
+
+
+@operation
 def lowest_bit(_, word):
     """Return the start of the lowest set bit of a 64-bit word, which must not be 0."""
 

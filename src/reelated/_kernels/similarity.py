@@ -8,6 +8,7 @@ Cost: Σ_u n_u² scattered additions. The row-wise method needs memory for one r
 common rater cost nothing: the method for very many items, and for keeping all neighbours.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -52,8 +53,9 @@ def pearson(dot, common, moments, damping):
     if variance_x <= ROUNDING * common * xx or variance_y <= ROUNDING * common * yy:
         return 0.0
     # numerator and denominator are both multiplied by `common`, which saves the divisions
-    denominator = np.sqrt(variance_x) * np.sqrt(variance_y) + common * damping
-    return min(max((common * np.float64(dot) - x * y) / denominator, -1.0), 1.0)
+    denominator = math.sqrt(variance_x) * math.sqrt(variance_y) + common * damping
+    value = (common * np.float64(dot) - x * y) / denominator
+    return -1.0 if value < -1 else 1.0 if value > 1 else value
 
 
 @njit_nogil

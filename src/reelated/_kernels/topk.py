@@ -9,12 +9,6 @@ from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, bits_to_float32, count_reaching, float32_to_bits
 
 
-def top_k_by_abs(values, k):
-    """Return, ascending, the positions of the `k` largest absolute values; ties go to the lower position."""
-    positions = np.arange(len(values))
-    return positions[: keep_top_k(values, positions, len(values), k, np.empty_like(values))]
-
-
 @njit_nogil
 def keep_top_k(values, positions, n, k, work):
     """Keep the `k` of ``positions[:n]`` with the largest absolute values, in their order; return how many.
@@ -39,7 +33,7 @@ def keep_top_k(values, positions, n, k, work):
 
 @njit_nogil
 def kth_smallest(values, n, k):
-    """Return what ``np.sort(values[:n])[k]`` is, by Hoare's quickselect; the values are reordered."""
+    """Return ``np.sort(values[:n])[k]`` by Hoare's quickselect; the values are reordered."""
     # np.partition(values[:n], k)[k], which takes seconds to compile
     low, high = 0, n - 1
     while low < high:
@@ -73,7 +67,7 @@ def write_top_n(scores, n, heap, descending):
     """Write what `top_n` returns, with a workspace for `n` positions; return how many."""
     filled = np.int64(0)  # the root of the heap is the lowest of the n best so far
     for i in range(len(scores) if n else 0):
-        if np.isnan(scores[i]) or (filled == n and scores[i] <= scores[heap[0]]):
+        if scores[i] != scores[i] or (filled == n and scores[i] <= scores[heap[0]]):
             continue
         if filled == n:
             _sift_down(scores, heap, filled, i)
@@ -125,7 +119,8 @@ def top_n_per_segment(indptr, values, n):
 def _write_top_n_per_segment(indptr, values, n, ends, positions, sorted_values):
     for k in range(len(indptr) - 1):
         begin, length = ends[k], np.int64(0)
-        listed = positions[begin : begin + min(n, indptr[k + 1] - indptr[k])]
+        size = indptr[k + 1] - indptr[k]
+        listed = positions[begin : begin + (size if size < n else n)]
         descending = sorted_values[begin : begin + len(listed)]
         for p in range(indptr[k], indptr[k + 1]):
             if len(listed) and (length < len(listed) or values[p] > descending[length - 1]):
@@ -145,7 +140,7 @@ def insert_sorted(items, scores, length, item, score):
         position -= 1
     if position < len(items):
         items[position], scores[position] = item, score
-    return min(length + 1, len(items))
+    return length + 1 if length < len(items) else length
 
 
 class NeighborBuffers(NamedTuple):
@@ -212,7 +207,14 @@ def compact(buffers, row, n_free):
         buffers.keys[begin:end], buffers.common[begin:end], buffers.n_neighbors, buffers.thresholds[row]
     )
     buffers.filled[row] = buffers.n_neighbors
-    buffers.thresholds[row] = max(buffers.thresholds[row], abs(key_value(least)))
+    raise_threshold(buffers, row, abs(key_value(least)))
+
+
+@njit_nogil
+def raise_threshold(buffers, row, threshold):
+    """Raise the threshold of `row`, unless another thread has raised it further."""
+    if threshold > buffers.thresholds[row]:
+        buffers.thresholds[row] = threshold
 
 
 @njit_nogil
@@ -244,8 +246,9 @@ def kth_largest(numbers, k, slack, guess, largest):
             if reached <= k + slack:
                 break
         half = (high - low) >> np.uint64(1)
-        middle = high - min(step, half) if low == 0 else low + (half if high < largest else min(step, half))
-        step = min(step + step, largest >> np.uint64(1))
+        stride = step if step < half else half
+        middle = high - stride if low == 0 else low + (half if high < largest else stride)
+        step = step + step if step < largest >> np.uint64(2) else largest >> np.uint64(1)
     return low
 
 

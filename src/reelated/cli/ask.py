@@ -53,9 +53,9 @@ def recommend(
     why: Annotated[bool, typer.Option("--why", help="Show the contributions to each score.")] = False,
     form: Form = "table",
 ) -> None:
-    """Recommend items to a user, a new user or several users, or users for an item.
+    """Recommend items to users, or users for an item.
 
-    For several users: --users 1,2,3, or a file with one id a line or a column user_id.
+    Several users: --users 1,2,3, or a file with one id in each line or a column user_id.
     """
     filters = as_filters(rec, genres, years, exclude)
     if users is not None:
@@ -92,7 +92,10 @@ def audience(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """List the users with the highest scores for an item they have not rated."""
+    """List the best users for an item.
+
+    Only users who have not rated the item are listed.
+    """
     if len(item) == 1:
         return _audience(rec, item[0], n, by, form)
     item_ids = [find_item(rec, text) for text in item]
@@ -119,7 +122,7 @@ def similar(
     exclude: Exclude = None,
     form: Form = "table",
 ) -> None:
-    """List the items most similar to an item, with the number of users who rated both."""
+    """List the items most similar to an item."""
     print_answers(rec.similar(find_item(rec, item), n=n, **as_filters(rec, genres, years, exclude)), form)
 
 
@@ -135,7 +138,7 @@ def predict(
     pairs: Annotated[str | None, typer.Option(help="A table of pairs of user_id and item_id.")] = None,
     form: Form = "table",
 ) -> None:
-    """Predict the rating that a user or a new user would give an item, or those of a table of pairs."""
+    """Predict the rating of an item, or those of a table of pairs."""
     if (item is None) == (pairs is None):
         raise typer.BadParameter(f"got {'neither' if item is None else 'both'}: expected --item or --pairs.")
     if pairs is not None:
@@ -157,7 +160,7 @@ def explain(
     by: By = None,
     form: Form = "table",
 ) -> None:
-    """Explain the score or the predicted rating of an item for a user or a new user."""
+    """Show the parts of a score or of a predicted rating."""
     print_why(rec.explain(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)
 
 
@@ -172,7 +175,7 @@ def _user_or_ratings(
 @with_recommender()
 def find(
     rec: "Recommender",
-    text: Annotated[str, typer.Argument(help="A title or a part of one; typos are tolerated.")],
+    text: Annotated[str, typer.Argument(help="A title or a part of one; typos are tolerated.", metavar="TEXT")],
     n: N = 10,
     form: Form = "table",
 ) -> None:

@@ -44,7 +44,7 @@ __all__ = ["app", "ask", "service_commands"]
 
 @command("Start", "reelated demo")
 def demo() -> None:
-    """Show the main features on the bundled sample."""
+    """Show the main commands on the bundled sample."""
     from reelated.cli.demo import run_demo
 
     run_demo()
@@ -52,7 +52,10 @@ def demo() -> None:
 
 @command("Start", "reelated sample my-sample")
 def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")]) -> None:
-    """Write the bundled sample in the layout of MovieLens 100K; its ratings are simulated."""
+    """Write the bundled sample to a folder.
+
+    The files have the layout of MovieLens 100K; the ratings are simulated.
+    """
     from reelated.data.sample import write_sample
 
     files = write_sample(folder)
@@ -62,12 +65,14 @@ def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.",
 
 @command("Start", "reelated fetch ml-100k")
 def fetch(
-    name: Annotated[str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m or ml-latest-small.")],
+    name: Annotated[
+        str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m or ml-latest-small.", metavar="NAME")
+    ],
     from_file: Annotated[
         Path | None, typer.Option("--from", help="Read this archive instead of downloading it.")
     ] = None,
 ) -> None:
-    """Download an edition of MovieLens from GroupLens into the cache."""
+    """Download an edition of MovieLens into the cache."""
     from reelated.data import fetch as fetch_edition
 
     path = fetch_edition(name, from_file=from_file, say=lambda line: console().print(line, markup=False))
@@ -82,7 +87,10 @@ def check(
     rejects: Rejects = None,
     form: Form = "table",
 ) -> None:
-    """Check ratings before a fit: list problems and how reading handles each."""
+    """List the problems of a table before a fit.
+
+    The report says how reading handles each problem.
+    """
     from reelated.cli.check_command import check_source, print_report, write_rejects
 
     report = check_source(source, options)
@@ -112,7 +120,7 @@ def map_(
     output: Annotated[Path, typer.Option("-o", "--output", callback=_check_map, help="An .svg file.")],
     color: Annotated[Color, typer.Option(help="Colour the dots by genres or decades.")] = "genres",
 ) -> None:
-    """Draw a map of all items to an SVG file; similar items are close together, and hovering shows a title."""
+    """Draw all items as an SVG picture, similar items close together."""
     from reelated.cli.map import write_map
 
     write_map(rec, output, color)
@@ -169,7 +177,7 @@ def evaluate(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
+    """Measure a model: hide ratings, fit to the rest, and compare."""
     from reelated.cli import calibration
     from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
 
@@ -185,14 +193,14 @@ def evaluate(
 def tune(
     source: Source,
     options: Options,
-    goal: Annotated[Goal | None, typer.Option("--for", help="Metric to optimise: any, liked or rating.")] = None,
+    goal: Annotated[Goal | None, typer.Option("--for", help="liked and any: lists; rating: predictions.")] = None,
     model: Annotated[TunedModel | None, typer.Option(help="The model to tune.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time budget in minutes.")] = 5.0,
     trials: Annotated[int | None, typer.Option(min=1, metavar="<int>", help="Maximum number of trials.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split and the search.")] = 0,
     form: Form = "table",
 ) -> None:
-    """Search hyperparameters on a part of the ratings, and print the code that uses the best."""
+    """Search settings on a part of the ratings, and print the best."""
     from reelated.cli.tune import print_tuning, tune_source
 
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
@@ -214,7 +222,10 @@ def fit(
     ] = True,
     engine: Engine = None,
 ) -> None:
-    """Fit a model and save it as a folder that every other command takes as SOURCE."""
+    """Fit a model and save it as a folder.
+
+    Every other command accepts the folder as SOURCE.
+    """
     from reelated.cli.sources import plan_source
 
     if engine is not None and (plan or output is not None):
@@ -264,7 +275,10 @@ def batch(
     engine: Engine = None,
     ratings: Annotated[str | None, typer.Option(help="With --engine: the table of ratings; SOURCE is a model.")] = None,
 ) -> None:
-    """Write the recommendations of all users to a file; an existing file is replaced."""
+    """Write the lists of all users to a file.
+
+    An existing file is replaced.
+    """
     from reelated.cli.progress import working
 
     if engine is not None:

@@ -13,7 +13,7 @@ PANELS = ("Start", "Ask", "Look", "Measure", "Save", "Serve")
 
 
 def _plain_types(params: list[Any]) -> list[Any]:
-    """Leave the type out of the help of flags, and write that of a repeatable option like any other."""
+    """Show no type in the help of flags, and the type of a repeatable option like that of any other."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""
@@ -26,7 +26,6 @@ class PlainGroup(TyperGroup):
     """The group of all commands, with the same help as a command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters."""
         return _plain_types(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -41,6 +40,10 @@ class StrictCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, whose types the help shows only where a value is needed."""
         return _plain_types(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line; Typer puts what is required into braces."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, and refuse repeated options."""

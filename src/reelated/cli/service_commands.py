@@ -40,6 +40,12 @@ RefitEvery = Annotated[
     float,
     typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."),
 ]
+ImageOrigin = Annotated[
+    str | None,
+    typer.Option(
+        envvar="REELATED_IMAGE_ORIGIN", metavar="URL", help="Show the pictures of items from this origin: https://…"
+    ),
+]
 WithVisitors = Annotated[
     bool,
     typer.Option(
@@ -77,9 +83,13 @@ def serve(
     refit_after: RefitAfter = 1000,
     refit_every: RefitEvery = 24,
     learn_from_visitors: WithVisitors = False,
+    image_origin: ImageOrigin = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
-    """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
+    """Serve the pages and the HTTP API.
+
+    Each rating is stored durably and counts in the next list.
+    """
     with ExitStack() as stack:
         with open_store(store) as opened:
             import logging.config
@@ -91,7 +101,12 @@ def serve(
             url = opened.url.render_as_string(hide_password=False)
             # these two have no command-line option
             environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
-            given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
+            given: dict[str, Any] = {
+                "host": host,
+                "proxy": proxy,
+                "image_origin": image_origin,
+                "refit_after": refit_after,
+            }
             given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
             options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
@@ -149,7 +164,10 @@ def import_(
     rejects: Rejects = None,
     items_only: Annotated[bool, typer.Option("--items-only", help="SOURCE is a table of items alone.")] = False,
 ) -> None:
-    """Import ratings and items into the store of the service; an interrupted import resumes where it stopped."""
+    """Import ratings and items into the store of the service.
+
+    An interrupted import resumes where it stopped.
+    """
     if items_only:
         return _import_items(source, options, store)
     if rejects is not None:
@@ -190,7 +208,7 @@ _NEGATIVE = {"ignore_unknown_options": True}  # so that a scale such as -10,10,1
 @_store.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=_NEGATIVE)
 def scale(
     scale: Annotated[
-        str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; omit it to show the scale.")
+        str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; omit it to show the scale.", metavar="SCALE")
     ] = None,
     store: StoreUrl = None,
 ) -> None:
@@ -208,7 +226,10 @@ def scale(
 def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")], store: StoreUrl = None
 ) -> None:
-    """Export the store as tables that every other command takes as SOURCE; import restores it exactly."""
+    """Export the store as tables; import restores it exactly.
+
+    Every other command accepts the tables as SOURCE.
+    """
     with open_store(store) as opened:
         export = opened.export()
     export.write(folder)
@@ -218,13 +239,16 @@ def export(
 
 @command("Serve", "reelated forget 300 301")
 def forget(
-    users: Annotated[list[str], typer.Argument(help="User ids.", metavar="USER...")],
+    users: Annotated[list[str], typer.Argument(help="User ids.", metavar="USER")],
     store: StoreUrl = None,
     models: Models = None,
     now: Annotated[bool, typer.Option("--refit", help="Refit now instead of leaving it to the service.")] = False,
     learn_from_visitors: AsBefore = None,
 ) -> None:
-    """Erase users and their ratings; the next refit removes every model fitted to their ratings."""
+    """Erase users and their ratings.
+
+    The next refit removes every model that was fitted to their ratings.
+    """
     with open_store(store) as opened:
         n_removed = opened.forget(*(opened.parse("user", user) for user in users))
         subject = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
@@ -259,7 +283,10 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
 
 @command("Serve", "reelated refit", "refit")
 def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: AsBefore = None) -> None:
-    """Refit the model to the store now; a running service serves the new model within seconds."""
+    """Fit a model to the store now.
+
+    A running service serves the model within seconds.
+    """
     with open_store(store) as opened:
         attempt = refit_now(opened, versions_of(opened, models), "Refitting", learn_from_visitors)
     if attempt is None:
@@ -279,7 +306,7 @@ def models(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """List the model versions of the service, or switch to one of them."""
+    """List the model versions of the service, or switch to one."""
     with open_store(store) as opened:
         versions = versions_of(opened, models)
         if use is not None:

@@ -25,23 +25,18 @@ INTERVAL_LEVEL = 0.8
 
 
 class WeightedRows(NamedTuple):
-    """Rows of ratings, and the factor of each rating in the score; None: all 1.
-
-    The number of ratings of a new user is no trait: the user has only begun.
-    """
+    """Rows of ratings, and the factor of each rating in the score; None: all 1."""
 
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
     are_new: bool = False
 
     def slice(self, start: int, stop: int) -> "WeightedRows":
-        """Return consecutive rows."""
         place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
         weights = None if self.weights is None else self.weights[place]
         return WeightedRows(self.matrix[start:stop], weights, self.are_new)
 
     def take(self, users: npt.NDArray[np.int64]) -> "WeightedRows":
-        """Return chosen rows."""
         if self.weights is None:
             return WeightedRows(self.matrix[users], None, self.are_new)
         begins, lengths = self.matrix.indptr[users], np.diff(self.matrix.indptr)[users]
@@ -50,16 +45,12 @@ class WeightedRows(NamedTuple):
 
 
 class Models(NamedTuple):
-    """The fitted models.
-
-    Without a ranker the predicted rating is the score; without a rater no rating is predicted.
-    """
+    """The fitted models; without a ranker the predicted rating is the score."""
 
     ranker: Ranker | None
     rater: Rater | None
 
     def of(self, by: str) -> Any:
-        """Return the model of a number."""
         return self.rater if by == "rating" or self.ranker is None else self.ranker
 
     def checked_by(self, by: Any, names: dict[str, str]) -> Any:
@@ -70,13 +61,12 @@ class Models(NamedTuple):
         return "rating" if self.ranker is None else by
 
     def for_rows(self, rows: WeightedRows) -> "Models":
-        """Return the models for these rows: a rater with a posterior has its own form for new users."""
+        """Return the models for these rows: a rater with a posterior has another prior for new users."""
         rater: Any = self.rater
         return self._replace(rater=rater.for_new_users) if rows.are_new and rater and rater.has_posterior else self
 
     @property
     def present(self) -> list[Any]:
-        """The models that there are."""
         return [model for model in self if model is not None]
 
     @property
@@ -93,7 +83,7 @@ class Models(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Both numbers of pairs, and the number of neighbours used for the one that was asked for."""
+    """Both numbers of pairs, and the number of neighbours used for the requested one."""
 
     scores: Floats
     ratings: Floats
@@ -102,38 +92,25 @@ class Numbers(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`.
-
-    Attributes
-    ----------
-    sorted_by : ndarray of float64
-        The number that rows are sorted by, a predicted rating before it is clipped; NaN for popular items.
-    scores, ratings : ndarray of float64
-        Both numbers; NaN where there is none.
-    n_neighbors_used : ndarray of int32
-        Rated items that `sorted_by` is computed from.
-    is_popular : ndarray of bool
-        Whether the item only fills up the list.
-    contributions : ItemContributions or None
-        The contributions to `sorted_by`, if they were asked for.
-    """
+    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`."""
 
     indptr: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
-    sorted_by: Floats
+    sorted_by: Floats  # a predicted rating before it is clipped; NaN for popular items
     scores: Floats
     ratings: Floats
     n_neighbors_used: npt.NDArray[np.int32]
-    is_popular: npt.NDArray[np.bool_]
+    is_popular: npt.NDArray[np.bool_]  # the item only fills up the list
     contributions: ItemContributions | None = None
 
 
 class Engine:
     """Computes lists, numbers and audiences from the models and, where it has them, the ratings of all users."""
 
-    def __init__(self, models: Models, everyone: WeightedRows | None) -> None:
+    def __init__(self, models: Models, everyone: WeightedRows | None, item_counts: npt.NDArray[np.int64]) -> None:
         self.models = models
         self.everyone = None if everyone is None else self.checked(everyone)
+        self.item_counts = item_counts  # ratings of each item at the fit
         self._columns: dict[str, sp.csc_array] = {}
 
     def answer(
@@ -146,10 +123,7 @@ class Engine:
         *,
         explain: bool = False,
     ) -> Batch:
-        """Return the best items of every row with their numbers.
-
-        `fill_from` (items, the most popular first) fills up short lists; `explain` adds the contributions, for one row.
-        """
+        """Return the best items of every row; `fill_from` fills up short lists."""
         scorer = self.scorer(rows, by)
         top = scorer.top(n, item_mask)
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
@@ -172,7 +146,7 @@ class Engine:
         return scorer
 
     def _both_numbers(self, rows: WeightedRows, users: Any, items: Any, number: Floats, by: By) -> tuple[Floats, ...]:
-        """Return scores, predicted ratings and these unclipped of pairs; `number` is the one that `by` names."""
+        """Return scores, predicted ratings and unclipped predicted ratings of pairs."""
         ranker, rater = self.models
         if rater is None:
             return number, (none := np.full(len(items), np.nan)), none
@@ -244,7 +218,6 @@ class Engine:
     # -------------------------------------------------------------------------------------------- all users
     @property
     def all_users(self) -> WeightedRows:
-        """The ratings of all users."""
         if self.everyone is None:
             raise no_users()
         return self.everyone

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from reelated.store.info import InfoQueries
-from reelated.store.schema import genres, ratings, users
+from reelated.store.schema import genres, items, ratings, users
+
+DAY = 86_400
 
 
 class GenreTaste(NamedTuple):
@@ -30,17 +32,7 @@ class RatingStats(InfoQueries):
     """Aggregate queries over the ratings."""
 
     def histogram(self, item_id: Any) -> dict[float, int]:
-        """Return how many users gave an item each rating, in ascending order of the rating.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        dict of float to int
-        """
+        """Return how many users gave an item each rating, in ascending order of the rating."""
         item_key = self._select_key("item", item_id).scalar_subquery()
         query = sa.select(ratings.c.rating, sa.func.count()).where(ratings.c.item_key == item_key)
         with self._reading() as connection:
@@ -48,17 +40,7 @@ class RatingStats(InfoQueries):
         return {float(rating): count for rating, count in rows}
 
     def mean_rating_by_genre(self, user_id: Any = None) -> list[GenreTaste]:
-        """Return number and mean of ratings by genre, the genre with most ratings first.
-
-        Parameters
-        ----------
-        user_id : int or str, optional
-            Id of the user; by default all users.
-
-        Returns
-        -------
-        list of GenreTaste
-        """
+        """Return number and mean of the ratings by genre, the most rated first; by default those of all users."""
         count = sa.func.count()
         query = sa.select(genres.c.genre, count, sa.func.avg(ratings.c.rating)).select_from(
             genres.join(ratings, genres.c.item_key == ratings.c.item_key)
@@ -69,34 +51,53 @@ class RatingStats(InfoQueries):
             rows = connection.execute(query.group_by(genres.c.genre).order_by(count.desc(), genres.c.genre)).all()
         return [GenreTaste(genre, n_ratings, float(mean)) for genre, n_ratings, mean in rows]
 
-    def most_active(self, n: int = 10) -> list[tuple[Any, int]]:
-        """Return the users with most ratings, and how many each has.
+    def ratings_per_day(self, until: int, days: int = 14) -> list[tuple[int, int]]:
+        """Return the last days, as seconds since 1970, and how many of the current ratings are of each (UTC).
 
         Parameters
         ----------
-        n : int, default 10
-            Number of users.
+        until : int
+            A time on the last day, in seconds since 1970.
+        days : int, default 14
+            Number of days.
 
         Returns
         -------
-        list of (int or str, int)
+        list of (int, int)
         """
+        last, day = until // DAY, ratings.c.rated_at // sa.literal_column(str(DAY), sa.BigInteger)
+        query = sa.select(day, sa.func.count()).where(ratings.c.rated_at >= (last - days + 1) * DAY).group_by(day)
+        with self._reading() as connection:
+            counts = {int(number): count for number, count in connection.execute(query)}
+        return [(number * DAY, counts.get(number, 0)) for number in range(last - days + 1, last + 1)]
+
+    def items_by_ratings(self, n: int = 5, *, fewest: bool = False) -> list[tuple[Any, str, int]]:
+        """Return the items with most or fewest ratings: id, title and number of ratings; hidden items are excluded.
+
+        Parameters
+        ----------
+        n : int, default 5
+            Number of items.
+        fewest : bool, default False
+            Whether to begin with those that have fewest ratings.
+
+        Returns
+        -------
+        list of (int or str, str, int)
+        """
+        count = sa.func.count(ratings.c.user_key)
+        query = sa.select(items.c.item_id, items.c.title, count).select_from(items.outerjoin(ratings))
+        order = count if fewest else count.desc()
+        query = query.where(~items.c.hidden).group_by(items.c.item_key).order_by(order, items.c.item_key).limit(n)
+        with self._reading() as connection:
+            return [(self.as_id("item", text), title, number) for text, title, number in connection.execute(query)]
+
+    def most_active(self, n: int = 10) -> list[tuple[Any, int]]:
+        """Return the users with most ratings, and how many each has."""
         return self._users_by_ratings(n, sa.true(), at_least=1)
 
     def users_like(self, text: str, n: int = 10) -> list[tuple[Any, int]]:
-        """Return users whose id contains a text, and how many ratings each has, those with most ratings first.
-
-        Parameters
-        ----------
-        text : str
-            Part of an id.
-        n : int, default 10
-            Maximum number of users.
-
-        Returns
-        -------
-        list of (int or str, int)
-        """
+        """Return users whose id contains a text, and how many ratings each has; those with most ratings first."""
         return self._users_by_ratings(n, users.c.user_id.contains(text.replace("\0", "\ufffd"), autoescape=True))
 
     def _users_by_ratings(self, n: int, where: Any, at_least: int = 0) -> list[tuple[Any, int]]:
