@@ -2,7 +2,7 @@
 
 Needs Chromium and the extra `test`; the folder is build/screenshots unless another is named. Each page is taken in
 light, dark and forced colours, at a desk, on a phone and on a large screen; those with stars also with half stars and
-for a catalogue of ids alone. `--docs` makes the four anew that docs/ shows.
+for a catalogue of ids alone. `--docs` takes only the four that docs/ shows, and puts them there.
 """
 
 import io
@@ -63,9 +63,10 @@ def main() -> None:
         halves = half_stars.write(Path(place) / "data")
         (ids := Path(place) / "ids").mkdir()
         shutil.copy(halves / "ratings.csv", ids)
-        for data, prefix in (("sample", ""), (halves, "half-"), (ids, "ids-")):
+        docs = "--docs" in sys.argv
+        for data, prefix in (("sample", ""), (halves, "half-"), (ids, "ids-"))[: 2 if docs else 3]:
             with served(str(data), f"sqlite:///{place}/{prefix}store.db") as address:
-                take(address, folder, prefix, docs="--docs" in sys.argv)
+                take(address, folder, prefix, docs=docs)
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
@@ -91,13 +92,15 @@ def take(address: str, folder: Path, prefix: str, *, docs: bool) -> None:
         browser = playwright.chromium.launch(executable_path=program, **how)
         for scheme, colors in SCHEMES.items():
             for size, (width, height) in SIZES.items():
+                if docs and (scheme, size) not in SHOWN.values():
+                    continue
                 context = browser.new_context(base_url=address, viewport={"width": width, "height": height}, **colors)
                 page = context.new_page()
                 page.goto("/")
                 page.screenshot(path=folder / f"{prefix}newcomer-{scheme}-{size}.png")
                 rate(page, HALVED if prefix else GIVEN)
                 for name, path in PAGES.items():
-                    if prefix and name not in OTHERS:
+                    if (prefix and name not in OTHERS) or (docs and SHOWN.get(prefix + name) != (scheme, size)):
                         continue
                     page.goto(path, wait_until="networkidle")
                     if name == "list":

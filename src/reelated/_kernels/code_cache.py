@@ -1,4 +1,4 @@
-"""Object code of kernels on the disk: from the wheel, else a file for each kernel, kinds of arguments and processor.
+"""Object code on the disk: from the wheel, or a file for each kernel, types of arguments and processor.
 
 A checksum in front finds damaged machine code, which would crash the process. What cannot be read or written is
 compiled again.
@@ -19,7 +19,7 @@ Loaded = TypeVar("Loaded")
 
 
 def load(kernel: str, kinds: tuple[Any, ...], use: Callable[[bytes], Loaded]) -> Loaded | None:
-    """Return what `use` makes of the code of a kernel; None if there is none, or it is damaged."""
+    """Load the code of a kernel by `use`; return None if there is none, or it is damaged."""
     if (packaged := packaged_code.load(kernel, kinds)) is not None:
         return use(packaged)
     for folder in folders():
@@ -80,7 +80,7 @@ def _source_tag() -> str:
 
 @cache
 def drop_stale(folder: Path) -> None:
-    """Delete code compiled from other sources, of which there would be ever more."""
+    """Delete code compiled from other versions of the kernels."""
     with suppress(OSError):
         for path in folder.iterdir():
             if path.suffix in (".nbi", ".nbc", ".part") and f".{_source_tag()}." not in path.name:

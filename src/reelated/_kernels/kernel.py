@@ -33,7 +33,7 @@ _compile_listeners: list[Callable[[], None]] = []
 
 
 class Deferred:
-    """What kernels name and numba makes: only when a kernel is compiled, because importing numba takes long."""
+    """A part of a kernel that numba makes only when the kernel is compiled, because importing numba takes long."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.made = cache(make)
@@ -42,8 +42,7 @@ class Deferred:
 class Kernel(Deferred):
     """A function of arrays, NumPy scalars, numbers, None and tuples of these; it returns a number or None.
 
-    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. Without reference
-    counts, inner loops are faster and compile in a fraction of the time.
+    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. No index is negative.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -97,7 +96,7 @@ class Lazy:
 
 
 def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
-    """Return what the machine code depends on, and append the numbers that it takes: an array by its address."""
+    """Return the types that the machine code depends on, and append its arguments as numbers (arrays by address)."""
     kinds: list[Any] = []
     for arg in args:
         cls = type(arg)

@@ -9,12 +9,6 @@ from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, bits_to_float32, count_reaching, float32_to_bits
 
 
-def top_k_by_abs(values, k):
-    """Return, ascending, the positions of the `k` largest absolute values; ties go to the lower position."""
-    positions = np.arange(len(values))
-    return positions[: keep_top_k(values, positions, len(values), k, np.empty_like(values))]
-
-
 @njit_nogil
 def keep_top_k(values, positions, n, k, work):
     """Keep the `k` of ``positions[:n]`` with the largest absolute values, in their order; return how many.
@@ -39,7 +33,7 @@ def keep_top_k(values, positions, n, k, work):
 
 @njit_nogil
 def kth_smallest(values, n, k):
-    """Return what ``np.sort(values[:n])[k]`` is, by Hoare's quickselect; the values are reordered."""
+    """Return ``np.sort(values[:n])[k]`` by Hoare's quickselect; the values are reordered."""
     # np.partition(values[:n], k)[k], which takes seconds to compile
     low, high = 0, n - 1
     while low < high:

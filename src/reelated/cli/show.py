@@ -44,7 +44,6 @@ def console() -> Console:
 
 
 def print_json(rows: list[dict[str, Any]]) -> None:
-    """Print one JSON array."""
     # An encoding other than UTF gets ASCII escapes: a replaced character would change the data.
     escaped = "utf" not in (sys.stdout.encoding or "").lower()
     sys.stdout.write(json.dumps(rows, ensure_ascii=escaped, indent=1, allow_nan=False) + "\n")
@@ -192,7 +191,6 @@ def _id(value: Any) -> str:
 
 
 def _item_columns(rows: Recommendations[Any]) -> list[TableColumn]:
-    """Return the leading columns of every list of items."""
     return [
         TableColumn("", [str(row.rank) for row in rows]),
         TableColumn("id", [_id(row.item_id) for row in rows]),

@@ -19,7 +19,7 @@ _TRAILING_ARTICLE = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES}
 
 
 def split_title(catalogue_title: str) -> tuple[str, int | None]:
-    """Return the display title and the year of a catalogue title; of several years, the first.
+    """Return the display title and the year of a catalogue title; if it has several years, the first.
 
     Examples
     --------
@@ -46,7 +46,6 @@ def has_year(catalogue_title: str) -> bool:
 
 
 def _move_article(match: re.Match[str]) -> str:
-    """Move the article to the front."""
     opening, prefix, title, article = match.groups()
     space = "" if article.endswith("'") else " "
     after = " " if match.end() < len(match.string) and match.string[match.end()] == "(" else ""

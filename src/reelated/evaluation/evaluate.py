@@ -56,10 +56,6 @@ def evaluate(
     progress : callable, optional
         Called with the completed share, from 0 to 1.
 
-    Returns
-    -------
-    Evaluation
-
     Raises
     ------
     InputError
@@ -108,7 +104,7 @@ class _MetricGroups(NamedTuple):
 
     @classmethod
     def of(cls, recommender: Recommender, splits: Sequence[Split]) -> "_MetricGroups":
-        """Skip liked items and rating errors for events and equal ratings, and rating errors without a rater."""
+        """Leave out liked items and errors for events and equal ratings, and errors without a rater."""
         if all(split.train.ratings.has_no_scale for split in splits):
             return cls(RELEVANCE[:1], False)
         return cls(RELEVANCE, recommender.rater is not None)

@@ -49,10 +49,6 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
     protocol : Protocol, optional
         The protocol that they were measured with; the report adds its published figures.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     InputError
@@ -79,7 +75,6 @@ def check_report(path: Path) -> Path:
 
 
 def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) -> str:
-    """Render the report as HTML."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

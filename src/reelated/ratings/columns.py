@@ -24,7 +24,7 @@ _ENDINGS = ("id", "no", "nr", "num", "number", "idx", "index", "key", "code")
 
 
 def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the usual names of the id of a thing, such as `movieid` and `movienr`."""
+    """Return the usual names of an id column, such as `movieid` and `movienr`."""
     return tuple(noun + ending for ending in _ENDINGS for noun in nouns)
 
 
@@ -109,10 +109,7 @@ def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames
 def named(
     frame: pl.DataFrame, aliases: Aliases, columns: ColumnNames = None, required: tuple[str, ...] = ()
 ) -> pl.DataFrame:
-    """Select and rename columns given in `columns` (our name → the table's) or known by an alias (in `plain` spelling).
-
-    In `columns`, None means that there is no such column. A missing `required` column raises `InputError`.
-    """
+    """Select and rename columns given in `columns` (our name → the table's; None: none) or known by an alias."""
     shown = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
     parameter = "columns" if "rating" in aliases else "item_columns"
     for ours, theirs in (columns or {}).items():
@@ -134,7 +131,7 @@ def named(
 
 
 def _hint(missing: list[str], free: list[str]) -> str:
-    """Return the columns that may be meant: the only one left, or those whose names contain the word."""
+    """Return candidates for a missing column: the only one left, or those whose names contain the word."""
     words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
     near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
     if missing == ["rating"] and len(free) == 1:
@@ -144,7 +141,6 @@ def _hint(missing: list[str], free: list[str]) -> str:
 
 
 def _remedy(missing: list[str], aliases: Aliases) -> str:
-    """Return the advice for missing columns."""
     if "title" in aliases:
         return Advice.NAME_ITEM_COLUMNS
     if "rating" not in aliases:

@@ -37,7 +37,7 @@ from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale, as_decimals
 
 NO_TITLE = "Item "
-"""The title of an item without one is this and its id; for text ids it is the id alone."""
+"""An item without a title is shown as this word and its id; for text ids, as the id alone."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
 
@@ -123,10 +123,6 @@ class Dataset:
         columns, scale, duplicates, invalid, name, noun, feedback, events
             As for `reelated.read`.
 
-        Returns
-        -------
-        Dataset
-
         Raises
         ------
         InputError
@@ -155,16 +151,12 @@ class Dataset:
         ----------
         tags : polars.DataFrame
             `user_id`, `item_id`, `tag`, `timestamp`.
-
-        Returns
-        -------
-        Dataset
         """
         return replace(self, tags=tags)
 
 
 class TableOptions(NamedTuple):
-    """The options of `Dataset.from_frames` on the rows of the table."""
+    """The options of `Dataset.from_frames` that apply to the rows of the table."""
 
     scale: tuple[float, float, float] | None = None
     duplicates: Duplicates = "last"
@@ -218,7 +210,7 @@ def _declared(ratings: Ratings, feedback: Feedback, scale: Scale | None) -> Rati
 
 
 def table_verb(names: Collection[str], columns: ColumnNames, table: pl.DataFrame) -> str:
-    """Return what users did, by the names of a table's columns and the types of its events; empty for ratings."""
+    """Return a verb for the users' actions, by the names of columns and the types of events; empty for ratings."""
     if "event" not in table.columns:
         return ""
     matched = match_columns(names, RATING_ALIASES, columns)

@@ -11,10 +11,11 @@ from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import AudienceBy, Engine, Floats
 from reelated.recommender.rows import UserRow, known
+from reelated.similarity import degree_factors
 
-MEAN_SHARE = 0.4
-"""The share of a user's mean score that is subtracted, so that the most active users do not lead every list."""
-MEAN_WEIGHT = 0.5
+USUAL_SHARE = 0.7
+"""Share of a user's usual score that is subtracted, so that the most active users do not lead every list."""
+ABOVE_MEAN_WEIGHT = 0.25
 """What a predicted star above the user's mean adds to the logarithm of the adjusted score."""
 CANDIDATES = 10
 """Candidates by score for each user of a list by adjusted score."""
@@ -37,7 +38,6 @@ class Audience(NamedTuple):
         return Audience(*columns)
 
     def number(self, by: AudienceBy) -> Floats:
-        """Return the number that `by` names."""
         return {"adjusted_score": self.adjusted_score, "score": self.scores, "rating": self.unclipped}[by]
 
 
@@ -77,17 +77,14 @@ def audiences_table(
 
 
 def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
-    """Return the users among whom the `n` are, and the numbers that they were chosen by, descending.
-
-    By adjusted score these are the `CANDIDATES * n` users with the highest score less their usual; otherwise the `n`.
-    """
+    """Return the users among whom the best `n` are, and the numbers that they were chosen by, descending."""
     everyone = engine.all_users
-    usual = MEAN_SHARE * engine.mean_scores
+    usual = USUAL_SHARE * usual_scores(engine, item)
     if by == "adjusted_score":
         by_item = engine.columns("score")
         scores, _ = engine.models.of("score").score_users(everyone.matrix, item, by_item=by_item)
         beyond = scores - usual
-        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # they have rated it
+        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # users who have rated the item
         users = np.lexsort((np.arange(len(beyond)), -beyond))[: CANDIDATES * n]
         users = users[np.isfinite(beyond[users])]
     else:
@@ -102,22 +99,22 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
     return found, beyond[users] if by == "adjusted_score" else found.number(by)
 
 
-def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
-    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``; the factor divides a negative number.
+def usual_scores(engine: Engine, item: int) -> Floats:
+    """Return each user's mean score times the square root of the item's relative number of ratings."""
+    # the scores of rarely rated items are low for all users: the mean over all items would exceed most of them
+    return engine.mean_scores * degree_factors(engine.item_counts, -0.5)[item]
 
-    `beyond` is the score less the user's usual, `above_user_mean` the unclipped predicted rating less the user's mean.
-    """
-    exponent = MEAN_WEIGHT * np.nan_to_num(above_user_mean)
+
+def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
+    """Return ``beyond · e^(ABOVE_MEAN_WEIGHT · above_user_mean)``; `beyond` is the score minus the user's usual one."""
+    exponent = ABOVE_MEAN_WEIGHT * np.nan_to_num(above_user_mean)
     return beyond * np.exp(np.where(beyond < 0, -exponent, exponent))
 
 
 def assign_with_cap(
     audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None
 ) -> list[npt.NDArray[np.int64]]:
-    """Return for each audience the places kept: at most `n`, no user in more than `per_user` audiences.
-
-    Pairs are assigned in descending order of the number over all audiences.
-    """
+    """Return at most `n` places of each audience, the highest numbers first, with a user in at most `per_user`."""
     item = np.repeat(np.arange(len(audiences)), [len(audience.users) for audience in audiences])
     place = np.concatenate([np.arange(len(audience.users)) for audience in audiences])
     users, numbers = (
@@ -140,7 +137,7 @@ def audience_table(
     user_ids: Ids,
     catalogue: Catalogue,
 ) -> pl.DataFrame:
-    """Return the places kept of the audiences of several items as one table."""
+    """Return the audiences of several items, limited by `assign_with_cap`, as one table."""
     sizes = [len(places) for places in kept]
     item = np.repeat(np.array(items, np.int64), sizes)
     parts = [audience.take(places) for audience, places in zip(audiences, kept, strict=True)]

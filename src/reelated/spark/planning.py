@@ -29,7 +29,7 @@ from reelated.spark.tasks import small_batches
 SAMPLE_RATINGS = 1_000_000
 """Approximate number of ratings in the sample."""
 BIAS_SUMS = 12
-"""Sums over all items that the biases need: ten rounds, after the counts and the sums of ratings."""
+"""Number of sums over all items for the biases: counts, sums of ratings, and ten rounds."""
 RECORD_BYTES = 64
 """Bytes of a record in addition to its cell."""
 
@@ -126,10 +126,6 @@ def plan(
     task_memory : int or str, default "1GB"
         As for `fit`.
 
-    Returns
-    -------
-    FitPlan
-
     Raises
     ------
     InputError
@@ -157,7 +153,8 @@ def _model_cost(model: Any, rows: GroupedRatings, n_parts: int, memory: int) -> 
     transform: Transform
     if isinstance(model, EASE):
         model.scale_ = scale
-        transform, measure, n_sums = EaseValues(model), SimilarityParams(n_neighbors=model.n_candidates or 1), BIAS_SUMS
+        transform, n_sums = EaseValues(model, rows.mean_ratings), BIAS_SUMS
+        measure = SimilarityParams(n_neighbors=model.n_candidates or 1)
     else:
         _, transform = prepare_knn(rows, model, scale)
         measure, n_sums = model.similarity_params(), BIAS_SUMS if "residual" in model.similarity else 2

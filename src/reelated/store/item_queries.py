@@ -35,12 +35,10 @@ class ItemQueries(InfoQueries):
         genres: Iterable[str] | None = None,
         image: str | None = "unchanged",
     ) -> bool:
-        """Add an item, or change the given attributes of an existing one.
+        """Add an item, or change the given attributes of an existing one; return whether the item is new.
 
         Parameters
         ----------
-        item_id : int or str
-            Id of the item.
         title : str, optional
             Title without the year; required for a new item.
         year : int or None, default "unchanged"
@@ -49,16 +47,6 @@ class ItemQueries(InfoQueries):
             All genres of the item.
         image : str or None, default "unchanged"
             Address of a picture, `https://…`; None removes it.
-
-        Returns
-        -------
-        bool
-            Whether the item is new.
-
-        Raises
-        ------
-        InputError
-            The id, the title, the year, a genre or the image is invalid, or a new item has no title.
         """
         values = _checked_columns(title, year, image)
         checked_genres = None if genres is None else check_genres(genres)
@@ -97,7 +85,7 @@ class ItemQueries(InfoQueries):
             for row in rows
         ]
         new, stored = insert.excluded, items.c
-        # a title made from the id means that the data has none: the stored title stays
+        # a title made from the id means that the data has no title: the stored title remains
         placeholders = new.item_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + new.item_id
         is_placeholder = sa.or_(*(new.title == placeholder for placeholder in placeholders))
         merged: dict[str, Any] = {
@@ -112,7 +100,6 @@ class ItemQueries(InfoQueries):
         return keys
 
     def _write_genres(self, connection: sa.Connection, genres_of: Mapping[int, Iterable[str]]) -> None:
-        """Replace the genres of items."""
         keys = sorted(genres_of)
         for start in range(0, len(keys), MAX_PARAMETERS):
             part = keys[start : start + MAX_PARAMETERS]
@@ -144,22 +131,7 @@ class ItemQueries(InfoQueries):
             return [(key, text) for text, key in connection.execute(_KEYS)]
 
     def item(self, item_id: Any) -> StoredItem:
-        """Return one item.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        StoredItem
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        """
+        """Return one item."""
         with self._reading() as connection:
             key = self._item_key(connection, item_id)
             return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
@@ -171,10 +143,6 @@ class ItemQueries(InfoQueries):
         ----------
         item_ids : iterable of int or str
             Ids of the items.
-
-        Returns
-        -------
-        list of StoredItem
         """
         texts = [self._id_text("item", item_id) for item_id in item_ids]
         with self._reading() as connection:
@@ -204,15 +172,8 @@ class ItemQueries(InfoQueries):
 
         Parameters
         ----------
-        item_id : int or str
-            Id of the item.
         hidden : bool
             Whether to hide the item.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
         """
         with self._writing() as connection:
             key = self._item_key(connection, item_id)
@@ -225,17 +186,7 @@ class ItemQueries(InfoQueries):
             connection.execute(sa.update(items).where(part).values(hidden=True))
 
     def is_hidden(self, item_id: Any) -> bool:
-        """Return whether an item is hidden; False for an unknown item.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        bool
-        """
+        """Return whether an item is hidden; False for an unknown item."""
         query = sa.select(items.c.hidden).where(items.c.item_id == self._id_text("item", item_id))
         with self._reading() as connection:
             return bool(connection.scalar(query))
@@ -258,14 +209,6 @@ class ItemQueries(InfoQueries):
             A part of the title; by default all items.
         genres : collection of str, default ()
             Only items of any of these genres.
-        start : int, default 0
-            Number of results to skip.
-        n : int, default 50
-            Maximum number of results.
-
-        Returns
-        -------
-        list of StoredItem
         """
         start, n = check_integer("start", start, 0), check_integer("n", n, 1)
         title = items.c.title_normalized
@@ -305,7 +248,7 @@ _OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id", "image")
 def as_list(dialect: str, column: Any) -> Any:
     """Return the aggregate of a column as a list; SQLite returns JSON text.
 
-    The SQLite driver releases the GIL for every row, and while other threads run it waits to get it back.
+    The SQLite driver releases the GIL for every row and has to wait for it while other threads run.
     """
     return (sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg)(column)
 

@@ -62,7 +62,7 @@ class Profile(NamedTuple):
         Position of each rating in the user's history, else seconds since 1970; `NO_TIME` where unknown. Only the
         order matters.
     hidden : frozenset of int
-        Database keys of all hidden items; one query for both takes less than two.
+        Database keys of all hidden items, read in the same query.
     """
 
     user_id: Any

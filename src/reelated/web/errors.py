@@ -61,7 +61,7 @@ _ON_PAGES = {
     405: "This address takes no such request. Use the links and buttons of the pages.",
     500: "The fault is ours, not yours, and it is in our log. Try again in a moment.",
 }
-"""What pages say instead of the words of HTTP."""
+"""Texts of the pages in place of HTTP terms."""
 
 
 def json_error(status: int, error: str | InputError, headers: Mapping[str, str] | None = None) -> Response:
@@ -96,7 +96,6 @@ def _on_page(error: InputError, service: Service) -> str:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Register the error handlers."""
     app.add_exception_handler(RequestValidationError, _handle_validation)
     app.add_exception_handler(HTTPException, _handle_http)
     for kind in (InputError, StoreUnavailable, NoModel):

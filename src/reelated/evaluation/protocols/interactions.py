@@ -21,10 +21,7 @@ Pairs = npt.NDArray[np.int64]
 
 
 class InteractionData(ProtocolData):
-    """The training and test interactions of a published split, which is the whole data.
-
-    The path is the source; or the source is the name of the protocol and the path is the split.
-    """
+    """The training and test interactions of a published split, given as the source or as the split."""
 
     def __init__(self, name: str, source: Any, split: Any = None) -> None:
         super().__init__(source, split)
@@ -86,15 +83,14 @@ def hide_test_part(data: ProtocolData) -> list[Split]:
 
 
 def _protocol(name: str, data: str, size: tuple[int, int, int], source: str, *published: Published) -> Protocol:
-    """Return the protocol of one split."""
     return Protocol(
         name=name,
         data=data,
         size=size,
         definition=(
-            "The published training and test parts, users and items alone. Lists of 20 of all items except the user's "
-            "training items, for all users of the test part. Recall is divided by the number of hidden items; nDCG "
-            "is binary, its ideal cut at 20."
+            "The published training and test parts, which contain only users and items. Lists of 20 items, without the "
+            "user's training items, for all users of the test part. Recall is divided by the number of hidden items; "
+            "nDCG is binary, its ideal cut at 20."
         ),
         source=f"{source} Note: {CHOSEN_ON_TEST}",
         columns={"R@20": ("recall@20", "any"), "nDCG@20": ("ndcg@20", "any")},

@@ -14,7 +14,6 @@ N_SIMILAR, N_AUDIENCE = 10, 10
 
 
 def register(site: Site) -> None:
-    """Register this page."""
     site.add("GET", "/items/{item_id}", show)
 
 
@@ -27,7 +26,6 @@ class HistogramBar(NamedTuple):
 
 
 def show(site: Site, request: PageRequest) -> Response:
-    """Show an item."""
     item_id = site.store.parse("item", request.path["item_id"])
     item, profile = site.service.item(item_id), visitor_profile(site, request)
     show_audience = request.session.is_operator and "audience" in request.query

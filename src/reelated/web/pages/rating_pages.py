@@ -21,7 +21,6 @@ ENOUGH = 15
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/", start)
     site.add("GET", "/search", search)
     site.add("GET", "/ratings", ratings)
@@ -87,7 +86,6 @@ def rate(site: Site, request: PageRequest) -> Response:
 
 
 def parse_rating(text: str) -> float:
-    """Parse the rating of a form."""
     try:
         return float(text)
     except ValueError:

@@ -41,7 +41,6 @@ class Static:
         self.version = hashlib.sha256(b"".join(self.files[name] for name in sorted(self.files))).hexdigest()[:12]
 
     def address(self, name: str) -> str:
-        """Return the address of a file."""
         return f"/static/{self.version}/{name}"
 
     def respond(self, version: str, name: str, gzipped: bool) -> Response | None:
@@ -83,7 +82,6 @@ class Renderer:
         self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale, date=date_of)
 
     def page(self, template: str, status: int, context: dict[str, Any], gzipped: bool) -> Response:
-        """Render one page."""
         html = self.templates.get_template(f"{template}.html.j2").render(context)
         if not gzipped:
             return HTMLResponse(html, status, self.headers)

@@ -62,7 +62,6 @@ class PageRequest(NamedTuple):
 
     @property
     def path(self) -> dict[str, str]:
-        """The path parameters."""
         return dict(self.http.path_params)
 
 
@@ -103,7 +102,7 @@ class Site:
             self.service.current()  # refreshes the hidden items of `served`
         response = handler(self, PageRequest(request, session, *form))
         if operator:
-            response.headers["Cache-Control"] = "no-store"  # gone from the browser once the operator signs out
+            response.headers["Cache-Control"] = "no-store"  # nothing stays in the browser after the operator signs out
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response
@@ -116,7 +115,6 @@ class Site:
         return {item_id: image for item_id, image in images.items() if image.lower().startswith(f"{origin.lower()}/")}
 
     def render(self, request: PageRequest, template: str, status: int = 200, **context: Any) -> Response:
-        """Render a page."""
         noun = self.service.noun
         context |= {"noun": noun, "nouns": plural_of(noun), "a_noun": with_article(noun)}
         feedback = "implicit" if self.store.is_events else self.service.feedback
@@ -150,7 +148,6 @@ class Site:
 
 
 def accepts_gzip(request: Request) -> bool:
-    """Return whether a client accepts gzip."""
     return "gzip" in request.headers.get("accept-encoding", "")
 
 
