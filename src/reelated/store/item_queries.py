@@ -157,10 +157,6 @@ class ItemQueries(InfoQueries):
         ----------
         item_ids : iterable of int or str
             Ids of the items.
-
-        Returns
-        -------
-        dict
         """
         texts = [self._id_text("item", item_id) for item_id in item_ids]
         query = sa.select(items.c.item_id, items.c.image).where(items.c.item_id.in_(texts), items.c.image.is_not(None))
