@@ -32,7 +32,6 @@ STAGES = {
     "sort_rows": "preparation",
     "dense_widths": "preparation",
     "fill_dense_block": "preparation",
-    "count_user_blocks": "preparation",
     "list_user_blocks": "preparation",
     "add_dense_products": "pairs",
     "add_sparse_products": "pairs",

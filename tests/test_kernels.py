@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import naive
 from contract import rating_tables
 from reelated import _kernels as kernels
-from reelated._kernels import CSR, ScoreParams, SimilarityFormula, code_cache, csr, packaged_code, topk
+from reelated._kernels import CSR, ScoreParams, SimilarityFormula, code_cache, csr, packaged_code, scoring, topk
+from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.local_ridge import System, conjugate_gradients
 from reelated.similarity import as_csc, as_kernel_csr, sizes_and_norms
 
@@ -57,9 +58,11 @@ def test_rows_computed_in_slices_equal_all_rows_at_once(R, n):
 
 
 @given(st.lists(FEW, max_size=12), st.integers(1, 14))
-def test_top_k_by_abs_returns_ascending_positions_and_the_lower_position_of_ties(values, n):
+def test_keep_top_k_returns_ascending_positions_and_the_lower_position_of_ties(values, n):
     order = sorted(range(len(values)), key=lambda p: (-abs(values[p]), p))[:n]
-    assert kernels.top_k_by_abs(np.array(values, float), n).tolist() == sorted(order)
+    positions = np.arange(len(values))
+    n_kept = topk.keep_top_k(np.array(values, float), positions, len(values), n, np.empty(len(values)))
+    assert positions[:n_kept].tolist() == sorted(order)
 
 
 def pad_to_simd(numbers, dtype):
@@ -142,14 +145,14 @@ def test_top_n_of_many_scores_agrees_with_the_oracle():
 )
 def test_a_score_follows_from_its_sums(sums, offset, params, expected):
     params = params._replace(prior=float(params.prior))
-    assert kernels.score_from_sums(*sums, offset, params) == pytest.approx(expected, nan_ok=True, rel=1e-15)
+    assert scoring.score_from_sums(*sums, offset, params) == pytest.approx(expected, nan_ok=True, rel=1e-15)
 
 
 def test_scatter_sums_adds_to_the_items_that_a_row_predicts():
     S = np.array([[0, 0.5, 0], [0.25, 0, -1.0], [0, 0, 0]])  # asymmetric, so that a transposed matrix fails
     influence = as_kernel_csr(naive.as_csr(np.where(S == 0, np.nan, S).T))
-    sums = kernels.empty_sums(3)
-    kernels.scatter_sums(np.array([0, 2], np.int32), np.array([4.0, 2.0]), influence, sums)
+    sums = scoring.empty_sums(3)
+    scoring.scatter_sums(np.array([0, 2], np.int32), np.array([4.0, 2.0]), influence, sums)
     assert sums.numerator.tolist() == [0, 4 * 0.25 - 2, 0]
     assert sums.weight.tolist() == [0, 1.25, 0]
     assert sums.n_used.tolist() == [0, 2, 0]
@@ -193,6 +196,35 @@ def test_conjugate_gradients_solve_a_system_and_notice_one_that_is_not_positive_
     assert solution == pytest.approx(expected, abs=0.02 if dtype == np.float32 else 1e-9)
     system.matrix[:] = -np.eye(32).ravel()
     assert not conjugate_gradients(np.ones(30, dtype), solution, system, tolerance)
+
+
+@njit_nogil
+def _use_elements(line, table, cube, out):
+    out[0] = table[1, 2] + cube[1, np.int32(0), np.uint8(1)] + table[np.uint32(1)][0]
+    table[1, 2], line[0] = 7, line[2]
+    out[1], out[2] = len(line[1:3]), len(line[3:99])  # the end of a slice is cut
+    line[1:3] = 5
+    row = cube[1, 1]
+    row[1] = 9
+    cube[0][:, 1] = 4  # not contiguous, as `table`'s second column
+    table[:, 1] = 3
+    table[0] = 8
+
+
+def test_kernels_index_and_slice_arrays_as_numpy_does(folder):
+    arrays = np.arange(5.0), np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(2, 2, 3), np.zeros(3)
+    expected = [array.copy() for array in arrays]
+    _use_elements.py_func(*expected)
+    _use_elements(*arrays)
+    for array, same in zip(arrays, expected, strict=True):
+        assert array.tolist() == same.tolist()
+    for order in ("F", "A"):  # numba's own code
+        arrays = np.arange(5.0), np.arange(6.0).reshape(3, 2).T, np.arange(12.0).reshape(2, 2, 3), np.zeros(3)
+        arrays = [np.repeat(array, 2, axis=-1)[..., ::2] if order == "A" else array for array in arrays]
+        expected = [array.copy() for array in arrays]
+        _use_elements.py_func(*expected)
+        _use_elements(*arrays)
+        assert [array.tolist() for array in arrays] == [same.tolist() for same in expected]
 
 
 @pytest.mark.parametrize("cache", ["elsewhere", "nowhere"])

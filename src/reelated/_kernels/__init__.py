@@ -1,8 +1,7 @@
 """Numba kernels: arrays in, arrays out; no knowledge of ids or titles, no validation.
 
 Every kernel is serial and releases the GIL; `parallel` runs slices of rows in parallel. A slice owns its rows and its
-workspace, so results are bit-for-bit equal on any number of threads. Numba's cache does not notice a change in an
-imported file, so a change in any file of this package drops all of it.
+workspace, so results are bit-for-bit equal on any number of threads. A change in any file drops all cached code.
 """
 
 from reelated._kernels.batch_topn import TopNOutput, topn_groups
@@ -14,7 +13,6 @@ from reelated._kernels.blocked_gram import (
     SimilarityInputs,
     add_dense_products,
     add_sparse_products,
-    count_user_blocks,
     dense_widths,
     fill_dense_block,
     list_user_blocks,
@@ -22,7 +20,6 @@ from reelated._kernels.blocked_gram import (
     sort_rows,
 )
 from reelated._kernels.bpmf import (
-    PosteriorSamples,
     bpmf_contributions,
     bpmf_items,
     bpmf_pairs,
@@ -34,15 +31,13 @@ from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
 from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
 from reelated._kernels.kernel import on_compile
 from reelated._kernels.local_ridge import GramMatrix, local_ridge_rows
+from reelated._kernels.posterior import PosteriorSamples
 from reelated._kernels.ridge import count_common, gram_rows, truncate_rows
 from reelated._kernels.scoring import (
     Contributions,
     ItemGraph,
     ScoreParams,
     contributions,
-    empty_sums,
-    scatter_sums,
-    score_from_sums,
     score_pairs,
     score_row,
     score_users,
@@ -50,7 +45,7 @@ from reelated._kernels.scoring import (
 )
 from reelated._kernels.simd import LANES
 from reelated._kernels.similarity import SimilarityFormula, similarity_rows
-from reelated._kernels.topk import NeighborBuffers, merge_buffers, top_k_by_abs, top_n, top_n_per_segment
+from reelated._kernels.topk import NeighborBuffers, merge_buffers, top_n, top_n_per_segment
 
 __all__ = [
     "CHUNK_USERS",
@@ -82,11 +77,9 @@ __all__ = [
     "check_csr",
     "contributions",
     "count_common",
-    "count_user_blocks",
     "cross_products",
     "csr_to_csc",
     "dense_widths",
-    "empty_sums",
     "fill_dense_block",
     "finalize",
     "find_pairs",
@@ -96,8 +89,6 @@ __all__ = [
     "merge_buffers",
     "on_compile",
     "sample_rows",
-    "scatter_sums",
-    "score_from_sums",
     "score_pairs",
     "score_row",
     "score_users",
@@ -105,7 +96,6 @@ __all__ = [
     "similarity_rows",
     "sort_rows",
     "squared_error",
-    "top_k_by_abs",
     "top_n",
     "top_n_per_segment",
     "topn_groups",

@@ -127,28 +127,30 @@ def fill_dense_block(start, stop, rows, sparse, dense, values, prefix_lengths):
         prefix_lengths[u] = p - rows.indptr[u]
 
 
+def list_user_blocks(rows, prefix_lengths, block_of):
+    """Return the (user, block) index: where each block begins in it, the users, and the offsets in their rows.
+
+    A user is listed in each block with items of the user after the dense block.
+    """
+    starts, nothing = np.zeros(int(block_of[-1]) + 2, np.int64), np.empty(0, np.int32)
+    _list_user_blocks(rows, prefix_lengths, block_of, starts[1:], nothing, nothing)
+    np.cumsum(starts, out=starts)
+    users, offsets = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+    _list_user_blocks(rows, prefix_lengths, block_of, starts[:-1].copy(), users, offsets)
+    return starts, users, offsets
+
+
 @njit_nogil
-def count_user_blocks(rows, prefix_lengths, block_of, starts):
-    """Count into `starts[b + 1]` the users with items of block `b` after the dense block."""
+def _list_user_blocks(rows, prefix_lengths, block_of, ends, users, offsets):
+    """Write each block's users and offsets from `ends[block]` on, which moves; only count if there is no place."""
     for u in range(len(rows.indptr) - 1):
         last = -1
         for p in range(rows.indptr[u] + prefix_lengths[u], rows.indptr[u + 1]):
             block = block_of[rows.indices[p]]
             if block != last:
-                starts[block + 1] += 1
-                last = block
-
-
-@njit_nogil
-def list_user_blocks(rows, prefix_lengths, block_of, fill, users, offsets):
-    """Write for each block, from `fill[b]` on, its users and the offset in their rows where its items begin."""
-    for u in range(len(rows.indptr) - 1):
-        last = -1
-        for p in range(rows.indptr[u] + prefix_lengths[u], rows.indptr[u + 1]):
-            block = block_of[rows.indices[p]]
-            if block != last:
-                users[fill[block]], offsets[fill[block]] = u, p - rows.indptr[u]
-                fill[block] += 1
+                if len(users):
+                    users[ends[block]], offsets[ends[block]] = u, p - rows.indptr[u]
+                ends[block] += 1
                 last = block
 
 

@@ -42,8 +42,7 @@ class Deferred:
 class Kernel(Deferred):
     """A function of arrays, NumPy scalars, numbers, None and tuples of these; it returns a number or None.
 
-    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. Without reference
-    counts, inner loops are faster and compile in a fraction of the time.
+    It runs without the GIL. It allocates no arrays: its caller passes those that it writes to. No index is negative.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -9,12 +9,6 @@ from reelated._kernels.kernel import njit_nogil
 from reelated._kernels.simd import LANES, bits_to_float32, count_reaching, float32_to_bits
 
 
-def top_k_by_abs(values, k):
-    """Return, ascending, the positions of the `k` largest absolute values; ties go to the lower position."""
-    positions = np.arange(len(values))
-    return positions[: keep_top_k(values, positions, len(values), k, np.empty_like(values))]
-
-
 @njit_nogil
 def keep_top_k(values, positions, n, k, work):
     """Keep the `k` of ``positions[:n]`` with the largest absolute values, in their order; return how many.

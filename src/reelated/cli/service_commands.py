@@ -39,6 +39,10 @@ RefitAfter = Annotated[
     int,
     typer.Option(envvar="REELATED_REFIT_AFTER", min=1, metavar="<int>", help="Refit after this many changed ratings."),
 ]
+RefitEvery = Annotated[
+    float,
+    typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."),
+]
 WithVisitors = Annotated[
     bool,
     typer.Option(
@@ -270,12 +274,7 @@ def serve(
         bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
     ] = False,
     refit_after: RefitAfter = 1000,
-    refit_every: Annotated[
-        float,
-        typer.Option(
-            envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."
-        ),
-    ] = 24,
+    refit_every: RefitEvery = 24,
     learn_from_visitors: WithVisitors = False,
     image_origin: ImageOrigin = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
@@ -293,9 +292,12 @@ def serve(
             url = opened.url.render_as_string(hide_password=False)
             # these two have no command-line option
             environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
-            given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
-            given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
-            given["image_origin"] = image_origin
+            given: dict[str, Any] = {"host": host, "proxy": proxy, "image_origin": image_origin}
+            given |= {
+                "refit_after": refit_after,
+                "refit_every": refit_every,
+                "learn_from_visitors": learn_from_visitors,
+            }
             options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)

@@ -57,9 +57,9 @@ class Recommender(Estimator):
     Parameters
     ----------
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
-        The model that scores items; None: the predicted rating is the score. The default is ``EASE()``, and
-        ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it. With implicit
-        feedback, such as purchases, both have ``user_normalization=0.25`` and ``item_normalization=0.1``.
+        The model that scores items; None: the predicted rating is the score. The default is ``EASE()``, with
+        ``dropout=0.7`` for implicit feedback, such as purchases; for catalogues too large for it, it is
+        ``ItemKNN(weighting="tf-idf", user_normalization=0.25, item_normalization=0.1, n_neighbors=200, shrinkage=10)``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
         The model that predicts ratings; None: no rating is predicted. With a ranker, events and data whose ratings are
         all equal have no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more
@@ -210,10 +210,10 @@ class Recommender(Estimator):
     def engine(self) -> Engine:
         """The numeric engine: indices instead of ids, arrays instead of rows."""
         if (ratings := self.ratings_) is None:
-            return Engine(self.models_, None)
+            return Engine(self.models_, None, self.catalogue_.counts)
         recency = weights_of(self, ratings)
         values, weights = model_values(ratings.matrix.data, self.scale_, self.feedback_, recency)
-        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights))
+        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights), self.catalogue_.counts)
 
     @property
     def is_events(self) -> bool:

@@ -182,7 +182,8 @@ def _fill(
     progress: Progress | None,
 ) -> None:
     """Add and select block after block on all threads."""
-    starts, users, offsets = _index_users(ratings, layout)
+    block_of = np.repeat(np.arange(len(layout.boundaries) - 1), np.diff(layout.boundaries)).astype(np.int32)
+    starts, users, offsets = kernels.list_user_blocks(ratings.rows, ratings.prefix_lengths, block_of)
     workspaces = _workspaces(buffers, layout)
     cancel_event = Event()
 
@@ -226,14 +227,3 @@ def _workspaces(buffers: kernels.NeighborBuffers, layout: BlockLayout) -> "Simpl
         own_parts = {part: getattr(buffers, part)[thread] for part in ("filled", "keys", "common")}
         workspaces.put((sums, counts, moments, buffers._replace(**own_parts)))
     return workspaces
-
-
-def _index_users(ratings: PreparedRatings, layout: BlockLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the (user, block) index: where each block begins in it, the users, and the offsets in their rows."""
-    block_of = np.repeat(np.arange(len(layout.boundaries) - 1), np.diff(layout.boundaries)).astype(np.int32)
-    starts = np.zeros(len(layout.boundaries), np.int64)
-    kernels.count_user_blocks(ratings.rows, ratings.prefix_lengths, block_of, starts)
-    np.cumsum(starts, out=starts)
-    users, offsets = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-    kernels.list_user_blocks(ratings.rows, ratings.prefix_lengths, block_of, starts[:-1].copy(), users, offsets)
-    return starts, users, offsets

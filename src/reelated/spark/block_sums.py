@@ -63,11 +63,7 @@ def activity_bands(users: UserRows) -> Iterator[tuple[int, UserRows]]:
 
 def rows_by_block(rows: kernels.CSR, block_of: npt.NDArray[np.int32]) -> tuple[list[Any], list[Any]]:
     """Return, for each block of items, the users with a rating in it and the offset of their first such rating."""
-    starts, heads = np.zeros(int(block_of[-1]) + 2, np.int64), np.zeros(len(rows.indptr) - 1, np.int32)
-    kernels.count_user_blocks(rows, heads, block_of, starts)
-    np.cumsum(starts, out=starts)
-    users, firsts = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-    kernels.list_user_blocks(rows, heads, block_of, starts[:-1].copy(), users, firsts)
+    starts, users, firsts = kernels.list_user_blocks(rows, np.zeros(len(rows.indptr) - 1, np.int32), block_of)
     return np.split(users, starts[1:-1]), np.split(firsts, starts[1:-1])
 
 
