@@ -202,7 +202,10 @@ def main(folder, only):
     if only is None:
         print(f"{interactions.BEGIN}\n\n{interactions.section()}\n\n{report.END}\n")
         fits(folder)
-    print(Path(__file__).with_name("tried.md").read_text(encoding="utf-8").rstrip())
+    print(
+        "[What did not work](../benchmarks/tried.md) lists ideas that were measured and are not in the library, "
+        "or not a default."
+    )
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def watched(busy: Counter[str], steps: Counter[str]) -> Iterator[None]:
 
 
 @numba.njit(nogil=True)
-def bare(indptr, items, values, sums):  # noqa: D103
+def bare(indptr, items, values, sums):
     # the least that any way of adding up must do: read an item and a value, multiply, add at the item's place
     for u in range(len(indptr) - 1):
         for q in range(indptr[u], indptr[u + 1]):

@@ -286,6 +286,19 @@ def test_no_line_is_longer_than_the_terminal(args, width):
     assert "\x1b" not in result.stdout
 
 
+def test_60_columns_cut_neither_headings_nor_numbers():
+    for args in (
+        ("audience", "sample", "--item", "Star Wars", "-n", 3),
+        ("audience", "sample", "--item", 50, "--item", 134, "-n", 3),
+        ("evaluate", "sample"),
+        ("evaluate", "sample", "--protocol", "new-users"),
+    ):
+        output = run(*args, COLUMNS="60").stdout
+        assert "…" not in output, args
+        assert max(map(cell_len, output.splitlines())) <= 60
+    assert "(" in run("evaluate", "sample", COLUMNS="80").stdout.partition("nDCG@10")[2]  # there is room for intervals
+
+
 def test_wide_characters_and_long_ids_keep_the_width(tmp_path):
     items = [f"{i:032x}-the-longest-of-all-ids" for i in range(9)]
     frame = {"user_id": [1] * 3 + [2] * 9, "item_id": items[:3] + items, "rating": [1, 5, 3] * 4}

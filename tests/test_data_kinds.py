@@ -191,7 +191,36 @@ def test_rows_of_the_catalogue_with_broken_ids_are_left_out(tmp_path):
     assert read(tmp_path).items["title"].to_list() == ["Alien", "Up"]
 
 
-@pytest.mark.parametrize("column", ["item_id", "title", "year", "genres", "release_date", "user_id", "age", "gender"])
+COLUMNS = ["item_id", "title", "year", "genres", "release_date", "image", "user_id", "age", "gender"]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "images"),
+    [
+        (
+            "Poster URL",
+            ["https://img.example/1.jpg", "https://img.example/2.jpg"],
+            ["https://img.example/1.jpg", "https://img.example/2.jpg"],
+        ),
+        ("image_url", [" https://img.example/1.jpg ", ""], ["https://img.example/1.jpg", None]),
+        ("Image-URL-L", ["http://img.example/1.jpg", "http://127.0.0.1:8/2.jpg"], [None, "http://127.0.0.1:8/2.jpg"]),
+        ("cover", ["hardcover", "javascript:alert(1)"], None),
+        ("thumbnail", ["https://img.example/a b.jpg", "https://img.example/1.jpg\u202e"], None),
+        ("img", [["https://img.example/1.jpg", "https://img.example/2.jpg"], []], ["https://img.example/1.jpg", None]),
+        ("picture", [7, 8], None),
+    ],
+)
+def test_addresses_of_pictures_are_read_and_others_are_ignored_with_a_note(tmp_path, header, cells, images):
+    rows = [{"id": id_, "title": f"Item {id_}", header: cell} for id_, cell in zip((10, 20), cells, strict=True)]
+    put(tmp_path, ratings__csv=RATINGS, movies__json=json.dumps(rows))
+    data = read(tmp_path)
+    assert images == (data.items["image"].to_list() if "image" in data.items.columns else None)
+    n_ignored = sum(map(bool, cells)) - sum(map(bool, images or []))
+    note = f"movies.json: ignored {n_ignored} picture{'s' * (n_ignored > 1)} without an address of https://"
+    assert data.notes == ((note,) if n_ignored else ())
+
+
+@pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("value", [{1}, [[1]], [{"name": ["x"]}], {"a": 1}, 1j, b"x", dt.timedelta(1), 10**30, ...])
 def test_attributes_of_any_type_are_read_or_refused(column, value):
     kind = "users" if column in ("user_id", "age", "gender") else "items"

@@ -16,7 +16,7 @@ from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.store.schema import facts, genres, items, users
 
-ITEM_FACTS = ("title", "year", "genres", "release_date", "imdb_id", "tmdb_id")
+ITEM_FACTS = ("title", "year", "genres", "release_date", "imdb_id", "tmdb_id", "image")
 USER_FACTS = ("age", "gender", "occupation", "zip_code")
 SOURCES = {
     "ratings alone": ({}, {}),
@@ -24,7 +24,7 @@ SOURCES = {
         {
             "title": ["Alien", "Up"], "year": [1979, 2009], "genres": ["Horror|Sci-Fi", "Comedy"],
             "release_date": ["1979-05-25", "2009-05-29"], "imdb_id": ["tt0078748", "tt1049413"],
-            "tmdb_id": [348, 14160],
+            "tmdb_id": [348, 14160], "image": ["https://img.example/a.jpg", "https://img.example/b.jpg"],
         },
         {},
     ),
@@ -108,7 +108,8 @@ def test_a_repeated_import_repairs_damaged_data(store):
     report = str(store.import_data(data, "catalogue"))
     assert "2 ratings by 2 users of 2 items are in the store, 1 of them already." in report
     assert [store.item(item_id)[1:] for item_id in (0, 1)] == [
-        ("Alien", 1979, ("Horror", "Sci-Fi"), 1), ("Up", 2009, ("Comedy",), 1),
+        ("Alien", 1979, ("Horror", "Sci-Fi"), 1, "https://img.example/a.jpg"),
+        ("Up", 2009, ("Comedy",), 1, "https://img.example/b.jpg"),
     ]  # fmt: skip
     assert store.about().changes == 3
     assert "were imported already" in str(store.import_data(data, "catalogue"))

@@ -124,12 +124,12 @@ def test_a_form_without_a_valid_token_or_from_another_site_is_refused(visitor, g
 @pytest.mark.parametrize(
     ("form", "status", "said"),
     [
-        ({"item_id": "4711", "rating": "5"}, 404, "no such item"),
-        ({"item_id": "x", "rating": "5"}, 404, "whole numbers"),
+        ({"item_id": "4711", "rating": "5"}, 404, "There is no movie with the id 4711."),
+        ({"item_id": "x", "rating": "5"}, 404, "There is no movie with the id &#39;x&#39;."),
         ({"item_id": "50", "rating": "11"}, 422, "from 1 to 5"),
         ({"item_id": "50", "rating": "nan"}, 422, "finite"),
         ({"item_id": "50", "rating": "many"}, 422, "expected a number"),
-        ({"rating": "5"}, 404, "whole numbers"),
+        ({"rating": "5"}, 404, "There is no movie with the id &#39;&#39;."),
     ],
 )
 def test_an_invalid_rating_gets_an_error_page_and_changes_nothing(visitor, form, status, said):

@@ -5,6 +5,7 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import escape
 from typer.testing import CliRunner
 
 import reelated
@@ -77,6 +78,13 @@ def test_a_report_starts_with_a_summary(results, page):
     hits = 10 * results["default"].value("precision@10", "any")
     assert f"on average {hits:.1f} are among those hidden" in page
     assert f"off by {results['default'].value('mae'):.2f} on average" in page
+
+
+def test_a_report_has_its_date_and_the_settings_of_each_model(results, page):
+    assert re.search(r"Made on \d{4}-\d\d-\d\d by Reelated", page)
+    for name, result in results.items():
+        assert result.settings.startswith("Recommender(ranker=")
+        assert escape(f"“{name}” is {result.settings}.") in page
 
 
 def test_model_names_are_escaped(results):

@@ -175,6 +175,7 @@ def test_an_imported_export_equals_the_store(tmp_path_factory, changes):
 def test_an_imported_export_keeps_types_attributes_times_and_hidden_items(store, tmp_path, request):
     items = {"item": [10, 20, 30], "title": ["Alien (1979)", " b|c ", '"'], "genres": [["A|B"], [], ["Sci-Fi"]]}
     items |= {"release_date": ["1979-05-25", None, "2001-01-01"], "tmdb_id": ["007", None, None]}
+    items |= {"poster": ["https://img.example/10.jpg", None, None]}
     users = {"user": [1, 2, 9], "age": [30, None, 5], "gender": [None, "F", "M"]}
     data = reelated.Dataset.from_frames(SMALL, items, users)
     store.import_data(data, "small")
@@ -461,12 +462,32 @@ def test_changes_are_counted(small):
 def test_an_item_is_added_changed_and_found(small):
     assert small.put_item(50, "Amélie", 2001, ["Comedy", "Romance", "Comedy"])
     assert not small.put_item(50, "Amélie", 2001, ["Romance"])
-    assert small.item(50)[1:] == ("Amélie", 2001, ("Romance",), 0)
+    assert small.item(50)[1:] == ("Amélie", 2001, ("Romance",), 0, None)
     assert [item.item_id for item in small.find_items("AMELIE")] == [50]
     small.rate(1, 50, 5)
     assert small.item(50).n_ratings == 1
     with pytest.raises(UnknownId, match="item_id=51"):
         small.item(51)
+
+
+def test_the_picture_of_an_item_is_set_changed_and_removed(small):
+    address = "https://img.example/50.jpg"
+    small.put_item(50, "Alien", image=address)
+    small.put_item(50, year=1979)
+    assert small.item(50).image == address
+    assert small.images_of([10, 50, 99]) == {50: address}
+    small.put_item(50, image=None)
+    assert small.images_of([50]) == {}
+    for bad in (
+        "",
+        "50.jpg",
+        "http://img.example/50.jpg",
+        "javascript:alert(1)",
+        f"{address} x",
+        f"https://{'x' * 2000}",
+    ):
+        with pytest.raises(InputError, match=r"image=.*: expected an address that begins with https://"):
+            small.put_item(50, image=bad)
 
 
 def test_a_hidden_item_is_excluded_from_search_and_keeps_its_ratings(small):
@@ -513,7 +534,7 @@ def test_the_migration_from_movies_to_items_keeps_all_data(small):
     small.set_hidden(20, True)
     small.visitor_rate("ann", 10, 4)
     small.dismiss("ann", 40)
-    downgrade(small, "0004_items")
+    downgrade(small, "0005_images", "0004_items")
     with small._writing() as connection:
         connection.exec_driver_sql("UPDATE movies SET title = 'Movie 10', folded = 'movie 10' WHERE movie_id = '10'")
     other = Store(small.url.render_as_string(hide_password=False)).upgrade()
@@ -531,7 +552,7 @@ def test_the_migration_from_movies_to_items_keeps_all_data(small):
 def test_a_store_of_an_earlier_version_hides_no_items(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
     store.put_item("m", "M")
-    downgrade(store, "0004_items", "0003_hidden_movies")
+    downgrade(store, "0005_images", "0004_items", "0003_hidden_movies")
     with store._reading() as connection:
         assert "hidden" not in {column["name"] for column in sa.inspect(connection).get_columns("movies")}
     store.upgrade()

@@ -233,7 +233,7 @@ def test_ratings_come_in_pages(web):
 
 def test_a_new_item_can_be_found_and_rated_but_is_not_in_the_model(web):
     body = {"title": "<b>Très Nouveau</b>", "year": 2026, "genres": ["Drama"]}
-    assert web.put("/api/items/8001", json=body).json() == {"item_id": 8001, "n_ratings": 0} | body
+    assert web.put("/api/items/8001", json=body).json() == {"item_id": 8001, "n_ratings": 0, "image": None} | body
     assert web.get("/api/items?query=tres nouv").json()["items"][0]["item_id"] == 8001
     assert web.put("/api/users/7005/ratings/8001", json={"rating": 5}).status_code == 200
     assert web.get("/api/items/8001").json()["n_ratings"] == 1
@@ -265,7 +265,7 @@ def test_unknown_items_and_genres_do_not_fail_a_request(web):
 
 
 def test_an_update_changes_only_the_given_fields(web):
-    whole = {"item_id": 8003, "title": "Whole", "year": 1999, "genres": ["Drama", "War"], "n_ratings": 0}
+    whole = {"item_id": 8003, "title": "Whole", "year": 1999, "genres": ["Drama", "War"], "n_ratings": 0, "image": None}
     new = web.put("/api/items/8003", json={"title": "Whole", "year": 1999, "genres": ["Drama", "War"]})
     assert new.json() == whole
     for change in ({"title": "Other"}, {"year": 2000}, {"genres": ["War"]}, {"year": None}, {"genres": []}, {}):
@@ -622,7 +622,7 @@ def test_a_full_disk_is_not_ready(web, app, monkeypatch):
 
 
 def test_options_are_read_from_environment_variables():
-    options = ServiceOptions("sqlite:///x.db", "models", KEY, "0.0.0.0", True, 5, 0.5, 1.0, True)
+    options = ServiceOptions("sqlite:///x.db", "models", KEY, "0.0.0.0", True, 5, 0.5, 1.0, True, "https://a.example")
     assert ServiceOptions.from_environment(options.to_environment()) == options
     assert ServiceOptions.from_environment({}) == ServiceOptions()
     with pytest.raises(InputError, match="REELATED_REFIT_AFTER='soon': expected a number"):

@@ -28,7 +28,7 @@ CHAPTERS = {
     ],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),
-    "Measured": ["accuracy", "measures", "ratings", "speed", "benchmarks"],
+    "Measured": ["accuracy", "measures", "ratings", "speed", "benchmarks", "tried"],
     "Project": ["contributing", "releasing", "changelog", "security"],
 }
 """The pages in the order of the menu."""
@@ -42,8 +42,8 @@ def pages() -> dict[str, str]:
     documents = {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
     examples = {f"{name}.ipynb": f"{name}.md" for name in CHAPTERS["Examples"]}
     project = {name: name.lower() for name in ("CONTRIBUTING.md", "RELEASING.md", "CHANGELOG.md", "SECURITY.md")}
-    others = {"benchmarks/README.md": "benchmarks.md", HOME: "index.md", "README.md": "index.md"}
-    return documents | examples | project | others
+    measured = {"benchmarks/README.md": "benchmarks.md", "benchmarks/tried.md": "tried.md"}
+    return documents | examples | project | measured | {HOME: "index.md", "README.md": "index.md"}
 
 
 def lay_out(folder: Path) -> None:

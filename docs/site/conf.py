@@ -1,5 +1,9 @@
 """How the site is made of the pages; `tools/website.py` lays them out and runs this."""
 
+import inspect
+
+from sphinx.util.typing import stringify_annotation
+
 import reelated
 
 project = "Reelated"
@@ -12,7 +16,7 @@ myst_heading_anchors = 4  # the addresses of headings are those that a repositor
 highlight_language = "none"
 default_role = "code"  # `x` in a docstring is code
 
-autodoc_typehints = "none"  # types stand in the docstrings
+autodoc_typehints = "none"  # those of parameters are in the docstrings; `return_type` adds the other
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 72
 napoleon_google_docstring = False
@@ -35,8 +39,17 @@ html_theme_options = {
 }
 
 
+def return_type(app, what, name, thing, options, arguments, returned):
+    """Return the signature of a function with the type of its result."""
+    if arguments is None or inspect.isclass(thing):
+        return None
+    kind = inspect.signature(thing).return_annotation
+    return arguments, None if kind in (None, inspect.Signature.empty) else stringify_annotation(kind, "smart")
+
+
 def setup(app):
     """Let tables of commas be shown as they are: Pygments knows no such language."""
     from pygments.lexers.special import TextLexer
 
     app.add_lexer("csv", TextLexer)
+    app.connect("autodoc-process-signature", return_type)

@@ -16,7 +16,7 @@ import numpy as np
 
 
 class Advice(StrEnum):
-    """Sentences that name a Python call; the terminal, the API and the pages replace them with their own."""
+    """Remedies that name a Python call; the terminal, the API and the pages word them for their users."""
 
     FIND_TITLE = "Search by title with find('…')."
     ADD_ITEM = "Look for it by title, or add it first."
@@ -90,20 +90,20 @@ PYTHON = Wording()
 
 
 def library_errors() -> tuple[type[BaseException], ...]:
-    """Return what a library may raise on damaged data; a panic of polars is not an `Exception`."""
+    """Return the errors that a library may raise on damaged data; a panic of polars is not an `Exception`."""
     from polars.exceptions import PanicException
 
     return Exception, PanicException
 
 
-class _NoValue(Enum):  # an enumeration, because its members stay the same when pickled
-    """The value of an error that shows none."""
+class _NoValue(Enum):  # an enumeration, because its members keep their identity when pickled
+    """The value of an error without a value."""
 
     NO_VALUE = "no value"
 
 
 NO_VALUE: Any = _NoValue.NO_VALUE
-"""The value of an error that shows none."""
+"""The value of an error without a value."""
 
 
 class InputError(ValueError):
@@ -172,7 +172,7 @@ class TooLarge(InputError, MemoryError):
 
 
 class DataWarning(UserWarning):
-    """Reading changed or dropped data; the message says what and how often."""
+    """A change to the data by reading, such as dropped rows; the message says what and how often."""
 
 
 def shorten(value: object, limit: int = 60) -> str:
@@ -198,7 +198,7 @@ def no_rater() -> InputError:
 
 
 def no_users() -> InputError:
-    """Return the error for a question about users of a model that was saved without them."""
+    """Return the error for a request that needs the ratings of a model saved without them."""
     message = "This model was saved without ratings: only new users can be asked about."
     return InputError(message, remedy=Advice.NO_USERS)
 

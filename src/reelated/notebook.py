@@ -28,7 +28,7 @@ class Bar(str):
     share: float
 
     def __new__(cls, share: float) -> "Bar":
-        """Make a bar; its text, for readers of the source, is empty."""
+        """Make a bar, whose text is empty."""
         bar = super().__new__(cls, "")
         bar.share = share
         return bar
@@ -37,7 +37,7 @@ class Bar(str):
 def _cell(text: str) -> str:
     if not isinstance(text, Bar):
         return escape(text)
-    # the colour of the text, so that the bar is legible in light and dark; a negative one is an outline
+    # in the colour of the text, so that it is visible in light and dark; a negative bar is an outline
     fill = "background:currentColor" if text.share > 0 else "border:1px solid currentColor;box-sizing:border-box"
     style = f"display:inline-block;height:.7em;width:{abs(text.share) * 8:.2f}em;opacity:.6;{fill}"
     return f'<span style="{style}"></span>'

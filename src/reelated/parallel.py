@@ -31,7 +31,7 @@ Progress = Callable[[float], None]
 
 def n_threads() -> int:
     """Return the number of threads to use: numba's (`NUMBA_NUM_THREADS`), at most the container's CPU quota."""
-    numba = sys.modules.get("numba")  # to import it takes longer than most uses of a saved model
+    numba = sys.modules.get("numba")  # importing numba takes longer than most uses of a saved model
     if numba is not None:
         return min(numba.get_num_threads(), cpu_quota())
     return min(int(os.environ.get("NUMBA_NUM_THREADS") or _n_cores()), cpu_quota())
@@ -75,7 +75,7 @@ _forked_from_threads = False
 
 
 def check_not_forked() -> None:
-    """Raise `InputError` in a process that was forked from one with threads of polars, without which polars hangs."""
+    """Raise `InputError` in a process forked after polars had started its threads: polars would hang."""
     if _forked_from_threads:
         raise InputError(
             "this process was forked from one whose polars has threads, which a fork does not copy: polars would wait "
@@ -87,7 +87,7 @@ def check_not_forked() -> None:
 def _has_threads_of_polars() -> bool:
     """Return whether polars has started its threads (Linux)."""
     for task in Path("/proc/self/task").glob("*/comm"):
-        with suppress(OSError):  # the thread has ended
+        with suppress(OSError):  # the thread has ended meanwhile
             if re.match(r"polars-\d", task.read_text(encoding="utf-8", errors="replace")):
                 return True
     return False
@@ -124,11 +124,7 @@ def ordered_parallel_map(
     progress: Progress | None = None,
     cancel_event: Event | None = None,
 ) -> Iterator[Result]:
-    """Run `task(start, stop)` for every slice on all threads, and yield the results in the order of the slices.
-
-    Only a few slices run ahead of the consumer, so that a stream stays small in memory. When the caller stops or is
-    interrupted, slices that have not started are cancelled, and `cancel_event` is set for tasks that check it.
-    """
+    """Run `task(start, stop)` for every slice on all threads, and yield the results in the order of the slices."""
     tasks = list(slices)
     workers = min(n_threads(), len(tasks))
     if workers <= 1:
@@ -138,10 +134,11 @@ def ordered_parallel_map(
     shared = getattr(_thread_local, "pool", None)
     with nullcontext(shared) if shared else ThreadPoolExecutor(workers - 1) as pool:
         waiting = iter(tasks)
+        # only a few slices run ahead of the consumer, so that a stream stays small in memory
         ahead = deque((part, pool.submit(task, *part)) for part in islice(waiting, 2 * workers))
         try:
             for done in range(len(tasks)):
-                # the caller works too: if it slept, the thread woken last could wait behind another on one core
+                # the caller works, too: if it slept, two threads could share a core
                 while not ahead[0][1].done():
                     if not _run_next(task, ahead):
                         wait([ahead[0][1]], timeout=0.2)  # without it Ctrl-C is not delivered on every system

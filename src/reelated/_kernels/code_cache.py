@@ -1,4 +1,4 @@
-"""Object code of kernels on the disk: from the wheel, else a file for each kernel, kinds of arguments and processor.
+"""Object code on the disk: from the wheel, or a file for each kernel, types of arguments and processor.
 
 A checksum in front finds damaged machine code, which would crash the process. What cannot be read or written is
 compiled again.
@@ -80,7 +80,7 @@ def _source_tag() -> str:
 
 @cache
 def drop_stale(folder: Path) -> None:
-    """Delete code compiled from other sources, of which there would be ever more."""
+    """Delete code compiled from other versions of the kernels."""
     with suppress(OSError):
         for path in folder.iterdir():
             if path.suffix in (".nbi", ".nbc", ".part") and f".{_source_tag()}." not in path.name:

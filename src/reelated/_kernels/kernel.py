@@ -33,7 +33,7 @@ _compile_listeners: list[Callable[[], None]] = []
 
 
 class Deferred:
-    """What kernels name and numba makes: only when a kernel is compiled, because importing numba takes long."""
+    """A part of a kernel that numba makes only when the kernel is compiled, because importing numba takes long."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.made = cache(make)

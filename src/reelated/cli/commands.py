@@ -59,7 +59,7 @@ from reelated.recommender import Recommender
 
 
 def plain_types(params: list[Any]) -> list[Any]:
-    """Leave the type out of the help of flags, and write that of a repeatable option like any other."""
+    """Show no type in the help of flags, and the type of a repeatable option like that of any other."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""
@@ -72,7 +72,6 @@ class PlainGroup(TyperGroup):
     """The group of all commands, with the same help as a command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters."""
         return plain_types(super().get_params(ctx))
 
 
@@ -253,7 +252,7 @@ def _user_or_ratings(
 @with_recommender()
 def find(
     rec: Recommender,
-    text: Annotated[str, typer.Argument(help="A title or a part of one; typos are tolerated.")],
+    text: Annotated[str, typer.Argument(help="A title or a part of one; typos are tolerated.", metavar="TEXT")],
     n: N = 10,
     form: Form = "table",
 ) -> None:
@@ -469,7 +468,9 @@ def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.",
 
 @app.command(epilog="Example: reelated fetch ml-100k")
 def fetch(
-    name: Annotated[str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m or ml-latest-small.")],
+    name: Annotated[
+        str, typer.Argument(help="ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m or ml-latest-small.", metavar="NAME")
+    ],
     from_file: Annotated[
         Path | None, typer.Option("--from", help="Read this archive instead of downloading it.")
     ] = None,
@@ -490,6 +491,10 @@ class StrictCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, whose types the help shows only where a value is needed."""
         return plain_types(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line; Typer puts what is required into braces."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, and refuse repeated options."""

@@ -58,7 +58,7 @@ def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions
     protocol = None if evaluation.protocol is None else protocol_of(options, evaluation)
     chosen = options.recommender()
     if options.ranker == "popularity" and options.rater is None:
-        chosen.rater = None  # otherwise its row shows the error of the default rater
+        chosen.rater = None  # otherwise its row would show the error of the default rater
     recommenders = {model_of(options): chosen}
     if report is not None:
         check_report(report)
@@ -68,7 +68,7 @@ def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions
     target = evaluation.target if protocol is None else protocol.target
     first = split if isinstance(split, Split) else split[0]
     if first.train.ratings.declared == "implicit" and len(recommenders) > 1:
-        recommenders.pop("textbook", None)  # it predicts ratings
+        recommenders.pop("textbook", None)  # the recipe predicts ratings
     results = {}
     for name, recommender in recommenders.items():
         with working(f"Evaluating {name}") as progress:

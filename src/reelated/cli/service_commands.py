@@ -47,6 +47,12 @@ WithVisitors = Annotated[
         help="Fit to the visitors of the web page, too.",
     ),
 ]
+ImageOrigin = Annotated[
+    str | None,
+    typer.Option(
+        envvar="REELATED_IMAGE_ORIGIN", metavar="URL", help="Show the pictures of items from this origin: https://…"
+    ),
+]
 AsBefore = Annotated[
     bool | None,
     typer.Option(
@@ -128,7 +134,7 @@ def _import_items(source: str, options: Options, store: str | None) -> None:
 
 def scale(
     scale: Annotated[
-        str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; omit it to show the scale.")
+        str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; omit it to show the scale.", metavar="SCALE")
     ] = None,
     store: StoreUrl = None,
 ) -> None:
@@ -154,7 +160,7 @@ def export(
 
 
 def forget(
-    users: Annotated[list[str], typer.Argument(help="User ids.", metavar="USER...")],
+    users: Annotated[list[str], typer.Argument(help="User ids.", metavar="USER")],
     store: StoreUrl = None,
     models: Models = None,
     now: Annotated[bool, typer.Option("--refit", help="Refit now instead of leaving it to the service.")] = False,
@@ -259,6 +265,7 @@ def serve(
         ),
     ] = 24,
     learn_from_visitors: WithVisitors = False,
+    image_origin: ImageOrigin = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
     """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
@@ -273,6 +280,7 @@ def serve(
             environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
             given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
             given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
+            given["image_origin"] = image_origin
             options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)
@@ -316,7 +324,6 @@ def prepare(store: "Store", models: Path | None, data: str | None, *, with_visit
 
 
 def register(app: Any, with_source: Any, with_json: Any) -> None:
-    """Register the commands of the service."""
     app.command("import", epilog="Example: reelated import sample")(with_source(import_))
     app.command(epilog="Example: reelated export my-data")(export)
     group = typer.Typer(no_args_is_help=True)

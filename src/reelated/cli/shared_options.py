@@ -123,11 +123,7 @@ def with_fitting(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
-    """Replace the parameter `rec` of a command with SOURCE and the shared options, and `form` with those in `forms`.
-
-    Exactly one of the options `one_of` must be given. If `users` is among them, `--users` means the users asked about
-    where none of the others is given, and a table of users otherwise.
-    """
+    """Replace the parameter `rec` of a command with SOURCE and the shared options, and `form` with those in `forms`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         parameters = [each for each in list(inspect.signature(command).parameters.values())[1:] if each.name != "users"]
@@ -135,7 +131,7 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
 
         @wraps(command)
         def with_opened_source(*, source: str, options: Options, **values: Any) -> None:
-            if "users" in one_of:
+            if "users" in one_of:  # with another option, `--users` is a table of users
                 others = [name for name in one_of if name != "users" and values[name] is not None]
                 values["users"] = None if others else options.users
                 options = options if others else replace(options, users=None)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
@@ -30,6 +31,8 @@ from reelated.recommender.rows import SearchHit, cell_text, cut, printable, with
 NARROW, TIGHT, NARROWEST = 100, 90, 40
 """Widths in characters: tables omit genres below the first, and ids and years beside reasons below the second; the
 last is the minimum width of output."""
+LEAST_TEXT = 14
+"""Width in characters that texts need: where there is less, headings wrap and intervals in brackets are left out."""
 
 
 def console() -> Console:
@@ -41,7 +44,6 @@ def console() -> Console:
 
 
 def print_json(rows: list[dict[str, Any]]) -> None:
-    """Print one JSON array."""
     # An encoding other than UTF gets ASCII escapes: a replaced character would change the data.
     escaped = "utf" not in (sys.stdout.encoding or "").lower()
     sys.stdout.write(json.dumps(rows, ensure_ascii=escaped, indent=1, allow_nan=False) + "\n")
@@ -145,7 +147,11 @@ def table_of(columns: list[TableColumn], width: int) -> Table:
     if width < TIGHT:
         columns = [_narrow(column) for column in columns if column.short != []]
     widths, free, texts = _column_widths(columns, width)
-    while len(texts) > 1 and free < 10 * len(texts):
+    for shorten in (_with_wrapped_heading, _without_interval):
+        if free < LEAST_TEXT * len(texts):
+            columns = [column if column.text else shorten(column) for column in columns]
+            widths, free, texts = _column_widths(columns, width)
+    while len(texts) > 1 and free < LEAST_TEXT * len(texts):
         columns = [column for index, column in enumerate(columns) if index != texts[-1]]
         widths, free, texts = _column_widths(columns, width)
     for n_left, index in zip(range(len(texts), 0, -1), texts, strict=True):
@@ -160,13 +166,22 @@ def table_of(columns: list[TableColumn], width: int) -> Table:
     return table
 
 
+def _with_wrapped_heading(column: TableColumn) -> TableColumn:
+    width = max(map(cell_len, [*column.name.split(), *column.cells]))
+    return column._replace(name="\n".join(wrap(column.name, width)))
+
+
+def _without_interval(column: TableColumn) -> TableColumn:
+    return _with_wrapped_heading(column._replace(cells=[cell.partition(" (")[0] for cell in column.cells]))
+
+
 def _narrow(column: TableColumn) -> TableColumn:
     return column if column.short is None else column._replace(cells=column.short)
 
 
 def _column_widths(columns: list[TableColumn], width: int) -> tuple[list[int], int, list[int]]:
     """Return the full width of each column, the width left for texts, and the indices of text columns."""
-    widths = [max(map(cell_len, [column.name, *column.cells])) for column in columns]
+    widths = [max(map(cell_len, [*column.name.split("\n"), *column.cells])) for column in columns]
     texts = [index for index, column in enumerate(columns) if column.text]
     return widths, width - 2 * (len(columns) - 1) - sum(widths) + sum(widths[index] for index in texts), texts
 
@@ -176,7 +191,6 @@ def _id(value: Any) -> str:
 
 
 def _item_columns(rows: Recommendations[Any]) -> list[TableColumn]:
-    """Return the leading columns of every list of items."""
     return [
         TableColumn("", [str(row.rank) for row in rows]),
         TableColumn("id", [_id(row.item_id) for row in rows]),

@@ -1,4 +1,4 @@
-"""Turn `SOURCE` into a fitted `Recommender`: load a saved model, or read, fit and cache."""
+"""From `SOURCE` to a fitted `Recommender`: load a saved model, or read, fit and cache."""
 
 import hashlib
 import json
@@ -180,10 +180,7 @@ def _evict(folder: Path) -> None:
 
 
 def find_item(rec: Recommender, text: str, option: str = "--item") -> Any:
-    """Return the id of the item with this id or title; `option` is the option's name for error messages.
-
-    An existing id takes precedence; `title:300` forces the title. A title, whole or partial, must match one item.
-    """
+    """Return the id of the item with this id or title; an existing id takes precedence."""
     item_id, title = rec.item_ids.parse(text), text.removeprefix("title:").strip()
     if not title:
         raise InputError(f"{option} {shorten(text)}: expected the id of an item, or its title.")

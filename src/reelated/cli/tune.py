@@ -26,7 +26,6 @@ def tune_source(source: str, options: Options, goal: Goal | None, **search: Any)
 
 
 def _best_trials(tuning: Tuning) -> list[TableColumn]:
-    """Return the columns of the best trials, the best first."""
     trials = tuning.trials.sort("value", descending=tuning.goal != "rating", nulls_last=True).head(MAX_SHOWN)
     return [
         TableColumn(tuning.measure if name == "value" else name, [cell_text(value) for value in trials[name]])

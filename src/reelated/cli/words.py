@@ -1,4 +1,4 @@
-"""The words of the terminal: options in place of Python parameters."""
+"""Wording of messages in the terminal: options in place of Python parameters."""
 
 from reelated.errors import Advice, Wording
 from reelated.models import MODELS

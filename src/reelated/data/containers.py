@@ -30,13 +30,9 @@ HEAD_BYTES = 65536
 class Container(Protocol):
     """Named members with bytes."""
 
-    def names(self) -> list[str]:
-        """List the members."""
-        ...
+    def names(self) -> list[str]: ...
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of a member."""
-        ...
+    def read(self, name: str) -> bytes: ...
 
 
 @contextmanager
@@ -64,7 +60,6 @@ class Folder:
     path: Path
 
     def names(self) -> list[str]:
-        """List the files."""
         paths = [path for folder in (self.path, *self._subfolders(self.path, 0)) for path in folder.iterdir()]
         return sorted(path.relative_to(self.path).as_posix() for path in paths if path.is_file())
 
@@ -75,7 +70,6 @@ class Folder:
                 yield from self._subfolders(path, depth + 1)
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file."""
         return (self.path / name).read_bytes()
 
     def head(self, name: str) -> bytes:
@@ -92,11 +86,9 @@ class Single:
     data: bytes = b""
 
     def names(self) -> list[str]:
-        """List the one member."""
         return [self.name]
 
     def read(self, name: str) -> bytes:
-        """Return the bytes."""
         return self.data if self.path is None else self.path.read_bytes()
 
     def head(self, name: str) -> bytes:
@@ -111,12 +103,10 @@ class Zip:
     file: Path | io.BytesIO
 
     def names(self) -> list[str]:
-        """List the members."""
         with zipfile.ZipFile(self.file) as archive:
             return archive.namelist()
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a member."""
         with zipfile.ZipFile(self.file) as archive:
             check_member(archive, name)
             return archive.read(name)
@@ -151,11 +141,9 @@ class Tar:
             return {name.removeprefix("./"): file.read() for name, file in files if file is not None}
 
     def names(self) -> list[str]:
-        """List the members."""
         return sorted(self._members)
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a member."""
         return self._members[name]
 
 
@@ -172,12 +160,11 @@ class Nested:
         return {name: archive for name, archive in found.items() if isinstance(archive, (Zip, Tar))}
 
     def names(self) -> list[str]:
-        """List the members, those of archives in place of the archives."""
+        """List the members; an archive is replaced by its own members."""
         inner = [f"{archive}/{name}" for archive, members in self._archives.items() for name in members.names()]
         return sorted([name for name in self.outer.names() if name not in self._archives] + inner)
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a member."""
         for archive, members in self._archives.items():
             if name.startswith(f"{archive}/"):
                 return members.read(name.removeprefix(f"{archive}/"))
@@ -201,7 +188,6 @@ class Tables:
         return {name: frame for name, frame in frames.items() if frame.width and name == (self.table or name)}
 
     def names(self) -> list[str]:
-        """List the tables."""
         return list(self._frames)
 
     def read(self, name: str) -> bytes:
@@ -212,7 +198,7 @@ class Tables:
 
 
 def container_of(label: str, data: bytes, table: str = "") -> Container | None:
-    """Return the container that some bytes are, or None for a single table."""
+    """Return the bytes as a container, or None if they are a single table."""
     if data.startswith(b"PK\x03\x04"):
         with clear_errors(label):
             archive = Zip(io.BytesIO(data))

@@ -15,16 +15,13 @@ _HEAD_BYTES = 65536
 
 
 def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes, list[str]]:
-    r"""Return text as UTF-8 with `\n` or `\r\n` at line ends, and a note on bytes that are not UTF-8.
-
-    Without `encoding`, a byte that is not UTF-8 is one of Windows-1252; all other bytes stay as they are.
-    """
+    r"""Return text as UTF-8 with a note on bytes that are not; without `encoding`, these are Windows-1252."""
     notes: list[str] = []
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         data = _decode(label, data, "utf-32")
     elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = _decode(label, data, "utf-16")
-    elif encoding and not (data.isascii() and b"\0" not in data):  # of several files, only some need the encoding
+    elif encoding and not (data.isascii() and b"\0" not in data):  # only some of several files need the encoding
         data = _decode(label, data, encoding)
     elif unmarked := _utf16_without_mark(data):
         data, notes = _decode(label, data, unmarked), [f"took the text for {unmarked}"]
@@ -38,7 +35,7 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
 
 
 def _utf16_without_mark(data: bytes) -> str:
-    """Return the encoding of a text in which most of every second byte is NUL, and no other; else empty."""
+    """Return the UTF-16 encoding of a text in which mostly every second byte is NUL; empty if it is none."""
     start = data[:200]
     for at, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if 2 * start[at::2].count(0) > len(start[at::2]) and all(start[1 - at :: 2]):

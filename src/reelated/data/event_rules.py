@@ -19,7 +19,6 @@ _KINDS = {
 
 
 def event_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield the issues of events."""
     yield from _kind(context)
     for rule in (_not_positive, _repeats, _heavy_users, _one_user, _time_span):
         yield from rule(context)
@@ -99,7 +98,7 @@ def _time_span(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _day(seconds: int) -> str:
-    """Return a date, or the number itself where it is far from any."""
+    """Return a date, or the number itself if it is no plausible time."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):

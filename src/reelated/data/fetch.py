@@ -156,7 +156,7 @@ def _check_md5(name: str, path: Path, published: str | None, say: Callable[[str]
 
 
 def _check_contents(name: str, path: Path) -> None:
-    """Check by the number of ratings that a file is an intact archive of the edition."""
+    """Check that a file is an intact archive of the edition, by its number of ratings."""
     if not zipfile.is_zipfile(path):
         raise InputError(f"{name}: the file is not a zip, or it is cut short. Expected GroupLens's archive {name}.zip.")
     try:

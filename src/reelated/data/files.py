@@ -47,7 +47,6 @@ class Files:
     left_out: tuple[str, ...] = ()
 
     def read(self, member: str) -> bytes:
-        """Return the bytes of one file."""
         with clear_errors(PurePosixPath(member).name):
             return self.container.read(member)
 
@@ -162,7 +161,6 @@ def _resolve(source: Any) -> Path:
 
 
 def _cached_archive(name: str) -> Path:
-    """Return the path of an archive in the cache, or raise."""
     path = archive_path(name)
     if path.is_file():
         return path
@@ -181,10 +179,6 @@ def cache_folder() -> Path:
 
     It is the user's cache folder, or the one that the environment variable `REELATED_CACHE` names. A new folder is
     readable by the user only.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------
@@ -250,7 +244,7 @@ def _used_files(source: Any) -> list[tuple[str, Path | bytes]]:
         path = Path(source).expanduser()
         if not path.is_dir():
             raise
-        folder = Folder(path)  # which table is which may depend on the names of columns
+        folder = Folder(path)  # the role of a table may depend on the names of columns
         return [(name, path / name) for name in folder.names() if is_table(name)]
     if isinstance(files.container, Folder):
         tables = [member for member in files.others if is_table(PurePosixPath(member).name)]
@@ -276,7 +270,7 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
     for name in names:
         path = PurePosixPath(name)
         if not name.endswith("/") and not {"..", "__MACOSX"} & set(path.parts) and not path.name.startswith((".", "_")):
-            # folders such as `year=2020` hold parts of one table, and an archive in a folder counts as its content
+            # folders such as `year=2020` hold parts of one table; an archive counts as a folder
             parts = [part for part in path.parent.parts if "=" not in part and not is_archive(part)]
             groups.setdefault(PurePosixPath(*parts), []).append(name)
     candidates = _candidates(root.name, container, groups, spec)
@@ -301,7 +295,7 @@ def _assign(root: Path, container: Container, spec: ColumnSpec) -> Files:
 def _candidates(
     root: str, container: Container, groups: dict[PurePosixPath, list[str]], spec: ColumnSpec
 ) -> dict[PurePosixPath, Roles]:
-    """Return the outermost folders with ratings; the tables of a folder above that has none are beside them."""
+    """Return the outermost folders with ratings; tables in a folder above them belong to them, too."""
     candidates: dict[PurePosixPath, Roles] = {}
     above: dict[PurePosixPath, list[str]] = {}
     refused: NoRatings | None = None

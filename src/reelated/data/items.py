@@ -1,4 +1,4 @@
-"""Tables of items of any origin: display titles, years, lists of genres and dates."""
+"""Tables of items of any origin: display titles, years, lists of genres, dates and pictures."""
 
 import ast
 import html
@@ -12,7 +12,14 @@ import polars as pl
 
 from reelated.data.titles import has_year, move_article, split_title
 from reelated.errors import InputError, plural, shorten
-from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, Aliases, check_attributes, match_columns
+from reelated.ratings.columns import (
+    ITEM_ALIASES,
+    RATING_ALIASES,
+    Aliases,
+    check_attributes,
+    image_addresses,
+    match_columns,
+)
 from reelated.ratings.times import as_seconds
 
 # placeholders for an unknown genre, which are no genres to filter by
@@ -23,7 +30,7 @@ MERGED_ALIASES: Aliases = {
     "year": ITEM_ALIASES["year"],
     "genres": ("genres", "genre"),
 }
-"""Columns of items in a table of ratings; fewer names are certain there, because "name" may be that of a user."""
+"""Columns of items in a table of ratings; without "name", which may be that of a user."""
 
 
 def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -34,6 +41,10 @@ def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     if "genres" in table.columns:
         genres, notes = _parse_genres(table["genres"])
         table = table.with_columns(genres)
+    if "image" in table.columns:
+        images, n_ignored = image_addresses(table["image"])
+        table = table.with_columns(images)
+        notes += [f"ignored {plural(n_ignored, 'picture')} without an address of https://"] * bool(n_ignored)
     return _parse_dates(_parse_titles(table)), notes
 
 
@@ -76,7 +87,7 @@ def _parse_genres(column: pl.Series) -> tuple[pl.Series, list[str]]:
 
 
 def _split_genres(cells: list[str]) -> tuple[pl.Series, list[str]]:
-    """Return lists of genres and a note on how the cells were split, unless at bars."""
+    """Return lists of genres, and a note on the separator unless it is a bar."""
     brackets = {cell for cell in cells if re.fullmatch(r"\[.*]|\(.*\)|{.*}", cell) and cell.lower() not in NO_GENRE}
     plain = [cell for cell in cells if cell not in brackets]
     separator, example = next(((mark, cell) for mark in "|;,/" for cell in plain if mark in cell), ("|", ""))
@@ -100,7 +111,7 @@ def _parse_list(cell: str) -> list[str]:
 
 
 def _names_in(values: Any) -> Iterator[str]:
-    """Yield the texts in nested lists; of an object, its name or its only text, else its values."""
+    """Yield the texts in nested lists; an object yields its name, its only text, or its values."""
     if isinstance(values, dict):
         texts = [text for text in values.values() if isinstance(text, str)]
         yield from [str(values["name"])] if "name" in values else texts
@@ -137,10 +148,10 @@ def merged_columns(names: tuple[str, ...], own: str) -> bool:
 
 
 def one_row_per_item(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Return one row per item of a merged table; an attribute that differs within items is no attribute of items."""
+    """Return one row per item of a merged table, without columns that differ within items."""
     notes = []
     names = [name for name in table.columns if name != "item_id"]
-    repeated = table.filter(pl.col("item_id").is_duplicated())  # the others cannot differ
+    repeated = table.filter(pl.col("item_id").is_duplicated())  # an item with one row cannot differ
     n_values = repeated.group_by("item_id").agg(pl.col(names).drop_nulls().n_unique())
     for name in names:
         n_mixed = int((n_values[name] > 1).sum())

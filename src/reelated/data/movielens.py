@@ -63,7 +63,7 @@ def layout_of(name: str, data: bytes) -> TextLayout | None:
 _LINK_ALIASES: Aliases = {name: ITEM_ALIASES[name] for name in ("item_id", "imdb_id", "tmdb_id")}
 _TAG_ALIASES: Aliases = {name: RATING_ALIASES.get(name, ()) for name in ("user_id", "item_id", "tag", "timestamp")}
 SIDE_TABLES: dict[str, tuple[Aliases, tuple[str, ...]]] = {
-    "links": (_LINK_ALIASES, ("item_id",)),  # first, because the ids of the items may be found by them
+    "links": (_LINK_ALIASES, ("item_id",)),  # first, because links may be needed to find the ids of the items
     "items": (ITEM_ALIASES, ("item_id",)),
     "users": (USER_ALIASES, ("user_id",)),
     "tags": (_TAG_ALIASES, ("user_id", "item_id")),
@@ -118,7 +118,7 @@ def with_links(items: pl.DataFrame | None, links: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_linked_ids(items: pl.DataFrame, links: pl.DataFrame, rated: pl.Series) -> tuple[pl.DataFrame, list[str]]:
-    """Translate the ids of a catalogue by the table of links, if more rated items are found by it than by the ids."""
+    """Translate the ids of a catalogue by the table of links, if that finds more rated items than the ids do."""
     best, notes = items, []
     for name in links.columns[1:]:
         # an id at IMDb is tt0114709, or its number with or without zeros in front
@@ -147,10 +147,7 @@ def _file_names(files: Files) -> set[str]:
 
 
 def edition(files: Files, ratings: pl.DataFrame) -> tuple[str | None, Scale | None]:
-    """Return the name and the scale of the edition; None for what is unknown.
-
-    Half stars came with MovieLens 10M. The scale of the edition counts only if all ratings are on it.
-    """
+    """Return the name and the scale of the edition, where all ratings are on that scale."""
     if not is_movielens(files):
         return None, None
     names = _file_names(files)

@@ -32,7 +32,7 @@ _ALIASES: Aliases = {
 }
 _SITES = {"letterboxduri": ("Letterboxd", 5.0), "const": ("IMDb", 10.0), "bookshelves": ("Goodreads", 5.0)}
 """A column that only the export of one site has → the site and its highest rating."""
-_MAX_YEARS = 1  # by which the years of release of two catalogues may differ
+_MAX_YEARS = 1  # two catalogues may differ by this number of years
 
 
 class OwnRatings(NamedTuple):
@@ -68,12 +68,8 @@ def read_own_ratings(
     columns : mapping of str to str, optional
         Names of the columns `rating item_id imdb_id isbn title year`, where they are not known.
     highest : float, optional
-        The highest rating in the source, such as 10, where it is not that of the model; ratings are scaled by it. It is
+        The highest possible rating in the source, such as 10, if the model has another; ratings are scaled by it. It is
         known for the three sites.
-
-    Returns
-    -------
-    OwnRatings
 
     Raises
     ------
@@ -126,7 +122,6 @@ def _read(source: Any, columns: ColumnNames) -> tuple[pl.DataFrame, tuple[str, .
 
 
 def _named(frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return the wanted columns of a frame, and the names of all."""
     return named(frame, spec.aliases, spec.columns, spec.required), tuple(frame.columns)
 
 
@@ -173,7 +168,7 @@ class _Items:
         self.by_imdb = {_imdb_number(imdb): rec.item_ids.find(item) for item, imdb in known if imdb is not None}
 
     def find(self, row: dict[str, Any]) -> int | None:
-        """Return the column of an item: by its id at IMDb, by its ISBN or id unless the title differs, or by title."""
+        """Return the column of an item by its IMDb id, by its ISBN or id if the title agrees, or by title."""
         column = self.by_imdb.get(_imdb_number(row.get("imdb_id")))
         if column is not None:
             return column
@@ -194,7 +189,7 @@ class _Items:
         return next((self.by_title[key] for key in _keys(title) if key in self.by_title), [])
 
     def _by_title(self, title: str, year: int | None) -> int | None:
-        """Return the only column with a title in the year, or a year off; None if there are several."""
+        """Return the only column with this title and year, or a year off; None if there are several."""
         columns = list(dict.fromkeys(self._with_title(title)))
         years = {column: self.catalogue.years[column] for column in columns}
         if year is not None:
@@ -204,7 +199,7 @@ class _Items:
 
 
 def _keys(title: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words of a title, of the title without its brackets, and of what they hold, without an article."""
+    """Yield the words, without an article, of a title, of the title without its brackets, and of their content."""
     for form in forms_of(title):
         words = words_of(form)
         yield tuple(words[1:] if words[0] in ("the", "a", "an") and len(words) > 1 else words)

@@ -72,7 +72,7 @@ def read(
         Item and user attributes, in place of the tables in the folder of the ratings.
     columns : mapping of str to str, optional
         Reelated's name → the table's name, or its position from 1, such as `{"user_id": "who"}`; `{"rating": None}`
-        if there are no ratings. The names of ids are looked for in the item and user tables, too.
+        if there are no ratings. The names of id columns also apply to the item and user tables.
     item_columns : mapping of str to str, optional
         The same for the table of items, such as `{"item_id": "id", "title": "name"}`.
     scale : (low, high, step), optional
@@ -88,7 +88,7 @@ def read(
     encoding : str, optional
         Encoding of text files, such as `"cp1251"`; by default UTF-8, and Windows-1252 for bytes that are not UTF-8.
     dates : {"day-first", "month-first"}, optional
-        The order in dates such as 3/4/2020; by default as the other dates of the column tell.
+        The order in dates such as 3/4/2020; by default that of the other dates in the column.
     layout : {"long", "wide"}, optional
         "wide" reads a matrix with a row for each user and a column for each item; by default one row per rating.
     feedback : {"explicit", "implicit"}, optional
@@ -102,10 +102,6 @@ def read(
     noun : str, optional
         What an item is called in headings, such as "book"; by default "movie" for MovieLens and the sample, and "item"
         otherwise.
-
-    Returns
-    -------
-    Dataset
 
     Raises
     ------
@@ -139,9 +135,9 @@ def read(
 
 @dataclass
 class ErrorCollector:
-    """Collector of errors: it records an unreadable table, and reading continues without the table."""
+    """Records an unreadable table as an error, and lets reading continue without the table."""
 
-    invalid: str = "error"  # as the caller gave it; reading itself drops
+    invalid: str = "error"  # the caller's option; reading itself drops invalid rows
     traces: dict[str, ParseTrace] = field(default_factory=dict)
     errors: dict[str, InputError] = field(default_factory=dict)
     left_out: dict[str, InputError] = field(default_factory=dict)
@@ -155,12 +151,11 @@ class ErrorCollector:
             self.errors[kind] = error
 
     def trace(self, kind: str) -> ParseTrace:
-        """Return the trace for one kind of table."""
         return self.traces.setdefault(kind, ParseTrace())
 
 
 def _without_repeats(table: pl.DataFrame, id_: str) -> tuple[pl.DataFrame, list[str]]:
-    """Drop rows with an id that occurred before, if they are few; many mean another kind of table."""
+    """Drop rows with a repeated id if they are few; if they are many, it is another kind of table."""
     table = table.unique(maintain_order=True)
     repeated = ~table[id_].is_first_distinct()
     if not repeated.any() or 10 * int(repeated.sum()) > len(table) + 10:
@@ -209,7 +204,7 @@ class SourceTables:
         return self.collector.collect(kind) if self.collector else nullcontext()
 
     def add_beside(self, kind: str, files: Files) -> None:
-        """Add a table that lies beside the ratings; what cannot be used is left out with a note."""
+        """Add a table from the folder of the ratings; a table that cannot be used is left out with a note."""
         name = PurePosixPath(files.roles[kind]).name
         trace = self.collector.trace(kind) if self.collector else None
         try:
@@ -272,7 +267,7 @@ class SourceTables:
         self.notes += [f"{label}: {note}" for note in notes + more]
 
     def _with_integers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-        """Leave out rows whose ids are text where the ratings have integers, if the other rows fit."""
+        """If the ratings have integer ids, leave out the rows with text ids, unless none would remain."""
         notes = []
         for id_ in ID_COLUMNS:
             if id_ in table.columns and table[id_].dtype == pl.String and self.ratings[id_].dtype == pl.Int64:
@@ -338,7 +333,7 @@ def read_items(
     Returns
     -------
     polars.DataFrame
-        `item_id title year genres` (list), and where known `release_date`, `imdb_id`, `tmdb_id`, by ascending id.
+        `item_id title year genres` (list), and where known `release_date imdb_id tmdb_id image`, by ascending id.
 
     Raises
     ------

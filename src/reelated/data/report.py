@@ -146,10 +146,6 @@ class ValidationReport:
             Maximum number of characters in a line.
         wording : Wording, optional
             How to write parameters; by default as Python callers do.
-
-        Returns
-        -------
-        str
         """
         return "\n".join((*self._count_lines(), *self._histogram_lines(), *self._issue_lines(width, wording or PYTHON)))
 

@@ -1,4 +1,4 @@
-"""What each file of a folder is: the ratings, the items, the users, links or tags.
+"""The role of each file of a folder: ratings, items, users, links or tags.
 
 The names of MovieLens files count first. Otherwise the columns decide: the table with user, item and rating is the
 ratings; one with the item's id is the catalogue; one with the user's id is the users.
@@ -74,7 +74,6 @@ class _Table:
 
     @property
     def about_users(self) -> bool:
-        """Whether the table describes users."""
         return "user_id" in self.users and "item_id" not in self.ratings and len(self.users) > 1
 
 
@@ -162,7 +161,7 @@ def ratings_in(label: str, container: Container, spec: ColumnSpec) -> str:
 
 
 def _by_name(root: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return the roles that file names tell."""
+    """Return the roles that follow from file names."""
     roles: dict[str, str] = {}
     for role, known in ROLES.items():
         matches = [path for path in paths if _has_role(role, known, PurePosixPath(path).name.lower())]
@@ -179,7 +178,7 @@ def _has_role(role: str, known: tuple[str, ...], name: str) -> bool:
 
 
 def _describe(container: Container, path: str, spec: ColumnSpec) -> _Table:
-    """Return what the columns of a table hold."""
+    """Return the ids and attributes in the columns of a table."""
     names = column_names(container, path, spec)
     columns, options = by_position(spec.columns, names), spec.options
     item_columns = by_position(options.item_columns, names)
@@ -193,7 +192,7 @@ def _describe(container: Container, path: str, spec: ColumnSpec) -> _Table:
 
 
 def _part_of(name: str) -> str:
-    """Return what the names of the parts of one table have in common."""
+    """Return the common part of the names of the parts of one table."""
     is_parquet = name.lower().endswith((".parquet", ".pq"))
     return "" if is_parquet else re.sub(r"\d+|[0-9a-f]{8}-[0-9a-f-]{27,}", "#", name)
 
@@ -213,7 +212,7 @@ def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: li
         return
     likes = [table for table in described if {"user_id", "item_id"} <= table.ratings]
     if not found and len(likes) == 1:
-        roles.files["ratings"] = likes[0].path  # the reader says what is missing
+        roles.files["ratings"] = likes[0].path  # the reader then reports the missing column
         return
     if tables:
         listed = ", ".join(map(repr, [table.path for table in found] or tables[:6]))

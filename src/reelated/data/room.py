@@ -13,12 +13,12 @@ import polars as pl
 from reelated.errors import InputError, check_memory, show_bytes
 
 VARIABLE = "REELATED_MAX_UNPACKED"
-ROW_BYTES = 50  # half of what an integer id, an item, a rating and a time take at the peak of reading
-_VIEW_BYTES = 16  # a text in a column, without its characters
+ROW_BYTES = 50  # half of the memory of a row (ids, rating, time) at the peak of reading
+_VIEW_BYTES = 16  # overhead of a text in a column
 
 
 def check_room(label: str, n_bytes: int, *, at_least: bool = False) -> None:
-    """Raise `InputError` if so many bytes are more than a source may unpack to."""
+    """Raise `InputError` if this number of bytes exceeds the limit."""
     limit = max_unpacked()
     if n_bytes <= limit:
         return
@@ -32,7 +32,7 @@ def check_room(label: str, n_bytes: int, *, at_least: bool = False) -> None:
 
 
 def check_rows(label: str, n_rows: int, dtypes: Iterable[pl.DataType]) -> None:
-    """Raise `InputError` if a table of so many rows is more than a source may unpack to."""
+    """Raise `InputError` if a table with this number of rows exceeds the limit."""
     check_room(label, n_rows * max(ROW_BYTES, sum(map(_width, dtypes))))
 
 
@@ -42,7 +42,7 @@ def _width(dtype: pl.DataType) -> int:
 
 
 def _rounded_up(n_bytes: int) -> str:
-    """Format a limit that can be given, rounded up."""
+    """Format the limit that would be sufficient, rounded up."""
     return f"{-(-n_bytes // 10**9)}GB" if n_bytes >= 10**9 else f"{-(-n_bytes // 10**6)}MB"
 
 
@@ -54,12 +54,12 @@ def max_unpacked() -> int:
 
 
 def free_memory() -> int:
-    """Return how many bytes this process can still take; `sys.maxsize` where the system does not tell."""
+    """Return how many bytes this process can still allocate; `sys.maxsize` if unknown."""
     return min(_available(), _container_limit(), _left_of_address_space())
 
 
 def _available(path: Path = Path("/proc/meminfo")) -> int:
-    """Return the memory of the machine that is available, or all of it where that is unknown."""
+    """Return the available memory of the machine, or its total memory if that is unknown."""
     try:
         lines = dict(line.split(":", 1) for line in path.read_text(encoding="ascii").splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024
@@ -80,7 +80,7 @@ def _container_limit(path: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
 
 
 def _left_of_address_space() -> int:
-    """Return what `ulimit -v` leaves."""
+    """Return the address space left by `ulimit -v`."""
     try:
         import resource
 

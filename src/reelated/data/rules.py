@@ -14,7 +14,6 @@ from reelated.errors import Advice, plural, shorten
 
 
 def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
-    """Yield the issues of the ratings."""
     yield from _invalid_rows(context)
     if context.valid.is_empty():
         yield ValidationIssue("no_ratings", "error", 1, "There are no ratings.", "stops here.")
@@ -32,7 +31,7 @@ def rating_issues(context: ValidationContext) -> Iterator[ValidationIssue]:
 
 
 def _capitalised(sentence: str) -> str:
-    """Return a sentence with a capital, unless it begins with the name of a file."""
+    """Capitalise a sentence, unless it begins with the name of a file."""
     return sentence if re.match(r"\S+[._]\S*:", sentence) else sentence[0].upper() + sentence[1:]
 
 

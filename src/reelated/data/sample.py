@@ -38,7 +38,7 @@ _DAY = 86_400
 _SESSION_LENGTH = 60  # ratings in a session
 _SECONDS_PER_RATING = 20
 _AGES = ((0, 0.1, 0.25, 0.5, 0.75, 0.9, 1), (13, 19, 24, 31, 42, 52, 74))
-_STAR_LIMITS = (1.75, 2.5, 3.5, 4.75)  # an impression above n of these gets n + 1 stars
+_STAR_LIMITS = (1.75, 2.5, 3.5, 4.75)  # a movie whose impression is above n of these thresholds gets n + 1 stars
 _ARTICLES = ("The", "A", "An")
 
 _README = """Reelated sample: simulated ratings of well-known movies
@@ -212,10 +212,7 @@ def _preferences(rng: np.random.Generator, catalogue: pl.DataFrame) -> Floats:
 
 
 def _opinion_sums(rng: np.random.Generator, features: pl.Series) -> Floats:
-    """Sum the users' opinions of the features of each movie; the square makes few opinions strong.
-
-    Opinions are multiples of 1/64², so that the sums are exact in any order of the matrix product.
-    """
+    """Sum the users' opinions of the features of each movie; the square makes few opinions strong."""
     names = sorted(set(features.explode()))
     has = np.array([[name in movie for movie in features.to_list()] for name in names], dtype=np.float64)
     opinions = np.rint(64 * _normal(rng, _USERS, len(names))) / 64
@@ -225,7 +222,7 @@ def _opinion_sums(rng: np.random.Generator, features: pl.Series) -> Floats:
 def _choose_items(
     rng: np.random.Generator, catalogue: pl.DataFrame, ages: NDArray[np.int32], taste: Floats
 ) -> NDArray[np.bool_]:
-    """Return which user rates which movie: those of highest interest, 20 or more, and many for a few users."""
+    """Return which user rates which movie: each user the 20 or more most interesting ones, a few users many more."""
     fame, acclaim, years = (catalogue[column].to_numpy() for column in ("fame", "acclaim", "year"))
     known = fame * (fame + 1) / 6.8 + 0.2 * acclaim
     nostalgia = 0.0006 * (ages[:, None] - 34) * (1990 - years)

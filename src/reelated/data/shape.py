@@ -1,4 +1,4 @@
-"""Detection of tables that are no list of ratings: a matrix with a column per item, or a transposed table."""
+"""Detection of tables that are not a list of ratings: a matrix with a column per item, or a transposed table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,10 +18,7 @@ _EXPECTED = "Expected one row for each rating, with a user, an item and a rating
 
 
 def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
-    """Yield a warning if a table looks like a matrix or looks transposed.
-
-    `source` is a frame that could not be read, or None; `trace` records the reading of a text file.
-    """
+    """Yield a warning if a table looks like a matrix or looks transposed."""
     names, rows = _first_rows(source, trace)
     first_fields = {plain(text) for text in (*names[:1], *(row[0] for row in rows if row))}
     roles = {name for name in RATING_SPEC.required if {plain(name), *RATING_ALIASES[name]} & first_fields}

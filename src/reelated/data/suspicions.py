@@ -7,7 +7,7 @@ import polars as pl
 from reelated.errors import plural
 
 _MIN_ROWS = 20
-_MIN_SHARE = 0.02  # of a sentinel below or above all other ratings
+_MIN_SHARE = 0.02  # minimum distance of a sentinel from all other ratings
 _MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent and far more frequent than any other rating
 
 
@@ -21,7 +21,7 @@ class Suspicion(NamedTuple):
 
 
 def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> list[Suspicion]:
-    """Return what looks odd in the tables of a source."""
+    """Return the suspicious values in the tables of a source."""
     found = [] if scale is not None or "event" in ratings.columns else [_sentinel(ratings["rating"].drop_nulls())]
     found += [_odd_ids(ratings[name]) for name in ("user_id", "item_id")]
     if isinstance(items, pl.DataFrame) and "genres" in items.columns:
@@ -30,7 +30,7 @@ def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> l
 
 
 def _sentinel(rating: pl.Series) -> Suspicion | None:
-    """Return the lowest or highest rating if it stands apart and is frequent."""
+    """Return the lowest or highest rating if it is frequent and far from the others."""
     counts = rating.value_counts().sort("rating")
     if len(rating) < _MIN_ROWS or len(counts) < 4:
         return None
@@ -68,7 +68,7 @@ def _odd_ids(ids: pl.Series) -> Suspicion | None:
 
 
 def _one_genre(items: pl.DataFrame) -> Suspicion | None:
-    """Return a suspicion if nearly every item has one genre of its own, as with an unknown separator."""
+    """Return a suspicion if nearly every item has its own single genre, as with an unknown separator."""
     if items["genres"].dtype != pl.List(pl.String):
         return None
     lists = items.filter(pl.col("genres").list.len() > 0)["genres"]

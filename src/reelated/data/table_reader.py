@@ -57,7 +57,7 @@ def read_table(
     if data.startswith(_BINARY):
         return read_frame(label, _read_binary(label, data), spec)
     text, notes = as_utf8(label, data, spec.options.encoding)
-    notes = [] if layout else notes  # the encoding of the known layouts is known
+    notes = [] if layout else notes  # known layouts have a fixed encoding
     if spec.trace:
         spec.trace.label, spec.trace.text = label, text
     if is_json(text[:HEAD_BYTES]) and layout is None:
@@ -72,7 +72,6 @@ def read_table(
 
 
 def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:
-    """Read a text of a known layout."""
     wide = spec.is_ratings and spec.options.layout == "wide"
     with prefix_errors(label):
         columns = dict(zip(layout.names, layout.names, strict=True)) if wide else _match(text, layout, spec)
@@ -106,7 +105,7 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
 
 
 def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
-    """Return the columns to read; a matrix that is read as a list gets the advice that reads it."""
+    """Return the columns to read; for a matrix, the error names the option `layout`."""
     rows = [row.fields or [] for row in rows_at(text, layout, (), range(8)).values()] if spec.is_ratings else []
     try:
         return _with_required(spec, layout, rows).match(layout.names)
@@ -117,7 +116,7 @@ def _match(text: bytes, layout: TextLayout, spec: ColumnSpec) -> dict[str, str]:
 
 
 def _with_required(spec: ColumnSpec, layout: TextLayout, rows: list[list[str]]) -> ColumnSpec:
-    """Return the columns to read of a table that may hold events; the first rows tell whether a column is a rating."""
+    """Return the columns to read of a table that may hold events, judged by its first rows."""
     if not spec.is_ratings or spec.required != RATING_SPEC.required:
         return spec
     names, options = layout.names, spec.options
@@ -152,7 +151,7 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
 def _as_ratings(
     label: str, table: pl.DataFrame, spec: ColumnSpec, located: Located | None, names: dict[str, str] | None = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Convert ratings and times; reject the rows with values that cannot be read, and leave out what the map drops."""
+    """Convert ratings and times; reject rows with unreadable values, and leave out rows that the map drops."""
     options = spec.options
     columns = by_position(spec.columns, tuple(table.columns))
     if located is not None:
@@ -245,7 +244,7 @@ def _read_binary(label: str, data: bytes) -> pl.DataFrame:
             if kind == "Arrow" and not data.startswith(b"ARROW1"):
                 return pl.read_ipc_stream(io.BytesIO(data))
             lazy = (pl.scan_parquet if kind == "Parquet" else pl.scan_ipc)(io.BytesIO(data))
-            # equal values take next to no room in a file
+            # a compressed file with equal values is tiny
             check_rows(label, lazy.select(pl.len()).collect().item(), lazy.collect_schema().dtypes())
             return (pl.read_parquet if kind == "Parquet" else pl.read_ipc)(io.BytesIO(data))
     except (*POLARS_ERRORS, OSError):
@@ -253,7 +252,7 @@ def _read_binary(label: str, data: bytes) -> pl.DataFrame:
 
 
 def _with_ids(table: pl.DataFrame, ids: list[str] | None = None) -> tuple[pl.DataFrame, list[str]]:
-    """Strip spaces around fields, and convert ids to integers if that changes none of them."""
+    """Strip spaces around fields; convert ids to integers if no id changes."""
     text = [name for name in table.columns if table[name].dtype == pl.String]
     if not text:
         return table, []

@@ -55,7 +55,7 @@ def _netflix(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
 
 
 def _has_backslashes(text: bytes, layout: TextLayout) -> bool:
-    r"""Return whether `\"` is a quote within a field: more of the lines with it are then well formed."""
+    r"""Return whether `\"` is a quote within a field: if read so, more lines are well formed."""
     if b"\\" not in text:  # one byte is found faster than two
         return False
     lines = [line for line in text.split(b"\n") if rb"\"" in line][:1000]

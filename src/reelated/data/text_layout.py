@@ -20,9 +20,9 @@ DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 MIN_TIME = 1e8
 """A third column of larger numbers is a time in seconds since 1970, not a rating."""
 COMMENTS = "#%"
-_FIRST_TIME = 10_000  # a number below is no time: a rating, when row numbers come first
+_FIRST_TIME = 10_000  # a smaller number is not a time but a rating, after a column of row numbers
 _HEAD_LINES = 40
-_HEAD_BYTES = 65536  # separator and column names must appear within
+_HEAD_BYTES = 65536  # number of bytes within which separator and column names must appear
 
 
 class TextLayout(NamedTuple):
@@ -68,7 +68,6 @@ class ColumnSpec(NamedTuple):
 
     @property
     def is_ratings(self) -> bool:
-        """Return whether the table is that of the ratings."""
         return {"user_id", "rating"} <= self.aliases.keys()
 
     def match(self, names: tuple[str, ...]) -> dict[str, str]:
@@ -85,7 +84,7 @@ def positions_in(columns: ColumnNames) -> dict[str, int]:
 
 
 def by_position(columns: ColumnNames, names: tuple[str, ...]) -> ColumnNames:
-    """Replace the positions among the given columns by the names there; a column of that name has precedence."""
+    """Replace positions by the names of the columns there; a column with such a name takes precedence."""
     if columns is None:
         return None
     at = {ours: place for ours, place in positions_in(columns).items() if str(place) not in names}
@@ -107,10 +106,7 @@ def prefix_errors(label: str) -> Iterator[None]:
 
 
 def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout, list[str]]:
-    """Detect separator and column names from the first lines; return a note if there is no header.
-
-    The separator of runs of spaces is `" "`.
-    """
+    """Detect separator and column names from the first lines; return a note if there is no header."""
     start = text[:_HEAD_BYTES]
     if len(start) == _HEAD_BYTES and b"\n" not in start:
         raise InputError(
@@ -146,7 +142,7 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
 
 
 def _separator(lines: list[str]) -> str:
-    """Return the separator that splits most lines alike; runs of spaces where no other sign separates."""
+    """Return the separator that splits most lines into the same number of fields; else runs of spaces."""
     separator = max(SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
     if len(split_line(lines[0], separator)) > 1:
         return separator
@@ -155,13 +151,13 @@ def _separator(lines: list[str]) -> str:
 
 
 def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
-    """Return how many of the first lines have as many fields as the first one, and that number of fields."""
+    """Return the number of fields of the first line, and how many of the first lines have the same number."""
     widths = [len(split_line(line, separator)) for line in lines]
     return (widths.count(widths[0]) if widths[0] > 1 else 0, widths[0])
 
 
 def _has_no_header(first: tuple[str, ...], spec: ColumnSpec) -> bool:
-    """Return whether the first line is already a row: no name in it is known, and a field is a number."""
+    """Return whether the first line is a row and no header: it has no known name, and a field is a number."""
     given = set(map(str, (spec.columns or {}).values()))
     if set(first) & given - set(map(str, positions_in(spec.columns).values())) or match_columns(first, spec.aliases):
         return False
@@ -220,7 +216,6 @@ def split_line(line: str, separator: str) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a finite number."""
     try:
         # float() accepts underscores, as in "1_000"
         return "_" not in text and math.isfinite(float(text))

@@ -51,7 +51,6 @@ class LineCounts:
     doubtful: bool = False
 
     def add(self, row: "RowSpan | TextRow") -> None:
-        """Count one row."""
         self.rows += 1
         if row.last > row.first:
             self.joined, self.first_joined = self.joined + row.last - row.first, self.first_joined or row.first + 1
@@ -160,7 +159,6 @@ def _row_spans(text: bytes, layout: TextLayout) -> Iterator[RowSpan]:
 
 
 def _next_line(text: bytes, start: int) -> int:
-    """Return the start of the next line."""
     return text.find(b"\n", start) + 1 or len(text)
 
 
@@ -196,11 +194,7 @@ def _wide_line_pattern(separator: str, width: int) -> re.Pattern[bytes]:
 
 
 def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
-    """Classify the lines within quotes: "rows", "doubtful" rows, or "" for text.
-
-    A row has as many fields as the table has columns, and numbers where the row with the opening quote has numbers or
-    nothing.
-    """
+    """Return "rows" if the lines within quotes are rows, "doubtful" if they may be, and "" for text."""
     separator, width = layout.separator, len(layout.names)
     if not _wide_line_pattern(separator, width).search(record):  # the fast path of nearly all text
         return ""
@@ -215,7 +209,7 @@ def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:
         fields = split_line(line.decode(), separator)
         if len(fields) != width:
             continue
-        # in the last line, the columns after the quoted one follow the closing quote and say nothing
+        # in the last line, the columns after the closing quote are ambiguous
         compared = [column for column in numbers if column < quoted or number < len(others)]
         if compared and all(is_number(fields[column].strip('"')) for column in compared):
             return "rows"
@@ -241,7 +235,7 @@ def rows_at(
 
 
 def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec: ColumnSpec) -> tuple[str, str]:
-    """Return the code and the description of a row's fault; two empty strings if it has none."""
+    """Return the code and the description of a row's fault, or two empty strings."""
     if row.fields is None:
         return "bad_line", f"a field of more than {MAX_FIELD_LENGTH:,} characters; is a quote left open?"
     shown = shorten(layout.separator.join(row.fields))
@@ -259,7 +253,7 @@ def _row_fault(row: TextRow, layout: TextLayout, positions: dict[str, int], spec
 
 
 def _field_fault(name: str, field: str, required: bool) -> str:
-    """Return what is wrong with a field; empty if nothing. Numbers and times are checked by the column."""
+    """Return the fault of a field, or an empty string. Numbers and times are checked by column."""
     if not field:
         return f"no {name}" if required else ""
     if name in ID_COLUMNS and (len(field.encode()) > MAX_ID_BYTES or "\0" in field):

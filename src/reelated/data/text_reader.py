@@ -60,7 +60,7 @@ def _read_numbers(lines: pl.LazyFrame, layout: TextLayout, columns: dict[str, st
     rating = text["rating"].cast(pl.Float32, strict=False)
     # ids must survive the round trip: "007" is text
     unchanged = [integer.cast(pl.String) == text[ours] for ours, integer in integers.items()]
-    complete = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a short line
+    complete = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a missing field
     table = lines.select(
         *(integer.alias(ours) for ours, integer in integers.items()),
         rating.alias("rating"),
@@ -82,7 +82,7 @@ def _read_strings(
 
 
 def _is_odd(name: str, required: bool) -> pl.Expr:
-    """Return which rows have a field that the line-by-line parser must check: its rules, for whole columns."""
+    """Return the rows with a field that the line-by-line parser must check."""
     field = pl.col(name).str.strip_chars()
     odd = [field.str.len_bytes() > MAX_FIELD_LENGTH]
     if required:

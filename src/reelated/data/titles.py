@@ -46,7 +46,6 @@ def has_year(catalogue_title: str) -> bool:
 
 
 def _move_article(match: re.Match[str]) -> str:
-    """Move the article to the front."""
     opening, prefix, title, article = match.groups()
     space = "" if article.endswith("'") else " "
     after = " " if match.end() < len(match.string) and match.string[match.end()] == "(" else ""

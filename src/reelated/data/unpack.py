@@ -64,7 +64,7 @@ def decompress(label: str, data: bytes) -> bytes:
 
 def read_limited(label: str, file: BinaryIO) -> bytes:
     """Return the rest of a file, or raise `InputError` once it is larger than `max_unpacked`."""
-    content, limit = io.BytesIO(), max_unpacked()  # it gives its bytes away without a copy
+    content, limit = io.BytesIO(), max_unpacked()  # `BytesIO.getvalue` does not copy
     while part := file.read(_PART):
         content.write(part)
         if content.tell() > limit:

@@ -89,7 +89,6 @@ events, name
 
 
 def _source_exists(source: Any) -> bool:
-    """Return whether the source exists, readable or not."""
     if isinstance(source, (str, os.PathLike)):
         text = os.fspath(source)
         return bool(text) and "\0" not in text and Path(text).expanduser().exists()
@@ -180,7 +179,6 @@ def _by_severity(issues: list[ValidationIssue]) -> tuple[ValidationIssue, ...]:
 
 
 def _rejected_lines(collector: ErrorCollector) -> pl.DataFrame:
-    """Return the rejected lines of all files."""
     rows = [
         (trace.label, row.line, None, row.reason, row.text)
         for trace in collector.traces.values()

@@ -10,7 +10,7 @@ from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES,
 from reelated.ratings.values import as_numbers
 
 MIN_WIDTH = 5
-"""Numeric columns with unknown names, from which a table counts as a matrix."""
+"""Minimum number of numeric columns with unknown names in a matrix."""
 _NO_RATING = 99.0  # in Jester, whose ratings go from -10 to 10
 
 
@@ -46,7 +46,7 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
 
 
 def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | None:
-    """Return which id the rows of a matrix have, and the name of its column; by default the first."""
+    """Return whether the rows of a matrix are users or items, and the name of the id column, by default the first."""
     given = {ours: str(columns[ours]) for ours in ("user_id", "item_id") if (columns or {}).get(ours)}  # type: ignore[index]
     for ours, theirs in given.items():
         return (ours, theirs) if theirs in names else None
@@ -56,7 +56,7 @@ def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | N
 
 
 def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Return a matrix without names, users and items numbered; recognise Jester's counts and its 99."""
+    """Return a matrix without names, with numbered users and items; remove Jester's counts and its sentinel 99."""
     cells = pl.DataFrame([_numeric(frame[name]) for name in frame.columns])
     first, values = frame.columns[0], cells.select(frame.columns[1:])
     rated = values.select(pl.sum_horizontal((pl.all() != _NO_RATING).cast(pl.Int64))).to_series()

@@ -40,10 +40,7 @@ class MetricSums(NamedTuple):
         return (self.weights > 0).any(axis=0).sum(axis=0)
 
     def values(self, counts: Numbers | None = None) -> Numbers:
-        """Return every metric, the mean over the splits, for each resample.
-
-        A row of `counts` holds the multiplicity of each entity in one resample; None counts each entity once.
-        """
+        """Return every metric, the mean over the splits; a row of `counts` weights the entities of one resample."""
         counts = np.ones((1, len(self.entities))) if counts is None else counts
         means = [_means(counts @ totals, counts @ weights, self.roots)
                  for totals, weights in zip(self.totals, self.weights, strict=True)]  # fmt: skip
@@ -67,10 +64,7 @@ def _batch_sizes(resamples: int, n: int) -> Iterator[int]:
 
 
 def bootstrap(sums: MetricSums, resamples: int, seed: int, minus: MetricSums | None = None) -> tuple[Numbers, Numbers]:
-    """Return the ends of the 95 % percentile interval of every metric, or of its difference from `minus`.
-
-    Entities are resampled with replacement, the same ones in all splits and for both models (Efron 1979).
-    """
+    """Return the 95 % percentile interval of every metric, or of its difference from `minus` (Efron 1979)."""
     rng, n, differences = np.random.default_rng(seed), len(sums.entities), []
     for size in _batch_sizes(resamples, n):
         # multiplicities instead of copied rows: a resample is then one matrix product
@@ -85,10 +79,7 @@ def bootstrap(sums: MetricSums, resamples: int, seed: int, minus: MetricSums | N
 
 
 def sign_flips(first: MetricSums, second: MetricSums, resamples: int, seed: int) -> Numbers:
-    """Return the two-sided p-value of every difference between two models: (1 + count) / (1 + resamples).
-
-    `count` is how often randomly exchanged results differ at least as much. `rmse` is tested before its root is taken.
-    """
+    """Return the two-sided p-value of every difference between two models, by random exchanges of their results."""
     differences, rng = second.shares() - first.shares(), np.random.default_rng(seed)
     observed, n = np.abs(differences.sum(axis=0)), len(differences)
     count = np.zeros(differences.shape[1], np.int64)

@@ -56,10 +56,6 @@ def evaluate(
     progress : callable, optional
         Called with the completed share, from 0 to 1.
 
-    Returns
-    -------
-    Evaluation
-
     Raises
     ------
     InputError
@@ -89,7 +85,7 @@ def evaluate(
     train, rule = splits[0].train, None
     if "liked" in groups.relevance:
         rule = scoring.liked_mask(splits[0].test.head(0), train.ratings, liked)[1]
-    return Evaluation(train.name, splits[0].how, target, rule, tuple(parts))
+    return Evaluation(train.name, splits[0].how, target, rule, tuple(parts), repr(recommender))
 
 
 def _check_cutoffs(n: Any) -> list[int]:
@@ -108,7 +104,7 @@ class _MetricGroups(NamedTuple):
 
     @classmethod
     def of(cls, recommender: Recommender, splits: Sequence[Split]) -> "_MetricGroups":
-        """Skip liked items and rating errors for events and equal ratings, and rating errors without a rater."""
+        """Leave out liked items and errors for events and equal ratings, and errors without a rater."""
         if all(split.train.ratings.has_no_scale for split in splits):
             return cls(RELEVANCE[:1], False)
         return cls(RELEVANCE, recommender.rater is not None)

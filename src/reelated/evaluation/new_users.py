@@ -38,13 +38,13 @@ class NewUserRow:
     n_given : int
         Number of ratings that each user has given.
     users, ratings : int
-        Users with that many ratings of items that are asked for and at least one other, and their other ratings.
+        Number of users who have that many ratings to give and at least one other; number of their other ratings.
     mean : float
         Mean of those ratings.
     bias, bias_low, bias_high : float
         Mean predicted rating minus `mean`, with the ends of its 95 % interval.
     user_bias : float
-        The same if each user counts the same, instead of each rating.
+        The bias if each user has the same weight, instead of each rating.
     coverage, coverage_low, coverage_high : float or None
         Share of the ratings in their 80 % interval; None if the model has no intervals.
     rmse : float
@@ -88,9 +88,9 @@ def evaluate_new_users(
 ) -> list[NewUserRow]:
     """Measure whether predicted ratings of new users are unbiased and their intervals hold.
 
-    Every user is held out of the fit once, in five folds. The user rates the first items of the start page's order that
-    are among the user's own ratings; the other ratings are predicted. The result holds for items that a user chooses to
-    rate, which is no random sample of all items.
+    Every user is held out of the fit once, in five folds. The model is shown the user's ratings of the first items in
+    the order of the start page and predicts the others. The result holds for items that users choose to rate, which
+    are no random sample of all items.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def _step(progress: Progress | None, fold: int) -> Progress | None:
 def _fit_without(
     recommender: Recommender, data: Dataset, held_out: npt.NDArray[np.bool_], progress: Progress | None
 ) -> tuple[Recommender, sp.csr_array]:
-    """Fit a copy without some users; return it and the ratings of these users."""
+    """Fit a copy without some users; return it with the ratings of these users."""
     ratings = data.ratings
     users = np.repeat(np.arange(len(ratings.user_ids)), np.diff(ratings.matrix.indptr))
     rec = fit_copy(recommender, replace(data, ratings=select(ratings, ~held_out[users])), progress)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,6 @@ def write_report(results: Mapping[str, Evaluation], path: str | Path, protocol: 
     protocol : Protocol, optional
         The protocol that they were measured with; the report adds its published figures.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     InputError
@@ -78,7 +75,6 @@ def check_report(path: Path) -> Path:
 
 
 def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) -> str:
-    """Render the report as HTML."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -105,6 +101,7 @@ def render(results: Mapping[str, Evaluation], protocol: Protocol | None = None) 
         calibration=_calibration_rows(first) if first.predicts_ratings else [],
         notes=list(_notes(results, rows[name])),
         version=__version__,
+        date=datetime.now(UTC).date(),
     )
 
 
@@ -148,7 +145,7 @@ def _summary(result: Evaluation, rows: Rows) -> Any:
 
 
 def _notes(results: Mapping[str, Evaluation], rows: Rows) -> Any:
-    """Yield sentences on left-out users, substituted values and fit times."""
+    """Yield sentences on left-out users, substituted values, settings and fit times."""
     first = next(iter(results.values()))
     n, entities = _n(first), _entities(first)
     for relevance, of in (("any", "hidden rating"), ("liked", "hidden rating that counts as liked")):
@@ -156,6 +153,7 @@ def _notes(results: Mapping[str, Evaluation], rows: Rows) -> Any:
             total = row.entities + row.left_out
             yield f"{row.left_out:,} of {total:,} {entities} have no list or no {of}; these means leave them out."
     yield from first.notes
+    yield from (f"“{name}” is {result.settings}." for name, result in results.items() if result.settings)
     yield from (f"A fit of “{name}” took {result.seconds:.1f} seconds." for name, result in results.items())
     yield "An unrated item may still be a good recommendation; hits favour popular items."
 

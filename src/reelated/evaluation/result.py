@@ -87,6 +87,8 @@ class Evaluation:
         The rule by which a rating counts as liked; None for events and where all ratings are equal.
     parts : tuple of SplitResult
         The values of every user (or item, where users are ranked), one part for each split.
+    settings : str
+        The recommender with its parameters, as Python writes it.
     """
 
     data: str
@@ -94,6 +96,7 @@ class Evaluation:
     target: str
     liked: str | None
     parts: tuple[SplitResult, ...]
+    settings: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -144,10 +147,6 @@ class Evaluation:
             Number of bootstrap resamples of the users. A resample holds the same users in all splits.
         seed : int, default 0
             Random seed of the bootstrap.
-
-        Returns
-        -------
-        list of MetricRow
         """
         sums = self._sums
         low, high = bootstrap(sums, check_integer("resamples", resamples, 1), check_integer("seed", seed, 0))
@@ -162,31 +161,11 @@ class Evaluation:
         ]
 
     def to_dicts(self, *, resamples: int = 1000, seed: int = 0) -> list[dict[str, Any]]:
-        """Return one dictionary per metric.
-
-        Parameters
-        ----------
-        resamples, seed
-            As for `rows`.
-
-        Returns
-        -------
-        list of dict
-        """
+        """Return one dictionary per metric."""
         return [asdict(row) for row in self.rows(resamples=resamples, seed=seed)]
 
     def to_polars(self, *, resamples: int = 1000, seed: int = 0) -> pl.DataFrame:
-        """Return a table with one row per metric.
-
-        Parameters
-        ----------
-        resamples, seed
-            As for `rows`.
-
-        Returns
-        -------
-        polars.DataFrame
-        """
+        """Return a table with one row per metric."""
         text, numbers = dict.fromkeys(("measure", "relevance"), pl.String), ("value", "low", "high")
         schema: dict[str, Any] = (
             text | dict.fromkeys(numbers, pl.Float64) | {"entities": pl.Int64, "left_out": pl.Int64}
@@ -194,7 +173,7 @@ class Evaluation:
         return pl.DataFrame(self.to_dicts(resamples=resamples, seed=seed), schema=schema)
 
     def by_entity(self) -> pl.DataFrame:
-        """Return the summands of every metric, one row for each user (or item, where users are ranked).
+        """Return the contributions to every metric, one row for each user (or item, if users are ranked).
 
         Returns
         -------
@@ -234,7 +213,7 @@ class Evaluation:
         )  # fmt: skip
 
     def groups(self) -> pl.DataFrame:
-        """Return how well the lists find hidden entries, by activity of the users and popularity of the items.
+        """Return recall and hit rate by activity of the users and popularity of the items.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What each user (or each item, where users are ranked) adds to every metric of one split."""
+"""The contributions of each user (or each item, if users are ranked) to every metric of one split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MIN_LIKED_SHARE = 0.01
 
 
 class MetricValues(NamedTuple):
-    """The summands of one metric: Σ totals / Σ weights over all entities; `rmse` is the square root of it."""
+    """The terms of one metric: Σ totals / Σ weights over all entities; `rmse` is the square root of it."""
 
     measure: str
     relevance: str | None
@@ -113,7 +113,6 @@ def score_lists(
 
 
 def score_novelty(lists: Indices, shares: Numbers) -> MetricValues:
-    """Compute the novelty of each list."""
     return _where_defined("novelty", metrics.novelty(lists, shares))
 
 
@@ -177,10 +176,7 @@ def bin_errors(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], 
 def bin_hits(
     lists: Indices, able: npt.NDArray[np.bool_], hidden: HoldOut, known: tuple[Indices, Indices]
 ) -> pl.DataFrame:
-    """Sum recall and hits by the number of known interactions: `list`, of the entity of a list; `entry`, of the hidden.
-
-    `known` holds the numbers of each entity of `hidden`, and of each of its partners.
-    """
+    """Return recall and hits, grouped by the number of known interactions of users and of items."""
     size = int(max(lists.max(initial=0), hidden.partners.max(initial=0))) + 1
     listed = np.arange(len(lists))[:, None] * size + lists
     chosen = (hidden.partners >= 0) & able[hidden.rows]

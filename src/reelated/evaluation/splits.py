@@ -63,10 +63,6 @@ def predefined_split(train: Dataset | FrameLike, test: FrameLike, how: str = "as
     how : str, default "as given"
         How the data was split, in one sentence.
 
-    Returns
-    -------
-    Split
-
     Raises
     ------
     InputError
@@ -86,10 +82,6 @@ def predefined_folds(source: Any) -> list[Split]:
     ----------
     source : str or Path
         The folder or zip of MovieLens 100K, or `"ml-100k"`.
-
-    Returns
-    -------
-    list of Split
     """
     return [
         predefined_split(
@@ -110,10 +102,6 @@ def random_folds(data: Dataset | FrameLike, n_folds: int = 5, *, seed: int = 0) 
         Number of folds.
     seed : int, default 0
         Random seed of the division.
-
-    Returns
-    -------
-    list of Split
     """
     data = as_dataset(data)
     n_folds, n = check_integer("n_folds", n_folds, 2), len(data.ratings)
@@ -133,10 +121,6 @@ def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
         Share of a user's ratings to hide, rounded to whole ratings.
     seed : int, default 0
         Random seed of the choice.
-
-    Returns
-    -------
-    Split
     """
     data = as_dataset(data)
     users = _users(data.ratings)
@@ -155,10 +139,6 @@ def within_items(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
         Share of an item's ratings to hide, rounded to whole ratings.
     seed : int, default 0
         Random seed of the choice.
-
-    Returns
-    -------
-    Split
     """
     data = as_dataset(data)
     items = data.ratings.matrix.indices
@@ -169,7 +149,7 @@ def within_items(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
 def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
     """Hide the last ratings of every user, by the order given with the ratings or else by their timestamps.
 
-    Of ratings at the same time, the one with the higher item index is the later. A user with no more than `last`
+    Among ratings of the same time, the higher item index counts as later. A user with no more than `last`
     ratings keeps them all.
 
     Parameters
@@ -178,10 +158,6 @@ def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
         All ratings.
     last : int, default 1
         Number of ratings to hide for each user.
-
-    Returns
-    -------
-    Split
 
     Raises
     ------
@@ -213,10 +189,6 @@ def by_time(data: Dataset | FrameLike, share: float = 0.2, *, at: int | None = N
     at : int, optional
         Unix time in seconds; ratings given then or later are hidden.
 
-    Returns
-    -------
-    Split
-
     Raises
     ------
     InputError
@@ -246,10 +218,6 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
         Share of each held-out user's ratings that the fitted model is shown, chosen at random and rounded.
     seed : int, default 0
         Random seed of both choices.
-
-    Returns
-    -------
-    Split
     """
     data = as_dataset(data)
     ratings, users = data.ratings, _users(data.ratings)
@@ -262,7 +230,6 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
 
 
 def _users(ratings: Ratings) -> npt.NDArray[np.int64]:
-    """Return the user index of every rating."""
     return np.repeat(np.arange(ratings.matrix.shape[0]), np.diff(ratings.matrix.indptr))
 
 
@@ -292,14 +259,10 @@ def _missing_times(ratings: Ratings) -> str:
 
 
 def hide(data: Dataset, hidden: Mask, how: str, train: Mask | None = None, shown: Mask | None = None) -> Split:
-    """Return a split that hides the marked ratings; masks follow `data.ratings.matrix.data`.
-
-    `train` marks the training ratings (default: all that are not hidden), `shown` those that the fitted model
-    recommends from (default: the training ratings).
-    """
+    """Return a split that hides the marked ratings; masks follow `data.ratings.matrix.data`."""
     ratings = data.ratings
     if ratings.declared == "implicit":
-        hidden = hidden & (ratings.matrix.data > 0)  # what does not interest a user stays known
+        hidden = hidden & (ratings.matrix.data > 0)  # items that a user is not interested in are never hidden
     test = pl.DataFrame(
         {
             "user_id": ratings.user_ids.take(_users(ratings)[hidden]),

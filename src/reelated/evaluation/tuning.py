@@ -159,10 +159,6 @@ def tune(
     progress : callable, optional
         Called with the completed share and the best value so far.
 
-    Returns
-    -------
-    Tuning
-
     Raises
     ------
     InputError
@@ -221,7 +217,7 @@ def _role(goal: Goal) -> str:
 
 
 def check_optuna() -> Any:
-    """Return Optuna with its log silenced, or say how to install it."""
+    """Return Optuna with its log silenced, or raise with the way to install it."""
     try:
         import optuna
     except ImportError:
@@ -231,7 +227,7 @@ def check_optuna() -> Any:
 
 
 def _suggest(trial: Any, name: str, kind: IntRange | FloatRange | Choice) -> Any:
-    """Let Optuna choose a value; numbers are rounded to three significant digits."""
+    """Sample a value with Optuna; numbers are rounded to three significant digits."""
     if isinstance(kind, Choice):
         return trial.suggest_categorical(name, kind.values)
     if isinstance(kind, IntRange):
@@ -258,7 +254,7 @@ def _score_function(split: Split, goal: Goal) -> Callable[[Any], float]:
 
 
 def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
-    """Return the nDCG of the lists that a recommender makes with the model as its ranker."""
+    """Return the nDCG of a recommender's lists with the model as its ranker."""
     train, test = split.train.ratings, split.test
     fit_model(model, fit_values(train), model_scale(train.scale, train.feedback), rec.catalogue_)
     liked, _ = liked_mask(test, train, None)

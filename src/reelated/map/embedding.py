@@ -12,9 +12,9 @@ from reelated.errors import check_integer, not_installed
 
 Places = npt.NDArray[np.float64]
 N_LINKS = 10
-"""Strongest links used per item; chosen by how many of the linked items end up close on the map."""
+"""Strongest links used per item, chosen so that many linked items are close on the map."""
 EARLY_ITERATIONS, ITERATIONS, UPDATE_ITERATIONS = 100, 250, 50
-"""Iterations with early exaggeration, without it, and from an earlier layout, which more iterations would blur."""
+"""Iterations with early exaggeration, without it, and from an earlier layout, which more would blur."""
 MIN_TSNE_ITEMS = 30
 """With fewer linked items only the spectral layout is used; t-SNE would draw them into one point."""
 MIN_LINKED_ITEMS = 4
@@ -26,11 +26,7 @@ MIN_DISTANCE = 0.5
 
 
 def lay_out(links: sp.csr_array, start: Places | None = None, *, seed: int = 0) -> Places:
-    """Place items on a plane by t-SNE, close to those that they are most strongly linked to.
-
-    Items without a positive link lie around the others. `start` is an earlier layout to stay close to, with NaN for new
-    items.
-    """
+    """Place items on a plane by t-SNE; `start` is an earlier layout to stay close to, with NaN for new items."""
     graph, seed = neighbor_graph(links), check_integer("seed", seed, 0)
     n_items, degree = graph.shape[0], np.diff(graph.indptr)
     linked = np.flatnonzero(degree) if np.count_nonzero(degree) >= MIN_LINKED_ITEMS else np.empty(0, np.int64)
@@ -91,11 +87,7 @@ def _place_linked(graph: sp.csr_array, known: Places | None, seed: int) -> Place
 
 
 def spectral_layout(graph: sp.csr_array, seed: int, n_rounds: int = 100) -> Places:
-    """Return the spectral layout: each item is near the mean of those that it is linked to.
-
-    The coordinates are the two smoothest eigenvectors of the random walk on the graph (Belkin & Niyogi 2003, §2),
-    approximated by `n_rounds` power iterations.
-    """
+    """Return the two smoothest eigenvectors of the random walk on the graph (Belkin & Niyogi 2003, §2)."""
     weight = graph.sum(axis=1)[:, None]
     places = np.random.default_rng(seed).normal(size=(graph.shape[0], 2))
     for _ in range(n_rounds):

@@ -23,7 +23,7 @@ class Groups(NamedTuple):
 
 
 def groups_of(catalogue: Catalogue, by: Color = "genres") -> Groups:
-    """Assign every item to one group; of several genres with a colour, the rarest."""
+    """Assign every item to one group; an item with several coloured genres gets the rarest."""
     if check_choice("color", by, ("genres", "decades")) == "decades":
         return _decades(catalogue.years)
     return _genres(catalogue.genres)
@@ -31,7 +31,7 @@ def groups_of(catalogue: Catalogue, by: Color = "genres") -> Groups:
 
 def _genres(genres: list[tuple[str, ...]]) -> Groups:
     members = Counter(genre for names in genres for genre in names)
-    # the rarest genre of an item says most about it
+    # the rarest genre of an item is the most specific
     rarest = Counter(min(names, key=lambda genre: (members[genre], genre)) for names in genres if names)
     coloured = sorted(rarest, key=lambda genre: (-rarest[genre], genre))[:MAX_GROUPS]
     groups = tuple(sorted(coloured, key=lambda genre: (-members[genre], genre)))
@@ -41,7 +41,7 @@ def _genres(genres: list[tuple[str, ...]]) -> Groups:
 
 
 def _decades(years: list[int | None]) -> Groups:
-    """Group by decades; everything before the last ten decades joins the first of these."""
+    """Group by the last ten decades; earlier years belong to the first of them."""
     known = sorted({year // 10 * 10 for year in years if year is not None})[-MAX_GROUPS:]
     earlier = any(year is not None and year < known[0] for year in years)
     names = [f"{decade}s" for decade in known]

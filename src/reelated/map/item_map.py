@@ -41,10 +41,6 @@ class ItemMap:
         seed : int, default 0
             The random seed of a first map.
 
-        Returns
-        -------
-        ItemMap
-
         Raises
         ------
         InputError
@@ -93,10 +89,6 @@ class ItemMap:
         ----------
         path : str or Path
             A file written by `save`.
-
-        Returns
-        -------
-        ItemMap
 
         Raises
         ------

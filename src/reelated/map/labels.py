@@ -24,7 +24,6 @@ class Box(NamedTuple):
     bottom: float
 
     def overlaps(self, other: "Box") -> bool:
-        """Return whether two boxes overlap."""
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
@@ -40,7 +39,7 @@ class Box(NamedTuple):
 
 
 def group_centres(places: Places, groups: Groups) -> dict[int, int]:
-    """Return the item at the centre of each group, where it is both frequent and dominant; some groups have none."""
+    """Return an item for each group where the group is both frequent and dominant; some groups have none."""
     if not len(places):
         return {}
     around = cKDTree(places).query_ball_point(places, NEIGHBORHOOD * float(np.ptp(places, axis=0).max()) or 1.0)

@@ -88,10 +88,6 @@ def draw(
         What the dots are coloured by.
     link : callable, optional
         Returns the URL that the dot of an item id links to.
-
-    Returns
-    -------
-    str
     """
     dots = _dots(rec, item_map, color)
     height = dots.area.bottom + MARGIN
@@ -118,7 +114,6 @@ def draw(
 
 
 def _dots(rec: Recommender, item_map: ItemMap, color: Color) -> Dots:
-    """Return the items that have a position."""
     catalogue, places = rec.catalogue_, item_map.places_of(rec.item_ids)
     items = catalogue.by_popularity[has_place(places)[catalogue.by_popularity]]
     groups, (xy, area) = groups_of(catalogue, color), fit_to_frame(places[items])
@@ -163,7 +158,7 @@ def _css_class(group: int) -> str:
 
 
 def _group_names(dots: Dots, taken: list[Box]) -> list[str]:
-    """Write the names of groups where they are most frequent, if space allows, and add their boxes to `taken`."""
+    """Write the names of groups at their densest places, if there is space, and add their boxes to `taken`."""
     texts: list[str] = []
     for group, item in group_centres(dots.xy, dots.groups).items():
         name = cut(dots.groups.names[group], 20).upper()
@@ -178,7 +173,7 @@ def _group_names(dots: Dots, taken: list[Box]) -> list[str]:
 
 
 def _titles(dots: Dots, taken: list[Box]) -> list[str]:
-    """Write the titles of the most rated items that have space, the first ones larger."""
+    """Write the titles of the most rated items if there is space, the first ones larger."""
     area = Box(8, TOP - 16, WIDTH - 8, dots.area.bottom + 16)
     rows = zip(dots.titles[:N_CANDIDATES], dots.xy, dots.radii, strict=False)
     requests = [

@@ -1,4 +1,4 @@
-"""What the learned arrays of a model must hold; a loaded model is checked, because the kernels check no bounds."""
+"""Specifications of the learned arrays; a loaded model is checked, because the kernels check no bounds."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -28,7 +28,7 @@ class ArraySpec(NamedTuple):
     dtype : str
         NumPy's name of the dtype, in native byte order.
     shape : tuple of str or int
-        The dimensions; those of one name have one size in all arrays of a model, and the size is 1 or more.
+        The dimensions; a name has the same size, 1 or more, in all arrays of a model.
     values : str, default "finite"
         The rule that the values follow.
     optional : str, default ""
@@ -50,15 +50,12 @@ _RULES: dict[Values, Callable[[Array], Any]] = {
     "positive and ascending": lambda array: np.append(array > 0, np.diff(array) >= 0),
     "a mean and a positive deviation": lambda array: array[1] > 0,
 }
-"""What holds for finite values."""
+"""Rules for finite values."""
 _NO_MASK = np.zeros(0, np.bool_)
 
 
 def check_array(spec: ArraySpec, array: Array, sizes: dict[str, int], rated: Array = _NO_MASK) -> None:
-    """Raise `ValueError` unless an array is as specified; add the sizes of new dimensions to `sizes`.
-
-    `rated` is the mask of the items that somebody has rated.
-    """
+    """Raise `ValueError` unless an array is as specified; add the sizes of new dimensions to `sizes`."""
     if array.dtype != np.dtype(spec.dtype) or not array.dtype.isnative or not array.flags.c_contiguous:
         raise ValueError(f"expected a contiguous array of native {spec.dtype}")
     if array.ndim != len(spec.shape):

@@ -123,10 +123,6 @@ class BiasModel(LinearRater):
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings.
-
-        Returns
-        -------
-        int
         """
         self.settings()
         rows = check_rows(BiasModel(), X, fitting=True)

@@ -172,10 +172,6 @@ class BPMF(PosteriorModel):
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings.
-
-        Returns
-        -------
-        int
         """
         self._sampler_params()
         return self._bytes(check_rows(BPMF(), X, fitting=True), 0)

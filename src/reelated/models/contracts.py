@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Scorer(Protocol):
-    """Computes one number of some rows, which were checked before; it does not check indices."""
+    """Computes one number for checked rows; it does not check indices."""
 
     @property
     def matrix(self) -> sp.csr_array:
@@ -27,11 +27,11 @@ class Scorer(Protocol):
         ...
 
     def top(self, n: int, item_mask: Any = None, *, exclude_seen: bool = True, progress: Any = None) -> TopN:
-        """Return the best items of every row; `item_mask` holds those to choose from."""
+        """Return the best items of every row, chosen from `item_mask`."""
         ...
 
     def pairs(self, rows: Any, items: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
-        """Return the number of every pair, a rating unclipped, and the number of neighbours used."""
+        """Return the number of every pair (a rating is not clipped), and the number of neighbours used."""
         ...
 
     def users(self, item: int, by_item: sp.csc_array | None = None) -> tuple[Floats, npt.NDArray[np.int32]]:
@@ -43,7 +43,7 @@ class Scorer(Protocol):
         ...
 
     def contributions(self, items: Any, scores: Floats | None = None) -> ItemContributions:
-        """Return the contributions to the only row's numbers for several items; `scores` are these, if known."""
+        """Return the contributions to the numbers of several items for a single row; `scores`, if known."""
         ...
 
     def dense(self) -> Floats:
@@ -52,19 +52,7 @@ class Scorer(Protocol):
 
 
 class Model(Protocol):
-    """The methods of every model.
-
-    Attributes
-    ----------
-    numbers : tuple of {"score", "rating"}
-        The numbers that the model computes.
-    uses_side_info : bool
-        Whether `fit` takes `items`, the attributes of the items.
-    has_posterior : bool
-        Whether the model has `predict_intervals`, the posterior `covariance` and `for_new_users`.
-    arrays : dict of str to ArraySpec
-        The learned arrays that a saved model holds.
-    """
+    """The methods of every model; `numbers` are the computed numbers, `arrays` the arrays of a saved model."""
 
     numbers: ClassVar[tuple[By, ...]]
     uses_side_info: ClassVar[bool]
@@ -82,7 +70,7 @@ class Model(Protocol):
         ...
 
     def scorer(self, X: Any, *, by: Any = ..., weights: Any = None) -> Scorer:
-        """Return what computes a number of some rows."""
+        """Return the scorer of a number for some rows."""
         ...
 
     def recommend(

@@ -67,7 +67,7 @@ class ItemContributions(NamedTuple):
 
     @classmethod
     def of(cls, scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> "ItemContributions":
-        """Build an object from its parts; the clip is the rest of each score.
+        """Build an object from its parts; `clips` is the difference between each score and the sum.
 
         Parameters
         ----------
@@ -77,10 +77,6 @@ class ItemContributions(NamedTuple):
             The contribution of each rated item.
         X : csr_array, shape (1, n_items)
             Ratings of the user.
-
-        Returns
-        -------
-        ItemContributions
         """
         sums = np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends]
         clips = np.where(np.isfinite(scores), scores - bases - (sums[1:] - sums[:-1]), 0.0)
@@ -98,10 +94,6 @@ class ItemContributions(NamedTuple):
         ----------
         at : int
             The item's position in the list.
-
-        Returns
-        -------
-        PairContributions
         """
         part = slice(self.parts.ends[at], self.parts.ends[at + 1])
         places = self.parts.places[part]
@@ -123,10 +115,6 @@ class ItemContributions(NamedTuple):
         ----------
         n : int
             Maximum number of contributions.
-
-        Yields
-        ------
-        list of (item, rating, similarity, common, contribution)
         """
         ends, chosen = kernels.top_n_per_segment(self.parts.ends, self.parts.adds, n)
         places, parts = self.parts.places[chosen], self.parts

@@ -179,10 +179,6 @@ class EASE(LinearItemModel):
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings.
-
-        Returns
-        -------
-        int
         """
         self.ridge()
         rows = check_rows(EASE(), X, fitting=True)
@@ -223,10 +219,6 @@ class EASE(LinearItemModel):
         ----------
         X : csr_array, shape (n_users, n_items)
             Ratings.
-
-        Returns
-        -------
-        csr_array
         """
         return sp.csr_array((self.rating_weight(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)
 

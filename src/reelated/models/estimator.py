@@ -1,4 +1,4 @@
-"""`Estimator`: what scikit-learn expects of an estimator, without importing it, which takes a second."""
+"""`Estimator`: the interface of scikit-learn's estimators, without its import, which takes a second."""
 
 import inspect
 from copy import deepcopy
@@ -18,11 +18,7 @@ class Estimator:
         Parameters
         ----------
         deep : bool, default True
-            Whether to add the parameters of models among them, as ``ranker__l2``.
-
-        Returns
-        -------
-        dict
+            Whether to add the parameters of nested models, as ``ranker__l2``.
         """
         params = {name: getattr(self, name) for name in sorted(_defaults(type(self)))}
         if deep:
@@ -32,7 +28,7 @@ class Estimator:
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; ``ranker__l2=10`` sets one of a model among them.
+        """Set parameters; ``ranker__l2=10`` sets a parameter of a nested model.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ MIN_DEVIATION = 1e-9
 
 
 class ImplicitFeatures(NamedTuple):
-    """Features of users and items from which items were rated, regardless of the ratings.
+    """Features of users and items, computed from which items were rated, regardless of the ratings.
 
     Attributes
     ----------
@@ -45,10 +45,7 @@ class ImplicitFeatures(NamedTuple):
 
 
 def implicit_features(X: sp.csr_array, n_implicit_factors: int, seed: int) -> ImplicitFeatures:
-    """Compute the leading singular vectors of the 0/1 matrix of ratings, its rows and columns weighted by 1 / √count.
-
-    Their number is limited to a quarter of the number of users and of items.
-    """
+    """Compute the leading singular vectors of the 0/1 matrix of ratings, rows and columns weighted by 1 / √count."""
     n_implicit_factors = min(n_implicit_factors, X.shape[0] // 4, X.shape[1] // 4)
     user_counts, item_counts = np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
     user_weights, item_weights = 1 / np.sqrt(np.maximum(user_counts, 1)), 1 / np.sqrt(np.maximum(item_counts, 1))
@@ -70,16 +67,13 @@ def implicit_features(X: sp.csr_array, n_implicit_factors: int, seed: int) -> Im
 
 
 def leading_directions(matrix: sp.csr_array, n: int, seed: int) -> Numbers:
-    """Return the first `n` right singular vectors of a matrix as columns (Halko, Martinsson and Tropp 2011).
-
-    The same numbers as scikit-learn's `randomized_svd`, which takes a second to import.
-    """
+    """Return the first `n` right singular vectors as columns: scikit-learn's `randomized_svd` without its import."""
     from scipy import linalg
 
     tall = matrix.shape[0] >= matrix.shape[1]
     A = matrix if tall else matrix.T
     basis = np.random.RandomState(seed).normal(size=(A.shape[1], n + OVERSAMPLING))
-    for _ in range(7 if n < 0.1 * min(A.shape) else 4):  # an LU factorisation keeps the columns apart
+    for _ in range(7 if n < 0.1 * min(A.shape) else 4):  # an LU factorisation keeps the columns linearly independent
         basis = linalg.lu(A @ basis, permute_l=True)[0]
         basis = linalg.lu(A.T @ basis, permute_l=True)[0]
     basis = linalg.qr(A @ basis, mode="economic")[0]
@@ -91,10 +85,7 @@ def leading_directions(matrix: sp.csr_array, n: int, seed: int) -> Numbers:
 
 
 def sample_wishart(degrees: int, scale: Numbers, rng: np.random.Generator) -> Numbers:
-    """Return a sample of the Wishart distribution by the Bartlett decomposition (Smith and Hocking 1972).
-
-    The same numbers as `scipy.stats.wishart`, which takes half a second to import.
-    """
+    """Return the sample of `scipy.stats.wishart` (slow to import), by the Bartlett decomposition."""
     from scipy import linalg
 
     D = len(scale)
@@ -107,17 +98,14 @@ def sample_wishart(degrees: int, scale: Numbers, rng: np.random.Generator) -> Nu
 
 
 def item_side_info(X: sp.csr_array, directions: Numbers, attributes: Numbers) -> Numbers:
-    """Return the directions, the logarithm of the number of raters and the attributes of items, standardised.
-
-    An unrated item gets the mean of the directions and the smallest number of raters of the others, because a
-    regression is unreliable outside the range of its data.
-    """
+    """Return the directions, the logarithm of the number of raters and the attributes of items, standardised."""
     raters = np.bincount(X.indices, minlength=X.shape[1])
     rated = raters > 0
     features = np.zeros((X.shape[1], directions.shape[1] + 1))
     if rated.any():
         columns = np.column_stack([directions, np.log(np.maximum(raters, 1))])
         features[rated] = standardize(columns[rated])
+        # for unrated items too: a regression is unreliable outside the range of its data
         features[~rated, -1] = features[rated, -1].min()
     return np.column_stack([features, standardize(attributes)])
 
@@ -217,7 +205,7 @@ def sample(
 
 
 def marginal_precision(user_features: Numbers, samples: Samples) -> Numbers:
-    """Return the precision of user vectors if the features, centred in the rows of `user_features`, are unknown."""
+    """Return the precision of user vectors if the centred features in `user_features` are unknown."""
     features = np.empty((user_features.shape[1], user_features.shape[1]))
     kernels.cross_products(user_features, user_features, features)
     features /= max(len(user_features), 1)

@@ -49,7 +49,7 @@ class ItemKNN(LinearRater):
     weighting : {None, "tf-idf", "bm25"}, default None
         Weighting of the ratings before the cosine, with items as documents and users as terms.
     user_normalization, item_normalization : float, default 0.0
-        Exponents from 0 to 1, as for `EASE`: the ratings of users with many count less in the cosine, and items with
+        Exponents from 0 to 1, as for `EASE`: users with many ratings count less in the cosine, and items with
         many ratings have lower scores. The first is for the cosine alone. Predicted ratings depend on the second only
         through `prior_weight`.
     shrinkage : float, default 0.0
@@ -168,10 +168,6 @@ class ItemKNN(LinearRater):
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings.
-
-        Returns
-        -------
-        int
         """
         measure, rows = self.similarity_params(), check_rows(ItemKNN(), X, fitting=True)
         values = rows.astype(self.dtype)
@@ -237,10 +233,6 @@ class ItemKNN(LinearRater):
             Ratings.
         dtype : dtype
             Type of the result.
-
-        Returns
-        -------
-        csr_array
         """
         if self.similarity in ("cosine", "jaccard"):
             return X.astype(dtype, copy=False)

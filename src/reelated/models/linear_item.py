@@ -71,15 +71,11 @@ class LinearItemModel(RowModel):
         ----------
         ratings : ndarray
             On the scale of the fit.
-
-        Returns
-        -------
-        ndarray of float32
         """
         return np.asarray(ratings, np.float32) - np.float32(self.zero_rating)
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
-        """Return item offsets, user offsets, and how the sum becomes the number."""
+        """Return item offsets, user offsets, and the formula from the sum to the number."""
         return self._zeros, np.zeros(X.shape[0]), _SCORE
 
     def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> "LinearScorer":
@@ -91,11 +87,6 @@ class LinearItemModel(RowModel):
 
     def score_items(self, X: Any, *, by: By | None = None, weights: Any = None) -> npt.NDArray[np.float64]:
         """Return the score, or the unclipped predicted rating, of every row and item; NaN where there is none.
-
-        Parameters
-        ----------
-        X, by, weights
-            As for `recommend`.
 
         Returns
         -------
@@ -186,11 +177,6 @@ class LinearRater(LinearItemModel):
 
         A rating of the pair in `X` itself is not used: an item is never its own neighbour.
 
-        Parameters
-        ----------
-        X, rows, items
-            As for `score_pairs`.
-
         Returns
         -------
         ndarray of float64, shape (n_pairs,)
@@ -250,7 +236,7 @@ class LinearScorer(NamedTuple):
         return kernels.score_users(item, self.links.by_row, columns, *self.terms[1:])
 
     def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
-        """Return the contributions to the only row's numbers for several items."""
+        """Return the contributions to the numbers of several items for a single row."""
         items, (rows, item_offset, user_offset, params) = np.asarray(items, np.int32), self.terms
         scores = self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores
         scores = scores if self.scale is None else clipped(scores, self.scale)

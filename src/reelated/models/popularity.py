@@ -80,10 +80,6 @@ class Popularity(LinearItemModel):
         ----------
         X : array or sparse matrix, shape (n_users, n_items)
             Ratings.
-
-        Returns
-        -------
-        int
         """
         return 128 * int(check_rows(Popularity(), X, fitting=True).shape[1])
 

@@ -59,7 +59,7 @@ class PosteriorModel(RowModel):
         "new_user_precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
         "counts_": ArraySpec("float64", (2,), "positive and ascending"),
     }
-    """What a fit learns, but for the scale."""
+    """The arrays that a fit learns, without the scale."""
     numbers: ClassVar[tuple[By, ...]] = ("rating",)
     uses_side_info: ClassVar[bool] = True
     has_posterior: ClassVar[bool] = True
@@ -97,7 +97,7 @@ class PosteriorModel(RowModel):
 
     @cached_property
     def for_new_users(self) -> "PosteriorModel":
-        """The model of users who have only begun to rate, so that the number and choice of their ratings say nothing.
+        """The model for new users, whose number and choice of ratings are not informative.
 
         A new user's vector has the distribution over all users of the fit. The offset of an item is its expected
         rating by those who rated it, because ratings are predicted for users who would rate the item.
@@ -139,8 +139,6 @@ class PosteriorModel(RowModel):
 
         Parameters
         ----------
-        X, rows, items
-            As for `predict_pairs`.
         level : float, default 0.8
             Probability that a rating lies in its interval.
 
@@ -227,7 +225,7 @@ class PosteriorScorer:
     def moments(
         self, rows: Any, items: Any, *, with_deviation: bool = False
     ) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_]]:
-        """Return the means of pairs, their standard deviations, and whether the row has rated the item."""
+        """Return mean, standard deviation, and whether the row has rated the item, for each pair."""
         rows, items, one_row = np.asarray(rows, np.int32), np.asarray(items, np.int32), self.matrix.shape[0] == 1
         by_row = slice(None) if one_row else np.argsort(rows, kind="stable")
         pairs = kernels.find_pairs(self.rows, rows[by_row], items[by_row])
@@ -298,7 +296,6 @@ class PosteriorScorer:
         return TopN(np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
     def columns(self) -> sp.csc_array:
-        """Return the ratings by columns."""
         return sp.csc_array(self.matrix)
 
     def users(self, item: int, by_item: sp.csc_array | None = None) -> tuple[Numbers, npt.NDArray[np.int32]]:
@@ -307,12 +304,7 @@ class PosteriorScorer:
         return self.pairs(np.arange(n_rows), np.full(n_rows, item))
 
     def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
-        """Return the contributions to the only row's predicted ratings of several items.
-
-        `base` is the predicted rating of an average user. A rating contributes its weight times its difference from
-        the expected rating, plus the effect of having rated the item at all. The weight (`similarities`) is the change
-        of the prediction for one more star.
-        """
+        """Return the contributions to predicted ratings of a single row; a weight is the change per star."""
         items = np.asarray(items, np.int32)
         scores = clipped(self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores, self.scale)
         is_other = self.matrix.indices != items[:, None]

@@ -1,4 +1,4 @@
-"""`RowModel`: the methods that answer for rows of ratings; every model has them."""
+"""`RowModel`: the methods of all models that take rows of ratings."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ from reelated.parallel import Progress
 
 
 class RowModel(Estimator):
-    """A model that computes one or both numbers of rows of ratings; each method asks a `Scorer`."""
+    """A model that computes one or both numbers for rows of ratings, by a `Scorer`."""
 
     n_features_in_: int
     scale_: tuple[float, float]
@@ -35,21 +35,15 @@ class RowModel(Estimator):
     numbers: ClassVar[tuple[By, ...]]
 
     @abstractmethod
-    def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer:
-        """Return the scorer of checked rows."""
+    def _scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer: ...
 
     def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
-        """Return what computes the numbers of some rows, which are checked here, once.
-
-        Parameters
-        ----------
-        X, by, weights
-            As for `recommend`.
+        """Return the scorer of some rows; the rows are checked here, once.
 
         Returns
         -------
         Scorer
-            It does not check the indices that it is asked for.
+            It does not check indices.
         """
         X, by = check_rows(self, X), self.numbers[0] if by is None else check_choice("by", by, self.numbers)
         if by == "rating" and weights is not None:
@@ -86,10 +80,6 @@ class RowModel(Estimator):
             Factors for the ratings of `X`, a canonical CSR, in the score; by default 1. Not for `by="rating"`.
         progress : callable, optional
             Called with the fraction done, from 0 to 1.
-
-        Returns
-        -------
-        TopN
         """
         scorer, n = self.scorer(X, by=by, weights=weights), check_integer("n", n, 0)
         mask = None if item_mask is None else check_item_mask(self, item_mask)
@@ -102,12 +92,8 @@ class RowModel(Estimator):
 
         Parameters
         ----------
-        X
-            As for `recommend`.
         rows, items : array of int, shape (n_pairs,)
             Row indices of `X` and item indices.
-        by, weights
-            As for `recommend`.
 
         Returns
         -------
@@ -119,11 +105,6 @@ class RowModel(Estimator):
 
     def columns(self, X: Any, *, by: By | None = None, weights: Any = None) -> sp.csc_array:
         """Return the values of the ratings by columns, as `audience` reads them.
-
-        Parameters
-        ----------
-        X, by, weights
-            As for `recommend`.
 
         Returns
         -------
@@ -145,14 +126,10 @@ class RowModel(Estimator):
 
         Parameters
         ----------
-        X
-            As for `recommend`.
         item : int
             Item index.
         n : int, default 10
             Maximum number of rows.
-        by, weights
-            As for `recommend`.
         by_item : csc_array, optional
             Result of `columns` for the same arguments, to save computing it.
 
@@ -172,11 +149,6 @@ class RowModel(Estimator):
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Return the score, or the unclipped predicted rating, of one item for every row.
 
-        Parameters
-        ----------
-        X, item, by, weights, by_item
-            As for `audience`.
-
         Returns
         -------
         scores : ndarray of float64, shape (n_rows,)
@@ -195,12 +167,6 @@ class RowModel(Estimator):
             Ratings of one user.
         item : int
             Item index.
-        by, weights
-            As for `recommend`.
-
-        Returns
-        -------
-        PairContributions
         """
         return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
@@ -213,12 +179,6 @@ class RowModel(Estimator):
             Ratings of one user.
         items : sequence of int
             Item indices.
-        by, weights
-            As for `recommend`.
-
-        Returns
-        -------
-        ItemContributions
         """
         scorer = self.scorer(X, by=by, weights=weights)
         check_one_row(scorer.matrix)

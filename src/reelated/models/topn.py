@@ -51,17 +51,7 @@ class TopN(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The terms of one number of some rows: ``offset_i + offset_u + Σ_j s_ij (v_uj − offset_j − offset_u)``.
-
-    Attributes
-    ----------
-    rows : CSR of float32
-        The values `v` of the ratings.
-    item_offset, user_offset : ndarray of float64
-        The offsets.
-    params : ScoreParams
-        How sums become the number.
-    """
+    """The terms of one number of some rows: ``offset_i + offset_u + Σ_j s_ij (v_uj − offset_j − offset_u)``."""
 
     rows: kernels.CSR
     item_offset: npt.NDArray[np.float64]
@@ -121,7 +111,7 @@ _workspace = threading.local()
 
 
 def _zeros(n_items: int) -> npt.NDArray[np.float64]:
-    """Return this thread's workspace of zeros, which kernels clear after use."""
+    """Return this thread's workspace of zeros; kernels clear it after use."""
     # allocating one for each row takes longer than using it
     size = -(-n_items // kernels.LANES) * kernels.LANES
     if len(getattr(_workspace, "zeros", ())) != size:

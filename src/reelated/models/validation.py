@@ -11,26 +11,7 @@ from reelated.models.estimator import Estimator
 
 
 def check_rows(model: Estimator, X: Any, *, fitting: bool = False) -> sp.csr_array:
-    """Return `X` as CSR of float32 with ascending columns and no duplicates.
-
-    Parameters
-    ----------
-    model : estimator
-        Its `n_features_in_` must equal the number of columns, unless `fitting`.
-    X : array or sparse matrix, shape (n_users, n_items)
-        Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
-    fitting : bool, default False
-        Learn the number of columns instead of checking it.
-
-    Raises
-    ------
-    InputError
-        An entry lies outside the matrix.
-    ValueError, TypeError
-        `X` is not two-dimensional, not numeric or not finite, or has no column or the wrong number of columns.
-    NotFittedError
-        The model has not been fitted.
-    """
+    """Return `X` as CSR of float32 with ascending columns and no duplicates; `fitting` learns their number."""
     ready = _ready(X, sp.csr_array)
     if ready and not fitting and X.shape[1] == getattr(model, "n_features_in_", None):
         return X

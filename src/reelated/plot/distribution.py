@@ -29,10 +29,6 @@ def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool =
     dark : bool, default False
         Whether to draw on a dark background.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     InputError

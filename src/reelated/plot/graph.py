@@ -31,10 +31,6 @@ def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = Fa
     dark : bool, default False
         Whether to draw on a dark background.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     InputError

@@ -36,10 +36,6 @@ def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, 
     dark : bool, default False
         Whether to draw on a dark background.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     InputError

@@ -43,10 +43,6 @@ def user(rec: Recommender, user_id: Any, *, dark: bool = False) -> "Figure":
     dark : bool, default False
         Whether to draw on a dark background.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     InputError

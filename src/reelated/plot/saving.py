@@ -50,10 +50,6 @@ def save(figure: "Figure", path: str | Path) -> Path:
     path : str or Path
         A file that ends in `.png` or `.svg`. Equal figures give equal bytes.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     InputError

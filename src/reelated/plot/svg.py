@@ -20,7 +20,6 @@ def text(x: float, y: float, content: str, class_: str = "", anchor: str = "star
 
 
 def circle(x: float, y: float, radius: float, class_: str, tooltip: str | None = None) -> str:
-    """Return a circle with an optional tooltip."""
     title = [] if tooltip is None else [element("title", safe(tooltip))]
     return element("circle", *title, class_=class_, cx=x, cy=y, r=radius)
 

@@ -24,7 +24,7 @@ _ENDINGS = ("id", "no", "nr", "num", "number", "idx", "index", "key", "code")
 
 
 def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the usual names of the id of a thing, such as `movieid` and `movienr`."""
+    """Return the usual names of an id column, such as `movieid` and `movienr`."""
     return tuple(noun + ending for ending in _ENDINGS for noun in nouns)
 
 
@@ -72,7 +72,13 @@ ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     "release_date": ("releasedate", "released"),
     "imdb_id": ("imdbid", "imdb"),
     "tmdb_id": ("tmdbid", "tmdb"),
+    "image": (
+        "imageurl", "image", "imageurll", "imageurlm", "imgurl", "img", "posterurl", "poster", "coverurl", "cover",
+        "coverimage", "thumbnailurl", "thumbnail", "pictureurl", "picture",
+    ),
 }  # fmt: skip
+IMAGE_ADDRESS = r"^(?:https://|http://(?:127\.0\.0\.1|localhost)[:/])[!-~]+$"
+"""The addresses of pictures: over TLS, or on this machine."""
 USER_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (*RATING_ALIASES["user_id"], "id"),
     "age": ("age",),
@@ -103,10 +109,7 @@ def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames
 def named(
     frame: pl.DataFrame, aliases: Aliases, columns: ColumnNames = None, required: tuple[str, ...] = ()
 ) -> pl.DataFrame:
-    """Select and rename columns given in `columns` (our name → the table's) or known by an alias (in `plain` spelling).
-
-    In `columns`, None means that there is no such column. A missing `required` column raises `InputError`.
-    """
+    """Select and rename columns given in `columns` (our name → the table's; None: none) or known by an alias."""
     shown = ", ".join(shorten(name) for name in frame.columns[:20]) + ", …" * (frame.width > 20) or "none"
     parameter = "columns" if "rating" in aliases else "item_columns"
     for ours, theirs in (columns or {}).items():
@@ -128,7 +131,7 @@ def named(
 
 
 def _hint(missing: list[str], free: list[str]) -> str:
-    """Return the columns that may be meant: the only one left, or those whose names contain the word."""
+    """Return candidates for a missing column: the only one left, or those whose names contain the word."""
     words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
     near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
     if missing == ["rating"] and len(free) == 1:
@@ -138,7 +141,6 @@ def _hint(missing: list[str], free: list[str]) -> str:
 
 
 def _remedy(missing: list[str], aliases: Aliases) -> str:
-    """Return the advice for missing columns."""
     if "title" in aliases:
         return Advice.NAME_ITEM_COLUMNS
     if "rating" not in aliases:
@@ -151,8 +153,19 @@ def check_attributes(table: pl.DataFrame) -> None:
     for name, dtype in table.schema.items():
         scalar = dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
         dated = dtype in (pl.Date, pl.Datetime)
-        if not (scalar or dated or name.endswith("_id") or (name == "genres" and dtype == pl.List)):
+        if not (scalar or dated or name.endswith("_id") or name == "image" or (name == "genres" and dtype == pl.List)):
             raise InputError(f"{name} is a column of type {dtype}: expected text, numbers or dates.")
+
+
+def image_addresses(column: pl.Series) -> tuple[pl.Series, int]:
+    """Return the addresses in a column of pictures, the first of each list, and how many cells have no valid one."""
+    if column.dtype == pl.List(pl.String):
+        column = column.list.first()
+    if column.dtype != pl.String:
+        return pl.Series("image", [None] * len(column), dtype=pl.String), len(column) - column.null_count()
+    text = column.str.strip_chars()
+    kept = text.set(~text.str.contains(IMAGE_ADDRESS), None)
+    return kept.alias("image"), int((text.fill_null("") != "").sum()) - kept.count()
 
 
 def with_own_names(aliases: Aliases, columns: ColumnNames) -> dict[str, tuple[str, ...]]:

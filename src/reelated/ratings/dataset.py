@@ -27,6 +27,7 @@ from reelated.ratings.columns import (
     USER_ALIASES,
     ColumnNames,
     check_attributes,
+    image_addresses,
     match_columns,
     named,
 )
@@ -36,7 +37,7 @@ from reelated.ratings.ids import Ids, as_ids
 from reelated.ratings.matrix import NO_TIME, Feedback, Ratings, Scale, as_decimals
 
 NO_TITLE = "Item "
-"""The title of an item without one is this and its id; for text ids it is the id alone."""
+"""An item without a title is shown as this word and its id; for text ids, as the id alone."""
 Duplicates = Literal["last", "first", "mean", "error"]
 Invalid = Literal["error", "drop"]
 
@@ -51,7 +52,7 @@ class Dataset:
         The ratings.
     items : polars.DataFrame
         One row per known item, rated or not, by ascending `item_id`: `item_id`, `title`, `year`, `genres` (list),
-        and where known `release_date`, `imdb_id`, `tmdb_id`.
+        and where known `release_date`, `imdb_id`, `tmdb_id`, `image` (an address).
     users : polars.DataFrame
         One row per known user: `user_id`, and where known `age`, `gender`, `occupation`, `zip_code`.
     tags : polars.DataFrame or None
@@ -122,10 +123,6 @@ class Dataset:
         columns, scale, duplicates, invalid, name, noun, feedback, events
             As for `reelated.read`.
 
-        Returns
-        -------
-        Dataset
-
         Raises
         ------
         InputError
@@ -154,16 +151,12 @@ class Dataset:
         ----------
         tags : polars.DataFrame
             `user_id`, `item_id`, `tag`, `timestamp`.
-
-        Returns
-        -------
-        Dataset
         """
         return replace(self, tags=tags)
 
 
 class TableOptions(NamedTuple):
-    """The options of `Dataset.from_frames` on the rows of the table."""
+    """The options of `Dataset.from_frames` that apply to the rows of the table."""
 
     scale: tuple[float, float, float] | None = None
     duplicates: Duplicates = "last"
@@ -327,6 +320,9 @@ def item_table(frame: FrameLike | None, item_ids: Ids) -> pl.DataFrame:
     table = _side_table(frame, "items", ITEM_ALIASES, item_ids)
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
+    if "image" in table.columns:
+        images, _ = image_addresses(table["image"])
+        table = table.drop("image") if images.null_count() == len(images) else table.with_columns(images)
     genres = table["genres"] if "genres" in table.columns else pl.Series("genres", [None] * len(table), dtype=pl.String)
     if genres.dtype == pl.String:
         genres = genres.str.split("|").list.eval(pl.element().filter(pl.element() != ""))

@@ -75,7 +75,7 @@ def _weights_text(by_type: Mapping[str, float | None]) -> str:
 
 
 def has_no_rating(leftover: Iterable[str], sample: Mapping[str, Iterable[Any]]) -> bool:
-    """Return whether none of the columns without a known name can be the rating: numbers that are no price or id."""
+    """Return whether no unknown column can be the rating: none holds numbers other than prices and ids."""
     known = {alias for aliases in (ITEM_ALIASES, USER_ALIASES) for names in aliases.values() for alias in names}
     for name in leftover:
         word = plain(name)
@@ -88,7 +88,7 @@ def has_no_rating(leftover: Iterable[str], sample: Mapping[str, Iterable[Any]]) 
 
 
 def _are_numbers(values: Iterable[Any]) -> bool:
-    """Return whether all values that are not empty are numbers, and there is one."""
+    """Return whether all values are numbers or empty, and at least one is a number."""
     texts = [str(value).strip() for value in values if value is not None and str(value).strip()]
     try:
         return bool([float(text) for text in texts])
@@ -101,12 +101,12 @@ def look_like_counts(values: pl.Series) -> bool:
     low, high = values.min(), values.max()
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low >= 0 and high > _MIN_COUNT):
         return False
-    middle = values.median()  # which copies the column, and so comes last
+    middle = values.median()  # last, because it copies the column
     return bool(_MIN_RATIO * middle <= high and values.n_unique() > _MIN_DISTINCT)  # type: ignore[operator]
 
 
 def verb_of(item_column: str, weight_column: str | None, types: Iterable[str]) -> str:
-    """Return what users did with the items, such as "bought"; empty where the names do not tell."""
+    """Return a verb for the actions of users, such as "bought"; empty if the names indicate none."""
     words = [plain(name) for name in types] or [plain(weight_column or "")]
     found = {_verb(word, plain(item_column)) for word in words}
     return found.pop() if len(found) == 1 else ""
@@ -119,15 +119,12 @@ def _verb(word: str, item: str) -> str:
 
 
 def summed(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Return one row per `key`: the sum of the weights and the latest time; pairs of weight 0 are left out.
-
-    A type of events below 0 makes its pair "not interested", whatever else happened; counts below 0, such as returns,
-    are added to the others.
-    """
+    """Return one row per `key`: the sum of the weights and the latest time; pairs of weight 0 are left out."""
     times = [name for name in ("timestamp", "order") if name in table.columns]
     weight, n_rows = pl.col("rating").cast(pl.Float64), len(table)
     total = weight.sum()
     if table["event"].null_count() < n_rows:
+        # an event below 0 means "not interested", whatever else happened; counts below 0, such as returns, are added
         total = pl.when(weight.min() < 0).then(weight.filter(weight < 0).sum()).otherwise(total)
     table = table.group_by("key", maintain_order=True).agg(total.cast(pl.Float32).alias("rating"), pl.col(times).max())
     nothing = int((table["rating"] == 0).sum())
@@ -139,10 +136,7 @@ def summed(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def confidence(weights: npt.NDArray[Any], typical: float) -> npt.NDArray[np.float32]:
-    """Return the confidence of weights: ``2 log(1 + w) / (log(1 + w) + log(1 + typical))``, 0 for weights below 0.
-
-    The typical weight has confidence 1, and no weight reaches 2, so that a single heavy user or a bot cannot dominate.
-    """
+    """Return ``2 log(1 + w) / (log(1 + w) + log(1 + typical))``: below 2, so that a bot cannot dominate."""
     if typical <= 0:
         return np.ones(len(weights), np.float32)
     logarithm = np.log1p(np.maximum(np.asarray(weights, np.float64), 0))

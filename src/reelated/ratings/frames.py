@@ -25,7 +25,7 @@ tuples, or a SciPy sparse matrix."""
 
 
 class RatingTable(NamedTuple):
-    """Ratings in our columns and types, the same columns as they were, those with unreadable values, and notes."""
+    """Ratings in our columns and types, the original columns, the columns with unreadable values, and notes."""
 
     table: pl.DataFrame
     source: pl.DataFrame
@@ -39,7 +39,7 @@ class RatingTable(NamedTuple):
         return pl.DataFrame({str(at): mask for at, mask in enumerate(masks)}).select(pl.any_horizontal("*")).to_series()
 
     def left_out(self, mapping: RatingMap | None) -> pl.Series | None:
-        """Which rows the map leaves without a rating; None if there are none."""
+        """Return the rows that the map gives no rating; None if there are none."""
         if mapping is None or None not in mapping.values():
             return None
         unreadable = self.faults["rating"].unreadable if "rating" in self.faults else None
@@ -158,11 +158,7 @@ def convert_ratings(
     feedback: str | None = None,
     events: EventWeights = None,
 ) -> RatingTable:
-    """Convert a table as `rating_columns`, and report the values that cannot be read.
-
-    A table without ratings holds events: `rating` is then the weight of a row, 1 by default, and `event` its type.
-    `names` are those of the columns in the file, if they have been renamed.
-    """
+    """Convert a table as `rating_columns`, and report the values that cannot be read."""
     source = as_polars(frame)
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
@@ -228,7 +224,7 @@ def _with_events(table: pl.DataFrame, types: pl.Series, weights: pl.Series | Non
 
 
 def _as_order(column: pl.Series, theirs: str, given: bool) -> Converted:
-    """Convert the order of the ratings to integers; a column that was only guessed is named in a note."""
+    """Convert the order of the ratings to integers; a note names a column that was guessed."""
     numbers = column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     certain = given or plain(theirs) in ("order", "chronorank")
     note = f"took the column {theirs!r} for the order of the ratings in time, not for a preference"
@@ -245,11 +241,11 @@ def read_ids(column: pl.Series) -> pl.Series:
 
 
 def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
-    """Convert as `read_ids`, and text such as `17.0` in a column of whole numbers, which a note then names."""
+    """Convert as `read_ids`, and also text such as `17.0` in a column of whole numbers, with a note."""
     ids = read_ids(column)
     if ids.dtype != pl.String:
         return ids, ""
-    text = ids.set(ids.str.to_lowercase() == "nan", None)  # pandas writes a missing id so, and the others as floats
+    text = ids.set(ids.str.to_lowercase() == "nan", None)  # pandas writes ids as floats if some are missing
     fraction = text.str.extract(r"^-?(?:0|[1-9]\d*)([.,]0+)$")
     if fraction.null_count() < len(text):
         numbers = read_ids(text.str.replace(r"[.,]0+$", ""))

@@ -58,10 +58,6 @@ class Ids:
         ----------
         value : object
             An external id.
-
-        Returns
-        -------
-        int or None
         """
         value = value.item() if isinstance(value, np.generic) else value
         if type(value).__name__ != self.type_name:
@@ -78,10 +74,6 @@ class Ids:
         ----------
         value : object
             An external id.
-
-        Returns
-        -------
-        int
 
         Raises
         ------
@@ -110,10 +102,6 @@ class Ids:
         ----------
         text : str
             The id as text.
-
-        Returns
-        -------
-        int or str
         """
         if self.type_name == "int" and len(text) < 20 and str(text).removeprefix("-").isdecimal():
             return int(text)
@@ -147,19 +135,12 @@ class Ids:
         ----------
         indices : ndarray of int
             Positions in these ids.
-
-        Returns
-        -------
-        polars.Series
         """
         return self.values.gather(indices)
 
 
 def as_ids(column: pl.Series, kind: str) -> pl.Series:
-    """Convert a column of ids to Int64 or String without changing their values, or raise `InputError`.
-
-    Whole floats become integers (pandas stores integers as floats when a value is missing); text stays text.
-    """
+    """Convert a column of ids to Int64 or String without changing their values, or raise `InputError`."""
     dtype = column.dtype
     if dtype in (pl.Categorical, pl.Enum, pl.String):
         return column.cast(pl.String)

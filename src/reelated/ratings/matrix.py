@@ -25,16 +25,12 @@ class Scale(NamedTuple):
     step: float
 
     def feedback(self, is_one_valued: bool) -> Feedback:
-        """Return the kind of feedback that ratings on this scale are; see `Ratings.feedback`.
+        """Return the kind of feedback for ratings on this scale; see `Ratings.feedback`.
 
         Parameters
         ----------
         is_one_valued : bool
             Whether all ratings are equal.
-
-        Returns
-        -------
-        {"explicit", "implicit"}
         """
         has_other_values = self.low != self.high and not (self.low == 0 and self.step >= self.high)
         return "explicit" if has_other_values or not is_one_valued else "implicit"
@@ -69,7 +65,7 @@ class Ratings:
     scale_observed : bool
         Whether the scale is only the observed range, so that later ratings may lie outside it.
     declared : {"explicit", "implicit"}, optional
-        The kind of feedback; by default the values tell. With implicit feedback `matrix` holds the weights of events,
+        The kind of feedback; by default from the values. With implicit feedback `matrix` holds the weights of events,
         such as numbers of plays. Below 0 means that the user is not interested; the scale ends at the median weight.
     """
 
@@ -143,7 +139,7 @@ class Ratings:
 
     @property
     def times(self) -> npt.NDArray[np.int64] | None:
-        """What sorts a user's ratings by age: `order`, else `timestamps`, else None; incomplete ones are not used."""
+        """The array that orders a user's ratings by age: `order`, else `timestamps`, if complete; otherwise None."""
         if self.order is not None and (self.order >= 0).all():
             return self.order
         if self.timestamps is not None and (self.timestamps != NO_TIME).all():
@@ -176,10 +172,6 @@ class Ratings:
         ----------
         item_ids : Ids
             The items of the columns.
-
-        Returns
-        -------
-        Ratings
         """
         if item_ids is self.item_ids:
             return self

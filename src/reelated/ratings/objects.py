@@ -1,4 +1,4 @@
-"""Python objects, pandas columns and records → polars columns; what has no polars type is an `InputError`."""
+"""Python objects, pandas columns and records → polars columns; values without a polars type raise `InputError`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -41,7 +41,7 @@ def as_series(name: str, values: Any) -> pl.Series:
 
 
 def without_objects(column: pl.Series) -> pl.Series:
-    """Convert a polars column of Python objects, and one of UUIDs in 16 bytes, to a type with values."""
+    """Convert a polars column of Python objects, or of UUIDs in 16 bytes, to a native type."""
     if column.dtype == pl.Object:
         return as_series(column.name, column.to_list())
     if column.dtype == pl.Binary and column.len() and (column.bin.size() == 16).fill_null(True).all():
@@ -79,7 +79,7 @@ def _simple(value: Any) -> Any:
 
 
 def _mixed(name: str, values: Any) -> InputError:
-    """Return the error for a column that has no one type that is known."""
+    """Return the error for a column of mixed or unknown types."""
     by_type = {type(value).__name__: value for value in values if value is not None}
     if len(by_type) == 1:
         kind, value = by_type.popitem()

@@ -67,7 +67,7 @@ def _from_numbers(column: pl.Series) -> Converted:
 
 
 def _from_text(column: pl.Series, dates: str | None) -> Converted:
-    """Convert times written as text; the notation that reads most values is that of the column."""
+    """Convert times written as text, by the notation that reads most values."""
     text = column.str.strip_chars()
     text = text.set(text.str.to_lowercase().is_in(_NO_TIME), None)
     text = text.str.replace(r"^(\d+),(\d+)$", "$1.$2")  # a decimal comma
@@ -121,7 +121,7 @@ def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
 
 
 def _with_date(text: pl.Series, parts: pl.DataFrame, dates: str | None) -> pl.DataFrame:
-    """Name the numbers of a date year, month and day; the whole column decides between day and month."""
+    """Return the numbers of dates as year, month and day; the whole column decides between day and month."""
     first, second = (parts[name].cast(pl.Int64, strict=False) for name in "ab")
     year_first = (parts["a"].str.len_chars() > 2).fill_null(False)
     short = parts.filter(~year_first & parts["a"].is_not_null())

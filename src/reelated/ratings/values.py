@@ -39,7 +39,7 @@ def as_numbers(column: pl.Series, mapping: RatingMap | None = None) -> Converted
     unreadable = numbers.is_null() & rest.is_not_null()
     if column.dtype == pl.String:
         unreadable = (unreadable | ~numbers.is_finite()).fill_null(False)
-    # a few words among numbers are faults; many are a notation
+    # a few words among numbers are faults; many may be a notation
     words = 2 * int(unreadable.sum()) > len(column) and not rest.filter(unreadable).str.contains(r"\d").any()
     remedy = Advice.MAP_WORDS if words else Advice.DROP_ROWS
     values = numbers.cast(pl.Float32).fill_nan(None).alias(column.name)
@@ -110,7 +110,7 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
 
 
 def _grouped(text: pl.Series) -> Iterator[pl.Series]:
-    """Yield the numbers with marks between thousands, where a number of the column tells which mark is the decimal."""
+    """Yield numbers with thousands separators, if some number of the column shows which mark is the decimal one."""
     for group, point in ((",", r"\."), (r"\.", ","), (r"[ \x{a0}\x{202f}']", "[.,]")):
         grouped = rf"^[+-]?\d{{1,3}}(?:{group}\d{{3}})*(?:{point}\d+)?$"
         certain = rf"{group}\d{{3}}{point}|{group}\d{{3}}{group}|^[+-]?\d+{point}(?:\d{{1,2}}|\d{{4,}})$"

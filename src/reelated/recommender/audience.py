@@ -37,7 +37,6 @@ class Audience(NamedTuple):
         return Audience(*columns)
 
     def number(self, by: AudienceBy) -> Floats:
-        """Return the number that `by` names."""
         return {"adjusted_score": self.adjusted_score, "score": self.scores, "rating": self.unclipped}[by]
 
 
@@ -77,17 +76,14 @@ def audiences_table(
 
 
 def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
-    """Return the users among whom the `n` are, and the numbers that they were chosen by, descending.
-
-    By adjusted score these are the `CANDIDATES * n` users with the highest score less their usual; otherwise the `n`.
-    """
+    """Return the users among whom the best `n` are, and the numbers that they were chosen by, descending."""
     everyone = engine.all_users
     usual = MEAN_SHARE * engine.mean_scores
     if by == "adjusted_score":
         by_item = engine.columns("score")
         scores, _ = engine.models.of("score").score_users(everyone.matrix, item, by_item=by_item)
         beyond = scores - usual
-        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # they have rated it
+        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # users who have rated the item
         users = np.lexsort((np.arange(len(beyond)), -beyond))[: CANDIDATES * n]
         users = users[np.isfinite(beyond[users])]
     else:
@@ -103,10 +99,7 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
 
 
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
-    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``; the factor divides a negative number.
-
-    `beyond` is the score less the user's usual, `above_user_mean` the unclipped predicted rating less the user's mean.
-    """
+    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``; `beyond` is the score minus the user's usual one."""
     exponent = MEAN_WEIGHT * np.nan_to_num(above_user_mean)
     return beyond * np.exp(np.where(beyond < 0, -exponent, exponent))
 
@@ -114,10 +107,7 @@ def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
 def assign_with_cap(
     audiences: list[Audience], by: AudienceBy, n: int, per_user: int | None
 ) -> list[npt.NDArray[np.int64]]:
-    """Return for each audience the places kept: at most `n`, no user in more than `per_user` audiences.
-
-    Pairs are assigned in descending order of the number over all audiences.
-    """
+    """Return at most `n` places of each audience, the highest numbers first, with a user in at most `per_user`."""
     item = np.repeat(np.arange(len(audiences)), [len(audience.users) for audience in audiences])
     place = np.concatenate([np.arange(len(audience.users)) for audience in audiences])
     users, numbers = (
@@ -140,7 +130,7 @@ def audience_table(
     user_ids: Ids,
     catalogue: Catalogue,
 ) -> pl.DataFrame:
-    """Return the places kept of the audiences of several items as one table."""
+    """Return the audiences of several items, limited by `assign_with_cap`, as one table."""
     sizes = [len(places) for places in kept]
     item = np.repeat(np.array(items, np.int64), sizes)
     parts = [audience.take(places) for audience, places in zip(audiences, kept, strict=True)]

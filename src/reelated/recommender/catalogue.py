@@ -19,17 +19,7 @@ from reelated.recommender.title_search import TitleIndex
 
 
 class Catalogue:
-    """All known items, and the subset of them that are columns of the model.
-
-    Parameters
-    ----------
-    items : polars.DataFrame
-        `item_id title year genres …`, one row per known item, by ascending id.
-    item_ids : Ids
-        The items that are columns of the model.
-    counts : ndarray of int, shape (len(item_ids),)
-        Number of ratings of each column.
-    """
+    """All known items, by ascending id, and the subset that are columns of the model."""
 
     def __init__(self, items: pl.DataFrame, item_ids: Ids, counts: npt.NDArray[np.int64]) -> None:
         self.items = items
@@ -64,14 +54,7 @@ class Catalogue:
         }
 
     def attributes(self) -> npt.NDArray[np.float64]:
-        """Return genres and years of the columns as numbers from 0 to 1: the side information of the models.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_items, n_attributes)
-            An indicator for each genre, and linear B-splines of the year with knots at its quintiles: an item between
-            two knots has weights for both that sum to 1. An item without a year has none.
-        """
+        """Return genres, and linear B-splines of the year with knots at its quintiles, from 0 to 1."""
         names = sorted({genre for have in self.genres for genre in have})
         columns = [[float(name in have) for have in self.genres] for name in names]
         years = np.array([np.nan if year is None else year for year in self.years])
@@ -111,15 +94,7 @@ class Catalogue:
             raise error.replace(where=where) from None
 
     def index_of(self, item_id: object) -> int:
-        """Return the column of an item.
-
-        Raises
-        ------
-        InputTypeError
-            The id is text where ids are integers, or vice versa.
-        UnknownId
-            The item is unknown, or had no ratings when the model was fitted.
-        """
+        """Return the column of an item, or raise `UnknownId`."""
         if self.is_unrated(item_id):
             raise UnknownId(
                 "the item had no ratings when the model was fitted.",
@@ -133,7 +108,7 @@ class Catalogue:
             raise error.replace(remedy=Advice.FIND_TITLE) from None
 
     def is_unrated(self, item_id: object) -> bool:
-        """Return whether an item is known but is no column of the model."""
+        """Return whether an item is known but not a column of the model."""
         return self.item_ids.find(item_id) is None and self.known_ids.find(item_id) is not None
 
     def allowed(
@@ -142,10 +117,7 @@ class Catalogue:
         years: int | tuple[int, int] | None = None,
         exclude: Iterable[Any] | None = None,
     ) -> npt.NDArray[np.bool_]:
-        """Return the mask of the columns that pass the filters: any of the genres, within the years, not excluded.
-
-        Hidden items do not pass. Unknown genres match no item; unknown items in `exclude` are ignored.
-        """
+        """Return the mask of the columns that pass all filters and are not hidden; unknown genres match no item."""
         mask = self.shown.copy()
         if genres is not None:
             wanted, _ = self.split_genres(genres)

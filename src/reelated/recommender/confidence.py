@@ -1,4 +1,4 @@
-"""The values that models take: ratings as they are, and the confidences of the weights of events."""
+"""The input values of models: ratings unchanged, and the confidences of the weights of events."""
 
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def model_scale(scale: Scale, feedback: Literal["explicit", "implicit"]) -> tuple[float, float]:
-    """Return the scale of the values that models take; the typical weight of an event has the highest."""
+    """Return the scale of the input values of models; the typical weight of an event is the maximum."""
     if feedback == "explicit" or scale.high <= 0:
         return scale[:2]
     return (0.0, 1.0) if scale.low < scale.high else (1.0, 1.0)
@@ -22,7 +22,7 @@ def model_scale(scale: Scale, feedback: Literal["explicit", "implicit"]) -> tupl
 def model_values(
     values: Floats, scale: Scale, feedback: Literal["explicit", "implicit"], weights: Floats | None = None
 ) -> tuple[Floats, Floats | None]:
-    """Return the values that models take, and the factors `weights` of each in the score, 0 for weights below 0."""
+    """Return the input values of models, and the factor of each in the score, 0 for weights below 0."""
     if feedback == "explicit" or scale.high <= 0:
         return values, weights
     chosen = confidence(values, scale.high)
@@ -33,7 +33,7 @@ def model_values(
 
 
 def with_data(matrix: sp.csr_array, data: Any) -> sp.csr_array:
-    """Return a matrix of the same places with other values."""
+    """Return a matrix with the same sparsity and other values."""
     if data is matrix.data:
         return matrix
     values = sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)

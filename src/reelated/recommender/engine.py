@@ -24,27 +24,22 @@ INTERVAL_LEVEL = 0.8
 
 
 class WeightedRows(NamedTuple):
-    """Rows of ratings, and the factor of each rating in the score; None: all 1.
-
-    The number of ratings of a new user is no trait: the user has only begun.
-    """
+    """Rows of ratings, and the factor of each rating in the score; None: all 1."""
 
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
     are_new: bool = False
 
     def options(self, by: By) -> dict[str, Any]:
-        """Return the arguments of a model's methods for a number; weights are for the score alone."""
+        """Return the arguments of a model's methods for a number; only the score uses weights."""
         return {"by": by, "weights": self.weights} if by == "score" else {"by": by}
 
     def slice(self, start: int, stop: int) -> "WeightedRows":
-        """Return consecutive rows."""
         place = slice(self.matrix.indptr[start], self.matrix.indptr[stop])
         weights = None if self.weights is None else self.weights[place]
         return WeightedRows(self.matrix[start:stop], weights, self.are_new)
 
     def take(self, users: npt.NDArray[np.int64]) -> "WeightedRows":
-        """Return chosen rows."""
         if self.weights is None:
             return WeightedRows(self.matrix[users], None, self.are_new)
         begins, lengths = self.matrix.indptr[users], np.diff(self.matrix.indptr)[users]
@@ -53,16 +48,12 @@ class WeightedRows(NamedTuple):
 
 
 class Models(NamedTuple):
-    """The fitted models.
-
-    Without a ranker the predicted rating is the score; without a rater no rating is predicted.
-    """
+    """The fitted models; without a ranker the predicted rating is the score."""
 
     ranker: Ranker | None
     rater: Rater | None
 
     def of(self, by: str) -> Any:
-        """Return the model of a number."""
         return self.rater if by == "rating" or self.ranker is None else self.ranker
 
     def checked_by(self, by: Any, names: dict[str, str]) -> Any:
@@ -73,13 +64,12 @@ class Models(NamedTuple):
         return "rating" if self.ranker is None else by
 
     def for_rows(self, rows: WeightedRows) -> "Models":
-        """Return the models for these rows: a rater with a posterior has its own form for new users."""
+        """Return the models for these rows: a rater with a posterior has another prior for new users."""
         rater: Any = self.rater
         return self._replace(rater=rater.for_new_users) if rows.are_new and rater and rater.has_posterior else self
 
     @property
     def present(self) -> list[Any]:
-        """The models that there are."""
         return [model for model in self if model is not None]
 
     @property
@@ -96,7 +86,7 @@ class Models(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Both numbers of pairs, and the number of neighbours used for the one that was asked for."""
+    """Both numbers of pairs, and the number of neighbours used for the requested one."""
 
     scores: Floats
     ratings: Floats
@@ -105,29 +95,15 @@ class Numbers(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`.
-
-    Attributes
-    ----------
-    sorted_by : ndarray of float64
-        The number that rows are sorted by, a predicted rating before it is clipped; NaN for popular items.
-    scores, ratings : ndarray of float64
-        Both numbers; NaN where there is none.
-    n_neighbors_used : ndarray of int32
-        Rated items that `sorted_by` is computed from.
-    is_popular : ndarray of bool
-        Whether the item only fills up the list.
-    contributions : ItemContributions or None
-        The contributions to `sorted_by`, if they were asked for.
-    """
+    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`."""
 
     indptr: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
-    sorted_by: Floats
+    sorted_by: Floats  # a predicted rating before it is clipped; NaN for popular items
     scores: Floats
     ratings: Floats
     n_neighbors_used: npt.NDArray[np.int32]
-    is_popular: npt.NDArray[np.bool_]
+    is_popular: npt.NDArray[np.bool_]  # the item only fills up the list
     contributions: ItemContributions | None = None
 
 
@@ -149,10 +125,7 @@ class Engine:
         *,
         explain: bool = False,
     ) -> Batch:
-        """Return the best items of every row with their numbers.
-
-        `fill_from` (items, the most popular first) fills up short lists; `explain` adds the contributions, for one row.
-        """
+        """Return the best items of every row; `fill_from` fills up short lists."""
         scorer = self.scorer(rows, by)
         top = scorer.top(n, item_mask)
         indptr, items, sorted_by, is_popular = top.indptr, top.items, top.scores, np.zeros(len(top.items), np.bool_)
@@ -165,12 +138,12 @@ class Engine:
         return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular, contributions)
 
     def scorer(self, rows: WeightedRows, by: By) -> Scorer:
-        """Return what computes one number of some rows."""
+        """Return the scorer of one number for some rows."""
         scorer: Scorer = self.models.for_rows(rows).of(by).scorer(rows.matrix, **rows.options(by))
         return scorer
 
     def _both_numbers(self, rows: WeightedRows, users: Any, items: Any, number: Floats, by: By) -> tuple[Floats, ...]:
-        """Return scores, predicted ratings and these unclipped of pairs; `number` is the one that `by` names."""
+        """Return scores, predicted ratings and unclipped predicted ratings of pairs."""
         ranker, rater = self.models
         if rater is None:
             return number, (none := np.full(len(items), np.nan)), none
@@ -242,7 +215,6 @@ class Engine:
     # -------------------------------------------------------------------------------------------- all users
     @property
     def all_users(self) -> WeightedRows:
-        """The ratings of all users."""
         if self.everyone is None:
             raise no_users()
         return self.everyone

@@ -30,7 +30,7 @@ from reelated.recommender.rows import (
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """The rank of an item without one of the user's ratings; the item of that rating is then ranked too.
+    """The rank of an item without one of the user's ratings; the item of that rating is then ranked, too.
 
     Attributes
     ----------
@@ -96,10 +96,6 @@ class Explanation:
         ----------
         n : int
             Maximum number of contributions.
-
-        Returns
-        -------
-        tuple of Reason
         """
         strongest = sorted(self.contributions, key=lambda reason: -abs(reason.contribution))[:n]
         return tuple(sorted(strongest, key=lambda reason: -reason.contribution))
@@ -111,10 +107,6 @@ class Explanation:
         ----------
         named : sequence of Reason
             Contributions of this explanation.
-
-        Returns
-        -------
-        float
         """
         return sum(reason.contribution for reason in self.contributions) - sum(reason.contribution for reason in named)
 

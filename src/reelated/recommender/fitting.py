@@ -62,7 +62,7 @@ def set_fitted(rec: Any, models: Models, catalogue: Catalogue, scale: Scale, rat
 
 
 def unfitted_models(rec: State, data: Dataset) -> tuple[Models, Ratings]:
-    """Return the models that a fit to a data set would fit, and the ratings with the columns that they would know."""
+    """Return the unfitted models for a data set, and the ratings with the columns of these models."""
     ratings, wide, room = data.ratings, with_unrated(data), check_memory("max_memory", rec.max_memory)
     ranker: Any = default_ranker(wide, room) if is_default(rec.ranker) else rec.ranker
     rater: Any = default_rater(wide.matrix, room, ranker) if is_default(rec.rater) else rec.rater
@@ -107,10 +107,7 @@ def is_default(model: Any) -> bool:
 
 
 def with_unrated(data: Dataset) -> Ratings:
-    """Return the ratings with columns for unrated items with genres or a year, so that these can be recommended.
-
-    If more than half of the items have no ratings, these get no columns.
-    """
+    """Return the ratings with columns for unrated items with genres or a year, unless most items are unrated."""
     has_attributes = pl.col("year").is_not_null() | (pl.col("genres").list.len() > 0)
     rated = data.ratings.item_ids
     item_ids = pl.concat([rated.values, data.items.filter(has_attributes)["item_id"]]).unique().sort()
@@ -133,7 +130,7 @@ def part_of(progress: Progress | None, place: int, parts: int) -> Progress | Non
 
 
 def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:
-    """Yield what a fit could not use: times that are not known, and a rater where all ratings are equal."""
+    """Yield notes on parts that a fit could not use: missing times, and a rater if all ratings are equal."""
     if rec.recency_half_life is not None and rec.ranker is not None and not has_times:
         yield NO_TIMES
     if models.rater is None and rec.rater is not None and not is_default(rec.rater):
@@ -148,7 +145,7 @@ def without_data_notes(rec: State) -> Any:
 
 
 def ratings_onto(data: Dataset | Ratings | FrameLike, item_ids: Ids, scale: Scale, feedback: Feedback) -> Ratings:
-    """Return ratings with the columns and the scale of a fit; items that it does not know are left out."""
+    """Return ratings with the columns and the scale of a fit, without unknown items."""
     ratings = data if isinstance(data, Ratings) else as_dataset(data).ratings
     if ratings.item_ids.type_name != item_ids.type_name:
         raise InputError(

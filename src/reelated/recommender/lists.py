@@ -105,7 +105,6 @@ def pairs_table(engine: Engine, pairs: Any, user_ids: Ids, catalogue: Catalogue)
 
 
 def batch_table(batch: Batch, user_ids: pl.Series, catalogue: Catalogue) -> pl.DataFrame:
-    """Return the lists of some users as one table."""
     lengths = np.diff(batch.indptr)
     users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     rank = np.arange(len(users)) - np.repeat(batch.indptr[:-1], lengths) + 1
@@ -124,7 +123,7 @@ def batch_table(batch: Batch, user_ids: pl.Series, catalogue: Catalogue) -> pl.D
 
 
 def truncation(wanted: int, got: int, left: int, unknown_genre: bool = False) -> Truncation | None:
-    """Return why a list is shorter than wanted, if it is; `left` candidates are not on it."""
+    """Return the reason for a short list, or None; `left` candidates are not on the list."""
     if got >= wanted:
         return None
     if unknown_genre:

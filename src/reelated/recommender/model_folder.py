@@ -34,13 +34,12 @@ def naming(file: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of an error; the name of its class where it is not a check of ours."""
+    """Return the first line of an error of ours, or the name of the class of another error."""
     text = (str(error).splitlines() or [""])[0][:200]
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__} {text}".rstrip()
 
 
 def write_checksums(path: Path) -> None:
-    """Write the checksums of all files of a folder."""
     lines = [f"{_checksum(file)}  {file.name}\n" for file in sorted(path.iterdir())]
     (path / CHECKSUMS).write_text("".join(lines), encoding="ascii", newline="\n")
 
@@ -51,10 +50,7 @@ def _checksum(file: Path) -> str:
 
 
 class ModelFolder:
-    """The verified files of a saved model; every reader raises `ValueError` with the name of a damaged file.
-
-    The checksums find accidental damage. They do not protect against forgery, so the readers check the contents too.
-    """
+    """The verified files of a saved model; every reader raises `ValueError` with the name of a damaged file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -77,12 +73,10 @@ class ModelFolder:
         self.files = frozenset(names)
 
     def manifest(self) -> Any:
-        """Read the manifest."""
         with naming(MANIFEST):
             return json.loads(self._text(MANIFEST), object_pairs_hook=_without_repeats, parse_constant=_refuse)
 
     def table(self, name: str) -> pl.DataFrame:
-        """Read a table."""
         with naming(name):
             return pl.read_ipc(self._verified(name))
 
@@ -106,7 +100,7 @@ class ModelFolder:
         return matrix
 
     def _mapped(self, name: str) -> npt.NDArray[Any]:
-        # copy-on-write, because kernels would be compiled again for read-only arrays
+        # copy-on-write: kernels would be compiled again for read-only arrays
         return np.asarray(np.lib.format.open_memmap(self._verified(f"{name}.npy"), mode="c"))
 
     def _verified(self, name: str) -> Path:

@@ -21,21 +21,7 @@ from reelated.recommender.state import State
 
 
 class Query(NamedTuple):
-    """The user of a request.
-
-    Attributes
-    ----------
-    row : csr_array, shape (1, n_items)
-        Their ratings.
-    user_id : int, str or None
-        Their id, if known.
-    weights : ndarray of float32 or None
-        The factor of each rating in the score; None: all 1.
-    unknown : tuple
-        Ids of rated items that the model does not know.
-    is_new : bool
-        Whether the user was not in the data of the fit, and has only begun to rate.
-    """
+    """The user of a request: `unknown` items are not in the model; a new user was not in the data of the fit."""
 
     row: sp.csr_array
     user_id: Any = None
@@ -45,12 +31,10 @@ class Query(NamedTuple):
 
     @property
     def rows(self) -> WeightedRows:
-        """The row and its weights."""
         return WeightedRows(self.row, self.weights, self.is_new)
 
     @property
     def mean(self) -> float:
-        """The mean rating."""
         return float(self.row.data.mean(dtype=np.float64)) if self.row.nnz else 0.0
 
     def rating_of(self, item: int) -> float | None:
@@ -67,7 +51,7 @@ class Query(NamedTuple):
 
 def one_row(items: Any, ratings: Any, n_items: int) -> sp.csr_array:
     """Return a users × items matrix of one user; `items` ascend."""
-    row = copy(_no_row(n_items))  # SciPy looks at a new one longer than an answer can spare
+    row = copy(_no_row(n_items))  # the constructor takes as long as an answer
     row.indptr, row.indices, row.data = np.array([0, len(items)], np.int32), np.asarray(items, np.int32), ratings
     return row
 
@@ -95,7 +79,7 @@ def query_of(rec: State, user_id: Any, ratings: Any, items: Any = None) -> Query
 
 
 def warned_query(rec: State, user_id: Any, ratings: Any, items: Any = None) -> Query:
-    """Return the query of an answer that is no list: a warning names the items that are left out."""
+    """Return the query of an answer other than a list; a warning names the unknown items."""
     query = query_of(rec, user_id, ratings, items)
     if query.unknown:
         listed = ", ".join(map(shorten, query.unknown[:10]))
@@ -124,7 +108,7 @@ def query_of_profile(
     *,
     is_new: bool,
 ) -> Query:
-    """Return a user whose ratings are kept elsewhere, as ascending indices of items, ratings and times."""
+    """Return a user from ratings that are stored elsewhere: ascending item indices, ratings and times."""
     half_life, weights = rec.recency_half_life, None
     if half_life is not None and times is not None:
         weights = recency_weights(ages_of(times), half_life, rec.recency_floor)

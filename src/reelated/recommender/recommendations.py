@@ -56,7 +56,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
     heading : str
         What is listed, and the number that the rows are sorted by.
     row_type : type
-        The type of the rows; it gives an empty table its columns.
+        The type of the rows; it determines the columns of an empty table.
     short : Truncation, optional
         Why there are fewer rows than requested.
     because : str, default "because you rated"
@@ -154,7 +154,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
 
 
 def _schema(names: list[str], rows: Sequence[Any]) -> dict[str, Any]:
-    """Return the types of a table's columns; ids have the type in the rows, or none without rows."""
+    """Return the types of a table's columns; the type of ids is that in the rows."""
     ids = {
         name: next((pl.String if isinstance(getattr(row, name), str) else pl.Int64 for row in rows), pl.Null)
         for name in names

@@ -174,10 +174,6 @@ class Recommender(Estimator):
         data : Dataset, Ratings or table
             The ratings. Items that the models do not know are left out.
 
-        Returns
-        -------
-        Recommender
-
         Raises
         ------
         InputError
@@ -187,17 +183,7 @@ class Recommender(Estimator):
         return set_fitted(copy(self), self.models_, self.catalogue_, self.scale_, ratings)
 
     def plan(self, data: Dataset | FrameLike) -> int:
-        """Return the maximum number of bytes that a fit takes beside the data.
-
-        Parameters
-        ----------
-        data : Dataset or table
-            As for `fit`.
-
-        Returns
-        -------
-        int
-        """
+        """Return the maximum number of bytes that a fit takes beside the data."""
         models, ratings = unfitted_models(self, as_dataset(data))
         return models.plan(ratings.matrix)
 
@@ -236,10 +222,6 @@ class Recommender(Estimator):
 
     def kept_ratings(self) -> Ratings:
         """Return the ratings of the users.
-
-        Returns
-        -------
-        Ratings
 
         Raises
         ------
@@ -312,10 +294,6 @@ class Recommender(Estimator):
         exclude : iterable of item ids, optional
             Items to leave out; ids that the model does not know are ignored.
 
-        Returns
-        -------
-        Recommendations of ItemRow, or of UserRow if `item_id` is given
-
         Raises
         ------
         UnknownId
@@ -351,8 +329,6 @@ class Recommender(Estimator):
 
         Parameters
         ----------
-        n, by, genres, years, exclude
-            As for `recommend`.
         users : iterable of int or str, optional
             The users, in the order of the lists; by default all, by ascending id.
         progress : callable, optional
@@ -416,8 +392,6 @@ class Recommender(Estimator):
         ----------
         item_ids : iterable of int or str
             Items of the data.
-        n, by
-            As for `audience`.
         per_user : int, optional
             Maximum number of items for which a user is listed; the pair with the highest number comes first. Places
             that become free are filled from the hundred users after the first `n` of an item.
@@ -450,12 +424,6 @@ class Recommender(Estimator):
         ----------
         item_id : int or str
             An item of the data.
-        n, genres, years, exclude
-            As for `recommend`.
-
-        Returns
-        -------
-        Recommendations of SimilarRow
         """
         item, n = self.fitted.index_of(item_id), check_integer("n", n, 1)
         genres = None if genres is None else check_list("genres", genres)
@@ -473,10 +441,6 @@ class Recommender(Estimator):
             The item.
         ratings : mapping of item id to rating, or Query, optional
             The ratings of a new user, instead of `user_id`.
-
-        Returns
-        -------
-        Prediction
         """
         query, item = warned_query(self, user_id, ratings), self.fitted.index_of(item_id)
         return predict(self.engine, query, item, self.catalogue_)
@@ -548,10 +512,6 @@ class Recommender(Estimator):
             A title or a part of it.
         n : int, default 10
             Maximum number of rows.
-
-        Returns
-        -------
-        Recommendations of SearchHit
         """
         return self.fitted.find(text, n, self.noun_, because(self))
 
@@ -569,10 +529,6 @@ class Recommender(Estimator):
             The folder.
         ratings : bool, default True
             Whether to keep the ratings; without them the model serves new users only.
-
-        Returns
-        -------
-        Path
         """
         self.fitted  # noqa: B018
         return storage.save(self if ratings else without_data_notes(self), Path(path), ratings=ratings)
@@ -585,10 +541,6 @@ class Recommender(Estimator):
         ----------
         path : str or Path
             A folder that `save` wrote.
-
-        Returns
-        -------
-        Recommender
 
         Raises
         ------

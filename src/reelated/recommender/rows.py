@@ -119,8 +119,8 @@ class ItemRow:
 
 def fast_init(frozen: type[Row]) -> Callable[..., Row]:
     """Return a function that makes an instance of a frozen dataclass with slots from the values of all fields."""
-    # a list has forty of them; `__init__` of a frozen class takes eight times as long, because it writes each field
-    # through `object.__setattr__`: a class of the same slots is filled instead, and the object then changes its class
+    # `__init__` of a frozen class writes each field through `object.__setattr__`, which takes eight times as long;
+    # instead a class with the same slots is filled, and the object then changes its class
     mutable: Any = make_dataclass("Mutable", [field.name for field in fields(cast(Any, frozen))], slots=True)
 
     def make(*values: Any) -> Row:

@@ -29,9 +29,7 @@ class State(Protocol):
     notes_: tuple[str, ...]
 
     @property
-    def engine(self) -> Engine:
-        """The numeric engine."""
-        ...
+    def engine(self) -> Engine: ...
 
     @property
     def is_events(self) -> bool:

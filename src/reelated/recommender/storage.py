@@ -42,7 +42,7 @@ ITEM_SCHEMA = {"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genre
 
 
 def save(recommender: State, path: Path, *, ratings: bool) -> Path:
-    """Write everything beside the target, then put it in place: there is never half a model."""
+    """Write the folder beside the target and rename it, so that no incomplete model is ever visible."""
     path = path.absolute()
     beside = folder_beside(path)
     try:
@@ -54,7 +54,7 @@ def save(recommender: State, path: Path, *, ratings: bool) -> Path:
 
 
 def folder_beside(path: Path) -> Path:
-    """Make a new folder beside the one that a model will be saved in, or say why it cannot be."""
+    """Make a new folder beside the target folder of a model, or raise with the reason."""
     if path.exists() and not (path / MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path} exists and is not a saved model: choose another folder.")
     try:
@@ -65,7 +65,7 @@ def folder_beside(path: Path) -> Path:
 
 
 def _swap(beside: Path, path: Path) -> None:
-    """Put a finished folder in the place of another, which comes back if that fails."""
+    """Replace a folder by a finished one; restore the old one if that fails."""
     old = beside.with_name(beside.name + "-old")
     if path.exists():
         os.replace(path, old)
@@ -121,10 +121,10 @@ def _umask() -> int:
 
 
 def _write_model(folder: Path, name: str, model: Any) -> dict[str, Any]:
-    """Write what a model has learned; return its entry for the manifest."""
+    """Write the learned arrays of a model; return its entry for the manifest."""
     if isinstance(model, LinearItemModel):
         _write_csr(folder, f"{name}.item_weights_", model.item_weights_)
-        _write_array(folder, f"{name}.n_common_", model.n_common_.data)  # in the same places
+        _write_array(folder, f"{name}.n_common_", model.n_common_.data)  # with the same sparsity
     for array in model.arrays:
         _write_array(folder, f"{name}.{array}", getattr(model, array))
     kind = next(kind for kind, cls in MODELS.items() if type(model) is cls)
@@ -209,7 +209,7 @@ def _read_entry(entry: dict[str, Any], scales: tuple[tuple[float, ...], ...]) ->
 
 
 def _read_ids(folder: ModelFolder, kind: str) -> Ids:
-    """Read ids in ascending order, which a binary search relies on."""
+    """Read ids in ascending order, as a binary search needs them."""
     name = f"{kind}_ids.arrow"
     table = folder.table(name)
     with naming(name):
@@ -217,7 +217,7 @@ def _read_ids(folder: ModelFolder, kind: str) -> Ids:
 
 
 def _checked_ids(values: pl.Series) -> pl.Series:
-    """Return ids if they are distinct and ascend; the flags of an Arrow file may claim this of any column."""
+    """Return ids if they are distinct and ascending; the flags of an Arrow file are not trusted."""
     is_ascending = len(values) and not values.null_count() and bool((values[1:] > values[:-1]).all())
     if values.dtype not in (pl.Int64, pl.String) or not is_ascending:
         raise ValueError("expected distinct integers or texts in ascending order")

@@ -22,13 +22,13 @@ MAX_LENGTH = 200
 MAX_WORDS = 12
 """Words of a query that are looked up."""
 PREFIX, JOINED, TYPO, TWO_TYPOS, YEAR = 0.95, 0.95, 0.8, 0.65, 0.6
-"""How well a word is matched by a prefix, by a word written in two, with typos, and by the year."""
+"""Quality of a match by a prefix, by a joined or split word, with typos, and by the year."""
 FAME = 0.25
 """Weight of the logarithm of the number of ratings."""
 MIN_SHARE = 0.75
 """Titles that score less than this share of the best are left out."""
 MIN_SCORE, MIN_SURE = 0.55, 0.85
-"""The lowest score of a result, and of a word that tells how rare a word of the query is."""
+"""Minimum score of a result, and of a word match that counts for the rarity of a query word."""
 _WORD = re.compile(r"\w+")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _SAME = {
@@ -123,7 +123,7 @@ class TitleIndex:
         return match
 
     def _forms_with(self, values: Floats, weight: float) -> "_Match":
-        """Return how well each form matches, given how well the words of the vocabulary do."""
+        """Return the match of each form, computed from the matches of the words of the vocabulary."""
         return _Match(weight, np.maximum.reduceat(values[self.words], self.begins), values[self.first])
 
     def _similar_words(self, word: str) -> Floats:
@@ -147,7 +147,7 @@ class TitleIndex:
         return values
 
     def _match_joined(self, words: list[str], matches: list["_Match"]) -> None:
-        """Match words that the query joins ("starwars") or splits ("ghost busters") where the titles do not."""
+        """Match words that are joined ("starwars") or split ("ghost busters") only in the query."""
         for word, match in zip(words, matches, strict=True):
             for form, first in self.joined.get(word, ()):
                 match.quality[form] = max(match.quality[form], JOINED)
@@ -162,7 +162,7 @@ class TitleIndex:
 
 
 class _Match(NamedTuple):
-    """The weight of a word of a query, how well each form matches it, and how well its first word does."""
+    """The weight of a query word, and its match with each form and with the first word of each form."""
 
     weight: float
     quality: Floats
@@ -175,7 +175,6 @@ class _Match(NamedTuple):
 
 
 def _first(words: Iterable[str]) -> str:
-    """Return the first word that is no article."""
     words = list(words)
     return next((word for word in words if word not in _ARTICLES), words[0])
 

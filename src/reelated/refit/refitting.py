@@ -44,7 +44,7 @@ def refit(
     recommender : Recommender, optional
         Recommender to fit; by default `Recommender()`.
     instead_of : int, optional
-        Version to replace; if another one is served by then, nothing is done.
+        Version to replace; if another version is served, nothing is done.
     with_visitors : bool or None, default False
         Whether to fit to the ratings of visitors, too; None: as the served version was.
 
@@ -112,13 +112,11 @@ def draw_map(versions: Versions, version: Version) -> None:
 
 
 def check_model(fitted: Recommender, version: Version, previous: Version | None) -> None:
-    """Raise `ModelRejected` for a model with values that are not finite, or with far less data than the previous one.
-
-    After an erasure of users the previous model must not stay, however small the new one is.
-    """
+    """Raise `ModelRejected` if values are not finite, or if the model has far less data than the previous one."""
     for model in fitted.models_.present:
         if not all(np.isfinite(array).all() for array in model.learned_numbers()):
             raise ModelRejected("The new model is not finite and is not served. The previous one stays.")
+    # after an erasure the previous model must not stay, however small the new one is
     if previous is None or version.forgotten > previous.forgotten:
         return
     for name in ("items", "ratings"):

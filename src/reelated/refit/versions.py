@@ -126,10 +126,6 @@ class Versions:
         version : Version
             One of `all()`.
 
-        Returns
-        -------
-        Recommender
-
         Raises
         ------
         InputError
@@ -144,10 +140,6 @@ class Versions:
         ----------
         number : int
             Number of an existing version.
-
-        Returns
-        -------
-        Version
 
         Raises
         ------
@@ -165,8 +157,8 @@ class Versions:
     def repair(self) -> None:
         """Finish a switch that was interrupted after the new version was complete.
 
-        A version is complete once its metadata exist. One that is newer than every version at the last switch was
-        never switched to; one that is older was left on purpose.
+        A version is complete once its metadata exist. If it is newer than every version at the last switch, it was
+        never served; an older one was replaced on purpose.
         """
         with self.lock() as is_locked:
             newest = next(iter(self.all()), None)
@@ -186,26 +178,12 @@ class Versions:
         ----------
         forgotten : int
             The store's counter of erasures: a version from before the last one knows an erased user.
-
-        Returns
-        -------
-        list of Version
         """
         current = self.current()
         return [version for version in self.all() if version != current and version.forgotten >= forgotten]
 
     def first_good(self, forgotten: int) -> Version | None:
-        """Return the current version or else the first of `fallbacks` whose model is not damaged; None if all are.
-
-        Parameters
-        ----------
-        forgotten : int
-            As for `fallbacks`.
-
-        Returns
-        -------
-        Version or None
-        """
+        """Return the current version or else the first of `fallbacks` whose model is not damaged; None if all are."""
         current = self.current()
         for version in [*([current] if current else []), *self.fallbacks(forgotten)]:
             try:
@@ -227,10 +205,6 @@ class Versions:
             Fitted; its ratings are not saved.
         version : Version
             Metadata of the version; its number is assigned here.
-
-        Returns
-        -------
-        Version
         """
         latest = max((existing.number for existing in self.all()), default=0)
         version = replace(version, number=latest + 1)
@@ -270,10 +244,6 @@ class Versions:
             Whether the new model is served.
         why : str
             The reason in one sentence.
-
-        Returns
-        -------
-        RefitResult
         """
         last = self.last_attempt()
         counts = dict(last.counts) if last else {}
@@ -305,7 +275,7 @@ class Versions:
         return (self.folder / "lock").open("w")
 
     def _remove_except(self, numbers: set[int]) -> None:
-        """Remove the other versions, and what killed refits left behind."""
+        """Remove the other versions, and the remains of killed refits."""
         for path in self.folder.iterdir():
             number = path.name.partition(".")[0]
             is_kept = number.isdigit() and int(number) in numbers
@@ -368,10 +338,6 @@ def models_folder(store: Store) -> Path:
     ----------
     store : Store
         Store of the models.
-
-    Returns
-    -------
-    Path
     """
     if store.dialect == "sqlite":
         return Path(store.url.database or "").expanduser().with_suffix(".models")

@@ -17,13 +17,13 @@ MAX_SUMS_BYTES = 4e6
 LAST_BLOCK_ITEMS = 32
 """Items of the last block, unless `MAX_SUMS_BYTES` allows fewer."""
 MIN_PAIRS = 100_000
-"""Pairs that the sums may always hold: a smaller block costs more to start than to add up."""
+"""Minimum number of pairs of a block: starting a smaller block costs more than its sums."""
 MAX_BLOCK_ITEMS = 256
 """The maximum items of a block: sums with the most popular partners should stay in the cache."""
 SLICE = 2e5
 """Ratings of one slice of the preparation; writing one neighbour of the result costs as much as four."""
 MIN_DENSE_SIZE = 1_000_000
-"""Numbers that the dense block may always hold; above this, it holds at most as many as there are ratings."""
+"""Size that the dense block may always have, in numbers; above this, it has at most as many as there are ratings."""
 ROWS_PER_CHECK = 200_000
 """Rows that a thread processes before it checks for cancellation: a fraction of a second."""
 
@@ -36,8 +36,8 @@ def padded_length(n: int) -> int:
 class BlockLayout(NamedTuple):
     """The sizes of one thread's workspaces."""
 
-    boundaries: tuple[int, ...]  # where the blocks begin, then the end of the last, padded to a multiple of eight
-    capacity: int  # of an item's buffer: a fifth more than n_neighbors, so that it is rarely compacted
+    boundaries: tuple[int, ...]  # the start of each block and the end of the last, multiples of eight
+    capacity: int  # size of an item's buffer: a fifth more than n_neighbors, so that it is rarely compacted
     moments: int  # sums for each pair besides the products and the count
 
     @classmethod
@@ -87,7 +87,7 @@ class PreparedRatings(NamedTuple):
     rows: kernels.CSR
     dense: kernels.DenseBlock
     prefix_lengths: npt.NDArray[np.int32]  # ratings of each row in the dense block
-    # for each sum of a pair, the two numbers multiplied
+    # the two factors of each sum of a pair
     factors: list[tuple[Factor, Factor]]
 
 
@@ -148,7 +148,7 @@ def empty_dense_block(rows: kernels.CSR, n_padded: int) -> tuple[kernels.DenseBl
 def fill_dense_values(
     sparse: npt.NDArray[Any], rows: kernels.CSR, dense: kernels.DenseBlock, prefix_lengths: npt.NDArray[np.int32]
 ) -> npt.NDArray[Any]:
-    """Return a number for each rating in the layout of the dense block; fill in `dense.rated` and `prefix_lengths`."""
+    """Return values of the ratings in the layout of the dense block; fill in `dense.rated` and `prefix_lengths`."""
     values = np.zeros(dense.starts[-1], sparse.dtype)
 
     def fill(start: int, stop: int) -> None:

@@ -18,7 +18,7 @@ MAX_WORKSPACE_BYTES = 4e9
 SCANS_PER_PRODUCT = 4.0
 """Item pairs that the blocked method scans in the time of one product, with or without a common rater."""
 NEGLIGIBLE_PRODUCTS = 1e8
-"""Products whose time does not matter in the choice of the method."""
+"""With fewer products the choice of the method does not matter."""
 
 
 class SimilarityParams(NamedTuple):
@@ -91,7 +91,7 @@ def similarity(
             value=show_bytes(max_memory),
             remedy=f"Lower n_neighbors (now {params.n_neighbors}) or raise max_memory.",
         )
-    if params.jaccard:  # only whether a user rated matters, not the rating
+    if params.jaccard:  # it depends on which users rated, not on the ratings
         values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)
     rows, n_neighbors = as_kernel_csr(values), min(n_items, params.n_neighbors or n_items)
     sizes, norms = sizes_and_norms(rows, n_items)

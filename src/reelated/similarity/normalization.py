@@ -8,10 +8,7 @@ import scipy.sparse as sp
 
 
 def degree_factors(degrees: npt.NDArray[np.integer[Any]], exponent: float) -> npt.NDArray[np.float64]:
-    """Return ``(n / n̄) ** −exponent`` for degrees `n`, with `n̄` the mean of those above 0; a degree of 0 counts as 1.
-
-    Relative degrees keep the unit of the regularisation: a power of the degrees themselves would need another `l2`.
-    """
+    """Return ``(n / n̄) ** −exponent``: relative degrees, so that the same `l2` fits; a degree of 0 counts as 1."""
     rated = degrees[degrees > 0]
     relative = np.maximum(degrees, 1) / (rated.mean() if len(rated) else 1.0)
     factors: npt.NDArray[np.float64] = relative**-exponent

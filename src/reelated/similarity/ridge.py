@@ -22,7 +22,7 @@ MAX_GRAM_BYTES = 3_000_000_000
 MAX_RATINGS = 30_000
 """The maximum number of ratings of an item's candidates, on average, for products with the ratings themselves."""
 SPARSE_GRAM_ENTRIES = 1000
-"""Entries kept in each row of the Gram matrix where neither the full matrix nor products with ratings are possible."""
+"""Entries kept in each row of the Gram matrix if it is too large and products with ratings are too slow."""
 
 
 class Weights(NamedTuple):
@@ -54,10 +54,7 @@ def fit_sparse(
     *,
     side_info: sp.csr_array | None = None,
 ) -> Weights:
-    """Regress each item on the `n_candidates` items of highest cosine, and keep the `max_weights` strongest weights.
-
-    Each row of `side_info` (item attributes) acts as one more user, who does not count in `common`.
-    """
+    """Regress each item on the `n_candidates` items of highest cosine, and keep the `max_weights` strongest weights."""
     first, second, third = _thirds(progress)
     values = _append_rows(values, side_info)
     candidates = similarity(values, SimilarityParams(n_neighbors=n_candidates), progress=first)
@@ -156,10 +153,7 @@ def solve_local_ridge(
 def solve_dense_ridge(
     matrix: npt.NDArray[Any], ridge: Ridge, max_weights: int, progress: Progress | None = None
 ) -> tuple[tuple[Any, Any], npt.NDArray[Any], npt.NDArray[np.float64]]:
-    """Turn a Gram matrix into weights in place; return the pattern (indices, indptr), weights and truncation errors.
-
-    Only the lower triangle is read; the whole matrix is overwritten.
-    """
+    """Turn a Gram matrix into weights in place; return the pattern, the weights and the truncation errors."""
     n_items = len(matrix)
     flat = matrix.ravel()
     flat[:: n_items + 1] += ridge.penalty(matrix.diagonal())
@@ -173,18 +167,14 @@ def solve_dense_ridge(
 
 
 def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
-    """Invert a symmetric positive definite matrix in place, block by block, so that the work can be interrupted.
-
-    Only the lower triangle is read. Each block of rows is swept (Goodnight 1979, "A tutorial on the sweep operator", by
-    blocks): n³ multiplications and additions in all, as many as with Cholesky factors.
-    """
+    """Invert a symmetric positive definite matrix in place from its lower triangle, block by block."""
     from threadpoolctl import threadpool_limits
 
     n, size = len(matrix), min(BLOCK, max(len(matrix) // 8, MIN_BLOCK))
     blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     for block in blocks:  # np.linalg.inv reads both triangles of a diagonal block
         _mirror(matrix[block, block])
-    # one thread of BLAS for each block of rows: its own threads spin while they wait, and may change the last bits
+    # one thread of BLAS for each block of rows: threads of BLAS spin while they wait, and may change the last bits
     with threadpool_limits(1, "blas"), shared_pool():
         for number, pivot in enumerate(blocks):
             _sweep(matrix, blocks, pivot)
@@ -196,7 +186,7 @@ def invert(matrix: npt.NDArray[Any], progress: Progress | None = None) -> None:
 
 
 def _sweep(matrix: npt.NDArray[Any], blocks: list[slice], pivot: slice) -> None:
-    """Sweep one block of the lower triangle."""
+    """Sweep one block of the lower triangle (Goodnight 1979, "A tutorial on the sweep operator")."""
     panel = np.concatenate([matrix[pivot, : pivot.stop], matrix[pivot.stop :, pivot].T], axis=1)
     inverse, swept = np.linalg.inv(matrix[pivot, pivot]), np.empty_like(panel)
 

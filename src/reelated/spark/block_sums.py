@@ -30,10 +30,7 @@ CACHE_BYTES = 2_000_000
 
 @dataclass(frozen=True)
 class SendToBlocks:
-    """Task: send each user's transformed row to every block that contains one of its items.
-
-    Users of similar activity share cells, the most active first: band 0 holds rows of about a million ratings or more.
-    """
+    """Task: send each user's transformed row to every block that contains one of its items."""
 
     transform: Transform
     blocks: Blocks
@@ -56,7 +53,7 @@ class SendToBlocks:
 
 
 def activity_bands(users: UserRows) -> Iterator[tuple[int, UserRows]]:
-    """Split users, sorted by descending activity, where the power of two of their number of ratings changes."""
+    """Split users, sorted by descending activity, into bands: the numbers of ratings between two powers of two."""
     bands = 20 - np.minimum(np.log2(users.lengths).astype(np.int64), 20)
     boundaries = [0, *(np.flatnonzero(np.diff(bands)) + 1).tolist(), len(bands)]
     for start, stop in pairwise(boundaries):
@@ -79,7 +76,7 @@ class BlockParams(NamedTuple):
     order: npt.NDArray[np.int32]  # item index of each popularity rank
     folder: str  # of the shards
     dtype: str  # of the sums
-    saved_sums: tuple[str, ...] = ()  # which of "sums" and "counts" are written too
+    saved_sums: tuple[str, ...] = ()  # any of "sums" and "counts", to be written as well
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ class Blocks(NamedTuple):
 
     @property
     def block_of_item(self) -> npt.NDArray[np.int32]:
-        """The block of each item."""
         return np.repeat(np.arange(len(self)), np.diff(self.boundaries)).astype(np.int32)
 
 
@@ -36,10 +35,7 @@ def row_bytes(n_items: int, measure: SimilarityParams, itemsize: int) -> int:
 
 
 def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: int, n_cores: int) -> Blocks:
-    """Split the items into blocks of about equal cost, whose tables fit into `memory` bytes.
-
-    `cost` is the number of additions of each item by descending popularity. Raise `TooLarge` if eight items do not fit.
-    """
+    """Split the items into blocks of about equal cost whose tables fit into `memory` bytes."""
     max_items = memory // bytes_per_item // LANES * LANES
     if max_items < 1:
         raise TooLarge(

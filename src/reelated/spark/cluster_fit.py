@@ -64,7 +64,7 @@ def fit(
     scale : (low, high, step), optional
         The rating scale; by default the observed one.
     max_ratings_per_user : int, optional
-        Maximum number of ratings used per user; a longer row is sampled at random, always in the same way. By default
+        Maximum number of ratings used per user; a longer row is sampled with a fixed seed. By default
         all are used.
     task_memory : int or str, default "1GB"
         Maximum size of a task's table; in addition, a task holds about 500 MB of rows.

@@ -40,7 +40,6 @@ class GroupedRatings(NamedTuple):
 
     @property
     def n_items(self) -> int:
-        """Number of items."""
         return len(self.items.ids)
 
 
@@ -52,7 +51,6 @@ class RankItems:
     rank: npt.NDArray[np.int32]
 
     def __call__(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return the table with ranks."""
         return table.select(pl.exclude("item_id"), item=self.rank[self.item_ids.indices_of(table["item_id"])])
 
 
@@ -147,7 +145,7 @@ def read_cells(cells: Iterable[dict[str, Any]]) -> pl.DataFrame:
 
 
 def count_buckets(spark: Any, n_ratings: int) -> int:
-    """Return the number of buckets: of bounded size, and at least two per core."""
+    """Return the number of buckets: at least two per core, and more if they would be too large."""
     return max(-(-n_ratings // BUCKET_RATINGS), 2 * count_cores(spark))
 
 
@@ -162,10 +160,7 @@ def count_cores(spark: Any) -> int:
 def group_by_user(
     table: Any, items: RatedItems, max_ratings: int | None = None, *, n_buckets: int | None = None
 ) -> GroupedRatings:
-    """Group a table of `rating_table` by user and persist the rows on the executors' disks, until `frame.unpersist()`.
-
-    `max_ratings` caps the ratings of a user. Raise `InputError` if a user rated an item more than once.
-    """
+    """Group a table of `rating_table` by user, and keep the rows on the executors' disks until `frame.unpersist()`."""
     n_buckets = n_buckets or count_buckets(table.sparkSession, items.n_ratings)
     cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items))
     schema = "users long, ratings long, repeated long, body binary"

@@ -49,7 +49,6 @@ class ResidualSums:
     reg_user: float
 
     def __call__(self, X: sp.csr_array) -> Numbers:
-        """Return the sums of each item."""
         residuals = X.data.astype(np.float64) - self.mean
         if self.item_bias is not None:
             user_bias = row_means(X, residuals - self.item_bias[X.indices], self.reg_user)

@@ -29,7 +29,7 @@ from reelated.spark.tasks import small_batches
 SAMPLE_RATINGS = 1_000_000
 """Approximate number of ratings in the sample."""
 BIAS_SUMS = 12
-"""Sums over all items that the biases need: ten rounds, after the counts and the sums of ratings."""
+"""Number of sums over all items for the biases: counts, sums of ratings, and ten rounds."""
 RECORD_BYTES = 64
 """Bytes of a record in addition to its cell."""
 
@@ -125,10 +125,6 @@ def plan(
         As for `fit`.
     task_memory : int or str, default "1GB"
         As for `fit`.
-
-    Returns
-    -------
-    FitPlan
 
     Raises
     ------

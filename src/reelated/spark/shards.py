@@ -30,11 +30,7 @@ def read_shard(folder: Path, block: int, name: str) -> npt.NDArray[Any]:
 def assemble_neighbors(
     folder: Path, blocks: Blocks, lengths: dict[int, npt.NDArray[np.int64]], order: npt.NDArray[np.int32], dtype: str
 ) -> Similarity:
-    """Write the rows of all shards in item order into `folder` and return them memory-mapped.
-
-    `lengths` holds the number of neighbours of each item of each block; blocks without ratings are absent. `order` is
-    the item index of each popularity rank.
-    """
+    """Write the rows of all shards in item order into `folder` and return them memory-mapped."""
     items_of = {block: order[slice(*blocks.boundaries[block : block + 2])] for block in lengths}
     row_lengths = np.zeros(len(order), np.int64)
     for block, sizes in lengths.items():

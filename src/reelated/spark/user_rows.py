@@ -29,7 +29,6 @@ class UserRows(NamedTuple):
         return np.diff(self.rows.indptr)
 
     def matrix(self, n_items: int) -> sp.csr_array:
-        """Return the rows as a SciPy matrix."""
         matrix = sp.csr_array(
             (self.rows.data, self.rows.indices, self.rows.indptr), shape=(len(self.user_ids), n_items)
         )
@@ -53,14 +52,12 @@ class UserRows(NamedTuple):
                 yield self.slice(start, stop)
 
     def slice(self, start: int, stop: int) -> "UserRows":
-        """Return a range of the rows."""
         indptr, indices, data = self.rows
         low, high = indptr[start], indptr[stop]
         rows = CSR(indptr[start : stop + 1] - low, indices[low:high], data[low:high])
         return UserRows(self.user_ids[start:stop], rows)
 
     def pack(self) -> bytes:
-        """Return the rows as one cell."""
         offsets = pa.array(self.rows.indptr.astype(np.int32))
         lists = (pa.ListArray.from_arrays(offsets, pa.array(part)) for part in self.rows[1:])
         return pack(pa.table([self.user_ids.to_arrow(), *lists], ["user_id", "items", "values"]))
@@ -85,5 +82,4 @@ def pack(table: pa.Table) -> bytes:
 
 
 def unpack(cell: bytes) -> pa.Table:
-    """Read a cell."""
     return pa.ipc.open_stream(cell).read_all()

@@ -98,10 +98,7 @@ class Database:
         self._file.check()
 
     def overwrite_journal(self) -> bool:
-        """Remove erased rows from SQLite's write-ahead log; return False if another connection still reads it.
-
-        No writer waits: the passive checkpoint does the work without a lock, and truncating gives up at once.
-        """
+        """Remove erased rows from SQLite's write-ahead log; return False if another connection still reads it."""
         if self.dialect == "sqlite":
             with self._reading() as connection:
                 connection.exec_driver_sql("PRAGMA busy_timeout=0")
@@ -124,7 +121,7 @@ class Database:
         return insert.on_conflict_do_update(index_elements=keys, set_=values, where=where)
 
     def _event_upsert(self, insert: Any) -> Any:
-        """Turn an INSERT of weights into an upsert that adds them; a weight below 0 replaces one above, and stays."""
+        """Turn an INSERT of weights into an upsert that adds them; a weight below 0 replaces a positive one."""
         new, stored = insert.excluded, insert.table.c
         zero: Any = sa.literal_column("0")  # a literal, so that the driver receives the rows only
         added = sa.case(
@@ -156,7 +153,7 @@ class WriteLock:
 
 
 class DatabaseFile:
-    """The SQLite file of the open connections: what they write is lost once its path names another file."""
+    """The SQLite file of the open connections; writes are lost after its path has been given to another file."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
@@ -181,11 +178,7 @@ class DatabaseFile:
 
 
 class PreparedStatement:
-    """A pre-compiled SQL statement sent straight to the driver; compiling it costs more than running it.
-
-    With `keep_connection` it holds one connection instead of asking the pool, and only one thread at a time may call
-    it. `check` runs after the statement.
-    """
+    """A pre-compiled SQL statement sent straight to the driver; compiling it costs more than running it."""
 
     def __init__(
         self, statement: Any, engine: sa.Engine, check: Callable[[], None], *, keep_connection: bool = False
@@ -226,14 +219,13 @@ class PreparedStatement:
             raise unavailable(error) from error
 
     def close(self) -> None:
-        """Close the held connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 def check_is_ours(connection: sa.Connection, store: Database) -> None:
-    """Raise if a database has tables of the same names that Reelated did not make."""
+    """Raise if tables of the same names exist that Reelated did not create."""
     tables = set(sa.inspect(connection).get_table_names())
     if "alembic_version" not in tables and tables & {"users", "ratings", "items", "movies", "facts"}:
         expected = "this database holds tables of another program."
@@ -307,7 +299,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _prepare_postgresql(lock_timeout: float, connection: Any, _record: Any) -> None:
-    """Bound the wait for a lock, and with it the time of a statement, as far as the service is concerned."""
+    """Limit the wait for a lock and the time of a statement."""
     # SET works behind a connection pooler, where startup options do not
     connection.execute(f"SET lock_timeout = {int(1000 * lock_timeout)}")
     if lock_timeout < LOCK_TIMEOUT:

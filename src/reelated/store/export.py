@@ -1,4 +1,4 @@
-"""The exported form of a store: Parquet tables, which keep the types of ids, and `store.json` with its metadata."""
+"""An exported store: Parquet tables, which keep the types of ids, and `store.json` with the metadata."""
 
 import json
 import shutil
@@ -98,10 +98,6 @@ def is_export(source: str | Path) -> bool:
     ----------
     source : str or Path
         Any source of ratings.
-
-    Returns
-    -------
-    bool
     """
     return (Path(source) / METADATA).is_file()
 
@@ -113,10 +109,6 @@ def read_export(folder: str | Path) -> Export:
     ----------
     folder : str or Path
         A folder that `Export.write` wrote.
-
-    Returns
-    -------
-    Export
 
     Raises
     ------

@@ -26,7 +26,7 @@ COLUMN_TYPES: dict[str, dict[str, Any]] = {
     },
     "items": {
         "item_key": pl.Int64, "item_id": pl.String, "title": pl.String, "year": pl.Int32, "release_date": pl.String,
-        "imdb_id": pl.String, "tmdb_id": pl.String, "hidden": pl.Boolean,
+        "imdb_id": pl.String, "tmdb_id": pl.String, "image": pl.String, "hidden": pl.Boolean,
     },
     "genres": {"item_key": pl.Int64, "position": pl.Int32, "genre": pl.String},
 }  # fmt: skip
@@ -49,7 +49,7 @@ class RatingBatches:
         self.user_ids: list[Any] = data.user_ids.values.to_list()
 
     def ranges(self, start: int) -> Iterator[tuple[int, int]]:
-        """Yield the first user and the one after the last of each batch, from user `start` on."""
+        """Yield the range of users `(first, stop)` of each batch, from user `start` on."""
         indptr, n_users = self.data.matrix.indptr, len(self.user_ids)
         while start < n_users:
             stop = int(np.searchsorted(indptr, indptr[start] + self.size, side="left"))
@@ -75,7 +75,7 @@ class RatingBatches:
 
 
 def read_tables(connection: sa.Connection) -> dict[str, pl.DataFrame]:
-    """Read the tables of `COLUMN_TYPES`, with database keys."""
+    """Read the tables in `COLUMN_TYPES`, with database keys."""
     return {
         name: _read(connection, [metadata.tables[name].c[column] for column in types], types)
         for name, types in COLUMN_TYPES.items()
@@ -139,7 +139,7 @@ def as_frames(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> tuple[pl.Data
     ratings = tables["ratings"].join(users.select("user_key", "user_id"), on="user_key")
     ratings = ratings.join(items.select("item_key", "item_id"), on="item_key")
     ratings = ratings.select("user_id", "item_id", "rating", timestamp="rated_at", order="position")
-    # ratings since the import have no position; their timestamps are larger, so they sort last, by time
+    # ratings since the import have no position; their timestamps are larger than positions, so they sort last
     if ratings["order"].null_count() < len(ratings):
         ratings = ratings.with_columns(pl.coalesce("order", "timestamp"))
     frames = (ratings, items.drop("item_key"), users.drop("user_key"))

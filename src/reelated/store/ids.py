@@ -1,4 +1,4 @@
-"""Ids as stored: text, whose type the first data decides; titles as compared in a search."""
+"""Ids as stored (text, whose type is that of the first data), and titles as compared in a search."""
 
 import unicodedata
 from typing import Any, Literal

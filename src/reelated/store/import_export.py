@@ -86,8 +86,8 @@ class ImportExport(ItemQueries):
         """Import a data set in batches; an interrupted import resumes where it stopped.
 
         Of two ratings of one item by one user the later counts; a rating without a timestamp counts as older. The
-        weights of events are added to those in the store, unless the same data was imported before.
-        Attributes that the data lacks, such as a title, stay as stored.
+        weights of events are added to those in the store, unless the same data was imported before. Attributes that
+        the data lacks, such as a title, stay as stored.
 
         Parameters
         ----------
@@ -101,15 +101,6 @@ class ImportExport(ItemQueries):
             Called with the fraction done.
         add_events : bool, default True
             Whether the weights of events are added to those in the store; otherwise they replace them.
-
-        Returns
-        -------
-        ImportReport
-
-        Raises
-        ------
-        InputError
-            The data is incompatible with the store.
         """
         try:
             item_keys, run, scale = self._begin(data, fingerprint, hidden)
@@ -135,7 +126,7 @@ class ImportExport(ItemQueries):
         return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale, data.ratings.word)
 
     def import_items(self, table: pl.DataFrame, *, noun: str = DEFAULTS["noun"]) -> int:
-        """Import items without ratings: new ones, and the attributes of those that are stored.
+        """Import items without ratings, and return their number; values in the table replace those in the store.
 
         Parameters
         ----------
@@ -143,16 +134,6 @@ class ImportExport(ItemQueries):
             Result of `reelated.data.read_items`.
         noun : str, default "item"
             What an item is called, if the store is empty.
-
-        Returns
-        -------
-        int
-            Number of items in the table.
-
-        Raises
-        ------
-        InputError
-            The ids are text and those of the store whole numbers.
         """
         type_name = "int" if table["item_id"].dtype == pl.Int64 else "str"
         try:
@@ -301,7 +282,7 @@ class ImportExport(ItemQueries):
         return np.array([keys[text] for text in texts], np.int64)
 
     def _write_ratings(self, connection: sa.Connection, table: pl.DataFrame, is_sum: bool) -> int:
-        """Upsert ratings unless the stored one is later, or add weights; return how many are new or changed."""
+        """Upsert ratings that are later than the stored ones, or add weights; return the number of changes."""
         is_sqlite = self.dialect == "sqlite"
         insert = self._insert(ratings) if is_sqlite else self._insert_copied(connection, table)
         # a literal, so that the driver receives the rows only
@@ -334,18 +315,6 @@ class ImportExport(ItemQueries):
         ----------
         with_visitors : bool, default False
             Whether to include visitors of the web page as users, under ids that no user has.
-
-        Returns
-        -------
-        data : Dataset
-            Ratings, items and users.
-        info : StoreInfo
-            Name, scale and counters.
-
-        Raises
-        ------
-        InputError
-            The store has no ratings.
         """
         with self._reading(snapshot=True) as connection:
             info = read_info(connection)
@@ -357,12 +326,7 @@ class ImportExport(ItemQueries):
         return as_dataset(info, tables), info
 
     def export(self) -> Export:
-        """Return the whole store without its visitors, read from one snapshot; `import_data` restores it.
-
-        Returns
-        -------
-        Export
-        """
+        """Return the whole store without its visitors, read from one snapshot; `import_data` restores it."""
         with self._reading(snapshot=True) as connection:
             info = read_info(connection)
             return Export(info, *as_frames(info, read_tables(connection)))
@@ -374,12 +338,6 @@ class ImportExport(ItemQueries):
         ----------
         export : Export
             Result of `read_export`.
-        fingerprint, progress
-            As for `import_data`.
-
-        Returns
-        -------
-        ImportReport
         """
         hidden = export.hidden_ids()
         return self.import_data(export.dataset(), fingerprint, hidden=hidden, progress=progress, add_events=False)

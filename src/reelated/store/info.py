@@ -172,21 +172,12 @@ class InfoQueries(Database):
         return self._cached_info().verb
 
     def set_scale(self, low: float, high: float, step: float) -> Scale:
-        """Set the rating scale.
+        """Set the rating scale; all ratings in the store must be on it.
 
         Parameters
         ----------
         low, high, step : float
             Lowest and highest possible rating, and the step between ratings.
-
-        Returns
-        -------
-        Scale
-
-        Raises
-        ------
-        InputError
-            The scale is invalid, or a rating in the store is outside it.
         """
         if self.about().is_events:
             raise InputError("the store holds events, which have no scale.", parameter="scale", value=(low, high, step))
@@ -218,12 +209,6 @@ class InfoQueries(Database):
         ----------
         name : str
             Name of the value in the error message.
-        rating : float
-            Value to check.
-
-        Returns
-        -------
-        float
         """
         if self._cached_info().is_events:
             return check_weight(name, rating)
@@ -247,36 +232,13 @@ class InfoQueries(Database):
 
         Parameters
         ----------
-        kind : {"user", "item"}
-            What the id names.
         text : str
             The id as text.
-
-        Returns
-        -------
-        int or str
-
-        Raises
-        ------
-        UnknownId
-            The text cannot be an id of this data.
         """
         return parse_id(kind, text, self._id_type(kind))
 
     def as_id(self, kind: Kind, text: str) -> Any:
-        """Convert a stored id to the caller's type.
-
-        Parameters
-        ----------
-        kind : {"user", "item"}
-            What the id names.
-        text : str
-            The id as stored.
-
-        Returns
-        -------
-        int or str
-        """
+        """Convert a stored id to the caller's type."""
         return int(text) if self._id_type(kind) == "int" else text
 
     def _id_type(self, kind: Kind) -> IdType:
@@ -293,7 +255,6 @@ class InfoQueries(Database):
 
 
 def read_info(connection: sa.Connection) -> StoreInfo:
-    """Read the metadata of the store."""
     values: Any = DEFAULTS | dict(connection.execute(sa.select(facts.c.name, facts.c.value)).all())
     low, high, step, *observed = values["scale"].split()
     scale = Scale(float(low), float(high), float(step))

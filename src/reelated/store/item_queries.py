@@ -1,12 +1,14 @@
 """`ItemQueries`: the catalogue of the store."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
+from reelated.ratings.columns import IMAGE_ADDRESS
 from reelated.ratings.dataset import NO_TITLE
 from reelated.store.connection import LOCK_TIMEOUT, MAX_PARAMETERS, PreparedStatement, select_in
 from reelated.store.ids import check_text, check_title, normalize_title
@@ -16,6 +18,7 @@ from reelated.store.schema import genres, items, ratings
 MAX_TITLE_LENGTH = 500
 MAX_GENRE_LENGTH = 100
 MAX_GENRES = 50
+MAX_IMAGE_LENGTH = 2000
 
 
 class StoredItem(NamedTuple):
@@ -29,6 +32,8 @@ class StoredItem(NamedTuple):
         Attributes in the catalogue; `year` may be None.
     n_ratings : int
         Number of users who rated the item.
+    image : str or None
+        Address of a picture.
     """
 
     item_id: Any
@@ -36,6 +41,7 @@ class StoredItem(NamedTuple):
     year: int | None
     genres: tuple[str, ...]
     n_ratings: int
+    image: str | None = None
 
 
 def hidden_statement(dialect: str) -> sa.Select[Any]:
@@ -56,36 +62,22 @@ class ItemQueries(InfoQueries):
         title: str | None = None,
         year: int | Literal["unchanged"] | None = "unchanged",
         genres: Iterable[str] | None = None,
+        image: str | None = "unchanged",
     ) -> bool:
-        """Add an item, or change the given attributes of an existing one.
+        """Add an item, or change the given attributes of an existing one; return whether the item is new.
 
         Parameters
         ----------
-        item_id : int or str
-            Id of the item.
         title : str, optional
             Title without the year; required for a new item.
         year : int or None, default "unchanged"
             Year of release; None removes the year.
         genres : iterable of str, optional
             All genres of the item.
-
-        Returns
-        -------
-        bool
-            Whether the item is new.
-
-        Raises
-        ------
-        InputError
-            The id, the title, the year or a genre is invalid, or a new item has no title.
+        image : str or None, default "unchanged"
+            Address of a picture, `https://…`; None removes it.
         """
-        values: dict[str, Any] = {}
-        if title is not None:
-            values["title"] = check_title(title, MAX_TITLE_LENGTH)
-            values["title_normalized"] = normalize_title(title)
-        if year != "unchanged":
-            values["year"] = check_year(year)
+        values = _checked_columns(title, year, image)
         checked_genres = None if genres is None else check_genres(genres)
         with self._writing() as connection:
             self._ensure_meta(connection)
@@ -122,7 +114,7 @@ class ItemQueries(InfoQueries):
             for row in rows
         ]
         new, stored = insert.excluded, items.c
-        # a title made from the id means that the data has none: the stored title stays
+        # a title made from the id means that the data has no title: the stored title remains
         placeholders = new.item_id, sa.literal_column(f"'{NO_TITLE}'", sa.Text) + new.item_id
         is_placeholder = sa.or_(*(new.title == placeholder for placeholder in placeholders))
         merged: dict[str, Any] = {
@@ -137,7 +129,6 @@ class ItemQueries(InfoQueries):
         return keys
 
     def _write_genres(self, connection: sa.Connection, genres_of: Mapping[int, Iterable[str]]) -> None:
-        """Replace the genres of items."""
         keys = sorted(genres_of)
         for start in range(0, len(keys), MAX_PARAMETERS):
             part = keys[start : start + MAX_PARAMETERS]
@@ -169,22 +160,7 @@ class ItemQueries(InfoQueries):
             return [(key, text) for text, key in connection.execute(_KEYS)]
 
     def item(self, item_id: Any) -> StoredItem:
-        """Return one item.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        StoredItem
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        """
+        """Return one item."""
         with self._reading() as connection:
             key = self._item_key(connection, item_id)
             return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
@@ -196,10 +172,6 @@ class ItemQueries(InfoQueries):
         ----------
         item_ids : iterable of int or str
             Ids of the items.
-
-        Returns
-        -------
-        list of StoredItem
         """
         texts = [self._id_text("item", item_id) for item_id in item_ids]
         with self._reading() as connection:
@@ -207,20 +179,30 @@ class ItemQueries(InfoQueries):
             found = {item.item_id: item for item in self._as_items(connection, statement)}
         return [found[item_id] for text in texts if (item_id := self.as_id("item", text)) in found]
 
+    def images_of(self, item_ids: Iterable[Any]) -> dict[Any, str]:
+        """Return the addresses of the pictures of items, as far as there are any.
+
+        Parameters
+        ----------
+        item_ids : iterable of int or str
+            Ids of the items.
+
+        Returns
+        -------
+        dict
+        """
+        texts = [self._id_text("item", item_id) for item_id in item_ids]
+        query = sa.select(items.c.item_id, items.c.image).where(items.c.item_id.in_(texts), items.c.image.is_not(None))
+        with self._reading() as connection:
+            return {self.as_id("item", text): image for text, image in connection.execute(query)}
+
     def set_hidden(self, item_id: Any, hidden: bool) -> None:
         """Hide an item or show it again; its ratings are kept.
 
         Parameters
         ----------
-        item_id : int or str
-            Id of the item.
         hidden : bool
             Whether to hide the item.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
         """
         with self._writing() as connection:
             key = self._item_key(connection, item_id)
@@ -233,17 +215,7 @@ class ItemQueries(InfoQueries):
             connection.execute(sa.update(items).where(part).values(hidden=True))
 
     def is_hidden(self, item_id: Any) -> bool:
-        """Return whether an item is hidden; False for an unknown item.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        bool
-        """
+        """Return whether an item is hidden; False for an unknown item."""
         query = sa.select(items.c.hidden).where(items.c.item_id == self._id_text("item", item_id))
         with self._reading() as connection:
             return bool(connection.scalar(query))
@@ -266,14 +238,6 @@ class ItemQueries(InfoQueries):
             A part of the title; by default all items.
         genres : collection of str, default ()
             Only items of any of these genres.
-        start : int, default 0
-            Number of results to skip.
-        n : int, default 50
-            Maximum number of results.
-
-        Returns
-        -------
-        list of StoredItem
         """
         start, n = check_integer("start", start, 0), check_integer("n", n, 1)
         title = items.c.title_normalized
@@ -300,20 +264,20 @@ class ItemQueries(InfoQueries):
         count_query = sa.select(ratings.c.item_key, sa.func.count()).where(ratings.c.item_key.in_(keys))
         counts: dict[int, int] = dict(connection.execute(count_query.group_by(ratings.c.item_key)).all())
         return [
-            StoredItem(self.as_id("item", text), title, year, tuple(genres_of[key]), counts.get(key, 0))
-            for key, text, title, year in rows
+            StoredItem(self.as_id("item", text), title, year, tuple(genres_of[key]), counts.get(key, 0), image)
+            for key, text, title, year, image in rows
         ]
 
 
 _KEYS = sa.select(items.c.item_id, items.c.item_key)
-_COLUMNS = (items.c.item_key, items.c.item_id, items.c.title, items.c.year)
-_OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id")
+_COLUMNS = (items.c.item_key, items.c.item_id, items.c.title, items.c.year, items.c.image)
+_OTHER_COLUMNS = ("release_date", "imdb_id", "tmdb_id", "image")
 
 
 def as_list(dialect: str, column: Any) -> Any:
     """Return the aggregate of a column as a list; SQLite returns JSON text.
 
-    The SQLite driver releases the GIL for every row, and while other threads run it waits to get it back.
+    The SQLite driver releases the GIL for every row and has to wait for it while other threads run.
     """
     return (sa.func.json_group_array if dialect == "sqlite" else sa.func.array_agg)(column)
 
@@ -330,6 +294,28 @@ def check_genres(names: Iterable[str]) -> list[str]:
     if len(distinct) > MAX_GENRES:
         raise InputError(f"genres: got {len(distinct)} of them, expected {MAX_GENRES} at the most.")
     return [check_text("genres", name, MAX_GENRE_LENGTH) for name in distinct]
+
+
+def _checked_columns(title: str | None, year: Any, image: str | None) -> dict[str, Any]:
+    """Return the columns of an item that change, or raise if one is invalid."""
+    values: dict[str, Any] = {}
+    if title is not None:
+        values |= {"title": check_title(title, MAX_TITLE_LENGTH), "title_normalized": normalize_title(title)}
+    if year != "unchanged":
+        values["year"] = check_year(year)
+    if image != "unchanged":
+        values["image"] = check_image(image)
+    return values
+
+
+def check_image(address: str | None) -> str | None:
+    """Return the address of a picture or None, or raise."""
+    if address is not None and not (len(address) <= MAX_IMAGE_LENGTH and re.match(IMAGE_ADDRESS, address)):
+        expected = (
+            f"expected an address that begins with https:// and has up to {MAX_IMAGE_LENGTH} characters, or None."
+        )
+        raise InputError(expected, parameter="image", value=address)
+    return address
 
 
 def check_year(year: Any) -> int | None:

@@ -44,6 +44,7 @@ items = sa.Table(
     sa.Column("release_date", sa.Text),
     sa.Column("imdb_id", sa.Text),
     sa.Column("tmdb_id", sa.Text),
+    sa.Column("image", sa.Text),
     sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("item_id", name="uq_movies_movie_id"),  # SQLite cannot rename a constraint
     sqlite_autoincrement=True,

@@ -30,17 +30,7 @@ class RatingStats(InfoQueries):
     """Aggregate queries over the ratings."""
 
     def histogram(self, item_id: Any) -> dict[float, int]:
-        """Return how many users gave an item each rating, in ascending order of the rating.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        dict of float to int
-        """
+        """Return how many users gave an item each rating, in ascending order of the rating."""
         item_key = self._select_key("item", item_id).scalar_subquery()
         query = sa.select(ratings.c.rating, sa.func.count()).where(ratings.c.item_key == item_key)
         with self._reading() as connection:
@@ -48,17 +38,7 @@ class RatingStats(InfoQueries):
         return {float(rating): count for rating, count in rows}
 
     def mean_rating_by_genre(self, user_id: Any = None) -> list[GenreTaste]:
-        """Return number and mean of ratings by genre, the genre with most ratings first.
-
-        Parameters
-        ----------
-        user_id : int or str, optional
-            Id of the user; by default all users.
-
-        Returns
-        -------
-        list of GenreTaste
-        """
+        """Return number and mean of the ratings by genre, the most rated first; by default those of all users."""
         count = sa.func.count()
         query = sa.select(genres.c.genre, count, sa.func.avg(ratings.c.rating)).select_from(
             genres.join(ratings, genres.c.item_key == ratings.c.item_key)
@@ -70,33 +50,11 @@ class RatingStats(InfoQueries):
         return [GenreTaste(genre, n_ratings, float(mean)) for genre, n_ratings, mean in rows]
 
     def most_active(self, n: int = 10) -> list[tuple[Any, int]]:
-        """Return the users with most ratings, and how many each has.
-
-        Parameters
-        ----------
-        n : int, default 10
-            Number of users.
-
-        Returns
-        -------
-        list of (int or str, int)
-        """
+        """Return the users with most ratings, and how many each has."""
         return self._users_by_ratings(n, sa.true(), at_least=1)
 
     def users_like(self, text: str, n: int = 10) -> list[tuple[Any, int]]:
-        """Return users whose id contains a text, and how many ratings each has, those with most ratings first.
-
-        Parameters
-        ----------
-        text : str
-            Part of an id.
-        n : int, default 10
-            Maximum number of users.
-
-        Returns
-        -------
-        list of (int or str, int)
-        """
+        """Return users whose id contains a text, and how many ratings each has; those with most ratings first."""
         return self._users_by_ratings(n, users.c.user_id.contains(text.replace("\0", "\ufffd"), autoescape=True))
 
     def _users_by_ratings(self, n: int, where: Any, at_least: int = 0) -> list[tuple[Any, int]]:

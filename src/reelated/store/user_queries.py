@@ -35,7 +35,7 @@ class Profile(NamedTuple):
         Position of each rating in the user's history, else seconds since 1970; `NO_TIME` where unknown. Only the
         order matters.
     hidden : frozenset of int
-        Database keys of all hidden items; one query for both takes less than two.
+        Database keys of all hidden items, read in the same query.
     """
 
     user_id: Any
@@ -142,23 +142,12 @@ class UserQueries(ItemQueries):
         return self._upsert(insert, RATING_COLUMNS)
 
     def rate(self, user_id: Any, item_id: Any, rating: float, *, timestamp: int | None = None) -> None:
-        """Store a rating, and add the user if new; the rating is durable when this returns.
+        """Store a rating, and add the user if new.
 
         Parameters
         ----------
-        user_id, item_id : int or str
-            Ids of the user and the item.
-        rating : float
-            Rating on the scale of the store.
         timestamp : int, optional
             Time of the rating in seconds since 1970; by default now.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        InputError
-            The rating is off the scale, or an id or the time is invalid.
         """
         parameters: dict[str, Any] = {
             "user": self._id_text("user", user_id),
@@ -177,24 +166,12 @@ class UserQueries(ItemQueries):
             connection.execute(self._rating_upsert, parameters)
 
     def rate_many(self, rows: Iterable[tuple[Any, Any, float] | tuple[Any, Any, float, int | None]]) -> int:
-        """Store many ratings, all or none; of several by one user of one item the last counts.
+        """Store many ratings, all or none, and return their number; of several by one user of one item the last counts.
 
         Parameters
         ----------
         rows : iterable of (user id, item id, rating) or (user id, item id, rating, timestamp)
             New users are added. Without a time, or with None, the rating is of now.
-
-        Returns
-        -------
-        int
-            Number of ratings stored.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        InputError
-            A rating is off the scale, or an id or a time is invalid.
         """
         last_rating: dict[tuple[str, str], dict[str, Any]] = {}
         item_ids: dict[str, Any] = {}
@@ -222,24 +199,12 @@ class UserQueries(ItemQueries):
         return len(last_rating)
 
     def add_events(self, rows: Iterable[Event]) -> int:
-        """Add events, all or none; the weights of the events of one user with one item are summed.
+        """Add events, all or none, and return their number; the weights of one user's events with one item are summed.
 
         Parameters
         ----------
         rows : iterable of Event
             New users are added. Types of weight 0 are ignored.
-
-        Returns
-        -------
-        int
-            Number of events stored.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        InputError
-            The store holds ratings, a type has no weight, or an id, a weight or a time is invalid.
         """
         info, events = self.about(), [Event(*row) for row in rows]
         if not info.is_events and self.size()["ratings"]:
@@ -276,18 +241,7 @@ class UserQueries(ItemQueries):
         return len(keyed)
 
     def unrate(self, user_id: Any, item_id: Any) -> None:
-        """Remove a rating.
-
-        Parameters
-        ----------
-        user_id, item_id : int or str
-            Ids of the user and the item.
-
-        Raises
-        ------
-        UnknownId
-            The rating does not exist.
-        """
+        """Remove a rating; raise `UnknownId` if it does not exist."""
         user_key = self._select_key("user", user_id).scalar_subquery()
         item_key = self._select_key("item", item_id).scalar_subquery()
         delete = sa.delete(ratings).where(ratings.c.user_key == user_key, ratings.c.item_key == item_key)
@@ -297,22 +251,7 @@ class UserQueries(ItemQueries):
                 raise UnknownId(expected, parameter="user_id", value=user_id, remedy=Advice.LIST_RATINGS)
 
     def profile(self, user_id: Any) -> Profile:
-        """Return a user's ratings as arrays.
-
-        Parameters
-        ----------
-        user_id : int or str
-            Id of the user.
-
-        Returns
-        -------
-        Profile
-
-        Raises
-        ------
-        UnknownId
-            The store has no such user.
-        """
+        """Return a user's ratings as arrays."""
         ((user_key, *lists),) = self._profile(user=self._id_text("user", user_id))
         is_json = self.dialect == "sqlite"
         keys, values, times, hidden = map(json.loads, lists) if is_json else (part or [] for part in lists)
@@ -333,36 +272,12 @@ class UserQueries(ItemQueries):
         )
 
     def last_user_key(self) -> int:
-        """Return the largest key of a user, which is that of the user added last; 0 without users.
-
-        Returns
-        -------
-        int
-        """
+        """Return the largest key of a user, which is that of the user added last; 0 without users."""
         with self._reading() as connection:
             return int(connection.scalar(sa.select(sa.func.max(users.c.user_key))) or 0)
 
     def ratings_of(self, user_id: Any, *, start: int = 0, n: int = 50) -> list[UserRating]:
-        """Return a user's ratings, newest first.
-
-        Parameters
-        ----------
-        user_id : int or str
-            Id of the user.
-        start : int, default 0
-            Number of results to skip.
-        n : int, default 50
-            Maximum number of results.
-
-        Returns
-        -------
-        list of UserRating
-
-        Raises
-        ------
-        UnknownId
-            The store has no such user.
-        """
+        """Return a user's ratings, newest first."""
         query = self._select_key("user", user_id)
         with self._reading() as connection:
             key = connection.scalar(query)
@@ -372,22 +287,7 @@ class UserQueries(ItemQueries):
         return [UserRating(self.as_id("item", row[0]), *row[1:]) for row in rows]
 
     def raters(self, item_id: Any) -> set[Any]:
-        """Return the users who rated an item.
-
-        Parameters
-        ----------
-        item_id : int or str
-            Id of the item.
-
-        Returns
-        -------
-        set
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        """
+        """Return the users who rated an item."""
         query = sa.select(users.c.user_id).join(ratings, ratings.c.user_key == users.c.user_key)
         with self._reading() as connection:
             key = self._item_key(connection, item_id)
@@ -401,10 +301,6 @@ class UserQueries(ItemQueries):
         ----------
         user_ids : iterable of int or str
             Ids to look up.
-
-        Returns
-        -------
-        set
         """
         texts = [self._id_text("user", user_id) for user_id in user_ids]
         with self._reading() as connection:
@@ -412,23 +308,7 @@ class UserQueries(ItemQueries):
         return {self.as_id("user", text) for (text,) in rows}
 
     def forget(self, *user_ids: Any) -> int:
-        """Erase users and all their ratings; erase none if one of them is unknown.
-
-        Parameters
-        ----------
-        *user_ids : int or str
-            Ids of the users.
-
-        Returns
-        -------
-        int
-            Number of ratings removed.
-
-        Raises
-        ------
-        UnknownId
-            One of the users is not in the store.
-        """
+        """Erase users and their ratings, and return the number of ratings; erase none if one user is unknown."""
         ids = {self._id_text("user", user_id): user_id for user_id in user_ids}
         n_removed = 0
         with self._writing() as connection:

@@ -12,7 +12,7 @@ from reelated.store.item_queries import ItemQueries
 from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
 from reelated.store.user_queries import UserRating
 
-MAX_RATINGS = 1000  # only the latest ratings of a visitor count: anybody can be one, and a page costs as many steps
+MAX_RATINGS = 1000  # only the latest count: anybody can be a visitor, and each costs time
 MAX_DISMISSED = 200
 _ENDED = "ended session "
 
@@ -37,8 +37,6 @@ class VisitorQueries(ItemQueries):
 
         Parameters
         ----------
-        session_id : str
-            Random id of the session.
         expires : int
             When the cookie expires, in seconds since 1970; the record is removed some time after.
         """
@@ -50,43 +48,18 @@ class VisitorQueries(ItemQueries):
             connection.execute(self._insert(facts).on_conflict_do_nothing(), row)
 
     def is_session_ended(self, session_id: str) -> bool:
-        """Return whether `end_session` was called for a session.
-
-        Parameters
-        ----------
-        session_id : str
-            Random id of the session.
-
-        Returns
-        -------
-        bool
-        """
+        """Return whether `end_session` was called for a session."""
         query = sa.select(facts.c.value).where(facts.c.name == _ENDED + session_id)
         with self._reading() as connection:
             return connection.scalar(query) is not None
 
     def n_visitors(self) -> int:
-        """Return the number of visitors with stored data.
-
-        Returns
-        -------
-        int
-        """
+        """Return the number of visitors with stored data."""
         with self._reading() as connection:
             return int(connection.scalar(sa.select(sa.func.count()).select_from(visitors)) or 0)
 
     def visitor_ratings(self, visitor_id: str) -> list[UserRating]:
-        """Return a visitor's ratings, newest first.
-
-        Parameters
-        ----------
-        visitor_id : str
-            Id of the visitor.
-
-        Returns
-        -------
-        list of UserRating
-        """
+        """Return a visitor's ratings, newest first."""
         table = visitor_ratings.c
         query = sa.select(items.c.item_id, items.c.title, items.c.year, table.rating, table.rated_at)
         query = query.select_from(visitor_ratings.join(visitors).join(items)).where(visitors.c.visitor_id == visitor_id)
@@ -95,24 +68,7 @@ class VisitorQueries(ItemQueries):
         return [UserRating(self.as_id("item", row[0]), *row[1:]) for row in rows]
 
     def visitor_rate(self, visitor_id: str, item_id: Any, rating: float | None) -> None:
-        """Store or remove a visitor's rating; the change is durable when this returns.
-
-        Parameters
-        ----------
-        visitor_id : str
-            Id of the visitor.
-        item_id : int or str
-            Id of the item.
-        rating : float or None
-            Rating on the scale of the store; None removes the rating.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        InputError
-            The rating is off the scale.
-        """
+        """Store a visitor's rating; None removes it."""
         row = {} if rating is None else {"rating": self.check_rating("rating", rating)}
         self._set_row(visitor_ratings, visitor_id, item_id, row, remove=rating is None)
 
@@ -121,17 +77,8 @@ class VisitorQueries(ItemQueries):
 
         Parameters
         ----------
-        visitor_id : str
-            Id of the visitor.
         ratings : mapping of int or str to float
             Item id → rating on the scale of the store.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        InputError
-            A rating is off the scale.
         """
         values = [self.check_rating("rating", rating) for rating in ratings.values()]
         texts = {self._id_text("item", item_id): item_id for item_id in ratings}
@@ -148,17 +95,7 @@ class VisitorQueries(ItemQueries):
             connection.execute(self._upsert(self._insert(visitor_ratings), ["rating", "rated_at"]), rows)
 
     def dismissed(self, visitor_id: str) -> list[Any]:
-        """Return the items that a visitor dismissed.
-
-        Parameters
-        ----------
-        visitor_id : str
-            Id of the visitor.
-
-        Returns
-        -------
-        list of int or str
-        """
+        """Return the items that a visitor dismissed."""
         query = sa.select(items.c.item_id).select_from(dismissed.join(visitors).join(items))
         query = query.where(visitors.c.visitor_id == visitor_id).order_by(items.c.item_key)
         with self._reading() as connection:
@@ -169,19 +106,8 @@ class VisitorQueries(ItemQueries):
 
         Parameters
         ----------
-        visitor_id : str
-            Id of the visitor.
-        item_id : int or str
-            Id of the item.
         back : bool, default False
             Whether to undo the dismissal.
-
-        Raises
-        ------
-        UnknownId
-            The store has no such item.
-        InputError
-            The visitor has dismissed too many items.
         """
         if not back and len(self.dismissed(visitor_id)) >= MAX_DISMISSED:
             raise InputError(f"{MAX_DISMISSED} items are dismissed already. Take one back first.")
@@ -203,45 +129,25 @@ class VisitorQueries(ItemQueries):
                 connection.execute(self._insert(table).on_conflict_do_nothing(), keys)
 
     def _visit(self, connection: sa.Connection, visitor_id: str) -> tuple[int, int]:
-        """Add a visitor, or record the visit; return the key, and the time of a rating that is the latest."""
+        """Add a visitor, or record the visit; return the key, and a time later than those of all earlier ratings."""
         now = int(time.time())
         visit = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
         visit = visit.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
         key: Any = connection.scalar(visit.returning(visitors.c.visitor_key))
         latest = sa.select(sa.func.max(visitor_ratings.c.rated_at)).where(visitor_ratings.c.visitor_key == key)
-        return key, max(now, (connection.scalar(latest) or 0) + 1)  # ratings within one second keep their order
+        return key, max(now, (connection.scalar(latest) or 0) + 1)  # ascending times keep the order of ratings
 
     def forget_visitor(self, visitor_id: str, *, learned: bool = False) -> int:
-        """Erase all data of a visitor.
-
-        Parameters
-        ----------
-        visitor_id : str
-            Id of the visitor.
-        learned : bool, default False
-            Whether a model may be fitted to these ratings, so that a refit is due.
-
-        Returns
-        -------
-        int
-            Number of ratings removed.
-        """
+        """Erase all data of a visitor, and return the number of ratings removed."""
         return self._forget_visitors(visitors.c.visitor_id == visitor_id, learned)
 
     def forget_visitors_before(self, seconds: int, *, learned: bool = False) -> int:
-        """Erase the visitors without activity since a point in time.
+        """Erase the visitors without activity since a point in time, and return the number of ratings removed.
 
         Parameters
         ----------
         seconds : int
             The point in time, in seconds since 1970.
-        learned : bool, default False
-            Whether a model may be fitted to these ratings, so that a refit is due.
-
-        Returns
-        -------
-        int
-            Number of ratings removed.
         """
         return self._forget_visitors(visitors.c.seen_at < seconds, learned)
 

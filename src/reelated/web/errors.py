@@ -10,10 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from reelated.errors import NO_VALUE, Advice, InputError, UnknownId, Wording
+from reelated.errors import NO_VALUE, Advice, InputError, UnknownId, Wording, shorten
 from reelated.store import StoreUnavailable
 from reelated.web.schemas import ErrorOut
-from reelated.web.service import NoModel
+from reelated.web.service import NoModel, Service
 
 log = logging.getLogger("reelated.web")
 RETRY_AFTER = {"Retry-After": "5"}
@@ -61,7 +61,7 @@ _ON_PAGES = {
     405: "This address takes no such request. Use the links and buttons of the pages.",
     500: "The fault is ours, not yours, and it is in our log. Try again in a moment.",
 }
-"""What pages say instead of the words of HTTP."""
+"""Texts of the pages in place of HTTP terms."""
 
 
 def json_error(status: int, error: str | InputError, headers: Mapping[str, str] | None = None) -> Response:
@@ -79,15 +79,23 @@ def error_response(
     """Return an error as a page if the client accepts HTML outside the API, else as JSON."""
     is_page = not request.scope["path"].startswith(("/api", "/health", "/metrics", "/openapi.json", "/static"))
     if is_page and "text/html" in request.headers.get("accept", ""):
-        detail = error.render(PAGES) if isinstance(error, InputError) else _ON_PAGES.get(status, error)
-        response: Response = request.app.state.site.error_page(request, status, detail)
+        site = request.app.state.site
+        detail = _on_page(error, site.service) if isinstance(error, InputError) else _ON_PAGES.get(status, error)
+        response: Response = site.error_page(request, status, detail)
         response.headers.update(headers or {})
         return response
     return json_error(status, error, headers)
 
 
+def _on_page(error: InputError, service: Service) -> str:
+    """Return an error in the words of the pages; what an id may consist of is of no use to a visitor."""
+    if isinstance(error, UnknownId) and error.remedy in ("Check the id.", Advice.ADD_ITEM):
+        what = "user" if error.parameter == "user_id" else service.noun if service.is_ready else "item"
+        return f"There is no {what} with the id {shorten(error.value)}."
+    return error.render(PAGES)
+
+
 def add_error_handlers(app: FastAPI) -> None:
-    """Register the error handlers."""
     app.add_exception_handler(RequestValidationError, _handle_validation)
     app.add_exception_handler(HTTPException, _handle_http)
     for kind in (InputError, StoreUnavailable, NoModel):

@@ -12,10 +12,7 @@ MAX_HEAD = 65_536
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes a connection whose address, headers or trailers do not end.
-
-    The parser has no limit of its own, and appending to a long header takes quadratic time on the event loop.
-    """
+    """Closes a connection whose address, headers or trailers do not end: the parser has no limit of its own."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
@@ -23,12 +20,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def has_part_of_head(self) -> bool:
-        """Whether the address, the headers or the trailers of a request have come in in part."""
+        """Whether the address, the headers or the trailers of a request have arrived in part."""
         return self._unfinished > 0
 
     @property
     def has_unread(self) -> bool:
-        """Whether the kernel holds bytes of this connection, which closing it would answer with a reset."""
+        """Whether bytes of this connection are unread in the kernel; closing it would then reset it."""
         file = self.transport.get_extra_info("socket").fileno()
         return struct.unpack("i", fcntl.ioctl(file, termios.FIONREAD, bytes(4)))[0] > 0
 

@@ -17,7 +17,7 @@ from reelated.web.service_options import ServiceOptions
 
 log = logging.getLogger("reelated.web")
 RETRY = 60.0
-"""Seconds until a damaged model is loaded again, or the next refit starts after one that died."""
+"""Seconds until a damaged model is loaded again, or a refit starts after one that crashed."""
 
 
 def thread_limits() -> dict[str, str]:
@@ -36,7 +36,7 @@ def start_refit(**variables: str) -> "subprocess.Popen[bytes]":
     environment = refit_environment(**variables, **thread_limits())
     process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=environment)
     # The parent sets the priority: a call in the child would miss the threads that its imports have started.
-    with suppress(ProcessLookupError):  # it may have ended already
+    with suppress(ProcessLookupError):  # the refit may have ended already
         os.setpriority(os.PRIO_PROCESS, process.pid, 19)
         if hasattr(os, "SCHED_IDLE"):
             os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
@@ -76,17 +76,14 @@ class ModelWatcher:
             self._poll()
 
     def _poll(self) -> None:
-        """Run one round; log an error and retry in the next round.
-
-        A failed step does not prevent the next one: a refit replaces a model that cannot be loaded.
-        """
+        """Run one round; log an error and retry in the next round."""
         for step in (self.service.flush, self._load_current, self._clean_up_if_due, self._refit_if_due):
             try:
                 step()
             except StoreUnavailable as error:
                 log.error("model watcher: %s", error)
                 return
-            except library_errors() as error:
+            except library_errors() as error:  # the next step may help: a refit replaces a damaged model
                 log.error("model watcher: %s: %s", type(error).__name__, error)
 
     def _load_current(self) -> None:

@@ -122,6 +122,7 @@ class ItemIn(StrictSchema):
     title: Annotated[str, Field(examples=["Alien"])] = ""
     year: Annotated[StrictInt | None, Field(examples=[1979])] = None
     genres: Annotated[list[str], Field(examples=[["Horror"]])] = []
+    image: Annotated[str | None, Field(description="Address of a picture: https://…", examples=[None])] = None
 
 
 class TruncationOut(BaseModel):
@@ -218,6 +219,7 @@ class ItemOut(BaseModel):
     year: int | None
     genres: list[str]
     n_ratings: int
+    image: str | None
 
 
 class ItemsOut(BaseModel):

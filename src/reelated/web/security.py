@@ -17,7 +17,7 @@ from reelated.web.service_options import LOOPBACK, ServiceOptions
 
 log = logging.getLogger("reelated.web")
 MAX_BODY = 1_000_000
-CLIENT_CLOSED = 499  # in the log and the metrics, as nginx counts it
+CLIENT_CLOSED = 499  # the client closed the connection: the status that nginx logs
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -126,10 +126,7 @@ def _is_loopback(host: str) -> bool:
 
 
 async def _read_body(receive: Receive, headers: Headers) -> bytes | None:
-    """Return the body, or None once it exceeds the limit; the rest is not read.
-
-    A client that has gone raises `ClientDisconnect`: the first part of a form could be a valid form.
-    """
+    """Return the body, or None once it exceeds the limit; the rest is not read."""
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > MAX_BODY:
         return None
@@ -137,7 +134,7 @@ async def _read_body(receive: Receive, headers: Headers) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+            raise ClientDisconnect  # the first part of a form could be a valid form
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
             return None

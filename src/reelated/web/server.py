@@ -32,7 +32,6 @@ class JsonLines(logging.Formatter):
     """Log formatter: one JSON object a line with time, level, message and the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format one record."""
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
@@ -48,7 +47,6 @@ class PlainLines(logging.Formatter):
     """Log formatter for a terminal: the time, the message, and of a request the route, status and time."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format one record."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         fields = vars(record)
         text = record.getMessage()
@@ -122,7 +120,7 @@ def _end_with_parent() -> None:
     if parent is None or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
-    if os.getppid() != parent.pid:  # it has ended before the call
+    if os.getppid() != parent.pid:  # the parent has ended before the call
         raise SystemExit(1)
 
 

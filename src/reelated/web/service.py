@@ -124,10 +124,7 @@ class Service:
         return self.store.noun if self._served is None else self._served.recommender.noun_
 
     def current(self) -> ServedModel:
-        """Return the served model, without the items that any worker has hidden.
-
-        While the store does not answer, the last known set of hidden items applies.
-        """
+        """Return the served model without hidden items; the last known ones while the store does not answer."""
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
         return self._with_hidden(self._hidden_items.latest())
 
@@ -158,7 +155,7 @@ class Service:
         return False
 
     def _serve(self, version: Version) -> None:
-        """Load a version and call each method once, then serve it."""
+        """Load a version, call each method once, and serve it."""
         recommender = self.versions.load(version)
         keys = self.store.all_item_keys()
         items = np.full(max((key for key, _ in keys), default=0) + 1, -1, np.int32)
@@ -190,7 +187,6 @@ class Service:
         )
 
     def recommend(self, user_id: Any, **params: Any) -> Recommendations[ItemRow]:
-        """Recommend items to a user."""
         self.served  # noqa: B018  # raises `NoModel` before the store is queried
         profile = self.store.profile(user_id)
         self._hidden_items.keys = profile.hidden  # the last known ones in an outage
@@ -241,11 +237,7 @@ class Service:
         return self._map[1]
 
     def audience(self, item_id: Any, n: int, by: Any = None) -> Recommendations[UserRow]:
-        """Return the users with the highest scores for an item they have not rated.
-
-        Audience scores are cached until 1 % of the ratings have changed; users who rated the item since then, or were
-        erased, are excluded at once.
-        """
+        """Return the users with the highest (cached) scores for an item they have not rated."""
         served = self._current_knowing(item_id)
         about = self.store.about()
         with self._all_users_lock:
@@ -260,15 +252,12 @@ class Service:
         return Recommendations(ranked, audience.heading, UserRow, short)
 
     def _load_all_users(self, served: ServedModel, about: StoreInfo) -> Recommender:
-        """Return the model with the ratings of all users, cached until 1 % of the ratings have changed.
-
-        Erasing a user invalidates the cache too: a new user may have the same id.
-        """
+        """Return the model with the ratings of all users, cached until 1 % of the ratings have changed."""
         cached, version = self._all_users, served.version
         if (
             cached is None
             or cached[0] != version
-            or cached[1].forgotten != about.forgotten
+            or cached[1].forgotten != about.forgotten  # a new user may have the id of an erased one
             or about.changes > cached[1].changes + version.ratings // 100
         ):
             all_users = served.recommender.with_ratings(self.store.dataset()[0])

@@ -1,6 +1,7 @@
 """`ServiceOptions`: the configuration of the service."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
@@ -9,6 +10,7 @@ from reelated.errors import InputError, check_integer, check_number
 
 MIN_KEY_LENGTH = 16
 MIN_KEY_CHARACTERS = 8
+_ORIGIN = re.compile(r"https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?", re.IGNORECASE)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -25,11 +27,18 @@ class ServiceOptions:
     refit_every: float = 24.0  # hours, if any rating has changed
     poll: float = 2.0  # seconds between checks for a new model
     learn_from_visitors: bool = False  # fit to the ratings of anonymous visitors too
+    image_origin: str | None = None  # the one origin from which the pages show pictures of items
 
     def __post_init__(self) -> None:
         check_integer("refit_after", self.refit_after, 1)
         check_number("refit_every", self.refit_every, 0)
         check_number("poll", self.poll, 0.01)
+        if self.image_origin is not None and not _ORIGIN.fullmatch(self.image_origin):  # it becomes part of a header
+            raise InputError(
+                "expected an origin without a path, such as https://images.example.org.",
+                parameter="image_origin",
+                value=self.image_origin,
+            )
         if self.api_key is not None and len(self.api_key) < MIN_KEY_LENGTH:
             raise InputError(f"REELATED_API_KEY is too short: expected {MIN_KEY_LENGTH} characters or more.")
         if self.api_key is not None and not (self.api_key.isascii() and len(set(self.api_key)) >= MIN_KEY_CHARACTERS):

@@ -16,7 +16,7 @@ from uvicorn.supervisors.multiprocess import Process
 from reelated.web.http_parser import LimitedProtocol
 
 ACCEPTING = 10.0
-"""Seconds for connections that wait to be accepted; on a busy site new ones may not cease."""
+"""Seconds for connections that wait to be accepted; a busy site always has new ones."""
 IDLE = 0.25
 """Seconds for a request that is on its way on a kept connection."""
 RECEIVING = 5.0
@@ -92,7 +92,6 @@ class Workers(Multiprocess):
     """The parent of the workers, which closes its own socket first: connections would wait in it for ever."""
 
     def terminate_all(self) -> None:
-        """Stop all workers."""
         for listening in self.sockets:
             listening.close()
         super().terminate_all()

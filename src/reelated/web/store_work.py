@@ -36,7 +36,7 @@ class StoreWork:
         """Call a blocking function in a thread."""
         borrower = object()
         try:
-            self.limiter.acquire_on_behalf_of_nowait(borrower)  # a turn of the event loop less than with a wait
+            self.limiter.acquire_on_behalf_of_nowait(borrower)  # saves a turn of the event loop if a thread is free
         except WouldBlock:
             await self._wait(borrower)
         try:

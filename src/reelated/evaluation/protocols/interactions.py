@@ -21,10 +21,7 @@ Pairs = npt.NDArray[np.int64]
 
 
 class InteractionData(ProtocolData):
-    """The training and test interactions of a published split, which is the whole data.
-
-    The path is the source; or the source is the name of the protocol and the path is the split.
-    """
+    """The training and test interactions of a published split, given as the source or as the split."""
 
     def __init__(self, name: str, source: Any, split: Any = None) -> None:
         super().__init__(source, split)
@@ -86,7 +83,6 @@ def hide_test_part(data: ProtocolData) -> list[Split]:
 
 
 def _protocol(name: str, data: str, size: tuple[int, int, int], source: str, *published: Published) -> Protocol:
-    """Return the protocol of one split."""
     return Protocol(
         name=name,
         data=data,

@@ -16,7 +16,7 @@ FOLDS_SEED = 0
 
 
 def ncf(data: ProtocolData) -> list[Split]:
-    """Hide each user's rating that the test file names, and rank it among the 99 sampled items there."""
+    """Hide the rating of each user that is in the test file, and rank its item among the 99 sampled items there."""
     # the split's files number users and items as they first appear in the ratings file
     users, items = (data.table[name].unique(maintain_order=True) for name in ("user_id", "item_id"))
     rows = [line.split("\t") for line in read_text(data.file("*test.rating", NCF_FILES)).splitlines()]

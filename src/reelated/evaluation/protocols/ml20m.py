@@ -1,4 +1,4 @@
-"""The protocol of Liang et al. on MovieLens 20M: held-out users, who show 80 % of their ratings."""
+"""The protocol of Liang et al. on MovieLens 20M: held-out users, of whom the model sees 80 % of the ratings."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from reelated.evaluation.protocols.protocol import Protocol, ProtocolData, Publi
 from reelated.evaluation.splits import Split
 
 SEED, HELD_OUT, MIN_RATINGS, MIN_RATING, SHARE = 98765, 10_000, 5, 3.5, 0.2
-"""A rating above `MIN_RATING` counts, of users with at least `MIN_RATINGS` of them."""
+"""Only ratings above `MIN_RATING` count, and only users with at least `MIN_RATINGS` of them."""
 
 
 def liang(data: ProtocolData, held_out: int = HELD_OUT) -> list[Split]:

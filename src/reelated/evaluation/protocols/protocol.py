@@ -56,7 +56,7 @@ class ProtocolData:
         return hide(self.dataset, hidden[order], how, train, shown)
 
     def file(self, pattern: str, published: str) -> Path:
-        """Return the one file of the published split that matches a pattern, or say where it is published."""
+        """Return the only file of the published split that matches a pattern, or raise with its address."""
         source = Path(str(self.source))
         folder = source if self._split is None else Path(self._split)
         folder = folder if folder.is_dir() else folder.parent
@@ -151,10 +151,6 @@ class Protocol:
         progress : callable, optional
             Called with the completed share, from 0 to 1.
 
-        Returns
-        -------
-        Evaluation
-
         Raises
         ------
         InputError
@@ -163,17 +159,7 @@ class Protocol:
         return evaluate(recommender, self.splits(source, split), self.n, target=self.target, progress=progress)
 
     def splits(self, source: Any, split: Any = None) -> list[Split]:
-        """Return the splits of this protocol.
-
-        Parameters
-        ----------
-        source, split
-            As for `evaluate`.
-
-        Returns
-        -------
-        list of Split
-        """
+        """Return the splits of this protocol."""
         data = self.open_data(source, split)
         ratings = data.dataset.ratings
         size = (len(ratings), *ratings.matrix.shape)
@@ -192,10 +178,6 @@ class Protocol:
         ----------
         result : Evaluation
             An evaluation by this protocol.
-
-        Returns
-        -------
-        tuple of float or None
         """
         missing = set() if result.predicts_ratings else {"rmse", "mae"}
         return tuple(None if name in missing else result.value(name, of) for name, of in self.columns.values())

@@ -67,7 +67,6 @@ def sign_in(site: Site, request: PageRequest) -> Response:
 
 
 def sign_out(site: Site, request: PageRequest) -> Response:
-    """Sign out the operator."""
     response = redirect("/")
     site.sessions.sign_out(request.http, response)
     return response

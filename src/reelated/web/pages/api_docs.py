@@ -8,7 +8,6 @@ from reelated.web.pages.site import PageRequest, Site
 
 
 def register(site: Site) -> None:
-    """Register this page."""
     site.add("GET", "/docs", show)
 
 

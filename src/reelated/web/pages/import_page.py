@@ -16,7 +16,7 @@ from reelated.web.pages.uploads import table_of
 
 _COLUMNS = "Expected the columns title, year and rating."
 WORDING = PAGES._replace(advice={advice: _COLUMNS if "columns=" in advice else "" for advice in Advice})
-"""How this page writes advice: it has none of the options that readers of tables have elsewhere."""
+"""The wording of advice on this page, which has no options for reading tables."""
 MAX_LISTED = 500
 """Maximum number of titles listed that were not found."""
 
@@ -31,13 +31,11 @@ class Imported(NamedTuple):
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/import", form)
     site.add("POST", "/import", upload)
 
 
 def form(site: Site, request: PageRequest) -> Response:
-    """Show the form."""
     return _page(site, request)
 
 

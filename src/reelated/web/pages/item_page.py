@@ -14,7 +14,6 @@ N_SIMILAR, N_AUDIENCE = 10, 10
 
 
 def register(site: Site) -> None:
-    """Register this page."""
     site.add("GET", "/items/{item_id}", show)
 
 
@@ -27,7 +26,6 @@ class HistogramBar(NamedTuple):
 
 
 def show(site: Site, request: PageRequest) -> Response:
-    """Show an item."""
     item_id = site.store.parse("item", request.path["item_id"])
     item, profile = site.service.item(item_id), visitor_profile(site, request)
     show_audience = request.session.is_operator and "audience" in request.query
@@ -37,6 +35,7 @@ def show(site: Site, request: PageRequest) -> Response:
         request,
         "item",
         item=item,
+        image=site.images_of([item_id]).get(item_id),
         profile=profile,
         bars=histogram(counts, site.store.scale),
         mean=sum(rating * count for rating, count in counts.items()) / max(sum(counts.values()), 1),

@@ -24,7 +24,6 @@ N_DISMISSED_WITH = 10
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/list", show)
     site.add("POST", "/dismiss", dismiss)
 
@@ -105,7 +104,6 @@ def show(site: Site, request: PageRequest) -> Response:
 
 
 def parse_query(request: PageRequest) -> ListQuery:
-    """Parse the query parameters of the list page."""
     params = {name: value for name, value in request.query.items() if name in ListQuery._fields and value}
     check_choice("by", params.get("by", "score"), ("score", "rating"))
     n = parse_count("n", params.pop("n", str(PAGE_SIZE)), MAX_ROWS)

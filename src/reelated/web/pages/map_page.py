@@ -15,7 +15,6 @@ SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'no
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/map", show)
     site.add("GET", "/map.svg", svg)
 

@@ -29,7 +29,7 @@ class RatingInput(NamedTuple):
     single: bool = False
     """Whether there is only one button, as for implicit feedback."""
     verb: str = "have"
-    """What that button says: "have", or what the users of the data did, such as "bought"."""
+    """The label of that button: "have", or the verb of the data, such as "bought"."""
 
     @classmethod
     def of(cls, scale: Scale, feedback: Feedback = "explicit", verb: str = "") -> "RatingInput":

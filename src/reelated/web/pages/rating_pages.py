@@ -21,7 +21,6 @@ ENOUGH = 15
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/", start)
     site.add("GET", "/search", search)
     site.add("GET", "/ratings", ratings)
@@ -39,6 +38,7 @@ def start(site: Site, request: PageRequest) -> Response:
         request,
         "start",
         tiles=[rec.catalogue_.row(item) for item in shown],
+        images=site.images_of(rec.item_ids[item] for item in shown),
         colors=genre_groups(rec.catalogue_)[shown].tolist(),
         enough=ENOUGH,
         examples=examples(rec),
@@ -86,7 +86,6 @@ def rate(site: Site, request: PageRequest) -> Response:
 
 
 def parse_rating(text: str) -> float:
-    """Parse the rating of a form."""
     try:
         return float(text)
     except ValueError:

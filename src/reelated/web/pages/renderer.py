@@ -41,7 +41,6 @@ class Static:
         self.version = hashlib.sha256(b"".join(self.files[name] for name in sorted(self.files))).hexdigest()[:12]
 
     def address(self, name: str) -> str:
-        """Return the address of a file."""
         return f"/static/{self.version}/{name}"
 
     def respond(self, version: str, name: str, gzipped: bool) -> Response | None:
@@ -63,8 +62,12 @@ def genre_colors() -> str:
 class Renderer:
     """Renders pages with Jinja."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_origin: str | None = None) -> None:
         self.static = Static()
+        policy = PAGE_HEADERS["Content-Security-Policy"]
+        if image_origin:
+            policy = policy.replace("img-src 'self'", f"img-src 'self' {image_origin}")
+        self.headers = PAGE_HEADERS | {"Content-Security-Policy": policy}
         self.templates = Environment(
             loader=PackageLoader("reelated.web"),
             autoescape=True,
@@ -73,15 +76,16 @@ class Renderer:
             lstrip_blocks=True,
             finalize=without_overrides,
         )
-        self.templates.globals.update(static=self.static.address, plural=plural, release=__version__)
+        self.templates.globals.update(
+            static=self.static.address, plural=plural, release=__version__, image_origin=image_origin
+        )
         self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale, date=date_of)
 
     def page(self, template: str, status: int, context: dict[str, Any], gzipped: bool) -> Response:
-        """Render one page."""
         html = self.templates.get_template(f"{template}.html.j2").render(context)
         if not gzipped:
-            return HTMLResponse(html, status, PAGE_HEADERS)
-        return HTMLResponse(gzip.compress(html.encode(), 5), status, PAGE_HEADERS | GZIPPED)
+            return HTMLResponse(html, status, self.headers)
+        return HTMLResponse(gzip.compress(html.encode(), 5), status, self.headers | GZIPPED)
 
 
 def without_overrides(value: Any) -> Any:

@@ -76,7 +76,6 @@ class Sessions:
         self.delete(response, OPERATOR)
 
     def delete(self, response: Response, name: str) -> None:
-        """Delete a cookie."""
         response.delete_cookie(name, path="/", httponly=True, samesite="lax")
 
     def _operator_session(self, request: Request, is_ended: Callable[[str], bool]) -> str | None:

@@ -1,6 +1,6 @@
 """`Site`: sessions, form checks and rendering shared by all pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -62,7 +62,6 @@ class PageRequest(NamedTuple):
 
     @property
     def path(self) -> dict[str, str]:
-        """The path parameters."""
         return dict(self.http.path_params)
 
 
@@ -78,7 +77,7 @@ class Site:
         self.options = options
         self.work = work
         self.sessions = Sessions(service.store, options.api_key)
-        self.renderer = Renderer()
+        self.renderer = Renderer(options.image_origin)
         self.paths: set[str] = set()
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route("/static/{version}/{name}", self._static, response_model=None)
@@ -103,13 +102,19 @@ class Site:
             self.service.current()  # refreshes the hidden items of `served`
         response = handler(self, PageRequest(request, session, *form))
         if operator:
-            response.headers["Cache-Control"] = "no-store"  # gone from the browser once the operator signs out
+            response.headers["Cache-Control"] = "no-store"  # nothing stays in the browser after the operator signs out
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response
 
+    def images_of(self, item_ids: Iterable[Any]) -> dict[Any, str]:
+        """Return the addresses of the pictures that the content security policy allows."""
+        if (origin := self.options.image_origin) is None:
+            return {}
+        images = self.store.images_of(item_ids)
+        return {item_id: image for item_id, image in images.items() if image.lower().startswith(f"{origin.lower()}/")}
+
     def render(self, request: PageRequest, template: str, status: int = 200, **context: Any) -> Response:
-        """Render a page."""
         noun = self.service.noun
         context |= {"noun": noun, "nouns": plural_of(noun), "a_noun": with_article(noun)}
         feedback = "implicit" if self.store.is_events else self.service.feedback
@@ -143,7 +148,6 @@ class Site:
 
 
 def accepts_gzip(request: Request) -> bool:
-    """Return whether a client accepts gzip."""
     return "gzip" in request.headers.get("accept-encoding", "")
 
 

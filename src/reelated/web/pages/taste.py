@@ -1,4 +1,4 @@
-"""`Taste`: what a set of ratings says about its owner, and the text of a link that holds the ratings."""
+"""`Taste`: a comparison of a set of ratings with those of all users, and a link that contains the ratings."""
 
 import base64
 import binascii
@@ -27,7 +27,7 @@ EXAMPLES = (
     ("a parent", ("Children's", "Children", "Family", "Animation"), None),
     ("a student of the nineties", (), (1990, 1999)),
 )
-"""Who a visitor can try the page as: a name, any of some genres, and years."""
+"""Example visitors: name, genres and years."""
 
 
 class Share(NamedTuple):
@@ -49,7 +49,7 @@ class Telling(NamedTuple):
 
 
 class Taste(NamedTuple):
-    """What a set of ratings says about its owner."""
+    """The taste in a set of ratings."""
 
     genres: list[Share]
     decades: list[Share]

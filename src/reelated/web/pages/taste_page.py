@@ -26,7 +26,6 @@ PICTURE_CACHE = {"Cache-Control": "private, max-age=3600"}
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/taste", show)
     site.add("GET", "/shared", shared)
     site.add("GET", "/shared.png", picture)

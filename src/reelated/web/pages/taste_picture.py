@@ -17,7 +17,7 @@ _lock = threading.Lock()  # Matplotlib's caches of fonts are not thread-safe
 
 
 def draw(taste: Taste, n_rated: int, noun: str) -> bytes:
-    """Return the picture as PNG: the genres that stand out, and the item that says most."""
+    """Return the picture as PNG: the most distinctive genres and item."""
     with _lock:
         figure = Figure(figsize=(12, 6.3), dpi=100, facecolor=PAPER)
         FigureCanvasAgg(figure)

@@ -46,10 +46,7 @@ def read_multipart(body: bytes, content_type: str) -> Form:
 
 
 def table_of(file: bytes) -> tuple[bytes, bool]:
-    """Return the text of the table in an upload, and whether its newest rating comes first.
-
-    Anybody can upload: only text and a zip with a text are read, and neither may be large.
-    """
+    """Return the text of the table in an upload, and whether its newest rating comes first."""
     text = _unzipped(file) if file.startswith(b"PK\x03\x04") else file
     if not text.strip():
         raise InputError("The file is empty, or none was chosen.")

@@ -14,7 +14,6 @@ PAGE_SIZE, N_ACTIVE, MAX_GENRES, N_VERSIONS = 50, 24, 12, 8
 
 
 def register(site: Site) -> None:
-    """Register these pages."""
     site.add("GET", "/users", choose, operator=True)
     site.add("GET", "/users/{user_id}", show, operator=True)
     site.add("POST", "/refit", refit, operator=True)
@@ -28,7 +27,7 @@ class GenreComparison(NamedTuple):
 
 
 def choose(site: Site, request: PageRequest) -> Response:
-    """Show the state of the service and a search for users, or redirect to the user with the id searched for."""
+    """Show the state of the service and a search for users; redirect to a user whose id was searched for."""
     user_id, status, found = request.query.get("user_id", "").strip(), 200, []
     if user_id:
         try:
@@ -60,13 +59,11 @@ def choose(site: Site, request: PageRequest) -> Response:
 
 
 def refit(site: Site, request: PageRequest) -> Response:
-    """Request a refit."""
     site.service.request_refit()
     return redirect("/users")
 
 
 def show(site: Site, request: PageRequest) -> Response:
-    """Show one user."""
     user_id = site.store.parse("user", request.path["user_id"])
     page = parse_count("page", request.query.get("page", "1"), 99_999)
     rated = site.store.ratings_of(user_id, start=(page - 1) * PAGE_SIZE, n=PAGE_SIZE + 1)

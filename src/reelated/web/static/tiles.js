@@ -72,5 +72,9 @@ function settleLater() {
   timer = setTimeout(settle, DELAY);
 }
 
+// Where a picture cannot be loaded, the poster beneath it shows.
+document.addEventListener("error", ({ target }) => target instanceof HTMLImageElement && target.remove(), true);
+for (const image of document.images) if (image.complete && !image.naturalWidth) image.remove();
+
 for (const kind of ["pointerover", "focusin"])
   document.addEventListener(kind, () => document.querySelector(".tile.rated") && settleLater(), { passive: true });

@@ -1,6 +1,6 @@
 """The first tables: users, movies, genres, ratings, imports and facts.
 
-Written out rather than taken from `tables`, which moves on with later steps.
+Written out, because `schema` changes with later migrations.
 """
 
 import sqlalchemy as sa
@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 
 def _tables_between() -> None:
-    """Make the tables that speak of movies and users."""
+    """Create the tables of movies and users."""
     op.create_table(
         "genres",
         sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key", ondelete="CASCADE"), primary_key=True),
@@ -67,6 +67,6 @@ def _tables_between() -> None:
 
 
 def downgrade() -> None:
-    """Remove the tables, and with them all that is in them."""
+    """Remove the tables with their content."""
     for table in ("imports", "ratings", "genres", "movies", "users", "facts"):
         op.drop_table(table)

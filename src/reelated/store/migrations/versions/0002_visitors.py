@@ -1,6 +1,6 @@
-"""Visitors of the page, what they rated and what they set aside: apart from the users of the site.
+"""Visitors of the page with their ratings and dismissed movies, apart from the users of the site.
 
-Written out rather than taken from `tables`, which moves on with later steps.
+Written out, because `schema` changes with later migrations.
 """
 
 import sqlalchemy as sa
@@ -39,6 +39,6 @@ def _whose_and_what() -> list[sa.Column[int]]:
 
 
 def downgrade() -> None:
-    """Remove the tables, and with them all that is in them."""
+    """Remove the tables with their content."""
     for table in ("set_aside", "visitor_ratings", "visitors"):
         op.drop_table(table)

@@ -1,6 +1,6 @@
-"""Movies can be hidden. The index holds hidden movies only, because every request reads which these are.
+"""Movies can be hidden. The index has the hidden movies only, because every request reads them.
 
-Written out rather than taken from `tables`, which moves on with later steps.
+Written out, because `schema` changes with later migrations.
 """
 
 from typing import Any

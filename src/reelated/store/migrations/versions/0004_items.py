@@ -1,6 +1,6 @@
 """Movies become items, in the names of tables, columns, indexes and facts.
 
-Written out rather than taken from `tables`, which moves on with later steps.
+Written out, because `schema` changes with later migrations.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ WHERE: Any = {"sqlite_where": sa.text("hidden = 1"), "postgresql_where": sa.text
 
 
 def upgrade() -> None:
-    """Rename; a store that exists already holds movies, which its pages go on saying."""
+    """Rename tables and columns; an existing store holds movies, so its noun is "movie"."""
     op.drop_index("ix_movies_hidden", "movies")
     op.drop_index("ix_ratings_movie_key", "ratings")
     for table, old, new in COLUMNS:
@@ -45,7 +45,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give everything its earlier name."""
+    """Restore the earlier names."""
     op.drop_index("ix_items_hidden", "items")
     op.drop_index("ix_ratings_item_key", "ratings")
     for old, new in TABLES:

@@ -1,0 +1,17 @@
+"""Items have the address of a picture."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("items", sa.Column("image", sa.Text))
+
+
+def downgrade() -> None:
+    """Drop the column."""
+    op.drop_column("items", "image")
