@@ -40,6 +40,9 @@ RefitEvery = Annotated[
     float,
     typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."),
 ]
+Proxy = Annotated[
+    bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
+]
 ImageOrigin = Annotated[
     str | None,
     typer.Option(
@@ -77,9 +80,7 @@ def serve(
     workers: Annotated[
         int, typer.Option(envvar="REELATED_WORKERS", min=1, metavar="<int>", help="Number of worker processes.")
     ] = 1,
-    proxy: Annotated[
-        bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
-    ] = False,
+    proxy: Proxy = False,
     refit_after: RefitAfter = 1000,
     refit_every: RefitEvery = 24,
     learn_from_visitors: WithVisitors = False,
@@ -97,18 +98,17 @@ def serve(
             from reelated.web import ServiceOptions
             from reelated.web.server import LOGGING, bind, run
 
-            folder = str(versions_of(opened, models).folder)
-            url = opened.url.render_as_string(hide_password=False)
             # these two have no command-line option
             environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
-            given: dict[str, Any] = {
-                "host": host,
-                "proxy": proxy,
-                "image_origin": image_origin,
+            given: dict[str, Any] = {"host": host, "proxy": proxy, "image_origin": image_origin}
+            given |= {
                 "refit_after": refit_after,
+                "refit_every": refit_every,
+                "learn_from_visitors": learn_from_visitors,
             }
-            given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
-            options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
+            given |= {"models": str(versions_of(opened, models).folder)}
+            given |= {"store": opened.url.render_as_string(hide_password=False)}
+            options = replace(ServiceOptions.from_environment(environment), **given)
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)
             prepare(opened, models, data, with_visitors=learn_from_visitors)

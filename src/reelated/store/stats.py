@@ -60,10 +60,6 @@ class RatingStats(InfoQueries):
             A time on the last day, in seconds since 1970.
         days : int, default 14
             Number of days.
-
-        Returns
-        -------
-        list of (int, int)
         """
         last, day = until // DAY, ratings.c.rated_at // sa.literal_column(str(DAY), sa.BigInteger)
         query = sa.select(day, sa.func.count()).where(ratings.c.rated_at >= (last - days + 1) * DAY).group_by(day)
@@ -80,10 +76,6 @@ class RatingStats(InfoQueries):
             Number of items.
         fewest : bool, default False
             Whether to begin with those that have fewest ratings.
-
-        Returns
-        -------
-        list of (int or str, str, int)
         """
         count = sa.func.count(ratings.c.user_key)
         query = sa.select(items.c.item_id, items.c.title, count).select_from(items.outerjoin(ratings))
