@@ -204,10 +204,7 @@ def main(folder, only):
     if only is None:
         print(f"{interactions.BEGIN}\n\n{interactions.section()}\n\n{report.END}\n")
         fits(folder)
-    print(
-        "[What did not work](../benchmarks/tried.md) lists ideas that were measured and are not in the library, "
-        "or not a default."
-    )
+    print("[What was tried](../benchmarks/tried.md) lists the ideas that were measured for the defaults.")
 
 
 if __name__ == "__main__":

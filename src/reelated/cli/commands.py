@@ -508,7 +508,7 @@ class StrictCommand(TyperCommand):
         return plain_types(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the words of the usage line; Typer puts what is required into braces."""
+        """Return the words of the usage line, without the braces that Typer puts around required arguments."""
         return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

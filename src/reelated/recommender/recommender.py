@@ -70,8 +70,8 @@ class Recommender(Estimator):
     fill_with_popular : bool, default True
         Whether short lists are filled with popular items.
     recency_half_life : float or None, default 10.0
-        In the score, a rating counts less the more ratings the same user has given since: the part that ages is halved
-        every so many ratings. None: all ratings count equally, as they do where neither times nor an order are known.
+        Number of later ratings by the same user after which the ageing part of a rating's weight in the score is
+        halved. None: ratings do not age. Without times and an order they do not age either.
     recency_floor : float, default 0.5
         The part of a rating's weight that does not age.
     max_memory : int, str or None, default None
@@ -363,7 +363,7 @@ class Recommender(Estimator):
         n : int, default 10
             Number of rows; users without a score for the item are not listed.
         by : {"adjusted_score", "score", "rating"}, optional
-            The number that rows are sorted by. The adjusted score is the score less the user's usual score, raised if
+            The number that rows are sorted by. The adjusted score is the score minus the user's usual score, raised if
             the predicted rating is above the user's mean; by score alone, users with most ratings lead. By default
             "adjusted_score", and "rating" without a ranker.
 
