@@ -176,8 +176,8 @@ def stages(result: Result) -> str:
     whole = sum(told["busy"].values())
     parts = ", ".join(f"{name} {value / whole:.0%}" for name, value in told["busy"].items())
     steps = ", ".join(f"`{name}` {seconds(value)}" for name, value in told["steps"].items())
-    rate = f" Pairs: {told['rate']:.2e} additions a second, " if told["rate"] else ""
-    rate += f"a bare loop of scattered additions {told['bare_rate']:.2e}." if rate else ""
+    rate = f" Pairs: {told['rate']:.2e} additions per second; " if told["rate"] else ""
+    rate += f"a bare loop of scattered additions has {told['bare_rate']:.2e}." if rate else ""
     return f"Where our fit's kernels spend their time: {parts}. Steps of the driver: {steps}.{rate}"
 
 

@@ -256,6 +256,18 @@ def worth(R, scale, min_weight):
     return np.nan_to_num(min_weight + (1 - min_weight) * share)
 
 
+def ease_values(R, model, side_info=None, scale=None):
+    """Return what an `EASE` is fitted to: rating weights, normalised by user, and attributes of the items as rows."""
+    V = worth(R, scale or model.scale_, model.min_weight) * degree_factors(R, model.user_normalization, axis=1)[:, None]
+    return V if side_info is None else np.vstack([V, side_info])
+
+
+def ease_weights(R, model, side_info=None, scale=None):
+    """Return the item weights of an `EASE`, normalised by item."""
+    W = ridge_weights(ease_values(R, model, side_info, scale), model.l2, model.dropout, model.n_candidates)
+    return W * degree_factors(R, model.item_normalization, axis=0)[:, None]
+
+
 def ridge_weights(V, l2, dropout, near=None):
     """Regress each column on the `near` columns with the highest positive cosine, or on all others.
 

@@ -23,14 +23,15 @@ def adjusted_score(rec):
     relevance = rec.models_.ranker.score_items(rec.ratings_.matrix, weights=rec.engine.all_users.weights)
     ratings = rec.models_.rater.predict(rec.ratings_.matrix)
     unclipped = rec.models_.rater.score_items(rec.ratings_.matrix, by="rating")
+    popularity = naive.degree_factors(R, -0.5, axis=0)
     wanted = np.full(R.shape, np.nan)
     for u, row in enumerate(R):
         usual = sum(value for value in relevance[u] if not np.isnan(value)) / R.shape[1]
         own = np.nanmean(row)
         for i in range(R.shape[1]):
-            beyond, above_user_mean = relevance[u, i] - 0.4 * usual, unclipped[u, i] - own
+            beyond, above_user_mean = relevance[u, i] - 0.7 * usual * popularity[i], unclipped[u, i] - own
             wanted[u, i] = (
-                beyond * np.exp(0.5 * above_user_mean) if beyond > 0 else beyond / np.exp(0.5 * above_user_mean)
+                beyond * np.exp(0.25 * above_user_mean) if beyond > 0 else beyond / np.exp(0.25 * above_user_mean)
             )
     return R, wanted, ratings
 

@@ -138,7 +138,7 @@ def test_a_bad_date_is_named_and_dropped(shared_cases):
         read(path.with_name("ratings.csv"))
 
 
-def test_encodings(shared_cases):
+def test_text_in_several_encodings_is_read(shared_cases):
     folder = shared_cases / "any-encoding-is-latin1"
     data = read(folder / "cp1252")
     assert data.items["title"][0] == "Schindler’s “List” 101 – Amélie"
@@ -146,7 +146,7 @@ def test_encodings(shared_cases):
     assert read(folder / "cp1251", encoding="cp1251").items.row(0)[1:] == ("Сталкер 101", 1979, ["Драма"])
 
 
-def test_a_backslash_before_a_quote(shared_cases):
+def test_a_backslash_before_a_quote_is_read(shared_cases):
     folder = shared_cases / "bx-books-backslash" / "bx"
     data = read(folder / "BX-Book-Ratings.csv", items=folder / "BX-Books.csv")
     assert data.items["title"].to_list()[:4] == ["Été; an Autumn", 'Say "Hi" Again', "Plain", 'The X (Level 4)";Mike T']
@@ -154,7 +154,7 @@ def test_a_backslash_before_a_quote(shared_cases):
     assert read(folder).users["age"].to_list()[:2] == [None, 34]
 
 
-def test_decimal_commas_with_named_columns(shared_cases):
+def test_decimal_commas_with_named_columns_are_read(shared_cases):
     columns = {"user_id": "Benutzer", "item_id": "Film", "rating": "Bewertung"}
     data = read(shared_cases / "decimal-comma" / "euro-csv" / "ratings.csv", columns=columns)
     assert ratings_of(data)[104] == 4.5
@@ -180,7 +180,7 @@ def test_titles_come_from_the_tables_beside_the_ratings(shared_cases):
     assert any(note.startswith("left out users.dat") for note in tweetings.notes)
 
 
-def test_a_catalogue_has_names_of_its_own(shared_cases):
+def test_a_catalogue_has_its_own_column_names(shared_cases):
     folder = shared_cases / "movies-own-names"
     names = {"item_id": "id", "title": "original_title", "year": "release", "genres": "kind"}
     data = read(folder / "ratings.csv", items=folder / "catalogue.csv", item_columns=names)
@@ -198,7 +198,7 @@ def test_frames_are_read_like_files(shared_cases):
 
 
 @pytest.mark.parametrize("name", ["comma", "semi", "json", "pylist", "dicts", "slash"])
-def test_genres_in_any_notation(shared_cases, name):
+def test_genres_in_any_notation_are_read(shared_cases, name):
     folder = shared_cases / "genres-other-separators" / "genre-lists"
     data = read(folder / "ratings.csv", items=folder / f"movies-{name}.csv")
     assert set(map(tuple, data.items["genres"])) == {("Action", "Comedy")}
@@ -214,7 +214,7 @@ def test_headless_tables_of_many_columns_are_refused(shared_cases):
     assert len(jester.ratings) == 48
 
 
-def test_tables_without_ratings(shared_cases):
+def test_tables_without_ratings_are_read(shared_cases):
     for name in ("likes.csv", "prefs.csv"):
         for columns in (None, {"rating": None}):
             likes = read(shared_cases / "likes-hint" / name, columns=columns)
@@ -233,7 +233,7 @@ def test_tables_without_ratings(shared_cases):
     assert ratings_of(likes) == {101: 0, 103: 0, 104: 1, 105: 0, 107: 0, 108: 1}
 
 
-def test_amazon_reviews_as_packed_json(shared_cases):
+def test_amazon_reviews_as_compressed_json_are_read(shared_cases):
     data = read(shared_cases / "json-xlsx-sqlite-xz" / "amazon-json-gz")
     assert len(data.ratings) == 48
     assert ratings_of(data) == {f"000{item}": rating for item, rating in FIRST.items()}
@@ -264,7 +264,7 @@ def test_a_table_merged_with_titles_uses_them(shared_cases):
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_times_of_pandas_in_every_resolution(shared_cases, unit):
+def test_times_of_pandas_in_every_resolution_are_read(shared_cases, unit):
     frame = pd.read_csv(shared_cases / "pandas-seconds-times" / "ratings.csv")
     expected = seconds(read(frame.copy()))
     frame["timestamp"] = pd.to_datetime(frame["timestamp"], unit="s").astype(f"datetime64[{unit}]")
@@ -273,7 +273,7 @@ def test_times_of_pandas_in_every_resolution(shared_cases, unit):
     assert seconds(read(frame)) == expected
 
 
-def test_objects_without_a_polars_type(shared_cases):
+def test_objects_without_a_polars_type_are_read_or_refused(shared_cases):
     frame = pd.read_csv(shared_cases / "raw-polars-errors" / "ratings.csv")
     period = frame.assign(timestamp=pd.to_datetime(frame["timestamp"], unit="s").dt.to_period("D"))
     assert seconds(read(period))[0] == 1_599_955_200

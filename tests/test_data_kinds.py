@@ -89,7 +89,7 @@ def test_part_files_are_one_table(tmp_path, names):
     pl.DataFrame({"user": [1], "item": [2], "rating": [3]}).write_parquet(tmp_path / "0.parquet")
 
 
-def test_the_netflix_prize_as_it_was_distributed(tmp_path):
+def test_the_netflix_prize_is_read_as_it_was_distributed(tmp_path):
     put(
         tmp_path,
         movie_titles__txt=b"1,2003,Dinosaur Planet\n2,2004,Part One, Two\n",
@@ -132,7 +132,7 @@ def test_a_table_of_links_leads_from_the_ratings_to_the_catalogue(tmp_path, link
     assert any(f"its ids as {'tmdb' if with_tmdb else 'imdb'}_id" in note for note in data.notes)
 
 
-def test_links_leave_a_catalogue_alone_that_has_the_ids_of_the_ratings(tmp_path):
+def test_links_do_not_change_a_catalogue_that_has_the_ids_of_the_ratings(tmp_path):
     put(tmp_path, ratings__csv=RATINGS, links__csv="movieId,tmdbId\n10,20\n20,10\n", items__csv=ITEMS)
     assert read(tmp_path).items["title"].to_list() == ["The Matrix", "Up"]
 
@@ -233,7 +233,7 @@ def test_attributes_of_any_type_are_read_or_refused(column, value):
 
 
 # ------------------------------------------------------------------------------------------------------------ formats
-def test_json_in_every_form(tmp_path):
+def test_json_in_every_form_is_read(tmp_path):
     records = [{"user": user, "item": item, "rating": rating, "note": {"a": [1]}} for user, item, rating in ROWS]
     texts = {
         "array.json": json.dumps(records),
@@ -294,7 +294,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(tmp_path, mon
         read(name if data is None else tmp_path / name)
 
 
-def test_excel_is_read(tmp_path):
+def test_an_excel_workbook_is_read(tmp_path):
     pl.DataFrame(ROWS, schema=["user", "item", "rating"], orient="row").write_excel(tmp_path / "a.xlsx")
     assert rows(tmp_path / "a.xlsx") == ROWS
 
@@ -320,7 +320,7 @@ def test_standard_input_is_read_once(monkeypatch):
         "10:\n1,4,2005-01-01\n20:\n1,2,2005-01-02\n2,5,2005-01-03\n",
     ],
 )
-def test_text_in_forms_of_its_own(tmp_path, text):
+def test_text_in_unusual_forms(tmp_path, text):
     assert rows(put(tmp_path, a__txt=text) / "a.txt") == ROWS
 
 
@@ -358,7 +358,7 @@ def test_one_stray_byte_changes_nothing_else(tmp_path):
         (["1 234,5", "1'000"], [1234.5, 1000]),
     ],
 )
-def test_ratings_in_any_notation(values, numbers):
+def test_ratings_in_any_notation_are_read(values, numbers):
     converted = as_numbers(pl.Series("rating", values))
     assert converted.values.to_list() == numbers
     assert not converted.unreadable.any()
@@ -455,7 +455,7 @@ def test_whole_floats_are_integers(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------- positions, matrices
-def test_columns_by_position(tmp_path):
+def test_columns_can_be_given_by_position(tmp_path):
     path = put(tmp_path, a__csv="7,u1,i1,x,4\n8,u1,i2,x,5\n") / "a.csv"
     with pytest.raises(InputError, match=r"line 1: no column names for 5 columns.*'7,u1,i1,x,4'.*by position"):
         read(path)
@@ -466,7 +466,7 @@ def test_columns_by_position(tmp_path):
     assert rows(pd.read_csv(headed), columns=columns) == [("u1", "i1", 4)]
 
 
-def test_a_matrix_of_users_and_items(tmp_path):
+def test_a_matrix_of_users_and_items_is_read(tmp_path):
     path = put(tmp_path, a__csv="user,10,20,30,40,50\n1,4,,2,1,1\n2,,5,1,1,nan\n") / "a.csv"
     expected = [(1, 10, 4), (1, 30, 2), (1, 40, 1), (1, 50, 1), (2, 20, 5), (2, 30, 1), (2, 40, 1)]
     frame = pd.read_csv(path)
@@ -484,7 +484,7 @@ def test_a_matrix_of_users_and_items(tmp_path):
     )
 
 
-def test_sparse_matrices_records_and_arrays():
+def test_sparse_matrices_records_and_arrays_are_read():
     matrix = sp.csr_array([[4.0, 2, 0], [0, 5, 0]])
     assert rows(matrix) == [(0, 0, 4), (0, 1, 2), (1, 1, 5)]
     assert rows((matrix, [1, 2], ["a", "b", "c"])) == [(1, "a", 4), (1, "b", 2), (2, "b", 5)]
@@ -504,7 +504,7 @@ def test_sparse_matrices_records_and_arrays():
         ([1.0, None], 1),
     ],
 )
-def test_ids_of_other_types(ids, first):
+def test_ids_of_other_types_are_read(ids, first):
     frame = {"user": ids, "item": [1, 2], "rating": [1, 2]}
     for source in (frame, pd.DataFrame(frame)):
         assert read(source, invalid="drop").ratings.user_ids[0] == first
@@ -685,7 +685,7 @@ def test_friends_and_tags_are_neither_users_nor_an_edition(tmp_path):
     assert len(data.users) == 2
 
 
-def test_parts_of_any_name(tmp_path):
+def test_part_files_of_any_name_are_one_table(tmp_path):
     first, second = pl.read_csv(io.StringIO(RATINGS))[:1], pl.read_csv(io.StringIO(RATINGS))[1:]
     first.write_parquet(tmp_path / "a.parquet")
     second.write_parquet(tmp_path / "b.parquet")
@@ -697,7 +697,7 @@ def test_parts_of_any_name(tmp_path):
     "cell",
     ["('x', 'y')", "{'x', 'y'}", "{x,y}", "['x' 'y']", "{'1': 'x', '2': 'y'}", "[['x', 'y']]", "[{'genre': 'x'}, 'y']"],
 )
-def test_genres_in_brackets_of_every_kind(cell):
+def test_genres_in_brackets_of_every_kind_are_read(cell):
     items = {"item_id": [10, 20], "title": ["A", "B"], "genres": [cell, "None"]}
     ratings = {"user": [1, 2], "item": [10, 20], "rating": [1, 2]}
     assert read(ratings, items=items).items["genres"].to_list() == [["x", "y"], []]

@@ -238,7 +238,7 @@ def test_more_plays_count_more(rec):
     assert scores[0] < scores[1]
 
 
-def test_what_does_not_interest_a_user_is_not_recommended_and_adds_nothing(rec):
+def test_an_item_of_no_interest_is_not_recommended_and_adds_nothing(rec):
     without = rec.recommend(ratings={1: 5}, n=30)
     answers = rec.recommend(ratings={1: 5, 3: -1}, n=30)
     assert [row.item_id for row in answers] == [row.item_id for row in without if row.item_id != 3]
@@ -259,7 +259,7 @@ def test_a_negative_event_in_the_data_is_no_training_data(ranker):
     assert fitted.catalogue_.counts[1] == plain.catalogue_.counts[1]
 
 
-def test_a_model_of_events_is_saved_and_loaded(rec, tmp_path):
+def test_a_model_of_events_can_be_saved_and_loaded(rec, tmp_path):
     again = reelated.Recommender.load(rec.save(tmp_path / "model"))
     assert (again.feedback_, again.verb_, again.scale_) == ("implicit", "listened to", rec.scale_)
     assert again.recommend(0) == rec.recommend(0)
@@ -277,7 +277,7 @@ def test_events_need_a_ranker(heard):
 
 # -------------------------------------------------------------------------------------------------------- evaluation
 @pytest.mark.parametrize("split", [within_users, leave_last_out, by_time])
-def test_events_are_measured_by_lists_alone(heard, split):
+def test_events_are_measured_by_lists_only(heard, split):
     result = evaluate(reelated.Recommender(), split(heard))
     names = {row.measure for row in result.rows()}
     assert {"ndcg@10", "map@10", "recall@10", "hit_rate@10", "coverage", "novelty", "top10_share"} <= names
@@ -347,7 +347,7 @@ def shop(tmp_path):
     store.close()
 
 
-def test_a_store_adds_events_and_keeps_what_does_not_interest(shop):
+def test_a_store_adds_events_and_keeps_items_of_no_interest(shop):
     assert shop.about().is_events
     kept = shop.add_events([Event(1, 10, "cart"), Event(3, 11, weight=4.0), Event(2, 10, "hide"), Event(2, 10, "view")])
     assert kept == 4

@@ -18,7 +18,7 @@ from reelated.evaluation.report import render
 from reelated.models import BPMF, EASE, ItemKNN, Popularity
 from reelated.ratings import Scale
 from reelated.recommender import textbook
-from reelated.recommender.defaults import EVENT_DROPOUT, NORMALIZATION, default_ranker
+from reelated.recommender.defaults import EVENT_DROPOUT, default_ranker
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
@@ -79,16 +79,12 @@ def test_equal_ratings_have_no_rater_and_are_implicit_if_the_scale_has_no_other_
 
 
 @pytest.mark.parametrize("max_memory", [None, 1])
-def test_the_default_ranker_normalises_implicit_feedback_only(sample, max_memory):
+def test_the_default_ranker_normalises_by_degree_and_drops_more_without_ratings(sample, max_memory):
     of_a_scale = bought(scale=(1, 5, 1), stars=5.0)
-    for data, exponents in ((bought(), (0.25, 0.1)), (of_a_scale, (0.0, 0.0)), (sample, (0.0, 0.0))):
-        ratings = data.ratings
-        ranker = default_ranker(ratings, max_memory)
-        assert isinstance(ranker, ItemKNN if max_memory else EASE)
-        assert (ranker.user_normalization, ranker.item_normalization) == exponents
-        assert sum(value != type(ranker)().get_params()[name] for name, value in ranker.get_params().items()) == (
-            (3 if max_memory else bool(exponents[0])) + 2 * bool(exponents[0])
-        )
+    for data, dropout in ((bought(), 0.7), (of_a_scale, 0.6), (sample, 0.6)):
+        ranker = default_ranker(data.ratings, max_memory)
+        assert (ranker.user_normalization, ranker.item_normalization) == (0.25, 0.1)
+        assert type(ranker) is ItemKNN if max_memory else ranker.get_params() == EASE(dropout=dropout).get_params()
 
 
 def test_differing_ratings_have_a_rater_and_are_explicit(sample):
@@ -97,7 +93,7 @@ def test_differing_ratings_have_a_rater_and_are_explicit(sample):
 
 
 def test_lists_have_scores_and_reasons_and_no_predicted_rating(rec):
-    alone = reelated.Recommender(ranker=EASE(**NORMALIZATION, dropout=EVENT_DROPOUT), rater=None).fit(bought())
+    alone = reelated.Recommender(ranker=EASE(dropout=EVENT_DROPOUT), rater=None).fit(bought())
     for user in (0, 1, 30):
         rows = rec.recommend(user)
         assert [row.item_id for row in rows] == [row.item_id for row in alone.recommend(user)]

@@ -143,7 +143,7 @@ def test_top_n_of_many_scores_agrees_with_the_oracle():
         ((2e14, 2.0, 2), 0.0, ScoreParams(True, True, False, 0), 1e14),
     ],
 )
-def test_score_from_sums(sums, offset, params, expected):
+def test_a_score_follows_from_its_sums(sums, offset, params, expected):
     params = params._replace(prior=float(params.prior))
     assert scoring.score_from_sums(*sums, offset, params) == pytest.approx(expected, nan_ok=True, rel=1e-15)
 

@@ -87,7 +87,7 @@ def test_a_body_is_not_parsed_without_the_key(web):
         assert web.request(method, path, content="{", headers=keyed).status_code == 422
 
 
-def test_only_the_latest_ratings_and_so_many_dismissed_items_of_a_visitor_count(app, web):
+def test_only_the_latest_ratings_and_dismissed_items_of_a_visitor_count(app, web):
     store = app.state.service.store
     for item in range(1, 1011):
         store.visitor_rate("ann", item, 4)

@@ -120,7 +120,7 @@ def test_hidden_items_wait_for_a_slow_store_once():
         hidden.latest()
 
 
-def test_a_writer_waits_for_a_lock_no_longer_than_told(place):
+def test_a_writer_waits_for_a_lock_no_longer_than_the_timeout(place):
     store = Store(place[0], lock_timeout=0.3)
     start = time.monotonic()
     with locked(place[0]):

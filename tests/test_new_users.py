@@ -34,7 +34,7 @@ def small():
     return Recommender(EASE(), BPMF(n_factors=3, n_samples=16, n_warmup=8, n_implicit_factors=2))
 
 
-def test_the_number_of_ratings_given_so_far_is_no_trait_of_a_new_user(data, small):
+def test_the_number_of_ratings_does_not_change_the_prior_of_a_new_user(data, small):
     rec = small.fit(data)
     mean = rec.kept_ratings().matrix.data.mean()
     first = rec.predict(None, 20, ratings={}).predicted_rating

@@ -155,7 +155,7 @@ def test_a_damaged_archive_is_replaced_by_compiling(built, folder, top_n):
     assert called(top_n()) == ([1, 2], True)
 
 
-def test_where_nothing_can_be_written_packaged_code_is_used_all_the_same(built, tmp_path):
+def test_packaged_code_is_used_where_nothing_can_be_written(built, tmp_path):
     (blocked := tmp_path / "file").write_text("a file, where a folder would have to be made")
     own = {"NUMBA_CACHE_DIR": str(blocked / "cache"), "NUMBA_DISABLE_JIT": "1"}  # which is for other code
     assert in_process(USE, built, **own) == "[1, 2] False"

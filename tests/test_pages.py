@@ -284,6 +284,27 @@ def test_operators_see_the_state_and_can_request_a_refit(guarded, monkeypatch):
     assert "A refit is running" in client.get("/users").text
 
 
+def test_operators_can_serve_an_earlier_version_but_none_of_erased_users(guarded):
+    service = guarded.state.service
+    first = service.versions.current()
+    second = service.versions.add(service.served.recommender, first)
+    client = TestClient(guarded, "https://items.example", headers={"Accept": "text/html"})
+    client.get("/")
+    assert send(client, "/serve-version", version=first.number).url.path == "/sign-in"
+    send(client, "/sign-in", key=KEY)
+    page = " ".join(client.get("/users").text.split())
+    assert f'name="version" value="{first.number}"' in page
+    assert f'name="version" value="{second.number}"' not in page  # it is served already
+    for number in ("77", "", "x", second.number):
+        assert send(client, "/serve-version", version=number).status_code == 422
+    assert send(client, "/serve-version", version=first.number).url.path == "/users"
+    assert service.versions.current().number == first.number
+    service.store.rate(70_003, 50, 5)
+    service.store.forget(70_003)
+    assert 'name="version"' not in client.get("/users").text
+    assert send(client, "/serve-version", version=second.number).status_code == 422
+
+
 def test_a_user_page_agrees_with_the_api(visitor):
     result = visitor.get("/users/42").text
     expected = visitor.get("/api/users/42/recommendations").json()["recommendations"]

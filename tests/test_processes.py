@@ -71,7 +71,7 @@ def test_a_fork_of_a_process_with_threads_of_polars_raises_an_error_instead_of_w
         ),
     ],
 )
-def test_the_process_of_a_refit_says_what_it_lacks(monkeypatch, variables, message):
+def test_the_process_of_a_refit_reports_missing_variables(monkeypatch, variables, message):
     for name in ("REELATED_MODELS", "REELATED_INSTEAD_OF"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():

@@ -206,6 +206,7 @@ SETTINGS = [
     {"n_neighbors": 3, "damping": 0.5},
     {"weighting": "bm25", "n_neighbors": None},
     {"weighting": "tf-idf", "dtype": "float64", "min_common": 2},
+    {"user_normalization": 0.5, "item_normalization": 0.3},
     {"similarity": "jaccard", "shrinkage": 3.0},
     {"similarity": "pearson", "positive_only": False},
     {"similarity": "adjusted-cosine", "n_neighbors": 4},
@@ -239,7 +240,9 @@ def test_neighbours_equal_the_reference(small, settings, tmp_path):
     path = cluster.fit(frame, ItemKNN(**settings), tmp_path / "model", columns={"user_id": "Member"})
     fitted = Recommender.load(path).models_.rater
     known = {name: value for name, value in settings.items() if name in ORACLE}
-    S, common = naive.item_similarity(R, settings.get("similarity", "cosine"), **({"n_neighbors": 100} | known))
+    V = R * naive.degree_factors(R, settings.get("user_normalization", 0.0), axis=1)[:, None]
+    S, common = naive.item_similarity(V, settings.get("similarity", "cosine"), **({"n_neighbors": 100} | known))
+    S *= naive.degree_factors(R, settings.get("item_normalization", 0.0), axis=0)[:, None]
     found = fitted.item_weights_.toarray()
     np.testing.assert_allclose(found, S, atol=1e-6)
     np.testing.assert_array_equal(fitted.n_common_.toarray(), np.where(found != 0, common, 0))
@@ -320,7 +323,6 @@ def test_unsupported_models_and_tables_are_rejected(small, tmp_path):
     for model, message in [
         (Recommender(rater=BPMF()), r"rater=BPMF\(\): a cluster fits ItemKNN and EASE"),
         (BPMF(), r"expected a Recommender, an ItemKNN or an EASE"),
-        (EASE(item_normalization=0.1), r"a cluster fits without item_normalization, got 0\.1"),
         (EASE(max_memory=100), "the matrix of 8 × 8 items takes 256 bytes on the driver"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -361,7 +363,7 @@ def test_equal_ratings_are_fitted_without_a_rater(spark, tmp_path):
     table = pl.DataFrame({"user_id": users, "item_id": items})
     frame, columns = parquet(spark, table, tmp_path), {"rating": None}
     found = Recommender.load(cluster.fit(frame, Recommender(), tmp_path / "model", columns=columns))
-    local = Recommender(EASE()).fit(reelated.read(table, columns=columns))  # a cluster does not normalise by degree
+    local = Recommender().fit(reelated.read(table, columns=columns))
     assert (found.models_.rater, found.feedback_) == (local.models_.rater, local.feedback_) == (None, "implicit")
     lists = polars(cluster.recommend(tmp_path / "model", frame, 3, columns=columns)).sort("user_id", "rank")
     assert lists["item_id"].to_list() == pl.concat(local.recommend_batch(3))["item_id"].to_list()

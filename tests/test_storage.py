@@ -125,7 +125,7 @@ def test_a_loaded_model_can_be_fitted_anew(saved):
 
 
 @pytest.mark.parametrize("ids", [["007", "a/b", "ü\n☃", "", "'; --", "x" * 3000], [-5, 0, 2**40, 7, 8, 9]])
-def test_ids_of_any_kind_come_back(tmp_path, ids):
+def test_ids_of_any_kind_are_restored(tmp_path, ids):
     frame = {"user_id": ids * 2, "item_id": ids + ids[1:] + ids[:1], "rating": [1, 2, 3, 4, 5, 1] * 2}
     made = Recommender().fit(frame)
     loaded = Recommender.load(made.save(tmp_path / "my.model"))
@@ -156,7 +156,7 @@ def test_a_saved_model_may_be_read_by_others(saved):
 
 
 # ---------------------------------------------------------------------------------------------------- without ratings
-def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
+def test_a_model_without_ratings_serves_new_users_only_and_the_error_says_so(tmp_path):
     made = tiny()
     loaded = Recommender.load(made.save(tmp_path / "my.model", ratings=False))
     assert loaded.recommend(ratings={5: 4, 7: 1}) == made.recommend(ratings={5: 4, 7: 1})
@@ -177,25 +177,25 @@ def test_a_model_without_ratings_serves_newcomers_only_and_says_so(tmp_path):
     assert repr(loaded).endswith("12 items, no ratings kept")
 
 
-def test_a_model_without_ratings_holds_nothing_of_a_person(tmp_path):
+def test_a_model_without_ratings_contains_no_user_data(tmp_path):
     files = {path.name for path in tiny().save(tmp_path / "my.model", ratings=False).iterdir()}
     assert not [name for name in files if name.startswith(("user", "ratings"))]
 
 
-def test_saving_without_ratings_leaves_none_of_a_former_save(saved):
+def test_saving_without_ratings_removes_those_of_an_earlier_save(saved):
     tiny().save(saved, ratings=False)
     assert not [path for path in saved.iterdir() if path.name.startswith(("user", "ratings"))]
 
 
 # ------------------------------------------------------------------------------------------------------ where it goes
-def test_a_model_there_is_replaced_whole(saved):
+def test_an_existing_model_is_replaced_as_a_whole(saved):
     Recommender(ranker=None).fit({"user_id": [1, 1, 2], "item_id": [8, 9, 9], "rating": [1, 2, 3]}).save(saved)
     assert list(Recommender.load(saved).item_ids) == [8, 9]
     assert not [path for path in saved.iterdir() if path.name.startswith("ranker")]
     assert [path.name for path in saved.parent.iterdir()] == ["my.model"]
 
 
-def test_folders_on_the_way_are_made_and_an_empty_one_is_taken(tmp_path):
+def test_missing_folders_are_created_and_an_empty_one_is_used(tmp_path):
     assert Recommender.load(tiny().save(tmp_path / "deep" / "er" / "my.model")).name_ == "tiny"
     (tmp_path / "empty").mkdir()
     assert Recommender.load(tiny().save(tmp_path / "empty")).name_ == "tiny"
@@ -208,7 +208,7 @@ def test_a_relative_path_is_understood(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_is_no_model_is_never_overwritten(tmp_path, what):
+def test_a_folder_without_a_model_is_never_overwritten(tmp_path, what):
     path = tmp_path / "precious"
     if what == "folder":
         path.mkdir()
@@ -221,7 +221,7 @@ def test_what_is_no_model_is_never_overwritten(tmp_path, what):
     assert snapshot(tmp_path) == before
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+def test_an_unwritable_folder_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot be written .*: choose another folder"):
         tiny().save(tmp_path / "file" / "my.model")
@@ -252,7 +252,7 @@ def test_an_interrupted_save_leaves_the_old_model_and_nothing_else(saved, monkey
     assert snapshot(saved.parent) == before
 
 
-def test_the_old_model_comes_back_when_the_new_one_cannot_be_put_in_place(saved, monkeypatch):
+def test_the_old_model_is_restored_if_the_new_one_cannot_replace_it(saved, monkeypatch):
     before, replace = snapshot(saved.parent), os.replace
 
     def fails(source, target):
@@ -267,7 +267,7 @@ def test_the_old_model_comes_back_when_the_new_one_cannot_be_put_in_place(saved,
 
 
 # ------------------------------------------------------------------------------------------------------------ damage
-def test_what_is_no_model_is_said(tmp_path):
+def test_a_folder_without_a_model_is_reported(tmp_path):
     assert refused(tmp_path / "none") == (
         f"{tmp_path / 'none'} does not exist. Expected a folder that Recommender.save wrote."
     )
@@ -276,12 +276,12 @@ def test_what_is_no_model_is_said(tmp_path):
         assert refused(path).startswith(f"{path} is not a saved model: it has no model.json. Expected a folder")
 
 
-def test_another_format_is_said(saved):
+def test_another_format_is_reported(saved):
     edit(saved, lambda manifest: manifest.update(format=99))
     assert refused(saved) == f"{saved} is of model format 99: this Reelated reads 7. Fit and save it again."
 
 
-def test_a_former_format_without_checksums_is_said(saved):
+def test_an_earlier_format_without_checksums_is_reported(saved):
     edit(saved, lambda manifest: manifest.update(format=4))
     (saved / CHECKSUMS).unlink()
     assert refused(saved) == f"{saved} is of model format 4: this Reelated reads 7. Fit and save it again."
@@ -314,7 +314,7 @@ def test_a_model_can_be_verified_without_reelated(saved):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_file_must_be_there_and_whole(saved, name):
+def test_every_file_must_exist_and_be_intact(saved, name):
     content = (saved / name).read_bytes()
     (saved / name).write_bytes(content[:-1])
     assert refused(saved) == f"{saved} is a damaged model ({name}: checksum differs). Fit and save it again."
@@ -323,7 +323,7 @@ def test_every_file_must_be_there_and_whole(saved, name):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', "\xff"])
-def test_a_manifest_that_cannot_be_read_is_said(saved, text):
+def test_an_unreadable_manifest_is_reported(saved, text):
     (saved / "model.json").write_text(text, encoding="latin-1")
     assert "(model.json: checksum differs)" in refused(saved)
     damage.write_checksums_again(saved)
@@ -369,7 +369,7 @@ def with_one(value):
         ("data", lambda values: values.astype(complex)),
     ],
 )
-def test_tampered_numbers_never_reach_the_kernels(saved, table, part, change):
+def test_forged_numbers_never_reach_the_kernels(saved, table, part, change):
     changed(saved, f"{table}.{part}.npy", change)
     assert "is a damaged model" in refused(saved)
 
@@ -424,7 +424,7 @@ def test_tables_that_do_not_fit_the_rest_are_refused(saved, name, table):
     assert "is a damaged model" in refused(saved)
 
 
-def test_noise_in_the_place_of_any_file_is_refused(saved):
+def test_noise_in_place_of_any_file_is_refused(saved):
     for name in FILES:
         content = (saved / name).read_bytes()
         (saved / name).write_bytes(np.random.default_rng(1).bytes(len(content)))

@@ -308,6 +308,18 @@ def test_a_profile_holds_keys_ratings_and_times(small):
     assert [len(part) for part in small.profile(1)[2:5]] == [0, 0, 0]
 
 
+def test_ratings_are_counted_by_day_and_by_item(store):
+    for item in ("a", "b", "c", "d"):
+        store.put_item(item, f"Title {item}")
+    day = 86_400
+    for user, item, at in (("u", "a", 10 * day), ("v", "a", 11 * day - 1), ("u", "b", 12 * day), ("v", "d", 9 * day)):
+        store.rate(user, item, 3, timestamp=at)
+    assert store.ratings_per_day(12 * day + 5, 3) == [(10 * day, 2), (11 * day, 0), (12 * day, 1)]
+    store.set_hidden("d", True)
+    assert store.items_by_ratings(2) == [("a", "Title a", 2), ("b", "Title b", 1)]
+    assert store.items_by_ratings(fewest=True) == [("c", "Title c", 0), ("b", "Title b", 1), ("a", "Title a", 2)]
+
+
 def test_users_are_found_by_a_part_of_their_id(small):
     for user in (12, 21, 3):
         small.rate(user, 20, 4)

@@ -76,7 +76,7 @@ def fits(page):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_whole_visit(browser, address, way):
+def test_a_visitor_walks_through_all_pages(browser, address, way):
     context = browser.new_context(base_url=address, reduced_motion="reduce", **WAYS[way])
     context.set_default_timeout(20_000)
     page, trouble = context.new_page(), []

@@ -657,7 +657,7 @@ def test_the_model_endpoint_describes_the_served_model(web, sample, fitted):
     assert models.rater.get_params().items() <= result["rater"].items()
 
 
-def test_prometheus_metrics(web):
+def test_prometheus_metrics_are_exposed(web):
     web.get("/api/items/50")
     text = web.get("/metrics").text
     assert 'reelated_request_seconds_count{method="GET",route="/api/items/{item_id}",status="200"}' in text

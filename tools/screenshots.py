@@ -1,8 +1,8 @@
 """Make pictures of every page on the bundled sample: `python tools/screenshots.py [folder]`.
 
 Needs Chromium and the extra `test`; the folder is build/screenshots unless another is named. Each page is taken in
-light and dark, at a desk, on a phone and on a large screen; those with stars also with half stars. `--docs` makes the
-four anew that docs/ shows.
+light, dark and forced colours, at a desk, on a phone and on a large screen; those with stars also with half stars and
+for a catalogue of ids alone. `--docs` takes only the four that docs/ shows, and puts them there.
 """
 
 import io
@@ -40,8 +40,13 @@ PAGES = {
     "how": "/how",
     "problem": "/nowhere",
 }
-WITH_HALVES = ("start", "search", "list", "stars", "item")
-"""The pages that are also taken with half stars, under names that begin with `half-`."""
+OTHERS = ("start", "search", "list", "stars", "item")
+"""The pages that are also taken of the other data, under names that begin with `half-` and `ids-`."""
+SCHEMES: dict[str, Any] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "forced": {"forced_colors": "active"},
+}
 SIZES = {"desk": (1280, 900), "phone": (360, 740), "wall": (3840, 2160)}
 SHOWN = {"start": ("light", "desk"), "list": ("dark", "desk"), "item": ("light", "phone")}
 SHOWN |= {"half-stars": ("light", "phone")}
@@ -50,14 +55,18 @@ TOP: Any = {"x": 0, "y": 0, "height": 740}
 
 
 def main() -> None:
-    """Take the pictures with whole stars, then those with half stars."""
+    """Take the pictures with whole stars, then those of the other data."""
     words = [word for word in sys.argv[1:] if word != "--docs"]
     folder = Path(words[0]) if words else ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
-        for data, prefix in (("sample", ""), (str(half_stars.write(Path(place) / "data")), "half-")):
-            with served(data, f"sqlite:///{place}/{prefix}store.db") as address:
-                take(address, folder, prefix, docs="--docs" in sys.argv)
+        halves = half_stars.write(Path(place) / "data")
+        (ids := Path(place) / "ids").mkdir()
+        shutil.copy(halves / "ratings.csv", ids)
+        docs = "--docs" in sys.argv
+        for data, prefix in (("sample", ""), (halves, "half-"), (ids, "ids-"))[: 2 if docs else 3]:
+            with served(str(data), f"sqlite:///{place}/{prefix}store.db") as address:
+                take(address, folder, prefix, docs=docs)
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
@@ -81,17 +90,17 @@ def take(address: str, folder: Path, prefix: str, *, docs: bool) -> None:
     with sync_playwright() as playwright:
         how: Any = {"args": ["--no-sandbox"] if os.geteuid() == 0 else []}
         browser = playwright.chromium.launch(executable_path=program, **how)
-        for scheme in ("light", "dark"):
+        for scheme, colors in SCHEMES.items():
             for size, (width, height) in SIZES.items():
-                context = browser.new_context(
-                    base_url=address, color_scheme=scheme, viewport={"width": width, "height": height}
-                )
+                if docs and (scheme, size) not in SHOWN.values():
+                    continue
+                context = browser.new_context(base_url=address, viewport={"width": width, "height": height}, **colors)
                 page = context.new_page()
                 page.goto("/")
                 page.screenshot(path=folder / f"{prefix}newcomer-{scheme}-{size}.png")
                 rate(page, HALVED if prefix else GIVEN)
                 for name, path in PAGES.items():
-                    if prefix and name not in WITH_HALVES:
+                    if (prefix and name not in OTHERS) or (docs and SHOWN.get(prefix + name) != (scheme, size)):
                         continue
                     page.goto(path, wait_until="networkidle")
                     if name == "list":

@@ -23,8 +23,8 @@ HOME = "docs/start-here.md"
 CHAPTERS = {
     "Guide": [
         "Start here <self>",
-        *("tutorial", "your-data", "how-it-works", "which-setting", "evaluation", "not-movies", "events"),
-        *("engine", "service", "page", "running", "spark"),
+        *("tutorial", "your-data", "events", "not-movies", "which-setting", "evaluation", "how-it-works", "engine"),
+        *("service", "page", "running", "spark"),
     ],
     "Reference": ["python", "cli", "reference"],
     "Examples": sorted(f"examples/{path.stem}" for path in (ROOT / "examples").glob("[0-9]*.ipynb")),

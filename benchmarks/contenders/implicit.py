@@ -5,7 +5,7 @@ import numpy as np
 from implicit.nearest_neighbours import CosineRecommender
 
 REQUIRES = ("implicit>=0.7.2",)
-NOTES = "Sums in float64. One of its neighbours is the movie itself, so it is asked for one more."
+NOTES = "Sums in float64. It counts a movie as its own neighbour, so one more neighbour is requested."
 BATCH = 1000
 
 

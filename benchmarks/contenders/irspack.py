@@ -9,7 +9,8 @@ from irspack.utils.id_mapping import retrieve_recommend_from_score
 
 REQUIRES = ("irspack>=0.4",)
 NOTES = (
-    "Sums in float64. One of its neighbours is the movie itself, so it is asked for one more. Scores are dense blocks."
+    "Sums in float64. It counts a movie as its own neighbour, so one more neighbour is requested. "
+    "It computes scores in dense blocks."
 )
 BATCH = 1000
 

@@ -9,7 +9,7 @@ from lenskit.knn import ItemKNNScorer
 
 REQUIRES = ("lenskit>=2025.6",)
 REFERENCE = "binary"
-NOTES = "Centres ratings unless told that they are implicit, so it is: the cosine is that of who rated what."
+NOTES = "It centres explicit ratings, so the ratings are declared implicit: the cosine is that of the 0/1 matrix."
 
 
 def version():

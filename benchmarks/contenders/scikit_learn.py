@@ -6,7 +6,7 @@ import sklearn
 from sklearn.metrics.pairwise import cosine_similarity
 
 REQUIRES = ("scikit-learn>=1.6",)
-NOTES = "The full dense matrix, then the largest of each row. One thread."
+NOTES = "It computes the full dense matrix, then selects the largest values of each row. One thread."
 MOST_ITEMS = 12_000
 
 

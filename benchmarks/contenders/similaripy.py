@@ -6,7 +6,7 @@ import numpy as np
 import similaripy
 
 REQUIRES = ("similaripy>=0.7",)
-NOTES = "One of its neighbours is the movie itself, so it is asked for one more."
+NOTES = "It counts a movie as its own neighbour, so one more neighbour is requested."
 
 
 def version():

@@ -7,7 +7,10 @@ import scipy.sparse as sp
 from sparse_dot_topn import sp_matmul_topn
 
 REQUIRES = ("sparse-dot-topn>=1.1", "scipy")
-NOTES = "One of its neighbours is the movie itself, so it is asked for one more. Lists hold what is seen: bracketed."
+NOTES = (
+    "It counts a movie as its own neighbour, so one more neighbour is requested. "
+    "Its lists include rated items, so their time is in brackets."
+)
 KEEPS_SEEN = True
 
 

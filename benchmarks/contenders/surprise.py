@@ -5,7 +5,10 @@ from surprise import KNNBasic, Trainset, __version__
 
 REQUIRES = ("scikit-surprise>=1.1.4", "scipy")
 REFERENCE = None
-NOTES = "Another cosine, over common raters alone, of all pairs and in float64; it selects nothing. One thread."
+NOTES = (
+    "A different cosine, over the common raters only, for all pairs and in float64, without a selection of neighbours. "
+    "One thread."
+)
 MOST_ITEMS = 6_000
 
 

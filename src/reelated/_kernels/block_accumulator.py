@@ -90,7 +90,7 @@ def finalize(accumulator, start, stop, order, sizes, norms, formula, n_neighbors
 
 
 class RowWorkspace(NamedTuple):
-    """Workspace for one row: ranks and similarities, and what sorts them by item."""
+    """Workspace for one row: ranks and similarities, and a bit set that sorts them by item."""
 
     ranks: np.ndarray
     values: np.ndarray

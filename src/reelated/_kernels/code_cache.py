@@ -19,7 +19,7 @@ Loaded = TypeVar("Loaded")
 
 
 def load(kernel: str, kinds: tuple[Any, ...], use: Callable[[bytes], Loaded]) -> Loaded | None:
-    """Return what `use` makes of the code of a kernel; None if there is none, or it is damaged."""
+    """Load the code of a kernel by `use`; return None if there is none, or it is damaged."""
     if (packaged := packaged_code.load(kernel, kinds)) is not None:
         return use(packaged)
     for folder in folders():

@@ -96,7 +96,7 @@ class Lazy:
 
 
 def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
-    """Return what the machine code depends on, and append the numbers that it takes: an array by its address."""
+    """Return the types that the machine code depends on, and append its arguments as numbers (arrays by address)."""
     kinds: list[Any] = []
     for arg in args:
         cls = type(arg)

@@ -198,7 +198,7 @@ def dense_system(items, gram, n, matrix):
 
 @njit_nogil
 def sparse_system(items, gram, position, n, matrix):
-    """Write the same from a sparse Gram matrix, whose rows hold only their largest off-diagonal entries.
+    """Write the system from a sparse Gram matrix, whose rows hold only their largest off-diagonal entries.
 
     An entry counts if either row holds it.
     """

@@ -51,7 +51,7 @@ def best_archive(folder: Path, triple: str, features: str) -> Path | None:
 
 @cache
 def toolchain() -> tuple[str, ...]:
-    """Return what code depends on besides the processor: the versions of Python and LLVM, and the kernels' source."""
+    """Return the key of compiled code besides the processor: versions of Python and LLVM, source of the kernels."""
     # the entry of a kernel reads arrays behind the header of a Python object, whose size depends on the build of Python
     python = f"{sys.version_info[0]}.{sys.version_info[1]}-{object.__basicsize__}"
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))

@@ -33,7 +33,7 @@ def keep_top_k(values, positions, n, k, work):
 
 @njit_nogil
 def kth_smallest(values, n, k):
-    """Return what ``np.sort(values[:n])[k]`` is, by Hoare's quickselect; the values are reordered."""
+    """Return ``np.sort(values[:n])[k]`` by Hoare's quickselect; the values are reordered."""
     # np.partition(values[:n], k)[k], which takes seconds to compile
     low, high = 0, n - 1
     while low < high:

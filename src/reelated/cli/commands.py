@@ -133,9 +133,9 @@ def recommend(
     why: Annotated[bool, typer.Option("--why", help="Show the contributions to each score.")] = False,
     form: Form = "table",
 ) -> None:
-    """Recommend items to a user, a new user or several users, or users for an item.
+    """Recommend items to users, or users for an item.
 
-    For several users: --users 1,2,3, or a file with one id a line or a column user_id.
+    Several users: --users 1,2,3, or a file with one id in each line or a column user_id.
     """
     filters = as_filters(rec, genres, years, exclude)
     if users is not None:
@@ -172,7 +172,10 @@ def audience(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """List the users with the highest scores for an item they have not rated."""
+    """List the best users for an item.
+
+    Only users who have not rated the item are listed.
+    """
     if len(item) == 1:
         return _audience(rec, item[0], n, by, form)
     item_ids = [find_item(rec, text) for text in item]
@@ -199,7 +202,7 @@ def similar(
     exclude: Exclude = None,
     form: Form = "table",
 ) -> None:
-    """List the items most similar to an item, with the number of users who rated both."""
+    """List the items most similar to an item."""
     print_answers(rec.similar(find_item(rec, item), n=n, **as_filters(rec, genres, years, exclude)), form)
 
 
@@ -215,7 +218,7 @@ def predict(
     pairs: Annotated[str | None, typer.Option(help="A table of pairs of user_id and item_id.")] = None,
     form: Form = "table",
 ) -> None:
-    """Predict the rating that a user or a new user would give an item, or those of a table of pairs."""
+    """Predict the rating of an item, or those of a table of pairs."""
     if (item is None) == (pairs is None):
         raise typer.BadParameter(f"got {'neither' if item is None else 'both'}: expected --item or --pairs.")
     if pairs is not None:
@@ -237,7 +240,7 @@ def explain(
     by: By = None,
     form: Form = "table",
 ) -> None:
-    """Explain the score or the predicted rating of an item for a user or a new user."""
+    """Show the parts of a score or of a predicted rating."""
     print_why(rec.explain(**_user_or_ratings(rec, user, rate), item_id=find_item(rec, item), by=by), rec.noun_, form)
 
 
@@ -275,7 +278,10 @@ def fit(
     ] = True,
     engine: Engine = None,
 ) -> None:
-    """Fit a model and save it as a folder that every other command takes as SOURCE."""
+    """Fit a model and save it as a folder.
+
+    Every other command accepts the folder as SOURCE.
+    """
     from reelated.cli.sources import plan_source
 
     if engine is not None and (plan or output is not None):
@@ -324,7 +330,10 @@ def batch(
     engine: Engine = None,
     ratings: Annotated[str | None, typer.Option(help="With --engine: the table of ratings; SOURCE is a model.")] = None,
 ) -> None:
-    """Write the recommendations of all users to a file; an existing file is replaced."""
+    """Write the lists of all users to a file.
+
+    An existing file is replaced.
+    """
     from reelated.cli.progress import working
 
     if engine is not None:
@@ -378,7 +387,7 @@ def map_(
     output: Annotated[Path, typer.Option("-o", "--output", callback=_check_map, help="An .svg file.")],
     color: Annotated[Color, typer.Option(help="Colour the dots by genres or decades.")] = "genres",
 ) -> None:
-    """Draw a map of all items to an SVG file; similar items are close together, and hovering shows a title."""
+    """Draw all items as an SVG picture, similar items close together."""
     from reelated.cli.map import write_map
 
     write_map(rec, output, color)
@@ -393,7 +402,10 @@ def check(
     rejects: Rejects = None,
     form: Form = "table",
 ) -> None:
-    """Check ratings before a fit: list problems and how reading handles each."""
+    """List the problems of a table before a fit.
+
+    The report says how reading handles each problem.
+    """
     report = check_source(source, options)
     if rejects is not None:
         write_rejects(report.rejects, source, rejects)
@@ -426,7 +438,7 @@ def evaluate(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """Evaluate a model: hold out ratings, fit to the rest, and compare the results with the held-out ratings."""
+    """Measure a model: hide ratings, fit to the rest, and compare."""
     from reelated.cli import calibration
     from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
 
@@ -442,14 +454,14 @@ def evaluate(
 def tune(
     source: Source,
     options: Options,
-    goal: Annotated[Goal | None, typer.Option("--for", help="Metric to optimise: any, liked or rating.")] = None,
+    goal: Annotated[Goal | None, typer.Option("--for", help="liked and any: lists; rating: predictions.")] = None,
     model: Annotated[TunedModel | None, typer.Option(help="The model to tune.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time budget in minutes.")] = 5.0,
     trials: Annotated[int | None, typer.Option(min=1, metavar="<int>", help="Maximum number of trials.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the hold-out split and the search.")] = 0,
     form: Form = "table",
 ) -> None:
-    """Search hyperparameters on a part of the ratings, and print the code that uses the best."""
+    """Search settings on a part of the ratings, and print the best."""
     from reelated.cli.tune import print_tuning, tune_source
 
     given = {"model": model, "minutes": minutes, "trials": trials, "seed": seed}
@@ -458,7 +470,10 @@ def tune(
 
 @app.command(epilog="Example: reelated sample my-sample")
 def sample(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")]) -> None:
-    """Write the bundled sample in the layout of MovieLens 100K; its ratings are simulated."""
+    """Write the bundled sample to a folder.
+
+    The files have the layout of MovieLens 100K; the ratings are simulated.
+    """
     from reelated.data.sample import write_sample
 
     files = write_sample(folder)
@@ -475,7 +490,7 @@ def fetch(
         Path | None, typer.Option("--from", help="Read this archive instead of downloading it.")
     ] = None,
 ) -> None:
-    """Download an edition of MovieLens from GroupLens into the cache."""
+    """Download an edition of MovieLens into the cache."""
     from reelated.data import fetch as fetch_edition
 
     path = fetch_edition(name, from_file=from_file, say=lambda line: console().print(line, markup=False))
@@ -493,7 +508,7 @@ class StrictCommand(TyperCommand):
         return plain_types(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the words of the usage line; Typer puts what is required into braces."""
+        """Return the words of the usage line, without the braces that Typer puts around required arguments."""
         return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -508,7 +523,7 @@ class StrictCommand(TyperCommand):
 
 @app.command(epilog="Example: reelated demo")
 def demo() -> None:
-    """Show the main features on the bundled sample."""
+    """Show the main commands on the bundled sample."""
     from reelated.cli.demo import run_demo
 
     run_demo()

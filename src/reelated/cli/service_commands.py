@@ -39,6 +39,10 @@ RefitAfter = Annotated[
     int,
     typer.Option(envvar="REELATED_REFIT_AFTER", min=1, metavar="<int>", help="Refit after this many changed ratings."),
 ]
+RefitEvery = Annotated[
+    float,
+    typer.Option(envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."),
+]
 WithVisitors = Annotated[
     bool,
     typer.Option(
@@ -109,7 +113,10 @@ def import_(
     rejects: Rejects = None,
     items_only: Annotated[bool, typer.Option("--items-only", help="SOURCE is a table of items alone.")] = False,
 ) -> None:
-    """Import ratings and items into the store of the service; an interrupted import resumes where it stopped."""
+    """Import ratings and items into the store of the service.
+
+    An interrupted import resumes where it stopped.
+    """
     if items_only:
         return _import_items(source, options, store)
     if rejects is not None:
@@ -151,7 +158,10 @@ def scale(
 def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")], store: StoreUrl = None
 ) -> None:
-    """Export the store as tables that every other command takes as SOURCE; import restores it exactly."""
+    """Export the store as tables; import restores it exactly.
+
+    Every other command accepts the tables as SOURCE.
+    """
     with open_store(store) as opened:
         export = opened.export()
     export.write(folder)
@@ -166,7 +176,10 @@ def forget(
     now: Annotated[bool, typer.Option("--refit", help="Refit now instead of leaving it to the service.")] = False,
     learn_from_visitors: AsBefore = None,
 ) -> None:
-    """Erase users and their ratings; the next refit removes every model fitted to their ratings."""
+    """Erase users and their ratings.
+
+    The next refit removes every model that was fitted to their ratings.
+    """
     with open_store(store) as opened:
         n_removed = opened.forget(*(opened.parse("user", user) for user in users))
         subject = f"User {users[0]}" if len(users) == 1 else f"{len(set(users))} users"
@@ -200,7 +213,10 @@ def refit_now(store: "Store", versions: "Versions", label: str, with_visitors: b
 
 
 def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: AsBefore = None) -> None:
-    """Refit the model to the store now; a running service serves the new model within seconds."""
+    """Fit a model to the store now.
+
+    A running service serves the model within seconds.
+    """
     with open_store(store) as opened:
         attempt = refit_now(opened, versions_of(opened, models), "Refitting", learn_from_visitors)
     if attempt is None:
@@ -218,7 +234,7 @@ def models(
     ] = None,
     form: Form = "table",
 ) -> None:
-    """List the model versions of the service, or switch to one of them."""
+    """List the model versions of the service, or switch to one."""
     with open_store(store) as opened:
         versions = versions_of(opened, models)
         if use is not None:
@@ -258,17 +274,15 @@ def serve(
         bool, typer.Option("--proxy", envvar="REELATED_PROXY", help="Trust the headers of a proxy on this machine.")
     ] = False,
     refit_after: RefitAfter = 1000,
-    refit_every: Annotated[
-        float,
-        typer.Option(
-            envvar="REELATED_REFIT_EVERY", min=0, help="Refit after this many hours if any rating has changed."
-        ),
-    ] = 24,
+    refit_every: RefitEvery = 24,
     learn_from_visitors: WithVisitors = False,
     image_origin: ImageOrigin = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
-    """Serve the web pages and the HTTP API; each rating is stored durably and used in the next list."""
+    """Serve the pages and the HTTP API.
+
+    Each rating is stored durably and counts in the next list.
+    """
     with ExitStack() as stack:
         with open_store(store) as opened:
             from reelated.web import ServiceOptions
@@ -278,9 +292,12 @@ def serve(
             url = opened.url.render_as_string(hide_password=False)
             # these two have no command-line option
             environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
-            given: dict[str, Any] = {"host": host, "proxy": proxy, "refit_after": refit_after}
-            given |= {"refit_every": refit_every, "learn_from_visitors": learn_from_visitors}
-            given["image_origin"] = image_origin
+            given: dict[str, Any] = {"host": host, "proxy": proxy, "image_origin": image_origin}
+            given |= {
+                "refit_after": refit_after,
+                "refit_every": refit_every,
+                "learn_from_visitors": learn_from_visitors,
+            }
             options = replace(ServiceOptions.from_environment(environment), store=url, models=folder, **given)
             bound = stack.enter_context(bind(host, port))  # before the fit, which can take minutes
             logging.config.dictConfig(LOGGING)

@@ -60,7 +60,7 @@ _data, _model, _output = (
 )
 _READING = {
     "columns": Annotated[str | None, _data(help="Column names or positions: user_id=customer,rating=3.")],
-    "item_columns": Annotated[str | None, _data(help="Those of the table of items: item_id=id,title=name.")],
+    "item_columns": Annotated[str | None, _data(help="Column names of the table of items: item_id=id,title=name.")],
     "scale": Annotated[str | None, _data(help="The rating scale: low,high,step.")],
     "duplicates": Annotated[Literal["last", "first", "mean", "error"], _data(help="Handling of repeated ratings.")],
     "invalid": Annotated[Literal["error", "drop"], _data(help="Handling of unusable rows.")],

@@ -41,7 +41,7 @@ class OwnRatings(NamedTuple):
     Attributes
     ----------
     ratings : dict
-        Item id → rating on the scale of the model, as `Recommender.recommend(ratings=…)` takes it.
+        Item id → rating on the scale of the model, for `Recommender.recommend(ratings=…)`.
     unmatched : tuple of str
         Title and year, or the id, of each rated item that the model does not have.
     notes : tuple of str

@@ -19,7 +19,7 @@ _TRAILING_ARTICLE = re.compile(rf"(^|\()(a\.k\.a\.\s+)?([^()]+?),\s+({_ARTICLES}
 
 
 def split_title(catalogue_title: str) -> tuple[str, int | None]:
-    """Return the display title and the year of a catalogue title; of several years, the first.
+    """Return the display title and the year of a catalogue title; if it has several years, the first.
 
     Examples
     --------

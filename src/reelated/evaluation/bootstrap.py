@@ -47,7 +47,7 @@ class MetricSums(NamedTuple):
         return np.squeeze(np.mean(means, axis=0), axis=0) if len(counts) == 1 else np.mean(means, axis=0)
 
     def shares(self) -> Numbers:
-        """Return what each entity adds to each metric (to its square for `rmse`); these sum to the metric."""
+        """Return the contribution of each entity to each metric (to its square for `rmse`); they sum to the metric."""
         weights = self.weights.sum(axis=1, keepdims=True)
         return np.divide(self.totals, weights, out=np.zeros_like(self.totals), where=weights > 0).mean(axis=0)
 

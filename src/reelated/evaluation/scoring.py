@@ -27,7 +27,7 @@ class MetricValues(NamedTuple):
 
     measure: str
     relevance: str | None
-    totals: Numbers  # what each entity adds
+    totals: Numbers  # the contribution of each entity
     weights: Numbers  # 0 where the metric is undefined for an entity
 
 

@@ -21,24 +21,12 @@ Values = Literal[
 
 
 class ArraySpec(NamedTuple):
-    """Dtype, shape and values of a learned array.
-
-    Attributes
-    ----------
-    dtype : str
-        NumPy's name of the dtype, in native byte order.
-    shape : tuple of str or int
-        The dimensions; a name has the same size, 1 or more, in all arrays of a model.
-    values : str, default "finite"
-        The rule that the values follow.
-    optional : str, default ""
-        The name of a dimension that may have the size 0.
-    """
+    """Dtype, shape and values of a learned array."""
 
     dtype: str
-    shape: tuple[str | int, ...]
+    shape: tuple[str | int, ...]  # a name has the same size, 1 or more, in all arrays of a model
     values: Values = "finite"
-    optional: str = ""
+    optional: str = ""  # the name of a dimension that may have the size 0
 
 
 _RULES: dict[Values, Callable[[Array], Any]] = {

@@ -12,21 +12,11 @@ Numbers = npt.NDArray[np.float64]
 
 
 class Biases(NamedTuple):
-    """The offset that ratings are compared with: `items[i]` plus the user's bias.
-
-    Attributes
-    ----------
-    items : ndarray of float64, shape (n_items,)
-        The item offsets.
-    reg_user : float or None
-        A user's bias is Σ(r − `items`) / (`reg_user` + number of ratings); None: no user biases.
-    empty : float
-        The bias of a user without ratings; NaN if it is undefined.
-    """
+    """The offset that ratings are compared with: `items[i]` plus the user's bias."""
 
     items: Numbers
-    reg_user: float | None
-    empty: float = 0.0
+    reg_user: float | None  # a user's bias is Σ(r − items) / (reg_user + number of ratings); None: no user biases
+    empty: float = 0.0  # the bias of a user without ratings; NaN if it is undefined
 
     def of_users(self, X: sp.csr_array) -> Numbers:
         """Return the bias of each user, computed from the user's row alone."""

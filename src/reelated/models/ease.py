@@ -48,14 +48,14 @@ class EASE(LinearItemModel):
     ----------
     l2 : float, default 150.0
         Regularisation strength, the same for all weights.
-    dropout : float, default 0.5
+    dropout : float, default 0.6
         Regularisation in proportion to the ratings of an item; equals training with this fraction of the ratings
         dropped at random.
     min_weight : float, default 0.25
         Weight of the lowest rating of the scale; the highest has weight 1. With 1, all ratings count the same.
-    user_normalization : float, default 0.0
+    user_normalization : float, default 0.25
         Exponent from 0 to 1; above 0, users with many ratings count less in the fit.
-    item_normalization : float, default 0.0
+    item_normalization : float, default 0.1
         Exponent from 0 to 1; above 0, items with many ratings have lower scores.
     n_candidates : int or None, default 400
         Maximum number of items that an item is regressed on, among those with a common rater; None: all others.
@@ -92,10 +92,10 @@ class EASE(LinearItemModel):
         self,
         *,
         l2: float = 150.0,
-        dropout: float = 0.5,
+        dropout: float = 0.6,
         min_weight: float = 0.25,
-        user_normalization: float = 0.0,
-        item_normalization: float = 0.0,
+        user_normalization: float = 0.25,
+        item_normalization: float = 0.1,
         n_candidates: int | None = 400,
         n_neighbors: int | None = 1000,
         dtype: Literal["float32", "float64"] = "float32",

@@ -21,26 +21,13 @@ MIN_DEVIATION = 1e-9
 
 
 class ImplicitFeatures(NamedTuple):
-    """Features of users and items, computed from which items were rated, regardless of the ratings.
+    """Features of users and items, computed from which items were rated, regardless of the ratings."""
 
-    Attributes
-    ----------
-    items : ndarray of float64, shape (n_items, n_implicit_factors)
-        Implicit factors: the features of a user are `Σ items_j / √count` over the rated items.
-    users : ndarray of float64, shape (n_users, n_implicit_factors + 1)
-        Features of the users of the fit and the logarithm of their number of ratings, minus `means`.
-    means : ndarray of float64, shape (n_implicit_factors + 1,)
-    directions : ndarray of float64, shape (n_items, n_implicit_factors)
-        The unscaled singular vectors, as features of the items.
-    min_ratings, max_ratings : float
-        Smallest and largest number of ratings of a user.
-    """
-
-    items: Numbers
-    users: Numbers
+    items: Numbers  # (n_items, n_implicit_factors); the features of a user are Σ items_j / √count
+    users: Numbers  # (n_users, n_implicit_factors + 1): features and the logarithm of the count, minus `means`
     means: Numbers
-    directions: Numbers
-    min_ratings: float
+    directions: Numbers  # the unscaled singular vectors, as features of the items
+    min_ratings: float  # smallest and largest number of ratings of a user
     max_ratings: float
 
 

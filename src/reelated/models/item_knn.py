@@ -50,8 +50,8 @@ class ItemKNN(LinearRater):
         Weighting of the ratings before the cosine, with items as documents and users as terms.
     user_normalization, item_normalization : float, default 0.0
         Exponents from 0 to 1, as for `EASE`: users with many ratings count less in the cosine, and items with
-        many ratings have lower scores. The first is for the cosine alone. Predicted ratings depend on the second only
-        through `prior_weight`.
+        many ratings have lower scores. The first applies to the cosine only. The second changes predicted ratings
+        only through `prior_weight`.
     shrinkage : float, default 0.0
         Multiplies a similarity by ``c / (c + shrinkage)``, `c` = number of users who rated both.
     damping : float, default 0.0

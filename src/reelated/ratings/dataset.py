@@ -210,7 +210,7 @@ def _declared(ratings: Ratings, feedback: Feedback, scale: Scale | None) -> Rati
 
 
 def table_verb(names: Collection[str], columns: ColumnNames, table: pl.DataFrame) -> str:
-    """Return what users did, by the names of a table's columns and the types of its events; empty for ratings."""
+    """Return a verb for the users' actions, by the names of columns and the types of events; empty for ratings."""
     if "event" not in table.columns:
         return ""
     matched = match_columns(names, RATING_ALIASES, columns)

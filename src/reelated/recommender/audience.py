@@ -11,10 +11,11 @@ from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import AudienceBy, Engine, Floats
 from reelated.recommender.rows import UserRow, known
+from reelated.similarity import degree_factors
 
-MEAN_SHARE = 0.4
-"""The share of a user's mean score that is subtracted, so that the most active users do not lead every list."""
-MEAN_WEIGHT = 0.5
+USUAL_SHARE = 0.7
+"""Share of a user's usual score that is subtracted, so that the most active users do not lead every list."""
+ABOVE_MEAN_WEIGHT = 0.25
 """What a predicted star above the user's mean adds to the logarithm of the adjusted score."""
 CANDIDATES = 10
 """Candidates by score for each user of a list by adjusted score."""
@@ -78,7 +79,7 @@ def audiences_table(
 def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
     """Return the users among whom the best `n` are, and the numbers that they were chosen by, descending."""
     everyone = engine.all_users
-    usual = MEAN_SHARE * engine.mean_scores
+    usual = USUAL_SHARE * usual_scores(engine, item)
     if by == "adjusted_score":
         by_item = engine.columns("score")
         scores, _ = engine.models.of("score").score_users(everyone.matrix, item, by_item=by_item)
@@ -98,9 +99,15 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
     return found, beyond[users] if by == "adjusted_score" else found.number(by)
 
 
+def usual_scores(engine: Engine, item: int) -> Floats:
+    """Return each user's mean score times the square root of the item's relative number of ratings."""
+    # the scores of rarely rated items are low for all users: the mean over all items would exceed most of them
+    return engine.mean_scores * degree_factors(engine.item_counts, -0.5)[item]
+
+
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:
-    """Return ``beyond · e^(MEAN_WEIGHT · above_user_mean)``; `beyond` is the score minus the user's usual one."""
-    exponent = MEAN_WEIGHT * np.nan_to_num(above_user_mean)
+    """Return ``beyond · e^(ABOVE_MEAN_WEIGHT · above_user_mean)``; `beyond` is the score minus the user's usual one."""
+    exponent = ABOVE_MEAN_WEIGHT * np.nan_to_num(above_user_mean)
     return beyond * np.exp(np.where(beyond < 0, -exponent, exponent))
 
 

@@ -5,19 +5,16 @@ from typing import Any
 import scipy.sparse as sp
 
 from reelated.models import BPMF, EASE, ItemKNN
-from reelated.ratings import Ratings
+from reelated.ratings import Feedback, Ratings
 
 DEFAULT_MEMORY = 5_000_000_000
 """Memory limit of a default model in bytes, if no `max_memory` is given."""
 MAX_BPMF_RATINGS = 3_000_000
 """With more ratings the fit of a `BPMF` takes minutes, so that `ItemKNN` is the default."""
 
-NORMALIZATION: dict[str, Any] = {"user_normalization": 0.25, "item_normalization": 0.1}
-"""Degree normalisation of the default ranker for implicit feedback, chosen on parts of the training data of four sets
-(benchmarks/tried.md). Ratings on a scale are not normalised."""
-
 EVENT_DROPOUT = 0.7
-"""`dropout` of the default ranker for implicit feedback, chosen on the same parts."""
+"""`dropout` of the default ranker for implicit feedback, chosen on parts of the training data of four sets
+(benchmarks/tried.md)."""
 
 EVENT_MIN_WEIGHT = 0.75
 """`min_weight` of the default ranker for events whose weights differ: the weights count little, because likes ranked
@@ -26,17 +23,17 @@ better than logarithms of counts on two sets (docs/not-movies.md)."""
 
 def default_ranker(ratings: Ratings, max_memory: int | None) -> EASE | ItemKNN:
     """Return the default ranker: `EASE`, or `ItemKNN` if `EASE` needs too much memory."""
-    X, implicit = ratings.matrix, ratings.feedback == "implicit"
-    normalization = NORMALIZATION if implicit else {}
-    ranker = EASE(**normalization)
-    if implicit:
-        ranker.set_params(dropout=EVENT_DROPOUT)
-        if not ratings.is_one_valued:
-            ranker.set_params(min_weight=EVENT_MIN_WEIGHT)
+    X, ranker = ratings.matrix, default_ease(ratings.feedback, one_valued=ratings.is_one_valued)
     if ranker.plan(X) <= (max_memory or DEFAULT_MEMORY):
         return ranker
-    lowest = 0.0 if implicit else float(X.data.min(initial=0))
-    return neighbor_ranker(lowest).set_params(**normalization)
+    return neighbor_ranker(0.0 if ratings.feedback == "implicit" else float(X.data.min(initial=0)))
+
+
+def default_ease(feedback: Feedback, *, one_valued: bool) -> EASE:
+    """Return the default `EASE`; `one_valued`: all ratings are equal."""
+    if feedback == "explicit":
+        return EASE()
+    return EASE(dropout=EVENT_DROPOUT) if one_valued else EASE(dropout=EVENT_DROPOUT, min_weight=EVENT_MIN_WEIGHT)
 
 
 def default_rater(X: sp.csr_array, max_memory: int | None, ranker: Any) -> BPMF | ItemKNN:
@@ -49,7 +46,8 @@ def default_rater(X: sp.csr_array, max_memory: int | None, ranker: Any) -> BPMF 
 
 def neighbor_ranker(lowest: float) -> ItemKNN:
     """Return the default ranker for large data; `lowest` is the lowest rating."""
-    return ItemKNN(weighting="tf-idf" if lowest >= 0 else None, n_neighbors=200, shrinkage=10)
+    weighting: Any = "tf-idf" if lowest >= 0 else None
+    return ItemKNN(weighting=weighting, user_normalization=0.25, item_normalization=0.1, n_neighbors=200, shrinkage=10)
 
 
 def neighbor_rater() -> ItemKNN:

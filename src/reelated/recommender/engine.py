@@ -110,9 +110,10 @@ class Batch(NamedTuple):
 class Engine:
     """Computes lists, numbers and audiences from the models and, where it has them, the ratings of all users."""
 
-    def __init__(self, models: Models, everyone: WeightedRows | None) -> None:
+    def __init__(self, models: Models, everyone: WeightedRows | None, item_counts: npt.NDArray[np.int64]) -> None:
         self.models = models
         self.everyone = everyone
+        self.item_counts = item_counts  # ratings of each item at the fit
         self._columns: dict[str, sp.csc_array] = {}
 
     def answer(

@@ -54,7 +54,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
     rows : sequence of row
         Best first.
     heading : str
-        What is listed, and the number that the rows are sorted by.
+        The subject of the list, and the number that the rows are sorted by.
     row_type : type
         The type of the rows; it determines the columns of an empty table.
     short : Truncation, optional

@@ -57,9 +57,9 @@ class Recommender(Estimator):
     Parameters
     ----------
     ranker : EASE, ItemKNN, Popularity, "default" or None, default "default"
-        The model that scores items; None: the predicted rating is the score. The default is ``EASE()``, and
-        ``ItemKNN(weighting="tf-idf", n_neighbors=200, shrinkage=10)`` for catalogues too large for it. With implicit
-        feedback, such as purchases, both have ``user_normalization=0.25`` and ``item_normalization=0.1``.
+        The model that scores items; None: the predicted rating is the score. The default is ``EASE()``, with
+        ``dropout=0.7`` for implicit feedback, such as purchases; for catalogues too large for it, it is
+        ``ItemKNN(weighting="tf-idf", user_normalization=0.25, item_normalization=0.1, n_neighbors=200, shrinkage=10)``.
     rater : BPMF, ItemKNN, BiasModel, "default" or None, default "default"
         The model that predicts ratings; None: no rating is predicted. With a ranker, events and data whose ratings are
         all equal have no rater. The default is ``BPMF()``, which uses genres and years where they are known; for more
@@ -70,8 +70,8 @@ class Recommender(Estimator):
     fill_with_popular : bool, default True
         Whether short lists are filled with popular items.
     recency_half_life : float or None, default 10.0
-        In the score, a rating counts less the more ratings the same user has given since: the part that ages is halved
-        every so many ratings. None: all ratings count equally, as they do where neither times nor an order are known.
+        Number of later ratings by the same user after which the ageing part of a rating's weight in the score is
+        halved. None: ratings do not age. Without times and an order they do not age either.
     recency_floor : float, default 0.5
         The part of a rating's weight that does not age.
     max_memory : int, str or None, default None
@@ -96,7 +96,7 @@ class Recommender(Estimator):
     verb_ : str
         What users did with the items, such as "bought"; empty if they rated, or if it is not known.
     notes_ : tuple of str
-        What reading the data changed.
+        Changes made by reading the data.
 
     Examples
     --------
@@ -210,10 +210,10 @@ class Recommender(Estimator):
     def engine(self) -> Engine:
         """The numeric engine: indices instead of ids, arrays instead of rows."""
         if (ratings := self.ratings_) is None:
-            return Engine(self.models_, None)
+            return Engine(self.models_, None, self.catalogue_.counts)
         recency = weights_of(self, ratings)
         values, weights = model_values(ratings.matrix.data, self.scale_, self.feedback_, recency)
-        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights))
+        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights), self.catalogue_.counts)
 
     @property
     def is_events(self) -> bool:
@@ -363,7 +363,7 @@ class Recommender(Estimator):
         n : int, default 10
             Number of rows; users without a score for the item are not listed.
         by : {"adjusted_score", "score", "rating"}, optional
-            The number that rows are sorted by. The adjusted score is the score less the user's usual score, raised if
+            The number that rows are sorted by. The adjusted score is the score minus the user's usual score, raised if
             the predicted rating is above the user's mean; by score alone, users with most ratings lead. By default
             "adjusted_score", and "rating" without a ranker.
 

@@ -2,7 +2,7 @@
 
 from reelated.similarity.csr import as_csc, as_kernel_csr, row_costs, sizes_and_norms, take_rows
 from reelated.similarity.neighbors import Similarity, SimilarityParams, SimilarityPlan, plan, similarity
-from reelated.similarity.normalization import normalize_items, normalize_users
+from reelated.similarity.normalization import degree_factors, normalize_items, normalize_users
 from reelated.similarity.ridge import (
     MAX_GRAM_BYTES,
     Ridge,
@@ -25,6 +25,7 @@ __all__ = [
     "as_csc",
     "as_gram_matrix",
     "as_kernel_csr",
+    "degree_factors",
     "fit_dense",
     "fit_sparse",
     "normalize_items",

@@ -14,7 +14,7 @@ from reelated.ratings import FrameLike
 from reelated.ratings.dataset import item_table
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.defaults import neighbor_ranker, neighbor_rater
+from reelated.recommender.defaults import default_ease, neighbor_ranker, neighbor_rater
 from reelated.recommender.engine import Models
 from reelated.recommender.fitting import check_models, fit_notes, is_default, set_fitted
 from reelated.recommender.storage import folder_beside
@@ -178,20 +178,7 @@ def as_recommender(model: Any) -> Recommender:
                 value=part,
                 remedy="Use one of them, or fit this one with Recommender.fit on one machine.",
             )
-        _check_normalization(role, part)
     return rec
-
-
-def _check_normalization(role: str, model: Any) -> None:
-    """Refuse degree normalisation: it needs the mean degrees of all users before the rows are distributed."""
-    for name in ("user_normalization", "item_normalization"):
-        if value := getattr(model, name, 0):
-            raise InputError(
-                f"a cluster fits without {name}, got {value!r}.",
-                parameter=role,
-                value=model,
-                remedy="Set it to 0, or fit the model with Recommender.fit on one machine.",
-            )
 
 
 def models_to_fit(rec: Recommender, items: RatedItems) -> Models:
@@ -199,7 +186,7 @@ def models_to_fit(rec: Recommender, items: RatedItems) -> Models:
     limit = min(check_memory("max_memory", rec.max_memory) or MAX_GRAM_BYTES, MAX_GRAM_BYTES)
     ranker, rater = rec.ranker, rec.rater
     if is_default(ranker):
-        ranker = EASE()
+        ranker = default_ease(items.scale.feedback(items.low == items.high), one_valued=items.low == items.high)
         if gram_bytes(ranker, len(items.ids)) > limit:
             ranker = neighbor_ranker(items.low)
     if is_default(rater):

@@ -42,6 +42,11 @@ class GroupedRatings(NamedTuple):
     def n_items(self) -> int:
         return len(self.items.ids)
 
+    @property
+    def mean_ratings(self) -> float:
+        """Mean number of ratings of a user."""
+        return self.n_ratings / max(self.n_users, 1)
+
 
 @dataclass(frozen=True)
 class RankItems:

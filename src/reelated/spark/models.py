@@ -18,6 +18,8 @@ from reelated.similarity import (
     Similarity,
     SimilarityParams,
     as_gram_matrix,
+    normalize_items,
+    normalize_users,
     solve_dense_ridge,
     solve_local_ridge,
     weighted,
@@ -89,12 +91,14 @@ class KnnValues:
 
     knn: ItemKNN
     lengths: Numbers
+    mean_ratings: float  # of a user
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
         """Return the values at the positions of the ratings."""
         if self.knn.similarity == "jaccard":
             return sp.csr_array((np.ones(X.nnz, self.knn.dtype), X.indices, X.indptr), shape=X.shape)
-        return weighted(self.knn.centered(X, self.knn.dtype), self.knn.weighting, self.lengths)
+        values = weighted(self.knn.centered(X, self.knn.dtype), self.knn.weighting, self.lengths)
+        return normalize_users(values, self.knn.user_normalization, self.mean_ratings)
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,11 @@ class ItemTotals:
 
 
 class NeighborSearch(NamedTuple):
-    """Neighbours and norms of all items in item order, and a function that reads the saved sums by name."""
+    """Neighbours, norms and numbers of ratings in item order, and a function that reads the saved sums by name."""
 
     similarity: Similarity
     norms: Numbers
+    sizes: npt.NDArray[np.int64]
     read_sums: Callable[[str], npt.NDArray[Any]]
 
 
@@ -140,7 +145,7 @@ def find_neighbors(
     def read_sums(name: str) -> npt.NDArray[Any]:
         return assemble_matrix(context.folder, lengths, blocks, order, name)
 
-    return NeighborSearch(similarity, in_item_order(norms, rows), read_sums)
+    return NeighborSearch(similarity, in_item_order(norms, rows), in_item_order(params.sizes, rows), read_sums)
 
 
 def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) -> tuple[ItemKNN, KnnValues]:
@@ -162,14 +167,15 @@ def prepare_knn(rows: GroupedRatings, knn: ItemKNN, scale: tuple[float, float]) 
         fitted.offset_ = fit_bias_model(rows, BiasModel(), scale).offsets.items
     ranked = clone(fitted)  # the same estimator with its offsets in popularity order
     ranked.offset_ = fitted.offset_[rows.items.order]
-    return fitted, KnnValues(ranked, sums)
+    return fitted, KnnValues(ranked, sums, rows.mean_ratings)
 
 
 def fit_knn(rows: GroupedRatings, knn: ItemKNN, context: FitContext) -> ItemKNN:
     """Fit an `ItemKNN`; its similarity is memory-mapped from the folder of the fit."""
     fitted, transform = prepare_knn(rows, knn, context.scale)
     search = find_neighbors(rows, transform, fitted.similarity_params(), fitted.dtype, context)
-    fitted.item_weights_, fitted.n_common_ = search.similarity
+    weights, fitted.n_common_ = search.similarity
+    fitted.item_weights_ = normalize_items(weights, search.sizes, fitted.item_normalization)
     return fitted
 
 
@@ -178,10 +184,11 @@ class EaseValues:
     """Transform: the values that `EASE` is fitted to."""
 
     ease: EASE
+    mean_ratings: float  # of a user
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
         """Return the values at the positions of the ratings."""
-        return self.ease.weighted(X)
+        return normalize_users(self.ease.weighted(X), self.ease.user_normalization, self.mean_ratings)
 
 
 def fit_ease(rows: GroupedRatings, ease: EASE, context: FitContext) -> EASE:
@@ -198,7 +205,8 @@ def fit_ease(rows: GroupedRatings, ease: EASE, context: FitContext) -> EASE:
     n_candidates, max_weights = ease.n_candidates, ease.n_neighbors or n_items
     measure = SimilarityParams(n_neighbors=n_candidates or 1)  # the closed form uses no neighbours; 1 is the minimum
     saved_sums = ("sums",) if n_candidates else ("sums", "counts")
-    search = find_neighbors(rows, EaseValues(fitted), measure, ease.dtype, context, saved_sums)
+    transform = EaseValues(fitted, rows.mean_ratings)
+    search = find_neighbors(rows, transform, measure, ease.dtype, context, saved_sums)
     gram = search.read_sums("sums")
     if n_candidates is not None:
         weights = solve_local_ridge(search.similarity, search.norms, as_gram_matrix(gram), ridge, max_weights)
@@ -206,7 +214,8 @@ def fit_ease(rows: GroupedRatings, ease: EASE, context: FitContext) -> EASE:
         (indices, indptr), values, truncation_error = solve_dense_ridge(gram, ridge, max_weights)
         common = search.read_sums("counts")[np.repeat(np.arange(n_items), np.diff(indptr)), indices]
         weights = as_weights(values, common, (indices, indptr), truncation_error)
-    fitted.item_weights_, fitted.n_common_, fitted.truncation_error_ = weights
+    fitted.item_weights_ = normalize_items(weights.values, search.sizes, fitted.item_normalization)
+    fitted.n_common_, fitted.truncation_error_ = weights.common, weights.truncation_error
     return fitted
 
 

@@ -153,7 +153,8 @@ def _model_cost(model: Any, rows: GroupedRatings, n_parts: int, memory: int) -> 
     transform: Transform
     if isinstance(model, EASE):
         model.scale_ = scale
-        transform, measure, n_sums = EaseValues(model), SimilarityParams(n_neighbors=model.n_candidates or 1), BIAS_SUMS
+        transform, n_sums = EaseValues(model, rows.mean_ratings), BIAS_SUMS
+        measure = SimilarityParams(n_neighbors=model.n_candidates or 1)
     else:
         _, transform = prepare_knn(rows, model, scale)
         measure, n_sums = model.similarity_params(), BIAS_SUMS if "residual" in model.similarity else 2

@@ -4,10 +4,9 @@ from reelated.store.connection import StoreUnavailable, default_url
 from reelated.store.export import Export, is_export, read_export
 from reelated.store.import_export import ImportReport
 from reelated.store.info import StoreInfo
-from reelated.store.item_queries import StoredItem
+from reelated.store.records import Event, Profile, StoredItem, UserRating
 from reelated.store.stats import GenreTaste
 from reelated.store.store import Store
-from reelated.store.user_queries import Event, Profile, UserRating
 
 __all__ = [
     "Event",

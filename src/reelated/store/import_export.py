@@ -85,7 +85,7 @@ class ImportExport(ItemQueries):
     ) -> ImportReport:
         """Import a data set in batches; an interrupted import resumes where it stopped.
 
-        Of two ratings of one item by one user the later counts; a rating without a timestamp counts as older. The
+        If a user rated an item twice, the later rating counts; a rating without a timestamp counts as older. The
         weights of events are added to those in the store, unless the same data was imported before. Attributes that
         the data lacks, such as a title, stay as stored.
 

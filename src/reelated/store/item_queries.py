@@ -1,47 +1,18 @@
 """`ItemQueries`: the catalogue of the store."""
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
-from reelated.ratings.columns import IMAGE_ADDRESS
 from reelated.ratings.dataset import NO_TITLE
 from reelated.store.connection import LOCK_TIMEOUT, MAX_PARAMETERS, PreparedStatement, select_in
 from reelated.store.ids import check_text, check_title, normalize_title
 from reelated.store.info import InfoQueries
+from reelated.store.records import MAX_TITLE_LENGTH, StoredItem, check_genres, check_image, check_year
 from reelated.store.schema import genres, items, ratings
-
-MAX_TITLE_LENGTH = 500
-MAX_GENRE_LENGTH = 100
-MAX_GENRES = 50
-MAX_IMAGE_LENGTH = 2000
-
-
-class StoredItem(NamedTuple):
-    """An item of the store.
-
-    Attributes
-    ----------
-    item_id : int or str
-        Id of the item.
-    title, year, genres
-        Attributes in the catalogue; `year` may be None.
-    n_ratings : int
-        Number of users who rated the item.
-    image : str or None
-        Address of a picture.
-    """
-
-    item_id: Any
-    title: str
-    year: int | None
-    genres: tuple[str, ...]
-    n_ratings: int
-    image: str | None = None
 
 
 def hidden_statement(dialect: str) -> sa.Select[Any]:
@@ -180,17 +151,7 @@ class ItemQueries(InfoQueries):
         return [found[item_id] for text in texts if (item_id := self.as_id("item", text)) in found]
 
     def images_of(self, item_ids: Iterable[Any]) -> dict[Any, str]:
-        """Return the addresses of the pictures of items, as far as there are any.
-
-        Parameters
-        ----------
-        item_ids : iterable of int or str
-            Ids of the items.
-
-        Returns
-        -------
-        dict
-        """
+        """Return the addresses of the pictures of items; items without a picture are left out."""
         texts = [self._id_text("item", item_id) for item_id in item_ids]
         query = sa.select(items.c.item_id, items.c.image).where(items.c.item_id.in_(texts), items.c.image.is_not(None))
         with self._reading() as connection:
@@ -288,14 +249,6 @@ def _keys_with_genres(names: Collection[str]) -> sa.Select[Any]:
     return sa.select(genres.c.item_key).where(sa.func.lower(genres.c.genre).in_(lower))
 
 
-def check_genres(names: Iterable[str]) -> list[str]:
-    """Return the distinct genres, or raise if one is invalid."""
-    distinct = list(dict.fromkeys(names))
-    if len(distinct) > MAX_GENRES:
-        raise InputError(f"genres: got {len(distinct)} of them, expected {MAX_GENRES} at the most.")
-    return [check_text("genres", name, MAX_GENRE_LENGTH) for name in distinct]
-
-
 def _checked_columns(title: str | None, year: Any, image: str | None) -> dict[str, Any]:
     """Return the columns of an item that change, or raise if one is invalid."""
     values: dict[str, Any] = {}
@@ -306,21 +259,3 @@ def _checked_columns(title: str | None, year: Any, image: str | None) -> dict[st
     if image != "unchanged":
         values["image"] = check_image(image)
     return values
-
-
-def check_image(address: str | None) -> str | None:
-    """Return the address of a picture or None, or raise."""
-    if address is not None and not (len(address) <= MAX_IMAGE_LENGTH and re.match(IMAGE_ADDRESS, address)):
-        expected = (
-            f"expected an address that begins with https:// and has up to {MAX_IMAGE_LENGTH} characters, or None."
-        )
-        raise InputError(expected, parameter="image", value=address)
-    return address
-
-
-def check_year(year: Any) -> int | None:
-    """Return a valid year or None, or raise."""
-    checked = check_integer("year", year, -10_000, none=True)
-    if checked is not None and checked > 10_000:
-        raise InputError("expected a year of 10000 or less, or None.", parameter="year", value=year)
-    return checked

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from reelated.store.info import InfoQueries
-from reelated.store.schema import genres, ratings, users
+from reelated.store.schema import genres, items, ratings, users
+
+DAY = 86_400
 
 
 class GenreTaste(NamedTuple):
@@ -48,6 +50,39 @@ class RatingStats(InfoQueries):
         with self._reading() as connection:
             rows = connection.execute(query.group_by(genres.c.genre).order_by(count.desc(), genres.c.genre)).all()
         return [GenreTaste(genre, n_ratings, float(mean)) for genre, n_ratings, mean in rows]
+
+    def ratings_per_day(self, until: int, days: int = 14) -> list[tuple[int, int]]:
+        """Return the last days, as seconds since 1970, and how many of the current ratings are of each (UTC).
+
+        Parameters
+        ----------
+        until : int
+            A time on the last day, in seconds since 1970.
+        days : int, default 14
+            Number of days.
+        """
+        last, day = until // DAY, ratings.c.rated_at // sa.literal_column(str(DAY), sa.BigInteger)
+        query = sa.select(day, sa.func.count()).where(ratings.c.rated_at >= (last - days + 1) * DAY).group_by(day)
+        with self._reading() as connection:
+            counts = {int(number): count for number, count in connection.execute(query)}
+        return [(number * DAY, counts.get(number, 0)) for number in range(last - days + 1, last + 1)]
+
+    def items_by_ratings(self, n: int = 5, *, fewest: bool = False) -> list[tuple[Any, str, int]]:
+        """Return the items with most or fewest ratings: id, title and number of ratings; hidden items are excluded.
+
+        Parameters
+        ----------
+        n : int, default 5
+            Number of items.
+        fewest : bool, default False
+            Whether to begin with those that have fewest ratings.
+        """
+        count = sa.func.count(ratings.c.user_key)
+        query = sa.select(items.c.item_id, items.c.title, count).select_from(items.outerjoin(ratings))
+        order = count if fewest else count.desc()
+        query = query.where(~items.c.hidden).group_by(items.c.item_key).order_by(order, items.c.item_key).limit(n)
+        with self._reading() as connection:
+            return [(self.as_id("item", text), title, number) for text, title, number in connection.execute(query)]
 
     def most_active(self, n: int = 10) -> list[tuple[Any, int]]:
         """Return the users with most ratings, and how many each has."""

@@ -1,98 +1,20 @@
 """`UserQueries`: users and their ratings; an accepted rating is durable."""
 
 import json
-import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 
-from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten, unknown_user
+from reelated.errors import Advice, InputError, UnknownId, shorten, unknown_user
 from reelated.ratings import NO_TIME
-from reelated.ratings.events import weight_of_type
 from reelated.store.connection import LOCK_TIMEOUT, PreparedStatement, select_in
-from reelated.store.info import check_weight
 from reelated.store.item_queries import ItemQueries, as_list, hidden_statement
+from reelated.store.records import Event, Profile, UserRating, check_time, event_weight
 from reelated.store.schema import items, ratings, users
 
-
-class Profile(NamedTuple):
-    """A user's ratings as arrays, with the database keys of the items.
-
-    Attributes
-    ----------
-    user_id : int or str
-        Id of the user.
-    user_key : int
-        Database key of the user; keys ascend in the order in which users are added.
-    item_keys : ndarray of int64
-        Database keys of the items, ascending.
-    ratings : ndarray of float32
-        Rating of each item.
-    times : ndarray of int64
-        Position of each rating in the user's history, else seconds since 1970; `NO_TIME` where unknown. Only the
-        order matters.
-    hidden : frozenset of int
-        Database keys of all hidden items, read in the same query.
-    """
-
-    user_id: Any
-    user_key: int
-    item_keys: npt.NDArray[np.int64]
-    ratings: npt.NDArray[np.float32]
-    times: npt.NDArray[np.int64]
-    hidden: frozenset[int]
-
-
-class UserRating(NamedTuple):
-    """A rating of a user, with the title of the item.
-
-    Attributes
-    ----------
-    item_id : int or str
-        Id of the item.
-    title, year
-        Attributes in the catalogue; `year` may be None.
-    rating : float
-        The user's rating.
-    timestamp : int or None
-        Seconds since 1970; None if unknown.
-    """
-
-    item_id: Any
-    title: str
-    year: int | None
-    rating: float
-    timestamp: int | None
-
-
-class Event(NamedTuple):
-    """An event to add.
-
-    Attributes
-    ----------
-    user_id, item_id : int or str
-        Ids of the user and the item.
-    event : str or None
-        Type of the event, such as "view", whose weight is known from the import.
-    weight : float or None
-        Number of events, such as a quantity; by default 1.
-    timestamp : int or None
-        Seconds since 1970; by default now.
-    """
-
-    user_id: Any
-    item_id: Any
-    event: str | None = None
-    weight: float | None = None
-    timestamp: int | None = None
-
-
 RATING_COLUMNS = ("rating", "rated_at", "position")
-MAX_TIME = 253_402_300_799
-"""The end of the year 9999, in seconds since 1970."""
 USER_KEYS = sa.select(users.c.user_id, users.c.user_key)
 _RATINGS_OF_USER = (
     sa.select(items.c.item_id, items.c.title, items.c.year, ratings.c.rating, ratings.c.rated_at)
@@ -166,12 +88,12 @@ class UserQueries(ItemQueries):
             connection.execute(self._rating_upsert, parameters)
 
     def rate_many(self, rows: Iterable[tuple[Any, Any, float] | tuple[Any, Any, float, int | None]]) -> int:
-        """Store many ratings, all or none, and return their number; of several by one user of one item the last counts.
+        """Store many ratings, all or none, and return their number; the last of repeated ratings counts.
 
         Parameters
         ----------
         rows : iterable of (user id, item id, rating) or (user id, item id, rating, timestamp)
-            New users are added. Without a time, or with None, the rating is of now.
+            New users are added. Without a time, or with None, the current time is used.
         """
         last_rating: dict[tuple[str, str], dict[str, Any]] = {}
         item_ids: dict[str, Any] = {}
@@ -179,6 +101,8 @@ class UserQueries(ItemQueries):
             user, item = self._id_text("user", user_id), self._id_text("item", item_id)
             item_ids.setdefault(item, item_id)
             last_rating[user, item] = {
+                "user": user,
+                "item": item,
                 "rating": self.check_rating(f"ratings[{index}].rating", rating),
                 "rated_at": check_time(f"ratings[{index}].timestamp", times[0] if times else None),
             }
@@ -186,16 +110,8 @@ class UserQueries(ItemQueries):
             return 0
         with self._writing() as connection:
             self._ensure_meta(connection)
-            item_keys = self._item_keys(connection, item_ids)
-            user_texts = sorted({user for user, _ in last_rating})
-            rows_of_users = [{"user_id": text} for text in user_texts]
-            connection.execute(self._insert(users).on_conflict_do_nothing(), rows_of_users)
-            user_keys = dict(select_in(connection, USER_KEYS, users.c.user_id, user_texts))
-            values = [
-                {"user_key": user_keys[user], "item_key": item_keys[item], **rating}
-                for (user, item), rating in sorted(last_rating.items())
-            ]
-            connection.execute(self._upsert(self._insert(ratings), RATING_COLUMNS), values)
+            keyed = self._with_keys(connection, list(last_rating.values()), item_ids)
+            connection.execute(self._upsert(self._insert(ratings), RATING_COLUMNS), keyed)
         return len(last_rating)
 
     def add_events(self, rows: Iterable[Event]) -> int:
@@ -226,19 +142,24 @@ class UserQueries(ItemQueries):
         with self._writing() as connection:
             self._ensure_meta(connection)
             self._set_meta(connection, "feedback", "implicit")
-            item_keys = self._item_keys(connection, item_ids)
-            user_texts = sorted({value["user"] for value in values})
-            connection.execute(self._insert(users).on_conflict_do_nothing(), [{"user_id": text} for text in user_texts])
-            user_keys = dict(select_in(connection, USER_KEYS, users.c.user_id, user_texts))
-            keyed = [
-                {"user_key": user_keys[value.pop("user")], "item_key": item_keys[value.pop("item")], **value}
-                for value in values
-            ]
             upsert = self._event_upsert(self._insert(ratings))
-            for row in sorted(keyed, key=lambda row: (row["user_key"], row["item_key"])):
+            for row in self._with_keys(connection, values, item_ids):
                 connection.execute(upsert, row)
         self._info = None
-        return len(keyed)
+        return len(values)
+
+    def _with_keys(
+        self, connection: sa.Connection, rows: list[dict[str, Any]], item_ids: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Add the users; return the rows with keys instead of ids, in the order of the table: it avoids deadlocks."""
+        item_keys = self._item_keys(connection, item_ids)
+        texts = sorted({row["user"] for row in rows})
+        connection.execute(self._insert(users).on_conflict_do_nothing(), [{"user_id": text} for text in texts])
+        user_keys = dict(select_in(connection, USER_KEYS, users.c.user_id, texts))
+        keyed = [
+            {"user_key": user_keys[row.pop("user")], "item_key": item_keys[row.pop("item")], **row} for row in rows
+        ]
+        return sorted(keyed, key=lambda row: (row["user_key"], row["item_key"]))
 
     def unrate(self, user_id: Any, item_id: Any) -> None:
         """Remove a rating; raise `UnknownId` if it does not exist."""
@@ -322,24 +243,3 @@ class UserQueries(ItemQueries):
             self._increment(connection, "changes", n_removed)
         self.overwrite_journal()
         return int(n_removed)
-
-
-def event_weight(event: Event, weights: Mapping[str, float] | None, name: str) -> float:
-    """Return the weight of an event: its own, 1 by default, times that of its type; or raise `InputError`."""
-    own = 1.0 if event.weight is None else check_weight(f"{name}.weight", event.weight)
-    if event.event is None:
-        return own
-    factor = weight_of_type(event.event, weights)
-    if factor is None:
-        expected = f"expected one of {', '.join(map(repr, weights or ()))}."
-        raise InputError(expected, parameter=f"{name}.event", value=event.event)
-    return own * factor
-
-
-def check_time(name: str, timestamp: int | None) -> int:
-    """Return a time in seconds since 1970, by default now, or raise `InputError`."""
-    if timestamp is None:
-        return int(time.time())
-    if check_integer(name, timestamp, 0) > MAX_TIME:
-        raise InputError(f"expected seconds since 1970, up to {MAX_TIME}.", parameter=name, value=timestamp)
-    return timestamp

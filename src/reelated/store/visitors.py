@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from reelated.errors import InputError
 from reelated.store.item_queries import ItemQueries
+from reelated.store.records import UserRating
 from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
-from reelated.store.user_queries import UserRating
 
 MAX_RATINGS = 1000  # only the latest count: anybody can be a visitor, and each costs time
 MAX_DISMISSED = 200

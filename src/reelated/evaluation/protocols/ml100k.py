@@ -30,8 +30,8 @@ FOLDS = Protocol(
     data="MovieLens 100K",
     size=SIZE,
     definition=(
-        "The five official folds u1 … u5: each is hidden once. RMSE and MAE over all hidden ratings of a fold, "
-        "the mean of the five; where a model cannot predict, the mean training rating is used."
+        "Each of the five official folds u1 … u5 is hidden once. RMSE and MAE over all hidden ratings of a fold, and "
+        "then the mean of the five. If a model cannot predict a rating, the mean training rating is used."
     ),
     source="Harper and Konstan 2015, The MovieLens Datasets; folds in ml-100k.zip.",
     columns={"RMSE": ("rmse", None), "MAE": ("mae", None)},
@@ -52,9 +52,9 @@ MICROSOFT = Protocol(
     data="MovieLens 100K",
     size=SIZE,
     definition=(
-        "One random number for each rating in the order of u.data (NumPy's legacy generator, seed 42); each item's "
-        "ratings are sorted by it, the first 75 % (rounded) are for training, the others hidden. Lists of 10 of all "
-        "items except those rated in training, for all users with a hidden rating. Any hidden rating is a hit. "
+        "Each rating gets a random number, in the order of u.data (NumPy's legacy generator, seed 42). The ratings of "
+        "each item are sorted by this number; the first 75 % (rounded) are for training, the others are hidden. Lists "
+        "of 10 items, without those rated in training, for all users with a hidden rating. Any hidden rating is a hit. "
         "MAP and recall are divided by the number of hidden ratings; nDCG is binary, its ideal cut at 10."
     ),
     source="Comparison of algorithms in the README of Microsoft's recommenders (recommenders-team/recommenders), 2025.",

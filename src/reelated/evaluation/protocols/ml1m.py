@@ -64,10 +64,10 @@ NCF = Protocol(
     data="MovieLens 1M",
     size=SIZE,
     definition=(
-        "The last rating of each user is hidden, everything else trains. It is ranked among 99 items that the user "
-        "has not rated, sampled once and published with the split; a few samples are the hidden item itself, which "
-        "counts once, as in the authors' program. HR@10: the share of users with the hidden item among the first ten; "
-        "nDCG@10: the mean of 1 / log2(rank + 1), 0 where it is not among them."
+        "The last rating of each user is hidden; all others are for training. Its item is ranked among 99 items that "
+        "the user has not rated, which were sampled once and published with the split. If a sample is the hidden item "
+        "itself, it counts once, as in the authors' program. HR@10: the share of users with the hidden item among the "
+        "first ten; nDCG@10: the mean of 1 / log2(rank + 1), or 0 if it is not among them."
     ),
     source=(
         "He et al. 2017, Neural Collaborative Filtering. Rows: Ferrari Dacrema et al. 2021, Anelli et al. 2021, "
@@ -89,7 +89,7 @@ INFINITE_AE = Protocol(
     size=SIZE,
     definition=(
         "Each user's ratings are divided into a training, a validation and a test part, as published. "
-        "The model is fitted to the first, is shown the first and the second, and lists 10 of all other items. Any "
+        "The model is fitted to the first, is shown the first and the second, and lists 10 of the other items. Any "
         "hidden rating is a hit; nDCG is binary, its ideal cut at 10."
     ),
     source="Sachdeva et al. 2022, Infinite Recommendation Networks. SVD-AE: Hong et al. 2024.",
@@ -107,9 +107,9 @@ FOLDS_1M = Protocol(
     data="MovieLens 1M",
     size=SIZE,
     definition=(
-        f"All ratings divided at random into five folds, seed {FOLDS_SEED}: each is hidden once. RMSE and MAE over all "
-        "hidden ratings of a fold, the mean of the five; where a model cannot predict, the mean training rating is "
-        "used. The published figures use other seeds."
+        f"All ratings are divided at random into five folds, seed {FOLDS_SEED}; each is hidden once. RMSE and MAE over "
+        "all hidden ratings of a fold, and then the mean of the five. If a model cannot predict a rating, the mean "
+        "training rating is used. The published figures use other seeds."
     ),
     source="Result pages of Surprise and MyMediaLite.",
     columns={"RMSE": ("rmse", None), "MAE": ("mae", None)},

@@ -22,7 +22,7 @@ MAX_LISTED = 500
 
 
 class Imported(NamedTuple):
-    """What an import has stored."""
+    """The ratings stored by an import."""
 
     n_stored: int
     unmatched: tuple[str, ...]

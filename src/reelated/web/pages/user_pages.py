@@ -1,5 +1,6 @@
 """The pages for operators: the state of the service, and each user's recommendations, ratings and genres."""
 
+import time
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -10,13 +11,14 @@ from reelated.web.pages.list_page import parse_count
 from reelated.web.pages.renderer import quote_id
 from reelated.web.pages.site import PageRequest, Site, redirect
 
-PAGE_SIZE, N_ACTIVE, MAX_GENRES, N_VERSIONS = 50, 24, 12, 8
+PAGE_SIZE, N_ACTIVE, MAX_GENRES, N_VERSIONS, N_ITEMS = 50, 24, 12, 8, 5
 
 
 def register(site: Site) -> None:
     site.add("GET", "/users", choose, operator=True)
     site.add("GET", "/users/{user_id}", show, operator=True)
     site.add("POST", "/refit", refit, operator=True)
+    site.add("POST", "/serve-version", serve_version, operator=True)
 
 
 class GenreComparison(NamedTuple):
@@ -39,6 +41,7 @@ def choose(site: Site, request: PageRequest) -> Response:
             return redirect(f"/users/{quote_id(user_id)}")
     service, served = site.service, site.service.served.version if site.service.is_ready else None
     about = site.store.about()
+    days = site.store.ratings_per_day(int(time.time()))
     return site.render(
         request,
         "users",
@@ -46,6 +49,10 @@ def choose(site: Site, request: PageRequest) -> Response:
         asked=user_id,
         found=found,
         active=site.store.most_active(N_ACTIVE),
+        days=days,
+        busiest=max(count for _, count in days),
+        most=site.store.items_by_ratings(N_ITEMS),
+        fewest=site.store.items_by_ratings(N_ITEMS, fewest=True),
         size=site.store.size(),
         n_visitors=site.store.n_visitors(),
         n_changes=max(about.changes - served.changes, 0) if served else about.changes,
@@ -55,12 +62,24 @@ def choose(site: Site, request: PageRequest) -> Response:
         last=service.versions.last_attempt(),
         versions=service.versions.all()[:N_VERSIONS],
         served=served,
+        next_=service.versions.current(),
+        may_serve={version.number for version in service.versions.fallbacks(about.forgotten)},
     )
 
 
 def refit(site: Site, request: PageRequest) -> Response:
     site.service.request_refit()
     return redirect("/users")
+
+
+def serve_version(site: Site, request: PageRequest) -> Response:
+    """Serve an earlier version of the model, unless it was fitted to users who have been erased since."""
+    number = parse_count("version", request.form.get("version", ""), 99_999)
+    versions = site.service.versions
+    if number not in {version.number for version in versions.fallbacks(site.store.about().forgotten)}:
+        raise InputError("expected a version in the list that has a button.", parameter="version", value=number)
+    versions.switch(number)
+    return redirect("/users#model")
 
 
 def show(site: Site, request: PageRequest) -> Response:

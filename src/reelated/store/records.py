@@ -1,0 +1,164 @@
+"""What the store takes and returns, and the checks of values before they are stored."""
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reelated.errors import InputError, check_integer
+from reelated.ratings.columns import IMAGE_ADDRESS
+from reelated.ratings.events import weight_of_type
+from reelated.store.ids import check_text
+from reelated.store.info import check_weight
+
+MAX_TITLE_LENGTH = 500
+MAX_GENRE_LENGTH = 100
+MAX_GENRES = 50
+MAX_IMAGE_LENGTH = 2000
+MAX_TIME = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970."""
+
+
+class StoredItem(NamedTuple):
+    """An item of the store.
+
+    Attributes
+    ----------
+    item_id : int or str
+        Id of the item.
+    title, year, genres
+        Attributes in the catalogue; `year` may be None.
+    n_ratings : int
+        Number of users who rated the item.
+    image : str or None
+        Address of a picture.
+    """
+
+    item_id: Any
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+    n_ratings: int
+    image: str | None = None
+
+
+class Profile(NamedTuple):
+    """A user's ratings as arrays, with the database keys of the items.
+
+    Attributes
+    ----------
+    user_id : int or str
+        Id of the user.
+    user_key : int
+        Database key of the user; keys ascend in the order in which users are added.
+    item_keys : ndarray of int64
+        Database keys of the items, ascending.
+    ratings : ndarray of float32
+        Rating of each item.
+    times : ndarray of int64
+        Position of each rating in the user's history, else seconds since 1970; `NO_TIME` where unknown. Only the
+        order matters.
+    hidden : frozenset of int
+        Database keys of all hidden items, read in the same query.
+    """
+
+    user_id: Any
+    user_key: int
+    item_keys: npt.NDArray[np.int64]
+    ratings: npt.NDArray[np.float32]
+    times: npt.NDArray[np.int64]
+    hidden: frozenset[int]
+
+
+class UserRating(NamedTuple):
+    """A rating of a user, with the title of the item.
+
+    Attributes
+    ----------
+    item_id : int or str
+        Id of the item.
+    title, year
+        Attributes in the catalogue; `year` may be None.
+    rating : float
+        The user's rating.
+    timestamp : int or None
+        Seconds since 1970; None if unknown.
+    """
+
+    item_id: Any
+    title: str
+    year: int | None
+    rating: float
+    timestamp: int | None
+
+
+class Event(NamedTuple):
+    """An event to add.
+
+    Attributes
+    ----------
+    user_id, item_id : int or str
+        Ids of the user and the item.
+    event : str or None
+        Type of the event, such as "view", whose weight is known from the import.
+    weight : float or None
+        Number of events, such as a quantity; by default 1.
+    timestamp : int or None
+        Seconds since 1970; by default now.
+    """
+
+    user_id: Any
+    item_id: Any
+    event: str | None = None
+    weight: float | None = None
+    timestamp: int | None = None
+
+
+def event_weight(event: Event, weights: Mapping[str, float] | None, name: str) -> float:
+    """Return the weight of an event: its own, 1 by default, times that of its type; or raise `InputError`."""
+    own = 1.0 if event.weight is None else check_weight(f"{name}.weight", event.weight)
+    if event.event is None:
+        return own
+    factor = weight_of_type(event.event, weights)
+    if factor is None:
+        expected = f"expected one of {', '.join(map(repr, weights or ()))}."
+        raise InputError(expected, parameter=f"{name}.event", value=event.event)
+    return own * factor
+
+
+def check_time(name: str, timestamp: int | None) -> int:
+    """Return a time in seconds since 1970, by default now, or raise `InputError`."""
+    if timestamp is None:
+        return int(time.time())
+    if check_integer(name, timestamp, 0) > MAX_TIME:
+        raise InputError(f"expected seconds since 1970, up to {MAX_TIME}.", parameter=name, value=timestamp)
+    return timestamp
+
+
+def check_genres(names: Iterable[str]) -> list[str]:
+    """Return the distinct genres, or raise if one is invalid."""
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) > MAX_GENRES:
+        raise InputError(f"genres: got {len(distinct)} of them, expected {MAX_GENRES} at the most.")
+    return [check_text("genres", name, MAX_GENRE_LENGTH) for name in distinct]
+
+
+def check_image(address: str | None) -> str | None:
+    """Return the address of a picture or None, or raise."""
+    if address is not None and not (len(address) <= MAX_IMAGE_LENGTH and re.match(IMAGE_ADDRESS, address)):
+        expected = (
+            f"expected an address that begins with https:// and has up to {MAX_IMAGE_LENGTH} characters, or None."
+        )
+        raise InputError(expected, parameter="image", value=address)
+    return address
+
+
+def check_year(year: Any) -> int | None:
+    """Return a valid year or None, or raise."""
+    checked = check_integer("year", year, -10_000, none=True)
+    if checked is not None and checked > 10_000:
+        raise InputError("expected a year of 10000 or less, or None.", parameter="year", value=year)
+    return checked
