@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -19,8 +20,9 @@ SLOWEST = ("spark", "models", "browser", "web", "examples", "cli", "docs", "serv
 """Files that start first on several workers; a worker takes whole files."""
 if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers share the cores; before NumPy is imported
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # hundreds of processes would each compile all libraries
-    os.environ["PYTHONPYCACHEPREFIX"] = str(PROJECT / "build" / "bytecode")
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # every worker and subprocess would compile all libraries again
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(PROJECT / "build" / "bytecode")
+    sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items):
