@@ -891,7 +891,7 @@ def freshly_made(monkeypatch, cache):
 
 
 def lowest_of(a, b):
-    return min(a, b)
+    return a if a < b else b  # kernels have no `min`
 
 
 def test_a_note_about_compilation_is_printed_only_when_compiling(capsys, monkeypatch, tmp_path):
