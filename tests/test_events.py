@@ -338,6 +338,15 @@ def test_several_items_are_those_of_a_new_user_for_ratings_too(sample):
     assert "item_id" in several[0]
 
 
+def test_check_names_the_columns_that_are_not_used_where_none_holds_ratings(tmp_path):
+    path = tmp_path / "opinions.csv"
+    path.write_text("user,item,opinion,title\n1,2,good,Up\n1,3,bad,Heat\n2,2,good,Up\n")
+    told = run("check", path).stdout
+    assert "Not used: 'opinion'." in told
+    assert "reading goes on; --columns rating=COLUMN names ratings, and --map like=1 gives words" in told
+    assert "Not used" not in run("check", path, "--columns", "rating=opinion", "--map", "good=5,bad=1").stdout
+
+
 # --------------------------------------------------------------------------------------------------------- the store
 @pytest.fixture
 def shop(tmp_path):

@@ -51,6 +51,7 @@ class Advice(StrEnum):
     OBSERVES_SCALE = "does so; scale=(low, high, step) says otherwise."
     KEEPS_OUTLIERS = "keeps them; scale=(low, high, step) refuses what is off it."
     SUMS_EVENTS = "sums them for each user and item; feedback='explicit' takes them as ratings."
+    SKIPS_COLUMNS = "goes on; columns={'rating': …} names ratings, and map={'like': 1} gives words numbers."
     KEEPS_COLUMNS = "takes them as they are; columns={'user_id': …, 'item_id': …} says which is which."
 
 

@@ -74,6 +74,7 @@ _ADVICE = {
     Advice.OBSERVES_SCALE: "does so; --scale LOW,HIGH,STEP says otherwise.",
     Advice.KEEPS_OUTLIERS: "keeps them; --scale LOW,HIGH,STEP refuses what is off it.",
     Advice.SUMS_EVENTS: "sums them for each user and item; --feedback explicit takes them as ratings.",
+    Advice.SKIPS_COLUMNS: "goes on; --columns rating=COLUMN names ratings, and --map like=1 gives words numbers.",
     Advice.KEEPS_COLUMNS: "takes them as they are; --columns user_id=COLUMN,item_id=COLUMN says which is which.",
 }
 TERMINAL = Wording({name: f"--set {name}=" for name in sorted(_SETTINGS)} | _ARGUMENTS | _OPTIONS, _ADVICE)

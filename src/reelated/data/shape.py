@@ -10,7 +10,7 @@ from reelated.data.text_layout import RATING_SPEC, SEPARATORS, ParseTrace, is_nu
 from reelated.data.text_parser import iter_rows
 from reelated.data.wide import MIN_WIDTH, matrix_width
 from reelated.errors import Advice, InputError
-from reelated.ratings.columns import RATING_ALIASES, plain
+from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, plain
 from reelated.ratings.frames import as_polars
 
 _N_ROWS = 8
@@ -39,6 +39,21 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
         )
         action = Advice.STOPS_AT_MATRIX
         yield ValidationIssue("matrix", "warning", width, message, action)
+
+
+def unused_column_issues(trace: ParseTrace) -> Iterator[ValidationIssue]:
+    """Yield a note with the columns of a table without ratings that are not read: one may hold ratings in words."""
+    if trace.layout is None or not trace.columns or "rating" in trace.columns:
+        return
+    used = {*map(plain, trace.columns.values()), *(name for aliases in ITEM_ALIASES.values() for name in aliases)}
+    unused = [name for name in trace.layout.names if plain(name) not in used | ITEM_ALIASES.keys()]
+    if unused:
+        message = f"No column is recognised as ratings. Not used: {_listed(unused)}."
+        yield ValidationIssue("unused_columns", "note", len(unused), message, Advice.SKIPS_COLUMNS)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + ", …" * (len(names) > 5)
 
 
 def _first_rows(source: Any, trace: ParseTrace) -> tuple[Sequence[str], list[list[str]]]:

@@ -75,6 +75,8 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
     wide = spec.is_ratings and spec.options.layout == "wide"
     with prefix_errors(label):
         columns = dict(zip(layout.names, layout.names, strict=True)) if wide else _match(text, layout, spec)
+    if spec.trace:
+        spec.trace.columns = columns
     if "rating" not in columns:
         spec = spec._replace(required=tuple(name for name in spec.required if name != "rating"))
     inner = spec._replace(required=()) if wide else spec

@@ -48,11 +48,12 @@ class RejectedRow(NamedTuple):
 
 @dataclass
 class ParseTrace:
-    """Record of how a text table was read: file, text, layout, rejected rows, and lines that the map leaves out."""
+    """Record of how a text table was read: file, text, layout, columns, rejected rows, and lines that the map drops."""
 
     label: str = ""
     text: bytes = b""
     layout: TextLayout | None = None
+    columns: dict[str, str] = field(default_factory=dict)  # Reelated's name → the table's
     rejected: list[RejectedRow] = field(default_factory=list)
     skipped: set[int] = field(default_factory=set)
 

@@ -14,7 +14,7 @@ from reelated.data.options import check_options
 from reelated.data.read import ErrorCollector, read_tables
 from reelated.data.report import REJECTS, SEVERITIES, Bin, ValidationIssue, ValidationReport
 from reelated.data.rules import invalid_action, rating_issues, side_table_issues
-from reelated.data.shape import shape_issues
+from reelated.data.shape import shape_issues, unused_column_issues
 from reelated.data.text_layout import ParseTrace
 from reelated.data.text_parser import line_numbers
 from reelated.errors import InputError, InputTypeError, check_choice, plural
@@ -116,6 +116,7 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         *rating_issues(context),
         *side_table_issues(context),
         *(() if context.tables.options.layout == "wide" else shape_issues(None, trace)),
+        *(unused_column_issues(trace) if context.is_events else ()),
     ]
     n_users, n_items = valid["user_id"].n_unique(), valid["item_id"].n_unique()
     values = valid["rating"].to_numpy()
