@@ -10,7 +10,7 @@ from reelated.web.model_watcher import refit_environment
 
 INTERRUPTED = """
 import sys
-sys.argv = ["reelated", "recommend", "sample"]
+sys.argv = ["reelated", "recommend", "sample", "--user", "300"]
 class Interrupt:
     def find_spec(self, name, *_):
         if name == LIBRARY:

@@ -297,10 +297,10 @@ def test_an_invalid_columns_option_is_an_error(columns, message):
 
 def test_a_missing_column_is_an_error_that_lists_the_columns():
     with pytest.raises(InputError) as caught:
-        Dataset.from_frames({"user": [1], "film title": ["a"]})
+        Dataset.from_frames({"user": [1], "the film": ["a"]})
     assert str(caught.value) == (
-        "No column for item_id and rating among the table's columns 'user', 'film title'. "
-        "Did you mean 'film title' for item_id? "
+        "No column for item_id and rating among the table's columns 'user', 'the film'. "
+        "Did you mean 'the film' for item_id? "
         "Name the columns with columns={'user_id': …, 'item_id': …, 'rating': …}; "
         "'rating': None if there are no ratings."
     )

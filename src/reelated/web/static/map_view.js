@@ -301,7 +301,7 @@ export class MapView {
   }
 
   /**
-   * Draw the name of each group at its central item; the names fade out as one zooms in.
+   * Draw the name of each group at its central item, or above its star; the names fade out as one zooms in.
    * @param {Box[]} taken
    */
   drawGroupNames(taken) {
@@ -314,7 +314,8 @@ export class MapView {
     homes.forEach((index, group) => {
       if (index === null || !this.isShown(group)) return;
       const text = names[group].slice(0, 20).toUpperCase().split("").join("\u200a");
-      const [x, y] = this.position(index);
+      const [x, home] = this.position(index);
+      const y = this.ratings.has(index) ? home - 24 : home; // above the star
       const half = this.textWidth(text) / 2;
       /** @type {Box} */
       const box = [x - half - 4, y - 10, x + half + 4, y + 10];
