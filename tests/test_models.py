@@ -170,17 +170,25 @@ neighbors.SLICE, linear_item.SLICE, topn.SLICE, blocked.SLICE = 4000.0, 2000.0, 
 blocked.MAX_BLOCK_ITEMS = 16
 slices, threads, cut = [], {"rows": set(), "blocked": set()}, parallel.split_by_cost
 rows, blocks = _kernels.similarity_rows, _kernels.add_sparse_products
+barriers = {kind: threading.Barrier(2) for kind in threads}
 
 def counted(cost, budget):
     slices.append(len(cut(cost, budget)))
     return cut(cost, budget)
 
+def meet(kind):
+    # the first two threads wait for each other: on a busy machine one could finish all slices alone
+    if threading.get_ident() not in threads[kind]:
+        threads[kind].add(threading.get_ident())
+        if numba.get_num_threads() > 1 and len(threads[kind]) <= 2:
+            barriers[kind].wait(60)
+
 def noted_rows(*arguments):
-    threads["rows"].add(threading.get_ident())
+    meet("rows")
     return rows(*arguments)
 
 def noted_blocks(*arguments):
-    threads["blocked"].add(threading.get_ident())
+    meet("blocked")
     return blocks(*arguments)
 
 neighbors.split_by_cost = blocked.split_by_cost = linear_item.split_by_cost = topn.split_by_cost = counted
