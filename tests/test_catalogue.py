@@ -12,7 +12,7 @@ from reelated.errors import InputError, InputTypeError
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender
 from reelated.recommender.catalogue import check_years
-from reelated.recommender.title_search import TitleIndex
+from reelated.recommender.title_search import TitleIndex, main_title
 
 TITLES = [
     ("The Godfather", 1972, ["Crime"]),
@@ -293,3 +293,18 @@ def test_genres_and_years_become_attributes(odd):
 def test_items_without_attributes_have_a_table_without_columns():
     rec = Recommender().fit({"user_id": [1, 1, 2], "item_id": [7, 8, 7], "rating": [5, 4, 4]})
     assert rec.catalogue_.attributes().shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("title", "main"),
+    [
+        ("Independence Day (a.k.a. ID4)", "Independence Day"),
+        ("The City of Lost Children (La Cité des enfants perdus)", "The City of Lost Children"),
+        ("Kill Bill (Vol. 2)", "Kill Bill (Vol. 2)"),
+        ("(500) Days of Summer", "(500) Days of Summer"),
+        ("(untitled)", "(untitled)"),
+        ("Alien", "Alien"),
+    ],
+)
+def test_the_main_title_leaves_out_other_titles_in_brackets(title, main):
+    assert main_title(title) == main

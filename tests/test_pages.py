@@ -516,3 +516,12 @@ def test_ratings_of_visitors_count_towards_a_refit_only_if_the_model_learns_from
 def test_ratings_beyond_the_scale_of_the_model_are_clipped(app):
     rec = app.state.service.served.recommender
     assert known_ratings(rec, VisitorProfile([], {50: 10.0, 60: 0.5, 84: 3.0, -1: 5.0}, [])) == {50: 5, 60: 1, 84: 3}
+
+
+def test_another_title_in_brackets_is_shown_on_the_page_of_the_item_only(visitor, app):
+    store = app.state.service.store
+    store.put_item(70_003, "The Glass Harbour (Le Port de verre)", 1991)
+    assert ">The Glass Harbour</a>" in visitor.get("/search?query=glass harbour").text
+    page = visitor.get("/items/70003").text
+    assert "<h1>The Glass Harbour</h1>" in page
+    assert "The Glass Harbour (Le Port de verre)</p>" in page

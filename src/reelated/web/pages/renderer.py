@@ -15,6 +15,7 @@ from reelated._version import __version__
 from reelated.errors import plural
 from reelated.map.picture import GENRES, OTHER
 from reelated.ratings import Scale
+from reelated.recommender.title_search import main_title
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -79,7 +80,9 @@ class Renderer:
         self.templates.globals.update(
             static=self.static.address, plural=plural, release=__version__, image_origin=image_origin
         )
-        self.templates.filters.update(number="{:g}".format, address=quote_id, on_scale=on_scale, date=date_of)
+        self.templates.filters.update(
+            number="{:g}".format, address=quote_id, on_scale=on_scale, date=date_of, main_title=main_title
+        )
 
     def page(self, template: str, status: int, context: dict[str, Any], gzipped: bool) -> Response:
         html = self.templates.get_template(f"{template}.html.j2").render(context)
