@@ -60,11 +60,20 @@ def test_two_versions_are_kept_and_can_be_switched(rated, versions):
     for _ in range(4):
         refit(rated, versions)
     assert [version.number for version in versions.all()] == [4, 3]
-    assert versions.switch(3) == versions.current()
+    assert versions.switch(3, forgotten=0) == versions.current()
     refit(rated, versions)
     assert [version.number for version in versions.all()] == [5, 3]
     with pytest.raises(InputError, match=r"version 4: there is no such version of the model\. There are: 3, 5"):
-        versions.switch(4)
+        versions.switch(4, forgotten=0)
+
+
+def test_a_version_fitted_to_a_forgotten_user_is_not_switched_to(rated, versions):
+    refit(rated, versions)
+    refit(rated, versions)
+    rated.forget(3)
+    with pytest.raises(InputError, match="version 1 was fitted to users who have been erased since"):
+        versions.switch(1, rated.about().forgotten)
+    assert versions.current().number == 2
 
 
 def test_a_refit_removes_versions_fitted_to_forgotten_users(rated, versions):
@@ -236,7 +245,7 @@ def test_a_damaged_note_of_the_current_version_is_repaired(rated, versions):
 def test_a_repair_keeps_a_version_that_was_chosen(rated, versions):
     refit(rated, versions)
     refit(rated, versions)
-    versions.switch(1)
+    versions.switch(1, forgotten=0)
     versions.repair()
     assert versions.current().number == 1
 

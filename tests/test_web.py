@@ -751,7 +751,7 @@ def test_a_refit_starts_after_enough_changes_and_no_request_fails(tmp_path, samp
         until(lambda: web.get("/api/model").json()["version"] == 2)
         assert web.get("/api/items/8001/similar").status_code == 200
         assert web.get("/api/model").json()["last_refit"]["outcome"] == "switched"
-        versions.switch(1)
+        versions.switch(1, store.about().forgotten)
         until(lambda: web.get("/api/model").json()["version"] == 1)
         assert web.get("/api/users/42/recommendations").status_code == 200
     store.close()
@@ -840,7 +840,7 @@ def test_a_refit_is_due_after_enough_changes_or_a_restored_backup(tmp_path, samp
     store.count(3)
     assert is_due()
     refit(store, versions)
-    versions.switch(1)
+    versions.switch(1, store.about().forgotten)
     assert not is_due()  # a rolled-back model is not refitted at once
     assert ModelWatcher(Service(store, versions), options)._is_due(before)
     store.forget(300)

@@ -310,7 +310,7 @@ def models(
     with open_store(store) as opened:
         versions = versions_of(opened, models)
         if use is not None:
-            versions.switch(use)
+            versions.switch(use, opened.about().forgotten)
         current, known = versions.current(), versions.all()
     rows = [
         {"version": v.number, "served": v == current, "made_at": v.made_at, "ratings": v.ratings, "items": v.items}

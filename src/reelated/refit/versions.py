@@ -133,23 +133,27 @@ class Versions:
         """
         return Recommender.load(self._model_path(version.number))
 
-    def switch(self, number: int) -> Version:
+    def switch(self, number: int, forgotten: int) -> Version:
         """Serve another version from now on.
 
         Parameters
         ----------
         number : int
             Number of an existing version.
+        forgotten : int
+            The store's counter of erasures: a version from before the last one knows an erased user.
 
         Raises
         ------
         InputError
-            The version does not exist, or its model is damaged.
+            The version does not exist, was fitted to an erased user, or its model is damaged.
         """
         versions = {version.number: version for version in self.all()}
         if number not in versions:
             numbers = ", ".join(map(str, sorted(versions))) or "none"
             raise InputError(f"version {number}: there is no such version of the model. There are: {numbers}.")
+        if versions[number].forgotten < forgotten:
+            raise InputError(f"version {number} was fitted to users who have been erased since. Fit a new one.")
         self.load(versions[number])
         self._write("current", {"number": number, "latest": max(versions)})
         return versions[number]
@@ -176,8 +180,8 @@ class Versions:
 
         Parameters
         ----------
-        forgotten : int
-            The store's counter of erasures: a version from before the last one knows an erased user.
+        forgotten
+            As for `switch`.
         """
         current = self.current()
         return [version for version in self.all() if version != current and version.forgotten >= forgotten]

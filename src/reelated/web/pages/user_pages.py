@@ -75,10 +75,7 @@ def refit(site: Site, request: PageRequest) -> Response:
 def serve_version(site: Site, request: PageRequest) -> Response:
     """Serve an earlier version of the model, unless it was fitted to users who have been erased since."""
     number = parse_count("version", request.form.get("version", ""), 99_999)
-    versions = site.service.versions
-    if number not in {version.number for version in versions.fallbacks(site.store.about().forgotten)}:
-        raise InputError("expected a version in the list that has a button.", parameter="version", value=number)
-    versions.switch(number)
+    site.service.versions.switch(number, site.store.about().forgotten)
     return redirect("/users#model")
 
 
