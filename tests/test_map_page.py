@@ -274,6 +274,20 @@ def test_a_click_on_a_title_selects_its_item(visit):
     expect(page.locator("#selected h2")).to_contain_text(title)
 
 
+def test_a_title_stays_on_its_side_of_the_dot_under_the_pointer(visit):
+    page = visit()
+    page.evaluate(SPY)
+    titles, dots = drawn(page, lambda: page.locator("canvas").press("0"))
+    box = page.locator("canvas").bounding_box()
+    to_the_left = {title: (x - 12, y) for title, (x, y, side) in titles.items() if side == "right"}
+    free = {title: min(np.hypot(x - dot[0], y - dot[1]) for dot in dots) for title, (x, y) in to_the_left.items()}
+    title = max(free, key=free.get)  # the pointer must be on the title alone
+    page.mouse.move(box["x"] + to_the_left[title][0], box["y"] + to_the_left[title][1])
+    hovered, _ = drawn(page, lambda: None)
+    ((_, _, side),) = [place for text, place in hovered.items() if text.startswith(f"{title} (")]
+    assert side == "right", title
+
+
 def test_quick_clicks_add_up(visit):
     page = visit(reduced_motion="no-preference")
     button = "document.querySelector('.zoom button').click();"

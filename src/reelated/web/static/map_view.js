@@ -30,8 +30,10 @@ export class MapView {
     const largest = Math.max(columns.n_ratings[0] ?? 1, 1);
     /** Whether an item waits until one has zoomed in: the less rated ones of a large map, which would be confetti. */
     this.shownFrom = shownFrom(columns.n_ratings);
-    /** @type {{ index: number, box: Box }[]} the titles drawn last */
+    /** @type {{ index: number, box: Box, side: number }[]} the titles drawn last */
     this.titles = [];
+    /** @type {Map<number, number>} the side of each title in the picture before */
+    this.sides = new Map();
     this.relativeRadius = columns.n_ratings.map((count) => 0.1 + 0.32 * Math.sqrt(count / largest));
     this.grid = buildGrid(columns);
     /** @type {"genres" | "decades"} */
@@ -280,6 +282,7 @@ export class MapView {
     const { context } = this;
     const { width, height } = this.canvasSize;
     const taken = [...this.obstacles];
+    this.sides = new Map(this.titles.map(({ index, side }) => [index, side]));
     this.titles = [];
     const emphasized = new Set([this.selected, this.hovered]);
     const marked = new Set([...emphasized, ...this.ratings.keys(), ...this.highlighted]);
@@ -344,14 +347,15 @@ export class MapView {
     const label = emphasized ? this.label(index) : this.columns.title[index];
     const text = label.length > 44 ? `${label.slice(0, 43)}…` : label;
     const width = this.textWidth(text);
-    for (const side of [1, -1]) {
+    const first = (emphasized && this.sides.get(index)) || 1; // a title stays where it is under the pointer
+    for (const side of [first, -first]) {
       const edge = x + side * gap;
       /** @type {Box} */
       const box = side > 0 ? [edge, y - 8, edge + width, y + 8] : [edge - width, y - 8, edge, y + 8];
       const fits = box[0] >= 2 && box[2] <= this.canvasSize.width - 2 && !taken.some((other) => overlap(box, other));
-      if (!fits && !(emphasized && side < 0)) continue;
+      if (!fits && !(emphasized && side !== first)) continue;
       taken.push(box);
-      this.titles.push({ index, box });
+      this.titles.push({ index, box, side });
       context.textAlign = side > 0 ? "left" : "right";
       context.strokeText(text, edge, y);
       context.fillStyle = this.theme.ink;
