@@ -193,7 +193,9 @@ function release(event) {
   canvas.classList.remove("dragging");
   if (dragged > 4 || pointers.size || event.type === "pointercancel") return;
   const { x, y } = positionOf(event);
-  const index = itemAt(x, y, event.pointerType === "touch" ? 18 : 8);
+  const found = itemAt(x, y, event.pointerType === "touch" ? 18 : 8);
+  // a title grows under the mouse and may move away from it
+  const index = event.pointerType === "mouse" && view.hovered >= 0 ? view.hovered : found;
   if (index >= 0) select(index, false);
 }
 canvas.addEventListener("pointerup", release);
