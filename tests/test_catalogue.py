@@ -302,6 +302,8 @@ def test_items_without_attributes_have_a_table_without_columns():
         ("The City of Lost Children (La Cité des enfants perdus)", "The City of Lost Children"),
         ("Kill Bill (Vol. 2)", "Kill Bill (Vol. 2)"),
         ("(500) Days of Summer", "(500) Days of Summer"),
+        ("What (Not) to Do", "What (Not) to Do"),
+        ("Léon: The Professional (Leon) (a.k.a. The Professional)", "Léon: The Professional"),
         ("(untitled)", "(untitled)"),
         ("Alien", "Alien"),
     ],

@@ -31,7 +31,7 @@ MIN_SCORE, MIN_SURE = 0.55, 0.85
 """Minimum score of a result, and of a word match that counts for the rarity of a query word."""
 _WORD = re.compile(r"\w+")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
-_OTHER_TITLE = re.compile(r"\s*\((?:a\.?k\.?a\.?\s[^()]*|[^()\d]*)\)", re.IGNORECASE)
+_OTHER_TITLE = re.compile(r"(?:\s*\((?:a\.?k\.?a\.?\s[^()]*|[^()\d]*)\))+$", re.IGNORECASE)
 _SAME = {
     "dr": "doctor", "mr": "mister", "mrs": "missus", "misses": "missus", "st": "saint", "vs": "versus", "pt": "part",
     "ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9",
@@ -67,7 +67,7 @@ def forms_of(title: str) -> Iterator[str]:
 
 
 def main_title(title: str) -> str:
-    """Return a title without other titles in brackets; brackets with a number, such as that of a part, stay."""
+    """Return a title without other titles in brackets at its end; brackets with a number, such as that of a part, stay."""
     return _OTHER_TITLE.sub("", title).strip() or title
 
 
