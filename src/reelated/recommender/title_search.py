@@ -67,7 +67,7 @@ def forms_of(title: str) -> Iterator[str]:
 
 
 def main_title(title: str) -> str:
-    """Return a title without other titles in brackets at its end; brackets with a number, such as that of a part, stay."""
+    """Return a title without the other titles in brackets at its end; brackets with a number, as of a part, stay."""
     return _OTHER_TITLE.sub("", title).strip() or title
 
 
