@@ -11,7 +11,6 @@ from reelated.ratings import Ids
 from reelated.recommender.catalogue import Catalogue
 from reelated.recommender.engine import AudienceBy, Engine, Floats
 from reelated.recommender.rows import UserRow, known
-from reelated.similarity import degree_factors
 
 USUAL_SHARE = 0.7
 """Share of a user's usual score that is subtracted, so that the most active users do not lead every list."""
@@ -102,7 +101,7 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
 def usual_scores(engine: Engine, item: int) -> Floats:
     """Return each user's mean score times the square root of the item's relative number of ratings."""
     # the scores of rarely rated items are low for all users: the mean over all items would exceed most of them
-    return engine.mean_scores * degree_factors(engine.item_counts, -0.5)[item]
+    return engine.mean_scores * engine.item_popularity[item]
 
 
 def adjusted_scores(beyond: Floats, above_user_mean: Floats) -> Floats:

@@ -13,6 +13,7 @@ from reelated.models.biases import clipped, row_means
 from reelated.models.contracts import By, Ranker, Rater, Scorer
 from reelated.models.contributions import ItemContributions
 from reelated.models.validation import check_rows
+from reelated.similarity import degree_factors
 
 Floats = npt.NDArray[np.float64]
 AudienceBy = Literal["adjusted_score", "score", "rating"]
@@ -242,6 +243,11 @@ class Engine:
         if rows.weights is not None:
             values *= rows.weights
         return np.bincount(users, weights=values * mean_weight[rows.matrix.indices], minlength=n_users).astype(float)
+
+    @cached_property
+    def item_popularity(self) -> Floats:
+        """The square root of each item's number of ratings, relative to the mean."""
+        return degree_factors(self.item_counts, -0.5)
 
     @cached_property
     def mean_ratings(self) -> Floats:
