@@ -32,8 +32,6 @@ export class MapView {
     this.shownFrom = shownFrom(columns.n_ratings);
     /** @type {{ index: number, box: Box, side: number }[]} the titles drawn last */
     this.titles = [];
-    /** @type {Map<number, number>} the side of each title in the picture before */
-    this.sides = new Map();
     this.relativeRadius = columns.n_ratings.map((count) => 0.1 + 0.32 * Math.sqrt(count / largest));
     this.grid = buildGrid(columns);
     /** @type {"genres" | "decades"} */
@@ -282,7 +280,7 @@ export class MapView {
     const { context } = this;
     const { width, height } = this.canvasSize;
     const taken = [...this.obstacles];
-    this.sides = new Map(this.titles.map(({ index, side }) => [index, side]));
+    const sides = new Map(this.titles.map(({ index, side }) => [index, side]));
     this.titles = [];
     const emphasized = new Set([this.selected, this.hovered]);
     const marked = new Set([...emphasized, ...this.ratings.keys(), ...this.highlighted]);
@@ -290,7 +288,7 @@ export class MapView {
     context.lineWidth = 3;
     context.strokeStyle = this.theme.paper;
     context.textBaseline = "middle";
-    for (const index of emphasized) if (index >= 0) this.drawTitle(index, taken, true);
+    for (const index of emphasized) if (index >= 0) this.drawTitle(index, taken, true, sides.get(index));
     this.drawGroupNames(taken);
     for (const index of marked) if (index >= 0 && !emphasized.has(index)) this.drawTitle(index, taken, false);
     let remaining = Math.min(140, 26 * this.zoom);
@@ -333,13 +331,14 @@ export class MapView {
   }
 
   /**
-   * Draw a title to the right or the left of its dot if there is room.
+   * Draw a title to the right or the left of its dot if there is room; under the pointer it stays on its side.
    * @param {number} index
    * @param {Box[]} taken
    * @param {boolean} emphasized whether to draw it in bold with its year, even without room
+   * @param {number} first the side to try first: 1 is the right, -1 the left
    * @returns {boolean} whether it was drawn
    */
-  drawTitle(index, taken, emphasized) {
+  drawTitle(index, taken, emphasized, first = 1) {
     const { context } = this;
     const [x, y] = this.position(index);
     const gap = (this.ratings.has(index) ? Math.max(9, this.radius(index) + 5) : this.radius(index)) + 4;
@@ -347,7 +346,6 @@ export class MapView {
     const label = emphasized ? this.label(index) : this.columns.title[index];
     const text = label.length > 44 ? `${label.slice(0, 43)}…` : label;
     const width = this.textWidth(text);
-    const first = (emphasized && this.sides.get(index)) || 1; // a title stays where it is under the pointer
     for (const side of [first, -first]) {
       const edge = x + side * gap;
       /** @type {Box} */
