@@ -45,8 +45,9 @@ def unused_column_issues(trace: ParseTrace) -> Iterator[ValidationIssue]:
     """Yield a note with the columns of a table without ratings that are not read: one may hold ratings in words."""
     if trace.layout is None or not trace.columns or "rating" in trace.columns:
         return
-    used = {*map(plain, trace.columns.values()), *(name for aliases in ITEM_ALIASES.values() for name in aliases)}
-    unused = [name for name in trace.layout.names if plain(name) not in used | ITEM_ALIASES.keys()]
+    attributes = (name for aliases in ITEM_ALIASES.values() for name in aliases)
+    known = {*map(plain, trace.columns.values()), *attributes, *ITEM_ALIASES}
+    unused = [name for name in trace.layout.names if plain(name) not in known]
     if unused:
         message = f"No column is recognised as ratings. Not used: {_listed(unused)}."
         yield ValidationIssue("unused_columns", "note", len(unused), message, Advice.SKIPS_COLUMNS)
