@@ -114,6 +114,45 @@ def _served_sample(tmp_path_factory, sample):
     return folder
 
 
+def copies_of(kept, data):
+    """Fit a model to a store of the data; return a function that copies both into a folder, and opens them."""
+    from reelated.refit import Versions, refit
+    from reelated.store import Store
+
+    def store_in(url):
+        store = Store(url).upgrade()
+        store.import_data(data, data.name)
+        return store
+
+    def copy(folder, url=None):
+        if url is None:
+            shutil.copy(kept / "store.db", folder)
+        store = store_in(url) if url else Store(f"sqlite:///{folder}/store.db")
+        versions = Versions(shutil.copytree(kept / "models", folder / "models"))
+        assert versions.current().last_user_key == store.last_user_key()
+        return store, versions
+
+    store = store_in(f"sqlite:///{kept}/store.db")
+    refit(store, Versions(kept / "models"))
+    store.close()
+    return copy
+
+
+@pytest.fixture(scope="session")
+def stored_sample(tmp_path_factory, sample):
+    """Return a function that puts a store of the sample and its models into a folder, the store also elsewhere."""
+    return copies_of(tmp_path_factory.mktemp("stored"), sample)
+
+
+@pytest.fixture(scope="session")
+def stored_eight(tmp_path_factory):
+    """The same with eight ratings, for tests that refit."""
+    import reelated
+
+    table = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "item": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
+    return copies_of(tmp_path_factory.mktemp("eight"), reelated.read(table, scale=(1, 5, 1)))
+
+
 @pytest.fixture(scope="module")
 def place(_served_sample, tmp_path_factory):
     """The URL of a store with the sample, and the folder of its models; a copy for each file of tests."""

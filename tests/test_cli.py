@@ -286,17 +286,19 @@ def test_no_line_is_longer_than_the_terminal(args, width):
     assert "\x1b" not in result.stdout
 
 
-def test_60_columns_cut_neither_headings_nor_numbers():
+def test_60_columns_cut_neither_headings_nor_numbers(sample, tmp_path):
+    few = tmp_path / "few.csv"  # an evaluation of all users takes seconds
+    sample.ratings.to_polars().filter(pl.col("user_id") <= 100).write_csv(few)
     for args in (
         ("audience", "sample", "--item", "Star Wars", "-n", 3),
         ("audience", "sample", "--item", 50, "--item", 134, "-n", 3),
-        ("evaluate", "sample"),
-        ("evaluate", "sample", "--protocol", "new-users"),
+        ("evaluate", few),
+        ("evaluate", few, "--protocol", "new-users"),
     ):
         output = run(*args, COLUMNS="60").stdout
         assert "…" not in output, args
         assert max(map(cell_len, output.splitlines())) <= 60
-    assert "(" in run("evaluate", "sample", COLUMNS="80").stdout.partition("nDCG@10")[2]  # there is room for intervals
+    assert "(" in run("evaluate", few, COLUMNS="80").stdout.partition("nDCG@10")[2]  # there is room for intervals
 
 
 def test_wide_characters_and_long_ids_keep_the_width(tmp_path):
@@ -373,21 +375,23 @@ def test_the_textbook_preset_equals_the_textbook_recommender():
     )
 
 
-def test_settings_are_passed_to_the_ranking_model():
+def test_settings_are_passed_to_the_ranking_model(sample):
+    def listed(*words):
+        return rows("recommend", "sample", "--user", 42, "--rater", "none", *words)
+
+    def expected(ranker, **how):
+        return plain(Recommender(ranker, None, **how).fit(sample).recommend(42))
+
     ranker = ItemKNN(weighting="bm25", n_neighbors=7, shrinkage=0.5, positive_only=False)
-    expected = Recommender(ranker).fit(reelated.read("sample")).recommend(42)
     args = ("weighting=bm25", "n_neighbors=7", "shrinkage=.5", "positive_only=False")
     settings = [word for setting in args for word in ("--set", setting)]
-    assert rows("recommend", "sample", "--user", 42, *settings, "--ranker", "item-knn") == plain(expected)
-    every = Recommender(ItemKNN("jaccard", n_neighbors=None, shrinkage=10)).fit(reelated.read("sample"))
+    assert listed(*settings, "--ranker", "item-knn") == expected(ranker)
     args = ("--ranker", "item-knn", "--set", "similarity=jaccard", "--set", "n_neighbors=None", "--set", "shrinkage=10")
-    assert rows("recommend", "sample", "--user", 42, *args) == plain(every.recommend(42))
-    custom = Recommender(EASE(l2=30, n_candidates=50), recency_half_life=None).fit(reelated.read("sample"))
+    assert listed(*args) == expected(ItemKNN("jaccard", n_neighbors=None, shrinkage=10))
     args = ("--set", "l2=30", "--set", "n_candidates=50", "--set", "recency_half_life=none")
-    assert rows("recommend", "sample", "--user", 42, *args) == plain(custom.recommend(42))
-    known = Recommender(Popularity(), recency_floor=0.1).fit(reelated.read("sample"))
+    assert listed(*args) == expected(EASE(l2=30, n_candidates=50), recency_half_life=None)
     args = ("--ranker", "popularity", "--set", "recency_floor=.1")
-    assert rows("recommend", "sample", "--user", 42, *args) == plain(known.recommend(42))
+    assert listed(*args) == expected(Popularity(), recency_floor=0.1)
 
 
 @pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 import reelated
 from reelated.cli.service_commands import prepare
-from reelated.refit import Versions, refit
+from reelated.refit import Versions
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
 from test_cli import run
@@ -119,13 +119,11 @@ def test_unusable_rows_are_written_to_a_file(url, tmp_path):
     assert Store(url).size()["ratings"] == 2
 
 
-def test_forget_with_refit_removes_the_old_models(url, tmp_path):
-    run("import", "sample", "--store", url)
-    assert "no model yet" in run("models", "--store", url).stdout
-    models = tmp_path / "models"
-    store = Store(url)
-    refit(store, Versions(models))
+def test_forget_with_refit_removes_the_old_models(url, tmp_path, stored_sample):
+    store, versions = stored_sample(tmp_path)
     store.close()
+    assert "no model yet" in run("models", "--store", url).stdout
+    models = versions.folder
     output = run("forget", 300, "--store", url, "--models", models, "--refit").stdout
     assert "User 300 and 34 ratings are removed" in output
     assert "Every model fitted to them is removed" in output
@@ -136,10 +134,9 @@ def test_forget_with_refit_removes_the_old_models(url, tmp_path):
     assert "--user 300: no ratings" in run("forget", 300, "--store", url, "--models", models, code=1)
 
 
-def test_forget_of_several_users_and_a_later_refit(url, tmp_path, sample):
-    models, store = tmp_path / "models", Store(url).upgrade()
-    store.import_data(sample, "sample")
-    refit(store, Versions(models))
+def test_forget_of_several_users_and_a_later_refit(url, tmp_path, stored_sample):
+    store, versions = stored_sample(tmp_path)
+    models = versions.folder
     assert "--user 99999: no ratings" in run("forget", 1, 99_999, "--store", url, "--models", models, code=1)
     gone = sum(len(store.profile(user).ratings) for user in (1, 2, 3))
     output = run("forget", 1, 2, 3, "--store", url, "--models", models).stdout

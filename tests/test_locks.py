@@ -8,7 +8,6 @@ from contextlib import closing
 import pytest
 from fastapi.testclient import TestClient
 
-from reelated.refit import Versions, refit
 from reelated.store import Store, StoreUnavailable
 from reelated.web import ServiceOptions, create_app
 from reelated.web.api import Api
@@ -22,15 +21,12 @@ NEW_USER = {"ratings": [{"item_id": 50, "rating": 5}]}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def place(request, tmp_path_factory, sample):
+def place(request, tmp_path_factory, stored_sample):
     """The URL of a store with the sample, and the folder of its model."""
-    folder = tmp_path_factory.mktemp("locks")
-    sqlite = request.param == "sqlite"
-    store = Store(f"sqlite:///{folder}/store.db" if sqlite else request.getfixturevalue("postgres").url())
-    store.upgrade().import_data(sample, "sample")
-    refit(store, Versions(folder / "models"))
+    url = None if request.param == "sqlite" else request.getfixturevalue("postgres").url()
+    store, versions = stored_sample(tmp_path_factory.mktemp("locks"), url)
     store.close()
-    return store.url.render_as_string(hide_password=False), str(folder / "models")
+    return store.url.render_as_string(hide_password=False), str(versions.folder)
 
 
 @pytest.fixture(scope="module")

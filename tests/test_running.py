@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions
 from reelated.web.service_options import variable
@@ -49,14 +48,11 @@ def lines(start):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, sample):
+def place(tmp_path_factory, stored_sample):
     """A store with the sample and a model of it: its URL and the folder of the models."""
-    folder = tmp_path_factory.mktemp("running")
-    store = Store(f"sqlite:///{folder}/store.db").upgrade()
-    store.import_data(sample, "sample")
-    refit(store, Versions(folder / "models"))
+    store, versions = stored_sample(tmp_path_factory.mktemp("running"))
     store.close()
-    return str(store.url), folder / "models"
+    return str(store.url), versions.folder
 
 
 def test_the_curl_commands_of_the_documents_work_and_ctrl_c_stops_the_service(place, tmp_path):

@@ -10,21 +10,28 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reelated.refit import Versions, refit
+from reelated.refit import Versions
 from reelated.store import Store
 from service.faults import Clients, kept_by
 from service.process import Server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request, tmp_path, sample):
-    """A store with the sample and a model of it: its URL and the folder of the models."""
-    sqlite = request.param == "sqlite"
-    store = Store(f"sqlite:///{tmp_path}/store.db" if sqlite else request.getfixturevalue("postgres").url())
-    store.upgrade().import_data(sample, "sample")
-    refit(store, Versions(tmp_path / "models"))
+def closed(store, versions):
+    """Close the store; return its URL and the folder of the models."""
     store.close()
-    return store.url.render_as_string(hide_password=False), tmp_path / "models"
+    return store.url.render_as_string(hide_password=False), versions.folder
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """The URL of an empty database, or None for a file."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres").url()
+
+
+@pytest.fixture
+def place(url, tmp_path, stored_sample):
+    """A store with the sample and a model of it: its URL and the folder of the models."""
+    return closed(*stored_sample(tmp_path, url))
 
 
 def test_acknowledged_ratings_survive_a_kill(place):
@@ -54,10 +61,11 @@ def test_an_open_request_is_answered_before_shutdown(place):
     assert answers == [(200, {"kept": 5000})] or answers[0][0] is None  # or it had not yet come in
 
 
-def test_several_workers_serve_the_same_model(place, tmp_path):
+def test_several_workers_serve_the_same_model(url, tmp_path, stored_eight):
+    place = closed(*stored_eight(tmp_path, url))
     server = Server(*place, "--workers", 2, "--refit-after", 3, log=tmp_path / "log")
     for user in (1, 2, 3):
-        assert server.ask("PUT", f"/api/users/{user}/ratings/9", {"rating": 2})[0] == 200
+        assert server.ask("PUT", f"/api/users/{user}/ratings/9", {"rating": 3})[0] == 200
     seen, statuses = [], set()
     while seen[-20:] != [2] * 20:
         status, result = server.ask("GET", "/api/model")
@@ -73,12 +81,8 @@ def test_several_workers_serve_the_same_model(place, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends processes with their parent")
-def test_workers_end_with_a_master_that_is_killed(tmp_path, sample):
-    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-    store.import_data(sample, "sample")
-    refit(store, Versions(tmp_path / "models"))
-    store.close()
-    server = Server(str(store.url), tmp_path / "models", "--workers", 2)
+def test_workers_end_with_a_master_that_is_killed(tmp_path, stored_sample):
+    server = Server(*closed(*stored_sample(tmp_path)), "--workers", 2)
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     assert len(children) >= 2
     server.kill()
@@ -94,19 +98,16 @@ def is_running(pid):
         return False
 
 
-def test_machines_that_share_a_folder_and_a_database_share_one_refit(tmp_path, sample, postgres):
-    store, models = Store(postgres.url()).upgrade(), tmp_path / "shared" / "models"
-    store.import_data(sample, "sample")
-    refit(store, Versions(models))
-    store.close()
+def test_machines_that_share_a_folder_and_a_database_share_one_refit(tmp_path, stored_eight, postgres):
+    (shared := tmp_path / "shared").mkdir()
+    url, models = closed(*stored_eight(shared, postgres.url()))
     machines = []
     for name in ("one", "other"):
         (home := tmp_path / name).mkdir()
-        url = store.url.render_as_string(hide_password=False)
         machines.append(Server(url, models, "--refit-after", 3, cwd=home, log=tmp_path / f"{name}.log"))
     one, other = machines
     for user, machine in ((1, one), (2, other), (3, one)):
-        assert machine.ask("PUT", f"/api/users/{user}/ratings/9", {"rating": 2})[0] == 200
+        assert machine.ask("PUT", f"/api/users/{user}/ratings/9", {"rating": 3})[0] == 200
     while [machine.ask("GET", "/api/model")[1]["version"] for machine in machines] != [2, 2]:
         time.sleep(0.05)
     asked = [machine.ask("GET", "/api/users/1/recommendations") for machine in machines]
@@ -119,16 +120,12 @@ def test_machines_that_share_a_folder_and_a_database_share_one_refit(tmp_path, s
     assert [line for line in map(json.loads, logs.splitlines()) if line["level"] in ("error", "critical")] == []
 
 
-def test_the_service_recovers_from_a_database_outage_without_a_restart(tmp_path, sample, postgres):
+def test_the_service_recovers_from_a_database_outage_without_a_restart(tmp_path, stored_sample, postgres):
     from postgres import Cluster
 
     cluster = Cluster()
     try:
-        store = Store(cluster.url()).upgrade()
-        store.import_data(sample, "sample")
-        refit(store, Versions(tmp_path / "models"))
-        store.close()
-        server = Server(store.url.render_as_string(hide_password=False), tmp_path / "models")
+        server = Server(*closed(*stored_sample(tmp_path, cluster.url())))
         assert server.ask("GET", "/api/users/42/recommendations")[0] == 200
         cluster.stop("immediate")
         new_user = {"ratings": [{"item_id": 50, "rating": 5}]}

@@ -13,8 +13,6 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from reelated.refit import Versions, refit
-from reelated.store import Store
 from reelated.web import shutdown
 from reelated.web.http_parser import LimitedProtocol
 from reelated.web.metrics import Metrics
@@ -49,11 +47,9 @@ def status_of(connection):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone lists the processes of another one")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_requests_that_wait_in_the_kernel_are_answered(tmp_path, sample, workers):
-    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-    store.import_data(sample, "sample")
-    refit(store, Versions(tmp_path / "models"))
-    server = Server(str(store.url), tmp_path / "models", "--workers", workers, log=tmp_path / "log")
+def test_requests_that_wait_in_the_kernel_are_answered(tmp_path, stored_sample, workers):
+    store, versions = stored_sample(tmp_path)
+    server = Server(str(store.url), versions.folder, "--workers", workers, log=tmp_path / "log")
     processes = [server.process.pid, *children(server.process.pid)] if workers > 1 else [server.process.pid]
     kept = connected(server.address)  # a kept connection, on which the next request waits
     kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -45,6 +45,10 @@ pytestmark = [
 ]
 
 
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Options of short-lived Java processes: the optimising compiler takes more time than it saves."""
+
+
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory):
     """A cluster of two single-core executor processes; without Java, tests are skipped, or fail if CI is true."""
@@ -55,6 +59,7 @@ def spark(tmp_path_factory):
     own = {
         "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": str(tmp_path_factory.mktemp("workers")),
+        "SPARK_SUBMIT_OPTS": JAVA,
     }  # fmt: skip
     with mock.patch.dict(os.environ, own):
         session = configured("local-cluster[2,1,1024]", tmp_path_factory.mktemp("spark")).getOrCreate()
@@ -67,8 +72,8 @@ def configured(master, folder):
     settings = {
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "4", "spark.sql.warehouse.dir": f"{folder}/warehouse",
-        "spark.local.dir": str(folder), "spark.executor.memory": "1g",
+        "spark.sql.shuffle.partitions": "2", "spark.sql.warehouse.dir": f"{folder}/warehouse",
+        "spark.local.dir": str(folder), "spark.executor.memory": "1g", "spark.executor.extraJavaOptions": JAVA,
     }  # fmt: skip
     builder = SparkSession.builder.master(master).appName("reelated tests")
     for name, value in settings.items():

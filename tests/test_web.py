@@ -7,6 +7,7 @@ import threading
 import time
 from collections import namedtuple
 
+import polars as pl
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
@@ -28,6 +29,7 @@ from reelated.web.service import Service
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
+EIGHT = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "item": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +39,12 @@ def _heard(monkeypatch):
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def url(request, tmp_path_factory, sample):
+def url(request, tmp_path_factory, stored_sample):
     """The URL of a store with the sample, and the folder of its models, for each database."""
-    file = tmp_path_factory.mktemp("service") / "store.db"
-    store = Store(f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").url())
-    store.upgrade().import_data(sample, "sample")
-    refit(store, Versions(file.with_name("models")))
+    url = None if request.param == "sqlite" else request.getfixturevalue("postgres").url()
+    store, versions = stored_sample(tmp_path_factory.mktemp("service"), url)
     store.close()
-    return store.url.render_as_string(hide_password=False), str(file.with_name("models"))
+    return store.url.render_as_string(hide_password=False), str(versions.folder)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,13 @@ def test_a_users_list_equals_that_of_the_library(web, rec, query, asked):
     assert result == {"recommendations": plain(rec.recommend(user_id=42, **asked)), "short": None}
 
 
+def first_users(sample, n=150):
+    """Return the ratings of the first users of the sample."""
+    return sample.ratings.to_polars().filter(pl.col("user_id") <= n)
+
+
 def test_the_latest_ratings_weigh_most_if_the_store_has_an_order_and_no_times(tmp_path, sample):
-    table = sample.ratings.to_polars()
+    table = first_users(sample)
     order = table["timestamp"].rank("ordinal").cast(int)
     data = reelated.Dataset.from_frames(table.drop("timestamp").with_columns(order=order), sample.items)
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
@@ -198,7 +203,7 @@ def test_a_user_has_a_list_from_the_first_rating_on(web, rec):
 
 def test_users_added_after_the_fit_are_new_and_those_of_the_fit_are_not(tmp_path, sample):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
-    store.import_data(sample, "sample")
+    store.import_data(reelated.Dataset.from_frames(first_users(sample), sample.items), "some")
     store.rate(8001, 50, 5)
     refit(store, versions)
     store.rate(8002, 50, 5)
@@ -322,10 +327,8 @@ def test_a_rating_of_a_hidden_item_still_counts(web, rec):
     web.delete("/api/items/50/hidden")
 
 
-def test_hidden_items_stay_hidden_during_an_outage_of_the_store(tmp_path, sample, monkeypatch):
-    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
-    store.import_data(sample, "sample")
-    refit(store, versions)
+def test_hidden_items_stay_hidden_during_an_outage_of_the_store(tmp_path, stored_sample, monkeypatch):
+    store, versions = stored_sample(tmp_path)
     service = Service(store, versions)
     service.load_current()
     first = service.recommend_to_new_user({})[0].item_id
@@ -344,10 +347,8 @@ def test_hidden_items_stay_hidden_during_an_outage_of_the_store(tmp_path, sample
     store.close()
 
 
-def test_the_list_of_a_user_reads_the_hidden_items_with_the_ratings(tmp_path, sample, monkeypatch):
-    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
-    store.import_data(sample, "sample")
-    refit(store, versions)
+def test_the_list_of_a_user_reads_the_hidden_items_with_the_ratings(tmp_path, stored_sample, monkeypatch):
+    store, versions = stored_sample(tmp_path)
     service = Service(store, versions)
     service.load_current()
     first = service.recommend(300)[0].item_id
@@ -365,10 +366,8 @@ def test_the_list_of_a_user_reads_the_hidden_items_with_the_ratings(tmp_path, sa
     store.close()
 
 
-def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, sample):
-    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
-    store.import_data(sample, "sample")
-    refit(store, versions)
+def test_a_hidden_item_stays_hidden_after_a_refit_and_takes_no_rank(tmp_path, stored_sample):
+    store, versions = stored_sample(tmp_path)
     service = Service(store, versions)
     service.load_current()
     ratings = {50: 5, 60: 2}
@@ -738,30 +737,32 @@ def until(condition):
         pause.wait(0.05)
 
 
-def test_a_refit_starts_after_enough_changes_and_no_request_fails(tmp_path, sample):
-    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-    store.import_data(sample, "sample")
-    versions = Versions(models_folder(store))
-    refit(store, versions)
+@pytest.fixture
+def few(tmp_path, stored_eight):
+    """A store with eight ratings, and a model of it in the default folder."""
+    store, versions = stored_eight(tmp_path)
+    yield store, Versions(versions.folder.rename(models_folder(store)))
+    store.close()
+
+
+def test_a_refit_starts_after_enough_changes_and_no_request_fails(few):
+    store, versions = few
     options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6, poll=0.05)
     with TestClient(create_app(options), HERE) as web:
         web.put("/api/items/8001", json={"title": "Of Today"})
         for user in (1, 2, 3):
+            assert web.get("/api/model").json()["version"] == 1
             web.put(f"/api/users/{user}/ratings/8001", json={"rating": 5})
         until(lambda: web.get("/api/model").json()["version"] == 2)
         assert web.get("/api/items/8001/similar").status_code == 200
         assert web.get("/api/model").json()["last_refit"]["outcome"] == "switched"
         versions.switch(1, store.about().forgotten)
         until(lambda: web.get("/api/model").json()["version"] == 1)
-        assert web.get("/api/users/42/recommendations").status_code == 200
-    store.close()
+        assert web.get("/api/users/2/recommendations").status_code == 200
 
 
-def test_a_refit_can_be_requested(tmp_path, sample):
-    store = Store(f"sqlite:///{tmp_path}/store.db").upgrade()
-    store.import_data(sample, "sample")
-    versions = Versions(models_folder(store))
-    refit(store, versions)
+def test_a_refit_can_be_requested(few):
+    store, versions = few
     options = ServiceOptions(str(store.url), refit_after=10**9, refit_every=10**6, poll=0.05)
     with TestClient(create_app(options), HERE) as web:
         with versions.lock():  # another process refits
@@ -773,10 +774,9 @@ def test_a_refit_can_be_requested(tmp_path, sample):
         until(lambda: not versions.is_refitting())
         assert web.post("/api/refit").json() == {"running": False}
         until(lambda: web.get("/api/model").json()["version"] == 3)
-        assert web.delete("/api/users/300").status_code == 204
-        until(lambda: web.get("/api/model").json()["users"] == 599)
-        assert [version.users for version in versions.all()] == [599]
-    store.close()
+        assert web.delete("/api/users/3").status_code == 204
+        until(lambda: web.get("/api/model").json()["users"] == 3)
+        assert [version.users for version in versions.all()] == [3]
 
 
 def test_a_small_store_is_refitted_whenever_its_ratings_have_doubled(tmp_path):
@@ -795,10 +795,8 @@ def test_a_small_store_is_refitted_whenever_its_ratings_have_doubled(tmp_path):
     store.close()
 
 
-def test_visitors_start_no_refit_while_the_model_is_young(tmp_path, sample, monkeypatch):
-    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
-    store.import_data(sample, "sample")
-    refit(store, versions)
+def test_visitors_start_no_refit_while_the_model_is_young(tmp_path, stored_sample, monkeypatch):
+    store, versions = stored_sample(tmp_path)
     service = Service(store, versions)
     watcher = ModelWatcher(service, ServiceOptions(str(store.url), refit_after=3, refit_every=10**6))
     for _ in range(5):
@@ -814,10 +812,8 @@ def test_visitors_start_no_refit_while_the_model_is_young(tmp_path, sample, monk
     store.close()
 
 
-def test_erasing_a_user_without_ratings_makes_a_refit_due(tmp_path, sample):
-    store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
-    store.import_data(sample, "sample")
-    refit(store, versions)
+def test_erasing_a_user_without_ratings_makes_a_refit_due(tmp_path, stored_sample):
+    store, versions = stored_sample(tmp_path)
     follower = ModelWatcher(Service(store, versions), ServiceOptions(str(store.url), refit_every=10**6))
     follower._last_try = store.about().changes, store.about().forgotten
     for row in store.ratings_of(300):
@@ -827,12 +823,12 @@ def test_erasing_a_user_without_ratings_makes_a_refit_due(tmp_path, sample):
     store.close()
 
 
-def test_a_refit_is_due_after_enough_changes_or_a_restored_backup(tmp_path, sample):
+def test_a_refit_is_due_after_enough_changes_or_a_restored_backup(tmp_path):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6)
     is_due = lambda: ModelWatcher(Service(store, versions), options)._is_due(store.about())  # noqa: E731
     assert not is_due()
-    store.import_data(sample, "sample")
+    store.import_data(reelated.read(EIGHT, scale=(1, 5, 1)), "eight")
     assert is_due()
     refit(store, versions)
     assert not is_due()
@@ -843,7 +839,7 @@ def test_a_refit_is_due_after_enough_changes_or_a_restored_backup(tmp_path, samp
     versions.switch(1, store.about().forgotten)
     assert not is_due()  # a rolled-back model is not refitted at once
     assert ModelWatcher(Service(store, versions), options)._is_due(before)
-    store.forget(300)
+    store.forget(3)
     assert is_due()
     store.close()
 
