@@ -25,6 +25,8 @@ LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=199
 SMALL = """all => all.filter(one => one.checkVisibility() && Math.min(one.getBoundingClientRect().width,
     one.getBoundingClientRect().height) < 24).map(one => one.outerHTML)"""
 """A script that returns the elements smaller than 24 pixels."""
+BOXES = "all => all.map(one => one.getBoundingClientRect().toJSON())"
+"""A script that returns the boxes of elements."""
 STAR = (50, 7), (63, 35), (93, 39), (71, 60), (76, 90), (50, 76), (24, 90), (29, 60), (7, 39), (37, 35)
 """The corners of a star, in hundredths of its square."""
 EDGE = 24
@@ -67,14 +69,13 @@ def listed(page):
 
 def still(page, row):
     """Return the boxes of a row's stars and a picture of the row, both after all animations have ended."""
-    stars = row.locator(".star")
     for _ in range(20):
         page.wait_for_function("document.getAnimations().length === 0")
-        boxes, frame = [one.bounding_box() for one in stars.all()], row.bounding_box()
+        boxes, frame = row.locator(".star").evaluate_all(BOXES), row.bounding_box()
         left, top = max(int(frame["x"]) - EDGE, 0), max(int(frame["y"]) - EDGE, 0)
         right, bottom = int(frame["x"] + frame["width"]) + EDGE, int(frame["y"] + frame["height"]) + EDGE
         picture = page.screenshot(clip={"x": left, "y": top, "width": right - left, "height": bottom - top})
-        if boxes == [one.bounding_box() for one in stars.all()]:
+        if boxes == row.locator(".star").evaluate_all(BOXES):
             boxes = [box | {"x": box["x"] - left, "y": box["y"] - top} for box in boxes]
             return boxes, np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
     raise AssertionError("the page never comes to rest")

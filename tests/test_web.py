@@ -738,8 +738,10 @@ def until(condition):
 
 
 @pytest.fixture
-def few(tmp_path, stored_eight):
-    """A store with eight ratings, and a model of it in the default folder."""
+def few(tmp_path, stored_eight, monkeypatch):
+    """A store with eight ratings, and a model of it in the default folder; refits have normal priority."""
+    for name in {"setpriority", "sched_setscheduler"} & set(dir(os)):  # an idle process waits for all other tests
+        monkeypatch.setattr(os, name, lambda *_: None)
     store, versions = stored_eight(tmp_path)
     yield store, Versions(versions.folder.rename(models_folder(store)))
     store.close()
