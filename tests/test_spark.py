@@ -208,15 +208,18 @@ def test_blocks_fit_the_memory_and_balance_the_cost():
 
 
 SETTINGS = [
-    {"n_neighbors": 3, "damping": 0.5},
-    {"weighting": "bm25", "n_neighbors": None},
-    {"weighting": "tf-idf", "dtype": "float64", "min_common": 2},
-    {"user_normalization": 0.5, "item_normalization": 0.3},
-    {"similarity": "jaccard", "shrinkage": 3.0},
-    {"similarity": "pearson", "positive_only": False},
-    {"similarity": "adjusted-cosine", "n_neighbors": 4},
-    {"similarity": "residual-pearson", "positive_only": False, "damping": 1.0},
+    ({"n_neighbors": 3, "damping": 0.5}, {"weighting": "bm25", "n_neighbors": None}),
+    (
+        {"weighting": "tf-idf", "dtype": "float64", "min_common": 2},
+        {"user_normalization": 0.5, "item_normalization": 0.3},
+    ),
+    ({"similarity": "jaccard", "shrinkage": 3.0}, {"similarity": "pearson", "positive_only": False}),
+    (
+        {"similarity": "adjusted-cosine", "n_neighbors": 4},
+        {"similarity": "residual-pearson", "positive_only": False, "damping": 1.0},
+    ),
 ]
+"""Parameters of a ranker and of a rater, fitted together."""
 ORACLE = ("weighting", "shrinkage", "damping", "min_common", "positive_only", "n_neighbors")
 
 
@@ -239,18 +242,23 @@ def small(spark, tmp_path_factory):
     return R, table, parquet(spark, table, tmp_path_factory.mktemp("small"))
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: " ".join(map(str, settings.values())))
-def test_neighbours_equal_the_reference(small, settings, tmp_path):
+def name_of(settings):
+    return " ".join(map(str, settings.values()))
+
+
+@pytest.mark.parametrize(("ranker", "rater"), SETTINGS, ids=name_of)
+def test_neighbours_equal_the_reference(small, ranker, rater, tmp_path):
     R, _, frame = small
-    path = cluster.fit(frame, ItemKNN(**settings), tmp_path / "model", columns={"user_id": "Member"})
-    fitted = Recommender.load(path).models_.rater
-    known = {name: value for name, value in settings.items() if name in ORACLE}
-    V = R * naive.degree_factors(R, settings.get("user_normalization", 0.0), axis=1)[:, None]
-    S, common = naive.item_similarity(V, settings.get("similarity", "cosine"), **({"n_neighbors": 100} | known))
-    S *= naive.degree_factors(R, settings.get("item_normalization", 0.0), axis=0)[:, None]
-    found = fitted.item_weights_.toarray()
-    np.testing.assert_allclose(found, S, atol=1e-6)
-    np.testing.assert_array_equal(fitted.n_common_.toarray(), np.where(found != 0, common, 0))
+    model = Recommender(ItemKNN(**ranker), ItemKNN(**rater))
+    path = cluster.fit(frame, model, tmp_path / "model", columns={"user_id": "Member"})
+    for settings, fitted in zip((ranker, rater), Recommender.load(path).models_, strict=True):
+        known = {name: value for name, value in settings.items() if name in ORACLE}
+        V = R * naive.degree_factors(R, settings.get("user_normalization", 0.0), axis=1)[:, None]
+        S, common = naive.item_similarity(V, settings.get("similarity", "cosine"), **({"n_neighbors": 100} | known))
+        S *= naive.degree_factors(R, settings.get("item_normalization", 0.0), axis=0)[:, None]
+        found = fitted.item_weights_.toarray()
+        np.testing.assert_allclose(found, S, atol=1e-6)
+        np.testing.assert_array_equal(fitted.n_common_.toarray(), np.where(found != 0, common, 0))
 
 
 def test_the_bias_model_equals_the_reference(small):
