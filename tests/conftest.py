@@ -16,7 +16,12 @@ settings.load_profile("reelated")
 PROJECT = Path(__file__).parents[1]
 HERE = "http://127.0.0.1:8000"
 EVIL = "'\"><script>alert(1)</script><img src=x onerror=alert(2)><b>bold</b>"
-SLOWEST = ("spark", "models", "browser", "web", "examples", "cli", "docs", "serve", "evaluation", "benchmarks")
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+"""A shell without windows opens a page in a quarter of the processor time."""
+SLOWEST = (
+    "spark", "browser", "examples", "web", "cli", "docs", "serve", "models", "bad_input", "map_page", "walk", "pages",
+    "reasons", "first_answer", "storage", "recommender", "map", "bpmf", "evaluation", "benchmarks",
+)  # fmt: skip
 """Files that start first on several workers; a worker takes whole files."""
 if os.environ.get("PYTEST_XDIST_WORKER"):  # the workers share the cores; before NumPy is imported
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -83,7 +88,7 @@ def postgres():
 @pytest.fixture(scope="module")
 def chromium():
     """A headless browser; if none is installed, skip the test, or fail if CI is true."""
-    program = os.environ.get("REELATED_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+    program = os.environ.get("REELATED_TEST_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail("needs Chromium (apt install chromium), which CI=true requires")
