@@ -124,16 +124,16 @@ def read(
     options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     tables = read_tables(source, options, items, users)
     name = name or tables.name
+    suspected = suspicions(tables.ratings, tables.side_tables.get("items"), scale or tables.scale)
     with prefix_errors(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
         data = dataset_of(
-            tables.ratings,
+            tables.release_ratings(),
             tables.side_tables.get("items"),
             tables.side_tables.get("users"),
             TableOptions(scale or tables.scale, duplicates, invalid, feedback),
             name=name,
             noun=tables.noun if noun is None else noun,
         )
-    suspected = suspicions(tables.ratings, tables.side_tables.get("items"), scale or tables.scale)
     tables.notes += [f"{suspicion.message}; see reelated.validate" for suspicion in suspected]
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
@@ -188,6 +188,11 @@ class SourceTables:
     noun: str = "item"
     own: ColumnNames = None  # the names of the ids in the table of ratings
     verb: str = ""
+
+    def release_ratings(self) -> pl.DataFrame:
+        """Return the ratings and keep none, so that their memory is free as soon as the caller needs them no more."""
+        ratings, self.ratings = self.ratings, self.ratings.clear()
+        return ratings
 
     def add(self, kind: str, table: FrameLike) -> None:
         """Add a given table of items or users from a frame or a file."""
