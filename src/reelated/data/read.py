@@ -31,6 +31,7 @@ from reelated.data.movielens import (
     with_linked_ids,
     with_links,
 )
+from reelated.data.nested import unnested_frame
 from reelated.data.options import NO_OPTIONS, ReadOptions, check_options
 from reelated.data.roles import column_names
 from reelated.data.suspicions import suspicions
@@ -436,8 +437,9 @@ def _read_frame(
     source: Any, spec: ColumnSpec, given: Collection[str], collector: ErrorCollector | None
 ) -> SourceTables:
     """Read ratings, and items merged with them, from a table in memory."""
-    frame = as_polars(source)
+    frame, inner = unnested_frame(as_polars(source), spec.columns)
     ratings, notes = read_frame("ratings", frame, spec)
+    notes = inner + notes
     tables = SourceTables(ratings, notes=notes, collector=collector, options=spec.options)
     matched = match_columns(frame.columns, spec.aliases, by_position(spec.columns, tuple(frame.columns)))
     tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}

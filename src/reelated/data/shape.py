@@ -5,6 +5,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from reelated.data.containers import HEAD_BYTES
+from reelated.data.json_reader import is_json
 from reelated.data.report import ValidationIssue
 from reelated.data.text_layout import RATING_SPEC, SEPARATORS, ParseTrace, is_number, split_line
 from reelated.data.text_parser import iter_rows
@@ -62,8 +64,8 @@ def _first_rows(source: Any, trace: ParseTrace) -> tuple[Sequence[str], list[lis
     if trace.layout is not None:
         first = islice(iter_rows(trace.text, trace.layout), _N_ROWS)
         return trace.layout.names, [row.fields for row in first if row.fields]
-    if trace.text:
-        lines = trace.text[:65536].decode(errors="replace").splitlines()[:_N_ROWS]
+    if trace.text and not is_json(trace.text[:HEAD_BYTES]):
+        lines = trace.text[:HEAD_BYTES].decode(errors="replace").splitlines()[:_N_ROWS]
         rows = [max((split_line(line, separator) for separator in SEPARATORS), key=len) for line in lines]
         return rows[0] if rows else (), rows[1:]
     with suppress(InputError):

@@ -12,6 +12,7 @@ import polars as pl
 from reelated.data.containers import HEAD_BYTES, container_of
 from reelated.data.encoding import as_utf8
 from reelated.data.json_reader import is_json, read_json
+from reelated.data.nested import unnested_frame
 from reelated.data.roles import ratings_in
 from reelated.data.room import check_rows
 from reelated.data.text_forms import arrange_text
@@ -137,6 +138,8 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
         if spec.options.layout == "wide":
             frame, notes = unpivot(frame, spec.columns)
             frame, spec = _with_ids(frame)[0], spec._replace(columns=None)
+        else:
+            frame, notes = unnested_frame(frame, spec.columns)
         try:
             table, more = _as_ratings(label, frame, spec, None)
         except InputError as error:
@@ -225,7 +228,7 @@ def _report(label: str, rejected: list[RejectedRow], spec: ColumnSpec, remedy: s
 
 def _read_json(label: str, text: bytes, spec: ColumnSpec, notes: list[str]) -> tuple[pl.DataFrame, list[str]]:
     """Read JSON as a frame; its bad lines are rejected rows."""
-    frame, rejected, more = read_json(label, text, spec.options.invalid)
+    frame, rejected, more = read_json(label, text, spec)
     dropped = _report(label, rejected, spec)
     table, conversions = read_frame(label, frame, spec)
     return table, notes + more + dropped + conversions

@@ -1,0 +1,218 @@
+"""Tables in unusual forms: objects inside objects, blocks of lines, lines of sizes, quotes, rows of R, fixed widths."""
+
+import json
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from reelated import InputError, read, validate
+
+pytestmark = pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+
+ANN, BEN = [{"item": "Heat", "rating": 3}, {"item": "Up", "rating": 5}], [{"item": "Up", "rating": 4}]
+ROWS = [("ann", "Heat", 3.0), ("ann", "Up", 5.0), ("ben", "Up", 4.0)]
+NUMBERS = [(1, 10, 4.0), (1, 20, 2.0), (2, 20, 5.0)]
+
+
+def rows(source, **options):
+    return read(source, **options).ratings.to_polars().select("user_id", "item_id", "rating").rows()
+
+
+def write(folder, text, name="table.txt"):
+    path = folder / name
+    path.write_text(text if isinstance(text, str) else json.dumps(text))
+    return path
+
+
+# ------------------------------------------------------------------------------------------- objects inside objects
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"user": "ann", "ratings": ANN}, {"user": "ben", "ratings": BEN}],
+        [{"user": "ann", "n": 2, "ratings": {"Heat": 3, "Up": 5}}, {"user": "ben", "n": 1, "ratings": {"Up": 4}}],
+        {"users": [{"id": "ann", "ratings": ANN}, {"id": "ben", "ratings": BEN}]},
+        {"ann": ANN, "ben": BEN},
+        {"ann": [["Heat", 3], ["Up", 5]], "ben": [["Up", 4]]},
+        [{"movie": "Heat", "reviews": [{"user": "ann", "stars": 3}]},
+         {"movie": "Up", "reviews": [{"user": "ann", "stars": 5}, {"user": "ben", "stars": 4}]}],
+        {"ratings": {"a": {"user": "ann"} | ANN[0], "b": {"user": "ann"} | ANN[1], "c": {"user": "ben"} | BEN[0]}},
+        {"hits": [{"_source": {"user": user, **row}} for user, rated in (("ann", ANN), ("ben", BEN)) for row in rated]},
+        [{"user": {"id": user, "age": 7}, "item": {"id": row["item"], "n": 1}, "rating": row["rating"]}
+         for user, rated in (("ann", ANN), ("ben", BEN)) for row in rated],
+    ],
+)  # fmt: skip
+def test_objects_inside_objects_become_rows(tmp_path, content):
+    assert rows(write(tmp_path, content, "a.json")) == ROWS
+    assert validate(tmp_path / "a.json").usable
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"ann": ["Heat", "Up"], "ben": ["Up"]},
+        [{"user": "ann", "items": ["Heat", "Up"]}, {"user": "ben", "items": ["Up"]}],
+    ],
+)
+def test_lists_of_items_are_events(tmp_path, content):
+    data = read(write(tmp_path, content, "a.json"))
+    assert data.ratings.to_polars().select("user_id", "item_id").rows() == [row[:2] for row in ROWS]
+    assert data.ratings.declared == "implicit"
+
+
+def test_sessions_of_events_become_rows_with_their_times(tmp_path):
+    sessions = [
+        {"session": 7, "events": [{"aid": 1, "ts": 1661724000278, "type": "clicks"}]},
+        {"session": 8, "events": [{"aid": 1, "ts": 1661724001000, "type": "carts"}, {"aid": 2, "ts": 1661724002000}]},
+        {"session": 9, "events": []},
+    ]
+    path = write(tmp_path, "\n".join(map(json.dumps, sessions)), "train.jsonl")
+    data = read(path)
+    assert data.ratings.to_polars().select("user_id", "item_id", "timestamp").rows() == [
+        (7, 1, 1661724000), (8, 1, 1661724001), (8, 2, 1661724002),
+    ]  # fmt: skip
+    assert "read the lists in 'events' as 3 rows; left out 1 object without any" in data.notes
+    frame = pl.DataFrame(sessions, infer_schema_length=None)
+    frame.write_parquet(tmp_path / "train.parquet")
+    for source in (frame, frame.to_arrow(), tmp_path / "train.parquet", pd.DataFrame(sessions)):
+        assert read(source).ratings.to_polars().equals(data.ratings.to_polars())
+
+
+def test_titles_inside_of_objects_are_used(tmp_path):
+    content = [{"user": {"id": 1, "name": "Ann"}, "item": {"id": 7, "title": "Alien (1979)"}, "rating": 5}] * 1
+    content += [{"user": {"id": 2, "name": "Ben"}, "item": {"id": 8, "title": "Heat (1995)"}, "rating": 4}]
+    for source in (write(tmp_path, content, "a.json"), pl.DataFrame(content)):
+        assert read(source).items.select("item_id", "title", "year").rows() == [(7, "Alien", 1979), (8, "Heat", 1995)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"user":1,"item":10,"rating":4}{"user":1,"item":20,"rating":2} {"user":2,"item":20,"rating":5}',
+        '{\n"user":1,\n"item":10,\n"rating":4}\n{\n"user":1,"item":20,"rating":2},\n{"user":2,"item":20,"rating":5}\n',
+        '[{"user":1,"item":10,"rating":4},\n{"user":1,"item":20,"rating":2},\n{"user":2,"item":20,"rating":5},\n]\n',
+        '\x1e{"user":1,"item":10,"rating":4}\n\x1e{"user":1,"item":20,"rating":2}\n\x1e{"user":2,"item":20,"rating":5}\n',
+        "[1, 10, 4]\n[1, 20, 2]\n[2, 20, 5]\n",
+        "\n".join(
+            f'{{"user": {{"$numberInt": "{u}"}}, "item": {{"$numberLong": "{i}"}}, "rating": {r}, '
+            f'"at": {{"$date": {{"$numberLong": "1"}}}}}}'
+            for u, i, r in NUMBERS
+        ),
+    ],
+)
+def test_json_objects_are_read_however_they_follow_each_other(tmp_path, text):
+    assert [(int(user), int(item), rating) for user, item, rating in rows(write(tmp_path, text, "a.json"))] == NUMBERS
+
+
+def test_several_tables_in_a_json_object_are_no_lists_of_users(tmp_path):
+    content = {"items": [{"id": 10, "title": "Up"}], "ratings": [{"user": 1, "item": 10, "rating": 4}]}
+    assert rows(write(tmp_path, content, "a.json")) == [(1, 10, 4.0)]
+    columns = {"who": [1, 1, 2], "what": [10, 20, 20], "mark": [4, 2, 5]}
+    path = write(tmp_path, columns, "b.json")
+    with pytest.raises(InputError, match="among the table's columns 'who', 'what', 'mark'"):
+        read(path)
+    assert rows(path, columns={"user_id": "who", "item_id": "what", "rating": "mark"}) == NUMBERS
+
+
+# ------------------------------------------------------------------------------------------------------ forms of text
+def test_blocks_of_lines_are_rows(tmp_path):
+    text = "\n\n".join(
+        f"product/productId: {item}\nreview/userId: {user}\nreview/profileName: Ann\nreview/score: {rating}\n"
+        f"review/time: {1_300_000_000 + at}\nreview/text: One: two\tthree\nand more"
+        for at, (user, item, rating) in enumerate(NUMBERS)
+    )
+    data = read(write(tmp_path, text))
+    assert data.ratings.to_polars().select("user_id", "item_id", "rating", "timestamp").rows() == [
+        (*row, 1_300_000_000 + at) for at, row in enumerate(NUMBERS)
+    ]
+    assert data.notes == ("read 3 blocks of lines such as 'product/productId: …' as rows",)
+
+
+@pytest.mark.parametrize(
+    ("head", "note"),
+    [
+        ("2 20 3\n", "skipped the line '2 20 3', the numbers of users, items and ratings"),
+        ("%%MatrixMarket matrix coordinate real general\n% x\n2 20 3\n", "skipped the line '2 20 3', the numbers"),
+        ("2 20\n", "skipped 1 line above the table, such as '2 20'"),
+    ],
+)
+def test_a_line_of_sizes_is_no_rating(tmp_path, head, note):
+    data = read(write(tmp_path, head + "1 10 4\n1 20 2\n2 20 5\n", "a.mtx"))
+    assert data.ratings.to_polars().select("user_id", "item_id", "rating").rows() == NUMBERS
+    assert any(each.startswith(note) for each in data.notes)
+
+
+@pytest.mark.parametrize("first", ["1 20 3", "2 10 3", "2 20 4"])  # other users, other items, another number of rows
+def test_a_first_line_that_is_no_size_is_a_rating(tmp_path, first):
+    assert len(rows(write(tmp_path, f"{first}\n1 10 4\n2 30 2\n2 20 5\n"), duplicates="mean")) in (3, 4)
+
+
+def test_a_dense_matrix_market_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="dense Matrix Market file"):
+        read(write(tmp_path, "%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n4\n"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("text", "python"),
+    [("0 5 6 7\n1 5\n2 6 7\n", "(user, item)"), ("1 10:4 20:2\n2 20:5\n", "(user, *item.split(':'))")],
+)
+def test_lists_of_items_in_lines_are_refused_with_the_python_that_reads_them(tmp_path, text, python):
+    path = write(tmp_path, text)
+    with pytest.raises(InputError) as raised:
+        read(path)
+    code = str(raised.value).split("In Python: ")[1].removesuffix(".").replace("'table.txt'", repr(str(path)))
+    assert python in code
+    assert len(rows(eval(code.removeprefix("read(").removesuffix(")")))) == text.count(" ")
+
+
+PRINTED = {
+    "R": '"user" "item" "rating"\n"1" "ann" "The Heat" 3\n"2" "ann" "Up" 5\n"3" "ben" "Up" 4\n',
+    "R, with tabs": "user\titem\trating\n1\tann\tThe Heat\t3\n2\tann\tUp\t5\n3\tben\tUp\t4\n",
+    "pandas": "  user      item  rating\n0  ann  The Heat       3\n1  ann        Up       5\n2   ben   Up   4\n",
+    "ends": "user,item,rating\nann,The Heat,3,\nann,Up,5,\nben,Up,4,\n",
+    "spaces": "user   item      rating\nann    The Heat  3\nann    Up        5\nben    Up        4\n",
+    "single": "'user','item','rating'\n'ann','The Heat','3'\n'ann','Up','5'\n'ben','Up','4'\n",
+    "typographic": "“user”,“item”,“rating”\n“ann”,“The Heat”,“3”\n“ann”,“Up”,“5”\n“ben”,“Up”,“4”\n",
+    "psql": " user | item | rating\n---+---+---\n ann | The Heat | 3\n ann | Up | 5\n ben | Up | 4\n(3 rows)\n",
+    "ruled": "===  ====\nuser  item  rating\n===  ====\nann   The Heat  3\nann   Up  5\nben   Up  4\n===  ====\n",
+}
+NOTES = {
+    "R": "as in tables that R writes",
+    "R, with tabs": "as in tables that R writes",
+    "pandas": "as in tables that R writes",
+    "ends": "each row ends with a separator",
+    "single": "read '…' as quotes",
+    "typographic": "read “…” as quotes",
+    "psql": "that rule the table",
+    "ruled": "that rule the table",
+}
+
+
+@pytest.mark.parametrize("program", PRINTED)
+def test_tables_as_other_programs_print_them_are_read(tmp_path, program):
+    data = read(write(tmp_path, PRINTED[program]))
+    expected = [("ann", "The Heat", 3.0), ("ann", "Up", 5.0), ("ben", "Up", 4.0)]
+    assert data.ratings.to_polars().select("user_id", "item_id", "rating").rows() == expected
+    assert any(NOTES.get(program, "") in note for note in (*data.notes, ""))
+
+
+def test_a_separator_within_single_quotes_is_text_and_an_apostrophe_is_no_quote(tmp_path):
+    quoted = write(tmp_path, "user,item,rating\n1,'Wall, E',5\n2,'It''s Up',3\n2,'Wall, E',4\n")
+    assert rows(quoted) == [(1, "Wall, E", 5.0), (2, "It's Up", 3.0), (2, "Wall, E", 4.0)]
+    plain = write(tmp_path, "user,item,rating\n1,'Tis a Pity,5\n2,Ocean's,3\n2,'Tis a Pity,4\n")
+    assert rows(plain) == [(1, "'Tis a Pity", 5.0), (2, "'Tis a Pity", 4.0), (2, "Ocean's", 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        ("<stata_dta>", "read_stata"),
+        ("$FL2", "read_spss"),
+        ("INSERT INTO r", "a dump in SQL"),
+        ("<table>", "a web page"),
+    ],
+)
+def test_other_kinds_of_files_are_named(tmp_path, start, what):
+    with pytest.raises(InputError, match=what):
+        read(write(tmp_path, start + " x y\n1 2 3\n"))
