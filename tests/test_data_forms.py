@@ -216,3 +216,45 @@ def test_a_separator_within_single_quotes_is_text_and_an_apostrophe_is_no_quote(
 def test_other_kinds_of_files_are_named(tmp_path, start, what):
     with pytest.raises(InputError, match=what):
         read(write(tmp_path, start + " x y\n1 2 3\n"))
+
+
+# --------------------------------------------------------------------------------------------------- files and frames
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("user,item,price,shop\n1,10,4.5,a\n1,20,2,b\n2,20,5,a\n", "Not used: 'price', 'shop'"),
+        ("user,item,opinion\n1,10,like\n1,20,dislike\n2,20,like\n", "Not used: 'opinion'"),
+        ("user,item,rating\n ann ,10,4\n ann ,20,2\nben,20,5\n", "Removed the spaces around user_id"),
+        ("user,item,rating\n1.0,10,4\n1.0,20,2\n2.0,20,5\n", "Read user_id as whole numbers, such as 1.0 as 1"),
+        ("user,item,rating,timestamp\n1,10,4,1600000000000\n2,20,5,1600000002000\n", "Read timestamp as"),
+        ("user,item,rating,rank\n1,10,4,1\n1,20,2,2\n2,20,5,1\n", "Took the column 'rank' for the order"),
+        ("user,item,rating,title\n1,10,4,Alien (1979)\n1,20,2,\n2,20,5,\n", "Took title, year of the items"),
+        ("user,item,event\n1,10,view\n1,20,buy\n2,20,view\n", "The types of events count 1 each"),
+        ("user,item,rating,title\n1,10,4,\n1,20,2,\n2,20,5,\n", "1 item with one rating"),
+    ],
+)  # fmt: skip
+def test_a_frame_gives_the_notes_and_the_result_of_its_file(tmp_path, text, note):
+    path = write(tmp_path, text, "ratings.csv")
+    pl.read_csv(path).write_parquet(tmp_path / "ratings.parquet")
+    data, report = read(path), validate(path)
+    assert any(note in issue.message for issue in report.issues)
+    for source in (pl.read_csv(path), pd.read_csv(path), pl.read_csv(path).to_arrow(), tmp_path / "ratings.parquet"):
+        again = read(source)
+        assert again.ratings.to_polars().equals(data.ratings.to_polars())
+        assert again.items.rows() == data.items.rows()
+        assert (again.notes, again.verb) == (data.notes, data.verb)
+        found = [(issue.code, issue.message, issue.count) for issue in validate(source).issues]
+        assert found == [(issue.code, issue.message, issue.count) for issue in report.issues]
+
+
+def test_a_list_of_rows_is_validated_like_a_frame():
+    report = validate([("ann", 10, "good"), ("ann", 20, "bad")])
+    assert not report.usable
+    assert "2 rows of the table have a field that cannot be read" in str(report)
+
+
+def test_null_among_whole_numbers_is_a_missing_id(tmp_path):
+    path = write(tmp_path, "user,item,rating\n1,10,4\nNULL,10,3\n1,20,2\n2,20,5\n\\N,20,1\n")
+    with pytest.raises(InputError, match="2 rows without a user"):
+        read(path)
+    assert rows(path, invalid="drop") == NUMBERS

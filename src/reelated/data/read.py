@@ -41,7 +41,7 @@ from reelated.data.text_parser import ID_COLUMNS
 from reelated.errors import DataWarning, InputError, plural, shorten
 from reelated.parallel import check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike
-from reelated.ratings.columns import ColumnNames, match_columns, named, plain, with_own_names
+from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, named, plain, with_own_names
 from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table, table_verb
 from reelated.ratings.frames import as_polars
 from reelated.ratings.ids import Ids, as_ids
@@ -187,8 +187,19 @@ class SourceTables:
     collector: ErrorCollector | None = None
     options: ReadOptions = NO_OPTIONS
     noun: str = "item"
-    own: ColumnNames = None  # the names of the ids in the table of ratings
+    names: tuple[str, ...] = ()  # of all columns of the table of ratings
+    matched: Mapping[str, str] = field(default_factory=dict)  # Reelated's name → the name in that table
     verb: str = ""
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The names of the ids in the table of ratings."""
+        return {ours: theirs for ours, theirs in self.matched.items() if ours in ID_COLUMNS}
+
+    def describe_columns(self, names: tuple[str, ...], columns: ColumnNames) -> None:
+        """Record the columns of the table of ratings: their names, their meaning, and a verb for the users' actions."""
+        self.names, self.matched = names, match_columns(names, RATING_ALIASES, by_position(columns, names))
+        self.verb = table_verb(names, by_position(columns, names), self.ratings)
 
     def release_ratings(self) -> pl.DataFrame:
         """Return the ratings and keep none, so that their memory is free as soon as the caller needs them no more."""
@@ -395,9 +406,7 @@ def _read_source(
     noun = "movie" if is_movielens(files) else "item"
     tables = SourceTables(ratings, name or _default_name(files), scale, {}, notes, collector, options, noun)
     names = column_names(files.container, files.roles["ratings"], spec)
-    matched = match_columns(names, spec.aliases, by_position(spec.columns, names))
-    tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
-    tables.verb = table_verb(names, by_position(spec.columns, names), ratings)
+    tables.describe_columns(names, spec.columns)
     if "event" in ratings.columns:
         tables.scale = None
     for kind in SIDE_TABLES:
@@ -418,7 +427,7 @@ def _read_source(
 
 def _add_merged(tables: SourceTables, files: Files, names: tuple[str, ...], spec: ColumnSpec) -> None:
     """Add the items of a file of ratings that also has titles or genres."""
-    own = (tables.own or {}).get("item_id") or ""
+    own = tables.own.get("item_id", "")
     if not merged_columns(names, own) or spec.options.layout == "wide":
         return
     path = files.roles["ratings"]
@@ -437,14 +446,13 @@ def _read_frame(
     source: Any, spec: ColumnSpec, given: Collection[str], collector: ErrorCollector | None
 ) -> SourceTables:
     """Read ratings, and items merged with them, from a table in memory."""
-    frame, inner = unnested_frame(as_polars(source), spec.columns)
+    frame = as_polars(source)
+    frame, inner = unnested_frame(frame, by_position(spec.columns, tuple(frame.columns)))
     ratings, notes = read_frame("ratings", frame, spec)
     notes = inner + notes
     tables = SourceTables(ratings, notes=notes, collector=collector, options=spec.options)
-    matched = match_columns(frame.columns, spec.aliases, by_position(spec.columns, tuple(frame.columns)))
-    tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
-    tables.verb = table_verb(frame.columns, by_position(spec.columns, tuple(frame.columns)), ratings)
-    own = (tables.own or {}).get("item_id") or ""
+    tables.describe_columns(tuple(frame.columns), spec.columns)
+    own = tables.own.get("item_id", "")
     if "items" not in given and own and merged_columns(tuple(frame.columns), own):
         tables.add_merged(named(frame, MERGED_ALIASES, {"item_id": own}, ("item_id",)))
     return tables

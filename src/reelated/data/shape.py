@@ -43,14 +43,12 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
         yield ValidationIssue("matrix", "warning", width, message, action)
 
 
-def unused_column_issues(trace: ParseTrace) -> Iterator[ValidationIssue]:
+def unused_column_issues(names: Sequence[str], matched: Mapping[str, str]) -> Iterator[ValidationIssue]:
     """Yield a note with the columns of a table without ratings that are not read: one may hold ratings in words."""
-    if trace.layout is None or not trace.columns or "rating" in trace.columns:
-        return
     attributes = (name for aliases in ITEM_ALIASES.values() for name in aliases)
-    known = {*map(plain, trace.columns.values()), *attributes, *ITEM_ALIASES}
-    unused = [name for name in trace.layout.names if plain(name) not in known]
-    if unused:
+    known = {*map(plain, matched.values()), *attributes, *ITEM_ALIASES}
+    unused = [name for name in names if plain(name) not in known]
+    if unused and "rating" not in matched:
         message = f"No column is recognised as ratings. Not used: {_listed(unused)}."
         yield ValidationIssue("unused_columns", "note", len(unused), message, Advice.SKIPS_COLUMNS)
 

@@ -22,7 +22,7 @@ from reelated.data.text_reader import read_text
 from reelated.data.unpack import POLARS_ERRORS, compression, decompress, quiet_panics
 from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
-from reelated.ratings.columns import named
+from reelated.ratings.columns import RATING_ALIASES, match_columns, named
 from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids, required_columns
 
 _BINARY = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
@@ -139,9 +139,11 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
             frame, notes = unpivot(frame, spec.columns)
             frame, spec = _with_ids(frame)[0], spec._replace(columns=None)
         else:
-            frame, notes = unnested_frame(frame, spec.columns)
+            frame, notes = unnested_frame(frame, by_position(spec.columns, tuple(frame.columns)))
         try:
             table, more = _as_ratings(label, frame, spec, None)
+            table, changes = _with_stripped_ids(table)
+            changes += _whole_floats(frame, spec)
         except InputError as error:
             rows = [["" if value is None else str(value) for value in row] for row in frame.head(8).rows()]
             if (
@@ -150,7 +152,28 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
             ):
                 raise error.replace(remedy=Advice.WIDE) from None
             raise
-    return table, notes + more
+    return table, notes + changes + more
+
+
+def _with_stripped_ids(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Strip spaces around text ids as in a file, where an empty id is none; numbers and text keep their types."""
+    text = [name for name in ID_COLUMNS if table[name].dtype == pl.String]
+    stripped = table.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in text)
+    changed = [name for name in text if not table[name].equals(stripped[name])]
+    return stripped, [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)
+
+
+def _whole_floats(frame: pl.DataFrame, spec: ColumnSpec) -> list[str]:
+    """Return a note for each column of ids that is of floats in a frame."""
+    given = by_position(spec.columns, tuple(frame.columns))
+    names = match_columns(frame.columns, {id_: RATING_ALIASES[id_] for id_ in ID_COLUMNS}, given)
+    floats = {id_: frame[names[id_]] for id_ in ID_COLUMNS if frame[names[id_]].dtype.is_float()}
+    examples = {id_: column.drop_nans().drop_nulls() for id_, column in floats.items()}
+    return [
+        f"read {id_} as whole numbers, such as {column[0]} as {column[0]:.0f}"
+        for id_, column in examples.items()
+        if len(column)
+    ]
 
 
 def _as_ratings(

@@ -92,7 +92,7 @@ def _source_exists(source: Any) -> bool:
     if isinstance(source, (str, os.PathLike)):
         text = os.fspath(source)
         return bool(text) and "\0" not in text and Path(text).expanduser().exists()
-    return isinstance(source, Mapping) or hasattr(source, "columns")
+    return isinstance(source, (Mapping, list, tuple)) or hasattr(source, "columns")
 
 
 def _unreadable_report(
@@ -116,7 +116,7 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         *rating_issues(context),
         *side_table_issues(context),
         *(() if context.tables.options.layout == "wide" else shape_issues(None, trace)),
-        *(unused_column_issues(trace) if context.is_events else ()),
+        *(unused_column_issues(context.tables.names, context.tables.matched) if context.is_events else ()),
     ]
     n_users, n_items = valid["user_id"].n_unique(), valid["item_id"].n_unique()
     values = valid["rating"].to_numpy()
@@ -154,7 +154,7 @@ def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[Validat
             rows = [row for row in trace.rejected if row.code == code]
             if rows:
                 fault = singular if len(rows) == 1 else several
-                message = f"{plural(len(rows), 'row')} of {trace.label} {fault}."
+                message = f"{plural(len(rows), 'row')} of {trace.label or 'the table'} {fault}."
                 first = rows[0]
                 yield ValidationIssue(code, severity, len(rows), message, action, first.reason, trace.label, first.line)
     for kind, error in collector.errors.items():

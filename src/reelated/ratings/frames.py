@@ -16,6 +16,7 @@ from reelated.ratings.objects import as_series, from_nested, from_records, from_
 from reelated.ratings.times import as_seconds
 from reelated.ratings.values import RatingMap, as_numbers
 
+_NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column of a table of events in our columns; a table of ratings does not have it."""
 
@@ -245,7 +246,9 @@ def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
     ids = read_ids(column)
     if ids.dtype != pl.String:
         return ids, ""
-    text = ids.set(ids.str.to_lowercase() == "nan", None)  # pandas writes ids as floats if some are missing
+    text = ids.set(ids.str.to_lowercase().is_in(_NO_ID), None)
+    if text.null_count() > ids.null_count() and (numbers := read_ids(text)).dtype == pl.Int64:
+        return numbers, f"took {column.name} {shorten(ids.filter(text.is_null())[0])} for missing"
     fraction = text.str.extract(r"^-?(?:0|[1-9]\d*)([.,]0+)$")
     if fraction.null_count() < len(text):
         numbers = read_ids(text.str.replace(r"[.,]0+$", ""))
