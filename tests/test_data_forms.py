@@ -218,6 +218,67 @@ def test_other_kinds_of_files_are_named(tmp_path, start, what):
         read(write(tmp_path, start + " x y\n1 2 3\n"))
 
 
+def test_spaces_in_front_of_quotes_and_signs_of_formulas_are_no_content(tmp_path):
+    text = 'user, item, rating\n1, "Wall, E", 4\n2, "Wall, E", 3\n'
+    assert rows(write(tmp_path, text)) == [(1, "Wall, E", 4.0), (2, "Wall, E", 3.0)]
+    formulas = write(tmp_path, 'user,isbn,rating\n1,"=""0155""",4\n2,"=""0345""",5\n')
+    assert rows(formulas) == [(1, "0155", 4.0), (2, "0345", 5.0)]
+    assert rows(write(tmp_path, "1\x0110\x014\n1\x0120\x012\n2\x0120\x015\n")) == NUMBERS  # of Hive
+
+
+def test_a_first_column_without_a_name_counts_the_rows(tmp_path):
+    with pytest.raises(InputError, match="4 fields where 3 are expected"):  # an unquoted comma in each row
+        read(write(tmp_path, "user,item,rating\n7,Wall,E,4\n9,Wall,E,3\n"))
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        [
+            "Sat May 01 2021 10:00:00 GMT+0200 (Central European Summer Time)",
+            "Sun May 02 2021 10:00:00 GMT+0200 (CEST)",
+        ],
+        ["Reviewed in the United States on May 1, 2021 8:00", "Reviewed in Spain on May 2, 2021 8:00"],
+        ["Posted May 1, 2021 8:00.", "Posted May 2, 2021 8:00."],
+    ],
+)
+def test_dates_as_pages_show_them_are_read(dates):
+    data = read({"user": [1, 2], "item": [1, 1], "rating": [3, 4], "date": dates})
+    assert data.ratings.to_polars()["timestamp"].to_list() == [1619856000, 1619942400]
+
+
+def test_the_folder_of_a_shop_without_one_table_of_both_names_the_join(tmp_path):
+    for name, header in (
+        ("orders", "order_id,user_id"),
+        ("lines", "order_id,product_id"),
+        ("products", "product_id,name"),
+    ):
+        write(tmp_path, f"{header}\n1,2\n3,4\n", f"{name}.csv")
+    with pytest.raises(
+        InputError, match=r"none has both users and items. .* read\(orders.join\(lines, on='order_id'\)\)"
+    ):
+        read(tmp_path)
+
+
+def test_the_ratings_of_one_person_have_their_own_door(tmp_path):
+    path = write(tmp_path, "Title,Author,My Rating\nDune,Frank Herbert,5\nEmma,Jane Austen,0\n")
+    with pytest.raises(
+        InputError, match=r"No column for user_id .* If all are of one person: reelated.data.read_own_ratings"
+    ):
+        read(path)
+
+
+def test_columns_of_a_matrix_that_hold_times_are_no_items(tmp_path):
+    text = (
+        "Timestamp,Email Address,Alien,Heat,Up,Jaws\n2021/05/01 10:00:00,ann,5,3,,1\n2021/05/02 10:00:00,ben,4,,2,1\n"
+    )
+    data = read(write(tmp_path, text), layout="wide", columns={"user_id": "Email Address"})
+    assert data.ratings.item_ids.values.to_list() == ["Alien", "Heat", "Jaws", "Up"]
+    items = write(tmp_path, ",ann,ben\nAlien,5,\nHeat,,4\n")
+    assert rows(items, layout="wide", columns={"item_id": 1}) == [("ann", "Alien", 5.0), ("ben", "Heat", 4.0)]
+    assert any("such as item_id=1" in note for note in read(items, layout="wide").notes)
+
+
 # --------------------------------------------------------------------------------------------------- files and frames
 @pytest.mark.parametrize(
     ("text", "note"),

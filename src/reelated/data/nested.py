@@ -47,7 +47,7 @@ def unnested(rows: list[Row], columns: ColumnNames = None) -> tuple[list[Row], l
 def rows_of_users(content: Mapping[str, Any]) -> list[Row] | None:
     """Return the rows of `{"1": {"user": …, "item": …}}`, or of `{user: [items]}`; None if it is neither."""
     values = list(content.values())
-    if not values or len(match_columns(list(content), RATING_ALIASES)) > 1:
+    if len(values) < 2 or len(match_columns(list(content), RATING_ALIASES)) > 1:
         return None
     if all(isinstance(value, dict) and len(match_columns(list(value), RATING_ALIASES)) > 1 for value in values):
         return values

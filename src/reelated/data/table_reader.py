@@ -289,6 +289,9 @@ def _with_ids(table: pl.DataFrame, ids: list[str] | None = None) -> tuple[pl.Dat
     changed = [name for name in chosen if not table[name].equals(stripped[name])]
     notes = [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)
     for name in chosen:
+        if stripped[name].str.starts_with('="').any():  # a formula, so that a spreadsheet keeps the zeros in front
+            stripped = stripped.with_columns(pl.col(name).str.replace(r'^="(.*)"$', "$1"))
+            notes.append(f'read {name} such as ="{stripped[name][0]}" without the signs of a formula')
         values, note = read_whole_ids(stripped[name])
         stripped, notes = stripped.with_columns(values), [*notes, note] if note else notes
     return stripped, notes

@@ -28,7 +28,7 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
     ruled = len(_RULES.findall(text[:4096]))
     if ruled:  # every line stays, so that messages count as in the file
         text = _RULES.sub(b"", text)
-    text, quotes = _with_double_quotes(text)
+    text, quotes = _with_plain_quotes(text)
     layout, notes = detect_layout(label, text, spec)
     if size := _size_line(text, layout):
         layout = layout._replace(skip=layout.skip + 1)
@@ -104,11 +104,14 @@ def _size_line(text: bytes, layout: TextLayout) -> str:
     return lines[0] if fits and width >= 3 else ""
 
 
-def _with_double_quotes(text: bytes) -> tuple[bytes, list[str]]:
-    """Return a text with single or typographic quotes around fields as one with double quotes, and a note."""
+def _with_plain_quotes(text: bytes) -> tuple[bytes, list[str]]:
+    """Return a text with single or typographic quotes, or spaces in front of quotes, as RFC 4180 has it, and a note."""
     head = text[:4096].decode(errors="replace").split("\n")[:-1][:40]
     if head and head[0].lstrip("\ufeff").startswith("“"):
         return text.replace("“".encode(), b'"').replace("”".encode(), b'"'), ["read “…” as quotes around fields"]
+    opened = r'(?<=[,;|]) +"(?!")'
+    if len(head) > 1 and all(re.search(opened, line) for line in head[1:]):
+        return re.sub(opened.encode(), b'"', text), ["removed the spaces in front of quotes"]
     field = r"(?:^|(?<=[,;|\t]))'((?:[^'\n]|'')*)'(?=[,;|\t\r]|$)"
     if len(head) < 3 or not all(re.search(field, line) for line in head[1:]) or b'"' in text:
         return text, []

@@ -15,7 +15,7 @@ from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, Aliases, ColumnNames, match_columns, named
 from reelated.ratings.values import as_numbers
 
-SEPARATORS = ("::", "\t", ",", ";", "|")
+SEPARATORS = ("::", "\t", ",", ";", "|", "\x01")  # the last is that of Hive
 DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 """The names of the first columns of a file without a header."""
 MIN_TIME = 1e8
@@ -157,11 +157,16 @@ def _lines_above(lines: list[str], spec: ColumnSpec) -> int:
     for at, line in enumerate(lines):
         if len(match_columns([field.strip() for field in split_line(line, _separator(lines[at:]))], required)) > 1:
             return at
-    widths = [len(split_line(line, _separator(lines[1:] or lines))) for line in lines]
-    sizes = (
-        len(widths) > 2 and widths[0] < min(widths[1:]) and min(widths[1:]) > 2 and not re.search(r"[^\d\s]", lines[0])
-    )
-    return int(sizes)  # such as `2 20`, the numbers of users and items
+    return int(_is_size_line(lines))
+
+
+def _is_size_line(lines: list[str]) -> bool:
+    """Return whether the first line, such as `2 20`, has the numbers of users and items of the rows below."""
+    separator = _separator(lines[1:] or lines)
+    sizes, *rows = (split_line(line, separator) for line in lines)
+    if len(sizes) != 2 or not rows or min(map(len, rows)) < 3 or not all(size.isdigit() for size in sizes):
+        return False
+    return all(row[at].isdigit() and int(row[at]) <= int(size) for row in rows for at, size in enumerate(sizes))
 
 
 def _separator(lines: list[str]) -> str:
@@ -186,6 +191,9 @@ def _with_column_without_name(first: tuple[str, ...], rows: list[list[str]]) -> 
         return first, []
     if not any(row[-1].strip() for row in rows):
         return (*first, ""), ["each row ends with a separator, unlike the line of column names"]
+    numbers = [row[0].strip() for row in rows]
+    if numbers not in ([str(at + start) for at in range(len(rows))] for start in (0, 1)):
+        return first, []
     return ("", *first), ["the first column has no name, as in tables that R writes"]
 
 

@@ -27,6 +27,12 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
     ours, column = index
     other, known = ("item_id", USER_ALIASES) if ours == "user_id" else ("user_id", ITEM_ALIASES)
     attributes = match_columns([name for name in frame.columns if name != column], dict(list(known.items())[1:]))
+    when = match_columns([name for name in frame.columns if name != column], {"timestamp": RATING_ALIASES["timestamp"]})
+    attributes |= {
+        ours: theirs
+        for ours, theirs in when.items()
+        if not _is_numeric(frame[theirs].drop_nulls()[:1].cast(pl.String).to_list(), 0)
+    }
     values = [name for name in frame.columns if name not in (column, *attributes.values())]
     kinds = {frame[name].dtype for name in values}
     text = any(kind == pl.String or not kind.is_numeric() for kind in kinds)

@@ -38,14 +38,14 @@ _TITLES = (*(noun + ending for ending in ("title", "name") for noun in _ITEMS[:-
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
         *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "profilename", "reviewername",
-        "reviewprofilename", "author", "email", "useremail", "customeremail", "emailaddress",
-        "uuid", "deviceid", "steamid", "usermbid", "reviewers", "users", "cookieid", "cardid",
+        "reviewprofilename", "email", "useremail", "customeremail", "emailaddress",
+        "uuid", "deviceid", "steamid", "usermbid", "reviewers", "users", "cookieid", "cardid", "userpseudoid",
         "sessionid", "session",
     ),
     "item_id": (
         *_ids(_ITEMS), *_ITEMS[:4], "iid", "isbn", "parentasin", "asin", *_ITEMS[4:], "sku", "beerbeerid", "gmapid",
         "sid", "tmdbid", "imdbid", "tconst", "malid", "bggid", "aid", "artistmbid", "items", "movies", "trackuri",
-        "clickarticleid", "adid", "jobid", "poiid", "locationid", *_TITLES,
+        "productsku", "clickarticleid", "adid", "jobid", "poiid", "locationid", *_TITLES,
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
@@ -72,7 +72,8 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "reviewtime", "reviewdate", "ratingdate", "invoicedate", "tdat", "eventtime", "unixtimestamp", "timestampms",
         "daterated", "rateddate", "ratedon", "when", "dateadded", "addedat", "createdon", "reviewedat", "orderdate",
         "purchasedate", "transactiondate", "bestelldatum", "datum", "zeit", "zeitpunkt", "zeitstempel",
-        "fecha", "horodatage", "utctimestamp", "clicktimestamp", "checkintime", "eventdate", "datereviews",
+        "fecha", "horodatage", "utctimestamp", "eventtimestamp", "clicktimestamp", "checkintime",
+        "eventdate", "datereviews",
     ),
     "order": ("order", "chronorank", "rank", "sequence", "position"),
 }  # fmt: skip
@@ -165,14 +166,18 @@ def named(
         free = [name for name in frame.columns if name not in selected.values()]
         raise InputError(
             f"No column for {' and '.join(missing)} among the table's columns {shown}.{_hint(missing, free)}",
-            remedy=_remedy(missing, aliases),
+            remedy=_remedy(missing, aliases, frame.columns),
         )
     return frame.select(pl.col(theirs).alias(ours) for ours, theirs in selected.items())
 
 
 def _hint(missing: list[str], free: list[str]) -> str:
     """Return candidates for a missing column: the only one left, or those whose names contain the word."""
-    words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
+    words = {
+        "user_id": (*_USERS, "author"),
+        "item_id": _ITEMS,
+        "rating": ("rating", "score", "stars", "count", "quantity"),
+    }
     near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
     if "item_id" in missing:
         near["item_id"] = next((name for name in free if plain(name) == "id"), near["item_id"])
@@ -182,12 +187,15 @@ def _hint(missing: list[str], free: list[str]) -> str:
     return f" Did you mean {pairs}?" if pairs else ""
 
 
-def _remedy(missing: list[str], aliases: Aliases) -> str:
+def _remedy(missing: list[str], aliases: Aliases, names: list[str]) -> str:
     if "title" in aliases:
         return Advice.NAME_ITEM_COLUMNS
     if "rating" not in aliases:
         return f"Rename the column that holds it to {missing[0]!r}."
-    return Advice.NAME_RATING if "rating" in missing else Advice.NAME_COLUMNS
+    if "rating" in missing:
+        return Advice.NAME_RATING
+    one_person = missing[0] == "user_id" and match_columns(names, {"title": ITEM_ALIASES["title"]})
+    return Advice.OWN_RATINGS if one_person else Advice.NAME_COLUMNS
 
 
 def check_attributes(table: pl.DataFrame) -> None:

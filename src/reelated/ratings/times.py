@@ -20,9 +20,9 @@ _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
 _NAMED_ZONE = "UTC|GMT|[ECMP][SD]T"
-_ZONE = rf"\s*(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}:?\d{{2}})?(?:\s*\(\w+\))?$"
+_ZONE = rf"\s*(?:(?:GMT|UTC)?(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}:?\d{{2}}))?(?:\s*\([\w ]+\))?\.?$"
 _AFTER = rf"(?:[T ,:_]+(?:at )?{_CLOCK})?{_ZONE}"
-_WEEKDAY = r"^(?:\p{L}{3,10}\.?,?\s+)?"
+_WEEKDAY = r"^(?:(?:Posted|Reviewed|Rated)(?: .{1,60} on)? )?(?:\p{L}{3,10}\.?,?\s+)?"
 _MONTH_NAME = r"(?:de )?(?P<m>\p{L}{3,10})\.?"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|\.|º)?"
 _NOTATIONS = (
