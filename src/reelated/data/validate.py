@@ -11,10 +11,11 @@ import polars as pl
 
 from reelated.data.context import ValidationContext, format_row
 from reelated.data.options import check_options
-from reelated.data.read import ErrorCollector, read_tables
+from reelated.data.read import read_tables
 from reelated.data.report import REJECTS, SEVERITIES, Bin, ValidationIssue, ValidationReport
 from reelated.data.rules import invalid_action, rating_issues, side_table_issues
 from reelated.data.shape import shape_issues, unused_column_issues
+from reelated.data.source_tables import ErrorCollector
 from reelated.data.text_layout import ParseTrace
 from reelated.data.text_parser import line_numbers
 from reelated.errors import InputError, InputTypeError, check_choice, plural

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.data.read import SourceTables
+from reelated.data.source_tables import SourceTables
 from reelated.errors import InputError
 from reelated.evaluation.protocols.protocol import Protocol, ProtocolData, Published
 from reelated.evaluation.splits import Split
