@@ -80,7 +80,10 @@ def has_no_rating(leftover: Iterable[str], sample: Mapping[str, Iterable[Any]]) 
     for name in leftover:
         word = plain(name)
         is_other = (
-            word in known or word.endswith(("id", "no", "number")) or any(part in word for part in NO_RATING_NAMES)
+            word in known
+            or word.startswith("id")
+            or word.endswith(("id", "no", "number"))
+            or any(part in word for part in NO_RATING_NAMES)
         )
         if not is_other and _are_numbers(sample.get(name, ())):
             return False
