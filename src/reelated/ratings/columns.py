@@ -153,7 +153,7 @@ def named(
 
 
 def _hint(missing: list[str], free: list[str]) -> str:
-    """Return candidates for a missing column: the only one left, or those whose names contain the word."""
+    """Return candidates for a missing column: the only unused column, or those whose names contain the word."""
     words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
     near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
     if missing == ["rating"] and len(free) == 1:
