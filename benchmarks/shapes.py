@@ -33,6 +33,7 @@ class Shape(NamedTuple):
     median_item: int = 18
     crowding: float = 3.46
     seed: int = 1
+    least_active: int = 20
 
     @property
     def pairs(self) -> float:
@@ -46,8 +47,10 @@ SHAPES = {
     "ml-20m": Shape(138_493, 26_744, 20_000_263),
     "ml-32m": Shape(200_948, 84_432, 32_000_204, 33_332, 73, 102_929, 5),
     "ml-100m": Shape(692_465, 26_744, 100_001_315, largest_item=336_550, median_item=90),
+    "amazon-book": Shape(52_643, 91_599, 2_380_730, 10_000, 25, 1_200, 16, 4.0, least_active=8),
 }
-"""`ml-100m` is ml-20m with five times the users."""
+"""`ml-100m` is ml-20m with five times the users. Of `amazon-book`, the split of the LightGCN paper, only the numbers of
+users, items and ratings are those of its training part; how they are spread is assumed."""
 STARS = np.arange(0.5, 5.5, 0.5, dtype=np.float32)
 SHARES = np.array([1.2, 3.4, 1.4, 7.2, 4.4, 21.5, 11.0, 27.8, 7.7, 14.4]) / 100
 QUANTILES = np.array([0, 0.003, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0])
@@ -72,9 +75,9 @@ def activities(shape: Shape, rng: np.random.Generator) -> np.ndarray:
     normal, most = np.sort(rng.standard_normal(shape.users)), min(shape.most_active, shape.items - 1)
 
     def curve(sigma: float, bend: float) -> np.ndarray:
-        """Return a lognormal above 20 whose logarithm is bent above the median."""
-        logs = sigma * normal - bend * np.maximum(normal, 0) ** 2
-        counts = np.clip(20 + (shape.median_user - 20) * np.exp(np.minimum(logs, 30)), 20, most)
+        """Return a lognormal above the minimum whose logarithm is bent above the median."""
+        logs, least = sigma * normal - bend * np.maximum(normal, 0) ** 2, shape.least_active
+        counts = np.clip(least + (shape.median_user - least) * np.exp(np.minimum(logs, 30)), least, most)
         counts[-1] = most
         return counts
 
@@ -152,8 +155,8 @@ def describe(X: sp.csr_array, shape: Shape) -> str:
     pairs = (users.astype(np.float64) ** 2).sum()
     return (
         f"{X.nnz:,} ratings (wanted {shape.ratings:,}); users {users.min()}–{users.max():,}, median "
-        f"{np.median(users):.0f} (wanted 20–{shape.most_active:,}, {shape.median_user}); movies' median "
-        f"{np.median(items):.0f}, largest {items.max():,} (wanted {shape.median_item}, {shape.largest_item:,}); "
+        f"{np.median(users):.0f} (wanted {shape.least_active}–{shape.most_active:,}, {shape.median_user}); movies' "
+        f"median {np.median(items):.0f}, largest {items.max():,} (wanted {shape.median_item}, {shape.largest_item:,}); "
         f"Σ n_u² = {pairs:.2e} (wanted {shape.pairs:.2e})"
     )
 

@@ -288,6 +288,22 @@ def test_a_title_stays_on_its_side_of_the_dot_under_the_pointer(visit):
     assert side == "right", title
 
 
+def test_two_titles_on_a_line_have_a_gap(visit):
+    page = visit()
+    page.evaluate(SPY)
+    canvas = page.locator("canvas")
+    for key in ("0", "+", "+", "ArrowLeft", "ArrowUp"):
+        spans = []
+        for text, (x, y, side) in drawn(page, lambda key=key: canvas.press(key))[0].items():
+            width = canvas.evaluate("(canvas, text) => canvas.getContext('2d').measureText(text).width", text)
+            left = x - width * {"left": 0, "center": 0.5, "right": 1}[side]
+            if side != "center":  # not the name of a genre, which has another font
+                spans.append((y, left, left + width, text))
+        for y, left, right, text in spans:
+            beside = [other for other in spans if other[3] != text and abs(other[0] - y) < 8 and other[1] >= left]
+            assert all(other[1] > right + 3 for other in beside), (text, beside)
+
+
 def test_quick_clicks_add_up(visit):
     page = visit(reduced_motion="no-preference")
     button = "document.querySelector('.zoom button').click();"

@@ -352,7 +352,7 @@ export class MapView {
       const box = side > 0 ? [edge, y - 8, edge + width, y + 8] : [edge - width, y - 8, edge, y + 8];
       const fits = box[0] >= 2 && box[2] <= this.canvasSize.width - 2 && !taken.some((other) => overlap(box, other));
       if (!fits && !(emphasized && side !== first)) continue;
-      taken.push(box);
+      taken.push([box[0] - 6, box[1], box[2] + 6, box[3]]); // two titles on one line need a gap
       this.titles.push({ index, box, side });
       context.textAlign = side > 0 ? "left" : "right";
       context.strokeText(text, edge, y);
