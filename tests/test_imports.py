@@ -196,7 +196,7 @@ def test_another_process_sees_a_new_scale(store):
         other.rate(0, 0, 4.5)
     store.set_scale(0.5, 5, 0.5)
     other.rate(0, 0, 4.5)
-    assert other.scale == Scale(0.5, 5, 0.5)
+    assert other.info.scale == Scale(0.5, 5, 0.5)
     other.close()
 
 
