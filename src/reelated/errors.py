@@ -121,7 +121,7 @@ class InputError(ValueError):
     remedy : str or Advice, default ""
         What to do about it.
     key : object, default NO_VALUE
-        The key of the value where the parameter is a mapping.
+        The key of the value if the parameter is a mapping.
     where : str, default ""
         The parameter that contains `parameter`.
 

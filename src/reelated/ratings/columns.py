@@ -172,7 +172,7 @@ def named(
 
 
 def _hint(missing: list[str], free: list[str]) -> str:
-    """Return candidates for a missing column: the only one left, or those whose names contain the word."""
+    """Return candidates for a missing column: the only unused column, or those whose names contain the word."""
     words = {
         "user_id": (*_USERS, "author"),
         "item_id": _ITEMS,

@@ -52,9 +52,9 @@ class Dataset:
         The ratings.
     items : polars.DataFrame
         One row per known item, rated or not, by ascending `item_id`: `item_id`, `title`, `year`, `genres` (list),
-        and where known `release_date`, `imdb_id`, `tmdb_id`, `image` (an address).
+        and if known `release_date`, `imdb_id`, `tmdb_id`, `image` (an address).
     users : polars.DataFrame
-        One row per known user: `user_id`, and where known `age`, `gender`, `occupation`, `zip_code`.
+        One row per known user: `user_id`, and if known `age`, `gender`, `occupation`, `zip_code`.
     tags : polars.DataFrame or None
         Free tags, if the data has any: `user_id`, `item_id`, `tag`, `timestamp`.
     name : str

@@ -47,7 +47,7 @@ def check_events(events: Any) -> dict[str, float] | None:
 
 
 def weights_of(types: pl.Series, events: EventWeights) -> tuple[pl.Series, list[str]]:
-    """Return the weight of each row by its type, null where the type has none, and notes that count the types."""
+    """Return the weight of each row by its type, null if the type has none, and notes that count the types."""
     types = types.cast(pl.String).fill_null("").str.strip_chars().alias("event")
     counts = types.value_counts().sort("count", "event", descending=[True, False])
     by_type = {name: weight_of_type(name, events) for name in counts["event"]}

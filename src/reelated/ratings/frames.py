@@ -91,7 +91,7 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
 
 def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
     """Return the names and values of the columns of a table in pandas, NumPy or plain Python."""
-    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series with the ids as its index
+    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series whose index holds the ids
         frame = frame.to_frame("rating" if frame.name is None else frame.name)
     if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # converting column by column needs no pyarrow
         frame = _with_index(frame)
@@ -193,7 +193,7 @@ def required_columns(
     events: EventWeights,
     sample: Mapping[str, Iterable[Any]],
 ) -> tuple[str, ...]:
-    """Return the columns that a table must have: without a rating where it holds events."""
+    """Return the columns that a table must have: without a rating if it holds events."""
     matched = match_columns(names, RATING_ALIASES, columns)
     leftover = [name for name in names if name not in matched.values()]
     without = columns is not None and columns.get("rating", "") is None

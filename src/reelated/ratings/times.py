@@ -111,7 +111,7 @@ def _iso(text: pl.Series) -> pl.Series | None:
 
 
 def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
-    """Parse times in one notation; null where a value has another."""
+    """Parse times in one notation; null if a value has another."""
     parts = text.str.extract_groups(notation).struct.unnest()
     absent = [name for name in "aybcmdHMSpzs" if name not in parts.columns]
     parts = parts.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
