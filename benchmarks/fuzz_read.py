@@ -167,9 +167,19 @@ def unaccounted(path: Path, options: dict[str, Any]) -> int:
     notes = " ".join([*found.notes, *(issue.message for issue in report.issues)])
     headless = "no line with column names" in notes or "Netflix" in notes
     n_lines = len(data.rstrip(b"\r\n").split(b"\n")) - (not headless)
-    patterns = ("repeated ratings? of", "rows? without", "comment lines?", "lines? such as", "lines? to the quoted")
+    patterns = (
+        *(
+            "repeated (?:rating|event)s? of",
+            "rows? without",
+            "comment lines?",
+            "lines? such as",
+            "lines? to the quoted",
+        ),
+        *("lines? above the table", "pairs? of user and item with weight 0"),
+    )
     counts = [_first(rf"([\d,]+) {pattern}", notes) for pattern in patterns]
     counts += [_first(r"dropped ([\d,]+) bad lines?", notes), _first(r"kipped ([\d,]+) blank lines?", notes)]
+    counts.append("the numbers of users, items and ratings" in notes)
     above = 0  # blank lines above the header or the first row, which are no part of the table
     for line in data.split(b"\n"):
         if line.strip() and not line.startswith((b"#", b"%")):

@@ -28,7 +28,7 @@ ODD_TITLES = {
     8: "e\u0301" * 40 + " 👩‍👩‍👧‍👦 ﷽",
 }
 GENRES = [f"Genre {number} <b>&amp;" for number in range(1000)]
-PAGES = ("/", "/?wall=2", "/list", "/ratings", "/taste", "/users", "/users/3", "/how", "/map", "/import")
+PAGES = ("/", "/?page=2", "/list", "/ratings", "/taste", "/users", "/users/3", "/how", "/map", "/import")
 
 
 class Restarted(Server):

@@ -17,11 +17,11 @@ from reelated.store import Store
 from service.process import Server
 
 PAGES = (
-    "/", "/?query=alein", "/?wall=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
+    "/", "/?query=alein", "/?page=2", "/list", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/ratings",
     "/items/50", "/items/50?audience", "/items/66666", "/users", "/users/300", "/how", "/taste",
     "/search?query=zzzzzzzz", "/nowhere",
 )  # fmt: skip
-LIKE_OTHERS = {"/?wall=2", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/items/50"}
+LIKE_OTHERS = {"/?page=2", "/list?by=rating&n=20", "/list?genres=Drama&years=1990-1999", "/items/50"}
 SMALL = """all => all.filter(one => one.checkVisibility() && Math.min(one.getBoundingClientRect().width,
     one.getBoundingClientRect().height) < 24).map(one => one.outerHTML)"""
 """A script that returns the elements smaller than 24 pixels."""

@@ -326,9 +326,9 @@ def test_an_observed_scale_of_a_store_widens(shared_cases, tmp_path):
     store = Store(f"sqlite:///{tmp_path / 'store.db'}").upgrade()
     folder = shared_cases / "observed-scale-locks-store"
     store.import_data(read(folder / "mon.csv"), "mon")
-    assert tuple(store.scale) == (2, 4, 1)
+    assert tuple(store.info.scale) == (2, 4, 1)
     store.import_data(read(folder / "tue.csv"), "tue")
-    assert tuple(store.scale) == (1, 5, 1)
+    assert tuple(store.info.scale) == (1, 5, 1)
     user, item = read(folder / "mon.csv").ratings.to_polars().row(0)[:2]
     store.rate(user, item, 5)
     store.close()

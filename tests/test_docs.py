@@ -1,8 +1,8 @@
 """The documentation is correct: its code and commands run and print the output that it shows.
 
 Blocks of a file run in order, in one empty folder. A ```text block after a ```python block is its output; in a
-```console block, lines after a command are its output; a ```csv title="name" block is a file. To update the outputs in
-the documents: `python tests/test_docs.py`.
+```console block, lines after a command are its output; a ```csv title="name" or ```json block is a file. To update
+the outputs in the documents: `python tests/test_docs.py`.
 """
 
 import inspect
@@ -56,7 +56,7 @@ def rewritten(text):
             body, printed = printed, None
         elif language in ("console", "sh"):
             body = commands(body)
-        elif language == "csv" and (title := re.search(r'title="([\w.-]+)"', info)):
+        elif language in ("csv", "json") and (title := re.search(r'title="([\w.-]+)"', info)):
             Path(title[1]).write_text(body, encoding="utf-8")
         return f"```{language}{info}\n{body}```"
 

@@ -157,10 +157,10 @@ def of(*stars, scale=None):
 )
 def test_an_observed_scale_widens_with_the_next_import(store, first, second, scale, observed):
     store.import_data(first, "first")
-    before = store.scale
+    before = store.info.scale
     report = str(store.import_data(second, "second"))
     about = store.about()
-    assert about.scale == store.scale == Scale(*scale)
+    assert about.scale == store.info.scale == Scale(*scale)
     assert about.scale_observed == observed
     assert ("The scale of the store is now" in report) == (before != about.scale)
     assert len(store.dataset()[0].ratings)
@@ -196,7 +196,7 @@ def test_another_process_sees_a_new_scale(store):
         other.rate(0, 0, 4.5)
     store.set_scale(0.5, 5, 0.5)
     other.rate(0, 0, 4.5)
-    assert other.scale == Scale(0.5, 5, 0.5)
+    assert other.info.scale == Scale(0.5, 5, 0.5)
     other.close()
 
 

@@ -139,7 +139,7 @@ def test_an_invalid_rating_gets_an_error_page_and_changes_nothing(visitor, form,
     assert stars(visitor) == []
 
 
-@pytest.mark.parametrize("address", ["/list?n=0", "/list?n=x", "/list?by=luck", "/list?years=abc", "/?wall=999999"])
+@pytest.mark.parametrize("address", ["/list?n=0", "/list?n=x", "/list?by=luck", "/list?years=abc", "/?page=999999"])
 def test_an_invalid_query_parameter_gets_an_error_page(visitor, address):
     result = visitor.get(address)
     assert result.status_code == 422
@@ -459,7 +459,7 @@ def test_rated_items_are_replaced_on_the_start_page(visitor):
     now = re.findall(r'data-key="tile (\d+)"', visitor.get("/").text)
     assert now[:11] == first[1:]
     assert now[11] not in first
-    others = re.findall(r'data-key="tile (\d+)"', visitor.get("/?wall=2").text)
+    others = re.findall(r'data-key="tile (\d+)"', visitor.get("/?page=2").text)
     assert not set(others) & set(now)
 
 

@@ -601,7 +601,7 @@ def test_a_store_with_text_ids_takes_numbers_as_text(store):
     store.put_item("10", "Ten")
     store.import_data(reelated.read(SMALL, scale=(1, 5, 1)), "small")
     assert store.item("10").n_ratings == 2
-    assert store.scale == Scale(1, 5, 1)
+    assert store.info.scale == Scale(1, 5, 1)
 
 
 def test_an_online_backup_restores_everything(tmp_path):

@@ -31,7 +31,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name, or a package, on first use: NumPy, numba and polars take most of a second."""
+    """Import a public name or a package on first use: importing NumPy, numba and polars takes most of a second."""
     for module, names in _MODULES.items():
         if name in names:
             value = globals()[name] = getattr(import_module(f"reelated.{module}"), name)

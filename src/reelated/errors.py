@@ -40,6 +40,7 @@ class Advice(StrEnum):
     ENCODING = "Name the encoding, such as encoding='cp1251'."
     SENTINEL = "keeps them as ratings; map={VALUE: None} drops them, and map={VALUE: 1} takes them as likes."
     ONE_GENRE = "keeps it; item_columns={'genres': None} leaves it out."
+    OWN_RATINGS = f"{NAME_COLUMNS} If all are of one person: reelated.data.read_own_ratings(source, rec)."
     NAME_RATING = f"{NAME_COLUMNS[:-1]}; 'rating': None if there are no ratings."
     SPLIT = "Name it: split='…'."
     LESS_MEMORY = "Raise max_memory, or give models with fewer n_neighbors."
@@ -120,7 +121,7 @@ class InputError(ValueError):
     remedy : str or Advice, default ""
         What to do about it.
     key : object, default NO_VALUE
-        The key of the value where the parameter is a mapping.
+        The key of the value if the parameter is a mapping.
     where : str, default ""
         The parameter that contains `parameter`.
 

@@ -63,7 +63,12 @@ class Bar(str):
 def _cell(text: str) -> str:
     if not isinstance(text, Bar):
         return escape(text)
-    # in the colour of the text, so that it is visible in light and dark; a negative bar is an outline
+    # the colour of the text is visible in light and dark mode; a negative bar is an outline
     fill = "background:currentColor" if text.share > 0 else "border:1px solid currentColor;box-sizing:border-box"
     style = f"display:inline-block;height:.7em;width:{abs(text.share) * 8:.2f}em;opacity:.6;{fill}"
     return f'<span style="{style}"></span>'
+
+
+def split_list(text: str | None) -> list[str]:
+    """Split text at commas and strip blanks."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

@@ -141,7 +141,7 @@ def ordered_parallel_map(
                 # the caller works, too: if it slept, two threads could share a core
                 while not ahead[0][1].done():
                     if not _run_next(task, ahead):
-                        wait([ahead[0][1]], timeout=0.2)  # without it Ctrl-C is not delivered on every system
+                        wait([ahead[0][1]], timeout=0.2)  # some systems deliver Ctrl-C only after a wait
                 yield ahead.popleft()[1].result()
                 ahead.extend((part, pool.submit(task, *part)) for part in islice(waiting, 1))
                 if progress:

@@ -65,7 +65,7 @@ def _empty_group(n_items, capacity):
 def topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, out):
     """Write the top `n` items of the rows ``order[8 * start : 8 * stop]``, each at the row's own position in `out`.
 
-    The count is `n` if they are certain, else −1. Similarities must not be negative, and all neighbours are used.
+    The count is `n` if these are certain, else −1. Similarities must not be negative, and all neighbours are used.
     """
     n_items, capacity = len(graph.by_row.indptr) - 1, n + EXTRA_CANDIDATES
     group, row_values, exact = _empty_group(n_items, capacity), np.full(n_items, np.nan), np.empty(capacity)
@@ -87,7 +87,7 @@ def _topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, slack
         for lane in range(len(members)):
             u, items = members[lane], group.items[lane, : group.lengths[lane]]
             _exact_scores(u, rows, graph.by_row, items, row_values, exact)
-            # the highest score that an item outside the candidates can have
+            # the highest possible score of an item that is not a candidate
             bound = group.scores[lane, capacity - 1] * slack if len(items) == capacity else FLOAT32_UNDERFLOW
             part = slice(u * n, u * n + n)
             out.counts[u] = _certain_top_n(items, exact, bound, n, out.items[part], out.scores[part])
@@ -95,7 +95,7 @@ def _topn_groups(start, stop, order, rows, graph, item_mask, keep_seen, n, slack
 
 @njit_nogil
 def _load_group(members, rows, keep_seen, group):
-    """Load the values of the rows side by side; collect the items that any row holds and return their number."""
+    """Load the values of the rows side by side; collect the items in any of the rows, and return their number."""
     size = 0
     for lane in range(len(members)):
         for p in range(rows.indptr[members[lane]], rows.indptr[members[lane] + 1]):
@@ -163,7 +163,7 @@ def _exact_scores(u, rows, similarity, items, row_values, exact):
 
 @njit_nogil
 def _certain_top_n(items, exact, bound, n, out_items, out_scores):
-    """Write the `n` best candidates; return `n`, or −1 where an item outside them might score higher."""
+    """Write the `n` best candidates; return `n`, or −1 if another item might score higher."""
     if len(items) < n:
         return -1
     length = 0

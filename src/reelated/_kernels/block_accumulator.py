@@ -1,6 +1,6 @@
-"""Item × item similarity of one block of items, from users that arrive in batches: the method for a cluster.
+"""Item × item similarity of one block of items, from batches of users: the method for a cluster.
 
-It gives the bits of the row-wise method where users arrive in the same order. The accumulator holds a row of sums and
+It gives the same bits as the row-wise method if users arrive in the same order. The accumulator holds a row of sums and
 one of counts for each item of the block; its size does not depend on the number of users. Ratings of the most popular
 items by the most active users are added as a product of dense matrices, as in `blocked_gram`.
 
@@ -48,7 +48,7 @@ def add_dense_block(accumulator, low, high, dense, values):
 
 @njit_nogil
 def add_sparse_rows(accumulator, low, high, rows, prefix_lengths, users, offsets):
-    """Add the products of whole rows outside the dense block for items `low … high`.
+    """Add the products of whole rows for items `low … high`, except those in the dense block.
 
     `users` and `offsets` as in `Block`.
     """
@@ -140,7 +140,7 @@ def _row_similarities(accumulator, i, sizes, norms, formula, ranks, values):
 @njit_nogil
 def _prune(ranks, values, n, k, sizes):
     """Move the `k` strongest of the first `n`, ties included, to the front; return how many."""
-    # ties stay: `keep_top_k` chooses among them by item index, and the ranks are in another order
+    # keep ties: `keep_top_k` resolves them by item index, and ranks have another order
     for c in range(n):
         sizes[c] = abs(values[c])
     threshold, kept = kth_smallest(sizes, n, n - k), 0

@@ -1,6 +1,6 @@
 """Item × item similarity as a blocked Gram matrix: one triangle of the symmetric product, block by block.
 
-It gives the bits of the row-wise method: every sum runs over the users in the order of the rows.
+It gives the same bits as the row-wise method: every sum runs over the users in the order of the rows.
 
 Items are renumbered by descending popularity, and every row is sorted by it. A pair is added once, in the row of its
 less popular item, so nearly all additions go to the few most popular partners, which stay in the L1 cache. Items are
@@ -65,7 +65,7 @@ class DenseBlock(NamedTuple):
 
 
 def sort_rows(start, stop, rows, users, rank, indptr, items, values):
-    """Write rows `start … stop`, those of `users` in the input, with items renumbered and sorted by `rank`."""
+    """Write rows `start … stop`, the rows `users` of the input, with items renumbered and sorted by `rank`."""
     bitset, positions = empty_bitset(len(rank)), np.empty(len(rank), np.int64)
     _sort_rows(start, stop, rows, users, rank, indptr, items, values, bitset, positions)
 
@@ -80,7 +80,7 @@ def _sort_rows(start, stop, rows, users, rank, indptr, items, values, bitset, po
 
 
 def dense_widths(rows, n_items, max_size):
-    """Return for each chunk of users how many items are worth a dense product; at most `max_size` numbers in all."""
+    """Return for each chunk of users the width of the dense block; the block holds at most `max_size` numbers."""
     n_groups, n_users = -(-n_items // LANES), len(rows.indptr) - 1
     widths = np.zeros(-(-n_users // CHUNK_USERS), np.int64)
     return widths[: _write_dense_widths(rows, max_size, widths, np.empty(n_groups))]
@@ -142,7 +142,7 @@ def list_user_blocks(rows, prefix_lengths, block_of):
 
 @njit_nogil
 def _list_user_blocks(rows, prefix_lengths, block_of, ends, users, offsets):
-    """Write each block's users and offsets from `ends[block]` on, which moves; only count if there is no place."""
+    """Write each block's users and offsets, and advance `ends[block]`; only count if the outputs are empty."""
     for u in range(len(rows.indptr) - 1):
         last = -1
         for p in range(rows.indptr[u] + prefix_lengths[u], rows.indptr[u + 1]):
@@ -205,8 +205,8 @@ def select_neighbors(block, sums, counts, moments, inputs, buffers):
     for i in range(block.low, block.high):
         row, end = (i - block.low) * block.high, (i // LANES + 1) * LANES
         threshold, n_nonzero = np.float32(0), sums_to_similarities(i, row, sums, counts, moments, inputs)
-        sums[row + i : row + end] = 0  # partners come before the item
-        # all more popular partners are known at once: pushing only the strongest raises the threshold early
+        sums[row + i : row + end] = 0  # only the more popular items, which come first
+        # all more popular partners are known now: pushing only the strongest raises the threshold early
         if n_nonzero > buffers.n_neighbors:
             guess = np.uint64(float32_to_bits(buffers.thresholds[i - 1]))
             bits = kth_largest(sums[row : row + end], buffers.n_neighbors, slack, guess, infinity)

@@ -28,7 +28,7 @@ from reelated._kernels.simd import LANES, add_dot
 
 
 class UserPosterior(NamedTuple):
-    """A row of ratings, and the user's states under all posterior samples, solved."""
+    """A row of ratings, and the user's solved states under all posterior samples."""
 
     indices: np.ndarray
     data: np.ndarray
@@ -69,7 +69,7 @@ def _bpmf_items(samples, states, items, with_variance, moments):
 def bpmf_pairs(start, stop, rows, pairs, samples, with_variance):
     """Return predicted ratings and variances of pairs sorted by row; a rating of the pair itself is left out."""
     pairs, moments = Pairs(*(column[start:stop] for column in pairs)), np.zeros((3, stop - start))
-    # without a second state, a kernel that leaves no rating out is compiled, which takes half the time
+    # None for the second state selects a kernel without leave-one-out, which compiles in half the time
     state, other = empty_state(samples), empty_state(samples) if (pairs.held >= 0).any() else None
     _bpmf_pairs(rows, pairs, samples, with_variance, state, other, moments)
     return _mean_and_variance(moments / samples.n_samples)
@@ -161,7 +161,7 @@ def _bpmf_rows(start, rows, samples, state, z, dense):
             for a in range(len(state.mean)):
                 for lane in range(LANES):
                     z[u, a, lane] = state.mean[a, lane]
-        for i in range(n_items):  # items outside, so that an item's factors are loaded once for all users
+        for i in range(n_items):  # outer loop, so that an item's factors are loaded once
             for u in range(n):
                 dense[u, i] += predicted_rating(samples, g, z[u], i, state.value)
     for u in range(n):

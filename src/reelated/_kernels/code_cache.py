@@ -1,7 +1,7 @@
-"""Object code on the disk: from the wheel, or a file for each kernel, types of arguments and processor.
+"""Object code on disk: archives in the wheel, or one file for each kernel, argument types and processor.
 
-A checksum in front finds damaged machine code, which would crash the process. What cannot be read or written is
-compiled again.
+A checksum detects damaged machine code, which would crash the process. A kernel is compiled again if its file cannot
+be read or written.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def save(kernel: str, kinds: tuple[Any, ...], code: bytes) -> None:
 
 
 def folders() -> Iterator[Path]:
-    """Yield the folders that may hold compiled code: the one in `NUMBA_CACHE_DIR`, else of the package, or the user."""
+    """Yield the possible cache folders: `NUMBA_CACHE_DIR` if it is set, else those of the package and the user."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(chosen, "reelated")
         return

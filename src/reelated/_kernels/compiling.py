@@ -43,10 +43,10 @@ PASSES = (
 
 
 class Library(JITCodeLibrary):
-    """The code of a kernel with that of all kernels it calls; only the whole is optimised, once, for an entry."""
+    """The code of a kernel and of all kernels that it calls; it is optimised once, as a whole."""
 
     def add_llvm_module(self, ll_module):
-        """Add code as it is."""
+        """Add code without optimising it."""
         self._final_module.link_in(ll_module)
 
     def finalize(self):
@@ -67,7 +67,7 @@ class Library(JITCodeLibrary):
 
 
 class Pipeline(CompilerBase):
-    """The path from Python to a library."""
+    """The passes that compile a Python function to a library."""
 
     def define_pipelines(self):
         """Return the passes."""
@@ -80,7 +80,7 @@ class Pipeline(CompilerBase):
 
 
 class Typing(Context):
-    """numba's rules for types, applied once for each function and types of arguments."""
+    """numba's typing rules, applied once for each function and combination of argument types."""
 
     def __init__(self):
         super().__init__()
@@ -88,7 +88,7 @@ class Typing(Context):
 
     def resolve_function_type(self, func, args, kws):
         """Return the signature of a call, which has no arguments by keyword."""
-        if isinstance(func, str):  # a use of a constant index, which may be a slice: no key
+        if isinstance(func, str):  # a constant index may be a slice, which is not hashable
             return super().resolve_function_type(func, args, kws)
         if (signature := self._resolved.get((func, args))) is None:
             signature = self._resolved[func, args] = super().resolve_function_type(func, args, kws)
@@ -99,7 +99,7 @@ class Target(CPUContext):
     """numba's code for the operations of kernels, without its slowest look-ups."""
 
     def init(self):
-        """Keep the sizes of types, for each of which LLVM parses a module."""
+        """Cache the sizes of types, because LLVM parses a module to compute each of them."""
         super().init()
         self.get_abi_sizeof = cache(self.get_abi_sizeof)
 
@@ -109,12 +109,12 @@ class Target(CPUContext):
         self.install_registry(elements.registry)
 
     def get_function(self, fn, sig, _firstcall=True):
-        """Return the code of a function; where there is none for `__array__`, which arrays lack, do not look again."""
+        """Return the code of a function; remember that there is none for `__array__`."""
         return super().get_function(fn, sig, _firstcall and fn != "__array__")
 
 
 class Call(AbstractTemplate):
-    """A call of a kernel, whose types numba learns by compiling it."""
+    """The type of a kernel; numba infers its result type by compiling it."""
 
     def generic(self, args, _):
         """Return the types of arguments and result."""
@@ -122,7 +122,7 @@ class Call(AbstractTemplate):
 
 
 class Operate(AbstractTemplate):
-    """A use of an operation."""
+    """The type of an operation."""
 
     def generic(self, args, _):
         """Return the types of arguments and result."""
@@ -133,7 +133,7 @@ class Operate(AbstractTemplate):
 
 @typeof_impl.register(Deferred)
 def _typeof(deferred, _):
-    """Let kernels name other kernels, and operations."""
+    """Give numba the types of kernels and operations, so that kernels can call them."""
     return deferred.made()
 
 
@@ -151,9 +151,9 @@ def function_type(function, is_operation=False):
 
 @cache
 def compiled(function, arguments):
-    """Return what numba makes of a kernel for some types of arguments."""
+    """Return numba's compilation result of a kernel for some argument types."""
     flags = Flags()
-    flags.error_model = "numpy"  # a division has no exception (by 0: infinite or NaN)
+    flags.error_model = "numpy"  # division by 0 gives infinity or NaN and raises nothing
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     context = target()
     result = compile_extra(
@@ -177,7 +177,7 @@ def numba_type(kind):
 
 @global_compiler_lock
 def object_code(kernel, kinds):
-    """Compile a kernel for some kinds of arguments; return what it returns, the symbol of its entry and the code."""
+    """Compile a kernel for some kinds of arguments; return its result type, the symbol of its entry and the code."""
     inner, symbol = compiled(kernel.py_func, tuple(map(numba_type, kinds))), packaged_code.member(kernel.name, kinds)
     context, symbol = inner.target_context, f"reelated.{symbol}"
     library = Library(context.codegen(), symbol)
@@ -210,7 +210,7 @@ def _write_entry(context, module, symbol, inner):
 
 
 def _load(context, builder, block, words, kind):
-    """Load an argument from the block, at the next of its words."""
+    """Load an argument from the next word of the block."""
     if isinstance(kind, types.BaseTuple):
         return context.make_tuple(builder, kind, [_load(context, builder, block, words, part) for part in kind.types])
     if kind == types.none:

@@ -64,7 +64,7 @@ def add_column_stats(rows, sizes, squares):
 
 @njit_nogil
 def csr_to_csc(rows, indptr, indices, data):
-    """Convert CSR to CSC, rows ascending in each column; `indptr` comes zeroed, with one spare element."""
+    """Convert CSR to CSC, rows ascending in each column; `indptr` must be all zeros, with one spare element."""
     # scipy.sparse.csr_array.tocsc() as a counting sort: two passes over the entries
     for p in range(len(rows.indices)):
         indptr[np.int64(rows.indices[p]) + 2] += 1

@@ -1,6 +1,6 @@
-"""How kernels read, write and slice arrays: an address and a load or store, a tenth of the code that numba writes.
+"""Access to array elements in kernels: an address and a load or store, a tenth of the code that numba generates.
 
-Arrays are contiguous, no index is negative, and no bound is checked but the end of a slice. Other cases are numba's.
+Arrays are contiguous, indices are not negative, and only the end of a slice is checked. numba handles other cases.
 """
 
 import functools
@@ -73,7 +73,7 @@ class Place:
 
 
 def _read(otherwise):
-    """Return the code for an element or a view; numba's for a part that is not contiguous."""
+    """Return the code for an element or a view; a part that is not contiguous is left to numba."""
 
     def read(context, builder, signature, args):
         if not Place.is_contiguous(*signature.args):

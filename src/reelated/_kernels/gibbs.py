@@ -56,7 +56,7 @@ def solve_upper(L, b):
 # A = Λ + α Q.T @ Q;  L = cholesky(A);  out[u] = solve(A, Λ @ m[u] + α Q.T @ (ratings - offset)) + solve(L.T, noise[u])
 # Cost of a row: n_ratings D² / 2 + D³ / 6 multiply-adds.
 def sample_rows(start, stop, rows, others, prior, noise, out):
-    """Sample the factors of rows `start … stop`, given those of the items that they rated (or of their raters)."""
+    """Sample the factors of users (or items) `start … stop`, given the factors of their items (or raters)."""
     D = others.shape[1]
     A, L = np.empty((D, D)), np.empty((D, D))
     _sample_rows(start, stop, rows, others, prior.mean, prior.precision, prior.alpha, noise, A, L, np.ones(D), out)

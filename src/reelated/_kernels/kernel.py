@@ -33,7 +33,7 @@ _compile_listeners: list[Callable[[], None]] = []
 
 
 class Deferred:
-    """A part of a kernel that numba makes only when the kernel is compiled, because importing numba takes long."""
+    """A part of a kernel that is created when the kernel is compiled, because importing numba takes long."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.made = cache(make)
@@ -51,7 +51,7 @@ class Kernel(Deferred):
         self.entries: dict[tuple[Any, ...], tuple[Callable[..., bytes], Callable[[bytes], Any]]] = {}
 
     def __call__(self, *args: Any) -> Any:
-        """Call the machine code for arguments of these kinds, which is loaded or compiled at the first call."""
+        """Call the machine code for arguments of these kinds; the first call loads or compiles it."""
         values: list[float] = []
         kinds = kinds_of(args, values)
         pack, entry = self.entries.get(kinds) or self._prepare(kinds, values)
@@ -76,12 +76,12 @@ class Kernel(Deferred):
 
 
 def njit_nogil(function: Callable[..., Any]) -> Kernel:
-    """Make a kernel of a function."""
+    """Turn a function into a kernel."""
     return Kernel(function)
 
 
 def operation(define: Callable[..., Any]) -> Deferred:
-    """Make an operation for kernels of a function that writes its code for LLVM (numba's `intrinsic`)."""
+    """Turn a function that generates LLVM code into an operation for kernels (numba's `intrinsic`)."""
     return Deferred(lambda: _compiling().function_type(define, True))
 
 
@@ -116,7 +116,7 @@ def kinds_of(args: tuple[Any, ...], values: list[float]) -> tuple[Any, ...]:
 
 
 def load_code(code: bytes) -> tuple[str, int]:
-    """Load machine code; return what it returns and the address of its entry."""
+    """Load machine code; return its result type and the address of its entry."""
     result, symbol, content = code.split(b"\n", 2)
     engine = _engine()
     engine.add_object_file(binding.ObjectFileRef.from_data(content))
@@ -139,7 +139,7 @@ def _compiling() -> Any:
 
 @contextmanager
 def on_compile(listener: Callable[[], None]) -> Iterator[None]:
-    """Call a function before each compilation of a kernel during the block."""
+    """Inside the `with` block, call a function before each compilation of a kernel."""
     _compile_listeners.append(listener)
     try:
         yield

@@ -35,7 +35,7 @@ class GramMatrix(NamedTuple):
 
 
 class System(NamedTuple):
-    """The workspace of one regression: vectors, the matrix row by row, or the columns of its ratings.
+    """The workspace of one regression: vectors, and either the matrix or the ratings whose product it is.
 
     The columns hold the users who rated at least two candidates, renumbered. `position` has a number for each item or
     user; it is 0 everywhere before and after.
@@ -44,7 +44,7 @@ class System(NamedTuple):
     residual: np.ndarray
     direction: np.ndarray
     product: np.ndarray
-    inverse: np.ndarray  # of the diagonal
+    inverse: np.ndarray  # of each entry of the diagonal
     held: np.ndarray  # the part of the diagonal that is in the columns
     rest: np.ndarray  # the other part
     matrix: np.ndarray

@@ -1,4 +1,4 @@
-"""Machine code in a wheel: the first call of a kernel loads it instead of compiling.
+"""Machine code in a wheel: the first call of a kernel loads it instead of compiling the kernel.
 
 A wheel carries one archive for each of several instruction sets, built by `tools/machine_code.py`. Any processor that
 has the instructions matches. Whatever does not fit exactly (another LLVM, Python, platform or kernel source, a damaged
@@ -26,7 +26,7 @@ def load(kernel: str, kinds: tuple[Any, ...]) -> bytes | None:
     triple, _, features = processor()
     with suppress(Exception):
         if archive := best_archive(FOLDER, triple, features):
-            with ZipFile(archive) as file:  # opened anew, for processes that fork; its CRC-32 detects damage
+            with ZipFile(archive) as file:  # a forked process must not share the file position
                 return file.read(member(kernel, kinds))
     return None
 
@@ -60,7 +60,7 @@ def toolchain() -> tuple[str, ...]:
 
 @cache
 def processor() -> tuple[str, str, str]:
-    """Return the platform, the name of the processor and its features, or those that numba's variables name."""
+    """Return the platform, the processor and its features; numba's environment variables take precedence."""
     name = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
     features = os.environ.get("NUMBA_CPU_FEATURES")
     if features is None:

@@ -3,7 +3,7 @@
 With `q_j = (1, v_j)`, a user who rated the items `j` has the precision `A = Λ + α Σ q_j q_jᵀ`, and the posterior mean
 of `x = (b, z)` solves `A x = Λ m + α Σ q_j (r_j − offset_j)`; the predicted rating of `i` is `offset_i + b + v_i · z`.
 Samples are independent of each other, so eight are processed at a time: they lie side by side in the last axis of
-every array, and a user's state stays in the L1 cache. The last group is padded with a repeated sample, not counted.
+every array, and a user's state stays in the L1 cache. The last group is padded with uncounted copies of a sample.
 """
 
 import functools
@@ -209,7 +209,7 @@ def subtract_rating(samples, g, j, rating, state):
 
 @njit_nogil
 def load_rating(samples, g, j, rating, out, k):
-    """Load `w_j = (q_j, r_j − offset_j)` as the `k`-th of the ratings added together."""
+    """Load `w_j = (q_j, r_j − offset_j)` into position `k` of the batch."""
     begin, D = flat_index(samples, j, g), samples.user_mean.shape[1]
     for lane in range(LANES):
         out[0, k, lane] = 1.0
@@ -260,7 +260,7 @@ def downdate(samples, g, state, j, rating, other):
 
 @njit_nogil
 def predicted_rating(samples, g, z, i, value):
-    """Return an item's predicted ratings summed over the samples; `value` holds each of them."""
+    """Return an item's predicted rating summed over the samples; write the rating of each sample to `value`."""
     total = 0.0
     for lane in range(LANES):
         value[lane] = samples.offsets[g, i, lane] + z[0, lane]

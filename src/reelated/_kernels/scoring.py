@@ -41,7 +41,7 @@ class ScoreParams(NamedTuple):
     """How sums become scores: `numerator`, or a rating `offset + numerator / (weight + prior)`, unclipped."""
 
     rating: bool
-    average: bool  # False: a rating is offset + numerator
+    average: bool  # whether to divide by (weight + prior)
     fallback: bool  # True: a rating without rated neighbours is the offset, else NaN
     prior: float
 
@@ -138,7 +138,7 @@ def score_row(items, ratings, graph, item_offset, user_offset, params):
 
 @njit_nogil
 def _score_row(items, ratings, graph, item_offset, user_offset, params, values, sums, user, scores):
-    """Write the scores of all items; `sums` comes zeroed."""
+    """Write the scores of all items; `sums` must be all zeros."""
     _values_of(items, ratings, item_offset, user_offset, values)
     scatter_sums(items, values, graph.by_column, sums)
     if len(items) > graph.max_neighbors_used:
@@ -239,7 +239,7 @@ def _drain_top_n(scores, n, out_items, out_scores):
             i = group + np.int64(lowest_bit(chosen))
             chosen &= chosen - one
             score = scores[i]
-            if score > threshold:  # it may have risen since the vector comparison; a tie loses to the lower item index
+            if score > threshold:  # the threshold may have risen; the lower item index wins a tie
                 length = insert_sorted(out_items, out_scores, length, i, score)
                 threshold = out_scores[n - 1] if length == n else 0.0
         set_zero(scores, group)

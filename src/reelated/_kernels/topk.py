@@ -194,7 +194,7 @@ def push(buffers, row, value, item, common):
 
 @njit_nogil
 def compact(buffers, row, n_free):
-    """Compact the buffer of `row` to its strongest and raise its threshold, if fewer than `n_free` places are free.
+    """If fewer than `n_free` places of a buffer are free, keep its strongest neighbours and raise its threshold.
 
     Call it between loops of `push`: inlined into such a loop, it would slow down each push.
     """
@@ -219,7 +219,7 @@ def raise_threshold(buffers, row, threshold):
 
 @njit_nogil
 def select_top_k(keys, common, k, threshold):
-    """Move the `k` largest of more keys to the front, in their order; return a key that only these reach."""
+    """Move the `k` largest keys to the front, in their order; return a threshold that only these reach."""
     least, kept = kth_largest(keys, k, np.int64(0), pack_key(threshold, np.int32(0)), np.uint64(0xFFFFFFFFFFFFFFFF)), 0
     for p in range(len(keys)):
         key = keys[p]
@@ -230,7 +230,7 @@ def select_top_k(keys, common, k, threshold):
 
 @njit_nogil
 def kth_largest(numbers, k, slack, guess, largest):
-    """Return bits that `k` to `k + slack` of the numbers reach in absolute value; 0 where there are too few.
+    """Return the bits of a threshold that `k` to `k + slack` absolute values reach; 0 if there are too few.
 
     Bisection from a guess; each step compares eight numbers at a time. The length is a multiple of eight.
     """

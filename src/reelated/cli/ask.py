@@ -59,7 +59,7 @@ def recommend(
     """
     filters = as_filters(rec, genres, years, exclude)
     if users is not None:
-        from reelated.cli.several import as_users, print_lists
+        from reelated.cli.batch import as_users, print_lists
 
         return print_lists(rec.recommend_batch(n, by=by, users=as_users(rec, users), **filters), rec.noun_, form)
     if item is not None and (rec.is_events or len(item) > 1):
@@ -138,11 +138,11 @@ def predict(
     pairs: Annotated[str | None, typer.Option(help="A table of pairs of user_id and item_id.")] = None,
     form: Form = "table",
 ) -> None:
-    """Predict the rating of an item, or those of a table of pairs."""
+    """Predict the rating of an item, or the ratings for a table of pairs."""
     if (item is None) == (pairs is None):
         raise typer.BadParameter(f"got {'neither' if item is None else 'both'}: expected --item or --pairs.")
     if pairs is not None:
-        from reelated.cli.several import print_table, read_pairs
+        from reelated.cli.batch import print_table, read_pairs
 
         return print_table(rec.predict_batch(read_pairs(rec, pairs)), form)
     query = _user_or_ratings(rec, user, rate, ratings_file, highest)

@@ -1,13 +1,18 @@
-"""Write the recommendations of all users to one file, in bounded memory and atomically."""
+"""Tables of many users: the files that name users or pairs, lists and predictions as tables, and `reelated batch`."""
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from reelated.errors import InputError
+from reelated.cli.show import TableColumn, console, print_json, table_of
+from reelated.errors import InputError, shorten
+from reelated.formatting import cell_text, printable
+from reelated.recommender import Recommender
 
 SUFFIXES = (".parquet", ".csv")
 
@@ -23,7 +28,6 @@ def check_output(output: Path) -> Path:
 
 def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:
     """Write the tables to `output`, replace an existing file atomically, and return the number of rows."""
-    check_output(output)
     # The temporary folder is on the target's file system: only there is the final rename atomic.
     folder = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
@@ -33,7 +37,7 @@ def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:
             table.write_parquet(parts[-1])
             rows += len(table)
         merged = folder / output.name
-        # Polars streams the parts: reading them at once would hold the lists of all users in memory.
+        # polars streams the parts, so that the lists of all users are never in memory at once
         stream = pl.scan_parquet(parts)
         stream.sink_csv(merged) if output.suffix == ".csv" else stream.sink_parquet(merged)
         merged.replace(output)
@@ -42,3 +46,70 @@ def write_batch(tables: Iterable[pl.DataFrame], output: Path) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return rows
+
+
+def as_users(rec: Recommender, text: str) -> list[Any]:
+    """Parse `1,2,3`, or a file with one id per line or a column `user_id`; each user is listed once."""
+    users = _users_of_file(text) if Path(text).is_file() else [part.strip() for part in text.split(",") if part.strip()]
+    if not users:
+        raise InputError(f"--users {shorten(text)}: expected ids such as 1,2,3, or a file with them.")
+    return [rec.user_ids.parse(user) for user in dict.fromkeys(users)]
+
+
+def _users_of_file(path: str) -> list[str]:
+    from reelated.data.files import find_files
+    from reelated.data.table_reader import read_table
+    from reelated.data.text_layout import ColumnSpec
+    from reelated.ratings.columns import USER_ALIASES, match_columns
+
+    aliases = {"user_id": USER_ALIASES["user_id"]}
+    spec = ColumnSpec(aliases, ("user_id",))
+    files = find_files(path, spec)
+    data = files.read(files.roles["ratings"])
+    lines = [line.strip() for line in data.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    if not any(mark in line for line in lines for mark in ",;\t|"):  # one column, with or without a name
+        return lines[1:] if lines and match_columns(lines[:1], aliases) else lines
+    table, _ = read_table(Path(path).name, data, spec)
+    return [str(user) for user in table["user_id"].drop_nulls()]
+
+
+def read_pairs(rec: Recommender, path: str) -> pl.DataFrame:
+    """Read a table of pairs of user and item, with ids as in the data."""
+    from reelated.data.files import find_files
+    from reelated.data.table_reader import read_table
+    from reelated.data.text_layout import ColumnSpec
+    from reelated.ratings.columns import RATING_ALIASES
+
+    spec = ColumnSpec({name: RATING_ALIASES[name] for name in ("user_id", "item_id")}, ("user_id", "item_id"))
+    files = find_files(path, spec)
+    table, _ = read_table(Path(path).name, files.read(files.roles["ratings"]), spec)
+    return table
+
+
+def print_lists(tables: Iterable[pl.DataFrame], noun: str, form: str) -> None:
+    """Print the lists of several users; reasons about a user are shown to that user only."""
+    table = pl.concat(tables)
+    print_table(table.rename({"title": noun}) if form == "table" else table, form)
+
+
+def print_table(table: pl.DataFrame, form: str) -> None:
+    """Print a table as `json`, `csv` or aligned columns."""
+    if form == "json":
+        return print_json(table.to_dicts())
+    if form == "csv":
+        sys.stdout.write(table.write_csv())
+        return None
+    shown = [column for column in table if column.null_count() < len(column) or column.name.endswith("_id")]
+    columns = [
+        TableColumn(column.name.removesuffix("_id").replace("_", " "), _cells(column), text=column.dtype == pl.String)
+        for column in shown
+    ]
+    out = console()
+    return out.print(table_of(columns, out.width))
+
+
+def _cells(column: pl.Series) -> list[str]:
+    """Format the values of a column."""
+    if column.dtype.is_float():
+        return [cell_text(value) for value in column]
+    return ["–" if value is None else printable(str(value)) for value in column]

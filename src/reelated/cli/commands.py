@@ -11,6 +11,8 @@ import typer
 from reelated.cli import ask, service_commands
 from reelated.cli.registry import app, command
 from reelated.cli.shared_options import (
+    FITTING,
+    READING,
     By,
     Color,
     Engine,
@@ -27,10 +29,8 @@ from reelated.cli.shared_options import (
     User,
     Years,
     as_filters,
-    with_fitting,
-    with_options,
-    with_reading,
     with_recommender,
+    with_shared,
 )
 from reelated.cli.show import console, print_about, print_notes
 from reelated.cli.sources import Options, fit_source, open_source
@@ -80,7 +80,7 @@ def fetch(
 
 
 @command("Start", "reelated check sample")
-@with_reading
+@with_shared(READING, "json")
 def check(
     source: Source,
     options: Options,
@@ -102,13 +102,13 @@ def check(
 
 
 def _check_picture(output: Path) -> Path:
-    from reelated.cli.plot import check_picture
+    from reelated.cli.pictures import check_picture
 
     return check_picture(output)
 
 
 def _check_map(output: Path) -> Path:
-    from reelated.cli.map import check_map
+    from reelated.cli.pictures import check_map
 
     return check_map(output)
 
@@ -121,14 +121,14 @@ def map_(
     color: Annotated[Color, typer.Option(help="Colour the dots by genres or decades.")] = "genres",
 ) -> None:
     """Draw all items as an SVG picture, similar items close together."""
-    from reelated.cli.map import write_map
+    from reelated.cli.pictures import write_map
 
     write_map(rec, output, color)
     console().print(f"{plural(len(rec.item_ids), rec.noun_)} drawn to {output}.", markup=False)
 
 
 @command("Look", "reelated plot sample neighborhood --item 'Star Wars' -o star-wars.svg")
-@with_options
+@with_shared(READING | FITTING)
 def plot(
     source: Source,
     kind: Annotated[Kind, typer.Argument(help="The kind of plot.", metavar="KIND")],
@@ -139,13 +139,13 @@ def plot(
     ] = None,
     user: User = None,
     n: Annotated[int | None, typer.Option("-n", "--n", min=1, metavar="<int>", help="Number of items, 10.")] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="Draw light on dark.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Use light colours on a dark background.")] = False,
 ) -> None:
     """Draw a plot to a file: ratings, similarity, neighborhood or user.
 
     Show the plot of a user to that user only.
     """
-    from reelated.cli.plot import check_usage, draw, write
+    from reelated.cli.pictures import check_usage, draw, write
 
     check_usage(kind, item, user, n)
     style: dict[str, Any] = {"dark": dark} | ({} if n is None else {"n": n})
@@ -154,7 +154,7 @@ def plot(
 
 
 @command("Measure", "reelated evaluate sample --split last")
-@with_fitting
+@with_shared(READING | FITTING, "json")
 def evaluate(
     source: Source,
     options: Options,
@@ -178,18 +178,23 @@ def evaluate(
     form: Form = "table",
 ) -> None:
     """Measure a model: hide ratings, fit to the rest, and compare."""
-    from reelated.cli import calibration
-    from reelated.cli.evaluate import EvaluationOptions, evaluate_source, print_evaluation
+    from reelated.cli.evaluate import (
+        NEW_USERS,
+        EvaluationOptions,
+        evaluate_source,
+        print_evaluation,
+        print_new_users,
+    )
 
     evaluation = EvaluationOptions(protocol, split, n, target, seed)
-    if protocol == calibration.NAME and report is None:
-        calibration.print_new_users(source, options, evaluation, form)
+    if protocol == NEW_USERS and report is None:
+        print_new_users(source, options, evaluation, form)
     else:
         print_evaluation(evaluate_source(source, options, evaluation, report), options, evaluation, form)
 
 
 @command("Measure", "reelated tune sample --trials 5")
-@with_reading
+@with_shared(READING, "json")
 def tune(
     source: Source,
     options: Options,
@@ -208,7 +213,7 @@ def tune(
 
 
 @command("Save", "reelated fit ml-100k -o my.model")
-@with_options
+@with_shared(READING | FITTING)
 def fit(
     source: Source,
     options: Options,
@@ -262,7 +267,7 @@ def _fit_on_cluster(source: str, options: Options, output: Path | None, engine: 
 
 
 @command("Save", "reelated batch ml-100k -o top10.parquet")
-@with_options
+@with_shared(READING | FITTING)
 def batch(
     source: Source,
     options: Options,

@@ -13,33 +13,20 @@ from reelated.cli.sources import Options, read_source
 from reelated.errors import InputError, check_choice, plural, shorten
 from reelated.evaluation import PROTOCOLS, SPLITS, Evaluation, MetricRow, Protocol, Split, evaluate
 from reelated.evaluation.evaluate import Target
-from reelated.evaluation.report import check_report, write_report
+from reelated.evaluation.new_users import DEFINITION, NewUserRow, evaluate_new_users
+from reelated.evaluation.report import METRICS, check_report, write_report
 from reelated.formatting import printable
 from reelated.models import Popularity
 from reelated.recommender import Recommender, textbook
 
-NAMES = {
-    "ndcg": "nDCG",
-    "map": "MAP",
-    "precision": "precision",
-    "recall": "recall",
-    "recall_capped": "recall, capped",
-    "mrr": "MRR",
-    "hit_rate": "hit rate",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "interval_coverage": "in the 80 % interval",
-    "coverage": "coverage",
-    "novelty": "novelty, bits",
-    "top10_share": "places of the ten most listed",
-}
-"""Display names of the metrics."""
 REFERENCE_MODELS: dict[str, Callable[[], Recommender]] = {
     "popularity": lambda: Recommender(Popularity(), rater=None),
     "textbook": textbook,
 }
 """Reference models that a report shows for comparison."""
 BOTH = ("any", "liked")
+NEW_USERS = "new-users"
+"""The protocol that measures the calibration of predicted ratings of new users."""
 INTERVAL = "95 % interval"
 
 
@@ -58,7 +45,7 @@ def evaluate_source(source: str, options: Options, evaluation: EvaluationOptions
     protocol = None if evaluation.protocol is None else protocol_of(options, evaluation)
     chosen = options.recommender()
     if options.ranker == "popularity" and options.rater is None:
-        chosen.rater = None  # otherwise its row would show the error of the default rater
+        chosen.rater = None  # not the error of the default rater
     recommenders = {model_of(options): chosen}
     if report is not None:
         check_report(report)
@@ -151,7 +138,7 @@ def as_dict(result: Evaluation, rows: list[MetricRow], model: str, protocol: Pro
 
 
 def left_out(rows: list[MetricRow], target: str) -> list[str]:
-    """Return notes about users or items that are excluded from the means of a metric."""
+    """Return notes on users or items that are left out of the mean of a metric."""
     what = "user" if target == "items" else "item"
     first = {row.relevance: row for row in rows if row.measure.startswith("ndcg")}
     return [
@@ -164,8 +151,9 @@ def left_out(rows: list[MetricRow], target: str) -> list[str]:
 
 def named(measure: str) -> str:
     """Format the name of a metric: `ndcg@10` → `nDCG@10`."""
-    name, separator, n = measure.partition("@")
-    return NAMES[name] + separator + n
+    key, separator, n = measure.partition("@")
+    name = METRICS[key][0]
+    return (name if name[1].isupper() else name[0].lower() + name[1:]) + separator + n
 
 
 def _of_lists(rows: list[MetricRow]) -> list[TableColumn]:
@@ -183,7 +171,7 @@ def _of_lists(rows: list[MetricRow]) -> list[TableColumn]:
 
 def _others(rows: list[MetricRow]) -> list[TableColumn]:
     """Return the columns of the metrics without relevant items, such as RMSE and coverage."""
-    order, shown = list(NAMES), {(row.measure, row.relevance) for row in rows}
+    order, shown = list(METRICS), {(row.measure, row.relevance) for row in rows}
     rest = sorted((row for row in rows if row.relevance is None), key=lambda row: order.index(row.measure))
     heading = "predicted ratings; lists as a whole" if ("rmse", None) in shown else "lists as a whole"
     return [
@@ -240,3 +228,39 @@ def _value(row: MetricRow) -> str:
 
 def _with_interval(row: MetricRow) -> str:
     return _value(row) if row.low is None else f"{_value(row)} ({row.low:.4f}–{row.high:.4f})"
+
+
+def print_new_users(source: str, options: Options, evaluation: EvaluationOptions, form: str) -> None:
+    """Run the protocol, and print its rows as a table or as JSON."""
+    if evaluation.split is not None or evaluation.n is not None or evaluation.target != "items":
+        raise InputError(
+            f"--protocol {NEW_USERS}: it fixes the split and makes no lists. Leave out --split, -n and --target."
+        )
+    data, model = read_source(source, options), model_of(options)
+    with working(f"Evaluating {model}") as progress:
+        rows = evaluate_new_users(options.recommender(), data, seed=evaluation.seed, progress=progress)
+    if form == "json":
+        return print_json([{"model": model, "data": data.name, "rows": [row.to_dict() for row in rows]}])
+    out = console()
+    out.print(Text(printable(f"{model} on {data.name}: predicted ratings of new users"), style="bold"))
+    out.print(Text(DEFINITION, style="dim"))
+    out.print(table_of(_calibration_columns(rows), out.width))
+    return None
+
+
+def _calibration_columns(rows: list[NewUserRow]) -> list[TableColumn]:
+    return [
+        TableColumn("given", [str(row.n_given) for row in rows]),
+        TableColumn("users", [f"{row.users:,}" for row in rows]),
+        TableColumn("mean", [f"{row.mean:.2f}" for row in rows]),
+        TableColumn("bias", [f"{row.bias:+.3f} ({row.bias_low:+.3f} to {row.bias_high:+.3f})" for row in rows]),
+        TableColumn("per user", [f"{row.user_bias:+.3f}" for row in rows]),
+        TableColumn("in the 80 % interval", [_coverage(row) for row in rows]),
+        TableColumn("RMSE", [f"{row.rmse:.3f}" for row in rows]),
+    ]
+
+
+def _coverage(row: NewUserRow) -> str:
+    if row.coverage is None or row.coverage_low is None or row.coverage_high is None:
+        return "–"
+    return f"{row.coverage:.1%} ({row.coverage_low:.1%} to {row.coverage_high:.1%})"

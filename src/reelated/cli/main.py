@@ -16,7 +16,7 @@ def main() -> None:
     try:
         _run()
     except InputError as error:
-        from reelated.cli.words import TERMINAL  # it imports the models, for the names of their parameters
+        from reelated.cli.words import TERMINAL  # imported late: it imports the models
 
         sys.exit(_print_error(error.render(TERMINAL)))
     except KeyboardInterrupt:

@@ -24,7 +24,7 @@ def working(label: str = "Fitting") -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def compile_notice() -> Iterator[None]:
-    """Print one line when a kernel is compiled during the block; those in the cache are not."""
+    """Print one line if a kernel is compiled during the block, because it is not in the cache."""
     from reelated._kernels import on_compile
 
     printed = False

@@ -13,7 +13,7 @@ PANELS = ("Start", "Ask", "Look", "Measure", "Save", "Serve")
 
 
 def _plain_types(params: list[Any]) -> list[Any]:
-    """Show no type in the help of flags, and the type of a repeatable option like that of any other."""
+    """In the help, hide the types of flags, and show repeatable options with the type of one value."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""

@@ -17,7 +17,7 @@ import typer
 
 from reelated.cli.progress import working
 from reelated.cli.registry import app, command
-from reelated.cli.shared_options import Form, Rejects, Source, as_scale, with_json, with_source
+from reelated.cli.shared_options import READING, Form, Rejects, Source, as_scale, with_shared
 from reelated.cli.show import console, print_json, print_note
 from reelated.cli.sources import Options, read_source
 from reelated.errors import DataWarning, InputError, not_installed, plural
@@ -98,7 +98,7 @@ def serve(
             from reelated.web import ServiceOptions
             from reelated.web.server import LOGGING, bind, run
 
-            # these two have no command-line option
+            # these two settings have no command-line option
             environment = {name: os.environ.get(name, "") for name in ("REELATED_API_KEY", "REELATED_POLL")}
             given: dict[str, Any] = {"host": host, "proxy": proxy, "image_origin": image_origin}
             given |= {
@@ -156,7 +156,7 @@ def import_source(store: "Store", source: str, options: Options) -> None:
 
 
 @command("Serve", "reelated import sample", "import")
-@with_source
+@with_shared(READING)
 def import_(
     source: Source,
     options: Options,
@@ -297,7 +297,7 @@ def refit_(store: StoreUrl = None, models: Models = None, learn_from_visitors: A
 
 
 @command("Serve", "reelated models")
-@with_json
+@with_shared({}, "json")
 def models(
     store: StoreUrl = None,
     models: Models = None,

@@ -13,6 +13,7 @@ import typer
 from reelated.cli.show import print_about, print_note, print_notes
 from reelated.cli.sources import Options, RankerName, RaterName, find_item, open_source
 from reelated.errors import InputError, UnknownId, shorten
+from reelated.formatting import split_list
 
 if TYPE_CHECKING:
     from reelated.recommender import Recommender
@@ -77,7 +78,7 @@ Form = Literal["table", "json", "csv"]
 _data, _model, _output = (
     partial(typer.Option, rich_help_panel=panel) for panel in ("Reading SOURCE", "Model", "Output format")
 )
-_READING = {
+READING = {
     "columns": Annotated[str | None, _data(help="Column names or positions: user_id=customer,rating=3.")],
     "item_columns": Annotated[str | None, _data(help="Column names of the table of items: item_id=id,title=name.")],
     "scale": Annotated[str | None, _data(help="The rating scale: low,high,step.")],
@@ -95,7 +96,7 @@ _READING = {
     "noun": Annotated[str | None, _data(help="The word for an item: book.")],
     "users": Annotated[str | None, _data(help="A table of users.")],
 }
-_FITTING = {
+FITTING = {
     "preset": Annotated[Literal["default", "textbook"], _model(help="textbook: the textbook method.")],
     "ranker": Annotated[RankerName | None, _model(help="The model of the scores.")],
     "rater": Annotated[RaterName | None, _model(help="The model of the predicted ratings.")],
@@ -112,33 +113,19 @@ _FORMS = {
 _DEFAULTS = {"duplicates": "last", "invalid": "error", "preset": "default", "json": False, "csv": False}
 
 
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the parameter `options` of a command with the options of reading and fitting."""
-    return _expand_parameter(command, "options", _READING | _FITTING, as_options)
+def with_shared(options: dict[str, Any], *forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace `options` of a command with shared options, and `form` with the options of these output formats."""
 
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        if options:
+            command = _expand_parameter(command, "options", options, as_options)
+        return _expand_parameter(command, "form", {name: _FORMS[name] for name in forms}, as_form) if forms else command
 
-def with_reading(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace `options` and `form` of a command with the options of reading and `--json`."""
-    return with_json(with_source(command))
-
-
-def with_source(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the parameter `options` of a command with the options of reading."""
-    return _expand_parameter(command, "options", _READING, as_options)
-
-
-def with_json(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the parameter `form` of a command with `--json`."""
-    return _expand_parameter(command, "form", {"json": _FORMS["json"]}, as_form)
-
-
-def with_fitting(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace `options` and `form` of a command with the options of reading and fitting and `--json`."""
-    return _expand_parameter(with_options(command), "form", {"json": _FORMS["json"]}, as_form)
+    return decorate
 
 
 def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> Callable[..., Callable[..., None]]:
-    """Replace the parameter `rec` of a command with SOURCE and the shared options, and `form` with those in `forms`."""
+    """Replace `rec` of a command with SOURCE and the shared options, and `form` with the options in `forms`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         parameters = [each for each in list(inspect.signature(command).parameters.values())[1:] if each.name != "users"]
@@ -164,9 +151,7 @@ def with_recommender(*one_of: str, forms: tuple[str, ...] = ("json", "csv")) -> 
             inspect.Parameter("options", kind, annotation=Options),
         ]
         with_opened_source.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
-        expanded = with_options(with_opened_source)
-        form_options = {name: _FORMS[name] for name in forms}
-        return _expand_parameter(expanded, "form", form_options, as_form) if has_form else expanded
+        return with_shared(READING | FITTING, *(forms if has_form else ()))(with_opened_source)
 
     return decorate
 
@@ -226,7 +211,7 @@ def as_options(
 
 def as_columns(text: str | None, option: str = "--columns") -> dict[str, str | None]:
     """Parse `user_id=customer,rating=stars`; an empty name means that the column does not exist."""
-    pairs = [pair.partition("=") for pair in split(text)]
+    pairs = [pair.partition("=") for pair in split_list(text)]
     for name, equals, _ in pairs:
         if not equals:
             raise InputError(f"{option} {shorten(name)}: expected name=column, such as user_id=who.")
@@ -237,7 +222,7 @@ def as_columns(text: str | None, option: str = "--columns") -> dict[str, str | N
 def as_map(text: str | None) -> dict[str, float | None]:
     """Parse `like=1,dislike=0`; an empty number drops the value."""
     ratings: dict[str, float | None] = {}
-    for pair in split(text):
+    for pair in split_list(text):
         value, equals, number = pair.rpartition("=")
         try:
             ratings[value.strip()] = float(number) if number.strip() else None
@@ -251,7 +236,7 @@ def as_map(text: str | None) -> dict[str, float | None]:
 def as_events(text: str | None) -> dict[str, float]:
     """Parse `view=1,cart=3`."""
     weights: dict[str, float] = {}
-    for pair in split(text):
+    for pair in split_list(text):
         name, equals, number = pair.rpartition("=")
         value = as_value(number.strip())
         if not equals or not name.strip() or not isinstance(value, (int, float)):
@@ -288,20 +273,6 @@ def as_value(text: str) -> Any:
         with suppress(ValueError):
             return read(text)
     return {"true": True, "false": False, "none": None}.get(text.lower(), text)
-
-
-def as_years(text: str | None) -> tuple[int, int] | None:
-    """Parse `1994` or `1990-1999`."""
-    if text is None:
-        return None
-    first, dash, last = text.partition("-")
-    try:
-        years = int(first), int(last if dash else first)
-    except ValueError:
-        raise InputError(f"--years {shorten(text)}: expected a year or a range, such as 1990-1999.") from None
-    if years[0] > years[1]:
-        raise InputError(f"--years {shorten(text)}: expected the earlier year first.")
-    return years
 
 
 def as_ratings(rec: "Recommender", texts: list[str] | None) -> dict[Any, float] | None:
@@ -349,10 +320,12 @@ def as_own_ratings(rec: "Recommender", path: str, highest: float | None) -> dict
 
 def as_filters(rec: "Recommender", genres: str | None, years: str | None, exclude: str | None) -> dict[str, Any]:
     """Parse the filters of a list."""
-    excluded = [rec.item_ids.parse(text) for text in split(exclude)]
-    if hint := rec.catalogue_.genres_hint(split(genres)) if split(genres) else "":
+    from reelated.recommender.catalogue import parse_years
+
+    wanted, excluded = split_list(genres), [rec.item_ids.parse(text) for text in split_list(exclude)]
+    if hint := rec.catalogue_.genres_hint(wanted) if wanted else "":
         print_note(f"--genres: {hint}")
-    return {"genres": split(genres) or None, "years": as_years(years), "exclude": excluded or None}
+    return {"genres": wanted or None, "years": parse_years(years), "exclude": excluded or None}
 
 
 def as_form(json: bool, csv: bool = False) -> Form:
@@ -371,8 +344,3 @@ def as_user(rec: "Recommender", text: str | None) -> Any:
         example = rec.user_ids[0]
         raise InputError(f"--user {shorten(text)}: the user ids of this data are whole numbers, such as {example}.")
     return user_id
-
-
-def split(text: str | None) -> list[str]:
-    """Split at commas and strip blanks."""
-    return [part.strip() for part in (text or "").split(",") if part.strip()]

@@ -1,6 +1,6 @@
 """Output of results as tables, JSON and CSV."""
 
-from __future__ import annotations  # without the libraries of the types, the help takes half the time
+from __future__ import annotations  # the types are imported only by type checkers: this halves the time of the help
 
 import json
 import os
@@ -38,7 +38,7 @@ NARROW, TIGHT, NARROWEST = 100, 90, 40
 """Widths in characters: tables omit genres below the first, and ids and years beside reasons below the second; the
 last is the minimum width of output."""
 LEAST_TEXT = 14
-"""Width in characters that texts need: where there is less, headings wrap and intervals in brackets are left out."""
+"""Width in characters that texts need: if there is less, headings wrap and intervals in brackets are left out."""
 
 
 def console() -> Console:
@@ -151,7 +151,7 @@ class TableColumn(NamedTuple):
 
 
 def table_of(columns: list[TableColumn], width: int) -> Table:
-    """Lay out a table of at most `width` characters: cut texts, never numbers; drop the last text columns if needed."""
+    """Lay out a table of at most `width` characters: cut texts, not numbers; drop the last text columns if needed."""
     if width < NARROW:
         columns = [column for column in columns if column.name != "genres"]
     if width < TIGHT:
@@ -224,7 +224,7 @@ def _items(rows: Recommendations[ItemRow]) -> list[TableColumn]:
     rank, item_id, item = _item_columns(rows)
     columns = [
         rank,
-        item_id._replace(short=[]),  # the reasons need the room; every command also takes titles
+        item_id._replace(short=[]),  # the reasons need the space
         item._replace(short=[printable(cut(row.title, 24)) for row in rows]),
         TableColumn("score", [cell_text(row.score) for row in rows]),
         TableColumn("predicted", [cell_text(row.predicted_rating) for row in rows]),
@@ -339,25 +339,20 @@ def print_why(why: Explanation, noun: str, form: str) -> None:
 
 def _contributions(why: Explanation, number: str, width: int) -> Table:
     """Lay out the ten largest contributions, the sum of the rest, and the total."""
-    shown, rest = why.top(10), why.other(why.top(10))
-    n_more = len(why.contributions) - len(shown)
-    tail = [(rest, f"{n_more:,} more")] * (n_more > 0) + [(why.clip, "clipped to the scale")] * (abs(why.clip) > 1e-5)
-    blank, largest = [""] * (len(tail) + 1), max((abs(part.contribution) for part in shown), default=0.0)
-    parts = [part.contribution for part in shown]
-    numbers = [f"{value:+.3f}" for value in (why.base, *parts, *(value for value, _ in tail))]
-    names = ["base", *(_item(part) for part in shown), *(name for _, name in tail), number]
-    rated = ["" if part.rating is None else f"{part.rating:g}" for part in shown]
+    terms = why.terms()
+    parts, largest = [part for *_, part in terms], max((abs(adds) for adds, _, part in terms if part), default=0.0)
+    rated = ["" if part is None or part.rating is None else f"{part.rating:g}" for part in parts]
+    common = [
+        "" if part is None else "–" if part.common_raters is None else f"{part.common_raters:,}" for part in parts
+    ]
     return table_of(
         [
-            TableColumn("adds", [*numbers, f"{why.value:.3f}"]),
-            TableColumn("", names, text=True),
-            *([TableColumn("rated", ["", *rated, *blank])] if any(rated) else []),
-            TableColumn("similarity", ["", *(cell_text(part.similarity) for part in shown), *blank]),
-            TableColumn(
-                _of_both(bool(shown) and not any(rated)),
-                ["", *("–" if part.common_raters is None else f"{part.common_raters:,}" for part in shown), *blank],
-            ),
-            TableColumn("", ["", *(_bar(value, largest) for value in parts), *blank], text=True),
+            TableColumn("adds", [*(f"{adds:+.3f}" for adds, *_ in terms), f"{why.value:.3f}"]),
+            TableColumn("", [*(printable(label) for _, label, _ in terms), number], text=True),
+            *([TableColumn("rated", [*rated, ""])] if any(rated) else []),
+            TableColumn("similarity", ["" if part is None else cell_text(part.similarity) for part in (*parts, None)]),
+            TableColumn(_of_both(any(parts) and not any(rated)), [*common, ""]),
+            TableColumn("", [*(_bar(adds, largest) if part else "" for adds, _, part in terms), ""], text=True),
         ],
         width,
     )

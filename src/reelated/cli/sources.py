@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RECOMMENDER_SETTINGS = {"recency_half_life", "recency_floor"}
 """Settings of the `Recommender` itself; those of the rater begin with `rater__`, all others belong to the ranker."""
 DEFAULT_MODELS = {"ranker": "ease", "rater": "bpmf"}
-"""The model of a setting where no model is named."""
+"""The model of a setting if no model is named."""
 RankerName = Literal["ease", "item-knn", "popularity", "none"]
 RaterName = Literal["bpmf", "item-knn", "bias", "none"]
 CONTENTS = ("item_columns", "map", "encoding", "dates", "layout", "feedback", "events")

@@ -49,6 +49,10 @@ _ADVICE = {
     Advice.DROP_LINES: "Correct the line, or drop such lines with --invalid drop.",
     Advice.DUPLICATES: "Choose --duplicates last, first or mean.",
     Advice.NAME_COLUMNS: "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN.",
+    Advice.OWN_RATINGS: (
+        "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN. If all are of one person: "
+        "reelated recommend SOURCE --ratings-file FILE."
+    ),
     Advice.NAME_RATING: (
         "Name the columns with --columns user_id=COLUMN,item_id=COLUMN,rating=COLUMN; rating= if there are no ratings."
     ),

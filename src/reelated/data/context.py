@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from reelated.data.read import SourceTables
 from reelated.data.report import Severity, ValidationIssue
+from reelated.data.source_tables import SourceTables
 from reelated.errors import InputError, shorten
 from reelated.ratings import Dataset, Scale
 from reelated.ratings.columns import ITEM_ALIASES, USER_ALIASES, named

@@ -4,12 +4,18 @@ import codecs
 
 from reelated.errors import Advice, InputError, plural
 
+_SQL = "a dump in SQL, which sqlite3 or psql loads into a database"
 _BINARY = {
     b"%PDF": "a PDF document", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"\x89HDF": "an HDF5 file",
     b"\x80\x04\x95": "a pickle", b"\x80\x05\x95": "a pickle", b"\x93NUMPY": "a NumPy file", b"RDX": "an R file",
     b"<!DOCTYPE": "a web page", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "an XML document",
     b"@relation": "a file of Weka (ARFF)", b"@RELATION": "a file of Weka (ARFF)",
-    b"%%MatrixMarket": "a Matrix Market file, which read(scipy.io.mmread(path)) reads in Python",
+    b"%%MatrixMarket matrix array": "a dense Matrix Market file, which read(scipy.io.mmread(path)) reads in Python",
+    b"<table": "a web page", b"<stata_dta>": "a Stata file, which read(pandas.read_stata(path)) reads in Python",
+    b"$FL2": "an SPSS file, which read(pandas.read_spss(path)) reads in Python", b"MATLAB 5": "a MATLAB file",
+    b"CREATE TABLE": _SQL, b"INSERT INTO": _SQL, b"-- MySQL": _SQL, b"-- PostgreSQL": _SQL, b"--\n-- PostgreSQL": _SQL,
+    b"PRAGMA foreign_keys": _SQL, b"---\n": "a YAML document", b"- ": "a YAML document",
+    b"\x04\x22M\x18": "an LZ4 file",
     b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Obj\x01": "an Avro file", b"ORC": "an ORC file",
 }  # fmt: skip
 _HEAD_BYTES = 65536

@@ -40,7 +40,9 @@ def normalize_items(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Normalise an item table of any origin: display titles, years, lists of genres and dates."""
     notes: list[str] = []
     check_attributes(table)
-    table = table.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    table = table.with_columns(
+        pl.col(pl.Categorical, pl.Enum).cast(pl.String), pl.col(pl.Float32, pl.Float64).fill_nan(None)
+    )
     if "genres" in table.columns:
         genres, notes = _parse_genres(table["genres"])
         table = table.with_columns(genres)

@@ -2,60 +2,111 @@
 
 import ast
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
 import polars as pl
 
-from reelated.data.text_layout import RejectedRow
+from reelated.data.nested import rows_of_users, unnested
+from reelated.data.text_layout import ColumnSpec, RejectedRow
 from reelated.errors import Advice, InputError, shorten
 from reelated.ratings.frames import as_polars
 
+_SPACE = b" \t\r\n\x1e"  # RFC 7464 puts 1E in front of each text
 _NOT_JSON = (ValueError, SyntaxError, RecursionError, MemoryError)
 
 
 def is_json(start: bytes) -> bool:
-    """Return whether the first bytes of a text begin a JSON object or an array of objects."""
-    text = start.lstrip()
-    return text.startswith(b"{") or (text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"]", b"["))
+    """Return whether the first bytes of a text begin a JSON object, an array of objects, or a line with an array."""
+    text = start.lstrip(_SPACE)
+    array = text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"]", b"[")
+    return (
+        text.startswith(b"{")
+        or array
+        or (text.startswith(b"[") and _parse_line(text.split(b"\n", 1)[0].decode(errors="replace")) is not None)
+    )
 
 
 def json_names(start: bytes) -> tuple[str, ...]:
     """Return the names of the first object in the first bytes of a text; none if it is cut short."""
-    text = start.decode(errors="replace").lstrip().removeprefix("[").lstrip()
+    text = start.decode(errors="replace").lstrip(_SPACE.decode()).removeprefix("[").lstrip()
     with suppress(*_NOT_JSON):
         first, _ = json.JSONDecoder().raw_decode(text)
-        return tuple(first) if isinstance(first, dict) else ()
+        return tuple(_names_of(first)) if isinstance(first, dict) else ()
     with suppress(*_NOT_JSON):
         return tuple(ast.literal_eval(text.split("\n", 1)[0]))
     return ()
 
 
-def read_json(label: str, text: bytes, invalid: str) -> tuple[pl.DataFrame, list[RejectedRow], list[str]]:
+def read_json(label: str, text: bytes, spec: ColumnSpec) -> tuple[pl.DataFrame, list[RejectedRow], list[str]]:
     """Return the rows of a JSON text as text, numbers or lists; the lines that cannot be read; and notes."""
-    content = None
-    with suppress(*_NOT_JSON):
-        content = json.loads(text)
+    content = _whole(text)
+    rejected: list[RejectedRow] = []
+    notes: list[str] = []
     if content is not None:
-        return as_polars(_uniform(_rows_of(label, content)), label), [], []
-    lines = text.decode().split("\n")
-    rows, rejected, n_blank = [], [], 0
+        rows = _rows_of(label, content)
+    else:
+        rows, rejected, notes = _read_json_lines(label, text.decode(), spec.options.invalid)
+    if _are_objects(rows):
+        rows = [{name: _plain_value(value) for name, value in row.items()} for row in rows]
+        if spec.is_ratings or (spec.columns and rows and not {*spec.columns.values()} <= rows[0].keys()):
+            rows, more = unnested(rows, spec.columns)
+            notes += more
+    return as_polars(_uniform(rows), label), rejected, notes
+
+
+def _whole(text: bytes) -> Any:
+    """Return the content of a text that is one JSON value, also with a comma behind its last element; else None."""
+    with suppress(*_NOT_JSON):
+        return json.loads(text)
+    if re.search(rb",\s*[]}]\s*\Z", text[-100:]):
+        with suppress(*_NOT_JSON):
+            return json.loads(re.sub(rb",\s*([]}])\s*\Z", rb"\1", text))
+    return None
+
+
+def _read_json_lines(label: str, text: str, invalid: str) -> tuple[list[Any], list[RejectedRow], list[str]]:
+    """Return the objects or arrays of a text with one a line, or one behind the other; bad lines; and notes."""
+    lines = text.split("\n")
+    rows: list[Any] = []
+    rejected: list[RejectedRow] = []
+    n_blank = 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
             n_blank += number < len(lines)
             continue
         row = _parse_line(line)
-        if isinstance(row, dict):
+        if row is not None:
             rows.append(row)
             continue
+        if not rejected and (values := _sequence(text)):
+            return values, [], []
         reason = f"no JSON object: {shorten(line.strip())}"
         if invalid == "error":
             raise InputError(f"{label}, line {number}: {reason}.", remedy=Advice.DROP_LINES)
         rejected.append(RejectedRow(number, "bad_line", reason, line))
-    if not rows:
+    if not rows or not (_are_objects(rows) or all(isinstance(row, list) for row in rows)):
         raise InputError(f"{label} holds no JSON objects. Expected one for each rating.")
-    notes = [f"skipped {n_blank} blank line{'s' * (n_blank > 1)}"] * bool(n_blank)
-    return as_polars(_uniform(rows), label), rejected, notes
+    return rows, rejected, [f"skipped {n_blank} blank line{'s' * (n_blank > 1)}"] * bool(n_blank)
+
+
+def _sequence(text: str) -> list[Any]:
+    """Return the objects of a text with one behind the other, over any lines; none if it is anything else."""
+    decoder, values, at = json.JSONDecoder(), [], 0
+    with suppress(*_NOT_JSON):
+        while at < len(text):
+            value, at = decoder.raw_decode(text, at)
+            if not isinstance(value, dict):
+                return []
+            values.append(value)
+            at = re.compile(r"[\s,\x1e]*").match(text, at).end()  # type: ignore[union-attr]
+        return values
+    return []
+
+
+def _are_objects(rows: Any) -> bool:
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
 
 
 def _rows_of(label: str, content: Any) -> Any:
@@ -66,11 +117,16 @@ def _rows_of(label: str, content: Any) -> Any:
     elif isinstance(content, dict):
         if {"columns", "data"} <= content.keys():  # pandas with orient="split"
             return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
+        if rows := rows_of_users(content):
+            return rows
+        tables = {name: rows for name, rows in content.items() if rows and isinstance(rows, list)}
+        tables = {name: rows for name, rows in tables.items() if isinstance(rows[0], dict)}
+        if "ratings" in tables or len(tables) == 1:
+            return tables.get("ratings") or next(iter(tables.values()))
         if all(isinstance(values, list) for values in content.values()):
-            tables = {name: rows for name, rows in content.items() if rows and isinstance(rows[0], dict)}
-            if len(tables) == 1 or "ratings" in tables:
-                return tables.get("ratings") or next(iter(tables.values()))
             return content
+        if len(content) == 1 and isinstance(inner := next(iter(content.values())), dict):
+            return _rows_of(label, inner)
         if all(isinstance(values, dict) for values in content.values()):
             return content
         lists = [values for values in content.values() if isinstance(values, list)]
@@ -80,7 +136,7 @@ def _rows_of(label: str, content: Any) -> Any:
 
 def _uniform(rows: Any) -> Any:
     """Return objects whose fields have one type each: text where text and numbers are mixed."""
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not _are_objects(rows):
         return rows
     rows = [{name: _only_field(value) for name, value in row.items()} for row in rows]
     kinds: dict[str, set[type]] = {}
@@ -96,14 +152,28 @@ def _uniform(rows: Any) -> Any:
     ]
 
 
+def _plain_value(value: Any) -> Any:
+    """Return the value in an object of MongoDB, such as `{"$oid": "5f…"}` or `{"$date": {"$numberLong": "0"}}`."""
+    while isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
+        value = next(iter(value.values()))
+    return value
+
+
+def _names_of(row: dict[str, Any]) -> list[str]:
+    """Return the names of the columns that an object gives."""
+    rows, _ = unnested([row])
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
 def _only_field(value: Any) -> Any:
-    """Return the value of an object with one field, such as `{"$oid": "5f…"}` of MongoDB; others stay."""
+    """Return the value of an object with one field; others stay."""
     return next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
 
 
 def _parse_line(line: str) -> Any:
-    """Parse one object in JSON, or in Python notation as in old files of Amazon reviews."""
+    """Parse one object or array in JSON, or in Python notation as in old files of Amazon reviews."""
     for parse in (json.loads, ast.literal_eval):
         with suppress(*_NOT_JSON):
-            return parse(line.strip().removesuffix(","))
+            value = parse(line.strip().removeprefix("\x1e").removesuffix(","))
+            return value if isinstance(value, (dict, list)) else None
     return None

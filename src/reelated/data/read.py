@@ -3,9 +3,9 @@
 import os
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,32 +16,27 @@ from reelated.data.files import Files, find_files
 from reelated.data.items import (
     MERGED_ALIASES,
     merged_columns,
-    normalize_items,
-    one_row_per_item,
-    unnamed_columns,
-    with_indicators,
 )
 from reelated.data.movielens import (
     SIDE_TABLES,
     edition,
     is_movielens,
     layout_of,
-    n_known,
-    read_side_table,
-    with_linked_ids,
     with_links,
 )
+from reelated.data.nested import unnested_frame
 from reelated.data.options import NO_OPTIONS, ReadOptions, check_options
 from reelated.data.roles import column_names
+from reelated.data.source_tables import ErrorCollector, SourceTables
 from reelated.data.suspicions import suspicions
 from reelated.data.table_reader import read_frame, read_table
-from reelated.data.text_layout import RATING_SPEC, ColumnSpec, ParseTrace, by_position, prefix_errors
+from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position, prefix_errors
 from reelated.data.text_parser import ID_COLUMNS
-from reelated.errors import DataWarning, InputError, plural, shorten
+from reelated.errors import DataWarning, InputError, plural
 from reelated.parallel import check_not_forked
 from reelated.ratings import Dataset, Feedback, FrameLike
-from reelated.ratings.columns import ColumnNames, match_columns, named, plain, with_own_names
-from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table, table_verb
+from reelated.ratings.columns import named
+from reelated.ratings.dataset import Duplicates, Invalid, TableOptions, dataset_of, item_table
 from reelated.ratings.frames import as_polars
 from reelated.ratings.ids import Ids, as_ids
 
@@ -124,192 +119,21 @@ def read(
     options = check_options(columns, item_columns, invalid, map, encoding, dates, layout, feedback, events)
     tables = read_tables(source, options, items, users)
     name = name or tables.name
+    suspected = suspicions(tables.ratings, tables.side_tables.get("items"), scale or tables.scale)
     with prefix_errors(name) if isinstance(source, (str, os.PathLike)) else nullcontext():
         data = dataset_of(
-            tables.ratings,
+            tables.release_ratings(),
             tables.side_tables.get("items"),
             tables.side_tables.get("users"),
             TableOptions(scale or tables.scale, duplicates, invalid, feedback),
             name=name,
             noun=tables.noun if noun is None else noun,
         )
-    suspected = suspicions(tables.ratings, tables.side_tables.get("items"), scale or tables.scale)
     tables.notes += [f"{suspicion.message}; see reelated.validate" for suspicion in suspected]
     for note in tables.notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     notes = (*tables.notes, *data.notes)
     return replace(data, notes=notes, tags=tables.side_tables.get("tags"), verb=tables.verb, events=options.events)
-
-
-@dataclass
-class ErrorCollector:
-    """Records an unreadable table as an error, and lets reading continue without the table."""
-
-    invalid: str = "error"  # the caller's option; reading itself drops invalid rows
-    traces: dict[str, ParseTrace] = field(default_factory=dict)
-    errors: dict[str, InputError] = field(default_factory=dict)
-    left_out: dict[str, InputError] = field(default_factory=dict)
-
-    @contextmanager
-    def collect(self, kind: str) -> Iterator[ParseTrace]:
-        """Yield a trace for one kind of table; record the error that ends the reading."""
-        try:
-            yield self.trace(kind)
-        except InputError as error:
-            self.errors[kind] = error
-
-    def trace(self, kind: str) -> ParseTrace:
-        return self.traces.setdefault(kind, ParseTrace())
-
-
-def _without_repeats(table: pl.DataFrame, id_: str) -> tuple[pl.DataFrame, list[str]]:
-    """Drop rows with a repeated id if they are few; if they are many, it is another kind of table."""
-    table = table.unique(maintain_order=True)
-    repeated = ~table[id_].is_first_distinct()
-    if not repeated.any() or 10 * int(repeated.sum()) > len(table) + 10:
-        return table, []
-    note = (
-        f"dropped {plural(int(repeated.sum()), 'row')} with a repeated {id_}, such as {table.filter(repeated)[id_][0]}"
-    )
-    return table.filter(~repeated), [note]
-
-
-@dataclass
-class SourceTables:
-    """Contents of a source: ratings in Reelated's columns, the other tables, and notes on changes."""
-
-    ratings: pl.DataFrame
-    name: str = "ratings"
-    scale: tuple[float, float, float] | None = None
-    side_tables: dict[str, FrameLike] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    collector: ErrorCollector | None = None
-    options: ReadOptions = NO_OPTIONS
-    noun: str = "item"
-    own: ColumnNames = None  # the names of the ids in the table of ratings
-    verb: str = ""
-
-    def add(self, kind: str, table: FrameLike) -> None:
-        """Add a given table of items or users from a frame or a file."""
-        with self.collecting(kind) as trace:
-            if isinstance(table, (str, os.PathLike)):
-                files = find_files(table, ColumnSpec(*SIDE_TABLES[kind], self._columns_of(kind), self.options))
-                self.add_file(kind, files, self.options, trace)
-            else:
-                self._store(kind, *self._normalized(kind, as_polars(table, kind)), label=kind)
-
-    def _columns_of(self, kind: str) -> ColumnNames:
-        return self.options.item_columns if kind == "items" else None
-
-    def _normalized(self, kind: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-        """Normalise a frame like a file with the same contents."""
-        aliases, required = SIDE_TABLES[kind]
-        aliases, columns = with_own_names(aliases, self.own), self._columns_of(kind)
-        unnamed = unnamed_columns(frame.columns, aliases, columns) if kind == "items" else {}
-        table = named(frame, aliases | unnamed, columns, required)
-        if kind != "items":
-            return table, []
-        table, found = with_indicators(table, unnamed.keys())
-        table, changes = normalize_items(table)
-        return table, found + changes
-
-    def collecting(self, kind: str) -> AbstractContextManager[ParseTrace | None]:
-        """Return the context for reading a table: that of the error collector, or a null context."""
-        return self.collector.collect(kind) if self.collector else nullcontext()
-
-    def add_beside(self, kind: str, files: Files) -> None:
-        """Add a table from the folder of the ratings; a table that cannot be used is left out with a note."""
-        name = PurePosixPath(files.roles[kind]).name
-        trace = self.collector.trace(kind) if self.collector else None
-        try:
-            try:
-                self.add_file(kind, files, self.options, trace, beside=True)
-                self._check(kind)
-            except InputError:
-                if self.options.invalid == "drop":
-                    raise
-                self.add_file(kind, files, self.options._replace(invalid="drop"), trace, beside=True)
-                self._check(kind)
-        except InputError as error:
-            self.side_tables.pop(kind, None)
-            if self.collector:
-                self.collector.left_out[kind] = error
-            else:
-                self.notes.append(f"left out {name}: {str(error).removeprefix(f'{name}: ').rstrip('.')}")
-
-    def _check(self, kind: str) -> None:
-        """Raise `InputError` if a table of items or users does not fit the ratings."""
-        if kind in ("items", "users"):
-            first = {**{id_: self.ratings[id_].drop_nulls()[:1] for id_ in ID_COLUMNS}}
-            if all(len(ids) for ids in first.values()):
-                Dataset.from_frames({**first, "rating": [1.0]}, **{kind: self.side_tables[kind]})
-
-    def add_file(
-        self, kind: str, files: Files, options: ReadOptions, trace: ParseTrace | None, beside: bool = False
-    ) -> None:
-        """Add a table from its file; integer ids become text where the ids of the ratings are text."""
-        path = files.roles[kind if kind in files.roles else "ratings"]
-        name = PurePosixPath(path).name
-        table, notes = read_side_table(kind, name, files.read(path), options, trace, self.own)
-        rated = self.ratings["item_id"]
-        if kind == "items" and n_known(table, rated) == 0 and not (options.item_columns or {}).get("item_id"):
-            for other in self._other_ids(files, path):
-                named_ids = options._replace(item_columns={**(options.item_columns or {}), "item_id": other})
-                again, more = read_side_table(kind, name, files.read(path), named_ids, trace, self.own)
-                if n_known(again, rated) > n_known(table, rated):
-                    table, notes = again, [*more, f"took {other} for item_id, because it has the ids of the ratings"]
-        if kind == "items" and "links" in self.side_tables:
-            table, more = with_linked_ids(table, as_polars(self.side_tables["links"]), rated)
-            notes = [*notes, *more]
-        self._store(kind, table, notes, name, beside)
-
-    def _other_ids(self, files: Files, path: str) -> list[str]:
-        """List the columns of a catalogue that may be the ids of items."""
-        names = column_names(files.container, path, ColumnSpec(*SIDE_TABLES["items"], None, self.options))
-        return [name for name in names if plain(name) in SIDE_TABLES["items"][0]["item_id"]]
-
-    def _store(self, kind: str, table: pl.DataFrame, notes: list[str], label: str, beside: bool = False) -> None:
-        """Store a table with ids of the type that the ratings have, and one row per item or user."""
-        table, more = self._with_integers(table)
-        as_text = [id_ for id_ in ID_COLUMNS if id_ in table.columns and self.ratings[id_].dtype == pl.String]
-        table = table.with_columns(pl.col(id_).cast(pl.String) for id_ in as_text)
-        invalid = self.collector.invalid if self.collector else self.options.invalid
-        if kind in ("items", "users") and (beside or invalid == "drop"):
-            table, repeated = _without_repeats(table, f"{kind[:-1]}_id")
-            more += repeated
-        self.side_tables[kind] = table
-        self.notes += [f"{label}: {note}" for note in notes + more]
-
-    def _with_integers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-        """If the ratings have integer ids, leave out the rows with text ids, unless none would remain."""
-        notes = []
-        for id_ in ID_COLUMNS:
-            if id_ in table.columns and table[id_].dtype == pl.String and self.ratings[id_].dtype == pl.Int64:
-                whole = table[id_].str.contains(r"^-?\d{1,18}$").fill_null(False)
-                padded = table[id_].str.contains(r"^-?0\d").fill_null(False)
-                if whole.all() and padded.any():
-                    notes.append(
-                        f"read {id_} as whole numbers, as in the ratings, such as {table.filter(padded)[id_][0]}"
-                    )
-                if not whole.all() and whole.any():
-                    n_rows, example = plural(int((~whole).sum()), "row"), shorten(table.filter(~whole)[id_][0])
-                    notes.append(f"left out {n_rows} without an integer {id_}, such as {example}")
-                if whole.any():
-                    table = table.filter(whole).with_columns(pl.col(id_).cast(pl.Int64))
-        return table, notes
-
-    def add_merged(self, table: pl.DataFrame) -> None:
-        """Add the items of a table of ratings that also has titles or genres."""
-        try:
-            table, notes = one_row_per_item(table)
-            table, more = normalize_items(table)
-        except (InputError, pl.exceptions.PolarsError):
-            return
-        self.notes += [*notes, *more]
-        if table.width > 1:
-            self.side_tables["items"] = table
-            found = ", ".join(name for name in ("title", "year", "genres") if name in table.columns)
-            self.notes.append(f"took {found} of the items from the table of ratings")
 
 
 def read_tables(
@@ -389,9 +213,7 @@ def _read_source(
     noun = "movie" if is_movielens(files) else "item"
     tables = SourceTables(ratings, name or _default_name(files), scale, {}, notes, collector, options, noun)
     names = column_names(files.container, files.roles["ratings"], spec)
-    matched = match_columns(names, spec.aliases, by_position(spec.columns, names))
-    tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
-    tables.verb = table_verb(names, by_position(spec.columns, names), ratings)
+    tables.describe_columns(names, spec.columns)
     if "event" in ratings.columns:
         tables.scale = None
     for kind in SIDE_TABLES:
@@ -412,7 +234,7 @@ def _read_source(
 
 def _add_merged(tables: SourceTables, files: Files, names: tuple[str, ...], spec: ColumnSpec) -> None:
     """Add the items of a file of ratings that also has titles or genres."""
-    own = (tables.own or {}).get("item_id") or ""
+    own = tables.own.get("item_id", "")
     if not merged_columns(names, own) or spec.options.layout == "wide":
         return
     path = files.roles["ratings"]
@@ -432,12 +254,12 @@ def _read_frame(
 ) -> SourceTables:
     """Read ratings, and items merged with them, from a table in memory."""
     frame = as_polars(source)
+    frame, inner = unnested_frame(frame, by_position(spec.columns, tuple(frame.columns)))
     ratings, notes = read_frame("ratings", frame, spec)
+    notes = inner + notes
     tables = SourceTables(ratings, notes=notes, collector=collector, options=spec.options)
-    matched = match_columns(frame.columns, spec.aliases, by_position(spec.columns, tuple(frame.columns)))
-    tables.own = {ours: theirs for ours, theirs in matched.items() if ours in ID_COLUMNS}
-    tables.verb = table_verb(frame.columns, by_position(spec.columns, tuple(frame.columns)), ratings)
-    own = (tables.own or {}).get("item_id") or ""
+    tables.describe_columns(tuple(frame.columns), spec.columns)
+    own = tables.own.get("item_id", "")
     if "items" not in given and own and merged_columns(tuple(frame.columns), own):
         tables.add_merged(named(frame, MERGED_ALIASES, {"item_id": own}, ("item_id",)))
     return tables

@@ -24,7 +24,21 @@ from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES,
 
 TABLE_SUFFIXES = (
     *(".csv", ".tsv", ".txt", ".dat", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".json", ".jsonl", ".ndjson"),
-    *(".xlsx", ".xls", ".db", ".sqlite", ".sqlite3", ".inter", ".item", ".user", ".data", ".tar", ".tgz", ".ratings"),
+    *(
+        ".xlsx",
+        ".xls",
+        ".db",
+        ".sqlite",
+        ".sqlite3",
+        ".inter",
+        ".item",
+        ".user",
+        ".data",
+        ".tar",
+        ".tgz",
+        ".ratings",
+        ".mtx",
+    ),
 )
 # file names of the editions by role; those in `TABLE_NAMES` may also be tables of any kind
 ROLES: dict[str, tuple[str, ...]] = {
@@ -206,7 +220,7 @@ def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: li
         values = {"weight", "event"}
         found = [table for table in described if {"user_id", "item_id"} <= table.ratings and values & table.ratings]
     if len(found) > 1:
-        found = [table for table in found if plain(table.file).startswith(_RATING_FILES)] or found
+        found = [table for table in found if any(word in plain(table.file) for word in _RATING_FILES)] or found
     if len({(_part_of(table.file), table.names) for table in found}) == 1:
         roles.files["ratings"], roles.parts = found[0].path, tuple(table.path for table in found[1:])
         return
@@ -216,5 +230,19 @@ def _choose_ratings(root: str, roles: Roles, described: list[_Table], tables: li
         return
     if tables:
         listed = ", ".join(map(repr, [table.path for table in found] or tables[:6]))
-        message = f"{root} holds several tables ({shorten(listed, 300)[1:-1]}). Pass the one that holds the ratings."
-        raise InputError(message) if found else NoRatings(message)
+        holds = f"{root} holds several tables ({shorten(listed, 300)[1:-1]})"
+        if found or not (join := _join_hint(described)):
+            message = f"{holds}. Pass the one that holds the ratings."
+            raise InputError(message) if found else NoRatings(message)
+        raise NoRatings(f"{holds}, and none has both users and items. Join them, for example with polars: {join}.")
+
+
+def _join_hint(described: list[_Table]) -> str:
+    """Return the code that joins a table of users with a table of items by a column of both; empty if there is none."""
+    for users in described:
+        for items in described:
+            common = [name for name in users.names if name in items.names]
+            if "user_id" in users.ratings and "item_id" in items.ratings and "item_id" not in users.ratings and common:
+                left, right = (PurePosixPath(table.file).stem for table in (users, items))
+                return f"read({left}.join({right}, on={common[0]!r}))"
+    return ""

@@ -5,6 +5,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from reelated.data.containers import HEAD_BYTES
+from reelated.data.json_reader import is_json
 from reelated.data.report import ValidationIssue
 from reelated.data.text_layout import RATING_SPEC, SEPARATORS, ParseTrace, is_number, split_line
 from reelated.data.text_parser import iter_rows
@@ -41,14 +43,12 @@ def shape_issues(source: Any, trace: ParseTrace) -> Iterator[ValidationIssue]:
         yield ValidationIssue("matrix", "warning", width, message, action)
 
 
-def unused_column_issues(trace: ParseTrace) -> Iterator[ValidationIssue]:
+def unused_column_issues(names: Sequence[str], matched: Mapping[str, str]) -> Iterator[ValidationIssue]:
     """Yield a note with the columns of a table without ratings that are not read: one may hold ratings in words."""
-    if trace.layout is None or not trace.columns or "rating" in trace.columns:
-        return
     attributes = (name for aliases in ITEM_ALIASES.values() for name in aliases)
-    known = {*map(plain, trace.columns.values()), *attributes, *ITEM_ALIASES}
-    unused = [name for name in trace.layout.names if plain(name) not in known]
-    if unused:
+    known = {*map(plain, matched.values()), *attributes, *ITEM_ALIASES}
+    unused = [name for name in names if plain(name) not in known]
+    if unused and "rating" not in matched:
         message = f"No column is recognised as ratings. Not used: {_listed(unused)}."
         yield ValidationIssue("unused_columns", "note", len(unused), message, Advice.SKIPS_COLUMNS)
 
@@ -62,8 +62,8 @@ def _first_rows(source: Any, trace: ParseTrace) -> tuple[Sequence[str], list[lis
     if trace.layout is not None:
         first = islice(iter_rows(trace.text, trace.layout), _N_ROWS)
         return trace.layout.names, [row.fields for row in first if row.fields]
-    if trace.text:
-        lines = trace.text[:65536].decode(errors="replace").splitlines()[:_N_ROWS]
+    if trace.text and not is_json(trace.text[:HEAD_BYTES]):
+        lines = trace.text[:HEAD_BYTES].decode(errors="replace").splitlines()[:_N_ROWS]
         rows = [max((split_line(line, separator) for separator in SEPARATORS), key=len) for line in lines]
         return rows[0] if rows else (), rows[1:]
     with suppress(InputError):

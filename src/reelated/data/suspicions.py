@@ -9,6 +9,7 @@ from reelated.errors import plural
 _MIN_ROWS = 20
 _MIN_SHARE = 0.02  # minimum distance of a sentinel from all other ratings
 _MIN_ZEROS = 0.2  # a scale may begin at 0, so zeros must be frequent and far more frequent than any other rating
+_HIGH_SENTINELS = (99.0, 999.0, 9999.0)
 
 
 class Suspicion(NamedTuple):
@@ -31,6 +32,8 @@ def suspicions(ratings: pl.DataFrame, items: Any = None, scale: Any = None) -> l
 
 def _sentinel(rating: pl.Series) -> Suspicion | None:
     """Return the lowest or highest rating if it is frequent and far from the others."""
+    if rating.is_empty() or (rating.min() > 0 and rating.max() not in _HIGH_SENTINELS):  # type: ignore[operator]
+        return None
     counts = rating.value_counts().sort("rating")
     if len(rating) < _MIN_ROWS or len(counts) < 4:
         return None
@@ -38,7 +41,7 @@ def _sentinel(rating: pl.Series) -> Suspicion | None:
     low, second, previous, high = values[0], values[1], values[-2], values[-1]
     below = low < 0 <= second and numbers[0] >= _MIN_SHARE * len(rating)
     zero = low == 0 and second >= 1 and numbers[0] >= _MIN_ZEROS * len(rating) and numbers[0] >= 1.5 * max(numbers[1:])
-    above = high in (99.0, 999.0, 9999.0) and high - previous > previous - low
+    above = high in _HIGH_SENTINELS and high - previous > previous - low
     if below or zero:
         value, count = low, numbers[0]
     elif above and numbers[-1] >= _MIN_SHARE * len(rating):
@@ -61,7 +64,11 @@ def _odd_ids(ids: pl.Series) -> Suspicion | None:
             return None
         message = f"{ids.name} such as {ids.filter(lost)[0]!r} have lost digits, as in a spreadsheet"
         return Suspicion("lost_digits", message, int(lost.sum()), ids.name)
-    if ids.dtype != pl.Int64 or len(ids) < _MIN_ROWS or not (ids.diff().drop_nulls() == 1).all():
+    if ids.dtype != pl.Int64 or len(ids) < _MIN_ROWS:
+        return None
+    if not all(
+        (rows.diff().drop_nulls() == 1).all() for rows in (ids[:_MIN_ROWS], ids)
+    ):  # a few rows refute nearly all
         return None
     message = f"{ids.name} rises by 1 from row to row, as row numbers do"
     return Suspicion("row_numbers", message, len(ids), ids.name)

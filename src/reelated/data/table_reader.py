@@ -12,6 +12,7 @@ import polars as pl
 from reelated.data.containers import HEAD_BYTES, container_of
 from reelated.data.encoding import as_utf8
 from reelated.data.json_reader import is_json, read_json
+from reelated.data.nested import unnested_frame
 from reelated.data.roles import ratings_in
 from reelated.data.room import check_rows
 from reelated.data.text_forms import arrange_text
@@ -21,7 +22,7 @@ from reelated.data.text_reader import read_text
 from reelated.data.unpack import POLARS_ERRORS, compression, decompress, quiet_panics
 from reelated.data.wide import MIN_WIDTH, matrix_width, unpivot
 from reelated.errors import Advice, InputError, plural, shorten
-from reelated.ratings.columns import named
+from reelated.ratings.columns import RATING_ALIASES, match_columns, named
 from reelated.ratings.frames import RatingTable, convert_ratings, read_whole_ids, required_columns
 
 _BINARY = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
@@ -137,8 +138,12 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
         if spec.options.layout == "wide":
             frame, notes = unpivot(frame, spec.columns)
             frame, spec = _with_ids(frame)[0], spec._replace(columns=None)
+        else:
+            frame, notes = unnested_frame(frame, by_position(spec.columns, tuple(frame.columns)))
         try:
             table, more = _as_ratings(label, frame, spec, None)
+            table, changes = _with_stripped_ids(table)
+            changes += _whole_floats(frame, spec)
         except InputError as error:
             rows = [["" if value is None else str(value) for value in row] for row in frame.head(8).rows()]
             if (
@@ -147,7 +152,28 @@ def read_frame(label: str, frame: pl.DataFrame, spec: ColumnSpec) -> tuple[pl.Da
             ):
                 raise error.replace(remedy=Advice.WIDE) from None
             raise
-    return table, notes + more
+    return table, notes + changes + more
+
+
+def _with_stripped_ids(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Strip spaces around text ids as in a file, where an empty id is none; numbers and text keep their types."""
+    text = [name for name in ID_COLUMNS if table[name].dtype == pl.String]
+    stripped = table.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in text)
+    changed = [name for name in text if not table[name].equals(stripped[name])]
+    return stripped, [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)
+
+
+def _whole_floats(frame: pl.DataFrame, spec: ColumnSpec) -> list[str]:
+    """Return a note for each column of ids that is of floats in a frame."""
+    given = by_position(spec.columns, tuple(frame.columns))
+    names = match_columns(frame.columns, {id_: RATING_ALIASES[id_] for id_ in ID_COLUMNS}, given)
+    floats = {id_: frame[names[id_]] for id_ in ID_COLUMNS if frame[names[id_]].dtype.is_float()}
+    examples = {id_: column.drop_nans().drop_nulls() for id_, column in floats.items()}
+    return [
+        f"read {id_} as whole numbers, such as {column[0]} as {column[0]:.0f}"
+        for id_, column in examples.items()
+        if len(column)
+    ]
 
 
 def _as_ratings(
@@ -225,7 +251,7 @@ def _report(label: str, rejected: list[RejectedRow], spec: ColumnSpec, remedy: s
 
 def _read_json(label: str, text: bytes, spec: ColumnSpec, notes: list[str]) -> tuple[pl.DataFrame, list[str]]:
     """Read JSON as a frame; its bad lines are rejected rows."""
-    frame, rejected, more = read_json(label, text, spec.options.invalid)
+    frame, rejected, more = read_json(label, text, spec)
     dropped = _report(label, rejected, spec)
     table, conversions = read_frame(label, frame, spec)
     return table, notes + more + dropped + conversions
@@ -263,6 +289,9 @@ def _with_ids(table: pl.DataFrame, ids: list[str] | None = None) -> tuple[pl.Dat
     changed = [name for name in chosen if not table[name].equals(stripped[name])]
     notes = [f"removed the spaces around {' and '.join(changed)}"] * bool(changed)
     for name in chosen:
+        if stripped[name].str.starts_with('="').any():  # a formula, so that a spreadsheet keeps the zeros in front
+            stripped = stripped.with_columns(pl.col(name).str.replace(r'^="(.*)"$', "$1"))
+            notes.append(f'read {name} such as ="{stripped[name][0]}" without the signs of a formula')
         values, note = read_whole_ids(stripped[name])
         stripped, notes = stripped.with_columns(values), [*notes, note] if note else notes
     return stripped, notes

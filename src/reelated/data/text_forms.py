@@ -1,15 +1,17 @@
-"""Text in unusual forms → text with one separator: the Netflix Prize blocks, runs of spaces, backslashes before quotes.
+"""Text in unusual forms → text with one separator: blocks, runs of spaces, backslashes before quotes, single quotes.
 
 Every form keeps the lines, so that line numbers in messages are those of the file.
 """
 
 import re
 
-from reelated.data.text_layout import ColumnSpec, TextLayout, detect_layout
+from reelated.data.text_layout import SPACES, ColumnSpec, TextLayout, detect_layout, split_line
 from reelated.data.text_parser import row_pattern
-from reelated.errors import plural
+from reelated.errors import plural, shorten
 
-_RULES = re.compile(rb"(?m)^[ \t]*[|+]?[ \t]*:?-{3,}[-|+: \t]*(?=\r?$)")  # of Markdown, MySQL and PostgreSQL
+# lines of Markdown, MySQL, PostgreSQL and reStructuredText
+_RULES = re.compile(rb"(?m)^(?:[ \t]*[|+]?[ \t]*:?[-=]{3,}[-=|+: \t]*|\(\d+ rows?\))(?=\r?$)")
+_RECORD = re.compile(rb"(?:[\w/. -]{1,60}: [^\n]*\n){3}")  # as in the data sets of SNAP
 _FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)")
 
 
@@ -17,6 +19,8 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
     """Return a text with one separator, its layout, and notes."""
     if spec.is_ratings and _FIRST_BLOCK.match(text):
         return _netflix(text)
+    if _RECORD.match(text):
+        return _records(text)
     if label.lower().startswith("movie_titles.") and re.match(rb"\d+,(\d{4}|NULL),", text):
         # titles of the Netflix Prize hold commas without quotes
         text = re.sub(rb"(?m)^([^,\n]*),([^,\n]*),", rb"\1\t\2\t", text)
@@ -24,15 +28,21 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
     ruled = len(_RULES.findall(text[:4096]))
     if ruled:  # every line stays, so that messages count as in the file
         text = _RULES.sub(b"", text)
+    text, quotes = _with_plain_quotes(text)
     layout, notes = detect_layout(label, text, spec)
-    notes += ["skipped the lines that rule the table, such as |---|"] * bool(ruled)
+    if size := _size_line(text, layout):
+        layout = layout._replace(skip=layout.skip + 1)
+        notes.append(f"skipped the line {shorten(size)}, the numbers of users, items and ratings")
+    notes += quotes + ["skipped the lines that rule the table, such as |---|"] * bool(ruled)
     if layout.comment:
         n_comments = text.count(b"\n" + layout.comment.encode()) + text.startswith(layout.comment.encode())
         n_comments -= layout.header_in_comment
         notes += [f"skipped {plural(n_comments, 'comment line')} ({layout.comment})"] * bool(n_comments)
-    if layout.separator == " ":
-        text = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", text))
-        return text, layout._replace(separator="\t"), notes
+    if layout.separator in SPACES:
+        text = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", text)
+        quoted, spaces = b'"' in text, rb"[ \t]+" if layout.separator == " " else rb"\t|[ \t]{2,}"
+        text = re.sub(rb'("[^"\n]*")|' + spaces, lambda match: match[1] or b"\t", text)
+        return text, layout._replace(separator="\t", quoted=quoted), notes
     if layout.quoted and _has_backslashes(text, layout):
         return text.replace(rb"\"", b'""'), layout, [*notes, r"read \" as a quote within a field"]
     return text, layout, notes
@@ -57,6 +67,56 @@ def _netflix(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
         f"read the layout of the Netflix Prize: {plural(n_blocks, 'line')} such as '1:' name the item of the rows below"
     )
     return b"\n".join(lines), TextLayout(",", names, comment="#"), [note]
+
+
+def _records(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
+    """Write each block of lines such as `review/score: 5.0` into its first line; the others become comments."""
+    lines = text.split(b"\n")
+    rows: dict[int, dict[bytes, bytes]] = {}
+    start, name = 0, b""
+    for at, line in enumerate(lines):
+        if not line.strip():
+            start = at + 1
+            continue
+        field = re.match(rb"([\w/. -]{1,60}):(?: |$)", line)
+        name, value = (field[1].strip(), line[field.end() :]) if field else (name, line)
+        row = rows.setdefault(start, {})
+        row[name] = (row[name] + b" " if name in row else b"") + value.strip().replace(b"\t", b" ")
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [b"\t".join(rows[at].get(name, b"") for name in names) if at in rows else b"#" for at in range(len(lines))]
+    header = tuple(name.decode(errors="replace") for name in names)
+    note = f"read {plural(len(rows), 'block')} of lines such as {shorten(header[0] + ': …')} as rows"
+    return b"\n".join(lines), TextLayout("\t", header, quoted=False, comment="#"), [note]
+
+
+def _size_line(text: bytes, layout: TextLayout) -> str:
+    """Return the first line if it counts users, items and ratings, as in Matrix Market files; else an empty text."""
+    lines = text[:4096].decode(errors="replace").split("\n")[layout.skip :]
+    sizes = split_line(lines[0], layout.separator) if lines else []
+    if not 2 <= len(sizes) <= 3 or layout.names[0] != "user_id" or not all(size.isdigit() for size in sizes):
+        return ""
+    width = len(split_line(lines[1], layout.separator)) if len(lines) > 1 else 0
+    if len(sizes) == 3 and text.count(b"\n", 0, -1) - layout.skip != int(sizes[2]):
+        return ""
+    rows = [split_line(line, layout.separator) for line in text.decode(errors="replace").split("\n")[layout.skip + 1 :]]
+    ids = [[int(row[at]) for row in rows if len(row) > at and row[at].isdigit()] for at in (0, 1)]
+    fits = all(found and max(found) <= int(size) for found, size in zip(ids, sizes, strict=False))
+    return lines[0] if fits and width >= 3 else ""
+
+
+def _with_plain_quotes(text: bytes) -> tuple[bytes, list[str]]:
+    """Return a text with single or typographic quotes, or spaces in front of quotes, as RFC 4180 has it, and a note."""
+    head = text[:4096].decode(errors="replace").split("\n")[:-1][:40]
+    if head and head[0].lstrip("\ufeff").startswith("“"):
+        return text.replace("“".encode(), b'"').replace("”".encode(), b'"'), ["read “…” as quotes around fields"]
+    opened = r'(?<=[,;|]) +"(?!")'
+    if len(head) > 1 and all(re.search(opened, line) for line in head[1:]):
+        return re.sub(opened.encode(), b'"', text), ["removed the spaces in front of quotes"]
+    field = r"(?:^|(?<=[,;|\t]))'((?:[^'\n]|'')*)'(?=[,;|\t\r]|$)"
+    if len(head) < 3 or not all(re.search(field, line) for line in head[1:]) or b'"' in text:
+        return text, []
+    quoted = re.sub(rb"(?m)" + field.encode(), lambda match: b'"' + match[1].replace(b"''", b"'") + b'"', text)
+    return quoted, ["read '…' as quotes around fields"]
 
 
 def _has_backslashes(text: bytes, layout: TextLayout) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, Aliases, ColumnNames, match_columns, named
 from reelated.ratings.values import as_numbers
 
-SEPARATORS = ("::", "\t", ",", ";", "|")
+SEPARATORS = ("::", "\t", ",", ";", "|", "\x01")  # the last is that of Hive
 DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 """The names of the first columns of a file without a header."""
 MIN_TIME = 1e8
 """A third column of larger numbers is a time in seconds since 1970, not a rating."""
+SPACES = (" ", "  ")
+"""Separators: runs of spaces, and runs of two or more, as in tables with titles in columns of a fixed width."""
 COMMENTS = "#%"
 _FIRST_TIME = 10_000  # a smaller number is not a time but a rating, after a column of row numbers
 _HEAD_LINES = 40
@@ -126,6 +129,7 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     if n_above := _lines_above(lines, spec):
         notes = [f"skipped {plural(n_above, 'line')} above the table, such as {shorten(lines[0])}"]
         rows, lines = rows[n_above:], lines[n_above:]
+    _refuse_lists(label, lines)
     separator = _separator(lines)
     first = tuple(field.strip() for field in split_line(lines[0], separator))
     if len(first) < 2:
@@ -133,13 +137,14 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
             f"{label}, line {rows[0] + 1}: one field only, {shorten(lines[0])}. Expected user, item and rating, "
             "separated by tabs, commas, semicolons, bars, '::' or spaces."
         )
-    layout = TextLayout(separator, first, separator not in ("::", " "), rows[0] + 1, comment)
+    layout = TextLayout(separator, first, separator not in ("::", *SPACES), rows[0] + 1, comment)
     above = head[rows[0] - 1][1:] if comment and rows[0] else ""
     names = tuple(field.strip() for field in split_line(above, separator))
     if len(names) == len(first) and len(match_columns(names, spec.aliases)) > 1:
         return layout._replace(names=_check_names(label, names), skip=rows[0], header_in_comment=True), notes
     if not _has_no_header(first, spec):
-        return layout._replace(names=_check_names(label, first)), notes
+        first, more = _with_column_without_name(first, [split_line(line, separator) for line in lines[1:]])
+        return layout._replace(names=_check_names(label, first)), notes + more
     names = _names_without_header(label, rows[0] + 1, lines[0], first, spec)
     shown = ", ".join(name.removesuffix("_id") for name in names[: len(DEFAULT_NAMES)])
     notes += [f"no line with column names: the columns are taken as {shown}"] * (names[0] in DEFAULT_NAMES)
@@ -152,7 +157,16 @@ def _lines_above(lines: list[str], spec: ColumnSpec) -> int:
     for at, line in enumerate(lines):
         if len(match_columns([field.strip() for field in split_line(line, _separator(lines[at:]))], required)) > 1:
             return at
-    return 0
+    return int(_is_size_line(lines))
+
+
+def _is_size_line(lines: list[str]) -> bool:
+    """Return whether the first line, such as `2 20`, has the numbers of users and items of the rows below."""
+    separator = _separator(lines[1:] or lines)
+    sizes, *rows = (split_line(line, separator) for line in lines)
+    if len(sizes) != 2 or not rows or min(map(len, rows)) < 3 or not all(size.isdigit() for size in sizes):
+        return False
+    return all(row[at].isdigit() and int(row[at]) <= int(size) for row in rows for at, size in enumerate(sizes))
 
 
 def _separator(lines: list[str]) -> str:
@@ -160,8 +174,42 @@ def _separator(lines: list[str]) -> str:
     separator = max(SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
     if len(split_line(lines[0], separator)) > 1:
         return separator
-    widths = [len(line.split()) for line in lines]
-    return " " if widths[0] > 1 and 2 * widths.count(widths[0]) > len(widths) else separator
+    agreeing = {spaces: _agreeing_rows(lines, spaces) for spaces in SPACES}
+    best = max(SPACES, key=lambda spaces: agreeing[spaces])
+    return best if 2 * agreeing[best] > len(lines) - 1 else separator
+
+
+def _agreeing_rows(lines: list[str], separator: str) -> int:
+    """Count the rows with as many fields as the first line, or all with one more, as in tables that R writes."""
+    first, *others = (len(split_line(line, separator)) for line in lines)
+    return max(others.count(first), others.count(first + 1)) + (not others) if first > 1 else -1
+
+
+def _with_column_without_name(first: tuple[str, ...], rows: list[list[str]]) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names with one for a further column of all rows: numbers of rows as in R, or nothing at the end."""
+    if not rows or any(len(row) != len(first) + 1 for row in rows):
+        return first, []
+    if not any(row[-1].strip() for row in rows):
+        return (*first, ""), ["each row ends with a separator, unlike the line of column names"]
+    numbers = [row[0].strip() for row in rows]
+    if numbers not in ([str(at + start) for at in range(len(rows))] for start in (0, 1)):
+        return first, []
+    return ("", *first), ["the first column has no name, as in tables that R writes"]
+
+
+def _refuse_lists(label: str, lines: list[str]) -> None:
+    """Raise `InputError` for lines such as `1 10 20 30` or `1 10:4 20:5`, which list the items of a user."""
+    rows = [line.split() for line in lines]
+    for form, shown, each in (
+        (r"\d+", "a user and a list of items", "(user, item)"),
+        (r"\d+:-?\d[\d.]*", "a user and pairs of item and rating", "(user, *item.split(':'))"),
+    ):
+        ragged = len({len(row) for row in rows}) > 2 or ":" in form
+        if ragged and all(row[0].isdigit() and all(re.fullmatch(form, each) for each in row[1:]) for row in rows):
+            raise InputError(
+                f"{label}, line 1: {shown} in each line: {shorten(lines[0])}. Expected one row for each rating. In "
+                f"Python: read([{each} for user, *items in map(str.split, open({label!r})) for item in items])."
+            )
 
 
 def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
@@ -175,12 +223,12 @@ def _has_no_header(first: tuple[str, ...], spec: ColumnSpec) -> bool:
     given = set(map(str, (spec.columns or {}).values()))
     if set(first) & given - set(map(str, positions_in(spec.columns).values())) or match_columns(first, spec.aliases):
         return False
+    if spec.options.layout == "wide":
+        return is_number(first[0])
     positions = positions_in(spec.columns)
     if positions and len(positions) == sum(value is not None for value in (spec.columns or {}).values()):
         place = positions.get("rating", 0)
         return not 0 < place <= len(first) or _is_rating(first[place - 1], spec)
-    if spec.options.layout == "wide":
-        return is_number(first[0])
     return spec.is_ratings and any(map(is_number, first))
 
 
@@ -219,8 +267,11 @@ def _check_names(label: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def split_line(line: str, separator: str) -> list[str]:
     """Split a line into its fields."""
-    if separator == " ":
-        return line.split()
+    if separator in SPACES:
+        line = line.strip()
+        if separator == "  ":
+            return re.split(r"\s{2,}", line)
+        return [field.strip('"') for field in re.findall(r'"[^"]*"|\S+', line)] if '"' in line else line.split()
     if separator == "::":
         return line.split(separator)
     try:

@@ -11,10 +11,11 @@ import polars as pl
 
 from reelated.data.context import ValidationContext, format_row
 from reelated.data.options import check_options
-from reelated.data.read import ErrorCollector, read_tables
+from reelated.data.read import read_tables
 from reelated.data.report import REJECTS, SEVERITIES, Bin, ValidationIssue, ValidationReport
 from reelated.data.rules import invalid_action, rating_issues, side_table_issues
 from reelated.data.shape import shape_issues, unused_column_issues
+from reelated.data.source_tables import ErrorCollector
 from reelated.data.text_layout import ParseTrace
 from reelated.data.text_parser import line_numbers
 from reelated.errors import InputError, InputTypeError, check_choice, plural
@@ -92,7 +93,7 @@ def _source_exists(source: Any) -> bool:
     if isinstance(source, (str, os.PathLike)):
         text = os.fspath(source)
         return bool(text) and "\0" not in text and Path(text).expanduser().exists()
-    return isinstance(source, Mapping) or hasattr(source, "columns")
+    return isinstance(source, (Mapping, list, tuple)) or hasattr(source, "columns")
 
 
 def _unreadable_report(
@@ -116,7 +117,7 @@ def _readable_report(context: ValidationContext, name: str, collector: ErrorColl
         *rating_issues(context),
         *side_table_issues(context),
         *(() if context.tables.options.layout == "wide" else shape_issues(None, trace)),
-        *(unused_column_issues(trace) if context.is_events else ()),
+        *(unused_column_issues(context.tables.names, context.tables.matched) if context.is_events else ()),
     ]
     n_users, n_items = valid["user_id"].n_unique(), valid["item_id"].n_unique()
     values = valid["rating"].to_numpy()
@@ -154,7 +155,7 @@ def _reading_issues(collector: ErrorCollector, invalid: str) -> Iterator[Validat
             rows = [row for row in trace.rejected if row.code == code]
             if rows:
                 fault = singular if len(rows) == 1 else several
-                message = f"{plural(len(rows), 'row')} of {trace.label} {fault}."
+                message = f"{plural(len(rows), 'row')} of {trace.label or 'the table'} {fault}."
                 first = rows[0]
                 yield ValidationIssue(code, severity, len(rows), message, action, first.reason, trace.label, first.line)
     for kind, error in collector.errors.items():

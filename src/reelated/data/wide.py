@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from reelated.data.text_layout import is_number
+from reelated.data.text_layout import by_position, is_number
 from reelated.errors import InputError, plural, shorten
 from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES, ColumnNames, match_columns, plain
 from reelated.ratings.values import as_numbers
@@ -27,6 +27,12 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
     ours, column = index
     other, known = ("item_id", USER_ALIASES) if ours == "user_id" else ("user_id", ITEM_ALIASES)
     attributes = match_columns([name for name in frame.columns if name != column], dict(list(known.items())[1:]))
+    when = match_columns([name for name in frame.columns if name != column], {"timestamp": RATING_ALIASES["timestamp"]})
+    attributes |= {
+        ours: theirs
+        for ours, theirs in when.items()
+        if not _is_numeric(frame[theirs].drop_nulls()[:1].cast(pl.String).to_list(), 0)
+    }
     values = [name for name in frame.columns if name not in (column, *attributes.values())]
     kinds = {frame[name].dtype for name in values}
     text = any(kind == pl.String or not kind.is_numeric() for kind in kinds)
@@ -36,6 +42,8 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
     notes = [
         f"read a matrix of {len(frame):,} {ours[:4]}s and {plural(len(values), other[:4])}; an empty cell is no rating"
     ]
+    guessed = ours == "user_id" and not columns and column not in match_columns([column], RATING_ALIASES).values()
+    notes += ["the rows were taken for users; the option columns names the items' column, such as item_id=1"] * guessed
     notes += [f"left out {', '.join(attributes.values())}: no {other[:4]}"] * bool(attributes)
     rated = _filled(table)
     zeros = (as_numbers(rated["rating"]).values == 0).sum() if len(rated) == len(table) else 0
@@ -47,9 +55,9 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
 
 def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | None:
     """Return whether the rows of a matrix are users or items, and the name of the id column, by default the first."""
-    given = {ours: str(columns[ours]) for ours in ("user_id", "item_id") if (columns or {}).get(ours)}  # type: ignore[index]
-    for ours, theirs in given.items():
-        return (ours, theirs) if theirs in names else None
+    for ours in ("user_id", "item_id"):
+        if theirs := (by_position(columns, tuple(names)) or {}).get(ours):
+            return (ours, theirs) if theirs in names else None
     first = match_columns(names[:1], RATING_ALIASES)
     found = first if {"user_id", "item_id"} & first.keys() else match_columns(names, {"user_id": ("user",)})
     return next(((ours, name) for ours, name in found.items()), ("user_id", names[0]) if names else None)
@@ -90,12 +98,13 @@ def _filled(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def matrix_width(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Count the numeric columns with unknown names; 0 if users, items and ratings have known names."""
+    """Count the numeric columns with unknown names; 0 for a table that has others or columns of users and items."""
     known = {alias: name for name, aliases in RATING_ALIASES.items() for alias in (plain(name), *aliases)}
-    if {"user_id", "item_id", "rating"} <= {known.get(plain(name)) for name in names}:
+    if {"user_id", "item_id"} <= {known.get(plain(name)) for name in names}:
         return 0
     columns = [at for at, name in enumerate(names) if plain(name) not in known]
-    return sum(bool(rows) and all(_is_numeric(row, at) for row in rows) for at in columns)
+    width = sum(bool(rows) and all(_is_numeric(row, at) for row in rows) for at in columns)
+    return width if len(columns) - width <= 2 else 0
 
 
 def _is_numeric(row: Sequence[str], column: int) -> bool:

@@ -129,13 +129,13 @@ def _evaluate_split(
     raters = np.bincount(train.matrix.indices, minlength=len(rec.item_ids))
     if target == "items":
         hidden = scoring.hold_out(test["user_id"], test["item_id"], rec.item_ids, is_liked)
-        shares = np.maximum(raters, 0.5) / len(train.user_ids)  # 0.5: the novelty of an unrated item stays finite
+        shares = np.maximum(raters, 0.5) / len(train.user_ids)  # 0.5 keeps the novelty of an unrated item finite
     else:
         hidden = scoring.hold_out(test["item_id"], test["user_id"], rec.user_ids, is_liked)
         shares = np.diff(shown.matrix.indptr) / len(rec.item_ids)
     lists, able = lists_for(rec, split, hidden, cutoffs[-1], target, lambda done: progress(0.5 + done / 2))
     values, overall = scoring.score_lists(lists, able, hidden, cutoffs, groups.relevance), {}
-    if split.candidates is None:  # candidates would make these depend on the sample
+    if split.candidates is None:  # otherwise they would depend on the candidates
         values, overall = [*values, scoring.score_novelty(lists, shares)], scoring.score_overall(lists, len(shares))
     errors, bins, unpredicted = _score_ratings(rec, train, test, hidden)
     if not groups.errors:

@@ -17,7 +17,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 def _divide(values: npt.NDArray[np.floating | np.integer], divisor: npt.NDArray[np.floating | np.integer]) -> Numbers:
-    """Divide; NaN where the divisor is 0."""
+    """Divide; NaN if the divisor is 0."""
     return np.divide(values, divisor, out=np.full(len(values), np.nan), where=divisor > 0)
 
 
@@ -31,7 +31,7 @@ def _discounts(n: int) -> Numbers:
 
 
 def precision(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return Σ_k hit_k / n, the share of the `n` places that hold a hit; empty places count as misses."""
+    """Return Σ_k hit_k / n: the share of the `n` places that hold a hit. Empty places count as misses."""
     return _where_relevant(hits.sum(axis=1) / hits.shape[1], n_relevant)
 
 
@@ -77,7 +77,7 @@ def reciprocal_rank(hits: Hits, n_relevant: Counts) -> Numbers:
 
 
 def hit_rate(hits: Hits, n_relevant: Counts) -> Numbers:
-    """Return 1 where the list holds a hit, else 0; its mean is the share of lists with a hit."""
+    """Return 1 if the list holds a hit, else 0; its mean is the share of lists with a hit."""
     return _where_relevant(hits.any(axis=1).astype(np.float64), n_relevant)
 
 

@@ -90,7 +90,7 @@ def evaluate_new_users(
 
     Every user is held out of the fit once, in five folds. The model is shown the user's ratings of the first items in
     the order of the start page and predicts the others. The result holds for items that users choose to rate, which
-    are no random sample of all items.
+    are not a random sample of all items.
 
     Parameters
     ----------

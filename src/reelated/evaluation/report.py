@@ -28,7 +28,7 @@ METRICS = {
     "mae": ("MAE", "mean error of a predicted rating; lower is better"),
     "interval_coverage": ("In the 80 % interval", "the share of hidden ratings inside their interval; 0.80 is best"),
     "coverage": ("Coverage", "the share of the catalogue that is on at least one list"),
-    "novelty": ("Novelty", "in bits: half of all users rated an entry of 1 bit, one in a thousand one of 10 bits"),
+    "novelty": ("Novelty, bits", "half of all users rated an entry of 1 bit, one in a thousand one of 10 bits"),
     "top10_share": ("Places of the ten most listed", "the share of all places; 1 means the same ten on all lists"),
 }
 """Display name and meaning of each metric."""
@@ -112,7 +112,7 @@ def _n(result: Evaluation) -> int:
 
 
 def _relevance(result: Evaluation) -> tuple[str, ...]:
-    """Return the kinds of relevance measured: both, or "any" alone where all ratings are equal."""
+    """Return the kinds of relevance measured: both, or "any" alone if all ratings are equal."""
     return RELEVANCE if result.liked is not None else RELEVANCE[:1]
 
 
@@ -214,7 +214,7 @@ def _calibration_rows(result: Evaluation) -> list[dict[str, str]]:
 
 
 def _error_bins(result: Evaluation, of: str) -> pl.DataFrame:
-    """Return one kind of error bins, without those of fewer than five pairs (unless all are that small)."""
+    """Return one kind of error bins, without bins of fewer than five pairs (unless all are that small)."""
     table = result.errors().filter(pl.col("of") == of)
     return table.filter(pl.col("pairs") >= min(5, table["pairs"].max()))  # type: ignore[type-var]
 

@@ -24,11 +24,11 @@ class MetricRow:
     relevance : {"any", "liked", None}
         Which hidden ratings are relevant: all, or those of liked items; None for metrics without relevant items.
     value : float or None
-        None where it could not be measured.
+        None if it could not be measured.
     low, high : float or None
         The 95 % bootstrap interval over users; None for metrics of all lists together.
     entities : int
-        Number of users (or items, where users are ranked) in the mean.
+        Number of users (or items, if users are ranked) in the mean.
     left_out : int
         Number of users (or items) without a value, such as those without a relevant item.
     """
@@ -84,9 +84,9 @@ class Evaluation:
     target : {"items", "users"}
         What was ranked: items for each user, or users for each item.
     liked : str or None
-        The rule by which a rating counts as liked; None for events and where all ratings are equal.
+        The rule by which a rating counts as liked; None for events and if all ratings are equal.
     parts : tuple of SplitResult
-        The values of every user (or item, where users are ranked), one part for each split.
+        The values of every user (or item, if users are ranked), one part for each split.
     settings : str
         The recommender with its parameters, as Python writes it.
     """
@@ -127,7 +127,7 @@ class Evaluation:
         Returns
         -------
         float
-            NaN where it could not be measured.
+            NaN if it could not be measured.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class Evaluation:
         Returns
         -------
         polars.DataFrame
-            `split user_id measure relevance total weight`, with `item_id` for `user_id` where users are ranked. A
+            `split user_id measure relevance total weight`, with `item_id` for `user_id` if users are ranked. A
             metric is Σ total / Σ weight over all rows of a split; `rmse` is the square root of it.
         """
         name = "user_id" if self.target == "items" else "item_id"

@@ -28,7 +28,7 @@ class MetricValues(NamedTuple):
     measure: str
     relevance: str | None
     totals: Numbers  # the contribution of each entity
-    weights: Numbers  # 0 where the metric is undefined for an entity
+    weights: Numbers  # 0 if the metric is undefined for an entity
 
 
 class MissingData(NamedTuple):
@@ -43,7 +43,7 @@ class MissingData(NamedTuple):
 class SplitResult:
     """The results of one split."""
 
-    entities: pl.Series  # the ids of the users, or of the items where users are ranked
+    entities: pl.Series  # the ids of the users, or of the items if users are ranked
     metrics: tuple[MetricValues, ...]  # aligned with `entities`
     overall: dict[str, float]  # metrics of all lists together
     errors: pl.DataFrame  # `of low pairs squared absolute rated predicted`
@@ -69,13 +69,13 @@ def liked_mask(test: pl.DataFrame, train: Ratings, liked: float | str | None) ->
         return ratings >= threshold, f"rated {threshold:g} or more"
     counts = np.diff(train.matrix.indptr)
     sums = np.add.reduceat(train.matrix.data, train.matrix.indptr[:-1], dtype=np.float64)
-    # the overall mean comes last: the index −1 of a user without training data selects it
+    # the overall mean is last, so that the index −1 of a user without training data selects it
     means = np.concatenate([sums / counts, [train.matrix.data.mean(dtype=np.float64)]])
     return ratings > means[train.user_ids.indices_of(test["user_id"])], "rated above the user's own mean"
 
 
 def _liked_threshold(ratings: npt.NDArray[np.float32], scale: Scale) -> float | str:
-    """Return three quarters of the scale, or "mean" where hardly any rating reaches that, as with counts."""
+    """Return three quarters of the scale, or "mean" if fewer than 1 % of the ratings are that high."""
     threshold = scale.low + 0.75 * (scale.high - scale.low)
     return threshold if scale.high > scale.low and np.mean(ratings >= threshold) >= MIN_LIKED_SHARE else "mean"
 
@@ -117,7 +117,7 @@ def score_novelty(lists: Indices, shares: Numbers) -> MetricValues:
 
 
 def _where_defined(name: str, values: Numbers, relevance: str | None = None) -> MetricValues:
-    """Return values with weight 1, or 0 where they are NaN."""
+    """Return values with weight 1, or 0 if they are NaN."""
     return MetricValues(name, relevance, np.nan_to_num(values), np.isfinite(values).astype(np.float64))
 
 
@@ -130,7 +130,7 @@ def score_overall(lists: Indices, n_entries: int) -> dict[str, float]:
 def score_predictions(rows: Indices, n_entities: int, predicted: Numbers, ratings: Numbers) -> list[MetricValues]:
     """Compute the squared and absolute errors of predicted ratings."""
     differences, pairs = predicted - ratings, np.bincount(rows, minlength=n_entities).astype(np.float64)
-    errors = {"rmse": differences**2, "mae": np.abs(differences)}  # the root is taken of the mean, at the end
+    errors = {"rmse": differences**2, "mae": np.abs(differences)}  # squared: the root is taken of the mean
     return [
         MetricValues(name, None, np.bincount(rows, weights=values, minlength=n_entities).astype(np.float64), pairs)
         for name, values in errors.items()
@@ -140,7 +140,7 @@ def score_predictions(rows: Indices, n_entities: int, predicted: Numbers, rating
 def score_intervals(
     rows: Indices, n_entities: int, ends: tuple[Numbers, Numbers], ratings: Numbers
 ) -> list[MetricValues]:
-    """Compute the share of ratings inside their prediction interval, where there is one."""
+    """Compute the share of ratings inside their prediction interval, if there is one."""
     known = np.isfinite(ends[0])
     if not known.any():
         return []
@@ -176,7 +176,7 @@ def bin_errors(predicted: Numbers, ratings: Numbers, known: dict[str, Indices], 
 def bin_hits(
     lists: Indices, able: npt.NDArray[np.bool_], hidden: HoldOut, known: tuple[Indices, Indices]
 ) -> pl.DataFrame:
-    """Return recall and hits, grouped by the number of known interactions of users and of items."""
+    """Sum recall and hits by the number of known interactions of users and of items."""
     size = int(max(lists.max(initial=0), hidden.partners.max(initial=0))) + 1
     listed = np.arange(len(lists))[:, None] * size + lists
     chosen = (hidden.partners >= 0) & able[hidden.rows]

@@ -262,7 +262,7 @@ def hide(data: Dataset, hidden: Mask, how: str, train: Mask | None = None, shown
     """Return a split that hides the marked ratings; masks follow `data.ratings.matrix.data`."""
     ratings = data.ratings
     if ratings.declared == "implicit":
-        hidden = hidden & (ratings.matrix.data > 0)  # items that a user is not interested in are never hidden
+        hidden = hidden & (ratings.matrix.data > 0)  # never hide "not interested"
     test = pl.DataFrame(
         {
             "user_id": ratings.user_ids.take(_users(ratings)[hidden]),

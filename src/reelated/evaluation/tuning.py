@@ -19,8 +19,8 @@ from reelated.models.contracts import Ranker
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
-from reelated.recommender.confidence import fit_values, model_scale
 from reelated.recommender.fitting import fit_model, set_fitted, unfitted_models
+from reelated.recommender.weights import fit_values, model_scale
 
 Goal = Literal["any", "liked", "rating"]
 N, SHARE = 10, 0.2
@@ -87,11 +87,11 @@ class Tuning:
     goal : {"any", "liked", "rating"}
         The metric that was optimised: `ndcg@10` of either kind of relevance, or the RMSE of predicted ratings.
     settings : dict
-        The best settings found; empty where none were better than `Recommender()`.
+        The best settings found; empty if none were better than `Recommender()`.
     value, default : float
         The metric with these settings, and that of `Recommender()`.
     trials : polars.DataFrame
-        All trials: the settings and `value`, null where the settings cannot be combined.
+        All trials: the settings and `value`, null if the settings cannot be combined.
     """
 
     model: str
@@ -236,7 +236,7 @@ def _suggest(trial: Any, name: str, kind: IntRange | FloatRange | Choice) -> Any
 
 
 def _best(results: list[dict[str, Any]], maximize: bool, default: float) -> tuple[float, dict[str, Any]]:
-    """Return the best value and its settings, which are empty where the default is best."""
+    """Return the best value and its settings, which are empty if the default is best."""
     best, settings = default, {}
     for result in results:
         value = result["value"]

@@ -100,7 +100,7 @@ def spectral_layout(graph: sp.csr_array, seed: int, n_rounds: int = 100) -> Plac
 
 
 def fill_missing(graph: sp.csr_array, known: Places) -> Places:
-    """Put items without a position at the mean of those that they are linked to."""
+    """Put each item without a position at the mean position of the items that it is linked to."""
     placed = has_place(known)
     places = np.where(placed[:, None], known, 0.0)
     weight = np.maximum(graph @ placed.astype(np.float64), 1e-12)

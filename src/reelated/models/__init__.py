@@ -13,17 +13,5 @@ from reelated.models.topn import TopN
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
 """Model name, as in the terminal and in saved models → class."""
 
-__all__ = [
-    "BPMF",
-    "EASE",
-    "MODELS",
-    "BiasModel",
-    "ItemContributions",
-    "ItemKNN",
-    "LinearItemModel",
-    "LinearRater",
-    "PairContributions",
-    "Popularity",
-    "PosteriorModel",
-    "TopN",
-]
+__all__ = ["BPMF", "EASE", "MODELS", "BiasModel", "ItemContributions", "ItemKNN", "LinearItemModel", "LinearRater"]
+__all__ += ["PairContributions", "Popularity", "PosteriorModel", "TopN"]

@@ -71,18 +71,6 @@ class BiasModel(LinearRater):
     def fit(
         self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
     ) -> "BiasModel":
-        """Learn the mean and the biases of the items.
-
-        Parameters
-        ----------
-        X, y, scale, progress
-            As for `EASE.fit`.
-
-        Returns
-        -------
-        BiasModel
-            This estimator.
-        """
         reg_user, reg_item, rounds = self.settings()
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
@@ -117,13 +105,6 @@ class BiasModel(LinearRater):
         self.prepare()
 
     def plan(self, X: Any) -> int:
-        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        """
         self.settings()
         rows = check_rows(BiasModel(), X, fitting=True)
         return 48 * rows.nnz + 64 * rows.shape[1]

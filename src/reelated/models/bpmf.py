@@ -166,13 +166,6 @@ class BPMF(PosteriorModel):
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the maximum memory of a fit to `X` in bytes, without `X` itself and without side information.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        """
         self._sampler_params()
         return self._bytes(check_rows(BPMF(), X, fitting=True), 0)
 

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Scorer(Protocol):
-    """Computes one number for checked rows; it does not check indices."""
+    """Computes scores or predicted ratings for checked rows; it does not check indices."""
 
     @property
     def matrix(self) -> sp.csr_array:
@@ -39,11 +39,11 @@ class Scorer(Protocol):
         ...
 
     def columns(self) -> sp.csc_array:
-        """Return the values of the ratings by columns."""
+        """Return the values of the ratings in CSC form."""
         ...
 
     def contributions(self, items: Any, scores: Floats | None = None) -> ItemContributions:
-        """Return the contributions to the numbers of several items for a single row; `scores`, if known."""
+        """Return the contributions of a single row to the numbers of several items; pass `scores` if they are known."""
         ...
 
     def dense(self) -> Floats:
@@ -61,16 +61,12 @@ class Model(Protocol):
     max_memory: int | str | None
     scale_: tuple[float, float]
 
-    def fit(self, X: Any, y: Any = None, *, scale: Any = None, progress: Any = None) -> Any:
-        """Fit the model to ratings."""
-        ...
+    def fit(self, X: Any, y: Any = None, *, scale: Any = None, progress: Any = None) -> Any: ...
 
-    def plan(self, X: Any) -> int:
-        """Return the maximum memory of a fit in bytes, without `X`."""
-        ...
+    def plan(self, X: Any) -> int: ...
 
     def checked_scorer(self, X: sp.csr_array, by: Any, weights: Any) -> Scorer:
-        """Return what computes a number of rows that were checked before."""
+        """Return the scorer for rows that are already checked."""
         ...
 
     def recommend(
@@ -83,23 +79,17 @@ class Model(Protocol):
         exclude_seen: bool = True,
         weights: Any = None,
         progress: Any = None,
-    ) -> TopN:
-        """Return the best items of every row."""
-        ...
+    ) -> TopN: ...
 
     def audience(
         self, X: Any, item: int, n: int = 10, *, by: Any = ..., weights: Any = None, by_item: Any = None
-    ) -> npt.NDArray[np.int64]:
-        """Return the rows that have not rated an item and have the highest number."""
-        ...
+    ) -> npt.NDArray[np.int64]: ...
 
     def covariance(self, items: Any) -> tuple[Floats, float]:
         """Return the covariance of ratings of some items, and the variance of the noise."""
         ...
 
-    def learned_numbers(self) -> list[npt.NDArray[Any]]:
-        """Return the learned arrays."""
-        ...
+    def learned_numbers(self) -> list[npt.NDArray[Any]]: ...
 
 
 class Ranker(Model, Protocol):

@@ -173,13 +173,6 @@ class EASE(LinearItemModel):
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        """
         self.ridge()
         rows = check_rows(EASE(), X, fitting=True)
         values = rows.astype(self.dtype)

@@ -92,7 +92,7 @@ def item_side_info(X: sp.csr_array, directions: Numbers, attributes: Numbers) ->
     if rated.any():
         columns = np.column_stack([directions, np.log(np.maximum(raters, 1))])
         features[rated] = standardize(columns[rated])
-        # for unrated items too: a regression is unreliable outside the range of its data
+        # standardised over all items, unrated ones included: a regression is unreliable outside the range of its data
         features[~rated, -1] = features[rated, -1].min()
     return np.column_stack([features, standardize(attributes)])
 

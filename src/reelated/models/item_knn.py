@@ -130,25 +130,6 @@ class ItemKNN(LinearRater):
         scale: tuple[float, float] | None = None,
         progress: Progress | None = None,
     ) -> "ItemKNN":
-        """Compute the neighbours of every item.
-
-        Parameters
-        ----------
-        X, y, scale, progress
-            As for `EASE.fit`.
-
-        Returns
-        -------
-        ItemKNN
-            This estimator.
-
-        Raises
-        ------
-        InputError
-            A parameter is invalid, or two parameters cannot be combined.
-        TooLarge
-            The fit may need more than `max_memory`.
-        """
         measure, dtype = self.similarity_params(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
         limit = check_memory("max_memory", self.max_memory)
         X = check_rows(self, X, fitting=True)
@@ -162,13 +143,6 @@ class ItemKNN(LinearRater):
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        """
         measure, rows = self.similarity_params(), check_rows(ItemKNN(), X, fitting=True)
         values = rows.astype(self.dtype)
         per_rating = values.data.itemsize + 24  # the centred ratings and temporary arrays
@@ -214,7 +188,7 @@ class ItemKNN(LinearRater):
 
     @property
     def falls_back(self) -> bool:
-        """Whether the offset is predicted where no neighbour is rated."""
+        """Whether the prediction is the offset if no neighbour is rated."""
         return self.similarity not in ("cosine", "jaccard")
 
     def _item_offsets(self, X: sp.csr_array) -> npt.NDArray[np.float64]:

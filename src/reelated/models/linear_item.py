@@ -11,7 +11,7 @@ from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions
-from reelated.models.row_model import RowModel
+from reelated.models.row_model import RowModel, RowRater
 from reelated.models.topn import SLICE, ListOptions, Terms, TopN, top_n_of_rows
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
 from reelated.similarity import as_csc, as_kernel_csr
@@ -60,7 +60,7 @@ class LinearItemModel(RowModel):
 
     @property
     def zero_rating(self) -> float:
-        """The rating of weight 0: the lowest of the scale; 0 where the scale has one value."""
+        """The rating of weight 0: the lowest of the scale; 0 if the scale has one value."""
         low, high = self.scale_
         return low if high > low else 0.0
 
@@ -79,7 +79,7 @@ class LinearItemModel(RowModel):
         return self._zeros, np.zeros(X.shape[0]), _SCORE
 
     def checked_scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> "LinearScorer":
-        """Return the scorer of rows that were checked before."""
+        """Return the scorer for rows that are already checked."""
         indptr, indices, values = as_kernel_csr(X)  # a predicted rating is computed from the ratings themselves
         if by == "score":
             values = self.rating_weight(values) if weights is None else self.rating_weight(values) * weights
@@ -87,7 +87,7 @@ class LinearItemModel(RowModel):
         return LinearScorer(X, terms, self._links, self.n_common_.data, self.scale_ if by == "rating" else None)
 
     def score_items(self, X: Any, *, by: By | None = None, weights: Any = None) -> npt.NDArray[np.float64]:
-        """Return the score, or the unclipped predicted rating, of every row and item; NaN where there is none.
+        """Return the score, or the unclipped predicted rating, of every row and item; NaN if there is none.
 
         Returns
         -------
@@ -120,7 +120,7 @@ class LinearItemModel(RowModel):
         return links @ links.T, 0.5
 
 
-class LinearRater(LinearItemModel):
+class LinearRater(LinearItemModel, RowRater):
     """A model with an item × item matrix that predicts ratings.
 
     The predicted rating is ``o_ui + Σ_j s_ij (r_uj − o_uj)`` with the offset ``o_ui = offset_i + the user's offset``.
@@ -144,7 +144,7 @@ class LinearRater(LinearItemModel):
 
     @property
     def falls_back(self) -> bool:
-        """Whether the offset is predicted where no neighbour is rated."""
+        """Whether the prediction is the offset if no neighbour is rated."""
         return bool(self.offset_.any()) or self.offsets.reg_user is not None
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
@@ -152,38 +152,6 @@ class LinearRater(LinearItemModel):
             return super()._bases(X, by)
         params = kernels.ScoreParams(True, True, self.falls_back, float(self.prior_weight))
         return self.offset_, self.offsets.of_users(X), params
-
-    def predict(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the predicted rating of every row and item; `predict_pairs` predicts some.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_rows, n_items)
-            On the scale of the ratings; NaN where there is no prediction.
-
-        Raises
-        ------
-        TooLarge
-            The dense result would exceed `max_memory`.
-        """
-        return clipped(self.score_items(X, by="rating"), self.scale_)
-
-    def predict_pairs(self, X: Any, rows: Any, items: Any) -> npt.NDArray[np.float64]:
-        """Return the predicted ratings of pairs of a row and an item.
-
-        A rating of the pair in `X` itself is not used: an item is never its own neighbour.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_pairs,)
-            On the scale of the ratings; NaN where there is no prediction.
-        """
-        return clipped(self.score_pairs(X, rows, items, by="rating")[0], self.scale_)
 
 
 class LinearScorer(NamedTuple):
@@ -237,7 +205,7 @@ class LinearScorer(NamedTuple):
         return kernels.score_users(item, self.links.by_row, columns, *self.terms[1:])
 
     def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
-        """Return the contributions to the numbers of several items for a single row."""
+        """Return the contributions of a single row's ratings to the numbers of several items."""
         items, (rows, item_offset, user_offset, params) = np.asarray(items, np.int32), self.terms
         scores = self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores
         scores = scores if self.scale is None else clipped(scores, self.scale)

@@ -51,18 +51,6 @@ class Popularity(LinearItemModel):
     def fit(
         self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
     ) -> "Popularity":
-        """Count the ratings of each item.
-
-        Parameters
-        ----------
-        X, y, scale, progress
-            As for `EASE.fit`.
-
-        Returns
-        -------
-        Popularity
-            This estimator.
-        """
         X = check_rows(self, X, fitting=True)
         self.scale_ = observed(X) if scale is None else check_bounds(scale)
         self.popularity_ = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float64)
@@ -74,13 +62,6 @@ class Popularity(LinearItemModel):
         return self
 
     def plan(self, X: Any) -> int:
-        """Return the maximum memory of a fit to `X` in bytes, without `X` itself.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        """
         return 128 * int(check_rows(Popularity(), X, fitting=True).shape[1])
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:

@@ -15,7 +15,7 @@ from reelated.models.arrays import ArraySpec
 from reelated.models.biases import clipped
 from reelated.models.contracts import By
 from reelated.models.contributions import ItemContributions
-from reelated.models.row_model import RowModel
+from reelated.models.row_model import RowRater
 from reelated.models.topn import TopN
 from reelated.models.validation import check_pairs, check_rows
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
@@ -28,7 +28,7 @@ UNKNOWN = -1
 """Placeholder for the number of users who rated both items, which this model does not count."""
 
 
-class PosteriorModel(RowModel):
+class PosteriorModel(RowRater):
     """A model of posterior samples; every prediction is the mean over the samples. `BPMF` documents the arrays."""
 
     rating_moments_: Numbers
@@ -80,7 +80,7 @@ class PosteriorModel(RowModel):
 
     def prepare(self) -> None:
         """Convert the learned arrays for the kernels; called after a fit or a load."""
-        self.__dict__.pop("for_new_users", None)  # of an earlier fit
+        self.__dict__.pop("for_new_users", None)  # cached for an earlier fit
         self._samples = kernels.PosteriorSamples(
             item_factors=_pad_to_simd(self.item_factors_),
             offsets=_pad_to_simd(self.item_factors_[:, 0]),
@@ -113,26 +113,6 @@ class PosteriorModel(RowModel):
             precision=_pad_to_simd(self.new_user_precision_),
         )
         return model
-
-    # --------------------------------------------------------------------------------------------- pairs
-    def predict_pairs(self, X: Any, rows: Any, items: Any) -> Numbers:
-        """Return the predicted ratings of pairs of a row and an item.
-
-        A rating of the pair in `X` itself is not used.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings; the rows need not have been in the fit.
-        rows, items : array of int, shape (n_pairs,)
-            Row indices of `X` and item indices.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_pairs,)
-            On the scale of the ratings.
-        """
-        return clipped(self.score_pairs(X, rows, items)[0], self.scale_)
 
     def predict_intervals(self, X: Any, rows: Any, items: Any, *, level: float = 0.8) -> tuple[Numbers, Numbers]:
         """Return the prediction intervals of pairs of a row and an item.
@@ -178,33 +158,13 @@ class PosteriorModel(RowModel):
         flat = factors.transpose(1, 0, 2).reshape(factors.shape[1], -1)
         return flat @ solved.reshape(flat.shape[1], -1) / len(factors), float(np.mean(1 / self.alpha_))
 
-    def predict(self, X: Any) -> Numbers:
-        """Return the predicted rating of every row and item; `predict_pairs` predicts some.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_rows, n_items)
-            On the scale of the ratings.
-
-        Raises
-        ------
-        TooLarge
-            The dense result would exceed `max_memory`.
-        """
-        return clipped(self._dense(X, "rating"), self.scale_)
-
     def checked_scorer(self, X: sp.csr_array, by: By = "rating", weights: Any = None) -> "PosteriorScorer":
-        """Return the scorer of rows that were checked before."""
+        """Return the scorer for rows that are already checked."""
         return PosteriorScorer(X, self._samples, self.rating_moments_, self.scale_)
 
 
 class PosteriorScorer:
-    """The scorer of a model of posterior samples; the posterior of the user of a single row is computed once."""
+    """The scorer of a model of posterior samples; for a single row, the user's posterior is computed once."""
 
     def __init__(
         self, matrix: sp.csr_array, samples: kernels.PosteriorSamples, units: Numbers, scale: tuple[float, float]
@@ -305,7 +265,7 @@ class PosteriorScorer:
         return self.pairs(np.arange(n_rows), np.full(n_rows, item))
 
     def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
-        """Return the contributions to predicted ratings of a single row; a weight is the change per star."""
+        """Return the contributions to the predicted ratings of a single row; a weight is the change per star."""
         items = np.asarray(items, np.int32)
         scores = clipped(self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores, self.scale)
         is_other = self.matrix.indices != items[:, None]

@@ -1,7 +1,7 @@
 """`RowModel`: the methods of all models that take rows of ratings."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.errors import InputError, check_choice, check_integer
+from reelated.models.biases import clipped
 from reelated.models.contracts import By, Scorer
 from reelated.models.contributions import ItemContributions, PairContributions
 from reelated.models.estimator import Estimator
@@ -35,8 +36,43 @@ class RowModel(Estimator):
     numbers: ClassVar[tuple[By, ...]]
 
     @abstractmethod
+    def fit(
+        self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
+    ) -> Self:
+        """Fit the model to ratings.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
+        y : ignored
+            Present for API consistency with scikit-learn.
+        scale : (low, high), optional
+            Lowest and highest possible rating; by default the observed ones.
+        progress : callable, optional
+            Called with the fraction done, from 0 to 1.
+
+        Raises
+        ------
+        InputError
+            The ratings or a parameter are invalid, or two parameters cannot be combined.
+        TooLarge
+            The fit may need more than `max_memory`.
+        """
+
+    @abstractmethod
+    def plan(self, X: Any) -> int:
+        """Return the maximum memory of a fit to `X` in bytes, without `X` itself and without side information.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_users, n_items)
+            Ratings.
+        """
+
+    @abstractmethod
     def checked_scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer:
-        """Return the scorer of rows that were checked before."""
+        """Return the scorer for rows that are already checked."""
 
     def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
         """Return the scorer of some rows; the rows are checked here, once.
@@ -153,7 +189,7 @@ class RowModel(Estimator):
         Returns
         -------
         scores : ndarray of float64, shape (n_rows,)
-            NaN where there is no score.
+            NaN if there is no score.
         n_neighbors_used : ndarray of int32, shape (n_rows,)
         """
         scorer, item = self.scorer(X, by=by, weights=weights), check_item(self, item)
@@ -191,3 +227,37 @@ class RowModel(Estimator):
         scorer = self.scorer(X, by=by, weights=weights)
         check_dense(self, scorer.matrix)
         return scorer.dense()
+
+
+class RowRater(RowModel):
+    """A model that predicts ratings."""
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the predicted rating of every row and item; `predict_pairs` predicts some.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_rows, n_items)
+            Ratings.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_items)
+            On the scale of the ratings; NaN if there is no prediction.
+
+        Raises
+        ------
+        TooLarge
+            The dense result would exceed `max_memory`.
+        """
+        return clipped(self._dense(X, "rating"), self.scale_)
+
+    def predict_pairs(self, X: Any, rows: Any, items: Any) -> npt.NDArray[np.float64]:
+        """Return the predicted ratings of pairs of a row and an item; a rating of the pair in `X` is not used.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_pairs,)
+            On the scale of the ratings; NaN if there is no prediction.
+        """
+        return clipped(self.score_pairs(X, rows, items, by="rating")[0], self.scale_)

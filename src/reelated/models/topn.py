@@ -60,7 +60,7 @@ class Terms(NamedTuple):
 
 
 class ListOptions(NamedTuple):
-    """The mask of the items that may be listed (empty: all), whether rated items may, and the length of the lists."""
+    """The mask of the items to choose from (empty: all), whether to list rated items, and the length of the lists."""
 
     item_mask: npt.NDArray[np.bool_]
     keep_seen: bool

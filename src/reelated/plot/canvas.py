@@ -21,7 +21,7 @@ _FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans"
 
 
 class Colours(NamedTuple):
-    """The colours of a plot; what they distinguish also differs in shape or is labelled."""
+    """The colours of a plot; elements of different colours also have different shapes or labels."""
 
     ground: str
     ink: str
@@ -45,7 +45,7 @@ def check_fitted(rec: Any) -> Recommender:
 
 @contextmanager
 def drawing(dark: bool) -> Iterator[Colours]:
-    """Apply our style and colours regardless of the caller's settings; `$` in a title is no formula."""
+    """Apply our style and colours regardless of the caller's settings; `$` in a title does not start a formula."""
     colours = DARK if dark else LIGHT
     with matplotlib_settings(lambda: _style(colours)):
         yield colours

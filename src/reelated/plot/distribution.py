@@ -20,7 +20,7 @@ MAX_BARS = 21
 
 
 def ratings(source: Recommender | Dataset | Ratings | FrameLike, *, dark: bool = False) -> "Figure":
-    """Plot the frequency of each rating, and the long tail: how few items hold most ratings.
+    """Plot the frequency of each rating, and the long tail: how many items have half of all ratings.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ MAX_NEIGHBORS = 30
 
 
 def neighborhood(rec: Recommender, item_id: Any, *, n: int = 10, dark: bool = False) -> "Figure":
-    """Plot an item with its nearest neighbours, and which of these are close to each other.
+    """Plot an item with its nearest neighbours, and join neighbours that are close to each other.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def positions(n: int) -> np.ndarray:
 
 
 def _close_pairs(rec: Recommender, rows: list[SimilarRow], n: int) -> list[tuple[int, int]]:
-    """Return the pairs of neighbours of which one is among the `n` nearest of the other."""
+    """Return the pairs of neighbours in which one is among the `n` nearest of the other."""
     index_of = {row.item_id: index for index, row in enumerate(rows)}
     pairs = {(index, index_of[other.item_id]) for item_id, index in index_of.items()
              for other in rec.similar(item_id, n=n) if other.item_id in index_of}  # fmt: skip

@@ -30,7 +30,7 @@ def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, 
     rec : Recommender
         A fitted recommender; it may have been saved without ratings.
     item_ids : int, str or iterable of them
-        The items, in the order of the plot; a single one is joined by its nearest neighbours.
+        The items, in the order of the plot; for a single item, its nearest neighbours are added.
     n : int, default 10
         The number of items if `item_ids` is a single one.
     dark : bool, default False
@@ -62,7 +62,7 @@ def similarity(rec: Recommender, item_ids: Any | Iterable[Any], *, n: int = 10, 
 
 
 def _items(rec: Recommender, item_ids: list[Any], n: int) -> list[int]:
-    """Return the columns of distinct items; a single one is joined by its nearest neighbours."""
+    """Return the columns of distinct items; for a single item, add its nearest neighbours."""
     if n > MAX_ITEMS:
         raise InputError(f"expected from 2 to {MAX_ITEMS} items.", parameter="n", value=n)
     index_of = rec.catalogue_.index_of

@@ -100,7 +100,7 @@ def _marks(axes: "Axes", x: Any, y: Any, colours: Colours) -> None:
 def _rating_shares(axes: "Axes", data: Ratings, values: npt.NDArray[np.float32], colours: Colours) -> None:
     centres = rating_bars(axes, data, values, colours)
     for text in list(axes.texts):
-        text.remove()  # the marks of all users show what the heights are compared with
+        text.remove()  # the marks of all users replace a scale
     _marks(axes, centres, shares(data.matrix.data, centres), colours)
     _share_axis(axes)
     axes.set_title("How they rate")

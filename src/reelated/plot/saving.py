@@ -77,7 +77,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
 def render(figure: "Figure", kind: str) -> tuple[bytes, set[str]]:
     """Return a figure as PNG or SVG, and the characters that no font has."""
     buffer = io.BytesIO()
-    # without date and version equal figures give equal bytes, as does the fixed hash salt
+    # equal figures give equal bytes: a fixed hash salt, and neither date nor version
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
     with matplotlib_settings(lambda: {"svg.hashsalt": "reelated"}), collect_missing_glyphs() as unknown:
         figure.savefig(buffer, format=kind, metadata=metadata)

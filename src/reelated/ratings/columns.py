@@ -14,13 +14,15 @@ Aliases = Mapping[str, tuple[str, ...]]
 
 _USERS = (
     "user", "customer", "cust", "member", "reviewer", "visitor", "account", "client", "subscriber", "reader",
-    "listener", "player", "viewer", "profile", "person", "buyer", "rater", "critic", "voter", "student",
+    "listener", "player", "viewer", "profile", "person", "buyer", "rater", "critic", "voter", "student", "household",
+    "shopper", "guest", "learner", "worker", "playlist",
     "benutzer", "nutzer", "kunde", "kunden", "utilisateur", "usuario", "cliente", "utente", "gebruiker", "klant",
 )  # fmt: skip
 _ITEMS = (
     "item", "movie", "product", "film", "book", "game", "artist", "track", "joke", "anime", "article", "business",
     "stock", "song", "recipe", "course", "show", "series", "manga", "beer", "video", "news", "app", "hotel",
-    "restaurant", "place", "content", "music", "venue", "program", "episode", "album",
+    "restaurant", "place", "content", "music", "venue", "program", "episode", "album", "listing", "recording", "repo",
+    "bookmark", "photo", "podcast", "paper",
     "artikel", "produkt", "buch", "spiel", "produit", "livre", "jeu", "articulo", "producto", "pelicula", "libro",
     "juego", "articolo", "prodotto", "produto", "filme", "livro", "boek", "spel", "title",
 )  # fmt: skip
@@ -36,19 +38,21 @@ _TITLES = (*(noun + ending for ending in ("title", "name") for noun in _ITEMS[:-
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
         *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "profilename", "reviewername",
-        "reviewprofilename", "author", "email", "useremail", "customeremail", "emailaddress",
-        "uuid", "deviceid", "steamid", "shopper", "shopperid", "guestid", "usermbid",
+        "reviewprofilename", "email", "useremail", "customeremail", "emailaddress",
+        "uuid", "deviceid", "steamid", "usermbid", "reviewers", "users", "cookieid", "cardid", "userpseudoid",
         "sessionid", "session",
     ),
     "item_id": (
         *_ids(_ITEMS), *_ITEMS[:4], "iid", "isbn", "parentasin", "asin", *_ITEMS[4:], "sku", "beerbeerid", "gmapid",
-        "sid", "tmdbid", "imdbid", "tconst", "malid", "artistmbid", "podcastid", "locationid", *_TITLES,
+        "sid", "tmdbid", "imdbid", "tconst", "malid", "bggid", "aid", "artistmbid", "items", "movies", "trackuri",
+        "productsku", "clickarticleid", "adid", "jobid", "poiid", "locationid", *_TITLES,
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "star", "value", "overall", "bookrating", "userrating", "myrating",
         "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label",
         "ratingvalue", "ratingscore", "starrating", "overallrating", "userscore", "myscore", "rate", "vote",
-        "points", "liked", "isrecommended", "recommended", "bewertung", "wertung", "sterne", "punkte", "note",
+        "points", "liked", "isrecommended", "recommended",
+        "recommend", "ratingval", "bewertung", "wertung", "sterne", "punkte", "note",
         "etoiles",
         "calificacion", "valoracion", "puntuacion", "valutazione", "voto", "avaliacao", "nota", "beoordeling",
     ),
@@ -68,14 +72,16 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "reviewtime", "reviewdate", "ratingdate", "invoicedate", "tdat", "eventtime", "unixtimestamp", "timestampms",
         "daterated", "rateddate", "ratedon", "when", "dateadded", "addedat", "createdon", "reviewedat", "orderdate",
         "purchasedate", "transactiondate", "bestelldatum", "datum", "zeit", "zeitpunkt", "zeitstempel",
-        "fecha", "horodatage",
+        "fecha", "horodatage", "utctimestamp", "eventtimestamp", "clicktimestamp", "checkintime",
+        "eventdate", "datereviews",
     ),
     "order": ("order", "chronorank", "rank", "sequence", "position"),
 }  # fmt: skip
 ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     "item_id": (
-        *_ids(_ITEMS), "item", "iid", "isbn", "parentasin", "asin", "id", "sku", "gmapid", "tmdbid", "imdbid", "tconst",
-        *_ITEMS[:-1],
+        *_ids(_ITEMS), "item", "iid", "isbn", "parentasin", "asin", "id", "sku", "gmapid", "malid", "bggid", "aid",
+        "trackuri", "tmdbid",
+        "imdbid", "tconst", *_ITEMS[:-1],
     ),
     "title": (
         "title", "name", *_TITLES, "titel", "titre", "titulo", "titolo", "primarytitle", "originaltitle", *_ITEMS[:-1],
@@ -120,12 +126,25 @@ def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames
     """Return Reelated's name → the table's name, for columns that are given or known by an alias."""
     columns = columns or {}
     selected = {ours: str(theirs) for ours, theirs in columns.items() if theirs is not None}
+    spelled = _last_parts(names) | {plain(name): name for name in reversed(list(names))}
     for ours, others in aliases.items():
-        spellings = (plain(ours), *others)
-        free = [name for name in names if name not in selected.values() and plain(name) in spellings]
-        if ours not in columns and free:
-            selected[ours] = min(free, key=lambda name: spellings.index(plain(name)))
+        taken = set(selected.values())
+        free = (spelled[word] for word in (plain(ours), *others) if word in spelled and spelled[word] not in taken)
+        if ours not in columns and (found := next(free, None)):
+            selected[ours] = found
     return selected
+
+
+def _last_parts(names: Collection[str]) -> dict[str, str]:
+    """Return the last part of each name in a group, such as `review/userId` and `review/score` → the name."""
+    parts = [(*re.split(r"[./](?=[^./]+$)", name), name) for name in names if re.search(r"[./][^./]+$", name)]
+    groups = [group for group, _, _ in parts]
+    return {
+        plain(last): name
+        for group, last, name in reversed(parts)
+        if groups.count(group) > 1 or plain(last).startswith(plain(group))
+        if plain(last) != "title"  # that of a review is no item
+    }
 
 
 def named(
@@ -147,27 +166,36 @@ def named(
         free = [name for name in frame.columns if name not in selected.values()]
         raise InputError(
             f"No column for {' and '.join(missing)} among the table's columns {shown}.{_hint(missing, free)}",
-            remedy=_remedy(missing, aliases),
+            remedy=_remedy(missing, aliases, frame.columns),
         )
     return frame.select(pl.col(theirs).alias(ours) for ours, theirs in selected.items())
 
 
 def _hint(missing: list[str], free: list[str]) -> str:
-    """Return candidates for a missing column: the only one left, or those whose names contain the word."""
-    words = {"user_id": _USERS, "item_id": _ITEMS, "rating": ("rating", "score", "stars", "count", "quantity")}
+    """Return candidates for a missing column: the only unused column, or those whose names contain the word."""
+    words = {
+        "user_id": (*_USERS, "author"),
+        "item_id": _ITEMS,
+        "rating": ("rating", "score", "stars", "count", "quantity"),
+    }
     near = {ours: next((name for name in free if any(map(plain(name).count, words[ours]))), "") for ours in missing}
+    if "item_id" in missing:
+        near["item_id"] = next((name for name in free if plain(name) == "id"), near["item_id"])
     if missing == ["rating"] and len(free) == 1:
         near = {"rating": free[0]}
     pairs = ", ".join(f"{shorten(theirs)} for {ours}" for ours, theirs in near.items() if theirs)
     return f" Did you mean {pairs}?" if pairs else ""
 
 
-def _remedy(missing: list[str], aliases: Aliases) -> str:
+def _remedy(missing: list[str], aliases: Aliases, names: list[str]) -> str:
     if "title" in aliases:
         return Advice.NAME_ITEM_COLUMNS
     if "rating" not in aliases:
         return f"Rename the column that holds it to {missing[0]!r}."
-    return Advice.NAME_RATING if "rating" in missing else Advice.NAME_COLUMNS
+    if "rating" in missing:
+        return Advice.NAME_RATING
+    one_person = missing[0] == "user_id" and match_columns(names, {"title": ITEM_ALIASES["title"]})
+    return Advice.OWN_RATINGS if one_person else Advice.NAME_COLUMNS
 
 
 def check_attributes(table: pl.DataFrame) -> None:

@@ -6,7 +6,7 @@ import polars as pl
 
 
 class Converted(NamedTuple):
-    """A converted column, null where `unreadable`; and what is expected of a value, what to do, and notes."""
+    """A converted column, null where `unreadable`, with the expected values, a remedy and notes."""
 
     values: pl.Series
     unreadable: pl.Series | None = None

@@ -52,9 +52,9 @@ class Dataset:
         The ratings.
     items : polars.DataFrame
         One row per known item, rated or not, by ascending `item_id`: `item_id`, `title`, `year`, `genres` (list),
-        and where known `release_date`, `imdb_id`, `tmdb_id`, `image` (an address).
+        and if known `release_date`, `imdb_id`, `tmdb_id`, `image` (an address).
     users : polars.DataFrame
-        One row per known user: `user_id`, and where known `age`, `gender`, `occupation`, `zip_code`.
+        One row per known user: `user_id`, and if known `age`, `gender`, `occupation`, `zip_code`.
     tags : polars.DataFrame or None
         Free tags, if the data has any: `user_id`, `item_id`, `tag`, `timestamp`.
     name : str
@@ -182,7 +182,9 @@ def dataset_of(
     if table.is_empty():
         raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, item and rating.")
     user_ids, item_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "item"))
-    table = _with_keys(table, user_ids, item_ids)
+    keys = _keys_of(table, user_ids, item_ids)
+    table = table.drop("user_id", "item_id").with_columns(keys)  # before the sort, so that the ids need no memory
+    table = table.sort("key", maintain_order=True)
     if is_events and options.duplicates != "error":
         table, merged = summed(table)
         if not (table["rating"] > 0).any():
@@ -263,11 +265,10 @@ def _without_invalid(table: pl.DataFrame, scale: Scale | None, invalid: Invalid)
     return (table.filter(~faults["missing"] & ~faults["off_scale"]) if notes else table), "; ".join(notes)
 
 
-def _with_keys(table: pl.DataFrame, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
-    """Add one `key` per user and item, and sort by it; the sort is stable."""
+def _keys_of(table: pl.DataFrame, user_ids: Ids, item_ids: Ids) -> pl.Series:
+    """Return one `key` per user and item, in the order of both."""
     users = user_ids.indices_of(table["user_id"]).astype(np.int64)
-    key = users * len(item_ids) + item_ids.indices_of(table["item_id"])
-    return table.drop("user_id", "item_id").with_columns(key=key).sort("key", maintain_order=True)
+    return pl.Series("key", users * len(item_ids) + item_ids.indices_of(table["item_id"]))
 
 
 def _without_duplicates(

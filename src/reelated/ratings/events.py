@@ -47,7 +47,7 @@ def check_events(events: Any) -> dict[str, float] | None:
 
 
 def weights_of(types: pl.Series, events: EventWeights) -> tuple[pl.Series, list[str]]:
-    """Return the weight of each row by its type, null where the type has none, and notes that count the types."""
+    """Return the weight of each row by its type, null if the type has none, and notes that count the types."""
     types = types.cast(pl.String).fill_null("").str.strip_chars().alias("event")
     counts = types.value_counts().sort("count", "event", descending=[True, False])
     by_type = {name: weight_of_type(name, events) for name in counts["event"]}
@@ -80,7 +80,10 @@ def has_no_rating(leftover: Iterable[str], sample: Mapping[str, Iterable[Any]]) 
     for name in leftover:
         word = plain(name)
         is_other = (
-            word in known or word.endswith(("id", "no", "number")) or any(part in word for part in NO_RATING_NAMES)
+            word in known
+            or word.startswith("id")
+            or word.endswith(("id", "no", "number"))
+            or any(part in word for part in NO_RATING_NAMES)
         )
         if not is_other and _are_numbers(sample.get(name, ())):
             return False

@@ -16,6 +16,7 @@ from reelated.ratings.objects import as_series, from_nested, from_records, from_
 from reelated.ratings.times import as_seconds
 from reelated.ratings.values import RatingMap, as_numbers
 
+_NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column of a table of events in our columns; a table of ratings does not have it."""
 
@@ -90,7 +91,7 @@ def _as_polars(frame: FrameLike, what: str) -> pl.DataFrame:
 
 def _python_columns(frame: Any, what: str) -> list[tuple[str, Any]]:
     """Return the names and values of the columns of a table in pandas, NumPy or plain Python."""
-    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series with the ids as its index
+    if hasattr(frame, "iloc") and hasattr(frame, "to_frame"):  # a pandas series whose index holds the ids
         frame = frame.to_frame("rating" if frame.name is None else frame.name)
     if hasattr(frame, "iloc") and hasattr(frame, "columns"):  # converting column by column needs no pyarrow
         frame = _with_index(frame)
@@ -192,7 +193,7 @@ def required_columns(
     events: EventWeights,
     sample: Mapping[str, Iterable[Any]],
 ) -> tuple[str, ...]:
-    """Return the columns that a table must have: without a rating where it holds events."""
+    """Return the columns that a table must have: without a rating if it holds events."""
     matched = match_columns(names, RATING_ALIASES, columns)
     leftover = [name for name in names if name not in matched.values()]
     without = columns is not None and columns.get("rating", "") is None
@@ -245,7 +246,9 @@ def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
     ids = read_ids(column)
     if ids.dtype != pl.String:
         return ids, ""
-    text = ids.set(ids.str.to_lowercase() == "nan", None)  # pandas writes ids as floats if some are missing
+    text = ids.set(ids.str.to_lowercase().is_in(_NO_ID), None)
+    if text.null_count() > ids.null_count() and (numbers := read_ids(text)).dtype == pl.Int64:
+        return numbers, f"took {column.name} {shorten(ids.filter(text.is_null())[0])} for missing"
     fraction = text.str.extract(r"^-?(?:0|[1-9]\d*)([.,]0+)$")
     if fraction.null_count() < len(text):
         numbers = read_ids(text.str.replace(r"[.,]0+$", ""))

@@ -43,7 +43,7 @@ def as_decimals(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Convert float32 ratings to the float64 of their shortest decimal form: 4.3, not 4.300000190734863."""
     exact = values.astype(np.float64)
     is_half = (np.rint(2 * exact) == 2 * exact) & (np.abs(exact) < 2**20)
-    return exact if is_half.all() else values.astype(str).astype(np.float64)  # halves are exact, and text is slow
+    return exact if is_half.all() else values.astype(str).astype(np.float64)  # fast path: halves are exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class Ratings:
         Whether the scale is only the observed range, so that later ratings may lie outside it.
     declared : {"explicit", "implicit"}, optional
         The kind of feedback; by default from the values. With implicit feedback `matrix` holds the weights of events,
-        such as numbers of plays. Below 0 means that the user is not interested; the scale ends at the median weight.
+        such as numbers of plays. A weight below 0 means "not interested"; the scale ends at the median weight.
     """
 
     user_ids: Ids
@@ -151,7 +151,7 @@ class Ratings:
 
         Returns
         -------
-        ndarray of int64, shape (n_ratings,), or None where neither times nor an order are known
+        ndarray of int64, shape (n_ratings,), or None if neither times nor an order are known
         """
         times = self.times
         if times is None:

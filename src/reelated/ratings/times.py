@@ -20,9 +20,9 @@ _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
 _NAMED_ZONE = "UTC|GMT|[ECMP][SD]T"
-_ZONE = rf"\s*(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}:?\d{{2}})?(?:\s*\(\w+\))?$"
+_ZONE = rf"\s*(?:(?:GMT|UTC)?(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}:?\d{{2}}))?(?:\s*\([\w ]+\))?\.?$"
 _AFTER = rf"(?:[T ,:_]+(?:at )?{_CLOCK})?{_ZONE}"
-_WEEKDAY = r"^(?:\p{L}{3,10}\.?,?\s+)?"
+_WEEKDAY = r"^(?:(?:Posted|Reviewed|Rated)(?: .{1,60} on)? )?(?:\p{L}{3,10}\.?,?\s+)?"
 _MONTH_NAME = r"(?:de )?(?P<m>\p{L}{3,10})\.?"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|\.|º)?"
 _NOTATIONS = (
@@ -111,7 +111,7 @@ def _iso(text: pl.Series) -> pl.Series | None:
 
 
 def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
-    """Parse times in one notation; null where a value has another."""
+    """Parse times in one notation; null if a value has another."""
     parts = text.str.extract_groups(notation).struct.unnest()
     absent = [name for name in "aybcmdHMSpzs" if name not in parts.columns]
     parts = parts.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)

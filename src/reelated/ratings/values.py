@@ -13,7 +13,18 @@ RatingMap = Mapping[object, float | None]
 
 _STAR = "[★⭐✭✮*]"
 _STARS = rf"^(?:{_STAR}\x{{FE0F}}?)*½?[☆✩]*$"
-_WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
+_WORDS = {
+    "true": 1.0,
+    "false": 0.0,
+    "yes": 1.0,
+    "no": 0.0,
+    "t": 1.0,
+    "f": 0.0,
+    "y": 1.0,
+    "n": 0.0,
+    "👍": 1.0,
+    "👎": 0.0,
+}
 _EXPECTED = "expected a finite number"
 
 

@@ -6,18 +6,5 @@ from reelated.recommender.recommendations import Recommendations
 from reelated.recommender.recommender import Recommender
 from reelated.recommender.rows import ItemRow, Prediction, Reason, SearchHit, SimilarRow, Truncation, UserRow
 
-__all__ = [
-    "PRESETS",
-    "Counterfactual",
-    "Explanation",
-    "ItemRow",
-    "Prediction",
-    "Reason",
-    "Recommendations",
-    "Recommender",
-    "SearchHit",
-    "SimilarRow",
-    "Truncation",
-    "UserRow",
-    "textbook",
-]
+__all__ = ["PRESETS", "Counterfactual", "Explanation", "ItemRow", "Prediction", "Reason", "Recommendations"]
+__all__ += ["Recommender", "SearchHit", "SimilarRow", "Truncation", "UserRow", "textbook"]

@@ -76,7 +76,7 @@ def audiences_table(
 
 
 def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audience, Floats]:
-    """Return the users among whom the best `n` are, and the numbers that they were chosen by, descending."""
+    """Return users who include the best `n`, and the numbers by which they were chosen, descending."""
     everyone = engine.all_users
     usual = USUAL_SHARE * usual_scores(engine, item)
     if by == "adjusted_score":

@@ -20,7 +20,7 @@ from reelated.recommender.title_search import TitleIndex
 
 
 class Catalogue:
-    """All known items, by ascending id, and the subset that are columns of the model."""
+    """All known items, by ascending id, and the subset that the model has as columns."""
 
     def __init__(self, items: pl.DataFrame, item_ids: Ids, counts: npt.NDArray[np.int64]) -> None:
         self.items = items
@@ -39,7 +39,7 @@ class Catalogue:
         self.by_popularity = order[shown[order]]
 
     def hiding(self, items: npt.NDArray[np.integer[Any]]) -> "Catalogue":
-        """Return a copy of the catalogue whose lists and searches leave out exactly these columns."""
+        """Return a copy of the catalogue that hides exactly these columns from lists and searches."""
         catalogue, shown = copy(self), np.ones(len(self.counts), np.bool_)
         shown[items] = False
         catalogue._show(shown)
@@ -67,7 +67,7 @@ class Catalogue:
         return np.array(columns, np.float64).reshape(-1, len(self.genres)).T
 
     def source(self, index: int, otherwise: str) -> str:
-        """Return "side_info" for an item without ratings, `otherwise` for all others."""
+        """Return "side_info" for an item without ratings, and `otherwise` for any other item."""
         return otherwise if self.counts[index] else "side_info"
 
     def cold_start_note(self, index: int) -> str:
@@ -197,3 +197,16 @@ def check_list(name: str, values: Any) -> list[Any]:
         return list(values)
     except TypeError:
         raise InputError("expected a list.", parameter=name, value=values) from None
+
+
+def parse_years(text: str | None) -> tuple[int, int] | None:
+    """Parse `1994` or `1990-1999`."""
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    if not all(part.isdecimal() and len(part) < 6 for part in (first, last if dash else first)):
+        raise InputError("expected a year or a range, such as 1990-1999.", parameter="years", value=text)
+    years = int(first), int(last if dash else first)
+    if years[0] > years[1]:
+        raise InputError("expected the earlier year first.", parameter="years", value=text)
+    return years

@@ -26,7 +26,7 @@ INTERVAL_LEVEL = 0.8
 
 
 class WeightedRows(NamedTuple):
-    """Rows of ratings, and the factor of each rating in the score; None: all 1."""
+    """Rows of ratings, and the weight of each rating in the score; None: all weights are 1."""
 
     matrix: sp.csr_array
     weights: npt.NDArray[np.float32] | None = None
@@ -93,7 +93,7 @@ class Numbers(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Ranked lists of several rows: those of row `u` lie from `indptr[u]` to `indptr[u + 1]`."""
+    """Ranked lists of several rows: the list of row `u` lies from `indptr[u]` to `indptr[u + 1]`."""
 
     indptr: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
@@ -101,12 +101,12 @@ class Batch(NamedTuple):
     scores: Floats
     ratings: Floats
     n_neighbors_used: npt.NDArray[np.int32]
-    is_popular: npt.NDArray[np.bool_]  # the item only fills up the list
+    is_popular: npt.NDArray[np.bool_]  # a popular item that fills the list
     contributions: ItemContributions | None = None
 
 
 class Engine:
-    """Computes lists, numbers and audiences from the models and, where it has them, the ratings of all users."""
+    """Computes lists, numbers and audiences from the models and, if it has them, the ratings of all users."""
 
     def __init__(self, models: Models, everyone: WeightedRows | None, item_counts: npt.NDArray[np.int64]) -> None:
         self.models = models
@@ -137,11 +137,11 @@ class Engine:
         return Batch(indptr, items, sorted_by, scores, ratings, used, is_popular, contributions)
 
     def checked(self, rows: WeightedRows) -> WeightedRows:
-        """Return rows that are fit for the kernels, which check no bounds; every other method relies on it."""
+        """Return valid rows for the kernels, which check no bounds; all other methods rely on this check."""
         return rows._replace(matrix=check_rows(self.models.present[0], rows.matrix))
 
     def scorer(self, rows: WeightedRows, by: By) -> Scorer:
-        """Return what computes one number of some rows."""
+        """Return the scorer of one number for some rows."""
         model = self.models.for_rows(rows).of(by)
         scorer: Scorer = model.checked_scorer(rows.matrix, by, rows.weights if by == "score" else None)
         return scorer
@@ -164,7 +164,7 @@ class Engine:
         return Numbers(scores, ratings, used, unclipped)
 
     def score(self, users: npt.NDArray[Any], items: npt.NDArray[Any], by: By) -> Floats:
-        """Return one number of pairs of user and item indices, not clipped; NaN where there is none."""
+        """Return one number of pairs of user and item indices, not clipped; NaN if there is none."""
         rows, scores = self.all_users, np.empty(len(users))
         for part in _parts(len(users)):
             scores[part] = self.scorer(rows, by).pairs(users[part], items[part])[0]

@@ -91,7 +91,7 @@ class Explanation:
         return tuple(sorted(strongest, key=lambda reason: -reason.contribution))
 
     def other(self, named: Sequence[Reason]) -> float:
-        """Return the sum of the contributions that are not named.
+        """Return the sum of all contributions that are not in `named`.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class Explanation:
             f", rank {self.rank:,}" if self.rank else ""
         )
 
-    def _terms(self) -> list[tuple[float, str, Reason | None]]:
+    def terms(self) -> list[tuple[float, str, Reason | None]]:
         """Return the terms of the sum with labels: base, the ten strongest contributions, the others, and the clip."""
         shown = self.top(10)
         terms: list[tuple[float, str, Reason | None]] = [(self.base, "base", None)]
@@ -133,7 +133,7 @@ class Explanation:
         return terms
 
     def _repr_html_(self) -> str:
-        terms = self._terms()
+        terms = self.terms()
         largest = max((abs(adds) for adds, _, part in terms if part), default=0.0) or 1.0
         rows = [
             (
@@ -152,7 +152,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         lines = [self._heading]
-        for adds, label, part in self._terms():
+        for adds, label, part in self.terms():
             rated = "" if part is None or part.rating is None else f", rated {part.rating:g}"
             lines.append(f"  {adds:+8.4f}  {label}{rated}")
         lines += [f"  {line}" for line in self._ranks_without()]

@@ -27,11 +27,10 @@ from reelated.parallel import Progress
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.confidence import fit_values, model_scale
 from reelated.recommender.defaults import default_ranker, default_rater
 from reelated.recommender.engine import NAMES, Models
-from reelated.recommender.recency import check_recency
 from reelated.recommender.state import State
+from reelated.recommender.weights import check_recency, fit_values, model_scale
 
 NO_TIMES = "Times are not known for all ratings: all count alike, however old."
 

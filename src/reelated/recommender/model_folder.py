@@ -26,7 +26,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\w+(?:\.\w+)+)\n", re.ASCII)
 
 @contextmanager
 def naming(file: str) -> Iterator[None]:
-    """Turn every error inside into a `ValueError` that names the damaged file."""
+    """Turn every error in the `with` block into a `ValueError` that names the damaged file."""
     try:
         yield
     except library_errors() as error:
@@ -34,7 +34,7 @@ def naming(file: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of an error of ours, or the name of the class of another error."""
+    """Return the first line of an error raised by Reelated, or the class name of any other error."""
     text = (str(error).splitlines() or [""])[0][:200]
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__} {text}".rstrip()
 

@@ -14,10 +14,9 @@ from reelated.errors import Advice, DataWarning, InputError, UnknownId, check_nu
 from reelated.ratings import Ids
 from reelated.ratings.matrix import as_decimals
 from reelated.recommender.catalogue import check_list
-from reelated.recommender.confidence import model_values
 from reelated.recommender.engine import WeightedRows
-from reelated.recommender.recency import ages_of, recency_weights
 from reelated.recommender.state import State
+from reelated.recommender.weights import ages_of, model_values, recency_weights
 
 
 class Query(NamedTuple):

@@ -144,7 +144,7 @@ class Recommendations(Sequence[Row], Generic[Row]):
 
 
 def _schema(names: list[str], rows: Sequence[Any]) -> dict[str, Any]:
-    """Return the types of a table's columns; the type of ids is that in the rows."""
+    """Return the types of a table's columns; ids have the type that they have in the rows."""
     ids = {
         name: next((pl.String if isinstance(getattr(row, name), str) else pl.Int64 for row in rows), pl.Null)
         for name in names

@@ -2,24 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 import polars as pl
 
-from reelated.errors import Advice, InputError, check_integer, no_users, plural
+from reelated.errors import Advice, InputError, check_integer, plural
 from reelated.models.contracts import By, Ranker, Rater
-from reelated.models.estimator import Estimator
 from reelated.parallel import Progress, check_not_forked
-from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
+from reelated.ratings import Dataset, FrameLike, Ratings
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import storage
 from reelated.recommender.audience import audiences_table
-from reelated.recommender.catalogue import Catalogue, check_list
-from reelated.recommender.confidence import model_values, with_data
-from reelated.recommender.engine import AudienceBy, Engine, Models, WeightedRows
+from reelated.recommender.catalogue import check_list
+from reelated.recommender.engine import AudienceBy
 from reelated.recommender.explanation import Explanation, explain, predict
 from reelated.recommender.fitting import (
     fit_models,
@@ -43,15 +40,15 @@ from reelated.recommender.lists import (
     user_indices,
 )
 from reelated.recommender.query import Query, query_of, warned_query
-from reelated.recommender.recency import weights_of
 from reelated.recommender.recommendations import Recommendations
 from reelated.recommender.rows import ItemRow, Prediction, SearchHit, SimilarRow, UserRow
+from reelated.recommender.state import State
 
 CHUNK = 4096
 """Users whose lists are made at once by `recommend_batch`."""
 
 
-class Recommender(Estimator):
+class Recommender(State):
     """Recommend items to users and users for items: a ranker scores items, a rater predicts ratings.
 
     Parameters
@@ -106,16 +103,6 @@ class Recommender(Estimator):
     >>> [row.item_id for row in rec.recommend(ratings={9: 5}, n=1)]
     [7]
     """
-
-    models_: Models
-    catalogue_: Catalogue
-    scale_: Scale
-    ratings_: Ratings | None
-    feedback_: Feedback
-    name_: str
-    noun_: str
-    verb_: str
-    notes_: tuple[str, ...]
 
     def __init__(
         self,
@@ -195,51 +182,6 @@ class Recommender(Estimator):
         ratings = f"{len(self.ratings_):,} {word}" if self.ratings_ is not None else f"no {word} kept"
         return f"Recommender fitted to {self.name_}: {plural(len(self.item_ids), self.noun_)}, {ratings}"
 
-    # ---------------------------------------------------------------------------------------------- what a fit learned
-    @property
-    def item_ids(self) -> Ids:
-        """The items that the models know, ascending."""
-        return self.fitted.item_ids
-
-    @property
-    def user_ids(self) -> Ids:
-        """The users whose ratings are kept, ascending."""
-        return self.kept_ratings().user_ids
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The numeric engine: indices instead of ids, arrays instead of rows."""
-        if (ratings := self.ratings_) is None:
-            return Engine(self.models_, None, self.catalogue_.counts)
-        recency = weights_of(self, ratings)
-        values, weights = model_values(ratings.matrix.data, self.scale_, self.feedback_, recency)
-        return Engine(self.models_, WeightedRows(with_data(ratings.matrix, values), weights), self.catalogue_.counts)
-
-    @property
-    def is_events(self) -> bool:
-        """Whether the data are events or likes, without a scale on which users rate."""
-        return self.feedback_ == "implicit"
-
-    def kept_ratings(self) -> Ratings:
-        """Return the ratings of the users.
-
-        Raises
-        ------
-        InputError
-            The model was saved without ratings.
-        """
-        self.fitted  # noqa: B018
-        if self.ratings_ is None:
-            raise no_users()
-        return self.ratings_
-
-    @property
-    def fitted(self) -> Catalogue:
-        """The items, as `catalogue_`; an error before the fit."""
-        if not hasattr(self, "catalogue_"):
-            raise InputError("This Recommender is not fitted yet: call fit(data) or Recommender.load(path) first.")
-        return self.catalogue_
-
     # --------------------------------------------------------------------------------------------------------- answers
     @overload
     def recommend(
@@ -278,8 +220,8 @@ class Recommender(Estimator):
         item_id : int or str, optional
             An item: the result is then the users who have not rated it and have the highest score for it.
         ratings : mapping of item id to rating, or Query, optional
-            The ratings of a new user, or the latest of a known one; no refit is needed. Items that the model does not
-            know are left out; `unknown` of the result names them.
+            The ratings of a new user, or the latest ratings of a known user; no refit is needed. Items that the model
+            does not know are left out; `unknown` of the result names them.
         items : iterable of item ids, optional
             The items that a new user has bought, played or likes, without ratings.
         n : int, default 10
@@ -325,7 +267,7 @@ class Recommender(Estimator):
         users: Iterable[Any] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """Recommend items to all users of the data, or to some, some thousand users at a time.
+        """Recommend items to all users of the data or to those given, a few thousand users at a time.
 
         Parameters
         ----------

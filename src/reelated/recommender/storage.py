@@ -28,11 +28,11 @@ from reelated.models.arrays import ArraySpec
 from reelated.models.biases import check_bounds
 from reelated.ratings import Feedback, Ids, Ratings, Scale
 from reelated.recommender.catalogue import Catalogue
-from reelated.recommender.confidence import model_scale
 from reelated.recommender.engine import Models
 from reelated.recommender.fitting import check_models, set_fitted
 from reelated.recommender.model_folder import CHECKSUMS, MANIFEST, ModelFolder, naming, reason_of, write_checksums
 from reelated.recommender.state import State
+from reelated.recommender.weights import model_scale
 
 FORMAT = 7
 SETTINGS = ("by", "fill_with_popular", "recency_half_life", "recency_floor")

@@ -47,7 +47,7 @@ _ARTICLES = ("the", "a", "an")
 
 def words_of(text: str) -> list[str]:
     """Return the words of a title or query: no case, no accents, one spelling of numbers and abbreviations."""
-    with suppress(UnicodeEncodeError):  # an argument that an ASCII terminal passed as bytes
+    with suppress(UnicodeEncodeError):  # undecodable bytes of a command line
         text = text.encode(errors="surrogateescape").decode(errors="replace")
     folded = unicodedata.normalize("NFKD", text[:MAX_LENGTH].casefold().replace("&", " and "))
     plain = "".join(char for char in folded if not unicodedata.combining(char)).replace("'", "").replace("’", "")
@@ -153,7 +153,7 @@ class TitleIndex:
         return values
 
     def _match_joined(self, words: list[str], matches: list["_Match"]) -> None:
-        """Match words that are joined ("starwars") or split ("ghost busters") only in the query."""
+        """Match words that are joined ("starwars") or split ("ghost busters") in the query but not in the title."""
         for word, match in zip(words, matches, strict=True):
             for form, first in self.joined.get(word, ()):
                 match.quality[form] = max(match.quality[form], JOINED)

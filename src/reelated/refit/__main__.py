@@ -1,7 +1,7 @@
 """`python -m reelated.refit`: one refit in a process of its own, which the service runs at low priority.
 
 The environment variables `REELATED_STORE` and `REELATED_MODELS` name the store and the folder, because a password must
-not appear in the list of processes. `REELATED_INSTEAD_OF` is the version to replace; without it any version is.
+not appear in the list of processes. `REELATED_INSTEAD_OF` is the version to replace; by default any.
 """
 
 import os

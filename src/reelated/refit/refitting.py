@@ -18,7 +18,7 @@ from reelated.store import Store, StoreUnavailable
 
 log = logging.getLogger("reelated.refit")
 MAX_HOLDOUT = 20_000  # maximum size of the hold-out set, which is a twentieth of all ratings
-MIN_SHARE = 0.5  # a model with less than this share of the items or ratings of the previous one is rejected
+MIN_SHARE = 0.5  # a model with less than this share of the items or ratings of the previous model is rejected
 
 
 class ModelRejected(ValueError):
@@ -35,23 +35,8 @@ def refit(
 ) -> RefitResult | None:
     """Fit a model to the store, and serve it if it passes validation.
 
-    Parameters
-    ----------
-    store : Store
-        Source of the ratings.
-    versions : Versions
-        Folder of the models.
-    recommender : Recommender, optional
-        Recommender to fit; by default `Recommender()`.
-    instead_of : int, optional
-        Version to replace; if another version is served, nothing is done.
-    with_visitors : bool or None, default False
-        Whether to fit to the ratings of visitors, too; None: as the served version was.
-
-    Returns
-    -------
-    RefitResult or None
-        Result of the refit; None if another process is refitting, or has replaced the version.
+    Return None if another process is refitting, or if the served version is not `instead_of`. `with_visitors=None`
+    includes the ratings of visitors if the served version was fitted to them.
     """
     with versions.lock() as is_locked:
         served = versions.current()
@@ -75,7 +60,7 @@ def refit(
 
 def _refit(store: Store, versions: Versions, recommender: Recommender, with_visitors: bool) -> Version:
     start = time.perf_counter()
-    last_user_key = store.last_user_key()  # before the ratings are read: a user added meanwhile counts as new
+    last_user_key = store.last_user_key()  # first, so that users added in between count as new
     data, info = store.dataset(with_visitors=with_visitors)
     accuracy = holdout_accuracy(recommender, data)
     fitted = recommender.fit(data)
@@ -105,7 +90,7 @@ def draw_map(versions: Versions, version: Version) -> None:
         start = ItemMap.load(versions.map_file)
     try:
         ItemMap.of(versions.load(version), start).save(versions.map_file)
-    except InputError as error:  # openTSNE is optional, so this is no warning
+    except InputError as error:  # no warning, because openTSNE is optional
         log.info("no new map of the items: %s", error)
     except library_errors() as error:
         log.warning("no new map of the items: %s", str(error) or type(error).__name__)

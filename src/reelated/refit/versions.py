@@ -24,76 +24,34 @@ log = logging.getLogger("reelated.refit")
 
 @dataclass(frozen=True)
 class Version:
-    """A version of the model, and the data it was fitted to.
+    """A version of the model, and the data it was fitted to."""
 
-    Attributes
-    ----------
-    number : int
-        Number from 1, ascending in time.
-    made_at : int
-        Time of the fit in seconds since 1970.
-    seconds : float
-        Duration of the refit.
-    name : str
-        Name of the data.
-    users, items, ratings : int
-        Number of each in the data.
-    changes : int
-        The store's counter of changed ratings at that time.
-    forgotten : int
-        The store's counter of erasures at that time.
-    accuracy : dict or None
-        `rmse`, `mae` and `n` on a hold-out set at the time of the fit.
-    with_visitors : bool
-        Whether it was fitted to the ratings of visitors, too.
-    last_user_key : int or None
-        Largest database key of a user at that time: users with larger keys are new to the model. None: unknown.
-    """
-
-    number: int
-    made_at: int
+    number: int  # number from 1, ascending in time
+    made_at: int  # time of the fit in seconds since 1970
     seconds: float
     name: str
     users: int
     items: int
     ratings: int
-    changes: int
-    forgotten: int
-    accuracy: dict[str, float] | None = None
-    with_visitors: bool = False
-    last_user_key: int | None = None
+    changes: int  # the store's counter of changed ratings at that time
+    forgotten: int  # the store's counter of erasures at that time
+    accuracy: dict[str, float] | None = None  # `rmse`, `mae` and `n` on a hold-out set at the time of the fit
+    with_visitors: bool = False  # whether it was fitted to the ratings of visitors, too
+    last_user_key: int | None = None  # the largest key of a user; users with larger keys are new. None: unknown
 
 
 @dataclass(frozen=True)
 class RefitResult:
-    """Result of the last refit.
-
-    Attributes
-    ----------
-    outcome : {"switched", "refused", "failed"}
-        Whether the new model is served.
-    why : str
-        The reason in one sentence.
-    at : int
-        Seconds since 1970.
-    counts : dict
-        Number of refits so far by outcome.
-    """
+    """Result of the last refit."""
 
     outcome: Literal["switched", "refused", "failed"]
     why: str
     at: int
-    counts: dict[str, int]
+    counts: dict[str, int]  # number of refits so far by outcome
 
 
 class Versions:
-    """The versions of a model in a folder.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Created if it is missing.
-    """
+    """The versions of a model in a folder."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -119,35 +77,11 @@ class Versions:
             return None
 
     def load(self, version: Version) -> Recommender:
-        """Load the model of a version.
-
-        Parameters
-        ----------
-        version : Version
-            One of `all()`.
-
-        Raises
-        ------
-        InputError
-            The model is missing or damaged.
-        """
+        """Load the model of a version."""
         return Recommender.load(self._model_path(version.number))
 
     def switch(self, number: int, forgotten: int) -> Version:
-        """Serve another version from now on.
-
-        Parameters
-        ----------
-        number : int
-            Number of an existing version.
-        forgotten : int
-            The store's counter of erasures: a version from before the last one knows an erased user.
-
-        Raises
-        ------
-        InputError
-            The version does not exist, was fitted to an erased user, or its model is damaged.
-        """
+        """Serve another version, unless it is damaged or was fitted before the erasure number `forgotten`."""
         versions = {version.number: version for version in self.all()}
         if number not in versions:
             numbers = ", ".join(map(str, sorted(versions))) or "none"
@@ -176,18 +110,12 @@ class Versions:
                 self._serve(newest)
 
     def fallbacks(self, forgotten: int) -> list[Version]:
-        """Return the versions that may replace a damaged current one, latest first.
-
-        Parameters
-        ----------
-        forgotten
-            As for `switch`.
-        """
+        """Return the versions that may replace a damaged current one, latest first."""
         current = self.current()
         return [version for version in self.all() if version != current and version.forgotten >= forgotten]
 
     def first_good(self, forgotten: int) -> Version | None:
-        """Return the current version or else the first of `fallbacks` whose model is not damaged; None if all are."""
+        """Return the first undamaged version of the current one and its `fallbacks`; None if all are damaged."""
         current = self.current()
         for version in [*([current] if current else []), *self.fallbacks(forgotten)]:
             try:
@@ -202,13 +130,6 @@ class Versions:
         """Save a fitted model and serve it from now on; remove all versions but two.
 
         A version that was fitted before an erasure of users is removed in any case.
-
-        Parameters
-        ----------
-        recommender : Recommender
-            Fitted; its ratings are not saved.
-        version : Version
-            Metadata of the version; its number is assigned here.
         """
         latest = max((existing.number for existing in self.all()), default=0)
         version = replace(version, number=latest + 1)
@@ -222,7 +143,7 @@ class Versions:
         previous = self.current()
         self._write("current", {"number": version.number, "latest": version.number})
         kept = {version.number}
-        if previous and previous.forgotten == version.forgotten:  # else it was fitted to erased ratings
+        if previous and previous.forgotten == version.forgotten:  # the ratings of erased users must go
             kept.add(previous.number)
         self._remove_except(kept)
 
@@ -240,15 +161,7 @@ class Versions:
         return self.folder / "map.arrow"
 
     def record(self, outcome: Literal["switched", "refused", "failed"], why: str) -> RefitResult:
-        """Record the result of a refit.
-
-        Parameters
-        ----------
-        outcome : {"switched", "refused", "failed"}
-            Whether the new model is served.
-        why : str
-            The reason in one sentence.
-        """
+        """Record the result of a refit."""
         last = self.last_attempt()
         counts = dict(last.counts) if last else {}
         counts[outcome] = counts.get(outcome, 0) + 1
@@ -336,13 +249,7 @@ def _try_lock(file: TextIO) -> bool:
 
 
 def models_folder(store: Store) -> Path:
-    """Return the default folder for the models of a store: next to its file, or in the user's data folder.
-
-    Parameters
-    ----------
-    store : Store
-        Store of the models.
-    """
+    """Return the default folder for the models of a store: next to its file, or in the user's data folder."""
     if store.dialect == "sqlite":
         return Path(store.url.database or "").expanduser().with_suffix(".models")
     url = str(store.url.set(username=None, password=None))

@@ -2,7 +2,6 @@
 
 from reelated.similarity.csr import as_csc, as_kernel_csr, row_costs, sizes_and_norms, take_rows
 from reelated.similarity.neighbors import Similarity, SimilarityParams, SimilarityPlan, plan, similarity
-from reelated.similarity.normalization import degree_factors, normalize_items, normalize_users
 from reelated.similarity.ridge import (
     MAX_GRAM_BYTES,
     Ridge,
@@ -13,30 +12,9 @@ from reelated.similarity.ridge import (
     solve_dense_ridge,
     solve_local_ridge,
 )
-from reelated.similarity.weighting import Weighting, weighted
+from reelated.similarity.weighting import Weighting, degree_factors, normalize_items, normalize_users, weighted
 
-__all__ = [
-    "MAX_GRAM_BYTES",
-    "Ridge",
-    "Similarity",
-    "SimilarityParams",
-    "SimilarityPlan",
-    "Weighting",
-    "as_csc",
-    "as_gram_matrix",
-    "as_kernel_csr",
-    "degree_factors",
-    "fit_dense",
-    "fit_sparse",
-    "normalize_items",
-    "normalize_users",
-    "plan",
-    "ridge_memory",
-    "row_costs",
-    "similarity",
-    "sizes_and_norms",
-    "solve_dense_ridge",
-    "solve_local_ridge",
-    "take_rows",
-    "weighted",
-]
+__all__ = ["MAX_GRAM_BYTES", "Ridge", "Similarity", "SimilarityParams", "SimilarityPlan", "Weighting", "as_csc"]
+__all__ += ["as_gram_matrix", "as_kernel_csr", "degree_factors", "fit_dense", "fit_sparse", "normalize_items"]
+__all__ += ["normalize_users", "plan", "ridge_memory", "row_costs", "similarity", "sizes_and_norms"]
+__all__ += ["solve_dense_ridge", "solve_local_ridge", "take_rows", "weighted"]

@@ -42,7 +42,7 @@ class BlockLayout(NamedTuple):
 
     @classmethod
     def choose(cls, n_items: int, n_neighbors: int, pearson: bool) -> "BlockLayout":
-        """Choose blocks with sums of equal size: many items where partners are few, few where they are many."""
+        """Choose blocks with sums of equal size: many items if partners are few, few if they are many."""
         lanes, moments, boundaries = kernels.LANES, 4 if pearson else 0, [0]
         end = padded_length(n_items)
         pairs = min(MAX_SUMS_BYTES / (8 + 4 * moments), max(LAST_BLOCK_ITEMS * end, MIN_PAIRS))
@@ -160,7 +160,7 @@ def fill_dense_values(
 
 def _sort_rows(by_user: kernels.CSR, rank: npt.NDArray[np.int32]) -> kernels.CSR:
     """Return the rows by descending activity, with items by descending popularity."""
-    # half the bytes of each row in the inner loop where the item indices allow
+    # half the bytes of each row in the inner loop if the item indices allow
     index_dtype = np.uint16 if len(rank) <= 2**16 else np.uint32
     items, values = np.empty(len(by_user.indices), index_dtype), np.empty_like(by_user.data)
     lengths = np.diff(by_user.indptr)

@@ -9,7 +9,7 @@ from reelated import _kernels as kernels
 
 
 def as_kernel_csr(matrix: Any) -> kernels.CSR:
-    """Convert a SciPy CSR matrix (or CSC, by columns) for the kernels, sharing memory where the dtypes allow."""
+    """Convert a SciPy CSR matrix (or CSC, by columns) for the kernels, sharing memory if the dtypes allow."""
     indptr, indices = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int32, copy=False)
     return kernels.CSR(indptr, indices, np.asarray(matrix.data))
 

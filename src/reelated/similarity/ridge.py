@@ -122,7 +122,7 @@ def _gram_matrix(
 
 
 def _dot_products(cosines: kernels.CSR, norms: npt.NDArray[np.float64]) -> kernels.CSR:
-    """Multiply cosines by both norms, which gives entries of the Gram matrix."""
+    """Multiply cosines by both norms to get entries of the Gram matrix."""
     scale = np.repeat(norms, np.diff(cosines.indptr)) * norms[cosines.indices]
     return cosines._replace(data=(cosines.data * scale).astype(cosines.data.dtype))
 

@@ -37,7 +37,6 @@ class SendToBlocks:
     keys: npt.NDArray[np.int32]
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Yield the output cells of a partition."""
         n_items, block_of = int(self.blocks.boundaries[-1]), self.blocks.block_of_item
         for record in records(batches):
             users = UserRows.unpack([record["body"]])
@@ -87,7 +86,6 @@ class SumBlocks:
     params: BlockParams
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Yield the output cells of a partition."""
         for (block,), cells in grouped_records(batches, "block"):
             low, high = map(int, self.blocks.boundaries[block : block + 2])
             table = self._empty(low, high)
@@ -105,7 +103,7 @@ class SumBlocks:
         """Add a batch of rows, one part of the table at a time so that it stays in the cache."""
         n_items, width = table.sums.shape[1], table.sums.itemsize * (5 if len(table.moments) else 1) + 4
         boundaries = np.append(np.arange(table.low, high, padded_length(CACHE_BYTES // (n_items * width))), high)
-        part_of = np.zeros(n_items, np.int32)  # 0 and the last are other blocks' items
+        part_of = np.zeros(n_items, np.int32)  # the first and last parts are other blocks
         part_of[table.low : high] = 1 + np.repeat(np.arange(len(boundaries) - 1), np.diff(boundaries))
         part_of[high:] = len(boundaries)
         users, firsts = rows_by_block(rows, part_of)

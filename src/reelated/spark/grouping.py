@@ -74,7 +74,6 @@ class PackBuckets:
     rank_items: RankItems | None
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Yield the output cells of a partition."""
         for table in rebatched(batches, TABLE_ROWS):
             ranked = table if self.rank_items is None else self.rank_items(table)
             for (bucket,), ratings in sorted(ranked.partition_by("bucket", as_dict=True, include_key=False).items()):
@@ -88,7 +87,6 @@ class GroupByUser:
     max_ratings: int | None  # per user
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Yield the output cells of a partition."""
         for _, cells in grouped_records(batches, "bucket"):
             users, repeated = group_rows(read_cells(cells))
             if self.max_ratings is not None:
@@ -188,7 +186,6 @@ class PartialSums:
     n_items: int
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Yield the output cells of a partition."""
         total: Any = 0.0
         for record in records(batches):
             total = total + self.statistics(UserRows.unpack([record["body"]]).matrix(self.n_items))
@@ -205,7 +202,6 @@ class AddPartialSums:
     n_sums: int
 
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
-        """Yield the output cells of a partition."""
         for (chunk,), partials in grouped_records(batches, "chunk"):
             total: Any = 0.0
             for partial in partials:

@@ -94,7 +94,6 @@ class KnnValues:
     mean_ratings: float  # of a user
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        """Return the values at the positions of the ratings."""
         if self.knn.similarity == "jaccard":
             return sp.csr_array((np.ones(X.nnz, self.knn.dtype), X.indices, X.indptr), shape=X.shape)
         values = weighted(self.knn.centered(X, self.knn.dtype), self.knn.weighting, self.lengths)
@@ -108,7 +107,6 @@ class ItemTotals:
     transform: Transform
 
     def __call__(self, X: sp.csr_array) -> Numbers:
-        """Return the sums of each item."""
         lengths = np.diff(X.indptr)
         terms = np.ones(X.nnz), np.square(self.transform(X).data, dtype=np.float64), np.repeat(lengths, lengths)
         return np.stack([np.bincount(X.indices, term, X.shape[1]) for term in terms])
@@ -187,7 +185,6 @@ class EaseValues:
     mean_ratings: float  # of a user
 
     def __call__(self, X: sp.csr_array) -> sp.csr_array:
-        """Return the values at the positions of the ratings."""
         return normalize_users(self.ease.weighted(X), self.ease.user_normalization, self.mean_ratings)
 
 

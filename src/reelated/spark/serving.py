@@ -80,7 +80,7 @@ def recommend(
     Raises
     ------
     InputError
-        The model, the data or a parameter cannot be used. Repeated ratings raise only when Spark computes the rows.
+        The model, the data or a parameter cannot be used. Repeated ratings raise an error when Spark computes the rows.
     """
     handle = ModelHandle.of(model)
     rec, filters = load(handle), {"genres": genres, "years": years, "exclude": exclude}
@@ -102,7 +102,6 @@ class RecommendTask:
     options: dict[str, Any]
 
     def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
-        """Yield the output tables of a partition."""
         for rec in recommenders(self.handle, batches):
             yield from rec.recommend_batch(self.n, **self.options)
 
@@ -202,7 +201,6 @@ class AudienceTask:
     by: AudienceBy
 
     def __call__(self, batches: Batches) -> Iterator[pl.DataFrame]:
-        """Yield the output tables of a partition."""
         for rec in recommenders(self.handle, batches):
             for position, item in enumerate(self.items):
                 audience, candidate_key = candidates(rec.engine, item, self.n, self.by)

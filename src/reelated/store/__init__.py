@@ -8,18 +8,5 @@ from reelated.store.records import Event, Profile, StoredItem, UserRating
 from reelated.store.stats import GenreTaste
 from reelated.store.store import Store
 
-__all__ = [
-    "Event",
-    "Export",
-    "GenreTaste",
-    "ImportReport",
-    "Profile",
-    "Store",
-    "StoreInfo",
-    "StoreUnavailable",
-    "StoredItem",
-    "UserRating",
-    "default_url",
-    "is_export",
-    "read_export",
-]
+__all__ = ["Event", "Export", "GenreTaste", "ImportReport", "Profile", "Store", "StoreInfo", "StoreUnavailable"]
+__all__ += ["StoredItem", "UserRating", "default_url", "is_export", "read_export"]

@@ -17,7 +17,7 @@ from reelated.errors import InputError, not_installed, shorten
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 MAX_PARAMETERS = 5000  # databases limit the parameters of a statement
-LOCK_TIMEOUT = 30.0  # seconds; a service waits less
+LOCK_TIMEOUT = 30.0  # seconds; the service has a lower limit
 MIN_FREE = 16_000_000  # bytes
 STATEMENTS = 30  # a statement may take this many times the lock timeout
 

@@ -23,15 +23,7 @@ FORMAT = 1
 
 
 class Export(NamedTuple):
-    """The content of a store without its visitors.
-
-    Attributes
-    ----------
-    info : StoreInfo
-        Name, scale, noun and types of ids.
-    ratings, items, users : polars.DataFrame
-        All rows, under the caller's ids; `items` has a column `hidden`.
-    """
+    """The content of a store without its visitors."""
 
     info: StoreInfo
     ratings: pl.DataFrame
@@ -39,18 +31,7 @@ class Export(NamedTuple):
     users: pl.DataFrame
 
     def write(self, folder: Path) -> None:
-        """Write a new or empty folder in one step: an interrupted export leaves nothing there.
-
-        Parameters
-        ----------
-        folder : Path
-            The folder.
-
-        Raises
-        ------
-        InputError
-            The folder is not empty or cannot be written.
-        """
+        """Write a new or empty folder in one step: an interrupted export leaves nothing there."""
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"DIR {folder}: expected a new or empty folder.")
         try:
@@ -92,29 +73,12 @@ class Export(NamedTuple):
 
 
 def is_export(source: str | Path) -> bool:
-    """Return whether a source is a folder that `Export.write` wrote.
-
-    Parameters
-    ----------
-    source : str or Path
-        Any source of ratings.
-    """
+    """Return whether a source is a folder that `Export.write` wrote."""
     return (Path(source) / METADATA).is_file()
 
 
 def read_export(folder: str | Path) -> Export:
-    """Read an exported store, exactly as it was written.
-
-    Parameters
-    ----------
-    folder : str or Path
-        A folder that `Export.write` wrote.
-
-    Raises
-    ------
-    InputError
-        The folder is damaged, or written by a later version.
-    """
+    """Read an exported store, exactly as it was written."""
     try:
         facts = json.loads((Path(folder) / METADATA).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:

@@ -1,4 +1,4 @@
-"""Ids as stored (text, whose type is that of the first data), and titles as compared in a search."""
+"""Ids as stored (text; the first import sets their type), and titles as compared in a search."""
 
 import unicodedata
 from typing import Any, Literal
@@ -45,7 +45,7 @@ def check_text(name: str, value: str, max_length: int) -> str:
 
 
 def check_title(title: str, max_length: int) -> str:
-    """Return a title that people can see, or raise `InputError`."""
+    """Return a title that has visible characters, or raise `InputError`."""
     if not any(char.isprintable() and not char.isspace() for char in check_text("title", title, max_length)):
         raise InputError("expected a character that can be seen.", parameter="title", value=title)
     return title

@@ -31,28 +31,14 @@ USER_ATTRIBUTES = ("age", "gender", "occupation", "zip_code")
 
 @dataclass(frozen=True)
 class ImportReport:
-    """Result of an import.
-
-    Attributes
-    ----------
-    name : str
-        Name of the data.
-    users, items, ratings : int
-        Number of each in the data.
-    already : int
-        Number of its ratings that the store already had in this or a later version.
-    scale : Scale or None
-        New scale of the store, if the import changed it.
-    word : {"rating", "interaction"}
-        What is counted.
-    """
+    """Result of an import."""
 
     name: str
     users: int
     items: int
     ratings: int
-    already: int
-    scale: Scale | None = None
+    already: int  # number of its ratings that the store already had in this or a later version
+    scale: Scale | None = None  # new scale of the store, if the import changed it
     word: str = "rating"
 
     def __str__(self) -> str:
@@ -88,19 +74,6 @@ class ImportExport(ItemQueries):
         If a user rated an item twice, the later rating counts; a rating without a timestamp counts as older. The
         weights of events are added to those in the store, unless the same data was imported before. Attributes that
         the data lacks, such as a title, stay as stored.
-
-        Parameters
-        ----------
-        data : Dataset
-            Result of `reelated.read`.
-        fingerprint : str
-            Hash of the data, which identifies an interrupted import.
-        hidden : sequence of int or str, default ()
-            Ids of items to hide.
-        progress : callable, optional
-            Called with the fraction done.
-        add_events : bool, default True
-            Whether the weights of events are added to those in the store; otherwise they replace them.
         """
         try:
             item_keys, run, scale = self._begin(data, fingerprint, hidden)
@@ -108,7 +81,7 @@ class ImportExport(ItemQueries):
             self._info = None  # the transaction was rolled back: the cached metadata is wrong
             raise
         n_ratings, changes = len(data.ratings), 0
-        is_sum = add_events and self._cached_info().is_events
+        is_sum = add_events and self.info.is_events
         batches = RatingBatches(data.ratings, BATCH[self.dialect])
         for start, stop in batches.ranges(run.users_done):
             with self._writing() as connection:
@@ -126,15 +99,7 @@ class ImportExport(ItemQueries):
         return ImportReport(data.name, n_users, n_items, n_ratings, n_ratings - changes, scale, data.ratings.word)
 
     def import_items(self, table: pl.DataFrame, *, noun: str = DEFAULTS["noun"]) -> int:
-        """Import items without ratings, and return their number; values in the table replace those in the store.
-
-        Parameters
-        ----------
-        table : polars.DataFrame
-            Result of `reelated.data.read_items`.
-        noun : str, default "item"
-            What an item is called, if the store is empty.
-        """
+        """Import items without ratings, and return their number; values in the table replace those in the store."""
         type_name = "int" if table["item_id"].dtype == pl.Int64 else "str"
         try:
             with self._writing() as connection:
@@ -189,7 +154,7 @@ class ImportExport(ItemQueries):
         insert = self._insert(imports).on_conflict_do_nothing(index_elements=["fingerprint"])
         connection.execute(insert, row | progress)
         same = imports.c.fingerprint == fingerprint
-        if not self._cached_info().is_events:  # adding the same events again would count them twice
+        if not self.info.is_events:  # adding the same events again would count them twice
             restart = sa.update(imports).where(same, imports.c.finished_at.is_not(None))
             connection.execute(restart.values(progress | {"finished_at": None}))
         query = sa.select(imports.c.import_key, imports.c.users_done).where(same)
@@ -309,13 +274,7 @@ class ImportExport(ItemQueries):
         return self._insert(ratings).from_select(RATING_ROW, rows)
 
     def dataset(self, *, with_visitors: bool = False) -> tuple[Dataset, StoreInfo]:
-        """Return the whole store as a data set, read from one snapshot, and its metadata.
-
-        Parameters
-        ----------
-        with_visitors : bool, default False
-            Whether to include visitors of the web page as users, under ids that no user has.
-        """
+        """Return the whole store as a data set, read from one snapshot, and its metadata."""
         with self._reading(snapshot=True) as connection:
             info = read_info(connection)
             tables = read_tables(connection)
@@ -332,13 +291,7 @@ class ImportExport(ItemQueries):
             return Export(info, *as_frames(info, read_tables(connection)))
 
     def import_export(self, export: Export, fingerprint: str, *, progress: Progress | None = None) -> ImportReport:
-        """Import an exported store, with its hidden items.
-
-        Parameters
-        ----------
-        export : Export
-            Result of `read_export`.
-        """
+        """Import an exported store, with its hidden items; weights of events replace those in the store."""
         hidden = export.hidden_ids()
         return self.import_data(export.dataset(), fingerprint, hidden=hidden, progress=progress, add_events=False)
 

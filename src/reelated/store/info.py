@@ -34,43 +34,19 @@ DEFAULTS = {
 
 
 class StoreInfo(NamedTuple):
-    """Metadata of a store: name, scale, types of ids, and counters.
-
-    Attributes
-    ----------
-    name : str
-        Name of the data.
-    scale : Scale
-        The rating scale.
-    user_id_type, item_id_type : {"int", "str"}
-        Types of the ids.
-    changes : int
-        Number of ratings added, changed or removed so far.
-    forgotten : int
-        Counter that grows with every erasure of users.
-    scale_observed : bool
-        Whether the scale is only observed, so that an import may widen it.
-    noun : str
-        What an item is called in headings.
-    is_events : bool
-        Whether the store holds the weights of events, which are summed, instead of ratings.
-    verb : str
-        What users did with the items, such as "bought"; may be empty.
-    events : mapping or None
-        Weights of types of events; None: those of `reelated.read`.
-    """
+    """Metadata of a store: name, scale, types of ids, and counters."""
 
     name: str
     scale: Scale
     user_id_type: IdType
     item_id_type: IdType
-    changes: int
-    forgotten: int
-    scale_observed: bool = False
+    changes: int  # number of ratings added, changed or removed so far
+    forgotten: int  # counter that grows with every erasure of users
+    scale_observed: bool = False  # whether the scale is only observed, so that an import may widen it
     noun: str = "item"
-    is_events: bool = False
-    verb: str = ""
-    events: Mapping[str, float] | None = None
+    is_events: bool = False  # whether the store holds the weights of events, which are summed, instead of ratings
+    verb: str = ""  # what users did with the items, such as "bought"; may be empty
+    events: Mapping[str, float] | None = None  # weights of types of events; None: those of `reelated.read`
 
 
 class InfoQueries(Database):
@@ -88,8 +64,9 @@ class InfoQueries(Database):
             self._info = info
         return info
 
-    def _cached_info(self) -> StoreInfo:
-        """Return the metadata, which is cached as soon as the store has any."""
+    @property
+    def info(self) -> StoreInfo:
+        """The metadata, which is cached as soon as the store has any."""
         if self._info is None:
             with self._reading() as connection:
                 if connection.scalar(sa.select(facts.c.value).where(facts.c.name == "scale")) is None:
@@ -109,15 +86,7 @@ class InfoQueries(Database):
         self._set_meta(connection, name, sa.cast(sa.cast(facts.c.value, sa.BigInteger) + amount, sa.Text))
 
     def count(self, changes: int, *, by_visitors: bool = False) -> None:
-        """Add to the counter of changed ratings, which decides when a refit is due.
-
-        Parameters
-        ----------
-        changes : int
-            Number of changes since the last call.
-        by_visitors : bool, default False
-            Whether visitors made the changes, which count after `release_visitor_changes`.
-        """
+        """Add to the counter of changed ratings; changes by visitors count after `release_visitor_changes`."""
         with self._writing() as connection:
             self._ensure_meta(connection)
             self._increment(connection, "visitor_changes" if by_visitors else "changes", changes)
@@ -151,34 +120,8 @@ class InfoQueries(Database):
         with self._reading() as connection:
             return connection.scalar(sa.select(items.c.item_key).limit(1)) is None
 
-    @property
-    def noun(self) -> str:
-        """What an item is called in headings."""
-        return self._cached_info().noun
-
-    @property
-    def scale(self) -> Scale:
-        """The rating scale."""
-        return self._cached_info().scale
-
-    @property
-    def is_events(self) -> bool:
-        """Whether the store holds events instead of ratings."""
-        return self._cached_info().is_events
-
-    @property
-    def verb(self) -> str:
-        """What users did with the items, such as "bought"; may be empty."""
-        return self._cached_info().verb
-
     def set_scale(self, low: float, high: float, step: float) -> Scale:
-        """Set the rating scale; all ratings in the store must be on it.
-
-        Parameters
-        ----------
-        low, high, step : float
-            Lowest and highest possible rating, and the step between ratings.
-        """
+        """Set the rating scale; all ratings in the store must be on it."""
         if self.about().is_events:
             raise InputError("the store holds events, which have no scale.", parameter="scale", value=(low, high, step))
         scale = check_scale((low, high, step))
@@ -203,18 +146,12 @@ class InfoQueries(Database):
         return as_decimals(np.array(connection.scalars(query).all(), np.float32)).tolist()
 
     def check_rating(self, name: str, rating: Any) -> float:
-        """Return a rating that is on the scale of the store, or raise `InputError`.
-
-        Parameters
-        ----------
-        name : str
-            Name of the value in the error message.
-        """
-        if self._cached_info().is_events:
+        """Return a rating that is on the scale of the store, or raise `InputError`."""
+        if self.info.is_events:
             return check_weight(name, rating)
-        if not is_on(self.scale, rating):
+        if not is_on(self.info.scale, rating):
             self.about()  # another process may have set another scale
-        scale = self.scale
+        scale = self.info.scale
         if is_on(scale, rating):
             if not is_storable(rating):
                 raise InputError("expected a number that is not so close to zero.", parameter=name, value=rating)
@@ -228,13 +165,7 @@ class InfoQueries(Database):
         )
 
     def parse(self, kind: Kind, text: str) -> Any:
-        """Convert an id from a URL; the id need not exist.
-
-        Parameters
-        ----------
-        text : str
-            The id as text.
-        """
+        """Convert an id from a URL; the id need not exist."""
         return parse_id(kind, text, self._id_type(kind))
 
     def as_id(self, kind: Kind, text: str) -> Any:
@@ -242,7 +173,7 @@ class InfoQueries(Database):
         return int(text) if self._id_type(kind) == "int" else text
 
     def _id_type(self, kind: Kind) -> IdType:
-        info = self._cached_info()
+        info = self.info
         return info.user_id_type if kind == "user" else info.item_id_type
 
     def _id_text(self, kind: Kind, value: Any) -> str:

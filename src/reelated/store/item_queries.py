@@ -35,19 +35,7 @@ class ItemQueries(InfoQueries):
         genres: Iterable[str] | None = None,
         image: str | None = "unchanged",
     ) -> bool:
-        """Add an item, or change the given attributes of an existing one; return whether the item is new.
-
-        Parameters
-        ----------
-        title : str, optional
-            Title without the year; required for a new item.
-        year : int or None, default "unchanged"
-            Year of release; None removes the year.
-        genres : iterable of str, optional
-            All genres of the item.
-        image : str or None, default "unchanged"
-            Address of a picture, `https://…`; None removes it.
-        """
+        """Add an item, or change the given attributes (None clears a year or a picture); return whether it is new."""
         values = _checked_columns(title, year, image)
         checked_genres = None if genres is None else check_genres(genres)
         with self._writing() as connection:
@@ -137,13 +125,7 @@ class ItemQueries(InfoQueries):
             return self._as_items(connection, sa.select(*_COLUMNS).where(items.c.item_key == key))[0]
 
     def items_of(self, item_ids: Iterable[Any]) -> list[StoredItem]:
-        """Return items in the given order, without unknown and hidden ones.
-
-        Parameters
-        ----------
-        item_ids : iterable of int or str
-            Ids of the items.
-        """
+        """Return items in the given order, without unknown and hidden ones."""
         texts = [self._id_text("item", item_id) for item_id in item_ids]
         with self._reading() as connection:
             statement = sa.select(*_COLUMNS).where(items.c.item_id.in_(texts), ~items.c.hidden)
@@ -158,13 +140,7 @@ class ItemQueries(InfoQueries):
             return {self.as_id("item", text): image for text, image in connection.execute(query)}
 
     def set_hidden(self, item_id: Any, hidden: bool) -> None:
-        """Hide an item or show it again; its ratings are kept.
-
-        Parameters
-        ----------
-        hidden : bool
-            Whether to hide the item.
-        """
+        """Hide an item or show it again; its ratings are kept."""
         with self._writing() as connection:
             key = self._item_key(connection, item_id)
             connection.execute(sa.update(items).where(items.c.item_key == key).values(hidden=hidden))
@@ -192,13 +168,6 @@ class ItemQueries(InfoQueries):
         """Search items by a part of the title, ignoring case and accents; the closest titles come first.
 
         Hidden items are excluded.
-
-        Parameters
-        ----------
-        query : str, default ""
-            A part of the title; by default all items.
-        genres : collection of str, default ()
-            Only items of any of these genres.
         """
         start, n = check_integer("start", start, 0), check_integer("n", n, 1)
         title = items.c.title_normalized

@@ -23,70 +23,29 @@ MAX_TIME = 253_402_300_799
 
 
 class StoredItem(NamedTuple):
-    """An item of the store.
-
-    Attributes
-    ----------
-    item_id : int or str
-        Id of the item.
-    title, year, genres
-        Attributes in the catalogue; `year` may be None.
-    n_ratings : int
-        Number of users who rated the item.
-    image : str or None
-        Address of a picture.
-    """
+    """An item of the store."""
 
     item_id: Any
     title: str
     year: int | None
     genres: tuple[str, ...]
-    n_ratings: int
+    n_ratings: int  # number of users who rated the item
     image: str | None = None
 
 
 class Profile(NamedTuple):
-    """A user's ratings as arrays, with the database keys of the items.
-
-    Attributes
-    ----------
-    user_id : int or str
-        Id of the user.
-    user_key : int
-        Database key of the user; keys ascend in the order in which users are added.
-    item_keys : ndarray of int64
-        Database keys of the items, ascending.
-    ratings : ndarray of float32
-        Rating of each item.
-    times : ndarray of int64
-        Position of each rating in the user's history, else seconds since 1970; `NO_TIME` where unknown. Only the
-        order matters.
-    hidden : frozenset of int
-        Database keys of all hidden items, read in the same query.
-    """
+    """A user's ratings as arrays, with the database keys of the items."""
 
     user_id: Any
-    user_key: int
-    item_keys: npt.NDArray[np.int64]
+    user_key: int  # database key of the user; keys ascend in the order in which users are added
+    item_keys: npt.NDArray[np.int64]  # database keys of the items, ascending
     ratings: npt.NDArray[np.float32]
-    times: npt.NDArray[np.int64]
-    hidden: frozenset[int]
+    times: npt.NDArray[np.int64]  # positions in the history, else seconds since 1970; `NO_TIME` where unknown
+    hidden: frozenset[int]  # database keys of all hidden items, read in the same query
 
 
 class UserRating(NamedTuple):
-    """A rating of a user, with the title of the item.
-
-    Attributes
-    ----------
-    item_id : int or str
-        Id of the item.
-    title, year
-        Attributes in the catalogue; `year` may be None.
-    rating : float
-        The user's rating.
-    timestamp : int or None
-        Seconds since 1970; None if unknown.
-    """
+    """A rating of a user, with the title of the item."""
 
     item_id: Any
     title: str
@@ -96,29 +55,17 @@ class UserRating(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event to add.
-
-    Attributes
-    ----------
-    user_id, item_id : int or str
-        Ids of the user and the item.
-    event : str or None
-        Type of the event, such as "view", whose weight is known from the import.
-    weight : float or None
-        Number of events, such as a quantity; by default 1.
-    timestamp : int or None
-        Seconds since 1970; by default now.
-    """
+    """An event to add."""
 
     user_id: Any
     item_id: Any
-    event: str | None = None
-    weight: float | None = None
-    timestamp: int | None = None
+    event: str | None = None  # type of the event, such as "view", whose weight is known from the import
+    weight: float | None = None  # number of events, such as a quantity; by default 1
+    timestamp: int | None = None  # seconds since 1970; by default now
 
 
 def event_weight(event: Event, weights: Mapping[str, float] | None, name: str) -> float:
-    """Return the weight of an event: its own, 1 by default, times that of its type; or raise `InputError`."""
+    """Return the weight of an event, 1 by default, times the weight of its type; or raise `InputError`."""
     own = 1.0 if event.weight is None else check_weight(f"{name}.weight", event.weight)
     if event.event is None:
         return own

@@ -11,21 +11,11 @@ DAY = 86_400
 
 
 class GenreTaste(NamedTuple):
-    """Number and mean of the ratings of one genre.
-
-    Attributes
-    ----------
-    genre : str
-        Name of the genre.
-    n_ratings : int
-        Number of ratings of items of the genre.
-    mean : float
-        Mean of these ratings.
-    """
+    """Number and mean of the ratings of one genre."""
 
     genre: str
     n_ratings: int
-    mean: float
+    mean: float  # mean of these ratings
 
 
 class RatingStats(InfoQueries):
@@ -40,7 +30,7 @@ class RatingStats(InfoQueries):
         return {float(rating): count for rating, count in rows}
 
     def mean_rating_by_genre(self, user_id: Any = None) -> list[GenreTaste]:
-        """Return number and mean of the ratings by genre, the most rated first; by default those of all users."""
+        """Return number and mean of the ratings by genre, the most rated first; by default of all users."""
         count = sa.func.count()
         query = sa.select(genres.c.genre, count, sa.func.avg(ratings.c.rating)).select_from(
             genres.join(ratings, genres.c.item_key == ratings.c.item_key)
@@ -52,15 +42,7 @@ class RatingStats(InfoQueries):
         return [GenreTaste(genre, n_ratings, float(mean)) for genre, n_ratings, mean in rows]
 
     def ratings_per_day(self, until: int, days: int = 14) -> list[tuple[int, int]]:
-        """Return the last days, as seconds since 1970, and how many of the current ratings are of each (UTC).
-
-        Parameters
-        ----------
-        until : int
-            A time on the last day, in seconds since 1970.
-        days : int, default 14
-            Number of days.
-        """
+        """Return the last days (UTC), as seconds since 1970, and the number of stored ratings of each day."""
         last, day = until // DAY, ratings.c.rated_at // sa.literal_column(str(DAY), sa.BigInteger)
         query = sa.select(day, sa.func.count()).where(ratings.c.rated_at >= (last - days + 1) * DAY).group_by(day)
         with self._reading() as connection:
@@ -68,15 +50,7 @@ class RatingStats(InfoQueries):
         return [(number * DAY, counts.get(number, 0)) for number in range(last - days + 1, last + 1)]
 
     def items_by_ratings(self, n: int = 5, *, fewest: bool = False) -> list[tuple[Any, str, int]]:
-        """Return the items with most or fewest ratings: id, title and number of ratings; hidden items are excluded.
-
-        Parameters
-        ----------
-        n : int, default 5
-            Number of items.
-        fewest : bool, default False
-            Whether to begin with those that have fewest ratings.
-        """
+        """Return the items with most or fewest ratings: id, title and number of ratings; hidden items are excluded."""
         count = sa.func.count(ratings.c.user_key)
         query = sa.select(items.c.item_id, items.c.title, count).select_from(items.outerjoin(ratings))
         order = count if fewest else count.desc()

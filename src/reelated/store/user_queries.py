@@ -64,13 +64,7 @@ class UserQueries(ItemQueries):
         return self._upsert(insert, RATING_COLUMNS)
 
     def rate(self, user_id: Any, item_id: Any, rating: float, *, timestamp: int | None = None) -> None:
-        """Store a rating, and add the user if new.
-
-        Parameters
-        ----------
-        timestamp : int, optional
-            Time of the rating in seconds since 1970; by default now.
-        """
+        """Store a rating, by default given now, and add the user if new."""
         parameters: dict[str, Any] = {
             "user": self._id_text("user", user_id),
             "item": self._id_text("item", item_id),
@@ -88,13 +82,7 @@ class UserQueries(ItemQueries):
             connection.execute(self._rating_upsert, parameters)
 
     def rate_many(self, rows: Iterable[tuple[Any, Any, float] | tuple[Any, Any, float, int | None]]) -> int:
-        """Store many ratings, all or none, and return their number; the last of repeated ratings counts.
-
-        Parameters
-        ----------
-        rows : iterable of (user id, item id, rating) or (user id, item id, rating, timestamp)
-            New users are added. Without a time, or with None, the current time is used.
-        """
+        """Store many ratings, all or none, and return their number; the last of repeated ratings counts."""
         last_rating: dict[tuple[str, str], dict[str, Any]] = {}
         item_ids: dict[str, Any] = {}
         for index, (user_id, item_id, rating, *times) in enumerate(rows):
@@ -115,13 +103,7 @@ class UserQueries(ItemQueries):
         return len(last_rating)
 
     def add_events(self, rows: Iterable[Event]) -> int:
-        """Add events, all or none, and return their number; the weights of one user's events with one item are summed.
-
-        Parameters
-        ----------
-        rows : iterable of Event
-            New users are added. Types of weight 0 are ignored.
-        """
+        """Add events, all or none, and return their number; the weights of a user's events with an item are summed."""
         info, events = self.about(), [Event(*row) for row in rows]
         if not info.is_events and self.size()["ratings"]:
             raise InputError("The store holds ratings, not events. Post ratings, or use a store of its own.")
@@ -193,7 +175,7 @@ class UserQueries(ItemQueries):
         )
 
     def last_user_key(self) -> int:
-        """Return the largest key of a user, which is that of the user added last; 0 without users."""
+        """Return the largest key of a user, which belongs to the user added last; 0 without users."""
         with self._reading() as connection:
             return int(connection.scalar(sa.select(sa.func.max(users.c.user_key))) or 0)
 
@@ -216,13 +198,7 @@ class UserQueries(ItemQueries):
         return {self.as_id("user", text) for text in texts}
 
     def known_users(self, user_ids: Iterable[Any]) -> set[Any]:
-        """Return which of the given users are in the store.
-
-        Parameters
-        ----------
-        user_ids : iterable of int or str
-            Ids to look up.
-        """
+        """Return which of the given users are in the store."""
         texts = [self._id_text("user", user_id) for user_id in user_ids]
         with self._reading() as connection:
             rows = list(select_in(connection, sa.select(users.c.user_id), users.c.user_id, texts))

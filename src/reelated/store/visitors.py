@@ -12,7 +12,7 @@ from reelated.store.item_queries import ItemQueries
 from reelated.store.records import UserRating
 from reelated.store.schema import dismissed, facts, items, visitor_ratings, visitors
 
-MAX_RATINGS = 1000  # only the latest count: anybody can be a visitor, and each costs time
+MAX_RATINGS = 1000  # only the latest count: anyone can be a visitor, and each rating costs time
 MAX_DISMISSED = 200
 _ENDED = "ended session "
 
@@ -33,13 +33,7 @@ class VisitorQueries(ItemQueries):
         return str(secret)
 
     def end_session(self, session_id: str, expires: int) -> None:
-        """Record that a session has ended before its cookie expires.
-
-        Parameters
-        ----------
-        expires : int
-            When the cookie expires, in seconds since 1970; the record is removed some time after.
-        """
+        """Record that a session has ended before its cookie expires."""
         ended = facts.c.name.startswith(_ENDED)
         with self._writing() as connection:
             expired = sa.cast(facts.c.value, sa.BigInteger) < int(time.time())
@@ -73,13 +67,7 @@ class VisitorQueries(ItemQueries):
         self._set_row(visitor_ratings, visitor_id, item_id, row, remove=rating is None)
 
     def visitor_rate_many(self, visitor_id: str, ratings: Mapping[Any, float]) -> None:
-        """Store many ratings of a visitor, all or none; the last one counts as the latest.
-
-        Parameters
-        ----------
-        ratings : mapping of int or str to float
-            Item id → rating on the scale of the store.
-        """
+        """Store many ratings of a visitor, all or none; the last one counts as the latest."""
         values = [self.check_rating("rating", rating) for rating in ratings.values()]
         texts = {self._id_text("item", item_id): item_id for item_id in ratings}
         if not values:
@@ -102,13 +90,7 @@ class VisitorQueries(ItemQueries):
             return [self.as_id("item", text) for text in connection.scalars(query)]
 
     def dismiss(self, visitor_id: str, item_id: Any, *, back: bool = False) -> None:
-        """Record that a visitor wants fewer items like this one.
-
-        Parameters
-        ----------
-        back : bool, default False
-            Whether to undo the dismissal.
-        """
+        """Record that a visitor wants fewer items like this one."""
         if not back and len(self.dismissed(visitor_id)) >= MAX_DISMISSED:
             raise InputError(f"{MAX_DISMISSED} items are dismissed already. Take one back first.")
         self._set_row(dismissed, visitor_id, item_id, {}, remove=back)
@@ -129,7 +111,7 @@ class VisitorQueries(ItemQueries):
                 connection.execute(self._insert(table).on_conflict_do_nothing(), keys)
 
     def _visit(self, connection: sa.Connection, visitor_id: str) -> tuple[int, int]:
-        """Add a visitor, or record the visit; return the key, and a time later than those of all earlier ratings."""
+        """Add a visitor, or record the visit; return the key, and a time later than all earlier ratings."""
         now = int(time.time())
         visit = self._insert(visitors).values(visitor_id=visitor_id, seen_at=now)
         visit = visit.on_conflict_do_update(index_elements=["visitor_id"], set_={"seen_at": now})
@@ -142,13 +124,7 @@ class VisitorQueries(ItemQueries):
         return self._forget_visitors(visitors.c.visitor_id == visitor_id, learned)
 
     def forget_visitors_before(self, seconds: int, *, learned: bool = False) -> int:
-        """Erase the visitors without activity since a point in time, and return the number of ratings removed.
-
-        Parameters
-        ----------
-        seconds : int
-            The point in time, in seconds since 1970.
-        """
+        """Erase the visitors without activity since a point in time, and return the number of ratings removed."""
         return self._forget_visitors(visitors.c.seen_at < seconds, learned)
 
     def _forget_visitors(self, where: Any, learned: bool) -> int:
@@ -162,7 +138,7 @@ class VisitorQueries(ItemQueries):
             connection.execute(sa.delete(dismissed).where(dismissed.c.visitor_key.in_(keys)))
             connection.execute(sa.delete(visitors).where(where))
             if learned and n_removed:
-                # not `forgotten` itself: anybody can be a visitor, and erasures must not start one refit after another
+                # not added to `forgotten`: anyone can be a visitor, and erasures must not start one refit after another
                 self._ensure_meta(connection)
                 self._increment(connection, "visitors_forgotten", 1)
                 self._increment(connection, "visitor_changes", n_removed)

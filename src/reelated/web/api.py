@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from reelated.errors import InputError
+from reelated.formatting import split_list
 from reelated.recommender import Recommendations
+from reelated.recommender.catalogue import parse_years
 from reelated.store import Event
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
@@ -183,7 +185,7 @@ class Api:
 
         With genres, and before the first model, the items whose title contains the query are listed.
         """
-        start, genres = (params.page - 1) * params.n, split(params.genres)
+        start, genres = (params.page - 1) * params.n, split_list(params.genres)
         if params.query.strip() and not genres and self.service.is_ready:
             return page_response("items", self.service.search(params.query, start, params.n + 1), params)
         rows = self.store.find_items(params.query, genres=genres, start=start, n=params.n + 1)
@@ -275,8 +277,12 @@ class Api:
 
 def filters(params: schemas.FilterParams, parse: Callable[[str], Any]) -> dict[str, Any]:
     """Parse the filters of a query string; `parse` converts the id of an item."""
-    excluded = [parse(text) for text in split(params.exclude)]
-    return {"genres": split(params.genres) or None, "years": as_years(params.years), "exclude": excluded or None}
+    excluded = [parse(text) for text in split_list(params.exclude)]
+    return {
+        "genres": split_list(params.genres) or None,
+        "years": parse_years(params.years),
+        "exclude": excluded or None,
+    }
 
 
 def cached_response(
@@ -294,18 +300,3 @@ def cached_response(
 def describe_model(model: Any) -> dict[str, Any]:
     """Return the name and the parameters of a model."""
     return {"model": type(model).__name__, **model.get_params()}
-
-
-def split(text: str | None) -> list[str]:
-    """Split at commas and strip blanks."""
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def as_years(text: str | None) -> tuple[int, int] | None:
-    """Parse `1994` or `1990-1999`."""
-    if text is None:
-        return None
-    first, dash, last = text.partition("-")
-    if not all(part.isdecimal() and len(part) < 6 for part in (first, last if dash else first)):
-        raise InputError("expected a year or a range, such as 1990-1999.", parameter="years", value=text)
-    return int(first), int(last if dash else first)

@@ -34,7 +34,6 @@ PAGES = Wording(
         "genres": "Genre ",
         "years": "Years ",
         "page": "Page ",
-        "wall": "Page ",
         "n": "Number of rows ",
         "by": "Order ",
     },
@@ -88,7 +87,7 @@ def error_response(
 
 
 def _on_page(error: InputError, service: Service) -> str:
-    """Return an error in the words of the pages; what an id may consist of is of no use to a visitor."""
+    """Return an error in the words of the pages, without the format of ids."""
     if isinstance(error, UnknownId) and error.remedy in ("Check the id.", Advice.ADD_ITEM):
         what = "user" if error.parameter == "user_id" else service.noun if service.is_ready else "item"
         return f"There is no {what} with the id {shorten(error.value)}."

@@ -17,7 +17,7 @@ MAX_ENTRIES = 45_000
 """Maximum number of fields, list elements, lists and objects in a body: 10,000 ratings with user, item and rating."""
 MAX_ENTRIES_WITHOUT_KEY = 20_000
 MAX_DEPTH = 20
-# possessive, and with an optional end, so that the time is linear for every input
+# possessive quantifiers and an optional end make the time linear for every input
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _bearer = HTTPBearer(auto_error=False, description="The API key, if the service has one (REELATED_API_KEY).")
 

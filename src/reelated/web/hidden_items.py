@@ -15,7 +15,7 @@ RETRY = 5.0
 
 
 class HiddenItems:
-    """Reads the hidden items in a thread of its own; many requests share one query."""
+    """Reads the hidden items in a separate thread; concurrent requests share one query."""
 
     def __init__(self, read: Callable[[], frozenset[int]]) -> None:
         self.keys: frozenset[int] = frozenset()

@@ -12,7 +12,7 @@ MAX_HEAD = 65_536
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes a connection whose address, headers or trailers do not end: the parser has no limit of its own."""
+    """Closes a connection whose address, headers or trailers are too long; the parser itself has no limit."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)

@@ -27,7 +27,7 @@ def thread_limits() -> dict[str, str]:
 
 
 def refit_environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a refit: that of the service without the key, and these variables."""
+    """Return the environment of a refit: the service's environment without the key, and these variables."""
     return {name: value for name, value in os.environ.items() if name != "REELATED_API_KEY"} | variables
 
 

@@ -1,4 +1,4 @@
-"""Request and response schemas of the API; the field names are those of the JSON output of the command line."""
+"""Request and response schemas of the API; fields have the same names as in the JSON output of the terminal."""
 
 from typing import Annotated, Any, Literal
 

@@ -65,15 +65,6 @@ class ServedModel(NamedTuple):
         return self._replace(recommender=recommender, hidden=hidden)
 
 
-class ItemHit(NamedTuple):
-    """One item found by title."""
-
-    item_id: Any
-    title: str
-    year: int | None
-    genres: tuple[str, ...]
-
-
 class Service:
     """Answers requests from the store and the served model."""
 
@@ -121,7 +112,7 @@ class Service:
     @property
     def noun(self) -> str:
         """What an item is called on the pages."""
-        return self.store.noun if self._served is None else self._served.recommender.noun_
+        return self.store.info.noun if self._served is None else self._served.recommender.noun_
 
     def current(self) -> ServedModel:
         """Return the served model without hidden items; the last known ones while the store does not answer."""
@@ -199,13 +190,12 @@ class Service:
         """Recommend items to a new user; this works during an outage of the store."""
         return self.current().recommender.recommend(ratings=ratings, **params)
 
-    def find(self, text: str, n: int) -> list[ItemHit]:
+    def find(self, text: str, n: int) -> list[Any]:
         """Find items by title, typos allowed; items that the model does not know come first."""
         text = text[:MAX_SEARCH]
         rec = self.current().recommender
         new = [item for item in self.store.find_items(text, n=n) if rec.item_ids.find(item.item_id) is None]
-        hits: list[Any] = [*new, *rec.find(text, n=n)]
-        return [ItemHit(row.item_id, row.title, row.year, row.genres) for row in hits[:n]]
+        return [*new, *rec.find(text, n=n)][:n]
 
     def search(self, text: str, start: int, n: int) -> list[StoredItem]:
         """Return one page of the items found by title, with their current numbers of ratings."""

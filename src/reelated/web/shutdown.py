@@ -45,14 +45,14 @@ class DrainingServer(uvicorn.Server):
             server.close()
 
     async def _receive_sent(self) -> None:
-        """Wait until no request is sent in part; close the connections on which one is for too long."""
+        """Wait until every request has arrived completely; close connections on which that takes too long."""
         now = time.monotonic()
         idle_until, give_up, stop = now + IDLE, now + RECEIVING, now + LONGEST
         while not self.force_exit:
             await asyncio.sleep(0.01)
             now = time.monotonic()
             receiving = [each for each in self._connections() if _is_receiving(each)]
-            if any(each.has_unread for each in receiving):  # a busy process takes long to read them
+            if any(each.has_unread for each in receiving):  # the process is busy
                 give_up = now + RECEIVING
             if now >= idle_until and (not receiving or now >= min(give_up, stop)):
                 for each in receiving:

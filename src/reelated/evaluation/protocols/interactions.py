@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from reelated.data.read import SourceTables
+from reelated.data.source_tables import SourceTables
 from reelated.errors import InputError
 from reelated.evaluation.protocols.protocol import Protocol, ProtocolData, Published
 from reelated.evaluation.splits import Split
@@ -21,7 +21,7 @@ Pairs = npt.NDArray[np.int64]
 
 
 class InteractionData(ProtocolData):
-    """The training and test interactions of a published split, given as the source or as the split."""
+    """The training and test interactions of a published split, which is the source itself or the option `split`."""
 
     def __init__(self, name: str, source: Any, split: Any = None) -> None:
         super().__init__(source, split)

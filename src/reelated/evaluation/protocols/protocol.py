@@ -84,7 +84,7 @@ class Published:
     values : tuple of float or None
         In the order of the protocol's columns; None where nothing was published.
     note : str
-        How it was measured, where that differs.
+        How it was measured, if that differs.
     """
 
     model: str
@@ -172,7 +172,7 @@ class Protocol:
         return self.make_splits(data)
 
     def row(self, result: Evaluation) -> tuple[float | None, ...]:
-        """Return the measured values in the order of the published columns; None where no rating was predicted.
+        """Return the measured values in the order of the published columns; None if no rating was predicted.
 
         Parameters
         ----------

@@ -51,11 +51,11 @@ def upload(site: Site, request: PageRequest) -> Response:
 
 
 def _store(site: Site, request: PageRequest) -> Imported:
-    if RatingInput.of(site.store.scale, site.service.feedback).single:
+    if RatingInput.of(site.store.info.scale, site.service.feedback).single:
         raise InputError("There are no ratings here, so none can be imported.")
     text, is_newest_first = table_of(request.file)
     own = read_own_ratings(text, site.service.served.recommender)
-    scale = site.store.scale
+    scale = site.store.info.scale
     given = {item_id: on_step(rating, scale) for item_id, rating in own.ratings.items()}
     if is_newest_first:
         given = dict(reversed(given.items()))

@@ -37,7 +37,7 @@ def show(site: Site, request: PageRequest) -> Response:
         item=item,
         image=site.images_of([item_id]).get(item_id),
         profile=profile,
-        bars=histogram(counts, site.store.scale),
+        bars=histogram(counts, site.store.info.scale),
         mean=sum(rating * count for rating, count in counts.items()) / max(sum(counts.values()), 1),
         in_model=in_model,
         similar=site.service.similar(item_id, n=N_SIMILAR) if in_model else [],

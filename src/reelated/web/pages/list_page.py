@@ -7,13 +7,12 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from reelated.errors import InputError, check_choice
-from reelated.formatting import with_year
+from reelated.formatting import split_list, with_year
 from reelated.recommender import ItemRow, Prediction, Recommender
-from reelated.recommender.catalogue import Catalogue
+from reelated.recommender.catalogue import Catalogue, parse_years
 from reelated.recommender.query import Query, query_of_ratings
 from reelated.recommender.rows import Truncation
 from reelated.store import UserRating
-from reelated.web.api import as_years, split
 from reelated.web.pages.breakdown import Breakdown, break_down
 from reelated.web.pages.site import PageRequest, Site, redirect
 
@@ -155,8 +154,8 @@ def visitor_list(
         ratings=user,
         n=query.n,
         by=query.by,
-        genres=split(query.genres) or None,
-        years=as_years(query.years or None),
+        genres=split_list(query.genres) or None,
+        years=parse_years(query.years or None),
         exclude=excluded or None,
     )
     return VisitorList([_row(rec, user, item, query.by) for item in answers], answers.short)

@@ -17,7 +17,7 @@ from reelated.web.pages.taste import examples
 N_TILES = 12
 MAX_HITS = 8
 ENOUGH = 15
-"""Ratings after which lists are good; in held-out users, precision is then well above that of popular items."""
+"""Number of ratings after which the precision for held-out users is well above that of popular items."""
 
 
 def register(site: Site) -> None:
@@ -30,7 +30,7 @@ def register(site: Site) -> None:
 def start(site: Site, request: PageRequest) -> Response:
     """Show items to rate beside the visitor's current list."""
     rec, profile = site.service.served.recommender, visitor_profile(site, request)
-    page = parse_count("wall", request.query.get("wall", "1"), 40)
+    page = parse_count("page", request.query.get("page", "1"), 40)
     unrated = [item for item in site.service.served.items_to_rate.tolist() if rec.item_ids[item] not in profile.ratings]
     first = (page - 1) * N_TILES
     shown = unrated[first : first + N_TILES]

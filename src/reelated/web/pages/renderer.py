@@ -22,7 +22,7 @@ PAGE_HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Cache-Control": "private, no-cache",  # unlike `no-store`, it lets the back button show the page at once
+    "Cache-Control": "private, no-cache",  # unlike `no-store`, this lets the back button show the page at once
     "Vary": "Accept-Encoding",
     "Referrer-Policy": "same-origin",  # with `no-referrer`, browsers send `Origin: null` with forms
 }
@@ -92,7 +92,7 @@ class Renderer:
 
 
 def without_overrides(value: Any) -> Any:
-    """Drop the characters of a text that reorder the text after them; no title needs them."""
+    """Drop the characters that reorder the text after them (bidirectional overrides); no title needs them."""
     return value.translate(_OVERRIDES) if isinstance(value, str) else value
 
 

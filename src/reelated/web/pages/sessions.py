@@ -115,7 +115,7 @@ class Sessions:
 
 def is_same_site(request: Request, session: Session, token: str) -> bool:
     """Return whether a form comes from this site: its Origin and its CSRF token match (CSRF protection)."""
-    # Some browsers send no Origin with a form; then the token alone decides.
+    # Some browsers send no Origin with a form; then only the token is checked.
     origin = request.headers.get("origin")
     if origin is not None and netloc(origin) != request.headers.get("host"):
         return False

@@ -102,7 +102,7 @@ class Site:
             self.service.current()  # refreshes the hidden items of `served`
         response = handler(self, PageRequest(request, session, *form))
         if operator:
-            response.headers["Cache-Control"] = "no-store"  # nothing stays in the browser after the operator signs out
+            response.headers["Cache-Control"] = "no-store"  # nothing remains after signing out
         if session.is_new:
             self.sessions.renew(request, response, session)
         return response
@@ -117,13 +117,14 @@ class Site:
     def render(self, request: PageRequest, template: str, status: int = 200, **context: Any) -> Response:
         noun = self.service.noun
         context |= {"noun": noun, "nouns": plural_of(noun), "a_noun": with_article(noun)}
-        feedback = "implicit" if self.store.is_events else self.service.feedback
-        context |= {"rating_input": RatingInput.of(self.store.scale, feedback, self.store.verb)}
+        info = self.store.info
+        feedback = "implicit" if info.is_events else self.service.feedback
+        context |= {"rating_input": RatingInput.of(info.scale, feedback, info.verb)}
         context |= {"address": address_of(request.http)}
         return self._render(template, request.http, request.session, status, context)
 
     def error_page(self, request: Request, status: int, detail: str) -> Response:
-        """Render an error page, without access to the store: the store may be what fails."""
+        """Render an error page without access to the store, because the store may be the cause."""
         context = {"heading": HEADINGS.get(status, "Something went wrong"), "detail": detail, "retry": status >= 500}
         return self._render("error", request, self.sessions.for_menu(request), status, context)
 

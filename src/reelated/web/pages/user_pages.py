@@ -1,12 +1,10 @@
 """The pages for operators: the state of the service, and each user's recommendations, ratings and genres."""
 
 import time
-from typing import NamedTuple
 
 from starlette.responses import Response
 
 from reelated.errors import InputError
-from reelated.store import GenreTaste
 from reelated.web.pages.list_page import parse_count
 from reelated.web.pages.renderer import quote_id
 from reelated.web.pages.site import PageRequest, Site, redirect
@@ -19,13 +17,6 @@ def register(site: Site) -> None:
     site.add("GET", "/users/{user_id}", show, operator=True)
     site.add("POST", "/refit", refit, operator=True)
     site.add("POST", "/serve-version", serve_version, operator=True)
-
-
-class GenreComparison(NamedTuple):
-    """The mean rating of a genre by one user and by all users."""
-
-    user: GenreTaste
-    mean: float
 
 
 def choose(site: Site, request: PageRequest) -> Response:
@@ -84,9 +75,7 @@ def show(site: Site, request: PageRequest) -> Response:
     page = parse_count("page", request.query.get("page", "1"), 99_999)
     rated = site.store.ratings_of(user_id, start=(page - 1) * PAGE_SIZE, n=PAGE_SIZE + 1)
     means = site.service.mean_rating_by_genre()
-    genres = [
-        GenreComparison(row, means[row.genre]) for row in site.store.mean_rating_by_genre(user_id) if row.genre in means
-    ]
+    genres = [(row, means[row.genre]) for row in site.store.mean_rating_by_genre(user_id) if row.genre in means]
     return site.render(
         request,
         "user",

@@ -1,4 +1,4 @@
-"""`reelated plot`: draw ratings, items or one user to a file."""
+"""`reelated plot` and `reelated map`: pictures as files."""
 
 import warnings
 from pathlib import Path
@@ -8,12 +8,16 @@ import typer
 from rich.text import Text
 
 from reelated import plot
-from reelated.cli.progress import errors
+from reelated.cli.progress import errors, working
 from reelated.cli.shared_options import Kind, as_user
 from reelated.cli.show import print_about, print_note, print_notes
 from reelated.cli.sources import Options, find_item, is_model, open_source, read_source
 from reelated.formatting import printable
-from reelated.plot.saving import FontWarning, check_matplotlib, check_path
+from reelated.map import ItemMap
+from reelated.map import draw as draw_map
+from reelated.map.embedding import check_library
+from reelated.map.groups import Color
+from reelated.plot.saving import FontWarning, check_matplotlib, check_path, write_image
 from reelated.recommender import Recommender
 
 if TYPE_CHECKING:
@@ -75,3 +79,15 @@ def _draw_fitted(rec: Recommender, kind: Kind, items: list[str], user: str | Non
     if kind == "neighborhood":
         return plot.neighborhood(rec, item_ids[0], **style)
     return plot.ratings(rec, **style) if kind == "ratings" else plot.user(rec, as_user(rec, user), **style)
+
+
+def check_map(output: Path) -> Path:
+    """Return the output path; raise an `InputError` if it cannot be written or openTSNE is missing."""
+    check_library()
+    return check_path(output, (".svg",))
+
+
+def write_map(rec: Recommender, output: Path, color: Color) -> None:
+    """Compute the layout and write the SVG."""
+    with working("Drawing"):
+        write_image(output, draw_map(rec, ItemMap.of(rec), color=color).encode())
