@@ -21,6 +21,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as sql
 from typer.testing import CliRunner
 
 import naive
@@ -34,6 +35,7 @@ from reelated.similarity import SimilarityParams, as_kernel_csr, similarity, siz
 from reelated.spark.block_sums import BlockParams, SendToBlocks, SumBlocks
 from reelated.spark.blocks import Blocks, choose_blocks
 from reelated.spark.grouping import cap_ratings, group_rows
+from reelated.spark.rating_table import rating_files
 from reelated.spark.shards import assemble_neighbors
 from reelated.spark.user_rows import UserRows
 
@@ -310,6 +312,52 @@ def test_empty_and_large_partitions_change_nothing(small, spark, tmp_path):
     assert fitted.catalogue_.counts.tolist() == local.catalogue_.counts.tolist()
 
 
+@pytest.fixture(scope="module")
+def files(spark, tmp_path_factory):
+    """A folder of two Parquet files with text ids and several row groups, and the same as a table that is no file."""
+    rng, folder = np.random.default_rng(3), tmp_path_factory.mktemp("some files") / "ratings %20"
+    folder.mkdir()
+    users, items = np.nonzero(rng.random((60, 9)) < 0.5)
+    columns = {"user": [f"Zoë {u}" for u in users], "item": [f"i{i}" for i in items], "when": users}
+    table = pl.DataFrame(columns | {"stars": rng.integers(1, 6, len(users)).astype(np.int16)})
+    table[:100].write_parquet(folder / "a.parquet", row_group_size=30)
+    table[100:].write_parquet(folder / "b.parquet")
+    return folder, spark.read.parquet(str(folder))
+
+
+def test_files_are_fitted_like_any_other_table(files, tmp_path):
+    _, frame = files
+    assert len(rating_files(frame, None, 2).frame.collect()) == 5
+    fitted = [
+        Recommender.load(cluster.fit(table, ItemKNN(), tmp_path / name))
+        for name, table in (("files", frame), ("table", frame.where("stars > 0")))
+    ]
+    assert fitted[0].item_ids == fitted[1].item_ids
+    assert fitted[0].catalogue_.counts.tolist() == fitted[1].catalogue_.counts.tolist()
+    assert_same(*(rec.models_.rater for rec in fitted), close=0)
+
+
+def test_only_whole_parquet_files_are_read_by_the_tasks(files, spark, tmp_path):
+    folder, frame = files
+    for table in (frame.where("stars > 1"), frame.select("user", "item", "stars"), frame.limit(3), frame.union(frame)):
+        assert rating_files(table, None, 2) is None
+    for name, column in (("csv", "stars"), ("decimal", "cast(stars as decimal(3, 1)) stars")):
+        written = frame.selectExpr("user", "item", column)
+        getattr(written.write, name if name == "csv" else "parquet")(str(tmp_path / name))
+    assert rating_files(spark.read.csv(str(tmp_path / "csv")).toDF("user", "item", "stars"), None, 2) is None
+    assert rating_files(spark.read.parquet(str(tmp_path / "decimal")), None, 2) is None
+    frame.write.partitionBy("item").parquet(str(tmp_path / "parted"))
+    assert rating_files(spark.read.parquet(str(tmp_path / "parted")), None, 2) is None
+    assert rating_files(frame, {"rating": None}, 2) is None
+    pl.read_parquet(folder / "a.parquet").with_columns(pl.col("stars").cast(pl.Float64)).write_parquet(
+        tmp_path / "c.parquet"
+    )
+    mixed = spark.read.schema("user string, item string, stars double").parquet(
+        str(tmp_path / "c.parquet"), str(folder / "a.parquet")
+    )
+    assert rating_files(mixed, None, 2) is None
+
+
 def test_items_without_sampled_ratings_have_no_neighbours(small, tmp_path):
     _, _, frame = small
     path = cluster.fit(frame, ItemKNN(), tmp_path / "m", columns={"user_id": "Member"}, max_ratings_per_user=1)
@@ -326,9 +374,12 @@ REFUSED = [
 @pytest.mark.parametrize(("rows", "message"), REFUSED)
 def test_bad_rows_are_rejected_with_their_number(spark, rows, message, tmp_path):
     frame = spark.sql(f"select * from values {rows} as t(user_id, item_id, rating)")
-    with pytest.raises(InputError, match=message):
-        cluster.fit(frame, ItemKNN(), tmp_path / "model", scale=(1, 5, 1))
-    assert list(tmp_path.iterdir()) == []
+    file = tmp_path / "ratings.parquet"
+    frame.write.parquet(str(file))
+    for table in (frame, spark.read.parquet(str(file)).withColumn("x", sql.lit(1)), spark.read.parquet(str(file))):
+        with pytest.raises(InputError, match=message):
+            cluster.fit(table, ItemKNN(), tmp_path / "model", scale=(1, 5, 1))
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_unsupported_models_and_tables_are_rejected(small, tmp_path):

@@ -71,7 +71,6 @@ def constants() -> dict[str, float]:
             "user_id": np.repeat(np.arange(users), np.diff(indptr[: users + 1])),
             "item_id": indices[part].astype(np.int64),
             "rating": values[part],
-            "bucket": np.repeat(np.arange(users) % 3, np.diff(indptr[: users + 1])).astype(np.int32),
         }
     )
     counts = np.bincount(indices[part], minlength=n_items)

@@ -19,9 +19,10 @@ from reelated.recommender.engine import Models
 from reelated.recommender.fitting import check_models, fit_notes, is_default, set_fitted
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import MAX_GRAM_BYTES
-from reelated.spark.grouping import GroupedRatings, group_by_user
+from reelated.spark.grouping import GroupedRatings, count_cores, group_by_user
 from reelated.spark.models import FitContext, Progress, fit_bias_model, fit_ease, fit_knn, gram_bytes
-from reelated.spark.rating_table import Columns, RatedItems, rating_table, scan_items
+from reelated.spark.parquet_files import ParquetFiles
+from reelated.spark.rating_table import Columns, RatedItems, rating_files, rating_table, scan_items
 from reelated.spark.tasks import small_batches
 
 TASK_MEMORY = "1GB"
@@ -95,7 +96,9 @@ def fit(
     folder = folder_beside(target)
     folder.chmod(folder.parent.stat().st_mode)  # executors may run as another user
     try:
-        with small_batches(table.sparkSession), grouped_ratings(table, scale, max_ratings_per_user, report) as rows:
+        files = rating_files(ratings, columns, 2 * count_cores(table.sparkSession))
+        grouped = grouped_ratings(table, scale, max_ratings_per_user, report, files)
+        with small_batches(table.sparkSession), grouped as rows:
             pair = fit_models(rec, rows, FitContext(folder, memory or 0, rows.items.scale[:2], report))
         catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
         cap = (
@@ -115,12 +118,16 @@ def fit(
 
 @contextmanager
 def grouped_ratings(
-    table: Any, scale: tuple[float, float, float] | None, max_ratings: int | None, progress: Progress
+    table: Any,
+    scale: tuple[float, float, float] | None,
+    max_ratings: int | None,
+    progress: Progress,
+    files: ParquetFiles | None = None,
 ) -> Iterator[GroupedRatings]:
     """Validate the ratings and keep the users' rows on the executors inside the `with` block."""
-    items = scan_items(table, scale)
+    items = scan_items(table, scale, files)
     progress(0.1)
-    rows = group_by_user(table, items, max_ratings)
+    rows = group_by_user(table, items, max_ratings, files=files)
     try:
         progress(0.2)
         yield rows

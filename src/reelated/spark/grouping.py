@@ -16,6 +16,7 @@ from pyspark.sql import functions as sql
 from reelated._kernels import CSR
 from reelated.errors import InputError, plural
 from reelated.ratings import Ids
+from reelated.spark.parquet_files import ParquetFiles
 from reelated.spark.rating_table import RatedItems
 from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
 from reelated.spark.user_rows import UserRows, pack, unpack
@@ -76,8 +77,18 @@ class PackBuckets:
     def __call__(self, batches: Batches) -> Iterator[dict[str, list[Any]]]:
         for table in rebatched(batches, TABLE_ROWS):
             ranked = table if self.rank_items is None else self.rank_items(table)
-            for (bucket,), ratings in sorted(ranked.partition_by("bucket", as_dict=True, include_key=False).items()):
+            bucketed = ranked.with_columns(bucket=buckets_of(table["user_id"], len(self.keys)))
+            for (bucket,), ratings in sorted(bucketed.partition_by("bucket", as_dict=True, include_key=False).items()):
                 yield {"bucket": [int(self.keys[bucket])], "body": [pack(ratings.to_arrow())]}
+
+
+def buckets_of(user_ids: pl.Series, n: int) -> pl.Series:
+    """Return the bucket of each user, the same in every process (Python salts `hash`)."""
+    if user_ids.dtype == pl.Int64:
+        mixed = user_ids.to_numpy().astype(np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)
+        return pl.Series((mixed >> np.uint64(32)) % np.uint64(n))
+    distinct = user_ids.unique()
+    return user_ids.replace_strict(distinct, [zlib.crc32(text.encode()) % n for text in distinct])
 
 
 @dataclass(frozen=True)
@@ -134,11 +145,12 @@ def cap_ratings(users: UserRows, max_ratings: int) -> UserRows:
     return UserRows(users.user_ids, CSR(indptr, users.rows.indices[mask], users.rows.data[mask]))
 
 
-def pack_by_bucket(table: Any, n_buckets: int, rank_items: RankItems | None = None) -> Any:
+def pack_by_bucket(
+    table: Any, n_buckets: int, rank_items: RankItems | None = None, files: ParquetFiles | None = None
+) -> Any:
     """Pack a table into cells of one bucket of users each; a partition holds all cells of its buckets."""
-    bucket = sql.pmod(sql.hash("user_id"), sql.lit(n_buckets)).alias("bucket")
-    task = PackBuckets(partition_keys(table.sparkSession, n_buckets), rank_items)
-    cells = map_partitions(table.select("*", bucket), task, "bucket int, body binary")
+    task, schema = PackBuckets(partition_keys(table.sparkSession, n_buckets), rank_items), "bucket int, body binary"
+    cells = map_partitions(table, task, schema) if files is None else files.map(task, schema)
     return cells.repartition(n_buckets, "bucket").sortWithinPartitions("bucket", "body")
 
 
@@ -161,11 +173,16 @@ def count_cores(spark: Any) -> int:
 
 
 def group_by_user(
-    table: Any, items: RatedItems, max_ratings: int | None = None, *, n_buckets: int | None = None
+    table: Any,
+    items: RatedItems,
+    max_ratings: int | None = None,
+    *,
+    n_buckets: int | None = None,
+    files: ParquetFiles | None = None,
 ) -> GroupedRatings:
     """Group a table of `rating_table` by user, and keep the rows on the executors' disks until `frame.unpersist()`."""
     n_buckets = n_buckets or count_buckets(table.sparkSession, items.n_ratings)
-    cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items))
+    cells = pack_by_bucket(table.select("user_id", "item_id", "rating"), n_buckets, rank_items(items), files)
     schema = "users long, ratings long, repeated long, body binary"
     frame = map_partitions(cells, GroupByUser(max_ratings), schema).persist(StorageLevel.DISK_ONLY)
     users, ratings, repeated = frame.agg(sql.sum("users"), sql.sum("ratings"), sql.sum("repeated")).first()
