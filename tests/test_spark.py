@@ -332,7 +332,7 @@ def test_files_are_fitted_like_any_other_table(files, tmp_path):
         Recommender.load(cluster.fit(table, ItemKNN(), tmp_path / name))
         for name, table in (("files", frame), ("table", frame.where("stars > 0")))
     ]
-    assert fitted[0].item_ids == fitted[1].item_ids
+    assert list(fitted[0].item_ids) == list(fitted[1].item_ids)
     assert fitted[0].catalogue_.counts.tolist() == fitted[1].catalogue_.counts.tolist()
     assert_same(*(rec.models_.rater for rec in fitted), close=0)
 

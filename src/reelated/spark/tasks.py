@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -43,6 +44,7 @@ def map_partitions(frame: Any, task: Task, schema: str) -> Any:
     return frame.mapInArrow(run, schema)
 
 
+@lru_cache  # asking for the hashes is a job
 def partition_keys(spark: Any, n: int) -> npt.NDArray[np.int32]:
     """Return, for each of `n` partitions, a key that `repartition(n, key)` sends there."""
     # Spark places a key by its hash: the keys 0 … n − 1 would share some partitions and leave others empty.
