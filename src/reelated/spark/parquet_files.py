@@ -49,7 +49,8 @@ def parquet_files(ratings: Any, columns: tuple[str, ...], schema: pa.Schema, n_t
     """Return the files of an unchanged `spark.read.parquet(…)` on a shared file system; None for any other table."""
     if not _is_read_parquet(ratings):
         return None
-    parts, types = [], set()
+    parts: list[tuple[str, int]] = []
+    types = set()
     for address in ratings.inputFiles():
         url = urlparse(address)
         if url.scheme != "file":
@@ -70,7 +71,7 @@ def parquet_files(ratings: Any, columns: tuple[str, ...], schema: pa.Schema, n_t
 def _is_read_parquet(ratings: Any) -> bool:
     """Return whether a table is a whole Parquet source: nothing selected, and no column from the names of folders."""
     frame = getattr(ratings, "_jdf", None)  # Spark Connect has none
-    plan = None if frame is None else frame.queryExecution().analyzed()
+    plan: Any = None if frame is None else frame.queryExecution().analyzed()
     if not _is_a(plan, "LogicalRelation") or not _is_a(plan.relation(), "HadoopFsRelation"):
         return False
     return _is_a(plan.relation().fileFormat(), "ParquetFileFormat") and not plan.relation().partitionSchema().length()
