@@ -152,18 +152,39 @@ def test_a_dense_matrix_market_file_is_named(tmp_path):
         read(write(tmp_path, "%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n4\n"))
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(
-    ("text", "python"),
-    [("0 5 6 7\n1 5\n2 6 7\n", "(user, item)"), ("1 10:4 20:2\n2 20:5\n", "(user, *item.split(':'))")],
-)
-def test_lists_of_items_in_lines_are_refused_with_the_python_that_reads_them(tmp_path, text, python):
-    path = write(tmp_path, text)
-    with pytest.raises(InputError) as raised:
+@pytest.mark.parametrize("end", ["\n", " \r\n"])
+def test_a_line_for_each_user_lists_the_items(tmp_path, end):
+    data = read(write(tmp_path, "0 5 6 7\n3 5\n4\n20 7 6\n".replace("\n", end)))
+    assert (len(data.ratings), data.ratings.feedback) == (6, "implicit")
+    assert data.ratings.to_polars().select("user_id", "item_id").rows()[-3:] == [(3, 5), (20, 6), (20, 7)]
+    assert "read each line as a user and a list of items: 6 rows; left out 1 user without any" in data.notes
+
+
+def test_a_line_for_each_user_lists_items_with_ratings(tmp_path):
+    path = write(tmp_path, "1 10:4 20:2.5\n2 20:5\nx\n1 30:1\n")
+    with pytest.raises(InputError, match="line 3: no user and list of items: 'x'"):
         read(path)
-    code = str(raised.value).split("In Python: ")[1].removesuffix(".").replace("'table.txt'", repr(str(path)))
-    assert python in code
-    assert len(rows(eval(code.removeprefix("read(").removesuffix(")")))) == text.count(" ")
+    data = read(path, invalid="drop")
+    rated = data.ratings.to_polars().select("user_id", "item_id", "rating").rows()
+    assert rated == [(1, 10, 4), (1, 20, 2.5), (1, 30, 1), (2, 20, 5)]
+    assert "dropped 1 bad line, the first is line 3: no user and list of items: 'x'" in data.notes
+
+
+def test_a_folder_of_two_lists_names_both(tmp_path):
+    for name in ("train.txt", "test.txt"):
+        (tmp_path / name).write_text("0 5 6 7\n1 5\n2 6 7\n")
+    with pytest.raises(InputError, match=r"several tables \('test.txt', 'train.txt'\). Pass the one"):
+        read(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_lines_of_unlike_length_that_repeat_users_are_refused(tmp_path):
+    path = write(tmp_path, "5 5 6 7\n5 5\n2 6 7\n")
+    with pytest.raises(InputError, match="lines of unlike length, '5 5 6 7'") as raised:
+        read(path)
+    code = str(raised.value).split("In Python: ")[-1].split("in Python: ")[1].removesuffix(".")
+    code = code.replace("'table.txt'", repr(str(path)))
+    assert len(rows(eval(code.removeprefix("read(").removesuffix(")")))) == 5  # one of the six is repeated
 
 
 PRINTED = {

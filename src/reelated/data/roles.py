@@ -14,6 +14,7 @@ import polars as pl
 
 from reelated.data.containers import Container, Tables, container_of, head_of, is_tar
 from reelated.data.encoding import as_utf8
+from reelated.data.item_lists import is_item_lists
 from reelated.data.json_reader import is_json, json_names
 from reelated.data.text_forms import arrange_text
 from reelated.data.text_layout import RATING_SPEC, ColumnSpec, by_position
@@ -24,21 +25,8 @@ from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES,
 
 TABLE_SUFFIXES = (
     *(".csv", ".tsv", ".txt", ".dat", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".json", ".jsonl", ".ndjson"),
-    *(
-        ".xlsx",
-        ".xls",
-        ".db",
-        ".sqlite",
-        ".sqlite3",
-        ".inter",
-        ".item",
-        ".user",
-        ".data",
-        ".tar",
-        ".tgz",
-        ".ratings",
-        ".mtx",
-    ),
+    *(".xlsx", ".xls", ".db", ".sqlite", ".sqlite3", ".inter", ".item", ".user", ".data", ".tar", ".tgz", ".ratings"),
+    ".mtx",
 )
 # file names of the editions by role; those in `TABLE_NAMES` may also be tables of any kind
 ROLES: dict[str, tuple[str, ...]] = {
@@ -117,6 +105,8 @@ def column_names(container: Container, name: str, spec: ColumnSpec) -> tuple[str
             with quiet_panics():
                 return tuple(read(BytesIO(start)).columns)
         text, _ = as_utf8(name, start[: start.rfind(b"\n") + 1] or start, spec.options.encoding)
+        if is_item_lists(text):
+            return "user_id", "item_id"
         return json_names(text) if is_json(text) else arrange_text(PurePosixPath(name).name, text, spec)[1].names
     except (InputError, *POLARS_ERRORS, OSError, ValueError):
         return ()

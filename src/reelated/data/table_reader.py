@@ -11,6 +11,7 @@ import polars as pl
 
 from reelated.data.containers import HEAD_BYTES, container_of
 from reelated.data.encoding import as_utf8
+from reelated.data.item_lists import is_item_lists, read_item_lists
 from reelated.data.json_reader import is_json, read_json
 from reelated.data.nested import unnested_frame
 from reelated.data.roles import ratings_in
@@ -61,8 +62,10 @@ def read_table(
     notes = [] if layout else notes  # known layouts have a fixed encoding
     if spec.trace:
         spec.trace.label, spec.trace.text = label, text
-    if is_json(text[:HEAD_BYTES]) and layout is None:
-        return _read_json(label, text, spec, notes)
+    if layout is None and is_json(text[:HEAD_BYTES]):
+        return _read_rows(label, read_json(label, text, spec), spec, notes)
+    if layout is None and spec.is_ratings and is_item_lists(text[:HEAD_BYTES]):
+        return _read_rows(label, read_item_lists(label, text, spec.options.invalid), spec, notes)
     forms: list[str] = []
     if layout is None:
         text, layout, forms = arrange_text(label, text, spec)
@@ -249,9 +252,11 @@ def _report(label: str, rejected: list[RejectedRow], spec: ColumnSpec, remedy: s
     return [f"dropped {plural(n_lines, 'bad line' if first.line else 'bad row')}, the first is {fault}"]
 
 
-def _read_json(label: str, text: bytes, spec: ColumnSpec, notes: list[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Read JSON as a frame; its bad lines are rejected rows."""
-    frame, rejected, more = read_json(label, text, spec)
+def _read_rows(
+    label: str, rows: tuple[pl.DataFrame, list[RejectedRow], list[str]], spec: ColumnSpec, notes: list[str]
+) -> tuple[pl.DataFrame, list[str]]:
+    """Read the rows of a text as a frame; its bad lines are rejected rows."""
+    frame, rejected, more = rows
     dropped = _report(label, rejected, spec)
     table, conversions = read_frame(label, frame, spec)
     return table, notes + more + dropped + conversions

@@ -198,18 +198,14 @@ def _with_column_without_name(first: tuple[str, ...], rows: list[list[str]]) -> 
 
 
 def _refuse_lists(label: str, lines: list[str]) -> None:
-    """Raise `InputError` for lines such as `1 10 20 30` or `1 10:4 20:5`, which list the items of a user."""
+    """Raise `InputError` for lines such as `1 10 20 30` of unlike length that are no lists of one user each."""
     rows = [line.split() for line in lines]
-    for form, shown, each in (
-        (r"\d+", "a user and a list of items", "(user, item)"),
-        (r"\d+:-?\d[\d.]*", "a user and pairs of item and rating", "(user, *item.split(':'))"),
-    ):
-        ragged = len({len(row) for row in rows}) > 2 or ":" in form
-        if ragged and all(row[0].isdigit() and all(re.fullmatch(form, each) for each in row[1:]) for row in rows):
-            raise InputError(
-                f"{label}, line 1: {shown} in each line: {shorten(lines[0])}. Expected one row for each rating. In "
-                f"Python: read([{each} for user, *items in map(str.split, open({label!r})) for item in items])."
-            )
+    if len({len(row) for row in rows}) > 2 and all(field.isdigit() for row in rows for field in row):
+        raise InputError(
+            f"{label}, line 1: lines of unlike length, {shorten(lines[0])}. Expected one row for each rating, or one "
+            f"line for each user with the items, by ascending user. If these are lists of items, in Python: "
+            f"read([(user, item) for user, *items in map(str.split, open({label!r})) for item in items])."
+        )
 
 
 def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
