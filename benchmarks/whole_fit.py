@@ -3,7 +3,8 @@
 python benchmarks/whole_fit.py ml-20m [amazon-book …] [--rounds 3] [--unrated] [--against OLD/src]
 
 The data are those of `shapes.py`. Every round is a process of its own; with `--against`, the rounds of another source
-tree alternate with ours. `--unrated` leaves the ratings out, so that the data are events. Kernels are compiled before.
+tree alternate with ours, with a cache of kernels of their own. `--unrated` leaves the ratings out, so that the data are
+events. Kernels are compiled before.
 """
 
 import argparse
@@ -48,12 +49,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for shape in options.shapes:
             file = write(shape, Path(folder), unrated=options.unrated)
-            compiled = [run(write("small", Path(folder), unrated=options.unrated), source) for source in sources]
-            assert len(compiled) == len(sources)
+            small = write("small", Path(folder), unrated=options.unrated)
+            for source in sources:
+                run(small, source, Path(folder))
             rounds: list[list[Any]] = [[] for _ in sources]
             for _ in range(options.rounds):
                 for results, source in zip(rounds, sources, strict=True):
-                    results.append(run(file, source))
+                    results.append(run(file, source, Path(folder)))
             for results, version in zip(rounds, ("this", "the other"), strict=False):
                 seconds, busy, peak = (statistics.median(column) for column in zip(*results, strict=True))
                 print(f"| {shape} | {version} | {seconds:.1f} s | {busy:.1f} s | {peak / 1e9:.2f} GB |", flush=True)
@@ -69,10 +71,11 @@ def write(shape: str, folder: Path, *, unrated: bool) -> Path:
     return file
 
 
-def run(file: Path, source: Path) -> tuple[float, float, float]:
+def run(file: Path, source: Path, folder: Path) -> tuple[float, float, float]:
     """Fit in a process of its own."""
     command = [sys.executable, __file__, str(file), "--work"]
-    env = os.environ | {"PYTHONPATH": str(source.resolve())}
+    kernels = folder / "kernels" / str(source.resolve()).replace(os.sep, "-")
+    env = os.environ | {"PYTHONPATH": str(source.resolve()), "NUMBA_CACHE_DIR": str(kernels)}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
