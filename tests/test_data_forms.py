@@ -170,6 +170,12 @@ def test_a_line_for_each_user_lists_items_with_ratings(tmp_path):
     assert "dropped 1 bad line, the first is line 3: no user and list of items: 'x'" in data.notes
 
 
+def test_ids_in_lists_fit_64_bits(tmp_path):
+    head = "".join(f"{user} 1{' 2' * (user % 4)}\n" for user in range(40))
+    with pytest.raises(InputError, match="line 41: no user and list of items"):
+        read(write(tmp_path, f"{head}{'9' * 30} {'8' * 30}\n"))
+
+
 def test_a_folder_of_two_lists_names_both(tmp_path):
     for name in ("train.txt", "test.txt"):
         (tmp_path / name).write_text("0 5 6 7\n1 5\n2 6 7\n")
