@@ -9,8 +9,8 @@ from reelated.data.text_layout import RejectedRow
 from reelated.errors import Advice, InputError, plural, shorten
 
 _HEAD_LINES = 40
-_ITEMS = re.compile(r"\d{1,18}(?:[ \t]+\d{1,18})*[ \t]*")  # 18 digits fit 64 bits
-_PAIRS = re.compile(r"\d{1,18}(?:[ \t]+\d{1,18}:-?\d+(?:\.\d+)?)+[ \t]*")
+_ITEMS = re.compile(r"\d{1,18}(?:[ \t]+\d{1,18})*[ \t]*", re.ASCII)  # 18 digits fit 64 bits
+_PAIRS = re.compile(r"\d{1,18}(?:[ \t]+\d{1,18}:-?\d+(?:\.\d+)?)+[ \t]*", re.ASCII)
 
 
 def is_item_lists(start: bytes) -> bool:
