@@ -47,11 +47,11 @@ def main() -> None:
     print("| data | version | read, fit, save | processor | peak memory |\n| --- | --- | --- | --- | --- |")
     sources = [SOURCE, *filter(None, [options.against])]
     with tempfile.TemporaryDirectory() as folder:
+        small = write("small", Path(folder), unrated=options.unrated)
+        for source in sources:
+            run(small, source, Path(folder))
         for shape in options.shapes:
             file = write(shape, Path(folder), unrated=options.unrated)
-            small = write("small", Path(folder), unrated=options.unrated)
-            for source in sources:
-                run(small, source, Path(folder))
             rounds: list[list[Any]] = [[] for _ in sources]
             for _ in range(options.rounds):
                 for results, source in zip(rounds, sources, strict=True):

@@ -8,12 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from reelated.data.nested import rows_of_users, unnested
+from reelated.data.nested import names_in, rows_of_users, unnested
 from reelated.data.text_layout import ColumnSpec, RejectedRow
 from reelated.errors import Advice, InputError, shorten
 from reelated.ratings.frames import as_polars
 
 _SPACE = b" \t\r\n\x1e"  # RFC 7464 puts 1E in front of each text
+_BETWEEN = re.compile(r"[\s,\x1e]*")
 _NOT_JSON = (ValueError, SyntaxError, RecursionError, MemoryError)
 
 
@@ -33,7 +34,7 @@ def json_names(start: bytes) -> tuple[str, ...]:
     text = start.decode(errors="replace").lstrip(_SPACE.decode()).removeprefix("[").lstrip()
     with suppress(*_NOT_JSON):
         first, _ = json.JSONDecoder().raw_decode(text)
-        return tuple(_names_of(first)) if isinstance(first, dict) else ()
+        return tuple(names_in(unnested([first])[0])) if isinstance(first, dict) else ()
     with suppress(*_NOT_JSON):
         return tuple(ast.literal_eval(text.split("\n", 1)[0]))
     return ()
@@ -100,7 +101,7 @@ def _sequence(text: str) -> list[Any]:
             if not isinstance(value, dict):
                 return []
             values.append(value)
-            at = re.compile(r"[\s,\x1e]*").match(text, at).end()  # type: ignore[union-attr]
+            at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
         return values
     return []
 
@@ -157,12 +158,6 @@ def _plain_value(value: Any) -> Any:
     while isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
         value = next(iter(value.values()))
     return value
-
-
-def _names_of(row: dict[str, Any]) -> list[str]:
-    """Return the names of the columns that an object gives."""
-    rows, _ = unnested([row])
-    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _only_field(value: Any) -> Any:

@@ -36,7 +36,7 @@ def unnested(rows: list[Row], columns: ColumnNames = None) -> tuple[list[Row], l
         if not chosen and (chosen := _list_of_ratings(renamed, [id_ for id_ in missing if id_ != outer], columns)):
             opened, missing = renamed, [id_ for id_ in missing if id_ != outer]
     if not chosen:
-        inner = next((name for name in _names(opened) if name not in _names(rows)), "")
+        inner = next((name for name in names_in(opened) if name not in names_in(rows)), "")
         return opened, [f"read the fields of inner objects as columns, such as {inner!r}"] * bool(inner)
     listed = [inner for row in opened for inner in _rows_in(row, chosen, missing)]
     empty = sum(not row.get(chosen) for row in opened)
@@ -55,7 +55,7 @@ def rows_of_users(content: Mapping[str, Any]) -> list[Row] | None:
         return None
     kinds = {type(element) for value in values for element in value}
     if kinds == {dict}:
-        found = {tuple(id_ for id_ in _IDS if id_ in match_columns(_names(rows), RATING_ALIASES)) for rows in values}
+        found = {tuple(id_ for id_ in _IDS if id_ in match_columns(names_in(rows), RATING_ALIASES)) for rows in values}
         if found not in ({("user_id",)}, {("item_id",)}):  # tables
             return None
         outer = "item_id" if found == {("user_id",)} else "user_id"
@@ -67,13 +67,14 @@ def rows_of_users(content: Mapping[str, Any]) -> list[Row] | None:
 
 def _missing(rows: list[Row], columns: ColumnNames) -> list[str]:
     """Return which of user, item and rating have no column of plain values."""
-    names = _names(rows)
+    names = names_in(rows)
     matched = match_columns(names, RATING_ALIASES, columns)
     nested = {name for row in rows for name, value in row.items() if isinstance(value, (dict, list))}
     return [name for name in (*_IDS, "rating") if matched.get(name) in nested or matched.get(name) not in names]
 
 
-def _names(rows: Iterable[Row]) -> list[str]:
+def names_in(rows: Iterable[Row]) -> list[str]:
+    """Return the names of the fields of all rows, in the order of their first use."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
@@ -97,7 +98,7 @@ def _is_map(value: Any) -> bool:
 
 def _list_of_ratings(rows: list[Row], missing: list[str], columns: ColumnNames) -> str:
     """Return the field whose lists hold the missing ids; empty if there is none."""
-    for name in _names(rows) if missing else ():
+    for name in names_in(rows) if missing else ():
         filled = [row for row in rows if isinstance(row.get(name), (list, dict)) and row[name]][:100]
         if filled and not set(missing) & set(
             _missing([inner for row in filled for inner in _rows_in(row, name, missing)], columns)
