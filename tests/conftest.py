@@ -148,12 +148,18 @@ def stored_sample(tmp_path_factory, sample):
 
 
 @pytest.fixture(scope="session")
-def stored_eight(tmp_path_factory):
-    """The same with eight ratings, for tests that refit."""
+def eight():
+    """Eight ratings, for tests that refit."""
     import reelated
 
     table = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "item": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
-    return copies_of(tmp_path_factory.mktemp("eight"), reelated.read(table, scale=(1, 5, 1)))
+    return reelated.read(table, scale=(1, 5, 1))
+
+
+@pytest.fixture(scope="session")
+def stored_eight(tmp_path_factory, eight):
+    """The same as `stored_sample` with eight ratings."""
+    return copies_of(tmp_path_factory.mktemp("eight"), eight)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,6 @@ from reelated.web.service import Service
 
 KEY = "a key of more than sixteen characters"
 HERE = "http://127.0.0.1:8000"
-EIGHT = {"user": [1, 1, 1, 2, 2, 3, 3, 4], "item": [7, 8, 9, 7, 9, 8, 9, 7], "stars": [5, 4, 2, 4, 2, 3, 1, 5]}
 
 
 @pytest.fixture(autouse=True)
@@ -837,12 +836,12 @@ def test_erasing_a_user_without_ratings_makes_a_refit_due(tmp_path, stored_sampl
     store.close()
 
 
-def test_a_refit_is_due_after_enough_changes_or_a_restored_backup(tmp_path):
+def test_a_refit_is_due_after_enough_changes_or_a_restored_backup(tmp_path, eight):
     store, versions = Store(f"sqlite:///{tmp_path}/store.db").upgrade(), Versions(tmp_path / "models")
     options = ServiceOptions(str(store.url), refit_after=3, refit_every=10**6)
     is_due = lambda: ModelWatcher(Service(store, versions), options)._is_due(store.about())  # noqa: E731
     assert not is_due()
-    store.import_data(reelated.read(EIGHT, scale=(1, 5, 1)), "eight")
+    store.import_data(eight, "eight")
     assert is_due()
     refit(store, versions)
     assert not is_due()
