@@ -115,7 +115,7 @@ def test_any_ids_and_partly_missing_times_round_trip(tmp_path_factory, rows, kno
     times = [1000 + index if index % 2 else None for index in range(len(rows))]
     frame = {"user_id": [r[0] for r in rows], "item_id": [r[1] for r in rows], "rating": [float(r[1]) for r in rows]}
     frame |= {"timestamp": pl.Series(times, dtype=pl.Int64), "order": list(range(len(rows)))} if known else {}
-    data = reelated.read(frame, scale=(0, 5, 1))
+    data = reelated.Dataset.from_frames(frame, scale=(0, 5, 1))  # `read` removes the spaces around ids
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db").upgrade()
     store.import_data(data, "any")
     assert store.dataset()[0].ratings.to_polars().equals(data.ratings.to_polars())
