@@ -23,6 +23,7 @@ import reelated
 from reelated.data import read_items
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.ratings import NO_TIME, Scale
+from reelated.recommender.model_folder import write_checksums
 from reelated.store import Store, StoreUnavailable, default_url, read_export
 from reelated.store.import_export import ImportExport
 from reelated.store.schema import metadata, ratings
@@ -206,11 +207,40 @@ def test_an_interrupted_export_leaves_nothing(small, tmp_path, monkeypatch):
         small.export().write(tmp_path / "new" / "out")
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', '{"format": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"format": 2}', '{"format": 1}'])
 def test_a_damaged_export_is_refused(small, tmp_path, text):
     small.export().write(tmp_path / "out")
     (tmp_path / "out" / "store.json").write_text(text)
+    with pytest.raises(InputError, match=r"exported store is damaged.*store\.json: checksum differs"):
+        read_export(tmp_path / "out")
+    (tmp_path / "out" / "SHA256SUMS").unlink()
+    with pytest.raises(InputError, match=r"SHA256SUMS: the file is missing"):
+        read_export(tmp_path / "out")
+    write_checksums(tmp_path / "out")
     with pytest.raises(InputError, match=r"exported store is damaged|later version"):
+        read_export(tmp_path / "out")
+
+
+def test_every_flipped_byte_of_an_export_is_found(small, tmp_path):
+    """Without checksums, a flipped byte in a Parquet file panics polars, ends the process, or is not noticed."""
+    small.export().write(tmp_path / "out")
+    for file in sorted((tmp_path / "out").iterdir()):
+        content = file.read_bytes()
+        for position in range(0, len(content), 37):
+            file.write_bytes(content[:position] + bytes([content[position] ^ 64]) + content[position + 1 :])
+            with pytest.raises(InputError, match=r"exported store is damaged or incomplete \((\w+\.\w+|SHA256SUMS): "):
+                read_export(tmp_path / "out")
+        file.write_bytes(content)
+    assert read_export(tmp_path / "out").ratings.height == 5
+
+
+def test_a_panic_of_polars_is_a_damaged_export(small, tmp_path, monkeypatch):
+    def panics(_):
+        raise pl.exceptions.PanicException("Thrift out of range")
+
+    small.export().write(tmp_path / "out")
+    monkeypatch.setattr(pl, "read_parquet", panics)
+    with pytest.raises(InputError, match=r"damaged or incomplete \(PanicException Thrift out of range\)"):
         read_export(tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""An exported store: Parquet tables, which keep the types of ids, and `store.json` with the metadata."""
+"""An exported store: Parquet tables, which keep the types of ids, `store.json` with the metadata, and checksums."""
 
 import json
 import shutil
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import InputError
+from reelated.errors import InputError, library_errors
 from reelated.ratings import Dataset, Ratings, Scale
 from reelated.ratings.dataset import item_table
 from reelated.ratings.ids import Ids
+from reelated.recommender.model_folder import ModelFolder, reason_of, write_checksums
 from reelated.store.frames import frames_dataset
 from reelated.store.ids import IdType
 from reelated.store.info import StoreInfo
@@ -54,6 +55,7 @@ class Export(NamedTuple):
         if info.is_events:
             facts |= {"feedback": "implicit", "verb": info.verb, "events": info.events and dict(info.events)}
         (folder / METADATA).write_text(json.dumps({"format": FORMAT} | facts, indent=1), encoding="utf-8")
+        write_checksums(folder)
 
     def dataset(self) -> Dataset:
         """Return the data set; unlike one that is read from a table, it may have no ratings."""
@@ -80,6 +82,7 @@ def is_export(source: str | Path) -> bool:
 def read_export(folder: str | Path) -> Export:
     """Read an exported store, exactly as it was written."""
     try:
+        ModelFolder(Path(folder)).verify()  # a flipped byte in a Parquet file can end the process
         facts = json.loads((Path(folder) / METADATA).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise InputError(f"{folder}: it is written by a later version of Reelated. Upgrade Reelated to import it.")
@@ -92,10 +95,12 @@ def read_export(folder: str | Path) -> Export:
         events = facts.get("feedback") == "implicit", str(facts.get("verb", "")), facts.get("events")
         info = StoreInfo(facts["name"], scale, user_type, item_type, 0, 0, observed, facts["noun"], *events)
         return Export(info, *tables)
-    except (OSError, ValueError, LookupError, TypeError, pl.exceptions.PolarsError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{folder}: the exported store is damaged or incomplete ({error}).") from None
+    except InputError:
+        raise
+    except library_errors() as error:
+        raise InputError(
+            f"{folder}: the exported store is damaged or incomplete ({reason_of(error)}). Export it again."
+        ) from None
 
 
 def _id_type(table: pl.DataFrame, name: str) -> IdType:
