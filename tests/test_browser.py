@@ -252,6 +252,15 @@ def test_a_phone_shows_the_top_of_the_list_in_a_bar(visit):
     expect(page.locator("#list-title")).to_be_in_viewport()
 
 
+def test_the_tip_about_keys_is_shown_at_a_desk_only(visit):
+    expect(visit().locator(".tip")).to_be_visible()
+    for how in (
+        {"viewport": PHONE},
+        {"viewport": {"width": 800, "height": 1280}, "has_touch": True, "is_mobile": True},
+    ):
+        expect(visit(**how).locator(".tip")).to_be_hidden()
+
+
 def test_an_item_of_the_list_is_rated_in_place(visit):
     page = visit()
     rate(page, 5)

@@ -432,6 +432,21 @@ def test_a_breakdown_names_the_largest_contributions_and_a_low_rating(fitted):
     assert result.rank is None
 
 
+def test_the_table_of_a_breakdown_is_the_legend_of_its_bar(visitor, app):
+    for item_id, rating in ((50, 5), (60, 4), (84, 1)):
+        send(visitor, "/rate", item_id=item_id, rating=rating)
+    page = visitor.get("/items/61").text
+    bar, table = page.partition('class="bar"')[2].partition("</svg>")[::2]
+    shades = re.findall('<rect class="([^"]+)"', bar)
+    assert len(set(shades)) == len(shades) > 1
+    assert re.findall('class="bar key"[^>]*><rect class="([^"]+)"', table.partition("</table>")[0]) == shades
+    rec = app.state.service.served.recommender
+    breakdown = break_down(rec.explain(None, 61, ratings={50: 5, 60: 4, 84: 1}))._replace(because=[])
+    parts = app.state.site.renderer.templates.get_template("parts.html.j2").module
+    assert "<svg" not in parts.bar(breakdown)  # without a positive part it would be a black strip
+    assert "<svg" not in parts.breakdown_table(breakdown, "Score")
+
+
 def test_the_first_items_to_rate_are_well_known_and_diverse(fitted):
     rec = fitted
     order = elicitation_order(rec)
