@@ -382,6 +382,13 @@ def test_names_of_genres_and_decades_take_one_line_on_the_narrowest_phone(visit)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_the_ratings_of_a_histogram_take_one_line_on_the_narrowest_phone(visit, half_star_address):
+    page = visit("/items/134", base_url=half_star_address, viewport={"width": 320, "height": 640})
+    heights = page.locator(".histogram th[scope=row]").evaluate_all("all => all.map(one => one.offsetHeight)")
+    assert len(heights) == 10
+    assert max(heights) < 40
+
+
 def test_the_whole_menu_is_visible_on_the_narrowest_phone_and_keeps_its_names(visit):
     page = visit(viewport={"width": 320, "height": 640})
     links = page.locator("nav a")
