@@ -132,6 +132,13 @@ def assert_drawn(drawn, size, rating):
             assert filled > 0.9 if rating >= at + (side + 1) / 2 else filled < 0.75, (at, side, filled)
 
 
+def luminance(color):
+    """Return the relative luminance of a colour such as #fff or #1d1b18."""
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
+    parts = np.array([int(digits[at : at + 2], 16) for at in (0, 2, 4)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+
 def as_number(text):
     return float(text.replace("−", "-"))
 
@@ -462,6 +469,36 @@ def test_everything_works_with_the_keyboard_alone(visit):
     page.get_by_role("link", name="Undo", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#rank-change")).to_have_count(0)
+
+
+def test_the_stars_before_the_focused_one_are_filled(visit):
+    page = visit()
+    page.locator(".tile a.title").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.mouse.move(0, 0)
+    shapes = (
+        page.locator(".tile")
+        .first.locator(".star")
+        .evaluate_all("all => all.map(star => getComputedStyle(star, '::before').clipPath)")
+    )
+    assert [shape.startswith("polygon(evenodd") for shape in shapes] == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_not_text_has_a_contrast_of_3(visit, scheme):
+    page = visit(color_scheme=scheme)
+    colors = page.evaluate("""() => {
+        const style = getComputedStyle(document.documentElement);
+        return Object.fromEntries(["paper", "raised", "wash", "star", "edge", "accent"].map(
+            name => [name, style.getPropertyValue("--" + name).trim()]));
+    }""")
+    light = {name: luminance(color) for name, color in colors.items()}
+    for mark in ("star", "edge", "accent"):
+        for ground in ("paper", "raised"):
+            low, high = sorted((light[mark], light[ground]))
+            assert (high + 0.05) / (low + 0.05) >= 3, (mark, ground)
 
 
 def test_skipping_to_the_content_reloads_nothing_and_back_still_works(visit):
