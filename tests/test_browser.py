@@ -132,6 +132,13 @@ def assert_drawn(drawn, size, rating):
             assert filled > 0.9 if rating >= at + (side + 1) / 2 else filled < 0.75, (at, side, filled)
 
 
+def luminance(color):
+    """Return the relative luminance of a colour such as #fff or #1d1b18."""
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
+    parts = np.array([int(digits[at : at + 2], 16) for at in (0, 2, 4)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+
 def as_number(text):
     return float(text.replace("−", "-"))
 
@@ -250,6 +257,15 @@ def test_a_phone_shows_the_top_of_the_list_in_a_bar(visit):
     expect(bar).to_contain_text(page.locator("#rows > li h3 .title").first.inner_text())
     bar.get_by_role("link").click()
     expect(page.locator("#list-title")).to_be_in_viewport()
+
+
+def test_the_tip_about_keys_is_shown_at_a_desk_only(visit):
+    expect(visit().locator(".tip")).to_be_visible()
+    for how in (
+        {"viewport": PHONE},
+        {"viewport": {"width": 800, "height": 1280}, "has_touch": True, "is_mobile": True},
+    ):
+        expect(visit(**how).locator(".tip")).to_be_hidden()
 
 
 def test_an_item_of_the_list_is_rated_in_place(visit):
@@ -373,6 +389,13 @@ def test_names_of_genres_and_decades_take_one_line_on_the_narrowest_phone(visit)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_the_ratings_of_a_histogram_take_one_line_on_the_narrowest_phone(visit, half_star_address):
+    page = visit("/items/134", base_url=half_star_address, viewport={"width": 320, "height": 640})
+    heights = page.locator(".histogram th[scope=row]").evaluate_all("all => all.map(one => one.offsetHeight)")
+    assert len(heights) == 10
+    assert max(heights) < 40
+
+
 def test_the_whole_menu_is_visible_on_the_narrowest_phone_and_keeps_its_names(visit):
     page = visit(viewport={"width": 320, "height": 640})
     links = page.locator("nav a")
@@ -446,6 +469,36 @@ def test_everything_works_with_the_keyboard_alone(visit):
     page.get_by_role("link", name="Undo", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#rank-change")).to_have_count(0)
+
+
+def test_the_stars_before_the_focused_one_are_filled(visit):
+    page = visit()
+    page.locator(".tile a.title").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.mouse.move(0, 0)
+    shapes = (
+        page.locator(".tile")
+        .first.locator(".star")
+        .evaluate_all("all => all.map(star => getComputedStyle(star, '::before').clipPath)")
+    )
+    assert [shape.startswith("polygon(evenodd") for shape in shapes] == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_not_text_has_a_contrast_of_3(visit, scheme):
+    page = visit(color_scheme=scheme)
+    colors = page.evaluate("""() => {
+        const style = getComputedStyle(document.documentElement);
+        return Object.fromEntries(["paper", "raised", "wash", "star", "edge", "accent"].map(
+            name => [name, style.getPropertyValue("--" + name).trim()]));
+    }""")
+    light = {name: luminance(color) for name, color in colors.items()}
+    for mark in ("star", "edge", "accent"):
+        for ground in ("paper", "raised"):
+            low, high = sorted((light[mark], light[ground]))
+            assert (high + 0.05) / (low + 0.05) >= 3, (mark, ground)
 
 
 def test_skipping_to_the_content_reloads_nothing_and_back_still_works(visit):

@@ -304,6 +304,7 @@ def test_items_without_attributes_have_a_table_without_columns():
         ("(500) Days of Summer", "(500) Days of Summer"),
         ("What (Not) to Do", "What (Not) to Do"),
         ("Léon: The Professional (Leon) (a.k.a. The Professional)", "Léon: The Professional"),
+        ("Seven (a.k.a. Se7en) (1995)", "Seven (1995)"),
         ("(untitled)", "(untitled)"),
         ("Alien", "Alien"),
     ],

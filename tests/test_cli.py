@@ -208,6 +208,25 @@ def test_every_command_has_help_with_an_example(command):
     output = run(command, "--help").stdout
     assert f"Example: reelated {command}" in output
     assert f"Example: reelated {command}" in run(command, "-h").stdout
+    assert "<bool>" not in output
+
+
+def test_commands_are_grouped_with_the_demo_first():
+    output = run("--help").stdout
+    words = (
+        "─ Start ",
+        "demo ",
+        "─ Ask ",
+        "recommend ",
+        "─ Look ",
+        "map ",
+        "─ Measure ",
+        "evaluate ",
+        "─ Serve ",
+        "serve ",
+    )
+    places = [output.index(word) for word in words]
+    assert places == sorted(places)
 
 
 def test_the_list_of_commands_is_complete():

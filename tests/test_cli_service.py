@@ -1,18 +1,22 @@
 """The commands of the service: import, export, scale, forget, refit, models and serve."""
 
 import json
+import logging
+import re
 import socket
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
 from fastapi.testclient import TestClient
 
 import reelated
-from reelated.cli.service_commands import prepare
+from reelated.cli.service_commands import announce, prepare
 from reelated.refit import Versions
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
+from reelated.web.server import formatter
 from test_cli import run
 
 
@@ -185,3 +189,23 @@ def test_forget_works_without_a_model(url):
 def test_an_unavailable_store_is_reported_in_one_message(tmp_path):
     assert "does not answer" in run("models", "--store", f"postgresql://me:secret@/x?host={tmp_path}", code=1)
     assert "expected sqlite:///path" in run("export", tmp_path / "out", "--store", "mysql://me@host/x", code=1)
+
+
+def test_the_log_is_for_people_on_a_terminal_and_for_programs_elsewhere(monkeypatch):
+    fields = {"name": "reelated.web", "levelno": logging.INFO, "levelname": "INFO", "msg": "request"}
+    record = logging.makeLogRecord(fields | {"method": "GET", "route": "/list", "status": 200, "ms": 12.3})
+    for is_terminal, expected in (
+        (True, r"\d\d:\d\d:\d\d GET /list 200 \(12 ms\)"),
+        (False, r'\{.*"route":"/list".*\}'),
+    ):
+        monkeypatch.setattr("sys.stderr.isatty", lambda is_terminal=is_terminal: is_terminal, raising=False)
+        assert re.fullmatch(expected, formatter().format(record))
+
+
+def test_open_shows_the_pages_of_this_machine_in_a_browser(monkeypatch):
+    opened, done = [], threading.Event()
+    monkeypatch.setattr("webbrowser.open", lambda address: (opened.append(address), done.set()))
+    announce("Reelated is running at http://0.0.0.0:8000", opens=False)
+    announce("Reelated is running at http://0.0.0.0:8001", opens=True)
+    assert done.wait(20)
+    assert opened == ["http://127.0.0.1:8001"]

@@ -14,6 +14,7 @@ from reelated.ratings import Scale
 from reelated.recommender.elicitation import elicitation_order
 from reelated.store import StoreUnavailable
 from reelated.web import ServiceOptions, create_app
+from reelated.web.map_data import MapData
 from reelated.web.pages.breakdown import break_down
 from reelated.web.pages.list_page import VisitorProfile, known_ratings
 from reelated.web.pages.rating_input import RatingInput
@@ -431,6 +432,21 @@ def test_a_breakdown_names_the_largest_contributions_and_a_low_rating(fitted):
     assert result.rank is None
 
 
+def test_the_table_of_a_breakdown_is_the_legend_of_its_bar(visitor, app):
+    for item_id, rating in ((50, 5), (60, 4), (84, 1)):
+        send(visitor, "/rate", item_id=item_id, rating=rating)
+    page = visitor.get("/items/61").text
+    bar, table = page.partition('class="bar"')[2].partition("</svg>")[::2]
+    shades = re.findall('<rect class="([^"]+)"', bar)
+    assert len(set(shades)) == len(shades) > 1
+    assert re.findall('class="bar key"[^>]*><rect class="([^"]+)"', table.partition("</table>")[0]) == shades
+    rec = app.state.service.served.recommender
+    breakdown = break_down(rec.explain(None, 61, ratings={50: 5, 60: 4, 84: 1}))._replace(because=[])
+    parts = app.state.site.renderer.templates.get_template("parts.html.j2").module
+    assert "<svg" not in parts.bar(breakdown)  # without a positive part it would be a black strip
+    assert "<svg" not in parts.breakdown_table(breakdown, "Score")
+
+
 def test_the_first_items_to_rate_are_well_known_and_diverse(fitted):
     rec = fitted
     order = elicitation_order(rec)
@@ -526,3 +542,23 @@ def test_another_title_in_brackets_is_shown_on_the_page_of_the_item_only(visitor
     page = visitor.get("/items/70003").text
     assert "<h1>The Glass Harbour</h1>" in page
     assert "The Glass Harbour (Le Port de verre)</p>" in page
+
+
+def test_other_titles_in_brackets_are_left_out_of_every_other_page(visitor, app, monkeypatch):
+    service, mark = app.state.service, " (Der andere Titel)"
+    catalogue = service.served.recommender.catalogue_
+    monkeypatch.setattr(catalogue, "titles", [title + mark for title in catalogue.titles])
+    items = {item_id: service.store.item(item_id).title for item_id in (50, 60, 84, 134)}
+    for item_id, title in items.items():
+        service.store.put_item(item_id, title + mark)
+    try:
+        for item_id, rating in ((50, 5), (60, 4), (84, 1)):
+            send(visitor, "/rate", item_id=item_id, rating=rating)
+        send(visitor, "/dismiss", item_id=134)
+        without = f"/list?without=50&of={listed(visitor.get('/list'))[0]}"
+        for path in ("/", without, "/ratings", "/taste", "/users/300", "/map?item=50", "/map?query=star+wars"):
+            assert "andere Titel" not in visitor.get(path).text, path
+        assert mark not in "".join(MapData(service.served.recommender, service.map_data().item_map).columns["title"])
+    finally:
+        for item_id, title in items.items():
+            service.store.put_item(item_id, title)

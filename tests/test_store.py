@@ -346,8 +346,9 @@ def test_ratings_are_counted_by_day_and_by_item(store):
         store.rate(user, item, 3, timestamp=at)
     assert store.ratings_per_day(12 * day + 5, 3) == [(10 * day, 2), (11 * day, 0), (12 * day, 1)]
     store.set_hidden("d", True)
-    assert store.items_by_ratings(2) == [("a", "Title a", 2), ("b", "Title b", 1)]
-    assert store.items_by_ratings(fewest=True) == [("c", "Title c", 0), ("b", "Title b", 1), ("a", "Title a", 2)]
+    most, fewest = [("a", "Title a", 2), ("b", "Title b", 1)], [("c", "Title c", 0), ("b", "Title b", 1)]
+    assert store.items_by_ratings(2) == (most, fewest)
+    assert store.items_by_ratings() == ([*most, ("c", "Title c", 0)], [*fewest, ("a", "Title a", 2)])
 
 
 def test_users_are_found_by_a_part_of_their_id(small):

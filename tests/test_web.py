@@ -683,6 +683,7 @@ def test_a_service_without_a_model_is_not_ready(tmp_path):
         got = web.get("/health/ready")
         assert (got.status_code, got.headers["Retry-After"]) == (503, "5")
         assert "no model yet" in web.post("/api/recommendations", json={"ratings": []}).json()["detail"]
+        assert "Import some: reelated import" in web.get("/", headers={"Accept": "text/html"}).text
         assert web.put("/api/items/m", json={"title": "M"}).status_code == 200
         assert web.put("/api/users/u/ratings/m", json={"rating": 3}).status_code == 200
         assert "no model yet" in web.get("/api/users/u/recommendations").json()["detail"]

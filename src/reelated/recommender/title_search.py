@@ -31,7 +31,7 @@ MIN_SCORE, MIN_SURE = 0.55, 0.85
 """Minimum score of a result, and of a word match that counts for the rarity of a query word."""
 _WORD = re.compile(r"\w+")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
-_OTHER_TITLE = re.compile(r"(?:\s*\((?:a\.?k\.?a\.?\s[^()]*|[^()\d]*)\))+$", re.IGNORECASE)
+_OTHER_TITLE = re.compile(r"(?:\s*\((?:a\.?k\.?a\.?\s[^()]*|[^()\d]*)\))+(?=(?:\s*\(\d{4}\))?$)", re.IGNORECASE)
 _SAME = {
     "dr": "doctor", "mr": "mister", "mrs": "missus", "misses": "missus", "st": "saint", "vs": "versus", "pt": "part",
     "ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9",

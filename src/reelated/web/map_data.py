@@ -15,6 +15,7 @@ from reelated.map.groups import Groups, groups_of
 from reelated.map.labels import group_centres
 from reelated.map.picture import OTHER, palette
 from reelated.recommender import Recommender
+from reelated.recommender.title_search import main_title
 
 SIDE = 10_000
 """Coordinates are integers from 0 to this; the longer side spans the range."""
@@ -38,7 +39,7 @@ class MapData:
         x, y = np.rint((positions - low) * (SIDE / size)).astype(int).T.tolist()
         return {
             "item_id": self.rec.item_ids.take(items).to_list(),
-            "title": [catalogue.titles[item] for item in items],
+            "title": [main_title(catalogue.titles[item]) for item in items],
             "year": [catalogue.years[item] for item in items],
             "n_ratings": catalogue.counts[items].tolist(),
             "x": x,

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from reelated.errors import plural
 from reelated.formatting import cut
+from reelated.recommender.title_search import main_title
 from reelated.web.pages.taste import Taste
 
 PAPER, INK, SOFT, ACCENT, EDGE = "#faf8f4", "#1d1b18", "#635e56", "#b8400e", "#c9c2b5"
@@ -27,7 +28,7 @@ def draw(taste: Taste, n_rated: int, noun: str) -> bytes:
         _bars(figure, [(share.name, share.own, share.all) for share in shares])
         if taste.telling:
             most = taste.telling[0]
-            text = f"{cut(most.title, 46)}: rated {most.rating:g}, where {most.expected:.1f} was expected"
+            text = f"{cut(main_title(most.title), 46)}: rated {most.rating:g}, where {most.expected:.1f} was expected"
             _write(figure, 0.06, 0.07, text, 19, SOFT)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")

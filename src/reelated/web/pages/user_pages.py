@@ -33,6 +33,7 @@ def choose(site: Site, request: PageRequest) -> Response:
     service, served = site.service, site.service.served.version if site.service.is_ready else None
     about = site.store.about()
     days = site.store.ratings_per_day(int(time.time()))
+    most, fewest = site.store.items_by_ratings(N_ITEMS)
     return site.render(
         request,
         "users",
@@ -42,8 +43,8 @@ def choose(site: Site, request: PageRequest) -> Response:
         active=site.store.most_active(N_ACTIVE),
         days=days,
         busiest=max(count for _, count in days),
-        most=site.store.items_by_ratings(N_ITEMS),
-        fewest=site.store.items_by_ratings(N_ITEMS, fewest=True),
+        most=most,
+        fewest=fewest,
         size=site.store.size(),
         n_visitors=site.store.n_visitors(),
         n_changes=max(about.changes - served.changes, 0) if served else about.changes,
