@@ -131,8 +131,8 @@ def test_blocks_of_lines_are_rows(tmp_path):
 @pytest.mark.parametrize(
     ("head", "note"),
     [
-        ("2 20 3\n", "skipped the line '2 20 3', the numbers of users, items and ratings"),
-        ("%%MatrixMarket matrix coordinate real general\n% x\n2 20 3\n", "skipped the line '2 20 3', the numbers"),
+        ("2 20 3\n", "skipped 1 line above the table, such as '2 20 3'"),
+        ("%%MatrixMarket matrix coordinate real general\n% x\n2 20 3\n", "skipped 1 line above the table"),
         ("2 20\n", "skipped 1 line above the table, such as '2 20'"),
     ],
 )
@@ -145,6 +145,10 @@ def test_a_line_of_sizes_is_no_rating(tmp_path, head, note):
 @pytest.mark.parametrize("first", ["1 20 3", "2 10 3", "2 20 4"])  # other users, other items, another number of rows
 def test_a_first_line_that_is_no_size_is_a_rating(tmp_path, first):
     assert len(rows(write(tmp_path, f"{first}\n1 10 4\n2 30 2\n2 20 5\n"), duplicates="mean")) in (3, 4)
+
+
+def test_the_first_row_below_column_names_is_no_size_line(tmp_path):
+    assert len(rows(write(tmp_path, "user_id,item_id,rating\n2,10,3\n1,10,4\n1,9,2\n2,8,5\n"))) == 4
 
 
 def test_a_dense_matrix_market_file_is_named(tmp_path):

@@ -64,7 +64,7 @@ def read_table(
         spec.trace.label, spec.trace.text = label, text
     if layout is None and is_json(text[:HEAD_BYTES]):
         return _read_rows(label, read_json(label, text, spec), spec, notes)
-    if layout is None and spec.is_ratings and is_item_lists(text[:HEAD_BYTES]):
+    if layout is None and spec.is_ratings and is_item_lists(label, text[:HEAD_BYTES]):
         return _read_rows(label, read_item_lists(label, text, spec.options.invalid), spec, notes)
     forms: list[str] = []
     if layout is None:

@@ -5,7 +5,7 @@ Every form keeps the lines, so that line numbers in messages are those of the fi
 
 import re
 
-from reelated.data.text_layout import SPACES, ColumnSpec, TextLayout, detect_layout, split_line
+from reelated.data.text_layout import SPACES, ColumnSpec, TextLayout, detect_layout
 from reelated.data.text_parser import row_pattern
 from reelated.errors import plural, shorten
 
@@ -30,9 +30,6 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
         text = _RULES.sub(b"", text)
     text, quotes = _with_plain_quotes(text)
     layout, notes = detect_layout(label, text, spec)
-    if size := _size_line(text, layout):
-        layout = layout._replace(skip=layout.skip + 1)
-        notes.append(f"skipped the line {shorten(size)}, the numbers of users, items and ratings")
     notes += quotes + ["skipped the lines that rule the table, such as |---|"] * bool(ruled)
     if layout.comment:
         n_comments = text.count(b"\n" + layout.comment.encode()) + text.startswith(layout.comment.encode())
@@ -87,21 +84,6 @@ def _records(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
     header = tuple(name.decode(errors="replace") for name in names)
     note = f"read {plural(len(rows), 'block')} of lines such as {shorten(header[0] + ': …')} as rows"
     return b"\n".join(lines), TextLayout("\t", header, quoted=False, comment="#"), [note]
-
-
-def _size_line(text: bytes, layout: TextLayout) -> str:
-    """Return the first line if it counts users, items and ratings, as in Matrix Market files; else an empty text."""
-    lines = text[:4096].decode(errors="replace").split("\n")[layout.skip :]
-    sizes = split_line(lines[0], layout.separator) if lines else []
-    if not 2 <= len(sizes) <= 3 or layout.names[0] != "user_id" or not all(size.isdigit() for size in sizes):
-        return ""
-    width = len(split_line(lines[1], layout.separator)) if len(lines) > 1 else 0
-    if len(sizes) == 3 and text.count(b"\n", 0, -1) - layout.skip != int(sizes[2]):
-        return ""
-    rows = [split_line(line, layout.separator) for line in text.decode(errors="replace").split("\n")[layout.skip + 1 :]]
-    ids = [[int(row[at]) for row in rows if len(row) > at and row[at].isdigit()] for at in (0, 1)]
-    fits = all(found and max(found) <= int(size) for found, size in zip(ids, sizes, strict=False))
-    return lines[0] if fits and width >= 3 else ""
 
 
 def _with_plain_quotes(text: bytes) -> tuple[bytes, list[str]]:
