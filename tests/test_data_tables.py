@@ -109,6 +109,22 @@ def test_columns_can_be_named(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "用户ID,电影ID,评分（1-5）,时间戳",
+        "会員番号,商品コード,評価,日付",
+        "사용자 ID,영화 번호,평점,날짜",
+        "ID пользователя,Код товара,Рейтинг,Дата",
+    ],
+)
+def test_column_names_in_other_scripts_are_known(tmp_path, header):
+    data = read(put(tmp_path, f"{header}\n1,10,4,2020-01-02\n2,10,5,2020-01-03\n".encode()))
+    columns = "user_id", "item_id", "rating", "timestamp"
+    expected = [(1, 10, 4, 1_577_923_200), (2, 10, 5, 1_578_009_600)]
+    assert data.ratings.to_polars().select(columns).rows() == expected
+
+
 def test_ids_become_integers_only_if_no_value_changes(tmp_path):
     assert rows(put(tmp_path, "user,item,rating\n7,007,1\n8,12,2\n")) == [(7, "007", 1.0), (8, "12", 2.0)]
     assert rows(put(tmp_path, "user,item,rating\n+7,1,1\n8,1,2\n")) == [("+7", 1, 1.0), ("8", 1, 2.0)]
