@@ -125,6 +125,13 @@ def test_column_names_in_other_scripts_are_known(tmp_path, header):
     assert data.ratings.to_polars().select(columns).rows() == expected
 
 
+def test_unreadable_column_names_suggest_an_encoding(tmp_path):
+    path = put(tmp_path, "пользователь,фильм,рейтинг\n1,10,4\n2,10,5\n".encode("cp1251"))
+    with pytest.raises(InputError, match="not UTF-8. Name the encoding, such as encoding='cp1251'"):
+        read(path)
+    assert rows(path, encoding="cp1251") == [(1, 10, 4.0), (2, 10, 5.0)]
+
+
 def test_ids_become_integers_only_if_no_value_changes(tmp_path):
     assert rows(put(tmp_path, "user,item,rating\n7,007,1\n8,12,2\n")) == [(7, "007", 1.0), (8, "12", 2.0)]
     assert rows(put(tmp_path, "user,item,rating\n+7,1,1\n8,1,2\n")) == [("+7", 1, 1.0), ("8", 1, 2.0)]

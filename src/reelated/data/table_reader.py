@@ -71,7 +71,12 @@ def read_table(
         text, layout, forms = arrange_text(label, text, spec)
     if spec.trace:
         spec.trace.text, spec.trace.layout = text, layout
-    table, more = _read_layout(label, text, layout, spec)
+    try:
+        table, more = _read_layout(label, text, layout, spec)
+    except InputError as error:
+        if notes and error.remedy in (Advice.NAME_COLUMNS, Advice.NAME_RATING) and not "".join(layout.names).isascii():
+            raise error.replace(expected=f"{error.expected} The text is not UTF-8.", remedy=Advice.ENCODING) from None
+        raise
     return table, notes + forms + more
 
 
