@@ -5,6 +5,8 @@ can name the line. A result of polars is trusted only if its number of rows agre
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import polars as pl
@@ -71,13 +73,20 @@ def read_table(
         text, layout, forms = arrange_text(label, text, spec)
     if spec.trace:
         spec.trace.text, spec.trace.layout = text, layout
-    try:
+    with _suggest_encoding(bool(notes) and not "".join(layout.names).isascii()):
         table, more = _read_layout(label, text, layout, spec)
-    except InputError as error:
-        if notes and error.remedy in (Advice.NAME_COLUMNS, Advice.NAME_RATING) and not "".join(layout.names).isascii():
-            raise error.replace(expected=f"{error.expected} The text is not UTF-8.", remedy=Advice.ENCODING) from None
-        raise
     return table, notes + forms + more
+
+
+@contextmanager
+def _suggest_encoding(is_doubtful: bool) -> Iterator[None]:
+    """Suggest the option `encoding` if column names that may be in another encoding are unknown."""
+    try:
+        yield
+    except InputError as error:
+        if not is_doubtful or error.remedy not in (Advice.NAME_COLUMNS, Advice.NAME_RATING):
+            raise
+        raise error.replace(expected=f"{error.expected} The text is not UTF-8.", remedy=Advice.ENCODING) from None
 
 
 def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:

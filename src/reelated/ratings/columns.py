@@ -110,7 +110,11 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "purchasedate", "transactiondate", "bestelldatum", "datum", "zeit", "zeitpunkt", "zeitstempel",
         "fecha", "horodatage", "utctimestamp", "eventtimestamp", "clicktimestamp", "checkintime",
         "eventdate", "datereviews",
-        *_words("时间 時間 时间戳 評分時間 评分时间 日期 日時 日付 時刻 タイムスタンプ 날짜 시간 일시 дата время"),
+        *_words("时间戳 日時 日付 日期 タイムスタンプ 일시 날짜 дата 评分时间 評分時間 时间 時間 時刻 시간 время"),
+    ),
+    "time_of_day": (
+        "time", "clock", "ordertime", "transactiontime", "purchasetime", "eventtime", "uhrzeit", "zeit", "heure",
+        "hora", "ora", "tijd", *_words("时间 時間 時刻 시간 время"),
     ),
     "order": ("order", "chronorank", "rank", "sequence", "position"),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from reelated.ratings.converted import Converted
 from reelated.ratings.events import EventWeights, has_no_rating, look_like_counts, weights_of
 from reelated.ratings.ids import as_ids
 from reelated.ratings.objects import as_series, from_nested, from_records, from_sparse, without_objects
-from reelated.ratings.times import as_seconds
+from reelated.ratings.times import as_seconds, with_time_of_day
 from reelated.ratings.values import RatingMap, as_numbers
 
 _NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
@@ -164,12 +164,15 @@ def convert_ratings(
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
     table, types = _with_values(table, feedback, events)
+    names = names or match_columns(source.columns, RATING_ALIASES, columns)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
         converted["timestamp"] = as_seconds(table["timestamp"], dates)
+        if "time_of_day" in table.columns:
+            times = converted["timestamp"], table["time_of_day"], names["time_of_day"]
+            converted["timestamp"] = with_time_of_day(*times)
     if "order" in table.columns:
-        theirs = (names or match_columns(source.columns, RATING_ALIASES, columns))["order"]
-        converted["order"] = _as_order(table["order"], theirs, given="order" in (columns or {}))
+        converted["order"] = _as_order(table["order"], names["order"], given="order" in (columns or {}))
     result = table.select(
         as_ids(table["user_id"], "user").alias("user_id"),
         as_ids(table["item_id"], "item").alias("item_id"),

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from reelated.errors import Advice, InputError, shorten
+from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.converted import Converted
 
 # English, German, French, Spanish, Italian, Portuguese and Dutch, without accents
@@ -52,6 +52,20 @@ def as_seconds(column: pl.Series, dates: str | None = None) -> Converted:
             remedy=Advice.WITHOUT_TIMES,
         )
     return _from_numbers(column)
+
+
+def with_time_of_day(dates: Converted, clock: pl.Series, name: str) -> Converted:
+    """Add the times of day in the column `name` to dates that are all at midnight."""
+    if (dates.values % 86_400 != 0).any() or clock.dtype not in (pl.String, pl.Time):
+        return dates
+    text = clock.cast(pl.String).str.strip_chars()
+    seconds = _parsed("1970-01-01 " + text, _NOTATIONS[0], None)
+    n_missing = seconds.null_count()
+    if 2 * n_missing > len(seconds):
+        return dates
+    note = f"read the time of day in the column {name!r}, such as {shorten(text.filter(seconds.is_not_null())[0])}"
+    note += f"; {plural(n_missing, 'row')} without one" * bool(n_missing)
+    return dates._replace(values=dates.values + seconds.fill_null(0), notes=(*dates.notes, note))
 
 
 def _from_numbers(column: pl.Series) -> Converted:
