@@ -187,6 +187,42 @@ def test_a_folder_of_two_lists_names_both(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("more", ["", "\t2000\t12:30:00"])
+def test_blocks_with_a_line_for_each_user_are_read(tmp_path, more):
+    text = f"1|2\n10\t4{more}\n20\t2{more}\n2|1\n20\t5{more}\n"
+    assert rows(write(tmp_path, text)) == NUMBERS
+    note = "read the layout of the KDD Cup 2011: 2 lines such as '1|2' name the user of the rows below"
+    assert note in read(tmp_path / "table.txt").notes
+
+
+def test_a_table_with_bars_is_no_block(tmp_path):
+    data = read(write(tmp_path, "1|2\n10|4\n20|2\n"))
+    assert len(data.ratings) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user,items\n1,10 20 30\n2,10 20\n",
+        "user,items\nann,milk|bread\nben,milk\nben,milk|bread|tea\n",
+        'user,items\n1,"A, B"\n2,"A, B, C"\n',
+    ],
+)
+def test_lists_of_items_in_a_field_are_refused_with_the_code_that_splits_them(tmp_path, text):
+    table = pl.read_csv(write(tmp_path, text))
+    for source in (tmp_path / "table.txt", table):
+        with pytest.raises(InputError, match="'items' lists several items in a field") as raised:
+            read(source)
+    code = str(raised.value).split("polars: ")[1].removesuffix(".")
+    data = eval(code, {"read": read, "table": table, "pl": pl})
+    assert len(data.ratings.item_ids) == 3
+
+
+@pytest.mark.parametrize("items", ['"I, Robot"\n2,Up\n1,Blade Runner 2049', "12 34\n2,56 78", '"1,2"\n1,"3,4"'])
+def test_titles_and_ids_of_two_parts_are_no_lists(tmp_path, items):
+    assert read(write(tmp_path, f"user,movie\n1,{items}\n")).ratings.feedback == "implicit"
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_lines_of_unlike_length_that_repeat_users_are_refused(tmp_path):
     path = write(tmp_path, "5 5 6 7\n5 5\n2 6 7\n")

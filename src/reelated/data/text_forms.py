@@ -12,13 +12,14 @@ from reelated.errors import plural, shorten
 # lines of Markdown, MySQL, PostgreSQL and reStructuredText
 _RULES = re.compile(rb"(?m)^(?:[ \t]*[|+]?[ \t]*:?[-=]{3,}[-=|+: \t]*|\(\d+ rows?\))(?=\r?$)")
 _RECORD = re.compile(rb"(?:[\w/. -]{1,60}: [^\n]*\n){3}")  # as in the data sets of SNAP
-_FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)")
+# of the Netflix Prize and of the KDD Cup 2011
+_FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)|\s*\d+\|\d+[ \t]*\r?\n\s*\d+\t\d+[\t\r\n]")
 
 
 def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, TextLayout, list[str]]:
     """Return a text with one separator, its layout, and notes."""
     if spec.is_ratings and _FIRST_BLOCK.match(text):
-        return _netflix(text)
+        return _blocks(text)
     if _RECORD.match(text):
         return _records(text)
     if label.lower().startswith("movie_titles.") and re.match(rb"\d+,(\d{4}|NULL),", text):
@@ -45,25 +46,32 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
     return text, layout, notes
 
 
-def _netflix(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
-    """Write the item of each block, `17:`, in front of its rows; the lines of the items become comments."""
-    lines, item = text.split(b"\n"), b""
+def _blocks(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
+    """Write the key of each block, `17:` or `17|3`, in front of its rows; the lines with the keys become comments."""
+    lines, key = text.split(b"\n"), b""
+    head = next(line.strip() for line in lines if line.strip())
+    is_netflix = head.endswith(b":")
+    separator, form = (b",", rb"(\d+):") if is_netflix else (b"\t", rb"(\d+)\|\d+")
     n_blocks = 0
     for at, line in enumerate(lines):
         stripped = line.strip()
-        if re.fullmatch(rb"\d+:", stripped):
-            item, lines[at] = stripped[:-1], b"#" + line
+        if found := re.fullmatch(form, stripped):
+            key, lines[at] = found[1], b"#" + line
             n_blocks += 1
         elif stripped:
-            lines[at] = item + b"," + line
-    first = next((line for line in lines if line.strip() and not line.startswith(b"#")), b",,,").strip().split(b",")
-    names = ("item_id", "user_id", "rating", "timestamp")[: len(first)]
-    if len(first) == 3 and b"-" in first[2]:  # without ratings, as in the qualifying set
+            lines[at] = key + separator + line
+    first = next((line for line in lines if line.strip() and not line.startswith(b"#")), 3 * separator)
+    fields = first.strip(b"\r\n ").split(separator)
+    if not is_netflix:  # the days are counted from an unknown date
+        names: tuple[str, ...] = ("user_id", "item_id", "rating", "day", "clock")
+    elif len(fields) == 3 and b"-" in fields[2]:  # without ratings, as in the qualifying set
         names = ("item_id", "user_id", "timestamp")
-    note = (
-        f"read the layout of the Netflix Prize: {plural(n_blocks, 'line')} such as '1:' name the item of the rows below"
-    )
-    return b"\n".join(lines), TextLayout(",", names, comment="#"), [note]
+    else:
+        names = ("item_id", "user_id", "rating", "timestamp")
+    of = "Netflix Prize" if is_netflix else "KDD Cup 2011"
+    named = f"{plural(n_blocks, 'line')} such as {shorten(head.decode())} name the {names[0][:4]} of the rows below"
+    layout = TextLayout(separator.decode(), names[: len(fields)], comment="#")
+    return b"\n".join(lines), layout, [f"read the layout of the {of}: {named}"]
 
 
 def _records(text: bytes) -> tuple[bytes, TextLayout, list[str]]:

@@ -17,6 +17,9 @@ from reelated.ratings.times import as_seconds, with_time_of_day
 from reelated.ratings.values import RatingMap, as_numbers
 
 _NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
+_N_LISTS = 100
+_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
+"""Separators of items in one field, and an item of such a list; an id with spaces may be a title."""
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column of a table of events in our columns; a table of ratings does not have it."""
 
@@ -161,10 +164,12 @@ def convert_ratings(
 ) -> RatingTable:
     """Convert a table as `rating_columns`, and report the values that cannot be read."""
     source = as_polars(frame)
+    names = names or match_columns(source.columns, RATING_ALIASES, columns)
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
+    if "rating" not in table.columns:
+        _refuse_lists(table["item_id"], names["item_id"])
     table, types = _with_values(table, feedback, events)
-    names = names or match_columns(source.columns, RATING_ALIASES, columns)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
         converted["timestamp"] = as_seconds(table["timestamp"], dates)
@@ -187,6 +192,22 @@ def convert_ratings(
         weights, more = (None, []) if types.null_count() == len(types) else weights_of(types, events)
         result, notes = _with_events(result, types, weights), notes + more
     return RatingTable(result, table, faults, notes)
+
+
+def _refuse_lists(items: pl.Series, name: str) -> None:
+    """Raise `InputError` for a column of items in which most fields list several of them."""
+    if items.dtype != pl.String:
+        return
+    sample = items.drop_nulls()[:_N_LISTS].str.strip_chars()
+    for separator, item in _LISTS.items():
+        counts = sample.str.count_matches(separator, literal=True)
+        lists = sample.str.contains(rf"^{item}(?:[{separator}]{item})*$") & (counts > 0)
+        if 2 * lists.sum() > len(sample) and counts.n_unique() > 1:
+            split = f"table.with_columns(pl.col({name!r}).str.split({separator!r})).explode({name!r})"
+            raise InputError(
+                f"The column {name!r} lists several items in a field, such as {shorten(sample.filter(lists)[0])}. "
+                f"Expected one item in a row. Split them, for example with polars: read({split})."
+            )
 
 
 def required_columns(
