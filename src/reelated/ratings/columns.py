@@ -31,7 +31,7 @@ def _words(text: str) -> tuple[str, ...]:
 _USERS = (
     "user", "customer", "cust", "member", "reviewer", "visitor", "account", "client", "subscriber", "reader",
     "listener", "player", "viewer", "profile", "person", "buyer", "rater", "critic", "voter", "student", "household",
-    "shopper", "guest", "learner", "worker", "playlist",
+    "shopper", "guest", "learner", "worker", "playlist", "respondent",
     "benutzer", "nutzer", "kunde", "kunden", "utilisateur", "usuario", "cliente", "utente", "gebruiker", "klant",
     *_words("用户 用戶 使用者 客户 客戶 会员 會員 顾客 ユーザー ユーザ 利用者 顧客 会員 사용자 유저 회원 고객"),
     *_words("пользователь пользователя клиент клиента покупатель покупателя"),
@@ -110,7 +110,8 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "purchasedate", "transactiondate", "bestelldatum", "datum", "zeit", "zeitpunkt", "zeitstempel",
         "fecha", "horodatage", "utctimestamp", "eventtimestamp", "clicktimestamp", "checkintime",
         "eventdate", "datereviews",
-        *_words("时间戳 日時 日付 日期 タイムスタンプ 일시 날짜 дата 评分时间 評分時間 时间 時間 時刻 시간 время"),
+        *_words("时间戳 日時 日付 日期 タイムスタンプ 일시 날짜 дата 评论时间 评分时间 評分時間"),
+        *_words("时间 時間 時刻 시간 время"),
     ),
     "time_of_day": (
         "time", "clock", "ordertime", "transactiontime", "purchasetime", "eventtime", "uhrzeit", "zeit", "heure",

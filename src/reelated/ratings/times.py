@@ -20,7 +20,7 @@ _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
 _NAMED_ZONE = "UTC|GMT|[ECMP][SD]T"
-_ZONE = rf"\s*(?:(?:GMT|UTC)?(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}:?\d{{2}}))?(?:\s*\([\w ]+\))?\.?$"
+_ZONE = rf"\s*(?:(?:GMT|UTC)?(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}(?::?\d{{2}})?))?(?:\s*\([\w ]+\))?\.?$"
 _AFTER = rf"(?:[T ,:_]+(?:at )?{_CLOCK})?{_ZONE}"
 _WEEKDAY = r"^(?:(?:Posted|Reviewed|Rated)(?: .{1,60} on)? )?(?:\p{L}{3,10}\.?,?\s+)?"
 _MONTH_NAME = r"(?:de )?(?P<m>\p{L}{3,10})\.?"
@@ -143,7 +143,8 @@ def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
     moment = pl.format("{}-{}-{} {}:{}:{}", year, month, day, hour, *clock)
     zone = pl.col("z").str.to_lowercase().replace({name: f"{at:+03d}00" for name, at in _ZONES.items()})
     zone = zone.str.replace(":", "")
-    minutes = zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + zone.str.slice(3, 2).cast(pl.Int64, strict=False)
+    hours, minutes = (zone.str.slice(at, 2).cast(pl.Int64, strict=False) for at in (1, 3))
+    minutes = 60 * hours + minutes.fill_null(0)
     offset = pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0)
     return parts.select(
         moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.epoch("s") - offset * 60
