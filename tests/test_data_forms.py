@@ -206,6 +206,7 @@ def test_a_table_with_bars_is_no_block(tmp_path):
         "user,items\n1,10 20 30\n2,10 20\n",
         "user,items\nann,milk|bread\nben,milk\nben,milk|bread|tea\n",
         'user,items\n1,"A, B"\n2,"A, B, C"\n',
+        "user,items\n1,\"['A', 'B']\"\n2,\"['A', 'B', 'C']\"\n",
     ],
 )
 def test_lists_of_items_in_a_field_are_refused_with_the_code_that_splits_them(tmp_path, text):
@@ -216,6 +217,25 @@ def test_lists_of_items_in_a_field_are_refused_with_the_code_that_splits_them(tm
     code = str(raised.value).split("polars: ")[1].removesuffix(".")
     data = eval(code, {"read": read, "table": table, "pl": pl})
     assert len(data.ratings.item_ids) == 3
+
+
+def test_lists_of_users_in_a_field_are_refused(tmp_path):
+    with pytest.raises(InputError, match="'user_id' lists several users in a field, such as 'a1,b2,c3'"):
+        read(write(tmp_path, 'user_id,item_id,rating\n"a1,b2,c3",1,4\n"b2,d4",2,5\n'))
+    assert len(rows(write(tmp_path, 'user_id,item_id,rating\n"Bo, Ann",1,4\n"Bo, Ed, Jr.",2,5\n'))) == 2
+
+
+FORM = """Timestamp,Email,Rate [Alien],Rate [Up],Rate [Heat],Rate [Jaws],Rate [Fargo]
+2021/05/01 9:00:00 AM,a@b.c,4,5,3,,1
+"""
+
+
+def test_the_answers_to_a_form_are_a_matrix(tmp_path):
+    path = write(tmp_path, FORM, "form.csv")
+    with pytest.raises(InputError, match="layout='wide'"):
+        read(path)
+    assert rows(path, layout="wide")[0] == ("a@b.c", "Rate [Alien]", 4)
+    assert "left out Timestamp: no item" in read(path, layout="wide").notes
 
 
 @pytest.mark.parametrize("items", ['"I, Robot"\n2,Up\n1,Blade Runner 2049', "12 34\n2,56 78", '"1,2"\n1,"3,4"'])

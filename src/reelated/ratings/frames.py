@@ -167,8 +167,9 @@ def convert_ratings(
     names = names or match_columns(source.columns, RATING_ALIASES, columns)
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
-    if "rating" not in table.columns:
-        _refuse_lists(table["item_id"], names["item_id"])
+    _refuse_lists(table["user_id"], names["user_id"], "user", spaces=False)
+    if "rating" not in table.columns:  # otherwise a field may be a title
+        _refuse_lists(table["item_id"], names["item_id"], "item")
     table, types = _with_values(table, feedback, events)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
@@ -194,19 +195,22 @@ def convert_ratings(
     return RatingTable(result, table, faults, notes)
 
 
-def _refuse_lists(items: pl.Series, name: str) -> None:
-    """Raise `InputError` for a column of items in which most fields list several of them."""
-    if items.dtype != pl.String:
+def _refuse_lists(ids: pl.Series, name: str, kind: str, spaces: bool = True) -> None:
+    """Raise `InputError` for a column in which most fields list several ids; names may have commas and spaces."""
+    if ids.dtype != pl.String:
         return
-    sample = items.drop_nulls()[:_N_LISTS].str.strip_chars()
+    sample = ids.drop_nulls()[:_N_LISTS].str.strip_chars()
     for separator, item in _LISTS.items():
         counts = sample.str.count_matches(separator, literal=True)
         lists = sample.str.contains(rf"^{item}(?:[{separator}]{item})*$") & (counts > 0)
+        lists &= spaces | ~sample.str.contains(" ", literal=True)
         if 2 * lists.sum() > len(sample) and counts.n_unique() > 1:
-            split = f"table.with_columns(pl.col({name!r}).str.split({separator!r})).explode({name!r})"
+            first = sample.filter(lists)[0]
+            inner = r""".str.replace_all(r"[\[\]'\"]", "")""" * first.startswith("[")
+            split = f"table.with_columns(pl.col({name!r}){inner}.str.split({separator!r})).explode({name!r})"
             raise InputError(
-                f"The column {name!r} lists several items in a field, such as {shorten(sample.filter(lists)[0])}. "
-                f"Expected one item in a row. Split them, for example with polars: read({split})."
+                f"The column {name!r} lists several {kind}s in a field, such as {shorten(first)}. "
+                f"Expected one {kind} in a row. Split them, for example with polars: read({split})."
             )
 
 
