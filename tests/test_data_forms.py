@@ -220,9 +220,14 @@ def test_lists_of_items_in_a_field_are_refused_with_the_code_that_splits_them(tm
 
 
 def test_lists_of_users_in_a_field_are_refused(tmp_path):
-    with pytest.raises(InputError, match="'user_id' lists several users in a field, such as 'a1,b2,c3'"):
-        read(write(tmp_path, 'user_id,item_id,rating\n"a1,b2,c3",1,4\n"b2,d4",2,5\n'))
-    assert len(rows(write(tmp_path, 'user_id,item_id,rating\n"Bo, Ann",1,4\n"Bo, Ed, Jr.",2,5\n'))) == 2
+    with pytest.raises(InputError, match="'user_id' lists several users in a field, such as 'AG3D,AHMY,AF2J'"):
+        read(write(tmp_path, 'user_id,item_id,rating\n"AG3D,AHMY,AF2J",1,4\n"AG3D,AHCT",2,5\n'))
+
+
+@pytest.mark.parametrize("users", [("Bo, Ann", "Bo, Ed, Jr."), ("auth0|5f3c", "ann"), ("Anna,Bella", "Anna")])
+def test_names_and_ids_of_parts_are_no_lists_of_users(tmp_path, users):
+    text = "".join(f'"{user}",{at},4\n' for at, user in enumerate((*users, users[0])))
+    assert len(rows(write(tmp_path, f"user_id,item_id,rating\n{text}"))) == 3
 
 
 FORM = """Timestamp,Email,Rate [Alien],Rate [Up],Rate [Heat],Rate [Jaws],Rate [Fargo]
@@ -238,7 +243,9 @@ def test_the_answers_to_a_form_are_a_matrix(tmp_path):
     assert "left out Timestamp: no item" in read(path, layout="wide").notes
 
 
-@pytest.mark.parametrize("items", ['"I, Robot"\n2,Up\n1,Blade Runner 2049', "12 34\n2,56 78", '"1,2"\n1,"3,4"'])
+@pytest.mark.parametrize(
+    "items", ['"I, Robot"\n2,Up\n1,Blade Runner 2049', "12 34\n2,56 78", "a.b/c?x;y\n2,a.b/c?x;y;z", '"1,2"\n1,"3,4"']
+)
 def test_titles_and_ids_of_two_parts_are_no_lists(tmp_path, items):
     assert read(write(tmp_path, f"user,movie\n1,{items}\n")).ratings.feedback == "implicit"
 

@@ -142,6 +142,13 @@ def test_a_date_and_a_time_of_day_are_one_time(tmp_path, names):
     assert read(path, columns={"time_of_day": None}).ratings.timestamps[0] == 1_577_923_200
 
 
+@pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+@pytest.mark.parametrize("times", [("2020-01-02 13:45", "2020-01-03 08:00"), (1_577_972_700, 1_578_038_400)])
+def test_times_beside_dates_are_read(tmp_path, times):
+    text = f"user,item,rating,date,time\n1,10,4,2020-01-02,{times[0]}\n2,10,5,2020-01-03,{times[1]}\n"
+    assert read(put(tmp_path, text.encode())).ratings.timestamps.tolist() == [1_577_972_700, 1_578_038_400]
+
+
 def test_a_time_with_a_time_of_day_is_not_changed(tmp_path):
     path = put(tmp_path, b"user,item,rating,timestamp,time\n1,10,4,1577923201,13:45\n2,10,5,1577923202,8:00\n")
     assert read(path).ratings.timestamps.tolist() == [1_577_923_201, 1_577_923_202]

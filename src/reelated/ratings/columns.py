@@ -44,7 +44,8 @@ _ITEMS = (
     "artikel", "produkt", "buch", "spiel", "produit", "livre", "jeu", "articulo", "producto", "pelicula", "libro",
     "juego", "articolo", "prodotto", "produto", "filme", "livro", "boek", "spel",
     *_words("物品 商品 产品 產品 电影 電影 影片 图书 歌曲 アイテム 製品 作品 映画 書籍 상품 아이템 제품 영화 도서"),
-    *_words("товар товара фильм фильма книга книги продукт продукта игра игры"), "title",
+    *_words("товар товара фильм фильма книга книги продукт продукта игра игры"),
+    *_words("游戏 遊戲 音乐 ゲーム 楽曲 게임 음악 노래"), "title",
 )  # fmt: skip
 _ENDINGS = (
     *("id", "no", "nr", "num", "number", "nummer", "idx", "index", "key", "code"),

@@ -18,8 +18,9 @@ from reelated.ratings.values import RatingMap, as_numbers
 
 _NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
 _N_LISTS = 100
-_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
-"""Separators of items in one field, and an item of such a list; an id with spaces may be a title."""
+_ITEM_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
+_USER_LISTS = {",": r"[^,\s]{4,}"}
+"""Separators of ids in one field, and an id of such a list; titles and names have spaces and commas, too."""
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column of a table of events in our columns; a table of ratings does not have it."""
 
@@ -167,9 +168,9 @@ def convert_ratings(
     names = names or match_columns(source.columns, RATING_ALIASES, columns)
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
-    _refuse_lists(table["user_id"], names["user_id"], "user", spaces=False)
+    _refuse_lists(table["user_id"], names["user_id"], "user", _USER_LISTS)
     if "rating" not in table.columns:  # otherwise a field may be a title
-        _refuse_lists(table["item_id"], names["item_id"], "item")
+        _refuse_lists(table["item_id"], names["item_id"], "item", _ITEM_LISTS)
     table, types = _with_values(table, feedback, events)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
@@ -195,16 +196,16 @@ def convert_ratings(
     return RatingTable(result, table, faults, notes)
 
 
-def _refuse_lists(ids: pl.Series, name: str, kind: str, spaces: bool = True) -> None:
-    """Raise `InputError` for a column in which most fields list several ids; names may have commas and spaces."""
+def _refuse_lists(ids: pl.Series, name: str, kind: str, forms: Mapping[str, str]) -> None:
+    """Raise `InputError` for a column in which most fields list several ids, some of them three or more."""
     if ids.dtype != pl.String:
         return
     sample = ids.drop_nulls()[:_N_LISTS].str.strip_chars()
-    for separator, item in _LISTS.items():
+    for separator, item in forms.items():
         counts = sample.str.count_matches(separator, literal=True)
         lists = sample.str.contains(rf"^{item}(?:[{separator}]{item})*$") & (counts > 0)
-        lists &= spaces | ~sample.str.contains(" ", literal=True)
-        if 2 * lists.sum() > len(sample) and counts.n_unique() > 1:
+        lists &= ~sample.str.contains("[/=]")  # an address
+        if 2 * lists.sum() > len(sample) and counts.n_unique() > 1 and counts.filter(lists).max() != 1:
             first = sample.filter(lists)[0]
             inner = r""".str.replace_all(r"[\[\]'\"]", "")""" * first.startswith("[")
             split = f"table.with_columns(pl.col({name!r}){inner}.str.split({separator!r})).explode({name!r})"

@@ -1,5 +1,7 @@
 """Columns of times in any notation → whole seconds since 1970-01-01 UTC; the whole column decides the notation."""
 
+from contextlib import suppress
+
 import polars as pl
 
 from reelated.errors import Advice, InputError, plural, shorten
@@ -55,8 +57,14 @@ def as_seconds(column: pl.Series, dates: str | None = None) -> Converted:
 
 
 def with_time_of_day(dates: Converted, clock: pl.Series, name: str) -> Converted:
-    """Add the times of day in the column `name` to dates that are all at midnight."""
-    if (dates.values % 86_400 != 0).any() or clock.dtype not in (pl.String, pl.Time):
+    """Add the times of day in the column `name` to dates that are all at midnight; it may repeat the dates."""
+    if (dates.values % 86_400 != 0).any():
+        return dates
+    with suppress(InputError):
+        moments = as_seconds(clock).values
+        if len(moments) and (moments // 86_400 == dates.values // 86_400).all(ignore_nulls=False):
+            return dates._replace(values=moments, notes=(*dates.notes, f"read the times in the column {name!r}"))
+    if clock.dtype not in (pl.String, pl.Time):
         return dates
     text = clock.cast(pl.String).str.strip_chars()
     seconds = _parsed("1970-01-01 " + text, _NOTATIONS[0], None)
