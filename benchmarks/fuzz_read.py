@@ -179,7 +179,6 @@ def unaccounted(path: Path, options: dict[str, Any]) -> int:
     )
     counts = [_first(rf"([\d,]+) {pattern}", notes) for pattern in patterns]
     counts += [_first(r"dropped ([\d,]+) bad lines?", notes), _first(r"kipped ([\d,]+) blank lines?", notes)]
-    counts.append("the numbers of users, items and ratings" in notes)
     above = 0  # blank lines above the header or the first row, which are no part of the table
     for line in data.split(b"\n"):
         if line.strip() and not line.startswith((b"#", b"%")):

@@ -131,8 +131,8 @@ def test_blocks_of_lines_are_rows(tmp_path):
 @pytest.mark.parametrize(
     ("head", "note"),
     [
-        ("2 20 3\n", "skipped the line '2 20 3', the numbers of users, items and ratings"),
-        ("%%MatrixMarket matrix coordinate real general\n% x\n2 20 3\n", "skipped the line '2 20 3', the numbers"),
+        ("2 20 3\n", "skipped 1 line above the table, such as '2 20 3'"),
+        ("%%MatrixMarket matrix coordinate real general\n% x\n2 20 3\n", "skipped 1 line above the table"),
         ("2 20\n", "skipped 1 line above the table, such as '2 20'"),
     ],
 )
@@ -145,6 +145,10 @@ def test_a_line_of_sizes_is_no_rating(tmp_path, head, note):
 @pytest.mark.parametrize("first", ["1 20 3", "2 10 3", "2 20 4"])  # other users, other items, another number of rows
 def test_a_first_line_that_is_no_size_is_a_rating(tmp_path, first):
     assert len(rows(write(tmp_path, f"{first}\n1 10 4\n2 30 2\n2 20 5\n"), duplicates="mean")) in (3, 4)
+
+
+def test_the_first_row_below_column_names_is_no_size_line(tmp_path):
+    assert len(rows(write(tmp_path, "user_id,item_id,rating\n2,10,3\n1,10,4\n1,9,2\n2,8,5\n"))) == 4
 
 
 def test_a_dense_matrix_market_file_is_named(tmp_path):
@@ -181,6 +185,69 @@ def test_a_folder_of_two_lists_names_both(tmp_path):
         (tmp_path / name).write_text("0 5 6 7\n1 5\n2 6 7\n")
     with pytest.raises(InputError, match=r"several tables \('test.txt', 'train.txt'\). Pass the one"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("more", ["", "\t2000\t12:30:00"])
+def test_blocks_with_a_line_for_each_user_are_read(tmp_path, more):
+    text = f"1|2\n10\t4{more}\n20\t2{more}\n2|1\n20\t5{more}\n"
+    assert rows(write(tmp_path, text)) == NUMBERS
+    note = "read the layout of the KDD Cup 2011: 2 lines such as '1|2' name the user of the rows below"
+    assert note in read(tmp_path / "table.txt").notes
+
+
+def test_a_table_with_bars_is_no_block(tmp_path):
+    data = read(write(tmp_path, "1|2\n10|4\n20|2\n"))
+    assert len(data.ratings) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user,items\n1,10 20 30\n2,10 20\n",
+        "user,items\nann,milk|bread\nben,milk\nben,milk|bread|tea\n",
+        'user,items\n1,"A, B"\n2,"A, B, C"\n',
+        "user,items\n1,\"['A', 'B']\"\n2,\"['A', 'B', 'C']\"\n",
+    ],
+)
+def test_lists_of_items_in_a_field_are_refused_with_the_code_that_splits_them(tmp_path, text):
+    table = pl.read_csv(write(tmp_path, text))
+    for source in (tmp_path / "table.txt", table):
+        with pytest.raises(InputError, match="'items' lists several items in a field") as raised:
+            read(source)
+    code = str(raised.value).split("polars: ")[1].removesuffix(".")
+    data = eval(code, {"read": read, "table": table, "pl": pl})
+    assert len(data.ratings.item_ids) == 3
+
+
+def test_lists_of_users_in_a_field_are_refused(tmp_path):
+    with pytest.raises(InputError, match="'user_id' lists several users in a field, such as 'AG3D,AHMY,AF2J'"):
+        read(write(tmp_path, 'user_id,item_id,rating\n"AG3D,AHMY,AF2J",1,4\n"AG3D,AHCT",2,5\n'))
+
+
+@pytest.mark.parametrize("users", [("Bo, Ann", "Bo, Ed, Jr."), ("auth0|5f3c", "ann"), ("Anna,Bella", "Anna")])
+def test_names_and_ids_of_parts_are_no_lists_of_users(tmp_path, users):
+    text = "".join(f'"{user}",{at},4\n' for at, user in enumerate((*users, users[0])))
+    assert len(rows(write(tmp_path, f"user_id,item_id,rating\n{text}"))) == 3
+
+
+FORM = """Timestamp,Email,Rate [Alien],Rate [Up],Rate [Heat],Rate [Jaws],Rate [Fargo]
+2021/05/01 9:00:00 AM,a@b.c,4,5,3,,1
+"""
+
+
+def test_the_answers_to_a_form_are_a_matrix(tmp_path):
+    path = write(tmp_path, FORM, "form.csv")
+    with pytest.raises(InputError, match="layout='wide'"):
+        read(path)
+    assert rows(path, layout="wide")[0] == ("a@b.c", "Rate [Alien]", 4)
+    assert "left out Timestamp: no item" in read(path, layout="wide").notes
+
+
+@pytest.mark.parametrize(
+    "items", ['"I, Robot"\n2,Up\n1,Blade Runner 2049', "12 34\n2,56 78", "a.b/c?x;y\n2,a.b/c?x;y;z", '"1,2"\n1,"3,4"']
+)
+def test_titles_and_ids_of_two_parts_are_no_lists(tmp_path, items):
+    assert read(write(tmp_path, f"user,movie\n1,{items}\n")).ratings.feedback == "implicit"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -109,6 +109,58 @@ def test_columns_can_be_named(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "用户ID,电影ID,评分（1-5）,时间戳",
+        "会員番号,商品コード,評価,日付",
+        "사용자 ID,영화 번호,평점,날짜",
+        "ID пользователя,Код товара,Рейтинг,Дата",
+    ],
+)
+def test_column_names_in_other_scripts_are_known(tmp_path, header):
+    data = read(put(tmp_path, f"{header}\n1,10,4,2020-01-02\n2,10,5,2020-01-03\n".encode()))
+    columns = "user_id", "item_id", "rating", "timestamp"
+    expected = [(1, 10, 4, 1_577_923_200), (2, 10, 5, 1_578_009_600)]
+    assert data.ratings.to_polars().select(columns).rows() == expected
+
+
+@pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+@pytest.mark.parametrize("names", ["date,time", "time,date", "Datum,Uhrzeit"])
+def test_a_date_and_a_time_of_day_are_one_time(tmp_path, names):
+    values = {"date": ("02.01.2020", "14.01.2020"), "time": ("1:45 PM", "")}
+    columns = [values["date" if name.lower().startswith("dat") else "time"] for name in names.split(",")]
+    lines = [
+        f"user,item,rating,{names}",
+        *(f"{at},10,4,{a},{b}" for at, (a, b) in enumerate(zip(*columns, strict=True))),
+    ]
+    path = put(tmp_path, "\n".join(lines).encode())
+    for source in (path, pl.read_csv(path), pd.read_csv(path)):
+        data = read(source)
+        assert data.ratings.timestamps.tolist() == [1_577_972_700, 1_578_960_000]
+        assert any("such as '1:45 PM'; 1 row without one" in note for note in data.notes)
+    assert read(path, columns={"time_of_day": None}).ratings.timestamps[0] == 1_577_923_200
+
+
+@pytest.mark.filterwarnings("ignore::reelated.errors.DataWarning")
+@pytest.mark.parametrize("times", [("2020-01-02 13:45", "2020-01-03 08:00"), (1_577_972_700, 1_578_038_400)])
+def test_times_beside_dates_are_read(tmp_path, times):
+    text = f"user,item,rating,date,time\n1,10,4,2020-01-02,{times[0]}\n2,10,5,2020-01-03,{times[1]}\n"
+    assert read(put(tmp_path, text.encode())).ratings.timestamps.tolist() == [1_577_972_700, 1_578_038_400]
+
+
+def test_a_time_with_a_time_of_day_is_not_changed(tmp_path):
+    path = put(tmp_path, b"user,item,rating,timestamp,time\n1,10,4,1577923201,13:45\n2,10,5,1577923202,8:00\n")
+    assert read(path).ratings.timestamps.tolist() == [1_577_923_201, 1_577_923_202]
+
+
+def test_unreadable_column_names_suggest_an_encoding(tmp_path):
+    path = put(tmp_path, "пользователь,фильм,рейтинг\n1,10,4\n2,10,5\n".encode("cp1251"))
+    with pytest.raises(InputError, match=r"not UTF-8\. Name the encoding, such as encoding='cp1251'"):
+        read(path)
+    assert rows(path, encoding="cp1251") == [(1, 10, 4.0), (2, 10, 5.0)]
+
+
 def test_ids_become_integers_only_if_no_value_changes(tmp_path):
     assert rows(put(tmp_path, "user,item,rating\n7,007,1\n8,12,2\n")) == [(7, "007", 1.0), (8, "12", 2.0)]
     assert rows(put(tmp_path, "user,item,rating\n+7,1,1\n8,1,2\n")) == [("+7", 1, 1.0), ("8", 1, 2.0)]

@@ -481,6 +481,27 @@ def test_the_command_line_fits_and_recommends_on_a_cluster(ml100k, tmp_path):
     assert pl.read_parquet(lists / "*.parquet").sort("user_id", "rank")["item_id"].equals(expected["item_id"])
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "argument"),
+    [
+        ("--map", "like=1", "map={'like': 1.0}"),
+        ("--layout", "wide", "layout='wide'"),
+        ("--feedback", "implicit", "feedback='implicit'"),
+        ("--invalid", "drop", "invalid='drop'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "batch"])
+def test_options_that_a_cluster_lacks_are_refused_with_the_code_that_applies_them(
+    tmp_path, command, option, value, argument
+):
+    (tmp_path / "model.json").write_text("{}")
+    source = ["r.csv", "-o", "m"] if command == "fit" else [str(tmp_path), "--ratings", "r.csv", "-o", "l.parquet"]
+    result = CliRunner().invoke(app, [command, *source, "--engine", "spark", option, value])
+    code = f"reelated.read('r.csv', {argument}).ratings.to_polars().write_parquet('ratings.parquet')"
+    assert f"{option} with --engine spark: not supported" in str(result.exception)
+    assert code in str(result.exception)
+
+
 def test_the_command_line_reports_wrong_sources_and_options(monkeypatch, tmp_path):
     folder, mixed, parts = (tmp_path / name for name in ("ml-latest", "mixed", "parts"))
     for new_folder in (folder, mixed, parts):

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import reelated.data
 from reelated.cli.progress import working
 from reelated.cli.shared_options import as_filters
 from reelated.cli.sources import CONTENTS, Options, is_model
@@ -87,7 +88,7 @@ def _error_line(error: BaseException) -> str:
     return own[-1].partition(": ")[2] if own else shorten(lines[0] if lines else type(error).__name__, 300)
 
 
-_AS_PARQUET = "reelated.read({!r}).ratings.to_polars().write_parquet('ratings.parquet')"
+_AS_PARQUET = "reelated.read({!r}{}).ratings.to_polars().write_parquet('ratings.parquet')"
 
 
 def check_table(source: str) -> None:
@@ -102,7 +103,7 @@ def check_table(source: str) -> None:
     )
     if source.endswith(".zip") or (path.exists() and not all(map(_is_parquet, files))):
         tables = [path / table for table in ("ratings.parquet", "ratings.csv") if (path / table).is_file()]
-        remedy = f"Give {tables[0]}." if tables else f"Write its ratings as Parquet: {_AS_PARQUET.format(source)}."
+        remedy = f"Give {tables[0]}." if tables else f"Write its ratings as Parquet: {_AS_PARQUET.format(source, '')}."
         raise InputError(
             f"{shorten(source)} with --engine spark: expected Parquet, ORC or CSV files, a folder of Parquet or the "
             f"name of a table. {remedy}"
@@ -137,7 +138,7 @@ def ratings_table(session: Any, source: str) -> Any:
 
 def fit_on_cluster(source: str, options: Options, output: Path | None, engine: str) -> str:
     """Fit on a cluster and save the model to `output`; without `output`, return the cost estimate as text."""
-    check_cluster_options(options)
+    check_cluster_options(source, options)
     check_table(source)
     with spark_session(engine) as session:
         from reelated import spark
@@ -146,35 +147,28 @@ def fit_on_cluster(source: str, options: Options, output: Path | None, engine: s
         ratings, model = ratings_table(session, source), options.recommender()
         if output is None:
             return str(spark.plan(ratings, model, **reading))
-        items = None if options.items is None else read_items(options.items)
+        names = options.item_columns or None
+        items = None if options.items is None else reelated.data.read_items(options.items, item_columns=names)
         reading |= {"name": Path(source).name, "noun": options.noun or "item"}
         with working("Fitting on Spark") as progress:
             spark.fit(ratings, model, output, **reading, items=items, progress=progress)
     return ""
 
 
-def read_items(path: str) -> Any:
-    """Read a table of items from CSV or Parquet, unchanged."""
-    import polars as pl
-
-    try:
-        return pl.read_csv(path) if path.endswith(".csv") else pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"--items {shorten(path)}: expected a CSV or Parquet file ({error}).") from None
-
-
-def check_cluster_options(options: Options) -> None:
+def check_cluster_options(ratings: str, options: Options) -> None:
     """Refuse options that are not supported on a cluster."""
     unsupported = {
-        "--duplicates": options.duplicates not in ("last", "error"),
-        "--invalid": options.invalid != "error",
-        "--users": options.users is not None,
-        **{f"--{name.replace('_', '-')}": bool(getattr(options, name)) for name in CONTENTS},
+        "duplicates": options.duplicates not in ("last", "error"),
+        "invalid": options.invalid != "error",
+        "users": options.users is not None,
+        **{name: bool(getattr(options, name)) for name in CONTENTS if name != "item_columns"},
     }
     if given := [name for name, is_given in unsupported.items() if is_given]:
+        value = getattr(options, given[0])
+        read = _AS_PARQUET.format(ratings, f", {given[0]}={value!r}")
         raise InputError(
-            f"{given[0]} with --engine spark: not supported on a cluster, which rejects repeated and "
-            "unusable rows. Leave it out."
+            f"--{given[0]} with --engine spark: not supported on a cluster, which rejects repeated and "
+            f"unusable rows. Leave it out, or use it to write the ratings as Parquet: {read}."
         )
 
 
@@ -186,6 +180,7 @@ def batch_on_cluster(
         raise InputError("--engine spark: expected a saved model as SOURCE, and --ratings with a table of ratings.")
     if output.suffix != ".parquet":
         raise InputError(f"--output {output}: expected a name that ends in .parquet, for a folder of Parquet files.")
+    check_cluster_options(ratings, options)
     check_table(ratings)
     filter_values = as_filters(Recommender.load(source), *filters)
     with spark_session(engine) as session:

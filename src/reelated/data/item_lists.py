@@ -13,18 +13,27 @@ _ITEMS = re.compile(r"\d{1,18}(?:[ \t]+\d{1,18})*[ \t]*", re.ASCII)  # 18 digits
 _PAIRS = re.compile(r"\d{1,18}(?:[ \t]+\d{1,18}:-?\d+(?:\.\d+)?)+[ \t]*", re.ASCII)
 
 
-def is_item_lists(start: bytes) -> bool:
-    """Return whether the first lines of a text list items: of pairs, or of items in lists of three lengths or more."""
+def is_item_lists(label: str, start: bytes) -> bool:
+    """Return whether the first lines of a text list items: of pairs, or of items in lists of three lengths or more.
+
+    Raise `InputError` for lists of items that are not one for each user.
+    """
     lines = start.decode(errors="replace").replace("\r", "").split("\n")[:_HEAD_LINES]
     lines = [line for line in (lines[:-1] if len(lines) > 1 else lines) if line]
     if not lines:
         return False
     if _PAIRS.fullmatch(lines[0]) and 2 * sum(map(bool, map(_PAIRS.fullmatch, lines))) > len(lines):
         return True
+    if len({len(line.split()) for line in lines}) < 3 or not all(map(_ITEMS.fullmatch, lines)):
+        return False
+    if all(a < b for a, b in pairwise(int(line.split(maxsplit=1)[0]) for line in lines)):
+        return True
     # in a damaged table of ratings a user has several lines
-    users = [int(line.split(maxsplit=1)[0]) for line in lines if _ITEMS.fullmatch(line)]
-    ragged = len({len(line.split()) for line in lines}) > 2
-    return ragged and len(users) == len(lines) and all(a < b for a, b in pairwise(users))
+    raise InputError(
+        f"{label}, line 1: lines of unlike length, {shorten(lines[0])}. Expected one row for each rating, or one "
+        f"line for each user with the items, by ascending user. If these are lists of items, in Python: "
+        f"read([(user, item) for user, *items in map(str.split, open({label!r})) for item in items])."
+    )
 
 
 def read_item_lists(label: str, text: bytes, invalid: str) -> tuple[pl.DataFrame, list[RejectedRow], list[str]]:

@@ -105,7 +105,7 @@ def column_names(container: Container, name: str, spec: ColumnSpec) -> tuple[str
             with quiet_panics():
                 return tuple(read(BytesIO(start)).columns)
         text, _ = as_utf8(name, start[: start.rfind(b"\n") + 1] or start, spec.options.encoding)
-        if is_item_lists(text):
+        if is_item_lists(name, text):
             return "user_id", "item_id"
         return json_names(text) if is_json(text) else arrange_text(PurePosixPath(name).name, text, spec)[1].names
     except (InputError, *POLARS_ERRORS, OSError, ValueError):

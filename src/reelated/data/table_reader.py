@@ -5,6 +5,8 @@ can name the line. A result of polars is trusted only if its number of rows agre
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import polars as pl
@@ -64,15 +66,27 @@ def read_table(
         spec.trace.label, spec.trace.text = label, text
     if layout is None and is_json(text[:HEAD_BYTES]):
         return _read_rows(label, read_json(label, text, spec), spec, notes)
-    if layout is None and spec.is_ratings and is_item_lists(text[:HEAD_BYTES]):
+    if layout is None and spec.is_ratings and is_item_lists(label, text[:HEAD_BYTES]):
         return _read_rows(label, read_item_lists(label, text, spec.options.invalid), spec, notes)
     forms: list[str] = []
     if layout is None:
         text, layout, forms = arrange_text(label, text, spec)
     if spec.trace:
         spec.trace.text, spec.trace.layout = text, layout
-    table, more = _read_layout(label, text, layout, spec)
+    with _suggest_encoding(bool(notes) and not "".join(layout.names).isascii()):
+        table, more = _read_layout(label, text, layout, spec)
     return table, notes + forms + more
+
+
+@contextmanager
+def _suggest_encoding(is_doubtful: bool) -> Iterator[None]:
+    """Suggest the option `encoding` if column names that may be in another encoding are unknown."""
+    try:
+        yield
+    except InputError as error:
+        if not is_doubtful or error.remedy not in (Advice.NAME_COLUMNS, Advice.NAME_RATING):
+            raise
+        raise error.replace(expected=f"{error.expected} The text is not UTF-8.", remedy=Advice.ENCODING) from None
 
 
 def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) -> tuple[pl.DataFrame, list[str]]:

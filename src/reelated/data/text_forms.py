@@ -5,20 +5,21 @@ Every form keeps the lines, so that line numbers in messages are those of the fi
 
 import re
 
-from reelated.data.text_layout import SPACES, ColumnSpec, TextLayout, detect_layout, split_line
+from reelated.data.text_layout import SPACES, ColumnSpec, TextLayout, detect_layout
 from reelated.data.text_parser import row_pattern
 from reelated.errors import plural, shorten
 
 # lines of Markdown, MySQL, PostgreSQL and reStructuredText
 _RULES = re.compile(rb"(?m)^(?:[ \t]*[|+]?[ \t]*:?[-=]{3,}[-=|+: \t]*|\(\d+ rows?\))(?=\r?$)")
 _RECORD = re.compile(rb"(?:[\w/. -]{1,60}: [^\n]*\n){3}")  # as in the data sets of SNAP
-_FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)")
+# of the Netflix Prize and of the KDD Cup 2011
+_FIRST_BLOCK = re.compile(rb"\s*\d+:[ \t]*\r?\n\s*\d+(?:,|\r?\n|\Z)|\s*\d+\|\d+[ \t]*\r?\n\s*\d+\t\d+[\t\r\n]")
 
 
 def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, TextLayout, list[str]]:
     """Return a text with one separator, its layout, and notes."""
     if spec.is_ratings and _FIRST_BLOCK.match(text):
-        return _netflix(text)
+        return _blocks(text)
     if _RECORD.match(text):
         return _records(text)
     if label.lower().startswith("movie_titles.") and re.match(rb"\d+,(\d{4}|NULL),", text):
@@ -30,9 +31,6 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
         text = _RULES.sub(b"", text)
     text, quotes = _with_plain_quotes(text)
     layout, notes = detect_layout(label, text, spec)
-    if size := _size_line(text, layout):
-        layout = layout._replace(skip=layout.skip + 1)
-        notes.append(f"skipped the line {shorten(size)}, the numbers of users, items and ratings")
     notes += quotes + ["skipped the lines that rule the table, such as |---|"] * bool(ruled)
     if layout.comment:
         n_comments = text.count(b"\n" + layout.comment.encode()) + text.startswith(layout.comment.encode())
@@ -48,25 +46,32 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
     return text, layout, notes
 
 
-def _netflix(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
-    """Write the item of each block, `17:`, in front of its rows; the lines of the items become comments."""
-    lines, item = text.split(b"\n"), b""
+def _blocks(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
+    """Write the key of each block, `17:` or `17|3`, in front of its rows; the lines with the keys become comments."""
+    lines, key = text.split(b"\n"), b""
+    head = next(line.strip() for line in lines if line.strip())
+    is_netflix = head.endswith(b":")
+    separator, form = (b",", rb"(\d+):") if is_netflix else (b"\t", rb"(\d+)\|\d+")
     n_blocks = 0
     for at, line in enumerate(lines):
         stripped = line.strip()
-        if re.fullmatch(rb"\d+:", stripped):
-            item, lines[at] = stripped[:-1], b"#" + line
+        if found := re.fullmatch(form, stripped):
+            key, lines[at] = found[1], b"#" + line
             n_blocks += 1
         elif stripped:
-            lines[at] = item + b"," + line
-    first = next((line for line in lines if line.strip() and not line.startswith(b"#")), b",,,").strip().split(b",")
-    names = ("item_id", "user_id", "rating", "timestamp")[: len(first)]
-    if len(first) == 3 and b"-" in first[2]:  # without ratings, as in the qualifying set
+            lines[at] = key + separator + line
+    first = next((line for line in lines if line.strip() and not line.startswith(b"#")), 3 * separator)
+    fields = first.strip(b"\r\n ").split(separator)
+    if not is_netflix:  # the days are counted from an unknown date
+        names: tuple[str, ...] = ("user_id", "item_id", "rating", "day", "clock")
+    elif len(fields) == 3 and b"-" in fields[2]:  # without ratings, as in the qualifying set
         names = ("item_id", "user_id", "timestamp")
-    note = (
-        f"read the layout of the Netflix Prize: {plural(n_blocks, 'line')} such as '1:' name the item of the rows below"
-    )
-    return b"\n".join(lines), TextLayout(",", names, comment="#"), [note]
+    else:
+        names = ("item_id", "user_id", "rating", "timestamp")
+    of = "Netflix Prize" if is_netflix else "KDD Cup 2011"
+    named = f"{plural(n_blocks, 'line')} such as {shorten(head.decode())} name the {names[0][:4]} of the rows below"
+    layout = TextLayout(separator.decode(), names[: len(fields)], comment="#")
+    return b"\n".join(lines), layout, [f"read the layout of the {of}: {named}"]
 
 
 def _records(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
@@ -87,21 +92,6 @@ def _records(text: bytes) -> tuple[bytes, TextLayout, list[str]]:
     header = tuple(name.decode(errors="replace") for name in names)
     note = f"read {plural(len(rows), 'block')} of lines such as {shorten(header[0] + ': …')} as rows"
     return b"\n".join(lines), TextLayout("\t", header, quoted=False, comment="#"), [note]
-
-
-def _size_line(text: bytes, layout: TextLayout) -> str:
-    """Return the first line if it counts users, items and ratings, as in Matrix Market files; else an empty text."""
-    lines = text[:4096].decode(errors="replace").split("\n")[layout.skip :]
-    sizes = split_line(lines[0], layout.separator) if lines else []
-    if not 2 <= len(sizes) <= 3 or layout.names[0] != "user_id" or not all(size.isdigit() for size in sizes):
-        return ""
-    width = len(split_line(lines[1], layout.separator)) if len(lines) > 1 else 0
-    if len(sizes) == 3 and text.count(b"\n", 0, -1) - layout.skip != int(sizes[2]):
-        return ""
-    rows = [split_line(line, layout.separator) for line in text.decode(errors="replace").split("\n")[layout.skip + 1 :]]
-    ids = [[int(row[at]) for row in rows if len(row) > at and row[at].isdigit()] for at in (0, 1)]
-    fits = all(found and max(found) <= int(size) for found, size in zip(ids, sizes, strict=False))
-    return lines[0] if fits and width >= 3 else ""
 
 
 def _with_plain_quotes(text: bytes) -> tuple[bytes, list[str]]:

@@ -23,6 +23,7 @@ MIN_TIME = 1e8
 SPACES = (" ", "  ")
 """Separators: runs of spaces, and runs of two or more, as in tables with titles in columns of a fixed width."""
 COMMENTS = "#%"
+_WHOLE = re.compile(r"\d{1,18}", re.ASCII)  # fits 64 bits
 _FIRST_TIME = 10_000  # a smaller number is not a time but a rating, after a column of row numbers
 _HEAD_LINES = 40
 _HEAD_BYTES = 65536  # number of bytes within which separator and column names must appear
@@ -126,10 +127,9 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
     lines = [head[at] for at in rows]
     notes = []
-    if n_above := _lines_above(lines, spec):
+    if n_above := _lines_above(lines, spec) or _is_size_line(lines, text.count(b"\n", 0, -1) + 1 - rows[0]):
         notes = [f"skipped {plural(n_above, 'line')} above the table, such as {shorten(lines[0])}"]
         rows, lines = rows[n_above:], lines[n_above:]
-    _refuse_lists(label, lines)
     separator = _separator(lines)
     first = tuple(field.strip() for field in split_line(lines[0], separator))
     if len(first) < 2:
@@ -157,16 +157,17 @@ def _lines_above(lines: list[str], spec: ColumnSpec) -> int:
     for at, line in enumerate(lines):
         if len(match_columns([field.strip() for field in split_line(line, _separator(lines[at:]))], required)) > 1:
             return at
-    return int(_is_size_line(lines))
+    return 0
 
 
-def _is_size_line(lines: list[str]) -> bool:
-    """Return whether the first line, such as `2 20`, has the numbers of users and items of the rows below."""
+def _is_size_line(lines: list[str], n_lines: int) -> bool:
+    """Return whether the first line, as in `2 20` or `2 20 3`, has the numbers of users, items and rows below."""
     separator = _separator(lines[1:] or lines)
-    sizes, *rows = (split_line(line, separator) for line in lines)
-    if len(sizes) != 2 or not rows or min(map(len, rows)) < 3 or not all(size.isdigit() for size in sizes):
+    sizes, *others = (split_line(line, separator) for line in lines)
+    if not 2 <= len(sizes) <= 3 or not all(map(_WHOLE.fullmatch, sizes)) or sizes[2:] not in ([], [str(n_lines - 1)]):
         return False
-    return all(row[at].isdigit() and int(row[at]) <= int(size) for row in rows for at, size in enumerate(sizes))
+    rows = [row for row in others if len(row) > 2 and all(map(_WHOLE.fullmatch, row[:2]))]
+    return 2 * len(rows) > len(others) and all(int(row[at]) <= int(sizes[at]) for row in rows for at in (0, 1))
 
 
 def _separator(lines: list[str]) -> str:
@@ -195,17 +196,6 @@ def _with_column_without_name(first: tuple[str, ...], rows: list[list[str]]) -> 
     if numbers not in ([str(at + start) for at in range(len(rows))] for start in (0, 1)):
         return first, []
     return ("", *first), ["the first column has no name, as in tables that R writes"]
-
-
-def _refuse_lists(label: str, lines: list[str]) -> None:
-    """Raise `InputError` for lines such as `1 10 20 30` of unlike length that are no lists of one user each."""
-    rows = [line.split() for line in lines]
-    if len({len(row) for row in rows}) > 2 and all(field.isdigit() for row in rows for field in row):
-        raise InputError(
-            f"{label}, line 1: lines of unlike length, {shorten(lines[0])}. Expected one row for each rating, or one "
-            f"line for each user with the items, by ascending user. If these are lists of items, in Python: "
-            f"read([(user, item) for user, *items in map(str.split, open({label!r})) for item in items])."
-        )
 
 
 def _agreement(lines: list[str], separator: str) -> tuple[int, int]:

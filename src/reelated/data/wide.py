@@ -58,6 +58,8 @@ def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | N
     for ours in ("user_id", "item_id"):
         if theirs := (by_position(columns, tuple(names)) or {}).get(ours):
             return (ours, theirs) if theirs in names else None
+    if len(names) > 1 and "timestamp" in match_columns(names[:1], RATING_ALIASES):  # as in the answers to a form
+        names = names[1:]
     first = match_columns(names[:1], RATING_ALIASES)
     found = first if {"user_id", "item_id"} & first.keys() else match_columns(names, {"user_id": ("user",)})
     return next(((ours, name) for ours, name in found.items()), ("user_id", names[0]) if names else None)
@@ -102,7 +104,8 @@ def matrix_width(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     known = {alias: name for name, aliases in RATING_ALIASES.items() for alias in (plain(name), *aliases)}
     if {"user_id", "item_id"} <= {known.get(plain(name)) for name in names}:
         return 0
-    columns = [at for at, name in enumerate(names) if plain(name) not in known]
+    words = [plain(name) for name in names]
+    columns = [at for at, word in enumerate(words) if word not in known or words.count(word) > 1]  # `Rate [Up]`
     width = sum(bool(rows) and all(_is_numeric(row, at) for row in rows) for at in columns)
     return width if len(columns) - width <= 2 else 0
 

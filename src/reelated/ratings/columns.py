@@ -12,11 +12,29 @@ ColumnNames = Mapping[str, str | None] | None
 """Reelated's name → the table's name; None for a column that does not exist."""
 Aliases = Mapping[str, tuple[str, ...]]
 
+_IN_BRACKETS = re.compile(r"\s*[(\[].*[)\]]\s*$")
+_RECBOLE_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")
+
+
+def plain(name: str) -> str:
+    """Normalise a column name as in the aliases: `Movie_ID`, `movie_id:token` and `Movie ID (IMDb)` are `movieid`."""
+    bare = unicodedata.normalize("NFKD", _RECBOLE_TYPE.sub("", name).lower())
+    bare = _IN_BRACKETS.sub("", bare) or bare
+    return "".join(filter(str.isalnum, bare))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a text as names of columns are compared, without accents and marks."""
+    return tuple(map(plain, text.split()))
+
+
 _USERS = (
     "user", "customer", "cust", "member", "reviewer", "visitor", "account", "client", "subscriber", "reader",
     "listener", "player", "viewer", "profile", "person", "buyer", "rater", "critic", "voter", "student", "household",
-    "shopper", "guest", "learner", "worker", "playlist",
+    "shopper", "guest", "learner", "worker", "playlist", "respondent",
     "benutzer", "nutzer", "kunde", "kunden", "utilisateur", "usuario", "cliente", "utente", "gebruiker", "klant",
+    *_words("用户 用戶 使用者 客户 客戶 会员 會員 顾客 ユーザー ユーザ 利用者 顧客 会員 사용자 유저 회원 고객"),
+    *_words("пользователь пользователя клиент клиента покупатель покупателя"),
 )  # fmt: skip
 _ITEMS = (
     "item", "movie", "product", "film", "book", "game", "artist", "track", "joke", "anime", "article", "business",
@@ -24,23 +42,38 @@ _ITEMS = (
     "restaurant", "place", "content", "music", "venue", "program", "episode", "album", "listing", "recording", "repo",
     "bookmark", "photo", "podcast", "paper",
     "artikel", "produkt", "buch", "spiel", "produit", "livre", "jeu", "articulo", "producto", "pelicula", "libro",
-    "juego", "articolo", "prodotto", "produto", "filme", "livro", "boek", "spel", "title",
+    "juego", "articolo", "prodotto", "produto", "filme", "livro", "boek", "spel",
+    *_words("物品 商品 产品 產品 电影 電影 影片 图书 歌曲 アイテム 製品 作品 映画 書籍 상품 아이템 제품 영화 도서"),
+    *_words("товар товара фильм фильма книга книги продукт продукта игра игры"),
+    *_words("游戏 遊戲 音乐 ゲーム 楽曲 게임 음악 노래"), "title",
 )  # fmt: skip
-_ENDINGS = ("id", "no", "nr", "num", "number", "nummer", "idx", "index", "key", "code")
+_ENDINGS = (
+    *("id", "no", "nr", "num", "number", "nummer", "idx", "index", "key", "code"),
+    *_words("编号 編號 コード 番号 번호 코드 아이디"),
+)
+_NAMES = _words("title name 名称 名稱 名 タイトル 제목 이름 명")
 
 
 def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the usual names of the id of a thing, such as `movieid`, `movienr` and `idmovie`."""
-    return (*(noun + ending for ending in _ENDINGS for noun in nouns), *("id" + noun for noun in nouns))
+    return (
+        *(noun + ending for ending in _ENDINGS for noun in nouns),
+        *(word + noun for word in _words("id код") for noun in nouns),
+    )
 
 
-_TITLES = (*(noun + ending for ending in ("title", "name") for noun in _ITEMS[:-1]), "prodname")
+_TITLES = (
+    *(noun + ending for ending in _NAMES for noun in _ITEMS[:-1]),
+    *(_words("название")[0] + noun for noun in _ITEMS[:-1]),
+    "prodname",
+)
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
         *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "profilename", "reviewername",
         "reviewprofilename", "email", "useremail", "customeremail", "emailaddress",
         "uuid", "deviceid", "steamid", "usermbid", "reviewers", "users", "cookieid", "cardid", "userpseudoid",
         "sessionid", "session",
+        *_words("用户名 用戶名 ユーザー名 사용자이름 사용자명 имяпользователя"),
     ),
     "item_id": (
         *_ids(_ITEMS), *_ITEMS[:4], "iid", "isbn", "parentasin", "asin", *_ITEMS[4:], "sku", "beerbeerid", "gmapid",
@@ -55,6 +88,8 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "recommend", "ratingval", "bewertung", "wertung", "sterne", "punkte", "note",
         "etoiles",
         "calificacion", "valoracion", "puntuacion", "valutazione", "voto", "avaliacao", "nota", "beoordeling",
+        *_words("评分 評分 打分 得分 分数 分數 星级 評価 レーティング スコア 点数 평점 별점 평가 점수"),
+        *_words("оценка рейтинг балл"),
     ),
     "weight": (
         "weight", "plays", "playcount", "nplays", "listens", "listencount", "scrobbles", "hours", "hoursplayed",
@@ -62,10 +97,12 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "watchtime", "quantity", "qty", "count", "counts", "views", "clicks", "purchases",
         "orders", "visits", "frequency", "times", "anzahl", "menge", "quantite", "cantidad", "quantita",
         "quantidade", "aantal",
+        *_words("次数 次數 播放次数 数量 數量 回数 再生回数 횟수 수량 количество"),
     ),
     "event": (
         "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype",
         "behaviourtype", "interaction", "interactiontype", "activity",
+        *_words("行为 行為 行为类型 行動 행동 действие событие"),
     ),
     "timestamp": (
         "timestamp", "ts", "datetime", "date", "time", "unixtime", "unixreviewtime", "ratedat", "createdat",
@@ -74,6 +111,12 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "purchasedate", "transactiondate", "bestelldatum", "datum", "zeit", "zeitpunkt", "zeitstempel",
         "fecha", "horodatage", "utctimestamp", "eventtimestamp", "clicktimestamp", "checkintime",
         "eventdate", "datereviews",
+        *_words("时间戳 日時 日付 日期 タイムスタンプ 일시 날짜 дата 评论时间 评分时间 評分時間"),
+        *_words("时间 時間 時刻 시간 время"),
+    ),
+    "time_of_day": (
+        "time", "clock", "ordertime", "transactiontime", "purchasetime", "eventtime", "uhrzeit", "zeit", "heure",
+        "hora", "ora", "tijd", *_words("时间 時間 時刻 시간 время"),
     ),
     "order": ("order", "chronorank", "rank", "sequence", "position"),
 }  # fmt: skip
@@ -85,14 +128,17 @@ ITEM_ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "title": (
         "title", "name", *_TITLES, "titel", "titre", "titulo", "titolo", "primarytitle", "originaltitle", *_ITEMS[:-1],
+        *_words("标题 標題 片名 书名 名称 名稱 タイトル 題名 제목 название наименование"),
     ),
     "year": (
         "year", "releaseyear", "startyear", "yearofpublication", "originalpublicationyear", "publicationyear", "jahr",
         "annee", "ano", "anno", "jaar",
+        *_words("年份 年 公開年 上映年份 연도 년도 год"),
     ),
     "genres": (
         "genres", "genre", "categories", "category", "listedin", "class", "tags", "kategorie", "kategorien",
         "categorie", "categoria", "genero", "generos", "genere",
+        *_words("类型 類型 类别 類別 分类 ジャンル カテゴリ カテゴリー 장르 카테고리 жанр жанры категория"),
     ),
     "release_date": ("releasedate", "released"),
     "imdb_id": ("imdbid", "imdb"),
@@ -111,15 +157,6 @@ USER_ALIASES: dict[str, tuple[str, ...]] = {
     "occupation": ("occupation", "job"),
     "zip_code": ("zipcode", "zip", "postcode"),
 }
-_IN_BRACKETS = re.compile(r"\s*[(\[].*[)\]]\s*$")
-_RECBOLE_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")
-
-
-def plain(name: str) -> str:
-    """Normalise a column name as in the aliases: `Movie_ID`, `movie_id:token` and `Movie ID (IMDb)` are `movieid`."""
-    bare = _RECBOLE_TYPE.sub("", name).lower()
-    bare = _IN_BRACKETS.sub("", bare) or bare
-    return "".join(character for character in unicodedata.normalize("NFKD", bare) if character.isalnum())
 
 
 def match_columns(names: Collection[str], aliases: Aliases, columns: ColumnNames = None) -> dict[str, str]:

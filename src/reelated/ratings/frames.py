@@ -13,10 +13,14 @@ from reelated.ratings.converted import Converted
 from reelated.ratings.events import EventWeights, has_no_rating, look_like_counts, weights_of
 from reelated.ratings.ids import as_ids
 from reelated.ratings.objects import as_series, from_nested, from_records, from_sparse, without_objects
-from reelated.ratings.times import as_seconds
+from reelated.ratings.times import as_seconds, with_time_of_day
 from reelated.ratings.values import RatingMap, as_numbers
 
 _NO_ID = ("nan", "null", "none", "na", "n/a", r"\n")  # instead of a number, as databases and pandas write it
+_N_LISTS = 100
+_ITEM_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
+_USER_LISTS = {",": r"[^,\s]{4,}"}
+"""Separators of ids in one field, and an id of such a list; titles and names have spaces and commas, too."""
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column of a table of events in our columns; a table of ratings does not have it."""
 
@@ -161,15 +165,21 @@ def convert_ratings(
 ) -> RatingTable:
     """Convert a table as `rating_columns`, and report the values that cannot be read."""
     source = as_polars(frame)
+    names = names or match_columns(source.columns, RATING_ALIASES, columns)
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
+    _refuse_lists(table["user_id"], names["user_id"], "user", _USER_LISTS)
+    if "rating" not in table.columns:  # otherwise a field may be a title
+        _refuse_lists(table["item_id"], names["item_id"], "item", _ITEM_LISTS)
     table, types = _with_values(table, feedback, events)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
         converted["timestamp"] = as_seconds(table["timestamp"], dates)
+        if "time_of_day" in table.columns:
+            times = converted["timestamp"], table["time_of_day"], names["time_of_day"]
+            converted["timestamp"] = with_time_of_day(*times)
     if "order" in table.columns:
-        theirs = (names or match_columns(source.columns, RATING_ALIASES, columns))["order"]
-        converted["order"] = _as_order(table["order"], theirs, given="order" in (columns or {}))
+        converted["order"] = _as_order(table["order"], names["order"], given="order" in (columns or {}))
     result = table.select(
         as_ids(table["user_id"], "user").alias("user_id"),
         as_ids(table["item_id"], "item").alias("item_id"),
@@ -184,6 +194,25 @@ def convert_ratings(
         weights, more = (None, []) if types.null_count() == len(types) else weights_of(types, events)
         result, notes = _with_events(result, types, weights), notes + more
     return RatingTable(result, table, faults, notes)
+
+
+def _refuse_lists(ids: pl.Series, name: str, kind: str, forms: Mapping[str, str]) -> None:
+    """Raise `InputError` for a column in which most fields list several ids, some of them three or more."""
+    if ids.dtype != pl.String:
+        return
+    sample = ids.drop_nulls()[:_N_LISTS].str.strip_chars()
+    for separator, item in forms.items():
+        counts = sample.str.count_matches(separator, literal=True)
+        lists = sample.str.contains(rf"^{item}(?:[{separator}]{item})*$") & (counts > 0)
+        lists &= ~sample.str.contains("[/=]")  # an address
+        if 2 * lists.sum() > len(sample) and counts.n_unique() > 1 and counts.filter(lists).max() != 1:
+            first = sample.filter(lists)[0]
+            inner = r""".str.replace_all(r"[\[\]'\"]", "")""" * first.startswith("[")
+            split = f"table.with_columns(pl.col({name!r}){inner}.str.split({separator!r})).explode({name!r})"
+            raise InputError(
+                f"The column {name!r} lists several {kind}s in a field, such as {shorten(first)}. "
+                f"Expected one {kind} in a row. Split them, for example with polars: read({split})."
+            )
 
 
 def required_columns(

@@ -1,8 +1,10 @@
 """Columns of times in any notation → whole seconds since 1970-01-01 UTC; the whole column decides the notation."""
 
+from contextlib import suppress
+
 import polars as pl
 
-from reelated.errors import Advice, InputError, shorten
+from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.converted import Converted
 
 # English, German, French, Spanish, Italian, Portuguese and Dutch, without accents
@@ -20,7 +22,7 @@ _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
 _NAMED_ZONE = "UTC|GMT|[ECMP][SD]T"
-_ZONE = rf"\s*(?:(?:GMT|UTC)?(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}:?\d{{2}}))?(?:\s*\([\w ]+\))?\.?$"
+_ZONE = rf"\s*(?:(?:GMT|UTC)?(?P<z>[Zz]|{_NAMED_ZONE}|[+-]\d{{2}}(?::?\d{{2}})?))?(?:\s*\([\w ]+\))?\.?$"
 _AFTER = rf"(?:[T ,:_]+(?:at )?{_CLOCK})?{_ZONE}"
 _WEEKDAY = r"^(?:(?:Posted|Reviewed|Rated)(?: .{1,60} on)? )?(?:\p{L}{3,10}\.?,?\s+)?"
 _MONTH_NAME = r"(?:de )?(?P<m>\p{L}{3,10})\.?"
@@ -52,6 +54,26 @@ def as_seconds(column: pl.Series, dates: str | None = None) -> Converted:
             remedy=Advice.WITHOUT_TIMES,
         )
     return _from_numbers(column)
+
+
+def with_time_of_day(dates: Converted, clock: pl.Series, name: str) -> Converted:
+    """Add the times of day in the column `name` to dates that are all at midnight; it may repeat the dates."""
+    if (dates.values % 86_400 != 0).any():
+        return dates
+    with suppress(InputError):
+        moments = as_seconds(clock).values
+        if len(moments) and (moments // 86_400 == dates.values // 86_400).all(ignore_nulls=False):
+            return dates._replace(values=moments, notes=(*dates.notes, f"read the times in the column {name!r}"))
+    if clock.dtype not in (pl.String, pl.Time):
+        return dates
+    text = clock.cast(pl.String).str.strip_chars()
+    seconds = _parsed("1970-01-01 " + text, _NOTATIONS[0], None)
+    n_missing = seconds.null_count()
+    if 2 * n_missing > len(seconds):
+        return dates
+    note = f"read the time of day in the column {name!r}, such as {shorten(text.filter(seconds.is_not_null())[0])}"
+    note += f"; {plural(n_missing, 'row')} without one" * bool(n_missing)
+    return dates._replace(values=dates.values + seconds.fill_null(0), notes=(*dates.notes, note))
 
 
 def _from_numbers(column: pl.Series) -> Converted:
@@ -129,7 +151,8 @@ def _parsed(text: pl.Series, notation: str, dates: str | None) -> pl.Series:
     moment = pl.format("{}-{}-{} {}:{}:{}", year, month, day, hour, *clock)
     zone = pl.col("z").str.to_lowercase().replace({name: f"{at:+03d}00" for name, at in _ZONES.items()})
     zone = zone.str.replace(":", "")
-    minutes = zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + zone.str.slice(3, 2).cast(pl.Int64, strict=False)
+    hours, minutes = (zone.str.slice(at, 2).cast(pl.Int64, strict=False) for at in (1, 3))
+    minutes = 60 * hours + minutes.fill_null(0)
     offset = pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0)
     return parts.select(
         moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.epoch("s") - offset * 60
