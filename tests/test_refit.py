@@ -1,5 +1,6 @@
 """Refits: validation, versions, locking, erasure of users, and the map of the items."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -187,6 +188,20 @@ def test_a_half_written_version_is_ignored(rated, versions):
     assert versions.current() is None
     (versions.folder / "attempt.json").write_text("{}")
     assert versions.last_attempt() is None
+
+
+@pytest.mark.parametrize("name", ["000001", "current", "attempt"])
+@pytest.mark.parametrize("text", ["[" * 200_000, "[1]", "null", '{"number": "1", "latest": [1]}'])
+def test_a_forged_file_of_a_version_is_ignored(rated, versions, name, text):
+    refit(rated, versions)
+    (versions.folder / f"{name}.json").write_text(text)
+    assert (versions.last_attempt() if name == "attempt" else versions.current()) is None
+
+
+def test_a_version_whose_numbers_are_text_is_ignored(rated, versions):
+    version = refit(rated, versions) and versions.current()
+    (versions.folder / "000001.json").write_text(json.dumps(dataclasses.asdict(version) | {"forgotten": "0"}))
+    assert versions.all() == []
 
 
 # ----------------------------------------------------------------------------------------------------------- healing

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, TypeVar
 
 import platformdirs
+from pydantic import TypeAdapter
 
 from reelated.errors import InputError
 from reelated.recommender import Recommender
@@ -50,6 +51,12 @@ class RefitResult:
     counts: dict[str, int]  # number of refits so far by outcome
 
 
+_VERSION = TypeAdapter(Version)
+_RESULT = TypeAdapter(RefitResult)
+_SWITCHED = TypeAdapter(dict[Literal["number", "latest"], int])
+T = TypeVar("T")
+
+
 class Versions:
     """The versions of a model in a folder."""
 
@@ -71,10 +78,7 @@ class Versions:
 
     def last_attempt(self) -> RefitResult | None:
         """Return the result of the last refit; None before the first."""
-        try:
-            return RefitResult(**self._read("attempt"))
-        except TypeError:  # none, or damaged
-            return None
+        return self._read("attempt", _RESULT)
 
     def load(self, version: Version) -> Recommender:
         """Load the model of a version."""
@@ -149,11 +153,8 @@ class Versions:
 
     def _switched(self) -> tuple[int, int]:
         """Return the number of the current version and the newest number at the last switch; zeros if unknown."""
-        match self._read("current"):
-            case {"number": int(number), "latest": int(latest)}:
-                return number, latest
-            case _:
-                return 0, 0
+        switched = self._read("current", _SWITCHED) or {}
+        return switched.get("number", 0), switched.get("latest", 0)
 
     @property
     def map_file(self) -> Path:
@@ -216,15 +217,13 @@ class Versions:
             ) from None
 
     def _read_version(self, path: Path) -> Version | None:
-        try:
-            version = Version(**self._read(path.stem))
-        except TypeError:  # missing or damaged
-            return None
-        return version if version.number == int(path.stem) else None
+        version = self._read(path.stem, _VERSION)
+        return version if version and version.number == int(path.stem) else None
 
-    def _read(self, name: str) -> Any:
+    def _read(self, name: str, kind: TypeAdapter[T]) -> T | None:
+        """Read a JSON file; return None if it is missing or damaged."""
         try:
-            return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+            return kind.validate_json((self.folder / f"{name}.json").read_bytes(), strict=True)
         except (OSError, ValueError):
             return None
 
