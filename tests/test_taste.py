@@ -27,7 +27,8 @@ def test_a_link_holds_the_latest_ratings_and_a_damaged_one_is_refused():
     assert unpack(pack(ratings)) == {item: ratings[item] for item in range(MAX_SHARED)}
     assert len(pack(ratings)) < 1500
     bomb = base64.urlsafe_b64encode(zlib.compress(b"[" + b" " * 10**7 + b"]")).decode()
-    for text in ("", "x", "!", pack(ratings)[:-9], pack({}), "A" * 10**6, bomb):
+    many = base64.urlsafe_b64encode(zlib.compress(str([[item, 5] for item in range(MAX_SHARED + 1)]).encode())).decode()
+    for text in ("", "x", "!", pack(ratings)[:-9], pack({}), "A" * 10**6, bomb, many):
         with pytest.raises(InputError, match="damaged"):
             unpack(text)
 

@@ -17,6 +17,8 @@ import numpy as np
 import reelated
 from reelated.refit import Versions, refit
 from reelated.store import Store
+from reelated.store.visitors import MAX_DISMISSED
+from reelated.web.pages.sessions import VISITOR, Sessions
 from service.measure import Measured
 
 JSON = {"Content-Type": "application/json"}
@@ -43,14 +45,26 @@ def bodies():
     }
 
 
-def status_of(server, method, path, body=None):
+def status_of(server, method, path, body=None, headers=JSON):
     """Send one request with these bytes as its body; return the status."""
     connection = http.client.HTTPConnection(server.address, timeout=120)
     try:
-        connection.request(method, path, body, JSON if body else {})
+        connection.request(method, path, body, headers)
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+def busy_visitor(url, n_items):
+    """Store as many ratings and dismissed items of a visitor as are kept; return the headers with the cookie."""
+    store = Store(url)
+    choice = np.random.default_rng(1).permutation(n_items).tolist()
+    store.visitor_rate_many("busy", {item: 1 + item % 5 for item in choice[:5000]})
+    for item in choice[5000 : 5000 + MAX_DISMISSED]:
+        store.dismiss("busy", item)
+    cookie = Sessions(store, None)._signer(VISITOR).dumps("busy")
+    store.close()
+    return {"Cookie": f"{VISITOR}={cookie}"}
 
 
 def raw(server, data, seconds=30):
@@ -102,6 +116,10 @@ def run(n_items, folder):
         server.ask("POST", "/api/recommendations", {"ratings": [{"item_id": 1, "rating": 5}], "by": "rating"})
         for name, body in bodies().items():
             measured(name, lambda body=body: status_of(server, "POST", "/api/recommendations", body))
+        visitor = busy_visitor(url, n_items)
+        for path in ("/", "/ratings", "/list?n=100", "/list?n=100&by=rating", "/taste"):
+            status_of(server, "GET", path, headers=visitor)  # the first request may compile
+            measured(f"{path} of a visitor", lambda path=path: status_of(server, "GET", path, headers=visitor))
         measured("search with 200 characters", lambda: status_of(server, "GET", "/search?query=" + "star+wars+" * 20))
         head = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000_000
         measured("a header of 100 MB", lambda: longest_wait(server, lambda: raw(server, head)))

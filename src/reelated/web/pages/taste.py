@@ -131,8 +131,8 @@ def unpack(text: str) -> dict[Any, float]:
         packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         pairs = json.loads(zlib.decompressobj().decompress(packed, MAX_JSON))
         ratings = {item_id: float(rating) for item_id, rating in pairs}
-        if not ratings or not all(type(item_id) in (int, str) for item_id in ratings):
-            raise ValueError("no ratings")
+        if not 0 < len(ratings) <= MAX_SHARED or not all(type(item_id) in (int, str) for item_id in ratings):
+            raise ValueError("no ratings, or more than a link holds")
     except (ValueError, TypeError, zlib.error, binascii.Error, RecursionError):
         raise InputError("This link is damaged: it does not hold any ratings.") from None
     return ratings
