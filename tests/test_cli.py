@@ -203,11 +203,11 @@ def test_find_lists_titles(rec):
     assert run("find", "sample", "qqqqzzzz").stdout.splitlines()[1].strip() == "(none)"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "store scale"])
 def test_every_command_has_help_with_an_example(command):
-    output = run(command, "--help").stdout
+    output = run(*command.split(), "--help").stdout
     assert f"Example: reelated {command}" in output
-    assert f"Example: reelated {command}" in run(command, "-h").stdout
+    assert f"Example: reelated {command}" in run(*command.split(), "-h").stdout
     assert "<bool>" not in output
 
 

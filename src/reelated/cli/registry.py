@@ -23,10 +23,14 @@ def _plain_types(params: list[Any]) -> list[Any]:
 
 
 class PlainGroup(TyperGroup):
-    """The group of all commands, with the same help as a command."""
+    """A group of commands, with the same help as a command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain_types(super().get_params(ctx))
+
+
+class PanelGroup(PlainGroup):
+    """The group of all commands, shown in panels."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands in the order of their panels."""
@@ -57,7 +61,7 @@ class StrictCommand(TyperCommand):
 
 app = typer.Typer(
     name="reelated",
-    cls=PlainGroup,
+    cls=PanelGroup,
     help="Compute explained recommendations from a file of ratings.",
     epilog="Start with: reelated demo",
     no_args_is_help=True,

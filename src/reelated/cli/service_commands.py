@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelated.cli.progress import working
-from reelated.cli.registry import app, command
+from reelated.cli.registry import PlainGroup, StrictCommand, app, command
 from reelated.cli.shared_options import READING, Form, Rejects, Source, as_scale, with_shared
 from reelated.cli.show import console, print_json, print_note
 from reelated.cli.sources import Options, read_source
@@ -194,7 +194,7 @@ def _import_items(source: str, options: Options, store: str | None) -> None:
     console().print(f"{plural(n_items, 'item')} of {source} are in the store.", markup=False)
 
 
-_store = typer.Typer(no_args_is_help=True)
+_store = typer.Typer(cls=PlainGroup, no_args_is_help=True)
 app.add_typer(
     _store,
     name="store",
@@ -205,7 +205,7 @@ app.add_typer(
 _NEGATIVE = {"ignore_unknown_options": True}  # so that a scale such as -10,10,1 is not read as an option
 
 
-@_store.command(epilog="Example: reelated store scale 1,5,0.5", context_settings=_NEGATIVE)
+@_store.command(cls=StrictCommand, epilog="Example: reelated store scale 1,5,0.5", context_settings=_NEGATIVE)
 def scale(
     scale: Annotated[
         str | None, typer.Argument(help="low,high,step, such as 1,5,0.5; omit it to show the scale.", metavar="SCALE")
