@@ -14,7 +14,7 @@ from reelated.errors import InputError, library_errors
 from reelated.ratings import Dataset, Ratings, Scale
 from reelated.ratings.dataset import item_table
 from reelated.ratings.ids import Ids
-from reelated.recommender.model_folder import ModelFolder, reason_of, write_checksums
+from reelated.recommender.model_folder import CHECKSUMS, ModelFolder, reason_of, write_checksums
 from reelated.store.frames import frames_dataset
 from reelated.store.ids import IdType
 from reelated.store.info import StoreInfo
@@ -82,7 +82,8 @@ def is_export(source: str | Path) -> bool:
 def read_export(folder: str | Path) -> Export:
     """Read an exported store, exactly as it was written."""
     try:
-        ModelFolder(Path(folder)).verify()  # a flipped byte in a Parquet file can end the process
+        if (Path(folder) / CHECKSUMS).exists():  # earlier exports have none
+            ModelFolder(Path(folder)).verify()  # a flipped byte in a Parquet file can end the process
         facts = json.loads((Path(folder) / METADATA).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise InputError(f"{folder}: it is written by a later version of Reelated. Upgrade Reelated to import it.")
