@@ -232,6 +232,8 @@ def test_every_flipped_byte_of_an_export_is_found(small, tmp_path):
             file.write_bytes(content[:position] + bytes([content[position] ^ 64]) + content[position + 1 :])
             with pytest.raises(InputError, match=r"exported store is damaged or incomplete \((\w+\.\w+|SHA256SUMS): "):
                 read_export(tmp_path / "out")
+            with pytest.raises(InputError, match="exported store is damaged or incomplete"):
+                reelated.read(tmp_path / "out")
         file.write_bytes(content)
     assert read_export(tmp_path / "out").ratings.height == 5
 

@@ -29,6 +29,8 @@ from reelated.data.unpack import compression, decompress_start, required
 from reelated.errors import InputError, InputTypeError, shorten
 
 STDIN = "-"
+EXPORT = "store.json"
+"""The metadata of an exported store."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,18 @@ class Files:
         raise InputError(f"{self.root.name} has no file {name!r} next to its ratings. The whole data set is required.")
 
 
+def verify_export(folder: Path) -> None:
+    """Raise `InputError` if a folder is an exported store with a damaged file; earlier exports have no checksums."""
+    if not ((folder / EXPORT).is_file() and (folder / "SHA256SUMS").is_file()):
+        return
+    from reelated.recommender.model_folder import ModelFolder
+
+    try:
+        ModelFolder(folder).verify()
+    except ValueError as error:
+        raise InputError(f"{folder}: the exported store is damaged or incomplete ({error}). Export it again.") from None
+
+
 def find_files(source: Any, spec: ColumnSpec = RATING_SPEC) -> Files:
     """Return the files that `read` uses for a source; an existing path has precedence over a name."""
     text = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
@@ -66,6 +80,7 @@ def find_files(source: Any, spec: ColumnSpec = RATING_SPEC) -> Files:
     path = _resolve(place if table else source).resolve()
     with clear_errors(path.name):
         if path.is_dir():
+            verify_export(path)
             return _assign(path, Folder(path), spec)
         with path.open("rb") as file:
             start = file.read(4096)

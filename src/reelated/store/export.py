@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import polars as pl
 import scipy.sparse as sp
 
+from reelated.data.files import EXPORT, verify_export
 from reelated.errors import InputError, library_errors
 from reelated.ratings import Dataset, Ratings, Scale
 from reelated.ratings.dataset import item_table
 from reelated.ratings.ids import Ids
-from reelated.recommender.model_folder import CHECKSUMS, ModelFolder, reason_of, write_checksums
+from reelated.recommender.model_folder import reason_of, write_checksums
 from reelated.store.frames import frames_dataset
 from reelated.store.ids import IdType
 from reelated.store.info import StoreInfo
 
-METADATA = "store.json"
 FORMAT = 1
 
 
@@ -54,7 +54,7 @@ class Export(NamedTuple):
         facts = {"name": info.name, "noun": info.noun, "scale": info.scale, "scale_observed": info.scale_observed}
         if info.is_events:
             facts |= {"feedback": "implicit", "verb": info.verb, "events": info.events and dict(info.events)}
-        (folder / METADATA).write_text(json.dumps({"format": FORMAT} | facts, indent=1), encoding="utf-8")
+        (folder / EXPORT).write_text(json.dumps({"format": FORMAT} | facts, indent=1), encoding="utf-8")
         write_checksums(folder)
 
     def dataset(self) -> Dataset:
@@ -76,15 +76,14 @@ class Export(NamedTuple):
 
 def is_export(source: str | Path) -> bool:
     """Return whether a source is a folder that `Export.write` wrote."""
-    return (Path(source) / METADATA).is_file()
+    return (Path(source) / EXPORT).is_file()
 
 
 def read_export(folder: str | Path) -> Export:
     """Read an exported store, exactly as it was written."""
     try:
-        if (Path(folder) / CHECKSUMS).exists():  # earlier exports have none
-            ModelFolder(Path(folder)).verify()  # a flipped byte in a Parquet file can end the process
-        facts = json.loads((Path(folder) / METADATA).read_text(encoding="utf-8"))
+        verify_export(Path(folder))  # a flipped byte in a Parquet file can end the process
+        facts = json.loads((Path(folder) / EXPORT).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise InputError(f"{folder}: it is written by a later version of Reelated. Upgrade Reelated to import it.")
         tables = [pl.read_parquet(Path(folder) / f"{name}.parquet") for name in ("ratings", "items", "users")]
