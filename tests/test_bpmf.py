@@ -226,7 +226,7 @@ def test_a_row_is_sampled_from_its_posterior():
 
     def drawn(noise):
         out = np.zeros((6, 4))
-        kernels.sample_rows(0, 6, rows, others, prior, noise, out)
+        kernels.sample_rows(0, 6, rows, padded(others), prior, noise, out)
         return out
 
     middle = drawn(np.zeros((6, 4)))
@@ -240,6 +240,27 @@ def test_a_row_is_sampled_from_its_posterior():
             np.linalg.solve(A, prior.precision @ prior.mean[u] + prior.alpha * Q.T @ beyond)
         )
         assert root[:, u].T @ root[:, u] == pytest.approx(np.linalg.inv(A))
+
+
+def padded(others):
+    """Return offsets, and factors with zeros up to a multiple of eight."""
+    return np.ascontiguousarray(others[:, 0]), np.pad(others[:, 1:], ((0, 0), (0, -(others.shape[1] - 1) % 8)))
+
+
+@pytest.mark.parametrize("D", [1, 4, 9, 12])
+def test_sampled_rows_come_with_their_squared_error_and_the_sums_of_their_factors(D):
+    rng, n_rows, n_others = np.random.default_rng(3), 21, 90
+    X = naive.as_csr(rng.integers(0, 3, (n_rows, n_others)) * (rng.random((n_rows, 1)) < 0.9))
+    rows, others = kernels.CSR(X.indptr, X.indices, X.data.astype(float)), rng.standard_normal((n_others, D))
+    prior = kernels.GaussianPrior(rng.standard_normal((n_rows, D)), np.eye(D), 1.7)
+    out = np.zeros((n_rows, D))
+    errors, sums = kernels.sample_rows(2, n_rows, rows, padded(others), prior, rng.standard_normal((n_rows, D)), out)
+    assert not out[:2].any()
+    for u in range(2, n_rows):
+        seen = X.indices[X.indptr[u] : X.indptr[u + 1]]
+        beyond = X.data[X.indptr[u] : X.indptr[u + 1]] - others[seen, 0] - out[u, 0] - others[seen, 1:] @ out[u, 1:]
+        assert errors[u - 2] == pytest.approx(np.sum(beyond**2), abs=1e-9)
+        assert sums[u - 2] == pytest.approx(others[seen].sum(axis=0), abs=1e-9)
 
 
 def test_the_regression_prior_recovers_mean_slopes_and_precision():

@@ -28,7 +28,7 @@ from reelated._kernels.bpmf import (
     find_pairs,
 )
 from reelated._kernels.csr import CSR, add_column_stats, check_csr, csr_to_csc
-from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows, squared_error
+from reelated._kernels.gibbs import GaussianPrior, cross_products, sample_rows
 from reelated._kernels.kernel import on_compile
 from reelated._kernels.local_ridge import GramMatrix, local_ridge_rows
 from reelated._kernels.posterior import PosteriorSamples
@@ -54,5 +54,5 @@ __all__ += ["add_sparse_products", "add_sparse_rows", "bpmf_contributions", "bpm
 __all__ += ["bpmf_user", "check_csr", "contributions", "count_common", "cross_products", "csr_to_csc", "dense_widths"]
 __all__ += ["fill_dense_block", "finalize", "find_pairs", "gram_rows", "list_user_blocks", "local_ridge_rows"]
 __all__ += ["merge_buffers", "on_compile", "sample_rows", "score_pairs", "score_row", "score_users"]
-__all__ += ["select_neighbors", "similarity_rows", "sort_rows", "squared_error", "top_n", "top_n_per_segment"]
+__all__ += ["select_neighbors", "similarity_rows", "sort_rows", "top_n", "top_n_per_segment"]
 __all__ += ["topn_groups", "topn_rows", "truncate_rows"]

@@ -166,7 +166,6 @@ def sample(
     side information Porteous et al. 2010).
     """
     rng, D = np.random.default_rng(params.seed), params.n_factors + 1
-    mean_of_raters = rater_means(X)
     user_prior, item_prior = (RegressionPrior(table, D) for table in side_info)
     users, items = np.zeros((X.shape[0], D)), 0.1 * rng.standard_normal((X.shape[1], D))
     items[:, 0] = 0.0
@@ -177,14 +176,13 @@ def sample(
         means = user_prior.sample(users, rng)
         prior = user_prior.mean, user_prior.slopes, user_prior.precision, alpha
         _sample_rows(by_user, items, kernels.GaussianPrior(means, user_prior.precision, alpha), rng, users)
+        previous, means = items.copy(), item_prior.sample(items, rng)
+        item_rows = kernels.GaussianPrior(means, item_prior.precision, alpha)
+        error, sums_of_raters = _sample_rows(by_item, users, item_rows, rng, items)
         # user factors are not kept: a prediction computes them from the given row
         if done >= params.n_warmup:
-            raters = mean_of_raters @ (users - user_prior.mean)
-            offsets = items[:, 0] + raters[:, 0] + np.einsum("if,if->i", items[:, 1:], raters[:, 1:])
-            samples.append((items.astype(np.float32), offsets.astype(np.float32), *prior))
-        means = item_prior.sample(items, rng)
-        _sample_rows(by_item, users, kernels.GaussianPrior(means, item_prior.precision, alpha), rng, items)
-        error = kernels.squared_error(by_user, users, items)
+            offsets = rater_offsets(previous, sums_of_raters, np.diff(by_item.indptr), user_prior.mean)
+            samples.append((previous.astype(np.float32), offsets.astype(np.float32), *prior))
         alpha = float(rng.gamma(1 + X.nnz / 2) / (1 + error / 2))
         if progress:
             progress((done + 1) / rounds)
@@ -201,22 +199,27 @@ def marginal_precision(user_features: Numbers, samples: Samples) -> Numbers:
     return np.ascontiguousarray(np.moveaxis((marginal + marginal.transpose(0, 2, 1)) / 2, 0, -1))
 
 
-def rater_means(X: sp.csr_array) -> sp.csr_array:
-    """Return the matrix that averages rows of users over the raters of each item; an unrated item gets 0."""
-    weights = 1 / np.maximum(np.bincount(X.indices, minlength=X.shape[1]), 1)
-    return sp.csr_array(sp.csr_array((weights[X.indices], X.indices, X.indptr), shape=X.shape).T)
+def rater_offsets(items: Numbers, sums_of_raters: Numbers, counts: npt.NDArray[np.int64], mean: Numbers) -> Numbers:
+    """Return the expected rating of each item by those who rated it, for users without bias and factors."""
+    deviation = np.where(counts[:, None] > 0, sums_of_raters / np.maximum(counts, 1)[:, None] - mean, 0.0)
+    offsets: Numbers = items[:, 0] + deviation[:, 0] + np.einsum("if,if->i", items[:, 1:], deviation[:, 1:])
+    return offsets
 
 
 def _sample_rows(
     rows: kernels.CSR, others: Numbers, prior: kernels.GaussianPrior, rng: np.random.Generator, out: Numbers
-) -> None:
-    """Sample the factors of all rows, on several threads."""
+) -> tuple[float, Numbers]:
+    """Sample the factors of all rows on several threads; return the squared error and each row's sum of `others`."""
     # all noise is drawn here, so that the samples do not depend on the number of threads
     noise, D = rng.standard_normal(out.shape), out.shape[1]
     cost = (np.diff(rows.indptr) + D) * float(D * D)
+    factors = np.zeros((len(others), -(-(D - 1) // kernels.LANES) * kernels.LANES))
+    factors[:, : D - 1] = others[:, 1:]
+    offsets_and_factors = np.ascontiguousarray(others[:, 0]), factors
 
-    def part(start: int, stop: int) -> None:
-        kernels.sample_rows(start, stop, rows, others, prior, noise, out)
+    def part(start: int, stop: int) -> tuple[Numbers, Numbers]:
+        return kernels.sample_rows(start, stop, rows, offsets_and_factors, prior, noise, out)
 
-    for _ in ordered_parallel_map(part, split_by_cost(cost, SLICE)):
-        pass
+    parts = list(ordered_parallel_map(part, split_by_cost(cost, SLICE)))
+    errors, sums = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return float(errors.sum()), sums
