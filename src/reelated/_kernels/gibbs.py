@@ -28,12 +28,13 @@ class GaussianPrior(NamedTuple):
 
 
 class Systems(NamedTuple):
-    """The linear systems `A x = b` of eight rows, side by side in the last axis."""
+    """The linear systems `A x = Λ m + b` of eight rows, side by side in the last axis."""
 
     A: np.ndarray  # after solving, its Cholesky factor, (D, D, 8)
-    b: np.ndarray  # α Σ q (r − offset), without the prior's part, (D, 8)
+    b: np.ndarray  # α Σ q (r − offset), without Λ m, (D, 8)
+    mean: np.ndarray  # m, (D, 8)
     x: np.ndarray  # (D, 8)
-    error: np.ndarray  # Σ (r − offset − q · x)², (8,)
+    error: np.ndarray  # α Σ (r − offset − q · x)², (8,)
 
 
 # A = Λ + α Q.T @ Q;  L = cholesky(A);  out[u] = solve(A, Λ @ m[u] + α Q.T @ (ratings - offset)) + solve(L.T, noise[u])
@@ -46,7 +47,7 @@ def sample_rows(start, stop, rows, others, prior, noise, out):
     """
     (_, R), D = others[1].shape, out.shape[1]
     sums, batch = np.empty((R + 2, R)), np.empty((R // LANES, BATCH, LANES))
-    systems, totals = Systems(aligned(D, D), aligned(D), aligned(D), aligned()), np.empty((stop - start, D))
+    systems, totals = Systems(aligned(D, D), aligned(D), aligned(D), aligned(D), aligned()), np.empty((stop - start, D))
     errors = np.empty(stop - start)
     _sample_rows(start, stop, rows, *others, *prior, noise, sums, batch, systems, out, errors, totals)
     return errors, totals
@@ -66,15 +67,12 @@ def _sample_rows(
                 )
             u = first + lane if lane < n else stop - 1
             set_system(rows.indptr[u + 1] - rows.indptr[u], sums, total, precision, alpha, systems, lane)
-            systems.error[lane] = squares
+            systems.error[lane] = alpha * squares
             for a in range(len(precision)):
-                pull = systems.b[a, lane]
-                for c in range(len(precision)):
-                    pull += precision[a, c] * prior_mean[u, c]
-                systems.x[a, lane] = pull
-        solve_systems(systems, precision, alpha, noise, first, n)
+                systems.mean[a, lane] = prior_mean[u, a]
+        solve_systems(systems, precision, noise, first, n)
         for lane in range(n):
-            errors[first + lane - start] = systems.error[lane]
+            errors[first + lane - start] = systems.error[lane] / alpha
             for a in range(len(precision)):
                 out[first + lane, a] = systems.x[a, lane]
 
@@ -123,23 +121,29 @@ def set_system(n_ratings, sums, total, precision, alpha, systems, lane):
 
 
 @njit_nogil
-def solve_systems(systems, precision, alpha, noise, first, n):
-    """Sample `x` of eight rows; on entry it holds `b` with the prior's part."""
-    A, b, x, error = systems
+def solve_systems(systems, precision, noise, first, n):
+    """Sample `x` of eight rows, and complete their errors, which hold α Σ (r − offset)²."""
+    A, b, mean, x, error = systems
+    for a in range(len(x)):
+        for lane in range(LANES):
+            x[a, lane] = b[a, lane]
+        for c in range(len(x)):
+            for lane in range(LANES):
+                x[a, lane] += precision[a, c] * mean[c, lane]
     batched_cholesky(A)
     batched_solve_lower(A, x)
     for a in range(len(x)):  # before the second solve: Cov(L⁻ᵀ noise) = (L Lᵀ)⁻¹ = A⁻¹
         for lane in range(n):
             x[a, lane] += noise[first + lane, a]
-        for lane in range(LANES):  # |Lᵀ x|² = xᵀ A x, of which α xᵀ (Σ q qᵀ) x is one part
-            error[lane] += x[a, lane] * x[a, lane] / alpha
+        for lane in range(LANES):  # |Lᵀ x|² = xᵀ A x = xᵀ Λ x + α xᵀ (Σ q qᵀ) x
+            error[lane] += x[a, lane] * x[a, lane]
     batched_solve_upper(A, x)
     for a in range(len(x)):
+        for lane in range(LANES):
+            error[lane] -= 2.0 * x[a, lane] * b[a, lane]
         for c in range(len(x)):
             for lane in range(LANES):
-                error[lane] -= precision[a, c] * x[a, lane] * x[c, lane] / alpha
-        for lane in range(LANES):
-            error[lane] -= 2.0 * x[a, lane] * b[a, lane] / alpha
+                error[lane] -= precision[a, c] * x[a, lane] * x[c, lane]
 
 
 @njit_nogil
