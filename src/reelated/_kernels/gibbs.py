@@ -32,7 +32,7 @@ class Systems(NamedTuple):
 
     A: np.ndarray  # after solving, its Cholesky factor, (D, D, 8)
     b: np.ndarray  # α Σ q (r − offset), without Λ m, (D, 8)
-    mean: np.ndarray  # m, (D, 8)
+    mean: np.ndarray  # m; after solving, another vector, (D, 8)
     x: np.ndarray  # (D, 8)
     error: np.ndarray  # α Σ (r − offset − q · x)², (8,)
 
@@ -124,12 +124,7 @@ def set_system(n_ratings, sums, total, precision, alpha, systems, lane):
 def solve_systems(systems, precision, noise, first, n):
     """Sample `x` of eight rows, and complete their errors, which hold α Σ (r − offset)²."""
     A, b, mean, x, error = systems
-    for a in range(len(x)):
-        for lane in range(LANES):
-            x[a, lane] = b[a, lane]
-        for c in range(len(x)):
-            for lane in range(LANES):
-                x[a, lane] += precision[a, c] * mean[c, lane]
+    add_product(precision, mean, b, 1.0, x)
     batched_cholesky(A)
     batched_solve_lower(A, x)
     for a in range(len(x)):  # before the second solve: Cov(L⁻ᵀ noise) = (L Lᵀ)⁻¹ = A⁻¹
@@ -138,12 +133,21 @@ def solve_systems(systems, precision, noise, first, n):
         for lane in range(LANES):  # |Lᵀ x|² = xᵀ A x = xᵀ Λ x + α xᵀ (Σ q qᵀ) x
             error[lane] += x[a, lane] * x[a, lane]
     batched_solve_upper(A, x)
+    add_product(precision, x, b, 2.0, mean)
     for a in range(len(x)):
         for lane in range(LANES):
-            error[lane] -= 2.0 * x[a, lane] * b[a, lane]
+            error[lane] -= x[a, lane] * mean[a, lane]
+
+
+@njit_nogil
+def add_product(precision, x, b, scale, out):
+    """Write `Λ x + scale · b` of eight rows."""
+    for a in range(len(x)):
+        for lane in range(LANES):
+            out[a, lane] = scale * b[a, lane]
         for c in range(len(x)):
             for lane in range(LANES):
-                error[lane] -= precision[a, c] * x[a, lane] * x[c, lane]
+                out[a, lane] += precision[a, c] * x[c, lane]
 
 
 @njit_nogil
