@@ -11,7 +11,7 @@ from reelated.models.biases import check_bounds, observed
 from reelated.models.gibbs import SamplerParams, implicit_features, item_side_info, marginal_precision, sample
 from reelated.models.posterior import PosteriorModel
 from reelated.models.validation import check_attributes, check_rows
-from reelated.parallel import Progress
+from reelated.parallel import Progress, shared_pool
 
 Numbers = npt.NDArray[np.float64]
 
@@ -137,6 +137,8 @@ class BPMF(PosteriorModel):
         TooLarge
             The fit may need more than `max_memory`.
         """
+        from threadpoolctl import threadpool_limits
+
         params = self._sampler_params()
         X = check_rows(self, X, fitting=True)
         attributes = check_attributes(items, X.shape[1])
@@ -152,9 +154,11 @@ class BPMF(PosteriorModel):
         ratings = X.data.astype(np.float64)
         self.rating_moments_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
         standardized = sp.csr_array(((ratings - self.rating_mean_) / self.rating_std_, X.indices, X.indptr), X.shape)
-        implicit = implicit_features(X, int(self.n_implicit_factors), params.seed)
-        side_info = item_side_info(X, implicit.directions, attributes)
-        samples = sample(standardized, (implicit.users, side_info), params, progress)
+        # the matrices are small: threads of BLAS would wait for each other longer than they compute
+        with threadpool_limits(1, "blas"), shared_pool():
+            implicit = implicit_features(X, int(self.n_implicit_factors), params.seed)
+            side_info = item_side_info(X, implicit.directions, attributes)
+            samples = sample(standardized, (implicit.users, side_info), params, progress)
         self.item_factors_, self.precision_, self.alpha_ = samples.items, samples.precision, samples.alpha
         self.implicit_slope_, self.activity_slope_ = samples.slopes[:-1], samples.slopes[-1]
         self.user_mean_ = samples.mean - np.tensordot(implicit.means, samples.slopes, axes=1)
