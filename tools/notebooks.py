@@ -35,6 +35,8 @@ def run(script: Path) -> Any:
     with tempfile.TemporaryDirectory() as away:  # an example must not lean on the folder that it is run in
         where = {"metadata": {"path": away}}
         NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, coalesce_streams=True).execute()
+        if left := os.listdir(away):
+            raise SystemExit(f"{script.name} leaves files behind: {', '.join(left)}")
     notebook.metadata = METADATA
     for number, cell in enumerate(notebook.cells, 1):
         cell["id"], cell["metadata"] = f"cell-{number:02}", {}
