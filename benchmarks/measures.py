@@ -18,7 +18,7 @@ import numba
 import numpy as np
 
 from reelated.data import folds
-from reelated.models import BPMF, EASE, ItemKNN, Popularity, PosteriorModel
+from reelated.models import BPMF, EASE, ItemKNN, Popularity
 from reelated.recommender import textbook
 
 DISCOUNT = 1 / np.log2(np.arange(2, 12))
@@ -57,7 +57,7 @@ def measured(model, by, parts):
     predicted[known] = np.nan_to_num(model.predict_pairs(X, users[known], items[known]), nan=mean)
     gaps = predicted - ratings
     errors = np.sqrt(np.mean(gaps**2)), np.mean(np.abs(gaps))
-    if isinstance(model, PosteriorModel):  # it does not rank
+    if isinstance(model, BPMF):  # it does not rank
         return *errors, np.nan, np.nan, np.nan
     top = model.recommend(X, 10, by=by)
     listed = [top.row(u)[0] for u in range(X.shape[0])]

@@ -15,7 +15,7 @@ import pytest
 import damage
 import reelated
 from reelated.errors import DataWarning, InputError
-from reelated.models import BPMF, EASE, ItemKNN, PosteriorModel
+from reelated.models import BPMF, EASE, ItemKNN
 from reelated.ratings import Dataset
 from reelated.recommender import Recommender, storage, textbook
 from reelated.recommender.model_folder import CHECKSUMS
@@ -93,14 +93,14 @@ def test_the_arrays_are_the_same_bits_and_mapped_from_disk(pair):
             continue
         assert two.get_params() == one.get_params()
         assert two.scale_ == tuple(one.scale_)
-        for name in () if isinstance(one, PosteriorModel) else ("item_weights_", "n_common_"):
+        for name in () if isinstance(one, BPMF) else ("item_weights_", "n_common_"):
             for part in ("data", "indices", "indptr"):
                 a, b = getattr(getattr(one, name), part), getattr(getattr(two, name), part)
                 assert (a.dtype, a.tobytes()) == (b.dtype, b.tobytes())
         for name in one.arrays:
             a, b = getattr(one, name), getattr(two, name)
             assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
-        mapped = two.item_factors_ if isinstance(one, PosteriorModel) else two.item_weights_.data
+        mapped = two.item_factors_ if isinstance(one, BPMF) else two.item_weights_.data
         while mapped is not None and not isinstance(mapped, np.memmap):
             mapped = mapped.base
         assert isinstance(mapped, np.memmap)

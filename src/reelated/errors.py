@@ -283,6 +283,13 @@ def check_memory(name: str, value: Any) -> int | None:
     raise InputError("expected a size such as '2GB' or '500MB', or a number of bytes.", parameter=name, value=value)
 
 
+def check_fits(what: str, needed: int, limit: Any, remedy: str) -> None:
+    """Raise `TooLarge`, as in "1,000 items need 2.0 GB.", if the bytes needed exceed the limit `max_memory`."""
+    n_bytes = check_memory("max_memory", limit)
+    if n_bytes is not None and needed > n_bytes:
+        raise TooLarge(f"{what} {show_bytes(needed)}.", parameter="max_memory", value=limit, remedy=remedy)
+
+
 def show_bytes(count: float) -> str:
     """Format a number of bytes: `11.3 MB`."""
     for unit in ("bytes", "KB", "MB", "GB"):

@@ -7,11 +7,10 @@ from reelated.models.ease import EASE
 from reelated.models.item_knn import ItemKNN
 from reelated.models.linear_item import LinearItemModel, LinearRater
 from reelated.models.popularity import Popularity
-from reelated.models.posterior import PosteriorModel
 from reelated.models.topn import TopN
 
 MODELS = {"ease": EASE, "item-knn": ItemKNN, "popularity": Popularity, "bias": BiasModel, "bpmf": BPMF}
 """Model name, as in the terminal and in saved models → class."""
 
 __all__ = ["BPMF", "EASE", "MODELS", "BiasModel", "ItemContributions", "ItemKNN", "LinearItemModel", "LinearRater"]
-__all__ += ["PairContributions", "Popularity", "PosteriorModel", "TopN"]
+__all__ += ["PairContributions", "Popularity", "TopN"]

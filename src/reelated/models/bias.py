@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from reelated.errors import check_integer, check_number
 from reelated.models.arrays import ArraySpec
-from reelated.models.biases import Biases, Numbers, check_bounds, column_means, observed, row_means
+from reelated.models.biases import Biases, Numbers, column_means, row_means
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
 from reelated.parallel import Progress
@@ -72,8 +72,7 @@ class BiasModel(LinearRater):
         self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
     ) -> "BiasModel":
         reg_user, reg_item, rounds = self.settings()
-        X = check_rows(self, X, fitting=True)
-        self.scale_ = observed(X) if scale is None else check_bounds(scale)
+        X = self._start_fit(X, scale)
         mean = float(X.data.mean(dtype=np.float64)) if X.nnz else 0.0
         centered, users, bias = X.data.astype(np.float64) - mean, np.zeros(X.nnz), np.zeros(X.shape[1])
         for _ in range(rounds):
@@ -116,5 +115,4 @@ class BiasModel(LinearRater):
 
     @property
     def offsets(self) -> Biases:
-        """The biases in the form that all models use."""
         return Biases(self.offset_, float(self.reg_user))

@@ -65,8 +65,3 @@ def clipped(ratings: npt.NDArray[Any], scale: tuple[float, float]) -> Numbers:
     """Clip predicted ratings to the scale and round them to six decimals."""
     values = np.clip(ratings, *scale)
     return np.round(values, 6, out=values)
-
-
-def observed(X: sp.csr_array) -> tuple[float, float]:
-    """Return the lowest and highest rating of a matrix."""
-    return (float(X.data.min()), float(X.data.max())) if X.nnz else (0.0, 0.0)

@@ -1,22 +1,28 @@
 """`BPMF`: Bayesian probabilistic matrix factorisation with side information."""
 
-from typing import Any
+from copy import copy
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import TooLarge, check_integer, check_memory, show_bytes
-from reelated.models.biases import check_bounds, observed
+from reelated import _kernels as kernels
+from reelated.errors import check_fits, check_integer, check_number
+from reelated.models.arrays import ArraySpec
+from reelated.models.biases import clipped
+from reelated.models.contracts import By
 from reelated.models.gibbs import SamplerParams, implicit_features, item_side_info, marginal_precision, sample
-from reelated.models.posterior import PosteriorModel
-from reelated.models.validation import check_attributes, check_rows
+from reelated.models.posterior import PosteriorScorer, pad_to_simd
+from reelated.models.row_model import RowRater
+from reelated.models.validation import check_attributes, check_pairs, check_rows
 from reelated.parallel import Progress, shared_pool
 
 Numbers = npt.NDArray[np.float64]
 
 
-class BPMF(PosteriorModel):
+class BPMF(RowRater):
     """Predict ratings by Bayesian probabilistic matrix factorisation, the mean over samples from the posterior.
 
     A rating is ``μ + a_i + b_u + v_i · z_u`` plus noise. The user vectors `(b, z)` are Gaussian, so a user's ratings
@@ -83,6 +89,26 @@ class BPMF(PosteriorModel):
     True
     """
 
+    arrays: ClassVar[dict[str, ArraySpec]] = {
+        "rating_moments_": ArraySpec("float64", (2,), "a mean and a positive deviation"),
+        "item_factors_": ArraySpec("float32", ("n_items", "D", "n_samples")),
+        "user_mean_": ArraySpec("float64", ("D", "n_samples")),
+        "activity_slope_": ArraySpec("float64", ("D", "n_samples")),
+        "implicit_slope_": ArraySpec(
+            "float64", ("n_implicit_factors", "D", "n_samples"), optional="n_implicit_factors"
+        ),
+        "implicit_factors_": ArraySpec("float64", ("n_items", "n_implicit_factors"), optional="n_implicit_factors"),
+        "precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
+        "alpha_": ArraySpec("float64", ("n_samples",), "positive"),
+        "new_user_offsets_": ArraySpec("float32", ("n_items", "n_samples")),
+        "new_user_mean_": ArraySpec("float64", ("D", "n_samples")),
+        "new_user_precision_": ArraySpec("float64", ("D", "D", "n_samples"), "positive definite"),
+        "counts_": ArraySpec("float64", (2,), "positive and ascending"),
+    }
+    numbers: ClassVar[tuple[By, ...]] = ("rating",)
+    uses_side_info = True
+    has_posterior = True
+
     def __init__(
         self,
         *,
@@ -114,21 +140,10 @@ class BPMF(PosteriorModel):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
-        y : ignored
-            Present for API consistency with scikit-learn.
-        scale : (low, high), optional
-            Lowest and highest possible rating; by default the observed ones.
+        X, y, scale
+            As for `ItemKNN.fit`.
         items : array or sparse matrix, shape (n_items, n_attributes), optional
             Attributes of the items, such as genres and years; they improve the predictions for rarely rated items.
-        progress : callable, optional
-            Called with the fraction done, from 0 to 1.
-
-        Returns
-        -------
-        BPMF
-            This estimator.
 
         Raises
         ------
@@ -140,17 +155,10 @@ class BPMF(PosteriorModel):
         from threadpoolctl import threadpool_limits
 
         params = self._sampler_params()
-        X = check_rows(self, X, fitting=True)
+        X = self._start_fit(X, scale)
         attributes = check_attributes(items, X.shape[1])
-        limit, needed = check_memory("max_memory", self.max_memory), self._bytes(X, attributes.shape[1])
-        if limit is not None and needed > limit:
-            raise TooLarge(
-                f"{X.shape[1]:,} items and {X.shape[0]:,} rows need {show_bytes(needed)}.",
-                parameter="max_memory",
-                value=self.max_memory,
-                remedy="Raise it, or lower n_samples or n_factors.",
-            )
-        self.scale_ = observed(X) if scale is None else check_bounds(scale)
+        what, needed = f"{X.shape[1]:,} items and {X.shape[0]:,} rows need", self._bytes(X, attributes.shape[1])
+        check_fits(what, needed, self.max_memory, "Raise it, or lower n_samples or n_factors.")
         ratings = X.data.astype(np.float64)
         self.rating_moments_ = np.array([ratings.mean(), ratings.std() or 1.0] if X.nnz else [0.0, 1.0])
         standardized = sp.csr_array(((ratings - self.rating_mean_) / self.rating_std_, X.indices, X.indptr), X.shape)
@@ -187,3 +195,96 @@ class BPMF(PosteriorModel):
             check_integer("n_warmup", self.n_warmup, 0),
             check_integer("random_state", self.random_state, 0),
         )
+
+    # --------------------------------------------------------------------------------------- prediction
+    @property
+    def rating_mean_(self) -> float:
+        """Mean of the ratings of the fit."""
+        return float(self.rating_moments_[0])
+
+    @property
+    def rating_std_(self) -> float:
+        """Standard deviation of the ratings of the fit."""
+        return float(self.rating_moments_[1])
+
+    def prepare(self) -> None:
+        self.__dict__.pop("for_new_users", None)  # cached for an earlier fit
+        self._samples = kernels.PosteriorSamples(
+            item_factors=pad_to_simd(self.item_factors_),
+            offsets=pad_to_simd(self.item_factors_[:, 0]),
+            user_mean=pad_to_simd(self.user_mean_),
+            activity_slope=pad_to_simd(self.activity_slope_),
+            implicit_slope=pad_to_simd(np.swapaxes(self.implicit_slope_, 0, 1)),
+            implicit_factors=self.implicit_factors_,
+            precision=pad_to_simd(self.precision_),
+            alpha=pad_to_simd(self.alpha_),
+            n_samples=len(self.alpha_),
+            min_ratings=float(self.counts_[0]),
+            max_ratings=float(self.counts_[1]),
+        )
+
+    @cached_property
+    def for_new_users(self) -> "BPMF":
+        """The model for new users, whose number and choice of ratings are not informative.
+
+        A new user's vector has the distribution over all users of the fit. The offset of an item is its expected
+        rating by those who rated it, because ratings are predicted for users who would rate the item.
+        """
+        model, samples = copy(self), self._samples
+        n_groups, D, _, lanes = samples.implicit_slope.shape
+        model._samples = samples._replace(
+            offsets=pad_to_simd(self.new_user_offsets_),
+            user_mean=pad_to_simd(self.new_user_mean_),
+            activity_slope=np.zeros_like(samples.activity_slope),
+            implicit_slope=np.empty((n_groups, D, 0, lanes)),
+            implicit_factors=np.empty((len(samples.implicit_factors), 0)),
+            precision=pad_to_simd(self.new_user_precision_),
+        )
+        return model
+
+    def predict_intervals(self, X: Any, rows: Any, items: Any, *, level: float = 0.8) -> tuple[Numbers, Numbers]:
+        """Return the prediction intervals of pairs of a row and an item.
+
+        Parameters
+        ----------
+        level : float, default 0.8
+            Probability that a rating lies in its interval.
+
+        Returns
+        -------
+        low, high : ndarray of float64, shape (n_pairs,)
+            Clipped to the scale of the ratings.
+        """
+        from scipy.special import ndtri
+
+        quantile = float(ndtri(0.5 + check_number("level", level, 0, 1) / 2))
+        scorer = self.checked_scorer(check_rows(self, X))
+        mean, deviation, _ = scorer.moments(*check_pairs(scorer.matrix, rows, items), with_deviation=True)
+        # not quantile * deviation: level=1 gives inf * 0 = NaN
+        margin = np.multiply(quantile, deviation, out=np.zeros(len(mean)), where=deviation > 0)
+        return clipped(mean - margin, self.scale_), clipped(mean + margin, self.scale_)
+
+    def covariance(self, items: Any) -> tuple[Numbers, float]:
+        """Return the prior covariance of a new user's ratings of some items, and the variance of the noise.
+
+        Parameters
+        ----------
+        items : array of int, shape (n,)
+            Item indices.
+
+        Returns
+        -------
+        covariance : ndarray of float64, shape (n, n)
+            The mean of ``q_iᵀ Λ⁻¹ q_j`` over the samples, for ratings standardised with `rating_moments_`.
+        noise : float
+            Variance of the noise of a rating, on the same scale.
+        """
+        factors = np.moveaxis(self.item_factors_[np.asarray(items)], 2, 0).astype(np.float64)
+        factors[:, :, 0] = 1.0
+        precision = np.moveaxis(self.precision_, 2, 0)
+        solved = np.linalg.solve(precision, factors.transpose(0, 2, 1))  # samples × D × items
+        flat = factors.transpose(1, 0, 2).reshape(factors.shape[1], -1)
+        return flat @ solved.reshape(flat.shape[1], -1) / len(factors), float(np.mean(1 / self.alpha_))
+
+    def checked_scorer(self, X: sp.csr_array, by: By = "rating", weights: Any = None) -> "PosteriorScorer":
+        return PosteriorScorer(X, self._samples, self.rating_moments_, self.scale_)

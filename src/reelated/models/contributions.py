@@ -65,23 +65,6 @@ class ItemContributions(NamedTuple):
     rated: npt.NDArray[np.int32]
     ratings: npt.NDArray[Any]
 
-    @classmethod
-    def of(cls, scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> "ItemContributions":
-        """Build an object from its parts; `clips` is the difference between each score and the sum.
-
-        Parameters
-        ----------
-        scores, bases : ndarray of float64, shape (n,)
-            As in `PairContributions`.
-        parts : Contributions
-            The contribution of each rated item.
-        X : csr_array, shape (1, n_items)
-            Ratings of the user.
-        """
-        sums = np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends]
-        clips = np.where(np.isfinite(scores), scores - bases - (sums[1:] - sums[:-1]), 0.0)
-        return cls(scores, bases, clips, parts, X.indices, X.data)
-
     @property
     def n_neighbors_used(self) -> npt.NDArray[np.int32]:
         """The number of rated items that each score is computed from."""
@@ -121,3 +104,10 @@ class ItemContributions(NamedTuple):
         columns = self.rated[places], as_decimals(self.ratings[places]), parts.similarity[chosen], parts.common[chosen]
         rows = list(zip(*(column.tolist() for column in (*columns, parts.adds[chosen])), strict=True))
         yield from (rows[start:stop] for start, stop in pairwise(ends.tolist()))
+
+
+def item_contributions(scores: Any, bases: Any, parts: kernels.Contributions, X: sp.csr_array) -> ItemContributions:
+    """Return the contributions of the single row `X`; `clips` is the difference between each score and the sum."""
+    sums = np.concatenate([[0.0], np.cumsum(parts.adds)])[parts.ends]
+    clips = np.where(np.isfinite(scores), scores - bases - (sums[1:] - sums[:-1]), 0.0)
+    return ItemContributions(scores, bases, clips, parts, X.indices, X.data)

@@ -6,18 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from reelated.errors import (
-    Advice,
-    InputError,
-    TooLarge,
-    check_choice,
-    check_integer,
-    check_memory,
-    check_number,
-    show_bytes,
-)
+from reelated.errors import Advice, InputError, check_choice, check_fits, check_integer, check_number
 from reelated.models.arrays import ArraySpec
-from reelated.models.biases import check_bounds, observed
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_attributes, check_rows
 from reelated.parallel import Progress
@@ -124,21 +114,10 @@ class EASE(LinearItemModel):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings. A stored zero of a sparse matrix is a rating; a zero of a dense array is none.
-        y : ignored
-            Present for API consistency with scikit-learn.
-        scale : (low, high), optional
-            Lowest and highest possible rating; by default the observed ones.
+        X, y, scale
+            As for `ItemKNN.fit`.
         items : array or sparse matrix, shape (n_items, n_attributes), optional
             Attributes of the items, from 0 (absent) to 1 (present).
-        progress : callable, optional
-            Called with the fraction done, from 0 to 1.
-
-        Returns
-        -------
-        EASE
-            This estimator.
 
         Raises
         ------
@@ -147,20 +126,12 @@ class EASE(LinearItemModel):
         TooLarge
             The fit may need more than `max_memory`.
         """
-        ridge, limit = self.ridge(), check_memory("max_memory", self.max_memory)
-        X = check_rows(self, X, fitting=True)
+        ridge, X = self.ridge(), self._start_fit(X, scale)
         side_info = _attribute_rows(items, X.shape[1])
-        self.scale_ = observed(X) if scale is None else check_bounds(scale)
         values = normalize_users(self.weighted(X), self.user_normalization)
         n_candidates, max_weights = self.n_candidates, self.n_neighbors or X.shape[1]
-        needed = ridge_memory(values, n_candidates, max_weights)
-        if limit is not None and needed > limit:
-            raise TooLarge(
-                f"weights between {X.shape[1]:,} items may need {show_bytes(needed)}.",
-                parameter="max_memory",
-                value=self.max_memory,
-                remedy=Advice.LESS_EASE,
-            )
+        what, needed = f"weights between {X.shape[1]:,} items may need", ridge_memory(values, n_candidates, max_weights)
+        check_fits(what, needed, self.max_memory, Advice.LESS_EASE)
         weights = (
             fit_dense(values, ridge, max_weights, progress, side_info=side_info)
             if n_candidates is None

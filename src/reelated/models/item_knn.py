@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from reelated.errors import Advice, InputError, check_choice, check_flag, check_integer, check_memory, check_number
 from reelated.models.arrays import ArraySpec
 from reelated.models.bias import BiasModel
-from reelated.models.biases import Biases, check_bounds, column_means, observed
+from reelated.models.biases import Biases, column_means
 from reelated.models.contracts import By
 from reelated.models.linear_item import LinearRater
 from reelated.models.validation import check_rows
@@ -132,8 +132,7 @@ class ItemKNN(LinearRater):
     ) -> "ItemKNN":
         measure, dtype = self.similarity_params(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
         limit = check_memory("max_memory", self.max_memory)
-        X = check_rows(self, X, fitting=True)
-        self.scale_ = observed(X) if scale is None else check_bounds(scale)
+        X = self._start_fit(X, scale)
         self.offset_ = self._item_offsets(X)
         values = normalize_users(weighted(self.centered(X, dtype), self.weighting), self.user_normalization)
         links, self.n_common_ = similarity(values, measure, max_memory=limit, progress=progress)
@@ -182,13 +181,11 @@ class ItemKNN(LinearRater):
 
     @property
     def offsets(self) -> Biases:
-        """The offset that ratings are compared with, by the chosen similarity."""
         empty = np.nan if self.similarity == "adjusted-cosine" else 0.0
         return Biases(self.offset_, _SIMILARITIES[self.similarity], empty)
 
     @property
     def falls_back(self) -> bool:
-        """Whether the prediction is the offset if no neighbour is rated."""
         return self.similarity not in ("cosine", "jaccard")
 
     def _item_offsets(self, X: sp.csr_array) -> npt.NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """Models with an item × item matrix: `LinearItemModel` ranks, `LinearRater` predicts ratings as well."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from reelated import _kernels as kernels
 from reelated.models.arrays import ArraySpec
 from reelated.models.biases import Biases, clipped
 from reelated.models.contracts import By
-from reelated.models.contributions import ItemContributions
+from reelated.models.contributions import ItemContributions, item_contributions
 from reelated.models.row_model import RowModel, RowRater
 from reelated.models.topn import SLICE, ListOptions, Terms, TopN, top_n_of_rows
 from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
@@ -41,12 +42,8 @@ class LinearItemModel(RowModel):
     n_common_: sp.csr_array
     max_neighbors_used: int | None = None
     numbers: ClassVar[tuple[By, ...]] = ("score",)
-    arrays: ClassVar[dict[str, ArraySpec]] = {}
-    uses_side_info: ClassVar[bool] = False
-    has_posterior: ClassVar[bool] = False
 
     def prepare(self) -> None:
-        """Convert the fitted matrix for the kernels; called after a fit or a load."""
         n_items = self.item_weights_.shape[0]
         limit = n_items if self.max_neighbors_used is None else min(int(self.max_neighbors_used), n_items)
         by_row = as_kernel_csr(self.item_weights_)
@@ -55,8 +52,7 @@ class LinearItemModel(RowModel):
         self._zeros = np.zeros(n_items)
 
     def learned_numbers(self) -> list[npt.NDArray[Any]]:
-        """Return the learned arrays, so that a caller can check that they are finite."""
-        return [self.item_weights_.data, *(getattr(self, name) for name in self.arrays)]
+        return [self.item_weights_.data, *super().learned_numbers()]
 
     @property
     def zero_rating(self) -> float:
@@ -79,26 +75,11 @@ class LinearItemModel(RowModel):
         return self._zeros, np.zeros(X.shape[0]), _SCORE
 
     def checked_scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> "LinearScorer":
-        """Return the scorer for rows that are already checked."""
         indptr, indices, values = as_kernel_csr(X)  # a predicted rating is computed from the ratings themselves
         if by == "score":
             values = self.rating_weight(values) if weights is None else self.rating_weight(values) * weights
         terms = Terms(kernels.CSR(indptr, indices, values), *self._bases(X, by))
         return LinearScorer(X, terms, self._links, self.n_common_.data, self.scale_ if by == "rating" else None)
-
-    def score_items(self, X: Any, *, by: By | None = None, weights: Any = None) -> npt.NDArray[np.float64]:
-        """Return the score, or the unclipped predicted rating, of every row and item; NaN if there is none.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_rows, n_items)
-
-        Raises
-        ------
-        TooLarge
-            The dense result would exceed `max_memory`.
-        """
-        return self._dense(X, by, weights)
 
     def covariance(self, items: Any) -> tuple[npt.NDArray[np.float64], float]:
         """Return a substitute for the covariance of ratings of some items: the cosine between rows of the matrix.
@@ -138,14 +119,14 @@ class LinearRater(LinearItemModel, RowRater):
     arrays: ClassVar[dict[str, ArraySpec]] = {"offset_": ArraySpec("float64", ("n_items",))}
 
     @property
+    @abstractmethod
     def offsets(self) -> Biases:
         """The offset that ratings are compared with."""
-        return Biases(self.offset_, None)
 
     @property
     def falls_back(self) -> bool:
         """Whether the prediction is the offset if no neighbour is rated."""
-        return bool(self.offset_.any()) or self.offsets.reg_user is not None
+        return True
 
     def _bases(self, X: sp.csr_array, by: By) -> tuple[Any, Any, kernels.ScoreParams]:
         if by == "score":
@@ -166,12 +147,10 @@ class LinearScorer(NamedTuple):
     def top(
         self, n: int, item_mask: Any = None, *, exclude_seen: bool = True, progress: Progress | None = None
     ) -> TopN:
-        """Return the best items of every row."""
         options = ListOptions(_ALL if item_mask is None else item_mask, not exclude_seen, min(n, self.matrix.shape[1]))
         return top_n_of_rows(self.terms, self.links, options, progress)
 
     def pairs(self, rows: Any, items: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Return the numbers of pairs, and the number of neighbours used."""
         rows, items = np.asarray(rows, np.int32), np.asarray(items, np.int32)
         if self.matrix.shape[0] == 1 and len(items) <= FEW:
             return kernels.score_pairs(0, len(items), self.terms.rows, rows, items, self.links, *self.terms[1:])
@@ -189,7 +168,6 @@ class LinearScorer(NamedTuple):
         return scores, n_neighbors_used
 
     def columns(self) -> sp.csc_array:
-        """Return the values of the ratings by columns."""
         return sp.csc_array(
             sp.csr_array((self.terms.rows.data, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
         )
@@ -205,7 +183,6 @@ class LinearScorer(NamedTuple):
         return kernels.score_users(item, self.links.by_row, columns, *self.terms[1:])
 
     def contributions(self, items: Any, scores: Any = None) -> ItemContributions:
-        """Return the contributions of a single row's ratings to the numbers of several items."""
         items, (rows, item_offset, user_offset, params) = np.asarray(items, np.int32), self.terms
         scores = self.pairs(np.zeros(len(items), np.int32), items)[0] if scores is None else scores
         scores = scores if self.scale is None else clipped(scores, self.scale)
@@ -222,10 +199,9 @@ class LinearScorer(NamedTuple):
             bases = user_offset[0] + item_offset[items]
         else:
             bases = mean * np.divide(parts.total, parts.weight, out=np.zeros(len(items)), where=parts.weight > 0)
-        return ItemContributions.of(scores, bases, parts, self.matrix)
+        return item_contributions(scores, bases, parts, self.matrix)
 
     def dense(self) -> npt.NDArray[np.float64]:
-        """Return the number of every row and item."""
         rows, item_offset, user_offset, params = self.terms
         dense = np.empty(self.matrix.shape)
         for u in range(len(dense)):

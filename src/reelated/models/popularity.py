@@ -7,7 +7,6 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.models.arrays import ArraySpec
-from reelated.models.biases import check_bounds, observed
 from reelated.models.contracts import By
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_rows
@@ -51,8 +50,7 @@ class Popularity(LinearItemModel):
     def fit(
         self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
     ) -> "Popularity":
-        X = check_rows(self, X, fitting=True)
-        self.scale_ = observed(X) if scale is None else check_bounds(scale)
+        X = self._start_fit(X, scale)
         self.popularity_ = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float64)
         empty = sp.csr_array((X.shape[1], X.shape[1]), dtype=np.float32)
         self.item_weights_, self.n_common_ = empty, empty.astype(np.int32)

@@ -8,18 +8,17 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.errors import InputError, check_choice, check_integer
-from reelated.models.biases import clipped
+from reelated.errors import InputError, check_choice, check_fits, check_integer
+from reelated.models.arrays import ArraySpec
+from reelated.models.biases import check_bounds, clipped
 from reelated.models.contracts import By, Scorer
 from reelated.models.contributions import ItemContributions, PairContributions
 from reelated.models.estimator import Estimator
 from reelated.models.topn import TopN
 from reelated.models.validation import (
     check_columns,
-    check_dense,
     check_item,
     check_item_mask,
-    check_one_row,
     check_pairs,
     check_rows,
     check_weights,
@@ -34,6 +33,9 @@ class RowModel(Estimator):
     scale_: tuple[float, float]
     max_memory: int | str | None = None
     numbers: ClassVar[tuple[By, ...]]
+    arrays: ClassVar[dict[str, ArraySpec]] = {}
+    uses_side_info: ClassVar[bool] = False
+    has_posterior: ClassVar[bool] = False
 
     @abstractmethod
     def fit(
@@ -62,26 +64,29 @@ class RowModel(Estimator):
 
     @abstractmethod
     def plan(self, X: Any) -> int:
-        """Return the maximum memory of a fit to `X` in bytes, without `X` itself and without side information.
+        """Return the maximum memory of a fit to `X` in bytes, without `X` itself and without side information."""
 
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_users, n_items)
-            Ratings.
-        """
+    @abstractmethod
+    def prepare(self) -> None:
+        """Convert the learned arrays for the kernels; called after a fit or a load."""
+
+    def learned_numbers(self) -> list[npt.NDArray[Any]]:
+        """Return the learned arrays, so that a caller can check that they are finite."""
+        return [getattr(self, name) for name in self.arrays]
+
+    def _start_fit(self, X: Any, scale: tuple[float, float] | None) -> sp.csr_array:
+        """Check the ratings and set the scale, by default the observed one; return the checked ratings."""
+        X = check_rows(self, X, fitting=True)
+        observed = (float(X.data.min()), float(X.data.max())) if X.nnz else (0.0, 0.0)
+        self.scale_ = observed if scale is None else check_bounds(scale)
+        return X
 
     @abstractmethod
     def checked_scorer(self, X: sp.csr_array, by: By, weights: npt.NDArray[np.float32] | None) -> Scorer:
         """Return the scorer for rows that are already checked."""
 
     def scorer(self, X: Any, *, by: By | None = None, weights: Any = None) -> Scorer:
-        """Return the scorer of some rows; the rows are checked here, once.
-
-        Returns
-        -------
-        Scorer
-            It does not check indices.
-        """
+        """Return the scorer of some rows; the rows are checked here, once, and it does not check indices."""
         X, by = check_rows(self, X), self.numbers[0] if by is None else check_choice("by", by, self.numbers)
         if by == "rating" and weights is not None:
             raise InputError("weights are for the score: leave them out for a predicted rating.")
@@ -196,36 +201,33 @@ class RowModel(Estimator):
         return scorer.users(item, None if by_item is None else check_columns(self, by_item, scorer.matrix))
 
     def explain_pair(self, X: Any, item: int, *, by: By | None = None, weights: Any = None) -> PairContributions:
-        """Return the contributions to one row's number for an item.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (1, n_items)
-            Ratings of one user.
-        item : int
-            Item index.
-        """
+        """Return the contributions to the number of the single row of `X` for an item."""
         return self.explain_items(X, [check_item(self, item)], by=by, weights=weights).one(0)
 
     def explain_items(self, X: Any, items: Any, *, by: By | None = None, weights: Any = None) -> ItemContributions:
-        """Return the contributions to one row's numbers for several items.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (1, n_items)
-            Ratings of one user.
-        items : sequence of int
-            Item indices.
-        """
+        """Return the contributions to the numbers of the single row of `X` for several items."""
         scorer = self.scorer(X, by=by, weights=weights)
-        check_one_row(scorer.matrix)
+        if (n_rows := scorer.matrix.shape[0]) != 1:
+            raise InputError(f"X of {n_rows} rows: expected the one row of the user to explain to.")
         _, items = check_pairs(scorer.matrix, np.zeros(len(items), np.int32), items)
         return scorer.contributions(items)
 
-    def _dense(self, X: Any, by: By | None, weights: Any = None) -> npt.NDArray[np.float64]:
-        """Return the number of every row and item as a dense array, or raise `TooLarge`."""
+    def score_items(self, X: Any, *, by: By | None = None, weights: Any = None) -> npt.NDArray[np.float64]:
+        """Return the score, or the unclipped predicted rating, of every row and item; NaN if there is none.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_items)
+
+        Raises
+        ------
+        TooLarge
+            The dense result would exceed `max_memory`.
+        """
         scorer = self.scorer(X, by=by, weights=weights)
-        check_dense(self, scorer.matrix)
+        n_rows, n_items = scorer.matrix.shape
+        remedy = "Ask for fewer rows, or for pairs with predict_pairs."
+        check_fits(f"{n_rows:,} rows × {n_items:,} items need", n_rows * n_items * 8, self.max_memory, remedy)
         return scorer.dense()
 
 
@@ -234,11 +236,6 @@ class RowRater(RowModel):
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the predicted rating of every row and item; `predict_pairs` predicts some.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n_rows, n_items)
-            Ratings.
 
         Returns
         -------
@@ -250,7 +247,7 @@ class RowRater(RowModel):
         TooLarge
             The dense result would exceed `max_memory`.
         """
-        return clipped(self._dense(X, "rating"), self.scale_)
+        return clipped(self.score_items(X, by="rating"), self.scale_)
 
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> npt.NDArray[np.float64]:
         """Return the predicted ratings of pairs of a row and an item; a rating of the pair in `X` is not used.

@@ -40,11 +40,6 @@ class TopN(NamedTuple):
         ----------
         u : int
             Row index.
-
-        Returns
-        -------
-        items : ndarray of int32
-        scores : ndarray of float64
         """
         part = slice(self.indptr[u], self.indptr[u + 1])
         return self.items[part], self.scores[part]

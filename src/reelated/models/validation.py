@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.errors import InputError, TooLarge, check_memory, show_bytes
+from reelated.errors import InputError
 from reelated.models.estimator import Estimator
 
 
@@ -40,12 +40,6 @@ def check_rows(model: Estimator, X: Any, *, fitting: bool = False) -> sp.csr_arr
     return rows
 
 
-def check_one_row(X: sp.csr_array) -> None:
-    """Raise `InputError` unless `X` is one row."""
-    if X.shape[0] != 1:
-        raise InputError(f"X of {X.shape[0]} rows: expected the one row of the user to explain to.")
-
-
 def check_columns(model: Estimator, by_item: Any, X: Any) -> sp.csc_array:
     """Return `by_item` as CSC of float32, checked as by `check_rows`; a valid CSC matrix is returned unchanged."""
     if by_item.shape != X.shape:
@@ -66,18 +60,6 @@ def check_attributes(items: Any, n_items: int) -> np.ndarray:
     if len(table) != n_items:
         raise InputError(f"items of shape {table.shape}: expected a row for each of {n_items} items.")
     return table
-
-
-def check_dense(model: Any, X: Any) -> None:
-    """Raise `TooLarge` if a dense result for `X` would exceed the model's `max_memory`."""
-    limit, needed = check_memory("max_memory", model.max_memory), X.shape[0] * X.shape[1] * 8
-    if limit is not None and needed > limit:
-        raise TooLarge(
-            f"{X.shape[0]:,} rows × {X.shape[1]:,} items need {show_bytes(needed)}.",
-            parameter="max_memory",
-            value=model.max_memory,
-            remedy="Ask for fewer rows, or for pairs with predict_pairs.",
-        )
 
 
 def check_weights(weights: Any, X: sp.csr_array) -> np.ndarray:
