@@ -29,6 +29,11 @@ Progress = Callable[[float], None]
 """A callback that receives the fraction of the work that is done, from 0 to 1."""
 
 
+def part_of(progress: Progress | None, place: int, parts: int) -> Progress | None:
+    """Return a callback for one of several equal parts of a task."""
+    return None if progress is None else lambda done: progress((place + done) / parts)
+
+
 def n_threads() -> int:
     """Return the number of threads to use: numba's (`NUMBA_NUM_THREADS`), at most the container's CPU quota."""
     numba = sys.modules.get("numba")  # importing numba takes longer than most uses of a saved model

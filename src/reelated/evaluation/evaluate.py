@@ -14,7 +14,7 @@ from reelated.evaluation import scoring
 from reelated.evaluation.result import Evaluation
 from reelated.evaluation.scoring import RELEVANCE, HoldOut, Indices, MetricValues, Numbers, SplitResult
 from reelated.evaluation.splits import Split, check_splits
-from reelated.parallel import Progress
+from reelated.parallel import Progress, part_of
 from reelated.ratings import Dataset, Ratings
 from reelated.recommender import Recommender
 from reelated.recommender.lists import sorted_by
@@ -73,17 +73,15 @@ def evaluate(
     check_choice("target", target, ("items", "users"))
     if liked is not None and liked != "mean":
         liked = check_number("liked", liked)
-    groups = _MetricGroups.of(recommender, splits)
-    parts = []
-    for index, part in enumerate(splits):
-
-        def step(done: float, index: int = index) -> None:
-            if progress:
-                progress((index + done) / len(splits))
-
-        parts.append(_evaluate_split(recommender, part, cutoffs, target, liked, groups, step))
+    has_scale = not all(part.train.ratings.has_no_scale for part in splits)
+    relevance = RELEVANCE if has_scale else RELEVANCE[:1]
+    options = _MetricOptions(cutoffs, target, liked, relevance, errors=has_scale and recommender.rater is not None)
+    parts = [
+        _evaluate_split(recommender, part, options, part_of(progress, index, len(splits)))
+        for index, part in enumerate(splits)
+    ]
     train, rule = splits[0].train, None
-    if "liked" in groups.relevance:
+    if has_scale:
         rule = scoring.liked_mask(splits[0].test.head(0), train.ratings, liked)[1]
     return Evaluation(train.name, splits[0].how, target, rule, tuple(parts), repr(recommender))
 
@@ -96,52 +94,42 @@ def _check_cutoffs(n: Any) -> list[int]:
     return sorted(check_integer("n", cutoff, 1) for cutoff in cutoffs)
 
 
-class _MetricGroups(NamedTuple):
+class _MetricOptions(NamedTuple):
     """The metrics that are computed for every split."""
 
-    relevance: tuple[str, ...]
+    cutoffs: list[int]
+    target: Target
+    liked: Any
+    relevance: tuple[str, ...]  # "any" alone for events and equal ratings
     errors: bool  # whether errors of predicted ratings are computed
-
-    @classmethod
-    def of(cls, recommender: Recommender, splits: Sequence[Split]) -> "_MetricGroups":
-        """Leave out liked items and errors for events and equal ratings, and errors without a rater."""
-        if all(split.train.ratings.has_no_scale for split in splits):
-            return cls(RELEVANCE[:1], False)
-        return cls(RELEVANCE, recommender.rater is not None)
 
 
 def _evaluate_split(
-    recommender: Recommender,
-    split: Split,
-    cutoffs: list[int],
-    target: Target,
-    liked: Any,
-    groups: _MetricGroups,
-    progress: Progress,
+    recommender: Recommender, split: Split, options: _MetricOptions, progress: Progress | None
 ) -> SplitResult:
     start = perf_counter()
-    rec = fit_copy(recommender, split.train, lambda done: progress(done / 2))
+    rec = fit_copy(recommender, split.train, part_of(progress, 0, 2))
     seconds = perf_counter() - start
     if split.shown is not None:
         rec = rec.with_ratings(split.shown)
     shown, test, train = rec.kept_ratings(), split.test, split.train.ratings.onto(rec.item_ids)
-    is_liked, _ = scoring.liked_mask(test, shown, liked)
+    is_liked, _ = scoring.liked_mask(test, shown, options.liked)
     raters = np.bincount(train.matrix.indices, minlength=len(rec.item_ids))
-    if target == "items":
+    if options.target == "items":
         hidden = scoring.hold_out(test["user_id"], test["item_id"], rec.item_ids, is_liked)
         shares = np.maximum(raters, 0.5) / len(train.user_ids)  # 0.5 keeps the novelty of an unrated item finite
     else:
         hidden = scoring.hold_out(test["item_id"], test["user_id"], rec.user_ids, is_liked)
         shares = np.diff(shown.matrix.indptr) / len(rec.item_ids)
-    lists, able = lists_for(rec, split, hidden, cutoffs[-1], target, lambda done: progress(0.5 + done / 2))
-    values, overall = scoring.score_lists(lists, able, hidden, cutoffs, groups.relevance), {}
+    lists, able = lists_for(rec, split, hidden, options.cutoffs[-1], options.target, part_of(progress, 1, 2))
+    values, overall = scoring.score_lists(lists, able, hidden, options.cutoffs, options.relevance), {}
     if split.candidates is None:  # otherwise they would depend on the candidates
         values, overall = [*values, scoring.score_novelty(lists, shares)], scoring.score_overall(lists, len(shares))
     errors, bins, unpredicted = _score_ratings(rec, train, test, hidden)
-    if not groups.errors:
+    if not options.errors:
         errors, bins, unpredicted = [], bins.clear(), 0
     missing = scoring.missing_data(test, train, shown, unpredicted)
-    found = scoring.bin_hits(lists, able, hidden, _known(rec, hidden, raters, target))
+    found = scoring.bin_hits(lists, able, hidden, _known(rec, hidden, raters, options.target))
     return SplitResult(hidden.entities, (*values, *errors), overall, bins, found, missing, seconds)
 
 
@@ -159,7 +147,7 @@ def _score_ratings(
     """Return the errors of predicted ratings, the same in bins, and the number of items without a prediction."""
     shown, ratings = rec.kept_ratings(), test["rating"].to_numpy().astype(np.float64)
     users, items = shown.user_ids.indices_of(test["user_id"]), rec.item_ids.indices_of(test["item_id"])
-    predicted, unpredicted = _predict(rec, users, items, float(train.matrix.data.mean(dtype=np.float64)))
+    predicted, unpredicted = predict(rec, users, items, float(train.matrix.data.mean(dtype=np.float64)))
     raters = np.bincount(train.matrix.indices, minlength=len(rec.item_ids))
     counts = {
         "item": np.where(items >= 0, raters[items], 0),
@@ -180,7 +168,7 @@ def fit_copy(recommender: Recommender, train: Dataset, progress: Progress | None
 
 
 def lists_for(
-    rec: Recommender, split: Split, hidden: HoldOut, n: int, target: Target, progress: Progress
+    rec: Recommender, split: Split, hidden: HoldOut, n: int, target: Target, progress: Progress | None = None
 ) -> tuple[Indices, npt.NDArray[np.bool_]]:
     """Return the list of each entity as indices, padded with −1, and which entities can have one."""
     indices = (rec.user_ids if target == "items" else rec.item_ids).indices_of(hidden.entities)
@@ -195,7 +183,7 @@ def lists_for(
     return lists, able
 
 
-def _recommend_all(rec: Recommender, n: int, progress: Progress) -> Indices:
+def _recommend_all(rec: Recommender, n: int, progress: Progress | None) -> Indices:
     """Return the item indices of each user's list, padded with −1."""
     lists = np.full((len(rec.user_ids), n), -1, np.int64)
     for table in rec.recommend_batch(n, progress=progress):
@@ -204,13 +192,14 @@ def _recommend_all(rec: Recommender, n: int, progress: Progress) -> Indices:
     return lists
 
 
-def _audiences(rec: Recommender, items: npt.NDArray[np.int32], n: int, progress: Progress) -> Indices:
+def _audiences(rec: Recommender, items: npt.NDArray[np.int32], n: int, progress: Progress | None) -> Indices:
     """Return the user indices of each item's audience, best first, padded with −1."""
     lists = np.full((len(items), n), -1, np.int64)
     for row, item in enumerate(items):
         audience = rec.audience(rec.item_ids[int(item)], n=n)
         lists[row, : len(audience)] = [rec.user_ids.index_of(member.user_id) for member in audience]
-        progress((row + 1) / len(items))
+        if progress:
+            progress((row + 1) / len(items))
     return lists
 
 
@@ -229,7 +218,7 @@ def _rank_candidates(rec: Recommender, candidates: pl.DataFrame, users: npt.NDAr
     return lists[users]
 
 
-def _predict(
+def predict(
     rec: Recommender, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32], mean: float
 ) -> tuple[Numbers, int]:
     """Return predicted ratings, and the number of known items that the model could not predict."""

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from reelated.errors import InputError, check_integer, no_rater
 from reelated.evaluation.evaluate import fit_copy
 from reelated.evaluation.splits import select
-from reelated.parallel import Progress
+from reelated.parallel import Progress, part_of
 from reelated.ratings import Dataset
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
@@ -124,16 +124,12 @@ def evaluate_new_users(
     folds = np.random.default_rng(seed).permutation(n_users) % N_FOLDS
     parts: dict[int, list[Numbers]] = {count: [] for count in counts}
     for fold in range(N_FOLDS):
-        rec, rows = _fit_without(recommender, data, folds == fold, _step(progress, fold))
+        rec, rows = _fit_without(recommender, data, folds == fold, part_of(progress, fold, N_FOLDS))
         order = elicitation_order(rec)
         for count in counts:
             parts[count].append(_measure(rec, _hold_out(rows, order, count)))
     tables = {count: np.concatenate(part) for count, part in parts.items()}
     return [_row(count, table, seed) for count, table in tables.items() if len(table)]
-
-
-def _step(progress: Progress | None, fold: int) -> Progress | None:
-    return None if progress is None else lambda done: progress((fold + done) / N_FOLDS)
 
 
 def _fit_without(

@@ -4,13 +4,13 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import polars as pl
 
 from reelated.errors import InputError, check_choice, check_integer, check_number, not_installed
-from reelated.evaluation.evaluate import fit_copy, lists_for
+from reelated.evaluation.evaluate import fit_copy, lists_for, predict
 from reelated.evaluation.metrics import rmse
 from reelated.evaluation.scoring import hold_out, liked_mask, score_lists
 from reelated.evaluation.splits import Split, within_users
@@ -27,49 +27,30 @@ N, SHARE = 10, 0.2
 """Length of the lists, and share of each user's ratings hidden, when a trial is measured."""
 
 
-class IntRange(NamedTuple):
-    """Integers from low to high, sampled on a log scale."""
-
-    low: int
-    high: int
-
-
-class FloatRange(NamedTuple):
-    """Numbers from low to high, sampled on a log scale."""
-
-    low: float
-    high: float
-
-
-class Choice(NamedTuple):
-    """One of several values."""
-
-    values: tuple[Any, ...]
-
-
-Space = dict[str, IntRange | FloatRange | Choice]
+Space = dict[str, list[Any] | tuple[float, float]]
+"""Setting → a list of values, or the ends of a range, sampled on a log scale; of integers if both ends are."""
 SPACES: dict[str, dict[str, Space]] = {
     "ease": {
         "ranker": {
-            "l2": FloatRange(10, 2000),
-            "dropout": Choice((0.0, 0.2, 0.35, 0.5, 0.65, 0.8)),
-            "min_weight": Choice((0.0, 0.25, 0.5, 1.0)),
+            "l2": (10.0, 2000.0),
+            "dropout": [0.0, 0.2, 0.35, 0.5, 0.65, 0.8],
+            "min_weight": [0.0, 0.25, 0.5, 1.0],
         },
     },
-    "bpmf": {"rater": {"n_factors": IntRange(4, 32), "n_implicit_factors": IntRange(5, 60)}},
+    "bpmf": {"rater": {"n_factors": (4, 32), "n_implicit_factors": (5, 60)}},
     "item-knn": {
         "ranker": {
-            "similarity": Choice(("cosine", "jaccard")),
-            "weighting": Choice((None, "tf-idf", "bm25")),
-            "n_neighbors": IntRange(50, 500),
-            "shrinkage": FloatRange(0.1, 1000),
+            "similarity": ["cosine", "jaccard"],
+            "weighting": [None, "tf-idf", "bm25"],
+            "n_neighbors": (50, 500),
+            "shrinkage": (0.1, 1000.0),
         },
         "rater": {
-            "similarity": Choice(("residual-cosine", "residual-pearson", "pearson")),
-            "n_neighbors": IntRange(50, 500),
-            "max_neighbors_used": IntRange(10, 100),
-            "shrinkage": FloatRange(1, 1000),
-            "prior_weight": FloatRange(0.001, 1),
+            "similarity": ["residual-cosine", "residual-pearson", "pearson"],
+            "n_neighbors": (50, 500),
+            "max_neighbors_used": (10, 100),
+            "shrinkage": (1.0, 1000.0),
+            "prior_weight": (0.001, 1.0),
         },
     },
 }
@@ -174,7 +155,7 @@ def tune(
     default, results, start = score(getattr(unfitted_models(Recommender(), data)[0], _role(goal))), [], time.monotonic()
 
     def objective(trial: Any) -> float:
-        settings = {name: _suggest(trial, name, kind) for name, kind in space.items()}
+        settings = {name: _suggest(trial, name, values) for name, values in space.items()}
         try:
             value = score(MODELS[model](**settings))
         except InputError:  # these settings cannot be combined
@@ -226,13 +207,13 @@ def check_optuna() -> Any:
     return optuna
 
 
-def _suggest(trial: Any, name: str, kind: IntRange | FloatRange | Choice) -> Any:
+def _suggest(trial: Any, name: str, values: list[Any] | tuple[float, float]) -> Any:
     """Sample a value with Optuna; numbers are rounded to three significant digits."""
-    if isinstance(kind, Choice):
-        return trial.suggest_categorical(name, kind.values)
-    if isinstance(kind, IntRange):
-        return trial.suggest_int(name, kind.low, kind.high, log=True)
-    return float(f"{trial.suggest_float(name, kind.low, kind.high, log=True):.3g}")
+    if isinstance(values, list):
+        return trial.suggest_categorical(name, values)
+    if isinstance(values[0], int):
+        return trial.suggest_int(name, *values, log=True)
+    return float(f"{trial.suggest_float(name, *values, log=True):.3g}")
 
 
 def _best(results: list[dict[str, Any]], maximize: bool, default: float) -> tuple[float, dict[str, Any]]:
@@ -259,16 +240,12 @@ def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
     fit_model(model, fit_values(train), model_scale(train.scale, train.feedback), rec.catalogue_)
     liked, _ = liked_mask(test, train, None)
     hidden = hold_out(test["user_id"], test["item_id"], train.item_ids, liked)
-    lists, able = lists_for(_with_ranker(rec, model), split, hidden, N, "items", lambda done: None)
+    lists, able = lists_for(_with_ranker(rec, model), split, hidden, N, "items")
     metrics = {(values.measure, values.relevance): values for values in score_lists(lists, able, hidden, [N])}
     ndcg = metrics[f"ndcg@{N}", goal]
     if not ndcg.weights.sum():
-        raise InputError(
-            "no hidden rating counts as a hit.",
-            parameter="goal",
-            value=goal,
-            remedy="Choose another goal, or give more ratings.",
-        )
+        remedy = "Choose another goal, or give more ratings."
+        raise InputError("no hidden rating counts as a hit.", parameter="goal", value=goal, remedy=remedy)
     return float(ndcg.totals.sum() / ndcg.weights.sum())
 
 
@@ -281,9 +258,7 @@ def _with_ranker(rec: Recommender, ranker: Ranker) -> Recommender:
 def _rmse(model: Any, split: Split) -> float:
     """Return the RMSE of a model's predicted ratings; the mean replaces missing predictions."""
     rec = fit_copy(Recommender(Popularity(), model), split.train)  # passes the side information
-    train, test, model = rec.kept_ratings(), split.test, rec.models_.rater
+    train, test = rec.kept_ratings(), split.test
     users, items = train.user_ids.indices_of(test["user_id"]), train.item_ids.indices_of(test["item_id"])
-    predicted, known = np.full(len(users), np.nan), (users >= 0) & (items >= 0)
-    predicted[known] = model.predict_pairs(train.matrix, users[known], items[known])
-    predicted = np.nan_to_num(predicted, nan=float(train.matrix.data.mean(dtype=np.float64)))
+    predicted, _ = predict(rec, users, items, float(train.matrix.data.mean(dtype=np.float64)))
     return rmse(predicted, test["rating"].to_numpy().astype(np.float64))

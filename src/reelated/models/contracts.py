@@ -24,31 +24,24 @@ class Scorer(Protocol):
     @property
     def matrix(self) -> sp.csr_array:
         """The rows."""
-        ...
 
     def top(self, n: int, item_mask: Any = None, *, exclude_seen: bool = True, progress: Any = None) -> TopN:
         """Return the best items of every row, chosen from `item_mask`."""
-        ...
 
     def pairs(self, rows: Any, items: Any) -> tuple[Floats, npt.NDArray[np.int32]]:
         """Return the number of every pair (a rating is not clipped), and the number of neighbours used."""
-        ...
 
     def users(self, item: int, by_item: sp.csc_array | None = None) -> tuple[Floats, npt.NDArray[np.int32]]:
         """Return the number of one item for every row; `by_item` is the result of `columns`."""
-        ...
 
     def columns(self) -> sp.csc_array:
         """Return the values of the ratings in CSC form."""
-        ...
 
     def contributions(self, items: Any, scores: Floats | None = None) -> ItemContributions:
         """Return the contributions of a single row to the numbers of several items; pass `scores` if they are known."""
-        ...
 
     def dense(self) -> Floats:
         """Return the number of every row and item."""
-        ...
 
 
 class Model(Protocol):
@@ -67,7 +60,6 @@ class Model(Protocol):
 
     def checked_scorer(self, X: sp.csr_array, by: Any, weights: Any) -> Scorer:
         """Return the scorer for rows that are already checked."""
-        ...
 
     def recommend(
         self,
@@ -87,7 +79,6 @@ class Model(Protocol):
 
     def covariance(self, items: Any) -> tuple[Floats, float]:
         """Return the covariance of ratings of some items, and the variance of the noise."""
-        ...
 
     def learned_numbers(self) -> list[npt.NDArray[Any]]: ...
 
@@ -100,7 +91,6 @@ class Ranker(Model, Protocol):
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the weight of ratings in the score."""
-        ...
 
 
 class Rater(Model, Protocol):
@@ -108,4 +98,3 @@ class Rater(Model, Protocol):
 
     def predict_pairs(self, X: Any, rows: Any, items: Any) -> Floats:
         """Return the predicted ratings of pairs, on the scale of the ratings."""
-        ...

@@ -23,7 +23,7 @@ from reelated.errors import (
 from reelated.models import MODELS
 from reelated.models.contracts import By
 from reelated.models.estimator import clone
-from reelated.parallel import Progress
+from reelated.parallel import Progress, part_of
 from reelated.ratings import Dataset, Feedback, FrameLike, Ids, Ratings, Scale
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender.catalogue import Catalogue
@@ -121,11 +121,6 @@ def fit_model(
     """Fit a model to ratings, and to the attributes of items if it uses these; return it."""
     side_info = {"items": catalogue.attributes()} if model.uses_side_info else {}
     return model.fit(X, scale=scale, progress=progress, **side_info)
-
-
-def part_of(progress: Progress | None, place: int, parts: int) -> Progress | None:
-    """Return a callback for one of several parts of a task."""
-    return None if progress is None else lambda done: progress((place + done) / parts)
 
 
 def fit_notes(rec: State, models: Models, *, has_times: bool) -> Iterator[str]:

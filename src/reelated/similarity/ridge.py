@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.parallel import Progress, ordered_parallel_map, parallel_for, shared_pool, split_by_cost
+from reelated.parallel import Progress, ordered_parallel_map, parallel_for, part_of, shared_pool, split_by_cost
 from reelated.similarity.csr import as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
 
@@ -55,12 +55,11 @@ def fit_sparse(
     side_info: sp.csr_array | None = None,
 ) -> Weights:
     """Regress each item on the `n_candidates` items of highest cosine, and keep the `max_weights` strongest weights."""
-    first, second, third = _thirds(progress)
     values = _append_rows(values, side_info)
-    candidates = similarity(values, SimilarityParams(n_neighbors=n_candidates), progress=first)
+    candidates = similarity(values, SimilarityParams(n_neighbors=n_candidates), progress=part_of(progress, 0, 3))
     _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
-    matrix = _gram_matrix(values, norms, candidates, second)
-    weights = solve_local_ridge(candidates, norms, matrix, ridge, max_weights, third)
+    matrix = _gram_matrix(values, norms, candidates, part_of(progress, 1, 3))
+    weights = solve_local_ridge(candidates, norms, matrix, ridge, max_weights, part_of(progress, 2, 3))
     if side_info is not None:
         weights.common.data -= _count_common(side_info, (weights.common.indices, weights.common.indptr), None)
     return weights
@@ -79,10 +78,9 @@ def fit_dense(
     Steck 2019, "Embarrassingly shallow autoencoders for sparse data", §3.1; with dropout Steck 2020, "Autoencoders
     that don't overfit towards the identity", §3.
     """
-    first, second, third = _thirds(progress)
-    matrix = gram(_append_rows(values, side_info), first)
-    pattern, weights, truncation_error = solve_dense_ridge(matrix, ridge, max_weights, second)
-    return as_weights(weights, _count_common(values, pattern, third), pattern, truncation_error)
+    matrix = gram(_append_rows(values, side_info), part_of(progress, 0, 3))
+    pattern, weights, truncation_error = solve_dense_ridge(matrix, ridge, max_weights, part_of(progress, 1, 3))
+    return as_weights(weights, _count_common(values, pattern, part_of(progress, 2, 3)), pattern, truncation_error)
 
 
 def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[Any]:
@@ -249,13 +247,6 @@ def _append_rows(values: sp.csr_array, side_info: sp.csr_array | None) -> sp.csr
     stacked = sp.csr_array(sp.vstack([values, side_info.astype(values.dtype)], format="csr"))
     stacked.has_canonical_format = True
     return stacked
-
-
-def _thirds(progress: Progress | None) -> tuple[Progress | None, ...]:
-    """Return a progress callback for each third of the work."""
-    if progress is None:
-        return None, None, None
-    return tuple(lambda done, part=part: progress((part + done) / 3) for part in range(3))
 
 
 def _gram_bytes(values: sp.csr_array) -> int:
