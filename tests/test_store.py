@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from alembic import op
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
@@ -568,12 +569,37 @@ def test_hidden_items_are_read_from_a_partial_index(small):
                 assert "ix_items_hidden" in str(plan)
 
 
+def drop_images(step):
+    op.drop_column("items", "image")
+
+
+def rename_items_to_movies(step):
+    op.drop_index("ix_items_hidden", "items")
+    op.drop_index("ix_ratings_item_key", "ratings")
+    for old, new in step.TABLES:
+        op.rename_table(new, old)
+    for table, old, new in step.COLUMNS:
+        op.execute(f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}")
+    op.create_index("ix_movies_hidden", "movies", ["movie_key"], **step.WHERE)
+    op.create_index("ix_ratings_movie_key", "ratings", ["movie_key"])
+    op.execute("UPDATE facts SET name = 'movie_id_type' WHERE name = 'item_id_type'")
+    op.execute("DELETE FROM facts WHERE name = 'noun'")
+
+
+def drop_hidden_movies(step):
+    op.drop_index("ix_movies_hidden", "movies")
+    op.drop_column("movies", "hidden")
+
+
+UNDO = {"0005_images": drop_images, "0004_items": rename_items_to_movies, "0003_hidden_movies": drop_hidden_movies}
+
+
 def downgrade(store, *steps):
     """Undo the last migrations."""
     with store._writing() as connection, Operations.context(MigrationContext.configure(connection)):
         for name in steps:
             step = importlib.import_module(f"reelated.store.migrations.versions.{name}")
-            step.downgrade()
+            UNDO[name](step)
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{step.down_revision}'")
 
 

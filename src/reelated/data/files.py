@@ -57,16 +57,27 @@ class Files:
         raise InputError(f"{self.root.name} has no file {name!r} next to its ratings. The whole data set is required.")
 
 
+def is_export(source: str | Path) -> bool:
+    """Return whether a source is the folder of an exported store."""
+    return (Path(source) / EXPORT).is_file()
+
+
 def verify_export(folder: Path) -> None:
     """Raise `InputError` if a folder is an exported store with a damaged file; earlier exports have no checksums."""
-    if not ((folder / EXPORT).is_file() and (folder / "SHA256SUMS").is_file()):
+    if not is_export(folder):
         return
-    from reelated.recommender.model_folder import ModelFolder
+    from reelated.recommender.model_folder import CHECKSUMS, ModelFolder
 
     try:
-        ModelFolder(folder).verify()
+        if (folder / CHECKSUMS).is_file():
+            ModelFolder(folder).verify()
     except ValueError as error:
-        raise InputError(f"{folder}: the exported store is damaged or incomplete ({error}). Export it again.") from None
+        raise damaged_export(folder, error) from None
+
+
+def damaged_export(folder: str | Path, reason: object) -> InputError:
+    """Return the error for an exported store that cannot be read."""
+    return InputError(f"{folder}: the exported store is damaged or incomplete ({reason}). Export it again.")
 
 
 def find_files(source: Any, spec: ColumnSpec = RATING_SPEC) -> Files:

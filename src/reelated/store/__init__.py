@@ -1,7 +1,8 @@
 """Database of users, items and ratings, in SQLite or PostgreSQL."""
 
+from reelated.data.files import is_export
 from reelated.store.connection import StoreUnavailable, default_url
-from reelated.store.export import Export, is_export, read_export
+from reelated.store.export import Export, read_export
 from reelated.store.import_export import ImportReport
 from reelated.store.info import StoreInfo
 from reelated.store.records import Event, Profile, StoredItem, UserRating

@@ -259,12 +259,8 @@ def create_engine(url: sa.URL, lock_timeout: float = LOCK_TIMEOUT) -> sa.Engine:
         try:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise InputError(
-                f"its folder cannot be made ({error.strerror}).",
-                parameter="store",
-                value=str(file),
-                remedy="Name another.",
-            ) from None
+            expected = f"its folder cannot be made ({error.strerror})."
+            raise InputError(expected, parameter="store", value=str(file), remedy="Name another.") from None
         engine = sa.create_engine(
             url.set(database=str(file)), connect_args={"timeout": lock_timeout}, pool_size=40, **hidden
         )
@@ -332,7 +328,12 @@ def unavailable(error: BaseException | None) -> StoreUnavailable:
     return StoreUnavailable(f"The store does not answer ({' '.join(str(error).split())[:200]}). Try again in a moment.")
 
 
+def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the values in parts for one statement each."""
+    return (values[start : start + MAX_PARAMETERS] for start in range(0, len(values), MAX_PARAMETERS))
+
+
 def select_in(connection: sa.Connection, query: sa.Select[Any], column: Any, values: Sequence[Any]) -> Iterator[Any]:
     """Yield the rows of a query whose column has one of many values, in several statements."""
-    for start in range(0, len(values), MAX_PARAMETERS):
-        yield from connection.execute(query.where(column.in_(values[start : start + MAX_PARAMETERS])))
+    for part in batches(values):
+        yield from connection.execute(query.where(column.in_(part)))

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.data.files import EXPORT, verify_export
+from reelated.data.files import EXPORT, damaged_export, verify_export
 from reelated.errors import InputError, library_errors
 from reelated.ratings import Dataset, Ratings, Scale
 from reelated.ratings.dataset import item_table
 from reelated.ratings.ids import Ids
 from reelated.recommender.model_folder import reason_of, write_checksums
 from reelated.store.frames import frames_dataset
-from reelated.store.ids import IdType
 from reelated.store.info import StoreInfo
+from reelated.store.records import IdType
 
 FORMAT = 1
 
@@ -74,11 +74,6 @@ class Export(NamedTuple):
         return self.items.filter("hidden")["item_id"].to_list()
 
 
-def is_export(source: str | Path) -> bool:
-    """Return whether a source is a folder that `Export.write` wrote."""
-    return (Path(source) / EXPORT).is_file()
-
-
 def read_export(folder: str | Path) -> Export:
     """Read an exported store, exactly as it was written."""
     try:
@@ -87,21 +82,16 @@ def read_export(folder: str | Path) -> Export:
         if facts["format"] != FORMAT:
             raise InputError(f"{folder}: it is written by a later version of Reelated. Upgrade Reelated to import it.")
         tables = [pl.read_parquet(Path(folder) / f"{name}.parquet") for name in ("ratings", "items", "users")]
-        user_type, item_type = (
-            _id_type(table, name) for table, name in ((tables[2], "user_id"), (tables[1], "item_id"))
-        )
-        scale = Scale(*map(float, facts["scale"]))
-        observed = bool(facts["scale_observed"])
+        user_type, item_type = _id_type(tables[2]["user_id"]), _id_type(tables[1]["item_id"])
+        scale, observed = Scale(*map(float, facts["scale"])), bool(facts["scale_observed"])
         events = facts.get("feedback") == "implicit", str(facts.get("verb", "")), facts.get("events")
         info = StoreInfo(facts["name"], scale, user_type, item_type, 0, 0, observed, facts["noun"], *events)
         return Export(info, *tables)
     except InputError:
         raise
     except library_errors() as error:
-        raise InputError(
-            f"{folder}: the exported store is damaged or incomplete ({reason_of(error)}). Export it again."
-        ) from None
+        raise damaged_export(folder, reason_of(error)) from None
 
 
-def _id_type(table: pl.DataFrame, name: str) -> IdType:
-    return "int" if table[name].dtype == pl.Int64 else "str"
+def _id_type(ids: pl.Series) -> IdType:
+    return "int" if ids.dtype == pl.Int64 else "str"

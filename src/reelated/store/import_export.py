@@ -176,21 +176,16 @@ class ImportExport(ItemQueries):
             )
         for ids, type_name in ((data.ratings.user_ids, info.user_id_type), (data.ratings.item_ids, info.item_id_type)):
             if ids.type_name != type_name == "int":
-                raise InputError(
-                    f"{data.name}: its {ids.kind} ids are text, those of the store are whole numbers. "
-                    "Use a store of its own."
-                )
+                problem = f"its {ids.kind} ids are text, those of the store are whole numbers"
+                raise InputError(f"{data.name}: {problem}. Use a store of its own.")
 
     def _widen_scale(self, connection: sa.Connection, data: Dataset, info: StoreInfo) -> Scale | None:
         """Widen an observed scale to cover the data; return the scale if it changed."""
         low, high, _ = info.scale
         incoming, is_given = data.ratings.scale, not data.ratings.scale_observed
         values = as_decimals(np.unique(data.ratings.matrix.data))
-        if (
-            info.is_events
-            or not info.scale_observed
-            or (not is_given and all(is_on(info.scale, value) for value in values))
-        ):
+        is_covered = not is_given and all(is_on(info.scale, value) for value in values)
+        if info.is_events or not info.scale_observed or is_covered:
             return None
         stored = self._distinct_ratings(connection)
         if not stored or (is_given and incoming.low <= low and high <= incoming.high):
@@ -235,12 +230,10 @@ class ImportExport(ItemQueries):
             for row in self._rows("user", table)
         ]
         insert = self._insert(users)
-        merged = {name: sa.func.coalesce(insert.excluded[name], users.c[name]) for name in _attributes_in(table)}
-        upsert = (
-            insert.on_conflict_do_update(index_elements=["user_id"], set_=merged)
-            if merged
-            else insert.on_conflict_do_nothing(index_elements=["user_id"])
-        )
+        upsert = insert.on_conflict_do_nothing()
+        if attributes := _attributes_in(table):
+            merged = {name: sa.func.coalesce(insert.excluded[name], users.c[name]) for name in attributes}
+            upsert = insert.on_conflict_do_update(index_elements=["user_id"], set_=merged)
         connection.execute(upsert, rows)
         texts = [str(user_id) for user_id in user_ids]
         keys = dict(select_in(connection, USER_KEYS, users.c.user_id, texts))

@@ -11,11 +11,10 @@ from reelated.errors import InputError, check_number
 from reelated.ratings import Scale
 from reelated.ratings.dataset import check_scale
 from reelated.ratings.matrix import as_decimals
-from reelated.store.connection import LOCK_TIMEOUT, Database
-from reelated.store.ids import IdType, Kind, id_text, parse_id
+from reelated.store.connection import Database
+from reelated.store.records import IdType, Kind, check_weight, id_text, is_storable, parse_id
 from reelated.store.schema import facts, items, ratings, users, visitor_ratings
 
-_FLOAT32 = np.finfo(np.float32)
 # metadata of a store before the first import
 DEFAULTS = {
     "name": "ratings",
@@ -52,9 +51,7 @@ class StoreInfo(NamedTuple):
 class InfoQueries(Database):
     """Queries and changes of the metadata."""
 
-    def __init__(self, url: str | None = None, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
-        super().__init__(url, lock_timeout=lock_timeout)
-        self._info: StoreInfo | None = None
+    _info: StoreInfo | None = None
 
     def about(self) -> StoreInfo:
         """Return the metadata of this store."""
@@ -130,12 +127,9 @@ class InfoQueries(Database):
         with self._writing() as connection:
             stored = self._distinct_ratings(connection)
             if stored and not scale.low <= min(stored) <= max(stored) <= scale.high:
-                raise InputError(
-                    f"the ratings of the store go from {min(stored):g} to {max(stored):g}.",
-                    parameter="scale",
-                    value=(low, high, step),
-                    remedy="Expected a scale that contains them all.",
-                )
+                expected = f"the ratings of the store go from {min(stored):g} to {max(stored):g}."
+                remedy = "Expected a scale that contains them all."
+                raise InputError(expected, parameter="scale", value=(low, high, step), remedy=remedy)
             self._ensure_meta(connection)
             self._set_meta(connection, "scale", scale_text(scale))
         return scale
@@ -157,12 +151,8 @@ class InfoQueries(Database):
                 raise InputError("expected a number that is not so close to zero.", parameter=name, value=rating)
             return float(rating)
         expected = f"a finite number from {scale}" if scale.low < scale.high else f"{scale.low:g}"
-        raise InputError(
-            f"expected {expected}, the scale of this store.",
-            parameter=name,
-            value=rating,
-            remedy="Set another scale with: reelated store scale LOW,HIGH,STEP",
-        )
+        remedy = "Set another scale with: reelated store scale LOW,HIGH,STEP"
+        raise InputError(f"expected {expected}, the scale of this store.", parameter=name, value=rating, remedy=remedy)
 
     def parse(self, kind: Kind, text: str) -> Any:
         """Convert an id from a URL; the id need not exist."""
@@ -196,14 +186,6 @@ def read_info(connection: sa.Connection) -> StoreInfo:
     )
 
 
-def check_weight(name: str, weight: Any) -> float:
-    """Return the weight of an event, or raise `InputError`."""
-    value = check_number(name, weight)
-    if value == 0 or not is_storable(value):
-        raise InputError("expected a number that is not 0, and not so close to it.", parameter=name, value=weight)
-    return value
-
-
 def scale_text(scale: Scale, *, observed: bool = False) -> str:
     """Format a scale for the table of facts."""
     return " ".join(map(str, scale)) + " observed" * observed
@@ -217,11 +199,6 @@ def is_on(scale: Scale, rating: Any) -> bool:
     except InputError:
         return False
     return not is_whole((high - low) / step) or is_whole((value - low) / step)
-
-
-def is_storable(value: float) -> bool:
-    """Return whether a number is within the range of the 32 bits of a rating."""
-    return value == 0 or float(_FLOAT32.tiny) <= abs(value) <= float(_FLOAT32.max)
 
 
 def is_whole(steps: float) -> bool:

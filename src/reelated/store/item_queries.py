@@ -8,10 +8,18 @@ import sqlalchemy as sa
 
 from reelated.errors import Advice, InputError, UnknownId, check_integer, shorten
 from reelated.ratings.dataset import NO_TITLE
-from reelated.store.connection import LOCK_TIMEOUT, MAX_PARAMETERS, PreparedStatement, select_in
-from reelated.store.ids import check_text, check_title, normalize_title
+from reelated.store.connection import LOCK_TIMEOUT, PreparedStatement, batches, select_in
 from reelated.store.info import InfoQueries
-from reelated.store.records import MAX_TITLE_LENGTH, StoredItem, check_genres, check_image, check_year
+from reelated.store.records import (
+    MAX_TITLE_LENGTH,
+    StoredItem,
+    check_genres,
+    check_image,
+    check_text,
+    check_title,
+    check_year,
+    normalize_title,
+)
 from reelated.store.schema import genres, items, ratings
 
 
@@ -89,8 +97,7 @@ class ItemQueries(InfoQueries):
 
     def _write_genres(self, connection: sa.Connection, genres_of: Mapping[int, Iterable[str]]) -> None:
         keys = sorted(genres_of)
-        for start in range(0, len(keys), MAX_PARAMETERS):
-            part = keys[start : start + MAX_PARAMETERS]
+        for part in batches(keys):
             connection.execute(sa.delete(genres).where(genres.c.item_key.in_(part)))
         rows = [
             {"item_key": key, "position": position, "genre": genre}
@@ -147,9 +154,8 @@ class ItemQueries(InfoQueries):
 
     def _hide(self, connection: sa.Connection, texts: Sequence[str]) -> None:
         """Hide items by their stored ids."""
-        for start in range(0, len(texts), MAX_PARAMETERS):
-            part = items.c.item_id.in_(texts[start : start + MAX_PARAMETERS])
-            connection.execute(sa.update(items).where(part).values(hidden=True))
+        for part in batches(texts):
+            connection.execute(sa.update(items).where(items.c.item_id.in_(part)).values(hidden=True))
 
     def is_hidden(self, item_id: Any) -> bool:
         """Return whether an item is hidden; False for an unknown item."""

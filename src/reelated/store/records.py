@@ -1,28 +1,33 @@
-"""What the store takes and returns, and the checks of values before they are stored."""
+"""What the store takes and returns, and the checks of values before they are stored; ids are stored as text."""
 
 import re
 import time
+import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import InputError, check_integer
+from reelated.errors import InputError, InputTypeError, UnknownId, check_choice, check_integer, check_number
 from reelated.ratings.columns import IMAGE_ADDRESS
 from reelated.ratings.events import weight_of_type
-from reelated.store.ids import check_text
-from reelated.store.info import check_weight
 
+Kind = Literal["user", "item"]
+IdType = Literal["int", "str"]
+MAX_ID_LENGTH = 1000
 MAX_TITLE_LENGTH = 500
 MAX_GENRE_LENGTH = 100
 MAX_GENRES = 50
 MAX_IMAGE_LENGTH = 2000
 MAX_TIME = 253_402_300_799
 """The end of the year 9999, in seconds since 1970."""
+_FLOAT32 = np.finfo(np.float32)
 
 
-class StoredItem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredItem:
     """An item of the store."""
 
     item_id: Any
@@ -30,7 +35,7 @@ class StoredItem(NamedTuple):
     year: int | None
     genres: tuple[str, ...]
     n_ratings: int  # number of users who rated the item
-    image: str | None = None
+    image: str | None
 
 
 class Profile(NamedTuple):
@@ -44,7 +49,8 @@ class Profile(NamedTuple):
     hidden: frozenset[int]  # database keys of all hidden items, read in the same query
 
 
-class UserRating(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UserRating:
     """A rating of a user, with the title of the item."""
 
     item_id: Any
@@ -70,9 +76,8 @@ def event_weight(event: Event, weights: Mapping[str, float] | None, name: str) -
     if event.event is None:
         return own
     factor = weight_of_type(event.event, weights)
-    if factor is None:
-        expected = f"expected one of {', '.join(map(repr, weights or ()))}."
-        raise InputError(expected, parameter=f"{name}.event", value=event.event)
+    if factor is None:  # `check_choice` then raises
+        return float(check_choice(f"{name}.event", event.event, weights or ()))
     return own * factor
 
 
@@ -109,3 +114,63 @@ def check_year(year: Any) -> int | None:
     if checked is not None and checked > 10_000:
         raise InputError("expected a year of 10000 or less, or None.", parameter="year", value=year)
     return checked
+
+
+def check_weight(name: str, weight: Any) -> float:
+    """Return the weight of an event, or raise `InputError`."""
+    value = check_number(name, weight)
+    if value == 0 or not is_storable(value):
+        raise InputError("expected a number that is not 0, and not so close to it.", parameter=name, value=weight)
+    return value
+
+
+def is_storable(value: float) -> bool:
+    """Return whether a number is within the range of the 32 bits of a rating."""
+    return value == 0 or float(_FLOAT32.tiny) <= abs(value) <= float(_FLOAT32.max)
+
+
+def id_text(kind: Kind, value: Any, type_name: IdType) -> str:
+    """Return an id as stored, or raise if it is invalid."""
+    name = f"{kind}_id"
+    if (got := type(value).__name__) != type_name:
+        expected = "whole numbers" if type_name == "int" else "text"
+        raise InputTypeError(f"the {kind} ids of this data are {expected}, not {got}.", parameter=name, value=value)
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise InputError("ids go up to 2⁶³ − 1.", parameter=name, value=value)
+        return str(value)
+    return check_text(f"{kind}_id", value, MAX_ID_LENGTH)
+
+
+def parse_id(kind: Kind, text: str, type_name: IdType) -> Any:
+    """Convert an id from a URL; raise `UnknownId` if it cannot be an id."""
+    if type_name == "str":
+        return text
+    if len(text) < 20 and text.removeprefix("-").isdecimal() and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    expected = f"the {kind} ids of this data are whole numbers."
+    raise UnknownId(expected, parameter=f"{kind}_id", value=text, remedy="Check the id.")
+
+
+def check_text(name: str, value: str, max_length: int) -> str:
+    """Return a text that every database can store, or raise `InputError`."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError("expected text that UTF-8 can write.", parameter=name, value=value) from None
+    if not value.strip() or "\0" in value or len(value) > max_length:
+        raise InputError(f"expected 1 to {max_length:,} characters, none of them NUL.", parameter=name, value=value)
+    return value
+
+
+def check_title(title: str, max_length: int) -> str:
+    """Return a title that has visible characters, or raise `InputError`."""
+    if not any(char.isprintable() and not char.isspace() for char in check_text("title", title, max_length)):
+        raise InputError("expected a character that can be seen.", parameter="title", value=title)
+    return title
+
+
+def normalize_title(title: str) -> str:
+    """Return a title without case and accents, for search."""
+    decomposed = unicodedata.normalize("NFKD", title.casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char))

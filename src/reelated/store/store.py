@@ -20,21 +20,6 @@ class Store(UserQueries, VisitorQueries, RatingStats, ImportExport):
     lock_timeout : float, default 30.0
         Seconds to wait for a lock of the database; then the call raises `StoreUnavailable`.
 
-    Other Parameters
-    ----------------
-    user_id, item_id, *user_ids : int or str
-        Ids of users and of an item, of the types in the data.
-    visitor_id, session_id : str
-        Random ids of an anonymous visitor of the page, and of a session.
-    rating : float
-        A rating on the scale of the store.
-    kind : {"user", "item"}
-        What an id names.
-    start, n : int
-        Number of results to skip, and the maximum number of results.
-    learned : bool
-        Whether a model may be fitted to the erased ratings, so that a refit is due.
-
     Examples
     --------
     >>> import tempfile

@@ -165,14 +165,8 @@ class UserQueries(ItemQueries):
         item_keys = np.array(keys, np.int64)
         timestamps = np.array([NO_TIME if time is None else time for time in times], np.int64)
         order = np.argsort(item_keys)
-        return Profile(
-            user_id,
-            user_key,
-            item_keys[order],
-            np.array(values, np.float32)[order],
-            timestamps[order],
-            frozenset(hidden),
-        )
+        stars = np.array(values, np.float32)[order]
+        return Profile(user_id, user_key, item_keys[order], stars, timestamps[order], frozenset(hidden))
 
     def last_user_key(self) -> int:
         """Return the largest key of a user, which belongs to the user added last; 0 without users."""

@@ -15,7 +15,7 @@ from reelated.errors import InputError
 from reelated.formatting import split_list
 from reelated.recommender import Recommendations
 from reelated.recommender.catalogue import parse_years
-from reelated.store import Event
+from reelated.store import Event, StoredItem
 from reelated.web import schemas
 from reelated.web.errors import ERROR_RESPONSES
 from reelated.web.guard import GuardedRoute, check_key
@@ -46,8 +46,7 @@ def list_response(answers: Recommendations[Any], **extra: Any) -> Response:
 
 def page_response(field: str, rows: list[Any], params: schemas.PageParams) -> Response:
     """Return one page of rows; the row beyond `params.n`, if any, shows that there are more."""
-    page = [row._asdict() for row in rows[: params.n]]
-    return json_response({field: page, "page": params.page, "more": len(rows) > params.n})
+    return json_response({field: rows[: params.n], "page": params.page, "more": len(rows) > params.n})
 
 
 class Api:
@@ -88,8 +87,8 @@ class Api:
             ("POST", "/api/events", self.add_events, schemas.StoredCountOut, True),
             ("POST", "/api/recommendations", self.recommend_to_new_user, schemas.NewUserRecommendationsOut, False),
             ("GET", "/api/items", self.items, schemas.ItemsOut, False),
-            ("GET", item, self.item, schemas.ItemOut, False),
-            ("PUT", item, self.put_item, schemas.ItemOut, True),
+            ("GET", item, self.item, StoredItem, False),
+            ("PUT", item, self.put_item, StoredItem, True),
             ("PUT", f"{item}/hidden", self.hide, None, True),
             ("DELETE", f"{item}/hidden", self.show, None, True),
             ("GET", f"{item}/similar", self.similar, schemas.SimilarItemsOut, False),
@@ -193,7 +192,7 @@ class Api:
 
     def item(self, item_id: ItemId) -> Response:
         """Return one item."""
-        return json_response(self.service.item(self.store.parse("item", item_id))._asdict())
+        return json_response(self.service.item(self.store.parse("item", item_id)))
 
     def put_item(self, item_id: ItemId, body: Annotated[schemas.ItemIn, Body()]) -> Response:
         """Add an item, or change the given fields. It can be found and rated at once.
@@ -202,7 +201,7 @@ class Api:
         """
         item = self.store.parse("item", item_id)
         self.store.put_item(item, **body.model_dump(exclude_unset=True))
-        return json_response(self.store.item(item)._asdict())
+        return json_response(self.store.item(item))
 
     def hide(self, item_id: ItemId) -> Response:
         """Hide an item from all lists and searches at once. Its ratings are kept."""

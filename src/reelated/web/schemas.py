@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from reelated.recommender import ItemRow, Reason, SimilarRow, UserRow
+from reelated.store import StoredItem, UserRating
 
 MAX_ROWS = 1000
 """Maximum number of rows in a list."""
@@ -187,20 +188,10 @@ class RatingOut(BaseModel):
     rating: float
 
 
-class UserRatingOut(BaseModel):
-    """One rating of a user."""
-
-    item_id: Any
-    title: str
-    year: int | None
-    rating: float
-    timestamp: int | None
-
-
 class RatingsOut(BaseModel):
     """A page of a user's ratings, the newest first."""
 
-    ratings: list[UserRatingOut]
+    ratings: list[UserRating]
     page: int
     more: bool
 
@@ -211,21 +202,10 @@ class StoredCountOut(BaseModel):
     kept: int
 
 
-class ItemOut(BaseModel):
-    """An item."""
-
-    item_id: Any
-    title: str
-    year: int | None
-    genres: list[str]
-    n_ratings: int
-    image: str | None
-
-
 class ItemsOut(BaseModel):
     """A page of items, the best matching titles first."""
 
-    items: list[ItemOut]
+    items: list[StoredItem]
     page: int
     more: bool
 

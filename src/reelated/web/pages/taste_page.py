@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -93,6 +94,6 @@ def download(site: Site, request: PageRequest) -> Response:
 
 
 def _as_dict(row: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = row._asdict()
+    fields: dict[str, Any] = asdict(row)
     seconds = fields.pop("timestamp")
     return fields | {"time": None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))}

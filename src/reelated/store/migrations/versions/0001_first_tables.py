@@ -64,9 +64,3 @@ def _tables_between() -> None:
         sa.Column("place", sa.BigInteger),
         sqlite_with_rowid=False,
     )
-
-
-def downgrade() -> None:
-    """Remove the tables with their content."""
-    for table in ("imports", "ratings", "genres", "movies", "users", "facts"):
-        op.drop_table(table)

@@ -36,9 +36,3 @@ def _whose_and_what() -> list[sa.Column[int]]:
         sa.Column("visitor_key", KEY, sa.ForeignKey("visitors.visitor_key", ondelete="CASCADE"), primary_key=True),
         sa.Column("movie_key", KEY, sa.ForeignKey("movies.movie_key"), primary_key=True),
     ]
-
-
-def downgrade() -> None:
-    """Remove the tables with their content."""
-    for table in ("set_aside", "visitor_ratings", "visitors"):
-        op.drop_table(table)

@@ -17,9 +17,3 @@ def upgrade() -> None:
     op.add_column("movies", sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()))
     where: Any = {"sqlite_where": sa.text("hidden = 1"), "postgresql_where": sa.text("hidden")}
     op.create_index("ix_movies_hidden", "movies", ["movie_key"], **where)
-
-
-def downgrade() -> None:
-    """Remove the column: every movie is shown again."""
-    op.drop_index("ix_movies_hidden", "movies")
-    op.drop_column("movies", "hidden")

@@ -42,17 +42,3 @@ def upgrade() -> None:
         "UPDATE items SET title = 'Item ' || item_id, title_normalized = 'item ' || item_id "
         "WHERE title = 'Movie ' || item_id"
     )
-
-
-def downgrade() -> None:
-    """Restore the earlier names."""
-    op.drop_index("ix_items_hidden", "items")
-    op.drop_index("ix_ratings_item_key", "ratings")
-    for old, new in TABLES:
-        op.rename_table(new, old)
-    for table, old, new in COLUMNS:
-        op.execute(f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}")
-    op.create_index("ix_movies_hidden", "movies", ["movie_key"], **WHERE)
-    op.create_index("ix_ratings_movie_key", "ratings", ["movie_key"])
-    op.execute("UPDATE facts SET name = 'movie_id_type' WHERE name = 'item_id_type'")
-    op.execute("DELETE FROM facts WHERE name = 'noun'")

@@ -10,8 +10,3 @@ down_revision = "0004"
 def upgrade() -> None:
     """Add the column."""
     op.add_column("items", sa.Column("image", sa.Text))
-
-
-def downgrade() -> None:
-    """Drop the column."""
-    op.drop_column("items", "image")
