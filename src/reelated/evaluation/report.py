@@ -220,17 +220,17 @@ def _error_bins(result: Evaluation, of: str) -> pl.DataFrame:
 
 
 def _charts(first: Evaluation, rows: Mapping[str, Rows]) -> dict[str, str]:
-    has_groups = first.liked is None
-    charts = {f"recall_{of}": _recall_bars(first, of) if has_groups else "" for of in ("item", "user")}
+    charts = {}
+    for of in ("item", "user"):
+        table = first.groups().filter(pl.col("of") == of)
+        has_hits = first.liked is None and any(table["recall"])
+        charts[f"recall_{of}"] = _bars(table, "recall", f"interactions of the {of}") if has_hits else ""
     if first.predicts_ratings:
-        charts |= {of: _error_bars(first, of) for of in ("item", "user")}
+        charts |= {of: _bars(_error_bins(first, of), "rmse", f"ratings of the {of}") for of in ("item", "user")}
         charts["calibration"] = _calibration(first)
     accuracy = f"ndcg@{_n(first)}", _relevance(first)[-1]
     y_name = f"nDCG@{_n(first)}{', liked' if accuracy[1] == 'liked' else ''}"
-    for measure, label in (
-        ("coverage", "coverage"),
-        ("novelty", "novelty, bits"),
-    ):
+    for measure, label in (("coverage", "coverage"), ("novelty", "novelty, bits")):
         points = [
             Point(x.value, y.value, model, css_class, 7.0)
             for (model, by_key), css_class in zip(rows.items(), MODEL_CLASSES, strict=False)
@@ -245,24 +245,12 @@ def _charts(first: Evaluation, rows: Mapping[str, Rows]) -> dict[str, str]:
     return charts
 
 
-def _error_bars(result: Evaluation, of: str) -> str:
-    """Draw the errors by the number of known ratings."""
-    table = _error_bins(result, of)
+def _bars(table: pl.DataFrame, measure: str, x_name: str) -> str:
+    """Draw a metric by the number of known ratings or interactions."""
     lows = [int(low) for low in table["low"]]
-    points = [
-        Point(index, rmse, _span(low, next_low))
-        for index, (low, next_low, rmse) in enumerate(zip(lows, [*lows[1:], None], table["rmse"], strict=True))
-    ]
-    return bars("RMSE", f"ratings of the {of}", points)
-
-
-def _recall_bars(result: Evaluation, of: str) -> str:
-    """Draw the recall by the number of known interactions."""
-    table = result.groups().filter(pl.col("of") == of)
-    lows = [int(low) for low in table["low"]]
-    spans = [_span(low, next_low) for low, next_low in zip(lows, [*lows[1:], None], strict=True)]
-    points = [Point(at, recall, span) for at, (span, recall) in enumerate(zip(spans, table["recall"], strict=True))]
-    return bars("recall", f"interactions of the {of}", points) if any(table["recall"]) else ""
+    spans = map(_span, lows, [*lows[1:], None])
+    points = [Point(at, value, span) for at, (value, span) in enumerate(zip(table[measure], spans, strict=True))]
+    return bars("RMSE" if measure == "rmse" else measure, x_name, points)
 
 
 def _span(low: int, next_low: int | None) -> str:

@@ -1,6 +1,5 @@
 """`Evaluation`: metrics with confidence intervals; `compare`: the paired comparison of two evaluations."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +9,7 @@ import polars as pl
 
 from reelated.errors import InputError, check_integer, shorten
 from reelated.evaluation.bootstrap import MetricSums, bootstrap, sign_flips
-from reelated.evaluation.scoring import MetricValues, SplitResult, notes_of
+from reelated.evaluation.scoring import SplitResult, notes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,10 +279,7 @@ def compare(first: Evaluation, second: Evaluation, *, resamples: int = 1000, see
     first, second = _comparable(first, second), _comparable(second, first)
     sums = first._sums, second._sums
     same = first._names == second._names and len(first.parts) == len(second.parts)
-    if not same or not all(
-        a.entities.equals(b.entities) and all((x.weights == y.weights).all() for x, y in _metric_pairs(a, b))
-        for a, b in zip(first.parts, second.parts, strict=True)
-    ):
+    if not same or not all(map(_are_aligned, first.parts, second.parts)):
         raise InputError("first and second were not measured on the same split with the same n. Evaluate both on it.")
     resamples, seed = check_integer("resamples", resamples, 1), check_integer("seed", seed, 0)
     low, high = bootstrap(sums[1], resamples, seed, minus=sums[0])
@@ -305,10 +301,10 @@ def _comparable(result: Evaluation, other: Evaluation) -> Evaluation:
     return replace(result, parts=tuple(parts))
 
 
-def _metric_pairs(a: SplitResult, b: SplitResult) -> Sequence[tuple[MetricValues, MetricValues]]:
-    """Pair the metrics of two parts without novelty: an empty list has none, so its weights differ by model."""
-    pairs = zip(a.metrics, b.metrics, strict=True)
-    return [(x, y) for x, y in pairs if x.measure != "novelty"]
+def _are_aligned(a: SplitResult, b: SplitResult) -> bool:
+    """Return whether two parts have the same entities and weights, except of novelty, which an empty list lacks."""
+    pairs = [(x.weights, y.weights) for x, y in zip(a.metrics, b.metrics, strict=True) if x.measure != "novelty"]
+    return a.entities.equals(b.entities) and all((x == y).all() for x, y in pairs)
 
 
 def _or_none(value: float) -> float | None:

@@ -1,7 +1,7 @@
 """Specifications of the learned arrays; a loaded model is checked, because the kernels check no bounds."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,15 +9,6 @@ import numpy.typing as npt
 from reelated import _kernels as kernels
 
 Array = npt.NDArray[Any]
-Values = Literal[
-    "finite",
-    "finite where rated",
-    "positive",
-    "not negative",
-    "positive definite",
-    "positive and ascending",
-    "a mean and a positive deviation",
-]
 
 
 class ArraySpec(NamedTuple):
@@ -25,11 +16,11 @@ class ArraySpec(NamedTuple):
 
     dtype: str
     shape: tuple[str | int, ...]  # a name has the same size, 1 or more, in all arrays of a model
-    values: Values = "finite"
+    values: str = "finite"  # a key of `_RULES`
     optional: str = ""  # the name of a dimension that may have the size 0
 
 
-_RULES: dict[Values, Callable[[Array], Any]] = {
+_RULES: dict[str, Callable[[Array], Any]] = {
     "finite": lambda array: True,
     "finite where rated": lambda array: True,
     "positive": lambda array: array > 0,

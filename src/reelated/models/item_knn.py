@@ -123,12 +123,7 @@ class ItemKNN(LinearRater):
         self.max_memory = max_memory
 
     def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        scale: tuple[float, float] | None = None,
-        progress: Progress | None = None,
+        self, X: Any, y: Any = None, *, scale: tuple[float, float] | None = None, progress: Progress | None = None
     ) -> "ItemKNN":
         measure, dtype = self.similarity_params(), np.dtype(check_choice("dtype", self.dtype, ("float32", "float64")))
         limit = check_memory("max_memory", self.max_memory)
@@ -155,19 +150,12 @@ class ItemKNN(LinearRater):
         check_number("user_normalization", self.user_normalization, 0, 1)
         for parameter in ("weighting", "user_normalization"):
             if (value := getattr(self, parameter)) and name != "cosine":
-                raise InputError(
-                    f"with similarity={name!r}, ratings cannot be weighted.",
-                    parameter=parameter,
-                    value=value,
-                    remedy=Advice.COSINE,
-                )
+                expected = f"with similarity={name!r}, ratings cannot be weighted."
+                raise InputError(expected, parameter=parameter, value=value, remedy=Advice.COSINE)
         if check_number("prior_weight", self.prior_weight, 0) and name in ("cosine", "jaccard"):
-            raise InputError(
-                f"with similarity={name!r}, there is no bias to shrink to.",
-                parameter="prior_weight",
-                value=self.prior_weight,
-                remedy="Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'.",
-            )
+            expected = f"with similarity={name!r}, there is no bias to shrink to."
+            remedy = "Use 'residual-cosine', 'residual-pearson', 'pearson' or 'adjusted-cosine'."
+            raise InputError(expected, parameter="prior_weight", value=self.prior_weight, remedy=remedy)
         check_integer("max_neighbors_used", self.max_neighbors_used, 1, none=True)
         return SimilarityParams(
             jaccard=name == "jaccard",

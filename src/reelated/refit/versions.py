@@ -209,12 +209,8 @@ class Versions:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise InputError(
-                f"cannot be made ({error.strerror}).",
-                parameter="models",
-                value=str(self.folder),
-                remedy="Name another folder.",
-            ) from None
+            expected, remedy = f"cannot be made ({error.strerror}).", "Name another folder."
+            raise InputError(expected, parameter="models", value=str(self.folder), remedy=remedy) from None
 
     def _read_version(self, path: Path) -> Version | None:
         version = self._read(path.stem, _VERSION)

@@ -85,12 +85,9 @@ def similarity(
     """
     chosen, n_items = plan(values, params, max_memory), values.shape[1]
     if max_memory is not None and chosen.bytes > max_memory:
-        raise TooLarge(
-            f"the similarity of {n_items:,} items may need {show_bytes(chosen.bytes)}.",
-            parameter="max_memory",
-            value=show_bytes(max_memory),
-            remedy=f"Lower n_neighbors (now {params.n_neighbors}) or raise max_memory.",
-        )
+        expected = f"the similarity of {n_items:,} items may need {show_bytes(chosen.bytes)}."
+        remedy = f"Lower n_neighbors (now {params.n_neighbors}) or raise max_memory."
+        raise TooLarge(expected, parameter="max_memory", value=show_bytes(max_memory), remedy=remedy)
     if params.jaccard:  # it depends on which users rated, not on the ratings
         values = sp.csr_array((np.ones_like(values.data), values.indices, values.indptr), shape=values.shape)
     rows, n_neighbors = as_kernel_csr(values), min(n_items, params.n_neighbors or n_items)

@@ -10,6 +10,7 @@ import polars as pl
 
 from reelated.errors import InputError, check_integer, check_memory, check_noun
 from reelated.models import EASE, BiasModel, ItemKNN
+from reelated.parallel import Progress
 from reelated.ratings import FrameLike
 from reelated.ratings.dataset import item_table
 from reelated.recommender import Recommender
@@ -20,7 +21,7 @@ from reelated.recommender.fitting import check_models, fit_notes, is_default, se
 from reelated.recommender.storage import folder_beside
 from reelated.similarity import MAX_GRAM_BYTES
 from reelated.spark.grouping import GroupedRatings, count_cores, group_by_user
-from reelated.spark.models import FitContext, Progress, fit_bias_model, fit_ease, fit_knn, gram_bytes
+from reelated.spark.models import FitContext, fit_bias_model, fit_ease, fit_knn, gram_bytes
 from reelated.spark.parquet_files import ParquetFiles
 from reelated.spark.rating_table import Columns, RatedItems, rating_files, rating_table, scan_items
 from reelated.spark.tasks import small_batches
@@ -101,13 +102,10 @@ def fit(
         with small_batches(table.sparkSession), grouped as rows:
             pair = fit_models(rec, rows, FitContext(folder, memory or 0, rows.items.scale[:2], report))
         catalogue = Catalogue(item_table(items, rows.items.ids), rows.items.ids, rows.items.counts)
-        cap = (
-            ()
-            if max_ratings_per_user is None
-            else (f"At most {max_ratings_per_user:,} ratings of each user are used.",)
-        )
         rec.name_, rec.noun_, rec.verb_ = name, noun, ""
-        rec.notes_ = (*cap, *fit_notes(rec, pair, has_times=True))
+        rec.notes_ = tuple(fit_notes(rec, pair, has_times=True))
+        if max_ratings_per_user is not None:
+            rec.notes_ = (f"At most {max_ratings_per_user:,} ratings of each user are used.", *rec.notes_)
         rec.feedback_ = rows.items.scale.feedback(rows.items.low == rows.items.high)
         set_fitted(rec, pair, catalogue, rows.items.scale, None).save(target, ratings=False)
     finally:
@@ -179,12 +177,8 @@ def as_recommender(model: Any) -> Recommender:
     rec = Recommender(**model.get_params(deep=False))
     for role, part in (("ranker", rec.ranker), ("rater", rec.rater)):
         if part is not None and not is_default(part) and type(part) not in (ItemKNN, EASE):
-            raise InputError(
-                "a cluster fits ItemKNN and EASE.",
-                parameter=role,
-                value=part,
-                remedy="Use one of them, or fit this one with Recommender.fit on one machine.",
-            )
+            remedy = "Use one of them, or fit this one with Recommender.fit on one machine."
+            raise InputError("a cluster fits ItemKNN and EASE.", parameter=role, value=part, remedy=remedy)
     return rec
 
 

@@ -13,6 +13,7 @@ from reelated.errors import InputError, TooLarge, check_memory, shorten, show_by
 from reelated.models import EASE, BiasModel, ItemKNN
 from reelated.models.biases import row_means
 from reelated.models.estimator import clone
+from reelated.parallel import Progress
 from reelated.similarity import (
     MAX_GRAM_BYTES,
     Similarity,
@@ -25,12 +26,16 @@ from reelated.similarity import (
     weighted,
 )
 from reelated.similarity.ridge import as_weights
-from reelated.spark.block_sums import BlockParams, Transform, send_rows, sum_blocks
+from reelated.spark.block_sums import (
+    BlockParams,
+    Transform,
+    assemble_matrix,
+    assemble_neighbors,
+    send_rows,
+    sum_blocks,
+)
 from reelated.spark.blocks import choose_blocks, row_bytes
 from reelated.spark.grouping import GroupedRatings, Numbers, count_cores, sum_over_users
-from reelated.spark.shards import assemble_matrix, assemble_neighbors
-
-Progress = Callable[[float], None]
 
 
 class FitContext(NamedTuple):

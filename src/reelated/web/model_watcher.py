@@ -16,14 +16,10 @@ from reelated.web.service import Service
 from reelated.web.service_options import ServiceOptions
 
 log = logging.getLogger("reelated.web")
+THREADS = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+"""Environment variables that limit the threads of a refit."""
 RETRY = 60.0
 """Seconds until a damaged model is loaded again, or a refit starts after one that crashed."""
-
-
-def thread_limits() -> dict[str, str]:
-    """Return environment variables that limit a refit to half of the cores."""
-    names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
-    return dict.fromkeys(names, str(max(1, (os.cpu_count() or 1) // 2)))
 
 
 def refit_environment(**variables: str) -> dict[str, str]:
@@ -33,7 +29,8 @@ def refit_environment(**variables: str) -> dict[str, str]:
 
 def start_refit(**variables: str) -> "subprocess.Popen[bytes]":
     """Start a refit as a process with idle priority and these environment variables, such as `REELATED_STORE`."""
-    environment = refit_environment(**variables, **thread_limits())
+    half_of_cores = str(max(1, (os.cpu_count() or 1) // 2))
+    environment = refit_environment(**variables, **dict.fromkeys(THREADS, half_of_cores))
     process = subprocess.Popen([sys.executable, "-m", "reelated.refit"], env=environment)
     # The parent sets the priority: a call in the child would miss the threads that its imports have started.
     with suppress(ProcessLookupError):  # the refit may have ended already

@@ -34,11 +34,8 @@ class ServiceOptions:
         check_number("refit_every", self.refit_every, 0)
         check_number("poll", self.poll, 0.01)
         if self.image_origin is not None and not _ORIGIN.fullmatch(self.image_origin):  # it becomes part of a header
-            raise InputError(
-                "expected an origin without a path, such as https://images.example.org.",
-                parameter="image_origin",
-                value=self.image_origin,
-            )
+            expected = "expected an origin without a path, such as https://images.example.org."
+            raise InputError(expected, parameter="image_origin", value=self.image_origin)
         if self.api_key is not None and len(self.api_key) < MIN_KEY_LENGTH:
             raise InputError(f"REELATED_API_KEY is too short: expected {MIN_KEY_LENGTH} characters or more.")
         if self.api_key is not None and not (self.api_key.isascii() and len(set(self.api_key)) >= MIN_KEY_CHARACTERS):
@@ -49,9 +46,8 @@ class ServiceOptions:
         if self.api_key is None and (self.proxy or self.host not in LOOPBACK):
             where = "behind a proxy" if self.proxy else f"on {self.host}"
             raise InputError(
-                f"A service {where} needs a key. Set REELATED_API_KEY to {MIN_KEY_LENGTH} characters or more, "
-                "such as the output of: "
-                "python -c 'import secrets; print(secrets.token_urlsafe())'"
+                f"A service {where} needs a key. Set REELATED_API_KEY to {MIN_KEY_LENGTH} characters or more, such as "
+                "the output of: python -c 'import secrets; print(secrets.token_urlsafe())'"
             )
 
     def __repr__(self) -> str:

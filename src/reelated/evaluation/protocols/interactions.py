@@ -26,12 +26,9 @@ class InteractionData(ProtocolData):
     def __init__(self, name: str, source: Any, split: Any = None) -> None:
         super().__init__(source, split)
         if split is not None and str(source) not in (name, str(split)):
-            raise InputError(
-                f"{name}: the files of the split are all its data.",
-                parameter="source",
-                value=Path(str(source)),
-                remedy=f"Give {name!r} as the source, or leave out the split.",
-            )
+            expected = f"{name}: the files of the split are all its data."
+            remedy = f"Give {name!r} as the source, or leave out the split."
+            raise InputError(expected, parameter="source", value=Path(str(source)), remedy=remedy)
         self.path = Path(str(source if split is None else split))
 
     @cached_property

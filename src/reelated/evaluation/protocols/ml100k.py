@@ -9,11 +9,6 @@ SIZE = (100_000, 943, 1682)
 SEED, SHARE = 42, 0.75
 
 
-def folds_of(data: ProtocolData) -> list[Split]:
-    """Return the official folds u1 … u5."""
-    return predefined_folds(data.source)
-
-
 def microsoft(data: ProtocolData) -> list[Split]:
     """Hide a quarter of each item's ratings, chosen by one random number per line of the file."""
     items = data.table["item_id"].to_numpy()
@@ -45,7 +40,7 @@ FOLDS = Protocol(
         Published("GLocal-K", (0.8889, 0.6950), "u1 alone, best epoch chosen on the test part"),
         Published("myFM, ordered probit", (0.8808, 0.6921), "u1 alone, with attributes and dates"),
     ),
-    make_splits=folds_of,
+    make_splits=lambda data: predefined_folds(data.source),
 )
 MICROSOFT = Protocol(
     name="ml100k-microsoft",

@@ -54,11 +54,6 @@ def infinite_ae(data: ProtocolData) -> list[Split]:
     return [data.hide(marks == 2, how, train=marks == 0, shown=marks <= 1)]
 
 
-def five_folds(data: ProtocolData) -> list[Split]:
-    """Divide all ratings into five random folds."""
-    return random_folds(data.dataset, 5, seed=FOLDS_SEED)
-
-
 NCF = Protocol(
     name="ml1m-ncf",
     data="MovieLens 1M",
@@ -120,5 +115,5 @@ FOLDS_1M = Protocol(
         Published("Surprise SVD++", (0.862, None)),
         Published("MyMediaLite BiasedMF", (0.852, None)),
     ),
-    make_splits=five_folds,
+    make_splits=lambda data: random_folds(data.dataset, 5, seed=FOLDS_SEED),
 )
