@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import astuple
 
 import numpy as np
 import polars as pl
@@ -510,7 +511,7 @@ def test_changes_are_counted(small):
 def test_an_item_is_added_changed_and_found(small):
     assert small.put_item(50, "Amélie", 2001, ["Comedy", "Romance", "Comedy"])
     assert not small.put_item(50, "Amélie", 2001, ["Romance"])
-    assert small.item(50)[1:] == ("Amélie", 2001, ("Romance",), 0, None)
+    assert astuple(small.item(50))[1:] == ("Amélie", 2001, ("Romance",), 0, None)
     assert [item.item_id for item in small.find_items("AMELIE")] == [50]
     small.rate(1, 50, 5)
     assert small.item(50).n_ratings == 1

@@ -38,11 +38,8 @@ def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: in
     """Split the items into blocks of about equal cost whose tables fit into `memory` bytes."""
     max_items = memory // bytes_per_item // LANES * LANES
     if max_items < 1:
-        expected, remedy = (
-            f"eight of {len(cost):,} items take {show_bytes(LANES * bytes_per_item)}.",
-            "Raise task_memory.",
-        )
-        raise TooLarge(expected, parameter="task_memory", value=show_bytes(memory), remedy=remedy)
+        expected = f"eight of {len(cost):,} items take {show_bytes(LANES * bytes_per_item)}."
+        raise TooLarge(expected, parameter="task_memory", value=show_bytes(memory), remedy="Raise task_memory.")
     total_cost = cost + 4.0 * len(cost)  # allocating and scanning a table takes time too
     cumulative = np.concatenate([[0.0], np.cumsum(total_cost)])
     boundaries, share = [0], cumulative[-1] / (BLOCKS_PER_CORE * n_cores)
