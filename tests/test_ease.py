@@ -214,7 +214,7 @@ def test_an_interrupted_fit_leaves_the_model_unfitted(monkeypatch):
         raise KeyboardInterrupt
 
     model = EASE(l2=1)
-    monkeypatch.setattr(ease, "fit_sparse", interrupted)
+    monkeypatch.setattr(ease, "fit_ridge", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(contract.table())
     assert not hasattr(model, "item_weights_")

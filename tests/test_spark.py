@@ -32,8 +32,7 @@ from reelated.cli.cluster import check_table
 from reelated.cli.commands import app
 from reelated.errors import InputError, TooLarge
 from reelated.similarity import SimilarityParams, as_kernel_csr, similarity, sizes_and_norms
-from reelated.spark.block_sums import BlockParams, SendToBlocks, SumBlocks, assemble_neighbors
-from reelated.spark.blocks import Blocks, choose_blocks
+from reelated.spark.block_sums import BlockParams, Blocks, SendToBlocks, SumBlocks, assemble_neighbors, choose_blocks
 from reelated.spark.grouping import cap_ratings, group_rows
 from reelated.spark.rating_table import rating_files
 from reelated.spark.user_rows import UserRows

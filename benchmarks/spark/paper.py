@@ -21,8 +21,7 @@ sys.path.insert(0, str(HERE.parent))
 import data  # noqa: E402
 from reelated.ratings import Ids  # noqa: E402
 from reelated.similarity import SimilarityParams  # noqa: E402
-from reelated.spark.block_sums import BlockParams, SendToBlocks, SumBlocks  # noqa: E402
-from reelated.spark.blocks import Blocks  # noqa: E402
+from reelated.spark.block_sums import BlockParams, Blocks, SendToBlocks, SumBlocks  # noqa: E402
 from reelated.spark.grouping import GroupByUser, PackBuckets, RankItems  # noqa: E402
 
 

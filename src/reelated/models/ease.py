@@ -11,7 +11,7 @@ from reelated.models.arrays import ArraySpec
 from reelated.models.linear_item import LinearItemModel
 from reelated.models.validation import check_attributes, check_rows
 from reelated.parallel import Progress
-from reelated.similarity import Ridge, fit_dense, fit_sparse, normalize_items, normalize_users, ridge_memory
+from reelated.similarity import Ridge, fit_ridge, normalize_items, normalize_users, ridge_memory
 
 
 class EASE(LinearItemModel):
@@ -132,11 +132,7 @@ class EASE(LinearItemModel):
         n_candidates, max_weights = self.n_candidates, self.n_neighbors or X.shape[1]
         what, needed = f"weights between {X.shape[1]:,} items may need", ridge_memory(values, n_candidates, max_weights)
         check_fits(what, needed, self.max_memory, Advice.LESS_EASE)
-        weights = (
-            fit_dense(values, ridge, max_weights, progress, side_info=side_info)
-            if n_candidates is None
-            else fit_sparse(values, ridge, n_candidates, max_weights, progress, side_info=side_info)
-        )
+        weights = fit_ridge(values, ridge, n_candidates, max_weights, progress, side_info=side_info)
         degrees = np.bincount(X.indices, minlength=X.shape[1])
         self.item_weights_ = normalize_items(weights.values, degrees, self.item_normalization)
         self.n_common_, self.truncation_error_ = weights.common, weights.truncation_error

@@ -6,8 +6,7 @@ from reelated.similarity.ridge import (
     MAX_GRAM_BYTES,
     Ridge,
     as_gram_matrix,
-    fit_dense,
-    fit_sparse,
+    fit_ridge,
     ridge_memory,
     solve_dense_ridge,
     solve_local_ridge,
@@ -15,6 +14,6 @@ from reelated.similarity.ridge import (
 from reelated.similarity.weighting import Weighting, degree_factors, normalize_items, normalize_users, weighted
 
 __all__ = ["MAX_GRAM_BYTES", "Ridge", "Similarity", "SimilarityParams", "SimilarityPlan", "Weighting", "as_csc"]
-__all__ += ["as_gram_matrix", "as_kernel_csr", "degree_factors", "fit_dense", "fit_sparse", "normalize_items"]
+__all__ += ["as_gram_matrix", "as_kernel_csr", "degree_factors", "fit_ridge", "normalize_items"]
 __all__ += ["normalize_users", "plan", "ridge_memory", "row_costs", "similarity", "sizes_and_norms"]
 __all__ += ["solve_dense_ridge", "solve_local_ridge", "take_rows", "weighted"]

@@ -45,42 +45,29 @@ class Ridge(NamedTuple):
         return penalty.astype(diagonal.dtype)
 
 
-def fit_sparse(
+def fit_ridge(
     values: sp.csr_array,
     ridge: Ridge,
-    n_candidates: int,
+    n_candidates: int | None,
     max_weights: int,
     progress: Progress | None = None,
     *,
     side_info: sp.csr_array | None = None,
 ) -> Weights:
-    """Regress each item on the `n_candidates` items of highest cosine, and keep the `max_weights` strongest weights."""
-    values = _append_rows(values, side_info)
-    candidates = similarity(values, SimilarityParams(n_neighbors=n_candidates), progress=part_of(progress, 0, 3))
-    _, norms = sizes_and_norms(as_kernel_csr(values), values.shape[1])
-    matrix = _gram_matrix(values, norms, candidates, part_of(progress, 1, 3))
-    weights = solve_local_ridge(candidates, norms, matrix, ridge, max_weights, part_of(progress, 2, 3))
+    """Regress each item on the `n_candidates` items of highest cosine (None: on all others); keep the strongest."""
+    first, second, third = (part_of(progress, part, 3) for part in range(3))
+    stacked = _append_rows(values, side_info)
+    if n_candidates is None:
+        pattern, weights, truncation_error = solve_dense_ridge(gram(stacked, first), ridge, max_weights, second)
+        return as_weights(weights, _count_common(values, pattern, third), pattern, truncation_error)
+    candidates = similarity(stacked, SimilarityParams(n_neighbors=n_candidates), progress=first)
+    _, norms = sizes_and_norms(as_kernel_csr(stacked), stacked.shape[1])
+    result = solve_local_ridge(
+        candidates, norms, _gram_matrix(stacked, norms, candidates, second), ridge, max_weights, third
+    )
     if side_info is not None:
-        weights.common.data -= _count_common(side_info, (weights.common.indices, weights.common.indptr), None)
-    return weights
-
-
-def fit_dense(
-    values: sp.csr_array,
-    ridge: Ridge,
-    max_weights: int,
-    progress: Progress | None = None,
-    *,
-    side_info: sp.csr_array | None = None,
-) -> Weights:
-    """Regress each item on all others in closed form: ``−P_ij / P_ii``, `P` the inverse of ``Vᵀ V`` plus the penalty.
-
-    Steck 2019, "Embarrassingly shallow autoencoders for sparse data", §3.1; with dropout Steck 2020, "Autoencoders
-    that don't overfit towards the identity", §3.
-    """
-    matrix = gram(_append_rows(values, side_info), part_of(progress, 0, 3))
-    pattern, weights, truncation_error = solve_dense_ridge(matrix, ridge, max_weights, part_of(progress, 1, 3))
-    return as_weights(weights, _count_common(values, pattern, part_of(progress, 2, 3)), pattern, truncation_error)
+        result.common.data -= _count_common(side_info, (result.common.indices, result.common.indptr), None)
+    return result
 
 
 def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[Any]:
@@ -151,7 +138,12 @@ def solve_local_ridge(
 def solve_dense_ridge(
     matrix: npt.NDArray[Any], ridge: Ridge, max_weights: int, progress: Progress | None = None
 ) -> tuple[tuple[Any, Any], npt.NDArray[Any], npt.NDArray[np.float64]]:
-    """Turn a Gram matrix into weights in place; return the pattern, the weights and the truncation errors."""
+    """Turn a Gram matrix into weights in place; return the pattern, the weights and the truncation errors.
+
+    The weights of item `i` are ``−P_ij / P_ii`` with `P` the inverse of ``Vᵀ V`` plus the penalty (Steck 2019,
+    "Embarrassingly shallow autoencoders for sparse data", §3.1; with dropout Steck 2020, "Autoencoders that don't
+    overfit towards the identity", §3).
+    """
     n_items = len(matrix)
     flat = matrix.ravel()
     flat[:: n_items + 1] += ridge.penalty(matrix.diagonal())
@@ -254,7 +246,7 @@ def _gram_bytes(values: sp.csr_array) -> int:
 
 
 def ridge_memory(values: sp.csr_array, n_candidates: int | None, max_weights: int) -> int:
-    """Estimate the peak memory of `fit_sparse`, or of `fit_dense` if `n_candidates` is None, without its input."""
+    """Estimate the peak memory of `fit_ridge` without its input."""
     n_items, width, gram_bytes = values.shape[1], values.data.itemsize, _gram_bytes(values)
     result = 2 * n_items * min(max_weights, n_candidates or n_items, n_items) * (width + 12)
     csc = values.nnz * (width + 8)

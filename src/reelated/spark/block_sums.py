@@ -1,4 +1,4 @@
-"""Compute the item × item sums: send rows to the blocks of their items, sum blocks in tasks, assemble the shards."""
+"""Compute the item × item sums in blocks of items: send rows to blocks, sum each in a task, assemble the shards."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -13,10 +13,9 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.errors import InputError
+from reelated.errors import InputError, TooLarge, show_bytes
 from reelated.similarity import Similarity, SimilarityParams, as_kernel_csr
 from reelated.similarity.blocked import empty_dense_block, fill_dense_values, padded_length
-from reelated.spark.blocks import Blocks
 from reelated.spark.grouping import GroupedRatings
 from reelated.spark.tasks import Batches, grouped_records, map_partitions, partition_keys, records
 from reelated.spark.user_rows import UserRows
@@ -27,6 +26,45 @@ BATCH_RATINGS = 8_000_000
 """Number of ratings that are added to a table at once."""
 CACHE_BYTES = 2_000_000
 """Size of the part of a table that a batch is added to at once; it fits into the cache of a core."""
+
+
+BLOCKS_PER_CORE = 3
+"""Minimum number of blocks per core, so that all cores finish at about the same time."""
+
+
+class Blocks(NamedTuple):
+    """Ranges of items by descending popularity, one task each."""
+
+    boundaries: npt.NDArray[np.int64]  # shape (n_blocks + 1,); all but the last are multiples of eight
+    table_bytes: int  # size of the largest table
+
+    def __len__(self) -> int:
+        return len(self.boundaries) - 1
+
+    @property
+    def block_of_item(self) -> npt.NDArray[np.int32]:
+        return np.repeat(np.arange(len(self)), np.diff(self.boundaries)).astype(np.int32)
+
+
+def row_bytes(n_items: int, measure: SimilarityParams, itemsize: int) -> int:
+    """Return the size of one item's sums with all items and of its neighbours."""
+    n_kept = min(n_items, measure.n_neighbors or n_items)
+    return padded_length(n_items) * (itemsize + 4 + (4 * itemsize if measure.pearson else 0)) + n_kept * (itemsize + 8)
+
+
+def choose_blocks(cost: npt.NDArray[np.float64], bytes_per_item: int, memory: int, n_cores: int) -> Blocks:
+    """Split the items into blocks of about equal cost whose tables fit into `memory` bytes."""
+    max_items = memory // bytes_per_item // kernels.LANES * kernels.LANES
+    if max_items < 1:
+        expected = f"eight of {len(cost):,} items take {show_bytes(kernels.LANES * bytes_per_item)}."
+        raise TooLarge(expected, parameter="task_memory", value=show_bytes(memory), remedy="Raise task_memory.")
+    total_cost = cost + 4.0 * len(cost)  # allocating and scanning a table takes time too
+    cumulative = np.concatenate([[0.0], np.cumsum(total_cost)])
+    boundaries, share = [0], cumulative[-1] / (BLOCKS_PER_CORE * n_cores)
+    while (start := boundaries[-1]) < len(cost):
+        stop = int(np.searchsorted(cumulative, cumulative[start] + share, side="right")) - 1
+        boundaries.append(min(padded_length(stop - start) + start, start + max_items, len(cost)))
+    return Blocks(np.array(boundaries, np.int64), padded_length(int(np.diff(boundaries).max())) * bytes_per_item)
 
 
 @dataclass(frozen=True)

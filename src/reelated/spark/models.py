@@ -31,10 +31,11 @@ from reelated.spark.block_sums import (
     Transform,
     assemble_matrix,
     assemble_neighbors,
+    choose_blocks,
+    row_bytes,
     send_rows,
     sum_blocks,
 )
-from reelated.spark.blocks import choose_blocks, row_bytes
 from reelated.spark.grouping import GroupedRatings, Numbers, count_cores, sum_over_users
 
 

@@ -10,8 +10,7 @@ from reelated.models import EASE, ItemKNN
 from reelated.models.estimator import clone
 from reelated.recommender import Recommender
 from reelated.similarity import SimilarityParams
-from reelated.spark.block_sums import Transform, send_rows
-from reelated.spark.blocks import choose_blocks, row_bytes
+from reelated.spark.block_sums import Transform, choose_blocks, row_bytes, send_rows
 from reelated.spark.cluster_fit import TASK_MEMORY, as_recommender, models_to_fit
 from reelated.spark.grouping import (
     GroupedRatings,

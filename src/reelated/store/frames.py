@@ -112,11 +112,6 @@ def _without_empty_columns(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def as_dataset(info: StoreInfo, tables: dict[str, pl.DataFrame]) -> Dataset:
-    """Join the tables by their keys into a data set."""
-    return frames_dataset(info, *as_frames(info, tables))
-
-
 def frames_dataset(info: StoreInfo, ratings: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> Dataset:
     """Return ratings, or the weights of events, with items and users as a data set."""
     if not info.is_events:

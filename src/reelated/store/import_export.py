@@ -18,7 +18,7 @@ from reelated.ratings.dataset import observed_scale
 from reelated.ratings.matrix import as_decimals
 from reelated.store.connection import select_in
 from reelated.store.export import Export
-from reelated.store.frames import RATING_ROW, RatingBatches, as_dataset, as_frames, read_tables, read_visitors
+from reelated.store.frames import RATING_ROW, RatingBatches, as_frames, frames_dataset, read_tables, read_visitors
 from reelated.store.info import DEFAULTS, StoreInfo, is_on, read_info, scale_text
 from reelated.store.item_queries import ItemQueries
 from reelated.store.schema import imports, items, ratings, users
@@ -275,7 +275,7 @@ class ImportExport(ItemQueries):
                 tables = read_visitors(connection, tables, info.user_id_type)
         if tables["ratings"].is_empty():
             raise InputError("The store holds no ratings yet. Import some, or rate items.")
-        return as_dataset(info, tables), info
+        return frames_dataset(info, *as_frames(info, tables)), info
 
     def export(self) -> Export:
         """Return the whole store without its visitors, read from one snapshot; `import_data` restores it."""
