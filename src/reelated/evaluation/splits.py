@@ -123,9 +123,7 @@ def within_users(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
         Random seed of the choice.
     """
     data = as_dataset(data)
-    users = _users(data.ratings)
-    mask = _first_of_each(users, _shuffled(users, seed), check_number("share", share, 0, 1))
-    return hide(data, mask, f"{share:.0%} of each user's ratings are hidden at random, seed {seed}")
+    return _within(data, _users(data.ratings), "user", share, seed)
 
 
 def within_items(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0) -> Split:
@@ -133,17 +131,11 @@ def within_items(data: Dataset | FrameLike, share: float = 0.2, *, seed: int = 0
 
     Parameters
     ----------
-    data : Dataset or table
-        All ratings.
-    share : float, default 0.2
-        Share of an item's ratings to hide, rounded to whole ratings.
-    seed : int, default 0
-        Random seed of the choice.
+    data, share, seed
+        As for `within_users`.
     """
     data = as_dataset(data)
-    items = data.ratings.matrix.indices
-    mask = _first_of_each(items, _shuffled(items, seed), check_number("share", share, 0, 1))
-    return hide(data, mask, f"{share:.0%} of each item's ratings are hidden at random, seed {seed}")
+    return _within(data, data.ratings.matrix.indices, "item", share, seed)
 
 
 def leave_last_out(data: Dataset | FrameLike, last: int = 1) -> Split:
@@ -227,6 +219,11 @@ def held_out_users(data: Dataset | FrameLike, share: float = 0.1, *, shown: floa
     hidden = held_out & _first_of_each(users, _shuffled(users, seed), 1 - shown)
     how = f"{share:.0%} of the users are kept from the fit, then {shown:.0%} of their ratings are shown, seed {seed}"
     return hide(data, hidden, how, train=~held_out, shown=held_out & ~hidden)
+
+
+def _within(data: Dataset, groups: npt.NDArray[Any], kind: str, share: float, seed: int) -> Split:
+    mask = _first_of_each(groups, _shuffled(groups, seed), check_number("share", share, 0, 1))
+    return hide(data, mask, f"{share:.0%} of each {kind}'s ratings are hidden at random, seed {seed}")
 
 
 def _users(ratings: Ratings) -> npt.NDArray[np.int64]:

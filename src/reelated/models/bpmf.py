@@ -265,20 +265,7 @@ class BPMF(RowRater):
         return clipped(mean - margin, self.scale_), clipped(mean + margin, self.scale_)
 
     def covariance(self, items: Any) -> tuple[Numbers, float]:
-        """Return the prior covariance of a new user's ratings of some items, and the variance of the noise.
-
-        Parameters
-        ----------
-        items : array of int, shape (n,)
-            Item indices.
-
-        Returns
-        -------
-        covariance : ndarray of float64, shape (n, n)
-            The mean of ``q_iᵀ Λ⁻¹ q_j`` over the samples, for ratings standardised with `rating_moments_`.
-        noise : float
-            Variance of the noise of a rating, on the same scale.
-        """
+        # the mean of q_iᵀ Λ⁻¹ q_j over the samples, for standardised ratings
         factors = np.moveaxis(self.item_factors_[np.asarray(items)], 2, 0).astype(np.float64)
         factors[:, :, 0] = 1.0
         precision = np.moveaxis(self.precision_, 2, 0)

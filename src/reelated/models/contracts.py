@@ -61,18 +61,6 @@ class Model(Protocol):
     def checked_scorer(self, X: sp.csr_array, by: Any, weights: Any) -> Scorer:
         """Return the scorer for rows that are already checked."""
 
-    def recommend(
-        self,
-        X: Any,
-        n: int = 10,
-        *,
-        by: Any = ...,
-        item_mask: Any = None,
-        exclude_seen: bool = True,
-        weights: Any = None,
-        progress: Any = None,
-    ) -> TopN: ...
-
     def audience(
         self, X: Any, item: int, n: int = 10, *, by: Any = ..., weights: Any = None, by_item: Any = None
     ) -> npt.NDArray[np.int64]: ...

@@ -147,18 +147,6 @@ class EASE(LinearItemModel):
         return needed + values.nnz * (values.data.itemsize + 24)
 
     def rating_weight(self, ratings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return the weight of ratings in the score.
-
-        Parameters
-        ----------
-        ratings : ndarray
-            On the scale of the fit.
-
-        Returns
-        -------
-        ndarray of float32
-            1 for the highest rating, `min_weight` for the lowest.
-        """
         low, high = self.scale_
         share = (np.asarray(ratings, np.float64) - low) / (high - low) if high > low else np.ones(len(ratings))
         return (self.min_weight + (1 - self.min_weight) * share).astype(np.float32)
@@ -173,13 +161,7 @@ class EASE(LinearItemModel):
         return Ridge(check_number("l2", self.l2, 1e-3), check_number("dropout", self.dropout, 0, 0.99))
 
     def weighted(self, X: sp.csr_array) -> sp.csr_array:
-        """Return the matrix of rating weights, to which the model is fitted.
-
-        Parameters
-        ----------
-        X : csr_array, shape (n_users, n_items)
-            Ratings.
-        """
+        """Return the matrix of rating weights, to which the model is fitted."""
         return sp.csr_array((self.rating_weight(X.data).astype(self.dtype), X.indices, X.indptr), shape=X.shape)
 
 

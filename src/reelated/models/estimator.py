@@ -35,11 +35,6 @@ class Estimator:
         **params
             Parameters by name.
 
-        Returns
-        -------
-        Estimator
-            This estimator.
-
         Raises
         ------
         ValueError

@@ -188,8 +188,6 @@ class ItemKNN(LinearRater):
 
         Parameters
         ----------
-        X : csr_array, shape (n_users, n_items)
-            Ratings.
         dtype : dtype
             Type of the result.
         """

@@ -82,19 +82,6 @@ class LinearItemModel(RowModel):
         return LinearScorer(X, terms, self._links, self.n_common_.data, self.scale_ if by == "rating" else None)
 
     def covariance(self, items: Any) -> tuple[npt.NDArray[np.float64], float]:
-        """Return a substitute for the covariance of ratings of some items: the cosine between rows of the matrix.
-
-        Parameters
-        ----------
-        items : array of int, shape (n,)
-            Item indices.
-
-        Returns
-        -------
-        covariance : ndarray of float64, shape (n, n)
-        noise : float
-            Variance of the noise of a rating, a constant.
-        """
         links = self.item_weights_[items][:, items].toarray().astype(np.float64)
         links += np.eye(len(items))
         links /= np.linalg.norm(links, axis=1, keepdims=True)

@@ -74,6 +74,23 @@ class RowModel(Estimator):
         """Return the learned arrays, so that a caller can check that they are finite."""
         return [getattr(self, name) for name in self.arrays]
 
+    @abstractmethod
+    def covariance(self, items: Any) -> tuple[npt.NDArray[np.float64], float]:
+        """Return the covariance of a new user's ratings of some items, and the variance of the noise of a rating.
+
+        Parameters
+        ----------
+        items : array of int, shape (n,)
+            Item indices.
+
+        Returns
+        -------
+        covariance : ndarray of float64, shape (n, n)
+            On any scale; a model without a posterior gives the cosine between rows of its matrix instead.
+        noise : float
+            On the same scale.
+        """
+
     def _start_fit(self, X: Any, scale: tuple[float, float] | None) -> sp.csr_array:
         """Check the ratings and set the scale, by default the observed one; return the checked ratings."""
         X = check_rows(self, X, fitting=True)

@@ -116,13 +116,7 @@ def plan(
 
     Parameters
     ----------
-    ratings : pyspark.sql.DataFrame
-        As for `fit`.
-    model : Recommender, ItemKNN or EASE
-        As for `fit`.
-    columns, scale, max_ratings_per_user
-        As for `fit`.
-    task_memory : int or str, default "1GB"
+    ratings, model, columns, scale, max_ratings_per_user, task_memory
         As for `fit`.
 
     Raises

@@ -149,10 +149,8 @@ def audience(
 
     Parameters
     ----------
-    model : str or Path
-        A saved model, on a file system that all executors share.
-    ratings : pyspark.sql.DataFrame
-        One row per rating.
+    model, ratings
+        As for `recommend`.
     item_ids : iterable of int or str
         Items of the model.
     n : int, default 10
