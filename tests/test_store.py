@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import reelated
-from reelated.data import read_items
+from reelated.data import fingerprint, read_items
 from reelated.errors import InputError, InputTypeError, UnknownId
 from reelated.ratings import NO_TIME, Scale
 from reelated.store import Store, StoreUnavailable, default_url, read_export
@@ -223,6 +223,16 @@ def test_an_export_from_before_the_checksums_is_read(small, tmp_path):
     small.export().write(tmp_path / "out")
     (tmp_path / "out" / "SHA256SUMS").unlink()
     assert read_export(tmp_path / "out").ratings.height == 5
+
+
+def test_a_read_verifies_an_export_once_and_its_fingerprint_does_not(small, tmp_path, monkeypatch):
+    small.export().write(tmp_path / "out")
+    verified = []
+    monkeypatch.setattr("reelated.recommender.model_folder.ModelFolder.verify", lambda folder: verified.append(folder))
+    fingerprint(tmp_path / "out")
+    assert not verified
+    reelated.read(tmp_path / "out")
+    assert len(verified) == 1
 
 
 def test_every_flipped_byte_of_an_export_is_found(small, tmp_path):
