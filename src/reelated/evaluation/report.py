@@ -192,18 +192,17 @@ def _other_metrics(rows: Mapping[str, Rows]) -> list[dict[str, Any]]:
 def _published(protocol: Protocol, name: str, result: Evaluation) -> dict[str, Any]:
     """Return the published figures, followed by ours."""
     rows: list[dict[str, Any]] = [
-        {"model": row.model, "note": row.note, "ours": False, "cells": [_figure(value) for value in row.values]}
+        {"model": row.model, "note": row.note, "ours": False, "cells": [_figure(value, "g") for value in row.values]}
         for row in protocol.published
     ]
-    ours = ["–" if value is None else f"{value:.4f}" for value in protocol.row(result)]
+    ours = [_figure(value, ".4f") for value in protocol.row(result)]
     rows.append({"model": f"Reelated: {name}", "note": "measured here", "ours": True, "cells": ours})
-    return {
-        "definition": protocol.definition, "source": protocol.source, "columns": list(protocol.columns), "rows": rows,
-    }  # fmt: skip
+    facts = {"definition": protocol.definition, "source": protocol.source, "columns": list(protocol.columns)}
+    return facts | {"rows": rows}
 
 
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:g}"
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else f"{value:{form}}"
 
 
 def _calibration_rows(result: Evaluation) -> list[dict[str, str]]:

@@ -15,7 +15,6 @@ from reelated.evaluation.metrics import rmse
 from reelated.evaluation.scoring import hold_out, liked_mask, score_lists
 from reelated.evaluation.splits import Split, within_users
 from reelated.models import MODELS, BiasModel, Popularity
-from reelated.models.contracts import Ranker
 from reelated.ratings import Dataset, FrameLike
 from reelated.ratings.dataset import as_dataset
 from reelated.recommender import Recommender
@@ -240,19 +239,15 @@ def _ndcg(model: Any, split: Split, rec: Recommender, goal: Goal) -> float:
     fit_model(model, fit_values(train), model_scale(train.scale, train.feedback), rec.catalogue_)
     liked, _ = liked_mask(test, train, None)
     hidden = hold_out(test["user_id"], test["item_id"], train.item_ids, liked)
-    lists, able = lists_for(_with_ranker(rec, model), split, hidden, N, "items")
+    models = rec.models_._replace(ranker=model)
+    rec = set_fitted(copy.copy(rec), models, rec.catalogue_, rec.scale_, rec.ratings_)
+    lists, able = lists_for(rec, split, hidden, N, "items")
     metrics = {(values.measure, values.relevance): values for values in score_lists(lists, able, hidden, [N])}
     ndcg = metrics[f"ndcg@{N}", goal]
     if not ndcg.weights.sum():
         remedy = "Choose another goal, or give more ratings."
         raise InputError("no hidden rating counts as a hit.", parameter="goal", value=goal, remedy=remedy)
     return float(ndcg.totals.sum() / ndcg.weights.sum())
-
-
-def _with_ranker(rec: Recommender, ranker: Ranker) -> Recommender:
-    """Return a copy of a fitted recommender with another fitted ranker."""
-    models = rec.models_._replace(ranker=ranker)
-    return set_fitted(copy.copy(rec), models, rec.catalogue_, rec.scale_, rec.ratings_)
 
 
 def _rmse(model: Any, split: Split) -> float:

@@ -1,7 +1,6 @@
 """An exported store: Parquet tables, which keep the types of ids, `store.json` with the metadata, and checksums."""
 
 import json
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -38,12 +37,10 @@ class Export(NamedTuple):
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             # beside the target, because a rename works within one file system only; readable by the owner only
-            stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-            try:
-                self._write_files(stage)
-                stage.replace(folder)
-            finally:
-                shutil.rmtree(stage, ignore_errors=True)
+            where: Any = {"prefix": f".{folder.name}-", "dir": folder.parent}
+            with tempfile.TemporaryDirectory(**where, ignore_cleanup_errors=True) as stage:
+                self._write_files(Path(stage))
+                Path(stage).replace(folder)
         except OSError as error:
             raise InputError(f"DIR {folder}: it cannot be written ({error.strerror or error}).") from None
 

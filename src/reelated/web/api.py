@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -105,7 +106,7 @@ class Api:
         """Recommend items to a user. Their latest ratings are included."""
         user = self.store.parse("user", user_id)
         return list_response(
-            self.service.recommend(user, n=params.n, by=params.by, **filters(params, self._parse_item))
+            self.service.recommend(user, n=params.n, by=params.by, **filters(params, partial(self.store.parse, "item")))
         )
 
     def prediction(self, user_id: UserId, item_id: ItemId) -> Response:
@@ -147,9 +148,7 @@ class Api:
 
         The store must hold events. A weight below 0 means that the user is not interested in the item.
         """
-        n_stored = self.store.add_events(
-            Event(row.user_id, row.item_id, row.event, row.weight, row.timestamp) for row in body.events
-        )
+        n_stored = self.store.add_events(Event(**dict(row)) for row in body.events)
         self._count(n_stored)
         return json_response({"kept": n_stored})
 
@@ -269,9 +268,6 @@ class Api:
     def _count(self, changes: int) -> None:
         self.service.count(changes)
         self.metrics.ratings.inc(changes)
-
-    def _parse_item(self, text: str) -> Any:
-        return self.store.parse("item", text)
 
 
 def filters(params: schemas.FilterParams, parse: Callable[[str], Any]) -> dict[str, Any]:
