@@ -16,7 +16,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -166,6 +166,14 @@ def parallel_for(
     """Run `task(start, stop)` for every slice on all threads, for its side effects."""
     for _ in ordered_parallel_map(task, slices, progress, cancel_event):
         pass
+
+
+def parallel_concatenate(
+    task: Callable[[int, int], tuple[npt.NDArray[Any], ...]], slices: Iterable[Slice], progress: Progress | None = None
+) -> tuple[npt.NDArray[Any], ...]:
+    """Run `task(start, stop)` for every slice on all threads; concatenate each of its arrays in order."""
+    parts = ordered_parallel_map(task, slices, progress)
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def _run_next(task: Callable[[int, int], Result], ahead: "deque[tuple[Slice, Future[Result]]]") -> bool:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
+from reelated.parallel import Progress, parallel_concatenate, split_by_cost
 from reelated.similarity import as_kernel_csr
 
 Numbers = npt.NDArray[np.float64]
@@ -216,10 +216,8 @@ def _sample_rows(
     factors = np.zeros((len(others), -(-(D - 1) // kernels.LANES) * kernels.LANES))
     factors[:, : D - 1] = others[:, 1:]
     offsets_and_factors = np.ascontiguousarray(others[:, 0]), factors
-
-    def part(start: int, stop: int) -> tuple[Numbers, Numbers]:
-        return kernels.sample_rows(start, stop, rows, offsets_and_factors, prior, noise, out)
-
-    parts = list(ordered_parallel_map(part, split_by_cost(cost, SLICE)))
-    errors, sums = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    errors, sums = parallel_concatenate(
+        lambda start, stop: kernels.sample_rows(start, stop, rows, offsets_and_factors, prior, noise, out),
+        split_by_cost(cost, SLICE),
+    )
     return float(errors.sum()), sums

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelated import _kernels as kernels
-from reelated.parallel import Progress, ordered_parallel_map, split_by_cost
+from reelated.parallel import Progress, ordered_parallel_map, parallel_for, split_by_cost
 from reelated.similarity import take_rows
 
 SLICE = 1e8
@@ -121,14 +121,11 @@ def _grouped(terms: Terms, links: kernels.ItemGraph, options: ListOptions, progr
     order = np.argsort(-lengths, kind="stable")
     counts, size = np.empty(len(lengths), np.int64), len(lengths) * n
     out = kernels.TopNOutput(counts, np.empty(size, np.int32), np.empty(size))
-
-    def top(start: int, stop: int) -> None:
-        kernels.topn_groups(start, stop, order, rows, links, *options, out)
-
     fan_out = links.by_row.indptr[-1] / max(n_items, 1)
-    cost = 4 * fan_out * lengths[order][:: kernels.LANES] + n_items
-    for _ in ordered_parallel_map(top, split_by_cost(cost, SLICE), progress):
-        pass
+    slices = split_by_cost(4 * fan_out * lengths[order][:: kernels.LANES] + n_items, SLICE)
+    parallel_for(
+        lambda start, stop: kernels.topn_groups(start, stop, order, rows, links, *options, out), slices, progress
+    )
     uncertain = np.flatnonzero(counts < n)  # rounding may hide one of the top n, or fewer items have a score
     remaining = terms._replace(rows=take_rows(rows, uncertain), user_offset=terms.user_offset[uncertain])
     counts[uncertain], more_items, more_scores = _row_by_row(remaining, links, options)

@@ -113,11 +113,8 @@ def blocked_similarity(
     lengths = np.minimum(buffers.filled.sum(axis=0), n_neighbors)[rank]
     indptr = to_indptr(lengths)
     out = tuple(np.empty(indptr[-1], dtype) for dtype in (np.int32, np.float32, np.int32))
-
-    def merge(start: int, stop: int) -> None:
-        kernels.merge_buffers(start, stop, buffers, rank, indptr, out)
-
-    parallel_for(merge, split_by_cost(4 * lengths, SLICE))
+    slices = split_by_cost(4 * lengths, SLICE)
+    parallel_for(lambda start, stop: kernels.merge_buffers(start, stop, buffers, rank, indptr, out), slices)
     return lengths, *out
 
 

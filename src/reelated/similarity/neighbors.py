@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from reelated import _kernels as kernels
 from reelated.errors import TooLarge, show_bytes
-from reelated.parallel import Progress, n_threads, ordered_parallel_map, shared_pool, split_by_cost
+from reelated.parallel import Progress, n_threads, parallel_concatenate, shared_pool, split_by_cost
 from reelated.similarity.blocked import BlockLayout, blocked_similarity
 from reelated.similarity.csr import as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 
@@ -119,5 +119,4 @@ def _row_wise(
         return kernels.similarity_rows(start, stop, by_item, by_user, norms, formula, n_neighbors)
 
     slices = split_by_cost(row_costs(columns, np.diff(by_user.indptr)) + values.shape[1], SLICE)
-    parts = ordered_parallel_map(similarities, slices, progress)
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    return parallel_concatenate(similarities, slices, progress)

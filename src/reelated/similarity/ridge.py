@@ -7,7 +7,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from reelated import _kernels as kernels
-from reelated.parallel import Progress, ordered_parallel_map, parallel_for, part_of, shared_pool, split_by_cost
+from reelated.parallel import Progress, parallel_concatenate, parallel_for, part_of, shared_pool, split_by_cost
 from reelated.similarity.csr import as_kernel_csr, row_costs, sizes_and_norms, to_indptr
 from reelated.similarity.neighbors import Similarity, SimilarityParams, plan, similarity
 
@@ -74,11 +74,8 @@ def gram(values: sp.csr_array, progress: Progress | None = None) -> npt.NDArray[
     """Return the lower triangle of ``Vᵀ V``, zeros above the diagonal, in the dtype of `values`."""
     n_items, columns = values.shape[1], values.tocsc()
     out, by_item, by_user = np.zeros((n_items, n_items), values.dtype), as_kernel_csr(columns), as_kernel_csr(values)
-
-    def rows(start: int, stop: int) -> None:
-        kernels.gram_rows(start, stop, by_item, by_user, out)
-
-    parallel_for(rows, split_by_cost(row_costs(columns, np.diff(values.indptr)) + n_items, SLICE), progress)
+    slices = split_by_cost(row_costs(columns, np.diff(values.indptr)) + n_items, SLICE)
+    parallel_for(lambda start, stop: kernels.gram_rows(start, stop, by_item, by_user, out), slices, progress)
     return out
 
 
@@ -203,12 +200,10 @@ def _mirror(block: npt.NDArray[Any]) -> None:
 
 def _truncate(indptr: npt.NDArray[np.int64], weights: npt.NDArray[Any], max_weights: int) -> tuple[np.ndarray, ...]:
     """Return the lengths, positions and truncation errors of all rows."""
-
-    def rows(start: int, stop: int) -> tuple[np.ndarray, ...]:
-        return kernels.truncate_rows(start, stop, indptr, weights, max_weights)
-
-    parts = list(ordered_parallel_map(rows, split_by_cost(np.diff(indptr) * 8.0 + 1, SLICE)))
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    slices = split_by_cost(np.diff(indptr) * 8.0 + 1, SLICE)
+    return parallel_concatenate(
+        lambda start, stop: kernels.truncate_rows(start, stop, indptr, weights, max_weights), slices
+    )
 
 
 def _count_common(values: sp.csr_array, pattern: tuple[Any, Any], progress: Progress | None) -> npt.NDArray[np.int32]:
@@ -217,11 +212,10 @@ def _count_common(values: sp.csr_array, pattern: tuple[Any, Any], progress: Prog
     by_item, by_user = as_kernel_csr(columns), as_kernel_csr(values)
     common = np.empty(len(pattern[0]), np.int32)
     pairs = kernels.CSR(pattern[1], pattern[0], common)
-
-    def rows(start: int, stop: int) -> None:
-        kernels.count_common(start, stop, by_item, by_user, pairs, common)
-
-    parallel_for(rows, split_by_cost(row_costs(columns, np.diff(values.indptr)) + values.shape[1], SLICE), progress)
+    slices = split_by_cost(row_costs(columns, np.diff(values.indptr)) + values.shape[1], SLICE)
+    parallel_for(
+        lambda start, stop: kernels.count_common(start, stop, by_item, by_user, pairs, common), slices, progress
+    )
     return common
 
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from reelated.errors import InputError, check_number
+from reelated.errors import InputError, InputTypeError, UnknownId, check_number
 from reelated.ratings import Scale
 from reelated.ratings.dataset import check_scale
 from reelated.ratings.matrix import as_decimals
 from reelated.store.connection import Database
-from reelated.store.records import IdType, Kind, check_weight, id_text, is_storable, parse_id
+from reelated.store.records import MAX_ID_LENGTH, IdType, Kind, check_text, check_weight, is_storable
 from reelated.store.schema import facts, items, ratings, users, visitor_ratings
 
 # metadata of a store before the first import
@@ -155,8 +155,13 @@ class InfoQueries(Database):
         raise InputError(f"expected {expected}, the scale of this store.", parameter=name, value=rating, remedy=remedy)
 
     def parse(self, kind: Kind, text: str) -> Any:
-        """Convert an id from a URL; the id need not exist."""
-        return parse_id(kind, text, self._id_type(kind))
+        """Convert an id from a URL, which need not exist; raise `UnknownId` if it cannot be an id."""
+        if self._id_type(kind) == "str":
+            return text
+        if len(text) < 20 and text.removeprefix("-").isdecimal() and -(2**63) <= int(text) < 2**63:
+            return int(text)
+        expected = f"the {kind} ids of this data are whole numbers."
+        raise UnknownId(expected, parameter=f"{kind}_id", value=text, remedy="Check the id.")
 
     def as_id(self, kind: Kind, text: str) -> Any:
         """Convert a stored id to the caller's type."""
@@ -167,7 +172,16 @@ class InfoQueries(Database):
         return info.user_id_type if kind == "user" else info.item_id_type
 
     def _id_text(self, kind: Kind, value: Any) -> str:
-        return id_text(kind, value, self._id_type(kind))
+        """Return an id as stored, or raise if it is invalid."""
+        name, id_type = f"{kind}_id", self._id_type(kind)
+        if (got := type(value).__name__) != id_type:
+            expected = "whole numbers" if id_type == "int" else "text"
+            raise InputTypeError(f"the {kind} ids of this data are {expected}, not {got}.", parameter=name, value=value)
+        if isinstance(value, int):
+            if not -(2**63) <= value < 2**63:
+                raise InputError("ids go up to 2⁶³ − 1.", parameter=name, value=value)
+            return str(value)
+        return check_text(name, value, MAX_ID_LENGTH)
 
     def _select_key(self, kind: Kind, value: Any) -> sa.Select[Any]:
         """Select the key of a user or an item by the caller's id."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reelated.errors import InputError, InputTypeError, UnknownId, check_choice, check_integer, check_number
+from reelated.errors import InputError, check_choice, check_integer, check_number
 from reelated.ratings.columns import IMAGE_ADDRESS
 from reelated.ratings.events import weight_of_type
 
@@ -127,29 +127,6 @@ def check_weight(name: str, weight: Any) -> float:
 def is_storable(value: float) -> bool:
     """Return whether a number is within the range of the 32 bits of a rating."""
     return value == 0 or float(_FLOAT32.tiny) <= abs(value) <= float(_FLOAT32.max)
-
-
-def id_text(kind: Kind, value: Any, type_name: IdType) -> str:
-    """Return an id as stored, or raise if it is invalid."""
-    name = f"{kind}_id"
-    if (got := type(value).__name__) != type_name:
-        expected = "whole numbers" if type_name == "int" else "text"
-        raise InputTypeError(f"the {kind} ids of this data are {expected}, not {got}.", parameter=name, value=value)
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
-            raise InputError("ids go up to 2⁶³ − 1.", parameter=name, value=value)
-        return str(value)
-    return check_text(f"{kind}_id", value, MAX_ID_LENGTH)
-
-
-def parse_id(kind: Kind, text: str, type_name: IdType) -> Any:
-    """Convert an id from a URL; raise `UnknownId` if it cannot be an id."""
-    if type_name == "str":
-        return text
-    if len(text) < 20 and text.removeprefix("-").isdecimal() and -(2**63) <= int(text) < 2**63:
-        return int(text)
-    expected = f"the {kind} ids of this data are whole numbers."
-    raise UnknownId(expected, parameter=f"{kind}_id", value=text, remedy="Check the id.")
 
 
 def check_text(name: str, value: str, max_length: int) -> str:
