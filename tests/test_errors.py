@@ -17,6 +17,7 @@ from reelated.errors import (
     TooLarge,
     UnknownId,
     check_choice,
+    check_fits,
     check_integer,
     check_memory,
     check_number,
@@ -167,3 +168,10 @@ def test_the_terminal_writes_options(error, typed):
 
 def test_the_terminal_has_a_text_for_every_advice():
     assert set(Advice) - set(TERMINAL.advice) == {Advice.LIST_RATINGS, Advice.ADDRESSES}  # only the API gives these
+
+
+def test_only_more_memory_than_the_limit_is_refused():
+    check_fits("9 items need", 10**9, None, "Raise it.")
+    check_fits("9 items need", 10**9, "1GB", "Raise it.")
+    told = message(check_fits, "9 items need", 10**9 + 1, "1GB", "Raise it.")
+    assert told == "max_memory='1GB': 9 items need 1.0 GB. Raise it."

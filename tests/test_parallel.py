@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contract import identical, table
 from reelated import parallel
 from reelated.models import ItemKNN, linear_item, topn
-from reelated.parallel import ordered_parallel_map, shared_pool, split_by_cost
+from reelated.parallel import ordered_parallel_map, parallel_concatenate, part_of, shared_pool, split_by_cost
 from reelated.similarity import neighbors
 
 FIFTY = [(i, i + 1) for i in range(50)]
@@ -49,6 +49,24 @@ def test_results_come_in_the_order_of_the_slices_whichever_finishes_first(thread
     assert [start for start, _ in results] == list(range(50))
     assert 1 <= len({ident for _, ident in results}) <= threads
     assert ({ident for _, ident in results} == {threading.get_ident()}) == (threads == 1)
+
+
+def test_the_arrays_of_all_slices_are_concatenated_in_order(threads):
+    def task(start, stop):
+        time.sleep(0.01 if start % 5 == 0 else 0)
+        return np.arange(start, stop), np.full(stop - start, 2.0)
+
+    numbers, twos = parallel_concatenate(task, FIFTY)
+    assert numbers.tolist() == list(range(50))
+    assert twos.tolist() == [2.0] * 50
+
+
+def test_parts_of_a_task_report_their_place_in_the_whole():
+    reports = []
+    for place in range(4):
+        part_of(reports.append, place, 4)(0.5)
+    assert reports == [0.125, 0.375, 0.625, 0.875]
+    assert part_of(None, 0, 4) is None
 
 
 def test_an_empty_list_of_slices_gives_no_results(threads):
