@@ -86,13 +86,17 @@ def _map(text: pl.Series, numbers: pl.Series, mapping: RatingMap) -> tuple[pl.Se
 def _read_text(text: pl.Series, mapping: RatingMap | None) -> tuple[pl.Series, tuple[str, ...]]:
     """Return the numbers of a column of text, and a note if they are not plain numbers."""
     plain = text.cast(pl.Float64, strict=False)
-    if mapping is not None or plain.null_count() == text.null_count():
+    if mapping is not None:
         return plain, ()
     best, example = plain, None
-    for numbers in _notations(text):
-        combined = numbers.fill_null(plain)
-        if combined.null_count() < best.null_count():
-            best, example = combined, int((plain.is_null() & combined.is_not_null()).arg_true()[0])
+    if plain.null_count() == text.null_count():
+        for numbers in _whole_groups(text, r"\."):  # 12.000 beside 17 is no decimal number
+            best, example = numbers.fill_null(plain), int(numbers.is_not_null().arg_true()[0])
+    else:
+        for numbers in _notations(text):
+            combined = numbers.fill_null(plain)
+            if combined.null_count() < best.null_count():
+                best, example = combined, int((plain.is_null() & combined.is_not_null()).arg_true()[0])
     if example is None:
         return plain, ()
     return best, (f"read ratings such as {shorten(text[example])} as {best[example]:g}",)
@@ -104,6 +108,7 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
     if not text.filter(comma).str.contains(r",\d{3}$").all():  # 1,000 may be a thousand
         yield _where(text, comma).str.replace(",", ".").cast(pl.Float64, strict=False)
     yield from _grouped(text)
+    yield from _whole_groups(text, ",")
     parts = text.str.extract_groups(
         r"(?i)^(?:rated |rating:? )?(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)(?: stars)?$"
     ).struct.unnest()
@@ -130,6 +135,18 @@ def _grouped(text: pl.Series) -> Iterator[pl.Series]:
         if text.str.contains(certain).any() and text.str.contains(rf"\d{group}\d{{3}}(?:\D|$)").any():
             plain = _where(text, text.str.contains(grouped)).str.replace_all(group, "").str.replace(point, ".")
             yield plain.cast(pl.Float64, strict=False)
+
+
+def _whole_groups(text: pl.Series, mark: str) -> Iterator[pl.Series]:
+    """Yield whole numbers with thousands separators, if all other numbers are whole and below 1000."""
+    if (text.str.len_bytes().max() or 0) < len("1.234"):  # type: ignore[operator]
+        return
+    grouped = text.str.contains(rf"^[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+$").fill_null(False)
+    others = text.filter(~grouped & text.str.contains(r"\d"))
+    # a decimal number does not end in 0 where others have no decimal places
+    certain = mark == "," or text.filter(grouped).str.ends_with("0").any()
+    if grouped.any() and len(others) and others.str.contains(r"^[+-]?\d{1,3}$").all() and certain:
+        yield _where(text, grouped).str.replace_all(mark, "").cast(pl.Float64, strict=False)
 
 
 def _where(text: pl.Series, chosen: pl.Series) -> pl.Series:
