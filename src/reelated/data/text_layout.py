@@ -127,13 +127,9 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     if not rows:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
     lines = [head[at] for at in rows]
-    notes = []
-    n_above = _lines_above(lines, spec)
-    if n_above is None:
-        n_above = _lines_of_one_field(lines) or _is_size_line(lines, text.count(b"\n", 0, -1) + 1 - rows[0])
-    if n_above:
-        notes = [f"skipped {plural(n_above, 'line')} above the table, such as {shorten(lines[0])}"]
-        rows, lines = rows[n_above:], lines[n_above:]
+    n_above = _lines_above(lines, text, rows[0], spec)
+    notes = [f"skipped {plural(n_above, 'line')} above the table, such as {shorten(lines[0])}"] * bool(n_above)
+    rows, lines = rows[n_above:], lines[n_above:]
     separator = _separator(lines)
     first = tuple(field.strip().strip('"') for field in split_line(lines[0], separator))
     if len(first) < 2:
@@ -156,13 +152,13 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     return layout._replace(names=names, skip=rows[0]), notes
 
 
-def _lines_above(lines: list[str], spec: ColumnSpec) -> int | None:
-    """Return the number of lines above the one with the names of the columns; None if no line has them."""
+def _lines_above(lines: list[str], text: bytes, n_blank: int, spec: ColumnSpec) -> int:
+    """Return the number of lines above the one with the names of the columns, or above the first row."""
     required = {name: spec.aliases[name] for name in spec.required}
     for at, line in enumerate(lines):
         if len(match_columns([field.strip() for field in split_line(line, _separator(lines[at:]))], required)) > 1:
             return at
-    return None
+    return _lines_of_one_field(lines) or int(_is_size_line(lines, text.count(b"\n", 0, -1) + 1 - n_blank))
 
 
 def _lines_of_one_field(lines: list[str]) -> int:

@@ -170,9 +170,7 @@ def convert_ratings(
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
     if may_be_lists:
-        _refuse_lists(table["user_id"], names["user_id"], "user", _USER_LISTS)
-    if may_be_lists and "rating" not in table.columns:  # otherwise a field may be a title
-        _refuse_lists(table["item_id"], names["item_id"], "item", _ITEM_LISTS)
+        _refuse_lists(table, names)
     table, types = _with_values(table, feedback, events)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
@@ -198,7 +196,14 @@ def convert_ratings(
     return RatingTable(result, table, faults, notes)
 
 
-def _refuse_lists(ids: pl.Series, name: str, kind: str, forms: Mapping[str, str]) -> None:
+def _refuse_lists(table: pl.DataFrame, names: Mapping[str, str]) -> None:
+    """Raise `InputError` for a column that lists several users or items in a field."""
+    _refuse_lists_of("user", table["user_id"], names["user_id"], _USER_LISTS)
+    if "rating" not in table.columns:  # otherwise a field may be a title
+        _refuse_lists_of("item", table["item_id"], names["item_id"], _ITEM_LISTS)
+
+
+def _refuse_lists_of(kind: str, ids: pl.Series, name: str, forms: Mapping[str, str]) -> None:
     """Raise `InputError` for a column in which most fields list several ids, some of them three or more."""
     if ids.dtype != pl.String:
         return
