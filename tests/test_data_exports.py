@@ -49,6 +49,10 @@ def test_headings_and_repeated_column_names_are_no_rows(tmp_path, text, note):
     assert validate(path).n_rows == 3
 
 
+def test_a_first_row_without_a_decimal_comma_is_no_heading(tmp_path):
+    assert rows(write(tmp_path, "1 10 4\n1 20 2,5\n2 20 5,0\n")) == [(1, 10, 4.0), (1, 20, 2.5), (2, 20, 5.0)]
+
+
 def test_files_joined_with_their_byte_order_marks_are_one_table(tmp_path):
     head, first, second, third = TABLE.splitlines(keepends=True)
     assert rows(write(tmp_path, f"\ufeff{head}{first}{second}\ufeff{head}{third}")) == ROWS
@@ -201,10 +205,11 @@ def test_lists_of_recbole_that_are_not_read_are_noted(tmp_path, column):
 def test_titles_with_commas_are_no_lists_and_an_option_says_so_for_others(tmp_path):
     titles = ["Lock, Stock, and Two Smoking Barrels", "Good, the Bad, and the Ugly, The", "Up"]
     assert len(rows(write(tmp_path, "user,item\n" + "".join(f'1,"{title}"\n' for title in titles)))) == 3
-    text = 'user,item\n1,"Alien, Heat, Up"\n2,"Alien, Jaws"\n'
-    with pytest.raises(InputError, match=r"lists several items .* If each field is one item.* layout='long'"):
-        read(write(tmp_path, text))
-    assert [item for _, item, _ in rows(tmp_path / "table.txt", layout="long")] == ["Alien, Heat, Up", "Alien, Jaws"]
+    for first, second in (("Alien, Heat, Up", "Alien, Jaws"), ("Milk, eggs, bread", "Milk, tea")):
+        path = write(tmp_path, f'user,item\n1,"{first}"\n2,"{second}"\n')
+        with pytest.raises(InputError, match=r"lists several items .* If each field is one item.* layout='long'"):
+            read(path)
+        assert [item for _, item, _ in rows(path, layout="long")] == [first, second]
 
 
 # ------------------------------------------------------------------------------------------------- sheets and matrices

@@ -21,6 +21,8 @@ _N_LISTS = 100
 _ITEM_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
 _USER_LISTS = {",": r"[^,\s]{4,}"}
 """Separators of ids in one field, and an id of such a list; titles and names have spaces and commas, too."""
+_NO_LIST = "[/=]|(?i:, (?:and|or|the|a|an|und|oder|der|die|das|et|ou|le|la|les|y|e|o|el|il)(?: |$))"
+"""An address, or a title such as `Lock, Stock, and Two Smoking Barrels` or `Good, the Bad, and the Ugly, The`."""
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column of a table of events in our columns; a table of ratings does not have it."""
 
@@ -211,7 +213,7 @@ def _refuse_lists_of(kind: str, ids: pl.Series, name: str, forms: Mapping[str, s
     for separator, item in forms.items():
         counts = sample.str.count_matches(separator, literal=True)
         lists = sample.str.contains(rf"^{item}(?:[{separator}]{item})*$") & (counts > 0)
-        lists &= ~sample.str.contains(r"[/=]|^\p{Lu}.*, \p{Ll}")  # an address, or a title
+        lists &= ~sample.str.contains(_NO_LIST)
         if 2 * lists.sum() > len(sample) and counts.n_unique() > 1 and counts.filter(lists).max() != 1:
             first = sample.filter(lists)[0]
             inner = r""".str.replace_all(r"[\[\]'\"]", "")""" * first.startswith("[")

@@ -11,8 +11,11 @@ from reelated.ratings.converted import Converted
 RatingMap = Mapping[object, float | None]
 """A value in the table → the rating, or None for a row without a rating."""
 
-_STAR = "[★⭐✭✮*]"
-_STARS = rf"^(?:{_STAR}\x{{FE0F}}?)*½?[☆✩]*$"
+_STAR = r"(?:[★⭐✭✮*]\x{FE0F}?)"
+_NUMBER = r"\d+(?:[.,]\d+)?"
+_OF = "out of|of|von|sur|sobre|de|su|van"
+_UNIT = rf"(?:{_STAR}|stars?|star\(s\)|sterne?n?|étoiles?|estrellas?|estrelas?|stell[ae]|sterren|points?|pts|punkte?)"
+_STARS = rf"^{_STAR}*½?[☆✩]*$"
 _WORDS = {
     "true": 1.0,
     "false": 0.0,
@@ -110,7 +113,7 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
     yield from _grouped(text)
     yield from _whole_groups(text, ",")
     parts = text.str.extract_groups(
-        r"(?i)^(?:rated |rating:? )?(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)(?: stars)?$"
+        rf"(?i)^(?:rated |rating:? )?(?<n>{_NUMBER})\s*(?:/|{_OF})\s*(?<of>{_NUMBER})(?:\s*{_UNIT})?\.?$"
     ).struct.unnest()
     wholes = parts["of"].drop_nulls()
     if len(wholes):
@@ -118,8 +121,8 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
         yield _where(parts["n"], same).str.replace(",", ".").cast(pl.Float64, strict=False)
     stars = text.str.count_matches(_STAR).cast(pl.Float64) + text.str.contains("½").cast(pl.Float64) / 2
     yield stars.set(~text.str.contains(_STARS).fill_null(False), None)
-    yield text.str.extract(r"^(\d+(?:\.\d+)?)\s?%$").cast(pl.Float64, strict=False)
-    yield text.str.extract(r"(?i)^(\d+(?:\.\d+)?)[\s-]*stars?$").cast(pl.Float64, strict=False)
+    amounts = text.str.extract(rf"(?i)^({_NUMBER})[\s-]*(?:%|{_UNIT})\.?$")
+    yield amounts.str.replace(",", ".").cast(pl.Float64, strict=False)
     yield text.str.extract(r"^(\d+)½$").cast(pl.Float64, strict=False) + 0.5
     words = text.str.to_lowercase()
     yield words.replace_strict(_WORDS, default=None, return_dtype=pl.Float64)
