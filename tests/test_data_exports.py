@@ -53,6 +53,12 @@ def test_a_first_row_without_a_decimal_comma_is_no_heading(tmp_path):
     assert rows(write(tmp_path, "1 10 4\n1 20 2,5\n2 20 5,0\n")) == [(1, 10, 4.0), (1, 20, 2.5), (2, 20, 5.0)]
 
 
+def test_a_first_row_with_one_number_is_no_heading(tmp_path):
+    assert rows(write(tmp_path, "1,,,,\n2,,4,,5\n3,1,,2,\n"), layout="wide")[0] == (1, 1, 1.0)
+    with pytest.raises(InputError, match="line 1: one field only, '1'"):
+        read(write(tmp_path, "1\n1,10,4\n1,20,2\n"))
+
+
 def test_files_joined_with_their_byte_order_marks_are_one_table(tmp_path):
     head, first, second, third = TABLE.splitlines(keepends=True)
     assert rows(write(tmp_path, f"\ufeff{head}{first}{second}\ufeff{head}{third}")) == ROWS

@@ -162,13 +162,13 @@ def _lines_above(lines: list[str], text: bytes, n_blank: int, spec: ColumnSpec) 
 
 
 def _lines_of_one_field(lines: list[str]) -> int:
-    """Return the number of first lines with one field, such as a heading, above a table with more; else 0."""
+    """Return the number of first lines with one field that is no number, such as a heading, above a table with more."""
     n_above = 0
     for separator in SEPARATORS if _separator(lines) not in SPACES else ():
         widths = [sum(map(bool, map(str.strip, split_line(line, separator)))) for line in lines]
         if 2 * sum(width > 1 for width in widths) > len(lines):  # most lines have this separator
             n_above = next(at for at, width in enumerate(widths) if width > 1)
-            if not n_above:
+            if not n_above or any(is_number(line.strip("".join(SEPARATORS) + ' "')) for line in lines[:n_above]):
                 return 0
     return n_above
 
