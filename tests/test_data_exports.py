@@ -161,11 +161,13 @@ def test_other_numbers_beside_dates_are_no_times_of_day(times):
 
 
 def test_month_and_day_without_a_year_are_dates_of_one_year():
-    converted = as_seconds(pl.Series("timestamp", [829, 1111, 501]))
-    days = [dt.datetime.fromtimestamp(time, dt.UTC).strftime("%m-%d") for time in converted.values]
+    numbers = [829, 1111, 501, None] * 7
+    converted = as_seconds(pl.Series("timestamp", numbers))
+    days = [dt.datetime.fromtimestamp(time, dt.UTC).strftime("%m-%d") for time in converted.values[:3]]
     assert days == ["08-29", "11-11", "05-01"]
     assert converted.notes == ("read timestamp as dates of one year (month, day), taken as 2000, such as 829",)
-    assert as_seconds(pl.Series("timestamp", [829, 1199])).values.to_list() == [829, 1199]
+    for seconds in (numbers[:20], [*numbers, 1199]):  # few, and one that is no date
+        assert as_seconds(pl.Series("timestamp", seconds)).values.to_list() == seconds
 
 
 # ------------------------------------------------------------------------------------------------- lists and features

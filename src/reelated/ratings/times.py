@@ -19,9 +19,10 @@ _DAYS = (20_000, 80_000)
 """Days of a spreadsheet from 1954 to 2119; as seconds they would all be of the first day of 1970."""
 _DAY_1970 = 25_569
 _WHOLE_DATES = (
-    (19_000_101, 21_001_231, "", "dates (year, month, day)"),
-    (101, 1231, "2000", "dates of one year (month, day), taken as 2000"),
+    (19_000_101, 21_001_231, 1, "", "dates (year, month, day)"),
+    (101, 1231, 20, "2000", "dates of one year (month, day), taken as 2000"),  # a few may be seconds
 )
+"""The lowest and the highest number, how many there must be, the year, and the form."""
 _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}  # of RFC 822
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
@@ -102,8 +103,8 @@ def _from_numbers(column: pl.Series) -> Converted:
         years = pl.format("{}-01-01", pl.col(whole.name))
         seconds = whole.to_frame().select(years.str.to_datetime("%Y-%m-%d", time_unit="us").dt.epoch("s")).to_series()
         return Converted(seconds, notes=(f"read {column.name} as years, such as {example}",))
-    for first, last, year, form in _WHOLE_DATES:
-        if low >= first and high <= last:
+    for first, last, n_least, year, form in _WHOLE_DATES:
+        if low >= first and high <= last and whole.count() >= n_least:
             parsed = _parsed(year + whole.cast(pl.String).str.zfill(4), _NOTATIONS[-1], None)
             if parsed.null_count() == whole.null_count():
                 return Converted(parsed, notes=(f"read {column.name} as {form}, such as {example}",))
