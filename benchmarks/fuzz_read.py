@@ -172,6 +172,7 @@ def unaccounted(path: Path, options: dict[str, Any]) -> int:
             "repeated (?:rating|event)s? of",
             "rows? without",
             "comment lines?",
+            "repeated lines? of",
             "lines? such as",
             "lines? to the quoted",
         ),

@@ -110,6 +110,9 @@ def test_numpy_scalars_are_accepted_as_ids():
 
 def test_indices_of_returns_minus_one_for_unknown_ids():
     assert Ids(pl.Series([5, 7, 9]), "user").indices_of(pl.Series([9, 6, None, 5])).tolist() == [2, -1, -1, 0]
+    far = [9, 6, 5, 4, 10, -(2**63), 2**63 - 1]  # without a gap, and with one that is too wide for a table
+    assert Ids(pl.Series([5, 7, 9]), "user").indices_of(pl.Series(far)).tolist() == [2, -1, 0, -1, -1, -1, -1]
+    assert Ids(pl.Series([-(2**63), 9]), "user").indices_of(pl.Series(far)).tolist() == [1, -1, -1, -1, -1, 0, -1]
 
 
 def test_the_repr_of_ids_shows_number_and_type():

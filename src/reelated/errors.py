@@ -35,6 +35,7 @@ class Advice(StrEnum):
     MAP_WORDS = "Map words to ratings: map={'like': 1, 'dislike': 0}."
     WITHOUT_TIMES = "To read without times: columns={'timestamp': None}."
     DROP_OR_WITHOUT_TIMES = "Drop such rows with invalid='drop', or read without times: columns={'timestamp': None}."
+    ONE_ITEM = "If each field is one item, such as a title: layout='long'."
     DATES = "Say dates='day-first' or dates='month-first'."
     WIDE = "For a matrix with a row for each user and a column for each item: layout='wide'."
     ENCODING = "Name the encoding, such as encoding='cp1251'."

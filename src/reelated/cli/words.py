@@ -64,6 +64,7 @@ _ADVICE = {
     Advice.WITHOUT_TIMES: "To read without times: --columns timestamp=.",
     Advice.DROP_OR_WITHOUT_TIMES: "Drop such rows with --invalid drop, or read without times: --columns timestamp=.",
     Advice.DATES: "Say --dates day-first or --dates month-first.",
+    Advice.ONE_ITEM: "If each field is one item, such as a title: --layout long.",
     Advice.WIDE: "For a matrix with a row for each user and a column for each item: --layout wide.",
     Advice.ENCODING: "Name the encoding, such as --encoding cp1251.",
     Advice.SENTINEL: "keeps them as ratings; --map=VALUE= drops them, and --map=VALUE=1 takes them as likes.",

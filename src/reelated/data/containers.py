@@ -1,11 +1,12 @@
 """Folders, archives, databases and workbooks as one interface: named members, each with bytes.
 
 A zip or tar is read in place and never unpacked, so that no name of a member can write outside a folder. A table of a
-database and a sheet of a workbook have the bytes of an Arrow file.
+database has the bytes of an Arrow file, and a sheet of a workbook those of a CSV file with a line for each row.
 """
 
 import io
 import os
+import re
 import sqlite3
 import tarfile
 import zipfile
@@ -22,7 +23,6 @@ import polars as pl
 from reelated.data.room import ROW_BYTES, check_room, max_unpacked
 from reelated.data.unpack import compression, decompress, decompress_start, required
 from reelated.errors import InputError
-from reelated.ratings.frames import as_polars
 
 HEAD_BYTES = 65536
 
@@ -180,20 +180,23 @@ class Tables:
     table: str = ""
 
     @cached_property
-    def _frames(self) -> dict[str, pl.DataFrame]:
+    def _tables(self) -> dict[str, pl.DataFrame] | dict[str, bytes]:
         is_database = self.data.startswith(b"SQLite format 3\0")
-        frames = _database(self.label, self.data) if is_database else _workbook(self.label, self.data)
-        if self.table and self.table not in frames:
-            raise InputError(f"{self.label} has no table {self.table!r}, but: {', '.join(frames) or 'none'}.")
-        return {name: frame for name, frame in frames.items() if frame.width and name == (self.table or name)}
+        tables = _database(self.label, self.data) if is_database else _workbook(self.label, self.data)
+        if self.table and self.table not in tables:
+            raise InputError(f"{self.label} has no table {self.table!r}, but: {', '.join(tables) or 'none'}.")
+        return tables
 
     def names(self) -> list[str]:
-        return list(self._frames)
+        return [self.table] if self.table in self._tables else list(self._tables)
 
     def read(self, name: str) -> bytes:
-        """Return a table in the Arrow format."""
+        """Return a table of a database in the Arrow format, or a sheet as CSV."""
+        table = self._tables[name]
+        if isinstance(table, bytes):
+            return table
         buffer = io.BytesIO()
-        self._frames[name].write_ipc(buffer)
+        table.write_ipc(buffer)
         return buffer.getvalue()
 
 
@@ -280,13 +283,19 @@ def _sqlite_column(name: str, values: list[Any]) -> pl.Series:
     return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
 
 
-def _workbook(label: str, data: bytes) -> dict[str, pl.DataFrame]:
-    """Return the sheets of an Excel workbook by name."""
+def _workbook(label: str, data: bytes) -> dict[str, bytes]:
+    """Return the sheets of an Excel workbook that are not empty as CSV by name."""
     reader = required("fastexcel", "formats")
     try:
         book = reader.read_excel(data)
-        return {name: as_polars(pl.DataFrame(book.load_sheet(name))) for name in book.sheet_names}
-    except InputError:
-        raise
+        cells = {"header_row": None, "skip_rows": 0, "dtypes": "string"}
+        sheets = {name: pl.DataFrame(book.load_sheet(name, **cells)) for name in book.sheet_names}
+        return {name: _as_csv(sheet) for name, sheet in sheets.items() if sheet.width}
     except Exception:  # fastexcel has its own hierarchy of errors, and pyarrow is not always installed
         raise InputError(f"{label}: the Excel workbook is damaged or of an unknown kind. Save it as CSV.") from None
+
+
+def _as_csv(sheet: pl.DataFrame) -> bytes:
+    """Return the cells of a sheet as text with one line for each row; the line of an empty row is blank."""
+    text = sheet.select(pl.all().str.replace_all(r"[\r\n]+", " ")).write_csv(include_header=False)
+    return re.sub(r"(?m)^,+$", "", text).encode()

@@ -1,20 +1,28 @@
 """Bytes of any encoding → UTF-8."""
 
 import codecs
+import re
 
 from reelated.errors import Advice, InputError, plural
 
 _SQL = "a dump in SQL, which sqlite3 or psql loads into a database"
+_PAGE = "a web page, perhaps one to log in or of an error. Download the file itself, or save the table as CSV"
+_XML = "an XML document, which read(pandas.read_xml(path)) reads in Python if it has an element for each rating"
+_ARFF = "a file of Weka (ARFF)"
+_TEXTS = {
+    **dict.fromkeys((b"<!doctype html", b"<html", b"<table", b"<head", b"<body"), _PAGE), b"<?xml": _XML,
+    b"@relation": _ARFF, b"<stata_dta>": "a Stata file, which read(pandas.read_stata(path)) reads in Python",
+    **dict.fromkeys((b"create table", b"insert into", b"pragma ", b"begin transaction", b"drop table"), _SQL),
+}  # fmt: skip
+"""The first words of a text in lower case, behind comments → what it is."""
+_COMMENTS = re.compile(rb"\s*(?:(?:--|%(?!%))[^\n]*\n\s*|/\*.*?\*/[;\s]*|<!--.*?-->\s*)*", re.DOTALL)
+_ELEMENT = re.compile(rb"<[a-z][\w:.-]*(?:\s[^<>]*)?>\s*<")
 _BINARY = {
     b"%PDF": "a PDF document", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"\x89HDF": "an HDF5 file",
     b"\x80\x04\x95": "a pickle", b"\x80\x05\x95": "a pickle", b"\x93NUMPY": "a NumPy file", b"RDX": "an R file",
-    b"<!DOCTYPE": "a web page", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "an XML document",
-    b"@relation": "a file of Weka (ARFF)", b"@RELATION": "a file of Weka (ARFF)",
     b"%%MatrixMarket matrix array": "a dense Matrix Market file, which read(scipy.io.mmread(path)) reads in Python",
-    b"<table": "a web page", b"<stata_dta>": "a Stata file, which read(pandas.read_stata(path)) reads in Python",
     b"$FL2": "an SPSS file, which read(pandas.read_spss(path)) reads in Python", b"MATLAB 5": "a MATLAB file",
-    b"CREATE TABLE": _SQL, b"INSERT INTO": _SQL, b"-- MySQL": _SQL, b"-- PostgreSQL": _SQL, b"--\n-- PostgreSQL": _SQL,
-    b"PRAGMA foreign_keys": _SQL, b"---\n": "a YAML document", b"- ": "a YAML document",
+    b"---\n": "a YAML document", b"- ": "a YAML document",
     b"\x04\x22M\x18": "an LZ4 file",
     b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Obj\x01": "an Avro file", b"ORC": "an ORC file",
 }  # fmt: skip
@@ -35,7 +43,8 @@ def as_utf8(label: str, data: bytes, encoding: str | None = None) -> tuple[bytes
     else:
         _refuse_binary(label, data)
         data, notes = _repair(data)
-    data = data.removeprefix(codecs.BOM_UTF8)
+    if data.startswith(codecs.BOM_UTF8):  # again at the start of each further file in a joined one
+        data = data.removeprefix(codecs.BOM_UTF8).replace(b"\n" + codecs.BOM_UTF8, b"\n")
     if b"\r" in data and b"\n" not in data:  # line ends of classic Mac OS
         data = data.replace(b"\r", b"\n")
     return (data.rstrip(b"\r\n") + b"\n" if data.endswith((b"\n\n", b"\n\r\n")) else data), notes
@@ -62,9 +71,12 @@ def _decode(label: str, data: bytes, encoding: str) -> bytes:
 
 def _refuse_binary(label: str, data: bytes) -> None:
     """Raise `InputError` for a file that is no text."""
-    for magic, kind in _BINARY.items():
-        if data.startswith(magic):
-            raise InputError(f"{label} is {kind}. Expected text, Parquet, Arrow, JSON, Excel or SQLite.")
+    start = data[:_HEAD_BYTES].removeprefix(codecs.BOM_UTF8)
+    first = start[_COMMENTS.match(start).end() :].lower()  # type: ignore[union-attr]
+    kinds = [kind for magic, kind in _BINARY.items() if data.startswith(magic)]
+    kinds += [kind for words, kind in _TEXTS.items() if first.startswith(words)]
+    if kinds or _ELEMENT.match(first):
+        raise InputError(f"{label} is {(kinds or [_XML])[0]}. Expected text, Parquet, Arrow, JSON, Excel or SQLite.")
     if b"\0" in data[:_HEAD_BYTES]:
         raise InputError(
             f"{label} holds NUL bytes. Expected text, Parquet or Arrow; if it is text, save it anew.",

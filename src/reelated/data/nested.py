@@ -30,6 +30,10 @@ def unnested(rows: list[Row], columns: ColumnNames = None) -> tuple[list[Row], l
     if not _missing(rows, columns):
         return rows, []
     opened = [_with_points(row) for row in rows]
+    if names := _parallel_lists(opened, columns):
+        pairs = [(row, values) for row in opened for values in zip(*(row[name] for name in names), strict=True)]
+        note = f"read the lists in {' and '.join(map(repr, names))} side by side as {plural(len(pairs), 'row')}"
+        return [row | dict(zip(names, values, strict=True)) for row, values in pairs], [note]
     missing, chosen = [id_ for id_ in _IDS if id_ in _missing(opened, columns)], ""
     for name, outer in (("", ""), *((name, outer) for name in ("id", "_id") for outer in _IDS)):  # whose id is it?
         renamed = [{outer if field == name else field: value for field, value in row.items()} for row in opened]
@@ -42,6 +46,14 @@ def unnested(rows: list[Row], columns: ColumnNames = None) -> tuple[list[Row], l
     empty = sum(not row.get(chosen) for row in opened)
     note = f"read the lists in {chosen!r} as {plural(len(listed), 'row')}"
     return listed, [note + f"; left out {plural(empty, 'object')} without any" * bool(empty)]
+
+
+def _parallel_lists(rows: list[Row], columns: ColumnNames) -> list[str]:
+    """Return the fields with lists of plain values of one length in each row, if they hold ids and something else."""
+    names = [name for name in names_in(rows) if all(isinstance(row.get(name), list) for row in rows)]
+    names = [name for name in names if not any(isinstance(each, (dict, list)) for row in rows for each in row[name])]
+    is_parallel = len(names) > 1 and all(len({len(row[name]) for name in names}) == 1 for row in rows)
+    return names if is_parallel and set(_IDS) & match_columns(names, RATING_ALIASES, columns).keys() else []
 
 
 def rows_of_users(content: Mapping[str, Any]) -> list[Row] | None:

@@ -94,6 +94,7 @@ def read(
         The order in dates such as 3/4/2020; by default that of the other dates in the column.
     layout : {"long", "wide"}, optional
         "wide" reads a matrix with a row for each user and a column for each item; by default one row per rating.
+        "long" also says that a field with several commas, such as a title, is one item.
     feedback : {"explicit", "implicit"}, optional
         Ratings, or events such as clicks, plays and purchases, whose weights are summed for each user and item. By
         default a table without a column of ratings, or with counts in it, holds events.

@@ -26,7 +26,7 @@ from reelated.ratings.columns import ITEM_ALIASES, RATING_ALIASES, USER_ALIASES,
 TABLE_SUFFIXES = (
     *(".csv", ".tsv", ".txt", ".dat", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".json", ".jsonl", ".ndjson"),
     *(".xlsx", ".xls", ".db", ".sqlite", ".sqlite3", ".inter", ".item", ".user", ".data", ".tar", ".tgz", ".ratings"),
-    ".mtx",
+    *(".rating", ".negative", ".mtx"),
 )
 # file names of the editions by role; those in `TABLE_NAMES` may also be tables of any kind
 ROLES: dict[str, tuple[str, ...]] = {

@@ -114,6 +114,8 @@ def _read_layout(label: str, text: bytes, layout: TextLayout, spec: ColumnSpec) 
         table = table.with_columns(pl.col("genres").str.replace_all(" ", "|"))
     if not spec.is_ratings:
         return table, notes + _report(label, rejected, spec) + changes
+    lists = [name for name in layout.names if name.endswith("_seq") and name not in columns.values()]
+    notes += [f"did not read the lists in {', '.join(map(repr, lists))}"] * bool(lists)
     with prefix_errors(label):
         try:
             table, conversions = _as_ratings(label, table, spec, Located(text, layout, rejected), columns)
@@ -202,7 +204,7 @@ def _as_ratings(
     if located is not None:
         columns = {"rating": None} if "rating" not in table.columns else {}
     kind = options.feedback, options.events
-    ratings = convert_ratings(table, columns, options.mapping, options.dates, names, *kind)
+    ratings = convert_ratings(table, columns, options.mapping, options.dates, names, *kind, options.layout is None)
     if located is None and options.invalid == "error":
         ratings.check()
     rejected, left_out = _rejected_rows(ratings, located), ratings.left_out(options.mapping)

@@ -35,7 +35,10 @@ def arrange_text(label: str, text: bytes, spec: ColumnSpec) -> tuple[bytes, Text
     if layout.comment:
         n_comments = text.count(b"\n" + layout.comment.encode()) + text.startswith(layout.comment.encode())
         n_comments -= layout.header_in_comment
-        notes += [f"skipped {plural(n_comments, 'comment line')} ({layout.comment})"] * bool(n_comments)
+        is_sign = len(layout.comment) == 1
+        what = f"{plural(n_comments, 'comment line')} ({layout.comment})"
+        what = what if is_sign else f"{plural(n_comments - 1, 'repeated line')} of column names"
+        notes += [f"skipped {what}"] * bool(n_comments)
     if layout.separator in SPACES:
         text = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", text)
         quoted, spaces = b'"' in text, rb"[ \t]+" if layout.separator == " " else rb"\t|[ \t]{2,}"

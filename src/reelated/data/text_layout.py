@@ -15,7 +15,7 @@ from reelated.errors import Advice, InputError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, Aliases, ColumnNames, match_columns, named
 from reelated.ratings.values import as_numbers
 
-SEPARATORS = ("::", "\t", ",", ";", "|", "\x01")  # the last is that of Hive
+SEPARATORS = ("::", "\t", ",", ";", "|", "\x01", "~", "^")  # \x01 is that of Hive
 DEFAULT_NAMES = ("user_id", "item_id", "rating", "timestamp")
 """The names of the first columns of a file without a header."""
 MIN_TIME = 1e8
@@ -24,6 +24,7 @@ SPACES = (" ", "  ")
 """Separators: runs of spaces, and runs of two or more, as in tables with titles in columns of a fixed width."""
 COMMENTS = "#%"
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)  # fits 64 bits
+_MIN_ROWS, _HIGHEST_RATING = 10, 100  # to tell ratings from the number of rows of a larger table
 _FIRST_TIME = 10_000  # a smaller number is not a time but a rating, after a column of row numbers
 _HEAD_LINES = 40
 _HEAD_BYTES = 65536  # number of bytes within which separator and column names must appear
@@ -126,48 +127,76 @@ def detect_layout(label: str, text: bytes, spec: ColumnSpec) -> tuple[TextLayout
     if not rows:
         raise InputError(f"{label} is empty. Expected a table with a row for each rating.")
     lines = [head[at] for at in rows]
-    notes = []
-    if n_above := _lines_above(lines, spec) or _is_size_line(lines, text.count(b"\n", 0, -1) + 1 - rows[0]):
-        notes = [f"skipped {plural(n_above, 'line')} above the table, such as {shorten(lines[0])}"]
-        rows, lines = rows[n_above:], lines[n_above:]
+    n_above = _lines_above(lines, text, rows[0], spec)
+    notes = [f"skipped {plural(n_above, 'line')} above the table, such as {shorten(lines[0])}"] * bool(n_above)
+    rows, lines = rows[n_above:], lines[n_above:]
     separator = _separator(lines)
-    first = tuple(field.strip() for field in split_line(lines[0], separator))
+    first = tuple(field.strip().strip('"') for field in split_line(lines[0], separator))
     if len(first) < 2:
         raise InputError(
             f"{label}, line {rows[0] + 1}: one field only, {shorten(lines[0])}. Expected user, item and rating, "
-            "separated by tabs, commas, semicolons, bars, '::' or spaces."
+            "separated by tabs, commas, semicolons, bars, '::', '~', '^' or spaces."
         )
     layout = TextLayout(separator, first, separator not in ("::", *SPACES), rows[0] + 1, comment)
     above = head[rows[0] - 1][1:] if comment and rows[0] else ""
     names = tuple(field.strip() for field in split_line(above, separator))
     if len(names) == len(first) and len(match_columns(names, spec.aliases)) > 1:
-        return layout._replace(names=_check_names(label, names), skip=rows[0], header_in_comment=True), notes
+        return layout._replace(names=_check_names(label, names, spec), skip=rows[0], header_in_comment=True), notes
     if not _has_no_header(first, spec):
         first, more = _with_column_without_name(first, [split_line(line, separator) for line in lines[1:]])
-        return layout._replace(names=_check_names(label, first)), notes + more
+        layout = layout._replace(comment=comment or _repeated(text, lines[0]))
+        return layout._replace(names=_check_names(label, first, spec)), notes + more
     names = _names_without_header(label, rows[0] + 1, lines[0], first, spec)
     shown = ", ".join(name.removesuffix("_id") for name in names[: len(DEFAULT_NAMES)])
     notes += [f"no line with column names: the columns are taken as {shown}"] * (names[0] in DEFAULT_NAMES)
     return layout._replace(names=names, skip=rows[0]), notes
 
 
-def _lines_above(lines: list[str], spec: ColumnSpec) -> int:
-    """Return the number of lines above the one with the names of the columns; 0 if none has them."""
+def _lines_above(lines: list[str], text: bytes, n_blank: int, spec: ColumnSpec) -> int:
+    """Return the number of lines above the one with the names of the columns, or above the first row."""
     required = {name: spec.aliases[name] for name in spec.required}
     for at, line in enumerate(lines):
         if len(match_columns([field.strip() for field in split_line(line, _separator(lines[at:]))], required)) > 1:
             return at
-    return 0
+    return _lines_of_one_field(lines) or int(_is_size_line(lines, text.count(b"\n", 0, -1) + 1 - n_blank))
+
+
+def _lines_of_one_field(lines: list[str]) -> int:
+    """Return the number of first lines with one field that is no number, such as a heading, above a table with more."""
+    n_above = 0
+    for separator in SEPARATORS if _separator(lines) not in SPACES else ():
+        widths = [sum(map(bool, map(str.strip, split_line(line, separator)))) for line in lines]
+        if 2 * sum(width > 1 for width in widths) > len(lines):  # most lines have this separator
+            n_above = next(at for at, width in enumerate(widths) if width > 1)
+            if not n_above or any(is_number(line.strip("".join(SEPARATORS) + ' "')) for line in lines[:n_above]):
+                return 0
+    return n_above
 
 
 def _is_size_line(lines: list[str], n_lines: int) -> bool:
-    """Return whether the first line, as in `2 20` or `2 20 3`, has the numbers of users, items and rows below."""
+    """Return whether the first line, as in `2 20` or `2 20 3`, has the numbers of users, items and rows below.
+
+    In a part of a larger table, the number of rows is that of the larger one, and no rating.
+    """
     separator = _separator(lines[1:] or lines)
     sizes, *others = (split_line(line, separator) for line in lines)
-    if not 2 <= len(sizes) <= 3 or not all(map(_WHOLE.fullmatch, sizes)) or sizes[2:] not in ([], [str(n_lines - 1)]):
+    if not 2 <= len(sizes) <= 3 or not all(map(_WHOLE.fullmatch, sizes)):
         return False
     rows = [row for row in others if len(row) > 2 and all(map(_WHOLE.fullmatch, row[:2]))]
-    return 2 * len(rows) > len(others) and all(int(row[at]) <= int(sizes[at]) for row in rows for at in (0, 1))
+    n_users, n_items, *n_rows = map(int, sizes)
+    if n_rows not in ([], [n_lines - 1]):
+        highest = max((float(row[2]) if is_number(row[2]) else math.inf for row in rows), default=math.inf)
+        if len(rows) < _MIN_ROWS or not max(n_users, n_items, 10 * highest) < n_rows[0] or highest > _HIGHEST_RATING:
+            return False
+    return 2 * len(rows) > len(others) and all(int(row[0]) <= n_users and int(row[1]) <= n_items for row in rows)
+
+
+def _repeated(text: bytes, header: str) -> str:
+    """Return the line of column names if it occurs again, as in tables that were put together; else nothing."""
+    line = header.encode()
+    n_again = text.count(b"\n" + line) if text.count(line) > 1 else 0
+    whole = len(re.findall(rb"(?m)^" + re.escape(line) + rb"\r?$", text)) if n_again else 0
+    return header if n_again and whole - text.startswith(line) == n_again else ""
 
 
 def _separator(lines: list[str]) -> str:
@@ -243,12 +272,15 @@ def _names_without_header(
     return DEFAULT_NAMES[: len(first)]
 
 
-def _check_names(label: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Name empty columns by position; reject duplicate names."""
+def _check_names(label: str, names: tuple[str, ...], spec: ColumnSpec) -> tuple[str, ...]:
+    """Name empty columns by position, and so the later ones of a name that is not read; reject others."""
+    read = {*match_columns(names, spec.aliases).values(), *map(str, (spec.columns or {}).values())}
     for column, name in enumerate(names):
-        if name and name in names[:column]:
+        if name and name in names[:column] and (name in read or spec.options.layout == "wide"):
             raise InputError(f"{label} has more than one column {shorten(name)}: rename or leave out all but one.")
-    return tuple(name or f"column {column + 1}" for column, name in enumerate(names))
+    return tuple(
+        name if name and name not in names[:column] else f"column {column + 1}" for column, name in enumerate(names)
+    )
 
 
 def split_line(line: str, separator: str) -> list[str]:

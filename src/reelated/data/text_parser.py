@@ -183,14 +183,16 @@ def row_pattern(separator: str, width: int | None = None) -> re.Pattern[bytes]:
     """Compile the pattern of a row by RFC 4180 with its line end; quotes inside an unquoted field are text."""
     # possessive quantifiers (`*+`) never backtrack: the time stays linear in the length of the text
     more = b"*+" if width is None else b"{%d}" % (width - 1)
-    field = rb'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^%s\n]*+)' % separator.encode()
-    return re.compile(rb"%s(?:[%s]%s)%s\r*(?:\n|\Z)" % (field, separator.encode(), field, more))
+    mark = re.escape(separator.encode())
+    field = rb'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^%s\n]*+)' % mark
+    return re.compile(rb"%s(?:[%s]%s)%s\r*(?:\n|\Z)" % (field, mark, field, more))
 
 
 @cache
 def _wide_line_pattern(separator: str, width: int) -> re.Pattern[bytes]:
     """Compile the pattern that starts a further line with enough separators for a row."""
-    return re.compile(rb"[\r\n](?:[^%s\r\n]*+[%s]){%d}" % (separator.encode(), separator.encode(), width - 1))
+    mark = re.escape(separator.encode())
+    return re.compile(rb"[\r\n](?:[^%s\r\n]*+[%s]){%d}" % (mark, mark, width - 1))
 
 
 def _classify_quoted_lines(record: bytes, layout: TextLayout) -> str:

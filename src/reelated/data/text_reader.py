@@ -1,5 +1,7 @@
 """The fast reader of delimited text: polars, checked by a separate count of the rows."""
 
+import re
+
 import polars as pl
 
 from reelated.data.text_layout import ColumnSpec, TextLayout
@@ -15,6 +17,9 @@ from reelated.data.text_parser import (
 from reelated.data.unpack import POLARS_ERRORS
 
 _UNIT_SEPARATOR = "\x1f"  # replaces `::` for polars, which accepts only a separator of one byte
+_BESIDE_COMMAS = (";", "\t")
+_THOUSANDS = re.compile(rb"\d\.\d{3}[;\t\r\n]")
+"""In files from countries with a decimal comma, 1.234 may be a thousand: the whole column decides."""
 _INTEGER_COLUMNS = ("user_id", "item_id", "timestamp", "order")
 
 
@@ -22,7 +27,7 @@ def read_text(text: bytes, layout: TextLayout, columns: dict[str, str], spec: Co
     """Read text with the fastest reader that accounts for every row."""
     lines = _scan(text, layout)
     try:
-        table = _read_numbers(lines, layout, columns)
+        table = _read_numbers(lines, text, layout, columns)
         if table is None:
             table = _read_strings(lines, layout, columns, spec)
     except POLARS_ERRORS:
@@ -51,15 +56,17 @@ def _scan(text: bytes, layout: TextLayout) -> pl.LazyFrame:
     )
 
 
-def _read_numbers(lines: pl.LazyFrame, layout: TextLayout, columns: dict[str, str]) -> pl.DataFrame | None:
+def _read_numbers(lines: pl.LazyFrame, text: bytes, layout: TextLayout, columns: dict[str, str]) -> pl.DataFrame | None:
     """Read a numeric table in one streaming pass without holding its text; None if any field is not a number."""
     if not {"rating"} <= columns.keys() <= {"rating", *_INTEGER_COLUMNS}:
         return None
-    text = {ours: pl.col(theirs) for ours, theirs in columns.items()}
-    integers = {ours: text[ours].cast(pl.Int64, strict=False) for ours in _INTEGER_COLUMNS if ours in columns}
-    rating = text["rating"].cast(pl.Float32, strict=False)
+    if layout.separator in _BESIDE_COMMAS and _THOUSANDS.search(text):
+        return None
+    fields = {ours: pl.col(theirs) for ours, theirs in columns.items()}
+    integers = {ours: fields[ours].cast(pl.Int64, strict=False) for ours in _INTEGER_COLUMNS if ours in columns}
+    rating = fields["rating"].cast(pl.Float32, strict=False)
     # ids must survive the round trip: "007" is text
-    unchanged = [integer.cast(pl.String) == text[ours] for ours, integer in integers.items()]
+    unchanged = [integer.cast(pl.String) == fields[ours] for ours, integer in integers.items()]
     complete = pl.col(layout.names[-1]).is_not_null()  # an empty last field looks like a missing field
     table = lines.select(
         *(integer.alias(ours) for ours, integer in integers.items()),

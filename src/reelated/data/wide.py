@@ -11,6 +11,10 @@ from reelated.ratings.values import as_numbers
 
 MIN_WIDTH = 5
 """Minimum number of numeric columns with unknown names in a matrix."""
+_TOTALS = (
+    *("total", "totals", "grandtotal", "sum", "all", "gesamt", "gesamtergebnis", "summe", "totalgeneral", "totalgeral"),
+    *("totale", "totalecomplessivo", "eindtotaal"),
+)
 _NO_RATING = 99.0  # in Jester, whose ratings go from -10 to 10
 
 
@@ -33,6 +37,7 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
         for ours, theirs in when.items()
         if not _is_numeric(frame[theirs].drop_nulls()[:1].cast(pl.String).to_list(), 0)
     }
+    frame, totals = _without_totals(frame, column)
     values = [name for name in frame.columns if name not in (column, *attributes.values())]
     kinds = {frame[name].dtype for name in values}
     text = any(kind == pl.String or not kind.is_numeric() for kind in kinds)
@@ -44,13 +49,22 @@ def unpivot(frame: pl.DataFrame, columns: ColumnNames) -> tuple[pl.DataFrame, li
     ]
     guessed = ours == "user_id" and not columns and column not in match_columns([column], RATING_ALIASES).values()
     notes += ["the rows were taken for users; the option columns names the items' column, such as item_id=1"] * guessed
-    notes += [f"left out {', '.join(attributes.values())}: no {other[:4]}"] * bool(attributes)
+    notes += [f"left out {', '.join(attributes.values())}: no {other[:4]}"] * bool(attributes) + totals
     rated = _filled(table)
     zeros = (as_numbers(rated["rating"]).values == 0).sum() if len(rated) == len(table) else 0
     notes += [f"no cell is empty, and {zeros:,} are 0, which may mean no rating: the option map drops them"] * bool(
         zeros
     )
     return rated, notes
+
+
+def _without_totals(frame: pl.DataFrame, index: str) -> tuple[pl.DataFrame, list[str]]:
+    """Leave out the last row and the last column if they hold totals, as in a pivot table."""
+    rows = [f"row, {name!r}" for name in frame[index][-1:].cast(pl.String) if plain(name or "") in _TOTALS]
+    column = [name for name in frame.columns[-1:] if plain(name) in _TOTALS]
+    found = [*rows, *(f"column, {name!r}" for name in column)]
+    note = f"left out the last {' and the last '.join(found)}: totals and no ratings"
+    return frame.head(len(frame) - len(rows)).drop(column), [note] * bool(found)
 
 
 def _index_of(names: Sequence[str], columns: ColumnNames) -> tuple[str, str] | None:

@@ -51,14 +51,15 @@ _ENDINGS = (
     *("id", "no", "nr", "num", "number", "nummer", "idx", "index", "key", "code"),
     *_words("编号 編號 コード 番号 번호 코드 아이디"),
 )
-_NAMES = _words("title name 名称 名稱 名 タイトル 제목 이름 명")
+_BEFORE = _words("id код código codice identifiant référence ref código_do código_del codice_del")
+_NAMES = _words("title name titel titre titulo titolo 名称 名稱 名 タイトル 제목 이름 명")
 
 
 def _ids(nouns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the usual names of the id of a thing, such as `movieid`, `movienr` and `idmovie`."""
     return (
         *(noun + ending for ending in _ENDINGS for noun in nouns),
-        *(word + noun for word in _words("id код") for noun in nouns),
+        *(word + noun for word in _BEFORE for noun in nouns),
     )
 
 
@@ -69,7 +70,8 @@ _TITLES = (
 )
 RATING_ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": (
-        *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "profilename", "reviewername",
+        *_ids(_USERS), "user", "uid", *_USERS, "username", "customername", "membername", "benutzername", "kundenname",
+        "nutzername", "nomutilisateur", "nombreusuario", "nomeutente", "gebruikersnaam", "profilename", "reviewername",
         "reviewprofilename", "email", "useremail", "customeremail", "emailaddress",
         "uuid", "deviceid", "steamid", "usermbid", "reviewers", "users", "cookieid", "cardid", "userpseudoid",
         "sessionid", "session",
@@ -85,7 +87,7 @@ RATING_ALIASES: dict[str, tuple[str, ...]] = {
         "reviewscore", "reviewrating", "reviewoverall", "preference", "grade", "label",
         "ratingvalue", "ratingscore", "starrating", "overallrating", "userscore", "myscore", "rate", "vote",
         "points", "liked", "isrecommended", "recommended",
-        "recommend", "ratingval", "bewertung", "wertung", "sterne", "punkte", "note",
+        "recommend", "ratingval", "bewertung", "wertung", "sternebewertung", "sterne", "punkte", "note",
         "etoiles",
         "calificacion", "valoracion", "puntuacion", "valutazione", "voto", "avaliacao", "nota", "beoordeling",
         *_words("评分 評分 打分 得分 分数 分數 星级 評価 レーティング スコア 点数 평점 별점 평가 점수"),

@@ -183,8 +183,12 @@ def dataset_of(
         raise InputError(f"{name}: no ratings. Expected a table with at least one row of user, item and rating.")
     user_ids, item_ids = (Ids(table[f"{kind}_id"].unique().sort(), kind) for kind in ("user", "item"))
     keys = _keys_of(table, user_ids, item_ids)
-    table = table.drop("user_id", "item_id").with_columns(keys)  # before the sort, so that the ids need no memory
-    table = table.sort("key", maintain_order=True)
+    columns = table.drop("user_id", "item_id").with_columns(keys).get_columns()
+    del table  # so that the ids need no memory during the sort, and one column at a time is there twice
+    if not keys.is_sorted():
+        order = keys.to_frame().select(pl.arg_sort_by("key", maintain_order=True)).to_series()
+        columns = [columns.pop(0).gather(order) for _ in range(len(columns))]
+    table = pl.DataFrame(columns)
     if is_events and options.duplicates != "error":
         table, merged = summed(table)
         if not (table["rating"] > 0).any():
@@ -296,8 +300,8 @@ def _without_duplicates(
 def _as_ratings(table: pl.DataFrame, user_ids: Ids, item_ids: Ids, scale: Scale | None) -> Ratings:
     """Build the matrix from a table sorted by key, without duplicates."""
     key = table["key"].to_numpy()
-    users, items = np.divmod(key, len(item_ids))
-    indptr = np.searchsorted(users, np.arange(len(user_ids) + 1))
+    indptr = np.searchsorted(key, np.arange(len(user_ids) + 1) * len(item_ids))
+    items = key % len(item_ids)
     data = table["rating"].cast(pl.Float32).to_numpy()
     index = np.int32 if len(key) < 2**31 else np.int64
     shape = (len(user_ids), len(item_ids))
@@ -311,7 +315,7 @@ def _as_ratings(table: pl.DataFrame, user_ids: Ids, item_ids: Ids, scale: Scale 
 
 def observed_scale(values: np.ndarray) -> Scale:
     """Return the lowest and highest observed rating, and the smallest step between observed ratings."""
-    distinct = as_decimals(np.unique(values))
+    distinct = as_decimals(pl.Series(values).unique().sort().to_numpy())  # hashing is faster than the sort of np.unique
     step = as_decimals(np.diff(distinct).min().astype(np.float32)) if len(distinct) > 1 else 1.0
     return Scale(float(distinct[0]), float(distinct[-1]), float(step))
 

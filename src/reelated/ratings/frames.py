@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from reelated.errors import InputError, InputTypeError, plural, shorten
+from reelated.errors import Advice, InputError, InputTypeError, plural, shorten
 from reelated.ratings.columns import RATING_ALIASES, ColumnNames, match_columns, named, plain
 from reelated.ratings.converted import Converted
 from reelated.ratings.events import EventWeights, has_no_rating, look_like_counts, weights_of
@@ -21,6 +21,8 @@ _N_LISTS = 100
 _ITEM_LISTS = {" ": r"\w*\d\w*", "|": r"[^|]+", ",": "[^,]+", ";": "[^;]+"}
 _USER_LISTS = {",": r"[^,\s]{4,}"}
 """Separators of ids in one field, and an id of such a list; titles and names have spaces and commas, too."""
+_NO_LIST = "[/=]|(?i:, (?:and|or|the|a|an|und|oder|der|die|das|et|ou|le|la|les|y|e|o|el|il)(?: |$))"
+"""An address, or a title such as `Lock, Stock, and Two Smoking Barrels` or `Good, the Bad, and the Ugly, The`."""
 EVENT = pl.Series("event", [], dtype=pl.String)
 """The column of a table of events in our columns; a table of ratings does not have it."""
 
@@ -162,15 +164,15 @@ def convert_ratings(
     names: Mapping[str, str] | None = None,
     feedback: str | None = None,
     events: EventWeights = None,
+    may_be_lists: bool = True,
 ) -> RatingTable:
     """Convert a table as `rating_columns`, and report the values that cannot be read."""
     source = as_polars(frame)
     names = names or match_columns(source.columns, RATING_ALIASES, columns)
     sample = {name: source[name][:8] for name in source.columns}
     table = named(source, RATING_ALIASES, columns, required_columns(source.columns, columns, feedback, events, sample))
-    _refuse_lists(table["user_id"], names["user_id"], "user", _USER_LISTS)
-    if "rating" not in table.columns:  # otherwise a field may be a title
-        _refuse_lists(table["item_id"], names["item_id"], "item", _ITEM_LISTS)
+    if may_be_lists:
+        _refuse_lists(table, names)
     table, types = _with_values(table, feedback, events)
     converted = {"rating": as_numbers(table["rating"], mapping)}
     if "timestamp" in table.columns:
@@ -196,7 +198,14 @@ def convert_ratings(
     return RatingTable(result, table, faults, notes)
 
 
-def _refuse_lists(ids: pl.Series, name: str, kind: str, forms: Mapping[str, str]) -> None:
+def _refuse_lists(table: pl.DataFrame, names: Mapping[str, str]) -> None:
+    """Raise `InputError` for a column that lists several users or items in a field."""
+    _refuse_lists_of("user", table["user_id"], names["user_id"], _USER_LISTS)
+    if "rating" not in table.columns:  # otherwise a field may be a title
+        _refuse_lists_of("item", table["item_id"], names["item_id"], _ITEM_LISTS)
+
+
+def _refuse_lists_of(kind: str, ids: pl.Series, name: str, forms: Mapping[str, str]) -> None:
     """Raise `InputError` for a column in which most fields list several ids, some of them three or more."""
     if ids.dtype != pl.String:
         return
@@ -204,14 +213,15 @@ def _refuse_lists(ids: pl.Series, name: str, kind: str, forms: Mapping[str, str]
     for separator, item in forms.items():
         counts = sample.str.count_matches(separator, literal=True)
         lists = sample.str.contains(rf"^{item}(?:[{separator}]{item})*$") & (counts > 0)
-        lists &= ~sample.str.contains("[/=]")  # an address
+        lists &= ~sample.str.contains(_NO_LIST)
         if 2 * lists.sum() > len(sample) and counts.n_unique() > 1 and counts.filter(lists).max() != 1:
             first = sample.filter(lists)[0]
             inner = r""".str.replace_all(r"[\[\]'\"]", "")""" * first.startswith("[")
             split = f"table.with_columns(pl.col({name!r}){inner}.str.split({separator!r})).explode({name!r})"
             raise InputError(
                 f"The column {name!r} lists several {kind}s in a field, such as {shorten(first)}. "
-                f"Expected one {kind} in a row. Split them, for example with polars: read({split})."
+                f"Expected one {kind} in a row. Split them, for example with polars: read({split}).",
+                remedy=Advice.ONE_ITEM if kind == "item" else "",
             )
 
 
@@ -278,6 +288,11 @@ def read_whole_ids(column: pl.Series) -> tuple[pl.Series, str]:
     text = ids.set(ids.str.to_lowercase().is_in(_NO_ID), None)
     if text.null_count() > ids.null_count() and (numbers := read_ids(text)).dtype == pl.Int64:
         return numbers, f"took {column.name} {shorten(ids.filter(text.is_null())[0])} for missing"
+    grouped = text.drop_nulls().str.contains(r"^[1-9]\d{0,2}(?:,\d{3})*$|^0$")
+    if grouped.all() and text.str.contains(r",0\d\d").any():  # otherwise a list of numbers with three digits
+        numbers = read_ids(text.str.replace_all(",", ""))
+        at = int(text.str.contains(",").fill_null(False).arg_true()[0])
+        return numbers, f"read {column.name} as whole numbers, such as {text[at]} as {numbers[at]}"
     fraction = text.str.extract(r"^-?(?:0|[1-9]\d*)([.,]0+)$")
     if fraction.null_count() < len(text):
         numbers = read_ids(text.str.replace(r"[.,]0+$", ""))

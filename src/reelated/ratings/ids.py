@@ -124,6 +124,13 @@ class Ids:
         -------
         ndarray of int32, shape (len(values),)
         """
+        if self._sorted is not self and len(self) and values.dtype == pl.Int64 and not values.null_count():
+            low, span = self._sorted[0], int(self._sorted[-1]) - int(self._sorted[0]) + 1
+            if span <= 2 * (len(values) + len(self)):  # a table of all numbers in between is faster than a join
+                index_of = np.full(span + 1, -1, np.int32)
+                index_of[self._sorted - low] = np.arange(len(self))
+                offsets = (values.to_numpy() - low).view(np.uint64)  # those below wrap to large numbers
+                return index_of[np.minimum(offsets, span, out=offsets).view(np.int64)]
         known = pl.DataFrame({"id": self.values, "index": np.arange(len(self), dtype=np.int32)})
         table = pl.DataFrame({"id": values}).join(known, on="id", how="left", maintain_order="left")
         return table["index"].fill_null(-1).to_numpy()

@@ -18,6 +18,11 @@ _NO_TIME = ("", "nat", "null", "nan", "none", "na", "n/a", "\\n", "-", "0000-00-
 _DAYS = (20_000, 80_000)
 """Days of a spreadsheet from 1954 to 2119; as seconds they would all be of the first day of 1970."""
 _DAY_1970 = 25_569
+_WHOLE_DATES = (
+    (19_000_101, 21_001_231, 1, "", "dates (year, month, day)"),
+    (101, 1231, 20, "2000", "dates of one year (month, day), taken as 2000"),  # a few may be seconds
+)
+"""The lowest and the highest number, how many there must be, the year, and the form."""
 _ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}  # of RFC 822
 
 _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,]\d+)?)?\s*(?:(?P<p>[AaPp])\.?[Mm]\.?)?"
@@ -64,12 +69,17 @@ def with_time_of_day(dates: Converted, clock: pl.Series, name: str) -> Converted
         moments = as_seconds(clock).values
         if len(moments) and (moments // 86_400 == dates.values // 86_400).all(ignore_nulls=False):
             return dates._replace(values=moments, notes=(*dates.notes, f"read the times in the column {name!r}"))
-    if clock.dtype not in (pl.String, pl.Time):
+    if clock.dtype not in (pl.String, pl.Time) and not clock.dtype.is_integer():
         return dates
     text = clock.cast(pl.String).str.strip_chars()
+    width = text.str.len_chars().max() or 0
+    is_number = 3 <= width <= 6 and text.drop_nulls().str.contains(r"^\d+$").all()  # type: ignore[operator]
+    if is_number:  # 905 and 1345, or 90500 and 134500
+        text = text.str.zfill(4 if width <= 4 else 6).str.pad_end(6, "0")  # type: ignore[operator]
+        text = text.str.replace(r"^(..)(..)(..)$", "$1:$2:$3")
     seconds = _parsed("1970-01-01 " + text, _NOTATIONS[0], None)
     n_missing = seconds.null_count()
-    if 2 * n_missing > len(seconds):
+    if 2 * n_missing > len(seconds) or (is_number and n_missing > text.null_count()):
         return dates
     note = f"read the time of day in the column {name!r}, such as {shorten(text.filter(seconds.is_not_null())[0])}"
     note += f"; {plural(n_missing, 'row')} without one" * bool(n_missing)
@@ -80,22 +90,25 @@ def _from_numbers(column: pl.Series) -> Converted:
     """Convert epoch times in any unit, and dates such as 20210501, to seconds."""
     whole = (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.Int64, strict=False)
     high, low = whole.max(), whole.min()
-    if isinstance(high, int) and high >= min(_UNITS):  # the maximum is cheap; the median is not
+    if not (isinstance(high, int) and isinstance(low, int)):
+        return Converted(whole)
+    example = whole.drop_nulls()[0]
+    if high >= min(_UNITS):  # the maximum is cheap; the median is not
         middle = whole.median()
         for least, (unit, size) in _UNITS.items():
             if isinstance(middle, (int, float)) and middle >= least:
-                note = f"read {column.name} as {unit} since 1970, such as {shorten(whole.drop_nulls()[0])}"
+                note = f"read {column.name} as {unit} since 1970, such as {shorten(example)}"
                 return Converted(whole // size, notes=(note,))
-    if isinstance(high, int) and isinstance(low, int) and low >= 1900 and high <= 2100:
+    if low >= 1900 and high <= 2100:
         years = pl.format("{}-01-01", pl.col(whole.name))
         seconds = whole.to_frame().select(years.str.to_datetime("%Y-%m-%d", time_unit="us").dt.epoch("s")).to_series()
-        return Converted(seconds, notes=(f"read {column.name} as years, such as {whole.drop_nulls()[0]}",))
-    if isinstance(high, int) and isinstance(low, int) and low >= 19_000_101 and high <= 21_001_231:
-        parsed = _parsed(whole.cast(pl.String), _NOTATIONS[-1], None)
-        if parsed.null_count() == whole.null_count():
-            note = f"read {column.name} as dates (year, month, day), such as {whole.drop_nulls()[0]}"
-            return Converted(parsed, notes=(note,))
-    if isinstance(high, int) and isinstance(low, int) and low >= _DAYS[0] and high < _DAYS[1]:
+        return Converted(seconds, notes=(f"read {column.name} as years, such as {example}",))
+    for first, last, n_least, year, form in _WHOLE_DATES:
+        if low >= first and high <= last and whole.count() >= n_least:
+            parsed = _parsed(year + whole.cast(pl.String).str.zfill(4), _NOTATIONS[-1], None)
+            if parsed.null_count() == whole.null_count():
+                return Converted(parsed, notes=(f"read {column.name} as {form}, such as {example}",))
+    if low >= _DAYS[0] and high < _DAYS[1]:
         seconds = ((column.cast(pl.Float64) - _DAY_1970) * 86_400).round().cast(pl.Int64, strict=False)
         note = f"read {column.name} as days since 1900, as in a spreadsheet, such as {shorten(column.drop_nulls()[0])}"
         return Converted(seconds, notes=(note,))

@@ -11,8 +11,11 @@ from reelated.ratings.converted import Converted
 RatingMap = Mapping[object, float | None]
 """A value in the table → the rating, or None for a row without a rating."""
 
-_STAR = "[★⭐✭✮*]"
-_STARS = rf"^(?:{_STAR}\x{{FE0F}}?)*½?[☆✩]*$"
+_STAR = r"(?:[★⭐✭✮*]\x{FE0F}?)"
+_NUMBER = r"\d+(?:[.,]\d+)?"
+_OF = "out of|of|von|sur|sobre|de|su|van"
+_UNIT = rf"(?:{_STAR}|stars?|star\(s\)|sterne?n?|étoiles?|estrellas?|estrelas?|stell[ae]|sterren|points?|pts|punkte?)"
+_STARS = rf"^{_STAR}*½?[☆✩]*$"
 _WORDS = {
     "true": 1.0,
     "false": 0.0,
@@ -86,13 +89,17 @@ def _map(text: pl.Series, numbers: pl.Series, mapping: RatingMap) -> tuple[pl.Se
 def _read_text(text: pl.Series, mapping: RatingMap | None) -> tuple[pl.Series, tuple[str, ...]]:
     """Return the numbers of a column of text, and a note if they are not plain numbers."""
     plain = text.cast(pl.Float64, strict=False)
-    if mapping is not None or plain.null_count() == text.null_count():
+    if mapping is not None:
         return plain, ()
     best, example = plain, None
-    for numbers in _notations(text):
-        combined = numbers.fill_null(plain)
-        if combined.null_count() < best.null_count():
-            best, example = combined, int((plain.is_null() & combined.is_not_null()).arg_true()[0])
+    if plain.null_count() == text.null_count():
+        for numbers in _whole_groups(text, r"\."):  # 12.000 beside 17 is no decimal number
+            best, example = numbers.fill_null(plain), int(numbers.is_not_null().arg_true()[0])
+    else:
+        for numbers in _notations(text):
+            combined = numbers.fill_null(plain)
+            if combined.null_count() < best.null_count():
+                best, example = combined, int((plain.is_null() & combined.is_not_null()).arg_true()[0])
     if example is None:
         return plain, ()
     return best, (f"read ratings such as {shorten(text[example])} as {best[example]:g}",)
@@ -104,8 +111,9 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
     if not text.filter(comma).str.contains(r",\d{3}$").all():  # 1,000 may be a thousand
         yield _where(text, comma).str.replace(",", ".").cast(pl.Float64, strict=False)
     yield from _grouped(text)
+    yield from _whole_groups(text, ",")
     parts = text.str.extract_groups(
-        r"(?i)^(?:rated |rating:? )?(?<n>\d+(?:[.,]\d+)?)\s*(?:/|out of|of)\s*(?<of>\d+)(?: stars)?$"
+        rf"(?i)^(?:rated |rating:? )?(?<n>{_NUMBER})\s*(?:/|{_OF})\s*(?<of>{_NUMBER})(?:\s*{_UNIT})?\.?$"
     ).struct.unnest()
     wholes = parts["of"].drop_nulls()
     if len(wholes):
@@ -113,8 +121,8 @@ def _notations(text: pl.Series) -> Iterator[pl.Series]:
         yield _where(parts["n"], same).str.replace(",", ".").cast(pl.Float64, strict=False)
     stars = text.str.count_matches(_STAR).cast(pl.Float64) + text.str.contains("½").cast(pl.Float64) / 2
     yield stars.set(~text.str.contains(_STARS).fill_null(False), None)
-    yield text.str.extract(r"^(\d+(?:\.\d+)?)\s?%$").cast(pl.Float64, strict=False)
-    yield text.str.extract(r"(?i)^(\d+(?:\.\d+)?)[\s-]*stars?$").cast(pl.Float64, strict=False)
+    amounts = text.str.extract(rf"(?i)^({_NUMBER})[\s-]*(?:%|{_UNIT})\.?$")
+    yield amounts.str.replace(",", ".").cast(pl.Float64, strict=False)
     yield text.str.extract(r"^(\d+)½$").cast(pl.Float64, strict=False) + 0.5
     words = text.str.to_lowercase()
     yield words.replace_strict(_WORDS, default=None, return_dtype=pl.Float64)
@@ -130,6 +138,18 @@ def _grouped(text: pl.Series) -> Iterator[pl.Series]:
         if text.str.contains(certain).any() and text.str.contains(rf"\d{group}\d{{3}}(?:\D|$)").any():
             plain = _where(text, text.str.contains(grouped)).str.replace_all(group, "").str.replace(point, ".")
             yield plain.cast(pl.Float64, strict=False)
+
+
+def _whole_groups(text: pl.Series, mark: str) -> Iterator[pl.Series]:
+    """Yield whole numbers with thousands separators, if all other numbers are whole and below 1000."""
+    if (text.str.len_bytes().max() or 0) < len("1.234"):  # type: ignore[operator]
+        return
+    grouped = text.str.contains(rf"^[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+$").fill_null(False)
+    others = text.filter(~grouped & text.str.contains(r"\d"))
+    # a decimal number does not end in 0 where others have no decimal places
+    certain = mark == "," or text.filter(grouped).str.ends_with("0").any()
+    if grouped.any() and len(others) and others.str.contains(r"^[+-]?\d{1,3}$").all() and certain:
+        yield _where(text, grouped).str.replace_all(mark, "").cast(pl.Float64, strict=False)
 
 
 def _where(text: pl.Series, chosen: pl.Series) -> pl.Series:
