@@ -11,7 +11,7 @@ from reelated.cli.commands import app
 from reelated.cli.shared_options import as_settings
 from reelated.errors import InputError
 from reelated.evaluation import evaluate, tune, tuning, within_users
-from reelated.evaluation.tuning import SPACES, Choice, FloatRange, IntRange
+from reelated.evaluation.tuning import SPACES, Choice, FloatRange, IntRange, Steps
 from reelated.models import BPMF, EASE, MODELS, ItemKNN
 from reelated.recommender import Recommender
 
@@ -90,6 +90,22 @@ def test_the_default_goal_fits_the_data(table, sample, quick):
     assert tune(sample, model="item-knn", trials=1).goal == "liked"
 
 
+@pytest.mark.parametrize("table", [{"user": [1] * 6 + [2] * 6, "item": list(range(6)) * 2}])
+def test_the_weight_of_the_lowest_rating_is_not_tuned_if_all_are_equal(table, quick):
+    assert set(tune(table, model="ease", trials=1).trials.columns) == {*SPACES["ease"]["ranker"], "value"} - {
+        "min_weight"
+    }
+
+
+def test_the_search_departs_from_the_defaults(sample, monkeypatch):
+    known = []
+    monkeypatch.setattr(tuning, "_score_function", lambda split, goal: lambda model: 0.25)
+    monkeypatch.setattr("optuna.study.Study.optimize", lambda study, objective, **_: known.append(study.best_trial))
+    tune(sample, trials=1)
+    assert known[0].value == 0.25
+    assert known[0].params == {name: getattr(EASE(), name) for name in SPACES["ease"]["ranker"]}
+
+
 def test_progress_never_decreases_and_ends_at_1(sample, quick):
     calls = []
     tune(sample, model="item-knn", trials=4, progress=lambda done, best: calls.append((done, best)))
@@ -103,8 +119,13 @@ def test_search_spaces_hold_settings_of_the_model(name):
     for space in SPACES[name].values():
         assert space.keys() <= MODELS[name]().get_params().keys()
         for kind in space.values():
-            assert len(kind.values) > 1 if isinstance(kind, Choice) else 0 < kind.low < kind.high
-            assert isinstance(kind, (Choice, IntRange, FloatRange))
+            if isinstance(kind, Choice):
+                assert len(kind.values) > 1
+            elif isinstance(kind, Steps):
+                assert 0 <= kind.low < kind.low + kind.step < kind.high
+            else:
+                assert isinstance(kind, (IntRange, FloatRange))
+                assert 0 < kind.low < kind.high
 
 
 @pytest.mark.parametrize(

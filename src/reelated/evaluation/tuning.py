@@ -41,19 +41,30 @@ class FloatRange(NamedTuple):
     high: float
 
 
+class Steps(NamedTuple):
+    """Numbers from low to high in equal steps."""
+
+    low: float
+    high: float
+    step: float
+
+
 class Choice(NamedTuple):
     """One of several values."""
 
     values: tuple[Any, ...]
 
 
-Space = dict[str, IntRange | FloatRange | Choice]
+Kind = IntRange | FloatRange | Steps | Choice
+Space = dict[str, Kind]
 SPACES: dict[str, dict[str, Space]] = {
     "ease": {
         "ranker": {
             "l2": FloatRange(10, 2000),
-            "dropout": Choice((0.0, 0.2, 0.35, 0.5, 0.65, 0.8)),
-            "min_weight": Choice((0.0, 0.25, 0.5, 1.0)),
+            "dropout": Steps(0.0, 0.9, 0.05),
+            "min_weight": Choice((0.0, 0.25, 0.5, 0.75, 1.0)),
+            "user_normalization": Steps(0.0, 0.5, 0.05),
+            "item_normalization": Steps(0.0, 0.3, 0.05),
         },
     },
     "bpmf": {"rater": {"n_factors": IntRange(4, 32), "n_implicit_factors": IntRange(5, 60)}},
@@ -166,12 +177,13 @@ def tune(
     """
     goal = _check_goal(goal, data := as_dataset(data))
     model = model or ("bpmf" if goal == "rating" else "ease")
-    space = _space(goal, model)
+    space = _space(goal, model, one_valued=data.ratings.is_one_valued)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = check_optuna()
     seed, maximize = check_integer("seed", seed, 0), goal != "rating"
     score = _score_function(within_users(data, SHARE, seed=seed), goal)
-    default, results, start = score(getattr(unfitted_models(Recommender(), data)[0], _role(goal))), [], time.monotonic()
+    default_model = getattr(unfitted_models(Recommender(), data)[0], _role(goal))
+    default, results, start = score(default_model), [], time.monotonic()
 
     def objective(trial: Any) -> float:
         settings = {name: _suggest(trial, name, kind) for name, kind in space.items()}
@@ -189,8 +201,11 @@ def tune(
             progress(min(1.0, max(time_used, len(results) / (trials or np.inf))), _best(results, maximize, default)[0])
 
     study = optuna.create_study(
-        direction="maximize" if maximize else "minimize", sampler=optuna.samplers.TPESampler(seed=seed)
+        direction="maximize" if maximize else "minimize",
+        sampler=optuna.samplers.TPESampler(n_startup_trials=1, seed=seed),  # the defaults are a good start
     )
+    if isinstance(default_model, MODELS[model]):
+        _begin_with(study, default_model, space, default)
     study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[report])
     value, settings = _best(results, maximize, default)
     return Tuning(model, goal, settings, value, default, pl.DataFrame(results, infer_schema_length=None))
@@ -206,10 +221,11 @@ def _check_goal(goal: Any, data: Dataset) -> Goal:
     return cast(Goal, goal)
 
 
-def _space(goal: Goal, model: str) -> Space:
+def _space(goal: Goal, model: str, *, one_valued: bool) -> Space:
     """Return the search space of a model, or name the models that can be tuned for the goal."""
     role = _role(goal)
-    return SPACES[check_choice("model", model, [name for name, spaces in SPACES.items() if role in spaces])][role]
+    space = SPACES[check_choice("model", model, [name for name, spaces in SPACES.items() if role in spaces])][role]
+    return {name: kind for name, kind in space.items() if not (one_valued and name == "min_weight")}
 
 
 def _role(goal: Goal) -> str:
@@ -226,10 +242,21 @@ def check_optuna() -> Any:
     return optuna
 
 
-def _suggest(trial: Any, name: str, kind: IntRange | FloatRange | Choice) -> Any:
+def _begin_with(study: Any, model: Any, space: Space, value: float) -> None:
+    """Tell a study the value of a model's settings, from which the search then departs."""
+    study.enqueue_trial({name: getattr(model, name) for name in space})
+    trial = study.ask()
+    for name, kind in space.items():
+        _suggest(trial, name, kind)
+    study.tell(trial, value)
+
+
+def _suggest(trial: Any, name: str, kind: Kind) -> Any:
     """Sample a value with Optuna; numbers are rounded to three significant digits."""
     if isinstance(kind, Choice):
         return trial.suggest_categorical(name, kind.values)
+    if isinstance(kind, Steps):
+        return float(f"{trial.suggest_float(name, kind.low, kind.high, step=kind.step):.3g}")
     if isinstance(kind, IntRange):
         return trial.suggest_int(name, kind.low, kind.high, log=True)
     return float(f"{trial.suggest_float(name, kind.low, kind.high, log=True):.3g}")
