@@ -3,7 +3,7 @@
 python benchmarks/interactions.py                         # every split in ../shared/data/tables; the table anew
 python benchmarks/interactions.py --only ml1m-lcfn        # one split
 python benchmarks/interactions.py --defaults              # the row of the defaults alone
-python benchmarks/interactions.py --tuned                 # the row with the settings that `tune` finds; takes an hour
+python benchmarks/interactions.py --tuned                 # the row with the settings that `tune` finds: half an hour
 python benchmarks/interactions.py --table                 # the table of docs/accuracy.md from the saved results
 
 "Defaults" is `Recommender()`; "not normalised" is `EASE` without degree normalisation; "tuned" is the best of `TRIALS`
@@ -33,7 +33,7 @@ PAGE = report.DOCS / "accuracy.md"
 BEGIN = "<!-- made by benchmarks/interactions.py --table: begin -->"
 FILES = {"ml1m-lcfn": "ml-1m-lcfn.npz"}
 """The file of a split that is not named after its protocol."""
-TRIALS = 24
+TRIALS = 12
 """Settings that `tune` tries on each split."""
 Result = dict[str, Any]
 
@@ -95,7 +95,7 @@ def source_of(protocol: Protocol) -> Path:
 
 def measure(protocol: Protocol, source: Path, labels: list[str]) -> Result:
     """Measure some of `ROWS` on one split."""
-    split, rows = protocol.splits(source), {}
+    (split,), rows = protocol.splits(source), {}
     for label in labels:
         recommender = ROWS[label](split)
         result = evaluate(recommender, split, protocol.n)
