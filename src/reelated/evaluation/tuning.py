@@ -200,12 +200,8 @@ def tune(
             time_used = (time.monotonic() - start) / (60 * minutes) if minutes else 1.0
             progress(min(1.0, max(time_used, len(results) / (trials or np.inf))), _best(results, maximize, default)[0])
 
-    study = optuna.create_study(
-        direction="maximize" if maximize else "minimize",
-        sampler=optuna.samplers.TPESampler(n_startup_trials=1, seed=seed),  # the defaults are a good start
-    )
-    if isinstance(default_model, MODELS[model]):
-        _begin_with(study, default_model, space, default)
+    study = _study(maximize, seed)
+    _begin_with(study, default_model, space, default)
     study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[report])
     value, settings = _best(results, maximize, default)
     return Tuning(model, goal, settings, value, default, pl.DataFrame(results, infer_schema_length=None))
@@ -242,8 +238,17 @@ def check_optuna() -> Any:
     return optuna
 
 
+def _study(maximize: bool, seed: int) -> Any:
+    """Return an Optuna study that learns from its first trial on, because the defaults are a good start."""
+    optuna = check_optuna()
+    sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
+    return optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
+
+
 def _begin_with(study: Any, model: Any, space: Space, value: float) -> None:
-    """Tell a study the value of a model's settings, from which the search then departs."""
+    """Tell a study the value of a model's settings, from which the search departs, if the model has all of the space."""
+    if not all(hasattr(model, name) for name in space):
+        return
     study.enqueue_trial({name: getattr(model, name) for name in space})
     trial = study.ask()
     for name, kind in space.items():
