@@ -246,7 +246,7 @@ def _study(maximize: bool, seed: int) -> Any:
 
 
 def _begin_with(study: Any, model: Any, space: Space, value: float) -> None:
-    """Tell a study the value of a model's settings, from which the search departs, if the model has all of the space."""
+    """Tell a study the value of a model, if it has all settings of the space: the search departs from them."""
     if not all(hasattr(model, name) for name in space):
         return
     study.enqueue_trial({name: getattr(model, name) for name in space})
