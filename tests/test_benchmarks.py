@@ -249,9 +249,9 @@ def measured_split(tmp_path, monkeypatch):
     page.write_text(f"before\n\n{interactions.BEGIN}\n\nold\n\n{report.END}\n\nafter\n")
     monkeypatch.setattr(interactions, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(interactions, "PAGE", page)
-    row = {"R@20": 0.19, "nDCG@20": 0.16, "seconds": 12.3, "processor_seconds": 20.6}
-    machine = {"load": 1.0, "cores": 2}
-    interactions.save({"protocol": "gowalla", "date": "2026-01-02", "machine": machine, "rows": {"defaults": row}})
+    row = {"R@20": 0.19, "nDCG@20": 0.16, "seconds": 12.3, "processor_seconds": 20.6, "date": "2026-01-02", "load": 1.0}
+    for label, extra in (("tuned", {"settings": "EASE(l2=70.0)"}), ("defaults", {})):
+        interactions.save({"protocol": "gowalla", "machine": {"cores": 2}, "rows": {label: row | extra}})
     return page
 
 
@@ -261,6 +261,8 @@ def test_the_section_shows_our_rows_and_the_best_published_of_each_column(measur
     text = measured_split.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text  # noqa: PT018
     assert "| gowalla | defaults | 0.1900 | 0.1600 | 12 | 21 |" in text
+    assert text.index("| gowalla | defaults |") < text.index("| gowalla | tuned |")
+    assert "* `gowalla`: `EASE(l2=70.0)`" in text
     assert "| gowalla | best published | 0.1941 (ChebyCF) | 0.1616 (ChebyCF) |" in text
     assert "Not measured: `ml1m-lcfn`" in text
 

@@ -90,6 +90,22 @@ def test_the_default_goal_fits_the_data(table, sample, quick):
     assert tune(sample, model="item-knn", trials=1).goal == "liked"
 
 
+@pytest.mark.parametrize("table", [{"user": [1] * 6 + [2] * 6, "item": list(range(6)) * 2}])
+def test_the_weight_of_the_lowest_rating_is_not_tuned_if_all_are_equal(table, quick):
+    assert set(tune(table, model="ease", trials=1).trials.columns) == {*SPACES["ease"]["ranker"], "value"} - {
+        "min_weight"
+    }
+
+
+def test_the_search_departs_from_the_defaults(sample, monkeypatch):
+    known = []
+    monkeypatch.setattr(tuning, "_score_function", lambda split, goal: lambda model: 0.25)
+    monkeypatch.setattr("optuna.study.Study.optimize", lambda study, objective, **_: known.append(study.best_trial))
+    tune(sample, trials=1)
+    assert known[0].value == 0.25
+    assert known[0].params == {name: getattr(EASE(), name) for name in SPACES["ease"]["ranker"]}
+
+
 def test_progress_never_decreases_and_ends_at_1(sample, quick):
     calls = []
     tune(sample, model="item-knn", trials=4, progress=lambda done, best: calls.append((done, best)))
@@ -104,7 +120,12 @@ def test_search_spaces_hold_settings_of_the_model(name):
         assert space.keys() <= MODELS[name]().get_params().keys()
         for kind in space.values():
             assert isinstance(kind, (list, tuple))
-            assert len(kind) > 1 if isinstance(kind, list) else 0 < kind[0] < kind[1]
+            if isinstance(kind, list):
+                assert len(kind) > 1
+            elif len(kind) == 3:
+                assert 0 <= kind[0] < kind[0] + kind[2] < kind[1]
+            else:
+                assert 0 < kind[0] < kind[1]
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,18 @@ N, SHARE = 10, 0.2
 """Length of the lists, and share of each user's ratings hidden, when a trial is measured."""
 
 
-Space = dict[str, list[Any] | tuple[float, float]]
-"""Setting → a list of values, or the ends of a range, sampled on a log scale; of integers if both ends are."""
+Values = list[Any] | tuple[float, ...]
+Space = dict[str, Values]
+"""Setting → a list of values; or the ends of a range, sampled on a log scale, of integers if both ends are; or the ends
+of a range and its step."""
 SPACES: dict[str, dict[str, Space]] = {
     "ease": {
         "ranker": {
             "l2": (10.0, 2000.0),
-            "dropout": [0.0, 0.2, 0.35, 0.5, 0.65, 0.8],
-            "min_weight": [0.0, 0.25, 0.5, 1.0],
+            "dropout": (0.0, 0.9, 0.05),
+            "min_weight": [0.0, 0.25, 0.5, 0.75, 1.0],
+            "user_normalization": (0.0, 0.5, 0.05),
+            "item_normalization": (0.0, 0.3, 0.05),
         },
     },
     "bpmf": {"rater": {"n_factors": (4, 32), "n_implicit_factors": (5, 60)}},
@@ -146,12 +150,13 @@ def tune(
     """
     goal = _check_goal(goal, data := as_dataset(data))
     model = model or ("bpmf" if goal == "rating" else "ease")
-    space = _space(goal, model)
+    space = _space(goal, model, one_valued=data.ratings.is_one_valued)
     minutes, trials = check_number("minutes", minutes, 0), check_integer("trials", trials, 1, none=True)
     optuna = check_optuna()
     seed, maximize = check_integer("seed", seed, 0), goal != "rating"
     score = _score_function(within_users(data, SHARE, seed=seed), goal)
-    default, results, start = score(getattr(unfitted_models(Recommender(), data)[0], _role(goal))), [], time.monotonic()
+    default_model = getattr(unfitted_models(Recommender(), data)[0], _role(goal))
+    default, results, start = score(default_model), [], time.monotonic()
 
     def objective(trial: Any) -> float:
         settings = {name: _suggest(trial, name, values) for name, values in space.items()}
@@ -168,9 +173,8 @@ def tune(
             time_used = (time.monotonic() - start) / (60 * minutes) if minutes else 1.0
             progress(min(1.0, max(time_used, len(results) / (trials or np.inf))), _best(results, maximize, default)[0])
 
-    study = optuna.create_study(
-        direction="maximize" if maximize else "minimize", sampler=optuna.samplers.TPESampler(seed=seed)
-    )
+    study = _study(maximize, seed)
+    _begin_with(study, default_model, space, default)
     study.optimize(objective, n_trials=trials, timeout=60 * minutes, callbacks=[report])
     value, settings = _best(results, maximize, default)
     return Tuning(model, goal, settings, value, default, pl.DataFrame(results, infer_schema_length=None))
@@ -186,10 +190,11 @@ def _check_goal(goal: Any, data: Dataset) -> Goal:
     return cast(Goal, goal)
 
 
-def _space(goal: Goal, model: str) -> Space:
+def _space(goal: Goal, model: str, *, one_valued: bool) -> Space:
     """Return the search space of a model, or name the models that can be tuned for the goal."""
     role = _role(goal)
-    return SPACES[check_choice("model", model, [name for name, spaces in SPACES.items() if role in spaces])][role]
+    space = SPACES[check_choice("model", model, [name for name, spaces in SPACES.items() if role in spaces])][role]
+    return {name: kind for name, kind in space.items() if not (one_valued and name == "min_weight")}
 
 
 def _role(goal: Goal) -> str:
@@ -206,13 +211,33 @@ def check_optuna() -> Any:
     return optuna
 
 
-def _suggest(trial: Any, name: str, values: list[Any] | tuple[float, float]) -> Any:
+def _study(maximize: bool, seed: int) -> Any:
+    """Return an Optuna study that learns from its first trial on, because the defaults are a good start."""
+    optuna = check_optuna()
+    sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=seed)
+    return optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
+
+
+def _begin_with(study: Any, model: Any, space: Space, value: float) -> None:
+    """Tell a study the value of a model, if it has all settings of the space: the search departs from them."""
+    if not all(hasattr(model, name) for name in space):
+        return
+    study.enqueue_trial({name: getattr(model, name) for name in space})
+    trial = study.ask()
+    for name, values in space.items():
+        _suggest(trial, name, values)
+    study.tell(trial, value)
+
+
+def _suggest(trial: Any, name: str, values: Values) -> Any:
     """Sample a value with Optuna; numbers are rounded to three significant digits."""
     if isinstance(values, list):
         return trial.suggest_categorical(name, values)
-    if isinstance(values[0], int):
-        return trial.suggest_int(name, *values, log=True)
-    return float(f"{trial.suggest_float(name, *values, log=True):.3g}")
+    low, high, *step = values
+    if isinstance(low, int):
+        return trial.suggest_int(name, low, high, log=True)
+    steps = {"step": step[0]} if step else {"log": True}
+    return float(f"{trial.suggest_float(name, low, high, **steps):.3g}")
 
 
 def _best(results: list[dict[str, Any]], maximize: bool, default: float) -> tuple[float, dict[str, Any]]:
