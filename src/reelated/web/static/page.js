@@ -59,7 +59,8 @@ async function load(address, { body, into, announce = Boolean(body), history: en
     const { name, message } = /** @type {Error} */ (error);
     if (name === "AbortError") return true;
     const isOffline = error instanceof TypeError;
-    errorBox.textContent = isOffline ? "The service does not respond. Your last change may not be saved." : message;
+    const offline = `The service does not respond.${body ? " Your last change may not be saved." : ""}`;
+    errorBox.textContent = isOffline ? offline : message;
     return false;
   } finally {
     main.removeAttribute("aria-busy");
