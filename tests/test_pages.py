@@ -540,7 +540,7 @@ def test_another_title_in_brackets_is_shown_on_the_page_of_the_item_only(visitor
     store.put_item(70_003, "The Glass Harbour (Le Port de verre)", 1991)
     assert ">The Glass Harbour</a>" in visitor.get("/search?query=glass harbour").text
     page = visitor.get("/items/70003").text
-    assert "<h1>The Glass Harbour</h1>" in page
+    assert "<h1><bdi>The Glass Harbour</bdi></h1>" in page
     assert "The Glass Harbour (Le Port de verre)</p>" in page
 
 

@@ -1,10 +1,13 @@
 """The pages for operators: the state of the service, and each user's recommendations, ratings and genres."""
 
 import time
+from functools import lru_cache
+from typing import Any
 
 from starlette.responses import Response
 
 from reelated.errors import InputError
+from reelated.store import Store
 from reelated.web.pages.list_page import parse_count
 from reelated.web.pages.renderer import quote_id
 from reelated.web.pages.site import PageRequest, Site, redirect
@@ -32,20 +35,13 @@ def choose(site: Site, request: PageRequest) -> Response:
             return redirect(f"/users/{quote_id(user_id)}")
     service, served = site.service, site.service.served.version if site.service.is_ready else None
     about = site.store.about()
-    days = site.store.ratings_per_day(int(time.time()))
-    most, fewest = site.store.items_by_ratings(N_ITEMS)
     return site.render(
         request,
         "users",
         status,
         asked=user_id,
         found=found,
-        active=site.store.most_active(N_ACTIVE),
-        days=days,
-        busiest=max(count for _, count in days),
-        most=most,
-        fewest=fewest,
-        size=site.store.size(),
+        **statistics(site.store, about.changes, site.store.hidden_keys(), int(time.time()) // 60),
         n_visitors=site.store.n_visitors(),
         n_changes=max(about.changes - served.changes, 0) if served else about.changes,
         refit_after=min(site.options.refit_after, served.ratings) if served else 1,
@@ -57,6 +53,21 @@ def choose(site: Site, request: PageRequest) -> Response:
         next_=service.versions.current(),
         may_serve={version.number for version in service.versions.fallbacks(about.forgotten)},
     )
+
+
+@lru_cache(maxsize=1)
+def statistics(store: Store, n_changes: int, hidden: frozenset[int], minute: int) -> dict[str, Any]:
+    """Return the sizes and counts of the store, which take three passes over the ratings: once a minute or change."""
+    days = store.ratings_per_day(60 * minute)
+    most, fewest = store.items_by_ratings(N_ITEMS)
+    return {
+        "active": store.most_active(N_ACTIVE),
+        "days": days,
+        "busiest": max(count for _, count in days),
+        "most": most,
+        "fewest": fewest,
+        "size": store.size(),
+    }
 
 
 def refit(site: Site, request: PageRequest) -> Response:
