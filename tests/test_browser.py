@@ -255,7 +255,8 @@ def test_the_first_rating_moves_no_tile(visit, size, scrolled):
     before, after = page.evaluate("""async () => {
         const tile = document.querySelectorAll(".tile")[1];
         const top = tile.getBoundingClientRect().top;
-        const changed = new Promise((done) => new MutationObserver(done).observe(tile.closest("main"), { childList: true }));
+        const main = tile.closest("main");
+        const changed = new Promise((done) => new MutationObserver(done).observe(main, { childList: true }));
         tile.querySelectorAll(".star")[4].click();
         await changed;
         return [top, document.querySelector(`[data-key="${tile.dataset.key}"]`).getBoundingClientRect().top];

@@ -82,7 +82,12 @@ class Renderer:
             static=self.static.address, plural=plural, release=__version__, image_origin=image_origin
         )
         self.templates.filters.update(
-            number="{:g}".format, address=quote_id, on_scale=on_scale, date=date_of, main_title=short_title, full_title=main_title
+            number="{:g}".format,
+            address=quote_id,
+            on_scale=on_scale,
+            date=date_of,
+            main_title=short_title,
+            full_title=main_title,
         )
 
     def page(self, template: str, status: int, context: dict[str, Any], gzipped: bool) -> Response:
