@@ -541,7 +541,7 @@ def test_another_title_in_brackets_is_shown_on_the_page_of_the_item_only(visitor
     assert ">The Glass Harbour</a>" in visitor.get("/search?query=glass harbour").text
     page = visitor.get("/items/70003").text
     assert "<h1><bdi>The Glass Harbour</bdi></h1>" in page
-    assert "The Glass Harbour (Le Port de verre)</p>" in page
+    assert "<bdi>The Glass Harbour (Le Port de verre)</bdi></p>" in page
 
 
 def test_other_titles_in_brackets_are_left_out_of_every_other_page(visitor, app, monkeypatch):
