@@ -34,14 +34,15 @@ def choose(site: Site, request: PageRequest) -> Response:
         else:
             return redirect(f"/users/{quote_id(user_id)}")
     service, served = site.service, site.service.served.version if site.service.is_ready else None
-    about = site.store.about()
+    about, size = site.store.about(), site.store.size()
     return site.render(
         request,
         "users",
         status,
         asked=user_id,
         found=found,
-        **statistics(site.store, about.changes, site.store.hidden_keys(), int(time.time()) // 60),
+        **statistics(site.store, tuple(size.values()), site.store.hidden_keys(), int(time.time()) // 60),
+        size=size,
         n_visitors=site.store.n_visitors(),
         n_changes=max(about.changes - served.changes, 0) if served else about.changes,
         refit_after=min(site.options.refit_after, served.ratings) if served else 1,
@@ -56,8 +57,8 @@ def choose(site: Site, request: PageRequest) -> Response:
 
 
 @lru_cache(maxsize=1)
-def statistics(store: Store, n_changes: int, hidden: frozenset[int], minute: int) -> dict[str, Any]:
-    """Return the sizes and counts of the store, which take three passes over the ratings: once a minute or change."""
+def statistics(store: Store, size: tuple[int, ...], hidden: frozenset[int], minute: int) -> dict[str, Any]:
+    """Count the ratings by user, item and day: three passes, once a minute or when the size of the store changes."""
     days = store.ratings_per_day(60 * minute)
     most, fewest = store.items_by_ratings(N_ITEMS)
     return {
@@ -66,7 +67,6 @@ def statistics(store: Store, n_changes: int, hidden: frozenset[int], minute: int
         "busiest": max(count for _, count in days),
         "most": most,
         "fewest": fewest,
-        "size": store.size(),
     }
 
 
