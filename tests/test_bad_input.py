@@ -27,7 +27,7 @@ ODD_TITLES = {
     7: "{{ 7 * 7 }} ${7*7} %s <%= 7 %>",
     8: "e\u0301" * 40 + " 👩‍👩‍👧‍👦 ﷽",
 }
-GENRES = [f"Genre {number} <b>&amp;" for number in range(1000)]
+GENRES = [UNBROKEN[:90], *(f"Genre {number} <b>&amp;" for number in range(1, 1000))]
 PAGES = ("/", "/?page=2", "/list", "/ratings", "/taste", "/users", "/users/3", "/how", "/map", "/import")
 
 
@@ -113,6 +113,28 @@ def test_odd_titles_and_a_thousand_genres_fit_every_page(visit, odd, size):
 def test_titles_that_reorder_text_do_not_reorder_what_follows(visit, odd):
     page = visit("/items/4", base_url=odd)
     assert not re.search("[\u202a-\u202e\u2066-\u2069]", page.content())
+
+
+def test_a_long_title_or_list_of_genres_is_cut_where_it_would_hide_the_rest(visit, odd):
+    page = visit("/search?query=very long title indeed", base_url=odd)
+    title = page.locator("#results .title").first
+    expect(title).to_contain_text("A Very Long Title Indeed")
+    assert len(title.inner_text()) == 120
+    page.goto("/items/1")
+    assert page.locator(".genres span").count() == 12
+    expect(page.locator(".genres")).to_contain_text("and 113 more")
+
+
+def test_a_title_written_from_right_to_left_stays_before_its_year_and_rating(visit, odd):
+    page = visit("/search?query=قصة طويلة", base_url=odd)
+    title, year = (page.locator(f"#results .{name}").first.bounding_box() for name in ("title", "year"))
+    assert title["x"] + title["width"] <= year["x"]
+    with page.expect_response("**/rate"):  # the stars show at once
+        page.locator("#results .star").nth(4).click()
+    page.goto("/list")
+    reason = page.locator(".why", has_text="العربية").first
+    title, rating = (reason.locator(name).first.bounding_box() for name in ("bdi", "b"))
+    assert title["x"] < rating["x"]
 
 
 @pytest.mark.parametrize("missing", [("year",), ("genres",), ("title",), ("year", "genres", "title")], ids="-".join)

@@ -247,6 +247,34 @@ def test_a_rating_shows_at_once_and_is_undone_when_it_fails(visit):
     expect(stars).to_have_count(0)
 
 
+@pytest.mark.parametrize("size", [DESK, {"width": 800, "height": 1000}, PHONE], ids=["desk", "tablet", "phone"])
+@pytest.mark.parametrize("scrolled", [0, 120])
+def test_the_first_rating_moves_no_tile(visit, size, scrolled):
+    page = visit(viewport=size)
+    page.evaluate(f"scrollTo(0, {scrolled})")
+    before, after = page.evaluate("""async () => {
+        const tile = document.querySelectorAll(".tile")[1];
+        const top = tile.getBoundingClientRect().top;
+        const main = tile.closest("main");
+        const changed = new Promise((done) => new MutationObserver(done).observe(main, { childList: true }));
+        tile.querySelectorAll(".star")[4].click();
+        await changed;
+        return [top, document.querySelector(`[data-key="${tile.dataset.key}"]`).getBoundingClientRect().top];
+    }""")
+    assert after == pytest.approx(before, abs=1)
+
+
+def test_the_bar_of_a_phone_is_there_before_the_first_rating_and_then_shows_the_move(visit):
+    page = visit(viewport=PHONE)
+    bar = page.locator(".preview")
+    expect(bar).to_contain_text("0 rated")
+    rate(page, 5)
+    expect(bar).to_contain_text("1 rated")
+    assert bar.locator(".moved").inner_text() == page.locator("#rows > li").first.locator(".moved").inner_text()
+    badge, title = bar.locator(".moved").bounding_box(), bar.locator("b").bounding_box()
+    assert title["x"] + title["width"] <= badge["x"] < PHONE["width"] - 30
+
+
 def test_a_phone_shows_the_top_of_the_list_in_a_bar(visit):
     page = visit(viewport=PHONE)
     rate(page, 5)

@@ -368,6 +368,13 @@ def test_an_ambiguous_title_lists_items_with_their_ids():
     assert run("recommend", "sample", "--rate", "star trek=5", code=1).startswith("--rate 'star trek' matches several")
 
 
+def test_the_ids_of_an_ambiguous_title_are_right_aligned(tmp_path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating\n1,5,4\n1,1234,3\n2,5,5\n2,1234,2\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n5,Hamlet (1948),Drama\n1234,Hamlet (1996),Drama\n")
+    output = run("similar", tmp_path, "--item", "Hamlet", code=1).splitlines()
+    assert {"     5  Hamlet (1948)", "  1234  Hamlet (1996)"} <= set(output)
+
+
 def test_rate_splits_at_the_last_equals_sign(table):
     actual = rows("recommend", table, "--rate", "A=B=4", "--rate", "m3=1.5")
     with pytest.warns(DataWarning, match="1 repeated rating"):

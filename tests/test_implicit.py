@@ -22,6 +22,7 @@ from reelated.recommender.defaults import EVENT_DROPOUT, default_ranker
 from reelated.refit import Versions, refit
 from reelated.store import Store
 from reelated.web import ServiceOptions, create_app
+from reelated.web.pages.breakdown import break_down
 from reelated.web.pages.rating_input import RatingInput
 
 HERE = "http://127.0.0.1:8000"
@@ -76,6 +77,8 @@ def test_equal_ratings_have_no_rater_and_are_implicit_if_the_scale_has_no_other_
     assert {row.predicted_rating for row in rows} == {None}
     assert rows.because == ("because you have" if feedback == "implicit" else "because you rated")
     assert all((reason.rating is None) == (feedback == "implicit") for row in rows for reason in row.reasons)
+    labels = [part.label for part in break_down(made.explain(0, rows[0].item_id)).parts]
+    assert any(("other choice" if feedback == "implicit" else "other rating") in label for label in labels)
 
 
 @pytest.mark.parametrize("max_memory", [None, 1])

@@ -238,10 +238,14 @@ SPY = """() => {
         window.texts.set(text, [x, y, this.textAlign]);
         write.call(this, text, x, y);
     };
-    Path2D.prototype.arc = function (x, y, ...more) { window.dots.push([x, y]); circle.call(this, x, y, ...more); };
+    Path2D.prototype.arc = function (x, y, radius, ...more) {
+        window.dots.push([x, y]);
+        window.radius = radius;
+        circle.call(this, x, y, radius, ...more);
+    };
     window.texts = new Map(); window.dots = [];
 }"""
-"""A script that records the titles and dots that are drawn."""
+"""A script that records the titles and dots that are drawn, and the radius of the last dot."""
 
 
 def drawn(page, act):
@@ -375,10 +379,12 @@ def test_rarely_rated_items_of_a_large_map_appear_as_one_zooms_in(visit):
     page.evaluate(SPY)
     _, whole = drawn(page, lambda: page.locator("canvas").press("0"))
     assert 1000 < len(whole) < 0.8 * n
+    radius = page.evaluate("radius")
     canvas = page.locator("canvas").bounding_box()
     page.mouse.move(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
     titles, near = drawn(page, lambda: page.mouse.wheel(0, -1200))
     assert len(near) < len(whole)
+    assert page.evaluate("radius") > 4 * radius  # the dots grow with the space between them
     assert max(int(title.split()[1]) for title in titles if title.startswith("Movie ")) > 3000
 
 

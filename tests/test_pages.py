@@ -285,6 +285,25 @@ def test_operators_see_the_state_and_can_request_a_refit(guarded, monkeypatch):
     assert "A refit is running" in client.get("/users").text
 
 
+def test_ratings_are_counted_for_operators_once_a_minute_or_when_their_number_changes(visitor, app, monkeypatch):
+    store, counted = app.state.service.store, []
+    real = store.most_active
+    monkeypatch.setattr(store, "most_active", lambda n: counted.append(n) or real(n))
+    monkeypatch.setattr("reelated.web.pages.user_pages.time.time", lambda: 60.0 * 30_000_000)
+    for _ in range(2):
+        page = visitor.get("/users").text
+    assert len(counted) == 1
+    user_id, n_ratings = real(1)[0]
+    assert f'>{user_id}</a> <span class="small">{n_ratings} movies' in page
+    missing = next(
+        item for item in range(1, 491) if item not in {row.item_id for row in store.ratings_of(user_id, n=999)}
+    )
+    store.rate(user_id, missing, 4)
+    assert f"{n_ratings + 1} movies" in visitor.get("/users").text
+    assert len(counted) == 2
+    store.unrate(user_id, missing)
+
+
 def test_operators_can_serve_an_earlier_version_but_none_of_erased_users(guarded):
     service = guarded.state.service
     first = service.versions.current()
@@ -540,8 +559,8 @@ def test_another_title_in_brackets_is_shown_on_the_page_of_the_item_only(visitor
     store.put_item(70_003, "The Glass Harbour (Le Port de verre)", 1991)
     assert ">The Glass Harbour</a>" in visitor.get("/search?query=glass harbour").text
     page = visitor.get("/items/70003").text
-    assert "<h1>The Glass Harbour</h1>" in page
-    assert "The Glass Harbour (Le Port de verre)</p>" in page
+    assert "<h1><bdi>The Glass Harbour</bdi></h1>" in page
+    assert "<bdi>The Glass Harbour (Le Port de verre)</bdi></p>" in page
 
 
 def test_other_titles_in_brackets_are_left_out_of_every_other_page(visitor, app, monkeypatch):

@@ -1,6 +1,7 @@
 """Recommendations print, display in a notebook, convert to tables and JSON, and compare by content."""
 
 import json
+import re
 from dataclasses import FrozenInstanceError, asdict, fields
 from html import unescape
 from pathlib import Path
@@ -236,6 +237,16 @@ def test_every_answer_shows_in_a_notebook_as_a_table_without_markup_of_the_data(
         assert "<table" in html
         assert "<script" not in html
     assert html.count("<tr>") == 1 + len(report.issues)
+
+
+def test_an_answer_without_rows_shows_a_sentence_in_a_notebook_instead_of_an_empty_table():
+    report = validate("sample")
+    assert not report.issues
+    heading, sentence = re.findall("<p>(.*?)</p>", report._repr_html_())
+    assert "usable; 49,653 rows; 49,653 ratings by 600 users" in heading
+    assert sentence == "No issues."
+    assert "<p>(none)</p>" in Recommendations([], "Movies", ItemRow)._repr_html_()
+    assert "<table" not in Recommendations([], "Movies", ItemRow)._repr_html_()
 
 
 def test_an_explanation_in_a_notebook_has_a_bar_for_each_contribution():

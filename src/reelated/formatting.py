@@ -32,15 +32,21 @@ def cell_text(value: Any) -> str:
     return printable(cut(", ".join(value) if isinstance(value, tuple) else str(value), 48))
 
 
-def html_table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> str:
+def html_table(
+    heading: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    notes: Iterable[str] = (),
+    empty: str = "(none)",
+) -> str:
     """Return a table with a heading above it and notes below it; columns of numbers are right-aligned."""
     cells = [list(row) for row in rows]
     right = [all(set(text) <= set(_NUMBER) for text in column) for column in zip(*cells, strict=True)]
-    sides = ["right" if number else "left" for number in right] or ["left"] * len(columns)
-    head = _row("th", columns, sides)
+    sides = ["right" if number else "left" for number in right]
     body = "".join(_row("td", row, sides) for row in cells)
+    table = f"<table>{_row('th', columns, sides)}{body}</table>" if cells else f"<p>{escape(empty)}</p>"
     tail = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<p>{escape(heading)}</p><table>{head}{body}</table>{tail}"
+    return f"<p>{escape(heading)}</p>{table}{tail}"
 
 
 def _row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:

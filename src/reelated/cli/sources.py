@@ -205,7 +205,8 @@ def find_item(rec: Recommender, text: str, option: str = "--item") -> Any:
         return best[0].item_id
     if not matches:
         raise UnknownId(f"{option} {shorten(title)}: no item has such an id or title. Search with: reelated find")
-    lines = "".join(f"\n  {match.item_id}  {_full_title(match)}" for match in matches)
+    width = max(len(str(match.item_id)) for match in matches)
+    lines = "".join(f"\n  {match.item_id!s:>{width}}  {_full_title(match)}" for match in matches)
     raise InputError(f"{option} {shorten(title)} matches several items. Give an id or more of the title:{lines}")
 
 

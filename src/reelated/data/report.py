@@ -154,8 +154,8 @@ class ValidationReport:
 
     def _repr_html_(self) -> str:
         rows = [(issue.severity, issue.message, issue.place, f"reading {issue.action}") for issue in self.issues]
-        heading = " ".join(line.strip() for line in self._count_lines())
-        return html_table(heading, ("severity", "issue", "place", "effect"), rows)
+        heading = "; ".join(line.strip() for line in self._count_lines())
+        return html_table(heading, ("severity", "issue", "place", "effect"), rows, empty="No issues.")
 
     def _count_lines(self) -> Iterator[str]:
         yield f"{self.name}: {'usable' if self.usable else 'not usable'}"

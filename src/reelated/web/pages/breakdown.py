@@ -62,7 +62,8 @@ def _terms(explanation: Explanation, because: list[Reason]) -> list[_Term]:
     n_rest = len(contributions) - len(named)
     if n_rest or not is_rating:
         rest = explanation.other(named)
-        label = f"Your {n_rest} other {'rating' if n_rest == 1 else 'ratings'}" if n_rest else "Everything else"
+        word = "choice" if contributions and contributions[0].rating is None else "rating"
+        label = f"Your {n_rest} other {word}{'s' if n_rest > 1 else ''}" if n_rest else "Everything else"
         terms.append(_Term(label, "rest", rest + (0.0 if is_rating else explanation.base)))
     return [*terms, _Term("Limited to the scale", "clip", explanation.clip)]
 

@@ -3,12 +3,10 @@
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from starlette.responses import Response
 
 from reelated.errors import InputError
-from reelated.map.groups import groups_of
+from reelated.map.groups import Groups, groups_of
 from reelated.recommender.catalogue import Catalogue
 from reelated.web.pages.list_page import parse_count, visitor_list, visitor_profile
 from reelated.web.pages.site import PageRequest, Site, redirect
@@ -39,7 +37,8 @@ def start(site: Site, request: PageRequest) -> Response:
         "start",
         tiles=[rec.catalogue_.row(item) for item in shown],
         images=site.images_of(rec.item_ids[item] for item in shown),
-        colors=genre_groups(rec.catalogue_)[shown].tolist(),
+        colors=[genre_groups(rec.catalogue_).of[item] for item in shown],
+        colored=genre_groups(rec.catalogue_).names,
         enough=ENOUGH,
         examples=examples(rec),
         page=page,
@@ -52,9 +51,9 @@ def start(site: Site, request: PageRequest) -> Response:
 
 
 @lru_cache(maxsize=2)
-def genre_groups(catalogue: Catalogue) -> npt.NDArray[np.int64]:
-    """Return the genre group of each item, which has a colour on the map; −1 for none."""
-    return groups_of(catalogue).of
+def genre_groups(catalogue: Catalogue) -> Groups:
+    """Return the genres that have a colour on the map, and the one of each item."""
+    return groups_of(catalogue)
 
 
 def search(site: Site, request: PageRequest) -> Response:

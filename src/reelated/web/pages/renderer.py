@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from reelated._version import __version__
 from reelated.errors import plural
+from reelated.formatting import cut
 from reelated.map.picture import GENRES, OTHER
 from reelated.ratings import Scale
 from reelated.recommender.title_search import main_title
@@ -81,7 +82,12 @@ class Renderer:
             static=self.static.address, plural=plural, release=__version__, image_origin=image_origin
         )
         self.templates.filters.update(
-            number="{:g}".format, address=quote_id, on_scale=on_scale, date=date_of, main_title=main_title
+            number="{:g}".format,
+            address=quote_id,
+            on_scale=on_scale,
+            date=date_of,
+            main_title=short_title,
+            full_title=main_title,
         )
 
     def page(self, template: str, status: int, context: dict[str, Any], gzipped: bool) -> Response:
@@ -94,6 +100,11 @@ class Renderer:
 def without_overrides(value: Any) -> Any:
     """Drop the characters that reorder the text after them (bidirectional overrides); no title needs them."""
     return value.translate(_OVERRIDES) if isinstance(value, str) else value
+
+
+def short_title(title: str) -> str:
+    """Return the main title, truncated; the page of the item shows it in full."""
+    return cut(main_title(title), 120)
 
 
 def date_of(seconds: float) -> str:

@@ -1,10 +1,13 @@
 """The pages for operators: the state of the service, and each user's recommendations, ratings and genres."""
 
 import time
+from functools import lru_cache
+from typing import Any
 
 from starlette.responses import Response
 
 from reelated.errors import InputError
+from reelated.store import Store
 from reelated.web.pages.list_page import parse_count
 from reelated.web.pages.renderer import quote_id
 from reelated.web.pages.site import PageRequest, Site, redirect
@@ -31,21 +34,15 @@ def choose(site: Site, request: PageRequest) -> Response:
         else:
             return redirect(f"/users/{quote_id(user_id)}")
     service, served = site.service, site.service.served.version if site.service.is_ready else None
-    about = site.store.about()
-    days = site.store.ratings_per_day(int(time.time()))
-    most, fewest = site.store.items_by_ratings(N_ITEMS)
+    about, size = site.store.about(), site.store.size()
     return site.render(
         request,
         "users",
         status,
         asked=user_id,
         found=found,
-        active=site.store.most_active(N_ACTIVE),
-        days=days,
-        busiest=max(count for _, count in days),
-        most=most,
-        fewest=fewest,
-        size=site.store.size(),
+        **statistics(site.store, tuple(size.values()), site.store.hidden_keys(), int(time.time()) // 60),
+        size=size,
         n_visitors=site.store.n_visitors(),
         n_changes=max(about.changes - served.changes, 0) if served else about.changes,
         refit_after=min(site.options.refit_after, served.ratings) if served else 1,
@@ -57,6 +54,20 @@ def choose(site: Site, request: PageRequest) -> Response:
         next_=service.versions.current(),
         may_serve={version.number for version in service.versions.fallbacks(about.forgotten)},
     )
+
+
+@lru_cache(maxsize=1)
+def statistics(store: Store, size: tuple[int, ...], hidden: frozenset[int], minute: int) -> dict[str, Any]:
+    """Count the ratings by user, item and day: three passes, once a minute or when the size of the store changes."""
+    days = store.ratings_per_day(60 * minute)
+    most, fewest = store.items_by_ratings(N_ITEMS)
+    return {
+        "active": store.most_active(N_ACTIVE),
+        "days": days,
+        "busiest": max(count for _, count in days),
+        "most": most,
+        "fewest": fewest,
+    }
 
 
 def refit(site: Site, request: PageRequest) -> Response:

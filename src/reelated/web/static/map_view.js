@@ -146,7 +146,7 @@ export class MapView {
   /** @param {number} index */
   radius(index) {
     const spacing = this.fullView.scale * Math.sqrt((0.6 * this.width * this.height) / Math.max(this.size, 1));
-    const radius = this.relativeRadius[index] * Math.min(20, spacing) * Math.sqrt(this.zoom);
+    const radius = this.relativeRadius[index] * Math.min(20 * Math.sqrt(this.zoom), spacing * this.zoom);
     return Math.min(Math.max(radius, 0.9), MAX_RADIUS);
   }
 
@@ -290,6 +290,7 @@ export class MapView {
     context.textBaseline = "middle";
     for (const index of emphasized) if (index >= 0) this.drawTitle(index, taken, true, sides.get(index));
     this.drawGroupNames(taken);
+    for (const index of this.ratings.keys()) taken.push(this.starBox(index)); // no title over a star
     for (const index of marked) if (index >= 0 && !emphasized.has(index)) this.drawTitle(index, taken, false);
     let remaining = Math.min(140, 26 * this.zoom);
     for (let index = 0, tried = 0; index < this.size && remaining > 0 && tried < 1200; index++) {
@@ -369,6 +370,15 @@ export class MapView {
     let width = this.textWidths.get(key);
     if (width === undefined) this.textWidths.set(key, (width = this.context.measureText(text).width));
     return width;
+  }
+
+  /**
+   * @param {number} index
+   * @returns {Box} the area of the star of a rated item
+   */
+  starBox(index) {
+    const [x, y] = this.position(index);
+    return [x - 7, y - 7, x + 7, y + 7];
   }
 
   /**

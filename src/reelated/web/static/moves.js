@@ -46,7 +46,9 @@ export function animate(part, earlier, announce) {
     if (before && !distance) continue;
     const change = !before ? "new" : distance > 0 ? "up" : "down";
     counts[change] += 1;
-    addBadge(row, change, before ? `${distance > 0 ? "▲" : "▼"} ${Math.abs(distance)}` : "new");
+    const text = before ? `${distance > 0 ? "▲" : "▼"} ${Math.abs(distance)}` : "new";
+    addBadge(row.querySelector("h2, h3"), change, text);
+    if (rankOf(row) === 1) addBadge(part.querySelector("[data-top]"), change, text);
   }
   if (!list || !isCompared) return "";
   const removed = [...gone.values()].filter((row) => row.list === list.id);
@@ -76,16 +78,16 @@ function glide(row, before) {
 }
 
 /**
- * @param {HTMLElement} row
+ * @param {Element | null} to
  * @param {string} change
  * @param {string} text
  */
-function addBadge(row, change, text) {
+function addBadge(to, change, text) {
   const badge = document.createElement("span");
   badge.className = `moved ${change}`;
   badge.textContent = text;
   badge.ariaHidden = "true";
-  row.querySelector("h2, h3")?.append(badge);
+  to?.append(badge);
 }
 
 /**

@@ -3,7 +3,7 @@
 // also works without scripts, and the server renders all content.
 
 import { animate, snapshot } from "./moves.js";
-import { keepPlaces, showRating } from "./tiles.js";
+import { holdStill, keepPlaces, showRating } from "./tiles.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const announcement = /** @type {HTMLElement} */ (document.getElementById("announcement"));
@@ -59,7 +59,8 @@ async function load(address, { body, into, announce = Boolean(body), history: en
     const { name, message } = /** @type {Error} */ (error);
     if (name === "AbortError") return true;
     const isOffline = error instanceof TypeError;
-    errorBox.textContent = isOffline ? "The service does not respond. Your last change may not be saved." : message;
+    const offline = `The service does not respond.${body ? " Your last change may not be saved." : ""}`;
+    errorBox.textContent = isOffline ? offline : message;
     return false;
   } finally {
     main.removeAttribute("aria-busy");
@@ -80,12 +81,10 @@ function replacePart(id, page, announce) {
   const open = [...part.querySelectorAll("details[open][data-keep]")].map((details) => details.getAttribute("data-keep"));
   const earlier = snapshot(part);
   const tiles = announce ? [...part.querySelectorAll(".tile")] : [];
-  const top = part.querySelector("[data-top]")?.textContent;
   part.className = newPart.className;
   part.replaceChildren(...newPart.childNodes);
   keepPlaces(tiles, part);
-  const newTop = part.querySelector("[data-top]");
-  if (top && newTop && newTop.textContent !== top) newTop.classList.add("is-new");
+  holdStill(part, earlier);
   for (const details of /** @type {NodeListOf<HTMLDetailsElement>} */ (part.querySelectorAll("details[data-keep]")))
     details.open = open.includes(details.getAttribute("data-keep"));
   prepare(part);

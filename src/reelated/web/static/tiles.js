@@ -56,6 +56,17 @@ export function keepPlaces(earlier, part) {
   settleLater();
 }
 
+/**
+ * Scroll by as much as the tiles have moved, because the text above them changes with the first rating.
+ * @param {HTMLElement} part
+ * @param {Map<string, { box: DOMRect }>} earlier the boxes from before the change
+ */
+export function holdStill(part, earlier) {
+  const tile = part.querySelector(".tile.rated");
+  const before = tile && earlier.get(keyOf(tile));
+  if (before) scrollBy({ top: tile.getBoundingClientRect().top - before.box.top, behavior: "instant" });
+}
+
 /** Replace the rated tiles that are neither under the pointer nor focused by the keyboard. */
 function settle() {
   for (const tile of document.querySelectorAll(".tile.rated")) {
