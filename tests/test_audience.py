@@ -51,6 +51,16 @@ def test_an_audience_is_sorted_by_adjusted_score(rec):
     assert rec.audience(1, n=8) != rec.audience(1, n=8, by="score")
 
 
+def test_users_are_chosen_by_scores_that_age_with_any_ranker():
+    few = Recommender(ItemKNN(max_neighbors_used=2), None, recency_half_life=1, recency_floor=0.0).fit(village())
+    scores = few.models_.ranker.score_items(few.ratings_.matrix, weights=few.engine.all_users.weights)
+    R = naive.as_dense(few.ratings_.matrix)
+    for i, item in enumerate(few.item_ids):
+        column = np.where(np.isnan(R[:, i]), scores[:, i], np.nan)
+        listed = [few.user_ids.index_of(row.user_id) for row in few.audience(item, n=4, by="score")]
+        assert listed == naive.top_n(column, 4)
+
+
 def test_active_users_lead_fewer_audiences_by_adjusted_score_than_by_score():
     rng = np.random.default_rng(7)
     eager = [(user, item) for user in range(120) for item in range(60) if rng.random() < (0.6 if user < 6 else 0.12)]

@@ -80,14 +80,11 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
     everyone = engine.all_users
     usual = USUAL_SHARE * usual_scores(engine, item)
     if by == "adjusted_score":
-        by_item = engine.columns("score")
-        scores, _ = engine.models.of("score").score_users(everyone.matrix, item, by_item=by_item)
-        beyond = scores - usual
-        beyond[by_item.indices[slice(*by_item.indptr[item : item + 2])]] = np.nan  # users who have rated the item
-        users = np.lexsort((np.arange(len(beyond)), -beyond))[: CANDIDATES * n]
-        users = users[np.isfinite(beyond[users])]
+        beyond, n = engine.numbers_of_users(item, "score") - usual, CANDIDATES * n
     else:
-        users = engine.models.of(by).audience(everyone.matrix, item, n, by=by, by_item=engine.columns(by))
+        beyond = engine.numbers_of_users(item, by)
+    users = np.argsort(-beyond, kind="stable")[:n]
+    users = users[np.isfinite(beyond[users])]
     pairs = everyone.take(users), np.arange(len(users)), np.full(len(users), item)
     numbers = engine.numbers(*pairs, "rating" if by == "rating" else "score")
     above = numbers.ratings - engine.mean_ratings[users]
@@ -95,7 +92,7 @@ def candidates(engine: Engine, item: int, n: int, by: AudienceBy) -> tuple[Audie
     found = Audience(
         users, numbers.scores, numbers.ratings, numbers.n_neighbors_used, adjusted, above, numbers.unclipped
     )
-    return found, beyond[users] if by == "adjusted_score" else found.number(by)
+    return found, beyond[users]
 
 
 def usual_scores(engine: Engine, item: int) -> Floats:

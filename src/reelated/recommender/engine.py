@@ -112,7 +112,7 @@ class Engine:
         self.models = models
         self.everyone = None if everyone is None else self.checked(everyone)
         self.item_counts = item_counts  # ratings of each item at the fit
-        self._columns: dict[str, sp.csc_array] = {}
+        self._by_item: dict[str, tuple[Scorer, sp.csc_array]] = {}
 
     def answer(
         self,
@@ -223,11 +223,15 @@ class Engine:
             raise no_users()
         return self.everyone
 
-    def columns(self, by: By) -> sp.csc_array:
-        """Return the values of all ratings by items; cached, because computing them takes as long as many answers."""
-        if by not in self._columns:
-            self._columns[by] = self.scorer(self.all_users, by).columns()
-        return self._columns[by]
+    def numbers_of_users(self, item: int, by: By) -> Floats:
+        """Return one number of an item for every user, not clipped; NaN for users who have rated it."""
+        if by not in self._by_item:  # the columns take as long as many answers
+            scorer = self.scorer(self.all_users, by)
+            self._by_item[by] = scorer, scorer.columns()
+        scorer, columns = self._by_item[by]
+        numbers, _ = scorer.users(item, columns)
+        numbers[columns.indices[slice(*columns.indptr[item : item + 2])]] = np.nan
+        return numbers
 
     @cached_property
     def mean_scores(self) -> Floats:
